@@ -1,0 +1,19 @@
+/** Why a billing rule could not give an answer. */
+export type BillingErrorCode =
+  | "amount_out_of_range"
+  | "invalid_amount"
+  | "invalid_rate"
+  | "invalid_date"
+  | "invalid_state";
+
+/** Thrown by the rules in this folder; `code` is stable, the message is for people. */
+export class BillingError extends Error {
+  override readonly name = "BillingError";
+
+  constructor(
+    readonly code: BillingErrorCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}

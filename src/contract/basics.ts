@@ -1,0 +1,55 @@
+import { z } from "zod";
+import { isCalendarDate } from "../billing/calendar.ts";
+
+/** A safe integer. */
+export const integerSchema = z.int();
+
+/** Money: an integer in the currency's minor unit with its ISO 4217 code (billing-rules.md, Money). */
+export const moneySchema = z.object({ amount: z.int(), currency: z.string().regex(/^[A-Z]{3}$/) });
+
+/** A calendar date, `YYYY-MM-DD`, that exists. */
+export const dateSchema = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}$/)
+  .refine(isCalendarDate, "is not a date of the calendar")
+  .meta({ format: "date" });
+
+/** An instant, RFC 3339 in UTC. */
+export const instantSchema = z.iso.datetime();
+
+/** A percentage as an exact decimal, `"20"` or `"8.875"`. */
+export const taxRateSchema = z.string().regex(/^\d{1,3}(\.\d{1,9})?$/);
+
+/** License counts: bought, taken by users, and the difference. */
+export const licenseCountsSchema = z.object({ purchased: z.int(), used: z.int(), available: z.int() });
+
+/** License counts as they travel. */
+export type LicenseCounts = z.infer<typeof licenseCountsSchema>;
+
+/** A term `[start, renewalDate)` with its length and the days left, today counted. */
+export const termSchema = z.object({
+  start: dateSchema,
+  renewalDate: dateSchema,
+  days: z.int().positive(),
+  daysRemaining: z.int().nonnegative(),
+});
+
+/** How an organization pays. */
+export const paymentMethodSchema = z.object({ type: z.string(), label: z.string() });
+
+/** How an organization pays, as it travels. */
+export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
+
+/** An organization by number and name. */
+export const organizationRefSchema = z.object({ id: z.int(), name: z.string() });
+
+/** A page of a list: `next` is the cursor of the page after it, `null` on the last. */
+export function pageSchema<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), next: z.string().nullable() });
+}
+
+/** A decimal integer in a path or a query, read as a number. */
+export const integerTextSchema = z
+  .string()
+  .regex(/^-?\d{1,15}$/)
+  .transform(Number);

@@ -1,0 +1,154 @@
+import { z } from "zod";
+import {
+  dateSchema,
+  instantSchema,
+  licenseCountsSchema,
+  moneySchema,
+  organizationRefSchema,
+  paymentMethodSchema,
+  taxRateSchema,
+  termSchema,
+} from "./basics.ts";
+
+/** How many licenses one purchase may have unless the backend is set otherwise (billing-rules.md, Quotes). */
+export const DEFAULT_LICENSE_LIMIT = 10_000;
+
+/** `GET …/subscription` (cli.md, JSON; details.md, 21). */
+export const subscriptionSchema = z.object({
+  organization: z.object({ ...organizationRefSchema.shape, timeZone: z.string() }),
+  plan: z.object({
+    name: z.string(),
+    interval: z.enum(["month", "year"]),
+    intervalCount: z.int().positive(),
+    unitPrice: moneySchema,
+  }),
+  state: z.enum(["active", "past_due", "suspended", "ended"]),
+  licenses: licenseCountsSchema,
+  term: termSchema,
+  renewal: z.object({
+    autoRenew: z.boolean(),
+    licenses: z.int().nullable(),
+    subtotal: moneySchema.nullable(),
+    tax: moneySchema.nullable(),
+    total: moneySchema.nullable(),
+  }),
+  paymentMethod: paymentMethodSchema.nullable(),
+  taxRate: taxRateSchema,
+  /** Purchases accepted and not settled yet, and the licenses that they will bring. */
+  pending: z.object({ purchases: z.int(), licenses: z.int() }),
+  reduction: z.object({ licenses: z.int(), date: dateSchema }).nullable(),
+  version: z.int(),
+  asOf: instantSchema,
+});
+
+/** A subscription as it travels. */
+export type Subscription = z.infer<typeof subscriptionSchema>;
+
+/** `POST …/quotes`. */
+export const quoteRequestSchema = z.strictObject({ licenses: z.int().min(1) });
+
+/** A priced offer (cli.md, JSON). `chargeStep`: the provider's smallest step in minor units, 1 where it is absent. */
+export const quoteSchema = z.object({
+  id: z.string(),
+  licenses: z.int().positive(),
+  unitPrice: moneySchema,
+  purchaseDate: dateSchema,
+  term: termSchema,
+  dueNow: moneySchema,
+  taxRate: taxRateSchema,
+  tax: moneySchema,
+  total: moneySchema,
+  licensesAfter: z.int(),
+  renewsAt: z
+    .object({ date: dateSchema, licenses: z.int(), subtotal: moneySchema, tax: moneySchema, total: moneySchema })
+    .nullable(),
+  subscriptionVersion: z.int(),
+  createdAt: instantSchema,
+  expiresAt: instantSchema,
+  chargeStep: z.int().positive().optional(),
+});
+
+/** A quote as it travels. */
+export type Quote = z.infer<typeof quoteSchema>;
+
+/** `POST …/purchases`. */
+export const purchaseRequestSchema = z.strictObject({
+  quoteId: z.string().min(1).max(100),
+  purchaseOrder: z.string().min(1).max(100).optional(),
+  note: z.string().min(1).max(500).optional(),
+});
+
+/** What is bought, as it travels to the backend. */
+export type PurchaseRequest = z.infer<typeof purchaseRequestSchema>;
+
+/** `Idempotency-Key`: 1 to 255 visible ASCII characters (purchase.md, Idempotency). */
+export const idempotencyKeySchema = z.string().regex(/^[\x21-\x7e]{1,255}$/);
+
+/** A purchase (cli.md, JSON; details.md, 22). */
+export const purchaseSchema = z.object({
+  id: z.string(),
+  kind: z.enum(["purchase", "renewal"]),
+  status: z.enum(["processing", "requires_approval", "succeeded", "failed", "needs_review"]),
+  licenses: z.int(),
+  dueNow: moneySchema,
+  tax: moneySchema,
+  total: moneySchema,
+  quoteId: z.string().nullable(),
+  idempotencyKey: z.string().nullable(),
+  createdAt: instantSchema,
+  completedAt: instantSchema.nullable(),
+  purchaseOrder: z.string().nullable(),
+  note: z.string().nullable(),
+  receiptNumber: z.string().nullable(),
+  failure: z.object({ code: z.string(), message: z.string() }).nullable(),
+  nextAction: z.object({ type: z.string(), url: z.string(), expiresAt: instantSchema }).nullable(),
+  purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
+});
+
+/** A purchase as it travels in lists and as the CLI prints it. */
+export type Purchase = z.infer<typeof purchaseSchema>;
+
+/** A purchase on its own, with the organization's license counts of now beside its fields (details.md, 15). */
+export const purchaseAnswerSchema = z.object({
+  ...purchaseSchema.shape,
+  organizationLicenses: licenseCountsSchema,
+});
+
+/** A purchase on its own, as it travels. */
+export type PurchaseAnswer = z.infer<typeof purchaseAnswerSchema>;
+
+/** `GET …/purchases/{purchaseId}/receipt`. Every amount is the purchase's own, to the minor unit. */
+export const receiptSchema = z.object({
+  receiptNumber: z.string(),
+  issuedAt: instantSchema,
+  purchaseId: z.string(),
+  kind: z.enum(["purchase", "renewal"]),
+  organization: organizationRefSchema,
+  plan: z.string(),
+  licenses: z.int(),
+  licensesAfter: z.int(),
+  unitPrice: moneySchema,
+  purchaseDate: dateSchema,
+  term: termSchema,
+  dueNow: moneySchema,
+  taxRate: taxRateSchema,
+  tax: moneySchema,
+  total: moneySchema,
+  paymentMethod: paymentMethodSchema.nullable(),
+  purchaseOrder: z.string().nullable(),
+  note: z.string().nullable(),
+  purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
+});
+
+/** A receipt as it travels. */
+export type Receipt = z.infer<typeof receiptSchema>;
+
+/** One entry of the audit log, oldest first. */
+export const eventSchema = z.object({
+  id: z.string(),
+  at: instantSchema,
+  type: z.string(),
+  actor: z.string(),
+  purchaseId: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()),
+});

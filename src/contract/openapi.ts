@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { BASE_PATH, type Operation, operations } from "./operations.ts";
+import { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS, problemSchema } from "./problems.ts";
+
+/**
+ * The contract as an OpenAPI 3.1 document, generated from the same schemas that both sides validate with.
+ *
+ * @param version of the package
+ */
+export function openapiDocument(version: string): Record<string, unknown> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const [id, operation] of Object.entries<Operation>(operations)) {
+    const path = (operation.atRoot ? "" : BASE_PATH) + operation.path;
+    paths[path] = { ...paths[path], [operation.method.toLowerCase()]: describe(id, operation) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "SecureFlag license billing",
+      version,
+      description:
+        "Subscription, quotes and purchases of licenses. Amounts are integers in the currency's minor unit (ISO 4217).",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    paths,
+    components: {
+      securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
+      schemas: {
+        Problem: { ...jsonSchema(problemSchema), description: `Codes: ${Object.keys(PROBLEM_STATUS).join(", ")}` },
+      },
+    },
+  };
+}
+
+function describe(operationId: string, operation: Operation): Record<string, unknown> {
+  const scoped = operation.access !== "public" && operation.access !== "signed_in";
+  return {
+    operationId,
+    summary: operation.summary,
+    ...(scoped && { description: `Scope: ${operation.access}` }),
+    security: operation.access === "public" ? [] : [{ bearer: [] }],
+    parameters: [
+      ...parametersIn("path", operation.params),
+      ...parametersIn("query", operation.query),
+      ...(operation.idempotent ? [keyHeader] : []),
+    ],
+    ...(operation.body && {
+      requestBody: { required: true, content: { [mediaTypeOf(operation)]: { schema: jsonSchema(operation.body) } } },
+    }),
+    responses: responsesOf(operation),
+  };
+}
+
+const keyHeader = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: true,
+  schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x21-\\x7e]+$" },
+};
+
+function responsesOf(operation: Operation): Record<string, unknown> {
+  const success = Object.entries(operation.answers).map(([status, schema]) => [
+    status,
+    { description: "Success", ...(schema && { content: { "application/json": { schema: jsonSchema(schema) } } }) },
+  ]);
+  const problem = {
+    description: "Error",
+    content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: "#/components/schemas/Problem" } } },
+  };
+  return { ...Object.fromEntries(success), default: problem };
+}
+
+function parametersIn(where: "path" | "query", schema: z.ZodObject | undefined): unknown[] {
+  return Object.entries(schema?.shape ?? {}).map(([name, field]) => ({
+    name,
+    in: where,
+    required: where === "path",
+    schema: jsonSchema(field as z.ZodType),
+  }));
+}
+
+function mediaTypeOf(operation: Operation): string {
+  return operation.bodyType === "form" ? "application/x-www-form-urlencoded" : "application/json";
+}
+
+/** What travels is a schema's input, and its objects are open: unknown fields in answers are ignored. */
+function jsonSchema(schema: z.ZodType): Record<string, unknown> {
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io: "input" });
+  return rest;
+}

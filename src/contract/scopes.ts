@@ -1,0 +1,5 @@
+/** What a token may do (contract.md). A session of a signed-in person has all of them; the role still decides. */
+export const SCOPES = ["billing:read", "billing:purchase", "users:read", "users:write"] as const;
+
+/** One of the scopes. */
+export type Scope = (typeof SCOPES)[number];
