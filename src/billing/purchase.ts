@@ -75,6 +75,11 @@ export function statusOf(state: PurchaseState): PurchaseStatus {
   return STATUS[state];
 }
 
+/** The states that a status of the wire stands for. */
+export function statesOf(status: PurchaseStatus): readonly PurchaseState[] {
+  return (Object.keys(STATUS) as PurchaseState[]).filter((state) => STATUS[state] === status);
+}
+
 /**
  * Refuses a transition that the state machine does not have.
  *

@@ -1,0 +1,101 @@
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { BASE_PATH } from "../contract/operations.ts";
+import { PROBLEM_MEDIA_TYPE } from "../contract/problems.ts";
+import type { SignInDeps } from "./auth/signIn.ts";
+import type { BackendDeps } from "./deps.ts";
+import { parseStrictJson } from "./http/strictJson.ts";
+import { ProblemError } from "./problem.ts";
+import { registerBilling } from "./routes/billing.ts";
+import { registerIdentity } from "./routes/identity.ts";
+import { registerOperations } from "./routes/operations.ts";
+import { registerPurchases } from "./routes/purchases.ts";
+import { registerUsers } from "./routes/users.ts";
+
+/** The largest request body (security.md, Hostile input). */
+const BODY_LIMIT = 64 * 1024;
+/** A key of 255 characters, every one of them percent-encoded (details.md, 5). */
+const LONGEST_PARAMETER = 255 * 3;
+
+/** What only some backends have. */
+export interface AppOptions {
+  readonly signIn: Pick<SignInDeps, "passwords" | "passwordHashOf">;
+  /** Adds routes of its own, the sandbox's. */
+  extend?(app: FastifyInstance): void;
+}
+
+/** Builds the backend without listening; `close` ends what is under way. */
+export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    genReqId: () => `req_${deps.random(9).toString("hex")}`,
+  });
+  readBodies(app);
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("X-Request-Id", request.id).header("Cache-Control", "no-store");
+  });
+  app.setErrorHandler((error, request, reply) => sendError(deps, error as Error, request, reply));
+  app.setNotFoundHandler((request, reply) =>
+    sendError(deps, new ProblemError("not_found", "There is no such call here"), request, reply),
+  );
+  registerIdentity(app, deps, { ...deps, ...options.signIn });
+  registerBilling(app, deps);
+  registerPurchases(app, deps);
+  registerUsers(app, deps);
+  registerOperations(app, deps);
+  options.extend?.(app);
+  return app;
+}
+
+function readBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, text, done) => {
+    try {
+      done(null, text === "" ? null : parseStrictJson(String(text)));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      done(
+        new ProblemError("invalid_request", `The request body: ${reason}`, { errors: [{ path: "", message: reason }] }),
+      );
+    }
+  });
+  app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, text, done) => {
+    const fields = [...new URLSearchParams(String(text))];
+    const twice = fields.find(([name], index) => fields.findIndex(([other]) => other === name) !== index);
+    if (twice) done(new ProblemError("invalid_request", `The field ${twice[0]} is there twice`));
+    else done(null, Object.fromEntries(fields));
+  });
+}
+
+function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = error instanceof ProblemError ? error : fromFramework(error as FastifyError);
+  if (problem.status >= 500)
+    deps.log(`${request.id} ${request.method} ${request.routeOptions.url}: ${error.stack ?? error}`);
+  reply.code(problem.status).headers({ ...problem.headers });
+  if (request.url.startsWith(`${BASE_PATH}/oauth/`))
+    return reply.code(Math.min(problem.status, 400)).send(oauthError(problem));
+  return reply.type(PROBLEM_MEDIA_TYPE).send({
+    type: "about:blank",
+    title: problem.code.replaceAll("_", " "),
+    status: problem.status,
+    code: problem.code,
+    detail: problem.message,
+    requestId: request.id,
+    ...problem.extra,
+  });
+}
+
+/** Under `/oauth` the RFCs rule (RFC 6749, section 5.2; details.md, 16). */
+function oauthError(problem: ProblemError): Record<string, string> {
+  const error = problem.code === "unauthenticated" ? "invalid_grant" : "invalid_request";
+  return { error: problem.status >= 500 ? "server_error" : error, error_description: problem.message };
+}
+
+function fromFramework(error: FastifyError): ProblemError {
+  const status = error.statusCode ?? 500;
+  if (status >= 400 && status < 500)
+    return new ProblemError("invalid_request", `The request is not valid: ${error.message}`);
+  return new ProblemError("internal", "The backend failed; its log has this request's id");
+}

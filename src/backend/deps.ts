@@ -1,0 +1,41 @@
+import type { Kysely } from "kysely";
+import type { PaymentGateway } from "./payments/gateway.ts";
+import type { Database } from "./store/schema.ts";
+
+/** The billing clock: terms, quotes, purchases and sweeps follow it; a sandbox's can be set (details.md, 26). */
+export interface BillingClock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** A message for the organization's administrators; delivered at least once, deduplicated by `id`. */
+export interface Notification {
+  readonly id: string;
+  readonly type: string;
+  readonly organizationId: number;
+  readonly purchaseId: string;
+  readonly to: string | null;
+}
+
+/** Where notifications go. */
+export interface Notifier {
+  deliver(notification: Notification): Promise<void>;
+}
+
+/** What the backend is built from; tests bring their own. */
+export interface BackendDeps {
+  readonly database: Kysely<Database>;
+  readonly gateway: PaymentGateway;
+  readonly notifier: Notifier;
+  readonly clock: BillingClock;
+  /** The machine's clock, in milliseconds: leases, sign-in and rate limits follow it. */
+  now(): number;
+  random(bytes: number): Buffer;
+  /** Crash points: does nothing unless a test armed it (purchase.md, Crash points). */
+  reach(point: string): void;
+  /** One line of the operator's log, without secrets. */
+  log(line: string): void;
+  readonly version: string;
+  /** The most licenses of one purchase. */
+  readonly licenseLimit: number;
+}

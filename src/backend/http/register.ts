@@ -1,0 +1,74 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import { BASE_PATH, type Operation, type OperationId, operations } from "../../contract/operations.ts";
+import type { Scope } from "../../contract/scopes.ts";
+import { authenticate, authorize, type Identity, type Membership } from "../auth/access.ts";
+import type { BackendDeps } from "../deps.ts";
+import { validated } from "./validation.ts";
+
+type Operations = typeof operations;
+type Output<Id extends OperationId, Part extends "params" | "query" | "body"> = Operations[Id] extends {
+  [key in Part]: infer Schema extends z.ZodType;
+}
+  ? z.output<Schema>
+  : undefined;
+
+/** A request after it was let in and checked. */
+export interface Call<Id extends OperationId> {
+  readonly params: Output<Id, "params">;
+  readonly query: Output<Id, "query">;
+  readonly body: Output<Id, "body">;
+  readonly request: FastifyRequest;
+  /** Who calls; only public calls have nobody. */
+  readonly identity: Operations[Id]["access"] extends "public" ? null : Identity;
+  /** The organization that the path names, as the caller's. */
+  readonly organization: Operations[Id]["access"] extends Scope ? Membership : null;
+}
+
+/** What is answered: a status that the operation lists, its body, and headers. */
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Does the work of one operation. Refusals are thrown as `ProblemError`. */
+export type Handler<Id extends OperationId> = (call: Call<Id>) => Promise<Answer>;
+
+/**
+ * Registers an operation of the contract: who may call and what may come is checked from its description before the
+ * handler sees it.
+ */
+export function register<Id extends OperationId>(
+  app: FastifyInstance,
+  deps: BackendDeps,
+  id: Id,
+  handler: Handler<Id>,
+): void {
+  const operation: Operation = operations[id];
+  app.route({
+    method: operation.method,
+    url: (operation.atRoot ? "" : BASE_PATH) + operation.path.replace(/\{(\w+)\}/g, ":$1"),
+    handler: async (request, reply) => {
+      const identity = operation.access === "public" ? null : await authenticate(deps, request.headers.authorization);
+      const params = operation.params && validated(operation.params, request.params);
+      const organization = identity && (await organizationOf(deps, operation, identity, params));
+      const query = operation.query && validated(operation.query.strict(), request.query);
+      const body = operation.body && validated(operation.body, request.body ?? null);
+      const call = { params, query, body, request, identity, organization } as Call<Id>;
+      const answer = await handler(call);
+      reply.code(answer.status).headers(answer.headers ?? {});
+      return reply.send(answer.body ?? null);
+    },
+  });
+}
+
+async function organizationOf(
+  deps: BackendDeps,
+  operation: Operation,
+  identity: Identity,
+  params: Record<string, unknown> | undefined,
+): Promise<Membership | null> {
+  if (operation.access === "public" || operation.access === "signed_in") return null;
+  return authorize(deps, identity, params?.organizationId as number, operation.access);
+}

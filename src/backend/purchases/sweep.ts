@@ -1,0 +1,60 @@
+import type { BackendDeps } from "../deps.ts";
+import { isOrphan, purchasesDue } from "../store/leases.ts";
+import { markSent, unsentNotifications } from "../store/records.ts";
+import { advancePurchase } from "./processor.ts";
+
+const BATCH = 100;
+
+/**
+ * One round of the work that nobody waits for: carries on unsettled purchases that are due, and sends what is in the
+ * outbox. Any number of backends may run it on one database.
+ */
+export async function sweep(deps: BackendDeps): Promise<void> {
+  const due = await purchasesDue(deps.database, { billing: deps.clock.now(), machine: deps.now() }, BATCH);
+  for (const purchaseId of due) await advancePurchase(deps, purchaseId);
+  await sendOutbox(deps);
+}
+
+/** Sends queued notifications: at least once, and the receiver knows one by its id (purchase.md, B10). */
+export async function sendOutbox(deps: BackendDeps): Promise<void> {
+  for (const notification of await unsentNotifications(deps.database, BATCH)) {
+    await deps.notifier.deliver(notification);
+    deps.reach("B10");
+    await markSent(deps.database, notification.id, deps.now());
+  }
+}
+
+/** Cancels payments that were created and whose id no purchase kept: harmless, but untidy (purchase.md, Paying 3). */
+export async function cancelOrphans(deps: BackendDeps): Promise<void> {
+  for (const payment of await deps.gateway.unconfirmed(deps.now() - ORPHAN_AGE_MS)) {
+    if (await isOrphan(deps.database, payment)) await deps.gateway.cancel(payment.id);
+  }
+}
+
+const ORPHAN_AGE_MS = 3_600_000;
+
+/**
+ * Runs the sweep every second until stopped, one round at a time; a round that fails is logged and the next one tries.
+ *
+ * @returns stops it, and resolves when the round under way is over
+ */
+export function startSweeping(deps: BackendDeps): () => Promise<void> {
+  let round: Promise<void> = Promise.resolve();
+  let busy = false;
+  const tick = () => {
+    if (busy) return;
+    busy = true;
+    round = sweep(deps)
+      .then(() => cancelOrphans(deps))
+      .catch((error) => deps.log(`sweep: ${error}`))
+      .finally(() => {
+        busy = false;
+      });
+  };
+  const timer = setInterval(tick, 1_000);
+  tick();
+  return async () => {
+    clearInterval(timer);
+    await round;
+  };
+}

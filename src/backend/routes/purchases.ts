@@ -1,0 +1,142 @@
+import { createHash } from "node:crypto";
+import type { FastifyInstance } from "fastify";
+import { statesOf } from "../../billing/purchase.ts";
+import { idempotencyKeySchema, type PurchaseRequest } from "../../contract/billing.ts";
+import type { Identity } from "../auth/access.ts";
+import type { BackendDeps } from "../deps.ts";
+import { type Answer, register } from "../http/register.ts";
+import { ProblemError } from "../problem.ts";
+import { settleWithin } from "../purchases/settle.ts";
+import { purchaseAnswer, purchaseView, receiptView } from "../purchases/views.ts";
+import { acceptPurchase, actorOf, type Buyer } from "../store/acceptance.ts";
+import { listPurchases, readPurchase, readPurchaseByKey, voidKey } from "../store/purchases.ts";
+import { pageLimit } from "./pages.ts";
+
+const LONGEST_WAIT_S = 20;
+
+/** Purchases and their keys (purchase.md). */
+export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void {
+  let closing = false;
+  app.addHook("preClose", async () => {
+    closing = true;
+  });
+  registerBuying(app, deps, () => closing);
+
+  register(app, deps, "listPurchases", async ({ organization, query }) => {
+    const limit = pageLimit(query.limit);
+    const rows = await listPurchases(deps.database, organization.id, {
+      before: query.after === undefined ? null : Number(query.after) || 0,
+      limit: limit + 1,
+      states: query.status === undefined ? null : statesOf(query.status),
+    });
+    const page = rows.slice(0, limit);
+    const next = rows.length > limit ? String(page.at(-1)?.sequence) : null;
+    return { status: 200, body: { items: page.map(purchaseView), next } };
+  });
+
+  register(app, deps, "getPurchase", async ({ organization, params, query }) => {
+    await readPurchase(deps.database, organization.id, params.purchaseId);
+    const seconds = Math.min(Math.max(query.wait ?? 0, 0), LONGEST_WAIT_S);
+    const purchase = { organizationId: organization.id, id: params.purchaseId };
+    const row =
+      seconds === 0
+        ? await readPurchase(deps.database, purchase.organizationId, purchase.id)
+        : await settleWithin(deps, purchase, seconds * 1000, () => closing);
+    return { status: 200, body: await purchaseAnswer(deps.database, row) };
+  });
+
+  register(app, deps, "getPurchaseByKey", async ({ organization, params }) => {
+    const row = await readPurchaseByKey(deps.database, organization.id, params.idempotencyKey);
+    return { status: 200, body: await purchaseAnswer(deps.database, row) };
+  });
+
+  register(app, deps, "voidKey", async ({ organization, params, identity }) => {
+    const key = { organizationId: organization.id, key: params.idempotencyKey, actor: actorOf(buyerOf(identity)) };
+    const row = await voidKey(deps.database, key, deps.clock.now());
+    return row ? { status: 200, body: await purchaseAnswer(deps.database, row) } : { status: 204, body: null };
+  });
+
+  register(app, deps, "getReceipt", async ({ organization, params }) => {
+    const row = await readPurchase(deps.database, organization.id, params.purchaseId);
+    return { status: 200, body: await receiptView(deps, row) };
+  });
+}
+
+function registerBuying(app: FastifyInstance, deps: BackendDeps, isClosing: () => boolean): void {
+  const underWay = new Set<string>();
+
+  register(app, deps, "createPurchase", async ({ organization, body, identity, request }) => {
+    const key = keyOf(request.headers["idempotency-key"]);
+    const twin = `${organization.id}:${key}`;
+    if (underWay.has(twin)) throw keyInUse();
+    underWay.add(twin);
+    const accepted = await acceptPurchase(
+      deps.database,
+      {
+        purchaseId: `pur_${deps.random(12).toString("hex")}`,
+        organizationId: organization.id,
+        idempotencyKey: key,
+        requestHash: hashOf(body),
+        quoteId: body.quoteId,
+        purchaseOrder: body.purchaseOrder ?? null,
+        note: body.note ?? null,
+        buyer: buyerOf(identity),
+      },
+      deps.clock.now(),
+      deps.reach,
+    ).finally(() => underWay.delete(twin));
+    if (!accepted.replayed) deps.reach("B1");
+    const { organization_id: organizationId, id } = accepted.purchase;
+    const row = await settleWithin(deps, { organizationId, id }, 0, isClosing);
+    return answerTo(deps, row, accepted.replayed);
+  });
+}
+
+/** 201 settled, 202 not yet, 200 a replay, 402 a failure with the whole purchase (details.md, 10 and 15). */
+async function answerTo(
+  deps: BackendDeps,
+  row: Awaited<ReturnType<typeof readPurchase>>,
+  replayed: boolean,
+): Promise<Answer> {
+  const purchase = await purchaseAnswer(deps.database, row);
+  deps.reach("B9");
+  const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};
+  if (purchase.status === "failed") {
+    const reason = purchase.failure?.message ?? "The payment failed.";
+    throw new ProblemError("payment_declined", `${reason} Nothing was bought.`, { purchase }, headers);
+  }
+  const fresh = purchase.status === "succeeded" ? 201 : 202;
+  return { status: replayed ? 200 : fresh, body: purchase, headers };
+}
+
+function keyOf(header: string | string[] | undefined): string {
+  if (header === undefined || header === "") {
+    throw new ProblemError("idempotency_key_missing", "A purchase needs the header Idempotency-Key");
+  }
+  const key = idempotencyKeySchema.safeParse(header);
+  if (key.success) return key.data;
+  const message = "is 1 to 255 visible ASCII characters";
+  throw new ProblemError("invalid_request", `The request is not valid: Idempotency-Key: ${message}`, {
+    errors: [{ path: "Idempotency-Key", message }],
+  });
+}
+
+function keyInUse(): ProblemError {
+  return new ProblemError(
+    "idempotency_key_in_use",
+    "A purchase under this Idempotency-Key is just being accepted; ask again",
+    {},
+    { "Retry-After": "1" },
+  );
+}
+
+/** What the order means, whatever the order of its fields (purchase.md, Idempotency: JSON compared as data). */
+function hashOf({ quoteId, purchaseOrder, note }: PurchaseRequest): string {
+  return createHash("sha256")
+    .update(JSON.stringify([quoteId, purchaseOrder ?? null, note ?? null]))
+    .digest("hex");
+}
+
+function buyerOf({ user, token }: Identity): Buyer {
+  return { email: user.email, token };
+}

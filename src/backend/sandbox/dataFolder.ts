@@ -1,0 +1,90 @@
+import { chmod, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type Libsql from "libsql";
+import { openSqlite } from "../store/sqlite.ts";
+import { SandboxError } from "./errors.ts";
+
+/** The backend's own store, and the record that the pretended outside world keeps: provider and mailbox. */
+const FILES = { backend: "backend.db", outside: "outside.db" } as const;
+
+/** The two open databases of a sandbox. */
+export interface SandboxData {
+  readonly backend: Libsql.Database;
+  readonly outside: Libsql.Database;
+}
+
+/**
+ * Opens a sandbox's data, in memory for `null`. The process owns them until it ends, however that comes.
+ *
+ * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`
+ */
+export async function openData(folder: string | null): Promise<SandboxData> {
+  if (folder === null) return { backend: await openSqlite(":memory:"), outside: await openSqlite(":memory:") };
+  await makeFolder(folder);
+  const backend = await open(folder, FILES.backend);
+  try {
+    const outside = await open(folder, FILES.outside);
+    for (const file of await filesIn(folder)) await chmod(join(folder, file), 0o600);
+    return { backend, outside };
+  } catch (error) {
+    backend.close();
+    throw error;
+  }
+}
+
+/**
+ * Empties a stopped sandbox's data; other files in the folder stay.
+ *
+ * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`
+ */
+export async function resetSandbox(folder: string): Promise<void> {
+  const files = await filesIn(folder);
+  if (!files.includes(FILES.backend)) {
+    throw new SandboxError(
+      "sandbox_data_unusable",
+      `There is no sandbox data in ${folder}`,
+      "Name its folder with --data.",
+    );
+  }
+  (await open(folder, FILES.backend)).close();
+  for (const file of files) await rm(join(folder, file), { force: true });
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unusable(folder, error);
+  }
+}
+
+/** The database files of a sandbox that are there, with SQLite's companions. */
+async function filesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => Object.values(FILES).some((file) => name === file || name.startsWith(`${file}-`)));
+}
+
+async function open(folder: string, file: string): Promise<Libsql.Database> {
+  try {
+    return await openSqlite(join(folder, file));
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== "SQLITE_BUSY") throw unusable(folder, error);
+    throw new SandboxError(
+      "sandbox_data_in_use",
+      `Another sandbox is running on the data in ${folder}`,
+      "Stop it first, or give this one data of its own with --data <dir> or --ephemeral.",
+      { cause: error },
+    );
+  }
+}
+
+function unusable(folder: string, cause: unknown): SandboxError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new SandboxError(
+    "sandbox_data_unusable",
+    `The sandbox data in ${folder} cannot be used: ${reason}`,
+    "Give another folder with --data <dir>, or use --ephemeral.",
+    { cause },
+  );
+}

@@ -1,0 +1,68 @@
+import type { Kysely } from "kysely";
+import type { Database } from "../store/schema.ts";
+import { readSetting, seedStore } from "../store/seeding.ts";
+import { SandboxError } from "./errors.ts";
+import { CLOCK_SETTING } from "./routes.ts";
+import { assertBegun, BUILT_IN_SEED, digestOf, readSeed } from "./seed.ts";
+import { seedRows } from "./seedRows.ts";
+import type { Seed } from "./seedSchema.ts";
+import type { SandboxDeps, SandboxOptions } from "./server.ts";
+
+/** What a sandbox begins with. */
+export interface SandboxStart {
+  readonly isNew: boolean;
+  /** The first organization of the seed. */
+  readonly organizationId: number;
+  /** The seed, where it is at hand: passwords and tokens are kept nowhere in the clear. */
+  readonly seed: Seed | null;
+  readonly notes: string[];
+}
+
+const BUILT_IN = { path: "built in", text: BUILT_IN_SEED };
+
+/**
+ * Fills empty data from the seed, or knows the data that are there again (details.md, 27).
+ *
+ * @throws SandboxError `seed_invalid`, `sandbox_data_not_empty`
+ */
+export async function fillOrKnow(
+  database: Kysely<Database>,
+  options: Pick<SandboxOptions, "seed" | "now" | "dataDir">,
+  deps: Pick<SandboxDeps, "now" | "random">,
+): Promise<SandboxStart> {
+  const stored = await readSetting(database, "seed_digest");
+  if (stored !== null) return know(database, options, stored);
+  const now = options.now ?? deps.now();
+  const file = options.seed ?? BUILT_IN;
+  const { seed, digest } = readSeed(file);
+  assertBegun(seed, file.path, now);
+  const organizationId = seed.organizations[0]?.id ?? 0;
+  await seedStore(
+    database,
+    seed.organizations.map((organization) => seedRows(organization, now, deps.random)),
+    {
+      seed_digest: digest,
+      first_organization: String(organizationId),
+      [CLOCK_SETTING]: String(options.now === null ? 0 : options.now - deps.now()),
+    },
+  );
+  return { isNew: true, organizationId, seed, notes: [] };
+}
+
+async function know(
+  database: Kysely<Database>,
+  { seed: file, dataDir }: Pick<SandboxOptions, "seed" | "dataDir">,
+  stored: string,
+): Promise<SandboxStart> {
+  if (file && digestOf(file.text) !== stored) {
+    throw new SandboxError(
+      "sandbox_data_not_empty",
+      `There are data already in ${dataDir}, and --seed fills only empty data`,
+      "Empty them with sandbox reset, or use --data <dir> or --ephemeral.",
+    );
+  }
+  const notes = file ? ["The data are from this very seed file already; --seed is ignored."] : [];
+  const known = [file, BUILT_IN].find((candidate) => candidate && digestOf(candidate.text) === stored);
+  const seed = known ? readSeed(known).seed : null;
+  return { isNew: false, organizationId: Number(await readSetting(database, "first_organization")), seed, notes };
+}

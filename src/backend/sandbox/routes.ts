@@ -1,0 +1,72 @@
+import type { FastifyInstance } from "fastify";
+import { startOfDateInZone } from "../../billing/calendar.ts";
+import type { BackendDeps } from "../deps.ts";
+import { register } from "../http/register.ts";
+import type { Capture } from "../payments/sandboxGateway.ts";
+import { ProblemError } from "../problem.ts";
+import { sweep } from "../purchases/sweep.ts";
+import { writeSetting } from "../store/seeding.ts";
+import { readSubscription } from "../store/subscriptions.ts";
+import { pictureAt } from "../subscriptions/picture.ts";
+import { daysLater, instantOf, type SandboxClock } from "./clock.ts";
+
+/** The name of the setting that keeps the clock's distance from the machine's. */
+export const CLOCK_SETTING = "clock_distance";
+
+/** What only a sandbox has. */
+export interface SandboxControls {
+  readonly clock: SandboxClock;
+  /** The billing time zone that dates without an organization are read in. */
+  readonly timeZone: string;
+  captures(): Capture[];
+}
+
+/** `/sandbox` and `/sandbox/clock`, for callers on this machine only (contract.md; details.md, 19). */
+export function registerSandbox(app: FastifyInstance, deps: BackendDeps, controls: SandboxControls): void {
+  app.addHook("onRequest", async (request) => {
+    if (!isLoopbackName(request.hostname)) {
+      throw new ProblemError(
+        "forbidden",
+        "A sandbox answers only to the names of this machine: localhost, 127.0.0.1, [::1]",
+      );
+    }
+  });
+
+  register(app, deps, "getSandbox", async () => ({
+    status: 200,
+    body: { now: new Date(controls.clock.now()).toISOString(), captures: controls.captures() },
+  }));
+
+  register(app, deps, "advanceClock", async ({ body }) => {
+    const now = controls.clock.now();
+    const target = await targetOf(deps, controls, body, now);
+    if (target < now) {
+      throw new ProblemError(
+        "clock_moves_forward_only",
+        `The clock is at ${new Date(now).toISOString()} and never moves back`,
+      );
+    }
+    controls.clock.moveTo(target);
+    await writeSetting(deps.database, CLOCK_SETTING, String(controls.clock.distance()));
+    await sweep(deps);
+    return { status: 200, body: { now: new Date(controls.clock.now()).toISOString(), renewals: [] } };
+  });
+}
+
+type ClockRequest = { to: string } | { days: number } | { toRenewalOf: number };
+
+async function targetOf(
+  deps: BackendDeps,
+  controls: SandboxControls,
+  request: ClockRequest,
+  now: number,
+): Promise<number> {
+  if ("to" in request) return instantOf(request.to, now, controls.timeZone);
+  if ("days" in request) return daysLater(now, request.days, controls.timeZone);
+  const row = await readSubscription(deps.database, request.toRenewalOf);
+  return Math.max(now, startOfDateInZone(pictureAt(row, now).term.renewalDate, row.time_zone));
+}
+
+function isLoopbackName(hostname: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname);
+}

@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import { dateInZone } from "../../billing/calendar.ts";
+import { parseStrictJson } from "../http/strictJson.ts";
+import { describeIssue } from "../http/validation.ts";
+import { SandboxError } from "./errors.ts";
+import { type Seed, seedSchema } from "./seedSchema.ts";
+
+/** The organization that a sandbox has without `--seed` (cli.md, Seed file). */
+export const BUILT_IN_SEED = `{
+  "organizations": [{
+    "id": 4201, "name": "Northwind Labs", "timeZone": "Europe/London",
+    "subscription": {
+      "plan": "SMB", "interval": "year", "intervalCount": 1, "anchorDate": "2026-03-01",
+      "unitPrice": { "amount": 15000, "currency": "GBP" }, "taxRate": "20",
+      "licenses": 25, "autoRenew": true
+    },
+    "paymentMethod": "card_ok",
+    "usedLicenses": 22,
+    "users": [{ "email": "admin@northwind.example", "firstName": "Ada", "lastName": "Admin", "role": 0,
+                "password": "correct horse battery staple", "totpSecret": null, "adminNoTraining": true }],
+    "tokens": [{ "name": "ci", "token": "sfl_sandbox_ci", "scopes": ["billing:read", "billing:purchase"], "userEmail": "admin@northwind.example", "spendLimit": null }]
+  }]
+}`;
+
+/** The password of the built-in administrator. */
+export const BUILT_IN_PASSWORD = "correct horse battery staple";
+
+/** The hash of the built-in administrator's password, so that the first sign-in does not wait for it (details.md, 29). */
+export const BUILT_IN_PASSWORD_HASH = "scrypt$9yUGx9JH5V9V0BCklpj8vQ$TN1OfLmOkwGhl-R_0p6pBHvVlEhsg1xNqNV2WaZf9Uo";
+
+/** A seed with the digest of its file, by which the very same file is known again. */
+export interface SeedFile {
+  readonly seed: Seed;
+  readonly digest: string;
+}
+
+/**
+ * Reads a seed file.
+ *
+ * @throws SandboxError `seed_invalid`, naming the path in the file
+ */
+export function readSeed(file: { path: string; text: string }): SeedFile {
+  const result = seedSchema.safeParse(parseJson(file));
+  if (!result.success) throw invalid(file.path, result.error.issues.flatMap(describeIssue));
+  return { seed: result.data, digest: digestOf(file.text) };
+}
+
+/**
+ * Refuses a seed with a subscription that has not begun.
+ *
+ * @param now the billing clock, milliseconds
+ * @throws SandboxError `seed_invalid`
+ */
+export function assertBegun({ organizations }: Seed, path: string, now: number): void {
+  for (const [index, { subscription, timeZone }] of organizations.entries()) {
+    const today = dateInZone(now, timeZone);
+    if (subscription.anchorDate > today) {
+      const where = `organizations[${index}].subscription.anchorDate`;
+      throw invalid(path, [{ path: where, message: `${subscription.anchorDate} is after today, ${today}` }]);
+    }
+  }
+}
+
+/** What a seed file is known by: the SHA-256 of its text. */
+export function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function parseJson(file: { path: string; text: string }): unknown {
+  try {
+    return parseStrictJson(file.text);
+  } catch (error) {
+    throw invalid(file.path, [{ path: "", message: error instanceof Error ? error.message : String(error) }]);
+  }
+}
+
+function invalid(file: string, problems: { path: string; message: string }[]): SandboxError {
+  const lines = problems.map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  return new SandboxError(
+    "seed_invalid",
+    `The seed file ${file} is not valid: ${lines.join("; ")}`,
+    "Mend the file; its fields are described in the README, under Sandbox.",
+  );
+}

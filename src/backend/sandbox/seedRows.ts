@@ -1,0 +1,89 @@
+import { dateInZone } from "../../billing/calendar.ts";
+import { takesLicense } from "../../billing/roles.ts";
+import { termIndexOn } from "../../billing/term.ts";
+import { hashToken } from "../auth/secrets.ts";
+import { uuidFrom } from "../routes/users.ts";
+import type { SeedRows } from "../store/seeding.ts";
+import type { SeedOrganization } from "./seedSchema.ts";
+
+type SeedUser = SeedOrganization["users"][number];
+
+/**
+ * The rows of one organization of a seed: listed users, and made-up ones for the licenses that the listed do not take.
+ *
+ * @param now the billing clock, milliseconds
+ */
+export function seedRows(organization: SeedOrganization, now: number, random: (bytes: number) => Buffer): SeedRows {
+  const { id, name, timeZone } = organization;
+  const users = [...organization.users, ...madeUpUsers(organization)];
+  return {
+    organization: { id, name, time_zone: timeZone },
+    subscription: subscriptionRow(organization, now),
+    users: users.map((user) => ({
+      uuid: uuidFrom(random(16)),
+      email: user.email,
+      email_key: user.email.toLowerCase(),
+      first_name: user.firstName,
+      last_name: user.lastName,
+      password_hash: null,
+      totp_secret: user.totpSecret ?? null,
+    })),
+    members: users.map((user) => ({
+      organization_id: id,
+      email_key: user.email.toLowerCase(),
+      role: user.role,
+      admin_no_training: user.adminNoTraining ? 1 : 0,
+      status: "ACTIVE",
+      joined_at: now,
+      assignment_strategy: "NONE",
+    })),
+    tokens: (organization.tokens ?? []).map((token) => ({
+      id: `tok_${random(12).toString("hex")}`,
+      organization_id: id,
+      email_key: token.userEmail.toLowerCase(),
+      name: token.name,
+      token_hash: hashToken(token.token),
+      scopes_json: JSON.stringify(token.scopes),
+      expires_at: null,
+      revoked_at: null,
+      limit_amount: token.spendLimit?.amount ?? null,
+      limit_licenses: token.spendLimit?.licenses ?? null,
+    })),
+  };
+}
+
+function subscriptionRow(organization: SeedOrganization, now: number): SeedRows["subscription"] {
+  const { subscription, timeZone } = organization;
+  const { anchorDate, interval, intervalCount } = subscription;
+  return {
+    organization_id: organization.id,
+    plan: subscription.plan,
+    interval,
+    interval_count: intervalCount,
+    anchor_date: anchorDate,
+    term_index: termIndexOn({ anchorDate, interval, intervalCount }, dateInZone(now, timeZone)),
+    unit_price: subscription.unitPrice.amount,
+    currency: subscription.unitPrice.currency,
+    tax_rate: subscription.taxRate,
+    licenses: subscription.licenses,
+    used: organization.usedLicenses,
+    auto_renew: subscription.autoRenew ? 1 : 0,
+    payment_method: organization.paymentMethod,
+    version: 1,
+    receipt_count: 0,
+    credit_note_count: 0,
+  };
+}
+
+function madeUpUsers(organization: SeedOrganization): SeedUser[] {
+  const missing = organization.usedLicenses - organization.users.filter(takesLicense).length;
+  return Array.from({ length: missing }, (_, index) => ({
+    email: `user${index + 1}@organization-${organization.id}.example`,
+    firstName: "Sample",
+    lastName: `User ${index + 1}`,
+    role: 7,
+    password: "",
+    totpSecret: null,
+    adminNoTraining: false,
+  }));
+}

@@ -1,0 +1,131 @@
+import { z } from "zod";
+import { isTimeZone } from "../../billing/calendar.ts";
+import { isCurrency } from "../../billing/money.ts";
+import { recurringCharge } from "../../billing/proration.ts";
+import { isRole, takesLicense } from "../../billing/roles.ts";
+import { dateSchema, taxRateSchema } from "../../contract/basics.ts";
+import { SCOPES } from "../../contract/scopes.ts";
+import { SANDBOX_PAYMENT_METHODS } from "../payments/sandboxGateway.ts";
+
+const text = z.string().min(1, "is empty");
+
+const userSchema = z.strictObject({
+  email: text.max(320),
+  firstName: z.string(),
+  lastName: z.string(),
+  role: z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4 or 7"),
+  password: text.max(1024),
+  totpSecret: z
+    .string()
+    .regex(/^[A-Z2-7]{16,}=*$/, "is not a base32 secret of at least 16 characters")
+    .nullish(),
+  adminNoTraining: z.boolean(),
+});
+
+const spendLimitSchema = z
+  .strictObject({ amount: z.int().nonnegative().optional(), licenses: z.int().nonnegative().optional() })
+  .refine((limit) => limit.amount !== undefined || limit.licenses !== undefined, "needs an amount or licenses");
+
+const tokenSchema = z.strictObject({
+  name: text,
+  token: z.string().regex(/^[\x21-\x7e]+$/, "is not 1 or more visible ASCII characters"),
+  scopes: z.array(z.enum(SCOPES)),
+  userEmail: text,
+  spendLimit: spendLimitSchema.nullish(),
+});
+
+const subscriptionSchema = z.strictObject({
+  plan: text,
+  interval: z.enum(["month", "year"]),
+  intervalCount: z.int().min(1).max(120),
+  anchorDate: dateSchema,
+  unitPrice: z.strictObject({
+    amount: z.int().nonnegative(),
+    currency: z.string().refine(isCurrency, "is not a currency code of ISO 4217"),
+  }),
+  taxRate: taxRateSchema,
+  licenses: z.int().nonnegative().max(1_000_000),
+  autoRenew: z.boolean(),
+});
+
+/** Whether what the subscription renews at can be charged at all. */
+function isAffordable(subscription: z.output<typeof subscriptionSchema>): boolean {
+  try {
+    recurringCharge(subscription);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const organizationSchema = z
+  .strictObject({
+    id: z
+      .int()
+      .positive()
+      .max(2 ** 31 - 1),
+    name: z.string(),
+    timeZone: z.string().refine(isTimeZone, "is not a time zone of the IANA database"),
+    subscription: subscriptionSchema,
+    paymentMethod: z.enum(SANDBOX_PAYMENT_METHODS as [string, ...string[]]).nullable(),
+    usedLicenses: z.int().nonnegative(),
+    users: z.array(userSchema),
+    tokens: z.array(tokenSchema).optional(),
+  })
+  .superRefine((organization, context) => {
+    const problem = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
+    if (!isAffordable(organization.subscription)) {
+      problem(["subscription", "unitPrice", "amount"], "times the licenses is too large to be charged");
+    }
+    const taking = organization.users.filter(takesLicense).length;
+    if (organization.usedLicenses > organization.subscription.licenses) {
+      problem(["usedLicenses"], `is more than the ${organization.subscription.licenses} licenses purchased`);
+    }
+    if (organization.usedLicenses < taking) {
+      problem(["usedLicenses"], `is less than the ${taking} licenses that the listed users take`);
+    }
+    const emails = organization.users.map((user) => user.email.toLowerCase());
+    for (const [index, email] of emails.entries()) {
+      if (emails.indexOf(email) < index) problem(["users", index, "email"], "is there twice");
+    }
+    for (const [index, token] of (organization.tokens ?? []).entries()) {
+      if (!emails.includes(token.userEmail.toLowerCase())) {
+        problem(["tokens", index, "userEmail"], "is not the email of a user of this organization");
+      }
+    }
+  });
+
+/** A seed file (cli.md, Seed file; details.md, 28). */
+export const seedSchema = z
+  .strictObject({ organizations: z.array(organizationSchema).min(1, "needs at least one organization") })
+  .superRefine(({ organizations }, context) => {
+    const seen = new Map<string, unknown>();
+    const once = (kind: string, value: string | number, path: PropertyKey[]) => {
+      const key = `${kind} ${value}`;
+      if (seen.has(key)) context.addIssue({ code: "custom", path, message: "is there twice" });
+      seen.set(key, true);
+    };
+    for (const [o, organization] of organizations.entries()) {
+      once("organization", organization.id, ["organizations", o, "id"]);
+      for (const [t, token] of (organization.tokens ?? []).entries()) {
+        once("token", token.token, ["organizations", o, "tokens", t, "token"]);
+      }
+      for (const [u, user] of organization.users.entries()) {
+        const key = `person ${user.email.toLowerCase()}`;
+        const person = JSON.stringify([user.password, user.totpSecret ?? null]);
+        if (seen.has(key) && seen.get(key) !== person) {
+          context.addIssue({
+            code: "custom",
+            path: ["organizations", o, "users", u, "password"],
+            message: "differs from the same person's in another organization",
+          });
+        }
+        seen.set(key, person);
+      }
+    }
+  });
+
+/** A seed as read. */
+export type Seed = z.output<typeof seedSchema>;
+/** One organization of a seed. */
+export type SeedOrganization = Seed["organizations"][number];

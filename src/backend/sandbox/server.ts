@@ -1,0 +1,188 @@
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import type { Kysely } from "kysely";
+import { mayBuy } from "../../billing/roles.ts";
+import { DEFAULT_LICENSE_LIMIT } from "../../contract/billing.ts";
+import { BASE_PATH } from "../../contract/operations.ts";
+import { buildApp } from "../app.ts";
+import { passwords } from "../auth/passwords.ts";
+import type { BackendDeps } from "../deps.ts";
+import { sandboxGateway } from "../payments/sandboxGateway.ts";
+import { startSweeping } from "../purchases/sweep.ts";
+import { takeOverAll } from "../store/leases.ts";
+import { migrate } from "../store/migrations.ts";
+import type { Database } from "../store/schema.ts";
+import { readSetting, writeSetting } from "../store/seeding.ts";
+import { sqliteStore } from "../store/sqlite.ts";
+import { readSubscription } from "../store/subscriptions.ts";
+import { type SandboxClock, sandboxClock } from "./clock.ts";
+import { openData } from "./dataFolder.ts";
+import { SandboxError } from "./errors.ts";
+import { fillOrKnow, type SandboxStart } from "./filling.ts";
+import { mailbox } from "./mailbox.ts";
+import { CLOCK_SETTING, registerSandbox } from "./routes.ts";
+import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
+import { hashSeedPasswords } from "./seedPasswords.ts";
+
+export { resetSandbox } from "./dataFolder.ts";
+
+/** How a sandbox is started (cli.md, Sandbox). */
+export interface SandboxOptions {
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** `null` keeps nothing. */
+  readonly dataDir: string | null;
+  readonly seed: { readonly path: string; readonly text: string } | null;
+  /** Where the clock begins, milliseconds; `null` for the machine's. */
+  readonly now: number | null;
+}
+
+/** What a sandbox needs of the process that runs it. */
+export interface SandboxDeps {
+  /** The machine's clock, milliseconds. */
+  now(): number;
+  random(bytes: number): Buffer;
+  readonly pid: number;
+  reach(point: string): void;
+  log(line: string): void;
+  readonly version: string;
+}
+
+/** A sandbox that listens. */
+export interface RunningSandbox {
+  /** The ready line of cli.md. */
+  readonly ready: {
+    readonly url: string;
+    readonly organizationId: number;
+    readonly admin: { readonly email: string; readonly password: string } | null;
+    readonly token: string | null;
+    readonly dataDir: string | null;
+    readonly pid: number;
+  };
+  /** What the person should know, for stderr. */
+  readonly notes: readonly string[];
+  /** Ends it: what is under way is finished or stays as it is on disk, and nothing is lost. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the embedded backend on a loopback port.
+ *
+ * @throws SandboxError for a seed that is not valid, data that are in use or not empty, a port in use
+ */
+export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): Promise<RunningSandbox> {
+  const data = await openData(options.dataDir);
+  const database = sqliteStore(data.backend);
+  const closeData = async () => {
+    await database.destroy();
+    data.outside.close();
+  };
+  try {
+    await migrate(database, "sqlite");
+    const start = await fillOrKnow(database, options, deps);
+    const clock = await startClock(database, options, deps, start);
+    const gateway = sandboxGateway(data.outside, deps);
+    const backend: BackendDeps = {
+      database,
+      gateway,
+      notifier: mailbox(data.outside),
+      clock,
+      licenseLimit: DEFAULT_LICENSE_LIMIT,
+      now: deps.now,
+      random: deps.random,
+      reach: deps.reach,
+      log: deps.log,
+      version: deps.version,
+    };
+    return await run(backend, { options, deps, start, clock, captures: gateway.captures, closeData });
+  } catch (error) {
+    await closeData();
+    throw error;
+  }
+}
+
+interface Running {
+  readonly options: SandboxOptions;
+  readonly deps: SandboxDeps;
+  readonly start: SandboxStart;
+  readonly clock: SandboxClock;
+  readonly captures: ReturnType<typeof sandboxGateway>["captures"];
+  closeData(): Promise<void>;
+}
+
+async function run(backend: BackendDeps, running: Running): Promise<RunningSandbox> {
+  const { options, deps, start, clock, captures, closeData } = running;
+  const { database } = backend;
+  const hashing = passwords(deps.random);
+  const { time_zone: timeZone } = await readSubscription(database, start.organizationId);
+  const hashes = await hashSeedPasswords(database, hashing, start.seed, {
+    [BUILT_IN_PASSWORD]: BUILT_IN_PASSWORD_HASH,
+  });
+  const app = buildApp(backend, {
+    signIn: { passwords: hashing, passwordHashOf: hashes.hashOf },
+    extend: (extended) => registerSandbox(extended, backend, { clock, timeZone, captures }),
+  });
+  await takeOverAll(database, clock.now());
+  const url = await listen(app, options.port);
+  const stopSweeping = startSweeping(backend);
+  return {
+    ready: {
+      url,
+      organizationId: start.organizationId,
+      ...credentialsOf(start),
+      dataDir: options.dataDir,
+      pid: deps.pid,
+    },
+    notes: start.notes,
+    async close() {
+      await stopSweeping();
+      await app.close();
+      await hashes.done;
+      await closeData();
+    },
+  };
+}
+
+async function startClock(
+  database: Kysely<Database>,
+  options: SandboxOptions,
+  deps: SandboxDeps,
+  start: SandboxStart,
+): Promise<SandboxClock> {
+  const clock = sandboxClock(deps.now, Number((await readSetting(database, CLOCK_SETTING)) ?? 0));
+  if (options.now !== null && options.now > clock.now()) {
+    clock.moveTo(options.now);
+    await writeSetting(database, CLOCK_SETTING, String(clock.distance()));
+  } else if (options.now !== null && !start.isNew) {
+    start.notes.push(
+      `The data's clock is at ${new Date(clock.now()).toISOString()}, later than --now, which is ignored.`,
+    );
+  }
+  return clock;
+}
+
+function credentialsOf({ seed }: SandboxStart): Pick<RunningSandbox["ready"], "admin" | "token"> {
+  const first = seed?.organizations[0];
+  const admin = first?.users.find((user) => mayBuy(user.role));
+  return {
+    admin: admin ? { email: admin.email, password: admin.password } : null,
+    token: first?.tokens?.[0]?.token ?? null,
+  };
+}
+
+async function listen(app: FastifyInstance, port: number): Promise<string> {
+  try {
+    await app.listen({ host: "127.0.0.1", port });
+  } catch (error) {
+    await app.close();
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    throw new SandboxError(
+      "port_in_use",
+      `Port ${port} is in use`,
+      "Stop what listens there, or choose another with --port <n> (0 picks a free one).",
+      { cause: error },
+    );
+  }
+  const { port: chosen } = app.server.address() as AddressInfo;
+  return `http://127.0.0.1:${chosen}${BASE_PATH}`;
+}

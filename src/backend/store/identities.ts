@@ -1,0 +1,136 @@
+import type { Kysely } from "kysely";
+import type { ApiTokenRow, Database, SessionRow, UserRow } from "./schema.ts";
+
+/** The user of an email, however it is typed. */
+export async function findUser(database: Kysely<Database>, email: string): Promise<UserRow | undefined> {
+  return database.selectFrom("users").selectAll().where("email_key", "=", email.toLowerCase()).executeTakeFirst();
+}
+
+/** The user of a number. */
+export async function readUser(database: Kysely<Database>, userId: number): Promise<UserRow> {
+  return database.selectFrom("users").selectAll().where("id", "=", userId).executeTakeFirstOrThrow();
+}
+
+/** Keeps the hash of a user's password. */
+export async function savePasswordHash(database: Kysely<Database>, userId: number, hash: string): Promise<void> {
+  await database.updateTable("users").set({ password_hash: hash }).where("id", "=", userId).execute();
+}
+
+/** The organizations that a user is a member of, lowest number first. */
+export async function membershipsOf(database: Kysely<Database>, userId: number) {
+  return database
+    .selectFrom("members")
+    .innerJoin("organizations", "organizations.id", "members.organization_id")
+    .select(["organizations.id", "organizations.name", "members.role"])
+    .where("members.user_id", "=", userId)
+    .where("members.status", "!=", "REMOVED")
+    .orderBy("organizations.id")
+    .execute();
+}
+
+/** Starts a session. */
+export async function saveSession(database: Kysely<Database>, session: SessionRow): Promise<void> {
+  await database.insertInto("sessions").values(session).execute();
+}
+
+/** A live session by the hash of its access token. */
+export async function findSession(
+  database: Kysely<Database>,
+  accessHash: string,
+  now: number,
+): Promise<SessionRow | undefined> {
+  return database
+    .selectFrom("sessions")
+    .selectAll()
+    .where("access_hash", "=", accessHash)
+    .where("access_expires_at", ">", now)
+    .where("revoked_at", "is", null)
+    .executeTakeFirst();
+}
+
+/** A session that was not revoked, by its id. */
+export async function findSessionById(database: Kysely<Database>, id: string): Promise<SessionRow | undefined> {
+  return database
+    .selectFrom("sessions")
+    .selectAll()
+    .where("id", "=", id)
+    .where("revoked_at", "is", null)
+    .executeTakeFirst();
+}
+
+/** Replaces a session's pair of tokens, if nobody has replaced it since it was read. */
+export async function rotateSession(
+  database: Kysely<Database>,
+  session: SessionRow,
+  pair: Pick<SessionRow, "access_hash" | "access_expires_at" | "refresh_hash" | "refresh_expires_at">,
+  previous: { hash: string | null; now: number },
+): Promise<boolean> {
+  const result = await database
+    .updateTable("sessions")
+    .set({ ...pair, previous_refresh_hash: previous.hash, rotated_at: previous.now })
+    .where("id", "=", session.id)
+    .where("refresh_hash", "=", session.refresh_hash)
+    .where("revoked_at", "is", null)
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows) === 1;
+}
+
+/** Ends a session with all of its tokens. */
+export async function revokeSession(database: Kysely<Database>, id: string, now: number): Promise<void> {
+  await database.updateTable("sessions").set({ revoked_at: now }).where("id", "=", id).execute();
+}
+
+/** A live API token by its hash. */
+export async function findApiToken(
+  database: Kysely<Database>,
+  tokenHash: string,
+  now: number,
+): Promise<ApiTokenRow | undefined> {
+  return database
+    .selectFrom("api_tokens")
+    .selectAll()
+    .where("token_hash", "=", tokenHash)
+    .where("revoked_at", "is", null)
+    .where((where) => where.or([where("expires_at", "is", null), where("expires_at", ">", now)]))
+    .executeTakeFirst();
+}
+
+/** Notes a failed sign-in of an account from an address, and forgets those before `since`. */
+export async function noteSignInFailure(
+  database: Kysely<Database>,
+  failure: { email: string; address: string; at: number },
+  since: number,
+): Promise<void> {
+  await database.deleteFrom("sign_in_failures").where("at", "<", since).execute();
+  await database
+    .insertInto("sign_in_failures")
+    .values({ email_key: failure.email.toLowerCase(), address: failure.address, at: failure.at })
+    .execute();
+}
+
+/** Failed sign-ins since an instant: of the account from the address, and of anybody from it. */
+export async function countSignInFailures(
+  database: Kysely<Database>,
+  place: { email: string; address: string },
+  since: number,
+): Promise<{ account: number; address: number }> {
+  const rows = await database
+    .selectFrom("sign_in_failures")
+    .select("email_key")
+    .where("address", "=", place.address)
+    .where("at", ">=", since)
+    .execute();
+  return { account: rows.filter((row) => row.email_key === place.email.toLowerCase()).length, address: rows.length };
+}
+
+/** Forgets an account's failures from an address after a good sign-in. */
+export async function forgetSignInFailures(
+  database: Kysely<Database>,
+  place: { email: string; address: string },
+): Promise<void> {
+  await database
+    .deleteFrom("sign_in_failures")
+    .where("address", "=", place.address)
+    .where("email_key", "=", place.email.toLowerCase())
+    .execute();
+}

@@ -1,0 +1,129 @@
+import type { Kysely, Updateable } from "kysely";
+import { assertTransition, type PurchaseState, WORKABLE_STATES } from "../../billing/purchase.ts";
+import type { Database, PurchaseRow } from "./schema.ts";
+
+/** How long a worker owns a purchase, by the machine's clock (details.md, 12). */
+export const LEASE_MS = 10_000;
+
+/** Another worker has taken the purchase, or it has moved on: what this worker knows is old and is not written. */
+export class StaleLease extends Error {
+  override readonly name = "StaleLease";
+}
+
+/**
+ * Takes a purchase for one worker: the next epoch, for `LEASE_MS`. Of two workers one gets it.
+ *
+ * @param now the machine's clock, milliseconds
+ * @returns the purchase, or `null` when another worker owns it or nothing is left to do
+ */
+export async function leasePurchase(
+  database: Kysely<Database>,
+  purchaseId: string,
+  now: number,
+): Promise<PurchaseRow | null> {
+  const row = await database
+    .updateTable("purchases")
+    .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: now + LEASE_MS }))
+    .where("id", "=", purchaseId)
+    .where("lease_until", "<=", now)
+    .where("state", "in", WORKABLE_STATES)
+    .returningAll()
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+/** Keeps a lease while work goes on. Does nothing when another worker has taken over. */
+export async function renewLease(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
+  await database
+    .updateTable("purchases")
+    .set({ lease_until: now + LEASE_MS })
+    .where("id", "=", lease.id)
+    .where("epoch", "=", lease.epoch)
+    .where("lease_until", ">", 0)
+    .execute();
+}
+
+/** Gives a lease back, and says when to look at the purchase again (billing clock; `null` for never). */
+export async function releaseLease(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  nextCheckAt: number | null,
+): Promise<void> {
+  await database
+    .updateTable("purchases")
+    .set((expression) => ({
+      lease_until: 0,
+      next_check_at: nextCheckAt,
+      check_count: expression("check_count", "+", 1),
+    }))
+    .where("id", "=", lease.id)
+    .where("epoch", "=", lease.epoch)
+    .execute();
+}
+
+/**
+ * Moves a leased purchase to another state: compare-and-set on its epoch and state.
+ *
+ * @throws StaleLease when another worker has taken it; BillingError `invalid_state` for a move that the states do not have
+ */
+export async function movePurchase(
+  tx: Kysely<Database>,
+  lease: PurchaseRow,
+  to: PurchaseState,
+  changes: Omit<Updateable<Database["purchases"]>, "state" | "epoch"> = {},
+): Promise<PurchaseRow> {
+  if (to !== lease.state) assertTransition(lease.state, to);
+  const row = await tx
+    .updateTable("purchases")
+    .set({ ...changes, state: to })
+    .where("id", "=", lease.id)
+    .where("epoch", "=", lease.epoch)
+    .where("state", "=", lease.state)
+    .returningAll()
+    .executeTakeFirst();
+  if (!row) throw new StaleLease(`Purchase ${lease.id} has been taken over`);
+  return row;
+}
+
+/** The purchases that the sweep should look at: due by the billing clock, and owned by nobody. */
+export async function purchasesDue(
+  database: Kysely<Database>,
+  clocks: { billing: number; machine: number },
+  limit: number,
+): Promise<string[]> {
+  const rows = await database
+    .selectFrom("purchases")
+    .select("id")
+    .where("next_check_at", "<=", clocks.billing)
+    .where("lease_until", "<=", clocks.machine)
+    .where("state", "in", WORKABLE_STATES)
+    .orderBy("next_check_at")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Takes every unsettled purchase away from whoever had it, for a backend that owns its data alone and has just started:
+ * no other process can still be at work (details.md, 12).
+ */
+export async function takeOverAll(database: Kysely<Database>, billingNow: number): Promise<void> {
+  await database
+    .updateTable("purchases")
+    .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: 0, next_check_at: billingNow }))
+    .where("state", "in", WORKABLE_STATES)
+    .execute();
+}
+
+/** Whether a payment belongs to no purchase: its purchase is not there, or has another payment. */
+export async function isOrphan(
+  database: Kysely<Database>,
+  payment: { id: string; purchaseId: string },
+): Promise<boolean> {
+  const owner = await database
+    .selectFrom("purchases")
+    .select("payment_id")
+    .where("id", "=", payment.purchaseId)
+    .executeTakeFirst();
+  return !owner || (owner.payment_id !== null && owner.payment_id !== payment.id);
+}

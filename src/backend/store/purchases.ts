@@ -1,0 +1,121 @@
+import type { Kysely } from "kysely";
+import { PENDING_STATES, type PurchaseState, statusOf } from "../../billing/purchase.ts";
+import { ProblemError } from "../problem.ts";
+import { keyIsVoid } from "./acceptance.ts";
+import { recordEvent } from "./records.ts";
+import type { Database, PurchaseRow } from "./schema.ts";
+
+/** A purchase with its receipt number, as the contract shows it. */
+export interface PurchaseWithReceipt extends PurchaseRow {
+  readonly receipt_number: number | null;
+}
+
+/** How purchases are listed: newest first, `before` a sequence, and only those in `states` when given. */
+export interface PurchaseFilter {
+  readonly before: number | null;
+  readonly limit: number;
+  readonly states: readonly PurchaseState[] | null;
+}
+
+function withReceipt(database: Kysely<Database>) {
+  return database
+    .selectFrom("purchases")
+    .leftJoin("receipts", "receipts.purchase_id", "purchases.id")
+    .selectAll("purchases")
+    .select("receipts.number as receipt_number");
+}
+
+/**
+ * One purchase of an organization.
+ *
+ * @throws ProblemError `not_found`, for another organization's too
+ */
+export async function readPurchase(
+  database: Kysely<Database>,
+  organizationId: number,
+  purchaseId: string,
+): Promise<PurchaseWithReceipt> {
+  const row = await withReceipt(database)
+    .where("purchases.organization_id", "=", organizationId)
+    .where("purchases.id", "=", purchaseId)
+    .executeTakeFirst();
+  if (!row) throw new ProblemError("not_found", `There is no purchase ${purchaseId} in organization ${organizationId}`);
+  return row;
+}
+
+/** Purchases of an organization, newest first. */
+export async function listPurchases(
+  database: Kysely<Database>,
+  organizationId: number,
+  filter: PurchaseFilter,
+): Promise<PurchaseWithReceipt[]> {
+  let query = withReceipt(database).where("purchases.organization_id", "=", organizationId);
+  if (filter.before !== null) query = query.where("purchases.sequence", "<", filter.before);
+  if (filter.states) query = query.where("purchases.state", "in", filter.states);
+  return query.orderBy("purchases.sequence", "desc").limit(filter.limit).execute();
+}
+
+/**
+ * The purchase that a key belongs to.
+ *
+ * @throws ProblemError `idempotency_key_unknown` for a key that never arrived, `idempotency_key_void`
+ */
+export async function readPurchaseByKey(
+  database: Kysely<Database>,
+  organizationId: number,
+  key: string,
+): Promise<PurchaseWithReceipt> {
+  const owner = await database
+    .selectFrom("idempotency_keys")
+    .select("purchase_id")
+    .where("organization_id", "=", organizationId)
+    .where("key", "=", key)
+    .executeTakeFirst();
+  if (!owner) throw new ProblemError("idempotency_key_unknown", "No purchase has arrived under this Idempotency-Key");
+  if (owner.purchase_id === null) throw keyIsVoid();
+  return readPurchase(database, organizationId, owner.purchase_id);
+}
+
+/**
+ * Makes a key void for ever, unless a purchase has it.
+ *
+ * @param now the billing clock, milliseconds
+ * @returns the purchase that has the key, or `null` when the key is void now
+ */
+export async function voidKey(
+  database: Kysely<Database>,
+  key: { organizationId: number; key: string; actor: string },
+  now: number,
+): Promise<PurchaseWithReceipt | null> {
+  return database.transaction().execute(async (tx) => {
+    const voided = await tx
+      .insertInto("idempotency_keys")
+      .values({
+        organization_id: key.organizationId,
+        key: key.key,
+        request_hash: null,
+        purchase_id: null,
+        created_at: now,
+      })
+      .onConflict((conflict) => conflict.columns(["organization_id", "key"]).doNothing())
+      .returning("key")
+      .executeTakeFirst();
+    if (voided) {
+      const { organizationId, actor } = key;
+      await recordEvent(tx, { organizationId, at: now, type: "key.voided", actor, data: { idempotencyKey: key.key } });
+      return null;
+    }
+    const owner = await tx
+      .selectFrom("idempotency_keys")
+      .select("purchase_id")
+      .where("organization_id", "=", key.organizationId)
+      .where("key", "=", key.key)
+      .executeTakeFirstOrThrow();
+    return owner.purchase_id === null ? null : readPurchase(tx, key.organizationId, owner.purchase_id);
+  });
+}
+
+/** Whether a purchase has come to an end that only an operator or a new payment can change. */
+export function isSettled({ state }: Pick<PurchaseRow, "state">): boolean {
+  return !PENDING_STATES.includes(state) || statusOf(state) === "needs_review";
+}

@@ -1,0 +1,69 @@
+import type { Kysely } from "kysely";
+import type { Notification } from "../deps.ts";
+import type { Database } from "./schema.ts";
+
+/** What an audit event says. `actor` is an email, `token <name>`, or `backend`. */
+export interface NewEvent {
+  readonly organizationId: number;
+  readonly at: number;
+  readonly type: string;
+  readonly actor: string;
+  readonly purchaseId?: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** Adds one entry to the audit log; called inside the transaction of what it tells. */
+export async function recordEvent(tx: Kysely<Database>, event: NewEvent): Promise<void> {
+  await tx
+    .insertInto("events")
+    .values({
+      organization_id: event.organizationId,
+      at: event.at,
+      type: event.type,
+      actor: event.actor,
+      purchase_id: event.purchaseId ?? null,
+      data_json: JSON.stringify(event.data ?? {}),
+    })
+    .execute();
+}
+
+/** A page of the audit log, oldest first, from after the given entry. */
+export async function listEvents(
+  database: Kysely<Database>,
+  organizationId: number,
+  page: { after: number; limit: number },
+) {
+  return database
+    .selectFrom("events")
+    .selectAll()
+    .where("organization_id", "=", organizationId)
+    .where("id", ">", page.after)
+    .orderBy("id")
+    .limit(page.limit)
+    .execute();
+}
+
+/** Puts a notification into the outbox; called inside the transaction of what it tells, sent after it. */
+export async function queueNotification(tx: Kysely<Database>, notification: Notification, now: number): Promise<void> {
+  await tx
+    .insertInto("outbox")
+    .values({ id: notification.id, payload_json: JSON.stringify(notification), created_at: now, sent_at: null })
+    .execute();
+}
+
+/** Notifications that were queued and not marked as sent, oldest first. */
+export async function unsentNotifications(database: Kysely<Database>, limit: number): Promise<Notification[]> {
+  const rows = await database
+    .selectFrom("outbox")
+    .select("payload_json")
+    .where("sent_at", "is", null)
+    .orderBy("created_at")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => JSON.parse(row.payload_json) as Notification);
+}
+
+/** Marks a notification as sent. */
+export async function markSent(database: Kysely<Database>, id: string, now: number): Promise<void> {
+  await database.updateTable("outbox").set({ sent_at: now }).where("id", "=", id).execute();
+}

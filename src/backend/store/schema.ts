@@ -1,0 +1,180 @@
+import type { Generated, Insertable, Selectable } from "kysely";
+import type { PurchaseState } from "../../billing/purchase.ts";
+
+/**
+ * The tables, the same on SQLite and PostgreSQL. Instants are milliseconds since the epoch, dates `YYYY-MM-DD`,
+ * amounts minor units, flags 0 or 1, and what ends in `_json` is JSON text.
+ */
+export interface Database {
+  settings: { name: string; value: string };
+  organizations: { id: number; name: string; time_zone: string };
+  subscriptions: SubscriptionTable;
+  users: UserTable;
+  members: MemberTable;
+  api_tokens: ApiTokenTable;
+  sessions: SessionTable;
+  sign_in_failures: { email_key: string; address: string; at: number };
+  quotes: QuoteTable;
+  purchases: PurchaseTable;
+  idempotency_keys: IdempotencyKeyTable;
+  receipts: { organization_id: number; number: number; purchase_id: string; issued_at: number; licenses_after: number };
+  credit_notes: { organization_id: number; number: number; purchase_id: string; issued_at: number };
+  ledger: LedgerTable;
+  events: EventTable;
+  outbox: { id: string; payload_json: string; created_at: number; sent_at: number | null };
+}
+
+/** One subscription an organization. `version` changes with everything that a quote depends on (details.md, 14). */
+interface SubscriptionTable {
+  organization_id: number;
+  plan: string;
+  interval: "month" | "year";
+  interval_count: number;
+  anchor_date: string;
+  term_index: number;
+  unit_price: number;
+  currency: string;
+  tax_rate: string;
+  licenses: number;
+  used: number;
+  auto_renew: number;
+  payment_method: string | null;
+  version: number;
+  receipt_count: number;
+  credit_note_count: number;
+}
+
+/** A person; `password_hash` is null until a seed's password is hashed. */
+interface UserTable {
+  id: Generated<number>;
+  uuid: string;
+  email: string;
+  /** The email in lower case: one person, however it is typed. */
+  email_key: string;
+  first_name: string | null;
+  last_name: string | null;
+  password_hash: string | null;
+  totp_secret: string | null;
+}
+
+interface MemberTable {
+  organization_id: number;
+  user_id: number;
+  role: number;
+  admin_no_training: number;
+  status: "ACTIVE" | "INVITED" | "REMOVED";
+  joined_at: number | null;
+  assignment_strategy: string;
+}
+
+interface ApiTokenTable {
+  id: string;
+  organization_id: number;
+  user_id: number;
+  name: string;
+  token_hash: string;
+  scopes_json: string;
+  expires_at: number | null;
+  revoked_at: number | null;
+  limit_amount: number | null;
+  limit_licenses: number | null;
+}
+
+/** A signed-in session; the pair before the last rotation works once more for a minute (purchase.md, C4). */
+interface SessionTable {
+  id: string;
+  user_id: number;
+  access_hash: string;
+  access_expires_at: number;
+  refresh_hash: string;
+  refresh_expires_at: number;
+  previous_refresh_hash: string | null;
+  rotated_at: number | null;
+  revoked_at: number | null;
+}
+
+interface QuoteTable {
+  id: string;
+  organization_id: number;
+  licenses: number;
+  subscription_version: number;
+  purchase_date: string;
+  expires_at: number;
+  quote_json: string;
+}
+
+interface PurchaseTable {
+  sequence: Generated<number>;
+  id: string;
+  organization_id: number;
+  kind: "purchase" | "renewal";
+  state: PurchaseState;
+  epoch: number;
+  lease_until: number;
+  quote_id: string | null;
+  idempotency_key: string | null;
+  licenses: number;
+  total: number;
+  currency: string;
+  price_json: string;
+  purchase_order: string | null;
+  note: string | null;
+  buyer_email: string | null;
+  buyer_token_id: string | null;
+  buyer_token_name: string | null;
+  payment_method: string | null;
+  payment_id: string | null;
+  confirm_count: number;
+  failure_code: string | null;
+  failure_message: string | null;
+  accepted_at: number;
+  completed_at: number | null;
+  next_check_at: number | null;
+  check_count: number;
+}
+
+/** A key belongs to one purchase for ever, or is void for ever when `purchase_id` is null. */
+interface IdempotencyKeyTable {
+  organization_id: number;
+  key: string;
+  request_hash: string | null;
+  purchase_id: string | null;
+  created_at: number;
+}
+
+interface LedgerTable {
+  id: Generated<number>;
+  organization_id: number;
+  purchase_id: string;
+  kind: "charge" | "refund";
+  amount: number;
+  currency: string;
+  at: number;
+}
+
+interface EventTable {
+  id: Generated<number>;
+  organization_id: number;
+  at: number;
+  type: string;
+  actor: string;
+  purchase_id: string | null;
+  data_json: string;
+}
+
+/** A subscription as stored. */
+export type SubscriptionRow = Selectable<SubscriptionTable>;
+/** A purchase as stored. */
+export type PurchaseRow = Selectable<PurchaseTable>;
+/** A purchase to store. */
+export type NewPurchase = Insertable<PurchaseTable>;
+/** An API token as stored. */
+export type ApiTokenRow = Selectable<ApiTokenTable>;
+/** A session as stored. */
+export type SessionRow = Selectable<SessionTable>;
+/** A user as stored. */
+export type UserRow = Selectable<UserTable>;
+/** A member of an organization as stored. */
+export type MemberRow = Selectable<MemberTable>;
+/** A quote as stored. */
+export type QuoteRow = Selectable<QuoteTable>;

@@ -1,0 +1,55 @@
+import { Kysely, type SqliteDatabase, SqliteDialect } from "kysely";
+import type Libsql from "libsql";
+import type { Database } from "./schema.ts";
+
+/** Values that may be bound. libsql aborts the process on a boolean, so nothing else is let through (details.md, 34). */
+type Bindable = string | number | bigint | null | Uint8Array;
+
+/**
+ * Opens a SQLite database that this process owns alone: its lock is held until `close` or the end of the process,
+ * however that comes.
+ *
+ * @param file a path, or `:memory:`
+ * @throws the library's error with `code` `SQLITE_BUSY` when another process owns the file
+ */
+export async function openSqlite(file: string): Promise<Libsql.Database> {
+  const { default: Libsql } = await import("libsql");
+  const database = new Libsql(file);
+  try {
+    database.exec("pragma locking_mode = exclusive; pragma foreign_keys = on; pragma busy_timeout = 0;");
+    database.exec("pragma journal_mode = wal; pragma synchronous = full;");
+    database.exec("begin immediate; commit;");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}
+
+/** The store on an open SQLite database. Its one connection runs one transaction at a time. */
+export function sqliteStore(database: Libsql.Database): Kysely<Database> {
+  return new Kysely<Database>({ dialect: new SqliteDialect({ database: checked(database) }) });
+}
+
+function checked(database: Libsql.Database): SqliteDatabase {
+  return {
+    close: () => database.close(),
+    prepare(query) {
+      const statement = database.prepare(query);
+      return {
+        reader: statement.reader,
+        all: (parameters) => statement.all(...parameters.map(bindable)),
+        run: (parameters) => statement.run(...parameters.map(bindable)),
+        iterate: (parameters) => statement.iterate(...parameters.map(bindable)),
+      };
+    },
+  };
+}
+
+function bindable(value: unknown): Bindable {
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (value === null || typeof value === "string" || typeof value === "bigint" || value instanceof Uint8Array)
+    return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  throw new TypeError(`A ${typeof value} cannot be stored`);
+}
