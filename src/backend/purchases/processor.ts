@@ -42,7 +42,7 @@ async function work(deps: ProcessorDeps, lease: PurchaseRow): Promise<void> {
     const step = await stepOrUnknown(deps, purchase);
     if (step === "settled") return;
     if (step === "wait") {
-      await releaseLease(deps.database, lease, nextCheck(purchase.check_count, deps.clock.now()));
+      await releaseLease(deps.database, lease, nextCheck(purchase.accepted_at, deps.clock.now()));
       return;
     }
     purchase = step;

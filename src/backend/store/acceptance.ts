@@ -3,6 +3,7 @@ import { dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { formatMoney, money } from "../../billing/money.ts";
 import type { Quote } from "../../contract/billing.ts";
 import { ProblemError } from "../problem.ts";
+import { nextCheck } from "../purchases/schedule.ts";
 import { recordEvent } from "./records.ts";
 import type { ApiTokenRow, Database, PurchaseRow, QuoteRow } from "./schema.ts";
 import { type OrganizationSubscription, readQuote, readSubscription } from "./subscriptions.ts";
@@ -24,8 +25,6 @@ export interface Order {
   readonly note: string | null;
   readonly buyer: Buyer;
 }
-
-const FIRST_CHECK_MS = 5_000;
 
 /**
  * Accepts an order, or finds the purchase that its key already belongs to: one transaction, in which the key, the quote
@@ -217,8 +216,7 @@ async function insertPurchase(
       failure_message: null,
       accepted_at: now,
       completed_at: null,
-      next_check_at: now + FIRST_CHECK_MS,
-      check_count: 0,
+      next_check_at: nextCheck(now, now),
     })
     .returningAll()
     .executeTakeFirstOrThrow();

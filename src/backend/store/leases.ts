@@ -51,11 +51,7 @@ export async function releaseLease(
 ): Promise<void> {
   await database
     .updateTable("purchases")
-    .set((expression) => ({
-      lease_until: 0,
-      next_check_at: nextCheckAt,
-      check_count: expression("check_count", "+", 1),
-    }))
+    .set({ lease_until: 0, next_check_at: nextCheckAt })
     .where("id", "=", lease.id)
     .where("epoch", "=", lease.epoch)
     .execute();

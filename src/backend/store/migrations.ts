@@ -164,7 +164,6 @@ async function createPurchases(db: Kysely<unknown>, identity: Identity): Promise
     .addColumn("accepted_at", "bigint", (c) => c.notNull())
     .addColumn("completed_at", "bigint")
     .addColumn("next_check_at", "bigint")
-    .addColumn("check_count", "integer", (c) => c.notNull())
     .execute();
   await db.schema.createIndex("purchases_list").on("purchases").columns(["organization_id", "sequence"]).execute();
   await db.schema.createIndex("purchases_due").on("purchases").column("next_check_at").execute();

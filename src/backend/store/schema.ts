@@ -130,7 +130,6 @@ interface PurchaseTable {
   accepted_at: number;
   completed_at: number | null;
   next_check_at: number | null;
-  check_count: number;
 }
 
 /** A key belongs to one purchase for ever, or is void for ever when `purchase_id` is null. */

@@ -1,0 +1,189 @@
+import { randomBytes } from "node:crypto";
+import type { FastifyInstance } from "fastify";
+import { buildApp } from "../../../src/backend/app.ts";
+import { passwords } from "../../../src/backend/auth/passwords.ts";
+import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
+import { sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
+import { mailbox } from "../../../src/backend/sandbox/mailbox.ts";
+import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
+import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
+import type { Dialect } from "../../../src/backend/store/migrations.ts";
+import { seedStore } from "../../../src/backend/store/seeding.ts";
+import { openSqlite } from "../../../src/backend/store/sqlite.ts";
+import { BASE_PATH } from "../../../src/contract/operations.ts";
+import { openTestStore } from "./stores.ts";
+
+/** Noon of the day of billing-rules.md's first worked figure. */
+export const NOON = Date.parse("2026-11-22T12:00:00Z");
+
+/** A backend in this process, with clocks that a test moves and a crash that it can arm. */
+export interface TestBackend {
+  readonly deps: BackendDeps;
+  readonly app: FastifyInstance;
+  readonly clocks: { billing: number; machine: number };
+  readonly log: string[];
+  captures(): ReturnType<ReturnType<typeof sandboxGateway>["captures"]>;
+  delivered(): Notification[];
+  /** The next time that this point is reached, what runs there stops as if the process had died. */
+  crashAt(point: string | null): void;
+  addOrganization(organization: SeedOrganization): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a crash point throws in tests that stay in one process. */
+export class SimulatedCrash extends Error {}
+
+/** Starts a backend on an empty store of its own. */
+export async function startBackend(dialect: Dialect = "sqlite"): Promise<TestBackend> {
+  const store = await openTestStore(dialect);
+  const outside = await openSqlite(":memory:");
+  const clocks = { billing: NOON, machine: NOON };
+  const log: string[] = [];
+  let armed: string | null = null;
+  const reach = (point: string) => {
+    if (point !== armed) return;
+    armed = null;
+    throw new SimulatedCrash(point);
+  };
+  const gateway = sandboxGateway(outside, { now: () => clocks.machine, random: randomBytes, reach });
+  const mail = mailbox(outside);
+  const deps: BackendDeps = {
+    database: store.database,
+    gateway,
+    notifier: mail,
+    clock: { now: () => clocks.billing },
+    now: () => clocks.machine,
+    random: randomBytes,
+    reach,
+    log: (line) => log.push(line),
+    version: "0.0.0",
+    licenseLimit: 10_000,
+  };
+  const hashing = passwords(randomBytes);
+  const app = buildApp(deps, {
+    signIn: { passwords: hashing, passwordHashOf: async (user) => user.password_hash },
+  });
+  return {
+    deps,
+    app,
+    clocks,
+    log,
+    captures: gateway.captures,
+    delivered: mail.delivered,
+    crashAt(point) {
+      armed = point;
+    },
+    async addOrganization(organization) {
+      await seedStore(store.database, [seedRows(organization, clocks.billing, randomBytes)], {});
+    },
+    async close() {
+      await app.close();
+      await store.close();
+      outside.close();
+    },
+  };
+}
+
+let numbers = 5000;
+
+/** An organization like the built-in seed's, with a number, an email and a token of its own. */
+export function organization(changes: Partial<SeedOrganization> = {}): SeedOrganization {
+  numbers += 1;
+  const id = changes.id ?? numbers;
+  const email = `admin@organization-${id}.test`;
+  return {
+    id,
+    name: `Organization ${id}`,
+    timeZone: "Europe/London",
+    subscription: {
+      plan: "SMB",
+      interval: "year",
+      intervalCount: 1,
+      anchorDate: "2026-03-01",
+      unitPrice: { amount: 15_000, currency: "GBP" },
+      taxRate: "20",
+      licenses: 25,
+      autoRenew: true,
+    },
+    paymentMethod: "card_ok",
+    usedLicenses: 22,
+    users: [
+      {
+        email,
+        firstName: "Ada",
+        lastName: "Admin",
+        role: 0,
+        password: "correct horse battery staple",
+        totpSecret: null,
+        adminNoTraining: true,
+      },
+    ],
+    tokens: [
+      {
+        name: "ci",
+        token: tokenOf(id),
+        scopes: ["billing:read", "billing:purchase", "users:read", "users:write"],
+        userEmail: email,
+        spendLimit: null,
+      },
+    ],
+    ...changes,
+  };
+}
+
+/** The API token of an organization made by `organization`. */
+export function tokenOf(id: number): string {
+  return `sfl_test_${id}`;
+}
+
+/** One HTTP request to a backend, without a network; the answer's body is read as JSON. */
+export async function call(
+  backend: Pick<TestBackend, "app">,
+  method: "GET" | "POST" | "PUT" | "DELETE",
+  path: string,
+  options: { token?: string | null; body?: unknown; headers?: Record<string, string>; atRoot?: boolean } = {},
+) {
+  const response = await backend.app.inject({
+    method,
+    url: (options.atRoot ? "" : BASE_PATH) + path,
+    headers: {
+      ...(options.token && { authorization: `Bearer ${options.token}` }),
+      ...(options.body !== undefined && { "content-type": "application/json" }),
+      ...options.headers,
+    },
+    ...(options.body !== undefined && {
+      payload: typeof options.body === "string" ? options.body : JSON.stringify(options.body),
+    }),
+  });
+  const body = response.body === "" ? null : JSON.parse(response.body);
+  return { status: response.statusCode, headers: response.headers, body };
+}
+
+/** Quotes and buys over HTTP; gives the answer to the purchase. */
+export async function buy(
+  backend: Pick<TestBackend, "app">,
+  organizationId: number,
+  licenses: number,
+  key: string,
+  more: { token?: string; purchaseOrder?: string; note?: string } = {},
+) {
+  const { token = tokenOf(organizationId), ...order } = more;
+  const quote = await call(backend, "POST", `/organizations/${organizationId}/quotes`, { token, body: { licenses } });
+  if (quote.status !== 201) return quote;
+  return submit(backend, organizationId, { quoteId: quote.body.id, ...order }, key, token);
+}
+
+/** Submits an order over HTTP. */
+export async function submit(
+  backend: Pick<TestBackend, "app">,
+  organizationId: number,
+  order: { quoteId: string; purchaseOrder?: string; note?: string },
+  key: string,
+  token: string = tokenOf(organizationId),
+) {
+  return call(backend, "POST", `/organizations/${organizationId}/purchases`, {
+    token,
+    body: order,
+    headers: { "idempotency-key": key },
+  });
+}

@@ -1,0 +1,46 @@
+import { randomBytes } from "node:crypto";
+import { type Kysely, sql } from "kysely";
+import { type Dialect, migrate } from "../../../src/backend/store/migrations.ts";
+import { postgresStore } from "../../../src/backend/store/postgres.ts";
+import type { Database } from "../../../src/backend/store/schema.ts";
+import { openSqlite, sqliteStore } from "../../../src/backend/store/sqlite.ts";
+
+/** A migrated, empty store of a test's own. */
+export interface TestStore {
+  readonly dialect: Dialect;
+  readonly database: Kysely<Database>;
+  close(): Promise<void>;
+}
+
+const url = process.env.TEST_DATABASE_URL;
+
+/** The dialects that the store's tests run on: PostgreSQL where `TEST_DATABASE_URL` is set. */
+export const DIALECTS: readonly Dialect[] = url ? ["sqlite", "postgres"] : ["sqlite"];
+
+/** Opens an empty store: SQLite in memory, or a schema of its own on PostgreSQL, dropped on close. */
+export async function openTestStore(dialect: Dialect): Promise<TestStore> {
+  return dialect === "sqlite" ? openMemory() : openSchema(url ?? "");
+}
+
+async function openMemory(): Promise<TestStore> {
+  const database = sqliteStore(await openSqlite(":memory:"));
+  await migrate(database, "sqlite");
+  return { dialect: "sqlite", database, close: () => database.destroy() };
+}
+
+async function openSchema(connectionString: string): Promise<TestStore> {
+  const schema = `test_${randomBytes(6).toString("hex")}`;
+  const admin = postgresStore(connectionString, { connections: 1 });
+  await sql`create schema ${sql.id(schema)}`.execute(admin);
+  const database = postgresStore(connectionString, { schema });
+  await migrate(database, "postgres");
+  return {
+    dialect: "postgres",
+    database,
+    async close() {
+      await database.destroy();
+      await sql`drop schema ${sql.id(schema)} cascade`.execute(admin);
+      await admin.destroy();
+    },
+  };
+}
