@@ -193,7 +193,8 @@ describe.each(DIALECTS)("any sequence of clients, crashes and sweeps on %s", (di
         await backend.addOrganization(made);
         const model: Model = { quotes: [], keys: new Map() };
         await fc.asyncModelRun(() => ({ model, real: { backend, id: made.id } }), commands);
-        for (let round = 0; round < 3; round += 1) await new Sweep(1, null, 25 * 3_600_000).run(model, { backend, id: made.id });
+        for (let round = 0; round < 3; round += 1)
+          await new Sweep(1, null, 25 * 3_600_000).run(model, { backend, id: made.id });
         for (const name of model.keys.keys()) await new LookUp(name, false).run(model, { backend, id: made.id });
         const open = await backend.deps.database
           .selectFrom("purchases")

@@ -149,7 +149,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
   test("a key that never arrived is made void for ever", async () => {
     const id = await open();
     const token = tokenOf(id);
-    const key = "x".repeat(254) + "%";
+    const key = `${"x".repeat(254)}%`;
     const path = `/organizations/${id}/purchases/by-key/${encodeURIComponent(key)}`;
     expect(await call(backend, "GET", path, { token })).toMatchObject({
       status: 404,

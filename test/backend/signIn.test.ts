@@ -1,0 +1,114 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { passwords } from "../../src/backend/auth/passwords.ts";
+import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
+import { BASE_PATH } from "../../src/contract/operations.ts";
+import { call, organization, startBackend, type TestBackend } from "./support/backend.ts";
+
+const PASSWORD = "pässword with spaces";
+let backend: TestBackend;
+const made = organization();
+const email = made.users[0]?.email ?? "";
+
+const login = (credentials: unknown) => call(backend, "POST", "/auth/login", { body: credentials });
+const form = (path: string, fields: Record<string, string>) =>
+  backend.app.inject({
+    method: "POST",
+    url: BASE_PATH + path,
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    payload: new URLSearchParams(fields).toString(),
+  });
+const refresh = async (token: string) => {
+  const response = await form("/oauth/token", { grant_type: "refresh_token", refresh_token: token });
+  return { status: response.statusCode, body: response.json() };
+};
+const me = async (token: string) => (await call(backend, "GET", "/me", { token })).status;
+
+beforeAll(async () => {
+  backend = await startBackend();
+  const admin = made.users[0];
+  if (admin) made.users.push({ ...admin, email: "totp@example.test", totpSecret: "JBSWY3DPEHPK3PXP" });
+  await backend.addOrganization(made);
+  const hash = await passwords(randomBytes).hash(PASSWORD);
+  for (const name of [email, "totp@example.test"]) {
+    const user = await findUser(backend.deps.database, name);
+    await savePasswordHash(backend.deps.database, user?.id ?? 0, hash);
+  }
+});
+afterAll(() => backend.close());
+
+test("the right password gives a session with every scope, for 15 minutes", async () => {
+  const { status, body } = await login({ email: email.toUpperCase(), password: PASSWORD });
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ status: "signed_in", tokenType: "Bearer", expiresIn: 900 });
+  expect(body.scopes).toContain("billing:purchase");
+  expect(await me(body.accessToken)).toBe(200);
+  backend.clocks.machine += 15 * 60_000;
+  expect(await me(body.accessToken)).toBe(401);
+});
+
+test("unknown user and wrong password are the same answer", async () => {
+  const wrong = await login({ email, password: "wrong" });
+  const unknown = await login({ email: "nobody@example.test", password: PASSWORD });
+  expect(wrong).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
+  expect({ ...unknown.body, requestId: "" }).toEqual({ ...wrong.body, requestId: "" });
+});
+
+test("a user with one-time codes is not let in by the password alone", async () => {
+  const { status, body } = await login({ email: "totp@example.test", password: PASSWORD });
+  expect(status).toBe(401);
+  expect(body.code).toBe("mfa_required");
+  expect(JSON.stringify(body)).not.toContain("sfs_");
+});
+
+test("refresh rotates; the one before works once more within a minute; an older one ends the session", async () => {
+  const { body: session } = await login({ email, password: PASSWORD });
+  const first = await refresh(session.refreshToken);
+  expect(first).toMatchObject({ status: 200, body: { token_type: "Bearer", expires_in: 900 } });
+  expect(await me(session.accessToken)).toBe(401);
+  const grace = await refresh(session.refreshToken);
+  expect(grace.status).toBe(200);
+  const reused = await refresh(session.refreshToken);
+  expect(reused).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
+  expect(await me(grace.body.access_token)).toBe(401);
+});
+
+test("after a minute the token before the last ends the session", async () => {
+  const { body: session } = await login({ email, password: PASSWORD });
+  const next = await refresh(session.refreshToken);
+  backend.clocks.machine += 60_001;
+  expect((await refresh(session.refreshToken)).status).toBe(400);
+  expect(await me(next.body.access_token)).toBe(401);
+});
+
+test("revoking either token ends the session, and an unknown one is no error", async () => {
+  for (const which of ["accessToken", "refreshToken"] as const) {
+    const { body: session } = await login({ email, password: PASSWORD });
+    expect((await form("/oauth/revoke", { token: session[which] })).statusCode).toBe(200);
+    expect(await me(session.accessToken)).toBe(401);
+  }
+  expect((await form("/oauth/revoke", { token: "unknown" })).statusCode).toBe(200);
+});
+
+test("five failures in 15 minutes lock sign-in from there, even with the right password, with the same answer", async () => {
+  backend.clocks.machine += 15 * 60_000;
+  for (let attempt = 0; attempt < 5; attempt += 1) await login({ email, password: "wrong" });
+  const locked = await login({ email, password: PASSWORD });
+  expect(locked).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
+  backend.clocks.machine += 15 * 60_000 + 1;
+  expect((await login({ email, password: PASSWORD })).status).toBe(200);
+}, 60_000);
+
+test("neither passwords nor tokens are in the store", async () => {
+  const { body: session } = await login({ email, password: PASSWORD });
+  const { database } = backend.deps;
+  const everything = JSON.stringify([
+    await database.selectFrom("users").selectAll().execute(),
+    await database.selectFrom("sessions").selectAll().execute(),
+    await database.selectFrom("api_tokens").selectAll().execute(),
+    backend.log,
+  ]);
+  for (const secret of [PASSWORD, session.accessToken, session.refreshToken, made.tokens?.[0]?.token ?? "?"]) {
+    expect(everything).not.toContain(secret);
+  }
+});
