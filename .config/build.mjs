@@ -1,25 +1,60 @@
-/** Bundles `src/cli/main.ts` into `dist/`: one entry, commands in chunks of their own that load when called. */
-import { rm } from "node:fs/promises";
+/**
+ * Bundles `src/cli/main.ts` into `dist/`: one entry, with commands in chunks of their own that load when called. Beside
+ * it go `openapi.json`, generated from the contract, and the licenses of every package inside the bundle.
+ */
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
+const dist = `${root}dist`;
+const { version } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
 
-await rm(`${root}dist`, { recursive: true, force: true });
-await build({
+await rm(dist, { recursive: true, force: true });
+const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: { main: "src/cli/main.ts" },
   outdir: "dist",
   bundle: true,
   splitting: true,
+  metafile: true,
   platform: "node",
   format: "esm",
   target: "node20",
   minifySyntax: true,
-  sourcemap: "linked",
-  sourcesContent: false,
+  minifyWhitespace: true,
+  // Names stay: errors are known by them, and stack traces can be read.
+  keepNames: true,
   external: ["libsql", "@napi-rs/keyring", "pg-native"],
   // Packages written as CommonJS call `require` for Node's own modules; ESM output has none.
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
 });
+await writeFile(`${dist}/openapi.json`, `${JSON.stringify(await openapi(), null, 2)}\n`);
+await writeFile(`${dist}/THIRD-PARTY-LICENSES.txt`, await licenses(Object.keys(metafile.inputs)));
+
+/** The contract's description, from the source that both sides use. */
+async function openapi() {
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: ["src/contract/openapi.ts"],
+    bundle: true,
+    write: false,
+    platform: "node",
+    format: "esm",
+  });
+  const module = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`);
+  return module.openapiDocument(version);
+}
+
+/** Name, version and license text of every package that a bundled file comes from. */
+async function licenses(files) {
+  const folders = new Set(files.flatMap((file) => file.match(/^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//)?.[1] ?? []));
+  const texts = [...folders].sort().map(async (folder) => {
+    const { name, version: installed, license } = JSON.parse(await readFile(`${root}${folder}/package.json`, "utf8"));
+    const file = (await readdir(`${root}${folder}`)).find((entry) => /^licen[sc]e/i.test(entry));
+    const text = file ? await readFile(`${root}${folder}/${file}`, "utf8") : `License: ${license}\n`;
+    return `${name} ${installed}\n\n${text.trim()}\n`;
+  });
+  return (await Promise.all(texts)).join(`\n${"-".repeat(80)}\n\n`);
+}

@@ -14,7 +14,7 @@ export interface PricedSubscription {
 }
 
 /** What the subscription renews at: the recurring total from the renewal date. */
-export interface RenewsAt extends Charge {
+interface RenewsAt extends Charge {
   readonly date: CalendarDate;
   readonly licenses: number;
 }

@@ -21,7 +21,7 @@ export const sessionSchema = z.object({
 export type SessionTokens = z.infer<typeof sessionSchema>;
 
 /** The password was right and a one-time code is asked for. */
-export const mfaRequiredSchema = z.object({
+const mfaRequiredSchema = z.object({
   status: z.literal("mfa_required"),
   challenge: z.string().min(1),
   methods: z.array(z.string()),

@@ -14,7 +14,7 @@ type Output<Id extends OperationId, Part extends "params" | "query" | "body"> = 
   : undefined;
 
 /** A request after it was let in and checked. */
-export interface Call<Id extends OperationId> {
+interface Call<Id extends OperationId> {
   readonly params: Output<Id, "params">;
   readonly query: Output<Id, "query">;
   readonly body: Output<Id, "body">;

@@ -1,7 +1,7 @@
 import { type AnyNode, parse } from "@humanwhocodes/momoa";
 
 /** Text that is not JSON as we take it; the message says what and where. */
-export class JsonError extends Error {
+class JsonError extends Error {
   override readonly name = "JsonError";
 }
 

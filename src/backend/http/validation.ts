@@ -23,7 +23,7 @@ export function describeIssue(issue: z.core.$ZodIssue): { path: string; message:
 }
 
 /** `["organizations", 0, "name"]` → `organizations[0].name`. */
-export function pathText(path: readonly PropertyKey[]): string {
+function pathText(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, part) => {
     if (typeof part === "number") return `${text}[${part}]`;
     return text === "" ? String(part) : `${text}.${String(part)}`;

@@ -16,7 +16,7 @@ export async function sweep(deps: BackendDeps): Promise<void> {
 }
 
 /** Sends queued notifications: at least once, and the receiver knows one by its id (purchase.md, B10). */
-export async function sendOutbox(deps: BackendDeps): Promise<void> {
+async function sendOutbox(deps: BackendDeps): Promise<void> {
   for (const notification of await unsentNotifications(deps.database, BATCH)) {
     await deps.notifier.deliver(notification);
     deps.reach("B10");

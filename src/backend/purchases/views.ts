@@ -10,7 +10,7 @@ import type { Database } from "../store/schema.ts";
 import { readLicenseCounts, readSubscription } from "../store/subscriptions.ts";
 
 /** A receipt number as people see it: gapless per organization, `4201-000001`. */
-export function receiptNumber(organizationId: number, number: number): string {
+function receiptNumber(organizationId: number, number: number): string {
   return `${organizationId}-${String(number).padStart(6, "0")}`;
 }
 

@@ -1,4 +1,4 @@
-import type { Generated, Insertable, Selectable } from "kysely";
+import type { Generated, Selectable } from "kysely";
 import type { PurchaseState } from "../../billing/purchase.ts";
 
 /**
@@ -165,15 +165,11 @@ interface EventTable {
 export type SubscriptionRow = Selectable<SubscriptionTable>;
 /** A purchase as stored. */
 export type PurchaseRow = Selectable<PurchaseTable>;
-/** A purchase to store. */
-export type NewPurchase = Insertable<PurchaseTable>;
 /** An API token as stored. */
 export type ApiTokenRow = Selectable<ApiTokenTable>;
 /** A session as stored. */
 export type SessionRow = Selectable<SessionTable>;
 /** A user as stored. */
 export type UserRow = Selectable<UserTable>;
-/** A member of an organization as stored. */
-export type MemberRow = Selectable<MemberTable>;
 /** A quote as stored. */
 export type QuoteRow = Selectable<QuoteTable>;

@@ -1,0 +1,36 @@
+/**
+ * Kills the program and its backend for real, again and again, and checks that nobody paid twice or for nothing
+ * (purchase.md). `npm run chaos -- [--for 30m] [--seed 7]`; exits 1 when an invariant was violated.
+ */
+import { randomInt } from "node:crypto";
+import { parseArgs } from "node:util";
+import { removePlaces } from "../support/places.ts";
+import { Tally } from "./ledger.ts";
+import { killAtEveryPoint } from "./points.ts";
+import { storm } from "./storm.ts";
+
+const { values } = parseArgs({ options: { for: { type: "string", default: "60s" }, seed: { type: "string" } } });
+const seconds = secondsOf(values.for);
+const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
+const tally = new Tally();
+
+console.log(`Chaos with seed ${seed}: every crash point, then ${seconds} s of random kills and faults.`);
+try {
+  await killAtEveryPoint(tally);
+  console.log(`Crash points: ${tally.kills} kills, ${tally.violations.length} violations.`);
+  await storm(seconds, seed, tally);
+} finally {
+  await removePlaces();
+}
+for (const violation of tally.violations) console.error(`VIOLATION ${violation}`);
+const { purchases, kills, faults, violations } = tally;
+console.log(
+  `${purchases} purchases, ${kills} kills, ${faults} faults: ${violations.length} violations (seed ${seed}).`,
+);
+process.exitCode = violations.length === 0 ? 0 : 1;
+
+function secondsOf(text: string): number {
+  const match = /^(\d+)(s|m|h)$/.exec(text);
+  if (!match) throw new TypeError(`--for takes a time such as 90s, 30m or 2h, not ${text}`);
+  return Number(match[1]) * { s: 1, m: 60, h: 3600 }[match[2] as "s" | "m" | "h"];
+}

@@ -1,0 +1,72 @@
+import type { Purchase } from "../../src/contract/billing.ts";
+import type { RunningSandbox } from "../support/sandbox.ts";
+import { tokenOf } from "../support/seed.ts";
+
+/** What chaos did and what it found. */
+export class Tally {
+  purchases = 0;
+  kills = 0;
+  faults = 0;
+  readonly violations: string[] = [];
+
+  expect(holds: boolean, violation: string): void {
+    if (!holds) this.violations.push(violation);
+  }
+}
+
+/** Every purchase of an organization, page by page. */
+export async function allPurchases(sandbox: RunningSandbox, organizationId: number): Promise<Purchase[]> {
+  const purchases: Purchase[] = [];
+  let after: string | null = "";
+  while (after !== null) {
+    const path: string = `/organizations/${organizationId}/purchases?limit=100${after && `&after=${after}`}`;
+    const { body } = await sandbox.request("GET", path, { token: tokenOf(organizationId) });
+    const page = body as { items: Purchase[]; next: string | null };
+    purchases.push(...page.items);
+    after = page.next;
+  }
+  return purchases;
+}
+
+/**
+ * The invariants of purchase.md, computed from outside: the purchases, the count, and the provider's own record.
+ *
+ * @param seeded the licenses that the organization began with
+ */
+export async function checkInvariants(
+  sandbox: RunningSandbox,
+  organizationId: number,
+  seeded: number,
+  tally: Tally,
+): Promise<Purchase[]> {
+  const purchases = await allPurchases(sandbox, organizationId);
+  const succeeded = purchases.filter((purchase) => purchase.status === "succeeded");
+  const ours = new Set(purchases.map((purchase) => purchase.id));
+  const captures = (await sandbox.captures()).filter((capture) => ours.has(capture.purchaseId));
+  const sum = (amounts: number[]) => amounts.reduce((total, amount) => total + amount, 0);
+  const where = `organization ${organizationId}`;
+  const captured = sum(captures.map((capture) => capture.amount - capture.refunded));
+  const charged = sum(succeeded.map((purchase) => purchase.total.amount));
+  const licenses = seeded + sum(succeeded.map((purchase) => purchase.licenses));
+  const purchased = await sandbox.purchased(organizationId);
+  const receipts = succeeded.map((purchase) => Number(purchase.receiptNumber?.split("-").at(-1))).sort((a, b) => a - b);
+
+  tally.purchases += succeeded.length;
+  tally.expect(captured === charged, `${where}: captured ${captured}, and purchases for ${charged} succeeded`);
+  tally.expect(purchased === licenses, `${where}: ${purchased} licenses, and ${licenses} were seeded and bought`);
+  tally.expect(
+    new Set(captures.map((capture) => capture.purchaseId)).size === captures.length,
+    `${where}: a purchase was captured twice`,
+  );
+  tally.expect(
+    receipts.every((number, index) => number === index + 1),
+    `${where}: receipts ${receipts.join(", ")}`,
+  );
+  for (const purchase of purchases) {
+    tally.expect(
+      ["succeeded", "failed"].includes(purchase.status),
+      `${where}: ${purchase.id} is still ${purchase.status}`,
+    );
+  }
+  return purchases;
+}

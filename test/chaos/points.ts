@@ -1,0 +1,54 @@
+import { join } from "node:path";
+import { runCli } from "../support/cli.ts";
+import { temporaryDirectory } from "../support/places.ts";
+import { environmentFor, startSandbox } from "../support/sandbox.ts";
+import { organization, seed } from "../support/seed.ts";
+import { checkInvariants, type Tally } from "./ledger.ts";
+
+/** The crash points of purchase.md that the features so far have. */
+const CLI_POINTS = ["C0", "C1", "C2", "C3", "C6"];
+const BACKEND_POINTS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10"];
+
+const BUY = ["buy", "5", "--yes", "--json", "--timeout", "5"];
+const KILLED = 137;
+
+/** Kills a real process with `kill -9` at every crash point, recovers, and checks what is left. */
+export async function killAtEveryPoint(tally: Tally): Promise<void> {
+  for (const point of CLI_POINTS) await killCli(point, tally);
+  for (const point of BACKEND_POINTS) await killBackend(point, tally);
+}
+
+async function killCli(point: string, tally: Tally): Promise<void> {
+  const sandbox = await startSandbox({ seed: seed(organization(1)) });
+  try {
+    const killed = await sandbox.cli(1, BUY, { env: { SECUREFLAG_CRASH_AT: point } });
+    tally.kills += 1;
+    tally.expect(killed.exitCode === KILLED, `${point}: was not reached (exit ${killed.exitCode}) ${killed.stderr}`);
+    const again = await sandbox.cli(1, BUY, { home: killed.home });
+    tally.expect(again.exitCode === 0, `${point}: running again ended ${again.exitCode} ${again.stderr}`);
+    const purchases = await checkInvariants(sandbox, 1, 25, tally);
+    tally.expect(purchases.length === 1, `${point}: ${purchases.length} purchases where one was meant`);
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+async function killBackend(point: string, tally: Tally): Promise<void> {
+  const data = join(await temporaryDirectory(), "data");
+  const armed = await startSandbox({ data, seed: seed(organization(1)), env: { SECUREFLAG_CRASH_AT: point } });
+  const port = Number(new URL(armed.ready.url).port);
+  const buying = armed.cli(1, BUY, { timeout: 150_000 });
+  await armed.died();
+  tally.kills += 1;
+  const sandbox = await startSandbox({ data, port, now: null });
+  try {
+    const first = await buying;
+    const env = environmentFor(sandbox.ready.url, 1);
+    const last = first.exitCode === 10 ? await runCli(BUY, { home: first.home, env }) : first;
+    tally.expect(last.exitCode === 0, `${point}: the purchase ended ${last.exitCode} ${last.stderr}`);
+    const purchases = await checkInvariants(sandbox, 1, 25, tally);
+    tally.expect(purchases.length === 1, `${point}: ${purchases.length} purchases where one was meant`);
+  } finally {
+    await sandbox.stop();
+  }
+}

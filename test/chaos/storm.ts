@@ -1,0 +1,162 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startCli } from "../support/cli.ts";
+import { type Fault, FaultProxy } from "../support/faultProxy.ts";
+import { temporaryDirectory } from "../support/places.ts";
+import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { organization, seed } from "../support/seed.ts";
+import { checkInvariants, type Tally } from "./ledger.ts";
+import { Random } from "./random.ts";
+
+const CARDS = ["card_ok", "card_ok", "card_processing", "card_timeout", "card_declined"];
+const CLIENTS = 4;
+const FAULTS: readonly Fault[] = [
+  { kind: "drop", when: "before" },
+  { kind: "drop", when: "after" },
+  { kind: "reset", when: "after" },
+  { kind: "cut" },
+  { kind: "html", when: "after" },
+  { kind: "delay", when: "after", ms: 400 },
+  { kind: "status", when: "after", status: 503 },
+  { kind: "status", when: "before", status: 429, retryAfter: "1" },
+];
+/** 9: another purchase came first, and nothing was bought; 10: unknown yet; 137: killed. All of them mean "run again". */
+const RUN_AGAIN = [9, 10, 137];
+
+/** One order that somebody wants carried out: once, whatever happens to the programs that do it. */
+interface Job {
+  readonly organizationId: number;
+  readonly licenses: number;
+  readonly note: string;
+  readonly home: string;
+  exitCode: number | null;
+}
+
+/** What a storm shares: the backend that dies and comes back, the network that breaks, and the end. */
+interface Weather {
+  readonly random: Random;
+  readonly tally: Tally;
+  readonly proxy: FaultProxy;
+  readonly until: number;
+  sandbox: RunningSandbox;
+}
+
+/**
+ * Many clients buy while the backend and they themselves are killed at random and the network loses answers; then
+ * everything is run to its end and checked.
+ *
+ * @param seconds how long the weather is bad
+ * @param number repeats the same choices
+ */
+export async function storm(seconds: number, number: number, tally: Tally): Promise<void> {
+  const data = join(await temporaryDirectory(), "data");
+  const organizations = CARDS.map((paymentMethod, index) => organization(index + 1, { paymentMethod }));
+  const sandbox = await startSandbox({ data, seed: seed(...organizations) });
+  const proxy = await FaultProxy.start(sandbox.ready.url);
+  const until = performance.now() + seconds * 1000;
+  const weather: Weather = { random: new Random(number), tally, proxy, until, sandbox };
+  try {
+    const clients = Array.from({ length: CLIENTS }, () => client(weather));
+    await Promise.all([killBackends(weather, data), breakNetwork(weather), ...clients]);
+    proxy.heal();
+    const jobs = (await Promise.all(clients)).flat();
+    for (const job of jobs) await finish(weather, job);
+    await settleAll(weather.sandbox);
+    for (const { id } of organizations) await check(weather.sandbox, id, jobs, tally);
+  } finally {
+    await proxy.close();
+    await weather.sandbox.stop();
+  }
+}
+
+async function client(weather: Weather): Promise<Job[]> {
+  const jobs: Job[] = [];
+  const name = Math.floor(weather.random.next() * 2 ** 32).toString(36);
+  while (performance.now() < weather.until) {
+    const job: Job = {
+      organizationId: weather.random.between(1, CARDS.length),
+      licenses: weather.random.between(1, 4),
+      note: `job ${name}-${jobs.length}`,
+      home: await temporaryDirectory(),
+      exitCode: null,
+    };
+    jobs.push(job);
+    while (job.exitCode === null && performance.now() < weather.until)
+      await attempt(weather, job, weather.random.next() < 0.4);
+  }
+  return jobs;
+}
+
+/** Runs the job's command once, killed at a random moment if so decided. */
+async function attempt({ random, tally, proxy }: Weather, job: Job, kill: boolean): Promise<void> {
+  const args = ["buy", String(job.licenses), "--yes", "--json", "--note", job.note, "--timeout", "3"];
+  const running = await startCli(args, {
+    home: job.home,
+    env: environmentFor(proxy.url, job.organizationId),
+    timeout: 200_000,
+  });
+  const patience = kill ? random.between(100, 1_500) : Number.POSITIVE_INFINITY;
+  const timer = kill ? setTimeout(() => running.kill("SIGKILL"), patience) : undefined;
+  const { exitCode, stderr } = await running.ended;
+  clearTimeout(timer);
+  if (exitCode === 137) tally.kills += 1;
+  if (RUN_AGAIN.includes(exitCode)) return;
+  job.exitCode = exitCode;
+  tally.expect(exitCode === 0 || exitCode === 6, `${job.note} ended ${exitCode}: ${stderr}`);
+}
+
+async function finish(weather: Weather, job: Job): Promise<void> {
+  for (let attempts = 0; job.exitCode === null && attempts < 10; attempts += 1) await attempt(weather, job, false);
+  weather.tally.expect(job.exitCode !== null, `${job.note} never came to an end`);
+}
+
+async function killBackends(weather: Weather, data: string): Promise<void> {
+  const port = Number(new URL(weather.sandbox.ready.url).port);
+  while (performance.now() < weather.until) {
+    await sleep(weather.random.between(500, 4_000));
+    await weather.sandbox.stop("SIGKILL");
+    weather.tally.kills += 1;
+    await sleep(weather.random.between(0, 1_000));
+    weather.sandbox = await startSandbox({ data, port, now: null });
+  }
+}
+
+async function breakNetwork({ random, tally, proxy, until }: Weather): Promise<void> {
+  while (performance.now() < until) {
+    await sleep(random.between(50, 400));
+    proxy.heal();
+    const fault = random.of(FAULTS);
+    // A page in place of a read ends a command with exit 1, rightly; in place of a purchase it must not.
+    const target =
+      fault.kind === "html"
+        ? { method: "POST", path: /purchases$/ }
+        : { method: random.of(["GET", "POST"]), path: /./ };
+    proxy.inject({ ...target, nth: random.between(1, 3), fault });
+    tally.faults += 1;
+  }
+}
+
+/** Payments that take two seconds have come to an end after three. */
+async function settleAll(sandbox: RunningSandbox): Promise<void> {
+  await sleep(3_000);
+  await sandbox.request("POST", "//sandbox/clock", { body: { days: 1 } });
+  await sandbox.request("POST", "//sandbox/clock", { body: { days: 1 } });
+}
+
+async function check(
+  sandbox: RunningSandbox,
+  organizationId: number,
+  jobs: readonly Job[],
+  tally: Tally,
+): Promise<void> {
+  const purchases = await checkInvariants(sandbox, organizationId, 25, tally);
+  for (const job of jobs.filter((candidate) => candidate.organizationId === organizationId)) {
+    const bought = purchases.filter(({ note, status }) => note === job.note && status === "succeeded");
+    const meant = job.exitCode === 0 ? 1 : 0;
+    tally.expect(bought.length === meant, `${job.note} ended ${job.exitCode} and bought ${bought.length} times`);
+    tally.expect(
+      bought.every(({ licenses }) => licenses === job.licenses),
+      `${job.note} bought another number of licenses`,
+    );
+  }
+}
