@@ -1,0 +1,132 @@
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { instantSchema, moneySchema } from "../../contract/basics.ts";
+import { idempotencyKeySchema } from "../../contract/billing.ts";
+import {
+  type FileMachine,
+  isMissing,
+  readPrivateFile,
+  removePrivateFile,
+  writePrivateFile,
+} from "../session/privateFile.ts";
+import { JournalError } from "./errors.ts";
+import type { ProcessProbe } from "./processStart.ts";
+
+const entrySchema = z.object({
+  idempotencyKey: idempotencyKeySchema,
+  /** Who made the key: this tool at random, this tool out of a CI run, or the person. */
+  keySource: z.enum(["random", "ci", "explicit"]),
+  origin: z.string(),
+  apiUrl: z.string(),
+  organizationId: z.int(),
+  quoteId: z.string(),
+  licenses: z.int().positive(),
+  total: moneySchema,
+  purchaseOrder: z.string().nullable(),
+  note: z.string().nullable(),
+  createdAt: instantSchema,
+  owner: z.object({ pid: z.int(), startedAt: z.string() }),
+});
+
+/** A purchase that was about to be sent (purchase.md, In the CLI). It holds no secret. */
+export type JournalEntry = z.infer<typeof entrySchema>;
+
+/** What a journal needs of the machine. */
+export interface JournalMachine extends FileMachine {
+  /** When a process started; `null` where it does not run. */
+  readonly processStart: ProcessProbe;
+}
+
+/** The purchases that were begun here and whose end was not yet shown. */
+export interface Journal {
+  /**
+   * Writes an entry for this process; when it returns, the entry survives a power cut.
+   *
+   * @throws JournalError `journal_not_written`: then nothing may be sent
+   */
+  record(entry: Omit<JournalEntry, "owner">): Promise<void>;
+  /**
+   * The entries of one organization at one backend, oldest first.
+   *
+   * @throws JournalError `journal_unreadable` where any file of the journal cannot be read: it may be a purchase
+   */
+  entries(origin: string, organizationId: number): Promise<JournalEntry[]>;
+  /** Removes an entry whose end was shown. A key without an entry is no error. */
+  remove(idempotencyKey: string): Promise<void>;
+  /** Whether another process that still runs owns the entry (details.md, 7). */
+  ownerRuns(entry: JournalEntry): Promise<boolean>;
+}
+
+/** Opens the journal of a configuration directory: a folder with one file per key (details.md, 7). */
+export function createJournal(configDirectory: string, machine: JournalMachine): Journal {
+  const directory = join(configDirectory, "journal");
+  // A key may hold any visible character, so its digest names the file.
+  const pathOf = (key: string) => join(directory, `${createHash("sha256").update(key).digest("hex")}.json`);
+  return {
+    async record(entry) {
+      const startedAt = (await machine.processStart(machine.pid)) ?? "unknown";
+      const whole: JournalEntry = { ...entry, owner: { pid: machine.pid, startedAt } };
+      machine.reach("C0");
+      write(pathOf(entry.idempotencyKey), whole, machine);
+      machine.reach("C1");
+    },
+    async entries(origin, organizationId) {
+      return namesIn(directory)
+        .map((name) => read(join(directory, name), machine))
+        .filter((entry) => entry !== null)
+        .filter((entry) => entry.origin === origin && entry.organizationId === organizationId)
+        .sort((one, other) => (one.createdAt < other.createdAt ? -1 : 1));
+    },
+    async remove(idempotencyKey) {
+      const path = pathOf(idempotencyKey);
+      try {
+        removePrivateFile(path);
+      } catch (cause) {
+        throw unreadable(path, cause);
+      }
+    },
+    async ownerRuns({ owner }) {
+      if (owner.pid === machine.pid) return false;
+      return (await machine.processStart(owner.pid)) === owner.startedAt;
+    },
+  };
+}
+
+function write(path: string, entry: JournalEntry, machine: FileMachine): void {
+  try {
+    writePrivateFile(path, `${JSON.stringify(entry, null, 2)}\n`, machine);
+  } catch (cause) {
+    const hint = "Check that the directory can be written and that the disk is not full.";
+    const message = `The purchase was not sent, because it cannot be written down in ${path}`;
+    throw new JournalError("journal_not_written", message, hint, { cause });
+  }
+}
+
+/** `null` where another process has just removed the file. */
+function read(path: string, machine: FileMachine): JournalEntry | null {
+  try {
+    const text = readPrivateFile(path, machine);
+    return text === null ? null : entrySchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** The files of entries; a temporary file left by a killed process was never an entry. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter((name) => name.endsWith(".json"));
+  } catch (cause) {
+    if (isMissing(cause)) return [];
+    throw unreadable(directory, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): JournalError {
+  const reason = cause instanceof Error && "hint" in cause ? `${cause.message}. ${cause.hint}` : null;
+  const hint =
+    reason ?? "It may tell of a purchase: look at `secureflag-licenses purchases list`, then remove the file by hand.";
+  return new JournalError("journal_unreadable", `The journal in ${path} cannot be used`, hint, { cause });
+}

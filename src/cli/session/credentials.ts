@@ -1,0 +1,150 @@
+import { join } from "node:path";
+import { z } from "zod";
+import { SessionError } from "./errors.ts";
+import { type Keyring, openKeyring } from "./keyring.ts";
+import { type FileMachine, readPrivateFile, removePrivateFile, writePrivateFile } from "./privateFile.ts";
+
+const credentialSchema = z.object({
+  apiUrl: z.url(),
+  email: z.string().nullable(),
+  accessToken: z.string().min(1),
+  accessExpiresAt: z.int().nullable(),
+  refreshToken: z.string().min(1).nullable(),
+  scopes: z.array(z.string()),
+});
+const fileSchema = z.object({ profiles: z.record(z.string(), credentialSchema) });
+
+/** A sign-in. `accessExpiresAt` is in milliseconds of this machine's clock, `null` where it is not known. */
+export type StoredCredential = z.infer<typeof credentialSchema>;
+
+/** Where a sign-in is kept. */
+type CredentialSource = "keyring" | "file";
+
+/** Keeps one sign-in per profile, in the system's keyring or else in a file (security.md, Secrets in the CLI). */
+export interface CredentialStore {
+  /** @throws SessionError `credentials_unsafe`, `credentials_unreadable` */
+  read(profile: string): Promise<{ credential: StoredCredential; source: CredentialSource } | null>;
+  /** @throws SessionError `keyring_unavailable` where there is no keyring and a file is not allowed */
+  write(profile: string, credential: StoredCredential, options: { allowFile: boolean }): Promise<CredentialSource>;
+  /** Gives whether there was a sign-in. */
+  remove(profile: string): Promise<boolean>;
+}
+
+/** Whether a sign-in may be sent to this URL: only to the exact origin that it came from. */
+export function boundTo(credential: StoredCredential, apiUrl: string): boolean {
+  return URL.canParse(apiUrl) && new URL(credential.apiUrl).origin === new URL(apiUrl).origin;
+}
+
+/**
+ * Opens the store of a configuration directory.
+ *
+ * @param keyring opens the system's keyring; tests bring their own
+ */
+export function createCredentialStore(
+  directory: string,
+  machine: FileMachine,
+  keyring: () => Promise<Keyring | null> = openKeyring,
+): CredentialStore {
+  const file = new CredentialFile(join(directory, "credentials.json"), machine);
+  return {
+    async read(profile) {
+      // A sign-in in the file is always the newest, because one that goes into the keyring leaves the file. And the
+      // keyring is slow to load.
+      const credential = file.read().get(profile);
+      if (credential) return { credential, source: "file" };
+      const secret = await attempt(keyring, (opened) => opened.read(profile));
+      return secret ? { credential: parseSecret(secret), source: "keyring" } : null;
+    },
+    async write(profile, credential, { allowFile }) {
+      const written = await attempt(keyring, (opened) => {
+        opened.write(profile, JSON.stringify(credential));
+        return true;
+      });
+      if (written) {
+        file.remove(profile);
+        return "keyring";
+      }
+      if (!allowFile) throw noKeyring();
+      file.write(profile, credential);
+      return "file";
+    },
+    async remove(profile) {
+      const inKeyring = await attempt(keyring, (opened) => opened.remove(profile));
+      return file.remove(profile) || inKeyring === true;
+    },
+  };
+}
+
+/** The file with the sign-ins of every profile. */
+class CredentialFile {
+  constructor(
+    private readonly path: string,
+    private readonly machine: FileMachine,
+  ) {}
+
+  read(): Map<string, StoredCredential> {
+    const text = this.guarded("read", () => readPrivateFile(this.path, this.machine));
+    return new Map(text === null ? [] : Object.entries(parse(text, fileSchema, this.path).profiles));
+  }
+
+  write(profile: string, credential: StoredCredential): void {
+    this.save(this.read().set(profile, credential));
+  }
+
+  remove(profile: string): boolean {
+    const profiles = this.read();
+    if (!profiles.delete(profile)) return false;
+    if (profiles.size > 0) this.save(profiles);
+    else this.guarded("removed", () => removePrivateFile(this.path));
+    return true;
+  }
+
+  private save(profiles: Map<string, StoredCredential>): void {
+    const text = `${JSON.stringify({ profiles: Object.fromEntries(profiles) }, null, 2)}\n`;
+    this.guarded("written", () => writePrivateFile(this.path, text, this.machine));
+  }
+
+  private guarded<Result>(done: string, work: () => Result): Result {
+    try {
+      return work();
+    } catch (cause) {
+      if (cause instanceof SessionError) throw cause;
+      const hint = "Check the rights of the file and its directory, and that the disk is not full.";
+      throw new SessionError("credentials_unreadable", `${this.path} cannot be ${done}`, hint, { cause });
+    }
+  }
+}
+
+/** What the keyring gives, or `null` where there is none: whatever it throws means that it cannot be used here. */
+async function attempt<Result>(
+  keyring: () => Promise<Keyring | null>,
+  use: (opened: Keyring) => Result,
+): Promise<Result | null> {
+  try {
+    const opened = await keyring();
+    return opened && use(opened);
+  } catch {
+    return null;
+  }
+}
+
+function parseSecret(secret: string): StoredCredential {
+  return parse(secret, credentialSchema, "The sign-in in the system's keyring");
+}
+
+function parse<Value>(text: string, schema: z.ZodType<Value>, where: string): Value {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    const hint = "Sign in again after: secureflag-licenses logout, or after removing it by hand.";
+    throw new SessionError("credentials_unreadable", `${where} is not what this tool writes`, hint, { cause });
+  }
+}
+
+function noKeyring(): SessionError {
+  return new SessionError(
+    "keyring_unavailable",
+    "There is no system keyring to keep the sign-in in",
+    "Say --insecure-storage to keep it in a file that only you can read, or set SECUREFLAG_API_TOKEN instead.",
+  );
+}

@@ -1,0 +1,62 @@
+import { ClientError } from "./errors.ts";
+
+/** Where a backend is. */
+export interface BackendAddress {
+  /** Scheme, host and port; what a stored token is bound to. */
+  readonly origin: string;
+  /** The path under which the contract lives, without a slash at its end. */
+  readonly basePath: string;
+  readonly isLoopback: boolean;
+}
+
+/** The environment as it is passed in. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Whether a host as `URL.hostname` gives it is this machine: 127.0.0.0/8, ::1 or localhost. */
+export function isLoopbackHost(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/**
+ * Reads the URL of a backend (security.md: https only, except loopback).
+ *
+ * @throws ClientError `insecure_url` for anything but https, or http to this machine
+ */
+export function parseAddress(apiUrl: string): BackendAddress {
+  const url = URL.canParse(apiUrl) ? new URL(apiUrl) : null;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
+    throw new ClientError("insecure_url", "The API URL is not the URL of a backend", {
+      hint: "Give one such as https://api.secureflag.com/rest/management/v2, without user, query or fragment.",
+    });
+  }
+  const isLoopback = isLoopbackHost(url.hostname);
+  if (url.protocol === "http:" && !isLoopback) {
+    throw new ClientError(
+      "insecure_url",
+      `${url.origin} is not https, and only this machine may be reached without it`,
+      {
+        hint: `Use https://${url.host} instead.`,
+      },
+    );
+  }
+  return { origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), isLoopback };
+}
+
+/**
+ * Refuses to run with certificate checks switched off (security.md).
+ *
+ * @throws ClientError `insecure_tls`
+ */
+export function assertVerifiedTls(env: Environment): void {
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED !== "0") return;
+  throw new ClientError("insecure_tls", "NODE_TLS_REJECT_UNAUTHORIZED=0 switches certificate checks off", {
+    hint: "Unset it. A private certificate authority goes into NODE_EXTRA_CA_CERTS.",
+  });
+}
+
+/** The proxy of an https backend by the environment, or `null`. This machine is never reached through a proxy. */
+export function proxyFor(address: BackendAddress, env: Environment): { proxy: string; noProxy: string } | null {
+  const proxy = env.https_proxy || env.HTTPS_PROXY;
+  if (address.isLoopback || !proxy) return null;
+  return { proxy, noProxy: env.no_proxy ?? env.NO_PROXY ?? "" };
+}

@@ -1,0 +1,178 @@
+import type { z } from "zod";
+import { type Operation, type OperationId, operations } from "../contract/operations.ts";
+import type { BackendAddress } from "./address.ts";
+import type { ClientOptions } from "./client.ts";
+import { ClientError } from "./errors.ts";
+import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
+import { outcomeOf } from "./outcome.ts";
+import { readAnswer } from "./reading.ts";
+import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
+import { type Parameters, targetOf } from "./target.ts";
+import { traceLine } from "./trace.ts";
+import type { Transport, WireAnswer, WireRequest } from "./transport.ts";
+
+/** What one call is made with. */
+export interface CallInput {
+  readonly params?: Parameters;
+  readonly query?: Parameters;
+  readonly body?: unknown;
+  readonly idempotencyKey?: string;
+  /** When the request is tried again: on every passing trouble, or only while it certainly never left. */
+  readonly repeat: "transient" | "unsent" | "never";
+  /** How long the backend may hold the answer on purpose, in milliseconds. */
+  readonly heldMs?: number;
+}
+
+type AnswerSchemas<Id extends OperationId> = (typeof operations)[Id]["answers"];
+/** What an operation answers with. */
+export type AnswerOf<Id extends OperationId> = AnswerSchemas<Id>[keyof AnswerSchemas<Id>] extends infer Schema
+  ? Schema extends z.ZodType
+    ? z.infer<Schema>
+    : null
+  : never;
+
+/** A success: its body, and whether the backend replayed it for a key that it knew before this call. */
+export interface Reply<Value> {
+  readonly value: Value;
+  readonly replayed: boolean;
+}
+
+type Attempt = { readonly reply: Reply<unknown> } | { readonly failure: Failure };
+
+/** Calls operations of the contract at one backend, with the retries and the budget of one command. */
+export class Caller {
+  private spentMs = 0;
+  private renewal: Promise<string | null> | null = null;
+
+  constructor(
+    private readonly address: BackendAddress,
+    private readonly transport: Transport,
+    private readonly options: ClientOptions,
+  ) {}
+
+  /**
+   * Calls one operation until it succeeds, is refused, or trying on is no use (details.md, 4).
+   *
+   * @throws ClientError
+   */
+  async call<Id extends OperationId>(id: Id, input: CallInput): Promise<Reply<AnswerOf<Id>>> {
+    const operation: Operation = operations[id];
+    const failures: Failure[] = [];
+    try {
+      const reply = await this.tryOn(operation, input, failures);
+      // A replay after an earlier try of this very call shows what this call did.
+      const replayed = reply.replayed && !failures.some((failure) => failure.sent);
+      // The schema of this operation has just read the value.
+      return { value: reply.value as AnswerOf<Id>, replayed };
+    } catch (error) {
+      throw outcomeOf(operation, failures, error);
+    }
+  }
+
+  /** Tries until the first success, and adds every failure to `failures`. */
+  private async tryOn(operation: Operation, input: CallInput, failures: Failure[]): Promise<Reply<unknown>> {
+    const began = this.options.now();
+    for (;;) {
+      const tryBegan = this.options.now();
+      const attempt = await this.attempt(operation, input, failures.length + 1);
+      if ("reply" in attempt) return attempt.reply;
+      failures.push(attempt.failure);
+      this.spentMs += this.options.now() - tryBegan;
+      const wait = this.waitAfter(failures, input, this.options.now() - began);
+      if (wait === null) throw attempt.failure.error;
+      await this.options.sleep(wait);
+      this.spentMs += wait;
+    }
+  }
+
+  /** Milliseconds until the next try, or `null` to give up. */
+  private waitAfter(failures: readonly Failure[], input: CallInput, elapsedMs: number): number | null {
+    const last = failures.at(-1);
+    const everSent = failures.some((failure) => failure.sent);
+    if (!last?.transient || input.repeat === "never" || (input.repeat === "unsent" && everSent)) return null;
+    return nextWaitMs({
+      tries: failures.length,
+      retryAfterMs: last.error.retryAfterMs ?? null,
+      random: this.options.random(),
+      leftMs: this.leftMs,
+      everSent,
+      elapsedMs,
+    });
+  }
+
+  private get leftMs(): number {
+    return COMMAND_BUDGET_MS - this.spentMs;
+  }
+
+  /** One try; where the backend does not know the token, once more with a renewed one. */
+  private async attempt(operation: Operation, input: CallInput, tries: number): Promise<Attempt> {
+    if (operation.access === "public") return this.send(operation, input, tries, null);
+    const token = await this.options.accessToken();
+    if (token === null) throw new ClientError("unauthenticated", "You are not signed in");
+    const attempt = await this.send(operation, input, tries, token);
+    if (!("failure" in attempt) || attempt.failure.error.code !== "unauthenticated") return attempt;
+    const renewed = await this.renewed(token);
+    return renewed === null ? attempt : this.send(operation, input, tries, renewed);
+  }
+
+  /** A newer token than the refused one. Calls that are refused together share one renewal. */
+  private async renewed(refused: string): Promise<string | null> {
+    const current = await this.options.accessToken();
+    if (current !== null && current !== refused) return current;
+    this.renewal ??= (this.options.renewToken?.() ?? Promise.resolve(null)).finally(() => {
+      this.renewal = null;
+    });
+    return this.renewal;
+  }
+
+  private async send(operation: Operation, input: CallInput, tries: number, token: string | null): Promise<Attempt> {
+    const request = this.request(operation, input, tries, token);
+    const began = this.options.now();
+    const result = await this.transport.send(request);
+    this.options.trace?.(traceLine(request, result, { tries, ms: this.options.now() - began }));
+    const origin = this.address.origin;
+    if (result.kind === "failure") return { failure: failureOfWire(result, operation, origin) };
+    const reading = readAnswer(operation, result);
+    if (reading.kind === "success") return { reply: { value: reading.value, replayed: isReplay(result) } };
+    return { failure: failureOfReading(reading, result, operation, origin) };
+  }
+
+  private request(operation: Operation, input: CallInput, tries: number, token: string | null): WireRequest {
+    const { params = {}, query = {}, body, idempotencyKey, heldMs = 0 } = input;
+    const timeoutMs = this.options.timeoutMs + heldMs;
+    return {
+      method: operation.method,
+      path: targetOf(operation, this.address, params, query),
+      headers: {
+        accept: "application/json, application/problem+json",
+        "accept-encoding": "identity",
+        "user-agent": this.options.userAgent,
+        ...(body !== undefined && { "content-type": mediaTypeOf(operation) }),
+        ...(token !== null && { authorization: `Bearer ${checkedToken(token)}` }),
+        ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
+      },
+      body: body === undefined ? null : encode(operation, body),
+      timeoutMs: tries === 1 ? timeoutMs : Math.min(timeoutMs, this.leftMs),
+      onSent: () => operation.idempotent && this.options.reach("C2"),
+    };
+  }
+}
+
+function mediaTypeOf(operation: Operation): string {
+  return operation.bodyType === "form" ? "application/x-www-form-urlencoded" : "application/json";
+}
+
+function encode(operation: Operation, body: unknown): string {
+  if (operation.bodyType !== "form") return JSON.stringify(body);
+  return new URLSearchParams(body as Record<string, string>).toString();
+}
+
+function isReplay(answer: WireAnswer): boolean {
+  return answer.headers["idempotency-replayed"] === "true";
+}
+
+/** A token with other than visible ASCII cannot travel in a header, so it is none. Its text is not shown. */
+function checkedToken(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new ClientError("unauthenticated", "The token holds characters that no token has");
+}

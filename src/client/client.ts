@@ -1,0 +1,194 @@
+import type { z } from "zod";
+import type { Purchase, PurchaseAnswer, PurchaseRequest, Quote, Receipt, Subscription } from "../contract/billing.ts";
+import type { loginAnswerSchema, Me, tokenAnswerSchema } from "../contract/identity.ts";
+import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
+import type { User } from "../contract/users.ts";
+import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts";
+import { Caller } from "./call.ts";
+import { ClientError } from "./errors.ts";
+import { createTransport } from "./transport.ts";
+
+/** The answer to a right password. */
+export type LoginAnswer = z.infer<typeof loginAnswerSchema>;
+/** A new pair of tokens. */
+export type TokenAnswer = z.infer<typeof tokenAnswerSchema>;
+/** The sandbox's clock and its provider's record. */
+export type SandboxState = z.infer<typeof sandboxStateSchema>;
+/** Where the sandbox's clock is to go. */
+export type ClockRequest = z.infer<typeof clockRequestSchema>;
+/** Where the sandbox's clock is now. */
+export type ClockAnswer = z.infer<typeof clockAnswerSchema>;
+
+/** What became of an Idempotency-Key: `unknown` only where the backend says that it never arrived (details.md, 5). */
+export type KeyOutcome =
+  | { readonly state: "known"; readonly purchase: PurchaseAnswer }
+  | { readonly state: "unknown" }
+  | { readonly state: "void" };
+
+/** What a client works with. */
+export interface ClientOptions {
+  /** Such as `http://127.0.0.1:4010/rest/management/v2`. */
+  readonly apiUrl: string;
+  /** Asked before every request that needs a token. */
+  accessToken(): Promise<string | null>;
+  /** Asked when the backend does not know the token; `null` where it cannot be renewed. */
+  renewToken?(): Promise<string | null>;
+  /** For one request. */
+  readonly timeoutMs: number;
+  /** Proxies, and `NODE_TLS_REJECT_UNAUTHORIZED`. */
+  readonly env: Environment;
+  /** Monotonic milliseconds. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  /** In [0, 1). */
+  random(): number;
+  /** Takes a line about every request; it may hold control characters of the backend. */
+  trace?(line: string): void;
+  /** Crash points (purchase.md); does nothing unless a test arms one. */
+  reach(point: string): void;
+  readonly userAgent: string;
+}
+
+/**
+ * The contract, seen from a command: one client per command, because the time for retries is the command's
+ * (details.md, 4). Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
+ */
+export interface Client {
+  readonly apiUrl: string;
+  readonly origin: string;
+  readonly isLoopback: boolean;
+  /** Never repeated. */
+  login(credentials: { email: string; password: string }): Promise<LoginAnswer>;
+  /** Repeated only while it certainly never left: a refresh token is good for one use. */
+  refresh(refreshToken: string): Promise<TokenAnswer>;
+  /** Never repeated. */
+  revoke(token: string): Promise<void>;
+  me(): Promise<Me>;
+  subscription(organizationId: number): Promise<Subscription>;
+  createQuote(organizationId: number, licenses: number): Promise<Quote>;
+  /**
+   * Buys a quote under a key. A declined payment resolves with its failed purchase. `replayed` is true where the
+   * purchase was made before this call, false where only an earlier try of this very call may have made it.
+   */
+  createPurchase(
+    organizationId: number,
+    idempotencyKey: string,
+    request: PurchaseRequest,
+  ): Promise<{ purchase: PurchaseAnswer; replayed: boolean }>;
+  purchaseByKey(organizationId: number, idempotencyKey: string): Promise<KeyOutcome>;
+  /** Spends a key for ever. Gives the purchase of a key that the backend knew, `null` where the key is void now. */
+  voidKey(organizationId: number, idempotencyKey: string): Promise<PurchaseAnswer | null>;
+  purchases(
+    organizationId: number,
+    query: { limit?: number; after?: string; status?: string },
+  ): Promise<{ items: Purchase[]; next: string | null }>;
+  /** `waitSeconds`: how long the backend may hold the answer until the purchase settles. */
+  purchase(organizationId: number, purchaseId: string, waitSeconds?: number): Promise<PurchaseAnswer>;
+  receipt(organizationId: number, purchaseId: string): Promise<Receipt>;
+  /** From page 0; an empty page ends the list. */
+  usersPage(organizationId: number, page: number): Promise<User[]>;
+  sandboxState(): Promise<SandboxState>;
+  /** Never repeated. */
+  advanceClock(request: ClockRequest): Promise<ClockAnswer>;
+  /** Cuts every connection. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the client of one backend for one command. Sends nothing yet.
+ *
+ * @throws ClientError `insecure_url`, `insecure_tls`
+ */
+export function createClient(options: ClientOptions): Client {
+  const address = parseAddress(options.apiUrl);
+  assertVerifiedTls(options.env);
+  const transport = createTransport(address, options.env);
+  const caller = new Caller(address, transport, options);
+  return {
+    apiUrl: address.origin + address.basePath,
+    origin: address.origin,
+    isLoopback: address.isLoopback,
+    ...identityCalls(caller),
+    ...readingCalls(caller),
+    ...buyingCalls(caller),
+    ...sandboxCalls(caller),
+    close: () => transport.close(),
+  };
+}
+
+function identityCalls(caller: Caller): Pick<Client, "login" | "refresh" | "revoke" | "me"> {
+  return {
+    login: async (body) => (await caller.call("login", { body, repeat: "never" })).value,
+    refresh: async (refreshToken) => {
+      const body = { grant_type: "refresh_token", refresh_token: refreshToken };
+      return (await caller.call("refreshToken", { body, repeat: "unsent" })).value;
+    },
+    revoke: async (token) => {
+      await caller.call("revokeToken", { body: { token }, repeat: "never" });
+    },
+    me: async () => (await caller.call("me", { repeat: "transient" })).value,
+  };
+}
+
+type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "usersPage";
+
+function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
+  const repeat = "transient";
+  return {
+    subscription: async (organizationId) =>
+      (await caller.call("getSubscription", { params: { organizationId }, repeat })).value,
+    purchases: async (organizationId, query) =>
+      (await caller.call("listPurchases", { params: { organizationId }, query, repeat })).value,
+    purchase: async (organizationId, purchaseId, waitSeconds) => {
+      const params = { organizationId, purchaseId };
+      const heldMs = (waitSeconds ?? 0) * 1000;
+      return (await caller.call("getPurchase", { params, query: { wait: waitSeconds }, heldMs, repeat })).value;
+    },
+    receipt: async (organizationId, purchaseId) =>
+      (await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat })).value,
+    usersPage: async (organizationId, page) =>
+      (await caller.call("listUsers", { params: { organizationId, page }, repeat })).value,
+  };
+}
+
+function buyingCalls(caller: Caller): Pick<Client, "createQuote" | "createPurchase" | "purchaseByKey" | "voidKey"> {
+  const repeat = "transient";
+  return {
+    // A second quote costs nothing, so a quote may be asked for again.
+    createQuote: async (organizationId, licenses) =>
+      (await caller.call("createQuote", { params: { organizationId }, body: { licenses }, repeat })).value,
+    createPurchase: async (organizationId, idempotencyKey, body) => {
+      const reply = await caller.call("createPurchase", { params: { organizationId }, body, idempotencyKey, repeat });
+      return { purchase: reply.value, replayed: reply.replayed };
+    },
+    purchaseByKey: async (organizationId, idempotencyKey) => {
+      try {
+        const { value } = await caller.call("getPurchaseByKey", { params: { organizationId, idempotencyKey }, repeat });
+        return { state: "known", purchase: value };
+      } catch (error) {
+        if (hasCode(error, "idempotency_key_unknown")) return { state: "unknown" };
+        if (hasCode(error, "idempotency_key_void")) return { state: "void" };
+        throw error;
+      }
+    },
+    voidKey: async (organizationId, idempotencyKey) => {
+      try {
+        return (await caller.call("voidKey", { params: { organizationId, idempotencyKey }, repeat })).value;
+      } catch (error) {
+        if (hasCode(error, "idempotency_key_void")) return null;
+        throw error;
+      }
+    },
+  };
+}
+
+function sandboxCalls(caller: Caller): Pick<Client, "sandboxState" | "advanceClock"> {
+  return {
+    sandboxState: async () => (await caller.call("getSandbox", { repeat: "transient" })).value,
+    advanceClock: async (body) => (await caller.call("advanceClock", { body, repeat: "never" })).value,
+  };
+}
+
+function hasCode(error: unknown, code: ClientError["code"]): boolean {
+  return error instanceof ClientError && error.code === code;
+}

@@ -1,0 +1,128 @@
+import type { Operation } from "../contract/operations.ts";
+import { ClientError, type ClientErrorDetails } from "./errors.ts";
+import type { Reading } from "./reading.ts";
+import { isTransientStatus, parseRetryAfter } from "./retry.ts";
+import type { WireAnswer, WireFailure } from "./transport.ts";
+
+/** A try that did not succeed. */
+export interface Failure {
+  readonly error: ClientError;
+  /** Whether another try may do better. */
+  readonly transient: boolean;
+  /** Whether the request may have reached the backend. */
+  readonly sent: boolean;
+  /** Whether the backend refused it in well-formed words of the contract, for good. */
+  readonly refused: boolean;
+}
+
+const SANDBOX_HINT =
+  "The billing calls are offered by backends that serve this package's openapi.json. " +
+  "Try it without an account: secureflag-licenses sandbox";
+const RUN_AGAIN_HINT = "Check the connection and run the same command again; that is safe.";
+
+/** Whether losing the answer leaves open what became of a purchase (details.md, 4 and 5). */
+export function concernsKey(operation: Operation): boolean {
+  return operation.path.includes("{idempotencyKey}") || operation.idempotent === true;
+}
+
+/** A request that got no whole answer. */
+export function failureOfWire(failure: WireFailure, operation: Operation, origin: string): Failure {
+  const tooLarge = failure.reason === "too_large";
+  const nonsense = tooLarge && !concernsKey(operation);
+  const error = new ClientError(nonsense ? "unexpected_answer" : "unreachable", wireMessage(failure, origin), {
+    hint: failure.reason === "certificate" ? CERTIFICATE_HINT : RUN_AGAIN_HINT,
+    cause: failure.cause,
+  });
+  const transient = failure.reason !== "certificate" && failure.reason !== "closed" && !nonsense;
+  return { error, transient, sent: failure.sent, refused: false };
+}
+
+const CERTIFICATE_HINT = "A private certificate authority goes into NODE_EXTRA_CA_CERTS.";
+
+function wireMessage({ reason, sent }: WireFailure, origin: string): string {
+  if (reason === "timeout") return `${origin} did not answer in time`;
+  if (reason === "too_large") return `The answer of ${origin} is larger than 1 MB`;
+  if (reason === "certificate") return `The certificate of ${origin} cannot be trusted`;
+  return sent ? `The connection to ${origin} was lost` : `${origin} cannot be reached`;
+}
+
+/** An answer that is not the success that was asked for. */
+export function failureOfReading(
+  reading: Exclude<Reading, { kind: "success" }>,
+  answer: WireAnswer,
+  operation: Operation,
+  origin: string,
+): Failure {
+  const { status, headers } = answer;
+  const details = {
+    status,
+    requestId: headers["x-request-id"],
+    retryAfterMs: parseRetryAfter(headers["retry-after"], headers.date) ?? undefined,
+  };
+  switch (reading.kind) {
+    case "problem":
+      return failureOfProblem(reading, operation, details);
+    case "secureflag_error":
+      return final(errorOfSecureFlag(reading.message, operation, details));
+    case "oauth_error":
+      return final(errorOfOauth(reading, details));
+    case "nonsense":
+      return failureOfNonsense(reading, operation, origin, details);
+  }
+}
+
+function failureOfProblem(
+  { code, problem }: Extract<Reading, { kind: "problem" }>,
+  operation: Operation,
+  details: AnswerDetails,
+): Failure {
+  const requestId = problem.requestId ?? details.requestId;
+  const error = new ClientError(code, problem.detail, { ...details, requestId, problem });
+  const transient = isTransientStatus(details.status) || code === "idempotency_key_in_use";
+  // Asked about a key, only one 404 speaks of that key; any other may come from a wrong place (details.md, 5).
+  const elsewhere = details.status === 404 && concernsKey(operation) && !operation.idempotent;
+  const refused = !transient && (!elsewhere || code === "idempotency_key_unknown");
+  return { error, transient, sent: true, refused };
+}
+
+function failureOfNonsense(
+  { why, broken }: Extract<Reading, { kind: "nonsense" }>,
+  operation: Operation,
+  origin: string,
+  details: AnswerDetails,
+): Failure {
+  if (details.status === 404 && operation.access.startsWith("billing:")) return final(notOffered(details));
+  if (isTransientStatus(details.status)) {
+    const message = `${origin} answered with the HTTP status ${details.status}`;
+    const error = new ClientError("unreachable", message, { ...details, hint: RUN_AGAIN_HINT });
+    return { error, transient: true, sent: true, refused: false };
+  }
+  const message = `The answer of ${origin} makes no sense: it ${why}`;
+  const hint = "Check that the API URL is right and that nothing on the way changes answers.";
+  const error = new ClientError("unexpected_answer", message, { ...details, hint });
+  return { error, transient: concernsKey(operation) || broken, sent: true, refused: false };
+}
+
+function errorOfSecureFlag(message: string, operation: Operation, details: AnswerDetails): ClientError {
+  if (operation.access.startsWith("billing:")) return notOffered(details);
+  if (message === "unauthorized") return new ClientError("unauthenticated", "The backend says: unauthorized", details);
+  return new ClientError("unexpected_answer", `The backend says: ${message}`, details);
+}
+
+function errorOfOauth(reading: Extract<Reading, { kind: "oauth_error" }>, details: AnswerDetails): ClientError {
+  const message = reading.description ?? `The backend says: ${reading.error}`;
+  const code = reading.error === "invalid_grant" ? "unauthenticated" : "unexpected_answer";
+  return new ClientError(code, message, details);
+}
+
+function notOffered(details: AnswerDetails): ClientError {
+  const message = "This backend does not offer the billing calls (subscription, quotes, purchases)";
+  return new ClientError("billing_not_offered", message, { ...details, hint: SANDBOX_HINT });
+}
+
+/** An answer that will not change by asking again. */
+function final(error: ClientError): Failure {
+  return { error, transient: false, sent: true, refused: false };
+}
+
+type AnswerDetails = Readonly<{ status: number }> & Pick<ClientErrorDetails, "requestId" | "retryAfterMs">;

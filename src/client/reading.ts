@@ -1,0 +1,76 @@
+import type { z } from "zod";
+import { purchaseAnswerSchema } from "../contract/billing.ts";
+import { oauthErrorSchema } from "../contract/identity.ts";
+import type { Operation } from "../contract/operations.ts";
+import {
+  PROBLEM_STATUS,
+  type Problem,
+  type ProblemCode,
+  problemSchema,
+  secureFlagErrorSchema,
+} from "../contract/problems.ts";
+import { type JsonBody, readJson } from "./body.ts";
+import type { WireAnswer } from "./transport.ts";
+
+/** What an answer says, in the terms of the contract. */
+export type Reading =
+  | { readonly kind: "success"; readonly value: unknown }
+  | { readonly kind: "problem"; readonly code: ProblemCode; readonly problem: Problem }
+  /** SecureFlag's own error shape (product.md). */
+  | { readonly kind: "secureflag_error"; readonly message: string }
+  /** RFC 6749, section 5.2. */
+  | { readonly kind: "oauth_error"; readonly error: string; readonly description: string | undefined }
+  /** `why` ends the sentence "The answer …"; `broken`: it looks as if it was cut on its way. */
+  | { readonly kind: "nonsense"; readonly why: string; readonly broken: boolean };
+
+/** Reads an answer to an operation by the contract. Whatever is not well-formed is nonsense, never a guess. */
+export function readAnswer(operation: Operation, answer: WireAnswer): Reading {
+  if (answer.status >= 300 && answer.status < 400) return nonsense("is a redirect, which is never followed");
+  const schema = operation.answers[answer.status];
+  if (schema === null) return { kind: "success", value: null };
+  const body = readJson(answer);
+  if (!body.ok) return nonsense(body.why, body.broken);
+  return readKnownError(operation, answer.status, body) ?? readSuccess(schema, answer.status, body);
+}
+
+type GoodBody = Extract<JsonBody, { ok: true }>;
+
+function readSuccess(schema: z.ZodType | undefined, status: number, { value }: GoodBody): Reading {
+  if (!schema) return nonsense(`has the HTTP status ${status} without one of the contract's codes`);
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return { kind: "success", value: parsed.data };
+  const issue = parsed.error.issues[0];
+  return nonsense(`has not the shape of the contract at "${issue?.path.join(".")}": ${issue?.message}`);
+}
+
+function readKnownError(operation: Operation, status: number, { value }: GoodBody): Reading | null {
+  const own = secureFlagErrorSchema.safeParse(value);
+  if (own.success) return { kind: "secureflag_error", message: own.data.errorMsg };
+  if (status < 400) return null;
+  const problem = problemSchema.safeParse(value);
+  if (problem.success && isProblemOf(status, problem.data.code))
+    return readProblem(operation, problem.data.code, problem.data);
+  const oauth = operation.bodyType === "form" ? oauthErrorSchema.safeParse(value) : null;
+  if (!oauth?.success) return null;
+  return { kind: "oauth_error", error: oauth.data.error, description: oauth.data.error_description };
+}
+
+/** A declined purchase is an answer with the whole purchase in it (details.md, 10). */
+function readProblem(operation: Operation, code: ProblemCode, problem: Problem): Reading {
+  if (code !== "payment_declined" || !operation.idempotent) return { kind: "problem", code, problem };
+  const purchase = purchaseAnswerSchema.safeParse(problem.purchase);
+  if (purchase.success && purchase.data.status === "failed") return { kind: "success", value: purchase.data };
+  return nonsense("declines the payment without showing the purchase");
+}
+
+/** A code counts only with a status of its own kind: a refusal under a server error would be a guess. */
+function isProblemOf(status: number, code: string): code is ProblemCode {
+  return (
+    Object.hasOwn(PROBLEM_STATUS, code) &&
+    Math.floor(PROBLEM_STATUS[code as ProblemCode] / 100) === Math.floor(status / 100)
+  );
+}
+
+function nonsense(why: string, broken = false): Reading {
+  return { kind: "nonsense", why, broken };
+}

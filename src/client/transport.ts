@@ -1,0 +1,155 @@
+import type { Dispatcher } from "undici";
+import Agent from "undici/lib/dispatcher/agent.js";
+import { type BackendAddress, type Environment, proxyFor } from "./address.ts";
+import { ClientError } from "./errors.ts";
+
+/** Answers above this many bytes are refused (security.md, Hostile input). */
+const MAX_ANSWER_BYTES = 1_000_000;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** A request on its way to one backend. */
+export interface WireRequest {
+  readonly method: Dispatcher.HttpMethod;
+  /** Path and query, percent-encoded. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+  /** For everything: connecting, sending and reading the answer to its end. */
+  readonly timeoutMs: number;
+  /** Called once the request has left this process, before its answer is read. */
+  onSent(): void;
+}
+
+/** An answer that arrived whole. Header names are lowercase. */
+export interface WireAnswer {
+  readonly kind: "answer";
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Buffer;
+}
+
+/** No whole answer. `sent`: whether any byte of the request may have arrived. */
+export interface WireFailure {
+  readonly kind: "failure";
+  readonly reason: "connection" | "certificate" | "timeout" | "too_large" | "closed";
+  readonly sent: boolean;
+  readonly cause: unknown;
+}
+
+/** Sends requests to one backend. Never throws for what happens on the wire, never follows a redirect. */
+export interface Transport {
+  /** @throws ClientError `insecure_url` for a proxy that is none */
+  send(request: WireRequest): Promise<WireAnswer | WireFailure>;
+  /** Cuts every connection. */
+  close(): Promise<void>;
+}
+
+/** Makes the transport to a backend, through the environment's proxy where there is one and the backend is elsewhere. */
+export function createTransport(address: BackendAddress, env: Environment): Transport {
+  let opened: Promise<Dispatcher> | null = null;
+  let closed = false;
+  return {
+    async send(request) {
+      opened ??= openDispatcher(address, env);
+      const result = await exchange(await opened, address.origin, request);
+      return closed && result.kind === "failure" ? { ...result, reason: "closed" } : result;
+    },
+    async close() {
+      closed = true;
+      const dispatcher = await opened?.catch(() => null);
+      await dispatcher?.destroy();
+    },
+  };
+}
+
+async function openDispatcher(address: BackendAddress, env: Environment): Promise<Dispatcher> {
+  // The request's own timer bounds everything, so that a long `--timeout` is not cut by undici's limits.
+  const options = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_TIMEOUT_MS } };
+  const viaProxy = proxyFor(address, env);
+  if (!viaProxy) return new Agent(options);
+  // The agent of proxies needs the whole package.
+  const { EnvHttpProxyAgent } = await import("undici");
+  try {
+    return new EnvHttpProxyAgent({ ...options, httpProxy: "", httpsProxy: viaProxy.proxy, noProxy: viaProxy.noProxy });
+  } catch (cause) {
+    throw new ClientError("insecure_url", "HTTPS_PROXY is not the URL of a proxy", { cause });
+  }
+}
+
+function exchange(dispatcher: Dispatcher, origin: string, request: WireRequest): Promise<WireAnswer | WireFailure> {
+  return new Promise((resolve) => {
+    const reader = new AnswerReader(request, resolve);
+    const { method, path, headers, body } = request;
+    dispatcher.dispatch({ origin, method, path, headers, body }, reader);
+  });
+}
+
+/** Reads one answer as it comes in, and settles exactly once: with the answer, or with the first thing that went wrong. */
+class AnswerReader implements Dispatcher.DispatchHandler {
+  private controller: Dispatcher.DispatchController | null = null;
+  private failure: WireFailure | null = null;
+  private status = 0;
+  private headers: WireAnswer["headers"] = {};
+  private readonly chunks: Buffer[] = [];
+  private size = 0;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly request: WireRequest,
+    private readonly settle: (result: WireAnswer | WireFailure) => void,
+  ) {
+    this.timer = setTimeout(() => this.fail("timeout", null), request.timeoutMs);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.failure) {
+      // Timed out while connecting: nothing may be sent any more.
+      controller.abort(new ClientError("unreachable", "The request timed out"));
+      return;
+    }
+    this.controller = controller;
+    // A connection is there, and undici writes the whole request to it before it returns to the event loop.
+    queueMicrotask(() => this.request.onSent());
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHeaders): void {
+    this.status = status;
+    this.headers = singleValues(headers);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.size += chunk.length;
+    if (this.size > MAX_ANSWER_BYTES) this.fail("too_large", null);
+    else this.chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.failure) return;
+    clearTimeout(this.timer);
+    this.settle({ kind: "answer", status: this.status, headers: this.headers, body: Buffer.concat(this.chunks) });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.fail(isCertificateError(error) ? "certificate" : "connection", error);
+  }
+
+  private fail(reason: WireFailure["reason"], cause: unknown): void {
+    if (this.failure) return;
+    clearTimeout(this.timer);
+    this.failure = { kind: "failure", reason, sent: this.controller !== null, cause };
+    this.settle(this.failure);
+    this.controller?.abort(new ClientError("unreachable", "The answer was given up"));
+  }
+}
+
+type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+function singleValues(headers: IncomingHeaders): WireAnswer["headers"] {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value?.toString()]));
+}
+
+/** Node's codes of a certificate that cannot be trusted: trying again does not help. */
+function isCertificateError(error: Error & { code?: unknown }): boolean {
+  return /CERT|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|^ERR_SSL_/.test(String(error.code));
+}

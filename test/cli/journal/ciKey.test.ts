@@ -1,0 +1,177 @@
+import { describe, expect, test } from "vitest";
+import { ciKey, detectCiRun } from "../../../src/cli/journal/ciKey.ts";
+import { idempotencyKeySchema } from "../../../src/contract/billing.ts";
+
+/** What each system sets, as its documentation lists it, with what changes from attempt to attempt. */
+const SYSTEMS = {
+  github: {
+    env: {
+      CI: "true",
+      GITHUB_ACTIONS: "true",
+      GITHUB_REPOSITORY: "northwind/infra",
+      GITHUB_RUN_ID: "1658821493",
+      GITHUB_JOB: "licenses",
+      GITHUB_RUN_NUMBER: "42",
+    },
+    attempt: { GITHUB_RUN_ATTEMPT: "2", RUNNER_NAME: "other" },
+    run: { repository: "northwind/infra", run: "1658821493", job: "licenses" },
+    required: ["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_JOB"],
+  },
+  gitlab: {
+    env: {
+      CI: "true",
+      GITLAB_CI: "true",
+      CI_PROJECT_PATH: "northwind/infra",
+      CI_PIPELINE_ID: "991",
+      CI_JOB_NAME: "licenses: [eu]",
+    },
+    attempt: { CI_JOB_ID: "8" },
+    run: { repository: "northwind/infra", run: "991", job: "licenses: [eu]" },
+    required: ["CI_PROJECT_PATH", "CI_PIPELINE_ID", "CI_JOB_NAME"],
+  },
+  circleci: {
+    env: {
+      CI: "true",
+      CIRCLECI: "true",
+      CIRCLE_PROJECT_USERNAME: "northwind",
+      CIRCLE_PROJECT_REPONAME: "infra",
+      CIRCLE_PIPELINE_ID: "5034460f-c7c4-4c43-9457-de07e2029e7b",
+      CIRCLE_JOB: "licenses",
+    },
+    attempt: { CIRCLE_WORKFLOW_ID: "new", CIRCLE_BUILD_NUM: "9", CIRCLE_WORKFLOW_JOB_ID: "new" },
+    run: { repository: "northwind/infra", run: "5034460f-c7c4-4c43-9457-de07e2029e7b", job: "licenses" },
+    required: ["CIRCLE_PROJECT_REPONAME", "CIRCLE_JOB"],
+  },
+  jenkins: {
+    env: {
+      JENKINS_URL: "https://ci.northwind.example/",
+      JOB_NAME: "infra/main",
+      BUILD_TAG: "jenkins-infra-main-12",
+      BUILD_ID: "12",
+      STAGE_NAME: "Licenses",
+    },
+    attempt: { EXECUTOR_NUMBER: "3", NODE_NAME: "other" },
+    run: { repository: "https://ci.northwind.example//infra/main", run: "jenkins-infra-main-12", job: "Licenses" },
+    required: ["JOB_NAME"],
+  },
+  buildkite: {
+    env: {
+      CI: "true",
+      BUILDKITE: "true",
+      BUILDKITE_ORGANIZATION_SLUG: "northwind",
+      BUILDKITE_PIPELINE_SLUG: "infra",
+      BUILDKITE_BUILD_ID: "4735ba57-80d0-46e2-8fa0-b28223a86586",
+      BUILDKITE_STEP_KEY: "",
+      BUILDKITE_LABEL: "Licenses",
+    },
+    attempt: { BUILDKITE_RETRY_COUNT: "1", BUILDKITE_JOB_ID: "new" },
+    run: { repository: "northwind/infra", run: "4735ba57-80d0-46e2-8fa0-b28223a86586", job: "Licenses" },
+    required: ["BUILDKITE_ORGANIZATION_SLUG", "BUILDKITE_PIPELINE_SLUG", "BUILDKITE_BUILD_ID", "BUILDKITE_LABEL"],
+  },
+  azure: {
+    env: {
+      TF_BUILD: "True",
+      BUILD_REPOSITORY_NAME: "northwind/infra",
+      SYSTEM_TEAMPROJECT: "infra",
+      BUILD_BUILDID: "2001",
+      SYSTEM_STAGENAME: "__default",
+      SYSTEM_JOBNAME: "licenses",
+    },
+    attempt: { SYSTEM_JOBATTEMPT: "2", SYSTEM_STAGEATTEMPT: "2", SYSTEM_JOBID: "new" },
+    run: { repository: "northwind/infra", run: "2001", job: "__default/licenses" },
+    required: ["BUILD_BUILDID", "SYSTEM_JOBNAME"],
+  },
+} as const;
+
+const meaning = {
+  apiUrl: "https://api.secureflag.com/rest/management/v2",
+  organizationId: 4201,
+  licenses: 5,
+  purchaseOrder: null,
+  note: null,
+};
+
+describe.each(Object.entries(SYSTEMS))("%s", (provider, { env, attempt, run, required }) => {
+  test("tells repository, run and job", () => {
+    expect(detectCiRun(env)).toEqual({ provider, ...run });
+  });
+
+  test("another attempt of the run is the same", () => {
+    expect(detectCiRun({ ...env, ...attempt })).toEqual({ provider, ...run });
+  });
+
+  test.each(required)("without %s there is no run", (name) => {
+    expect(detectCiRun({ ...env, [name]: undefined })).toBeNull();
+    expect(detectCiRun({ ...env, [name]: "" })).toBeNull();
+  });
+});
+
+test.each([
+  [{}],
+  [{ CI: "true" }],
+  [{ CI: "true", TRAVIS: "true", GITHUB_RUN_ID: "1", GITHUB_JOB: "x", GITHUB_REPOSITORY: "a/b" }],
+])("no known system: %o", (env) => {
+  expect(detectCiRun(env)).toBeNull();
+});
+
+test.each([
+  [
+    "CircleCI without its pipeline",
+    { ...SYSTEMS.circleci.env, CIRCLE_PIPELINE_ID: "", CIRCLE_WORKFLOW_ID: "w2", CIRCLE_WORKFLOW_WORKSPACE_ID: "w1" },
+    { run: "w1" },
+  ],
+  [
+    "CircleCI with only its workflow",
+    { ...SYSTEMS.circleci.env, CIRCLE_PIPELINE_ID: "", CIRCLE_WORKFLOW_ID: "w2" },
+    { run: "w2" },
+  ],
+  [
+    "CircleCI by project number",
+    { ...SYSTEMS.circleci.env, CIRCLE_PROJECT_REPONAME: "", CIRCLE_PROJECT_ID: "p1" },
+    { repository: "p1" },
+  ],
+  ["Jenkins without stages", { ...SYSTEMS.jenkins.env, STAGE_NAME: undefined }, { job: "infra/main" }],
+  ["Jenkins by its build's number", { ...SYSTEMS.jenkins.env, BUILD_TAG: "" }, { run: "12" }],
+  ["Buildkite by step", { ...SYSTEMS.buildkite.env, BUILDKITE_STEP_KEY: "top-up" }, { job: "top-up" }],
+  [
+    "Buildkite by step number",
+    { ...SYSTEMS.buildkite.env, BUILDKITE_LABEL: "", BUILDKITE_STEP_ID: "s1" },
+    { job: "s1" },
+  ],
+  [
+    "Azure's classic pipelines",
+    { ...SYSTEMS.azure.env, SYSTEM_STAGENAME: "", SYSTEM_JOBNAME: "", AGENT_JOBNAME: "Job" },
+    { job: "-/Job" },
+  ],
+  ["Azure without a repository's name", { ...SYSTEMS.azure.env, BUILD_REPOSITORY_NAME: "" }, { repository: "infra" }],
+])("%s", (_name, env, expected) => {
+  expect(detectCiRun(env)).toMatchObject(expected);
+});
+
+describe("ciKey", () => {
+  const run = { provider: "github", repository: "a/b", run: "1", job: "j" } as const;
+
+  test("is stable and a valid Idempotency-Key", () => {
+    const key = ciKey(run, meaning, 1);
+    expect(key).toBe(ciKey({ ...run }, { ...meaning }, 1));
+    expect(key).toMatch(/^ci_[0-9a-f]{64}_1$/);
+    expect(idempotencyKeySchema.safeParse(ciKey(run, { ...meaning, note: "é\n" }, 12)).success).toBe(true);
+  });
+
+  test("differs with everything that makes another purchase", () => {
+    const keys = [
+      ciKey(run, meaning, 1),
+      ciKey(run, meaning, 2),
+      ciKey({ ...run, provider: "gitlab" }, meaning, 1),
+      ciKey({ ...run, repository: "a/c" }, meaning, 1),
+      ciKey({ ...run, run: "2" }, meaning, 1),
+      ciKey({ ...run, job: "k" }, meaning, 1),
+      ciKey(run, { ...meaning, apiUrl: "http://127.0.0.1:4010/rest/management/v2" }, 1),
+      ciKey(run, { ...meaning, organizationId: 4202 }, 1),
+      ciKey(run, { ...meaning, licenses: 6 }, 1),
+      ciKey(run, { ...meaning, purchaseOrder: "x" }, 1),
+      ciKey(run, { ...meaning, note: "x" }, 1),
+    ];
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+});

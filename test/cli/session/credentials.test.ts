@@ -1,0 +1,122 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { boundTo, createCredentialStore, type StoredCredential } from "../../../src/cli/session/credentials.ts";
+import type { Keyring } from "../../../src/cli/session/keyring.ts";
+import { temporaryDirectory, testMachine } from "./machine.ts";
+
+const credential: StoredCredential = {
+  apiUrl: "http://127.0.0.1:4010/rest/management/v2",
+  email: "admin@northwind.example",
+  accessToken: "access",
+  accessExpiresAt: 1_800_000_000_000,
+  refreshToken: "refresh",
+  scopes: ["billing:read"],
+};
+const token: StoredCredential = { ...credential, email: null, accessExpiresAt: null, refreshToken: null, scopes: [] };
+
+const none = async () => null;
+const locked = async (): Promise<Keyring> => {
+  const refuse = () => {
+    throw new TypeError("no secret service");
+  };
+  return { read: refuse, write: refuse, remove: refuse };
+};
+
+function memoryKeyring(secrets = new Map<string, string>()): () => Promise<Keyring> {
+  return async () => ({
+    read: (account) => secrets.get(account) ?? null,
+    write: (account, secret) => void secrets.set(account, secret),
+    remove: (account) => secrets.delete(account),
+  });
+}
+
+describe.each([
+  ["missing", none],
+  ["locked", locked],
+])("with a keyring that is %s", (_name, keyring) => {
+  test("a sign-in goes into the file where that is allowed", async () => {
+    const directory = temporaryDirectory();
+    const store = createCredentialStore(directory, testMachine(), keyring);
+    expect(await store.read("default")).toBeNull();
+    expect(await store.write("default", credential, { allowFile: true })).toBe("file");
+    expect(await store.write("ci", token, { allowFile: true })).toBe("file");
+    const reopened = createCredentialStore(directory, testMachine(), keyring);
+    expect(await reopened.read("default")).toEqual({ credential, source: "file" });
+    expect(await reopened.read("ci")).toEqual({ credential: token, source: "file" });
+    expect(await reopened.read("constructor")).toBeNull();
+    expect([await store.remove("default"), await store.remove("default")]).toEqual([true, false]);
+    expect(await store.read("ci")).toMatchObject({ source: "file" });
+    await store.remove("ci");
+    expect(() => readFileSync(join(directory, "credentials.json"))).toThrow("ENOENT");
+  });
+
+  test("nothing is written where a file is not allowed", async () => {
+    const directory = temporaryDirectory();
+    const store = createCredentialStore(directory, testMachine(), keyring);
+    await expect(store.write("default", credential, { allowFile: false })).rejects.toMatchObject({
+      code: "keyring_unavailable",
+      hint: expect.stringContaining("--insecure-storage"),
+    });
+    expect(await store.read("default")).toBeNull();
+  });
+});
+
+test("with a keyring a sign-in goes there, and leaves the file", async () => {
+  const directory = temporaryDirectory();
+  await createCredentialStore(directory, testMachine(), none).write("default", token, { allowFile: true });
+  const store = createCredentialStore(directory, testMachine(), memoryKeyring());
+  expect(await store.write("default", credential, { allowFile: true })).toBe("keyring");
+  expect(await store.read("default")).toEqual({ credential, source: "keyring" });
+  expect(() => readFileSync(join(directory, "credentials.json"))).toThrow("ENOENT");
+  expect([await store.remove("default"), await store.read("default")]).toEqual([true, null]);
+});
+
+test("what is written while the keyring is away is newer than what is in it", async () => {
+  const directory = temporaryDirectory();
+  const keyring = memoryKeyring();
+  await createCredentialStore(directory, testMachine(), keyring).write("default", token, { allowFile: true });
+  await createCredentialStore(directory, testMachine(), locked).write("default", credential, { allowFile: true });
+  const store = createCredentialStore(directory, testMachine(), keyring);
+  expect(await store.read("default")).toEqual({ credential, source: "file" });
+  expect([await store.remove("default"), await store.read("default")]).toEqual([true, null]);
+});
+
+test.each(["", "{", "[]", '{"profiles": {"default": {"accessToken": 1}}}'])(
+  "a broken file (%s) is named",
+  async (text) => {
+    const directory = temporaryDirectory();
+    const path = join(directory, "credentials.json");
+    writeFileSync(path, text, { mode: 0o600 });
+    const store = createCredentialStore(directory, testMachine(), none);
+    const unreadable = { code: "credentials_unreadable", message: expect.stringContaining(path) };
+    await expect(store.read("default")).rejects.toMatchObject(unreadable);
+  },
+);
+
+test("a file that others can read is refused", async () => {
+  const directory = temporaryDirectory();
+  writeFileSync(join(directory, "credentials.json"), "{}", { mode: 0o644 });
+  const store = createCredentialStore(directory, testMachine(), none);
+  await expect(store.read("default")).rejects.toMatchObject({ code: "credentials_unsafe" });
+});
+
+test("a directory that cannot be made is a clear error", async () => {
+  const file = join(temporaryDirectory(), "file");
+  writeFileSync(file, "");
+  const store = createCredentialStore(join(file, "config"), testMachine(), none);
+  await expect(store.write("default", credential, { allowFile: true })).rejects.toMatchObject({
+    code: "credentials_unreadable",
+  });
+});
+
+test.each([
+  ["http://127.0.0.1:4010/other/path", true],
+  ["http://127.0.0.1:4011/rest/management/v2", false],
+  ["https://127.0.0.1:4010/rest/management/v2", false],
+  ["http://localhost:4010/rest/management/v2", false],
+  ["http://127.0.0.1:4010.evil.example/", false],
+  ["not a url", false],
+])("a sign-in is bound to its origin: %s is %s", (apiUrl, expected) => {
+  expect(boundTo(credential, apiUrl)).toBe(expected);
+});

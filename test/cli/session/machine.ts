@@ -1,0 +1,19 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import type { FileMachine } from "../../../src/cli/session/privateFile.ts";
+
+/** A directory that goes away with the test. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "sfl-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** This process, with a record of the crash points that were reached. */
+export function testMachine(more: Partial<FileMachine> = {}): FileMachine & { readonly reached: string[] } {
+  const reached: string[] = [];
+  const uid = process.getuid?.() ?? null;
+  return { pid: process.pid, uid, reach: (point) => reached.push(point), reached, ...more };
+}

@@ -1,0 +1,390 @@
+import { describe, expect, test } from "vitest";
+import {
+  html,
+  problem,
+  purchase,
+  purchaseAnswer,
+  quote,
+  refusedUrl,
+  respond,
+  startBackend,
+  startTcp,
+  subscription,
+  testClient,
+} from "./backend.ts";
+
+const base = "/rest/management/v2/organizations/4201";
+
+describe("what is asked", () => {
+  test("reads carry the token, ask for nothing compressed and name the tool", async () => {
+    await using backend = await startBackend({ status: 200, json: subscription });
+    expect(await testClient(backend.apiUrl).client.subscription(4201)).toEqual(subscription);
+    expect(backend.seen).toMatchObject([
+      {
+        method: "GET",
+        url: `${base}/subscription`,
+        headers: {
+          authorization: "Bearer sfl_secret",
+          "accept-encoding": "identity",
+          "user-agent": "secureflag-licenses/test",
+        },
+        body: "",
+      },
+    ]);
+  });
+
+  test("every other call has its method, path and body", async () => {
+    const receipt = {
+      ...quote,
+      ...purchase,
+      paymentMethod: null,
+      receiptNumber: "R-1",
+      issuedAt: purchase.createdAt,
+      purchaseId: "pur_1",
+    };
+    const tokens = {
+      access_token: "a",
+      refresh_token: "r",
+      token_type: "Bearer",
+      expires_in: 900,
+      scope: "billing:read",
+    };
+    const state = { now: "2026-11-22T10:00:00Z", captures: [] };
+    await using backend = await startBackend(
+      { status: 200, json: { status: "mfa_required", challenge: "c", methods: ["totp"] } },
+      { status: 200, json: tokens },
+      { status: 200 },
+      { status: 201, json: quote },
+      { status: 200, json: { items: [purchase], next: "c2" } },
+      { status: 200, json: purchaseAnswer },
+      { status: 200, json: { ...receipt, organization: { id: 4201, name: "N" }, plan: "SMB" } },
+      { status: 200, json: [] },
+      { status: 200, json: state },
+      { status: 200, json: { now: state.now, renewals: [] } },
+    );
+    const { client } = testClient(backend.apiUrl);
+    expect(await client.login({ email: "a@b.example", password: "p w" })).toMatchObject({ status: "mfa_required" });
+    expect(await client.refresh("r&1")).toEqual(tokens);
+    expect(await client.revoke("t")).toBeUndefined();
+    expect(await client.createQuote(4201, 5)).toEqual(quote);
+    expect(await client.purchases(4201, { limit: 2, after: "c1" })).toEqual({ items: [purchase], next: "c2" });
+    expect(await client.purchase(4201, "pur_1", 20)).toEqual(purchaseAnswer);
+    expect(await client.receipt(4201, "pur_1")).toMatchObject({ receiptNumber: "R-1", plan: "SMB" });
+    expect(await client.usersPage(4201, 3)).toEqual([]);
+    expect(await client.sandboxState()).toEqual(state);
+    expect(await client.advanceClock({ days: 2 })).toEqual({ now: state.now, renewals: [] });
+    expect(backend.seen.map(({ method, url, body }) => [method, url, body])).toEqual([
+      ["POST", "/rest/management/v2/auth/login", '{"email":"a@b.example","password":"p w"}'],
+      ["POST", "/rest/management/v2/oauth/token", "grant_type=refresh_token&refresh_token=r%261"],
+      ["POST", "/rest/management/v2/oauth/revoke", "token=t"],
+      ["POST", `${base}/quotes`, '{"licenses":5}'],
+      ["GET", `${base}/purchases?limit=2&after=c1`, ""],
+      ["GET", `${base}/purchases/pur_1?wait=20`, ""],
+      ["GET", `${base}/purchases/pur_1/receipt`, ""],
+      ["GET", `${base}/users/3`, ""],
+      ["GET", "/sandbox", ""],
+      ["POST", "/sandbox/clock", '{"days":2}'],
+    ]);
+    expect(backend.seen.filter(({ headers }) => headers.authorization).map(({ url }) => url)).not.toContain("/sandbox");
+  });
+
+  test("nothing is sent without a sign-in, nor with a token that cannot be one", async () => {
+    await using backend = await startBackend();
+    const missing = testClient(backend.apiUrl, { accessToken: async () => null }).client;
+    await expect(missing.me()).rejects.toMatchObject({ code: "unauthenticated" });
+    const broken = testClient(backend.apiUrl, { accessToken: async () => "a\r\nX-Evil: 1" }).client;
+    await expect(broken.me()).rejects.toMatchObject({ code: "unauthenticated" });
+    expect(backend.seen).toEqual([]);
+  });
+});
+
+describe("hostile and broken answers to a read", () => {
+  test.each([
+    ["HTML", html(200), "unexpected_answer"],
+    ["a redirect", { status: 302, headers: { location: "http://127.0.0.1:1/" } }, "unexpected_answer"],
+    ["the wrong shape", { status: 200, json: { ...subscription, licenses: null } }, "unexpected_answer"],
+    ["more than 1 MB", { status: 200, json: "x".repeat(1_100_000) }, "unexpected_answer"],
+    ["a 404 without a code", html(404), "billing_not_offered"],
+    ["SecureFlag's own error", { status: 200, json: { error: true, errorMsg: "unauthorized" } }, "billing_not_offered"],
+    ["a problem", problem(403, "forbidden"), "forbidden"],
+  ] as const)("%s ends at once", async (_name, answer, code) => {
+    await using backend = await startBackend(answer);
+    const { client, waits } = testClient(backend.apiUrl);
+    await expect(client.subscription(4201)).rejects.toMatchObject({ name: "ClientError", code });
+    expect(backend.seen).toHaveLength(1);
+    expect(waits).toEqual([]);
+  });
+
+  test("a body without end is cut at 1 MB", async () => {
+    let sent = 0;
+    await using backend = await startBackend((response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      const more = () => {
+        while (!response.destroyed && response.write("[".repeat(65_536))) sent += 65_536;
+        response.once("drain", more);
+      };
+      more();
+    });
+    await expect(testClient(backend.apiUrl).client.subscription(4201)).rejects.toMatchObject({
+      code: "unexpected_answer",
+    });
+    expect(sent).toBeLessThan(50_000_000);
+  });
+
+  test("a problem keeps its detail, request id and wait", async () => {
+    const refusal = problem(403, "spend_limit_exceeded", { requestId: "req_7" }, { "retry-after": "9" });
+    await using backend = await startBackend(refusal);
+    await expect(testClient(backend.apiUrl).client.subscription(4201)).rejects.toMatchObject({
+      code: "spend_limit_exceeded",
+      message: "It is spend_limit_exceeded",
+      status: 403,
+      requestId: "req_7",
+      retryAfterMs: 9_000,
+      problem: { code: "spend_limit_exceeded" },
+    });
+  });
+
+  test("SecureFlag's own words on calls that it offers", async () => {
+    const own = (errorMsg: string) => ({ status: 200, json: { result: null, error: true, errorMsg } });
+    await using backend = await startBackend(own("unauthorized"), own("no such organization"));
+    const { client } = testClient(backend.apiUrl);
+    await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "unauthenticated" });
+    await expect(client.usersPage(4201, 0)).rejects.toMatchObject({
+      code: "unexpected_answer",
+      message: "The backend says: no such organization",
+    });
+  });
+});
+
+describe("trying again", () => {
+  const cut = (response: Parameters<typeof respond>[0]) => {
+    response.writeHead(200, { "content-type": "application/json", "content-length": "500" });
+    response.write('{"organization":');
+    setImmediate(() => response.destroy());
+  };
+  const slice = { status: 200, headers: { "content-type": "application/json" } };
+
+  test.each([
+    ["a lost connection", (response: Parameters<typeof respond>[0]) => void response.destroy()],
+    ["a cut answer", cut],
+    ["JSON that breaks off", slice],
+    ["408", html(408)],
+    ["425", html(425)],
+    ["429", problem(429, "rate_limited")],
+    ["500", problem(500, "internal")],
+    ["502", html(502)],
+    ["503", problem(503, "unavailable")],
+  ])("a read after %s", async (_name, answer) => {
+    await using backend = await startBackend(answer, answer, { status: 200, json: subscription });
+    const { client, waits } = testClient(backend.apiUrl);
+    expect(await client.subscription(4201)).toEqual(subscription);
+    expect(waits).toEqual([150, 300]);
+  });
+
+  test.each([
+    ["problems", problem(503, "unavailable"), "unavailable"],
+    ["pages of a gateway", html(502), "unreachable"],
+    ["lost connections", (response: Parameters<typeof respond>[0]) => void response.destroy(), "unreachable"],
+    ["JSON that breaks off", slice, "unexpected_answer"],
+  ] as const)("ends after six %s", async (_name, answer, code) => {
+    await using backend = await startBackend(...Array.from({ length: 7 }, () => answer));
+    const { client } = testClient(backend.apiUrl);
+    await expect(client.subscription(4201)).rejects.toMatchObject({ code });
+    expect(backend.seen).toHaveLength(6);
+  });
+
+  test("Retry-After is obeyed, and ends at once beyond the time left", async () => {
+    const busy = (after: string) => problem(429, "rate_limited", {}, { "retry-after": after });
+    await using backend = await startBackend(busy("70"), { status: 200, json: subscription }, busy("70"));
+    const { client, waits } = testClient(backend.apiUrl);
+    await client.subscription(4201);
+    expect(waits).toEqual([70_000]);
+    // The 70 s of the first call are gone from the command's 120 s.
+    await expect(client.subscription(4201)).rejects.toMatchObject({ code: "rate_limited", retryAfterMs: 70_000 });
+    expect(waits).toEqual([70_000]);
+  });
+
+  test("a timeout counts from the first byte to the last", async () => {
+    await using backend = await startBackend(
+      (response) => {
+        response.writeHead(200, { "content-type": "application/json" });
+        const drip = setInterval(() => response.write(" "), 20);
+        response.on("close", () => clearInterval(drip));
+      },
+      { status: 200, json: subscription },
+    );
+    const { client, lines } = testClient(backend.apiUrl, { timeoutMs: 150 });
+    expect(await client.subscription(4201)).toEqual(subscription);
+    expect(lines[0]).toContain("no answer (timeout)");
+  });
+
+  test("what the backend holds on purpose is no timeout", async () => {
+    await using backend = await startBackend((response) => {
+      setTimeout(() => respond(response, 200, purchaseAnswer), 400);
+    });
+    const { client } = testClient(backend.apiUrl, { timeoutMs: 200 });
+    expect(await client.purchase(4201, "pur_1", 1)).toEqual(purchaseAnswer);
+  });
+
+  test("a refused connection gives up after 20 s", async () => {
+    let clock = 0;
+    const { client } = testClient(await refusedUrl(), {
+      now: () => clock,
+      sleep: async (ms) => {
+        clock += ms + 9_000;
+      },
+    });
+    await expect(client.subscription(4201)).rejects.toMatchObject({ code: "unreachable" });
+    expect(clock).toBeGreaterThan(18_000);
+    expect(clock).toBeLessThan(30_000);
+  });
+
+  test("garbage instead of HTTP is no answer", async () => {
+    await using backend = await startTcp((socket) => socket.end("220 mail.example ESMTP\r\n"));
+    await expect(testClient(backend.apiUrl).client.subscription(4201)).rejects.toMatchObject({ code: "unreachable" });
+  });
+
+  test.each([
+    ["sign-in", (client: ReturnType<typeof testClient>["client"]) => client.login({ email: "a", password: "b" })],
+    ["a refresh that was sent", (client: ReturnType<typeof testClient>["client"]) => client.refresh("r")],
+    ["revoking", (client: ReturnType<typeof testClient>["client"]) => client.revoke("r")],
+    ["the sandbox's clock", (client: ReturnType<typeof testClient>["client"]) => client.advanceClock({ days: 1 })],
+  ])("%s is never repeated", async (_name, call) => {
+    await using backend = await startBackend(html(503), html(503));
+    const { client } = testClient(backend.apiUrl);
+    await expect(call(client)).rejects.toMatchObject({ code: "unreachable" });
+    expect(backend.seen).toHaveLength(1);
+  });
+
+  test("a refresh that never left is repeated, a sign-in is not", async () => {
+    const apiUrl = await refusedUrl();
+    const refreshing = testClient(apiUrl);
+    await expect(refreshing.client.refresh("r")).rejects.toMatchObject({ code: "unreachable" });
+    expect(refreshing.waits).toHaveLength(5);
+    const signingIn = testClient(apiUrl);
+    await expect(signingIn.client.login({ email: "a", password: "b" })).rejects.toMatchObject({ code: "unreachable" });
+    expect(signingIn.waits).toEqual([]);
+  });
+});
+
+describe("a token that the backend does not know", () => {
+  const refused = problem(401, "unauthenticated");
+  const good = { status: 200, json: subscription };
+
+  test("is renewed once, and the request sent once more", async () => {
+    await using backend = await startBackend(refused, good);
+    let token = "old";
+    const renewToken = async () => {
+      token = "new";
+      return token;
+    };
+    const { client } = testClient(backend.apiUrl, { accessToken: async () => token, renewToken });
+    expect(await client.subscription(4201)).toEqual(subscription);
+    expect(backend.seen.map(({ headers }) => headers.authorization)).toEqual(["Bearer old", "Bearer new"]);
+  });
+
+  test("ends where it cannot be renewed", async () => {
+    await using backend = await startBackend(refused, refused);
+    const { client } = testClient(backend.apiUrl, { renewToken: async () => null });
+    await expect(client.subscription(4201)).rejects.toMatchObject({ code: "unauthenticated" });
+    await expect(testClient(backend.apiUrl).client.subscription(4201)).rejects.toMatchObject({
+      code: "unauthenticated",
+    });
+    expect(backend.seen).toHaveLength(2);
+  });
+
+  test("ends where the new one is refused as well", async () => {
+    await using backend = await startBackend(refused, refused);
+    const { client } = testClient(backend.apiUrl, { renewToken: async () => "new" });
+    await expect(client.subscription(4201)).rejects.toMatchObject({ code: "unauthenticated" });
+    expect(backend.seen).toHaveLength(2);
+  });
+
+  test("two calls at once share one renewal", async () => {
+    await using backend = await startBackend(refused, refused, good, good);
+    let renewals = 0;
+    let token = "old";
+    const renewToken = async () => {
+      renewals += 1;
+      await new Promise((done) => setTimeout(done, 20));
+      token = "new";
+      return token;
+    };
+    const { client } = testClient(backend.apiUrl, { accessToken: async () => token, renewToken });
+    await Promise.all([client.subscription(4201), client.subscription(4201)]);
+    expect(renewals).toBe(1);
+  });
+
+  test("a wrong password asks for no renewal", async () => {
+    await using backend = await startBackend(refused);
+    const { client } = testClient(backend.apiUrl, { renewToken: () => expect.unreachable() });
+    const signIn = client.login({ email: "a", password: "b" });
+    await expect(signIn).rejects.toMatchObject({ code: "unauthenticated" });
+  });
+
+  test("a used refresh token is an expired sign-in", async () => {
+    const used = { status: 400, json: { error: "invalid_grant" }, headers: { "content-type": "application/json" } };
+    await using backend = await startBackend(used);
+    await expect(testClient(backend.apiUrl).client.refresh("r")).rejects.toMatchObject({ code: "unauthenticated" });
+  });
+});
+
+test("a trace line has no secret", async () => {
+  await using backend = await startBackend(
+    { status: 201, json: purchaseAnswer, headers: { "set-cookie": "secret=1" } },
+    { status: 200, json: { status: "mfa_required", challenge: "c", methods: [] } },
+  );
+  const { client, lines } = testClient(backend.apiUrl);
+  await client.createPurchase(4201, "key-1", { quoteId: "quo_1" });
+  await client.login({ email: "a", password: "secret" });
+  expect(lines).toEqual([
+    expect.stringMatching(
+      /^POST \/rest\/management\/v2\/organizations\/4201\/purchases → 201 in \d+ ms \(try 1, idempotency-key: key-1, x-request-id: req_1, content-type: application\/json\)$/,
+    ),
+    expect.stringMatching(/^POST \/rest\/management\/v2\/auth\/login → 200 in \d+ ms/),
+  ]);
+  expect(lines.join()).not.toContain("secret");
+});
+
+test("close cuts what is under way, and nothing is tried again", async () => {
+  await using backend = await startTcp(() => {});
+  const { client, waits } = testClient(backend.apiUrl);
+  const call = client.subscription(4201);
+  setTimeout(() => client.close(), 50);
+  await expect(call).rejects.toMatchObject({ code: "unreachable" });
+  await expect(client.subscription(4201)).rejects.toMatchObject({ code: "unreachable" });
+  expect(waits).toEqual([]);
+});
+
+test("a client that was never used closes", async () => {
+  expect(await testClient("https://api.secureflag.com/v2").client.close()).toBeUndefined();
+});
+
+describe("proxies", () => {
+  test("an https backend is reached through HTTPS_PROXY", async () => {
+    const asked: string[] = [];
+    await using proxy = await startTcp((socket) => {
+      socket.once("data", (chunk) => {
+        asked.push(chunk.toString().split("\r\n")[0] ?? "");
+        socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+      });
+    });
+    const env = { HTTPS_PROXY: new URL(proxy.apiUrl).origin, NO_PROXY: "other.example" };
+    const { client } = testClient("https://backend.example/v2", { env });
+    await expect(client.login({ email: "a", password: "b" })).rejects.toMatchObject({ code: "unreachable" });
+    expect(asked).toEqual(["CONNECT backend.example:443 HTTP/1.1"]);
+    await client.close();
+  });
+
+  test("this machine is reached directly, whatever the environment says", async () => {
+    await using backend = await startBackend({ status: 200, json: subscription });
+    const proxy = "http://127.0.0.1:1";
+    const env = { HTTP_PROXY: proxy, http_proxy: proxy, HTTPS_PROXY: proxy, https_proxy: proxy, NO_PROXY: "" };
+    expect(await testClient(backend.apiUrl, { env }).client.subscription(4201)).toEqual(subscription);
+  });
+
+  test("a proxy that is none is a clear error", async () => {
+    const { client } = testClient("https://backend.example/v2", { env: { HTTPS_PROXY: "not a url" } });
+    await expect(client.me()).rejects.toMatchObject({ code: "insecure_url" });
+  });
+});

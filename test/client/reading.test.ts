@@ -1,0 +1,99 @@
+import { describe, expect, test } from "vitest";
+import { isDeeperThan } from "../../src/client/body.ts";
+import { readAnswer } from "../../src/client/reading.ts";
+import { operations } from "../../src/contract/operations.ts";
+import { declined, purchaseAnswer, subscription } from "./backend.ts";
+
+const json = { "content-type": "application/json; charset=utf-8" };
+
+function answer(status: number, body: unknown, headers: Record<string, string> = json) {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return { kind: "answer", status, headers, body: Buffer.isBuffer(body) ? body : Buffer.from(text) } as const;
+}
+
+function nested(levels: number): string {
+  return "[".repeat(levels) + "]".repeat(levels);
+}
+
+test("isDeeperThan counts objects and arrays", () => {
+  expect(isDeeperThan(1, 0)).toBe(false);
+  expect(isDeeperThan([], 1)).toBe(false);
+  expect(isDeeperThan({ a: [1] }, 1)).toBe(true);
+  expect(isDeeperThan(JSON.parse(nested(64)), 64)).toBe(false);
+  expect(isDeeperThan(JSON.parse(nested(65)), 64)).toBe(true);
+  expect(isDeeperThan(JSON.parse(nested(200_000)), 64)).toBe(true);
+});
+
+describe("a subscription", () => {
+  const read = (...given: Parameters<typeof answer>) => readAnswer(operations.getSubscription, answer(...given));
+
+  test("is read, unknown fields ignored", () => {
+    expect(read(200, { ...subscription, later: true })).toEqual({ kind: "success", value: subscription });
+  });
+
+  test.each([
+    ["HTML", [200, "<html>", { "content-type": "text/html" }], { broken: false }],
+    ["no content type", [200, subscription, {}], { broken: false }],
+    [
+      "another type that begins like JSON",
+      [200, subscription, { "content-type": "application/jsonp" }],
+      { broken: false },
+    ],
+    ["compressed", [200, subscription, { ...json, "content-encoding": "gzip" }], { broken: false }],
+    ["cut", [200, JSON.stringify(subscription).slice(0, -5)], { broken: true }],
+    ["empty", [200, ""], { broken: true }],
+    ["wrong UTF-8", [200, Buffer.from([0x22, 0xff, 0x22])], { broken: true }],
+    ["too deep", [200, nested(65)], { broken: false }],
+    ["an amount that is no integer", [200, { ...subscription, version: 1.5 }], { broken: false }],
+    ["a status of another call", [201, subscription], { broken: false }],
+    ["a redirect", [302, "", { location: "https://elsewhere.example" }], { broken: false }],
+    ["an error without a code", [404, { message: "Not Found" }], { broken: false }],
+    ["an unknown code", [400, { code: "made_up", detail: "?" }], { broken: false }],
+    ["a refusal under a server error", [500, { code: "forbidden", detail: "?" }], { broken: false }],
+  ] as const)("%s is nonsense", (_name, given, expected) => {
+    expect(read(given[0], given[1], given[2])).toMatchObject({ kind: "nonsense", ...expected });
+  });
+
+  test("names the field that is wrong", () => {
+    const reading = read(200, { ...subscription, term: { ...subscription.term, days: "365" } });
+    expect(reading).toMatchObject({ kind: "nonsense", why: expect.stringContaining('"term.days"') });
+  });
+
+  test("a problem keeps its members", () => {
+    const problem = { code: "forbidden", detail: "Not yours", requestId: "req_9" };
+    expect(read(403, problem, { "content-type": "application/problem+json" })).toEqual({
+      kind: "problem",
+      code: "forbidden",
+      problem,
+    });
+  });
+
+  test.each([200, 401, 500])("SecureFlag's own error shape is understood with status %i", (status) => {
+    const own = { result: null, error: true, errorMsg: "unauthorized" };
+    expect(read(status, own)).toEqual({ kind: "secureflag_error", message: "unauthorized" });
+  });
+});
+
+describe("a purchase", () => {
+  const read = (...given: Parameters<typeof answer>) => readAnswer(operations.createPurchase, answer(...given));
+  const problem = { code: "payment_declined", detail: "Declined" };
+
+  test.each([200, 201, 202])("status %i is a success", (status) => {
+    expect(read(status, purchaseAnswer)).toEqual({ kind: "success", value: purchaseAnswer });
+  });
+
+  test("a decline is the failed purchase in it", () => {
+    expect(read(402, { ...problem, purchase: declined })).toEqual({ kind: "success", value: declined });
+  });
+
+  test.each([undefined, { id: "pur_1" }, purchaseAnswer])("a decline with the purchase %o is nonsense", (purchase) => {
+    expect(read(402, { ...problem, purchase })).toMatchObject({ kind: "nonsense" });
+  });
+});
+
+test("under /oauth an error of RFC 6749 is understood", () => {
+  const body = { error: "invalid_grant", error_description: "The token was used" };
+  const expected = { kind: "oauth_error", error: "invalid_grant", description: "The token was used" };
+  expect(readAnswer(operations.refreshToken, answer(400, body))).toEqual(expected);
+  expect(readAnswer(operations.me, answer(400, body))).toMatchObject({ kind: "nonsense" });
+});
