@@ -1,0 +1,130 @@
+import { describe, expect, test } from "vitest";
+import {
+  assertTransition,
+  PENDING_STATES,
+  type PurchaseState,
+  statusOf,
+  WORKABLE_STATES,
+} from "../../src/billing/purchase.ts";
+
+const STATES: readonly PurchaseState[] = [
+  "accepted",
+  "charging",
+  "requires_approval",
+  "processing",
+  "unknown",
+  "paid",
+  "fulfilled",
+  "declined",
+  "canceled",
+  "expired",
+  "refund_due",
+  "refunded",
+  "needs_review",
+];
+
+function allowed(from: PurchaseState, to: PurchaseState): boolean {
+  try {
+    assertTransition(from, to);
+    return true;
+  } catch (error) {
+    expect(error).toMatchObject({ code: "invalid_state" });
+    return false;
+  }
+}
+
+const nextOf = (from: PurchaseState) => STATES.filter((to) => allowed(from, to));
+
+describe("what purchase.md draws is possible", () => {
+  test.each([
+    ["accepted", "charging"],
+    ["charging", "paid"],
+    ["charging", "declined"],
+    ["charging", "requires_approval"],
+    ["charging", "processing"],
+    ["charging", "unknown"],
+    ["requires_approval", "charging"],
+    ["requires_approval", "canceled"],
+    ["requires_approval", "expired"],
+    ["processing", "paid"],
+    ["processing", "declined"],
+    ["unknown", "paid"],
+    ["unknown", "declined"],
+    ["unknown", "requires_approval"],
+    ["paid", "fulfilled"],
+    ["paid", "refund_due"],
+    ["refund_due", "refunded"],
+    ["processing", "needs_review"],
+    ["unknown", "needs_review"],
+    ["declined", "charging"],
+  ] as const)("%s → %s", (from, to) => {
+    expect(allowed(from, to)).toBe(true);
+  });
+});
+
+describe("what must never happen is impossible", () => {
+  test.each(["fulfilled", "refunded"] as const)("nothing leaves %s", (state) => {
+    expect(nextOf(state)).toEqual([]);
+  });
+
+  test("a decline can only be paid again; what ended without money can only give a late payment back", () => {
+    expect(nextOf("declined")).toEqual(["charging"]);
+    expect(nextOf("canceled")).toEqual(["refund_due"]);
+    expect(nextOf("expired")).toEqual(["refund_due"]);
+  });
+
+  test("licenses come from a payment only, and a payment ends in licenses or in a refund", () => {
+    expect(STATES.filter((from) => allowed(from, "fulfilled"))).toEqual(["paid"]);
+    expect(nextOf("paid")).toEqual(["fulfilled", "refund_due"]);
+    expect(nextOf("refund_due")).not.toContain("fulfilled");
+  });
+
+  test("unknown is never recorded as failed without evidence: it does not expire and is not canceled", () => {
+    for (const state of ["unknown", "processing"] as const) {
+      expect(nextOf(state)).not.toContain("expired");
+      expect(nextOf(state)).not.toContain("canceled");
+    }
+  });
+
+  test("nothing goes back to accepted, and no state to itself", () => {
+    expect(STATES.filter((from) => allowed(from, "accepted"))).toEqual([]);
+    expect(STATES.filter((state) => allowed(state, state))).toEqual([]);
+  });
+
+  test("every state can be reached, and every open one can come to an end", () => {
+    const reached = new Set<PurchaseState>(["accepted"]);
+    for (const state of reached) for (const to of nextOf(state)) reached.add(to);
+    expect([...reached].sort()).toEqual([...STATES].sort());
+    for (const state of PENDING_STATES) {
+      const ahead = new Set<PurchaseState>([state]);
+      for (const from of ahead) for (const to of nextOf(from)) ahead.add(to);
+      expect(ahead.has("fulfilled") && ahead.has("refunded") && ahead.has("declined")).toBe(true);
+    }
+  });
+});
+
+test("the status on the wire", () => {
+  expect(Object.fromEntries(STATES.map((state) => [state, statusOf(state)]))).toEqual({
+    accepted: "processing",
+    charging: "processing",
+    requires_approval: "requires_approval",
+    processing: "processing",
+    unknown: "processing",
+    paid: "processing",
+    fulfilled: "succeeded",
+    declined: "failed",
+    canceled: "failed",
+    expired: "failed",
+    refund_due: "failed",
+    refunded: "failed",
+    needs_review: "needs_review",
+  });
+});
+
+test("what is pending and what a worker goes on with are open states", () => {
+  for (const state of PENDING_STATES)
+    expect(["processing", "requires_approval", "needs_review"]).toContain(statusOf(state));
+  expect(WORKABLE_STATES.filter((state) => nextOf(state).length === 0)).toEqual([]);
+  expect(WORKABLE_STATES).not.toContain("needs_review");
+  expect(WORKABLE_STATES).not.toContain("requires_approval");
+});

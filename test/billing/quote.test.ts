@@ -1,0 +1,125 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { addDays } from "../../src/billing/calendar.ts";
+import { recurringCharge } from "../../src/billing/proration.ts";
+import { fewestLicensesReaching, priceLicenses } from "../../src/billing/quote.ts";
+import { type TermRule, termAt, termIndexOn } from "../../src/billing/term.ts";
+import { anyDate, anyLine } from "../support/arbitraries.ts";
+import { oracleCharge } from "../support/oracle.ts";
+
+const gbp = (amount: number) => ({ amount, currency: "GBP" });
+
+function subscription(rule: TermRule, date: string, changes: object = {}) {
+  const term = termAt(rule, termIndexOn(rule, date));
+  return { unitPrice: gbp(15000), taxRate: "20", term, purchased: 25, autoRenew: true, ...changes };
+}
+
+const yearly: TermRule = { anchorDate: "2026-03-01", interval: "year", intervalCount: 1 };
+const monthly: TermRule = { anchorDate: "2026-01-31", interval: "month", intervalCount: 1 };
+const midJune: TermRule = { anchorDate: "2026-06-15", interval: "year", intervalCount: 1 };
+
+describe("priceLicenses", () => {
+  test("the first worked figure, whole", () => {
+    expect(priceLicenses(subscription(yearly, "2026-11-22"), 5, "2026-11-22")).toEqual({
+      licenses: 5,
+      unitPrice: gbp(15000),
+      purchaseDate: "2026-11-22",
+      term: { start: "2026-03-01", renewalDate: "2027-03-01", days: 365, daysRemaining: 99 },
+      dueNow: gbp(20342),
+      taxRate: "20",
+      tax: gbp(4068),
+      total: gbp(24410),
+      licensesAfter: 30,
+      renewsAt: {
+        date: "2027-03-01",
+        licenses: 30,
+        subtotal: gbp(450000),
+        tax: gbp(90000),
+        total: gbp(540000),
+      },
+    });
+  });
+
+  test.each([
+    [yearly, "2026-03-01", 5, gbp(15000), "20", [365, 365], [75000, 15000, 90000]],
+    [yearly, "2027-02-28", 1, gbp(15000), "20", [1, 365], [41, 8, 49]],
+    [yearly, "2028-02-29", 3, { amount: 15000, currency: "USD" }, "0", [1, 366], [123, 0, 123]],
+    [monthly, "2026-02-14", 7, { amount: 1999, currency: "USD" }, "0", [14, 28], [6997, 0, 6997]],
+    [midJune, "2026-12-01", 10, { amount: 14999, currency: "USD" }, "10", [196, 365], [80543, 8054, 88597]],
+  ])("%j on %s: %d licenses", (rule, date, licenses, unitPrice, taxRate, days, charge) => {
+    const price = priceLicenses(subscription(rule, date, { unitPrice, taxRate }), licenses, date);
+    expect([price.term.daysRemaining, price.term.days]).toEqual(days);
+    expect([price.dueNow.amount, price.tax.amount, price.total.amount]).toEqual(charge);
+  });
+
+  test("without autoRenew there is nothing that it renews at", () => {
+    const price = priceLicenses(subscription(yearly, "2026-11-22", { autoRenew: false }), 5, "2026-11-22");
+    expect(price.renewsAt).toBeNull();
+    expect(price.total).toEqual(gbp(24410));
+  });
+
+  test("on any date of any term: exact, and it renews at all the licenses", () => {
+    const anyRule = fc.record({
+      anchorDate: anyDate(2020, 2030),
+      interval: fc.constantFrom("month" as const, "year" as const),
+      intervalCount: fc.integer({ min: 1, max: 24 }),
+    });
+    fc.assert(
+      fc.property(
+        anyRule,
+        fc.integer({ min: 0, max: 5000 }),
+        anyLine,
+        fc.nat(10_000),
+        (rule, days, line, purchased) => {
+          const date = addDays(rule.anchorDate, days);
+          const unitPrice = { amount: line.unitPrice, currency: line.currency };
+          const facts = subscription(rule, date, { unitPrice, taxRate: line.taxRate, purchased });
+          const price = priceLicenses(facts, line.licenses, date);
+          const oracle = oracleCharge({
+            ...line,
+            remainingDays: price.term.daysRemaining,
+            termDays: price.term.days,
+          });
+          expect([price.dueNow, price.tax, price.total].map(({ amount }) => BigInt(amount))).toEqual([
+            oracle.dueNow,
+            oracle.tax,
+            oracle.total,
+          ]);
+          expect(price.licensesAfter).toBe(purchased + line.licenses);
+          expect(price.renewsAt).toEqual({
+            date: price.term.renewalDate,
+            licenses: price.licensesAfter,
+            ...recurringCharge({ unitPrice, licenses: price.licensesAfter, taxRate: line.taxRate }),
+          });
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("fewestLicensesReaching", () => {
+  test.each([
+    [30, 10_000, (licenses: number) => licenses, 30],
+    [30, 10_000, () => 30, 1],
+    [30, 20, (licenses: number) => licenses, null],
+    [0, 10, () => 0, 1],
+    [1, 1, () => 1, 1],
+    [1, 1, () => 0, null],
+  ])("a minimum of %d within %d licenses", (minimum, limit, totalOf, fewest) => {
+    expect(fewestLicensesReaching(minimum, limit, totalOf)).toBe(fewest);
+  });
+
+  test("agrees with trying every number", () => {
+    fc.assert(
+      fc.property(anyLine, fc.integer({ min: 1, max: 60 }), fc.nat(200), (line, limit, minimum) => {
+        const small = { ...line, unitPrice: line.unitPrice % 100 };
+        const totalOf = (licenses: number) => Number(oracleCharge({ ...small, licenses }).total);
+        const counts = Array.from({ length: limit }, (_, index) => index + 1);
+        const bruteForce = counts.find((licenses) => totalOf(licenses) >= minimum) ?? null;
+        expect(fewestLicensesReaching(minimum, limit, totalOf)).toBe(bruteForce);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});

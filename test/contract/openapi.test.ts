@@ -1,0 +1,75 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { openapiDocument } from "../../src/contract/openapi.ts";
+import { BASE_PATH, type Operation, operations } from "../../src/contract/operations.ts";
+import { PROBLEM_STATUS } from "../../src/contract/problems.ts";
+
+const root = new URL("../../", import.meta.url);
+const { version } = JSON.parse(await readFile(new URL("package.json", root), "utf8")) as { version: string };
+const built = new URL("dist/openapi.json", root);
+const document = JSON.parse(JSON.stringify(openapiDocument(version)));
+
+function everyObject(value: unknown): Record<string, unknown>[] {
+  if (value === null || typeof value !== "object") return [];
+  const inside = Object.values(value).flatMap(everyObject);
+  return Array.isArray(value) ? inside : [value as Record<string, unknown>, ...inside];
+}
+
+function resolve(reference: string): unknown {
+  let value: unknown = document;
+  for (const step of reference.replace(/^#\//, "").split("/")) {
+    value = (value as Record<string, unknown> | undefined)?.[step.replaceAll("~1", "/").replaceAll("~0", "~")];
+  }
+  return value;
+}
+
+describe("openapi.json", () => {
+  test("is OpenAPI 3.1 with a title and the package's version", () => {
+    expect(document).toMatchObject({ openapi: "3.1.0", info: { title: expect.any(String), version } });
+  });
+
+  test.each(Object.entries<Operation>(operations))("has %s", (id, operation) => {
+    const path = (operation.atRoot ? "" : BASE_PATH) + operation.path;
+    const described = document.paths[path]?.[operation.method.toLowerCase()];
+    expect(described).toMatchObject({ operationId: id, summary: operation.summary });
+    expect(Object.keys(described.responses).sort()).toEqual([...Object.keys(operation.answers), "default"].sort());
+    const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    const inPath = described.parameters.filter((parameter: { in: string }) => parameter.in === "path");
+    expect(inPath.map((parameter: { name: string }) => parameter.name).sort()).toEqual(names.sort());
+    expect(inPath.every((parameter: { required: boolean }) => parameter.required)).toBe(true);
+    expect(described.security).toEqual(operation.access === "public" ? [] : [{ bearer: [] }]);
+  });
+
+  test("has nothing but the operations, each named once", () => {
+    const ids = everyObject(document.paths).flatMap(({ operationId }) => (operationId ? [operationId] : []));
+    expect(ids.sort()).toEqual(Object.keys(operations).sort());
+  });
+
+  test("every reference leads somewhere", () => {
+    const references = everyObject(document).flatMap(({ $ref }) => (typeof $ref === "string" ? [$ref] : []));
+    expect(references).toContain("#/components/schemas/Problem");
+    expect(references.filter((reference) => resolve(reference) === undefined)).toEqual([]);
+  });
+
+  test("answers are open: what they gain later is no error", () => {
+    const answers = Object.values<Record<string, { responses: unknown }>>(document.paths)
+      .flatMap((methods) => Object.values(methods))
+      .map(({ responses }) => responses);
+    expect(everyObject(answers).filter(({ additionalProperties }) => additionalProperties === false)).toEqual([]);
+  });
+
+  test("requests are closed: what nobody knows is refused", () => {
+    const quotes = document.paths[`${BASE_PATH}/organizations/{organizationId}/quotes`].post;
+    expect(quotes.requestBody.content["application/json"].schema).toMatchObject({ additionalProperties: false });
+  });
+
+  test("names every error code", () => {
+    const { description } = document.components.schemas.Problem;
+    expect(Object.keys(PROBLEM_STATUS).filter((code) => !description.includes(code))).toEqual([]);
+  });
+
+  test.skipIf(!existsSync(built))("the built file is the generated one", async () => {
+    expect(JSON.parse(await readFile(built, "utf8"))).toEqual(document);
+  });
+});

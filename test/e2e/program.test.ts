@@ -1,0 +1,98 @@
+import { readFile } from "node:fs/promises";
+import { execa } from "execa";
+import { afterAll, describe, expect, test } from "vitest";
+import { errorOf, runCli } from "../support/cli.ts";
+import { BIN, clearedEnvironment, removePlaces, temporaryDirectory } from "../support/places.ts";
+import { widthOf } from "../support/screen.ts";
+
+afterAll(removePlaces);
+
+const COMMANDS = ["login", "logout", "whoami", "status", "quote", "buy", "purchases", "organizations", "sandbox"];
+
+describe("the program by itself", () => {
+  test.each([["--version"], ["-V"]])("%s", async (flag) => {
+    const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
+    expect(await runCli([flag])).toMatchObject({ exitCode: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  test.each([[["--help"]], [["-h"]], [["help"]]])("%j names every command", async (args) => {
+    const { exitCode, stdout } = await runCli(args);
+    expect(exitCode).toBe(0);
+    for (const command of COMMANDS) expect(stdout).toContain(command);
+  });
+
+  test("alone it shows short help with two examples", async () => {
+    const { exitCode, stdout, stderr } = await runCli([]);
+    expect([0, 2]).toContain(exitCode);
+    expect((stdout + stderr).match(/^\s*\$? ?secureflag-licenses \w+/gm)?.length).toBeGreaterThanOrEqual(2);
+  });
+
+  test.each(COMMANDS)("help %s and %s --help say the same", async (command) => {
+    const [asked, flagged] = await Promise.all([runCli(["help", command]), runCli([command, "--help"])]);
+    expect(asked).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(asked.stdout).toBe(flagged.stdout);
+    expect(asked.stdout).toContain("secureflag-licenses");
+  });
+
+  test("help exit-codes prints the table", async () => {
+    const { exitCode, stdout } = await runCli(["help", "exit-codes"]);
+    expect(exitCode).toBe(0);
+    for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130])
+      expect(stdout).toMatch(new RegExp(`^\\D*\\b${code}\\b`, "m"));
+  });
+
+  test.each([
+    [["staus"], "status"],
+    [["purchases", "lst"], "list"],
+    [["buy", "5", "--dryrun"], "--dry-run"],
+  ])("%j: exit 2, and the nearest is suggested", async (args, nearest) => {
+    const run = await runCli(args);
+    expect(run).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(run.stderr).toContain(nearest);
+    const json = await runCli([...args, "--json"]);
+    expect(errorOf(json)).toMatchObject({ exitCode: 2 });
+    expect(`${errorOf(json).message} ${errorOf(json).hint}`).toContain(nearest);
+  });
+
+  test.each([[["quote"]], [["buy"]], [["purchases", "show"]], [["quote", "5", "6"]]])(
+    "%j: exit 2 for a missing or an extra argument",
+    async (args) => {
+      expect(await runCli(args)).toMatchObject({ exitCode: 2, stdout: "" });
+    },
+  );
+
+  test("commands of later versions are not there", async () => {
+    const { stdout } = await runCli(["--help"]);
+    for (const command of ["top-up", "tokens", "serve", "completion"])
+      expect(stdout).not.toMatch(new RegExp(`^\\s+${command}`, "m"));
+  });
+
+  test("help fits 80 columns", async () => {
+    for (const command of COMMANDS) expect(widthOf((await runCli([command, "--help"])).stdout)).toBeLessThanOrEqual(80);
+  });
+
+  test("a closed stdin, and closed outputs, end as they should", async () => {
+    const home = await temporaryDirectory();
+    const shell = (redirection: string, ...args: string[]) =>
+      execa("sh", ["-c", `exec "$0" "$@" ${redirection}`, process.execPath, BIN, ...args], {
+        env: clearedEnvironment(home),
+        extendEnv: false,
+        reject: false,
+        timeout: 20_000,
+      });
+    expect(await shell("<&-", "--help")).toMatchObject({ exitCode: 0 });
+    expect(await shell("<&-", "login", "--email", "a@b.example", "--password-stdin")).toMatchObject({ exitCode: 2 });
+    expect(await shell("<&-", "buy", "5")).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(await shell(">&-", "help", "exit-codes")).toMatchObject({ stderr: "" });
+  });
+
+  test("a reader that goes away is no failure", async () => {
+    const home = await temporaryDirectory();
+    const { stderr } = await execa("sh", ["-c", `"$0" "$@" --help | head -n 1`, process.execPath, BIN], {
+      env: clearedEnvironment(home),
+      extendEnv: false,
+      reject: false,
+    });
+    expect(stderr).toBe("");
+  });
+});

@@ -1,0 +1,272 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { errorOf, resultOf, runCli } from "../support/cli.ts";
+import { removePlaces } from "../support/places.ts";
+import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { fields, fieldsOf, hasControls, widthOf } from "../support/screen.ts";
+import { ADMIN, organization, seed, token, user } from "../support/seed.ts";
+
+const HOSTILE = 2;
+const NOT_RENEWING = 3;
+const NO_METHOD = 4;
+const LONG = 5;
+const WITH_NUL = 8;
+const PLAIN_USER = 6;
+const READ_ONLY = 7;
+
+const hostileName = "\u001b]0;owned\u0007\u001b[2J\u001b[31mEvil\u202egnp\u009b5m\r\n\u0008Corp";
+
+let sandbox: RunningSandbox;
+
+beforeAll(async () => {
+  sandbox = await startSandbox({
+    seed: seed(
+      organization(1),
+      organization(HOSTILE, { name: hostileName, subscription: { plan: "SMB\u001b[1m\u2066" } }),
+      organization(NOT_RENEWING, { subscription: { autoRenew: false } }),
+      organization(NO_METHOD, { paymentMethod: null }),
+      organization(LONG, {
+        name: `The ${"Very Long ".repeat(12)}Name`,
+        subscription: { unitPrice: { amount: 1_234_567_890, currency: "USD" }, licenses: 9_990 },
+        usedLicenses: 9_990,
+      }),
+      organization(PLAIN_USER, {
+        users: [user({}), user({ email: "uma@northwind.example", role: 7, adminNoTraining: false })],
+        tokens: [token(PLAIN_USER, { userEmail: "uma@northwind.example" })],
+      }),
+      organization(WITH_NUL, { name: "Acme\u0000Corp" }),
+      organization(READ_ONLY, { tokens: [token(READ_ONLY, { scopes: ["billing:read"] })] }),
+    ),
+  });
+});
+
+afterAll(async () => {
+  await sandbox?.stop();
+  await removePlaces();
+});
+
+const MONEY = "{amount,currency}";
+const TERM = "term{start,renewalDate,days,daysRemaining}";
+
+const STATUS = fields(`organization{id,name,timeZone},
+  plan{name,interval,intervalCount,unitPrice${MONEY}},state,licenses{purchased,used,available},${TERM},
+  renewal{autoRenew,licenses,subtotal${MONEY},tax${MONEY},total${MONEY}},paymentMethod{type,label},taxRate,version,asOf,
+  pending{purchases,licenses},reduction`);
+
+const QUOTE = fields(`id,licenses,unitPrice${MONEY},purchaseDate,${TERM},dueNow${MONEY},taxRate,tax${MONEY},
+  total${MONEY},licensesAfter,renewsAt{date,licenses,subtotal${MONEY},tax${MONEY},total${MONEY}},subscriptionVersion,
+  createdAt,expiresAt,verified`);
+
+describe("status", () => {
+  test("--json has exactly the fields of cli.md, and the figures", async () => {
+    const run = await sandbox.cli(1, ["status", "--json"]);
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const status = resultOf(run);
+    expect(fieldsOf(status)).toEqual(STATUS);
+    expect(status).toMatchObject({
+      organization: { id: 1, name: "Northwind Labs", timeZone: "Europe/London" },
+      plan: { name: "SMB", interval: "year", intervalCount: 1, unitPrice: { amount: 15000, currency: "GBP" } },
+      state: "active",
+      licenses: { purchased: 25, used: 22, available: 3 },
+      term: { start: "2026-03-01", renewalDate: "2027-03-01", days: 365, daysRemaining: 99 },
+      renewal: {
+        autoRenew: true,
+        licenses: 25,
+        subtotal: { amount: 375000, currency: "GBP" },
+        tax: { amount: 75000, currency: "GBP" },
+        total: { amount: 450000, currency: "GBP" },
+      },
+      taxRate: "20",
+      pending: { purchases: 0, licenses: 0 },
+      reduction: null,
+      asOf: expect.stringMatching(/^2026-11-22T12:0/),
+    });
+    expect(run.stdout.endsWith("}\n")).toBe(true);
+  });
+
+  test("without autoRenew nothing renews, and without a payment method it is null", async () => {
+    expect(resultOf(await sandbox.cli(NOT_RENEWING, ["status", "--json"]))).toMatchObject({
+      renewal: { autoRenew: false, licenses: null, subtotal: null, tax: null, total: null },
+    });
+    expect(resultOf(await sandbox.cli(NO_METHOD, ["status", "--json"]))).toMatchObject({ paymentMethod: null });
+  });
+
+  test("a person reads plan, price, counts, term, renewal and payment method", async () => {
+    const { exitCode, stdout, stderr } = await sandbox.cli(1, ["status"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    for (const part of ["Northwind Labs", "SMB", "£150.00", "25", "22", "3", "99", "£4,500.00"]) {
+      expect(stdout).toContain(part);
+    }
+    expect(stdout).toMatch(/2027-03-01|1 Mar(ch)? 2027|Mar(ch)? 1, 2027/);
+  });
+});
+
+describe("quote", () => {
+  test("--json has exactly the fields of cli.md", async () => {
+    const run = await sandbox.cli(1, ["quote", "5", "--json"]);
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const quote = resultOf(run);
+    expect(fieldsOf(quote).filter((name) => name !== "chargeStep")).toEqual(QUOTE);
+    expect(quote).toMatchObject({
+      licenses: 5,
+      licensesAfter: 30,
+      purchaseDate: "2026-11-22",
+      dueNow: { amount: 20342, currency: "GBP" },
+      tax: { amount: 4068, currency: "GBP" },
+      total: { amount: 24410, currency: "GBP" },
+      renewsAt: {
+        date: "2027-03-01",
+        licenses: 30,
+        subtotal: { amount: 450000, currency: "GBP" },
+        tax: { amount: 90000, currency: "GBP" },
+        total: { amount: 540000, currency: "GBP" },
+      },
+      verified: true,
+    });
+  });
+
+  test("renewsAt is null without autoRenew, and a person is told that there is no renewal", async () => {
+    expect(resultOf(await sandbox.cli(NOT_RENEWING, ["quote", "5", "--json"]))).toMatchObject({ renewsAt: null });
+    expect((await sandbox.cli(NOT_RENEWING, ["quote", "5"])).stdout).toMatch(/not renew|no renewal|ends/i);
+  });
+
+  test("a person reads what is due, the counts and what it renews at; --explain shows the arithmetic", async () => {
+    const plain = await sandbox.cli(1, ["quote", "5"]);
+    expect(plain.exitCode).toBe(0);
+    for (const part of ["£203.42", "£40.68", "£244.10", "25 → 30", "£5,400.00"]) expect(plain.stdout).toContain(part);
+    const explained = await sandbox.cli(1, ["quote", "5", "--explain"]);
+    expect(explained.exitCode).toBe(0);
+    for (const part of ["99", "365", "£150.00", "£203.42", "£40.68"]) expect(explained.stdout).toContain(part);
+  });
+
+  test.each(["0", "-1", "1.5", "1e3", "+5", "0x5", "five", "", " 5", "5 ", "99999999999999999999", "٥"])(
+    "%j licenses: exit 2",
+    async (licenses) => {
+      const run = await sandbox.cli(1, ["quote", "--json", "--", licenses]);
+      expect(run).toMatchObject({ exitCode: 2, stdout: "" });
+      expect(errorOf(run)).toMatchObject({ exitCode: 2, code: expect.any(String), message: expect.any(String) });
+    },
+  );
+
+  test("more than the backend's limit: exit 2 with its reason", async () => {
+    const run = await sandbox.cli(1, ["quote", "10001", "--json"]);
+    expect(errorOf(run)).toMatchObject({ exitCode: 2, code: "license_limit" });
+    expect(errorOf(run).message).toMatch(/10,?000/);
+  });
+});
+
+describe("output", () => {
+  test.each(["status", "quote 5", "quote 5 --explain", "buy 5 --dry-run", "purchases list", "whoami"])(
+    "%s: nothing of a hostile name reaches a terminal, and 60 columns are enough",
+    async (command) => {
+      for (const id of [1, HOSTILE, LONG]) {
+        const run = await sandbox.cli(id, command.split(" "), { env: { FORCE_COLOR: "0", COLUMNS: "60" } });
+        expect(run.exitCode).toBe(0);
+        expect(hasControls(run.stdout + run.stderr)).toBe(false);
+        expect(widthOf(run.stdout)).toBeLessThanOrEqual(60);
+      }
+    },
+  );
+
+  test("JSON keeps a hostile name as data, and a terminal that shows it does nothing", async () => {
+    const run = await sandbox.cli(HOSTILE, ["status", "--json"]);
+    expect(resultOf(run)).toMatchObject({ organization: { name: hostileName } });
+    expect(hasControls(run.stdout)).toBe(false);
+  });
+
+  test("a NUL does not cut a name short", async () => {
+    expect(resultOf(await sandbox.cli(WITH_NUL, ["status", "--json"]))).toMatchObject({
+      organization: { name: "Acme\u0000Corp" },
+    });
+  });
+
+  test("a pipe gets no color; NO_COLOR and --no-color win over FORCE_COLOR", async () => {
+    const forced = { env: { FORCE_COLOR: "1" } };
+    const silenced = { env: { NO_COLOR: "1" } };
+    expect((await sandbox.cli(1, ["status"])).stdout).not.toContain("\u001b[");
+    expect((await sandbox.cli(1, ["status"], forced)).stdout).toContain("\u001b[");
+    expect((await sandbox.cli(1, ["status"], silenced)).stdout).not.toContain("\u001b[");
+    expect((await sandbox.cli(1, ["status", "--no-color"], forced)).stdout).not.toContain("\u001b[");
+  });
+
+  test("an empty list is []", async () => {
+    expect(await sandbox.cli(1, ["purchases", "list", "--json"])).toMatchObject({ exitCode: 0, stdout: "[]\n" });
+  });
+
+  test("--verbose tells requests on stderr, and no secret", async () => {
+    const run = await sandbox.cli(1, ["status", "--json", "--verbose"]);
+    expect(run.exitCode).toBe(0);
+    expect(resultOf(run)).toMatchObject({ organization: { id: 1 } });
+    expect(run.stderr).toMatch(/GET .*\/organizations\/1\/subscription/);
+    expect(run.stderr).toContain("200");
+    expect(run.stderr).not.toContain("sfl_sandbox_ci_1");
+  });
+
+  test("--quiet leaves the result", async () => {
+    expect(await sandbox.cli(1, ["status", "--quiet"])).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+});
+
+describe("purchases that are not there", () => {
+  test.each([["show"], ["receipt"]])("%s: exit 2, not_found", async (command) => {
+    const run = await sandbox.cli(1, ["purchases", command, "pur_nothing", "--json"]);
+    expect(run.stdout).toBe("");
+    expect(errorOf(run)).toMatchObject({ exitCode: 2, code: "not_found", requestId: expect.any(String) });
+  });
+});
+
+describe("who may read", () => {
+  test("whoami --json has exactly the fields of cli.md", async () => {
+    const run = await sandbox.cli(1, ["whoami", "--json"]);
+    expect(run.exitCode).toBe(0);
+    const who = resultOf(run);
+    expect(fieldsOf(who)).toEqual(
+      fields(`user{email,role,roleName},organization{id,name},apiUrl,apiUrlSource,profile,
+        token{source,name,scopes[],expiresAt,last4,spendLimit}`),
+    );
+    expect(who).toMatchObject({
+      user: { email: ADMIN, role: 0 },
+      organization: { id: 1, name: "Northwind Labs" },
+      apiUrl: sandbox.ready.url,
+      apiUrlSource: "environment",
+      token: { source: "environment", name: "ci", scopes: ["billing:read", "billing:purchase"], last4: "ci_1" },
+    });
+  });
+
+  test("a role that may not see billing: exit 5", async () => {
+    const run = await sandbox.cli(PLAIN_USER, ["status", "--json"]);
+    expect(run.stdout).toBe("");
+    expect(errorOf(run)).toMatchObject({ exitCode: 5, code: "forbidden" });
+  });
+
+  test("a token without the scope to buy reads, and buys nothing: exit 5", async () => {
+    expect((await sandbox.cli(READ_ONLY, ["status"])).exitCode).toBe(0);
+    const run = await sandbox.cli(READ_ONLY, ["buy", "1", "--yes", "--json"]);
+    expect(errorOf(run)).toMatchObject({ exitCode: 5, code: "insufficient_scope" });
+    expect(await sandbox.purchased(READ_ONLY)).toBe(25);
+  });
+
+  test("another organization's things are not there: exit 2, not_found", async () => {
+    const run = await sandbox.cli(1, ["status", "--org", "3", "--json"]);
+    expect(errorOf(run)).toMatchObject({ exitCode: 2, code: "not_found" });
+  });
+
+  test("without a token, and with a wrong one: exit 4", async () => {
+    const { SECUREFLAG_API_URL } = environmentFor(sandbox.ready.url, 1);
+    const nobody = await runCli(["status", "--org", "1", "--json"], {
+      env: { SECUREFLAG_API_URL: SECUREFLAG_API_URL ?? "" },
+    });
+    expect(errorOf(nobody)).toMatchObject({ exitCode: 4 });
+    const stranger = await sandbox.cli(1, ["status", "--json"], { env: { SECUREFLAG_API_TOKEN: "sfl_wrong" } });
+    expect(errorOf(stranger)).toMatchObject({ exitCode: 4, code: "unauthenticated" });
+  });
+
+  test("without --org, a token's only organization is taken", async () => {
+    const run = await sandbox.cli(1, ["status", "--json"], { env: { SECUREFLAG_ORGANIZATION: "" } });
+    expect(resultOf(run)).toMatchObject({ organization: { id: 1 } });
+  });
+
+  test("organizations list", async () => {
+    const run = await sandbox.cli(1, ["organizations", "list", "--json"]);
+    expect(resultOf<unknown[]>(run)).toEqual([{ id: 1, name: "Northwind Labs", role: 0 }]);
+  });
+});

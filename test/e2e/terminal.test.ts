@@ -1,0 +1,193 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { FaultProxy } from "../support/faultProxy.ts";
+import { removePlaces } from "../support/places.ts";
+import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { widthOf } from "../support/screen.ts";
+import { ADMIN, organization, PASSWORD, seed, tokenOf, user } from "../support/seed.ts";
+import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+
+let sandbox: RunningSandbox;
+let proxy: FaultProxy;
+let terminals: TerminalRun[] = [];
+
+beforeAll(async () => {
+  sandbox = await startSandbox({
+    seed: seed(
+      ...[1, 2, 3, 4, 5, 6, 7].map((id) =>
+        organization(id, { users: [user({}), user({ email: `only${id}@northwind.example` })] }),
+      ),
+    ),
+  });
+  proxy = await FaultProxy.start(sandbox.ready.url);
+});
+
+afterEach(() => {
+  for (const terminal of terminals) terminal.close();
+  terminals = [];
+  proxy.heal();
+});
+
+afterAll(async () => {
+  await proxy?.close();
+  await sandbox?.stop();
+  await removePlaces();
+});
+
+async function open(args: readonly string[], env: Record<string, string>, columns = 80): Promise<TerminalRun> {
+  const terminal = await runInTerminal(args, { env, columns });
+  terminals.push(terminal);
+  return terminal;
+}
+
+const CONFIRMATION = /\(y\/N\)/i;
+
+describe("the confirmation of a purchase", () => {
+  test("shows what is bought from whom for how much; yes buys", async () => {
+    const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 1));
+    await terminal.waitForText(CONFIRMATION);
+    const parts = [
+      "Northwind Labs",
+      "SANDBOX",
+      sandbox.origin,
+      "25 → 30",
+      "£244.10",
+      "£40.68",
+      "£5,400.00",
+      "SECUREFLAG_API_TOKEN",
+    ];
+    for (const part of parts) expect(terminal.screen()).toContain(part);
+    terminal.type(`y${KEYS.enter}`);
+    expect(await terminal.exitCode()).toBe(0);
+    expect(await sandbox.purchased(1)).toBe(30);
+  });
+
+  test("its default is No: Enter alone buys nothing, exit 3", async () => {
+    const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2));
+    await terminal.waitForText(CONFIRMATION);
+    terminal.type(KEYS.enter);
+    expect(await terminal.exitCode()).toBe(3);
+    expect(await sandbox.purchases(2)).toEqual([]);
+  });
+
+  test("Ctrl-C ends quietly with 130", async () => {
+    const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2));
+    await terminal.waitForText(CONFIRMATION);
+    terminal.type(KEYS.controlC);
+    expect(await terminal.exitCode()).toBe(130);
+    expect(terminal.screen()).not.toMatch(/error|ExitPrompt|at .*\.js/i);
+    expect(await sandbox.purchases(2)).toEqual([]);
+  });
+
+  test("60 columns hold it, and a resize does no harm", async () => {
+    const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2), 60);
+    await terminal.waitForText(CONFIRMATION);
+    expect(widthOf(terminal.screen())).toBeLessThanOrEqual(60);
+    terminal.resize(100, 40);
+    terminal.type(`n${KEYS.enter}`);
+    expect(await terminal.exitCode()).toBe(3);
+  });
+
+  test.each([
+    ["--no-input", ["--no-input"], {}],
+    ["CI", [], { CI: "true" }],
+  ])("%s forbids it even in a terminal: exit 2", async (_, flags, extra) => {
+    const terminal = await open(["buy", "5", ...flags], { ...environmentFor(sandbox.ready.url, 2), ...extra });
+    expect(await terminal.exitCode()).toBe(2);
+    expect(terminal.screen()).toContain("--yes");
+  });
+
+  test("a quote that went stale while the person thought is quoted again, the difference shown", async () => {
+    const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 3));
+    await terminal.waitForText(CONFIRMATION);
+    expect((await sandbox.cli(3, ["buy", "2", "--yes"])).exitCode).toBe(0);
+    terminal.type(`y${KEYS.enter}`);
+    await terminal.waitForText("27 → 32");
+    expect(await sandbox.purchased(3)).toBe(27);
+    terminal.type(`y${KEYS.enter}`);
+    expect(await terminal.exitCode()).toBe(0);
+    expect(await sandbox.purchased(3)).toBe(32);
+  });
+
+  test("the same purchase after a lost answer is followed, not bought again without a yes", async () => {
+    proxy.inject({ method: "POST", path: /\/purchases$/, fault: { kind: "status", when: "after", status: 500 } });
+    proxy.inject({ method: "GET", path: /by-key/, fault: { kind: "drop", when: "before" } });
+    const env = environmentFor(proxy.url, 4);
+    const first = await open(["buy", "5", "--yes", "--timeout", "2"], env);
+    expect(await first.exitCode(60_000)).toBe(10);
+    proxy.heal();
+    const again = await runInTerminal(["buy", "5"], { env, home: first.home });
+    terminals.push(again);
+    await again.waitForText(CONFIRMATION);
+    again.type(KEYS.enter);
+    expect(await again.exitCode()).toBe(0);
+    expect(await sandbox.purchased(4)).toBe(30);
+  }, 90_000);
+});
+
+describe("signing in", () => {
+  test("asks for the password and shows no letter of it, then asks before a file is written", async () => {
+    const terminal = await open(["login", "--email", "only5@northwind.example"], {
+      SECUREFLAG_API_URL: sandbox.ready.url,
+    });
+    await terminal.waitForText(/password/i);
+    terminal.type(PASSWORD);
+    terminal.type(KEYS.enter);
+    await terminal.waitForText(/\(y\/N\)|signed in/i);
+    if (CONFIRMATION.test(terminal.screen())) terminal.type(`y${KEYS.enter}`);
+    expect(await terminal.exitCode()).toBe(0);
+    expect(terminal.raw()).not.toContain("correct horse");
+    expect(terminal.raw()).not.toContain("staple");
+  });
+
+  test("asks for the email address where none was given", async () => {
+    const terminal = await open(["login"], { SECUREFLAG_API_URL: sandbox.ready.url });
+    await terminal.waitForText(/email/i);
+    terminal.type(KEYS.controlC);
+    expect(await terminal.exitCode()).toBe(130);
+  });
+
+  test("a wrong password: exit 4", async () => {
+    const terminal = await open(["login", "--email", ADMIN, "--insecure-storage"], {
+      SECUREFLAG_API_URL: sandbox.ready.url,
+    });
+    await terminal.waitForText(/password/i);
+    terminal.type(`wrong${KEYS.enter}`);
+    expect(await terminal.exitCode()).toBe(4);
+  });
+});
+
+describe("what is read", () => {
+  test("has color in a terminal, none with NO_COLOR, and fits 60 columns", async () => {
+    const env = environmentFor(sandbox.ready.url, 6);
+    const colored = await open(["status"], env, 60);
+    expect(await colored.exitCode()).toBe(0);
+    expect(colored.raw()).toContain("\u001b[");
+    expect(widthOf(colored.screen())).toBeLessThanOrEqual(60);
+    const plain = await open(["status"], { ...env, NO_COLOR: "1" }, 60);
+    expect(await plain.exitCode()).toBe(0);
+    expect(plain.raw()).not.toMatch(/\u001b\[\d*(;\d+)*m/);
+  });
+
+  test("a slow request shows a spinner on the terminal, and is cleared away", async () => {
+    proxy.inject({ method: "GET", path: /subscription/, fault: { kind: "delay", when: "before", ms: 1500 } });
+    const terminal = await open(["status"], environmentFor(proxy.url, 6));
+    await terminal.waitForText(/[⠁-⣿]/);
+    expect(await terminal.exitCode()).toBe(0);
+    expect(terminal.screen()).not.toMatch(/[⠁-⣿]/);
+    expect(terminal.screen()).toContain("Northwind Labs");
+  });
+
+  test("Ctrl-C during a request: exit 130", async () => {
+    proxy.inject({ method: "GET", path: /subscription/, fault: { kind: "delay", when: "before", ms: 20_000 } });
+    const terminal = await open(["status"], environmentFor(proxy.url, 6));
+    await terminal.waitForText(/[⠁-⣿]/);
+    terminal.type(KEYS.controlC);
+    expect(await terminal.exitCode(5_000)).toBe(130);
+  });
+});
+
+test("no token ever shows on a terminal", async () => {
+  const terminal = await open(["whoami", "--verbose"], environmentFor(sandbox.ready.url, 7));
+  expect(await terminal.exitCode()).toBe(0);
+  expect(terminal.raw()).not.toContain(tokenOf(7));
+});

@@ -1,0 +1,80 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { type Import, readImports, readSources } from "./sources.ts";
+
+/** What each room may import of ours (house.md, Arrows): anything to the right of it. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  cli: ["cli", "client", "contract", "billing"],
+  client: ["client", "contract", "billing"],
+  backend: ["backend", "contract", "billing"],
+  contract: ["contract", "billing"],
+  billing: ["billing"],
+};
+
+/** The only packages of the pure rooms: no framework (house.md, Arrows). */
+const OWN_PACKAGES: Readonly<Record<string, readonly string[]>> = { contract: ["zod"], billing: ["dayjs"] };
+
+const FOR_TERMINALS = ["@napi-rs/keyring", "chalk", "cli-table3", "commander", "conf", "env-paths", "inquirer", "ora"];
+const FOR_BACKENDS = ["fastify", "kysely", "libsql", "pg"];
+
+/** What has no business in a room. */
+const FOREIGN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  cli: [...FOR_BACKENDS, "undici"],
+  client: [...FOR_BACKENDS, ...FOR_TERMINALS],
+  backend: [...FOR_TERMINALS, "undici"],
+};
+
+const COMMANDS_WITH_BACKEND = /^src\/cli\/commands\/(run\/)?(sandbox|serve)/;
+
+const roomOf = (path: string) => path.split("/")[1] ?? "";
+const isOurs = (path: string) => path.startsWith("src/");
+const show = ({ from, to, kind }: Import) => `${from} → ${to} (${kind})`;
+
+describe("the arrows of the house", () => {
+  let imports: Import[];
+
+  beforeAll(async () => {
+    imports = await readImports(await readSources());
+  });
+
+  test("there are imports to look at", () => {
+    expect(imports.filter(({ from }) => roomOf(from) === "billing").length).toBeGreaterThan(5);
+  });
+
+  test.each(Object.keys(ROOMS))("%s imports only what is to its right", (room) => {
+    const wrong = imports
+      .filter(({ from, to }) => roomOf(from) === room && isOurs(to))
+      .filter(({ to }) => !(ROOMS[room] ?? []).includes(roomOf(to)))
+      .filter(({ from, to }) => !(COMMANDS_WITH_BACKEND.test(from) && roomOf(to) === "backend"));
+    expect(wrong.map(show)).toEqual([]);
+  });
+
+  test("the cli reaches the backend by dynamic import only", () => {
+    const wrong = imports.filter(
+      ({ from, to, kind }) => roomOf(from) === "cli" && isOurs(to) && roomOf(to) === "backend" && kind === "static",
+    );
+    expect(wrong.map(show)).toEqual([]);
+  });
+
+  const packagesOf = (room: string) => imports.filter(({ from, to }) => roomOf(from) === room && !isOurs(to));
+
+  test.each(Object.entries(OWN_PACKAGES))("%s imports no package but %j", (room, own) => {
+    expect(
+      packagesOf(room)
+        .filter(({ to }) => !own.includes(to))
+        .map(show),
+    ).toEqual([]);
+  });
+
+  test.each(Object.entries(FOREIGN_PACKAGES))("%s imports none of %j", (room, foreign) => {
+    expect(
+      packagesOf(room)
+        .filter(({ to }) => foreign.includes(to))
+        .map(show),
+    ).toEqual([]);
+  });
+
+  test("every folder of src is a room of the house", async () => {
+    const rooms = new Set((await readSources()).map(({ path }) => roomOf(path)));
+    expect([...rooms].filter((room) => !Object.hasOwn(ROOMS, room))).toEqual([]);
+  });
+});

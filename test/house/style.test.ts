@@ -1,0 +1,64 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { readSources, type Source } from "./sources.ts";
+
+/** The only file that may look at the machine: its process, its clock, its randomness (house.md). */
+const CONTEXT = "src/cli/context.ts";
+
+const MOST_LINES = 300;
+
+describe("how a room is furnished", () => {
+  let sources: Source[];
+
+  beforeAll(async () => {
+    sources = await readSources();
+  });
+
+  function linesWith(pattern: RegExp, chosen = sources): string[] {
+    return chosen.flatMap(({ path, code }) =>
+      code.split("\n").flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1} ${line.trim()}`] : [])),
+    );
+  }
+
+  test.each([
+    ["the process", /\bprocess\s*(\?\.|\.|\[)/],
+    ["the clock", /\bDate\.now\b|\bnew Date\(\s*\)|\bDate\(\s*\)|\bperformance\.now\b|\bhrtime\b/],
+    ["the clock through dayjs", /\bdayjs(\.utc|\.tz)?\(\s*\)/],
+    ["randomness", /\bMath\.random\b|\b(web)?crypto\.(random|getRandom)|\bgetRandomValues\b/],
+  ])("only the context reads %s", (_, pattern) => {
+    const others = sources.filter(({ path }) => path !== CONTEXT);
+    expect(linesWith(pattern, others)).toEqual([]);
+  });
+
+  test("only the context imports the process and randomness", () => {
+    const pattern = /from "(node:)?process"|import \{[^}]*\brandom\w+[^}]*\} from "(node:)?crypto"/;
+    const importing = sources.filter(({ text }) => pattern.test(text)).map(({ path }) => path);
+    expect(importing.filter((path) => path !== CONTEXT)).toEqual([]);
+  });
+
+  test("errors are typed: no bare Error", () => {
+    expect(linesWith(/\bnew Error\(/)).toEqual([]);
+  });
+
+  test("no any, no suppression, no unfinished work", () => {
+    expect(linesWith(/(:|<|as|,|\|) any\b|\bany\[\]/)).toEqual([]);
+    const marks = /@ts-|biome-ignore|eslint-|\bTODO\b|\bFIXME\b|\bXXX\b/;
+    expect(sources.filter(({ text }) => marks.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  test("nothing ends the process with output pending", () => {
+    expect(linesWith(/\bprocess\.exit\(/)).toEqual([]);
+  });
+
+  test(`a file holds one idea: at most ${MOST_LINES} lines`, () => {
+    const long = sources.filter(({ text }) => text.split("\n").length > MOST_LINES);
+    expect(long.map(({ path, text }) => `${path}: ${text.split("\n").length} lines`)).toEqual([]);
+  });
+
+  test("what is exported says what it takes and gives", () => {
+    const silent = sources.flatMap(({ path, text }) => {
+      const found = text.matchAll(/(^|\n)([^\n]*)\nexport (?:async )?(?:function|class|interface|type|const) (\w+)/g);
+      return [...found].filter(([, , before = ""]) => !/\*\/\s*$/.test(before)).map((match) => `${path}: ${match[3]}`);
+    });
+    expect(silent).toEqual([]);
+  });
+});

@@ -1,0 +1,29 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The built program that people install. */
+export const BIN = fileURLToPath(new URL("../../bin/secureflag-licenses.js", import.meta.url));
+
+const made: string[] = [];
+
+/** A new empty directory; `removePlaces` takes it away. */
+export async function temporaryDirectory(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "secureflag-licenses-"));
+  made.push(path);
+  return path;
+}
+
+/** Removes every directory that this test file was given. */
+export async function removePlaces(): Promise<void> {
+  await Promise.all(made.splice(0).map((path) => rm(path, { recursive: true, force: true, maxRetries: 3 })));
+}
+
+/**
+ * The environment of a program under test: nothing of the machine's but `PATH`, a home and a configuration directory
+ * of its own; no `CI`, no `NO_COLOR`, no proxy.
+ */
+export function clearedEnvironment(home: string, extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { PATH: process.env.PATH ?? "", HOME: home, SECUREFLAG_CONFIG_DIR: join(home, "config"), ...extra };
+}

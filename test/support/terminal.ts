@@ -1,0 +1,86 @@
+import { spawn } from "@lydell/node-pty";
+import xterm from "@xterm/headless";
+import type { RunOptions } from "./cli.ts";
+import { BIN, clearedEnvironment, temporaryDirectory } from "./places.ts";
+import { waitFor } from "./wait.ts";
+
+/** Keys that a person presses. */
+export const KEYS = { enter: "\r", controlC: "\u0003", controlD: "\u0004", up: "\u001b[A", down: "\u001b[B" } as const;
+
+/** The built program in a real terminal. */
+export interface TerminalRun {
+  readonly home: string;
+  /** What the screen shows and what scrolled off it, lines joined, without trailing spaces. */
+  screen(): string;
+  /** Everything that the program wrote, escape sequences too. */
+  raw(): string;
+  type(keys: string): void;
+  resize(columns: number, rows: number): void;
+  /** Waits until the text is on the screen. */
+  waitForText(text: string | RegExp, limit?: number): Promise<void>;
+  /** Waits for the end and gives the exit code. */
+  exitCode(limit?: number): Promise<number>;
+  /** Kills it where it still runs. */
+  close(): void;
+}
+
+/** Starts the built program in a pseudo-terminal whose screen is read back through a terminal emulator. */
+export async function runInTerminal(
+  args: readonly string[],
+  options: Omit<RunOptions, "input" | "timeout"> & { columns?: number; rows?: number } = {},
+): Promise<TerminalRun> {
+  const home = options.home ?? (await temporaryDirectory());
+  const size = { cols: options.columns ?? 80, rows: options.rows ?? 50 };
+  const emulator = new xterm.Terminal({ ...size, scrollback: 1000, allowProposedApi: true });
+  const program = spawn(process.execPath, [BIN, ...args], {
+    ...size,
+    name: "xterm-256color",
+    cwd: home,
+    env: { ...clearedEnvironment(home, options.env), TERM: "xterm-256color" },
+  });
+  let raw = "";
+  let exitCode: number | undefined;
+  program.onData((data) => {
+    raw += data;
+    emulator.write(data);
+  });
+  program.onExit((end) => {
+    exitCode = end.exitCode;
+  });
+  const screen = () => readScreen(emulator);
+  return {
+    home,
+    screen,
+    raw: () => raw,
+    type: (keys) => program.write(keys),
+    resize: (columns, rows) => {
+      emulator.resize(columns, rows);
+      program.resize(columns, rows);
+    },
+    waitForText: async (text, limit = 10_000) => {
+      const shown = () => (typeof text === "string" ? screen().includes(text) : text.test(screen()));
+      await waitFor(shown, limit, () => `${text} on the screen:\n${screen()}`);
+    },
+    exitCode: (limit = 15_000) =>
+      waitFor(
+        () => exitCode,
+        limit,
+        () => `the program to end:\n${screen()}`,
+      ),
+    close: () => {
+      if (exitCode === undefined) program.kill("SIGKILL");
+    },
+  };
+}
+
+function readScreen(emulator: xterm.Terminal): string {
+  const { active } = emulator.buffer;
+  const lines: string[] = [];
+  for (let row = 0; row < active.length; row += 1) {
+    const line = active.getLine(row);
+    const text = line?.translateToString(true) ?? "";
+    if (line?.isWrapped) lines.push((lines.pop() ?? "") + text);
+    else lines.push(text);
+  }
+  return lines.join("\n").trimEnd();
+}
