@@ -77,7 +77,7 @@ export function formatMoney(value: Money, locale = "en-US"): string {
  */
 export function parseMoney(text: string, currency: string): Money {
   const exponent = currencyExponent(currency);
-  const match = /^(\d{1,15})(?:\.(\d+))?$/.exec(text);
+  const match = /^(\d{1,16})(?:\.(\d+))?$/.exec(text);
   const fraction = match?.[2] ?? "";
   if (!match || fraction.length > exponent) {
     const example = exponent === 0 ? "500" : `500 or 500.${"0".repeat(exponent)}`;

@@ -45,6 +45,15 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item), next: z.string().nullable() });
 }
 
+/** What a person writes for others to read: no NUL, which PostgreSQL cannot keep. */
+export function writtenTextSchema(longest: number) {
+  return z
+    .string()
+    .min(1)
+    .max(longest)
+    .regex(/^[^\0]*$/, "holds a NUL character");
+}
+
 /** A decimal integer in a path or a query, read as a number. */
 export const integerTextSchema = z
   .string()

@@ -8,6 +8,7 @@ import {
   paymentMethodSchema,
   taxRateSchema,
   termSchema,
+  writtenTextSchema,
 } from "./basics.ts";
 
 /** How many licenses one purchase may have unless the backend is set otherwise (billing-rules.md, Quotes). */
@@ -74,8 +75,8 @@ export type Quote = z.infer<typeof quoteSchema>;
 /** `POST …/purchases`. */
 export const purchaseRequestSchema = z.strictObject({
   quoteId: z.string().min(1).max(100),
-  purchaseOrder: z.string().min(1).max(100).optional(),
-  note: z.string().min(1).max(500).optional(),
+  purchaseOrder: writtenTextSchema(100).optional(),
+  note: writtenTextSchema(500).optional(),
 });
 
 /** What is bought, as it travels to the backend. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./basics.ts";
+import { instantSchema, licenseCountsSchema, organizationRefSchema, writtenTextSchema } from "./basics.ts";
 
 /** How many users a page of SecureFlag's public call holds at most (product.md). */
 export const USERS_PAGE_SIZE = 20;
@@ -35,8 +35,8 @@ export const addUserRequestSchema = z.strictObject({
     .min(3)
     .max(320)
     .regex(/^[^\s@]+@[^\s@]+$/, "is not an email address"),
-  firstName: z.string().min(1).max(100),
-  lastName: z.string().min(1).max(100),
+  firstName: writtenTextSchema(100),
+  lastName: writtenTextSchema(100),
   role: z.int().optional(),
   adminNoTraining: z.boolean().optional(),
   assignmentStrategy: z.enum(["NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"]).optional(),

@@ -38,7 +38,7 @@ function checked(database: Libsql.Database): SqliteDatabase {
       const statement = database.prepare(query);
       return {
         reader: statement.reader,
-        all: (parameters) => statement.all(...parameters.map(bindable)),
+        all: (parameters) => statement.all(...parameters.map(bindable)).map(readable),
         run: (parameters) => statement.run(...parameters.map(bindable)),
         iterate: (parameters) => statement.iterate(...parameters.map(bindable)),
       };
@@ -46,10 +46,19 @@ function checked(database: Libsql.Database): SqliteDatabase {
   };
 }
 
+/** libsql reads a text only up to its first NUL, so a NUL is stored as two characters of the private use area. */
+const NUL = { character: "\0", stored: "\ue000\ue001" } as const;
+
+function readable(row: unknown): unknown {
+  const restored = (value: unknown) =>
+    typeof value === "string" ? value.replaceAll(NUL.stored, NUL.character) : value;
+  return Object.fromEntries(Object.entries(row as object).map(([name, value]) => [name, restored(value)]));
+}
+
 function bindable(value: unknown): Bindable {
   if (typeof value === "boolean") return value ? 1 : 0;
-  if (value === null || typeof value === "string" || typeof value === "bigint" || value instanceof Uint8Array)
-    return value;
+  if (typeof value === "string") return value.replaceAll(NUL.character, NUL.stored);
+  if (value === null || typeof value === "bigint" || value instanceof Uint8Array) return value;
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw new TypeError(`A ${typeof value} cannot be stored`);
 }
