@@ -1,0 +1,44 @@
+import type { Client } from "../../../client/client.ts";
+import type { Purchase } from "../../../contract/billing.ts";
+import type { Context } from "../../context.ts";
+import type { ListOptions } from "../purchases.ts";
+import { connect } from "../shared/connect.ts";
+import { printResult } from "../shared/output.ts";
+import { withSpinner } from "../shared/spinner.ts";
+
+const DEFAULT_LIMIT = 100;
+const PAGE_SIZE = 100;
+
+/** Prints the organization's purchases, newest first, and says on stderr when there are more (details.md, 23). */
+export async function run(options: ListOptions, context: Context): Promise<void> {
+  const { client, organizationId } = await connect(context, options);
+  const reading = organizationId().then((id) => listPurchases(client, id, options));
+  const { purchases, hasMore } = await withSpinner(context, options, "Reading purchases", reading);
+  await printResult(context, options, purchases, async (view) => {
+    const { renderPurchases } = await import("../../render/purchase.ts");
+    return renderPurchases(purchases, view);
+  });
+  if (hasMore && !options.quiet)
+    context.io.note(`There are more than ${purchases.length}: use --limit <n> or --all.\n`);
+}
+
+async function listPurchases(
+  client: Pick<Client, "purchases">,
+  organizationId: number,
+  options: ListOptions,
+): Promise<{ purchases: Purchase[]; hasMore: boolean }> {
+  const wanted = options.all ? Number.POSITIVE_INFINITY : (options.limit ?? DEFAULT_LIMIT);
+  const purchases: Purchase[] = [];
+  let after: string | null = null;
+  do {
+    const query: { limit: number; after?: string; status?: string } = {
+      limit: Math.min(PAGE_SIZE, wanted - purchases.length),
+      ...(after !== null && { after }),
+      ...(options.status !== null && { status: options.status }),
+    };
+    const page = await client.purchases(organizationId, query);
+    purchases.push(...page.items);
+    after = page.next;
+  } while (after !== null && purchases.length < wanted);
+  return { purchases, hasMore: after !== null };
+}

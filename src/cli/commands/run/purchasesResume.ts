@@ -1,0 +1,25 @@
+import type { Context } from "../../context.ts";
+import { resume } from "../../purchasing/resume.ts";
+import { connect } from "../shared/connect.ts";
+import { printResult } from "../shared/output.ts";
+import { purchasingTools, type WaitOptions } from "../shared/purchasingTools.ts";
+
+/**
+ * Follows what was begun, prints how it ended, and forgets what ended.
+ *
+ * @throws CliError of the worst end after everything was printed (details.md, 8)
+ */
+export async function run(options: WaitOptions, context: Context): Promise<void> {
+  const connection = await connect(context, options);
+  const { client } = connection;
+  const organizationId = await connection.organizationId();
+  const tools = await purchasingTools(context, options, { client, organizationId });
+  const ended = await resume(client, tools);
+  await printResult(context, options, ended.result, async (view) => {
+    const { renderResumeResult } = await import("../../render/purchase.ts");
+    return renderResumeResult(ended.result, view);
+  });
+  context.reach("C3");
+  for (const key of ended.endedKeys) await tools.journal.remove(key);
+  if (ended.failure) throw ended.failure;
+}

@@ -1,0 +1,17 @@
+import type { Context } from "../../context.ts";
+import { splitAnswer } from "../../purchasing/follow.ts";
+import type { PurchaseOptions } from "../purchases.ts";
+import { connect } from "../shared/connect.ts";
+import { printResult } from "../shared/output.ts";
+import { withSpinner } from "../shared/spinner.ts";
+
+/** Prints one purchase. */
+export async function run(options: PurchaseOptions, context: Context): Promise<void> {
+  const { client, organizationId } = await connect(context, options);
+  const reading = organizationId().then((id) => client.purchase(id, options.purchaseId));
+  const { purchase } = splitAnswer(await withSpinner(context, options, "Reading the purchase", reading));
+  await printResult(context, options, purchase, async (view) => {
+    const { renderPurchase } = await import("../../render/purchase.ts");
+    return renderPurchase(purchase, view);
+  });
+}

@@ -1,0 +1,61 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import { clean } from "../../render/clean.ts";
+import type { SandboxRunOptions } from "../sandbox.ts";
+import { note, printResult } from "../shared/output.ts";
+
+/**
+ * Runs the embedded backend until SIGINT or SIGTERM ends it, which is the way to end it and no failure.
+ *
+ * @throws SandboxError for data, seed or port that cannot be used; CliError `seed_invalid` for a file that cannot be read
+ */
+export async function run(options: SandboxRunOptions, context: Context): Promise<void> {
+  const ended = endSignal(context);
+  const seed = options.seed === null ? null : { path: options.seed, text: await seedText(options.seed) };
+  const { startSandbox } = await import("../../../backend/sandbox/server.ts");
+  const dataDir = options.ephemeral ? null : resolve(options.data ?? context.sandboxDirectory);
+  const sandbox = await startSandbox(
+    { port: options.port, dataDir, seed, now: options.now },
+    {
+      now: context.clock.now,
+      random: context.random.bytes,
+      pid: context.pid,
+      reach: context.reach,
+      log: (line) => context.io.note(`${clean(line)}\n`),
+      version: context.version,
+    },
+  );
+  try {
+    for (const line of sandbox.notes) note(context, options, line);
+    await printResult(context, options, sandbox.ready, async (view) => {
+      const { renderReady } = await import("../../render/sandbox.ts");
+      return renderReady(sandbox.ready, view);
+    });
+    await ended;
+  } finally {
+    await sandbox.close();
+  }
+}
+
+/** Settles at the first signal to end. The second one ends the process the hard way, should closing hang. */
+function endSignal(context: Context): Promise<void> {
+  return new Promise((done) => {
+    const stops = (["SIGINT", "SIGTERM"] as const).map((signal) =>
+      context.onSignal(signal, () => {
+        for (const stop of stops) stop();
+        done();
+      }),
+    );
+  });
+}
+
+async function seedText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    const hint = "Check the path given with --seed.";
+    throw new CliError("seed_invalid", `The seed file ${path} cannot be read`, { hint, cause });
+  }
+}

@@ -1,0 +1,75 @@
+import type { Client } from "../../../client/client.ts";
+import type { Context } from "../../context.ts";
+import { CliError, codeOf } from "../../errors.ts";
+import type { AdvanceOptions } from "../sandbox.ts";
+import { connect, createTargetClient } from "../shared/connect.ts";
+import type { GlobalOptions } from "../shared/globals.ts";
+import { printResult } from "../shared/output.ts";
+import { withSpinner } from "../shared/spinner.ts";
+import { resolveTarget, type Target } from "../shared/target.ts";
+
+/** Prints the sandbox's clock and what its provider charged. Needs no sign-in. */
+export async function runShow(options: GlobalOptions, context: Context): Promise<void> {
+  const { client } = await sandboxAt(options, context);
+  const reading = asSandbox(client.sandboxState(), client);
+  const state = await withSpinner(context, options, "Reading the clock", reading);
+  await printResult(context, options, state, async (view) => {
+    const { renderClock } = await import("../../render/sandbox.ts");
+    return renderClock(state, view);
+  });
+}
+
+/**
+ * Moves the sandbox's clock forward and prints where it is.
+ *
+ * @throws CliError `not_a_sandbox`, `organization_required`; ClientError `clock_moves_forward_only`
+ */
+export async function runAdvance(options: AdvanceOptions, context: Context): Promise<void> {
+  const { client, target } = await sandboxAt(options, context);
+  const request =
+    options.to === "renewal" ? { toRenewalOf: await renewingOrganization(options, context, target) } : options.to;
+  const moving = asSandbox(client.advanceClock(request), client);
+  const answer = await withSpinner(context, options, "Moving the clock", moving);
+  await printResult(context, options, answer, async () => {
+    const { renderMoved } = await import("../../render/sandbox.ts");
+    return renderMoved(answer);
+  });
+}
+
+/** A sandbox's clock is never moved by mistake elsewhere: what is not this machine is not even asked (details.md, 19). */
+async function sandboxAt(options: GlobalOptions, context: Context): Promise<{ client: Client; target: Target }> {
+  const target = await resolveTarget(context, options);
+  const client = await createTargetClient(context, options, target.apiUrl, null);
+  if (!client.isLoopback) {
+    throw new CliError("not_a_sandbox", `${client.origin} is not a sandbox on this machine; nothing was sent`, {
+      hint: "Set SECUREFLAG_API_URL to the URL that `secureflag-licenses sandbox` printed.",
+    });
+  }
+  return { client, target };
+}
+
+async function asSandbox<Answer>(asking: Promise<Answer>, { origin }: Client): Promise<Answer> {
+  try {
+    return await asking;
+  } catch (error) {
+    const isMissing = error instanceof Error && "status" in error && error.status === 404;
+    if (!isMissing) throw error;
+    throw new CliError("not_a_sandbox", `${origin} is a backend, but not a sandbox`, {
+      hint: "Set SECUREFLAG_API_URL to the URL that `secureflag-licenses sandbox` printed.",
+      cause: error,
+    });
+  }
+}
+
+async function renewingOrganization(options: GlobalOptions, context: Context, target: Target): Promise<number> {
+  if (target.organizationId !== null) return target.organizationId;
+  try {
+    return await (await connect(context, options)).organizationId();
+  } catch (cause) {
+    if (codeOf(cause) !== "not_signed_in") throw cause;
+    throw new CliError("organization_required", "Whose renewal is meant is not known", {
+      hint: "Name the organization with --org <id> or SECUREFLAG_ORGANIZATION.",
+      cause,
+    });
+  }
+}

@@ -1,0 +1,75 @@
+import type { Client } from "../../../client/client.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import { clean } from "../../render/clean.ts";
+import type { GlobalOptions } from "./globals.ts";
+import { findSignIn, type SignIn } from "./signIn.ts";
+import { resolveTarget, type Target } from "./target.ts";
+
+/** A signed-in way to a backend. */
+export interface Connection {
+  readonly client: Client;
+  readonly target: Target;
+  readonly signIn: SignIn;
+  /**
+   * The organization: the one that is set, else the only one that `/me` lists (details.md, 37).
+   *
+   * @throws CliError `organization_required` with the list
+   */
+  organizationId(): Promise<number>;
+}
+
+/** A client for a target. Without a sign-in it can make the calls that need none. */
+export async function createTargetClient(
+  context: Context,
+  options: Pick<GlobalOptions, "timeoutMs" | "verbose">,
+  apiUrl: string,
+  signIn: Pick<SignIn, "accessToken" | "renewToken"> | null,
+): Promise<Client> {
+  const client: Client = await context.createClient({
+    apiUrl,
+    accessToken: async () => signIn?.accessToken(client) ?? null,
+    ...(signIn && { renewToken: () => signIn.renewToken(client) }),
+    timeoutMs: options.timeoutMs,
+    env: context.env,
+    now: context.clock.monotonic,
+    sleep: context.clock.sleep,
+    random: context.random.fraction,
+    ...(options.verbose && { trace: (line: string) => context.io.note(`${clean(line)}\n`) }),
+    reach: context.reach,
+    userAgent: `secureflag-licenses/${context.version}`,
+  });
+  context.onEnd(() => client.close());
+  return client;
+}
+
+/**
+ * Finds backend and sign-in, and connects them. Sends nothing yet.
+ *
+ * @throws CliError `invalid_usage`, `profile_unknown`, `not_signed_in`
+ */
+export async function connect(context: Context, options: GlobalOptions): Promise<Connection> {
+  const target = await resolveTarget(context, options);
+  const signIn = await findSignIn(context, target);
+  const client = await createTargetClient(context, options, target.apiUrl, signIn);
+  let known = target.organizationId;
+  const organizationId = async () => {
+    known ??= await onlyOrganization(client);
+    return known;
+  };
+  return { client, target, signIn, organizationId };
+}
+
+async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
+  const { organizations } = await client.me();
+  const [only, another] = organizations;
+  if (only && !another) return only.id;
+  const list = organizations.map(({ id, name }) => `${id} (${clean(name)})`).join(", ");
+  throw new CliError(
+    "organization_required",
+    only ? `There are several organizations: ${list}` : "You belong to no organization",
+    {
+      hint: "Name one with --org <id> or SECUREFLAG_ORGANIZATION.",
+    },
+  );
+}

@@ -1,0 +1,26 @@
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+
+/** What a command does: prints its result, or throws a typed error. */
+export type Run<Options> = (options: Options, context: Context) => Promise<void>;
+
+/**
+ * Runs a command until it ends or a person interrupts it. What still runs after an interruption is let go of by
+ * `context.end()`: its connections are cut, its waits never end.
+ *
+ * @throws CliError `interrupted` with the command's last words
+ */
+export async function interruptible(context: Context, work: () => Promise<void>): Promise<void> {
+  let stopListening = () => {};
+  const interrupted = new Promise<never>((_, reject) => {
+    stopListening = context.onSignal("SIGINT", () => {
+      const note = context.interruption;
+      reject(new CliError("interrupted", note?.message ?? "", { hint: note?.hint }));
+    });
+  });
+  try {
+    await Promise.race([work(), interrupted]);
+  } finally {
+    stopListening();
+  }
+}

@@ -1,0 +1,38 @@
+import type { Context } from "../../context.ts";
+import { clean } from "../../render/clean.ts";
+import { toJson } from "../../render/json.ts";
+import type { View } from "../../render/view.ts";
+import { wrap } from "../../render/wrap.ts";
+import type { GlobalOptions } from "./globals.ts";
+
+const WIDTH = 60;
+
+/** What decides how a command speaks. */
+export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "verbose">;
+
+/** Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them. */
+export async function printResult(
+  context: Context,
+  options: OutputOptions,
+  data: unknown,
+  render: (view: View) => string | Promise<string>,
+): Promise<void> {
+  const text = options.json ? toJson(data) : await render(await viewOf(context, options, "stdout"));
+  await context.io.print(`${text}\n`);
+}
+
+/** How wide and with what style a stream is written to. */
+export async function viewOf(context: Context, options: OutputOptions, stream: "stdout" | "stderr"): Promise<View> {
+  const { createStyle } = await import("../../render/style.ts");
+  const { io, env } = context;
+  const isTerminal = stream === "stdout" ? io.stdoutIsTerminal : io.stderrIsTerminal;
+  return {
+    width: Math.min(WIDTH, isTerminal ? (io.columns ?? WIDTH) : WIDTH),
+    style: createStyle({ env, isTerminal, color: options.color }),
+  };
+}
+
+/** Tells a person something on stderr. Silent with `--quiet` and with `--json`, whose stderr may only hold the error. */
+export function note(context: Context, options: OutputOptions, text: string): void {
+  if (!options.quiet && !options.json) context.io.note(`${wrap(clean(text), WIDTH)}\n`);
+}

@@ -1,0 +1,42 @@
+import type { Context } from "../../context.ts";
+import { reportOf } from "../../errors.ts";
+import { clean } from "../../render/clean.ts";
+import { toJson } from "../../render/json.ts";
+import { wrap } from "../../render/wrap.ts";
+
+const WIDTH = 60;
+
+/**
+ * Tells a failure on stderr: what happened and what to do next, or under `--json` one JSON document and nothing else
+ * (cli.md, Output). An interruption without last words is silent.
+ *
+ * @param argv read here once more, because a failure may come before the flags were understood
+ * @returns the exit code
+ */
+export function reportFailure(error: unknown, argv: readonly string[], context: Context): number {
+  const report = reportOf(error);
+  const { code, exitCode, requestId } = report;
+  const message = sentence(report.message);
+  const hint = report.hint === null ? null : sentence(report.hint);
+  if (argv.includes("--json")) {
+    context.io.note(`${toJson({ error: { code, message: message || "Interrupted.", hint, exitCode, requestId } })}\n`);
+  } else if (message !== "") {
+    const lines = [`Error: ${message}`, hint ?? "", requestId === null ? "" : `Request: ${clean(requestId)}`];
+    const told = lines.filter((line) => line !== "").map((line) => wrap(line, WIDTH));
+    context.io.note(`${told.join("\n")}\n`);
+  }
+  if (argv.some((argument) => argument === "-v" || argument === "--verbose")) context.io.note(`${traceOf(error)}\n`);
+  return exitCode;
+}
+
+function sentence(text: string): string {
+  const cleaned = clean(text).trim();
+  return cleaned === "" || /[.!?…]$/.test(cleaned) ? cleaned : `${cleaned}.`;
+}
+
+/** The stack, and those of its causes. */
+function traceOf(error: unknown): string {
+  if (!(error instanceof Error)) return clean(String(error));
+  const own = (error.stack ?? error.message).split("\n").map(clean).join("\n");
+  return error.cause instanceof Error ? `${own}\nCaused by: ${traceOf(error.cause)}` : own;
+}

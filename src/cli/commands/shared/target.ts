@@ -1,0 +1,73 @@
+import type { Context } from "../../context.ts";
+import { CliError, usageError } from "../../errors.ts";
+import type { ProfileSettings } from "../../session/settings.ts";
+import type { GlobalOptions } from "./globals.ts";
+
+/** What SecureFlag's own scripts talk to (product.md). */
+const DEFAULT_API_URL = "https://api.secureflag.com/rest/management/v2";
+
+/** Which of the places won that a setting may come from (cli.md, Environment). */
+export type SettingSource = "flag" | "environment" | "profile" | "default";
+
+/** The backend, and the organization there, that a command is about. */
+export interface Target {
+  readonly profileName: string;
+  /** `null` where nothing is kept under that name. */
+  readonly profile: ProfileSettings | null;
+  readonly apiUrl: string;
+  readonly apiUrlSource: SettingSource;
+  /** `null` where neither flag, environment nor profile name one. */
+  readonly organizationId: number | null;
+}
+
+/** Settings as the resolution reads them. */
+type ProfileReader = { activeProfile(): string; profile(name: string): ProfileSettings | null };
+
+/**
+ * Finds the target: a flag beats the environment, the environment beats the profile, the profile beats the default.
+ * The profile's organization counts only at the profile's own backend. The settings are read only if something is
+ * left for them to say.
+ *
+ * @param mayBeNew whether a profile of a name that is not known yet is fine, as when signing in
+ * @throws CliError `invalid_usage`, `profile_unknown`
+ */
+export async function resolveTarget(
+  context: Pick<Context, "env" | "settings">,
+  options: Pick<GlobalOptions, "profile" | "apiUrl" | "organizationId">,
+  mayBeNew = false,
+): Promise<Target> {
+  const { env } = context;
+  const named = options.profile ?? (env.SECUREFLAG_PROFILE || null);
+  const urlOutside = options.apiUrl ?? (env.SECUREFLAG_API_URL || null);
+  const organizationOutside = options.organizationId ?? environmentOrganization(env.SECUREFLAG_ORGANIZATION);
+  const complete = urlOutside !== null && organizationOutside !== null && env.SECUREFLAG_API_TOKEN;
+  const settings: ProfileReader = complete && named === null ? NO_SETTINGS : await context.settings();
+  const profileName = named ?? settings.activeProfile();
+  const profile = settings.profile(profileName);
+  if (named !== null && profile === null && named !== "default" && !mayBeNew) {
+    throw new CliError("profile_unknown", `There is no profile "${named}"`, {
+      hint: `Make it with \`secureflag-licenses login --profile ${named}\`.`,
+    });
+  }
+  const apiUrl = trimmed(urlOutside ?? profile?.apiUrl ?? DEFAULT_API_URL);
+  const atProfile = profile !== null && trimmed(profile.apiUrl) === apiUrl;
+  return {
+    profileName,
+    profile,
+    apiUrl,
+    apiUrlSource: options.apiUrl ? "flag" : urlOutside ? "environment" : profile ? "profile" : "default",
+    organizationId: organizationOutside ?? (atProfile ? profile.organizationId : null),
+  };
+}
+
+const NO_SETTINGS: ProfileReader = { activeProfile: () => "default", profile: () => null };
+
+function environmentOrganization(text: string | undefined): number | null {
+  if (!text) return null;
+  if (!/^\d{1,15}$/.test(text)) throw usageError(`SECUREFLAG_ORGANIZATION is not an organization's number: "${text}"`);
+  return Number(text);
+}
+
+function trimmed(apiUrl: string): string {
+  return apiUrl.replace(/\/+$/, "");
+}

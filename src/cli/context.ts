@@ -1,0 +1,256 @@
+import { spawn } from "node:child_process";
+import { randomBytes, randomInt } from "node:crypto";
+import { resolve } from "node:path";
+import { isatty } from "node:tty";
+import envPaths from "env-paths";
+import { version } from "../../package.json";
+import type { Client, ClientOptions } from "../client/client.ts";
+import type { Journal } from "./journal/journal.ts";
+import type { Prompter } from "./prompts/prompter.ts";
+import type { CredentialStore } from "./session/credentials.ts";
+import type { Keyring } from "./session/keyring.ts";
+import type { Settings } from "./session/settings.ts";
+
+/** The three streams and what is known of them. */
+interface Io {
+  readonly stdinIsTerminal: boolean;
+  readonly stdoutIsTerminal: boolean;
+  readonly stderrIsTerminal: boolean;
+  /** The width of the terminal, where there is one. */
+  readonly columns: number | undefined;
+  /** Everything on stdin, as text. */
+  readInput(): Promise<string>;
+  /** Writes to stdout, and settles when the text has left. A reader that went away is no error. */
+  print(text: string): Promise<void>;
+  /** Writes to stderr. */
+  note(text: string): void;
+  /** The raw streams that a prompt and a spinner draw on. */
+  terminal(): { input: NodeJS.ReadStream; output: NodeJS.WriteStream };
+}
+
+/** The machine's clock. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Milliseconds that never go back, from an arbitrary start. */
+  monotonic(): number;
+  sleep(milliseconds: number): Promise<void>;
+}
+
+/** A signal that a person or a supervisor ends a process with. */
+export type EndSignal = "SIGINT" | "SIGTERM";
+
+/** What an interruption is told with. */
+export interface InterruptionNote {
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Everything that a command takes from the machine. Built here and nowhere else; its fallible members are lazy. */
+export interface Context {
+  readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly io: Io;
+  readonly clock: Clock;
+  readonly random: { bytes(count: number): Buffer /** [0, 1) */; fraction(): number };
+  readonly pid: number;
+  /** Where settings, sign-ins and the journal are. */
+  readonly configDirectory: string;
+  /** Where the sandbox keeps its data unless told otherwise. */
+  readonly sandboxDirectory: string;
+  settings(): Promise<Settings>;
+  credentials(): Promise<CredentialStore>;
+  journal(): Promise<Journal>;
+  /** @param color whether questions may be colored */
+  prompter(color: boolean): Promise<Prompter>;
+  createClient(options: ClientOptions): Promise<Client>;
+  /** Listens for a signal; the answer stops listening. */
+  onSignal(signal: EndSignal, listener: () => void): () => void;
+  /** What Ctrl-C would leave behind at this moment, for the last words of an interrupted command. */
+  interruption: InterruptionNote | null;
+  /** Opens a URL in the person's browser, as one argument and without a shell. Failing to is no error. */
+  openUrl(url: string): void;
+  /** A crash point (purchase.md, Crash points): does nothing unless SECUREFLAG_CRASH_AT arms it. */
+  reach(point: string): void;
+  /** Runs when the command has ended, however it ended. */
+  onEnd(cleanUp: () => Promise<void>): void;
+  /** Lets go of everything that would keep the process alive. */
+  end(): Promise<void>;
+}
+
+/** The context of the running process. */
+export function createContext(): Context {
+  const { env } = process;
+  const lifetime = createLifetime();
+  const cleanUps: (() => Promise<void>)[] = [];
+  const io = processIo(lifetime);
+  const paths = envPaths("secureflag-licenses", { suffix: "" });
+  const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
+  const machine = { pid: process.pid, uid: process.getuid?.() ?? null, reach };
+  const context: Context = {
+    version,
+    env,
+    io,
+    clock: { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep },
+    random: { bytes: randomBytes, fraction: () => randomInt(2 ** 32) / 2 ** 32 },
+    pid: process.pid,
+    configDirectory: resolve(env.SECUREFLAG_CONFIG_DIR || paths.config),
+    sandboxDirectory: resolve(paths.data, "sandbox"),
+    settings: async () => (await import("./session/settings.ts")).createSettings(context.configDirectory, machine),
+    credentials: once(async () => {
+      const [{ createCredentialStore }, { openKeyring }] = await Promise.all([
+        import("./session/credentials.ts"),
+        import("./session/keyring.ts"),
+      ]);
+      return createCredentialStore(context.configDirectory, machine, steady(openKeyring));
+    }),
+    journal: async () => {
+      const [{ createJournal }, { processProbe }] = await Promise.all([
+        import("./journal/journal.ts"),
+        import("./journal/processStart.ts"),
+      ]);
+      const processStart = processProbe(process.platform);
+      return createJournal(context.configDirectory, { ...machine, processStart });
+    },
+    prompter: async (color) => (await import("./prompts/prompter.ts")).createPrompter(io.terminal(), color),
+    createClient: async (options) => (await import("../client/client.ts")).createClient(options),
+    onSignal: (signal, listener) => {
+      process.on(signal, listener);
+      return () => process.off(signal, listener);
+    },
+    interruption: null,
+    openUrl,
+    reach,
+    onEnd: (cleanUp) => cleanUps.push(cleanUp),
+    end: async () => {
+      lifetime.end();
+      await Promise.allSettled(cleanUps.map((cleanUp) => cleanUp()));
+      io.close();
+    },
+  };
+  return context;
+}
+
+function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
+  let made: Promise<Value> | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/**
+ * A keyring that failed once counts as none: where the kernel refuses its session keyring, the next try lands in one of
+ * this process alone and seems to work, but everything in it is lost when the process ends.
+ */
+function steady(open: () => Promise<Keyring | null>): () => Promise<Keyring | null> {
+  let hasFailed = false;
+  const guarded = <Result>(use: () => Result): Result => {
+    try {
+      return use();
+    } catch (error) {
+      hasFailed = true;
+      throw error;
+    }
+  };
+  return async () => {
+    const keyring = hasFailed ? null : await open();
+    return (
+      keyring && {
+        read: (account) => guarded(() => keyring.read(account)),
+        write: (account, secret) => guarded(() => keyring.write(account, secret)),
+        remove: (account) => guarded(() => keyring.remove(account)),
+      }
+    );
+  };
+}
+
+function processIo(lifetime: Lifetime): Io & { close(): void } {
+  let opened = false;
+  const quietly = (error: NodeJS.ErrnoException) => {
+    // A reader such as `head` that has seen enough is no failure of ours.
+    if (error.code !== "EPIPE") throw error;
+  };
+  process.stdout.on("error", quietly);
+  process.stderr.on("error", quietly);
+  const stdin = () => {
+    opened = true;
+    return process.stdin;
+  };
+  return {
+    stdinIsTerminal: isatty(0),
+    stdoutIsTerminal: isatty(1),
+    stderrIsTerminal: isatty(2),
+    columns: process.stdout.columns ?? process.stderr.columns,
+    readInput: async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of stdin()) chunks.push(Buffer.from(chunk));
+      return Buffer.concat(chunks).toString("utf8");
+    },
+    print: (text) =>
+      new Promise((done) => {
+        if (!lifetime.hasEnded()) process.stdout.write(text, () => done());
+      }),
+    note: (text) => {
+      if (!lifetime.hasEnded()) process.stderr.write(text);
+    },
+    terminal: () => ({ input: stdin(), output: process.stderr }),
+    close: () => {
+      if (!opened) return;
+      if (process.stdin.isTTY && process.stdin.isRaw) process.stdin.setRawMode(false);
+      process.stdin.destroy();
+    },
+  };
+}
+
+interface Lifetime {
+  hasEnded(): boolean;
+  end(): void;
+  sleep(milliseconds: number): Promise<void>;
+}
+
+/** What an interrupted command left running must stop: once the command has ended, its waits never end. */
+function createLifetime(): Lifetime {
+  const timers = new Set<NodeJS.Timeout>();
+  let ended = false;
+  return {
+    hasEnded: () => ended,
+    end: () => {
+      ended = true;
+      for (const timer of timers) clearTimeout(timer);
+    },
+    sleep: (milliseconds) =>
+      new Promise((done) => {
+        if (ended) return;
+        const timer = setTimeout(() => {
+          timers.delete(timer);
+          done();
+        }, milliseconds);
+        timers.add(timer);
+      }),
+  };
+}
+
+/** `B3` kills the process at the first time that the point is reached, `C1:2` at the second. */
+function crashPoints(armed: string | undefined): (point: string) => void {
+  if (!armed) return () => {};
+  const [name, time = "1"] = armed.split(":");
+  let left = Number(time);
+  return (point) => {
+    if (point !== name) return;
+    left -= 1;
+    if (left === 0) process.kill(process.pid, "SIGKILL");
+  };
+}
+
+function openUrl(url: string): void {
+  const [command, ...args] =
+    process.platform === "darwin"
+      ? ["open", url]
+      : process.platform === "win32"
+        ? ["rundll32", "url.dll,FileProtocolHandler", url]
+        : ["xdg-open", url];
+  const child = spawn(command as string, args, { stdio: "ignore", detached: true });
+  child.on("error", () => {});
+  child.unref();
+}

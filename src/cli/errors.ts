@@ -1,0 +1,231 @@
+import type { Purchase } from "../contract/billing.ts";
+import type { ProblemCode } from "../contract/problems.ts";
+
+/** The codes of failures that arise in the CLI itself, beside those of the contract. */
+type OwnCode =
+  // the client
+  | "unreachable"
+  | "outcome_unknown"
+  | "unexpected_answer"
+  | "billing_not_offered"
+  | "insecure_url"
+  | "insecure_tls"
+  // usage, configuration and files
+  | "invalid_usage"
+  | "organization_required"
+  | "profile_unknown"
+  | "settings_unreadable"
+  | "keyring_unavailable"
+  | "credentials_unsafe"
+  | "credentials_unreadable"
+  | "journal_not_written"
+  | "journal_unreadable"
+  | "not_a_sandbox"
+  | "seed_invalid"
+  | "sandbox_data_in_use"
+  | "sandbox_data_unusable"
+  | "sandbox_data_not_empty"
+  | "port_in_use"
+  // people and guards
+  | "declined_by_person"
+  | "interrupted"
+  | "not_signed_in"
+  | "price_check_failed"
+  | "max_total_exceeded"
+  | "if_purchased_not_met"
+  | "too_few_available"
+  // ends of a purchase
+  | "approval_required"
+  | "purchase_unsettled"
+  | "charged_other_amount"
+  | "defect";
+
+/** Every code that an error of the CLI may carry. */
+export type ErrorCode = OwnCode | ProblemCode;
+
+/** The one table from code to exit code (cli.md, Exit codes; details.md, 25). */
+export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
+  unexpected_answer: 1,
+  billing_not_offered: 1,
+  charged_other_amount: 1,
+  defect: 1,
+
+  invalid_usage: 2,
+  invalid_request: 2,
+  not_found: 2,
+  license_limit: 2,
+  idempotency_key_missing: 2,
+  idempotency_key_reused: 2,
+  clock_moves_forward_only: 2,
+  insecure_url: 2,
+  insecure_tls: 2,
+  organization_required: 2,
+  profile_unknown: 2,
+  settings_unreadable: 2,
+  keyring_unavailable: 2,
+  credentials_unsafe: 2,
+  credentials_unreadable: 2,
+  journal_not_written: 2,
+  journal_unreadable: 2,
+  not_a_sandbox: 2,
+  seed_invalid: 2,
+  sandbox_data_in_use: 2,
+  sandbox_data_unusable: 2,
+  sandbox_data_not_empty: 2,
+  port_in_use: 2,
+
+  declined_by_person: 3,
+
+  not_signed_in: 4,
+  unauthenticated: 4,
+  mfa_invalid: 4,
+  mfa_required: 4,
+
+  forbidden: 5,
+  insufficient_scope: 5,
+  spend_limit_exceeded: 5,
+
+  payment_declined: 6,
+
+  price_check_failed: 7,
+  max_total_exceeded: 7,
+  if_purchased_not_met: 7,
+  too_few_available: 7,
+  below_minimum_charge: 7,
+  subscription_not_purchasable: 7,
+
+  approval_required: 8,
+
+  quote_expired: 9,
+  quote_used: 9,
+  subscription_changed: 9,
+  no_license_available: 9,
+  not_payable: 9,
+  idempotency_key_void: 9,
+
+  unreachable: 10,
+  outcome_unknown: 10,
+  purchase_unsettled: 10,
+  idempotency_key_unknown: 10,
+  idempotency_key_in_use: 10,
+  rate_limited: 10,
+  unavailable: 10,
+  internal: 10,
+
+  interrupted: 130,
+};
+
+/** What an error of the CLI may bring beside its code and sentence. */
+export interface CliErrorDetails {
+  /** The next step, one sentence. */
+  readonly hint?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** A failure with a stable code, a sentence for people and the next step. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly hint: string | undefined;
+  readonly requestId: string | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    details: CliErrorDetails = {},
+  ) {
+    super(message, { cause: details.cause });
+    this.hint = details.hint;
+    this.requestId = details.requestId;
+  }
+}
+
+/** A wrong argument, flag or setting: exit code 2. */
+export function usageError(message: string, hint?: string): CliError {
+  return new CliError("invalid_usage", message, { hint });
+}
+
+/** What is told about a failure, and what `--json` prints of it on stderr. */
+export interface ErrorReport {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly exitCode: number;
+  readonly requestId: string | null;
+}
+
+/** The code of a typed error, recognized by its shape: a bundle may hold two copies of one class. */
+export function codeOf(error: unknown): ErrorCode | null {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  return typeof code === "string" && Object.hasOwn(EXIT_CODES, code) ? (code as ErrorCode) : null;
+}
+
+/** The exit code of any thrown thing; 1 for what no table knows. */
+export function exitCodeOf(error: unknown): number {
+  const code = codeOf(error);
+  return code === null ? 1 : EXIT_CODES[code];
+}
+
+/** The report of any thrown thing. An error without a code of ours is a defect, and says so. */
+export function reportOf(error: unknown): ErrorReport {
+  const code = codeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (code === null) {
+    const hint = "This looks like a defect of secureflag-licenses. Run again with --verbose to see where it happened.";
+    return { code: "defect", message, hint, exitCode: 1, requestId: null };
+  }
+  return {
+    code,
+    message,
+    hint: textOf(error, "hint") ?? HINTS[code] ?? null,
+    exitCode: EXIT_CODES[code],
+    requestId: textOf(error, "requestId"),
+  };
+}
+
+/** The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (cli.md, Exit codes). */
+export function errorOfPurchase(purchase: Purchase): CliError | null {
+  const look = `See \`secureflag-licenses purchases show ${purchase.id}\`.`;
+  switch (purchase.status) {
+    case "succeeded":
+      return null;
+    case "failed":
+      return new CliError("payment_declined", purchase.failure?.message ?? "The purchase failed.", {
+        hint: `No license was added and no money is kept. ${look}`,
+      });
+    case "requires_approval":
+      return new CliError("approval_required", "The payment waits for a person's approval.", {
+        hint: `Approve it at ${purchase.nextAction?.url ?? "the payment page"}, then run \`secureflag-licenses purchases resume\`.`,
+      });
+    case "processing":
+      return new CliError("purchase_unsettled", `The payment of purchase ${purchase.id} is still being processed.`, {
+        hint: "Running the same command again is safe; so is `secureflag-licenses purchases resume`.",
+      });
+    case "needs_review":
+      return new CliError("purchase_unsettled", `Purchase ${purchase.id} is being reviewed by an operator.`, {
+        hint: `Running the same command again is safe. ${look}`,
+      });
+  }
+}
+
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  unauthenticated: "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN.",
+  forbidden: "Only an organization administrator may see billing and buy licenses.",
+  insufficient_scope: "Use a token that has the scope, or sign in with `secureflag-licenses login`.",
+  mfa_required: "One-time codes are not supported by this version yet; use an API token.",
+  quote_expired: "Run the command again for a new quote.",
+  quote_used: "Look at `secureflag-licenses purchases list`, then decide again.",
+  subscription_changed: "Look at `secureflag-licenses status`, then decide again.",
+  idempotency_key_void: "Choose another key.",
+  outcome_unknown: "Running the same command again is safe: nothing is ever bought twice.",
+  unreachable: "Running the same command again is safe.",
+  unavailable: "Running the same command again is safe.",
+  internal: "Running the same command again is safe.",
+  rate_limited: "Wait a moment; running the same command again is safe.",
+  idempotency_key_in_use: "Running the same command again is safe.",
+};
+
+function textOf(error: unknown, field: "hint" | "requestId"): string | null {
+  const value = error instanceof Error ? (error as unknown as Record<string, unknown>)[field] : null;
+  return typeof value === "string" ? value : null;
+}

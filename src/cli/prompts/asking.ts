@@ -1,0 +1,17 @@
+import type { Context } from "../context.ts";
+import { colorLevel } from "../render/color.ts";
+import type { Prompter } from "./prompter.ts";
+
+/**
+ * Whether a question may be asked: stdin and stderr are terminals, and neither `--no-input` nor `CI` forbids it
+ * (cli.md, Prompts). `CI=false` and `CI=0` forbid nothing.
+ */
+export function promptsAllowed({ io, env }: Pick<Context, "io" | "env">, options: { input: boolean }): boolean {
+  const inCi = env.CI !== undefined && !["", "false", "0"].includes(env.CI.toLowerCase());
+  return io.stdinIsTerminal && io.stderrIsTerminal && options.input && !inCi;
+}
+
+/** The prompter, in color where stderr may have it. */
+export function openPrompter({ io, env, prompter }: Context, { color }: { color: boolean }): Promise<Prompter> {
+  return prompter(colorLevel({ env, isTerminal: io.stderrIsTerminal, color }) > 0);
+}

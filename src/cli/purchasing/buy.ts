@@ -1,0 +1,127 @@
+import type { PurchaseAnswer } from "../../contract/billing.ts";
+import { CliError, errorOfPurchase } from "../errors.ts";
+import { licenses } from "../render/words.ts";
+import { settleEarlier } from "./earlier.ts";
+import { follow, hasEnded, splitAnswer } from "./follow.ts";
+import { checkGuards } from "./guards.ts";
+import type { KeySeries } from "./keys.ts";
+import { type Offer, priceOffer } from "./offer.ts";
+import { type BuyRequest, isSameOrder } from "./request.ts";
+import { chargedOtherwise, sendPurchase } from "./send.ts";
+import type { Approver, BuyResult, PurchasingTools } from "./tools.ts";
+
+/** How a `buy` ended. */
+export interface Bought {
+  readonly result: BuyResult;
+  /** The journal entry to remove once the result was printed; `null` while the purchase has not ended. */
+  readonly endedKey: string | null;
+  /** What the command ends with after its result was printed; `null` is success. */
+  readonly failure: CliError | null;
+}
+
+/**
+ * Buys licenses, once (purchase.md; details.md, 1 to 9): looks at what earlier commands began, asks about a key that is
+ * not random, quotes, checks, has the offer approved, journals, sends and follows.
+ *
+ * @throws CliError, ClientError; before anything was sent unless the code says otherwise
+ */
+export async function buy(
+  request: BuyRequest,
+  keys: KeySeries,
+  approver: Approver,
+  tools: PurchasingTools,
+): Promise<Bought> {
+  if (request.dryRun) return await rehearse(request, tools);
+  const earlier = (await settleEarlier(request, keys, approver, tools)) ?? (await purchaseOfKey(request, keys, tools));
+  if (earlier !== null) return bought(earlier, null);
+
+  let offer = await offerWithin(request, tools);
+  await approver.approve(offer, null);
+  for (;;) {
+    const sent = await sendPurchase(request, keys, offer, tools);
+    if (sent.kind === "accepted") return await conclude(request, sent.purchase, offer, tools);
+    if (sent.kind === "void") {
+      if (!keys.advance()) throw sent.refusal;
+      const twin = await purchaseOfKey(request, keys, tools);
+      if (twin !== null) return bought(twin, null);
+    }
+    const before = offer;
+    offer = await offerWithin(request, tools);
+    await approver.approve(offer, { offer: before, refusal: sent.refusal });
+  }
+}
+
+/** A dry run quotes and checks, and looks at nothing else: it may neither follow nor void (details.md, 22). */
+async function rehearse(request: BuyRequest, tools: PurchasingTools): Promise<Bought> {
+  const { subscription, quote } = await offerWithin(request, tools);
+  const result = { purchase: null, licenses: subscription.licenses, quote, replayed: false, dryRun: true };
+  return { result, endedKey: null, failure: null };
+}
+
+async function offerWithin(request: BuyRequest, tools: PurchasingTools): Promise<Offer> {
+  const pricing = priceOffer(tools.client, tools.organizationId, request.licenses);
+  const offer = await tools.busy("Pricing", pricing);
+  checkGuards(request, offer);
+  return offer;
+}
+
+/**
+ * What became of a key that is not random, asked before anything is quoted (details.md, 3). A derived key whose
+ * purchase failed, or that is void, moves on to its next ordinal.
+ *
+ * @returns the purchase that this command is, or `null` where the current key is free
+ * @throws CliError `idempotency_key_reused`, `idempotency_key_void`
+ */
+async function purchaseOfKey(
+  request: BuyRequest,
+  keys: KeySeries,
+  tools: PurchasingTools,
+): Promise<PurchaseAnswer | null> {
+  while (keys.source !== "random") {
+    const asking = tools.client.purchaseByKey(tools.organizationId, keys.current());
+    const answer = await tools.busy("Looking for an earlier purchase", asking);
+    if (answer.state === "unknown") return null;
+    if (answer.state === "known") {
+      const purchase = await follow(sameOrder(request, answer.purchase), tools);
+      if (keys.source === "explicit" || purchase.status !== "failed") return purchase;
+      tools.say(`An earlier purchase of this job, ${purchase.id}, failed: ${purchase.failure?.message ?? ""}`);
+    }
+    if (!keys.advance()) {
+      throw new CliError("idempotency_key_void", `The idempotency key ${keys.current()} is void`, {
+        hint: "Nothing was charged under it, and nothing ever will be. Choose another key.",
+      });
+    }
+  }
+  return null;
+}
+
+function sameOrder(request: BuyRequest, purchase: PurchaseAnswer): PurchaseAnswer {
+  if (isSameOrder(request, purchase)) return purchase;
+  throw new CliError(
+    "idempotency_key_reused",
+    `The idempotency key belongs to another purchase, ${purchase.id}, of ${licenses(purchase.licenses)}`,
+    { hint: "Licenses, PO number or note differ. Choose another key; nothing was bought." },
+  );
+}
+
+async function conclude(
+  request: BuyRequest,
+  accepted: PurchaseAnswer,
+  offer: Offer,
+  tools: PurchasingTools,
+): Promise<Bought> {
+  // A purchase under our key from another quote was made by a twin of this command.
+  const isOurs = accepted.quoteId === offer.quote.id;
+  const purchase = await follow(isOurs ? accepted : sameOrder(request, accepted), tools);
+  return bought(purchase, isOurs ? offer : null);
+}
+
+/** @param offer the offer that it was bought by, `null` for what an earlier command or a twin bought */
+function bought(answer: PurchaseAnswer, offer: Offer | null): Bought {
+  const { purchase, licenses } = splitAnswer(answer);
+  return {
+    result: { purchase, licenses, quote: offer?.quote ?? null, replayed: offer === null, dryRun: false },
+    endedKey: hasEnded(purchase) ? purchase.idempotencyKey : null,
+    failure: errorOfPurchase(purchase) ?? (offer && chargedOtherwise(answer, offer)),
+  };
+}

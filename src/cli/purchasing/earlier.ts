@@ -1,0 +1,124 @@
+import type { PurchaseAnswer } from "../../contract/billing.ts";
+import { CliError } from "../errors.ts";
+import type { JournalEntry } from "../journal/journal.ts";
+import { licenses } from "../render/words.ts";
+import { follow, hasEnded } from "./follow.ts";
+import type { KeySeries } from "./keys.ts";
+import { type BuyRequest, meansTheSame } from "./request.ts";
+import type { Approver, PurchasingTools } from "./tools.ts";
+
+const OWNER_PATIENCE_MS = 30_000;
+const OWNER_POLL_MS = 500;
+
+/** What became of a journaled purchase: followed to where it is now, or never arrived. */
+export type Fate = { readonly purchase: PurchaseAnswer } | { readonly purchase: null };
+
+/**
+ * Brings what earlier commands began to an end (details.md, 1, 2 and 7): follows what arrived, voids what did not.
+ *
+ * @returns the earlier purchase that this command turns out to be, or `null` where it has to go on by itself
+ * @throws CliError `purchase_unsettled` where an earlier purchase cannot be brought to an end now
+ */
+export async function settleEarlier(
+  request: BuyRequest,
+  keys: KeySeries,
+  approver: Approver,
+  tools: PurchasingTools,
+): Promise<PurchaseAnswer | null> {
+  const { journal, client, organizationId } = tools;
+  for (const entry of await journal.entries(client.origin, organizationId)) {
+    const isOurs = meansTheSame(request, entry);
+    const willResend = entry.idempotencyKey === keys.current();
+    const fate = await fateOf(entry, willResend ? "keep" : "void", tools);
+    if (fate === null) continue;
+    if (fate.purchase === null) {
+      tools.say(`An earlier purchase of ${licenses(entry.licenses)} never arrived; nothing was charged for it.`);
+      continue;
+    }
+    if (isOurs && (await isTheAnswer(fate.purchase, keys, approver))) return fate.purchase;
+    await concludeEarlier(fate.purchase, entry, isOurs, tools);
+    if (willResend && keys.source === "random") keys.advance();
+  }
+  return null;
+}
+
+/**
+ * What became of a journaled purchase. An entry whose owner still runs is waited for and never voided.
+ *
+ * @param unsent what to do with a key that never arrived: `void` spends it for ever, `keep` leaves it to be sent again
+ * @returns `null` where the entry's owner brought it to an end itself
+ * @throws CliError `purchase_unsettled` where the owner still runs and nothing has arrived
+ */
+export async function fateOf(
+  entry: JournalEntry,
+  unsent: "void" | "keep",
+  tools: PurchasingTools,
+): Promise<Fate | null> {
+  const { client, journal, organizationId } = tools;
+  const owner = await waitForOwner(entry, tools);
+  if (owner === "finished") return null;
+  const key = entry.idempotencyKey;
+  const answer = await tools.busy("Looking at an earlier purchase", client.purchaseByKey(organizationId, key));
+  if (answer.state === "known") return { purchase: await follow(answer.purchase, tools) };
+  if (owner === "running") throw stillRunning(entry);
+  if (answer.state === "unknown" && unsent === "keep") return { purchase: null };
+  const arrived = answer.state === "unknown" ? await client.voidKey(organizationId, key) : null;
+  if (arrived !== null) return { purchase: await follow(arrived, tools) };
+  await journal.remove(key);
+  return { purchase: null };
+}
+
+/** Whether an earlier purchase of the same meaning is what this command is to show, and not to repeat. */
+async function isTheAnswer(purchase: PurchaseAnswer, keys: KeySeries, approver: Approver): Promise<boolean> {
+  if (purchase.status === "failed") return keys.source === "explicit";
+  if (purchase.status !== "succeeded" || keys.source === "explicit") return true;
+  if (!(await approver.buyAgain(purchase))) return true;
+  if (keys.source === "ci" && purchase.idempotencyKey === keys.current()) keys.advance();
+  return false;
+}
+
+/** Names what an earlier command did, and forgets it if it ended. */
+async function concludeEarlier(
+  purchase: PurchaseAnswer,
+  entry: JournalEntry,
+  isOurs: boolean,
+  tools: PurchasingTools,
+): Promise<void> {
+  if (purchase.status === "processing") {
+    throw new CliError("purchase_unsettled", `An earlier purchase, ${purchase.id}, is still being processed`, {
+      hint: "Running the same command again is safe; so is `secureflag-licenses purchases resume`.",
+    });
+  }
+  const what = `An earlier purchase of ${licenses(entry.licenses)}, ${purchase.id},`;
+  if (!hasEnded(purchase)) {
+    const state = purchase.status === "requires_approval" ? "still waits for approval" : "is being reviewed";
+    tools.say(`${what} ${state}; follow it with \`secureflag-licenses purchases resume\`.`);
+    return;
+  }
+  const failure = purchase.failure?.message ?? "failed";
+  if (!(isOurs && purchase.status === "succeeded")) {
+    tools.say(purchase.status === "succeeded" ? `${what} succeeded.` : `${what} failed: ${failure}`);
+  }
+  await tools.journal.remove(entry.idempotencyKey);
+}
+
+async function waitForOwner(entry: JournalEntry, tools: PurchasingTools): Promise<"gone" | "running" | "finished"> {
+  const { journal, clock, client, organizationId } = tools;
+  const end = clock.monotonic() + OWNER_PATIENCE_MS;
+  for (let looks = 0; ; looks += 1) {
+    const runs = await journal.ownerRuns(entry);
+    // Looked at after the owner, so that one that has just ended is not taken for one that was killed.
+    const entries = await journal.entries(client.origin, organizationId);
+    if (!entries.some(({ idempotencyKey }) => idempotencyKey === entry.idempotencyKey)) return "finished";
+    if (!runs) return "gone";
+    if (clock.monotonic() >= end) return "running";
+    if (looks === 0) tools.say(`Another command, process ${entry.owner.pid}, is still buying; waiting for it.`);
+    await tools.busy("Waiting for the other purchase", clock.sleep(OWNER_POLL_MS));
+  }
+}
+
+function stillRunning({ owner }: JournalEntry): CliError {
+  return new CliError("purchase_unsettled", `Another secureflag-licenses, process ${owner.pid}, is still buying`, {
+    hint: "Wait for it to end; running the same command again is safe.",
+  });
+}

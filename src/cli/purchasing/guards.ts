@@ -1,0 +1,42 @@
+import { BillingError } from "../../billing/errors.ts";
+import { formatMoney, type Money, parseMoney } from "../../billing/money.ts";
+import { CliError, usageError } from "../errors.ts";
+import type { Offer } from "./offer.ts";
+import type { BuyRequest } from "./request.ts";
+
+/**
+ * Stops a purchase that goes beyond what the command allows.
+ *
+ * @throws CliError `if_purchased_not_met`, `max_total_exceeded`; `invalid_usage` for an amount that the currency
+ *   does not have
+ */
+export function checkGuards(
+  request: Pick<BuyRequest, "maxTotal" | "ifPurchased">,
+  { subscription, quote }: Offer,
+): void {
+  const { purchased } = subscription.licenses;
+  if (request.ifPurchased !== null && request.ifPurchased !== purchased) {
+    throw new CliError(
+      "if_purchased_not_met",
+      `There are ${purchased} purchased licenses, and --if-purchased says ${request.ifPurchased}`,
+      { hint: "Nothing was bought. Look at `secureflag-licenses status`, then decide again." },
+    );
+  }
+  const limit = request.maxTotal === null ? null : amountOf(request.maxTotal, quote.total.currency);
+  if (limit !== null && quote.total.amount > limit.amount) {
+    throw new CliError(
+      "max_total_exceeded",
+      `The total with tax is ${formatMoney(quote.total)}, and --max-total allows ${formatMoney(limit)}`,
+      { hint: "Nothing was bought. Buy fewer licenses, or raise --max-total." },
+    );
+  }
+}
+
+function amountOf(text: string, currency: string): Money {
+  try {
+    return parseMoney(text, currency);
+  } catch (error) {
+    if (error instanceof BillingError) throw usageError(`--max-total: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,80 @@
+import type { Client } from "../../client/client.ts";
+import type { LicenseCounts } from "../../contract/basics.ts";
+import type { Purchase, PurchaseAnswer } from "../../contract/billing.ts";
+import { type CliError, errorOfPurchase, exitCodeOf } from "../errors.ts";
+import { fateOf } from "./earlier.ts";
+import { follow, hasEnded, splitAnswer } from "./follow.ts";
+import type { PurchasingTools } from "./tools.ts";
+
+/** What `purchases resume --json` prints (cli.md). */
+export interface ResumeResult {
+  readonly resumed: readonly Purchase[];
+  readonly notReceived: readonly { idempotencyKey: string; licenses: number }[];
+  readonly licenses: LicenseCounts;
+}
+
+/** How a `purchases resume` ended. */
+export interface Resumed {
+  readonly result: ResumeResult;
+  /** The journal entries to remove once the result was printed. */
+  readonly endedKeys: readonly string[];
+  /** The worst end, `null` when nothing is left open and nothing failed. */
+  readonly failure: CliError | null;
+}
+
+/** The calls that resuming makes beside those of buying. */
+export type ResumeClient = PurchasingTools["client"] & Pick<Client, "me" | "purchases">;
+
+const UNSETTLED = ["processing", "requires_approval", "needs_review"] as const;
+
+/**
+ * Follows what was begun, and begins nothing (details.md, 8): every journaled purchase, and every unsettled one of the
+ * organization that the same user made, on whatever machine.
+ */
+export async function resume(client: ResumeClient, tools: PurchasingTools): Promise<Resumed> {
+  const resumed: PurchaseAnswer[] = [];
+  const notReceived: { idempotencyKey: string; licenses: number }[] = [];
+  for (const entry of await tools.journal.entries(client.origin, tools.organizationId)) {
+    // A key that somebody may send again is left free; a random one nobody knows but its journal (details.md, 2).
+    const fate = await fateOf(entry, entry.keySource === "random" ? "void" : "keep", tools);
+    if (fate?.purchase) resumed.push(fate.purchase);
+    else if (fate) notReceived.push({ idempotencyKey: entry.idempotencyKey, licenses: entry.licenses });
+  }
+  const seen = new Set(resumed.map(({ id }) => id));
+  for (const purchase of await unsettledOfUser(client, tools)) {
+    if (!seen.has(purchase.id)) resumed.push(await follow(purchase, tools));
+  }
+  const { licenses } = await client.subscription(tools.organizationId);
+  const purchases = resumed.map((answer) => splitAnswer(answer).purchase);
+  return {
+    result: { resumed: purchases, notReceived, licenses },
+    endedKeys: purchases.flatMap((purchase) => (hasEnded(purchase) ? (purchase.idempotencyKey ?? []) : [])),
+    failure: worst(purchases),
+  };
+}
+
+async function unsettledOfUser(
+  client: ResumeClient,
+  { organizationId, busy }: PurchasingTools,
+): Promise<PurchaseAnswer[]> {
+  const { user } = await client.me();
+  const found: PurchaseAnswer[] = [];
+  for (const status of UNSETTLED) {
+    let after: string | null = null;
+    do {
+      const query: { status: string; after?: string } = { status, ...(after !== null && { after }) };
+      const page = await busy("Looking for unsettled purchases", client.purchases(organizationId, query));
+      for (const { id, purchasedBy } of page.items) {
+        if (purchasedBy?.email === user.email) found.push(await client.purchase(organizationId, id));
+      }
+      after = page.next;
+    } while (after !== null);
+  }
+  return found;
+}
+
+function worst(purchases: readonly Purchase[]): CliError | null {
+  return purchases
+    .map(errorOfPurchase)
+    .reduce((worse, error) => (error && (!worse || exitCodeOf(error) > exitCodeOf(worse)) ? error : worse), null);
+}

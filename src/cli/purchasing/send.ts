@@ -1,0 +1,138 @@
+import { formatMoney } from "../../billing/money.ts";
+import type { PurchaseAnswer } from "../../contract/billing.ts";
+import { CliError, codeOf, type ErrorCode, EXIT_CODES } from "../errors.ts";
+import type { KeySeries } from "./keys.ts";
+import type { Offer } from "./offer.ts";
+import type { BuyRequest } from "./request.ts";
+import type { PurchasingTools } from "./tools.ts";
+
+/** What sending a purchase came to: accepted, refused because the quote went stale, or its key void. */
+export type Sent =
+  | { readonly kind: "accepted"; readonly purchase: PurchaseAnswer }
+  | { readonly kind: "stale" | "void"; readonly refusal: Error };
+
+/** Well-formed refusals: nothing was accepted, and nothing of this request ever will be. */
+const REFUSED: readonly ErrorCode[] = [
+  "invalid_request",
+  "idempotency_key_missing",
+  "unauthenticated",
+  "mfa_invalid",
+  "mfa_required",
+  "forbidden",
+  "insufficient_scope",
+  "spend_limit_exceeded",
+  "not_found",
+  "quote_expired",
+  "subscription_changed",
+  "subscription_not_purchasable",
+  "license_limit",
+  "below_minimum_charge",
+  "no_license_available",
+];
+
+/** Failures that name a setting or a file of this machine: the request did not leave. */
+const LOCAL: readonly ErrorCode[] = [
+  "insecure_url",
+  "insecure_tls",
+  "keyring_unavailable",
+  "credentials_unsafe",
+  "credentials_unreadable",
+];
+
+/**
+ * Journals the purchase, then sends it. Where no well-formed answer comes, the backend is asked what became of the key.
+ *
+ * @throws CliError `outcome_unknown` and other codes of exit 10 where nobody knows yet, with the journal kept;
+ *   `journal_not_written` with nothing sent; refusals of the contract
+ */
+export async function sendPurchase(
+  request: BuyRequest,
+  keys: KeySeries,
+  offer: Offer,
+  tools: PurchasingTools,
+): Promise<Sent> {
+  const { client, journal, organizationId } = tools;
+  const key = keys.current();
+  await journal.record(entryOf(request, keys, offer, tools));
+  tools.setInterruption({
+    message: "The purchase may already have been sent.",
+    hint: "Run the same command again, or `secureflag-licenses purchases resume`, to see; both are safe.",
+  });
+  try {
+    const sending = client.createPurchase(organizationId, key, {
+      quoteId: offer.quote.id,
+      ...(request.purchaseOrder !== null && { purchaseOrder: request.purchaseOrder }),
+      ...(request.note !== null && { note: request.note }),
+    });
+    return { kind: "accepted", purchase: (await tools.busy("Buying", sending)).purchase };
+  } catch (error) {
+    return await outcomeOf(error, key, tools);
+  } finally {
+    tools.setInterruption(null);
+  }
+}
+
+/**
+ * Whether an accepted purchase is what was approved (product.md, promise 1).
+ *
+ * @returns the failure to end with after the purchase was shown, or `null`
+ */
+export function chargedOtherwise({ id, licenses, total }: PurchaseAnswer, { quote }: Offer): CliError | null {
+  if (licenses === quote.licenses && total.amount === quote.total.amount && total.currency === quote.total.currency) {
+    return null;
+  }
+  return new CliError(
+    "charged_other_amount",
+    `The backend says ${licenses} licenses for ${formatMoney(total)}; approved were ${quote.licenses} for ${formatMoney(quote.total)}`,
+    { hint: `Report purchase ${id} to whoever runs the backend.` },
+  );
+}
+
+function entryOf(request: BuyRequest, keys: KeySeries, { quote }: Offer, tools: PurchasingTools) {
+  return {
+    idempotencyKey: keys.current(),
+    keySource: keys.source,
+    origin: tools.client.origin,
+    apiUrl: tools.client.apiUrl,
+    organizationId: tools.organizationId,
+    quoteId: quote.id,
+    licenses: request.licenses,
+    total: quote.total,
+    purchaseOrder: request.purchaseOrder,
+    note: request.note,
+    createdAt: new Date(tools.clock.now()).toISOString(),
+  };
+}
+
+async function outcomeOf(error: unknown, key: string, tools: PurchasingTools): Promise<Sent> {
+  const code = codeOf(error);
+  if (!(error instanceof Error) || (code !== null && LOCAL.includes(code))) throw error;
+  if (code !== null && REFUSED.includes(code)) {
+    await tools.journal.remove(key);
+    if (code === "quote_expired" || code === "subscription_changed") return { kind: "stale", refusal: error };
+    throw error;
+  }
+  if (code === "idempotency_key_void") return await voided(error, key, tools);
+  if (code === "unreachable") throw error;
+  return await lookAgain(error, key, tools);
+}
+
+/** A void key was charged nothing and never will be (details.md, 2). */
+async function voided(refusal: Error, key: string, tools: PurchasingTools): Promise<Sent> {
+  await tools.journal.remove(key);
+  return { kind: "void", refusal };
+}
+
+/** Asks what became of the key: after a lost answer, and after a 409 or 422 that a twin may have caused. */
+async function lookAgain(error: Error, key: string, tools: PurchasingTools): Promise<Sent> {
+  const answer = await tools.client.purchaseByKey(tools.organizationId, key).catch(() => null);
+  if (answer?.state === "known") return { kind: "accepted", purchase: answer.purchase };
+  if (answer?.state === "void") return await voided(error, key, tools);
+  const code = codeOf(error);
+  if (code === "quote_used" && answer?.state === "unknown") await tools.journal.remove(key);
+  if (code === "quote_used" || (code !== null && EXIT_CODES[code] === 10)) throw error;
+  throw new CliError("outcome_unknown", `It is not known yet whether the purchase was made: ${error.message}`, {
+    hint: "Running the same command again is safe: nothing is ever bought twice.",
+    cause: error,
+  });
+}

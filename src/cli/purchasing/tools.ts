@@ -1,0 +1,51 @@
+import type { Client } from "../../client/client.ts";
+import type { LicenseCounts } from "../../contract/basics.ts";
+import type { Purchase } from "../../contract/billing.ts";
+import type { Clock, InterruptionNote } from "../context.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { Offer, VerifiedQuote } from "./offer.ts";
+
+/** The calls that buying makes. */
+export type PurchasingClient = Pick<
+  Client,
+  "apiUrl" | "origin" | "subscription" | "createQuote" | "createPurchase" | "purchaseByKey" | "voidKey" | "purchase"
+>;
+
+/** Decides whether an offer is taken. */
+export interface Approver {
+  /**
+   * @param offer what would be bought
+   * @param before the offer that was approved and went stale, with the refusal that said so; `null` the first time
+   * @throws CliError `declined_by_person`, or the refusal where it is not safe to go on alone
+   */
+  approve(offer: Offer, before: { offer: Offer; refusal: Error } | null): Promise<void>;
+  /** Whether to buy again what an earlier command already bought. */
+  buyAgain(purchase: Purchase): Promise<boolean>;
+}
+
+/** Everything that buying and resuming need from around them. */
+export interface PurchasingTools {
+  readonly client: PurchasingClient;
+  readonly journal: Journal;
+  readonly organizationId: number;
+  readonly clock: Clock;
+  /** How long a person's approval of a payment is waited for, in seconds. */
+  readonly waitSeconds: number;
+  /** Tells a person something on the way. */
+  say(text: string): void;
+  /** Shows a sign of life while work lasts. */
+  busy<Result>(text: string, work: Promise<Result>): Promise<Result>;
+  /** Sets the last words of a command that is interrupted from here on. */
+  setInterruption(note: InterruptionNote | null): void;
+  /** Offers a payment's approval page to a person. */
+  showApproval(purchase: Purchase): void;
+}
+
+/** What `buy --json` prints (cli.md; details.md, 22). */
+export interface BuyResult {
+  readonly purchase: Purchase | null;
+  readonly licenses: LicenseCounts | null;
+  readonly quote: VerifiedQuote | null;
+  readonly replayed: boolean;
+  readonly dryRun: boolean;
+}

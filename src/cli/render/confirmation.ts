@@ -1,0 +1,75 @@
+import { formatMoney } from "../../billing/money.ts";
+import type { Purchase } from "../../contract/billing.ts";
+import type { Offer } from "../purchasing/offer.ts";
+import { clean } from "./clean.ts";
+import { fields } from "./table.ts";
+import type { View } from "./view.ts";
+import { countChange, formula, licenses, paymentMethod, withTax } from "./words.ts";
+import { wrap } from "./wrap.ts";
+
+/** Where and as whom a purchase would be made. */
+export interface PurchaseSetting {
+  readonly apiUrl: string;
+  /** A backend on this machine. */
+  readonly isSandbox: boolean;
+  readonly signedInAs: string;
+}
+
+/** Everything that a person has to see before saying yes (cli.md, Prompts). */
+export function renderConfirmation({ quote, subscription }: Offer, setting: PurchaseSetting, view: View): string {
+  const { total, dueNow, tax, renewsAt } = quote;
+  const { style } = view;
+  const backend = setting.isSandbox ? style.green("SANDBOX") : style.red("LIVE");
+  return fields(
+    [
+      ["Organization", `${clean(subscription.organization.name)} (${subscription.organization.id})`],
+      ["Backend", `${backend} ${new URL(setting.apiUrl).origin}`],
+      ["Signed in as", clean(setting.signedInAs)],
+      ["Licenses", style.bold(countChange(quote.licensesAfter, quote.licenses))],
+      ["Due now", style.bold(withTax({ total, net: dueNow, tax }))],
+      ["Price", formula(quote, subscription.plan)],
+      [
+        "Renews at",
+        renewsAt === null
+          ? `does not renew; the subscription ends on ${quote.term.renewalDate}`
+          : `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} on ${renewsAt.date}`,
+      ],
+      ["Payment", paymentMethod(subscription.paymentMethod)],
+    ],
+    view,
+  );
+}
+
+/** The question itself. */
+export function buyQuestion({ quote }: Offer): string {
+  return `Buy ${licenses(quote.licenses)} for ${formatMoney(quote.total)} now?`;
+}
+
+/** What changed between an approved offer that went stale and the one that takes its place. */
+export function renderChange(offer: Offer, before: { offer: Offer; refusal: Error }, view: View): string {
+  const [old, now] = [before.offer.quote, offer.quote];
+  const renewal = ({ renewsAt }: typeof old) => (renewsAt === null ? "none" : formatMoney(renewsAt.total));
+  const change = (from: string, to: string) => (from === to ? `${to}, unchanged` : `${from} is now ${to}`);
+  const intro = wrap(`${clean(before.refusal.message)} Nothing was bought; this is a new quote:`, view.width);
+  const rows = fields(
+    [
+      ["Licenses", change(countChange(old.licensesAfter, old.licenses), countChange(now.licensesAfter, now.licenses))],
+      ["Due now", change(formatMoney(old.total), formatMoney(now.total))],
+      ["Renews at", change(renewal(old), renewal(now))],
+    ],
+    view,
+  );
+  return `${intro}\n${rows}\n`;
+}
+
+/** Asks about a purchase that an earlier, unfinished command has made after all (details.md, 1). */
+export function buyAgainQuestion(purchase: Purchase): { context: string; question: string } {
+  const what = `${licenses(purchase.licenses)} for ${formatMoney(purchase.total)}`;
+  return {
+    context: wrap(
+      `The same command was begun before, and its purchase ${clean(purchase.id)} of ${what} succeeded.`,
+      60,
+    ),
+    question: `Buy ${licenses(purchase.licenses)} again, in addition?`,
+  };
+}

@@ -1,0 +1,50 @@
+import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Me } from "../../contract/identity.ts";
+import type { Identity } from "../commands/shared/identity.ts";
+import { clean } from "./clean.ts";
+import { columns, fields } from "./table.ts";
+import type { View } from "./view.ts";
+import { instant, licenses } from "./words.ts";
+
+const API_URL_SOURCES: Readonly<Record<Identity["apiUrlSource"], string>> = {
+  flag: "from --api-url",
+  environment: "from SECUREFLAG_API_URL",
+  profile: "from the profile",
+  default: "the default",
+};
+
+/** Who is signed in, where, with what token. */
+export function renderIdentity(identity: Identity, view: View): string {
+  const { user, organization, token } = identity;
+  const source = token.source === "environment" ? "from SECUREFLAG_API_TOKEN" : `from the ${token.source}`;
+  const name = token.name === null ? "sign-in" : `token ${clean(token.name)}`;
+  return fields(
+    [
+      ["User", view.style.bold(clean(user.email))],
+      ["Role", clean(user.roleName)],
+      ["Organization", organization ? `${clean(organization.name)} (${organization.id})` : "none set"],
+      ["Backend", `${clean(identity.apiUrl)}\n${API_URL_SOURCES[identity.apiUrlSource]}`],
+      ["Profile", identity.profile && clean(identity.profile)],
+      ["Token", `${name} ending in ${clean(token.last4)}, ${source}`],
+      ["Scopes", token.scopes.length > 0 ? token.scopes.map(clean).join(", ") : "none"],
+      ["Expires", token.expiresAt === null ? "never" : instant(token.expiresAt)],
+      ["Limit", spendLimit(token.spendLimit)],
+    ],
+    view,
+  );
+}
+
+/** Organizations that a user belongs to. */
+export function renderOrganizations(organizations: Me["organizations"], view: View): string {
+  if (organizations.length === 0) return "You belong to no organization.";
+  const rows = organizations.map(({ id, name, role }) => [String(id), clean(name), String(role)]);
+  return columns(["Id", "Name", "Role"], rows, [15, 36, 5], view);
+}
+
+function spendLimit(limit: Me["token"]["spendLimit"]): string | null {
+  if (limit === null) return null;
+  const money = (amount: Money | null, left: Money | null) =>
+    amount && `${formatMoney(amount)} a month${left ? `, ${formatMoney(left)} left` : ""}`;
+  const count = limit.licenses === null ? null : `${licenses(limit.licenses)} a month, ${limit.licensesLeft ?? 0} left`;
+  return [money(limit.amount, limit.amountLeft), count].filter(Boolean).join("\n");
+}

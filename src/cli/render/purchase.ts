@@ -1,0 +1,91 @@
+import { formatMoney } from "../../billing/money.ts";
+import type { LicenseCounts } from "../../contract/basics.ts";
+import type { Purchase } from "../../contract/billing.ts";
+import type { ResumeResult } from "../purchasing/resume.ts";
+import type { BuyResult } from "../purchasing/tools.ts";
+import { clean } from "./clean.ts";
+import { columns, fields } from "./table.ts";
+import type { View } from "./view.ts";
+import { countChange, counts, instant, licenses, withTax } from "./words.ts";
+
+/** How a `buy` went, for people. */
+export function renderBuyResult(result: BuyResult, view: View): string {
+  const { purchase, quote, replayed } = result;
+  if (purchase === null) {
+    const total =
+      quote === null ? "" : ` for ${formatMoney(quote.total)}, ${countChange(quote.licensesAfter, quote.licenses)}`;
+    return `Dry run: would buy ${quote === null ? "nothing" : licenses(quote.licenses)}${total}.`;
+  }
+  const change = quote === null ? "" : `: ${countChange(quote.licensesAfter, quote.licenses)}`;
+  const headline =
+    purchase.status === "succeeded"
+      ? view.style.green(`${replayed ? "Already purchased" : "Purchased"} ${licenses(purchase.licenses)}${change}`)
+      : `Purchase ${statusWords(purchase, view)}: ${licenses(purchase.licenses)}`;
+  return `${headline}\n${purchaseFields(purchase, result.licenses, view)}${approvalLine(purchase)}`;
+}
+
+/** One purchase. */
+export function renderPurchase(purchase: Purchase, view: View): string {
+  return `${purchaseFields(purchase, null, view)}${approvalLine(purchase)}`;
+}
+
+/** Purchases, newest first. */
+export function renderPurchases(purchases: readonly Purchase[], view: View): string {
+  if (purchases.length === 0) return "No purchases.";
+  const rows = purchases.map((purchase) => [
+    purchase.createdAt.slice(0, 10),
+    `${bought(purchase)}, ${formatMoney(purchase.total)}\n${clean(purchase.id)}`,
+    statusWords(purchase, view),
+  ]);
+  return columns(["Date", "Purchase", "Status"], rows, [10, 29, 17], view);
+}
+
+/** What `purchases resume` found. */
+export function renderResumeResult({ resumed, notReceived, licenses: now }: ResumeResult, view: View): string {
+  const parts = resumed.map((purchase) => renderPurchase(purchase, view));
+  for (const { licenses: count } of notReceived) {
+    parts.push(`A purchase of ${licenses(count)} never arrived; nothing was charged.`);
+  }
+  if (parts.length === 0) parts.push("Nothing was left open.");
+  return [...parts, fields([["Licenses now", counts(now)]], view)].join("\n\n");
+}
+
+function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: View): string {
+  const { total, dueNow, tax, failure, purchasedBy } = purchase;
+  return fields(
+    [
+      ["Purchase", clean(purchase.id)],
+      ["Status", statusWords(purchase, view)],
+      ["Failure", failure && clean(failure.message)],
+      ["What", bought(purchase)],
+      ["Amount", withTax({ total, net: dueNow, tax })],
+      ["Receipt", purchase.receiptNumber && clean(purchase.receiptNumber)],
+      ["PO number", purchase.purchaseOrder && clean(purchase.purchaseOrder)],
+      ["Note", purchase.note && clean(purchase.note)],
+      ["Begun", instant(purchase.createdAt)],
+      ["Completed", purchase.completedAt && instant(purchase.completedAt)],
+      [
+        "By",
+        purchasedBy &&
+          clean(purchasedBy.token ? `${purchasedBy.email}, token ${purchasedBy.token}` : purchasedBy.email),
+      ],
+      ["Licenses now", now && counts(now)],
+    ],
+    view,
+  );
+}
+
+/** On a line of its own and never broken, so that it can be copied. */
+function approvalLine({ nextAction }: Purchase): string {
+  return nextAction === null ? "" : `\nApprove the payment at:\n${clean(nextAction.url)}`;
+}
+
+function bought(purchase: Purchase): string {
+  return purchase.kind === "renewal" ? `renewal of ${licenses(purchase.licenses)}` : licenses(purchase.licenses);
+}
+
+function statusWords({ status }: Purchase, { style }: View): string {
+  const words = status.replace("_", " ");
+  if (status === "succeeded") return style.green(words);
+  return status === "failed" ? style.red(words) : style.yellow(words);
+}

@@ -1,0 +1,60 @@
+import { formatMoney } from "../../billing/money.ts";
+import type { ClockAnswer, SandboxState } from "../../client/client.ts";
+import { clean } from "./clean.ts";
+import { columns, fields } from "./table.ts";
+import type { View } from "./view.ts";
+import { instant } from "./words.ts";
+
+/** What a sandbox says when it is ready (cli.md). */
+export interface SandboxReady {
+  readonly url: string;
+  readonly organizationId: number;
+  readonly admin: { readonly email: string; readonly password: string } | null;
+  readonly token: string | null;
+  readonly dataDir: string | null;
+  readonly pid: number;
+}
+
+/** Where the sandbox is and how to use it; the lines to copy are never wrapped. */
+export function renderReady(ready: SandboxReady, view: View): string {
+  const { admin, token } = ready;
+  const facts = fields(
+    [
+      ["Sandbox", ready.url],
+      ["Organization", String(ready.organizationId)],
+      ["Administrator", admin && clean(admin.email)],
+      ["Password", admin && clean(admin.password)],
+      ["Data", ready.dataDir === null ? "kept nowhere" : clean(ready.dataDir)],
+    ],
+    view,
+  );
+  const variables = [`SECUREFLAG_API_URL=${quoted(ready.url)}`, token && `SECUREFLAG_API_TOKEN=${quoted(token)}`];
+  const copy = variables.filter(Boolean).map((variable) => `export ${variable}`);
+  return `${facts}\n\nIn another terminal:\n${copy.join("\n")}\n\nCtrl-C ends it.`;
+}
+
+/** The clock, and what the provider captured. */
+export function renderClock({ now, captures }: SandboxState, view: View): string {
+  if (captures.length === 0) return `${instant(now)}\nNothing was charged yet.`;
+  const rows = captures.map(({ purchaseId, amount, currency, refunded }) => [
+    clean(purchaseId),
+    formatMoney({ amount, currency }) +
+      (refunded > 0 ? `, refunded ${formatMoney({ amount: refunded, currency })}` : ""),
+  ]);
+  return `${instant(now)}\n${columns(["Purchase", "Charged"], rows, [29, 29], view)}`;
+}
+
+/** Where the clock is after it was moved. */
+export function renderMoved({ now, renewals }: ClockAnswer): string {
+  const renewed =
+    renewals.length === 0
+      ? ""
+      : `\n${renewals.length} ${renewals.length === 1 ? "renewal" : "renewals"} fell due on the way.`;
+  return `The clock is at ${instant(now)}.${renewed}`;
+}
+
+/** A value for a POSIX shell; a plain one stays as it is. */
+function quoted(text: string): string {
+  const value = clean(text);
+  return /^[\w./:@%+=,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+}

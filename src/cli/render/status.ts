@@ -1,0 +1,47 @@
+import { formatMoney } from "../../billing/money.ts";
+import type { Subscription } from "../../contract/billing.ts";
+import { clean } from "./clean.ts";
+import { fields } from "./table.ts";
+import type { View } from "./view.ts";
+import { counts, dateAhead, interval, licenses, paymentMethod, withTax } from "./words.ts";
+
+const BAR_WIDTH = 30;
+
+/** The subscription for people. */
+export function renderStatus(subscription: Subscription, view: View): string {
+  const { organization, plan, state, term, pending, reduction } = subscription;
+  const { style } = view;
+  const showState = state === "active" ? style.green("active") : style.red(state.replace("_", " "));
+  return fields(
+    [
+      ["Organization", style.bold(`${clean(organization.name)} (${organization.id})`)],
+      ["Plan", `${clean(plan.name)}, ${formatMoney(plan.unitPrice)} per license ${interval(plan)}`],
+      ["State", showState],
+      ["Licenses", `${licenseBar(subscription, view)}\n${counts(subscription.licenses)}`],
+      [
+        "Pending",
+        pending.purchases === 0 ? null : `${licenses(pending.licenses)} in ${pending.purchases} unsettled purchases`,
+      ],
+      ["Term", `${term.start} to ${term.renewalDate}, ${term.days} days`],
+      ["Renewal", dateAhead(term.renewalDate, term.daysRemaining)],
+      ["Renews at", renewsAt(subscription)],
+      ["Reduction", reduction && `to ${licenses(reduction.licenses)} on ${reduction.date}`],
+      ["Tax rate", `${clean(subscription.taxRate)} %`],
+      ["Payment", paymentMethod(subscription.paymentMethod)],
+    ],
+    view,
+  );
+}
+
+function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: View): string {
+  const share = purchased > 0 ? Math.min(1, Math.max(0, used / purchased)) : 0;
+  const filled = Math.round(share * BAR_WIDTH);
+  const paint = used >= purchased ? style.yellow : style.green;
+  return `${paint("█".repeat(filled))}${style.dim("░".repeat(BAR_WIDTH - filled))}`;
+}
+
+function renewsAt({ renewal }: Subscription): string {
+  const { autoRenew, subtotal, tax, total } = renewal;
+  if (!autoRenew || renewal.licenses === null || !subtotal || !tax || !total) return "does not renew";
+  return `${withTax({ total, net: subtotal, tax })} for ${licenses(renewal.licenses)}`;
+}

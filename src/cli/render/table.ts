@@ -1,0 +1,58 @@
+import Table from "cli-table3";
+import type { View } from "./view.ts";
+
+const NO_BORDERS = Object.fromEntries(
+  "top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid"
+    .split(" ")
+    .map((part) => [part, ""]),
+);
+const GAP = "  ";
+const LABEL_WIDTH = 14;
+
+/** Labels on the left, what they stand for on the right, wrapped to the view's width. `null` leaves a row out. */
+export function fields(rows: readonly (readonly [label: string, value: string | null])[], view: View): string {
+  const valueWidth = view.width - LABEL_WIDTH - GAP.length;
+  return draw(
+    rows.flatMap(([label, value]) => (value === null ? [] : [[view.style.dim(label), value]])),
+    [LABEL_WIDTH, valueWidth],
+  );
+}
+
+/** Columns under their heads. The widths leave two spaces between columns; a cell wraps, it is never cut. */
+export function columns(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  widths: readonly number[],
+  view: View,
+): string {
+  return draw([heads.map((head) => view.style.dim(head)), ...rows], widths);
+}
+
+/** Cells come in clean, perhaps styled. */
+function draw(rows: readonly (readonly string[])[], widths: readonly number[]): string {
+  const table = new Table({
+    chars: { ...NO_BORDERS, middle: GAP },
+    colWidths: [...widths],
+    wordWrap: true,
+    style: { "padding-left": 0, "padding-right": 0, head: [], border: [], compact: true },
+  });
+  table.push(...rows.map((cells) => cells.map((cell, column) => breakWords(cell, widths[column] ?? 0))));
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+/** Breaks words that are wider than their column, which would be cut otherwise; color sequences are left alone. */
+function breakWords(text: string, width: number): string {
+  return text.replace(/\u001b\[[\d;]*m|[^\s\u001b]+/g, (word) =>
+    word.startsWith("\u001b") ? word : pieces(word, width),
+  );
+}
+
+/** Beyond ASCII a character may take two columns. */
+function pieces(word: string, width: number): string {
+  const step = /^[\x20-\x7e█░]*$/.test(word) ? width : Math.floor(width / 2);
+  return word.match(new RegExp(`.{1,${step}}`, "gsu"))?.join("\n") ?? "";
+}

@@ -1,0 +1,8 @@
+import type { Style } from "./style.ts";
+
+/** What a renderer knows of where its text goes. */
+export interface View {
+  /** Columns, at most 60. */
+  readonly width: number;
+  readonly style: Style;
+}

@@ -1,0 +1,56 @@
+import dayjs from "dayjs";
+import utc from "dayjs/plugin/utc.js";
+import { formatMoney, type Money } from "../../billing/money.ts";
+import type { LicenseCounts } from "../../contract/basics.ts";
+import type { Quote, Subscription } from "../../contract/billing.ts";
+import { clean } from "./clean.ts";
+
+dayjs.extend(utc);
+
+/** `1 license`, `5 licenses`. */
+export function licenses(count: number): string {
+  return `${count} ${count === 1 ? "license" : "licenses"}`;
+}
+
+/** `25 → 30`. */
+export function countChange(after: number, bought: number): string {
+  return `${after - bought} → ${after}`;
+}
+
+/** `25 purchased, 22 used, 3 available`. */
+export function counts({ purchased, used, available }: LicenseCounts): string {
+  return `${purchased} purchased, ${used} used, ${available} available`;
+}
+
+/** `£244.10 (£203.42 + £40.68 tax)`; an amount without tax stands alone. */
+export function withTax({ total, net, tax }: { total: Money; net: Money; tax: Money }): string {
+  return tax.amount === 0
+    ? `${formatMoney(total)} (no tax)`
+    : `${formatMoney(total)} (${formatMoney(net)} + ${formatMoney(tax)} tax)`;
+}
+
+/** `2027-03-01 (in 99 days)`; the days are the backend's, never this machine's clock. */
+export function dateAhead(date: string, days: number): string {
+  return `${date} (${days === 0 ? "today" : days === 1 ? "in 1 day" : `in ${days} days`})`;
+}
+
+/** `2026-11-22 10:00 UTC`. */
+export function instant(text: string): string {
+  return dayjs.utc(text).format("YYYY-MM-DD HH:mm [UTC]");
+}
+
+/** `a year`, `every 3 months`. */
+export function interval({ interval: unit, intervalCount }: Subscription["plan"]): string {
+  return intervalCount === 1 ? `a ${unit}` : `every ${intervalCount} ${unit}s`;
+}
+
+/** `5 licenses × £150.00 a year × 99 of 365 days`. */
+export function formula(quote: Quote, plan: Subscription["plan"]): string {
+  const { daysRemaining, days } = quote.term;
+  return `${licenses(quote.licenses)} × ${formatMoney(quote.unitPrice)} ${interval(plan)} × ${daysRemaining} of ${days} days`;
+}
+
+/** What pays: its label, or that there is none. */
+export function paymentMethod(method: Subscription["paymentMethod"]): string {
+  return method === null ? "none" : clean(method.label);
+}

@@ -1,0 +1,303 @@
+import { describe, expect, it } from "vitest";
+import { runProgram } from "../../../src/cli/commands/program.ts";
+import { ClientError } from "../../../src/client/errors.ts";
+import {
+  API_URL,
+  entry,
+  failedPurchase,
+  me,
+  openPurchase,
+  purchase,
+  quote,
+  receipt,
+  subscription,
+} from "../support/builders.ts";
+import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
+import { fakeJournal } from "../support/fakeJournal.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const TOKEN = { SECUREFLAG_API_TOKEN: "sfl_secret_x_ci", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
+const KEY = `cli_${"07".repeat(16)}`;
+const PRICED: ExpectedCall[] = [
+  { call: "subscription", gives: subscription() },
+  { call: "createQuote", gives: quote(5) },
+];
+
+async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
+  const scripted = scriptedClient(script);
+  const context = fakeContext({ env: TOKEN, ...world, client: scripted.client });
+  const code = await runProgram(line.split(" "), context);
+  scripted.assertDone();
+  return { code, context, ...context.written };
+}
+
+describe("reading", () => {
+  it("status prints the subscription itself", async () => {
+    const { code, stdout, stderr } = await play("status --json", [
+      { call: "subscription", with: [4201], gives: subscription() },
+    ]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toEqual(subscription());
+    expect(stdout.trimEnd()).not.toContain("\n");
+  });
+
+  it("status fails below a number of available licenses, printing nothing", async () => {
+    const reading: ExpectedCall = { call: "subscription", gives: subscription() };
+    expect(await play("status --fail-if-available-below 4", [reading])).toMatchObject({ code: 7, stdout: "" });
+    expect(await play("status --fail-if-available-below 3", [reading])).toMatchObject({ code: 0 });
+  });
+
+  it("quote prints what it verified", async () => {
+    const { code, stdout } = await play("quote 5 --json", PRICED);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ ...quote(5), verified: true });
+  });
+
+  it("purchases list pages up to its limit and says that there is more", async () => {
+    const items = Array.from({ length: 100 }, (_, index) => purchase({ id: `pur_${index}` }));
+    const { stdout, stderr } = await play("purchases list --limit 150 --status succeeded --json", [
+      { call: "purchases", with: [{ limit: 100, status: "succeeded" }], gives: { items, next: "c1" } },
+      {
+        call: "purchases",
+        with: [{ limit: 50, after: "c1", status: "succeeded" }],
+        gives: { items: items.slice(0, 50), next: "c2" },
+      },
+    ]);
+    expect(JSON.parse(stdout)).toHaveLength(150);
+    expect(stderr).toContain("more than 150");
+  });
+
+  it("purchases list --all goes to the end, and an empty list is []", async () => {
+    const page = (next: string | null): ExpectedCall => ({ call: "purchases", gives: { items: [purchase()], next } });
+    expect(
+      JSON.parse((await play("purchases list --all --json", [page("a"), page("b"), page(null)])).stdout),
+    ).toHaveLength(3);
+    const empty: ExpectedCall = { call: "purchases", with: [{ limit: 100 }], gives: { items: [], next: null } };
+    expect(await play("purchases list --json", [empty])).toMatchObject({ code: 0, stdout: "[]\n", stderr: "" });
+  });
+
+  it("purchases show leaves the organization's counts out", async () => {
+    const { organizationLicenses, ...shown } = purchase();
+    const { stdout } = await play("purchases show pur_1 --json", [
+      { call: "purchase", with: ["pur_1"], gives: purchase() },
+    ]);
+    expect(JSON.parse(stdout)).toEqual(shown);
+    expect(organizationLicenses.purchased).toBe(30);
+  });
+
+  it("purchases receipt", async () => {
+    const { stdout } = await play("purchases receipt pur_1 --json", [{ call: "receipt", gives: receipt() }]);
+    expect(JSON.parse(stdout)).toEqual(receipt());
+  });
+
+  it("tells a refusal with its request id", async () => {
+    const fails = new ClientError("forbidden", "Not \u001b[31myou", { status: 403, requestId: "req_1" });
+    const { code, stdout, stderr } = await play("status --json", [{ call: "subscription", fails }]);
+    expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: { code: "forbidden", message: "Not you.", exitCode: 5, requestId: "req_1" },
+    });
+  });
+
+  it("shows where a defect is only with --verbose", async () => {
+    const broken: ExpectedCall = { call: "subscription", fails: new TypeError("x is undefined") };
+    expect((await play("status", [broken])).stderr).not.toContain("    at ");
+    const loud = await play("status -v", [broken]);
+    expect(loud).toMatchObject({ code: 1, stderr: expect.stringContaining("    at ") });
+  });
+});
+
+describe("the organization", () => {
+  const env = { SECUREFLAG_API_TOKEN: "t", SECUREFLAG_API_URL: API_URL };
+
+  it("is the only one that /me lists", async () => {
+    const script: ExpectedCall[] = [
+      { call: "me", gives: me() },
+      { call: "subscription", with: [4201], gives: subscription() },
+    ];
+    expect(await play("status", script, { env })).toMatchObject({ code: 0 });
+  });
+
+  it("is asked for where there are several", async () => {
+    const organizations = [
+      { id: 1, name: "One", role: 0 },
+      { id: 2, name: "Two", role: 0 },
+    ];
+    const { code, stderr } = await play("status", [{ call: "me", gives: me({ organizations }) }], { env });
+    expect(code).toBe(2);
+    expect(stderr).toContain("1 (One), 2 (Two)");
+  });
+
+  it("comes from flag before environment before profile, and from a profile only at its own backend", async () => {
+    const profile = { apiUrl: API_URL, organizationId: 3, email: null };
+    const reads = (id: number): ExpectedCall[] => [{ call: "subscription", with: [id], gives: subscription() }];
+    const profiles = { default: profile };
+    await play("status --org 1", reads(1), { env: { ...env, SECUREFLAG_ORGANIZATION: "2" }, profiles });
+    await play("status", reads(2), { env: { ...env, SECUREFLAG_ORGANIZATION: "2" }, profiles });
+    await play("status", reads(3), { env, profiles });
+    const elsewhere = { default: { ...profile, apiUrl: "https://other.example/v2" } };
+    const asked = await play("status", [{ call: "me", gives: me() }, ...reads(4201)], { env, profiles: elsewhere });
+    expect(asked.code).toBe(0);
+  });
+});
+
+describe("whoami", () => {
+  it("says which settings won", async () => {
+    const { stdout } = await play("whoami --json", [{ call: "me", gives: me() }]);
+    expect(JSON.parse(stdout)).toEqual({
+      user: me().user,
+      organization: { id: 4201, name: "Northwind Labs" },
+      apiUrl: API_URL,
+      apiUrlSource: "environment",
+      profile: null,
+      token: { source: "environment", ...me().token },
+    });
+    expect(stdout).not.toContain("sfl_secret");
+  });
+
+  it("names a profile that does not exist", async () => {
+    expect(await play("whoami --profile nosuch", [])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("nosuch"),
+    });
+  });
+});
+
+describe("buy", () => {
+  const sold: ExpectedCall = {
+    call: "createPurchase",
+    gives: { purchase: purchase({ idempotencyKey: KEY }), replayed: false },
+  };
+  const terminal = (answer: boolean): FakeWorld => ({ isTerminal: true, answers: [answer] });
+
+  it("prints, then forgets", async () => {
+    const journal = fakeJournal();
+    const { code, stdout, stderr, context } = await play("buy 5 --yes --json", [...PRICED, sold], { journal });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(Object.keys(JSON.parse(stdout))).toEqual(["purchase", "licenses", "quote", "replayed", "dryRun"]);
+    expect(journal.log).toEqual([`record ${KEY}`, `remove ${KEY}`]);
+    expect(context.reached).toEqual(["C3"]);
+  });
+
+  it("prints a declined purchase on stdout and the error on stderr", async () => {
+    const declined = failedPurchase({ idempotencyKey: KEY });
+    const script: ExpectedCall[] = [
+      ...PRICED,
+      { call: "createPurchase", gives: { purchase: declined, replayed: false } },
+    ];
+    const { code, stdout, stderr } = await play("buy 5 --yes --json", script);
+    expect(code).toBe(6);
+    expect(JSON.parse(stdout)).toMatchObject({ purchase: { status: "failed" } });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: "payment_declined", exitCode: 6 } });
+  });
+
+  it("prints a purchase that waits for approval, with its URL", async () => {
+    const open = openPurchase("requires_approval");
+    const script: ExpectedCall[] = [...PRICED, { call: "createPurchase", gives: { purchase: open, replayed: false } }];
+    const { code, stdout } = await play("buy 5 --yes", script);
+    expect(code).toBe(8);
+    expect(stdout).toContain("/pay/pur_1");
+  });
+
+  it("asks a person, whose yes buys", async () => {
+    const { code, context, stderr } = await play("buy 5", [...PRICED, sold], terminal(true));
+    expect(code).toBe(0);
+    expect(context.questions).toEqual(["Buy 5 licenses for £244.10 now?"]);
+    expect(stderr).toContain("the token in SECUREFLAG_API_TOKEN");
+  });
+
+  it("takes a no", async () => {
+    expect(await play("buy 5", PRICED, terminal(false))).toMatchObject({ code: 3, stdout: "" });
+    const { stderr } = await play("buy 5 --json", PRICED, terminal(false));
+    expect(stderr).toContain('"declined_by_person"');
+  });
+
+  it.each([{ CI: "true" }, { CI: "1" }])("never asks where %o is set", async (ci) => {
+    expect(await play("buy 5", [], { isTerminal: true, env: { ...TOKEN, ...ci } })).toMatchObject({ code: 2 });
+  });
+
+  it.each([{ CI: "false" }, { CI: "0" }, { CI: "" }])("asks where %o is set", async (ci) => {
+    expect(await play("buy 5", PRICED, { ...terminal(false), env: { ...TOKEN, ...ci } })).toMatchObject({ code: 3 });
+  });
+
+  it("never asks with --no-input", async () => {
+    expect(await play("buy 5 --no-input", [], { isTerminal: true })).toMatchObject({ code: 2 });
+  });
+
+  it("asks whether to buy again what an earlier command bought", async () => {
+    const journal = fakeJournal([entry()]);
+    const old = purchase({ idempotencyKey: "key_old" });
+    const script: ExpectedCall[] = [{ call: "purchaseByKey", gives: { state: "known", purchase: old } }];
+    const { code, context } = await play("buy 5", script, { ...terminal(false), journal });
+    expect(code).toBe(0);
+    expect(context.questions).toEqual(["Buy 5 licenses again, in addition?"]);
+    expect(journal.kept).toEqual([]);
+  });
+
+  it("says its last words when it is interrupted while a payment settles", async () => {
+    const scripted = scriptedClient([
+      ...PRICED,
+      { call: "createPurchase", gives: { purchase: openPurchase("processing"), replayed: false } },
+      { call: "purchase", gives: new Promise(() => {}) },
+    ]);
+    const context = fakeContext({ env: TOKEN, client: scripted.client });
+    const running = runProgram(["buy", "5", "--yes"], context);
+    await expect.poll(() => scripted.calls).toContain("purchase");
+    context.send("SIGINT");
+    expect(await running).toBe(130);
+    expect(context.written).toEqual({
+      stdout: "",
+      stderr: expect.stringMatching(/pur_1 goes on.*purchases show pur_1/s),
+    });
+  });
+
+  it("ends silently when it is interrupted before anything was sent", async () => {
+    const scripted = scriptedClient([{ call: "subscription", gives: new Promise(() => {}) }]);
+    const context = fakeContext({ env: TOKEN, client: scripted.client });
+    const running = runProgram(["buy", "5", "--yes"], context);
+    await expect.poll(() => scripted.calls).toContain("subscription");
+    context.send("SIGINT");
+    expect(await running).toBe(130);
+    expect(context.written).toEqual({ stdout: "", stderr: "" });
+  });
+});
+
+describe("sandbox clock", () => {
+  const moved = { now: "2026-12-01T00:00:00Z", renewals: [] };
+
+  it.each([
+    ["--by 3", { days: 3 }],
+    ["--by 3d", { days: 3 }],
+    ["--to 2026-12-01", { to: "2026-12-01" }],
+    ["--to-renewal", { toRenewalOf: 4201 }],
+  ])("advance %s", async (flags, request) => {
+    const { code, stdout } = await play(`sandbox clock advance ${flags} --json`, [
+      { call: "advanceClock", with: [request], gives: moved },
+    ]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual(moved);
+  });
+
+  it("needs no sign-in, but --to-renewal needs an organization", async () => {
+    const env = { SECUREFLAG_API_URL: API_URL };
+    const reading: ExpectedCall = { call: "sandboxState", gives: { now: moved.now, captures: [] } };
+    expect(await play("sandbox clock show", [reading], { env })).toMatchObject({ code: 0 });
+    expect(await play("sandbox clock advance --to-renewal", [], { env })).toMatchObject({ code: 2 });
+  });
+
+  it("sends nothing to what is not this machine", async () => {
+    const { client } = scriptedClient([]);
+    const remote = { ...client, isLoopback: false, origin: "https://api.secureflag.com", close: async () => {} };
+    const context = fakeContext({ client: remote });
+    expect(await runProgram(["sandbox", "clock", "show"], context)).toBe(2);
+    expect(context.written.stderr).toContain("https://api.secureflag.com is not a sandbox");
+  });
+
+  it("says so where the backend is not a sandbox, and never moves back", async () => {
+    const missing = new ClientError("unexpected_answer", "no", { status: 404 });
+    expect(await play("sandbox clock show", [{ call: "sandboxState", fails: missing }])).toMatchObject({ code: 2 });
+    const back = new ClientError("clock_moves_forward_only", "no", { status: 409 });
+    const script: ExpectedCall[] = [{ call: "advanceClock", fails: back }];
+    expect(await play("sandbox clock advance --to 2020-01-01", script)).toMatchObject({ code: 2 });
+  });
+});

@@ -1,0 +1,197 @@
+import type { Command } from "commander";
+import { describe, expect, it } from "vitest";
+import { type BuyOptions, register as registerBuy } from "../../../src/cli/commands/buy.ts";
+import { EXIT_CODE_MEANINGS } from "../../../src/cli/commands/help.ts";
+import { createProgram, runProgram } from "../../../src/cli/commands/program.ts";
+import { EXIT_CODES } from "../../../src/cli/errors.ts";
+import { main } from "../../../src/cli/main.ts";
+import { fakeContext } from "../support/fakeContext.ts";
+
+/** Signed in, so that only the arguments can be wrong; whatever is sent fails the test. */
+const ready = () => fakeContext({ env: { SECUREFLAG_API_TOKEN: "t", SECUREFLAG_ORGANIZATION: "1" } });
+
+describe("wrong usage ends with 2, before any request", () => {
+  it.each([
+    ["statsu"],
+    ["status --fial"],
+    ["status extra"],
+    ["status --org x"],
+    ["status --org 1.5"],
+    ["status --timeout 0"],
+    ["status --timeout 1e1"],
+    ["status --api-url"],
+    ["status --fail-if-available-below -1"],
+    ["status --token abc"],
+    ["status --password"],
+    ["login --password secret"],
+    ["login --email a@b.c"],
+    ["login --email a@b.c --with-token"],
+    ["login --password-stdin"],
+    ["quote"],
+    ...["0", "-5", "+5", "5.0", "1e3", "0x5", "five", "05", "99999999999999999", "٥"].map((count) => [
+      `quote ${count}`,
+    ]),
+    ...["0", "-5", "+5", "5.0", "1e3", "0x5"].map((count) => [`buy ${count} --yes`]),
+    ["buy 5"],
+    ["buy 5 6 --yes"],
+    ["buy 5 --yes --max-total £5"],
+    ["buy 5 --yes --max-total 5,00"],
+    ["buy 5 --yes --max-total -5"],
+    ["buy 5 --yes --max-total 5."],
+    ["buy 5 --yes --if-purchased many"],
+    [`buy 5 --yes --po ${"x".repeat(101)}`],
+    [`buy 5 --yes --note ${"x".repeat(501)}`],
+    ["buy 5 --yes --po="],
+    [`buy 5 --yes --idempotency-key ${"k".repeat(256)}`],
+    ["buy 5 --yes --idempotency-key ключ"],
+    ["buy 5 --yes --wait soon"],
+    ["buy 5 --yes --from file"],
+    ["purchases"],
+    ["purchases lst"],
+    ["purchases list --limit 0"],
+    ["purchases list --limit 5 --all"],
+    ["purchases list --status done"],
+    ["purchases show"],
+    ["organizations"],
+    ["sandbox --port 65536"],
+    ["sandbox --port -1"],
+    ["sandbox --ephemeral --data x"],
+    ["sandbox --now yesterday"],
+    ["sandbox --now 2026-02-30"],
+    ["sandbox --now 2026-02-30T10:00:00Z"],
+    ["sandbox --now 2026-02-20T10:00:00"],
+    ["sandbox --seed /nonexistent/seed.json"],
+    ["sandbox reset"],
+    ["sandbox clock"],
+    ["sandbox clock advance"],
+    ["sandbox clock advance --by 0"],
+    ["sandbox clock advance --by soon"],
+    ["sandbox clock advance --to-renewal --by 3"],
+    ["sandbox clock advance --to soon"],
+    ["help nothing"],
+    ["top-up"],
+    ["serve"],
+  ])("%s", async (line) => {
+    const context = ready();
+    const code = await runProgram(line.split(" "), context);
+    expect({ code, stdout: context.written.stdout }).toEqual({ code: 2, stdout: "" });
+    expect(context.written.stderr).toMatch(/^Error: \S/);
+  });
+
+  it("tells it in one JSON document under --json", async () => {
+    const context = ready();
+    expect(await runProgram(["buy", "0", "--json"], context)).toBe(2);
+    expect(JSON.parse(context.written.stderr)).toEqual({
+      error: {
+        code: "invalid_usage",
+        message: expect.stringContaining("whole number"),
+        hint: expect.any(String),
+        exitCode: 2,
+        requestId: null,
+      },
+    });
+  });
+
+  it.each([
+    ["statsu", "Did you mean status?"],
+    ["buy 5 --ye", "Did you mean --yes?"],
+    ["purchases lst", "Did you mean list?"],
+    ["status --token x", "SECUREFLAG_API_TOKEN"],
+    ["status --password x", "--password-stdin"],
+  ])("%s suggests: %s", async (line, suggestion) => {
+    const context = ready();
+    await runProgram(line.split(" "), context);
+    expect(context.written.stderr).toContain(suggestion);
+  });
+});
+
+describe("what buy is told", () => {
+  async function parse(line: readonly string[]): Promise<BuyOptions> {
+    const seen: BuyOptions[] = [];
+    const context = fakeContext();
+    const register = (program: Command) => registerBuy(program, context, async (options) => void seen.push(options));
+    await createProgram(context, [register]).parseAsync([...line], { from: "user" });
+    expect(seen).toHaveLength(1);
+    return seen[0] as BuyOptions;
+  }
+
+  it("has defaults", async () => {
+    expect(await parse(["buy", "5"])).toEqual({
+      licenses: 5,
+      yes: false,
+      maxTotal: null,
+      ifPurchased: null,
+      purchaseOrder: null,
+      note: null,
+      dryRun: false,
+      explicitKey: null,
+      waitSeconds: null,
+      open: true,
+      profile: null,
+      organizationId: null,
+      apiUrl: null,
+      json: false,
+      input: true,
+      color: true,
+      quiet: false,
+      verbose: false,
+      timeoutMs: 30_000,
+    });
+  });
+
+  it("takes flags before and after the command", async () => {
+    const line = ["--json", "--no-input", "--org", "7", "buy", "5", "--no-color", "-q", "--timeout", "2", "--no-open"];
+    expect(await parse(line)).toMatchObject({
+      json: true,
+      input: false,
+      organizationId: 7,
+      color: false,
+      quiet: true,
+      timeoutMs: 2000,
+      open: false,
+    });
+  });
+
+  it("takes texts as they are, even those that look like flags", async () => {
+    expect(await parse(["buy", "5", "--note", "-v fix", "--po", "--json"])).toMatchObject({
+      note: "-v fix",
+      purchaseOrder: "--json",
+      json: false,
+      verbose: false,
+    });
+  });
+});
+
+describe("help", () => {
+  it("is short without arguments", async () => {
+    const context = fakeContext();
+    expect(await runProgram([], context)).toBe(0);
+    expect(context.written.stdout.match(/\$ secureflag-licenses/g)).toHaveLength(2);
+  });
+
+  it.each([["buy"], ["purchases list"], ["sandbox clock advance"], ["status"]])(
+    "of %s has two examples and fits 60 columns",
+    async (topic) => {
+      const [asked, flagged] = [fakeContext(), fakeContext()];
+      expect(await runProgram(["help", ...topic.split(" ")], asked)).toBe(0);
+      expect(await runProgram([...topic.split(" "), "--help"], flagged)).toBe(0);
+      expect(asked.written.stdout).toBe(flagged.written.stdout);
+      expect(asked.written.stdout.match(/\$ secureflag-licenses/g)).toHaveLength(2);
+      expect(asked.written.stdout.split("\n").filter((line) => line.length > 60 && !line.includes("$"))).toEqual([]);
+    },
+  );
+
+  it("exit-codes has every exit code that the table of errors leads to", async () => {
+    const context = fakeContext();
+    expect(await runProgram(["help", "exit-codes"], context)).toBe(0);
+    expect(context.written.stdout).toContain("interrupted");
+    const told = EXIT_CODE_MEANINGS.map(([code]) => code);
+    expect(told).toEqual([...new Set([0, ...Object.values(EXIT_CODES)])].sort((a, b) => a - b));
+  });
+
+  it.each([["--version"], ["-V"], ["status --version"], ["purchases list -V"]])("%s", async (line) => {
+    const context = fakeContext();
+    expect(await main(line.split(" "), context)).toBe(0);
+    expect(context.written.stdout).toBe("1.2.3\n");
+  });
+});

@@ -1,0 +1,225 @@
+import { describe, expect, it } from "vitest";
+import { runProgram } from "../../../src/cli/commands/program.ts";
+import { isTrustedPage } from "../../../src/cli/commands/shared/purchasingTools.ts";
+import { findSignIn } from "../../../src/cli/commands/shared/signIn.ts";
+import type { StoredCredential } from "../../../src/cli/session/credentials.ts";
+import { ClientError } from "../../../src/client/errors.ts";
+import { API_URL, me } from "../support/builders.ts";
+import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const EMAIL = "admin@northwind.example";
+const env = { SECUREFLAG_API_URL: API_URL };
+const SIGNED_IN = {
+  status: "signed_in",
+  accessToken: "access_1",
+  refreshToken: "refresh_1",
+  tokenType: "Bearer",
+  expiresIn: 900,
+  scopes: ["billing:read"],
+};
+const LOGIN: ExpectedCall = { call: "login", with: [{ email: EMAIL, password: "pass word" }], gives: SIGNED_IN };
+const ME: ExpectedCall = { call: "me", gives: me() };
+const credential: StoredCredential = {
+  apiUrl: API_URL,
+  email: EMAIL,
+  accessToken: "access_1",
+  accessExpiresAt: Date.parse("2026-11-22T10:15:00Z"),
+  refreshToken: "refresh_1",
+  scopes: [],
+};
+
+async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
+  const scripted = scriptedClient(script);
+  const context = fakeContext({ env, ...world, client: scripted.client });
+  const code = await runProgram(line.split(" "), context);
+  scripted.assertDone();
+  return { code, context, ...context.written };
+}
+
+describe("login", () => {
+  it("reads the password from stdin and keeps sign-in and profile", async () => {
+    const { code, stdout, context } = await play(`login --email ${EMAIL} --password-stdin --json`, [LOGIN, ME], {
+      input: "pass word\n",
+    });
+    expect(code).toBe(0);
+    expect(context.stored.get("default")).toMatchObject({
+      credential: { accessToken: "access_1", accessExpiresAt: Date.parse("2026-11-22T10:15:00Z"), email: EMAIL },
+      source: "keyring",
+    });
+    expect(context.profiles).toEqual({ default: { apiUrl: API_URL, organizationId: 4201, email: EMAIL } });
+    expect(JSON.parse(stdout)).toMatchObject({ profile: "default", token: { source: "keyring" } });
+    expect([...context.stored.keys()]).toEqual(["default"]);
+  });
+
+  it("asks a person for email and password", async () => {
+    const { code, context } = await play("login", [LOGIN, ME], { isTerminal: true, answers: [EMAIL, "pass word"] });
+    expect(code).toBe(0);
+    expect(context.questions).toEqual(["Email", "Password"]);
+  });
+
+  it("without a keyring asks a person, whose no sends nothing", async () => {
+    const world = { isTerminal: true, hasKeyring: false };
+    const yes = await play(`login --email ${EMAIL}`, [LOGIN, ME], { ...world, answers: ["pass word", true] });
+    expect(yes.context.stored.get("default")).toMatchObject({ source: "file" });
+    const no = await play(`login --email ${EMAIL}`, [], { ...world, answers: ["pass word", false] });
+    expect(no).toMatchObject({ code: 3 });
+    expect(no.context.stored.size).toBe(0);
+  });
+
+  it("without a keyring a script must say --insecure-storage, before the password is sent", async () => {
+    const world = { input: "pass word", hasKeyring: false };
+    const line = `login --email ${EMAIL} --password-stdin`;
+    const refused = await play(line, [], world);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("--insecure-storage") });
+    expect((await play(`${line} --insecure-storage`, [LOGIN, ME], world)).code).toBe(0);
+  });
+
+  it.each([
+    ["a wrong password", new ClientError("unauthenticated", "no"), 4],
+    ["a lockout", new ClientError("rate_limited", "no"), 10],
+    ["an unreachable backend", new ClientError("unreachable", "no"), 10],
+  ])("keeps nothing after %s", async (_what, fails, exitCode) => {
+    const { code, context } = await play(`login --email ${EMAIL} --password-stdin`, [{ call: "login", fails }], {
+      input: "x",
+    });
+    expect(code).toBe(exitCode);
+    expect(context.stored.size).toBe(0);
+  });
+
+  it("says that one-time codes are not supported yet", async () => {
+    const gives = { status: "mfa_required", challenge: "c", methods: ["totp"] };
+    const { code, stderr, context } = await play(
+      `login --email ${EMAIL} --password-stdin`,
+      [{ call: "login", gives }],
+      {
+        input: "x",
+      },
+    );
+    expect(code).toBe(4);
+    expect(stderr).toContain("one-time code");
+    expect(context.stored.size).toBe(0);
+  });
+
+  it("keeps a token from stdin after it was checked", async () => {
+    const { code, context } = await play("login --with-token", [ME], { input: " sfl_token\n" });
+    expect(code).toBe(0);
+    expect(context.stored.get("default")?.credential).toMatchObject({ accessToken: "sfl_token", refreshToken: null });
+    const refused: ExpectedCall = { call: "me", fails: new ClientError("unauthenticated", "no") };
+    expect((await play("login --with-token", [refused], { input: "bad" })).context.stored.size).toBe(0);
+  });
+
+  it.each(["login --with-token", `login --email ${EMAIL} --password-stdin`])(
+    "%s with nothing on stdin",
+    async (line) => {
+      expect(await play(line, [], { input: "\n" })).toMatchObject({ code: 2 });
+    },
+  );
+});
+
+describe("logout", () => {
+  it("revokes and forgets", async () => {
+    const { code, stdout, context } = await play("logout --json", [{ call: "revoke", with: ["refresh_1"] }], {
+      credential,
+    });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ profile: "default", removed: true, revoked: true });
+    expect(context.stored.size).toBe(0);
+  });
+
+  it("forgets also where the backend cannot be told, and says so", async () => {
+    const fails = new ClientError("unreachable", "no");
+    const { code, stderr, context } = await play("logout", [{ call: "revoke", fails }], { credential });
+    expect(code).toBe(0);
+    expect(stderr).toContain("could not be told");
+    expect(context.stored.size).toBe(0);
+  });
+
+  it("has nothing to do", async () => {
+    expect(await play("logout", [])).toMatchObject({ code: 0, stdout: expect.stringContaining("no sign-in") });
+  });
+});
+
+describe("the stored sign-in", () => {
+  const target = {
+    profileName: "default",
+    profile: null,
+    apiUrl: API_URL,
+    apiUrlSource: "default",
+    organizationId: null,
+  } as const;
+  const answer = {
+    access_token: "access_2",
+    refresh_token: "refresh_2",
+    token_type: "Bearer",
+    expires_in: 900,
+    scope: "a b",
+  };
+
+  it("is sent only to the origin that it came from, and the message names both", async () => {
+    const elsewhere = { env: { SECUREFLAG_API_URL: "https://other.example/v2" }, credential };
+    const { code, stderr } = await play("status", [], elsewhere);
+    expect(code).toBe(4);
+    expect(stderr).toContain("https://other.example");
+    expect(stderr).toContain("http://127.0.0.1:4010");
+  });
+
+  it("is missing: exit 4 and how to sign in", async () => {
+    expect(await play("status", [])).toMatchObject({ code: 4, stderr: expect.stringContaining("login") });
+  });
+
+  it("is beaten by SECUREFLAG_API_TOKEN", async () => {
+    const context = fakeContext({ env: { SECUREFLAG_API_TOKEN: "env" }, credential });
+    const signIn = await findSignIn(context, target);
+    const { client } = scriptedClient([]);
+    expect([signIn.source, await signIn.accessToken(client), await signIn.renewToken(client)]).toEqual([
+      "environment",
+      "env",
+      null,
+    ]);
+  });
+
+  it("is used while it lasts and renewed when it has expired, the new pair kept", async () => {
+    const { client } = scriptedClient([]);
+    const fresh = fakeContext({ credential });
+    expect(await (await findSignIn(fresh, target)).accessToken(client)).toBe("access_1");
+
+    const expired = { ...credential, accessExpiresAt: Date.parse("2026-11-22T10:00:00Z") };
+    const context = fakeContext({ credential: expired });
+    const renewing = scriptedClient([{ call: "refresh", with: ["refresh_1"], gives: answer }]);
+    expect(await (await findSignIn(context, target)).accessToken(renewing.client)).toBe("access_2");
+    expect(context.stored.get("default")?.credential).toMatchObject({
+      accessToken: "access_2",
+      refreshToken: "refresh_2",
+    });
+    expect(context.reached).toEqual(["C4"]);
+  });
+
+  it("that another command has renewed meanwhile is taken over, not renewed again", async () => {
+    const context = fakeContext({ credential });
+    const signIn = await findSignIn(context, target);
+    context.stored.set("default", { credential: { ...credential, accessToken: "access_9" }, source: "keyring" });
+    expect(await signIn.renewToken(scriptedClient([]).client)).toBe("access_9");
+  });
+
+  it("without a refresh token cannot be renewed", async () => {
+    const context = fakeContext({ credential: { ...credential, refreshToken: null } });
+    expect(await (await findSignIn(context, target)).renewToken(scriptedClient([]).client)).toBeNull();
+  });
+});
+
+describe("isTrustedPage", () => {
+  it.each([
+    [true, "https://billing.example/pay", "https://billing.example"],
+    [true, "http://127.0.0.1:4010/pay", "http://127.0.0.1:4010"],
+    [true, "https://checkout.stripe.com/c/1", "https://billing.example"],
+    [false, "https://evil.example/pay", "https://billing.example"],
+    [false, "https://evilstripe.com/", "https://billing.example"],
+    [false, "http://checkout.stripe.com/", "https://billing.example"],
+    [false, "https://user@billing.example/pay", "https://billing.example"],
+    [false, "javascript:alert(1)", "https://billing.example"],
+    [false, "not a url", "https://billing.example"],
+  ])("%s for %s at %s", (trusted, url, origin) => {
+    expect(isTrustedPage(url, origin)).toBe(trusted);
+  });
+});

@@ -1,0 +1,119 @@
+import { describe, expect, it } from "vitest";
+import type { JournalEntry } from "../../../src/cli/journal/journal.ts";
+import { resume } from "../../../src/cli/purchasing/resume.ts";
+import type { PurchasingTools } from "../../../src/cli/purchasing/tools.ts";
+import { entry, failedPurchase, me, ORGANIZATION, openPurchase, purchase, subscription } from "../support/builders.ts";
+import { fakeJournal } from "../support/fakeJournal.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const EMPTY = { items: [], next: null };
+const unsettled = (items: unknown[] = []): ExpectedCall[] => [
+  { call: "me", gives: me() },
+  { call: "purchases", with: [{ status: "processing" }], gives: { items, next: null } },
+  ...items.map((item): ExpectedCall => ({ call: "purchase", gives: item })),
+  { call: "purchases", with: [{ status: "requires_approval" }], gives: EMPTY },
+  { call: "purchases", with: [{ status: "needs_review" }], gives: EMPTY },
+];
+const COUNTS: ExpectedCall = { call: "subscription", gives: subscription() };
+
+async function play(entries: JournalEntry[], script: readonly ExpectedCall[]) {
+  const scripted = scriptedClient(script);
+  const journal = fakeJournal(entries);
+  let time = 0;
+  const tools: PurchasingTools = {
+    client: scripted.client,
+    journal,
+    organizationId: ORGANIZATION,
+    clock: {
+      now: () => 0,
+      monotonic: () => time,
+      sleep: async (milliseconds) => {
+        time += milliseconds;
+      },
+    },
+    waitSeconds: 0,
+    say: () => {},
+    busy: (_text, work) => work,
+    setInterruption: () => {},
+    showApproval: () => {},
+  };
+  const resumed = await resume(scripted.client, tools);
+  scripted.assertDone();
+  return { ...resumed, journal, calls: scripted.calls };
+}
+
+describe("purchases resume", () => {
+  it("has nothing to do", async () => {
+    const { result, failure } = await play([], [...unsettled(), COUNTS]);
+    expect(result).toEqual({ resumed: [], notReceived: [], licenses: subscription().licenses });
+    expect(failure).toBeNull();
+  });
+
+  it("shows what arrived and voids what did not", async () => {
+    const lost = entry({ idempotencyKey: "key_lost", licenses: 7 });
+    const { result, endedKeys, failure, journal } = await play(
+      [entry(), lost],
+      [
+        {
+          call: "purchaseByKey",
+          with: ["key_old"],
+          gives: { state: "known", purchase: purchase({ idempotencyKey: "key_old" }) },
+        },
+        { call: "purchaseByKey", with: ["key_lost"], gives: { state: "unknown" } },
+        { call: "voidKey", with: ["key_lost"], gives: null },
+        ...unsettled(),
+        COUNTS,
+      ],
+    );
+    expect(result.notReceived).toEqual([{ idempotencyKey: "key_lost", licenses: 7 }]);
+    expect(result.resumed.map(({ id }) => id)).toEqual(["pur_1"]);
+    expect(endedKeys).toEqual(["key_old"]);
+    expect(failure).toBeNull();
+    expect(journal.kept.map(({ idempotencyKey }) => idempotencyKey)).toEqual(["key_old"]);
+  });
+
+  it.each(["explicit", "ci"] as const)("leaves a key that is %s to be sent again", async (keySource) => {
+    const { calls, journal } = await play(
+      [entry({ keySource })],
+      [{ call: "purchaseByKey", gives: { state: "unknown" } }, ...unsettled(), COUNTS],
+    );
+    expect(calls).not.toContain("voidKey");
+    expect(journal.kept).toHaveLength(1);
+  });
+
+  it("follows what the same user began on another machine, and nobody else's", async () => {
+    const foreign = {
+      ...openPurchase("processing"),
+      id: "pur_2",
+      purchasedBy: { email: "b@northwind.example", token: null },
+    };
+    const { result } = await play(
+      [],
+      [
+        { call: "me", gives: me() },
+        { call: "purchases", gives: { items: [openPurchase("processing"), foreign], next: null } },
+        { call: "purchase", with: ["pur_1"], gives: purchase() },
+        { call: "purchases", gives: EMPTY },
+        { call: "purchases", gives: EMPTY },
+        COUNTS,
+      ],
+    );
+    expect(result.resumed).toMatchObject([{ id: "pur_1", status: "succeeded" }]);
+  });
+
+  it.each([
+    ["payment_declined", [failedPurchase()]],
+    ["approval_required", [failedPurchase(), { ...openPurchase("requires_approval"), id: "pur_2" }]],
+    [
+      "purchase_unsettled",
+      [failedPurchase(), { ...openPurchase("needs_review"), id: "pur_2" }, purchase({ id: "pur_3" })],
+    ],
+  ])("ends with the worst: %s", async (code, purchases) => {
+    const entries = purchases.map(({ id }) => entry({ idempotencyKey: id }));
+    const asked = purchases.map(
+      (found): ExpectedCall => ({ call: "purchaseByKey", gives: { state: "known", purchase: found } }),
+    );
+    const { failure } = await play(entries, [...asked, ...unsettled(), COUNTS]);
+    expect(failure).toMatchObject({ code });
+  });
+});

@@ -1,0 +1,204 @@
+import { stripVTControlCharacters } from "node:util";
+import { describe, expect, it } from "vitest";
+import { identityOf } from "../../../src/cli/commands/shared/identity.ts";
+import { clean } from "../../../src/cli/render/clean.ts";
+import { colorLevel } from "../../../src/cli/render/color.ts";
+import { buyQuestion, renderChange, renderConfirmation } from "../../../src/cli/render/confirmation.ts";
+import { renderIdentity, renderOrganizations } from "../../../src/cli/render/identity.ts";
+import { toJson } from "../../../src/cli/render/json.ts";
+import {
+  renderBuyResult,
+  renderPurchase,
+  renderPurchases,
+  renderResumeResult,
+} from "../../../src/cli/render/purchase.ts";
+import { renderQuote } from "../../../src/cli/render/quote.ts";
+import { renderReceipt } from "../../../src/cli/render/receipt.ts";
+import { renderClock, renderMoved, renderReady } from "../../../src/cli/render/sandbox.ts";
+import { renderStatus } from "../../../src/cli/render/status.ts";
+import { createStyle } from "../../../src/cli/render/style.ts";
+import type { View } from "../../../src/cli/render/view.ts";
+import { wrap } from "../../../src/cli/render/wrap.ts";
+import {
+  API_URL,
+  failedPurchase,
+  me,
+  openPurchase,
+  purchase,
+  quote,
+  receipt,
+  subscription,
+  verified,
+} from "../support/builders.ts";
+
+const view = (color: boolean): View => ({
+  width: 60,
+  style: createStyle({ env: { FORCE_COLOR: "1" }, isTerminal: false, color }),
+});
+const PLAIN = view(false);
+const HOSTILE = "Evil\u001b[2J\u001b]0;title\u0007\u009b31m \u202Egnp.exe\u0000\r\nSecond line ".repeat(4);
+const evilOrganization = { id: 4201, name: HOSTILE, timeZone: "Europe/London" };
+const offer = { subscription: subscription(), quote: verified(quote(5)) };
+const evilOffer = { subscription: subscription({ organization: evilOrganization }), quote: verified(quote(5)) };
+const setting = { apiUrl: API_URL, isSandbox: true, signedInAs: HOSTILE };
+const target = {
+  profileName: "default",
+  profile: null,
+  apiUrl: API_URL,
+  apiUrlSource: "flag",
+  organizationId: null,
+} as const;
+const evilPurchase = { note: HOSTILE, purchaseOrder: HOSTILE, purchasedBy: { email: HOSTILE, token: HOSTILE } };
+
+const TEXTS: Record<string, (seen: View) => string> = {
+  status: (seen) => renderStatus(evilOffer.subscription, seen),
+  quote: (seen) => renderQuote(offer, { explain: true }, seen),
+  confirmation: (seen) => renderConfirmation(evilOffer, setting, seen),
+  change: (seen) => renderChange(offer, { offer, refusal: new RangeError(HOSTILE) }, seen),
+  bought: (seen) =>
+    renderBuyResult(
+      {
+        purchase: purchase(evilPurchase),
+        licenses: { purchased: 30, used: 22, available: 8 },
+        quote: verified(quote(5)),
+        replayed: false,
+        dryRun: false,
+      },
+      seen,
+    ),
+  failed: (seen) => renderPurchase(failedPurchase({ failure: { code: "x", message: HOSTILE } }), seen),
+  list: (seen) => renderPurchases([purchase(), openPurchase("requires_approval")], seen),
+  resumed: (seen) =>
+    renderResumeResult(
+      {
+        resumed: [purchase(evilPurchase)],
+        notReceived: [{ idempotencyKey: "k", licenses: 1 }],
+        licenses: { purchased: 30, used: 22, available: 8 },
+      },
+      seen,
+    ),
+  receipt: (seen) => renderReceipt(receipt({ note: HOSTILE, plan: HOSTILE }), seen),
+  identity: (seen) =>
+    renderIdentity(identityOf(me({ organizations: [{ id: 1, name: HOSTILE, role: 0 }] }), target, "keyring"), seen),
+  organizations: (seen) => renderOrganizations([{ id: 4201, name: HOSTILE, role: 0 }], seen),
+  clock: (seen) =>
+    renderClock(
+      {
+        now: "2026-11-22T10:00:00Z",
+        captures: [{ paymentId: "pay_1", purchaseId: HOSTILE, amount: 24410, currency: "GBP", refunded: 100 }],
+      },
+      seen,
+    ),
+};
+
+describe("every text for people", () => {
+  it.each(Object.entries(TEXTS))("%s fits 60 columns", (_name, render) => {
+    const lines = stripVTControlCharacters(render(view(true))).split("\n");
+    expect(lines.filter((line) => [...line].length > 60)).toEqual([]);
+  });
+
+  it.each(Object.entries(TEXTS))("%s without color holds no control character", (_name, render) => {
+    expect(render(PLAIN)).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+  });
+
+  it.each(Object.entries(TEXTS))("%s says the same with and without color", (_name, render) => {
+    expect(stripVTControlCharacters(render(view(true)))).toBe(render(PLAIN));
+  });
+});
+
+describe("what must be seen", () => {
+  it("status", () => {
+    const text = renderStatus(subscription(), PLAIN);
+    for (const part of [
+      "Northwind Labs (4201)",
+      "£150.00",
+      "25 purchased, 22 used, 3 available",
+      "in 99 days",
+      "£4,500.00",
+    ]) {
+      expect(text).toContain(part);
+    }
+    expect(text).toMatch(/█{26}░{4}/);
+    expect(renderStatus(subscription({ renewal: { ...subscription().renewal, autoRenew: false } }), PLAIN)).toContain(
+      "does not renew",
+    );
+  });
+
+  it("quote", () => {
+    const text = renderQuote(offer, { explain: true }, PLAIN);
+    for (const part of ["25 → 30", "£244.10 (£203.42 + £40.68 tax)", "99 of 365 days", "203.424657…", "= 40.684"]) {
+      expect(text.replaceAll("\n", " ")).toContain(part);
+    }
+    expect(renderQuote(offer, { explain: false }, PLAIN)).not.toContain("203.424657");
+  });
+
+  it("confirmation", () => {
+    const text = renderConfirmation(offer, { ...setting, signedInAs: "ada@northwind.example" }, PLAIN);
+    for (const part of ["Northwind Labs", "SANDBOX", "ada@", "25 → 30", "£244.10", "£5,400.00", "2027-03-01", "Visa"]) {
+      expect(text).toContain(part);
+    }
+    expect(renderConfirmation(offer, { ...setting, isSandbox: false }, PLAIN)).toContain("LIVE");
+    expect(buyQuestion(offer)).toBe("Buy 5 licenses for £244.10 now?");
+  });
+
+  it("an approval's URL, in one piece", () => {
+    const url = `https://pay.example/${"a".repeat(100)}`;
+    const open = {
+      ...openPurchase("requires_approval"),
+      nextAction: { type: "approve", url, expiresAt: "2026-11-23T10:00:00Z" },
+    };
+    expect(renderPurchase(open, PLAIN)).toContain(url);
+  });
+
+  it("the lines to copy from the sandbox, in one piece and quoted for a shell", () => {
+    const ready = { url: API_URL, organizationId: 1, admin: null, token: "it's $(x)", dataDir: null, pid: 1 };
+    const text = renderReady(ready, PLAIN);
+    expect(text).toContain(`export SECUREFLAG_API_URL=${API_URL}\n`);
+    expect(text).toContain("export SECUREFLAG_API_TOKEN='it'\\''s $(x)'");
+  });
+
+  it("the clock after it moved, and empty lists", () => {
+    expect(renderMoved({ now: "2027-03-01T00:00:00Z", renewals: [{}] })).toContain("1 renewal fell due");
+    expect(renderPurchases([], PLAIN)).toBe("No purchases.");
+    expect(
+      renderBuyResult(
+        { purchase: null, licenses: null, quote: verified(quote(5)), replayed: false, dryRun: true },
+        PLAIN,
+      ),
+    ).toBe("Dry run: would buy 5 licenses for £244.10, 25 → 30.");
+  });
+});
+
+describe("clean, toJson, wrap, colorLevel", () => {
+  it("cleans", () => {
+    expect(clean("a\u001b[31mb\u001b[0m\u202Ec\u0000\u0085d\te\r\nf\u2028g")).toBe("abcd e f g");
+    expect(clean("Ünïcode 日本 👩‍💻")).toBe("Ünïcode 日本 👩‍💻");
+  });
+
+  it("escapes in JSON what a terminal acts on, and keeps the data", () => {
+    const text = toJson({ name: "\u001b[2J\u009b\u202e\u2028\u007f" });
+    expect(text).toMatch(/^[\x20-\x7e]+$/);
+    expect(JSON.parse(text)).toEqual({ name: "\u001b[2J\u009b\u202e\u2028\u007f" });
+  });
+
+  it("wraps words and leaves long ones whole", () => {
+    expect(wrap("one two three", 7)).toBe("one two\nthree");
+    expect(wrap(`see ${"x".repeat(20)} now`, 10)).toBe(`see\n${"x".repeat(20)}\nnow`);
+  });
+
+  it.each([
+    [0, {}, false, true],
+    [1, {}, true, true],
+    [0, {}, true, false],
+    [0, { NO_COLOR: "1" }, true, true],
+    [0, { NO_COLOR: "1", FORCE_COLOR: "1" }, true, true],
+    [1, { NO_COLOR: "" }, true, true],
+    [1, { FORCE_COLOR: "1" }, false, true],
+    [3, { FORCE_COLOR: "3" }, false, true],
+    [0, { FORCE_COLOR: "0" }, true, true],
+    [0, { FORCE_COLOR: "1" }, true, false],
+    [0, { TERM: "dumb" }, true, true],
+  ])("level %s for %o", (level, env, isTerminal, color) => {
+    expect(colorLevel({ env, isTerminal, color })).toBe(level);
+  });
+});

@@ -1,0 +1,166 @@
+import { priceLicenses } from "../../../src/billing/quote.ts";
+import type { JournalEntry } from "../../../src/cli/journal/journal.ts";
+import type { VerifiedQuote } from "../../../src/cli/purchasing/offer.ts";
+import type { BuyRequest } from "../../../src/cli/purchasing/request.ts";
+import type { PurchaseAnswer, Quote, Receipt, Subscription } from "../../../src/contract/billing.ts";
+import type { Me } from "../../../src/contract/identity.ts";
+
+export const ORIGIN = "http://127.0.0.1:4010";
+export const API_URL = `${ORIGIN}/rest/management/v2`;
+export const ORGANIZATION = 4201;
+
+const gbp = (amount: number) => ({ amount, currency: "GBP" });
+
+/** The built-in organization on 2026-11-22: 25 licenses at £150.00 a year, 20 % tax. */
+export function subscription(change: Partial<Subscription> = {}): Subscription {
+  return {
+    organization: { id: ORGANIZATION, name: "Northwind Labs", timeZone: "Europe/London" },
+    plan: { name: "SMB", interval: "year", intervalCount: 1, unitPrice: gbp(15000) },
+    state: "active",
+    licenses: { purchased: 25, used: 22, available: 3 },
+    term: { start: "2026-03-01", renewalDate: "2027-03-01", days: 365, daysRemaining: 99 },
+    renewal: { autoRenew: true, licenses: 25, subtotal: gbp(375000), tax: gbp(75000), total: gbp(450000) },
+    paymentMethod: { type: "card", label: "Visa ending in 4242" },
+    taxRate: "20",
+    pending: { purchases: 0, licenses: 0 },
+    reduction: null,
+    version: 1,
+    asOf: "2026-11-22T10:00:00Z",
+    ...change,
+  };
+}
+
+/** The backend's quote for a subscription. */
+export function quote(licenses: number, change: Partial<Quote> = {}, base: Subscription = subscription()): Quote {
+  const facts = {
+    unitPrice: base.plan.unitPrice,
+    taxRate: base.taxRate,
+    term: base.term,
+    purchased: base.licenses.purchased,
+    autoRenew: base.renewal.autoRenew,
+  };
+  return {
+    id: "quo_1",
+    ...priceLicenses(facts, licenses, "2026-11-22"),
+    subscriptionVersion: base.version,
+    createdAt: "2026-11-22T10:00:00Z",
+    expiresAt: "2026-11-22T10:30:00Z",
+    ...change,
+  };
+}
+
+export function verified(offered: Quote): VerifiedQuote {
+  return { ...offered, verified: true };
+}
+
+/** A purchase of the quote above that succeeded. */
+export function purchase(change: Partial<PurchaseAnswer> = {}): PurchaseAnswer {
+  const { dueNow, tax, total } = quote(5);
+  return {
+    id: "pur_1",
+    kind: "purchase",
+    status: "succeeded",
+    licenses: 5,
+    dueNow,
+    tax,
+    total,
+    quoteId: "quo_1",
+    idempotencyKey: "key_1",
+    createdAt: "2026-11-22T10:00:01Z",
+    completedAt: "2026-11-22T10:00:02Z",
+    purchaseOrder: null,
+    note: null,
+    receiptNumber: "4201-000001",
+    failure: null,
+    nextAction: null,
+    purchasedBy: { email: "admin@northwind.example", token: null },
+    organizationLicenses: { purchased: 30, used: 22, available: 8 },
+    ...change,
+  };
+}
+
+export function failedPurchase(change: Partial<PurchaseAnswer> = {}): PurchaseAnswer {
+  return purchase({
+    status: "failed",
+    receiptNumber: null,
+    failure: { code: "card_declined", message: "The card was declined." },
+    organizationLicenses: { purchased: 25, used: 22, available: 3 },
+    ...change,
+  });
+}
+
+export function openPurchase(status: "processing" | "requires_approval" | "needs_review"): PurchaseAnswer {
+  const nextAction = { type: "approve", url: `${ORIGIN}/pay/pur_1`, expiresAt: "2026-11-23T10:00:01Z" };
+  return purchase({
+    status,
+    receiptNumber: null,
+    completedAt: null,
+    nextAction: status === "requires_approval" ? nextAction : null,
+  });
+}
+
+export function receipt(change: Partial<Receipt> = {}): Receipt {
+  const { unitPrice, term, dueNow, taxRate, tax, total } = quote(5);
+  return {
+    receiptNumber: "4201-000001",
+    issuedAt: "2026-11-22T10:00:02Z",
+    purchaseId: "pur_1",
+    kind: "purchase",
+    organization: { id: ORGANIZATION, name: "Northwind Labs" },
+    plan: "SMB",
+    licenses: 5,
+    licensesAfter: 30,
+    unitPrice,
+    purchaseDate: "2026-11-22",
+    term,
+    dueNow,
+    taxRate,
+    tax,
+    total,
+    paymentMethod: { type: "card", label: "Visa ending in 4242" },
+    purchaseOrder: null,
+    note: null,
+    purchasedBy: { email: "admin@northwind.example", token: null },
+    ...change,
+  };
+}
+
+export function me(change: Partial<Me> = {}): Me {
+  return {
+    user: { email: "admin@northwind.example", role: 0, roleName: "organization administrator" },
+    organizations: [{ id: ORGANIZATION, name: "Northwind Labs", role: 0 }],
+    token: { name: "ci", scopes: ["billing:read"], expiresAt: null, last4: "x_ci", spendLimit: null },
+    ...change,
+  };
+}
+
+export function entry(change: Partial<JournalEntry> = {}): JournalEntry {
+  return {
+    idempotencyKey: "key_old",
+    keySource: "random",
+    origin: ORIGIN,
+    apiUrl: API_URL,
+    organizationId: ORGANIZATION,
+    quoteId: "quo_old",
+    licenses: 5,
+    total: quote(5).total,
+    purchaseOrder: null,
+    note: null,
+    createdAt: "2026-11-22T09:00:00.000Z",
+    owner: { pid: 99, startedAt: "then" },
+    ...change,
+  };
+}
+
+export function buyRequest(change: Partial<BuyRequest> = {}): BuyRequest {
+  return {
+    licenses: 5,
+    purchaseOrder: null,
+    note: null,
+    explicitKey: null,
+    maxTotal: null,
+    ifPurchased: null,
+    dryRun: false,
+    ...change,
+  };
+}

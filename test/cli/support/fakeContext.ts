@@ -1,0 +1,143 @@
+import type { Context, EndSignal } from "../../../src/cli/context.ts";
+import type { Prompter } from "../../../src/cli/prompts/prompter.ts";
+import type { CredentialStore, StoredCredential } from "../../../src/cli/session/credentials.ts";
+import type { ProfileSettings, Settings } from "../../../src/cli/session/settings.ts";
+import type { Client } from "../../../src/client/client.ts";
+import { type FakeJournal, fakeJournal } from "./fakeJournal.ts";
+
+/** What a fake context starts with. */
+export interface FakeWorld {
+  readonly env?: Record<string, string>;
+  readonly client?: Client;
+  readonly input?: string;
+  readonly isTerminal?: boolean;
+  /** Answers to questions, in order; a question beyond them fails. */
+  readonly answers?: readonly (string | boolean)[];
+  readonly profiles?: Record<string, ProfileSettings>;
+  readonly credential?: StoredCredential;
+  readonly hasKeyring?: boolean;
+  readonly journal?: FakeJournal;
+}
+
+/** A context without a machine: everything that was written, asked and kept can be looked at. */
+export interface FakeContext extends Context {
+  readonly written: { stdout: string; stderr: string };
+  readonly questions: string[];
+  readonly profiles: Record<string, ProfileSettings>;
+  readonly stored: Map<string, { credential: StoredCredential; source: "keyring" | "file" }>;
+  readonly reached: string[];
+  readonly opened: string[];
+  send(signal: EndSignal): void;
+}
+
+/** A failure of the test, not of what is tested. */
+class Unexpected extends Error {}
+
+export function fakeContext(world: FakeWorld = {}): FakeContext {
+  const { env = {}, isTerminal = false, answers = [], hasKeyring = true } = world;
+  const written = { stdout: "", stderr: "" };
+  const questions: string[] = [];
+  const left = [...answers];
+  const profiles = { ...world.profiles };
+  const stored: FakeContext["stored"] = new Map();
+  if (world.credential) stored.set("default", { credential: world.credential, source: "keyring" });
+  const listeners: [EndSignal, () => void][] = [];
+  const reached: string[] = [];
+  const opened: string[] = [];
+  let time = 0;
+
+  const ask = async (question: string) => {
+    questions.push(question);
+    const answer = left.shift();
+    if (answer === undefined) throw new Unexpected(`nobody expected the question: ${question}`);
+    return answer;
+  };
+  const prompter: Prompter = {
+    confirm: async (question) => (await ask(question)) === true,
+    text: async (question) => String(await ask(question)),
+    secret: async (question) => String(await ask(question)),
+  };
+  const settings: Settings = {
+    activeProfile: () => "default",
+    profile: (name) => profiles[name] ?? null,
+    saveProfile: (name, profile) => {
+      profiles[name] = profile;
+    },
+    removeProfile: (name) => {
+      delete profiles[name];
+    },
+  };
+  const credentials: CredentialStore = {
+    read: async (name) => stored.get(name) ?? null,
+    write: async (name, credential, { allowFile }) => {
+      if (!hasKeyring && !allowFile) {
+        throw Object.assign(new Unexpected("no keyring"), { code: "keyring_unavailable" });
+      }
+      const source = hasKeyring ? "keyring" : "file";
+      stored.set(name, { credential, source });
+      return source;
+    },
+    remove: async (name) => stored.delete(name),
+  };
+  const journal = world.journal ?? fakeJournal();
+
+  return {
+    version: "1.2.3",
+    env,
+    io: {
+      stdinIsTerminal: isTerminal,
+      stdoutIsTerminal: false,
+      stderrIsTerminal: isTerminal,
+      columns: undefined,
+      readInput: async () => world.input ?? "",
+      print: async (text) => {
+        written.stdout += text;
+      },
+      note: (text) => {
+        written.stderr += text;
+      },
+      terminal: () => {
+        throw new Unexpected("a test has no terminal");
+      },
+    },
+    clock: {
+      now: () => Date.parse("2026-11-22T10:00:00Z") + time,
+      monotonic: () => time,
+      sleep: async (milliseconds) => {
+        // What needs no time at all settles first.
+        await new Promise((done) => setImmediate(done));
+        time += milliseconds;
+      },
+    },
+    random: { bytes: (count) => Buffer.alloc(count, 7), fraction: () => 0.5 },
+    pid: 1,
+    configDirectory: "/config",
+    sandboxDirectory: "/data/sandbox",
+    settings: async () => settings,
+    credentials: async () => credentials,
+    journal: async () => journal,
+    prompter: async () => prompter,
+    createClient: async () => {
+      if (!world.client) throw new Unexpected("nothing may be sent");
+      return world.client;
+    },
+    onSignal: (signal, listener) => {
+      listeners.push([signal, listener]);
+      return () => {};
+    },
+    interruption: null,
+    openUrl: (url) => opened.push(url),
+    reach: (point) => reached.push(point),
+    onEnd: () => {},
+    end: async () => {},
+    written,
+    questions,
+    profiles,
+    stored,
+    reached,
+    opened,
+    send: (signal) => {
+      for (const [expected, listener] of listeners) if (expected === signal) listener();
+    },
+  };
+}
