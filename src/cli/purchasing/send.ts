@@ -130,9 +130,10 @@ async function lookAgain(error: Error, key: string, tools: PurchasingTools): Pro
   if (answer?.state === "void") return await voided(error, key, tools);
   const code = codeOf(error);
   if (code === "quote_used" && answer?.state === "unknown") await tools.journal.remove(key);
-  if (code === "quote_used" || (code !== null && EXIT_CODES[code] === 10)) throw error;
-  throw new CliError("outcome_unknown", `It is not known yet whether the purchase was made: ${error.message}`, {
-    hint: "Running the same command again is safe: nothing is ever bought twice.",
-    cause: error,
-  });
+  if (code === "quote_used") throw error;
+  if (code !== null && code !== "outcome_unknown" && EXIT_CODES[code] === 10) throw error;
+  const message =
+    code === "outcome_unknown" ? error.message : `Whether the purchase was made is not known: ${error.message}`;
+  const hint = "Running the same command again is safe: it asks what became of the purchase and never buys it twice.";
+  throw new CliError("outcome_unknown", message, { hint, cause: error });
 }

@@ -7,21 +7,27 @@ import { clean } from "./clean.ts";
 import { columns, fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, counts, instant, licenses, withTax } from "./words.ts";
+import { wrap } from "./wrap.ts";
 
 /** How a `buy` went, for people. */
 export function renderBuyResult(result: BuyResult, view: View): string {
   const { purchase, quote, replayed } = result;
-  if (purchase === null) {
-    const total =
-      quote === null ? "" : ` for ${formatMoney(quote.total)}, ${countChange(quote.licensesAfter, quote.licenses)}`;
-    return `Dry run: would buy ${quote === null ? "nothing" : licenses(quote.licenses)}${total}.`;
-  }
+  if (purchase === null) return dryRun(quote, view);
   const change = quote === null ? "" : `: ${countChange(quote.licensesAfter, quote.licenses)}`;
   const headline =
     purchase.status === "succeeded"
       ? view.style.green(`${replayed ? "Already purchased" : "Purchased"} ${licenses(purchase.licenses)}${change}`)
       : `Purchase ${statusWords(purchase, view)}: ${licenses(purchase.licenses)}`;
   return `${headline}\n${purchaseFields(purchase, result.licenses, view)}${approvalLine(purchase)}`;
+}
+
+function dryRun(quote: BuyResult["quote"], view: View): string {
+  if (quote === null) return "Dry run: nothing was quoted.";
+  const { licensesAfter, licenses: count, total } = quote;
+  return wrap(
+    `Dry run: would buy ${licenses(count)} for ${formatMoney(total)}, ${countChange(licensesAfter, count)}.`,
+    view.width,
+  );
 }
 
 /** One purchase. */

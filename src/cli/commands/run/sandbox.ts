@@ -28,7 +28,8 @@ export async function run(options: SandboxRunOptions, context: Context): Promise
     },
   );
   try {
-    for (const line of sandbox.notes) note(context, options, line);
+    // Told under --json as well: nothing failed, so that no error has to stand alone on stderr.
+    for (const line of sandbox.notes) note(context, { ...options, json: false }, line);
     await printResult(context, options, sandbox.ready, async (view) => {
       const { renderReady } = await import("../../render/sandbox.ts");
       return renderReady(sandbox.ready, view);
