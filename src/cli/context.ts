@@ -9,7 +9,7 @@ import type { Journal } from "./journal/journal.ts";
 import type { Prompter } from "./prompts/prompter.ts";
 import type { CredentialStore } from "./session/credentials.ts";
 import type { Keyring } from "./session/keyring.ts";
-import type { Settings } from "./session/settings.ts";
+import type { ConfModule, Settings } from "./session/settings.ts";
 
 /** The three streams and what is known of them. */
 interface Io {
@@ -96,7 +96,8 @@ export function createContext(): Context {
     pid: process.pid,
     configDirectory: resolve(env.SECUREFLAG_CONFIG_DIR || paths.config),
     sandboxDirectory: resolve(paths.data, "sandbox"),
-    settings: async () => (await import("./session/settings.ts")).createSettings(context.configDirectory, machine),
+    settings: async () =>
+      (await import("./session/settings.ts")).createSettings(context.configDirectory, machine, importConf),
     credentials: once(async () => {
       const [{ createCredentialStore }, { openKeyring }] = await Promise.all([
         import("./session/credentials.ts"),
@@ -129,6 +130,22 @@ export function createContext(): Context {
     },
   };
   return context;
+}
+
+/**
+ * Imports `conf` and takes back the signal handlers that come with it: they send a signal to this process once more,
+ * which would end an interrupted command before its last words and without its exit code.
+ */
+async function importConf(): Promise<ConfModule> {
+  const signals = () => process.eventNames().filter((name) => String(name).startsWith("SIG"));
+  const before = new Set(signals().flatMap((signal) => process.rawListeners(signal as NodeJS.Signals)));
+  const module = await import("conf");
+  for (const signal of signals()) {
+    for (const listener of process.rawListeners(signal as NodeJS.Signals)) {
+      if (!before.has(listener)) process.off(signal, listener as NodeJS.SignalsListener);
+    }
+  }
+  return module;
 }
 
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {

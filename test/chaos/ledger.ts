@@ -15,7 +15,7 @@ export class Tally {
 }
 
 /** Every purchase of an organization, page by page. */
-export async function allPurchases(sandbox: RunningSandbox, organizationId: number): Promise<Purchase[]> {
+async function allPurchases(sandbox: RunningSandbox, organizationId: number): Promise<Purchase[]> {
   const purchases: Purchase[] = [];
   let after: string | null = "";
   while (after !== null) {

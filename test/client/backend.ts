@@ -4,7 +4,7 @@ import { type Client, type ClientOptions, createClient } from "../../src/client/
 import type { Purchase, PurchaseAnswer, Quote, Subscription } from "../../src/contract/billing.ts";
 
 /** A request as the test backend saw it. */
-export interface SeenRequest {
+interface SeenRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingMessage["headers"];

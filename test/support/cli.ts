@@ -33,7 +33,7 @@ export interface RunningCli {
 }
 
 /** The program under test did not end by itself. */
-export class RunError extends Error {
+class RunError extends Error {
   override readonly name = "RunError";
 }
 

@@ -11,7 +11,7 @@ export function oracleRound(numerator: bigint, denominator: bigint): bigint {
 }
 
 /** A percentage such as `"8.875"` as an exact fraction of the whole. */
-export function oracleRate(text: string): { numerator: bigint; denominator: bigint } {
+function oracleRate(text: string): { numerator: bigint; denominator: bigint } {
   const [whole = "", fraction = ""] = text.split(".");
   let denominator = 100n;
   for (const _ of fraction) denominator *= 10n;

@@ -16,6 +16,8 @@ export interface Passwords {
   hash(password: string): Promise<string>;
   /** Whether the password fits; `null` (nobody) takes the same time and never does. */
   verify(password: string, hash: string | null): Promise<boolean>;
+  /** Forgets what waits for its turn; those calls never settle. */
+  drop(): void;
 }
 
 /** @param random gives so many random bytes */
@@ -23,6 +25,7 @@ export function passwords(random: (bytes: number) => Buffer): Passwords {
   const limit = pLimit(AT_ONCE);
   const derive = (password: string, salt: Buffer) => limit(() => deriveKey(password, salt));
   return {
+    drop: () => limit.clearQueue(),
     async hash(password) {
       const salt = random(SALT_BYTES);
       const key = await derive(password, salt);

@@ -137,7 +137,9 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
     async close() {
       await stopSweeping();
       await app.close();
-      await hashes.done;
+      // What is kept is kept whole: a seed's passwords are nowhere else. In memory there is nothing to wait for.
+      if (options.dataDir === null) hashing.drop();
+      else await hashes.done;
       await closeData();
     },
   };

@@ -17,6 +17,7 @@ export async function makeQuote(deps: BackendDeps, organizationId: number, licen
   const picture = pictureAt(await readSubscription(deps.database, organizationId), now);
   assertPurchasable(picture, licenses, deps.licenseLimit);
   const price = priceOf(deps, picture, licenses);
+  const chargeStep = deps.gateway.chargeStep(picture.row.currency);
   assertAboveMinimum(deps, picture, price);
   const quote: Quote = {
     id: `quo_${deps.random(12).toString("hex")}`,
@@ -24,7 +25,7 @@ export async function makeQuote(deps: BackendDeps, organizationId: number, licen
     subscriptionVersion: picture.row.version,
     createdAt: new Date(now).toISOString(),
     expiresAt: new Date(quoteExpiry(now, picture.today, picture.row.time_zone)).toISOString(),
-    chargeStep: deps.gateway.chargeStep(picture.row.currency),
+    ...(chargeStep !== 1 && { chargeStep }),
   };
   await saveQuote(deps.database, {
     id: quote.id,

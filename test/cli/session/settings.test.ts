@@ -6,44 +6,46 @@ import { temporaryDirectory, testMachine } from "./machine.ts";
 
 const profile = { apiUrl: "http://127.0.0.1:4010/rest/management/v2", organizationId: 4201, email: "a@b.example" };
 
-test("profiles are kept and removed", () => {
+test("profiles are kept and removed", async () => {
   const directory = join(temporaryDirectory(), "config");
-  const settings = createSettings(directory, testMachine());
-  expect([settings.activeProfile(), settings.profile("default")]).toEqual(["default", null]);
-  settings.saveProfile("default", profile);
-  settings.saveProfile("ci.eu", { ...profile, organizationId: null, email: null });
-  const reopened = createSettings(directory, testMachine());
-  expect(reopened.profile("default")).toEqual(profile);
-  expect(reopened.profile("ci.eu")).toEqual({ ...profile, organizationId: null, email: null });
-  expect(reopened.profile("constructor")).toBeNull();
-  reopened.removeProfile("default");
-  reopened.removeProfile("never was");
-  expect(settings.profile("default")).toBeNull();
-  expect(settings.profile("ci.eu")).not.toBeNull();
+  const settings = createSettings(directory, testMachine(), () => import("conf"));
+  expect([await settings.activeProfile(), await settings.profile("default")]).toEqual(["default", null]);
+  await settings.saveProfile("default", profile);
+  await settings.saveProfile("ci.eu", { ...profile, organizationId: null, email: null });
+  const reopened = createSettings(directory, testMachine(), () => import("conf"));
+  expect(await reopened.profile("default")).toEqual(profile);
+  expect(await reopened.profile("ci.eu")).toEqual({ ...profile, organizationId: null, email: null });
+  expect(await reopened.profile("constructor")).toBeNull();
+  await reopened.removeProfile("default");
+  await reopened.removeProfile("never was");
+  expect(await settings.profile("default")).toBeNull();
+  expect(await settings.profile("ci.eu")).not.toBeNull();
   expect((statSync(join(directory, "settings.json")).mode & 0o777).toString(8)).toBe("600");
 });
 
-test("removing the active profile makes the default one active", () => {
+test("removing the active profile makes the default one active", async () => {
   const directory = temporaryDirectory();
   const text = JSON.stringify({ activeProfile: "eu", profiles: { eu: profile } });
   writeFileSync(join(directory, "settings.json"), text, { mode: 0o600 });
-  const settings = createSettings(directory, testMachine());
-  expect(settings.activeProfile()).toBe("eu");
-  settings.removeProfile("eu");
-  expect(settings.activeProfile()).toBe("default");
+  const settings = createSettings(directory, testMachine(), () => import("conf"));
+  expect(await settings.activeProfile()).toBe("eu");
+  await settings.removeProfile("eu");
+  expect(await settings.activeProfile()).toBe("default");
 });
 
-test.each(["", "{", '{"profiles": []}'])("broken settings (%s) are named", (text) => {
+test.each(["", "{", '{"profiles": []}'])("broken settings (%s) are named", async (text) => {
   const path = join(temporaryDirectory(), "settings.json");
   writeFileSync(path, text, { mode: 0o600 });
   const unreadable = expect.objectContaining({ code: "settings_unreadable", message: expect.stringContaining(path) });
-  expect(() => createSettings(join(path, ".."), testMachine()).activeProfile()).toThrow(unreadable);
+  await expect(createSettings(join(path, ".."), testMachine(), () => import("conf")).activeProfile()).rejects.toEqual(
+    unreadable,
+  );
 });
 
-test("settings that cannot be written are a clear error", () => {
+test("settings that cannot be written are a clear error", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
-  const settings = createSettings(join(file, "config"), testMachine());
+  const settings = createSettings(join(file, "config"), testMachine(), () => import("conf"));
   const unreadable = expect.objectContaining({ code: "settings_unreadable" });
-  expect(() => settings.saveProfile("default", profile)).toThrow(unreadable);
+  await expect(settings.saveProfile("default", profile)).rejects.toEqual(unreadable);
 });

@@ -58,12 +58,12 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     secret: async (question) => String(await ask(question)),
   };
   const settings: Settings = {
-    activeProfile: () => "default",
-    profile: (name) => profiles[name] ?? null,
-    saveProfile: (name, profile) => {
+    activeProfile: async () => "default",
+    profile: async (name) => profiles[name] ?? null,
+    saveProfile: async (name, profile) => {
       profiles[name] = profile;
     },
-    removeProfile: (name) => {
+    removeProfile: async (name) => {
       delete profiles[name];
     },
   };

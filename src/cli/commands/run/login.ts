@@ -35,7 +35,7 @@ export async function run(options: LoginOptions, context: Context): Promise<void
     { allowFile },
   );
   const profile = { apiUrl: target.apiUrl, organizationId, email: me.user.email };
-  (await context.settings()).saveProfile(target.profileName, profile);
+  await (await context.settings()).saveProfile(target.profileName, profile);
   const identity = identityOf(me, { ...target, profile, organizationId }, source);
   await printResult(context, options, identity, async (view) => {
     const { renderIdentity } = await import("../../render/identity.ts");

@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
-import type { ProfileSettings } from "../../session/settings.ts";
+import type { ProfileSettings, Settings } from "../../session/settings.ts";
 import type { GlobalOptions } from "./globals.ts";
 
 /** What SecureFlag's own scripts talk to (product.md). */
@@ -21,7 +21,7 @@ export interface Target {
 }
 
 /** Settings as the resolution reads them. */
-type ProfileReader = { activeProfile(): string; profile(name: string): ProfileSettings | null };
+type ProfileReader = Pick<Settings, "activeProfile" | "profile">;
 
 /**
  * Finds the target: a flag beats the environment, the environment beats the profile, the profile beats the default.
@@ -42,8 +42,8 @@ export async function resolveTarget(
   const organizationOutside = options.organizationId ?? environmentOrganization(env.SECUREFLAG_ORGANIZATION);
   const complete = urlOutside !== null && organizationOutside !== null && env.SECUREFLAG_API_TOKEN;
   const settings: ProfileReader = complete && named === null ? NO_SETTINGS : await context.settings();
-  const profileName = named ?? settings.activeProfile();
-  const profile = settings.profile(profileName);
+  const profileName = named ?? (await settings.activeProfile());
+  const profile = await settings.profile(profileName);
   if (named !== null && profile === null && named !== "default" && !mayBeNew) {
     throw new CliError("profile_unknown", `There is no profile "${named}"`, {
       hint: `Make it with \`secureflag-licenses login --profile ${named}\`.`,
@@ -60,7 +60,7 @@ export async function resolveTarget(
   };
 }
 
-const NO_SETTINGS: ProfileReader = { activeProfile: () => "default", profile: () => null };
+const NO_SETTINGS: ProfileReader = { activeProfile: async () => "default", profile: async () => null };
 
 function environmentOrganization(text: string | undefined): number | null {
   if (!text) return null;
