@@ -43,7 +43,7 @@ describe("starting", () => {
 
   test("without --json it says where, who, and the lines to copy", async () => {
     const running = await startCli(["sandbox", "--port", "0", "--ephemeral"]);
-    const lines = /export SECUREFLAG_API_URL=\S+\s+(export )?SECUREFLAG_API_TOKEN=\S+\n/;
+    const lines = /export SECUREFLAG_API_URL=\S+ SECUREFLAG_API_TOKEN=\S+\n/;
     await waitFor(() => lines.test(running.printed()), 15_000, "the lines to copy");
     running.kill("SIGINT");
     const answer = await running.ended;

@@ -15,7 +15,7 @@ export interface SandboxReady {
   readonly pid: number;
 }
 
-/** Where the sandbox is and how to use it; the lines to copy are never wrapped. */
+/** Where the sandbox is and how to use it; the line to copy is never wrapped. */
 export function renderReady(ready: SandboxReady, view: View): string {
   const { admin, token } = ready;
   const facts = fields(
@@ -29,8 +29,8 @@ export function renderReady(ready: SandboxReady, view: View): string {
     view,
   );
   const variables = [`SECUREFLAG_API_URL=${quoted(ready.url)}`, token && `SECUREFLAG_API_TOKEN=${quoted(token)}`];
-  const copy = variables.filter(Boolean).map((variable) => `export ${variable}`);
-  return `${facts}\n\nIn another terminal:\n${copy.join("\n")}\n\nCtrl-C ends it.`;
+  const copy = `export ${variables.filter(Boolean).join(" ")}`;
+  return `${facts}\n\nIn another terminal:\n${copy}\n\nCtrl-C ends it.`;
 }
 
 /** The clock, and what the provider captured. */

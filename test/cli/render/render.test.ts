@@ -153,8 +153,7 @@ describe("what must be seen", () => {
   it("the lines to copy from the sandbox, in one piece and quoted for a shell", () => {
     const ready = { url: API_URL, organizationId: 1, admin: null, token: "it's $(x)", dataDir: null, pid: 1 };
     const text = renderReady(ready, PLAIN);
-    expect(text).toContain(`export SECUREFLAG_API_URL=${API_URL}\n`);
-    expect(text).toContain("export SECUREFLAG_API_TOKEN='it'\\''s $(x)'");
+    expect(text).toContain(`export SECUREFLAG_API_URL=${API_URL} SECUREFLAG_API_TOKEN='it'\\''s $(x)'\n`);
   });
 
   it("the clock after it moved, and empty lists", () => {
