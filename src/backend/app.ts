@@ -16,6 +16,9 @@ const BODY_LIMIT = 64 * 1024;
 /** A key of 255 characters, every one of them percent-encoded (details.md, 5). */
 const LONGEST_PARAMETER = 255 * 3;
 
+/** How long a request may take to arrive. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
 /** What only some backends have. */
 export interface AppOptions {
   readonly signIn: Pick<SignInDeps, "passwords" | "passwordHashOf">;
@@ -29,6 +32,8 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
     logger: false,
     bodyLimit: BODY_LIMIT,
     exposeHeadRoutes: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    frameworkErrors: (error, request, reply) => sendError(deps, error, request, reply),
     routerOptions: { maxParamLength: LONGEST_PARAMETER },
     genReqId: () => `req_${deps.random(9).toString("hex")}`,
   });
@@ -73,9 +78,9 @@ function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, rep
   const problem = error instanceof ProblemError ? error : fromFramework(error as FastifyError);
   if (problem.status >= 500)
     deps.log(`${request.id} ${request.method} ${request.routeOptions.url}: ${error.stack ?? error}`);
-  reply.code(problem.status).headers({ ...problem.headers });
+  reply.code(problem.status).headers({ "X-Request-Id": request.id, ...problem.headers });
   if (request.url.startsWith(`${BASE_PATH}/oauth/`))
-    return reply.code(Math.min(problem.status, 400)).send(oauthError(problem));
+    return reply.code(problem.status >= 500 ? problem.status : 400).send(oauthError(problem));
   return reply.type(PROBLEM_MEDIA_TYPE).send({
     type: "about:blank",
     title: problem.code.replaceAll("_", " "),

@@ -67,6 +67,7 @@ export const WORKABLE_STATES: readonly PurchaseState[] = [
   "charging",
   "processing",
   "unknown",
+  "needs_review",
   "refund_due",
 ];
 

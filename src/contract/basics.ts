@@ -54,8 +54,14 @@ export function writtenTextSchema(longest: number) {
     .regex(/^[^\0]*$/, "holds a NUL character");
 }
 
-/** A decimal integer in a path or a query, read as a number. */
+/** The name that the backend gave to something. */
+export const idSchema = z.string().regex(/^[\x21-\x7e]{1,100}$/);
+
+/** A cursor of a list, as `next` gave it. */
+export const cursorSchema = z.string().regex(/^\d{1,9}$/);
+
+/** A whole number in a path or a query. */
 export const integerTextSchema = z
   .string()
-  .regex(/^-?\d{1,15}$/)
+  .regex(/^(0|[1-9]\d{0,9})$/)
   .transform(Number);

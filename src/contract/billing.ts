@@ -1,6 +1,7 @@
 import { z } from "zod";
 import {
   dateSchema,
+  idSchema,
   instantSchema,
   licenseCountsSchema,
   moneySchema,
@@ -74,7 +75,7 @@ export type Quote = z.infer<typeof quoteSchema>;
 
 /** `POST …/purchases`. */
 export const purchaseRequestSchema = z.strictObject({
-  quoteId: z.string().min(1).max(100),
+  quoteId: idSchema,
   purchaseOrder: writtenTextSchema(100).optional(),
   note: writtenTextSchema(500).optional(),
 });

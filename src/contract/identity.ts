@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { instantSchema, moneySchema } from "./basics.ts";
+import { instantSchema, moneySchema, writtenTextSchema } from "./basics.ts";
 
 /** `POST /auth/login`. Secrets are at most 1 KB (security.md). */
 export const loginRequestSchema = z.strictObject({
-  email: z.string().min(1).max(320),
+  email: writtenTextSchema(320),
   password: z.string().min(1).max(1024),
 });
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { integerTextSchema, pageSchema } from "./basics.ts";
+import { cursorSchema, idSchema, integerTextSchema, pageSchema } from "./basics.ts";
 import {
   eventSchema,
   idempotencyKeySchema,
@@ -47,10 +47,10 @@ export interface Operation {
 }
 
 const organization = z.object({ organizationId: integerTextSchema });
-const withQuote = organization.extend({ quoteId: z.string().max(100) });
-const withPurchase = organization.extend({ purchaseId: z.string().max(100) });
+const withQuote = organization.extend({ quoteId: idSchema });
+const withPurchase = organization.extend({ purchaseId: idSchema });
 const withKey = organization.extend({ idempotencyKey: idempotencyKeySchema });
-const page = { limit: integerTextSchema.optional(), after: z.string().max(200).optional() };
+const page = { limit: integerTextSchema.optional(), after: cursorSchema.optional() };
 
 /** Every call of the contract by its name (contract.md). */
 export const operations = {

@@ -34,7 +34,7 @@ export const addUserRequestSchema = z.strictObject({
     .string()
     .min(3)
     .max(320)
-    .regex(/^[^\s@]+@[^\s@]+$/, "is not an email address"),
+    .regex(/^[^\s@\0]+@[^\s@\0]+$/, "is not an email address"),
   firstName: writtenTextSchema(100),
   lastName: writtenTextSchema(100),
   role: z.int().optional(),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hashToken } from "../../src/backend/auth/secrets.ts";
 import { type Operation, operations } from "../../src/contract/operations.ts";
-import { call, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
+import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
 
 let backend: TestBackend;
 const own = organization();
@@ -113,4 +113,33 @@ test("/me tells who a token belongs to, and only its own organization", async ()
       spendLimit: null,
     },
   });
+});
+
+test("what another organization has is not found by its id either", async () => {
+  const bought = await buy(backend, other.id, 1, "theirs");
+  const { id, quoteId } = bought.body;
+  for (const path of [`purchases/${id}`, `purchases/${id}/receipt`, `quotes/${quoteId}`, "purchases/by-key/theirs"]) {
+    expect(
+      (await call(backend, "GET", `/organizations/${other.id}/${path}`, { token: tokenOf(other.id) })).status,
+    ).toBe(200);
+    expect((await call(backend, "GET", `/organizations/${OWN}/${path}`, { token: tokenOf(OWN) })).status).toBe(404);
+  }
+});
+
+test("a token reaches its own organization only, whatever else its person may see", async () => {
+  const email = own.users[0]?.email ?? "";
+  const both = organization({ users: [{ ...(own.users[0] as (typeof own.users)[number]), email }] });
+  for (const token of both.tokens ?? []) token.userEmail = email;
+  await backend.addOrganization(both);
+  const subscription = (id: number, token: string) =>
+    call(backend, "GET", `/organizations/${id}/subscription`, { token });
+  expect((await subscription(both.id, tokenOf(both.id))).status).toBe(200);
+  expect((await subscription(both.id, tokenOf(OWN))).status).toBe(404);
+  expect((await subscription(OWN, tokenOf(both.id))).status).toBe(404);
+});
+
+test("nobody makes a user more powerful than they are", async () => {
+  const body = { email: "boss@example.test", firstName: "Big", lastName: "Boss", role: -1, adminNoTraining: true };
+  const answer = await call(backend, "POST", `/organizations/${OWN}/users`, { token: tokenOf(OWN), body });
+  expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: "role" }] } });
 });

@@ -208,28 +208,72 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   }, 120_000);
 
-  test("a token's monthly spending limit holds under parallel purchases, and failures give it back", async () => {
-    const limited = organization();
-    const [token] = limited.tokens ?? [];
-    if (!token) throw new Error("the organization has a token");
-    token.spendLimit = { amount: 100_000, licenses: 3 };
-    await backend.addOrganization(limited);
+  const limited = async (spendLimit: { amount?: number; licenses?: number }, paymentMethod = "card_ok") => {
+    const made = organization({ paymentMethod });
+    for (const token of made.tokens ?? []) token.spendLimit = spendLimit;
+    await backend.addOrganization(made);
+    return made.id;
+  };
+  const leftOf = async (id: number) =>
+    (await call(backend, "GET", "/me", { token: tokenOf(id) })).body.token.spendLimit;
+
+  test("a token's monthly limit of licenses holds under parallel purchases, and is new next month", async () => {
+    const id = await limited({ licenses: 3 });
     const outcomes = [];
     for (let attempt = 0; attempt < 6; attempt += 1) {
-      outcomes.push(...(await Promise.all([1, 2].map((twin) => buy(backend, limited.id, 1, `a${attempt}-${twin}`)))));
+      outcomes.push(...(await Promise.all([1, 2].map((twin) => buy(backend, id, 1, `a${attempt}-${twin}`)))));
     }
     expect(outcomes.filter(({ status }) => status === 201)).toHaveLength(3);
     expect(outcomes.at(-1)?.body).toMatchObject({ code: "spend_limit_exceeded" });
-    const me = await call(backend, "GET", "/me", { token: token.token });
-    expect(me.body.token.spendLimit).toMatchObject({
-      licenses: 3,
-      licensesLeft: 0,
-      amountLeft: { amount: 100_000 - 3 * 4_882 },
-    });
+    expect(await leftOf(id)).toMatchObject({ licenses: 3, licensesLeft: 0, amount: null, amountLeft: null });
     backend.clocks.billing = Date.parse("2026-12-01T00:00:00Z");
-    expect((await buy(backend, limited.id, 3, "december")).status).toBe(201);
+    expect((await buy(backend, id, 3, "december")).status).toBe(201);
     backend.clocks.billing = NOON;
-    await expectInvariants(backend, limited.id, 25);
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("a token's monthly limit of money counts tax, to the minor unit", async () => {
+    const id = await limited({ amount: 2 * 4_882 });
+    expect((await buy(backend, id, 1, "1")).status).toBe(201);
+    expect(await leftOf(id)).toMatchObject({ amountLeft: { amount: 4_882, currency: "GBP" } });
+    expect((await buy(backend, id, 2, "2")).body).toMatchObject({ code: "spend_limit_exceeded" });
+    expect((await buy(backend, id, 1, "3")).status).toBe(201);
+    expect((await buy(backend, id, 1, "4")).body.detail).toContain("£0.00 left");
+  });
+
+  test("what a failed purchase had reserved of a limit is given back", async () => {
+    const id = await limited({ licenses: 1 }, "card_declined");
+    expect((await buy(backend, id, 1, "1")).status).toBe(402);
+    expect((await buy(backend, id, 1, "2")).status).toBe(402);
+    expect(await leftOf(id)).toMatchObject({ licensesLeft: 1 });
+  });
+
+  test("the database itself refuses a second purchase of one quote or key", async () => {
+    const id = await open();
+    const bought = await buy(backend, id, 1, "k");
+    const { database } = backend.deps;
+    const { sequence: _sequence, ...row } = await database
+      .selectFrom("purchases")
+      .selectAll()
+      .where("id", "=", bought.body.id)
+      .executeTakeFirstOrThrow();
+    const copy = { ...row, id: "pur_copy", payment_id: null };
+    await expect(database.insertInto("purchases").values(copy).execute()).rejects.toThrow(/unique/i);
+    const key = { organization_id: id, key: "k", request_hash: null, purchase_id: null, created_at: 0 };
+    await expect(database.insertInto("idempotency_keys").values(key).execute()).rejects.toThrow(/unique/i);
+  });
+
+  test("a quote is sold on its own day only", async () => {
+    const id = await open();
+    const { id: quoteId } = await quote(id, 1);
+    await backend.deps.database
+      .updateTable("quotes")
+      .set({ expires_at: NOON * 2 })
+      .where("id", "=", quoteId)
+      .execute();
+    backend.clocks.billing = NOON + 86_400_000;
+    expect((await submit(backend, id, { quoteId }, "k")).body.code).toBe("quote_expired");
+    backend.clocks.billing = NOON;
   });
 
   test("purchases are listed newest first, in pages, by status", async () => {

@@ -57,6 +57,22 @@ test("an unknown call, and a number that is none in a path", async () => {
   });
 });
 
+test.each([
+  "/purchases?after=Infinity",
+  "/purchases?after=1.5",
+  "/purchases?after=abc",
+  "/purchases/%00",
+  "/purchases/%",
+  "/events?after=99999999999",
+  "/users/-1",
+  `/purchases/by-key/${"k".repeat(800)}`,
+])("%s is invalid_request, in the words of the contract", async (path) => {
+  const answer = await call(backend, "GET", `/organizations/${made.id}${path}`, { token });
+  expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+  expect(answer.headers["content-type"]).toContain("application/problem+json");
+  expect(answer.headers["x-request-id"]).toBe(answer.body.requestId);
+});
+
 test("a defect answers 500 without telling what happened, and the log has it", async () => {
   const { database } = backend.deps;
   await database.schema.alterTable("purchases").renameTo("hidden").execute();

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { passwords } from "../../src/backend/auth/passwords.ts";
+import { signIn } from "../../src/backend/auth/signIn.ts";
 import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
 import { BASE_PATH } from "../../src/contract/operations.ts";
 import { call, organization, startBackend, type TestBackend } from "./support/backend.ts";
@@ -98,6 +99,55 @@ test("five failures in 15 minutes lock sign-in from there, even with the right p
   backend.clocks.machine += 15 * 60_000 + 1;
   expect((await login({ email, password: PASSWORD })).status).toBe(200);
 }, 60_000);
+
+test("guesses at the same time count one another", async () => {
+  backend.clocks.machine += 16 * 60_000;
+  const guesses = Array.from({ length: 8 }, (_, index) => ({ email, password: index === 7 ? PASSWORD : "wrong" }));
+  const answers = await Promise.all(guesses.map(login));
+  expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(401));
+}, 60_000);
+
+test("50 failures lock an address, and no other one", async () => {
+  backend.clocks.machine += 16 * 60_000;
+  const rows = Array.from({ length: 50 }, (_, index) => ({
+    email_key: `guess${index}@example.test`,
+    address: "127.0.0.1",
+    at: backend.clocks.machine,
+  }));
+  await backend.deps.database.insertInto("sign_in_attempts").values(rows).execute();
+  const elsewhere = { method: "POST" as const, url: `${BASE_PATH}/auth/login`, remoteAddress: "192.0.2.7" };
+  expect((await login({ email, password: PASSWORD })).status).toBe(401);
+  expect((await backend.app.inject({ ...elsewhere, payload: { email, password: PASSWORD } })).statusCode).toBe(200);
+});
+
+test("an unknown user costs the same work as a known one", async () => {
+  const verified: (string | null)[] = [];
+  const deps = {
+    ...backend.deps,
+    passwords: {
+      ...passwords(randomBytes),
+      verify: async (_password: string, hash: string | null) => {
+        verified.push(hash);
+        return false;
+      },
+    },
+    passwordHashOf: async () => "hash",
+  };
+  for (const name of [email, "nobody@example.test"]) {
+    await expect(signIn(deps, { email: name, password: "x" }, "198.51.100.1")).rejects.toThrow(/not right/);
+  }
+  expect(verified).toEqual(["hash", null]);
+  const started = performance.now();
+  expect(await passwords(randomBytes).verify("x", null)).toBe(false);
+  expect(performance.now() - started).toBeGreaterThan(50);
+});
+
+test("a refused refresh is 400, and a defect is not taken for one", async () => {
+  await backend.deps.database.schema.alterTable("sessions").renameTo("hidden").execute();
+  const answer = await refresh("sfr_x_y");
+  await backend.deps.database.schema.alterTable("hidden").renameTo("sessions").execute();
+  expect(answer).toMatchObject({ status: 500, body: { error: "server_error" } });
+});
 
 test("neither passwords nor tokens are in the store", async () => {
   const { body: session } = await login({ email, password: PASSWORD });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { GatewayUnavailable, type PaymentGateway } from "../../src/backend/payments/gateway.ts";
 import { advancePurchase } from "../../src/backend/purchases/processor.ts";
 import { nextCheck } from "../../src/backend/purchases/schedule.ts";
 import { cancelOrphans, sweep } from "../../src/backend/purchases/sweep.ts";
-import { LEASE_MS, leasePurchase, StaleLease, takeOverAll } from "../../src/backend/store/leases.ts";
+import { LEASE_MS, leasePurchase, renewLease, StaleLease, takeOverAll } from "../../src/backend/store/leases.ts";
 import { fulfilPurchase } from "../../src/backend/store/settlement.ts";
 import {
   buy,
@@ -32,6 +33,15 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     const answer = await buy(backend, id, 5, `crash-${point}`);
     backend.crashAt(null);
     return answer;
+  };
+  const unsent = () => backend.deps.database.selectFrom("outbox").selectAll().where("sent_at", "is", null).execute();
+  /** The same backend with a provider that does some calls otherwise. */
+  const withGateway = (changes: Partial<PaymentGateway>) => ({
+    ...backend.deps,
+    gateway: { ...backend.deps.gateway, ...changes },
+  });
+  const silent = async () => {
+    throw new GatewayUnavailable("no answer");
   };
   const recover = async () => {
     backend.clocks.machine += LEASE_MS;
@@ -66,12 +76,13 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     const id = await open();
     await buy(backend, id, 1, "k");
     backend.crashAt("B10");
-    await expect(sweep(backend.deps)).rejects.toThrow(SimulatedCrash);
+    await sweep(backend.deps);
+    expect(backend.log.at(-1)).toContain("B10");
+    expect(await unsent()).toHaveLength(1);
     await sweep(backend.deps);
     const ours = backend.delivered().filter((notification) => notification.organizationId === id);
     expect(ours.map((notification) => notification.type)).toEqual(["purchase.succeeded"]);
-    const unsent = await backend.deps.database.selectFrom("outbox").selectAll().where("sent_at", "is", null).execute();
-    expect(unsent).toEqual([]);
+    expect(await unsent()).toEqual([]);
   });
 
   test("of two workers one gets the lease, and what the first knows is refused after it lost it", async () => {
@@ -114,13 +125,119 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("without evidence for 24 hours a purchase needs review, and is never called failed", async () => {
+  test("without evidence for 24 hours a purchase needs review; it is still looked at, and never called failed", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
     backend.clocks.billing += 24 * 3_600_000;
-    await sweep(backend.deps);
+    await sweep(withGateway({ read: silent }));
     expect((await onlyPurchase(id)).status).toBe("needs_review");
+    backend.clocks.billing += 24 * 3_600_000;
+    backend.clocks.machine += LEASE_MS;
+    await sweep(backend.deps);
+    expect((await onlyPurchase(id)).status).toBe("succeeded");
+    await expectInvariants(backend, id, 25);
     backend.clocks.billing = NOON;
+  });
+
+  test("a provider that says processing is evidence, however long it takes", async () => {
+    const id = await open("card_processing");
+    await buy(backend, id, 5, "k");
+    backend.clocks.billing += 48 * 3_600_000;
+    await sweep(backend.deps);
+    expect((await onlyPurchase(id)).status).toBe("processing");
+    backend.clocks.billing += 24 * 3_600_000;
+    backend.clocks.machine += LEASE_MS;
+    await sweep(backend.deps);
+    expect((await onlyPurchase(id)).status).toBe("succeeded");
+    await expectInvariants(backend, id, 25);
+    backend.clocks.billing = NOON;
+  });
+
+  test("a confirm that never gets an answer is tried once a turn, and its purchase stays unknown", async () => {
+    const id = await open();
+    let confirms = 0;
+    const deps = withGateway({
+      confirm: async () => {
+        confirms += 1;
+        return silent();
+      },
+    });
+    await buyWithCrash(id, "B5");
+    backend.clocks.machine += LEASE_MS;
+    await advancePurchase(deps, (await onlyPurchase(id)).id);
+    expect(confirms).toBe(1);
+    expect((await onlyPurchase(id)).status).toBe("processing");
+    await recover();
+    expect((await onlyPurchase(id)).status).toBe("succeeded");
+    await expectInvariants(backend, id, 25);
+  });
+
+  test.each(["B2", "B4", "B5"])(
+    "an order that died at %s and was never paid is not charged a day later",
+    async (point) => {
+      const id = await open();
+      await buyWithCrash(id, point);
+      backend.clocks.machine += LEASE_MS;
+      backend.clocks.billing += 25 * 3_600_000;
+      await sweep(backend.deps);
+      expect(await onlyPurchase(id)).toMatchObject({ status: "failed", failure: { code: "payment_canceled" } });
+      await expectInvariants(backend, id, 25);
+      backend.clocks.billing = NOON;
+    },
+  );
+
+  test("a refund that got no answer is tried again", async () => {
+    const id = await open("card_processing");
+    await buy(backend, id, 5, "k");
+    backend.clocks.billing = Date.parse("2027-03-02T00:00:00Z");
+    backend.clocks.machine += LEASE_MS;
+    await sweep(withGateway({ refund: silent }));
+    expect(backend.captures().at(-1)).toMatchObject({ refunded: 0 });
+    backend.clocks.billing += 61_000;
+    await sweep(backend.deps);
+    expect(backend.captures().at(-1)).toMatchObject({ refunded: 24_410 });
+    await expectInvariants(backend, id, 25);
+    backend.clocks.billing = NOON;
+  });
+
+  test("one purchase that cannot be worked on holds up no other, and no notification", async () => {
+    const [bad, good] = [await open(), await open()];
+    await buyWithCrash(bad, "B2");
+    await buyWithCrash(good, "B2");
+    backend.clocks.machine += LEASE_MS;
+    backend.clocks.billing += 6_000;
+    const badPurchase = (await onlyPurchase(bad)).id;
+    const create: PaymentGateway["create"] = async (request) => {
+      if (request.purchaseId === badPurchase) throw new TypeError("defect");
+      return backend.deps.gateway.create(request);
+    };
+    await sweep(withGateway({ create }));
+    expect((await onlyPurchase(good)).status).toBe("succeeded");
+    expect(await unsent()).toEqual([]);
+    await recover();
+    expect((await onlyPurchase(bad)).status).toBe("succeeded");
+    backend.clocks.billing = NOON;
+  });
+
+  test("a lease that is renewed is nobody else's, and one that was taken over is worth nothing", async () => {
+    const id = await open("card_processing");
+    await buy(backend, id, 5, "k");
+    const { id: purchaseId } = await onlyPurchase(id);
+    const { database } = backend.deps;
+    const lease = await leasePurchase(database, purchaseId, backend.clocks.machine);
+    if (!lease) throw new SimulatedCrash("no lease");
+    backend.clocks.machine += LEASE_MS - 1;
+    await renewLease(database, lease, backend.clocks.machine);
+    backend.clocks.machine += LEASE_MS - 1;
+    expect(await leasePurchase(database, purchaseId, backend.clocks.machine)).toBeNull();
+    await takeOverAll(database, backend.clocks.billing);
+    await expect(fulfilPurchase(database, lease, NOON)).rejects.toThrow(StaleLease);
+    const next = await leasePurchase(database, purchaseId, backend.clocks.machine);
+    if (!next) throw new SimulatedCrash("no lease");
+    await expect(fulfilPurchase(database, { ...next, state: "unknown" }, NOON)).rejects.toThrow(StaleLease);
+    backend.clocks.machine += LEASE_MS;
+    await advancePurchase(backend.deps, purchaseId);
+    await expectInvariants(backend, id, 25);
   });
 
   test("a payment that no purchase kept is canceled", async () => {
@@ -133,8 +250,17 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     await cancelOrphans(backend.deps);
     expect((await backend.deps.gateway.read(orphan.id)).status).toBe("requires_confirmation");
     backend.clocks.machine += 3_600_001;
+    const id = await open();
+    await buyWithCrash(id, "B5");
+    const { payment_id: alive } = await backend.deps.database
+      .selectFrom("purchases")
+      .select("payment_id")
+      .where("organization_id", "=", id)
+      .executeTakeFirstOrThrow();
+    backend.clocks.machine += 3_600_001;
     await cancelOrphans(backend.deps);
     expect((await backend.deps.gateway.read(orphan.id)).status).toBe("canceled");
+    expect((await backend.deps.gateway.read(alive ?? "")).status).toBe("requires_confirmation");
   });
 });
 

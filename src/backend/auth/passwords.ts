@@ -16,8 +16,8 @@ export interface Passwords {
   hash(password: string): Promise<string>;
   /** Whether the password fits; `null` (nobody) takes the same time and never does. */
   verify(password: string, hash: string | null): Promise<boolean>;
-  /** Forgets what waits for its turn; those calls never settle. */
-  drop(): void;
+  /** How many calls wait for their turn. */
+  waiting(): number;
 }
 
 /** @param random gives so many random bytes */
@@ -25,17 +25,17 @@ export function passwords(random: (bytes: number) => Buffer): Passwords {
   const limit = pLimit(AT_ONCE);
   const derive = (password: string, salt: Buffer) => limit(() => deriveKey(password, salt));
   return {
-    drop: () => limit.clearQueue(),
+    waiting: () => limit.pendingCount,
     async hash(password) {
       const salt = random(SALT_BYTES);
       const key = await derive(password, salt);
       return `scrypt$${salt.toString("base64url")}$${key.toString("base64url")}`;
     },
     async verify(password, hash) {
-      const [, salt = "", key = ""] = (hash ?? NOBODY).split("$");
+      const [, salt = "", key = ""] = (hash || NOBODY).split("$");
       const derived = await derive(password, Buffer.from(salt, "base64url"));
       const expected = Buffer.from(key, "base64url");
-      return hash !== null && expected.length === derived.length && timingSafeEqual(derived, expected);
+      return Boolean(hash) && expected.length === derived.length && timingSafeEqual(derived, expected);
     },
   };
 }

@@ -47,8 +47,9 @@ export async function refreshSession(deps: SessionDeps, refreshToken: string): P
   }
   const pair = newPair(deps, session.id);
   const previous = { hash: current ? session.refresh_hash : null, now };
-  if (!(await rotateSession(deps.database, session, pair.stored, previous))) throw refused();
-  return pair.tokens;
+  if (await rotateSession(deps.database, session, pair.stored, previous)) return pair.tokens;
+  // Another process exchanged the same token in between: for it this one is now the token before the last.
+  return refreshSession(deps, refreshToken);
 }
 
 /** Ends the session that a token (access or refresh) belongs to; an unknown token is no error (RFC 7009, 2.2). */
@@ -57,7 +58,8 @@ export async function endSession(deps: SessionDeps, token: string): Promise<void
     (await findSessionById(deps.database, sessionIdOf(token))) ??
     (await findSession(deps.database, hashToken(token), deps.now()));
   if (!session) return;
-  const known = [session.refresh_hash, session.access_hash].some((hash) => sameHash(hash, hashToken(token)));
+  const hashes = [session.access_hash, session.refresh_hash, session.previous_refresh_hash ?? ""];
+  const known = hashes.some((hash) => sameHash(hash, hashToken(token)));
   if (known) await revokeSession(deps.database, session.id, deps.now());
 }
 

@@ -80,17 +80,17 @@ export function sandboxGateway(
     create index if not exists payments_status on payments (status);`);
 
   const load = (column: "id" | "create_key", value: string): Payment => {
-    settleDue(value);
+    settleDue();
     const record = database.prepare(`select * from payments where ${column} = ?`).get(value) as
       | PaymentRecord
       | undefined;
     if (!record) throw new GatewayUnavailable(`The provider has no payment ${value}`);
     return paymentOf(record);
   };
-  const settleDue = (id: string) =>
+  const settleDue = () =>
     database
-      .prepare("update payments set status = 'succeeded' where id = ? and status = 'processing' and settles_at <= ?")
-      .run(id, deps.now());
+      .prepare("update payments set status = 'succeeded' where status = 'processing' and settles_at <= ?")
+      .run(deps.now());
 
   return {
     minimumCharge: (currency) => minimumCharge(currency),
@@ -118,7 +118,8 @@ export function sandboxGateway(
 
     async confirm(paymentId, idempotencyKey) {
       deps.reach("B6");
-      const { method } = database.prepare("select method from payments where id = ?").get(paymentId) as PaymentRecord;
+      const record = database.prepare("select method from payments where id = ?").get(paymentId);
+      const method = (record as PaymentRecord | undefined)?.method ?? "";
       const status = CARDS[method]?.status ?? "requires_payment_method";
       const { changes } = database
         .prepare(
@@ -162,9 +163,7 @@ export function sandboxGateway(
     },
 
     captures() {
-      database
-        .prepare("update payments set status = 'succeeded' where status = 'processing' and settles_at <= ?")
-        .run(deps.now());
+      settleDue();
       const records = database
         .prepare("select * from payments where status = 'succeeded' order by created_at, rowid")
         .all() as PaymentRecord[];

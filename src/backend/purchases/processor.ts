@@ -5,13 +5,27 @@ import type { BackendDeps } from "../deps.ts";
 import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { LEASE_MS, leasePurchase, movePurchase, releaseLease, renewLease, StaleLease } from "../store/leases.ts";
 import type { PurchaseRow } from "../store/schema.ts";
-import { declinePurchase, fulfilPurchase, owePurchaseBack, recordRefund } from "../store/settlement.ts";
+import { declinePurchase, type Failure, fulfilPurchase, owePurchaseBack, recordRefund } from "../store/settlement.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { nextCheck, REVIEW_AFTER_MS } from "./schedule.ts";
 
+/** Nothing was ever confirmed, so nothing was charged. */
+const NEVER_PAID: Failure = {
+  code: "payment_canceled",
+  message: "The payment could not be made in time and was canceled.",
+};
+
+const REFUND_PAUSE_MS = 60_000;
+
 type ProcessorDeps = Pick<BackendDeps, "database" | "gateway" | "clock" | "now" | "reach" | "log">;
 
-/** What one step came to: the purchase in its new state, or `settled` when there is nothing more to do now. */
+/** One worker's turn at a purchase. */
+interface Turn extends ProcessorDeps {
+  /** A turn asks for the money at most once: an outcome that stays open is looked at again later. */
+  hasConfirmed: boolean;
+}
+
+/** What one step came to: the purchase in its new state, `settled`, or `wait` for a later look. */
 type Step = PurchaseRow | "settled" | "wait";
 
 /**
@@ -27,7 +41,7 @@ export async function advancePurchase(deps: ProcessorDeps, purchaseId: string): 
     renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of ${purchaseId}: ${error}`));
   }, LEASE_MS / 3);
   try {
-    await work(deps, lease);
+    await work({ ...deps, hasConfirmed: false }, lease);
   } catch (error) {
     if (!(error instanceof StaleLease)) throw error;
     deps.log(`purchase ${purchaseId}: another worker went on`);
@@ -36,124 +50,144 @@ export async function advancePurchase(deps: ProcessorDeps, purchaseId: string): 
   }
 }
 
-async function work(deps: ProcessorDeps, lease: PurchaseRow): Promise<void> {
+async function work(turn: Turn, lease: PurchaseRow): Promise<void> {
   let purchase = lease;
   for (;;) {
-    const step = await stepOrUnknown(deps, purchase);
+    const step = await stepOrUnknown(turn, purchase);
     if (step === "settled") return;
     if (step === "wait") {
-      await releaseLease(deps.database, lease, nextCheck(purchase.accepted_at, deps.clock.now()));
+      await releaseLease(turn.database, lease, nextLook(purchase, turn.clock.now()));
       return;
     }
     purchase = step;
   }
 }
 
+/** Money that is owed back is tried every minute; everything else by its age. */
+function nextLook({ state, accepted_at: acceptedAt }: PurchaseRow, now: number): number {
+  return state === "refund_due" ? now + REFUND_PAUSE_MS : nextCheck(acceptedAt, now);
+}
+
 /** One step; a provider that gave no answer leaves the purchase `unknown`, never failed. */
-async function stepOrUnknown(deps: ProcessorDeps, purchase: PurchaseRow): Promise<Step> {
+async function stepOrUnknown(turn: Turn, purchase: PurchaseRow): Promise<Step> {
   try {
-    return await step(deps, purchase);
+    return await step(turn, purchase);
   } catch (error) {
     if (!(error instanceof GatewayUnavailable)) throw error;
-    deps.log(`purchase ${purchase.id}: ${error.message}`);
-    if (purchase.state === "charging" && purchase.payment_id) return movePurchase(deps.database, purchase, "unknown");
-    return waitOrReview(deps, purchase);
+    turn.log(`purchase ${purchase.id}: ${error.message}`);
+    if (purchase.state === "charging" && purchase.payment_id) return movePurchase(turn.database, purchase, "unknown");
+    return waitOrReview(turn, purchase);
   }
 }
 
-async function step(deps: ProcessorDeps, purchase: PurchaseRow): Promise<Step> {
-  if (purchase.state === "refund_due") return refund(deps, purchase);
-  if (purchase.total === 0) return fulfil(deps, purchase);
-  if (purchase.state === "accepted") return begin(deps, purchase);
-  if (!purchase.payment_id) return createPayment(deps, purchase);
-  const payment = await deps.gateway.read(purchase.payment_id);
-  return follow(deps, purchase, payment);
+async function step(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+  if (purchase.state === "refund_due") return refund(turn, purchase);
+  if (purchase.total === 0) return fulfil(turn, purchase);
+  if (purchase.payment_id) return follow(turn, purchase, await turn.gateway.read(purchase.payment_id));
+  if (isTooOld(turn, purchase)) return decline(turn, purchase, NEVER_PAID);
+  return purchase.state === "accepted" ? begin(turn, purchase) : createPayment(turn, purchase);
 }
 
-async function begin(deps: ProcessorDeps, purchase: PurchaseRow): Promise<Step> {
-  if (purchase.payment_method) return movePurchase(deps.database, purchase, "charging");
-  const failure = { code: "no_payment_method", message: "The organization has no payment method." };
-  await declinePurchase(deps.database, purchase, failure, deps.clock.now());
-  return "settled";
+async function begin(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+  if (purchase.payment_method) return movePurchase(turn.database, purchase, "charging");
+  return decline(turn, purchase, { code: "no_payment_method", message: "The organization has no payment method." });
 }
 
 /** Creates the payment unconfirmed and commits its id before any money can move. */
-async function createPayment(deps: ProcessorDeps, purchase: PurchaseRow): Promise<Step> {
-  const payment = await deps.gateway.create({
+async function createPayment(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+  const payment = await turn.gateway.create({
     idempotencyKey: `${purchase.id}:create`,
     purchaseId: purchase.id,
     amount: money(purchase.total, purchase.currency),
     paymentMethod: purchase.payment_method ?? "",
   });
-  deps.reach("B4");
-  const saved = await movePurchase(deps.database, purchase, "charging", { payment_id: payment.id });
-  deps.reach("B5");
+  turn.reach("B4");
+  const saved = await movePurchase(turn.database, purchase, "charging", { payment_id: payment.id });
+  turn.reach("B5");
   return saved;
 }
 
 /** Goes where the payment went: only what the provider says decides. */
-async function follow(deps: ProcessorDeps, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+async function follow(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
   switch (payment.status) {
     case "requires_confirmation":
-      return confirm(deps, purchase, payment);
+      return isTooOld(turn, purchase) ? cancel(turn, purchase, payment) : confirm(turn, purchase, payment);
     case "succeeded":
-      return fulfil(deps, purchase);
+      return fulfil(turn, purchase);
     case "processing":
-      if (purchase.state === "processing") return waitOrReview(deps, purchase);
-      await movePurchase(deps.database, purchase, "processing");
+      if (purchase.state === "charging" || purchase.state === "unknown") {
+        await movePurchase(turn.database, purchase, "processing");
+      }
       return "wait";
     case "requires_payment_method":
-    case "canceled": {
-      const failure = payment.failure ?? { code: "payment_canceled", message: "The payment was canceled." };
-      await declinePurchase(deps.database, purchase, failure, deps.clock.now());
-      return "settled";
-    }
+    case "canceled":
+      return decline(turn, purchase, payment.failure ?? NEVER_PAID);
     case "requires_action":
-      await movePurchase(deps.database, purchase, "requires_approval", { lease_until: 0, next_check_at: null });
+      await movePurchase(turn.database, purchase, "requires_approval", { lease_until: 0, next_check_at: null });
       return "settled";
   }
 }
 
-async function confirm(deps: ProcessorDeps, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  const charging = purchase.state === "charging" ? purchase : await movePurchase(deps.database, purchase, "charging");
+async function confirm(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  if (turn.hasConfirmed) return waitOrReview(turn, purchase);
+  turn.hasConfirmed = true;
+  const charging = purchase.state === "charging" ? purchase : await movePurchase(turn.database, purchase, "charging");
   try {
-    const confirmed = await deps.gateway.confirm(payment.id, `${purchase.id}:confirm:${purchase.confirm_count}`);
-    deps.reach("B7");
-    return await follow(deps, charging, confirmed);
+    const confirmed = await turn.gateway.confirm(payment.id, `${purchase.id}:confirm:${purchase.confirm_count}`);
+    turn.reach("B7");
+    return await follow(turn, charging, confirmed);
   } catch (error) {
     if (!(error instanceof GatewayUnavailable)) throw error;
-    deps.log(`purchase ${purchase.id}: ${error.message}`);
-    return movePurchase(deps.database, charging, "unknown");
+    turn.log(`purchase ${purchase.id}: ${error.message}`);
+    return movePurchase(turn.database, charging, "unknown");
   }
+}
+
+/** A payment that was never confirmed has moved no money; once it is canceled it never will. */
+async function cancel(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  const canceled = await turn.gateway.cancel(payment.id);
+  return canceled.status === "requires_confirmation" ? "wait" : follow(turn, purchase, canceled);
+}
+
+async function decline(turn: Turn, purchase: PurchaseRow, failure: Failure): Promise<Step> {
+  await declinePurchase(turn.database, purchase, failure, turn.clock.now());
+  return "settled";
 }
 
 /** The payment arrived: licenses now, or the money back when the term that was bought for has ended. */
-async function fulfil(deps: ProcessorDeps, purchase: PurchaseRow): Promise<Step> {
-  const now = deps.clock.now();
+async function fulfil(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+  const now = turn.clock.now();
   const { term } = JSON.parse(purchase.price_json) as Quote;
-  const { time_zone } = await readSubscription(deps.database, purchase.organization_id);
+  const { time_zone } = await readSubscription(turn.database, purchase.organization_id);
   if (purchase.total > 0 && dateInZone(now, time_zone) >= term.renewalDate) {
     const failure = { code: "term_ended", message: "The payment arrived after the term had ended; it is refunded." };
-    await owePurchaseBack(deps.database, purchase, failure, now);
+    await owePurchaseBack(turn.database, purchase, failure, now);
     return { ...purchase, state: "refund_due" };
   }
-  await fulfilPurchase(deps.database, purchase, now);
-  deps.reach("B8");
+  await fulfilPurchase(turn.database, purchase, now);
+  turn.reach("B8");
   return "settled";
 }
 
-async function refund(deps: ProcessorDeps, purchase: PurchaseRow): Promise<Step> {
-  if (purchase.payment_id) await deps.gateway.refund(purchase.payment_id, `${purchase.id}:refund`);
-  await recordRefund(deps.database, purchase, deps.clock.now());
+async function refund(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+  if (purchase.payment_id) await turn.gateway.refund(purchase.payment_id, `${purchase.id}:refund`);
+  await recordRefund(turn.database, purchase, turn.clock.now());
   return "settled";
 }
 
-/** Without evidence for 24 hours a purchase goes on an operator's list; it is never silently dropped. */
-async function waitOrReview(deps: ProcessorDeps, purchase: PurchaseRow): Promise<Step> {
-  const waitsForProvider =
-    purchase.state === "processing" || purchase.state === "unknown" || purchase.state === "refund_due";
-  if (!waitsForProvider || deps.clock.now() - purchase.accepted_at < REVIEW_AFTER_MS) return "wait";
-  await movePurchase(deps.database, purchase, "needs_review", { lease_until: 0, next_check_at: null });
-  deps.log(`purchase ${purchase.id} needs review: no evidence of its payment for 24 hours`);
-  return "settled";
+/**
+ * The provider does not say what became of the payment. After 24 hours that goes on an operator's list; it is still
+ * looked at every day and never silently dropped (purchase.md, States).
+ */
+async function waitOrReview(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+  const isOpen = purchase.state === "processing" || purchase.state === "unknown";
+  if (!isOpen || !isTooOld(turn, purchase)) return "wait";
+  await movePurchase(turn.database, purchase, "needs_review");
+  turn.log(`purchase ${purchase.id} needs review: no evidence of its payment for 24 hours`);
+  return "wait";
+}
+
+/** Whether it is too late to ask for the money of an order that somebody placed long ago. */
+function isTooOld(turn: Turn, purchase: PurchaseRow): boolean {
+  return turn.clock.now() - purchase.accepted_at >= REVIEW_AFTER_MS;
 }

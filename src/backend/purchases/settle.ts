@@ -23,7 +23,9 @@ export async function settleWithin(
   const deadline = deps.now() + waitMs;
   for (;;) {
     const work = advancePurchase(deps, purchase.id).catch((error) => deps.log(`purchase ${purchase.id}: ${error}`));
-    await Promise.race([work, delay(PATIENCE_MS, undefined, { ref: false })]);
+    const patience = new AbortController();
+    await Promise.race([work, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})]);
+    patience.abort();
     const row = await readPurchase(deps.database, purchase.organizationId, purchase.id);
     const done = isSettled(row) || row.state === "requires_approval";
     if (done || isClosing() || deps.now() >= deadline) return row;

@@ -7,20 +7,41 @@ const BATCH = 100;
 
 /**
  * One round of the work that nobody waits for: carries on unsettled purchases that are due, and sends what is in the
- * outbox. Any number of backends may run it on one database.
+ * outbox. Any number of backends may run it on one database. What fails is logged, left for a later round, and holds
+ * nothing else up.
  */
 export async function sweep(deps: BackendDeps): Promise<void> {
-  const due = await purchasesDue(deps.database, { billing: deps.clock.now(), machine: deps.now() }, BATCH);
-  for (const purchaseId of due) await advancePurchase(deps, purchaseId);
+  const seen = new Set<string>();
+  for (;;) {
+    const clocks = { billing: deps.clock.now(), machine: deps.now() };
+    const due = await purchasesDue(deps.database, clocks, BATCH);
+    const fresh = due.filter((purchaseId) => !seen.has(purchaseId));
+    if (fresh.length === 0) break;
+    for (const purchaseId of fresh) {
+      seen.add(purchaseId);
+      await attempt(deps, `purchase ${purchaseId}`, () => advancePurchase(deps, purchaseId));
+    }
+  }
   await sendOutbox(deps);
+  await cancelOrphans(deps);
 }
 
 /** Sends queued notifications: at least once, and the receiver knows one by its id (purchase.md, B10). */
 async function sendOutbox(deps: BackendDeps): Promise<void> {
   for (const notification of await unsentNotifications(deps.database, BATCH)) {
-    await deps.notifier.deliver(notification);
-    deps.reach("B10");
-    await markSent(deps.database, notification.id, deps.now());
+    await attempt(deps, `notification ${notification.id}`, async () => {
+      await deps.notifier.deliver(notification);
+      deps.reach("B10");
+      await markSent(deps.database, notification.id, deps.now());
+    });
+  }
+}
+
+async function attempt(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    deps.log(`${what}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
   }
 }
 
@@ -45,7 +66,6 @@ export function startSweeping(deps: BackendDeps): () => Promise<void> {
     if (busy) return;
     busy = true;
     round = sweep(deps)
-      .then(() => cancelOrphans(deps))
       .catch((error) => deps.log(`sweep: ${error}`))
       .finally(() => {
         busy = false;

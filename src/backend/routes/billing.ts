@@ -30,7 +30,7 @@ export function registerBilling(app: FastifyInstance, deps: BackendDeps): void {
   register(app, deps, "listEvents", async ({ organization, query }) => {
     const limit = pageLimit(query.limit);
     const rows = await listEvents(deps.database, organization.id, {
-      after: Number(query.after ?? 0) || 0,
+      after: Number(query.after ?? 0),
       limit: limit + 1,
     });
     const items = rows.slice(0, limit).map((row) => ({

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { money } from "../../billing/money.ts";
-import { roleName } from "../../billing/roles.ts";
+import { ROLES, roleName } from "../../billing/roles.ts";
 import type { Me } from "../../contract/identity.ts";
 import { type Identity, organizationsOf } from "../auth/access.ts";
 import { endSession, refreshSession } from "../auth/sessions.ts";
@@ -41,7 +41,7 @@ export function registerIdentity(app: FastifyInstance, deps: BackendDeps, signIn
 
 async function describe(deps: BackendDeps, identity: Identity): Promise<Me> {
   const organizations = await organizationsOf(deps, identity);
-  const role = Math.min(...organizations.map((organization) => organization.role));
+  const role = Math.min(ROLES.user, ...organizations.map((organization) => organization.role));
   return {
     user: { email: identity.user.email, role, roleName: roleName(role) },
     organizations,

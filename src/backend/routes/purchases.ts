@@ -25,7 +25,7 @@ export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void
   register(app, deps, "listPurchases", async ({ organization, query }) => {
     const limit = pageLimit(query.limit);
     const rows = await listPurchases(deps.database, organization.id, {
-      before: query.after === undefined ? null : Number(query.after) || 0,
+      before: query.after === undefined ? null : Number(query.after),
       limit: limit + 1,
       states: query.status === undefined ? null : statesOf(query.status),
     });
@@ -35,13 +35,10 @@ export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void
   });
 
   register(app, deps, "getPurchase", async ({ organization, params, query }) => {
-    await readPurchase(deps.database, organization.id, params.purchaseId);
-    const seconds = Math.min(Math.max(query.wait ?? 0, 0), LONGEST_WAIT_S);
-    const purchase = { organizationId: organization.id, id: params.purchaseId };
-    const row =
-      seconds === 0
-        ? await readPurchase(deps.database, purchase.organizationId, purchase.id)
-        : await settleWithin(deps, purchase, seconds * 1000, () => closing);
+    const found = await readPurchase(deps.database, organization.id, params.purchaseId);
+    const seconds = Math.min(query.wait ?? 0, LONGEST_WAIT_S);
+    const purchase = { organizationId: organization.id, id: found.id };
+    const row = seconds === 0 ? found : await settleWithin(deps, purchase, seconds * 1000, () => closing);
     return { status: 200, body: await purchaseAnswer(deps.database, row) };
   });
 
@@ -103,7 +100,7 @@ async function answerTo(
   const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};
   if (purchase.status === "failed") {
     const reason = purchase.failure?.message ?? "The payment failed.";
-    throw new ProblemError("payment_declined", `${reason} Nothing was bought.`, { purchase }, headers);
+    throw new ProblemError("payment_declined", `${reason} No license was added.`, { purchase }, headers);
   }
   const fresh = purchase.status === "succeeded" ? 201 : 202;
   return { status: replayed ? 200 : fresh, body: purchase, headers };

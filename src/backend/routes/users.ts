@@ -11,13 +11,13 @@ import { addMember, listMembers, type MemberDetails } from "../store/users.ts";
 /** Users, in the shape of SecureFlag's public API (product.md). */
 export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
   register(app, deps, "listUsers", async ({ organization, params }) => {
-    const rows = await listMembers(deps.database, organization.id, Math.max(0, params.page));
+    const rows = await listMembers(deps.database, organization.id, params.page);
     return { status: 200, body: rows.map((row) => userView(row, organization)) };
   });
 
   register(app, deps, "addUser", async ({ organization, body, identity }) => {
     const role = body.role ?? ROLES.user;
-    if (!isRole(role)) throw invalidRole(role);
+    if (!isRole(role) || role < organization.role) throw invalidRole(role);
     const member = {
       uuid: uuidFrom(deps.random(16)),
       email: body.email,
@@ -66,7 +66,7 @@ function userView(row: MemberDetails, organization: { id: number; name: string }
 }
 
 function invalidRole(role: number): ProblemError {
-  const message = `${role} is not a role`;
+  const message = `${role} is not a role that you may give`;
   return new ProblemError("invalid_request", `The request is not valid: role: ${message}`, {
     errors: [{ path: "role", message }],
   });

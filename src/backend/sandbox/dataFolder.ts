@@ -47,7 +47,9 @@ export async function resetSandbox(folder: string): Promise<void> {
     );
   }
   (await open(folder, FILES.backend)).close();
-  for (const file of files) await rm(join(folder, file), { force: true });
+  // Last the file that says that a sandbox is here, so that a reset that is cut short can be run again.
+  const ordered = [...files.filter((file) => file !== FILES.backend), FILES.backend];
+  for (const file of ordered) await rm(join(folder, file), { force: true });
 }
 
 async function makeFolder(folder: string): Promise<void> {

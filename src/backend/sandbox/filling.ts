@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Database } from "../store/schema.ts";
-import { readSetting, seedStore } from "../store/seeding.ts";
+import { hasUnhashedPasswords, readSetting, seedStore } from "../store/seeding.ts";
 import { SandboxError } from "./errors.ts";
 import { CLOCK_SETTING } from "./routes.ts";
 import { assertBegun, BUILT_IN_SEED, digestOf, readSeed } from "./seed.ts";
@@ -64,5 +64,8 @@ async function know(
   const notes = file ? ["The data are from this very seed file already; --seed is ignored."] : [];
   const known = [file, BUILT_IN].find((candidate) => candidate && digestOf(candidate.text) === stored);
   const seed = known ? readSeed(known).seed : null;
+  if (!seed && (await hasUnhashedPasswords(database))) {
+    notes.push("Some passwords of the seed were not kept yet; start once more with the same --seed to keep them.");
+  }
   return { isNew: false, organizationId: Number(await readSetting(database, "first_organization")), seed, notes };
 }

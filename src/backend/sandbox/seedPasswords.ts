@@ -6,35 +6,55 @@ import { usersWithoutPassword } from "../store/seeding.ts";
 import type { Seed } from "./seedSchema.ts";
 
 /** The passwords of a seed, hashed in the background; a sign-in that comes first waits for its own (details.md, 29). */
-export interface SeedPasswords {
-  /** The hash of a user's password, `null` where there is none. */
-  hashOf(user: UserRow): Promise<string | null>;
-  /** Resolves when all of them are kept. */
-  done: Promise<void>;
-}
+export class SeedPasswords {
+  private readonly wanted: ReadonlyMap<string, string>;
+  private readonly hashes = new Map<number, Promise<string>>();
+  private isStopped = false;
+  private running: Promise<void> = Promise.resolve();
 
-/** @param known hashes that need no work, by password */
-export async function hashSeedPasswords(
-  database: Kysely<Database>,
-  passwords: Passwords,
-  seed: Seed | null,
-  known: Readonly<Record<string, string>>,
-): Promise<SeedPasswords> {
-  const wanted = new Map(
-    (seed?.organizations ?? []).flatMap(({ users }) => users.map((user) => [user.email.toLowerCase(), user.password])),
-  );
-  const pending = new Map<string, Promise<string>>();
-  const missing = wanted.size === 0 ? [] : await usersWithoutPassword(database, [...wanted.keys()]);
-  for (const { id, email_key } of missing) {
-    const password = wanted.get(email_key) ?? "";
-    const hash = Promise.resolve(known[password] ?? passwords.hash(password)).then(async (value) => {
-      await savePasswordHash(database, id, value);
-      return value;
-    });
-    pending.set(email_key, hash);
+  /** @param known hashes that need no work, by password */
+  constructor(
+    private readonly database: Kysely<Database>,
+    private readonly passwords: Passwords,
+    private readonly known: Readonly<Record<string, string>>,
+    seed: Seed | null,
+  ) {
+    const users = (seed?.organizations ?? []).flatMap((organization) => organization.users);
+    this.wanted = new Map(users.map((user) => [user.email.toLowerCase(), user.password]));
   }
-  return {
-    hashOf: async (user) => user.password_hash ?? (await pending.get(user.email_key)) ?? null,
-    done: Promise.allSettled(pending.values()).then(() => undefined),
-  };
+
+  /** The hash of a user's password, `null` where there is none. */
+  async hashOf(user: Pick<UserRow, "id" | "email_key" | "password_hash">): Promise<string | null> {
+    if (user.password_hash !== null) return user.password_hash;
+    const password = this.wanted.get(user.email_key);
+    if (password === undefined) return null;
+    const hash = this.hashes.get(user.id) ?? this.hash(user.id, password);
+    this.hashes.set(user.id, hash);
+    return hash;
+  }
+
+  /** Begins to hash what is missing, one after the other. */
+  start(onFailure: (error: unknown) => void): void {
+    this.running = this.hashMissing().catch(onFailure);
+  }
+
+  /** Ends the work: all of it done first, or without what has not begun. */
+  async end(how: "all" | "now"): Promise<void> {
+    this.isStopped = how === "now";
+    await this.running;
+  }
+
+  private async hashMissing(): Promise<void> {
+    if (this.wanted.size === 0) return;
+    for (const user of await usersWithoutPassword(this.database, [...this.wanted.keys()])) {
+      if (this.isStopped) return;
+      await this.hashOf({ ...user, password_hash: null });
+    }
+  }
+
+  private async hash(userId: number, password: string): Promise<string> {
+    const hash = this.known[password] ?? (await this.passwords.hash(password));
+    await savePasswordHash(this.database, userId, hash);
+    return hash;
+  }
 }

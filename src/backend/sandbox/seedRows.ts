@@ -3,6 +3,7 @@ import { takesLicense } from "../../billing/roles.ts";
 import { termIndexOn } from "../../billing/term.ts";
 import { hashToken } from "../auth/secrets.ts";
 import { uuidFrom } from "../routes/users.ts";
+import { NO_PASSWORD } from "../store/identities.ts";
 import type { SeedRows } from "../store/seeding.ts";
 import type { SeedOrganization } from "./seedSchema.ts";
 
@@ -25,7 +26,7 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       email_key: user.email.toLowerCase(),
       first_name: user.firstName,
       last_name: user.lastName,
-      password_hash: null,
+      password_hash: user.password === "" ? NO_PASSWORD : null,
       totp_secret: user.totpSecret ?? null,
     })),
     members: users.map((user) => ({
@@ -77,10 +78,14 @@ function subscriptionRow(organization: SeedOrganization, now: number): SeedRows[
 
 function madeUpUsers(organization: SeedOrganization): SeedUser[] {
   const missing = organization.usedLicenses - organization.users.filter(takesLicense).length;
-  return Array.from({ length: missing }, (_, index) => ({
-    email: `user${index + 1}@organization-${organization.id}.example`,
+  const taken = new Set(organization.users.map((user) => user.email.toLowerCase()));
+  const emailOf = (number: number) => `user${number}@organization-${organization.id}.example`;
+  const numbers = Array.from({ length: missing + taken.size }, (_, index) => index + 1);
+  const free = numbers.filter((number) => !taken.has(emailOf(number))).slice(0, missing);
+  return free.map((number) => ({
+    email: emailOf(number),
     firstName: "Sample",
-    lastName: `User ${index + 1}`,
+    lastName: `User ${number}`,
     role: 7,
     password: "",
     totpSecret: null,

@@ -22,9 +22,12 @@ import { fillOrKnow, type SandboxStart } from "./filling.ts";
 import { mailbox } from "./mailbox.ts";
 import { CLOCK_SETTING, registerSandbox } from "./routes.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
-import { hashSeedPasswords } from "./seedPasswords.ts";
+import { SeedPasswords } from "./seedPasswords.ts";
 
 export { resetSandbox } from "./dataFolder.ts";
+
+/** How long clients have to end what they are at when the sandbox ends. */
+const CLOSING_MS = 1_000;
 
 /** How a sandbox is started (cli.md, Sandbox). */
 export interface SandboxOptions {
@@ -115,16 +118,15 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
   const { database } = backend;
   const hashing = passwords(deps.random);
   const { time_zone: timeZone } = await readSubscription(database, start.organizationId);
-  const hashes = await hashSeedPasswords(database, hashing, start.seed, {
-    [BUILT_IN_PASSWORD]: BUILT_IN_PASSWORD_HASH,
-  });
+  const hashes = new SeedPasswords(database, hashing, { [BUILT_IN_PASSWORD]: BUILT_IN_PASSWORD_HASH }, start.seed);
   const app = buildApp(backend, {
-    signIn: { passwords: hashing, passwordHashOf: hashes.hashOf },
+    signIn: { passwords: hashing, passwordHashOf: (user) => hashes.hashOf(user) },
     extend: (extended) => registerSandbox(extended, backend, { clock, timeZone, captures }),
   });
   await takeOverAll(database, clock.now());
   const url = await listen(app, options.port);
   const stopSweeping = startSweeping(backend);
+  hashes.start((error) => deps.log(`passwords of the seed: ${error}`));
   return {
     ready: {
       url,
@@ -136,10 +138,11 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
     notes: start.notes,
     async close() {
       await stopSweeping();
+      const impatience = setTimeout(() => app.server.closeAllConnections(), CLOSING_MS);
       await app.close();
+      clearTimeout(impatience);
       // What is kept is kept whole: a seed's passwords are nowhere else. In memory there is nothing to wait for.
-      if (options.dataDir === null) hashing.drop();
-      else await hashes.done;
+      await hashes.end(options.dataDir === null ? "now" : "all");
       await closeData();
     },
   };

@@ -1,6 +1,9 @@
 import type { Kysely } from "kysely";
 import type { ApiTokenRow, Database, SessionRow, UserRow } from "./schema.ts";
 
+/** In place of a hash: nobody can sign in with a password. `null` is a password whose hash is still being made. */
+export const NO_PASSWORD = "";
+
 /** The user of an email, however it is typed. */
 export async function findUser(database: Kysely<Database>, email: string): Promise<UserRow | undefined> {
   return database.selectFrom("users").selectAll().where("email_key", "=", email.toLowerCase()).executeTakeFirst();
@@ -95,41 +98,39 @@ export async function findApiToken(
     .executeTakeFirst();
 }
 
-/** Notes a failed sign-in of an account from an address, and forgets those before `since`. */
-export async function noteSignInFailure(
+/**
+ * Notes an attempt to sign in before it is judged, so that attempts at the same time count one another, and forgets
+ * those before `since`. `forgetSignInAttempts` takes it back where it was a good one.
+ *
+ * @returns how many others there were since then: of the account from the address, and of anybody from it
+ */
+export async function noteSignInAttempt(
   database: Kysely<Database>,
-  failure: { email: string; address: string; at: number },
-  since: number,
-): Promise<void> {
-  await database.deleteFrom("sign_in_failures").where("at", "<", since).execute();
-  await database
-    .insertInto("sign_in_failures")
-    .values({ email_key: failure.email.toLowerCase(), address: failure.address, at: failure.at })
-    .execute();
-}
-
-/** Failed sign-ins since an instant: of the account from the address, and of anybody from it. */
-export async function countSignInFailures(
-  database: Kysely<Database>,
-  place: { email: string; address: string },
+  attempt: { email: string; address: string; at: number },
   since: number,
 ): Promise<{ account: number; address: number }> {
+  const emailKey = attempt.email.toLowerCase();
+  await database.deleteFrom("sign_in_attempts").where("at", "<", since).execute();
+  await database
+    .insertInto("sign_in_attempts")
+    .values({ email_key: emailKey, address: attempt.address, at: attempt.at })
+    .execute();
   const rows = await database
-    .selectFrom("sign_in_failures")
+    .selectFrom("sign_in_attempts")
     .select("email_key")
-    .where("address", "=", place.address)
+    .where("address", "=", attempt.address)
     .where("at", ">=", since)
     .execute();
-  return { account: rows.filter((row) => row.email_key === place.email.toLowerCase()).length, address: rows.length };
+  return { account: rows.filter((row) => row.email_key === emailKey).length - 1, address: rows.length - 1 };
 }
 
-/** Forgets an account's failures from an address after a good sign-in. */
-export async function forgetSignInFailures(
+/** Forgets an account's attempts from an address after a good sign-in. */
+export async function forgetSignInAttempts(
   database: Kysely<Database>,
   place: { email: string; address: string },
 ): Promise<void> {
   await database
-    .deleteFrom("sign_in_failures")
+    .deleteFrom("sign_in_attempts")
     .where("address", "=", place.address)
     .where("email_key", "=", place.email.toLowerCase())
     .execute();

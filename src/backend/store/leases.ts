@@ -99,6 +99,16 @@ export async function purchasesDue(
   return rows.map((row) => row.id);
 }
 
+/** The purchases that are being paid now, whoever is at work on them. */
+export async function purchasesUnderWay(database: Kysely<Database>): Promise<string[]> {
+  const rows = await database
+    .selectFrom("purchases")
+    .select("id")
+    .where("state", "in", ["accepted", "charging", "processing", "unknown", "refund_due"])
+    .execute();
+  return rows.map((row) => row.id);
+}
+
 /**
  * Takes every unsettled purchase away from whoever had it, for a backend that owns its data alone and has just started:
  * no other process can still be at work (details.md, 12).

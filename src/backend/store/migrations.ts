@@ -5,9 +5,10 @@ import type { Database } from "./schema.ts";
 export type Dialect = "sqlite" | "postgres";
 
 /**
- * Brings a database to the newest schema; safe to run again and by two processes at once (the migrator locks).
+ * Brings a database to the newest schema; safe to run again and by two processes at once (the migrator locks). On
+ * SQLite every statement commits by itself, so each one can be run again after a process that died in between.
  *
- * @throws the database's error, nothing of the failed step applied
+ * @throws the database's error
  */
 export async function migrate(database: Kysely<Database>, dialect: Dialect): Promise<void> {
   const migrator = new Migrator({
@@ -37,17 +38,20 @@ type Identity = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
 async function createOrganizations(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable("settings")
+    .ifNotExists()
     .addColumn("name", "text", (c) => c.primaryKey())
     .addColumn("value", "text", (c) => c.notNull())
     .execute();
   await db.schema
     .createTable("organizations")
+    .ifNotExists()
     .addColumn("id", "integer", (c) => c.primaryKey())
     .addColumn("name", "text", (c) => c.notNull())
     .addColumn("time_zone", "text", (c) => c.notNull())
     .execute();
   await db.schema
     .createTable("subscriptions")
+    .ifNotExists()
     .addColumn("organization_id", "integer", (c) => c.primaryKey().references("organizations.id"))
     .addColumn("plan", "text", (c) => c.notNull())
     .addColumn("interval", "text", (c) => c.notNull())
@@ -70,6 +74,7 @@ async function createOrganizations(db: Kysely<unknown>): Promise<void> {
 async function createIdentities(db: Kysely<unknown>, identity: Identity): Promise<void> {
   await db.schema
     .createTable("users")
+    .ifNotExists()
     .addColumn("id", "integer", identity)
     .addColumn("uuid", "text", (c) => c.notNull().unique())
     .addColumn("email", "text", (c) => c.notNull())
@@ -81,6 +86,7 @@ async function createIdentities(db: Kysely<unknown>, identity: Identity): Promis
     .execute();
   await db.schema
     .createTable("members")
+    .ifNotExists()
     .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
     .addColumn("user_id", "integer", (c) => c.notNull().references("users.id"))
     .addColumn("role", "integer", (c) => c.notNull())
@@ -90,9 +96,10 @@ async function createIdentities(db: Kysely<unknown>, identity: Identity): Promis
     .addColumn("assignment_strategy", "text", (c) => c.notNull())
     .addPrimaryKeyConstraint("members_key", ["organization_id", "user_id"] as never)
     .execute();
-  await db.schema.createIndex("members_user").on("members").column("user_id").execute();
+  await db.schema.createIndex("members_user").ifNotExists().on("members").column("user_id").execute();
   await db.schema
     .createTable("api_tokens")
+    .ifNotExists()
     .addColumn("id", "text", (c) => c.primaryKey())
     .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
     .addColumn("user_id", "integer", (c) => c.notNull().references("users.id"))
@@ -106,6 +113,7 @@ async function createIdentities(db: Kysely<unknown>, identity: Identity): Promis
     .execute();
   await db.schema
     .createTable("sessions")
+    .ifNotExists()
     .addColumn("id", "text", (c) => c.primaryKey())
     .addColumn("user_id", "integer", (c) => c.notNull().references("users.id"))
     .addColumn("access_hash", "text", (c) => c.notNull().unique())
@@ -117,17 +125,24 @@ async function createIdentities(db: Kysely<unknown>, identity: Identity): Promis
     .addColumn("revoked_at", "bigint")
     .execute();
   await db.schema
-    .createTable("sign_in_failures")
+    .createTable("sign_in_attempts")
+    .ifNotExists()
     .addColumn("email_key", "text", (c) => c.notNull())
     .addColumn("address", "text", (c) => c.notNull())
     .addColumn("at", "bigint", (c) => c.notNull())
     .execute();
-  await db.schema.createIndex("sign_in_failures_place").on("sign_in_failures").columns(["address", "at"]).execute();
+  await db.schema
+    .createIndex("sign_in_attempts_place")
+    .ifNotExists()
+    .on("sign_in_attempts")
+    .columns(["address", "at"])
+    .execute();
 }
 
 async function createPurchases(db: Kysely<unknown>, identity: Identity): Promise<void> {
   await db.schema
     .createTable("quotes")
+    .ifNotExists()
     .addColumn("id", "text", (c) => c.primaryKey())
     .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
     .addColumn("licenses", "integer", (c) => c.notNull())
@@ -138,6 +153,7 @@ async function createPurchases(db: Kysely<unknown>, identity: Identity): Promise
     .execute();
   await db.schema
     .createTable("purchases")
+    .ifNotExists()
     .addColumn("sequence", "integer", identity)
     .addColumn("id", "text", (c) => c.notNull().unique())
     .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
@@ -165,11 +181,22 @@ async function createPurchases(db: Kysely<unknown>, identity: Identity): Promise
     .addColumn("completed_at", "bigint")
     .addColumn("next_check_at", "bigint")
     .execute();
-  await db.schema.createIndex("purchases_list").on("purchases").columns(["organization_id", "sequence"]).execute();
-  await db.schema.createIndex("purchases_due").on("purchases").column("next_check_at").execute();
-  await db.schema.createIndex("purchases_token").on("purchases").columns(["buyer_token_id", "accepted_at"]).execute();
+  await db.schema
+    .createIndex("purchases_list")
+    .ifNotExists()
+    .on("purchases")
+    .columns(["organization_id", "sequence"])
+    .execute();
+  await db.schema.createIndex("purchases_due").ifNotExists().on("purchases").column("next_check_at").execute();
+  await db.schema
+    .createIndex("purchases_token")
+    .ifNotExists()
+    .on("purchases")
+    .columns(["buyer_token_id", "accepted_at"])
+    .execute();
   await db.schema
     .createTable("idempotency_keys")
+    .ifNotExists()
     .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
     .addColumn("key", "text", (c) => c.notNull())
     .addColumn("request_hash", "text")
@@ -183,6 +210,7 @@ async function createRecords(db: Kysely<unknown>, identity: Identity): Promise<v
   const numbered = (table: string) =>
     db.schema
       .createTable(table)
+      .ifNotExists()
       .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
       .addColumn("number", "integer", (c) => c.notNull())
       .addColumn("purchase_id", "text", (c) => c.notNull().unique().references("purchases.id"))
@@ -194,6 +222,7 @@ async function createRecords(db: Kysely<unknown>, identity: Identity): Promise<v
   await numbered("credit_notes").execute();
   await db.schema
     .createTable("ledger")
+    .ifNotExists()
     .addColumn("id", "integer", identity)
     .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
     .addColumn("purchase_id", "text", (c) => c.notNull().references("purchases.id"))
@@ -205,6 +234,7 @@ async function createRecords(db: Kysely<unknown>, identity: Identity): Promise<v
     .execute();
   await db.schema
     .createTable("events")
+    .ifNotExists()
     .addColumn("id", "integer", identity)
     .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
     .addColumn("at", "bigint", (c) => c.notNull())
@@ -213,15 +243,16 @@ async function createRecords(db: Kysely<unknown>, identity: Identity): Promise<v
     .addColumn("purchase_id", "text")
     .addColumn("data_json", "text", (c) => c.notNull())
     .execute();
-  await db.schema.createIndex("events_list").on("events").columns(["organization_id", "id"]).execute();
+  await db.schema.createIndex("events_list").ifNotExists().on("events").columns(["organization_id", "id"]).execute();
   await db.schema
     .createTable("outbox")
+    .ifNotExists()
     .addColumn("id", "text", (c) => c.primaryKey())
     .addColumn("payload_json", "text", (c) => c.notNull())
     .addColumn("created_at", "bigint", (c) => c.notNull())
     .addColumn("sent_at", "bigint")
     .execute();
-  await db.schema.createIndex("outbox_unsent").on("outbox").column("sent_at").execute();
+  await db.schema.createIndex("outbox_unsent").ifNotExists().on("outbox").column("sent_at").execute();
 }
 
 /** Lets the database itself refuse to change or remove what was once recorded. */
@@ -229,12 +260,12 @@ async function makeAppendOnly(db: Kysely<unknown>, dialect: Dialect, table: stri
   if (dialect === "postgres") {
     await sql`create or replace function refuse_change() returns trigger language plpgsql as
       $$ begin raise exception '% is append-only', tg_table_name; end $$`.execute(db);
-    await sql`create trigger ${sql.ref(`${table}_append_only`)} before update or delete on ${sql.table(table)}
+    await sql`create or replace trigger ${sql.ref(`${table}_append_only`)} before update or delete on ${sql.table(table)}
       for each row execute function refuse_change()`.execute(db);
     return;
   }
   for (const change of ["update", "delete"]) {
-    await sql`create trigger ${sql.ref(`${table}_no_${change}`)} before ${sql.raw(change)} on ${sql.table(table)}
+    await sql`create trigger if not exists ${sql.ref(`${table}_no_${change}`)} before ${sql.raw(change)} on ${sql.table(table)}
       begin select raise(abort, 'append-only'); end`.execute(db);
   }
 }

@@ -32,5 +32,7 @@ export function postgresStore(
           : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
     },
   });
+  // An idle connection that breaks is dropped by the pool; whoever needs one next gets another, or the error.
+  pool.on("error", () => {});
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }

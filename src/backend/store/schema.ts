@@ -13,7 +13,7 @@ export interface Database {
   members: MemberTable;
   api_tokens: ApiTokenTable;
   sessions: SessionTable;
-  sign_in_failures: { email_key: string; address: string; at: number };
+  sign_in_attempts: { email_key: string; address: string; at: number };
   quotes: QuoteTable;
   purchases: PurchaseTable;
   idempotency_keys: IdempotencyKeyTable;
@@ -44,7 +44,7 @@ interface SubscriptionTable {
   credit_note_count: number;
 }
 
-/** A person; `password_hash` is null until a seed's password is hashed. */
+/** A person; `password_hash` is null until a seed's password is hashed, and empty where there is no password. */
 interface UserTable {
   id: Generated<number>;
   uuid: string;

@@ -71,6 +71,12 @@ export async function usersWithoutPassword(database: Kysely<Database>, emailKeys
   return found;
 }
 
+/** Whether the password of any user was never hashed. */
+export async function hasUnhashedPasswords(database: Kysely<Database>): Promise<boolean> {
+  const row = await database.selectFrom("users").select("id").where("password_hash", "is", null).executeTakeFirst();
+  return row !== undefined;
+}
+
 /** A setting of the store, or `null`. */
 export async function readSetting(database: Kysely<Database>, name: string): Promise<string | null> {
   const row = await database.selectFrom("settings").select("value").where("name", "=", name).executeTakeFirst();

@@ -47,17 +47,23 @@ function checked(database: Libsql.Database): SqliteDatabase {
 }
 
 /** libsql reads a text only up to its first NUL, so a NUL is stored as two characters of the private use area. */
-const NUL = { character: "\0", stored: "\ue000\ue001" } as const;
+const ESCAPE = "\ue000";
+const STORED_NUL = `${ESCAPE}\ue001`;
+const STORED_ESCAPE = `${ESCAPE}\ue002`;
+
+function storable(text: string): string {
+  return text.replaceAll(ESCAPE, STORED_ESCAPE).replaceAll("\0", STORED_NUL);
+}
 
 function readable(row: unknown): unknown {
   const restored = (value: unknown) =>
-    typeof value === "string" ? value.replaceAll(NUL.stored, NUL.character) : value;
+    typeof value === "string" ? value.replaceAll(STORED_NUL, "\0").replaceAll(STORED_ESCAPE, ESCAPE) : value;
   return Object.fromEntries(Object.entries(row as object).map(([name, value]) => [name, restored(value)]));
 }
 
 function bindable(value: unknown): Bindable {
   if (typeof value === "boolean") return value ? 1 : 0;
-  if (typeof value === "string") return value.replaceAll(NUL.character, NUL.stored);
+  if (typeof value === "string") return storable(value);
   if (value === null || typeof value === "bigint" || value instanceof Uint8Array) return value;
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw new TypeError(`A ${typeof value} cannot be stored`);

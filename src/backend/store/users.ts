@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { takesLicense } from "../../billing/roles.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { ProblemError } from "../problem.ts";
+import { NO_PASSWORD } from "./identities.ts";
 import { recordEvent } from "./records.ts";
 import type { Database } from "./schema.ts";
 
@@ -90,7 +91,7 @@ async function findOrCreateUser(tx: Kysely<Database>, member: NewMember): Promis
       email_key: member.email.toLowerCase(),
       first_name: member.firstName,
       last_name: member.lastName,
-      password_hash: null,
+      password_hash: NO_PASSWORD,
       totp_secret: null,
     })
     .onConflict((conflict) => conflict.column("email_key").doNothing())
