@@ -7,15 +7,14 @@ export const moneySchema = z.object({ amount: z.int(), currency: z.string().rege
 /** A calendar date, `YYYY-MM-DD`, that exists. */
 export const dateSchema = z
   .string()
-  .regex(/^\d{4}-\d{2}-\d{2}$/)
-  .refine(isCalendarDate, "is not a date of the calendar")
+  .refine(isCalendarDate, "is not a date of the calendar, such as 2026-03-01")
   .meta({ format: "date" });
 
 /** An instant, RFC 3339 in UTC. */
 export const instantSchema = z.iso.datetime();
 
 /** A percentage as an exact decimal, `"20"` or `"8.875"`. */
-export const taxRateSchema = z.string().regex(/^\d{1,3}(\.\d{1,9})?$/);
+export const taxRateSchema = z.string().regex(/^\d{1,3}(\.\d{1,9})?$/, 'is not a percentage such as "20" or "8.875"');
 
 /** License counts: bought, taken by users, and the difference. */
 export const licenseCountsSchema = z.object({ purchased: z.int(), used: z.int(), available: z.int() });

@@ -78,6 +78,23 @@ test.each(["", "{", '{"organizations": [], "organizations": []}', "[]", "null"])
   },
 );
 
+test("each problem is told once, in words", () => {
+  const seed = builtIn();
+  delete seed.organizations[0].name;
+  seed.organizations[0].subscription.taxRate = "20.";
+  seed.organizations[0].subscription.anchorDate = "26-1-1";
+  const expected = [
+    "organizations[0].name: is missing",
+    "organizations[0].subscription.anchorDate: is not a date of the calendar, such as 2026-03-01",
+    'organizations[0].subscription.taxRate: is not a percentage such as "20" or "8.875"',
+  ];
+  expect(() => read(JSON.stringify(seed))).toThrow(`seed.json is not valid: ${expected.join("; ")}`);
+});
+
+test("a byte order mark is no problem", () => {
+  expect(read(`\ufeff${BUILT_IN_SEED}`).seed.organizations).toHaveLength(1);
+});
+
 test("optional fields may be left out", () => {
   const seed = builtIn();
   delete seed.organizations[0].tokens;

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { runCli } from "../support/cli.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { runCli, startCli } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/places.ts";
 import { environmentFor, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
@@ -9,6 +10,9 @@ import { checkInvariants, type Tally } from "./ledger.ts";
 const CLI_POINTS = ["C0", "C1", "C2", "C3", "C6"];
 const BACKEND_POINTS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10"];
 
+/** Around the time that a start takes to open its data, make the tables and fill them, in milliseconds. */
+const START_MOMENTS = [90, 110, 130, 150, 170, 190, 210, 230];
+
 const BUY = ["buy", "5", "--yes", "--json", "--timeout", "5"];
 const KILLED = 137;
 
@@ -16,6 +20,20 @@ const KILLED = 137;
 export async function killAtEveryPoint(tally: Tally): Promise<void> {
   for (const point of CLI_POINTS) await killCli(point, tally);
   for (const point of BACKEND_POINTS) await killBackend(point, tally);
+  for (const milliseconds of START_MOMENTS) await killStart(milliseconds, tally);
+}
+
+/** A sandbox that was killed while it made its data starts again, and works. */
+async function killStart(milliseconds: number, tally: Tally): Promise<void> {
+  const data = join(await temporaryDirectory(), "data");
+  const starting = await startCli(["sandbox", "--port", "0", "--data", data, "--json"]);
+  await sleep(milliseconds);
+  starting.kill("SIGKILL");
+  await starting.ended;
+  tally.kills += 1;
+  const sandbox = await startSandbox({ data, now: null });
+  tally.expect(sandbox.ready.organizationId === 4201, `killed after ${milliseconds} ms: ${sandbox.stderr}`);
+  await sandbox.stop();
 }
 
 async function killCli(point: string, tally: Tally): Promise<void> {

@@ -4,6 +4,7 @@ import { BASE_PATH, type Operation, type OperationId, operations } from "../../c
 import type { Scope } from "../../contract/scopes.ts";
 import { authenticate, authorize, type Identity, type Membership } from "../auth/access.ts";
 import type { BackendDeps } from "../deps.ts";
+import { ProblemError } from "../problem.ts";
 import { validated } from "./validation.ts";
 
 type Operations = typeof operations;
@@ -50,6 +51,7 @@ export function register<Id extends OperationId>(
     method: operation.method,
     url: (operation.atRoot ? "" : BASE_PATH) + operation.path.replace(/\{(\w+)\}/g, ":$1"),
     handler: async (request, reply) => {
+      assertMediaType(operation, request);
       const identity = operation.access === "public" ? null : await authenticate(deps, request.headers.authorization);
       const params = operation.params && validated(operation.params, request.params);
       const organization = identity && (await organizationOf(deps, operation, identity, params));
@@ -61,6 +63,14 @@ export function register<Id extends OperationId>(
       return reply.send(answer.body ?? null);
     },
   });
+}
+
+/** Only `/oauth` takes forms (details.md, 16), which a browser would send from any page without asking. */
+function assertMediaType(operation: Operation, request: FastifyRequest): void {
+  const isForm = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") ?? false;
+  if (isForm !== (operation.bodyType === "form") && request.body !== undefined) {
+    throw new ProblemError("invalid_request", `This call takes ${operation.bodyType === "form" ? "a form" : "JSON"}`);
+  }
 }
 
 async function organizationOf(

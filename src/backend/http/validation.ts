@@ -19,7 +19,8 @@ export function describeIssue(issue: z.core.$ZodIssue): { path: string; message:
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: "is not a known field" }));
   }
-  return [{ path: pathText(issue.path), message: issue.message }];
+  const isMissing = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
+  return [{ path: pathText(issue.path), message: isMissing ? "is missing" : issue.message }];
 }
 
 /** `["organizations", 0, "name"]` → `organizations[0].name`. */

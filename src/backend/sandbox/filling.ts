@@ -64,6 +64,8 @@ async function know(
   const notes = file ? ["The data are from this very seed file already; --seed is ignored."] : [];
   const known = [file, BUILT_IN].find((candidate) => candidate && digestOf(candidate.text) === stored);
   const seed = known ? readSeed(known).seed : null;
+  if (!seed)
+    notes.push("Passwords and tokens are in the seed file that the data came from; they are not kept readable.");
   if (!seed && (await hasUnhashedPasswords(database))) {
     notes.push("Some passwords of the seed were not kept yet; start once more with the same --seed to keep them.");
   }

@@ -68,7 +68,8 @@ export function digestOf(text: string): string {
 
 function parseJson(file: { path: string; text: string }): unknown {
   try {
-    return parseStrictJson(file.text);
+    // Editors on Windows begin a file with a byte order mark.
+    return parseStrictJson(file.text.replace(/^\ufeff/, ""));
   } catch (error) {
     throw invalid(file.path, [{ path: "", message: error instanceof Error ? error.message : String(error) }]);
   }

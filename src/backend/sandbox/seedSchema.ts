@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isTimeZone } from "../../billing/calendar.ts";
+import { BillingError } from "../../billing/errors.ts";
 import { isCurrency } from "../../billing/money.ts";
 import { recurringCharge } from "../../billing/proration.ts";
 import { isRole, takesLicense } from "../../billing/roles.ts";
@@ -53,8 +54,9 @@ function isAffordable(subscription: z.output<typeof subscriptionSchema>): boolea
   try {
     recurringCharge(subscription);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // What else may be wrong with the subscription has its own message.
+    return !(error instanceof BillingError && error.code === "amount_out_of_range");
   }
 }
 
