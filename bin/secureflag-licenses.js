@@ -7,6 +7,8 @@ if (major < 20 || (major === 20 && (minor < 18 || (minor === 18 && patch < 1))))
   process.exitCode = 2;
 } else {
   module.enableCompileCache?.();
+  // Should nothing be left to wait for before the command has ended, that is no success.
+  process.exitCode = 1;
   const { createContext, main } = await import("../dist/main.js");
   process.exitCode = await main(process.argv.slice(2), createContext());
 }

@@ -1,32 +1,14 @@
 import { spawn } from "node:child_process";
 import { randomBytes, randomInt } from "node:crypto";
 import { resolve } from "node:path";
-import { isatty } from "node:tty";
 import envPaths from "env-paths";
 import { version } from "../../package.json";
 import type { Client, ClientOptions } from "../client/client.ts";
+import { createLifetime, type Io, processIo } from "./io.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Prompter } from "./prompts/prompter.ts";
 import type { CredentialStore } from "./session/credentials.ts";
-import type { Keyring } from "./session/keyring.ts";
 import type { ConfModule, Settings } from "./session/settings.ts";
-
-/** The three streams and what is known of them. */
-interface Io {
-  readonly stdinIsTerminal: boolean;
-  readonly stdoutIsTerminal: boolean;
-  readonly stderrIsTerminal: boolean;
-  /** The width of the terminal, where there is one. */
-  readonly columns: number | undefined;
-  /** Everything on stdin, as text. */
-  readInput(): Promise<string>;
-  /** Writes to stdout, and settles when the text has left. A reader that went away is no error. */
-  print(text: string): Promise<void>;
-  /** Writes to stderr. */
-  note(text: string): void;
-  /** The raw streams that a prompt and a spinner draw on. */
-  terminal(): { input: NodeJS.ReadStream; output: NodeJS.WriteStream };
-}
 
 /** The machine's clock. */
 export interface Clock {
@@ -72,6 +54,8 @@ export interface Context {
   openUrl(url: string): void;
   /** A crash point (purchase.md, Crash points): does nothing unless SECUREFLAG_CRASH_AT arms it. */
   reach(point: string): void;
+  /** Runs at the very end of the process, after everything else and without waiting; not where it is killed. */
+  atExit(work: () => void): void;
   /** Runs when the command has ended, however it ended. */
   onEnd(cleanUp: () => Promise<void>): void;
   /** Lets go of everything that would keep the process alive. */
@@ -83,7 +67,7 @@ export function createContext(): Context {
   const { env } = process;
   const lifetime = createLifetime();
   const cleanUps: (() => Promise<void>)[] = [];
-  const io = processIo(lifetime);
+  const io = processIo(process, lifetime);
   const paths = envPaths("secureflag-licenses", { suffix: "" });
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
   const machine = { pid: process.pid, uid: process.getuid?.() ?? null, reach };
@@ -99,7 +83,7 @@ export function createContext(): Context {
     settings: async () =>
       (await import("./session/settings.ts")).createSettings(context.configDirectory, machine, importConf),
     credentials: once(async () => {
-      const [{ createCredentialStore }, { openKeyring }] = await Promise.all([
+      const [{ createCredentialStore }, { steady, openKeyring }] = await Promise.all([
         import("./session/credentials.ts"),
         import("./session/keyring.ts"),
       ]);
@@ -122,6 +106,7 @@ export function createContext(): Context {
     interruption: null,
     openUrl,
     reach,
+    atExit: (work) => void process.once("exit", work),
     onEnd: (cleanUp) => cleanUps.push(cleanUp),
     end: async () => {
       lifetime.end();
@@ -153,98 +138,6 @@ function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
   return () => {
     made ??= make();
     return made;
-  };
-}
-
-/**
- * A keyring that failed once counts as none: where the kernel refuses its session keyring, the next try lands in one of
- * this process alone and seems to work, but everything in it is lost when the process ends.
- */
-function steady(open: () => Promise<Keyring | null>): () => Promise<Keyring | null> {
-  let hasFailed = false;
-  const guarded = <Result>(use: () => Result): Result => {
-    try {
-      return use();
-    } catch (error) {
-      hasFailed = true;
-      throw error;
-    }
-  };
-  return async () => {
-    const keyring = hasFailed ? null : await open();
-    return (
-      keyring && {
-        read: (account) => guarded(() => keyring.read(account)),
-        write: (account, secret) => guarded(() => keyring.write(account, secret)),
-        remove: (account) => guarded(() => keyring.remove(account)),
-      }
-    );
-  };
-}
-
-function processIo(lifetime: Lifetime): Io & { close(): void } {
-  let opened = false;
-  const quietly = (error: NodeJS.ErrnoException) => {
-    // A reader such as `head` that has seen enough is no failure of ours.
-    if (error.code !== "EPIPE") throw error;
-  };
-  process.stdout.on("error", quietly);
-  process.stderr.on("error", quietly);
-  const stdin = () => {
-    opened = true;
-    return process.stdin;
-  };
-  return {
-    stdinIsTerminal: isatty(0),
-    stdoutIsTerminal: isatty(1),
-    stderrIsTerminal: isatty(2),
-    columns: process.stdout.columns ?? process.stderr.columns,
-    readInput: async () => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of stdin()) chunks.push(Buffer.from(chunk));
-      return Buffer.concat(chunks).toString("utf8");
-    },
-    print: (text) =>
-      new Promise((done) => {
-        if (!lifetime.hasEnded()) process.stdout.write(text, () => done());
-      }),
-    note: (text) => {
-      if (!lifetime.hasEnded()) process.stderr.write(text);
-    },
-    terminal: () => ({ input: stdin(), output: process.stderr }),
-    close: () => {
-      if (!opened) return;
-      if (process.stdin.isTTY && process.stdin.isRaw) process.stdin.setRawMode(false);
-      process.stdin.destroy();
-    },
-  };
-}
-
-interface Lifetime {
-  hasEnded(): boolean;
-  end(): void;
-  sleep(milliseconds: number): Promise<void>;
-}
-
-/** What an interrupted command left running must stop: once the command has ended, its waits never end. */
-function createLifetime(): Lifetime {
-  const timers = new Set<NodeJS.Timeout>();
-  let ended = false;
-  return {
-    hasEnded: () => ended,
-    end: () => {
-      ended = true;
-      for (const timer of timers) clearTimeout(timer);
-    },
-    sleep: (milliseconds) =>
-      new Promise((done) => {
-        if (ended) return;
-        const timer = setTimeout(() => {
-          timers.delete(timer);
-          done();
-        }, milliseconds);
-        timers.add(timer);
-      }),
   };
 }
 

@@ -38,6 +38,9 @@ type OwnCode =
   | "approval_required"
   | "purchase_unsettled"
   | "charged_other_amount"
+  | "result_not_printed"
+  // this program
+  | "output_not_written"
   | "defect";
 
 /** Every code that an error of the CLI may carry. */
@@ -47,7 +50,7 @@ export type ErrorCode = OwnCode | ProblemCode;
 export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   unexpected_answer: 1,
   billing_not_offered: 1,
-  charged_other_amount: 1,
+  output_not_written: 1,
   defect: 1,
 
   invalid_usage: 2,
@@ -105,7 +108,9 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
 
   unreachable: 10,
   outcome_unknown: 10,
+  charged_other_amount: 10,
   purchase_unsettled: 10,
+  result_not_printed: 10,
   idempotency_key_unknown: 10,
   idempotency_key_in_use: 10,
   rate_limited: 10,
@@ -183,15 +188,20 @@ export function reportOf(error: unknown): ErrorReport {
   };
 }
 
-/** The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (cli.md, Exit codes). */
-export function errorOfPurchase(purchase: Purchase): CliError | null {
+/**
+ * The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (cli.md, Exit codes).
+ *
+ * @param requestId the backend's name for the request that was answered with a decline
+ */
+export function errorOfPurchase(purchase: Purchase, requestId?: string | null): CliError | null {
   const look = `See \`secureflag-licenses purchases show ${purchase.id}\`.`;
   switch (purchase.status) {
     case "succeeded":
       return null;
     case "failed":
       return new CliError("payment_declined", purchase.failure?.message ?? "The purchase failed.", {
-        hint: `No license was added and no money is kept. ${look}`,
+        hint: `No license was added and ${purchase.receiptNumber === null ? "nothing was charged" : "the payment was refunded"}. ${look}`,
+        requestId: requestId ?? undefined,
       });
     case "requires_approval":
       return new CliError("approval_required", "The payment waits for a person's approval.", {

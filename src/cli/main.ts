@@ -16,6 +16,9 @@ export async function main(argv: readonly string[], context: Context): Promise<n
     }
     const { runProgram } = await import("./commands/program.ts");
     return await runProgram(argv, context);
+  } catch (error) {
+    const { reportFailure } = await import("./commands/shared/report.ts");
+    return reportFailure(error, argv, context);
   } finally {
     await context.end();
   }

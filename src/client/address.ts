@@ -20,12 +20,12 @@ export function isLoopbackHost(hostname: string): boolean {
 /**
  * Reads the URL of a backend (security.md: https only, except loopback).
  *
- * @throws ClientError `insecure_url` for anything but https, or http to this machine
+ * @throws ClientError `invalid_usage` for what is not the URL of a backend, `insecure_url` for http to another machine
  */
 export function parseAddress(apiUrl: string): BackendAddress {
   const url = URL.canParse(apiUrl) ? new URL(apiUrl) : null;
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
-    throw new ClientError("insecure_url", "The API URL is not the URL of a backend", {
+    throw new ClientError("invalid_usage", "The API URL is not the URL of a backend", {
       hint: "Give one such as https://api.secureflag.com/rest/management/v2, without user, query or fragment.",
     });
   }
@@ -35,7 +35,7 @@ export function parseAddress(apiUrl: string): BackendAddress {
       "insecure_url",
       `${url.origin} is not https, and only this machine may be reached without it`,
       {
-        hint: `Use https://${url.host} instead.`,
+        hint: "Only https is used, or http to this machine, such as http://127.0.0.1:4010/rest/management/v2.",
       },
     );
   }

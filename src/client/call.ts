@@ -35,6 +35,8 @@ export type AnswerOf<Id extends OperationId> = AnswerSchemas<Id>[keyof AnswerSch
 export interface Reply<Value> {
   readonly value: Value;
   readonly replayed: boolean;
+  /** The backend's name for the request, where it gave one. */
+  readonly requestId: string | null;
 }
 
 type Attempt = { readonly reply: Reply<unknown> } | { readonly failure: Failure };
@@ -63,7 +65,7 @@ export class Caller {
       // A replay after an earlier try of this very call shows what this call did.
       const replayed = reply.replayed && !failures.some((failure) => failure.sent);
       // The schema of this operation has just read the value.
-      return { value: reply.value as AnswerOf<Id>, replayed };
+      return { value: reply.value as AnswerOf<Id>, replayed, requestId: reply.requestId };
     } catch (error) {
       throw outcomeOf(operation, failures, error);
     }
@@ -133,7 +135,10 @@ export class Caller {
     const origin = this.address.origin;
     if (result.kind === "failure") return { failure: failureOfWire(result, operation, origin) };
     const reading = readAnswer(operation, result);
-    if (reading.kind === "success") return { reply: { value: reading.value, replayed: isReplay(result) } };
+    if (reading.kind === "success") {
+      const requestId = reading.requestId ?? result.headers["x-request-id"] ?? null;
+      return { reply: { value: reading.value, replayed: isReplay(result), requestId } };
+    }
     return { failure: failureOfReading(reading, result, operation, origin) };
   }
 

@@ -74,7 +74,7 @@ export interface Client {
     organizationId: number,
     idempotencyKey: string,
     request: PurchaseRequest,
-  ): Promise<{ purchase: PurchaseAnswer; replayed: boolean }>;
+  ): Promise<{ purchase: PurchaseAnswer; replayed: boolean; requestId: string | null }>;
   purchaseByKey(organizationId: number, idempotencyKey: string): Promise<KeyOutcome>;
   /** Spends a key for ever. Gives the purchase of a key that the backend knew, `null` where the key is void now. */
   voidKey(organizationId: number, idempotencyKey: string): Promise<PurchaseAnswer | null>;
@@ -97,7 +97,7 @@ export interface Client {
 /**
  * Makes the client of one backend for one command. Sends nothing yet.
  *
- * @throws ClientError `insecure_url`, `insecure_tls`
+ * @throws ClientError `invalid_usage`, `insecure_url`, `insecure_tls`
  */
 export function createClient(options: ClientOptions): Client {
   const address = parseAddress(options.apiUrl);
@@ -159,12 +159,13 @@ function buyingCalls(caller: Caller): Pick<Client, "createQuote" | "createPurcha
       (await caller.call("createQuote", { params: { organizationId }, body: { licenses }, repeat })).value,
     createPurchase: async (organizationId, idempotencyKey, body) => {
       const reply = await caller.call("createPurchase", { params: { organizationId }, body, idempotencyKey, repeat });
-      return { purchase: reply.value, replayed: reply.replayed };
+      const { value, replayed, requestId } = reply;
+      return { purchase: ofKey(value, idempotencyKey), replayed, requestId };
     },
     purchaseByKey: async (organizationId, idempotencyKey) => {
       try {
         const { value } = await caller.call("getPurchaseByKey", { params: { organizationId, idempotencyKey }, repeat });
-        return { state: "known", purchase: value };
+        return { state: "known", purchase: ofKey(value, idempotencyKey) };
       } catch (error) {
         if (hasCode(error, "idempotency_key_unknown")) return { state: "unknown" };
         if (hasCode(error, "idempotency_key_void")) return { state: "void" };
@@ -173,13 +174,22 @@ function buyingCalls(caller: Caller): Pick<Client, "createQuote" | "createPurcha
     },
     voidKey: async (organizationId, idempotencyKey) => {
       try {
-        return (await caller.call("voidKey", { params: { organizationId, idempotencyKey }, repeat })).value;
+        const { value } = await caller.call("voidKey", { params: { organizationId, idempotencyKey }, repeat });
+        return value && ofKey(value, idempotencyKey);
       } catch (error) {
         if (hasCode(error, "idempotency_key_void")) return null;
         throw error;
       }
     },
   };
+}
+
+/** An answer about another key's purchase says nothing of this one (details.md, 4). */
+function ofKey(purchase: PurchaseAnswer, idempotencyKey: string): PurchaseAnswer {
+  if (purchase.idempotencyKey === idempotencyKey) return purchase;
+  throw new ClientError("outcome_unknown", `The backend answered with another purchase, ${purchase.id}`, {
+    hint: "Running the same command again is safe: it asks what became of the purchase and never buys it twice.",
+  });
 }
 
 function sandboxCalls(caller: Caller): Pick<Client, "sandboxState" | "advanceClock"> {

@@ -7,6 +7,7 @@ import type { Problem, ProblemCode } from "../contract/problems.ts";
  * - `outcome_unknown`: a purchase was sent, or a key was asked about, and no well-formed answer came
  * - `unexpected_answer`: the answer to a call that buys nothing makes no sense
  * - `billing_not_offered`: the backend has no billing calls (contract.md)
+ * - `invalid_usage`: a URL that is not one of a backend
  * - `insecure_url`, `insecure_tls`: refused before anything was sent
  */
 export type ClientErrorCode =
@@ -15,6 +16,7 @@ export type ClientErrorCode =
   | "outcome_unknown"
   | "unexpected_answer"
   | "billing_not_offered"
+  | "invalid_usage"
   | "insecure_url"
   | "insecure_tls";
 

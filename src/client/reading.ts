@@ -14,7 +14,7 @@ import type { WireAnswer } from "./transport.ts";
 
 /** What an answer says, in the terms of the contract. */
 export type Reading =
-  | { readonly kind: "success"; readonly value: unknown }
+  | { readonly kind: "success"; readonly value: unknown; readonly requestId?: string | undefined }
   | { readonly kind: "problem"; readonly code: ProblemCode; readonly problem: Problem }
   /** SecureFlag's own error shape (product.md). */
   | { readonly kind: "secureflag_error"; readonly message: string }
@@ -59,7 +59,9 @@ function readKnownError(operation: Operation, status: number, { value }: GoodBod
 function readProblem(operation: Operation, code: ProblemCode, problem: Problem): Reading {
   if (code !== "payment_declined" || !operation.idempotent) return { kind: "problem", code, problem };
   const purchase = purchaseAnswerSchema.safeParse(problem.purchase);
-  if (purchase.success && purchase.data.status === "failed") return { kind: "success", value: purchase.data };
+  if (purchase.success && purchase.data.status === "failed") {
+    return { kind: "success", value: purchase.data, requestId: problem.requestId };
+  }
   return nonsense("declines the payment without showing the purchase");
 }
 

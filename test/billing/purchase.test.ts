@@ -125,6 +125,5 @@ test("what is pending and what a worker goes on with are open states", () => {
   for (const state of PENDING_STATES)
     expect(["processing", "requires_approval", "needs_review"]).toContain(statusOf(state));
   expect(WORKABLE_STATES.filter((state) => nextOf(state).length === 0)).toEqual([]);
-  expect(WORKABLE_STATES).not.toContain("needs_review");
   expect(WORKABLE_STATES).not.toContain("requires_approval");
 });

@@ -111,4 +111,13 @@ describe("errorOfPurchase", () => {
   it("names the page to approve at", () => {
     expect(errorOfPurchase(openPurchase("requires_approval"))?.hint).toContain("/pay/pur_1");
   });
+
+  it("names the request that was declined, and says whether money moved", () => {
+    const declined = errorOfPurchase(failedPurchase(), "req_1");
+    expect(declined).toMatchObject({
+      requestId: "req_1",
+      hint: expect.stringContaining("No license was added and nothing was charged."),
+    });
+    expect(errorOfPurchase(failedPurchase({ receiptNumber: "4201-000001" }))?.hint).toContain("refunded");
+  });
 });

@@ -31,9 +31,15 @@ describe("parseAddress", () => {
     expect(parseAddress(url)).toEqual({ origin, basePath, isLoopback });
   });
 
+  test.each(["http://api.secureflag.com/rest/management/v2", "http://127.0.0.1.example.com/"])(
+    "refuses %s and suggests no other URL of that host",
+    (url) => {
+      const hint = expect.not.stringContaining(new URL(url).host);
+      expect(() => parseAddress(url)).toThrow(expect.objectContaining({ code: "insecure_url", hint }));
+    },
+  );
+
   test.each([
-    "http://api.secureflag.com/rest/management/v2",
-    "http://127.0.0.1.example.com/",
     "ftp://127.0.0.1/",
     "https://user:secret@api.secureflag.com/",
     "https://api.secureflag.com/?a=b",
@@ -41,7 +47,7 @@ describe("parseAddress", () => {
     "api.secureflag.com",
     "",
   ])("refuses %s", (url) => {
-    expect(() => parseAddress(url)).toThrow(expect.objectContaining({ code: "insecure_url" }));
+    expect(() => parseAddress(url)).toThrow(expect.objectContaining({ code: "invalid_usage" }));
   });
 
   test("shows no password in its message", () => {

@@ -27,7 +27,7 @@ describe("createPurchase", () => {
     await using backend = await startBackend(bought);
     const { client, reached } = testClient(backend.apiUrl);
     const result = await client.createPurchase(4201, "key-1", { ...request, note: "n" });
-    expect(result).toEqual({ purchase: purchaseAnswer, replayed: false });
+    expect(result).toEqual({ purchase: purchaseAnswer, replayed: false, requestId: "req_1" });
     expect(reached).toEqual(["C2"]);
     expect(backend.seen).toMatchObject([
       {
@@ -54,6 +54,14 @@ describe("createPurchase", () => {
     await call;
   });
 
+  test("an answer about another key's purchase leaves the outcome unknown", async () => {
+    await using backend = await startBackend(bought, { status: 200, json: purchaseAnswer });
+    const { client } = testClient(backend.apiUrl);
+    const unknown = { code: "outcome_unknown", message: expect.stringContaining(purchaseAnswer.id) };
+    await expect(client.createPurchase(4201, "key-2", request)).rejects.toMatchObject(unknown);
+    await expect(client.purchaseByKey(4201, "key-2")).rejects.toMatchObject(unknown);
+  });
+
   test("a replay of an earlier purchase says so", async () => {
     await using backend = await startBackend(replay);
     const { client } = testClient(backend.apiUrl);
@@ -63,7 +71,19 @@ describe("createPurchase", () => {
   test("a decline resolves with the failed purchase", async () => {
     await using backend = await startBackend(problem(402, "payment_declined", { purchase: declined }));
     const { client } = testClient(backend.apiUrl);
-    expect(await client.createPurchase(4201, "key-1", request)).toEqual({ purchase: declined, replayed: false });
+    expect(await client.createPurchase(4201, "key-1", request)).toEqual({
+      purchase: declined,
+      replayed: false,
+      requestId: "req_1",
+    });
+  });
+
+  test("a decline names the request as the backend does in its body", async () => {
+    await using backend = await startBackend(
+      problem(402, "payment_declined", { purchase: declined, requestId: "req_9" }),
+    );
+    const { client } = testClient(backend.apiUrl);
+    expect(await client.createPurchase(4201, "key-1", request)).toMatchObject({ requestId: "req_9" });
   });
 
   test.each<[string, Answer]>([
@@ -82,7 +102,11 @@ describe("createPurchase", () => {
   ])("%s is followed by the same key, and what it made is its own", async (_name, answer) => {
     await using backend = await startBackend(answer, replay);
     const { client } = testClient(backend.apiUrl);
-    expect(await client.createPurchase(4201, "key-1", request)).toEqual({ purchase: purchaseAnswer, replayed: false });
+    expect(await client.createPurchase(4201, "key-1", request)).toEqual({
+      purchase: purchaseAnswer,
+      replayed: false,
+      requestId: "req_1",
+    });
     expect(backend.seen.map(({ headers, body }) => [headers["idempotency-key"], body])).toEqual([
       ["key-1", '{"quoteId":"quo_1"}'],
       ["key-1", '{"quoteId":"quo_1"}'],
@@ -174,8 +198,9 @@ describe("createPurchase", () => {
 });
 
 describe("purchaseByKey", () => {
+  const odd = { ...purchaseAnswer, idempotencyKey: "a/b %?#" };
   test.each<[string, Answer, unknown]>([
-    ["a purchase", { status: 200, json: purchaseAnswer }, { state: "known", purchase: purchaseAnswer }],
+    ["a purchase", { status: 200, json: odd }, { state: "known", purchase: odd }],
     ["404 idempotency_key_unknown", problem(404, "idempotency_key_unknown"), { state: "unknown" }],
     ["409 idempotency_key_void", problem(409, "idempotency_key_void"), { state: "void" }],
   ])("%s", async (_name, answer, expected) => {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
@@ -160,6 +161,20 @@ describe("buy", () => {
     const run = await sandbox.cli(ENDS, ["buy", "5", "--yes", "--json"]);
     expect(run.exitCode).toBe(0);
     expect(resultOf(run)).toMatchObject({ quote: { renewsAt: null }, licenses: { purchased: 30 } });
+  });
+});
+
+describe.skipIf(!existsSync("/dev/full"))("a result that cannot be printed", () => {
+  test("is told on stderr, exit 10; running again shows it and buys nothing more", async () => {
+    const id = untouched();
+    const env = environmentFor(sandbox.ready.url, id);
+    const lost = await runCli(["buy", "1", "--yes", "--json"], { env, stdoutFile: "/dev/full" });
+    expect(lost.exitCode).toBe(10);
+    expect(errorOf(lost)).toMatchObject({ code: "result_not_printed", exitCode: 10 });
+    const again = await runCli(["buy", "1", "--yes", "--json"], { env, home: lost.home });
+    expect(again.exitCode).toBe(0);
+    expect(resultOf(again)).toMatchObject({ replayed: true });
+    expect(await sandbox.purchases(id)).toHaveLength(1);
   });
 });
 

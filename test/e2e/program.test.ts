@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { execa } from "execa";
 import { afterAll, describe, expect, test } from "vitest";
@@ -85,6 +86,15 @@ describe("the program by itself", () => {
     expect(await shell("<&-", "buy", "5")).toMatchObject({ exitCode: 2, stdout: "" });
     expect(await shell(">&-", "help", "exit-codes")).toMatchObject({ stderr: "" });
   });
+
+  test.skipIf(!existsSync("/dev/full")).each([["--version"], ["--help"], ["help exit-codes"]])(
+    "%s on a full disk: exit 1 and a sentence, no stack",
+    async (line) => {
+      const run = await runCli(line.split(" "), { stdoutFile: "/dev/full" });
+      expect(run).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("could not be written") });
+      expect(run.stderr).not.toContain("    at ");
+    },
+  );
 
   test("a reader that goes away is no failure", async () => {
     const home = await temporaryDirectory();

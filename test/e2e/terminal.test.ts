@@ -53,7 +53,7 @@ describe("the confirmation of a purchase", () => {
       "£244.10",
       "£40.68",
       "£5,400.00",
-      "SECUREFLAG_API_TOKEN",
+      `${ADMIN}, token`,
     ];
     for (const part of parts) expect(terminal.screen()).toContain(part);
     terminal.type(`y${KEYS.enter}`);
@@ -75,6 +75,15 @@ describe("the confirmation of a purchase", () => {
     terminal.type(KEYS.controlC);
     expect(await terminal.exitCode()).toBe(130);
     expect(terminal.screen()).not.toMatch(/error|ExitPrompt|at .*\.js/i);
+    expect(await sandbox.purchases(2)).toEqual([]);
+  });
+
+  test("Ctrl-D ends quietly with 130, too", async () => {
+    const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2));
+    await terminal.waitForText(CONFIRMATION);
+    terminal.type(KEYS.controlD);
+    expect(await terminal.exitCode()).toBe(130);
+    expect(terminal.screen()).not.toMatch(/error|AbortPrompt|at .*\.js/i);
     expect(await sandbox.purchases(2)).toEqual([]);
   });
 
@@ -146,6 +155,30 @@ describe("signing in", () => {
     expect(await terminal.exitCode()).toBe(130);
   });
 
+  test("Ctrl-D at its questions: exit 130", async () => {
+    const env = { SECUREFLAG_API_URL: sandbox.ready.url };
+    const asked = [
+      [["login"], /email/i],
+      [["login", "--email", ADMIN], /password/i],
+      [["sandbox", "reset"], CONFIRMATION],
+    ] as const;
+    for (const [args, question] of asked) {
+      const terminal = await open(args, env);
+      await terminal.waitForText(question);
+      terminal.type(KEYS.controlD);
+      expect({ args, code: await terminal.exitCode() }).toEqual({ args, code: 130 });
+    }
+  });
+
+  test("Ctrl-D at the second question: exit 130", async () => {
+    const terminal = await open(["login"], { SECUREFLAG_API_URL: sandbox.ready.url });
+    await terminal.waitForText(/email/i);
+    terminal.type(`${ADMIN}${KEYS.enter}`);
+    await terminal.waitForText(/password/i);
+    terminal.type(KEYS.controlD);
+    expect(await terminal.exitCode()).toBe(130);
+  });
+
   test("a wrong password: exit 4", async () => {
     const terminal = await open(["login", "--email", ADMIN, "--insecure-storage"], {
       SECUREFLAG_API_URL: sandbox.ready.url,
@@ -175,6 +208,21 @@ describe("what is read", () => {
     expect(await terminal.exitCode()).toBe(0);
     expect(terminal.screen()).not.toMatch(/[⠁-⣿]/);
     expect(terminal.screen()).toContain("Northwind Labs");
+  });
+
+  test.each([
+    ["the organization", /\/me$/],
+    ["the price", /quotes$/],
+    ["the purchase", /purchases$/],
+  ])("buying shows a spinner while %s is waited for", async (_what, path) => {
+    for (const method of ["GET", "POST"]) {
+      proxy.inject({ method, path, fault: { kind: "delay", when: "before", ms: 1500 } });
+    }
+    const { SECUREFLAG_ORGANIZATION: _organization, ...env } = environmentFor(proxy.url, 6);
+    const terminal = await open(["buy", "1", "--yes"], env);
+    await terminal.waitForText(/[⠁-⣿]/);
+    expect(await terminal.exitCode()).toBe(0);
+    expect(terminal.screen()).not.toMatch(/[⠁-⣿]/);
   });
 
   test("Ctrl-C during a request: exit 130", async () => {

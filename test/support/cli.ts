@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly input?: string;
   /** The home that holds the configuration directory; a new one unless said. */
   readonly home?: string;
+  /** Where stdout goes instead of into the result. */
+  readonly stdoutFile?: string;
   /** Milliseconds until the program is killed and the test fails. */
   readonly timeout?: number;
 }
@@ -41,7 +43,10 @@ class RunError extends Error {
 export async function startCli(args: readonly string[], options: RunOptions = {}): Promise<RunningCli> {
   const home = options.home ?? (await temporaryDirectory());
   const timeout = options.timeout ?? 30_000;
-  const child = execa(process.execPath, [BIN, ...args], {
+  const program = [process.execPath, BIN, ...args];
+  const redirected = options.stdoutFile && ["sh", "-c", `exec "$0" "$@" > ${options.stdoutFile}`, ...program];
+  const [file = "", ...rest] = redirected || program;
+  const child = execa(file, rest, {
     env: clearedEnvironment(home, options.env),
     extendEnv: false,
     reject: false,

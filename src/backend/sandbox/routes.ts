@@ -17,7 +17,7 @@ import { daysLater, instantOf, type SandboxClock } from "./clock.ts";
 export const CLOCK_SETTING = "clock_distance";
 
 /** Dates are written with four digits of the year, and terms reach beyond today. */
-export const LAST_INSTANT = Date.parse("9001-01-01T00:00:00Z");
+const LAST_INSTANT = Date.parse("9001-01-01T00:00:00Z");
 
 /** Longer than a payment of the sandbox takes to settle. */
 const SETTLING_MS = 5_000;

@@ -2,6 +2,7 @@ import { type Command, Help } from "commander";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { toJson } from "../render/json.ts";
+import { shorten } from "../render/shorten.ts";
 import { addCommand } from "./shared/command.ts";
 import { readGlobals } from "./shared/globals.ts";
 
@@ -49,7 +50,10 @@ function find(program: Command, topic: readonly string[]): Command {
     const found = command.commands.find((candidate) => candidate.name() === name);
     if (found) return found;
     const known = new Help().visibleCommands(command).map((candidate) => candidate.name());
-    throw usageError(`There is no help on "${topic.join(" ")}"`, `There is on: ${known.join(", ")}, exit-codes.`);
+    throw usageError(
+      `There is no help on "${shorten(topic.join(" "))}"`,
+      `There is on: ${known.join(", ")}, exit-codes.`,
+    );
   }, program);
 }
 

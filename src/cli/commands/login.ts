@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
+import { someText } from "./shared/values.ts";
 
 /** What `login` was told. */
 export interface LoginOptions extends GlobalOptions {
@@ -27,7 +28,7 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
     description: "Sign in with email and password, or with a token",
     examples: ["login --email ada@example.com", "login --with-token < token.txt"],
   })
-    .option("--email <email>", "who signs in")
+    .option("--email <email>", "who signs in", someText)
     .option("--password-stdin", "read the password from stdin")
     .addOption(new Option("--with-token", "read an API token from stdin").conflicts(["email", "passwordStdin"]))
     .option("--insecure-storage", "without a system keyring, keep the sign-in in a file that only you can read")

@@ -1,6 +1,5 @@
 import { Command, CommanderError } from "commander";
 import type { Context } from "../context.ts";
-import { usageError } from "../errors.ts";
 import { register as registerBuy } from "./buy.ts";
 import { register as registerHelp } from "./help.ts";
 import { register as registerLogin } from "./login.ts";
@@ -12,6 +11,7 @@ import { register as registerSandbox } from "./sandbox.ts";
 import { examplesText } from "./shared/command.ts";
 import { addGlobalOptions } from "./shared/globals.ts";
 import { reportFailure } from "./shared/report.ts";
+import { asUsageError } from "./shared/usage.ts";
 import { register as registerStatus } from "./status.ts";
 import { register as registerWhoami } from "./whoami.ts";
 
@@ -32,15 +32,23 @@ const REGISTRATIONS: readonly Registration[] = [
 /** Adds a command, or a group of them, to the program. */
 export type Registration = (program: Command, context: Context) => void;
 
-/** The program with its commands; tests register some of them with runs of their own. */
-export function createProgram(context: Context, registrations: readonly Registration[] = REGISTRATIONS): Command {
+/**
+ * The program with its commands; tests register some of them with runs of their own.
+ *
+ * @param writeOut takes the help and the version, which commander writes by itself
+ */
+export function createProgram(
+  context: Context,
+  writeOut: (text: string) => void,
+  registrations: readonly Registration[] = REGISTRATIONS,
+): Command {
   const program = new Command("secureflag-licenses")
     .description("Buy SecureFlag licenses from the terminal and from CI")
     .enablePositionalOptions()
     .exitOverride()
     .configureHelp({ minWidthToWrap: 20 })
     .configureOutput({
-      writeOut: (text) => void context.io.print(text),
+      writeOut,
       // What commander would write on stderr arrives as an error and is told like every other one.
       writeErr: () => {},
       outputError: () => {},
@@ -59,25 +67,25 @@ export function createProgram(context: Context, registrations: readonly Registra
  * @returns the exit code; failures have been told on stderr
  */
 export async function runProgram(argv: readonly string[], context: Context): Promise<number> {
-  const program = createProgram(context);
+  let help = "";
+  const program = createProgram(context, (text) => {
+    help += text;
+  });
   try {
-    if (argv.length === 0) program.outputHelp();
-    else await program.parseAsync([...argv], { from: "user" });
+    await parse(program, argv);
+    if (help !== "") await context.io.print(help);
     return 0;
   } catch (error) {
-    if (!(error instanceof CommanderError)) return reportFailure(error, argv, context);
-    return error.exitCode === 0 ? 0 : reportFailure(asUsageError(error, argv), argv, context);
+    return reportFailure(error instanceof CommanderError ? asUsageError(error, argv, program) : error, argv, context);
   }
 }
 
-/** Commander's words, told as ours. Its suggestion of the nearest name becomes the hint. */
-function asUsageError(error: CommanderError, argv: readonly string[]) {
-  const help = "Run it with --help to see what it takes.";
-  if (error.code === "commander.help") return usageError(`\`${argv.join(" ")}\` needs one of its commands`, help);
-  const [message = "", suggestion] = error.message.replace(/^error: /, "").split(/\n\(?(?=Did you mean)/);
-  return usageError(capitalized(message.trim()), suggestion?.trim().replace(/\)$/, "") ?? help);
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+/** Commander tells that it has shown its help or the version by an error, too. */
+async function parse(program: Command, argv: readonly string[]): Promise<void> {
+  try {
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync([...argv], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error;
+  }
 }

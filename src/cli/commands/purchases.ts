@@ -1,10 +1,10 @@
-import { type Command, Option } from "commander";
+import { Argument, type Command, Option } from "commander";
 import type { Context } from "../context.ts";
 import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 import type { WaitOptions } from "./shared/purchasingTools.ts";
-import { wholeNumber } from "./shared/values.ts";
+import { someText, wholeNumber } from "./shared/values.ts";
 
 /** What `purchases list` was told. */
 export interface ListOptions extends GlobalOptions {
@@ -70,7 +70,7 @@ function registerOne(
       `purchases ${name} pur_0123456789abcdef01234567 --json`,
     ],
   })
-    .argument("<id>", "the purchase's id")
+    .addArgument(new Argument("<id>", "the purchase's id").argParser(someText))
     .action((purchaseId: string, _flags: unknown, command: Command) =>
       interruptible(context, () => run({ ...readGlobals(command), purchaseId }, context)),
     );

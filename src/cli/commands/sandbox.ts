@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import type { ClockRequest } from "../../client/client.ts";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
@@ -6,7 +6,7 @@ import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 import { instantOrDate } from "./shared/instants.ts";
-import { wholeNumber } from "./shared/values.ts";
+import { someText, wholeNumber } from "./shared/values.ts";
 
 /** What `sandbox` was told. */
 export interface SandboxRunOptions extends GlobalOptions {
@@ -67,15 +67,24 @@ export function register(program: Command, context: Context, runs: SandboxRuns =
 function registerStart(sandbox: Command, context: Context, run: Run<SandboxRunOptions>): void {
   sandbox
     .option("--port <n>", `where to listen (default: ${DEFAULT_PORT}; 0 picks a free one)`, wholeNumber(0, 65_535))
-    .option("--data <dir>", "where to keep the data")
+    .option("--data <dir>", "where to keep the data", someText)
     .addOption(new Option("--ephemeral", "keep no data").conflicts("data"))
-    .option("--seed <file>", "fill empty data from this file")
+    .option("--seed <file>", "fill empty data from this file", someText)
     .option("--now <instant>", "where the clock begins", instantOrDate)
+    .allowExcessArguments()
     .action((flags: Record<string, never>, command: Command) => {
+      if (command.args.length > 0) refuseUnknown(command);
       const { port = DEFAULT_PORT, data = null, ephemeral = false, seed = null, now = null } = flags;
       // The sandbox ends by a signal, so it listens for them itself.
       return run({ ...readGlobals(command), port, data, ephemeral, seed, now }, context);
     });
+}
+
+/** Commander suggests the nearest of a command's commands only where it does nothing by itself. */
+function refuseUnknown({ args, commands }: Command): void {
+  const group = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  for (const command of commands) group.command(command.name());
+  group.parse(args, { from: "user" });
 }
 
 function registerAdvance(clock: Command, context: Context, run: Run<AdvanceOptions>): void {
@@ -108,7 +117,7 @@ function registerReset(sandbox: Command, context: Context, run: Run<ResetOptions
     description: "Empty a stopped sandbox's data",
     examples: ["sandbox reset", "sandbox reset --data ./sandbox --yes"],
   })
-    .option("--data <dir>", "where the data are")
+    .option("--data <dir>", "where the data are", someText)
     .option("--yes", "do not ask")
     .action((flags: { yes?: boolean }, command: Command) => {
       // `--data` may also stand before `reset`, as a flag of `sandbox`.
@@ -124,9 +133,7 @@ function dateOrInstantText(text: string): string {
 }
 
 function days(text: string): number {
-  const [, count = ""] = /^(\d+)\s*(?:d|days?)?$/.exec(text) ?? [];
-  if (count === "") throw new InvalidArgumentError("It must be a number of days.");
-  return wholeNumber(1, 100_000)(count);
+  return wholeNumber(1, 100_000)(text.replace(/\s*(d|days?)$/, ""));
 }
 
 const load: SandboxRuns = {

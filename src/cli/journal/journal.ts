@@ -54,7 +54,7 @@ export interface Journal {
    */
   entries(origin: string, organizationId: number): Promise<JournalEntry[]>;
   /** Removes an entry whose end was shown. A key without an entry is no error. */
-  remove(idempotencyKey: string): Promise<void>;
+  remove(idempotencyKey: string): void;
   /** Whether another process that still runs owns the entry (details.md, 7). */
   ownerRuns(entry: JournalEntry): Promise<boolean>;
 }
@@ -79,7 +79,7 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
         .filter((entry) => entry.origin === origin && entry.organizationId === organizationId)
         .sort((one, other) => (one.createdAt < other.createdAt ? -1 : 1));
     },
-    async remove(idempotencyKey) {
+    remove(idempotencyKey) {
       const path = pathOf(idempotencyKey);
       try {
         removePrivateFile(path);

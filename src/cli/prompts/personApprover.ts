@@ -1,6 +1,8 @@
 import type { BuyOptions } from "../commands/buy.ts";
 import type { Connection } from "../commands/shared/connect.ts";
+import { isMissing } from "../commands/shared/missing.ts";
 import { viewOf } from "../commands/shared/output.ts";
+import { withSpinner } from "../commands/shared/spinner.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import type { Approver } from "../purchasing/tools.ts";
@@ -9,17 +11,14 @@ import { openPrompter } from "./asking.ts";
 
 /** Asks the person at the terminal; the default answer is No (cli.md, Prompts). Everything is shown on stderr. */
 export function personApprover(options: BuyOptions, context: Context, connection: Connection): Approver {
-  const { client, signIn } = connection;
-  const setting = {
-    apiUrl: client.apiUrl,
-    isSandbox: client.isLoopback,
-    signedInAs: signIn.email ?? (signIn.source === "environment" ? "the token in SECUREFLAG_API_TOKEN" : "a token"),
-  };
+  const { apiUrl, isLoopback: isSandbox } = connection.client;
+  let signedInAs: string | null = null;
   return {
     async approve(offer, before) {
       const view = await viewOf(context, options, "stderr");
       if (before) context.io.note(`${renderChange(offer, before, view)}\n`);
-      context.io.note(`${renderConfirmation(offer, setting, view)}\n`);
+      signedInAs ??= await withSpinner(context, options, "Asking who you are", whoBuys(connection));
+      context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs }, view)}\n`);
       const prompter = await openPrompter(context, options);
       if (!(await prompter.confirm(buyQuestion(offer)))) throw declined();
     },
@@ -28,6 +27,17 @@ export function personApprover(options: BuyOptions, context: Context, connection
       return (await openPrompter(context, options)).confirm(buyAgainQuestion(purchase).question);
     },
   };
+}
+
+/** The person and the token's name. A backend that does not tell is no reason not to ask. */
+async function whoBuys({ client, signIn }: Connection): Promise<string> {
+  try {
+    const { user, token } = await client.me();
+    return token.name === null ? user.email : `${user.email}, token ${token.name}`;
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return signIn.email ?? (signIn.source === "environment" ? "the token in SECUREFLAG_API_TOKEN" : "a token");
+  }
 }
 
 function declined(): CliError {

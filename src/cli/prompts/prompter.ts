@@ -1,7 +1,7 @@
 import inquirer from "inquirer";
 import { CliError } from "../errors.ts";
 
-/** Asks a person. Every question is drawn on stderr; Ctrl-C ends the command with `interrupted`. */
+/** Asks a person. Every question is drawn on stderr; Ctrl-C and Ctrl-D end the command with `interrupted`. */
 export interface Prompter {
   /** A yes-or-no question; Enter alone is No. */
   confirm(question: string): Promise<boolean>;
@@ -16,25 +16,40 @@ const PLAIN_THEME = {
   style: { answer: plain, message: plain, error: plain, defaultAnswer: (text: string) => `(${text})`, help: plain },
 };
 
+type Terminal = { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream };
+type Module = ReturnType<typeof inquirer.createPromptModule>;
+
 /** A prompter on a terminal, colored or not. */
-export function createPrompter(
-  terminal: { input: NodeJS.ReadStream; output: NodeJS.WriteStream },
-  color: boolean,
-): Prompter {
-  const prompt = inquirer.createPromptModule(terminal);
+export function createPrompter(terminal: Terminal, color: boolean): Prompter {
   const asked = { name: "answer", ...(!color && { theme: PLAIN_THEME }) } as const;
+  const ask = <Answer>(question: (prompt: Module) => Promise<{ answer: Answer }>) => askOn(terminal, question);
   return {
-    confirm: async (message) => (await ask(prompt([{ ...asked, type: "confirm", message, default: false }]))).answer,
-    text: async (message) => (await ask(prompt([{ ...asked, type: "input", message }]))).answer.trim(),
-    secret: async (message) => (await ask(prompt([{ ...asked, type: "password", message, mask: "*" }]))).answer,
+    confirm: (message) => ask((prompt) => prompt([{ ...asked, type: "confirm", message, default: false }])),
+    text: async (message) => (await ask((prompt) => prompt([{ ...asked, type: "input", message }]))).trim(),
+    secret: (message) => ask((prompt) => prompt([{ ...asked, type: "password", message, mask: "*" }])),
   };
 }
 
-async function ask<Answer>(answer: Promise<Answer>): Promise<Answer> {
+/**
+ * Asks one question. Where no answer can come any more, because of Ctrl-C, Ctrl-D or a terminal that went away, the
+ * command is interrupted: the library itself would wait for ever, and the process end as if all were well.
+ */
+async function askOn<Answer>(
+  terminal: Terminal,
+  question: (prompt: Module) => Promise<{ answer: Answer }>,
+): Promise<Answer> {
+  const { input } = terminal;
+  const closed = new AbortController();
+  const close = () => closed.abort();
+  if (input.readableEnded || input.destroyed) close();
+  // Whatever closes the line editor pauses its input; after an answer that comes too late to matter.
+  input.once("pause", close);
   try {
-    return await answer;
+    return (await question(inquirer.createPromptModule({ ...terminal, signal: closed.signal }))).answer;
   } catch (cause) {
-    if (cause instanceof Error && cause.name === "ExitPromptError") throw new CliError("interrupted", "", { cause });
-    throw cause;
+    const isEnd = cause instanceof Error && ["ExitPromptError", "AbortPromptError"].includes(cause.name);
+    throw isEnd ? new CliError("interrupted", "", { cause }) : cause;
+  } finally {
+    input.off("pause", close);
   }
 }

@@ -7,7 +7,7 @@ import { checkGuards } from "./guards.ts";
 import type { KeySeries } from "./keys.ts";
 import { type Offer, priceOffer } from "./offer.ts";
 import { type BuyRequest, isSameOrder } from "./request.ts";
-import { chargedOtherwise, sendPurchase } from "./send.ts";
+import { chargedOtherwise, type Sent, sendPurchase } from "./send.ts";
 import type { Approver, BuyResult, PurchasingTools } from "./tools.ts";
 
 /** How a `buy` ended. */
@@ -31,7 +31,7 @@ export async function buy(
   approver: Approver,
   tools: PurchasingTools,
 ): Promise<Bought> {
-  if (request.dryRun) return await rehearse(request, tools);
+  if (request.dryRun) return await rehearse(request, keys, tools);
   const earlier = (await settleEarlier(request, keys, approver, tools)) ?? (await purchaseOfKey(request, keys, tools));
   if (earlier !== null) return bought(earlier, null);
 
@@ -39,7 +39,7 @@ export async function buy(
   await approver.approve(offer, null);
   for (;;) {
     const sent = await sendPurchase(request, keys, offer, tools);
-    if (sent.kind === "accepted") return await conclude(request, sent.purchase, offer, tools);
+    if (sent.kind === "accepted") return await conclude(request, sent, offer, tools);
     if (sent.kind === "void") {
       if (!keys.advance()) throw sent.refusal;
       const twin = await purchaseOfKey(request, keys, tools);
@@ -51,8 +51,16 @@ export async function buy(
   }
 }
 
-/** A dry run quotes and checks, and looks at nothing else: it may neither follow nor void (details.md, 22). */
-async function rehearse(request: BuyRequest, tools: PurchasingTools): Promise<Bought> {
+/**
+ * A dry run asks what became of a key that is not random, quotes and checks, and looks at nothing else: it may neither
+ * follow nor void (details.md, 3 and 22).
+ */
+async function rehearse(request: BuyRequest, keys: KeySeries, tools: PurchasingTools): Promise<Bought> {
+  const earlier = await purchaseOfKey(request, keys, tools, async (purchase) => purchase);
+  if (earlier !== null) {
+    const { result, failure } = bought(earlier, null);
+    return { result: { ...result, dryRun: true }, endedKey: null, failure };
+  }
   const { subscription, quote } = await offerWithin(request, tools);
   const result = { purchase: null, licenses: subscription.licenses, quote, replayed: false, dryRun: true };
   return { result, endedKey: null, failure: null };
@@ -69,6 +77,7 @@ async function offerWithin(request: BuyRequest, tools: PurchasingTools): Promise
  * What became of a key that is not random, asked before anything is quoted (details.md, 3). A derived key whose
  * purchase failed, or that is void, moves on to its next ordinal.
  *
+ * @param toItsEnd what to do with the purchase that was found: to follow it, unless nothing is to be waited for
  * @returns the purchase that this command is, or `null` where the current key is free
  * @throws CliError `idempotency_key_reused`, `idempotency_key_void`
  */
@@ -76,13 +85,14 @@ async function purchaseOfKey(
   request: BuyRequest,
   keys: KeySeries,
   tools: PurchasingTools,
+  toItsEnd = follow,
 ): Promise<PurchaseAnswer | null> {
   while (keys.source !== "random") {
     const asking = tools.client.purchaseByKey(tools.organizationId, keys.current());
     const answer = await tools.busy("Looking for an earlier purchase", asking);
     if (answer.state === "unknown") return null;
     if (answer.state === "known") {
-      const purchase = await follow(sameOrder(request, answer.purchase), tools);
+      const purchase = await toItsEnd(sameOrder(request, answer.purchase), tools);
       if (keys.source === "explicit" || purchase.status !== "failed") return purchase;
       tools.say(`An earlier purchase of this job, ${purchase.id}, failed: ${purchase.failure?.message ?? ""}`);
     }
@@ -106,22 +116,27 @@ function sameOrder(request: BuyRequest, purchase: PurchaseAnswer): PurchaseAnswe
 
 async function conclude(
   request: BuyRequest,
-  accepted: PurchaseAnswer,
+  { purchase: accepted, requestId }: Extract<Sent, { kind: "accepted" }>,
   offer: Offer,
   tools: PurchasingTools,
 ): Promise<Bought> {
   // A purchase under our key from another quote was made by a twin of this command.
   const isOurs = accepted.quoteId === offer.quote.id;
   const purchase = await follow(isOurs ? accepted : sameOrder(request, accepted), tools);
-  return bought(purchase, isOurs ? offer : null);
+  return bought(purchase, isOurs ? offer : null, accepted.status === "failed" ? requestId : null);
 }
 
-/** @param offer the offer that it was bought by, `null` for what an earlier command or a twin bought */
-function bought(answer: PurchaseAnswer, offer: Offer | null): Bought {
+/**
+ * @param offer the offer that it was bought by, `null` for what an earlier command or a twin bought
+ * @param declinedBy the request that was answered with a decline
+ */
+function bought(answer: PurchaseAnswer, offer: Offer | null, declinedBy: string | null = null): Bought {
   const { purchase, licenses } = splitAnswer(answer);
+  // Whoever is charged otherwise than approved must be able to see it again.
+  const otherwise = offer && chargedOtherwise(answer, offer);
   return {
     result: { purchase, licenses, quote: offer?.quote ?? null, replayed: offer === null, dryRun: false },
-    endedKey: hasEnded(purchase) ? purchase.idempotencyKey : null,
-    failure: errorOfPurchase(purchase) ?? (offer && chargedOtherwise(answer, offer)),
+    endedKey: hasEnded(purchase) && !otherwise ? purchase.idempotencyKey : null,
+    failure: errorOfPurchase(purchase, declinedBy) ?? otherwise,
   };
 }

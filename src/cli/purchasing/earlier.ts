@@ -32,7 +32,12 @@ export async function settleEarlier(
     const fate = await fateOf(entry, willResend ? "keep" : "void", tools);
     if (fate === null) continue;
     if (fate.purchase === null) {
-      tools.say(`An earlier purchase of ${licenses(entry.licenses)} never arrived; nothing was charged for it.`);
+      const what = `An earlier purchase of ${licenses(entry.licenses)}`;
+      tools.say(
+        willResend
+          ? `${what} has not arrived and may still; its key is used again, so that it is bought once.`
+          : `${what} never arrived; nothing was charged for it.`,
+      );
       continue;
     }
     if (isOurs && (await isTheAnswer(fate.purchase, keys, approver))) return fate.purchase;
@@ -62,9 +67,10 @@ export async function fateOf(
   if (answer.state === "known") return { purchase: await follow(answer.purchase, tools) };
   if (owner === "running") throw stillRunning(entry);
   if (answer.state === "unknown" && unsent === "keep") return { purchase: null };
-  const arrived = answer.state === "unknown" ? await client.voidKey(organizationId, key) : null;
+  const voiding = answer.state === "unknown" ? client.voidKey(organizationId, key) : null;
+  const arrived = voiding && (await tools.busy("Making sure that it never arrives", voiding));
   if (arrived !== null) return { purchase: await follow(arrived, tools) };
-  await journal.remove(key);
+  journal.remove(key);
   return { purchase: null };
 }
 
@@ -99,7 +105,7 @@ async function concludeEarlier(
   if (!(isOurs && purchase.status === "succeeded")) {
     tools.say(purchase.status === "succeeded" ? `${what} succeeded.` : `${what} failed: ${failure}`);
   }
-  await tools.journal.remove(entry.idempotencyKey);
+  tools.journal.remove(entry.idempotencyKey);
 }
 
 async function waitForOwner(entry: JournalEntry, tools: PurchasingTools): Promise<"gone" | "running" | "finished"> {

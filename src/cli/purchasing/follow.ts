@@ -10,7 +10,7 @@ const LONGEST_WAIT_SECONDS = 20;
 /** What following needs. */
 export type FollowTools = Pick<
   PurchasingTools,
-  "client" | "organizationId" | "clock" | "waitSeconds" | "busy" | "setInterruption" | "showApproval"
+  "client" | "organizationId" | "clock" | "waitSeconds" | "say" | "busy" | "setInterruption" | "showApproval"
 >;
 
 /** The purchase itself and, apart, the organization's license counts. */
@@ -47,7 +47,9 @@ export async function follow(begun: PurchaseAnswer, tools: FollowTools): Promise
     if (current.status === "requires_approval" && !shown) tools.showApproval(current);
     shown ||= current.status === "requires_approval";
     const asked = clock.monotonic();
-    current = await lookAgain(current, left(), tools);
+    const seen = await lookAgain(current, left(), tools);
+    if (seen === "gone") break;
+    current = seen;
     // A backend that does not hold its answers must not be asked without a pause.
     const spared = PAUSE_MS - (clock.monotonic() - asked);
     if (isOpen(current) && spared > 0) await clock.sleep(spared);
@@ -60,15 +62,25 @@ function isOpen({ status }: PurchaseAnswer): boolean {
   return status === "processing" || status === "requires_approval";
 }
 
-async function lookAgain(current: PurchaseAnswer, leftMs: number, tools: FollowTools): Promise<PurchaseAnswer> {
+/**
+ * Asks for the purchase once more. What is known stays true whatever is answered: the purchase was accepted.
+ *
+ * @returns `gone` where asking again is no use
+ */
+async function lookAgain(
+  current: PurchaseAnswer,
+  leftMs: number,
+  tools: FollowTools,
+): Promise<PurchaseAnswer | "gone"> {
   const held = Math.min(LONGEST_WAIT_SECONDS, Math.ceil(leftMs / 1000));
   const text = current.status === "processing" ? "Waiting for the payment to settle" : "Waiting for the approval";
   try {
     return await tools.busy(text, tools.client.purchase(tools.organizationId, current.id, held));
   } catch (error) {
     const code = codeOf(error);
-    // What is known stays true when the backend cannot be asked: the purchase was accepted.
-    if (code !== null && (EXIT_CODES[code] === 10 || code === "unexpected_answer")) return current;
-    throw error;
+    if (!(error instanceof Error) || code === null) throw error;
+    if (EXIT_CODES[code] === 10 || code === "unexpected_answer") return current;
+    tools.say(`The purchase ${current.id} cannot be followed: ${error.message}`);
+    return "gone";
   }
 }

@@ -19,7 +19,7 @@ export function checkGuards(
     throw new CliError(
       "if_purchased_not_met",
       `There are ${purchased} purchased licenses, and --if-purchased says ${request.ifPurchased}`,
-      { hint: "Nothing was bought. Look at `secureflag-licenses status`, then decide again." },
+      { hint: "This command bought nothing. Look at `secureflag-licenses status`, then decide again." },
     );
   }
   const limit = request.maxTotal === null ? null : amountOf(request.maxTotal, quote.total.currency);
@@ -27,7 +27,7 @@ export function checkGuards(
     throw new CliError(
       "max_total_exceeded",
       `The total with tax is ${formatMoney(quote.total)}, and --max-total allows ${formatMoney(limit)}`,
-      { hint: "Nothing was bought. Buy fewer licenses, or raise --max-total." },
+      { hint: "This command bought nothing. Buy fewer licenses, or raise --max-total." },
     );
   }
 }

@@ -1,7 +1,7 @@
 import type { Client } from "../../client/client.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Purchase, PurchaseAnswer } from "../../contract/billing.ts";
-import { type CliError, errorOfPurchase, exitCodeOf } from "../errors.ts";
+import { CliError, errorOfPurchase, exitCodeOf } from "../errors.ts";
 import { fateOf } from "./earlier.ts";
 import { follow, hasEnded, splitAnswer } from "./follow.ts";
 import type { PurchasingTools } from "./tools.ts";
@@ -33,23 +33,26 @@ const UNSETTLED = ["processing", "requires_approval", "needs_review"] as const;
  */
 export async function resume(client: ResumeClient, tools: PurchasingTools): Promise<Resumed> {
   const resumed: PurchaseAnswer[] = [];
+  const open: CliError[] = [];
   const notReceived: { idempotencyKey: string; licenses: number }[] = [];
   for (const entry of await tools.journal.entries(client.origin, tools.organizationId)) {
-    // A key that somebody may send again is left free; a random one nobody knows but its journal (details.md, 2).
-    const fate = await fateOf(entry, entry.keySource === "random" ? "void" : "keep", tools);
+    // A key that a person chose is theirs to send again; for the others there is always a next one (details.md, 2).
+    const isChosen = entry.keySource === "explicit";
+    const fate = await fateOf(entry, isChosen ? "keep" : "void", tools);
     if (fate?.purchase) resumed.push(fate.purchase);
     else if (fate) notReceived.push({ idempotencyKey: entry.idempotencyKey, licenses: entry.licenses });
+    if (fate?.purchase === null && isChosen) open.push(mayStillArrive(entry.idempotencyKey));
   }
   const seen = new Set(resumed.map(({ id }) => id));
   for (const purchase of await unsettledOfUser(client, tools)) {
     if (!seen.has(purchase.id)) resumed.push(await follow(purchase, tools));
   }
-  const { licenses } = await client.subscription(tools.organizationId);
+  const { licenses } = await tools.busy("Reading the subscription", client.subscription(tools.organizationId));
   const purchases = resumed.map((answer) => splitAnswer(answer).purchase);
   return {
     result: { resumed: purchases, notReceived, licenses },
     endedKeys: purchases.flatMap((purchase) => (hasEnded(purchase) ? (purchase.idempotencyKey ?? []) : [])),
-    failure: worst(purchases),
+    failure: worst([...open, ...purchases.map((purchase) => errorOfPurchase(purchase))]),
   };
 }
 
@@ -57,7 +60,7 @@ async function unsettledOfUser(
   client: ResumeClient,
   { organizationId, busy }: PurchasingTools,
 ): Promise<PurchaseAnswer[]> {
-  const { user } = await client.me();
+  const { user } = await busy("Asking who you are", client.me());
   const found: PurchaseAnswer[] = [];
   for (const status of UNSETTLED) {
     let after: string | null = null;
@@ -65,7 +68,8 @@ async function unsettledOfUser(
       const query: { status: string; after?: string } = { status, ...(after !== null && { after }) };
       const page = await busy("Looking for unsettled purchases", client.purchases(organizationId, query));
       for (const { id, purchasedBy } of page.items) {
-        if (purchasedBy?.email === user.email) found.push(await client.purchase(organizationId, id));
+        if (purchasedBy?.email !== user.email) continue;
+        found.push(await busy("Reading an unsettled purchase", client.purchase(organizationId, id)));
       }
       after = page.next;
     } while (after !== null);
@@ -73,8 +77,15 @@ async function unsettledOfUser(
   return found;
 }
 
-function worst(purchases: readonly Purchase[]): CliError | null {
-  return purchases
-    .map(errorOfPurchase)
-    .reduce((worse, error) => (error && (!worse || exitCodeOf(error) > exitCodeOf(worse)) ? error : worse), null);
+function mayStillArrive(key: string): CliError {
+  return new CliError("outcome_unknown", `The purchase under the key ${key} has not arrived, and may still`, {
+    hint: "Running its command again with the same key is safe.",
+  });
+}
+
+function worst(failures: readonly (CliError | null)[]): CliError | null {
+  return failures.reduce(
+    (worse, error) => (error && (!worse || exitCodeOf(error) > exitCodeOf(worse)) ? error : worse),
+    null,
+  );
 }

@@ -8,7 +8,7 @@ import type { PurchasingTools } from "./tools.ts";
 
 /** What sending a purchase came to: accepted, refused because the quote went stale, or its key void. */
 export type Sent =
-  | { readonly kind: "accepted"; readonly purchase: PurchaseAnswer }
+  | { readonly kind: "accepted"; readonly purchase: PurchaseAnswer; readonly requestId: string | null }
   | { readonly kind: "stale" | "void"; readonly refusal: Error };
 
 /** Well-formed refusals: nothing was accepted, and nothing of this request ever will be. */
@@ -64,7 +64,8 @@ export async function sendPurchase(
       ...(request.purchaseOrder !== null && { purchaseOrder: request.purchaseOrder }),
       ...(request.note !== null && { note: request.note }),
     });
-    return { kind: "accepted", purchase: (await tools.busy("Buying", sending)).purchase };
+    const { purchase, requestId } = await tools.busy("Buying", sending);
+    return { kind: "accepted", purchase, requestId };
   } catch (error) {
     return await outcomeOf(error, key, tools);
   } finally {
@@ -108,28 +109,29 @@ async function outcomeOf(error: unknown, key: string, tools: PurchasingTools): P
   const code = codeOf(error);
   if (!(error instanceof Error) || (code !== null && LOCAL.includes(code))) throw error;
   if (code !== null && REFUSED.includes(code)) {
-    await tools.journal.remove(key);
+    tools.journal.remove(key);
     if (code === "quote_expired" || code === "subscription_changed") return { kind: "stale", refusal: error };
     throw error;
   }
-  if (code === "idempotency_key_void") return await voided(error, key, tools);
+  if (code === "idempotency_key_void") return voided(error, key, tools);
   if (code === "unreachable") throw error;
   return await lookAgain(error, key, tools);
 }
 
 /** A void key was charged nothing and never will be (details.md, 2). */
-async function voided(refusal: Error, key: string, tools: PurchasingTools): Promise<Sent> {
-  await tools.journal.remove(key);
+function voided(refusal: Error, key: string, tools: PurchasingTools): Sent {
+  tools.journal.remove(key);
   return { kind: "void", refusal };
 }
 
 /** Asks what became of the key: after a lost answer, and after a 409 or 422 that a twin may have caused. */
 async function lookAgain(error: Error, key: string, tools: PurchasingTools): Promise<Sent> {
-  const answer = await tools.client.purchaseByKey(tools.organizationId, key).catch(() => null);
-  if (answer?.state === "known") return { kind: "accepted", purchase: answer.purchase };
-  if (answer?.state === "void") return await voided(error, key, tools);
+  const asking = tools.client.purchaseByKey(tools.organizationId, key);
+  const answer = await tools.busy("Looking for the purchase", asking).catch(() => null);
+  if (answer?.state === "known") return { kind: "accepted", purchase: answer.purchase, requestId: null };
+  if (answer?.state === "void") return voided(error, key, tools);
   const code = codeOf(error);
-  if (code === "quote_used" && answer?.state === "unknown") await tools.journal.remove(key);
+  if (code === "quote_used" && answer?.state === "unknown") tools.journal.remove(key);
   if (code === "quote_used") throw error;
   if (code !== null && code !== "outcome_unknown" && EXIT_CODES[code] === 10) throw error;
   const message =

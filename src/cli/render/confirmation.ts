@@ -28,12 +28,12 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
       ["Licenses", style.bold(countChange(quote.licensesAfter, quote.licenses))],
       ["Due now", style.bold(withTax({ total, net: dueNow, tax }))],
       ["Price", formula(quote, subscription.plan)],
-      [
-        "Renews at",
-        renewsAt === null
-          ? `does not renew; the subscription ends on ${quote.term.renewalDate}`
-          : `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} on ${renewsAt.date}`,
-      ],
+      renewsAt === null
+        ? ["Ends", `${quote.term.renewalDate}, without a renewal`]
+        : [
+            "Renews at",
+            `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} on ${renewsAt.date}`,
+          ],
       ["Payment", paymentMethod(subscription.paymentMethod)],
     ],
     view,

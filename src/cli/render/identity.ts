@@ -1,4 +1,5 @@
 import { formatMoney, type Money } from "../../billing/money.ts";
+import { roleName } from "../../billing/roles.ts";
 import type { Me } from "../../contract/identity.ts";
 import type { Identity } from "../commands/shared/identity.ts";
 import { clean } from "./clean.ts";
@@ -27,7 +28,7 @@ export function renderIdentity(identity: Identity, view: View): string {
       ["Profile", identity.profile && clean(identity.profile)],
       ["Token", `${name} ending in ${clean(token.last4)}, ${source}`],
       ["Scopes", token.scopes.length > 0 ? token.scopes.map(clean).join(", ") : "none"],
-      ["Expires", token.expiresAt === null ? "never" : instant(token.expiresAt)],
+      ["Expires", expiry(token)],
       ["Limit", spendLimit(token.spendLimit)],
     ],
     view,
@@ -37,8 +38,14 @@ export function renderIdentity(identity: Identity, view: View): string {
 /** Organizations that a user belongs to. */
 export function renderOrganizations(organizations: Me["organizations"], view: View): string {
   if (organizations.length === 0) return "You belong to no organization.";
-  const rows = organizations.map(({ id, name, role }) => [String(id), clean(name), String(role)]);
-  return columns(["Id", "Name", "Role"], rows, [15, 36, 5], view);
+  const rows = organizations.map(({ id, name, role }) => [String(id), clean(name), roleName(role)]);
+  return columns(["Id", "Name", "Role"], rows, [10, 20, 26], view);
+}
+
+/** A sign-in that is kept here has a refresh token, so that its end is nothing to act on. */
+function expiry({ source, name, expiresAt }: Identity["token"]): string {
+  if (expiresAt === null) return "never";
+  return source !== "environment" && name === null ? "renewed by itself while it is used" : instant(expiresAt);
 }
 
 function spendLimit(limit: Me["token"]["spendLimit"]): string | null {

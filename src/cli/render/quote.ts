@@ -1,4 +1,5 @@
 import type { Offer } from "../purchasing/offer.ts";
+import { clean } from "./clean.ts";
 import { explanation } from "./explanation.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
@@ -13,13 +14,12 @@ export function renderQuote({ quote, subscription }: Offer, { explain }: { expla
       ["Licenses", view.style.bold(countChange(quote.licensesAfter, quote.licenses))],
       ["Due now", view.style.bold(withTax({ total, net: dueNow, tax }))],
       ["Price", formula(quote, subscription.plan)],
-      ["Bought on", quote.purchaseDate],
-      ["Renewal", dateAhead(term.renewalDate, term.daysRemaining)],
+      ["Bought on", `${quote.purchaseDate} in ${clean(subscription.organization.timeZone)}`],
+      [renewsAt === null ? "Ends" : "Renewal", dateAhead(term.renewalDate, term.daysRemaining)],
       [
         "Renews at",
-        renewsAt === null
-          ? "does not renew"
-          : `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} for ${renewsAt.licenses} licenses`,
+        renewsAt &&
+          `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} for ${renewsAt.licenses} licenses`,
       ],
       ["Valid until", instant(quote.expiresAt)],
       ["Quote", quote.id],

@@ -16,6 +16,7 @@ export function renderReceipt(receipt: Receipt, view: View): string {
       ["Receipt", view.style.bold(clean(receipt.receiptNumber))],
       ["Issued", instant(receipt.issuedAt)],
       ["Purchase", clean(receipt.purchaseId)],
+      [isPurchase ? "Bought on" : "Renewed on", `${receipt.purchaseDate} in the billing time zone`],
       ["Organization", `${clean(organization.name)} (${organization.id})`],
       ["Plan", clean(receipt.plan)],
       [

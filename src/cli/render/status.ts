@@ -23,9 +23,10 @@ export function renderStatus(subscription: Subscription, view: View): string {
         pending.purchases === 0 ? null : `${licenses(pending.licenses)} in ${pending.purchases} unsettled purchases`,
       ],
       ["Term", `${term.start} to ${term.renewalDate}, ${term.days} days`],
-      ["Renewal", dateAhead(term.renewalDate, term.daysRemaining)],
+      nextDate(subscription),
       ["Renews at", renewsAt(subscription)],
       ["Reduction", reduction && `to ${licenses(reduction.licenses)} on ${reduction.date}`],
+      ["Time zone", clean(organization.timeZone)],
       ["Tax rate", `${clean(subscription.taxRate)} %`],
       ["Payment", paymentMethod(subscription.paymentMethod)],
     ],
@@ -40,8 +41,14 @@ function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: 
   return `${paint("█".repeat(filled))}${style.dim("░".repeat(BAR_WIDTH - filled))}`;
 }
 
-function renewsAt({ renewal }: Subscription): string {
+/** The renewal date, which without automatic renewal is the end. */
+function nextDate({ state, term, renewal }: Subscription): [label: string, value: string] {
+  if (state === "ended") return ["Ended on", term.renewalDate];
+  return [renewal.autoRenew ? "Renewal" : "Ends", dateAhead(term.renewalDate, term.daysRemaining)];
+}
+
+function renewsAt({ state, renewal }: Subscription): string | null {
   const { autoRenew, subtotal, tax, total } = renewal;
-  if (!autoRenew || renewal.licenses === null || !subtotal || !tax || !total) return "does not renew";
+  if (state === "ended" || !autoRenew || renewal.licenses === null || !subtotal || !tax || !total) return null;
   return `${withTax({ total, net: subtotal, tax })} for ${licenses(renewal.licenses)}`;
 }

@@ -24,3 +24,29 @@ export async function openKeyring(): Promise<Keyring | null> {
     return null;
   }
 }
+
+/**
+ * A keyring that failed once counts as none: where the kernel refuses its session keyring, the next try lands in one of
+ * this process alone and seems to work, but everything in it is lost when the process ends.
+ */
+export function steady(open: () => Promise<Keyring | null>): () => Promise<Keyring | null> {
+  let hasFailed = false;
+  const guarded = <Result>(use: () => Result): Result => {
+    try {
+      return use();
+    } catch (error) {
+      hasFailed = true;
+      throw error;
+    }
+  };
+  return async () => {
+    const keyring = hasFailed ? null : await open();
+    return (
+      keyring && {
+        read: (account) => guarded(() => keyring.read(account)),
+        write: (account, secret) => guarded(() => keyring.write(account, secret)),
+        remove: (account) => guarded(() => keyring.remove(account)),
+      }
+    );
+  };
+}

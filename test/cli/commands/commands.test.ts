@@ -18,6 +18,7 @@ import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const TOKEN = { SECUREFLAG_API_TOKEN: "sfl_secret_x_ci", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
 const KEY = `cli_${"07".repeat(16)}`;
+const ME: ExpectedCall = { call: "me", gives: me() };
 const PRICED: ExpectedCall[] = [
   { call: "subscription", gives: subscription() },
   { call: "createQuote", gives: quote(5) },
@@ -95,8 +96,23 @@ describe("reading", () => {
     const { code, stdout, stderr } = await play("status --json", [{ call: "subscription", fails }]);
     expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
     expect(JSON.parse(stderr)).toMatchObject({
-      error: { code: "forbidden", message: "Not you.", exitCode: 5, requestId: "req_1" },
+      error: { code: "forbidden", message: "Not [31myou.", exitCode: 5, requestId: "req_1" },
     });
+  });
+
+  it("that cannot be printed is a failure without a stack", async () => {
+    const reading: ExpectedCall = { call: "subscription", gives: subscription() };
+    for (const [line, script] of [
+      ["status", [reading]],
+      ["--help", []],
+    ] as const) {
+      const { code, stderr } = await play(line, script, { isStdoutFull: true });
+      expect({ line, code, stderr }).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("could not be written"),
+      });
+      expect(stderr).not.toContain("    at ");
+    }
   });
 
   it("shows where a defect is only with --verbose", async () => {
@@ -155,6 +171,14 @@ describe("whoami", () => {
     expect(stdout).not.toContain("sfl_secret");
   });
 
+  it("says so where the backend does not tell", async () => {
+    const untold: ExpectedCall = { call: "me", fails: new ClientError("unexpected_answer", "no", { status: 404 }) };
+    expect(await play("whoami", [untold])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("does not tell who is signed in"),
+    });
+  });
+
   it("names a profile that does not exist", async () => {
     expect(await play("whoami --profile nosuch", [])).toMatchObject({
       code: 2,
@@ -200,15 +224,41 @@ describe("buy", () => {
   });
 
   it("asks a person, whose yes buys", async () => {
-    const { code, context, stderr } = await play("buy 5", [...PRICED, sold], terminal(true));
+    const { code, context, stderr } = await play("buy 5", [...PRICED, ME, sold], terminal(true));
     expect(code).toBe(0);
     expect(context.questions).toEqual(["Buy 5 licenses for £244.10 now?"]);
+    expect(stderr).toContain("admin@northwind.example, token ci");
+  });
+
+  it("asks a person also where the backend does not tell who that is", async () => {
+    const untold: ExpectedCall = { call: "me", fails: new ClientError("not_found", "no", { status: 404 }) };
+    const { code, stderr } = await play("buy 5", [...PRICED, untold, sold], terminal(true));
+    expect(code).toBe(0);
     expect(stderr).toContain("the token in SECUREFLAG_API_TOKEN");
   });
 
+  it("keeps the journal and ends with 10 where the result cannot be printed", async () => {
+    const journal = fakeJournal();
+    const { code, stderr } = await play("buy 5 --yes --json", [...PRICED, sold], { journal, isStdoutFull: true });
+    expect(code).toBe(10);
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: {
+        code: "result_not_printed",
+        message: "The purchase pur_1 was made, but its result could not be printed.",
+      },
+    });
+    expect(journal.log).toEqual([`record ${KEY}`]);
+  });
+
+  it("names the request that was declined", async () => {
+    const declined = { purchase: failedPurchase({ idempotencyKey: KEY }), replayed: false, requestId: "req_1" };
+    const { stderr } = await play("buy 5 --yes --json", [...PRICED, { call: "createPurchase", gives: declined }]);
+    expect(JSON.parse(stderr)).toMatchObject({ error: { requestId: "req_1" } });
+  });
+
   it("takes a no", async () => {
-    expect(await play("buy 5", PRICED, terminal(false))).toMatchObject({ code: 3, stdout: "" });
-    const { stderr } = await play("buy 5 --json", PRICED, terminal(false));
+    expect(await play("buy 5", [...PRICED, ME], terminal(false))).toMatchObject({ code: 3, stdout: "" });
+    const { stderr } = await play("buy 5 --json", [...PRICED, ME], terminal(false));
     expect(stderr).toContain('"declined_by_person"');
   });
 
@@ -217,7 +267,8 @@ describe("buy", () => {
   });
 
   it.each([{ CI: "false" }, { CI: "0" }, { CI: "" }])("asks where %o is set", async (ci) => {
-    expect(await play("buy 5", PRICED, { ...terminal(false), env: { ...TOKEN, ...ci } })).toMatchObject({ code: 3 });
+    const world = { ...terminal(false), env: { ...TOKEN, ...ci } };
+    expect(await play("buy 5", [...PRICED, ME], world)).toMatchObject({ code: 3 });
   });
 
   it("never asks with --no-input", async () => {

@@ -20,6 +20,9 @@ describe("wrong usage ends with 2, before any request", () => {
     ["status --timeout 0"],
     ["status --timeout 1e1"],
     ["status --api-url"],
+    ["status --api-url foo"],
+    ["buy 5 --yes --max-total 0500"],
+    ["sandbox clock advance --by 07"],
     ["status --fail-if-available-below -1"],
     ["status --token abc"],
     ["status --password"],
@@ -93,6 +96,49 @@ describe("wrong usage ends with 2, before any request", () => {
   });
 
   it.each([
+    ["--api-url", ["status", "--api-url", ""]],
+    ["--profile", ["status", "--profile", ""]],
+    ["--org", ["status", "--org", ""]],
+    ["--email", ["login", "--email", "", "--password-stdin"]],
+    ["--data", ["sandbox", "--data", ""]],
+    ["--data", ["sandbox", "reset", "--data", "", "--yes"]],
+    ["--seed", ["sandbox", "--seed="]],
+    ["<id>", ["purchases", "show", ""]],
+    ["--note", ["buy", "5", "--yes", "--note", ""]],
+    ["--po", ["buy", "5", "--yes", "--po", ""]],
+    ["--idempotency-key", ["buy", "5", "--yes", "--idempotency-key", ""]],
+    ["--max-total", ["buy", "5", "--yes", "--max-total", ""]],
+  ])("refuses an empty %s by its name", async (name, line) => {
+    const context = ready();
+    expect(await runProgram(line, context)).toBe(2);
+    expect(context.written.stderr.startsWith(`Error: ${name} cannot be ''.`)).toBe(true);
+  });
+
+  it.each([
+    ["buy 0 --yes", "<licenses> cannot be '0'. It must be a whole number, 1 or more."],
+    ["buy 99999999999999999999", "It must be a whole number, 1 to 9007199254740991."],
+    ["status --org 99999999999999999999", "--org cannot be '99999999999999999999'. It must be a whole number, 0 to 9"],
+    ["buy 5 --if-purchased 99999999999999999", "0 to 9007199254740991."],
+    ["sandbox clock advance --by 0", "It must be a whole number, 1 to 100000."],
+    ["sandbox clock advance --by -1", "It must be a whole number, 1 to 100000."],
+    [`buy ${"7".repeat(300)}`, `<licenses> cannot be '${"7".repeat(39)}…'.`],
+    [`status --org=${"x".repeat(300)}`, `--org cannot be '${"x".repeat(39)}…'.`],
+    [`status ${"x".repeat(300)}`, "Too many arguments"],
+    [`whoami --profile ${"x".repeat(300)}`, `"${"x".repeat(39)}…"`],
+    ["--json", "`secureflag-licenses` needs one of its commands."],
+    ["purchases --json", "`secureflag-licenses purchases` needs one of its commands."],
+    ["--json sandbox clock", "`secureflag-licenses sandbox clock` needs one of its commands."],
+    ["sandbox foo", "Unknown command 'foo'."],
+  ])("%s says: %s", async (line, message) => {
+    const context = ready();
+    expect(await runProgram([...line.split(" "), "--json"], context)).toBe(2);
+    const { error } = JSON.parse(context.written.stderr);
+    expect(error).toMatchObject({ code: expect.stringMatching(/^(invalid_usage|profile_unknown)$/) });
+    expect(error.message).toContain(message);
+  });
+
+  it.each([
+    ["sandbox rest", "Did you mean reset?"],
     ["statsu", "Did you mean status?"],
     ["buy 5 --ye", "Did you mean --yes?"],
     ["purchases lst", "Did you mean list?"],
@@ -110,7 +156,7 @@ describe("what buy is told", () => {
     const seen: BuyOptions[] = [];
     const context = fakeContext();
     const register = (program: Command) => registerBuy(program, context, async (options) => void seen.push(options));
-    await createProgram(context, [register]).parseAsync([...line], { from: "user" });
+    await createProgram(context, () => {}, [register]).parseAsync([...line], { from: "user" });
     expect(seen).toHaveLength(1);
     return seen[0] as BuyOptions;
   }

@@ -63,7 +63,10 @@ describe("login", () => {
     const yes = await play(`login --email ${EMAIL}`, [LOGIN, ME], { ...world, answers: ["pass word", true] });
     expect(yes.context.stored.get("default")).toMatchObject({ source: "file" });
     const no = await play(`login --email ${EMAIL}`, [], { ...world, answers: ["pass word", false] });
-    expect(no).toMatchObject({ code: 3 });
+    expect(no).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining("Nothing was sent, and you are not signed in"),
+    });
     expect(no.context.stored.size).toBe(0);
   });
 
@@ -107,6 +110,27 @@ describe("login", () => {
     expect(context.stored.get("default")?.credential).toMatchObject({ accessToken: "sfl_token", refreshToken: null });
     const refused: ExpectedCall = { call: "me", fails: new ClientError("unauthenticated", "no") };
     expect((await play("login --with-token", [refused], { input: "bad" })).context.stored.size).toBe(0);
+  });
+
+  it("keeps a token where the backend does not tell whose it is, after a users page answered", async () => {
+    const untold: ExpectedCall = { call: "me", fails: new ClientError("unexpected_answer", "no", { status: 404 }) };
+    const page = { call: "usersPage", with: [7, 0] } as const;
+    const kept = await play("login --with-token --org 7 --json", [untold, { ...page, gives: [] }], { input: "t" });
+    expect(kept.code).toBe(0);
+    expect(JSON.parse(kept.stdout)).toMatchObject({
+      user: null,
+      organization: { id: 7 },
+      token: { source: "keyring" },
+    });
+    expect(kept.context.stored.get("default")?.credential).toMatchObject({ accessToken: "t" });
+    expect(kept.context.profiles).toEqual({ default: { apiUrl: API_URL, organizationId: 7, email: null } });
+
+    const fails = new ClientError("unauthenticated", "no");
+    const refused = await play("login --with-token --org 7", [untold, { ...page, fails }], { input: "t" });
+    expect(refused).toMatchObject({ code: 4 });
+    const nowhere = await play("login --with-token", [untold], { input: "t" });
+    expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringContaining("--org") });
+    expect(refused.context.stored.size + nowhere.context.stored.size).toBe(0);
   });
 
   it.each(["login --with-token", `login --email ${EMAIL} --password-stdin`])(

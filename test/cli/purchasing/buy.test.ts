@@ -144,6 +144,25 @@ describe("buy", () => {
     expect(journal.log).toEqual([]);
   });
 
+  it("in a dry run asks first what became of a key that is not random, and follows nothing", async () => {
+    const request = { dryRun: true, explicitKey: "mine" };
+    const asked = (gives: unknown): ExpectedCall => ({ call: "purchaseByKey", with: ["mine"], gives });
+    const known = asked({ state: "known", purchase: purchase({ idempotencyKey: "mine" }) });
+    expect((await play({ request, script: [known] })).outcome).toMatchObject({
+      result: { purchase: { id: "pur_1" }, replayed: true, dryRun: true },
+      endedKey: null,
+      failure: null,
+    });
+    expect((await play({ request: { ...request, licenses: 6 }, script: [known] })).outcome).toMatchObject({
+      code: "idempotency_key_reused",
+    });
+    expect((await play({ request, script: [asked({ state: "void" })] })).outcome).toMatchObject({
+      code: "idempotency_key_void",
+    });
+    const free = await play({ request, script: [asked({ state: "unknown" }), ...PRICED] });
+    expect(free.outcome).toMatchObject({ result: { purchase: null, dryRun: true } });
+  });
+
   it.each([
     ["max_total_exceeded", { maxTotal: "244.09" }],
     ["if_purchased_not_met", { ifPurchased: 24 }],
@@ -213,6 +232,21 @@ describe("the end of a purchase", () => {
     });
     expect(outcome).toMatchObject({ endedKey: KEY, failure: null });
   });
+
+  it.each(["unauthenticated", "forbidden", "not_found", "invalid_request", "billing_not_offered"] as const)(
+    "that cannot be followed because of %s was accepted all the same: exit 10, with the purchase",
+    async (code) => {
+      const { outcome, journal } = await play({
+        script: [...answering(openPurchase("processing")), { call: "purchase", fails: refusal(code) }],
+      });
+      expect(outcome).toMatchObject({
+        result: { purchase: { id: "pur_1", status: "processing" } },
+        endedKey: null,
+        failure: { code: "purchase_unsettled" },
+      });
+      expect(journal.kept).toHaveLength(1);
+    },
+  );
 
   it("gives up following after 60 s and keeps the entry", async () => {
     const still: ExpectedCall = { call: "purchase", gives: openPurchase("processing") };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { exitCodeOf } from "../../../src/cli/errors.ts";
 import type { JournalEntry } from "../../../src/cli/journal/journal.ts";
 import { resume } from "../../../src/cli/purchasing/resume.ts";
 import type { PurchasingTools } from "../../../src/cli/purchasing/tools.ts";
@@ -72,13 +73,29 @@ describe("purchases resume", () => {
     expect(journal.kept.map(({ idempotencyKey }) => idempotencyKey)).toEqual(["key_old"]);
   });
 
-  it.each(["explicit", "ci"] as const)("leaves a key that is %s to be sent again", async (keySource) => {
-    const { calls, journal } = await play(
-      [entry({ keySource })],
+  it("leaves a key that a person chose to be sent again, and says that it may still arrive", async () => {
+    const { calls, journal, failure, result } = await play(
+      [entry({ keySource: "explicit" })],
       [{ call: "purchaseByKey", gives: { state: "unknown" } }, ...unsettled(), COUNTS],
     );
     expect(calls).not.toContain("voidKey");
     expect(journal.kept).toHaveLength(1);
+    expect(result.notReceived).toHaveLength(1);
+    expect(exitCodeOf(failure)).toBe(10);
+  });
+
+  it("voids a key that was derived from a CI run: the job has a next one", async () => {
+    const { journal, failure } = await play(
+      [entry({ keySource: "ci" })],
+      [
+        { call: "purchaseByKey", gives: { state: "unknown" } },
+        { call: "voidKey", gives: null },
+        ...unsettled(),
+        COUNTS,
+      ],
+    );
+    expect(failure).toBeNull();
+    expect(journal.kept).toEqual([]);
   });
 
   it("follows what the same user began on another machine, and nobody else's", async () => {

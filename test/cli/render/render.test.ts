@@ -119,9 +119,17 @@ describe("what must be seen", () => {
       expect(text).toContain(part);
     }
     expect(text).toMatch(/█{26}░{4}/);
-    expect(renderStatus(subscription({ renewal: { ...subscription().renewal, autoRenew: false } }), PLAIN)).toContain(
-      "does not renew",
-    );
+    expect(text).toContain("Europe/London");
+  });
+
+  it("status of a subscription that ends, or has ended", () => {
+    const renewal = { ...subscription().renewal, autoRenew: false };
+    const ending = renderStatus(subscription({ renewal }), PLAIN);
+    expect(ending).toMatch(/Ends +2027-03-01 \(in 99 days\)/);
+    expect(ending).not.toMatch(/Renew/);
+    const ended = renderStatus(subscription({ renewal, state: "ended" }), PLAIN);
+    expect(ended).toMatch(/Ended on +2027-03-01\n/);
+    expect(ended).not.toMatch(/Renew|today/);
   });
 
   it("quote", () => {
@@ -129,7 +137,11 @@ describe("what must be seen", () => {
     for (const part of ["25 → 30", "£244.10 (£203.42 + £40.68 tax)", "99 of 365 days", "203.424657…", "= 40.684"]) {
       expect(text.replaceAll("\n", " ")).toContain(part);
     }
+    expect(text).toMatch(/Bought on +2026-11-22 in Europe\/London/);
     expect(renderQuote(offer, { explain: false }, PLAIN)).not.toContain("203.424657");
+    const ending = { ...offer, quote: verified(quote(5, { renewsAt: null })) };
+    expect(renderQuote(ending, { explain: false }, PLAIN)).toMatch(/Ends +2027-03-01 \(in 99 days\)/);
+    expect(renderConfirmation(ending, setting, PLAIN)).toMatch(/Ends +2027-03-01, without a renewal/);
   });
 
   it("confirmation", () => {
@@ -139,6 +151,21 @@ describe("what must be seen", () => {
     }
     expect(renderConfirmation(offer, { ...setting, isSandbox: false }, PLAIN)).toContain("LIVE");
     expect(buyQuestion(offer)).toBe("Buy 5 licenses for £244.10 now?");
+  });
+
+  it("a receipt's purchase date", () => {
+    expect(renderReceipt(receipt(), PLAIN)).toMatch(/Bought on +2026-11-22 in the billing time zone/);
+  });
+
+  it("a sign-in that is renewed by itself, and a token that is not", () => {
+    const expiring = (name: string | null) => me({ token: { ...me().token, name, expiresAt: "2026-11-22T10:15:00Z" } });
+    expect(renderIdentity(identityOf(expiring(null), target, "file"), PLAIN)).toContain("renewed by itself");
+    expect(renderIdentity(identityOf(expiring(null), target, "environment"), PLAIN)).toContain("10:15 UTC");
+    expect(renderIdentity(identityOf(expiring("ci"), target, "file"), PLAIN)).toContain("10:15 UTC");
+  });
+
+  it("the role's name in a list of organizations", () => {
+    expect(renderOrganizations(me().organizations, PLAIN)).toContain("organization administrator");
   });
 
   it("an approval's URL, in one piece", () => {
@@ -170,7 +197,9 @@ describe("what must be seen", () => {
 
 describe("clean, toJson, wrap, colorLevel", () => {
   it("cleans", () => {
-    expect(clean("a\u001b[31mb\u001b[0m\u202Ec\u0000\u0085d\te\r\nf\u2028g")).toBe("abcd e f g");
+    expect(clean("a\u001b[31mb\u001b[0m\u202Ec\u0000\u0085d\te\r\nf\u2028g")).toBe("a[31mb[0mcd e f g");
+    expect(clean("Nm \u001b[31mE\u0007\ud800\uffff")).toBe("Nm [31mE");
+    expect(clean("\u001b[31mfoo\u0007")).toBe("[31mfoo");
     expect(clean("Ünïcode 日本 👩‍💻")).toBe("Ünïcode 日本 👩‍💻");
   });
 

@@ -1,4 +1,5 @@
 import type { Context, EndSignal } from "../../../src/cli/context.ts";
+import { CliError } from "../../../src/cli/errors.ts";
 import type { Prompter } from "../../../src/cli/prompts/prompter.ts";
 import type { CredentialStore, StoredCredential } from "../../../src/cli/session/credentials.ts";
 import type { ProfileSettings, Settings } from "../../../src/cli/session/settings.ts";
@@ -17,6 +18,8 @@ export interface FakeWorld {
   readonly credential?: StoredCredential;
   readonly hasKeyring?: boolean;
   readonly journal?: FakeJournal;
+  /** Whether every write to stdout fails. */
+  readonly isStdoutFull?: boolean;
 }
 
 /** A context without a machine: everything that was written, asked and kept can be looked at. */
@@ -91,7 +94,9 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
       columns: undefined,
       readInput: async () => world.input ?? "",
       print: async (text) => {
+        if (world.isStdoutFull) throw new CliError("output_not_written", "The output could not be written");
         written.stdout += text;
+        return true;
       },
       note: (text) => {
         written.stderr += text;
@@ -128,6 +133,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     interruption: null,
     openUrl: (url) => opened.push(url),
     reach: (point) => reached.push(point),
+    atExit: (work) => work(),
     onEnd: () => {},
     end: async () => {},
     written,

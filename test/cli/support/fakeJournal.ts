@@ -27,7 +27,7 @@ export function fakeJournal(entries: readonly JournalEntry[] = []): FakeJournal 
       kept.push({ ...entry, owner: { pid: 1, startedAt: "now" } });
     },
     entries: async () => [...kept],
-    async remove(key) {
+    remove(key) {
       journal.log.push(`remove ${key}`);
       drop(key);
     },

@@ -1,5 +1,5 @@
 import type { Context } from "../../context.ts";
-import { usageError } from "../../errors.ts";
+import { CliError, codeOf, usageError } from "../../errors.ts";
 import { detectCiRun } from "../../journal/ciKey.ts";
 import { promptsAllowed } from "../../prompts/asking.ts";
 import { automaticApprover } from "../../purchasing/automaticApprover.ts";
@@ -8,8 +8,10 @@ import { keySeries } from "../../purchasing/keys.ts";
 import type { Approver } from "../../purchasing/tools.ts";
 import type { BuyOptions } from "../buy.ts";
 import { type Connection, connect } from "../shared/connect.ts";
+import { forgetAtExit } from "../shared/forget.ts";
 import { printResult } from "../shared/output.ts";
 import { purchasingTools } from "../shared/purchasingTools.ts";
+import { withSpinner } from "../shared/spinner.ts";
 
 /**
  * Buys licenses and prints the purchase; a purchase that did not succeed is printed as well.
@@ -23,7 +25,7 @@ export async function run(options: BuyOptions, context: Context): Promise<void> 
   }
   const connection = await connect(context, options);
   const { client } = connection;
-  const organizationId = await connection.organizationId();
+  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
   const tools = await purchasingTools(context, options, { client, organizationId });
   const keys = keySeries(options, {
     ciRun: detectCiRun(context.env),
@@ -32,11 +34,10 @@ export async function run(options: BuyOptions, context: Context): Promise<void> 
     randomBytes: context.random.bytes,
   });
   const ended = await buy(options, keys, await approverFor(options, context, connection), tools);
-  await printBought(ended, options, context);
-  if (ended.endedKey !== null) {
-    context.reach("C3");
-    await tools.journal.remove(ended.endedKey);
-  }
+  const wasTaken = await printBought(ended, options, context).catch((cause: unknown) => {
+    throw ended.failure ?? notPrinted(ended, cause);
+  });
+  if (wasTaken && ended.endedKey !== null) forgetAtExit(context, tools.journal, [ended.endedKey]);
   if (ended.failure) throw ended.failure;
 }
 
@@ -46,8 +47,21 @@ async function approverFor(options: BuyOptions, context: Context, connection: Co
   return personApprover(options, context, connection);
 }
 
-async function printBought({ result }: Bought, options: BuyOptions, context: Context): Promise<void> {
-  await printResult(context, options, result, async (view) => {
+/** What was bought stays in the journal, so that running again shows it. */
+function notPrinted({ result: { purchase, dryRun } }: Bought, cause: unknown): unknown {
+  if (purchase === null || dryRun || codeOf(cause) !== "output_not_written") return cause;
+  return new CliError(
+    "result_not_printed",
+    `The purchase ${purchase.id} was made, but its result could not be printed`,
+    {
+      hint: "Running the same command again is safe: it shows the purchase and buys nothing more.",
+      cause,
+    },
+  );
+}
+
+function printBought({ result }: Bought, options: BuyOptions, context: Context): Promise<boolean> {
+  return printResult(context, options, result, async (view) => {
     const { renderBuyResult } = await import("../../render/purchase.ts");
     return renderBuyResult(result, view);
   });

@@ -4,11 +4,20 @@ import { CliError, codeOf, usageError } from "../../errors.ts";
 import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import type { CredentialStore, StoredCredential } from "../../session/credentials.ts";
 import type { LoginOptions } from "../login.ts";
-import { createTargetClient } from "../shared/connect.ts";
+import { createTargetClient, organizationUntold } from "../shared/connect.ts";
 import { identityOf } from "../shared/identity.ts";
-import { printResult } from "../shared/output.ts";
+import { isMissing } from "../shared/missing.ts";
+import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
+
+/** What is kept of a sign-in, and where. */
+interface Kept {
+  readonly target: Target;
+  readonly credential: StoredCredential;
+  readonly store: CredentialStore;
+  readonly allowFile: boolean;
+}
 
 /**
  * Signs in, keeps the sign-in, and prints who is signed in as `whoami` does. Everything that is missing is asked for
@@ -27,6 +36,7 @@ export async function run(options: LoginOptions, context: Context): Promise<void
       ? tokenCredential(secret, target)
       : await passwordCredential(options, context, target, { email, secret });
   const me = await meWith(options, context, target, credential);
+  if (me === null) return await keepUntold(options, context, { target, credential, store, allowFile });
   const [only, another] = me.organizations;
   const organizationId = target.organizationId ?? (only && !another ? only.id : null);
   const source = await store.write(
@@ -41,9 +51,31 @@ export async function run(options: LoginOptions, context: Context): Promise<void
     const { renderIdentity } = await import("../../render/identity.ts");
     return renderIdentity(identity, view);
   });
-  if (context.env.SECUREFLAG_API_TOKEN && !options.quiet && !options.json) {
-    context.io.note("SECUREFLAG_API_TOKEN is set and is used instead of this sign-in.\n");
-  }
+  noteEnvironment(options, context);
+}
+
+/** A token for a backend that does not tell whose it is (details.md, 37): kept, with the organization it was tried on. */
+async function keepUntold(
+  options: LoginOptions,
+  context: Context,
+  { target, credential, store, allowFile }: Kept,
+): Promise<void> {
+  const { profileName, apiUrl, organizationId } = target;
+  const source = await store.write(profileName, credential, { allowFile });
+  await (await context.settings()).saveProfile(profileName, { apiUrl, organizationId, email: null });
+  const result = { user: null, organization: { id: organizationId }, apiUrl, profile: profileName, token: { source } };
+  await printResult(
+    context,
+    options,
+    result,
+    () => `The token was stored for organization ${organizationId}; this backend does not tell whose it is.`,
+  );
+  noteEnvironment(options, context);
+}
+
+function noteEnvironment(options: LoginOptions, context: Context): void {
+  if (!context.env.SECUREFLAG_API_TOKEN) return;
+  note(context, options, "SECUREFLAG_API_TOKEN is set and is used instead of this sign-in.");
 }
 
 async function emailFor(options: LoginOptions, context: Context): Promise<string> {
@@ -81,7 +113,7 @@ async function mayUseFile(options: LoginOptions, context: Context, store: Creden
   if (!promptsAllowed(context, options)) throw missing;
   const question = "There is no system keyring. Keep the sign-in in a file that only you can read?";
   if (await (await openPrompter(context, options)).confirm(question)) return true;
-  throw new CliError("declined_by_person", "The sign-in was not kept, so you are not signed in", { hint });
+  throw new CliError("declined_by_person", "Nothing was sent, and you are not signed in", { hint });
 }
 
 /** Tried with a sign-in that is none, under a name that no profile has, so that a real one is never touched. */
@@ -133,18 +165,26 @@ async function passwordCredential(
 
 function wrongPassword(cause: unknown): CliError {
   return new CliError("unauthenticated", "The email or the password is wrong", {
-    hint: "Nothing was stored. Try again with `secureflag-licenses login --email <email>`.",
+    hint: "Nothing was stored. Try again; after several wrong tries sign-in is paused for 15 minutes.",
     cause,
   });
 }
 
+/** Who a sign-in belongs to; `null` where the backend does not tell and the token opens the organization's users. */
 async function meWith(
   options: LoginOptions,
   context: Context,
-  { apiUrl }: Target,
+  { apiUrl, organizationId }: Target,
   { accessToken }: StoredCredential,
-): Promise<Me> {
+): Promise<Me | null> {
   const signIn = { accessToken: async () => accessToken, renewToken: async () => null };
   const client = await createTargetClient(context, options, apiUrl, signIn);
-  return withSpinner(context, options, "Asking who you are", client.me());
+  try {
+    return await withSpinner(context, options, "Asking who you are", client.me());
+  } catch (error) {
+    if (!options.withToken || !isMissing(error)) throw error;
+    if (organizationId === null) throw organizationUntold(error);
+    await withSpinner(context, options, "Trying the token", client.usersPage(organizationId, 0));
+    return null;
+  }
 }

@@ -1,8 +1,10 @@
 import type { Context } from "../../context.ts";
 import { resume } from "../../purchasing/resume.ts";
 import { connect } from "../shared/connect.ts";
+import { forgetAtExit } from "../shared/forget.ts";
 import { printResult } from "../shared/output.ts";
 import { purchasingTools, type WaitOptions } from "../shared/purchasingTools.ts";
+import { withSpinner } from "../shared/spinner.ts";
 
 /**
  * Follows what was begun, prints how it ended, and forgets what ended.
@@ -12,14 +14,13 @@ import { purchasingTools, type WaitOptions } from "../shared/purchasingTools.ts"
 export async function run(options: WaitOptions, context: Context): Promise<void> {
   const connection = await connect(context, options);
   const { client } = connection;
-  const organizationId = await connection.organizationId();
+  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
   const tools = await purchasingTools(context, options, { client, organizationId });
   const ended = await resume(client, tools);
-  await printResult(context, options, ended.result, async (view) => {
+  const wasTaken = await printResult(context, options, ended.result, async (view) => {
     const { renderResumeResult } = await import("../../render/purchase.ts");
     return renderResumeResult(ended.result, view);
   });
-  context.reach("C3");
-  for (const key of ended.endedKeys) await tools.journal.remove(key);
+  if (wasTaken) forgetAtExit(context, tools.journal, ended.endedKeys);
   if (ended.failure) throw ended.failure;
 }

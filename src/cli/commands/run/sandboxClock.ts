@@ -4,6 +4,7 @@ import { CliError, codeOf } from "../../errors.ts";
 import type { AdvanceOptions } from "../sandbox.ts";
 import { connect, createTargetClient } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
+import { isMissing } from "../shared/missing.ts";
 import { printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
@@ -52,8 +53,7 @@ async function asSandbox<Answer>(asking: Promise<Answer>, { origin }: Client): P
   try {
     return await asking;
   } catch (error) {
-    const isMissing = error instanceof Error && "status" in error && error.status === 404;
-    if (!isMissing) throw error;
+    if (!isMissing(error)) throw error;
     throw new CliError("not_a_sandbox", `${origin} is a backend, but not a sandbox`, {
       hint: "Set SECUREFLAG_API_URL to the URL that `secureflag-licenses sandbox` printed.",
       cause: error,

@@ -1,17 +1,28 @@
 import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
 import { connect } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
 import { identityOf } from "../shared/identity.ts";
+import { isMissing } from "../shared/missing.ts";
 import { printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 
 /** Prints who is signed in, where, and with what token. */
 export async function run(options: GlobalOptions, context: Context): Promise<void> {
   const { client, target, signIn } = await connect(context, options);
-  const me = await withSpinner(context, options, "Asking who you are", client.me());
+  const me = await withSpinner(context, options, "Asking who you are", client.me()).catch((error: unknown) => {
+    throw isMissing(error) ? untold(error) : error;
+  });
   const identity = identityOf(me, target, signIn.source);
   await printResult(context, options, identity, async (view) => {
     const { renderIdentity } = await import("../../render/identity.ts");
     return renderIdentity(identity, view);
+  });
+}
+
+function untold(cause: unknown): CliError {
+  return new CliError("unexpected_answer", "This backend does not tell who is signed in", {
+    hint: "It has no GET /me. Commands that are told the organization, by --org <id>, work all the same.",
+    cause,
   });
 }

@@ -3,8 +3,11 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { clean } from "../../render/clean.ts";
 import type { GlobalOptions } from "./globals.ts";
+import { isMissing } from "./missing.ts";
 import { findSignIn, type SignIn } from "./signIn.ts";
 import { resolveTarget, type Target } from "./target.ts";
+
+const NAME_ONE = "Name one with --org <id> or SECUREFLAG_ORGANIZATION.";
 
 /** A signed-in way to a backend. */
 export interface Connection {
@@ -61,15 +64,23 @@ export async function connect(context: Context, options: GlobalOptions): Promise
 }
 
 async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
-  const { organizations } = await client.me();
+  const { organizations } = await client.me().catch((error: unknown) => {
+    throw isMissing(error) ? organizationUntold(error) : error;
+  });
   const [only, another] = organizations;
   if (only && !another) return only.id;
   const list = organizations.map(({ id, name }) => `${id} (${clean(name)})`).join(", ");
   throw new CliError(
     "organization_required",
     only ? `There are several organizations: ${list}` : "You belong to no organization",
-    {
-      hint: "Name one with --org <id> or SECUREFLAG_ORGANIZATION.",
-    },
+    { hint: NAME_ONE },
   );
+}
+
+/** The failure of a backend without `GET /me` where the organization has to be known. */
+export function organizationUntold(cause: unknown): CliError {
+  return new CliError("organization_required", "This backend does not tell which organizations you belong to", {
+    hint: NAME_ONE,
+    cause,
+  });
 }

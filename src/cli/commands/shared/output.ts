@@ -10,15 +10,19 @@ const WIDTH = 60;
 /** What decides how a command speaks. */
 export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "verbose">;
 
-/** Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them. */
+/**
+ * Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them.
+ *
+ * @returns whether it was taken: a reader that went away is no error, but has not seen it
+ */
 export async function printResult(
   context: Context,
   options: OutputOptions,
   data: unknown,
   render: (view: View) => string | Promise<string>,
-): Promise<void> {
+): Promise<boolean> {
   const text = options.json ? toJson(data) : await render(await viewOf(context, options, "stdout"));
-  await context.io.print(`${text}\n`);
+  return await context.io.print(`${text}\n`);
 }
 
 /** How wide and with what style a stream is written to. */

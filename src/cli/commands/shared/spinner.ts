@@ -18,11 +18,14 @@ export async function withSpinner<Result>(
     () => true,
   );
   if (await Promise.race([settled, context.clock.sleep(PATIENCE_MS).then(() => false)])) return work;
+  const { output } = io.terminal();
+  // Without a width the spinner cannot know how many lines it takes, and would clear those above it.
+  if (!output.columns) return work;
   const { default: ora } = await import("ora");
   const level = colorLevel({ env, isTerminal: true, color: options.color });
   const spinner = ora({
     text,
-    stream: io.terminal().output,
+    stream: output,
     isEnabled: true,
     discardStdin: false,
     color: level > 0 ? "cyan" : false,

@@ -1,5 +1,7 @@
+import { parseAddress } from "../../../client/address.ts";
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
+import { shorten } from "../../render/shorten.ts";
 import type { ProfileSettings, Settings } from "../../session/settings.ts";
 import type { GlobalOptions } from "./globals.ts";
 
@@ -29,7 +31,7 @@ type ProfileReader = Pick<Settings, "activeProfile" | "profile">;
  * left for them to say.
  *
  * @param mayBeNew whether a profile of a name that is not known yet is fine, as when signing in
- * @throws CliError `invalid_usage`, `profile_unknown`
+ * @throws CliError `invalid_usage`, `profile_unknown`; ClientError `invalid_usage`, `insecure_url`
  */
 export async function resolveTarget(
   context: Pick<Context, "env" | "settings">,
@@ -45,11 +47,12 @@ export async function resolveTarget(
   const profileName = named ?? (await settings.activeProfile());
   const profile = await settings.profile(profileName);
   if (named !== null && profile === null && named !== "default" && !mayBeNew) {
-    throw new CliError("profile_unknown", `There is no profile "${named}"`, {
+    throw new CliError("profile_unknown", `There is no profile "${shorten(named)}"`, {
       hint: `Make it with \`secureflag-licenses login --profile ${named}\`.`,
     });
   }
   const apiUrl = trimmed(urlOutside ?? profile?.apiUrl ?? DEFAULT_API_URL);
+  parseAddress(apiUrl);
   const atProfile = profile !== null && trimmed(profile.apiUrl) === apiUrl;
   return {
     profileName,
@@ -64,7 +67,9 @@ const NO_SETTINGS: ProfileReader = { activeProfile: async () => "default", profi
 
 function environmentOrganization(text: string | undefined): number | null {
   if (!text) return null;
-  if (!/^\d{1,15}$/.test(text)) throw usageError(`SECUREFLAG_ORGANIZATION is not an organization's number: "${text}"`);
+  if (!/^(0|[1-9]\d{0,14})$/.test(text)) {
+    throw usageError(`SECUREFLAG_ORGANIZATION is not an organization's number: "${shorten(text)}"`);
+  }
   return Number(text);
 }
 

@@ -7,16 +7,17 @@ import { InvalidArgumentError } from "commander";
  */
 export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
-    const value = /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
+    const value = /^(0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN;
     if (value >= minimum && value <= maximum) return value;
-    const range = maximum === Number.MAX_SAFE_INTEGER ? `${minimum} or more` : `${minimum} to ${maximum}`;
+    const isOpen = maximum === Number.MAX_SAFE_INTEGER && !(value > maximum);
+    const range = isOpen ? `${minimum} or more` : `${minimum} to ${maximum}`;
     throw new InvalidArgumentError(`It must be a whole number, ${range}.`);
   };
 }
 
 /** Checks the shape of an amount in major units, `500` or `500.00`; its decimals depend on the currency. */
 export function amountText(text: string): string {
-  if (/^\d{1,15}(\.\d{1,4})?$/.test(text)) return text;
+  if (/^(0|[1-9]\d{0,14})(\.\d{1,4})?$/.test(text)) return text;
   throw new InvalidArgumentError("It must be an amount such as 500 or 500.00, without a currency sign.");
 }
 
@@ -32,4 +33,10 @@ export function shortText(maximum: number): (text: string) => string {
     if (text.trim() !== "" && text.length <= maximum) return text;
     throw new InvalidArgumentError(`It must have 1 to ${maximum} characters.`);
   };
+}
+
+/** Refuses an empty text, such as of a variable that was never set. */
+export function someText(text: string): string {
+  if (text.trim() !== "") return text;
+  throw new InvalidArgumentError("It must not be empty.");
 }

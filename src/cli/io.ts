@@ -1,0 +1,106 @@
+import { isatty } from "node:tty";
+import { CliError } from "./errors.ts";
+
+/** The three streams and what is known of them. */
+export interface Io {
+  readonly stdinIsTerminal: boolean;
+  readonly stdoutIsTerminal: boolean;
+  readonly stderrIsTerminal: boolean;
+  /** The width of the terminal, where there is one. */
+  readonly columns: number | undefined;
+  /** Everything on stdin, as text. */
+  readInput(): Promise<string>;
+  /**
+   * Writes to stdout, and settles when the text has left.
+   *
+   * @returns whether it was taken: a reader that went away is no error, but has not seen it
+   * @throws CliError `output_not_written`
+   */
+  print(text: string): Promise<boolean>;
+  /** Writes to stderr. */
+  note(text: string): void;
+  /** The raw streams that a prompt and a spinner draw on. */
+  terminal(): { input: NodeJS.ReadStream; output: NodeJS.WriteStream };
+}
+
+/** How long a command lasts. */
+export interface Lifetime {
+  hasEnded(): boolean;
+  end(): void;
+  sleep(milliseconds: number): Promise<void>;
+}
+
+/** What an interrupted command left running must stop: once the command has ended, its waits never end. */
+export function createLifetime(): Lifetime {
+  const timers = new Set<NodeJS.Timeout>();
+  let ended = false;
+  return {
+    hasEnded: () => ended,
+    end: () => {
+      ended = true;
+      for (const timer of timers) clearTimeout(timer);
+    },
+    sleep: (milliseconds) =>
+      new Promise((done) => {
+        if (ended) return;
+        const timer = setTimeout(() => {
+          timers.delete(timer);
+          done();
+        }, milliseconds);
+        timers.add(timer);
+      }),
+  };
+}
+
+/** The streams of a process, as far as they are used here. `stdin` is opened by being looked at. */
+type Streams = Pick<NodeJS.Process, "stdin" | "stdout" | "stderr">;
+
+/** What a command reads from and writes to. */
+export function processIo(streams: Streams, lifetime: Lifetime): Io & { close(): void } {
+  const { stdout, stderr } = streams;
+  let opened = false;
+  // Every write tells by itself whether it failed; where stderr fails there is nobody left to tell.
+  stdout.on("error", () => {});
+  stderr.on("error", () => {});
+  const stdin = () => {
+    opened = true;
+    return streams.stdin;
+  };
+  return {
+    stdinIsTerminal: isatty(0),
+    stdoutIsTerminal: isatty(1),
+    stderrIsTerminal: isatty(2),
+    // A terminal that was never told its size says 0.
+    columns: stdout.columns || stderr.columns || undefined,
+    readInput: async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of stdin()) chunks.push(Buffer.from(chunk));
+      return Buffer.concat(chunks).toString("utf8");
+    },
+    print: (text) =>
+      new Promise((done, fail) => {
+        if (lifetime.hasEnded()) return;
+        stdout.write(text, (error: NodeJS.ErrnoException | null | undefined) => {
+          // A reader such as `head` that has seen enough is no failure of ours.
+          if (!error || error.code === "EPIPE") done(!error);
+          else fail(outputError(error));
+        });
+      }),
+    note: (text) => {
+      if (!lifetime.hasEnded()) stderr.write(text);
+    },
+    terminal: () => ({ input: stdin(), output: stderr }),
+    close: () => {
+      if (!opened) return;
+      if (streams.stdin.isTTY && streams.stdin.isRaw) streams.stdin.setRawMode(false);
+      streams.stdin.destroy();
+    },
+  };
+}
+
+function outputError(cause: Error): CliError {
+  return new CliError("output_not_written", "The output could not be written", {
+    hint: "Check that the disk is not full and that stdout can be written.",
+    cause,
+  });
+}
