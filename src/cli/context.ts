@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { randomBytes, randomInt } from "node:crypto";
 import { resolve } from "node:path";
 import envPaths from "env-paths";
 import { version } from "../../package.json";
@@ -76,7 +74,10 @@ export function createContext(): Context {
     env,
     io,
     clock: { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep },
-    random: { bytes: randomBytes, fraction: () => randomInt(2 ** 32) / 2 ** 32 },
+    random: {
+      bytes: randomBytes,
+      fraction: () => randomBytes(4).readUInt32BE() / 2 ** 32,
+    },
     pid: process.pid,
     configDirectory: resolve(env.SECUREFLAG_CONFIG_DIR || paths.config),
     sandboxDirectory: resolve(paths.data, "sandbox"),
@@ -104,7 +105,7 @@ export function createContext(): Context {
       return () => process.off(signal, listener);
     },
     interruption: null,
-    openUrl,
+    openUrl: (url) => void openUrl(url),
     reach,
     atExit: (work) => void process.once("exit", work),
     onEnd: (cleanUp) => cleanUps.push(cleanUp),
@@ -153,7 +154,13 @@ function crashPoints(armed: string | undefined): (point: string) => void {
   };
 }
 
-function openUrl(url: string): void {
+/** From the global that is only loaded when it is used, so that a start does not pay for it. */
+function randomBytes(count: number): Buffer {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(count)));
+}
+
+async function openUrl(url: string): Promise<void> {
+  const { spawn } = await import("node:child_process");
   const [command, ...args] =
     process.platform === "darwin"
       ? ["open", url]
