@@ -78,8 +78,9 @@ export function formatMoney(value: Money, locale = "en-US"): string {
 export function parseMoney(text: string, currency: string): Money {
   const exponent = currencyExponent(currency);
   const match = /^(\d{1,16})(?:\.(\d+))?$/.exec(text);
-  const fraction = match?.[2] ?? "";
-  if (!match || fraction.length > exponent) {
+  const fraction = (match?.[2] ?? "").slice(0, exponent);
+  // `500.00` is 500 in every currency: decimals that a currency does not have may be zeros.
+  if (!match || (match[2] ?? "").slice(exponent).replaceAll("0", "") !== "") {
     const example = exponent === 0 ? "500" : `500 or 500.${"0".repeat(exponent)}`;
     throw new BillingError("invalid_amount", `"${text}" is not an amount in ${currency}, such as ${example}`);
   }

@@ -1,3 +1,4 @@
+import { fstatSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { CliError } from "./errors.ts";
 
@@ -80,6 +81,11 @@ export function processIo(streams: Streams, lifetime: Lifetime): Io & { close():
     print: (text) =>
       new Promise((done, fail) => {
         if (lifetime.hasEnded()) return;
+        if (isFile(stdout.fd)) {
+          writeWhole(stdout.fd, text);
+          done(true);
+          return;
+        }
         stdout.write(text, (error: NodeJS.ErrnoException | null | undefined) => {
           // A reader such as `head` that has seen enough is no failure of ours.
           if (!error || error.code === "EPIPE") done(!error);
@@ -96,6 +102,27 @@ export function processIo(streams: Streams, lifetime: Lifetime): Io & { close():
       streams.stdin.destroy();
     },
   };
+}
+
+/**
+ * Writes all of a text to a file. A stream of Node's writes once and does not notice that a full disk took only a part.
+ *
+ * @throws CliError `output_not_written`
+ */
+function writeWhole(file: number, text: string): void {
+  try {
+    for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(file, rest));
+  } catch (error) {
+    throw outputError(error instanceof Error ? error : new TypeError(String(error)));
+  }
+}
+
+function isFile(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function outputError(cause: Error): CliError {

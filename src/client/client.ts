@@ -135,14 +135,19 @@ type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "use
 function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   const repeat = "transient";
   return {
-    subscription: async (organizationId) =>
-      (await caller.call("getSubscription", { params: { organizationId }, repeat })).value,
+    subscription: async (organizationId) => {
+      const { value } = await caller.call("getSubscription", { params: { organizationId }, repeat });
+      if (value.organization.id === organizationId) return value;
+      throw another(`organization ${organizationId}`, value.organization.id);
+    },
     purchases: async (organizationId, query) =>
       (await caller.call("listPurchases", { params: { organizationId }, query, repeat })).value,
     purchase: async (organizationId, purchaseId, waitSeconds) => {
       const params = { organizationId, purchaseId };
       const heldMs = (waitSeconds ?? 0) * 1000;
-      return (await caller.call("getPurchase", { params, query: { wait: waitSeconds }, heldMs, repeat })).value;
+      const { value } = await caller.call("getPurchase", { params, query: { wait: waitSeconds }, heldMs, repeat });
+      if (value.id === purchaseId) return value;
+      throw another(purchaseId, value.id);
     },
     receipt: async (organizationId, purchaseId) =>
       (await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat })).value,
@@ -182,6 +187,10 @@ function buyingCalls(caller: Caller): Pick<Client, "createQuote" | "createPurcha
       }
     },
   };
+}
+
+function another(asked: string, answered: string | number): ClientError {
+  return new ClientError("unexpected_answer", `The backend was asked for ${asked} and answered with ${answered}`);
 }
 
 /** An answer about another key's purchase says nothing of this one (details.md, 4). */

@@ -30,13 +30,14 @@ export function failureOfWire(failure: WireFailure, operation: Operation, origin
   const tooLarge = failure.reason === "too_large";
   const nonsense = tooLarge && !concernsKey(operation);
   const error = new ClientError(nonsense ? "unexpected_answer" : "unreachable", wireMessage(failure, origin), {
-    hint: failure.reason === "certificate" ? CERTIFICATE_HINT : RUN_AGAIN_HINT,
+    hint: failure.reason === "certificate" ? CERTIFICATE_HINT : nonsense ? NONSENSE_HINT : RUN_AGAIN_HINT,
     cause: failure.cause,
   });
   const transient = failure.reason !== "certificate" && failure.reason !== "closed" && !nonsense;
   return { error, transient, sent: failure.sent, refused: false };
 }
 
+const NONSENSE_HINT = "Check that the API URL is right and that nothing on the way changes answers.";
 const CERTIFICATE_HINT = "A private certificate authority goes into NODE_EXTRA_CA_CERTS.";
 
 function wireMessage({ reason, sent }: WireFailure, origin: string): string {
@@ -98,8 +99,7 @@ function failureOfNonsense(
     return { error, transient: true, sent: true, refused: false };
   }
   const message = `The answer of ${origin} makes no sense: it ${why}`;
-  const hint = "Check that the API URL is right and that nothing on the way changes answers.";
-  const error = new ClientError("unexpected_answer", message, { ...details, hint });
+  const error = new ClientError("unexpected_answer", message, { ...details, hint: NONSENSE_HINT });
   return { error, transient: concernsKey(operation) || broken, sent: true, refused: false };
 }
 

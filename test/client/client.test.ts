@@ -33,6 +33,16 @@ describe("what is asked", () => {
     ]);
   });
 
+  test("an answer about something else makes no sense", async () => {
+    await using backend = await startBackend(
+      { status: 200, json: subscription },
+      { status: 200, json: purchaseAnswer },
+    );
+    const { client } = testClient(backend.apiUrl);
+    await expect(client.subscription(7)).rejects.toMatchObject({ code: "unexpected_answer" });
+    await expect(client.purchase(4201, "pur_other")).rejects.toMatchObject({ code: "unexpected_answer" });
+  });
+
   test("every other call has its method, path and body", async () => {
     const receipt = {
       ...quote,

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
+import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
-import { removePlaces } from "../support/places.ts";
+import { BIN, clearedEnvironment, removePlaces, temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { fields, fieldsOf } from "../support/screen.ts";
 import { ADMIN, organization, seed } from "../support/seed.ts";
@@ -13,7 +14,7 @@ const NO_METHOD = 103;
 const ENDS = 104;
 const TINY = 105;
 const FREE = 106;
-const ORDINARY = Array.from({ length: 20 }, (_, index) => index + 1);
+const ORDINARY = Array.from({ length: 22 }, (_, index) => index + 1);
 
 let sandbox: RunningSandbox;
 let proxy: FaultProxy;
@@ -176,6 +177,22 @@ describe.skipIf(!existsSync("/dev/full"))("a result that cannot be printed", () 
     expect(resultOf(again)).toMatchObject({ replayed: true });
     expect(await sandbox.purchases(id)).toHaveLength(1);
   });
+});
+
+test("a disk that takes only a part of the result is noticed: exit 10, and running again shows it", async () => {
+  const id = untouched();
+  const home = await temporaryDirectory();
+  const env = environmentFor(sandbox.ready.url, id);
+  const command = 'ulimit -f 1; exec "$0" "$@" > "$HOME/result.json"';
+  const lost = await execa("bash", ["-c", command, process.execPath, BIN, "buy", "2", "--yes", "--json"], {
+    env: clearedEnvironment(home, env),
+    extendEnv: false,
+    reject: false,
+  });
+  expect([lost.exitCode, JSON.parse(lost.stderr).error.code]).toEqual([10, "result_not_printed"]);
+  const again = await runCli(["buy", "2", "--yes", "--json"], { env, home });
+  expect(resultOf(again)).toMatchObject({ replayed: true, purchase: { status: "succeeded" } });
+  expect(await sandbox.purchases(id)).toHaveLength(1);
 });
 
 describe("nothing is bought", () => {

@@ -160,9 +160,13 @@ async function assertWithinSpendLimit(
   if (licensesLeft !== null && quote.licenses > licensesLeft) {
     throw new ProblemError(
       "spend_limit_exceeded",
-      `This purchase has ${quote.licenses} licenses, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left this month`,
+      `This purchase has ${inLicenses(quote.licenses)}, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left this month`,
     );
   }
+}
+
+function inLicenses(count: number): string {
+  return count === 1 ? "1 license" : `${count} licenses`;
 }
 
 /** What a token has bought since the month began in the billing time zone, failed purchases left out. */

@@ -11,7 +11,7 @@ const OWNER_PATIENCE_MS = 30_000;
 const OWNER_POLL_MS = 500;
 
 /** What became of a journaled purchase: followed to where it is now, or never arrived. */
-export type Fate = { readonly purchase: PurchaseAnswer } | { readonly purchase: null };
+export type Fate = { readonly purchase: PurchaseAnswer } | { readonly purchase: null; readonly isVoid: boolean };
 
 /**
  * Brings what earlier commands began to an end (details.md, 1, 2 and 7): follows what arrived, voids what did not.
@@ -35,9 +35,10 @@ export async function settleEarlier(
       const what = `An earlier purchase of ${licenses(entry.licenses)}`;
       tools.say(
         willResend
-          ? `${what} has not arrived and may still; its key is used again, so that it is bought once.`
+          ? `${what} has not arrived and may still; what is bought now has the same key, so that it is bought once.`
           : `${what} never arrived; nothing was charged for it.`,
       );
+      if (fate.isVoid) journal.remove(entry.idempotencyKey);
       continue;
     }
     if (isOurs && (await isTheAnswer(fate.purchase, keys, approver))) return fate.purchase;
@@ -59,19 +60,18 @@ export async function fateOf(
   unsent: "void" | "keep",
   tools: PurchasingTools,
 ): Promise<Fate | null> {
-  const { client, journal, organizationId } = tools;
+  const { client, organizationId } = tools;
   const owner = await waitForOwner(entry, tools);
   if (owner === "finished") return null;
   const key = entry.idempotencyKey;
   const answer = await tools.busy("Looking at an earlier purchase", client.purchaseByKey(organizationId, key));
   if (answer.state === "known") return { purchase: await follow(answer.purchase, tools) };
   if (owner === "running") throw stillRunning(entry);
-  if (answer.state === "unknown" && unsent === "keep") return { purchase: null };
+  if (answer.state === "unknown" && unsent === "keep") return { purchase: null, isVoid: false };
   const voiding = answer.state === "unknown" ? client.voidKey(organizationId, key) : null;
   const arrived = voiding && (await tools.busy("Making sure that it never arrives", voiding));
   if (arrived !== null) return { purchase: await follow(arrived, tools) };
-  journal.remove(key);
-  return { purchase: null };
+  return { purchase: null, isVoid: true };
 }
 
 /** Whether an earlier purchase of the same meaning is what this command is to show, and not to repeat. */

@@ -1,9 +1,11 @@
+import { BillingError } from "../../billing/errors.ts";
 import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Price } from "../../billing/quote.ts";
 import type { Client } from "../../client/client.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
 import { clean } from "../render/clean.ts";
-import { purchaseDateOf, type QuoteDifference, verifyQuote } from "./verifyQuote.ts";
+import { purchaseDateOf, type QuoteDifference, recompute, verifyQuote } from "./verifyQuote.ts";
 
 /** A quote that the CLI recomputed and agrees with. */
 export type VerifiedQuote = Quote & { readonly verified: true };
@@ -40,7 +42,7 @@ export async function priceOffer(
     throw new CliError("subscription_changed", "The subscription keeps changing while it is being quoted");
   }
   const differences = verifyQuote(subscription, quote, licenses);
-  if (differences.length > 0) throw priceCheckFailed(differences);
+  if (differences.length > 0) throw priceCheckFailed(differences, subscription, quote, licenses);
   return { subscription, quote: { ...quote, verified: true } };
 }
 
@@ -48,13 +50,34 @@ function isOnePicture(subscription: Subscription, quote: Quote): boolean {
   return quote.subscriptionVersion === subscription.version && quote.purchaseDate === purchaseDateOf(subscription);
 }
 
-function priceCheckFailed(differences: readonly QuoteDifference[]): CliError {
+function priceCheckFailed(
+  differences: readonly QuoteDifference[],
+  subscription: Subscription,
+  quote: Quote,
+  licenses: number,
+): CliError {
   const list = differences.map(
     ({ field, backend, computed }) => `${field}: ${show(backend)} by the backend, ${show(computed)} computed here`,
   );
-  return new CliError("price_check_failed", `The price check failed. ${list.join("; ")}`, {
+  const both = `By the backend ${inWords(quote)}; computed here ${computedInWords(subscription, quote, licenses)}`;
+  return new CliError("price_check_failed", `The price check failed. ${list.join("; ")}. ${both}`, {
     hint: "Nothing was bought. Report this to whoever runs the backend before buying.",
   });
+}
+
+/** A price with the days and amounts that it comes from. */
+function inWords({ licenses, unitPrice, term, dueNow, tax, total }: Price | Quote): string {
+  const line = `${licenses} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days}`;
+  return `${line} = ${formatMoney(dueNow)}, + ${formatMoney(tax)} tax = ${formatMoney(total)}`;
+}
+
+function computedInWords(subscription: Subscription, quote: Quote, licenses: number): string {
+  try {
+    return inWords(recompute(subscription, quote, licenses));
+  } catch (error) {
+    if (error instanceof BillingError) return `nothing: ${error.message}`;
+    throw error;
+  }
 }
 
 function show(value: string | number | Money | null): string {

@@ -16,7 +16,7 @@ export interface ResumeResult {
 /** How a `purchases resume` ended. */
 export interface Resumed {
   readonly result: ResumeResult;
-  /** The journal entries to remove once the result was printed. */
+  /** The journal entries to remove once the result was printed: of purchases that ended, and of keys that are void. */
   readonly endedKeys: readonly string[];
   /** The worst end, `null` when nothing is left open and nothing failed. */
   readonly failure: CliError | null;
@@ -34,6 +34,7 @@ const UNSETTLED = ["processing", "requires_approval", "needs_review"] as const;
 export async function resume(client: ResumeClient, tools: PurchasingTools): Promise<Resumed> {
   const resumed: PurchaseAnswer[] = [];
   const open: CliError[] = [];
+  const voided: string[] = [];
   const notReceived: { idempotencyKey: string; licenses: number }[] = [];
   for (const entry of await tools.journal.entries(client.origin, tools.organizationId)) {
     // A key that a person chose is theirs to send again; for the others there is always a next one (details.md, 2).
@@ -41,7 +42,8 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
     const fate = await fateOf(entry, isChosen ? "keep" : "void", tools);
     if (fate?.purchase) resumed.push(fate.purchase);
     else if (fate) notReceived.push({ idempotencyKey: entry.idempotencyKey, licenses: entry.licenses });
-    if (fate?.purchase === null && isChosen) open.push(mayStillArrive(entry.idempotencyKey));
+    if (fate?.purchase === null && fate.isVoid) voided.push(entry.idempotencyKey);
+    if (fate?.purchase === null && !fate.isVoid) open.push(mayStillArrive(entry.idempotencyKey));
   }
   const seen = new Set(resumed.map(({ id }) => id));
   for (const purchase of await unsettledOfUser(client, tools)) {
@@ -51,7 +53,10 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
   const purchases = resumed.map((answer) => splitAnswer(answer).purchase);
   return {
     result: { resumed: purchases, notReceived, licenses },
-    endedKeys: purchases.flatMap((purchase) => (hasEnded(purchase) ? (purchase.idempotencyKey ?? []) : [])),
+    endedKeys: [
+      ...purchases.flatMap((purchase) => (hasEnded(purchase) ? (purchase.idempotencyKey ?? []) : [])),
+      ...voided,
+    ],
     failure: worst([...open, ...purchases.map((purchase) => errorOfPurchase(purchase))]),
   };
 }

@@ -1,4 +1,4 @@
-import { addDays } from "../../billing/calendar.ts";
+import { addDays, dateInZone } from "../../billing/calendar.ts";
 import { BillingError } from "../../billing/errors.ts";
 import type { Money } from "../../billing/money.ts";
 import { largestChargeStep } from "../../billing/proration.ts";
@@ -29,13 +29,23 @@ export function verifyQuote(subscription: Subscription, quote: Quote, licenses: 
   const allowed = [1, largestChargeStep(unitPrice.currency)];
   if (!allowed.includes(step)) return [{ field: "chargeStep", backend: step, computed: allowed.join(" or ") }];
   try {
-    const date = purchaseDateOf(subscription);
-    const expected = priceLicenses(pricedFacts(subscription), licenses, date, step);
+    const expected = recompute(subscription, quote, licenses);
     return differencesOf(comparable(quote), comparable(expected));
   } catch (error) {
     if (!(error instanceof BillingError)) throw error;
     return [{ field: "total", backend: quote.total, computed: error.message }];
   }
+}
+
+/**
+ * The price by the rules of `billing`: for the date that the quote's own instant has in the billing time zone
+ * (billing-rules.md, Dates).
+ *
+ * @throws BillingError
+ */
+export function recompute(subscription: Subscription, quote: Quote, licenses: number): Price {
+  const date = dateInZone(Date.parse(quote.createdAt), subscription.organization.timeZone);
+  return priceLicenses(pricedFacts(subscription), licenses, date, quote.chargeStep ?? 1);
 }
 
 function pricedFacts(subscription: Subscription) {

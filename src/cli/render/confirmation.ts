@@ -50,7 +50,10 @@ export function renderChange(offer: Offer, before: { offer: Offer; refusal: Erro
   const [old, now] = [before.offer.quote, offer.quote];
   const renewal = ({ renewsAt }: typeof old) => (renewsAt === null ? "none" : formatMoney(renewsAt.total));
   const change = (from: string, to: string) => (from === to ? `${to}, unchanged` : `${from} is now ${to}`);
-  const intro = wrap(`${clean(before.refusal.message)} Nothing was bought; this is a new quote:`, view.width);
+  const intro = wrap(
+    `${clean(before.refusal.message).replace(/\.$/, "")}. Nothing was bought; this is a new quote:`,
+    view.width,
+  );
   const rows = fields(
     [
       ["Licenses", change(countChange(old.licensesAfter, old.licenses), countChange(now.licensesAfter, now.licenses))],

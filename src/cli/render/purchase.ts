@@ -46,11 +46,17 @@ export function renderPurchases(purchases: readonly Purchase[], view: View): str
   return columns(["Date", "Purchase", "Status"], rows, [10, 29, 17], view);
 }
 
-/** What `purchases resume` found. */
-export function renderResumeResult({ resumed, notReceived, licenses: now }: ResumeResult, view: View): string {
+/** What `purchases resume` found. A purchase whose key is not void may still arrive. */
+export function renderResumeResult(
+  { resumed, notReceived, licenses: now }: ResumeResult,
+  voidKeys: readonly string[],
+  view: View,
+): string {
   const parts = resumed.map((purchase) => renderPurchase(purchase, view));
-  for (const { licenses: count } of notReceived) {
-    parts.push(`A purchase of ${licenses(count)} never arrived; nothing was charged.`);
+  for (const { idempotencyKey, licenses: count } of notReceived) {
+    const what = `A purchase of ${licenses(count)}`;
+    const isVoid = voidKeys.includes(idempotencyKey);
+    parts.push(isVoid ? `${what} never arrived; nothing was charged.` : `${what} has not arrived yet, and may still.`);
   }
   if (parts.length === 0) parts.push("Nothing was left open.");
   return [...parts, fields([["Licenses now", counts(now)]], view)].join("\n\n");

@@ -92,11 +92,22 @@ class CredentialFile {
   }
 
   remove(profile: string): boolean {
-    const profiles = this.read();
+    const profiles = this.readable();
+    if (profiles === null) return this.guarded("removed", () => removePrivateFile(this.path));
     if (!profiles.delete(profile)) return false;
     if (profiles.size > 0) this.save(profiles);
     else this.guarded("removed", () => removePrivateFile(this.path));
     return true;
+  }
+
+  /** `null` where the file is not what this tool writes. */
+  private readable(): Map<string, StoredCredential> | null {
+    try {
+      return this.read();
+    } catch (error) {
+      if (error instanceof SessionError && error.code === "credentials_unreadable") return null;
+      throw error;
+    }
   }
 
   private save(profiles: Map<string, StoredCredential>): void {

@@ -39,16 +39,25 @@ export function writePrivateFile(path: string, text: string, machine: FileMachin
   // Only this process writes under its number, so a file of that name is left over from an earlier one.
   const temporary = `${path}.${machine.pid}.tmp`;
   rmSync(temporary, { force: true });
-  const file = openSync(temporary, "wx", 0o600);
+  try {
+    writeFlushed(temporary, text);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  machine.reach("C6");
+  renameSync(temporary, path);
+  flushDirectory(directory);
+}
+
+function writeFlushed(path: string, text: string): void {
+  const file = openSync(path, "wx", 0o600);
   try {
     writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  machine.reach("C6");
-  renameSync(temporary, path);
-  flushDirectory(directory);
 }
 
 /**

@@ -34,6 +34,21 @@ describe("verifyQuote", () => {
     expect(verifyQuote(subscription(), good, 5)).toEqual([]);
   });
 
+  it("computes the days from the quote's own instant in the billing zone, and takes nobody's word for them", () => {
+    const picture = subscription();
+    const term = { ...picture.term, daysRemaining: 365 };
+    const lie = {
+      ...good,
+      purchaseDate: "2026-03-01",
+      term: { ...good.term, daysRemaining: 365 },
+      dueNow: { amount: 75_000, currency: "GBP" },
+      tax: { amount: 15_000, currency: "GBP" },
+      total: { amount: 90_000, currency: "GBP" },
+    };
+    const fields = verifyQuote({ ...picture, term }, lie, 5).map(({ field }) => field);
+    expect(fields).toEqual(["purchaseDate", "term.daysRemaining", "dueNow", "tax", "total"]);
+  });
+
   it.each(LIES)("finds a wrong %s", (field, change) => {
     expect(verifyQuote(subscription(), { ...good, ...change }, 5)).toMatchObject([{ field }]);
   });

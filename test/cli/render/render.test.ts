@@ -72,9 +72,13 @@ const TEXTS: Record<string, (seen: View) => string> = {
     renderResumeResult(
       {
         resumed: [purchase(evilPurchase)],
-        notReceived: [{ idempotencyKey: "k", licenses: 1 }],
+        notReceived: [
+          { idempotencyKey: "void", licenses: 1 },
+          { idempotencyKey: "kept", licenses: 2 },
+        ],
         licenses: { purchased: 30, used: 22, available: 8 },
       },
+      ["void"],
       seen,
     ),
   receipt: (seen) => renderReceipt(receipt({ note: HOSTILE, plan: HOSTILE }), seen),
@@ -90,6 +94,12 @@ const TEXTS: Record<string, (seen: View) => string> = {
       seen,
     ),
 };
+
+it("tells a purchase that never arrives from one that still may", () => {
+  const text = TEXTS.resumed?.(view(false));
+  expect(text).toContain("A purchase of 1 license never arrived; nothing was charged.");
+  expect(text).toContain("A purchase of 2 licenses has not arrived yet, and may still.");
+});
 
 describe("every text for people", () => {
   it.each(Object.entries(TEXTS))("%s fits 60 columns", (_name, render) => {

@@ -120,3 +120,12 @@ test.each([
 ])("a sign-in is bound to its origin: %s is %s", (apiUrl, expected) => {
   expect(boundTo(credential, apiUrl)).toBe(expected);
 });
+
+test("what cannot be read can still be forgotten", async () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, "credentials.json");
+  writeFileSync(path, "{bad", { mode: 0o600 });
+  const store = createCredentialStore(directory, testMachine(), none);
+  expect(await store.remove("default")).toBe(true);
+  expect(await store.read("default")).toBeNull();
+});

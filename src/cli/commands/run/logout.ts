@@ -1,4 +1,5 @@
 import type { Context } from "../../context.ts";
+import { codeOf } from "../../errors.ts";
 import type { StoredCredential } from "../../session/credentials.ts";
 import { createTargetClient } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
@@ -19,7 +20,11 @@ export interface LogoutResult {
 export async function run(options: GlobalOptions, context: Context): Promise<void> {
   const { profileName } = await resolveTarget(context, { ...options, apiUrl: null });
   const store = await context.credentials();
-  const found = await store.read(profileName);
+  const found = await store.read(profileName).catch((error: unknown) => {
+    // What cannot be read can still be forgotten.
+    if (codeOf(error) === "credentials_unreadable") return null;
+    throw error;
+  });
   // An API token that was stored by `login --with-token` has no refresh token and lives on for whoever else uses it.
   const isSession = found !== null && found.credential.refreshToken !== null;
   const revoked = isSession && (await revoke(options, context, found.credential));

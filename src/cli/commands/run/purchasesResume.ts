@@ -19,7 +19,7 @@ export async function run(options: WaitOptions, context: Context): Promise<void>
   const ended = await resume(client, tools);
   const wasTaken = await printResult(context, options, ended.result, async (view) => {
     const { renderResumeResult } = await import("../../render/purchase.ts");
-    return renderResumeResult(ended.result, view);
+    return renderResumeResult(ended.result, ended.endedKeys, view);
   });
   if (wasTaken) forgetAtExit(context, tools.journal, ended.endedKeys);
   if (ended.failure) throw ended.failure;
