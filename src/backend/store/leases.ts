@@ -99,12 +99,16 @@ export async function purchasesDue(
   return rows.map((row) => row.id);
 }
 
-/** The purchases that are being paid now, whoever is at work on them. */
+/** The purchases that are being paid now, whoever is at work on them; not those that an operator has to look at. */
 export async function purchasesUnderWay(database: Kysely<Database>): Promise<string[]> {
   const rows = await database
     .selectFrom("purchases")
     .select("id")
-    .where("state", "in", ["accepted", "charging", "processing", "unknown", "refund_due"])
+    .where(
+      "state",
+      "in",
+      WORKABLE_STATES.filter((state) => state !== "needs_review"),
+    )
     .execute();
   return rows.map((row) => row.id);
 }

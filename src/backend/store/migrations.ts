@@ -11,12 +11,21 @@ export type Dialect = "sqlite" | "postgres";
  * @throws the database's error
  */
 export async function migrate(database: Kysely<Database>, dialect: Dialect): Promise<void> {
+  const schema = await currentSchema(database, dialect);
   const migrator = new Migrator({
     db: database,
+    ...(schema !== null && { migrationTableSchema: schema }),
     provider: { getMigrations: async () => ({ "0001_billing": firstSchema(dialect) }) },
   });
   const { error } = await migrator.migrateToLatest();
   if (error) throw error;
+}
+
+/** The migrator would take tables of its own in any other schema of the database for this one's. */
+async function currentSchema(database: Kysely<Database>, dialect: Dialect): Promise<string | null> {
+  if (dialect === "sqlite") return null;
+  const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(database);
+  return rows[0]?.name ?? null;
 }
 
 function firstSchema(dialect: Dialect): Migration {

@@ -18,22 +18,10 @@ export interface Failure {
  */
 export async function fulfilPurchase(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
   await database.transaction().execute(async (tx) => {
-    await settle(tx, lease, "fulfilled", now);
-    const counts = await tx
-      .updateTable("subscriptions")
-      .set((expression) => ({
-        licenses: expression("licenses", "+", lease.licenses),
-        version: expression("version", "+", 1),
-        receipt_count: expression("receipt_count", "+", 1),
-      }))
-      .where("organization_id", "=", lease.organization_id)
-      .returning(["licenses", "receipt_count"])
-      .executeTakeFirstOrThrow();
-    await recordCharge(tx, lease, { number: counts.receipt_count, licensesAfter: counts.licenses }, now);
-    await announce(tx, lease, "purchase.succeeded", now, {
-      licensesAfter: counts.licenses,
-      receipt: counts.receipt_count,
-    });
+    const paid = await movePurchase(tx, lease, "paid");
+    await movePurchase(tx, paid, "fulfilled", settled(now));
+    const receipt = await issueReceipt(tx, lease, lease.licenses, now);
+    await announce(tx, lease, "purchase.succeeded", now, receipt);
   });
 }
 
@@ -49,7 +37,7 @@ export async function declinePurchase(
   now: number,
 ): Promise<void> {
   await database.transaction().execute(async (tx) => {
-    await settle(tx, lease, "declined", now, failure);
+    await movePurchase(tx, lease, "declined", { ...settled(now), ...failed(failure) });
     await changeVersion(tx, lease.organization_id);
     await announce(tx, lease, "purchase.failed", now, { ...failure });
   });
@@ -68,17 +56,9 @@ export async function owePurchaseBack(
   now: number,
 ): Promise<void> {
   await database.transaction().execute(async (tx) => {
-    await movePaid(tx, lease, { failure_code: failure.code, failure_message: failure.message, next_check_at: now });
-    const counts = await tx
-      .updateTable("subscriptions")
-      .set((expression) => ({
-        version: expression("version", "+", 1),
-        receipt_count: expression("receipt_count", "+", 1),
-      }))
-      .where("organization_id", "=", lease.organization_id)
-      .returning(["licenses", "receipt_count"])
-      .executeTakeFirstOrThrow();
-    await recordCharge(tx, lease, { number: counts.receipt_count, licensesAfter: counts.licenses }, now);
+    const paid = await movePurchase(tx, lease, "paid");
+    await movePurchase(tx, paid, "refund_due", { ...failed(failure), next_check_at: now });
+    await issueReceipt(tx, lease, 0, now);
     await recordEvent(tx, eventOf(lease, "purchase.refund_due", now, { ...failure }));
   });
 }
@@ -90,7 +70,7 @@ export async function owePurchaseBack(
  */
 export async function recordRefund(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
   await database.transaction().execute(async (tx) => {
-    await movePurchase(tx, lease, "refunded", { completed_at: now, next_check_at: null, lease_until: 0 });
+    await movePurchase(tx, lease, "refunded", settled(now));
     const { credit_note_count } = await tx
       .updateTable("subscriptions")
       .set((expression) => ({ credit_note_count: expression("credit_note_count", "+", 1) }))
@@ -110,48 +90,42 @@ export async function recordRefund(database: Kysely<Database>, lease: PurchaseRo
   });
 }
 
-/** `paid` and what follows it are one step on disk; the move is checked in two. */
-async function movePaid(
-  tx: Kysely<Database>,
-  lease: PurchaseRow,
-  changes: Parameters<typeof movePurchase>[3],
-): Promise<void> {
-  const paid = await movePurchase(tx, lease, "paid");
-  await movePurchase(tx, paid, "refund_due", changes);
+/** What is the same of every purchase that needs no further work. */
+function settled(now: number) {
+  return { completed_at: now, next_check_at: null, lease_until: 0 };
 }
 
-async function settle(
-  tx: Kysely<Database>,
-  lease: PurchaseRow,
-  to: "fulfilled" | "declined",
-  now: number,
-  failure?: Failure,
-): Promise<void> {
-  const from = to === "fulfilled" ? await movePurchase(tx, lease, "paid") : lease;
-  await movePurchase(tx, from, to, {
-    completed_at: now,
-    next_check_at: null,
-    lease_until: 0,
-    failure_code: failure?.code ?? null,
-    failure_message: failure?.message ?? null,
-  });
+function failed({ code, message }: Failure) {
+  return { failure_code: code, failure_message: message };
 }
 
-async function recordCharge(
+/** Adds licenses, takes the next receipt number and books the charge. `licenses` is 0 where the money goes back. */
+async function issueReceipt(
   tx: Kysely<Database>,
   { organization_id, id, total, currency }: PurchaseRow,
-  receipt: { number: number; licensesAfter: number },
+  licenses: number,
   now: number,
-): Promise<void> {
-  const { number, licensesAfter } = receipt;
+): Promise<{ licensesAfter: number; receipt: number }> {
+  const counts = await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({
+      licenses: expression("licenses", "+", licenses),
+      version: expression("version", "+", 1),
+      receipt_count: expression("receipt_count", "+", 1),
+    }))
+    .where("organization_id", "=", organization_id)
+    .returning(["licenses", "receipt_count"])
+    .executeTakeFirstOrThrow();
+  const { licenses: licensesAfter, receipt_count: receipt } = counts;
   await tx
     .insertInto("receipts")
-    .values({ organization_id, number, purchase_id: id, issued_at: now, licenses_after: licensesAfter })
+    .values({ organization_id, number: receipt, purchase_id: id, issued_at: now, licenses_after: licensesAfter })
     .execute();
   await tx
     .insertInto("ledger")
     .values({ organization_id, purchase_id: id, kind: "charge", amount: total, currency, at: now })
     .execute();
+  return { licensesAfter, receipt };
 }
 
 async function changeVersion(tx: Kysely<Database>, organizationId: number): Promise<void> {

@@ -46,7 +46,7 @@ function assertPurchasable(picture: SubscriptionPicture, licenses: number, limit
   if (picture.state !== "active") {
     throw new ProblemError(
       "subscription_not_purchasable",
-      `The subscription has ${picture.state} on ${picture.term.renewalDate}; no licenses can be added to it`,
+      `The subscription ended on ${picture.term.renewalDate}; no licenses can be added to it`,
     );
   }
 }

@@ -19,7 +19,7 @@ export function forgetAtExit(
   });
 }
 
-/** The purchase has ended well and was shown; an entry that cannot be removed only shows it once more. */
+/** The purchase has ended and was shown; an entry that cannot be removed only shows it once more. */
 function tryRemove(journal: Journal, key: string): void {
   try {
     journal.remove(key);
