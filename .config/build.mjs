@@ -1,8 +1,8 @@
 /**
  * Bundles `src/cli/main.ts` into `dist/`: one entry, with commands in chunks of their own that load when called. Beside
- * it go `openapi.json`, generated from the contract, and the licenses of every package inside the bundle.
+ * it go `openapi.json`, generated from the contract, the font of PDF receipts, and the licenses of all that is not ours.
  */
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -31,7 +31,10 @@ const { metafile } = await build({
   },
 });
 await writeFile(`${dist}/openapi.json`, `${JSON.stringify(await openapi(), null, 2)}\n`);
-await writeFile(`${dist}/THIRD-PARTY-LICENSES.txt`, await licenses(Object.keys(metafile.inputs)));
+const font = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
+await mkdir(`${dist}/fonts`);
+await copyFile(`${root}${font}`, `${dist}/fonts/DejaVuSans.ttf`);
+await writeFile(`${dist}/THIRD-PARTY-LICENSES.txt`, await licenses([...Object.keys(metafile.inputs), font]));
 
 /** The contract's description, from the source that both sides use. */
 async function openapi() {

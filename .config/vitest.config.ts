@@ -1,13 +1,20 @@
+import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+import { CHROMIUM } from "../test/support/chromium.ts";
+import { HAS_POPPLER } from "../test/support/poppler.ts";
 
 if (!process.env.TEST_DATABASE_URL) {
   console.log("TEST_DATABASE_URL is not set: the suite that runs on PostgreSQL is left out.");
 }
+const hasBrowser = existsSync(CHROMIUM);
+if (!hasBrowser) console.log(`${CHROMIUM} is not there: the suite that runs in a browser is left out.`);
+if (!HAS_POPPLER) console.log("pdftotext is not there: the tests that read PDF receipts with poppler are left out.");
 
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
+    exclude: hasBrowser ? [] : ["test/browser/**"],
     expect: { requireAssertions: true },
     // The end-to-end files wait for programs most of the time.
     maxWorkers: 2,

@@ -1,14 +1,20 @@
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { BASE_PATH } from "../contract/operations.ts";
 import { PROBLEM_MEDIA_TYPE } from "../contract/problems.ts";
+import { OauthError, oauthErrorBody } from "./auth/oauth.ts";
 import type { SignInDeps } from "./auth/signIn.ts";
 import type { BackendDeps } from "./deps.ts";
+import { problemOf } from "./http/failure.ts";
 import { parseStrictJson } from "./http/strictJson.ts";
 import { ProblemError } from "./problem.ts";
 import { registerBilling } from "./routes/billing.ts";
+import { registerDevicePage } from "./routes/devicePage.ts";
 import { registerIdentity } from "./routes/identity.ts";
 import { registerOperations } from "./routes/operations.ts";
+import { registerPaymentPage } from "./routes/paymentPage.ts";
+import { registerPayments } from "./routes/payments.ts";
 import { registerPurchases } from "./routes/purchases.ts";
+import { registerTokens } from "./routes/tokens.ts";
 import { registerUsers } from "./routes/users.ts";
 
 /** The largest request body (security.md, Hostile input). */
@@ -46,10 +52,14 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
     sendError(deps, new ProblemError("not_found", "There is no such call here"), request, reply),
   );
   registerIdentity(app, deps, { ...deps, ...options.signIn });
+  registerTokens(app, deps);
   registerBilling(app, deps);
   registerPurchases(app, deps);
+  registerPayments(app, deps);
+  registerPaymentPage(app, deps);
   registerUsers(app, deps);
   registerOperations(app, deps);
+  registerDevicePage(app, { ...deps, ...options.signIn });
   options.extend?.(app);
   return app;
 }
@@ -75,12 +85,11 @@ function readBodies(app: FastifyInstance): void {
 }
 
 function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const problem = error instanceof ProblemError ? error : fromFramework(error as FastifyError);
-  if (problem.status >= 500)
-    deps.log(`${request.id} ${request.method} ${request.routeOptions.url}: ${error.stack ?? error}`);
+  if (error instanceof OauthError) return reply.code(400).send(oauthErrorBody(error, request.body));
+  const problem = problemOf(deps, error, request);
   reply.code(problem.status).headers({ "X-Request-Id": request.id, ...problem.headers });
   if (request.url.startsWith(`${BASE_PATH}/oauth/`))
-    return reply.code(problem.status >= 500 ? problem.status : 400).send(oauthError(problem));
+    return reply.code(problem.status >= 500 ? problem.status : 400).send(oauthErrorBody(problem, request.body));
   return reply.type(PROBLEM_MEDIA_TYPE).send({
     type: "about:blank",
     title: problem.code.replaceAll("_", " "),
@@ -90,17 +99,4 @@ function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, rep
     requestId: request.id,
     ...problem.extra,
   });
-}
-
-/** Under `/oauth` the RFCs rule (RFC 6749, section 5.2; details.md, 16). */
-function oauthError(problem: ProblemError): Record<string, string> {
-  const error = problem.code === "unauthenticated" ? "invalid_grant" : "invalid_request";
-  return { error: problem.status >= 500 ? "server_error" : error, error_description: problem.message };
-}
-
-function fromFramework(error: FastifyError): ProblemError {
-  const status = error.statusCode ?? 500;
-  if (status >= 400 && status < 500)
-    return new ProblemError("invalid_request", `The request is not valid: ${error.message}`);
-  return new ProblemError("internal", "The backend failed; its log has this request's id");
 }

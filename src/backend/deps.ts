@@ -35,6 +35,14 @@ export interface BackendDeps {
   reach(point: string): void;
   /** One line of the operator's log, without secrets. */
   log(line: string): void;
+  /**
+   * Where the backend's pages are for whoever called it: `https://billing.example.com`.
+   *
+   * @param host the `Host` that the request named; a sandbox, which answers to loopback names alone, goes by it
+   */
+  pageOrigin(host: string): string;
+  /** Signs what is in the addresses of payment pages; secret, 32 random bytes, the same for the life of the data. */
+  readonly pageKey: Buffer;
   readonly version: string;
   /** The most licenses of one purchase. */
   readonly licenseLimit: number;

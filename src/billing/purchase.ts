@@ -1,3 +1,4 @@
+import { type CalendarDate, startOfDateInZone } from "./calendar.ts";
 import { BillingError } from "./errors.ts";
 
 /** The states of a purchase (purchase.md, States). `paid` only ever exists inside the transaction that fulfils or refunds. */
@@ -22,8 +23,8 @@ export type PurchaseStatus = "processing" | "requires_approval" | "succeeded" | 
 const NEXT: Readonly<Record<PurchaseState, readonly PurchaseState[]>> = {
   accepted: ["charging", "paid", "declined", "expired"],
   charging: ["paid", "declined", "requires_approval", "processing", "unknown", "expired"],
-  requires_approval: ["charging", "canceled", "expired", "paid"],
-  processing: ["paid", "declined", "unknown", "needs_review"],
+  requires_approval: ["charging", "processing", "canceled", "expired", "paid"],
+  processing: ["paid", "declined", "requires_approval", "unknown", "needs_review"],
   unknown: ["charging", "paid", "declined", "requires_approval", "processing", "needs_review"],
   paid: ["fulfilled", "refund_due"],
   fulfilled: [],
@@ -70,6 +71,26 @@ export const WORKABLE_STATES: readonly PurchaseState[] = [
   "needs_review",
   "refund_due",
 ];
+
+/**
+ * The states that a worker looks at only when their next look is due: a person is asked to pay, or the purchase has ended
+ * and its payment may still arrive (purchase.md, Ends of time).
+ */
+export const WATCHED_STATES: readonly PurchaseState[] = ["requires_approval", "canceled", "expired"];
+
+/** How long after its acceptance a purchase may still be paid (purchase.md, Ends of time; details.md, 11). */
+const PAYABLE_MS = 24 * 3_600_000;
+
+/**
+ * Until when a purchase may be paid: 24 hours, and never into the next term (purchase.md, Ends of time; details.md, 11).
+ *
+ * @param acceptedAt milliseconds since the epoch
+ * @param timeZone the billing time zone, in which the renewal date begins
+ * @returns the first instant at which it may not be paid any more, milliseconds since the epoch
+ */
+export function paymentDeadline(acceptedAt: number, renewalDate: CalendarDate, timeZone: string): number {
+  return Math.min(acceptedAt + PAYABLE_MS, startOfDateInZone(renewalDate, timeZone));
+}
 
 /** The status on the wire of a state. */
 export function statusOf(state: PurchaseState): PurchaseStatus {

@@ -105,6 +105,11 @@ export const purchaseSchema = z.object({
   failure: z.object({ code: z.string(), message: z.string() }).nullable(),
   nextAction: z.object({ type: z.string(), url: z.string(), expiresAt: instantSchema }).nullable(),
   purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
+  /** The money that was given back, with its credit note; absent where a backend does not tell. */
+  refund: z
+    .object({ amount: moneySchema, creditNoteNumber: z.string(), refundedAt: instantSchema })
+    .nullable()
+    .optional(),
 });
 
 /** A purchase as it travels in lists and as the CLI prints it. */
@@ -140,6 +145,9 @@ export const receiptSchema = z.object({
   purchaseOrder: z.string().nullable(),
   note: z.string().nullable(),
   purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
+  /** The purchase's: money may have come whose licenses could not be given. Absent where a backend does not tell. */
+  status: purchaseSchema.shape.status.optional(),
+  refund: purchaseSchema.shape.refund,
 });
 
 /** A receipt as it travels. */

@@ -32,12 +32,22 @@ export function openapiDocument(version: string): Record<string, unknown> {
   };
 }
 
+function needsOf({ access, freshCode }: Operation): string {
+  return [
+    access === "administrator" && "The session of a signed-in organization administrator.",
+    access.includes(":") && `Scope: ${access}.`,
+    freshCode && "The session of a user with one-time codes needs one of the last 15 minutes (mfa_required).",
+  ]
+    .filter(Boolean)
+    .join(" ");
+}
+
 function describe(operationId: string, operation: Operation): Record<string, unknown> {
-  const scoped = operation.access !== "public" && operation.access !== "signed_in";
+  const needs = needsOf(operation);
   return {
     operationId,
     summary: operation.summary,
-    ...(scoped && { description: `Scope: ${operation.access}` }),
+    ...(needs && { description: needs }),
     security: operation.access === "public" ? [] : [{ bearer: [] }],
     parameters: [
       ...parametersIn("path", operation.params),
@@ -61,13 +71,18 @@ const keyHeader = {
 function responsesOf(operation: Operation): Record<string, unknown> {
   const success = Object.entries(operation.answers).map(([status, schema]) => [
     status,
-    { description: "Success", ...(schema && { content: { "application/json": { schema: jsonSchema(schema) } } }) },
+    { description: "Success", ...(schema && { content: contentOf(operation, schema) }) },
   ]);
   const problem = {
     description: "Error",
     content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: "#/components/schemas/Problem" } } },
   };
   return { ...Object.fromEntries(success), default: problem };
+}
+
+function contentOf(operation: Operation, schema: z.ZodType): Record<string, unknown> {
+  const json = { "application/json": { schema: jsonSchema(schema) } };
+  return operation.alsoAs ? { ...json, [operation.alsoAs]: { schema: { type: "string", format: "binary" } } } : json;
 }
 
 function parametersIn(where: "path" | "query", schema: z.ZodObject | undefined): unknown[] {

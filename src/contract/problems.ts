@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Every error code of the contract with its HTTP status (contract.md; details.md, 13, 17 and 19). */
+/** Every error code of the contract with its HTTP status (contract.md; details.md, 11, 13, 17, 19 and 33). */
 export const PROBLEM_STATUS = {
   invalid_request: 400,
   idempotency_key_missing: 400,
@@ -13,6 +13,7 @@ export const PROBLEM_STATUS = {
   spend_limit_exceeded: 403,
   not_found: 404,
   idempotency_key_unknown: 404,
+  font_missing: 406,
   quote_expired: 409,
   quote_used: 409,
   subscription_changed: 409,
@@ -21,6 +22,7 @@ export const PROBLEM_STATUS = {
   below_minimum_charge: 409,
   no_license_available: 409,
   not_payable: 409,
+  not_cancelable: 409,
   idempotency_key_void: 409,
   idempotency_key_in_use: 409,
   clock_moves_forward_only: 409,

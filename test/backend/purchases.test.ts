@@ -103,7 +103,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
   test.each([
     ["card_declined", "card_declined"],
     ["card_insufficient_funds", "insufficient_funds"],
-    [null, "no_payment_method"],
+    ["card_expired", "expired_card"],
   ])("with %s the purchase fails as %s, charges nothing, and replays so", async (paymentMethod, code) => {
     const id = await open({ paymentMethod });
     const { id: quoteId } = await quote(id, 3);

@@ -95,6 +95,14 @@ test("a byte order mark is no problem", () => {
   expect(read(`\ufeff${BUILT_IN_SEED}`).seed.organizations).toHaveLength(1);
 });
 
+test("a TOTP secret may be written in groups and in lower case", () => {
+  const seed = builtIn();
+  seed.organizations[0].users[0].totpSecret = "gezd gnbv gy3t qojq";
+  expect(() => read(JSON.stringify(seed))).not.toThrow();
+  seed.organizations[0].users[0].totpSecret = "gezd gnbv gy3t qo";
+  expect(() => read(JSON.stringify(seed))).toThrow("totpSecret: is not a base32 secret of at least 16 characters");
+});
+
 test("optional fields may be left out", () => {
   const seed = builtIn();
   delete seed.organizations[0].tokens;

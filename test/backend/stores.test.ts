@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { migrate } from "../../src/backend/store/migrations.ts";
+import { migrate } from "../../src/backend/store/migrations/index.ts";
 import { DIALECTS, openTestStore } from "./support/stores.ts";
 
 describe.each(DIALECTS)("stores on %s", (dialect) => {
@@ -10,6 +10,8 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
       await migrate(database, dialect);
       await database.insertInto("settings").values({ name: "only here", value: "1" }).execute();
       expect(await database.selectFrom("settings").selectAll().execute()).toHaveLength(1);
+      // Columns that came with a later migration are here, not only where another store has its tables.
+      expect(await database.selectFrom("api_tokens").select("created_at").execute()).toEqual([]);
     }
     for (const store of stores) await store.close();
   });

@@ -3,7 +3,9 @@ import {
   assertTransition,
   PENDING_STATES,
   type PurchaseState,
+  paymentDeadline,
   statusOf,
+  WATCHED_STATES,
   WORKABLE_STATES,
 } from "../../src/billing/purchase.ts";
 
@@ -57,6 +59,9 @@ describe("what purchase.md draws is possible", () => {
     ["processing", "needs_review"],
     ["unknown", "needs_review"],
     ["declined", "charging"],
+    ["requires_approval", "paid"],
+    ["canceled", "refund_due"],
+    ["expired", "refund_due"],
   ] as const)("%s → %s", (from, to) => {
     expect(allowed(from, to)).toBe(true);
   });
@@ -126,4 +131,22 @@ test("what is pending and what a worker goes on with are open states", () => {
     expect(["processing", "requires_approval", "needs_review"]).toContain(statusOf(state));
   expect(WORKABLE_STATES.filter((state) => nextOf(state).length === 0)).toEqual([]);
   expect(WORKABLE_STATES).not.toContain("requires_approval");
+});
+
+test("what is only watched waits for a person or for money that may come late, and is worked on by nobody", () => {
+  expect(WATCHED_STATES).toEqual(["requires_approval", "canceled", "expired"]);
+  expect(WATCHED_STATES.filter((state) => WORKABLE_STATES.includes(state))).toEqual([]);
+});
+
+describe("a purchase may be paid for 24 hours, and never into the next term", () => {
+  test.each([
+    ["2026-11-22T12:00:00Z", "2027-03-01", "Europe/London", "2026-11-23T12:00:00.000Z"],
+    ["2027-02-28T12:00:00Z", "2027-03-01", "Europe/London", "2027-03-01T00:00:00.000Z"],
+    ["2027-02-28T12:00:00Z", "2027-03-01", "Asia/Tokyo", "2027-02-28T15:00:00.000Z"],
+    ["2027-02-28T12:00:00Z", "2027-03-01", "America/Los_Angeles", "2027-03-01T08:00:00.000Z"],
+    ["2026-03-28T12:00:00Z", "2026-03-29", "Europe/London", "2026-03-29T00:00:00.000Z"],
+    ["2026-10-24T12:00:00Z", "2026-10-25", "Europe/London", "2026-10-24T23:00:00.000Z"],
+  ])("accepted %s with the renewal on %s in %s: until %s", (accepted, renewalDate, timeZone, until) => {
+    expect(new Date(paymentDeadline(Date.parse(accepted), renewalDate, timeZone)).toISOString()).toBe(until);
+  });
 });

@@ -16,7 +16,7 @@ import { clockRequestSchema, sandboxStateSchema } from "../../src/contract/sandb
 import { addUserRequestSchema, userSchema } from "../../src/contract/users.ts";
 
 const PURCHASE_FIELDS =
-  "completedAt createdAt dueNow failure id idempotencyKey kind licenses nextAction note purchaseOrder purchasedBy quoteId receiptNumber status tax total";
+  "completedAt createdAt dueNow failure id idempotencyKey kind licenses nextAction note purchaseOrder purchasedBy quoteId receiptNumber refund status tax total";
 
 /** Field names that scripts rely on (cli.md, JSON; details.md, 15, 21 and 22): a change here breaks somebody. */
 const FIELDS: readonly [string, z.ZodObject, string][] = [
@@ -50,11 +50,11 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   [
     "receipt",
     receiptSchema,
-    "dueNow issuedAt kind licenses licensesAfter note organization paymentMethod plan purchaseDate purchaseId purchaseOrder purchasedBy receiptNumber tax taxRate term total unitPrice",
+    "dueNow issuedAt kind licenses licensesAfter note organization paymentMethod plan purchaseDate purchaseId purchaseOrder purchasedBy receiptNumber refund status tax taxRate term total unitPrice",
   ],
   ["me", meSchema, "organizations token user"],
   ["me.user", meSchema.shape.user, "email role roleName"],
-  ["me.token", meSchema.shape.token, "expiresAt last4 name scopes spendLimit"],
+  ["me.token", meSchema.shape.token, "expiresAt expiresIn last4 name scopes spendLimit"],
   ["spend limit", spendLimitSchema, "amount amountLeft licenses licensesLeft"],
   ["session", sessionSchema, "accessToken expiresIn refreshToken scopes status tokenType"],
   [

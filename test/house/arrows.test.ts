@@ -14,7 +14,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 const OWN_PACKAGES: Readonly<Record<string, readonly string[]>> = { contract: ["zod"], billing: ["dayjs"] };
 
 const FOR_TERMINALS = ["@napi-rs/keyring", "chalk", "cli-table3", "commander", "conf", "env-paths", "inquirer", "ora"];
-const FOR_BACKENDS = ["fastify", "kysely", "libsql", "pg"];
+const FOR_BACKENDS = ["cookie", "fastify", "kysely", "libsql", "otpauth", "pdfkit", "pg", "preact"];
 
 /** What has no business in a room. */
 const FOREIGN_PACKAGES: Readonly<Record<string, readonly string[]>> = {

@@ -23,7 +23,7 @@ export interface Import {
 /** Every TypeScript file of `src/`. */
 export async function readSources(): Promise<Source[]> {
   const names = await readdir(`${root}src`, { recursive: true });
-  const paths = names.filter((name) => name.endsWith(".ts")).map((name) => `src/${name.replaceAll("\\", "/")}`);
+  const paths = names.filter((name) => /\.tsx?$/.test(name)).map((name) => `src/${name.replaceAll("\\", "/")}`);
   return Promise.all(
     paths.sort().map(async (path) => {
       const text = await readFile(`${root}${path}`, "utf8");

@@ -29,6 +29,8 @@ export interface RunningCli {
   readonly home: string;
   /** What it printed on stdout so far. */
   printed(): string;
+  /** What it wrote on stderr so far. */
+  warned(): string;
   kill(signal: NodeJS.Signals): void;
   /** How it ended; `exitCode` is 128 + the signal's number where a signal ended it. */
   readonly ended: Promise<RunResult>;
@@ -59,12 +61,23 @@ export async function startCli(args: readonly string[], options: RunOptions = {}
   child.stdout.on("data", (chunk: Buffer) => {
     printed += chunk.toString();
   });
+  let warned = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    warned += chunk.toString();
+  });
   const ended = child.then(({ exitCode, signal, stdout, stderr, timedOut }) => {
     if (timedOut) throw new RunError(`${args.join(" ")} ran longer than ${timeout} ms\n${stdout}\n${stderr}`);
     const signals: Record<string, number> = { SIGINT: 130, SIGKILL: 137, SIGTERM: 143 };
     return { exitCode: exitCode ?? signals[signal ?? ""] ?? -1, stdout, stderr, home };
   });
-  return { pid: child.pid ?? 0, home, printed: () => printed, kill: (signal) => child.kill(signal), ended };
+  return {
+    pid: child.pid ?? 0,
+    home,
+    printed: () => printed,
+    warned: () => warned,
+    kill: (signal) => child.kill(signal),
+    ended,
+  };
 }
 
 /** Runs the built program to its end. */

@@ -2,14 +2,20 @@ import { mayBuy, roleName } from "../../billing/roles.ts";
 import { SCOPES, type Scope } from "../../contract/scopes.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
-import { findApiToken, findSession, membershipsOf, readUser } from "../store/identities.ts";
+import { findSession, membershipsOf, readUser } from "../store/identities.ts";
 import type { ApiTokenRow, UserRow } from "../store/schema.ts";
+import { findApiToken } from "../store/tokens.ts";
 import { hashToken } from "./secrets.ts";
+
+/** How old the last one-time code may be where money is spent (security.md, Signing in). */
+const FRESH_CODE_MS = 15 * 60_000;
 
 /** Who is calling: a person's session, or an API token, which belongs to one organization. */
 export interface Identity {
   readonly user: UserRow;
   readonly token: ApiTokenRow | null;
+  /** The person's session, `null` for an API token; `mfaAt` is when they last gave a one-time code, machine milliseconds. */
+  readonly session: { readonly id: string; readonly mfaAt: number | null } | null;
   readonly scopes: readonly string[];
   /** When the token ends, machine milliseconds; `null` for never. */
   readonly expiresAt: number | null;
@@ -39,12 +45,20 @@ export async function authenticate(deps: AccessDeps, authorization: string | und
   const token = await findApiToken(deps.database, hash, deps.now());
   if (token) {
     const user = await readUser(deps.database, token.user_id);
-    return { user, token, scopes: JSON.parse(token.scopes_json) as string[], expiresAt: token.expires_at, last4 };
+    const scopes = JSON.parse(token.scopes_json) as string[];
+    return { user, token, session: null, scopes, expiresAt: token.expires_at, last4 };
   }
   const session = await findSession(deps.database, hash, deps.now());
   if (!session) throw unauthenticated("The token is not valid here, or it has expired or was revoked");
   const user = await readUser(deps.database, session.user_id);
-  return { user, token: null, scopes: SCOPES, expiresAt: session.access_expires_at, last4 };
+  return {
+    user,
+    token: null,
+    session: { id: session.id, mfaAt: session.mfa_at },
+    scopes: SCOPES,
+    expiresAt: session.access_expires_at,
+    last4,
+  };
 }
 
 /** The organizations that the caller may name. */
@@ -63,7 +77,7 @@ export async function authorize(
   deps: AccessDeps,
   identity: Identity,
   organizationId: number,
-  scope: Scope,
+  scope: Scope | "administrator",
 ): Promise<Membership> {
   const membership = (await organizationsOf(deps, identity)).find(({ id }) => id === organizationId);
   if (!membership) throw new ProblemError("not_found", `There is no organization ${organizationId} here`);
@@ -73,10 +87,32 @@ export async function authorize(
       `This needs the role organization administrator; ${identity.user.email} is ${roleName(membership.role)} of ${membership.name}`,
     );
   }
+  if (scope === "administrator") {
+    if (identity.token === null) return membership;
+    throw new ProblemError("forbidden", "API tokens are managed by a signed-in person, not by an API token");
+  }
   if (!identity.scopes.includes(scope)) {
     throw new ProblemError("insufficient_scope", `This needs a token with the scope ${scope}`);
   }
   return membership;
+}
+
+/**
+ * Asks for a one-time code where the last one is too old: in the session of a user who has them, never with an API token
+ * (security.md, Signing in; details.md, 17).
+ *
+ * @throws ProblemError `mfa_required`
+ */
+export function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, session }: Identity): void {
+  if (session === null || user.totp_secret === null) return;
+  if (session.mfaAt !== null && now() - session.mfaAt <= FRESH_CODE_MS) return;
+  throw new ProblemError(
+    "mfa_required",
+    "This needs a one-time code given in the last 15 minutes; give a new one and try again",
+    {},
+    // RFC 9470, section 3.
+    { "WWW-Authenticate": `Bearer error="insufficient_user_authentication", max_age=${FRESH_CODE_MS / 1000}` },
+  );
 }
 
 function unauthenticated(message: string): ProblemError {

@@ -12,28 +12,30 @@ const NOBODY = `scrypt$${"A".repeat(22)}$${"A".repeat(43)}`;
 
 /** Hashes and checks passwords, at most two at a time. */
 export interface Passwords {
-  /** `scrypt$<salt>$<key>`, both base64url. */
+  /** `scrypt$<salt>$<key>`, both base64url; waits for its turn. */
   hash(password: string): Promise<string>;
-  /** Whether the password fits; `null` (nobody) takes the same time and never does. */
+  /** Whether the password fits; `null` (nobody) takes the same time and never does. Only called `inTurn`. */
   verify(password: string, hash: string | null): Promise<boolean>;
-  /** How many calls wait for their turn. */
+  /** Does work at a password when at most one other is worked at. */
+  inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** How many wait for their turn. */
   waiting(): number;
 }
 
 /** @param random gives so many random bytes */
 export function passwords(random: (bytes: number) => Buffer): Passwords {
   const limit = pLimit(AT_ONCE);
-  const derive = (password: string, salt: Buffer) => limit(() => deriveKey(password, salt));
   return {
     waiting: () => limit.pendingCount,
+    inTurn: limit,
     async hash(password) {
       const salt = random(SALT_BYTES);
-      const key = await derive(password, salt);
+      const key = await limit(() => deriveKey(password, salt));
       return `scrypt$${salt.toString("base64url")}$${key.toString("base64url")}`;
     },
     async verify(password, hash) {
       const [, salt = "", key = ""] = (hash || NOBODY).split("$");
-      const derived = await derive(password, Buffer.from(salt, "base64url"));
+      const derived = await deriveKey(password, Buffer.from(salt, "base64url"));
       const expected = Buffer.from(key, "base64url");
       return Boolean(hash) && expected.length === derived.length && timingSafeEqual(derived, expected);
     },

@@ -14,8 +14,12 @@ const GRACE_MS = 60_000;
 
 type SessionDeps = Pick<BackendDeps, "database" | "now" | "random">;
 
-/** Starts a session for a user who has proved who they are. */
-export async function startSession(deps: SessionDeps, userId: number): Promise<SessionTokens> {
+/**
+ * Starts a session for a user who has proved who they are.
+ *
+ * @param mfaAt when they gave a one-time code, machine milliseconds; `null` where they have none
+ */
+export async function startSession(deps: SessionDeps, userId: number, mfaAt: number | null): Promise<SessionTokens> {
   const id = deps.random(12).toString("hex");
   const pair = newPair(deps, id);
   await saveSession(deps.database, {
@@ -25,6 +29,7 @@ export async function startSession(deps: SessionDeps, userId: number): Promise<S
     previous_refresh_hash: null,
     rotated_at: null,
     revoked_at: null,
+    mfa_at: mfaAt,
   });
   return pair.tokens;
 }

@@ -1,14 +1,15 @@
-import type { SessionTokens } from "../../contract/identity.ts";
+import type { z } from "zod";
+import type { loginAnswerSchema, SessionTokens } from "../../contract/identity.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
-import { findUser, forgetSignInAttempts, noteSignInAttempt } from "../store/identities.ts";
+import { findUser } from "../store/identities.ts";
 import type { UserRow } from "../store/schema.ts";
+import { forgetAttempts } from "../store/signIn.ts";
+import { attempt } from "./attempts.ts";
 import type { Passwords } from "./passwords.ts";
 import { startSession } from "./sessions.ts";
+import { codeForTicket, issueTicket } from "./tickets.ts";
 
-const WINDOW_MS = 15 * 60_000;
-const ATTEMPTS_OF_ACCOUNT = 5;
-const ATTEMPTS_FROM_ADDRESS = 50;
 /** Each waits its turn for a third of a second of work, two at a time. */
 const MOST_WAITING = 30;
 
@@ -18,39 +19,72 @@ export interface SignInDeps extends Pick<BackendDeps, "database" | "now" | "rand
   passwordHashOf(user: UserRow): Promise<string | null>;
 }
 
+/** What a person types to sign in. */
+export interface Credentials {
+  readonly email: string;
+  readonly password: string;
+}
+
 /**
- * Signs a person in with email and password. Unknown user, wrong password and locked user get the same answer after the
- * same work; the lock is per account and address (security.md, Signing in).
+ * Finds the user of an email and a password. Unknown user, wrong password and locked user get the same answer after the
+ * same work; the lock is per account and address (security.md, Signing in). The right password makes earlier failures
+ * forgotten only where no one-time code is asked for after it.
  *
  * @param address where the request came from
- * @throws ProblemError `unauthenticated`, `mfa_required`
+ * @throws ProblemError `unauthenticated`, `rate_limited`
  */
-export async function signIn(
+export async function checkPassword(
   deps: SignInDeps,
-  credentials: { email: string; password: string },
+  { email, password }: Credentials,
   address: string,
-): Promise<SessionTokens> {
-  const { email, password } = credentials;
-  const now = deps.now();
+): Promise<UserRow> {
   if (deps.passwords.waiting() > MOST_WAITING) {
     throw new ProblemError("rate_limited", "Too many people sign in at once; try again", {}, { "Retry-After": "5" });
   }
-  const others = await noteSignInAttempt(deps.database, { email, address, at: now }, now - WINDOW_MS);
-  const locked = others.account >= ATTEMPTS_OF_ACCOUNT || others.address >= ATTEMPTS_FROM_ADDRESS;
-  const user = await findUser(deps.database, email);
-  const right = await deps.passwords.verify(password, user ? await deps.passwordHashOf(user) : null);
-  if (!user || !right || locked) {
+  const place = { account: email.toLowerCase(), address };
+  const found = await findUser(deps.database, email);
+  const hash = found ? await deps.passwordHashOf(found) : null;
+  // The attempt begins with its turn: many who sign in rightly at once are not taken for guesses of one another.
+  const user = await deps.passwords.inTurn(() =>
+    attempt(deps, place, async () => ((await deps.passwords.verify(password, hash)) && found) || null),
+  );
+  if (user === null) {
     throw new ProblemError(
       "unauthenticated",
       "The email or the password is not right, or sign-in is paused for 15 minutes after repeated failures",
     );
   }
-  await forgetSignInAttempts(deps.database, { email, address });
-  if (user.totp_secret) {
-    throw new ProblemError(
-      "mfa_required",
-      "This account signs in with a one-time code, which this version does not support yet; use an API token",
-    );
-  }
-  return startSession(deps, user.id);
+  if (user.totp_secret === null) await forgetAttempts(deps.database, place);
+  return user;
+}
+
+/**
+ * Signs a person in with email and password, or asks for the one-time code of a user who has them.
+ *
+ * @param address where the request came from
+ * @throws ProblemError `unauthenticated`, `rate_limited`
+ */
+export async function signIn(
+  deps: SignInDeps,
+  credentials: Credentials,
+  address: string,
+): Promise<z.infer<typeof loginAnswerSchema>> {
+  const user = await checkPassword(deps, credentials, address);
+  if (user.totp_secret === null) return startSession(deps, user.id, null);
+  return { status: "mfa_required", challenge: await issueTicket(deps, user.id, "mfa", null), methods: ["totp"] };
+}
+
+/**
+ * Finishes signing in with a one-time code: 5 tries within 5 minutes (details.md, 15).
+ *
+ * @param address where the request came from
+ * @throws ProblemError `mfa_invalid`, `unauthenticated`
+ */
+export async function signInWithCode(
+  deps: SignInDeps,
+  answer: { challenge: string; code: string },
+  address: string,
+): Promise<SessionTokens> {
+  const { user, mfaAt } = await codeForTicket(deps, answer, address);
+  return startSession(deps, user.id, mfaAt);
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { BASE_PATH, type Operation, type OperationId, operations } from "../../contract/operations.ts";
 import type { Scope } from "../../contract/scopes.ts";
-import { authenticate, authorize, type Identity, type Membership } from "../auth/access.ts";
+import { assertFreshCode, authenticate, authorize, type Identity, type Membership } from "../auth/access.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
 import { validated } from "./validation.ts";
@@ -23,7 +23,7 @@ interface Call<Id extends OperationId> {
   /** Who calls; only public calls have nobody. */
   readonly identity: Operations[Id]["access"] extends "public" ? null : Identity;
   /** The organization that the path names, as the caller's. */
-  readonly organization: Operations[Id]["access"] extends Scope ? Membership : null;
+  readonly organization: Operations[Id]["access"] extends Scope | "administrator" ? Membership : null;
 }
 
 /** What is answered: a status that the operation lists, its body, and headers. */
@@ -57,6 +57,8 @@ export function register<Id extends OperationId>(
       const organization = identity && (await organizationOf(deps, operation, identity, params));
       const query = operation.query && validated(operation.query.strict(), request.query);
       const body = operation.body && validated(operation.body, request.body ?? null);
+      // Last of all: nobody is asked for a code over a request that is refused anyway.
+      if (operation.freshCode && identity) assertFreshCode(deps, identity);
       const call = { params, query, body, request, identity, organization } as Call<Id>;
       const answer = await handler(call);
       reply.code(answer.status).headers(answer.headers ?? {});

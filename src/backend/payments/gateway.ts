@@ -24,7 +24,22 @@ export interface PaymentRequest {
   readonly idempotencyKey: string;
   readonly purchaseId: string;
   readonly amount: Money;
+  /** `null` where the organization has none: a person chooses one on the payment page. */
+  readonly paymentMethod: string | null;
+}
+
+/** One attempt to get the money; frozen before it is sent, so that it is the same whoever sends it again. */
+export interface PaymentAttempt {
+  readonly idempotencyKey: string;
   readonly paymentMethod: string;
+  /** A person approves the payment on the payment page now, so that the bank need not ask for it. */
+  readonly approvedByPerson: boolean;
+}
+
+/** A payment method that a person may choose on the payment page. */
+export interface PaymentChoice {
+  readonly id: string;
+  readonly label: string;
 }
 
 /**
@@ -40,11 +55,13 @@ export interface PaymentGateway {
   describe(paymentMethod: string): PaymentMethod;
   /** Creates a payment that moves no money yet. The same key gives the same payment. */
   create(request: PaymentRequest): Promise<Payment>;
-  /** Asks for the money. The same key gives the same outcome. */
-  confirm(paymentId: string, idempotencyKey: string): Promise<Payment>;
+  /** The payment methods that the payment page offers beside the organization's own. */
+  choices(): readonly PaymentChoice[];
+  /** Asks for the money. The same key gives the same outcome, also after a later attempt under another key. */
+  confirm(paymentId: string, attempt: PaymentAttempt): Promise<Payment>;
   /** The payment as it is now. */
   read(paymentId: string): Promise<Payment>;
-  /** Cancels a payment that was never confirmed; one that was stays as it is. */
+  /** Cancels a payment that has taken no money and is taking none; any other stays as it is. */
   cancel(paymentId: string): Promise<Payment>;
   /** Returns the whole captured amount. The same key refunds once. */
   refund(paymentId: string, idempotencyKey: string): Promise<void>;

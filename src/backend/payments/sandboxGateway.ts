@@ -1,46 +1,24 @@
 import type Libsql from "libsql";
 import { currencyExponent } from "../../billing/money.ts";
 import type { PaymentMethod } from "../../contract/basics.ts";
+import { CARDS } from "./cards.ts";
 import {
   GatewayUnavailable,
   type Payment,
+  type PaymentAttempt,
   type PaymentGateway,
   type PaymentRequest,
   type PaymentStatus,
 } from "./gateway.ts";
 
-/** How the sandbox's test cards behave (cli.md, Seed file). */
-const CARDS: Readonly<
-  Record<string, { label: string; status: PaymentStatus; failure?: { code: string; message: string } }>
-> = {
-  card_ok: { label: "Visa ending in 4242 (test card)", status: "succeeded" },
-  card_declined: {
-    label: "Visa ending in 0002 (test card, declined)",
-    status: "requires_payment_method",
-    failure: { code: "card_declined", message: "The bank declined the card." },
-  },
-  card_insufficient_funds: {
-    label: "Visa ending in 9995 (test card, insufficient funds)",
-    status: "requires_payment_method",
-    failure: { code: "insufficient_funds", message: "The card has insufficient funds." },
-  },
-  card_requires_approval: {
-    label: "Visa ending in 3220 (test card, asks for approval)",
-    status: "requires_payment_method",
-    failure: {
-      code: "approval_not_supported",
-      message: "The bank wants a person to approve this payment, which this version cannot ask for yet.",
-    },
-  },
-  card_processing: { label: "Bank debit ending in 6789 (test, settles after 2 seconds)", status: "processing" },
-  card_timeout: { label: "Visa ending in 0119 (test card, answers get lost)", status: "succeeded" },
-};
-
-/** Every payment method that a seed may name. */
-export const SANDBOX_PAYMENT_METHODS = Object.keys(CARDS);
-
 /** How long a `card_processing` payment takes to settle. */
 const SETTLE_MS = 2_000;
+
+/** A payment that has no payment method yet. */
+const NO_METHOD = "";
+
+/** The states, in SQL, of a payment that has taken no money and is taking none. */
+const CHARGEABLE = "'requires_confirmation', 'requires_payment_method', 'requires_action'";
 
 /** What the provider captured, for `GET /sandbox`. */
 export interface Capture {
@@ -77,7 +55,8 @@ export function sandboxGateway(
       id text primary key, purchase_id text not null, create_key text not null unique, confirm_key text,
       amount integer not null, currency text not null, method text not null, status text not null,
       settles_at integer, refunded integer not null default 0, refund_key text unique, created_at integer not null);
-    create index if not exists payments_status on payments (status);`);
+    create index if not exists payments_status on payments (status);
+    create table if not exists attempts (key text primary key, payment_id text not null);`);
 
   const load = (column: "id" | "create_key", value: string): Payment => {
     settleDue();
@@ -95,6 +74,7 @@ export function sandboxGateway(
   return {
     minimumCharge: (currency) => minimumCharge(currency),
     chargeStep: () => 1,
+    choices: () => Object.entries(CARDS).map(([id, { label }]) => ({ id, label })),
     describe: (method): PaymentMethod => ({ type: "card", label: CARDS[method]?.label ?? method }),
 
     async create(request: PaymentRequest) {
@@ -102,7 +82,7 @@ export function sandboxGateway(
       database
         .prepare(
           `insert into payments (id, purchase_id, create_key, amount, currency, method, status, created_at)
-           values (?, ?, ?, ?, ?, ?, 'requires_confirmation', ?) on conflict (create_key) do nothing`,
+           values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (create_key) do nothing`,
         )
         .run(
           `pay_${deps.random(12).toString("hex")}`,
@@ -110,31 +90,19 @@ export function sandboxGateway(
           request.idempotencyKey,
           request.amount.amount,
           request.amount.currency,
-          request.paymentMethod,
+          request.paymentMethod ?? NO_METHOD,
+          request.paymentMethod === null ? "requires_payment_method" : "requires_confirmation",
           deps.now(),
         );
       return load("create_key", request.idempotencyKey);
     },
 
-    async confirm(paymentId, idempotencyKey) {
+    async confirm(paymentId, attempt) {
       deps.reach("B6");
-      const record = database.prepare("select method from payments where id = ?").get(paymentId);
-      const method = (record as PaymentRecord | undefined)?.method ?? "";
-      const status = CARDS[method]?.status ?? "requires_payment_method";
-      const { changes } = database
-        .prepare(
-          `update payments set status = ?, confirm_key = ?, settles_at = ?
-           where id = ? and status in ('requires_confirmation', 'requires_payment_method')
-             and (confirm_key is null or confirm_key <> ?)`,
-        )
-        .run(
-          status,
-          idempotencyKey,
-          status === "processing" ? deps.now() + SETTLE_MS : null,
-          paymentId,
-          idempotencyKey,
-        );
-      if (changes > 0 && method === "card_timeout") throw new GatewayUnavailable("The provider's answer was lost");
+      const isNew = database.transaction(() => charge(database, paymentId, attempt, deps.now()))();
+      if (isNew && attempt.paymentMethod === "card_timeout") {
+        throw new GatewayUnavailable("The provider's answer was lost");
+      }
       return load("id", paymentId);
     },
 
@@ -142,7 +110,7 @@ export function sandboxGateway(
 
     async cancel(paymentId) {
       database
-        .prepare("update payments set status = 'canceled' where id = ? and status = 'requires_confirmation'")
+        .prepare(`update payments set status = 'canceled' where id = ? and status in (${CHARGEABLE})`)
         .run(paymentId);
       return load("id", paymentId);
     },
@@ -157,7 +125,7 @@ export function sandboxGateway(
 
     async unconfirmed(createdBefore) {
       const records = database
-        .prepare("select * from payments where status = 'requires_confirmation' and created_at < ?")
+        .prepare(`select * from payments where confirm_key is null and status in (${CHARGEABLE}) and created_at < ?`)
         .all(createdBefore) as PaymentRecord[];
       return records.map(paymentOf);
     },
@@ -176,6 +144,31 @@ export function sandboxGateway(
       }));
     },
   };
+}
+
+/** Makes an attempt once; gives whether this was it. Keys are remembered for ever. */
+function charge(database: Libsql.Database, paymentId: string, attempt: PaymentAttempt, now: number): boolean {
+  const { idempotencyKey, paymentMethod, approvedByPerson } = attempt;
+  const taken = database
+    .prepare("insert into attempts (key, payment_id) values (?, ?) on conflict (key) do nothing")
+    .run(idempotencyKey, paymentId);
+  if (taken.changes === 0) return false;
+  const usual = CARDS[paymentMethod]?.status ?? "requires_payment_method";
+  const status = usual === "requires_action" && approvedByPerson ? "succeeded" : usual;
+  const { changes } = database
+    .prepare(
+      `update payments set status = ?, method = ?, confirm_key = ?, settles_at = ?
+       where id = ? and status in (${CHARGEABLE}) and confirm_key is not ?`,
+    )
+    .run(
+      status,
+      paymentMethod,
+      idempotencyKey,
+      status === "processing" ? now + SETTLE_MS : null,
+      paymentId,
+      idempotencyKey,
+    );
+  return changes > 0;
 }
 
 function paymentOf(record: PaymentRecord): Payment {

@@ -1,3 +1,7 @@
+import { paymentDeadline } from "../../billing/purchase.ts";
+import type { Quote } from "../../contract/billing.ts";
+import type { PurchaseRow } from "../store/schema.ts";
+
 /** Without evidence for this long, a purchase needs an operator's eyes (purchase.md, States). */
 export const REVIEW_AFTER_MS = 24 * 3_600_000;
 
@@ -9,9 +13,30 @@ const DAY_MS = 24 * 3_600_000;
  * The next look at a purchase. It follows from the purchase's age, so that looks in between (somebody waits for it)
  * delay nothing.
  *
- * @param acceptedAt and `now` by the billing clock, milliseconds
+ * @param since when it was accepted, and `now`, by the billing clock, milliseconds
  */
-export function nextCheck(acceptedAt: number, now: number): number {
-  const age = now - acceptedAt;
-  return acceptedAt + (AGES_MS.find((due) => due > age) ?? (Math.floor(age / DAY_MS) + 1) * DAY_MS);
+export function nextCheck(since: number, now: number): number {
+  const age = now - since;
+  return since + (AGES_MS.find((due) => due > age) ?? (Math.floor(age / DAY_MS) + 1) * DAY_MS);
+}
+
+/**
+ * The next look for a payment that arrives although its purchase ended unpaid: by the same schedule, for a day
+ * (purchase.md, Ends of time).
+ *
+ * @param endedAt and `now` by the billing clock, milliseconds
+ * @returns `null` when a day has passed
+ */
+export function nextLateCheck(endedAt: number, now: number): number | null {
+  return now - endedAt >= DAY_MS ? null : nextCheck(endedAt, now);
+}
+
+/**
+ * Until when a purchase may be paid, by the billing clock, milliseconds (see `paymentDeadline`).
+ *
+ * @param timeZone the billing time zone of its organization
+ */
+export function deadlineOf(purchase: Pick<PurchaseRow, "accepted_at" | "price_json">, timeZone: string): number {
+  const { term } = JSON.parse(purchase.price_json) as Quote;
+  return paymentDeadline(purchase.accepted_at, term.renewalDate, timeZone);
 }

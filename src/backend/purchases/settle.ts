@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { BackendDeps } from "../deps.ts";
-import { isSettled, type PurchaseWithReceipt, readPurchase } from "../store/purchases.ts";
+import { isSettled, type PurchaseRecord, readPurchase } from "../store/purchases.ts";
 import { advancePurchase } from "./processor.ts";
 
 /** How often a request that waits looks again. */
@@ -9,26 +9,28 @@ const LOOK_MS = 250;
 const PATIENCE_MS = 5_000;
 
 /**
- * Carries a purchase on and answers with where it is: at once when it is settled or waits for a person, else after
- * `waitMs`. Never fails because the work does: the sweep goes on with it.
+ * Carries a purchase on and answers with where it is: at once when it is settled or has come to wait for a person, else
+ * after `waitMs`; one that waited for a person before is held until that changes. Never fails because the work does: the
+ * sweep goes on with it.
  *
  * @param waitMs how long to wait for a purchase that needs time, in milliseconds
  */
 export async function settleWithin(
   deps: BackendDeps,
-  purchase: { organizationId: number; id: string },
+  purchase: Pick<PurchaseRecord, "organization_id" | "id" | "state">,
   waitMs: number,
   isClosing: () => boolean,
-): Promise<PurchaseWithReceipt> {
+): Promise<PurchaseRecord> {
+  const { organization_id: organizationId, id, state: before } = purchase;
   const deadline = deps.now() + waitMs;
   for (;;) {
-    const work = advancePurchase(deps, purchase.id).catch((error) => deps.log(`purchase ${purchase.id}: ${error}`));
+    const work = advancePurchase(deps, id).catch((error) => deps.log(`purchase ${id}: ${error}`));
     const patience = new AbortController();
     await Promise.race([work, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})]);
     patience.abort();
-    const row = await readPurchase(deps.database, purchase.organizationId, purchase.id);
-    const done = isSettled(row) || row.state === "requires_approval";
-    if (done || isClosing() || deps.now() >= deadline) return row;
+    const row = await readPurchase(deps.database, organizationId, id);
+    const asksNow = row.state === "requires_approval" && before !== "requires_approval";
+    if (isSettled(row) || asksNow || isClosing() || deps.now() >= deadline) return row;
     await delay(Math.min(LOOK_MS, Math.max(0, deadline - deps.now())));
   }
 }

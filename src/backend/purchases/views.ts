@@ -1,47 +1,95 @@
-import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
 import { statusOf } from "../../billing/purchase.ts";
 import type { Purchase, PurchaseAnswer, Quote, Receipt } from "../../contract/billing.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
-import type { PurchaseWithReceipt } from "../store/purchases.ts";
-import { readReceipt } from "../store/receipts.ts";
-import type { Database } from "../store/schema.ts";
+import type { PurchaseRecord } from "../store/purchases.ts";
+import { creditNoteNumber, readReceipt, receiptNumber } from "../store/receipts.ts";
 import { readLicenseCounts, readSubscription } from "../store/subscriptions.ts";
+import { paymentPageUrl } from "./pageAddress.ts";
+import { isPayableAgain } from "./paying.ts";
+import { deadlineOf } from "./schedule.ts";
 
-/** A receipt number as people see it: gapless per organization, `4201-000001`. */
-function receiptNumber(organizationId: number, number: number): string {
-  return `${organizationId}-${String(number).padStart(6, "0")}`;
+/** What views need of the backend: what time it is, and where its pages are. */
+type ViewDeps = Pick<BackendDeps, "clock" | "pageKey" | "pageOrigin">;
+
+/**
+ * A purchase as the contract shows it (cli.md, JSON; details.md, 22).
+ *
+ * @param host the host that the caller named, under which the payment page is shown
+ */
+export function purchaseView(deps: ViewDeps, row: PurchaseRecord, host: string): Purchase {
+  const status = statusOf(row.state);
+  const isFailure = status === "failed" && row.failure_code !== null;
+  return {
+    ...orderView(row),
+    status,
+    idempotencyKey: row.idempotency_key,
+    quoteId: row.quote_id,
+    createdAt: instant(row.accepted_at),
+    completedAt: row.completed_at === null ? null : instant(row.completed_at),
+    receiptNumber: row.receipt_number === null ? null : receiptNumber(row.organization_id, row.receipt_number),
+    failure: isFailure ? { code: row.failure_code ?? "", message: row.failure_message ?? "" } : null,
+    nextAction: nextAction(deps, row, host),
+    refund: refundView(row),
+  };
 }
 
-/** A purchase as the contract shows it (cli.md, JSON; details.md, 22). */
-export function purchaseView(row: PurchaseWithReceipt): Purchase {
+/** What was ordered, as a purchase and its receipt both say it. */
+function orderView(row: PurchaseRecord) {
   const price = JSON.parse(row.price_json) as Quote;
   const email = row.buyer_email;
   return {
     id: row.id,
     kind: row.kind,
-    status: statusOf(row.state),
     licenses: row.licenses,
     dueNow: price.dueNow,
     tax: price.tax,
     total: money(row.total, row.currency),
-    quoteId: row.quote_id,
-    idempotencyKey: row.idempotency_key,
-    createdAt: new Date(row.accepted_at).toISOString(),
-    completedAt: row.completed_at === null ? null : new Date(row.completed_at).toISOString(),
     purchaseOrder: row.purchase_order,
     note: row.note,
-    receiptNumber: row.receipt_number === null ? null : receiptNumber(row.organization_id, row.receipt_number),
-    failure: row.failure_code === null ? null : { code: row.failure_code, message: row.failure_message ?? "" },
-    nextAction: null,
     purchasedBy: email === null ? null : { email, token: row.buyer_token_name },
   };
 }
 
-/** A purchase on its own, with the license counts of now (details.md, 15). */
-export async function purchaseAnswer(database: Kysely<Database>, row: PurchaseWithReceipt): Promise<PurchaseAnswer> {
-  return { ...purchaseView(row), organizationLicenses: await readLicenseCounts(database, row.organization_id) };
+/** The payment page, while a person is asked to pay there or may try again (details.md, 11). */
+function nextAction(deps: ViewDeps, row: PurchaseRecord, host: string): Purchase["nextAction"] {
+  const asks = row.state === "requires_approval";
+  if (!asks && !isPayableAgain(row, deps.clock.now())) return null;
+  return {
+    type: !asks ? "pay" : row.payment_method === null ? "add_payment_method" : "approve_payment",
+    url: paymentPageUrl(deps, row.id, host),
+    expiresAt: instant(deadlineOf(row, row.time_zone)),
+  };
+}
+
+function refundView(row: PurchaseRecord): Purchase["refund"] {
+  if (row.credit_note_number === null || row.refunded_at === null) return null;
+  return {
+    amount: money(row.total, row.currency),
+    creditNoteNumber: creditNoteNumber(row.organization_id, row.credit_note_number),
+    refundedAt: instant(row.refunded_at),
+  };
+}
+
+function instant(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+/** A purchase on its own, with the license counts of now (details.md, 15); `host` as in `purchaseView`. */
+export async function purchaseAnswer(
+  deps: ViewDeps & Pick<BackendDeps, "database">,
+  row: PurchaseRecord,
+  host: string,
+): Promise<PurchaseAnswer> {
+  const organizationLicenses = await readLicenseCounts(deps.database, row.organization_id);
+  return { ...purchaseView(deps, row, host), organizationLicenses };
+}
+
+/** The answer to who buys or pays, when the payment failed: with the whole purchase (details.md, 10). */
+export function paymentDeclined(purchase: PurchaseAnswer, headers: Record<string, string> = {}): ProblemError {
+  const reason = purchase.failure?.message ?? "The payment failed.";
+  return new ProblemError("payment_declined", `${reason} No license was added.`, { purchase }, headers);
 }
 
 /**
@@ -51,7 +99,7 @@ export async function purchaseAnswer(database: Kysely<Database>, row: PurchaseWi
  */
 export async function receiptView(
   deps: Pick<BackendDeps, "database" | "gateway">,
-  row: PurchaseWithReceipt,
+  row: PurchaseRecord,
 ): Promise<Receipt> {
   const receipt = await readReceipt(deps.database, row.id);
   if (!receipt) {
@@ -59,7 +107,7 @@ export async function receiptView(
   }
   const { name, plan } = await readSubscription(deps.database, row.organization_id);
   const { unitPrice, purchaseDate, term, taxRate } = JSON.parse(row.price_json) as Quote;
-  const { id, kind, licenses, dueNow, tax, total, purchaseOrder, note, purchasedBy } = purchaseView(row);
+  const { id, kind, licenses, dueNow, tax, total, purchaseOrder, note, purchasedBy } = orderView(row);
   return {
     receiptNumber: receiptNumber(row.organization_id, receipt.number),
     issuedAt: new Date(receipt.issued_at).toISOString(),
@@ -80,5 +128,7 @@ export async function receiptView(
     purchaseOrder,
     note,
     purchasedBy,
+    status: statusOf(row.state),
+    refund: refundView(row),
   };
 }

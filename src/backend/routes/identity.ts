@@ -1,14 +1,17 @@
 import type { FastifyInstance } from "fastify";
-import { money } from "../../billing/money.ts";
 import { ROLES, roleName } from "../../billing/roles.ts";
-import type { Me } from "../../contract/identity.ts";
+import { DEVICE_GRANT, type Me, type SessionTokens } from "../../contract/identity.ts";
 import { type Identity, organizationsOf } from "../auth/access.ts";
+import { authorizeDevice, pollDevice } from "../auth/deviceGrants.ts";
+import { assertKnownClient } from "../auth/oauth.ts";
+import { acceptCode } from "../auth/oneTimeCodes.ts";
 import { endSession, refreshSession } from "../auth/sessions.ts";
-import { type SignInDeps, signIn } from "../auth/signIn.ts";
+import { type SignInDeps, signIn, signInWithCode } from "../auth/signIn.ts";
+import { lifeOf, spendLimitOf } from "../auth/tokenView.ts";
 import type { BackendDeps } from "../deps.ts";
-import { register } from "../http/register.ts";
-import { readSpent } from "../store/acceptance.ts";
-import { readSubscription } from "../store/subscriptions.ts";
+import { type Answer, register } from "../http/register.ts";
+import { ProblemError } from "../problem.ts";
+import { saveSessionCode } from "../store/identities.ts";
 
 /** Sign-in, sessions and `/me`. */
 export function registerIdentity(app: FastifyInstance, deps: BackendDeps, signInDeps: SignInDeps): void {
@@ -17,26 +20,64 @@ export function registerIdentity(app: FastifyInstance, deps: BackendDeps, signIn
     body: await signIn(signInDeps, body, request.ip),
   }));
 
-  register(app, deps, "refreshToken", async ({ body }) => {
-    const session = await refreshSession(deps, body.refresh_token);
-    return {
-      status: 200,
-      body: {
-        access_token: session.accessToken,
-        refresh_token: session.refreshToken,
-        token_type: session.tokenType,
-        expires_in: session.expiresIn,
-        scope: session.scopes.join(" "),
-      },
-    };
+  register(app, deps, "mfa", async ({ body, request }) => ({
+    status: 200,
+    body: await signInWithCode(signInDeps, body, request.ip),
+  }));
+
+  register(app, deps, "stepUp", async ({ identity, body, request }) => {
+    await stepUp(deps, identity, body.code, request.ip);
+    return { status: 204, body: null };
+  });
+
+  register(app, deps, "me", async ({ identity }) => ({ status: 200, body: await describe(deps, identity) }));
+
+  registerOauth(app, deps);
+}
+
+function registerOauth(app: FastifyInstance, deps: BackendDeps): void {
+  register(app, deps, "deviceAuthorization", async ({ body, request }) => {
+    const origin = { address: request.ip, pageOrigin: deps.pageOrigin(request.host) };
+    return { status: 200, body: await authorizeDevice(deps, { clientId: body.client_id, ...origin }) };
+  });
+
+  register(app, deps, "token", async ({ body }) => {
+    if (body.grant_type === DEVICE_GRANT) {
+      return oauthTokens(await pollDevice(deps, { deviceCode: body.device_code, clientId: body.client_id }));
+    }
+    if (body.client_id !== undefined) assertKnownClient(body.client_id);
+    return oauthTokens(await refreshSession(deps, body.refresh_token));
   });
 
   register(app, deps, "revokeToken", async ({ body }) => {
     await endSession(deps, body.token);
     return { status: 200, body: null };
   });
+}
 
-  register(app, deps, "me", async ({ identity }) => ({ status: 200, body: await describe(deps, identity) }));
+/** A pair of tokens as RFC 6749, section 5.1, has it. */
+function oauthTokens(session: SessionTokens): Answer {
+  return {
+    status: 200,
+    body: {
+      access_token: session.accessToken,
+      refresh_token: session.refreshToken,
+      token_type: session.tokenType,
+      expires_in: session.expiresIn,
+      scope: session.scopes.join(" "),
+    },
+  };
+}
+
+async function stepUp(deps: BackendDeps, identity: Identity, code: string, address: string): Promise<void> {
+  const { user, session } = identity;
+  if (session === null) {
+    throw new ProblemError("forbidden", "A one-time code is given by a signed-in person, not with an API token");
+  }
+  if (user.totp_secret === null) {
+    throw new ProblemError("invalid_request", "This account has no one-time codes; none is asked for");
+  }
+  await saveSessionCode(deps.database, session.id, await acceptCode(deps, user, code, address));
 }
 
 async function describe(deps: BackendDeps, identity: Identity): Promise<Me> {
@@ -48,22 +89,9 @@ async function describe(deps: BackendDeps, identity: Identity): Promise<Me> {
     token: {
       name: identity.token?.name ?? null,
       scopes: [...identity.scopes],
-      expiresAt: identity.expiresAt === null ? null : new Date(identity.expiresAt).toISOString(),
+      ...lifeOf(identity.expiresAt, deps.now()),
       last4: identity.last4,
-      spendLimit: await spendLimitOf(deps, identity),
+      spendLimit: identity.token && (await spendLimitOf(deps, identity.token)),
     },
-  };
-}
-
-async function spendLimitOf(deps: BackendDeps, { token }: Identity): Promise<Me["token"]["spendLimit"]> {
-  if (!token || (token.limit_amount === null && token.limit_licenses === null)) return null;
-  const { currency, time_zone } = await readSubscription(deps.database, token.organization_id);
-  const spent = await readSpent(deps.database, token.id, time_zone, deps.clock.now());
-  const { limit_amount: amount, limit_licenses: licenses } = token;
-  return {
-    amount: amount === null ? null : money(amount, currency),
-    amountLeft: amount === null ? null : money(Math.max(0, amount - spent.amount), currency),
-    licenses,
-    licensesLeft: licenses === null ? null : Math.max(0, licenses - spent.licenses),
   };
 }

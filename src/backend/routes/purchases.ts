@@ -4,25 +4,24 @@ import { statesOf } from "../../billing/purchase.ts";
 import { idempotencyKeySchema, type PurchaseRequest } from "../../contract/billing.ts";
 import type { Identity } from "../auth/access.ts";
 import type { BackendDeps } from "../deps.ts";
+import { closingOf } from "../http/closing.ts";
 import { type Answer, register } from "../http/register.ts";
 import { ProblemError } from "../problem.ts";
 import { settleWithin } from "../purchases/settle.ts";
-import { purchaseAnswer, purchaseView, receiptView } from "../purchases/views.ts";
+import { paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "../purchases/views.ts";
+import { receiptAnswer } from "../receipts/answer.ts";
 import { acceptPurchase, actorOf, type Buyer } from "../store/acceptance.ts";
-import { listPurchases, readPurchase, readPurchaseByKey, voidKey } from "../store/purchases.ts";
+import { listPurchases, type PurchaseRecord, readPurchase, readPurchaseByKey, voidKey } from "../store/purchases.ts";
 import { pageLimit } from "./pages.ts";
 
 const LONGEST_WAIT_S = 20;
 
 /** Purchases and their keys (purchase.md). */
 export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void {
-  let closing = false;
-  app.addHook("preClose", async () => {
-    closing = true;
-  });
-  registerBuying(app, deps, () => closing);
+  const isClosing = closingOf(app);
+  registerBuying(app, deps, isClosing);
 
-  register(app, deps, "listPurchases", async ({ organization, query }) => {
+  register(app, deps, "listPurchases", async ({ organization, query, request }) => {
     const limit = pageLimit(query.limit);
     const rows = await listPurchases(deps.database, organization.id, {
       before: query.after === undefined ? null : Number(query.after),
@@ -31,31 +30,30 @@ export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void
     });
     const page = rows.slice(0, limit);
     const next = rows.length > limit ? String(page.at(-1)?.sequence) : null;
-    return { status: 200, body: { items: page.map(purchaseView), next } };
+    return { status: 200, body: { items: page.map((row) => purchaseView(deps, row, request.host)), next } };
   });
 
-  register(app, deps, "getPurchase", async ({ organization, params, query }) => {
+  register(app, deps, "getPurchase", async ({ organization, params, query, request }) => {
     const found = await readPurchase(deps.database, organization.id, params.purchaseId);
     const seconds = Math.min(query.wait ?? 0, LONGEST_WAIT_S);
-    const purchase = { organizationId: organization.id, id: found.id };
-    const row = seconds === 0 ? found : await settleWithin(deps, purchase, seconds * 1000, () => closing);
-    return { status: 200, body: await purchaseAnswer(deps.database, row) };
+    const row = seconds === 0 ? found : await settleWithin(deps, found, seconds * 1000, isClosing);
+    return { status: 200, body: await purchaseAnswer(deps, row, request.host) };
   });
 
-  register(app, deps, "getPurchaseByKey", async ({ organization, params }) => {
+  register(app, deps, "getPurchaseByKey", async ({ organization, params, request }) => {
     const row = await readPurchaseByKey(deps.database, organization.id, params.idempotencyKey);
-    return { status: 200, body: await purchaseAnswer(deps.database, row) };
+    return { status: 200, body: await purchaseAnswer(deps, row, request.host) };
   });
 
-  register(app, deps, "voidKey", async ({ organization, params, identity }) => {
+  register(app, deps, "voidKey", async ({ organization, params, identity, request }) => {
     const key = { organizationId: organization.id, key: params.idempotencyKey, actor: actorOf(buyerOf(identity)) };
     const row = await voidKey(deps.database, key, deps.clock.now());
-    return row ? { status: 200, body: await purchaseAnswer(deps.database, row) } : { status: 204, body: null };
+    return row ? { status: 200, body: await purchaseAnswer(deps, row, request.host) } : { status: 204, body: null };
   });
 
-  register(app, deps, "getReceipt", async ({ organization, params }) => {
+  register(app, deps, "getReceipt", async ({ organization, params, request }) => {
     const row = await readPurchase(deps.database, organization.id, params.purchaseId);
-    return { status: 200, body: await receiptView(deps, row) };
+    return receiptAnswer(await receiptView(deps, row), request.headers.accept);
   });
 }
 
@@ -83,25 +81,17 @@ function registerBuying(app: FastifyInstance, deps: BackendDeps, isClosing: () =
       deps.reach,
     ).finally(() => underWay.delete(twin));
     if (!accepted.replayed) deps.reach("B1");
-    const { organization_id: organizationId, id } = accepted.purchase;
-    const row = await settleWithin(deps, { organizationId, id }, 0, isClosing);
-    return answerTo(deps, row, accepted.replayed);
+    const row = await settleWithin(deps, accepted.purchase, 0, isClosing);
+    return answerTo(deps, row, request.host, accepted.replayed);
   });
 }
 
 /** 201 settled, 202 not yet, 200 a replay, 402 a failure with the whole purchase (details.md, 10 and 15). */
-async function answerTo(
-  deps: BackendDeps,
-  row: Awaited<ReturnType<typeof readPurchase>>,
-  replayed: boolean,
-): Promise<Answer> {
-  const purchase = await purchaseAnswer(deps.database, row);
+async function answerTo(deps: BackendDeps, row: PurchaseRecord, host: string, replayed: boolean): Promise<Answer> {
+  const purchase = await purchaseAnswer(deps, row, host);
   deps.reach("B9");
   const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};
-  if (purchase.status === "failed") {
-    const reason = purchase.failure?.message ?? "The payment failed.";
-    throw new ProblemError("payment_declined", `${reason} No license was added.`, { purchase }, headers);
-  }
+  if (purchase.status === "failed") throw paymentDeclined(purchase, headers);
   const fresh = purchase.status === "succeeded" ? 201 : 202;
   return { status: replayed ? 200 : fresh, body: purchase, headers };
 }

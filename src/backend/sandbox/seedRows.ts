@@ -49,6 +49,8 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       revoked_at: null,
       limit_amount: token.spendLimit?.amount ?? null,
       limit_licenses: token.spendLimit?.licenses ?? null,
+      created_at: now,
+      last4: token.token.slice(-4),
     })),
   };
 }

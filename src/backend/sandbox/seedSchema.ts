@@ -6,7 +6,7 @@ import { recurringCharge } from "../../billing/proration.ts";
 import { isRole, takesLicense } from "../../billing/roles.ts";
 import { dateSchema, taxRateSchema } from "../../contract/basics.ts";
 import { SCOPES } from "../../contract/scopes.ts";
-import { SANDBOX_PAYMENT_METHODS } from "../payments/sandboxGateway.ts";
+import { SANDBOX_PAYMENT_METHODS } from "../payments/cards.ts";
 
 const text = z.string().min(1, "is empty");
 
@@ -18,7 +18,8 @@ const userSchema = z.strictObject({
   password: text.max(1024),
   totpSecret: z
     .string()
-    .regex(/^[A-Z2-7]{16,}=*$/, "is not a base32 secret of at least 16 characters")
+    // As people copy it from an authenticator: in groups, in either case.
+    .regex(/^ *([A-Z2-7] *){16,}=*$/i, "is not a base32 secret of at least 16 characters")
     .nullish(),
   adminNoTraining: z.boolean(),
 });

@@ -10,9 +10,9 @@ import type { BackendDeps } from "../deps.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { startSweeping } from "../purchases/sweep.ts";
 import { takeOverAll } from "../store/leases.ts";
-import { migrate } from "../store/migrations.ts";
+import { migrate } from "../store/migrations/index.ts";
 import type { Database } from "../store/schema.ts";
-import { readSetting, writeSetting } from "../store/seeding.ts";
+import { readPageKey, readSetting, writeSetting } from "../store/seeding.ts";
 import { sqliteStore } from "../store/sqlite.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { type SandboxClock, sandboxClock } from "./clock.ts";
@@ -95,6 +95,8 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
       random: deps.random,
       reach: deps.reach,
       log: deps.log,
+      pageOrigin: (host) => `http://${host}`,
+      pageKey: await readPageKey(database, deps.random),
       version: deps.version,
     };
     return await run(backend, { options, deps, start, clock, captures: gateway.captures, closeData });

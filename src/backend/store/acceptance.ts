@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
-import { dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
-import { formatMoney, money } from "../../billing/money.ts";
+import { addIntervals, dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
+import { formatMoney, type Money, money } from "../../billing/money.ts";
 import type { Quote } from "../../contract/billing.ts";
 import { ProblemError } from "../problem.ts";
 import { nextCheck } from "../purchases/schedule.ts";
@@ -47,7 +47,9 @@ export async function acceptPurchase(
     const subscription = await readSubscription(tx, order.organizationId);
     await assertForSale(tx, quote, subscription, now);
     await takeVersion(tx, quote);
-    await assertWithinSpendLimit(tx, order, quote, subscription, now);
+    const { total } = JSON.parse(quote.quote_json) as Quote;
+    const wanted = { purchaseId: order.purchaseId, licenses: quote.licenses, total };
+    await assertWithinSpendLimit(tx, order.buyer.token, wanted, { timeZone: subscription.time_zone, at: now });
     const purchase = await insertPurchase(tx, order, quote, subscription, now);
     await recordEvent(tx, {
       organizationId: order.organizationId,
@@ -136,18 +138,21 @@ async function takeVersion(tx: Kysely<Database>, quote: QuoteRow): Promise<void>
   }
 }
 
-/** Sums what the token bought this month; the subscription's row is locked, so parallel orders wait (security.md). */
-async function assertWithinSpendLimit(
+/**
+ * Checks a token's spending limit for the month of an instant. The subscription's row must be locked, so that parallel
+ * orders wait for each other (security.md, Signing in).
+ *
+ * @param month the billing time zone, and an instant of the month by the billing clock, milliseconds
+ * @throws ProblemError `spend_limit_exceeded`
+ */
+export async function assertWithinSpendLimit(
   tx: Kysely<Database>,
-  order: Order,
-  quote: QuoteRow,
-  subscription: OrganizationSubscription,
-  now: number,
+  token: ApiTokenRow | null,
+  { purchaseId, licenses, total }: { purchaseId: string; licenses: number; total: Money },
+  month: { timeZone: string; at: number },
 ): Promise<void> {
-  const token = order.buyer.token;
   if (!token || (token.limit_amount === null && token.limit_licenses === null)) return;
-  const spent = await readSpent(tx, token.id, subscription.time_zone, now);
-  const total = (JSON.parse(quote.quote_json) as Quote).total;
+  const spent = await readSpent(tx, token.id, month.timeZone, month.at, purchaseId);
   const amountLeft = token.limit_amount === null ? null : token.limit_amount - spent.amount;
   const licensesLeft = token.limit_licenses === null ? null : token.limit_licenses - spent.licenses;
   if (amountLeft !== null && total.amount > amountLeft) {
@@ -157,10 +162,10 @@ async function assertWithinSpendLimit(
       `This purchase costs ${formatMoney(total)}, and the token "${token.name}" has ${left} left this month`,
     );
   }
-  if (licensesLeft !== null && quote.licenses > licensesLeft) {
+  if (licensesLeft !== null && licenses > licensesLeft) {
     throw new ProblemError(
       "spend_limit_exceeded",
-      `This purchase has ${inLicenses(quote.licenses)}, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left this month`,
+      `This purchase has ${inLicenses(licenses)}, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left this month`,
     );
   }
 }
@@ -169,9 +174,17 @@ function inLicenses(count: number): string {
   return count === 1 ? "1 license" : `${count} licenses`;
 }
 
-/** What a token has bought since the month began in the billing time zone, failed purchases left out. */
-export async function readSpent(database: Kysely<Database>, tokenId: string, timeZone: string, now: number) {
-  const monthStart = startOfDateInZone(`${dateInZone(now, timeZone).slice(0, 8)}01`, timeZone);
+/** What a token has bought in a month, failed purchases and the one that `except` names left out. */
+export async function readSpent(
+  database: Kysely<Database>,
+  tokenId: string,
+  timeZone: string,
+  at: number,
+  except = "",
+) {
+  const firstDay = `${dateInZone(at, timeZone).slice(0, 8)}01`;
+  const monthStart = startOfDateInZone(firstDay, timeZone);
+  const nextMonth = startOfDateInZone(addIntervals(firstDay, "month", 1), timeZone);
   const row = await database
     .selectFrom("purchases")
     .select((expression) => [
@@ -180,6 +193,8 @@ export async function readSpent(database: Kysely<Database>, tokenId: string, tim
     ])
     .where("buyer_token_id", "=", tokenId)
     .where("accepted_at", ">=", monthStart)
+    .where("accepted_at", "<", nextMonth)
+    .where("id", "<>", except)
     .where("state", "not in", ["declined", "canceled", "expired", "refund_due", "refunded"])
     .executeTakeFirstOrThrow();
   return { amount: Number(row.amount ?? 0), licenses: Number(row.licenses ?? 0) };
@@ -221,6 +236,8 @@ async function insertPurchase(
       accepted_at: now,
       completed_at: null,
       next_check_at: nextCheck(now, now),
+      by_person: 0,
+      on_decline: "declined",
     })
     .returningAll()
     .executeTakeFirstOrThrow();

@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import type { ApiTokenRow, Database, SessionRow, UserRow } from "./schema.ts";
+import type { Database, SessionRow, UserRow } from "./schema.ts";
 
 /** In place of a hash: nobody can sign in with a password. `null` is a password whose hash is still being made. */
 export const NO_PASSWORD = "";
@@ -78,60 +78,12 @@ export async function rotateSession(
   return Number(result.numUpdatedRows) === 1;
 }
 
+/** Keeps when the person of a session last gave a one-time code. */
+export async function saveSessionCode(database: Kysely<Database>, id: string, mfaAt: number): Promise<void> {
+  await database.updateTable("sessions").set({ mfa_at: mfaAt }).where("id", "=", id).execute();
+}
+
 /** Ends a session with all of its tokens. */
 export async function revokeSession(database: Kysely<Database>, id: string, now: number): Promise<void> {
   await database.updateTable("sessions").set({ revoked_at: now }).where("id", "=", id).execute();
-}
-
-/** A live API token by its hash. */
-export async function findApiToken(
-  database: Kysely<Database>,
-  tokenHash: string,
-  now: number,
-): Promise<ApiTokenRow | undefined> {
-  return database
-    .selectFrom("api_tokens")
-    .selectAll()
-    .where("token_hash", "=", tokenHash)
-    .where("revoked_at", "is", null)
-    .where((where) => where.or([where("expires_at", "is", null), where("expires_at", ">", now)]))
-    .executeTakeFirst();
-}
-
-/**
- * Notes an attempt to sign in before it is judged, so that attempts at the same time count one another, and forgets
- * those before `since`. `forgetSignInAttempts` takes it back where it was a good one.
- *
- * @returns how many others there were since then: of the account from the address, and of anybody from it
- */
-export async function noteSignInAttempt(
-  database: Kysely<Database>,
-  attempt: { email: string; address: string; at: number },
-  since: number,
-): Promise<{ account: number; address: number }> {
-  const emailKey = attempt.email.toLowerCase();
-  await database.deleteFrom("sign_in_attempts").where("at", "<", since).execute();
-  await database
-    .insertInto("sign_in_attempts")
-    .values({ email_key: emailKey, address: attempt.address, at: attempt.at })
-    .execute();
-  const rows = await database
-    .selectFrom("sign_in_attempts")
-    .select("email_key")
-    .where("address", "=", attempt.address)
-    .where("at", ">=", since)
-    .execute();
-  return { account: rows.filter((row) => row.email_key === emailKey).length - 1, address: rows.length - 1 };
-}
-
-/** Forgets an account's attempts from an address after a good sign-in. */
-export async function forgetSignInAttempts(
-  database: Kysely<Database>,
-  place: { email: string; address: string },
-): Promise<void> {
-  await database
-    .deleteFrom("sign_in_attempts")
-    .where("address", "=", place.address)
-    .where("email_key", "=", place.email.toLowerCase())
-    .execute();
 }

@@ -1,9 +1,15 @@
-import type { Kysely, Updateable } from "kysely";
-import { assertTransition, type PurchaseState, WORKABLE_STATES } from "../../billing/purchase.ts";
+import type { ExpressionBuilder, Kysely, Updateable } from "kysely";
+import { assertTransition, type PurchaseState, WATCHED_STATES, WORKABLE_STATES } from "../../billing/purchase.ts";
 import type { Database, PurchaseRow } from "./schema.ts";
 
 /** How long a worker owns a purchase, by the machine's clock (details.md, 12). */
 export const LEASE_MS = 10_000;
+
+/** The two clocks that decide about leases and looks, milliseconds. */
+export interface Clocks {
+  readonly billing: number;
+  readonly machine: number;
+}
 
 /** Another worker has taken the purchase, or it has moved on: what this worker knows is old and is not written. */
 export class StaleLease extends Error {
@@ -11,25 +17,57 @@ export class StaleLease extends Error {
 }
 
 /**
- * Takes a purchase for one worker: the next epoch, for `LEASE_MS`. Of two workers one gets it.
+ * Takes a purchase for one worker: the next epoch, for `LEASE_MS`. Of two workers one gets it. A purchase that is only
+ * watched is taken when its look is due, so that nobody stands in the way of the person who pays it.
  *
- * @param now the machine's clock, milliseconds
  * @returns the purchase, or `null` when another worker owns it or nothing is left to do
  */
 export async function leasePurchase(
   database: Kysely<Database>,
   purchaseId: string,
-  now: number,
+  clocks: Clocks,
 ): Promise<PurchaseRow | null> {
   const row = await database
     .updateTable("purchases")
-    .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: now + LEASE_MS }))
+    .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: clocks.machine + LEASE_MS }))
     .where("id", "=", purchaseId)
-    .where("lease_until", "<=", now)
-    .where("state", "in", WORKABLE_STATES)
+    .where("lease_until", "<=", clocks.machine)
+    .where((expression) =>
+      expression.or([expression("state", "in", WORKABLE_STATES), isWatchedAndDue(expression, clocks.billing)]),
+    )
     .returningAll()
     .executeTakeFirst();
   return row ?? null;
+}
+
+/**
+ * Takes a purchase that waits for a person, to cancel it. Its next look is due from now on, so that whoever comes after a
+ * crash finds out what became of the payment.
+ *
+ * @returns the purchase, or `null` when it does not wait or another worker owns it
+ */
+export async function leaseWaiting(
+  database: Kysely<Database>,
+  purchaseId: string,
+  clocks: Clocks,
+): Promise<PurchaseRow | null> {
+  const row = await database
+    .updateTable("purchases")
+    .set((expression) => ({
+      epoch: expression("epoch", "+", 1),
+      lease_until: clocks.machine + LEASE_MS,
+      next_check_at: clocks.billing,
+    }))
+    .where("id", "=", purchaseId)
+    .where("lease_until", "<=", clocks.machine)
+    .where("state", "=", "requires_approval")
+    .returningAll()
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+function isWatchedAndDue(expression: ExpressionBuilder<Database, "purchases">, billingNow: number) {
+  return expression.and([expression("state", "in", WATCHED_STATES), expression("next_check_at", "<=", billingNow)]);
 }
 
 /** Keeps a lease while work goes on. Does nothing when another worker has taken over. */
@@ -82,17 +120,13 @@ export async function movePurchase(
 }
 
 /** The purchases that the sweep should look at: due by the billing clock, and owned by nobody. */
-export async function purchasesDue(
-  database: Kysely<Database>,
-  clocks: { billing: number; machine: number },
-  limit: number,
-): Promise<string[]> {
+export async function purchasesDue(database: Kysely<Database>, clocks: Clocks, limit: number): Promise<string[]> {
   const rows = await database
     .selectFrom("purchases")
     .select("id")
     .where("next_check_at", "<=", clocks.billing)
     .where("lease_until", "<=", clocks.machine)
-    .where("state", "in", WORKABLE_STATES)
+    .where("state", "in", [...WORKABLE_STATES, ...WATCHED_STATES])
     .orderBy("next_check_at")
     .limit(limit)
     .execute();
@@ -114,7 +148,7 @@ export async function purchasesUnderWay(database: Kysely<Database>): Promise<str
 }
 
 /**
- * Takes every unsettled purchase away from whoever had it, for a backend that owns its data alone and has just started:
+ * Takes every purchase that is worked on or watched away from whoever had it, for a backend that owns its data alone and has just started:
  * no other process can still be at work (details.md, 12).
  */
 export async function takeOverAll(database: Kysely<Database>, billingNow: number): Promise<void> {
@@ -122,6 +156,12 @@ export async function takeOverAll(database: Kysely<Database>, billingNow: number
     .updateTable("purchases")
     .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: 0, next_check_at: billingNow }))
     .where("state", "in", WORKABLE_STATES)
+    .execute();
+  await database
+    .updateTable("purchases")
+    .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: 0 }))
+    .where("state", "in", WATCHED_STATES)
+    .where("lease_until", ">", 0)
     .execute();
 }
 

@@ -5,9 +5,17 @@ import { keyIsVoid } from "./acceptance.ts";
 import { recordEvent } from "./records.ts";
 import type { Database, PurchaseRow } from "./schema.ts";
 
-/** A purchase with its receipt number, as the contract shows it. */
-export interface PurchaseWithReceipt extends PurchaseRow {
+/** A purchase with what its answers say of it beside its own row. */
+export interface PurchaseRecord extends PurchaseRow {
   readonly receipt_number: number | null;
+  /** The organization's licenses once these were added. */
+  readonly licenses_after: number | null;
+  readonly credit_note_number: number | null;
+  readonly refunded_at: number | null;
+  /** The billing time zone of its organization. */
+  readonly time_zone: string;
+  /** The sequence of the purchase that the organization placed last; renewals do not count. */
+  readonly newest_sequence: number | null;
 }
 
 /** How purchases are listed: newest first, `before` a sequence, and only those in `states` when given. */
@@ -17,12 +25,30 @@ export interface PurchaseFilter {
   readonly states: readonly PurchaseState[] | null;
 }
 
-function withReceipt(database: Kysely<Database>) {
+function records(database: Kysely<Database>) {
   return database
     .selectFrom("purchases")
+    .innerJoin("organizations", "organizations.id", "purchases.organization_id")
     .leftJoin("receipts", "receipts.purchase_id", "purchases.id")
+    .leftJoin("credit_notes", "credit_notes.purchase_id", "purchases.id")
     .selectAll("purchases")
-    .select("receipts.number as receipt_number");
+    .select([
+      "organizations.time_zone",
+      "receipts.number as receipt_number",
+      "receipts.licenses_after",
+      "credit_notes.number as credit_note_number",
+      "credit_notes.issued_at as refunded_at",
+    ])
+    .select((expression) =>
+      expression
+        .selectFrom("purchases as newest")
+        .select("newest.sequence")
+        .whereRef("newest.organization_id", "=", "purchases.organization_id")
+        .where("newest.kind", "=", "purchase")
+        .orderBy("newest.sequence", "desc")
+        .limit(1)
+        .as("newest_sequence"),
+    );
 }
 
 /**
@@ -34,8 +60,8 @@ export async function readPurchase(
   database: Kysely<Database>,
   organizationId: number,
   purchaseId: string,
-): Promise<PurchaseWithReceipt> {
-  const row = await withReceipt(database)
+): Promise<PurchaseRecord> {
+  const row = await records(database)
     .where("purchases.organization_id", "=", organizationId)
     .where("purchases.id", "=", purchaseId)
     .executeTakeFirst();
@@ -43,13 +69,18 @@ export async function readPurchase(
   return row;
 }
 
+/** A purchase by its id alone, for who knows the address of its payment page; `null` when there is none. */
+export async function findPurchase(database: Kysely<Database>, purchaseId: string): Promise<PurchaseRecord | null> {
+  return (await records(database).where("purchases.id", "=", purchaseId).executeTakeFirst()) ?? null;
+}
+
 /** Purchases of an organization, newest first. */
 export async function listPurchases(
   database: Kysely<Database>,
   organizationId: number,
   filter: PurchaseFilter,
-): Promise<PurchaseWithReceipt[]> {
-  let query = withReceipt(database).where("purchases.organization_id", "=", organizationId);
+): Promise<PurchaseRecord[]> {
+  let query = records(database).where("purchases.organization_id", "=", organizationId);
   if (filter.before !== null) query = query.where("purchases.sequence", "<", filter.before);
   if (filter.states) query = query.where("purchases.state", "in", filter.states);
   return query.orderBy("purchases.sequence", "desc").limit(filter.limit).execute();
@@ -64,7 +95,7 @@ export async function readPurchaseByKey(
   database: Kysely<Database>,
   organizationId: number,
   key: string,
-): Promise<PurchaseWithReceipt> {
+): Promise<PurchaseRecord> {
   const owner = await database
     .selectFrom("idempotency_keys")
     .select("purchase_id")
@@ -86,7 +117,7 @@ export async function voidKey(
   database: Kysely<Database>,
   key: { organizationId: number; key: string; actor: string },
   now: number,
-): Promise<PurchaseWithReceipt | null> {
+): Promise<PurchaseRecord | null> {
   return database.transaction().execute(async (tx) => {
     const voided = await tx
       .insertInto("idempotency_keys")

@@ -13,7 +13,10 @@ export interface Database {
   members: MemberTable;
   api_tokens: ApiTokenTable;
   sessions: SessionTable;
-  sign_in_attempts: { email_key: string; address: string; at: number };
+  sign_in_attempts: { id: string | null; email_key: string; address: string; at: number };
+  used_codes: { user_id: number; step: number };
+  sign_in_tickets: TicketTable;
+  device_grants: DeviceGrantTable;
   quotes: QuoteTable;
   purchases: PurchaseTable;
   idempotency_keys: IdempotencyKeyTable;
@@ -78,6 +81,8 @@ interface ApiTokenTable {
   revoked_at: number | null;
   limit_amount: number | null;
   limit_licenses: number | null;
+  created_at: number | null;
+  last4: string | null;
 }
 
 /** A signed-in session; the pair before the last rotation works once more for a minute (purchase.md, C4). */
@@ -91,6 +96,35 @@ interface SessionTable {
   previous_refresh_hash: string | null;
   rotated_at: number | null;
   revoked_at: number | null;
+  /** When its person last gave a one-time code. */
+  mfa_at: number | null;
+}
+
+/** Proof of a step of signing in: `mfa` that the password was right, `page` that the whole sign-in on a page was. */
+interface TicketTable {
+  ticket_hash: string;
+  user_id: number;
+  kind: "mfa" | "page";
+  tries: number;
+  mfa_at: number | null;
+  expires_at: number;
+}
+
+/** A device authorization (RFC 8628). `used` is approved and exchanged for tokens. Instants by the machine's clock. */
+interface DeviceGrantTable {
+  device_code_hash: string;
+  user_code_hash: string;
+  client_id: string;
+  address: string;
+  created_at: number;
+  expires_at: number;
+  interval_seconds: number;
+  polled_at: number | null;
+  /** Wrong sign-ins under its user code. */
+  tries: number;
+  state: "pending" | "approved" | "denied" | "used";
+  user_id: number | null;
+  mfa_at: number | null;
 }
 
 interface QuoteTable {
@@ -130,6 +164,10 @@ interface PurchaseTable {
   accepted_at: number;
   completed_at: number | null;
   next_check_at: number | null;
+  /** 1 when the last attempt to pay was made by a person on the payment page, who approves the payment by it. */
+  by_person: number;
+  /** Where a decline of the last attempt leads: to the end, or back to the person who is asked to pay. */
+  on_decline: "declined" | "requires_approval";
 }
 
 /** A key belongs to one purchase for ever, or is void for ever when `purchase_id` is null. */
@@ -167,6 +205,10 @@ export type SubscriptionRow = Selectable<SubscriptionTable>;
 export type PurchaseRow = Selectable<PurchaseTable>;
 /** An API token as stored. */
 export type ApiTokenRow = Selectable<ApiTokenTable>;
+/** A device authorization as stored. */
+export type DeviceGrantRow = Selectable<DeviceGrantTable>;
+/** A step of signing in as stored. */
+export type TicketRow = Selectable<TicketTable>;
 /** A session as stored. */
 export type SessionRow = Selectable<SessionTable>;
 /** A user as stored. */

@@ -91,3 +91,13 @@ export async function writeSetting(database: Kysely<Database>, name: string, val
     .onConflict((conflict) => conflict.column("name").doUpdateSet({ value }))
     .execute();
 }
+
+/** The key that signs the addresses of payment pages, made the first time that it is asked for. */
+export async function readPageKey(database: Kysely<Database>, random: (bytes: number) => Buffer): Promise<Buffer> {
+  await database
+    .insertInto("settings")
+    .values({ name: "page_key", value: random(32).toString("base64url") })
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .execute();
+  return Buffer.from((await readSetting(database, "page_key")) ?? "", "base64url");
+}

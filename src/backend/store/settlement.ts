@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { movePurchase } from "./leases.ts";
+import { creditNoteNumber } from "./receipts.ts";
 import { queueNotification, recordEvent } from "./records.ts";
 import type { Database, PurchaseRow } from "./schema.ts";
 
@@ -8,6 +9,19 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
 }
+
+/** How a purchase ends unpaid. */
+export interface UnpaidEnd {
+  readonly state: "declined" | "canceled" | "expired";
+  readonly failure: Failure;
+  readonly actor: string;
+  readonly nextCheckAt: number | null;
+}
+
+const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.canceled", expired: "purchase.expired" };
+
+/** The actor of what the backend does by itself. */
+export const BACKEND = "backend";
 
 /**
  * The payment arrived: `paid`, the new license count, the receipt number, the ledger and the audit event in one
@@ -20,26 +34,73 @@ export async function fulfilPurchase(database: Kysely<Database>, lease: Purchase
   await database.transaction().execute(async (tx) => {
     const paid = await movePurchase(tx, lease, "paid");
     await movePurchase(tx, paid, "fulfilled", settled(now));
+    await keepPaymentMethod(tx, lease);
     const receipt = await issueReceipt(tx, lease, lease.licenses, now);
     await announce(tx, lease, "purchase.succeeded", now, receipt);
   });
 }
 
 /**
- * The provider said no: nothing was charged. The version changes, so that whoever saw the purchase under way decides anew.
+ * The purchase ends unpaid, on the provider's evidence: nothing was charged. The version changes, so that whoever saw the
+ * purchase under way decides anew.
  *
+ * @param end the state that it ends in; why; who ended it, for the audit log; and when to look for a payment that arrives
+ *   all the same (billing clock; `null` for never)
  * @throws StaleLease
  */
-export async function declinePurchase(
+export async function endUnpaid(
   database: Kysely<Database>,
   lease: PurchaseRow,
-  failure: Failure,
+  end: UnpaidEnd,
   now: number,
 ): Promise<void> {
   await database.transaction().execute(async (tx) => {
-    await movePurchase(tx, lease, "declined", { ...settled(now), ...failed(failure) });
+    await movePurchase(tx, lease, end.state, {
+      ...settled(now),
+      ...failed(end.failure),
+      next_check_at: end.nextCheckAt,
+    });
     await changeVersion(tx, lease.organization_id);
-    await announce(tx, lease, "purchase.failed", now, { ...failure });
+    await announce(tx, lease, UNPAID_EVENTS[end.state], now, { ...end.failure }, end.actor);
+  });
+}
+
+/**
+ * The provider said no while a person pays: nothing was charged, and they may try again until the deadline.
+ *
+ * @param deadline when the purchase expires, billing clock, milliseconds
+ * @throws StaleLease
+ */
+export async function returnToPerson(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  failure: Failure,
+  { now, deadline }: { now: number; deadline: number },
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    await movePurchase(tx, lease, "requires_approval", {
+      ...failed(failure),
+      lease_until: 0,
+      next_check_at: deadline,
+    });
+    await recordEvent(tx, eventOf(lease, "payment.declined", now, { ...failure }));
+  });
+}
+
+/**
+ * A person has to approve the payment, or to choose what to pay with.
+ *
+ * @param deadline when the purchase expires, billing clock, milliseconds
+ * @throws StaleLease
+ */
+export async function askPerson(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  { now, deadline }: { now: number; deadline: number },
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: deadline });
+    await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now, {}));
   });
 }
 
@@ -56,7 +117,8 @@ export async function owePurchaseBack(
   now: number,
 ): Promise<void> {
   await database.transaction().execute(async (tx) => {
-    const paid = await movePurchase(tx, lease, "paid");
+    const hasEnded = lease.state === "canceled" || lease.state === "expired";
+    const paid = hasEnded ? lease : await movePurchase(tx, lease, "paid");
     await movePurchase(tx, paid, "refund_due", { ...failed(failure), next_check_at: now });
     await issueReceipt(tx, lease, 0, now);
     await recordEvent(tx, eventOf(lease, "purchase.refund_due", now, { ...failure }));
@@ -86,7 +148,9 @@ export async function recordRefund(database: Kysely<Database>, lease: PurchaseRo
       .insertInto("ledger")
       .values({ organization_id, purchase_id: id, kind: "refund", amount: total, currency, at: now })
       .execute();
-    await announce(tx, lease, "purchase.refunded", now, { creditNote: credit_note_count });
+    await announce(tx, lease, "purchase.refunded", now, {
+      creditNote: creditNoteNumber(organization_id, credit_note_count),
+    });
   });
 }
 
@@ -128,6 +192,17 @@ async function issueReceipt(
   return { licensesAfter, receipt };
 }
 
+/** What a person paid with for an organization that had nothing to pay with is what it pays with from now on. */
+async function keepPaymentMethod(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
+  if (lease.payment_method === null || lease.total === 0) return;
+  await tx
+    .updateTable("subscriptions")
+    .set({ payment_method: lease.payment_method })
+    .where("organization_id", "=", lease.organization_id)
+    .where("payment_method", "is", null)
+    .execute();
+}
+
 async function changeVersion(tx: Kysely<Database>, organizationId: number): Promise<void> {
   await tx
     .updateTable("subscriptions")
@@ -142,13 +217,20 @@ async function announce(
   type: string,
   now: number,
   data: Record<string, unknown>,
+  actor = BACKEND,
 ): Promise<void> {
-  await recordEvent(tx, eventOf(lease, type, now, data));
-  const { id, organization_id, buyer_email } = lease;
-  const notification = { id: `${id}:${type}`, type, organizationId: organization_id, purchaseId: id, to: buyer_email };
+  await recordEvent(tx, { ...eventOf(lease, type, now, data), actor });
+  const { id, organization_id, buyer_email, confirm_count } = lease;
+  const notification = {
+    id: `${id}:${type}:${confirm_count}`,
+    type,
+    organizationId: organization_id,
+    purchaseId: id,
+    to: buyer_email,
+  };
   await queueNotification(tx, notification, now);
 }
 
 function eventOf(lease: PurchaseRow, type: string, at: number, data: Record<string, unknown>) {
-  return { organizationId: lease.organization_id, at, type, actor: "backend", purchaseId: lease.id, data };
+  return { organizationId: lease.organization_id, at, type, actor: BACKEND, purchaseId: lease.id, data };
 }

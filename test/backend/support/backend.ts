@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { buildApp } from "../../../src/backend/app.ts";
-import { passwords } from "../../../src/backend/auth/passwords.ts";
+import { type Passwords, passwords } from "../../../src/backend/auth/passwords.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
 import { sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
 import { mailbox } from "../../../src/backend/sandbox/mailbox.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
 import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
-import type { Dialect } from "../../../src/backend/store/migrations.ts";
+import type { Dialect } from "../../../src/backend/store/migrations/dialect.ts";
 import { seedStore } from "../../../src/backend/store/seeding.ts";
 import { openSqlite } from "../../../src/backend/store/sqlite.ts";
 import { BASE_PATH } from "../../../src/contract/operations.ts";
@@ -33,8 +33,11 @@ export interface TestBackend {
 /** What a crash point throws in tests that stay in one process. */
 export class SimulatedCrash extends Error {}
 
-/** Starts a backend on an empty store of its own. */
-export async function startBackend(dialect: Dialect = "sqlite"): Promise<TestBackend> {
+/** Starts a backend on an empty store of its own; `hashing` may be a quick one where passwords are not what is tested. */
+export async function startBackend(
+  dialect: Dialect = "sqlite",
+  hashing: Passwords = passwords(randomBytes),
+): Promise<TestBackend> {
   const store = await openTestStore(dialect);
   const outside = await openSqlite(":memory:");
   const clocks = { billing: NOON, machine: NOON };
@@ -56,10 +59,11 @@ export async function startBackend(dialect: Dialect = "sqlite"): Promise<TestBac
     random: randomBytes,
     reach,
     log: (line) => log.push(line),
+    pageOrigin: (host) => `http://${host}`,
+    pageKey: randomBytes(32),
     version: "0.0.0",
     licenseLimit: 10_000,
   };
-  const hashing = passwords(randomBytes);
   const app = buildApp(deps, {
     signIn: { passwords: hashing, passwordHashOf: async (user) => user.password_hash },
   });
@@ -141,11 +145,19 @@ export async function call(
   backend: Pick<TestBackend, "app">,
   method: "GET" | "POST" | "PUT" | "DELETE",
   path: string,
-  options: { token?: string | null; body?: unknown; headers?: Record<string, string>; atRoot?: boolean } = {},
+  options: {
+    token?: string | null;
+    body?: unknown;
+    headers?: Record<string, string>;
+    atRoot?: boolean;
+    /** Where the request comes from. */
+    address?: string;
+  } = {},
 ) {
   const response = await backend.app.inject({
     method,
     url: (options.atRoot ? "" : BASE_PATH) + path,
+    ...(options.address && { remoteAddress: options.address }),
     headers: {
       ...(options.token && { authorization: `Bearer ${options.token}` }),
       ...(options.body !== undefined && { "content-type": "application/json" }),

@@ -30,6 +30,7 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
     .selectFrom("credit_notes")
     .selectAll()
     .where("organization_id", "=", organizationId)
+    .orderBy("number")
     .execute();
   const subscription = await database
     .selectFrom("subscriptions")
@@ -50,4 +51,12 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
   expect(new Set(captures.map((capture) => capture.purchaseId)).size).toBe(captures.length);
   expect(receipts.map((receipt) => receipt.number)).toEqual(receipts.map((_, index) => index + 1));
   expect(subscription.receipt_count).toBe(receipts.length);
+  expect(notes.map((note) => note.number)).toEqual(notes.map((_, index) => index + 1));
+  expect(subscription.credit_note_count).toBe(notes.length);
+  expect(notes.map((note) => note.purchase_id).sort()).toEqual(
+    purchases
+      .filter(({ state }) => state === "refunded")
+      .map(({ id }) => id)
+      .sort(),
+  );
 }

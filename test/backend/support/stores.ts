@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Kysely, sql } from "kysely";
-import { type Dialect, migrate } from "../../../src/backend/store/migrations.ts";
+import type { Dialect } from "../../../src/backend/store/migrations/dialect.ts";
+import { migrate } from "../../../src/backend/store/migrations/index.ts";
 import { postgresStore } from "../../../src/backend/store/postgres.ts";
 import type { Database } from "../../../src/backend/store/schema.ts";
 import { openSqlite, sqliteStore } from "../../../src/backend/store/sqlite.ts";
@@ -13,6 +14,8 @@ export interface TestStore {
 }
 
 const url = process.env.TEST_DATABASE_URL;
+/** The number of the lock that is held to drop a schema, and shared by those who migrate. */
+const DROPPING = 4201;
 
 /** The dialects that the store's tests run on: PostgreSQL where `TEST_DATABASE_URL` is set. */
 export const DIALECTS: readonly Dialect[] = url ? ["sqlite", "postgres"] : ["sqlite"];
@@ -33,12 +36,16 @@ async function openSchema(connectionString: string): Promise<TestStore> {
   const admin = postgresStore(connectionString, { connections: 1 });
   await sql`create schema ${sql.id(schema)}`.execute(admin);
   const database = postgresStore(connectionString, { schema });
+  // The migrator looks at every schema and fails when another test drops one meanwhile.
+  await sql`select pg_advisory_lock_shared(${DROPPING})`.execute(admin);
   await migrate(database, "postgres");
+  await sql`select pg_advisory_unlock_shared(${DROPPING})`.execute(admin);
   return {
     dialect: "postgres",
     database,
     async close() {
       await database.destroy();
+      await sql`select pg_advisory_lock(${DROPPING})`.execute(admin);
       await sql`drop schema ${sql.id(schema)} cascade`.execute(admin);
       await admin.destroy();
     },

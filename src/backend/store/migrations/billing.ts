@@ -1,34 +1,8 @@
-import { type ColumnDefinitionBuilder, type Kysely, type Migration, Migrator, sql } from "kysely";
-import type { Database } from "./schema.ts";
+import { type ColumnDefinitionBuilder, type Kysely, type Migration, sql } from "kysely";
+import type { Dialect } from "./dialect.ts";
 
-/** The databases that the store speaks to. */
-export type Dialect = "sqlite" | "postgres";
-
-/**
- * Brings a database to the newest schema; safe to run again and by two processes at once (the migrator locks). On
- * SQLite every statement commits by itself, so each one can be run again after a process that died in between.
- *
- * @throws the database's error
- */
-export async function migrate(database: Kysely<Database>, dialect: Dialect): Promise<void> {
-  const schema = await currentSchema(database, dialect);
-  const migrator = new Migrator({
-    db: database,
-    ...(schema !== null && { migrationTableSchema: schema }),
-    provider: { getMigrations: async () => ({ "0001_billing": firstSchema(dialect) }) },
-  });
-  const { error } = await migrator.migrateToLatest();
-  if (error) throw error;
-}
-
-/** The migrator would take tables of its own in any other schema of the database for this one's. */
-async function currentSchema(database: Kysely<Database>, dialect: Dialect): Promise<string | null> {
-  if (dialect === "sqlite") return null;
-  const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(database);
-  return rows[0]?.name ?? null;
-}
-
-function firstSchema(dialect: Dialect): Migration {
+/** The tables that everything began with. */
+export function billingMigration(dialect: Dialect): Migration {
   const identity = (column: ColumnDefinitionBuilder) =>
     dialect === "postgres" ? column.primaryKey().generatedByDefaultAsIdentity() : column.primaryKey().autoIncrement();
   return {

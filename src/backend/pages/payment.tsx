@@ -1,0 +1,147 @@
+import type { ComponentChildren, VNode } from "preact";
+import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Quote } from "../../contract/billing.ts";
+import type { PaymentChoice } from "../payments/gateway.ts";
+import { Facts, Hidden, type Page, Problem } from "./page.tsx";
+
+const DATE = new Intl.DateTimeFormat("en-US", { dateStyle: "long", timeZone: "UTC" });
+
+/** What is paid for, as its page shows it. */
+export interface Order {
+  readonly organization: string;
+  readonly buyer: { readonly email: string | null; readonly token: string | null };
+  readonly licenses: number;
+  /** The organization's licenses before the purchase. */
+  readonly licensesBefore: number;
+  readonly price: Pick<Quote, "term" | "dueNow" | "taxRate" | "tax">;
+  readonly total: Money;
+  readonly purchaseOrder: string | null;
+  /** Until when it may be paid, milliseconds, and the billing time zone to say it in. */
+  readonly deadline: number;
+  readonly timeZone: string;
+}
+
+/** The form of the page. */
+export interface PaymentForm {
+  readonly token: string;
+  /** What may be chosen, the one that is paid with when nothing is chosen first. */
+  readonly choices: readonly PaymentChoice[];
+  /** The organization's own payment method, `null` when it has none. */
+  readonly stored: string | null;
+  readonly cancelable: boolean;
+}
+
+/** What went wrong before, in sentences, and the status that goes with it. */
+export interface PaymentProblem {
+  readonly status: number;
+  readonly sentence: string;
+}
+
+/** A person is asked to pay, or to cancel. */
+export function askPage(order: Order, form: PaymentForm, problem?: PaymentProblem): Page {
+  return {
+    status: problem?.status ?? 200,
+    title: `Pay for ${inLicenses(order.licenses)}`,
+    body: (
+      <>
+        {problem && <Problem>{problem.sentence}</Problem>}
+        <OrderFacts order={order} />
+        <form method="post">
+          <Hidden fields={{ form: form.token }} />
+          <CardField form={form} />
+          <div class="actions">
+            <button type="submit" name="action" value="pay">
+              Pay {formatMoney(order.total)}
+            </button>
+            {form.cancelable && (
+              <button type="submit" name="action" value="cancel" class="second" formNoValidate>
+                Cancel the purchase
+              </button>
+            )}
+          </div>
+        </form>
+        <p class="hint">Pay until {inZone(order.deadline, order.timeZone)}. Nothing is charged before you press Pay.</p>
+      </>
+    ),
+  };
+}
+
+/** How a purchase stands when nothing is asked of anybody. `order` is left out once its time to pay is over. */
+export function standingPage(
+  standing: { readonly status: number; readonly title: string; readonly sentences: readonly string[] },
+  order: Order | null,
+  more?: ComponentChildren,
+): Page {
+  return {
+    status: standing.status,
+    title: standing.title,
+    body: (
+      <>
+        {standing.sentences.map((sentence) => (
+          <p key={sentence}>{sentence}</p>
+        ))}
+        {more}
+        {order && <OrderFacts order={order} />}
+      </>
+    ),
+  };
+}
+
+/** Asks for the page again, without sending its form again. */
+export function LookAgain({ address }: { address: string }): VNode {
+  return (
+    <p>
+      <a href={address}>Look again</a>
+    </p>
+  );
+}
+
+/** A count with its word: `1 license`, `5 licenses`. */
+export function inLicenses(count: number): string {
+  return count === 1 ? "1 license" : `${count} licenses`;
+}
+
+function CardField({ form }: { form: PaymentForm }): VNode {
+  const hint = form.stored === null ? "There is no payment method yet: this one is kept for the next payments." : null;
+  return (
+    <>
+      <label for="card">Pay with</label>
+      <select id="card" name="card" required aria-describedby={hint === null ? undefined : "card-hint"}>
+        {form.stored === null && <option value="">Choose a card</option>}
+        {form.choices.map(({ id, label }) => (
+          <option key={id} value={id}>
+            {id === form.stored ? `${label} (stored)` : label}
+          </option>
+        ))}
+      </select>
+      {hint !== null && (
+        <p class="hint" id="card-hint">
+          {hint}
+        </p>
+      )}
+    </>
+  );
+}
+
+function OrderFacts({ order }: { order: Order }): VNode {
+  const { term, dueNow, taxRate, tax } = order.price;
+  const { email, token } = order.buyer;
+  const rows: (readonly [string, ComponentChildren])[] = [
+    ["Organization", order.organization],
+    ["Bought by", token === null ? (email ?? "the subscription") : `${email}, with the token ${token}`],
+    ["Licenses", `${order.licenses} more (${order.licensesBefore} → ${order.licensesBefore + order.licenses})`],
+    ["Term", `${dateText(term.start)} to ${dateText(term.renewalDate)}, ${term.daysRemaining} of ${term.days} days`],
+  ];
+  if (order.purchaseOrder !== null) rows.push(["Purchase order", order.purchaseOrder]);
+  rows.push(["Due now", formatMoney(dueNow)], [`Tax (${taxRate}%)`, formatMoney(tax)]);
+  rows.push(["Total", <strong key="total">{formatMoney(order.total)}</strong>]);
+  return <Facts rows={rows} />;
+}
+
+function dateText(date: string): string {
+  return DATE.format(Date.parse(`${date}T00:00:00Z`));
+}
+
+function inZone(instant: number, timeZone: string): string {
+  return new Intl.DateTimeFormat("en-US", { dateStyle: "long", timeStyle: "long", timeZone }).format(instant);
+}

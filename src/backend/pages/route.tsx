@@ -1,0 +1,58 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { BackendDeps } from "../deps.ts";
+import { problemOf } from "../http/failure.ts";
+import { assertOwnForm } from "../http/forms.ts";
+import type { ProblemError } from "../problem.ts";
+import { type Page, Problem, sendPage } from "./page.tsx";
+
+/** Makes the page that a request is answered with. */
+export type PageMaker = (request: FastifyRequest, reply: FastifyReply) => Promise<Page>;
+
+/** The two sides of a page. */
+export interface PageHandlers {
+  /** `GET`; changes nothing. */
+  readonly show: PageMaker;
+  /** `POST` of the page's own form. */
+  readonly take: PageMaker;
+}
+
+/**
+ * Adds a page at the root. Forms of other sites are refused before `take` sees them; whatever goes wrong, also before
+ * the page is reached, is told on a page.
+ *
+ * @param url fastify's pattern, `/device`
+ */
+export function registerPage(app: FastifyInstance, deps: BackendDeps, url: string, { show, take }: PageHandlers): void {
+  const errorHandler = (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+    const problem = problemOf(deps, error, request);
+    return sendPage(reply.headers(problem.headers), problemPage(problem, request.id));
+  };
+  app.route({
+    method: "GET",
+    url,
+    errorHandler,
+    handler: async (request, reply) => sendPage(reply, await show(request, reply)),
+  });
+  app.route({
+    method: "POST",
+    url,
+    errorHandler,
+    handler: async (request, reply) => {
+      assertOwnForm(deps, request);
+      return sendPage(reply, await take(request, reply));
+    },
+  });
+}
+
+function problemPage(problem: ProblemError, requestId: string): Page {
+  return {
+    status: problem.status,
+    title: problem.status === 404 ? "There is no such page" : "That did not work",
+    body: (
+      <>
+        <Problem>{problem.message}.</Problem>
+        <p class="hint">Request {requestId}</p>
+      </>
+    ),
+  };
+}

@@ -1,0 +1,104 @@
+import { formatMoney, money } from "../../billing/money.ts";
+import type { Quote } from "../../contract/billing.ts";
+import { deadlineOf } from "../purchases/schedule.ts";
+import type { PurchaseRecord } from "../store/purchases.ts";
+import { creditNoteNumber, receiptNumber } from "../store/receipts.ts";
+import type { OrganizationSubscription } from "../store/subscriptions.ts";
+import type { Page } from "./page.tsx";
+import { inLicenses, LookAgain, type Order, standingPage } from "./payment.tsx";
+
+/**
+ * What a purchase is about, for its payment page.
+ *
+ * @param licensesBefore the organization's licenses before the purchase
+ */
+export function orderOf(row: PurchaseRecord, { name }: OrganizationSubscription, licensesBefore: number): Order {
+  return {
+    organization: name,
+    buyer: { email: row.buyer_email, token: row.buyer_token_name },
+    licenses: row.licenses,
+    licensesBefore,
+    price: JSON.parse(row.price_json) as Quote,
+    total: money(row.total, row.currency),
+    purchaseOrder: row.purchase_order,
+    deadline: deadlineOf(row, row.time_zone),
+    timeZone: row.time_zone,
+  };
+}
+
+/**
+ * The page of a purchase that nobody is asked to pay: where it stands, and what to do next. Once the time to pay is over
+ * it tells no more than that.
+ *
+ * @param now the billing clock, milliseconds
+ */
+export function standingOf(
+  row: PurchaseRecord,
+  subscription: OrganizationSubscription,
+  { now, address }: { now: number; address: string },
+): Page {
+  const isOver = now >= deadlineOf(row, row.time_zone);
+  const before = row.state === "fulfilled" ? (row.licenses_after ?? 0) - row.licenses : subscription.licenses;
+  const order = isOver ? null : orderOf(row, subscription, before);
+  const standing = standings(row, subscription, isOver);
+  return standingPage(standing, order, standing.isOpen ? <LookAgain address={address} /> : undefined);
+}
+
+interface Standing {
+  readonly status: number;
+  readonly title: string;
+  readonly sentences: readonly string[];
+  /** It goes on by itself, so that looking again tells more. */
+  readonly isOpen?: boolean;
+}
+
+const BUY_AGAIN = "No license was added. To buy, make a new purchase in your terminal.";
+
+function standings(row: PurchaseRecord, subscription: OrganizationSubscription, isOver: boolean): Standing {
+  const total = formatMoney(money(row.total, row.currency));
+  const why = row.failure_message ?? "The payment failed.";
+  switch (row.state) {
+    case "fulfilled":
+      return paid(row, subscription, total);
+    case "canceled":
+      return { status: 200, title: "The purchase was canceled", sentences: ["Nothing was charged.", BUY_AGAIN] };
+    case "expired":
+      return { status: 410, title: "The time to pay is over", sentences: ["Nothing was charged.", BUY_AGAIN] };
+    case "declined":
+      return { status: 200, title: "The payment failed", sentences: [`${why} Nothing was charged.`, BUY_AGAIN] };
+    case "refund_due":
+      return { status: 200, title: "The payment is being refunded", sentences: [why, BUY_AGAIN], isOpen: true };
+    case "refunded":
+      return { status: 200, title: "The payment was refunded", sentences: [refundSentence(row, total), BUY_AGAIN] };
+    case "requires_approval":
+      return isOver
+        ? { status: 410, title: "The time to pay is over", sentences: [BUY_AGAIN] }
+        : { status: 200, title: "The payment is being worked on", sentences: [], isOpen: true };
+    default:
+      return {
+        status: 200,
+        title: "The payment is being processed",
+        sentences: [
+          `${total} is being charged. The licenses are added as soon as it has arrived; nothing is paid twice.`,
+        ],
+        isOpen: true,
+      };
+  }
+}
+
+function paid(row: PurchaseRecord, { name, licenses }: OrganizationSubscription, total: string): Standing {
+  const receipt = receiptNumber(row.organization_id, row.receipt_number ?? 0);
+  return {
+    status: 200,
+    title: "The payment arrived",
+    sentences: [
+      `${total} was paid; the receipt is ${receipt}.`,
+      `${name} now has ${inLicenses(licenses)}. You may close this page and go back to your terminal.`,
+    ],
+  };
+}
+
+function refundSentence(row: PurchaseRecord, total: string): string {
+  const note = creditNoteNumber(row.organization_id, row.credit_note_number ?? 0);
+  return `The payment arrived too late, and ${total} was given back; the credit note is ${note}.`;
+}

@@ -1,0 +1,76 @@
+import { formatMoney } from "../../billing/money.ts";
+import type { Receipt } from "../../contract/billing.ts";
+
+/** One line of the table: what is charged, how it comes about, and the amount. */
+export interface ChargeLine {
+  readonly text: string;
+  readonly detail: string | null;
+  readonly amount: string;
+}
+
+/** Everything that a receipt on paper says, in the order in which it is read. */
+export interface ReceiptContent {
+  readonly title: string;
+  readonly fields: readonly (readonly [label: string, value: string])[];
+  readonly currency: string;
+  readonly charges: readonly ChargeLine[];
+  readonly total: string;
+  readonly remarks: readonly string[];
+}
+
+/** A receipt in words. Amounts are the receipt's own: nothing is computed here. */
+export function receiptContent(receipt: Receipt): ReceiptContent {
+  const { total, refund, note } = receipt;
+  return {
+    title: `Receipt ${receipt.receiptNumber}`,
+    fields: fieldsOf(receipt),
+    currency: total.currency,
+    charges: chargesOf(receipt),
+    total: formatMoney(total),
+    remarks: [licensesOf(receipt), ...(refund ? [refundOf(refund)] : []), ...(note === null ? [] : [`Note: ${note}`])],
+  };
+}
+
+function refundOf({ refundedAt, amount, creditNoteNumber }: NonNullable<Receipt["refund"]>): string {
+  return `Refunded on ${refundedAt.slice(0, 10)}: ${formatMoney(amount)}, credit note ${creditNoteNumber}.`;
+}
+
+function fieldsOf(receipt: Receipt): (readonly [string, string])[] {
+  const { organization, purchasedBy, term, purchaseOrder, kind } = receipt;
+  const buyer = purchasedBy && purchasedBy.email + (purchasedBy.token === null ? "" : `, token ${purchasedBy.token}`);
+  const fields: (readonly [string, string | null])[] = [
+    ["Organization", `${organization.name} (${organization.id})`],
+    ["Issued", `${receipt.issuedAt.slice(0, 10)} ${receipt.issuedAt.slice(11, 16)} UTC`],
+    ["Administrator", buyer],
+    [kind === "purchase" ? "Bought on" : "Renewed on", receipt.purchaseDate],
+    ["Plan", receipt.plan],
+    ["Term", `${term.start} to ${term.renewalDate}, ${term.days} days`],
+    ["PO number", purchaseOrder],
+    ["Paid with", receipt.paymentMethod?.label ?? null],
+    [kind === "purchase" ? "Purchase" : "Renewal", receipt.purchaseId],
+  ];
+  return fields.flatMap(([label, value]) => (value === null ? [] : [[label, value] as const]));
+}
+
+/** The arithmetic (billing-rules.md, Proration). */
+function chargesOf({ licenses, unitPrice, term, purchaseDate, dueNow, taxRate, tax }: Receipt): ChargeLine[] {
+  return [
+    {
+      text: `${countOf(licenses)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days`,
+      detail: `${purchaseDate} (counted) to ${term.renewalDate} (not counted), rounded once`,
+      amount: formatMoney(dueNow),
+    },
+    { text: `Tax: ${taxRate} % of ${formatMoney(dueNow)}`, detail: null, amount: formatMoney(tax) },
+  ];
+}
+
+function licensesOf({ kind, status, licenses, licensesAfter }: Receipt): string {
+  if (status !== undefined && status !== "succeeded")
+    return `No license was added: the organization has ${countOf(licensesAfter)}.`;
+  if (kind === "renewal") return `Renewal of ${countOf(licenses)}.`;
+  return `Licenses: ${licensesAfter - licenses} → ${licensesAfter}.`;
+}
+
+function countOf(licenses: number): string {
+  return `${licenses} ${licenses === 1 ? "license" : "licenses"}`;
+}

@@ -1,0 +1,120 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { z } from "zod";
+import type { BackendDeps } from "../deps.ts";
+import { closingOf } from "../http/closing.ts";
+import { validated } from "../http/validation.ts";
+import type { Page } from "../pages/page.tsx";
+import { askPage, type PaymentProblem } from "../pages/payment.tsx";
+import { registerPage } from "../pages/route.tsx";
+import { orderOf, standingOf } from "../pages/standing.tsx";
+import { ProblemError } from "../problem.ts";
+import { formToken, isFormToken, isPageSignature } from "../purchases/pageAddress.ts";
+import { cardsFor, isAsked, payNow } from "../purchases/paying.ts";
+import { settleWithin } from "../purchases/settle.ts";
+import { cancelWaiting } from "../purchases/waiting.ts";
+import { findPurchase, type PurchaseRecord, readPurchase } from "../store/purchases.ts";
+import { readSubscription } from "../store/subscriptions.ts";
+
+/** How long the answer to a payment may take (details.md, 32). */
+const PAYING_MS = 5_000;
+
+/** Who acts on the page, for the audit log: whoever was given its address. */
+const ACTOR = "payment page";
+
+const formSchema = z.strictObject({
+  form: z.string().max(200),
+  card: z.string().max(200).optional(),
+  action: z.enum(["pay", "cancel"]),
+});
+
+type Form = z.output<typeof formSchema>;
+
+/**
+ * The page on which a person pays or cancels a purchase (details.md, 32). Whoever has its address, which nobody can
+ * guess, may do both; the outcome is the same however often and from however many windows it is sent.
+ */
+export function registerPaymentPage(app: FastifyInstance, deps: BackendDeps): void {
+  const isClosing = closingOf(app);
+  registerPage(app, deps, "/pay/:purchaseId/:signature", {
+    show: async (request) => pageOf(deps, await purchaseOf(deps, request), request.url),
+    async take(request) {
+      const found = await purchaseOf(deps, request);
+      const form = validated(formSchema, request.body ?? null);
+      const row = await settleWithin(deps, found, 0, isClosing);
+      if (!isFormToken(deps, row.id, form.form, deps.now())) {
+        return pageOf(deps, row, request.url, {
+          status: 403,
+          sentence: "This form is too old, and nothing was done. Check the payment and send it again.",
+        });
+      }
+      return act(deps, row, form, { address: request.url, isClosing });
+    },
+  });
+}
+
+/** @throws ProblemError `not_found`, the same for an address that never was and for a wrong signature */
+async function purchaseOf(deps: BackendDeps, request: FastifyRequest): Promise<PurchaseRecord> {
+  const { purchaseId, signature } = request.params as { purchaseId: string; signature: string };
+  const purchase = isPageSignature(deps, purchaseId, signature) ? await findPurchase(deps.database, purchaseId) : null;
+  if (!purchase) throw new ProblemError("not_found", "There is no payment at this address; check that it is complete");
+  return purchase;
+}
+
+interface Visit {
+  readonly address: string;
+  isClosing(): boolean;
+}
+
+async function act(deps: BackendDeps, row: PurchaseRecord, form: Form, visit: Visit): Promise<Page> {
+  const asked = isAsked(row, deps.clock.now());
+  if (form.action === "cancel") await cancelWaiting(deps, row.id, ACTOR);
+  else if (asked) {
+    const problem = await pay(deps, row, form.card);
+    if (problem) return pageOf(deps, row, visit.address, problem);
+  }
+  const before = await readPurchase(deps.database, row.organization_id, row.id);
+  const after = await settleWithin(deps, before, PAYING_MS, visit.isClosing);
+  const wasDeclined = form.action === "pay" && asked && after.failure_code !== null && isAsked(after, deps.clock.now());
+  return pageOf(deps, after, visit.address, wasDeclined ? declinedProblem(after, 402) : undefined);
+}
+
+/** Begins to pay with the chosen card, or tells why that is not possible. */
+async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefined): Promise<PaymentProblem | null> {
+  const { payment_method: stored } = await readSubscription(deps.database, row.organization_id);
+  const paymentMethod = card ?? stored;
+  if (!cardsFor(deps.gateway, stored).some(({ id }) => id === paymentMethod)) {
+    return { status: 400, sentence: "Choose a card to pay with. Nothing was charged." };
+  }
+  try {
+    await payNow(deps, row, { paymentMethod, byPerson: true, actor: ACTOR });
+    return null;
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    return { status: error.status, sentence: `${error.message}.` };
+  }
+}
+
+/** The form while somebody is asked to pay, else how the purchase stands. */
+async function pageOf(
+  deps: BackendDeps,
+  row: PurchaseRecord,
+  address: string,
+  problem?: PaymentProblem,
+): Promise<Page> {
+  const subscription = await readSubscription(deps.database, row.organization_id);
+  const now = deps.clock.now();
+  if (!isAsked(row, now)) return standingOf(row, subscription, { now, address });
+  const { payment_method: stored } = subscription;
+  const form = {
+    token: formToken(deps, row.id, deps.now()),
+    choices: cardsFor(deps.gateway, stored),
+    stored,
+    cancelable: row.state === "requires_approval",
+  };
+  const before = row.failure_code === null ? undefined : declinedProblem(row, 200);
+  return askPage(orderOf(row, subscription, subscription.licenses), form, problem ?? before);
+}
+
+function declinedProblem(row: PurchaseRecord, status: number): PaymentProblem {
+  return { status, sentence: `${row.failure_message} Nothing was charged. Choose another card, or try again.` };
+}

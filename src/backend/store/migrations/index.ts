@@ -1,0 +1,35 @@
+import { type Kysely, Migrator, sql } from "kysely";
+import type { Database } from "../schema.ts";
+import { billingMigration } from "./billing.ts";
+import type { Dialect } from "./dialect.ts";
+import { identityMigration } from "./identity.ts";
+import { paymentsMigration } from "./payments.ts";
+
+/**
+ * Brings a database to the newest schema; safe to run again and by two processes at once (the migrator locks). On
+ * SQLite every statement commits by itself, so each one can be run again after a process that died in between.
+ *
+ * @throws the database's error
+ */
+export async function migrate(database: Kysely<Database>, dialect: Dialect): Promise<void> {
+  const schema = await currentSchema(database, dialect);
+  const migrations = {
+    "0001_billing": billingMigration(dialect),
+    "0002_identity": identityMigration,
+    "0003_payments": paymentsMigration,
+  };
+  const migrator = new Migrator({
+    db: database,
+    ...(schema !== null && { migrationTableSchema: schema }),
+    provider: { getMigrations: async () => migrations },
+  });
+  const { error } = await migrator.migrateToLatest();
+  if (error) throw error;
+}
+
+/** The migrator would take tables of its own in any other schema of the database for this one's. */
+async function currentSchema(database: Kysely<Database>, dialect: Dialect): Promise<string | null> {
+  if (dialect === "sqlite") return null;
+  const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(database);
+  return rows[0]?.name ?? null;
+}

@@ -1,0 +1,122 @@
+import type { Kysely } from "kysely";
+import { money } from "../../billing/money.ts";
+import { ProblemError } from "../problem.ts";
+import { assertWithinSpendLimit } from "./acceptance.ts";
+import { recordEvent } from "./records.ts";
+import type { ApiTokenRow, Database, PurchaseRow } from "./schema.ts";
+import { readSubscription } from "./subscriptions.ts";
+
+/** Another attempt to pay a purchase: with what, and who makes it. */
+export interface NextAttempt {
+  /** `null` where the organization has nothing to pay with: then a person is asked. */
+  readonly paymentMethod: string | null;
+  /** A person makes it on the payment page, and approves it by that. */
+  readonly byPerson: boolean;
+  /** Who makes it, for the audit log. */
+  readonly actor: string;
+}
+
+/** When an attempt is made, and until when it may be (both billing clock), and the machine's clock; milliseconds. */
+export interface AttemptTimes {
+  readonly now: number;
+  readonly deadline: number;
+  readonly machine: number;
+}
+
+/** A purchase that cannot be paid any more (details.md, 11). */
+export function notPayable(purchaseId: string): ProblemError {
+  return new ProblemError(
+    "not_payable",
+    `Purchase ${purchaseId} cannot be paid any more; make a new quote and buy again`,
+  );
+}
+
+/**
+ * Begins the next attempt to pay a purchase that waits for a person, or that was declined: one transaction that freezes
+ * what will be sent, so that exactly one attempt is made of any number that come at once. A declined purchase gave back
+ * what it had reserved, so its spending limit is checked again and the version changes (details.md, 11).
+ *
+ * @returns whether this attempt was begun; `false` when the purchase has moved on or somebody is at work on it
+ * @throws ProblemError `not_payable`, `spend_limit_exceeded`
+ */
+export async function beginAttempt(
+  database: Kysely<Database>,
+  purchase: PurchaseRow,
+  attempt: NextAttempt,
+  times: AttemptTimes,
+): Promise<boolean> {
+  if (times.now >= times.deadline) throw notPayable(purchase.id);
+  return database.transaction().execute(async (tx) => {
+    const begun = await moveToCharging(tx, purchase, attempt, times);
+    if (!begun) return false;
+    if (purchase.state === "declined") await reserveAgain(tx, purchase);
+    await recordEvent(tx, {
+      organizationId: purchase.organization_id,
+      at: times.now,
+      type: "payment.started",
+      actor: attempt.actor,
+      purchaseId: purchase.id,
+      data: { attempt: purchase.confirm_count + 1, paymentMethod: attempt.paymentMethod },
+    });
+    return true;
+  });
+}
+
+/** Compare-and-set on what the caller saw: its state and its number of attempts. */
+async function moveToCharging(
+  tx: Kysely<Database>,
+  { id, state, confirm_count: attempts }: PurchaseRow,
+  { paymentMethod, byPerson }: NextAttempt,
+  { now, machine }: AttemptTimes,
+): Promise<boolean> {
+  const begun = await tx
+    .updateTable("purchases")
+    .set((expression) => ({
+      state: "charging",
+      epoch: expression("epoch", "+", 1),
+      confirm_count: attempts + 1,
+      payment_method: paymentMethod,
+      by_person: byPerson ? 1 : 0,
+      on_decline: state === "requires_approval" ? state : "declined",
+      failure_code: null,
+      failure_message: null,
+      completed_at: null,
+      next_check_at: now,
+    }))
+    .where("id", "=", id)
+    .where("state", "=", state)
+    .where("confirm_count", "=", attempts)
+    .where("lease_until", "<=", machine)
+    .executeTakeFirst();
+  return Number(begun.numUpdatedRows) === 1;
+}
+
+/** Changes the version, which locks the subscription: then no other purchase can be accepted meanwhile. */
+async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow): Promise<void> {
+  const { organization_id: organizationId, accepted_at: at } = purchase;
+  await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({ version: expression("version", "+", 1) }))
+    .where("organization_id", "=", organizationId)
+    .execute();
+  const later = await tx
+    .selectFrom("purchases")
+    .select("id")
+    .where("organization_id", "=", organizationId)
+    .where("kind", "=", "purchase")
+    .where("sequence", ">", purchase.sequence)
+    .executeTakeFirst();
+  if (later) throw notPayable(purchase.id);
+  const { time_zone: timeZone } = await readSubscription(tx, organizationId);
+  const wanted = {
+    purchaseId: purchase.id,
+    licenses: purchase.licenses,
+    total: money(purchase.total, purchase.currency),
+  };
+  await assertWithinSpendLimit(tx, await buyersToken(tx, purchase), wanted, { timeZone, at });
+}
+
+async function buyersToken(tx: Kysely<Database>, { buyer_token_id: id }: PurchaseRow): Promise<ApiTokenRow | null> {
+  if (id === null) return null;
+  return tx.selectFrom("api_tokens").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+}

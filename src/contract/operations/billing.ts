@@ -1,0 +1,146 @@
+import { z } from "zod";
+import { cursorSchema, idSchema, integerTextSchema, pageSchema } from "../basics.ts";
+import {
+  eventSchema,
+  idempotencyKeySchema,
+  purchaseAnswerSchema,
+  purchaseRequestSchema,
+  purchaseSchema,
+  quoteRequestSchema,
+  quoteSchema,
+  receiptSchema,
+  subscriptionSchema,
+} from "../billing.ts";
+import { addUserAnswerSchema, addUserRequestSchema, userSchema } from "../users.ts";
+import { type Operation, organizationParams } from "./operation.ts";
+
+const withQuote = organizationParams.extend({ quoteId: idSchema });
+const withPurchase = organizationParams.extend({ purchaseId: idSchema });
+const withKey = organizationParams.extend({ idempotencyKey: idempotencyKeySchema });
+const page = { limit: integerTextSchema.optional(), after: cursorSchema.optional() };
+
+/** Subscription, quotes, purchases, users and the audit log of an organization. */
+export const billingOperations = {
+  getSubscription: {
+    method: "GET",
+    path: "/organizations/{organizationId}/subscription",
+    summary: "The subscription, its licenses and its renewal",
+    access: "billing:read",
+    params: organizationParams,
+    answers: { 200: subscriptionSchema },
+  },
+  createQuote: {
+    method: "POST",
+    path: "/organizations/{organizationId}/quotes",
+    summary: "Price N more licenses",
+    access: "billing:read",
+    params: organizationParams,
+    body: quoteRequestSchema,
+    answers: { 201: quoteSchema },
+  },
+  getQuote: {
+    method: "GET",
+    path: "/organizations/{organizationId}/quotes/{quoteId}",
+    summary: "One quote",
+    access: "billing:read",
+    params: withQuote,
+    answers: { 200: quoteSchema },
+  },
+  createPurchase: {
+    method: "POST",
+    path: "/organizations/{organizationId}/purchases",
+    summary: "Buy what a quote offers, exactly once per Idempotency-Key",
+    access: "billing:purchase",
+    freshCode: true,
+    params: organizationParams,
+    body: purchaseRequestSchema,
+    idempotent: true,
+    answers: { 200: purchaseAnswerSchema, 201: purchaseAnswerSchema, 202: purchaseAnswerSchema },
+  },
+  listPurchases: {
+    method: "GET",
+    path: "/organizations/{organizationId}/purchases",
+    summary: "Purchases, newest first",
+    access: "billing:read",
+    params: organizationParams,
+    query: z.object({ ...page, status: purchaseSchema.shape.status.optional() }),
+    answers: { 200: pageSchema(purchaseSchema) },
+  },
+  getPurchase: {
+    method: "GET",
+    path: "/organizations/{organizationId}/purchases/{purchaseId}",
+    summary: "One purchase; `wait` holds the answer until it settles or that many seconds (at most 20) pass",
+    access: "billing:read",
+    params: withPurchase,
+    query: z.object({ wait: integerTextSchema.optional() }),
+    answers: { 200: purchaseAnswerSchema },
+  },
+  getPurchaseByKey: {
+    method: "GET",
+    path: "/organizations/{organizationId}/purchases/by-key/{idempotencyKey}",
+    summary: "What became of an Idempotency-Key; 404 idempotency_key_unknown when it never arrived",
+    access: "billing:read",
+    params: withKey,
+    answers: { 200: purchaseAnswerSchema },
+  },
+  voidKey: {
+    method: "POST",
+    path: "/organizations/{organizationId}/purchases/by-key/{idempotencyKey}/void",
+    summary: "Spend a key that the backend never saw, for ever; a key it saw answers with its purchase",
+    access: "billing:purchase",
+    params: withKey,
+    answers: { 200: purchaseAnswerSchema, 204: null },
+  },
+  payPurchase: {
+    method: "POST",
+    path: "/organizations/{organizationId}/purchases/{purchaseId}/payment",
+    summary: "Try again to pay a declined purchase or a failed renewal",
+    access: "billing:purchase",
+    freshCode: true,
+    params: withPurchase,
+    answers: { 200: purchaseAnswerSchema, 202: purchaseAnswerSchema },
+  },
+  cancelPurchase: {
+    method: "POST",
+    path: "/organizations/{organizationId}/purchases/{purchaseId}/cancel",
+    summary: "End a purchase that waits for approval",
+    access: "billing:purchase",
+    params: withPurchase,
+    answers: { 200: purchaseAnswerSchema, 202: purchaseAnswerSchema },
+  },
+  getReceipt: {
+    method: "GET",
+    path: "/organizations/{organizationId}/purchases/{purchaseId}/receipt",
+    summary: "The receipt of a purchase that was paid, as JSON or, by `Accept`, as PDF",
+    access: "billing:read",
+    params: withPurchase,
+    alsoAs: "application/pdf",
+    answers: { 200: receiptSchema },
+  },
+  listUsers: {
+    method: "GET",
+    path: "/organizations/{organizationId}/users/{page}",
+    summary: "Users, up to 20 a page from page 0; an empty page ends the list",
+    access: "users:read",
+    params: organizationParams.extend({ page: integerTextSchema }),
+    answers: { 200: z.array(userSchema) },
+  },
+  addUser: {
+    method: "POST",
+    path: "/organizations/{organizationId}/users",
+    summary: "Add a user, who takes a license at once",
+    access: "users:write",
+    params: organizationParams,
+    body: addUserRequestSchema,
+    answers: { 201: addUserAnswerSchema },
+  },
+  listEvents: {
+    method: "GET",
+    path: "/organizations/{organizationId}/events",
+    summary: "The audit log, oldest first",
+    access: "billing:read",
+    params: organizationParams,
+    query: z.object(page),
+    answers: { 200: pageSchema(eventSchema) },
+  },
+} as const satisfies Record<string, Operation>;

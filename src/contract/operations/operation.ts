@@ -1,0 +1,39 @@
+import { z } from "zod";
+import { integerTextSchema } from "../basics.ts";
+import type { Scope } from "../scopes.ts";
+
+/** The path under which every call of the contract lives, but those marked `atRoot`. */
+export const BASE_PATH = "/rest/management/v2";
+
+/** Who may make a call. */
+export type Access = Scope | "administrator" | "signed_in" | "public";
+
+/** One call of the contract. The backend registers its routes from these, the client calls by them, OpenAPI shows them. */
+export interface Operation {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** With parameters as `{name}`, below `BASE_PATH` or below the root. */
+  readonly path: string;
+  readonly atRoot?: true;
+  readonly summary: string;
+  /**
+   * The scope that a token needs; `administrator` for the session of a signed-in organization administrator (no API
+   * token), `signed_in` for any live token, `public` for none.
+   */
+  readonly access: Access;
+  /** Whether a session of a user with one-time codes needs one of the last 15 minutes (details.md, 17). */
+  readonly freshCode?: true;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodType;
+  /** How the body travels: JSON unless said. */
+  readonly bodyType?: "form";
+  /** Another form that the answer takes where `Accept` asks for it. */
+  readonly alsoAs?: "application/pdf";
+  /** Whether the call needs an `Idempotency-Key`. */
+  readonly idempotent?: true;
+  /** Statuses of success with their bodies; `null` is no body. */
+  readonly answers: Readonly<Record<number, z.ZodType | null>>;
+}
+
+/** The organization in a path. */
+export const organizationParams = z.object({ organizationId: integerTextSchema });

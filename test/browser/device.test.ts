@@ -1,0 +1,229 @@
+import { randomBytes } from "node:crypto";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { passwords } from "../../src/backend/auth/passwords.ts";
+import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
+import { CLIENT_ID, DEVICE_GRANT, type DeviceAuthorization } from "../../src/contract/identity.ts";
+import { BASE_PATH } from "../../src/contract/operations.ts";
+import { startBackend, type TestBackend, organization as testOrganization } from "../backend/support/backend.ts";
+import { openTab, overflow, requestsOf, startBrowser, violations } from "../support/browser.ts";
+import { removePlaces } from "../support/places.ts";
+import { startSandbox } from "../support/sandbox.ts";
+import { ADMIN, organization, PASSWORD, seed, user } from "../support/seed.ts";
+import { codeAt, freshCode } from "../support/totp.ts";
+
+const SECRET = "JBSWY3DPEHPK3PXP";
+const EMAIL = "ada.lovelace-with-a-rather-long-name@engineering.northwind.example";
+
+let browser: Browser;
+let backend: TestBackend;
+let origin: string;
+
+beforeAll(async () => {
+  browser = await startBrowser();
+  backend = await startBackend();
+  const made = testOrganization();
+  const [admin] = made.users;
+  if (admin) made.users.push({ ...admin, email: EMAIL, totpSecret: SECRET });
+  await backend.addOrganization(made);
+  const hash = await passwords(randomBytes).hash(PASSWORD);
+  const found = await findUser(backend.deps.database, EMAIL);
+  await savePasswordHash(backend.deps.database, found?.id ?? 0, hash);
+  origin = await backend.app.listen({ host: "127.0.0.1", port: 0 });
+});
+afterAll(async () => {
+  await browser.close();
+  await backend.close();
+  await removePlaces();
+});
+
+// What was got wrong before is forgotten.
+beforeEach(() => {
+  backend.clocks.machine += 16 * 60_000;
+});
+
+async function post(at: string, path: string, fields: Record<string, string>) {
+  const response = await fetch(`${at}${BASE_PATH}${path}`, { method: "POST", body: new URLSearchParams(fields) });
+  return (await response.json()) as Record<string, unknown>;
+}
+
+/** Begins a sign-in as a terminal does. */
+async function begin(at = origin): Promise<DeviceAuthorization> {
+  const answer = await post(at, "/oauth/device_authorization", { client_id: CLIENT_ID });
+  return answer as unknown as DeviceAuthorization;
+}
+
+/** What the terminal learns: the error, or the type of its tokens. */
+async function outcome({ device_code }: DeviceAuthorization, at = origin): Promise<unknown> {
+  const answer = await post(at, "/oauth/token", { grant_type: DEVICE_GRANT, client_id: CLIENT_ID, device_code });
+  return answer.error ?? answer.token_type;
+}
+
+/** The code that the authenticator app shows; the step before has been used by whoever signed in before. */
+function nextCode(): string {
+  backend.clocks.machine += 30_000;
+  return codeAt(SECRET, backend.clocks.machine);
+}
+
+const title = (page: Page) => page.locator("h1").innerText();
+const problem = (page: Page) => page.getByRole("alert").innerText();
+
+async function givePassword(page: Page, password = PASSWORD): Promise<void> {
+  await page.getByLabel("Email").fill(EMAIL);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Continue" }).click();
+}
+
+async function giveCode(page: Page, code: string): Promise<void> {
+  await page.getByLabel("Code of your authenticator app").fill(code);
+  await page.getByRole("button", { name: "Continue" }).click();
+}
+
+/** Goes through the page, and stops wherever the step does. */
+const STEPS = {
+  "sign in": async (page: Page, address: string) => void (await page.goto(address)),
+  "wrong password": async (page: Page, address: string) => {
+    await page.goto(address);
+    await givePassword(page, "wrong");
+  },
+  "one-time code": async (page: Page, address: string) => {
+    await page.goto(address);
+    await givePassword(page);
+  },
+  "wrong code": async (page: Page, address: string) => {
+    await STEPS["one-time code"](page, address);
+    await giveCode(page, "12");
+  },
+  consent: async (page: Page, address: string) => {
+    await STEPS["one-time code"](page, address);
+    await giveCode(page, nextCode());
+  },
+  approved: async (page: Page, address: string) => {
+    await STEPS.consent(page, address);
+    await page.getByRole("button", { name: "Approve" }).click();
+  },
+  denied: async (page: Page, address: string) => {
+    await STEPS.consent(page, address);
+    await page.getByRole("button", { name: "Deny" }).click();
+  },
+  over: async (page: Page, address: string) => {
+    await STEPS.consent(page, address);
+    backend.clocks.machine += 600_000;
+    await page.getByRole("button", { name: "Approve" }).click();
+  },
+} satisfies Record<string, (page: Page, address: string) => Promise<void>>;
+
+const TITLES: Readonly<Record<keyof typeof STEPS, string>> = {
+  "sign in": "Sign in from your terminal",
+  "wrong password": "Sign in from your terminal",
+  "one-time code": "One-time code",
+  "wrong code": "One-time code",
+  consent: "Approve this sign-in?",
+  approved: "You are signed in",
+  denied: "Denied",
+  over: "This sign-in is over",
+};
+
+const addressOf = ({ verification_uri_complete: address = "" }: DeviceAuthorization) => address;
+
+describe("the approval page in a browser without JavaScript", () => {
+  test("signs in with a one-time code by keyboard alone, in the sandbox that people start", async () => {
+    const sandbox = await startSandbox({ seed: seed(organization(1, { users: [user({ totpSecret: SECRET })] })) });
+    const grant = await begin(sandbox.origin);
+    const page = await openTab(browser);
+    const requests = requestsOf(page);
+    await page.goto(addressOf(grant));
+    await page.keyboard.type(ADMIN);
+    await page.keyboard.press("Tab");
+    await page.keyboard.type(PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "One-time code" }).waitFor();
+    await page.keyboard.type(await freshCode(SECRET));
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Approve this sign-in?" }).waitFor();
+    expect(await page.locator("dl").innerText()).toContain(ADMIN);
+    await page.keyboard.press("Tab");
+    expect(await page.locator(":focus").innerText()).toBe("Approve");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "You are signed in" }).waitFor();
+    expect(await outcome(grant, sandbox.origin)).toBe("Bearer");
+    expect(requests.map((address) => new URL(address).origin)).toEqual(requests.map(() => sandbox.origin));
+    expect(page.url()).toBe(`${sandbox.origin}/device`);
+    await page.context().close();
+    await sandbox.stop();
+  });
+
+  test("a wrong password and a wrong code are told, and the next try goes on", async () => {
+    const grant = await begin();
+    const page = await openTab(browser);
+    await STEPS["wrong password"](page, addressOf(grant));
+    expect(await problem(page)).toMatch(/not right/);
+    expect(await page.getByLabel("Email").inputValue()).toBe(EMAIL);
+    expect(await page.getByLabel("Password").inputValue()).toBe("");
+    expect(await page.locator(":focus").getAttribute("name")).toBe("password");
+    await givePassword(page);
+    await giveCode(page, "000000");
+    expect(await problem(page)).toMatch(/not right/);
+    await giveCode(page, nextCode());
+    await page.getByRole("button", { name: "Approve" }).click();
+    expect(await title(page)).toBe("You are signed in");
+    expect(await outcome(grant)).toBe("Bearer");
+    await page.context().close();
+  });
+
+  test("denies, and reloading the answer decides nothing more", async () => {
+    const grant = await begin();
+    const page = await openTab(browser);
+    await STEPS.denied(page, addressOf(grant));
+    expect(await title(page)).toBe("Denied");
+    await page.reload();
+    expect(await title(page)).toBe("This sign-in is over");
+    expect(await outcome(grant)).toBe("access_denied");
+    await page.context().close();
+  });
+
+  test("a code that expired meanwhile is told so", async () => {
+    const grant = await begin();
+    const page = await openTab(browser);
+    await STEPS.over(page, addressOf(grant));
+    expect(await problem(page)).toMatch(/expired/);
+    expect(await outcome(grant)).toBe("expired_token");
+    await page.context().close();
+  });
+
+  test("a form that another site sends changes nothing", async () => {
+    const grant = await begin();
+    const page = await openTab(browser);
+    await STEPS.consent(page, addressOf(grant));
+    const form = await page.locator("form").evaluate((element) => element.outerHTML);
+    const elsewhere = await openTab(browser);
+    await elsewhere.route("http://evil.example/", (route) =>
+      route.fulfill({ contentType: "text/html", body: form.replace('action="/device"', `action="${origin}/device"`) }),
+    );
+    await elsewhere.goto("http://evil.example/");
+    await elsewhere.getByRole("button", { name: "Approve" }).click();
+    await elsewhere.waitForURL(`${origin}/device`);
+    expect(await problem(elsewhere)).toMatch(/another site/);
+    expect(await outcome(grant)).toBe("authorization_pending");
+    await elsewhere.context().close();
+    await page.context().close();
+  });
+});
+
+describe.each(Object.keys(STEPS) as (keyof typeof STEPS)[])("the step %s", (step) => {
+  test.each([
+    ["light", 1024],
+    ["dark", 1024],
+    ["light", 320],
+  ] as const)("has nothing that axe finds and fits the window (%s, %i px)", async (scheme, width) => {
+    const page = await openTab(browser, { dark: scheme === "dark", width, javaScript: true });
+    const errors: string[] = [];
+    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+    await STEPS[step](page, addressOf(await begin()));
+    expect(await title(page)).toBe(TITLES[step]);
+    expect(await violations(page)).toEqual([]);
+    expect(await overflow(page)).toBe(0);
+    expect(errors.filter((text) => !/status of 40[14]/.test(text))).toEqual([]);
+    await page.context().close();
+  });
+});

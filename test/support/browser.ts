@@ -1,0 +1,51 @@
+import axe from "axe-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { CHROMIUM } from "./chromium.ts";
+
+/** Starts the browser, without a window. Whoever started it closes it. */
+export async function startBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+  });
+}
+
+/** How a person looks at a page. */
+export interface Looking {
+  readonly dark?: boolean;
+  /** In CSS pixels: a phone's or a screen's. */
+  readonly width?: number;
+  /** Pages must work without; a test that looks inside of one by script turns it on. */
+  readonly javaScript?: boolean;
+}
+
+/** A tab of a person of their own: no cookies of others. Ended with its browser, or by `page.context().close()`. */
+export async function openTab(browser: Browser, looking: Looking = {}): Promise<Page> {
+  const options: BrowserContextOptions = {
+    javaScriptEnabled: looking.javaScript ?? false,
+    colorScheme: looking.dark ? "dark" : "light",
+    viewport: { width: looking.width ?? 1024, height: 768 },
+  };
+  const page = await (await browser.newContext(options)).newPage();
+  page.setDefaultTimeout(10_000);
+  return page;
+}
+
+/** What axe finds wrong with the page as it is shown, one line each. The tab needs JavaScript. */
+export async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations: found } = await page.evaluate<axe.AxeResults>("axe.run()");
+  return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(", ")}`);
+}
+
+/** By how many CSS pixels the page is wider than the window. The tab needs JavaScript. */
+export async function overflow(page: Page): Promise<number> {
+  return page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+}
+
+/** Keeps the address of every request that the tab makes from now on, and gives the list. */
+export function requestsOf(page: Page): string[] {
+  const addresses: string[] = [];
+  page.on("request", (request) => addresses.push(request.url()));
+  return addresses;
+}
