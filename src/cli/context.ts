@@ -26,6 +26,12 @@ export interface InterruptionNote {
   readonly hint: string;
 }
 
+/** What moves on the terminal while work lasts, and stands still while a person is asked something. */
+export interface Animation {
+  pause(): void;
+  resume(): void;
+}
+
 /** Everything that a command takes from the machine. Built here and nowhere else; its fallible members are lazy. */
 export interface Context {
   readonly version: string;
@@ -48,6 +54,8 @@ export interface Context {
   onSignal(signal: EndSignal, listener: () => void): () => void;
   /** What Ctrl-C would leave behind at this moment, for the last words of an interrupted command. */
   interruption: InterruptionNote | null;
+  /** What moves on the terminal at this moment. */
+  animation: Animation | null;
   /** Opens a URL in the person's browser, as one argument and without a shell. Failing to is no error. */
   openUrl(url: string): void;
   /** A crash point (purchase.md, Crash points): does nothing unless SECUREFLAG_CRASH_AT arms it. */
@@ -68,12 +76,21 @@ export function createContext(): Context {
   const io = processIo(process, lifetime);
   const paths = envPaths("secureflag-licenses", { suffix: "" });
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
-  const machine = { pid: process.pid, uid: process.getuid?.() ?? null, reach };
+  const clock: Clock = { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep };
+  const machine = {
+    pid: process.pid,
+    uid: process.getuid?.() ?? null,
+    reach,
+    monotonic: clock.monotonic,
+    sleep: clock.sleep,
+    processStart: async (pid: number) =>
+      (await import("./session/processStart.ts")).processProbe(process.platform)(pid),
+  };
   const context: Context = {
     version,
     env,
     io,
-    clock: { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep },
+    clock,
     random: {
       bytes: randomBytes,
       fraction: () => randomBytes(4).readUInt32BE() / 2 ** 32,
@@ -90,14 +107,7 @@ export function createContext(): Context {
       ]);
       return createCredentialStore(context.configDirectory, machine, steady(openKeyring));
     }),
-    journal: async () => {
-      const [{ createJournal }, { processProbe }] = await Promise.all([
-        import("./journal/journal.ts"),
-        import("./journal/processStart.ts"),
-      ]);
-      const processStart = processProbe(process.platform);
-      return createJournal(context.configDirectory, { ...machine, processStart });
-    },
+    journal: async () => (await import("./journal/journal.ts")).createJournal(context.configDirectory, machine),
     prompter: async (color) => (await import("./prompts/prompter.ts")).createPrompter(io.terminal(), color),
     createClient: async (options) => (await import("../client/client.ts")).createClient(options),
     onSignal: (signal, listener) => {
@@ -105,6 +115,7 @@ export function createContext(): Context {
       return () => process.off(signal, listener);
     },
     interruption: null,
+    animation: null,
     openUrl: (url) => void openUrl(url),
     reach,
     atExit: (work) => void process.once("exit", work),

@@ -1,4 +1,3 @@
-import type { Purchase } from "../contract/billing.ts";
 import type { ProblemCode } from "../contract/problems.ts";
 
 /** The codes of failures that arise in the CLI itself, beside those of the contract. */
@@ -10,6 +9,13 @@ type OwnCode =
   | "billing_not_offered"
   | "insecure_url"
   | "insecure_tls"
+  // signing in by browser (RFC 8628, section 3.5)
+  | "authorization_pending"
+  | "slow_down"
+  | "access_denied"
+  | "expired_token"
+  | "sign_in_not_offered"
+  | "sign_in_busy"
   // usage, configuration and files
   | "invalid_usage"
   | "organization_required"
@@ -41,6 +47,8 @@ type OwnCode =
   | "result_not_printed"
   // this program
   | "output_not_written"
+  | "file_exists"
+  | "file_not_written"
   | "defect";
 
 /** Every code that an error of the CLI may carry. */
@@ -50,6 +58,7 @@ export type ErrorCode = OwnCode | ProblemCode;
 export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   unexpected_answer: 1,
   billing_not_offered: 1,
+  sign_in_not_offered: 1,
   output_not_written: 1,
   defect: 1,
 
@@ -76,6 +85,9 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   sandbox_data_unusable: 2,
   sandbox_data_not_empty: 2,
   port_in_use: 2,
+  file_exists: 2,
+  file_not_written: 2,
+  font_missing: 2,
 
   declined_by_person: 3,
 
@@ -83,6 +95,10 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   unauthenticated: 4,
   mfa_invalid: 4,
   mfa_required: 4,
+  authorization_pending: 4,
+  slow_down: 4,
+  access_denied: 4,
+  expired_token: 4,
 
   forbidden: 5,
   insufficient_scope: 5,
@@ -104,9 +120,11 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   subscription_changed: 9,
   no_license_available: 9,
   not_payable: 9,
+  not_cancelable: 9,
   idempotency_key_void: 9,
 
   unreachable: 10,
+  sign_in_busy: 10,
   outcome_unknown: 10,
   charged_other_amount: 10,
   purchase_unsettled: 10,
@@ -188,41 +206,12 @@ export function reportOf(error: unknown): ErrorReport {
   };
 }
 
-/**
- * The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (cli.md, Exit codes).
- *
- * @param requestId the backend's name for the request that was answered with a decline
- */
-export function errorOfPurchase(purchase: Purchase, requestId?: string | null): CliError | null {
-  const look = `See \`secureflag-licenses purchases show ${purchase.id}\`.`;
-  switch (purchase.status) {
-    case "succeeded":
-      return null;
-    case "failed":
-      return new CliError("payment_declined", purchase.failure?.message ?? "The purchase failed.", {
-        hint: `No license was added and ${purchase.receiptNumber === null ? "nothing was charged" : "the payment was refunded"}. ${look}`,
-        requestId: requestId ?? undefined,
-      });
-    case "requires_approval":
-      return new CliError("approval_required", "The payment waits for a person's approval.", {
-        hint: `Approve it at ${purchase.nextAction?.url ?? "the payment page"}, then run \`secureflag-licenses purchases resume\`.`,
-      });
-    case "processing":
-      return new CliError("purchase_unsettled", `The payment of purchase ${purchase.id} is still being processed.`, {
-        hint: "Running the same command again is safe; so is `secureflag-licenses purchases resume`.",
-      });
-    case "needs_review":
-      return new CliError("purchase_unsettled", `Purchase ${purchase.id} is being reviewed by an operator.`, {
-        hint: `Running the same command again is safe. ${look}`,
-      });
-  }
-}
-
 const HINTS: Partial<Record<ErrorCode, string>> = {
+  font_missing: "Without --pdf the receipt is shown, and --json has everything.",
   unauthenticated: "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN.",
   forbidden: "Only an organization administrator may see billing and buy licenses.",
   insufficient_scope: "Use a token that has the scope, or sign in with `secureflag-licenses login`.",
-  mfa_required: "One-time codes are not supported by this version yet; use an API token.",
+  mfa_required: "Say the code of your authenticator app with --totp <code>.",
   quote_expired: "Run the command again for a new quote.",
   quote_used: "Look at `secureflag-licenses purchases list`, then decide again.",
   subscription_changed: "Look at `secureflag-licenses status`, then decide again.",

@@ -12,12 +12,12 @@ export interface Io {
   /** Everything on stdin, as text. */
   readInput(): Promise<string>;
   /**
-   * Writes to stdout, and settles when the text has left.
+   * Writes a text, or bytes as they are, to stdout, and settles when all of it has left.
    *
    * @returns whether it was taken: a reader that went away is no error, but has not seen it
    * @throws CliError `output_not_written`
    */
-  print(text: string): Promise<boolean>;
+  print(output: string | Uint8Array): Promise<boolean>;
   /** Writes to stderr. */
   note(text: string): void;
   /** The raw streams that a prompt and a spinner draw on. */
@@ -78,15 +78,15 @@ export function processIo(streams: Streams, lifetime: Lifetime): Io & { close():
       for await (const chunk of stdin()) chunks.push(Buffer.from(chunk));
       return Buffer.concat(chunks).toString("utf8");
     },
-    print: (text) =>
+    print: (output) =>
       new Promise((done, fail) => {
         if (lifetime.hasEnded()) return;
         if (isFile(stdout.fd)) {
-          writeWhole(stdout.fd, text);
+          writeWhole(stdout.fd, output);
           done(true);
           return;
         }
-        stdout.write(text, (error: NodeJS.ErrnoException | null | undefined) => {
+        stdout.write(output, (error: NodeJS.ErrnoException | null | undefined) => {
           // A reader such as `head` that has seen enough is no failure of ours.
           if (!error || error.code === "EPIPE") done(!error);
           else fail(outputError(error));
@@ -105,13 +105,13 @@ export function processIo(streams: Streams, lifetime: Lifetime): Io & { close():
 }
 
 /**
- * Writes all of a text to a file. A stream of Node's writes once and does not notice that a full disk took only a part.
+ * Writes everything to a file. A stream of Node's writes once and does not notice that a full disk took only a part.
  *
  * @throws CliError `output_not_written`
  */
-function writeWhole(file: number, text: string): void {
+function writeWhole(file: number, output: string | Uint8Array): void {
   try {
-    for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(file, rest));
+    for (let rest = Buffer.from(output); rest.length > 0; ) rest = rest.subarray(writeSync(file, rest));
   } catch (error) {
     throw outputError(error instanceof Error ? error : new TypeError(String(error)));
   }

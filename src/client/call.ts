@@ -5,6 +5,7 @@ import type { ClientOptions } from "./client.ts";
 import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
 import { outcomeOf } from "./outcome.ts";
+import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
 import { readAnswer } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
 import { type Parameters, targetOf } from "./target.ts";
@@ -21,6 +22,8 @@ export interface CallInput {
   readonly repeat: "transient" | "unsent" | "never";
   /** How long the backend may hold the answer on purpose, in milliseconds. */
   readonly heldMs?: number;
+  /** Whether the answer is asked for as PDF. */
+  readonly asPdf?: true;
 }
 
 type AnswerSchemas<Id extends OperationId> = (typeof operations)[Id]["answers"];
@@ -58,14 +61,29 @@ export class Caller {
    * @throws ClientError
    */
   async call<Id extends OperationId>(id: Id, input: CallInput): Promise<Reply<AnswerOf<Id>>> {
-    const operation: Operation = operations[id];
+    const reply = await this.complete(operations[id], input);
+    // The schema of this operation has just read the value.
+    return { ...reply, value: reply.value as AnswerOf<Id> };
+  }
+
+  /**
+   * Calls an operation that also answers with a PDF, for the PDF.
+   *
+   * @throws ClientError
+   */
+  async download(id: OperationId, input: Omit<CallInput, "asPdf">): Promise<PdfFile> {
+    const { value } = await this.complete(operations[id], { ...input, asPdf: true });
+    // `readPdfAnswer` has just made the value.
+    return value as PdfFile;
+  }
+
+  private async complete(operation: Operation, input: CallInput): Promise<Reply<unknown>> {
     const failures: Failure[] = [];
     try {
       const reply = await this.tryOn(operation, input, failures);
-      // A replay after an earlier try of this very call shows what this call did.
-      const replayed = reply.replayed && !failures.some((failure) => failure.sent);
-      // The schema of this operation has just read the value.
-      return { value: reply.value as AnswerOf<Id>, replayed, requestId: reply.requestId };
+      // A replay after an earlier try of this very call shows what this call did; one that was refused did nothing.
+      const replayed = reply.replayed && !failures.some((failure) => failure.sent && !failure.refused);
+      return { ...reply, replayed };
     } catch (error) {
       throw outcomeOf(operation, failures, error);
     }
@@ -80,10 +98,37 @@ export class Caller {
       if ("reply" in attempt) return attempt.reply;
       failures.push(attempt.failure);
       this.spentMs += this.options.now() - tryBegan;
+      if (await this.steppedUp(failures)) continue;
       const wait = this.waitAfter(failures, input, this.options.now() - began);
       if (wait === null) throw attempt.failure.error;
       await this.options.sleep(wait);
       this.spentMs += wait;
+    }
+  }
+
+  /**
+   * Where a call needs a one-time code, proves with one that the person is still there (details.md, 17): then the call
+   * can be made again as it is, because a refused one did nothing. The time a person takes is not the command's.
+   *
+   * @returns false where that was not the trouble, or there is no code to be had
+   * @throws ClientError `mfa_invalid` after the last code, and what else became of the request
+   */
+  private async steppedUp(failures: readonly Failure[]): Promise<boolean> {
+    const needed = failures.filter(({ error }) => error.code === "mfa_required");
+    // Asked for a second time, the backend means something that codes do not mend.
+    if (needed.length !== 1 || failures.at(-1) !== needed[0]) return false;
+    let refusal: ClientError | null = null;
+    for (;;) {
+      const code = (await this.options.oneTimeCode?.(refusal)) ?? null;
+      if (code === null && refusal !== null) throw refusal;
+      if (code === null) return false;
+      try {
+        await this.call("stepUp", { body: { code }, repeat: "never" });
+        return true;
+      } catch (error) {
+        if (!(error instanceof ClientError) || error.code !== "mfa_invalid") throw error;
+        refusal = error;
+      }
     }
   }
 
@@ -134,7 +179,7 @@ export class Caller {
     this.options.trace?.(traceLine(request, result, { tries, ms: this.options.now() - began }));
     const origin = this.address.origin;
     if (result.kind === "failure") return { failure: failureOfWire(result, operation, origin) };
-    const reading = readAnswer(operation, result);
+    const reading = input.asPdf ? readPdfAnswer(operation, result) : readAnswer(operation, result);
     if (reading.kind === "success") {
       const requestId = reading.requestId ?? result.headers["x-request-id"] ?? null;
       return { reply: { value: reading.value, replayed: isReplay(result), requestId } };
@@ -149,7 +194,7 @@ export class Caller {
       method: operation.method,
       path: targetOf(operation, this.address, params, query),
       headers: {
-        accept: "application/json, application/problem+json",
+        accept: `${input.asPdf ? PDF_MEDIA_TYPE : "application/json"}, application/problem+json`,
         "accept-encoding": "identity",
         "user-agent": this.options.userAgent,
         ...(body !== undefined && { "content-type": mediaTypeOf(operation) }),

@@ -1,17 +1,14 @@
 import type { z } from "zod";
 import type { Purchase, PurchaseAnswer, PurchaseRequest, Quote, Receipt, Subscription } from "../contract/billing.ts";
-import type { loginAnswerSchema, Me, tokenAnswerSchema } from "../contract/identity.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import type { User } from "../contract/users.ts";
 import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts";
 import { Caller } from "./call.ts";
 import { ClientError } from "./errors.ts";
+import { type IdentityCalls, identityCalls } from "./identity.ts";
+import type { PdfFile } from "./pdf.ts";
 import { createTransport } from "./transport.ts";
 
-/** The answer to a right password. */
-export type LoginAnswer = z.infer<typeof loginAnswerSchema>;
-/** A new pair of tokens. */
-export type TokenAnswer = z.infer<typeof tokenAnswerSchema>;
 /** The sandbox's clock and its provider's record. */
 export type SandboxState = z.infer<typeof sandboxStateSchema>;
 /** Where the sandbox's clock is to go. */
@@ -33,6 +30,11 @@ export interface ClientOptions {
   accessToken(): Promise<string | null>;
   /** Asked when the backend does not know the token; `null` where it cannot be renewed. */
   renewToken?(): Promise<string | null>;
+  /**
+   * Asked for a one-time code when a call needs one from the person who signed in; `refusal` is why the code before it
+   * did not do, `null` for the first one. `null` where there is no (further) code.
+   */
+  oneTimeCode?(refusal: Error | null): Promise<string | null>;
   /** For one request. */
   readonly timeoutMs: number;
   /** Proxies, and `NODE_TLS_REJECT_UNAUTHORIZED`. */
@@ -53,17 +55,10 @@ export interface ClientOptions {
  * The contract, seen from a command: one client per command, because the time for retries is the command's
  * (details.md, 4). Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
  */
-export interface Client {
+export interface Client extends IdentityCalls {
   readonly apiUrl: string;
   readonly origin: string;
   readonly isLoopback: boolean;
-  /** Never repeated. */
-  login(credentials: { email: string; password: string }): Promise<LoginAnswer>;
-  /** Repeated only while it certainly never left: a refresh token is good for one use. */
-  refresh(refreshToken: string): Promise<TokenAnswer>;
-  /** Never repeated. */
-  revoke(token: string): Promise<void>;
-  me(): Promise<Me>;
   subscription(organizationId: number): Promise<Subscription>;
   createQuote(organizationId: number, licenses: number): Promise<Quote>;
   /**
@@ -76,6 +71,13 @@ export interface Client {
     request: PurchaseRequest,
   ): Promise<{ purchase: PurchaseAnswer; replayed: boolean; requestId: string | null }>;
   purchaseByKey(organizationId: number, idempotencyKey: string): Promise<KeyOutcome>;
+  /**
+   * Tries to pay a declined purchase again. One that is declined once more resolves as the failed purchase. Repeated
+   * only while it certainly never left: after a decline a second request would be a second attempt.
+   */
+  payPurchase(organizationId: number, purchaseId: string): Promise<PurchaseAnswer>;
+  /** Ends a purchase that waits for approval. */
+  cancelPurchase(organizationId: number, purchaseId: string): Promise<PurchaseAnswer>;
   /** Spends a key for ever. Gives the purchase of a key that the backend knew, `null` where the key is void now. */
   voidKey(organizationId: number, idempotencyKey: string): Promise<PurchaseAnswer | null>;
   purchases(
@@ -85,6 +87,8 @@ export interface Client {
   /** `waitSeconds`: how long the backend may hold the answer until the purchase settles. */
   purchase(organizationId: number, purchaseId: string, waitSeconds?: number): Promise<PurchaseAnswer>;
   receipt(organizationId: number, purchaseId: string): Promise<Receipt>;
+  /** The receipt as a PDF file of at most 1 MB. */
+  receiptPdf(organizationId: number, purchaseId: string): Promise<PdfFile>;
   /** From page 0; an empty page ends the list. */
   usersPage(organizationId: number, page: number): Promise<User[]>;
   sandboxState(): Promise<SandboxState>;
@@ -111,26 +115,13 @@ export function createClient(options: ClientOptions): Client {
     ...identityCalls(caller),
     ...readingCalls(caller),
     ...buyingCalls(caller),
+    ...payingCalls(caller),
     ...sandboxCalls(caller),
     close: () => transport.close(),
   };
 }
 
-function identityCalls(caller: Caller): Pick<Client, "login" | "refresh" | "revoke" | "me"> {
-  return {
-    login: async (body) => (await caller.call("login", { body, repeat: "never" })).value,
-    refresh: async (refreshToken) => {
-      const body = { grant_type: "refresh_token", refresh_token: refreshToken };
-      return (await caller.call("refreshToken", { body, repeat: "unsent" })).value;
-    },
-    revoke: async (token) => {
-      await caller.call("revokeToken", { body: { token }, repeat: "never" });
-    },
-    me: async () => (await caller.call("me", { repeat: "transient" })).value,
-  };
-}
-
-type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "usersPage";
+type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "receiptPdf" | "usersPage";
 
 function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   const repeat = "transient";
@@ -151,6 +142,8 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
     },
     receipt: async (organizationId, purchaseId) =>
       (await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat })).value,
+    receiptPdf: (organizationId, purchaseId) =>
+      caller.download("getReceipt", { params: { organizationId, purchaseId }, repeat }),
     usersPage: async (organizationId, page) =>
       (await caller.call("listUsers", { params: { organizationId, page }, repeat })).value,
   };
@@ -186,6 +179,23 @@ function buyingCalls(caller: Caller): Pick<Client, "createQuote" | "createPurcha
         throw error;
       }
     },
+  };
+}
+
+function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurchase"> {
+  const call = async (
+    id: "payPurchase" | "cancelPurchase",
+    params: { organizationId: number; purchaseId: string },
+    repeat: "unsent" | "transient",
+  ) => {
+    const { value } = await caller.call(id, { params, repeat });
+    if (value.id === params.purchaseId) return value;
+    throw another(params.purchaseId, value.id);
+  };
+  return {
+    payPurchase: (organizationId, purchaseId) => call("payPurchase", { organizationId, purchaseId }, "unsent"),
+    // A purchase that is canceled already is answered like one that is canceled now.
+    cancelPurchase: (organizationId, purchaseId) => call("cancelPurchase", { organizationId, purchaseId }, "transient"),
   };
 }
 

@@ -7,18 +7,24 @@ import type { Problem, ProblemCode } from "../contract/problems.ts";
  * - `outcome_unknown`: a purchase was sent, or a key was asked about, and no well-formed answer came
  * - `unexpected_answer`: the answer to a call that buys nothing makes no sense
  * - `billing_not_offered`: the backend has no billing calls (contract.md)
+ * - `sign_in_not_offered`: the backend has no such way to sign in
  * - `invalid_usage`: a URL that is not one of a backend
  * - `insecure_url`, `insecure_tls`: refused before anything was sent
  */
 export type ClientErrorCode =
   | ProblemCode
+  | OauthCode
   | "unreachable"
   | "outcome_unknown"
   | "unexpected_answer"
   | "billing_not_offered"
+  | "sign_in_not_offered"
   | "invalid_usage"
   | "insecure_url"
   | "insecure_tls";
+
+/** Why a device code gives no tokens (yet), RFC 8628, section 3.5. */
+export type OauthCode = "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
 
 /** What is known about a failed call beside its code and message. */
 export interface ClientErrorDetails {

@@ -1,5 +1,5 @@
 import type { Operation } from "../contract/operations.ts";
-import { ClientError, type ClientErrorDetails } from "./errors.ts";
+import { ClientError, type ClientErrorCode, type ClientErrorDetails } from "./errors.ts";
 import type { Reading } from "./reading.ts";
 import { isTransientStatus, parseRetryAfter } from "./retry.ts";
 import type { WireAnswer, WireFailure } from "./transport.ts";
@@ -18,6 +18,9 @@ export interface Failure {
 const SANDBOX_HINT =
   "The billing calls are offered by backends that serve this package's openapi.json. " +
   "Try it without an account: secureflag-licenses sandbox";
+const SIGN_IN_HINT =
+  "Pipe an API token into `secureflag-licenses login --with-token`, or set SECUREFLAG_API_TOKEN. " +
+  "Some backends take a password: login --email <email>.";
 const RUN_AGAIN_HINT = "Check the connection and run the same command again; that is safe.";
 
 /** Whether losing the answer leaves open what became of a purchase (details.md, 4 and 5). */
@@ -37,6 +40,8 @@ export function failureOfWire(failure: WireFailure, operation: Operation, origin
   return { error, transient, sent: failure.sent, refused: false };
 }
 
+const NO_PDF = "This backend makes no receipts as PDF";
+const NO_PDF_HINT = "Without --pdf the receipt is shown, and --json has everything.";
 const NONSENSE_HINT = "Check that the API URL is right and that nothing on the way changes answers.";
 const CERTIFICATE_HINT = "A private certificate authority goes into NODE_EXTRA_CA_CERTS.";
 
@@ -60,6 +65,9 @@ export function failureOfReading(
     requestId: headers["x-request-id"],
     retryAfterMs: parseRetryAfter(headers["retry-after"], headers.date) ?? undefined,
   };
+  if (isSignIn(operation) && (status === 404 || reading.kind === "secureflag_error")) {
+    return final(signInNotOffered(details));
+  }
   switch (reading.kind) {
     case "problem":
       return failureOfProblem(reading, operation, details);
@@ -67,6 +75,8 @@ export function failureOfReading(
       return final(errorOfSecureFlag(reading.message, operation, details));
     case "oauth_error":
       return final(errorOfOauth(reading, details));
+    case "other_form":
+      return final(new ClientError("unexpected_answer", NO_PDF, { ...details, hint: NO_PDF_HINT }));
     case "nonsense":
       return failureOfNonsense(reading, operation, origin, details);
   }
@@ -109,10 +119,34 @@ function errorOfSecureFlag(message: string, operation: Operation, details: Answe
   return new ClientError("unexpected_answer", `The backend says: ${message}`, details);
 }
 
+/** The errors of RFC 6749, section 5.2, and RFC 8628, section 3.5, that say something to act on. */
+const OAUTH_CODES: Readonly<Record<string, ClientErrorCode>> = {
+  invalid_grant: "unauthenticated",
+  authorization_pending: "authorization_pending",
+  slow_down: "slow_down",
+  access_denied: "access_denied",
+  expired_token: "expired_token",
+};
+
+/** That this client, or this way to sign in, is not known there. */
+const OAUTH_NOT_OFFERED: readonly string[] = ["invalid_client", "unauthorized_client", "unsupported_grant_type"];
+
 function errorOfOauth(reading: Extract<Reading, { kind: "oauth_error" }>, details: AnswerDetails): ClientError {
+  if (OAUTH_NOT_OFFERED.includes(reading.error)) return signInNotOffered(details);
   const message = reading.description ?? `The backend says: ${reading.error}`;
-  const code = reading.error === "invalid_grant" ? "unauthenticated" : "unexpected_answer";
-  return new ClientError(code, message, details);
+  const code = Object.hasOwn(OAUTH_CODES, reading.error) ? OAUTH_CODES[reading.error] : null;
+  const otherwise = isTransientStatus(details.status) ? "unavailable" : "unexpected_answer";
+  return new ClientError(code ?? otherwise, message, details);
+}
+
+/** Whether a call is part of signing in, which SecureFlag's own backend does in its portal. */
+function isSignIn({ path }: Operation): boolean {
+  return path.startsWith("/auth/") || path.startsWith("/oauth/");
+}
+
+function signInNotOffered(details: AnswerDetails): ClientError {
+  const message = "This backend does not offer to sign in that way";
+  return new ClientError("sign_in_not_offered", message, { ...details, hint: SIGN_IN_HINT });
 }
 
 function notOffered(details: AnswerDetails): ClientError {

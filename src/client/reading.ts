@@ -20,6 +20,8 @@ export type Reading =
   | { readonly kind: "secureflag_error"; readonly message: string }
   /** RFC 6749, section 5.2. */
   | { readonly kind: "oauth_error"; readonly error: string; readonly description: string | undefined }
+  /** A PDF was asked for, and the backend makes none. */
+  | { readonly kind: "other_form" }
   /** `why` ends the sentence "The answer …"; `broken`: it looks as if it was cut on its way. */
   | { readonly kind: "nonsense"; readonly why: string; readonly broken: boolean };
 
@@ -57,12 +59,17 @@ function readKnownError(operation: Operation, status: number, { value }: GoodBod
 
 /** A declined purchase is an answer with the whole purchase in it (details.md, 10). */
 function readProblem(operation: Operation, code: ProblemCode, problem: Problem): Reading {
-  if (code !== "payment_declined" || !operation.idempotent) return { kind: "problem", code, problem };
+  if (code !== "payment_declined" || !mayCharge(operation)) return { kind: "problem", code, problem };
   const purchase = purchaseAnswerSchema.safeParse(problem.purchase);
   if (purchase.success && purchase.data.status === "failed") {
     return { kind: "success", value: purchase.data, requestId: problem.requestId };
   }
   return nonsense("declines the payment without showing the purchase");
+}
+
+/** Buying, and paying again: the calls that may answer with a purchase that is not settled yet, or declined. */
+function mayCharge({ method, answers }: Operation): boolean {
+  return method === "POST" && answers[202] === purchaseAnswerSchema;
 }
 
 /** A code counts only with a status of its own kind: a refusal under a server error would be a guess. */

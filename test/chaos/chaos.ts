@@ -6,6 +6,7 @@ import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { removePlaces } from "../support/places.ts";
 import { Tally } from "./ledger.ts";
+import { killWhilePersonsPay } from "./pagePoints.ts";
 import { killAtEveryPoint } from "./points.ts";
 import { storm } from "./storm.ts";
 
@@ -17,15 +18,17 @@ const tally = new Tally();
 console.log(`Chaos with seed ${seed}: every crash point, then ${seconds} s of random kills and faults.`);
 try {
   await killAtEveryPoint(tally);
+  await killWhilePersonsPay(tally);
   console.log(`Crash points: ${tally.kills} kills, ${tally.violations.length} violations.`);
   await storm(seconds, seed, tally);
 } finally {
   await removePlaces();
 }
 for (const violation of tally.violations) console.error(`VIOLATION ${violation}`);
-const { purchases, kills, faults, violations } = tally;
+const { purchases, refunds, clicks, kills, faults, violations } = tally;
 console.log(
-  `${purchases} purchases, ${kills} kills, ${faults} faults: ${violations.length} violations (seed ${seed}).`,
+  `${purchases} purchases, ${refunds} refunds, ${clicks} acts of persons, ${kills} kills, ${faults} faults: ` +
+    `${violations.length} violations (seed ${seed}).`,
 );
 process.exitCode = violations.length === 0 ? 0 : 1;
 

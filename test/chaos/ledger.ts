@@ -7,6 +7,9 @@ export class Tally {
   purchases = 0;
   kills = 0;
   faults = 0;
+  /** What persons did on payment pages. */
+  clicks = 0;
+  refunds = 0;
   readonly violations: string[] = [];
 
   expect(holds: boolean, violation: string): void {
@@ -49,9 +52,12 @@ export async function checkInvariants(
   const charged = sum(succeeded.map((purchase) => purchase.total.amount));
   const licenses = seeded + sum(succeeded.map((purchase) => purchase.licenses));
   const purchased = await sandbox.purchased(organizationId);
-  const receipts = succeeded.map((purchase) => Number(purchase.receiptNumber?.split("-").at(-1))).sort((a, b) => a - b);
+  const refunded = purchases.filter(({ refund }) => refund);
+  const receipts = numbersOf(purchases.map(({ receiptNumber }) => receiptNumber));
+  const creditNotes = numbersOf(refunded.map(({ refund }) => refund?.creditNoteNumber));
 
   tally.purchases += succeeded.length;
+  tally.refunds += refunded.length;
   tally.expect(captured === charged, `${where}: captured ${captured}, and purchases for ${charged} succeeded`);
   tally.expect(purchased === licenses, `${where}: ${purchased} licenses, and ${licenses} were seeded and bought`);
   tally.expect(
@@ -59,9 +65,13 @@ export async function checkInvariants(
     `${where}: a purchase was captured twice`,
   );
   tally.expect(
-    receipts.every((number, index) => number === index + 1),
-    `${where}: receipts ${receipts.join(", ")}`,
+    receipts.length === captures.length,
+    `${where}: ${receipts.length} receipts, ${captures.length} captures`,
   );
+  for (const [name, numbers] of Object.entries({ receipts, "credit notes": creditNotes })) {
+    const isGapless = numbers.every((number, index) => number === index + 1);
+    tally.expect(isGapless, `${where}: ${name} ${numbers.join(", ")}`);
+  }
   for (const purchase of purchases) {
     tally.expect(
       ["succeeded", "failed"].includes(purchase.status),
@@ -69,4 +79,10 @@ export async function checkInvariants(
     );
   }
   return purchases;
+}
+
+/** The numbers at the ends of document numbers, in order. */
+function numbersOf(documents: readonly (string | null | undefined)[]): number[] {
+  const numbers = documents.flatMap((document) => (document ? [Number(document.split("-").at(-1))] : []));
+  return numbers.sort((one, other) => one - other);
 }

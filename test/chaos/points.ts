@@ -1,12 +1,13 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runCli, startCli } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/places.ts";
 import { environmentFor, startSandbox } from "../support/sandbox.ts";
-import { organization, seed } from "../support/seed.ts";
+import { ADMIN, organization, PASSWORD, seed } from "../support/seed.ts";
 import { checkInvariants, type Tally } from "./ledger.ts";
 
-/** The crash points of purchase.md that the features so far have. */
+/** The crash points of purchase.md that a purchase passes without a person; `pagePoints.ts` has those with one. */
 const CLI_POINTS = ["C0", "C1", "C2", "C3", "C6"];
 const BACKEND_POINTS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10"];
 
@@ -20,6 +21,7 @@ const KILLED = 137;
 export async function killAtEveryPoint(tally: Tally): Promise<void> {
   for (const point of CLI_POINTS) await killCli(point, tally);
   for (const point of BACKEND_POINTS) await killBackend(point, tally);
+  await killRefresh(tally);
   for (const milliseconds of START_MOMENTS) await killStart(milliseconds, tally);
 }
 
@@ -34,6 +36,31 @@ async function killStart(milliseconds: number, tally: Tally): Promise<void> {
   const sandbox = await startSandbox({ data, now: null });
   tally.expect(sandbox.ready.organizationId === 4201, `killed after ${milliseconds} ms: ${sandbox.stderr}`);
   await sandbox.stop();
+}
+
+/** C4: the backend has rotated the refresh token, and the new one was never saved. The old one works once more. */
+async function killRefresh(tally: Tally): Promise<void> {
+  const sandbox = await startSandbox({ seed: seed(organization(1)) });
+  const env = { SECUREFLAG_API_URL: sandbox.ready.url };
+  try {
+    const login = ["login", "--email", ADMIN, "--password-stdin", "--insecure-storage"];
+    const { home, exitCode } = await runCli(login, { env, input: PASSWORD });
+    tally.expect(exitCode === 0, `C4: sign-in ended ${exitCode}`);
+    const path = join(home, "config", "credentials.json");
+    const stored = JSON.parse(await readFile(path, "utf8"));
+    stored.profiles.default.accessExpiresAt = 1;
+    await writeFile(path, JSON.stringify(stored));
+    const killed = await runCli(["status"], { home, env: { SECUREFLAG_CRASH_AT: "C4" } });
+    tally.kills += 1;
+    tally.expect(killed.exitCode === KILLED, `C4: was not reached (exit ${killed.exitCode}) ${killed.stderr}`);
+    for (const args of [["status"], BUY]) {
+      const again = await runCli(args, { home });
+      tally.expect(again.exitCode === 0, `C4: ${args[0]} afterwards ended ${again.exitCode} ${again.stderr}`);
+    }
+    await checkInvariants(sandbox, 1, 25, tally);
+  } finally {
+    await sandbox.stop();
+  }
 }
 
 async function killCli(point: string, tally: Tally): Promise<void> {

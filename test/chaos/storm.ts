@@ -1,15 +1,27 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startCli } from "../support/cli.ts";
+import type { Purchase } from "../../src/contract/billing.ts";
+import { runCli, startCli } from "../support/cli.ts";
 import { type Fault, FaultProxy } from "../support/faultProxy.ts";
 import { temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
 import { checkInvariants, type Tally } from "./ledger.ts";
+import { person, type Street, tidyUp } from "./persons.ts";
 import { Random } from "./random.ts";
 
-const CARDS = ["card_ok", "card_ok", "card_processing", "card_timeout", "card_declined"];
+const CARDS = [
+  "card_ok",
+  "card_ok",
+  "card_processing",
+  "card_timeout",
+  "card_declined",
+  "card_requires_approval",
+  "card_requires_approval",
+  null,
+];
 const CLIENTS = 4;
+const PERSONS = 3;
 const FAULTS: readonly Fault[] = [
   { kind: "drop", when: "before" },
   { kind: "drop", when: "after" },
@@ -22,6 +34,9 @@ const FAULTS: readonly Fault[] = [
 ];
 /** 9: another purchase came first, and nothing was bought; 10: unknown yet; 137: killed. All of them mean "run again". */
 const RUN_AGAIN = [9, 10, 137];
+/** A person has not approved it yet. */
+const WAITS = 8;
+const KILLED = 137;
 
 /** One order that somebody wants carried out: once, whatever happens to the programs that do it. */
 interface Job {
@@ -30,6 +45,8 @@ interface Job {
   readonly note: string;
   readonly home: string;
   exitCode: number | null;
+  /** A command ended because a person has to act first. */
+  waits: boolean;
 }
 
 /** What a storm shares: the backend that dies and comes back, the network that breaks, and the end. */
@@ -55,18 +72,37 @@ export async function storm(seconds: number, number: number, tally: Tally): Prom
   const proxy = await FaultProxy.start(sandbox.ready.url);
   const until = performance.now() + seconds * 1000;
   const weather: Weather = { random: new Random(number), tally, proxy, until, sandbox };
+  const street = streetOf(
+    weather,
+    organizations.map(({ id }) => id),
+  );
   try {
     const clients = Array.from({ length: CLIENTS }, () => client(weather));
-    await Promise.all([killBackends(weather, data), breakNetwork(weather), ...clients]);
+    const persons = Array.from({ length: PERSONS }, () => person(street, until));
+    await Promise.all([killBackends(weather, data), breakNetwork(weather), ...clients, ...persons]);
     proxy.heal();
     const jobs = (await Promise.all(clients)).flat();
     for (const job of jobs) await finish(weather, job);
+    await tidyUp(street);
     await settleAll(weather.sandbox);
-    for (const { id } of organizations) await check(weather.sandbox, id, jobs, tally);
+    for (const job of jobs.filter(({ exitCode }) => exitCode === null)) await finishWaiting(weather, job);
+    for (const { id } of organizations) await check(weather.sandbox, id, jobs, street);
   } finally {
     await proxy.close();
     await weather.sandbox.stop();
   }
+}
+
+function streetOf(weather: Weather, organizations: readonly number[]): Street {
+  const { random, tally, proxy } = weather;
+  return {
+    random,
+    tally,
+    organizations,
+    revived: new Set(),
+    proxyUrl: () => proxy.url,
+    sandbox: () => weather.sandbox,
+  };
 }
 
 async function client(weather: Weather): Promise<Job[]> {
@@ -79,6 +115,7 @@ async function client(weather: Weather): Promise<Job[]> {
       note: `job ${name}-${jobs.length}`,
       home: await temporaryDirectory(),
       exitCode: null,
+      waits: false,
     };
     jobs.push(job);
     while (job.exitCode === null && performance.now() < weather.until)
@@ -87,10 +124,12 @@ async function client(weather: Weather): Promise<Job[]> {
   return jobs;
 }
 
-/** Runs the job's command once, killed at a random moment if so decided. */
+/** Runs the job's command once, or follows what waits for a person; killed at a random moment if so decided. */
 async function attempt({ random, tally, proxy }: Weather, job: Job, kill: boolean): Promise<void> {
-  const args = ["buy", String(job.licenses), "--yes", "--json", "--note", job.note, "--timeout", "3"];
-  const running = await startCli(args, {
+  const wait = ["--json", "--timeout", "3", "--wait", String(random.of([0, 1, 3]))];
+  const isFollowed = job.waits && random.next() < 0.5;
+  const command = isFollowed ? ["purchases", "resume"] : ["buy", String(job.licenses), "--yes", "--note", job.note];
+  const running = await startCli([...command, ...wait], {
     home: job.home,
     env: environmentFor(proxy.url, job.organizationId),
     timeout: 200_000,
@@ -99,21 +138,39 @@ async function attempt({ random, tally, proxy }: Weather, job: Job, kill: boolea
   const timer = kill ? setTimeout(() => running.kill("SIGKILL"), patience) : undefined;
   const { exitCode: code, stdout, stderr } = await running.ended;
   clearTimeout(timer);
-  if (code === 137) tally.kills += 1;
+  if (code === KILLED) tally.kills += 1;
   // Whoever reads the whole result knows how the purchase ended, and has no reason to run the command again.
-  const exitCode = code === 137 && hasSucceeded(stdout) ? 0 : code;
-  if (RUN_AGAIN.includes(exitCode)) return;
-  job.exitCode = exitCode;
-  tally.expect(exitCode === 0 || exitCode === 6, `${job.note} ended ${exitCode}: ${stderr}`);
+  const end = endOf(job, stdout);
+  if (end !== null) job.exitCode = end;
+  else if (code === WAITS) job.waits = true;
+  else if (!isFollowed && !RUN_AGAIN.includes(code)) tally.expect(false, `${job.note} ended ${code}: ${stderr}`);
 }
 
-function hasSucceeded(stdout: string): boolean {
-  return stdout.endsWith("}\n") && JSON.parse(stdout).purchase?.status === "succeeded";
+/** How the job's purchase ended: 0 or 6 as its command would, `null` where the output does not tell. */
+function endOf(job: Job, stdout: string): number | null {
+  if (!stdout.endsWith("}\n")) return null;
+  const { purchase, resumed = [purchase] }: { purchase?: Purchase; resumed?: (Purchase | undefined)[] } =
+    JSON.parse(stdout);
+  const shown = resumed.findLast((candidate) => candidate?.note === job.note);
+  if (shown?.status === "succeeded") return 0;
+  return shown?.status === "failed" ? 6 : null;
 }
 
 async function finish(weather: Weather, job: Job): Promise<void> {
-  for (let attempts = 0; job.exitCode === null && attempts < 10; attempts += 1) await attempt(weather, job, false);
-  weather.tally.expect(job.exitCode !== null, `${job.note} never came to an end`);
+  for (let attempts = 0; isOpen(job) && attempts < 10; attempts += 1) await attempt(weather, job, false);
+  weather.tally.expect(!isOpen(job), `${job.note} never came to an end`);
+}
+
+function isOpen({ exitCode, waits }: Job): boolean {
+  return exitCode === null && !waits;
+}
+
+/** Whatever waited has been paid, canceled or has expired. */
+async function finishWaiting({ proxy, tally }: Weather, job: Job): Promise<void> {
+  const env = environmentFor(proxy.url, job.organizationId);
+  const { stdout, stderr } = await runCli(["purchases", "resume", "--json"], { home: job.home, env });
+  job.exitCode = endOf(job, stdout);
+  tally.expect(job.exitCode !== null, `${job.note} waited and never came to an end: ${stdout} ${stderr}`);
 }
 
 async function killBackends(weather: Weather, data: string): Promise<void> {
@@ -152,13 +209,15 @@ async function check(
   sandbox: RunningSandbox,
   organizationId: number,
   jobs: readonly Job[],
-  tally: Tally,
+  { tally, revived }: Street,
 ): Promise<void> {
   const purchases = await checkInvariants(sandbox, organizationId, 25, tally);
   for (const job of jobs.filter((candidate) => candidate.organizationId === organizationId)) {
     const bought = purchases.filter(({ note, status }) => note === job.note && status === "succeeded");
-    const meant = job.exitCode === 0 ? 1 : 0;
-    tally.expect(bought.length === meant, `${job.note} ended ${job.exitCode} and bought ${bought.length} times`);
+    // A command that ended with a decline is over, and its purchase may still have been paid by a person.
+    const isMeant = bought.length === (job.exitCode === 0 ? 1 : 0);
+    const wasRevived = job.exitCode === 6 && bought.length === 1 && bought.every(({ id }) => revived.has(id));
+    tally.expect(isMeant || wasRevived, `${job.note} ended ${job.exitCode} and bought ${bought.length} times`);
     tally.expect(
       bought.every(({ licenses }) => licenses === job.licenses),
       `${job.note} bought another number of licenses`,

@@ -1,15 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  CliError,
-  codeOf,
-  EXIT_CODES,
-  errorOfPurchase,
-  exitCodeOf,
-  reportOf,
-  usageError,
-} from "../../src/cli/errors.ts";
+import { CliError, codeOf, EXIT_CODES, exitCodeOf, reportOf, usageError } from "../../src/cli/errors.ts";
 import { PROBLEM_STATUS } from "../../src/contract/problems.ts";
-import { failedPurchase, openPurchase, purchase } from "./support/builders.ts";
 
 /** cli.md, Exit codes, and details.md, 25, written once more by hand. */
 const EXPECTED: Record<number, string[]> = {
@@ -54,6 +45,7 @@ const EXPECTED: Record<number, string[]> = {
     "subscription_changed",
     "no_license_available",
     "not_payable",
+    "not_cancelable",
     "idempotency_key_void",
   ],
   10: [
@@ -93,31 +85,5 @@ describe("exit codes", () => {
   it("brings a hint of its own where the error has none", () => {
     expect(reportOf(new CliError("unauthenticated", "no")).hint).toContain("login");
     expect(reportOf(usageError("no")).hint).toBeNull();
-  });
-});
-
-describe("errorOfPurchase", () => {
-  it.each([
-    [purchase(), null],
-    [failedPurchase(), 6],
-    [openPurchase("requires_approval"), 8],
-    [openPurchase("processing"), 10],
-    [openPurchase("needs_review"), 10],
-  ])("$status", (found, exitCode) => {
-    const error = errorOfPurchase(found);
-    expect(error && exitCodeOf(error)).toBe(exitCode);
-  });
-
-  it("names the page to approve at", () => {
-    expect(errorOfPurchase(openPurchase("requires_approval"))?.hint).toContain("/pay/pur_1");
-  });
-
-  it("names the request that was declined, and says whether money moved", () => {
-    const declined = errorOfPurchase(failedPurchase(), "req_1");
-    expect(declined).toMatchObject({
-      requestId: "req_1",
-      hint: expect.stringContaining("No license was added and nothing was charged."),
-    });
-    expect(errorOfPurchase(failedPurchase({ receiptNumber: "4201-000001" }))?.hint).toContain("refunded");
   });
 });

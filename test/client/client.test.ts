@@ -85,7 +85,11 @@ describe("what is asked", () => {
     expect(await client.advanceClock({ days: 2 })).toEqual({ now: state.now, renewals: [] });
     expect(backend.seen.map(({ method, url, body }) => [method, url, body])).toEqual([
       ["POST", "/rest/management/v2/auth/login", '{"email":"a@b.example","password":"p w"}'],
-      ["POST", "/rest/management/v2/oauth/token", "grant_type=refresh_token&refresh_token=r%261"],
+      [
+        "POST",
+        "/rest/management/v2/oauth/token",
+        "grant_type=refresh_token&refresh_token=r%261&client_id=secureflag-licenses",
+      ],
       ["POST", "/rest/management/v2/oauth/revoke", "token=t"],
       ["POST", `${base}/quotes`, '{"licenses":5}'],
       ["GET", `${base}/purchases?limit=2&after=c1`, ""],

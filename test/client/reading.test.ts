@@ -94,6 +94,6 @@ describe("a purchase", () => {
 test("under /oauth an error of RFC 6749 is understood", () => {
   const body = { error: "invalid_grant", error_description: "The token was used" };
   const expected = { kind: "oauth_error", error: "invalid_grant", description: "The token was used" };
-  expect(readAnswer(operations.refreshToken, answer(400, body))).toEqual(expected);
+  expect(readAnswer(operations.token, answer(400, body))).toEqual(expected);
   expect(readAnswer(operations.me, answer(400, body))).toMatchObject({ kind: "nonsense" });
 });

@@ -10,7 +10,6 @@ import { ADMIN, organization, seed } from "../support/seed.ts";
 
 const DECLINED = 101;
 const INSUFFICIENT = 102;
-const NO_METHOD = 103;
 const ENDS = 104;
 const TINY = 105;
 const FREE = 106;
@@ -35,7 +34,6 @@ beforeAll(async () => {
       ...ORDINARY.map((id) => organization(id)),
       organization(DECLINED, { paymentMethod: "card_declined" }),
       organization(INSUFFICIENT, { paymentMethod: "card_insufficient_funds" }),
-      organization(NO_METHOD, { paymentMethod: null }),
       organization(ENDS, { subscription: { autoRenew: false } }),
       organization(TINY, { subscription: cheap }),
       organization(FREE, { paymentMethod: null, subscription: { unitPrice: { amount: 0, currency: "GBP" } } }),
@@ -278,7 +276,6 @@ describe("nothing is bought", () => {
   test.each([
     [DECLINED, "card_declined", /declin/i],
     [INSUFFICIENT, "insufficient_funds", /fund/i],
-    [NO_METHOD, "no_payment_method", /payment method/i],
   ])(
     "a payment that fails (organization %d, %s): exit 6 with the purchase, no license, no charge",
     async (id, code, words) => {

@@ -11,6 +11,10 @@ import { waitFor } from "../support/wait.ts";
 const PROCESSING = 201;
 const TIMEOUT = 202;
 const INTERRUPTED = 203;
+/** What is killed, by payment method and crash point. */
+const KILLED = ["card_processing", "card_timeout"].flatMap((method, row) =>
+  ["C1", "C2", "C3"].map((point, column) => ({ id: 301 + row * 3 + column, method, point })),
+);
 const ORDINARY = Array.from({ length: 40 }, (_, index) => index + 1);
 
 let sandbox: RunningSandbox;
@@ -31,6 +35,7 @@ beforeAll(async () => {
       organization(PROCESSING, { paymentMethod: "card_processing" }),
       organization(TIMEOUT, { paymentMethod: "card_timeout" }),
       organization(INTERRUPTED, { paymentMethod: "card_processing" }),
+      ...KILLED.map(({ id, method }) => organization(id, { paymentMethod: method })),
     ),
   });
   proxy = await FaultProxy.start(sandbox.ready.url);
@@ -370,6 +375,19 @@ describe("payments that take their time", () => {
     expect(resumed.exitCode).toBe(0);
     expect(resultOf(resumed)).toMatchObject({ resumed: [{ status: "succeeded" }], licenses: { purchased: 30 } });
     expect(await chargesOf(INTERRUPTED)).toEqual([24410]);
+  });
+});
+
+describe("payments that take their time, killed", () => {
+  test.each(KILLED)("$method at $point: the same command ends with one purchase", async ({ id, point }) => {
+    const killed = await buy(id, ["5"], { env: { SECUREFLAG_CRASH_AT: point } });
+    expect(killed.exitCode).toBe(137);
+    const again = await buy(id, ["5"], { home: killed.home });
+    expect(again.exitCode, again.stderr).toBe(0);
+    expect(resultOf<Bought>(again)).toMatchObject({ purchase: { status: "succeeded" } });
+    expect(await chargesOf(id)).toEqual([24410]);
+    expect(await sandbox.purchased(id)).toBe(30);
+    expect(await journalOf(killed.home)).toEqual([]);
   });
 });
 

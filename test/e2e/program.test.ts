@@ -8,7 +8,19 @@ import { widthOf } from "../support/screen.ts";
 
 afterAll(removePlaces);
 
-const COMMANDS = ["login", "logout", "whoami", "status", "quote", "buy", "purchases", "organizations", "sandbox"];
+const COMMANDS = [
+  "login",
+  "logout",
+  "whoami",
+  "status",
+  "quote",
+  "buy",
+  "purchases",
+  "organizations",
+  "tokens",
+  "profiles",
+  "sandbox",
+];
 
 describe("the program by itself", () => {
   test.each([["--version"], ["-V"]])("%s", async (flag) => {
@@ -64,7 +76,7 @@ describe("the program by itself", () => {
 
   test("commands of later versions are not there", async () => {
     const { stdout } = await runCli(["--help"]);
-    for (const command of ["top-up", "tokens", "serve", "completion"])
+    for (const command of ["top-up", "serve", "completion"])
       expect(stdout).not.toMatch(new RegExp(`^\\s+${command}`, "m"));
   });
 

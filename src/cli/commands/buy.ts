@@ -4,18 +4,17 @@ import type { BuyRequest } from "../purchasing/request.ts";
 import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
+import { readTotp, totpOption } from "./shared/oneTimeCode.ts";
 import { amountText, idempotencyKey, shortText, wholeNumber } from "./shared/values.ts";
+import { addWaitOptions, readWait, type WaitFlags, type WaitOptions } from "./shared/waitOptions.ts";
 
 /** What `buy` was told. */
-export interface BuyOptions extends GlobalOptions, BuyRequest {
+export interface BuyOptions extends WaitOptions, BuyRequest {
   readonly yes: boolean;
-  /** How long a payment's approval is waited for; `null` is 300 s where a prompt could appear, else 0. */
-  readonly waitSeconds: number | null;
-  /** False with `--no-open`: the approval page is not opened in a browser. */
-  readonly open: boolean;
+  readonly totp: string | null;
 }
 
-interface BuyFlags {
+interface BuyFlags extends WaitFlags {
   yes?: boolean;
   maxTotal?: string;
   ifPurchased?: number;
@@ -23,8 +22,7 @@ interface BuyFlags {
   note?: string;
   dryRun?: boolean;
   idempotencyKey?: string;
-  wait?: number;
-  open: boolean;
+  totp?: string;
 }
 
 const KEYS = `
@@ -36,7 +34,7 @@ matrix, need a --note or an --idempotency-key of their own.`;
 
 /** Registers `buy`. */
 export function register(program: Command, context: Context, run: Run<BuyOptions> = load): void {
-  addCommand(program, {
+  const command = addCommand(program, {
     name: "buy",
     description: "Quote, confirm and purchase more licenses",
     examples: ["buy 5", "buy 5 --yes --max-total 300 --json"],
@@ -48,9 +46,9 @@ export function register(program: Command, context: Context, run: Run<BuyOptions
     .option("--po <number>", "purchase order number", shortText(100))
     .option("--note <text>", "a note on the purchase", shortText(500))
     .option("--dry-run", "quote and check the guards, buy nothing")
-    .option("--idempotency-key <key>", "a key of your own: it buys once", idempotencyKey)
-    .option("--wait <seconds>", "for a payment's approval (default: 300 in a terminal, else 0)", wholeNumber(0, 86_400))
-    .option("--no-open", "do not open the approval page in a browser")
+    .option("--idempotency-key <key>", "a key of your own: it buys once", idempotencyKey);
+  addWaitOptions(command)
+    .addOption(totpOption())
     .addHelpText("after", KEYS)
     .action((licenses: number, flags: BuyFlags, command: Command) => {
       const options = { ...readGlobals(command), ...read(licenses, flags) };
@@ -68,8 +66,8 @@ function read(licenses: number, flags: BuyFlags): Omit<BuyOptions, keyof GlobalO
     note: flags.note ?? null,
     dryRun: flags.dryRun === true,
     explicitKey: flags.idempotencyKey ?? null,
-    waitSeconds: flags.wait ?? null,
-    open: flags.open,
+    totp: readTotp(flags.totp),
+    ...readWait(flags),
   };
 }
 

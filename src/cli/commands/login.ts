@@ -3,13 +3,19 @@ import type { Context } from "../context.ts";
 import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
+import { readTotp, totpOption } from "./shared/oneTimeCode.ts";
 import { someText } from "./shared/values.ts";
 
 /** What `login` was told. */
 export interface LoginOptions extends GlobalOptions {
   readonly email: string | null;
   readonly passwordStdin: boolean;
+  readonly totp: string | null;
   readonly insecureStorage: boolean;
+  /** In the browser, also where nobody could be asked here. */
+  readonly web: boolean;
+  /** False with `--no-open`: the approval page is not opened in a browser. */
+  readonly open: boolean;
   /** The token itself comes on stdin. */
   readonly withToken: boolean;
 }
@@ -17,7 +23,10 @@ export interface LoginOptions extends GlobalOptions {
 interface LoginFlags {
   email?: string;
   passwordStdin?: boolean;
+  totp?: string;
   insecureStorage?: boolean;
+  web?: boolean;
+  open: boolean;
   withToken?: boolean;
 }
 
@@ -25,19 +34,32 @@ interface LoginFlags {
 export function register(program: Command, context: Context, run: Run<LoginOptions> = load): void {
   addCommand(program, {
     name: "login",
-    description: "Sign in with email and password, or with a token",
-    examples: ["login --email ada@example.com", "login --with-token < token.txt"],
+    description: "Sign in with your browser, with email and password, or with a token",
+    examples: ["login", "login --with-token < token.txt"],
   })
-    .option("--email <email>", "who signs in", someText)
+    .addOption(
+      new Option("--web", "in the browser (the default in a terminal)").conflicts([
+        "email",
+        "passwordStdin",
+        "totp",
+        "withToken",
+      ]),
+    )
+    .option("--no-open", "do not open the browser, only show the address")
+    .option("--email <email>", "with this email, a password and a one-time code", someText)
     .option("--password-stdin", "read the password from stdin")
-    .addOption(new Option("--with-token", "read an API token from stdin").conflicts(["email", "passwordStdin"]))
+    .addOption(totpOption())
+    .addOption(new Option("--with-token", "read an API token from stdin").conflicts(["email", "passwordStdin", "totp"]))
     .option("--insecure-storage", "without a system keyring, keep the sign-in in a file that only you can read")
     .action((flags: LoginFlags, command: Command) => {
       const options = {
         ...readGlobals(command),
         email: flags.email ?? null,
         passwordStdin: flags.passwordStdin === true,
+        totp: readTotp(flags.totp),
         insecureStorage: flags.insecureStorage === true,
+        web: flags.web === true,
+        open: flags.open,
         withToken: flags.withToken === true,
       };
       return interruptible(context, () => run(options, context));

@@ -5,6 +5,7 @@ import { register as registerHelp } from "./help.ts";
 import { register as registerLogin } from "./login.ts";
 import { register as registerLogout } from "./logout.ts";
 import { register as registerOrganizations } from "./organizations.ts";
+import { register as registerProfiles } from "./profiles.ts";
 import { register as registerPurchases } from "./purchases.ts";
 import { register as registerQuote } from "./quote.ts";
 import { register as registerSandbox } from "./sandbox.ts";
@@ -13,6 +14,7 @@ import { addGlobalOptions } from "./shared/globals.ts";
 import { reportFailure } from "./shared/report.ts";
 import { asUsageError } from "./shared/usage.ts";
 import { register as registerStatus } from "./status.ts";
+import { register as registerTokens } from "./tokens.ts";
 import { register as registerWhoami } from "./whoami.ts";
 
 const HELP_WIDTH = 60;
@@ -25,6 +27,8 @@ const REGISTRATIONS: readonly Registration[] = [
   registerBuy,
   registerPurchases,
   registerOrganizations,
+  registerTokens,
+  registerProfiles,
   registerSandbox,
   registerHelp,
 ];

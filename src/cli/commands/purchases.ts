@@ -3,8 +3,9 @@ import type { Context } from "../context.ts";
 import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
-import type { WaitOptions } from "./shared/purchasingTools.ts";
+import { readTotp, totpOption } from "./shared/oneTimeCode.ts";
 import { someText, wholeNumber } from "./shared/values.ts";
+import { addWaitOptions, readWait, type WaitFlags, type WaitOptions } from "./shared/waitOptions.ts";
 
 /** What `purchases list` was told. */
 export interface ListOptions extends GlobalOptions {
@@ -13,32 +14,53 @@ export interface ListOptions extends GlobalOptions {
   readonly status: string | null;
 }
 
-/** What `purchases show` and `purchases receipt` were told. */
+/** What `purchases show` was told. */
 export interface PurchaseOptions extends GlobalOptions {
   readonly purchaseId: string;
+}
+
+/** What `purchases receipt` was told. */
+export interface ReceiptOptions extends PurchaseOptions {
+  /** Where the PDF goes: a file, `-` for stdout, `null` for no PDF. */
+  readonly pdf: string | null;
+  readonly force: boolean;
+}
+
+/** What `purchases pay` was told. */
+export interface PayOptions extends PurchaseOptions, WaitOptions {
+  readonly totp: string | null;
+}
+
+/** What `purchases cancel` was told. */
+export interface CancelOptions extends PurchaseOptions {
+  readonly yes: boolean;
 }
 
 /** What the commands of the group do. */
 export interface PurchasesRuns {
   readonly list: Run<ListOptions>;
   readonly show: Run<PurchaseOptions>;
-  readonly receipt: Run<PurchaseOptions>;
+  readonly receipt: Run<ReceiptOptions>;
   readonly resume: Run<WaitOptions>;
+  readonly pay: Run<PayOptions>;
+  readonly cancel: Run<CancelOptions>;
 }
 
 const STATUSES = ["processing", "requires_approval", "succeeded", "failed", "needs_review"];
 
-/** Registers `purchases list | show | receipt | resume`. */
+/** Registers `purchases list | show | receipt | resume | pay | cancel`. */
 export function register(program: Command, context: Context, runs: PurchasesRuns = load): void {
   const group = addCommand(program, {
     name: "purchases",
-    description: "List purchases, show one or its receipt, resume",
+    description: "List, show, resume, pay or cancel purchases",
     examples: ["purchases list", "purchases resume"],
   });
   registerList(group, context, runs.list);
-  registerOne(group, context, runs.show, { name: "show", description: "Show one purchase" });
-  registerOne(group, context, runs.receipt, { name: "receipt", description: "Show a purchase's receipt" });
+  registerShow(group, context, runs.show);
+  registerReceipt(group, context, runs.receipt);
   registerResume(group, context, runs.resume);
+  registerPay(group, context, runs.pay);
+  registerCancel(group, context, runs.cancel);
 }
 
 function registerList(group: Command, context: Context, run: Run<ListOptions>): void {
@@ -56,38 +78,79 @@ function registerList(group: Command, context: Context, run: Run<ListOptions>): 
     });
 }
 
-function registerOne(
-  group: Command,
-  context: Context,
-  run: Run<PurchaseOptions>,
-  { name, description }: { name: string; description: string },
-): void {
+function registerShow(group: Command, context: Context, run: Run<PurchaseOptions>): void {
   addCommand(group, {
-    name,
-    description,
-    examples: [
-      `purchases ${name} pur_0123456789abcdef01234567`,
-      `purchases ${name} pur_0123456789abcdef01234567 --json`,
-    ],
+    name: "show",
+    description: "Show one purchase",
+    examples: ["purchases show pur_0123456789abcdef01234567", "purchases show pur_0123456789abcdef01234567 --json"],
   })
-    .addArgument(new Argument("<id>", "the purchase's id").argParser(someText))
+    .addArgument(purchaseArgument())
     .action((purchaseId: string, _flags: unknown, command: Command) =>
       interruptible(context, () => run({ ...readGlobals(command), purchaseId }, context)),
     );
 }
 
-function registerResume(group: Command, context: Context, run: Run<WaitOptions>): void {
+function registerReceipt(group: Command, context: Context, run: Run<ReceiptOptions>): void {
   addCommand(group, {
+    name: "receipt",
+    description: "Show a purchase's receipt, or save it as PDF",
+    examples: [
+      "purchases receipt pur_0123456789abcdef01234567",
+      "purchases receipt pur_0123456789abcdef01234567 --pdf receipt.pdf",
+    ],
+  })
+    .addArgument(purchaseArgument())
+    .option("--pdf <file>", "save it as a PDF file; - for stdout", someText)
+    .option("--force", "replace the file if it exists")
+    .action((purchaseId: string, flags: { pdf?: string; force?: boolean }, command: Command) => {
+      const { pdf = null, force = false } = flags;
+      return interruptible(context, () => run({ ...readGlobals(command), purchaseId, pdf, force }, context));
+    });
+}
+
+function registerResume(group: Command, context: Context, run: Run<WaitOptions>): void {
+  const command = addCommand(group, {
     name: "resume",
     description: "Follow every purchase that was begun to its end; begins none",
     examples: ["purchases resume", "purchases resume --wait 120 --json"],
-  })
-    .option("--wait <seconds>", "for a payment's approval (default: 300 in a terminal, else 0)", wholeNumber(0, 86_400))
-    .option("--no-open", "do not open the approval page in a browser")
-    .action((flags: { wait?: number; open: boolean }, command: Command) => {
-      const options = { ...readGlobals(command), waitSeconds: flags.wait ?? null, open: flags.open };
+  });
+  addWaitOptions(command).action((flags: WaitFlags, command: Command) =>
+    interruptible(context, () => run({ ...readGlobals(command), ...readWait(flags) }, context)),
+  );
+}
+
+function registerPay(group: Command, context: Context, run: Run<PayOptions>): void {
+  const command = addCommand(group, {
+    name: "pay",
+    description: "Try again to pay a declined purchase, with the same card or another",
+    examples: ["purchases pay pur_0123456789abcdef01234567", "purchases pay pur_0123456789abcdef01234567 --json"],
+  }).addArgument(purchaseArgument());
+  addWaitOptions(command)
+    .addOption(totpOption())
+    .action((purchaseId: string, flags: WaitFlags & { totp?: string }, command: Command) => {
+      const options = { ...readGlobals(command), purchaseId, ...readWait(flags), totp: readTotp(flags.totp) };
       return interruptible(context, () => run(options, context));
     });
+}
+
+function registerCancel(group: Command, context: Context, run: Run<CancelOptions>): void {
+  addCommand(group, {
+    name: "cancel",
+    description: "Cancel a purchase that waits for approval",
+    examples: [
+      "purchases cancel pur_0123456789abcdef01234567",
+      "purchases cancel pur_0123456789abcdef01234567 --yes --json",
+    ],
+  })
+    .addArgument(purchaseArgument())
+    .option("--yes", "cancel without asking")
+    .action((purchaseId: string, flags: { yes?: boolean }, command: Command) =>
+      interruptible(context, () => run({ ...readGlobals(command), purchaseId, yes: flags.yes === true }, context)),
+    );
+}
+
+function purchaseArgument(): Argument {
+  return new Argument("<id>", "the purchase's id").argParser(someText);
 }
 
 const load: PurchasesRuns = {
@@ -95,4 +158,6 @@ const load: PurchasesRuns = {
   show: async (options, context) => (await import("./run/purchasesShow.ts")).run(options, context),
   receipt: async (options, context) => (await import("./run/purchasesReceipt.ts")).run(options, context),
   resume: async (options, context) => (await import("./run/purchasesResume.ts")).run(options, context),
+  pay: async (options, context) => (await import("./run/purchasesPay.ts")).run(options, context),
+  cancel: async (options, context) => (await import("./run/purchasesCancel.ts")).run(options, context),
 };

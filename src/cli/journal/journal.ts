@@ -11,8 +11,8 @@ import {
   removePrivateFile,
   writePrivateFile,
 } from "../session/privateFile.ts";
+import type { ProcessProbe } from "../session/processStart.ts";
 import { JournalError } from "./errors.ts";
-import type { ProcessProbe } from "./processStart.ts";
 
 const entrySchema = z.object({
   idempotencyKey: idempotencyKeySchema,

@@ -11,7 +11,22 @@ export function promptsAllowed({ io, env }: Pick<Context, "io" | "env">, options
   return io.stdinIsTerminal && io.stderrIsTerminal && options.input && !inCi;
 }
 
-/** The prompter, in color where stderr may have it. */
-export function openPrompter({ io, env, prompter }: Context, { color }: { color: boolean }): Promise<Prompter> {
-  return prompter(colorLevel({ env, isTerminal: io.stderrIsTerminal, color }) > 0);
+/** The prompter, in color where stderr may have it. Whatever moves on the terminal stands still while it asks. */
+export async function openPrompter(context: Context, { color }: { color: boolean }): Promise<Prompter> {
+  const { io, env } = context;
+  const prompter = await context.prompter(colorLevel({ env, isTerminal: io.stderrIsTerminal, color }) > 0);
+  const alone = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
+    const { animation } = context;
+    animation?.pause();
+    try {
+      return await ask();
+    } finally {
+      animation?.resume();
+    }
+  };
+  return {
+    confirm: (question) => alone(() => prompter.confirm(question)),
+    text: (question) => alone(() => prompter.text(question)),
+    secret: (question) => alone(() => prompter.secret(question)),
+  };
 }

@@ -7,6 +7,8 @@ import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import type { Approver } from "../purchasing/tools.ts";
 import { buyAgainQuestion, buyQuestion, renderChange, renderConfirmation } from "../render/confirmation.ts";
+import { failureCost, failureReason } from "../render/failure.ts";
+import { wrap } from "../render/wrap.ts";
 import { openPrompter } from "./asking.ts";
 
 /** Asks the person at the terminal; the default answer is No (cli.md, Prompts). Everything is shown on stderr. */
@@ -25,6 +27,11 @@ export function personApprover(options: BuyOptions, context: Context, connection
     async buyAgain(purchase) {
       context.io.note(`${buyAgainQuestion(purchase).context}\n`);
       return (await openPrompter(context, options)).confirm(buyAgainQuestion(purchase).question);
+    },
+    async tryAnotherCard(purchase) {
+      const view = await viewOf(context, options, "stderr");
+      context.io.note(`${wrap(`${failureReason(purchase.failure)} ${failureCost(purchase)}`, view.width)}\n`);
+      return (await openPrompter(context, options)).confirm("Try another card in the browser?");
     },
   };
 }

@@ -22,6 +22,7 @@ export function automaticApprover(): Approver {
       });
     },
     buyAgain: async () => false,
+    tryAnotherCard: async () => false,
   };
 }
 

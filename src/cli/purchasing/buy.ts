@@ -1,23 +1,16 @@
 import type { PurchaseAnswer } from "../../contract/billing.ts";
-import { CliError, errorOfPurchase } from "../errors.ts";
+import { CliError } from "../errors.ts";
+import { failureReason } from "../render/failure.ts";
 import { licenses } from "../render/words.ts";
 import { settleEarlier } from "./earlier.ts";
-import { follow, hasEnded, splitAnswer } from "./follow.ts";
+import { errorOfPurchase } from "./ending.ts";
+import { canBePaid, follow, hasEnded, splitAnswer } from "./follow.ts";
 import { checkGuards } from "./guards.ts";
 import type { KeySeries } from "./keys.ts";
 import { type Offer, priceOffer } from "./offer.ts";
 import { type BuyRequest, isSameOrder } from "./request.ts";
 import { chargedOtherwise, type Sent, sendPurchase } from "./send.ts";
-import type { Approver, BuyResult, PurchasingTools } from "./tools.ts";
-
-/** How a `buy` ended. */
-export interface Bought {
-  readonly result: BuyResult;
-  /** The journal entry to remove once the result was printed; `null` while the purchase has not ended. */
-  readonly endedKey: string | null;
-  /** What the command ends with after its result was printed; `null` is success. */
-  readonly failure: CliError | null;
-}
+import type { Approver, Concluded, PurchasingTools } from "./tools.ts";
 
 /**
  * Buys licenses, once (purchase.md; details.md, 1 to 9): looks at what earlier commands began, asks about a key that is
@@ -30,20 +23,20 @@ export async function buy(
   keys: KeySeries,
   approver: Approver,
   tools: PurchasingTools,
-): Promise<Bought> {
+): Promise<Concluded> {
   if (request.dryRun) return await rehearse(request, keys, tools);
   const earlier = (await settleEarlier(request, keys, approver, tools)) ?? (await purchaseOfKey(request, keys, tools));
-  if (earlier !== null) return bought(earlier, null);
+  if (earlier !== null) return bought(await withAnotherCard(earlier, approver, tools), null);
 
   let offer = await offerWithin(request, tools);
   await approver.approve(offer, null);
   for (;;) {
     const sent = await sendPurchase(request, keys, offer, tools);
-    if (sent.kind === "accepted") return await conclude(request, sent, offer, tools);
+    if (sent.kind === "accepted") return await conclude(request, sent, offer, approver, tools);
     if (sent.kind === "void") {
       if (!keys.advance()) throw sent.refusal;
       const twin = await purchaseOfKey(request, keys, tools);
-      if (twin !== null) return bought(twin, null);
+      if (twin !== null) return bought(await withAnotherCard(twin, approver, tools), null);
     }
     const before = offer;
     offer = await offerWithin(request, tools);
@@ -55,7 +48,7 @@ export async function buy(
  * A dry run asks what became of a key that is not random, quotes and checks, and looks at nothing else: it may neither
  * follow nor void (details.md, 3 and 22).
  */
-async function rehearse(request: BuyRequest, keys: KeySeries, tools: PurchasingTools): Promise<Bought> {
+async function rehearse(request: BuyRequest, keys: KeySeries, tools: PurchasingTools): Promise<Concluded> {
   const earlier = await purchaseOfKey(request, keys, tools, async (purchase) => purchase);
   if (earlier !== null) {
     const { result, failure } = bought(earlier, null);
@@ -93,8 +86,10 @@ async function purchaseOfKey(
     if (answer.state === "unknown") return null;
     if (answer.state === "known") {
       const purchase = await toItsEnd(sameOrder(request, answer.purchase), tools);
-      if (keys.source === "explicit" || purchase.status !== "failed") return purchase;
-      tools.say(`An earlier purchase of this job, ${purchase.id}, failed: ${purchase.failure?.message ?? ""}`);
+      // What a person had in hand when it was found is this command's purchase, also where they say no to it.
+      const wasWithPerson = answer.purchase.status === "requires_approval";
+      if (keys.source === "explicit" || wasWithPerson || purchase.status !== "failed") return purchase;
+      tools.say(`An earlier purchase of this job, ${purchase.id}, failed: ${failureReason(purchase.failure)}`);
     }
     if (!keys.advance()) {
       throw new CliError("idempotency_key_void", `The idempotency key ${keys.current()} is void`, {
@@ -118,19 +113,31 @@ async function conclude(
   request: BuyRequest,
   { purchase: accepted, requestId }: Extract<Sent, { kind: "accepted" }>,
   offer: Offer,
+  approver: Approver,
   tools: PurchasingTools,
-): Promise<Bought> {
+): Promise<Concluded> {
   // A purchase under our key from another quote was made by a twin of this command.
   const isOurs = accepted.quoteId === offer.quote.id;
-  const purchase = await follow(isOurs ? accepted : sameOrder(request, accepted), tools);
+  const followed = await follow(isOurs ? accepted : sameOrder(request, accepted), tools);
+  const purchase = await withAnotherCard(followed, approver, tools);
   return bought(purchase, isOurs ? offer : null, accepted.status === "failed" ? requestId : null);
+}
+
+/** A person who waits may pay a declined purchase with another card; nothing new is bought. */
+async function withAnotherCard(
+  purchase: PurchaseAnswer,
+  approver: Approver,
+  tools: PurchasingTools,
+): Promise<PurchaseAnswer> {
+  if (!canBePaid(purchase) || tools.waitSeconds === 0 || !(await approver.tryAnotherCard(purchase))) return purchase;
+  return await follow(purchase, tools, "unpayable");
 }
 
 /**
  * @param offer the offer that it was bought by, `null` for what an earlier command or a twin bought
  * @param declinedBy the request that was answered with a decline
  */
-function bought(answer: PurchaseAnswer, offer: Offer | null, declinedBy: string | null = null): Bought {
+function bought(answer: PurchaseAnswer, offer: Offer | null, declinedBy: string | null = null): Concluded {
   const { purchase, licenses } = splitAnswer(answer);
   // Whoever is charged otherwise than approved must be able to see it again.
   const otherwise = offer && chargedOtherwise(answer, offer);

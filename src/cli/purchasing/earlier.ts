@@ -1,6 +1,7 @@
 import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
 import type { JournalEntry } from "../journal/journal.ts";
+import { failureReason } from "../render/failure.ts";
 import { licenses } from "../render/words.ts";
 import { follow, hasEnded } from "./follow.ts";
 import type { KeySeries } from "./keys.ts";
@@ -10,7 +11,7 @@ import type { Approver, PurchasingTools } from "./tools.ts";
 const OWNER_PATIENCE_MS = 30_000;
 const OWNER_POLL_MS = 500;
 
-/** What became of a journaled purchase: followed to where it is now, or never arrived. */
+/** What became of a journaled purchase: it arrived, as it is now and not followed yet, or it never did. */
 export type Fate = { readonly purchase: PurchaseAnswer } | { readonly purchase: null; readonly isVoid: boolean };
 
 /**
@@ -41,15 +42,16 @@ export async function settleEarlier(
       if (fate.isVoid) journal.remove(entry.idempotencyKey);
       continue;
     }
-    if (isOurs && (await isTheAnswer(fate.purchase, keys, approver))) return fate.purchase;
-    await concludeEarlier(fate.purchase, entry, isOurs, tools);
+    const purchase = await followEarlier(fate.purchase, isOurs, tools);
+    if (isOurs && (await isTheAnswer(purchase, fate.purchase, keys, approver))) return purchase;
+    await concludeEarlier(purchase, entry, isOurs, tools);
     if (willResend && keys.source === "random") keys.advance();
   }
   return null;
 }
 
 /**
- * What became of a journaled purchase. An entry whose owner still runs is waited for and never voided.
+ * What became of a journaled purchase, not followed yet. An entry whose owner still runs is waited for and never voided.
  *
  * @param unsent what to do with a key that never arrived: `void` spends it for ever, `keep` leaves it to be sent again
  * @returns `null` where the entry's owner brought it to an end itself
@@ -60,22 +62,47 @@ export async function fateOf(
   unsent: "void" | "keep",
   tools: PurchasingTools,
 ): Promise<Fate | null> {
-  const { client, organizationId } = tools;
+  const { client, organizationId, journal } = tools;
+  const key = entry.idempotencyKey;
+  const look = () => tools.busy("Looking at an earlier purchase", client.purchaseByKey(organizationId, key));
+  if (await journal.ownerRuns(entry)) {
+    // An owner that waits for a person may do so for minutes, and is not in the way.
+    const early = await look();
+    if (early.state === "known" && early.purchase.status === "requires_approval") return { purchase: early.purchase };
+  }
   const owner = await waitForOwner(entry, tools);
   if (owner === "finished") return null;
-  const key = entry.idempotencyKey;
-  const answer = await tools.busy("Looking at an earlier purchase", client.purchaseByKey(organizationId, key));
-  if (answer.state === "known") return { purchase: await follow(answer.purchase, tools) };
+  const answer = await look();
+  if (answer.state === "known") return { purchase: answer.purchase };
   if (owner === "running") throw stillRunning(entry);
   if (answer.state === "unknown" && unsent === "keep") return { purchase: null, isVoid: false };
   const voiding = answer.state === "unknown" ? client.voidKey(organizationId, key) : null;
   const arrived = voiding && (await tools.busy("Making sure that it never arrives", voiding));
-  if (arrived !== null) return { purchase: await follow(arrived, tools) };
-  return { purchase: null, isVoid: true };
+  return arrived === null ? { purchase: null, isVoid: true } : { purchase: arrived };
 }
 
-/** Whether an earlier purchase of the same meaning is what this command is to show, and not to repeat. */
-async function isTheAnswer(purchase: PurchaseAnswer, keys: KeySeries, approver: Approver): Promise<boolean> {
+/** Another command's purchase that waits for a person blocks nothing (details.md, 1). */
+function followEarlier(begun: PurchaseAnswer, isOurs: boolean, tools: PurchasingTools): Promise<PurchaseAnswer> {
+  if (!isOurs) return follow(begun, { ...tools, waitSeconds: 0 });
+  if (begun.status === "requires_approval") {
+    tools.say(`The same command was begun before; this goes on with its purchase ${begun.id}.`);
+  }
+  return follow(begun, tools);
+}
+
+/**
+ * Whether an earlier purchase of the same meaning is what this command is to show, and not to repeat. One that a person
+ * had in hand when it was found is, however it ended: whoever says no to it does not ask for another one.
+ *
+ * @param begun the purchase as it was found
+ */
+async function isTheAnswer(
+  purchase: PurchaseAnswer,
+  begun: PurchaseAnswer,
+  keys: KeySeries,
+  approver: Approver,
+): Promise<boolean> {
+  if (begun.status === "requires_approval") return true;
   if (purchase.status === "failed") return keys.source === "explicit";
   if (purchase.status !== "succeeded" || keys.source === "explicit") return true;
   if (!(await approver.buyAgain(purchase))) return true;
@@ -101,9 +128,10 @@ async function concludeEarlier(
     tools.say(`${what} ${state}; follow it with \`secureflag-licenses purchases resume\`.`);
     return;
   }
-  const failure = purchase.failure?.message ?? "failed";
   if (!(isOurs && purchase.status === "succeeded")) {
-    tools.say(purchase.status === "succeeded" ? `${what} succeeded.` : `${what} failed: ${failure}`);
+    tools.say(
+      purchase.status === "succeeded" ? `${what} succeeded.` : `${what} failed: ${failureReason(purchase.failure)}`,
+    );
   }
   tools.journal.remove(entry.idempotencyKey);
 }

@@ -1,8 +1,9 @@
 import type { Client } from "../../client/client.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Purchase, PurchaseAnswer } from "../../contract/billing.ts";
-import { CliError, errorOfPurchase, exitCodeOf } from "../errors.ts";
+import { CliError, exitCodeOf } from "../errors.ts";
 import { fateOf } from "./earlier.ts";
+import { errorOfPurchase } from "./ending.ts";
 import { follow, hasEnded, splitAnswer } from "./follow.ts";
 import type { PurchasingTools } from "./tools.ts";
 
@@ -36,18 +37,19 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
   const open: CliError[] = [];
   const voided: string[] = [];
   const notReceived: { idempotencyKey: string; licenses: number }[] = [];
+  const followOn = follower(tools);
   for (const entry of await tools.journal.entries(client.origin, tools.organizationId)) {
     // A key that a person chose is theirs to send again; for the others there is always a next one (details.md, 2).
     const isChosen = entry.keySource === "explicit";
     const fate = await fateOf(entry, isChosen ? "keep" : "void", tools);
-    if (fate?.purchase) resumed.push(fate.purchase);
+    if (fate?.purchase) resumed.push(await followOn(fate.purchase));
     else if (fate) notReceived.push({ idempotencyKey: entry.idempotencyKey, licenses: entry.licenses });
     if (fate?.purchase === null && fate.isVoid) voided.push(entry.idempotencyKey);
     if (fate?.purchase === null && !fate.isVoid) open.push(mayStillArrive(entry.idempotencyKey));
   }
   const seen = new Set(resumed.map(({ id }) => id));
   for (const purchase of await unsettledOfUser(client, tools)) {
-    if (!seen.has(purchase.id)) resumed.push(await follow(purchase, tools));
+    if (!seen.has(purchase.id)) resumed.push(await followOn(purchase));
   }
   const { licenses } = await tools.busy("Reading the subscription", client.subscription(tools.organizationId));
   const purchases = resumed.map((answer) => splitAnswer(answer).purchase);
@@ -58,6 +60,15 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
       ...voided,
     ],
     failure: worst([...open, ...purchases.map((purchase) => errorOfPurchase(purchase))]),
+  };
+}
+
+/** Follows one purchase after the other; all of them share the time that persons have. */
+function follower(tools: PurchasingTools): (purchase: PurchaseAnswer) => Promise<PurchaseAnswer> {
+  const start = tools.clock.monotonic();
+  return (purchase) => {
+    const spentSeconds = (tools.clock.monotonic() - start) / 1000;
+    return follow(purchase, { ...tools, waitSeconds: Math.max(0, tools.waitSeconds - spentSeconds) });
   };
 }
 

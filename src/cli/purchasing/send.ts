@@ -11,7 +11,7 @@ export type Sent =
   | { readonly kind: "accepted"; readonly purchase: PurchaseAnswer; readonly requestId: string | null }
   | { readonly kind: "stale" | "void"; readonly refusal: Error };
 
-/** Well-formed refusals: nothing was accepted, and nothing of this request ever will be. */
+/** Refusals: nothing was accepted, and nothing of this request ever will be. */
 const REFUSED: readonly ErrorCode[] = [
   "invalid_request",
   "idempotency_key_missing",
@@ -28,6 +28,8 @@ const REFUSED: readonly ErrorCode[] = [
   "license_limit",
   "below_minimum_charge",
   "no_license_available",
+  // A person left the question for a one-time code: the request that led to it had just been refused.
+  "interrupted",
 ];
 
 /** Failures that name a setting or a file of this machine: the request did not leave. */
@@ -37,6 +39,7 @@ const LOCAL: readonly ErrorCode[] = [
   "keyring_unavailable",
   "credentials_unsafe",
   "credentials_unreadable",
+  "sign_in_busy",
 ];
 
 /**

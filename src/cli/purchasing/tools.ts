@@ -2,13 +2,23 @@ import type { Client } from "../../client/client.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Purchase } from "../../contract/billing.ts";
 import type { Clock, InterruptionNote } from "../context.ts";
+import type { CliError } from "../errors.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Offer, VerifiedQuote } from "./offer.ts";
 
 /** The calls that buying makes. */
 export type PurchasingClient = Pick<
   Client,
-  "apiUrl" | "origin" | "subscription" | "createQuote" | "createPurchase" | "purchaseByKey" | "voidKey" | "purchase"
+  | "apiUrl"
+  | "origin"
+  | "subscription"
+  | "createQuote"
+  | "createPurchase"
+  | "purchaseByKey"
+  | "voidKey"
+  | "purchase"
+  | "payPurchase"
+  | "cancelPurchase"
 >;
 
 /** Decides whether an offer is taken. */
@@ -21,6 +31,8 @@ export interface Approver {
   approve(offer: Offer, before: { offer: Offer; refusal: Error } | null): Promise<void>;
   /** Whether to buy again what an earlier command already bought. */
   buyAgain(purchase: Purchase): Promise<boolean>;
+  /** Whether to pay a declined purchase with another card, on the payment page, now. */
+  tryAnotherCard(purchase: Purchase): Promise<boolean>;
 }
 
 /** Everything that buying and resuming need from around them. */
@@ -29,7 +41,7 @@ export interface PurchasingTools {
   readonly journal: Journal;
   readonly organizationId: number;
   readonly clock: Clock;
-  /** How long a person's approval of a payment is waited for, in seconds. */
+  /** How long a person at the payment page is waited for, in seconds. */
   readonly waitSeconds: number;
   /** Tells a person something on the way. */
   say(text: string): void;
@@ -37,8 +49,19 @@ export interface PurchasingTools {
   busy<Result>(text: string, work: Promise<Result>): Promise<Result>;
   /** Sets the last words of a command that is interrupted from here on. */
   setInterruption(note: InterruptionNote | null): void;
-  /** Offers a payment's approval page to a person. */
-  showApproval(purchase: Purchase): void;
+  /** Shows a person the payment page of a purchase. */
+  showPage(purchase: Purchase): void;
+  /** A crash point (purchase.md, Crash points). */
+  reach(point: string): void;
+}
+
+/** How a command that is about one purchase ended. */
+export interface Concluded {
+  readonly result: BuyResult;
+  /** The journal entry to remove once the result was printed; `null` while the purchase has not ended. */
+  readonly endedKey: string | null;
+  /** What the command ends with after its result was printed; `null` is success. */
+  readonly failure: CliError | null;
 }
 
 /** What `buy --json` prints (cli.md; details.md, 22). */

@@ -14,10 +14,15 @@ const API_URL_SOURCES: Readonly<Record<Identity["apiUrlSource"], string>> = {
   default: "the default",
 };
 
-/** Who is signed in, where, with what token. */
-export function renderIdentity(identity: Identity, view: View): string {
+/**
+ * Who is signed in, where, with what token.
+ *
+ * @param beaten the profile whose stored sign-in is not used because the environment has a token
+ */
+export function renderIdentity(identity: Identity, view: View, beaten: string | null = null): string {
   const { user, organization, token } = identity;
-  const source = token.source === "environment" ? "from SECUREFLAG_API_TOKEN" : `from the ${token.source}`;
+  const source =
+    token.source === "environment" ? `from SECUREFLAG_API_TOKEN${over(beaten)}` : `from the ${token.source}`;
   const name = token.name === null ? "sign-in" : `token ${clean(token.name)}`;
   return fields(
     [
@@ -35,6 +40,10 @@ export function renderIdentity(identity: Identity, view: View): string {
   );
 }
 
+function over(profile: string | null): string {
+  return profile === null ? "" : `, which wins over the sign-in of profile ${clean(profile)}`;
+}
+
 /** Organizations that a user belongs to. */
 export function renderOrganizations(organizations: Me["organizations"], view: View): string {
   if (organizations.length === 0) return "You belong to no organization.";
@@ -48,7 +57,8 @@ function expiry({ source, name, expiresAt }: Identity["token"]): string {
   return source !== "environment" && name === null ? "renewed by itself while it is used" : instant(expiresAt);
 }
 
-function spendLimit(limit: Me["token"]["spendLimit"]): string | null {
+/** What a token may spend in a month and what is left of it, a line each; `null` without a limit. */
+export function spendLimit(limit: Me["token"]["spendLimit"]): string | null {
   if (limit === null) return null;
   const money = (amount: Money | null, left: Money | null) =>
     amount && `${formatMoney(amount)} a month${left ? `, ${formatMoney(left)} left` : ""}`;

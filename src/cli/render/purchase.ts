@@ -4,6 +4,7 @@ import type { Purchase } from "../../contract/billing.ts";
 import type { ResumeResult } from "../purchasing/resume.ts";
 import type { BuyResult } from "../purchasing/tools.ts";
 import { clean } from "./clean.ts";
+import { failureReason, pageInvitation } from "./failure.ts";
 import { columns, fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, counts, instant, licenses, withTax } from "./words.ts";
@@ -18,7 +19,7 @@ export function renderBuyResult(result: BuyResult, view: View): string {
     purchase.status === "succeeded"
       ? view.style.green(`${replayed ? "Already purchased" : "Purchased"} ${licenses(purchase.licenses)}${change}`)
       : `Purchase ${statusWords(purchase, view)}: ${licenses(purchase.licenses)}`;
-  return `${headline}\n${purchaseFields(purchase, result.licenses, view)}${approvalLine(purchase)}`;
+  return `${headline}\n${purchaseFields(purchase, result.licenses, view)}${pageLines(purchase, view)}`;
 }
 
 function dryRun(quote: BuyResult["quote"], view: View): string {
@@ -32,7 +33,7 @@ function dryRun(quote: BuyResult["quote"], view: View): string {
 
 /** One purchase. */
 export function renderPurchase(purchase: Purchase, view: View): string {
-  return `${purchaseFields(purchase, null, view)}${approvalLine(purchase)}`;
+  return `${purchaseFields(purchase, null, view)}${pageLines(purchase, view)}`;
 }
 
 /** Purchases, newest first. */
@@ -40,10 +41,16 @@ export function renderPurchases(purchases: readonly Purchase[], view: View): str
   if (purchases.length === 0) return "No purchases.";
   const rows = purchases.map((purchase) => [
     purchase.createdAt.slice(0, 10),
-    `${bought(purchase)}, ${formatMoney(purchase.total)}\n${clean(purchase.id)}`,
+    [`${bought(purchase)}, ${formatMoney(purchase.total)}`, clean(purchase.id), ...payableUntil(purchase)].join("\n"),
     statusWords(purchase, view),
   ]);
-  return columns(["Date", "Purchase", "Status"], rows, [10, 29, 17], view);
+  const table = columns(["Date", "Purchase", "Status"], rows, [10, 29, 17], view);
+  if (purchases.every(({ nextAction }) => nextAction === null)) return table;
+  return `${table}\n\n${wrap("`secureflag-licenses purchases show <id>` shows where one is paid.", view.width)}`;
+}
+
+function payableUntil({ nextAction }: Purchase): string[] {
+  return nextAction === null ? [] : [`pay by ${instant(nextAction.expiresAt)}`];
 }
 
 /** What `purchases resume` found. A purchase whose key is not void may still arrive. */
@@ -63,14 +70,20 @@ export function renderResumeResult(
 }
 
 function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: View): string {
-  const { total, dueNow, tax, failure, purchasedBy } = purchase;
+  const { total, dueNow, tax, failure, refund, purchasedBy } = purchase;
   return fields(
     [
       ["Purchase", clean(purchase.id)],
       ["Status", statusWords(purchase, view)],
-      ["Failure", failure && clean(failure.message)],
+      ["Failure", failure && failureReason(failure)],
       ["What", bought(purchase)],
       ["Amount", withTax({ total, net: dueNow, tax })],
+      [
+        "Refund",
+        refund
+          ? `${formatMoney(refund.amount)} on ${instant(refund.refundedAt)}, credit note ${clean(refund.creditNoteNumber)}`
+          : null,
+      ],
       ["Receipt", purchase.receiptNumber && clean(purchase.receiptNumber)],
       ["PO number", purchase.purchaseOrder && clean(purchase.purchaseOrder)],
       ["Note", purchase.note && clean(purchase.note)],
@@ -87,17 +100,23 @@ function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: Vie
   );
 }
 
-/** On a line of its own and never broken, so that it can be copied. */
-function approvalLine({ nextAction }: Purchase): string {
-  return nextAction === null ? "" : `\nApprove the payment at:\n${clean(nextAction.url)}`;
+/** The payment page, on a line of its own and never broken, so that it can be copied; then how to go on. */
+function pageLines(purchase: Purchase, { width }: View): string {
+  const { id, status, nextAction } = purchase;
+  if (nextAction === null) return "";
+  const goOn =
+    status === "failed"
+      ? `or run \`secureflag-licenses purchases pay ${clean(id)}\`.`
+      : "then run `secureflag-licenses purchases resume`.";
+  return ["", wrap(`${pageInvitation(purchase)}:`, width), clean(nextAction.url), wrap(goOn, width)].join("\n");
 }
 
 function bought(purchase: Purchase): string {
   return purchase.kind === "renewal" ? `renewal of ${licenses(purchase.licenses)}` : licenses(purchase.licenses);
 }
 
-function statusWords({ status }: Purchase, { style }: View): string {
-  const words = status.replace("_", " ");
+function statusWords({ status, refund }: Purchase, { style }: View): string {
+  const words = refund ? "failed, refunded" : status.replace("_", " ");
   if (status === "succeeded") return style.green(words);
   return status === "failed" ? style.red(words) : style.yellow(words);
 }

@@ -3,36 +3,45 @@ import type { Receipt } from "../../contract/billing.ts";
 import { clean } from "./clean.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
-import { countChange, instant, paymentMethod } from "./words.ts";
+import { countChange, instant, licenses, paymentMethod } from "./words.ts";
 
-/** A receipt for people. */
+/** A receipt for people. Amounts are the receipt's own. */
 export function renderReceipt(receipt: Receipt, view: View): string {
-  const { organization, term, purchasedBy } = receipt;
-  const isPurchase = receipt.kind === "purchase";
-  const buyer =
-    purchasedBy && (purchasedBy.token ? `${purchasedBy.email}, token ${purchasedBy.token}` : purchasedBy.email);
+  const { organization, term, dueNow, unitPrice, taxRate, purchasedBy, refund } = receipt;
+  const token = purchasedBy?.token;
   return fields(
     [
       ["Receipt", view.style.bold(clean(receipt.receiptNumber))],
       ["Issued", instant(receipt.issuedAt)],
-      ["Purchase", clean(receipt.purchaseId)],
-      [isPurchase ? "Bought on" : "Renewed on", `${receipt.purchaseDate} in the billing time zone`],
       ["Organization", `${clean(organization.name)} (${organization.id})`],
+      ["Administrator", purchasedBy && clean(token ? `${purchasedBy.email}, token ${token}` : purchasedBy.email)],
+      ["Purchase", clean(receipt.purchaseId)],
+      [receipt.kind === "purchase" ? "Bought on" : "Renewed on", `${receipt.purchaseDate} in the billing time zone`],
       ["Plan", clean(receipt.plan)],
-      [
-        "Licenses",
-        isPurchase ? countChange(receipt.licensesAfter, receipt.licenses) : `renewal of ${receipt.licenses}`,
-      ],
-      ["Price", `${formatMoney(receipt.unitPrice)} per license`],
+      ["Licenses", licensesOf(receipt)],
       ["Term", `${term.start} to ${term.renewalDate}, ${term.daysRemaining} of ${term.days} days`],
-      ["Due", formatMoney(receipt.dueNow)],
-      [`Tax ${clean(receipt.taxRate)} %`, formatMoney(receipt.tax)],
+      [
+        "Due",
+        `${licenses(receipt.licenses)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days = ${formatMoney(dueNow)}`,
+      ],
+      ["Tax", `${clean(taxRate)} % of ${formatMoney(dueNow)} = ${formatMoney(receipt.tax)}`],
       ["Total", view.style.bold(formatMoney(receipt.total))],
       ["Paid with", paymentMethod(receipt.paymentMethod)],
+      [
+        "Refunded",
+        refund
+          ? `${formatMoney(refund.amount)} on ${instant(refund.refundedAt)}, credit note ${clean(refund.creditNoteNumber)}`
+          : null,
+      ],
       ["PO number", receipt.purchaseOrder && clean(receipt.purchaseOrder)],
       ["Note", receipt.note && clean(receipt.note)],
-      ["By", buyer && clean(buyer)],
     ],
     view,
   );
+}
+
+/** A payment may have arrived for licenses that could not be given any more. */
+function licensesOf({ status, kind, licenses: bought, licensesAfter }: Receipt): string {
+  if (status !== undefined && status !== "succeeded") return `${licensesAfter}, none was added`;
+  return kind === "purchase" ? countChange(licensesAfter, bought) : `renewal of ${bought}`;
 }

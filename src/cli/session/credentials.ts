@@ -1,8 +1,10 @@
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { SessionError } from "./errors.ts";
+import type { LockMachine } from "./fileLock.ts";
 import { type Keyring, openKeyring } from "./keyring.ts";
-import { type FileMachine, readPrivateFile, removePrivateFile, writePrivateFile } from "./privateFile.ts";
+import { assertPrivateDirectory, readPrivateFile, removePrivateFile, writePrivateFile } from "./privateFile.ts";
 
 const credentialSchema = z.object({
   apiUrl: z.url(),
@@ -28,6 +30,12 @@ export interface CredentialStore {
   write(profile: string, credential: StoredCredential, options: { allowFile: boolean }): Promise<CredentialSource>;
   /** Gives whether there was a sign-in. */
   remove(profile: string): Promise<boolean>;
+  /**
+   * Runs work while no other process changes this profile's sign-in: what is read in it is the newest until it ends.
+   *
+   * @throws SessionError `sign_in_busy` where another process does for more than 30 s; what the work throws
+   */
+  exclusively<Result>(profile: string, work: () => Promise<Result>): Promise<Result>;
 }
 
 /** Whether a sign-in may be sent to this URL: only to the exact origin that it came from. */
@@ -42,7 +50,7 @@ export function boundTo(credential: StoredCredential, apiUrl: string): boolean {
  */
 export function createCredentialStore(
   directory: string,
-  machine: FileMachine,
+  machine: LockMachine,
   keyring: () => Promise<Keyring | null> = openKeyring,
 ): CredentialStore {
   const file = new CredentialFile(join(directory, "credentials.json"), machine);
@@ -61,17 +69,18 @@ export function createCredentialStore(
         return true;
       });
       if (written) {
-        file.remove(profile);
+        await file.remove(profile);
         return "keyring";
       }
       if (!allowFile) throw noKeyring();
-      file.write(profile, credential);
+      await file.write(profile, credential);
       return "file";
     },
     async remove(profile) {
       const inKeyring = await attempt(keyring, (opened) => opened.remove(profile));
-      return file.remove(profile) || inKeyring === true;
+      return (await file.remove(profile)) || inKeyring === true;
     },
+    exclusively: (profile, work) => locked(join(directory, `sign-in-${digestOf(profile)}.lock`), machine, work),
   };
 }
 
@@ -79,25 +88,38 @@ export function createCredentialStore(
 class CredentialFile {
   constructor(
     private readonly path: string,
-    private readonly machine: FileMachine,
+    private readonly machine: LockMachine,
   ) {}
 
   read(): Map<string, StoredCredential> {
-    const text = this.guarded("read", () => readPrivateFile(this.path, this.machine));
+    const text = this.guarded("read", () => {
+      const found = readPrivateFile(this.path, this.machine);
+      if (found !== null) assertPrivateDirectory(dirname(this.path), this.machine);
+      return found;
+    });
     return new Map(text === null ? [] : Object.entries(parse(text, fileSchema, this.path).profiles));
   }
 
-  write(profile: string, credential: StoredCredential): void {
-    this.save(this.read().set(profile, credential));
+  write(profile: string, credential: StoredCredential): Promise<void> {
+    return this.locked(async () => this.save(this.read().set(profile, credential)));
   }
 
-  remove(profile: string): boolean {
-    const profiles = this.readable();
-    if (profiles === null) return this.guarded("removed", () => removePrivateFile(this.path));
-    if (!profiles.delete(profile)) return false;
-    if (profiles.size > 0) this.save(profiles);
-    else this.guarded("removed", () => removePrivateFile(this.path));
-    return true;
+  async remove(profile: string): Promise<boolean> {
+    // Mostly there is nothing to remove, and then nothing to write.
+    if (this.readable()?.has(profile) === false) return false;
+    return await this.locked(async () => {
+      const profiles = this.readable();
+      if (profiles === null) return this.guarded("removed", () => removePrivateFile(this.path));
+      if (!profiles.delete(profile)) return false;
+      if (profiles.size > 0) this.save(profiles);
+      else this.guarded("removed", () => removePrivateFile(this.path));
+      return true;
+    });
+  }
+
+  /** One process at a time reads the file and writes it back, so that no sign-in of another profile is lost. */
+  private locked<Result>(work: () => Promise<Result>): Promise<Result> {
+    return locked(`${this.path}.lock`, this.machine, work);
   }
 
   /** `null` where the file is not what this tool writes. */
@@ -124,6 +146,17 @@ class CredentialFile {
       throw new SessionError("credentials_unreadable", `${this.path} cannot be ${done}`, hint, { cause });
     }
   }
+}
+
+/** A profile's name may hold what a file's name cannot. */
+function digestOf(profile: string): string {
+  return createHash("sha256").update(profile).digest("hex").slice(0, 16);
+}
+
+/** Loaded only where something is written: reading a sign-in needs no lock. */
+async function locked<Result>(path: string, machine: LockMachine, work: () => Promise<Result>): Promise<Result> {
+  const { withFileLock } = await import("./fileLock.ts");
+  return await withFileLock(path, machine, work);
 }
 
 /** What the keyring gives, or `null` where there is none: whatever it throws means that it cannot be used here. */

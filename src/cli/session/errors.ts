@@ -1,14 +1,17 @@
 /**
- * Why something that the CLI keeps on this machine cannot be used. All of them are exit code 2.
+ * Why something that the CLI keeps on this machine cannot be used. All but `sign_in_busy` are exit
+ * code 2.
  *
  * - `keyring_unavailable`: there is no keyring, and nobody allowed a file
  * - `credentials_unsafe`: a file that others could have read or put there
+ * - `sign_in_busy`: another command that still runs keeps it locked; exit code 10
  * - `credentials_unreadable`, `settings_unreadable`: cannot be read or written, or is not what this tool writes
  */
 export type SessionErrorCode =
   | "keyring_unavailable"
   | "credentials_unsafe"
   | "credentials_unreadable"
+  | "sign_in_busy"
   | "settings_unreadable";
 
 /** A file or keyring of the CLI that fails. `code` is stable, `hint` is the next step. */

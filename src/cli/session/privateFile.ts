@@ -1,14 +1,17 @@
 import {
   closeSync,
   constants,
+  copyFileSync,
   fstatSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
   type Stats,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -26,34 +29,57 @@ export interface FileMachine {
 /** The largest file that is read, in bytes: whatever is larger was not written by this tool. */
 const MAX_BYTES = 1_000_000;
 
+/** Who may do everything anyway. */
+const ROOT = 0;
+
 /**
  * Writes a file that only its owner can read (security.md, Secrets in the CLI): whole and flushed under another name in
  * the same directory, then renamed, so that whatever happens the old file or the new one is there. Directories that are
  * missing are made with mode 0700.
  *
- * @throws what the file system throws
+ * @param replace whether a file that is there may go; where it may not, none is replaced that appears meanwhile either
+ * @throws what the file system throws; `EEXIST` for a file that may not be replaced
  */
-export function writePrivateFile(path: string, text: string, machine: FileMachine): void {
+export function writePrivateFile(
+  path: string,
+  content: string | Uint8Array,
+  machine: Pick<FileMachine, "pid" | "reach">,
+  { replace = true }: { replace?: boolean } = {},
+): void {
   const directory = dirname(path);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // Only this process writes under its number, so a file of that name is left over from an earlier one.
   const temporary = `${path}.${machine.pid}.tmp`;
   rmSync(temporary, { force: true });
   try {
-    writeFlushed(temporary, text);
+    writeFlushed(temporary, content);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
   }
   machine.reach("C6");
-  renameSync(temporary, path);
+  if (replace) renameSync(temporary, path);
+  else nameNew(temporary, path);
   flushDirectory(directory);
 }
 
-function writeFlushed(path: string, text: string): void {
+/** Gives a file a name that nothing has: other than renaming, linking never replaces what is there. */
+function nameNew(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    // Some file systems have no links.
+    if (!["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"].some((errno) => hasErrno(error, errno))) throw error;
+    copyFileSync(temporary, path, constants.COPYFILE_EXCL);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function writeFlushed(path: string, content: string | Uint8Array): void {
   const file = openSync(path, "wx", 0o600);
   try {
-    writeFileSync(file, text);
+    writeFileSync(file, content);
     fsyncSync(file);
   } finally {
     closeSync(file);
@@ -86,6 +112,21 @@ export function removePrivateFile(path: string): boolean {
     if (isMissing(error)) return false;
     throw error;
   }
+}
+
+/**
+ * Checks the directory that sign-ins are kept in: whoever may write there could put other files in their place. It may
+ * be reached through a link, because many keep their configuration elsewhere.
+ *
+ * @throws SessionError `credentials_unsafe` for another user's directory, or one that others can write to
+ * @throws what the file system throws
+ */
+export function assertPrivateDirectory(path: string, { uid }: Pick<FileMachine, "uid">): void {
+  if (uid === null) return;
+  const stats = statSync(path);
+  const hint = "Set SECUREFLAG_CONFIG_DIR to a directory of your own.";
+  if (stats.uid !== uid && stats.uid !== ROOT) throw unsafe(path, "belongs to another user", hint);
+  if ((stats.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `Run: chmod 700 "${path}"`);
 }
 
 /** Whether a file system's error says that there is no such file or directory. */
@@ -131,6 +172,7 @@ function flushDirectory(directory: string): void {
   }
 }
 
-function hasErrno(error: unknown, errno: string): boolean {
+/** Whether a file system's error has this code, such as `EEXIST`. */
+export function hasErrno(error: unknown, errno: string): boolean {
   return error instanceof Error && "code" in error && error.code === errno;
 }

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type Conf from "conf";
 import { z } from "zod";
 import { SessionError } from "./errors.ts";
-import { type FileMachine, readPrivateFile } from "./privateFile.ts";
+import type { LockMachine } from "./fileLock.ts";
+import { readPrivateFile } from "./privateFile.ts";
 
 const profileSchema = z.object({
   apiUrl: z.string(),
@@ -20,12 +21,20 @@ type SettingsFile = z.infer<typeof settingsSchema>;
 /** The profile that is used unless one is named. */
 export const DEFAULT_PROFILE = "default";
 
-/** The settings of this user on this machine. Every method throws SessionError `settings_unreadable`. */
+/**
+ * The settings of this user on this machine. Every method throws SessionError `settings_unreadable`; those that write
+ * also what taking a lock throws.
+ */
 export interface Settings {
   activeProfile(): Promise<string>;
   profile(name: string): Promise<ProfileSettings | null>;
-  saveProfile(name: string, profile: ProfileSettings): Promise<void>;
+  /** Every profile by its name, the oldest first. */
+  profiles(): Promise<ReadonlyMap<string, ProfileSettings>>;
+  /** Gives whether the profile is active only since now, because the one that was is not there. */
+  saveProfile(name: string, profile: ProfileSettings): Promise<boolean>;
   removeProfile(name: string): Promise<void>;
+  /** Makes a profile the one that is used unless another is named. */
+  activateProfile(name: string): Promise<void>;
 }
 
 /** `conf`, as it is imported. */
@@ -36,7 +45,7 @@ export type ConfModule = typeof import("conf");
  *
  * @param loadConf imports `conf`; asked only when there are settings to read or to write, because it loads slowly
  */
-export function createSettings(directory: string, machine: FileMachine, loadConf: () => Promise<ConfModule>): Settings {
+export function createSettings(directory: string, machine: LockMachine, loadConf: () => Promise<ConfModule>): Settings {
   const file = new SettingsStore(directory, machine, loadConf);
   return {
     activeProfile: async () => (await file.read()).activeProfile,
@@ -44,17 +53,22 @@ export function createSettings(directory: string, machine: FileMachine, loadConf
       const { profiles } = await file.read();
       return Object.hasOwn(profiles, name) ? (profiles[name] ?? null) : null;
     },
+    profiles: async () => new Map(Object.entries((await file.read()).profiles)),
     saveProfile: async (name, profile) => {
-      const settings = await file.read();
-      await file.write({ ...settings, profiles: { ...settings.profiles, [name]: profile } });
+      const before = await file.change(({ activeProfile, profiles }) => ({
+        activeProfile: Object.hasOwn(profiles, activeProfile) ? activeProfile : name,
+        profiles: { ...profiles, [name]: profile },
+      }));
+      return before.activeProfile !== name && !Object.hasOwn(before.profiles, before.activeProfile);
     },
     removeProfile: async (name) => {
-      const settings = await file.read();
-      if (!Object.hasOwn(settings.profiles, name)) return;
-      const { [name]: _removed, ...profiles } = settings.profiles;
-      const activeProfile = settings.activeProfile === name ? DEFAULT_PROFILE : settings.activeProfile;
-      await file.write({ activeProfile, profiles });
+      if (!Object.hasOwn((await file.read()).profiles, name)) return;
+      await file.change(({ activeProfile, profiles: { [name]: _removed, ...profiles } }) => ({
+        activeProfile: activeProfile === name ? DEFAULT_PROFILE : activeProfile,
+        profiles,
+      }));
     },
+    activateProfile: async (name) => void (await file.change((settings) => ({ ...settings, activeProfile: name }))),
   };
 }
 
@@ -64,7 +78,7 @@ class SettingsStore {
 
   constructor(
     private readonly directory: string,
-    private readonly machine: FileMachine,
+    private readonly machine: LockMachine,
     private readonly loadConf: () => Promise<ConfModule>,
   ) {
     this.path = join(directory, "settings.json");
@@ -82,7 +96,17 @@ class SettingsStore {
     }
   }
 
-  async write(settings: SettingsFile): Promise<void> {
+  /** Reads, changes and writes while no other process does; gives the settings as they were. */
+  async change(changed: (settings: SettingsFile) => SettingsFile): Promise<SettingsFile> {
+    const { withFileLock } = await import("./fileLock.ts");
+    return await withFileLock(`${this.path}.lock`, this.machine, async () => {
+      const before = await this.read();
+      await this.write(changed(before));
+      return before;
+    });
+  }
+
+  private async write(settings: SettingsFile): Promise<void> {
     try {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
       (await this.open()).store = settings;

@@ -86,6 +86,20 @@ describe("reading", () => {
     expect(organizationLicenses.purchased).toBe(30);
   });
 
+  it("purchases show and list have a refund only where money went back", async () => {
+    const refund = { amount: purchase().total, creditNoteNumber: "CN-1", refundedAt: "2026-11-23T10:00:01Z" };
+    for (const [given, shown] of [
+      [null, undefined],
+      [refund, refund],
+    ]) {
+      const found = failedPurchase({ refund: given ?? null });
+      const one = await play("purchases show pur_1 --json", [{ call: "purchase", gives: found }]);
+      expect(JSON.parse(one.stdout).refund).toEqual(shown);
+      const page: ExpectedCall = { call: "purchases", gives: { items: [found], next: null } };
+      expect(JSON.parse((await play("purchases list --json", [page])).stdout)[0].refund).toEqual(shown);
+    }
+  });
+
   it("purchases receipt", async () => {
     const { stdout } = await play("purchases receipt pur_1 --json", [{ call: "receipt", gives: receipt() }]);
     expect(JSON.parse(stdout)).toEqual(receipt());

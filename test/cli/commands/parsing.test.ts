@@ -30,6 +30,26 @@ describe("wrong usage ends with 2, before any request", () => {
     ["login --email a@b.c"],
     ["login --email a@b.c --with-token"],
     ["login --password-stdin"],
+    ["login"],
+    ["login --no-input"],
+    ["login --email a@b.c --totp 12345"],
+    ["login --email a@b.c --totp abcdef"],
+    ["login --web --totp 123456"],
+    ["login --with-token --totp 123456"],
+    ["buy 5 --yes --totp 12"],
+    ["tokens"],
+    ["tokens create"],
+    ["tokens create --name ci --scopes billing:read,"],
+    ["tokens create --name ci --scopes billing:read --expires 90"],
+    ["tokens create --name ci --scopes billing:read --expires 1e1d"],
+    ["tokens create --name ci --scopes billing:read --max-spend -5/month"],
+    ["tokens create --name ci --scopes billing:read --max-spend 5/month/month"],
+    ["tokens create --name ci --scopes billing:read --max-spend £5"],
+    ["tokens create --name ci --scopes billing:read --max-licenses 1.5/month"],
+    ["profiles"],
+    ["profiles use"],
+    ["profiles use nosuch"],
+    ["profiles remove nosuch"],
     ["quote"],
     ...["0", "-5", "+5", "5.0", "1e3", "0x5", "five", "05", "99999999999999999", "٥"].map((count) => [
       `quote ${count}`,
@@ -104,6 +124,8 @@ describe("wrong usage ends with 2, before any request", () => {
     ["--data", ["sandbox", "reset", "--data", "", "--yes"]],
     ["--seed", ["sandbox", "--seed="]],
     ["<id>", ["purchases", "show", ""]],
+    ["<id>", ["tokens", "revoke", "", "--yes"]],
+    ["<name>", ["profiles", "use", ""]],
     ["--note", ["buy", "5", "--yes", "--note", ""]],
     ["--po", ["buy", "5", "--yes", "--po", ""]],
     ["--idempotency-key", ["buy", "5", "--yes", "--idempotency-key", ""]],
@@ -124,7 +146,19 @@ describe("wrong usage ends with 2, before any request", () => {
     [`buy ${"7".repeat(300)}`, `<licenses> cannot be '${"7".repeat(39)}…'.`],
     [`status --org=${"x".repeat(300)}`, `--org cannot be '${"x".repeat(39)}…'.`],
     [`status ${"x".repeat(300)}`, "Too many arguments"],
-    [`whoami --profile ${"x".repeat(300)}`, `"${"x".repeat(39)}…"`],
+    [`whoami --profile ${"x".repeat(300)}`, `--profile cannot be '${"x".repeat(39)}…'.`],
+    [`whoami --profile ${"x".repeat(100)}`, `"${"x".repeat(39)}…"`],
+    ["profiles use __proto__", "<name> cannot be '__proto__'."],
+    ["tokens create --name ci", "'--scopes <scopes>' not specified"],
+    ["tokens create --name ci --scopes billing", "billing:read, billing:purchase, users:read, users:write"],
+    ["tokens create --name ci --scopes billing:read --expires 0d", "--expires cannot be '0d'. It must be days"],
+    ["tokens create --name ci --scopes billing:read --expires 367d", "at most 366d"],
+    ["tokens create --name ci --scopes billing:read --max-spend 500/year", "such as 500/month"],
+    ["tokens create --name ci --scopes billing:read --max-licenses ten/month", "such as 10/month"],
+    ["tokens revoke tok_1", "Nobody can be asked whether to revoke the token"],
+    ["login --totp JBSWY3DPEHPK3PXP", "--totp is not a one-time code"],
+    ["login --web --email a@b.c", "cannot be used with option"],
+    ["login --web --with-token", "cannot be used with option"],
     ["--json", "`secureflag-licenses` needs one of its commands."],
     ["purchases --json", "`secureflag-licenses purchases` needs one of its commands."],
     ["--json sandbox clock", "`secureflag-licenses sandbox clock` needs one of its commands."],
@@ -182,7 +216,12 @@ describe("what buy is told", () => {
       quiet: false,
       verbose: false,
       timeoutMs: 30_000,
+      totp: null,
     });
+  });
+
+  it("takes a one-time code as apps show it", async () => {
+    expect(await parse(["buy", "5", "--totp", "123 456"])).toMatchObject({ totp: "123456" });
   });
 
   it("takes flags before and after the command", async () => {
@@ -215,17 +254,22 @@ describe("help", () => {
     expect(context.written.stdout.match(/\$ secureflag-licenses/g)).toHaveLength(2);
   });
 
-  it.each([["buy"], ["purchases list"], ["sandbox clock advance"], ["status"]])(
-    "of %s has two examples and fits 60 columns",
-    async (topic) => {
-      const [asked, flagged] = [fakeContext(), fakeContext()];
-      expect(await runProgram(["help", ...topic.split(" ")], asked)).toBe(0);
-      expect(await runProgram([...topic.split(" "), "--help"], flagged)).toBe(0);
-      expect(asked.written.stdout).toBe(flagged.written.stdout);
-      expect(asked.written.stdout.match(/\$ secureflag-licenses/g)).toHaveLength(2);
-      expect(asked.written.stdout.split("\n").filter((line) => line.length > 60 && !line.includes("$"))).toEqual([]);
-    },
-  );
+  it.each([
+    ["buy"],
+    ["purchases list"],
+    ["sandbox clock advance"],
+    ["status"],
+    ["login"],
+    ["tokens create"],
+    ["profiles use"],
+  ])("of %s has two examples and fits 60 columns", async (topic) => {
+    const [asked, flagged] = [fakeContext(), fakeContext()];
+    expect(await runProgram(["help", ...topic.split(" ")], asked)).toBe(0);
+    expect(await runProgram([...topic.split(" "), "--help"], flagged)).toBe(0);
+    expect(asked.written.stdout).toBe(flagged.written.stdout);
+    expect(asked.written.stdout.match(/\$ secureflag-licenses/g)).toHaveLength(2);
+    expect(asked.written.stdout.split("\n").filter((line) => line.length > 60 && !line.includes("$"))).toEqual([]);
+  });
 
   it("exit-codes has every exit code that the table of errors leads to", async () => {
     const context = fakeContext();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { runProgram } from "../../../src/cli/commands/program.ts";
-import { isTrustedPage } from "../../../src/cli/commands/shared/purchasingTools.ts";
 import { findSignIn } from "../../../src/cli/commands/shared/signIn.ts";
+import { isTrustedPage } from "../../../src/cli/commands/shared/trustedPage.ts";
 import type { StoredCredential } from "../../../src/cli/session/credentials.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { API_URL, me } from "../support/builders.ts";
@@ -19,6 +19,11 @@ const SIGNED_IN = {
   scopes: ["billing:read"],
 };
 const LOGIN: ExpectedCall = { call: "login", with: [{ email: EMAIL, password: "pass word" }], gives: SIGNED_IN };
+const CODE_NEEDED: ExpectedCall = {
+  call: "login",
+  gives: { status: "mfa_required", challenge: "c", methods: ["totp"] },
+};
+const WRONG_CODE = new ClientError("mfa_invalid", "The code is wrong");
 const ME: ExpectedCall = { call: "me", gives: me() };
 const credential: StoredCredential = {
   apiUrl: API_URL,
@@ -52,10 +57,13 @@ describe("login", () => {
     expect([...context.stored.keys()]).toEqual(["default"]);
   });
 
-  it("asks a person for email and password", async () => {
-    const { code, context } = await play("login", [LOGIN, ME], { isTerminal: true, answers: [EMAIL, "pass word"] });
+  it("asks a person for the password", async () => {
+    const { code, context } = await play(`login --email ${EMAIL}`, [LOGIN, ME], {
+      isTerminal: true,
+      answers: ["pass word"],
+    });
     expect(code).toBe(0);
-    expect(context.questions).toEqual(["Email", "Password"]);
+    expect(context.questions).toEqual(["Password"]);
   });
 
   it("without a keyring asks a person, whose no sends nothing", async () => {
@@ -90,18 +98,60 @@ describe("login", () => {
     expect(context.stored.size).toBe(0);
   });
 
-  it("says that one-time codes are not supported yet", async () => {
-    const gives = { status: "mfa_required", challenge: "c", methods: ["totp"] };
-    const { code, stderr, context } = await play(
-      `login --email ${EMAIL} --password-stdin`,
-      [{ call: "login", gives }],
-      {
-        input: "x",
-      },
-    );
+  it("finishes with the code of --totp, which works once", async () => {
+    const line = `login --email ${EMAIL} --password-stdin --totp`;
+    const asked: ExpectedCall = { call: "mfa", with: ["c", "123456"] };
+    const right = await play(`${line} 123456`, [CODE_NEEDED, { ...asked, gives: SIGNED_IN }, ME], { input: "x" });
+    expect(right.code).toBe(0);
+    expect(right.context.stored.get("default")?.credential).toMatchObject({ accessToken: "access_1" });
+    const terminal = { input: "x", isTerminal: true };
+    const wrong = await play(`${line} 123456`, [CODE_NEEDED, { ...asked, fails: WRONG_CODE }], terminal);
+    expect(wrong.code).toBe(4);
+    expect(wrong.context.stored.size).toBe(0);
+  });
+
+  it("asks a person for the code, again after a wrong one, three times", async () => {
+    const wrong: ExpectedCall = { call: "mfa", fails: WRONG_CODE };
+    const right: ExpectedCall = { call: "mfa", with: ["c", "123456"], gives: SIGNED_IN };
+    const line = `login --email ${EMAIL}`;
+    const second = await play(line, [CODE_NEEDED, wrong, right, ME], {
+      isTerminal: true,
+      answers: ["pass", "000000", "123 456"],
+    });
+    expect(second.code).toBe(0);
+    expect(second.context.questions).toEqual([
+      "Password",
+      "One-time code of your authenticator app",
+      expect.stringContaining("wrong"),
+    ]);
+    const never = await play(line, [CODE_NEEDED, wrong, wrong], {
+      isTerminal: true,
+      answers: ["pass", "000000", "no code", "000001"],
+    });
+    expect(never.code).toBe(4);
+    expect(never.context.stored.size).toBe(0);
+  });
+
+  it("names --totp where nobody can be asked", async () => {
+    const { code, stderr } = await play(`login --email ${EMAIL} --password-stdin --json`, [CODE_NEEDED], {
+      input: "x",
+    });
     expect(code).toBe(4);
-    expect(stderr).toContain("one-time code");
-    expect(context.stored.size).toBe(0);
+    expect(JSON.parse(stderr).error).toMatchObject({
+      code: "mfa_required",
+      hint: expect.stringContaining("--totp"),
+    });
+  });
+
+  it("makes the first profile the active one, and says so", async () => {
+    const line = `login --profile work --email ${EMAIL} --password-stdin`;
+    const first = await play(line, [LOGIN, ME], { input: "pass word" });
+    expect(first.stderr).toContain('The profile "work" is used from now on.');
+    expect(await (await first.context.settings()).activeProfile()).toBe("work");
+    const known = { default: { apiUrl: API_URL, organizationId: null, email: null } };
+    const second = await play(line, [LOGIN, ME], { input: "pass word", profiles: known });
+    expect(second.stderr).toBe("");
+    expect(await (await second.context.settings()).activeProfile()).toBe("default");
   });
 
   it("keeps a token from stdin after it was checked", async () => {
@@ -224,6 +274,33 @@ describe("the stored sign-in", () => {
     const signIn = await findSignIn(context, target);
     context.stored.set("default", { credential: { ...credential, accessToken: "access_9" }, source: "keyring" });
     expect(await signIn.renewToken(scriptedClient([]).client)).toBe("access_9");
+  });
+
+  it("is renewed with the newest refresh token, also where that one's access token has expired", async () => {
+    const context = fakeContext({ credential });
+    const signIn = await findSignIn(context, target);
+    const newer = { ...credential, accessToken: "access_9", refreshToken: "refresh_9", accessExpiresAt: 0 };
+    context.stored.set("default", { credential: newer, source: "keyring" });
+    const { client } = scriptedClient([{ call: "refresh", with: ["refresh_9"], gives: answer }]);
+    expect(await signIn.renewToken(client)).toBe("access_2");
+  });
+
+  it.each([
+    ["signed out", null],
+    ["signed in at another backend", { ...credential, apiUrl: "https://other.example/v2", accessToken: "x" }],
+    ["given an API token instead", { ...credential, accessToken: "x", refreshToken: null }],
+  ])("that another command has %s meanwhile is not renewed", async (_what, now) => {
+    const context = fakeContext({ credential });
+    const signIn = await findSignIn(context, target);
+    if (now) context.stored.set("default", { credential: now, source: "keyring" });
+    else context.stored.delete("default");
+    expect(await signIn.renewToken(scriptedClient([]).client)).toBeNull();
+  });
+
+  it("is not renewed where the new one could not be kept: nothing is sent", async () => {
+    const world = { credential, hasKeyring: false };
+    const signIn = await findSignIn(fakeContext(world), target);
+    await expect(signIn.renewToken(scriptedClient([]).client)).rejects.toMatchObject({ code: "keyring_unavailable" });
   });
 
   it("without a refresh token cannot be renewed", async () => {

@@ -1,5 +1,7 @@
 import { expect, it } from "vitest";
 import { withSpinner } from "../../../src/cli/commands/shared/spinner.ts";
+import { openPrompter } from "../../../src/cli/prompts/asking.ts";
+import { waitFor } from "../../support/wait.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
 const options = { json: false, color: false, quiet: false, verbose: false };
@@ -12,4 +14,31 @@ it.each([0, undefined])("draws nothing on a terminal of %s columns", async (colu
   const work = new Promise((done) => setTimeout(done, 50, "done"));
   expect(await withSpinner(context, options, "Waiting", work)).toBe("done");
   expect(drawn).toEqual([]);
+});
+
+it("is away while a person is asked, and back afterwards", async () => {
+  const fake = fakeContext({ isTerminal: true });
+  const drawn: string[] = [];
+  const output = { columns: 80, isTTY: true, write: (text: string) => drawn.push(text), clearLine() {}, cursorTo() {} };
+  const terminal = () => ({ input: process.stdin, output: output as unknown as NodeJS.WriteStream });
+  const sleep = (milliseconds: number) => new Promise<void>((done) => setTimeout(done, milliseconds));
+  const frames = () => drawn.filter((text) => text.includes("Waiting")).length;
+  const seen: number[] = [];
+  const confirm = async () => {
+    seen.push(frames());
+    await sleep(200);
+    seen.push(frames());
+    return true;
+  };
+  const prompter = async () => ({ confirm, text: async () => "", secret: async () => "" });
+  const context = { ...fake, clock: { ...fake.clock, sleep }, io: { ...fake.io, terminal }, prompter };
+  const work = async () => {
+    await waitFor(() => frames() > 1);
+    await (await openPrompter(context, { color: false })).confirm("Sure?");
+    await waitFor(() => frames() > (seen[1] ?? 0));
+    return "done";
+  };
+  expect(await withSpinner(context, options, "Waiting", work())).toBe("done");
+  expect(seen[1]).toBe(seen[0]);
+  expect(context.animation).toBeNull();
 });

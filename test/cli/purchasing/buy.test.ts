@@ -1,15 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { type CiRun, ciKey } from "../../../src/cli/journal/ciKey.ts";
-import type { JournalEntry } from "../../../src/cli/journal/journal.ts";
+import { ciKey } from "../../../src/cli/journal/ciKey.ts";
 import { automaticApprover } from "../../../src/cli/purchasing/automaticApprover.ts";
-import { type Bought, buy } from "../../../src/cli/purchasing/buy.ts";
-import { keySeries } from "../../../src/cli/purchasing/keys.ts";
-import type { BuyRequest } from "../../../src/cli/purchasing/request.ts";
-import type { Approver, PurchasingTools } from "../../../src/cli/purchasing/tools.ts";
-import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
+import type { Approver } from "../../../src/cli/purchasing/tools.ts";
+import type { ClientErrorCode } from "../../../src/client/errors.ts";
 import {
   API_URL,
-  buyRequest,
   entry,
   failedPurchase,
   ORGANIZATION,
@@ -18,82 +13,8 @@ import {
   quote,
   subscription,
 } from "../support/builders.ts";
-import { type FakeJournal, fakeJournal } from "../support/fakeJournal.ts";
-import { type ExpectedCall, scriptedClient } from "../support/script.ts";
-
-const KEY = `cli_${"07".repeat(16)}`;
-const RUN: CiRun = { provider: "github", repository: "northwind/app", run: "17", job: "seats" };
-const refusal = (code: ClientErrorCode) => new ClientError(code, `refused: ${code}`);
-const known = (found = purchase()): ExpectedCall => ({
-  call: "purchaseByKey",
-  gives: { state: "known", purchase: found },
-});
-const unknown: ExpectedCall = { call: "purchaseByKey", gives: { state: "unknown" } };
-const isVoid: ExpectedCall = { call: "purchaseByKey", gives: { state: "void" } };
-const PRICED: ExpectedCall[] = [
-  { call: "subscription", gives: subscription() },
-  { call: "createQuote", gives: quote(5) },
-];
-const SOLD: ExpectedCall = {
-  call: "createPurchase",
-  gives: { purchase: purchase({ idempotencyKey: KEY }), replayed: false },
-};
-
-interface Scene {
-  readonly request?: Partial<BuyRequest>;
-  readonly ciRun?: CiRun | null;
-  readonly journal?: JournalEntry[];
-  readonly script: readonly ExpectedCall[];
-  readonly approver?: Approver;
-  readonly prepare?: (journal: FakeJournal) => void;
-}
-
-interface Played {
-  readonly outcome: Bought | { code: unknown; message: string };
-  readonly journal: FakeJournal;
-  readonly said: string;
-  readonly calls: readonly string[];
-}
-
-async function play(scene: Scene): Promise<Played> {
-  const request = buyRequest(scene.request);
-  const journal = fakeJournal(scene.journal);
-  scene.prepare?.(journal);
-  const scripted = scriptedClient(scene.script);
-  const said: string[] = [];
-  let time = 0;
-  const tools: PurchasingTools = {
-    client: scripted.client,
-    journal,
-    organizationId: ORGANIZATION,
-    clock: {
-      now: () => Date.parse("2026-11-22T10:00:00Z"),
-      monotonic: () => time,
-      sleep: async (milliseconds) => {
-        time += milliseconds;
-      },
-    },
-    waitSeconds: 0,
-    say: (text) => said.push(text),
-    busy: (_text, work) => work,
-    setInterruption: () => {},
-    showApproval: () => {},
-  };
-  const keys = keySeries(request, {
-    ciRun: scene.ciRun ?? null,
-    apiUrl: API_URL,
-    organizationId: ORGANIZATION,
-    randomBytes: (count) => Buffer.alloc(count, 7),
-  });
-  const outcome = await buy(request, keys, scene.approver ?? automaticApprover(), tools).catch(
-    (error: Error & { code?: unknown }) => {
-      if (error.code === undefined) throw error;
-      return { code: error.code, message: error.message };
-    },
-  );
-  scripted.assertDone();
-  return { outcome, journal, said: said.join("\n"), calls: scripted.calls };
-}
+import { isVoid, KEY, known, PRICED, play, RUN, refusal, SOLD, unknown } from "../support/playBuy.ts";
+import type { ExpectedCall } from "../support/script.ts";
 
 describe("buy", () => {
   it("quotes, journals, then sends under the journaled key", async () => {
@@ -212,7 +133,7 @@ describe("the end of a purchase", () => {
     expect(outcome).toMatchObject({
       result: { purchase: { status: "failed" } },
       endedKey: KEY,
-      failure: { code: "payment_declined", message: "The card was declined." },
+      failure: { code: "payment_declined", message: "The bank declined the card." },
     });
   });
 
@@ -251,8 +172,8 @@ describe("the end of a purchase", () => {
   it("gives up following after 60 s and keeps the entry", async () => {
     const still: ExpectedCall = { call: "purchase", gives: openPurchase("processing") };
     const { outcome, journal } = await play({
-      // Answers that are not held are asked for twice a second.
-      script: [...answering(openPurchase("processing")), ...Array.from({ length: 120 }, () => still)],
+      // Answers that are not held are asked for ever more slowly, at last every 2 s: 0.5 + 1 + 30 × 2 s.
+      script: [...answering(openPurchase("processing")), ...Array.from({ length: 32 }, () => still)],
     });
     expect(outcome).toMatchObject({
       result: { purchase: { status: "processing" } },
@@ -322,6 +243,7 @@ describe("a refused purchase", () => {
         seen.push(before?.refusal.message ?? null);
       },
       buyAgain: async () => false,
+      tryAnotherCard: async () => false,
     };
     const { outcome } = await play({ approver, script: [...refused("subscription_changed"), ...PRICED, SOLD] });
     expect(seen).toEqual([null, "refused: subscription_changed"]);
@@ -375,7 +297,7 @@ describe("the journal of an earlier command", () => {
   });
 
   it("buys again where a person says so", async () => {
-    const approver: Approver = { approve: async () => {}, buyAgain: async () => true };
+    const approver: Approver = { ...automaticApprover(), approve: async () => {}, buyAgain: async () => true };
     const { outcome, journal } = await play({ approver, journal: [entry()], script: [known(), ...PRICED, SOLD] });
     expect(outcome).toMatchObject({ result: { replayed: false }, endedKey: KEY });
     expect(journal.log).toContain("remove key_old");
@@ -391,7 +313,7 @@ describe("the journal of an earlier command", () => {
 
   it("failed: says so and buys", async () => {
     const { outcome, said } = await play({ journal: [entry()], script: [known(failedPurchase()), ...PRICED, SOLD] });
-    expect(said).toContain("The card was declined.");
+    expect(said).toContain("The bank declined the card.");
     expect(outcome).toMatchObject({ result: { replayed: false }, endedKey: KEY });
   });
 
@@ -449,14 +371,14 @@ describe("the journal of an earlier command", () => {
     expect(journal.kept).toHaveLength(2);
   });
 
-  it("belongs to a process that still runs and then ends: nothing is asked", async () => {
+  it("belongs to a process that still runs and then ends: it goes on by itself", async () => {
     const { outcome, said } = await play({
       journal: [entry()],
       prepare: (journal) => {
         journal.ownerRunsFor = 5;
         journal.ownerConcludes = true;
       },
-      script: [...PRICED, SOLD],
+      script: [unknown, ...PRICED, SOLD],
     });
     expect(said).toContain("process 99");
     expect(outcome).toMatchObject({ result: { replayed: false } });
@@ -468,7 +390,7 @@ describe("the journal of an earlier command", () => {
       prepare: (journal) => {
         journal.ownerRunsFor = 5;
       },
-      script: [known(purchase({ idempotencyKey: "key_old" }))],
+      script: [unknown, known(purchase({ idempotencyKey: "key_old" }))],
     });
     expect(outcome).toMatchObject({ result: { replayed: true }, endedKey: "key_old" });
   });
@@ -479,11 +401,11 @@ describe("the journal of an earlier command", () => {
       prepare: (fake) => {
         fake.ownerRunsFor = Number.POSITIVE_INFINITY;
       },
-      script: [unknown],
+      script: [unknown, unknown],
     });
     expect(outcome).toMatchObject({ code: "purchase_unsettled" });
     expect(journal.kept).toHaveLength(1);
-    expect(calls).toEqual(["purchaseByKey"]);
+    expect(calls).not.toContain("voidKey");
   });
 });
 

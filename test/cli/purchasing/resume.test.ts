@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { exitCodeOf } from "../../../src/cli/errors.ts";
 import type { JournalEntry } from "../../../src/cli/journal/journal.ts";
 import { resume } from "../../../src/cli/purchasing/resume.ts";
-import type { PurchasingTools } from "../../../src/cli/purchasing/tools.ts";
-import { entry, failedPurchase, me, ORGANIZATION, openPurchase, purchase, subscription } from "../support/builders.ts";
+import { entry, failedPurchase, me, openPurchase, purchase, subscription } from "../support/builders.ts";
 import { fakeJournal } from "../support/fakeJournal.ts";
-import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+import { fakeTools } from "../support/fakeTools.ts";
+import type { ExpectedCall } from "../support/script.ts";
 
 const EMPTY = { items: [], next: null };
 const unsettled = (items: unknown[] = []): ExpectedCall[] => [
@@ -18,26 +18,9 @@ const unsettled = (items: unknown[] = []): ExpectedCall[] => [
 const COUNTS: ExpectedCall = { call: "subscription", gives: subscription() };
 
 async function play(entries: JournalEntry[], script: readonly ExpectedCall[]) {
-  const scripted = scriptedClient(script);
   const journal = fakeJournal(entries);
-  let time = 0;
-  const tools: PurchasingTools = {
-    client: scripted.client,
-    journal,
-    organizationId: ORGANIZATION,
-    clock: {
-      now: () => 0,
-      monotonic: () => time,
-      sleep: async (milliseconds) => {
-        time += milliseconds;
-      },
-    },
-    waitSeconds: 0,
-    say: () => {},
-    busy: (_text, work) => work,
-    setInterruption: () => {},
-    showApproval: () => {},
-  };
+  const tools = fakeTools(script, { journal });
+  const { scripted } = tools;
   const resumed = await resume(scripted.client, tools);
   scripted.assertDone();
   return { ...resumed, journal, calls: scripted.calls };

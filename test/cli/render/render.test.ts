@@ -24,6 +24,7 @@ import {
   failedPurchase,
   me,
   openPurchase,
+  payablePurchase,
   purchase,
   quote,
   receipt,
@@ -48,6 +49,7 @@ const target = {
   apiUrlSource: "flag",
   organizationId: null,
 } as const;
+const REFUND = { amount: purchase().total, creditNoteNumber: "CN-4201-000001", refundedAt: "2026-11-23T10:00:01Z" };
 const evilPurchase = { note: HOSTILE, purchaseOrder: HOSTILE, purchasedBy: { email: HOSTILE, token: HOSTILE } };
 
 const TEXTS: Record<string, (seen: View) => string> = {
@@ -67,7 +69,13 @@ const TEXTS: Record<string, (seen: View) => string> = {
       seen,
     ),
   failed: (seen) => renderPurchase(failedPurchase({ failure: { code: "x", message: HOSTILE } }), seen),
-  list: (seen) => renderPurchases([purchase(), openPurchase("requires_approval")], seen),
+  payable: (seen) => renderPurchase(payablePurchase({ id: "pur_0123456789abcdef01234567" }), seen),
+  refunded: (seen) => renderPurchase(failedPurchase({ refund: { ...REFUND, creditNoteNumber: HOSTILE } }), seen),
+  list: (seen) =>
+    renderPurchases(
+      [purchase(), openPurchase("requires_approval"), payablePurchase(), failedPurchase({ refund: REFUND })],
+      seen,
+    ),
   resumed: (seen) =>
     renderResumeResult(
       {
@@ -182,9 +190,28 @@ describe("what must be seen", () => {
     const url = `https://pay.example/${"a".repeat(100)}`;
     const open = {
       ...openPurchase("requires_approval"),
-      nextAction: { type: "approve", url, expiresAt: "2026-11-23T10:00:00Z" },
+      nextAction: { type: "approve_payment", url, expiresAt: "2026-11-23T10:00:00Z" },
     };
-    expect(renderPurchase(open, PLAIN)).toContain(url);
+    expect(renderPurchase(open, PLAIN)).toContain(`by 2026-11-23 10:00 UTC at:\n${url}\nthen run`);
+  });
+
+  it("how a declined purchase can still be paid, why it failed, and a refund", () => {
+    const payable = renderPurchase(payablePurchase(), PLAIN);
+    for (const part of ["The bank declined the card.", "Pay with another card by", "purchases pay pur_1"]) {
+      expect(payable).toContain(part);
+    }
+    const refunded = renderPurchase(failedPurchase({ refund: REFUND }), PLAIN).replaceAll(/\s+/g, " ");
+    expect(refunded).toContain("Refund £244.10 on 2026-11-23 10:00 UTC, credit note CN-4201-000001");
+    const open = openPurchase("requires_approval");
+    const missing = { ...open, nextAction: open.nextAction && { ...open.nextAction, type: "add_payment_method" } };
+    expect(renderPurchase(missing, PLAIN)).toContain("Add a payment method and pay by");
+  });
+
+  it("in a list, until when a purchase can be paid and where that is shown", () => {
+    const text = renderPurchases([purchase(), openPurchase("requires_approval")], PLAIN);
+    expect(text).toContain("pay by 2026-11-23 10:00 UTC");
+    expect(text).toContain("purchases show <id>");
+    expect(renderPurchases([purchase()], PLAIN)).not.toContain("purchases show");
   });
 
   it("the lines to copy from the sandbox, in one piece and quoted for a shell", () => {

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { boundTo, createCredentialStore, type StoredCredential } from "../../../src/cli/session/credentials.ts";
 import type { Keyring } from "../../../src/cli/session/keyring.ts";
+import { assertPrivateDirectory } from "../../../src/cli/session/privateFile.ts";
 import { temporaryDirectory, testMachine } from "./machine.ts";
 
 const credential: StoredCredential = {
@@ -128,4 +129,58 @@ test("what cannot be read can still be forgotten", async () => {
   const store = createCredentialStore(directory, testMachine(), none);
   expect(await store.remove("default")).toBe(true);
   expect(await store.read("default")).toBeNull();
+});
+
+test("sign-ins that are written and removed at the same time do not lose one another", async () => {
+  const directory = temporaryDirectory();
+  const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
+  const open = () => createCredentialStore(directory, testMachine(), none);
+  await Promise.all(names.map((name) => open().write(name, credential, { allowFile: true })));
+  await Promise.all(names.slice(0, 10).map((name) => open().remove(name)));
+  const left = await Promise.all(names.map(async (name) => (await open().read(name)) !== null));
+  expect(left).toEqual(names.map((_, index) => index >= 10));
+});
+
+test("work on one profile waits for other work on it, and for no other profile's", async () => {
+  const store = createCredentialStore(temporaryDirectory(), testMachine(), none);
+  const log: string[] = [];
+  const turn = (profile: string, name: string) =>
+    store.exclusively(profile, async () => {
+      log.push(`${name} begins`);
+      await new Promise((done) => setTimeout(done, 50));
+      log.push(`${name} ends`);
+    });
+  await Promise.all([turn("one", "a"), turn("one", "b"), store.exclusively("two", async () => log.push("two"))]);
+  expect(log.filter((line) => line !== "two").map((line) => line.split(" ")[1])).toEqual([
+    "begins",
+    "ends",
+    "begins",
+    "ends",
+  ]);
+  expect(log.indexOf("two")).toBeLessThan(2);
+});
+
+test.each([0o770, 0o702])("a directory of mode %o, where others could put a file, is refused", async (mode) => {
+  const directory = temporaryDirectory();
+  const store = createCredentialStore(directory, testMachine(), none);
+  await store.write("default", credential, { allowFile: true });
+  chmodSync(directory, mode);
+  const unsafe = { code: "credentials_unsafe", hint: `Run: chmod 700 "${directory}"` };
+  await expect(store.read("default")).rejects.toMatchObject(unsafe);
+  await expect(store.write("default", token, { allowFile: true })).rejects.toMatchObject(unsafe);
+});
+
+test("another user's directory is refused; one behind a link is not", async () => {
+  const directory = temporaryDirectory();
+  const link = join(temporaryDirectory(), "link");
+  symlinkSync(directory, link);
+  await createCredentialStore(link, testMachine(), none).write("default", credential, { allowFile: true });
+  expect(await createCredentialStore(directory, testMachine(), none).read("default")).toMatchObject({ credential });
+  // Only root may give a directory away, and only root's are trusted by others.
+  const uid = process.getuid?.() ?? 0;
+  if (uid === 0) chownSync(directory, 12_345, 12_345);
+  const unsafe = expect.objectContaining({ code: "credentials_unsafe" });
+  expect(() => assertPrivateDirectory(link, { uid: 4_000_000 })).toThrow(unsafe);
+  expect(() => assertPrivateDirectory("/", { uid: 4_000_000 })).not.toThrow();
+  expect(() => assertPrivateDirectory(link, { uid: null })).not.toThrow();
 });

@@ -46,6 +46,27 @@ test("settings that cannot be written are a clear error", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
   const settings = createSettings(join(file, "config"), testMachine(), () => import("conf"));
-  const unreadable = expect.objectContaining({ code: "settings_unreadable" });
-  await expect(settings.saveProfile("default", profile)).rejects.toEqual(unreadable);
+  const unwritable = { code: "credentials_unreadable", message: expect.stringContaining("cannot be written") };
+  await expect(settings.saveProfile("default", profile)).rejects.toMatchObject(unwritable);
+});
+
+test("the first profile of all is the active one, a further one only where it is chosen", async () => {
+  const settings = createSettings(temporaryDirectory(), testMachine(), () => import("conf"));
+  expect(await settings.saveProfile("work", profile)).toBe(true);
+  expect(await settings.saveProfile("work", profile)).toBe(false);
+  expect(await settings.saveProfile("default", profile)).toBe(false);
+  expect(await settings.activeProfile()).toBe("work");
+  await settings.activateProfile("default");
+  expect(await settings.activeProfile()).toBe("default");
+  expect([...(await settings.profiles()).keys()]).toEqual(["work", "default"]);
+});
+
+test("profiles that are saved at the same time all survive", async () => {
+  const directory = temporaryDirectory();
+  const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
+  const save = (name: string) =>
+    createSettings(directory, testMachine(), () => import("conf")).saveProfile(name, profile);
+  await Promise.all(names.map(save));
+  const kept = await createSettings(directory, testMachine(), () => import("conf")).profiles();
+  expect([...kept.keys()].sort()).toEqual(names.sort());
 });

@@ -89,8 +89,14 @@ export function failedPurchase(change: Partial<PurchaseAnswer> = {}): PurchaseAn
   });
 }
 
+/** One that was declined and can still be paid with another card. */
+export function payablePurchase(change: Partial<PurchaseAnswer> = {}): PurchaseAnswer {
+  const nextAction = { type: "pay", url: `${ORIGIN}/pay/pur_1`, expiresAt: "2026-11-23T10:00:01Z" };
+  return failedPurchase({ nextAction, ...change });
+}
+
 export function openPurchase(status: "processing" | "requires_approval" | "needs_review"): PurchaseAnswer {
-  const nextAction = { type: "approve", url: `${ORIGIN}/pay/pur_1`, expiresAt: "2026-11-23T10:00:01Z" };
+  const nextAction = { type: "approve_payment", url: `${ORIGIN}/pay/pur_1`, expiresAt: "2026-11-23T10:00:01Z" };
   return purchase({
     status,
     receiptNumber: null,

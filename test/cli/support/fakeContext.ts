@@ -60,14 +60,23 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     text: async (question) => String(await ask(question)),
     secret: async (question) => String(await ask(question)),
   };
+  let active = "default";
   const settings: Settings = {
-    activeProfile: async () => "default",
+    activeProfile: async () => active,
     profile: async (name) => profiles[name] ?? null,
+    profiles: async () => new Map(Object.entries(profiles)),
     saveProfile: async (name, profile) => {
+      const isActiveNow = name !== active && !Object.hasOwn(profiles, active);
       profiles[name] = profile;
+      if (isActiveNow) active = name;
+      return isActiveNow;
     },
     removeProfile: async (name) => {
       delete profiles[name];
+      if (active === name) active = "default";
+    },
+    activateProfile: async (name) => {
+      active = name;
     },
   };
   const credentials: CredentialStore = {
@@ -81,6 +90,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
       return source;
     },
     remove: async (name) => stored.delete(name),
+    exclusively: (_name, work) => work(),
   };
   const journal = world.journal ?? fakeJournal();
 
@@ -131,6 +141,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
       return () => {};
     },
     interruption: null,
+    animation: null,
     openUrl: (url) => opened.push(url),
     reach: (point) => reached.push(point),
     atExit: (work) => work(),

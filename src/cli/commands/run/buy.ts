@@ -3,13 +3,12 @@ import { CliError, codeOf, usageError } from "../../errors.ts";
 import { detectCiRun } from "../../journal/ciKey.ts";
 import { promptsAllowed } from "../../prompts/asking.ts";
 import { automaticApprover } from "../../purchasing/automaticApprover.ts";
-import { type Bought, buy } from "../../purchasing/buy.ts";
+import { buy } from "../../purchasing/buy.ts";
 import { keySeries } from "../../purchasing/keys.ts";
-import type { Approver } from "../../purchasing/tools.ts";
+import type { Approver, Concluded } from "../../purchasing/tools.ts";
 import type { BuyOptions } from "../buy.ts";
+import { conclude } from "../shared/conclude.ts";
 import { type Connection, connect } from "../shared/connect.ts";
-import { forgetAtExit } from "../shared/forget.ts";
-import { printResult } from "../shared/output.ts";
 import { purchasingTools } from "../shared/purchasingTools.ts";
 import { withSpinner } from "../shared/spinner.ts";
 
@@ -34,11 +33,9 @@ export async function run(options: BuyOptions, context: Context): Promise<void> 
     randomBytes: context.random.bytes,
   });
   const ended = await buy(options, keys, await approverFor(options, context, connection), tools);
-  const wasTaken = await printBought(ended, options, context).catch((cause: unknown) => {
-    throw ended.failure ?? notPrinted(ended, cause);
+  await conclude(ended, tools, options, context).catch((cause: unknown) => {
+    throw notPrinted(ended, cause);
   });
-  if (wasTaken && ended.endedKey !== null) forgetAtExit(context, tools.journal, [ended.endedKey]);
-  if (ended.failure) throw ended.failure;
 }
 
 async function approverFor(options: BuyOptions, context: Context, connection: Connection): Promise<Approver> {
@@ -47,9 +44,11 @@ async function approverFor(options: BuyOptions, context: Context, connection: Co
   return personApprover(options, context, connection);
 }
 
-/** What was bought stays in the journal, so that running again shows it. */
-function notPrinted({ result: { purchase, dryRun } }: Bought, cause: unknown): unknown {
-  if (purchase === null || dryRun || codeOf(cause) !== "output_not_written") return cause;
+/** What was bought stays in the journal where it could not be printed, so that running again shows it. */
+function notPrinted({ result: { purchase, dryRun }, failure }: Concluded, cause: unknown): unknown {
+  if (codeOf(cause) !== "output_not_written") return cause;
+  if (failure) return failure;
+  if (purchase === null || dryRun) return cause;
   return new CliError(
     "result_not_printed",
     `The purchase ${purchase.id} was made, but its result could not be printed`,
@@ -58,11 +57,4 @@ function notPrinted({ result: { purchase, dryRun } }: Bought, cause: unknown): u
       cause,
     },
   );
-}
-
-function printBought({ result }: Bought, options: BuyOptions, context: Context): Promise<boolean> {
-  return printResult(context, options, result, async (view) => {
-    const { renderBuyResult } = await import("../../render/purchase.ts");
-    return renderBuyResult(result, view);
-  });
 }

@@ -3,6 +3,7 @@ import type { Context } from "../../context.ts";
 import { CliError, codeOf, usageError } from "../../errors.ts";
 import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import type { CredentialStore, StoredCredential } from "../../session/credentials.ts";
+import type { ProfileSettings } from "../../session/settings.ts";
 import type { LoginOptions } from "../login.ts";
 import { createTargetClient, organizationUntold } from "../shared/connect.ts";
 import { identityOf } from "../shared/identity.ts";
@@ -10,6 +11,8 @@ import { isMissing } from "../shared/missing.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
+import { passwordCredential } from "./loginPassword.ts";
+import { webCredential } from "./loginWeb.ts";
 
 /** What is kept of a sign-in, and where. */
 interface Kept {
@@ -23,29 +26,30 @@ interface Kept {
  * Signs in, keeps the sign-in, and prints who is signed in as `whoami` does. Everything that is missing is asked for
  * or refused before anything is sent.
  *
- * @throws CliError `invalid_usage`, `keyring_unavailable`, `mfa_required`, `unauthenticated`
+ * @throws CliError `invalid_usage`, `keyring_unavailable`, `mfa_required`, `mfa_invalid`, `unauthenticated`,
+ *   `access_denied`, `expired_token`
  */
 export async function run(options: LoginOptions, context: Context): Promise<void> {
   const target = await resolveTarget(context, options, true);
-  const email = options.withToken ? null : await emailFor(options, context);
-  const secret = await secretFor(options, context);
+  const way = wayOf(options, context);
+  const email = way === "password" ? await emailFor(options, context) : null;
+  const secret = way === "web" ? "" : await secretFor(options, context);
   const store = await context.credentials();
   const allowFile = await mayUseFile(options, context, store);
   const credential =
-    email === null
-      ? tokenCredential(secret, target)
-      : await passwordCredential(options, context, target, { email, secret });
+    way === "web"
+      ? await webCredential(options, context, target.apiUrl)
+      : email === null
+        ? tokenCredential(secret, target)
+        : await passwordCredential(options, context, target.apiUrl, { email, password: secret });
   const me = await meWith(options, context, target, credential);
   if (me === null) return await keepUntold(options, context, { target, credential, store, allowFile });
   const [only, another] = me.organizations;
   const organizationId = target.organizationId ?? (only && !another ? only.id : null);
-  const source = await store.write(
-    target.profileName,
-    { ...credential, email: me.user.email, scopes: me.token.scopes },
-    { allowFile },
-  );
+  const owned = { ...credential, email: me.user.email, scopes: me.token.scopes };
+  const source = await keep({ target, credential: owned, store, allowFile });
   const profile = { apiUrl: target.apiUrl, organizationId, email: me.user.email };
-  await (await context.settings()).saveProfile(target.profileName, profile);
+  await saveProfile(options, context, target.profileName, profile);
   const identity = identityOf(me, { ...target, profile, organizationId }, source);
   await printResult(context, options, identity, async (view) => {
     const { renderIdentity } = await import("../../render/identity.ts");
@@ -54,15 +58,17 @@ export async function run(options: LoginOptions, context: Context): Promise<void
   noteEnvironment(options, context);
 }
 
+/** Stores a sign-in in the place of the profile's old one, which another command may just be renewing. */
+function keep({ target, credential, store, allowFile }: Kept): ReturnType<CredentialStore["write"]> {
+  const { profileName } = target;
+  return store.exclusively(profileName, () => store.write(profileName, credential, { allowFile }));
+}
+
 /** A token for a backend that does not tell whose it is (details.md, 37): kept, with the organization it was tried on. */
-async function keepUntold(
-  options: LoginOptions,
-  context: Context,
-  { target, credential, store, allowFile }: Kept,
-): Promise<void> {
-  const { profileName, apiUrl, organizationId } = target;
-  const source = await store.write(profileName, credential, { allowFile });
-  await (await context.settings()).saveProfile(profileName, { apiUrl, organizationId, email: null });
+async function keepUntold(options: LoginOptions, context: Context, kept: Kept): Promise<void> {
+  const { profileName, apiUrl, organizationId } = kept.target;
+  const source = await keep(kept);
+  await saveProfile(options, context, profileName, { apiUrl, organizationId, email: null });
   const result = { user: null, organization: { id: organizationId }, apiUrl, profile: profileName, token: { source } };
   await printResult(
     context,
@@ -71,6 +77,28 @@ async function keepUntold(
     () => `The token was stored for organization ${organizationId}; this backend does not tell whose it is.`,
   );
   noteEnvironment(options, context);
+}
+
+/** The first profile of all is the one that is used from now on; a further one only where it is named. */
+async function saveProfile(
+  options: LoginOptions,
+  context: Context,
+  name: string,
+  profile: ProfileSettings,
+): Promise<void> {
+  const isActiveNow = await (await context.settings()).saveProfile(name, profile);
+  if (isActiveNow) note(context, options, `The profile "${name}" is used from now on.`);
+}
+
+/** How to sign in: as the flags say, else in the browser where a person is there. */
+function wayOf(options: LoginOptions, context: Context): "web" | "password" | "token" {
+  if (options.withToken) return "token";
+  if (options.email !== null || options.passwordStdin || options.totp !== null) return "password";
+  if (options.web || promptsAllowed(context, options)) return "web";
+  throw usageError(
+    "How to sign in is missing, and nobody can be asked",
+    "Say --email <email> with --password-stdin, --with-token, or --web to approve it in a browser.",
+  );
 }
 
 function noteEnvironment(options: LoginOptions, context: Context): void {
@@ -141,35 +169,6 @@ function tokenCredential(accessToken: string, { apiUrl }: Target): StoredCredent
   return { apiUrl, email: null, accessToken, accessExpiresAt: null, refreshToken: null, scopes: [] };
 }
 
-async function passwordCredential(
-  options: LoginOptions,
-  context: Context,
-  { apiUrl }: Target,
-  { email, secret }: { email: string; secret: string },
-): Promise<StoredCredential> {
-  const client = await createTargetClient(context, options, apiUrl, null);
-  const answer = await withSpinner(context, options, "Signing in", client.login({ email, password: secret })).catch(
-    (error: unknown) => {
-      throw codeOf(error) === "unauthenticated" ? wrongPassword(error) : error;
-    },
-  );
-  if (answer.status === "mfa_required") {
-    throw new CliError("mfa_required", "This user signs in with a one-time code, which this version does not support", {
-      hint: "Nothing was stored. Set SECUREFLAG_API_TOKEN to an API token instead.",
-    });
-  }
-  const accessExpiresAt = context.clock.now() + answer.expiresIn * 1000;
-  const { accessToken, refreshToken, scopes } = answer;
-  return { apiUrl, email, accessToken, accessExpiresAt, refreshToken, scopes };
-}
-
-function wrongPassword(cause: unknown): CliError {
-  return new CliError("unauthenticated", "The email or the password is wrong", {
-    hint: "Nothing was stored. Try again; after several wrong tries sign-in is paused for 15 minutes.",
-    cause,
-  });
-}
-
 /** Who a sign-in belongs to; `null` where the backend does not tell and the token opens the organization's users. */
 async function meWith(
   options: LoginOptions,
@@ -177,7 +176,7 @@ async function meWith(
   { apiUrl, organizationId }: Target,
   { accessToken }: StoredCredential,
 ): Promise<Me | null> {
-  const signIn = { accessToken: async () => accessToken, renewToken: async () => null };
+  const signIn = { isSession: false, accessToken: async () => accessToken, renewToken: async () => null };
   const client = await createTargetClient(context, options, apiUrl, signIn);
   try {
     return await withSpinner(context, options, "Asking who you are", client.me());

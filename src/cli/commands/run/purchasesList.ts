@@ -1,6 +1,7 @@
 import type { Client } from "../../../client/client.ts";
 import type { Purchase } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
+import { asPrinted } from "../../purchasing/follow.ts";
 import type { ListOptions } from "../purchases.ts";
 import { connect } from "../shared/connect.ts";
 import { printResult } from "../shared/output.ts";
@@ -37,7 +38,7 @@ async function listPurchases(
       ...(options.status !== null && { status: options.status }),
     };
     const page = await client.purchases(organizationId, query);
-    purchases.push(...page.items);
+    purchases.push(...page.items.map(asPrinted));
     after = page.next;
   } while (after !== null && purchases.length < wanted);
   return { purchases, hasMore: after !== null };

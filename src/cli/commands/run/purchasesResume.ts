@@ -2,9 +2,11 @@ import type { Context } from "../../context.ts";
 import { resume } from "../../purchasing/resume.ts";
 import { connect } from "../shared/connect.ts";
 import { forgetAtExit } from "../shared/forget.ts";
+import { summarize } from "../shared/jobSummary.ts";
 import { printResult } from "../shared/output.ts";
-import { purchasingTools, type WaitOptions } from "../shared/purchasingTools.ts";
+import { purchasingTools } from "../shared/purchasingTools.ts";
 import { withSpinner } from "../shared/spinner.ts";
+import type { WaitOptions } from "../shared/waitOptions.ts";
 
 /**
  * Follows what was begun, prints how it ended, and forgets what ended.
@@ -17,6 +19,7 @@ export async function run(options: WaitOptions, context: Context): Promise<void>
   const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
   const tools = await purchasingTools(context, options, { client, organizationId });
   const ended = await resume(client, tools);
+  await summarize(context, options, client.origin, ended.result.resumed);
   const wasTaken = await printResult(context, options, ended.result, async (view) => {
     const { renderResumeResult } = await import("../../render/purchase.ts");
     return renderResumeResult(ended.result, ended.endedKeys, view);

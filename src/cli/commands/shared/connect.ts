@@ -4,6 +4,7 @@ import { CliError } from "../../errors.ts";
 import { clean } from "../../render/clean.ts";
 import type { GlobalOptions } from "./globals.ts";
 import { isMissing } from "./missing.ts";
+import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
 import { findSignIn, type SignIn } from "./signIn.ts";
 import { resolveTarget, type Target } from "./target.ts";
 
@@ -22,17 +23,24 @@ export interface Connection {
   organizationId(): Promise<number>;
 }
 
-/** A client for a target. Without a sign-in it can make the calls that need none. */
+/** What a client takes from a sign-in. */
+type TokenSource = Pick<SignIn, "accessToken" | "renewToken" | "isSession">;
+
+/**
+ * A client for a target. Without a sign-in it can make the calls that need none. Calls that need a one-time code ask
+ * for it where a person's sign-in is used.
+ */
 export async function createTargetClient(
   context: Context,
-  options: Pick<GlobalOptions, "timeoutMs" | "verbose">,
+  options: OneTimeCodeOptions & Pick<GlobalOptions, "timeoutMs">,
   apiUrl: string,
-  signIn: Pick<SignIn, "accessToken" | "renewToken"> | null,
+  signIn: TokenSource | null,
 ): Promise<Client> {
   const client: Client = await context.createClient({
     apiUrl,
     accessToken: async () => signIn?.accessToken(client) ?? null,
     ...(signIn && { renewToken: () => signIn.renewToken(client) }),
+    ...(signIn?.isSession && { oneTimeCode: oneTimeCodes(context, options) }),
     timeoutMs: options.timeoutMs,
     env: context.env,
     now: context.clock.monotonic,
@@ -51,7 +59,7 @@ export async function createTargetClient(
  *
  * @throws CliError `invalid_usage`, `profile_unknown`, `not_signed_in`
  */
-export async function connect(context: Context, options: GlobalOptions): Promise<Connection> {
+export async function connect(context: Context, options: GlobalOptions & OneTimeCodeOptions): Promise<Connection> {
   const target = await resolveTarget(context, options);
   const signIn = await findSignIn(context, target);
   const client = await createTargetClient(context, options, target.apiUrl, signIn);

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { usageError } from "../../errors.ts";
-import { someText, wholeNumber } from "./values.ts";
+import { profileName, someText, wholeNumber } from "./values.ts";
 
 /** The flags that every command takes (cli.md, Flags everywhere). */
 export interface GlobalOptions {
@@ -28,7 +28,7 @@ const NEVER_IN_ARGUMENTS: Readonly<Record<string, string>> = {
 export function addGlobalOptions(command: Command, version: string): void {
   command.version(version);
   const flags = [
-    new Option("--profile <name>", "settings and sign-in to use").argParser(someText),
+    new Option("--profile <name>", "settings and sign-in to use").argParser(profileName),
     new Option("--org <id>", "the organization").argParser(wholeNumber(0)),
     new Option("--api-url <url>", "the backend").argParser(someText),
     new Option("--json", "print one JSON document"),

@@ -1,18 +1,13 @@
 import type { Context } from "../../context.ts";
 import { promptsAllowed } from "../../prompts/asking.ts";
 import type { PurchasingClient, PurchasingTools } from "../../purchasing/tools.ts";
-import { clean } from "../../render/clean.ts";
-import type { GlobalOptions } from "./globals.ts";
+import { failureReason, pageInvitation } from "../../render/failure.ts";
 import { note } from "./output.ts";
 import { withSpinner } from "./spinner.ts";
+import { isTrustedPage } from "./trustedPage.ts";
+import type { WaitOptions } from "./waitOptions.ts";
 
 const APPROVAL_WAIT_SECONDS = 300;
-
-/** What waiting for an approval was told. */
-export interface WaitOptions extends GlobalOptions {
-  readonly waitSeconds: number | null;
-  readonly open: boolean;
-}
 
 /** The tools of buying and resuming, made of the context. */
 export async function purchasingTools(
@@ -32,24 +27,17 @@ export async function purchasingTools(
     setInterruption: (words) => {
       context.interruption = words;
     },
-    showApproval: ({ nextAction }) => {
+    showPage: (purchase) => {
+      const { id, status, failure, nextAction } = purchase;
       if (nextAction === null) return;
-      note(context, options, `The payment needs your approval: ${clean(nextAction.url)}`);
-      if (isPersonThere && options.open && isTrustedPage(nextAction.url, client.origin))
-        context.openUrl(nextAction.url);
+      const isTrusted = isTrustedPage(nextAction.url, client.origin);
+      const reason = status === "failed" ? `${failureReason(failure)} ` : "";
+      const warning = isTrusted ? "" : `It is not a page of ${client.origin}, so it was not opened. `;
+      // Nothing goes on without it, so that --quiet does not silence it.
+      const shown = { ...options, quiet: false };
+      note(context, shown, `Purchase ${id}: ${reason}${warning}${pageInvitation(purchase)} ${nextAction.url}`);
+      if (isPersonThere && options.open && isTrusted) context.openUrl(nextAction.url);
     },
+    reach: context.reach,
   };
-}
-
-/**
- * Whether a URL from a backend may be opened in a browser: https, or loopback http, and on the backend's own origin or
- * Stripe's hosted pages (security.md, Hostile input).
- */
-export function isTrustedPage(text: string, backendOrigin: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  if (url.username || url.password) return false;
-  // The client has already made sure that its own origin is https or loopback.
-  if (url.origin === backendOrigin) return true;
-  return url.protocol === "https:" && (url.hostname === "stripe.com" || url.hostname.endsWith(".stripe.com"));
 }

@@ -1,7 +1,8 @@
 import type { Client } from "../../../client/client.ts";
+import type { TokenAnswer } from "../../../client/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { boundTo, type StoredCredential } from "../../session/credentials.ts";
+import { boundTo, type CredentialStore, type StoredCredential } from "../../session/credentials.ts";
 import type { Target } from "./target.ts";
 
 const EXPIRY_MARGIN_MS = 5_000;
@@ -9,12 +10,33 @@ const EXPIRY_MARGIN_MS = 5_000;
 /** Who a command acts as. */
 export interface SignIn {
   readonly source: "environment" | "keyring" | "file";
+  /** Whether a person signed in, and may be asked for a one-time code; an API token is none. */
+  readonly isSession: boolean;
   /** Known for a stored sign-in. */
   readonly email: string | null;
   /** A token that has not expired as far as is known here. */
   accessToken(client: RefreshingClient): Promise<string>;
   /** A new token after the backend refused the old one, or `null` where there is none to be had. */
   renewToken(client: RefreshingClient): Promise<string | null>;
+}
+
+/**
+ * A pair of session tokens as it is kept.
+ *
+ * @param of where and whose they are; `now` in milliseconds of this machine's clock
+ */
+export function sessionCredential(
+  tokens: TokenAnswer,
+  of: { apiUrl: string; email: string | null; now: number },
+): StoredCredential {
+  return {
+    apiUrl: of.apiUrl,
+    email: of.email,
+    accessToken: tokens.access_token,
+    accessExpiresAt: of.now + tokens.expires_in * 1000,
+    refreshToken: tokens.refresh_token,
+    scopes: tokens.scope.split(" ").filter(Boolean),
+  };
 }
 
 /** What a sign-in needs of the client. */
@@ -36,7 +58,7 @@ export async function findSignIn(
   const found = await store.read(target.profileName);
   if (found === null) {
     throw new CliError("not_signed_in", `You are not signed in to ${new URL(target.apiUrl).origin}`, {
-      hint: "Run `secureflag-licenses login --email <email>`, or set SECUREFLAG_API_TOKEN.",
+      hint: "Run `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN.",
     });
   }
   if (!boundTo(found.credential, target.apiUrl)) {
@@ -49,7 +71,13 @@ export async function findSignIn(
 }
 
 function environmentSignIn(token: string): SignIn {
-  return { source: "environment", email: null, accessToken: async () => token, renewToken: async () => null };
+  return {
+    source: "environment",
+    isSession: false,
+    email: null,
+    accessToken: async () => token,
+    renewToken: async () => null,
+  };
 }
 
 function storedSignIn(
@@ -63,34 +91,37 @@ function storedSignIn(
     accessExpiresAt !== null && accessExpiresAt - EXPIRY_MARGIN_MS <= now();
 
   const renew = async (client: RefreshingClient): Promise<string | null> => {
-    const store = await context.credentials();
-    const stored = (await store.read(profileName))?.credential;
-    // Another command may have renewed it meanwhile; using the old refresh token again would revoke the family.
-    if (
-      stored &&
-      stored.accessToken !== current.accessToken &&
-      stored.apiUrl === current.apiUrl &&
-      !isExpired(stored)
-    ) {
-      current = stored;
-      return current.accessToken;
-    }
     if (current.refreshToken === null) return null;
-    const answer = await client.refresh(current.refreshToken);
-    current = {
-      ...current,
-      accessToken: answer.access_token,
-      refreshToken: answer.refresh_token,
-      accessExpiresAt: now() + answer.expires_in * 1000,
-      scopes: answer.scope.split(" ").filter(Boolean),
-    };
+    const store = await context.credentials();
+    return await store.exclusively(profileName, async () => {
+      const stored = (await store.read(profileName))?.credential ?? null;
+      // Signed out, or signed in elsewhere, by another command meanwhile.
+      if (stored === null || stored.refreshToken === null || stored.apiUrl !== current.apiUrl) return null;
+      const isRenewed = stored.accessToken !== current.accessToken && !isExpired(stored);
+      current = isRenewed ? stored : await exchange(client, store, stored, stored.refreshToken);
+      return current.accessToken;
+    });
+  };
+
+  /** The old refresh token is worth nothing once it was sent, so the place for the new one is tried before. */
+  const exchange = async (
+    client: RefreshingClient,
+    store: CredentialStore,
+    stored: StoredCredential,
+    refreshToken: string,
+  ): Promise<StoredCredential> => {
+    const options = { allowFile: found.source === "file" };
+    await store.write(profileName, stored, options);
+    const answer = await client.refresh(refreshToken);
+    const renewed = sessionCredential(answer, { apiUrl: stored.apiUrl, email: stored.email, now: now() });
     context.reach("C4");
-    await store.write(profileName, current, { allowFile: found.source === "file" });
-    return current.accessToken;
+    await store.write(profileName, renewed, options);
+    return renewed;
   };
 
   return {
     source: found.source,
+    isSession: current.refreshToken !== null,
     email: current.email,
     accessToken: async (client) =>
       isExpired(current) ? ((await renew(client)) ?? current.accessToken) : current.accessToken,

@@ -1,36 +1,57 @@
+import type { Ora } from "ora";
 import type { Context } from "../../context.ts";
 import { colorLevel } from "../../render/color.ts";
 import type { OutputOptions } from "./output.ts";
 
 const PATIENCE_MS = 300;
 
-/** Shows a spinner on a terminal's stderr while work lasts longer than 300 ms; nothing animates elsewhere (cli.md). */
+/**
+ * Shows a spinner on a terminal's stderr while work lasts longer than 300 ms; nothing animates elsewhere (cli.md). It is
+ * away while the work asks a person something.
+ */
 export async function withSpinner<Result>(
   context: Context,
   options: OutputOptions,
   text: string,
   work: Promise<Result>,
 ): Promise<Result> {
-  const { io, env } = context;
-  if (!io.stderrIsTerminal || options.json || options.quiet || options.verbose) return work;
+  if (!context.io.stderrIsTerminal || options.json || options.quiet || options.verbose) return work;
   const settled = work.then(
     () => true,
     () => true,
   );
-  if (await Promise.race([settled, context.clock.sleep(PATIENCE_MS).then(() => false)])) return work;
-  const { output } = io.terminal();
-  // Without a width the spinner cannot know how many lines it takes, and would clear those above it.
-  if (!output.columns) return work;
+  let spinner: Ora | null = null;
+  let paused = false;
+  const around = context.animation;
+  context.animation = {
+    pause: () => {
+      paused = true;
+      spinner?.stop();
+    },
+    resume: () => {
+      paused = false;
+      spinner?.start();
+    },
+  };
+  try {
+    if (await Promise.race([settled, context.clock.sleep(PATIENCE_MS).then(() => false)])) return await work;
+    spinner = await createSpinner(context, options, text);
+    if (!paused) spinner?.start();
+    return await work;
+  } finally {
+    context.animation = around;
+    spinner?.stop();
+  }
+}
+
+/** `null` where it cannot be drawn: without a width it cannot know how many lines it takes, and would clear others. */
+async function createSpinner(context: Context, options: OutputOptions, text: string): Promise<Ora | null> {
+  const { output } = context.io.terminal();
+  if (!output.columns) return null;
   const { default: ora } = await import("ora");
-  const level = colorLevel({ env, isTerminal: true, color: options.color });
-  const spinner = ora({
-    text,
-    stream: output,
-    isEnabled: true,
-    discardStdin: false,
-    color: level > 0 ? "cyan" : false,
-  });
+  const level = colorLevel({ env: context.env, isTerminal: true, color: options.color });
+  const color = level > 0 ? "cyan" : false;
+  const spinner = ora({ text, stream: output, isEnabled: true, discardStdin: false, color });
   context.onEnd(async () => void spinner.stop());
-  spinner.start();
-  return work.finally(() => spinner.stop());
+  return spinner;
 }

@@ -4,6 +4,7 @@ import { CliError, usageError } from "../../errors.ts";
 import { shorten } from "../../render/shorten.ts";
 import type { ProfileSettings, Settings } from "../../session/settings.ts";
 import type { GlobalOptions } from "./globals.ts";
+import { isProfileName } from "./values.ts";
 
 /** What SecureFlag's own scripts talk to (product.md). */
 const DEFAULT_API_URL = "https://api.secureflag.com/rest/management/v2";
@@ -39,7 +40,7 @@ export async function resolveTarget(
   mayBeNew = false,
 ): Promise<Target> {
   const { env } = context;
-  const named = options.profile ?? (env.SECUREFLAG_PROFILE || null);
+  const named = options.profile ?? environmentProfile(env.SECUREFLAG_PROFILE);
   const urlOutside = options.apiUrl ?? (env.SECUREFLAG_API_URL || null);
   const organizationOutside = options.organizationId ?? environmentOrganization(env.SECUREFLAG_ORGANIZATION);
   const complete = urlOutside !== null && organizationOutside !== null && env.SECUREFLAG_API_TOKEN;
@@ -64,6 +65,12 @@ export async function resolveTarget(
 }
 
 const NO_SETTINGS: ProfileReader = { activeProfile: async () => "default", profile: async () => null };
+
+function environmentProfile(text: string | undefined): string | null {
+  if (!text) return null;
+  if (!isProfileName(text)) throw usageError(`SECUREFLAG_PROFILE is not a profile's name: "${shorten(text)}"`);
+  return text;
+}
 
 function environmentOrganization(text: string | undefined): number | null {
   if (!text) return null;

@@ -1,4 +1,7 @@
 import { InvalidArgumentError } from "commander";
+import { TOKEN_DAYS } from "../../../contract/identity.ts";
+import { SCOPES, type Scope } from "../../../contract/scopes.ts";
+import { clean } from "../../render/clean.ts";
 
 /**
  * Reads a whole number written in plain digits: no sign, no point, no exponent, no leading zero.
@@ -39,4 +42,56 @@ export function shortText(maximum: number): (text: string) => string {
 export function someText(text: string): string {
   if (text.trim() !== "") return text;
   throw new InvalidArgumentError("It must not be empty.");
+}
+
+const LONGEST_PROFILE_NAME = 100;
+
+/** Whether a text may name a profile: no control characters, up to 100 characters. */
+export function isProfileName(text: string): boolean {
+  // `__proto__` is no name of a field that a JSON file could keep.
+  const isText = text.trim() !== "" && clean(text) === text && text !== "__proto__";
+  return isText && [...text].length <= LONGEST_PROFILE_NAME;
+}
+
+/** Checks a profile's name. */
+export function profileName(text: string): string {
+  if (isProfileName(text)) return text;
+  throw new InvalidArgumentError(`It must have 1 to ${LONGEST_PROFILE_NAME} characters that can be seen.`);
+}
+
+/** Reads scopes, separated by commas. */
+export function scopeList(text: string): Scope[] {
+  const names = text.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !SCOPES.some((scope) => scope === name));
+  if (unknown === undefined) return [...new Set(names as Scope[])];
+  throw new InvalidArgumentError(`They must be of ${SCOPES.join(", ")}, separated by commas.`);
+}
+
+/** Reads how long a token lives, `90d`: whole days. */
+export function lifetimeDays(text: string): number {
+  const days = Number(/^([1-9]\d{0,2})d$/.exec(text)?.[1]);
+  if (days <= TOKEN_DAYS.longest) return days;
+  throw new InvalidArgumentError(`It must be days such as 90d, at most ${TOKEN_DAYS.longest}d.`);
+}
+
+/** Reads an amount for a month, `500/month` or `500.00`; its decimals depend on the currency. */
+export function monthlyAmount(text: string): string {
+  try {
+    return amountText(withoutMonth(text));
+  } catch {
+    throw new InvalidArgumentError("It must be an amount such as 500/month, without a currency sign.");
+  }
+}
+
+/** Reads a number of licenses for a month, `10/month`. */
+export function monthlyLicenses(text: string): number {
+  try {
+    return wholeNumber(0, 1_000_000)(withoutMonth(text));
+  } catch {
+    throw new InvalidArgumentError("It must be a whole number such as 10/month.");
+  }
+}
+
+function withoutMonth(text: string): string {
+  return text.replace(/\/month$/, "");
 }

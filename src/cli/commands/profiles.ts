@@ -1,0 +1,63 @@
+import { Argument, type Command } from "commander";
+import type { Context } from "../context.ts";
+import { addCommand } from "./shared/command.ts";
+import { interruptible, type Run } from "./shared/execute.ts";
+import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
+import { profileName } from "./shared/values.ts";
+
+/** What `profiles use` and `profiles remove` were told. */
+export interface ProfileOptions extends GlobalOptions {
+  readonly name: string;
+}
+
+/** What the commands of the group do. */
+export interface ProfilesRuns {
+  readonly list: Run<GlobalOptions>;
+  readonly use: Run<ProfileOptions>;
+  readonly remove: Run<ProfileOptions>;
+}
+
+/** Registers `profiles list`, `use` and `remove`. */
+export function register(program: Command, context: Context, runs: ProfilesRuns = load): void {
+  const group = addCommand(program, {
+    name: "profiles",
+    description: "List, choose and remove profiles: a backend, an organization, a sign-in",
+    examples: ["profiles list", "profiles use work"],
+  });
+  addCommand(group, {
+    name: "list",
+    description: "List the profiles that login made",
+    examples: ["profiles list", "profiles list --json"],
+  }).action((_flags: unknown, command: Command) =>
+    interruptible(context, () => runs.list(readGlobals(command), context)),
+  );
+  addNamed(group, context, runs.use, {
+    name: "use",
+    description: "Use a profile from now on unless another is named",
+    examples: ["profiles use work", "profiles use default"],
+  });
+  addNamed(group, context, runs.remove, {
+    name: "remove",
+    description: "Sign a profile out and forget it",
+    examples: ["profiles remove work", "profiles remove work --json"],
+  });
+}
+
+function addNamed(
+  group: Command,
+  context: Context,
+  run: Run<ProfileOptions>,
+  help: Parameters<typeof addCommand>[1],
+): void {
+  addCommand(group, help)
+    .addArgument(new Argument("<name>", "the profile").argParser(profileName))
+    .action((name: string, _flags: unknown, command: Command) =>
+      interruptible(context, () => run({ ...readGlobals(command), name }, context)),
+    );
+}
+
+const load: ProfilesRuns = {
+  list: async (options, context) => (await import("./run/profiles.ts")).list(options, context),
+  use: async (options, context) => (await import("./run/profiles.ts")).use(options, context),
+  remove: async (options, context) => (await import("./run/profiles.ts")).remove(options, context),
+};

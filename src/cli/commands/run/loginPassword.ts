@@ -1,0 +1,67 @@
+import type { Client } from "../../../client/client.ts";
+import type { SessionTokens } from "../../../contract/identity.ts";
+import type { Context } from "../../context.ts";
+import { CliError, codeOf } from "../../errors.ts";
+import type { StoredCredential } from "../../session/credentials.ts";
+import type { LoginOptions } from "../login.ts";
+import { createTargetClient } from "../shared/connect.ts";
+import { oneTimeCodes } from "../shared/oneTimeCode.ts";
+import { withSpinner } from "../shared/spinner.ts";
+
+/**
+ * Signs in with email, password and, where the user has one, a one-time code.
+ *
+ * @throws CliError `unauthenticated` for a wrong email or password, `mfa_required` where nobody gives a code;
+ *   ClientError `mfa_invalid` after the last one
+ */
+export async function passwordCredential(
+  options: LoginOptions,
+  context: Context,
+  apiUrl: string,
+  { email, password }: { email: string; password: string },
+): Promise<StoredCredential> {
+  const client = await createTargetClient(context, options, apiUrl, null);
+  const answer = await withSpinner(context, options, "Signing in", client.login({ email, password })).catch(
+    (error: unknown) => {
+      throw codeOf(error) === "unauthenticated" ? wrongPassword(error) : error;
+    },
+  );
+  const session = answer.status === "signed_in" ? answer : await withCode(options, context, client, answer.challenge);
+  const accessExpiresAt = context.clock.now() + session.expiresIn * 1000;
+  const { accessToken, refreshToken, scopes } = session;
+  return { apiUrl, email, accessToken, accessExpiresAt, refreshToken, scopes };
+}
+
+/** Finishes with a one-time code; a wrong one leaves the challenge usable (details.md, 15). */
+async function withCode(
+  options: LoginOptions,
+  context: Context,
+  client: Pick<Client, "mfa">,
+  challenge: string,
+): Promise<SessionTokens> {
+  const nextCode = oneTimeCodes(context, options);
+  let refusal: Error | null = null;
+  for (;;) {
+    const code = await nextCode(refusal);
+    if (code === null) throw refusal ?? codeMissing();
+    try {
+      return await withSpinner(context, options, "Signing in", client.mfa(challenge, code));
+    } catch (error) {
+      if (!(error instanceof Error) || codeOf(error) !== "mfa_invalid") throw error;
+      refusal = error;
+    }
+  }
+}
+
+function codeMissing(): CliError {
+  return new CliError("mfa_required", "This user signs in with a one-time code", {
+    hint: "Nothing was stored. Say the code of your authenticator app with --totp <code>.",
+  });
+}
+
+function wrongPassword(cause: unknown): CliError {
+  return new CliError("unauthenticated", "The email or the password is wrong", {
+    hint: "Nothing was stored. Try again; after several wrong tries sign-in is paused for 15 minutes.",
+    cause,
+  });
+}

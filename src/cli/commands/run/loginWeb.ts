@@ -1,0 +1,111 @@
+import type { Client } from "../../../client/client.ts";
+import type { TokenAnswer } from "../../../client/identity.ts";
+import type { DeviceAuthorization } from "../../../contract/identity.ts";
+import type { Context } from "../../context.ts";
+import { CliError, codeOf, EXIT_CODES } from "../../errors.ts";
+import { promptsAllowed } from "../../prompts/asking.ts";
+import { clean } from "../../render/clean.ts";
+import { wrap } from "../../render/wrap.ts";
+import type { StoredCredential } from "../../session/credentials.ts";
+import type { LoginOptions } from "../login.ts";
+import { createTargetClient } from "../shared/connect.ts";
+import { sessionCredential } from "../shared/signIn.ts";
+import { withSpinner } from "../shared/spinner.ts";
+import { isTrustedPage } from "../shared/trustedPage.ts";
+
+/** How often is asked where the backend does not say (RFC 8628, section 3.2). */
+const DEFAULT_INTERVAL_SECONDS = 5;
+/** What `slow_down` adds, for good (RFC 8628, section 3.5). */
+const SLOWER_MS = 5_000;
+const LONGEST_PAUSE_MS = 60_000;
+/** Whatever a backend says, nobody is waited for longer; timers overflow at 25 days. */
+const LONGEST_WAIT_MS = 3_600_000;
+const WIDTH = 60;
+
+/**
+ * Signs in with a browser (RFC 8628): shows where and with which code, opens the page, and asks the backend until the
+ * person has decided, through whatever trouble the network has.
+ *
+ * @throws CliError `access_denied`, `expired_token`; ClientError `sign_in_not_offered` and what refuses the request
+ */
+export async function webCredential(
+  options: LoginOptions,
+  context: Context,
+  apiUrl: string,
+): Promise<StoredCredential> {
+  const client = await createTargetClient(context, options, apiUrl, null);
+  const began = context.clock.monotonic();
+  const grant = await withSpinner(context, options, "Asking for a code", client.authorizeDevice());
+  showPage(grant, client.origin, options, context);
+  const polling = poll(grant, began, client, context);
+  const tokens = await withSpinner(context, options, "Waiting for the browser", polling);
+  return sessionCredential(tokens, { apiUrl, email: null, now: context.clock.now() });
+}
+
+/** Shown whatever `--quiet` and `--json` say, because nothing can go on without it. */
+function showPage(grant: DeviceAuthorization, origin: string, options: LoginOptions, context: Context): void {
+  const { verification_uri: page, verification_uri_complete: complete = page } = grant;
+  const isTrusted = [page, complete].every((url) => isTrustedPage(url, origin));
+  const opens = isTrusted && options.open && promptsAllowed(context, options);
+  const lines = [
+    `Sign in at ${clean(page)}`,
+    `with the code ${clean(grant.user_code)}`,
+    ...(complete === page ? [] : [`or open ${clean(complete)}`]),
+    ...(isTrusted
+      ? []
+      : [wrap(`That is not a page of ${origin}, so it is not opened. Type no password there.`, WIDTH)]),
+    ...(opens ? ["Your browser opens it now. Approve only if it shows that code."] : []),
+  ];
+  context.io.note(`${lines.join("\n")}\n`);
+  if (opens) context.openUrl(new URL(complete).href);
+}
+
+async function poll(
+  grant: DeviceAuthorization,
+  began: number,
+  client: Pick<Client, "deviceTokens">,
+  { clock }: Context,
+): Promise<TokenAnswer> {
+  const end = began + Math.min(grant.expires_in * 1000, LONGEST_WAIT_MS);
+  let interval = (grant.interval ?? DEFAULT_INTERVAL_SECONDS) * 1000;
+  let pause = interval;
+  for (;;) {
+    const left = end - clock.monotonic();
+    if (left <= 0) throw expired();
+    await clock.sleep(Math.min(pause, left));
+    try {
+      return await client.deviceTokens(grant.device_code);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "slow_down") interval += SLOWER_MS;
+      if (code === "authorization_pending" || code === "slow_down") pause = interval;
+      else if (isTrouble(error)) pause = afterTrouble(error, pause);
+      else throw code === "access_denied" ? denied(error) : code === "expired_token" ? expired(error) : error;
+    }
+  }
+}
+
+/** Trouble that may pass: the network's, or a backend that is down. The code stays good meanwhile. */
+function isTrouble(error: unknown): boolean {
+  const code = codeOf(error);
+  return code !== null && (EXIT_CODES[code] === 10 || code === "unexpected_answer");
+}
+
+function afterTrouble(error: unknown, pause: number): number {
+  const asked = error instanceof Error && "retryAfterMs" in error ? Number(error.retryAfterMs ?? 0) : 0;
+  return Math.max(asked, Math.min(2 * pause, LONGEST_PAUSE_MS));
+}
+
+function denied(cause: unknown): CliError {
+  return new CliError("access_denied", "The sign-in was denied in the browser", {
+    hint: "Nothing was stored. Run the command again to try once more.",
+    cause,
+  });
+}
+
+function expired(cause?: unknown): CliError {
+  return new CliError("expired_token", "Nobody approved the sign-in in time", {
+    hint: "Nothing was stored. Run the command again for a new code.",
+    cause,
+  });
+}

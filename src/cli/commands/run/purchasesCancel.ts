@@ -1,0 +1,48 @@
+import type { Context } from "../../context.ts";
+import { CliError, usageError } from "../../errors.ts";
+import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { splitAnswer } from "../../purchasing/follow.ts";
+import { cancel } from "../../purchasing/pay.ts";
+import type { PurchasingTools } from "../../purchasing/tools.ts";
+import { renderPurchase } from "../../render/purchase.ts";
+import { licenses } from "../../render/words.ts";
+import type { CancelOptions } from "../purchases.ts";
+import { conclude } from "../shared/conclude.ts";
+import { connect } from "../shared/connect.ts";
+import { viewOf } from "../shared/output.ts";
+import { purchasingTools } from "../shared/purchasingTools.ts";
+import { withSpinner } from "../shared/spinner.ts";
+
+/**
+ * Cancels a purchase that waits for approval and prints it.
+ *
+ * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing;
+ *   `declined_by_person`; `not_cancelable` and what else refused it
+ */
+export async function run(options: CancelOptions, context: Context): Promise<void> {
+  if (!options.yes && !promptsAllowed(context, options)) {
+    throw usageError("Nobody can be asked to confirm the cancellation", "Say --yes to cancel without asking.");
+  }
+  const connection = await connect(context, options);
+  const { client } = connection;
+  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  const waiting = { ...options, waitSeconds: 0, open: false };
+  const tools = await purchasingTools(context, waiting, { client, organizationId });
+  if (!options.yes) await confirm(options, tools, context);
+  await conclude(await cancel(options.purchaseId, tools), tools, options, context);
+}
+
+/** Shows the purchase and asks; the default answer is No. */
+async function confirm(
+  options: CancelOptions,
+  { client, organizationId }: PurchasingTools,
+  context: Context,
+): Promise<void> {
+  const reading = client.purchase(organizationId, options.purchaseId);
+  const { purchase } = splitAnswer(await withSpinner(context, options, "Reading the purchase", reading));
+  context.io.note(`${renderPurchase(purchase, await viewOf(context, options, "stderr"))}\n\n`);
+  const prompter = await openPrompter(context, options);
+  if (!(await prompter.confirm(`Cancel this purchase of ${licenses(purchase.licenses)}?`))) {
+    throw new CliError("declined_by_person", "Nothing was canceled");
+  }
+}

@@ -1,0 +1,20 @@
+import type { Context } from "../../context.ts";
+import { pay } from "../../purchasing/pay.ts";
+import type { PayOptions } from "../purchases.ts";
+import { conclude } from "../shared/conclude.ts";
+import { connect } from "../shared/connect.ts";
+import { purchasingTools } from "../shared/purchasingTools.ts";
+import { withSpinner } from "../shared/spinner.ts";
+
+/**
+ * Tries to pay a declined purchase again and prints it, however it ended.
+ *
+ * @throws CliError `not_payable` and what else refused it; the failure of the purchase that was printed
+ */
+export async function run(options: PayOptions, context: Context): Promise<void> {
+  const connection = await connect(context, options);
+  const { client } = connection;
+  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  const tools = await purchasingTools(context, options, { client, organizationId });
+  await conclude(await pay(options.purchaseId, tools), tools, options, context);
+}

@@ -1,0 +1,106 @@
+import { BillingError } from "../../../billing/errors.ts";
+import { type Money, parseMoney } from "../../../billing/money.ts";
+import type { Client } from "../../../client/client.ts";
+import type { Context } from "../../context.ts";
+import { CliError, codeOf, type ErrorCode, usageError } from "../../errors.ts";
+import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { connect } from "../shared/connect.ts";
+import type { GlobalOptions } from "../shared/globals.ts";
+import { printResult } from "../shared/output.ts";
+import { withSpinner } from "../shared/spinner.ts";
+import type { CreateOptions, RevokeOptions } from "../tokens.ts";
+
+/** What a call ends with whose answer never came, or made no sense. */
+const ANSWER_LOST: readonly ErrorCode[] = ["unreachable", "unexpected_answer", "unavailable", "internal"];
+
+/** Prints the API tokens that were not revoked, newest first. */
+export async function list(options: GlobalOptions, context: Context): Promise<void> {
+  const { client, organizationId } = await organizationOf(options, context);
+  const tokens = await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
+  await printResult(context, options, tokens, async (view) => {
+    const { renderTokens } = await import("../../render/tokens.ts");
+    return renderTokens(tokens, view);
+  });
+}
+
+/**
+ * Creates an API token and prints it with its secret, which nobody can see again.
+ *
+ * @throws CliError `invalid_usage` for an amount that the currency does not have; `mfa_required`
+ */
+export async function create(options: CreateOptions, context: Context): Promise<void> {
+  const { client, organizationId } = await organizationOf(options, context);
+  const amount = options.maxSpend === null ? null : await amountOf(options.maxSpend, client, organizationId);
+  const { name, scopes, expiresInDays, maxLicenses: licenses } = options;
+  const creating = client.createToken(organizationId, {
+    name,
+    scopes: [...scopes],
+    expiresInDays,
+    spendLimit: amount === null && licenses === null ? null : { amount, licenses },
+  });
+  const token = await withSpinner(context, options, "Creating the token", creating).catch((error: unknown) => {
+    throw mayBeMade(error);
+  });
+  const printing = printResult(context, options, token, async (view) => {
+    const { renderCreatedToken } = await import("../../render/tokens.ts");
+    return renderCreatedToken(token, view);
+  });
+  await printing.catch((error: unknown) => {
+    throw codeOf(error) === "output_not_written" ? notPrinted(token.id, error) : error;
+  });
+}
+
+/** Creating is never repeated, and a second time would be a second token: the usual "run it again" is no advice here. */
+function mayBeMade(error: unknown): unknown {
+  const code = codeOf(error);
+  if (!(error instanceof Error) || code === null || !ANSWER_LOST.includes(code)) return error;
+  return new CliError(code, `${error.message}. Whether the token was created is not known`, {
+    hint: "Look at `secureflag-licenses tokens list`: its secret is lost, so revoke it if it is there, and create another.",
+    cause: error,
+  });
+}
+
+function notPrinted(id: string, cause: unknown): CliError {
+  return new CliError("output_not_written", `The token ${id} was created, but could not be printed`, {
+    hint: `Nobody can see it again. Revoke it: secureflag-licenses tokens revoke ${id}`,
+    cause,
+  });
+}
+
+/**
+ * Revokes an API token.
+ *
+ * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing,
+ *   `declined_by_person`
+ */
+export async function revoke(options: RevokeOptions, context: Context): Promise<void> {
+  if (!options.yes && !promptsAllowed(context, options)) {
+    throw usageError("Nobody can be asked whether to revoke the token", "Say --yes to revoke it without asking.");
+  }
+  const { client, organizationId } = await organizationOf(options, context);
+  const { tokenId: id } = options;
+  if (!options.yes) {
+    const prompter = await openPrompter(context, options);
+    const question = `Revoke ${id}? Whatever uses it stops working at once.`;
+    if (!(await prompter.confirm(question))) throw new CliError("declined_by_person", "Nothing was revoked");
+  }
+  await withSpinner(context, options, "Revoking the token", client.revokeApiToken(organizationId, id));
+  await printResult(context, options, { id, revoked: true }, () => `The token ${id} is revoked.`);
+}
+
+async function organizationOf(options: GlobalOptions, context: Context) {
+  const connection = await connect(context, options);
+  const finding = withSpinner(context, options, "Finding the organization", connection.organizationId());
+  return { client: connection.client, organizationId: await finding };
+}
+
+/** The amount in the subscription's currency, which only the backend knows. */
+async function amountOf(text: string, client: Pick<Client, "subscription">, organizationId: number): Promise<Money> {
+  const { plan } = await client.subscription(organizationId);
+  try {
+    return parseMoney(text, plan.unitPrice.currency);
+  } catch (error) {
+    if (error instanceof BillingError) throw usageError(`--max-spend: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,104 @@
+import { Argument, type Command } from "commander";
+import { TOKEN_DAYS } from "../../contract/identity.ts";
+import type { Scope } from "../../contract/scopes.ts";
+import type { Context } from "../context.ts";
+import { addCommand } from "./shared/command.ts";
+import { interruptible, type Run } from "./shared/execute.ts";
+import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
+import { readTotp, totpOption } from "./shared/oneTimeCode.ts";
+import { lifetimeDays, monthlyAmount, monthlyLicenses, scopeList, shortText, someText } from "./shared/values.ts";
+
+/** What `tokens create` was told. */
+export interface CreateOptions extends GlobalOptions {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly expiresInDays: number;
+  /** In major units of the subscription's currency, `500` or `500.00`. */
+  readonly maxSpend: string | null;
+  readonly maxLicenses: number | null;
+  readonly totp: string | null;
+}
+
+/** What `tokens revoke` was told. */
+export interface RevokeOptions extends GlobalOptions {
+  readonly tokenId: string;
+  readonly yes: boolean;
+}
+
+/** What the commands of the group do. */
+export interface TokensRuns {
+  readonly list: Run<GlobalOptions>;
+  readonly create: Run<CreateOptions>;
+  readonly revoke: Run<RevokeOptions>;
+}
+
+interface CreateFlags {
+  name: string;
+  scopes: Scope[];
+  expires?: number;
+  maxSpend?: string;
+  maxLicenses?: number;
+  totp?: string;
+}
+
+/** Registers `tokens list`, `create` and `revoke`. */
+export function register(program: Command, context: Context, runs: TokensRuns = load): void {
+  const group = addCommand(program, {
+    name: "tokens",
+    description: "List, create and revoke API tokens for CI",
+    examples: ["tokens list", "tokens create --name ci --scopes billing:purchase"],
+  });
+  addCommand(group, {
+    name: "list",
+    description: "List the API tokens of the organization",
+    examples: ["tokens list", "tokens list --json"],
+  }).action((_flags: unknown, command: Command) =>
+    interruptible(context, () => runs.list(readGlobals(command), context)),
+  );
+  registerCreate(group, context, runs.create);
+  addCommand(group, {
+    name: "revoke",
+    description: "Revoke an API token; it stops working at once",
+    examples: ["tokens revoke tok_0123456789abcdef01234567", "tokens revoke tok_0123456789abcdef01234567 --json"],
+  })
+    .addArgument(new Argument("<id>", "the token's id, as `tokens list` shows it").argParser(someText))
+    .option("--yes", "revoke without asking")
+    .action((tokenId: string, flags: { yes?: boolean }, command: Command) =>
+      interruptible(context, () => runs.revoke({ ...readGlobals(command), tokenId, yes: flags.yes === true }, context)),
+    );
+}
+
+function registerCreate(group: Command, context: Context, run: Run<CreateOptions>): void {
+  addCommand(group, {
+    name: "create",
+    description: "Create an API token; it is shown once",
+    examples: [
+      "tokens create --name ci --scopes billing:purchase",
+      "tokens create --name a --scopes billing:read --expires 7d",
+    ],
+  })
+    .requiredOption("--name <name>", "what it is for", shortText(100))
+    .requiredOption("--scopes <scopes>", "what it may do, separated by commas", scopeList)
+    .option("--expires <days>", `such as 30d (default: ${TOKEN_DAYS.usual}d)`, lifetimeDays)
+    .option("--max-spend <amount>", "with tax in a calendar month, such as 500/month", monthlyAmount)
+    .option("--max-licenses <n>", "in a calendar month, such as 10/month", monthlyLicenses)
+    .addOption(totpOption())
+    .action((flags: CreateFlags, command: Command) => {
+      const options = {
+        ...readGlobals(command),
+        name: flags.name,
+        scopes: flags.scopes,
+        expiresInDays: flags.expires ?? TOKEN_DAYS.usual,
+        maxSpend: flags.maxSpend ?? null,
+        maxLicenses: flags.maxLicenses ?? null,
+        totp: readTotp(flags.totp),
+      };
+      return interruptible(context, () => run(options, context));
+    });
+}
+
+const load: TokensRuns = {
+  list: async (options, context) => (await import("./run/tokens.ts")).list(options, context),
+  create: async (options, context) => (await import("./run/tokens.ts")).create(options, context),
+  revoke: async (options, context) => (await import("./run/tokens.ts")).revoke(options, context),
+};

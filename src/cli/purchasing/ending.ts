@@ -1,0 +1,57 @@
+import type { Purchase } from "../../contract/billing.ts";
+import { CliError } from "../errors.ts";
+import { failureCost, failureReason } from "../render/failure.ts";
+import { instant } from "../render/words.ts";
+
+/**
+ * The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (cli.md, Exit codes).
+ *
+ * @param requestId the backend's name for the request that was answered with a decline
+ */
+export function errorOfPurchase(purchase: Purchase, requestId?: string | null): CliError | null {
+  const look = `See \`secureflag-licenses purchases show ${purchase.id}\`.`;
+  switch (purchase.status) {
+    case "succeeded":
+      return null;
+    case "failed":
+      return new CliError("payment_declined", failureReason(purchase.failure), {
+        hint: `${failureCost(purchase)} ${nextStep(purchase) ?? look}`,
+        requestId: requestId ?? undefined,
+      });
+    case "requires_approval":
+      return approvalRequired(purchase);
+    case "processing":
+      return new CliError("purchase_unsettled", `The payment of purchase ${purchase.id} is still being processed.`, {
+        hint: "Running the same command again is safe; so is `secureflag-licenses purchases resume`.",
+      });
+    case "needs_review":
+      return new CliError("purchase_unsettled", `Purchase ${purchase.id} is being reviewed by an operator.`, {
+        hint: `Running the same command again is safe. ${look}`,
+      });
+  }
+}
+
+/** What can be done about a failed purchase; `null` where only looking at it is left. */
+function nextStep({ id, nextAction, failure }: Purchase): string | null {
+  if (nextAction !== null) {
+    const pay = `\`secureflag-licenses purchases pay ${id}\``;
+    return (
+      `To pay it with another card by ${instant(nextAction.expiresAt)}, open ${nextAction.url} or run ${pay}. ` +
+      "Running `buy` again makes a new purchase instead."
+    );
+  }
+  const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
+  return isOver ? "Running `buy` again makes a new purchase." : null;
+}
+
+function approvalRequired({ nextAction }: Purchase): CliError {
+  const needsMethod = nextAction?.type === "add_payment_method";
+  const what = needsMethod
+    ? "The organization has no payment method; a card is added on the payment page"
+    : "The payment waits for a person's approval";
+  const where = nextAction === null ? "Approve it on the payment page" : `Open ${nextAction.url} to pay`;
+  const until = nextAction === null ? "" : ` by ${instant(nextAction.expiresAt)}`;
+  return new CliError("approval_required", `${what}. No license was added and nothing was charged yet.`, {
+    hint: `${where}${until}, then run \`secureflag-licenses purchases resume\`.`,
+  });
+}

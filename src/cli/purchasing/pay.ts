@@ -1,0 +1,83 @@
+import type { PurchaseAnswer } from "../../contract/billing.ts";
+import { CliError, codeOf, type ErrorCode, EXIT_CODES } from "../errors.ts";
+import { errorOfPurchase } from "./ending.ts";
+import { canBePaid, type FollowTools, follow, hasEnded, splitAnswer } from "./follow.ts";
+import type { Concluded } from "./tools.ts";
+
+/** Answers that refuse for good, or "not now", before anything was tried. */
+const UNTRIED: readonly ErrorCode[] = ["rate_limited"];
+
+/**
+ * Tries to pay a declined purchase again, once, and follows it: to its end, or, where `waitSeconds` says so, until a
+ * person has paid it on the payment page (details.md, 11). Nothing is bought anew.
+ *
+ * @throws CliError, ClientError: `not_payable` where it cannot be paid any more; what refused the call
+ */
+export async function pay(purchaseId: string, tools: FollowTools): Promise<Concluded> {
+  tools.setInterruption({
+    message: `The payment of ${purchaseId} may already be under way. It is charged once at most.`,
+    hint: `See it with \`secureflag-licenses purchases show ${purchaseId}\`.`,
+  });
+  const { begun, lost } = await attempt(purchaseId, tools);
+  const purchase = await follow(begun, tools, "unpayable");
+  return concluded(purchase, lost !== null && canBePaid(purchase) ? untold(purchase, lost) : errorOfPurchase(purchase));
+}
+
+/**
+ * Cancels a purchase that waits for approval (details.md, 13). That it is canceled is a success here.
+ *
+ * @throws CliError, ClientError: `not_cancelable`; what refused the call
+ */
+export async function cancel(purchaseId: string, tools: FollowTools): Promise<Concluded> {
+  const canceling = tools.client.cancelPurchase(tools.organizationId, purchaseId);
+  const answer = await tools.busy("Canceling", canceling);
+  const purchase = await follow(answer, { ...tools, waitSeconds: 0 });
+  return concluded(purchase, purchase.failure?.code === "payment_canceled" ? null : notCanceled(purchase));
+}
+
+function notCanceled(purchase: PurchaseAnswer): CliError | null {
+  const { id, status } = purchase;
+  if (status === "failed") return errorOfPurchase(purchase);
+  if (status === "succeeded")
+    return new CliError("not_cancelable", `The purchase ${id} was paid before it was canceled`);
+  return new CliError("purchase_unsettled", `The purchase ${id} is not canceled yet`, {
+    hint: "Running the same command again is safe.",
+  });
+}
+
+/**
+ * Sends the one attempt. Where its answer is lost the purchase is read instead, because a second request could be a
+ * second attempt at a card that was declined.
+ */
+async function attempt(
+  purchaseId: string,
+  { client, organizationId, busy }: FollowTools,
+): Promise<{ begun: PurchaseAnswer; lost: Error | null }> {
+  try {
+    return { begun: await busy("Paying", client.payPurchase(organizationId, purchaseId)), lost: null };
+  } catch (error) {
+    const code = codeOf(error);
+    const isLost =
+      code === "unexpected_answer" || (code !== null && EXIT_CODES[code] === 10 && !UNTRIED.includes(code));
+    if (!(error instanceof Error) || !isLost) throw error;
+    const reading = busy("Looking at the purchase", client.purchase(organizationId, purchaseId));
+    const begun = await reading.catch(() => Promise.reject(error));
+    return { begun, lost: error };
+  }
+}
+
+function untold({ id }: PurchaseAnswer, cause: Error): CliError {
+  return new CliError("outcome_unknown", `Whether the purchase ${id} was paid is not known yet: ${cause.message}`, {
+    hint: `See \`secureflag-licenses purchases show ${id}\`; paying again is safe, it is charged once at most.`,
+    cause,
+  });
+}
+
+function concluded(answer: PurchaseAnswer, failure: CliError | null): Concluded {
+  const { purchase, licenses } = splitAnswer(answer);
+  return {
+    result: { purchase, licenses, quote: null, replayed: false, dryRun: false },
+    endedKey: hasEnded(purchase) ? purchase.idempotencyKey : null,
+    failure,
+  };
+}

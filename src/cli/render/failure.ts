@@ -1,0 +1,38 @@
+import type { Purchase } from "../../contract/billing.ts";
+import { clean } from "./clean.ts";
+import { instant } from "./words.ts";
+
+/** Why a payment failed, by the codes that providers and our backend use, in words that need no knowledge of payments. */
+const REASONS: Readonly<Record<string, string>> = {
+  card_declined: "The bank declined the card.",
+  insufficient_funds: "There are not enough funds on the card.",
+  expired_card: "The card has expired.",
+  incorrect_cvc: "The card's security code is wrong.",
+  authentication_required: "The bank wants the cardholder to confirm this payment.",
+  no_payment_method: "The organization has no payment method.",
+  payment_canceled: "The purchase was canceled before it was paid.",
+  payment_expired: "Nobody paid the purchase in time, and it expired.",
+};
+
+/** Why a purchase failed: in our words where the code is known, else in the backend's, cleaned. */
+export function failureReason(failure: Purchase["failure"]): string {
+  if (failure === null) return "The purchase failed.";
+  const known = Object.hasOwn(REASONS, failure.code) ? REASONS[failure.code] : undefined;
+  return known ?? (clean(failure.message).trim() || "The purchase failed.");
+}
+
+/** What a purchase that failed has cost. */
+export function failureCost({ refund, receiptNumber }: Pick<Purchase, "refund" | "receiptNumber">): string {
+  if (refund) return "No license was added and the payment was refunded.";
+  // Only a payment that arrived has a receipt.
+  if (receiptNumber !== null) return "No license was added and the payment is being refunded.";
+  return "No license was added and nothing was charged.";
+}
+
+/** What a person does on the payment page, with the time that is left; the URL follows it. */
+export function pageInvitation({ status, nextAction }: Pick<Purchase, "status" | "nextAction">): string {
+  const by = nextAction === null ? "" : ` by ${instant(nextAction.expiresAt)}`;
+  if (status === "failed") return `Pay with another card${by} at`;
+  if (nextAction?.type === "add_payment_method") return `Add a payment method and pay${by} at`;
+  return `Approve the payment${by} at`;
+}

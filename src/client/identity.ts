@@ -1,0 +1,90 @@
+import type { z } from "zod";
+import {
+  type ApiToken,
+  CLIENT_ID,
+  type CreatedToken,
+  type CreateTokenRequest,
+  DEVICE_GRANT,
+  type DeviceAuthorization,
+  type loginAnswerSchema,
+  type Me,
+  type SessionTokens,
+  type tokenAnswerSchema,
+} from "../contract/identity.ts";
+import type { Caller } from "./call.ts";
+
+/** The answer to a right password. */
+export type LoginAnswer = z.infer<typeof loginAnswerSchema>;
+
+/** A new pair of tokens. */
+export type TokenAnswer = z.infer<typeof tokenAnswerSchema>;
+
+/** The calls about who somebody is, and about tokens. Every method throws `ClientError`. */
+export interface IdentityCalls {
+  /** Never repeated. */
+  login(credentials: { email: string; password: string }): Promise<LoginAnswer>;
+  /** Finishes signing in with a one-time code. Never repeated; `mfa_invalid` leaves the challenge usable. */
+  mfa(challenge: string, code: string): Promise<SessionTokens>;
+  /** Begins to sign in with a browser (RFC 8628). Never repeated; `sign_in_not_offered` where the backend has no such thing. */
+  authorizeDevice(): Promise<DeviceAuthorization>;
+  /**
+   * Asks once for the tokens of a device code. Throws `authorization_pending`, `slow_down`, `access_denied` and
+   * `expired_token` as RFC 8628, section 3.5, means them.
+   */
+  deviceTokens(deviceCode: string): Promise<TokenAnswer>;
+  /** Repeated only while it certainly never left: a refresh token is good for one use. */
+  refresh(refreshToken: string): Promise<TokenAnswer>;
+  /** Never repeated. */
+  revoke(token: string): Promise<void>;
+  me(): Promise<Me>;
+  /** The API tokens that were not revoked, newest first. */
+  tokens(organizationId: number): Promise<ApiToken[]>;
+  /** Never repeated: a token whose answer was lost exists, and nobody knows its secret. */
+  createToken(organizationId: number, request: CreateTokenRequest): Promise<CreatedToken>;
+  revokeApiToken(organizationId: number, tokenId: string): Promise<void>;
+}
+
+/** The calls of `IdentityCalls` at one backend. */
+export function identityCalls(caller: Caller): IdentityCalls {
+  return { ...sessionCalls(caller), ...deviceCalls(caller), ...tokenCalls(caller) };
+}
+
+function sessionCalls(caller: Caller): Pick<IdentityCalls, "login" | "mfa" | "refresh" | "revoke" | "me"> {
+  return {
+    login: async (body) => (await caller.call("login", { body, repeat: "never" })).value,
+    mfa: async (challenge, code) => (await caller.call("mfa", { body: { challenge, code }, repeat: "never" })).value,
+    refresh: async (refreshToken) => {
+      const body = { grant_type: "refresh_token", refresh_token: refreshToken, client_id: CLIENT_ID };
+      return (await caller.call("token", { body, repeat: "unsent" })).value;
+    },
+    revoke: async (token) => {
+      await caller.call("revokeToken", { body: { token }, repeat: "never" });
+    },
+    me: async () => (await caller.call("me", { repeat: "transient" })).value,
+  };
+}
+
+function deviceCalls(caller: Caller): Pick<IdentityCalls, "authorizeDevice" | "deviceTokens"> {
+  return {
+    authorizeDevice: async () => {
+      const body = { client_id: CLIENT_ID };
+      return (await caller.call("deviceAuthorization", { body, repeat: "never" })).value;
+    },
+    deviceTokens: async (deviceCode) => {
+      const body = { grant_type: DEVICE_GRANT, device_code: deviceCode, client_id: CLIENT_ID };
+      return (await caller.call("token", { body, repeat: "never" })).value;
+    },
+  };
+}
+
+function tokenCalls(caller: Caller): Pick<IdentityCalls, "tokens" | "createToken" | "revokeApiToken"> {
+  return {
+    tokens: async (organizationId) =>
+      (await caller.call("listTokens", { params: { organizationId }, repeat: "transient" })).value.items,
+    createToken: async (organizationId, body) =>
+      (await caller.call("createToken", { params: { organizationId }, body, repeat: "never" })).value,
+    revokeApiToken: async (organizationId, tokenId) => {
+      await caller.call("revokeApiToken", { params: { organizationId, tokenId }, repeat: "transient" });
+    },
+  };
+}

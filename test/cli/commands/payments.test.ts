@@ -1,0 +1,227 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runProgram } from "../../../src/cli/commands/program.ts";
+import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
+import {
+  API_URL,
+  entry,
+  failedPurchase,
+  me,
+  ORIGIN,
+  openPurchase,
+  payablePurchase,
+  purchase,
+} from "../support/builders.ts";
+import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
+import { fakeJournal } from "../support/fakeJournal.ts";
+import { KEY, PRICED, refusal } from "../support/playBuy.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const ENV = { SECUREFLAG_API_TOKEN: "sfl_secret_x_ci", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
+const WAITING = { ...openPurchase("requires_approval"), idempotencyKey: KEY };
+const CANCELED = failedPurchase({ failure: { code: "payment_canceled", message: "x" } });
+const TERMINAL: FakeWorld = { isTerminal: true };
+const bought = (answer: PurchaseAnswer): ExpectedCall[] => [
+  ...PRICED,
+  { call: "createPurchase", gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false } },
+];
+const look = (gives: PurchaseAnswer): ExpectedCall => ({ call: "purchase", gives });
+
+async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
+  const scripted = scriptedClient(script);
+  const context = fakeContext({ env: ENV, ...world, client: scripted.client });
+  const code = await runProgram(line.split(" "), context);
+  scripted.assertDone();
+  return { code, context, ...context.written };
+}
+
+describe("buy, in a terminal, of what a person has to approve", () => {
+  const approved = [...bought(WAITING), look(purchase({ idempotencyKey: KEY }))];
+
+  it("shows and opens the page, waits, and prints the end", async () => {
+    const { code, stdout, stderr, context } = await play("buy 5 --yes", approved, TERMINAL);
+    expect(code).toBe(0);
+    expect(context.opened).toEqual([`${ORIGIN}/pay/pur_1`]);
+    expect(stderr.replaceAll("\n", " ")).toContain(
+      `Approve the payment by 2026-11-23 10:00 UTC at ${ORIGIN}/pay/pur_1`,
+    );
+    expect(stdout).toContain("Purchased 5 licenses");
+    expect(context.reached).toEqual(["C5", "C3"]);
+  });
+
+  it.each([
+    ["--no-open", "buy 5 --yes --no-open", TERMINAL],
+    ["--no-input", "buy 5 --yes --no-input --wait 9", TERMINAL],
+    ["CI", "buy 5 --yes --wait 9", { ...TERMINAL, env: { ...ENV, CI: "true" } }],
+    ["no terminal", "buy 5 --yes --wait 9", {}],
+  ])("opens nothing with %s, and still waits", async (_what, line, world) => {
+    const { code, context, stderr } = await play(line, approved, world);
+    expect({ code, opened: context.opened }).toEqual({ code: 0, opened: [] });
+    expect(stderr).toContain("/pay/pur_1");
+  });
+
+  it.each(["https://evil.example/pay", "http://127.0.0.1:9/pay/pur_1", "javascript:alert(1)"])(
+    "never opens %s, and says so",
+    async (url) => {
+      const nextAction = { type: "approve_payment", url, expiresAt: "2026-11-23T10:00:01Z" };
+      const script = [...bought({ ...WAITING, nextAction }), look(purchase({ idempotencyKey: KEY }))];
+      const { context, stderr } = await play("buy 5 --yes", script, TERMINAL);
+      expect(context.opened).toEqual([]);
+      expect(stderr.replaceAll("\n", " ")).toContain(`It is not a page of ${ORIGIN}, so it was not opened.`);
+    },
+  );
+
+  it("says its last words when it is interrupted: id, page, and the way on", async () => {
+    const scripted = scriptedClient([...bought(WAITING), { call: "purchase", gives: new Promise(() => {}) }]);
+    const journal = fakeJournal();
+    const context = fakeContext({ env: ENV, client: scripted.client, journal });
+    const running = runProgram(["buy", "5", "--yes", "--wait", "300"], context);
+    await expect.poll(() => scripted.calls).toContain("purchase");
+    context.send("SIGINT");
+    expect(await running).toBe(130);
+    const { stdout, stderr } = context.written;
+    expect(stdout).toBe("");
+    for (const part of ["pur_1 waits", `${ORIGIN}/pay/pur_1`, "purchases resume", "nothing was charged yet"]) {
+      expect(stderr.replaceAll("\n", " ")).toContain(part);
+    }
+    expect(journal.kept).toHaveLength(1);
+  });
+});
+
+describe("buy of what is declined, in a terminal", () => {
+  const declined = bought(payablePurchase());
+  const asking: ExpectedCall[] = [...PRICED, { call: "me", gives: me() }, ...declined.slice(-1)];
+
+  it("offers another card, opens the page and waits", async () => {
+    const script = [...asking, look(purchase({ idempotencyKey: KEY }))];
+    const { code, context, stderr } = await play("buy 5", script, { ...TERMINAL, answers: [true, true] });
+    expect(code).toBe(0);
+    expect(context.questions[1]).toBe("Try another card in the browser?");
+    expect(context.opened).toEqual([`${ORIGIN}/pay/pur_1`]);
+    expect(stderr.replaceAll("\n", " ")).toContain("The bank declined the card. No license was added");
+  });
+
+  it("takes a no", async () => {
+    const { code, context, stdout } = await play("buy 5", asking, { ...TERMINAL, answers: [true, false] });
+    expect({ code, opened: context.opened }).toEqual({ code: 6, opened: [] });
+    expect(stdout).toContain("Pay with another card by 2026-11-23 10:00 UTC at:");
+  });
+
+  it("never offers it with --yes", async () => {
+    const { code, context } = await play("buy 5 --yes", declined, TERMINAL);
+    expect({ code, questions: context.questions }).toEqual({ code: 6, questions: [] });
+  });
+});
+
+describe("purchases pay", () => {
+  it("prints what buy prints", async () => {
+    const { code, stdout, context } = await play("purchases pay pur_1 --json", [
+      { call: "payPurchase", with: [4201, "pur_1"], gives: purchase() },
+    ]);
+    expect(code).toBe(0);
+    expect(Object.keys(JSON.parse(stdout))).toEqual(["purchase", "licenses", "quote", "replayed", "dryRun"]);
+    expect(context.reached).toEqual(["C3"]);
+  });
+
+  it("in a script ends with 6, the purchase on stdout and the page in both", async () => {
+    const script: ExpectedCall[] = [{ call: "payPurchase", gives: payablePurchase() }];
+    const { code, stdout, stderr } = await play("purchases pay pur_1 --json", script);
+    expect(code).toBe(6);
+    expect(JSON.parse(stdout)).toMatchObject({ purchase: { nextAction: { url: `${ORIGIN}/pay/pur_1` } } });
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: { code: "payment_declined", hint: expect.stringContaining(`${ORIGIN}/pay/pur_1`) },
+    });
+  });
+
+  it("in a terminal shows why, opens the page, and waits for another card", async () => {
+    const script = [
+      { call: "payPurchase", gives: payablePurchase() } as const,
+      look(payablePurchase()),
+      look(purchase()),
+    ];
+    const { code, stderr, context } = await play("purchases pay pur_1", script, TERMINAL);
+    expect(code).toBe(0);
+    expect(stderr.replaceAll("\n", " ")).toMatch(/The bank declined the card\. Pay with another card by .* at http/);
+    expect(context.opened).toEqual([`${ORIGIN}/pay/pur_1`]);
+  });
+
+  it("forgets what was journaled here once its end was printed", async () => {
+    const journal = fakeJournal([entry({ idempotencyKey: "key_1" })]);
+    await play("purchases pay pur_1", [{ call: "payPurchase", gives: purchase() }], { journal });
+    expect(journal.kept).toEqual([]);
+  });
+
+  it("is refused with 9, printing nothing", async () => {
+    const script: ExpectedCall[] = [{ call: "payPurchase", fails: refusal("not_payable") }];
+    expect(await play("purchases pay pur_1", script)).toMatchObject({ code: 9, stdout: "" });
+  });
+});
+
+describe("purchases cancel", () => {
+  const canceling: ExpectedCall = { call: "cancelPurchase", with: [4201, "pur_1"], gives: CANCELED };
+
+  it("needs --yes where nobody can be asked, and sends nothing without it", async () => {
+    const { code, stderr } = await play("purchases cancel pur_1", []);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--yes");
+  });
+
+  it("prints the canceled purchase as pay does: exit 0", async () => {
+    const { code, stdout, stderr } = await play("purchases cancel pur_1 --yes --json", [canceling]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toMatchObject({ purchase: { failure: { code: "payment_canceled" } }, replayed: false });
+  });
+
+  it("asks a person, whose default is No", async () => {
+    const world = (answer: boolean): FakeWorld => ({ ...TERMINAL, answers: [answer] });
+    const { code, context, stderr } = await play("purchases cancel pur_1", [look(WAITING), canceling], world(true));
+    expect({ code, questions: context.questions }).toEqual({
+      code: 0,
+      questions: ["Cancel this purchase of 5 licenses?"],
+    });
+    expect(stderr).toContain("£244.10");
+    expect(context.opened).toEqual([]);
+    expect(await play("purchases cancel pur_1", [look(WAITING)], world(false))).toMatchObject({ code: 3, stdout: "" });
+  });
+
+  it("is refused with 9", async () => {
+    const script: ExpectedCall[] = [{ call: "cancelPurchase", fails: refusal("not_cancelable") }];
+    expect(await play("purchases cancel pur_1 --yes", script)).toMatchObject({ code: 9, stdout: "" });
+  });
+});
+
+describe("the job summary", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "summary-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const inJob = (path: string): FakeWorld => ({ env: { ...ENV, CI: "true", GITHUB_STEP_SUMMARY: path } });
+
+  it("gets a section after what is there already", async () => {
+    const path = join(folder, "there.md");
+    await writeFile(path, "# Before\n");
+    await play("buy 5 --yes --json", bought(WAITING), inJob(path));
+    await play("purchases pay pur_1", [{ call: "payPurchase", gives: payablePurchase() }], inJob(path));
+    const text = await readFile(path, "utf8");
+    expect(text).toMatch(/^# Before\n### A license purchase waits for approval.*### A license purchase failed/s);
+  });
+
+  it("gets nothing of what succeeded, and is made where it is missing, for its owner only", async () => {
+    const path = join(folder, "new.md");
+    await play("buy 5 --yes", bought(purchase()), inJob(path));
+    await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
+    await play("buy 5 --yes", bought(WAITING), inJob(path));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it("that cannot be written is told and changes nothing", async () => {
+    const world = inJob(join(folder, "missing", "summary.md"));
+    const { code, stdout, stderr } = await play("buy 5 --yes", bought(WAITING), world);
+    expect(code).toBe(8);
+    expect(stdout).toContain("/pay/pur_1");
+    expect(stderr).toContain("The job summary could not be written");
+  });
+});

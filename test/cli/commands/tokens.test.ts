@@ -1,0 +1,144 @@
+import { describe, expect, it } from "vitest";
+import { runProgram } from "../../../src/cli/commands/program.ts";
+import { ClientError } from "../../../src/client/errors.ts";
+import type { ApiToken } from "../../../src/contract/identity.ts";
+import { API_URL, ORGANIZATION, subscription } from "../support/builders.ts";
+import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const env = { SECUREFLAG_API_URL: API_URL, SECUREFLAG_API_TOKEN: "t", SECUREFLAG_ORGANIZATION: String(ORGANIZATION) };
+const SECRET = `sfl_${"a".repeat(49)}`;
+const gbp = (amount: number) => ({ amount, currency: "GBP" });
+
+function token(change: Partial<ApiToken> = {}): ApiToken {
+  return {
+    id: "tok_1",
+    name: "ci",
+    scopes: ["billing:read", "billing:purchase"],
+    createdAt: "2026-11-22T10:00:00Z",
+    expiresAt: "2027-02-20T10:00:00Z",
+    expiresIn: 7_776_000,
+    last4: "aaaa",
+    spendLimit: null,
+    createdBy: { email: "admin@northwind.example" },
+    ...change,
+  };
+}
+
+async function play(args: readonly string[], script: readonly ExpectedCall[], world: FakeWorld = {}) {
+  const scripted = scriptedClient(script);
+  const context = fakeContext({ env, ...world, client: scripted.client });
+  const code = await runProgram(args, context);
+  scripted.assertDone();
+  return { code, context, ...context.written };
+}
+
+const lines = (text: string) => text.trimEnd().split("\n");
+
+describe("tokens create", () => {
+  const args = ["tokens", "create", "--name", "ci", "--scopes", "billing:read,billing:purchase"];
+  const created = { ...token(), token: SECRET };
+
+  it("prints the new token alone on its line, whole, and the flat object with --json", async () => {
+    const request = {
+      name: "ci",
+      scopes: ["billing:read", "billing:purchase"],
+      expiresInDays: 90,
+      spendLimit: null,
+    };
+    const call: ExpectedCall = { call: "createToken", with: [ORGANIZATION, request], gives: created };
+    const { code, stdout } = await play(args, [call]);
+    expect(code).toBe(0);
+    expect(lines(stdout)[0]).toBe(SECRET);
+    expect(stdout).toContain("shown once");
+    expect(lines(stdout).filter((line) => line.length > 60)).toEqual([]);
+    expect(JSON.parse((await play([...args, "--json"], [call])).stdout)).toEqual(created);
+  });
+
+  it.each([
+    ["500/month", "GBP", 50_000],
+    ["500.00/month", "GBP", 50_000],
+    ["500", "GBP", 50_000],
+    ["0.07", "GBP", 7],
+    ["90071992547409.91", "GBP", 9_007_199_254_740_991],
+    ["500", "JPY", 500],
+    ["1.25", "KWD", 1250],
+  ])("--max-spend %s in %s is exactly %d minor units", async (text, currency, amount) => {
+    const plan = { ...subscription().plan, unitPrice: { amount: 15_000, currency } };
+    const script: ExpectedCall[] = [
+      { call: "subscription", with: [ORGANIZATION], gives: subscription({ plan }) },
+      {
+        call: "createToken",
+        with: [expect.objectContaining({ spendLimit: { amount: { amount, currency }, licenses: 10 } })],
+        gives: created,
+      },
+    ];
+    const limits = ["--max-spend", text, "--max-licenses", "10/month", "--expires", "30d"];
+    expect((await play([...args, ...limits], script)).code).toBe(0);
+  });
+
+  it("refuses an amount that the currency does not have, and creates nothing", async () => {
+    const { code, stderr } = await play(
+      [...args, "--max-spend", "1.005/month"],
+      [{ call: "subscription", gives: subscription() }],
+    );
+    expect(code).toBe(2);
+    expect(stderr).toContain("--max-spend");
+  });
+
+  it.each(["unreachable", "unexpected_answer", "internal"] as const)(
+    "after %s says that the token may be there, and never to run it again",
+    async (code) => {
+      const fails = new ClientError(code, "no answer", { hint: "run the same command again; that is safe" });
+      const { stderr, stdout } = await play(args, [{ call: "createToken", fails }]);
+      expect(stdout).toBe("");
+      expect(stderr.replaceAll("\n", " ")).toContain("Whether the token was created is not known");
+      expect(stderr).toContain("tokens list");
+      expect(stderr).not.toContain("safe");
+    },
+  );
+
+  it("that cannot be printed names the token to revoke, and not its secret", async () => {
+    const { code, stderr } = await play(args, [{ call: "createToken", gives: created }], { isStdoutFull: true });
+    expect(code).toBe(1);
+    expect(stderr).toContain("tokens revoke tok_1");
+    expect(stderr).not.toContain(SECRET);
+  });
+});
+
+describe("tokens list", () => {
+  it("shows what each may do, and no control characters of the backend", async () => {
+    const spendLimit = { amount: gbp(50_000), amountLeft: gbp(12_345), licenses: 10, licensesLeft: 3 };
+    const tokens = [token({ spendLimit }), token({ id: "tok_2", name: "a\u001b[31m", expiresAt: null, last4: null })];
+    const script: ExpectedCall[] = [{ call: "tokens", with: [ORGANIZATION], gives: tokens }];
+    const { code, stdout } = await play(["tokens", "list"], script);
+    expect(code).toBe(0);
+    for (const text of ["tok_1", "£500.00 a month, £123.45 left", "10 licenses a month, 3 left", "never", "aaaa"]) {
+      expect(stdout).toContain(text);
+    }
+    expect(stdout).not.toContain("\u001b");
+    expect(lines(stdout).filter((line) => line.length > 60)).toEqual([]);
+    expect(JSON.parse((await play(["tokens", "list", "--json"], script)).stdout)).toEqual(tokens);
+  });
+
+  it("is [] under --json where there is none", async () => {
+    expect((await play(["tokens", "list", "--json"], [{ call: "tokens", gives: [] }])).stdout).toBe("[]\n");
+  });
+});
+
+describe("tokens revoke", () => {
+  const args = ["tokens", "revoke", "tok_1"];
+  const revoked: ExpectedCall = { call: "revokeApiToken", with: [ORGANIZATION, "tok_1"] };
+
+  it("asks a person, whose default is No", async () => {
+    const yes = await play([...args, "--json"], [revoked], { isTerminal: true, answers: [true] });
+    expect([yes.code, JSON.parse(yes.stdout)]).toEqual([0, { id: "tok_1", revoked: true }]);
+    const no = await play(args, [], { isTerminal: true, answers: [false] });
+    expect(no).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("Nothing was revoked") });
+  });
+
+  it("in a script needs --yes, and sends nothing without it", async () => {
+    expect(await play(args, [])).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
+    expect((await play([...args, "--yes"], [revoked])).code).toBe(0);
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { renderJobSummary } from "../../../src/cli/render/jobSummary.ts";
+import { codeSpan, link } from "../../../src/cli/render/markdown.ts";
+import { failedPurchase, ORIGIN, openPurchase, payablePurchase, purchase } from "../support/builders.ts";
+
+describe("renderJobSummary", () => {
+  it("tells what waits, how much, until when, where and how to go on", () => {
+    expect(renderJobSummary(openPurchase("requires_approval"), true)).toBe(
+      [
+        "### A license purchase waits for approval",
+        "No license was added and nothing was charged yet.",
+        "- Purchase: `pur_1`\n- Licenses: 5\n- Amount with tax: £244.10\n- Can be paid until: 2026-11-23 10:00 UTC",
+        `[Approve the payment](<${ORIGIN}/pay/pur_1>)`,
+        "Then run `secureflag-licenses purchases resume`, or this job again.",
+        "",
+      ].join("\n\n"),
+    );
+  });
+
+  it("links to no page that may not be trusted", () => {
+    const text = renderJobSummary(openPurchase("requires_approval"), false);
+    expect(text).toContain(`Approve the payment at \`${ORIGIN}/pay/pur_1\``);
+    expect(text).not.toContain("](");
+  });
+
+  it("tells why a purchase failed, and whether it can still be paid", () => {
+    const payable = renderJobSummary(payablePurchase(), true);
+    expect(payable).toContain("- Reason: `The bank declined the card.`");
+    expect(payable).toContain("`secureflag-licenses purchases pay pur_1`");
+    expect(renderJobSummary(failedPurchase(), true)).not.toContain("purchases pay");
+  });
+
+  it.each([purchase(), openPurchase("processing"), openPurchase("needs_review")])("is silent on $status", (found) => {
+    expect(renderJobSummary(found, true)).toBeNull();
+  });
+
+  it("keeps whatever a backend wrote in code", () => {
+    const hostile = "x`\n\n## Fake\n<img src=x onerror=alert(1)> | [a](http://evil.example) @everyone \u001b[2J``` ";
+    const text = renderJobSummary(failedPurchase({ id: hostile, failure: { code: "x", message: hostile } }), true);
+    for (const line of text?.split("\n").filter((one) => one.includes("Fake")) ?? []) {
+      expect(line).toMatch(/^- \w+: (`{4}) x` ## Fake .* \1$/);
+    }
+    expect(text).not.toMatch(/^## Fake|\u001b/m);
+  });
+});
+
+describe("codeSpan", () => {
+  it.each([
+    ["plain", "`plain`"],
+    ["a`b", "``a`b``"],
+    ["`a", "`` `a ``"],
+    ["a\r\n\r\nb", "`a b`"],
+    ["", "`-`"],
+    ["x".repeat(400), `\`${"x".repeat(300)}\``],
+  ])("%j", (text, span) => {
+    expect(codeSpan(text)).toBe(span);
+  });
+});
+
+it("link writes what Markdown could read as character references", () => {
+  expect(link("Go", "https://pay.example/a?b=1&copy;=`2`)>\\#<x")).toBe(
+    "[Go](<https://pay.example/a?b=1&#38;copy&#59;=&#96;2&#96;&#41;%3E&#92;&#35;%3Cx>)",
+  );
+});

@@ -1,0 +1,73 @@
+import { describe, expect, test } from "vitest";
+import {
+  type Answer,
+  declined,
+  hangUp,
+  html,
+  problem,
+  purchaseAnswer,
+  refusedUrl,
+  startBackend,
+  testClient,
+} from "./backend.ts";
+
+const paid: Answer = { status: 200, json: purchaseAnswer };
+const open: Answer = { status: 202, json: { ...purchaseAnswer, status: "requires_approval" } };
+
+describe("payPurchase", () => {
+  test.each([
+    ["paid", paid, "succeeded"],
+    ["under way", open, "requires_approval"],
+    ["declined again", problem(402, "payment_declined", { purchase: declined }), "failed"],
+  ])("%s: resolves with the purchase", async (_what, answer, status) => {
+    await using backend = await startBackend(answer);
+    const { client } = testClient(backend.apiUrl);
+    expect(await client.payPurchase(4201, "pur_1")).toMatchObject({ id: "pur_1", status });
+    expect(backend.seen).toMatchObject([
+      { method: "POST", url: expect.stringMatching(/\/4201\/purchases\/pur_1\/payment$/), body: "" },
+    ]);
+    expect(backend.seen[0]?.headers).not.toHaveProperty("idempotency-key");
+  });
+
+  test.each([
+    ["a cut connection", hangUp, "unreachable"],
+    ["503", problem(503, "unavailable"), "unavailable"],
+    ["HTML", html(502), "unreachable"],
+    ["a decline without its purchase", problem(402, "payment_declined"), "unexpected_answer"],
+    ["another purchase", { status: 200, json: { ...purchaseAnswer, id: "pur_2" } }, "unexpected_answer"],
+    ["a refusal", problem(409, "not_payable"), "not_payable"],
+  ])("%s is never answered with a second attempt", async (_what, answer, code) => {
+    await using backend = await startBackend(answer, paid);
+    const { client } = testClient(backend.apiUrl);
+    await expect(client.payPurchase(4201, "pur_1")).rejects.toMatchObject({ code });
+    expect(backend.seen).toHaveLength(1);
+  });
+
+  test("is tried again while it certainly never left", async () => {
+    const { client, waits } = testClient(await refusedUrl());
+    await expect(client.payPurchase(4201, "pur_1")).rejects.toMatchObject({ code: "unreachable" });
+    expect(waits.length).toBeGreaterThan(0);
+  });
+});
+
+describe("cancelPurchase", () => {
+  const canceled: Answer = {
+    status: 200,
+    json: { ...declined, failure: { code: "payment_canceled", message: "The purchase was canceled." } },
+  };
+
+  test("is repeated after trouble: what is canceled stays so", async () => {
+    await using backend = await startBackend(hangUp, problem(503, "unavailable"), canceled);
+    const { client } = testClient(backend.apiUrl);
+    expect(await client.cancelPurchase(4201, "pur_1")).toMatchObject({ failure: { code: "payment_canceled" } });
+    expect(backend.seen.map(({ url }) => url)).toEqual(
+      Array(3).fill(expect.stringMatching(/\/purchases\/pur_1\/cancel$/)),
+    );
+  });
+
+  test("is refused", async () => {
+    await using backend = await startBackend(problem(409, "not_cancelable"));
+    const { client } = testClient(backend.apiUrl);
+    await expect(client.cancelPurchase(4201, "pur_1")).rejects.toMatchObject({ code: "not_cancelable" });
+  });
+});
