@@ -27,7 +27,7 @@ export interface InterruptionNote {
 }
 
 /** What moves on the terminal while work lasts, and stands still while a person is asked something. */
-export interface Animation {
+interface Animation {
   pause(): void;
   resume(): void;
 }

@@ -24,7 +24,7 @@ export type ClientErrorCode =
   | "insecure_tls";
 
 /** Why a device code gives no tokens (yet), RFC 8628, section 3.5. */
-export type OauthCode = "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
+type OauthCode = "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
 
 /** What is known about a failed call beside its code and message. */
 export interface ClientErrorDetails {

@@ -14,7 +14,7 @@ import {
 import type { Caller } from "./call.ts";
 
 /** The answer to a right password. */
-export type LoginAnswer = z.infer<typeof loginAnswerSchema>;
+type LoginAnswer = z.infer<typeof loginAnswerSchema>;
 
 /** A new pair of tokens. */
 export type TokenAnswer = z.infer<typeof tokenAnswerSchema>;

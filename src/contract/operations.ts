@@ -2,7 +2,7 @@ import { billingOperations } from "./operations/billing.ts";
 import { identityOperations } from "./operations/identity.ts";
 import { serviceOperations } from "./operations/service.ts";
 
-export { type Access, BASE_PATH, type Operation } from "./operations/operation.ts";
+export { BASE_PATH, type Operation } from "./operations/operation.ts";
 
 /** Every call of the contract by its name (contract.md). */
 export const operations = { ...identityOperations, ...billingOperations, ...serviceOperations } as const;

@@ -6,7 +6,7 @@ import type { ProblemError } from "../problem.ts";
 import { type Page, Problem, sendPage } from "./page.tsx";
 
 /** Makes the page that a request is answered with. */
-export type PageMaker = (request: FastifyRequest, reply: FastifyReply) => Promise<Page>;
+type PageMaker = (request: FastifyRequest, reply: FastifyReply) => Promise<Page>;
 
 /** The two sides of a page. */
 export interface PageHandlers {

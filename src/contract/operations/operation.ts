@@ -6,7 +6,7 @@ import type { Scope } from "../scopes.ts";
 export const BASE_PATH = "/rest/management/v2";
 
 /** Who may make a call. */
-export type Access = Scope | "administrator" | "signed_in" | "public";
+type Access = Scope | "administrator" | "signed_in" | "public";
 
 /** One call of the contract. The backend registers its routes from these, the client calls by them, OpenAPI shows them. */
 export interface Operation {

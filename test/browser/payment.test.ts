@@ -1,0 +1,190 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Purchase } from "../../src/contract/billing.ts";
+import { organization, startBackend, type TestBackend } from "../backend/support/backend.ts";
+import { expectInvariants } from "../backend/support/invariants.ts";
+import { buyWaiting, read } from "../backend/support/paying.ts";
+import { openTab, overflow, requestsOf, startBrowser, violations } from "../support/browser.ts";
+
+const LONG_NAME = "Northwind Laboratories for Wonderfully Long Organization-Names-Without-Any-Space-In-Between Ltd";
+
+let browser: Browser;
+let backend: TestBackend;
+let origin: string;
+
+beforeAll(async () => {
+  browser = await startBrowser();
+  backend = await startBackend();
+  origin = await backend.app.listen({ host: "127.0.0.1", port: 0 });
+});
+afterAll(async () => {
+  await browser.close();
+  await backend.close();
+});
+
+interface Waiting {
+  readonly id: number;
+  readonly purchase: Purchase;
+  readonly address: string;
+}
+
+/** A purchase that waits for a person, with the address that its page has here. */
+async function waiting(paymentMethod: string | null = "card_requires_approval", name = LONG_NAME): Promise<Waiting> {
+  const made = organization({ paymentMethod, name });
+  await backend.addOrganization(made);
+  const purchase = await buyWaiting(backend, made.id);
+  return { id: made.id, purchase, address: origin + new URL(purchase.nextAction?.url ?? "").pathname };
+}
+
+const title = (page: Page) => page.locator("h1").innerText();
+const statusOf = async ({ id, purchase }: Waiting) => (await read(backend, id, purchase.id)).status;
+const chooseAndPay = async (page: Page, card: string) => {
+  await page.getByLabel("Pay with").selectOption(card);
+  await page.getByRole("button", { name: "Pay £244.10" }).click();
+};
+
+/** Goes through the page, and stops wherever the step does. */
+const STEPS = {
+  ask: async (page: Page, { address }: Waiting) => void (await page.goto(address)),
+  declined: async (page: Page, made: Waiting) => {
+    await page.goto(made.address);
+    await chooseAndPay(page, "card_insufficient_funds");
+  },
+  paid: async (page: Page, made: Waiting) => {
+    await page.goto(made.address);
+    await chooseAndPay(page, "card_ok");
+  },
+  canceled: async (page: Page, made: Waiting) => {
+    await page.goto(made.address);
+    await page.getByRole("button", { name: "Cancel the purchase" }).click();
+  },
+  processing: async (page: Page, made: Waiting) => {
+    await page.goto(made.address);
+    // The machine's time does not pass here, so that the payment goes on being processed until the test lets it.
+    const paying = chooseAndPay(page, "card_processing");
+    const looking = await openTab(browser);
+    await expect
+      .poll(async () => {
+        await looking.goto(made.address);
+        return title(looking);
+      })
+      .toBe("The payment is being processed");
+    await looking.context().close();
+    await page.goto(made.address);
+    await paying.catch(() => undefined);
+  },
+  "not found": async (page: Page, { address }: Waiting) => void (await page.goto(`${address}x`)),
+} satisfies Record<string, (page: Page, made: Waiting) => Promise<void>>;
+
+const TITLES: Readonly<Record<keyof typeof STEPS, string>> = {
+  ask: "Pay for 5 licenses",
+  declined: "Pay for 5 licenses",
+  paid: "The payment arrived",
+  canceled: "The purchase was canceled",
+  processing: "The payment is being processed",
+  "not found": "There is no such page",
+};
+
+describe("the payment page in a browser without JavaScript", () => {
+  test("pays by keyboard alone", async () => {
+    const made = await waiting();
+    const page = await openTab(browser);
+    const requests = requestsOf(page);
+    await page.goto(made.address);
+    await page.keyboard.press("Tab");
+    expect(await page.locator(":focus").getAttribute("name")).toBe("card");
+    await page.keyboard.press("Tab");
+    expect(await page.locator(":focus").innerText()).toBe("Pay £244.10");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "The payment arrived" }).waitFor();
+    expect(await page.locator("main").innerText()).toContain(`${made.id}-000001`);
+    expect(await statusOf(made)).toBe("succeeded");
+    expect(requests.map((address) => new URL(address).origin)).toEqual(requests.map(() => origin));
+    await expectInvariants(backend, made.id, 25);
+    await page.context().close();
+  });
+
+  test("tells why a card was declined, and another one pays", async () => {
+    const made = await waiting("card_requires_approval", "Northwind Labs");
+    const page = await openTab(browser);
+    await STEPS.declined(page, made);
+    expect(await page.getByRole("alert").innerText()).toBe(
+      "The card has insufficient funds. Nothing was charged. Choose another card, or try again.",
+    );
+    await chooseAndPay(page, "card_ok");
+    expect(await title(page)).toBe("The payment arrived");
+    await page.reload();
+    expect(await title(page)).toBe("The payment arrived");
+    await expectInvariants(backend, made.id, 25);
+    await page.context().close();
+  });
+
+  test("an organization without a card has to choose one", async () => {
+    const made = await waiting(null, "Northwind Labs");
+    const page = await openTab(browser);
+    await page.goto(made.address);
+    await page.getByRole("button", { name: "Pay £244.10" }).click();
+    expect(await title(page)).toBe("Pay for 5 licenses");
+    expect(await statusOf(made)).toBe("requires_approval");
+    await chooseAndPay(page, "card_ok");
+    expect(await title(page)).toBe("The payment arrived");
+    await page.context().close();
+  });
+
+  test("cancels, also where no card is chosen", async () => {
+    const made = await waiting(null);
+    const page = await openTab(browser);
+    await STEPS.canceled(page, made);
+    expect(await title(page)).toBe("The purchase was canceled");
+    expect(await statusOf(made)).toBe("failed");
+    await expectInvariants(backend, made.id, 25);
+    await page.context().close();
+  });
+
+  test("two windows pay once", async () => {
+    const made = await waiting();
+    const [one, two] = [await openTab(browser), await openTab(browser)];
+    for (const page of [one, two]) await page.goto(made.address);
+    await Promise.all([one, two].map((page) => chooseAndPay(page, "card_ok")));
+    for (const page of [one, two]) expect(await title(page)).toBe("The payment arrived");
+    await expectInvariants(backend, made.id, 25);
+    for (const page of [one, two]) await page.context().close();
+  });
+
+  test("a form that another site sends pays nothing", async () => {
+    const made = await waiting();
+    const page = await openTab(browser);
+    await page.goto(made.address);
+    const token = await page.locator("input[name=form]").getAttribute("value");
+    await page.route("http://evil.example/", (route) =>
+      route.fulfill({
+        contentType: "text/html",
+        body: `<form method="post" action="${made.address}"><input name="form" value="${token}"><button name="action" value="pay">Win</button></form>`,
+      }),
+    );
+    await page.goto("http://evil.example/");
+    await page.getByRole("button", { name: "Win" }).click();
+    expect(await page.getByRole("alert").innerText()).toContain("another site");
+    expect(await statusOf(made)).toBe("requires_approval");
+    await page.context().close();
+  });
+});
+
+describe.each([
+  ["light", false],
+  ["dark", true],
+])("the payment page in %s", (_theme, dark) => {
+  test.each(Object.keys(STEPS) as (keyof typeof STEPS)[])(
+    "%s: axe finds nothing, and 320 pixels are enough",
+    async (step) => {
+      const made = await waiting();
+      const page = await openTab(browser, { dark, width: 320, javaScript: true });
+      await STEPS[step](page, made);
+      expect(await title(page)).toBe(TITLES[step]);
+      expect(await violations(page)).toEqual([]);
+      expect(await overflow(page)).toBe(0);
+      await page.context().close();
+      backend.clocks.machine += 10_000;
+    },
+  );
+});
