@@ -208,9 +208,12 @@ export function reportOf(error: unknown): ErrorReport {
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   font_missing: "Without --pdf the receipt is shown, and --json has everything.",
-  unauthenticated: "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN.",
-  forbidden: "Only an organization administrator may see billing and buy licenses.",
+  unauthenticated:
+    "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN to a token that is valid.",
+  forbidden: "Sign in as an organization administrator: secureflag-licenses login",
   insufficient_scope: "Use a token that has the scope, or sign in with `secureflag-licenses login`.",
+  spend_limit_exceeded: "Buy fewer licenses, wait for the next month, or use a token with a higher limit.",
+  mfa_invalid: "Give the next code that your authenticator app shows; each works once.",
   mfa_required: "Say the code of your authenticator app with --totp <code>.",
   quote_expired: "Run the command again for a new quote.",
   quote_used: "Look at `secureflag-licenses purchases list`, then decide again.",

@@ -46,7 +46,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
       "Tax (20%)",
       "£40.68",
       "Pay £244.10",
-      "November 23, 2026",
+      "November 23, 2026 at 12:00 PM GMT",
     ]) {
       expect(html).toContain(text);
     }

@@ -56,7 +56,7 @@ const STEPS = {
   },
   canceled: async (page: Page, made: Waiting) => {
     await page.goto(made.address);
-    await page.getByRole("button", { name: "Cancel the purchase" }).click();
+    await page.getByRole("button", { name: "Cancel purchase" }).click();
   },
   processing: async (page: Page, made: Waiting) => {
     await page.goto(made.address);

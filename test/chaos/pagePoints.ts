@@ -8,11 +8,17 @@ import { waitFor } from "../support/wait.ts";
 import { checkInvariants, type Tally } from "./ledger.ts";
 import { openPages } from "./persons.ts";
 
-/** What a purchase waits with: for an approval, for a card, or declined. */
-const METHODS = ["card_requires_approval", null, "card_declined"] as const;
-
-/** The points that another attempt passes; its payment was created before (purchase.md, Paying). */
-const PAYING_POINTS = ["B2", "B6", "B7", "B8"];
+/** How a purchase waits (for an approval, for a card, declined), where the backend dies, and with which card a person pays. */
+const WHILE_PAYING: readonly (readonly [paymentMethod: string | null, point: string, card: string])[] = [
+  ["card_requires_approval", "B2", "card_ok"],
+  ["card_requires_approval", "B6", "card_timeout"],
+  ["card_requires_approval", "B7", "card_processing"],
+  ["card_requires_approval", "B8", "card_ok"],
+  [null, "B6", "card_processing"],
+  [null, "B7", "card_ok"],
+  ["card_declined", "B6", "card_timeout"],
+  ["card_declined", "B7", "card_ok"],
+];
 
 const KILLED = 137;
 const BUY = ["buy", "5", "--yes", "--json", "--timeout", "5"];
@@ -20,9 +26,7 @@ const BUY = ["buy", "5", "--yes", "--json", "--timeout", "5"];
 /** Kills the CLI while it waits for a person, and the backend while a person pays or cancels. */
 export async function killWhilePersonsPay(tally: Tally): Promise<void> {
   await killWaiting(tally);
-  for (const paymentMethod of METHODS) {
-    for (const point of PAYING_POINTS) await killPaying(point, paymentMethod, tally);
-  }
+  for (const [paymentMethod, point, card] of WHILE_PAYING) await killPaying(paymentMethod, point, card, tally);
   for (const point of ["B2", "B7"]) await killCanceling(point, tally);
   for (const point of ["B2", "B6", "B7", "B9"]) await killPayCommand(point, tally);
   await killBeforeRenewal(tally);
@@ -44,12 +48,12 @@ async function killWaiting(tally: Tally): Promise<void> {
 }
 
 /** The backend dies while a person pays; it goes on by itself, and paying once more changes nothing. */
-async function killPaying(point: string, paymentMethod: string | null, tally: Tally): Promise<void> {
-  const where = `${point} on the page, ${paymentMethod}`;
+async function killPaying(paymentMethod: string | null, point: string, card: string, tally: Tally): Promise<void> {
+  const where = `${point} on the page, ${card} for ${paymentMethod}`;
   const waiting = await waitingPurchase(paymentMethod);
-  const sandbox = await killDuring(waiting, point, (url) => actOnPage(url, "pay", "card_ok"), tally);
+  const sandbox = await killDuring(waiting, point, (url) => actOnPage(url, "pay", card), tally);
   try {
-    await waitFor(async () => (await openPages(sandbox, 1)).length === 0, 20_000, `${where}: the end`);
+    await waitForEnds(sandbox);
     const again = await actOnPage(waiting.url, "pay", "card_processing").catch(() => null);
     tally.expect(again === null || again.status < 500, `${where}: paying again answered ${again?.status}`);
     if (paymentMethod !== "card_declined") await expectResumed(where, sandbox, waiting.home, tally);

@@ -35,9 +35,19 @@ export async function person(street: Street, until: number): Promise<void> {
   const { random } = street;
   while (performance.now() < until) {
     await sleep(random.between(50, 600));
-    const open = await openPages(street.sandbox(), random.of(street.organizations)).catch(() => []);
+    const open = await findOpen(street).catch(() => []);
     if (open.length > 0) await act(street, random.of(open));
   }
+}
+
+/** The open pages of some organization that has any. */
+async function findOpen({ random, organizations, sandbox }: Street): Promise<OpenPurchase[]> {
+  const first = random.between(0, organizations.length - 1);
+  for (const organizationId of [...organizations.slice(first), ...organizations.slice(0, first)]) {
+    const open = await openPages(sandbox(), organizationId);
+    if (open.length > 0) return open;
+  }
+  return [];
 }
 
 /** Ends most of what still waits; the rest is left to expire. */

@@ -4,7 +4,7 @@ import { PROBLEM_STATUS } from "../../src/contract/problems.ts";
 
 /** cli.md, Exit codes, and details.md, 25, written once more by hand. */
 const EXPECTED: Record<number, string[]> = {
-  1: ["unexpected_answer", "billing_not_offered"],
+  1: ["unexpected_answer", "billing_not_offered", "sign_in_not_offered"],
   2: [
     "invalid_usage",
     "invalid_request",
@@ -21,13 +21,14 @@ const EXPECTED: Record<number, string[]> = {
     "journal_not_written",
     "journal_unreadable",
     "organization_required",
+    "profile_unknown",
     "clock_moves_forward_only",
     "seed_invalid",
     "sandbox_data_in_use",
     "port_in_use",
   ],
   3: ["declined_by_person"],
-  4: ["not_signed_in", "unauthenticated", "mfa_invalid", "mfa_required"],
+  4: ["not_signed_in", "unauthenticated", "mfa_invalid", "mfa_required", "access_denied", "expired_token"],
   5: ["forbidden", "insufficient_scope", "spend_limit_exceeded"],
   6: ["payment_declined"],
   7: [
@@ -49,6 +50,7 @@ const EXPECTED: Record<number, string[]> = {
     "idempotency_key_void",
   ],
   10: [
+    "sign_in_busy",
     "idempotency_key_in_use",
     "rate_limited",
     "unavailable",
@@ -84,6 +86,9 @@ describe("exit codes", () => {
 
   it("brings a hint of its own where the error has none", () => {
     expect(reportOf(new CliError("unauthenticated", "no")).hint).toContain("login");
+    for (const code of ["forbidden", "mfa_required", "mfa_invalid", "spend_limit_exceeded"] as const) {
+      expect(reportOf(new CliError(code, "no")).hint).toMatch(/sign in|code|token/i);
+    }
     expect(reportOf(usageError("no")).hint).toBeNull();
   });
 });

@@ -30,6 +30,8 @@ export interface RunningCli {
   /** What it printed on stdout so far. */
   printed(): string;
   /** What it wrote on stderr so far. */
+  noted(): string;
+  /** What it wrote on stderr so far. */
   warned(): string;
   kill(signal: NodeJS.Signals): void;
   /** How it ended; `exitCode` is 128 + the signal's number where a signal ended it. */
@@ -58,6 +60,10 @@ export async function startCli(args: readonly string[], options: RunOptions = {}
     ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
   });
   let printed = "";
+  let noted = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    noted += chunk.toString();
+  });
   child.stdout.on("data", (chunk: Buffer) => {
     printed += chunk.toString();
   });
@@ -74,6 +80,7 @@ export async function startCli(args: readonly string[], options: RunOptions = {}
     pid: child.pid ?? 0,
     home,
     printed: () => printed,
+    noted: () => noted,
     warned: () => warned,
     kill: (signal) => child.kill(signal),
     ended,

@@ -11,8 +11,8 @@ export interface Order {
   readonly organization: string;
   readonly buyer: { readonly email: string | null; readonly token: string | null };
   readonly licenses: number;
-  /** The organization's licenses before the purchase. */
-  readonly licensesBefore: number;
+  /** The organization's licenses before the purchase; `null` when none were or will be added. */
+  readonly licensesBefore: number | null;
   readonly price: Pick<Quote, "term" | "dueNow" | "taxRate" | "tax">;
   readonly total: Money;
   readonly purchaseOrder: string | null;
@@ -45,7 +45,7 @@ export function askPage(order: Order, form: PaymentForm, problem?: PaymentProble
     body: (
       <>
         {problem && <Problem>{problem.sentence}</Problem>}
-        <OrderFacts order={order} />
+        <OrderFacts order={order} isAsked />
         <form method="post">
           <Hidden fields={{ form: form.token }} />
           <CardField form={form} />
@@ -55,12 +55,11 @@ export function askPage(order: Order, form: PaymentForm, problem?: PaymentProble
             </button>
             {form.cancelable && (
               <button type="submit" name="action" value="cancel" class="second" formNoValidate>
-                Cancel the purchase
+                Cancel purchase
               </button>
             )}
           </div>
         </form>
-        <p class="hint">Pay until {inZone(order.deadline, order.timeZone)}. Nothing is charged before you press Pay.</p>
       </>
     ),
   };
@@ -123,19 +122,25 @@ function CardField({ form }: { form: PaymentForm }): VNode {
   );
 }
 
-function OrderFacts({ order }: { order: Order }): VNode {
+function OrderFacts({ order, isAsked = false }: { order: Order; isAsked?: boolean }): VNode {
   const { term, dueNow, taxRate, tax } = order.price;
   const { email, token } = order.buyer;
   const rows: (readonly [string, ComponentChildren])[] = [
     ["Organization", order.organization],
     ["Bought by", token === null ? (email ?? "the subscription") : `${email}, with the token ${token}`],
-    ["Licenses", `${order.licenses} more (${order.licensesBefore} → ${order.licensesBefore + order.licenses})`],
+    ["Licenses", licensesText(order)],
     ["Term", `${dateText(term.start)} to ${dateText(term.renewalDate)}, ${term.daysRemaining} of ${term.days} days`],
   ];
   if (order.purchaseOrder !== null) rows.push(["Purchase order", order.purchaseOrder]);
   rows.push(["Due now", formatMoney(dueNow)], [`Tax (${taxRate}%)`, formatMoney(tax)]);
   rows.push(["Total", <strong key="total">{formatMoney(order.total)}</strong>]);
+  if (isAsked) rows.push(["Pay until", inZone(order.deadline, order.timeZone)]);
   return <Facts rows={rows} />;
+}
+
+/** What is added and what comes of it: a number alone might mean either. */
+function licensesText({ licenses, licensesBefore: before }: Order): string {
+  return before === null ? `${licenses} more` : `${licenses} more (${before} → ${before + licenses})`;
 }
 
 function dateText(date: string): string {
@@ -143,5 +148,6 @@ function dateText(date: string): string {
 }
 
 function inZone(instant: number, timeZone: string): string {
-  return new Intl.DateTimeFormat("en-US", { dateStyle: "long", timeStyle: "long", timeZone }).format(instant);
+  const parts = { year: "numeric", month: "long", day: "numeric", hour: "numeric", minute: "2-digit" } as const;
+  return new Intl.DateTimeFormat("en-US", { ...parts, timeZone, timeZoneName: "short" }).format(instant);
 }

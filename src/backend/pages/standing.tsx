@@ -1,4 +1,5 @@
 import { formatMoney, money } from "../../billing/money.ts";
+import { PENDING_STATES } from "../../billing/purchase.ts";
 import type { Quote } from "../../contract/billing.ts";
 import { deadlineOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../store/purchases.ts";
@@ -7,23 +8,25 @@ import type { OrganizationSubscription } from "../store/subscriptions.ts";
 import type { Page } from "./page.tsx";
 import { inLicenses, LookAgain, type Order, standingPage } from "./payment.tsx";
 
-/**
- * What a purchase is about, for its payment page.
- *
- * @param licensesBefore the organization's licenses before the purchase
- */
-export function orderOf(row: PurchaseRecord, { name }: OrganizationSubscription, licensesBefore: number): Order {
+/** What a purchase is about, for its payment page. */
+export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscription): Order {
   return {
-    organization: name,
+    organization: subscription.name,
     buyer: { email: row.buyer_email, token: row.buyer_token_name },
     licenses: row.licenses,
-    licensesBefore,
+    licensesBefore: licensesBefore(row, subscription),
     price: JSON.parse(row.price_json) as Quote,
     total: money(row.total, row.currency),
     purchaseOrder: row.purchase_order,
     deadline: deadlineOf(row, row.time_zone),
     timeZone: row.time_zone,
   };
+}
+
+function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscription): number | null {
+  if (row.state === "fulfilled") return (row.licenses_after ?? 0) - row.licenses;
+  const isOpen = PENDING_STATES.includes(row.state) || row.state === "declined";
+  return isOpen ? subscription.licenses : null;
 }
 
 /**
@@ -38,9 +41,8 @@ export function standingOf(
   { now, address }: { now: number; address: string },
 ): Page {
   const isOver = now >= deadlineOf(row, row.time_zone);
-  const before = row.state === "fulfilled" ? (row.licenses_after ?? 0) - row.licenses : subscription.licenses;
-  const order = isOver ? null : orderOf(row, subscription, before);
-  const standing = standings(row, subscription, isOver);
+  const order = isOver ? null : orderOf(row, subscription);
+  const standing = standings(row, subscription);
   return standingPage(standing, order, standing.isOpen ? <LookAgain address={address} /> : undefined);
 }
 
@@ -54,7 +56,7 @@ interface Standing {
 
 const BUY_AGAIN = "No license was added. To buy, make a new purchase in your terminal.";
 
-function standings(row: PurchaseRecord, subscription: OrganizationSubscription, isOver: boolean): Standing {
+function standings(row: PurchaseRecord, subscription: OrganizationSubscription): Standing {
   const total = formatMoney(money(row.total, row.currency));
   const why = row.failure_message ?? "The payment failed.";
   switch (row.state) {
@@ -71,9 +73,8 @@ function standings(row: PurchaseRecord, subscription: OrganizationSubscription, 
     case "refunded":
       return { status: 200, title: "The payment was refunded", sentences: [refundSentence(row, total), BUY_AGAIN] };
     case "requires_approval":
-      return isOver
-        ? { status: 410, title: "The time to pay is over", sentences: [BUY_AGAIN] }
-        : { status: 200, title: "The payment is being worked on", sentences: [], isOpen: true };
+      // It expires as soon as the provider has canceled the payment, which only then is known to have taken nothing.
+      return { status: 410, title: "The time to pay is over", sentences: [BUY_AGAIN] };
     default:
       return {
         status: 200,

@@ -133,6 +133,15 @@ describe("login in the browser", () => {
     expect(ended.context.stored.size).toBe(0);
   });
 
+  it.each([
+    ["goes on after an answer that makes no sense", undefined, 0, [5, 15]],
+    ["stops at a refusal that it does not know", 400, 1, [5]],
+  ])("%s", async (_what, status, code, at) => {
+    const fails = new ClientError("unexpected_answer", "The backend says: no", { status });
+    const script = [grant(), { call: "deviceTokens", fails }, ...(code === 0 ? [approved, ME] : [])] as const;
+    expect(await play("login --web", script)).toMatchObject({ code, at });
+  });
+
   it("stops at the end of the code by itself, whatever the backend says", async () => {
     const ended = await play("login --web", [grant({ expires_in: 12 }), pending, pending, pending]);
     expect(ended).toMatchObject({ code: 4, at: [5, 10, 12], stderr: expect.stringContaining("Nobody approved") });

@@ -3,6 +3,7 @@ import { runProgram } from "../../../src/cli/commands/program.ts";
 import { findSignIn } from "../../../src/cli/commands/shared/signIn.ts";
 import { isTrustedPage } from "../../../src/cli/commands/shared/trustedPage.ts";
 import type { StoredCredential } from "../../../src/cli/session/credentials.ts";
+import { SessionError } from "../../../src/cli/session/errors.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { API_URL, me } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
@@ -84,6 +85,18 @@ describe("login", () => {
     const refused = await play(line, [], world);
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("--insecure-storage") });
     expect((await play(`${line} --insecure-storage`, [LOGIN, ME], world)).code).toBe(0);
+  });
+
+  it.each(["exclusively", "read"] as const)("sends no password where the sign-in cannot be kept: %s", async (call) => {
+    const scripted = scriptedClient([]);
+    const context = fakeContext({ env, client: scripted.client, input: "pass word", hasKeyring: false });
+    const fails = async () => {
+      throw new SessionError("credentials_unsafe", "It can be read by other users", "Run: chmod 600");
+    };
+    Object.assign(await context.credentials(), { [call]: fails });
+    const line = `login --email ${EMAIL} --password-stdin --insecure-storage`;
+    expect(await runProgram(line.split(" "), context)).toBe(2);
+    scripted.assertDone();
   });
 
   it.each([

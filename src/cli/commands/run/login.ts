@@ -27,7 +27,7 @@ interface Kept {
  * or refused before anything is sent.
  *
  * @throws CliError `invalid_usage`, `keyring_unavailable`, `mfa_required`, `mfa_invalid`, `unauthenticated`,
- *   `access_denied`, `expired_token`
+ *   `access_denied`, `expired_token`; SessionError where the sign-in cannot be kept
  */
 export async function run(options: LoginOptions, context: Context): Promise<void> {
   const target = await resolveTarget(context, options, true);
@@ -36,6 +36,7 @@ export async function run(options: LoginOptions, context: Context): Promise<void
   const secret = way === "web" ? "" : await secretFor(options, context);
   const store = await context.credentials();
   const allowFile = await mayUseFile(options, context, store);
+  await assertKeepable(target, store, allowFile);
   const credential =
     way === "web"
       ? await webCredential(options, context, target.apiUrl)
@@ -56,6 +57,14 @@ export async function run(options: LoginOptions, context: Context): Promise<void
     return renderIdentity(identity, view);
   });
   noteEnvironment(options, context);
+}
+
+/**
+ * Tries the place of the sign-in before anything is sent: one that cannot be kept would live on at the backend, and cost
+ * a one-time code.
+ */
+function assertKeepable({ profileName }: Target, store: CredentialStore, inFile: boolean): Promise<unknown> {
+  return store.exclusively(profileName, async () => inFile && (await store.read(profileName)));
 }
 
 /** Stores a sign-in in the place of the profile's old one, which another command may just be renewing. */

@@ -85,10 +85,14 @@ async function poll(
   }
 }
 
-/** Trouble that may pass: the network's, or a backend that is down. The code stays good meanwhile. */
+/**
+ * Trouble that may pass: the network's, or a backend that is down. The code stays good meanwhile. A bad request stays
+ * one: whatever else it is called, asking on is no use (RFC 8628, section 3.5).
+ */
 function isTrouble(error: unknown): boolean {
   const code = codeOf(error);
-  return code !== null && (EXIT_CODES[code] === 10 || code === "unexpected_answer");
+  if (code === "unexpected_answer") return !(error instanceof Error && "status" in error && error.status === 400);
+  return code !== null && EXIT_CODES[code] === 10;
 }
 
 function afterTrouble(error: unknown, pause: number): number {
