@@ -3,6 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GatewayUnavailable, type PaymentGateway } from "../../src/backend/payments/gateway.ts";
 import { sweep } from "../../src/backend/purchases/sweep.ts";
 import { LEASE_MS, leasePurchase, leaseWaiting, takeOverAll } from "../../src/backend/store/leases.ts";
+import { beginAttempt } from "../../src/backend/store/paying.ts";
+import { findPurchase } from "../../src/backend/store/purchases.ts";
 import type { Purchase } from "../../src/contract/billing.ts";
 import { hiddenFields } from "../support/paymentPage.ts";
 import { buy, call, NOON, organization, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";
@@ -366,10 +368,13 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
         const id = await open("card_declined");
         const purchase = await declined(id);
         await storeCard(id, "card_ok");
-        const answers = await Promise.all([
-          ...Array.from({ length: 5 }, () => send(backend, id, purchase.id, "payment")),
-          act(backend, addressOf(purchase), { action: "pay", card: "card_ok" }),
-        ]);
+        const form = hiddenFields(await look(backend, addressOf(purchase)));
+        const answers = await passing(
+          Promise.all([
+            ...Array.from({ length: 5 }, () => send(backend, id, purchase.id, "payment")),
+            post(backend, addressOf(purchase), { ...form, action: "pay" }),
+          ]),
+        );
         expect(answers.map(({ status }) => status).every((status) => status === 200 || status === 202)).toBe(true);
         expect((await read(backend, id, purchase.id)).status).toBe("succeeded");
         expect((await typesOf(id)).filter((type: string) => type === "payment.started")).toHaveLength(1);
@@ -390,6 +395,21 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
         expect(["200,409", "409,201", "200,201"]).toContain(outcome);
         await expectInvariants(backend, id, 25);
       }
+    });
+
+    test("by who saw it before another was accepted is refused, and leaves it declined", async () => {
+      const id = await open("card_declined");
+      const { id: purchaseId } = await declined(id, "1");
+      const { database } = backend.deps;
+      const seen = await findPurchase(database, purchaseId);
+      await declined(id, "2");
+      const { version } = await subscription(id);
+      const attempt = { paymentMethod: "card_ok", byPerson: false, actor: "test" };
+      const times = { now: NOON, deadline: NOON + 1, machine: backend.clocks.machine };
+      if (!seen) throw new GatewayUnavailable("no purchase");
+      await expect(beginAttempt(database, seen, attempt, times)).rejects.toMatchObject({ code: "not_payable" });
+      expect(await read(backend, id, purchaseId)).toMatchObject({ status: "failed" });
+      expect((await subscription(id)).version).toBe(version);
     });
 
     test("checks the buyer's spending limit again, of the month that it was accepted in", async () => {
@@ -457,6 +477,22 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       });
       backend.clocks.machine += 2_000;
       await later(6_000);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("and expiring come only on evidence: a payment that the provider does not cancel goes on waiting", async () => {
+      const id = await open();
+      const purchase = await buyWaiting(backend, id);
+      Object.assign(backend.deps.gateway, { cancel: untouched.read });
+      expect(await passing(send(backend, id, purchase.id, "cancel"))).toMatchObject({
+        status: 202,
+        body: { status: "requires_approval" },
+      });
+      await later(DAY_MS);
+      expect((await read(backend, id, purchase.id)).status).toBe("requires_approval");
+      Object.assign(backend.deps.gateway, untouched);
+      await later(60_000);
+      expect((await read(backend, id, purchase.id)).failure.code).toBe("payment_expired");
       await expectInvariants(backend, id, 25);
     });
 

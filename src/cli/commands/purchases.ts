@@ -96,7 +96,7 @@ function registerReceipt(group: Command, context: Context, run: Run<ReceiptOptio
     description: "Show a purchase's receipt, or save it as PDF",
     examples: [
       "purchases receipt pur_0123456789abcdef01234567",
-      "purchases receipt pur_0123456789abcdef01234567 --pdf receipt.pdf",
+      "purchases receipt pur_0123456789abcdef --pdf receipt.pdf",
     ],
   })
     .addArgument(purchaseArgument())
@@ -137,10 +137,7 @@ function registerCancel(group: Command, context: Context, run: Run<CancelOptions
   addCommand(group, {
     name: "cancel",
     description: "Cancel a purchase that waits for approval",
-    examples: [
-      "purchases cancel pur_0123456789abcdef01234567",
-      "purchases cancel pur_0123456789abcdef01234567 --yes --json",
-    ],
+    examples: ["purchases cancel pur_0123456789abcdef01234567", "purchases cancel pur_0123456789abcdef01234567 --yes"],
   })
     .addArgument(purchaseArgument())
     .option("--yes", "cancel without asking")

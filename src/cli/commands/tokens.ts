@@ -46,7 +46,7 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
   const group = addCommand(program, {
     name: "tokens",
     description: "List, create and revoke API tokens for CI",
-    examples: ["tokens list", "tokens create --name ci --scopes billing:read,billing:purchase"],
+    examples: ["tokens list", "tokens create --name ci --scopes billing:purchase"],
   });
   addCommand(group, {
     name: "list",
@@ -73,8 +73,8 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
     name: "create",
     description: "Create an API token; it is shown once",
     examples: [
-      "tokens create --name ci --scopes billing:read,billing:purchase",
-      "tokens create --name a --scopes billing:read --expires 7d",
+      "tokens create --name ci --scopes billing:purchase",
+      "tokens create --name a --scopes users:read --expires 7d",
     ],
   })
     .requiredOption("--name <name>", "what it is for", shortText(100))
