@@ -588,18 +588,22 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is not looked for any more a day after the end", async () => {
+    const nextLookAt = async ({ id }: Purchase) => {
+      const rows = backend.deps.database.selectFrom("purchases").select("next_check_at").where("id", "=", id);
+      return (await rows.executeTakeFirstOrThrow()).next_check_at;
+    };
+
+    test("is looked for until the provider has answered a day after the end", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       await send(backend, id, purchase.id, "cancel");
       await later(6_000);
+      Object.assign(backend.deps.gateway, { read: silent });
       await later(DAY_MS);
-      const { next_check_at: next } = await backend.deps.database
-        .selectFrom("purchases")
-        .select("next_check_at")
-        .where("id", "=", purchase.id)
-        .executeTakeFirstOrThrow();
-      expect(next).toBeNull();
+      Object.assign(backend.deps.gateway, untouched);
+      expect(await nextLookAt(purchase)).toBeGreaterThan(backend.clocks.billing);
+      await later(DAY_MS);
+      expect(await nextLookAt(purchase)).toBeNull();
       expect((await read(backend, id, purchase.id)).refund).toBeNull();
     });
   });

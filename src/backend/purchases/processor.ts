@@ -3,7 +3,7 @@ import { leasePurchase, movePurchase, releaseLease } from "../store/leases.ts";
 import type { PurchaseRow } from "../store/schema.ts";
 import { recordRefund } from "../store/settlement.ts";
 import { charge, waitOrReview } from "./charging.ts";
-import { nextCheck, nextLateCheck } from "./schedule.ts";
+import { nextCheck } from "./schedule.ts";
 import { clocksOf, fulfil, holdLease, type Step, type Turn, type WorkerDeps } from "./turn.ts";
 import { nextWaitingLook, watchEnded, watchWaiting } from "./waiting.ts";
 
@@ -35,7 +35,7 @@ async function work(turn: Turn, lease: PurchaseRow): Promise<void> {
 }
 
 /** Money that is owed back is tried every minute; everything else by its age. */
-async function nextLook(turn: Turn, purchase: PurchaseRow): Promise<number | null> {
+async function nextLook(turn: Turn, purchase: PurchaseRow): Promise<number> {
   const now = turn.clock.now();
   switch (purchase.state) {
     case "refund_due":
@@ -44,7 +44,7 @@ async function nextLook(turn: Turn, purchase: PurchaseRow): Promise<number | nul
       return nextWaitingLook(turn, purchase);
     case "canceled":
     case "expired":
-      return nextLateCheck(purchase.completed_at ?? now, now);
+      return nextCheck(purchase.completed_at ?? now, now);
     default:
       return nextCheck(purchase.accepted_at, now);
   }

@@ -13,22 +13,11 @@ const DAY_MS = 24 * 3_600_000;
  * The next look at a purchase. It follows from the purchase's age, so that looks in between (somebody waits for it)
  * delay nothing.
  *
- * @param since when it was accepted, and `now`, by the billing clock, milliseconds
+ * @param since when it was accepted, or ended for one that is only watched, and `now`, by the billing clock, milliseconds
  */
 export function nextCheck(since: number, now: number): number {
   const age = now - since;
   return since + (AGES_MS.find((due) => due > age) ?? (Math.floor(age / DAY_MS) + 1) * DAY_MS);
-}
-
-/**
- * The next look for a payment that arrives although its purchase ended unpaid: by the same schedule, for a day
- * (purchase.md, Ends of time).
- *
- * @param endedAt and `now` by the billing clock, milliseconds
- * @returns `null` when a day has passed
- */
-export function nextLateCheck(endedAt: number, now: number): number | null {
-  return now - endedAt >= DAY_MS ? null : nextCheck(endedAt, now);
 }
 
 /**

@@ -18,6 +18,7 @@ import {
 } from "./turn.ts";
 
 const AGAIN_MS = 60_000;
+const LATE_MS = 24 * 3_600_000;
 
 const LATE_FAILURES: Readonly<Record<"canceled" | "expired", Failure>> = {
   canceled: { code: "payment_late", message: "The payment arrived after the purchase was canceled; it is refunded." },
@@ -35,10 +36,16 @@ export async function watchWaiting(turn: Turn, purchase: PurchaseRow, paymentId:
   return followWaiting(turn, purchase, isOver ? await turn.gateway.cancel(payment.id) : payment, end);
 }
 
-/** Looks for a payment that arrived although its purchase ended unpaid: it goes back (purchase.md, Ends of time). */
+/**
+ * Looks for a payment that arrived although its purchase ended unpaid: it goes back (purchase.md, Ends of time). Looks end
+ * with the first answer a day after the end.
+ */
 export async function watchEnded(turn: Turn, purchase: PurchaseRow, paymentId: string): Promise<Step> {
   const { status } = await turn.gateway.read(paymentId);
-  return status === "succeeded" ? owe(turn, purchase, lateFailure(purchase)) : "wait";
+  if (status === "succeeded") return owe(turn, purchase, lateFailure(purchase));
+  if (turn.clock.now() - (purchase.completed_at ?? 0) < LATE_MS) return "wait";
+  await releaseLease(turn.database, purchase, null);
+  return "settled";
 }
 
 function lateFailure({ state }: PurchaseRow): Failure {
