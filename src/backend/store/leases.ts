@@ -27,11 +27,7 @@ export async function leasePurchase(
   purchaseId: string,
   clocks: Clocks,
 ): Promise<PurchaseRow | null> {
-  const row = await database
-    .updateTable("purchases")
-    .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: clocks.machine + LEASE_MS }))
-    .where("id", "=", purchaseId)
-    .where("lease_until", "<=", clocks.machine)
+  const row = await taking(database, purchaseId, clocks)
     .where((expression) =>
       expression.or([expression("state", "in", WORKABLE_STATES), isWatchedAndDue(expression, clocks.billing)]),
     )
@@ -51,19 +47,21 @@ export async function leaseWaiting(
   purchaseId: string,
   clocks: Clocks,
 ): Promise<PurchaseRow | null> {
-  const row = await database
-    .updateTable("purchases")
-    .set((expression) => ({
-      epoch: expression("epoch", "+", 1),
-      lease_until: clocks.machine + LEASE_MS,
-      next_check_at: clocks.billing,
-    }))
-    .where("id", "=", purchaseId)
-    .where("lease_until", "<=", clocks.machine)
+  const row = await taking(database, purchaseId, clocks)
+    .set({ next_check_at: clocks.billing })
     .where("state", "=", "requires_approval")
     .returningAll()
     .executeTakeFirst();
   return row ?? null;
+}
+
+/** The next epoch of a purchase that nobody owns. */
+function taking(database: Kysely<Database>, purchaseId: string, { machine }: Clocks) {
+  return database
+    .updateTable("purchases")
+    .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: machine + LEASE_MS }))
+    .where("id", "=", purchaseId)
+    .where("lease_until", "<=", machine);
 }
 
 function isWatchedAndDue(expression: ExpressionBuilder<Database, "purchases">, billingNow: number) {
