@@ -397,6 +397,19 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       }
     });
 
+    test("by who saw it before an attempt that was declined makes no attempt of its own", async () => {
+      const id = await open();
+      const purchase = await buyWaiting(backend, id);
+      const seen = await findPurchase(backend.deps.database, purchase.id);
+      await act(backend, addressOf(purchase), { action: "pay", card: "card_declined" });
+      if (!seen) throw new GatewayUnavailable("no purchase");
+      const attempt = { paymentMethod: "card_ok", byPerson: true, actor: "test" };
+      const times = { now: NOON, deadline: NOON + 1, machine: backend.clocks.machine };
+      expect(await beginAttempt(backend.deps.database, seen, attempt, times)).toBe(false);
+      expect(await read(backend, id, purchase.id)).toMatchObject({ status: "requires_approval" });
+      expect(capturesOf(purchase)).toEqual([]);
+    });
+
     test("by who saw it before another was accepted is refused, and leaves it declined", async () => {
       const id = await open("card_declined");
       const { id: purchaseId } = await declined(id, "1");
