@@ -10,6 +10,8 @@ import { openSqlite, sqliteStore } from "../../../src/backend/store/sqlite.ts";
 export interface TestStore {
   readonly dialect: Dialect;
   readonly database: Kysely<Database>;
+  /** Brings it to the newest schema once more. */
+  migrate(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,8 +29,9 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
 
 async function openMemory(): Promise<TestStore> {
   const database = sqliteStore(await openSqlite(":memory:"));
-  await migrate(database, "sqlite");
-  return { dialect: "sqlite", database, close: () => database.destroy() };
+  const toNewest = () => migrate(database, "sqlite");
+  await toNewest();
+  return { dialect: "sqlite", database, migrate: toNewest, close: () => database.destroy() };
 }
 
 async function openSchema(connectionString: string): Promise<TestStore> {
@@ -37,12 +40,16 @@ async function openSchema(connectionString: string): Promise<TestStore> {
   await sql`create schema ${sql.id(schema)}`.execute(admin);
   const database = postgresStore(connectionString, { schema });
   // The migrator looks at every schema and fails when another test drops one meanwhile.
-  await sql`select pg_advisory_lock_shared(${DROPPING})`.execute(admin);
-  await migrate(database, "postgres");
-  await sql`select pg_advisory_unlock_shared(${DROPPING})`.execute(admin);
+  const toNewest = async () => {
+    await sql`select pg_advisory_lock_shared(${DROPPING})`.execute(admin);
+    await migrate(database, "postgres");
+    await sql`select pg_advisory_unlock_shared(${DROPPING})`.execute(admin);
+  };
+  await toNewest();
   return {
     dialect: "postgres",
     database,
+    migrate: toNewest,
     async close() {
       await database.destroy();
       await sql`select pg_advisory_lock(${DROPPING})`.execute(admin);
