@@ -1,6 +1,7 @@
 /**
  * Bundles `src/cli/main.ts` into `dist/`: one entry, with commands in chunks of their own that load when called. Beside
- * it go `openapi.json`, generated from the contract, the font of PDF receipts, and the licenses of all that is not ours.
+ * it go `openapi.json`, generated from the contract, the JSON Schemas of what the commands print, the font of PDF
+ * receipts, and the licenses of all that is not ours.
  */
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
@@ -30,24 +31,31 @@ const { metafile } = await build({
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
 });
-await writeFile(`${dist}/openapi.json`, `${JSON.stringify(await openapi(), null, 2)}\n`);
+const { openapiDocument } = await load("src/contract/openapi.ts");
+await writeJson("openapi.json", openapiDocument(version));
+const { outputSchemas } = await load("src/cli/outputSchemas.ts");
+await mkdir(`${dist}/schemas`);
+for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);
 const font = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
 await mkdir(`${dist}/fonts`);
 await copyFile(`${root}${font}`, `${dist}/fonts/DejaVuSans.ttf`);
 await writeFile(`${dist}/THIRD-PARTY-LICENSES.txt`, await licenses([...Object.keys(metafile.inputs), font]));
 
-/** The contract's description, from the source that both sides use. */
-async function openapi() {
+/** A module of the sources, so that what is generated comes from the very schemas that the program works with. */
+async function load(entryPoint) {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: ["src/contract/openapi.ts"],
+    entryPoints: [entryPoint],
     bundle: true,
     write: false,
     platform: "node",
     format: "esm",
   });
-  const module = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`);
-  return module.openapiDocument(version);
+  return await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`);
+}
+
+async function writeJson(file, value) {
+  await writeFile(`${dist}/${file}`, `${JSON.stringify(value, null, 2)}\n`);
 }
 
 /** Name, version and license text of every package that a bundled file comes from. */

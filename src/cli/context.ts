@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import envPaths from "env-paths";
 import { version } from "../../package.json";
 import type { Client, ClientOptions } from "../client/client.ts";
+import { isOnGithub } from "./github.ts";
 import { createLifetime, type Io, processIo } from "./io.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Prompter } from "./prompts/prompter.ts";
@@ -73,7 +74,7 @@ export function createContext(): Context {
   const { env } = process;
   const lifetime = createLifetime();
   const cleanUps: (() => Promise<void>)[] = [];
-  const io = processIo(process, lifetime);
+  const io = processIo(process, lifetime, isOnGithub(env));
   const paths = envPaths("secureflag-licenses", { suffix: "" });
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
   const clock: Clock = { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep };

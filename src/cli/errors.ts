@@ -28,6 +28,7 @@ type OwnCode =
   | "journal_unreadable"
   | "not_a_sandbox"
   | "seed_invalid"
+  | "quote_file_invalid"
   | "sandbox_data_in_use"
   | "sandbox_data_unusable"
   | "sandbox_data_not_empty"
@@ -38,7 +39,9 @@ type OwnCode =
   | "not_signed_in"
   | "price_check_failed"
   | "max_total_exceeded"
+  | "max_licenses_exceeded"
   | "if_purchased_not_met"
+  | "quote_file_outdated"
   | "too_few_available"
   // ends of a purchase
   | "approval_required"
@@ -81,6 +84,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   journal_unreadable: 2,
   not_a_sandbox: 2,
   seed_invalid: 2,
+  quote_file_invalid: 2,
   sandbox_data_in_use: 2,
   sandbox_data_unusable: 2,
   sandbox_data_not_empty: 2,
@@ -108,7 +112,9 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
 
   price_check_failed: 7,
   max_total_exceeded: 7,
+  max_licenses_exceeded: 7,
   if_purchased_not_met: 7,
+  quote_file_outdated: 7,
   too_few_available: 7,
   below_minimum_charge: 7,
   subscription_not_purchasable: 7,

@@ -1,6 +1,7 @@
 import { fstatSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { CliError } from "./errors.ts";
+import { type WorkflowCommand, withoutCommands, workflowCommand } from "./github.ts";
 
 /** The three streams and what is known of them. */
 export interface Io {
@@ -20,6 +21,8 @@ export interface Io {
   print(output: string | Uint8Array): Promise<boolean>;
   /** Writes to stderr. */
   note(text: string): void;
+  /** Tells GitHub Actions something on stderr, where it reads what this writes, and gives whether it does. */
+  workflowCommand(command: WorkflowCommand, value: string): boolean;
   /** The raw streams that a prompt and a spinner draw on. */
   terminal(): { input: NodeJS.ReadStream; output: NodeJS.WriteStream };
 }
@@ -56,8 +59,12 @@ export function createLifetime(): Lifetime {
 /** The streams of a process, as far as they are used here. `stdin` is opened by being looked at. */
 type Streams = Pick<NodeJS.Process, "stdin" | "stdout" | "stderr">;
 
-/** What a command reads from and writes to. */
-export function processIo(streams: Streams, lifetime: Lifetime): Io & { close(): void } {
+/**
+ * What a command reads from and writes to.
+ *
+ * @param onGithub whether what is written is read for workflow commands: then no other text may hold one
+ */
+export function processIo(streams: Streams, lifetime: Lifetime, onGithub: boolean): Io & { close(): void } {
   const { stdout, stderr } = streams;
   let opened = false;
   // Every write tells by itself whether it failed; where stderr fails there is nobody left to tell.
@@ -93,7 +100,13 @@ export function processIo(streams: Streams, lifetime: Lifetime): Io & { close():
         });
       }),
     note: (text) => {
-      if (!lifetime.hasEnded()) stderr.write(text);
+      if (!lifetime.hasEnded()) stderr.write(onGithub ? withoutCommands(text) : text);
+    },
+    workflowCommand: (command, value) => {
+      // A file is somebody's own, and a mask that no runner reads is a secret in it.
+      if (!onGithub || lifetime.hasEnded() || isFile(stderr.fd)) return false;
+      stderr.write(workflowCommand(command, value));
+      return true;
     },
     terminal: () => ({ input: stdin(), output: stderr }),
     close: () => {

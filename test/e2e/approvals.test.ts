@@ -206,7 +206,7 @@ describe("a purchase that a person has to approve", () => {
     const env = environmentFor(sandbox.ready.url, id);
     const running = await startCli(["buy", "5", "--yes", "--wait", "60"], { env });
     const { id: purchaseId, url } = await purchaseWithPage(id);
-    await waitFor(() => running.warned().includes(url), 10_000, "the page on stderr");
+    await waitFor(() => running.noted().includes(url), 10_000, "the page on stderr");
     running.kill("SIGINT");
     const { exitCode, stdout, stderr, home } = await running.ended;
     expect({ exitCode, stdout }).toEqual({ exitCode: 130, stdout: "" });
@@ -326,7 +326,7 @@ test("an approval that nobody gives expires: exit 6 for whoever waits and whoeve
     const { url } = await purchaseWithPage(1, own);
     const env = environmentFor(own.ready.url, 1);
     const waiting = await startCli(["purchases", "resume", "--wait", "60"], { env });
-    await waitFor(() => waiting.warned().includes(url), 10_000, "the page on stderr");
+    await waitFor(() => waiting.noted().includes(url), 10_000, "the page on stderr");
     expect((await own.cli(1, ["sandbox", "clock", "advance", "--by", "2"])).exitCode).toBe(0);
     const waited = await waiting.ended;
     expect(waited.exitCode).toBe(6);

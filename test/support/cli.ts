@@ -1,4 +1,5 @@
 import { execa } from "execa";
+import { assertOutput } from "./outputs.ts";
 import { BIN, clearedEnvironment, temporaryDirectory } from "./places.ts";
 
 /** How a run of the program is set up. */
@@ -31,8 +32,6 @@ export interface RunningCli {
   printed(): string;
   /** What it wrote on stderr so far. */
   noted(): string;
-  /** What it wrote on stderr so far. */
-  warned(): string;
   kill(signal: NodeJS.Signals): void;
   /** How it ended; `exitCode` is 128 + the signal's number where a signal ended it. */
   readonly ended: Promise<RunResult>;
@@ -67,21 +66,18 @@ export async function startCli(args: readonly string[], options: RunOptions = {}
   child.stdout.on("data", (chunk: Buffer) => {
     printed += chunk.toString();
   });
-  let warned = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    warned += chunk.toString();
-  });
   const ended = child.then(({ exitCode, signal, stdout, stderr, timedOut }) => {
     if (timedOut) throw new RunError(`${args.join(" ")} ran longer than ${timeout} ms\n${stdout}\n${stderr}`);
     const signals: Record<string, number> = { SIGINT: 130, SIGKILL: 137, SIGTERM: 143 };
-    return { exitCode: exitCode ?? signals[signal ?? ""] ?? -1, stdout, stderr, home };
+    const result = { exitCode: exitCode ?? signals[signal ?? ""] ?? -1, stdout, stderr, home };
+    assertOutput(args, result);
+    return result;
   });
   return {
     pid: child.pid ?? 0,
     home,
     printed: () => printed,
     noted: () => noted,
-    warned: () => warned,
     kill: (signal) => child.kill(signal),
     ended,
   };

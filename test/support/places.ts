@@ -6,6 +6,9 @@ import { fileURLToPath } from "node:url";
 /** The built program that people install. */
 export const BIN = fileURLToPath(new URL("../../bin/secureflag-licenses.js", import.meta.url));
 
+/** What the build made. */
+export const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
+
 const made: string[] = [];
 
 /** A new empty directory; `removePlaces` takes it away. */

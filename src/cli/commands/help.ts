@@ -1,39 +1,33 @@
 import { type Command, Help } from "commander";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
-import { toJson } from "../render/json.ts";
 import { shorten } from "../render/shorten.ts";
 import { addCommand } from "./shared/command.ts";
 import { readGlobals } from "./shared/globals.ts";
+import { HELP_TOPICS, isHelpTopic } from "./shared/helpTopics.ts";
+import { printResult } from "./shared/output.ts";
 
-/** The table of `help exit-codes` (cli.md, Exit codes). */
-export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
-  [0, "done, or nothing needed doing"],
-  [1, "a defect or an answer that makes no sense"],
-  [2, "wrong usage: arguments, flags, configuration, input file"],
-  [3, "the person said no"],
-  [4, "not signed in, or the sign-in was refused or has expired"],
-  [5, "signed in, but not allowed: role, scope, or a token's spending limit"],
-  [6, "the payment was declined or failed"],
-  [7, "stopped by a guard: over --max-total, --if-purchased not met, price check failed"],
-  [8, "the payment waits for a person's approval; the URL is in the output; `purchases resume` goes on later"],
-  [9, "changed meanwhile: the quote went stale or another purchase came first, and it was not safe to go on alone"],
-  [10, "backend unreachable, overloaded or outcome unknown; running the same command again is safe"],
-  [130, "interrupted"],
-];
+const TOPICS = Object.keys(HELP_TOPICS).join(", ");
 
-/** Registers `help [command]` and `help exit-codes`. */
+/** Registers `help [command]` and the topics that are no command. */
 export function register(program: Command, context: Context): void {
   program.helpCommand(false);
   addCommand(program, {
     name: "help",
-    description: "Show the help of a command, or `help exit-codes`",
+    description: `Show the help of a command, or on ${TOPICS}`,
     examples: ["help buy", "help exit-codes"],
   })
-    .argument("[topic...]", "a command, or exit-codes")
+    .argument("[topic...]", `a command, or ${TOPICS}`)
     .action(async (topic: string[], _flags: unknown, command: Command) => {
-      if (topic[0] === "exit-codes") await printExitCodes(context, readGlobals(command).json);
-      else await context.io.print(helpOf(find(program, topic)));
+      const [name = ""] = topic;
+      const options = readGlobals(command);
+      if (topic.length === 1 && isHelpTopic(name)) {
+        const { data, render } = HELP_TOPICS[name];
+        await printResult(context, options, "help", data, render);
+        return;
+      }
+      const text = helpOf(find(program, topic)).trimEnd();
+      await printResult(context, options, "help", { topic: topic.join(" ") || null, text }, () => text);
     });
 }
 
@@ -52,21 +46,7 @@ function find(program: Command, topic: readonly string[]): Command {
     const known = new Help().visibleCommands(command).map((candidate) => candidate.name());
     throw usageError(
       `There is no help on "${shorten(topic.join(" "))}"`,
-      `There is on: ${known.join(", ")}, exit-codes.`,
+      `There is on: ${known.join(", ")}, ${TOPICS}.`,
     );
   }, program);
-}
-
-async function printExitCodes(context: Context, json: boolean): Promise<void> {
-  if (json) {
-    await context.io.print(`${toJson(EXIT_CODE_MEANINGS.map(([code, meaning]) => ({ code, meaning })))}\n`);
-    return;
-  }
-  const [{ columns }, { createStyle }] = await Promise.all([
-    import("../render/table.ts"),
-    import("../render/style.ts"),
-  ]);
-  const view = { width: 60, style: createStyle({ env: {}, isTerminal: false, color: false }) };
-  const rows = EXIT_CODE_MEANINGS.map(([code, meaning]) => [String(code), meaning]);
-  await context.io.print(`${columns(["code", "meaning"], rows, [4, 54], view)}\n`);
 }

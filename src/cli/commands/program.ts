@@ -15,6 +15,7 @@ import { reportFailure } from "./shared/report.ts";
 import { asUsageError } from "./shared/usage.ts";
 import { register as registerStatus } from "./status.ts";
 import { register as registerTokens } from "./tokens.ts";
+import { register as registerTopUp } from "./topUp.ts";
 import { register as registerWhoami } from "./whoami.ts";
 
 const HELP_WIDTH = 60;
@@ -25,6 +26,7 @@ const REGISTRATIONS: readonly Registration[] = [
   registerStatus,
   registerQuote,
   registerBuy,
+  registerTopUp,
   registerPurchases,
   registerOrganizations,
   registerTokens,
@@ -76,12 +78,20 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
     help += text;
   });
   try {
+    maskToken(argv, context);
     await parse(program, argv);
     if (help !== "") await context.io.print(help);
     return 0;
   } catch (error) {
     return reportFailure(error instanceof CommanderError ? asUsageError(error, argv, program) : error, argv, context);
   }
+}
+
+/** Whatever a step of GitHub Actions prints from here on, its token stays out of the log. */
+function maskToken(argv: readonly string[], { env, io }: Context): void {
+  // Under --json stderr holds nothing but the error.
+  const token = env.SECUREFLAG_API_TOKEN?.trim();
+  if (token && !argv.includes("--json")) io.workflowCommand("add-mask", token);
 }
 
 /** Commander tells that it has shown its help or the version by an error, too. */

@@ -29,11 +29,13 @@ export interface ReceiptOptions extends PurchaseOptions {
 /** What `purchases pay` was told. */
 export interface PayOptions extends PurchaseOptions, WaitOptions {
   readonly totp: string | null;
+  readonly dryRun: boolean;
 }
 
 /** What `purchases cancel` was told. */
 export interface CancelOptions extends PurchaseOptions {
   readonly yes: boolean;
+  readonly dryRun: boolean;
 }
 
 /** What the commands of the group do. */
@@ -126,9 +128,11 @@ function registerPay(group: Command, context: Context, run: Run<PayOptions>): vo
     examples: ["purchases pay pur_0123456789abcdef01234567", "purchases pay pur_0123456789abcdef01234567 --json"],
   }).addArgument(purchaseArgument());
   addWaitOptions(command)
+    .option("--dry-run", "say what would be done, pay nothing")
     .addOption(totpOption())
-    .action((purchaseId: string, flags: WaitFlags & { totp?: string }, command: Command) => {
-      const options = { ...readGlobals(command), purchaseId, ...readWait(flags), totp: readTotp(flags.totp) };
+    .action((purchaseId: string, flags: WaitFlags & { totp?: string; dryRun?: boolean }, command: Command) => {
+      const { dryRun = false } = flags;
+      const options = { ...readGlobals(command), purchaseId, ...readWait(flags), totp: readTotp(flags.totp), dryRun };
       return interruptible(context, () => run(options, context));
     });
 }
@@ -141,8 +145,10 @@ function registerCancel(group: Command, context: Context, run: Run<CancelOptions
   })
     .addArgument(purchaseArgument())
     .option("--yes", "cancel without asking")
-    .action((purchaseId: string, flags: { yes?: boolean }, command: Command) =>
-      interruptible(context, () => run({ ...readGlobals(command), purchaseId, yes: flags.yes === true }, context)),
+    .option("--dry-run", "say what would be done, cancel nothing")
+    .action(
+      (purchaseId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>
+        interruptible(context, () => run({ ...readGlobals(command), purchaseId, yes, dryRun }, context)),
     );
 }
 

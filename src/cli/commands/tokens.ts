@@ -17,12 +17,14 @@ export interface CreateOptions extends GlobalOptions {
   readonly maxSpend: string | null;
   readonly maxLicenses: number | null;
   readonly totp: string | null;
+  readonly dryRun: boolean;
 }
 
 /** What `tokens revoke` was told. */
 export interface RevokeOptions extends GlobalOptions {
   readonly tokenId: string;
   readonly yes: boolean;
+  readonly dryRun: boolean;
 }
 
 /** What the commands of the group do. */
@@ -39,6 +41,7 @@ interface CreateFlags {
   maxSpend?: string;
   maxLicenses?: number;
   totp?: string;
+  dryRun?: boolean;
 }
 
 /** Registers `tokens list`, `create` and `revoke`. */
@@ -63,8 +66,9 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
   })
     .addArgument(new Argument("<id>", "the token's id, as `tokens list` shows it").argParser(someText))
     .option("--yes", "revoke without asking")
-    .action((tokenId: string, flags: { yes?: boolean }, command: Command) =>
-      interruptible(context, () => runs.revoke({ ...readGlobals(command), tokenId, yes: flags.yes === true }, context)),
+    .option("--dry-run", "say what would be done, revoke nothing")
+    .action((tokenId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>
+      interruptible(context, () => runs.revoke({ ...readGlobals(command), tokenId, yes, dryRun }, context)),
     );
 }
 
@@ -82,6 +86,7 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
     .option("--expires <days>", `such as 30d (default: ${TOKEN_DAYS.usual}d)`, lifetimeDays)
     .option("--max-spend <amount>", "with tax in a calendar month, such as 500/month", monthlyAmount)
     .option("--max-licenses <n>", "in a calendar month, such as 10/month", monthlyLicenses)
+    .option("--dry-run", "say what would be done, create nothing")
     .addOption(totpOption())
     .action((flags: CreateFlags, command: Command) => {
       const options = {
@@ -92,6 +97,7 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
         maxSpend: flags.maxSpend ?? null,
         maxLicenses: flags.maxLicenses ?? null,
         totp: readTotp(flags.totp),
+        dryRun: flags.dryRun === true,
       };
       return interruptible(context, () => run(options, context));
     });

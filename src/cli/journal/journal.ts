@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { instantSchema, moneySchema } from "../../contract/basics.ts";
 import { idempotencyKeySchema } from "../../contract/billing.ts";
+import { licenseTargetSchema } from "../purchasing/wanted.ts";
 import {
   type FileMachine,
   isMissing,
@@ -16,13 +17,15 @@ import { JournalError } from "./errors.ts";
 
 const entrySchema = z.object({
   idempotencyKey: idempotencyKeySchema,
-  /** Who made the key: this tool at random, this tool out of a CI run, or the person. */
-  keySource: z.enum(["random", "ci", "explicit"]),
+  /** Who made the key: this tool at random, out of a CI run or out of a quote file, or the person. */
+  keySource: z.enum(["random", "ci", "file", "explicit"]),
   origin: z.string(),
   apiUrl: z.string(),
   organizationId: z.int(),
   quoteId: z.string(),
   licenses: z.int().positive(),
+  /** Of a top-up. */
+  target: licenseTargetSchema.nullable().default(null),
   total: moneySchema,
   purchaseOrder: z.string().nullable(),
   note: z.string().nullable(),

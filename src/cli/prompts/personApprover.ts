@@ -1,18 +1,28 @@
-import type { BuyOptions } from "../commands/buy.ts";
+import { whoBuys } from "../commands/shared/buyer.ts";
+import type { BuyingOptions } from "../commands/shared/buyOptions.ts";
 import type { Connection } from "../commands/shared/connect.ts";
-import { isMissing } from "../commands/shared/missing.ts";
 import { viewOf } from "../commands/shared/output.ts";
 import { withSpinner } from "../commands/shared/spinner.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import type { Approver } from "../purchasing/tools.ts";
+import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { buyAgainQuestion, buyQuestion, renderChange, renderConfirmation } from "../render/confirmation.ts";
 import { failureCost, failureReason } from "../render/failure.ts";
 import { wrap } from "../render/wrap.ts";
 import { openPrompter } from "./asking.ts";
 
-/** Asks the person at the terminal; the default answer is No (cli.md, Prompts). Everything is shown on stderr. */
-export function personApprover(options: BuyOptions, context: Context, connection: Connection): Approver {
+/**
+ * Asks the person at the terminal; the default answer is No (cli.md, Prompts). Everything is shown on stderr.
+ *
+ * @param target of a top-up
+ */
+export function personApprover(
+  options: BuyingOptions,
+  context: Context,
+  connection: Connection,
+  target: LicenseTarget | null,
+): Approver {
   const { apiUrl, isLoopback: isSandbox } = connection.client;
   let signedInAs: string | null = null;
   return {
@@ -20,7 +30,7 @@ export function personApprover(options: BuyOptions, context: Context, connection
       const view = await viewOf(context, options, "stderr");
       if (before) context.io.note(`${renderChange(offer, before, view)}\n`);
       signedInAs ??= await withSpinner(context, options, "Asking who you are", whoBuys(connection));
-      context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs }, view)}\n`);
+      context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs, target }, view)}\n`);
       const prompter = await openPrompter(context, options);
       if (!(await prompter.confirm(buyQuestion(offer)))) throw declined();
     },
@@ -34,17 +44,6 @@ export function personApprover(options: BuyOptions, context: Context, connection
       return (await openPrompter(context, options)).confirm("Try another card in the browser?");
     },
   };
-}
-
-/** The person and the token's name. A backend that does not tell is no reason not to ask. */
-async function whoBuys({ client, signIn }: Connection): Promise<string> {
-  try {
-    const { user, token } = await client.me();
-    return token.name === null ? user.email : `${user.email}, token ${token.name}`;
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    return signIn.email ?? (signIn.source === "environment" ? "the token in SECUREFLAG_API_TOKEN" : "a token");
-  }
 }
 
 function declined(): CliError {

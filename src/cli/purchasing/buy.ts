@@ -5,16 +5,20 @@ import { licenses } from "../render/words.ts";
 import { settleEarlier } from "./earlier.ts";
 import { errorOfPurchase } from "./ending.ts";
 import { canBePaid, follow, hasEnded, splitAnswer } from "./follow.ts";
-import { checkGuards } from "./guards.ts";
+import { checkCount, checkGuards } from "./guards.ts";
 import type { KeySeries } from "./keys.ts";
-import { type Offer, priceOffer } from "./offer.ts";
+import { type NothingToBuy, type Offer, priceWanted } from "./offer.ts";
+import { assertSamePlace, assertStillHolds } from "./quoteFile.ts";
 import { type BuyRequest, isSameOrder } from "./request.ts";
 import { chargedOtherwise, type Sent, sendPurchase } from "./send.ts";
+import { assertTokenAllows } from "./tokenLimit.ts";
 import type { Approver, Concluded, PurchasingTools } from "./tools.ts";
+import { licensesToBuy } from "./wanted.ts";
 
 /**
  * Buys licenses, once (purchase.md; details.md, 1 to 9): looks at what earlier commands began, asks about a key that is
- * not random, quotes, checks, has the offer approved, journals, sends and follows.
+ * not random, quotes, checks, has the offer approved, journals, sends and follows. Where a target is reached already,
+ * nothing is bought.
  *
  * @throws CliError, ClientError; before anything was sent unless the code says otherwise
  */
@@ -24,13 +28,15 @@ export async function buy(
   approver: Approver,
   tools: PurchasingTools,
 ): Promise<Concluded> {
-  if (request.dryRun) return await rehearse(request, keys, tools);
+  if (request.dryRun) return await rehearse(request, keys, approver, tools);
   const earlier = (await settleEarlier(request, keys, approver, tools)) ?? (await purchaseOfKey(request, keys, tools));
   if (earlier !== null) return bought(await withAnotherCard(earlier, approver, tools), null);
 
-  let offer = await offerWithin(request, tools);
-  await approver.approve(offer, null);
+  let before: Parameters<Approver["approve"]>[1] = null;
   for (;;) {
+    const offer = await offerWithin(request, tools);
+    if (offer.quote === null) return nothingBought(request, offer);
+    await approver.approve(offer, before);
     const sent = await sendPurchase(request, keys, offer, tools);
     if (sent.kind === "accepted") return await conclude(request, sent, offer, approver, tools);
     if (sent.kind === "void") {
@@ -38,9 +44,7 @@ export async function buy(
       const twin = await purchaseOfKey(request, keys, tools);
       if (twin !== null) return bought(await withAnotherCard(twin, approver, tools), null);
     }
-    const before = offer;
-    offer = await offerWithin(request, tools);
-    await approver.approve(offer, { offer: before, refusal: sent.refusal });
+    before = { offer, refusal: sent.refusal };
   }
 }
 
@@ -48,20 +52,41 @@ export async function buy(
  * A dry run asks what became of a key that is not random, quotes and checks, and looks at nothing else: it may neither
  * follow nor void (details.md, 3 and 22).
  */
-async function rehearse(request: BuyRequest, keys: KeySeries, tools: PurchasingTools): Promise<Concluded> {
+async function rehearse(
+  request: BuyRequest,
+  keys: KeySeries,
+  approver: Approver,
+  tools: PurchasingTools,
+): Promise<Concluded> {
   const earlier = await purchaseOfKey(request, keys, tools, async (purchase) => purchase);
   if (earlier !== null) {
     const { result, failure } = bought(earlier, null);
     return { result: { ...result, dryRun: true }, endedKey: null, failure };
   }
-  const { subscription, quote } = await offerWithin(request, tools);
-  const result = { purchase: null, licenses: subscription.licenses, quote, replayed: false, dryRun: true };
+  const offer = await offerWithin(request, tools);
+  if (offer.quote !== null) {
+    await approver.approve(offer, null);
+    await assertTokenAllows(offer, tools);
+  }
+  return nothingBought(request, offer);
+}
+
+function nothingBought({ dryRun }: BuyRequest, { subscription, quote }: Offer | NothingToBuy): Concluded {
+  const result = { purchase: null, licenses: subscription.licenses, quote, replayed: false, dryRun };
   return { result, endedKey: null, failure: null };
 }
 
-async function offerWithin(request: BuyRequest, tools: PurchasingTools): Promise<Offer> {
-  const pricing = priceOffer(tools.client, tools.organizationId, request.licenses);
+async function offerWithin(request: BuyRequest, tools: PurchasingTools): Promise<Offer | NothingToBuy> {
+  const { client, organizationId } = tools;
+  if (request.quoteFile) assertSamePlace(request.quoteFile, { apiUrl: client.apiUrl, organizationId });
+  const pricing = priceWanted(client, organizationId, (subscription) => {
+    const count = licensesToBuy(request.wanted, subscription);
+    checkCount(request, count);
+    return count;
+  });
   const offer = await tools.busy("Pricing", pricing);
+  if (offer.quote === null) return offer;
+  if (request.quoteFile) assertStillHolds(request.quoteFile, offer);
   checkGuards(request, offer);
   return offer;
 }
@@ -89,7 +114,8 @@ async function purchaseOfKey(
       // What a person had in hand when it was found is this command's purchase, also where they say no to it.
       const wasWithPerson = answer.purchase.status === "requires_approval";
       if (keys.source === "explicit" || wasWithPerson || purchase.status !== "failed") return purchase;
-      tools.say(`An earlier purchase of this job, ${purchase.id}, failed: ${failureReason(purchase.failure)}`);
+      const whose = keys.source === "file" ? "of this quote file" : "of this job";
+      tools.say(`An earlier purchase ${whose}, ${purchase.id}, failed: ${failureReason(purchase.failure)}`);
     }
     if (!keys.advance()) {
       throw new CliError("idempotency_key_void", `The idempotency key ${keys.current()} is void`, {

@@ -1,8 +1,23 @@
 import { BillingError } from "../../billing/errors.ts";
 import { formatMoney, type Money, parseMoney } from "../../billing/money.ts";
 import { CliError, usageError } from "../errors.ts";
+import { licenses } from "../render/words.ts";
 import type { Offer } from "./offer.ts";
-import type { BuyRequest } from "./request.ts";
+import type { Guards } from "./request.ts";
+
+/**
+ * Stops a purchase of more licenses than the command allows, before anything is quoted.
+ *
+ * @throws CliError `max_licenses_exceeded`
+ */
+export function checkCount({ maxLicenses }: Pick<Guards, "maxLicenses">, count: number): void {
+  if (maxLicenses === null || count <= maxLicenses) return;
+  throw new CliError(
+    "max_licenses_exceeded",
+    `This would buy ${licenses(count)}, and --max-licenses allows ${maxLicenses}`,
+    { hint: "This command bought nothing. Aim for fewer licenses, or raise --max-licenses." },
+  );
+}
 
 /**
  * Stops a purchase that goes beyond what the command allows.
@@ -10,19 +25,16 @@ import type { BuyRequest } from "./request.ts";
  * @throws CliError `if_purchased_not_met`, `max_total_exceeded`; `invalid_usage` for an amount that the currency
  *   does not have
  */
-export function checkGuards(
-  request: Pick<BuyRequest, "maxTotal" | "ifPurchased">,
-  { subscription, quote }: Offer,
-): void {
+export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { subscription, quote }: Offer): void {
   const { purchased } = subscription.licenses;
-  if (request.ifPurchased !== null && request.ifPurchased !== purchased) {
+  if (guards.ifPurchased !== null && guards.ifPurchased !== purchased) {
     throw new CliError(
       "if_purchased_not_met",
-      `There are ${purchased} purchased licenses, and --if-purchased says ${request.ifPurchased}`,
+      `There are ${purchased} purchased licenses, and --if-purchased says ${guards.ifPurchased}`,
       { hint: "This command bought nothing. Look at `secureflag-licenses status`, then decide again." },
     );
   }
-  const limit = request.maxTotal === null ? null : amountOf(request.maxTotal, quote.total.currency);
+  const limit = guards.maxTotal === null ? null : amountOf(guards.maxTotal, quote.total.currency);
   if (limit !== null && quote.total.amount > limit.amount) {
     throw new CliError(
       "max_total_exceeded",

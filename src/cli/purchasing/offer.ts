@@ -3,7 +3,7 @@ import { formatMoney, type Money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
 import type { Client } from "../../client/client.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
-import { CliError } from "../errors.ts";
+import { CliError, usageError } from "../errors.ts";
 import { clean } from "../render/clean.ts";
 import { purchaseDateOf, type QuoteDifference, recompute, verifyQuote } from "./verifyQuote.ts";
 
@@ -16,25 +16,37 @@ export interface Offer {
   readonly quote: VerifiedQuote;
 }
 
+/** A subscription for which there is nothing to buy. */
+export interface NothingToBuy {
+  readonly subscription: Subscription;
+  readonly quote: null;
+}
+
+type PricingClient = Pick<Client, "subscription" | "createQuote">;
+
 const MAX_READINGS = 3;
 
 /**
  * Reads the subscription, quotes and checks the quote. Both must show one version and one day, else they are read
  * again, at most 3 times (details.md, 6).
  *
+ * @param licensesFor how many more, as that follows from the subscription; 0 for nothing to buy
  * @throws CliError `subscription_changed` where they keep differing, `price_check_failed` with both computations;
  *   ClientError
  */
-export async function priceOffer(
-  client: Pick<Client, "subscription" | "createQuote">,
+export async function priceWanted(
+  client: PricingClient,
   organizationId: number,
-  licenses: number,
-): Promise<Offer> {
+  licensesFor: (subscription: Subscription) => number,
+): Promise<Offer | NothingToBuy> {
   let subscription: Subscription;
   let quote: Quote;
+  let licenses: number;
   let readings = 0;
   do {
     subscription = await client.subscription(organizationId);
+    licenses = licensesFor(subscription);
+    if (licenses === 0) return { subscription, quote: null };
     quote = await client.createQuote(organizationId, licenses);
     readings += 1;
   } while (!isOnePicture(subscription, quote) && readings < MAX_READINGS);
@@ -44,6 +56,18 @@ export async function priceOffer(
   const differences = verifyQuote(subscription, quote, licenses);
   if (differences.length > 0) throw priceCheckFailed(differences, subscription, quote, licenses);
   return { subscription, quote: { ...quote, verified: true } };
+}
+
+/**
+ * Prices so many more licenses.
+ *
+ * @param licenses at least 1
+ * @throws as `priceWanted`
+ */
+export async function priceOffer(client: PricingClient, organizationId: number, licenses: number): Promise<Offer> {
+  const priced = await priceWanted(client, organizationId, () => licenses);
+  if (priced.quote === null) throw usageError("There is nothing to price", "Ask for at least 1 license.");
+  return priced;
 }
 
 function isOnePicture(subscription: Subscription, quote: Quote): boolean {

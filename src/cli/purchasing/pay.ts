@@ -24,6 +24,48 @@ export async function pay(purchaseId: string, tools: FollowTools): Promise<Concl
 }
 
 /**
+ * What `pay` would try to pay; sends nothing that changes anything.
+ *
+ * @throws CliError `not_payable`; ClientError
+ */
+export function rehearsePay(purchaseId: string, tools: FollowTools): Promise<Concluded> {
+  return rehearse(purchaseId, tools, ({ id, status, nextAction }) =>
+    nextAction === null
+      ? new CliError("not_payable", `The purchase ${id} is ${told(status)}; there is nothing to pay`)
+      : null,
+  );
+}
+
+/**
+ * What `cancel` would cancel; sends nothing that changes anything.
+ *
+ * @throws CliError `not_cancelable`; ClientError
+ */
+export function rehearseCancel(purchaseId: string, tools: FollowTools): Promise<Concluded> {
+  return rehearse(purchaseId, tools, ({ id, status }) =>
+    status === "requires_approval"
+      ? null
+      : new CliError("not_cancelable", `The purchase ${id} is ${told(status)} and cannot be canceled`),
+  );
+}
+
+async function rehearse(
+  purchaseId: string,
+  { client, organizationId, busy }: FollowTools,
+  refusal: (purchase: PurchaseAnswer) => CliError | null,
+): Promise<Concluded> {
+  const purchase = await busy("Reading the purchase", client.purchase(organizationId, purchaseId));
+  const refused = refusal(purchase);
+  if (refused) throw refused;
+  const { result } = concluded(purchase, null);
+  return { result: { ...result, dryRun: true }, endedKey: null, failure: null };
+}
+
+function told(status: PurchaseAnswer["status"]): string {
+  return status.replace("_", " ");
+}
+
+/**
  * Cancels a purchase that waits for approval (details.md, 13). That it is canceled is a success here.
  *
  * @throws CliError, ClientError: `not_cancelable`; what refused the call

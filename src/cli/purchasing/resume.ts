@@ -1,22 +1,15 @@
 import type { Client } from "../../client/client.ts";
-import type { LicenseCounts } from "../../contract/basics.ts";
-import type { Purchase, PurchaseAnswer } from "../../contract/billing.ts";
+import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError, exitCodeOf } from "../errors.ts";
+import type { Output } from "../outputs.ts";
 import { fateOf } from "./earlier.ts";
 import { errorOfPurchase } from "./ending.ts";
 import { follow, hasEnded, splitAnswer } from "./follow.ts";
 import type { PurchasingTools } from "./tools.ts";
 
-/** What `purchases resume --json` prints (cli.md). */
-export interface ResumeResult {
-  readonly resumed: readonly Purchase[];
-  readonly notReceived: readonly { idempotencyKey: string; licenses: number }[];
-  readonly licenses: LicenseCounts;
-}
-
 /** How a `purchases resume` ended. */
 export interface Resumed {
-  readonly result: ResumeResult;
+  readonly result: Output<"purchases resume">;
   /** The journal entries to remove once the result was printed: of purchases that ended, and of keys that are void. */
   readonly endedKeys: readonly string[];
   /** The worst end, `null` when nothing is left open and nothing failed. */
@@ -24,7 +17,7 @@ export interface Resumed {
 }
 
 /** The calls that resuming makes beside those of buying. */
-export type ResumeClient = PurchasingTools["client"] & Pick<Client, "me" | "purchases">;
+export type ResumeClient = PurchasingTools["client"] & Pick<Client, "purchases">;
 
 const UNSETTLED = ["processing", "requires_approval", "needs_review"] as const;
 

@@ -5,6 +5,7 @@ import type { KeySeries } from "./keys.ts";
 import type { Offer } from "./offer.ts";
 import type { BuyRequest } from "./request.ts";
 import type { PurchasingTools } from "./tools.ts";
+import { targetOf } from "./wanted.ts";
 
 /** What sending a purchase came to: accepted, refused because the quote went stale, or its key void. */
 export type Sent =
@@ -100,7 +101,8 @@ function entryOf(request: BuyRequest, keys: KeySeries, { quote }: Offer, tools: 
     apiUrl: tools.client.apiUrl,
     organizationId: tools.organizationId,
     quoteId: quote.id,
-    licenses: request.licenses,
+    licenses: quote.licenses,
+    target: targetOf(request.wanted),
     total: quote.total,
     purchaseOrder: request.purchaseOrder,
     note: request.note,

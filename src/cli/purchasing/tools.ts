@@ -4,7 +4,8 @@ import type { Purchase } from "../../contract/billing.ts";
 import type { Clock, InterruptionNote } from "../context.ts";
 import type { CliError } from "../errors.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Offer, VerifiedQuote } from "./offer.ts";
+import type { Output } from "../outputs.ts";
+import type { Offer } from "./offer.ts";
 
 /** The calls that buying makes. */
 export type PurchasingClient = Pick<
@@ -19,6 +20,7 @@ export type PurchasingClient = Pick<
   | "purchase"
   | "payPurchase"
   | "cancelPurchase"
+  | "me"
 >;
 
 /** Decides whether an offer is taken. */
@@ -64,11 +66,7 @@ export interface Concluded {
   readonly failure: CliError | null;
 }
 
-/** What `buy --json` prints (cli.md; details.md, 22). */
-export interface BuyResult {
-  readonly purchase: Purchase | null;
-  readonly licenses: LicenseCounts | null;
-  readonly quote: VerifiedQuote | null;
-  readonly replayed: boolean;
-  readonly dryRun: boolean;
+/** What became of one purchase, as the commands that are about one print it. */
+export interface BuyResult extends Output<"buy"> {
+  readonly licenses: LicenseCounts;
 }

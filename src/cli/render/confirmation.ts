@@ -1,10 +1,11 @@
 import { formatMoney } from "../../billing/money.ts";
-import type { Purchase } from "../../contract/billing.ts";
+import type { Purchase, Subscription } from "../../contract/billing.ts";
 import type { Offer } from "../purchasing/offer.ts";
+import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { clean } from "./clean.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
-import { countChange, formula, licenses, paymentMethod, withTax } from "./words.ts";
+import { countChange, formula, licenses, paymentMethod, targetWords, withTax } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
 /** Where and as whom a purchase would be made. */
@@ -12,7 +13,10 @@ export interface PurchaseSetting {
   readonly apiUrl: string;
   /** A backend on this machine. */
   readonly isSandbox: boolean;
-  readonly signedInAs: string;
+  /** `null` where it is told elsewhere. */
+  readonly signedInAs: string | null;
+  /** Of a top-up. */
+  readonly target: LicenseTarget | null;
 }
 
 /** Everything that a person has to see before saying yes (cli.md, Prompts). */
@@ -24,7 +28,9 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
     [
       ["Organization", `${clean(subscription.organization.name)} (${subscription.organization.id})`],
       ["Backend", `${backend} ${new URL(setting.apiUrl).origin}`],
-      ["Signed in as", clean(setting.signedInAs)],
+      ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
+      ["Target", setting.target && targetWords(setting.target)],
+      ["Missing", setting.target && missing(subscription, quote.licenses)],
       ["Licenses", style.bold(countChange(quote.licensesAfter, quote.licenses))],
       ["Due now", style.bold(withTax({ total, net: dueNow, tax }))],
       ["Price", formula(quote, subscription.plan)],
@@ -38,6 +44,11 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
     ],
     view,
   );
+}
+
+/** `5 licenses: 3 available, 25 purchased, 0 in progress`. */
+function missing({ licenses: now, pending }: Subscription, count: number): string {
+  return `${licenses(count)}: ${now.available} available, ${now.purchased} purchased, ${pending.licenses} in progress`;
 }
 
 /** The question itself. */

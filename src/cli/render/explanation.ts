@@ -6,8 +6,11 @@ import { interval } from "./words.ts";
 
 const EXTRA_DIGITS = 4;
 
+/** What the arithmetic is told from. */
+type Explained = Omit<Quote, "id" | "licensesAfter" | "subscriptionVersion" | "createdAt" | "expiresAt">;
+
 /** The arithmetic of a quote, one step a line, with the exact value before each rounding (billing-rules.md, Proration). */
-export function explanation(quote: Quote, plan: Subscription["plan"]): string[] {
+export function explanation(quote: Explained, plan: Subscription["plan"]): string[] {
   const { unitPrice, licenses, term, dueNow, tax, total, taxRate, renewsAt } = quote;
   const lines = [
     `Days: ${quote.purchaseDate} (counted) to ${term.renewalDate} (not counted) = ${term.daysRemaining} of the term's ${term.days}`,

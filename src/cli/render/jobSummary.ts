@@ -1,8 +1,11 @@
 import { formatMoney } from "../../billing/money.ts";
 import type { Purchase } from "../../contract/billing.ts";
+import type { ErrorReport } from "../errors.ts";
+import type { Output } from "../outputs.ts";
+import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { failureCost, failureReason } from "./failure.ts";
 import { codeSpan, link } from "./markdown.ts";
-import { instant } from "./words.ts";
+import { countChange, counts, instant, licenses, targetWords, withTax } from "./words.ts";
 
 /**
  * A purchase that did not succeed, as a section of a CI job's summary in Markdown. Whatever a backend wrote stands in a
@@ -36,4 +39,42 @@ function nextSteps({ id, status, nextAction }: Purchase, isTrusted: boolean): st
     ? "Then run `secureflag-licenses purchases resume`, or this job again."
     : `Or run ${codeSpan(`secureflag-licenses purchases pay ${id}`)}. Running this job again makes a new purchase.`;
   return [page, goOn];
+}
+
+/** What a top-up did, as a section of a CI job's summary in Markdown. */
+export function renderTopUpSummary(topUp: Output<"top-up">): string {
+  const { target, shortfall, purchase, quote, licenses: now } = topUp;
+  const price = quote ?? purchase;
+  const facts = [
+    `- Target: ${targetWords(target)}`,
+    `- Missing: ${licenses(shortfall)}`,
+    ...(quote === null ? [] : [`- Price: ${priceOf(quote)}`]),
+    ...(price === null ? [] : [`- Total: ${withTax({ total: price.total, net: price.dueNow, tax: price.tax })}`]),
+    ...(purchase === null ? [] : [`- Purchase: ${codeSpan(purchase.id)}`, `- Key: ${codeSpan(keyOf(purchase))}`]),
+    `- Licenses now: ${counts(now)}`,
+  ];
+  return [`### ${titleOf(topUp)}`, facts.join("\n"), ""].join("\n\n");
+}
+
+/** Why a top-up stopped before it bought anything, as a section of a CI job's summary in Markdown. */
+export function renderStoppedTopUp(target: LicenseTarget, { message, hint, exitCode }: ErrorReport): string {
+  const facts = [`- Target: ${targetWords(target)}`, `- Exit code: ${exitCode}`];
+  const why = [message, hint].filter(Boolean).map((sentence) => codeSpan(sentence ?? ""));
+  return ["### License top-up stopped", ...why, facts.join("\n"), ""].join("\n\n");
+}
+
+function titleOf({ shortfall, purchase, quote, dryRun }: Output<"top-up">): string {
+  const change = quote === null ? "" : `: ${countChange(quote.licensesAfter, quote.licenses)}`;
+  if (shortfall === 0) return "License top-up: nothing to buy";
+  if (purchase === null) return `License top-up, dry run: would buy ${licenses(shortfall)}${change}`;
+  if (purchase.status !== "succeeded") return `License top-up: purchase ${purchase.status.replace("_", " ")}`;
+  return `License top-up: bought ${licenses(purchase.licenses)}${change}${dryRun ? " (earlier)" : ""}`;
+}
+
+function priceOf({ licenses: count, unitPrice, term }: NonNullable<Output<"top-up">["quote"]>): string {
+  return `${licenses(count)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days`;
+}
+
+function keyOf({ idempotencyKey }: Purchase): string {
+  return idempotencyKey ?? "none";
 }

@@ -1,8 +1,7 @@
 import { formatMoney } from "../../billing/money.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Purchase } from "../../contract/billing.ts";
-import type { ResumeResult } from "../purchasing/resume.ts";
-import type { BuyResult } from "../purchasing/tools.ts";
+import type { Output } from "../outputs.ts";
 import { clean } from "./clean.ts";
 import { failureReason, pageInvitation } from "./failure.ts";
 import { columns, fields } from "./table.ts";
@@ -11,9 +10,10 @@ import { countChange, counts, instant, licenses, withTax } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
 /** How a `buy` went, for people. */
-export function renderBuyResult(result: BuyResult, view: View): string {
+export function renderBuyResult(result: Output<"buy">, view: View): string {
   const { purchase, quote, replayed } = result;
   if (purchase === null) return dryRun(quote, view);
+  if (result.dryRun) return `Dry run: nothing was changed.\n${renderPurchase(purchase, view)}`;
   const change = quote === null ? "" : `: ${countChange(quote.licensesAfter, quote.licenses)}`;
   const headline =
     purchase.status === "succeeded"
@@ -22,7 +22,7 @@ export function renderBuyResult(result: BuyResult, view: View): string {
   return `${headline}\n${purchaseFields(purchase, result.licenses, view)}${pageLines(purchase, view)}`;
 }
 
-function dryRun(quote: BuyResult["quote"], view: View): string {
+function dryRun(quote: Output<"buy">["quote"], view: View): string {
   if (quote === null) return "Dry run: nothing was quoted.";
   const { licensesAfter, licenses: count, total } = quote;
   return wrap(
@@ -55,7 +55,7 @@ function payableUntil({ nextAction }: Purchase): string[] {
 
 /** What `purchases resume` found. A purchase whose key is not void may still arrive. */
 export function renderResumeResult(
-  { resumed, notReceived, licenses: now }: ResumeResult,
+  { resumed, notReceived, licenses: now }: Output<"purchases resume">,
   voidKeys: readonly string[],
   view: View,
 ): string {
@@ -87,6 +87,7 @@ function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: Vie
       ["Receipt", purchase.receiptNumber && clean(purchase.receiptNumber)],
       ["PO number", purchase.purchaseOrder && clean(purchase.purchaseOrder)],
       ["Note", purchase.note && clean(purchase.note)],
+      ["Key", purchase.idempotencyKey && clean(purchase.idempotencyKey)],
       ["Begun", instant(purchase.createdAt)],
       ["Completed", purchase.completedAt && instant(purchase.completedAt)],
       [

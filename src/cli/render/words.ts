@@ -3,6 +3,7 @@ import utc from "dayjs/plugin/utc.js";
 import { formatMoney, type Money } from "../../billing/money.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
+import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { clean } from "./clean.ts";
 
 dayjs.extend(utc);
@@ -20,6 +21,11 @@ export function countChange(after: number, bought: number): string {
 /** `25 purchased, 22 used, 3 available`. */
 export function counts({ purchased, used, available }: LicenseCounts): string {
   return `${purchased} purchased, ${used} used, ${available} available`;
+}
+
+/** `8 licenses available`, `1 license purchased`. */
+export function targetWords(target: LicenseTarget): string {
+  return "available" in target ? `${licenses(target.available)} available` : `${licenses(target.purchased)} purchased`;
 }
 
 /** `£244.10 (£203.42 + £40.68 tax)`; an amount without tax stands alone. */

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { type BuyOptions, register as registerBuy } from "../../../src/cli/commands/buy.ts";
-import { EXIT_CODE_MEANINGS } from "../../../src/cli/commands/help.ts";
 import { createProgram, runProgram } from "../../../src/cli/commands/program.ts";
+import { EXIT_CODE_MEANINGS } from "../../../src/cli/commands/shared/helpTopics.ts";
 import { EXIT_CODES } from "../../../src/cli/errors.ts";
 import { main } from "../../../src/cli/main.ts";
 import { fakeContext } from "../support/fakeContext.ts";
@@ -92,7 +92,17 @@ describe("wrong usage ends with 2, before any request", () => {
     ["sandbox clock advance --to-renewal --by 3"],
     ["sandbox clock advance --to soon"],
     ["help nothing"],
-    ["top-up"],
+    ["buy --yes"],
+    ["buy 5 --from quote.json"],
+    ["buy --from /nonexistent/quote.json --yes"],
+    ["quote 5 --force"],
+    ["quote 5 --save /nonexistent/quote.json"],
+    ["top-up --yes"],
+    ["top-up --available -1 --yes"],
+    ["top-up --available 1.5 --yes"],
+    ["top-up --available 5 --purchased 5 --yes"],
+    ["top-up --available 5"],
+    ["top-up 5 --yes"],
     ["serve"],
   ])("%s", async (line) => {
     const context = ready();
@@ -197,9 +207,10 @@ describe("what buy is told", () => {
 
   it("has defaults", async () => {
     expect(await parse(["buy", "5"])).toEqual({
-      licenses: 5,
+      source: { licenses: 5 },
       yes: false,
       maxTotal: null,
+      maxLicenses: null,
       ifPurchased: null,
       purchaseOrder: null,
       note: null,

@@ -222,6 +222,6 @@ describe("the job summary", () => {
     const { code, stdout, stderr } = await play("buy 5 --yes", bought(WAITING), world);
     expect(code).toBe(8);
     expect(stdout).toContain("/pay/pur_1");
-    expect(stderr).toContain("The job summary could not be written");
+    expect(stderr).toContain("GITHUB_STEP_SUMMARY could not be written");
   });
 });

@@ -52,7 +52,7 @@ describe("tokens create", () => {
     expect(lines(stdout)[0]).toBe(SECRET);
     expect(stdout).toContain("shown once");
     expect(lines(stdout).filter((line) => line.length > 60)).toEqual([]);
-    expect(JSON.parse((await play([...args, "--json"], [call])).stdout)).toEqual(created);
+    expect(JSON.parse((await play([...args, "--json"], [call])).stdout)).toEqual({ ...created, dryRun: false });
   });
 
   it.each([
@@ -132,7 +132,7 @@ describe("tokens revoke", () => {
 
   it("asks a person, whose default is No", async () => {
     const yes = await play([...args, "--json"], [revoked], { isTerminal: true, answers: [true] });
-    expect([yes.code, JSON.parse(yes.stdout)]).toEqual([0, { id: "tok_1", revoked: true }]);
+    expect([yes.code, JSON.parse(yes.stdout)]).toEqual([0, { id: "tok_1", revoked: true, dryRun: false }]);
     const no = await play(args, [], { isTerminal: true, answers: [false] });
     expect(no).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("Nothing was revoked") });
   });

@@ -13,6 +13,7 @@ const entry: Omit<JournalEntry, "owner"> = {
   organizationId: 4201,
   quoteId: "quo_1",
   licenses: 5,
+  target: null,
   total: { amount: 24_410, currency: "GBP" },
   purchaseOrder: "PO-1",
   note: null,

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { ciKey } from "../../../src/cli/journal/ciKey.ts";
-import { automaticApprover } from "../../../src/cli/purchasing/automaticApprover.ts";
 import type { Approver } from "../../../src/cli/purchasing/tools.ts";
 import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
 import {
@@ -13,7 +12,7 @@ import {
   purchase,
 } from "../support/builders.ts";
 import { fakeJournal } from "../support/fakeJournal.ts";
-import { KEY, known, PRICED, play, RUN, refusal, SOLD } from "../support/playBuy.ts";
+import { KEY, known, PRICED, play, RUN, refusal, SOLD, silentApprover } from "../support/playBuy.ts";
 import type { ExpectedCall } from "../support/script.ts";
 
 const WAITING = { ...openPurchase("requires_approval"), idempotencyKey: KEY };
@@ -26,7 +25,7 @@ const accepted = (answer: PurchaseAnswer): ExpectedCall[] => [
   ...PRICED,
   { call: "createPurchase", gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false } },
 ];
-const yes: Approver = { ...automaticApprover(), tryAnotherCard: async () => true };
+const yes: Approver = { ...silentApprover(), tryAnotherCard: async () => true };
 
 describe("a purchase that a person has to approve", () => {
   it("is shown once, waited for, and ends well", async () => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { ciKey } from "../../../src/cli/journal/ciKey.ts";
-import { automaticApprover } from "../../../src/cli/purchasing/automaticApprover.ts";
 import type { Approver } from "../../../src/cli/purchasing/tools.ts";
 import type { ClientErrorCode } from "../../../src/client/errors.ts";
 import {
@@ -13,7 +12,19 @@ import {
   quote,
   subscription,
 } from "../support/builders.ts";
-import { isVoid, KEY, known, PRICED, play, RUN, refusal, SOLD, unknown } from "../support/playBuy.ts";
+import {
+  isVoid,
+  KEY,
+  known,
+  ME,
+  PRICED,
+  play,
+  RUN,
+  refusal,
+  SOLD,
+  silentApprover,
+  unknown,
+} from "../support/playBuy.ts";
 import type { ExpectedCall } from "../support/script.ts";
 
 describe("buy", () => {
@@ -57,7 +68,7 @@ describe("buy", () => {
   });
 
   it("in a dry run quotes and checks, and touches nothing else", async () => {
-    const { outcome, journal } = await play({ request: { dryRun: true }, journal: [entry()], script: PRICED });
+    const { outcome, journal } = await play({ request: { dryRun: true }, journal: [entry()], script: [...PRICED, ME] });
     expect(outcome).toMatchObject({
       result: { purchase: null, licenses: { purchased: 25 }, quote: { id: "quo_1" }, replayed: false, dryRun: true },
       endedKey: null,
@@ -74,13 +85,13 @@ describe("buy", () => {
       endedKey: null,
       failure: null,
     });
-    expect((await play({ request: { ...request, licenses: 6 }, script: [known] })).outcome).toMatchObject({
+    expect((await play({ request: { ...request, wanted: { licenses: 6 } }, script: [known] })).outcome).toMatchObject({
       code: "idempotency_key_reused",
     });
     expect((await play({ request, script: [asked({ state: "void" })] })).outcome).toMatchObject({
       code: "idempotency_key_void",
     });
-    const free = await play({ request, script: [asked({ state: "unknown" }), ...PRICED] });
+    const free = await play({ request, script: [asked({ state: "unknown" }), ...PRICED, ME] });
     expect(free.outcome).toMatchObject({ result: { purchase: null, dryRun: true } });
   });
 
@@ -297,7 +308,7 @@ describe("the journal of an earlier command", () => {
   });
 
   it("buys again where a person says so", async () => {
-    const approver: Approver = { ...automaticApprover(), approve: async () => {}, buyAgain: async () => true };
+    const approver: Approver = { ...silentApprover(), approve: async () => {}, buyAgain: async () => true };
     const { outcome, journal } = await play({ approver, journal: [entry()], script: [known(), ...PRICED, SOLD] });
     expect(outcome).toMatchObject({ result: { replayed: false }, endedKey: KEY });
     expect(journal.log).toContain("remove key_old");

@@ -41,7 +41,7 @@ const HOSTILE = "Evil\u001b[2J\u001b]0;title\u0007\u009b31m \u202Egnp.exe\u0000\
 const evilOrganization = { id: 4201, name: HOSTILE, timeZone: "Europe/London" };
 const offer = { subscription: subscription(), quote: verified(quote(5)) };
 const evilOffer = { subscription: subscription({ organization: evilOrganization }), quote: verified(quote(5)) };
-const setting = { apiUrl: API_URL, isSandbox: true, signedInAs: HOSTILE };
+const setting = { apiUrl: API_URL, isSandbox: true, signedInAs: HOSTILE, target: null };
 const target = {
   profileName: "default",
   profile: null,

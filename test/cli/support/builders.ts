@@ -135,7 +135,13 @@ export function me(change: Partial<Me> = {}): Me {
   return {
     user: { email: "admin@northwind.example", role: 0, roleName: "organization administrator" },
     organizations: [{ id: ORGANIZATION, name: "Northwind Labs", role: 0 }],
-    token: { name: "ci", scopes: ["billing:read"], expiresAt: null, last4: "x_ci", spendLimit: null },
+    token: {
+      name: "ci",
+      scopes: ["billing:read", "billing:purchase"],
+      expiresAt: null,
+      last4: "x_ci",
+      spendLimit: null,
+    },
     ...change,
   };
 }
@@ -149,6 +155,7 @@ export function entry(change: Partial<JournalEntry> = {}): JournalEntry {
     organizationId: ORGANIZATION,
     quoteId: "quo_old",
     licenses: 5,
+    target: null,
     total: quote(5).total,
     purchaseOrder: null,
     note: null,
@@ -160,11 +167,13 @@ export function entry(change: Partial<JournalEntry> = {}): JournalEntry {
 
 export function buyRequest(change: Partial<BuyRequest> = {}): BuyRequest {
   return {
-    licenses: 5,
+    wanted: { licenses: 5 },
     purchaseOrder: null,
     note: null,
     explicitKey: null,
+    quoteFile: null,
     maxTotal: null,
+    maxLicenses: null,
     ifPurchased: null,
     dryRun: false,
     ...change,

@@ -111,6 +111,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
       note: (text) => {
         written.stderr += text;
       },
+      workflowCommand: () => false,
       terminal: () => {
         throw new Unexpected("a test has no terminal");
       },

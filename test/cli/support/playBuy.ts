@@ -5,8 +5,9 @@ import { buy } from "../../../src/cli/purchasing/buy.ts";
 import { keySeries } from "../../../src/cli/purchasing/keys.ts";
 import type { BuyRequest } from "../../../src/cli/purchasing/request.ts";
 import type { Approver, Concluded } from "../../../src/cli/purchasing/tools.ts";
+import { targetOf } from "../../../src/cli/purchasing/wanted.ts";
 import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
-import { API_URL, buyRequest, ORGANIZATION, purchase, quote, subscription } from "./builders.ts";
+import { API_URL, buyRequest, me, ORGANIZATION, purchase, quote, subscription } from "./builders.ts";
 import { type FakeJournal, fakeJournal } from "./fakeJournal.ts";
 import { type FakeTools, fakeTools } from "./fakeTools.ts";
 import type { ExpectedCall } from "./script.ts";
@@ -31,11 +32,18 @@ export const PRICED: ExpectedCall[] = [
   { call: "subscription", gives: subscription() },
   { call: "createQuote", gives: quote(5) },
 ];
+/** Who the token belongs to, which may buy. */
+export const ME: ExpectedCall = { call: "me", gives: me() };
 /** The purchase is made, and paid at once. */
 export const SOLD: ExpectedCall = {
   call: "createPurchase",
   gives: { purchase: purchase({ idempotencyKey: KEY }), replayed: false },
 };
+
+/** Takes offers as `--yes` does, and tells nobody. */
+export function silentApprover({ decidesAnew = false }: { decidesAnew?: boolean } = {}): Approver {
+  return automaticApprover({ decidesAnew, announce: async () => {} });
+}
 
 /** A `buy` and what is around it. */
 export interface Scene {
@@ -69,12 +77,15 @@ export async function play(scene: Scene): Promise<Played> {
     organizationId: ORGANIZATION,
     randomBytes: (count) => Buffer.alloc(count, 7),
   });
-  const outcome = await buy(request, keys, scene.approver ?? automaticApprover(), tools).catch(
-    (error: Error & { code?: unknown }) => {
-      if (error.code === undefined) throw error;
-      return { code: error.code, message: error.message };
-    },
-  );
+  const outcome = await buy(
+    request,
+    keys,
+    scene.approver ?? silentApprover({ decidesAnew: targetOf(request.wanted) !== null }),
+    tools,
+  ).catch((error: Error & { code?: unknown }) => {
+    if (error.code === undefined) throw error;
+    return { code: error.code, message: error.message };
+  });
   tools.scripted.assertDone();
   return { outcome, journal, tools, said: tools.said.join("\n"), calls: tools.scripted.calls };
 }

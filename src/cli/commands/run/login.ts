@@ -1,3 +1,4 @@
+import { isMissing } from "../../../client/missing.ts";
 import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError, codeOf, usageError } from "../../errors.ts";
@@ -7,7 +8,6 @@ import type { ProfileSettings } from "../../session/settings.ts";
 import type { LoginOptions } from "../login.ts";
 import { createTargetClient, organizationUntold } from "../shared/connect.ts";
 import { identityOf } from "../shared/identity.ts";
-import { isMissing } from "../shared/missing.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
@@ -44,7 +44,8 @@ export async function run(options: LoginOptions, context: Context): Promise<void
         ? tokenCredential(secret, target)
         : await passwordCredential(options, context, target.apiUrl, { email, password: secret });
   const me = await meWith(options, context, target, credential);
-  if (me === null) return await keepUntold(options, context, { target, credential, store, allowFile });
+  if ("organizationId" in me)
+    return await keepUntold(options, context, { target, credential, store, allowFile }, me.organizationId);
   const [only, another] = me.organizations;
   const organizationId = target.organizationId ?? (only && !another ? only.id : null);
   const owned = { ...credential, email: me.user.email, scopes: me.token.scopes };
@@ -52,7 +53,7 @@ export async function run(options: LoginOptions, context: Context): Promise<void
   const profile = { apiUrl: target.apiUrl, organizationId, email: me.user.email };
   await saveProfile(options, context, target.profileName, profile);
   const identity = identityOf(me, { ...target, profile, organizationId }, source);
-  await printResult(context, options, identity, async (view) => {
+  await printResult(context, options, "login", identity, async (view) => {
     const { renderIdentity } = await import("../../render/identity.ts");
     return renderIdentity(identity, view);
   });
@@ -74,14 +75,15 @@ function keep({ target, credential, store, allowFile }: Kept): ReturnType<Creden
 }
 
 /** A token for a backend that does not tell whose it is (details.md, 37): kept, with the organization it was tried on. */
-async function keepUntold(options: LoginOptions, context: Context, kept: Kept): Promise<void> {
-  const { profileName, apiUrl, organizationId } = kept.target;
+async function keepUntold(options: LoginOptions, context: Context, kept: Kept, organizationId: number): Promise<void> {
+  const { profileName, apiUrl } = kept.target;
   const source = await keep(kept);
   await saveProfile(options, context, profileName, { apiUrl, organizationId, email: null });
   const result = { user: null, organization: { id: organizationId }, apiUrl, profile: profileName, token: { source } };
   await printResult(
     context,
     options,
+    "login",
     result,
     () => `The token was stored for organization ${organizationId}; this backend does not tell whose it is.`,
   );
@@ -178,13 +180,13 @@ function tokenCredential(accessToken: string, { apiUrl }: Target): StoredCredent
   return { apiUrl, email: null, accessToken, accessExpiresAt: null, refreshToken: null, scopes: [] };
 }
 
-/** Who a sign-in belongs to; `null` where the backend does not tell and the token opens the organization's users. */
+/** Who a sign-in belongs to; where the backend does not tell, the organization whose users the token opens. */
 async function meWith(
   options: LoginOptions,
   context: Context,
   { apiUrl, organizationId }: Target,
   { accessToken }: StoredCredential,
-): Promise<Me | null> {
+): Promise<Me | { organizationId: number }> {
   const signIn = { isSession: false, accessToken: async () => accessToken, renewToken: async () => null };
   const client = await createTargetClient(context, options, apiUrl, signIn);
   try {
@@ -193,6 +195,6 @@ async function meWith(
     if (!options.withToken || !isMissing(error)) throw error;
     if (organizationId === null) throw organizationUntold(error);
     await withSpinner(context, options, "Trying the token", client.usersPage(organizationId, 0));
-    return null;
+    return { organizationId };
   }
 }

@@ -14,7 +14,7 @@ export async function run(options: GlobalOptions, context: Context): Promise<voi
   const { profileName } = await resolveTarget(context, { ...options, apiUrl: null });
   const result: LogoutResult = { profile: profileName, ...(await endSignIn(options, context, profileName)) };
   if (context.env.SECUREFLAG_API_TOKEN) note(context, options, "SECUREFLAG_API_TOKEN is still set and still used.");
-  await printResult(context, options, result, () =>
+  await printResult(context, options, "logout", result, () =>
     result.removed ? "Signed out." : "There was no sign-in to forget.",
   );
 }

@@ -8,7 +8,7 @@ import { withSpinner } from "../shared/spinner.ts";
 export async function run(options: GlobalOptions, context: Context): Promise<void> {
   const { client } = await connect(context, options);
   const { organizations } = await withSpinner(context, options, "Reading organizations", client.me());
-  await printResult(context, options, organizations, async (view) => {
+  await printResult(context, options, "organizations list", organizations, async (view) => {
     const { renderOrganizations } = await import("../../render/identity.ts");
     return renderOrganizations(organizations, view);
   });

@@ -30,7 +30,7 @@ export async function list(options: GlobalOptions, context: Context): Promise<vo
     const signedIn = await hasSignIn(store, name);
     profiles.push({ name, active: name === active, apiUrl, organizationId, email, signedIn });
   }
-  await printResult(context, options, profiles, async (view) => {
+  await printResult(context, options, "profiles list", profiles, async (view) => {
     const { renderProfiles } = await import("../../render/profiles.ts");
     return renderProfiles(profiles, view);
   });
@@ -46,7 +46,13 @@ export async function use(options: ProfileOptions, context: Context): Promise<vo
   await assertKnown(name, context);
   await (await context.settings()).activateProfile(name);
   if (context.env.SECUREFLAG_PROFILE) note(context, options, "SECUREFLAG_PROFILE is set and is used instead.");
-  await printResult(context, options, { name, active: true }, () => `The profile "${name}" is used from now on.`);
+  await printResult(
+    context,
+    options,
+    "profiles use",
+    { name, active: true },
+    () => `The profile "${name}" is used from now on.`,
+  );
 }
 
 /**
@@ -64,7 +70,13 @@ export async function remove(options: ProfileOptions, context: Context): Promise
   if (wasActive && (await settings.profiles()).size > 0) {
     note(context, options, "It was in use. Choose another with `secureflag-licenses profiles use <name>`.");
   }
-  await printResult(context, options, { name, removed: true, revoked }, () => `The profile "${name}" is gone.`);
+  await printResult(
+    context,
+    options,
+    "profiles remove",
+    { name, removed: true, revoked },
+    () => `The profile "${name}" is gone.`,
+  );
 }
 
 async function assertKnown(name: string, context: Context): Promise<void> {

@@ -2,12 +2,12 @@ import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
 import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import { splitAnswer } from "../../purchasing/follow.ts";
-import { cancel } from "../../purchasing/pay.ts";
+import { cancel, rehearseCancel } from "../../purchasing/pay.ts";
 import type { PurchasingTools } from "../../purchasing/tools.ts";
 import { renderPurchase } from "../../render/purchase.ts";
 import { licenses } from "../../render/words.ts";
 import type { CancelOptions } from "../purchases.ts";
-import { conclude } from "../shared/conclude.ts";
+import { concludePurchase } from "../shared/conclude.ts";
 import { connect } from "../shared/connect.ts";
 import { viewOf } from "../shared/output.ts";
 import { purchasingTools } from "../shared/purchasingTools.ts";
@@ -20,7 +20,7 @@ import { withSpinner } from "../shared/spinner.ts";
  *   `declined_by_person`; `not_cancelable` and what else refused it
  */
 export async function run(options: CancelOptions, context: Context): Promise<void> {
-  if (!options.yes && !promptsAllowed(context, options)) {
+  if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
     throw usageError("Nobody can be asked to confirm the cancellation", "Say --yes to cancel without asking.");
   }
   const connection = await connect(context, options);
@@ -28,8 +28,14 @@ export async function run(options: CancelOptions, context: Context): Promise<voi
   const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
   const waiting = { ...options, waitSeconds: 0, open: false };
   const tools = await purchasingTools(context, waiting, { client, organizationId });
-  if (!options.yes) await confirm(options, tools, context);
-  await conclude(await cancel(options.purchaseId, tools), tools, options, context);
+  if (!options.yes && !options.dryRun) await confirm(options, tools, context);
+  await concludePurchase(
+    "purchases cancel",
+    await (options.dryRun ? rehearseCancel : cancel)(options.purchaseId, tools),
+    tools,
+    options,
+    context,
+  );
 }
 
 /** Shows the purchase and asks; the default answer is No. */

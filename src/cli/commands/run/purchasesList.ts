@@ -15,7 +15,7 @@ export async function run(options: ListOptions, context: Context): Promise<void>
   const { client, organizationId } = await connect(context, options);
   const reading = organizationId().then((id) => listPurchases(client, id, options));
   const { purchases, hasMore } = await withSpinner(context, options, "Reading purchases", reading);
-  await printResult(context, options, purchases, async (view) => {
+  await printResult(context, options, "purchases list", purchases, async (view) => {
     const { renderPurchases } = await import("../../render/purchase.ts");
     return renderPurchases(purchases, view);
   });

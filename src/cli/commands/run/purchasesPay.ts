@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
-import { pay } from "../../purchasing/pay.ts";
+import { pay, rehearsePay } from "../../purchasing/pay.ts";
 import type { PayOptions } from "../purchases.ts";
-import { conclude } from "../shared/conclude.ts";
+import { concludePurchase } from "../shared/conclude.ts";
 import { connect } from "../shared/connect.ts";
 import { purchasingTools } from "../shared/purchasingTools.ts";
 import { withSpinner } from "../shared/spinner.ts";
@@ -16,5 +16,11 @@ export async function run(options: PayOptions, context: Context): Promise<void> 
   const { client } = connection;
   const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
   const tools = await purchasingTools(context, options, { client, organizationId });
-  await conclude(await pay(options.purchaseId, tools), tools, options, context);
+  await concludePurchase(
+    "purchases pay",
+    await (options.dryRun ? rehearsePay : pay)(options.purchaseId, tools),
+    tools,
+    options,
+    context,
+  );
 }

@@ -23,7 +23,7 @@ async function show(options: ReceiptOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options);
   const reading = organizationId().then((id) => client.receipt(id, options.purchaseId));
   const receipt = await withSpinner(context, options, "Reading the receipt", reading);
-  await printResult(context, options, receipt, async (view) => {
+  await printResult(context, options, "purchases receipt", receipt, async (view) => {
     const { renderReceipt } = await import("../../render/receipt.ts");
     return renderReceipt(receipt, view);
   });
@@ -46,7 +46,9 @@ async function savePdf(file: OutputFile, options: ReceiptOptions, context: Conte
   assertWritable(file);
   const { pdf, receipt } = await read(options, context);
   writeOutputFile(file, pdf.bytes, context);
-  await printResult(context, options, { ...receipt, pdf: file.path }, () => `The receipt is in ${clean(file.path)}`);
+  const saved = `The receipt is in ${clean(file.path)}`;
+  if (receipt === null) await context.io.print(`${saved}\n`);
+  else await printResult(context, options, "purchases receipt", { ...receipt, pdf: file.path }, () => saved);
 }
 
 /** The PDF, and with `--json` the receipt itself, once both are known to be the same one. */

@@ -20,7 +20,7 @@ export async function run(options: WaitOptions, context: Context): Promise<void>
   const tools = await purchasingTools(context, options, { client, organizationId });
   const ended = await resume(client, tools);
   await summarize(context, options, client.origin, ended.result.resumed);
-  const wasTaken = await printResult(context, options, ended.result, async (view) => {
+  const wasTaken = await printResult(context, options, "purchases resume", ended.result, async (view) => {
     const { renderResumeResult } = await import("../../render/purchase.ts");
     return renderResumeResult(ended.result, ended.endedKeys, view);
   });

@@ -10,7 +10,7 @@ export async function run(options: PurchaseOptions, context: Context): Promise<v
   const { client, organizationId } = await connect(context, options);
   const reading = organizationId().then((id) => client.purchase(id, options.purchaseId));
   const { purchase } = splitAnswer(await withSpinner(context, options, "Reading the purchase", reading));
-  await printResult(context, options, purchase, async (view) => {
+  await printResult(context, options, "purchases show", purchase, async (view) => {
     const { renderPurchase } = await import("../../render/purchase.ts");
     return renderPurchase(purchase, view);
   });

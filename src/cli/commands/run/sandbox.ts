@@ -30,7 +30,7 @@ export async function run(options: SandboxRunOptions, context: Context): Promise
   try {
     // Told under --json as well: nothing failed, so that no error has to stand alone on stderr.
     for (const line of sandbox.notes) note(context, { ...options, json: false }, line);
-    await printResult(context, options, sandbox.ready, async (view) => {
+    await printResult(context, options, "sandbox", sandbox.ready, async (view) => {
       const { renderReady } = await import("../../render/sandbox.ts");
       return renderReady(sandbox.ready, view);
     });

@@ -1,10 +1,10 @@
 import type { Client } from "../../../client/client.ts";
+import { isMissing } from "../../../client/missing.ts";
 import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
 import type { AdvanceOptions } from "../sandbox.ts";
 import { connect, createTargetClient } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
-import { isMissing } from "../shared/missing.ts";
 import { printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
@@ -14,7 +14,7 @@ export async function runShow(options: GlobalOptions, context: Context): Promise
   const { client } = await sandboxAt(options, context);
   const reading = asSandbox(client.sandboxState(), client);
   const state = await withSpinner(context, options, "Reading the clock", reading);
-  await printResult(context, options, state, async (view) => {
+  await printResult(context, options, "sandbox clock show", state, async (view) => {
     const { renderClock } = await import("../../render/sandbox.ts");
     return renderClock(state, view);
   });
@@ -31,7 +31,7 @@ export async function runAdvance(options: AdvanceOptions, context: Context): Pro
     options.to === "renewal" ? { toRenewalOf: await renewingOrganization(options, context, target) } : options.to;
   const moving = asSandbox(client.advanceClock(request), client);
   const answer = await withSpinner(context, options, "Moving the clock", moving);
-  await printResult(context, options, answer, async () => {
+  await printResult(context, options, "sandbox clock advance", answer, async () => {
     const { renderMoved } = await import("../../render/sandbox.ts");
     return renderMoved(answer);
   });

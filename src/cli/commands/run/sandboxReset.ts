@@ -24,5 +24,11 @@ export async function run(options: ResetOptions, context: Context): Promise<void
   }
   const { resetSandbox } = await import("../../../backend/sandbox/server.ts");
   await resetSandbox(dataDir);
-  await printResult(context, options, { dataDir, reset: true }, () => `The sandbox in ${dataDir} is empty.`);
+  await printResult(
+    context,
+    options,
+    "sandbox reset",
+    { dataDir, reset: true },
+    () => `The sandbox in ${dataDir} is empty.`,
+  );
 }

@@ -21,7 +21,7 @@ export async function run(options: StatusOptions, context: Context): Promise<voi
       hint: `Buy more with \`secureflag-licenses buy ${least - available}\`.`,
     });
   }
-  await printResult(context, options, subscription, async (view) => {
+  await printResult(context, options, "status", subscription, async (view) => {
     const { renderStatus } = await import("../../render/status.ts");
     return renderStatus(subscription, view);
   });

@@ -1,9 +1,11 @@
 import { BillingError } from "../../../billing/errors.ts";
 import { type Money, parseMoney } from "../../../billing/money.ts";
 import type { Client } from "../../../client/client.ts";
+import type { CreateTokenRequest } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError, codeOf, type ErrorCode, usageError } from "../../errors.ts";
 import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { shorten } from "../../render/shorten.ts";
 import { connect } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
 import { printResult } from "../shared/output.ts";
@@ -17,7 +19,7 @@ const ANSWER_LOST: readonly ErrorCode[] = ["unreachable", "unexpected_answer", "
 export async function list(options: GlobalOptions, context: Context): Promise<void> {
   const { client, organizationId } = await organizationOf(options, context);
   const tokens = await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
-  await printResult(context, options, tokens, async (view) => {
+  await printResult(context, options, "tokens list", tokens, async (view) => {
     const { renderTokens } = await import("../../render/tokens.ts");
     return renderTokens(tokens, view);
   });
@@ -32,22 +34,40 @@ export async function create(options: CreateOptions, context: Context): Promise<
   const { client, organizationId } = await organizationOf(options, context);
   const amount = options.maxSpend === null ? null : await amountOf(options.maxSpend, client, organizationId);
   const { name, scopes, expiresInDays, maxLicenses: licenses } = options;
-  const creating = client.createToken(organizationId, {
-    name,
-    scopes: [...scopes],
-    expiresInDays,
-    spendLimit: amount === null && licenses === null ? null : { amount, licenses },
-  });
+  const spendLimit = amount === null && licenses === null ? null : { amount, licenses };
+  if (options.dryRun) return await printPlan(options, context, spendLimit);
+  const creating = client.createToken(organizationId, { name, scopes: [...scopes], expiresInDays, spendLimit });
   const token = await withSpinner(context, options, "Creating the token", creating).catch((error: unknown) => {
     throw mayBeMade(error);
   });
-  const printing = printResult(context, options, token, async (view) => {
+  if (!options.json) context.io.workflowCommand("add-mask", token.token);
+  const printing = printResult(context, options, "tokens create", { ...token, dryRun: false }, async (view) => {
     const { renderCreatedToken } = await import("../../render/tokens.ts");
     return renderCreatedToken(token, view);
   });
   await printing.catch((error: unknown) => {
     throw codeOf(error) === "output_not_written" ? notPrinted(token.id, error) : error;
   });
+}
+
+/** What a dry run would create; what only a token that exists has is `null`. */
+async function printPlan(
+  options: CreateOptions,
+  context: Context,
+  limit: CreateTokenRequest["spendLimit"],
+): Promise<void> {
+  const { name, scopes, expiresInDays } = options;
+  const { amount = null, licenses = null } = limit ?? {};
+  const spendLimit = limit ? { amount, amountLeft: amount, licenses, licensesLeft: licenses } : null;
+  const unmade = { id: null, createdAt: null, expiresAt: null, last4: null, createdBy: null, token: null };
+  const plan = { ...unmade, name, scopes: [...scopes], expiresIn: expiresInDays * 86_400, spendLimit, dryRun: true };
+  await printResult(
+    context,
+    options,
+    "tokens create",
+    { ...plan, dryRun: true },
+    () => `Dry run: would create the token ${name} for ${scopes.join(", ")}, for ${expiresInDays} days.`,
+  );
 }
 
 /** Creating is never repeated, and a second time would be a second token: the usual "run it again" is no advice here. */
@@ -74,18 +94,33 @@ function notPrinted(id: string, cause: unknown): CliError {
  *   `declined_by_person`
  */
 export async function revoke(options: RevokeOptions, context: Context): Promise<void> {
-  if (!options.yes && !promptsAllowed(context, options)) {
+  if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
     throw usageError("Nobody can be asked whether to revoke the token", "Say --yes to revoke it without asking.");
   }
   const { client, organizationId } = await organizationOf(options, context);
-  const { tokenId: id } = options;
+  const { tokenId: id, dryRun } = options;
+  if (dryRun) return await printRevoked(options, context, await knownToken(id, client, organizationId));
   if (!options.yes) {
     const prompter = await openPrompter(context, options);
     const question = `Revoke ${id}? Whatever uses it stops working at once.`;
     if (!(await prompter.confirm(question))) throw new CliError("declined_by_person", "Nothing was revoked");
   }
   await withSpinner(context, options, "Revoking the token", client.revokeApiToken(organizationId, id));
-  await printResult(context, options, { id, revoked: true }, () => `The token ${id} is revoked.`);
+  await printRevoked(options, context, id);
+}
+
+async function printRevoked(options: RevokeOptions, context: Context, id: string): Promise<void> {
+  const { dryRun } = options;
+  await printResult(context, options, "tokens revoke", { id, revoked: !dryRun, dryRun }, () =>
+    dryRun ? `Dry run: would revoke the token ${id}.` : `The token ${id} is revoked.`,
+  );
+}
+
+/** @throws CliError `not_found` */
+async function knownToken(id: string, client: Pick<Client, "tokens">, organizationId: number): Promise<string> {
+  const tokens = await client.tokens(organizationId);
+  if (tokens.some((token) => token.id === id)) return id;
+  throw new CliError("not_found", `There is no API token ${shorten(id)} in this organization`);
 }
 
 async function organizationOf(options: GlobalOptions, context: Context) {

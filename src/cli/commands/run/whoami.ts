@@ -1,10 +1,10 @@
+import { isMissing } from "../../../client/missing.ts";
 import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { connect } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
 import { identityOf } from "../shared/identity.ts";
-import { isMissing } from "../shared/missing.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 
@@ -18,7 +18,7 @@ export async function run(options: GlobalOptions, context: Context): Promise<voi
     throw isMissing(error) ? untold(error) : error;
   });
   const identity = identityOf(me, target, signIn.source);
-  await printResult(context, options, identity, async (view) => {
+  await printResult(context, options, "whoami", identity, async (view) => {
     const { renderIdentity } = await import("../../render/identity.ts");
     const beaten = signIn.source === "environment" ? await storedProfile(context, target.profileName) : null;
     return renderIdentity(identity, view, beaten);

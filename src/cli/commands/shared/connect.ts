@@ -1,9 +1,9 @@
 import type { Client } from "../../../client/client.ts";
+import { isMissing } from "../../../client/missing.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { clean } from "../../render/clean.ts";
 import type { GlobalOptions } from "./globals.ts";
-import { isMissing } from "./missing.ts";
 import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
 import { findSignIn, type SignIn } from "./signIn.ts";
 import { resolveTarget, type Target } from "./target.ts";

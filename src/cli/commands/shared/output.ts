@@ -1,4 +1,6 @@
 import type { Context } from "../../context.ts";
+import { isOnGithub, withoutCommands } from "../../github.ts";
+import type { Output, OutputName } from "../../outputs.ts";
 import { clean } from "../../render/clean.ts";
 import { toJson } from "../../render/json.ts";
 import type { View } from "../../render/view.ts";
@@ -13,16 +15,19 @@ export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "ve
 /**
  * Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them.
  *
+ * @param _name the command, whose output has this shape
  * @returns whether it was taken: a reader that went away is no error, but has not seen it
  */
-export async function printResult(
+export async function printResult<Name extends OutputName>(
   context: Context,
   options: OutputOptions,
-  data: unknown,
+  _name: Name,
+  data: Output<Name>,
   render: (view: View) => string | Promise<string>,
 ): Promise<boolean> {
-  const text = options.json ? toJson(data) : await render(await viewOf(context, options, "stdout"));
-  return await context.io.print(`${text}\n`);
+  if (options.json) return await context.io.print(`${toJson(data)}\n`);
+  const text = await render(await viewOf(context, options, "stdout"));
+  return await context.io.print(`${isOnGithub(context.env) ? withoutCommands(text) : text}\n`);
 }
 
 /** How wide and with what style a stream is written to. */

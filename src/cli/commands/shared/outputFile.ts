@@ -66,6 +66,6 @@ function failureOf(error: unknown, path: string): CliError {
 }
 
 function notWritten(path: string, reason: string, cause?: unknown): CliError {
-  const hint = "Choose another place with --pdf <file>, or write to stdout with --pdf -.";
+  const hint = "Choose another place for the file.";
   return new CliError("file_not_written", `${path} could not be written: ${reason}`, { hint, cause });
 }

@@ -21,9 +21,11 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
   if (argv.includes("--json")) {
     context.io.note(`${toJson({ error: { code, message: message || "Interrupted.", hint, exitCode, requestId } })}\n`);
   } else if (message !== "") {
-    const lines = [`Error: ${message}`, hint ?? "", requestId === null ? "" : `Request: ${clean(requestId)}`];
+    const isAnnotated = context.io.workflowCommand("error", [message, hint].filter(Boolean).join(" "));
+    const error = isAnnotated ? [] : [`Error: ${message}`, hint ?? ""];
+    const lines = [...error, requestId === null ? "" : `Request: ${clean(requestId)}`];
     const told = lines.filter((line) => line !== "").map((line) => wrap(line, WIDTH));
-    context.io.note(`${told.join("\n")}\n`);
+    if (told.length > 0) context.io.note(`${told.join("\n")}\n`);
   }
   if (argv.some((argument) => argument === "-v" || argument === "--verbose")) context.io.note(`${traceOf(error)}\n`);
   return exitCode;

@@ -1,0 +1,61 @@
+import type { Context } from "../../context.ts";
+import type { Output } from "../../outputs.ts";
+import type { BuyRequest } from "../../purchasing/request.ts";
+import type { Approver, BuyResult } from "../../purchasing/tools.ts";
+import { type LicenseTarget, licensesToBuy } from "../../purchasing/wanted.ts";
+import { targetWords } from "../../render/words.ts";
+import { whoBuys } from "../shared/buyer.ts";
+import { type Buying, buyAs, openBuying } from "../shared/buying.ts";
+import { conclude } from "../shared/conclude.ts";
+import { note, printResult } from "../shared/output.ts";
+import { withSpinner } from "../shared/spinner.ts";
+import { reportTopUp } from "../shared/topUpReport.ts";
+import type { TopUpOptions } from "../topUp.ts";
+
+/**
+ * Buys what is missing to reach a target and prints what was done; a purchase that did not succeed is printed as well.
+ *
+ * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing; what buying
+ *   throws; the failure of the purchase that was printed
+ */
+export async function run(options: TopUpOptions, context: Context): Promise<void> {
+  const buying = await openBuying(options, context);
+  await announce(options, context, buying);
+  const { tools } = buying;
+  const request: BuyRequest = { ...options, wanted: options.target, quoteFile: null };
+  const stillMissing: Approver["buyAgain"] = async ({ id }) => {
+    const subscription = await tools.client.subscription(tools.organizationId);
+    if (licensesToBuy(options.target, subscription) === 0) return false;
+    tools.say(`The same top-up was begun before, and its purchase ${id} succeeded; more is missing now.`);
+    return true;
+  };
+  const ended = await reportTopUp(options, context, tools.client.origin, async () => {
+    const concluded = await buyAs(request, options, context, buying, { buyAgain: stillMissing });
+    return { ...concluded, topUp: topUpOf(options.target, concluded.result) };
+  });
+  await conclude(ended, tools.journal, context, () =>
+    printResult(context, options, "top-up", ended.topUp, async (view) => {
+      const { renderTopUp } = await import("../../render/topUp.ts");
+      return renderTopUp(ended.topUp, view);
+    }),
+  );
+}
+
+/** Who does what and why, for whoever reads the log of a job later. */
+async function announce(options: TopUpOptions, context: Context, { connection, tools }: Buying): Promise<void> {
+  if (options.json || options.quiet) return;
+  const who = await withSpinner(context, options, "Asking who you are", whoBuys(connection));
+  const where = `organization ${tools.organizationId} at ${tools.client.origin}`;
+  note(context, options, `Topping up ${where} to ${targetWords(options.target)}, as ${who}.`);
+}
+
+/** A purchase to a target buys exactly what was missing when it was decided. */
+function topUpOf(target: LicenseTarget, result: BuyResult): Output<"top-up"> {
+  const { purchase, quote } = result;
+  return {
+    target,
+    shortfall: quote?.licenses ?? purchase?.licenses ?? 0,
+    bought: purchase?.status === "succeeded" && !result.dryRun ? purchase.licenses : 0,
+    ...result,
+  };
+}

@@ -1,0 +1,64 @@
+import type { Command } from "commander";
+import type { BuyRequest, Guards } from "../../purchasing/request.ts";
+import { readTotp, totpOption } from "./oneTimeCode.ts";
+import { amountText, idempotencyKey, shortText, wholeNumber } from "./values.ts";
+import { addWaitOptions, readWait, type WaitFlags, type WaitOptions } from "./waitOptions.ts";
+
+/** What every command that buys was told beside what it buys. */
+export interface BuyingOptions extends WaitOptions, Omit<BuyRequest, "wanted" | "quoteFile"> {
+  readonly yes: boolean;
+  readonly totp: string | null;
+}
+
+/** The guards as commander gives them. */
+interface GuardFlags {
+  readonly maxTotal?: string;
+  readonly maxLicenses?: number;
+  readonly ifPurchased?: number;
+}
+
+/** The flags of a command that buys as commander gives them. */
+export interface BuyingFlags extends WaitFlags, GuardFlags {
+  readonly yes?: boolean;
+  readonly po?: string;
+  readonly note?: string;
+  readonly dryRun?: boolean;
+  readonly idempotencyKey?: string;
+  readonly totp?: string;
+}
+
+/** Adds the guards: what stops a purchase. */
+function addGuards(command: Command): Command {
+  return command
+    .option("--max-total <amount>", "buy only up to this total with tax, such as 500.00", amountText)
+    .option("--max-licenses <n>", "buy at most this many licenses", wholeNumber(0))
+    .option("--if-purchased <n>", "buy only if this many licenses are purchased now", wholeNumber(0));
+}
+
+function readGuards({ maxTotal, maxLicenses, ifPurchased }: GuardFlags): Guards {
+  return { maxTotal: maxTotal ?? null, maxLicenses: maxLicenses ?? null, ifPurchased: ifPurchased ?? null };
+}
+
+/** Adds the flags of a command that buys. */
+export function addBuyingOptions(command: Command): Command {
+  addGuards(command.option("--yes", "buy without asking"))
+    .option("--po <number>", "purchase order number", shortText(100))
+    .option("--note <text>", "a note on the purchase", shortText(500))
+    .option("--dry-run", "quote and check the guards, buy nothing")
+    .option("--idempotency-key <key>", "a key of your own: it buys once", idempotencyKey);
+  return addWaitOptions(command).addOption(totpOption());
+}
+
+/** Reads the flags of a command that buys. */
+export function readBuying(flags: BuyingFlags): Omit<BuyingOptions, keyof Omit<WaitOptions, "waitSeconds" | "open">> {
+  return {
+    yes: flags.yes === true,
+    ...readGuards(flags),
+    purchaseOrder: flags.po ?? null,
+    note: flags.note ?? null,
+    dryRun: flags.dryRun === true,
+    explicitKey: flags.idempotencyKey ?? null,
+    totp: readTotp(flags.totp),
+    ...readWait(flags),
+  };
+}

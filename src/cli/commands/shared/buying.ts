@@ -1,0 +1,81 @@
+import type { Context } from "../../context.ts";
+import { usageError } from "../../errors.ts";
+import { detectCiRun } from "../../journal/ciKey.ts";
+import { promptsAllowed } from "../../prompts/asking.ts";
+import { automaticApprover } from "../../purchasing/automaticApprover.ts";
+import { buy } from "../../purchasing/buy.ts";
+import { keySeries } from "../../purchasing/keys.ts";
+import type { BuyRequest } from "../../purchasing/request.ts";
+import type { Approver, Concluded, PurchasingTools } from "../../purchasing/tools.ts";
+import { targetOf } from "../../purchasing/wanted.ts";
+import { renderConfirmation } from "../../render/confirmation.ts";
+import type { BuyingOptions } from "./buyOptions.ts";
+import { type Connection, connect } from "./connect.ts";
+import { viewOf } from "./output.ts";
+import { purchasingTools } from "./purchasingTools.ts";
+import { withSpinner } from "./spinner.ts";
+
+/** A command that buys, connected to its backend. */
+export interface Buying {
+  readonly connection: Connection;
+  readonly tools: PurchasingTools;
+}
+
+/**
+ * Connects a command that buys. Sends nothing but what finding the organization takes.
+ *
+ * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing
+ */
+export async function openBuying(options: BuyingOptions, context: Context): Promise<Buying> {
+  if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
+    throw usageError("Nobody can be asked to confirm the purchase", "Say --yes to buy without asking.");
+  }
+  const connection = await connect(context, options);
+  const { client } = connection;
+  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  return { connection, tools: await purchasingTools(context, options, { client, organizationId }) };
+}
+
+/**
+ * Buys what was wanted as a command was told to.
+ *
+ * @param decide what else decides about offers; the automatic or the person's decisions unless it says otherwise
+ */
+export async function buyAs(
+  request: BuyRequest,
+  options: BuyingOptions,
+  context: Context,
+  { connection, tools }: Buying,
+  decide: Partial<Approver> = {},
+): Promise<Concluded> {
+  const keys = keySeries(request, {
+    ciRun: detectCiRun(context.env),
+    apiUrl: tools.client.apiUrl,
+    organizationId: tools.organizationId,
+    randomBytes: context.random.bytes,
+  });
+  const approver = await approverFor(request, options, context, connection);
+  return await buy(request, keys, { ...approver, ...decide }, tools);
+}
+
+async function approverFor(
+  request: BuyRequest,
+  options: BuyingOptions,
+  context: Context,
+  connection: Connection,
+): Promise<Approver> {
+  const target = targetOf(request.wanted);
+  const { apiUrl, isLoopback: isSandbox } = connection.client;
+  if (!options.yes && !options.dryRun) {
+    const { personApprover } = await import("../../prompts/personApprover.ts");
+    return personApprover(options, context, connection, target);
+  }
+  return automaticApprover({
+    decidesAnew: target !== null,
+    announce: async (offer) => {
+      if (options.json || options.quiet) return;
+      const view = await viewOf(context, options, "stderr");
+      context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs: null, target }, view)}\n\n`);
+    },
+  });
+}

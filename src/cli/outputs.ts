@@ -1,0 +1,134 @@
+import { z } from "zod";
+import { licenseCountsSchema } from "../contract/basics.ts";
+import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
+import { apiTokenSchema, createdTokenSchema, meSchema } from "../contract/identity.ts";
+import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
+import { licenseTargetSchema } from "./purchasing/wanted.ts";
+
+const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
+
+/** What every command that ends with one purchase prints (cli.md, JSON; details.md, 22). */
+const purchaseOutput = {
+  purchase: purchaseSchema.nullable(),
+  licenses: licenseCountsSchema.nullable(),
+  quote: verifiedQuoteSchema.nullable(),
+  replayed: z.boolean(),
+  dryRun: z.boolean(),
+};
+
+const identitySchema = z.object({
+  user: meSchema.shape.user,
+  organization: z.object({ id: z.int(), name: z.string() }).nullable(),
+  apiUrl: z.string(),
+  apiUrlSource: z.enum(["flag", "environment", "profile", "default"]),
+  profile: z.string().nullable(),
+  token: z.object({
+    source: z.enum(["environment", "keyring", "file"]),
+    ...meSchema.shape.token.omit({ expiresIn: true }).shape,
+  }),
+});
+
+/** The sign-in with a token at a backend that does not tell whose it is (details.md, 37). */
+const untoldIdentitySchema = z.object({
+  user: z.null(),
+  organization: z.object({ id: z.int() }),
+  apiUrl: z.string(),
+  profile: z.string(),
+  token: z.object({ source: identitySchema.shape.token.shape.source }),
+});
+
+const profileSchema = z.object({
+  name: z.string(),
+  /** Whether it is used unless another is named. */
+  active: z.boolean(),
+  apiUrl: z.string(),
+  organizationId: z.int().nullable(),
+  email: z.string().nullable(),
+  /** Whether a sign-in is kept for it. */
+  signedIn: z.boolean(),
+});
+
+const readySchema = z.object({
+  url: z.string(),
+  organizationId: z.int(),
+  admin: z.object({ email: z.string(), password: z.string() }).nullable(),
+  token: z.string().nullable(),
+  dataDir: z.string().nullable(),
+  pid: z.int(),
+});
+
+/** What would be created: nothing that only a token that exists has. */
+const plannedTokenSchema = z.object({
+  ...createdTokenSchema.shape,
+  id: z.null(),
+  token: z.null(),
+  createdBy: z.null(),
+  dryRun: z.literal(true),
+});
+
+const helpSchema = z.union([
+  z.array(z.object({ code: z.int(), meaning: z.string() })),
+  z.array(z.object({ name: z.string(), meaning: z.string() })),
+  z.object({ topic: z.string().nullable(), text: z.string() }),
+]);
+
+/**
+ * What each command prints on stdout under `--json`, by the words that call it. The types that the commands work with,
+ * the JSON Schemas in the package and the check of every end-to-end run are made from these.
+ */
+export const outputs = {
+  login: z.union([identitySchema, untoldIdentitySchema]),
+  logout: z.object({ profile: z.string(), removed: z.boolean(), revoked: z.boolean() }),
+  whoami: identitySchema,
+  status: subscriptionSchema,
+  quote: verifiedQuoteSchema,
+  buy: z.object(purchaseOutput),
+  "top-up": z.object({
+    target: licenseTargetSchema,
+    /** How many licenses were missing when it was decided; purchases in progress count as there. */
+    shortfall: z.int().nonnegative(),
+    /** How many licenses the purchase added. */
+    bought: z.int().nonnegative(),
+    ...purchaseOutput,
+    licenses: licenseCountsSchema,
+  }),
+  "purchases list": z.array(purchaseSchema),
+  "purchases show": purchaseSchema,
+  "purchases receipt": z.object({ ...receiptSchema.shape, pdf: z.string().optional() }),
+  "purchases resume": z.object({
+    resumed: z.array(purchaseSchema),
+    notReceived: z.array(z.object({ idempotencyKey: z.string(), licenses: z.int() })),
+    licenses: licenseCountsSchema,
+  }),
+  "purchases pay": z.object(purchaseOutput),
+  "purchases cancel": z.object(purchaseOutput),
+  "organizations list": meSchema.shape.organizations,
+  "tokens list": z.array(apiTokenSchema),
+  "tokens create": z.union([z.object({ ...createdTokenSchema.shape, dryRun: z.literal(false) }), plannedTokenSchema]),
+  "tokens revoke": z.object({ id: z.string(), revoked: z.boolean(), dryRun: z.boolean() }),
+  "profiles list": z.array(profileSchema),
+  "profiles use": z.object({ name: z.string(), active: z.literal(true) }),
+  "profiles remove": z.object({ name: z.string(), removed: z.literal(true), revoked: z.boolean() }),
+  sandbox: readySchema,
+  "sandbox clock show": sandboxStateSchema,
+  "sandbox clock advance": clockAnswerSchema,
+  "sandbox reset": z.object({ dataDir: z.string(), reset: z.literal(true) }),
+  help: helpSchema,
+} as const satisfies Record<string, z.ZodType>;
+
+/** A failure as `--json` prints it on stderr (cli.md, Output). */
+export const errorOutput = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    hint: z.string().nullable(),
+    exitCode: z.int(),
+    requestId: z.string().nullable(),
+  }),
+});
+
+/** A command that prints a result. */
+export type OutputName = keyof typeof outputs;
+
+/** What a command prints. */
+export type Output<Name extends OutputName> = z.output<(typeof outputs)[Name]>;

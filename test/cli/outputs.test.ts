@@ -1,0 +1,39 @@
+import type { Command } from "commander";
+import { describe, expect, it } from "vitest";
+import { createProgram } from "../../src/cli/commands/program.ts";
+import { outputSchemas } from "../../src/cli/outputSchemas.ts";
+import { type OutputName, outputs } from "../../src/cli/outputs.ts";
+import { fakeContext } from "./support/fakeContext.ts";
+
+/** Every command that does something, by the words that call it. */
+function commandsOf(command: Command, above: readonly string[] = []): string[] {
+  return command.commands.flatMap((below) => {
+    const words = [...above, below.name()];
+    const doesSomething = below.commands.length === 0 || below.name() === "sandbox";
+    return [...(doesSomething ? [words.join(" ")] : []), ...commandsOf(below, words)];
+  });
+}
+
+describe("the outputs of the commands", () => {
+  it("are known of every command, and of nothing else", () => {
+    const program = createProgram(fakeContext(), () => {});
+    expect(Object.keys(outputs).sort()).toEqual(commandsOf(program).sort());
+  });
+
+  it("have a JSON Schema each, and errors have one", () => {
+    const files = [...Object.keys(outputs), "error"].map((name) => `${name.replaceAll(" ", "-")}.json`);
+    expect(Object.keys(outputSchemas()).sort()).toEqual(files.sort());
+    for (const schema of Object.values(outputSchemas())) {
+      expect(schema).toMatchObject({ $schema: "https://json-schema.org/draft/2020-12/schema" });
+    }
+  });
+
+  it.each<[OutputName, unknown]>([
+    ["logout", { profile: "default", removed: true }],
+    ["top-up", { target: { available: 5, purchased: 5 }, shortfall: 0, bought: 0 }],
+    ["purchases list", {}],
+    ["tokens revoke", { id: 1, revoked: true, dryRun: false }],
+  ])("refuse what %s never prints", (name, document) => {
+    expect(outputs[name].safeParse(document).success).toBe(false);
+  });
+});
