@@ -450,7 +450,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
         body: { code: "spend_limit_exceeded" },
       });
       const page = await act(backend, addressOf(purchase), { action: "pay", card: "card_ok" });
-      expect([page.status, page.html.includes("4 left this month")]).toEqual([403, true]);
+      expect([page.status, page.html.includes("4 left of its 4 this month")]).toEqual([403, true]);
       await limit(5);
       expect((await send(backend, id, purchase.id, "payment")).status).toBe(200);
       await expectInvariants(backend, id, 25);

@@ -211,7 +211,7 @@ describe.each(DIALECTS)("a spending limit on %s", (dialect) => {
     expect(refused.map(({ status, body }) => [status, body.code])).toEqual(
       Array(refused.length).fill([403, "spend_limit_exceeded"]),
     );
-    expect(refused.every(({ body }) => /has .+ left this month/.test(body.detail))).toBe(true);
+    expect(refused.every(({ body }) => /has .+ left of its .+ this month/.test(body.detail))).toBe(true);
     const spent = {
       licenses: bought.reduce((sum, { licenses }) => sum + licenses, 0),
       amount: bought.reduce((sum, { total }) => sum + total.amount, 0),

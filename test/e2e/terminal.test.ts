@@ -102,7 +102,7 @@ describe("the confirmation of a purchase", () => {
   ])("%s forbids it even in a terminal: exit 2", async (_, flags, extra) => {
     const terminal = await open(["buy", "5", ...flags], { ...environmentFor(sandbox.ready.url, 2), ...extra });
     expect(await terminal.exitCode()).toBe(2);
-    expect(terminal.screen()).toContain("--yes");
+    await terminal.waitForText("--yes");
   });
 
   test("a quote that went stale while the person thought is quoted again, the difference shown", async () => {

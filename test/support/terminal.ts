@@ -61,12 +61,16 @@ export async function runInTerminal(
       const shown = () => (typeof text === "string" ? screen().includes(text) : text.test(screen()));
       await waitFor(shown, limit, () => `${text} on the screen:\n${screen()}`);
     },
-    exitCode: (limit = 15_000) =>
-      waitFor(
+    exitCode: async (limit = 15_000) => {
+      const code = await waitFor(
         () => exitCode,
         limit,
         () => `the program to end:\n${screen()}`,
-      ),
+      );
+      // The emulator reads what it was given a little later.
+      await new Promise<void>((done) => emulator.write("", done));
+      return code;
+    },
     close: () => {
       if (exitCode === undefined) program.kill("SIGKILL");
     },

@@ -159,13 +159,13 @@ export async function assertWithinSpendLimit(
     const left = formatMoney(money(Math.max(0, amountLeft), total.currency));
     throw new ProblemError(
       "spend_limit_exceeded",
-      `This purchase costs ${formatMoney(total)}, and the token "${token.name}" has ${left} left this month`,
+      `This purchase costs ${formatMoney(total)}, and the token "${token.name}" has ${left} left of its ${formatMoney(money(token.limit_amount ?? 0, total.currency))} this month`,
     );
   }
   if (licensesLeft !== null && licenses > licensesLeft) {
     throw new ProblemError(
       "spend_limit_exceeded",
-      `This purchase has ${inLicenses(licenses)}, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left this month`,
+      `This purchase has ${inLicenses(licenses)}, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left of its ${token.limit_licenses} this month`,
     );
   }
 }

@@ -28,17 +28,18 @@ export async function assertTokenAllows(
     throw new CliError("insufficient_scope", `Buying needs a token with the scope ${NEEDED}`);
   }
   const limit = exceededLimit(me.token, quote);
-  if (limit !== null) throw new CliError("spend_limit_exceeded", `This purchase ${limit} left this month`);
+  if (limit !== null) throw new CliError("spend_limit_exceeded", `This purchase ${limit} this month`);
 }
 
 function exceededLimit({ name, spendLimit }: Me["token"], { total, licenses: count }: Offer["quote"]): string | null {
   if (spendLimit === null) return null;
-  const { amountLeft, licensesLeft } = spendLimit;
-  if (amountLeft !== null && total.amount > amountLeft.amount) {
-    return `costs ${formatMoney(total)}, and the token "${name}" has ${formatMoney(amountLeft)}`;
+  const { amount, amountLeft, licenses: most, licensesLeft } = spendLimit;
+  if (amount !== null && amountLeft !== null && total.amount > amountLeft.amount) {
+    const left = `${formatMoney(amountLeft)} left of its ${formatMoney(amount)}`;
+    return `costs ${formatMoney(total)}, and the token "${name}" has ${left}`;
   }
   if (licensesLeft !== null && count > licensesLeft) {
-    return `has ${licenses(count)}, and the token "${name}" has ${licensesLeft}`;
+    return `has ${licenses(count)}, and the token "${name}" has ${licensesLeft} left of its ${most}`;
   }
   return null;
 }

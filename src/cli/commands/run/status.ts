@@ -1,18 +1,20 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { connect } from "../shared/connect.ts";
-import { printResult } from "../shared/output.ts";
+import { type Connection, connect } from "../shared/connect.ts";
+import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import type { StatusOptions } from "../status.ts";
 
 /**
- * Prints the subscription.
+ * Prints the subscription, and warns on stderr of what an administrator should act on.
  *
  * @throws CliError `too_few_available` with nothing printed; what connecting and reading throw
  */
 export async function run(options: StatusOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connect(context, options);
-  const reading = organizationId().then((id) => client.subscription(id));
+  const connection = await connect(context, options);
+  const reading = connection.organizationId().then((id) => connection.client.subscription(id));
+  // Asked meanwhile: what it says is worth a warning, and its failing is none.
+  const expiring = tokenExpiry(options, connection);
   const subscription = await withSpinner(context, options, "Reading the subscription", reading);
   const { available } = subscription.licenses;
   const least = options.failIfAvailableBelow;
@@ -25,4 +27,19 @@ export async function run(options: StatusOptions, context: Context): Promise<voi
     const { renderStatus } = await import("../../render/status.ts");
     return renderStatus(subscription, view);
   });
+  if (options.json || options.quiet) return;
+  const { subscriptionWarnings } = await import("../../render/warnings.ts");
+  const expiry = await expiring;
+  for (const warning of [...subscriptionWarnings(subscription), ...(expiry === null ? [] : [expiry])])
+    note(context, options, warning);
+}
+
+/** Whether the API token in use ends soon. A person's sign-in renews itself. */
+async function tokenExpiry(options: StatusOptions, { client, signIn }: Connection): Promise<string | null> {
+  if (options.json || options.quiet || signIn.isSession) return null;
+  const { tokenWarning } = await import("../../render/warnings.ts");
+  return await client.me().then(
+    ({ token }) => tokenWarning(token),
+    () => null,
+  );
 }

@@ -1,15 +1,12 @@
 import { isMissing } from "../../../client/missing.ts";
-import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { tokenWarning } from "../../render/warnings.ts";
 import { connect } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
 import { identityOf } from "../shared/identity.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
-
-const DAY_SECONDS = 86_400;
-const WARN_SECONDS = 14 * DAY_SECONDS;
 
 /** Prints who is signed in, where, and with what token. */
 export async function run(options: GlobalOptions, context: Context): Promise<void> {
@@ -23,21 +20,14 @@ export async function run(options: GlobalOptions, context: Context): Promise<voi
     const beaten = signIn.source === "environment" ? await storedProfile(context, target.profileName) : null;
     return renderIdentity(identity, view, beaten);
   });
-  warnOfExpiry(me.token, options, context);
+  const warning = tokenWarning(me.token);
+  if (warning !== null) note(context, options, warning);
 }
 
 /** The profile, if it has a sign-in that is not used. What cannot be read does not matter to who is signed in. */
 async function storedProfile(context: Context, name: string): Promise<string | null> {
   const store = await context.credentials();
   return (await store.read(name).catch(() => null)) && name;
-}
-
-/** By the backend's own count of seconds, because this machine's clock may be wrong (details.md, 26). */
-function warnOfExpiry({ name, expiresIn }: Me["token"], options: GlobalOptions, context: Context): void {
-  if (name === null || expiresIn === null || expiresIn === undefined || expiresIn > WARN_SECONDS) return;
-  const days = Math.floor(expiresIn / DAY_SECONDS);
-  const when = days === 0 ? "within a day" : days === 1 ? "in 1 day" : `in ${days} days`;
-  note(context, options, `The token ${name} expires ${when}. Make a new one: secureflag-licenses tokens create`);
 }
 
 function untold(cause: unknown): CliError {

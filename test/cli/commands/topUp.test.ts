@@ -1,0 +1,189 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { runProgram } from "../../../src/cli/commands/program.ts";
+import { API_URL, failedPurchase, me, openPurchase, purchase, quote, subscription } from "../support/builders.ts";
+import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const ENV = { SECUREFLAG_API_TOKEN: "sfl_secret", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
+const KEY = `cli_${"07".repeat(16)}`;
+const ME: ExpectedCall = { call: "me", gives: me() };
+const PRICED: ExpectedCall[] = [
+  { call: "subscription", gives: subscription() },
+  { call: "createQuote", with: [5], gives: quote(5) },
+];
+const ends = (answer = purchase()): ExpectedCall => ({
+  call: "createPurchase",
+  gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false, requestId: null },
+});
+const REACHED: ExpectedCall = {
+  call: "subscription",
+  gives: subscription({ licenses: { purchased: 30, used: 22, available: 8 } }),
+};
+const directory = mkdtempSync(join(tmpdir(), "top-up-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
+  const scripted = scriptedClient(script);
+  const context = fakeContext({ ...world, env: { ...ENV, ...world.env }, client: scripted.client });
+  const code = await runProgram(line.split(" "), context);
+  scripted.assertDone();
+  return { code, ...context.written, questions: context.questions };
+}
+
+let files = 0;
+/** A job's two files, and what was written to them. */
+function job() {
+  files += 1;
+  const [summary, output] = [join(directory, `summary-${files}`), join(directory, `output-${files}`)];
+  return {
+    env: { GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: output },
+    summary: () => readFileSync(summary, "utf8"),
+    outputs: () =>
+      Object.fromEntries(
+        [...readFileSync(output, "utf8").matchAll(/^([\w-]+)<<(\S+)\n(.*)\n\2$/gm)].map((m) => [m[1], m[3]]),
+      ),
+  };
+}
+
+describe("top-up", () => {
+  const json = "top-up --available 8 --yes --json";
+
+  it("prints target, shortfall, what was bought and the purchase", async () => {
+    const { code, stdout, stderr } = await play(json, [...PRICED, ends()]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const { organizationLicenses, ...bought } = purchase({ idempotencyKey: KEY });
+    expect(JSON.parse(stdout)).toEqual({
+      target: { available: 8 },
+      shortfall: 5,
+      bought: 5,
+      purchase: bought,
+      licenses: organizationLicenses,
+      quote: { ...quote(5), verified: true },
+      replayed: false,
+      dryRun: false,
+    });
+  });
+
+  it("prints that nothing was missing", async () => {
+    const { code, stdout } = await play("top-up --purchased 30 --yes --json", [REACHED]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      target: { purchased: 30 },
+      shortfall: 0,
+      bought: 0,
+      purchase: null,
+      licenses: { purchased: 30, used: 22, available: 8 },
+      quote: null,
+      replayed: false,
+      dryRun: false,
+    });
+  });
+
+  it.each([
+    [6, failedPurchase()],
+    [8, openPurchase("requires_approval")],
+  ])("ends with %i after a purchase that did not succeed, and says that none was bought", async (expected, answer) => {
+    const { code, stdout } = await play(json, [...PRICED, ends(answer)]);
+    expect(code).toBe(expected);
+    expect(JSON.parse(stdout)).toMatchObject({ shortfall: 5, bought: 0, purchase: { status: answer.status } });
+  });
+
+  it("tells who, what, why, for how much and under which key", async () => {
+    const { stdout, stderr } = await play("top-up --available 8 --yes", [ME, ...PRICED, ends()]);
+    const log = `${stderr}${stdout}`.replaceAll(/\s+/g, " ");
+    for (const part of [
+      "organization 4201 at http://127.0.0.1:4010 to 8 licenses available, as admin@northwind.example, token ci.",
+      "Missing 5 licenses: 3 available, 25 purchased, 0 in progress",
+      "Licenses 25 → 30",
+      "£244.10 (£203.42 + £40.68 tax)",
+      "5 licenses × £150.00 a year × 99 of 365 days",
+      "Purchase pur_1",
+      `Key ${KEY}`,
+    ])
+      expect(log).toContain(part);
+  });
+
+  it("tells in words that nothing was missing, and what is still to come", async () => {
+    expect((await play("top-up --available 8 --yes -q", [REACHED])).stdout).toContain(
+      "Nothing to buy: the target is 8 licenses available.",
+    );
+    const pending: ExpectedCall = {
+      call: "subscription",
+      gives: subscription({ pending: { purchases: 1, licenses: 5 } }),
+    };
+    expect((await play("top-up --available 8 --yes -q", [pending])).stdout.replaceAll(/\s+/g, " ")).toContain(
+      "the target is 8 licenses available; 5 licenses of them in purchases that are still in progress.",
+    );
+  });
+
+  it("asks a person, who sees the target; No buys nothing", async () => {
+    const world = { isTerminal: true, answers: [false] };
+    const { code, questions, stderr } = await play("top-up --available 8", [ME, ...PRICED, ME], world);
+    expect(code).toBe(3);
+    expect(questions).toEqual(["Buy 5 licenses for £244.10 now?"]);
+    expect(stderr).toContain("Target");
+  });
+
+  it("needs --yes where nobody can be asked, before anything is sent", async () => {
+    const { code, stderr } = await play("top-up --available 8", []);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--yes");
+  });
+
+  it("dry, shows what would be bought in the same JSON", async () => {
+    const { code, stdout } = await play("top-up --available 8 --dry-run --json", [...PRICED, ME]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ shortfall: 5, bought: 0, purchase: null, dryRun: true, quote: {} });
+  });
+});
+
+describe("a step of GitHub Actions", () => {
+  it("gets outputs and a summary of what was bought", async () => {
+    const { env, outputs, summary } = job();
+    await play("top-up --available 8 --yes", [ME, ...PRICED, ends()], { env });
+    expect(outputs()).toEqual({
+      bought: "5",
+      purchased: "30",
+      available: "8",
+      total: "244.10 GBP",
+      "purchase-id": "pur_1",
+    });
+    expect(summary()).toContain("### License top-up: bought 5 licenses: 25 → 30");
+    for (const part of ["- Target: 8 licenses available", "- Missing: 5 licenses", "`pur_1`", "£244.10"])
+      expect(summary()).toContain(part);
+  });
+
+  it("gets them under --json as well, and where nothing was bought", async () => {
+    const { env, outputs, summary } = job();
+    await play("top-up --available 8 --yes --json", [REACHED], { env });
+    expect(outputs()).toEqual({ bought: "0", purchased: "30", available: "8", total: "", "purchase-id": "" });
+    expect(summary()).toContain("### License top-up: nothing to buy");
+  });
+
+  it("gets the purchase that failed, and where to pay one that waits", async () => {
+    const { env, outputs, summary } = job();
+    await play("top-up --available 8 --yes", [ME, ...PRICED, ends(openPurchase("requires_approval"))], { env });
+    expect(outputs()).toMatchObject({ bought: "0", "purchase-id": "pur_1" });
+    expect(summary()).toContain("[Approve the payment](<http://127.0.0.1:4010/pay/pur_1>)");
+  });
+
+  it("is told why a guard stopped it", async () => {
+    const { env, summary } = job();
+    const { code } = await play("top-up --available 8 --yes --max-total 244.09", [ME, ...PRICED], { env });
+    expect(code).toBe(7);
+    expect(summary()).toContain("### License top-up stopped");
+    expect(summary()).toContain("`The total with tax is £244.10, and --max-total allows £244.09`");
+    expect(summary()).toContain("- Exit code: 7");
+  });
+
+  it("has no outputs of a dry run's purchase, and loses nothing where its files cannot be written", async () => {
+    const env = { GITHUB_STEP_SUMMARY: join(directory, "missing/s"), GITHUB_OUTPUT: join(directory, "missing/o") };
+    const { code, stderr } = await play("top-up --available 8 --yes", [ME, ...PRICED, ends()], { env });
+    expect(code).toBe(0);
+    expect(stderr).toContain("GITHUB_OUTPUT could not be written");
+    expect(stderr).toContain("GITHUB_STEP_SUMMARY could not be written");
+  });
+});

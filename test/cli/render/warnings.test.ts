@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { subscriptionWarnings, tokenWarning } from "../../../src/cli/render/warnings.ts";
+import { me, subscription } from "../support/builders.ts";
+
+const counts = (purchased: number, used: number) => ({ purchased, used, available: purchased - used });
+const plenty = { licenses: counts(25, 10) };
+const inDays = (daysRemaining: number) => ({ term: { ...subscription().term, daysRemaining } });
+const ending = { autoRenew: false, licenses: null, subtotal: null, tax: null, total: null };
+
+describe("subscriptionWarnings", () => {
+  it.each<[string, Parameters<typeof subscription>[0], RegExp[]]>([
+    ["all is well", plenty, []],
+    ["a tenth is left", { licenses: counts(100, 90) }, [/^Only 10 licenses are available, of 100/]],
+    ["more than a tenth is left", { licenses: counts(100, 89) }, []],
+    ["one is left", { licenses: counts(5, 4) }, [/^Only 1 license is available, of 5/]],
+    ["none is left", { licenses: counts(25, 25) }, [/^No license is available, of 25/]],
+    ["there never was any", { licenses: counts(0, 0) }, []],
+    ["31 days are left", { ...plenty, ...inDays(31) }, []],
+    ["30 days are left", { ...plenty, ...inDays(30) }, [/renews in 30 days, on 2027-03-01: £4,500.00 with tax for 25/]],
+    ["a day is left", { ...plenty, ...inDays(1) }, [/renews in 1 day, on/]],
+    ["it will not renew", { ...plenty, ...inDays(9), renewal: ending }, [/ends in 9 days, on 2027-03-01, without/]],
+    [
+      "there will be fewer",
+      { ...plenty, reduction: { licenses: 20, date: "2027-03-01" } },
+      [/^From 2027-03-01 there will be 20 licenses/],
+    ],
+    ["it is past due", { ...plenty, state: "past_due" }, [/not paid.*purchases pay <id>/]],
+    ["it is suspended", { ...plenty, state: "suspended" }, [/not paid, and the subscription is suspended/]],
+    ["it has ended", { state: "ended", licenses: counts(25, 25), ...inDays(0), renewal: ending }, []],
+    [
+      "everything at once",
+      { state: "past_due", ...inDays(3), licenses: counts(25, 24) },
+      [/not paid/, /Only 1/, /renews/],
+    ],
+  ])("%s", (_, change, expected) => {
+    const warnings = subscriptionWarnings(subscription(change));
+    expect(warnings).toHaveLength(expected.length);
+    for (const [index, pattern] of expected.entries()) expect(warnings[index]).toMatch(pattern);
+  });
+});
+
+describe("tokenWarning", () => {
+  const DAY = 86_400;
+  it.each<[number | null | undefined, RegExp | null]>([
+    [15 * DAY, null],
+    [14 * DAY, /expires in 14 days/],
+    [DAY, /expires in 1 day\./],
+    [DAY - 1, /expires within a day/],
+    [0, /expires within a day/],
+    [null, null],
+    [undefined, null],
+  ])("%s seconds before its end", (expiresIn, expected) => {
+    const warning = tokenWarning({ ...me().token, expiresIn });
+    if (expected === null) expect(warning).toBeNull();
+    else expect(warning).toMatch(expected);
+  });
+
+  it("is none for a sign-in, which renews itself", () => {
+    expect(tokenWarning({ ...me().token, name: null, expiresIn: 60 })).toBeNull();
+  });
+});

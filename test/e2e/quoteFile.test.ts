@@ -1,0 +1,83 @@
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { errorOf, resultOf } from "../support/cli.ts";
+import { removePlaces, temporaryDirectory } from "../support/places.ts";
+import { type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { organization, seed } from "../support/seed.ts";
+
+let sandbox: RunningSandbox;
+
+beforeAll(async () => {
+  sandbox = await startSandbox({ seed: seed(...[1, 2, 3, 4, 5].map((id) => organization(id))) });
+});
+
+afterAll(async () => {
+  await sandbox?.stop();
+  await removePlaces();
+});
+
+async function saved(id: number): Promise<string> {
+  const file = join(await temporaryDirectory(), "quote.json");
+  const run = await sandbox.cli(id, ["quote", "5", "--save", file, "--json"]);
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+  return file;
+}
+
+const from = (file: string) => ["buy", "--from", file, "--yes", "--json"];
+
+describe("a quote that is reviewed and bought later", () => {
+  test("is a private file that is never replaced by accident", async () => {
+    const file = await saved(1);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const before = await readFile(file, "utf8");
+    expect(JSON.parse(before)).toMatchObject({ total: { amount: 24_410 }, purchased: { before: 25, after: 30 } });
+    const again = await sandbox.cli(1, ["quote", "6", "--save", file, "--json"]);
+    expect(again).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(errorOf(again).code).toBe("file_exists");
+    expect(await readFile(file, "utf8")).toBe(before);
+    expect((await sandbox.cli(1, ["quote", "6", "--save", file, "--force"])).exitCode).toBe(0);
+    expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ licenses: 6 });
+  });
+
+  test("is bought once, from whatever machine, also from four at once", { timeout: 60_000 }, async () => {
+    const file = await saved(2);
+    const runs = await Promise.all([1, 2, 3, 4].map(() => sandbox.cli(2, from(file), { timeout: 50_000 })));
+    expect(runs.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual(runs.map(() => [0, ""]));
+    const later = await sandbox.cli(2, from(file));
+    expect(resultOf(later)).toMatchObject({ replayed: true, quote: null });
+    const ids = [...runs, later].map((run) => resultOf<{ purchase: { id: string } }>(run).purchase.id);
+    expect(new Set(ids).size).toBe(1);
+    expect(await sandbox.purchased(2)).toBe(30);
+    expect(await sandbox.captures()).toMatchObject([{ amount: 24_410, purchaseId: ids[0] }]);
+  });
+
+  test("with another PO number after it was bought is refused", async () => {
+    const file = await saved(3);
+    expect((await sandbox.cli(3, [...from(file), "--po", "PO-1"])).exitCode).toBe(0);
+    const other = await sandbox.cli(3, [...from(file), "--po", "PO-2"]);
+    expect(other).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(errorOf(other).code).toBe("idempotency_key_reused");
+    expect(await sandbox.purchased(3)).toBe(30);
+  });
+
+  test("does not hold any more where somebody bought meanwhile, or elsewhere", async () => {
+    const file = await saved(4);
+    expect((await sandbox.cli(4, ["buy", "1", "--yes"])).exitCode).toBe(0);
+    const stale = await sandbox.cli(4, from(file));
+    expect(stale).toMatchObject({ exitCode: 7, stdout: "" });
+    expect(errorOf(stale).message).toContain("purchased licenses: 25 in the file, 26 now");
+    const elsewhere = await sandbox.cli(5, from(file));
+    expect(elsewhere).toMatchObject({ exitCode: 7, stdout: "" });
+    expect(errorOf(elsewhere).message).toContain("organization: 4 in the file, 5 now");
+    expect(await sandbox.purchases(5)).toEqual([]);
+  });
+
+  test("is refused where it was changed, before anything is sent", async () => {
+    const file = await saved(5);
+    await writeFile(file, (await readFile(file, "utf8")).replace('"licenses": 5', '"licenses": 500'));
+    const run = await sandbox.cli(5, from(file), { env: { SECUREFLAG_API_URL: "http://127.0.0.1:9/v2" } });
+    expect(run).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(errorOf(run)).toMatchObject({ code: "quote_file_invalid", message: expect.stringContaining("was changed") });
+  });
+});
