@@ -225,3 +225,34 @@ describe("the job summary", () => {
     expect(stderr).toContain("GITHUB_STEP_SUMMARY could not be written");
   });
 });
+
+describe("a dry run of paying and of canceling", () => {
+  const dry = async (line: string, found: PurchaseAnswer) => {
+    const { code, stdout } = await play(`${line} pur_1 --dry-run --json`, [look(found)]);
+    return { code, result: stdout === "" ? null : JSON.parse(stdout) };
+  };
+
+  it.each([
+    ["purchases pay", payablePurchase()],
+    ["purchases pay", openPurchase("requires_approval")],
+    ["purchases cancel", openPurchase("requires_approval")],
+  ])("%s shows the purchase that it is about, asks nobody, and changes nothing", async (line, found) => {
+    const { code, result } = await dry(line, found);
+    expect(code).toBe(0);
+    expect(result).toMatchObject({ purchase: { id: "pur_1", status: found.status }, dryRun: true, replayed: false });
+  });
+
+  it.each([
+    ["purchases pay", purchase()],
+    ["purchases pay", failedPurchase()],
+    ["purchases cancel", purchase()],
+    ["purchases cancel", payablePurchase()],
+  ])("%s says by exit 9 that it would be refused", async (line, found) => {
+    expect(await dry(line, found)).toEqual({ code: 9, result: null });
+  });
+
+  it("says in words that nothing was changed", async () => {
+    const { stdout } = await play("purchases pay pur_1 --dry-run", [look(payablePurchase())]);
+    expect(stdout).toMatch(/^Dry run: nothing was changed\.\nPurchase +pur_1/);
+  });
+});

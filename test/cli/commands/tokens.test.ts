@@ -52,7 +52,7 @@ describe("tokens create", () => {
     expect(lines(stdout)[0]).toBe(SECRET);
     expect(stdout).toContain("shown once");
     expect(lines(stdout).filter((line) => line.length > 60)).toEqual([]);
-    expect(JSON.parse((await play([...args, "--json"], [call])).stdout)).toEqual({ ...created, dryRun: false });
+    expect(JSON.parse((await play([...args, "--json"], [call])).stdout)).toEqual(created);
   });
 
   it.each([
@@ -132,7 +132,7 @@ describe("tokens revoke", () => {
 
   it("asks a person, whose default is No", async () => {
     const yes = await play([...args, "--json"], [revoked], { isTerminal: true, answers: [true] });
-    expect([yes.code, JSON.parse(yes.stdout)]).toEqual([0, { id: "tok_1", revoked: true, dryRun: false }]);
+    expect([yes.code, JSON.parse(yes.stdout)]).toEqual([0, { id: "tok_1", revoked: true }]);
     const no = await play(args, [], { isTerminal: true, answers: [false] });
     expect(no).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("Nothing was revoked") });
   });
@@ -140,5 +140,28 @@ describe("tokens revoke", () => {
   it("in a script needs --yes, and sends nothing without it", async () => {
     expect(await play(args, [])).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
     expect((await play([...args, "--yes"], [revoked])).code).toBe(0);
+  });
+});
+
+describe("a dry run", () => {
+  const never = { id: null, createdAt: null, expiresAt: null, last4: null, createdBy: null, token: null };
+
+  it("of tokens create shows what would be created, and sends nothing", async () => {
+    const line = ["tokens", "create", "--name", "ci", "--scopes", "billing:read", "--max-licenses", "10", "--dry-run"];
+    const { code, stdout } = await play([...line, "--json"], []);
+    expect(code).toBe(0);
+    const spendLimit = { amount: null, amountLeft: null, licenses: 10, licensesLeft: 10 };
+    const planned = { name: "ci", scopes: ["billing:read"], expiresIn: 90 * 86_400, spendLimit, dryRun: true };
+    expect(JSON.parse(stdout)).toEqual({ ...never, ...planned });
+    expect((await play(line, [])).stdout).toBe("Dry run: would create the token ci for billing:read, for 90 days.\n");
+  });
+
+  it("of tokens revoke looks whether there is such a token, asks nobody, and revokes nothing", async () => {
+    const listed: ExpectedCall = { call: "tokens", gives: [token()] };
+    const line = ["tokens", "revoke", "tok_1", "--dry-run", "--json"];
+    const known = await play(line, [listed]);
+    expect([known.code, JSON.parse(known.stdout)]).toEqual([0, { id: "tok_1", revoked: false, dryRun: true }]);
+    const unknown = await play(["tokens", "revoke", "tok_2", "--dry-run"], [listed]);
+    expect(unknown).toMatchObject({ code: 2, stdout: "" });
   });
 });

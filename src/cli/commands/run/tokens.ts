@@ -41,7 +41,7 @@ export async function create(options: CreateOptions, context: Context): Promise<
     throw mayBeMade(error);
   });
   if (!options.json) context.io.workflowCommand("add-mask", token.token);
-  const printing = printResult(context, options, "tokens create", { ...token, dryRun: false }, async (view) => {
+  const printing = printResult(context, options, "tokens create", token, async (view) => {
     const { renderCreatedToken } = await import("../../render/tokens.ts");
     return renderCreatedToken(token, view);
   });
@@ -60,7 +60,7 @@ async function printPlan(
   const { amount = null, licenses = null } = limit ?? {};
   const spendLimit = limit ? { amount, amountLeft: amount, licenses, licensesLeft: licenses } : null;
   const unmade = { id: null, createdAt: null, expiresAt: null, last4: null, createdBy: null, token: null };
-  const plan = { ...unmade, name, scopes: [...scopes], expiresIn: expiresInDays * 86_400, spendLimit, dryRun: true };
+  const plan = { ...unmade, name, scopes: [...scopes], expiresIn: expiresInDays * 86_400, spendLimit };
   await printResult(
     context,
     options,
@@ -111,7 +111,7 @@ export async function revoke(options: RevokeOptions, context: Context): Promise<
 
 async function printRevoked(options: RevokeOptions, context: Context, id: string): Promise<void> {
   const { dryRun } = options;
-  await printResult(context, options, "tokens revoke", { id, revoked: !dryRun, dryRun }, () =>
+  await printResult(context, options, "tokens revoke", { id, revoked: !dryRun, ...(dryRun && { dryRun }) }, () =>
     dryRun ? `Dry run: would revoke the token ${id}.` : `The token ${id} is revoked.`,
   );
 }
