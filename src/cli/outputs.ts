@@ -1,11 +1,20 @@
 import { z } from "zod";
-import { licenseCountsSchema } from "../contract/basics.ts";
+import { dateSchema, licenseCountsSchema, moneySchema } from "../contract/basics.ts";
 import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, meSchema } from "../contract/identity.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { licenseTargetSchema } from "./purchasing/wanted.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
+
+/** What licenses cost today and later. */
+const forecastSchema = z.object({
+  quote: verifiedQuoteSchema,
+  prices: z.array(
+    z.object({ date: dateSchema, daysRemaining: z.int(), dueNow: moneySchema, tax: moneySchema, total: moneySchema }),
+  ),
+  renewal: z.object({ date: dateSchema, subtotal: moneySchema, tax: moneySchema, total: moneySchema }).nullable(),
+});
 
 /** What every command that ends with one purchase prints (cli.md, JSON; details.md, 22). */
 const purchaseOutput = {
@@ -81,7 +90,7 @@ export const outputs = {
   logout: z.object({ profile: z.string(), removed: z.boolean(), revoked: z.boolean() }),
   whoami: identitySchema,
   status: subscriptionSchema,
-  quote: verifiedQuoteSchema,
+  quote: z.union([verifiedQuoteSchema, z.array(verifiedQuoteSchema), forecastSchema]),
   buy: z.object(purchaseOutput),
   "top-up": z.object({
     target: licenseTargetSchema,

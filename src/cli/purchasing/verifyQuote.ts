@@ -1,4 +1,4 @@
-import { addDays, dateInZone } from "../../billing/calendar.ts";
+import { addDays, type CalendarDate, dateInZone } from "../../billing/calendar.ts";
 import { BillingError } from "../../billing/errors.ts";
 import type { Money } from "../../billing/money.ts";
 import { largestChargeStep } from "../../billing/proration.ts";
@@ -44,8 +44,26 @@ export function verifyQuote(subscription: Subscription, quote: Quote, licenses: 
  * @throws BillingError
  */
 export function recompute(subscription: Subscription, quote: Quote, licenses: number): Price {
-  const date = dateInZone(Date.parse(quote.createdAt), subscription.organization.timeZone);
-  return priceLicenses(pricedFacts(subscription), licenses, date, quote.chargeStep ?? 1);
+  return priceOn(
+    dateInZone(Date.parse(quote.createdAt), subscription.organization.timeZone),
+    subscription,
+    quote,
+    licenses,
+  );
+}
+
+/**
+ * The price on a date of the subscription's term, charged in the quote's steps.
+ *
+ * @throws BillingError
+ */
+export function priceOn(
+  date: CalendarDate,
+  subscription: Subscription,
+  { chargeStep = 1 }: Pick<Quote, "chargeStep">,
+  licenses: number,
+): Price {
+  return priceLicenses(pricedFacts(subscription), licenses, date, chargeStep);
 }
 
 function pricedFacts(subscription: Subscription) {

@@ -1,5 +1,6 @@
 import { formatMoney } from "../../billing/money.ts";
 import type { Subscription } from "../../contract/billing.ts";
+import { bar } from "./bar.ts";
 import { clean } from "./clean.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
@@ -35,10 +36,10 @@ export function renderStatus(subscription: Subscription, view: View): string {
 }
 
 function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: View): string {
-  const share = purchased > 0 ? Math.min(1, Math.max(0, used / purchased)) : 0;
-  const filled = Math.round(share * BAR_WIDTH);
+  const share = purchased > 0 ? used / purchased : 0;
+  const { filled, empty } = bar(share, BAR_WIDTH);
   const paint = used >= purchased ? style.yellow : style.green;
-  return `${paint("█".repeat(filled))}${style.dim("░".repeat(BAR_WIDTH - filled))}`;
+  return `${paint(filled)}${style.dim(empty)}`;
 }
 
 /** The renewal date, which without automatic renewal is the end. */

@@ -1,4 +1,5 @@
 import Table from "cli-table3";
+import stringWidth from "string-width";
 import type { View } from "./view.ts";
 
 const NO_BORDERS = Object.fromEntries(
@@ -6,6 +7,7 @@ const NO_BORDERS = Object.fromEntries(
     .split(" ")
     .map((part) => [part, ""]),
 );
+const GRAPHEMES = new Intl.Segmenter("en", { granularity: "grapheme" });
 const GAP = "  ";
 const LABEL_WIDTH = 14;
 
@@ -51,8 +53,14 @@ function breakWords(text: string, width: number): string {
   );
 }
 
-/** Beyond ASCII a character may take two columns. */
+/** A character may take two columns, or none. */
 function pieces(word: string, width: number): string {
-  const step = /^[\x20-\x7e█░]*$/.test(word) ? width : Math.floor(width / 2);
-  return word.match(new RegExp(`.{1,${step}}`, "gsu"))?.join("\n") ?? "";
+  if (stringWidth(word) <= width) return word;
+  const lines = [""];
+  for (const { segment } of GRAPHEMES.segment(word)) {
+    const line = lines.at(-1) ?? "";
+    if (line !== "" && stringWidth(line + segment) > width) lines.push(segment);
+    else lines[lines.length - 1] = line + segment;
+  }
+  return lines.join("\n");
 }

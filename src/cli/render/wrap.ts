@@ -1,9 +1,11 @@
+import stringWidth from "string-width";
+
 /** Lines of at most `width` characters where words allow it; a longer word, such as a URL, stays whole to be copied. */
 export function wrap(text: string, width: number): string {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/\s+/)) {
-    if (line !== "" && line.length + 1 + word.length > width) {
+    if (line !== "" && stringWidth(line) + 1 + stringWidth(word) > width) {
       lines.push(line);
       line = word;
     } else {

@@ -54,6 +54,32 @@ describe("reading", () => {
     expect(JSON.parse(stdout)).toEqual({ ...quote(5), verified: true });
   });
 
+  it("quote --compare prices every number on one picture of the subscription", async () => {
+    const later = subscription({ version: 2 });
+    const quoted = (count: number, seen = subscription()): ExpectedCall[] => [
+      { call: "subscription", gives: seen },
+      { call: "createQuote", with: [count], gives: quote(count, {}, seen) },
+    ];
+    const { code, stdout } = await play("quote --compare 1,5,5 --json", [
+      ...quoted(1),
+      ...quoted(5, later),
+      ...quoted(1, later),
+      ...quoted(5, later),
+    ]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual([1, 5].map((count) => ({ ...quote(count, {}, later), verified: true })));
+  });
+
+  it("quote --when tells what they cost later", async () => {
+    const { code, stdout } = await play("quote 5 --when --json", PRICED);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      quote: { id: "quo_1" },
+      prices: [{ date: "2026-11-22" }, {}, {}, {}],
+      renewal: {},
+    });
+  });
+
   it("purchases list pages up to its limit and says that there is more", async () => {
     const items = Array.from({ length: 100 }, (_, index) => purchase({ id: `pur_${index}` }));
     const { stdout, stderr } = await play("purchases list --limit 150 --status succeeded --json", [

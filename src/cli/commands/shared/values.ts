@@ -18,6 +18,15 @@ export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER):
   };
 }
 
+const MOST_COUNTS = 20;
+
+/** Reads numbers of licenses, separated by commas; one that is there twice counts once. */
+export function countList(text: string): number[] {
+  const counts = text.split(",").map((part) => wholeNumber(1)(part.trim()));
+  if (counts.length <= MOST_COUNTS) return [...new Set(counts)];
+  throw new InvalidArgumentError(`It must be at most ${MOST_COUNTS} numbers, separated by commas.`);
+}
+
 /** Checks the shape of an amount in major units, `500` or `500.00`; its decimals depend on the currency. */
 export function amountText(text: string): string {
   if (/^(0|[1-9]\d{0,14})(\.\d{1,4})?$/.test(text)) return text;

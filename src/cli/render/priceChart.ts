@@ -1,0 +1,61 @@
+import stringWidth from "string-width";
+import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Forecast } from "../purchasing/forecast.ts";
+import type { Offer } from "../purchasing/offer.ts";
+import { bar } from "./bar.ts";
+import { columns } from "./table.ts";
+import type { View } from "./view.ts";
+import { countChange, interval, licenses } from "./words.ts";
+import { wrap } from "./wrap.ts";
+
+const GAPS = 4;
+
+/** What several numbers of licenses cost today, with tax, and what the subscription renews at with them. */
+export function renderComparison(offers: readonly Offer[], view: View): string {
+  const totals = offers.map(({ quote }) => quote.total);
+  const rows = offers.map(({ quote }) => [
+    countChange(quote.licensesAfter, quote.licenses),
+    quote.renewsAt === null ? "no renewal" : formatMoney(quote.renewsAt.total),
+    formatMoney(quote.total),
+  ]);
+  return chart(["Licenses", "Renews at", "Due now"], rows, totals, view);
+}
+
+/** What an offer's licenses cost on dates to come, with tax, and from the renewal on. */
+export function renderForecast(
+  { quote, subscription }: Offer,
+  { prices, renewal }: Pick<Forecast, "prices" | "renewal">,
+  view: View,
+): string {
+  const rows = prices.map(({ date, daysRemaining, total }) => [date, `${daysRemaining} days`, formatMoney(total)]);
+  const totals = prices.map(({ total }) => total);
+  const whole = interval(subscription.plan);
+  const last = renewal && [[renewal.date, whole, formatMoney(renewal.total)]];
+  const table = chart(
+    ["Bought on", "Pays for", "Total"],
+    [...rows, ...(last ?? [])],
+    [...totals, ...(renewal ? [renewal.total] : [])],
+    view,
+  );
+  const end = renewal
+    ? `From ${renewal.date} on they are part of the recurring total, ${whole}.`
+    : `The subscription ends on ${quote.term.renewalDate}, without a renewal.`;
+  return `${wrap(`${licenses(quote.licenses)}, with tax, at today's price and rate:`, view.width)}\n${table}\n${wrap(end, view.width)}`;
+}
+
+/** Rows with a bar each, as long as its amount is of the largest. */
+function chart(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  amounts: readonly Money[],
+  view: View,
+): string {
+  const largest = Math.max(1, ...amounts.map(({ amount }) => amount));
+  const widths = heads.map((head, column) =>
+    Math.max(...[head, ...rows.map((row) => row[column] ?? "")].map((cell) => stringWidth(cell))),
+  );
+  const room = view.width - widths.reduce((sum, width) => sum + width, 0) - GAPS - 2;
+  if (room < 4) return columns(heads, rows, widths, view);
+  const drawn = rows.map((row, index) => [...row, bar((amounts[index]?.amount ?? 0) / largest, room).filled]);
+  return columns([...heads, ""], drawn, [...widths, room], view);
+}
