@@ -7,7 +7,7 @@ import { priceOn } from "./verifyQuote.ts";
 const MOST_DATES = 12;
 
 /** What licenses cost when they are bought on a date. */
-export interface DatedPrice {
+interface DatedPrice {
   readonly date: CalendarDate;
   readonly daysRemaining: number;
   readonly dueNow: Money;
