@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { BASE_PATH } from "../contract/operations.ts";
+import { BASE_PATH, MAX_BODY_BYTES } from "../contract/operations.ts";
 import { PROBLEM_MEDIA_TYPE } from "../contract/problems.ts";
 import { OauthError, oauthErrorBody } from "./auth/oauth.ts";
 import type { SignInDeps } from "./auth/signIn.ts";
@@ -17,8 +17,6 @@ import { registerPurchases } from "./routes/purchases.ts";
 import { registerTokens } from "./routes/tokens.ts";
 import { registerUsers } from "./routes/users.ts";
 
-/** The largest request body (security.md, Hostile input). */
-const BODY_LIMIT = 64 * 1024;
 /** A key of 255 characters, every one of them percent-encoded (details.md, 5). */
 const LONGEST_PARAMETER = 255 * 3;
 
@@ -36,7 +34,7 @@ export interface AppOptions {
 export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstance {
   const app = Fastify({
     logger: false,
-    bodyLimit: BODY_LIMIT,
+    bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
     frameworkErrors: (error, request, reply) => sendError(deps, error, request, reply),
@@ -78,7 +76,8 @@ function readBodies(app: FastifyInstance): void {
   });
   app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, text, done) => {
     const fields = [...new URLSearchParams(String(text))];
-    const twice = fields.find(([name], index) => fields.findIndex(([other]) => other === name) !== index);
+    const seen = new Set<string>();
+    const twice = fields.find(([name]) => seen.size === seen.add(name).size);
     if (twice) done(new ProblemError("invalid_request", `The field ${twice[0]} is there twice`));
     else done(null, Object.fromEntries(fields));
   });

@@ -4,7 +4,7 @@ import type { BackendAddress } from "./address.ts";
 import type { ClientOptions } from "./client.ts";
 import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
-import { outcomeOf } from "./outcome.ts";
+import { isAnyLost, outcomeOf } from "./outcome.ts";
 import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
 import { readAnswer } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
@@ -77,12 +77,29 @@ export class Caller {
     return value as PdfFile;
   }
 
-  private async complete(operation: Operation, input: CallInput): Promise<Reply<unknown>> {
+  /**
+   * Calls an operation that takes something away.
+   *
+   * @returns `null` where a try was lost and the thing is not found after it: nothing is left to be taken away
+   * @throws ClientError
+   */
+  async remove<Id extends OperationId>(id: Id, input: CallInput): Promise<Reply<AnswerOf<Id>> | null> {
     const failures: Failure[] = [];
+    try {
+      const reply = await this.complete(operations[id], input, failures);
+      return { ...reply, value: reply.value as AnswerOf<Id> };
+    } catch (error) {
+      if (failures.at(-1)?.error.code === "not_found" && isAnyLost(failures)) return null;
+      throw error;
+    }
+  }
+
+  /** Tries until the end, and adds every failure to `failures`. */
+  private async complete(operation: Operation, input: CallInput, failures: Failure[] = []): Promise<Reply<unknown>> {
     try {
       const reply = await this.tryOn(operation, input, failures);
       // A replay after an earlier try of this very call shows what this call did; one that was refused did nothing.
-      const replayed = reply.replayed && !failures.some((failure) => failure.sent && !failure.refused);
+      const replayed = reply.replayed && !isAnyLost(failures);
       return { ...reply, replayed };
     } catch (error) {
       throw outcomeOf(operation, failures, error);

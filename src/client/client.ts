@@ -1,13 +1,13 @@
 import type { z } from "zod";
 import type { Purchase, PurchaseAnswer, PurchaseRequest, Quote, Receipt, Subscription } from "../contract/billing.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
-import type { User } from "../contract/users.ts";
 import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts";
 import { Caller } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import type { PdfFile } from "./pdf.ts";
 import { createTransport } from "./transport.ts";
+import { type UserCalls, userCalls } from "./users.ts";
 
 /** The sandbox's clock and its provider's record. */
 export type SandboxState = z.infer<typeof sandboxStateSchema>;
@@ -55,7 +55,7 @@ export interface ClientOptions {
  * The contract, seen from a command: one client per command, because the time for retries is the command's
  * (details.md, 4). Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
  */
-export interface Client extends IdentityCalls {
+export interface Client extends IdentityCalls, UserCalls {
   readonly apiUrl: string;
   readonly origin: string;
   readonly isLoopback: boolean;
@@ -89,8 +89,6 @@ export interface Client extends IdentityCalls {
   receipt(organizationId: number, purchaseId: string): Promise<Receipt>;
   /** The receipt as a PDF file of at most 1 MB. */
   receiptPdf(organizationId: number, purchaseId: string): Promise<PdfFile>;
-  /** From page 0; an empty page ends the list. */
-  usersPage(organizationId: number, page: number): Promise<User[]>;
   sandboxState(): Promise<SandboxState>;
   /** Never repeated. */
   advanceClock(request: ClockRequest): Promise<ClockAnswer>;
@@ -114,6 +112,7 @@ export function createClient(options: ClientOptions): Client {
     isLoopback: address.isLoopback,
     ...identityCalls(caller),
     ...readingCalls(caller),
+    ...userCalls(caller),
     ...buyingCalls(caller),
     ...payingCalls(caller),
     ...sandboxCalls(caller),
@@ -121,7 +120,7 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "receiptPdf" | "usersPage";
+type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "receiptPdf";
 
 function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   const repeat = "transient";
@@ -144,8 +143,6 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
       (await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat })).value,
     receiptPdf: (organizationId, purchaseId) =>
       caller.download("getReceipt", { params: { organizationId, purchaseId }, repeat }),
-    usersPage: async (organizationId, page) =>
-      (await caller.call("listUsers", { params: { organizationId, page }, repeat })).value,
   };
 }
 

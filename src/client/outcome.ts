@@ -14,6 +14,11 @@ const SETTLING: ReadonlySet<string> = new Set([
   "idempotency_key_reused",
 ]);
 
+/** Whether any try may have done its work without telling: its answer was lost, or said nothing for certain. */
+export function isAnyLost(failures: readonly Failure[]): boolean {
+  return failures.some((failure) => failure.sent && !failure.refused);
+}
+
 /**
  * The error that a call ends with. Where the call concerns an Idempotency-Key, only a well-formed refusal says what
  * became of it, and only if no earlier try was lost on the way; anything else leaves the outcome unknown
@@ -23,8 +28,7 @@ const SETTLING: ReadonlySet<string> = new Set([
  * @param error why there is no further try: the last failure's, or a token that could not be had for it
  */
 export function outcomeOf(operation: Operation, failures: readonly Failure[], error: unknown): unknown {
-  const lost = failures.some((failure) => failure.sent && !failure.refused);
-  if (!concernsKey(operation) || !lost) return error;
+  if (!concernsKey(operation) || !isAnyLost(failures)) return error;
   const last = failures.at(-1);
   const refused = last?.refused && last.error === error;
   if (refused && (!operation.idempotent || SETTLING.has(last.error.code))) return error;

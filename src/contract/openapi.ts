@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BASE_PATH, type Operation, operations } from "./operations.ts";
+import { BASE_PATH, MAX_BODY_BYTES, type Operation, operations } from "./operations.ts";
 import { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS, problemSchema } from "./problems.ts";
 
 /**
@@ -19,7 +19,8 @@ export function openapiDocument(version: string): Record<string, unknown> {
       title: "SecureFlag license billing",
       version,
       description:
-        "Subscription, quotes and purchases of licenses. Amounts are integers in the currency's minor unit (ISO 4217).",
+        "Subscription, quotes and purchases of licenses. Amounts are integers in the currency's minor unit (ISO 4217). " +
+        `Request bodies have up to ${MAX_BODY_BYTES} bytes where a call does not say otherwise.`,
       license: { name: "MIT", identifier: "MIT" },
     },
     paths,
@@ -32,10 +33,11 @@ export function openapiDocument(version: string): Record<string, unknown> {
   };
 }
 
-function needsOf({ access, freshCode }: Operation): string {
+function needsOf({ access, freshCode, maxBodyBytes }: Operation): string {
   return [
     access === "administrator" && "The session of a signed-in organization administrator.",
     access.includes(":") && `Scope: ${access}.`,
+    maxBodyBytes && `The body may have up to ${maxBodyBytes} bytes.`,
     freshCode && "The session of a user with one-time codes needs one of the last 15 minutes (mfa_required).",
   ]
     .filter(Boolean)

@@ -1,10 +1,17 @@
 import { z } from "zod";
-import { instantSchema, licenseCountsSchema, organizationRefSchema, writtenTextSchema } from "./basics.ts";
+import { isRole, ROLES } from "../billing/roles.ts";
+import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./basics.ts";
 
 /** How many users a page of SecureFlag's public call holds at most (product.md). */
 export const USERS_PAGE_SIZE = 20;
 
-/** A user in the shape of SecureFlag's public API (product.md). */
+/** How many users one import may bring. */
+const MOST_IMPORTED_USERS = 10_000;
+
+/** What a new user begins with (product.md). */
+const ASSIGNMENT_STRATEGIES = ["NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"] as const;
+
+/** A user of this package's backend, in the shape of SecureFlag's public API (product.md). */
 export const userSchema = z.object({
   idUser: z.int(),
   email: z.string(),
@@ -25,22 +32,111 @@ export const userSchema = z.object({
   uuid: z.string(),
 });
 
-/** A user as it travels. */
-export type User = z.infer<typeof userSchema>;
+/** What is missing, or not of the kind that it should be, is read as `null`. */
+function orNull<Value>(schema: z.ZodType<Value>) {
+  return schema
+    .nullish()
+    .transform((value) => value ?? null)
+    .catch(null);
+}
+
+/** SecureFlag's dates are read as they come: nothing says that they are RFC 3339. */
+const dateAsItCame = orNull(z.union([z.string(), z.number()]));
+
+/**
+ * A user as a list shows it, SecureFlag's own as well: only `idUser` is certain to be there. Statuses, roles and dates
+ * that we do not know are kept as they came.
+ */
+export const listedUserSchema = z.object({
+  idUser: z.int(),
+  email: orNull(z.string()),
+  username: orNull(z.string()),
+  firstName: orNull(z.string()),
+  lastName: orNull(z.string()),
+  role: orNull(z.int()),
+  status: orNull(z.string()),
+  adminNoTraining: orNull(z.boolean()),
+  joinedDateTime: dateAsItCame,
+  licenseStart: dateAsItCame,
+  licenseEnd: dateAsItCame,
+  defaultOrganization: orNull(z.object({ id: orNull(z.int()), name: orNull(z.string()) })),
+  team: orNull(z.object({ idTeam: orNull(z.int()), name: orNull(z.string()) })),
+  stripeCustomerId: orNull(z.string()),
+  stripeSubscriptionId: orNull(z.string()),
+  stripeSubscriptionAutorenewal: orNull(z.boolean()),
+  uuid: orNull(z.string()),
+});
+
+/** A user as the client reads it; one of this package's backend is one as well. */
+export type User = z.infer<typeof listedUserSchema>;
+
+/** A user as this package's backend shows it. */
+export type OwnUser = z.infer<typeof userSchema>;
+
+/** A role's number. */
+export const roleSchema = z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4 or 7");
+
+/** An email address: no spaces, no invisible characters, and none that RFC 5322, section 3.2.3, calls special. */
+const emailSchema = z
+  .string()
+  .max(320, "has more than 320 characters")
+  .regex(/^[^\s\p{C}@<>()[\],;:\\"]+@[^\s\p{C}@<>()[\],;:\\"]+$/u, "is not an email address");
+
+/** A first or last name: something that can be seen, without control characters. */
+const personNameSchema = z
+  .string()
+  .max(100, "has more than 100 characters")
+  .regex(/[^\s\p{C}]/u, "is empty")
+  .regex(
+    /^[^\p{Control}\p{Bidi_Control}\p{Surrogate}\p{Noncharacter_Code_Point}]*$/u,
+    "holds a line break or a control character",
+  );
 
 /** `POST …/users`. Role 7 (user) unless said. */
-export const addUserRequestSchema = z.strictObject({
-  email: z
-    .string()
-    .min(3)
-    .max(320)
-    .regex(/^[^\s@\0]+@[^\s@\0]+$/, "is not an email address"),
-  firstName: writtenTextSchema(100),
-  lastName: writtenTextSchema(100),
-  role: z.int().optional(),
-  adminNoTraining: z.boolean().optional(),
-  assignmentStrategy: z.enum(["NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"]).optional(),
-});
+export const addUserRequestSchema = z
+  .strictObject({
+    email: emailSchema,
+    firstName: personNameSchema,
+    lastName: personNameSchema,
+    role: roleSchema.optional(),
+    adminNoTraining: z.boolean().optional(),
+    assignmentStrategy: z.enum(ASSIGNMENT_STRATEGIES).optional(),
+  })
+  .refine(({ role = ROLES.user, adminNoTraining }) => !adminNoTraining || role < ROLES.user, {
+    path: ["adminNoTraining"],
+    message: "is for administrative roles; the role user always trains",
+  });
+
+/** A user to add, as it travels to the backend. */
+export type AddUserRequest = z.infer<typeof addUserRequestSchema>;
 
 /** The answer to a user added: the user, and the license counts after it. */
 export const addUserAnswerSchema = z.object({ user: userSchema, organizationLicenses: licenseCountsSchema });
+
+/** The answer to a user added, as it travels. */
+export type AddUserAnswer = z.infer<typeof addUserAnswerSchema>;
+
+/** `POST …/users/import`: everybody is there once, however the email is written. */
+export const importUsersRequestSchema = z
+  .strictObject({ users: z.array(addUserRequestSchema).min(1).max(MOST_IMPORTED_USERS) })
+  .superRefine(({ users }, context) => {
+    const seen = new Map<string, number>();
+    for (const [index, { email }] of users.entries()) {
+      const first = seen.get(email.toLowerCase());
+      if (first === undefined) seen.set(email.toLowerCase(), index);
+      else
+        context.addIssue({ code: "custom", path: ["users", index, "email"], message: `is users[${first}].email too` });
+    }
+  });
+
+/** The answer to an import: positions in the request of those who were users already, and the license counts after it. */
+export const importUsersAnswerSchema = z.object({
+  existing: z.array(z.int().nonnegative()),
+  organizationLicenses: licenseCountsSchema,
+});
+
+/** The answer to an import, as it travels. */
+export type ImportUsersAnswer = z.infer<typeof importUsersAnswerSchema>;
+
+/** The answer to a user removed: the license counts after it. */
+export const removeUserAnswerSchema = z.object({ organizationLicenses: licenseCountsSchema });

@@ -26,6 +26,8 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   cancelPurchase: {},
   getReceipt: {},
   listUsers: {},
+  importUsers: { body: { users: [{ email: "new2@example.test", firstName: "New", lastName: "User" }] } },
+  removeUser: {},
   addUser: { body: { email: "new@example.test", firstName: "New", lastName: "User" } },
   listTokens: {},
   createToken: { body: { name: "new", scopes: ["billing:read"] } },
@@ -59,7 +61,7 @@ const tokens: Record<string, string> = {};
 function request({ operation, body }: Case, organizationId: number, token: string | null | undefined) {
   const path = operation.path
     .replace("{organizationId}", String(organizationId))
-    .replace("{page}", "0")
+    .replace("{number}", "0")
     .replace(/\{\w+\}/g, "unknown");
   return call(backend, operation.method, path, {
     token: token ?? null,

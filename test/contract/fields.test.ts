@@ -13,10 +13,20 @@ import {
 } from "../../src/contract/billing.ts";
 import { meSchema, sessionSchema, spendLimitSchema } from "../../src/contract/identity.ts";
 import { clockRequestSchema, sandboxStateSchema } from "../../src/contract/sandbox.ts";
-import { addUserRequestSchema, userSchema } from "../../src/contract/users.ts";
+import {
+  addUserAnswerSchema,
+  addUserRequestSchema,
+  importUsersAnswerSchema,
+  importUsersRequestSchema,
+  listedUserSchema,
+  userSchema,
+} from "../../src/contract/users.ts";
 
 const PURCHASE_FIELDS =
   "completedAt createdAt dueNow failure id idempotencyKey kind licenses nextAction note purchaseOrder purchasedBy quoteId receiptNumber refund status tax total";
+
+const USER_FIELDS =
+  "adminNoTraining defaultOrganization email firstName idUser joinedDateTime lastName licenseEnd licenseStart role status stripeCustomerId stripeSubscriptionAutorenewal stripeSubscriptionId team username uuid";
 
 /** Field names that scripts rely on (cli.md, JSON; details.md, 15, 21 and 22): a change here breaks somebody. */
 const FIELDS: readonly [string, z.ZodObject, string][] = [
@@ -57,11 +67,10 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   ["me.token", meSchema.shape.token, "expiresAt expiresIn last4 name scopes spendLimit"],
   ["spend limit", spendLimitSchema, "amount amountLeft licenses licensesLeft"],
   ["session", sessionSchema, "accessToken expiresIn refreshToken scopes status tokenType"],
-  [
-    "user",
-    userSchema,
-    "adminNoTraining defaultOrganization email firstName idUser joinedDateTime lastName licenseEnd licenseStart role status stripeCustomerId stripeSubscriptionAutorenewal stripeSubscriptionId team username uuid",
-  ],
+  ["user", userSchema, USER_FIELDS],
+  ["user in a list", listedUserSchema, USER_FIELDS],
+  ["user added", addUserAnswerSchema, "organizationLicenses user"],
+  ["users imported", importUsersAnswerSchema, "existing organizationLicenses"],
   ["sandbox", sandboxStateSchema, "captures now"],
   ["capture", sandboxStateSchema.shape.captures.element, "amount currency paymentId purchaseId refunded"],
 ];
@@ -84,6 +93,7 @@ describe("requests refuse what they do not know, and wrong values", () => {
     ["an empty note", purchaseRequestSchema, { quoteId: "q", note: "" }, false],
     ["a user", addUserRequestSchema, { email: "a@b.example", firstName: "A", lastName: "B" }, true],
     ["a user without an email address", addUserRequestSchema, { email: "a", firstName: "A", lastName: "B" }, false],
+    ["nobody to import", importUsersRequestSchema, { users: [] }, false],
     ["a date", clockRequestSchema, { to: "2027-03-01" }, true],
     ["an instant", clockRequestSchema, { to: "2027-03-01T00:00:00Z" }, true],
     ["no date", clockRequestSchema, { to: "2027-02-29" }, false],

@@ -46,6 +46,17 @@ describe("openapi.json", () => {
     expect(ids.sort()).toEqual(Object.keys(operations).sort());
   });
 
+  test("no two paths differ only in the names of their parameters", () => {
+    const shapes = Object.keys(document.paths).map((path) => path.replaceAll(/\{\w+\}/g, "{}"));
+    expect(shapes.length).toBe(new Set(shapes).size);
+  });
+
+  test("says how long a body may be", () => {
+    expect(document.info.description).toContain("Request bodies have up to 65536 bytes");
+    const { description } = document.paths[`${BASE_PATH}/organizations/{organizationId}/users/import`].post;
+    expect(description).toBe("Scope: users:write. The body may have up to 4194304 bytes.");
+  });
+
   test("every reference leads somewhere", () => {
     const references = everyObject(document).flatMap(({ $ref }) => (typeof $ref === "string" ? [$ref] : []));
     expect(references).toContain("#/components/schemas/Problem");

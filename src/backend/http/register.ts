@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { z } from "zod";
-import { BASE_PATH, type Operation, type OperationId, operations } from "../../contract/operations.ts";
+import { BASE_PATH, MAX_BODY_BYTES, type Operation, type OperationId, operations } from "../../contract/operations.ts";
 import type { Scope } from "../../contract/scopes.ts";
 import { assertFreshCode, authenticate, authorize, type Identity, type Membership } from "../auth/access.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -50,21 +50,33 @@ export function register<Id extends OperationId>(
   app.route({
     method: operation.method,
     url: (operation.atRoot ? "" : BASE_PATH) + operation.path.replace(/\{(\w+)\}/g, ":$1"),
+    bodyLimit: operation.maxBodyBytes ?? MAX_BODY_BYTES,
+    // To read a long body takes time from everybody else, so it is read for nobody who is not let in.
+    ...(operation.maxBodyBytes && {
+      onRequest: async (request: FastifyRequest) => {
+        await admit(deps, operation, request);
+      },
+    }),
     handler: async (request, reply) => {
       assertMediaType(operation, request);
-      const identity = operation.access === "public" ? null : await authenticate(deps, request.headers.authorization);
-      const params = operation.params && validated(operation.params, request.params);
-      const organization = identity && (await organizationOf(deps, operation, identity, params));
+      const admission = await admit(deps, operation, request);
       const query = operation.query && validated(operation.query.strict(), request.query);
       const body = operation.body && validated(operation.body, request.body ?? null);
       // Last of all: nobody is asked for a code over a request that is refused anyway.
-      if (operation.freshCode && identity) assertFreshCode(deps, identity);
-      const call = { params, query, body, request, identity, organization } as Call<Id>;
+      if (operation.freshCode && admission.identity) assertFreshCode(deps, admission.identity);
+      const call = { ...admission, query, body, request } as Call<Id>;
       const answer = await handler(call);
       reply.code(answer.status).headers(answer.headers ?? {});
       return reply.send(answer.body ?? null);
     },
   });
+}
+
+/** Who calls, and for which organization. */
+async function admit(deps: BackendDeps, operation: Operation, request: FastifyRequest) {
+  const identity = operation.access === "public" ? null : await authenticate(deps, request.headers.authorization);
+  const params = operation.params && validated(operation.params, request.params);
+  return { params, identity, organization: identity && (await organizationOf(deps, operation, identity, params)) };
 }
 
 /** Only `/oauth` takes forms (details.md, 16), which a browser would send from any page without asking. */

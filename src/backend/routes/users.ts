@@ -1,37 +1,53 @@
 import type { FastifyInstance } from "fastify";
-import { isRole, ROLES, takesLicense } from "../../billing/roles.ts";
-import type { User } from "../../contract/users.ts";
+import { ROLES, takesLicense } from "../../billing/roles.ts";
+import type { AddUserRequest, OwnUser } from "../../contract/users.ts";
+import type { Identity, Membership } from "../auth/access.ts";
 import type { BackendDeps } from "../deps.ts";
 import { register } from "../http/register.ts";
 import { ProblemError } from "../problem.ts";
 import { actorOf } from "../store/acceptance.ts";
+import { removeMember } from "../store/removal.ts";
 import { readLicenseCounts } from "../store/subscriptions.ts";
-import { addMember, listMembers, type MemberDetails } from "../store/users.ts";
+import { addMember, addMembers, listMembers, type MemberDetails, type NewMember } from "../store/users.ts";
 
 /** Users, in the shape of SecureFlag's public API (product.md). */
 export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
+  const changeBy = ({ user, token }: Identity) => ({
+    actor: actorOf({ email: user.email, token }),
+    at: deps.clock.now(),
+  });
+
   register(app, deps, "listUsers", async ({ organization, params }) => {
-    const rows = await listMembers(deps.database, organization.id, params.page);
+    const rows = await listMembers(deps.database, organization.id, params.number);
     return { status: 200, body: rows.map((row) => userView(row, organization)) };
   });
 
   register(app, deps, "addUser", async ({ organization, body, identity }) => {
-    const role = body.role ?? ROLES.user;
-    if (!isRole(role) || role < organization.role) throw invalidRole(role);
-    const member = {
-      uuid: uuidFrom(deps.random(16)),
-      email: body.email,
-      firstName: body.firstName,
-      lastName: body.lastName,
-      role,
-      adminNoTraining: body.adminNoTraining ?? false,
-      assignmentStrategy: body.assignmentStrategy ?? "NONE",
-    };
-    const actor = actorOf({ email: identity.user.email, token: identity.token });
-    const row = await addMember(deps.database, organization.id, member, actor, deps.clock.now());
+    assertMayGive(organization, body.role, "role");
+    const row = await addMember(deps.database, organization.id, newMember(deps, body), changeBy(identity));
     const organizationLicenses = await readLicenseCounts(deps.database, organization.id);
     return { status: 201, body: { user: userView(row, organization), organizationLicenses } };
   });
+
+  register(app, deps, "importUsers", async ({ organization, body, identity }) => {
+    for (const [index, { role }] of body.users.entries()) assertMayGive(organization, role, `users[${index}].role`);
+    const list = body.users.map((user) => newMember(deps, user));
+    const existing = await addMembers(deps.database, organization.id, list, changeBy(identity));
+    const organizationLicenses = await readLicenseCounts(deps.database, organization.id);
+    return { status: 200, body: { existing, organizationLicenses } };
+  });
+
+  register(app, deps, "removeUser", async ({ organization, params, identity }) => {
+    const remover = { id: identity.user.id, role: organization.role };
+    const removal = { organizationId: organization.id, userId: params.number, remover };
+    await removeMember(deps.database, removal, changeBy(identity), deps.now());
+    return { status: 200, body: { organizationLicenses: await readLicenseCounts(deps.database, organization.id) } };
+  });
+}
+
+function newMember({ random }: Pick<BackendDeps, "random">, user: AddUserRequest): NewMember {
+  const { role = ROLES.user, adminNoTraining = false, assignmentStrategy = "NONE" } = user;
+  return { ...user, uuid: uuidFrom(random(16)), role, adminNoTraining, assignmentStrategy };
 }
 
 /** A version 4 UUID (RFC 9562, section 5.4) from 16 random bytes. */
@@ -41,7 +57,7 @@ export function uuidFrom(bytes: Buffer): string {
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
-function userView(row: MemberDetails, organization: { id: number; name: string }): User {
+function userView(row: MemberDetails, organization: { id: number; name: string }): OwnUser {
   const adminNoTraining = row.admin_no_training === 1;
   const joined = row.joined_at === null ? null : new Date(row.joined_at).toISOString();
   return {
@@ -65,9 +81,11 @@ function userView(row: MemberDetails, organization: { id: number; name: string }
   };
 }
 
-function invalidRole(role: number): ProblemError {
+/** Nobody gives a role more powerful than their own. */
+function assertMayGive(giver: Membership, role: number | undefined, path: string): void {
+  if (role === undefined || role >= giver.role) return;
   const message = `${role} is not a role that you may give`;
-  return new ProblemError("invalid_request", `The request is not valid: role: ${message}`, {
-    errors: [{ path: "role", message }],
+  throw new ProblemError("invalid_request", `The request is not valid: ${path}: ${message}`, {
+    errors: [{ path, message }],
   });
 }

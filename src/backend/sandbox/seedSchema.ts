@@ -3,9 +3,10 @@ import { isTimeZone } from "../../billing/calendar.ts";
 import { BillingError } from "../../billing/errors.ts";
 import { isCurrency } from "../../billing/money.ts";
 import { recurringCharge } from "../../billing/proration.ts";
-import { isRole, takesLicense } from "../../billing/roles.ts";
+import { takesLicense } from "../../billing/roles.ts";
 import { dateSchema, taxRateSchema } from "../../contract/basics.ts";
 import { SCOPES } from "../../contract/scopes.ts";
+import { roleSchema } from "../../contract/users.ts";
 import { SANDBOX_PAYMENT_METHODS } from "../payments/cards.ts";
 
 const text = z.string().min(1, "is empty");
@@ -14,7 +15,7 @@ const userSchema = z.strictObject({
   email: text.max(320),
   firstName: z.string(),
   lastName: z.string(),
-  role: z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4 or 7"),
+  role: roleSchema,
   password: text.max(1024),
   totpSecret: z
     .string()

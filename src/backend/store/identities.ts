@@ -1,4 +1,5 @@
-import type { Kysely } from "kysely";
+import type { Insertable, Kysely } from "kysely";
+import { batches } from "./batches.ts";
 import type { Database, SessionRow, UserRow } from "./schema.ts";
 
 /** In place of a hash: nobody can sign in with a password. `null` is a password whose hash is still being made. */
@@ -12,6 +13,29 @@ export async function findUser(database: Kysely<Database>, email: string): Promi
 /** The user of a number. */
 export async function readUser(database: Kysely<Database>, userId: number): Promise<UserRow> {
   return database.selectFrom("users").selectAll().where("id", "=", userId).executeTakeFirstOrThrow();
+}
+
+/**
+ * Makes those people of a list who are not known yet; the others stay as they are.
+ *
+ * @returns everybody's number by `email_key`
+ */
+export async function findOrCreateUsers(
+  tx: Kysely<Database>,
+  users: readonly Insertable<Database["users"]>[],
+): Promise<Map<string, number>> {
+  const ids = new Map<string, number>();
+  for await (const batch of batches(users)) {
+    await tx
+      .insertInto("users")
+      .values(batch)
+      .onConflict((conflict) => conflict.column("email_key").doNothing())
+      .execute();
+    const keys = batch.map((user) => user.email_key);
+    const found = await tx.selectFrom("users").select(["id", "email_key"]).where("email_key", "in", keys).execute();
+    for (const { id, email_key } of found) ids.set(email_key, id);
+  }
+  return ids;
 }
 
 /** Keeps the hash of a user's password. */

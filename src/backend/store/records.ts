@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Notification } from "../deps.ts";
+import { batches } from "./batches.ts";
 import type { Database } from "./schema.ts";
 
 /** What an audit event says. `actor` is an email, `token <name>`, or `backend`. */
@@ -12,19 +13,29 @@ export interface NewEvent {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
+/** Who changes something, by the audit log's name, and when by the billing clock, which the log follows. */
+export type Change = Pick<NewEvent, "actor" | "at">;
+
 /** Adds one entry to the audit log; called inside the transaction of what it tells. */
 export async function recordEvent(tx: Kysely<Database>, event: NewEvent): Promise<void> {
-  await tx
-    .insertInto("events")
-    .values({
-      organization_id: event.organizationId,
-      at: event.at,
-      type: event.type,
-      actor: event.actor,
-      purchase_id: event.purchaseId ?? null,
-      data_json: JSON.stringify(event.data ?? {}),
-    })
-    .execute();
+  await recordEvents(tx, event, [event]);
+}
+
+/** Adds entries of one change to the audit log, in their order; called inside the transaction of what they tell. */
+export async function recordEvents(
+  tx: Kysely<Database>,
+  { organizationId, at, actor }: Pick<NewEvent, "organizationId" | "at" | "actor">,
+  events: readonly Pick<NewEvent, "type" | "purchaseId" | "data">[],
+): Promise<void> {
+  const rows = events.map(({ type, purchaseId = null, data = {} }) => ({
+    organization_id: organizationId,
+    at,
+    type,
+    actor,
+    purchase_id: purchaseId,
+    data_json: JSON.stringify(data),
+  }));
+  for await (const batch of batches(rows)) await tx.insertInto("events").values(batch).execute();
 }
 
 /** A page of the audit log, oldest first, from after the given entry. */

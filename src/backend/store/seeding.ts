@@ -1,4 +1,6 @@
 import type { Insertable, Kysely } from "kysely";
+import { batches } from "./batches.ts";
+import { findOrCreateUsers } from "./identities.ts";
 import type { Database } from "./schema.ts";
 
 /** Rows of an organization to begin with. */
@@ -10,9 +12,6 @@ export interface SeedRows {
   readonly members: readonly (Omit<Insertable<Database["members"]>, "user_id"> & { email_key: string })[];
   readonly tokens: readonly (Omit<Insertable<Database["api_tokens"]>, "user_id"> & { email_key: string })[];
 }
-
-/** SQLite takes so many bound values at once; one row of users has at most 8. */
-const BATCH = 500;
 
 /** Fills an empty store, all or nothing, and remembers what it was filled with. */
 export async function seedStore(
@@ -29,36 +28,19 @@ export async function seedStore(
 async function insertOrganization(tx: Kysely<Database>, rows: SeedRows): Promise<void> {
   await tx.insertInto("organizations").values(rows.organization).execute();
   await tx.insertInto("subscriptions").values(rows.subscription).execute();
-  for (const batch of batches(rows.users)) {
-    await tx
-      .insertInto("users")
-      .values(batch)
-      .onConflict((conflict) => conflict.column("email_key").doNothing())
-      .execute();
-  }
-  const ids = new Map<string, number>();
-  for (const batch of batches([...new Set(rows.users.map((user) => user.email_key))])) {
-    const found = await tx.selectFrom("users").select(["id", "email_key"]).where("email_key", "in", batch).execute();
-    for (const { id, email_key } of found) ids.set(email_key, id);
-  }
+  const ids = await findOrCreateUsers(tx, rows.users);
   const owned = <Row extends { email_key: string }>({ email_key, ...row }: Row) => ({
     ...row,
     user_id: ids.get(email_key) ?? 0,
   });
-  for (const batch of batches(rows.members)) await tx.insertInto("members").values(batch.map(owned)).execute();
-  for (const batch of batches(rows.tokens)) await tx.insertInto("api_tokens").values(batch.map(owned)).execute();
-}
-
-function batches<Item>(items: readonly Item[]): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / BATCH) }, (_, index) =>
-    items.slice(index * BATCH, (index + 1) * BATCH),
-  );
+  for await (const batch of batches(rows.members)) await tx.insertInto("members").values(batch.map(owned)).execute();
+  for await (const batch of batches(rows.tokens)) await tx.insertInto("api_tokens").values(batch.map(owned)).execute();
 }
 
 /** Those of the users who have no password hash yet. */
 export async function usersWithoutPassword(database: Kysely<Database>, emailKeys: readonly string[]) {
   const found = [];
-  for (const batch of batches(emailKeys)) {
+  for await (const batch of batches(emailKeys)) {
     found.push(
       ...(await database
         .selectFrom("users")

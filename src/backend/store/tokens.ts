@@ -1,17 +1,11 @@
 import type { Insertable, Kysely } from "kysely";
 import { ProblemError } from "../problem.ts";
-import { recordEvent } from "./records.ts";
+import { type Change, recordEvent, recordEvents } from "./records.ts";
 import type { ApiTokenRow, Database } from "./schema.ts";
 
 /** An API token with the email of the person who created it. */
 export interface ApiTokenWithCreator extends ApiTokenRow {
   readonly email: string;
-}
-
-/** Who changes a token, by the audit log's name, and when by the billing clock, which the log follows. */
-export interface TokenChange {
-  readonly actor: string;
-  readonly at: number;
 }
 
 /** How many tokens that still work an organization may have. */
@@ -60,7 +54,7 @@ export async function listApiTokens(
 export async function saveApiToken(
   database: Kysely<Database>,
   token: Insertable<Database["api_tokens"]>,
-  change: TokenChange,
+  change: Change,
   now: number,
 ): Promise<void> {
   await database.transaction().execute(async (tx) => {
@@ -111,7 +105,7 @@ async function lockOrganization(tx: Kysely<Database>, organizationId: number): P
 export async function revokeToken(
   database: Kysely<Database>,
   token: { id: string; organizationId: number },
-  change: TokenChange,
+  change: Change,
   now: number,
 ): Promise<void> {
   await database.transaction().execute(async (tx) => {
@@ -137,4 +131,28 @@ export async function revokeToken(
       data: { tokenId: token.id, name: own.name },
     });
   });
+}
+
+/**
+ * Ends the API tokens that a person has in an organization, inside the transaction that removes them: who is added again
+ * later begins without the old ones.
+ *
+ * @param now the machine's clock, milliseconds
+ */
+export async function revokeTokensOf(
+  tx: Kysely<Database>,
+  person: { id: number; organizationId: number },
+  change: Change,
+  now: number,
+): Promise<void> {
+  const revoked = await tx
+    .updateTable("api_tokens")
+    .set({ revoked_at: now })
+    .where("organization_id", "=", person.organizationId)
+    .where("user_id", "=", person.id)
+    .where("revoked_at", "is", null)
+    .returning(["id", "name"])
+    .execute();
+  const events = revoked.map(({ id, name }) => ({ type: "token.revoked", data: { tokenId: id, name } }));
+  await recordEvents(tx, { ...change, organizationId: person.organizationId }, events);
 }

@@ -2,8 +2,9 @@ import type { Kysely } from "kysely";
 import { takesLicense } from "../../billing/roles.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { ProblemError } from "../problem.ts";
-import { NO_PASSWORD } from "./identities.ts";
-import { recordEvent } from "./records.ts";
+import { batches } from "./batches.ts";
+import { findOrCreateUsers, NO_PASSWORD } from "./identities.ts";
+import { type Change, recordEvents } from "./records.ts";
 import type { Database } from "./schema.ts";
 
 /** A user to add to an organization. */
@@ -43,38 +44,20 @@ export async function listMembers(database: Kysely<Database>, organizationId: nu
  * Adds a user, who takes a license at once unless the role takes none. Count and check are one step, so that parallel
  * adds never take more licenses than there are.
  *
- * @param now the billing clock, milliseconds
  * @throws ProblemError `no_license_available`, `invalid_request` for a user who is there already
  */
 export async function addMember(
   database: Kysely<Database>,
   organizationId: number,
   member: NewMember,
-  actor: string,
-  now: number,
+  change: Change,
 ): Promise<MemberDetails> {
   return database.transaction().execute(async (tx) => {
-    const userId = await findOrCreateUser(tx, member);
-    const added = await tx
-      .insertInto("members")
-      .values({
-        organization_id: organizationId,
-        user_id: userId,
-        role: member.role,
-        admin_no_training: member.adminNoTraining ? 1 : 0,
-        status: "INVITED",
-        joined_at: null,
-        assignment_strategy: member.assignmentStrategy,
-      })
-      .onConflict((conflict) => conflict.columns(["organization_id", "user_id"]).doNothing())
-      .returning("user_id")
-      .executeTakeFirst();
-    if (!added) {
+    const [userId] = (await enrol(tx, organizationId, [member], change)).values();
+    if (userId === undefined) {
       const message = `${member.email} is a user of this organization already`;
       throw new ProblemError("invalid_request", message, { errors: [{ path: "email", message }] });
     }
-    if (takesLicense(member)) await takeLicense(tx, organizationId);
-    await recordEvent(tx, { organizationId, at: now, type: "user.added", actor, data: { email: member.email } });
     return members(tx)
       .where("members.organization_id", "=", organizationId)
       .where("users.id", "=", userId)
@@ -82,36 +65,112 @@ export async function addMember(
   });
 }
 
-async function findOrCreateUser(tx: Kysely<Database>, member: NewMember): Promise<number> {
-  await tx
-    .insertInto("users")
-    .values({
-      uuid: member.uuid,
-      email: member.email,
-      email_key: member.email.toLowerCase(),
-      first_name: member.firstName,
-      last_name: member.lastName,
-      password_hash: NO_PASSWORD,
-      totp_secret: null,
-    })
-    .onConflict((conflict) => conflict.column("email_key").doNothing())
-    .execute();
-  const user = await tx
-    .selectFrom("users")
-    .select("id")
-    .where("email_key", "=", member.email.toLowerCase())
-    .executeTakeFirstOrThrow();
-  return user.id;
+/**
+ * Adds many users with the licenses that they take, all or nothing; those who are there already are left as they are.
+ *
+ * @returns the positions of those who were there already
+ * @throws ProblemError `no_license_available`
+ */
+export async function addMembers(
+  database: Kysely<Database>,
+  organizationId: number,
+  list: readonly NewMember[],
+  change: Change,
+): Promise<number[]> {
+  return database.transaction().execute(async (tx) => {
+    const added = await enrol(tx, organizationId, list, change);
+    return list.flatMap(({ email }, index) => (added.has(emailKey(email)) ? [] : [index]));
+  });
 }
 
-async function takeLicense(tx: Kysely<Database>, organizationId: number): Promise<void> {
-  const taken = await tx
-    .updateTable("subscriptions")
-    .set((expression) => ({ used: expression("used", "+", 1) }))
-    .where("organization_id", "=", organizationId)
-    .whereRef("used", "<", "licenses")
-    .executeTakeFirst();
-  if (Number(taken.numUpdatedRows) === 0) {
-    throw new ProblemError("no_license_available", "All purchased licenses are used; buy more to add users");
+/** Adds those who are not there, with their licenses and the audit log; gives their numbers by the email's key. */
+async function enrol(
+  tx: Kysely<Database>,
+  organizationId: number,
+  list: readonly NewMember[],
+  change: Change,
+): Promise<Map<string, number>> {
+  // In one order everywhere, so that two who add the same people at the same time never wait for each other.
+  const sorted = list.toSorted((one, other) => (emailKey(one.email) < emailKey(other.email) ? -1 : 1));
+  const ids = await findOrCreateUsers(tx, sorted.map(personRow));
+  const joined = await join(tx, organizationId, sorted, ids);
+  const added = new Map([...ids].filter(([, id]) => joined.has(id)));
+  const news = sorted.filter(({ email }) => added.has(emailKey(email)));
+  const licenses = news.filter(takesLicense).length;
+  if (licenses > 0) await takeLicenses(tx, organizationId, licenses);
+  const events = news.map(({ email, role, adminNoTraining }) => ({
+    type: "user.added",
+    data: { idUser: added.get(emailKey(email)), email, role, adminNoTraining },
+  }));
+  await recordEvents(tx, { ...change, organizationId }, events);
+  return added;
+}
+
+/** One person, however the email is written. */
+function emailKey(email: string): string {
+  return email.toLowerCase();
+}
+
+function personRow({ uuid, email, firstName, lastName }: NewMember) {
+  const name = { first_name: firstName, last_name: lastName };
+  return { uuid, email, email_key: emailKey(email), ...name, password_hash: NO_PASSWORD, totp_secret: null };
+}
+
+/** Makes people members, those too who were removed before; gives the numbers of those who were none. */
+async function join(
+  tx: Kysely<Database>,
+  organizationId: number,
+  list: readonly NewMember[],
+  ids: ReadonlyMap<string, number>,
+): Promise<Set<number>> {
+  const joined = new Set<number>();
+  for await (const batch of batches(list)) {
+    const rows = await tx
+      .insertInto("members")
+      .values(
+        batch.map(({ email, role, adminNoTraining, assignmentStrategy }) => ({
+          organization_id: organizationId,
+          user_id: ids.get(emailKey(email)) ?? 0,
+          role,
+          admin_no_training: adminNoTraining ? 1 : 0,
+          status: "INVITED" as const,
+          joined_at: null,
+          assignment_strategy: assignmentStrategy,
+        })),
+      )
+      .onConflict((conflict) =>
+        conflict
+          .columns(["organization_id", "user_id"])
+          .doUpdateSet(({ ref }) => ({
+            role: ref("excluded.role"),
+            admin_no_training: ref("excluded.admin_no_training"),
+            status: ref("excluded.status"),
+            joined_at: ref("excluded.joined_at"),
+            assignment_strategy: ref("excluded.assignment_strategy"),
+          }))
+          .where("members.status", "=", "REMOVED"),
+      )
+      .returning("user_id")
+      .execute();
+    for (const { user_id } of rows) joined.add(user_id);
   }
+  return joined;
+}
+
+/** Takes licenses in one step: the row is locked, so what is said to be missing is so, whatever others do meanwhile. */
+async function takeLicenses(tx: Kysely<Database>, organizationId: number, count: number): Promise<void> {
+  const { used, licenses } = await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({ used: expression("used", "+", count) }))
+    .where("organization_id", "=", organizationId)
+    .returning(["used", "licenses"])
+    .executeTakeFirstOrThrow();
+  if (used <= licenses) return;
+  const missing = used - licenses;
+  const needed = count === 1 ? "This takes 1 license" : `This takes ${count} licenses`;
+  throw new ProblemError(
+    "no_license_available",
+    `${needed}, and ${count - missing} of the ${licenses} purchased are available: ${missing} more must be bought`,
+    { missing },
+  );
 }

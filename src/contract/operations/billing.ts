@@ -11,7 +11,6 @@ import {
   receiptSchema,
   subscriptionSchema,
 } from "../billing.ts";
-import { addUserAnswerSchema, addUserRequestSchema, userSchema } from "../users.ts";
 import { type Operation, organizationParams } from "./operation.ts";
 
 const withQuote = organizationParams.extend({ quoteId: idSchema });
@@ -19,7 +18,7 @@ const withPurchase = organizationParams.extend({ purchaseId: idSchema });
 const withKey = organizationParams.extend({ idempotencyKey: idempotencyKeySchema });
 const page = { limit: integerTextSchema.optional(), after: cursorSchema.optional() };
 
-/** Subscription, quotes, purchases, users and the audit log of an organization. */
+/** Subscription, quotes, purchases and the audit log of an organization. */
 export const billingOperations = {
   getSubscription: {
     method: "GET",
@@ -116,23 +115,6 @@ export const billingOperations = {
     params: withPurchase,
     alsoAs: "application/pdf",
     answers: { 200: receiptSchema },
-  },
-  listUsers: {
-    method: "GET",
-    path: "/organizations/{organizationId}/users/{page}",
-    summary: "Users, up to 20 a page from page 0; an empty page ends the list",
-    access: "users:read",
-    params: organizationParams.extend({ page: integerTextSchema }),
-    answers: { 200: z.array(userSchema) },
-  },
-  addUser: {
-    method: "POST",
-    path: "/organizations/{organizationId}/users",
-    summary: "Add a user, who takes a license at once",
-    access: "users:write",
-    params: organizationParams,
-    body: addUserRequestSchema,
-    answers: { 201: addUserAnswerSchema },
   },
   listEvents: {
     method: "GET",

@@ -5,6 +5,9 @@ import type { Scope } from "../scopes.ts";
 /** The path under which every call of the contract lives, but those marked `atRoot`. */
 export const BASE_PATH = "/rest/management/v2";
 
+/** The largest request body where an operation does not say otherwise (security.md, Hostile input). */
+export const MAX_BODY_BYTES = 64 * 1024;
+
 /** Who may make a call. */
 type Access = Scope | "administrator" | "signed_in" | "public";
 
@@ -27,6 +30,8 @@ export interface Operation {
   readonly body?: z.ZodType;
   /** How the body travels: JSON unless said. */
   readonly bodyType?: "form";
+  /** The largest body: `MAX_BODY_BYTES` unless said. */
+  readonly maxBodyBytes?: number;
   /** Another form that the answer takes where `Accept` asks for it. */
   readonly alsoAs?: "application/pdf";
   /** Whether the call needs an `Idempotency-Key`. */

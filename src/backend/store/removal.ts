@@ -1,0 +1,80 @@
+import type { Kysely } from "kysely";
+import { ROLES, roleName, takesLicense } from "../../billing/roles.ts";
+import { ProblemError } from "../problem.ts";
+import { readUser } from "./identities.ts";
+import { type Change, recordEvent } from "./records.ts";
+import type { Database } from "./schema.ts";
+import { revokeTokensOf } from "./tokens.ts";
+
+/** A user to remove from an organization, and who asks for it. */
+export interface Removal {
+  readonly organizationId: number;
+  readonly userId: number;
+  readonly remover: { readonly id: number; readonly role: number };
+}
+
+/**
+ * Removes a user: the license is free at once, their API tokens of the organization end, and the audit log tells of it.
+ *
+ * @param now the machine's clock, milliseconds: tokens follow it
+ * @throws ProblemError `not_found` for whom is no user (any more); `invalid_request` for oneself and the organization's
+ *   last administrator; `forbidden` for a role above the remover's own
+ */
+export async function removeMember(
+  database: Kysely<Database>,
+  { organizationId, userId, remover }: Removal,
+  change: Change,
+  now: number,
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    const { role, admin_no_training } = await takeOut(tx, organizationId, userId);
+    if (userId === remover.id) throw new ProblemError("invalid_request", "Nobody can remove themselves");
+    if (role < remover.role) {
+      const sentence = `With the role ${roleName(remover.role)} you cannot remove a ${roleName(role)}`;
+      throw new ProblemError("forbidden", sentence);
+    }
+    const freed = takesLicense({ role, adminNoTraining: admin_no_training === 1 }) ? 1 : 0;
+    await freeLicenses(tx, organizationId, freed);
+    if (role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId);
+    await revokeTokensOf(tx, { id: userId, organizationId }, change, now);
+    const { email } = await readUser(tx, userId);
+    const data = { idUser: userId, email, role };
+    await recordEvent(tx, { ...change, organizationId, type: "user.removed", data });
+  });
+}
+
+/** Ends a membership; of two who do so at the same time, the second finds none. */
+async function takeOut(tx: Kysely<Database>, organizationId: number, userId: number) {
+  const removed = await tx
+    .updateTable("members")
+    .set({ status: "REMOVED" })
+    .where("organization_id", "=", organizationId)
+    .where("user_id", "=", userId)
+    .where("status", "!=", "REMOVED")
+    .returning(["role", "admin_no_training"])
+    .executeTakeFirst();
+  if (!removed) throw new ProblemError("not_found", `There is no user ${userId} in this organization`);
+  return removed;
+}
+
+/** Also locks the subscription's row, for none as well: of two who remove each other the second sees the first. */
+async function freeLicenses(tx: Kysely<Database>, organizationId: number, count: number): Promise<void> {
+  await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({ used: expression("used", "-", count) }))
+    .where("organization_id", "=", organizationId)
+    .execute();
+}
+
+async function assertAdministratorLeft(tx: Kysely<Database>, organizationId: number): Promise<void> {
+  const left = await tx
+    .selectFrom("members")
+    .select("user_id")
+    .where("organization_id", "=", organizationId)
+    .where("role", "=", ROLES.organizationAdministrator)
+    .where("status", "!=", "REMOVED")
+    .executeTakeFirst();
+  if (left) return;
+  const sentence = "This is the organization's last organization administrator; make another one first";
+  throw new ProblemError("invalid_request", sentence);
+}

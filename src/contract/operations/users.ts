@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { integerTextSchema } from "../basics.ts";
+import {
+  addUserAnswerSchema,
+  addUserRequestSchema,
+  importUsersAnswerSchema,
+  importUsersRequestSchema,
+  listedUserSchema,
+  removeUserAnswerSchema,
+} from "../users.ts";
+import { type Operation, organizationParams } from "./operation.ts";
+
+/** Room for the longest import: every user at about 400 bytes. */
+const IMPORT_BODY_BYTES = 4 * 1024 * 1024;
+
+// One name for the last part of the path: OpenAPI takes paths that differ only in a name for the same one.
+const withPage = organizationParams.extend({ number: integerTextSchema.meta({ description: "The page, from 0" }) });
+const withUser = organizationParams.extend({
+  number: integerTextSchema
+    .refine((number) => number < 2 ** 31, "is not the number of a user")
+    .meta({ description: "The user's idUser" }),
+});
+
+/** Users of an organization, who take and free its licenses. */
+export const userOperations = {
+  listUsers: {
+    method: "GET",
+    path: "/organizations/{organizationId}/users/{number}",
+    summary: "Users, up to 20 a page from page 0; an empty page ends the list",
+    access: "users:read",
+    params: withPage,
+    answers: { 200: z.array(listedUserSchema) },
+  },
+  addUser: {
+    method: "POST",
+    path: "/organizations/{organizationId}/users",
+    summary: "Add a user, who takes a license at once",
+    access: "users:write",
+    params: organizationParams,
+    body: addUserRequestSchema,
+    answers: { 201: addUserAnswerSchema },
+  },
+  importUsers: {
+    method: "POST",
+    path: "/organizations/{organizationId}/users/import",
+    summary: "Add many users, all or nothing; those who are users already are left as they are",
+    access: "users:write",
+    params: organizationParams,
+    body: importUsersRequestSchema,
+    maxBodyBytes: IMPORT_BODY_BYTES,
+    answers: { 200: importUsersAnswerSchema },
+  },
+  removeUser: {
+    method: "DELETE",
+    path: "/organizations/{organizationId}/users/{number}",
+    summary: "Remove a user, whose license is free at once",
+    access: "users:write",
+    params: withUser,
+    answers: { 200: removeUserAnswerSchema },
+  },
+} as const satisfies Record<string, Operation>;

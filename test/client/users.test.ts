@@ -1,0 +1,191 @@
+import { describe, expect, test } from "vitest";
+import type { AddUserAnswer } from "../../src/contract/users.ts";
+import { hangUp, html, problem, refusedUrl, startBackend, testClient } from "./backend.ts";
+
+const base = "/rest/management/v2/organizations/4201/users";
+
+/** A user as SecureFlag's own backend may show one (product.md). */
+const theirs = {
+  idUser: 52_101,
+  email: "ada@northwind.example",
+  username: "ada",
+  firstName: "Ada",
+  lastName: null,
+  role: 2,
+  status: "SUSPENDED",
+  adminNoTraining: null,
+  emailVerified: true,
+  joinedDateTime: "Nov 22, 2024, 4:05:06 PM",
+  lastLogin: 1_732_291_506_000,
+  licenseStart: "2024-11-22T16:05:06.000+0000",
+  licenseEnd: 1_763_827_506_000,
+  defaultOrganization: { id: 4201, name: "Northwind Labs", status: "ACTIVE" },
+  team: { idTeam: 7 },
+  country: { short: "GB" },
+  stripeCustomerId: "cus_1",
+  stripeSubscriptionAutorenewal: true,
+};
+
+const asRead = {
+  idUser: 52_101,
+  email: "ada@northwind.example",
+  username: "ada",
+  firstName: "Ada",
+  lastName: null,
+  role: 2,
+  status: "SUSPENDED",
+  adminNoTraining: null,
+  joinedDateTime: "Nov 22, 2024, 4:05:06 PM",
+  licenseStart: "2024-11-22T16:05:06.000+0000",
+  licenseEnd: 1_763_827_506_000,
+  defaultOrganization: { id: 4201, name: "Northwind Labs" },
+  team: { idTeam: 7, name: null },
+  stripeCustomerId: "cus_1",
+  stripeSubscriptionId: null,
+  stripeSubscriptionAutorenewal: true,
+  uuid: null,
+};
+
+const nothingKnown = Object.fromEntries(Object.keys(asRead).map((name) => [name, name === "idUser" ? 9 : null]));
+
+describe("a page of users", () => {
+  test.each([
+    ["SecureFlag's own, with fields of its own", [theirs], [asRead]],
+    ["with nothing but a number", [{ idUser: 9 }], [nothingKnown]],
+    ["all null", [{ ...nothingKnown }], [nothingKnown]],
+    [
+      "with values of another kind",
+      [{ idUser: 9, email: 5, role: "0", status: {}, adminNoTraining: "no", team: "red", defaultOrganization: [] }],
+      [nothingKnown],
+    ],
+    ["an empty one", [], []],
+    ["a short one", [{ idUser: 9 }, theirs], [nothingKnown, asRead]],
+  ])("%s", async (_, page, read) => {
+    await using backend = await startBackend({ status: 200, json: page });
+    expect(await testClient(backend.apiUrl).client.usersPage(4201, 3)).toEqual(read);
+    expect(backend.seen.map(({ method, url }) => [method, url])).toEqual([["GET", `${base}/3`]]);
+  });
+
+  test.each([
+    ["without a number", [{ ...theirs, idUser: undefined }]],
+    ["with a number that is none", [{ ...theirs, idUser: "52101" }]],
+    ["that is none", { users: [theirs] }],
+    ["of texts", ["ada@northwind.example"]],
+  ])("%s makes no sense", async (_, page) => {
+    await using backend = await startBackend({ status: 200, json: page });
+    const read = testClient(backend.apiUrl).client.usersPage(4201, 0);
+    await expect(read).rejects.toMatchObject({ code: "unexpected_answer" });
+  });
+
+  test("__proto__ in an answer changes nothing", async () => {
+    const text = '[{"idUser":9,"__proto__":{"email":"evil@example.test"},"team":{"__proto__":{"name":"evil"}}}]';
+    await using backend = await startBackend((response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(text);
+    });
+    const page = await testClient(backend.apiUrl).client.usersPage(4201, 0);
+    expect(page).toEqual([{ ...nothingKnown, team: { idTeam: null, name: null } }]);
+  });
+});
+
+const user = { email: "new@northwind.example", firstName: "New", lastName: "User" };
+const organizationLicenses = { purchased: 25, used: 23, available: 2 };
+const added: AddUserAnswer = {
+  user: {
+    ...user,
+    idUser: 10,
+    username: user.email,
+    role: 7,
+    status: "INVITED",
+    adminNoTraining: false,
+    joinedDateTime: null,
+    licenseStart: null,
+    licenseEnd: null,
+    defaultOrganization: { id: 4201, name: "Northwind Labs" },
+    team: null,
+    stripeCustomerId: null,
+    stripeSubscriptionId: null,
+    stripeSubscriptionAutorenewal: false,
+    uuid: "00000000-0000-4000-8000-000000000000",
+  },
+  organizationLicenses,
+};
+
+type Calls = ReturnType<typeof testClient>["client"];
+const add = (client: Calls) => client.addUser(4201, user);
+const bring = (client: Calls) => client.importUsers(4201, [user]);
+const remove = (client: Calls) => client.removeUser(4201, 10);
+const gone = problem(404, "not_found");
+
+test("adding, importing and removing have their method, path and body", async () => {
+  await using backend = await startBackend(
+    { status: 201, json: added },
+    { status: 200, json: { existing: [0], organizationLicenses } },
+    { status: 200, json: { organizationLicenses } },
+  );
+  const { client } = testClient(backend.apiUrl);
+  expect(await add(client)).toEqual(added);
+  expect(await bring(client)).toEqual({ existing: [0], organizationLicenses });
+  expect(await remove(client)).toEqual(organizationLicenses);
+  expect(backend.seen.map(({ method, url, body }) => [method, url, body])).toEqual([
+    ["POST", base, JSON.stringify(user)],
+    ["POST", `${base}/import`, JSON.stringify({ users: [user] })],
+    ["DELETE", `${base}/10`, ""],
+  ]);
+});
+
+test("too few licenses: the refusal says how many are missing", async () => {
+  await using backend = await startBackend(problem(409, "no_license_available", { missing: 3 }));
+  await expect(bring(testClient(backend.apiUrl).client)).rejects.toMatchObject({
+    code: "no_license_available",
+    problem: { missing: 3 },
+  });
+});
+
+describe.each([
+  ["adding", add],
+  ["importing", bring],
+])("%s", (_, call) => {
+  test.each([
+    ["a lost answer", hangUp, "unreachable"],
+    ["a busy backend", problem(503, "unavailable"), "unavailable"],
+    ["a gateway", html(502), "unreachable"],
+  ])("after %s is not repeated", async (_name, answer, code) => {
+    await using backend = await startBackend(answer, answer);
+    const { client } = testClient(backend.apiUrl);
+    await expect(call(client)).rejects.toMatchObject({ code });
+    expect(backend.seen).toHaveLength(1);
+  });
+
+  test("that never left is repeated", async () => {
+    const { client, waits } = testClient(await refusedUrl());
+    await expect(call(client)).rejects.toMatchObject({ code: "unreachable" });
+    expect(waits).toHaveLength(5);
+  });
+});
+
+describe("removing", () => {
+  test.each([
+    ["a lost answer", [hangUp, gone]],
+    ["a gateway's", [html(502), gone]],
+    ["two of them", [hangUp, problem(503, "unavailable"), gone]],
+  ])("a user who is not there after %s is done", async (_, script) => {
+    await using backend = await startBackend(...script);
+    expect(await remove(testClient(backend.apiUrl).client)).toBeNull();
+    expect(backend.seen).toHaveLength(script.length);
+  });
+
+  test("after a lost answer the counts are those of the second", async () => {
+    await using backend = await startBackend(hangUp, { status: 200, json: { organizationLicenses } });
+    expect(await remove(testClient(backend.apiUrl).client)).toEqual(organizationLicenses);
+  });
+
+  test.each([
+    ["who was never there", [gone], "not_found"],
+    ["whom nobody may remove", [hangUp, problem(403, "forbidden")], "forbidden"],
+    ["where a lost answer is followed by a page of a gateway", [hangUp, html(404)], "unexpected_answer"],
+  ])("a user %s is not done", async (_, script, code) => {
+    await using backend = await startBackend(...script);
+    await expect(remove(testClient(backend.apiUrl).client)).rejects.toMatchObject({ code });
+  });
+});
