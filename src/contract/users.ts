@@ -6,10 +6,10 @@ import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./bas
 export const USERS_PAGE_SIZE = 20;
 
 /** How many users one import may bring. */
-const MOST_IMPORTED_USERS = 10_000;
+export const MOST_IMPORTED_USERS = 10_000;
 
 /** What a new user begins with (product.md). */
-const ASSIGNMENT_STRATEGIES = ["NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"] as const;
+export const ASSIGNMENT_STRATEGIES = ["NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"] as const;
 
 /** A user of this package's backend, in the shape of SecureFlag's public API (product.md). */
 export const userSchema = z.object({
@@ -80,7 +80,8 @@ export const roleSchema = z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4 
 const emailSchema = z
   .string()
   .max(320, "has more than 320 characters")
-  .regex(/^[^\s\p{C}@<>()[\],;:\\"]+@[^\s\p{C}@<>()[\],;:\\"]+$/u, "is not an email address");
+  .regex(/^\P{C}*$/u, "holds a character that cannot be seen")
+  .regex(/^[^\p{Z}@<>()[\],;:\\"]+@[^\p{Z}@<>()[\],;:\\"]+$/u, "is not an email address");
 
 /** A first or last name: something that can be seen, without control characters. */
 const personNameSchema = z

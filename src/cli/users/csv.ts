@@ -1,0 +1,122 @@
+import { isUtf8 } from "node:buffer";
+import { type AddUserRequest, MOST_IMPORTED_USERS } from "../../contract/users.ts";
+import { clean } from "../render/clean.ts";
+import { shorten } from "../render/shorten.ts";
+import { type Column, delimiterOf, readHeader } from "./csvColumns.ts";
+import { type CsvRow, readRows } from "./csvRows.ts";
+import { readUser } from "./csvUser.ts";
+
+/** What is wrong with a file, and on which line of it as an editor counts; what a file as a whole has is on line 1. */
+interface CsvProblem {
+  readonly line: number;
+  /** A sentence without its full stop, safe for a terminal. */
+  readonly message: string;
+}
+
+/** The users of a file in its order, each with its line. They are to be used only where there is no problem. */
+export interface UsersCsv {
+  readonly users: readonly AddUserRequest[];
+  readonly lines: readonly number[];
+  readonly problems: readonly CsvProblem[];
+}
+
+/** So large that 10,000 users of 300 bytes fit, and so small that as JSON they fit one request of the contract. */
+const MAX_FILE_BYTES = 3_000_000;
+
+/**
+ * Reads a CSV file of users (details.md, 24), whatever it holds: every problem is found, none is thrown.
+ *
+ * @param file the bytes of the file
+ */
+export function parseUsersCsv(file: Uint8Array): UsersCsv {
+  const bytes = withoutMark(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
+  const unreadable = whyUnreadable(bytes);
+  if (unreadable !== null) return refusal([{ line: 1, message: unreadable }]);
+  const encoding = linesNotUtf8(bytes).map((line) => ({ line, message: NOT_UTF8 }));
+  // The header, and one more row than there may be.
+  const all = readRows(bytes, delimiterOf(firstLine(bytes)), MOST_IMPORTED_USERS + 2);
+  const [header, ...rows] = all.filter((row) => "problem" in row || row.values.some((value) => value !== ""));
+  const refuse = (line: number, messages: readonly string[]) =>
+    refusal([...messages.map((message) => ({ line, message })), ...encoding]);
+  if (!header) return refuse(1, ["The file is empty"]);
+  if ("problem" in header) return refuse(header.line, [header.problem]);
+  const { columns, problems } = readHeader(header.values);
+  if (problems.length > 0) return refuse(header.line, problems);
+  const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns);
+  const excess = all[MOST_IMPORTED_USERS + 1];
+  if (excess) read.problems.push({ line: excess.line, message: TOO_MANY });
+  if (rows.length === 0) read.problems.push({ line: header.line, message: "There are no users below the header" });
+  return { ...read, problems: inOrder([...read.problems, ...encoding]) };
+}
+
+const NOT_UTF8 = "This line is not UTF-8 text; save the file as CSV UTF-8";
+const TOO_MANY = `Rows beyond ${MOST_IMPORTED_USERS.toLocaleString("en-US")} do not fit one import; nothing from here on was read`;
+
+function refusal(problems: CsvProblem[]): UsersCsv {
+  return { users: [], lines: [], problems: inOrder(problems) };
+}
+
+function inOrder(problems: CsvProblem[]): CsvProblem[] {
+  return problems.sort((one, other) => one.line - other.line);
+}
+
+/** The users of rows under a header. */
+function readUsers(rows: readonly CsvRow[], columns: readonly Column[]) {
+  const users: AddUserRequest[] = [];
+  const lines: number[] = [];
+  const problems: CsvProblem[] = [];
+  const seen = new Map<string, number>();
+  for (const row of rows) {
+    const { line } = row;
+    const { user, messages } = readRow(row, columns);
+    problems.push(...messages.map((message) => ({ line, message })));
+    if (!user) continue;
+    const key = user.email.toLowerCase();
+    const first = seen.get(key);
+    if (first === undefined) seen.set(key, line);
+    else if (key !== "")
+      problems.push({ line, message: `email "${shorten(clean(user.email))}" is on line ${first} too` });
+    users.push(user);
+    lines.push(line);
+  }
+  return { users, lines, problems };
+}
+
+function readRow(row: CsvRow, columns: readonly Column[]): { user?: AddUserRequest; messages: readonly string[] } {
+  if ("problem" in row) return { messages: [row.problem] };
+  const { length } = row.values;
+  if (length !== columns.length) {
+    const values = length === 1 ? "There is 1 value" : `There are ${length} values`;
+    return { messages: [`${values} where the header has ${columns.length} columns`] };
+  }
+  const { user, problems } = readUser(new Map(columns.map((column, index) => [column, row.values[index] ?? ""])));
+  return { user, messages: problems };
+}
+
+const MARK = Buffer.from("\ufeff");
+
+/** Spreadsheets begin UTF-8 with a byte order mark. */
+function withoutMark(bytes: Buffer): Buffer {
+  return bytes.subarray(0, MARK.length).equals(MARK) ? bytes.subarray(MARK.length) : bytes;
+}
+
+/** Why a file cannot be one of users at all, or `null`. */
+function whyUnreadable(bytes: Buffer): string | null {
+  if (bytes.length > MAX_FILE_BYTES) return `The file is larger than ${MAX_FILE_BYTES / 1_000_000} MB`;
+  if (bytes.toString("latin1", 0, 4) === "PK\x03\x04") return "This is a spreadsheet; save it as CSV UTF-8";
+  const mark = bytes.toString("latin1", 0, 2);
+  const isUtf16 = mark === "\xff\xfe" || mark === "\xfe\xff" || /^(\0[^\0]|[^\0]\0)/.test(mark);
+  return isUtf16 ? "The file is UTF-16 text; save it as CSV UTF-8" : null;
+}
+
+/** The first line that is not blank. */
+function firstLine(bytes: Buffer): string {
+  return /[^\r\n]*/.exec(bytes.toString("utf8").trimStart())?.[0] ?? "";
+}
+
+/** The numbers of the lines that are not UTF-8. */
+function linesNotUtf8(bytes: Buffer): number[] {
+  if (isUtf8(bytes)) return [];
+  const lines = bytes.toString("latin1").split(/\r\n|\r|\n/);
+  return lines.flatMap((line, index) => (isUtf8(Buffer.from(line, "latin1")) ? [] : [index + 1]));
+}

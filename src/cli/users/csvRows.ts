@@ -1,0 +1,105 @@
+import { parse } from "csv-parse/sync";
+
+/** A row of a CSV file with the line that it begins on: its values without spaces around them, or why it has none. */
+export type CsvRow = { readonly line: number } & (
+  | { readonly values: readonly string[] }
+  | { readonly problem: string }
+);
+
+const NOT_CLOSED = "A quoted value begins here and never ends; what follows it was not read";
+const STRAY_QUOTE =
+  'A quote stands where none may: put the whole value in quotes, and write each quote in it twice ("")';
+
+/**
+ * Reads the rows of a CSV file (RFC 4180), whose lines may end in CRLF, LF or CR. Blank lines are no rows. After a row
+ * that cannot be read it goes on with the next line, so that one run finds every problem.
+ *
+ * @param bytes UTF-8 without a byte order mark
+ * @param most ends after so many rows
+ */
+export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow[] {
+  const lines = new LineCounter(bytes);
+  const rows: CsvRow[] = [];
+  let from = 0;
+  while (from < bytes.length && rows.length < most) {
+    const { records, failure } = parseFrom(bytes.subarray(from), delimiter, most - rows.length);
+    let at = from;
+    for (const { values, end } of records) {
+      rows.push({ line: lines.lineOf(startOfRow(bytes, at, delimiter)), values });
+      at = from + end;
+    }
+    if (failure === null) break;
+    const broken = startOfRow(bytes, at, delimiter);
+    const isOpen = failure === "CSV_QUOTE_NOT_CLOSED";
+    rows.push({ line: lines.lineOf(broken), problem: isOpen ? NOT_CLOSED : STRAY_QUOTE });
+    if (isOpen) break;
+    from = endOfLine(bytes, broken);
+  }
+  return rows;
+}
+
+interface Parsed {
+  /** `end`: the byte after the row and its line end. */
+  readonly records: readonly { readonly values: readonly string[]; readonly end: number }[];
+  /** Why the row after the last one cannot be read. */
+  readonly failure: string | null;
+}
+
+function parseFrom(bytes: Buffer, delimiter: string, most: number): Parsed {
+  const records: { values: string[]; end: number }[] = [];
+  try {
+    parse(bytes, {
+      delimiter,
+      record_delimiter: ["\r\n", "\n", "\r"],
+      relax_column_count: true,
+      skip_empty_lines: true,
+      trim: true,
+      to: most,
+      on_record(values: string[], { bytes: end }) {
+        // The parser leaves the spaces in quotes alone.
+        records.push({ values: values.map((value) => value.trim()), end });
+        return null;
+      },
+    });
+    return { records, failure: null };
+  } catch (error) {
+    return { records, failure: String((error as { code?: unknown }).code) };
+  }
+}
+
+const [LF, CR] = [0x0a, 0x0d];
+
+/** Counts lines as an editor does, for places in their order. */
+class LineCounter {
+  private line = 1;
+  private at = 0;
+
+  constructor(private readonly bytes: Buffer) {}
+
+  lineOf(place: number): number {
+    for (; this.at < place; this.at += 1) {
+      const byte = this.bytes[this.at];
+      if (byte === CR || (byte === LF && this.bytes[this.at - 1] !== CR)) this.line += 1;
+    }
+    return this.line;
+  }
+}
+
+/** The first line from a place on that is not blank. One of separators is a row: they may be tabs. */
+function startOfRow(bytes: Buffer, place: number, delimiter: string): number {
+  let start = place;
+  while (start < bytes.length) {
+    const end = endOfLine(bytes, start);
+    const line = bytes.toString("utf8", start, end);
+    if (line.trim() !== "" || line.includes(delimiter)) return start;
+    start = end;
+  }
+  return start;
+}
+
+/** The place after the line end that comes next. */
+function endOfLine(bytes: Buffer, place: number): number {
+  let end = place;
+  while (end < bytes.length && bytes[end] !== LF && bytes[end] !== CR) end += 1;
+  return end + (bytes[end] === CR && bytes[end + 1] === LF ? 2 : 1);
+}

@@ -1,0 +1,30 @@
+import { ROLES } from "../../billing/roles.ts";
+import { ASSIGNMENT_STRATEGIES } from "../../contract/users.ts";
+
+const ROLE_NUMBERS: ReadonlyMap<string, number> = new Map([
+  ["administrator", ROLES.organizationAdministrator],
+  ["manager", ROLES.manager],
+  ["statistics", ROLES.statistics],
+  ["reviewer", ROLES.reviewer],
+  ["user", ROLES.user],
+]);
+
+/** The roles that a user may be given, by the words that people type (details.md, 24). */
+export const ROLE_WORDS: readonly string[] = [...ROLE_NUMBERS.keys()];
+
+/** The words for what a new user begins with. */
+export const STRATEGY_WORDS: readonly string[] = ASSIGNMENT_STRATEGIES.map((strategy) =>
+  strategy.toLowerCase().replaceAll("_", "-"),
+);
+
+/** The number of a role given by its word, in any case, or by the number itself; `null` for what is none. */
+export function roleNumber(text: string): number | null {
+  const number = [...ROLE_NUMBERS.values()].find((role) => String(role) === text);
+  return number ?? ROLE_NUMBERS.get(text.toLowerCase()) ?? null;
+}
+
+/** What a new user begins with: `initial-plan`, or as the contract writes it, `INITIAL_PLAN`; `null` for what is none. */
+export function strategyNamed(text: string): (typeof ASSIGNMENT_STRATEGIES)[number] | null {
+  const name = text.toUpperCase().replaceAll("-", "_");
+  return ASSIGNMENT_STRATEGIES.find((strategy) => strategy === name) ?? null;
+}

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { ROLE_WORDS, roleNumber, STRATEGY_WORDS, strategyNamed } from "../../../src/cli/users/words.ts";
+
+test.each([
+  ["administrator", 0],
+  ["reviewer", 1],
+  ["manager", 3],
+  ["statistics", 4],
+  ["user", 7],
+  ["Administrator", 0],
+  ["0", 0],
+  ["1", 1],
+  ["3", 3],
+  ["4", 4],
+  ["7", 7],
+  ["-1", null],
+  ["2", null],
+  ["07", null],
+  ["7.0", null],
+  ["", null],
+  ["admin", null],
+  ["constructor", null],
+  ["__proto__", null],
+])("the role %j has the number %j", (text, number) => {
+  expect(roleNumber(text)).toBe(number);
+});
+
+test.each([
+  ["none", "NONE"],
+  ["initial-plan", "INITIAL_PLAN"],
+  ["Initial-Path", "INITIAL_PATH"],
+  ["INITIAL_LABS", "INITIAL_LABS"],
+  ["initial plan", null],
+  ["plan", null],
+  ["toString", null],
+  ["", null],
+])("the strategy %j is %j", (text, strategy) => {
+  expect(strategyNamed(text)).toBe(strategy);
+});
+
+test("the words are those of the command line", () => {
+  expect(ROLE_WORDS.join("|")).toBe("administrator|manager|statistics|reviewer|user");
+  expect(STRATEGY_WORDS.join("|")).toBe("none|initial-plan|initial-path|initial-labs");
+});
