@@ -5,7 +5,7 @@ import type { Output } from "../outputs.ts";
 import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { failureCost, failureReason } from "./failure.ts";
 import { codeSpan, link } from "./markdown.ts";
-import { countChange, counts, instant, licenses, targetWords, withTax } from "./words.ts";
+import { countChange, counts, inProgress, instant, licenses, targetWords, withTax } from "./words.ts";
 
 /**
  * A purchase that did not succeed, as a section of a CI job's summary in Markdown. Whatever a backend wrote stands in a
@@ -46,7 +46,7 @@ export function renderTopUpSummary(topUp: Output<"top-up">): string {
   const { target, shortfall, purchase, quote, licenses: now } = topUp;
   const price = quote ?? purchase;
   const facts = [
-    `- Target: ${targetWords(target)}`,
+    `- Target: ${targetWords(target)}${shortfall === 0 ? inProgress(target, now) : ""}`,
     `- Missing: ${licenses(shortfall)}`,
     ...(quote === null ? [] : [`- Price: ${priceOf(quote)}`]),
     ...(price === null ? [] : [`- Total: ${withTax({ total: price.total, net: price.dueNow, tax: price.tax })}`]),

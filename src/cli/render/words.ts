@@ -28,6 +28,15 @@ export function targetWords(target: LicenseTarget): string {
   return "available" in target ? `${licenses(target.available)} available` : `${licenses(target.purchased)} purchased`;
 }
 
+/**
+ * `; 5 licenses of them in purchases that are still in progress`, after a target for which nothing is missing. Nothing
+ * where all of it is there.
+ */
+export function inProgress(target: LicenseTarget, now: LicenseCounts): string {
+  const awaited = "available" in target ? target.available - now.available : target.purchased - now.purchased;
+  return awaited > 0 ? `; ${licenses(awaited)} of them in purchases that are still in progress` : "";
+}
+
 /** `£244.10 (£203.42 + £40.68 tax)`; an amount without tax stands alone. */
 export function withTax({ total, net, tax }: { total: Money; net: Money; tax: Money }): string {
   return tax.amount === 0
