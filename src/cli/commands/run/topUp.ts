@@ -9,7 +9,7 @@ import { type Buying, buyAs, openBuying } from "../shared/buying.ts";
 import { conclude } from "../shared/conclude.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
-import { reportTopUp } from "../shared/topUpReport.ts";
+import { type EndedTopUp, reportTopUp } from "../shared/topUpReport.ts";
 import type { TopUpOptions } from "../topUp.ts";
 
 /**
@@ -19,6 +19,16 @@ import type { TopUpOptions } from "../topUp.ts";
  *   throws; the failure of the purchase that was printed
  */
 export async function run(options: TopUpOptions, context: Context): Promise<void> {
+  const ended = await reportTopUp(options, context, () => topUp(options, context));
+  await conclude(ended, ended.tools.journal, context, () =>
+    printResult(context, options, "top-up", ended.topUp, async (view) => {
+      const { renderTopUp } = await import("../../render/topUp.ts");
+      return renderTopUp(ended.topUp, view);
+    }),
+  );
+}
+
+async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopUp> {
   const buying = await openBuying(options, context);
   await announce(options, context, buying);
   const { tools } = buying;
@@ -29,16 +39,8 @@ export async function run(options: TopUpOptions, context: Context): Promise<void
     tools.say(`The same top-up was begun before, and its purchase ${id} succeeded; more is missing now.`);
     return true;
   };
-  const ended = await reportTopUp(options, context, tools.client.origin, async () => {
-    const concluded = await buyAs(request, options, context, buying, { buyAgain: stillMissing });
-    return { ...concluded, topUp: topUpOf(options.target, concluded.result) };
-  });
-  await conclude(ended, tools.journal, context, () =>
-    printResult(context, options, "top-up", ended.topUp, async (view) => {
-      const { renderTopUp } = await import("../../render/topUp.ts");
-      return renderTopUp(ended.topUp, view);
-    }),
-  );
+  const concluded = await buyAs(request, options, context, buying, { buyAgain: stillMissing });
+  return { ...concluded, topUp: topUpOf(options.target, concluded.result), tools };
 }
 
 /** Who does what and why, for whoever reads the log of a job later. */

@@ -3,34 +3,36 @@ import type { Context } from "../../context.ts";
 import { reportOf } from "../../errors.ts";
 import { stepOutputs } from "../../github.ts";
 import type { Output } from "../../outputs.ts";
-import type { Concluded } from "../../purchasing/tools.ts";
+import type { Concluded, PurchasingTools } from "../../purchasing/tools.ts";
 import { renderStoppedTopUp, renderTopUpSummary } from "../../render/jobSummary.ts";
 import type { TopUpOptions } from "../topUp.ts";
 import { addToJobSummary, appendForJob, summarize } from "./jobSummary.ts";
 
-/** How a top-up ended. */
-type Ended = Concluded & { readonly topUp: Output<"top-up"> };
+/** How a top-up ended, and with what it was made. */
+export interface EndedTopUp extends Concluded {
+  readonly topUp: Output<"top-up">;
+  readonly tools: Pick<PurchasingTools, "client" | "journal">;
+}
 
 /**
  * Tells GitHub Actions, where a step of it runs, what a top-up did: its outputs for later steps, and the job's summary.
  * Failing to is told and is no failure of the command.
  *
- * @param origin the backend's own, whose pages may be linked to
  * @throws what the work throws
  */
 export async function reportTopUp(
   options: TopUpOptions,
   context: Context,
-  origin: string,
-  work: () => Promise<Ended>,
-): Promise<Ended> {
+  work: () => Promise<EndedTopUp>,
+): Promise<EndedTopUp> {
   try {
     const ended = await work();
-    const { topUp } = ended;
+    const { topUp, tools } = ended;
     const delimiter = `ghadelimiter_${context.random.bytes(16).toString("hex")}`;
     await appendForJob(context, options, "GITHUB_OUTPUT", stepOutputs(outputsOf(topUp), delimiter));
     await addToJobSummary(context, options, renderTopUpSummary(topUp));
-    if (topUp.purchase !== null && ended.failure !== null) await summarize(context, options, origin, [topUp.purchase]);
+    if (topUp.purchase !== null && ended.failure !== null)
+      await summarize(context, options, tools.client.origin, [topUp.purchase]);
     return ended;
   } catch (error) {
     await addToJobSummary(context, options, renderStoppedTopUp(options.target, reportOf(error)));
