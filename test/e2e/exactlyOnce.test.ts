@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { CI_SYSTEMS } from "../support/ciSystems.ts";
 import { errorOf, type RunOptions, type RunResult, resultOf, runCli, startCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
 import { removePlaces, temporaryDirectory } from "../support/places.ts";
@@ -130,89 +131,19 @@ describe("--idempotency-key", () => {
 });
 
 describe("in CI", () => {
-  const github = {
-    CI: "true",
-    GITHUB_ACTIONS: "true",
-    GITHUB_REPOSITORY: "acme/app",
-    GITHUB_RUN_ID: "77",
-    GITHUB_JOB: "licenses",
-  };
+  const github = CI_SYSTEMS.github.env;
 
-  test.each<[string, Record<string, string>, Record<string, string>]>([
-    ["GitHub Actions", { ...github, GITHUB_RUN_ATTEMPT: "1" }, { GITHUB_RUN_ATTEMPT: "2" }],
-    [
-      "GitLab CI",
-      {
-        CI: "true",
-        GITLAB_CI: "true",
-        CI_PROJECT_PATH: "acme/app",
-        CI_PIPELINE_ID: "77",
-        CI_JOB_NAME: "licenses",
-        CI_JOB_ID: "1",
-      },
-      { CI_JOB_ID: "2" },
-    ],
-    [
-      "CircleCI",
-      {
-        CI: "true",
-        CIRCLECI: "true",
-        CIRCLE_PROJECT_USERNAME: "acme",
-        CIRCLE_PROJECT_REPONAME: "app",
-        CIRCLE_PIPELINE_ID: "77",
-        CIRCLE_WORKFLOW_ID: "77-1",
-        CIRCLE_JOB: "licenses",
-        CIRCLE_BUILD_NUM: "1",
-      },
-      { CIRCLE_BUILD_NUM: "2" },
-    ],
-    [
-      "Jenkins",
-      {
-        CI: "true",
-        JENKINS_URL: "https://ci.acme.example/",
-        JOB_NAME: "licenses",
-        BUILD_TAG: "jenkins-licenses-77",
-        BUILD_ID: "77",
-        BUILD_NUMBER: "77",
-      },
-      {},
-    ],
-    [
-      "Buildkite",
-      {
-        CI: "true",
-        BUILDKITE: "true",
-        BUILDKITE_ORGANIZATION_SLUG: "acme",
-        BUILDKITE_PIPELINE_SLUG: "app",
-        BUILDKITE_BUILD_ID: "77",
-        BUILDKITE_STEP_KEY: "licenses",
-        BUILDKITE_STEP_ID: "s1",
-        BUILDKITE_RETRY_COUNT: "0",
-      },
-      { BUILDKITE_RETRY_COUNT: "1" },
-    ],
-    [
-      "Azure Pipelines",
-      {
-        TF_BUILD: "True",
-        SYSTEM_TEAMPROJECT: "app",
-        BUILD_REPOSITORY_NAME: "acme/app",
-        BUILD_BUILDID: "77",
-        SYSTEM_JOBNAME: "licenses",
-        AGENT_JOBNAME: "licenses",
-        SYSTEM_JOBATTEMPT: "1",
-      },
-      { SYSTEM_JOBATTEMPT: "2" },
-    ],
-  ])("%s: a job that is run again on another machine buys nothing more", async (_, env, rerun) => {
-    const id = untouched();
-    const first = resultOf<Bought>(await buy(id, ["5"], { env }));
-    const second = resultOf<Bought>(await buy(id, ["5"], { env: { ...env, ...rerun } }));
-    expect(first).toMatchObject({ replayed: false, purchase: { idempotencyKey: expect.stringMatching(/^ci_/) } });
-    expect(second).toMatchObject({ replayed: true, purchase: { id: first.purchase?.id } });
-    expect(await chargesOf(id)).toEqual([24410]);
-  });
+  test.each(Object.entries(CI_SYSTEMS))(
+    "%s: a job that is run again on another machine buys nothing more",
+    async (_, { env, attempt }) => {
+      const id = untouched();
+      const first = resultOf<Bought>(await buy(id, ["5"], { env }));
+      const second = resultOf<Bought>(await buy(id, ["5"], { env: { ...env, ...attempt } }));
+      expect(first).toMatchObject({ replayed: false, purchase: { idempotencyKey: expect.stringMatching(/^ci_/) } });
+      expect(second).toMatchObject({ replayed: true, purchase: { id: first.purchase?.id } });
+      expect(await chargesOf(id)).toEqual([24410]);
+    },
+  );
 
   test("another run, another note and other licenses are other purchases", async () => {
     const id = untouched();

@@ -1,87 +1,35 @@
 import { describe, expect, test } from "vitest";
 import { ciKey, detectCiRun } from "../../../src/cli/journal/ciKey.ts";
 import { idempotencyKeySchema } from "../../../src/contract/billing.ts";
+import { CI_SYSTEMS } from "../../support/ciSystems.ts";
 
-/** What each system sets, as its documentation lists it, with what changes from attempt to attempt. */
-const SYSTEMS = {
+/** How each system tells a run, and the variables without which it does not. */
+const TOLD = {
   github: {
-    env: {
-      CI: "true",
-      GITHUB_ACTIONS: "true",
-      GITHUB_REPOSITORY: "northwind/infra",
-      GITHUB_RUN_ID: "1658821493",
-      GITHUB_JOB: "licenses",
-      GITHUB_RUN_NUMBER: "42",
-    },
-    attempt: { GITHUB_RUN_ATTEMPT: "2", RUNNER_NAME: "other" },
     run: { repository: "northwind/infra", run: "1658821493", job: "licenses" },
     required: ["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_JOB"],
   },
   gitlab: {
-    env: {
-      CI: "true",
-      GITLAB_CI: "true",
-      CI_PROJECT_PATH: "northwind/infra",
-      CI_PIPELINE_ID: "991",
-      CI_JOB_NAME: "licenses: [eu]",
-    },
-    attempt: { CI_JOB_ID: "8" },
     run: { repository: "northwind/infra", run: "991", job: "licenses: [eu]" },
     required: ["CI_PROJECT_PATH", "CI_PIPELINE_ID", "CI_JOB_NAME"],
   },
   circleci: {
-    env: {
-      CI: "true",
-      CIRCLECI: "true",
-      CIRCLE_PROJECT_USERNAME: "northwind",
-      CIRCLE_PROJECT_REPONAME: "infra",
-      CIRCLE_PIPELINE_ID: "5034460f-c7c4-4c43-9457-de07e2029e7b",
-      CIRCLE_JOB: "licenses",
-    },
-    attempt: { CIRCLE_WORKFLOW_ID: "new", CIRCLE_BUILD_NUM: "9", CIRCLE_WORKFLOW_JOB_ID: "new" },
     run: { repository: "northwind/infra", run: "5034460f-c7c4-4c43-9457-de07e2029e7b", job: "licenses" },
     required: ["CIRCLE_PROJECT_REPONAME", "CIRCLE_JOB"],
   },
   jenkins: {
-    env: {
-      JENKINS_URL: "https://ci.northwind.example/",
-      JOB_NAME: "infra/main",
-      BUILD_TAG: "jenkins-infra-main-12",
-      BUILD_ID: "12",
-      STAGE_NAME: "Licenses",
-    },
-    attempt: { EXECUTOR_NUMBER: "3", NODE_NAME: "other" },
     run: { repository: "https://ci.northwind.example//infra/main", run: "jenkins-infra-main-12", job: "Licenses" },
     required: ["JOB_NAME"],
   },
   buildkite: {
-    env: {
-      CI: "true",
-      BUILDKITE: "true",
-      BUILDKITE_ORGANIZATION_SLUG: "northwind",
-      BUILDKITE_PIPELINE_SLUG: "infra",
-      BUILDKITE_BUILD_ID: "4735ba57-80d0-46e2-8fa0-b28223a86586",
-      BUILDKITE_STEP_KEY: "",
-      BUILDKITE_LABEL: "Licenses",
-    },
-    attempt: { BUILDKITE_RETRY_COUNT: "1", BUILDKITE_JOB_ID: "new" },
     run: { repository: "northwind/infra", run: "4735ba57-80d0-46e2-8fa0-b28223a86586", job: "Licenses" },
     required: ["BUILDKITE_ORGANIZATION_SLUG", "BUILDKITE_PIPELINE_SLUG", "BUILDKITE_BUILD_ID", "BUILDKITE_LABEL"],
   },
   azure: {
-    env: {
-      TF_BUILD: "True",
-      BUILD_REPOSITORY_NAME: "northwind/infra",
-      SYSTEM_TEAMPROJECT: "infra",
-      BUILD_BUILDID: "2001",
-      SYSTEM_STAGENAME: "__default",
-      SYSTEM_JOBNAME: "licenses",
-    },
-    attempt: { SYSTEM_JOBATTEMPT: "2", SYSTEM_STAGEATTEMPT: "2", SYSTEM_JOBID: "new" },
     run: { repository: "northwind/infra", run: "2001", job: "__default/licenses" },
     required: ["BUILD_BUILDID", "SYSTEM_JOBNAME"],
   },
-} as const;
+} as const satisfies Record<keyof typeof CI_SYSTEMS, unknown>;
 
 const meaning = {
   apiUrl: "https://api.secureflag.com/rest/management/v2",
@@ -91,7 +39,9 @@ const meaning = {
   note: null,
 };
 
-describe.each(Object.entries(SYSTEMS))("%s", (provider, { env, attempt, run, required }) => {
+describe.each(Object.entries(TOLD))("%s", (provider, { run, required }) => {
+  const { env, attempt } = CI_SYSTEMS[provider as keyof typeof CI_SYSTEMS];
+
   test("tells repository, run and job", () => {
     expect(detectCiRun(env)).toEqual({ provider, ...run });
   });
@@ -117,33 +67,42 @@ test.each([
 test.each([
   [
     "CircleCI without its pipeline",
-    { ...SYSTEMS.circleci.env, CIRCLE_PIPELINE_ID: "", CIRCLE_WORKFLOW_ID: "w2", CIRCLE_WORKFLOW_WORKSPACE_ID: "w1" },
+    {
+      ...CI_SYSTEMS.circleci.env,
+      CIRCLE_PIPELINE_ID: "",
+      CIRCLE_WORKFLOW_ID: "w2",
+      CIRCLE_WORKFLOW_WORKSPACE_ID: "w1",
+    },
     { run: "w1" },
   ],
   [
     "CircleCI with only its workflow",
-    { ...SYSTEMS.circleci.env, CIRCLE_PIPELINE_ID: "", CIRCLE_WORKFLOW_ID: "w2" },
+    { ...CI_SYSTEMS.circleci.env, CIRCLE_PIPELINE_ID: "", CIRCLE_WORKFLOW_ID: "w2" },
     { run: "w2" },
   ],
   [
     "CircleCI by project number",
-    { ...SYSTEMS.circleci.env, CIRCLE_PROJECT_REPONAME: "", CIRCLE_PROJECT_ID: "p1" },
+    { ...CI_SYSTEMS.circleci.env, CIRCLE_PROJECT_REPONAME: "", CIRCLE_PROJECT_ID: "p1" },
     { repository: "p1" },
   ],
-  ["Jenkins without stages", { ...SYSTEMS.jenkins.env, STAGE_NAME: undefined }, { job: "infra/main" }],
-  ["Jenkins by its build's number", { ...SYSTEMS.jenkins.env, BUILD_TAG: "" }, { run: "12" }],
-  ["Buildkite by step", { ...SYSTEMS.buildkite.env, BUILDKITE_STEP_KEY: "top-up" }, { job: "top-up" }],
+  ["Jenkins without stages", { ...CI_SYSTEMS.jenkins.env, STAGE_NAME: undefined }, { job: "infra/main" }],
+  ["Jenkins by its build's number", { ...CI_SYSTEMS.jenkins.env, BUILD_TAG: "" }, { run: "12" }],
+  ["Buildkite by step", { ...CI_SYSTEMS.buildkite.env, BUILDKITE_STEP_KEY: "top-up" }, { job: "top-up" }],
   [
     "Buildkite by step number",
-    { ...SYSTEMS.buildkite.env, BUILDKITE_LABEL: "", BUILDKITE_STEP_ID: "s1" },
+    { ...CI_SYSTEMS.buildkite.env, BUILDKITE_LABEL: "", BUILDKITE_STEP_ID: "s1" },
     { job: "s1" },
   ],
   [
     "Azure's classic pipelines",
-    { ...SYSTEMS.azure.env, SYSTEM_STAGENAME: "", SYSTEM_JOBNAME: "", AGENT_JOBNAME: "Job" },
+    { ...CI_SYSTEMS.azure.env, SYSTEM_STAGENAME: "", SYSTEM_JOBNAME: "", AGENT_JOBNAME: "Job" },
     { job: "-/Job" },
   ],
-  ["Azure without a repository's name", { ...SYSTEMS.azure.env, BUILD_REPOSITORY_NAME: "" }, { repository: "infra" }],
+  [
+    "Azure without a repository's name",
+    { ...CI_SYSTEMS.azure.env, BUILD_REPOSITORY_NAME: "" },
+    { repository: "infra" },
+  ],
 ])("%s", (_name, env, expected) => {
   expect(detectCiRun(env)).toMatchObject(expected);
 });
