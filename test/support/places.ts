@@ -3,6 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** The top of the checkout. */
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
 /** The built program that people install. */
 export const BIN = fileURLToPath(new URL("../../bin/secureflag-licenses.js", import.meta.url));
 

@@ -1,0 +1,310 @@
+import { cp, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { parse, stringify } from "yaml";
+import { FaultProxy } from "../../support/faultProxy.ts";
+import { readLog } from "../../support/githubLog.ts";
+import { runSteps, type StepEnd } from "../../support/githubRunner.ts";
+import { BIN, ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
+import { PACKAGE, Registry } from "../../support/registry.ts";
+import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
+import { organization, seed, token, tokenOf } from "../../support/seed.ts";
+
+const ACTION = ".github/actions/top-up";
+const DECLINED = 101;
+const APPROVAL = 102;
+const LIMITED = 103;
+const HOSTILE = 104;
+const HOSTILE_TEXT = [
+  "x",
+  "::set-output name=bought::99",
+  " \u00a0::add-mask::y",
+  "##[set-output name=purchased]99",
+  "::stop-commands::z",
+  "bought=99",
+  "### Fake <img src=x onerror=alert(1)> [a](http://evil.example) | `b` $(touch injected) `touch injected`",
+].join("\n");
+const ORDINARY = Array.from({ length: 12 }, (_, index) => index + 1);
+
+let sandbox: RunningSandbox;
+let proxy: FaultProxy;
+let registry: Registry;
+let workspace: string;
+let free = [...ORDINARY];
+
+/** An organization that no other test buys for. */
+function untouched(): number {
+  const [id, ...rest] = free;
+  free = rest;
+  if (id === undefined) throw new RangeError("every organization of the seed is used: add some");
+  return id;
+}
+
+beforeAll(async () => {
+  const plan = { plan: HOSTILE_TEXT };
+  sandbox = await startSandbox({
+    seed: seed(
+      ...ORDINARY.map((id) => organization(id)),
+      organization(DECLINED, { paymentMethod: "card_declined" }),
+      organization(APPROVAL, { paymentMethod: "card_requires_approval" }),
+      organization(LIMITED, { tokens: [token(LIMITED, { spendLimit: { amount: 10000, licenses: 10 } })] }),
+      organization(HOSTILE, {
+        name: HOSTILE_TEXT,
+        tokens: [token(HOSTILE, { name: HOSTILE_TEXT })],
+        subscription: plan,
+      }),
+    ),
+  });
+  proxy = await FaultProxy.start(sandbox.ready.url);
+  registry = await Registry.start();
+  workspace = await temporaryDirectory();
+  await cp(join(ROOT, ".github"), join(workspace, ".github"), { recursive: true });
+});
+
+afterEach(() => proxy.heal());
+
+afterAll(async () => {
+  await registry?.close();
+  await proxy?.close();
+  await sandbox?.stop();
+  await removePlaces();
+});
+
+/** Runs the action with the built program, as a step of a job on a machine of its own. */
+async function topUp(id: number, inputs: Readonly<Record<string, string>>, url = sandbox.ready.url): Promise<StepEnd> {
+  const given = { "api-token": tokenOf(id), "api-url": url, command: `${process.execPath} ${BIN}`, ...inputs };
+  const [end] = await runSteps(stringify([{ uses: `./${ACTION}`, with: given }]), { workspace, env: registry.env });
+  if (end === undefined) throw new RangeError("no step has run");
+  return end;
+}
+
+async function chargesOf(id: number): Promise<number[]> {
+  const own = new Set((await sandbox.purchases(id)).map((purchase) => purchase.id));
+  return (await sandbox.captures()).filter(({ purchaseId }) => own.has(purchaseId)).map(({ amount }) => amount);
+}
+
+/** The sentences that the run's page shows as errors. */
+const errorsOf = ({ commands }: StepEnd) => commands.filter(({ name }) => name === "error").map(({ data }) => data);
+
+const NOTHING = { bought: "", purchased: "", available: "", total: "", "purchase-id": "" };
+
+describe("the top-up action", () => {
+  test("buys what is missing, sets every output and tells why in the summary; run again, it buys nothing", async () => {
+    const id = untouched();
+    const first = await topUp(id, { available: "8" });
+    const [purchase] = await sandbox.purchases(id);
+    expect(first).toMatchObject({ exitCode: 0, commands: [{ name: "add-mask", data: tokenOf(id) }] });
+    expect(first.outputs).toEqual({
+      bought: "5",
+      purchased: "30",
+      available: "8",
+      total: "244.10 GBP",
+      "purchase-id": purchase?.id,
+    });
+    for (const part of ["bought 5 licenses: 25 → 30", "8 licenses available", "£244.10", purchase?.id]) {
+      expect(first.summary).toContain(part);
+    }
+    const second = await topUp(id, { available: "8" });
+    expect(second).toMatchObject({
+      exitCode: 0,
+      outputs: { bought: "0", purchased: "30", available: "8", total: "", "purchase-id": "" },
+      summary: expect.stringContaining("nothing to buy"),
+    });
+    expect(await chargesOf(id)).toEqual([24410]);
+  });
+
+  test("says by itself which package it runs, and runs that", async () => {
+    const id = untouched();
+    const { inputs } = parse(await readFile(join(ROOT, ACTION, "action.yml"), "utf8"));
+    const { default: command } = inputs.command;
+    expect(command).toBe(`npx --yes ${PACKAGE}`);
+    const inputsOfOther = { organization: String(id), "max-licenses": "5", "max-total": "244.10", "dry-run": "false" };
+    const end = await topUp(id, { purchased: "30", command, ...inputsOfOther });
+    expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "5", purchased: "30" } });
+  });
+
+  test("takes token and backend from the job where its inputs are empty", async () => {
+    const id = untouched();
+    const env = { SECUREFLAG_API_TOKEN: tokenOf(id), SECUREFLAG_API_URL: sandbox.ready.url };
+    const given = { available: "4", purchased: "", "max-total": "", "api-token": "", "api-url": "", "dry-run": "" };
+    const uses = [{ uses: `./${ACTION}`, with: { ...given, command: `${process.execPath} ${BIN}` } }];
+    const [end] = await runSteps(stringify(uses), { workspace, env });
+    expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "1" } });
+  });
+
+  test("with dry-run, shows what would happen and buys nothing", async () => {
+    const id = untouched();
+    const end = await topUp(id, { available: "8", "dry-run": "true" });
+    expect(end).toMatchObject({
+      exitCode: 0,
+      outputs: { bought: "0", purchased: "25", available: "3", total: "", "purchase-id": "" },
+      summary: expect.stringContaining("dry run: would buy 5 licenses"),
+    });
+    expect(await sandbox.purchases(id)).toEqual([]);
+  });
+
+  test.each([
+    ["max-licenses", { "max-licenses": "4" }, 7, "--max-licenses allows 4"],
+    ["max-total", { "max-total": "244.09" }, 7, "--max-total allows £244.09"],
+  ])("is stopped by %s", async (_, guard, exitCode, words) => {
+    const id = untouched();
+    const end = await topUp(id, { available: "8", ...guard });
+    expect(end).toMatchObject({ exitCode, outputs: NOTHING });
+    expect(errorsOf(end)).toEqual([expect.stringContaining(words)]);
+    for (const part of ["### License top-up stopped", words, `Exit code: ${exitCode}`]) {
+      expect(end.summary).toContain(part);
+    }
+    expect(await sandbox.purchases(id)).toEqual([]);
+  });
+
+  test("is stopped by the token's own limit", async () => {
+    const end = await topUp(LIMITED, { available: "8" });
+    expect(end).toMatchObject({ exitCode: 5, outputs: NOTHING });
+    expect(end.summary).toContain("Exit code: 5");
+    expect(errorsOf(end)).toEqual([expect.stringContaining("£100.00")]);
+    expect(await sandbox.purchases(LIMITED)).toEqual([]);
+  });
+
+  test("ends with 6 where the card is declined, and names the purchase", async () => {
+    const end = await topUp(DECLINED, { available: "8" });
+    const [purchase] = await sandbox.purchases(DECLINED);
+    expect(end).toMatchObject({
+      exitCode: 6,
+      outputs: { bought: "0", purchased: "25", "purchase-id": purchase?.id },
+    });
+    expect(errorsOf(end)).toEqual([expect.stringContaining("The bank declined the card.")]);
+    expect(end.summary).toContain("A license purchase failed");
+    expect(await chargesOf(DECLINED)).toEqual([]);
+  });
+
+  test("ends with 8 where a person has to approve, with the page in the summary; until then nothing more is bought", async () => {
+    const end = await topUp(APPROVAL, { available: "8" });
+    const [purchase] = await sandbox.purchases(APPROVAL);
+    expect(end).toMatchObject({ exitCode: 8, outputs: { bought: "0", "purchase-id": purchase?.id } });
+    const [, url = ""] = /\[Approve the payment\]\(<(.*)>\)/.exec(end.summary) ?? [];
+    expect(url).toMatch(new RegExp(`^${sandbox.origin}/pay/${purchase?.id}/`));
+    expect(errorsOf(end)).toEqual([expect.stringContaining(url)]);
+    expect(await topUp(APPROVAL, { available: "8" })).toMatchObject({
+      exitCode: 0,
+      outputs: { bought: "0", "purchase-id": "" },
+      summary: expect.stringMatching(
+        /nothing to buy[\s\S]*; 5 licenses of them in purchases that are still in progress/,
+      ),
+    });
+    expect(await sandbox.purchases(APPROVAL)).toHaveLength(1);
+  });
+
+  test("keeps the token out of everything but the mask", async () => {
+    const id = untouched();
+    for (const inputs of [{ available: "4" }, { available: "8", "max-licenses": "0" }, { available: "x" }]) {
+      const { commands, log, outputs, summary } = await topUp(id, inputs);
+      const [mask, ...others] = commands;
+      expect(mask).toEqual({ name: "add-mask", properties: "", data: tokenOf(id) });
+      expect(JSON.stringify([others, log, outputs, summary])).not.toContain(tokenOf(id));
+    }
+  });
+});
+
+describe("wrong inputs: exit 2, nothing is sent", () => {
+  test.each<[string, Record<string, string>]>([
+    ["no target", {}],
+    ["two targets", { available: "5", purchased: "30" }],
+    ["an amount that is none", { available: "5", "max-total": "£5" }],
+    ["a dry run that is neither true nor false", { available: "5", "dry-run": "yes" }],
+    ["a flag in place of a number", { available: "--json" }],
+    ["a flag beside a number", { available: "5 --dry-run" }],
+    ["an organization that is none", { available: "5", organization: "x" }],
+  ])("%s", async (_, inputs) => {
+    const before = proxy.requests.length;
+    const end = await topUp(1, inputs, proxy.url);
+    expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING });
+    expect(errorsOf(end)).toHaveLength(1);
+    expect(proxy.requests.length).toBe(before);
+  });
+});
+
+describe("what stops it before it knows what is missing is in the summary, too", () => {
+  test.each<[string, Record<string, string>, number, string]>([
+    ["no token", { "api-token": "" }, 4, "SECUREFLAG_API_TOKEN"],
+    ["a dead token", { "api-token": "sfl_dead" }, 4, "Sign in again"],
+    ["no https", { "api-url": "http://billing.example" }, 2, "https"],
+  ])("%s", async (_, inputs, exitCode, words) => {
+    const end = await topUp(1, { available: "5", ...inputs });
+    expect(end).toMatchObject({ exitCode, outputs: NOTHING });
+    expect(errorsOf(end)).toEqual([expect.stringContaining(words)]);
+    for (const part of ["### License top-up stopped", words, `Exit code: ${exitCode}`]) {
+      expect(end.summary).toContain(part);
+    }
+  });
+});
+
+describe("hostile text", () => {
+  const PAYLOADS = [
+    "5; touch injected",
+    "$(touch injected)",
+    "`touch injected`",
+    '5" && touch injected && "',
+    "5'; touch injected; '",
+    "5\ntouch injected",
+    "5\n::set-output name=bought::99",
+    "5%0A::set-output name=bought::99",
+    "*",
+  ];
+
+  const expectNothing = async (end: StepEnd) => {
+    expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING });
+    expect(end.commands.map(({ name }) => name)).toEqual(["add-mask", "error"]);
+    expect(await readdir(workspace)).toEqual([".github"]);
+  };
+
+  test.each(PAYLOADS)("in the inputs of the action: %j", async (payload) => {
+    await expectNothing(await topUp(1, { available: payload, "max-total": payload, organization: payload }));
+  });
+
+  test("in the inputs, through npx", async () => {
+    const command = `npx --yes ${PACKAGE}`;
+    await expectNothing(await topUp(1, { available: PAYLOADS.join("\n"), command }));
+  });
+
+  test("in the names of the organization, the plan and the token", async () => {
+    const end = await topUp(HOSTILE, { available: "8" });
+    expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "5", purchased: "30" } });
+    expect(end.commands.map(({ name }) => name)).toEqual(["add-mask"]);
+    expect(readLog(end.log.replaceAll("\u200b", "")).commands).not.toEqual([]);
+    expect(end.summary).not.toMatch(/Fake|touch|<img/);
+  });
+
+  test("in the note of a purchase, on lines of its own where it wraps", async () => {
+    const id = untouched();
+    const note = `x ::set-output name=bought::${"9".repeat(40)} ::add-mask::${"y".repeat(40)}`;
+    const env = { SECUREFLAG_API_TOKEN: tokenOf(id), SECUREFLAG_API_URL: sandbox.ready.url, NOTE: note };
+    const run = `${process.execPath} ${BIN} buy 1 --yes --note "$NOTE"`;
+    const [end] = await runSteps(stringify([{ run, env }]), { workspace });
+    expect(end).toMatchObject({ exitCode: 0, outputs: {}, commands: [{ name: "add-mask" }] });
+    const { commands } = readLog(end?.log.replaceAll("\u200b", "") ?? "");
+    expect(commands.map(({ name }) => name)).toContain("add-mask");
+  });
+
+  test("in the purchase that the backend answers with", async () => {
+    const id = untouched();
+    const spoilt = `${HOSTILE_TEXT}\nghadelimiter_00\nEOF\navailable<<E\n99\nE\n`;
+    const edit = (body: string) => JSON.stringify({ ...JSON.parse(body), id: spoilt });
+    proxy.inject({ method: "POST", path: /\/purchases$/, fault: { kind: "rewrite", edit } });
+    const end = await topUp(id, { available: "8" }, proxy.url);
+    expect(end.outputs).toEqual({
+      bought: "5",
+      purchased: "30",
+      available: "8",
+      total: "244.10 GBP",
+      "purchase-id": spoilt,
+    });
+    expect(end.commands.map(({ name }) => name)).toEqual(["add-mask"]);
+    expect(end.summary).toMatch(/^- Purchase: (`+).*Fake.*\1$/m);
+    expect(end.summary).not.toMatch(/^(### Fake|::|bought)/m);
+  });
+
+  test("would be found", () => {
+    const { commands } = readLog(HOSTILE_TEXT);
+    expect(commands.map(({ name }) => name)).toEqual(["set-output", "add-mask", "set-output", "stop-commands"]);
+  });
+});

@@ -1,0 +1,170 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { parse } from "yaml";
+import { z } from "zod";
+import { CI_SYSTEMS } from "./ciSystems.ts";
+import { type LogCommand, readLog, readStepOutputs } from "./githubLog.ts";
+import { temporaryDirectory } from "./places.ts";
+
+/** A repository, its settings, and what is there on the machine that its jobs run on. */
+export interface Repository {
+  /** Where it is checked out. */
+  readonly workspace: string;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly vars?: Readonly<Record<string, string>>;
+  /** Beside `PATH`, `HOME` and what GitHub sets. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** How a step ended. */
+export interface StepEnd {
+  readonly exitCode: number;
+  readonly outputs: Readonly<Record<string, string>>;
+  /** What it added to the job's summary. */
+  readonly summary: string;
+  /** What the runner was told in the log. */
+  readonly commands: readonly LogCommand[];
+  /** What the log shows beside that. */
+  readonly log: string;
+}
+
+/** The workflow is wrong, or uses what this runner does not know. */
+class RunnerError extends Error {
+  override readonly name = "RunnerError";
+}
+
+type Contexts = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+const scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
+const runStep = z.strictObject({
+  id: z.string().optional(),
+  shell: z.literal("bash").optional(),
+  env: scalars.default({}),
+  run: z.string(),
+});
+const usesStep = z.strictObject({ id: z.string().optional(), uses: z.string(), with: scalars.default({}) });
+const stepsSchema = z.array(z.union([runStep, usesStep]));
+const actionSchema = z.strictObject({
+  name: z.string(),
+  description: z.string(),
+  inputs: z.record(z.string(), z.strictObject({ description: z.string(), default: z.string().default("") })),
+  outputs: z.record(z.string(), z.strictObject({ description: z.string(), value: z.string() })),
+  runs: z.strictObject({
+    using: z.literal("composite"),
+    steps: z.array(z.strictObject({ ...runStep.shape, id: z.string(), shell: z.literal("bash") })).length(1),
+  }),
+});
+const workflowSchema = z.strictObject({
+  on: z.record(z.string(), z.unknown()),
+  jobs: z.record(z.string(), z.strictObject({ "runs-on": z.literal("ubuntu-latest"), steps: stepsSchema })),
+});
+
+/** Runs the one job of a workflow of the repository, as `runSteps` does. */
+export async function runWorkflow(path: string, repository: Repository): Promise<StepEnd[]> {
+  const { jobs } = workflowSchema.parse(parse(await readFile(join(repository.workspace, path), "utf8")));
+  const [job, ...others] = Object.values(jobs);
+  if (job === undefined || others.length > 0) throw new RunnerError("not one job");
+  return await run(job.steps, repository);
+}
+
+/**
+ * Runs steps written in YAML on a machine of their own, one after the other until one fails, as GitHub Actions does.
+ * `actions/checkout` finds its work done.
+ */
+export async function runSteps(yaml: string, repository: Repository): Promise<StepEnd[]> {
+  return await run(stepsSchema.parse(parse(yaml)), repository);
+}
+
+async function run(steps: z.output<typeof stepsSchema>, repository: Repository): Promise<StepEnd[]> {
+  const contexts = { secrets: repository.secrets ?? {}, vars: repository.vars ?? {} };
+  const env = await machine(repository);
+  const ended: StepEnd[] = [];
+  for (const step of steps) {
+    if (!("uses" in step)) ended.push(await runScript(step, contexts, env));
+    else if (step.uses.startsWith("./")) ended.push(await runAction(step.uses, evaluated(step.with, contexts), env));
+    else if (!/^actions\/checkout@v\d+$/.test(step.uses)) throw new RunnerError(`no ${step.uses} here`);
+    if (ended.at(-1)?.exitCode) break;
+  }
+  return ended;
+}
+
+/** What GitHub sets for every step of a job. */
+async function machine({ workspace, env }: Repository): Promise<Record<string, string>> {
+  const [home, temp] = [await temporaryDirectory(), await temporaryDirectory()];
+  return {
+    PATH: process.env.PATH ?? "",
+    HOME: home,
+    ...CI_SYSTEMS.github.env,
+    GITHUB_WORKSPACE: workspace,
+    RUNNER_OS: "Linux",
+    RUNNER_TEMP: temp,
+    ...env,
+  };
+}
+
+async function runAction(
+  path: string,
+  given: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>>,
+): Promise<StepEnd> {
+  const file = join(env.GITHUB_WORKSPACE ?? "", path, "action.yml");
+  const action = actionSchema.parse(parse(await readFile(file, "utf8")));
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(action.inputs, name));
+  if (unknown !== undefined) throw new RunnerError(`the action has no input ${unknown}`);
+  const defaults = Object.entries(action.inputs).map(([name, input]) => [name, input.default]);
+  const [step] = action.runs.steps;
+  if (step === undefined) throw new RunnerError("no step");
+  const end = await runScript(step, { inputs: { ...Object.fromEntries(defaults), ...given } }, env);
+  const values = Object.entries(action.outputs).map(([name, { value }]) => [name, value] as const);
+  return { ...end, outputs: evaluated(Object.fromEntries(values), { [`steps.${step.id}.outputs`]: end.outputs }) };
+}
+
+async function runScript(
+  { run: script, shell, env }: z.output<typeof runStep>,
+  contexts: Contexts,
+  machineEnv: Readonly<Record<string, string>>,
+): Promise<StepEnd> {
+  if (script.includes("${{")) throw new RunnerError("an expression in a script becomes a part of it");
+  const directory = join(machineEnv.RUNNER_TEMP ?? "", crypto.randomUUID());
+  await mkdir(directory);
+  const names = ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"];
+  const files = Object.fromEntries(names.map((name) => [name, join(directory, name)]));
+  await Promise.all(Object.values(files).map((path) => writeFile(path, "")));
+  const path = join(directory, "script.sh");
+  await writeFile(path, script);
+  const flags = shell === "bash" ? ["--noprofile", "--norc", "-eo", "pipefail"] : ["-e"];
+  const { exitCode, stdout, stderr } = await execa("bash", [...flags, path], {
+    cwd: machineEnv.GITHUB_WORKSPACE ?? "",
+    env: { ...machineEnv, ...files, ...evaluated(env, contexts) },
+    extendEnv: false,
+    reject: false,
+    stdin: "ignore",
+    timeout: 60_000,
+  });
+  const [output = "", summary = "", ...others] = await Promise.all(
+    names.map((name) => readFile(files[name] ?? "", "utf8")),
+  );
+  if (others.some((text) => text !== "")) throw new RunnerError(`no use of ${names.slice(2).join(", ")} here`);
+  const { commands, text: log } = readLog(`${stdout}\n${stderr}`);
+  const legacy = commands.flatMap(({ name, properties, data }) => (name === "set-output" ? [[properties, data]] : []));
+  return {
+    exitCode: exitCode ?? -1,
+    outputs: { ...readStepOutputs(output), ...Object.fromEntries(legacy) },
+    summary,
+    commands,
+    log,
+  };
+}
+
+/** Puts in what the expressions name: `${{ context.name }}` and nothing else is known. */
+function evaluated(texts: Readonly<Record<string, string>>, contexts: Contexts): Record<string, string> {
+  const evaluate = (text: string) =>
+    text.replaceAll(/\$\{\{(.*?)\}\}/g, (_, expression: string) => {
+      const [, context = "", name = ""] = /^ ([\w.-]+)\.([\w-]+) $/.exec(expression) ?? [];
+      const values = contexts[context];
+      if (values === undefined) throw new RunnerError(`no ${expression} here`);
+      return values[name] ?? "";
+    });
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, evaluate(text)]));
+}
