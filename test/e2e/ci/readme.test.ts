@@ -1,0 +1,237 @@
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { CI_SYSTEMS } from "../../support/ciSystems.ts";
+import { runSteps, runWorkflow } from "../../support/githubRunner.ts";
+import { ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
+import { type Example, exampleWith, readExamples } from "../../support/readme.ts";
+import { PACKAGE, Registry } from "../../support/registry.ts";
+import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
+import { organization, seed, tokenOf } from "../../support/seed.ts";
+
+/** What cron gives a job, and nothing else (crontab(5)). */
+const CRON_PATH = "/usr/bin:/bin";
+const [WORKFLOW, STEP, PACKED, GITLAB, CRON, QUIET, REVIEW] = [1, 2, 3, 4, 5, 6, 7];
+
+let examples: Example[];
+let registry: Registry;
+let sandbox: RunningSandbox;
+/** Where the program is installed, as the README says to. */
+let prefix: string;
+
+beforeAll(async () => {
+  examples = await readExamples();
+  const organizations = Array.from({ length: 7 }, (_, index) => organization(index + 1));
+  sandbox = await startSandbox({ seed: seed(...organizations) });
+  registry = await Registry.start();
+  prefix = await temporaryDirectory();
+  await execa("npm", ["install", "--global", PACKAGE], { env: await shellOfAdministrator(), extendEnv: false });
+});
+
+afterAll(async () => {
+  await registry?.close();
+  await sandbox?.stop();
+  await removePlaces();
+});
+
+/** The environment of a person's own shell, in which the program is installed. */
+async function shellOfAdministrator(): Promise<Record<string, string>> {
+  return {
+    PATH: `${join(prefix, "bin")}:${process.env.PATH ?? ""}`,
+    HOME: await temporaryDirectory(),
+    npm_config_prefix: prefix,
+    ...registry.env,
+  };
+}
+
+/** What the README says to keep in the settings of a CI. */
+function settingsFor(id: number) {
+  return {
+    secrets: { SECUREFLAG_API_TOKEN: tokenOf(id) },
+    vars: { SECUREFLAG_API_URL: sandbox.ready.url },
+  };
+}
+
+function variablesFor(id: number): Record<string, string> {
+  const { secrets, vars } = settingsFor(id);
+  return { ...secrets, ...vars };
+}
+
+/** A repository that has what the README says to copy into it. */
+async function freshProject(): Promise<string> {
+  const workspace = await temporaryDirectory();
+  const copy = exampleWith(examples, "sh", "cp -R");
+  const env = await shellOfAdministrator();
+  await execa("sh", ["-e", "-c", copy], { cwd: workspace, env, extendEnv: false });
+  return workspace;
+}
+
+/** Writes an example to where its first line says, and gives the path. */
+async function place(workspace: string, text: string): Promise<string> {
+  const [, path = ""] = /^# (\S+)\n/.exec(text) ?? [];
+  await mkdir(dirname(join(workspace, path)), { recursive: true });
+  await writeFile(join(workspace, path), text);
+  return path;
+}
+
+/** Bought to 5 available licenses of the 22 that are used, once, however often it was run. */
+async function expectToppedUp(id: number): Promise<void> {
+  expect(await sandbox.purchases(id)).toMatchObject([{ licenses: 2, status: "succeeded" }]);
+  expect(await sandbox.purchased(id)).toBe(27);
+}
+
+describe("the README's examples for CI, as they stand there", () => {
+  test("the workflow for GitHub Actions, in a fresh project, run twice", async () => {
+    const workspace = await freshProject();
+    const path = await place(workspace, exampleWith(examples, "yaml", ".github/workflows/licenses.yml"));
+    const repository = { workspace, env: registry.env, ...settingsFor(WORKFLOW) };
+    const [first] = await runWorkflow(path, repository);
+    expect(first).toMatchObject({ exitCode: 0, outputs: { bought: "2", available: "5" } });
+    expect(first?.summary).toContain("bought 2 licenses: 25 → 27");
+    const [second] = await runWorkflow(path, repository);
+    expect(second).toMatchObject({ exitCode: 0, outputs: { bought: "0", available: "5" } });
+    await expectToppedUp(WORKFLOW);
+  });
+
+  test("the step without the action", async () => {
+    const workspace = await temporaryDirectory();
+    const repository = { workspace, env: registry.env, ...settingsFor(STEP) };
+    const [end] = await runSteps(exampleWith(examples, "yaml", "- run:"), repository);
+    expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "2", available: "5" } });
+    expect(end?.summary).toContain("bought 2 licenses: 25 → 27");
+    await expectToppedUp(STEP);
+  });
+
+  test("the same with the packed file, where the registry does not have the package", async () => {
+    const workspace = await temporaryDirectory();
+    const [name, version] = PACKAGE.split("@");
+    const step = exampleWith(examples, "yaml", "- run:").replace(PACKAGE, `./${name}-${version}.tgz`);
+    await writeFile(join(workspace, `${name}-${version}.tgz`), registry.tarball);
+    const [end] = await runSteps(step, { workspace, env: registry.env, ...settingsFor(PACKED) });
+    expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "2" } });
+    await expectToppedUp(PACKED);
+  });
+
+  test("the job for GitLab CI, run twice", async () => {
+    const { licenses: job } = parse(exampleWith(examples, "yaml", "# .gitlab-ci.yml"));
+    expect(Object.keys(job)).toEqual(["image", "rules", "script"]);
+    const env = {
+      PATH: process.env.PATH ?? "",
+      ...CI_SYSTEMS.gitlab.env,
+      CI_PIPELINE_SOURCE: "schedule",
+      ...registry.env,
+      ...variablesFor(GITLAB),
+    };
+    for (const words of [/^Purchased 2 licenses: 25 → 27$/m, /^Nothing to buy: /m]) {
+      const machine = { HOME: await temporaryDirectory(), CI_PROJECT_DIR: await temporaryDirectory() };
+      const { exitCode, stdout } = await execa("sh", ["-e", "-c", job.script.join("\n")], {
+        cwd: machine.CI_PROJECT_DIR,
+        env: { ...env, ...machine },
+        extendEnv: false,
+        reject: false,
+      });
+      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(words) });
+    }
+    await expectToppedUp(GITLAB);
+  });
+
+  /** The home of somebody who wrote the file, adapted as the README says. */
+  async function homeWithFile(id: number): Promise<string> {
+    const home = await temporaryDirectory();
+    const adapted = exampleWith(examples, "sh", "# ~/.secureflag-licenses.env")
+      .replace("/usr/local/bin", `${join(prefix, "bin")}:${dirname(process.execPath)}`)
+      .replace("https://billing.example/rest/management/v2", sandbox.ready.url)
+      .replace("sfl_...", tokenOf(id));
+    await writeFile(join(home, ".secureflag-licenses.env"), adapted, { mode: 0o600 });
+    return home;
+  }
+
+  /** Runs what stands after the five fields of time, as cron does. */
+  function cron(home: string, more = "") {
+    const line = exampleWith(examples, "crontab", "top-up").trim();
+    const [, command = ""] = /^(?:[\d*,/-]+ ){5}([^%\n]+)$/.exec(line) ?? [];
+    const env = { HOME: home, LOGNAME: "admin", SHELL: "/bin/sh", PATH: CRON_PATH };
+    return execa("/bin/sh", ["-c", `${command}${more}`], {
+      cwd: home,
+      env,
+      extendEnv: false,
+      reject: false,
+      all: true,
+    });
+  }
+
+  test("the line for cron, run twice", async () => {
+    const home = await homeWithFile(CRON);
+    for (const words of [/^Purchased 2 licenses: 25 → 27$/m, /^Nothing to buy: /m]) {
+      expect(await cron(home)).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(words) });
+    }
+    await expectToppedUp(CRON);
+    expect((await readdir(home)).sort()).toEqual([".config", ".secureflag-licenses.env"]);
+  });
+
+  test("the line for cron, mailing only what went wrong", async () => {
+    const home = await homeWithFile(QUIET);
+    const more = " --quiet > /dev/null";
+    expect(await cron(home, more)).toMatchObject({ exitCode: 0, all: "" });
+    await expectToppedUp(QUIET);
+    const wrong = ` --purchased 40${more}`;
+    expect(await cron(home, wrong)).toMatchObject({ exitCode: 2, all: expect.stringMatching(/^Error: /) });
+    expect(await cron(await temporaryDirectory(), more)).toMatchObject({
+      failed: true,
+      all: expect.stringMatching(/./),
+    });
+  });
+
+  test("a quote file that is reviewed and bought later, elsewhere", async () => {
+    const workspace = await temporaryDirectory();
+    const [save = "", buy = "", ...others] = exampleWith(examples, "sh", "--save").trim().split("\n");
+    const run = async (line: string) =>
+      execa("sh", ["-e", "-c", line], {
+        cwd: workspace,
+        env: { ...(await shellOfAdministrator()), CI: "true", ...variablesFor(REVIEW) },
+        extendEnv: false,
+        reject: false,
+      });
+    expect(others).toEqual([]);
+    expect(await run(save)).toMatchObject({ exitCode: 0 });
+    expect(await readdir(workspace)).toEqual(["quote.json"]);
+    for (const words of [/^Purchased 5 licenses: 25 → 30$/m, /^Already purchased 5 licenses$/m]) {
+      expect(await run(buy)).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(words) });
+    }
+    expect(await sandbox.purchased(REVIEW)).toBe(30);
+    const file = join(workspace, "quote.json");
+    await writeFile(file, (await readFile(file, "utf8")).replace('"licenses": 5', '"licenses": 6'));
+    expect(await run(buy)).toMatchObject({ exitCode: 2, stdout: "" });
+  });
+});
+
+describe("what the README says beside them", () => {
+  test("the package that it names is this one", async () => {
+    const readme = await readFile(join(ROOT, "README.md"), "utf8");
+    const [name, version] = PACKAGE.split("@");
+    const named = [...readme.matchAll(/secureflag-licenses[@-](\d[\w.]*?)(?:\.tgz)?(?=[\s`])/g)].map(([, one]) => one);
+    expect(new Set(named)).toEqual(new Set([version]));
+    expect(named.length).toBeGreaterThan(5);
+    expect(name).toBe("secureflag-licenses");
+  });
+
+  test("the inputs and outputs that it names are the action's", async () => {
+    const readme = await readFile(join(ROOT, "README.md"), "utf8");
+    const [, inputs = "", outputs = ""] =
+      /^Its inputs are (.*?)\. Its outputs are\s(.*?)\. Without/ms.exec(readme) ?? [];
+    const action = parse(await readFile(join(ROOT, ".github/actions/top-up/action.yml"), "utf8"));
+    const named = (text: string) => [...text.matchAll(/`([\w-]+)`/g)].map(([, one]) => one);
+    expect(named(inputs)).toEqual(Object.keys(action.inputs));
+    expect(named(outputs)).toEqual(Object.keys(action.outputs));
+  });
+
+  test("the installed package has the JSON Schemas and the action", async () => {
+    const installed = join(prefix, "lib", "node_modules", "secureflag-licenses");
+    expect(await readdir(join(installed, "dist", "schemas"))).toEqual(
+      expect.arrayContaining(["top-up.json", "buy.json", "quote.json", "error.json"]),
+    );
+    expect(await readdir(join(installed, ".github", "actions", "top-up"))).toEqual(["action.yml"]);
+  });
+});
