@@ -11,6 +11,8 @@ export type CalendarDate = string;
 export type Interval = "month" | "year";
 
 const DAY_MS = 86_400_000;
+/** The last date that is written with four digits of the year. */
+const LAST_DATE = "9999-12-31";
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
 /** Whether the text is a date that exists: `2026-02-29` does not. */
@@ -72,6 +74,23 @@ export function startOfDateInZone(date: CalendarDate, timeZone: string): number 
     else after = probe;
   }
   return after;
+}
+
+/** The first instant after a calendar date in a time zone, in milliseconds since the epoch. */
+export function endOfDateInZone(date: CalendarDate, timeZone: string): number {
+  return date === LAST_DATE ? Number.MAX_SAFE_INTEGER : startOfDateInZone(addDays(date, 1), timeZone);
+}
+
+/**
+ * The same time of day so many calendar days later, whatever daylight saving does in between.
+ *
+ * @param instant milliseconds since the epoch
+ */
+export function daysLater(instant: number, days: number, timeZone: string): number {
+  const date = dateInZone(instant, timeZone);
+  const target = addDays(date, days);
+  const sameTime = startOfDateInZone(target, timeZone) + (instant - startOfDateInZone(date, timeZone));
+  return Math.min(sameTime, endOfDateInZone(target, timeZone) - 1);
 }
 
 function formatterOf(timeZone: string): Intl.DateTimeFormat {

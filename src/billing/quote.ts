@@ -1,15 +1,23 @@
-import { addDays, type CalendarDate, startOfDateInZone } from "./calendar.ts";
+import { type CalendarDate, endOfDateInZone } from "./calendar.ts";
 import type { Money } from "./money.ts";
 import { type Charge, prorate, recurringCharge } from "./proration.ts";
 import { type Term, type TermOnDate, termOnDate } from "./term.ts";
 
+/** The licenses of a subscription, as far as a renewal depends on them. */
+export interface RenewedLicenses {
+  /** Licenses purchased now. */
+  readonly purchased: number;
+  /** Licenses that users have taken now. */
+  readonly used: number;
+  /** The count that is scheduled for the renewal, `null` where none is (details.md, 31). */
+  readonly reduction: number | null;
+}
+
 /** The facts of a subscription that a price depends on. */
-export interface PricedSubscription {
+export interface PricedSubscription extends RenewedLicenses {
   readonly unitPrice: Money;
   readonly taxRate: string;
   readonly term: Term;
-  /** Licenses purchased now. */
-  readonly purchased: number;
   readonly autoRenew: boolean;
 }
 
@@ -49,7 +57,7 @@ export function priceLicenses(
   purchaseDate: CalendarDate,
   chargeStep = 1,
 ): Price {
-  const { unitPrice, taxRate, purchased, autoRenew } = subscription;
+  const { unitPrice, taxRate, autoRenew } = subscription;
   const term = termOnDate(subscription.term, purchaseDate);
   const charge = prorate({
     unitPrice,
@@ -59,7 +67,7 @@ export function priceLicenses(
     remainingDays: term.daysRemaining,
     termDays: term.days,
   });
-  const licensesAfter = purchased + licenses;
+  const renewed = licensesAtRenewal(subscription, licenses);
   return {
     licenses,
     unitPrice,
@@ -69,15 +77,25 @@ export function priceLicenses(
     taxRate,
     tax: charge.tax,
     total: charge.total,
-    licensesAfter,
+    licensesAfter: subscription.purchased + licenses,
     renewsAt: autoRenew
       ? {
           date: term.renewalDate,
-          licenses: licensesAfter,
-          ...recurringCharge({ unitPrice, licenses: licensesAfter, taxRate, chargeStep }),
+          licenses: renewed,
+          ...recurringCharge({ unitPrice, licenses: renewed, taxRate, chargeStep }),
         }
       : null,
   };
+}
+
+/**
+ * How many licenses the next term has: all that are purchased, or, after a reduction, that count and never fewer than
+ * are used. What is bought meanwhile raises the reduction (details.md, 31).
+ *
+ * @param bought how many more are bought before the renewal
+ */
+export function licensesAtRenewal({ purchased, used, reduction }: RenewedLicenses, bought = 0): number {
+  return reduction === null ? purchased + bought : Math.max(reduction + bought, used);
 }
 
 /**
@@ -85,7 +103,7 @@ export function priceLicenses(
  * purchase date in the billing time zone, whichever comes first.
  */
 export function quoteExpiry(createdAt: number, purchaseDate: CalendarDate, timeZone: string): number {
-  return Math.min(createdAt + QUOTE_LIFE_MS, startOfDateInZone(addDays(purchaseDate, 1), timeZone));
+  return Math.min(createdAt + QUOTE_LIFE_MS, endOfDateInZone(purchaseDate, timeZone));
 }
 
 /**

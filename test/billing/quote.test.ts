@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { addDays } from "../../src/billing/calendar.ts";
 import { recurringCharge } from "../../src/billing/proration.ts";
-import { fewestLicensesReaching, priceLicenses } from "../../src/billing/quote.ts";
+import { fewestLicensesReaching, licensesAtRenewal, priceLicenses } from "../../src/billing/quote.ts";
 import { type TermRule, termAt, termIndexOn } from "../../src/billing/term.ts";
 import { anyDate, anyLine } from "../support/arbitraries.ts";
 import { oracleCharge } from "../support/oracle.ts";
@@ -11,7 +11,8 @@ const gbp = (amount: number) => ({ amount, currency: "GBP" });
 
 function subscription(rule: TermRule, date: string, changes: object = {}) {
   const term = termAt(rule, termIndexOn(rule, date));
-  return { unitPrice: gbp(15000), taxRate: "20", term, purchased: 25, autoRenew: true, ...changes };
+  const licenses = { purchased: 25, used: 22, reduction: null };
+  return { unitPrice: gbp(15000), taxRate: "20", term, ...licenses, autoRenew: true, ...changes };
 }
 
 const yearly: TermRule = { anchorDate: "2026-03-01", interval: "year", intervalCount: 1 };
@@ -95,6 +96,40 @@ describe("priceLicenses", () => {
       ),
       { numRuns: 500 },
     );
+  });
+});
+
+describe("licensesAtRenewal", () => {
+  test.each([
+    ["nothing is scheduled", { purchased: 25, used: 22, reduction: null }, 0, 25],
+    ["nothing is scheduled, and more are bought", { purchased: 25, used: 22, reduction: null }, 5, 30],
+    ["a reduction", { purchased: 25, used: 10, reduction: 15 }, 0, 15],
+    ["a reduction, and more are bought", { purchased: 25, used: 10, reduction: 15 }, 5, 20],
+    ["a reduction below what is used by now", { purchased: 25, used: 22, reduction: 15 }, 0, 22],
+    ["a reduction below what is used, and a few more", { purchased: 25, used: 22, reduction: 15 }, 5, 22],
+    ["a reduction below what is used, and enough more", { purchased: 25, used: 22, reduction: 15 }, 9, 24],
+    ["a reduction to nothing", { purchased: 25, used: 0, reduction: 0 }, 0, 0],
+  ])("%s", (_, licenses, bought, expected) => {
+    expect(licensesAtRenewal(licenses, bought)).toBe(expected);
+  });
+
+  test("what is bought is in the next term, whether a reduction was scheduled before it or raised by it", () => {
+    fc.assert(
+      fc.property(fc.nat(100), fc.nat(100), fc.nat(100), fc.nat(50), (used, free, kept, bought) => {
+        const reduction = used + Math.min(kept, free);
+        const before = { purchased: used + free, used, reduction };
+        const after = { purchased: used + free + bought, used, reduction: reduction + bought };
+        expect(licensesAtRenewal(before, bought)).toBe(licensesAtRenewal(after));
+        expect(licensesAtRenewal(after)).toBeGreaterThanOrEqual(used);
+        expect(licensesAtRenewal(after)).toBeLessThanOrEqual(after.purchased);
+      }),
+    );
+  });
+
+  test("a quote shows it, and adds to what there is now", () => {
+    const price = priceLicenses(subscription(yearly, "2026-11-22", { reduction: 23 }), 5, "2026-11-22");
+    expect(price).toMatchObject({ licensesAfter: 30, dueNow: gbp(20342) });
+    expect(price.renewsAt).toMatchObject({ licenses: 28, subtotal: gbp(420000), total: gbp(504000) });
   });
 });
 

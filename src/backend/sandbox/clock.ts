@@ -1,4 +1,4 @@
-import { addDays, type CalendarDate, dateInZone, isCalendarDate, startOfDateInZone } from "../../billing/calendar.ts";
+import { dateInZone, isCalendarDate, startOfDateInZone } from "../../billing/calendar.ts";
 import type { BillingClock } from "../deps.ts";
 
 /** The sandbox's billing clock: the machine's, plus a distance that can grow. */
@@ -28,12 +28,4 @@ export function sandboxClock(machineNow: () => number, distance: number): Sandbo
 export function instantOf(to: string, now: number, timeZone: string): number {
   if (!isCalendarDate(to)) return Date.parse(to);
   return to === dateInZone(now, timeZone) ? now : startOfDateInZone(to, timeZone);
-}
-
-/** The same time of day so many calendar days later, whatever daylight saving does in between. */
-export function daysLater(now: number, days: number, timeZone: string): number {
-  const today: CalendarDate = dateInZone(now, timeZone);
-  const target = addDays(today, days);
-  const sameTime = startOfDateInZone(target, timeZone) + (now - startOfDateInZone(today, timeZone));
-  return Math.min(sameTime, startOfDateInZone(addDays(target, 1), timeZone) - 1);
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
-import { startOfDateInZone } from "../../billing/calendar.ts";
+import { daysLater, startOfDateInZone } from "../../billing/calendar.ts";
 import type { BackendDeps } from "../deps.ts";
 import { register } from "../http/register.ts";
 import type { Capture } from "../payments/sandboxGateway.ts";
@@ -11,7 +11,7 @@ import { purchasesUnderWay } from "../store/leases.ts";
 import { writeSetting } from "../store/seeding.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { pictureAt } from "../subscriptions/picture.ts";
-import { daysLater, instantOf, type SandboxClock } from "./clock.ts";
+import { instantOf, type SandboxClock } from "./clock.ts";
 
 /** The name of the setting that keeps the clock's distance from the machine's. */
 export const CLOCK_SETTING = "clock_distance";

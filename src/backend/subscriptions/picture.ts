@@ -36,7 +36,15 @@ export function pictureAt(row: OrganizationSubscription, now: number): Subscript
     term,
     state: today >= term.renewalDate ? "ended" : "active",
     unitPrice,
-    priced: { unitPrice, taxRate: row.tax_rate, term, purchased: row.licenses, autoRenew },
+    priced: {
+      unitPrice,
+      taxRate: row.tax_rate,
+      term,
+      purchased: row.licenses,
+      used: row.used,
+      reduction: null,
+      autoRenew,
+    },
   };
 }
 

@@ -2,7 +2,7 @@ import { addDays, type CalendarDate, dateInZone } from "../../billing/calendar.t
 import { BillingError } from "../../billing/errors.ts";
 import type { Money } from "../../billing/money.ts";
 import { largestChargeStep } from "../../billing/proration.ts";
-import { type Price, priceLicenses } from "../../billing/quote.ts";
+import { type Price, type PricedSubscription, priceLicenses } from "../../billing/quote.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
 
 /** A field of a quote that the CLI computes otherwise. */
@@ -66,12 +66,14 @@ export function priceOn(
   return priceLicenses(pricedFacts(subscription), licenses, date, chargeStep);
 }
 
-function pricedFacts(subscription: Subscription) {
+function pricedFacts(subscription: Subscription): PricedSubscription {
   return {
     unitPrice: subscription.plan.unitPrice,
     taxRate: subscription.taxRate,
     term: subscription.term,
     purchased: subscription.licenses.purchased,
+    used: subscription.licenses.used,
+    reduction: subscription.reduction?.licenses ?? null,
     autoRenew: subscription.renewal.autoRenew,
   };
 }

@@ -60,6 +60,19 @@ describe("verifyQuote", () => {
     expect(verifyQuote(ending, good, 5).length).toBeGreaterThan(0);
   });
 
+  it("computes what it renews at after a scheduled reduction, raised by what is bought, never below what is used", () => {
+    for (const [scheduled, renewed] of [
+      [23, 28],
+      [15, 22],
+    ] as const) {
+      const reduced = subscription({ reduction: { licenses: scheduled, date: "2027-03-01" } });
+      const offered = quote(5, {}, reduced);
+      expect(offered.renewsAt?.licenses).toBe(renewed);
+      expect(verifyQuote(reduced, offered, 5)).toEqual([]);
+      expect(verifyQuote(reduced, good, 5).map(({ field }) => field)).toContain("renewsAt.licenses");
+    }
+  });
+
   it("finds a quote for another number than was asked for", () => {
     expect(verifyQuote(subscription(), quote(6), 5).map(({ field }) => field)).toContain("licenses");
   });

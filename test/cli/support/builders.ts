@@ -37,6 +37,8 @@ export function quote(licenses: number, change: Partial<Quote> = {}, base: Subsc
     taxRate: base.taxRate,
     term: base.term,
     purchased: base.licenses.purchased,
+    used: base.licenses.used,
+    reduction: base.reduction?.licenses ?? null,
     autoRenew: base.renewal.autoRenew,
   };
   return {
