@@ -14,4 +14,13 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     }
     for (const store of stores) await store.close();
   });
+
+  test("take a null that comes alone", async () => {
+    const { database, close } = await openTestStore(dialect);
+    const outbox = { id: "1", payload_json: "{}", created_at: 1, sent_at: 1 };
+    await database.insertInto("outbox").values(outbox).execute();
+    await database.updateTable("outbox").set({ sent_at: null }).execute();
+    expect(await database.selectFrom("outbox").select("sent_at").execute()).toEqual([{ sent_at: null }]);
+    await close();
+  });
 });

@@ -38,9 +38,10 @@ function checked(database: Libsql.Database): SqliteDatabase {
       const statement = database.prepare(query);
       return {
         reader: statement.reader,
-        all: (parameters) => statement.all(...parameters.map(bindable)).map(readable),
-        run: (parameters) => statement.run(...parameters.map(bindable)),
-        iterate: (parameters) => statement.iterate(...parameters.map(bindable)),
+        // As one array: a null that came alone would be taken for an object of named values.
+        all: (parameters) => statement.all(parameters.map(bindable)).map(readable),
+        run: (parameters) => statement.run(parameters.map(bindable)),
+        iterate: (parameters) => statement.iterate(parameters.map(bindable)),
       };
     },
   };
