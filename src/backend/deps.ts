@@ -46,4 +46,6 @@ export interface BackendDeps {
   readonly version: string;
   /** The most licenses of one purchase. */
   readonly licenseLimit: number;
+  /** How many calendar days licenses stay usable while a renewal is not paid (billing-rules.md, Renewal). */
+  readonly renewalGraceDays: number;
 }

@@ -3,6 +3,9 @@ import { recurringCharge } from "./proration.ts";
 import { licensesAtRenewal, type Price, type PricedSubscription } from "./quote.ts";
 import { type TermRule, termAt, termOnDate } from "./term.ts";
 
+/** How many days licenses stay usable while a renewal is not paid, unless a backend is set otherwise. */
+export const DEFAULT_GRACE_DAYS = 14;
+
 /** A renewal that failed is tried again by itself so many days after it was made (details.md, 30). */
 const RETRY_DAYS = [1, 3, 7];
 

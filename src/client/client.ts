@@ -1,8 +1,16 @@
 import type { z } from "zod";
-import type { Purchase, PurchaseAnswer, PurchaseRequest, Quote, Receipt, Subscription } from "../contract/billing.ts";
+import type {
+  Purchase,
+  PurchaseAnswer,
+  PurchaseRequest,
+  Quote,
+  Receipt,
+  ReductionRequest,
+  Subscription,
+} from "../contract/billing.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts";
-import { Caller } from "./call.ts";
+import { Caller, type Reply } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import type { PdfFile } from "./pdf.ts";
@@ -82,8 +90,15 @@ export interface Client extends IdentityCalls, UserCalls {
   voidKey(organizationId: number, idempotencyKey: string): Promise<PurchaseAnswer | null>;
   purchases(
     organizationId: number,
-    query: { limit?: number; after?: string; status?: string },
+    query: { limit?: number; after?: string; status?: string; kind?: string; from?: string; to?: string },
   ): Promise<{ items: Purchase[]; next: string | null }>;
+  /**
+   * Schedules fewer licenses for the renewal, only if the subscription is still at that version. Asking again for what is
+   * scheduled changes nothing.
+   */
+  reduceLicenses(organizationId: number, request: ReductionRequest): Promise<Subscription>;
+  /** Takes a scheduled reduction back; there may be none. */
+  cancelReduction(organizationId: number): Promise<Subscription>;
   /** `waitSeconds`: how long the backend may hold the answer until the purchase settles. */
   purchase(organizationId: number, purchaseId: string, waitSeconds?: number): Promise<PurchaseAnswer>;
   receipt(organizationId: number, purchaseId: string): Promise<Receipt>;
@@ -115,6 +130,7 @@ export function createClient(options: ClientOptions): Client {
     ...userCalls(caller),
     ...buyingCalls(caller),
     ...payingCalls(caller),
+    ...reducingCalls(caller),
     ...sandboxCalls(caller),
     close: () => transport.close(),
   };
@@ -125,11 +141,8 @@ type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "rec
 function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   const repeat = "transient";
   return {
-    subscription: async (organizationId) => {
-      const { value } = await caller.call("getSubscription", { params: { organizationId }, repeat });
-      if (value.organization.id === organizationId) return value;
-      throw another(`organization ${organizationId}`, value.organization.id);
-    },
+    subscription: async (organizationId) =>
+      ofOrganization(organizationId, await caller.call("getSubscription", { params: { organizationId }, repeat })),
     purchases: async (organizationId, query) =>
       (await caller.call("listPurchases", { params: { organizationId }, query, repeat })).value,
     purchase: async (organizationId, purchaseId, waitSeconds) => {
@@ -196,6 +209,21 @@ function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurcha
   };
 }
 
+function reducingCalls(caller: Caller): Pick<Client, "reduceLicenses" | "cancelReduction"> {
+  const repeat = "transient";
+  return {
+    reduceLicenses: async (organizationId, body) =>
+      ofOrganization(organizationId, await caller.call("reduceLicenses", { params: { organizationId }, body, repeat })),
+    cancelReduction: async (organizationId) =>
+      ofOrganization(organizationId, await caller.call("cancelReduction", { params: { organizationId }, repeat })),
+  };
+}
+
+function ofOrganization(organizationId: number, { value }: Reply<Subscription>): Subscription {
+  if (value.organization.id === organizationId) return value;
+  throw another(`organization ${organizationId}`, value.organization.id);
+}
+
 function another(asked: string, answered: string | number): ClientError {
   return new ClientError("unexpected_answer", `The backend was asked for ${asked} and answered with ${answered}`);
 }
@@ -211,7 +239,8 @@ function ofKey(purchase: PurchaseAnswer, idempotencyKey: string): PurchaseAnswer
 function sandboxCalls(caller: Caller): Pick<Client, "sandboxState" | "advanceClock"> {
   return {
     sandboxState: async () => (await caller.call("getSandbox", { repeat: "transient" })).value,
-    advanceClock: async (body) => (await caller.call("advanceClock", { body, repeat: "never" })).value,
+    // Years of renewals on the way take their time.
+    advanceClock: async (body) => (await caller.call("advanceClock", { body, heldMs: 90_000, repeat: "never" })).value,
   };
 }
 

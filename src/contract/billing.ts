@@ -46,6 +46,15 @@ export const subscriptionSchema = z.object({
 /** A subscription as it travels. */
 export type Subscription = z.infer<typeof subscriptionSchema>;
 
+/** `PUT …/subscription/reduction`. `subscriptionVersion`: only if the subscription is still the one that was looked at. */
+export const reductionRequestSchema = z.strictObject({
+  licenses: z.int().min(0),
+  subscriptionVersion: z.int().optional(),
+});
+
+/** Fewer licenses from the renewal on, as it travels to the backend. */
+export type ReductionRequest = z.infer<typeof reductionRequestSchema>;
+
 /** `POST …/quotes`. */
 export const quoteRequestSchema = z.strictObject({ licenses: z.int().min(1) });
 

@@ -45,7 +45,7 @@ export const problemSchema = z.looseObject({
   requestId: z.string().optional(),
   /** With `invalid_request`: what is wrong, field by field. */
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-  /** With `quote_used`: the purchase that the quote was sold to. */
+  /** With `quote_used`: the purchase that the quote was sold to; with `subscription_not_purchasable`: the renewal to pay. */
   purchaseId: z.string().optional(),
   /** With `no_license_available`: how many licenses are missing for this request. */
   missing: z.int().positive().optional(),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { dateSchema, instantSchema } from "./basics.ts";
+import { purchaseSchema } from "./billing.ts";
 
 /** `GET /sandbox`: the clock, and the provider's own record of what it captured (contract.md). */
 export const sandboxStateSchema = z.object({
@@ -22,5 +23,12 @@ export const clockRequestSchema = z.union([
   z.strictObject({ toRenewalOf: z.int() }),
 ]);
 
-/** Where the clock is now, and the renewals that fell due on the way (details.md, 19). */
-export const clockAnswerSchema = z.object({ now: instantSchema, renewals: z.array(z.unknown()) });
+/**
+ * Where the clock is now, and the renewals that were made on the way in their order (details.md, 19). `renewalCount`: how
+ * many there were, where not all of them fit into an answer and only the newest are there.
+ */
+export const clockAnswerSchema = z.object({
+  now: instantSchema,
+  renewals: z.array(purchaseSchema),
+  renewalCount: z.int().optional(),
+});

@@ -15,6 +15,8 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   me: {},
   stepUp: { body: { code: "123456" } },
   getSubscription: {},
+  reduceLicenses: { body: { licenses: 23 } },
+  cancelReduction: {},
   createQuote: { body: { licenses: 1 } },
   getQuote: {},
   createPurchase: { body: { quoteId: "unknown" } },
@@ -156,7 +158,8 @@ describe.each(calls)("$id", (one) => {
   test("asks the stale session of a user with one-time codes for one where money is at stake, and nowhere else", async () => {
     const stale = await request(one, OWN, tokens["stale session"]);
     const fresh = await request(one, OWN, tokens["fresh session"]);
-    expect(stale.body?.code === "mfa_required").toBe(["createPurchase", "payPurchase", "createToken"].includes(one.id));
+    const guarded = ["createPurchase", "payPurchase", "reduceLicenses", "createToken"];
+    expect(stale.body?.code === "mfa_required").toBe(guarded.includes(one.id));
     expect(fresh.body?.code).not.toBe("mfa_required");
   });
 });

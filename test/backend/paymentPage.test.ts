@@ -198,7 +198,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     await expect.poll(async () => (await look(backend, address)).html).toContain("The payment is being processed");
     expect((await look(backend, address)).html).toContain(`<a href="${address}">Look again</a>`);
     clearInterval(time);
-    backend.clocks.machine += 2_000;
+    backend.clocks.billing += 2_000;
     expect((await paying).html).toContain("The payment arrived");
     await expectInvariants(backend, id, 25);
   });

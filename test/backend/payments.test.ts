@@ -320,7 +320,6 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
         expect(await send(backend, id, purchase.id, "payment")).toMatchObject({ status: 202, body: { status } });
       }
       expect((await typesOf(id)).filter((type: string) => type === "payment.started")).toHaveLength(1);
-      backend.clocks.machine += 2_000;
       if (status === "requires_approval") {
         const waiting = await read(backend, id, purchase.id);
         await act(backend, addressOf(waiting), { action: "pay", card: "card_ok" });
@@ -488,7 +487,6 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
         status: 409,
         body: { code: "not_cancelable" },
       });
-      backend.clocks.machine += 2_000;
       await later(6_000);
       await expectInvariants(backend, id, 25);
     });

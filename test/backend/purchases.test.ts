@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sweep } from "../../src/backend/purchases/sweep.ts";
 import { buy, call, NOON, organization, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
 import { DIALECTS } from "./support/stores.ts";
@@ -137,7 +138,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect((await read(id, "/subscription")).body.pending).toEqual({ purchases: 1, licenses: 5 });
     const path = `/purchases/${answer.body.id}`;
     expect((await read(id, path)).body.status).toBe("processing");
-    backend.clocks.machine += 2_000;
+    backend.clocks.billing += 2_000;
     expect((await read(id, `${path}?wait=20`)).body).toMatchObject({
       status: "succeeded",
       organizationLicenses: { purchased: 30 },
@@ -288,6 +289,35 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect((await read(id, "/purchases?limit=101")).body.code).toBe("invalid_request");
   });
 
+  test("purchases are listed by kind, and by the dates in the billing time zone, both included", async () => {
+    const id = await open({ timeZone: "America/New_York" });
+    for (const [key, at] of [
+      ["1", "2026-11-22T04:59:59.999Z"],
+      ["2", "2026-11-22T05:00:00Z"],
+      ["3", "2026-11-23T04:59:59.999Z"],
+      ["4", "2026-11-23T05:00:00Z"],
+    ] as const) {
+      backend.clocks.billing = Date.parse(at);
+      await buy(backend, id, Number(key), key);
+    }
+    backend.clocks.billing = Date.parse("2027-03-01T05:00:00Z");
+    await sweep(backend.deps);
+    const listed = async (query: string) =>
+      (await read(id, `/purchases?${query}`)).body.items.map((item: { licenses: number }) => item.licenses);
+    expect(await listed("from=2026-11-22&to=2026-11-22")).toEqual([3, 2]);
+    expect(await listed("from=2026-11-22&kind=purchase")).toEqual([4, 3, 2]);
+    expect(await listed("to=2026-11-22")).toEqual([3, 2, 1]);
+    expect(await listed("from=2027-03-01")).toEqual([35]);
+    expect(await listed("kind=renewal")).toEqual([35]);
+    expect(await listed("kind=renewal&status=failed")).toEqual([]);
+    expect(await listed("from=2026-11-23&to=2026-11-22")).toEqual([]);
+    expect(await listed("from=0100-01-01&to=9999-12-31&limit=2")).toEqual([35, 4]);
+    for (const query of ["from=2026-02-29", "to=yesterday", "kind=refund", "from=2026-11-22T00:00:00Z"]) {
+      expect((await read(id, `/purchases?${query}`)).body.code).toBe("invalid_request");
+    }
+    backend.clocks.billing = NOON;
+  });
+
   test("below the provider's minimum the quote says how many licenses reach it", async () => {
     backend.clocks.billing = Date.parse("2027-02-28T12:00:00Z");
     const subscription = { ...organization().subscription, unitPrice: { amount: 2_000, currency: "GBP" } };
@@ -312,7 +342,6 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     const id = await open({ paymentMethod: "card_processing" });
     const answer = await buy(backend, id, 5, "k");
     backend.clocks.billing = Date.parse("2027-03-01T00:00:00Z");
-    backend.clocks.machine += 2_000;
     const ended = await read(id, `/purchases/${answer.body.id}?wait=1`);
     expect(ended.body).toMatchObject({
       status: "failed",

@@ -70,7 +70,10 @@ describe("what is asked", () => {
       { status: 200, json: { ...receipt, organization: { id: 4201, name: "N" }, plan: "SMB" } },
       { status: 200, json: [] },
       { status: 200, json: state },
-      { status: 200, json: { now: state.now, renewals: [] } },
+      { status: 200, json: { now: state.now, renewals: [purchase], renewalCount: 2 } },
+      { status: 200, json: { items: [], next: null } },
+      { status: 200, json: subscription },
+      { status: 200, json: subscription },
     );
     const { client } = testClient(backend.apiUrl);
     expect(await client.login({ email: "a@b.example", password: "p w" })).toMatchObject({ status: "mfa_required" });
@@ -82,7 +85,11 @@ describe("what is asked", () => {
     expect(await client.receipt(4201, "pur_1")).toMatchObject({ receiptNumber: "R-1", plan: "SMB" });
     expect(await client.usersPage(4201, 3)).toEqual([]);
     expect(await client.sandboxState()).toEqual(state);
-    expect(await client.advanceClock({ days: 2 })).toEqual({ now: state.now, renewals: [] });
+    const moved = { now: state.now, renewals: [purchase], renewalCount: 2 };
+    expect(await client.advanceClock({ days: 2 })).toEqual(moved);
+    await client.purchases(4201, { kind: "renewal", from: "2026-03-01", to: "2027-03-01" });
+    expect(await client.reduceLicenses(4201, { licenses: 23, subscriptionVersion: 7 })).toEqual(subscription);
+    expect(await client.cancelReduction(4201)).toEqual(subscription);
     expect(backend.seen.map(({ method, url, body }) => [method, url, body])).toEqual([
       ["POST", "/rest/management/v2/auth/login", '{"email":"a@b.example","password":"p w"}'],
       [
@@ -98,6 +105,9 @@ describe("what is asked", () => {
       ["GET", `${base}/users/3`, ""],
       ["GET", "/sandbox", ""],
       ["POST", "/sandbox/clock", '{"days":2}'],
+      ["GET", `${base}/purchases?kind=renewal&from=2026-03-01&to=2027-03-01`, ""],
+      ["PUT", `${base}/subscription/reduction`, '{"licenses":23,"subscriptionVersion":7}'],
+      ["DELETE", `${base}/subscription/reduction`, ""],
     ]);
     expect(backend.seen.filter(({ headers }) => headers.authorization).map(({ url }) => url)).not.toContain("/sandbox");
   });

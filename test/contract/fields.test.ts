@@ -9,10 +9,11 @@ import {
   quoteRequestSchema,
   quoteSchema,
   receiptSchema,
+  reductionRequestSchema,
   subscriptionSchema,
 } from "../../src/contract/billing.ts";
 import { meSchema, sessionSchema, spendLimitSchema } from "../../src/contract/identity.ts";
-import { clockRequestSchema, sandboxStateSchema } from "../../src/contract/sandbox.ts";
+import { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../../src/contract/sandbox.ts";
 import {
   addUserAnswerSchema,
   addUserRequestSchema,
@@ -72,6 +73,8 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   ["user added", addUserAnswerSchema, "organizationLicenses user"],
   ["users imported", importUsersAnswerSchema, "existing organizationLicenses"],
   ["sandbox", sandboxStateSchema, "captures now"],
+  ["clock", clockAnswerSchema, "now renewalCount renewals"],
+  ["subscription.reduction", subscriptionSchema.shape.reduction.unwrap(), "date licenses"],
   ["capture", sandboxStateSchema.shape.captures.element, "amount currency paymentId purchaseId refunded"],
 ];
 
@@ -88,6 +91,10 @@ describe("requests refuse what they do not know, and wrong values", () => {
     ["licenses as a text", quoteRequestSchema, { licenses: "5" }, false],
     ["licenses beyond a safe integer", quoteRequestSchema, { licenses: 2 ** 53 }, false],
     ["an unknown field", quoteRequestSchema, { licenses: 5, price: 1 }, false],
+    ["a reduction", reductionRequestSchema, { licenses: 0 }, true],
+    ["a reduction of a version", reductionRequestSchema, { licenses: 5, subscriptionVersion: 3 }, true],
+    ["a reduction to -1", reductionRequestSchema, { licenses: -1 }, false],
+    ["a reduction to nothing that is said", reductionRequestSchema, {}, false],
     ["a purchase", purchaseRequestSchema, { quoteId: "q", purchaseOrder: "PO-1", note: "n" }, true],
     ["a purchase without a quote", purchaseRequestSchema, { note: "n" }, false],
     ["an empty note", purchaseRequestSchema, { quoteId: "q", note: "" }, false],

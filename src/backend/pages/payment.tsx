@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { formatMoney, type Money } from "../../billing/money.ts";
-import type { Quote } from "../../contract/billing.ts";
+import type { Price } from "../../billing/quote.ts";
 import type { PaymentChoice } from "../payments/gateway.ts";
 import { Facts, Hidden, type Page, Problem } from "./page.tsx";
 
@@ -8,12 +8,13 @@ const DATE = new Intl.DateTimeFormat("en-US", { dateStyle: "long", timeZone: "UT
 
 /** What is paid for, as its page shows it. */
 export interface Order {
+  readonly kind: "purchase" | "renewal";
   readonly organization: string;
   readonly buyer: { readonly email: string | null; readonly token: string | null };
   readonly licenses: number;
   /** The organization's licenses before the purchase; `null` when none were or will be added. */
   readonly licensesBefore: number | null;
-  readonly price: Pick<Quote, "term" | "dueNow" | "taxRate" | "tax">;
+  readonly price: Pick<Price, "term" | "dueNow" | "taxRate" | "tax">;
   readonly total: Money;
   readonly purchaseOrder: string | null;
   /** Until when it may be paid, milliseconds, and the billing time zone to say it in. */
@@ -41,7 +42,7 @@ export interface PaymentProblem {
 export function askPage(order: Order, form: PaymentForm, problem?: PaymentProblem): Page {
   return {
     status: problem?.status ?? 200,
-    title: `Pay for ${inLicenses(order.licenses)}`,
+    title: `${order.kind === "renewal" ? "Pay the renewal of" : "Pay for"} ${inLicenses(order.licenses)}`,
     body: (
       <>
         {problem && <Problem>{problem.sentence}</Problem>}
@@ -138,8 +139,9 @@ function OrderFacts({ order, isAsked = false }: { order: Order; isAsked?: boolea
   return <Facts rows={rows} />;
 }
 
-/** What is added and what comes of it: a number alone might mean either. */
-function licensesText({ licenses, licensesBefore: before }: Order): string {
+/** What is added and what comes of it: a number alone might mean either. A renewal adds none. */
+function licensesText({ kind, licenses, licensesBefore: before }: Order): string {
+  if (kind === "renewal") return `${licenses}, renewed`;
   return before === null ? `${licenses} more` : `${licenses} more (${before} → ${before + licenses})`;
 }
 

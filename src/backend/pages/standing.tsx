@@ -1,29 +1,34 @@
 import { formatMoney, money } from "../../billing/money.ts";
 import { PENDING_STATES } from "../../billing/purchase.ts";
-import type { Quote } from "../../contract/billing.ts";
-import { deadlineOf } from "../purchases/schedule.ts";
+import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../store/purchases.ts";
 import { creditNoteNumber, receiptNumber } from "../store/receipts.ts";
 import type { OrganizationSubscription } from "../store/subscriptions.ts";
 import type { Page } from "./page.tsx";
 import { inLicenses, LookAgain, type Order, standingPage } from "./payment.tsx";
 
-/** What a purchase is about, for its payment page. */
-export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscription): Order {
+/**
+ * What a purchase is about, for its payment page.
+ *
+ * @param now the billing clock, milliseconds
+ */
+export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscription, now: number): Order {
   return {
+    kind: row.kind,
     organization: subscription.name,
     buyer: { email: row.buyer_email, token: row.buyer_token_name },
     licenses: row.licenses,
     licensesBefore: licensesBefore(row, subscription),
-    price: JSON.parse(row.price_json) as Quote,
+    price: priceOf(row),
     total: money(row.total, row.currency),
     purchaseOrder: row.purchase_order,
-    deadline: deadlineOf(row, row.time_zone),
+    deadline: payUntil(row, row.time_zone, now),
     timeZone: row.time_zone,
   };
 }
 
 function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscription): number | null {
+  if (row.kind === "renewal") return null;
   if (row.state === "fulfilled") return (row.licenses_after ?? 0) - row.licenses;
   const isOpen = PENDING_STATES.includes(row.state) || row.state === "declined";
   return isOpen ? subscription.licenses : null;
@@ -41,7 +46,7 @@ export function standingOf(
   { now, address }: { now: number; address: string },
 ): Page {
   const isOver = now >= deadlineOf(row, row.time_zone);
-  const order = isOver ? null : orderOf(row, subscription);
+  const order = isOver ? null : orderOf(row, subscription, now);
   const standing = standings(row, subscription);
   return standingPage(standing, order, standing.isOpen ? <LookAgain address={address} /> : undefined);
 }
@@ -54,11 +59,13 @@ interface Standing {
   readonly isOpen?: boolean;
 }
 
+const RENEWAL_UNPAID = "The renewal is not paid. Ask whoever runs the billing side to have it charged again.";
 const BUY_AGAIN = "No license was added. To buy, make a new purchase in your terminal.";
 
 function standings(row: PurchaseRecord, subscription: OrganizationSubscription): Standing {
   const total = formatMoney(money(row.total, row.currency));
   const why = row.failure_message ?? "The payment failed.";
+  const isRenewal = row.kind === "renewal";
   switch (row.state) {
     case "fulfilled":
       return paid(row, subscription, total);
@@ -67,7 +74,11 @@ function standings(row: PurchaseRecord, subscription: OrganizationSubscription):
     case "expired":
       return { status: 410, title: "The time to pay is over", sentences: ["Nothing was charged.", BUY_AGAIN] };
     case "declined":
-      return { status: 200, title: "The payment failed", sentences: [`${why} Nothing was charged.`, BUY_AGAIN] };
+      return {
+        status: 200,
+        title: "The payment failed",
+        sentences: [`${why} Nothing was charged.`, isRenewal ? RENEWAL_UNPAID : BUY_AGAIN],
+      };
     case "refund_due":
       return { status: 200, title: "The payment is being refunded", sentences: [why, BUY_AGAIN], isOpen: true };
     case "refunded":
@@ -80,7 +91,9 @@ function standings(row: PurchaseRecord, subscription: OrganizationSubscription):
         status: 200,
         title: "The payment is being processed",
         sentences: [
-          `${total} is being charged. The licenses are added as soon as it has arrived; nothing is paid twice.`,
+          isRenewal
+            ? `${total} is being charged. Nothing is paid twice.`
+            : `${total} is being charged. The licenses are added as soon as it has arrived; nothing is paid twice.`,
         ],
         isOpen: true,
       };

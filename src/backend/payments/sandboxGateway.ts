@@ -1,6 +1,7 @@
 import type Libsql from "libsql";
 import { currencyExponent } from "../../billing/money.ts";
 import type { PaymentMethod } from "../../contract/basics.ts";
+import type { BillingClock } from "../deps.ts";
 import { CARDS } from "./cards.ts";
 import {
   GatewayUnavailable,
@@ -11,7 +12,7 @@ import {
   type PaymentStatus,
 } from "./gateway.ts";
 
-/** How long a `card_processing` payment takes to settle. */
+/** How long a `card_processing` payment takes to settle, by the billing clock: nobody waits for it when that is moved. */
 const SETTLE_MS = 2_000;
 
 /** A payment that has no payment method yet. */
@@ -45,10 +46,11 @@ interface PaymentRecord {
  * it captured survives whatever happens to the backend.
  *
  * @param database the provider's own, not the backend's
+ * @param deps both clocks: payments settle by the billing clock, and were created by the machine's
  */
 export function sandboxGateway(
   database: Libsql.Database,
-  deps: { now(): number; random(bytes: number): Buffer; reach(point: string): void },
+  deps: { clock: BillingClock; now(): number; random(bytes: number): Buffer; reach(point: string): void },
 ): PaymentGateway & { captures(): Capture[] } {
   database.exec(`
     create table if not exists payments (
@@ -69,7 +71,7 @@ export function sandboxGateway(
   const settleDue = () =>
     database
       .prepare("update payments set status = 'succeeded' where status = 'processing' and settles_at <= ?")
-      .run(deps.now());
+      .run(deps.clock.now());
 
   return {
     minimumCharge: (currency) => minimumCharge(currency),
@@ -99,7 +101,7 @@ export function sandboxGateway(
 
     async confirm(paymentId, attempt) {
       deps.reach("B6");
-      const isNew = database.transaction(() => charge(database, paymentId, attempt, deps.now()))();
+      const isNew = database.transaction(() => charge(database, paymentId, attempt, deps.clock.now()))();
       if (isNew && attempt.paymentMethod === "card_timeout") {
         throw new GatewayUnavailable("The provider's answer was lost");
       }

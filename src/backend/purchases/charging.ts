@@ -3,7 +3,7 @@ import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { movePurchase } from "../store/leases.ts";
 import type { PurchaseRow } from "../store/schema.ts";
 import { askPerson, type Failure, returnToPerson } from "../store/settlement.ts";
-import { REVIEW_AFTER_MS } from "./schedule.ts";
+import { attemptBegan, REVIEW_AFTER_MS } from "./schedule.ts";
 import { decline, fulfil, readDeadline, type Step, type Turn } from "./turn.ts";
 
 /** Nothing was ever paid, and the payment is canceled. */
@@ -11,6 +11,13 @@ const NEVER_PAID: Failure = {
   code: "payment_canceled",
   message: "The payment could not be made in time and was canceled.",
 };
+
+const NO_METHOD: Failure = { code: "no_payment_method", message: "There is no payment method." };
+const NEEDS_PERSON: Failure = {
+  code: "authentication_required",
+  message: "The bank asks for a person's approval of the payment.",
+};
+const REFUSED: Failure = { code: "payment_refused", message: "The payment was refused." };
 
 /** Charges a purchase: creates its payment, asks for the money, and goes where the payment goes. */
 export async function charge(turn: Turn, purchase: PurchaseRow): Promise<Step> {
@@ -60,8 +67,9 @@ function isAnswered(purchase: PurchaseRow, payment: Payment): boolean {
   return purchase.confirm_count === 0 && payment.status !== "requires_confirmation";
 }
 
-/** The provider wants a person, or has declined. */
+/** The provider wants a person, or has declined. Nobody is there when a renewal is charged (details.md, 30). */
 async function accept(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  if (purchase.kind === "renewal") return decline(turn, purchase, renewalFailure(purchase, payment));
   const times = { now: turn.clock.now(), deadline: await readDeadline(turn, purchase) };
   const isLate = times.now >= times.deadline;
   if (purchase.payment_method === null || payment.status === "requires_action") {
@@ -73,6 +81,12 @@ async function accept(turn: Turn, purchase: PurchaseRow, payment: Payment): Prom
   if (purchase.on_decline === "declined" || isLate) return decline(turn, purchase, failure);
   await returnToPerson(turn.database, purchase, failure, times);
   return "settled";
+}
+
+/** Why a renewal was not paid, in Stripe's words for payments without a person. */
+function renewalFailure(purchase: PurchaseRow, payment: Payment): Failure {
+  if (purchase.payment_method === null) return NO_METHOD;
+  return payment.status === "requires_action" ? NEEDS_PERSON : (payment.failure ?? REFUSED);
 }
 
 /** Asks for the money, unless it is too late: then the payment is canceled, so that it never will be. */
@@ -116,7 +130,7 @@ async function cancel(turn: Turn, purchase: PurchaseRow, payment: Payment): Prom
  */
 export async function waitOrReview(turn: Turn, purchase: PurchaseRow): Promise<Step> {
   const isOpen = purchase.state === "processing" || purchase.state === "unknown";
-  if (!isOpen || turn.clock.now() - purchase.accepted_at < REVIEW_AFTER_MS) return "wait";
+  if (!isOpen || turn.clock.now() - attemptBegan(purchase) < REVIEW_AFTER_MS) return "wait";
   await movePurchase(turn.database, purchase, "needs_review");
   turn.log(`purchase ${purchase.id} needs review: no evidence of its payment for 24 hours`);
   return "wait";

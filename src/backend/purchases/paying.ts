@@ -11,18 +11,14 @@ const PAUSE_MS = 100;
 
 /**
  * Whether another attempt to pay a declined purchase may be made: within its time, nothing bought after it, and its
- * payment not canceled at the provider (details.md, 11).
+ * payment not canceled at the provider (details.md, 11). A renewal that failed stays payable (details.md, 30).
  *
  * @param now the billing clock, milliseconds
  */
 export function isPayableAgain(purchase: PurchaseRecord, now: number): boolean {
-  return (
-    purchase.state === "declined" &&
-    purchase.kind === "purchase" &&
-    purchase.failure_code !== "payment_canceled" &&
-    purchase.sequence === purchase.newest_sequence &&
-    now < deadlineOf(purchase, purchase.time_zone)
-  );
+  if (purchase.state !== "declined" || purchase.failure_code === "payment_canceled") return false;
+  const isLast = purchase.kind === "renewal" || purchase.sequence === purchase.newest_sequence;
+  return isLast && now < deadlineOf(purchase, purchase.time_zone);
 }
 
 /**

@@ -3,7 +3,7 @@ import { leasePurchase, movePurchase, releaseLease } from "../store/leases.ts";
 import type { PurchaseRow } from "../store/schema.ts";
 import { recordRefund } from "../store/settlement.ts";
 import { charge, waitOrReview } from "./charging.ts";
-import { nextCheck } from "./schedule.ts";
+import { attemptBegan, nextCheck } from "./schedule.ts";
 import { clocksOf, fulfil, holdLease, type Step, type Turn, type WorkerDeps } from "./turn.ts";
 import { nextWaitingLook, watchEnded, watchWaiting } from "./waiting.ts";
 
@@ -21,6 +21,15 @@ export async function advancePurchase(deps: WorkerDeps, purchaseId: string): Pro
   await holdLease(deps, lease, () => work({ ...deps, hasConfirmed: false }, lease));
 }
 
+/** Carries a purchase on where nobody can be told that it fails: that is logged, and left for later. */
+export async function carryOn(deps: WorkerDeps, purchaseId: string): Promise<void> {
+  try {
+    await advancePurchase(deps, purchaseId);
+  } catch (error) {
+    deps.log(`purchase ${purchaseId}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+  }
+}
+
 async function work(turn: Turn, lease: PurchaseRow): Promise<void> {
   let purchase = lease;
   for (;;) {
@@ -34,7 +43,7 @@ async function work(turn: Turn, lease: PurchaseRow): Promise<void> {
   }
 }
 
-/** Money that is owed back is tried every minute; everything else by its age. */
+/** Money that is owed back is tried every minute; everything else by the age of its last attempt. */
 async function nextLook(turn: Turn, purchase: PurchaseRow): Promise<number> {
   const now = turn.clock.now();
   switch (purchase.state) {
@@ -46,7 +55,7 @@ async function nextLook(turn: Turn, purchase: PurchaseRow): Promise<number> {
     case "expired":
       return nextCheck(purchase.completed_at ?? now, now);
     default:
-      return nextCheck(purchase.accepted_at, now);
+      return nextCheck(attemptBegan(purchase), now);
   }
 }
 

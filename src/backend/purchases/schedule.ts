@@ -1,5 +1,5 @@
 import { paymentDeadline } from "../../billing/purchase.ts";
-import type { Quote } from "../../contract/billing.ts";
+import type { Price } from "../../billing/quote.ts";
 import type { PurchaseRow } from "../store/schema.ts";
 
 /** Without evidence for this long, a purchase needs an operator's eyes (purchase.md, States). */
@@ -20,12 +20,41 @@ export function nextCheck(since: number, now: number): number {
   return since + (AGES_MS.find((due) => due > age) ?? (Math.floor(age / DAY_MS) + 1) * DAY_MS);
 }
 
+/** When the last attempt to pay a purchase began, by the billing clock, milliseconds. */
+export function attemptBegan({ attempted_at, accepted_at }: Pick<PurchaseRow, "attempted_at" | "accepted_at">): number {
+  return attempted_at ?? accepted_at;
+}
+
+/** What a purchase costs, as it was frozen when it was accepted. */
+export function priceOf({ price_json }: Pick<PurchaseRow, "price_json">): Price {
+  return JSON.parse(price_json) as Price;
+}
+
 /**
- * Until when a purchase may be paid, by the billing clock, milliseconds (see `paymentDeadline`).
+ * Until when a purchase may be paid, by the billing clock, milliseconds (see `paymentDeadline`). A renewal stays payable.
  *
  * @param timeZone the billing time zone of its organization
  */
-export function deadlineOf(purchase: Pick<PurchaseRow, "accepted_at" | "price_json">, timeZone: string): number {
-  const { term } = JSON.parse(purchase.price_json) as Quote;
-  return paymentDeadline(purchase.accepted_at, term.renewalDate, timeZone);
+export function deadlineOf(
+  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json">,
+  timeZone: string,
+): number {
+  if (purchase.kind === "renewal") return Number.POSITIVE_INFINITY;
+  return paymentDeadline(purchase.accepted_at, priceOf(purchase).term.renewalDate, timeZone);
+}
+
+/**
+ * Until when people are told to pay a purchase, by the billing clock, milliseconds: by its deadline; a renewal before
+ * licenses are lost, and after that within a day.
+ *
+ * @param timeZone the billing time zone of its organization
+ */
+export function payUntil(
+  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "grace_until">,
+  timeZone: string,
+  now: number,
+): number {
+  if (purchase.kind === "purchase") return deadlineOf(purchase, timeZone);
+  const { grace_until: graceUntil } = purchase;
+  return graceUntil !== null && graceUntil > now ? graceUntil : now + DAY_MS;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { BackendDeps } from "../deps.ts";
 import { isSettled, type PurchaseRecord, readPurchase } from "../store/purchases.ts";
-import { advancePurchase } from "./processor.ts";
+import { carryOn } from "./processor.ts";
 
 /** How often a request that waits looks again. */
 const LOOK_MS = 250;
@@ -24,7 +24,7 @@ export async function settleWithin(
   const { organization_id: organizationId, id, state: before } = purchase;
   const deadline = deps.now() + waitMs;
   for (;;) {
-    const work = advancePurchase(deps, id).catch((error) => deps.log(`purchase ${id}: ${error}`));
+    const work = carryOn(deps, id);
     const patience = new AbortController();
     await Promise.race([work, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})]);
     patience.abort();

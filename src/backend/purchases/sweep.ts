@@ -1,29 +1,46 @@
 import type { BackendDeps } from "../deps.ts";
+import { renewDue, retryRenewal } from "../renewals/renew.ts";
 import { isOrphan, purchasesDue } from "../store/leases.ts";
 import { markSent, unsentNotifications } from "../store/records.ts";
-import { advancePurchase } from "./processor.ts";
+import { retriesDue, subscriptionsDue } from "../store/renewals.ts";
+import { carryOn } from "./processor.ts";
+import { clocksOf } from "./turn.ts";
 
 const BATCH = 100;
 
 /**
- * One round of the work that nobody waits for: carries on unsettled purchases that are due, and sends what is in the
- * outbox. Any number of backends may run it on one database. What fails is logged, left for a later round, and holds
- * nothing else up.
+ * One round of the work that nobody waits for: carries on unsettled purchases that are due, renews subscriptions, and
+ * sends what is in the outbox. Any number of backends may run it on one database. What fails is logged, left for a later
+ * round, and holds nothing else up.
  */
 export async function sweep(deps: BackendDeps): Promise<void> {
-  const seen = new Set<string>();
-  for (;;) {
-    const clocks = { billing: deps.clock.now(), machine: deps.now() };
-    const due = await purchasesDue(deps.database, clocks, BATCH);
-    const fresh = due.filter((purchaseId) => !seen.has(purchaseId));
-    if (fresh.length === 0) break;
-    for (const purchaseId of fresh) {
-      seen.add(purchaseId);
-      await attempt(deps, `purchase ${purchaseId}`, () => advancePurchase(deps, purchaseId));
-    }
-  }
+  await carryOnDue(deps);
+  await renewAll(deps);
   await sendOutbox(deps);
   await cancelOrphans(deps);
+}
+
+async function carryOnDue(deps: BackendDeps): Promise<void> {
+  const seen = new Set<string>();
+  for (;;) {
+    const due = await purchasesDue(deps.database, clocksOf(deps), BATCH);
+    const fresh = due.filter((purchaseId) => !seen.has(purchaseId));
+    if (fresh.length === 0) return;
+    for (const purchaseId of fresh) {
+      seen.add(purchaseId);
+      await carryOn(deps, purchaseId);
+    }
+  }
+}
+
+/** Tries failed renewals again first: when one is paid, the next ones are due. */
+async function renewAll(deps: BackendDeps): Promise<void> {
+  for (const purchaseId of await retriesDue(deps.database, deps.clock.now())) {
+    await attempt(deps, `renewal ${purchaseId}`, () => retryRenewal(deps, purchaseId));
+  }
+  for (const organizationId of await subscriptionsDue(deps.database, deps.clock.now())) {
+    await attempt(deps, `renewal of organization ${organizationId}`, () => renewDue(deps, organizationId));
+  }
 }
 
 /** Sends queued notifications: at least once, and the receiver knows one by its id (purchase.md, B10). */

@@ -1,11 +1,11 @@
 import { dateInZone } from "../../billing/calendar.ts";
-import type { Quote } from "../../contract/billing.ts";
+import { nextRetry } from "../../billing/renewal.ts";
 import type { BackendDeps } from "../deps.ts";
 import { type Clocks, LEASE_MS, renewLease, StaleLease } from "../store/leases.ts";
 import type { PurchaseRow } from "../store/schema.ts";
 import { BACKEND, endUnpaid, type Failure, fulfilPurchase, owePurchaseBack } from "../store/settlement.ts";
 import { readSubscription } from "../store/subscriptions.ts";
-import { deadlineOf, nextCheck } from "./schedule.ts";
+import { deadlineOf, nextCheck, priceOf } from "./schedule.ts";
 
 /** What a worker needs of the backend. */
 export type WorkerDeps = Pick<BackendDeps, "database" | "gateway" | "clock" | "now" | "reach" | "log">;
@@ -62,9 +62,7 @@ export async function readDeadline({ database }: WorkerDeps, purchase: PurchaseR
 /** The payment arrived: licenses now, or the money back when the term that was bought for has ended. */
 export async function fulfil(turn: Turn, purchase: PurchaseRow): Promise<Step> {
   const now = turn.clock.now();
-  const { term } = JSON.parse(purchase.price_json) as Quote;
-  const { time_zone } = await readSubscription(turn.database, purchase.organization_id);
-  if (purchase.total > 0 && dateInZone(now, time_zone) >= term.renewalDate) {
+  if (purchase.total > 0 && (await isTermOver(turn, purchase, now))) {
     const message = "The payment arrived after the term had ended; it is refunded.";
     return owe(turn, purchase, { code: "term_ended", message });
   }
@@ -73,17 +71,30 @@ export async function fulfil(turn: Turn, purchase: PurchaseRow): Promise<Step> {
   return "settled";
 }
 
+/** A renewal is owed for its term also after that. */
+async function isTermOver({ database }: Turn, purchase: PurchaseRow, now: number): Promise<boolean> {
+  if (purchase.kind === "renewal") return false;
+  const { time_zone } = await readSubscription(database, purchase.organization_id);
+  return dateInZone(now, time_zone) >= priceOf(purchase).term.renewalDate;
+}
+
 /** The payment arrived, and its money is due back. */
 export async function owe(turn: Turn, purchase: PurchaseRow, failure: Failure): Promise<Step> {
   await owePurchaseBack(turn.database, purchase, failure, turn.clock.now());
   return { ...purchase, state: "refund_due" };
 }
 
-/** The provider said no: nothing was charged, and nothing will be. */
+/** The provider said no: nothing was charged, and nothing will be, unless it is a renewal, which is tried again. */
 export async function decline(turn: Turn, purchase: PurchaseRow, failure: Failure): Promise<Step> {
-  const end = { state: "declined", failure, actor: BACKEND, nextCheckAt: null } as const;
-  await endUnpaid(turn.database, purchase, end, turn.clock.now());
+  const now = turn.clock.now();
+  const nextCheckAt = purchase.kind === "renewal" ? await readRetry(turn, purchase, now) : null;
+  await endUnpaid(turn.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
   return "settled";
+}
+
+async function readRetry({ database }: Turn, purchase: PurchaseRow, now: number): Promise<number | null> {
+  const { time_zone } = await readSubscription(database, purchase.organization_id);
+  return nextRetry(purchase.accepted_at, now, time_zone);
 }
 
 /** The provider canceled the payment of a purchase that waited; whether money arrives all the same is watched. */

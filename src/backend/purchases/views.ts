@@ -1,6 +1,6 @@
 import { money } from "../../billing/money.ts";
 import { statusOf } from "../../billing/purchase.ts";
-import type { Purchase, PurchaseAnswer, Quote, Receipt } from "../../contract/billing.ts";
+import type { Purchase, PurchaseAnswer, Receipt } from "../../contract/billing.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
 import type { PurchaseRecord } from "../store/purchases.ts";
@@ -8,7 +8,7 @@ import { creditNoteNumber, readReceipt, receiptNumber } from "../store/receipts.
 import { readLicenseCounts, readSubscription } from "../store/subscriptions.ts";
 import { paymentPageUrl } from "./pageAddress.ts";
 import { isPayableAgain } from "./paying.ts";
-import { deadlineOf } from "./schedule.ts";
+import { payUntil, priceOf } from "./schedule.ts";
 
 /** What views need of the backend: what time it is, and where its pages are. */
 type ViewDeps = Pick<BackendDeps, "clock" | "pageKey" | "pageOrigin">;
@@ -37,7 +37,7 @@ export function purchaseView(deps: ViewDeps, row: PurchaseRecord, host: string):
 
 /** What was ordered, as a purchase and its receipt both say it. */
 function orderView(row: PurchaseRecord) {
-  const price = JSON.parse(row.price_json) as Quote;
+  const price = priceOf(row);
   const email = row.buyer_email;
   return {
     id: row.id,
@@ -59,7 +59,7 @@ function nextAction(deps: ViewDeps, row: PurchaseRecord, host: string): Purchase
   return {
     type: !asks ? "pay" : row.payment_method === null ? "add_payment_method" : "approve_payment",
     url: paymentPageUrl(deps, row.id, host),
-    expiresAt: instant(deadlineOf(row, row.time_zone)),
+    expiresAt: instant(payUntil(row, row.time_zone, deps.clock.now())),
   };
 }
 
@@ -89,7 +89,8 @@ export async function purchaseAnswer(
 /** The answer to who buys or pays, when the payment failed: with the whole purchase (details.md, 10). */
 export function paymentDeclined(purchase: PurchaseAnswer, headers: Record<string, string> = {}): ProblemError {
   const reason = purchase.failure?.message ?? "The payment failed.";
-  return new ProblemError("payment_declined", `${reason} No license was added.`, { purchase }, headers);
+  const outcome = purchase.kind === "renewal" ? "The renewal is not paid." : "No license was added.";
+  return new ProblemError("payment_declined", `${reason} ${outcome}`, { purchase }, headers);
 }
 
 /**
@@ -106,7 +107,7 @@ export async function receiptView(
     throw new ProblemError("not_found", `Purchase ${row.id} has no receipt: it is ${statusOf(row.state)}`);
   }
   const { name, plan } = await readSubscription(deps.database, row.organization_id);
-  const { unitPrice, purchaseDate, term, taxRate } = JSON.parse(row.price_json) as Quote;
+  const { unitPrice, purchaseDate, term, taxRate } = priceOf(row);
   const { id, kind, licenses, dueNow, tax, total, purchaseOrder, note, purchasedBy } = orderView(row);
   return {
     receiptNumber: receiptNumber(row.organization_id, receipt.number),

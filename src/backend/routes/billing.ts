@@ -1,20 +1,32 @@
 import type { FastifyInstance } from "fastify";
 import type { Quote } from "../../contract/billing.ts";
+import type { Identity } from "../auth/access.ts";
 import type { BackendDeps } from "../deps.ts";
-import { register } from "../http/register.ts";
+import { type Answer, register } from "../http/register.ts";
+import { renewFirst } from "../renewals/renew.ts";
+import { actorOf } from "../store/acceptance.ts";
 import { listEvents } from "../store/records.ts";
+import { cancelReduction, scheduleReduction } from "../store/reductions.ts";
 import { readPending, readQuote, readSubscription } from "../store/subscriptions.ts";
 import { pictureAt, subscriptionView } from "../subscriptions/picture.ts";
 import { makeQuote } from "../subscriptions/quoting.ts";
 import { pageLimit } from "./pages.ts";
 
-/** The subscription, quotes and the audit log. */
+/** The subscription, what is scheduled for it, quotes and the audit log. */
 export function registerBilling(app: FastifyInstance, deps: BackendDeps): void {
-  register(app, deps, "getSubscription", async ({ organization }) => {
-    const now = deps.clock.now();
-    const picture = pictureAt(await readSubscription(deps.database, organization.id), now);
-    const pending = await readPending(deps.database, organization.id);
-    return { status: 200, body: subscriptionView(picture, pending, deps.gateway, now) };
+  register(app, deps, "getSubscription", async ({ organization }) => subscriptionAnswer(deps, organization.id));
+
+  register(app, deps, "reduceLicenses", async ({ organization, body, identity }) => {
+    const { licenses, subscriptionVersion: version = null } = body;
+    await renewFirst(deps, organization.id);
+    await scheduleReduction(deps.database, organization.id, { licenses, version }, changeBy(deps, identity));
+    return subscriptionAnswer(deps, organization.id);
+  });
+
+  register(app, deps, "cancelReduction", async ({ organization, identity }) => {
+    await renewFirst(deps, organization.id);
+    await cancelReduction(deps.database, organization.id, changeBy(deps, identity));
+    return subscriptionAnswer(deps, organization.id);
   });
 
   register(app, deps, "createQuote", async ({ organization, body }) => ({
@@ -43,4 +55,15 @@ export function registerBilling(app: FastifyInstance, deps: BackendDeps): void {
     }));
     return { status: 200, body: { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null } };
   });
+}
+
+async function subscriptionAnswer(deps: BackendDeps, organizationId: number): Promise<Answer> {
+  const now = deps.clock.now();
+  const picture = pictureAt(await readSubscription(deps.database, organizationId), now);
+  const pending = await readPending(deps.database, organizationId);
+  return { status: 200, body: subscriptionView(picture, pending, deps.gateway, now) };
+}
+
+function changeBy({ clock }: BackendDeps, { user, token }: Identity) {
+  return { actor: actorOf({ email: user.email, token }), now: clock.now() };
 }

@@ -112,7 +112,7 @@ async function pageOf(
     cancelable: row.state === "requires_approval",
   };
   const before = row.failure_code === null ? undefined : declinedProblem(row, 200);
-  return askPage(orderOf(row, subscription), form, problem ?? before);
+  return askPage(orderOf(row, subscription, now), form, problem ?? before);
 }
 
 function declinedProblem(row: PurchaseRecord, status: number): PaymentProblem {

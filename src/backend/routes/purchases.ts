@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
+import { endOfDateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { statesOf } from "../../billing/purchase.ts";
 import { idempotencyKeySchema, type PurchaseRequest } from "../../contract/billing.ts";
 import type { Identity } from "../auth/access.ts";
@@ -12,6 +13,7 @@ import { paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "../p
 import { receiptAnswer } from "../receipts/answer.ts";
 import { acceptPurchase, actorOf, type Buyer } from "../store/acceptance.ts";
 import { listPurchases, type PurchaseRecord, readPurchase, readPurchaseByKey, voidKey } from "../store/purchases.ts";
+import { readSubscription } from "../store/subscriptions.ts";
 import { pageLimit } from "./pages.ts";
 
 const LONGEST_WAIT_S = 20;
@@ -23,10 +25,14 @@ export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void
 
   register(app, deps, "listPurchases", async ({ organization, query, request }) => {
     const limit = pageLimit(query.limit);
+    const { time_zone: timeZone } = await readSubscription(deps.database, organization.id);
     const rows = await listPurchases(deps.database, organization.id, {
       before: query.after === undefined ? null : Number(query.after),
       limit: limit + 1,
       states: query.status === undefined ? null : statesOf(query.status),
+      kind: query.kind ?? null,
+      from: query.from === undefined ? null : startOfDateInZone(query.from, timeZone),
+      until: query.to === undefined ? null : endOfDateInZone(query.to, timeZone),
     });
     const page = rows.slice(0, limit);
     const next = rows.length > limit ? String(page.at(-1)?.sequence) : null;

@@ -1,6 +1,8 @@
 import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type Kysely, sql } from "kysely";
 import type Libsql from "libsql";
+import type { Database } from "../store/schema.ts";
 import { openSqlite } from "../store/sqlite.ts";
 import { SandboxError } from "./errors.ts";
 
@@ -29,6 +31,29 @@ export async function openData(folder: string | null): Promise<SandboxData> {
   } catch (error) {
     backend.close();
     throw error;
+  }
+}
+
+/**
+ * Does something with very many commits that need not wait for the disk. Whatever ends the process loses none of them; a
+ * power failure meanwhile may lose the last ones.
+ *
+ * @param database the store on `data.backend`, which may be in the middle of a transaction
+ */
+export async function inAHurry<Result>(
+  { outside }: Pick<SandboxData, "outside">,
+  database: Kysely<Database>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const wait = async (level: "normal" | "full") => {
+    await sql`pragma synchronous = ${sql.raw(level)}`.execute(database);
+    outside.exec(`pragma synchronous = ${level}`);
+  };
+  await wait("normal");
+  try {
+    return await work();
+  } finally {
+    await wait("full");
   }
 }
 

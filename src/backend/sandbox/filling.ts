@@ -1,8 +1,8 @@
 import type { Kysely } from "kysely";
 import type { Database } from "../store/schema.ts";
 import { hasUnhashedPasswords, readSetting, seedStore } from "../store/seeding.ts";
+import { CLOCK_SETTING } from "./clock.ts";
 import { SandboxError } from "./errors.ts";
-import { CLOCK_SETTING } from "./routes.ts";
 import { assertBegun, BUILT_IN_SEED, digestOf, readSeed } from "./seed.ts";
 import { seedRows } from "./seedRows.ts";
 import type { Seed } from "./seedSchema.ts";

@@ -1,26 +1,20 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
+import pLimit from "p-limit";
 import { daysLater, startOfDateInZone } from "../../billing/calendar.ts";
 import type { BackendDeps } from "../deps.ts";
 import { register } from "../http/register.ts";
 import type { Capture } from "../payments/sandboxGateway.ts";
 import { ProblemError } from "../problem.ts";
-import { advancePurchase } from "../purchases/processor.ts";
-import { sweep } from "../purchases/sweep.ts";
-import { purchasesUnderWay } from "../store/leases.ts";
-import { writeSetting } from "../store/seeding.ts";
+import { purchaseView } from "../purchases/views.ts";
+import { newestSequence, renewalsAfter } from "../store/purchases.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { pictureAt } from "../subscriptions/picture.ts";
+import { advanceTo } from "./advance.ts";
 import { instantOf, type SandboxClock } from "./clock.ts";
-
-/** The name of the setting that keeps the clock's distance from the machine's. */
-export const CLOCK_SETTING = "clock_distance";
+import { newestThatFit } from "./fitting.ts";
 
 /** Dates are written with four digits of the year, and terms reach beyond today. */
 const LAST_INSTANT = Date.parse("9001-01-01T00:00:00Z");
-
-/** Longer than a payment of the sandbox takes to settle. */
-const SETTLING_MS = 5_000;
 
 /** What only a sandbox has. */
 export interface SandboxControls {
@@ -28,6 +22,8 @@ export interface SandboxControls {
   /** The billing time zone that dates without an organization are read in. */
   readonly timeZone: string;
   captures(): Capture[];
+  /** Does something with very many commits, see `dataFolder.ts`. */
+  inAHurry<Result>(work: () => Promise<Result>): Promise<Result>;
 }
 
 /** `/sandbox` and `/sandbox/clock`, for callers on this machine only (contract.md; details.md, 19). */
@@ -46,33 +42,31 @@ export function registerSandbox(app: FastifyInstance, deps: BackendDeps, control
     body: { now: new Date(controls.clock.now()).toISOString(), captures: controls.captures() },
   }));
 
-  register(app, deps, "advanceClock", async ({ body }) => {
-    const now = controls.clock.now();
-    const target = await targetOf(deps, controls, body, now);
-    if (target > LAST_INSTANT) throw new ProblemError("invalid_request", "The clock does not go beyond the year 9000");
-    if (target < now) {
-      throw new ProblemError(
-        "clock_moves_forward_only",
-        `The clock is at ${new Date(now).toISOString()} and never moves back`,
-      );
-    }
-    await settleUnderWay(deps);
-    controls.clock.moveTo(target);
-    await writeSetting(deps.database, CLOCK_SETTING, String(controls.clock.distance()));
-    await sweep(deps);
-    return { status: 200, body: { now: new Date(controls.clock.now()).toISOString(), renewals: [] } };
-  });
+  const oneAtATime = pLimit(1);
+  register(app, deps, "advanceClock", ({ body, request }) =>
+    oneAtATime(async () => {
+      const now = controls.clock.now();
+      const target = await targetOf(deps, controls, body, now);
+      assertAhead(now, target);
+      const newest = await newestSequence(deps.database);
+      await controls.inAHurry(() => advanceTo(deps, controls.clock, target));
+      const rows = await renewalsAfter(deps.database, newest);
+      const renewals = rows.map((row) => purchaseView(deps, row, request.host));
+      return {
+        status: 200,
+        body: { now: new Date(controls.clock.now()).toISOString(), ...newestThatFit(renewals) },
+      };
+    }),
+  );
 }
 
-/** What is being paid has its time before the clock moves: the provider follows the machine's (details.md, 19 and 26). */
-async function settleUnderWay(deps: BackendDeps): Promise<void> {
-  const end = deps.now() + SETTLING_MS;
-  for (;;) {
-    const underWay = await purchasesUnderWay(deps.database);
-    if (underWay.length === 0 || deps.now() >= end) return;
-    for (const purchaseId of underWay) await advancePurchase(deps, purchaseId);
-    await delay(100);
-  }
+function assertAhead(now: number, target: number): void {
+  if (target > LAST_INSTANT) throw new ProblemError("invalid_request", "The clock does not go beyond the year 9000");
+  if (target >= now) return;
+  throw new ProblemError(
+    "clock_moves_forward_only",
+    `The clock is at ${new Date(now).toISOString()} and never moves back`,
+  );
 }
 
 type ClockRequest = { to: string } | { days: number } | { toRenewalOf: number };

@@ -1,4 +1,5 @@
 import { dateInZone } from "../../billing/calendar.ts";
+import { renewalDue } from "../../billing/renewal.ts";
 import { takesLicense } from "../../billing/roles.ts";
 import { termIndexOn } from "../../billing/term.ts";
 import { hashToken } from "../auth/secrets.ts";
@@ -57,20 +58,23 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
 
 function subscriptionRow(organization: SeedOrganization, now: number): SeedRows["subscription"] {
   const { subscription, timeZone } = organization;
-  const { anchorDate, interval, intervalCount } = subscription;
+  const { anchorDate, interval, intervalCount, autoRenew } = subscription;
+  const rule = { anchorDate, interval, intervalCount };
+  const termIndex = termIndexOn(rule, dateInZone(now, timeZone));
   return {
     organization_id: organization.id,
     plan: subscription.plan,
     interval,
     interval_count: intervalCount,
     anchor_date: anchorDate,
-    term_index: termIndexOn({ anchorDate, interval, intervalCount }, dateInZone(now, timeZone)),
+    term_index: termIndex,
     unit_price: subscription.unitPrice.amount,
     currency: subscription.unitPrice.currency,
     tax_rate: subscription.taxRate,
     licenses: subscription.licenses,
     used: organization.usedLicenses,
-    auto_renew: subscription.autoRenew ? 1 : 0,
+    auto_renew: autoRenew ? 1 : 0,
+    renew_at: autoRenew ? renewalDue(rule, termIndex, timeZone) : null,
     payment_method: organization.paymentMethod,
     version: 1,
     receipt_count: 0,

@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Kysely } from "kysely";
+import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
 import { mayBuy } from "../../billing/roles.ts";
 import { DEFAULT_LICENSE_LIMIT } from "../../contract/billing.ts";
 import { BASE_PATH } from "../../contract/operations.ts";
@@ -15,12 +16,12 @@ import type { Database } from "../store/schema.ts";
 import { readPageKey, readSetting, writeSetting } from "../store/seeding.ts";
 import { sqliteStore } from "../store/sqlite.ts";
 import { readSubscription } from "../store/subscriptions.ts";
-import { type SandboxClock, sandboxClock } from "./clock.ts";
-import { openData } from "./dataFolder.ts";
+import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
+import { inAHurry, openData } from "./dataFolder.ts";
 import { SandboxError } from "./errors.ts";
 import { fillOrKnow, type SandboxStart } from "./filling.ts";
 import { mailbox } from "./mailbox.ts";
-import { CLOCK_SETTING, registerSandbox } from "./routes.ts";
+import { registerSandbox, type SandboxControls } from "./routes.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
 import { SeedPasswords } from "./seedPasswords.ts";
 
@@ -84,13 +85,14 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     await migrate(database, "sqlite");
     const start = await fillOrKnow(database, options, deps);
     const clock = await startClock(database, options, deps, start);
-    const gateway = sandboxGateway(data.outside, deps);
+    const gateway = sandboxGateway(data.outside, { ...deps, clock });
     const backend: BackendDeps = {
       database,
       gateway,
       notifier: mailbox(data.outside),
       clock,
       licenseLimit: DEFAULT_LICENSE_LIMIT,
+      renewalGraceDays: DEFAULT_GRACE_DAYS,
       now: deps.now,
       random: deps.random,
       reach: deps.reach,
@@ -99,7 +101,12 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
       pageKey: await readPageKey(database, deps.random),
       version: deps.version,
     };
-    return await run(backend, { options, deps, start, clock, captures: gateway.captures, closeData });
+    const controls: Omit<SandboxControls, "timeZone"> = {
+      clock,
+      captures: gateway.captures,
+      inAHurry: (work) => inAHurry(data, database, work),
+    };
+    return await run(backend, { options, deps, start, controls, closeData });
   } catch (error) {
     await closeData();
     throw error;
@@ -110,22 +117,21 @@ interface Running {
   readonly options: SandboxOptions;
   readonly deps: SandboxDeps;
   readonly start: SandboxStart;
-  readonly clock: SandboxClock;
-  readonly captures: ReturnType<typeof sandboxGateway>["captures"];
+  readonly controls: Omit<SandboxControls, "timeZone">;
   closeData(): Promise<void>;
 }
 
 async function run(backend: BackendDeps, running: Running): Promise<RunningSandbox> {
-  const { options, deps, start, clock, captures, closeData } = running;
+  const { options, deps, start, controls, closeData } = running;
   const { database } = backend;
   const hashing = passwords(deps.random);
   const { time_zone: timeZone } = await readSubscription(database, start.organizationId);
   const hashes = new SeedPasswords(database, hashing, { [BUILT_IN_PASSWORD]: BUILT_IN_PASSWORD_HASH }, start.seed);
   const app = buildApp(backend, {
     signIn: { passwords: hashing, passwordHashOf: (user) => hashes.hashOf(user) },
-    extend: (extended) => registerSandbox(extended, backend, { clock, timeZone, captures }),
+    extend: (extended) => registerSandbox(extended, backend, { ...controls, timeZone }),
   });
-  await takeOverAll(database, clock.now());
+  await takeOverAll(database, controls.clock.now());
   const url = await listen(app, options.port);
   const stopSweeping = startSweeping(backend);
   hashes.start((error) => deps.log(`passwords of the seed: ${error}`));

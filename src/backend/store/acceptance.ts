@@ -26,6 +26,20 @@ export interface Order {
   readonly buyer: Buyer;
 }
 
+/** What is the same of every purchase that nobody has tried to charge yet. */
+export const UNTRIED = {
+  state: "accepted",
+  epoch: 0,
+  lease_until: 0,
+  payment_id: null,
+  confirm_count: 0,
+  failure_code: null,
+  failure_message: null,
+  completed_at: null,
+  by_person: 0,
+  on_decline: "declined",
+} as const;
+
 /**
  * Accepts an order, or finds the purchase that its key already belongs to: one transaction, in which the key, the quote
  * and the subscription's version are taken together (purchase.md, Idempotency and Stale quotes). A refusal takes nothing.
@@ -211,12 +225,10 @@ async function insertPurchase(
   return tx
     .insertInto("purchases")
     .values({
+      ...UNTRIED,
       id: order.purchaseId,
       organization_id: order.organizationId,
       kind: "purchase",
-      state: "accepted",
-      epoch: 0,
-      lease_until: 0,
       quote_id: quote.id,
       idempotency_key: order.idempotencyKey,
       licenses: quote.licenses,
@@ -229,15 +241,8 @@ async function insertPurchase(
       buyer_token_id: order.buyer.token?.id ?? null,
       buyer_token_name: order.buyer.token?.name ?? null,
       payment_method: subscription.payment_method,
-      payment_id: null,
-      confirm_count: 0,
-      failure_code: null,
-      failure_message: null,
       accepted_at: now,
-      completed_at: null,
       next_check_at: nextCheck(now, now),
-      by_person: 0,
-      on_decline: "declined",
     })
     .returningAll()
     .executeTakeFirstOrThrow();

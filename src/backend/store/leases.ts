@@ -131,6 +131,16 @@ export async function purchasesDue(database: Kysely<Database>, clocks: Clocks, l
   return rows.map((row) => row.id);
 }
 
+/**
+ * The purchases that somebody is at work on.
+ *
+ * @param machineNow the machine's clock, milliseconds
+ */
+export async function purchasesLeased(database: Kysely<Database>, machineNow: number): Promise<string[]> {
+  const rows = await database.selectFrom("purchases").select("id").where("lease_until", ">", machineNow).execute();
+  return rows.map((row) => row.id);
+}
+
 /** The purchases that are being paid now, whoever is at work on them; not those that an operator has to look at. */
 export async function purchasesUnderWay(database: Kysely<Database>): Promise<string[]> {
   const rows = await database

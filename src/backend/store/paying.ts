@@ -81,6 +81,7 @@ async function moveToCharging(
       failure_code: null,
       failure_message: null,
       completed_at: null,
+      attempted_at: now,
       next_check_at: now,
     }))
     .where("id", "=", id)
@@ -91,14 +92,20 @@ async function moveToCharging(
   return Number(begun.numUpdatedRows) === 1;
 }
 
-/** Changes the version, which locks the subscription: then no other purchase can be accepted meanwhile. */
+/**
+ * Changes the version, which locks the subscription: then no other purchase can be accepted meanwhile. Before licenses are
+ * bought the renewal is paid; it is nobody's purchase, and counts against no spending limit.
+ */
 async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow): Promise<void> {
   const { organization_id: organizationId, accepted_at: at } = purchase;
-  await tx
+  const { unpaid_renewal: unpaidRenewal } = await tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression("version", "+", 1) }))
     .where("organization_id", "=", organizationId)
-    .execute();
+    .returning("unpaid_renewal")
+    .executeTakeFirstOrThrow();
+  if (purchase.kind === "renewal") return;
+  if (unpaidRenewal !== null) throw notPayable(purchase.id);
   const later = await tx
     .selectFrom("purchases")
     .select("id")

@@ -18,11 +18,15 @@ export interface PurchaseRecord extends PurchaseRow {
   readonly newest_sequence: number | null;
 }
 
-/** How purchases are listed: newest first, `before` a sequence, and only those in `states` when given. */
+/** How purchases are listed: newest first, `before` a sequence, and only those that the rest describes when given. */
 export interface PurchaseFilter {
   readonly before: number | null;
   readonly limit: number;
   readonly states: readonly PurchaseState[] | null;
+  readonly kind: PurchaseRow["kind"] | null;
+  /** Accepted from this instant on, and before that one, by the billing clock, milliseconds. */
+  readonly from: number | null;
+  readonly until: number | null;
 }
 
 function records(database: Kysely<Database>) {
@@ -83,7 +87,28 @@ export async function listPurchases(
   let query = records(database).where("purchases.organization_id", "=", organizationId);
   if (filter.before !== null) query = query.where("purchases.sequence", "<", filter.before);
   if (filter.states) query = query.where("purchases.state", "in", filter.states);
+  if (filter.kind) query = query.where("purchases.kind", "=", filter.kind);
+  if (filter.from !== null) query = query.where("purchases.accepted_at", ">=", filter.from);
+  if (filter.until !== null) query = query.where("purchases.accepted_at", "<", filter.until);
   return query.orderBy("purchases.sequence", "desc").limit(filter.limit).execute();
+}
+
+/** The sequence of the purchase that was made last, of all organizations; 0 when there is none. */
+export async function newestSequence(database: Kysely<Database>): Promise<number> {
+  const { newest } = await database
+    .selectFrom("purchases")
+    .select((expression) => expression.fn.max("sequence").as("newest"))
+    .executeTakeFirstOrThrow();
+  return newest ?? 0;
+}
+
+/** The renewals of all organizations that were made after a sequence, oldest first. */
+export async function renewalsAfter(database: Kysely<Database>, sequence: number): Promise<PurchaseRecord[]> {
+  return records(database)
+    .where("purchases.kind", "=", "renewal")
+    .where("purchases.sequence", ">", sequence)
+    .orderBy("purchases.sequence")
+    .execute();
 }
 
 /**

@@ -4,6 +4,7 @@ import { ProblemError } from "../problem.ts";
 import { readUser } from "./identities.ts";
 import { type Change, recordEvent } from "./records.ts";
 import type { Database } from "./schema.ts";
+import { changeUsed } from "./subscriptions.ts";
 import { revokeTokensOf } from "./tokens.ts";
 
 /** A user to remove from an organization, and who asks for it. */
@@ -33,8 +34,9 @@ export async function removeMember(
       const sentence = `With the role ${roleName(remover.role)} you cannot remove a ${roleName(role)}`;
       throw new ProblemError("forbidden", sentence);
     }
-    const freed = takesLicense({ role, adminNoTraining: admin_no_training === 1 }) ? 1 : 0;
-    await freeLicenses(tx, organizationId, freed);
+    const used = takesLicense({ role, adminNoTraining: admin_no_training === 1 }) ? -1 : 0;
+    // Changed by none it is locked all the same: of two who remove each other the second sees the first.
+    await changeUsed(tx, organizationId, used);
     if (role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId);
     await revokeTokensOf(tx, { id: userId, organizationId }, change, now);
     const { email } = await readUser(tx, userId);
@@ -55,15 +57,6 @@ async function takeOut(tx: Kysely<Database>, organizationId: number, userId: num
     .executeTakeFirst();
   if (!removed) throw new ProblemError("not_found", `There is no user ${userId} in this organization`);
   return removed;
-}
-
-/** Also locks the subscription's row, for none as well: of two who remove each other the second sees the first. */
-async function freeLicenses(tx: Kysely<Database>, organizationId: number, count: number): Promise<void> {
-  await tx
-    .updateTable("subscriptions")
-    .set((expression) => ({ used: expression("used", "-", count) }))
-    .where("organization_id", "=", organizationId)
-    .execute();
 }
 
 async function assertAdministratorLeft(tx: Kysely<Database>, organizationId: number): Promise<void> {

@@ -34,6 +34,7 @@ interface SubscriptionTable {
   interval: "month" | "year";
   interval_count: number;
   anchor_date: string;
+  /** The last term that a renewal was made for, or the one that the organization began with here. */
   term_index: number;
   unit_price: number;
   currency: string;
@@ -45,6 +46,12 @@ interface SubscriptionTable {
   version: number;
   receipt_count: number;
   credit_note_count: number;
+  /** When the next renewal falls due, by the billing clock; `null` where none will. */
+  renew_at: number | null;
+  /** The license count that is scheduled for the renewal. */
+  reduction: number | null;
+  /** The renewal that was made and is not paid yet: until it is, no further one is made. */
+  unpaid_renewal: string | null;
 }
 
 /** A person; `password_hash` is null until a seed's password is hashed, and empty where there is no password. */
@@ -168,6 +175,12 @@ interface PurchaseTable {
   by_person: number;
   /** Where a decline of the last attempt leads: to the end, or back to the person who is asked to pay. */
   on_decline: "declined" | "requires_approval";
+  /** When the last attempt after the first began, by the billing clock. */
+  attempted_at: number | null;
+  /** Of a renewal: the term that it begins. There is one renewal of a term, whoever makes it. */
+  renewal_term: number | null;
+  /** Of a renewal: until when licenses stay usable although it is not paid, by the billing clock. */
+  grace_until: number | null;
 }
 
 /** A key belongs to one purchase for ever, or is void for ever when `purchase_id` is null. */

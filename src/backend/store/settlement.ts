@@ -35,7 +35,9 @@ export async function fulfilPurchase(database: Kysely<Database>, lease: Purchase
     const paid = await movePurchase(tx, lease, "paid");
     await movePurchase(tx, paid, "fulfilled", settled(now));
     await keepPaymentMethod(tx, lease);
-    const receipt = await issueReceipt(tx, lease, lease.licenses, now);
+    const isRenewal = lease.kind === "renewal";
+    const receipt = await issueReceipt(tx, lease, isRenewal ? 0 : lease.licenses, now);
+    if (isRenewal) await endRenewal(tx, lease);
     await announce(tx, lease, "purchase.succeeded", now, receipt);
   });
 }
@@ -163,24 +165,28 @@ function failed({ code, message }: Failure) {
   return { failure_code: code, failure_message: message };
 }
 
-/** Adds licenses, takes the next receipt number and books the charge. `licenses` is 0 where the money goes back. */
+/**
+ * Adds licenses, also to a reduction that is scheduled (details.md, 31), takes the next receipt number and books the
+ * charge. `licenses` is 0 for a renewal, and where the money goes back.
+ */
 async function issueReceipt(
   tx: Kysely<Database>,
   { organization_id, id, total, currency }: PurchaseRow,
   licenses: number,
   now: number,
-): Promise<{ licensesAfter: number; receipt: number }> {
+): Promise<{ licensesAfter: number; receipt: number; reduction?: number }> {
   const counts = await tx
     .updateTable("subscriptions")
     .set((expression) => ({
       licenses: expression("licenses", "+", licenses),
+      reduction: expression("reduction", "+", licenses),
       version: expression("version", "+", 1),
       receipt_count: expression("receipt_count", "+", 1),
     }))
     .where("organization_id", "=", organization_id)
-    .returning(["licenses", "receipt_count"])
+    .returning(["licenses", "reduction", "receipt_count"])
     .executeTakeFirstOrThrow();
-  const { licenses: licensesAfter, receipt_count: receipt } = counts;
+  const { licenses: licensesAfter, reduction, receipt_count: receipt } = counts;
   await tx
     .insertInto("receipts")
     .values({ organization_id, number: receipt, purchase_id: id, issued_at: now, licenses_after: licensesAfter })
@@ -189,7 +195,17 @@ async function issueReceipt(
     .insertInto("ledger")
     .values({ organization_id, purchase_id: id, kind: "charge", amount: total, currency, at: now })
     .execute();
-  return { licensesAfter, receipt };
+  return { licensesAfter, receipt, ...(licenses > 0 && reduction !== null && { reduction }) };
+}
+
+/** The renewal is paid, so that the next one can be made. */
+async function endRenewal(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
+  await tx
+    .updateTable("subscriptions")
+    .set({ unpaid_renewal: null })
+    .where("organization_id", "=", lease.organization_id)
+    .where("unpaid_renewal", "=", lease.id)
+    .execute();
 }
 
 /** What a person paid with for an organization that had nothing to pay with is what it pays with from now on. */

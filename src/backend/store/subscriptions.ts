@@ -1,13 +1,18 @@
 import type { Kysely } from "kysely";
-import { PENDING_STATES } from "../../billing/purchase.ts";
+import { PENDING_STATES, type PurchaseState } from "../../billing/purchase.ts";
+import type { TermRule } from "../../billing/term.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import { ProblemError } from "../problem.ts";
 import type { Database, QuoteRow, SubscriptionRow } from "./schema.ts";
 
-/** A subscription with its organization's name and billing time zone. */
+/** A subscription with its organization's name and billing time zone, and what its state depends on. */
 export interface OrganizationSubscription extends SubscriptionRow {
   readonly name: string;
   readonly time_zone: string;
+  /** Of the renewal that is not paid: its state, its attempts after the first, and the end of the grace period. */
+  readonly renewal_state: PurchaseState | null;
+  readonly renewal_attempts: number | null;
+  readonly renewal_grace_until: number | null;
 }
 
 /**
@@ -22,12 +27,23 @@ export async function readSubscription(
   const row = await database
     .selectFrom("subscriptions")
     .innerJoin("organizations", "organizations.id", "subscriptions.organization_id")
+    .leftJoin("purchases as renewal", "renewal.id", "subscriptions.unpaid_renewal")
     .selectAll("subscriptions")
     .select(["organizations.name", "organizations.time_zone"])
-    .where("organization_id", "=", organizationId)
+    .select([
+      "renewal.state as renewal_state",
+      "renewal.confirm_count as renewal_attempts",
+      "renewal.grace_until as renewal_grace_until",
+    ])
+    .where("subscriptions.organization_id", "=", organizationId)
     .executeTakeFirst();
   if (!row) throw new ProblemError("not_found", `There is no organization ${organizationId} here`);
   return row;
+}
+
+/** What the boundaries of a stored subscription's terms are computed from. */
+export function termRuleOf(row: Pick<SubscriptionRow, "anchor_date" | "interval" | "interval_count">): TermRule {
+  return { anchorDate: row.anchor_date, interval: row.interval, intervalCount: row.interval_count };
 }
 
 /** The license counts of an organization now. */
@@ -38,6 +54,26 @@ export async function readLicenseCounts(database: Kysely<Database>, organization
 /** Purchased, used and available licenses of a stored subscription. */
 export function licenseCounts({ licenses, used }: Pick<SubscriptionRow, "licenses" | "used">): LicenseCounts {
   return { purchased: licenses, used, available: licenses - used };
+}
+
+/**
+ * Takes licenses, or with a negative count gives them back, and locks the subscription. What is used counts at a renewal
+ * after a reduction, so that then the version changes (details.md, 31).
+ */
+export async function changeUsed(tx: Kysely<Database>, organizationId: number, count: number): Promise<void> {
+  await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({
+      used: expression("used", "+", count),
+      version: expression
+        .case()
+        .when("reduction", "is", null)
+        .then(expression.ref("version"))
+        .else(expression("version", "+", 1))
+        .end(),
+    }))
+    .where("organization_id", "=", organizationId)
+    .execute();
 }
 
 /** How many purchases were accepted and not settled yet, and how many licenses they will bring. */

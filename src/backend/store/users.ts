@@ -2,10 +2,13 @@ import type { Kysely } from "kysely";
 import { takesLicense } from "../../billing/roles.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { ProblemError } from "../problem.ts";
+import { pictureAt } from "../subscriptions/picture.ts";
+import { assertUsable } from "../subscriptions/standing.ts";
 import { batches } from "./batches.ts";
 import { findOrCreateUsers, NO_PASSWORD } from "./identities.ts";
 import { type Change, recordEvents } from "./records.ts";
 import type { Database } from "./schema.ts";
+import { changeUsed, readSubscription } from "./subscriptions.ts";
 
 /** A user to add to an organization. */
 export interface NewMember {
@@ -44,7 +47,8 @@ export async function listMembers(database: Kysely<Database>, organizationId: nu
  * Adds a user, who takes a license at once unless the role takes none. Count and check are one step, so that parallel
  * adds never take more licenses than there are.
  *
- * @throws ProblemError `no_license_available`, `invalid_request` for a user who is there already
+ * @throws ProblemError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for a user who is
+ *   there already
  */
 export async function addMember(
   database: Kysely<Database>,
@@ -69,7 +73,7 @@ export async function addMember(
  * Adds many users with the licenses that they take, all or nothing; those who are there already are left as they are.
  *
  * @returns the positions of those who were there already
- * @throws ProblemError `no_license_available`
+ * @throws ProblemError `no_license_available`, `subscription_not_purchasable`
  */
 export async function addMembers(
   database: Kysely<Database>,
@@ -97,7 +101,7 @@ async function enrol(
   const added = new Map([...ids].filter(([, id]) => joined.has(id)));
   const news = sorted.filter(({ email }) => added.has(emailKey(email)));
   const licenses = news.filter(takesLicense).length;
-  if (licenses > 0) await takeLicenses(tx, organizationId, licenses);
+  if (licenses > 0) await takeLicenses(tx, organizationId, licenses, change.at);
   const events = news.map(({ email, role, adminNoTraining }) => ({
     type: "user.added",
     data: { idUser: added.get(emailKey(email)), email, role, adminNoTraining },
@@ -158,13 +162,11 @@ async function join(
 }
 
 /** Takes licenses in one step: the row is locked, so what is said to be missing is so, whatever others do meanwhile. */
-async function takeLicenses(tx: Kysely<Database>, organizationId: number, count: number): Promise<void> {
-  const { used, licenses } = await tx
-    .updateTable("subscriptions")
-    .set((expression) => ({ used: expression("used", "+", count) }))
-    .where("organization_id", "=", organizationId)
-    .returning(["used", "licenses"])
-    .executeTakeFirstOrThrow();
+async function takeLicenses(tx: Kysely<Database>, organizationId: number, count: number, now: number): Promise<void> {
+  await changeUsed(tx, organizationId, count);
+  const subscription = await readSubscription(tx, organizationId);
+  assertUsable(pictureAt(subscription, now));
+  const { used, licenses } = subscription;
   if (used <= licenses) return;
   const missing = used - licenses;
   const needed = count === 1 ? "This takes 1 license" : `This takes ${count} licenses`;

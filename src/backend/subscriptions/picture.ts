@@ -1,11 +1,11 @@
 import { type CalendarDate, dateInZone } from "../../billing/calendar.ts";
 import { type Money, money } from "../../billing/money.ts";
 import { recurringCharge } from "../../billing/proration.ts";
-import type { PricedSubscription } from "../../billing/quote.ts";
+import { licensesAtRenewal, type PricedSubscription } from "../../billing/quote.ts";
 import { type Term, termAt, termIndexOn, termOnDate } from "../../billing/term.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import type { PaymentGateway } from "../payments/gateway.ts";
-import { licenseCounts, type OrganizationSubscription } from "../store/subscriptions.ts";
+import { licenseCounts, type OrganizationSubscription, termRuleOf } from "../store/subscriptions.ts";
 
 /** A stored subscription seen at one instant of the billing clock. */
 export interface SubscriptionPicture {
@@ -19,13 +19,14 @@ export interface SubscriptionPicture {
 }
 
 /**
- * Sees a stored subscription at one instant: with `autoRenew` the term is the one that contains today; without it the
- * subscription ends on the renewal date of the term that it was in (billing-rules.md, Renewal).
+ * Sees a stored subscription at one instant: with `autoRenew` the term is the one that contains today, whether or not its
+ * renewal is paid; without it the subscription ends on the renewal date of the term that it was in (billing-rules.md,
+ * Renewal).
  *
  * @param now the billing clock, milliseconds
  */
 export function pictureAt(row: OrganizationSubscription, now: number): SubscriptionPicture {
-  const rule = { anchorDate: row.anchor_date, interval: row.interval, intervalCount: row.interval_count };
+  const rule = termRuleOf(row);
   const today = dateInZone(now, row.time_zone);
   const autoRenew = row.auto_renew === 1;
   const term = termAt(rule, autoRenew ? termIndexOn(rule, today) : row.term_index);
@@ -34,7 +35,7 @@ export function pictureAt(row: OrganizationSubscription, now: number): Subscript
     row,
     today,
     term,
-    state: today >= term.renewalDate ? "ended" : "active",
+    state: today >= term.renewalDate ? "ended" : renewalState(row, now),
     unitPrice,
     priced: {
       unitPrice,
@@ -42,10 +43,17 @@ export function pictureAt(row: OrganizationSubscription, now: number): Subscript
       term,
       purchased: row.licenses,
       used: row.used,
-      reduction: null,
+      reduction: row.reduction,
       autoRenew,
     },
   };
+}
+
+/** While the first attempt at a renewal is under way nothing has failed (billing-rules.md, Renewal). */
+function renewalState(row: OrganizationSubscription, now: number): "active" | "past_due" | "suspended" {
+  const hasFailed = row.renewal_state === "declined" || (row.renewal_attempts ?? 0) > 0;
+  if (!hasFailed) return "active";
+  return now < (row.renewal_grace_until ?? 0) ? "past_due" : "suspended";
 }
 
 /** The subscription as the contract shows it (cli.md, JSON of `status`; details.md, 21). */
@@ -55,12 +63,8 @@ export function subscriptionView(
   gateway: PaymentGateway,
   now: number,
 ): Subscription {
-  const line = {
-    unitPrice,
-    licenses: row.licenses,
-    taxRate: row.tax_rate,
-    chargeStep: gateway.chargeStep(row.currency),
-  };
+  const licenses = licensesAtRenewal(priced);
+  const line = { unitPrice, licenses, taxRate: row.tax_rate, chargeStep: gateway.chargeStep(row.currency) };
   const recurring = priced.autoRenew ? recurringCharge(line) : null;
   return {
     organization: { id: row.organization_id, name: row.name, timeZone: row.time_zone },
@@ -70,7 +74,7 @@ export function subscriptionView(
     term: termOnDate(term, today),
     renewal: {
       autoRenew: priced.autoRenew,
-      licenses: recurring ? row.licenses : null,
+      licenses: recurring && licenses,
       subtotal: recurring?.subtotal ?? null,
       tax: recurring?.tax ?? null,
       total: recurring?.total ?? null,
@@ -78,8 +82,14 @@ export function subscriptionView(
     paymentMethod: row.payment_method === null ? null : gateway.describe(row.payment_method),
     taxRate: row.tax_rate,
     pending,
-    reduction: null,
+    reduction: reductionView(row),
     version: row.version,
     asOf: new Date(now).toISOString(),
   };
+}
+
+/** What is scheduled for the next renewal that is made, which may be for a term that has begun already. */
+function reductionView(row: OrganizationSubscription): Subscription["reduction"] {
+  if (row.reduction === null) return null;
+  return { licenses: row.reduction, date: termAt(termRuleOf(row), row.term_index).renewalDate };
 }

@@ -4,18 +4,27 @@ import { fewestLicensesReaching, type Price, priceLicenses, quoteExpiry } from "
 import type { Quote } from "../../contract/billing.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
+import { renewalUnderWay, renewFirst } from "../renewals/renew.ts";
 import { readSubscription, saveQuote } from "../store/subscriptions.ts";
 import { pictureAt, type SubscriptionPicture } from "./picture.ts";
+import { assertPurchasable } from "./standing.ts";
 
 /**
- * Prices N more licenses and keeps the offer (billing-rules.md, Quotes).
+ * Prices N more licenses and keeps the offer (billing-rules.md, Quotes). A renewal that is due is made first, so that what
+ * is bought on the renewal date is in the new term.
  *
- * @throws ProblemError `not_found`, `license_limit`, `subscription_not_purchasable`, `below_minimum_charge`
+ * @throws ProblemError `not_found`, `license_limit`, `subscription_not_purchasable`, `below_minimum_charge`,
+ *   `unavailable` while a renewal is being charged
  */
 export async function makeQuote(deps: BackendDeps, organizationId: number, licenses: number): Promise<Quote> {
+  if (licenses > deps.licenseLimit) {
+    throw new ProblemError("license_limit", `One purchase has at most ${deps.licenseLimit} licenses, not ${licenses}`);
+  }
+  await renewFirst(deps, organizationId);
   const now = deps.clock.now();
   const picture = pictureAt(await readSubscription(deps.database, organizationId), now);
-  assertPurchasable(picture, licenses, deps.licenseLimit);
+  assertPurchasable(picture);
+  if (picture.row.unpaid_renewal !== null) throw renewalUnderWay();
   const price = priceOf(deps, picture, licenses);
   const chargeStep = deps.gateway.chargeStep(picture.row.currency);
   assertAboveMinimum(deps, picture, price);
@@ -37,18 +46,6 @@ export async function makeQuote(deps: BackendDeps, organizationId: number, licen
     quote_json: JSON.stringify(quote),
   });
   return quote;
-}
-
-function assertPurchasable(picture: SubscriptionPicture, licenses: number, limit: number): void {
-  if (licenses > limit) {
-    throw new ProblemError("license_limit", `One purchase has at most ${limit} licenses, not ${licenses}`);
-  }
-  if (picture.state !== "active") {
-    throw new ProblemError(
-      "subscription_not_purchasable",
-      `The subscription ended on ${picture.term.renewalDate}; no licenses can be added to it`,
-    );
-  }
 }
 
 function priceOf(deps: BackendDeps, picture: SubscriptionPicture, licenses: number): Price {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cursorSchema, idSchema, integerTextSchema, pageSchema } from "../basics.ts";
+import { cursorSchema, dateSchema, idSchema, integerTextSchema, pageSchema } from "../basics.ts";
 import {
   eventSchema,
   idempotencyKeySchema,
@@ -9,6 +9,7 @@ import {
   quoteRequestSchema,
   quoteSchema,
   receiptSchema,
+  reductionRequestSchema,
   subscriptionSchema,
 } from "../billing.ts";
 import { type Operation, organizationParams } from "./operation.ts";
@@ -25,6 +26,24 @@ export const billingOperations = {
     path: "/organizations/{organizationId}/subscription",
     summary: "The subscription, its licenses and its renewal",
     access: "billing:read",
+    params: organizationParams,
+    answers: { 200: subscriptionSchema },
+  },
+  reduceLicenses: {
+    method: "PUT",
+    path: "/organizations/{organizationId}/subscription/reduction",
+    summary: "Fewer licenses from the renewal on; never fewer than are used",
+    access: "billing:purchase",
+    freshCode: true,
+    params: organizationParams,
+    body: reductionRequestSchema,
+    answers: { 200: subscriptionSchema },
+  },
+  cancelReduction: {
+    method: "DELETE",
+    path: "/organizations/{organizationId}/subscription/reduction",
+    summary: "Take a scheduled reduction back",
+    access: "billing:purchase",
     params: organizationParams,
     answers: { 200: subscriptionSchema },
   },
@@ -59,10 +78,16 @@ export const billingOperations = {
   listPurchases: {
     method: "GET",
     path: "/organizations/{organizationId}/purchases",
-    summary: "Purchases, newest first",
+    summary: "Purchases and renewals, newest first; `from` and `to` are dates in the billing time zone, both included",
     access: "billing:read",
     params: organizationParams,
-    query: z.object({ ...page, status: purchaseSchema.shape.status.optional() }),
+    query: z.object({
+      ...page,
+      status: purchaseSchema.shape.status.optional(),
+      kind: purchaseSchema.shape.kind.optional(),
+      from: dateSchema.optional(),
+      to: dateSchema.optional(),
+    }),
     answers: { 200: pageSchema(purchaseSchema) },
   },
   getPurchase: {

@@ -48,13 +48,14 @@ export async function startBackend(
     armed = null;
     throw new SimulatedCrash(point);
   };
-  const gateway = sandboxGateway(outside, { now: () => clocks.machine, random: randomBytes, reach });
+  const clock = { now: () => clocks.billing };
+  const gateway = sandboxGateway(outside, { clock, now: () => clocks.machine, random: randomBytes, reach });
   const mail = mailbox(outside);
   const deps: BackendDeps = {
     database: store.database,
     gateway,
     notifier: mail,
-    clock: { now: () => clocks.billing },
+    clock,
     now: () => clocks.machine,
     random: randomBytes,
     reach,
@@ -63,6 +64,7 @@ export async function startBackend(
     pageKey: randomBytes(32),
     version: "0.0.0",
     licenseLimit: 10_000,
+    renewalGraceDays: 14,
   };
   const app = buildApp(deps, {
     signIn: { passwords: hashing, passwordHashOf: async (user) => user.password_hash },

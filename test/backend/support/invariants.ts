@@ -1,8 +1,10 @@
 import { expect } from "vitest";
+import type { PurchaseRow, SubscriptionRow } from "../../../src/backend/store/schema.ts";
 import type { TestBackend } from "./backend.ts";
 
 /**
- * The invariants of purchase.md for one organization: provider, ledger, receipts, counts and numbers agree.
+ * The invariants of purchase.md for one organization: provider, ledger, receipts, counts and numbers agree, and every term
+ * was renewed once, in order.
  *
  * @param seeded the licenses that the organization began with
  */
@@ -12,6 +14,7 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
     .selectFrom("purchases")
     .selectAll()
     .where("organization_id", "=", organizationId)
+    .orderBy("sequence")
     .execute();
   const ours = new Set(purchases.map((purchase) => purchase.id));
   const captures = backend.captures().filter((capture) => ours.has(capture.purchaseId));
@@ -44,10 +47,15 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
   const booked = sum(ledger.map((entry) => (entry.kind === "charge" ? entry.amount : -entry.amount)));
   const receipted =
     sum(receipts.map((receipt) => totalOf(receipt.purchase_id))) - sum(notes.map((note) => totalOf(note.purchase_id)));
-  const fulfilled = purchases.filter((purchase) => purchase.state === "fulfilled");
+  const bought = purchases.filter(({ kind, state }) => kind === "purchase" && state === "fulfilled");
 
   expect({ captured, booked, receipted }).toEqual({ captured: booked, booked, receipted: booked });
-  expect(subscription.licenses).toBe(seeded + sum(fulfilled.map((purchase) => purchase.licenses)));
+  const reduced = await licensesReduced(backend, organizationId);
+  expect(subscription.licenses).toBe(seeded + sum(bought.map((purchase) => purchase.licenses)) - reduced);
+  expectRenewedInOrder(
+    purchases.filter(({ kind }) => kind === "renewal"),
+    subscription,
+  );
   expect(new Set(captures.map((capture) => capture.purchaseId)).size).toBe(captures.length);
   expect(receipts.map((receipt) => receipt.number)).toEqual(receipts.map((_, index) => index + 1));
   expect(subscription.receipt_count).toBe(receipts.length);
@@ -59,4 +67,28 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
       .map(({ id }) => id)
       .sort(),
   );
+}
+
+/** How many licenses reductions took away, by the audit log. */
+async function licensesReduced(backend: TestBackend, organizationId: number): Promise<number> {
+  const events = await backend.deps.database
+    .selectFrom("events")
+    .select("data_json")
+    .where("organization_id", "=", organizationId)
+    .where("type", "=", "reduction.applied")
+    .execute();
+  return events.reduce((total, event) => {
+    const { from, to } = JSON.parse(event.data_json) as { from: number; to: number };
+    return total + from - to;
+  }, 0);
+}
+
+/** One renewal a term, none left out, and only the last one may be unpaid: it is the one that the subscription names. */
+function expectRenewedInOrder(renewals: readonly PurchaseRow[], subscription: SubscriptionRow): void {
+  const terms = renewals.map(({ renewal_term }) => renewal_term ?? Number.NaN);
+  const first = subscription.term_index - renewals.length + 1;
+  expect(terms).toEqual(terms.map((_, index) => first + index));
+  const unpaid = renewals.filter(({ state }) => state !== "fulfilled").map(({ id }) => id);
+  expect(unpaid).toEqual(subscription.unpaid_renewal === null ? [] : [subscription.unpaid_renewal]);
+  expect(renewals.slice(0, -1).every(({ state }) => state === "fulfilled")).toBe(true);
 }

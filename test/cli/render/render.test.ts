@@ -221,7 +221,9 @@ describe("what must be seen", () => {
   });
 
   it("the clock after it moved, and empty lists", () => {
-    expect(renderMoved({ now: "2027-03-01T00:00:00Z", renewals: [{}] })).toContain("1 renewal fell due");
+    expect(renderMoved({ now: "2027-03-01T00:00:00Z", renewals: [purchase({ kind: "renewal" })] })).toContain(
+      "1 renewal fell due",
+    );
     expect(renderPurchases([], PLAIN)).toBe("No purchases.");
     expect(
       renderBuyResult(

@@ -4,6 +4,7 @@ import { billingMigration } from "./billing.ts";
 import type { Dialect } from "./dialect.ts";
 import { identityMigration } from "./identity.ts";
 import { paymentsMigration } from "./payments.ts";
+import { renewalsMigration } from "./renewals.ts";
 
 /**
  * Brings a database to the newest schema; safe to run again and by two processes at once (the migrator locks). On
@@ -17,6 +18,7 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
     "0001_billing": billingMigration(dialect),
     "0002_identity": identityMigration,
     "0003_payments": paymentsMigration,
+    "0004_renewals": renewalsMigration,
   };
   const migrator = new Migrator({
     db: database,

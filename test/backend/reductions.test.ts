@@ -1,0 +1,242 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { sweep } from "../../src/backend/purchases/sweep.ts";
+import { buy, call, NOON, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
+import { expectInvariants } from "./support/invariants.ts";
+import {
+  onlyRenewal,
+  openSubscription,
+  quote,
+  receiptOf,
+  reduce,
+  setClock,
+  subscriptionOf,
+} from "./support/renewing.ts";
+import { DIALECTS } from "./support/stores.ts";
+
+const RENEWAL = "2027-03-01T00:00:00Z";
+
+describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
+  let backend: TestBackend;
+  /** 25 licenses at £150.00, 20 of them used. */
+  const open = (subscription = {}) => openSubscription(backend, subscription, { usedLicenses: 20 });
+  const addUser = (id: number, name: string) =>
+    call(backend, "POST", `/organizations/${id}/users`, {
+      token: tokenOf(id),
+      body: { email: `${name}@organization-${id}.test`, firstName: name, lastName: "User" },
+    });
+  const eventsOf = async (id: number) =>
+    (await call(backend, "GET", `/organizations/${id}/events?limit=100`, { token: tokenOf(id) })).body.items;
+  const renew = async () => {
+    setClock(backend, RENEWAL);
+    await sweep(backend.deps);
+  };
+
+  beforeAll(async () => {
+    backend = await startBackend(dialect);
+  });
+  beforeEach(() => {
+    backend.clocks.billing = NOON;
+  });
+  afterAll(() => backend.close());
+
+  test("are free, are shown by the subscription and by every quote, and count at the renewal", async () => {
+    const id = await open();
+    const before = await subscriptionOf(backend, id);
+    const answer = await reduce(backend, id, 22, before.version);
+    expect(answer).toMatchObject({
+      status: 200,
+      body: {
+        licenses: { purchased: 25, used: 20, available: 5 },
+        reduction: { licenses: 22, date: "2027-03-01" },
+        renewal: { licenses: 22, subtotal: { amount: 330_000 }, tax: { amount: 66_000 }, total: { amount: 396_000 } },
+        version: before.version + 1,
+      },
+    });
+    expect(await subscriptionOf(backend, id)).toEqual(answer.body);
+    expect((await quote(backend, id, 1)).body).toMatchObject({
+      licensesAfter: 26,
+      renewsAt: { licenses: 23, total: { amount: 414_000 } },
+    });
+    expect(backend.captures().filter(({ amount }) => amount === 0)).toEqual([]);
+    await renew();
+    expect(await onlyRenewal(backend, id)).toMatchObject({
+      status: "succeeded",
+      licenses: 22,
+      total: { amount: 396_000 },
+      note: null,
+    });
+    expect(await subscriptionOf(backend, id)).toMatchObject({
+      licenses: { purchased: 22, used: 20, available: 2 },
+      reduction: null,
+      renewal: { licenses: 22 },
+    });
+    expect((await eventsOf(id)).filter(({ type }: { type: string }) => type.startsWith("reduction."))).toMatchObject([
+      { type: "reduction.scheduled", actor: "token ci", data: { from: 25, to: 22 } },
+      { type: "reduction.applied", actor: "backend", data: { from: 25, asked: 22, to: 22 } },
+    ]);
+    await expectInvariants(backend, id, 25);
+  });
+
+  test.each([
+    [19, /19 is fewer than the 20 licenses in use, of 25/],
+    [25, /25 is not fewer than the 25 licenses purchased, of which 20/],
+    [26, /26 is not fewer than the 25/],
+    [-1, /licenses/],
+    [20.5, /licenses/],
+  ])("to %d are refused, with the reason", async (licenses, reason) => {
+    const id = await open();
+    const { version } = await subscriptionOf(backend, id);
+    const { status, body } = await reduce(backend, id, licenses);
+    expect([status, body.code]).toEqual([400, "invalid_request"]);
+    expect(body.errors[0].path).toBe("licenses");
+    expect(body.detail).toMatch(reason);
+    expect((await subscriptionOf(backend, id)).version).toBe(version);
+  });
+
+  test("are refused on another picture than the one they were decided on", async () => {
+    const id = await open();
+    const { version } = await subscriptionOf(backend, id);
+    await buy(backend, id, 1, "k");
+    expect(await reduce(backend, id, 22, version)).toMatchObject({
+      status: 409,
+      body: { code: "subscription_changed" },
+    });
+    expect((await reduce(backend, id, 22)).body.reduction).toEqual({ licenses: 22, date: "2027-03-01" });
+  });
+
+  test("asked for twice are one, so that a lost answer may be asked for again", async () => {
+    const id = await open();
+    const { version } = await subscriptionOf(backend, id);
+    const first = await reduce(backend, id, 22, version);
+    expect(await reduce(backend, id, 22, version)).toMatchObject({ status: 200, body: first.body });
+    const events: { type: string }[] = await eventsOf(id);
+    expect(events.filter(({ type }) => type === "reduction.scheduled")).toHaveLength(1);
+  });
+
+  test("can be changed and taken back, and taking back what is not there changes nothing", async () => {
+    const id = await open();
+    const { version } = await subscriptionOf(backend, id);
+    expect((await reduce(backend, id, null)).body).toMatchObject({ reduction: null, version });
+    await reduce(backend, id, 22);
+    await reduce(backend, id, 21);
+    expect((await reduce(backend, id, null)).body).toMatchObject({
+      reduction: null,
+      version: version + 3,
+      renewal: { licenses: 25 },
+    });
+    expect((await eventsOf(id)).map(({ type, data }: { type: string; data: unknown }) => [type, data])).toEqual([
+      ["reduction.scheduled", { from: 25, to: 22 }],
+      ["reduction.scheduled", { from: 22, to: 21 }],
+      ["reduction.canceled", { from: 21, to: 25 }],
+    ]);
+    await renew();
+    expect((await subscriptionOf(backend, id)).licenses.purchased).toBe(25);
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("are raised by what is bought meanwhile, at the normal price", async () => {
+    const id = await open();
+    await reduce(backend, id, 21);
+    const { body: offered } = await quote(backend, id, 5);
+    const { body: bought } = await buy(backend, id, 5, "k");
+    // The first worked figure of billing-rules.md: nothing is cheaper because of the reduction.
+    expect(bought.total).toEqual({ amount: 24_410, currency: "GBP" });
+    expect(await subscriptionOf(backend, id)).toMatchObject({
+      licenses: { purchased: 30 },
+      reduction: { licenses: 26, date: "2027-03-01" },
+      renewal: { licenses: 26, total: offered.renewsAt.total },
+    });
+    await renew();
+    expect(await onlyRenewal(backend, id)).toMatchObject({ licenses: 26, total: offered.renewsAt.total });
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("are not raised by what was refunded or never paid", async () => {
+    const id = await openSubscription(backend, {}, { usedLicenses: 20, paymentMethod: "card_declined" });
+    await reduce(backend, id, 21);
+    expect((await buy(backend, id, 5, "k")).status).toBe(402);
+    expect((await subscriptionOf(backend, id)).reduction?.licenses).toBe(21);
+  });
+
+  test("never take a license from who uses it by then: the receipt says so", async () => {
+    const id = await open();
+    await reduce(backend, id, 21);
+    const { version } = await subscriptionOf(backend, id);
+    const { body: offered } = await quote(backend, id, 1);
+    expect(offered.renewsAt.licenses).toBe(22);
+    for (const name of ["one", "two", "three"]) expect((await addUser(id, name)).status).toBe(201);
+    expect(await subscriptionOf(backend, id)).toMatchObject({
+      reduction: { licenses: 21 },
+      renewal: { licenses: 23 },
+      version: version + 3,
+    });
+    // What it renews at has changed, so that the quote is not sold any more.
+    const stale = await call(backend, "POST", `/organizations/${id}/purchases`, {
+      token: tokenOf(id),
+      body: { quoteId: offered.id },
+      headers: { "idempotency-key": "k" },
+    });
+    expect(stale.body.code).toBe("subscription_changed");
+    await renew();
+    const note = "The reduction to 21 became 23, because 23 licenses were in use on the renewal date.";
+    const renewal = await onlyRenewal(backend, id);
+    expect(renewal).toMatchObject({ licenses: 23, note });
+    expect(await receiptOf(backend, id, renewal.id)).toMatchObject({ licenses: 23, licensesAfter: 23, note });
+    expect((await eventsOf(id)).at(-2)).toMatchObject({
+      type: "reduction.applied",
+      data: { from: 25, asked: 21, to: 23 },
+    });
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("adding users changes no picture where nothing is scheduled", async () => {
+    const id = await open();
+    const { version } = await subscriptionOf(backend, id);
+    await addUser(id, "one");
+    expect((await subscriptionOf(backend, id)).version).toBe(version);
+  });
+
+  test("need a subscription that renews", async () => {
+    const id = await open({ autoRenew: false });
+    expect((await reduce(backend, id, 22)).body).toMatchObject({
+      code: "subscription_not_purchasable",
+      detail: expect.stringContaining("ends on 2027-03-01"),
+    });
+    backend.clocks.billing = Date.parse(RENEWAL);
+    expect((await reduce(backend, id, 22)).body).toMatchObject({
+      code: "subscription_not_purchasable",
+      detail: expect.stringContaining("ended on 2027-03-01"),
+    });
+  });
+
+  test("on the renewal date are for the next renewal", async () => {
+    const id = await open();
+    setClock(backend, RENEWAL);
+    expect((await reduce(backend, id, 22)).body).toMatchObject({
+      licenses: { purchased: 25 },
+      reduction: { licenses: 22, date: "2028-03-01" },
+    });
+    expect(await onlyRenewal(backend, id)).toMatchObject({ licenses: 25 });
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("while a renewal is not paid are for the one that is made after it", async () => {
+    const id = await openSubscription(
+      backend,
+      { interval: "month" },
+      { usedLicenses: 20, paymentMethod: "card_declined" },
+    );
+    setClock(backend, "2026-12-01T00:00:00Z");
+    await sweep(backend.deps);
+    expect((await reduce(backend, id, 22)).body).toMatchObject({
+      state: "past_due",
+      reduction: { licenses: 22, date: "2027-01-01" },
+    });
+    setClock(backend, "2027-02-05T00:00:00Z");
+    expect(await subscriptionOf(backend, id)).toMatchObject({
+      state: "suspended",
+      term: { start: "2027-02-01" },
+      reduction: { licenses: 22, date: "2027-01-01" },
+    });
+  });
+});
