@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { sweep } from "../../src/backend/purchases/sweep.ts";
-import { buy, call, NOON, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
+import { buy, call, NOON, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
 import {
   onlyRenewal,
@@ -171,11 +171,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       version: version + 3,
     });
     // What it renews at has changed, so that the quote is not sold any more.
-    const stale = await call(backend, "POST", `/organizations/${id}/purchases`, {
-      token: tokenOf(id),
-      body: { quoteId: offered.id },
-      headers: { "idempotency-key": "k" },
-    });
+    const stale = await submit(backend, id, { quoteId: offered.id }, "k");
     expect(stale.body.code).toBe("subscription_changed");
     await renew();
     const note = "The reduction to 21 became 23, because 23 licenses were in use on the renewal date.";

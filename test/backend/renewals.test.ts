@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { sweep } from "../../src/backend/purchases/sweep.ts";
 import { retryRenewal } from "../../src/backend/renewals/renew.ts";
 import { makeRenewal } from "../../src/backend/store/renewals.ts";
-import { buy, call, NOON, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
+import { buy, call, NOON, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
 import { act, addressOf, buyWaiting, look, read, send } from "./support/paying.ts";
 import {
@@ -116,13 +116,13 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       }
     });
 
-    test("of many who make it at the same time one makes it", async () => {
+    test("of many who make it at the same time one makes it, although the term after it is due as well", async () => {
       const id = await open();
       const made = await Promise.all(
         [1, 2, 3, 4].map((number) =>
           makeRenewal(backend.deps.database, id, {
             purchaseId: `pur_${id}_${number}`,
-            now: DUE,
+            now: DUE + 400 * DAY_MS,
             graceDays: 14,
             chargeStep: () => 1,
             reach: () => {},
@@ -442,13 +442,18 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       const { body: offered } = await quote(backend, id, 5);
       expect(offered.expiresAt).toBe("2027-03-01T00:00:00.000Z");
       await sweepAt(RENEWAL);
-      const answer = await call(backend, "POST", `/organizations/${id}/purchases`, {
-        token: tokenOf(id),
-        body: { quoteId: offered.id },
-        headers: { "idempotency-key": "k" },
-      });
+      const answer = await submit(backend, id, { quoteId: offered.id }, "k");
       expect(answer).toMatchObject({ status: 409, body: { code: "quote_expired" } });
       await expectInvariants(backend, id, 25);
+    });
+
+    test("is refused while a renewal is due, or what is bought would be charged in both", async () => {
+      const id = await open();
+      const { body: offered } = await quote(backend, id, 5);
+      const { database } = backend.deps;
+      await database.updateTable("subscriptions").set({ renew_at: NOON }).where("organization_id", "=", id).execute();
+      const answer = await submit(backend, id, { quoteId: offered.id }, "k");
+      expect(answer).toMatchObject({ status: 409, body: { code: "subscription_changed" } });
     });
 
     test.each([0, 20])("is refused %d days after a renewal that is not paid, and names it", async (days) => {
@@ -482,6 +487,29 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect((await read(backend, id, purchase.id)).failure.code).toBe("payment_expired");
       expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", licenses: 25 });
       await expectInvariants(backend, id, 25);
+    });
+
+    test("who buys on the renewal date waits for no sweep to expire what waited", async () => {
+      const id = await open("card_requires_approval");
+      setClock(backend, DUE - 1_000);
+      const purchase = await buyWaiting(backend, id);
+      await storeCard(backend, id, "card_ok");
+      setClock(backend, RENEWAL);
+      expect((await quote(backend, id)).body).toMatchObject({ purchaseDate: "2027-03-01", licensesAfter: 26 });
+      expect((await read(backend, id, purchase.id)).failure.code).toBe("payment_expired");
+      expect((await onlyRenewal(backend, id)).status).toBe("succeeded");
+    });
+
+    test("a declined purchase is not paid while a renewal is unpaid", async () => {
+      const id = await open("card_declined");
+      const { body } = await buy(backend, id, 5, "k");
+      const { database } = backend.deps;
+      const unpaid = { unpaid_renewal: "pur_renewal" };
+      await database.updateTable("subscriptions").set(unpaid).where("organization_id", "=", id).execute();
+      expect(await send(backend, id, body.purchase.id, "payment")).toMatchObject({
+        status: 409,
+        body: { code: "not_payable" },
+      });
     });
 
     test("a payment under way at the renewal comes to its end first", async () => {
@@ -525,6 +553,22 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         refund: { amount: purchase.total },
       });
       await expectInvariants(backend, id, 25);
+    });
+
+    test("advancing the clock, the hour is waited for as well", async () => {
+      const id = await open("card_processing");
+      setClock(backend, DUE - 1_000);
+      await buy(backend, id, 5, "k");
+      await storeCard(backend, id, "card_ok");
+      const { read: readPayment } = backend.deps.gateway;
+      const processing: typeof readPayment = async (paymentId) => ({
+        ...(await readPayment(paymentId)),
+        status: "processing",
+      });
+      Object.assign(backend.deps.gateway, { read: processing });
+      await fastForward(backend, DUE + 2 * HOUR_MS);
+      Object.assign(backend.deps.gateway, { read: readPayment });
+      expect(await onlyRenewal(backend, id)).toMatchObject({ createdAt: "2027-03-01T01:00:00.000Z", licenses: 25 });
     });
 
     test("users take licenses while it is past due, and none when it is suspended or has ended", async () => {

@@ -3,9 +3,9 @@ import { ProblemError } from "../problem.ts";
 import { advancePurchase, carryOn } from "../purchases/processor.ts";
 import { beginAttempt } from "../store/paying.ts";
 import { findPurchase } from "../store/purchases.ts";
-import { isRenewalDue, makeRenewal, purchasesOpen } from "../store/renewals.ts";
+import { makeRenewal, purchasesOpen } from "../store/renewals.ts";
 import { BACKEND } from "../store/settlement.ts";
-import { readSubscription } from "../store/subscriptions.ts";
+import { isRenewalDue, type OrganizationSubscription, readSubscription } from "../store/subscriptions.ts";
 
 /**
  * Renews a subscription for every term that is due, one after the other and each only when the one before is paid. First
@@ -31,13 +31,22 @@ export async function renewDue(deps: BackendDeps, organizationId: number): Promi
 }
 
 /**
- * Renews a subscription as far as it is due, before something is decided that belongs to the new term.
+ * The subscription of an organization, renewed as far as it is due: for what is decided at an instant, in the term of then.
  *
- * @throws ProblemError `unavailable` while purchases of the old term hold the renewal up
+ * @param now the billing clock, milliseconds
+ * @throws ProblemError `not_found`; `unavailable` while purchases of the old term hold the renewal up
  */
-export async function renewFirst(deps: BackendDeps, organizationId: number): Promise<void> {
+export async function readRenewed(
+  deps: BackendDeps,
+  organizationId: number,
+  now: number,
+): Promise<OrganizationSubscription> {
+  const before = await readSubscription(deps.database, organizationId);
+  if (!isRenewalDue(before, now)) return before;
   await renewDue(deps, organizationId);
-  if (isRenewalDue(await readSubscription(deps.database, organizationId), deps.clock.now())) throw renewalUnderWay();
+  const after = await readSubscription(deps.database, organizationId);
+  if (isRenewalDue(after, now)) throw renewalUnderWay();
+  return after;
 }
 
 /** The refusal of what has to wait for a renewal. */

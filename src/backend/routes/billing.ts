@@ -3,7 +3,7 @@ import type { Quote } from "../../contract/billing.ts";
 import type { Identity } from "../auth/access.ts";
 import type { BackendDeps } from "../deps.ts";
 import { type Answer, register } from "../http/register.ts";
-import { renewFirst } from "../renewals/renew.ts";
+import { readRenewed } from "../renewals/renew.ts";
 import { actorOf } from "../store/acceptance.ts";
 import { listEvents } from "../store/records.ts";
 import { cancelReduction, scheduleReduction } from "../store/reductions.ts";
@@ -18,14 +18,16 @@ export function registerBilling(app: FastifyInstance, deps: BackendDeps): void {
 
   register(app, deps, "reduceLicenses", async ({ organization, body, identity }) => {
     const { licenses, subscriptionVersion: version = null } = body;
-    await renewFirst(deps, organization.id);
-    await scheduleReduction(deps.database, organization.id, { licenses, version }, changeBy(deps, identity));
+    const change = changeBy(deps, identity);
+    await readRenewed(deps, organization.id, change.now);
+    await scheduleReduction(deps.database, organization.id, { licenses, version }, change);
     return subscriptionAnswer(deps, organization.id);
   });
 
   register(app, deps, "cancelReduction", async ({ organization, identity }) => {
-    await renewFirst(deps, organization.id);
-    await cancelReduction(deps.database, organization.id, changeBy(deps, identity));
+    const change = changeBy(deps, identity);
+    await readRenewed(deps, organization.id, change.now);
+    await cancelReduction(deps.database, organization.id, change);
     return subscriptionAnswer(deps, organization.id);
   });
 

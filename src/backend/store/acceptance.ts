@@ -6,7 +6,7 @@ import { ProblemError } from "../problem.ts";
 import { nextCheck } from "../purchases/schedule.ts";
 import { recordEvent } from "./records.ts";
 import type { ApiTokenRow, Database, PurchaseRow, QuoteRow } from "./schema.ts";
-import { type OrganizationSubscription, readQuote, readSubscription } from "./subscriptions.ts";
+import { isRenewalDue, type OrganizationSubscription, readQuote, readSubscription } from "./subscriptions.ts";
 
 /** Who buys: a person, and the API token when one was used. */
 export interface Buyer {
@@ -130,6 +130,10 @@ async function assertForSale(
   await assertUnsold(tx, quote);
   if (now >= quote.expires_at || dateInZone(now, subscription.time_zone) !== quote.purchase_date) {
     throw new ProblemError("quote_expired", `Quote ${quote.id} has expired`);
+  }
+  // Licenses of the new term are bought after its renewal, or they would be in it too.
+  if (isRenewalDue(subscription, now)) {
+    throw new ProblemError("subscription_changed", "The subscription renews now; make a new quote");
   }
 }
 

@@ -7,7 +7,7 @@ import { termAt } from "../../billing/term.ts";
 import { nextCheck } from "../purchases/schedule.ts";
 import { UNTRIED } from "./acceptance.ts";
 import { recordEvent } from "./records.ts";
-import type { Database, PurchaseRow, SubscriptionRow } from "./schema.ts";
+import type { Database, PurchaseRow } from "./schema.ts";
 import { BACKEND } from "./settlement.ts";
 import { type OrganizationSubscription, readSubscription, termRuleOf } from "./subscriptions.ts";
 
@@ -154,15 +154,6 @@ async function recordRenewal(
   if (row.reduction === null) return;
   const data = { from: row.licenses, asked: row.reduction, to: licenses };
   await recordEvent(tx, { ...about, type: "reduction.applied", data });
-}
-
-/**
- * Whether a renewal is to be made now: one is due, and the one before it is paid.
- *
- * @param now the billing clock, milliseconds
- */
-export function isRenewalDue(row: Pick<SubscriptionRow, "renew_at" | "unpaid_renewal">, now: number): boolean {
-  return row.renew_at !== null && row.renew_at <= now && row.unpaid_renewal === null;
 }
 
 /** The purchases of an organization that are under way or wait for a person. Its renewals are not among them. */

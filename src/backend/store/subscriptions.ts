@@ -46,6 +46,15 @@ export function termRuleOf(row: Pick<SubscriptionRow, "anchor_date" | "interval"
   return { anchorDate: row.anchor_date, interval: row.interval, intervalCount: row.interval_count };
 }
 
+/**
+ * Whether a renewal is to be made now: one is due, and the one before it is paid.
+ *
+ * @param now the billing clock, milliseconds
+ */
+export function isRenewalDue(row: Pick<SubscriptionRow, "renew_at" | "unpaid_renewal">, now: number): boolean {
+  return row.renew_at !== null && row.renew_at <= now && row.unpaid_renewal === null;
+}
+
 /** The license counts of an organization now. */
 export async function readLicenseCounts(database: Kysely<Database>, organizationId: number): Promise<LicenseCounts> {
   return licenseCounts(await readSubscription(database, organizationId));

@@ -4,8 +4,8 @@ import { fewestLicensesReaching, type Price, priceLicenses, quoteExpiry } from "
 import type { Quote } from "../../contract/billing.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
-import { renewalUnderWay, renewFirst } from "../renewals/renew.ts";
-import { readSubscription, saveQuote } from "../store/subscriptions.ts";
+import { readRenewed, renewalUnderWay } from "../renewals/renew.ts";
+import { saveQuote } from "../store/subscriptions.ts";
 import { pictureAt, type SubscriptionPicture } from "./picture.ts";
 import { assertPurchasable } from "./standing.ts";
 
@@ -20,9 +20,8 @@ export async function makeQuote(deps: BackendDeps, organizationId: number, licen
   if (licenses > deps.licenseLimit) {
     throw new ProblemError("license_limit", `One purchase has at most ${deps.licenseLimit} licenses, not ${licenses}`);
   }
-  await renewFirst(deps, organizationId);
   const now = deps.clock.now();
-  const picture = pictureAt(await readSubscription(deps.database, organizationId), now);
+  const picture = pictureAt(await readRenewed(deps, organizationId, now), now);
   assertPurchasable(picture);
   if (picture.row.unpaid_renewal !== null) throw renewalUnderWay();
   const price = priceOf(deps, picture, licenses);
