@@ -8,6 +8,7 @@ import { removePlaces } from "../support/places.ts";
 import { Tally } from "./ledger.ts";
 import { killWhilePersonsPay } from "./pagePoints.ts";
 import { killAtEveryPoint } from "./points.ts";
+import { killWhileRenewing, renewalStorm } from "./renewalPoints.ts";
 import { storm } from "./storm.ts";
 
 const { values } = parseArgs({ options: { for: { type: "string", default: "60s" }, seed: { type: "string" } } });
@@ -15,19 +16,23 @@ const seconds = secondsOf(values.for);
 const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
 const tally = new Tally();
 
-console.log(`Chaos with seed ${seed}: every crash point, then ${seconds} s of random kills and faults.`);
+console.log(
+  `Chaos with seed ${seed}: every crash point, then ${seconds} s of random kills and faults, and a quarter of that while years go by.`,
+);
 try {
   await killAtEveryPoint(tally);
   await killWhilePersonsPay(tally);
+  await killWhileRenewing(tally);
   console.log(`Crash points: ${tally.kills} kills, ${tally.violations.length} violations.`);
   await storm(seconds, seed, tally);
+  await renewalStorm(seconds / 4, seed, tally);
 } finally {
   await removePlaces();
 }
 for (const violation of tally.violations) console.error(`VIOLATION ${violation}`);
-const { purchases, refunds, clicks, kills, faults, violations } = tally;
+const { purchases, renewals, refunds, clicks, kills, faults, violations } = tally;
 console.log(
-  `${purchases} purchases, ${refunds} refunds, ${clicks} acts of persons, ${kills} kills, ${faults} faults: ` +
+  `${purchases} purchases, ${renewals} renewals, ${refunds} refunds, ${clicks} acts of persons, ${kills} kills, ${faults} faults: ` +
     `${violations.length} violations (seed ${seed}).`,
 );
 process.exitCode = violations.length === 0 ? 0 : 1;

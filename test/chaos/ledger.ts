@@ -1,10 +1,12 @@
-import type { Purchase } from "../../src/contract/billing.ts";
+import type { Purchase, Receipt } from "../../src/contract/billing.ts";
+import { oracleBoundary, oracleCharge } from "../support/oracle.ts";
 import type { RunningSandbox } from "../support/sandbox.ts";
 import { tokenOf } from "../support/seed.ts";
 
 /** What chaos did and what it found. */
 export class Tally {
   purchases = 0;
+  renewals = 0;
   kills = 0;
   faults = 0;
   /** What persons did on payment pages. */
@@ -50,13 +52,14 @@ export async function checkInvariants(
   const where = `organization ${organizationId}`;
   const captured = sum(captures.map((capture) => capture.amount - capture.refunded));
   const charged = sum(succeeded.map((purchase) => purchase.total.amount));
-  const licenses = seeded + sum(succeeded.map((purchase) => purchase.licenses));
+  const licenses = licensesAfter(purchases.toReversed(), seeded, where, tally);
   const purchased = await sandbox.purchased(organizationId);
   const refunded = purchases.filter(({ refund }) => refund);
   const receipts = numbersOf(purchases.map(({ receiptNumber }) => receiptNumber));
   const creditNotes = numbersOf(refunded.map(({ refund }) => refund?.creditNoteNumber));
 
-  tally.purchases += succeeded.length;
+  tally.purchases += succeeded.filter(({ kind }) => kind === "purchase").length;
+  tally.renewals += purchases.filter(({ kind }) => kind === "renewal").length;
   tally.refunds += refunded.length;
   tally.expect(captured === charged, `${where}: captured ${captured}, and purchases for ${charged} succeeded`);
   tally.expect(purchased === licenses, `${where}: ${purchased} licenses, and ${licenses} were seeded and bought`);
@@ -79,6 +82,58 @@ export async function checkInvariants(
     );
   }
   return purchases;
+}
+
+/** What purchases, oldest first, make of the licenses. Nobody reduces any here, so that a renewal is for all there are. */
+function licensesAfter(purchases: readonly Purchase[], seeded: number, where: string, tally: Tally): number {
+  let licenses = seeded;
+  for (const { id, kind, status, licenses: count } of purchases) {
+    if (kind === "renewal") {
+      tally.expect(count === licenses, `${where}: ${id} renewed ${count} licenses, and there were ${licenses}`);
+    } else if (status === "succeeded") licenses += count;
+  }
+  return licenses;
+}
+
+/** A rule that monthly terms are checked by. */
+export interface MonthlyTerms {
+  readonly anchorDate: string;
+  /** The number of the term that the organization began with. */
+  readonly seeded: number;
+  /** The billing date now. */
+  readonly today: string;
+}
+
+/**
+ * Every term was renewed once, in order, for the whole term of all licenses; only the last renewal may be unpaid, and
+ * where none is, none is missing (billing-rules.md, Renewal).
+ */
+export async function checkTerms(
+  sandbox: RunningSandbox,
+  organizationId: number,
+  { anchorDate, seeded, today }: MonthlyTerms,
+  tally: Tally,
+): Promise<void> {
+  const where = `organization ${organizationId}`;
+  const renewals = (await allPurchases(sandbox, organizationId)).filter(({ kind }) => kind === "renewal").reverse();
+  for (const [index, renewal] of renewals.entries()) {
+    const isPaid = renewal.status === "succeeded";
+    tally.expect(isPaid || index === renewals.length - 1, `${where}: ${renewal.id} is not paid, and renewed again`);
+    if (!isPaid) continue;
+    const path = `/organizations/${organizationId}/purchases/${renewal.id}/receipt`;
+    const { body } = await sandbox.request("GET", path, { token: tokenOf(organizationId) });
+    const { term, unitPrice, taxRate, licenses, total } = body as Receipt;
+    const [start, end] = [1, 2].map((months) => oracleBoundary(anchorDate, seeded + index + months));
+    tally.expect(
+      term.start === start && term.renewalDate === end,
+      `${where}: ${renewal.id} is for ${term.start}, not ${start}`,
+    );
+    const expected = oracleCharge({ unitPrice: unitPrice.amount, taxRate, licenses, remainingDays: 1, termDays: 1 });
+    tally.expect(BigInt(total.amount) === expected.total, `${where}: ${renewal.id} cost ${total.amount}`);
+  }
+  const next = oracleBoundary(anchorDate, seeded + renewals.length + 1);
+  const isOpen = renewals.at(-1)?.status === "failed";
+  tally.expect(isOpen || next > today, `${where}: the renewal of ${next} is missing on ${today}`);
 }
 
 /** The numbers at the ends of document numbers, in order. */
