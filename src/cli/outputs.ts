@@ -101,6 +101,12 @@ export const outputs = {
     ...purchaseOutput,
     licenses: licenseCountsSchema,
   }),
+  "licenses reduce": z.object({
+    reduction: subscriptionSchema.shape.reduction,
+    licenses: licenseCountsSchema,
+    renewal: subscriptionSchema.shape.renewal,
+    dryRun: z.boolean(),
+  }),
   "purchases list": z.array(purchaseSchema),
   "purchases show": purchaseSchema,
   "purchases receipt": z.object({ ...receiptSchema.shape, pdf: z.string().optional() }),

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import type { Context } from "../context.ts";
 import { register as registerBuy } from "./buy.ts";
 import { register as registerHelp } from "./help.ts";
+import { register as registerLicenses } from "./licenses.ts";
 import { register as registerLogin } from "./login.ts";
 import { register as registerLogout } from "./logout.ts";
 import { register as registerOrganizations } from "./organizations.ts";
@@ -27,6 +28,7 @@ const REGISTRATIONS: readonly Registration[] = [
   registerQuote,
   registerBuy,
   registerTopUp,
+  registerLicenses,
   registerPurchases,
   registerOrganizations,
   registerTokens,

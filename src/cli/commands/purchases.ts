@@ -1,8 +1,11 @@
 import { Argument, type Command, Option } from "commander";
 import type { Context } from "../context.ts";
+import { usageError } from "../errors.ts";
 import { addCommand } from "./shared/command.ts";
+import { csvOption, readCsv } from "./shared/csvOption.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
+import { calendarDate } from "./shared/instants.ts";
 import { readTotp, totpOption } from "./shared/oneTimeCode.ts";
 import { someText, wholeNumber } from "./shared/values.ts";
 import { addWaitOptions, readWait, type WaitFlags, type WaitOptions } from "./shared/waitOptions.ts";
@@ -12,6 +15,21 @@ export interface ListOptions extends GlobalOptions {
   readonly limit: number | null;
   readonly all: boolean;
   readonly status: string | null;
+  readonly kind: string | null;
+  /** Calendar dates in the organization's billing time zone, both included; `null` for no bound. */
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly csv: boolean;
+}
+
+interface ListFlags {
+  readonly limit?: number;
+  readonly all?: boolean;
+  readonly status?: string;
+  readonly kind?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly csv?: boolean;
 }
 
 /** What `purchases show` was told. */
@@ -48,6 +66,7 @@ export interface PurchasesRuns {
   readonly cancel: Run<CancelOptions>;
 }
 
+const KINDS = ["purchase", "renewal"];
 const STATUSES = ["processing", "requires_approval", "succeeded", "failed", "needs_review"];
 
 /** Registers `purchases list | show | receipt | resume | pay | cancel`. */
@@ -68,15 +87,24 @@ export function register(program: Command, context: Context, runs: PurchasesRuns
 function registerList(group: Command, context: Context, run: Run<ListOptions>): void {
   addCommand(group, {
     name: "list",
-    description: "List purchases, newest first",
-    examples: ["purchases list", "purchases list --all --status succeeded --json"],
+    description: "List purchases and renewals, newest first",
+    examples: ["purchases list --kind renewal", "purchases list --all --from 2026-01-01 --csv > year.csv"],
   })
     .addOption(new Option("--limit <n>", "at most this many (default: 100)").argParser(wholeNumber(1)).conflicts("all"))
     .option("--all", "every purchase")
+    .option("--from <date>", "begun on this date or later, such as 2026-11-01", calendarDate)
+    .option("--to <date>", "begun on this date or before", calendarDate)
     .addOption(new Option("--status <status>", "only those").choices(STATUSES))
-    .action((flags: { limit?: number; all?: boolean; status?: string }, command: Command) => {
-      const { limit = null, all = false, status = null } = flags;
-      return interruptible(context, () => run({ ...readGlobals(command), limit, all, status }, context));
+    .addOption(new Option("--kind <kind>", "only those").choices(KINDS))
+    .addOption(csvOption("print CSV, with amounts in major units"))
+    .action((flags: ListFlags, command: Command) => {
+      const { limit = null, all = false, status = null, kind = null, from = null, to = null } = flags;
+      if (from !== null && to !== null && to < from) {
+        throw usageError(`--to ${to} is before --from ${from}`, "Say the earlier date with --from.");
+      }
+      const globals = readGlobals(command);
+      const options = { ...globals, limit, all, status, kind, from, to, csv: readCsv(flags, globals) };
+      return interruptible(context, () => run(options, context));
     });
 }
 

@@ -1,6 +1,6 @@
 import type { Purchase } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
-import { failureCost, failureReason } from "../render/failure.ts";
+import { failureCost, failureReason, noLicense } from "../render/failure.ts";
 import { instant } from "../render/words.ts";
 
 /**
@@ -32,26 +32,25 @@ export function errorOfPurchase(purchase: Purchase, requestId?: string | null): 
 }
 
 /** What can be done about a failed purchase; `null` where only looking at it is left. */
-function nextStep({ id, nextAction, failure }: Purchase): string | null {
+function nextStep({ id, kind, nextAction, failure }: Purchase): string | null {
   if (nextAction !== null) {
-    const pay = `\`secureflag-licenses purchases pay ${id}\``;
-    return (
-      `To pay it with another card by ${instant(nextAction.expiresAt)}, open ${nextAction.url} or run ${pay}. ` +
-      "Running `buy` again makes a new purchase instead."
-    );
+    const command = `\`secureflag-licenses purchases pay ${id}\``;
+    const pay = `To pay it with another card by ${instant(nextAction.expiresAt)}, open ${nextAction.url} or run ${command}.`;
+    return kind === "renewal" ? pay : `${pay} Running \`buy\` again makes a new purchase instead.`;
   }
   const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
   return isOver ? "Running `buy` again makes a new purchase." : null;
 }
 
-function approvalRequired({ nextAction }: Purchase): CliError {
+function approvalRequired(purchase: Purchase): CliError {
+  const { nextAction } = purchase;
   const needsMethod = nextAction?.type === "add_payment_method";
   const what = needsMethod
     ? "The organization has no payment method; a card is added on the payment page"
     : "The payment waits for a person's approval";
   const where = nextAction === null ? "Approve it on the payment page" : `Open ${nextAction.url} to pay`;
   const until = nextAction === null ? "" : ` by ${instant(nextAction.expiresAt)}`;
-  return new CliError("approval_required", `${what}. No license was added and nothing was charged yet.`, {
+  return new CliError("approval_required", `${what}. ${noLicense(purchase, "nothing was charged yet")}`, {
     hint: `${where}${until}, then run \`secureflag-licenses purchases resume\`.`,
   });
 }

@@ -1,5 +1,6 @@
 import { BillingError } from "../../billing/errors.ts";
 import { formatMoney, type Money, parseMoney } from "../../billing/money.ts";
+import type { Subscription } from "../../contract/billing.ts";
 import { CliError, usageError } from "../errors.ts";
 import { licenses } from "../render/words.ts";
 import type { Offer } from "./offer.ts";
@@ -26,14 +27,7 @@ export function checkCount({ maxLicenses }: Pick<Guards, "maxLicenses">, count: 
  *   does not have
  */
 export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { subscription, quote }: Offer): void {
-  const { purchased } = subscription.licenses;
-  if (guards.ifPurchased !== null && guards.ifPurchased !== purchased) {
-    throw new CliError(
-      "if_purchased_not_met",
-      `There are ${purchased} purchased licenses, and --if-purchased says ${guards.ifPurchased}`,
-      { hint: "This command bought nothing. Look at `secureflag-licenses status`, then decide again." },
-    );
-  }
+  checkPurchased(guards, subscription, "This command bought nothing");
   const limit = guards.maxTotal === null ? null : amountOf(guards.maxTotal, quote.total.currency);
   if (limit !== null && quote.total.amount > limit.amount) {
     throw new CliError(
@@ -42,6 +36,25 @@ export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { 
       { hint: "This command bought nothing. Buy fewer licenses, or raise --max-total." },
     );
   }
+}
+
+/**
+ * Stops what was decided on another count of purchased licenses.
+ *
+ * @param outcome what did not happen, a sentence without its end
+ * @throws CliError `if_purchased_not_met`
+ */
+export function checkPurchased(
+  { ifPurchased }: Pick<Guards, "ifPurchased">,
+  { licenses: { purchased } }: Subscription,
+  outcome: string,
+): void {
+  if (ifPurchased === null || ifPurchased === purchased) return;
+  throw new CliError(
+    "if_purchased_not_met",
+    `There are ${purchased} purchased licenses, and --if-purchased says ${ifPurchased}`,
+    { hint: `${outcome}. Look at \`secureflag-licenses status\`, then decide again.` },
+  );
 }
 
 function amountOf(text: string, currency: string): Money {

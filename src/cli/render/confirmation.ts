@@ -5,7 +5,7 @@ import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { clean } from "./clean.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
-import { countChange, formula, licenses, paymentMethod, targetWords, withTax } from "./words.ts";
+import { countChange, formula, keptReduction, licenses, paymentMethod, targetWords, withTax } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
 /** Where and as whom a purchase would be made. */
@@ -23,11 +23,10 @@ export interface PurchaseSetting {
 export function renderConfirmation({ quote, subscription }: Offer, setting: PurchaseSetting, view: View): string {
   const { total, dueNow, tax, renewsAt } = quote;
   const { style } = view;
-  const backend = setting.isSandbox ? style.green("SANDBOX") : style.red("LIVE");
   return fields(
     [
       ["Organization", `${clean(subscription.organization.name)} (${subscription.organization.id})`],
-      ["Backend", `${backend} ${new URL(setting.apiUrl).origin}`],
+      ["Backend", backendName(setting, view)],
       ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
       ["Target", setting.target && targetWords(setting.target)],
       ["Missing", setting.target && missing(subscription, quote.licenses)],
@@ -40,10 +39,16 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
             "Renews at",
             `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} on ${renewsAt.date}`,
           ],
+      ["Reduction", keptReduction(subscription, quote)],
       ["Payment", paymentMethod(subscription.paymentMethod)],
     ],
     view,
   );
+}
+
+/** Where it would happen, and whether that is real. */
+export function backendName({ apiUrl, isSandbox }: PurchaseSetting, { style }: View): string {
+  return `${isSandbox ? style.green("SANDBOX") : style.red("LIVE")} ${new URL(apiUrl).origin}`;
 }
 
 /** `5 licenses: 3 available, 25 purchased, 0 in progress`. */

@@ -21,12 +21,22 @@ export function failureReason(failure: Purchase["failure"]): string {
   return known ?? (clean(failure.message).trim() || "The purchase failed.");
 }
 
-/** What a purchase that failed has cost. */
-export function failureCost({ refund, receiptNumber }: Pick<Purchase, "refund" | "receiptNumber">): string {
-  if (refund) return "No license was added and the payment was refunded.";
+/** What a purchase or a renewal that failed has cost. */
+export function failureCost(failed: Pick<Purchase, "kind" | "refund" | "receiptNumber">): string {
+  return noLicense(failed, whatWasCharged(failed));
+}
+
+/** Says of a purchase that no license came of it; a renewal adds none in any case. */
+export function noLicense({ kind }: Pick<Purchase, "kind">, charged: string): string {
+  return kind === "purchase"
+    ? `No license was added and ${charged}.`
+    : `${charged[0]?.toUpperCase()}${charged.slice(1)}.`;
+}
+
+function whatWasCharged({ refund, receiptNumber }: Pick<Purchase, "refund" | "receiptNumber">): string {
+  if (refund) return "the payment was refunded";
   // Only a payment that arrived has a receipt.
-  if (receiptNumber !== null) return "No license was added and the payment is being refunded.";
-  return "No license was added and nothing was charged.";
+  return receiptNumber === null ? "nothing was charged" : "the payment is being refunded";
 }
 
 /** What a person does on the payment page, with the time that is left; the URL follows it. */

@@ -1,5 +1,6 @@
 import stringWidth from "string-width";
 import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Subscription } from "../../contract/billing.ts";
 import type { Forecast } from "../purchasing/forecast.ts";
 import type { Offer } from "../purchasing/offer.ts";
 import { bar } from "./bar.ts";
@@ -13,12 +14,15 @@ const GAPS = 4;
 /** What several numbers of licenses cost today, with tax, and what the subscription renews at with them. */
 export function renderComparison(offers: readonly Offer[], view: View): string {
   const totals = offers.map(({ quote }) => quote.total);
+  const reduction = offers[0]?.subscription.reduction ?? null;
   const rows = offers.map(({ quote }) => [
     countChange(quote.licensesAfter, quote.licenses),
     quote.renewsAt === null ? "no renewal" : formatMoney(quote.renewsAt.total),
     formatMoney(quote.total),
   ]);
-  return chart(["Licenses", "Renews at", "Due now"], rows, totals, view);
+  return [chart(["Licenses", "Renews at", "Due now"], rows, totals, view), ...reductionLines(reduction, view)].join(
+    "\n",
+  );
 }
 
 /** What an offer's licenses cost on dates to come, with tax, and from the renewal on. */
@@ -40,7 +44,16 @@ export function renderForecast(
   const end = renewal
     ? `From ${renewal.date} on they are part of the recurring total, ${whole}.`
     : `The subscription ends on ${quote.term.renewalDate}, without a renewal.`;
-  return `${wrap(`${licenses(quote.licenses)}, with tax, at today's price and rate:`, view.width)}\n${table}\n${wrap(end, view.width)}`;
+  const intro = `${licenses(quote.licenses)}, with tax, at today's price and rate:`;
+  const reduction = reductionLines(subscription.reduction, view);
+  return [wrap(intro, view.width), table, wrap(end, view.width), ...reduction].join("\n");
+}
+
+/** That what is bought comes on top of a scheduled reduction (details.md, 31). */
+function reductionLines(reduction: Subscription["reduction"], { width }: View): string[] {
+  if (reduction === null) return [];
+  const scheduled = `to ${licenses(reduction.licenses)} on ${reduction.date}`;
+  return [wrap(`A reduction ${scheduled} is scheduled; what is bought before comes on top.`, width)];
 }
 
 /** Rows with a bar each, as long as its amount is of the largest. */

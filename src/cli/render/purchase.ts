@@ -4,7 +4,7 @@ import type { Purchase } from "../../contract/billing.ts";
 import type { Output } from "../outputs.ts";
 import { clean } from "./clean.ts";
 import { failureReason, pageInvitation } from "./failure.ts";
-import { columns, fields } from "./table.ts";
+import { fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, counts, instant, licenses, withTax } from "./words.ts";
 import { wrap } from "./wrap.ts";
@@ -15,10 +15,12 @@ export function renderBuyResult(result: Output<"buy">, view: View): string {
   if (purchase === null) return dryRun(quote, view);
   if (result.dryRun) return `Dry run: nothing was changed.\n${renderPurchase(purchase, view)}`;
   const change = quote === null ? "" : `: ${countChange(quote.licensesAfter, quote.licenses)}`;
+  const isRenewal = purchase.kind === "renewal";
+  const done = isRenewal ? "Paid the renewal of" : replayed ? "Already purchased" : "Purchased";
   const headline =
     purchase.status === "succeeded"
-      ? view.style.green(`${replayed ? "Already purchased" : "Purchased"} ${licenses(purchase.licenses)}${change}`)
-      : `Purchase ${statusWords(purchase, view)}: ${licenses(purchase.licenses)}`;
+      ? view.style.green(`${done} ${licenses(purchase.licenses)}${change}`)
+      : `${isRenewal ? "Renewal" : "Purchase"} ${statusWords(purchase, view)}: ${licenses(purchase.licenses)}`;
   return `${headline}\n${purchaseFields(purchase, result.licenses, view)}${pageLines(purchase, view)}`;
 }
 
@@ -34,23 +36,6 @@ function dryRun(quote: Output<"buy">["quote"], view: View): string {
 /** One purchase. */
 export function renderPurchase(purchase: Purchase, view: View): string {
   return `${purchaseFields(purchase, null, view)}${pageLines(purchase, view)}`;
-}
-
-/** Purchases, newest first. */
-export function renderPurchases(purchases: readonly Purchase[], view: View): string {
-  if (purchases.length === 0) return "No purchases.";
-  const rows = purchases.map((purchase) => [
-    purchase.createdAt.slice(0, 10),
-    [`${bought(purchase)}, ${formatMoney(purchase.total)}`, clean(purchase.id), ...payableUntil(purchase)].join("\n"),
-    statusWords(purchase, view),
-  ]);
-  const table = columns(["Date", "Purchase", "Status"], rows, [10, 29, 17], view);
-  if (purchases.every(({ nextAction }) => nextAction === null)) return table;
-  return `${table}\n\n${wrap("`secureflag-licenses purchases show <id>` shows where one is paid.", view.width)}`;
-}
-
-function payableUntil({ nextAction }: Purchase): string[] {
-  return nextAction === null ? [] : [`pay by ${instant(nextAction.expiresAt)}`];
 }
 
 /** What `purchases resume` found. A purchase whose key is not void may still arrive. */
@@ -70,7 +55,7 @@ export function renderResumeResult(
 }
 
 function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: View): string {
-  const { total, dueNow, tax, failure, refund, purchasedBy } = purchase;
+  const { total, dueNow, tax, failure, refund } = purchase;
   return fields(
     [
       ["Purchase", clean(purchase.id)],
@@ -90,11 +75,7 @@ function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: Vie
       ["Key", purchase.idempotencyKey && clean(purchase.idempotencyKey)],
       ["Begun", instant(purchase.createdAt)],
       ["Completed", purchase.completedAt && instant(purchase.completedAt)],
-      [
-        "By",
-        purchasedBy &&
-          clean(purchasedBy.token ? `${purchasedBy.email}, token ${purchasedBy.token}` : purchasedBy.email),
-      ],
+      ["By", buyer(purchase)],
       ["Licenses now", now && counts(now)],
     ],
     view,
@@ -112,11 +93,19 @@ function pageLines(purchase: Purchase, { width }: View): string {
   return ["", wrap(`${pageInvitation(purchase)}:`, width), clean(nextAction.url), wrap(goOn, width)].join("\n");
 }
 
-function bought(purchase: Purchase): string {
+/** Who bought, and with which token; `null` for a renewal. */
+export function buyer({ purchasedBy }: Purchase): string | null {
+  if (purchasedBy === null) return null;
+  return clean(purchasedBy.token ? `${purchasedBy.email}, token ${purchasedBy.token}` : purchasedBy.email);
+}
+
+/** What was bought. */
+export function bought(purchase: Purchase): string {
   return purchase.kind === "renewal" ? `renewal of ${licenses(purchase.licenses)}` : licenses(purchase.licenses);
 }
 
-function statusWords({ status, refund }: Purchase, { style }: View): string {
+/** Where a purchase stands. */
+export function statusWords({ status, refund }: Purchase, { style }: View): string {
   const words = refund ? "failed, refunded" : status.replace("_", " ");
   if (status === "succeeded") return style.green(words);
   return status === "failed" ? style.red(words) : style.yellow(words);

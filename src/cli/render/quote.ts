@@ -3,7 +3,7 @@ import { clean } from "./clean.ts";
 import { explanation } from "./explanation.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
-import { countChange, dateAhead, formula, instant, withTax } from "./words.ts";
+import { countChange, dateAhead, formula, instant, keptReduction, withTax } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
 /** A verified quote for people; with `explain` the arithmetic line by line below it. */
@@ -21,6 +21,7 @@ export function renderQuote({ quote, subscription }: Offer, { explain }: { expla
         renewsAt &&
           `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} for ${renewsAt.licenses} licenses`,
       ],
+      ["Reduction", keptReduction(subscription, quote)],
       ["Valid until", instant(quote.expiresAt)],
       ["Quote", quote.id],
       ["Checked", "recomputed here from the subscription; both agree"],

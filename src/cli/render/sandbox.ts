@@ -1,6 +1,7 @@
 import { formatMoney } from "../../billing/money.ts";
 import type { ClockAnswer, SandboxState } from "../../client/client.ts";
 import { clean } from "./clean.ts";
+import { renderPurchases } from "./purchases.ts";
 import { columns, fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { instant } from "./words.ts";
@@ -44,13 +45,14 @@ export function renderClock({ now, captures }: SandboxState, view: View): string
   return `${instant(now)}\n${columns(["Purchase", "Charged"], rows, [29, 29], view)}`;
 }
 
-/** Where the clock is after it was moved. */
-export function renderMoved({ now, renewals }: ClockAnswer): string {
-  const renewed =
-    renewals.length === 0
-      ? ""
-      : `\n${renewals.length} ${renewals.length === 1 ? "renewal" : "renewals"} fell due on the way.`;
-  return `The clock is at ${instant(now)}.${renewed}`;
+/** Where the clock is after it was moved, and the renewals on the way, newest first as in every list of them. */
+export function renderMoved({ now, renewals, renewalCount = renewals.length }: ClockAnswer, view: View): string {
+  const moved = `The clock is at ${instant(now)}.`;
+  if (renewalCount === 0) return moved;
+  const left = renewalCount - renewals.length;
+  const newest = left > 0 ? `; the newest ${renewals.length}` : "";
+  const what = `${renewalCount} ${renewalCount === 1 ? "renewal" : "renewals"} fell due on the way${newest}:`;
+  return `${moved}\n\n${what}\n${renderPurchases(renewals.toReversed(), view)}`;
 }
 
 /** A value for a POSIX shell; a plain one stays as it is. */

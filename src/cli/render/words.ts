@@ -65,6 +65,15 @@ export function formula(quote: Quote, plan: Subscription["plan"]): string {
   return `${licenses(quote.licenses)} × ${formatMoney(quote.unitPrice)} ${interval(plan)} × ${daysRemaining} of ${days} days`;
 }
 
+/** A scheduled reduction, and what the renewal is with the purchase that raises it (details.md, 31); `null` without one. */
+export function keptReduction(
+  { reduction }: Pick<Subscription, "reduction">,
+  { renewsAt }: Pick<Quote, "renewsAt">,
+): string | null {
+  if (reduction === null || renewsAt === null) return null;
+  return `to ${licenses(reduction.licenses)} on ${reduction.date}, with this purchase to ${renewsAt.licenses}`;
+}
+
 /** What pays: its label, or that there is none. */
 export function paymentMethod(method: Subscription["paymentMethod"]): string {
   return method === null ? "none" : clean(method.label);

@@ -112,6 +112,19 @@ describe("wrong usage ends with 2, before any request", () => {
     ["top-up --available 5 --purchased 5 --yes"],
     ["top-up --available 5"],
     ["top-up 5 --yes"],
+    ["licenses"],
+    ["licenses reduce"],
+    ["licenses reduce --yes"],
+    ["licenses reduce 20"],
+    ["licenses reduce 20 --cancel --yes"],
+    ["licenses reduce -1 --yes"],
+    ["licenses reduce 1.5 --yes"],
+    ["licenses reduce 20 --yes --totp 12"],
+    ["licenses reduce --cancel"],
+    ["purchases list --from 2026-02-30"],
+    ["purchases list --to today"],
+    ["purchases list --from 2026-02-02 --to 2026-02-01"],
+    ["purchases list --kind refund"],
     ["serve"],
   ])("%s", async (line) => {
     const context = ready();
@@ -277,6 +290,7 @@ describe("help", () => {
   it.each([
     ["buy"],
     ["purchases list"],
+    ["licenses reduce"],
     ["sandbox clock advance"],
     ["status"],
     ["login"],

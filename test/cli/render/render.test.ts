@@ -1,19 +1,17 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { identityOf } from "../../../src/cli/commands/shared/identity.ts";
+import { reduced } from "../../../src/cli/purchasing/reduction.ts";
 import { clean } from "../../../src/cli/render/clean.ts";
 import { colorLevel } from "../../../src/cli/render/color.ts";
 import { buyQuestion, renderChange, renderConfirmation } from "../../../src/cli/render/confirmation.ts";
 import { renderIdentity, renderOrganizations } from "../../../src/cli/render/identity.ts";
 import { toJson } from "../../../src/cli/render/json.ts";
-import {
-  renderBuyResult,
-  renderPurchase,
-  renderPurchases,
-  renderResumeResult,
-} from "../../../src/cli/render/purchase.ts";
+import { renderBuyResult, renderPurchase, renderResumeResult } from "../../../src/cli/render/purchase.ts";
+import { renderPurchases } from "../../../src/cli/render/purchases.ts";
 import { renderQuote } from "../../../src/cli/render/quote.ts";
 import { renderReceipt } from "../../../src/cli/render/receipt.ts";
+import { renderReduction, renderReductionChange } from "../../../src/cli/render/reduction.ts";
 import { renderClock, renderMoved, renderReady } from "../../../src/cli/render/sandbox.ts";
 import { renderStatus } from "../../../src/cli/render/status.ts";
 import { createStyle } from "../../../src/cli/render/style.ts";
@@ -90,6 +88,17 @@ const TEXTS: Record<string, (seen: View) => string> = {
       seen,
     ),
   receipt: (seen) => renderReceipt(receipt({ note: HOSTILE, plan: HOSTILE }), seen),
+  reduction: (seen) =>
+    renderReductionChange(
+      subscription({ organization: evilOrganization }),
+      reduced(subscription(), 22),
+      { apiUrl: API_URL, isSandbox: true, signedInAs: HOSTILE, target: null },
+      seen,
+    ),
+  reduced: (seen) => {
+    const { reduction, licenses, renewal, term } = reduced(subscription(), 22);
+    return renderReduction({ reduction, licenses, renewal, dryRun: false }, term, seen);
+  },
   identity: (seen) =>
     renderIdentity(identityOf(me({ organizations: [{ id: 1, name: HOSTILE, role: 0 }] }), target, "keyring"), seen),
   organizations: (seen) => renderOrganizations([{ id: 4201, name: HOSTILE, role: 0 }], seen),
@@ -207,13 +216,6 @@ describe("what must be seen", () => {
     expect(renderPurchase(missing, PLAIN)).toContain("Add a payment method and pay by");
   });
 
-  it("in a list, until when a purchase can be paid and where that is shown", () => {
-    const text = renderPurchases([purchase(), openPurchase("requires_approval")], PLAIN);
-    expect(text).toContain("pay by 2026-11-23 10:00 UTC");
-    expect(text).toContain("purchases show <id>");
-    expect(renderPurchases([purchase()], PLAIN)).not.toContain("purchases show");
-  });
-
   it("the lines to copy from the sandbox, in one piece and quoted for a shell", () => {
     const ready = { url: API_URL, organizationId: 1, admin: null, token: "it's $(x)", dataDir: null, pid: 1 };
     const text = renderReady(ready, PLAIN);
@@ -221,9 +223,13 @@ describe("what must be seen", () => {
   });
 
   it("the clock after it moved, and empty lists", () => {
-    expect(renderMoved({ now: "2027-03-01T00:00:00Z", renewals: [purchase({ kind: "renewal" })] })).toContain(
-      "1 renewal fell due",
+    const [first, second] = ["pur_1", "pur_2"].map((id) => purchase({ id, kind: "renewal", purchasedBy: null }));
+    const moved = { now: "2027-03-01T00:00:00Z", renewals: [first, second].filter((one) => one !== undefined) };
+    expect(renderMoved(moved, PLAIN)).toMatch(/2 renewals fell due on the way:\n[\s\S]*pur_2[\s\S]*pur_1$/);
+    expect(renderMoved({ ...moved, renewalCount: 500 }, PLAIN)).toContain(
+      "500 renewals fell due on the way; the newest 2",
     );
+    expect(renderMoved({ ...moved, renewals: [] }, PLAIN)).toBe("The clock is at 2027-03-01 00:00 UTC.");
     expect(renderPurchases([], PLAIN)).toBe("No purchases.");
     expect(
       renderBuyResult(

@@ -16,8 +16,8 @@ export async function run(options: ListOptions, context: Context): Promise<void>
   const reading = organizationId().then((id) => listPurchases(client, id, options));
   const { purchases, hasMore } = await withSpinner(context, options, "Reading purchases", reading);
   await printResult(context, options, "purchases list", purchases, async (view) => {
-    const { renderPurchases } = await import("../../render/purchase.ts");
-    return renderPurchases(purchases, view);
+    const { purchasesCsv, renderPurchases } = await import("../../render/purchases.ts");
+    return options.csv ? purchasesCsv(purchases) : renderPurchases(purchases, view);
   });
   if (hasMore && !options.quiet)
     context.io.note(`There are more than ${purchases.length}: use --limit <n> or --all.\n`);
@@ -26,20 +26,25 @@ export async function run(options: ListOptions, context: Context): Promise<void>
 async function listPurchases(
   client: Pick<Client, "purchases">,
   organizationId: number,
-  options: ListOptions,
+  { all, limit, status, kind, from, to }: ListOptions,
 ): Promise<{ purchases: Purchase[]; hasMore: boolean }> {
-  const wanted = options.all ? Number.POSITIVE_INFINITY : (options.limit ?? DEFAULT_LIMIT);
+  const wanted = all ? Number.POSITIVE_INFINITY : (limit ?? DEFAULT_LIMIT);
   const purchases: Purchase[] = [];
   let after: string | null = null;
   do {
-    const query: { limit: number; after?: string; status?: string } = {
+    const page: Awaited<ReturnType<Client["purchases"]>> = await client.purchases(organizationId, {
+      ...given({ after, status, kind, from, to }),
       limit: Math.min(PAGE_SIZE, wanted - purchases.length),
-      ...(after !== null && { after }),
-      ...(options.status !== null && { status: options.status }),
-    };
-    const page = await client.purchases(organizationId, query);
+    });
     purchases.push(...page.items.map(asPrinted));
     after = page.next;
   } while (after !== null && purchases.length < wanted);
   return { purchases, hasMore: after !== null };
+}
+
+/** The filters that were given. */
+function given<Name extends string>(filters: Readonly<Record<Name, string | null>>): Partial<Record<Name, string>> {
+  return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== null)) as Partial<
+    Record<Name, string>
+  >;
 }

@@ -31,9 +31,9 @@ export async function runAdvance(options: AdvanceOptions, context: Context): Pro
     options.to === "renewal" ? { toRenewalOf: await renewingOrganization(options, context, target) } : options.to;
   const moving = asSandbox(client.advanceClock(request), client);
   const answer = await withSpinner(context, options, "Moving the clock", moving);
-  await printResult(context, options, "sandbox clock advance", answer, async () => {
+  await printResult(context, options, "sandbox clock advance", answer, async (view) => {
     const { renderMoved } = await import("../../render/sandbox.ts");
-    return renderMoved(answer);
+    return renderMoved(answer, view);
   });
 }
 

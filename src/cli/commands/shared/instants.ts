@@ -15,3 +15,9 @@ export function instantOrDate(text: string): number {
   if (isCalendarDate(date) && INSTANT.test(instant) && !Number.isNaN(Date.parse(instant))) return Date.parse(instant);
   throw new InvalidArgumentError("It must be an instant such as 2026-11-22T10:00:00Z, or a date such as 2026-11-22.");
 }
+
+/** Checks a calendar date, `2026-11-22`. */
+export function calendarDate(text: string): string {
+  if (isCalendarDate(text)) return text;
+  throw new InvalidArgumentError("It must be a date such as 2026-11-22.");
+}

@@ -1,0 +1,90 @@
+import type { Subscription } from "../../../contract/billing.ts";
+import type { Context } from "../../context.ts";
+import { CliError, codeOf, usageError } from "../../errors.ts";
+import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { checkPurchased } from "../../purchasing/guards.ts";
+import { reduced } from "../../purchasing/reduction.ts";
+import { renderReduction, renderReductionChange } from "../../render/reduction.ts";
+import { licenses } from "../../render/words.ts";
+import type { ReduceOptions } from "../licenses.ts";
+import { whoBuys } from "../shared/buyer.ts";
+import { type Connection, connect } from "../shared/connect.ts";
+import { note, printResult, viewOf } from "../shared/output.ts";
+import { withSpinner } from "../shared/spinner.ts";
+
+/**
+ * Schedules fewer licenses for the renewal, or takes that back, and prints what the renewal will be.
+ *
+ * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing;
+ *   `if_purchased_not_met`, `declined_by_person`; what refuses the request
+ */
+export async function run(options: ReduceOptions, context: Context): Promise<void> {
+  if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
+    throw usageError("Nobody can be asked to confirm the reduction", "Say --yes to go on without asking.");
+  }
+  const connection = await connect(context, options);
+  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  const after = await reduce(organizationId, connection, options, context);
+  const { reduction, licenses: counts, renewal } = after;
+  const result = { reduction, licenses: counts, renewal, dryRun: options.dryRun };
+  await printResult(context, options, "licenses reduce", result, (view) => renderReduction(result, after.term, view));
+}
+
+/** What is there already is not asked for again. A person who decided on what has changed since decides again. */
+async function reduce(
+  organizationId: number,
+  connection: Connection,
+  options: ReduceOptions,
+  context: Context,
+): Promise<Subscription> {
+  const reading = connection.client.subscription(organizationId);
+  const before = await withSpinner(context, options, "Reading the subscription", reading);
+  checkPurchased(options, before, "This command changed nothing");
+  const isThere = (before.reduction?.licenses ?? null) === options.licenses;
+  const planned = isThere ? before : reduced(before, options.licenses);
+  if (isThere || options.dryRun) return planned;
+  if (!options.yes) await confirm(before, planned, connection, options, context);
+  try {
+    return await change(before, organizationId, connection, options, context);
+  } catch (error) {
+    if (options.yes || codeOf(error) !== "subscription_changed") throw error;
+    note(context, options, "The subscription changed meanwhile. Nothing was changed; this is how it is now:");
+    return await reduce(organizationId, connection, options, context);
+  }
+}
+
+function change(
+  { version }: Subscription,
+  organizationId: number,
+  { client }: Connection,
+  options: ReduceOptions,
+  context: Context,
+): Promise<Subscription> {
+  const changing =
+    options.licenses === null
+      ? client.cancelReduction(organizationId)
+      : client.reduceLicenses(organizationId, { licenses: options.licenses, subscriptionVersion: version });
+  return withSpinner(context, options, "Changing the renewal", changing);
+}
+
+/** Shows what the renewal will be, and asks; the default answer is No. */
+async function confirm(
+  before: Subscription,
+  after: Subscription,
+  connection: Connection,
+  options: ReduceOptions,
+  context: Context,
+): Promise<void> {
+  const signedInAs = await withSpinner(context, options, "Asking who you are", whoBuys(connection));
+  const { apiUrl, isLoopback: isSandbox } = connection.client;
+  const view = await viewOf(context, options, "stderr");
+  const setting = { apiUrl, isSandbox, signedInAs, target: null };
+  context.io.note(`${renderReductionChange(before, after, setting, view)}\n`);
+  const question =
+    options.licenses === null
+      ? "Take the scheduled reduction back?"
+      : `Have ${licenses(options.licenses)} from ${after.term.renewalDate} on?`;
+  if (!(await (await openPrompter(context, options)).confirm(question))) {
+    throw new CliError("declined_by_person", "Nothing was changed");
+  }
+}

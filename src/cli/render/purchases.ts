@@ -1,0 +1,58 @@
+import { formatMoney, toDecimalString } from "../../billing/money.ts";
+import type { Purchase } from "../../contract/billing.ts";
+import { clean } from "./clean.ts";
+import { type Cell, toCsv } from "./csv.ts";
+import { bought, buyer, statusWords } from "./purchase.ts";
+import { columns } from "./table.ts";
+import type { View } from "./view.ts";
+import { instant } from "./words.ts";
+import { wrap } from "./wrap.ts";
+
+/** Purchases in the order given. */
+export function renderPurchases(purchases: readonly Purchase[], view: View): string {
+  if (purchases.length === 0) return "No purchases.";
+  const rows = purchases.map((purchase) => [
+    purchase.createdAt.slice(0, 10),
+    [`${bought(purchase)}, ${formatMoney(purchase.total)}`, clean(purchase.id), ...moreOf(purchase)].join("\n"),
+    statusWords(purchase, view),
+  ]);
+  const table = columns(["Date", "Purchase", "Status"], rows, [10, 29, 17], view);
+  if (purchases.every(({ nextAction }) => nextAction === null)) return table;
+  return `${table}\n\n${wrap("`secureflag-licenses purchases show <id>` shows where one is paid.", view.width)}`;
+}
+
+function moreOf(purchase: Purchase): string[] {
+  const { nextAction } = purchase;
+  const by = buyer(purchase);
+  return [...(by === null ? [] : [`by ${by}`]), ...(nextAction ? [`pay by ${instant(nextAction.expiresAt)}`] : [])];
+}
+
+const COLUMNS: readonly (readonly [head: string, cell: (purchase: Purchase) => Cell])[] = [
+  ["id", ({ id }) => id],
+  ["kind", ({ kind }) => kind],
+  ["status", ({ status }) => status],
+  ["licenses", ({ licenses }) => licenses],
+  ["currency", ({ total }) => total.currency],
+  ["dueNow", ({ dueNow }) => toDecimalString(dueNow)],
+  ["tax", ({ tax }) => toDecimalString(tax)],
+  ["total", ({ total }) => toDecimalString(total)],
+  ["refund", ({ refund }) => (refund ? toDecimalString(refund.amount) : null)],
+  ["createdAt", ({ createdAt }) => createdAt],
+  ["completedAt", ({ completedAt }) => completedAt],
+  ["purchasedBy", ({ purchasedBy }) => purchasedBy?.email ?? null],
+  ["token", ({ purchasedBy }) => purchasedBy?.token ?? null],
+  ["receiptNumber", ({ receiptNumber }) => receiptNumber],
+  ["creditNoteNumber", ({ refund }) => refund?.creditNoteNumber ?? null],
+  ["purchaseOrder", ({ purchaseOrder }) => purchaseOrder],
+  ["note", ({ note }) => note],
+  ["failure", ({ failure }) => failure?.code ?? null],
+  ["idempotencyKey", ({ idempotencyKey }) => idempotencyKey],
+];
+
+/** Purchases as CSV: a row each, the amounts as decimal numbers in major units of the currency beside them. */
+export function purchasesCsv(purchases: readonly Purchase[]): string {
+  return toCsv(
+    COLUMNS.map(([head]) => head),
+    purchases.map((purchase) => COLUMNS.map(([, cell]) => cell(purchase))),
+  );
+}

@@ -1,0 +1,71 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { money } from "../../../src/billing/money.ts";
+import { recurringCharge } from "../../../src/billing/proration.ts";
+import { codeOf } from "../../../src/cli/errors.ts";
+import { reduced } from "../../../src/cli/purchasing/reduction.ts";
+import { subscription } from "../support/builders.ts";
+
+/** 25 purchased, 22 used, £150.00 a year, 20 % tax. */
+const NORTHWIND = subscription();
+
+describe("reduced", () => {
+  it("renews the smaller count, for its price", () => {
+    const after = reduced(NORTHWIND, 22);
+    expect(after.reduction).toEqual({ licenses: 22, date: "2027-03-01" });
+    expect(after.renewal).toEqual({
+      autoRenew: true,
+      licenses: 22,
+      subtotal: { amount: 330_000, currency: "GBP" },
+      tax: { amount: 66_000, currency: "GBP" },
+      total: { amount: 396_000, currency: "GBP" },
+    });
+    expect(after.licenses).toEqual(NORTHWIND.licenses);
+  });
+
+  it("taken back is as before", () => {
+    expect(reduced(reduced(NORTHWIND, 22), null)).toEqual(NORTHWIND);
+  });
+
+  it.each([
+    [21, "21 is fewer than the 22 licenses in use, of 25 purchased"],
+    [0, "0 is fewer than the 22 licenses in use"],
+    [25, "25 is not fewer than the 25 licenses purchased, of which 22 are in use"],
+    [26, "26 is not fewer"],
+  ])("refuses %i", (count, message) => {
+    const attempt = () => reduced(NORTHWIND, count);
+    expect(attempt).toThrow(message);
+    expect(codeOf(caught(attempt))).toBe("invalid_request");
+  });
+
+  it("refuses where nothing will be renewed; to take back is nothing then", () => {
+    const none = { autoRenew: false, licenses: null, subtotal: null, tax: null, total: null };
+    const ending = subscription({ renewal: none });
+    expect(codeOf(caught(() => reduced(ending, 22)))).toBe("subscription_not_purchasable");
+    expect(reduced(ending, null)).toEqual(ending);
+  });
+
+  it("charges in the steps that the renewal has now", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.constantFrom(1, 10), (price, chargeStep) => {
+        const unitPrice = money(price, "KWD");
+        const charge = (licenses: number) => recurringCharge({ unitPrice, licenses, taxRate: "19.6", chargeStep });
+        fc.pre(chargeStep === 10 || charge(25).total.amount % 10 !== 0);
+        const base = subscription({
+          plan: { ...NORTHWIND.plan, unitPrice },
+          taxRate: "19.6",
+          renewal: { autoRenew: true, licenses: 25, ...charge(25) },
+        });
+        expect(reduced(base, 23).renewal).toEqual({ autoRenew: true, licenses: 23, ...charge(23) });
+      }),
+    );
+  });
+});
+
+function caught(attempt: () => unknown): unknown {
+  try {
+    return attempt();
+  } catch (error) {
+    return error;
+  }
+}

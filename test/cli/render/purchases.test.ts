@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { errorOfPurchase } from "../../../src/cli/purchasing/ending.ts";
+import { renderBuyResult } from "../../../src/cli/render/purchase.ts";
+import { purchasesCsv, renderPurchases } from "../../../src/cli/render/purchases.ts";
+import { createStyle } from "../../../src/cli/render/style.ts";
+import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
+import { failedPurchase, openPurchase, payablePurchase, purchase, quote } from "../support/builders.ts";
+
+const PLAIN = { width: 60, style: createStyle({ env: {}, isTerminal: false, color: true }) };
+const BY_TOKEN = { email: "admin@northwind.example", token: "ci" };
+const REFUND = { amount: quote(5).total, creditNoteNumber: "CN-4201-000001", refundedAt: "2026-11-23T10:00:00Z" };
+
+function paid({ organizationLicenses: licenses, ...made }: PurchaseAnswer) {
+  return { purchase: made, licenses, quote: null, replayed: false, dryRun: false };
+}
+
+describe("purchases for people and as CSV", () => {
+  it("in a list, until when a purchase can be paid and where that is shown", () => {
+    const text = renderPurchases([purchase(), openPurchase("requires_approval")], PLAIN);
+    expect(text).toContain("pay by 2026-11-23 10:00 UTC");
+    expect(text).toContain("purchases show <id>");
+    expect(renderPurchases([purchase()], PLAIN)).not.toContain("purchases show");
+  });
+
+  it("in a list, who bought a purchase and with which token", () => {
+    const text = renderPurchases(
+      [purchase({ purchasedBy: BY_TOKEN }), purchase({ kind: "renewal", purchasedBy: null })],
+      PLAIN,
+    );
+    expect(text.match(/by \S+@/g)).toHaveLength(1);
+    expect(text.replaceAll(/\s+/g, " ")).toContain("by admin@northwind.example, token ci");
+  });
+
+  it("purchases as CSV, made safe, with amounts in major units", () => {
+    const by = { email: "=cmd@northwind.example", token: "ci" };
+    const text = purchasesCsv([
+      purchase({ note: 'a "b", c\n+1', purchasedBy: by }),
+      failedPurchase({ refund: REFUND, purchasedBy: null }),
+    ]);
+    const [heads, first, second] = text.split("\n");
+    expect(heads).toBe(
+      "id,kind,status,licenses,currency,dueNow,tax,total,refund,createdAt,completedAt,purchasedBy,token," +
+        "receiptNumber,creditNoteNumber,purchaseOrder,note,failure,idempotencyKey",
+    );
+    expect(first).toContain(",purchase,succeeded,5,GBP,203.42,40.68,244.10,,");
+    expect(first).toContain(`,'=cmd@northwind.example,ci,`);
+    expect(first).toContain(`,"a ""b"", c +1",`);
+    expect(second).toContain(",failed,5,GBP,203.42,40.68,244.10,244.10,");
+    expect(purchasesCsv([])).toBe(heads);
+  });
+
+  it("a renewal that failed, and one that was paid", () => {
+    const renewal = { kind: "renewal", purchasedBy: null } as const;
+    const failed = renderBuyResult(paid(payablePurchase(renewal)), PLAIN);
+    expect(failed).toContain("Renewal failed: 5 licenses\n");
+    expect(renderBuyResult(paid(purchase(renewal)), PLAIN)).toContain("Paid the renewal of 5 licenses\n");
+    const error = errorOfPurchase(payablePurchase(renewal));
+    expect(error?.hint).toMatch(/^Nothing was charged\. To pay it .* run `secureflag-licenses purchases pay \S+`\.$/);
+    expect(errorOfPurchase(payablePurchase())?.hint).toContain("No license was added and nothing was charged. ");
+  });
+});

@@ -1,0 +1,147 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { errorOf, resultOf, runCli } from "../support/cli.ts";
+import { FaultProxy } from "../support/faultProxy.ts";
+import { removePlaces } from "../support/places.ts";
+import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { ADMIN, organization, seed, token } from "../support/seed.ts";
+import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+
+const READ_ONLY = 9;
+const CONFIRMATION = /\(y\/N\)/i;
+
+let sandbox: RunningSandbox;
+let proxy: FaultProxy;
+let terminals: TerminalRun[] = [];
+
+beforeAll(async () => {
+  sandbox = await startSandbox({
+    seed: seed(
+      ...[1, 2, 3, 4, 5].map((id) => organization(id)),
+      organization(READ_ONLY, { tokens: [token(READ_ONLY, { scopes: ["billing:read"] })] }),
+    ),
+  });
+  proxy = await FaultProxy.start(sandbox.ready.url);
+});
+
+afterEach(() => {
+  for (const terminal of terminals) terminal.close();
+  terminals = [];
+  proxy.heal();
+});
+
+afterAll(async () => {
+  await proxy?.close();
+  await sandbox?.stop();
+  await removePlaces();
+});
+
+async function open(id: number, ...args: string[]): Promise<TerminalRun> {
+  const terminal = await runInTerminal(args, { env: environmentFor(sandbox.ready.url, id), columns: 80 });
+  terminals.push(terminal);
+  await terminal.waitForText(CONFIRMATION);
+  return terminal;
+}
+
+const scheduled = async (id: number) =>
+  resultOf<{ reduction: { licenses: number; date: string } | null }>(await sandbox.cli(id, ["status", "--json"]))
+    .reduction;
+
+describe("licenses reduce", () => {
+  test("shows a person what the renewal will be, and asks; yes schedules it", async () => {
+    const terminal = await open(1, "licenses", "reduce", "22");
+    const parts = [
+      "SANDBOX",
+      sandbox.origin,
+      ADMIN,
+      "25 → 22 licenses",
+      "2027-03-01",
+      "£3,960.00",
+      "£4,500.00",
+      "nothing",
+    ];
+    for (const part of parts) expect(terminal.screen()).toContain(part);
+    terminal.type(`y${KEYS.enter}`);
+    expect(await terminal.exitCode()).toBe(0);
+    expect(await scheduled(1)).toEqual({ licenses: 22, date: "2027-03-01" });
+    expect(await sandbox.captures()).toEqual([]);
+  });
+
+  test("its default is No: Enter alone changes nothing, exit 3", async () => {
+    const terminal = await open(2, "licenses", "reduce", "22");
+    terminal.type(KEYS.enter);
+    expect(await terminal.exitCode()).toBe(3);
+    expect(await scheduled(2)).toBeNull();
+  });
+
+  test("a person who was overtaken is shown how it is now, and asked again", async () => {
+    const terminal = await open(2, "licenses", "reduce", "23");
+    expect((await sandbox.cli(2, ["buy", "5", "--yes"])).exitCode).toBe(0);
+    terminal.type(`y${KEYS.enter}`);
+    await terminal.waitForText("30 → 23 licenses");
+    expect(await scheduled(2)).toBeNull();
+    terminal.type(`y${KEYS.enter}`);
+    expect(await terminal.exitCode()).toBe(0);
+    expect(await scheduled(2)).toEqual({ licenses: 23, date: "2027-03-01" });
+  });
+
+  test("--cancel takes it back, and again does nothing", async () => {
+    for (const _ of [1, 2]) {
+      const run = await sandbox.cli(1, ["licenses", "reduce", "--cancel", "--yes", "--json"]);
+      expect(resultOf(run)).toMatchObject({ reduction: null, renewal: { licenses: 25 }, dryRun: false });
+    }
+    expect(await scheduled(1)).toBeNull();
+  });
+
+  test("a script that runs twice schedules it once", async () => {
+    const line = ["licenses", "reduce", "23", "--if-purchased", "25", "--yes", "--json"];
+    const [first, second] = [await sandbox.cli(3, line), await sandbox.cli(3, line)];
+    expect(resultOf(first)).toEqual(resultOf(second));
+    expect(await scheduled(3)).toMatchObject({ licenses: 23 });
+  });
+
+  test("--dry-run says what would be, and changes nothing", async () => {
+    const run = await sandbox.cli(4, ["licenses", "reduce", "22", "--dry-run", "--json"]);
+    expect(resultOf(run)).toMatchObject({
+      reduction: { licenses: 22, date: "2027-03-01" },
+      licenses: { purchased: 25, used: 22, available: 3 },
+      renewal: { licenses: 22, total: { amount: 396_000, currency: "GBP" } },
+      dryRun: true,
+    });
+    expect(await scheduled(4)).toBeNull();
+  });
+
+  test.each([
+    [["21"], 2, "invalid_request", "21 is fewer than the 22 licenses in use"],
+    [["25"], 2, "invalid_request", "25 is not fewer than the 25 licenses purchased"],
+    [["22", "--if-purchased", "24"], 7, "if_purchased_not_met", "There are 25 purchased licenses"],
+  ] as const)("%j is refused, in a dry run as well", async (args, exitCode, code, message) => {
+    for (const how of ["--yes", "--dry-run"]) {
+      const run = await sandbox.cli(4, ["licenses", "reduce", ...args, how, "--json"]);
+      expect(run.exitCode).toBe(exitCode);
+      expect(errorOf(run)).toMatchObject({ code, message: expect.stringContaining(message) });
+    }
+    expect(await scheduled(4)).toBeNull();
+  });
+
+  test("a token that may not buy may not reduce", async () => {
+    const run = await sandbox.cli(READ_ONLY, ["licenses", "reduce", "22", "--yes", "--json"]);
+    expect([run.exitCode, errorOf(run).code]).toEqual([5, "insufficient_scope"]);
+  });
+
+  test("an answer that was lost does no harm: it is asked for again", async () => {
+    proxy.inject({ method: "PUT", path: /reduction$/, nth: 1, fault: { kind: "drop", when: "after" } });
+    const env = environmentFor(proxy.url, 5);
+    const run = await runCli(["licenses", "reduce", "24", "--yes", "--json"], { env });
+    expect(resultOf(run)).toMatchObject({ reduction: { licenses: 24 } });
+    expect(proxy.seen("PUT", /reduction$/)).toHaveLength(2);
+    expect(await scheduled(5)).toMatchObject({ licenses: 24 });
+  });
+
+  test("with the network broken: exit 10, and nothing is scheduled", async () => {
+    proxy.inject({ method: "GET", path: /./, fault: { kind: "drop", when: "before" } });
+    const env = environmentFor(proxy.url, 4);
+    const run = await runCli(["licenses", "reduce", "22", "--yes", "--json"], { env });
+    expect(run.exitCode).toBe(10);
+    expect(await scheduled(4)).toBeNull();
+  });
+});
