@@ -104,7 +104,7 @@ const anyHappening = fc.oneof(
   {
     weight: 4,
     arbitrary: fc
-      .tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom(1, 2))
+      .tuple(fc.integer({ min: 1, max: 80 }), fc.constantFrom(1, 2))
       .map(([days, workers]) => later(days * 86_400_000, workers)),
   },
   {
@@ -141,6 +141,7 @@ async function expectEveryTerm(backend: TestBackend, id: number): Promise<number
   const today = wallDate(backend.clocks.billing, ZONE);
   const renewals = await renewalsOf(backend, id);
   const starts: string[] = [];
+  const captured = backend.captures().map(({ purchaseId }) => purchaseId);
   for (const renewal of renewals) {
     const { term, dueNow, tax, total } = await receiptOf(backend, id, renewal.id);
     starts.push(term.start);
@@ -152,7 +153,7 @@ async function expectEveryTerm(backend: TestBackend, id: number): Promise<number
       termDays: 1,
     });
     expect([dueNow, tax, total].map(({ amount }) => BigInt(amount))).toEqual([oracle.dueNow, oracle.tax, oracle.total]);
-    expect(backend.captures().filter(({ purchaseId }) => purchaseId === renewal.id)).toHaveLength(1);
+    expect(captured.filter((purchaseId) => purchaseId === renewal.id)).toHaveLength(1);
   }
   const expected: string[] = [];
   for (let months = 3; oracleBoundary(ANCHOR, months) <= today; months += 1)
@@ -169,6 +170,7 @@ describe.each(DIALECTS)("any sequence of renewals, failures and crashes on %s", 
   afterAll(() => backend.close());
 
   test("renews every term once, in order, and charges what it says", async () => {
+    const numRuns = dialect === "sqlite" ? 120 : 25;
     let renewals = 0;
     await fc.assert(
       fc.asyncProperty(steps, async (happenings) => {
@@ -194,8 +196,8 @@ describe.each(DIALECTS)("any sequence of renewals, failures and crashes on %s", 
         await expectInvariants(backend, id, 25);
         renewals += await expectEveryTerm(backend, id);
       }),
-      { numRuns: dialect === "sqlite" ? 200 : 40, endOnFailure: false },
+      { numRuns, endOnFailure: false },
     );
-    expect(renewals).toBeGreaterThan(50);
+    expect(renewals).toBeGreaterThan(numRuns);
   }, 300_000);
 });

@@ -68,7 +68,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
   afterAll(() => backend.close());
 
   test("every term of every anchor, in every zone, is renewed at its first instant and charged to the minor unit", async () => {
-    const years = dialect === "sqlite" ? 11 : 3;
+    const years = dialect === "sqlite" ? 11 : 2;
     backend.clocks.billing = NOON;
     const subscriptions = [];
     for (const [index, rule] of RULES.entries()) {
@@ -143,7 +143,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
         await expectInvariants(backend, id, 25);
         renewed += oracle.renewals.length;
       }),
-      { numRuns: dialect === "sqlite" ? 30 : 8, endOnFailure: false },
+      { numRuns: dialect === "sqlite" ? 25 : 6, endOnFailure: false },
     );
     expect(renewed).toBeGreaterThan(20);
   }, 120_000);

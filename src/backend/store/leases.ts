@@ -137,7 +137,13 @@ export async function purchasesDue(database: Kysely<Database>, clocks: Clocks, l
  * @param machineNow the machine's clock, milliseconds
  */
 export async function purchasesLeased(database: Kysely<Database>, machineNow: number): Promise<string[]> {
-  const rows = await database.selectFrom("purchases").select("id").where("lease_until", ">", machineNow).execute();
+  const rows = await database
+    .selectFrom("purchases")
+    .select("id")
+    // Only what is looked at again is worked on, and that there is an index for.
+    .where("next_check_at", "is not", null)
+    .where("lease_until", ">", machineNow)
+    .execute();
   return rows.map((row) => row.id);
 }
 
