@@ -68,7 +68,7 @@ function assertRenews(subscription: OrganizationSubscription, now: number): void
   const { state, term } = pictureAt(subscription, now);
   throw new ProblemError(
     "subscription_not_purchasable",
-    `The subscription ${state === "ended" ? "ended" : "ends"} on ${term.renewalDate} and does not renew, with fewer licenses or with more`,
+    `The subscription ${state === "ended" ? "ended" : "ends"} on ${term.renewalDate}; there is no renewal to reduce`,
   );
 }
 
