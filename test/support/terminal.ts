@@ -1,5 +1,6 @@
 import { spawn } from "@lydell/node-pty";
 import xterm from "@xterm/headless";
+import stringWidth from "string-width";
 import type { RunOptions } from "./cli.ts";
 import { BIN, clearedEnvironment, temporaryDirectory } from "./places.ts";
 import { waitFor } from "./wait.ts";
@@ -7,11 +8,24 @@ import { waitFor } from "./wait.ts";
 /** Keys that a person presses. */
 export const KEYS = { enter: "\r", controlC: "\u0003", controlD: "\u0004", up: "\u001b[A", down: "\u001b[B" } as const;
 
+/** A stretch of one style on a line of a screen. */
+export interface Piece {
+  readonly text: string;
+  /** Where it begins, from 0. */
+  readonly column: number;
+  /** One of the terminal's 16 colors; `null` for its own. */
+  readonly color: number | null;
+  readonly bold: boolean;
+  readonly dim: boolean;
+}
+
 /** The built program in a real terminal. */
 export interface TerminalRun {
   readonly home: string;
   /** What the screen shows and what scrolled off it, lines joined, without trailing spaces. */
   screen(): string;
+  /** The same lines in pieces of one style each; lines that were wrapped stay apart. */
+  pieces(): Piece[][];
   /** Everything that the program wrote, escape sequences too. */
   raw(): string;
   type(keys: string): void;
@@ -51,6 +65,7 @@ export async function runInTerminal(
   return {
     home,
     screen,
+    pieces: () => readPieces(emulator),
     raw: () => raw,
     type: (keys) => program.write(keys),
     resize: (columns, rows) => {
@@ -87,4 +102,34 @@ function readScreen(emulator: xterm.Terminal): string {
     else lines.push(text);
   }
   return lines.join("\n").trimEnd();
+}
+
+function readPieces(emulator: xterm.Terminal): Piece[][] {
+  const { active } = emulator.buffer;
+  const lines = Array.from({ length: active.length }, (_, row) => piecesOf(active.getLine(row)));
+  return lines.slice(0, lines.findLastIndex((pieces) => pieces.length > 0) + 1);
+}
+
+/** Blanks between pieces are left out: where a piece begins says the same. */
+function piecesOf(line: xterm.IBufferLine | undefined): Piece[] {
+  const pieces: Piece[] = [];
+  for (let column = 0; column < (line?.length ?? 0); column += 1) {
+    const cell = line?.getCell(column);
+    const text = cell?.getChars() ?? "";
+    if (!cell || text.trim() === "") continue;
+    const style = {
+      color: cell.isFgPalette() ? cell.getFgColor() : null,
+      bold: cell.isBold() !== 0,
+      dim: cell.isDim() !== 0,
+    };
+    const last = pieces.at(-1);
+    const end = last ? last.column + stringWidth(last.text) : 0;
+    const isNear = last && column - end <= 1;
+    if (isNear && last.color === style.color && last.bold === style.bold && last.dim === style.dim) {
+      pieces[pieces.length - 1] = { ...last, text: last.text + " ".repeat(column - end) + text };
+    } else {
+      pieces.push({ ...style, text, column });
+    }
+  }
+  return pieces;
 }

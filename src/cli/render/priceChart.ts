@@ -68,7 +68,13 @@ function chart(
     Math.max(...[head, ...rows.map((row) => row[column] ?? "")].map((cell) => stringWidth(cell))),
   );
   const room = view.width - widths.reduce((sum, width) => sum + width, 0) - GAPS - 2;
-  if (room < 4) return columns(heads, rows, widths, view);
-  const drawn = rows.map((row, index) => [...row, bar((amounts[index]?.amount ?? 0) / largest, room).filled]);
-  return columns([...heads, ""], drawn, [...widths, room], view);
+  const [headCells = [], ...cells] = [heads, ...rows].map((row) => row.map((cell, at) => aligned(cell, at, widths)));
+  if (room < 4) return columns(headCells, cells, widths, view);
+  const drawn = cells.map((row, index) => [...row, bar((amounts[index]?.amount ?? 0) / largest, room).filled]);
+  return columns([...headCells, ""], drawn, [...widths, room], view);
+}
+
+/** Numbers stand under one another by their ends; the first column says what they are of. */
+function aligned(cell: string, column: number, widths: readonly number[]): string {
+  return column === 0 ? cell : " ".repeat((widths[column] ?? 0) - stringWidth(cell)) + cell;
 }

@@ -41,7 +41,7 @@ function unpaid({ state }: Subscription): string | null {
 }
 
 function fewLeft({ state, licenses: { purchased, available } }: Subscription): string | null {
-  if (state === "ended" || purchased === 0 || available > Math.ceil(purchased / FEW_PART)) return null;
+  if (state === "ended" || purchased === 0 || available > Math.max(1, Math.floor(purchased / FEW_PART))) return null;
   const left =
     available <= 0 ? "No license is" : available === 1 ? "Only 1 license is" : `Only ${available} licenses are`;
   return `${left} available, of ${purchased}. Buy more with \`secureflag-licenses buy <n>\`.`;

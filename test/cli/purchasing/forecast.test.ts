@@ -57,8 +57,8 @@ describe("what the charts show", () => {
   it("a forecast, with what comes after it", () => {
     const offer = offerOf(5);
     const text = renderForecast(offer, forecast(offer), view(60));
-    expect(text).toContain("2026-12-22  69 days   £170.14");
-    expect(text).toContain("2027-03-01  a year    £900.00");
+    expect(text).toContain("2026-12-22   69 days  £170.14");
+    expect(text).toContain("2027-03-01    a year  £900.00");
     expect(text).toContain("From 2027-03-01 on they are part of the recurring total");
     const without = offerOf(5, { renewal: ending });
     expect(renderForecast(without, forecast(without), view(60))).toContain("ends on 2027-03-01, without a renewal");
