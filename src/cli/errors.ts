@@ -7,6 +7,7 @@ type OwnCode =
   | "outcome_unknown"
   | "unexpected_answer"
   | "billing_not_offered"
+  | "users_not_offered"
   | "insecure_url"
   | "insecure_tls"
   // signing in by browser (RFC 8628, section 3.5)
@@ -61,6 +62,7 @@ export type ErrorCode = OwnCode | ProblemCode;
 export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   unexpected_answer: 1,
   billing_not_offered: 1,
+  users_not_offered: 1,
   sign_in_not_offered: 1,
   output_not_written: 1,
   defect: 1,

@@ -4,7 +4,7 @@ import type { BackendAddress } from "./address.ts";
 import type { ClientOptions } from "./client.ts";
 import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
-import { isAnyLost, outcomeOf } from "./outcome.ts";
+import { isAnyLost, leavesOpen, outcomeOf, untold } from "./outcome.ts";
 import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
 import { readAnswer } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
@@ -90,6 +90,24 @@ export class Caller {
       return { ...reply, value: reply.value as AnswerOf<Id> };
     } catch (error) {
       if (failures.at(-1)?.error.code === "not_found" && isAnyLost(failures)) return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Calls an operation that makes something which no later call can tell from what was there before.
+   *
+   * @param hint how a person finds out what became of a request whose answer was lost
+   * @throws ClientError `outcome_unknown` where that is so
+   */
+  async create<Id extends OperationId>(id: Id, input: CallInput, hint: string): Promise<Reply<AnswerOf<Id>>> {
+    const failures: Failure[] = [];
+    try {
+      const reply = await this.complete(operations[id], input, failures);
+      return { ...reply, value: reply.value as AnswerOf<Id> };
+    } catch (error) {
+      const last = failures.at(-1);
+      if (last && last.error === error && leavesOpen(last)) throw untold(last.error, hint);
       throw error;
     }
   }

@@ -7,6 +7,7 @@ import type { Problem, ProblemCode } from "../contract/problems.ts";
  * - `outcome_unknown`: a purchase was sent, or a key was asked about, and no well-formed answer came
  * - `unexpected_answer`: the answer to a call that buys nothing makes no sense
  * - `billing_not_offered`: the backend has no billing calls (contract.md)
+ * - `users_not_offered`: the backend adds and removes no users
  * - `sign_in_not_offered`: the backend has no such way to sign in
  * - `invalid_usage`: a URL that is not one of a backend
  * - `insecure_url`, `insecure_tls`: refused before anything was sent
@@ -18,6 +19,7 @@ export type ClientErrorCode =
   | "outcome_unknown"
   | "unexpected_answer"
   | "billing_not_offered"
+  | "users_not_offered"
   | "sign_in_not_offered"
   | "invalid_usage"
   | "insecure_url"

@@ -102,7 +102,9 @@ function failureOfNonsense(
   origin: string,
   details: AnswerDetails,
 ): Failure {
-  if (details.status === 404 && operation.access.startsWith("billing:")) return final(notOffered(details));
+  const isMissing = details.status === 404;
+  if (isMissing && operation.access.startsWith("billing:")) return final(notOffered(details));
+  if (isMissing && operation.access === "users:write") return final(usersNotOffered(details));
   if (isTransientStatus(details.status)) {
     const message = `${origin} answered with the HTTP status ${details.status}`;
     const error = new ClientError("unreachable", message, { ...details, hint: RUN_AGAIN_HINT });
@@ -152,6 +154,12 @@ function signInNotOffered(details: AnswerDetails): ClientError {
 function notOffered(details: AnswerDetails): ClientError {
   const message = "This backend does not offer the billing calls (subscription, quotes, purchases)";
   return new ClientError("billing_not_offered", message, { ...details, hint: SANDBOX_HINT });
+}
+
+function usersNotOffered(details: AnswerDetails): ClientError {
+  const message = "This backend does not offer to add and remove users";
+  const hint = "Manage them in SecureFlag's portal. Try it without an account: secureflag-licenses sandbox";
+  return new ClientError("users_not_offered", message, { ...details, hint });
 }
 
 /** An answer that will not change by asking again. */

@@ -1,5 +1,5 @@
 import type { Operation } from "../contract/operations.ts";
-import { ClientError } from "./errors.ts";
+import { ClientError, type ClientErrorCode } from "./errors.ts";
 import { concernsKey, type Failure } from "./failure.ts";
 
 /**
@@ -48,4 +48,19 @@ const RUN_AGAIN_HINT = "Run the same command again: it asks what became of the p
 function outcomeMessage(operation: Operation, cause: unknown): string {
   const subject = operation.idempotent ? "The purchase was sent, but what became of it" : "What became of the purchase";
   return `${subject} is not known yet. ${cause instanceof Error ? cause.message : ""}`.trim();
+}
+
+/** What a request ends with whose answer never came, or does not say what was done. */
+const OPEN: ReadonlySet<ClientErrorCode> = new Set(["unreachable", "unexpected_answer", "unavailable", "internal"]);
+
+/** Whether a failed try leaves open whether it did its work. */
+export function leavesOpen({ sent, error }: Failure): boolean {
+  return sent && OPEN.has(error.code);
+}
+
+/** The error of a call that may have done its work. `hint`: how a person finds out. */
+export function untold(error: ClientError, hint: string): ClientError {
+  const message = `The request was sent, but what became of it is not known. ${error.message}`;
+  const { status, requestId, problem, retryAfterMs } = error;
+  return new ClientError("outcome_unknown", message, { hint, status, requestId, problem, retryAfterMs, cause: error });
 }

@@ -1,17 +1,17 @@
 import type { LicenseCounts } from "../contract/basics.ts";
 import type { AddUserAnswer, AddUserRequest, ImportUsersAnswer, User } from "../contract/users.ts";
-import type { Caller } from "./call.ts";
+import type { Caller, CallInput } from "./call.ts";
 
 /** The calls about users. Every method throws `ClientError`. */
 export interface UserCalls {
   /** From page 0; a page may be short, an empty one ends the list. SecureFlag's own backend is understood as well. */
   usersPage(organizationId: number, page: number): Promise<User[]>;
   /**
-   * Repeated only while it certainly never left: where the answer is lost, nothing tells a user who was added from one
-   * who was there before.
+   * Repeated only while it certainly never left: where the answer is lost, which is `outcome_unknown`, nothing tells a
+   * user who was added from one who was there before.
    */
   addUser(organizationId: number, user: AddUserRequest): Promise<AddUserAnswer>;
-  /** All or nothing. Repeated only while it certainly never left. */
+  /** All or nothing. Repeated only while it certainly never left, and `outcome_unknown` where the answer is lost. */
   importUsers(organizationId: number, users: readonly AddUserRequest[]): Promise<ImportUsersAnswer>;
   /**
    * Removes a user by number; gives the license counts after it. `null` where an answer was lost on the way and the user
@@ -20,15 +20,19 @@ export interface UserCalls {
   removeUser(organizationId: number, idUser: number): Promise<LicenseCounts | null>;
 }
 
+const ADDED_HINT = "Running the same command again is safe: it names those who are users already.";
+
 /** The calls of `UserCalls` at one backend. */
 export function userCalls(caller: Caller): UserCalls {
   return {
     usersPage: async (organizationId, number) =>
       (await caller.call("listUsers", { params: { organizationId, number }, repeat: "transient" })).value,
     addUser: async (organizationId, body) =>
-      (await caller.call("addUser", { params: { organizationId }, body, repeat: "unsent" })).value,
-    importUsers: async (organizationId, users) =>
-      (await caller.call("importUsers", { params: { organizationId }, body: { users }, repeat: "unsent" })).value,
+      (await caller.create("addUser", { params: { organizationId }, body, repeat: "unsent" }, ADDED_HINT)).value,
+    importUsers: async (organizationId, users) => {
+      const input: CallInput = { params: { organizationId }, body: { users }, repeat: "unsent" };
+      return (await caller.create("importUsers", input, ADDED_HINT)).value;
+    },
     removeUser: async (organizationId, number) => {
       const params = { organizationId, number };
       return (await caller.remove("removeUser", { params, repeat: "transient" }))?.value.organizationLicenses ?? null;

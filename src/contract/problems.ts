@@ -47,7 +47,8 @@ export const problemSchema = z.looseObject({
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
   /** With `quote_used`: the purchase that the quote was sold to; with `subscription_not_purchasable`: the renewal to pay. */
   purchaseId: z.string().optional(),
-  /** With `no_license_available`: how many licenses are missing for this request. */
+  /** With `no_license_available`: how many licenses this request takes, and how many of them are missing. */
+  needed: z.int().positive().optional(),
   missing: z.int().positive().optional(),
   /** With `payment_declined`: the whole purchase. */
   purchase: z.unknown().optional(),

@@ -143,7 +143,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
       person("boss@example.test", { role: 0, adminNoTraining: true }),
     ];
     const answer = await users.bring(list);
-    expect(answer).toMatchObject({ status: 409, body: { code: "no_license_available", missing: 2 } });
+    expect(answer).toMatchObject({ status: 409, body: { code: "no_license_available", needed: 12, missing: 2 } });
     expect(answer.body.detail).toBe(
       "This takes 12 licenses, and 10 of the 25 purchased are available: 2 more must be bought",
     );

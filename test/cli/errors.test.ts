@@ -4,7 +4,7 @@ import { PROBLEM_STATUS } from "../../src/contract/problems.ts";
 
 /** cli.md, Exit codes, and details.md, 25, written once more by hand. */
 const EXPECTED: Record<number, string[]> = {
-  1: ["unexpected_answer", "billing_not_offered", "sign_in_not_offered"],
+  1: ["unexpected_answer", "billing_not_offered", "users_not_offered", "sign_in_not_offered"],
   2: [
     "invalid_usage",
     "invalid_request",

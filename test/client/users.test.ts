@@ -135,10 +135,10 @@ test("adding, importing and removing have their method, path and body", async ()
 });
 
 test("too few licenses: the refusal says how many are missing", async () => {
-  await using backend = await startBackend(problem(409, "no_license_available", { missing: 3 }));
+  await using backend = await startBackend(problem(409, "no_license_available", { needed: 5, missing: 3 }));
   await expect(bring(testClient(backend.apiUrl).client)).rejects.toMatchObject({
     code: "no_license_available",
-    problem: { missing: 3 },
+    problem: { needed: 5, missing: 3 },
   });
 });
 
@@ -147,14 +147,35 @@ describe.each([
   ["importing", bring],
 ])("%s", (_, call) => {
   test.each([
-    ["a lost answer", hangUp, "unreachable"],
-    ["a busy backend", problem(503, "unavailable"), "unavailable"],
-    ["a gateway", html(502), "unreachable"],
-  ])("after %s is not repeated", async (_name, answer, code) => {
+    ["a lost answer", hangUp],
+    ["a busy backend", problem(503, "unavailable")],
+    ["a defect of the backend", problem(500, "internal")],
+    ["a gateway", html(502)],
+    ["a page of a gateway", html(200)],
+    ["an answer of another shape", { status: 200, json: {} }],
+  ])("after %s is not repeated, and may have been done", async (_name, answer) => {
     await using backend = await startBackend(answer, answer);
     const { client } = testClient(backend.apiUrl);
-    await expect(call(client)).rejects.toMatchObject({ code });
+    await expect(call(client)).rejects.toMatchObject({
+      code: "outcome_unknown",
+      message: expect.stringContaining("what became of it is not known"),
+      hint: expect.stringContaining("Running the same command again is safe"),
+    });
     expect(backend.seen).toHaveLength(1);
+  });
+
+  test.each([
+    ["refused", problem(409, "no_license_available"), "no_license_available"],
+    ["asked to wait", problem(429, "rate_limited"), "rate_limited"],
+    [
+      "refused by SecureFlag's own",
+      { status: 200, json: { error: true, errorMsg: "unauthorized" } },
+      "unauthenticated",
+    ],
+    ["not offered", html(404), "users_not_offered"],
+  ])("that was %s was not done", async (_name, answer, code) => {
+    await using backend = await startBackend(answer);
+    await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject({ code });
   });
 
   test("that never left is repeated", async () => {
@@ -183,7 +204,7 @@ describe("removing", () => {
   test.each([
     ["who was never there", [gone], "not_found"],
     ["whom nobody may remove", [hangUp, problem(403, "forbidden")], "forbidden"],
-    ["where a lost answer is followed by a page of a gateway", [hangUp, html(404)], "unexpected_answer"],
+    ["where a lost answer is followed by a page of a gateway", [hangUp, html(404)], "users_not_offered"],
   ])("a user %s is not done", async (_, script, code) => {
     await using backend = await startBackend(...script);
     await expect(remove(testClient(backend.apiUrl).client)).rejects.toMatchObject({ code });

@@ -38,6 +38,8 @@ test.each([
   [{ code: "not_found", detail: "No such purchase." }, true],
   [{ code: "a_code_of_tomorrow", detail: "Something new.", more: 1 }, true],
   [{ code: "no_license_available", detail: "Too few.", missing: 3 }, true],
+  [{ code: "no_license_available", detail: "Too few.", needed: 5, missing: 3 }, true],
+  [{ code: "no_license_available", detail: "Too few.", needed: 0, missing: 3 }, false],
   [{ code: "no_license_available", detail: "Too few.", missing: 0 }, false],
   [{ result: null, error: true, errorMsg: "unauthorized" }, false],
   [{ code: "not_found" }, false],

@@ -173,6 +173,6 @@ async function takeLicenses(tx: Kysely<Database>, organizationId: number, count:
   throw new ProblemError(
     "no_license_available",
     `${needed}, and ${count - missing} of the ${licenses} purchased are available: ${missing} more must be bought`,
-    { missing },
+    { needed: count, missing },
   );
 }
