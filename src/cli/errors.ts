@@ -30,6 +30,7 @@ type OwnCode =
   | "not_a_sandbox"
   | "seed_invalid"
   | "quote_file_invalid"
+  | "users_file_invalid"
   | "sandbox_data_in_use"
   | "sandbox_data_unusable"
   | "sandbox_data_not_empty"
@@ -87,6 +88,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   not_a_sandbox: 2,
   seed_invalid: 2,
   quote_file_invalid: 2,
+  users_file_invalid: 2,
   sandbox_data_in_use: 2,
   sandbox_data_unusable: 2,
   sandbox_data_not_empty: 2,
@@ -146,11 +148,20 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   interrupted: 130,
 };
 
+/** What is wrong with a file, and on which line of it as an editor counts. */
+export interface LineProblem {
+  readonly line: number;
+  /** A sentence without its full stop, safe for a terminal. */
+  readonly message: string;
+}
+
 /** What an error of the CLI may bring beside its code and sentence. */
 export interface CliErrorDetails {
   /** The next step, one sentence. */
   readonly hint?: string | undefined;
   readonly requestId?: string | undefined;
+  /** What is wrong with an input file, line by line. */
+  readonly problems?: readonly LineProblem[] | undefined;
   readonly cause?: unknown;
 }
 
@@ -159,6 +170,7 @@ export class CliError extends Error {
   override readonly name = "CliError";
   readonly hint: string | undefined;
   readonly requestId: string | undefined;
+  readonly problems: readonly LineProblem[] | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -168,6 +180,7 @@ export class CliError extends Error {
     super(message, { cause: details.cause });
     this.hint = details.hint;
     this.requestId = details.requestId;
+    this.problems = details.problems;
   }
 }
 
@@ -183,6 +196,7 @@ export interface ErrorReport {
   readonly hint: string | null;
   readonly exitCode: number;
   readonly requestId: string | null;
+  readonly problems: readonly LineProblem[];
 }
 
 /** The code of a typed error, recognized by its shape: a bundle may hold two copies of one class. */
@@ -203,7 +217,7 @@ export function reportOf(error: unknown): ErrorReport {
   const message = error instanceof Error ? error.message : String(error);
   if (code === null) {
     const hint = "This looks like a defect of secureflag-licenses. Run again with --verbose to see where it happened.";
-    return { code: "defect", message, hint, exitCode: 1, requestId: null };
+    return { code: "defect", message, hint, exitCode: 1, requestId: null, problems: [] };
   }
   return {
     code,
@@ -211,6 +225,7 @@ export function reportOf(error: unknown): ErrorReport {
     hint: textOf(error, "hint") ?? HINTS[code] ?? null,
     exitCode: EXIT_CODES[code],
     requestId: textOf(error, "requestId"),
+    problems: problemsOf(error),
   };
 }
 
@@ -234,6 +249,11 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   rate_limited: "Wait a moment; running the same command again is safe.",
   idempotency_key_in_use: "Running the same command again is safe.",
 };
+
+function problemsOf(error: unknown): readonly LineProblem[] {
+  const problems = error instanceof Error && "problems" in error ? error.problems : null;
+  return Array.isArray(problems) ? problems : [];
+}
 
 function textOf(error: unknown, field: "hint" | "requestId"): string | null {
   const value = error instanceof Error ? (error as unknown as Record<string, unknown>)[field] : null;

@@ -10,8 +10,8 @@ export interface Io {
   readonly stderrIsTerminal: boolean;
   /** The width of the terminal, where there is one. */
   readonly columns: number | undefined;
-  /** Everything on stdin, as text. */
-  readInput(): Promise<string>;
+  /** Everything on stdin, or a little more than `most` bytes of it where there are so many. */
+  readInput(most?: number): Promise<Buffer>;
   /**
    * Writes a text, or bytes as they are, to stdout, and settles when all of it has left.
    *
@@ -80,10 +80,14 @@ export function processIo(streams: Streams, lifetime: Lifetime, onGithub: boolea
     stderrIsTerminal: isatty(2),
     // A terminal that was never told its size says 0.
     columns: stdout.columns || stderr.columns || undefined,
-    readInput: async () => {
+    readInput: async (most = Number.POSITIVE_INFINITY) => {
       const chunks: Buffer[] = [];
-      for await (const chunk of stdin()) chunks.push(Buffer.from(chunk));
-      return Buffer.concat(chunks).toString("utf8");
+      let size = 0;
+      for await (const chunk of stdin()) {
+        size += chunks[chunks.push(Buffer.from(chunk)) - 1]?.length ?? 0;
+        if (size > most) break;
+      }
+      return Buffer.concat(chunks);
     },
     print: (output) =>
       new Promise((done, fail) => {

@@ -3,6 +3,7 @@ import { dateSchema, licenseCountsSchema, moneySchema } from "../contract/basics
 import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, meSchema } from "../contract/identity.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
+import { listedUserSchema, userSchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./purchasing/wanted.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
@@ -75,6 +76,19 @@ const plannedTokenSchema = z.object({
   dryRun: z.literal(true),
 });
 
+/** Who would be added: nothing that only a user who exists has. */
+const plannedUserSchema = z.object({ ...userSchema.shape, idUser: z.null(), username: z.null(), uuid: z.null() });
+
+/** What every command that adds users prints beside them; `purchase` is what was bought for them. */
+const addingOutput = {
+  purchase: purchaseSchema.nullable(),
+  /** `null` only in a dry run whose token may not see them. */
+  licenses: licenseCountsSchema.nullable(),
+  dryRun: z.boolean(),
+  /** In a dry run, where licenses would be bought. */
+  quote: verifiedQuoteSchema.optional(),
+};
+
 const helpSchema = z.union([
   z.array(z.object({ code: z.int(), meaning: z.string() })),
   z.array(z.object({ name: z.string(), meaning: z.string() })),
@@ -118,6 +132,18 @@ export const outputs = {
   "purchases pay": z.object(purchaseOutput),
   "purchases cancel": z.object(purchaseOutput),
   "organizations list": meSchema.shape.organizations,
+  "users list": z.array(listedUserSchema),
+  "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
+  /** Emails as the file has them. */
+  "users import": z.object({ added: z.array(z.string()), existing: z.array(z.string()), ...addingOutput }),
+  "users remove": z.object({
+    email: z.string(),
+    idUser: z.int(),
+    removed: z.boolean(),
+    /** `null` where an answer was lost on the way, and in a dry run whose token may not see them. */
+    licenses: licenseCountsSchema.nullable(),
+    dryRun: z.boolean(),
+  }),
   "tokens list": z.array(apiTokenSchema),
   "tokens create": z.union([createdTokenSchema, plannedTokenSchema]),
   "tokens revoke": z.object({ id: z.string(), revoked: z.boolean(), dryRun: z.literal(true).optional() }),
@@ -139,6 +165,8 @@ export const errorOutput = z.object({
     hint: z.string().nullable(),
     exitCode: z.int(),
     requestId: z.string().nullable(),
+    /** What is wrong with an input file; the first 100 of them. */
+    problems: z.array(z.object({ line: z.int(), message: z.string() })).optional(),
   }),
 });
 

@@ -80,8 +80,9 @@ describe("exit codes", () => {
   });
 
   it("recognizes a typed error by its shape, not by its class", () => {
-    const twin = Object.assign(new RangeError("no"), { code: "forbidden", hint: "ask", requestId: "req_1" });
-    expect(reportOf(twin)).toEqual({ code: "forbidden", message: "no", hint: "ask", exitCode: 5, requestId: "req_1" });
+    const more = { hint: "ask", requestId: "req_1", problems: [{ line: 2, message: "is wrong" }] };
+    const twin = Object.assign(new RangeError("no"), { code: "forbidden", ...more });
+    expect(reportOf(twin)).toEqual({ code: "forbidden", message: "no", exitCode: 5, ...more });
   });
 
   it("brings a hint of its own where the error has none", () => {

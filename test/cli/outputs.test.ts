@@ -32,6 +32,8 @@ describe("the outputs of the commands", () => {
     ["logout", { profile: "default", removed: true }],
     ["top-up", { target: { available: 5, purchased: 5 }, shortfall: 0, bought: 0 }],
     ["purchases list", {}],
+    ["users add", { user: null, purchase: null, licenses: null }],
+    ["users list", [{ email: "ada@northwind.example" }]],
     ["tokens revoke", { id: "tok_1", revoked: true, dryRun: false }],
   ])("refuse what %s never prints", (name, document) => {
     expect(outputs[name].safeParse(document).success).toBe(false);

@@ -23,6 +23,7 @@ const ASKING: readonly (readonly [args: string[], flag: string])[] = [
   [["licenses", "reduce", "23"], "--yes"],
   [["licenses", "reduce", "--cancel"], "--yes"],
   [["tokens", "revoke", "tok_0123456789abcdef01234567"], "--yes"],
+  [["users", "remove", "ada@northwind.example"], "--yes"],
   [["sandbox", "reset"], "--yes"],
   [["login"], "--with-token"],
   [["login", "--email", "admin@northwind.example"], "--password-stdin"],

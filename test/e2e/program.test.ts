@@ -17,6 +17,7 @@ const COMMANDS = [
   "buy",
   "top-up",
   "purchases",
+  "users",
   "organizations",
   "tokens",
   "profiles",
@@ -84,6 +85,10 @@ describe("the program by itself", () => {
     const below = [
       "tokens create",
       "tokens revoke",
+      "users list",
+      "users add",
+      "users import",
+      "users remove",
       "profiles use",
       "purchases receipt",
       "purchases pay",

@@ -17,6 +17,7 @@ import { asUsageError } from "./shared/usage.ts";
 import { register as registerStatus } from "./status.ts";
 import { register as registerTokens } from "./tokens.ts";
 import { register as registerTopUp } from "./topUp.ts";
+import { register as registerUsers } from "./users.ts";
 import { register as registerWhoami } from "./whoami.ts";
 
 const HELP_WIDTH = 60;
@@ -30,6 +31,7 @@ const REGISTRATIONS: readonly Registration[] = [
   registerTopUp,
   registerLicenses,
   registerPurchases,
+  registerUsers,
   registerOrganizations,
   registerTokens,
   registerProfiles,

@@ -3,10 +3,10 @@ import { CliError } from "../errors.ts";
 import type { JournalEntry } from "../journal/journal.ts";
 import { failureReason } from "../render/failure.ts";
 import { licenses } from "../render/words.ts";
-import { follow, hasEnded } from "./follow.ts";
+import { follow, hasEnded, splitAnswer } from "./follow.ts";
 import type { KeySeries } from "./keys.ts";
 import { type BuyRequest, meansTheSame } from "./request.ts";
-import type { Approver, PurchasingTools } from "./tools.ts";
+import type { Approver, Concluded, PurchasingTools } from "./tools.ts";
 
 const OWNER_PATIENCE_MS = 30_000;
 const OWNER_POLL_MS = 500;
@@ -108,6 +108,26 @@ async function isTheAnswer(
   if (!(await approver.buyAgain(purchase))) return true;
   if (keys.source === "ci" && purchase.idempotencyKey === keys.current()) keys.advance();
   return false;
+}
+
+/**
+ * The purchase that an earlier run of a command made before it was killed, for the run that finds its work done: what
+ * was bought is shown once (details.md, 1). Not finding out is no failure of what was done.
+ */
+export async function madeBefore(request: BuyRequest, tools: PurchasingTools): Promise<Concluded | null> {
+  const { journal, client, organizationId } = tools;
+  try {
+    for (const entry of await journal.entries(client.origin, organizationId)) {
+      if (!meansTheSame(request, entry) || (await journal.ownerRuns(entry))) continue;
+      const answer = await client.purchaseByKey(organizationId, entry.idempotencyKey);
+      if (answer.state !== "known" || answer.purchase.status !== "succeeded") continue;
+      const result = { ...splitAnswer(answer.purchase), quote: null, replayed: true, dryRun: false };
+      return { result, endedKey: entry.idempotencyKey, failure: null };
+    }
+    return null;
+  } catch {
+    return null;
+  }
 }
 
 /** Names what an earlier command did, and forgets it if it ended. */

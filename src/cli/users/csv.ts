@@ -1,34 +1,34 @@
 import { isUtf8 } from "node:buffer";
 import { type AddUserRequest, MOST_IMPORTED_USERS } from "../../contract/users.ts";
+import type { LineProblem } from "../errors.ts";
 import { clean } from "../render/clean.ts";
 import { shorten } from "../render/shorten.ts";
 import { type Column, delimiterOf, readHeader } from "./csvColumns.ts";
 import { type CsvRow, readRows } from "./csvRows.ts";
 import { readUser } from "./csvUser.ts";
 
-/** What is wrong with a file, and on which line of it as an editor counts; what a file as a whole has is on line 1. */
-interface CsvProblem {
-  readonly line: number;
-  /** A sentence without its full stop, safe for a terminal. */
-  readonly message: string;
-}
-
-/** The users of a file in its order, each with its line. They are to be used only where there is no problem. */
+/**
+ * The users of a file in its order, each with its line. They are to be used only where there is no problem; one that the
+ * file as a whole has is on line 1.
+ */
 export interface UsersCsv {
   readonly users: readonly AddUserRequest[];
   readonly lines: readonly number[];
-  readonly problems: readonly CsvProblem[];
+  readonly problems: readonly LineProblem[];
 }
 
 /** So large that 10,000 users of 300 bytes fit, and so small that as JSON they fit one request of the contract. */
-const MAX_FILE_BYTES = 3_000_000;
+export const MAX_FILE_BYTES = 3_000_000;
+
+/** Told after each row of a file how many of how many are checked. */
+export type RowsChecked = (done: number, total: number) => void;
 
 /**
  * Reads a CSV file of users (details.md, 24), whatever it holds: every problem is found, none is thrown.
  *
  * @param file the bytes of the file
  */
-export function parseUsersCsv(file: Uint8Array): UsersCsv {
+export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () => {}): UsersCsv {
   const bytes = withoutMark(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
   const unreadable = whyUnreadable(bytes);
   if (unreadable !== null) return refusal([{ line: 1, message: unreadable }]);
@@ -42,7 +42,7 @@ export function parseUsersCsv(file: Uint8Array): UsersCsv {
   if ("problem" in header) return refuse(header.line, [header.problem]);
   const { columns, problems } = readHeader(header.values);
   if (problems.length > 0) return refuse(header.line, problems);
-  const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns);
+  const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns, rowsChecked);
   const excess = all[MOST_IMPORTED_USERS + 1];
   if (excess) read.problems.push({ line: excess.line, message: TOO_MANY });
   if (rows.length === 0) read.problems.push({ line: header.line, message: "There are no users below the header" });
@@ -52,23 +52,24 @@ export function parseUsersCsv(file: Uint8Array): UsersCsv {
 const NOT_UTF8 = "This line is not UTF-8 text; save the file as CSV UTF-8";
 const TOO_MANY = `Rows beyond ${MOST_IMPORTED_USERS.toLocaleString("en-US")} do not fit one import; nothing from here on was read`;
 
-function refusal(problems: CsvProblem[]): UsersCsv {
+function refusal(problems: LineProblem[]): UsersCsv {
   return { users: [], lines: [], problems: inOrder(problems) };
 }
 
-function inOrder(problems: CsvProblem[]): CsvProblem[] {
+function inOrder(problems: LineProblem[]): LineProblem[] {
   return problems.sort((one, other) => one.line - other.line);
 }
 
 /** The users of rows under a header. */
-function readUsers(rows: readonly CsvRow[], columns: readonly Column[]) {
+function readUsers(rows: readonly CsvRow[], columns: readonly Column[], rowsChecked: RowsChecked) {
   const users: AddUserRequest[] = [];
   const lines: number[] = [];
-  const problems: CsvProblem[] = [];
+  const problems: LineProblem[] = [];
   const seen = new Map<string, number>();
-  for (const row of rows) {
+  for (const [index, row] of rows.entries()) {
     const { line } = row;
     const { user, messages } = readRow(row, columns);
+    rowsChecked(index + 1, rows.length);
     problems.push(...messages.map((message) => ({ line, message })));
     if (!user) continue;
     const key = user.email.toLowerCase();

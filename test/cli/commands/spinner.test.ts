@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { withSpinner } from "../../../src/cli/commands/shared/spinner.ts";
+import { withProgress, withSpinner } from "../../../src/cli/commands/shared/spinner.ts";
 import { openPrompter } from "../../../src/cli/prompts/asking.ts";
 import { waitFor } from "../../support/wait.ts";
 import { fakeContext } from "../support/fakeContext.ts";
@@ -41,4 +41,37 @@ it("is away while a person is asked, and back afterwards", async () => {
   expect(await withSpinner(context, options, "Waiting", work())).toBe("done");
   expect(seen[1]).toBe(seen[0]);
   expect(context.animation).toBeNull();
+});
+
+it("shows how far work has come at once, and is gone at its end, though the work lets nothing else happen", async () => {
+  const fake = fakeContext({ isTerminal: true });
+  const drawn: string[] = [];
+  let cleared = 0;
+  const clearLine = () => {
+    cleared += 1;
+  };
+  const output = { columns: 80, isTTY: true, write: (text: string) => drawn.push(text), clearLine, cursorTo() {} };
+  const terminal = () => ({ input: process.stdin, output: output as unknown as NodeJS.WriteStream });
+  const context = { ...fake, io: { ...fake.io, terminal } };
+  const seen = await withProgress(context, options, (show) => {
+    show("1 of 2");
+    const first = drawn.join("").includes("1 of 2");
+    show("2 of 2");
+    return [first, drawn.join("").includes("2 of 2"), cleared];
+  });
+  expect(seen).toEqual([true, true, 1]);
+  expect(cleared).toBe(2);
+});
+
+it.each([
+  ["no terminal", {}, { isTerminal: false }],
+  ["--json", { json: true }, { isTerminal: true }],
+  ["--quiet", { quiet: true }, { isTerminal: true }],
+])("shows nothing with %s", async (_, flags, world) => {
+  // A test's context has no terminal to draw on.
+  const work = (show: (text: string) => void) => {
+    show("1 of 2");
+    return "done";
+  };
+  expect(await withProgress(fakeContext(world), { ...options, ...flags }, work)).toBe("done");
 });

@@ -15,6 +15,7 @@ import { renderReduction, renderReductionChange } from "../../../src/cli/render/
 import { renderClock, renderMoved, renderReady } from "../../../src/cli/render/sandbox.ts";
 import { renderStatus } from "../../../src/cli/render/status.ts";
 import { createStyle } from "../../../src/cli/render/style.ts";
+import { renderAddedUser, renderImportedUsers, renderRemovedUser, renderUsers } from "../../../src/cli/render/users.ts";
 import type { View } from "../../../src/cli/render/view.ts";
 import { wrap } from "../../../src/cli/render/wrap.ts";
 import {
@@ -27,6 +28,7 @@ import {
   quote,
   receipt,
   subscription,
+  user,
   verified,
 } from "../support/builders.ts";
 
@@ -49,6 +51,9 @@ const target = {
 } as const;
 const REFUND = { amount: purchase().total, creditNoteNumber: "CN-4201-000001", refundedAt: "2026-11-23T10:00:01Z" };
 const evilPurchase = { note: HOSTILE, purchaseOrder: HOSTILE, purchasedBy: { email: HOSTILE, token: HOSTILE } };
+
+const evilUser = { email: HOSTILE, firstName: HOSTILE, lastName: HOSTILE };
+const added = { licenses: { purchased: 30, used: 23, available: 7 }, dryRun: false };
 
 const TEXTS: Record<string, (seen: View) => string> = {
   status: (seen) => renderStatus(evilOffer.subscription, seen),
@@ -102,6 +107,17 @@ const TEXTS: Record<string, (seen: View) => string> = {
   identity: (seen) =>
     renderIdentity(identityOf(me({ organizations: [{ id: 1, name: HOSTILE, role: 0 }] }), target, "keyring"), seen),
   organizations: (seen) => renderOrganizations([{ id: 4201, name: HOSTILE, role: 0 }], seen),
+  users: (seen) => renderUsers([user(evilUser), user({ idUser: 8, role: 0, adminNoTraining: true })], seen),
+  added: (seen) => renderAddedUser({ user: user(evilUser), purchase: purchase(evilPurchase), ...added }, seen),
+  planned: (seen) =>
+    renderAddedUser(
+      { user: user(evilUser), purchase: null, ...added, licenses: null, dryRun: true, quote: verified(quote(5)) },
+      seen,
+    ),
+  imported: (seen) =>
+    renderImportedUsers({ added: [HOSTILE], existing: [HOSTILE.slice(0, 40)], purchase: null, ...added }, seen),
+  removed: (seen) =>
+    renderRemovedUser({ email: HOSTILE, idUser: 7, removed: true, licenses: null, dryRun: false }, seen),
   clock: (seen) =>
     renderClock(
       {

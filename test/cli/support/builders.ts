@@ -4,6 +4,7 @@ import type { VerifiedQuote } from "../../../src/cli/purchasing/offer.ts";
 import type { BuyRequest } from "../../../src/cli/purchasing/request.ts";
 import type { PurchaseAnswer, Quote, Receipt, Subscription } from "../../../src/contract/billing.ts";
 import type { Me } from "../../../src/contract/identity.ts";
+import type { OwnUser } from "../../../src/contract/users.ts";
 
 export const ORIGIN = "http://127.0.0.1:4010";
 export const API_URL = `${ORIGIN}/rest/management/v2`;
@@ -144,6 +145,30 @@ export function me(change: Partial<Me> = {}): Me {
       last4: "x_ci",
       spendLimit: null,
     },
+    ...change,
+  };
+}
+
+/** A user who was just added. */
+export function user(change: Partial<OwnUser> = {}): OwnUser {
+  return {
+    idUser: 7,
+    email: "ada@northwind.example",
+    username: "ada@northwind.example",
+    firstName: "Ada",
+    lastName: "Lovelace",
+    role: 7,
+    status: "INVITED",
+    adminNoTraining: false,
+    joinedDateTime: null,
+    licenseStart: null,
+    licenseEnd: null,
+    defaultOrganization: { id: ORGANIZATION, name: "Northwind Labs" },
+    team: null,
+    stripeCustomerId: null,
+    stripeSubscriptionId: null,
+    stripeSubscriptionAutorenewal: false,
+    uuid: "00000000-0000-4000-8000-000000000007",
     ...change,
   };
 }

@@ -102,7 +102,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
       stdoutIsTerminal: false,
       stderrIsTerminal: isTerminal,
       columns: undefined,
-      readInput: async () => world.input ?? "",
+      readInput: async () => Buffer.from(world.input ?? ""),
       print: async (text) => {
         if (world.isStdoutFull) throw new CliError("output_not_written", "The output could not be written");
         written.stdout += text;

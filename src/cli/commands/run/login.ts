@@ -131,7 +131,7 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
   const fromInput = options.withToken || options.passwordStdin;
   const what = options.withToken ? "token" : "password";
   if (fromInput) {
-    const secret = (await context.io.readInput()).replace(/\r?\n$/, "");
+    const secret = (await context.io.readInput()).toString("utf8").replace(/\r?\n$/, "");
     const text = options.withToken ? secret.trim() : secret;
     if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as from a file: < ${what}.txt`);
     return text;

@@ -8,7 +8,7 @@ import { renderPurchase } from "../../render/purchase.ts";
 import { licenses } from "../../render/words.ts";
 import type { CancelOptions } from "../purchases.ts";
 import { concludePurchase } from "../shared/conclude.ts";
-import { connect } from "../shared/connect.ts";
+import { connectToOrganization } from "../shared/connect.ts";
 import { viewOf } from "../shared/output.ts";
 import { purchasingTools } from "../shared/purchasingTools.ts";
 import { withSpinner } from "../shared/spinner.ts";
@@ -23,9 +23,7 @@ export async function run(options: CancelOptions, context: Context): Promise<voi
   if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
     throw usageError("Nobody can be asked to confirm the cancellation", "Say --yes to cancel without asking.");
   }
-  const connection = await connect(context, options);
-  const { client } = connection;
-  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  const { client, organizationId } = await connectToOrganization(context, options);
   const waiting = { ...options, waitSeconds: 0, open: false };
   const tools = await purchasingTools(context, waiting, { client, organizationId });
   if (!options.yes && !options.dryRun) await confirm(options, tools, context);

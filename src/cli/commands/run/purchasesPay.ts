@@ -2,9 +2,8 @@ import type { Context } from "../../context.ts";
 import { pay, rehearsePay } from "../../purchasing/pay.ts";
 import type { PayOptions } from "../purchases.ts";
 import { concludePurchase } from "../shared/conclude.ts";
-import { connect } from "../shared/connect.ts";
+import { connectToOrganization } from "../shared/connect.ts";
 import { purchasingTools } from "../shared/purchasingTools.ts";
-import { withSpinner } from "../shared/spinner.ts";
 
 /**
  * Tries to pay a declined purchase again and prints it, however it ended.
@@ -12,9 +11,7 @@ import { withSpinner } from "../shared/spinner.ts";
  * @throws CliError `not_payable` and what else refused it; the failure of the purchase that was printed
  */
 export async function run(options: PayOptions, context: Context): Promise<void> {
-  const connection = await connect(context, options);
-  const { client } = connection;
-  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  const { client, organizationId } = await connectToOrganization(context, options);
   const tools = await purchasingTools(context, options, { client, organizationId });
   await concludePurchase(
     "purchases pay",

@@ -1,11 +1,10 @@
 import type { Context } from "../../context.ts";
 import { resume } from "../../purchasing/resume.ts";
-import { connect } from "../shared/connect.ts";
+import { connectToOrganization } from "../shared/connect.ts";
 import { forgetAtExit } from "../shared/forget.ts";
 import { summarize } from "../shared/jobSummary.ts";
 import { printResult } from "../shared/output.ts";
 import { purchasingTools } from "../shared/purchasingTools.ts";
-import { withSpinner } from "../shared/spinner.ts";
 import type { WaitOptions } from "../shared/waitOptions.ts";
 
 /**
@@ -14,9 +13,7 @@ import type { WaitOptions } from "../shared/waitOptions.ts";
  * @throws CliError of the worst end after everything was printed (details.md, 8)
  */
 export async function run(options: WaitOptions, context: Context): Promise<void> {
-  const connection = await connect(context, options);
-  const { client } = connection;
-  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  const { client, organizationId } = await connectToOrganization(context, options);
   const tools = await purchasingTools(context, options, { client, organizationId });
   const ended = await resume(client, tools);
   await summarize(context, options, client.origin, ended.result.resumed);

@@ -6,7 +6,7 @@ import type { Context } from "../../context.ts";
 import { CliError, codeOf, type ErrorCode, usageError } from "../../errors.ts";
 import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import { shorten } from "../../render/shorten.ts";
-import { connect } from "../shared/connect.ts";
+import { connectToOrganization } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
 import { printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
@@ -17,7 +17,7 @@ const ANSWER_LOST: readonly ErrorCode[] = ["unreachable", "unexpected_answer", "
 
 /** Prints the API tokens that were not revoked, newest first. */
 export async function list(options: GlobalOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await organizationOf(options, context);
+  const { client, organizationId } = await connectToOrganization(context, options);
   const tokens = await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
   await printResult(context, options, "tokens list", tokens, async (view) => {
     const { renderTokens } = await import("../../render/tokens.ts");
@@ -31,7 +31,7 @@ export async function list(options: GlobalOptions, context: Context): Promise<vo
  * @throws CliError `invalid_usage` for an amount that the currency does not have; `mfa_required`
  */
 export async function create(options: CreateOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await organizationOf(options, context);
+  const { client, organizationId } = await connectToOrganization(context, options);
   const amount = options.maxSpend === null ? null : await amountOf(options.maxSpend, client, organizationId);
   const { name, scopes, expiresInDays, maxLicenses: licenses } = options;
   const spendLimit = amount === null && licenses === null ? null : { amount, licenses };
@@ -97,7 +97,7 @@ export async function revoke(options: RevokeOptions, context: Context): Promise<
   if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
     throw usageError("Nobody can be asked whether to revoke the token", "Say --yes to revoke it without asking.");
   }
-  const { client, organizationId } = await organizationOf(options, context);
+  const { client, organizationId } = await connectToOrganization(context, options);
   const { tokenId: id, dryRun } = options;
   if (dryRun) return await printRevoked(options, context, await knownToken(id, client, organizationId));
   if (!options.yes) {
@@ -121,12 +121,6 @@ async function knownToken(id: string, client: Pick<Client, "tokens">, organizati
   const tokens = await client.tokens(organizationId);
   if (tokens.some((token) => token.id === id)) return id;
   throw new CliError("not_found", `There is no API token ${shorten(id)} in this organization`);
-}
-
-async function organizationOf(options: GlobalOptions, context: Context) {
-  const connection = await connect(context, options);
-  const finding = withSpinner(context, options, "Finding the organization", connection.organizationId());
-  return { client: connection.client, organizationId: await finding };
 }
 
 /** The amount in the subscription's currency, which only the backend knows. */

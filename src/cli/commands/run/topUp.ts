@@ -1,11 +1,11 @@
 import type { Context } from "../../context.ts";
 import type { Output } from "../../outputs.ts";
 import type { BuyRequest } from "../../purchasing/request.ts";
-import type { Approver, BuyResult } from "../../purchasing/tools.ts";
-import { type LicenseTarget, licensesToBuy } from "../../purchasing/wanted.ts";
+import type { BuyResult } from "../../purchasing/tools.ts";
+import type { LicenseTarget } from "../../purchasing/wanted.ts";
 import { targetWords } from "../../render/words.ts";
 import { whoBuys } from "../shared/buyer.ts";
-import { type Buying, buyAs, openBuying } from "../shared/buying.ts";
+import { type Buying, buyAgainWhatIsMissing, buyAs, openBuying } from "../shared/buying.ts";
 import { conclude } from "../shared/conclude.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
@@ -33,13 +33,8 @@ async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopU
   await announce(options, context, buying);
   const { tools } = buying;
   const request: BuyRequest = { ...options, wanted: options.target, quoteFile: null };
-  const stillMissing: Approver["buyAgain"] = async ({ id }) => {
-    const subscription = await tools.client.subscription(tools.organizationId);
-    if (licensesToBuy(options.target, subscription) === 0) return false;
-    tools.say(`The same top-up was begun before, and its purchase ${id} succeeded; more is missing now.`);
-    return true;
-  };
-  const concluded = await buyAs(request, options, context, buying, { buyAgain: stillMissing });
+  const buyAgain = buyAgainWhatIsMissing(options.target, tools);
+  const concluded = await buyAs(request, options, context, buying, { buyAgain });
   return { ...concluded, topUp: topUpOf(options.target, concluded.result), tools };
 }
 

@@ -10,6 +10,12 @@ export interface BuyingOptions extends WaitOptions, Omit<BuyRequest, "wanted" | 
   readonly totp: string | null;
 }
 
+/** What a command that takes licenses was told about buying those that are missing. */
+export interface BuyMissingOptions extends BuyingOptions {
+  /** Whether they may be bought: a script's consent, which a person is asked for again. */
+  readonly buyMissing: boolean;
+}
+
 /** The guards as commander gives them. */
 interface GuardFlags {
   readonly maxTotal?: string;
@@ -41,12 +47,26 @@ function readGuards({ maxTotal, maxLicenses, ifPurchased }: GuardFlags): Guards 
 
 /** Adds the flags of a command that buys. */
 export function addBuyingOptions(command: Command): Command {
-  addGuards(command.option("--yes", "buy without asking"))
-    .option("--po <number>", "purchase order number", shortText(100))
-    .option("--note <text>", "a note on the purchase", shortText(500))
+  addOrderOptions(command)
     .option("--dry-run", "quote and check the guards, buy nothing")
     .option("--idempotency-key <key>", "a key of your own: it buys once", idempotencyKey);
   return addWaitOptions(command).addOption(totpOption());
+}
+
+/** Adds the flags of a command that takes licenses, and may buy those that are missing. */
+export function addBuyMissingOptions(command: Command): Command {
+  addOrderOptions(command.option("--buy-missing", "buy the licenses that are missing")).option(
+    "--dry-run",
+    "say what would be done, change nothing",
+  );
+  return addWaitOptions(command).addOption(totpOption());
+}
+
+/** Adds how a purchase is confirmed, what stops it, and what is kept with it. */
+function addOrderOptions(command: Command): Command {
+  return addGuards(command.option("--yes", "buy without asking"))
+    .option("--po <number>", "purchase order number", shortText(100))
+    .option("--note <text>", "a note on the purchase", shortText(500));
 }
 
 /** Reads the flags of a command that buys. */

@@ -1,3 +1,4 @@
+import type { Purchase } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
 import { usageError } from "../../errors.ts";
 import { detectCiRun } from "../../journal/ciKey.ts";
@@ -7,13 +8,12 @@ import { buy } from "../../purchasing/buy.ts";
 import { keySeries } from "../../purchasing/keys.ts";
 import type { BuyRequest } from "../../purchasing/request.ts";
 import type { Approver, Concluded, PurchasingTools } from "../../purchasing/tools.ts";
-import { targetOf } from "../../purchasing/wanted.ts";
+import { type LicenseTarget, licensesToBuy, targetOf } from "../../purchasing/wanted.ts";
 import { renderConfirmation } from "../../render/confirmation.ts";
 import type { BuyingOptions } from "./buyOptions.ts";
-import { type Connection, connect } from "./connect.ts";
+import { type Connection, connectToOrganization } from "./connect.ts";
 import { viewOf } from "./output.ts";
 import { purchasingTools } from "./purchasingTools.ts";
-import { withSpinner } from "./spinner.ts";
 
 /** A command that buys, connected to its backend. */
 export interface Buying {
@@ -30,10 +30,23 @@ export async function openBuying(options: BuyingOptions, context: Context): Prom
   if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
     throw usageError("Nobody can be asked to confirm the purchase", "Say --yes to buy without asking.");
   }
-  const connection = await connect(context, options);
-  const { client } = connection;
-  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  return await connectBuying(options, context);
+}
+
+/** Connects a command that may come to buy. Sends nothing but what finding the organization takes. */
+export async function connectBuying(options: BuyingOptions, context: Context): Promise<Buying> {
+  const { connection, client, organizationId } = await connectToOrganization(context, options);
   return { connection, tools: await purchasingTools(context, options, { client, organizationId }) };
+}
+
+/** Decides that what an earlier run of a command has bought is bought again only where its target is not reached. */
+export function buyAgainWhatIsMissing(target: LicenseTarget, { client, organizationId, say }: PurchasingTools) {
+  return async ({ id }: Pick<Purchase, "id">): Promise<boolean> => {
+    const subscription = await client.subscription(organizationId);
+    if (licensesToBuy(target, subscription) === 0) return false;
+    say(`The same command was begun before, and its purchase ${id} succeeded; more is missing now.`);
+    return true;
+  };
 }
 
 /**

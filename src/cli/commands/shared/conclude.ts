@@ -6,6 +6,13 @@ import { forgetAtExit } from "./forget.ts";
 import { summarize } from "./jobSummary.ts";
 import { type OutputOptions, printResult } from "./output.ts";
 
+/** What ending a command takes of how its purchase ended. `failure` may also be of what came after the purchase. */
+interface Ending {
+  readonly result: Pick<Concluded["result"], "purchase" | "dryRun">;
+  readonly endedKey: string | null;
+  readonly failure: Error | null;
+}
+
 /**
  * Ends a command that was about one purchase: prints its result, and forgets a purchase that was begun here and has
  * ended. One whose result could not be printed stays in the journal, so that running again shows it.
@@ -14,7 +21,7 @@ import { type OutputOptions, printResult } from "./output.ts";
  * @throws CliError `output_not_written`, `result_not_printed`; the purchase's failure, after it was printed
  */
 export async function conclude(
-  ended: Concluded,
+  ended: Ending,
   journal: PurchasingTools["journal"],
   context: Context,
   print: () => Promise<boolean>,
@@ -41,7 +48,7 @@ export async function concludePurchase(
   await conclude(ended, journal, context, () => printResult(context, options, name, result, render));
 }
 
-function notPrinted({ result: { purchase, dryRun }, failure }: Concluded, cause: unknown): unknown {
+function notPrinted({ result: { purchase, dryRun }, failure }: Ending, cause: unknown): unknown {
   if (codeOf(cause) !== "output_not_written") return cause;
   if (failure) return failure;
   if (purchase === null || dryRun) return cause;

@@ -6,6 +6,7 @@ import { clean } from "../../render/clean.ts";
 import type { GlobalOptions } from "./globals.ts";
 import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
 import { findSignIn, type SignIn } from "./signIn.ts";
+import { withSpinner } from "./spinner.ts";
 import { resolveTarget, type Target } from "./target.ts";
 
 const NAME_ONE = "Name one with --org <id> or SECUREFLAG_ORGANIZATION.";
@@ -69,6 +70,20 @@ export async function connect(context: Context, options: GlobalOptions & OneTime
     return known;
   };
   return { client, target, signIn, organizationId };
+}
+
+/**
+ * Connects a command that is about one organization.
+ *
+ * @throws CliError as `connect`, and `organization_required`
+ */
+export async function connectToOrganization(
+  context: Context,
+  options: GlobalOptions & OneTimeCodeOptions,
+): Promise<{ connection: Connection; client: Client; organizationId: number }> {
+  const connection = await connect(context, options);
+  const finding = withSpinner(context, options, "Finding the organization", connection.organizationId());
+  return { connection, client: connection.client, organizationId: await finding };
 }
 
 async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {

@@ -5,10 +5,11 @@ import { toJson } from "../../render/json.ts";
 import { wrap } from "../../render/wrap.ts";
 
 const WIDTH = 60;
+const MOST_PROBLEMS = 100;
 
 /**
- * Tells a failure on stderr: what happened and what to do next, or under `--json` one JSON document and nothing else
- * (cli.md, Output). An interruption without last words is silent.
+ * Tells a failure on stderr: what is wrong with an input file line by line, what happened and what to do next, or under
+ * `--json` one JSON document and nothing else (cli.md, Output). An interruption without last words is silent.
  *
  * @param argv read here once more, because a failure may come before the flags were understood
  * @returns the exit code
@@ -18,14 +19,19 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
   const { code, exitCode, requestId } = report;
   const message = sentence(report.message);
   const hint = report.hint === null ? null : sentence(report.hint);
+  const problems = report.problems.slice(0, MOST_PROBLEMS);
   if (argv.includes("--json")) {
-    context.io.note(`${toJson({ error: { code, message: message || "Interrupted.", hint, exitCode, requestId } })}\n`);
+    const told = { code, message: message || "Interrupted.", hint, exitCode, requestId };
+    context.io.note(`${toJson({ error: { ...told, ...(problems.length > 0 && { problems }) } })}\n`);
   } else if (message !== "") {
     const isAnnotated = context.io.workflowCommand("error", [message, hint].filter(Boolean).join(" "));
     const error = isAnnotated ? [] : [`Error: ${message}`, hint ?? ""];
     const lines = [...error, requestId === null ? "" : `Request: ${clean(requestId)}`];
     const told = lines.filter((line) => line !== "").map((line) => wrap(line, WIDTH));
-    if (told.length > 0) context.io.note(`${told.join("\n")}\n`);
+    const more = report.problems.length - problems.length;
+    const list = problems.map((problem) => `line ${problem.line}: ${clean(problem.message)}`);
+    const all = [...list, ...(more > 0 ? [`and ${more.toLocaleString("en-US")} more`] : []), ...told];
+    if (all.length > 0) context.io.note(`${all.join("\n")}\n`);
   }
   if (argv.some((argument) => argument === "-v" || argument === "--verbose")) context.io.note(`${traceOf(error)}\n`);
   return exitCode;

@@ -15,7 +15,7 @@ export async function withSpinner<Result>(
   text: string,
   work: Promise<Result>,
 ): Promise<Result> {
-  if (!context.io.stderrIsTerminal || options.json || options.quiet || options.verbose) return work;
+  if (!mayMove(context, options)) return work;
   const settled = work.then(
     () => true,
     () => true,
@@ -42,6 +42,32 @@ export async function withSpinner<Result>(
     context.animation = around;
     spinner?.stop();
   }
+}
+
+/**
+ * Shows on a terminal's stderr how far work has come; nothing moves elsewhere. The work may keep the process busy: what
+ * it shows is drawn at once.
+ */
+export async function withProgress<Result>(
+  context: Context,
+  options: OutputOptions,
+  work: (show: (text: string) => void) => Result,
+): Promise<Result> {
+  const spinner = mayMove(context, options) ? await createSpinner(context, options, "") : null;
+  try {
+    return work((text) => {
+      if (spinner === null) return;
+      spinner.text = text;
+      if (spinner.isSpinning) spinner.render();
+      else spinner.start();
+    });
+  } finally {
+    spinner?.stop();
+  }
+}
+
+function mayMove({ io }: Context, { json, quiet, verbose }: OutputOptions): boolean {
+  return io.stderrIsTerminal && !json && !quiet && !verbose;
 }
 
 /** `null` where it cannot be drawn: without a width it cannot know how many lines it takes, and would clear others. */

@@ -1,0 +1,85 @@
+import { ROLES, takesLicense } from "../../../billing/roles.ts";
+import type { AddUserRequest } from "../../../contract/users.ts";
+import type { Context } from "../../context.ts";
+import type { Output } from "../../outputs.ts";
+import { isMember, readAllUsers } from "../../users/pages.ts";
+import { addWithLicenses, concludeAdding } from "../shared/adding.ts";
+import { type Buying, connectBuying } from "../shared/buying.ts";
+import { printResult } from "../shared/output.ts";
+import { rehearseLicenses } from "../shared/shortage.ts";
+import { addingWords, checkedCsv, withLines } from "../shared/usersFile.ts";
+import type { ImportUsersOptions } from "../users.ts";
+
+/** Who of a file was added, and who was there. */
+interface Divided {
+  readonly added: readonly AddUserRequest[];
+  readonly existing: readonly AddUserRequest[];
+}
+
+/**
+ * Adds the users of a CSV file, all or none, and prints who was added and who was there.
+ *
+ * @throws CliError `users_file_invalid` with every problem of the file, before any request; else as `users add`
+ */
+export async function run(options: ImportUsersOptions, context: Context): Promise<void> {
+  const csv = await checkedCsv(options, context);
+  const { users } = csv;
+  const buying = await connectBuying(options, context);
+  if (options.dryRun) {
+    await print(await rehearse(users, options, context, buying), options, context);
+    return;
+  }
+  const { connection, tools } = buying;
+  const importing = async () => {
+    const answer = connection.client.importUsers(tools.organizationId, users);
+    const { existing, organizationLicenses } = await tools.busy(addingWords(users.length), answer).catch((error) => {
+      throw withLines(error, csv);
+    });
+    const positions = new Set(existing);
+    return { ...divide(users, (_, index) => positions.has(index)), organizationLicenses };
+  };
+  const ended = await addWithLicenses(importing, ({ added }) => licensesOf(added), options, context, buying);
+  const { answer, bought } = ended;
+  const output = {
+    ...emailsOf(answer ?? { added: [], existing: [] }),
+    purchase: bought?.result.purchase ?? null,
+    licenses: answer?.organizationLicenses ?? bought?.result.licenses ?? null,
+    dryRun: false,
+  };
+  await concludeAdding(ended, buying, options, context, () => print(output, options, context));
+}
+
+async function rehearse(
+  users: readonly AddUserRequest[],
+  options: ImportUsersOptions,
+  context: Context,
+  buying: Buying,
+): Promise<Output<"users import">> {
+  const { connection, tools } = buying;
+  const listed = await tools.busy("Reading users", readAllUsers(connection.client, tools.organizationId));
+  const known = new Set(listed.filter(isMember).map(({ email }) => email?.toLowerCase()));
+  const divided = divide(users, ({ email }) => known.has(email.toLowerCase()));
+  const { licenses, quote } = await rehearseLicenses(licensesOf(divided.added), options, context, buying);
+  return { ...emailsOf(divided), purchase: null, licenses, dryRun: true, ...(quote && { quote }) };
+}
+
+function divide(users: readonly AddUserRequest[], isThere: (user: AddUserRequest, index: number) => boolean): Divided {
+  const existing = new Set(users.filter(isThere));
+  return { added: users.filter((user) => !existing.has(user)), existing: [...existing] };
+}
+
+function emailsOf({ added, existing }: Divided): { added: string[]; existing: string[] } {
+  return { added: added.map(({ email }) => email), existing: existing.map(({ email }) => email) };
+}
+
+function licensesOf(users: readonly AddUserRequest[]): number {
+  return users.filter(({ role = ROLES.user, adminNoTraining = false }) => takesLicense({ role, adminNoTraining }))
+    .length;
+}
+
+function print(output: Output<"users import">, options: ImportUsersOptions, context: Context): Promise<boolean> {
+  return printResult(context, options, "users import", output, async (view) => {
+    const { renderImportedUsers } = await import("../../render/users.ts");
+    return renderImportedUsers(output, view);
+  });
+}

@@ -1,0 +1,71 @@
+import type { Client } from "../../../client/client.ts";
+import type { User } from "../../../contract/users.ts";
+import type { Context } from "../../context.ts";
+import { CliError, usageError } from "../../errors.ts";
+import type { Output } from "../../outputs.ts";
+import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { shorten } from "../../render/shorten.ts";
+import { readAllUsers, withEmail } from "../../users/pages.ts";
+import { connectToOrganization } from "../shared/connect.ts";
+import { printResult } from "../shared/output.ts";
+import { readableCounts } from "../shared/readableCounts.ts";
+import { withSpinner } from "../shared/spinner.ts";
+import type { RemoveUserOptions } from "../users.ts";
+
+/**
+ * Removes the user with an email, and prints the counts of licenses after it.
+ *
+ * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing, and for an email
+ *   that two users have; `not_found`; `declined_by_person`
+ */
+export async function run(options: RemoveUserOptions, context: Context): Promise<void> {
+  const { yes, dryRun } = options;
+  if (!yes && !dryRun && !promptsAllowed(context, options)) {
+    throw usageError("Nobody can be asked whether to remove the user", "Say --yes to remove without asking.");
+  }
+  const { client, organizationId } = await connectToOrganization(context, options);
+  const finding = findUser(client, organizationId, options.email);
+  const user = await withSpinner(context, options, "Looking for the user", finding);
+  const { idUser } = user;
+  const email = user.email ?? options.email;
+  if (dryRun) {
+    const licenses = await withSpinner(
+      context,
+      options,
+      "Reading the subscription",
+      readableCounts(client, organizationId),
+    );
+    return await print({ email, idUser, removed: false, licenses, dryRun }, options, context);
+  }
+  if (!yes) await confirm(user, options, context);
+  const licenses = await withSpinner(context, options, "Removing the user", client.removeUser(organizationId, idUser));
+  await print({ email, idUser, removed: true, licenses, dryRun }, options, context);
+}
+
+async function findUser(client: Pick<Client, "usersPage">, organizationId: number, email: string): Promise<User> {
+  const [user, another] = withEmail(await readAllUsers(client, organizationId), email);
+  if (!user) {
+    const message = `No user of this organization has the email ${shorten(email)}`;
+    throw new CliError("not_found", message, { hint: "See `secureflag-licenses users list --all`." });
+  }
+  if (!another) return user;
+  throw usageError(
+    `Several users have the email ${shorten(email)}, among them the numbers ${user.idUser} and ${another.idUser}`,
+    "Nobody was removed: which of them is meant cannot be told here.",
+  );
+}
+
+/** Asks; the default answer is No. */
+async function confirm(user: User, options: RemoveUserOptions, context: Context): Promise<void> {
+  const { userWords } = await import("../../render/users.ts");
+  const prompter = await openPrompter(context, options);
+  if (await prompter.confirm(`Remove ${userWords(user)}?`)) return;
+  throw new CliError("declined_by_person", "Nobody was removed");
+}
+
+async function print(output: Output<"users remove">, options: RemoveUserOptions, context: Context): Promise<void> {
+  await printResult(context, options, "users remove", output, async (view) => {
+    const { renderRemovedUser } = await import("../../render/users.ts");
+    return renderRemovedUser(output, view);
+  });
+}

@@ -1,0 +1,85 @@
+import type { LicenseCounts } from "../../../contract/basics.ts";
+import type { Problem } from "../../../contract/problems.ts";
+import type { Context } from "../../context.ts";
+import { CliError, codeOf } from "../../errors.ts";
+import { priceOffer, type VerifiedQuote } from "../../purchasing/offer.ts";
+import type { PurchasingTools } from "../../purchasing/tools.ts";
+import { licenses, withTax } from "../../render/words.ts";
+import { type Buying, buyAs } from "./buying.ts";
+import type { BuyMissingOptions } from "./buyOptions.ts";
+import { readableCounts } from "./readableCounts.ts";
+
+/** That there are fewer available licenses than users to be added take. */
+export interface Shortage {
+  /** How many licenses they take. */
+  readonly needed: number;
+  /** How many of them are not there. */
+  readonly missing: number;
+  /** The backend's refusal; `null` before it was asked. */
+  readonly refusal: Error | null;
+}
+
+/** What buying is told to do for users who take so many licenses. */
+export function requestFor(needed: number, options: BuyMissingOptions) {
+  return { ...options, wanted: { available: needed }, quoteFile: null };
+}
+
+/** What a backend's refusal says of missing licenses; `null` for every other error, and where it does not say how many. */
+export function shortageOf(error: unknown): Shortage | null {
+  if (codeOf(error) !== "no_license_available" || !(error instanceof Error) || !("problem" in error)) return null;
+  const { needed, missing } = (error.problem as Problem | undefined) ?? {};
+  return needed === undefined || missing === undefined ? null : { needed, missing, refusal: error };
+}
+
+/** The error where nothing may be bought: how many licenses are missing, and what they cost now. */
+export async function notBought({ missing, refusal }: Shortage, tools: PurchasingTools): Promise<CliError> {
+  const { client, organizationId, busy } = tools;
+  const price = await busy("Pricing", priceOffer(client, organizationId, missing)).then(
+    ({ quote: { total, dueNow: net, tax } }) =>
+      `${missing === 1 ? "costs" : "cost"} ${withTax({ total, net, tax })} now`,
+    (error: unknown) => {
+      if (!(error instanceof Error) || codeOf(error) === null || codeOf(error) === "interrupted") throw error;
+      return `what ${missing === 1 ? "it costs" : "they cost"} now is not known: ${error.message.replace(/\.$/, "")}`;
+    },
+  );
+  return new CliError("no_license_available", `${missingWords(missing)}, and ${price}. Nobody was added`, {
+    hint: "Say --buy-missing to buy what is missing, and --max-total to limit what it may cost.",
+    cause: refusal,
+  });
+}
+
+/** The error where licenses are missing though they were bought, or are being bought. */
+export function stillMissing({ missing, refusal }: Shortage): CliError {
+  const why = "others took them meanwhile, or a purchase that brings them is still in progress";
+  return new CliError("no_license_available", `${missingWords(missing)}: ${why}. Nobody was added`, {
+    hint: "Look at `secureflag-licenses purchases list`. Running the same command again is safe.",
+    cause: refusal,
+  });
+}
+
+/** `2 licenses are missing`. */
+export function missingWords(missing: number): string {
+  return `${licenses(missing)} ${missing === 1 ? "is" : "are"} missing`;
+}
+
+/**
+ * What a dry run finds: the counts, and the quote for what would be bought. A token that may not see the counts is no
+ * reason to fail: adding needs none of them.
+ *
+ * @param needed how many licenses the users take
+ * @throws CliError as adding would: `no_license_available`, what stops a purchase
+ */
+export async function rehearseLicenses(
+  needed: number,
+  options: BuyMissingOptions,
+  context: Context,
+  buying: Buying,
+): Promise<{ licenses: LicenseCounts | null; quote: VerifiedQuote | null }> {
+  const { client, organizationId, busy } = buying.tools;
+  const counts = await busy("Reading the subscription", readableCounts(client, organizationId));
+  const missing = counts === null ? 0 : needed - Math.max(0, counts.available);
+  if (needed === 0 || missing <= 0) return { licenses: counts, quote: null };
+  if (!options.buyMissing) throw await notBought({ needed, missing, refusal: null }, buying.tools);
+  const { result } = await buyAs(requestFor(needed, options), options, context, buying);
+  return { licenses: result.licenses, quote: result.quote };
+}

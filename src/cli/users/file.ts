@@ -1,0 +1,35 @@
+import { createReadStream } from "node:fs";
+import { CliError } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { clean } from "../render/clean.ts";
+import { MAX_FILE_BYTES } from "./csv.ts";
+
+/** What stands for stdin where a file is named. */
+const STDIN = "-";
+
+/**
+ * Reads a file of users, or stdin where it is named `-`; of one that is too large no more than tells so.
+ *
+ * @throws CliError `users_file_invalid`
+ */
+export async function readUsersFile(
+  path: string,
+  { readInput, stdinIsTerminal }: Pick<Io, "readInput" | "stdinIsTerminal">,
+): Promise<Buffer> {
+  if (path === STDIN && stdinIsTerminal) {
+    throw unreadable("There is nothing on stdin", `Name a file, or pipe one in: users import ${STDIN} < users.csv`);
+  }
+  if (path === STDIN) return await readInput(MAX_FILE_BYTES);
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of createReadStream(path, { end: MAX_FILE_BYTES })) chunks.push(Buffer.from(chunk));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw unreadable(`The file ${clean(path)} cannot be read: ${reason}`, "Check its path. Nobody was added.", cause);
+  }
+  return Buffer.concat(chunks);
+}
+
+function unreadable(message: string, hint: string, cause?: unknown): CliError {
+  return new CliError("users_file_invalid", message, { hint, cause });
+}

@@ -1,0 +1,627 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import stringWidth from "string-width";
+import { afterAll, describe, expect, it } from "vitest";
+import { runProgram } from "../../../src/cli/commands/program.ts";
+import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
+import type { Subscription } from "../../../src/contract/billing.ts";
+import type { User } from "../../../src/contract/users.ts";
+import {
+  API_URL,
+  entry,
+  failedPurchase,
+  me,
+  ORGANIZATION,
+  openPurchase,
+  purchase,
+  quote,
+  subscription,
+  user,
+} from "../support/builders.ts";
+import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
+import { fakeJournal } from "../support/fakeJournal.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const ENV = { SECUREFLAG_API_TOKEN: "t", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: String(ORGANIZATION) };
+const KEY = `cli_${"07".repeat(16)}`;
+const directory = mkdtempSync(join(tmpdir(), "users-command-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+async function play(line: string | readonly string[], script: readonly ExpectedCall[], world: FakeWorld = {}) {
+  const scripted = scriptedClient(script);
+  const context = fakeContext({ ...world, env: { ...ENV, ...world.env }, client: scripted.client });
+  const code = await runProgram(typeof line === "string" ? line.split(" ") : line, context);
+  scripted.assertDone();
+  const told = stripVTControlCharacters(context.written.stderr).replaceAll(/\s+/g, " ");
+  return { code, ...context.written, told, questions: context.questions, context };
+}
+
+let files = 0;
+function csvFile(text: string): string {
+  files += 1;
+  const path = join(directory, `users-${files}.csv`);
+  writeFileSync(path, text);
+  return path;
+}
+
+const page = (...users: User[]): ExpectedCall => ({ call: "usersPage", gives: users });
+const refused = (missing: number, needed = missing): ExpectedCall => ({
+  call: "addUser",
+  fails: new ClientError("no_license_available", "Too few.", { problem: { code: "", detail: "", missing, needed } }),
+});
+const fails = (call: ExpectedCall["call"], code: ClientErrorCode): ExpectedCall => ({
+  call,
+  fails: new ClientError(code, `refused: ${code}`),
+});
+
+const FULL = { purchased: 25, used: 25, available: 0 };
+const AFTER = { purchased: 26, used: 26, available: 0 };
+const full = (change: Partial<Subscription> = {}) => subscription({ licenses: FULL, ...change });
+const READ: ExpectedCall = { call: "subscription", gives: full() };
+const PRICED: ExpectedCall[] = [READ, { call: "createQuote", with: [ORGANIZATION, 1], gives: quote(1, {}, full()) }];
+const { organizationLicenses: _counts, ...one } = purchase({
+  licenses: 1,
+  total: quote(1).total,
+  idempotencyKey: KEY,
+});
+const sold = (change: Partial<ReturnType<typeof purchase>> = {}): ExpectedCall => ({
+  call: "createPurchase",
+  with: [KEY, { quoteId: "quo_1" }],
+  gives: {
+    purchase: { ...one, organizationLicenses: { purchased: 26, used: 25, available: 1 }, ...change },
+    replayed: false,
+    requestId: null,
+  },
+});
+const BOUGHT = [...PRICED, sold()];
+const ADDED: ExpectedCall = {
+  call: "addUser",
+  with: [ORGANIZATION, { email: "ada@northwind.example", firstName: "Ada", lastName: "Lovelace" }],
+  gives: { user: user(), organizationLicenses: AFTER },
+};
+const ADD = "users add --email ada@northwind.example --first-name Ada --last-name Lovelace";
+
+describe("users list", () => {
+  const seen: User[] = [
+    user({ idUser: 1, firstName: "山田太郎", lastName: "", status: "ACTIVE", team: { idTeam: 4, name: "=Red" } }),
+    {
+      ...user({ idUser: 2, role: 3, adminNoTraining: true, firstName: "Evil\u001b[2J\u202e", lastName: "One\r\nTwo" }),
+      email: `${"long".repeat(20)}@example.test`,
+      status: "SUSPENDED",
+    },
+    {
+      ...user({ idUser: 3 }),
+      email: null,
+      firstName: null,
+      lastName: null,
+      role: null,
+      status: null,
+      username: null,
+      defaultOrganization: null,
+      adminNoTraining: null,
+    },
+  ];
+
+  it("prints a table in which everything lines up, within 60 columns and without controls", async () => {
+    const { code, stdout } = await play("users list", [page(...seen), page()]);
+    expect(code).toBe(0);
+    const lines = stdout.trimEnd().split("\n");
+    expect(Math.max(...lines.map((line) => stringWidth(line)))).toBeLessThanOrEqual(60);
+    expect(stdout).not.toMatch(/[\u001b\u202e\r]/);
+    expect(stdout).toContain("EvilOne Two".slice(0, 4));
+    const roleColumn = stringWidth((lines[0] ?? "").split("Role")[0] ?? "");
+    const [before = ""] = (lines.find((line) => line.includes("山田太郎")) ?? "").split("user");
+    expect(stringWidth(before)).toBe(roleColumn);
+    expect(stdout).toContain("team manager, no");
+    expect(stdout).toContain("number 3");
+  });
+
+  it("prints the public fields as JSON, null where they are missing", async () => {
+    const { stdout } = await play("users list --all --json", [page(...seen), page()]);
+    expect(JSON.parse(stdout)).toEqual(seen);
+    expect((await play("users list --json", [page()])).stdout).toBe("[]\n");
+  });
+
+  it("prints CSV with the names of organization and team, safe for spreadsheets", async () => {
+    const { stdout } = await play("users list --csv", [page(...seen.slice(0, 1)), page()]);
+    expect(stdout).toBe(
+      "idUser,email,username,firstName,lastName,role,status,adminNoTraining,joinedDateTime,licenseStart,licenseEnd," +
+        "defaultOrganization,team,stripeCustomerId,stripeSubscriptionId,stripeSubscriptionAutorenewal,uuid\n" +
+        "1,ada@northwind.example,ada@northwind.example,山田太郎,,7,ACTIVE,false,,,,Northwind Labs,'=Red,,,false," +
+        "00000000-0000-4000-8000-000000000007\n",
+    );
+    expect((await play("users list --csv", [page()])).stdout.split("\n")).toHaveLength(2);
+  });
+
+  it("shows the first 100 and says that there are more", async () => {
+    const pages = Array.from({ length: 6 }, (_, number) =>
+      page(...Array.from({ length: 20 }, (_, index) => user({ idUser: number * 20 + index }))),
+    );
+    const { stdout, stderr } = await play("users list --csv", pages);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(101);
+    expect(stderr).toContain("There are more than 100: use --all.");
+  });
+});
+
+describe("users add", () => {
+  it("adds, and prints user and counts; nothing was bought", async () => {
+    const { code, stdout, stderr } = await play(`${ADD} --json`, [ADDED]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toEqual({ user: user(), purchase: null, licenses: AFTER, dryRun: false });
+    const human = await play(ADD, [ADDED]);
+    expect(human.stdout).toBe(
+      "Added ada@northwind.example (Ada Lovelace, user).\nLicenses now    26 purchased, 26 used, 0 available\n",
+    );
+  });
+
+  it.each([
+    [["--role", "administrator", "--no-training"], { role: 0, adminNoTraining: true }],
+    [["--role", "Manager"], { role: 3 }],
+    [["--role", "user"], { role: 7 }],
+    [["--assignment-strategy", "initial-plan"], { assignmentStrategy: "INITIAL_PLAN" }],
+    [["--assignment-strategy", "NONE"], { assignmentStrategy: "NONE" }],
+  ])("%j travels as %j", async (flags, fields) => {
+    const sent = [expect.objectContaining({ email: "ada@northwind.example", ...fields })];
+    const call: ExpectedCall = { ...ADDED, with: sent };
+    expect((await play([...ADD.split(" "), ...flags], [call])).code).toBe(0);
+  });
+
+  it("who is a user already: exit 2 in the backend's words", async () => {
+    const { code, stderr } = await play(ADD, [fails("addUser", "invalid_request")]);
+    expect([code, stderr]).toEqual([2, "Error: refused: invalid_request.\n"]);
+  });
+
+  it("whose answer was lost: exit 10", async () => {
+    expect(await play(`${ADD} --json`, [fails("addUser", "outcome_unknown")])).toMatchObject({ code: 10, stdout: "" });
+  });
+
+  it("who was added, but cannot be told: says so", async () => {
+    const { code, told } = await play(ADD, [ADDED], { isStdoutFull: true });
+    expect([code, told]).toEqual([1, expect.stringContaining("was added, but the result could not be printed")]);
+    expect(told).toContain("users list --all");
+  });
+
+  it("interrupted meanwhile: says that it may be done", async () => {
+    const world: FakeWorld = {};
+    const scripted = scriptedClient([]);
+    const context = fakeContext({ ...world, env: ENV, client: scripted.client });
+    const client = { ...scripted.client, addUser: () => new Promise(() => context.send("SIGINT")) };
+    const code = await runProgram(ADD.split(" "), { ...context, createClient: async () => client as never });
+    expect([code, context.written.stderr]).toEqual([130, expect.stringContaining("may be added already")]);
+  });
+});
+
+describe("where licenses are missing", () => {
+  it("a script without --buy-missing ends 9 with the number and the price, and buys nothing", async () => {
+    for (const flags of ["", " --yes", " --max-total 1"]) {
+      const { code, stdout, told } = await play(`${ADD}${flags}`, [refused(1), ...PRICED]);
+      expect([code, stdout]).toEqual([9, ""]);
+      expect(told).toContain("1 license is missing, and costs £48.82 (£40.68 + £8.14 tax) now. Nobody was added.");
+      expect(told).toContain("--buy-missing");
+    }
+  });
+
+  it("the answer is the same where nobody knows the price, and says why", async () => {
+    const script = [refused(2), fails("subscription", "insufficient_scope")];
+    const { code, told } = await play(ADD, script);
+    expect(code).toBe(9);
+    expect(told).toContain("2 licenses are missing, and what they cost now is not known: refused: insufficient_scope.");
+  });
+
+  it("a refusal that does not say how many is passed on", async () => {
+    const { code, told } = await play(`${ADD} --buy-missing`, [fails("addUser", "no_license_available")]);
+    expect([code, told]).toEqual([9, expect.stringContaining("refused: no_license_available.")]);
+  });
+
+  it("--buy-missing buys exactly what is missing, then adds", async () => {
+    const { code, stdout, stderr, context } = await play(`${ADD} --buy-missing --json`, [refused(1), ...BOUGHT, ADDED]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toEqual({ user: user(), purchase: one, licenses: AFTER, dryRun: false });
+    expect(context.reached).toContain("C3");
+  });
+
+  it("people read the price before, and the purchase with the user after", async () => {
+    const { stdout, told } = await play(`${ADD} --buy-missing`, [refused(1), ...BOUGHT, ADDED]);
+    expect(told).toContain("1 license is missing.");
+    expect(told).toContain("Target 1 license available");
+    expect(told).toContain("Due now £48.82 (£40.68 + £8.14 tax)");
+    expect(stdout).toMatch(/^Purchased 1 license\n[\s\S]*\n\nAdded ada@northwind.example \(Ada Lovelace, user\)\.\n/);
+    expect(stdout.match(/Licenses now/g)).toHaveLength(1);
+  });
+
+  it.each([
+    ["--max-total 48.81", "max_total_exceeded", PRICED],
+    ["--max-licenses 0", "max_licenses_exceeded", [READ]],
+    ["--if-purchased 24", "if_purchased_not_met", PRICED],
+  ])("%s stops it: exit 7, nothing printed", async (guard, code, script) => {
+    const run = await play(`${ADD} --buy-missing --json ${guard}`, [refused(1), ...script]);
+    expect([run.code, run.stdout, JSON.parse(run.stderr).error.code]).toEqual([7, "", code]);
+  });
+
+  it("PO number and note go with the purchase", async () => {
+    const made = sold({ purchaseOrder: "PO-7", note: "new team" });
+    const call = { ...made, with: [{ quoteId: "quo_1", purchaseOrder: "PO-7", note: "new team" }] };
+    const line = [...ADD.split(" "), "--buy-missing", "--po", "PO-7", "--note", "new team", "--json"];
+    expect((await play(line, [refused(1), ...PRICED, call, ADDED])).code).toBe(0);
+  });
+
+  it.each([
+    [6, failedPurchase({ ...one, status: "failed", failure: { code: "card_declined", message: "" } })],
+    [8, { ...openPurchase("requires_approval"), idempotencyKey: KEY, licenses: 1, total: quote(1).total }],
+  ])("a purchase that ends with %i is printed, and nobody is added", async (expected, made) => {
+    const script = [refused(1), ...PRICED, sold({ ...made, organizationLicenses: FULL })];
+    const { code, stdout } = await play(`${ADD} --buy-missing --json`, script);
+    expect(code).toBe(expected);
+    const { organizationLicenses: _, ...printed } = made;
+    expect(JSON.parse(stdout)).toMatchObject({ user: null, purchase: { status: printed.status }, licenses: FULL });
+    expect((await play(`${ADD} --buy-missing`, script)).stdout).toMatch(/^Purchase /);
+  });
+
+  it.each([
+    [10, fails("addUser", "outcome_unknown"), "outcome_unknown"],
+    [9, refused(1), "no_license_available"],
+    [2, fails("addUser", "invalid_request"), "invalid_request"],
+  ])("what was bought is printed, though adding then ends with %i", async (expected, add, code) => {
+    const run = await play(`${ADD} --buy-missing --json`, [refused(1), ...BOUGHT, add]);
+    expect(run.code).toBe(expected);
+    expect(JSON.parse(run.stdout)).toMatchObject({ user: null, purchase: { id: "pur_1" }, licenses: { available: 1 } });
+    expect(JSON.parse(run.stderr)).toMatchObject({ error: { code } });
+  });
+
+  it("licenses that others are buying are waited for, and not bought again", async () => {
+    const pending: ExpectedCall = { call: "subscription", gives: full({ pending: { purchases: 1, licenses: 1 } }) };
+    const { code, stdout, context } = await play(`${ADD} --buy-missing --json`, [
+      refused(1),
+      pending,
+      refused(1),
+      pending,
+      ADDED,
+    ]);
+    expect([code, JSON.parse(stdout).purchase]).toEqual([0, null]);
+    expect(context.clock.monotonic()).toBeGreaterThan(600);
+  });
+
+  it("licenses that never come, or keep being taken, end it with 9", async () => {
+    const pending: ExpectedCall = { call: "subscription", gives: full({ pending: { purchases: 1, licenses: 1 } }) };
+    const script = Array.from({ length: 6 }, () => [refused(1), pending]).flat();
+    const { code, stdout, told } = await play(`${ADD} --buy-missing`, script);
+    expect([code, stdout]).toEqual([9, ""]);
+    expect(told).toContain("1 license is missing: others took them meanwhile, or");
+    expect(told.match(/1 license is missing\./g)).toHaveLength(1);
+  });
+
+  it("a subscription that others keep changing is read anew, and bought from later", async () => {
+    const changed = [...PRICED, fails("createPurchase", "subscription_changed")];
+    const script = [refused(1), ...Array(4).fill(changed).flat(), ...PRICED, refused(1), ...BOUGHT, ADDED];
+    const { code } = await play(`${ADD} --buy-missing --json`, script);
+    expect(code).toBe(0);
+  });
+
+  it("an admin without training is added without any", async () => {
+    const line = `${ADD} --role administrator --no-training --buy-missing --json`;
+    const sent = expect.objectContaining({ role: 0, adminNoTraining: true });
+    expect((await play(line, [{ ...ADDED, with: [sent] }])).code).toBe(0);
+  });
+});
+
+describe("the offer to buy", () => {
+  const ME: ExpectedCall = { call: "me", gives: me() };
+
+  it("is made to a person as buy makes it, whether or not --buy-missing was said; Yes buys and adds", async () => {
+    for (const flag of ["", " --buy-missing"]) {
+      const script = [refused(1), ...PRICED, ME, sold(), ADDED];
+      const { code, questions, told } = await play(`${ADD}${flag}`, script, { isTerminal: true, answers: [true] });
+      expect([code, questions]).toEqual([0, ["Buy 1 license for £48.82 now?"]]);
+      expect(told).toContain("Licenses 25 → 26");
+    }
+  });
+
+  it("is No by default: exit 3, nothing bought and nobody added", async () => {
+    const { code, stdout, told } = await play(ADD, [refused(1), ...PRICED, ME], { isTerminal: true, answers: [false] });
+    expect([code, stdout]).toEqual([3, ""]);
+    expect(told).toContain("Nothing was bought, and nobody was added.");
+  });
+
+  it.each(["--no-input", "--yes"])("is not made with %s", async (flag) => {
+    const { code, questions } = await play(`${ADD} ${flag}`, [refused(1), ...PRICED], { isTerminal: true });
+    expect([code, questions]).toEqual([9, []]);
+    const buys = await play(`${ADD} ${flag} --buy-missing`, [refused(1), ...BOUGHT, ADDED], { isTerminal: true });
+    expect([buys.code, buys.questions]).toEqual([0, []]);
+  });
+});
+
+describe("run again after it was killed", () => {
+  const killed = entry({ target: { available: 1 }, licenses: 1 });
+  const before = { ...one, id: "pur_0", idempotencyKey: killed.idempotencyKey };
+  const known: ExpectedCall = {
+    call: "purchaseByKey",
+    with: [killed.idempotencyKey],
+    gives: { state: "known", purchase: { ...before, organizationLicenses: AFTER } },
+  };
+
+  it("shows what the killed one bought, and forgets it", async () => {
+    const journal = fakeJournal([killed]);
+    const { code, stdout } = await play(`${ADD} --buy-missing --json`, [ADDED, known], { journal });
+    expect([code, JSON.parse(stdout).purchase]).toEqual([0, before]);
+    expect(journal.kept).toEqual([]);
+  });
+
+  it.each([
+    ["another target", { target: { available: 2 } }, []],
+    ["another note", { note: "other" }, []],
+    ["a key that never arrived", {}, [{ call: "purchaseByKey", gives: { state: "unknown" } } as ExpectedCall]],
+    ["a backend that does not say", {}, [fails("purchaseByKey", "unreachable")]],
+  ])("leaves %s to whom it concerns", async (_, change, script) => {
+    const journal = fakeJournal([{ ...killed, ...change }]);
+    const { code, stdout } = await play(`${ADD} --buy-missing --json`, [ADDED, ...script], { journal });
+    expect([code, JSON.parse(stdout).purchase, journal.kept.length]).toEqual([0, null, 1]);
+  });
+
+  it("leaves what still runs alone", async () => {
+    const journal = fakeJournal([killed]);
+    journal.ownerRunsFor = 1;
+    expect((await play(`${ADD} --buy-missing`, [ADDED], { journal })).code).toBe(0);
+    expect(journal.kept).toHaveLength(1);
+  });
+
+  it("buys once more only where more is missing than the killed one bought", async () => {
+    const journal = fakeJournal([killed]);
+    const script = [refused(1), known, READ, ...PRICED];
+    const { code, told } = await play(`${ADD} --buy-missing`, [...script, sold(), ADDED], { journal });
+    expect(code).toBe(0);
+    expect(told).toContain("its purchase pur_0 succeeded; more is missing now.");
+  });
+});
+
+describe("users import", () => {
+  const HEAD = "email,firstName,lastName,role,adminNoTraining\n";
+  const three = () => csvFile(`${HEAD}a@x.example,A,A,,\nb@x.example,B,B,manager,true\nc@x.example,C,C,reviewer,\n`);
+  const sent = [
+    { email: "a@x.example", firstName: "A", lastName: "A" },
+    { email: "b@x.example", firstName: "B", lastName: "B", role: 3, adminNoTraining: true },
+    { email: "c@x.example", firstName: "C", lastName: "C", role: 1 },
+  ];
+  const imported = (existing: number[] = []): ExpectedCall => ({
+    call: "importUsers",
+    with: [ORGANIZATION, sent],
+    gives: { existing, organizationLicenses: AFTER },
+  });
+  const lacking = (missing: number, needed: number): ExpectedCall => ({
+    ...refused(missing, needed),
+    call: "importUsers",
+  });
+
+  it("adds all in one request; who was there is named by email", async () => {
+    const { code, stdout } = await play(`users import ${three()} --json`, [imported([1])]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      added: ["a@x.example", "c@x.example"],
+      existing: ["b@x.example"],
+      purchase: null,
+      licenses: AFTER,
+      dryRun: false,
+    });
+    expect((await play(`users import ${three()}`, [imported([1])])).stdout).toBe(
+      "Added 2 users.\n1 user was there already, and was left alone:\n  b@x.example\n" +
+        "Licenses now    26 purchased, 26 used, 0 available\n",
+    );
+  });
+
+  it("names at most 20 who were there", async () => {
+    const rows = Array.from({ length: 23 }, (_, index) => `u${index}@x.example,U,U,,`).join("\n");
+    const gives = { existing: [...Array(23).keys()], organizationLicenses: AFTER };
+    const { stdout } = await play(`users import ${csvFile(HEAD + rows)}`, [{ call: "importUsers", gives }]);
+    expect(stdout).toContain("Added nobody.");
+    expect(stdout).toContain("  u19@x.example\n  and 3 more\n");
+  });
+
+  it("comes from stdin where it is named -", async () => {
+    const input = "email,firstName,lastName\na@x.example,A,A\n";
+    const gives = { existing: [], organizationLicenses: AFTER };
+    const call: ExpectedCall = { call: "importUsers", with: [sent.slice(0, 1)], gives };
+    expect((await play("users import -", [call], { input })).code).toBe(0);
+  });
+
+  it("tells every problem by its line before anything is sent", async () => {
+    const path = csvFile("email,firstName,lastName\nx,A,A\n\nb@x.example,,B\n");
+    const { code, stdout, stderr } = await play(`users import ${path} -q`, []);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toBe(
+      'line 2: email "x" is not an email address\nline 4: firstName is empty\n' +
+        "Error: The file has 2 problems. Nobody was added.\nCorrect it and run the command again; nothing was sent.\n",
+    );
+    const json = await play(`users import ${path} --json`, []);
+    expect(JSON.parse(json.stderr).error).toMatchObject({
+      code: "users_file_invalid",
+      problems: [
+        { line: 2, message: 'email "x" is not an email address' },
+        { line: 4, message: "firstName is empty" },
+      ],
+    });
+  });
+
+  it("tells at most 100 problems, and how many there are", async () => {
+    const path = csvFile(
+      `email,firstName,lastName\n${Array.from({ length: 1_234 }, (_, index) => `x${index},A,A`).join("\n")}`,
+    );
+    const { stderr } = await play(`users import ${path}`, []);
+    expect(stderr).toContain('line 101: email "x99" is not an email address\nand 1,134 more\nError: ');
+    const { error } = JSON.parse((await play(`users import ${path} --json`, [])).stderr);
+    expect(error.problems).toHaveLength(100);
+    expect(error.message).toContain("The file has 1,234 problems.");
+  });
+
+  it("tells by line what the backend has against somebody", async () => {
+    const errors = [{ path: "users[1].role", message: "0 is not a role that you may give" }];
+    const error = new ClientError("invalid_request", "No.", { problem: { code: "", detail: "", errors } });
+    const { code, stderr } = await play(`users import ${three()}`, [{ call: "importUsers", fails: error }]);
+    expect([code, stderr.split("\n")[0]]).toEqual([2, "line 3: role 0 is not a role that you may give"]);
+  });
+
+  it.each([[[{ path: "users", message: "are too many" }]], [[{ path: "users[9].role", message: "is wrong" }]], [[]]])(
+    "passes on what is about no line of the file: %j",
+    async (errors) => {
+      const error = new ClientError("invalid_request", "No.", { problem: { code: "", detail: "", errors } });
+      const { code, stderr } = await play(`users import ${three()}`, [{ call: "importUsers", fails: error }]);
+      expect([code, stderr]).toEqual([2, "Error: No.\n"]);
+    },
+  );
+
+  it("buys what the new ones lack: the target is what they take, whoever trains", async () => {
+    const two = full({ licenses: { purchased: 25, used: 24, available: 1 } });
+    const script: ExpectedCall[] = [
+      lacking(1, 2),
+      { call: "subscription", gives: two },
+      { call: "createQuote", with: [ORGANIZATION, 1], gives: quote(1, {}, two) },
+      sold(),
+      imported(),
+    ];
+    const { code, stdout } = await play(`users import ${three()} --buy-missing --json`, script);
+    expect([code, JSON.parse(stdout)]).toMatchObject([0, { added: { length: 3 }, purchase: { licenses: 1 } }]);
+    const said = await play(`users import ${three()}`, [
+      lacking(2, 2),
+      READ,
+      { call: "createQuote", with: [ORGANIZATION, 2], gives: quote(2, {}, full()) },
+    ]);
+    expect([said.code, said.told]).toEqual([9, expect.stringContaining("2 licenses are missing, and cost £97.64 (")]);
+  });
+
+  it("prints a purchase that failed, with nobody added", async () => {
+    const made = failedPurchase({ ...one, status: "failed", failure: { code: "card_declined", message: "" } });
+    const script = [lacking(1, 2), ...PRICED, sold({ ...made, organizationLicenses: FULL })];
+    const first = script[1] as ExpectedCall;
+    const two = full({ licenses: { purchased: 25, used: 24, available: 1 } });
+    const { code, stdout } = await play(`users import ${three()} --buy-missing --json`, [
+      script[0] as ExpectedCall,
+      { ...first, gives: two },
+      ...script.slice(2),
+    ]);
+    expect([code, JSON.parse(stdout)]).toMatchObject([6, { added: [], existing: [], purchase: { status: "failed" } }]);
+  });
+
+  it("dry, reads only: who is new, what they take and what that costs", async () => {
+    const there = [page(user({ idUser: 2, email: "A@X.example" })), page()];
+    const enough: ExpectedCall = { call: "subscription", gives: subscription() };
+    const { code, stdout } = await play(`users import ${three()} --dry-run --json`, [...there, enough]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      added: ["b@x.example", "c@x.example"],
+      existing: ["a@x.example"],
+      purchase: null,
+      licenses: subscription().licenses,
+      dryRun: true,
+    });
+    const missing = await play(`users import ${three()} --dry-run`, [...there, READ, ...PRICED]);
+    expect([missing.code, missing.told]).toEqual([
+      9,
+      expect.stringContaining("1 license is missing, and costs £48.82"),
+    ]);
+    const ME: ExpectedCall = { call: "me", gives: me() };
+    const buys = await play(`users import ${three()} --dry-run --buy-missing --json`, [...there, READ, ...PRICED, ME]);
+    expect([buys.code, JSON.parse(buys.stdout)]).toMatchObject([
+      0,
+      { purchase: null, quote: { licenses: 1 }, dryRun: true },
+    ]);
+  });
+});
+
+describe("users add, dry", () => {
+  const line = `${ADD} --dry-run`;
+
+  it("shows who would be added: nothing that only a user who exists has", async () => {
+    const enough: ExpectedCall = { call: "subscription", gives: subscription() };
+    const { code, stdout } = await play(`${line} --json`, [page(), enough]);
+    expect(code).toBe(0);
+    const planned = { ...user(), idUser: null, username: null, uuid: null, defaultOrganization: null };
+    const licenses = subscription().licenses;
+    expect(JSON.parse(stdout)).toEqual({ user: planned, purchase: null, licenses, dryRun: true });
+    expect((await play(line, [page(), enough])).stdout).toContain("Dry run: would add ada@northwind.example");
+  });
+
+  it("ends as the real one would: 2 for who is there, 9 without licenses, 7 by a guard", async () => {
+    const there = await play(line, [page(user({ email: "ADA@northwind.example" })), page()]);
+    expect([there.code, there.told]).toEqual([2, expect.stringContaining("is a user of this organization already")]);
+    expect((await play(line, [page(), READ, ...PRICED])).code).toBe(9);
+    const guarded = await play(`${line} --buy-missing --max-total 48.81`, [page(), READ, ...PRICED]);
+    expect(guarded.code).toBe(7);
+  });
+
+  it("asks nobody, also in a terminal", async () => {
+    const { code, questions } = await play(line, [page(), READ, ...PRICED], { isTerminal: true });
+    expect([code, questions]).toEqual([9, []]);
+  });
+
+  it("does with a token that may not see the counts", async () => {
+    const { code, stdout } = await play(`${line} --json`, [page(), fails("subscription", "insufficient_scope")]);
+    expect([code, JSON.parse(stdout).licenses]).toEqual([0, null]);
+  });
+
+  it("of an administrator without training takes no license", async () => {
+    const script = [page(), READ];
+    expect((await play(`${line} --role administrator --no-training --json`, script)).code).toBe(0);
+  });
+});
+
+describe("users remove", () => {
+  const ada = user({ idUser: 52, email: "Ada@Northwind.example", firstName: "Ada\u001b[2J", role: 3 });
+  const found = [page(user({ idUser: 1, email: "other@x.example" })), page(ada), page()];
+  const removed: ExpectedCall = { call: "removeUser", with: [ORGANIZATION, 52], gives: AFTER };
+  const line = "users remove ada@northwind.example";
+
+  it("finds the user by email, however it is written, and removes by number", async () => {
+    const { code, stdout } = await play(`${line} --yes --json`, [...found, removed]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      email: "Ada@Northwind.example",
+      idUser: 52,
+      removed: true,
+      licenses: AFTER,
+      dryRun: false,
+    });
+    expect((await play(`${line} --yes`, [...found, removed])).stdout).toBe(
+      "Removed Ada@Northwind.example.\nLicenses now    26 purchased, 26 used, 0 available\n",
+    );
+  });
+
+  it("asks a person who is meant, whose default is No", async () => {
+    const yes = await play(line, [...found, removed], { isTerminal: true, answers: [true] });
+    expect([yes.code, yes.questions]).toEqual([0, ["Remove Ada@Northwind.example (Ada[2J Lovelace, team manager)?"]]);
+    const no = await play(line, found, { isTerminal: true, answers: [false] });
+    expect([no.code, no.told]).toEqual([3, expect.stringContaining("Nobody was removed.")]);
+  });
+
+  it("in a script needs --yes, before anything is sent", async () => {
+    const { code, told } = await play(line, []);
+    expect([code, told]).toEqual([2, expect.stringContaining("--yes")]);
+  });
+
+  it("removes nobody where nobody, or more than one, is meant", async () => {
+    const nobody = await play(`${line} --yes`, [page()]);
+    expect([nobody.code, nobody.told]).toEqual([
+      2,
+      expect.stringContaining("No user of this organization has the email"),
+    ]);
+    const two = await play(`${line} --yes`, [
+      page(ada, { ...ada, idUser: 60, email: "ada@northwind.example" }),
+      page(),
+    ]);
+    expect([two.code, two.told]).toEqual([2, expect.stringContaining("the numbers 52 and 60")]);
+  });
+
+  it("tells honestly that an answer was lost", async () => {
+    const lost: ExpectedCall = { ...removed, gives: null };
+    const { stdout } = await play(`${line} --yes`, [...found, lost]);
+    expect(stdout.replaceAll(/\s+/g, " ")).toContain("this command removed them, or somebody else did.");
+    const json = await play(`${line} --yes --json`, [...found, lost]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ removed: true, licenses: null });
+  });
+
+  it("dry, removes nobody and asks nobody", async () => {
+    const read: ExpectedCall = { call: "subscription", gives: subscription() };
+    const { code, stdout } = await play(`${line} --dry-run --json`, [...found, read]);
+    expect([code, JSON.parse(stdout)]).toMatchObject([0, { idUser: 52, removed: false, dryRun: true }]);
+    expect((await play(`${line} --dry-run`, [page()])).code).toBe(2);
+  });
+});

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { MAX_FILE_BYTES } from "../../../src/cli/users/csv.ts";
+import { readUsersFile } from "../../../src/cli/users/file.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "users-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const piped = (text: string) => ({ stdinIsTerminal: false, readInput: async () => Buffer.from(text) });
+const nothing = {
+  stdinIsTerminal: true,
+  readInput: () => Promise.reject(new TypeError("stdin may not be read")),
+};
+
+describe("a file of users", () => {
+  it("is read as it is, bytes that are no text too", async () => {
+    const path = join(directory, "latin1.csv");
+    const bytes = Buffer.from([0x61, 0xe9, 0x0d, 0x0a]);
+    writeFileSync(path, bytes);
+    expect(await readUsersFile(path, nothing)).toEqual(bytes);
+  });
+
+  it("comes from stdin where it is named -", async () => {
+    expect((await readUsersFile("-", piped("email\r\n"))).toString()).toBe("email\r\n");
+  });
+
+  it.each(["-", "/nonexistent/users.csv", directory])("%s, with nothing to read, is said to be so", async (path) => {
+    await expect(readUsersFile(path, nothing)).rejects.toMatchObject({ code: "users_file_invalid" });
+  });
+
+  it("that never ends is read only as far as tells that it is too large", async () => {
+    expect(await readUsersFile("/dev/zero", nothing)).toHaveLength(MAX_FILE_BYTES + 1);
+  });
+});

@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import { isMember, readAllUsers, readUsers, withEmail } from "../../../src/cli/users/pages.ts";
+import type { User } from "../../../src/contract/users.ts";
+import { user } from "../support/builders.ts";
+
+const someone = (idUser: number): User => user({ idUser, email: `user${idUser}@example.test` });
+const many = (from: number, count: number) => Array.from({ length: count }, (_, index) => someone(from + index));
+
+/** A backend of these pages, then of empty ones, which counts what it was asked for. */
+function pages(...list: User[][]) {
+  const asked: number[] = [];
+  const usersPage = async (_organizationId: number, page: number) => {
+    asked.push(page);
+    return list[page] ?? [];
+  };
+  return { usersPage, asked };
+}
+
+describe("a list of users", () => {
+  it.each([
+    ["empty", [[]], 0],
+    ["one page, not full", [many(0, 3)], 3],
+    ["full pages", [many(0, 20), many(20, 20)], 40],
+    ["short pages between full ones", [many(0, 20), many(20, 1), many(21, 20), many(41, 7), many(48, 20)], 68],
+  ])("%s, ends with the first empty page", async (_, list, count) => {
+    const backend = pages(...list);
+    expect((await readAllUsers(backend, 1)).map(({ idUser }) => idUser)).toEqual([...Array(count).keys()]);
+    expect(backend.asked).toEqual([...Array(list.filter((page) => page.length > 0).length + 1).keys()]);
+  });
+
+  it.each([
+    [99, 1, false, 6],
+    [100, 0, false, 6],
+    [101, 0, true, 6],
+    [500, 0, true, 6],
+  ])("of %d, limited to 100: says whether there are more, and reads no further", async (count, _spare, more, asked) => {
+    const list = Array.from({ length: Math.ceil(count / 20) }, (_, page) =>
+      many(page * 20, Math.min(20, count - page * 20)),
+    );
+    const backend = pages(...list);
+    const { users, hasMore } = await readUsers(backend, 1, 100);
+    expect([users.length, hasMore, backend.asked.length]).toEqual([Math.min(count, 100), more, asked]);
+  });
+
+  it("has everybody once, though they moved to another page meanwhile", async () => {
+    const backend = pages(many(0, 20), [someone(19)], many(19, 5));
+    expect((await readAllUsers(backend, 1)).map(({ idUser }) => idUser)).toEqual([...Array(24).keys()]);
+  });
+
+  it.each([
+    ["the same page again and again", (page: number) => many(page * 0, 20)],
+    ["the same pages in turn", (page: number) => many((page % 2) * 20, 20)],
+    ["ever more users", (page: number) => many(page * 5_000, 5_000)],
+  ])("that never ends, with %s, is an error", async (_, page) => {
+    const usersPage = async (_organizationId: number, number: number) => page(number);
+    await expect(readAllUsers({ usersPage }, 1)).rejects.toMatchObject({
+      code: "unexpected_answer",
+      message: expect.stringContaining("never ends"),
+    });
+  });
+});
+
+describe("whom an email belongs to", () => {
+  const ada = user({ email: "Ada@Northwind.example" });
+  it("is told however it is written, of those who are there", () => {
+    const list: User[] = [
+      { ...ada, idUser: 1, status: "REMOVED" },
+      { ...ada, idUser: 2, email: null },
+      { ...ada, idUser: 3 },
+      { ...ada, idUser: 4, email: "ada@northwind.example.org" },
+      { ...ada, idUser: 5, email: "ADA@northwind.EXAMPLE", status: null },
+    ];
+    expect(withEmail(list, "ada@northwind.example").map(({ idUser }) => idUser)).toEqual([3, 5]);
+    expect(list.filter(isMember)).toHaveLength(4);
+  });
+});
