@@ -82,6 +82,8 @@ const plannedUserSchema = z.object({ ...userSchema.shape, idUser: z.null(), user
 /** What every command that adds users prints beside them; `purchase` is what was bought for them. */
 const addingOutput = {
   purchase: purchaseSchema.nullable(),
+  /** Those before it, whose licenses others took. */
+  earlierPurchases: z.array(purchaseSchema).optional(),
   /** `null` only in a dry run whose token may not see them. */
   licenses: licenseCountsSchema.nullable(),
   dryRun: z.boolean(),

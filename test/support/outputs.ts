@@ -10,7 +10,7 @@ class OutputError extends Error {
   override readonly name = "OutputError";
 }
 
-const ajv = new Ajv2020({ validateFormats: false, allErrors: true });
+const ajv = new Ajv2020({ validateFormats: false, allErrors: true, allowUnionTypes: true });
 const validators = new Map<string, ValidateFunction>();
 const WITH_VALUE = ["--profile", "--org", "--api-url", "--timeout"];
 

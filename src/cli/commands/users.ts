@@ -7,6 +7,7 @@ import { shorten } from "../render/shorten.ts";
 import { ROLE_WORDS, roleNumber, STRATEGY_WORDS, strategyNamed } from "../users/words.ts";
 import { addBuyMissingOptions, type BuyingFlags, type BuyMissingOptions, readBuying } from "./shared/buyOptions.ts";
 import { addCommand } from "./shared/command.ts";
+import { csvOption, readCsv } from "./shared/csvOption.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 import { someText } from "./shared/values.ts";
@@ -82,10 +83,10 @@ function registerList(group: Command, context: Context, run: Run<ListUsersOption
     examples: ["users list", "users list --all --csv > users.csv"],
   })
     .option("--all", "every user")
-    .option("--csv", "print CSV, in the fields of SecureFlag's API")
-    .action(({ all = false, csv = false }: { all?: boolean; csv?: boolean }, command: Command) => {
-      const options = { ...readGlobals(command), all, csv };
-      if (csv && options.json) throw usageError("--csv and --json cannot both be printed", "Say one of them.");
+    .addOption(csvOption("print CSV, in the fields of SecureFlag's API"))
+    .action((flags: { all?: boolean; csv?: boolean }, command: Command) => {
+      const globals = readGlobals(command);
+      const options = { ...globals, all: flags.all === true, csv: readCsv(flags, globals) };
       return interruptible(context, () => run(options, context));
     });
 }
@@ -115,7 +116,7 @@ function registerImport(group: Command, context: Context, run: Run<ImportUsersOp
   const command = addCommand(group, {
     name: "import",
     description: "Add the users of a CSV file, all or none",
-    examples: ["users import users.csv --dry-run", "users import users.csv --buy-missing --max-total 500 --json"],
+    examples: ["users import users.csv --dry-run", "users import users.csv --buy-missing --max-total 500"],
   }).addArgument(new Argument("<csv>", "the file; - for stdin").argParser(someText));
   addBuyMissingOptions(command)
     .addHelpText("after", CSV_HELP)

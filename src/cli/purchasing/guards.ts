@@ -1,6 +1,6 @@
 import { BillingError } from "../../billing/errors.ts";
-import { formatMoney, type Money, parseMoney } from "../../billing/money.ts";
-import type { Subscription } from "../../contract/billing.ts";
+import { addMoney, formatMoney, type Money, parseMoney, toDecimalString } from "../../billing/money.ts";
+import type { Purchase, Subscription } from "../../contract/billing.ts";
 import { CliError, usageError } from "../errors.ts";
 import { licenses } from "../render/words.ts";
 import type { Offer } from "./offer.ts";
@@ -55,6 +55,25 @@ export function checkPurchased(
     `There are ${purchased} purchased licenses, and --if-purchased says ${ifPurchased}`,
     { hint: `${outcome}. Look at \`secureflag-licenses status\`, then decide again.` },
   );
+}
+
+/**
+ * What is left of a command's guards after what it bought: they hold for all of it.
+ *
+ * @param made purchases in one currency, which the guards allowed
+ */
+export function guardsAfter({ maxTotal, maxLicenses, ifPurchased }: Guards, made: readonly Purchase[]): Guards {
+  const [first, ...others] = made.map(({ total }) => total);
+  const bought = made.reduce((sum, purchase) => sum + purchase.licenses, 0);
+  return {
+    maxTotal: maxTotal !== null && first ? rest(maxTotal, others.reduce(addMoney, first)) : maxTotal,
+    maxLicenses: maxLicenses === null ? null : Math.max(0, maxLicenses - bought),
+    ifPurchased: ifPurchased === null ? null : ifPurchased + bought,
+  };
+}
+
+function rest(maxTotal: string, { amount, currency }: Money): string {
+  return toDecimalString({ amount: Math.max(0, amountOf(maxTotal, currency).amount - amount), currency });
 }
 
 function amountOf(text: string, currency: string): Money {

@@ -87,9 +87,9 @@ function people(count: number): string {
 }
 
 /** What adding users ended with beside them. */
-type AddedOutput = Pick<Output<"users add">, "purchase" | "licenses" | "quote" | "dryRun">;
+type AddedOutput = Pick<Output<"users add">, "purchase" | "earlierPurchases" | "licenses" | "quote" | "dryRun">;
 
-/** The purchase that was made before, the sentence, and the counts of now. */
+/** The purchases that were made before, the sentence, and the counts of now. */
 function ended(output: AddedOutput, sentence: string, view: View): string {
   const { licenses: now, purchase, quote } = output;
   const facts = now && fields([["Licenses now", counts(now)]], view);
@@ -97,8 +97,11 @@ function ended(output: AddedOutput, sentence: string, view: View): string {
   return [buying, buying && "", sentence, facts].filter((part) => part !== null).join("\n");
 }
 
-function boughtAs({ purchase, licenses: now, quote, dryRun }: AddedOutput, view: View): string {
-  return renderBuyResult({ purchase, licenses: now, quote: quote ?? null, replayed: false, dryRun }, view);
+function boughtAs({ purchase, earlierPurchases, licenses: now, quote, dryRun }: AddedOutput, view: View): string {
+  const about = { quote: quote ?? null, replayed: false, dryRun };
+  const earlier = (earlierPurchases ?? []).map((made) => ({ purchase: made, licenses: null, ...about }));
+  const all = [...earlier, { purchase, licenses: now, ...about }];
+  return all.map((result) => renderBuyResult(result, view)).join("\n\n");
 }
 
 /** How a `users remove` went, for people. */

@@ -261,13 +261,89 @@ describe("where licenses are missing", () => {
 
   it.each([
     [10, fails("addUser", "outcome_unknown"), "outcome_unknown"],
-    [9, refused(1), "no_license_available"],
     [2, fails("addUser", "invalid_request"), "invalid_request"],
   ])("what was bought is printed, though adding then ends with %i", async (expected, add, code) => {
     const run = await play(`${ADD} --buy-missing --json`, [refused(1), ...BOUGHT, add]);
     expect(run.code).toBe(expected);
     expect(JSON.parse(run.stdout)).toMatchObject({ user: null, purchase: { id: "pur_1" }, licenses: { available: 1 } });
     expect(JSON.parse(run.stderr)).toMatchObject({ error: { code } });
+  });
+
+  describe("that others take again once they are bought", () => {
+    const found: ExpectedCall = {
+      call: "purchaseByKey",
+      gives: { state: "known", purchase: { ...one, organizationLicenses: FULL } },
+    };
+    // Buying finds its own purchase, and that more is missing now.
+    const again = [refused(1), found, READ];
+    const second = { ...one, id: "pur_2" };
+    const robbed = [refused(1), ...BOUGHT, ...again];
+
+    it("they are bought again, and every purchase is printed", async () => {
+      const script = [...robbed, ...PRICED, sold({ id: "pur_2" }), ADDED];
+      const { code, stdout, stderr, context } = await play(`${ADD} --buy-missing --json`, script);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(JSON.parse(stdout)).toEqual({
+        user: user(),
+        purchase: second,
+        licenses: AFTER,
+        dryRun: false,
+        earlierPurchases: [one],
+      });
+      expect(await (await context.journal()).entries("", 0)).toEqual([]);
+      const human = await play(`${ADD} --buy-missing`, script);
+      expect(human.stdout).toMatch(/pur_1[\s\S]*pur_2[\s\S]*\nAdded ada@northwind.example/);
+    });
+
+    it.each([
+      ["--max-licenses 1", [READ]],
+      ["--max-total 97.63", PRICED],
+      ["--if-purchased 25", [...PRICED]],
+    ])("%s holds for all of it: exit 7 with what was bought", async (guard, script) => {
+      const others = full({ licenses: { purchased: 27, used: 27, available: 0 } });
+      const moved: ExpectedCall[] = [
+        { call: "subscription", gives: others },
+        { call: "createQuote", gives: quote(1, {}, others) },
+      ];
+      const last = guard.startsWith("--if") ? moved : script;
+      const run = await play(`${ADD} --buy-missing --json ${guard}`, [...robbed, ...last]);
+      expect(run.code).toBe(7);
+      expect(JSON.parse(run.stdout)).toMatchObject({ user: null, purchase: { id: "pur_1" } });
+      const { error } = JSON.parse(run.stderr);
+      expect(error.message).toMatch(/^Others took the licenses that were bought\. .*Nobody was added\.$/);
+      expect(error.hint).not.toContain("bought nothing");
+    });
+
+    it("guards that leave enough stop nothing", async () => {
+      const now = full({ licenses: { purchased: 26, used: 26, available: 0 } });
+      const script: ExpectedCall[] = [
+        ...robbed,
+        { call: "subscription", gives: now },
+        { call: "createQuote", gives: quote(1, {}, now) },
+        sold({ id: "pur_2" }),
+        ADDED,
+      ];
+      const guards = "--max-licenses 2 --max-total 97.64 --if-purchased 25";
+      expect((await play(`${ADD} --buy-missing --json ${guards}`, script)).code).toBe(0);
+    });
+
+    it("three times at most: exit 9 with what was bought", async () => {
+      const script = [
+        ...robbed,
+        ...PRICED,
+        sold({ id: "pur_2" }),
+        ...again,
+        ...PRICED,
+        sold({ id: "pur_3" }),
+        refused(1),
+      ];
+      const { code, stdout } = await play(`${ADD} --buy-missing --json`, script);
+      expect(code).toBe(9);
+      expect(JSON.parse(stdout)).toMatchObject({
+        purchase: { id: "pur_3" },
+        earlierPurchases: [{ id: "pur_1" }, { id: "pur_2" }],
+      });
+    });
   });
 
   it("licenses that others are buying are waited for, and not bought again", async () => {
@@ -285,7 +361,7 @@ describe("where licenses are missing", () => {
 
   it("licenses that never come, or keep being taken, end it with 9", async () => {
     const pending: ExpectedCall = { call: "subscription", gives: full({ pending: { purchases: 1, licenses: 1 } }) };
-    const script = Array.from({ length: 6 }, () => [refused(1), pending]).flat();
+    const script = [...Array.from({ length: 5 }, () => [refused(1), pending]).flat(), refused(1)];
     const { code, stdout, told } = await play(`${ADD} --buy-missing`, script);
     expect([code, stdout]).toEqual([9, ""]);
     expect(told).toContain("1 license is missing: others took them meanwhile, or");
@@ -371,7 +447,7 @@ describe("run again after it was killed", () => {
     const script = [refused(1), known, READ, ...PRICED];
     const { code, told } = await play(`${ADD} --buy-missing`, [...script, sold(), ADDED], { journal });
     expect(code).toBe(0);
-    expect(told).toContain("its purchase pur_0 succeeded; more is missing now.");
+    expect(told).toContain("The purchase pur_0 of the same command succeeded; more is missing now.");
   });
 });
 
@@ -502,7 +578,8 @@ describe("users import", () => {
   });
 
   it("dry, reads only: who is new, what they take and what that costs", async () => {
-    const there = [page(user({ idUser: 2, email: "A@X.example" })), page()];
+    const gone = user({ idUser: 3, email: "b@x.example", status: "REMOVED" });
+    const there = [page(user({ idUser: 2, email: "A@X.example" }), gone), page()];
     const enough: ExpectedCall = { call: "subscription", gives: subscription() };
     const { code, stdout } = await play(`users import ${three()} --dry-run --json`, [...there, enough]);
     expect(code).toBe(0);

@@ -8,7 +8,7 @@ import { renderReduction, renderReductionChange } from "../../render/reduction.t
 import { licenses } from "../../render/words.ts";
 import type { ReduceOptions } from "../licenses.ts";
 import { whoBuys } from "../shared/buyer.ts";
-import { type Connection, connect } from "../shared/connect.ts";
+import { type Connection, connectToOrganization } from "../shared/connect.ts";
 import { note, printResult, viewOf } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 
@@ -22,8 +22,7 @@ export async function run(options: ReduceOptions, context: Context): Promise<voi
   if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
     throw usageError("Nobody can be asked to confirm the reduction", "Say --yes to go on without asking.");
   }
-  const connection = await connect(context, options);
-  const organizationId = await withSpinner(context, options, "Finding the organization", connection.organizationId());
+  const { connection, organizationId } = await connectToOrganization(context, options);
   const after = await reduce(organizationId, connection, options, context);
   const { reduction, licenses: counts, renewal } = after;
   const result = { reduction, licenses: counts, renewal, dryRun: options.dryRun };

@@ -4,7 +4,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Output } from "../../outputs.ts";
 import { readAllUsers, withEmail } from "../../users/pages.ts";
-import { addWithLicenses, concludeAdding } from "../shared/adding.ts";
+import { addingOutput, addWithLicenses, concludeAdding } from "../shared/adding.ts";
 import { type Buying, connectBuying } from "../shared/buying.ts";
 import { printResult } from "../shared/output.ts";
 import { rehearseLicenses } from "../shared/shortage.ts";
@@ -26,13 +26,7 @@ export async function run(options: AddUserOptions, context: Context): Promise<vo
   const adding = () => tools.busy("Adding the user", connection.client.addUser(tools.organizationId, options.user));
   const taken = takesLicense(withDefaults(options.user)) ? 1 : 0;
   const ended = await addWithLicenses(adding, () => taken, options, context, buying);
-  const { answer, bought } = ended;
-  const output = {
-    user: answer?.user ?? null,
-    purchase: bought?.result.purchase ?? null,
-    licenses: answer?.organizationLicenses ?? bought?.result.licenses ?? null,
-    dryRun: false,
-  };
+  const output = { user: ended.answer?.user ?? null, ...addingOutput(ended) };
   await concludeAdding(ended, buying, options, context, () => print(output, options, context));
 }
 

@@ -3,7 +3,7 @@ import type { AddUserRequest } from "../../../contract/users.ts";
 import type { Context } from "../../context.ts";
 import type { Output } from "../../outputs.ts";
 import { isMember, readAllUsers } from "../../users/pages.ts";
-import { addWithLicenses, concludeAdding } from "../shared/adding.ts";
+import { addingOutput, addWithLicenses, concludeAdding } from "../shared/adding.ts";
 import { type Buying, connectBuying } from "../shared/buying.ts";
 import { printResult } from "../shared/output.ts";
 import { rehearseLicenses } from "../shared/shortage.ts";
@@ -39,13 +39,7 @@ export async function run(options: ImportUsersOptions, context: Context): Promis
     return { ...divide(users, (_, index) => positions.has(index)), organizationLicenses };
   };
   const ended = await addWithLicenses(importing, ({ added }) => licensesOf(added), options, context, buying);
-  const { answer, bought } = ended;
-  const output = {
-    ...emailsOf(answer ?? { added: [], existing: [] }),
-    purchase: bought?.result.purchase ?? null,
-    licenses: answer?.organizationLicenses ?? bought?.result.licenses ?? null,
-    dryRun: false,
-  };
+  const output = { ...emailsOf(ended.answer ?? { added: [], existing: [] }), ...addingOutput(ended) };
   await concludeAdding(ended, buying, options, context, () => print(output, options, context));
 }
 

@@ -1,26 +1,32 @@
 import { backoffMs } from "../../../client/retry.ts";
+import type { LicenseCounts } from "../../../contract/basics.ts";
+import type { Purchase } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
 import { promptsAllowed } from "../../prompts/asking.ts";
 import { madeBefore } from "../../purchasing/earlier.ts";
+import { guardsAfter } from "../../purchasing/guards.ts";
 import type { Concluded, PurchasingTools } from "../../purchasing/tools.ts";
 import { type Buying, buyAgainWhatIsMissing, buyAs } from "./buying.ts";
 import type { BuyMissingOptions } from "./buyOptions.ts";
 import { conclude } from "./conclude.ts";
 import { summarize } from "./jobSummary.ts";
-import { missingWords, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
+import { LOOK_HINT, missingWords, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
 
 const MOST_ROUNDS = 6;
+const MOST_PURCHASES = 3;
 
-/** How adding users ended: with the backend's answer, or with a purchase for it that is told first. */
-export type AddingEnd<Answer> =
-  | { readonly answer: Answer; readonly bought: Concluded | null; readonly failure: null }
-  | { readonly answer: null; readonly bought: Concluded; readonly failure: Error };
+/** How adding users ended: with the backend's answer, or with what went wrong after purchases were made for it. */
+export type AddingEnd<Answer> = {
+  /** What was bought, in its order: once, unless others took the licenses before they could be used. */
+  readonly made: readonly Concluded[];
+} & ({ readonly answer: Answer; readonly failure: null } | { readonly answer: null; readonly failure: Error });
 
 /**
- * Adds users. Where licenses are missing it buys them as the command was told to, once at most, and then adds: the
- * purchase aims for as many available licenses as the users take, so that it is never made twice, whatever is killed or
- * runs at the same time. Where others buy at the same time, theirs are waited for a little.
+ * Adds users. Where licenses are missing it buys them as the command was told to, and then adds: a purchase aims for as
+ * many available licenses as the users take, so that it is never made twice, whatever is killed or runs at the same time.
+ * Where others buy at the same time, theirs are waited for a little; where others take what was bought, what is missing
+ * then is bought as far as the guards allow it in all.
  *
  * @param attempt adds the users, or says that licenses are missing
  * @param taken how many licenses those who were added take
@@ -33,19 +39,48 @@ export async function addWithLicenses<Answer>(
   context: Context,
   buying: Buying,
 ): Promise<AddingEnd<Answer>> {
+  const made: Concluded[] = [];
+  try {
+    const answer = await addInRounds(attempt, made, options, context, buying);
+    const before = made.length > 0 ? null : await madeBefore(requestFor(taken(answer), options), buying.tools);
+    return { answer, made: before ? [before] : made, failure: null };
+  } catch (error) {
+    // What was bought is told, whatever came after it.
+    if (made.length === 0 || !(error instanceof Error)) throw error;
+    return { answer: null, made, failure: error };
+  }
+}
+
+/** Tries and buys in turn. Every purchase goes into `made`. */
+async function addInRounds<Answer>(
+  attempt: () => Promise<Answer>,
+  made: Concluded[],
+  options: BuyMissingOptions,
+  context: Context,
+  buying: Buying,
+): Promise<Answer> {
+  const { tools } = buying;
   for (let round = 1; ; round += 1) {
-    const outcome = await tryToAdd(attempt, buying.tools);
-    if ("answer" in outcome) {
-      const request = requestFor(taken(outcome.answer), options);
-      return { answer: outcome.answer, bought: await madeBefore(request, buying.tools), failure: null };
-    }
+    const outcome = await tryToAdd(attempt, tools);
+    if ("answer" in outcome) return outcome.answer;
     const { shortage } = outcome;
-    const bought = await buyFor(shortage, round, options, context, buying);
-    if (bought?.failure) return { answer: null, bought, failure: bought.failure };
-    if (bought?.result.purchase) return await addAfter(bought, attempt, buying.tools);
-    if (round === MOST_ROUNDS) throw stillMissing(shortage);
-    const pause = backoffMs(round, (1 + context.random.fraction()) / 2);
-    await buying.tools.busy("Waiting for licenses that others buy", context.clock.sleep(pause));
+    if (round === MOST_ROUNDS || made.length === MOST_PURCHASES) throw stillMissing(shortage);
+    if (round === 1 && mayBuy(options, context)) tools.say(`${missingWords(shortage.missing)}.`);
+    const bought = await buyFor(
+      shortage,
+      { ...options, ...guardsAfter(options, purchasesOf(made)) },
+      context,
+      buying,
+    ).catch((error: unknown) => {
+      throw inLightOf(made, error);
+    });
+    if (bought?.result.purchase && isNew(bought.result.purchase, made)) {
+      made.push(bought);
+      if (bought.failure) throw bought.failure;
+    } else {
+      const pause = backoffMs(round, (1 + context.random.fraction()) / 2);
+      await tools.busy("Waiting for licenses that others buy", context.clock.sleep(pause));
+    }
   }
 }
 
@@ -68,50 +103,70 @@ async function tryToAdd<Answer>(
   }
 }
 
-/** Adds users whose licenses were bought. The purchase was made, so that it is told whatever comes now. */
-async function addAfter<Answer>(
-  bought: Concluded,
-  attempt: () => Promise<Answer>,
-  tools: PurchasingTools,
-): Promise<AddingEnd<Answer>> {
-  try {
-    const outcome = await tryToAdd(attempt, tools);
-    if ("answer" in outcome) return { answer: outcome.answer, bought, failure: null };
-    return { answer: null, bought, failure: stillMissing(outcome.shortage) };
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    return { answer: null, bought, failure: error };
-  }
+function purchasesOf(made: readonly Concluded[]): Purchase[] {
+  return made.flatMap(({ result }) => result.purchase ?? []);
+}
+
+/** Whether a purchase was not told of before: buying finds an earlier one again. */
+function isNew({ id }: Purchase, made: readonly Concluded[]): boolean {
+  return purchasesOf(made).every((earlier) => earlier.id !== id);
+}
+
+/** Whether licenses may be bought: a person is asked, a script has said so with `--buy-missing`. */
+function mayBuy(options: BuyMissingOptions, context: Context): boolean {
+  return options.buyMissing || isAsked(options, context);
+}
+
+function isAsked(options: BuyMissingOptions, context: Context): boolean {
+  return !options.yes && promptsAllowed(context, options);
 }
 
 /**
- * Buys what is missing where that is wanted: a person is asked, a script has said so with `--buy-missing`.
+ * Buys what is missing where that is wanted.
  *
- * @param round how often adding was tried, from 1
  * @returns `null` where others kept changing the subscription, and nothing was bought
- * @throws CliError `no_license_available` where nothing may be bought; `declined_by_person`; what buying throws
+ * @throws CliError `no_license_available` where nothing may be bought; what buying throws
  */
 async function buyFor(
   shortage: Shortage,
-  round: number,
   options: BuyMissingOptions,
   context: Context,
   buying: Buying,
 ): Promise<Concluded | null> {
   const { tools } = buying;
-  const isAsked = !options.yes && promptsAllowed(context, options);
-  if (!isAsked && !options.buyMissing) throw await notBought(shortage, tools);
-  if (round === 1) tools.say(`${missingWords(shortage.missing)}.`);
+  if (!mayBuy(options, context)) throw await notBought(shortage, tools);
   const request = requestFor(shortage.needed, options);
   const buyAgain = buyAgainWhatIsMissing(request.wanted, tools);
   try {
-    return await buyAs(request, { ...options, yes: !isAsked }, context, buying, { buyAgain });
+    return await buyAs(request, { ...options, yes: !isAsked(options, context) }, context, buying, { buyAgain });
   } catch (error) {
-    const code = codeOf(error);
-    if (code === "subscription_changed" && round < MOST_ROUNDS) return null;
-    if (code !== "declined_by_person") throw error;
-    throw new CliError(code, "Nothing was bought, and nobody was added", { cause: error });
+    if (codeOf(error) === "subscription_changed") return null;
+    throw error;
   }
+}
+
+/** Why nothing is bought, in words that hold where something was bought before. */
+function inLightOf(made: readonly Concluded[], error: unknown): unknown {
+  const code = codeOf(error);
+  const more = made.length === 0 ? "" : "more ";
+  if (code === "declined_by_person") {
+    return new CliError(code, `Nothing ${more}was bought, and nobody was added`, { cause: error });
+  }
+  if (made.length === 0 || !(error instanceof Error) || code === null || code === "interrupted") return error;
+  const message = `Others took the licenses that were bought. ${error.message.replace(/\.$/, "")}. Nobody was added`;
+  return new CliError(code, message, { hint: LOOK_HINT, cause: error });
+}
+
+/** What every command that adds users prints beside them. */
+export function addingOutput({ answer, made }: AddingEnd<{ readonly organizationLicenses: LicenseCounts }>) {
+  const purchases = purchasesOf(made);
+  const earlierPurchases = purchases.slice(0, -1);
+  return {
+    purchase: purchases.at(-1) ?? null,
+    licenses: answer?.organizationLicenses ?? made.at(-1)?.result.licenses ?? null,
+    dryRun: false,
+    ...(earlierPurchases.length > 0 && { earlierPurchases }),
+  };
 }
 
 /**
@@ -121,15 +176,16 @@ async function buyFor(
  * @throws as `conclude`
  */
 export async function concludeAdding(
-  { answer, bought, failure }: AddingEnd<unknown>,
+  { answer, made, failure }: AddingEnd<unknown>,
   { tools }: Buying,
   options: BuyMissingOptions,
   context: Context,
   print: () => Promise<boolean>,
 ): Promise<void> {
-  const purchase = bought?.result.purchase ?? null;
-  if (purchase !== null && bought?.failure) await summarize(context, options, tools.client.origin, [purchase]);
-  const ended = { result: { purchase, dryRun: false }, endedKey: bought?.endedKey ?? null, failure };
+  const last = made.at(-1);
+  const purchase = last?.result.purchase ?? null;
+  if (purchase !== null && last?.failure) await summarize(context, options, tools.client.origin, [purchase]);
+  const ended = { result: { purchase, dryRun: false }, endedKey: last?.endedKey ?? null, failure };
   await conclude(ended, tools.journal, context, print).catch((error: unknown) => {
     throw answer === null ? error : notPrinted(error);
   });

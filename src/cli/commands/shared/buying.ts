@@ -44,7 +44,7 @@ export function buyAgainWhatIsMissing(target: LicenseTarget, { client, organizat
   return async ({ id }: Pick<Purchase, "id">): Promise<boolean> => {
     const subscription = await client.subscription(organizationId);
     if (licensesToBuy(target, subscription) === 0) return false;
-    say(`The same command was begun before, and its purchase ${id} succeeded; more is missing now.`);
+    say(`The purchase ${id} of the same command succeeded; more is missing now.`);
     return true;
   };
 }

@@ -9,6 +9,9 @@ import { type Buying, buyAs } from "./buying.ts";
 import type { BuyMissingOptions } from "./buyOptions.ts";
 import { readableCounts } from "./readableCounts.ts";
 
+/** The next step where licenses were bought that others took. */
+export const LOOK_HINT = "Look at `secureflag-licenses purchases list`. Running the same command again is safe.";
+
 /** That there are fewer available licenses than users to be added take. */
 export interface Shortage {
   /** How many licenses they take. */
@@ -52,7 +55,7 @@ export async function notBought({ missing, refusal }: Shortage, tools: Purchasin
 export function stillMissing({ missing, refusal }: Shortage): CliError {
   const why = "others took them meanwhile, or a purchase that brings them is still in progress";
   return new CliError("no_license_available", `${missingWords(missing)}: ${why}. Nobody was added`, {
-    hint: "Look at `secureflag-licenses purchases list`. Running the same command again is safe.",
+    hint: LOOK_HINT,
     cause: refusal,
   });
 }
@@ -78,7 +81,7 @@ export async function rehearseLicenses(
   const { client, organizationId, busy } = buying.tools;
   const counts = await busy("Reading the subscription", readableCounts(client, organizationId));
   const missing = counts === null ? 0 : needed - Math.max(0, counts.available);
-  if (needed === 0 || missing <= 0) return { licenses: counts, quote: null };
+  if (missing <= 0) return { licenses: counts, quote: null };
   if (!options.buyMissing) throw await notBought({ needed, missing, refusal: null }, buying.tools);
   const { result } = await buyAs(requestFor(needed, options), options, context, buying);
   return { licenses: result.licenses, quote: result.quote };
