@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 import { CHROMIUM } from "../test/support/chromium.ts";
 import { HAS_POPPLER } from "../test/support/poppler.ts";
 
+// Amounts are written as the machine's locale writes them; the tests expect one.
+process.env.LC_ALL = "C";
 if (!process.env.TEST_DATABASE_URL) {
   console.log("TEST_DATABASE_URL is not set: the suite that runs on PostgreSQL is left out.");
 }

@@ -58,16 +58,45 @@ export function toDecimalString({ amount, currency }: Money): string {
   return `${sign}${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
 }
 
-/** The amount as people write it: `£244.10`, `¥1,200`, `KWD 1.250`. Formatted from decimal digits, never from a float. */
+/**
+ * The amount as people of a locale write it, in Latin digits and with a sign that no other currency has: `£244.10`,
+ * `US$900.00`, `JP¥1,200`, `KWD 1.250`. Formatted from decimal digits, never from a float.
+ */
 export function formatMoney(value: Money, locale = "en-US"): string {
-  const exponent = currencyExponent(value.currency);
+  const { format, sign } = styleOf(value.currency, locale);
+  return format
+    .formatToParts(toDecimalString(value) as Intl.StringNumericLiteral)
+    .map(({ type, value: part }) => (type === "currency" && sign !== null ? sign : part))
+    .join("")
+    .replaceAll(/[\u00a0\u202f]/g, " ")
+    .replaceAll(/\p{Bidi_Control}/gu, "");
+}
+
+interface MoneyStyle {
+  readonly format: Intl.NumberFormat;
+  /** What stands for the currency; `null` for its code. */
+  readonly sign: string | null;
+}
+
+const styles = new Map<string, MoneyStyle>();
+
+/** World English (en-001) tells the signs apart that a country's own language takes for its own: $, ¥. */
+function styleOf(currency: string, locale: string): MoneyStyle {
+  const known = styles.get(`${locale} ${currency}`);
+  if (known) return known;
+  const worldwide = new Intl.NumberFormat("en-001", { style: "currency", currency }).formatToParts(1);
+  const sign = worldwide.find(({ type, value }) => type === "currency" && /\p{Sc}/u.test(value))?.value ?? null;
+  const exponent = currencyExponent(currency);
   const format = new Intl.NumberFormat(locale, {
     style: "currency",
-    currency: value.currency,
+    currency,
+    currencyDisplay: sign === null ? "code" : "symbol",
+    numberingSystem: "latn",
     minimumFractionDigits: exponent,
     maximumFractionDigits: exponent,
   });
-  return format.format(toDecimalString(value) as Intl.StringNumericLiteral).replaceAll("\u00a0", " ");
+  styles.set(`${locale} ${currency}`, { format, sign });
+  return { format, sign };
 }
 
 /**

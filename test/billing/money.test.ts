@@ -56,10 +56,10 @@ describe("formatMoney", () => {
     [0, "GBP", "£0.00"],
     [5, "GBP", "£0.05"],
     [-5, "GBP", "-£0.05"],
-    [90000, "USD", "$900.00"],
+    [90000, "USD", "US$900.00"],
     [123456789, "EUR", "€1,234,567.89"],
-    [1200, "JPY", "¥1,200"],
-    [0, "JPY", "¥0"],
+    [1200, "JPY", "JP¥1,200"],
+    [0, "JPY", "JP¥0"],
     [500000, "KRW", "₩500,000"],
     [1250, "KWD", "KWD 1.250"],
     [1, "BHD", "BHD 0.001"],
@@ -71,12 +71,43 @@ describe("formatMoney", () => {
     expect(formatMoney({ amount, currency })).toBe(text);
   });
 
-  test("keeps every digit of any amount", () => {
+  test.each([
+    ["de-DE", "GBP", "1.234,56 £"],
+    ["de-DE", "USD", "1.234,56 US$"],
+    ["en-CA", "CAD", "CA$1,234.56"],
+    ["en-AU", "USD", "US$ 1,234.56"],
+    ["fr-FR", "EUR", "1 234,56 €"],
+    ["fr-CH", "GBP", "1 234.56 £"],
+    ["sv-SE", "SEK", "1 234,56 SEK"],
+    ["tr-TR", "TRY", "TRY 1.234,56"],
+    ["ja-JP", "JPY", "JP¥123,456"],
+    ["ar-EG", "USD", "1,234.56 US$"],
+    ["en-IN", "INR", "₹1,234.56"],
+  ])("in %s, %s is %s", (locale, currency, text) => {
+    expect(formatMoney({ amount: 123_456, currency }, locale)).toBe(text);
+  });
+
+  test("no two currencies look the same in any locale", () => {
+    for (const locale of ["en-US", "en-CA", "de-DE", "zh-CN", "sv-SE", "es-MX", "ar-EG"]) {
+      const currencies = Intl.supportedValuesOf("currency");
+      const signs = currencies.map((currency) =>
+        formatMoney({ amount: 0, currency }, locale).replaceAll(/[\d.,\s]/g, ""),
+      );
+      expect(new Set(signs).size).toBe(currencies.length);
+    }
+  });
+
+  test("keeps every digit of any amount, in any locale", () => {
     fc.assert(
-      fc.property(anyAmount, anyCurrency, (amount, currency) => {
-        const digits = formatMoney({ amount, currency }).replaceAll(/\D/g, "");
-        expect(BigInt(digits)).toBe(BigInt(Math.abs(amount)));
-      }),
+      fc.property(
+        anyAmount,
+        anyCurrency,
+        fc.constantFrom("en-US", "de-DE", "ar-EG", "hi-IN"),
+        (amount, currency, locale) => {
+          const digits = formatMoney({ amount, currency }, locale).replaceAll(/\D/g, "");
+          expect(BigInt(digits)).toBe(BigInt(Math.abs(amount)));
+        },
+      ),
     );
   });
 });

@@ -57,6 +57,21 @@ const QUOTE = fields(`id,licenses,unitPrice${MONEY},purchaseDate,${TERM},dueNow$
   createdAt,expiresAt,verified`);
 
 describe("status", () => {
+  test.each([
+    ["de_DE.UTF-8", "150,00 £", "4.500,00 £"],
+    ["en_US.UTF-8", "£150.00", "£4,500.00"],
+    ["C", "£150.00", "£4,500.00"],
+    ["", "£150.00", "£4,500.00"],
+  ])("writes amounts as the locale %j does, and JSON always alike", async (locale, unit, total) => {
+    const env = { ...environmentFor(sandbox.ready.url, 1), LC_ALL: locale };
+    const { stdout } = await runCli(["status"], { env });
+    expect(stdout).toContain(`${unit} per license a year`);
+    expect(stdout).toContain(total);
+    expect(resultOf(await runCli(["status", "--json"], { env }))).toMatchObject({
+      plan: { unitPrice: { amount: 15_000, currency: "GBP" } },
+    });
+  });
+
   test("--json has exactly the fields of cli.md, and the figures", async () => {
     const run = await sandbox.cli(1, ["status", "--json"]);
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });

@@ -1,7 +1,8 @@
 import { BillingError } from "../../billing/errors.ts";
-import { addMoney, formatMoney, type Money, parseMoney, toDecimalString } from "../../billing/money.ts";
+import { addMoney, type Money, parseMoney, toDecimalString } from "../../billing/money.ts";
 import type { Purchase, Subscription } from "../../contract/billing.ts";
 import { CliError, usageError } from "../errors.ts";
+import { moneyText } from "../render/money.ts";
 import { licenses } from "../render/words.ts";
 import type { Offer } from "./offer.ts";
 import type { Guards } from "./request.ts";
@@ -32,7 +33,7 @@ export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { 
   if (limit !== null && quote.total.amount > limit.amount) {
     throw new CliError(
       "max_total_exceeded",
-      `The total with tax is ${formatMoney(quote.total)}, and --max-total allows ${formatMoney(limit)}`,
+      `The total with tax is ${moneyText(quote.total)}, and --max-total allows ${moneyText(limit)}`,
       { hint: "This command bought nothing. Buy fewer licenses, or raise --max-total." },
     );
   }

@@ -1,10 +1,11 @@
 import { BillingError } from "../../billing/errors.ts";
-import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
 import type { Client } from "../../client/client.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
 import { CliError, usageError } from "../errors.ts";
 import { clean } from "../render/clean.ts";
+import { moneyText } from "../render/money.ts";
 import { purchaseDateOf, type QuoteDifference, recompute, verifyQuote } from "./verifyQuote.ts";
 
 /** A quote that the CLI recomputed and agrees with. */
@@ -91,8 +92,8 @@ function priceCheckFailed(
 
 /** A price with the days and amounts that it comes from. */
 function inWords({ licenses, unitPrice, term, dueNow, tax, total }: Price | Quote): string {
-  const line = `${licenses} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days}`;
-  return `${line} = ${formatMoney(dueNow)}, + ${formatMoney(tax)} tax = ${formatMoney(total)}`;
+  const line = `${licenses} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days}`;
+  return `${line} = ${moneyText(dueNow)}, + ${moneyText(tax)} tax = ${moneyText(total)}`;
 }
 
 function computedInWords(subscription: Subscription, quote: Quote, licenses: number): string {
@@ -106,5 +107,5 @@ function computedInWords(subscription: Subscription, quote: Quote, licenses: num
 
 function show(value: string | number | Money | null): string {
   if (value === null) return "none";
-  return typeof value === "object" ? formatMoney(value) : clean(String(value));
+  return typeof value === "object" ? moneyText(value) : clean(String(value));
 }

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { BillingError } from "../../billing/errors.ts";
-import { formatMoney, type Money } from "../../billing/money.ts";
 import { prorate, recurringCharge } from "../../billing/proration.ts";
 import { dateSchema, instantSchema, moneySchema, organizationRefSchema, termSchema } from "../../contract/basics.ts";
 import { quoteSchema, subscriptionSchema } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
 import { clean } from "../render/clean.ts";
 import { explanation } from "../render/explanation.ts";
+import { moneyText } from "../render/money.ts";
 import type { Offer } from "./offer.ts";
 
 const contentSchema = z.object({
@@ -132,9 +132,9 @@ export function assertStillHolds(file: QuoteFile, { quote }: Offer): void {
   const isDearer = quote.total.currency !== file.total.currency || quote.total.amount > file.total.amount;
   refuseDifferences([
     ["purchased licenses", String(file.purchased.before), String(quote.licensesAfter - quote.licenses)],
-    ["unit price", show(file.unitPrice), show(quote.unitPrice)],
+    ["unit price", moneyText(file.unitPrice), moneyText(quote.unitPrice)],
     ["term", `${file.term.start} to ${file.term.renewalDate}`, `${quote.term.start} to ${quote.term.renewalDate}`],
-    ...(isDearer ? [["total with tax", show(file.total), show(quote.total)] as const] : []),
+    ...(isDearer ? [["total with tax", moneyText(file.total), moneyText(quote.total)] as const] : []),
   ]);
 }
 
@@ -186,10 +186,6 @@ function jsonOf(path: string, text: string): unknown {
   } catch {
     throw invalid(path, "is not JSON");
   }
-}
-
-function show({ amount, currency }: Money): string {
-  return `${formatMoney({ amount, currency })} ${currency}`;
 }
 
 function invalid(path: string, why: string): CliError {

@@ -1,6 +1,6 @@
-import { formatMoney } from "../../billing/money.ts";
 import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError, codeOf, type ErrorCode, EXIT_CODES } from "../errors.ts";
+import { moneyText } from "../render/money.ts";
 import type { KeySeries } from "./keys.ts";
 import type { Offer } from "./offer.ts";
 import type { BuyRequest } from "./request.ts";
@@ -88,7 +88,7 @@ export function chargedOtherwise({ id, licenses, total }: PurchaseAnswer, { quot
   }
   return new CliError(
     "charged_other_amount",
-    `The backend says ${licenses} licenses for ${formatMoney(total)}; approved were ${quote.licenses} for ${formatMoney(quote.total)}`,
+    `The backend says ${licenses} licenses for ${moneyText(total)}; approved were ${quote.licenses} for ${moneyText(quote.total)}`,
     { hint: `Report purchase ${id} to whoever runs the backend.` },
   );
 }

@@ -1,8 +1,8 @@
-import { formatMoney } from "../../billing/money.ts";
 import { isMissing } from "../../client/missing.ts";
 import type { Me } from "../../contract/identity.ts";
 import type { Scope } from "../../contract/scopes.ts";
 import { CliError } from "../errors.ts";
+import { moneyText } from "../render/money.ts";
 import { licenses } from "../render/words.ts";
 import type { Offer } from "./offer.ts";
 import type { PurchasingTools } from "./tools.ts";
@@ -35,8 +35,8 @@ function exceededLimit({ name, spendLimit }: Me["token"], { total, licenses: cou
   if (spendLimit === null) return null;
   const { amount, amountLeft, licenses: most, licensesLeft } = spendLimit;
   if (amount !== null && amountLeft !== null && total.amount > amountLeft.amount) {
-    const left = `${formatMoney(amountLeft)} left of its ${formatMoney(amount)}`;
-    return `costs ${formatMoney(total)}, and the token "${name}" has ${left}`;
+    const left = `${moneyText(amountLeft)} left of its ${moneyText(amount)}`;
+    return `costs ${moneyText(total)}, and the token "${name}" has ${left}`;
   }
   if (licensesLeft !== null && count > licensesLeft) {
     return `has ${licenses(count)}, and the token "${name}" has ${licensesLeft} left of its ${most}`;

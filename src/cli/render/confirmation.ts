@@ -1,8 +1,8 @@
-import { formatMoney } from "../../billing/money.ts";
 import type { Purchase, Subscription } from "../../contract/billing.ts";
 import type { Offer } from "../purchasing/offer.ts";
 import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { clean } from "./clean.ts";
+import { moneyText } from "./money.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, formula, keptReduction, licenses, paymentMethod, targetWords, withTax } from "./words.ts";
@@ -58,13 +58,13 @@ function missing({ licenses: now, pending }: Subscription, count: number): strin
 
 /** The question itself. */
 export function buyQuestion({ quote }: Offer): string {
-  return `Buy ${licenses(quote.licenses)} for ${formatMoney(quote.total)} now?`;
+  return `Buy ${licenses(quote.licenses)} for ${moneyText(quote.total)} now?`;
 }
 
 /** What changed between an approved offer that went stale and the one that takes its place. */
 export function renderChange(offer: Offer, before: { offer: Offer; refusal: Error }, view: View): string {
   const [old, now] = [before.offer.quote, offer.quote];
-  const renewal = ({ renewsAt }: typeof old) => (renewsAt === null ? "none" : formatMoney(renewsAt.total));
+  const renewal = ({ renewsAt }: typeof old) => (renewsAt === null ? "none" : moneyText(renewsAt.total));
   const change = (from: string, to: string) => (from === to ? `${to}, unchanged` : `${from} is now ${to}`);
   const intro = wrap(
     `${clean(before.refusal.message).replace(/\.$/, "")}. Nothing was bought; this is a new quote:`,
@@ -73,7 +73,7 @@ export function renderChange(offer: Offer, before: { offer: Offer; refusal: Erro
   const rows = fields(
     [
       ["Licenses", change(countChange(old.licensesAfter, old.licenses), countChange(now.licensesAfter, now.licenses))],
-      ["Due now", change(formatMoney(old.total), formatMoney(now.total))],
+      ["Due now", change(moneyText(old.total), moneyText(now.total))],
       ["Renews at", change(renewal(old), renewal(now))],
     ],
     view,
@@ -83,7 +83,7 @@ export function renderChange(offer: Offer, before: { offer: Offer; refusal: Erro
 
 /** Asks about a purchase that an earlier, unfinished command has made after all (details.md, 1). */
 export function buyAgainQuestion(purchase: Purchase): { context: string; question: string } {
-  const what = `${licenses(purchase.licenses)} for ${formatMoney(purchase.total)}`;
+  const what = `${licenses(purchase.licenses)} for ${moneyText(purchase.total)}`;
   return {
     context: wrap(
       `The same command was begun before, and its purchase ${clean(purchase.id)} of ${what} succeeded.`,

@@ -1,8 +1,9 @@
-import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Money } from "../../billing/money.ts";
 import { roleName } from "../../billing/roles.ts";
 import type { Me } from "../../contract/identity.ts";
 import type { Identity } from "../commands/shared/identity.ts";
 import { clean } from "./clean.ts";
+import { moneyText } from "./money.ts";
 import { columns, fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { instant, licenses } from "./words.ts";
@@ -61,7 +62,7 @@ function expiry({ source, name, expiresAt }: Identity["token"]): string {
 export function spendLimit(limit: Me["token"]["spendLimit"]): string | null {
   if (limit === null) return null;
   const money = (amount: Money | null, left: Money | null) =>
-    amount && `${formatMoney(amount)} a month${left ? `, ${formatMoney(left)} left` : ""}`;
+    amount && `${moneyText(amount)} a month${left ? `, ${moneyText(left)} left` : ""}`;
   const count = limit.licenses === null ? null : `${licenses(limit.licenses)} a month, ${limit.licensesLeft ?? 0} left`;
   return [money(limit.amount, limit.amountLeft), count].filter(Boolean).join("\n");
 }

@@ -1,10 +1,10 @@
-import { formatMoney } from "../../billing/money.ts";
 import type { Purchase } from "../../contract/billing.ts";
 import type { ErrorReport } from "../errors.ts";
 import type { Output } from "../outputs.ts";
 import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { failureCost, failureReason } from "./failure.ts";
 import { codeSpan, link } from "./markdown.ts";
+import { moneyText } from "./money.ts";
 import { countChange, counts, inProgress, instant, licenses, targetWords, withTax } from "./words.ts";
 
 /**
@@ -23,7 +23,7 @@ export function renderJobSummary(purchase: Purchase, isTrusted: boolean): string
   const facts = [
     `- Purchase: ${codeSpan(purchase.id)}`,
     `- Licenses: ${purchase.licenses}`,
-    `- Amount with tax: ${formatMoney(purchase.total)}`,
+    `- Amount with tax: ${moneyText(purchase.total)}`,
     ...(isWaiting ? [] : [`- Reason: ${codeSpan(failureReason(purchase.failure))}`]),
     ...(nextAction === null ? [] : [`- Can be paid until: ${instant(nextAction.expiresAt)}`]),
   ];
@@ -72,7 +72,7 @@ function titleOf({ shortfall, purchase, quote, dryRun }: Output<"top-up">): stri
 }
 
 function priceOf({ licenses: count, unitPrice, term }: NonNullable<Output<"top-up">["quote"]>): string {
-  return `${licenses(count)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days`;
+  return `${licenses(count)} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days} days`;
 }
 
 function keyOf({ idempotencyKey }: Purchase): string {

@@ -1,9 +1,10 @@
 import stringWidth from "string-width";
-import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Money } from "../../billing/money.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import type { Forecast } from "../purchasing/forecast.ts";
 import type { Offer } from "../purchasing/offer.ts";
 import { bar } from "./bar.ts";
+import { moneyText } from "./money.ts";
 import { columns } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, interval, licenses } from "./words.ts";
@@ -17,8 +18,8 @@ export function renderComparison(offers: readonly Offer[], view: View): string {
   const reduction = offers[0]?.subscription.reduction ?? null;
   const rows = offers.map(({ quote }) => [
     countChange(quote.licensesAfter, quote.licenses),
-    quote.renewsAt === null ? "no renewal" : formatMoney(quote.renewsAt.total),
-    formatMoney(quote.total),
+    quote.renewsAt === null ? "no renewal" : moneyText(quote.renewsAt.total),
+    moneyText(quote.total),
   ]);
   return [chart(["Licenses", "Renews at", "Due now"], rows, totals, view), ...reductionLines(reduction, view)].join(
     "\n",
@@ -31,10 +32,10 @@ export function renderForecast(
   { prices, renewal }: Pick<Forecast, "prices" | "renewal">,
   view: View,
 ): string {
-  const rows = prices.map(({ date, daysRemaining, total }) => [date, `${daysRemaining} days`, formatMoney(total)]);
+  const rows = prices.map(({ date, daysRemaining, total }) => [date, `${daysRemaining} days`, moneyText(total)]);
   const totals = prices.map(({ total }) => total);
   const whole = interval(subscription.plan);
-  const last = renewal && [[renewal.date, whole, formatMoney(renewal.total)]];
+  const last = renewal && [[renewal.date, whole, moneyText(renewal.total)]];
   const table = chart(
     ["Bought on", "Pays for", "Total"],
     [...rows, ...(last ?? [])],

@@ -1,9 +1,9 @@
-import { formatMoney } from "../../billing/money.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Purchase } from "../../contract/billing.ts";
 import type { Output } from "../outputs.ts";
 import { clean } from "./clean.ts";
 import { failureReason, pageInvitation } from "./failure.ts";
+import { moneyText } from "./money.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, counts, instant, licenses, withTax } from "./words.ts";
@@ -28,7 +28,7 @@ function dryRun(quote: Output<"buy">["quote"], view: View): string {
   if (quote === null) return "Dry run: nothing was quoted.";
   const { licensesAfter, licenses: count, total } = quote;
   return wrap(
-    `Dry run: would buy ${licenses(count)} for ${formatMoney(total)}, ${countChange(licensesAfter, count)}.`,
+    `Dry run: would buy ${licenses(count)} for ${moneyText(total)}, ${countChange(licensesAfter, count)}.`,
     view.width,
   );
 }
@@ -66,7 +66,7 @@ function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: Vie
       [
         "Refund",
         refund
-          ? `${formatMoney(refund.amount)} on ${instant(refund.refundedAt)}, credit note ${clean(refund.creditNoteNumber)}`
+          ? `${moneyText(refund.amount)} on ${instant(refund.refundedAt)}, credit note ${clean(refund.creditNoteNumber)}`
           : null,
       ],
       ["Receipt", purchase.receiptNumber && clean(purchase.receiptNumber)],

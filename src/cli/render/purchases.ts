@@ -1,7 +1,8 @@
-import { formatMoney, toDecimalString } from "../../billing/money.ts";
+import { toDecimalString } from "../../billing/money.ts";
 import type { Purchase } from "../../contract/billing.ts";
 import { clean } from "./clean.ts";
 import { type Cell, toCsv } from "./csv.ts";
+import { moneyText } from "./money.ts";
 import { bought, buyer, statusWords } from "./purchase.ts";
 import { columns } from "./table.ts";
 import type { View } from "./view.ts";
@@ -13,7 +14,7 @@ export function renderPurchases(purchases: readonly Purchase[], view: View): str
   if (purchases.length === 0) return "No purchases.";
   const rows = purchases.map((purchase) => [
     purchase.createdAt.slice(0, 10),
-    [`${bought(purchase)}, ${formatMoney(purchase.total)}`, clean(purchase.id), ...moreOf(purchase)].join("\n"),
+    [`${bought(purchase)}, ${moneyText(purchase.total)}`, clean(purchase.id), ...moreOf(purchase)].join("\n"),
     statusWords(purchase, view),
   ]);
   const table = columns(["Date", "Purchase", "Status"], rows, [10, 29, 17], view);

@@ -1,6 +1,6 @@
-import { formatMoney } from "../../billing/money.ts";
 import type { Receipt } from "../../contract/billing.ts";
 import { clean } from "./clean.ts";
+import { moneyText } from "./money.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, instant, licenses, paymentMethod } from "./words.ts";
@@ -22,15 +22,15 @@ export function renderReceipt(receipt: Receipt, view: View): string {
       ["Term", `${term.start} to ${term.renewalDate}, ${term.daysRemaining} of ${term.days} days`],
       [
         "Due",
-        `${licenses(receipt.licenses)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days = ${formatMoney(dueNow)}`,
+        `${licenses(receipt.licenses)} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days} days = ${moneyText(dueNow)}`,
       ],
-      ["Tax", `${clean(taxRate)} % of ${formatMoney(dueNow)} = ${formatMoney(receipt.tax)}`],
-      ["Total", view.style.bold(formatMoney(receipt.total))],
+      ["Tax", `${clean(taxRate)} % of ${moneyText(dueNow)} = ${moneyText(receipt.tax)}`],
+      ["Total", view.style.bold(moneyText(receipt.total))],
       ["Paid with", paymentMethod(receipt.paymentMethod)],
       [
         "Refunded",
         refund
-          ? `${formatMoney(refund.amount)} on ${instant(refund.refundedAt)}, credit note ${clean(refund.creditNoteNumber)}`
+          ? `${moneyText(refund.amount)} on ${instant(refund.refundedAt)}, credit note ${clean(refund.creditNoteNumber)}`
           : null,
       ],
       ["PO number", receipt.purchaseOrder && clean(receipt.purchaseOrder)],

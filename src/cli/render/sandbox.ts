@@ -1,6 +1,6 @@
-import { formatMoney } from "../../billing/money.ts";
 import type { ClockAnswer, SandboxState } from "../../client/client.ts";
 import { clean } from "./clean.ts";
+import { moneyText } from "./money.ts";
 import { renderPurchases } from "./purchases.ts";
 import { columns, fields } from "./table.ts";
 import type { View } from "./view.ts";
@@ -39,8 +39,7 @@ export function renderClock({ now, captures }: SandboxState, view: View): string
   if (captures.length === 0) return `${instant(now)}\nNothing was charged yet.`;
   const rows = captures.map(({ purchaseId, amount, currency, refunded }) => [
     clean(purchaseId),
-    formatMoney({ amount, currency }) +
-      (refunded > 0 ? `, refunded ${formatMoney({ amount: refunded, currency })}` : ""),
+    moneyText({ amount, currency }) + (refunded > 0 ? `, refunded ${moneyText({ amount: refunded, currency })}` : ""),
   ]);
   return `${instant(now)}\n${columns(["Purchase", "Charged"], rows, [29, 29], view)}`;
 }

@@ -1,7 +1,7 @@
-import { formatMoney } from "../../billing/money.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import { bar } from "./bar.ts";
 import { clean } from "./clean.ts";
+import { moneyText } from "./money.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { counts, dateAhead, interval, licenses, paymentMethod, withTax } from "./words.ts";
@@ -16,7 +16,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
   return fields(
     [
       ["Organization", style.bold(`${clean(organization.name)} (${organization.id})`)],
-      ["Plan", `${clean(plan.name)}, ${formatMoney(plan.unitPrice)} per license ${interval(plan)}`],
+      ["Plan", `${clean(plan.name)}, ${moneyText(plan.unitPrice)} per license ${interval(plan)}`],
       ["State", showState],
       ["Licenses", `${licenseBar(subscription, view)}\n${counts(subscription.licenses)}`],
       [

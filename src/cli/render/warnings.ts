@@ -1,6 +1,6 @@
-import { formatMoney } from "../../billing/money.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import type { Me } from "../../contract/identity.ts";
+import { moneyText } from "./money.ts";
 import { licenses } from "./words.ts";
 
 const SOON_DAYS = 30;
@@ -52,6 +52,6 @@ function soon({ state, term, renewal }: Subscription): string | null {
   const when = term.daysRemaining === 1 ? "in 1 day" : `in ${term.daysRemaining} days`;
   if (!renewal.autoRenew) return `The subscription ends ${when}, on ${term.renewalDate}, without a renewal.`;
   if (renewal.licenses === null || renewal.total === null) return null;
-  const price = `${formatMoney(renewal.total)} with tax for ${licenses(renewal.licenses)}`;
+  const price = `${moneyText(renewal.total)} with tax for ${licenses(renewal.licenses)}`;
   return `The subscription renews ${when}, on ${term.renewalDate}: ${price}.`;
 }

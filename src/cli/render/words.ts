@@ -1,10 +1,11 @@
 import dayjs from "dayjs";
 import utc from "dayjs/plugin/utc.js";
-import { formatMoney, type Money } from "../../billing/money.ts";
+import type { Money } from "../../billing/money.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
 import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { clean } from "./clean.ts";
+import { moneyText } from "./money.ts";
 
 dayjs.extend(utc);
 
@@ -40,8 +41,8 @@ export function inProgress(target: LicenseTarget, now: LicenseCounts): string {
 /** `£244.10 (£203.42 + £40.68 tax)`; an amount without tax stands alone. */
 export function withTax({ total, net, tax }: { total: Money; net: Money; tax: Money }): string {
   return tax.amount === 0
-    ? `${formatMoney(total)} (no tax)`
-    : `${formatMoney(total)} (${formatMoney(net)} + ${formatMoney(tax)} tax)`;
+    ? `${moneyText(total)} (no tax)`
+    : `${moneyText(total)} (${moneyText(net)} + ${moneyText(tax)} tax)`;
 }
 
 /** `2027-03-01 (in 99 days)`; the days are the backend's, never this machine's clock. */
@@ -62,7 +63,7 @@ export function interval({ interval: unit, intervalCount }: Subscription["plan"]
 /** `5 licenses × £150.00 a year × 99 of 365 days`. */
 export function formula(quote: Quote, plan: Subscription["plan"]): string {
   const { daysRemaining, days } = quote.term;
-  return `${licenses(quote.licenses)} × ${formatMoney(quote.unitPrice)} ${interval(plan)} × ${daysRemaining} of ${days} days`;
+  return `${licenses(quote.licenses)} × ${moneyText(quote.unitPrice)} ${interval(plan)} × ${daysRemaining} of ${days} days`;
 }
 
 /** A scheduled reduction, and what the renewal is with the purchase that raises it (details.md, 31); `null` without one. */
