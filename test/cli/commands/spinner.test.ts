@@ -16,6 +16,19 @@ it.each([0, undefined])("draws nothing on a terminal of %s columns", async (colu
   expect(drawn).toEqual([]);
 });
 
+it.each([
+  ["no terminal", {}, {}, "Waiting …\n"],
+  ["a dumb terminal", { isTerminal: true, env: { TERM: "dumb" } }, {}, "Waiting …\n"],
+  ["--quiet", {}, { quiet: true }, ""],
+  ["--json", {}, { json: true }, ""],
+])("on %s says a sentence of what lasts long, and draws nothing", async (_, world, flags, said) => {
+  const context = fakeContext({ ...world, isSlow: true });
+  const work = new Promise((done) => setTimeout(done, 50, "done"));
+  expect(await withSpinner(context, { ...options, ...flags }, "Waiting", work)).toBe("done");
+  expect(context.written.stderr).toBe(said);
+  expect(await withSpinner(fakeContext(world), { ...options, ...flags }, "Waiting", Promise.resolve(1))).toBe(1);
+});
+
 it("is away while a person is asked, and back afterwards", async () => {
   const fake = fakeContext({ isTerminal: true });
   const drawn: string[] = [];

@@ -1,3 +1,4 @@
+import { SLOW_MS } from "../../../src/cli/commands/shared/spinner.ts";
 import type { Context, EndSignal } from "../../../src/cli/context.ts";
 import { CliError } from "../../../src/cli/errors.ts";
 import type { Prompter } from "../../../src/cli/prompts/prompter.ts";
@@ -18,6 +19,8 @@ export interface FakeWorld {
   readonly credential?: StoredCredential;
   readonly hasKeyring?: boolean;
   readonly journal?: FakeJournal;
+  /** Whether work lasts so long that a sentence says so where nothing animates. */
+  readonly isSlow?: boolean;
   /** Whether every write to stdout fails. */
   readonly isStdoutFull?: boolean;
 }
@@ -120,6 +123,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
       now: () => Date.parse("2026-11-22T10:00:00Z") + time,
       monotonic: () => time,
       sleep: async (milliseconds) => {
+        if (milliseconds === SLOW_MS && !world.isSlow) return await new Promise(() => {});
         // What needs no time at all settles first.
         await new Promise((done) => setImmediate(done));
         time += milliseconds;

@@ -1,13 +1,15 @@
 import type { Ora } from "ora";
 import type { Context } from "../../context.ts";
 import { colorLevel } from "../../render/color.ts";
-import type { OutputOptions } from "./output.ts";
+import { note, type OutputOptions } from "./output.ts";
 
 const PATIENCE_MS = 300;
+/** How long work may last without a word where nothing animates. */
+export const SLOW_MS = 3_000;
 
 /**
- * Shows a spinner on a terminal's stderr while work lasts longer than 300 ms; nothing animates elsewhere (cli.md). It is
- * away while the work asks a person something.
+ * Shows a spinner on a terminal's stderr while work lasts longer than 300 ms, which is away while the work asks a person
+ * something; nothing animates elsewhere (cli.md), where a sentence says what lasts longer than 3 seconds.
  */
 export async function withSpinner<Result>(
   context: Context,
@@ -15,11 +17,10 @@ export async function withSpinner<Result>(
   text: string,
   work: Promise<Result>,
 ): Promise<Result> {
-  if (!mayMove(context, options)) return work;
-  const settled = work.then(
-    () => true,
-    () => true,
-  );
+  if (!mayMove(context, options)) {
+    if (await lasts(work, SLOW_MS, context)) note(context, options, `${text} …`);
+    return work;
+  }
   let spinner: Ora | null = null;
   let paused = false;
   const around = context.animation;
@@ -34,7 +35,7 @@ export async function withSpinner<Result>(
     },
   };
   try {
-    if (await Promise.race([settled, context.clock.sleep(PATIENCE_MS).then(() => false)])) return await work;
+    if (!(await lasts(work, PATIENCE_MS, context))) return await work;
     spinner = await createSpinner(context, options, text);
     if (!paused) spinner?.start();
     return await work;
@@ -66,8 +67,17 @@ export async function withProgress<Result>(
   }
 }
 
-function mayMove({ io }: Context, { json, quiet, verbose }: OutputOptions): boolean {
-  return io.stderrIsTerminal && !json && !quiet && !verbose;
+/** Whether work is still going on after so many milliseconds; a failure of it ends it, too. */
+function lasts(work: Promise<unknown>, milliseconds: number, { clock }: Context): Promise<boolean> {
+  const settled = work.then(
+    () => false,
+    () => false,
+  );
+  return Promise.race([settled, clock.sleep(milliseconds).then(() => true)]);
+}
+
+function mayMove({ io, env }: Context, { json, quiet, verbose }: OutputOptions): boolean {
+  return io.stderrIsTerminal && env.TERM !== "dumb" && !json && !quiet && !verbose;
 }
 
 /** `null` where it cannot be drawn: without a width it cannot know how many lines it takes, and would clear others. */
