@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import envPaths from "env-paths";
 import { version } from "../../package.json";
 import type { Client, ClientOptions } from "../client/client.ts";
+import { CliError } from "./errors.ts";
 import { isOnGithub } from "./github.ts";
 import { createLifetime, type Io, processIo } from "./io.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -97,7 +98,9 @@ export function createContext(): Context {
       fraction: () => randomBytes(4).readUInt32BE() / 2 ** 32,
     },
     pid: process.pid,
-    configDirectory: resolve(env.SECUREFLAG_CONFIG_DIR || paths.config),
+    get configDirectory() {
+      return absolute(env.SECUREFLAG_CONFIG_DIR || paths.config);
+    },
     sandboxDirectory: resolve(paths.data, "sandbox"),
     settings: async () =>
       (await import("./session/settings.ts")).createSettings(context.configDirectory, machine, importConf),
@@ -128,6 +131,18 @@ export function createContext(): Context {
     },
   };
   return context;
+}
+
+/** @throws CliError `settings_unreadable` for a relative path where the current directory was removed */
+function absolute(path: string): string {
+  try {
+    return resolve(path);
+  } catch (cause) {
+    throw new CliError("settings_unreadable", "The current directory does not exist any more", {
+      hint: "Change to another one, or set SECUREFLAG_CONFIG_DIR to an absolute path.",
+      cause,
+    });
+  }
 }
 
 /**

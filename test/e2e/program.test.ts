@@ -76,6 +76,19 @@ describe("the program by itself", () => {
     },
   );
 
+  test("where the current directory was removed, a relative setting is told to be meaningless", async () => {
+    const home = await temporaryDirectory();
+    const shell = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
+    const run = await execa("sh", ["-c", shell, process.execPath, BIN, "status", "--json"], {
+      cwd: home,
+      env: clearedEnvironment(home, { SECUREFLAG_CONFIG_DIR: "config" }),
+      extendEnv: false,
+      reject: false,
+    });
+    expect(run).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(JSON.parse(run.stderr).error).toMatchObject({ code: "settings_unreadable" });
+  });
+
   test("commands of later versions are not there", async () => {
     const { stdout } = await runCli(["--help"]);
     for (const command of ["serve", "completion"]) expect(stdout).not.toMatch(new RegExp(`^\\s+${command}`, "m"));

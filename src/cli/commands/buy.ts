@@ -12,6 +12,10 @@ export interface BuyOptions extends BuyingOptions {
   readonly source: { readonly licenses: number } | { readonly file: string };
 }
 
+interface BuyFlags extends BuyingFlags {
+  readonly from?: string;
+}
+
 const KEYS = `
 In a CI job that is known (GitHub, GitLab, CircleCI,
 Jenkins, Buildkite, Azure) the same command in the same
@@ -31,13 +35,16 @@ export function register(program: Command, context: Context, run: Run<BuyOptions
     .option("--from <file>", "buy what this file of `quote --save` says", someText);
   addBuyingOptions(command)
     .addHelpText("after", KEYS)
-    .action((licenses: number | undefined, flags: BuyingFlags & { from?: string }, command: Command) => {
-      const options = { ...readGlobals(command), ...readBuying(flags), source: sourceOf(licenses, flags.from) };
+    .action((licenses: number | undefined, flags: BuyFlags, command: Command) => {
+      const options = { ...readGlobals(command), ...readBuying(flags), source: sourceOf(licenses, flags) };
       return interruptible(context, () => run(options, context));
     });
 }
 
-function sourceOf(licenses: number | undefined, file: string | undefined): BuyOptions["source"] {
+function sourceOf(licenses: number | undefined, { from: file, idempotencyKey }: BuyFlags): BuyOptions["source"] {
+  if (file !== undefined && idempotencyKey !== undefined) {
+    throw usageError("A quote file has a key of its own, so that it is bought once", "Leave --idempotency-key out.");
+  }
   if (licenses !== undefined && file === undefined) return { licenses };
   if (licenses === undefined && file !== undefined) return { file };
   throw usageError(

@@ -101,7 +101,8 @@ function write(path: string, entry: JournalEntry, machine: FileMachine): void {
   try {
     writePrivateFile(path, `${JSON.stringify(entry, null, 2)}\n`, machine);
   } catch (cause) {
-    const hint = "Check that the directory can be written and that the disk is not full.";
+    const hint =
+      "Check that the directory can be written and that the disk is not full, or set SECUREFLAG_CONFIG_DIR to another one.";
     const message = `The purchase was not sent, because it cannot be written down in ${path}`;
     throw new JournalError("journal_not_written", message, hint, { cause });
   }

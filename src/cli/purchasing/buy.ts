@@ -1,5 +1,5 @@
 import type { PurchaseAnswer } from "../../contract/billing.ts";
-import { CliError } from "../errors.ts";
+import { CliError, codeOf } from "../errors.ts";
 import { failureReason } from "../render/failure.ts";
 import { licenses } from "../render/words.ts";
 import { settleEarlier } from "./earlier.ts";
@@ -32,13 +32,20 @@ export async function buy(
   const earlier = (await settleEarlier(request, keys, approver, tools)) ?? (await purchaseOfKey(request, keys, tools));
   if (earlier !== null) return bought(await withAnotherCard(earlier, approver, tools), null);
 
+  assertFileIsForHere(request, tools);
   let before: Parameters<Approver["approve"]>[1] = null;
   for (;;) {
-    const offer = await offerWithin(request, tools);
+    const offer = await offerWithin(request, tools).catch(async (error: unknown) => {
+      // Where a twin has bought the same file meanwhile, that is what does not fit any more.
+      const twin = codeOf(error) === "quote_file_outdated" ? await purchaseOfKey(request, keys, tools) : null;
+      if (twin === null) throw error;
+      return twin;
+    });
+    if ("id" in offer) return bought(await withAnotherCard(offer, approver, tools), null);
     if (offer.quote === null) return nothingBought(request, offer);
     await approver.approve(offer, before);
     const sent = await sendPurchase(request, keys, offer, tools);
-    if (sent.kind === "accepted") return await conclude(request, sent, offer, approver, tools);
+    if (sent.kind === "accepted") return await conclude(request, keys, sent, offer, approver, tools);
     if (sent.kind === "void") {
       if (!keys.advance()) throw sent.refusal;
       const twin = await purchaseOfKey(request, keys, tools);
@@ -63,6 +70,7 @@ async function rehearse(
     const { result, failure } = bought(earlier, null);
     return { result: { ...result, dryRun: true }, endedKey: null, failure };
   }
+  assertFileIsForHere(request, tools);
   const offer = await offerWithin(request, tools);
   if (offer.quote !== null) {
     await approver.approve(offer, null);
@@ -76,9 +84,12 @@ function nothingBought({ dryRun }: BuyRequest, { subscription, quote }: Offer | 
   return { result, endedKey: null, failure: null };
 }
 
+function assertFileIsForHere({ quoteFile }: BuyRequest, { client, organizationId }: PurchasingTools): void {
+  if (quoteFile) assertSamePlace(quoteFile, { apiUrl: client.apiUrl, organizationId });
+}
+
 async function offerWithin(request: BuyRequest, tools: PurchasingTools): Promise<Offer | NothingToBuy> {
   const { client, organizationId } = tools;
-  if (request.quoteFile) assertSamePlace(request.quoteFile, { apiUrl: client.apiUrl, organizationId });
   const pricing = priceWanted(client, organizationId, (subscription) => {
     const count = licensesToBuy(request.wanted, subscription);
     checkCount(request, count);
@@ -110,7 +121,7 @@ async function purchaseOfKey(
     const answer = await tools.busy("Looking for an earlier purchase", asking);
     if (answer.state === "unknown") return null;
     if (answer.state === "known") {
-      const purchase = await toItsEnd(sameOrder(request, answer.purchase), tools);
+      const purchase = await toItsEnd(sameOrder(request, keys, answer.purchase), tools);
       // What a person had in hand when it was found is this command's purchase, also where they say no to it.
       const wasWithPerson = answer.purchase.status === "requires_approval";
       if (keys.source === "explicit" || wasWithPerson || purchase.status !== "failed") return purchase;
@@ -126,8 +137,14 @@ async function purchaseOfKey(
   return null;
 }
 
-function sameOrder(request: BuyRequest, purchase: PurchaseAnswer): PurchaseAnswer {
+function sameOrder(request: BuyRequest, { source }: KeySeries, purchase: PurchaseAnswer): PurchaseAnswer {
   if (isSameOrder(request, purchase)) return purchase;
+  if (source === "file") {
+    const message = `The quote file was bought before, as ${purchase.id}, with another PO number or note`;
+    throw new CliError("idempotency_key_reused", message, {
+      hint: `See \`secureflag-licenses purchases show ${purchase.id}\`. This command bought nothing.`,
+    });
+  }
   throw new CliError(
     "idempotency_key_reused",
     `The idempotency key belongs to another purchase, ${purchase.id}, of ${licenses(purchase.licenses)}`,
@@ -137,6 +154,7 @@ function sameOrder(request: BuyRequest, purchase: PurchaseAnswer): PurchaseAnswe
 
 async function conclude(
   request: BuyRequest,
+  keys: KeySeries,
   { purchase: accepted, requestId }: Extract<Sent, { kind: "accepted" }>,
   offer: Offer,
   approver: Approver,
@@ -144,7 +162,7 @@ async function conclude(
 ): Promise<Concluded> {
   // A purchase under our key from another quote was made by a twin of this command.
   const isOurs = accepted.quoteId === offer.quote.id;
-  const followed = await follow(isOurs ? accepted : sameOrder(request, accepted), tools);
+  const followed = await follow(isOurs ? accepted : sameOrder(request, keys, accepted), tools);
   const purchase = await withAnotherCard(followed, approver, tools);
   return bought(purchase, isOurs ? offer : null, accepted.status === "failed" ? requestId : null);
 }

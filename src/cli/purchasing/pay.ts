@@ -30,7 +30,7 @@ export async function pay(purchaseId: string, tools: FollowTools): Promise<Concl
  */
 export function rehearsePay(purchaseId: string, tools: FollowTools): Promise<Concluded> {
   return rehearse(purchaseId, tools, ({ id, status, nextAction }) =>
-    nextAction === null
+    nextAction === null && status !== "succeeded"
       ? new CliError("not_payable", `The purchase ${id} is ${told(status)}; there is nothing to pay`)
       : null,
   );
@@ -42,8 +42,8 @@ export function rehearsePay(purchaseId: string, tools: FollowTools): Promise<Con
  * @throws CliError `not_cancelable`; ClientError
  */
 export function rehearseCancel(purchaseId: string, tools: FollowTools): Promise<Concluded> {
-  return rehearse(purchaseId, tools, ({ id, status }) =>
-    status === "requires_approval"
+  return rehearse(purchaseId, tools, ({ id, status, failure }) =>
+    status === "requires_approval" || failure?.code === "payment_canceled"
       ? null
       : new CliError("not_cancelable", `The purchase ${id} is ${told(status)} and cannot be canceled`),
   );

@@ -7,6 +7,7 @@ import { quoteSchema, subscriptionSchema } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
 import { clean } from "../render/clean.ts";
 import { explanation } from "../render/explanation.ts";
+import { toJson } from "../render/json.ts";
 import { moneyText } from "../render/money.ts";
 import type { Offer } from "./offer.ts";
 
@@ -19,6 +20,8 @@ const contentSchema = z.object({
   plan: subscriptionSchema.shape.plan.omit({ unitPrice: true }),
   licenses: z.int().positive(),
   purchased: z.object({ before: z.int().nonnegative(), after: z.int().positive() }),
+  /** Licenses of purchases that were in progress, which `before` does not have. */
+  inProgress: z.int().nonnegative(),
   unitPrice: moneySchema,
   purchaseDate: dateSchema,
   term: termSchema,
@@ -40,8 +43,8 @@ type Content = z.output<typeof contentSchema>;
 /** An offer that was written down to be reviewed, and to be bought from later, once, by whoever has the file. */
 export type QuoteFile = z.output<typeof fileSchema>;
 
-/** Larger than any file that this tool writes, in bytes. */
-const MAX_BYTES = 64 * 1024;
+/** The largest quote file that is written and read, in bytes. */
+export const MAX_QUOTE_FILE_BYTES = 64 * 1024;
 
 /** What an offer becomes in a file. */
 export function quoteFileOf({ quote, subscription }: Offer, apiUrl: string): QuoteFile {
@@ -55,6 +58,7 @@ export function quoteFileOf({ quote, subscription }: Offer, apiUrl: string): Quo
     plan,
     licenses: quote.licenses,
     purchased: { before: quote.licensesAfter - quote.licenses, after: quote.licensesAfter },
+    inProgress: subscription.pending.licenses,
     unitPrice,
     purchaseDate: quote.purchaseDate,
     term: quote.term,
@@ -71,9 +75,22 @@ export function quoteFileOf({ quote, subscription }: Offer, apiUrl: string): Quo
   return { ...content, digest: digestOf(content) };
 }
 
-/** The text of a quote file: one that stands in a pull request, a field a line. */
+/**
+ * The text of a quote file: one that stands in a pull request, a field a line.
+ *
+ * @throws CliError `file_not_written` for one that could not be read again
+ */
 export function writeQuoteFile(file: QuoteFile): string {
-  return `${JSON.stringify(file, null, 2)}\n`;
+  const text = textOf(file);
+  if (Buffer.byteLength(text) <= MAX_QUOTE_FILE_BYTES) return text;
+  throw new CliError("file_not_written", "The quote has names that are too long for a file", {
+    hint: "Buy without a file: `secureflag-licenses buy <n>`.",
+  });
+}
+
+/** What a screen acts on, such as a change of direction, is written as its number. */
+function textOf(file: QuoteFile): string {
+  return `${toJson(file, 2)}\n`;
 }
 
 /**
@@ -83,7 +100,7 @@ export function writeQuoteFile(file: QuoteFile): string {
  * @throws CliError `quote_file_invalid`
  */
 export function readQuoteFile(path: string, bytes: Uint8Array): QuoteFile {
-  if (bytes.length > MAX_BYTES) throw invalid(path, "is larger than any quote file");
+  if (bytes.length > MAX_QUOTE_FILE_BYTES) throw invalid(path, "is larger than any quote file");
   const text = new TextDecoder().decode(bytes).replaceAll("\r\n", "\n").trim();
   const parsed = fileSchema.safeParse(jsonOf(path, text));
   if (!parsed.success) {
@@ -95,7 +112,7 @@ export function readQuoteFile(path: string, bytes: Uint8Array): QuoteFile {
   const { digest, ...content } = file;
   if (digest !== digestOf(content)) throw invalid(path, "was changed: its digest does not fit what it says");
   // What a parser passes over, such as a name that is there twice, a reviewer may have read.
-  if (text !== writeQuoteFile(file).trim()) throw invalid(path, "was changed: it is not laid out as it was written");
+  if (text !== textOf(file).trim()) throw invalid(path, "was changed: it is not laid out as it was written");
   if (!isConsistent(file)) throw invalid(path, "was changed: its amounts do not come from its own figures");
   return file;
 }
@@ -128,10 +145,11 @@ export function assertSamePlace(file: QuoteFile, place: { apiUrl: string; organi
  *
  * @throws CliError `quote_file_outdated` with the differences, field by field
  */
-export function assertStillHolds(file: QuoteFile, { quote }: Offer): void {
+export function assertStillHolds(file: QuoteFile, { quote, subscription }: Offer): void {
   const isDearer = quote.total.currency !== file.total.currency || quote.total.amount > file.total.amount;
   refuseDifferences([
     ["purchased licenses", String(file.purchased.before), String(quote.licensesAfter - quote.licenses)],
+    ["licenses in progress", String(file.inProgress), String(subscription.pending.licenses)],
     ["unit price", moneyText(file.unitPrice), moneyText(quote.unitPrice)],
     ["term", `${file.term.start} to ${file.term.renewalDate}`, `${quote.term.start} to ${quote.term.renewalDate}`],
     ...(isDearer ? [["total with tax", moneyText(file.total), moneyText(quote.total)] as const] : []),

@@ -9,11 +9,14 @@ import type { View } from "./view.ts";
 import { countChange, counts, instant, licenses, withTax } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
-/** How a `buy` went, for people. */
-export function renderBuyResult(result: Output<"buy">, view: View): string {
+/** The commands that end with one purchase. */
+export type PurchaseCommand = "buy" | "purchases pay" | "purchases cancel";
+
+/** How a command that is about one purchase went, for people. */
+export function renderBuyResult(result: Output<"buy">, view: View, command: PurchaseCommand = "buy"): string {
   const { purchase, quote, replayed } = result;
   if (purchase === null) return dryRun(quote, view);
-  if (result.dryRun) return `Dry run: nothing was changed.\n${renderPurchase(purchase, view)}`;
+  if (result.dryRun) return `Dry run: ${rehearsed(purchase, command)}.\n${renderPurchase(purchase, view)}`;
   const change = quote === null ? "" : `: ${countChange(quote.licensesAfter, quote.licenses)}`;
   const isRenewal = purchase.kind === "renewal";
   const done = isRenewal ? "Paid the renewal of" : replayed ? "Already purchased" : "Purchased";
@@ -22,6 +25,12 @@ export function renderBuyResult(result: Output<"buy">, view: View): string {
       ? view.style.green(`${done} ${licenses(purchase.licenses)}${change}`)
       : `${isRenewal ? "Renewal" : "Purchase"} ${statusWords(purchase, view)}: ${licenses(purchase.licenses)}`;
   return `${headline}\n${purchaseFields(purchase, result.licenses, view)}${pageLines(purchase, view)}`;
+}
+
+function rehearsed({ status, failure }: Purchase, command: PurchaseCommand): string {
+  if (command === "buy") return "this was bought before by the same command, which would buy nothing more";
+  if (command === "purchases pay") return status === "succeeded" ? "this is paid already" : "would try to pay this";
+  return failure?.code === "payment_canceled" ? "this is canceled already" : "would cancel this";
 }
 
 function dryRun(quote: Output<"buy">["quote"], view: View): string {

@@ -1,4 +1,4 @@
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { SessionError } from "./errors.ts";
@@ -6,6 +6,7 @@ import {
   assertPrivateDirectory,
   type FileMachine,
   hasErrno,
+  makePrivateDirectory,
   readPrivateFile,
   removePrivateFile,
 } from "./privateFile.ts";
@@ -71,7 +72,7 @@ interface Sight {
 }
 
 function tryLock(path: string, me: Owner, machine: LockMachine): boolean {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makePrivateDirectory(dirname(path));
   assertPrivateDirectory(dirname(path), machine);
   const text = JSON.stringify(me);
   try {

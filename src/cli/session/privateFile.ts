@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   fstatSync,
   fsyncSync,
   linkSync,
@@ -47,7 +48,7 @@ export function writePrivateFile(
   { replace = true }: { replace?: boolean } = {},
 ): void {
   const directory = dirname(path);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(directory);
   // Only this process writes under its number, so a file of that name is left over from an earlier one.
   const temporary = `${path}.${machine.pid}.tmp`;
   rmSync(temporary, { force: true });
@@ -61,6 +62,23 @@ export function writePrivateFile(
   if (replace) renameSync(temporary, path);
   else nameNew(temporary, path);
   flushDirectory(directory);
+}
+
+/**
+ * Makes a directory that only its owner can enter, and those above it that are missing.
+ *
+ * @throws what the file system throws
+ */
+export function makePrivateDirectory(path: string): void {
+  try {
+    // Not `recursive`: where nothing can be made, such as in /proc, Node.js 20 would try for ever.
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+    if (!isMissing(error) || existsSync(dirname(path))) throw error;
+    makePrivateDirectory(dirname(path));
+    makePrivateDirectory(path);
+  }
 }
 
 /** Gives a file a name that nothing has: other than renaming, linking never replaces what is there. */

@@ -1,10 +1,9 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type Conf from "conf";
 import { z } from "zod";
 import { SessionError } from "./errors.ts";
 import type { LockMachine } from "./fileLock.ts";
-import { readPrivateFile } from "./privateFile.ts";
+import { makePrivateDirectory, readPrivateFile } from "./privateFile.ts";
 
 const profileSchema = z.object({
   apiUrl: z.string(),
@@ -108,7 +107,7 @@ class SettingsStore {
 
   private async write(settings: SettingsFile): Promise<void> {
     try {
-      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      makePrivateDirectory(this.directory);
       (await this.open()).store = settings;
     } catch (cause) {
       const hint = "Check that its directory can be written and that the disk is not full.";

@@ -1,5 +1,5 @@
-import { createReadStream } from "node:fs";
 import { CliError } from "../errors.ts";
+import { readInputFile } from "../inputFile.ts";
 import type { Io } from "../io.ts";
 import { clean } from "../render/clean.ts";
 import { MAX_FILE_BYTES } from "./csv.ts";
@@ -20,14 +20,10 @@ export async function readUsersFile(
     throw unreadable("There is nothing on stdin", `Name a file, or pipe one in: users import ${STDIN} < users.csv`);
   }
   if (path === STDIN) return await readInput(MAX_FILE_BYTES);
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of createReadStream(path, { end: MAX_FILE_BYTES })) chunks.push(Buffer.from(chunk));
-  } catch (cause) {
+  return await readInputFile(path, MAX_FILE_BYTES).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw unreadable(`The file ${clean(path)} cannot be read: ${reason}`, "Check its path. Nobody was added.", cause);
-  }
-  return Buffer.concat(chunks);
+  });
 }
 
 function unreadable(message: string, hint: string, cause?: unknown): CliError {

@@ -94,6 +94,8 @@ describe("wrong usage ends with 2, before any request", () => {
     ["help nothing"],
     ["buy --yes"],
     ["buy 5 --from quote.json"],
+    ["buy --from quote.json --idempotency-key mine --yes"],
+    ["buy --from /dev/zero --yes"],
     ["buy --from /nonexistent/quote.json --yes"],
     ["quote 5 --force"],
     ["quote"],

@@ -243,7 +243,6 @@ describe("a dry run of paying and of canceling", () => {
   });
 
   it.each([
-    ["purchases pay", purchase()],
     ["purchases pay", failedPurchase()],
     ["purchases cancel", purchase()],
     ["purchases cancel", payablePurchase()],
@@ -251,8 +250,18 @@ describe("a dry run of paying and of canceling", () => {
     expect(await dry(line, found)).toEqual({ code: 9, result: null });
   });
 
-  it("says in words that nothing was changed", async () => {
-    const { stdout } = await play("purchases pay pur_1 --dry-run", [look(payablePurchase())]);
-    expect(stdout).toMatch(/^Dry run: nothing was changed\.\nPurchase +pur_1/);
+  it.each([
+    ["purchases pay", payablePurchase(), "would try to pay this"],
+    ["purchases pay", purchase(), "this is paid already"],
+    ["purchases cancel", openPurchase("requires_approval"), "would cancel this"],
+    [
+      "purchases cancel",
+      failedPurchase({ failure: { code: "payment_canceled", message: "x" } }),
+      "this is canceled already",
+    ],
+  ])("%s says in words what would be done", async (line, found, words) => {
+    const { code, stdout } = await play(`${line} pur_1 --dry-run`, [look(found)]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Dry run: ${words}\\.\\nPurchase +pur_1`));
   });
 });

@@ -146,14 +146,23 @@ describe("tokens revoke", () => {
 describe("a dry run", () => {
   const never = { id: null, createdAt: null, expiresAt: null, last4: null, createdBy: null, token: null };
 
-  it("of tokens create shows what would be created, and sends nothing", async () => {
+  it("of tokens create shows what would be created, and creates nothing", async () => {
     const line = ["tokens", "create", "--name", "ci", "--scopes", "billing:read", "--max-licenses", "10", "--dry-run"];
-    const { code, stdout } = await play([...line, "--json"], []);
+    const seen: ExpectedCall = { call: "tokens", gives: [] };
+    const { code, stdout } = await play([...line, "--json"], [seen]);
     expect(code).toBe(0);
     const spendLimit = { amount: null, amountLeft: null, licenses: 10, licensesLeft: 10 };
     const planned = { name: "ci", scopes: ["billing:read"], expiresIn: 90 * 86_400, spendLimit, dryRun: true };
     expect(JSON.parse(stdout)).toEqual({ ...never, ...planned });
-    expect((await play(line, [])).stdout).toBe("Dry run: would create the token ci for billing:read, for 90 days.\n");
+    expect((await play(line, [seen])).stdout).toBe(
+      "Dry run: would create the token ci for billing:read, for 90 days.\n",
+    );
+  });
+
+  it("of tokens create is refused to an API token, as creating is", async () => {
+    const refused: ExpectedCall = { call: "tokens", fails: new ClientError("forbidden", "not by an API token") };
+    const line = ["tokens", "create", "--name", "ci", "--scopes", "billing:read", "--dry-run"];
+    expect(await play(line, [refused])).toMatchObject({ code: 5, stdout: "" });
   });
 
   it("of tokens revoke looks whether there is such a token, asks nobody, and revokes nothing", async () => {

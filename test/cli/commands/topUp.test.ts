@@ -67,6 +67,24 @@ describe("top-up", () => {
     });
   });
 
+  it("with a key that bought less before, says what is missing and buys nothing", async () => {
+    const before: ExpectedCall = {
+      call: "purchaseByKey",
+      with: ["mine"],
+      gives: { state: "known", purchase: purchase({ idempotencyKey: "mine" }) },
+    };
+    const line = "top-up --yes --idempotency-key mine --json";
+    const short = await play(`${line} --available 10`, [before, REACHED]);
+    expect({ code: short.code, stdout: short.stdout }).toEqual({ code: 2, stdout: "" });
+    expect(JSON.parse(short.stderr).error).toMatchObject({
+      code: "idempotency_key_reused",
+      message: "The key bought 5 licenses before, as pur_1; 2 licenses are missing to 10 licenses available.",
+    });
+    const reached = await play(`${line} --available 8`, [before, REACHED]);
+    expect(reached.code).toBe(0);
+    expect(JSON.parse(reached.stdout)).toMatchObject({ bought: 5, replayed: true });
+  });
+
   it("prints that nothing was missing", async () => {
     const { code, stdout } = await play("top-up --purchased 30 --yes --json", [REACHED]);
     expect(code).toBe(0);

@@ -145,6 +145,11 @@ describe("what a quote file must still hold", () => {
       /purchased licenses: 25 in the file, 26 now/,
     ],
     [
+      "a purchase is in progress",
+      offer(5, { pending: { purchases: 1, licenses: 5 } }),
+      /licenses in progress: 0 in the file, 5 now/,
+    ],
+    [
       "the unit price fell",
       offer(5, { plan: { ...subscription().plan, unitPrice: gbp(14_000) } }),
       /unit price: £150.00 in the file, £140.00 now/,
@@ -198,10 +203,32 @@ describe("buy --from", () => {
 
   it("stops where the file does not hold any more, before anything is journaled", async () => {
     const dearer = { ...file, total: { amount: 24_409, currency: "GBP" } };
-    const script = [unknown, ...PRICED];
+    const script = [unknown, ...PRICED, unknown];
     const { outcome, journal } = await play({ request: { ...request, quoteFile: dearer }, script });
     expect(outcome).toMatchObject({ code: "quote_file_outdated" });
     expect(journal.log).toEqual([]);
+  });
+
+  it.each([
+    ["is in progress", subscription({ pending: { purchases: 1, licenses: 5 } })],
+    ["has succeeded", subscription({ licenses: { purchased: 30, used: 22, available: 8 } })],
+  ])("is the purchase of a twin that %s since it asked", async (_, now) => {
+    const priced = [
+      { call: "subscription", gives: now } as const,
+      { call: "createQuote", gives: quote(5, {}, now) } as const,
+    ];
+    const script = [unknown, ...priced, known(purchase({ idempotencyKey: key }))];
+    const { outcome } = await play({ request, script });
+    expect(outcome).toMatchObject({ result: { replayed: true, purchase: { id: "pur_1" } }, failure: null });
+  });
+
+  it("names the purchase where PO number or note are others", async () => {
+    const script = [known(purchase({ idempotencyKey: key, purchaseOrder: "P1" }))];
+    const { outcome } = await play({ request, script });
+    expect(outcome).toMatchObject({
+      code: "idempotency_key_reused",
+      message: expect.stringContaining("was bought before, as pur_1"),
+    });
   });
 
   it("quotes nothing at another backend or organization", async () => {

@@ -18,6 +18,15 @@ test("writes whole files that only their owner reads, and directories likewise",
   expect(machine.reached).toEqual(["C6", "C6"]);
 });
 
+test("fails, and does not try for ever, where no directory can be made", () => {
+  const file = join(temporaryDirectory(), "file");
+  writeFileSync(file, "");
+  // Linux's /proc takes none and says that it was not found.
+  for (const place of ["/proc/secureflag/a", file, join(file, "a")]) {
+    expect(() => writePrivateFile(join(place, "x.json"), "one", testMachine())).toThrow(/ENOENT|ENOTDIR|EEXIST/);
+  }
+});
+
 test("C6: killed before the rename, the old file is intact and the next write is not hindered", () => {
   const directory = temporaryDirectory();
   const path = join(directory, "file.json");

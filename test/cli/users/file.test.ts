@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -30,7 +30,14 @@ describe("a file of users", () => {
     await expect(readUsersFile(path, nothing)).rejects.toMatchObject({ code: "users_file_invalid" });
   });
 
-  it("that never ends is read only as far as tells that it is too large", async () => {
-    expect(await readUsersFile("/dev/zero", nothing)).toHaveLength(MAX_FILE_BYTES + 1);
+  it("that is too large is read only as far as tells so", async () => {
+    const path = join(directory, "large.csv");
+    writeFileSync(path, "");
+    truncateSync(path, MAX_FILE_BYTES + 10_000_000);
+    expect(await readUsersFile(path, nothing)).toHaveLength(MAX_FILE_BYTES + 1);
+  });
+
+  it.each(["/dev/zero", "/dev/null"])("%s is none", async (path) => {
+    await expect(readUsersFile(path, nothing)).rejects.toThrow("it is no file");
   });
 });

@@ -35,7 +35,11 @@ export async function create(options: CreateOptions, context: Context): Promise<
   const amount = options.maxSpend === null ? null : await amountOf(options.maxSpend, client, organizationId);
   const { name, scopes, expiresInDays, maxLicenses: licenses } = options;
   const spendLimit = amount === null && licenses === null ? null : { amount, licenses };
-  if (options.dryRun) return await printPlan(options, context, spendLimit);
+  if (options.dryRun) {
+    // Whoever may not create tokens may not see them either.
+    await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
+    return await printPlan(options, context, spendLimit);
+  }
   const creating = client.createToken(organizationId, { name, scopes: [...scopes], expiresInDays, spendLimit });
   const token = await withSpinner(context, options, "Creating the token", creating).catch((error: unknown) => {
     throw mayBeMade(error);

@@ -1,13 +1,15 @@
 import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
 import type { Output } from "../../outputs.ts";
 import type { BuyRequest } from "../../purchasing/request.ts";
-import type { BuyResult } from "../../purchasing/tools.ts";
-import type { LicenseTarget } from "../../purchasing/wanted.ts";
-import { targetWords } from "../../render/words.ts";
+import type { BuyResult, PurchasingTools } from "../../purchasing/tools.ts";
+import { type LicenseTarget, licensesToBuy } from "../../purchasing/wanted.ts";
+import { licenses, targetWords } from "../../render/words.ts";
 import { whoBuys } from "../shared/buyer.ts";
 import { type Buying, buyAgainWhatIsMissing, buyAs, openBuying } from "../shared/buying.ts";
 import { conclude } from "../shared/conclude.ts";
 import { note, printResult } from "../shared/output.ts";
+import { missingWords } from "../shared/shortage.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { type EndedTopUp, reportTopUp } from "../shared/topUpReport.ts";
 import type { TopUpOptions } from "../topUp.ts";
@@ -35,7 +37,24 @@ async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopU
   const request: BuyRequest = { ...options, wanted: options.target, quoteFile: null };
   const buyAgain = buyAgainWhatIsMissing(options.target, tools);
   const concluded = await buyAs(request, options, context, buying, { buyAgain });
+  if (options.explicitKey !== null) await assertReached(options.target, concluded.result, tools);
   return { ...concluded, topUp: topUpOf(options.target, concluded.result), tools };
+}
+
+/**
+ * A key buys once, whatever the target is then: what it bought before may not be all that is missing now.
+ *
+ * @throws CliError `idempotency_key_reused`
+ */
+async function assertReached(target: LicenseTarget, { purchase, replayed }: BuyResult, tools: PurchasingTools) {
+  if (purchase?.status !== "succeeded" || !replayed) return;
+  const reading = tools.client.subscription(tools.organizationId);
+  const missing = licensesToBuy(target, await tools.busy("Reading the subscription", reading));
+  if (missing === 0) return;
+  const before = `The key bought ${licenses(purchase.licenses)} before, as ${purchase.id}`;
+  throw new CliError("idempotency_key_reused", `${before}; ${missingWords(missing)} to ${targetWords(target)}`, {
+    hint: "This command bought nothing. A target needs no key: leave --idempotency-key out, or choose another one.",
+  });
 }
 
 /** Who does what and why, for whoever reads the log of a job later. */

@@ -1,6 +1,7 @@
 import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
 import type { Concluded, PurchasingTools } from "../../purchasing/tools.ts";
+import type { PurchaseCommand } from "../../render/purchase.ts";
 import type { View } from "../../render/view.ts";
 import { forgetAtExit } from "./forget.ts";
 import { summarize } from "./jobSummary.ts";
@@ -36,7 +37,7 @@ export async function conclude(
 
 /** Ends a command that prints the purchase as it is; one that did not succeed goes into the job's summary. */
 export async function concludePurchase(
-  name: "buy" | "purchases pay" | "purchases cancel",
+  name: PurchaseCommand,
   ended: Concluded,
   { client, journal }: Pick<PurchasingTools, "client" | "journal">,
   options: OutputOptions,
@@ -44,7 +45,7 @@ export async function concludePurchase(
 ): Promise<void> {
   const { result, failure } = ended;
   if (result.purchase !== null && failure !== null) await summarize(context, options, client.origin, [result.purchase]);
-  const render = async (view: View) => (await import("../../render/purchase.ts")).renderBuyResult(result, view);
+  const render = async (view: View) => (await import("../../render/purchase.ts")).renderBuyResult(result, view, name);
   await conclude(ended, journal, context, () => printResult(context, options, name, result, render));
 }
 
