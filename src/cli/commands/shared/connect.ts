@@ -103,7 +103,7 @@ async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
 /** The failure of a backend without `GET /me` where the organization has to be known. */
 export function organizationUntold(cause: unknown): CliError {
   return new CliError("organization_required", "This backend does not tell which organizations you belong to", {
-    hint: NAME_ONE,
+    hint: `Check the API URL: a sandbox's ends with /rest/management/v2. ${NAME_ONE}`,
     cause,
   });
 }
