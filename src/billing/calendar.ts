@@ -15,11 +15,6 @@ const DAY_MS = 86_400_000;
 const LAST_DATE = "9999-12-31";
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
-/** Whether the text is a date that exists: `2026-02-29` does not. */
-export function isCalendarDate(text: string): boolean {
-  return /^\d{4}-\d{2}-\d{2}$/.test(text) && dayjs.utc(text).isValid() && dayjs.utc(text).format("YYYY-MM-DD") === text;
-}
-
 /** Whether the text names a time zone of the IANA database. */
 export function isTimeZone(name: string): boolean {
   try {

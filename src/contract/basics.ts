@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isCalendarDate } from "../billing/calendar.ts";
+import { isCalendarDate } from "../billing/calendarDate.ts";
 
 /** Money: an integer in the currency's minor unit with its ISO 4217 code (billing-rules.md, Money). */
 export const moneySchema = z.object({ amount: z.int(), currency: z.string().regex(/^[A-Z]{3}$/) });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { instantSchema, moneySchema, writtenTextSchema } from "./basics.ts";
-import { SCOPES } from "./scopes.ts";
+import { SCOPES, TOKEN_DAYS } from "./scopes.ts";
 
 /** `POST /auth/login`. Secrets are at most 1 KB (security.md). */
 export const loginRequestSchema = z.strictObject({
@@ -107,9 +107,6 @@ export const spendLimitSchema = z.object({
   licenses: z.int().nullable(),
   licensesLeft: z.int().nullable(),
 });
-
-/** The longest that an API token lives, in days, and how long unless it is said. */
-export const TOKEN_DAYS = { longest: 366, usual: 90 } as const;
 
 /** `POST …/tokens`. `spendLimit` is for a calendar month of the billing zone, its amount in minor units, tax included. */
 export const createTokenRequestSchema = z.strictObject({

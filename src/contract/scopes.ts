@@ -3,3 +3,6 @@ export const SCOPES = ["billing:read", "billing:purchase", "users:read", "users:
 
 /** One of the scopes. */
 export type Scope = (typeof SCOPES)[number];
+
+/** The longest that an API token lives, in days, and how long unless it is said. */
+export const TOKEN_DAYS = { longest: 366, usual: 90 } as const;

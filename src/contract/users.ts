@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isRole, ROLES } from "../billing/roles.ts";
+import { ASSIGNMENT_STRATEGIES } from "./assignmentStrategies.ts";
 import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./basics.ts";
 
 /** How many users a page of SecureFlag's public call holds at most (product.md). */
@@ -7,9 +8,6 @@ export const USERS_PAGE_SIZE = 20;
 
 /** How many users one import may bring. */
 export const MOST_IMPORTED_USERS = 10_000;
-
-/** What a new user begins with (product.md). */
-export const ASSIGNMENT_STRATEGIES = ["NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"] as const;
 
 /** A user of this package's backend, in the shape of SecureFlag's public API (product.md). */
 export const userSchema = z.object({

@@ -74,6 +74,15 @@ describe("the arrows of the house", () => {
     ).toEqual([]);
   });
 
+  test("a start loads no package but commander: what a command works with loads when it runs", () => {
+    const loaded = new Set(["src/cli/commands/program.ts"]);
+    // A set also goes through what is added meanwhile.
+    for (const file of loaded) {
+      for (const { from, to, kind } of imports) if (from === file && kind === "static") loaded.add(to);
+    }
+    expect([...loaded].filter((file) => !isOurs(file))).toEqual(["commander"]);
+  });
+
   test("every folder of src is a room of the house", async () => {
     const rooms = new Set((await readSources()).map(({ path }) => roomOf(path)));
     expect([...rooms].filter((room) => !Object.hasOwn(ROOMS, room))).toEqual([]);

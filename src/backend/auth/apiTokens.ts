@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
-import { type CreatedToken, type CreateTokenRequest, TOKEN_DAYS } from "../../contract/identity.ts";
-import { SCOPES } from "../../contract/scopes.ts";
+import type { CreatedToken, CreateTokenRequest } from "../../contract/identity.ts";
+import { SCOPES, TOKEN_DAYS } from "../../contract/scopes.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
 import type { UserRow } from "../store/schema.ts";

@@ -1,4 +1,5 @@
-import { dateInZone, isCalendarDate, startOfDateInZone } from "../../billing/calendar.ts";
+import { dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
+import { isCalendarDate } from "../../billing/calendarDate.ts";
 import type { BillingClock } from "../deps.ts";
 
 /** The name of the setting that keeps the clock's distance from the machine's. */

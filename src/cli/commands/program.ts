@@ -12,8 +12,6 @@ import { register as registerQuote } from "./quote.ts";
 import { register as registerSandbox } from "./sandbox.ts";
 import { examplesText } from "./shared/command.ts";
 import { addGlobalOptions } from "./shared/globals.ts";
-import { reportFailure } from "./shared/report.ts";
-import { asUsageError } from "./shared/usage.ts";
 import { register as registerStatus } from "./status.ts";
 import { register as registerTokens } from "./tokens.ts";
 import { register as registerTopUp } from "./topUp.ts";
@@ -87,6 +85,11 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
     if (help !== "") await context.io.print(help);
     return 0;
   } catch (error) {
+    // Loaded only now: most starts end well.
+    const [{ reportFailure }, { asUsageError }] = await Promise.all([
+      import("./shared/report.ts"),
+      import("./shared/usage.ts"),
+    ]);
     return reportFailure(error instanceof CommanderError ? asUsageError(error, argv, program) : error, argv, context);
   }
 }

@@ -1,6 +1,5 @@
 import { Argument, type Command } from "commander";
-import { TOKEN_DAYS } from "../../contract/identity.ts";
-import type { Scope } from "../../contract/scopes.ts";
+import { type Scope, TOKEN_DAYS } from "../../contract/scopes.ts";
 import type { Context } from "../context.ts";
 import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";

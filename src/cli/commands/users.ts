@@ -1,5 +1,6 @@
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
-import { type AddUserRequest, type ASSIGNMENT_STRATEGIES, addUserRequestSchema } from "../../contract/users.ts";
+import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import type { AddUserRequest } from "../../contract/users.ts";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { clean } from "../render/clean.ts";
@@ -54,7 +55,7 @@ interface AddFlags extends MissingFlags {
   readonly lastName: string;
   readonly role?: number;
   readonly training: boolean;
-  readonly assignmentStrategy?: (typeof ASSIGNMENT_STRATEGIES)[number];
+  readonly assignmentStrategy?: AssignmentStrategy;
 }
 
 const CSV_HELP = `
@@ -106,9 +107,9 @@ function registerAdd(group: Command, context: Context, run: Run<AddUserOptions>)
     .addOption(new Option("--role <name>", `${ROLE_WORDS.join(", ")} (default: user)`).argParser(role))
     .option("--no-training", "an administrative role that takes no license")
     .addOption(new Option("--assignment-strategy <name>", STRATEGY_WORDS.join(", ")).argParser(strategy));
-  addBuyMissingOptions(command).action((flags: AddFlags, command: Command) => {
-    const options = { ...readGlobals(command), ...readMissing(flags), user: userOf(flags) };
-    return interruptible(context, () => run(options, context));
+  addBuyMissingOptions(command).action(async (flags: AddFlags, command: Command) => {
+    const options = { ...readGlobals(command), ...readMissing(flags), user: await userOf(flags) };
+    await interruptible(context, () => run(options, context));
   });
 }
 
@@ -150,7 +151,7 @@ function role(text: string): number {
   throw new InvalidArgumentError(`It must be one of ${ROLE_WORDS.join(", ")}.`);
 }
 
-function strategy(text: string): (typeof ASSIGNMENT_STRATEGIES)[number] {
+function strategy(text: string): AssignmentStrategy {
   const name = strategyNamed(text);
   if (name !== null) return name;
   throw new InvalidArgumentError(`It must be one of ${STRATEGY_WORDS.join(", ")}.`);
@@ -164,7 +165,9 @@ const FLAGS: Readonly<Record<string, string>> = {
   adminNoTraining: "--no-training",
 };
 
-function userOf(flags: AddFlags): AddUserRequest {
+async function userOf(flags: AddFlags): Promise<AddUserRequest> {
+  // Loaded only now: no start without it is to wait for the schemas.
+  const { addUserRequestSchema } = await import("../../contract/users.ts");
   const { email, firstName, lastName, training, assignmentStrategy } = flags;
   const user = {
     email,

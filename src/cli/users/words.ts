@@ -1,5 +1,5 @@
 import { ROLES } from "../../billing/roles.ts";
-import { ASSIGNMENT_STRATEGIES } from "../../contract/users.ts";
+import { ASSIGNMENT_STRATEGIES, type AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
 
 const ROLE_NUMBERS: ReadonlyMap<string, number> = new Map([
   ["administrator", ROLES.organizationAdministrator],
@@ -24,7 +24,7 @@ export function roleNumber(text: string): number | null {
 }
 
 /** What a new user begins with: `initial-plan`, or as the contract writes it, `INITIAL_PLAN`; `null` for what is none. */
-export function strategyNamed(text: string): (typeof ASSIGNMENT_STRATEGIES)[number] | null {
+export function strategyNamed(text: string): AssignmentStrategy | null {
   const name = text.toUpperCase().replaceAll("-", "_");
   return ASSIGNMENT_STRATEGIES.find((strategy) => strategy === name) ?? null;
 }

@@ -1,5 +1,6 @@
 import type { Output } from "../../outputs.ts";
 import type { View } from "../../render/view.ts";
+import type { HELP_TOPIC_NAMES } from "../help.ts";
 
 /** The table of `help exit-codes` (cli.md, Exit codes). */
 export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
@@ -95,7 +96,7 @@ export const HELP_TOPICS = {
     render: (view) => table("variable", VARIABLES, 24, view),
   },
   ci: { data: { topic: "ci", text: CI }, render: () => CI },
-} satisfies Record<string, HelpTopic>;
+} satisfies Record<(typeof HELP_TOPIC_NAMES)[number], HelpTopic>;
 
 /** Whether a word is a topic of its own. */
 export function isHelpTopic(name: string): name is keyof typeof HELP_TOPICS {

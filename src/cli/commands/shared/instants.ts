@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { isCalendarDate } from "../../../billing/calendar.ts";
+import { isCalendarDate } from "../../../billing/calendarDate.ts";
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
 

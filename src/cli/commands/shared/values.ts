@@ -1,6 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { TOKEN_DAYS } from "../../../contract/identity.ts";
-import { SCOPES, type Scope } from "../../../contract/scopes.ts";
+import { SCOPES, type Scope, TOKEN_DAYS } from "../../../contract/scopes.ts";
 import { clean } from "../../render/clean.ts";
 
 /**
