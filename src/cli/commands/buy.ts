@@ -28,6 +28,7 @@ A quote file buys once, from whatever machine.`;
 export function register(program: Command, context: Context, run: Run<BuyOptions> = load): void {
   const command = addCommand(program, {
     name: "buy",
+    group: "Licenses",
     description: "Quote, confirm and purchase more licenses",
     examples: ["buy 5", "buy 5 --yes --max-total 300 --json"],
   })

@@ -14,10 +14,11 @@ export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci"] as const;
 /** Registers `help [command]` and the topics that are no command. */
 export function register(program: Command, context: Context): void {
   const topics = HELP_TOPIC_NAMES.join(", ");
-  program.helpCommand(false);
   addCommand(program, {
     name: "help",
+    group: "Help",
     description: `Show the help of a command, or on ${topics}`,
+    summary: "Show the help of a command or a topic",
     examples: ["help buy", "help exit-codes"],
   })
     .argument("[topic...]", `a command, or ${topics}`)

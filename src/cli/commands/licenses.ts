@@ -34,6 +34,7 @@ come on top, and those in use on that day are all renewed.`;
 export function register(program: Command, context: Context, run: Run<ReduceOptions> = load): void {
   const group = addCommand(program, {
     name: "licenses",
+    group: "Licenses",
     description: "Have fewer licenses from the next renewal on",
     examples: ["licenses reduce 20", "licenses reduce --cancel"],
   });

@@ -34,7 +34,9 @@ interface LoginFlags {
 export function register(program: Command, context: Context, run: Run<LoginOptions> = load): void {
   addCommand(program, {
     name: "login",
+    group: "Sign-in",
     description: "Sign in with your browser, with email and password, or with a token",
+    summary: "Sign in with your browser, a password or a token",
     examples: ["login", "login --with-token < token.txt"],
   })
     .addOption(

@@ -8,6 +8,7 @@ import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 export function register(program: Command, context: Context, run: Run<GlobalOptions> = load): void {
   addCommand(program, {
     name: "logout",
+    group: "Sign-in",
     description: "Revoke and forget the stored sign-in",
     examples: ["logout", "logout --profile work"],
   }).action((_flags: unknown, command: Command) => interruptible(context, () => run(readGlobals(command), context)));

@@ -8,6 +8,7 @@ import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 export function register(program: Command, context: Context, run: Run<GlobalOptions> = load): void {
   const group = addCommand(program, {
     name: "organizations",
+    group: "Sign-in",
     description: "List the organizations that you belong to",
     examples: ["organizations list", "organizations list --json"],
   });

@@ -21,7 +21,9 @@ export interface ProfilesRuns {
 export function register(program: Command, context: Context, runs: ProfilesRuns = load): void {
   const group = addCommand(program, {
     name: "profiles",
+    group: "Sign-in",
     description: "List, choose and remove profiles: a backend, an organization, a sign-in",
+    summary: "List, choose and remove profiles",
     examples: ["profiles list", "profiles use work"],
   });
   addCommand(group, {

@@ -1,5 +1,6 @@
-import { Command, CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import type { Context } from "../context.ts";
+import { colorLevel } from "../render/color.ts";
 import { register as registerBuy } from "./buy.ts";
 import { register as registerHelp } from "./help.ts";
 import { register as registerLicenses } from "./licenses.ts";
@@ -10,19 +11,17 @@ import { register as registerProfiles } from "./profiles.ts";
 import { register as registerPurchases } from "./purchases.ts";
 import { register as registerQuote } from "./quote.ts";
 import { register as registerSandbox } from "./sandbox.ts";
-import { examplesText } from "./shared/command.ts";
+import { ExampledCommand } from "./shared/command.ts";
 import { addGlobalOptions } from "./shared/globals.ts";
+import { helpPage, helpWidth, seeAlso } from "./shared/helpPage.ts";
 import { register as registerStatus } from "./status.ts";
 import { register as registerTokens } from "./tokens.ts";
 import { register as registerTopUp } from "./topUp.ts";
 import { register as registerUsers } from "./users.ts";
 import { register as registerWhoami } from "./whoami.ts";
 
-const HELP_WIDTH = 60;
+/** In the order in which the help lists them. */
 const REGISTRATIONS: readonly Registration[] = [
-  registerLogin,
-  registerLogout,
-  registerWhoami,
   registerStatus,
   registerQuote,
   registerBuy,
@@ -30,9 +29,12 @@ const REGISTRATIONS: readonly Registration[] = [
   registerLicenses,
   registerPurchases,
   registerUsers,
-  registerOrganizations,
+  registerLogin,
+  registerLogout,
+  registerWhoami,
   registerTokens,
   registerProfiles,
+  registerOrganizations,
   registerSandbox,
   registerHelp,
 ];
@@ -50,20 +52,23 @@ export function createProgram(
   writeOut: (text: string) => void,
   registrations: readonly Registration[] = REGISTRATIONS,
 ): Command {
-  const program = new Command("secureflag-licenses")
+  const { io, env } = context;
+  const program = new ExampledCommand("secureflag-licenses", ["sandbox", "buy 5"])
     .description("Buy SecureFlag licenses from the terminal and from CI")
     .enablePositionalOptions()
+    // Ours knows more than commander's.
+    .helpCommand(false)
     .exitOverride()
-    .configureHelp({ minWidthToWrap: 20 })
+    .configureHelp({ minWidthToWrap: 20, formatHelp: helpPage, styleTitle: (title) => `\u001b[1m${title}\u001b[22m` })
     .configureOutput({
       writeOut,
       // What commander would write on stderr arrives as an error and is told like every other one.
       writeErr: () => {},
       outputError: () => {},
-      getOutHelpWidth: () => HELP_WIDTH,
-      getOutHasColors: () => false,
+      getOutHelpWidth: () => helpWidth(io.columns),
+      getOutHasColors: () => colorLevel({ env, isTerminal: io.stdoutIsTerminal, color: true }) > 0,
     })
-    .addHelpText("after", examplesText(["sandbox", "buy 5"]));
+    .addHelpText("afterAll", ({ command }) => seeAlso(command, helpWidth(io.columns)));
   for (const register of registrations) register(program, context);
   addGlobalOptions(program, context.version);
   return program;

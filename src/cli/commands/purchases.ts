@@ -73,6 +73,7 @@ const STATUSES = ["processing", "requires_approval", "succeeded", "failed", "nee
 export function register(program: Command, context: Context, runs: PurchasesRuns = load): void {
   const group = addCommand(program, {
     name: "purchases",
+    group: "Licenses",
     description: "List, show, resume, pay or cancel purchases",
     examples: ["purchases list", "purchases resume"],
   });
@@ -112,7 +113,7 @@ function registerShow(group: Command, context: Context, run: Run<PurchaseOptions
   addCommand(group, {
     name: "show",
     description: "Show one purchase",
-    examples: ["purchases show pur_0123456789abcdef01234567", "purchases show pur_0123456789abcdef01234567 --json"],
+    examples: ["purchases show pur_4f8c21d9", "purchases show pur_4f8c21d9 --json"],
   })
     .addArgument(purchaseArgument())
     .action((purchaseId: string, _flags: unknown, command: Command) =>
@@ -124,10 +125,7 @@ function registerReceipt(group: Command, context: Context, run: Run<ReceiptOptio
   addCommand(group, {
     name: "receipt",
     description: "Show a purchase's receipt, or save it as PDF",
-    examples: [
-      "purchases receipt pur_0123456789abcdef01234567",
-      "purchases receipt pur_0123456789abcdef --pdf receipt.pdf",
-    ],
+    examples: ["purchases receipt pur_4f8c21d9", "purchases receipt pur_4f8c21d9 --pdf receipt.pdf"],
   })
     .addArgument(purchaseArgument())
     .option("--pdf <file>", "save it as a PDF file; - for stdout", someText)
@@ -153,7 +151,7 @@ function registerPay(group: Command, context: Context, run: Run<PayOptions>): vo
   const command = addCommand(group, {
     name: "pay",
     description: "Try again to pay a declined purchase, with the same card or another",
-    examples: ["purchases pay pur_0123456789abcdef01234567", "purchases pay pur_0123456789abcdef01234567 --json"],
+    examples: ["purchases pay pur_4f8c21d9", "purchases pay pur_4f8c21d9 --json"],
   }).addArgument(purchaseArgument());
   addWaitOptions(command)
     .option("--dry-run", "say what would be done, pay nothing")
@@ -169,7 +167,7 @@ function registerCancel(group: Command, context: Context, run: Run<CancelOptions
   addCommand(group, {
     name: "cancel",
     description: "Cancel a purchase that waits for approval",
-    examples: ["purchases cancel pur_0123456789abcdef01234567", "purchases cancel pur_0123456789abcdef01234567 --yes"],
+    examples: ["purchases cancel pur_4f8c21d9", "purchases cancel pur_4f8c21d9 --yes"],
   })
     .addArgument(purchaseArgument())
     .option("--yes", "cancel without asking")

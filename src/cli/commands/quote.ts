@@ -29,6 +29,7 @@ interface QuoteFlags {
 export function register(program: Command, context: Context, run: Run<QuoteOptions> = load): void {
   addCommand(program, {
     name: "quote",
+    group: "Licenses",
     description: "Price more licenses, prorated to the renewal date",
     examples: ["quote 5 --explain", "quote --compare 1,5,10,25"],
   })

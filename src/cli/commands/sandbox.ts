@@ -44,6 +44,7 @@ const DEFAULT_PORT = 4010;
 export function register(program: Command, context: Context, runs: SandboxRuns = load): void {
   const sandbox = addCommand(program, {
     name: "sandbox",
+    group: "Try it",
     description: "Run the embedded backend in the foreground",
     examples: ["sandbox", "sandbox --ephemeral --port 0 --now 2026-11-22T10:00:00Z"],
   });
@@ -82,7 +83,11 @@ function registerStart(sandbox: Command, context: Context, run: Run<SandboxRunOp
 
 /** Commander suggests the nearest of a command's commands only where it does nothing by itself. */
 function refuseUnknown({ args, commands }: Command): void {
-  const group = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  const group = new Command()
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .helpOption(false)
+    .helpCommand(false);
   for (const command of commands) group.command(command.name());
   group.parse(args, { from: "user" });
 }

@@ -14,6 +14,7 @@ export interface StatusOptions extends GlobalOptions {
 export function register(program: Command, context: Context, run: Run<StatusOptions> = load): void {
   addCommand(program, {
     name: "status",
+    group: "Licenses",
     description: "Show the subscription, its licenses and its renewal",
     examples: ["status", "status --json --fail-if-available-below 3"],
   })

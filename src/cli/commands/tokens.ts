@@ -47,6 +47,7 @@ interface CreateFlags {
 export function register(program: Command, context: Context, runs: TokensRuns = load): void {
   const group = addCommand(program, {
     name: "tokens",
+    group: "Sign-in",
     description: "List, create and revoke API tokens for CI",
     examples: ["tokens list", "tokens create --name ci --scopes billing:purchase"],
   });
@@ -61,7 +62,7 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
   addCommand(group, {
     name: "revoke",
     description: "Revoke an API token; it stops working at once",
-    examples: ["tokens revoke tok_0123456789abcdef01234567", "tokens revoke tok_0123456789abcdef01234567 --json"],
+    examples: ["tokens revoke tok_4f8c21d9", "tokens revoke tok_4f8c21d9 --json"],
   })
     .addArgument(new Argument("<id>", "the token's id, as `tokens list` shows it").argParser(someText))
     .option("--yes", "revoke without asking")

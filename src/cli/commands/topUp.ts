@@ -27,6 +27,7 @@ a target is reached once.`;
 export function register(program: Command, context: Context, run: Run<TopUpOptions> = load): void {
   const command = addCommand(program, {
     name: "top-up",
+    group: "Licenses",
     description: "Buy only what is missing to reach a target",
     examples: ["top-up --available 5", "top-up --purchased 50 --yes --max-total 500 --json"],
   })

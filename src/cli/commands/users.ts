@@ -68,6 +68,7 @@ those who are users already are left alone.`;
 export function register(program: Command, context: Context, runs: UsersRuns = load): void {
   const group = addCommand(program, {
     name: "users",
+    group: "People",
     description: "List, add, import and remove users, who take licenses",
     examples: ["users list", "users import users.csv --dry-run"],
   });
@@ -97,16 +98,20 @@ function registerAdd(group: Command, context: Context, run: Run<AddUserOptions>)
     name: "add",
     description: "Add a user, who takes an available license",
     examples: [
-      "users add --email ada@northwind.example \\\n      --first-name Ada --last-name Lovelace --buy-missing",
-      "users add --email tim@northwind.example \\\n      --first-name Tim --last-name Lead --role manager",
+      "users add --email ada@northwind.example --first-name Ada --last-name Lovelace --buy-missing",
+      "users add --email tim@northwind.example --first-name Tim --last-name Lead --role manager",
     ],
   })
     .requiredOption("--email <email>", "the email address", someText)
     .requiredOption("--first-name <name>", "the first name", someText)
     .requiredOption("--last-name <name>", "the last name", someText)
-    .addOption(new Option("--role <name>", `${ROLE_WORDS.join(", ")} (default: user)`).argParser(role))
+    .addOption(new Option("--role <name>", "the role, user unless it is said").choices(ROLE_WORDS).argParser(role))
     .option("--no-training", "an administrative role that takes no license")
-    .addOption(new Option("--assignment-strategy <name>", STRATEGY_WORDS.join(", ")).argParser(strategy));
+    .addOption(
+      new Option("--assignment-strategy <name>", "what the user begins with")
+        .choices(STRATEGY_WORDS)
+        .argParser(strategy),
+    );
   addBuyMissingOptions(command).action(async (flags: AddFlags, command: Command) => {
     const options = { ...readGlobals(command), ...readMissing(flags), user: await userOf(flags) };
     await interruptible(context, () => run(options, context));

@@ -8,6 +8,7 @@ import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 export function register(program: Command, context: Context, run: Run<GlobalOptions> = load): void {
   addCommand(program, {
     name: "whoami",
+    group: "Sign-in",
     description: "Show who is signed in, where, and with what token",
     examples: ["whoami", "whoami --json"],
   }).action((_flags: unknown, command: Command) => interruptible(context, () => run(readGlobals(command), context)));

@@ -13,6 +13,8 @@ export interface FakeWorld {
   readonly client?: Client;
   readonly input?: string;
   readonly isTerminal?: boolean;
+  /** The width of the terminal. */
+  readonly columns?: number;
   /** Answers to questions, in order; a question beyond them fails. */
   readonly answers?: readonly (string | boolean)[];
   readonly profiles?: Record<string, ProfileSettings>;
@@ -104,7 +106,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
       stdinIsTerminal: isTerminal,
       stdoutIsTerminal: false,
       stderrIsTerminal: isTerminal,
-      columns: undefined,
+      columns: world.columns,
       readInput: async () => Buffer.from(world.input ?? ""),
       print: async (text) => {
         if (world.isStdoutFull) throw new CliError("output_not_written", "The output could not be written");

@@ -1,10 +1,12 @@
-import { type Command, Help } from "commander";
+import type { Command } from "commander";
 import type { Context } from "../../context.ts";
 import { usageError } from "../../errors.ts";
+import { colorLevel } from "../../render/color.ts";
 import { shorten } from "../../render/shorten.ts";
-import type { HelpOptions } from "../help.ts";
+import { HELP_TOPIC_NAMES, type HelpOptions } from "../help.ts";
 import { HELP_TOPICS, isHelpTopic } from "../shared/helpTopics.ts";
 import { printResult } from "../shared/output.ts";
+import { suggestion } from "../shared/usage.ts";
 
 /**
  * Prints a topic, or the help of a command of the program.
@@ -19,26 +21,31 @@ export async function run(options: HelpOptions, context: Context, program: Comma
     await printResult(context, options, "help", data, render);
     return;
   }
-  const text = helpOf(find(program, topic)).trimEnd();
+  const text = helpOf(find(program, topic), hasColors(options, context)).trimEnd();
   await printResult(context, options, "help", { topic: topic.join(" ") || null, text }, () => text);
 }
 
 /** A command's help with its examples, which commander adds only where it prints by itself. */
-function helpOf(command: Command): string {
+function helpOf(command: Command, hasColors: boolean): string {
   let text = "";
-  command.configureOutput({ writeOut: (part) => (text += part) });
+  command.configureOutput({ writeOut: (part) => (text += part), getOutHasColors: () => hasColors });
   command.outputHelp();
   return text;
+}
+
+function hasColors({ json, color }: HelpOptions, { io, env }: Context): boolean {
+  return !json && colorLevel({ env, isTerminal: io.stdoutIsTerminal, color }) > 0;
 }
 
 function find(program: Command, topic: readonly string[]): Command {
   return topic.reduce((command, name) => {
     const found = command.commands.find((candidate) => candidate.name() === name);
     if (found) return found;
-    const known = new Help().visibleCommands(command).map((candidate) => candidate.name());
+    const below = command.createHelp().visibleCommands(command);
+    const known = [...below.map((each) => each.name()), ...(command === program ? HELP_TOPIC_NAMES : [])];
     throw usageError(
       `There is no help on "${shorten(topic.join(" "))}"`,
-      `There is on: ${[...known, ...Object.keys(HELP_TOPICS)].join(", ")}.`,
+      suggestion(name, known) ?? (known.length > 0 ? `There is on: ${known.join(", ")}.` : undefined),
     );
   }, program);
 }

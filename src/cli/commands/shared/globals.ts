@@ -26,7 +26,7 @@ const NEVER_IN_ARGUMENTS: Readonly<Record<string, string>> = {
 
 /** Adds the flags that every command takes to a command and all below it; its own come first in the help. */
 export function addGlobalOptions(command: Command, version: string): void {
-  command.version(version);
+  command.optionsGroup(GROUP);
   const flags = [
     new Option("--profile <name>", "settings and sign-in to use").argParser(profileName),
     new Option("--org <id>", "the organization").argParser(wholeNumber(0)),
@@ -40,9 +40,15 @@ export function addGlobalOptions(command: Command, version: string): void {
       wholeNumber(1, 3600),
     ),
   ];
-  for (const flag of flags) command.addOption(flag.helpGroup(GROUP));
+  for (const flag of flags) command.addOption(flag);
+  command.version(version, "-V, --version", "show the version").helpOption("-h, --help", "show this help");
   for (const [name, instead] of Object.entries(NEVER_IN_ARGUMENTS)) refuseSecret(command, name, instead);
   for (const below of command.commands) addGlobalOptions(below, version);
+}
+
+/** Whether a flag is one of those that every command takes. */
+export function isGlobalOption(flag: Option): boolean {
+  return flag.helpGroupHeading === GROUP;
 }
 
 /** The flags that every command takes, wherever on the line they were given. */

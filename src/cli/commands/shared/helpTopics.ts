@@ -50,9 +50,9 @@ Keep licenses topped up, from any number of jobs at once:
   secureflag-licenses top-up --available 5 --yes \\
     --max-licenses 10 --max-total 500
 
-It buys what is missing to 5 available licenses, or says that
-there is nothing to buy. A job that was killed is run again;
-purchases that are still in progress count as there.
+It buys what is missing to 5 available licenses, or says
+that there is nothing to buy. A job that was killed is run
+again; purchases that are still in progress count as there.
 
 Review first, buy later:
 
@@ -60,18 +60,21 @@ Review first, buy later:
   secureflag-licenses buy --from quote.json --yes
 
 The file stands in a pull request. It is bought once, from
-whatever machine, and only while organization, backend, count,
-unit price and term are the file's and the price is no higher.
+whatever machine, and only while organization, backend,
+count, unit price and term are the file's and the price is
+no higher.
 
-Buy a number: on GitHub, GitLab, CircleCI, Jenkins, Buildkite
-and Azure the same \`buy\` in the same pipeline run and job is
-one purchase, however often it is tried. Elsewhere, and for
-two equal purchases in one job, say --idempotency-key.
+Buy a number: on GitHub, GitLab, CircleCI, Jenkins,
+Buildkite and Azure the same \`buy\` in the same pipeline run
+and job is one purchase, however often it is tried.
+Elsewhere, and for two equal purchases in one job, say
+--idempotency-key.
 
-Exit codes to act on: 7 a guard stopped it, 8 a person has to
-approve the payment (the address is in the output), 10 run the
-same command again. --dry-run shows what would happen, in the
-same JSON. See \`help exit-codes\` and \`help environment\`.`;
+Exit codes to act on: 7 a guard stopped it, 8 a person has
+to approve the payment (the address is in the output), 10
+run the same command again. --dry-run shows what would
+happen, in the same JSON. See \`help exit-codes\` and
+\`help environment\`.`;
 
 /** What `help` tells beside the commands: as data, and for people. */
 interface HelpTopic {

@@ -1,4 +1,4 @@
-import type { Command, CommanderError } from "commander";
+import { Command, CommanderError } from "commander";
 import { type CliError, usageError } from "../../errors.ts";
 import { shorten } from "../../render/shorten.ts";
 
@@ -6,18 +6,69 @@ const HELP = "Run it with --help to see what it takes.";
 
 /** Commander's words, told as ours. Its suggestion of the nearest name becomes the hint. */
 export function asUsageError(error: CommanderError, argv: readonly string[], program: Command): CliError {
-  if (error.code === "commander.help")
-    return usageError(`\`${groupOf(program, argv)}\` needs one of its commands`, HELP);
-  const [message = "", suggestion] = shortened(error.message.replace(/^error: /, ""), argv).split(
-    /\n\(?(?=Did you mean)/,
-  );
-  return usageError(capitalized(plain(message.trim())), suggestion?.trim().replace(/\)$/, "") ?? HELP);
+  const command = commandOf(program, argv);
+  if (error.code === "commander.help") return usageError(`\`${wordsOf(command)}\` needs one of its commands`, HELP);
+  const hint = suggestionIn(error) ?? otherSuggestion(error, argv, command) ?? HELP;
+  const message = shortened(error.message.replace(/^error: /, "").replace(SUGGESTION, ""), argv);
+  return usageError(capitalized(plain(message.trim())), hint);
 }
 
-/** The group of commands that the arguments name, without any flags. */
-function groupOf(program: Command, argv: readonly string[]): string {
-  const below = argv.map((name) => program.commands.find((command) => command.name() === name)).find(Boolean);
-  return below ? `${program.name()} ${groupOf(below, argv.slice(argv.indexOf(below.name()) + 1))}` : program.name();
+/** What the nearest of some names is, `Did you mean status?`, as commander finds it; `null` where none is near. */
+export function suggestion(word: string, names: readonly string[]): string | null {
+  if (names.includes(word)) return `Did you mean ${word}?`;
+  const program = new Command()
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .helpOption(false);
+  program.helpCommand(false);
+  for (const name of names) name.startsWith("--") ? program.option(name) : program.command(name);
+  try {
+    program.parse([word], { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) return suggestionIn(error);
+    throw error;
+  }
+  return null;
+}
+
+const SUGGESTION = /\n\((Did you mean .*)\)$/;
+
+function suggestionIn({ message }: CommanderError): string | null {
+  return SUGGESTION.exec(message)?.[1] ?? null;
+}
+
+/** What commander itself does not suggest: a flag for `-yes` or for one that is missing, lower case, a value. */
+function otherSuggestion({ code, message }: CommanderError, argv: readonly string[], command: Command): string | null {
+  const flags = command.options.filter(({ hidden }) => !hidden).map(({ long }) => long ?? "");
+  const [, kind, name = ""] = /^error: unknown (option|command) '(.*)'/s.exec(message) ?? [];
+  if (kind === "option") return suggestion(name.toLowerCase().replace(/^-*/, "--"), flags);
+  if (kind === "command") {
+    const names = command.commands.map((below) => below.name());
+    return suggestion(name.toLowerCase(), names);
+  }
+  if (code === "commander.missingMandatoryOptionValue") {
+    const unknown = argv.map((argument) => argument.replace(/=.*$/s, "")).find((flag) => isUnknown(flag, flags));
+    return unknown === undefined ? null : suggestion(unknown, flags);
+  }
+  const [, value = "", choices] = / '([^']*)' is invalid\..* Allowed choices are (.*)\.$/s.exec(message) ?? [];
+  return choices === undefined ? null : suggestion(value.toLowerCase(), choices.split(", "));
+}
+
+function isUnknown(argument: string, flags: readonly string[]): boolean {
+  return argument.startsWith("--") && argument !== "--" && !flags.includes(argument);
+}
+
+/** The command that the arguments name, without any flags. */
+function commandOf(command: Command, argv: readonly string[]): Command {
+  for (const [index, name] of argv.entries()) {
+    const below = command.commands.find((candidate) => candidate.name() === name);
+    if (below) return commandOf(below, argv.slice(index + 1));
+  }
+  return command;
+}
+
+function wordsOf(command: Command): string {
+  return command.parent ? `${wordsOf(command.parent)} ${command.name()}` : command.name();
 }
 
 const INVALID =

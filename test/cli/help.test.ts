@@ -1,0 +1,120 @@
+import { readdir } from "node:fs/promises";
+import type { Command } from "commander";
+import { describe, expect, it, vi } from "vitest";
+import { HELP_TOPIC_NAMES } from "../../src/cli/commands/help.ts";
+import { createProgram, runProgram } from "../../src/cli/commands/program.ts";
+import { examplesOf } from "../../src/cli/commands/shared/command.ts";
+import { isGlobalOption } from "../../src/cli/commands/shared/globals.ts";
+import { widthOf } from "../support/screen.ts";
+import { fakeContext } from "./support/fakeContext.ts";
+
+// Commands are parsed and checked, and then do nothing.
+vi.mock("../../src/cli/commands/shared/execute.ts", () => ({ interruptible: async () => {} }));
+vi.mock("../../src/cli/commands/run/sandbox.ts", () => ({ run: async () => {} }));
+
+/** Every command that the help names, by the words that call it; the program itself by none. */
+const commands = visibleCommands(createProgram(fakeContext(), () => {}));
+
+function visibleCommands(command: Command, words: readonly string[] = []): [string, Command][] {
+  const below = command.createHelp().visibleCommands(command);
+  return [[words.join(" "), command], ...below.flatMap((each) => visibleCommands(each, [...words, each.name()]))];
+}
+
+const pages = [...commands.map(([words]) => words), ...HELP_TOPIC_NAMES];
+const fileOf = (words: string) => `${words.replaceAll(" ", "-") || "secureflag-licenses"}.txt`;
+
+async function helpOn(words: string, columns?: number): Promise<string> {
+  const context = fakeContext(columns === undefined ? {} : { columns });
+  expect(await runProgram(["help", ...words.split(" ").filter(Boolean)], context)).toBe(0);
+  return context.written.stdout;
+}
+
+describe.each([60, 80])("every page of the help on %d columns", (columns) => {
+  it("is written down, and no other", async () => {
+    expect((await readdir(new URL(`help/${columns}`, import.meta.url))).sort()).toEqual(pages.map(fileOf).sort());
+  });
+
+  it.each(pages)("%s", async (words) => {
+    const text = await helpOn(words, columns);
+    await expect(text).toMatchFileSnapshot(`help/${columns}/${fileOf(words)}`);
+    expect(widthOf(text)).toBeLessThanOrEqual(columns);
+  });
+});
+
+describe("the help", () => {
+  it("is as wide as 80 columns where nobody knows how wide the terminal is, and where it is wider", async () => {
+    const text = await helpOn("buy", 80);
+    expect(await helpOn("buy")).toBe(text);
+    expect(await helpOn("buy", 120)).toBe(text);
+  });
+
+  it.each(commands)("of %s is the same by --help, and alone for the program", async (words) => {
+    const context = fakeContext();
+    expect(await runProgram([...words.split(" ").filter(Boolean), "--help"], context)).toBe(0);
+    expect(context.written.stdout).toBe(await helpOn(words));
+    const alone = fakeContext();
+    await runProgram([], alone);
+    expect(alone.written.stdout).toBe(await helpOn(""));
+  });
+
+  it.each(commands)("of %s has two examples that the program takes", async (words, command) => {
+    const examples = examplesOf(command);
+    expect(new Set(examples).size).toBe(2);
+    for (const example of examples) {
+      expect(`${example} `.startsWith(words && `${words} `)).toBe(true);
+      const context = fakeContext({ isTerminal: true });
+      const line = example.replace(/ [<>] \S+$/, "").split(" ");
+      expect({ code: await runProgram(line, context), stderr: context.written.stderr }).toEqual({
+        code: 0,
+        stderr: "",
+      });
+    }
+  });
+
+  it.each([
+    [true, "buy --help", { FORCE_COLOR: "1" }],
+    [true, "help buy", { FORCE_COLOR: "1" }],
+    [false, "buy --help", {}],
+    [false, "buy --help --no-color", { FORCE_COLOR: "1" }],
+    [false, "help buy --no-color", { FORCE_COLOR: "1" }],
+    [false, "help buy --json", { FORCE_COLOR: "1" }],
+    [false, "--help", { FORCE_COLOR: "1", NO_COLOR: "1" }],
+  ])("has bold headings (%s): %s with %o", async (isBold, line, env) => {
+    const context = fakeContext({ env });
+    await runProgram(line.split(" "), context);
+    expect(context.written.stdout).toContain(isBold ? "\u001b[1mUsage:\u001b[22m secure" : "Usage: secure");
+  });
+
+  it("lists every command of the program under a heading of its own choice", () => {
+    const [[, program] = ["", null]] = commands;
+    expect(program?.commands.filter((command) => command.helpGroup() === "").map((command) => command.name())).toEqual(
+      [],
+    );
+  });
+});
+
+describe("a slip of the finger", () => {
+  const cut = (name: string) => name.slice(0, -1);
+
+  async function hintOn(line: string): Promise<string> {
+    const context = fakeContext();
+    expect(await runProgram(line.trim().split(" "), context)).toBe(2);
+    return context.written.stderr;
+  }
+
+  it.each(commands.slice(1))("in %s suggests it", async (words) => {
+    const name = words.split(" ").at(-1);
+    const slip = cut(words);
+    expect(await hintOn(slip)).toMatch(new RegExp(`Did you mean (one of )?.*\\b${name}\\b`));
+    expect(await hintOn(`help ${slip}`)).toMatch(new RegExp(`Did you mean (one of )?.*\\b${name}\\b`));
+  });
+
+  const flags = commands.flatMap(([words, command]) => {
+    const own = command.options.filter((option) => !option.hidden && (words === "" || !isGlobalOption(option)));
+    return own.map(({ long }) => [words, long ?? ""] as const);
+  });
+
+  it.each(flags)("in a flag: %s %s", async (words, flag) => {
+    expect(await hintOn(`${words} ${cut(flag)}`)).toMatch(new RegExp(`Did you mean (one of )?.*${flag}\\b`));
+  });
+});
