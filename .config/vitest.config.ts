@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM } from "../test/support/chromium.ts";
+import { isInstalled } from "../test/support/installed.ts";
 import { HAS_POPPLER } from "../test/support/poppler.ts";
 
 // Amounts are written as the machine's locale writes them; the tests expect one.
@@ -11,6 +12,9 @@ if (!process.env.TEST_DATABASE_URL) {
 const hasBrowser = existsSync(CHROMIUM);
 if (!hasBrowser) console.log(`${CHROMIUM} is not there: the suite that runs in a browser is left out.`);
 if (!HAS_POPPLER) console.log("pdftotext is not there: the tests that read PDF receipts with poppler are left out.");
+for (const shell of ["bash", "zsh", "fish"].filter((program) => !isInstalled(program))) {
+  console.log(`${shell} is not there: the tests of completion in it are left out.`);
+}
 
 export default defineConfig({
   test: {

@@ -47,6 +47,8 @@ export interface Context {
   /** Where the sandbox keeps its data unless told otherwise. */
   readonly sandboxDirectory: string;
   settings(): Promise<Settings>;
+  /** The names of the profiles in the settings, found fast. */
+  profileNames(): Promise<readonly string[]>;
   credentials(): Promise<CredentialStore>;
   journal(): Promise<Journal>;
   /** @param color whether questions may be colored */
@@ -104,6 +106,8 @@ export function createContext(): Context {
     sandboxDirectory: resolve(paths.data, "sandbox"),
     settings: async () =>
       (await import("./session/settings.ts")).createSettings(context.configDirectory, machine, importConf),
+    profileNames: async () =>
+      (await import("./session/profileNames.ts")).readProfileNames(context.configDirectory, machine),
     credentials: once(async () => {
       const [{ createCredentialStore }, { steady, openKeyring }] = await Promise.all([
         import("./session/credentials.ts"),

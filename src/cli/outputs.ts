@@ -4,6 +4,7 @@ import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "
 import { apiTokenSchema, createdTokenSchema, meSchema } from "../contract/identity.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { listedUserSchema, userSchema } from "../contract/users.ts";
+import { SHELLS } from "./completion/shells.ts";
 import { licenseTargetSchema } from "./purchasing/wanted.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
@@ -157,6 +158,7 @@ export const outputs = {
   "sandbox clock advance": clockAnswerSchema,
   "sandbox reset": z.object({ dataDir: z.string(), reset: z.literal(true) }),
   help: helpSchema,
+  completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;
 
 /** A failure as `--json` prints it on stderr (cli.md, Output). */

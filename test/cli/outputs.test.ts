@@ -5,13 +5,16 @@ import { outputSchemas } from "../../src/cli/outputSchemas.ts";
 import { type OutputName, outputs } from "../../src/cli/outputs.ts";
 import { fakeContext } from "./support/fakeContext.ts";
 
-/** Every command that does something, by the words that call it. */
+/** Every command of the help that does something, by the words that call it. */
 function commandsOf(command: Command, above: readonly string[] = []): string[] {
-  return command.commands.flatMap((below) => {
-    const words = [...above, below.name()];
-    const doesSomething = below.commands.length === 0 || below.name() === "sandbox";
-    return [...(doesSomething ? [words.join(" ")] : []), ...commandsOf(below, words)];
-  });
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .flatMap((below) => {
+      const words = [...above, below.name()];
+      const doesSomething = below.commands.length === 0 || below.name() === "sandbox";
+      return [...(doesSomething ? [words.join(" ")] : []), ...commandsOf(below, words)];
+    });
 }
 
 describe("the outputs of the commands", () => {

@@ -74,8 +74,9 @@ describe("the arrows of the house", () => {
     ).toEqual([]);
   });
 
-  test("a start loads no package but commander: what a command works with loads when it runs", () => {
-    const loaded = new Set(["src/cli/commands/program.ts"]);
+  // What a command works with loads when it runs. A shell that completes a word waits as long as for a start.
+  test.each(["program.ts", "run/complete.ts"])("%s loads no package but commander", (entry) => {
+    const loaded = new Set([`src/cli/commands/${entry}`]);
     // A set also goes through what is added meanwhile.
     for (const file of loaded) {
       for (const { from, to, kind } of imports) if (from === file && kind === "static") loaded.add(to);

@@ -1,14 +1,14 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { isInstalled } from "./installed.ts";
 import { temporaryDirectory } from "./places.ts";
 
 const run = promisify(execFile);
 
-/** Whether poppler-utils can look into PDF files; where it cannot, `.config/vitest.config.ts` says what is left out. */
-export const HAS_POPPLER = (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, "pdftotext")));
+/** Whether poppler-utils can look into PDF files. */
+export const HAS_POPPLER = isInstalled("pdftotext");
 
 /** What a PDF reader finds in a file. */
 export interface PdfReading {

@@ -19,7 +19,7 @@ export interface Piece {
   readonly dim: boolean;
 }
 
-/** The built program in a real terminal. */
+/** A program in a real terminal. */
 export interface TerminalRun {
   readonly home: string;
   /** What the screen shows and what scrolled off it, lines joined, without trailing spaces. */
@@ -38,15 +38,24 @@ export interface TerminalRun {
   close(): void;
 }
 
+/** How a program is set up in a terminal. */
+type TerminalOptions = Omit<RunOptions, "input" | "timeout"> & { columns?: number; rows?: number };
+
 /** Starts the built program in a pseudo-terminal whose screen is read back through a terminal emulator. */
-export async function runInTerminal(
+export function runInTerminal(args: readonly string[], options: TerminalOptions = {}): Promise<TerminalRun> {
+  return startInTerminal(process.execPath, [BIN, ...args], options);
+}
+
+/** Starts any program, such as a shell, in a pseudo-terminal. */
+export async function startInTerminal(
+  file: string,
   args: readonly string[],
-  options: Omit<RunOptions, "input" | "timeout"> & { columns?: number; rows?: number } = {},
+  options: TerminalOptions = {},
 ): Promise<TerminalRun> {
   const home = options.home ?? (await temporaryDirectory());
   const size = { cols: options.columns ?? 80, rows: options.rows ?? 50 };
   const emulator = new xterm.Terminal({ ...size, scrollback: 1000, allowProposedApi: true });
-  const program = spawn(process.execPath, [BIN, ...args], {
+  const program = spawn(file, [...args], {
     ...size,
     name: "xterm-256color",
     cwd: home,

@@ -2,6 +2,7 @@ import { type Command, CommanderError } from "commander";
 import type { Context } from "../context.ts";
 import { colorLevel } from "../render/color.ts";
 import { register as registerBuy } from "./buy.ts";
+import { register as registerCompletion } from "./completion.ts";
 import { register as registerHelp } from "./help.ts";
 import { register as registerLicenses } from "./licenses.ts";
 import { register as registerLogin } from "./login.ts";
@@ -37,6 +38,7 @@ const REGISTRATIONS: readonly Registration[] = [
   registerOrganizations,
   registerSandbox,
   registerHelp,
+  registerCompletion,
 ];
 
 /** Adds a command, or a group of them, to the program. */

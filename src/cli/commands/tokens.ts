@@ -1,5 +1,5 @@
-import { Argument, type Command } from "commander";
-import { type Scope, TOKEN_DAYS } from "../../contract/scopes.ts";
+import { Argument, type Command, Option } from "commander";
+import { SCOPES, type Scope, TOKEN_DAYS } from "../../contract/scopes.ts";
 import type { Context } from "../context.ts";
 import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
@@ -82,7 +82,12 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
     ],
   })
     .requiredOption("--name <name>", "what it is for", shortText(100))
-    .requiredOption("--scopes <scopes>", "what it may do, separated by commas", scopeList)
+    .addOption(
+      new Option("--scopes <scopes>", "what it may do, separated by commas")
+        .choices(SCOPES)
+        .argParser(scopeList)
+        .makeOptionMandatory(),
+    )
     .option("--expires <days>", `such as 30d (default: ${TOKEN_DAYS.usual}d)`, lifetimeDays)
     .option("--max-spend <amount>", "with tax in a calendar month, such as 500/month", monthlyAmount)
     .option("--max-licenses <n>", "in a calendar month, such as 10/month", monthlyLicenses)

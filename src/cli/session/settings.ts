@@ -4,6 +4,7 @@ import { z } from "zod";
 import { SessionError } from "./errors.ts";
 import type { LockMachine } from "./fileLock.ts";
 import { makePrivateDirectory, readPrivateFile } from "./privateFile.ts";
+import { SETTINGS_FILE } from "./profileNames.ts";
 
 const profileSchema = z.object({
   apiUrl: z.string(),
@@ -71,7 +72,7 @@ export function createSettings(directory: string, machine: LockMachine, loadConf
   };
 }
 
-/** `settings.json`, which `conf` keeps. */
+/** The settings' file, which `conf` keeps. */
 class SettingsStore {
   private readonly path: string;
 
@@ -80,7 +81,7 @@ class SettingsStore {
     private readonly machine: LockMachine,
     private readonly loadConf: () => Promise<ConfModule>,
   ) {
-    this.path = join(directory, "settings.json");
+    this.path = join(directory, SETTINGS_FILE);
   }
 
   async read(): Promise<SettingsFile> {

@@ -136,6 +136,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     configDirectory: "/config",
     sandboxDirectory: "/data/sandbox",
     settings: async () => settings,
+    profileNames: async () => Object.keys(profiles),
     credentials: async () => credentials,
     journal: async () => journal,
     prompter: async () => prompter,
