@@ -1,9 +1,10 @@
 /**
  * Bundles `src/cli/main.ts` into `dist/`: one entry, with commands in chunks of their own that load when called. Beside
- * it go `openapi.json`, generated from the contract, the JSON Schemas of what the commands print, the font of PDF
- * receipts, and the licenses of all that is not ours.
+ * it go `openapi.json`, generated from the contract, the JSON Schemas of what the commands print, the manual page, the
+ * font of PDF receipts, and the licenses of all that is not ours.
  */
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -36,6 +37,9 @@ await writeJson("openapi.json", openapiDocument(version));
 const { outputSchemas } = await load("src/cli/outputSchemas.ts");
 await mkdir(`${dist}/schemas`);
 for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);
+const { manPage } = await load("src/cli/man/page.ts");
+await mkdir(`${dist}/man`);
+await writeFile(`${dist}/man/secureflag-licenses.1`, manPage());
 const font = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
 await mkdir(`${dist}/fonts`);
 await copyFile(`${root}${font}`, `${dist}/fonts/DejaVuSans.ttf`);
@@ -43,15 +47,20 @@ await writeFile(`${dist}/THIRD-PARTY-LICENSES.txt`, await licenses([...Object.ke
 
 /** A module of the sources, so that what is generated comes from the very schemas that the program works with. */
 async function load(entryPoint) {
-  const { outputFiles } = await build({
+  // Where packages, which stay outside, are found.
+  const outfile = `${root}node_modules/.cache/build/${entryPoint.replaceAll("/", "-")}.${process.pid}.mjs`;
+  await build({
     absWorkingDir: root,
     entryPoints: [entryPoint],
+    outfile,
     bundle: true,
-    write: false,
+    packages: "external",
     platform: "node",
     format: "esm",
   });
-  return await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`);
+  const module = await import(pathToFileURL(outfile).href);
+  await rm(outfile);
+  return module;
 }
 
 async function writeJson(file, value) {

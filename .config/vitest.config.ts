@@ -15,6 +15,7 @@ if (!HAS_POPPLER) console.log("pdftotext is not there: the tests that read PDF r
 for (const shell of ["bash", "zsh", "fish"].filter((program) => !isInstalled(program))) {
   console.log(`${shell} is not there: the tests of completion in it are left out.`);
 }
+if (!isInstalled("groff")) console.log("groff is not there: the tests that set the manual page are left out.");
 
 export default defineConfig({
   test: {

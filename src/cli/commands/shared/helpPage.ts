@@ -51,12 +51,12 @@ export function seeAlso(command: Command, width: number): string {
 }
 
 /** What an argument or a flag is, and of what it may be one. */
-function meaningOf({ description, argChoices }: Pick<Option, "description" | "argChoices">): string {
+export function meaningOf({ description, argChoices }: Pick<Option, "description" | "argChoices">): string {
   return argChoices ? `${description} (${argChoices.join(", ")})` : description;
 }
 
 /** A command and its arguments, `revoke <id>`. */
-function termOf(command: Command): string {
+export function termOf(command: Command): string {
   const argument = (argument: Argument) => {
     const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
     return argument.required ? `<${name}>` : `[${name}]`;

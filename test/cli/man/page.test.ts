@@ -1,0 +1,109 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createProgram } from "../../../src/cli/commands/program.ts";
+import { examplesOf } from "../../../src/cli/commands/shared/command.ts";
+import { termOf } from "../../../src/cli/commands/shared/helpPage.ts";
+import { HELP_TOPICS } from "../../../src/cli/commands/shared/helpTopics.ts";
+import { manPage } from "../../../src/cli/man/page.ts";
+import { bold, item, literal, prose, usage } from "../../../src/cli/man/roff.ts";
+import { isInstalled } from "../../support/installed.ts";
+import { DIST } from "../../support/places.ts";
+import { fakeContext } from "../support/fakeContext.ts";
+
+/** How groff and man tell of what is wrong with a page. */
+const COMPLAINT = /\b(warning|error|cannot)( \[.*\])?: /;
+
+const words = (text: string) => text.replaceAll(/\s+/g, " ").trim();
+
+/** What a terminal shows of a page in roff, without styles; the formatter must have nothing to complain of. */
+function rendered(page: string): string {
+  const check = "groff -man -Tutf8 -Kutf8 -ww -P-cbou 2>&1";
+  return execFileSync("sh", ["-c", check], { input: page, encoding: "utf8" });
+}
+
+function commandsOf(command: Command): Command[] {
+  const below = command.createHelp().visibleCommands(command);
+  return below.flatMap((each) => [each, ...commandsOf(each)]);
+}
+
+it("is the page in the package", () => {
+  expect(readFileSync(`${DIST}/man/secureflag-licenses.1`, "utf8")).toBe(manPage());
+  const { man } = JSON.parse(readFileSync(`${DIST}/../package.json`, "utf8"));
+  expect(man).toBe("./dist/man/secureflag-licenses.1");
+});
+
+describe.skipIf(!isInstalled("groff"))("the manual page", () => {
+  const text = () => words(rendered(manPage()));
+  const program = createProgram(fakeContext(), () => {});
+
+  it("is set without a warning, by man too", () => {
+    expect(rendered(manPage())).not.toMatch(COMPLAINT);
+    if (!isInstalled("man")) return;
+    const shown = execFileSync("sh", ["-c", `man --warnings=w -l '${DIST}/man/secureflag-licenses.1' 2>&1`], {
+      encoding: "utf8",
+      env: { ...process.env, MANWIDTH: "80", MANPAGER: "cat", PAGER: "cat" },
+    });
+    expect(shown).toMatch(/^SECUREFLAG-LICENSES\(1\)/);
+    expect(shown).not.toMatch(COMPLAINT);
+  });
+
+  it("has every command with what it is, every flag, and the examples of every command of the program", () => {
+    const page = text();
+    for (const command of commandsOf(program)) {
+      expect(page).toContain(` ${words(`${termOf(command)} ${command.description()}`.replaceAll("`", ""))}`);
+      for (const flag of command.createHelp().visibleOptions(command)) {
+        expect(page).toContain(flag.flags);
+        expect(page).toContain(words(flag.description).replaceAll("`", ""));
+      }
+    }
+    for (const command of program.createHelp().visibleCommands(program)) {
+      for (const example of examplesOf(command)) expect(page).toContain(`secureflag-licenses ${example}`);
+    }
+  });
+
+  it("has every exit code and every variable, and what more the help of a command says", () => {
+    const page = text();
+    for (const { code, meaning } of HELP_TOPICS["exit-codes"].data) {
+      expect(page).toContain(`${code} ${meaning.replaceAll("`", "")}`);
+    }
+    for (const { name, meaning } of HELP_TOPICS.environment.data) expect(page).toContain(`${name} ${meaning}`);
+    expect(page).toContain("A quote file buys once, from whatever machine.");
+    expect(page).toContain('eval "$(secureflag-licenses completion bash)"');
+    expect(page).toContain(words(HELP_TOPICS.ci.data.text));
+  });
+
+  it.each([
+    [".TH is no request"],
+    ["'br neither"],
+    ["a\n.br\n'br\nb"],
+    ["C:\\new \\fBbold\\fR \\n"],
+    ["--max-total -5 `x` 'y' \"z\" ~ ^"],
+    ["£244.10 → ü漢"],
+  ])("shows %j as it is", (line) => {
+    const page = (text: string) => `.TH X 1\n.SH X\n${text}\n.SH END\n`;
+    const between = (shown: string) => words(shown.replace(/^[\s\S]*\nX\n|\nEND[\s\S]*$/g, ""));
+    expect(between(rendered(page(literal(line))))).toBe(words(line));
+    expect(between(rendered(page(item(bold("term"), line))))).toBe(words(`term ${line.replaceAll("`", "")}`));
+    expect(between(rendered(page(usage(line))))).toBe(words(line));
+  });
+
+  it("tells a complaint of groff from a page", () => {
+    expect(rendered(".TH X 1\n.SH X\n\\fZ \\[nosuch]\n")).toMatch(COMPLAINT);
+  });
+
+  it("is never left by a text, whatever it is", () => {
+    const anyLine = fc.string({ unit: fc.constantFrom(..."ab.'\\`\"-<>[]{}% \n"), maxLength: 30 });
+    fc.assert(
+      fc.property(fc.array(anyLine, { minLength: 20, maxLength: 20 }), (lines) => {
+        const parts = lines.map((line, index) => `${literal(line)}\n${prose(`end ${index}`)}\n.PP`);
+        const shown = rendered(`.TH X 1\n.SH X\n${parts.join("\n")}\n`);
+        for (const [index, line] of lines.entries()) expect(words(shown)).toContain(words(`${line} end ${index}`));
+        expect(shown).not.toMatch(COMPLAINT);
+      }),
+      { numRuns: 5 },
+    );
+  });
+});
