@@ -31,8 +31,9 @@ function commandsOf(command: Command): Command[] {
 
 it("is the page in the package", () => {
   expect(readFileSync(`${DIST}/man/secureflag-licenses.1`, "utf8")).toBe(manPage());
+  // A list: newer versions of npm install no manual page that is named alone.
   const { man } = JSON.parse(readFileSync(`${DIST}/../package.json`, "utf8"));
-  expect(man).toBe("./dist/man/secureflag-licenses.1");
+  expect(man).toEqual(["./dist/man/secureflag-licenses.1"]);
 });
 
 describe.skipIf(!isInstalled("groff"))("the manual page", () => {
