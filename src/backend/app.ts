@@ -5,6 +5,7 @@ import { OauthError, oauthErrorBody } from "./auth/oauth.ts";
 import type { SignInDeps } from "./auth/signIn.ts";
 import type { BackendDeps } from "./deps.ts";
 import { problemOf } from "./http/failure.ts";
+import { KEEP_ALIVE_MS, REQUEST_TIMEOUT_MS } from "./http/limits.ts";
 import { parseStrictJson } from "./http/strictJson.ts";
 import { ProblemError } from "./problem.ts";
 import { registerBilling } from "./routes/billing.ts";
@@ -20,8 +21,8 @@ import { registerUsers } from "./routes/users.ts";
 /** A key of 255 characters, every one of them percent-encoded (details.md, 5). */
 const LONGEST_PARAMETER = 255 * 3;
 
-/** How long a request may take to arrive. */
-const REQUEST_TIMEOUT_MS = 30_000;
+/** Routes check by the contract's schemas, so that the framework's own compilers, slow to load, are not needed. */
+const NO_COMPILERS = { buildValidator: refuseSchema, buildSerializer: refuseSchema };
 
 /** What only some backends have. */
 export interface AppOptions {
@@ -37,8 +38,10 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     frameworkErrors: (error, request, reply) => sendError(deps, error, request, reply),
     routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    schemaController: { compilersFactory: NO_COMPILERS },
     genReqId: () => `req_${deps.random(9).toString("hex")}`,
   });
   readBodies(app);
@@ -60,6 +63,10 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
   registerDevicePage(app, { ...deps, ...options.signIn });
   options.extend?.(app);
   return app;
+}
+
+function refuseSchema(): never {
+  throw new TypeError("Routes have no schemas of the framework's");
 }
 
 function readBodies(app: FastifyInstance): void {

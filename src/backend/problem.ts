@@ -1,4 +1,4 @@
-import { PROBLEM_STATUS, type ProblemCode } from "../contract/problems.ts";
+import { PROBLEM_STATUS, type ProblemCode } from "../contract/problemCodes.ts";
 
 /** A refusal that travels as `application/problem+json`. `extra` members stand beside the usual ones. */
 export class ProblemError extends Error {

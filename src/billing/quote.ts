@@ -3,6 +3,9 @@ import type { Money } from "./money.ts";
 import { type Charge, prorate, recurringCharge } from "./proration.ts";
 import { type Term, type TermOnDate, termOnDate } from "./term.ts";
 
+/** How many licenses one purchase may have, unless a backend is set otherwise (billing-rules.md, Quotes). */
+export const DEFAULT_LICENSE_LIMIT = 10_000;
+
 /** The licenses of a subscription, as far as a renewal depends on them. */
 export interface RenewedLicenses {
   /** Licenses purchased now. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import {
   dateSchema,
   idSchema,
@@ -11,9 +11,6 @@ import {
   termSchema,
   writtenTextSchema,
 } from "./basics.ts";
-
-/** How many licenses one purchase may have unless the backend is set otherwise (billing-rules.md, Quotes). */
-export const DEFAULT_LICENSE_LIMIT = 10_000;
 
 /** `GET …/subscription` (cli.md, JSON; details.md, 21). */
 export const subscriptionSchema = z.object({

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { instantOf } from "../../src/backend/sandbox/clock.ts";
-import { BUILT_IN_SEED, readSeed } from "../../src/backend/sandbox/seed.ts";
+import { BUILT_IN_SEED, builtInSeed } from "../../src/backend/sandbox/seed.ts";
+import { readSeed } from "../../src/backend/sandbox/seedFile.ts";
 import { type SandboxOptions, startSandbox } from "../../src/backend/sandbox/server.ts";
 import { NOON } from "./support/backend.ts";
 
@@ -14,6 +15,7 @@ const read = (text: string) => readSeed({ path: "seed.json", text });
 
 test("the built-in seed is valid", () => {
   expect(read(BUILT_IN_SEED).seed.organizations[0]?.name).toBe("Northwind Labs");
+  expect(builtInSeed()).toEqual(read(BUILT_IN_SEED));
 });
 
 test.each<[string, Change]>([

@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { ROLES, takesLicense } from "../../billing/roles.ts";
 import type { AddUserRequest, OwnUser } from "../../contract/users.ts";
 import type { Identity, Membership } from "../auth/access.ts";
+import { uuidFrom } from "../auth/secrets.ts";
 import type { BackendDeps } from "../deps.ts";
 import { register } from "../http/register.ts";
 import { ProblemError } from "../problem.ts";
@@ -48,13 +49,6 @@ export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
 function newMember({ random }: Pick<BackendDeps, "random">, user: AddUserRequest): NewMember {
   const { role = ROLES.user, adminNoTraining = false, assignmentStrategy = "NONE" } = user;
   return { ...user, uuid: uuidFrom(random(16)), role, adminNoTraining, assignmentStrategy };
-}
-
-/** A version 4 UUID (RFC 9562, section 5.4) from 16 random bytes. */
-export function uuidFrom(bytes: Buffer): string {
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x40, 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
 function userView(row: MemberDetails, organization: { id: number; name: string }): OwnUser {

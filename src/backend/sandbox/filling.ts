@@ -3,7 +3,7 @@ import type { Database } from "../store/schema.ts";
 import { hasUnhashedPasswords, readSetting, seedStore } from "../store/seeding.ts";
 import { CLOCK_SETTING } from "./clock.ts";
 import { SandboxError } from "./errors.ts";
-import { assertBegun, BUILT_IN_SEED, digestOf, readSeed } from "./seed.ts";
+import { assertBegun, builtInSeed, digestOf, type SeedFile } from "./seed.ts";
 import { seedRows } from "./seedRows.ts";
 import type { Seed } from "./seedSchema.ts";
 import type { SandboxDeps, SandboxOptions } from "./server.ts";
@@ -18,8 +18,6 @@ export interface SandboxStart {
   readonly notes: string[];
 }
 
-const BUILT_IN = { path: "built in", text: BUILT_IN_SEED };
-
 /**
  * Fills empty data from the seed, or knows the data that are there again (details.md, 27).
  *
@@ -33,9 +31,8 @@ export async function fillOrKnow(
   const stored = await readSetting(database, "seed_digest");
   if (stored !== null) return know(database, options, stored);
   const now = options.now ?? deps.now();
-  const file = options.seed ?? BUILT_IN;
-  const { seed, digest } = readSeed(file);
-  assertBegun(seed, file.path, now);
+  const { seed, digest } = await (options.seed ? readSeed(options.seed) : builtInSeed());
+  assertBegun(seed, options.seed?.path ?? "built in", now);
   const organizationId = seed.organizations[0]?.id ?? 0;
   await seedStore(
     database,
@@ -62,12 +59,21 @@ async function know(
     );
   }
   const notes = file ? ["The data are from this very seed file already; --seed is ignored."] : [];
-  const known = [file, BUILT_IN].find((candidate) => candidate && digestOf(candidate.text) === stored);
-  const seed = known ? readSeed(known).seed : null;
+  const { seed } = file ? await readSeed(file) : knownSeed(stored);
   if (!seed)
     notes.push("Passwords and tokens are in the seed file that the data came from; they are not kept readable.");
   if (!seed && (await hasUnhashedPasswords(database))) {
     notes.push("Some passwords of the seed were not kept yet; start once more with the same --seed to keep them.");
   }
   return { isNew: false, organizationId: Number(await readSetting(database, "first_organization")), seed, notes };
+}
+
+/** Checking a file takes what a start without one does not load. */
+async function readSeed(file: { path: string; text: string }): Promise<SeedFile> {
+  return (await import("./seedFile.ts")).readSeed(file);
+}
+
+function knownSeed(digest: string): { seed: Seed | null } {
+  const builtIn = builtInSeed();
+  return builtIn.digest === digest ? builtIn : { seed: null };
 }

@@ -1,27 +1,28 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { FastifyInstance } from "fastify";
 import type { Kysely } from "kysely";
+import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
 import { mayBuy } from "../../billing/roles.ts";
-import { DEFAULT_LICENSE_LIMIT } from "../../contract/billing.ts";
-import { BASE_PATH } from "../../contract/operations.ts";
-import { buildApp } from "../app.ts";
+import { BASE_PATH } from "../../contract/basePath.ts";
 import { passwords } from "../auth/passwords.ts";
 import type { BackendDeps } from "../deps.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { startSweeping } from "../purchases/sweep.ts";
 import { takeOverAll } from "../store/leases.ts";
 import { migrate } from "../store/migrations/index.ts";
-import type { Database } from "../store/schema.ts";
+import type { Database, UserRow } from "../store/schema.ts";
 import { readPageKey, readSetting, writeSetting } from "../store/seeding.ts";
 import { sqliteStore } from "../store/sqlite.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
 import { inAHurry, openData } from "./dataFolder.ts";
+import { createDoor } from "./door.ts";
 import { SandboxError } from "./errors.ts";
 import { fillOrKnow, type SandboxStart } from "./filling.ts";
 import { mailbox } from "./mailbox.ts";
-import { registerSandbox, type SandboxControls } from "./routes.ts";
+import type { SandboxControls } from "./routes.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
 import { SeedPasswords } from "./seedPasswords.ts";
 
@@ -127,12 +128,12 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
   const hashing = passwords(deps.random);
   const { time_zone: timeZone } = await readSubscription(database, start.organizationId);
   const hashes = new SeedPasswords(database, hashing, { [BUILT_IN_PASSWORD]: BUILT_IN_PASSWORD_HASH }, start.seed);
-  const app = buildApp(backend, {
-    signIn: { passwords: hashing, passwordHashOf: (user) => hashes.hashOf(user) },
-    extend: (extended) => registerSandbox(extended, backend, { ...controls, timeZone }),
-  });
+  const signIn = { passwords: hashing, passwordHashOf: (user: UserRow) => hashes.hashOf(user) };
   await takeOverAll(database, controls.clock.now());
-  const url = await listen(app, options.port);
+  const door = createDoor();
+  const url = await listen(door.server, options.port);
+  const loaded = import("./app.ts").then(({ sandboxApp }) => sandboxApp(backend, signIn, { ...controls, timeZone }));
+  void loaded.then((app) => door.open(app.routing));
   const stopSweeping = startSweeping(backend);
   hashes.start((error) => deps.log(`passwords of the seed: ${error}`));
   return {
@@ -146,8 +147,10 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
     notes: start.notes,
     async close() {
       await stopSweeping();
-      const impatience = setTimeout(() => app.server.closeAllConnections(), CLOSING_MS);
-      await app.close();
+      const impatience = setTimeout(() => door.server.closeAllConnections(), CLOSING_MS);
+      const closed = once(door.server.close(), "close");
+      await (await loaded).close();
+      await closed;
       clearTimeout(impatience);
       // What is kept is kept whole: a seed's passwords are nowhere else. In memory there is nothing to wait for.
       await hashes.end(options.dataDir === null ? "now" : "all");
@@ -183,11 +186,10 @@ function credentialsOf({ seed }: SandboxStart): Pick<RunningSandbox["ready"], "a
   };
 }
 
-async function listen(app: FastifyInstance, port: number): Promise<string> {
+async function listen(server: Server, port: number): Promise<string> {
   try {
-    await app.listen({ host: "127.0.0.1", port });
+    await once(server.listen(port, "127.0.0.1"), "listening");
   } catch (error) {
-    await app.close();
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     throw new SandboxError(
       "port_in_use",
@@ -196,6 +198,6 @@ async function listen(app: FastifyInstance, port: number): Promise<string> {
       { cause: error },
     );
   }
-  const { port: chosen } = app.server.address() as AddressInfo;
+  const { port: chosen } = server.address() as AddressInfo;
   return `http://127.0.0.1:${chosen}${BASE_PATH}`;
 }

@@ -1,9 +1,6 @@
-import { z } from "zod";
+import * as z from "zod";
 import { integerTextSchema } from "../basics.ts";
 import type { Scope } from "../scopes.ts";
-
-/** The path under which every call of the contract lives, but those marked `atRoot`. */
-export const BASE_PATH = "/rest/management/v2";
 
 /** The largest request body where an operation does not say otherwise (security.md, Hostile input). */
 export const MAX_BODY_BYTES = 64 * 1024;

@@ -1,4 +1,4 @@
-import type { ColumnDefinitionBuilder, Kysely } from "kysely";
+import { type ColumnDefinitionBuilder, type Kysely, sql } from "kysely";
 
 /** The databases that the store speaks to. */
 export type Dialect = "sqlite" | "postgres";
@@ -14,7 +14,7 @@ export async function addColumn(
   build: (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder = (added) => added,
 ): Promise<void> {
   const isWhole = db.getExecutor().adapter.supportsTransactionalDdl;
-  const tables = isWhole ? [] : await db.introspection.getTables();
-  const known = tables.find(({ name }) => name === table)?.columns.some(({ name }) => name === column);
-  if (!known) await db.schema.alterTable(table).addColumn(column, type, build).execute();
+  const known = sql`select 1 from pragma_table_info(${table}) where name = ${column}`;
+  if (!isWhole && (await known.execute(db)).rows.length > 0) return;
+  await db.schema.alterTable(table).addColumn(column, type, build).execute();
 }
