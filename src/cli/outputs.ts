@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { dateSchema, licenseCountsSchema, moneySchema } from "../contract/basics.ts";
 import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, meSchema } from "../contract/identity.ts";

@@ -12,6 +12,9 @@ import {
 import { type JsonBody, readJson } from "./body.ts";
 import type { WireAnswer } from "./transport.ts";
 
+/** One command reads few answers: compiling the schemas takes longer than reading by them. */
+const ONE_ANSWER = { jitless: true };
+
 /** What an answer says, in the terms of the contract. */
 export type Reading =
   | { readonly kind: "success"; readonly value: unknown; readonly requestId?: string | undefined }
@@ -39,20 +42,20 @@ type GoodBody = Extract<JsonBody, { ok: true }>;
 
 function readSuccess(schema: z.ZodType | undefined, status: number, { value }: GoodBody): Reading {
   if (!schema) return nonsense(`has the HTTP status ${status} without one of the contract's codes`);
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, ONE_ANSWER);
   if (parsed.success) return { kind: "success", value: parsed.data };
   const issue = parsed.error.issues[0];
   return nonsense(`has not the shape of the contract at "${issue?.path.join(".")}": ${issue?.message}`);
 }
 
 function readKnownError(operation: Operation, status: number, { value }: GoodBody): Reading | null {
-  const own = secureFlagErrorSchema.safeParse(value);
+  const own = secureFlagErrorSchema.safeParse(value, ONE_ANSWER);
   if (own.success) return { kind: "secureflag_error", message: own.data.errorMsg };
   if (status < 400) return null;
-  const problem = problemSchema.safeParse(value);
+  const problem = problemSchema.safeParse(value, ONE_ANSWER);
   if (problem.success && isProblemOf(status, problem.data.code))
     return readProblem(operation, problem.data.code, problem.data);
-  const oauth = operation.bodyType === "form" ? oauthErrorSchema.safeParse(value) : null;
+  const oauth = operation.bodyType === "form" ? oauthErrorSchema.safeParse(value, ONE_ANSWER) : null;
   if (!oauth?.success) return null;
   return { kind: "oauth_error", error: oauth.data.error, description: oauth.data.error_description };
 }
@@ -60,7 +63,7 @@ function readKnownError(operation: Operation, status: number, { value }: GoodBod
 /** A declined purchase is an answer with the whole purchase in it (details.md, 10). */
 function readProblem(operation: Operation, code: ProblemCode, problem: Problem): Reading {
   if (code !== "payment_declined" || !mayCharge(operation)) return { kind: "problem", code, problem };
-  const purchase = purchaseAnswerSchema.safeParse(problem.purchase);
+  const purchase = purchaseAnswerSchema.safeParse(problem.purchase, ONE_ANSWER);
   if (purchase.success && purchase.data.status === "failed") {
     return { kind: "success", value: purchase.data, requestId: problem.requestId };
   }

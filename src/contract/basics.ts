@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { isCalendarDate } from "../billing/calendarDate.ts";
 
 /** Money: an integer in the currency's minor unit with its ISO 4217 code (billing-rules.md, Money). */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { instantSchema, moneySchema, writtenTextSchema } from "./basics.ts";
 import { SCOPES, TOKEN_DAYS } from "./scopes.ts";
 

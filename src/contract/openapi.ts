@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { BASE_PATH, MAX_BODY_BYTES, type Operation, operations } from "./operations.ts";
 import { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS, problemSchema } from "./problems.ts";
 

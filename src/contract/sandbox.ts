@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { dateSchema, instantSchema } from "./basics.ts";
 import { purchaseSchema } from "./billing.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { isRole, ROLES } from "../billing/roles.ts";
 import { ASSIGNMENT_STRATEGIES } from "./assignmentStrategies.ts";
 import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./basics.ts";

@@ -35,6 +35,11 @@ describe("how a room is furnished", () => {
     expect(importing.filter((path) => path !== CONTEXT)).toEqual([]);
   });
 
+  test("zod is imported as a namespace, so that the bundle leaves out what is not used: most of it", () => {
+    const pattern = /^import \{.*\} from "zod"/m;
+    expect(sources.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
   test("errors are typed: no bare Error", () => {
     expect(linesWith(/\bnew Error\(/)).toEqual([]);
   });

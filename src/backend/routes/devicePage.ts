@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { z } from "zod";
+import * as z from "zod";
 import { approveGrant, countWrongSignIn, denyGrant, findGrant, writtenUserCode } from "../auth/deviceGrants.ts";
 import { checkPassword, type SignInDeps } from "../auth/signIn.ts";
 import { codeForTicket, issueTicket, readTicket, type SignedIn } from "../auth/tickets.ts";

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { z } from "zod";
+import * as z from "zod";
 import type { BackendDeps } from "../deps.ts";
 import { closingOf } from "../http/closing.ts";
 import { validated } from "../http/validation.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { isTimeZone } from "../../billing/calendar.ts";
 import { BillingError } from "../../billing/errors.ts";
 import { isCurrency } from "../../billing/money.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { instantSchema, moneySchema } from "../../contract/basics.ts";
 import { idempotencyKeySchema } from "../../contract/billing.ts";
 import { licenseTargetSchema } from "../purchasing/wanted.ts";

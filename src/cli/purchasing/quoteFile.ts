@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { BillingError } from "../../billing/errors.ts";
 import { prorate, recurringCharge } from "../../billing/proration.ts";
 import { dateSchema, instantSchema, moneySchema, organizationRefSchema, termSchema } from "../../contract/basics.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Subscription } from "../../contract/billing.ts";
 
 /** The target of a top-up: how many licenses are to be available, or purchased, in the end. */

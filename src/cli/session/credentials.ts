@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { SessionError } from "./errors.ts";
 import type { LockMachine } from "./fileLock.ts";
 import { type Keyring, openKeyring } from "./keyring.ts";

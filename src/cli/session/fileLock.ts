@@ -1,6 +1,6 @@
 import { statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { SessionError } from "./errors.ts";
 import {
   assertPrivateDirectory,

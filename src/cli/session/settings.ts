@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type Conf from "conf";
-import { z } from "zod";
+import * as z from "zod";
 import { SessionError } from "./errors.ts";
 import type { LockMachine } from "./fileLock.ts";
 import { makePrivateDirectory, readPrivateFile } from "./privateFile.ts";

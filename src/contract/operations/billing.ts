@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cursorSchema, dateSchema, idSchema, integerTextSchema, pageSchema } from "../basics.ts";
 import {
   eventSchema,
