@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { CI_SYSTEMS } from "./ciSystems.ts";
 import { type LogCommand, readLog, readStepOutputs } from "./githubLog.ts";
 import { temporaryDirectory } from "./places.ts";

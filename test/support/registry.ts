@@ -2,10 +2,8 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
-import { execa } from "execa";
 import manifest from "../../package.json";
-import { clearedEnvironment, ROOT, temporaryDirectory } from "./places.ts";
+import { packPackage } from "./packed.ts";
 
 /** The package as an example names it, `secureflag-licenses@1.2.3`. */
 export const PACKAGE = `${manifest.name}@${manifest.version}`;
@@ -26,7 +24,7 @@ export class Registry {
 
   /** Packs the package and serves it. */
   static async start(): Promise<Registry> {
-    const tarball = await pack();
+    const tarball = await readFile(await packPackage());
     const server = createServer();
     const registry = new Registry(server, tarball);
     const answers: Record<string, () => string | Buffer> = {
@@ -55,17 +53,6 @@ export class Registry {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
-}
-
-/** `--ignore-scripts`: a build would take what other tests run from under them. */
-async function pack(): Promise<Buffer> {
-  const directory = await temporaryDirectory();
-  await execa("npm", ["pack", "--ignore-scripts", "--pack-destination", directory], {
-    cwd: ROOT,
-    env: clearedEnvironment(directory),
-    extendEnv: false,
-  });
-  return await readFile(join(directory, `${manifest.name}-${manifest.version}.tgz`));
 }
 
 function packument(tarball: Buffer, url: string) {

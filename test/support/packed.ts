@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { execa } from "execa";
+import manifest from "../../package.json";
+import { clearedEnvironment, ROOT, temporaryDirectory } from "./places.ts";
+
+/** Nothing listens there: a program that asks a registry for anything fails. */
+const NO_REGISTRY = { npm_config_registry: "http://127.0.0.1:9", npm_config_fetch_retries: "0" };
+
+/** The package, packed as it would be published, and installed where nothing else is. */
+export interface Installed {
+  /** The directory whose `node_modules` has it. */
+  readonly directory: string;
+  /** Where it is in there. */
+  readonly root: string;
+  /** The file that runs the program. */
+  readonly bin: string;
+}
+
+/**
+ * Packs what is built, and gives the file that `npm pack` makes. `--ignore-scripts`: a build would take what other tests
+ * run from under them.
+ */
+export async function packPackage(): Promise<string> {
+  const directory = await temporaryDirectory();
+  await execa("npm", ["pack", "--ignore-scripts", "--pack-destination", directory], {
+    cwd: ROOT,
+    env: clearedEnvironment(directory),
+    extendEnv: false,
+  });
+  return join(directory, `${manifest.name}-${manifest.version}.tgz`);
+}
+
+/** Installs the packed package without what is optional, and without a registry. */
+export async function installPacked(): Promise<Installed> {
+  const tarball = await packPackage();
+  const directory = await temporaryDirectory();
+  const args = ["install", "--omit=optional", "--no-audit", "--no-fund", "--no-save", tarball];
+  const env = clearedEnvironment(directory, NO_REGISTRY);
+  await execa("npm", args, { cwd: directory, env, extendEnv: false });
+  const root = join(directory, "node_modules", manifest.name);
+  return { directory, root, bin: join(root, manifest.bin[manifest.name as keyof typeof manifest.bin]) };
+}
