@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 const program = new URL("../bin/secureflag-licenses.js", import.meta.url).pathname;
 const home = await mkdtemp(join(tmpdir(), "secureflag-licenses-demo-"));
 const mayAsk = Boolean(process.stdin.isTTY && process.stderr.isTTY && !process.env.CI);
-const env = { ...process.env, SECUREFLAG_CONFIG_DIR: home };
+const env = { ...process.env, SECUREFLAG_CONFIG_DIR: home, NODE_DISABLE_COMPILE_CACHE: "1" };
 for (const name of ["API_TOKEN", "API_URL", "ORGANIZATION", "PROFILE"]) delete env[`SECUREFLAG_${name}`];
 
 // Ctrl-C reaches every program of the terminal: each ends by itself, and what follows cleans up after them.

@@ -20,11 +20,25 @@ function answer(text) {
 }
 
 function run(args) {
-  const { enableCompileCache } = require("node:module");
-  if (enableCompileCache) enableCompileCache();
+  keepCompiledCode();
   // Should nothing be left to wait for before the command has ended, that is no success.
   process.exitCode = 1;
   import("../dist/main.js").then(async ({ createContext, main }) => {
     process.exitCode = await main(args, createContext());
   });
+}
+
+/** Lets a Node.js that can (22 and newer) keep what it compiled: where nobody else can put code that would then run. */
+function keepCompiledCode() {
+  const { enableCompileCache } = require("node:module");
+  if (!enableCompileCache) return;
+  const { join } = require("node:path");
+  try {
+    const caches = process.env.XDG_CACHE_HOME || join(require("node:os").homedir(), ".cache");
+    const place = join(caches, "secureflag-licenses");
+    require("node:fs").mkdirSync(place, { recursive: true, mode: 0o700 });
+    enableCompileCache(place);
+  } catch (_) {
+    // Without it a start takes a little longer.
+  }
 }

@@ -34,6 +34,7 @@ type OwnCode =
   | "sandbox_data_in_use"
   | "sandbox_data_unusable"
   | "sandbox_data_not_empty"
+  | "sqlite_missing"
   | "port_in_use"
   // people and guards
   | "declined_by_person"
@@ -92,6 +93,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   sandbox_data_in_use: 2,
   sandbox_data_unusable: 2,
   sandbox_data_not_empty: 2,
+  sqlite_missing: 2,
   port_in_use: 2,
   file_exists: 2,
   file_not_written: 2,

@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What comes on stdin; nothing, and its end at once, unless said. */
   readonly input?: string;
+  /** The file that runs the program; the built one of this checkout unless said. */
+  readonly bin?: string;
   /** The home that holds the configuration directory; a new one unless said. */
   readonly home?: string;
   /** Where stdout goes instead of into the result. */
@@ -46,7 +48,7 @@ class RunError extends Error {
 export async function startCli(args: readonly string[], options: RunOptions = {}): Promise<RunningCli> {
   const home = options.home ?? (await temporaryDirectory());
   const timeout = options.timeout ?? 30_000;
-  const program = [process.execPath, BIN, ...args];
+  const program = [process.execPath, options.bin ?? BIN, ...args];
   const redirected = options.stdoutFile && ["sh", "-c", `exec "$0" "$@" > ${options.stdoutFile}`, ...program];
   const [file = "", ...rest] = redirected || program;
   const child = execa(file, rest, {

@@ -18,10 +18,10 @@ export interface SandboxData {
 /**
  * Opens a sandbox's data, in memory for `null`. The process owns them until it ends, however that comes.
  *
- * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`
+ * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
  */
 export async function openData(folder: string | null): Promise<SandboxData> {
-  if (folder === null) return { backend: await openSqlite(":memory:"), outside: await openSqlite(":memory:") };
+  if (folder === null) return { backend: await openInstalled(":memory:"), outside: await openInstalled(":memory:") };
   await makeFolder(folder);
   const backend = await open(folder, FILES.backend);
   try {
@@ -60,7 +60,7 @@ export async function inAHurry<Result>(
 /**
  * Empties a stopped sandbox's data; other files in the folder stay.
  *
- * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`
+ * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
  */
 export async function resetSandbox(folder: string): Promise<void> {
   const files = await filesIn(folder);
@@ -93,14 +93,30 @@ async function filesIn(folder: string): Promise<string[]> {
 
 async function open(folder: string, file: string): Promise<Libsql.Database> {
   try {
-    return await openSqlite(join(folder, file));
+    return await openInstalled(join(folder, file));
   } catch (error) {
+    if (error instanceof SandboxError) throw error;
     const { code } = error as { code?: string };
     if (code !== "SQLITE_BUSY") throw unusable(folder, error);
     throw new SandboxError(
       "sandbox_data_in_use",
       `Another sandbox is running on the data in ${folder}`,
       "Stop it first, or give this one data of its own with --data <dir> or --ephemeral.",
+      { cause: error },
+    );
+  }
+}
+
+/** SQLite is an optional dependency, because only a sandbox needs it. */
+async function openInstalled(file: string): Promise<Libsql.Database> {
+  try {
+    return await openSqlite(file);
+  } catch (error) {
+    if (!["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"].includes((error as { code?: string }).code ?? "")) throw error;
+    throw new SandboxError(
+      "sqlite_missing",
+      "A sandbox needs SQLite, the optional package libsql, which is not installed",
+      "Install secureflag-licenses again, and do not leave out what is optional.",
       { cause: error },
     );
   }

@@ -8,6 +8,7 @@ export class SandboxError extends Error {
       | "sandbox_data_in_use"
       | "sandbox_data_unusable"
       | "sandbox_data_not_empty"
+      | "sqlite_missing"
       | "port_in_use",
     message: string,
     readonly hint: string,
