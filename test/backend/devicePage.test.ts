@@ -1,14 +1,13 @@
-import { randomBytes } from "node:crypto";
 import type { InjectOptions } from "fastify";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { buildApp } from "../../src/backend/app.ts";
 import { authorizeDevice, pollDevice } from "../../src/backend/auth/deviceGrants.ts";
-import { passwords } from "../../src/backend/auth/passwords.ts";
 import { issueTicket } from "../../src/backend/auth/tickets.ts";
 import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
 import { CLIENT_ID } from "../../src/contract/identity.ts";
 import { codeAt } from "../support/totp.ts";
 import { organization, startBackend, type TestBackend } from "./support/backend.ts";
+import { quickPasswords } from "./support/people.ts";
 import { DIALECTS } from "./support/stores.ts";
 
 const PASSWORD = "correct horse battery staple";
@@ -19,16 +18,13 @@ const HOSTILE = `"><script>alert(1)</script>@example.test`;
 const ORIGIN = "http://localhost";
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
-let hash: string;
+const quick = quickPasswords();
 let backend: TestBackend;
 
-beforeAll(async () => {
-  hash = await passwords(randomBytes).hash(PASSWORD);
-});
 afterEach(() => backend.close());
 
 async function start(dialect: (typeof DIALECTS)[number] = "sqlite"): Promise<void> {
-  backend = await startBackend(dialect);
+  backend = await startBackend(dialect, quick);
   const made = organization();
   const [admin] = made.users;
   if (admin) {
@@ -36,6 +32,7 @@ async function start(dialect: (typeof DIALECTS)[number] = "sqlite"): Promise<voi
     made.users.push({ ...admin, email: CODES, totpSecret: SECRET });
   }
   await backend.addOrganization(made);
+  const hash = await quick.hash(PASSWORD);
   for (const email of [PLAIN, CODES, HOSTILE]) await savePasswordHash(backend.deps.database, await idOf(email), hash);
 }
 
@@ -229,7 +226,7 @@ describe("the approval page", () => {
 
   test("on https its cookie is this host's alone, and forms come from there", async () => {
     const deps = { ...backend.deps, pageOrigin: () => "https://billing.example.com" };
-    const app = buildApp(deps, { signIn: { passwords: passwords(randomBytes), passwordHashOf: async () => null } });
+    const app = buildApp(deps, { signIn: { passwords: quick, passwordHashOf: async () => null } });
     const shown = await app.inject({ method: "GET", url: "/device" });
     const cookie = /^__Host-secureflag-device=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Strict$/;
     expect(shown.headers["set-cookie"]).toMatch(cookie);

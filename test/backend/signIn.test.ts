@@ -5,8 +5,10 @@ import { signIn } from "../../src/backend/auth/signIn.ts";
 import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
 import { BASE_PATH } from "../../src/contract/operations.ts";
 import { call, organization, startBackend, type TestBackend } from "./support/backend.ts";
+import { quickPasswords } from "./support/people.ts";
 
 const PASSWORD = "pässword with spaces";
+const quick = quickPasswords();
 let backend: TestBackend;
 const made = organization();
 const email = made.users[0]?.email ?? "";
@@ -26,11 +28,11 @@ const refresh = async (token: string) => {
 const me = async (token: string) => (await call(backend, "GET", "/me", { token })).status;
 
 beforeAll(async () => {
-  backend = await startBackend();
+  backend = await startBackend("sqlite", quick);
   const admin = made.users[0];
   if (admin) made.users.push({ ...admin, email: "totp@example.test", totpSecret: "JBSWY3DPEHPK3PXP" });
   await backend.addOrganization(made);
-  const hash = await passwords(randomBytes).hash(PASSWORD);
+  const hash = await quick.hash(PASSWORD);
   for (const name of [email, "totp@example.test"]) {
     const user = await findUser(backend.deps.database, name);
     await savePasswordHash(backend.deps.database, user?.id ?? 0, hash);
@@ -124,6 +126,14 @@ test("50 failures lock an address, and no other one", async () => {
   const elsewhere = { method: "POST" as const, url: `${BASE_PATH}/auth/login`, remoteAddress: "192.0.2.7" };
   expect((await login({ email, password: PASSWORD })).status).toBe(401);
   expect((await backend.app.inject({ ...elsewhere, payload: { email, password: PASSWORD } })).statusCode).toBe(200);
+});
+
+test("a password fits its own hash, however its letters are composed, and no other", async () => {
+  const real = passwords(randomBytes);
+  const hash = await real.hash(PASSWORD);
+  expect(hash).toMatch(/^scrypt\$[\w-]{22}\$[\w-]{43}$/);
+  expect(await real.verify(PASSWORD.normalize("NFD"), hash)).toBe(true);
+  expect(await real.verify("wrong", hash)).toBe(false);
 });
 
 test("an unknown user costs the same work as a known one", async () => {

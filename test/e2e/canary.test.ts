@@ -16,6 +16,8 @@ const DEAD_TOKEN = "sfl_canary_dead_88ab02";
 /** No other test's, because those that run meanwhile give their codes as arguments. */
 const TOTP_SECRET = "MNQW4YLSPFBWC3TBOJ4UGYLOMFZHSQ3B";
 
+const FIRST_LOOKS = 5;
+
 const found: string[] = [];
 const codes: string[] = [];
 const issued: string[] = [];
@@ -23,6 +25,8 @@ const issued: string[] = [];
 let sandbox: RunningSandbox;
 let data: string;
 let watch: NodeJS.Timeout;
+/** How often each process was looked at. */
+let looks = new Map<string, number>();
 
 beforeAll(async () => {
   data = join(await temporaryDirectory(), "data");
@@ -56,9 +60,15 @@ function look(where: string, text: string, among = secrets()): void {
   for (const secret of among) if (holds(text, secret)) found.push(`${secret} in ${where}`);
 }
 
-/** The arguments of every process of this machine, as any of its users may read them. */
+/**
+ * The arguments of every process of this machine, as any of its users may read them. They stay as they are once a
+ * process runs its own program, so that the first looks at it are enough.
+ */
 async function lookAtProcesses(): Promise<void> {
-  for (const pid of (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name))) {
+  const running = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+  looks = new Map(running.map((pid) => [pid, (looks.get(pid) ?? 0) + 1]));
+  for (const [pid, times] of looks) {
+    if (times > FIRST_LOOKS) continue;
     const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     if (line.includes("secureflag-licenses")) look(`the arguments of process ${pid}`, line);
   }

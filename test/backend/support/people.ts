@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import pLimit from "p-limit";
 import type { Passwords } from "../../../src/backend/auth/passwords.ts";
 import { findUser, savePasswordHash } from "../../../src/backend/store/identities.ts";
@@ -23,18 +25,25 @@ export interface People extends TestBackend {
   readonly checked: (string | null)[];
 }
 
+/** Passwords that take a turn of the event loop to check. `checked` gets the hash that each check was against. */
+export function quickPasswords(checked: (string | null)[] = []): Passwords {
+  const quickHash = (password: string) => createHash("sha256").update(password).digest("hex");
+  return {
+    waiting: () => 0,
+    inTurn: pLimit(2),
+    hash: async (password) => quickHash(password),
+    verify: async (password, hash) => {
+      checked.push(hash);
+      await setImmediate();
+      return hash === quickHash(password);
+    },
+  };
+}
+
 /** Starts a backend with people whose passwords take no time to check. */
 export async function startWithPeople(dialect: Dialect = "sqlite"): Promise<People> {
   const checked: (string | null)[] = [];
-  const quick: Passwords = {
-    waiting: () => 0,
-    inTurn: pLimit(2),
-    hash: async (password) => `quick ${password}`,
-    verify: async (password, hash) => {
-      checked.push(hash);
-      return hash === `quick ${password}`;
-    },
-  };
+  const quick = quickPasswords(checked);
   const backend = await startBackend(dialect, quick);
   const made = organization();
   const plain = made.users[0]?.email ?? "";
