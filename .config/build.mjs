@@ -61,7 +61,9 @@ async function answers(args) {
       text += output;
       return true;
     };
-    const exitCode = await main([argument], { ...context, io: { ...context.io, print } });
+    // As where no terminal says how wide it is, whatever this runs in.
+    const io = { ...context.io, columns: undefined, stdoutIsTerminal: false, print };
+    const exitCode = await main([argument], { ...context, io });
     if (exitCode !== 0) throw new Error(`${argument} ended with ${exitCode}`);
     return [argument, text];
   });

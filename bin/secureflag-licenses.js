@@ -7,10 +7,18 @@ if (major < 20 || (major === 20 && (minor < 18 || (minor === 18 && patch < 1))))
   process.exitCode = 2;
 } else {
   const args = process.argv.slice(2);
-  if (args.length !== 1 || !answer(require("../dist/answers.json")[args[0]])) run(args);
+  if (args.length !== 1 || !answer(known(args[0]))) run(args);
 }
 
-/** Prints what the build knows already, such as the version. Whatever is in the way, the program itself deals with. */
+/** What the build has written down: the version, and the help as it is where no terminal decides on width and color. */
+function known(argument) {
+  const isVersion = argument === "--version" || argument === "-V";
+  const { isatty } = require("node:tty");
+  if (!isVersion && (isatty(1) || isatty(2) || process.env.FORCE_COLOR !== undefined)) return undefined;
+  return require("../dist/answers.json")[argument];
+}
+
+/** Prints it; whatever is in the way, the program itself deals with. */
 function answer(text) {
   try {
     return typeof text === "string" && require("node:fs").writeSync(1, text) === Buffer.byteLength(text);

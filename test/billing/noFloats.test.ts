@@ -9,7 +9,7 @@ function codeOf(source: string): string {
   return source
     .replaceAll(/\/\*[\s\S]*?\*\//g, "")
     .replaceAll(/\/\/.*$/gm, "")
-    .replaceAll(/\/\^.*?\$\/[a-z]*/g, "")
+    .replaceAll(/\/(\^.*?\$|\[[^\n]*?\]|\\p\{\w+\})\/[a-z]*/g, "")
     .replaceAll(/"(?:[^"\\]|\\.)*"/g, '""')
     .replaceAll(/`(?:[^`\\]|\\.)*`/g, "``");
 }

@@ -1,5 +1,6 @@
 import type { Client } from "../../../client/client.ts";
 import { isMissing } from "../../../client/missing.ts";
+import { BASE_PATH } from "../../../contract/basePath.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { clean } from "../../render/clean.ts";
@@ -103,7 +104,7 @@ async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
 /** The failure of a backend without `GET /me` where the organization has to be known. */
 export function organizationUntold(cause: unknown): CliError {
   return new CliError("organization_required", "This backend does not tell which organizations you belong to", {
-    hint: `Check the API URL: a sandbox's ends with /rest/management/v2. ${NAME_ONE}`,
+    hint: `Check the API URL: a sandbox's ends with ${BASE_PATH}. ${NAME_ONE}`,
     cause,
   });
 }
