@@ -64,6 +64,7 @@ describe("a word", () => {
     ["buy --from src/", "files"],
     ["sandbox --seed ", "files"],
     ["purchases receipt pur_1 --pdf ", "files"],
+    ["users import ", "files"],
     ["sandbox --data ", "directories"],
     ["sandbox reset --data=s", "directories"],
   ])("after %j is one of the %s", async (line, kind) => {
