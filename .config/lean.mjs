@@ -14,10 +14,16 @@ const NOTHING = "module.exports = {};";
 /** Importing this module reads every property of the process, and so opens its streams. The global is the same object. */
 const PROCESS = "module.exports = globalThis.process;";
 
-/** Its tables of graphemes and emoji take as long to set up as the rest of a short command. ASCII needs none of them. */
+/**
+ * What western languages, the signs of money, our arrows and our bars are written with: each is one column wide, and none
+ * joins another.
+ */
+export const SINGLE_COLUMNS = /^[ -~\u00a0-\u00ac\u00ae-\u00ff\u2013\u2026\u202f\u20ac\u2192\u2212\u2588\u2591]*$/;
+
+/** Its tables of graphemes and emoji take as long to set up as the rest of a short command, which mostly needs none. */
 const STRING_WIDTH = `
   let loaded;
-  export default (text) => /^[ -~]*$/.test(text) ? text.length : (loaded ??= require("string-width").default)(text);
+  export default (text) => ${SINGLE_COLUMNS}.test(text) ? text.length : (loaded ??= require("string-width").default)(text);
 `;
 
 /** An esbuild plugin. */

@@ -7,7 +7,6 @@ const NO_BORDERS = Object.fromEntries(
     .split(" ")
     .map((part) => [part, ""]),
 );
-const GRAPHEMES = new Intl.Segmenter("en", { granularity: "grapheme" });
 const GAP = "  ";
 const LABEL_WIDTH = 14;
 
@@ -57,7 +56,7 @@ function breakWords(text: string, width: number): string {
 function pieces(word: string, width: number): string {
   if (stringWidth(word) <= width) return word;
   const lines = [""];
-  for (const { segment } of GRAPHEMES.segment(word)) {
+  for (const { segment } of new Intl.Segmenter("en", { granularity: "grapheme" }).segment(word)) {
     const line = lines.at(-1) ?? "";
     if (line !== "" && stringWidth(line + segment) > width) lines.push(segment);
     else lines[lines.length - 1] = line + segment;
