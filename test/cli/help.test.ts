@@ -1,16 +1,12 @@
 import { readdir } from "node:fs/promises";
 import type { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { HELP_TOPIC_NAMES } from "../../src/cli/commands/help.ts";
 import { createProgram, runProgram } from "../../src/cli/commands/program.ts";
 import { examplesOf } from "../../src/cli/commands/shared/command.ts";
 import { isGlobalOption } from "../../src/cli/commands/shared/globals.ts";
 import { widthOf } from "../support/screen.ts";
 import { fakeContext } from "./support/fakeContext.ts";
-
-// Commands are parsed and checked, and then do nothing.
-vi.mock("../../src/cli/commands/shared/execute.ts", () => ({ interruptible: async () => {} }));
-vi.mock("../../src/cli/commands/run/sandbox.ts", () => ({ run: async () => {} }));
 
 /** Every command that the help names, by the words that call it; the program itself by none. */
 const commands = visibleCommands(createProgram(fakeContext(), () => {}));
@@ -22,6 +18,19 @@ function visibleCommands(command: Command, words: readonly string[] = []): [stri
 
 const pages = [...commands.map(([words]) => words), ...HELP_TOPIC_NAMES];
 const fileOf = (words: string) => `${words.replaceAll(" ", "-") || "secureflag-licenses"}.txt`;
+
+/** What a command that was parsed and checked does first is to listen for signals; it comes no further. */
+class Taken extends Error {}
+
+async function take(line: readonly string[]): Promise<void> {
+  const onSignal = () => {
+    throw new Taken();
+  };
+  const program = createProgram({ ...fakeContext({ isTerminal: true }), onSignal }, () => {});
+  await program.parseAsync([...line], { from: "user" }).catch((error) => {
+    if (!(error instanceof Taken)) throw error;
+  });
+}
 
 async function helpOn(words: string, columns?: number): Promise<string> {
   const context = fakeContext(columns === undefined ? {} : { columns });
@@ -62,12 +71,7 @@ describe("the help", () => {
     expect(new Set(examples).size).toBe(2);
     for (const example of examples) {
       expect(`${example} `.startsWith(words && `${words} `)).toBe(true);
-      const context = fakeContext({ isTerminal: true });
-      const line = example.replace(/ [<>] \S+$/, "").split(" ");
-      expect({ code: await runProgram(line, context), stderr: context.written.stderr }).toEqual({
-        code: 0,
-        stderr: "",
-      });
+      await expect(take(example.replace(/ [<>] \S+$/, "").split(" "))).resolves.toBeUndefined();
     }
   });
 

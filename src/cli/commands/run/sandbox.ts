@@ -42,14 +42,17 @@ export async function run(options: SandboxRunOptions, context: Context): Promise
 
 /** Settles at the first signal to end. The second one ends the process the hard way, should closing hang. */
 function endSignal(context: Context): Promise<void> {
-  return new Promise((done) => {
-    const stops = (["SIGINT", "SIGTERM"] as const).map((signal) =>
-      context.onSignal(signal, () => {
-        for (const stop of stops) stop();
-        done();
-      }),
-    );
+  let end = () => {};
+  const ended = new Promise<void>((done) => {
+    end = done;
   });
+  const stops = (["SIGINT", "SIGTERM"] as const).map((signal) =>
+    context.onSignal(signal, () => {
+      for (const stop of stops) stop();
+      end();
+    }),
+  );
+  return ended;
 }
 
 async function seedText(path: string): Promise<string> {

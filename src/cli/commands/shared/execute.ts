@@ -11,12 +11,13 @@ export type Run<Options> = (options: Options, context: Context) => Promise<void>
  * @throws CliError `interrupted` with the command's last words
  */
 export async function interruptible(context: Context, work: () => Promise<void>): Promise<void> {
-  let stopListening = () => {};
+  let interrupt: (reason: CliError) => void = () => {};
   const interrupted = new Promise<never>((_, reject) => {
-    stopListening = context.onSignal("SIGINT", () => {
-      const note = context.interruption;
-      reject(new CliError("interrupted", note?.message ?? "", { hint: note?.hint }));
-    });
+    interrupt = reject;
+  });
+  const stopListening = context.onSignal("SIGINT", () => {
+    const note = context.interruption;
+    interrupt(new CliError("interrupted", note?.message ?? "", { hint: note?.hint }));
   });
   try {
     await Promise.race([work(), interrupted]);
