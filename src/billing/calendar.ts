@@ -77,7 +77,7 @@ export function endOfDateInZone(date: CalendarDate, timeZone: string): number {
 }
 
 /**
- * The same time of day so many calendar days later, whatever daylight saving does in between.
+ * As long after midnight so many calendar days later, whatever daylight saving does in between; never on the day after.
  *
  * @param instant milliseconds since the epoch
  */

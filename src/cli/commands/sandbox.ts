@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { isCalendarDate } from "../../billing/calendarDate.ts";
 import type { ClockRequest } from "../../client/client.ts";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
@@ -48,7 +49,6 @@ export function register(program: Command, context: Context, runs: SandboxRuns =
     description: "Run the embedded backend in the foreground",
     examples: ["sandbox", "sandbox --ephemeral --port 0 --now 2026-11-22T10:00:00Z"],
   });
-  registerStart(sandbox, context, runs.start);
   const clock = addCommand(sandbox, {
     name: "clock",
     description: "Show or advance a running sandbox's clock",
@@ -63,6 +63,8 @@ export function register(program: Command, context: Context, runs: SandboxRuns =
   );
   registerAdvance(clock, context, runs.clockAdvance);
   registerReset(sandbox, context, runs.reset);
+  // Last: the commands below would inherit that it looks at more words than it has arguments.
+  registerStart(sandbox, context, runs.start);
 }
 
 function registerStart(sandbox: Command, context: Context, run: Run<SandboxRunOptions>): void {
@@ -132,9 +134,10 @@ function registerReset(sandbox: Command, context: Context, run: Run<ResetOptions
     });
 }
 
+/** Checks it, and writes an instant as the contract does: in UTC. A date is left to the sandbox's time zone. */
 function dateOrInstantText(text: string): string {
-  instantOrDate(text);
-  return text;
+  const instant = instantOrDate(text);
+  return isCalendarDate(text) ? text : new Date(instant).toISOString();
 }
 
 function days(text: string): number {
