@@ -34,8 +34,7 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
   if (unreadable !== null) return refusal([{ line: 1, message: unreadable }]);
   const encoding = linesNotUtf8(bytes).map((line) => ({ line, message: NOT_UTF8 }));
   // The header, and one more row than there may be.
-  const all = readRows(bytes, delimiterOf(firstLine(bytes)), MOST_IMPORTED_USERS + 2);
-  const [header, ...rows] = all.filter((row) => "problem" in row || row.values.some((value) => value !== ""));
+  const [header, ...rows] = readRows(bytes, delimiterOf(firstLine(bytes)), MOST_IMPORTED_USERS + 2);
   const refuse = (line: number, messages: readonly string[]) =>
     refusal([...messages.map((message) => ({ line, message })), ...encoding]);
   if (!header) return refuse(1, ["The file is empty"]);
@@ -43,7 +42,7 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
   const { columns, problems } = readHeader(header.values);
   if (problems.length > 0) return refuse(header.line, problems);
   const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns, rowsChecked);
-  const excess = all[MOST_IMPORTED_USERS + 1];
+  const excess = rows[MOST_IMPORTED_USERS];
   if (excess) read.problems.push({ line: excess.line, message: TOO_MANY });
   if (rows.length === 0) read.problems.push({ line: header.line, message: "There are no users below the header" });
   return { ...read, problems: inOrder([...read.problems, ...encoding]) };

@@ -11,21 +11,24 @@ const STRAY_QUOTE =
   'A quote stands where none may: put the whole value in quotes, and write each quote in it twice ("")';
 
 /**
- * Reads the rows of a CSV file (RFC 4180), whose lines may end in CRLF, LF or CR. Blank lines are no rows. After a row
- * that cannot be read it goes on with the next line, so that one run finds every problem.
+ * Reads the rows of a CSV file (RFC 4180), whose lines may end in CRLF, LF or CR. Blank lines, and
+ * lines of separators alone, are no rows. After a row that cannot be read it goes on with the next line, so that one run
+ * finds every problem.
  *
  * @param bytes UTF-8 without a byte order mark
- * @param most ends after so many rows
+ * @param most how many rows are enough
  */
 export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow[] {
   const lines = new LineCounter(bytes);
   const rows: CsvRow[] = [];
   let from = 0;
   while (from < bytes.length && rows.length < most) {
-    const { records, failure } = parseFrom(bytes.subarray(from), delimiter, most - rows.length);
+    const { records, failure } = parseFrom(bytes.subarray(from), delimiter);
     let at = from;
     for (const { values, end } of records) {
-      rows.push({ line: lines.lineOf(startOfRow(bytes, at, delimiter)), values });
+      if (values.some((value) => value !== "")) {
+        rows.push({ line: lines.lineOf(startOfRow(bytes, at, delimiter)), values });
+      }
       at = from + end;
     }
     if (failure === null) break;
@@ -35,7 +38,7 @@ export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow
     if (isOpen) break;
     from = endOfLine(bytes, broken);
   }
-  return rows;
+  return rows.slice(0, most);
 }
 
 interface Parsed {
@@ -45,7 +48,7 @@ interface Parsed {
   readonly failure: string | null;
 }
 
-function parseFrom(bytes: Buffer, delimiter: string, most: number): Parsed {
+function parseFrom(bytes: Buffer, delimiter: string): Parsed {
   const records: { values: string[]; end: number }[] = [];
   try {
     parse(bytes, {
@@ -54,7 +57,6 @@ function parseFrom(bytes: Buffer, delimiter: string, most: number): Parsed {
       relax_column_count: true,
       skip_empty_lines: true,
       trim: true,
-      to: most,
       on_record(values: string[], { bytes: end }) {
         // The parser leaves the spaces in quotes alone.
         records.push({ values: values.map((value) => value.trim()), end });
