@@ -1,3 +1,4 @@
+import { dateInZone } from "../../billing/calendar.ts";
 import { toDecimalString } from "../../billing/money.ts";
 import type { Purchase } from "../../contract/billing.ts";
 import { clean } from "./clean.ts";
@@ -9,11 +10,15 @@ import type { View } from "./view.ts";
 import { instant } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
-/** Purchases in the order given. */
-export function renderPurchases(purchases: readonly Purchase[], view: View): string {
+/**
+ * Purchases in the order given, each with its date.
+ *
+ * @param timeZone whose dates they are: the organization's, as everywhere in billing
+ */
+export function renderPurchases(purchases: readonly Purchase[], timeZone: string, view: View): string {
   if (purchases.length === 0) return "No purchases.";
   const rows = purchases.map((purchase) => [
-    purchase.createdAt.slice(0, 10),
+    dateInZone(Date.parse(purchase.createdAt), timeZone),
     [`${bought(purchase)}, ${moneyText(purchase.total)}`, clean(purchase.id), ...moreOf(purchase)].join("\n"),
     statusWords(purchase, view),
   ]);

@@ -50,8 +50,8 @@ export function renderMoved({ now, renewals, renewalCount = renewals.length }: C
   if (renewalCount === 0) return moved;
   const left = renewalCount - renewals.length;
   const newest = left > 0 ? `; the newest ${renewals.length}` : "";
-  const what = `${renewalCount} ${renewalCount === 1 ? "renewal" : "renewals"} fell due on the way${newest}:`;
-  return `${moved}\n\n${what}\n${renderPurchases(renewals.toReversed(), view)}`;
+  const what = `${renewalCount} ${renewalCount === 1 ? "renewal" : "renewals"} fell due on the way${newest}, dates in UTC:`;
+  return `${moved}\n\n${what}\n${renderPurchases(renewals.toReversed(), "UTC", view)}`;
 }
 
 /** A value for a POSIX shell; a plain one stays as it is. */

@@ -103,6 +103,15 @@ describe("reading", () => {
     expect(await play("purchases list --json", [empty])).toMatchObject({ code: 0, stdout: "[]\n", stderr: "" });
   });
 
+  it("purchases list shows people the dates of the billing time zone", async () => {
+    const here = subscription({ organization: { id: 4201, name: "N", timeZone: "Pacific/Auckland" } });
+    const { stdout } = await play("purchases list", [
+      { call: "purchases", gives: { items: [purchase({ createdAt: "2026-11-22T12:00:00Z" })], next: null } },
+      { call: "subscription", gives: here },
+    ]);
+    expect(stdout).toContain("2026-11-23");
+  });
+
   it("purchases show leaves the organization's counts out", async () => {
     const { organizationLicenses, ...shown } = purchase();
     const { stdout } = await play("purchases show pur_1 --json", [
@@ -360,6 +369,8 @@ describe("sandbox clock", () => {
     ["--by 3", { days: 3 }],
     ["--by 3d", { days: 3 }],
     ["--to 2026-12-01", { to: "2026-12-01" }],
+    ["--to 2026-12-01T02:00+05:00", { to: "2026-11-30T21:00:00.000Z" }],
+    ["--to 2026-11-30T24:00:00Z", { to: "2026-12-01T00:00:00.000Z" }],
     ["--to-renewal", { toRenewalOf: 4201 }],
   ])("advance %s", async (flags, request) => {
     const { code, stdout } = await play(`sandbox clock advance ${flags} --json`, [

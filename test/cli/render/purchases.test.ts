@@ -16,15 +16,16 @@ function paid({ organizationLicenses: licenses, ...made }: PurchaseAnswer) {
 
 describe("purchases for people and as CSV", () => {
   it("in a list, until when a purchase can be paid and where that is shown", () => {
-    const text = renderPurchases([purchase(), openPurchase("requires_approval")], PLAIN);
+    const text = renderPurchases([purchase(), openPurchase("requires_approval")], "UTC", PLAIN);
     expect(text).toContain("pay by 2026-11-23 10:00 UTC");
     expect(text).toContain("purchases show <id>");
-    expect(renderPurchases([purchase()], PLAIN)).not.toContain("purchases show");
+    expect(renderPurchases([purchase()], "UTC", PLAIN)).not.toContain("purchases show");
   });
 
   it("in a list, who bought a purchase and with which token", () => {
     const text = renderPurchases(
       [purchase({ purchasedBy: BY_TOKEN }), purchase({ kind: "renewal", purchasedBy: null })],
+      "UTC",
       PLAIN,
     );
     expect(text.match(/by \S+@/g)).toHaveLength(1);

@@ -13,11 +13,14 @@ const PAGE_SIZE = 100;
 /** Prints the organization's purchases, newest first, and says on stderr when there are more (details.md, 23). */
 export async function run(options: ListOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options);
-  const reading = organizationId().then((id) => listPurchases(client, id, options));
-  const { purchases, hasMore } = await withSpinner(context, options, "Reading purchases", reading);
+  const reading = organizationId().then((id) =>
+    Promise.all([listPurchases(client, id, options), options.json || options.csv ? null : client.subscription(id)]),
+  );
+  const [{ purchases, hasMore }, subscription] = await withSpinner(context, options, "Reading purchases", reading);
   await printResult(context, options, "purchases list", purchases, async (view) => {
     const { purchasesCsv, renderPurchases } = await import("../../render/purchases.ts");
-    return options.csv ? purchasesCsv(purchases) : renderPurchases(purchases, view);
+    if (subscription === null) return purchasesCsv(purchases);
+    return renderPurchases(purchases, subscription.organization.timeZone, view);
   });
   if (hasMore && !options.quiet)
     context.io.note(`There are more than ${purchases.length}: use --limit <n> or --all.\n`);
