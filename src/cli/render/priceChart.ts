@@ -7,7 +7,7 @@ import { bar } from "./bar.ts";
 import { moneyText } from "./money.ts";
 import { columns } from "./table.ts";
 import type { View } from "./view.ts";
-import { countChange, interval, licenses } from "./words.ts";
+import { countChange, interval, licenses, reducedTo } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
 const GAPS = 4;
@@ -15,15 +15,13 @@ const GAPS = 4;
 /** What several numbers of licenses cost today, with tax, and what the subscription renews at with them. */
 export function renderComparison(offers: readonly Offer[], view: View): string {
   const totals = offers.map(({ quote }) => quote.total);
-  const reduction = offers[0]?.subscription.reduction ?? null;
   const rows = offers.map(({ quote }) => [
     countChange(quote.licensesAfter, quote.licenses),
     quote.renewsAt === null ? "no renewal" : moneyText(quote.renewsAt.total),
     moneyText(quote.total),
   ]);
-  return [chart(["Licenses", "Renews at", "Due now"], rows, totals, view), ...reductionLines(reduction, view)].join(
-    "\n",
-  );
+  const table = chart(["Licenses", "Renews at", "Due now"], rows, totals, view);
+  return [table, ...(offers[0] ? reductionLines(offers[0].subscription, view) : [])].join("\n");
 }
 
 /** What an offer's licenses cost on dates to come, with tax, and from the renewal on. */
@@ -46,14 +44,14 @@ export function renderForecast(
     ? `From ${renewal.date} on they are part of the recurring total, ${whole}.`
     : `The subscription ends on ${quote.term.renewalDate}, without a renewal.`;
   const intro = `${licenses(quote.licenses)}, with tax, at today's price and rate:`;
-  const reduction = reductionLines(subscription.reduction, view);
+  const reduction = reductionLines(subscription, view);
   return [wrap(intro, view.width), table, wrap(end, view.width), ...reduction].join("\n");
 }
 
 /** That what is bought comes on top of a scheduled reduction (details.md, 31). */
-function reductionLines(reduction: Subscription["reduction"], { width }: View): string[] {
+function reductionLines({ reduction, licenses: { used } }: Subscription, { width }: View): string[] {
   if (reduction === null) return [];
-  const scheduled = `to ${licenses(reduction.licenses)} on ${reduction.date}`;
+  const scheduled = `to ${reducedTo(reduction, used)} on ${reduction.date}`;
   return [wrap(`A reduction ${scheduled} is scheduled; what is bought before comes on top.`, width)];
 }
 

@@ -4,7 +4,7 @@ import { clean } from "./clean.ts";
 import { backendName, type PurchaseSetting } from "./confirmation.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
-import { counts, licenses, withTax } from "./words.ts";
+import { counts, licenses, reducedTo, withTax } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
 /** What a person sees before a reduction is scheduled, or taken back. */
@@ -41,7 +41,7 @@ export function renderReduction(
   const headline =
     reduction === null
       ? `${would || "There will be "}no reduction on ${renewalDate}.`
-      : `${would || "There will be "}${licenses(reduction.licenses)} from ${reduction.date} on.`;
+      : `${would || "There will be "}${reducedTo(reduction, now.used)} from ${reduction.date} on.`;
   const facts = fields(
     [
       ["Renews at", renewal(next)],

@@ -4,7 +4,7 @@ import { clean } from "./clean.ts";
 import { moneyText } from "./money.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
-import { counts, dateAhead, interval, licenses, paymentMethod, withTax } from "./words.ts";
+import { counts, dateAhead, interval, licenses, paymentMethod, reducedTo, withTax } from "./words.ts";
 
 const BAR_WIDTH = 30;
 
@@ -26,7 +26,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
       ["Term", `${term.start} to ${term.renewalDate}, ${term.days} days`],
       nextDate(subscription),
       ["Renews at", renewsAt(subscription)],
-      ["Reduction", reduction && `to ${licenses(reduction.licenses)} on ${reduction.date}`],
+      ["Reduction", reduction && `to ${reducedTo(reduction, subscription.licenses.used)} on ${reduction.date}`],
       ["Time zone", clean(organization.timeZone)],
       ["Tax rate", `${clean(subscription.taxRate)} %`],
       ["Payment", paymentMethod(subscription.paymentMethod)],

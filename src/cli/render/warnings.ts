@@ -1,7 +1,7 @@
 import type { Subscription } from "../../contract/billing.ts";
 import type { Me } from "../../contract/identity.ts";
 import { moneyText } from "./money.ts";
-import { licenses } from "./words.ts";
+import { licenses, reducedTo } from "./words.ts";
 
 const SOON_DAYS = 30;
 const FEW_PART = 10;
@@ -15,7 +15,8 @@ export function subscriptionWarnings(subscription: Subscription): string[] {
     unpaid(subscription),
     fewLeft(subscription),
     soon(subscription),
-    reduction && `From ${reduction.date} there will be ${licenses(reduction.licenses)}, as scheduled.`,
+    reduction &&
+      `From ${reduction.date} there will be ${reducedTo(reduction, subscription.licenses.used)}, as scheduled.`,
   ].filter((warning) => warning !== null);
 }
 

@@ -66,13 +66,19 @@ export function formula(quote: Quote, plan: Subscription["plan"]): string {
   return `${licenses(quote.licenses)} × ${moneyText(quote.unitPrice)} ${interval(plan)} × ${daysRemaining} of ${days} days`;
 }
 
+/** `22 licenses`; where more are used, which a reduction never takes away (details.md, 31), it says so. */
+export function reducedTo(reduction: { readonly licenses: number }, used: number): string {
+  const asked = licenses(reduction.licenses);
+  return used > reduction.licenses ? `${asked} (${used}, as long as ${used} are in use)` : asked;
+}
+
 /** A scheduled reduction, and what the renewal is with the purchase that raises it (details.md, 31); `null` without one. */
 export function keptReduction(
-  { reduction }: Pick<Subscription, "reduction">,
+  { reduction, licenses: { used } }: Pick<Subscription, "reduction" | "licenses">,
   { renewsAt }: Pick<Quote, "renewsAt">,
 ): string | null {
   if (reduction === null || renewsAt === null) return null;
-  return `to ${licenses(reduction.licenses)} on ${reduction.date}, with this purchase to ${renewsAt.licenses}`;
+  return `to ${reducedTo(reduction, used)} on ${reduction.date}, with this purchase to ${renewsAt.licenses}`;
 }
 
 /** What pays: its label, or that there is none. */

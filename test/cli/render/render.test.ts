@@ -77,6 +77,7 @@ const TEXTS: Record<string, (seen: View) => string> = {
   list: (seen) =>
     renderPurchases(
       [purchase(), openPurchase("requires_approval"), payablePurchase(), failedPurchase({ refund: REFUND })],
+      "UTC",
       seen,
     ),
   resumed: (seen) =>
@@ -241,12 +242,14 @@ describe("what must be seen", () => {
   it("the clock after it moved, and empty lists", () => {
     const [first, second] = ["pur_1", "pur_2"].map((id) => purchase({ id, kind: "renewal", purchasedBy: null }));
     const moved = { now: "2027-03-01T00:00:00Z", renewals: [first, second].filter((one) => one !== undefined) };
-    expect(renderMoved(moved, PLAIN)).toMatch(/2 renewals fell due on the way:\n[\s\S]*pur_2[\s\S]*pur_1$/);
+    expect(renderMoved(moved, PLAIN)).toMatch(
+      /2 renewals fell due on the way, dates in UTC:\n[\s\S]*pur_2[\s\S]*pur_1$/,
+    );
     expect(renderMoved({ ...moved, renewalCount: 500 }, PLAIN)).toContain(
       "500 renewals fell due on the way; the newest 2",
     );
     expect(renderMoved({ ...moved, renewals: [] }, PLAIN)).toBe("The clock is at 2027-03-01 00:00 UTC.");
-    expect(renderPurchases([], PLAIN)).toBe("No purchases.");
+    expect(renderPurchases([], "UTC", PLAIN)).toBe("No purchases.");
     expect(
       renderBuyResult(
         { purchase: null, licenses: null, quote: verified(quote(5)), replayed: false, dryRun: true },

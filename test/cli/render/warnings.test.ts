@@ -22,7 +22,12 @@ describe("subscriptionWarnings", () => {
     [
       "there will be fewer",
       { ...plenty, reduction: { licenses: 20, date: "2027-03-01" } },
-      [/^From 2027-03-01 there will be 20 licenses/],
+      [/^From 2027-03-01 there will be 20 licenses, as scheduled/],
+    ],
+    [
+      "there will be fewer, but not as few as was asked for",
+      { licenses: counts(100, 24), reduction: { licenses: 20, date: "2027-03-01" } },
+      [/^From 2027-03-01 there will be 20 licenses \(24, as long as 24 are in use\), as scheduled/],
     ],
     ["it is past due", { ...plenty, state: "past_due" }, [/not paid.*purchases pay <id>/]],
     ["it is suspended", { ...plenty, state: "suspended" }, [/not paid, and the subscription is suspended/]],
