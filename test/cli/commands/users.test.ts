@@ -625,6 +625,16 @@ describe("users add, dry", () => {
     expect(guarded.code).toBe(7);
   });
 
+  it.each(["suspended", "ended"] as const)(
+    "refuses where the subscription is %s, and licenses are taken",
+    async (state) => {
+      const stopped: ExpectedCall = { call: "subscription", gives: subscription({ state }) };
+      const { code, told } = await play(line, [page(), stopped]);
+      expect([code, told]).toEqual([7, expect.stringContaining("its licenses cannot be given out")]);
+      expect((await play(`${line} --role administrator --no-training`, [page(), stopped])).code).toBe(0);
+    },
+  );
+
   it("asks nobody, also in a terminal", async () => {
     const { code, questions } = await play(line, [page(), READ, ...PRICED], { isTerminal: true });
     expect([code, questions]).toEqual([9, []]);
@@ -697,8 +707,11 @@ describe("users remove", () => {
 
   it("dry, removes nobody and asks nobody", async () => {
     const read: ExpectedCall = { call: "subscription", gives: subscription() };
-    const { code, stdout } = await play(`${line} --dry-run --json`, [...found, read]);
+    const { code, stdout } = await play(`${line} --dry-run --json`, [...found, read, { call: "me", gives: me() }]);
     expect([code, JSON.parse(stdout)]).toMatchObject([0, { idUser: 52, removed: false, dryRun: true }]);
+    const oneself = me({ user: { email: "ADA@northwind.example", role: 0, roleName: "administrator" } });
+    const self = await play(`${line} --dry-run`, [...found, read, { call: "me", gives: oneself }]);
+    expect([self.code, self.told]).toEqual([2, expect.stringContaining("Nobody can remove themselves")]);
     expect((await play(`${line} --dry-run`, [page()])).code).toBe(2);
   });
 });

@@ -8,7 +8,7 @@ import { shorten } from "../../render/shorten.ts";
 import { readAllUsers, withEmail } from "../../users/pages.ts";
 import { connectToOrganization } from "../shared/connect.ts";
 import { printResult } from "../shared/output.ts";
-import { readableCounts } from "../shared/readableCounts.ts";
+import { readableSubscription } from "../shared/readableSubscription.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import type { RemoveUserOptions } from "../users.ts";
 
@@ -29,12 +29,12 @@ export async function run(options: RemoveUserOptions, context: Context): Promise
   const { idUser } = user;
   const email = user.email ?? options.email;
   if (dryRun) {
-    const licenses = await withSpinner(
-      context,
-      options,
-      "Reading the subscription",
-      readableCounts(client, organizationId),
-    );
+    const reading = Promise.all([readableSubscription(client, organizationId), client.me()]);
+    const [subscription, me] = await withSpinner(context, options, "Reading the subscription", reading);
+    if (me.user.email.toLowerCase() === email.toLowerCase()) {
+      throw new CliError("invalid_request", "Nobody can remove themselves");
+    }
+    const licenses = subscription?.licenses ?? null;
     return await print({ email, idUser, removed: false, licenses, dryRun }, options, context);
   }
   if (!yes) await confirm(user, options, context);

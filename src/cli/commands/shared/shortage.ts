@@ -1,4 +1,5 @@
 import type { LicenseCounts } from "../../../contract/basics.ts";
+import type { Subscription } from "../../../contract/billing.ts";
 import type { Problem } from "../../../contract/problems.ts";
 import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
@@ -7,7 +8,7 @@ import type { PurchasingTools } from "../../purchasing/tools.ts";
 import { licenses, withTax } from "../../render/words.ts";
 import { type Buying, buyAs } from "./buying.ts";
 import type { BuyMissingOptions } from "./buyOptions.ts";
-import { readableCounts } from "./readableCounts.ts";
+import { readableSubscription } from "./readableSubscription.ts";
 
 /** The next step where licenses were bought that others took. */
 export const LOOK_HINT = "Look at `secureflag-licenses purchases list`. Running the same command again is safe.";
@@ -70,7 +71,7 @@ export function missingWords(missing: number): string {
  * reason to fail: adding needs none of them.
  *
  * @param needed how many licenses the users take
- * @throws CliError as adding would: `no_license_available`, what stops a purchase
+ * @throws CliError as adding would: `subscription_not_purchasable`, `no_license_available`, what stops a purchase
  */
 export async function rehearseLicenses(
   needed: number,
@@ -79,10 +80,18 @@ export async function rehearseLicenses(
   buying: Buying,
 ): Promise<{ licenses: LicenseCounts | null; quote: VerifiedQuote | null }> {
   const { client, organizationId, busy } = buying.tools;
-  const counts = await busy("Reading the subscription", readableCounts(client, organizationId));
+  const subscription = await busy("Reading the subscription", readableSubscription(client, organizationId));
+  const counts = subscription?.licenses ?? null;
+  if (needed > 0 && subscription !== null) assertUsable(subscription);
   const missing = counts === null ? 0 : needed - Math.max(0, counts.available);
   if (missing <= 0) return { licenses: counts, quote: null };
   if (!options.buyMissing) throw await notBought({ needed, missing, refusal: null }, buying.tools);
   const { result } = await buyAs(requestFor(needed, options), options, context, buying);
   return { licenses: result.licenses, quote: result.quote };
+}
+
+function assertUsable({ state }: Subscription): void {
+  if (state !== "suspended" && state !== "ended") return;
+  const what = state === "ended" ? "has ended" : "is suspended, because its renewal is not paid";
+  throw new CliError("subscription_not_purchasable", `The subscription ${what}; its licenses cannot be given out`);
 }
