@@ -236,7 +236,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthenticated:
     "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN to a token that is valid.",
   forbidden: "Sign in as an organization administrator: secureflag-licenses login",
-  insufficient_scope: "Use a token that has the scope, or sign in with `secureflag-licenses login`.",
+  insufficient_scope:
+    "Use a token that has the scope, or unset SECUREFLAG_API_TOKEN and run `secureflag-licenses login`.",
   not_found: "Check the id or number, and the organization: `secureflag-licenses organizations list`.",
   license_limit: "Buy fewer licenses.",
   subscription_not_purchasable: "See `secureflag-licenses status` and `secureflag-licenses purchases list`.",
