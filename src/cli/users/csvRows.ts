@@ -16,14 +16,14 @@ const STRAY_QUOTE =
  * finds every problem.
  *
  * @param bytes UTF-8 without a byte order mark
- * @param most how many rows are enough
+ * @param most ends after so many rows
  */
 export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow[] {
   const lines = new LineCounter(bytes);
   const rows: CsvRow[] = [];
   let from = 0;
   while (from < bytes.length && rows.length < most) {
-    const { records, failure } = parseFrom(bytes.subarray(from), delimiter);
+    const { records, failure } = parseFrom(bytes.subarray(from), delimiter, most);
     let at = from;
     for (const { values, end } of records) {
       if (values.some((value) => value !== "")) {
@@ -31,7 +31,11 @@ export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow
       }
       at = from + end;
     }
-    if (failure === null) break;
+    if (failure === null) {
+      if (records.length < most) break;
+      from = at;
+      continue;
+    }
     const broken = startOfRow(bytes, at, delimiter);
     const isOpen = failure === "CSV_QUOTE_NOT_CLOSED";
     rows.push({ line: lines.lineOf(broken), problem: isOpen ? NOT_CLOSED : STRAY_QUOTE });
@@ -48,7 +52,7 @@ interface Parsed {
   readonly failure: string | null;
 }
 
-function parseFrom(bytes: Buffer, delimiter: string): Parsed {
+function parseFrom(bytes: Buffer, delimiter: string, most: number): Parsed {
   const records: { values: string[]; end: number }[] = [];
   try {
     parse(bytes, {
@@ -57,6 +61,7 @@ function parseFrom(bytes: Buffer, delimiter: string): Parsed {
       relax_column_count: true,
       skip_empty_lines: true,
       trim: true,
+      to: most,
       on_record(values: string[], { bytes: end }) {
         // The parser leaves the spaces in quotes alone.
         records.push({ values: values.map((value) => value.trim()), end });
