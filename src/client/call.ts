@@ -80,14 +80,14 @@ export class Caller {
   /**
    * Calls an operation that takes something away.
    *
+   * @param hint how a person finds out what became of a request whose answer was lost
    * @returns `null` where a try was lost and the thing is not found after it: nothing is left to be taken away
-   * @throws ClientError
+   * @throws ClientError `outcome_unknown` where no try said what became of it
    */
-  async remove<Id extends OperationId>(id: Id, input: CallInput): Promise<Reply<AnswerOf<Id>> | null> {
+  async remove<Id extends OperationId>(id: Id, input: CallInput, hint: string): Promise<Reply<AnswerOf<Id>> | null> {
     const failures: Failure[] = [];
     try {
-      const reply = await this.complete(operations[id], input, failures);
-      return { ...reply, value: reply.value as AnswerOf<Id> };
+      return await this.change(id, input, hint, failures);
     } catch (error) {
       if (failures.at(-1)?.error.code === "not_found" && isAnyLost(failures)) return null;
       throw error;
@@ -95,13 +95,18 @@ export class Caller {
   }
 
   /**
-   * Calls an operation that makes something which no later call can tell from what was there before.
+   * Calls an operation that changes something, without a key by which it could be asked later whether it did.
    *
    * @param hint how a person finds out what became of a request whose answer was lost
-   * @throws ClientError `outcome_unknown` where that is so
+   * @param failures takes every failed try
+   * @throws ClientError `outcome_unknown` where no try said what became of it
    */
-  async create<Id extends OperationId>(id: Id, input: CallInput, hint: string): Promise<Reply<AnswerOf<Id>>> {
-    const failures: Failure[] = [];
+  async change<Id extends OperationId>(
+    id: Id,
+    input: CallInput,
+    hint: string,
+    failures: Failure[] = [],
+  ): Promise<Reply<AnswerOf<Id>>> {
     try {
       const reply = await this.complete(operations[id], input, failures);
       return { ...reply, value: reply.value as AnswerOf<Id> };

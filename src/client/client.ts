@@ -10,7 +10,7 @@ import type {
 } from "../contract/billing.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts";
-import { Caller, type Reply } from "./call.ts";
+import { Caller, type CallInput, type Reply } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import type { PdfFile } from "./pdf.ts";
@@ -94,7 +94,7 @@ export interface Client extends IdentityCalls, UserCalls {
   ): Promise<{ items: Purchase[]; next: string | null }>;
   /**
    * Schedules fewer licenses for the renewal, only if the subscription is still at that version. Asking again for what is
-   * scheduled changes nothing.
+   * scheduled changes nothing. `outcome_unknown` where every answer was lost, as with `cancelReduction`.
    */
   reduceLicenses(organizationId: number, request: ReductionRequest): Promise<Subscription>;
   /** Takes a scheduled reduction back; there may be none. */
@@ -105,7 +105,7 @@ export interface Client extends IdentityCalls, UserCalls {
   /** The receipt as a PDF file of at most 1 MB. */
   receiptPdf(organizationId: number, purchaseId: string): Promise<PdfFile>;
   sandboxState(): Promise<SandboxState>;
-  /** Never repeated. */
+  /** Never repeated, and `outcome_unknown` where the answer is lost. */
   advanceClock(request: ClockRequest): Promise<ClockAnswer>;
   /** Cuts every connection. */
   close(): Promise<void>;
@@ -209,13 +209,17 @@ function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurcha
   };
 }
 
+const CHANGED_HINT = "Look at `secureflag-licenses status`. Running the same command again is safe.";
+const CLOCK_HINT = "Look at `secureflag-licenses sandbox clock show` before you move it again.";
+
 function reducingCalls(caller: Caller): Pick<Client, "reduceLicenses" | "cancelReduction"> {
-  const repeat = "transient";
+  const change = async (id: "reduceLicenses" | "cancelReduction", organizationId: number, body?: ReductionRequest) => {
+    const input: CallInput = { params: { organizationId }, body, repeat: "transient" };
+    return ofOrganization(organizationId, await caller.change(id, input, CHANGED_HINT));
+  };
   return {
-    reduceLicenses: async (organizationId, body) =>
-      ofOrganization(organizationId, await caller.call("reduceLicenses", { params: { organizationId }, body, repeat })),
-    cancelReduction: async (organizationId) =>
-      ofOrganization(organizationId, await caller.call("cancelReduction", { params: { organizationId }, repeat })),
+    reduceLicenses: (organizationId, body) => change("reduceLicenses", organizationId, body),
+    cancelReduction: (organizationId) => change("cancelReduction", organizationId),
   };
 }
 
@@ -240,7 +244,8 @@ function sandboxCalls(caller: Caller): Pick<Client, "sandboxState" | "advanceClo
   return {
     sandboxState: async () => (await caller.call("getSandbox", { repeat: "transient" })).value,
     // Years of renewals on the way take their time.
-    advanceClock: async (body) => (await caller.call("advanceClock", { body, heldMs: 90_000, repeat: "never" })).value,
+    advanceClock: async (body) =>
+      (await caller.change("advanceClock", { body, heldMs: 90_000, repeat: "never" }, CLOCK_HINT)).value,
   };
 }
 

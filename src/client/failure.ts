@@ -43,6 +43,8 @@ export function failureOfWire(failure: WireFailure, operation: Operation, origin
 const NO_PDF = "This backend makes no receipts as PDF";
 const NO_PDF_HINT = "Without --pdf the receipt is shown, and --json has everything.";
 const NONSENSE_HINT = "Check that the API URL is right and that nothing on the way changes answers.";
+const GATE_HINT =
+  "Something on the way may have refused it: check the API URL and the proxy, then `secureflag-licenses whoami`.";
 const CERTIFICATE_HINT = "A private certificate authority goes into NODE_EXTRA_CA_CERTS.";
 
 function wireMessage({ reason, sent }: WireFailure, origin: string): string {
@@ -105,6 +107,8 @@ function failureOfNonsense(
   const isMissing = details.status === 404;
   if (isMissing && operation.access.startsWith("billing:")) return final(notOffered(details));
   if (isMissing && operation.access === "users:write") return final(usersNotOffered(details));
+  const refusal = concernsKey(operation) ? null : refusalOf(origin, details);
+  if (refusal) return final(refusal);
   if (isTransientStatus(details.status)) {
     const message = `${origin} answered with the HTTP status ${details.status}`;
     const error = new ClientError("unreachable", message, { ...details, hint: RUN_AGAIN_HINT });
@@ -113,6 +117,14 @@ function failureOfNonsense(
   const message = `The answer of ${origin} makes no sense: it ${why}`;
   const error = new ClientError("unexpected_answer", message, { ...details, hint: NONSENSE_HINT });
   return { error, transient: concernsKey(operation) || broken, sent: true, refused: false };
+}
+
+/** A refusal in somebody else's words: a gateway's, or a page for browsers. */
+function refusalOf(origin: string, details: AnswerDetails): ClientError | null {
+  const { status } = details;
+  const message = `${origin} answered with the HTTP status ${status}, and not in the backend's own words`;
+  if (status === 401) return new ClientError("unauthenticated", message, details);
+  return status === 403 ? new ClientError("forbidden", message, { ...details, hint: GATE_HINT }) : null;
 }
 
 function errorOfSecureFlag(message: string, operation: Operation, details: AnswerDetails): ClientError {

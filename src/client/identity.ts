@@ -39,8 +39,11 @@ export interface IdentityCalls {
   me(): Promise<Me>;
   /** The API tokens that were not revoked, newest first. */
   tokens(organizationId: number): Promise<ApiToken[]>;
-  /** Never repeated: a token whose answer was lost exists, and nobody knows its secret. */
+  /**
+   * Never repeated, and `outcome_unknown` where the answer is lost: then the token may exist, and nobody knows its secret.
+   */
   createToken(organizationId: number, request: CreateTokenRequest): Promise<CreatedToken>;
+  /** `outcome_unknown` where every answer was lost. */
   revokeApiToken(organizationId: number, tokenId: string): Promise<void>;
 }
 
@@ -77,14 +80,19 @@ function deviceCalls(caller: Caller): Pick<IdentityCalls, "authorizeDevice" | "d
   };
 }
 
+const CREATED_HINT =
+  "Look at `secureflag-licenses tokens list`: its secret is lost, so revoke it if it is there, and create another.";
+const REVOKED_HINT = "Look at `secureflag-licenses tokens list`. Running the same command again is safe.";
+
 function tokenCalls(caller: Caller): Pick<IdentityCalls, "tokens" | "createToken" | "revokeApiToken"> {
   return {
     tokens: async (organizationId) =>
       (await caller.call("listTokens", { params: { organizationId }, repeat: "transient" })).value.items,
     createToken: async (organizationId, body) =>
-      (await caller.call("createToken", { params: { organizationId }, body, repeat: "never" })).value,
+      (await caller.change("createToken", { params: { organizationId }, body, repeat: "never" }, CREATED_HINT)).value,
     revokeApiToken: async (organizationId, tokenId) => {
-      await caller.call("revokeApiToken", { params: { organizationId, tokenId }, repeat: "transient" });
+      const params = { organizationId, tokenId };
+      await caller.change("revokeApiToken", { params, repeat: "transient" }, REVOKED_HINT);
     },
   };
 }

@@ -15,12 +15,13 @@ export interface UserCalls {
   importUsers(organizationId: number, users: readonly AddUserRequest[]): Promise<ImportUsersAnswer>;
   /**
    * Removes a user by number; gives the license counts after it. `null` where an answer was lost on the way and the user
-   * is not there any more: the try that was lost removed them, or somebody else did.
+   * is not there any more: the try that was lost removed them, or somebody else did. `outcome_unknown` where every answer was lost.
    */
   removeUser(organizationId: number, idUser: number): Promise<LicenseCounts | null>;
 }
 
 const ADDED_HINT = "Running the same command again is safe: it names those who are users already.";
+const REMOVED_HINT = "Look at `secureflag-licenses users list --all`. Running the same command again is safe.";
 
 /** The calls of `UserCalls` at one backend. */
 export function userCalls(caller: Caller): UserCalls {
@@ -28,14 +29,15 @@ export function userCalls(caller: Caller): UserCalls {
     usersPage: async (organizationId, number) =>
       (await caller.call("listUsers", { params: { organizationId, number }, repeat: "transient" })).value,
     addUser: async (organizationId, body) =>
-      (await caller.create("addUser", { params: { organizationId }, body, repeat: "unsent" }, ADDED_HINT)).value,
+      (await caller.change("addUser", { params: { organizationId }, body, repeat: "unsent" }, ADDED_HINT)).value,
     importUsers: async (organizationId, users) => {
       const input: CallInput = { params: { organizationId }, body: { users }, repeat: "unsent" };
-      return (await caller.create("importUsers", input, ADDED_HINT)).value;
+      return (await caller.change("importUsers", input, ADDED_HINT)).value;
     },
     removeUser: async (organizationId, number) => {
       const params = { organizationId, number };
-      return (await caller.remove("removeUser", { params, repeat: "transient" }))?.value.organizationLicenses ?? null;
+      const reply = await caller.remove("removeUser", { params, repeat: "transient" }, REMOVED_HINT);
+      return reply?.value.organizationLicenses ?? null;
     },
   };
 }

@@ -131,6 +131,9 @@ describe("hostile and broken answers to a read", () => {
     ["a 404 without a code", html(404), "billing_not_offered"],
     ["SecureFlag's own error", { status: 200, json: { error: true, errorMsg: "unauthorized" } }, "billing_not_offered"],
     ["a problem", problem(403, "forbidden"), "forbidden"],
+    ["a gateway's own refusal", html(403), "forbidden"],
+    ["a gateway's own sign-in", html(401), "unauthenticated"],
+    ["a refusal in other words", { status: 403, json: { message: "no" } }, "forbidden"],
   ] as const)("%s ends at once", async (_name, answer, code) => {
     await using backend = await startBackend(answer);
     const { client, waits } = testClient(backend.apiUrl);
@@ -272,7 +275,6 @@ describe("trying again", () => {
     ["sign-in", (client: ReturnType<typeof testClient>["client"]) => client.login({ email: "a", password: "b" })],
     ["a refresh that was sent", (client: ReturnType<typeof testClient>["client"]) => client.refresh("r")],
     ["revoking", (client: ReturnType<typeof testClient>["client"]) => client.revoke("r")],
-    ["the sandbox's clock", (client: ReturnType<typeof testClient>["client"]) => client.advanceClock({ days: 1 })],
   ])("%s is never repeated", async (_name, call) => {
     await using backend = await startBackend(html(503), html(503));
     const { client } = testClient(backend.apiUrl);
@@ -288,6 +290,35 @@ describe("trying again", () => {
     const signingIn = testClient(apiUrl);
     await expect(signingIn.client.login({ email: "a", password: "b" })).rejects.toMatchObject({ code: "unreachable" });
     expect(signingIn.waits).toEqual([]);
+  });
+});
+
+type Calls = ReturnType<typeof testClient>["client"];
+const request = { name: "ci", scopes: [], expiresInDays: 90, spendLimit: null };
+
+describe.each<[string, (client: Calls) => Promise<unknown>, isRepeated: boolean, hint: string]>([
+  ["the sandbox's clock", (client) => client.advanceClock({ days: 1 }), false, "sandbox clock show"],
+  ["creating a token", (client) => client.createToken(4201, request), false, "revoke it if it is there"],
+  ["revoking a token", (client) => client.revokeApiToken(4201, "tok_1"), true, "tokens list"],
+  ["a reduction", (client) => client.reduceLicenses(4201, { licenses: 23, subscriptionVersion: 7 }), true, "status"],
+  ["taking a reduction back", (client) => client.cancelReduction(4201), true, "status"],
+  ["removing a user", (client) => client.removeUser(4201, 10), true, "users list --all"],
+])("%s, without a key", (_, call, isRepeated, hint) => {
+  const unknown = { code: "outcome_unknown", hint: expect.stringContaining(hint) };
+
+  test("may have been done after a page of a gateway", async () => {
+    await using backend = await startBackend(html(200));
+    await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject(unknown);
+    expect(backend.seen).toHaveLength(1);
+  });
+
+  test.each([
+    ["a defect of the backend", problem(500, "internal")],
+    ["no answer in the end", html(503)],
+  ])("may have been done after %s", async (_name, answer) => {
+    await using backend = await startBackend(...Array.from({ length: 10 }, () => answer));
+    await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject(unknown);
+    expect(backend.seen.length > 1).toBe(isRepeated);
   });
 });
 

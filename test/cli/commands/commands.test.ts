@@ -398,6 +398,19 @@ describe("sandbox clock", () => {
   it("says so where the backend is not a sandbox, and never moves back", async () => {
     const missing = new ClientError("unexpected_answer", "no", { status: 404 });
     expect(await play("sandbox clock show", [{ call: "sandboxState", fails: missing }])).toMatchObject({ code: 2 });
+    const nobody = new ClientError("not_found", "There is no organization 77", { status: 404 });
+    const elsewhere: ExpectedCall[] = [{ call: "advanceClock", fails: nobody }];
+    const told = await play("sandbox clock advance --to-renewal", [
+      ...elsewhere,
+      { call: "sandboxState", fails: missing },
+    ]);
+    expect(told.stderr.replaceAll(/\s+/g, " ")).toContain("is a backend, but not a sandbox");
+    const state = { now: moved.now, captures: [] };
+    const there = await play("sandbox clock advance --to-renewal", [
+      ...elsewhere,
+      { call: "sandboxState", gives: state },
+    ]);
+    expect(there).toMatchObject({ code: 2, stderr: expect.stringContaining("There is no organization 77") });
     const back = new ClientError("clock_moves_forward_only", "no", { status: 409 });
     const script: ExpectedCall[] = [{ call: "advanceClock", fails: back }];
     expect(await play("sandbox clock advance --to 2020-01-01", script)).toMatchObject({ code: 2 });

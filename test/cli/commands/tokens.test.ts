@@ -86,18 +86,6 @@ describe("tokens create", () => {
     expect(stderr).toContain("--max-spend");
   });
 
-  it.each(["unreachable", "unexpected_answer", "internal"] as const)(
-    "after %s says that the token may be there, and never to run it again",
-    async (code) => {
-      const fails = new ClientError(code, "no answer", { hint: "run the same command again; that is safe" });
-      const { stderr, stdout } = await play(args, [{ call: "createToken", fails }]);
-      expect(stdout).toBe("");
-      expect(stderr.replaceAll("\n", " ")).toContain("Whether the token was created is not known");
-      expect(stderr).toContain("tokens list");
-      expect(stderr).not.toContain("safe");
-    },
-  );
-
   it("that cannot be printed names the token to revoke, and not its secret", async () => {
     const { code, stderr } = await play(args, [{ call: "createToken", gives: created }], { isStdoutFull: true });
     expect(code).toBe(1);

@@ -672,6 +672,11 @@ describe("users remove", () => {
     );
   });
 
+  it("says that it was done where that cannot be printed", async () => {
+    const { code, told } = await play(`${line} --yes`, [...found, removed], { isStdoutFull: true });
+    expect([code, told]).toEqual([1, expect.stringContaining("was removed, but the result could not be printed")]);
+  });
+
   it("asks a person who is meant, whose default is No", async () => {
     const yes = await play(line, [...found, removed], { isTerminal: true, answers: [true] });
     expect([yes.code, yes.questions]).toEqual([0, ["Remove Ada@Northwind.example (Ada[2J Lovelace, team manager)?"]]);

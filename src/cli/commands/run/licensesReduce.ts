@@ -9,7 +9,7 @@ import { licenses } from "../../render/words.ts";
 import type { ReduceOptions } from "../licenses.ts";
 import { whoBuys } from "../shared/buyer.ts";
 import { type Connection, connectToOrganization } from "../shared/connect.ts";
-import { note, printResult, viewOf } from "../shared/output.ts";
+import { doneBefore, note, printResult, viewOf } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 
 /**
@@ -26,7 +26,11 @@ export async function run(options: ReduceOptions, context: Context): Promise<voi
   const after = await reduce(organizationId, connection, options, context);
   const { reduction, licenses: counts, renewal } = after;
   const result = { reduction, licenses: counts, renewal, dryRun: options.dryRun };
-  await printResult(context, options, "licenses reduce", result, (view) => renderReduction(result, after.term, view));
+  const printing = printResult(context, options, "licenses reduce", result, (view) =>
+    renderReduction(result, after.term, view),
+  );
+  const done = options.licenses === null ? "The reduction was taken back" : "The reduction was scheduled";
+  await (options.dryRun ? printing : doneBefore(printing, done, "Look at `secureflag-licenses status`."));
 }
 
 /** What is there already is not asked for again. A person who decided on what has changed since decides again. */

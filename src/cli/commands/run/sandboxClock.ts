@@ -49,11 +49,14 @@ async function sandboxAt(options: GlobalOptions, context: Context): Promise<{ cl
   return { client, target };
 }
 
-async function asSandbox<Answer>(asking: Promise<Answer>, { origin }: Client): Promise<Answer> {
+async function asSandbox<Answer>(asking: Promise<Answer>, client: Client): Promise<Answer> {
+  const { origin } = client;
   try {
     return await asking;
   } catch (error) {
     if (!isMissing(error)) throw error;
+    // A sandbox has no such organization; any other backend has no such path.
+    if (await client.sandboxState().then(Boolean, () => false)) throw error;
     throw new CliError("not_a_sandbox", `${origin} is a backend, but not a sandbox`, {
       hint: "Set SECUREFLAG_API_URL to the URL that `secureflag-licenses sandbox` printed.",
       cause: error,

@@ -3,17 +3,14 @@ import { type Money, parseMoney } from "../../../billing/money.ts";
 import type { Client } from "../../../client/client.ts";
 import type { CreateTokenRequest } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
-import { CliError, codeOf, type ErrorCode, usageError } from "../../errors.ts";
+import { CliError, usageError } from "../../errors.ts";
 import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import { shorten } from "../../render/shorten.ts";
 import { connectToOrganization } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
-import { printResult } from "../shared/output.ts";
+import { doneBefore, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import type { CreateOptions, RevokeOptions } from "../tokens.ts";
-
-/** What a call ends with whose answer never came, or made no sense. */
-const ANSWER_LOST: readonly ErrorCode[] = ["unreachable", "unexpected_answer", "unavailable", "internal"];
 
 /** Prints the API tokens that were not revoked, newest first. */
 export async function list(options: GlobalOptions, context: Context): Promise<void> {
@@ -41,17 +38,14 @@ export async function create(options: CreateOptions, context: Context): Promise<
     return await printPlan(options, context, spendLimit);
   }
   const creating = client.createToken(organizationId, { name, scopes: [...scopes], expiresInDays, spendLimit });
-  const token = await withSpinner(context, options, "Creating the token", creating).catch((error: unknown) => {
-    throw mayBeMade(error);
-  });
+  const token = await withSpinner(context, options, "Creating the token", creating);
   if (!options.json) context.io.workflowCommand("add-mask", token.token);
   const printing = printResult(context, options, "tokens create", token, async (view) => {
     const { renderCreatedToken } = await import("../../render/tokens.ts");
     return renderCreatedToken(token, view);
   });
-  await printing.catch((error: unknown) => {
-    throw codeOf(error) === "output_not_written" ? notPrinted(token.id, error) : error;
-  });
+  const hint = `Nobody can see it again. Revoke it: secureflag-licenses tokens revoke ${token.id}`;
+  await doneBefore(printing, `The token ${token.id} was created`, hint);
 }
 
 /** What a dry run would create; what only a token that exists has is `null`. */
@@ -72,23 +66,6 @@ async function printPlan(
     { ...plan, dryRun: true },
     () => `Dry run: would create the token ${name} for ${scopes.join(", ")}, for ${expiresInDays} days.`,
   );
-}
-
-/** Creating is never repeated, and a second time would be a second token: the usual "run it again" is no advice here. */
-function mayBeMade(error: unknown): unknown {
-  const code = codeOf(error);
-  if (!(error instanceof Error) || code === null || !ANSWER_LOST.includes(code)) return error;
-  return new CliError(code, `${error.message}. Whether the token was created is not known`, {
-    hint: "Look at `secureflag-licenses tokens list`: its secret is lost, so revoke it if it is there, and create another.",
-    cause: error,
-  });
-}
-
-function notPrinted(id: string, cause: unknown): CliError {
-  return new CliError("output_not_written", `The token ${id} was created, but could not be printed`, {
-    hint: `Nobody can see it again. Revoke it: secureflag-licenses tokens revoke ${id}`,
-    cause,
-  });
 }
 
 /**

@@ -7,7 +7,7 @@ import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import { shorten } from "../../render/shorten.ts";
 import { readAllUsers, withEmail } from "../../users/pages.ts";
 import { connectToOrganization } from "../shared/connect.ts";
-import { printResult } from "../shared/output.ts";
+import { doneBefore, printResult } from "../shared/output.ts";
 import { readableSubscription } from "../shared/readableSubscription.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import type { RemoveUserOptions } from "../users.ts";
@@ -39,7 +39,8 @@ export async function run(options: RemoveUserOptions, context: Context): Promise
   }
   if (!yes) await confirm(user, options, context);
   const licenses = await withSpinner(context, options, "Removing the user", client.removeUser(organizationId, idUser));
-  await print({ email, idUser, removed: true, licenses, dryRun }, options, context);
+  const printing = print({ email, idUser, removed: true, licenses, dryRun }, options, context);
+  await doneBefore(printing, `The user ${shorten(email)} was removed`, "See `secureflag-licenses users list --all`.");
 }
 
 async function findUser(client: Pick<Client, "usersPage">, organizationId: number, email: string): Promise<User> {

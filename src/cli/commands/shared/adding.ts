@@ -11,6 +11,7 @@ import { type Buying, buyAgainWhatIsMissing, buyAs } from "./buying.ts";
 import type { BuyMissingOptions } from "./buyOptions.ts";
 import { conclude } from "./conclude.ts";
 import { summarize } from "./jobSummary.ts";
+import { doneBefore } from "./output.ts";
 import { LOOK_HINT, missingWords, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
 
 const MOST_ROUNDS = 6;
@@ -186,17 +187,8 @@ export async function concludeAdding(
   const purchase = last?.result.purchase ?? null;
   if (purchase !== null && last?.failure) await summarize(context, options, tools.client.origin, [purchase]);
   const ended = { result: { purchase, dryRun: false }, endedKey: last?.endedKey ?? null, failure };
-  await conclude(ended, tools.journal, context, print).catch((error: unknown) => {
-    throw answer === null ? error : notPrinted(error);
-  });
-}
-
-/** What was done stays done where nobody could be told. */
-function notPrinted(cause: unknown): unknown {
-  const code = codeOf(cause);
-  if (code !== "output_not_written" && code !== "result_not_printed") return cause;
-  return new CliError(code, "Whoever was to be added was added, but the result could not be printed", {
-    hint: "Look at `secureflag-licenses users list --all` and `purchases list`. Running the same command again is safe.",
-    cause,
-  });
+  const concluding = conclude(ended, tools.journal, context, print);
+  const hint =
+    "Look at `secureflag-licenses users list --all` and `purchases list`. Running the same command again is safe.";
+  await (answer === null ? concluding : doneBefore(concluding, "Whoever was to be added was added", hint));
 }

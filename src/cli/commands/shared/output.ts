@@ -1,4 +1,5 @@
 import type { Context } from "../../context.ts";
+import { CliError, codeOf } from "../../errors.ts";
 import { isOnGithub, withoutCommands } from "../../github.ts";
 import type { Output, OutputName } from "../../outputs.ts";
 import { clean } from "../../render/clean.ts";
@@ -28,6 +29,22 @@ export async function printResult<Name extends OutputName>(
   if (options.json) return await context.io.print(`${toJson(data)}\n`);
   const text = await render(await viewOf(context, options, "stdout"));
   return await context.io.print(`${isOnGithub(context.env) ? withoutCommands(text) : text}\n`);
+}
+
+/**
+ * Waits for the result of a change to be printed. What was done stays done where nobody could be told.
+ *
+ * @param done what was done, a sentence without its end
+ * @throws CliError that says so with the printing's code
+ */
+export async function doneBefore<Printed>(printing: Promise<Printed>, done: string, hint: string): Promise<Printed> {
+  try {
+    return await printing;
+  } catch (cause) {
+    const code = codeOf(cause);
+    if (code !== "output_not_written" && code !== "result_not_printed") throw cause;
+    throw new CliError(code, `${done}, but the result could not be printed`, { hint, cause });
+  }
 }
 
 /** How wide and with what style a stream is written to. */
