@@ -2,13 +2,16 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { sweep } from "../../src/backend/purchases/sweep.ts";
 import { buy, call, NOON, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
+import { send } from "./support/paying.ts";
 import {
   onlyRenewal,
   openSubscription,
   quote,
   receiptOf,
   reduce,
+  renewalsOf,
   setClock,
+  storeCard,
   subscriptionOf,
 } from "./support/renewing.ts";
 import { DIALECTS } from "./support/stores.ts";
@@ -234,5 +237,126 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       term: { start: "2027-02-01" },
       reduction: { licenses: 22, date: "2027-01-01" },
     });
+  });
+
+  describe("while renewals of terms that have begun are missing", () => {
+    /** The renewal of 2026-12-01 is not paid, and those of 2027-01-01 and 2027-02-01 wait for it. */
+    const miss = async (reduction: number | null = null) => {
+      const id = await openSubscription(
+        backend,
+        { interval: "month" },
+        { usedLicenses: 20, paymentMethod: "card_declined" },
+      );
+      setClock(backend, "2026-12-01T00:00:00Z");
+      await sweep(backend.deps);
+      if (reduction !== null) expect((await reduce(backend, id, reduction)).status).toBe(200);
+      setClock(backend, "2027-02-05T00:00:00Z");
+      await sweep(backend.deps);
+      return id;
+    };
+    const settle = async (id: number) => {
+      await storeCard(backend, id, "card_ok");
+      expect((await send(backend, id, (await onlyRenewal(backend, id)).id, "payment")).status).toBe(200);
+      await sweep(backend.deps);
+    };
+    /** What was renewed, by the receipts: the term's first day, the licenses, and what they cost. */
+    const renewed = async (id: number) => {
+      const receipts = await Promise.all(
+        (await renewalsOf(backend, id)).map((renewal) => receiptOf(backend, id, renewal.id)),
+      );
+      return receipts.map(({ term, licenses, total }) => [term.start, licenses, total.amount]);
+    };
+    const missed = [
+      ["2026-12-01", 25, 450_000],
+      ["2027-01-01", 25, 450_000],
+      ["2027-02-01", 25, 450_000],
+    ];
+
+    test("they are for the term after today's, and the missed ones cost what they would have cost", async () => {
+      const id = await miss();
+      const scheduled = {
+        licenses: { purchased: 25 },
+        term: { start: "2027-02-01", renewalDate: "2027-03-01" },
+        reduction: { licenses: 22, date: "2027-03-01" },
+        renewal: { licenses: 22, total: { amount: 396_000 } },
+      };
+      expect((await reduce(backend, id, 22)).body).toMatchObject({ state: "suspended", ...scheduled });
+      await settle(id);
+      expect(await renewed(id)).toEqual(missed);
+      expect(await subscriptionOf(backend, id)).toMatchObject({ state: "active", ...scheduled });
+      // What is bought after that raises it, and is in the renewal.
+      expect((await quote(backend, id, 2)).body.renewsAt).toMatchObject({ date: "2027-03-01", licenses: 24 });
+      await renew();
+      expect(await renewed(id)).toEqual([...missed, ["2027-03-01", 22, 396_000]]);
+      expect(await subscriptionOf(backend, id)).toMatchObject({ licenses: { purchased: 22 }, reduction: null });
+      expect((await eventsOf(id)).filter(({ type }: { type: string }) => type === "reduction.applied")).toMatchObject([
+        { data: { from: 25, asked: 22, to: 22 } },
+      ]);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("they are noted on the receipt of the term that they are for, and on no other", async () => {
+      const id = await miss();
+      await reduce(backend, id, 20);
+      await settle(id);
+      await addUser(id, "one");
+      await renew();
+      expect((await renewalsOf(backend, id)).map(({ note }) => note)).toEqual([
+        null,
+        null,
+        null,
+        "The reduction to 20 became 21, because 21 licenses were in use on the renewal date.",
+      ]);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("they can be changed and taken back until their date", async () => {
+      const id = await miss();
+      for (const licenses of [22, 21, 23]) {
+        expect((await reduce(backend, id, licenses)).body.reduction).toEqual({ licenses, date: "2027-03-01" });
+      }
+      expect((await reduce(backend, id, null)).body).toMatchObject({ reduction: null, renewal: { licenses: 25 } });
+      await settle(id);
+      await renew();
+      expect(await renewed(id)).toEqual([...missed, ["2027-03-01", 25, 450_000]]);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("one that counts already is in the price of its term, and neither changed nor taken back", async () => {
+      const id = await miss(22);
+      const before = await subscriptionOf(backend, id);
+      const { id: purchaseId } = await onlyRenewal(backend, id);
+      for (const licenses of [21, 23, null]) {
+        expect(await reduce(backend, id, licenses)).toMatchObject({
+          status: 409,
+          body: {
+            code: "subscription_not_purchasable",
+            detail: expect.stringContaining("The reduction to 22 counts since 2027-01-01; it cannot be changed before"),
+            purchaseId,
+          },
+        });
+      }
+      // To ask for what is there is no change.
+      expect((await reduce(backend, id, 22)).body).toEqual(before);
+      expect(before).toMatchObject({ reduction: { licenses: 22, date: "2027-01-01" }, renewal: { licenses: 22 } });
+      await settle(id);
+      expect(await renewed(id)).toEqual([
+        ["2026-12-01", 25, 450_000],
+        ["2027-01-01", 22, 396_000],
+        ["2027-02-01", 22, 396_000],
+      ]);
+      // Afterwards there is another decision to make.
+      expect((await reduce(backend, id, 21)).body.reduction).toEqual({ licenses: 21, date: "2027-03-01" });
+      await renew();
+      expect((await renewed(id)).at(-1)).toEqual(["2027-03-01", 21, 378_000]);
+      await expectInvariants(backend, id, 25);
+    });
+  });
+
+  test("by a backend whose clock is a little behind are for no term that another one has renewed", async () => {
+    const id = await open();
+    await renew();
+    setClock(backend, Date.parse(RENEWAL) - 1);
+    expect((await reduce(backend, id, 22)).body.reduction).toEqual({ licenses: 22, date: "2028-03-01" });
   });
 });

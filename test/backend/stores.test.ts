@@ -8,7 +8,7 @@ import { DIALECTS, openTestStore } from "./support/stores.ts";
 
 /** The columns that came with renewals. */
 const ADDED = {
-  subscriptions: ["renew_at", "reduction", "unpaid_renewal"],
+  subscriptions: ["renew_at", "reduction", "reduction_term", "unpaid_renewal"],
   purchases: ["attempted_at", "renewal_term", "grace_until"],
 };
 

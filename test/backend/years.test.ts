@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BilledSubscription, type ExpectedRenewal, RenewalOracle, wallDate } from "../support/renewalOracle.ts";
 import { buy, call, NOON, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
+import { send } from "./support/paying.ts";
 import {
   fastForward,
   openSubscription,
@@ -10,6 +11,7 @@ import {
   receiptOf,
   reduce,
   renewalsOf,
+  storeCard,
   subscriptionOf,
 } from "./support/renewing.ts";
 import { DIALECTS } from "./support/stores.ts";
@@ -93,13 +95,57 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
     }
   }, 120_000);
 
-  test("whatever is bought, reduced and added in between", async () => {
+  const setPaying = async (id: number, oracle: RenewalOracle, pays: boolean) => {
+    oracle.isPaying = pays;
+    await storeCard(backend, id, pays ? "card_ok" : "card_declined");
+    if (!pays || !oracle.isOwing) return;
+    const unpaid = (await renewalsOf(backend, id)).at(-1);
+    expect((await send(backend, id, unpaid?.id ?? "", "payment")).status).toBe(200);
+    await fastForward(backend, backend.clocks.billing);
+    oracle.pay(backend.clocks.billing);
+  };
+  const buyMore = async (id: number, oracle: RenewalOracle, licenses: number, key: string) => {
+    const { status, body: offered } = await quote(backend, id, licenses);
+    expect(status).toBe(oracle.isOwing ? 409 : 201);
+    if (!oracle.isPaying) return;
+    const { dueNow, tax, total } = oracle.price(licenses, backend.clocks.billing);
+    expect([offered.dueNow.amount, offered.tax.amount, offered.total.amount]).toEqual([dueNow, tax, total]);
+    expect(offered.renewsAt.licenses).toBe(oracle.renewsFor(licenses));
+    expect((await buy(backend, id, licenses, key)).body.total.amount).toBe(total);
+    oracle.bought(licenses);
+  };
+  const reduceBy = async (id: number, oracle: RenewalOracle, count: number) => {
+    const now = backend.clocks.billing;
+    const licenses = Math.max(oracle.used, oracle.licenses - count);
+    const { status } = await reduce(backend, id, licenses);
+    if (licenses === oracle.reduction?.licenses) expect(status).toBe(200);
+    else if (!oracle.isReducible(now)) expect(status).toBe(409);
+    else if (licenses < oracle.licenses) {
+      expect(status).toBe(200);
+      oracle.reduce(licenses, now);
+    } else expect(status).toBe(400);
+  };
+  const cancelReduction = async (id: number, oracle: RenewalOracle) => {
+    const isReducible = oracle.isReducible(backend.clocks.billing);
+    expect((await reduce(backend, id, null)).status).toBe(isReducible ? 200 : 409);
+    if (isReducible) oracle.reduction = null;
+  };
+  const addUser = async (id: number, oracle: RenewalOracle, name: string) => {
+    const body = { email: `${name}@added-${id}.test`, firstName: "New", lastName: "User" };
+    const { status } = await call(backend, "POST", `/organizations/${id}/users`, { token: tokenOf(id), body });
+    const isSuspended = (await subscriptionOf(backend, id)).state === "suspended";
+    expect(status).toBe(isSuspended ? 409 : 201);
+    if (!isSuspended) oracle.used += 1;
+  };
+
+  test("whatever is bought, reduced, added and not paid in between", async () => {
     const step = fc.oneof(
       fc.record({ days: fc.integer({ min: 0, max: 250 }), hours: fc.integer({ min: 0, max: 23 }) }),
       fc.record({ buy: fc.integer({ min: 1, max: 9 }) }),
       fc.record({ reduceBy: fc.integer({ min: 1, max: 15 }) }),
       fc.constant({ cancelReduction: true } as const),
       fc.constant({ addUser: true } as const),
+      fc.record({ pays: fc.boolean() }),
     );
     const anyBilled = fc
       .tuple(fc.constantFrom(...RULES), fc.constantFrom(...ZONES), fc.constantFrom(...PRICES))
@@ -110,33 +156,17 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
         backend.clocks.billing = NOON;
         await backend.deps.database.updateTable("subscriptions").set({ renew_at: null }).execute();
         const { id, oracle } = await open(billed);
-        for (const [index, one] of [...steps, { days: 40, hours: 0 }].entries()) {
-          const now = backend.clocks.billing;
+        const ending = [{ days: 40, hours: 0 }, { pays: true }];
+        for (const [index, one] of [...steps, ...ending].entries()) {
           if ("days" in one) {
-            const to = now + one.days * DAY_MS + one.hours * 3_600_000;
+            const to = backend.clocks.billing + one.days * DAY_MS + one.hours * 3_600_000;
             await fastForward(backend, to);
             oracle.advanceTo(to);
-          } else if ("buy" in one) {
-            const { body: offered } = await quote(backend, id, one.buy);
-            const { dueNow, tax, total } = oracle.price(one.buy, now);
-            expect([offered.dueNow.amount, offered.tax.amount, offered.total.amount]).toEqual([dueNow, tax, total]);
-            expect(offered.renewsAt.licenses).toBe(oracle.renewsFor(one.buy));
-            expect((await buy(backend, id, one.buy, `k${index}`)).body.total.amount).toBe(total);
-            oracle.bought(one.buy);
-          } else if ("reduceBy" in one) {
-            const licenses = Math.max(oracle.used, oracle.licenses - one.reduceBy);
-            const { status } = await reduce(backend, id, licenses);
-            expect(status).toBe(licenses < oracle.licenses ? 200 : 400);
-            if (status === 200) oracle.reduction = licenses;
-          } else if ("cancelReduction" in one) {
-            await reduce(backend, id, null);
-            oracle.reduction = null;
-          } else if (oracle.used < oracle.licenses) {
-            const body = { email: `user${index}@added-${id}.test`, firstName: "New", lastName: "User" };
-            const path = `/organizations/${id}/users`;
-            expect((await call(backend, "POST", path, { token: tokenOf(id), body })).status).toBe(201);
-            oracle.used += 1;
-          }
+          } else if ("pays" in one) await setPaying(id, oracle, one.pays);
+          else if ("buy" in one) await buyMore(id, oracle, one.buy, `k${index}`);
+          else if ("reduceBy" in one) await reduceBy(id, oracle, one.reduceBy);
+          else if ("cancelReduction" in one) await cancelReduction(id, oracle);
+          else if (oracle.used < oracle.licenses) await addUser(id, oracle, `user${index}`);
           expect(await subscriptionOf(backend, id)).toMatchObject(oracle.picture(backend.clocks.billing));
         }
         expect(await receiptsOf(id)).toEqual(oracle.renewals);

@@ -10,6 +10,7 @@ const DECLINED = 2;
 const APPROVAL = 3;
 const ENDING = 4;
 const MONTHLY = 5;
+const MISSED = 6;
 
 interface Listed {
   readonly id: string;
@@ -33,6 +34,7 @@ beforeAll(async () => {
       organization(APPROVAL, { paymentMethod: "card_requires_approval" }),
       organization(ENDING, { subscription: { autoRenew: false } }),
       organization(MONTHLY, { subscription: { interval: "month", anchorDate: "2026-01-31", licenses: 30 } }),
+      organization(MISSED, { subscription: { interval: "month" }, paymentMethod: null }),
     ),
   });
 });
@@ -159,6 +161,23 @@ describe.sequential("on the renewal date", () => {
     const captures = (await sandbox.captures()).filter(({ purchaseId }) => purchaseId === renewal.id);
     expect(captures.map(({ amount }) => amount)).toEqual([450_000]);
     expect((await sandbox.cli(DECLINED, ["quote", "5", "--json"])).exitCode).toBe(0);
+  });
+
+  test("a reduction while terms are missed is for the one after today's, as the dry run says", async () => {
+    // 2026-12-01 is not paid, and three more wait for it.
+    expect(await json(MISSED, "status")).toMatchObject({ state: "suspended", term: { start: "2027-03-01" } });
+    const expected = { reduction: { licenses: 23, date: "2027-04-01" }, renewal: { licenses: 23 } };
+    const dry = await json<object>(MISSED, "licenses", "reduce", "23", "--dry-run");
+    expect(dry).toMatchObject(expected);
+    expect(await json(MISSED, "licenses", "reduce", "23", "--yes")).toEqual({ ...dry, dryRun: false });
+    const { nextAction } = await renewalOf(MISSED);
+    expect((await actOnPage(nextAction?.url ?? "", "pay", "card_ok")).status).toBe(200);
+    await expect
+      .poll(async () => (await list(MISSED)).map(({ status, licenses }) => `${status} ${licenses}`), {
+        timeout: 10_000,
+      })
+      .toEqual(["succeeded 25", "succeeded 25", "succeeded 25", "succeeded 25"]);
+    expect(await json(MISSED, "status")).toMatchObject({ state: "active", ...expected });
   });
 
   test("a renewal that the bank wants confirmed is failed, and paid on its page", async () => {

@@ -30,11 +30,17 @@ export function wallDate(instant: number, timeZone: string): string {
 
 /**
  * The terms and charges of a subscription a second time (billing-rules.md, Renewal), written another way than
- * `src/billing`: boundaries by counting months, amounts by quotient and remainder.
+ * `src/billing`: boundaries by counting months, amounts by quotient and remainder, and a reduction by the date from which
+ * it counts.
  */
 export class RenewalOracle {
   readonly renewals: ExpectedRenewal[] = [];
-  reduction: number | null = null;
+  reduction: { licenses: number; readonly date: string } | null = null;
+  /** Whether renewals are paid: one that is not is the last one that is made, until all that were missed are. */
+  isPaying = true;
+  /** Whether the last renewal is not paid. */
+  isOwing = false;
+  /** The last term that was renewed. */
   #index: number;
 
   constructor(
@@ -43,47 +49,68 @@ export class RenewalOracle {
     public used: number,
     now: number,
   ) {
-    this.#index = 0;
-    while (this.#boundary(this.#index + 1) <= this.#today(now)) this.#index += 1;
+    this.#index = this.#indexOn(now);
   }
 
   /** Time passes: every boundary on the way is a renewal. */
   advanceTo(now: number): void {
-    while (this.#boundary(this.#index + 1) <= this.#today(now)) {
+    const last = this.#indexOn(now);
+    while (!this.isOwing && this.#index < last) {
       this.#index += 1;
-      this.licenses = this.renewsFor();
-      this.reduction = null;
-      this.renewals.push({ ...this.#term(), licenses: this.licenses, ...this.#charge(this.licenses, 1, 1) });
+      const term = this.#term(this.#index);
+      if (this.reduction !== null && this.reduction.date <= term.start) {
+        this.licenses = this.renewsFor();
+        this.reduction = null;
+      }
+      this.renewals.push({ ...term, licenses: this.licenses, ...this.#charge(this.licenses, 1, 1) });
+      this.isOwing = !this.isPaying;
     }
+  }
+
+  /** What is not paid is paid, and what was missed is made up for. */
+  pay(now: number): void {
+    this.isPaying = true;
+    this.isOwing = false;
+    this.advanceTo(now);
+  }
+
+  /** Whether a reduction may be scheduled, changed or taken back: not any more when its date has come. */
+  isReducible(now: number): boolean {
+    return this.reduction === null || this.reduction.date > this.#today(now);
+  }
+
+  /** Fewer licenses from the next boundary on. */
+  reduce(licenses: number, now: number): void {
+    this.reduction = { licenses, date: this.#term(this.#indexOn(now)).renewalDate };
   }
 
   /** What N more cost now. */
   price(licenses: number, now: number): { dueNow: number; tax: number; total: number } {
-    const { days, renewalDate } = this.#term();
+    const { days, renewalDate } = this.#term(this.#indexOn(now));
     return this.#charge(licenses, dayNumber(renewalDate) - dayNumber(this.#today(now)), days);
   }
 
   /** N more were bought. */
   bought(licenses: number): void {
     this.licenses += licenses;
-    if (this.reduction !== null) this.reduction += licenses;
+    if (this.reduction !== null) this.reduction.licenses += licenses;
   }
 
-  /** How many licenses the next renewal is for. */
+  /** How many licenses the renewal after today's term is for. */
   renewsFor(bought = 0): number {
-    return this.reduction === null ? this.licenses + bought : Math.max(this.reduction + bought, this.used);
+    return this.reduction === null ? this.licenses + bought : Math.max(this.reduction.licenses + bought, this.used);
   }
 
   /** The subscription, as far as it follows from all this. */
   picture(now: number) {
-    const { start, renewalDate, days } = this.#term();
+    const { start, renewalDate, days } = this.#term(this.#indexOn(now));
     const licenses = this.renewsFor();
     const daysRemaining = dayNumber(renewalDate) - dayNumber(this.#today(now));
     return {
       term: { start, renewalDate, days, daysRemaining },
       licenses: { purchased: this.licenses, used: this.used, available: this.licenses - this.used },
       renewal: { licenses, total: { amount: this.#charge(licenses, 1, 1).total } },
-      reduction: this.reduction === null ? null : { licenses: this.reduction, date: renewalDate },
+      reduction: this.reduction,
     };
   }
 
@@ -91,13 +118,21 @@ export class RenewalOracle {
     return wallDate(now, this.billed.timeZone);
   }
 
+  /** The number of the term that contains an instant. */
+  #indexOn(now: number): number {
+    const today = this.#today(now);
+    let index = 0;
+    while (this.#boundary(index + 1) <= today) index += 1;
+    return index;
+  }
+
   #boundary(index: number): string {
     const { anchorDate, interval, intervalCount } = this.billed;
     return oracleBoundary(anchorDate, index * intervalCount * (interval === "year" ? 12 : 1));
   }
 
-  #term() {
-    const [start, renewalDate] = [this.#boundary(this.#index), this.#boundary(this.#index + 1)];
+  #term(index: number) {
+    const [start, renewalDate] = [this.#boundary(index), this.#boundary(index + 1)];
     return { start, renewalDate, days: dayNumber(renewalDate) - dayNumber(start) };
   }
 

@@ -1,9 +1,10 @@
 import type { Kysely } from "kysely";
+import { termAt } from "../../billing/term.ts";
 import { ProblemError } from "../problem.ts";
 import { pictureAt } from "../subscriptions/picture.ts";
 import { recordEvent } from "./records.ts";
 import type { Database } from "./schema.ts";
-import { type OrganizationSubscription, readSubscription } from "./subscriptions.ts";
+import { type OrganizationSubscription, readSubscription, termRuleOf } from "./subscriptions.ts";
 
 /** Who changes a scheduled reduction, for the audit log, and when, by the billing clock, milliseconds. */
 interface Change {
@@ -13,6 +14,7 @@ interface Change {
 
 /**
  * Schedules fewer licenses for the next term (details.md, 31): never fewer than are used, and fewer than are purchased.
+ * Terms that have begun stay as they are, also those whose renewals are not made yet because one before them is not paid.
  * Asking for what is scheduled already changes nothing, so that a lost answer may be asked for again.
  *
  * @param wanted the count, and the version that it was decided on, `null` for any
@@ -31,14 +33,20 @@ export async function scheduleReduction(
     if (wanted.version !== null && wanted.version !== subscription.version) {
       throw new ProblemError("subscription_changed", "The subscription changed after this was decided");
     }
+    assertChangeable(subscription, change.now);
     assertFewer(subscription, wanted.licenses);
-    await setReduction(tx, subscription, wanted.licenses);
+    const reduction_term = nextTerm(subscription, change.now);
+    await setReduction(tx, subscription, { reduction: wanted.licenses, reduction_term });
     const data = { from: subscription.reduction ?? subscription.licenses, to: wanted.licenses };
     await recordEvent(tx, { organizationId, at: change.now, type: "reduction.scheduled", actor: change.actor, data });
   });
 }
 
-/** Takes a scheduled reduction back; does nothing where there is none. */
+/**
+ * Takes a scheduled reduction back; does nothing where there is none.
+ *
+ * @throws ProblemError `subscription_not_purchasable` for one that counts already
+ */
 export async function cancelReduction(
   database: Kysely<Database>,
   organizationId: number,
@@ -47,7 +55,8 @@ export async function cancelReduction(
   await database.transaction().execute(async (tx) => {
     const subscription = await lock(tx, organizationId);
     if (subscription.reduction === null) return;
-    await setReduction(tx, subscription, null);
+    assertChangeable(subscription, at);
+    await setReduction(tx, subscription, { reduction: null, reduction_term: null });
     const data = { from: subscription.reduction, to: subscription.licenses };
     await recordEvent(tx, { organizationId, at, type: "reduction.canceled", actor, data });
   });
@@ -72,6 +81,23 @@ function assertRenews(subscription: OrganizationSubscription, now: number): void
   );
 }
 
+/** The first term that is still to come: neither does it contain today, nor was its renewal made. */
+function nextTerm(subscription: OrganizationSubscription, now: number): number {
+  return Math.max(pictureAt(subscription, now).termIndex, subscription.term_index) + 1;
+}
+
+/** The terms that a reduction counts from have their price, although their renewals wait for one that is not paid. */
+function assertChangeable(subscription: OrganizationSubscription, now: number): void {
+  const { reduction, reduction_term, unpaid_renewal: purchaseId } = subscription;
+  if (reduction_term === null || reduction_term >= nextTerm(subscription, now)) return;
+  const { start } = termAt(termRuleOf(subscription), reduction_term);
+  throw new ProblemError(
+    "subscription_not_purchasable",
+    `The reduction to ${reduction} counts since ${start}; it cannot be changed before the renewals until today are paid`,
+    purchaseId === null ? {} : { purchaseId },
+  );
+}
+
 function assertFewer({ licenses: purchased, used }: OrganizationSubscription, licenses: number): void {
   if (licenses >= used && licenses < purchased) return;
   const message =
@@ -86,11 +112,11 @@ function assertFewer({ licenses: purchased, used }: OrganizationSubscription, li
 async function setReduction(
   tx: Kysely<Database>,
   { organization_id: organizationId, version }: OrganizationSubscription,
-  reduction: number | null,
+  change: Pick<OrganizationSubscription, "reduction" | "reduction_term">,
 ): Promise<void> {
   await tx
     .updateTable("subscriptions")
-    .set({ reduction, version: version + 1 })
+    .set({ ...change, version: version + 1 })
     .where("organization_id", "=", organizationId)
     .execute();
 }

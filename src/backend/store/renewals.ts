@@ -30,9 +30,9 @@ export interface RenewalMaking {
 }
 
 /**
- * Makes the renewal of an organization that is due: the term moves on, the licenses become what was scheduled, and the
- * recurring total is owed, in one transaction that locks the subscription, so that of any number of workers one makes it
- * (billing-rules.md, Renewal). While one renewal is not paid no further one is made.
+ * Makes the renewal of an organization that is due: the term moves on, the licenses become what was scheduled for it, and
+ * the recurring total is owed, in one transaction that locks the subscription, so that of any number of workers one makes
+ * it (billing-rules.md, Renewal). While one renewal is not paid no further one is made.
  *
  * @returns the renewal, to be charged; `null` where none is due, or purchases of the old term hold it up for now
  * @throws BillingError `amount_out_of_range`
@@ -76,10 +76,15 @@ function priceOfNext(row: OrganizationSubscription, { chargeStep }: RenewalMakin
       term: termAt(termRuleOf(row), row.term_index + 1),
       purchased: row.licenses,
       used: row.used,
-      reduction: row.reduction,
+      reduction: reductionOfNext(row),
     },
     chargeStep(row.currency),
   );
+}
+
+/** What is scheduled for the term that the next renewal begins. A term that was missed may be older than a reduction. */
+function reductionOfNext({ reduction, reduction_term, term_index }: OrganizationSubscription): number | null {
+  return (reduction_term ?? 0) <= term_index + 1 ? reduction : null;
 }
 
 async function moveTerm(
@@ -95,7 +100,7 @@ async function moveTerm(
       term_index: index,
       renew_at: renewalDue(termRuleOf(row), index, row.time_zone),
       licenses,
-      reduction: null,
+      ...(reductionOfNext(row) !== null && { reduction: null, reduction_term: null }),
       unpaid_renewal: purchaseId,
       version: row.version + 1,
     })
@@ -132,9 +137,10 @@ async function insertRenewal(
 }
 
 /** Tells where a reduction could not be kept (details.md, 31). */
-function noteOf({ reduction, used }: OrganizationSubscription, { licenses }: Price): string | null {
+function noteOf(row: OrganizationSubscription, { licenses }: Price): string | null {
+  const reduction = reductionOfNext(row);
   if (reduction === null || licenses === reduction) return null;
-  return `The reduction to ${reduction} became ${licenses}, because ${used} licenses were in use on the renewal date.`;
+  return `The reduction to ${reduction} became ${licenses}, because ${row.used} licenses were in use on the renewal date.`;
 }
 
 async function recordRenewal(
@@ -151,8 +157,9 @@ async function recordRenewal(
   };
   const made = { start, renewalDate, licenses, total: total.amount, currency: total.currency };
   await recordEvent(tx, { ...about, type: "renewal.made", data: made });
-  if (row.reduction === null) return;
-  const data = { from: row.licenses, asked: row.reduction, to: licenses };
+  const asked = reductionOfNext(row);
+  if (asked === null) return;
+  const data = { from: row.licenses, asked, to: licenses };
   await recordEvent(tx, { ...about, type: "reduction.applied", data });
 }
 

@@ -48,8 +48,10 @@ interface SubscriptionTable {
   credit_note_count: number;
   /** When the next renewal falls due, by the billing clock; `null` where none will. */
   renew_at: number | null;
-  /** The license count that is scheduled for the renewal. */
+  /** The license count that is scheduled for a renewal. */
   reduction: number | null;
+  /** The term that it counts from: the first one that began after it was scheduled. Renewals before may be missing yet. */
+  reduction_term: number | null;
   /** The renewal that was made and is not paid yet: until it is, no further one is made. */
   unpaid_renewal: string | null;
 }

@@ -12,6 +12,7 @@ export interface SubscriptionPicture {
   readonly row: OrganizationSubscription;
   /** The calendar date in the billing time zone. */
   readonly today: CalendarDate;
+  readonly termIndex: number;
   readonly term: Term;
   readonly state: Subscription["state"];
   readonly unitPrice: Money;
@@ -29,11 +30,13 @@ export function pictureAt(row: OrganizationSubscription, now: number): Subscript
   const rule = termRuleOf(row);
   const today = dateInZone(now, row.time_zone);
   const autoRenew = row.auto_renew === 1;
-  const term = termAt(rule, autoRenew ? termIndexOn(rule, today) : row.term_index);
+  const termIndex = autoRenew ? termIndexOn(rule, today) : row.term_index;
+  const term = termAt(rule, termIndex);
   const unitPrice = money(row.unit_price, row.currency);
   return {
     row,
     today,
+    termIndex,
     term,
     state: today >= term.renewalDate ? "ended" : renewalState(row, now),
     unitPrice,
@@ -88,8 +91,9 @@ export function subscriptionView(
   };
 }
 
-/** What is scheduled for the next renewal that is made, which may be for a term that has begun already. */
+/** What is scheduled, and from when on it counts; while renewals are missing, that may be a term that has begun already. */
 function reductionView(row: OrganizationSubscription): Subscription["reduction"] {
-  if (row.reduction === null) return null;
-  return { licenses: row.reduction, date: termAt(termRuleOf(row), row.term_index).renewalDate };
+  const { reduction, reduction_term } = row;
+  if (reduction === null || reduction_term === null) return null;
+  return { licenses: reduction, date: termAt(termRuleOf(row), reduction_term).start };
 }

@@ -3,6 +3,7 @@ import { licensesAtRenewal } from "../../billing/quote.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
 import { licenses } from "../render/words.ts";
+import { purchaseDateOf } from "./verifyQuote.ts";
 
 const NOTHING_CHANGED = "Nothing was changed. Look at `secureflag-licenses status`, then decide again.";
 
@@ -11,10 +12,11 @@ const NOTHING_CHANGED = "Nothing was changed. Look at `secureflag-licenses statu
  *
  * @param count so many licenses from the renewal on; `null` for all
  * @throws CliError as the backend would refuse it: `invalid_request` for no fewer licenses, or fewer than are used;
- *   `subscription_not_purchasable` where nothing will be renewed
+ *   `subscription_not_purchasable` where nothing will be renewed, or a reduction counts already
  */
 export function reduced(subscription: Subscription, count: number | null): Subscription {
   const { purchased, used } = subscription.licenses;
+  assertChangeable(subscription);
   if (count !== null) assertReducible(subscription, count);
   const { autoRenew } = subscription.renewal;
   if (!autoRenew) return { ...subscription, reduction: null };
@@ -34,6 +36,26 @@ function chargeFor({ plan: { unitPrice }, taxRate, renewal }: Subscription, coun
   const coarse = largestChargeStep(unitPrice.currency);
   const isCoarse = renewal.licenses !== null && charge(renewal.licenses, coarse).total.amount === renewal.total?.amount;
   return charge(count, isCoarse ? coarse : 1);
+}
+
+/**
+ * While a renewal is not paid, a reduction may wait for the renewal of a term that has begun, and is in its price. Of one
+ * whose renewal is just being made the backend decides.
+ */
+function assertChangeable(subscription: Subscription): void {
+  const { reduction, state } = subscription;
+  const isPaid = state !== "past_due" && state !== "suspended";
+  if (isPaid || reduction === null || reduction.date > purchaseDateOf(subscription)) return;
+  throw new CliError(
+    "subscription_not_purchasable",
+    `The reduction to ${reduction.licenses} counts since ${reduction.date}; ` +
+      "it cannot be changed before the renewals until today are paid",
+    {
+      hint:
+        "Nothing was changed. See `secureflag-licenses purchases list --kind renewal`, " +
+        "then pay with `secureflag-licenses purchases pay <id>`.",
+    },
+  );
 }
 
 function assertReducible({ renewal, term, licenses: { purchased, used } }: Subscription, count: number): void {

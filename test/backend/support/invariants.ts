@@ -1,5 +1,7 @@
 import { expect } from "vitest";
 import type { PurchaseRow, SubscriptionRow } from "../../../src/backend/store/schema.ts";
+import { oracleBoundary } from "../../support/oracle.ts";
+import { wallDate } from "../../support/renewalOracle.ts";
 import type { TestBackend } from "./backend.ts";
 
 /**
@@ -50,12 +52,10 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
   const bought = purchases.filter(({ kind, state }) => kind === "purchase" && state === "fulfilled");
 
   expect({ captured, booked, receipted }).toEqual({ captured: booked, booked, receipted: booked });
-  const reduced = await licensesReduced(backend, organizationId);
+  const renewals = purchases.filter(({ kind }) => kind === "renewal");
+  const reduced = await licensesReduced(backend, renewals, subscription);
   expect(subscription.licenses).toBe(seeded + sum(bought.map((purchase) => purchase.licenses)) - reduced);
-  expectRenewedInOrder(
-    purchases.filter(({ kind }) => kind === "renewal"),
-    subscription,
-  );
+  expectRenewedInOrder(renewals, subscription);
   expect(new Set(captures.map((capture) => capture.purchaseId)).size).toBe(captures.length);
   expect(receipts.map((receipt) => receipt.number)).toEqual(receipts.map((_, index) => index + 1));
   expect(subscription.receipt_count).toBe(receipts.length);
@@ -69,18 +69,43 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
   );
 }
 
-/** How many licenses reductions took away, by the audit log. */
-async function licensesReduced(backend: TestBackend, organizationId: number): Promise<number> {
-  const events = await backend.deps.database
+/**
+ * How many licenses reductions took away, by the audit log: each with the first renewal date after it was scheduled, and
+ * from no term that had begun before.
+ */
+async function licensesReduced(
+  backend: TestBackend,
+  renewals: readonly PurchaseRow[],
+  { organization_id: organizationId, anchor_date, interval, interval_count }: SubscriptionRow,
+): Promise<number> {
+  const { database } = backend.deps;
+  const { time_zone } = await database
+    .selectFrom("organizations")
+    .select("time_zone")
+    .where("id", "=", organizationId)
+    .executeTakeFirstOrThrow();
+  const events = await database
     .selectFrom("events")
-    .select("data_json")
+    .select(["type", "at", "purchase_id", "data_json"])
     .where("organization_id", "=", organizationId)
-    .where("type", "=", "reduction.applied")
+    .where("type", "in", ["reduction.scheduled", "reduction.applied"])
+    .orderBy("id")
     .execute();
-  return events.reduce((total, event) => {
-    const { from, to } = JSON.parse(event.data_json) as { from: number; to: number };
-    return total + from - to;
-  }, 0);
+  const months = interval_count * (interval === "year" ? 12 : 1);
+  let reduced = 0;
+  let scheduledOn = "";
+  for (const { type, at, purchase_id, data_json } of events) {
+    if (type === "reduction.scheduled") scheduledOn = wallDate(at, time_zone);
+    else {
+      const term = renewals.find(({ id }) => id === purchase_id)?.renewal_term ?? Number.NaN;
+      const [before, start] = [term - 1, term].map((index) => oracleBoundary(anchor_date, index * months));
+      expect([before, scheduledOn, start]).toEqual([before, scheduledOn, start].toSorted());
+      expect(scheduledOn).not.toBe(start);
+      const { from, to } = JSON.parse(data_json) as { from: number; to: number };
+      reduced += from - to;
+    }
+  }
+  return reduced;
 }
 
 /** One renewal a term, none left out, and only the last one may be unpaid: it is the one that the subscription names. */

@@ -45,6 +45,20 @@ describe("reduced", () => {
     expect(reduced(ending, null)).toEqual(ending);
   });
 
+  it.each([null, 23])("while a renewal is not paid refuses to change (to %j) one that counts already", (count) => {
+    const since = (date: string, state: "active" | "past_due" | "suspended") =>
+      subscription({ reduction: { licenses: 24, date }, state });
+    // Today is 2026-11-22.
+    for (const state of ["past_due", "suspended"] as const) {
+      const attempt = () => reduced(since("2026-11-22", state), count);
+      expect(attempt).toThrow("The reduction to 24 counts since 2026-11-22; it cannot be changed before");
+      expect(codeOf(caught(attempt))).toBe("subscription_not_purchasable");
+      expect(reduced(since("2026-11-23", state), count).reduction?.licenses ?? null).toBe(count);
+    }
+    // Its renewal is just being made.
+    expect(reduced(since("2026-11-22", "active"), count).reduction?.licenses ?? null).toBe(count);
+  });
+
   it("charges in the steps that the renewal has now", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.constantFrom(1, 10), (price, chargeStep) => {

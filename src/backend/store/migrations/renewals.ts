@@ -7,6 +7,7 @@ export const renewalsMigration: Migration = {
   async up(db: Kysely<unknown>) {
     await addColumn(db, ["subscriptions", "renew_at"], "bigint");
     await addColumn(db, ["subscriptions", "reduction"], "integer");
+    await addColumn(db, ["subscriptions", "reduction_term"], "integer");
     await addColumn(db, ["subscriptions", "unpaid_renewal"], "text");
     await addColumn(db, ["purchases", "attempted_at"], "bigint");
     await addColumn(db, ["purchases", "renewal_term"], "integer");
