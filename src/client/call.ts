@@ -4,7 +4,7 @@ import type { BackendAddress } from "./address.ts";
 import type { ClientOptions } from "./client.ts";
 import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
-import { isAnyLost, leavesOpen, outcomeOf, untold } from "./outcome.ts";
+import { isAnyLost, isUntold, outcomeOf, untold } from "./outcome.ts";
 import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
 import { readAnswer } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
@@ -82,7 +82,7 @@ export class Caller {
    *
    * @param hint how a person finds out what became of a request whose answer was lost
    * @returns `null` where a try was lost and the thing is not found after it: nothing is left to be taken away
-   * @throws ClientError `outcome_unknown` where no try said what became of it
+   * @throws ClientError `outcome_unknown` as `change`
    */
   async remove<Id extends OperationId>(id: Id, input: CallInput, hint: string): Promise<Reply<AnswerOf<Id>> | null> {
     const failures: Failure[] = [];
@@ -99,7 +99,7 @@ export class Caller {
    *
    * @param hint how a person finds out what became of a request whose answer was lost
    * @param failures takes every failed try
-   * @throws ClientError `outcome_unknown` where no try said what became of it
+   * @throws ClientError `outcome_unknown` where a try was lost and no well-formed refusal came after it
    */
   async change<Id extends OperationId>(
     id: Id,
@@ -111,9 +111,7 @@ export class Caller {
       const reply = await this.complete(operations[id], input, failures);
       return { ...reply, value: reply.value as AnswerOf<Id> };
     } catch (error) {
-      const last = failures.at(-1);
-      if (last && last.error === error && leavesOpen(last)) throw untold(last.error, hint);
-      throw error;
+      throw isUntold(failures, error) ? untold(error, hint) : error;
     }
   }
 

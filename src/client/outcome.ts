@@ -32,35 +32,46 @@ export function outcomeOf(operation: Operation, failures: readonly Failure[], er
   const last = failures.at(-1);
   const refused = last?.refused && last.error === error;
   if (refused && (!operation.idempotent || SETTLING.has(last.error.code))) return error;
-  const from = error instanceof ClientError ? error : null;
-  return new ClientError("outcome_unknown", outcomeMessage(operation, error), {
-    hint: from?.code === "billing_not_offered" ? from.hint : RUN_AGAIN_HINT,
-    status: from?.status,
-    requestId: from?.requestId,
-    problem: from?.problem,
-    retryAfterMs: from?.retryAfterMs,
-    cause: error,
-  });
+  const isNotOffered = error instanceof ClientError && error.code === "billing_not_offered";
+  return unknown(outcomeMessage(operation), error, isNotOffered ? error.hint : RUN_AGAIN_HINT);
 }
 
 const RUN_AGAIN_HINT = "Run the same command again: it asks what became of the purchase and never buys it twice.";
 
-function outcomeMessage(operation: Operation, cause: unknown): string {
+function outcomeMessage(operation: Operation): string {
   const subject = operation.idempotent ? "The purchase was sent, but what became of it" : "What became of the purchase";
-  return `${subject} is not known yet. ${cause instanceof Error ? cause.message : ""}`.trim();
+  return `${subject} is not known yet.`;
 }
 
 /** What a request ends with whose answer never came, or does not say what was done. */
 const OPEN: ReadonlySet<ClientErrorCode> = new Set(["unreachable", "unexpected_answer", "unavailable", "internal"]);
 
-/** Whether a failed try leaves open whether it did its work. */
-export function leavesOpen({ sent, error }: Failure): boolean {
-  return sent && OPEN.has(error.code);
+/**
+ * Whether a change without a key may have been made: a try left that open, and the call did not end with a well-formed
+ * refusal.
+ *
+ * @param failures every failed try in order
+ * @param error what the call ends with
+ */
+export function isUntold(failures: readonly Failure[], error: unknown): boolean {
+  const last = failures.at(-1);
+  const isRefused = last?.refused && last.error === error;
+  return !isRefused && failures.some((failure) => failure.sent && OPEN.has(failure.error.code));
 }
 
 /** The error of a call that may have done its work. `hint`: how a person finds out. */
-export function untold(error: ClientError, hint: string): ClientError {
-  const message = `The request was sent, but what became of it is not known. ${error.message}`;
-  const { status, requestId, problem, retryAfterMs } = error;
-  return new ClientError("outcome_unknown", message, { hint, status, requestId, problem, retryAfterMs, cause: error });
+export function untold(cause: unknown, hint: string): ClientError {
+  return unknown("The request was sent, but what became of it is not known.", cause, hint);
+}
+
+function unknown(message: string, cause: unknown, hint: string | undefined): ClientError {
+  const from = cause instanceof ClientError ? cause : null;
+  return new ClientError("outcome_unknown", `${message} ${cause instanceof Error ? cause.message : ""}`.trim(), {
+    hint,
+    status: from?.status,
+    requestId: from?.requestId,
+    problem: from?.problem,
+    retryAfterMs: from?.retryAfterMs,
+    cause,
+  });
 }

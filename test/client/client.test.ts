@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  hangUp,
   html,
   problem,
   purchase,
@@ -296,14 +297,16 @@ describe("trying again", () => {
 type Calls = ReturnType<typeof testClient>["client"];
 const request = { name: "ci", scopes: [], expiresInDays: 90, spendLimit: null };
 
-describe.each<[string, (client: Calls) => Promise<unknown>, isRepeated: boolean, hint: string]>([
+const CHANGES: [string, (client: Calls) => Promise<unknown>, isRepeated: boolean, hint: string][] = [
   ["the sandbox's clock", (client) => client.advanceClock({ days: 1 }), false, "sandbox clock show"],
   ["creating a token", (client) => client.createToken(4201, request), false, "revoke it if it is there"],
   ["revoking a token", (client) => client.revokeApiToken(4201, "tok_1"), true, "tokens list"],
   ["a reduction", (client) => client.reduceLicenses(4201, { licenses: 23, subscriptionVersion: 7 }), true, "status"],
   ["taking a reduction back", (client) => client.cancelReduction(4201), true, "status"],
   ["removing a user", (client) => client.removeUser(4201, 10), true, "users list --all"],
-])("%s, without a key", (_, call, isRepeated, hint) => {
+];
+
+describe.each(CHANGES)("%s, without a key", (_, call, isRepeated, hint) => {
   const unknown = { code: "outcome_unknown", hint: expect.stringContaining(hint) };
 
   test("may have been done after a page of a gateway", async () => {
@@ -319,6 +322,38 @@ describe.each<[string, (client: Calls) => Promise<unknown>, isRepeated: boolean,
     await using backend = await startBackend(...Array.from({ length: 10 }, () => answer));
     await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject(unknown);
     expect(backend.seen.length > 1).toBe(isRepeated);
+  });
+});
+
+describe.each(CHANGES.filter(([, , isRepeated]) => isRepeated))("%s, repeated without a key", (_, call, __, hint) => {
+  const unknown = { code: "outcome_unknown", hint: expect.stringContaining(hint) };
+
+  test.each([
+    ["nothing answers any more", hangUp],
+    ["it is asked to wait", problem(429, "rate_limited")],
+    ["a gateway refuses it", html(403)],
+    ["a gateway does not find it", html(404)],
+  ])("may have been done where an answer is lost and then %s", async (_name, answer) => {
+    await using backend = await startBackend(hangUp, ...Array.from({ length: 5 }, () => answer));
+    await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject(unknown);
+  });
+
+  test("may have been done where an answer is lost and then no connection comes about", async () => {
+    const backend = await startBackend(hangUp);
+    const sleep = async () => await backend[Symbol.asyncDispose]();
+    await expect(call(testClient(backend.apiUrl, { sleep }).client)).rejects.toMatchObject(unknown);
+  });
+
+  test("may have been done where an answer is lost and then no token is to be had", async () => {
+    await using backend = await startBackend(hangUp);
+    const tokens = ["good", null];
+    const { client } = testClient(backend.apiUrl, { accessToken: async () => tokens.shift() ?? null });
+    await expect(call(client)).rejects.toMatchObject({ ...unknown, cause: { code: "unauthenticated" } });
+  });
+
+  test("was not done where it is refused after an answer was lost", async () => {
+    await using backend = await startBackend(hangUp, problem(403, "forbidden"));
+    await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject({ code: "forbidden" });
   });
 });
 

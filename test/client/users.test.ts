@@ -204,7 +204,7 @@ describe("removing", () => {
   test.each([
     ["who was never there", [gone], "not_found"],
     ["whom nobody may remove", [hangUp, problem(403, "forbidden")], "forbidden"],
-    ["where a lost answer is followed by a page of a gateway", [hangUp, html(404)], "users_not_offered"],
+    ["of a backend that removes nobody", [html(404)], "users_not_offered"],
   ])("a user %s is not done", async (_, script, code) => {
     await using backend = await startBackend(...script);
     await expect(remove(testClient(backend.apiUrl).client)).rejects.toMatchObject({ code });
