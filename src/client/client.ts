@@ -13,6 +13,7 @@ import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts"
 import { Caller, type CallInput, type Reply } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
+import { untold } from "./outcome.ts";
 import type { PdfFile } from "./pdf.ts";
 import { createTransport } from "./transport.ts";
 import { type UserCalls, userCalls } from "./users.ts";
@@ -81,10 +82,11 @@ export interface Client extends IdentityCalls, UserCalls {
   purchaseByKey(organizationId: number, idempotencyKey: string): Promise<KeyOutcome>;
   /**
    * Tries to pay a declined purchase again. One that is declined once more resolves as the failed purchase. Repeated
-   * only while it certainly never left: after a decline a second request would be a second attempt.
+   * only while it certainly never left: after a decline a second request would be a second attempt. `outcome_unknown`
+   * where the answer is lost.
    */
   payPurchase(organizationId: number, purchaseId: string): Promise<PurchaseAnswer>;
-  /** Ends a purchase that waits for approval. */
+  /** Ends a purchase that waits for approval. `outcome_unknown` where an answer was lost and no refusal came after it. */
   cancelPurchase(organizationId: number, purchaseId: string): Promise<PurchaseAnswer>;
   /** Spends a key for ever. Gives the purchase of a key that the backend knew, `null` where the key is void now. */
   voidKey(organizationId: number, idempotencyKey: string): Promise<PurchaseAnswer | null>;
@@ -94,10 +96,10 @@ export interface Client extends IdentityCalls, UserCalls {
   ): Promise<{ items: Purchase[]; next: string | null }>;
   /**
    * Schedules fewer licenses for the renewal, only if the subscription is still at that version. Asking again for what is
-   * scheduled changes nothing. `outcome_unknown` where every answer was lost, as with `cancelReduction`.
+   * scheduled changes nothing. `outcome_unknown` where an answer was lost and no refusal came after it.
    */
   reduceLicenses(organizationId: number, request: ReductionRequest): Promise<Subscription>;
-  /** Takes a scheduled reduction back; there may be none. */
+  /** Takes a scheduled reduction back; there may be none. `outcome_unknown` as with `reduceLicenses`. */
   cancelReduction(organizationId: number): Promise<Subscription>;
   /** `waitSeconds`: how long the backend may hold the answer until the purchase settles. */
   purchase(organizationId: number, purchaseId: string, waitSeconds?: number): Promise<PurchaseAnswer>;
@@ -193,19 +195,29 @@ function buyingCalls(caller: Caller): Pick<Client, "createQuote" | "createPurcha
 }
 
 function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurchase"> {
-  const call = async (
+  const change = async (
     id: "payPurchase" | "cancelPurchase",
     params: { organizationId: number; purchaseId: string },
     repeat: "unsent" | "transient",
+    safety: string,
   ) => {
-    const { value } = await caller.call(id, { params, repeat });
-    if (value.id === params.purchaseId) return value;
-    throw another(params.purchaseId, value.id);
+    const { purchaseId } = params;
+    const hint = `See \`secureflag-licenses purchases show ${purchaseId}\`; ${safety}.`;
+    const { value } = await caller.change(id, { params, repeat }, hint);
+    if (value.id === purchaseId) return value;
+    throw another(purchaseId, value.id, hint);
   };
   return {
-    payPurchase: (organizationId, purchaseId) => call("payPurchase", { organizationId, purchaseId }, "unsent"),
+    payPurchase: (organizationId, purchaseId) =>
+      change(
+        "payPurchase",
+        { organizationId, purchaseId },
+        "unsent",
+        "paying again is safe, it is charged once at most",
+      ),
     // A purchase that is canceled already is answered like one that is canceled now.
-    cancelPurchase: (organizationId, purchaseId) => call("cancelPurchase", { organizationId, purchaseId }, "transient"),
+    cancelPurchase: (organizationId, purchaseId) =>
+      change("cancelPurchase", { organizationId, purchaseId }, "transient", "canceling again is safe"),
   };
 }
 
@@ -215,7 +227,7 @@ const CLOCK_HINT = "Look at `secureflag-licenses sandbox clock show` before you 
 function reducingCalls(caller: Caller): Pick<Client, "reduceLicenses" | "cancelReduction"> {
   const change = async (id: "reduceLicenses" | "cancelReduction", organizationId: number, body?: ReductionRequest) => {
     const input: CallInput = { params: { organizationId }, body, repeat: "transient" };
-    return ofOrganization(organizationId, await caller.change(id, input, CHANGED_HINT));
+    return ofOrganization(organizationId, await caller.change(id, input, CHANGED_HINT), CHANGED_HINT);
   };
   return {
     reduceLicenses: (organizationId, body) => change("reduceLicenses", organizationId, body),
@@ -223,13 +235,20 @@ function reducingCalls(caller: Caller): Pick<Client, "reduceLicenses" | "cancelR
   };
 }
 
-function ofOrganization(organizationId: number, { value }: Reply<Subscription>): Subscription {
+/** `changeHint`: where the answer is one to a change, how a person finds out what became of it. */
+function ofOrganization(
+  organizationId: number,
+  { value }: Reply<Subscription>,
+  changeHint: string | null = null,
+): Subscription {
   if (value.organization.id === organizationId) return value;
-  throw another(`organization ${organizationId}`, value.organization.id);
+  throw another(`organization ${organizationId}`, value.organization.id, changeHint);
 }
 
-function another(asked: string, answered: string | number): ClientError {
-  return new ClientError("unexpected_answer", `The backend was asked for ${asked} and answered with ${answered}`);
+function another(asked: string, answered: string | number, changeHint: string | null = null): ClientError {
+  const message = `The backend was asked for ${asked} and answered with ${answered}`;
+  const error = new ClientError("unexpected_answer", message);
+  return changeHint === null ? error : untold(error, changeHint);
 }
 
 /** An answer about another key's purchase says nothing of this one (details.md, 4). */

@@ -3,9 +3,9 @@ import type { Problem, ProblemCode } from "../contract/problems.ts";
 /**
  * What went wrong with a call: a code of the contract, or one of the client's own.
  *
- * - `unreachable`: no usable answer came, and where it was a purchase it was certainly never sent
- * - `outcome_unknown`: a purchase was sent, or a key was asked about, and no well-formed answer came
- * - `unexpected_answer`: the answer to a call that buys nothing makes no sense
+ * - `unreachable`: no usable answer came, and where it was a purchase or another change it was certainly never sent
+ * - `outcome_unknown`: a purchase or another change was sent, or a key was asked about, and no well-formed answer came
+ * - `unexpected_answer`: the answer to a call that only reads or quotes, or signs in or out, makes no sense
  * - `billing_not_offered`: the backend has no billing calls (contract.md)
  * - `users_not_offered`: the backend adds and removes no users
  * - `sign_in_not_offered`: the backend has no such way to sign in

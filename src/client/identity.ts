@@ -43,7 +43,7 @@ export interface IdentityCalls {
    * Never repeated, and `outcome_unknown` where the answer is lost: then the token may exist, and nobody knows its secret.
    */
   createToken(organizationId: number, request: CreateTokenRequest): Promise<CreatedToken>;
-  /** `outcome_unknown` where every answer was lost. */
+  /** `outcome_unknown` where an answer was lost and no refusal came after it. */
   revokeApiToken(organizationId: number, tokenId: string): Promise<void>;
 }
 

@@ -15,7 +15,8 @@ export interface UserCalls {
   importUsers(organizationId: number, users: readonly AddUserRequest[]): Promise<ImportUsersAnswer>;
   /**
    * Removes a user by number; gives the license counts after it. `null` where an answer was lost on the way and the user
-   * is not there any more: the try that was lost removed them, or somebody else did. `outcome_unknown` where every answer was lost.
+   * is not there any more: the try that was lost removed them, or somebody else did. `outcome_unknown` where one was lost
+   * and neither that nor a refusal came after it.
    */
   removeUser(organizationId: number, idUser: number): Promise<LicenseCounts | null>;
 }

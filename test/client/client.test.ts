@@ -325,6 +325,17 @@ describe.each(CHANGES)("%s, without a key", (_, call, isRepeated, hint) => {
   });
 });
 
+test.each<[string, (client: Calls) => Promise<unknown>]>([
+  ["a reduction", (client) => client.reduceLicenses(7, { licenses: 23, subscriptionVersion: 7 })],
+  ["taking a reduction back", (client) => client.cancelReduction(7)],
+])("%s answered with another organization may have been done", async (_, call) => {
+  await using backend = await startBackend({ status: 200, json: subscription });
+  await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject({
+    code: "outcome_unknown",
+    hint: expect.stringContaining("status"),
+  });
+});
+
 describe.each(CHANGES.filter(([, , isRepeated]) => isRepeated))("%s, repeated without a key", (_, call, __, hint) => {
   const unknown = { code: "outcome_unknown", hint: expect.stringContaining(hint) };
 

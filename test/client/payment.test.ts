@@ -30,11 +30,12 @@ describe("payPurchase", () => {
   });
 
   test.each([
-    ["a cut connection", hangUp, "unreachable"],
-    ["503", problem(503, "unavailable"), "unavailable"],
-    ["HTML", html(502), "unreachable"],
-    ["a decline without its purchase", problem(402, "payment_declined"), "unexpected_answer"],
-    ["another purchase", { status: 200, json: { ...purchaseAnswer, id: "pur_2" } }, "unexpected_answer"],
+    ["a cut connection", hangUp, "outcome_unknown"],
+    ["503", problem(503, "unavailable"), "outcome_unknown"],
+    ["HTML", html(502), "outcome_unknown"],
+    ["HTML under 200", html(200), "outcome_unknown"],
+    ["a decline without its purchase", problem(402, "payment_declined"), "outcome_unknown"],
+    ["another purchase", { status: 200, json: { ...purchaseAnswer, id: "pur_2" } }, "outcome_unknown"],
     ["a refusal", problem(409, "not_payable"), "not_payable"],
   ])("%s is never answered with a second attempt", async (_what, answer, code) => {
     await using backend = await startBackend(answer, paid);
@@ -63,6 +64,19 @@ describe("cancelPurchase", () => {
     expect(backend.seen.map(({ url }) => url)).toEqual(
       Array(3).fill(expect.stringMatching(/\/purchases\/pur_1\/cancel$/)),
     );
+  });
+
+  test.each<[string, Answer]>([
+    ["HTML", html(200)],
+    ["an answer of another shape", { status: 200, json: {} }],
+    ["another purchase", { status: 200, json: { ...purchaseAnswer, id: "pur_2" } }],
+  ])("%s leaves open whether it was canceled", async (_what, answer) => {
+    await using backend = await startBackend(answer);
+    await expect(testClient(backend.apiUrl).client.cancelPurchase(4201, "pur_1")).rejects.toMatchObject({
+      code: "outcome_unknown",
+      hint: "See `secureflag-licenses purchases show pur_1`; canceling again is safe.",
+    });
+    expect(backend.seen).toHaveLength(1);
   });
 
   test("is refused", async () => {

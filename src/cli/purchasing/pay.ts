@@ -1,11 +1,8 @@
 import type { PurchaseAnswer } from "../../contract/billing.ts";
-import { CliError, codeOf, type ErrorCode, EXIT_CODES } from "../errors.ts";
+import { CliError, codeOf } from "../errors.ts";
 import { errorOfPurchase } from "./ending.ts";
 import { canBePaid, type FollowTools, follow, hasEnded, splitAnswer } from "./follow.ts";
 import type { Concluded } from "./tools.ts";
-
-/** Answers that refuse for good, or "not now", before anything was tried. */
-const UNTRIED: readonly ErrorCode[] = ["rate_limited"];
 
 /**
  * Tries to pay a declined purchase again, once, and follows it: to its end, or, where `waitSeconds` says so, until a
@@ -98,13 +95,11 @@ async function attempt(
   try {
     return { begun: await busy("Paying", client.payPurchase(organizationId, purchaseId)), lost: null };
   } catch (error) {
-    const code = codeOf(error);
-    const isLost =
-      code === "unexpected_answer" || (code !== null && EXIT_CODES[code] === 10 && !UNTRIED.includes(code));
-    if (!(error instanceof Error) || !isLost) throw error;
+    if (!(error instanceof Error) || codeOf(error) !== "outcome_unknown") throw error;
     const reading = busy("Looking at the purchase", client.purchase(organizationId, purchaseId));
     const begun = await reading.catch(() => Promise.reject(error));
-    return { begun, lost: error };
+    // Why its answer is not known: what that leaves open is told of the purchase.
+    return { begun, lost: error.cause instanceof Error ? error.cause : error };
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { cancel, pay } from "../../../src/cli/purchasing/pay.ts";
+import { ClientError } from "../../../src/client/errors.ts";
 import { failedPurchase, openPurchase, payablePurchase, purchase } from "../support/builders.ts";
 import { fakeTools } from "../support/fakeTools.ts";
 import { refusal } from "../support/playBuy.ts";
@@ -67,16 +68,23 @@ describe("purchases pay", () => {
     expect(waited.tools.shown).toEqual(["pur_1"]);
   });
 
-  it.each(["not_payable", "not_found", "forbidden", "mfa_required", "rate_limited", "spend_limit_exceeded"] as const)(
-    "is refused with %s, and nothing else is asked",
-    async (code) => {
-      const { ended } = await playPay([{ call: "payPurchase", fails: refusal(code) }]);
-      expect(ended).toEqual({ code });
-    },
-  );
+  it.each([
+    "not_payable",
+    "not_found",
+    "forbidden",
+    "mfa_required",
+    "rate_limited",
+    "spend_limit_exceeded",
+    "unreachable",
+  ] as const)("ends with %s, and nothing else is asked", async (code) => {
+    const { ended } = await playPay([{ call: "payPurchase", fails: refusal(code) }]);
+    expect(ended).toEqual({ code });
+  });
 
-  describe.each(["unreachable", "unexpected_answer", "internal", "unavailable"] as const)("after %s", (code) => {
-    const lost: ExpectedCall = { call: "payPurchase", fails: refusal(code) };
+  describe("after a lost answer", () => {
+    const why = new Error("the connection was lost");
+    const unknown = new ClientError("outcome_unknown", "not known", { cause: why });
+    const lost: ExpectedCall = { call: "payPurchase", fails: unknown };
 
     it("never asks for a second attempt, and shows what became of the first", async () => {
       const { ended } = await playPay([lost, read(purchase())]);
@@ -85,7 +93,13 @@ describe("purchases pay", () => {
 
     it("is not known where the purchase is still declined: the attempt may be on its way", async () => {
       const { ended } = await playPay([lost, read(payablePurchase())]);
-      expect(ended).toMatchObject({ failure: { code: "outcome_unknown" }, result: { purchase: { id: "pur_1" } } });
+      expect(ended).toMatchObject({
+        failure: {
+          code: "outcome_unknown",
+          message: "Whether the purchase pur_1 was paid is not known yet: the connection was lost",
+        },
+        result: { purchase: { id: "pur_1" } },
+      });
     });
 
     it("is certain where the purchase cannot be paid any more", async () => {
@@ -95,7 +109,7 @@ describe("purchases pay", () => {
 
     it("ends with the first failure where nothing can be read", async () => {
       const { ended } = await playPay([lost, { call: "purchase", fails: refusal("unreachable") }]);
-      expect(ended).toEqual({ code });
+      expect(ended).toEqual({ code: "outcome_unknown" });
     });
   });
 });
