@@ -122,15 +122,22 @@ function failureOfNonsense(
 /** A refusal in somebody else's words: a gateway's, or a page for browsers. */
 function refusalOf(origin: string, details: AnswerDetails): ClientError | null {
   const { status } = details;
+  const code = refusalCodeOf(status);
+  if (code === null) return null;
   const message = `${origin} answered with the HTTP status ${status}, and not in the backend's own words`;
-  if (status === 401) return new ClientError("unauthenticated", message, details);
-  return status === 403 ? new ClientError("forbidden", message, { ...details, hint: GATE_HINT }) : null;
+  return new ClientError(code, message, { ...details, ...(code === "forbidden" && { hint: GATE_HINT }) });
+}
+
+/** What a status alone says of a refusal. */
+function refusalCodeOf(status: number): ClientErrorCode | null {
+  if (status === 401) return "unauthenticated";
+  return status === 403 ? "forbidden" : null;
 }
 
 function errorOfSecureFlag(message: string, operation: Operation, details: AnswerDetails): ClientError {
   if (operation.access.startsWith("billing:")) return notOffered(details);
   if (message === "unauthorized") return new ClientError("unauthenticated", "The backend says: unauthorized", details);
-  return new ClientError("unexpected_answer", `The backend says: ${message}`, details);
+  return new ClientError(refusalCodeOf(details.status) ?? "unexpected_answer", `The backend says: ${message}`, details);
 }
 
 /** The errors of RFC 6749, section 5.2, and RFC 8628, section 3.5, that say something to act on. */
@@ -149,7 +156,9 @@ function errorOfOauth(reading: Extract<Reading, { kind: "oauth_error" }>, detail
   if (OAUTH_NOT_OFFERED.includes(reading.error)) return signInNotOffered(details);
   const message = reading.description ?? `The backend says: ${reading.error}`;
   const code = Object.hasOwn(OAUTH_CODES, reading.error) ? OAUTH_CODES[reading.error] : null;
-  const otherwise = isTransientStatus(details.status) ? "unavailable" : "unexpected_answer";
+  const otherwise = isTransientStatus(details.status)
+    ? "unavailable"
+    : (refusalCodeOf(details.status) ?? "unexpected_answer");
   return new ClientError(code ?? otherwise, message, details);
 }
 

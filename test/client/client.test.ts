@@ -134,6 +134,7 @@ describe("hostile and broken answers to a read", () => {
     ["a problem", problem(403, "forbidden"), "forbidden"],
     ["a gateway's own refusal", html(403), "forbidden"],
     ["a gateway's own sign-in", html(401), "unauthenticated"],
+    ["a refusal without a body", { status: 401 }, "unauthenticated"],
     ["a refusal in other words", { status: 403, json: { message: "no" } }, "forbidden"],
   ] as const)("%s ends at once", async (_name, answer, code) => {
     await using backend = await startBackend(answer);
@@ -174,13 +175,20 @@ describe("hostile and broken answers to a read", () => {
 
   test("SecureFlag's own words on calls that it offers", async () => {
     const own = (errorMsg: string) => ({ status: 200, json: { result: null, error: true, errorMsg } });
-    await using backend = await startBackend(own("unauthorized"), own("no such organization"));
+    await using backend = await startBackend(
+      own("unauthorized"),
+      own("no such organization"),
+      { ...own("no such right"), status: 403 },
+      { ...own("no such token"), status: 401 },
+    );
     const { client } = testClient(backend.apiUrl);
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "unauthenticated" });
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({
       code: "unexpected_answer",
       message: "The backend says: no such organization",
     });
+    await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "forbidden" });
+    await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "unauthenticated" });
   });
 });
 

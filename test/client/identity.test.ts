@@ -73,6 +73,8 @@ test.each([
   ["a spent code", oauth(400, "invalid_grant", { error_description: "used" }), "unauthenticated"],
   ["another error of OAuth's", oauth(400, "constructor"), "unexpected_answer"],
   ["an overloaded server", oauth(503, "temporarily_unavailable"), "unavailable"],
+  ["a refusal without a word of it", html(403), "forbidden"],
+  ["a refusal in other words", oauth(401, "invalid_token"), "unauthenticated"],
   ["an unknown client", oauth(401, "invalid_client"), "sign_in_not_offered"],
   ["an unknown grant", oauth(400, "unsupported_grant_type"), "sign_in_not_offered"],
   ["no such place", html(404), "sign_in_not_offered"],

@@ -99,8 +99,11 @@ describe("login", () => {
     scripted.assertDone();
   });
 
+  const inOwnWords = { problem: { code: "unauthenticated", detail: "no" } };
+
   it.each([
-    ["a wrong password", new ClientError("unauthenticated", "no"), 4],
+    ["a wrong password", new ClientError("unauthenticated", "no", inOwnWords), 4],
+    ["a refusal of a proxy", new ClientError("unauthenticated", "no"), 4],
     ["a lockout", new ClientError("rate_limited", "no"), 10],
     ["an unreachable backend", new ClientError("unreachable", "no"), 10],
   ])("keeps nothing after %s", async (_what, fails, exitCode) => {
@@ -109,6 +112,17 @@ describe("login", () => {
     });
     expect(code).toBe(exitCode);
     expect(context.stored.size).toBe(0);
+  });
+
+  it.each([
+    ["the backend's own words", inOwnWords, true],
+    ["the words of something on the way", {}, false],
+  ])("a refusal in %s", async (_whose, details, isPassword) => {
+    const fails = new ClientError("unauthenticated", "no", details);
+    const { stderr } = await play(`login --email ${EMAIL} --password-stdin`, [{ call: "login", fails }], {
+      input: "x",
+    });
+    expect(stderr.includes("The email or the password is wrong")).toBe(isPassword);
   });
 
   it("finishes with the code of --totp, which works once", async () => {

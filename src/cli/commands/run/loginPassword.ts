@@ -23,7 +23,7 @@ export async function passwordCredential(
   const client = await createTargetClient(context, options, apiUrl, null);
   const answer = await withSpinner(context, options, "Signing in", client.login({ email, password })).catch(
     (error: unknown) => {
-      throw codeOf(error) === "unauthenticated" ? wrongPassword(error) : error;
+      throw isWrongPassword(error) ? wrongPassword(error) : error;
     },
   );
   const session = answer.status === "signed_in" ? answer : await withCode(options, context, client, answer.challenge);
@@ -57,6 +57,12 @@ function codeMissing(): CliError {
   return new CliError("mfa_required", "This user signs in with a one-time code", {
     hint: "Nothing was stored. Say the code of your authenticator app with --totp <code>.",
   });
+}
+
+/** Only the backend's own words are about the password; a proxy refuses in others. */
+function isWrongPassword(error: unknown): boolean {
+  const isInOwnWords = error instanceof Error && "problem" in error && error.problem !== undefined;
+  return codeOf(error) === "unauthenticated" && isInOwnWords;
 }
 
 function wrongPassword(cause: unknown): CliError {
