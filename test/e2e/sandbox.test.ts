@@ -292,6 +292,8 @@ describe("sandbox clock", () => {
       expect(resultOf(await clock("show"))).toMatchObject({ now: expect.stringMatching(/^2026-12-01T18:3/) });
       const back = await clock("advance", "--to", "2026-11-30");
       expect(errorOf(back)).toMatchObject({ exitCode: 2, code: "clock_moves_forward_only" });
+      const nobodys = await clock("advance", "--to-renewal", "--org", "77");
+      expect(errorOf(nobodys)).toMatchObject({ exitCode: 2, code: "not_found" });
       for (const args of [
         ["advance"],
         ["advance", "--by", "-1"],

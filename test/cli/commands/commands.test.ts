@@ -362,6 +362,24 @@ describe("buy", () => {
   });
 });
 
+describe("licenses reduce", () => {
+  const scheduled = subscription({ reduction: { licenses: 23, date: "2027-03-01" } });
+
+  it.each([
+    ["licenses reduce 23", subscription(), "reduceLicenses", scheduled, "The reduction was scheduled"],
+    ["licenses reduce --cancel", scheduled, "cancelReduction", subscription(), "The reduction was taken back"],
+  ] as const)("%s that cannot be shown says that it was done", async (line, before, call, gives, done) => {
+    const reading: ExpectedCall = { call: "subscription", gives: before };
+    const full = { isStdoutFull: true };
+    const { code, stderr } = await play(`${line} --yes`, [reading, { call, gives }], full);
+    const told = stderr.replaceAll(/\s+/g, " ");
+    expect([code, told]).toEqual([1, expect.stringContaining(`${done}, but the result could not be printed`)]);
+    expect(told).toContain("Look at `secureflag-licenses status`");
+    const rehearsed = await play(`${line} --dry-run`, [reading], full);
+    expect([rehearsed.code, rehearsed.stderr]).toEqual([1, "Error: The output could not be written.\n"]);
+  });
+});
+
 describe("sandbox clock", () => {
   const moved = { now: "2026-12-01T00:00:00Z", renewals: [] };
 
@@ -395,6 +413,15 @@ describe("sandbox clock", () => {
     expect(context.written.stderr).toContain("https://api.secureflag.com is not a sandbox");
   });
 
+  it("that was moved and cannot be shown: says so, and not to move it again unseen", async () => {
+    const script: ExpectedCall[] = [{ call: "advanceClock", gives: moved }];
+    const { code, stderr } = await play("sandbox clock advance --by 30", script, { isStdoutFull: true });
+    const told = stderr.replaceAll(/\s+/g, " ");
+    expect([code, told]).toEqual([1, expect.stringContaining("clock was moved, but the result could not be printed")]);
+    expect(told).toContain("sandbox clock show");
+    expect(told).not.toContain("safe");
+  });
+
   it("says so where the backend is not a sandbox, and never moves back", async () => {
     const missing = new ClientError("unexpected_answer", "no", { status: 404 });
     expect(await play("sandbox clock show", [{ call: "sandboxState", fails: missing }])).toMatchObject({ code: 2 });
@@ -411,6 +438,8 @@ describe("sandbox clock", () => {
       { call: "sandboxState", gives: state },
     ]);
     expect(there).toMatchObject({ code: 2, stderr: expect.stringContaining("There is no organization 77") });
+    const silent: ExpectedCall = { call: "sandboxState", fails: new ClientError("unreachable", "no answer") };
+    expect(await play("sandbox clock advance --to-renewal", [...elsewhere, silent])).toMatchObject({ code: 10 });
     const back = new ClientError("clock_moves_forward_only", "no", { status: 409 });
     const script: ExpectedCall[] = [{ call: "advanceClock", fails: back }];
     expect(await play("sandbox clock advance --to 2020-01-01", script)).toMatchObject({ code: 2 });

@@ -1,11 +1,11 @@
-import type { Client } from "../../../client/client.ts";
+import type { Client, ClockAnswer, ClockRequest } from "../../../client/client.ts";
 import { isMissing } from "../../../client/missing.ts";
 import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
 import type { AdvanceOptions } from "../sandbox.ts";
 import { connect, createTargetClient } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
-import { printResult } from "../shared/output.ts";
+import { doneBefore, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
 
@@ -23,18 +23,30 @@ export async function runShow(options: GlobalOptions, context: Context): Promise
 /**
  * Moves the sandbox's clock forward and prints where it is.
  *
- * @throws CliError `not_a_sandbox`, `organization_required`; ClientError `clock_moves_forward_only`
+ * @throws CliError `not_a_sandbox`, `organization_required`; ClientError `clock_moves_forward_only`, `not_found` for an
+ *   unknown organization, `outcome_unknown`
  */
 export async function runAdvance(options: AdvanceOptions, context: Context): Promise<void> {
   const { client, target } = await sandboxAt(options, context);
   const request =
     options.to === "renewal" ? { toRenewalOf: await renewingOrganization(options, context, target) } : options.to;
-  const moving = asSandbox(client.advanceClock(request), client);
-  const answer = await withSpinner(context, options, "Moving the clock", moving);
-  await printResult(context, options, "sandbox clock advance", answer, async (view) => {
+  const answer = await withSpinner(context, options, "Moving the clock", move(request, client));
+  const printing = printResult(context, options, "sandbox clock advance", answer, async (view) => {
     const { renderMoved } = await import("../../render/sandbox.ts");
     return renderMoved(answer, view);
   });
+  const hint = "Look at `secureflag-licenses sandbox clock show` before you move it again.";
+  await doneBefore(printing, "The clock was moved", hint);
+}
+
+async function move(request: ClockRequest, client: Client): Promise<ClockAnswer> {
+  try {
+    return await client.advanceClock(request);
+  } catch (error) {
+    // A sandbox does not find an organization, any other backend no clock: only a sandbox shows one.
+    if (isMissing(error)) await asSandbox(client.sandboxState(), client);
+    throw error;
+  }
 }
 
 /** A sandbox's clock is never moved by mistake elsewhere: what is not this machine is not even asked (details.md, 19). */
@@ -49,14 +61,11 @@ async function sandboxAt(options: GlobalOptions, context: Context): Promise<{ cl
   return { client, target };
 }
 
-async function asSandbox<Answer>(asking: Promise<Answer>, client: Client): Promise<Answer> {
-  const { origin } = client;
+async function asSandbox<Answer>(asking: Promise<Answer>, { origin }: Client): Promise<Answer> {
   try {
     return await asking;
   } catch (error) {
     if (!isMissing(error)) throw error;
-    // A sandbox has no such organization; any other backend has no such path.
-    if (await client.sandboxState().then(Boolean, () => false)) throw error;
     throw new CliError("not_a_sandbox", `${origin} is a backend, but not a sandbox`, {
       hint: "Set SECUREFLAG_API_URL to the URL that `secureflag-licenses sandbox` printed.",
       cause: error,
