@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
@@ -135,6 +136,29 @@ describe("licenses reduce", () => {
     expect(resultOf(run)).toMatchObject({ reduction: { licenses: 24 } });
     expect(proxy.seen("PUT", /reduction$/)).toHaveLength(2);
     expect(await scheduled(5)).toMatchObject({ licenses: 24 });
+  });
+
+  test.each(["--cancel", "24"])("%s answered with a page of a gateway: exit 10, and where to look", async (what) => {
+    proxy.inject({
+      method: what === "24" ? "PUT" : "DELETE",
+      path: /reduction$/,
+      fault: { kind: "html", when: "after" },
+    });
+    const env = environmentFor(proxy.url, 5);
+    const run = await runCli(["licenses", "reduce", what, "--yes", "--json"], { env });
+    expect(run).toMatchObject({ exitCode: 10, stdout: "" });
+    expect(errorOf(run)).toMatchObject({ code: "outcome_unknown", hint: expect.stringContaining("status") });
+    expect(await scheduled(5)).toEqual(what === "24" ? { licenses: 24, date: "2027-03-01" } : null);
+  });
+
+  test.skipIf(!existsSync("/dev/full")).each([
+    ["23", "The reduction was scheduled"],
+    ["--cancel", "The reduction was taken back"],
+  ])("%s on a full disk says that it was done", async (what, done) => {
+    const env = environmentFor(sandbox.ready.url, 4);
+    const run = await runCli(["licenses", "reduce", what, "--yes", "--json"], { env, stdoutFile: "/dev/full" });
+    expect(errorOf(run).message).toContain(done);
+    expect((await scheduled(4))?.licenses ?? null).toBe(what === "23" ? 23 : null);
   });
 
   test("with the network broken: exit 10, and nothing is scheduled", async () => {

@@ -162,6 +162,12 @@ describe("purchases pay", () => {
 describe("purchases cancel", () => {
   const canceling: ExpectedCall = { call: "cancelPurchase", with: [4201, "pur_1"], gives: CANCELED };
 
+  it("that cannot be shown says that it was done", async () => {
+    const { code, stderr } = await play("purchases cancel pur_1 --yes", [canceling], { isStdoutFull: true });
+    const told = "The purchase pur_1 was canceled, but its result could not be printed";
+    expect([code, stderr.replaceAll("\n", " ")]).toEqual([10, expect.stringContaining(told)]);
+  });
+
   it("needs --yes where nobody can be asked, and sends nothing without it", async () => {
     const { code, stderr } = await play("purchases cancel pur_1", []);
     expect(code).toBe(2);

@@ -125,6 +125,12 @@ describe("tokens revoke", () => {
     expect(no).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("Nothing was revoked") });
   });
 
+  it("that cannot be shown says that it was done", async () => {
+    const { code, stderr } = await play([...args, "--yes"], [revoked], { isStdoutFull: true });
+    const told = "The token tok_1 was revoked, but the result could not be printed";
+    expect([code, stderr.replaceAll("\n", " ")]).toEqual([1, expect.stringContaining(told)]);
+  });
+
   it("in a script needs --yes, and sends nothing without it", async () => {
     expect(await play(args, [])).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
     expect((await play([...args, "--yes"], [revoked])).code).toBe(0);

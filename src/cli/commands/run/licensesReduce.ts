@@ -30,7 +30,9 @@ export async function run(options: ReduceOptions, context: Context): Promise<voi
     renderReduction(result, after.term, view),
   );
   const done = options.licenses === null ? "The reduction was taken back" : "The reduction was scheduled";
-  await (options.dryRun ? printing : doneBefore(printing, done, "Look at `secureflag-licenses status`."));
+  await (options.dryRun
+    ? printing
+    : doneBefore(printing, done, "Look at `secureflag-licenses status`. Running the same command again is safe."));
 }
 
 /** What is there already is not asked for again. A person who decided on what has changed since decides again. */

@@ -87,7 +87,8 @@ export async function revoke(options: RevokeOptions, context: Context): Promise<
     if (!(await prompter.confirm(question))) throw new CliError("declined_by_person", "Nothing was revoked");
   }
   await withSpinner(context, options, "Revoking the token", client.revokeApiToken(organizationId, id));
-  await printRevoked(options, context, id);
+  const hint = "Look at `secureflag-licenses tokens list`. Running the same command again is safe.";
+  await doneBefore(printRevoked(options, context, id), `The token ${id} was revoked`, hint);
 }
 
 async function printRevoked(options: RevokeOptions, context: Context, id: string): Promise<void> {

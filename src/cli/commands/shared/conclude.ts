@@ -53,12 +53,9 @@ function notPrinted({ result: { purchase, dryRun }, failure }: Ending, cause: un
   if (codeOf(cause) !== "output_not_written") return cause;
   if (failure) return failure;
   if (purchase === null || dryRun) return cause;
-  return new CliError(
-    "result_not_printed",
-    `The purchase ${purchase.id} was made, but its result could not be printed`,
-    {
-      hint: "Running the same command again is safe: it shows the purchase and buys nothing more.",
-      cause,
-    },
-  );
+  // Ending as failed without a failure of the command: that was what the command is for.
+  const done = purchase.status === "failed" ? "canceled" : "made";
+  const message = `The purchase ${purchase.id} was ${done}, but its result could not be printed`;
+  const hint = "Running the same command again is safe: it shows the purchase and buys nothing more.";
+  return new CliError("result_not_printed", message, { hint, cause });
 }
