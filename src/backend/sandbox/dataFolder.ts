@@ -113,13 +113,18 @@ async function openInstalled(file: string): Promise<Libsql.Database> {
     return await openSqlite(file);
   } catch (error) {
     if (!["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"].includes((error as { code?: string }).code ?? "")) throw error;
-    throw new SandboxError(
-      "sqlite_missing",
-      "A sandbox needs SQLite, the optional package libsql, which is not installed",
-      "Install secureflag-licenses again, and do not leave out what is optional.",
-      { cause: error },
-    );
+    throw sqliteMissing(error);
   }
+}
+
+/** That an installation has no SQLite. */
+export function sqliteMissing(cause: unknown): SandboxError {
+  return new SandboxError(
+    "sqlite_missing",
+    "A sandbox needs SQLite, the optional package libsql, which is not installed",
+    "Install secureflag-licenses again, and do not leave out what is optional.",
+    { cause },
+  );
 }
 
 function unusable(folder: string, cause: unknown): SandboxError {

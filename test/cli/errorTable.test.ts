@@ -1,0 +1,95 @@
+import pLimit from "p-limit";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type ErrorCode, EXIT_CODES } from "../../src/cli/errors.ts";
+import { errorOutput } from "../../src/cli/outputs.ts";
+import { wrap } from "../../src/cli/render/wrap.ts";
+import { widthOf } from "../support/screen.ts";
+import { BACKEND_CASES } from "./errorTable/backendCases.ts";
+import { FILE_CASES } from "./errorTable/fileCases.ts";
+import { PURCHASE_CASES } from "./errorTable/purchaseCases.ts";
+import { SIGN_IN_CASES } from "./errorTable/signInCases.ts";
+import { type Ended, type ErrorCase, filled, playError } from "./errorTable/stage.ts";
+import { USAGE_CASES } from "./errorTable/usageCases.ts";
+
+const CODES = Object.keys(EXIT_CODES) as ErrorCode[];
+
+/** Every error, in the order of the exit codes' table. */
+const CASES = [...BACKEND_CASES, ...USAGE_CASES, ...SIGN_IN_CASES, ...FILE_CASES, ...PURCHASE_CASES].sort(
+  (one, other) => CODES.indexOf(one.code) - CODES.indexOf(other.code),
+);
+
+type Told = ReturnType<typeof errorOutput.parse>["error"];
+
+/** What a case looks like to a person and to a program. */
+interface Played {
+  readonly person: Ended;
+  readonly program: Ended;
+  readonly told: Told;
+}
+
+const played = new Map<ErrorCase, Played>();
+
+beforeAll(async () => {
+  const several = pLimit(8);
+  await Promise.all(CASES.map((each) => several(() => play(each))));
+});
+
+async function play(each: ErrorCase): Promise<void> {
+  const [person, program] = [await playError(each, []), await playError(each, ["--json"])];
+  // A person who was asked has seen questions before it.
+  const last = program.stderr.trimEnd().split("\n").at(-1) ?? "";
+  played.set(each, { person, program, told: errorOutput.strict().parse(JSON.parse(last)).error });
+}
+
+function ending(each: ErrorCase): Played {
+  const found = played.get(each);
+  if (!found) throw new TypeError(`${each.line} was not played`);
+  return found;
+}
+
+/** What a person reads of an error, at a width. */
+function linesOf({ message, hint }: Told, width: number): string[] {
+  return [`Error: ${message}`, hint ?? ""]
+    .filter((text) => text !== "")
+    .flatMap((text) => wrap(text, width).split("\n"));
+}
+
+const oneLine = (text: string) => text.replaceAll(/\s+/g, " ").trim();
+
+describe("every error", () => {
+  it("has a case", () => {
+    expect(CODES.filter((code) => !CASES.some((each) => each.code === code))).toEqual([]);
+  });
+
+  it("is written down with its exit code, as a person reads it", async () => {
+    const table = CASES.map((each) => {
+      const { person, told } = ending(each);
+      const title = `[${person.exitCode}] ${each.code}${each.when ? `: ${each.when}` : ""}`;
+      return [title, `$ secureflag-licenses ${filled(each.line)}`, ...linesOf(told, 60), ""].join("\n");
+    });
+    await expect(table.join("\n")).toMatchFileSnapshot("errorTable.txt");
+  });
+
+  describe.each(CASES.map((each) => [`${each.code}: ${each.when ?? each.line}`, each] as const))("%s", (_, each) => {
+    it("ends with its exit code, and tells a program what it tells a person", () => {
+      const { person, program, told } = ending(each);
+      expect(told).toMatchObject({ code: each.code, exitCode: EXIT_CODES[each.code] });
+      expect([person.exitCode, program.exitCode]).toEqual([told.exitCode, told.exitCode]);
+      const request = told.requestId === null ? [] : [`Request: ${told.requestId}`];
+      expect(oneLine(person.stderr)).toMatch(oneLine([...linesOf(told, 60), ...request].join(" ")));
+    });
+
+    it("fits 60 columns, and shows no stack", () => {
+      const { person, program } = ending(each);
+      const wide = person.stderr.split("\n").filter((line) => widthOf(line) > 60);
+      // A path or an address stays whole, to be copied.
+      expect(wide.filter((line) => line.includes(" "))).toEqual([]);
+      expect(person.stderr + program.stderr).not.toMatch(/^\s+at /m);
+    });
+  });
+
+  it("shows its stack, and those of its causes, with --verbose", async () => {
+    const defect = CASES.find(({ code }) => code === "defect") as ErrorCase;
+    expect((await playError(defect, ["--verbose"])).stderr).toMatch(/^\s+at /m);
+  });
+});

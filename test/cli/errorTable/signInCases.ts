@@ -1,0 +1,194 @@
+import { type Answer, html } from "../../client/backend.ts";
+import { me } from "../support/builders.ts";
+import { ADD, credential, NO_TOKEN, OFFER, ok, person, piped, says } from "./answers.ts";
+import type { ErrorCase } from "./stage.ts";
+
+const LOGIN = "login --email admin@northwind.example --password-stdin";
+const MFA = ok({ status: "mfa_required", challenge: "c", methods: ["totp"] });
+const WRONG_CODE =
+  "The one-time code is not right or was used already, or sign-in is paused for 15 minutes after repeated failures";
+const GRANT = ok({
+  device_code: "d",
+  user_code: "WDJB-MJHT",
+  verification_uri: "http://127.0.0.1/device",
+  expires_in: 900,
+});
+const NO_ME = says("not_found", "There is no such call here");
+const northwind = { id: 4201, name: "Northwind Labs", role: 0 };
+
+/** What a backend says under `/oauth` (RFC 6749, section 5.2). */
+const oauth = (error: string, description?: string): Answer => ({
+  status: 400,
+  json: { error, error_description: description },
+  headers: { "content-type": "application/json" },
+});
+
+/** A sign-in that is kept, and has to be renewed first. */
+const SIGNED_IN: Pick<ErrorCase, "env" | "world"> = {
+  env: NO_TOKEN,
+  world: (stage) => ({ credential: credential(stage) }),
+};
+
+/** Who somebody is, where, and what they may do (exit codes 2 to 5). */
+export const SIGN_IN_CASES: readonly ErrorCase[] = [
+  { code: "sign_in_not_offered", line: "login --web", env: NO_TOKEN, answers: [html(404)] },
+  {
+    code: "organization_required",
+    line: "status",
+    env: { SECUREFLAG_ORGANIZATION: "" },
+    answers: [ok(me({ organizations: [northwind, { id: 4202, name: "Southwind Labs", role: 0 }] }))],
+  },
+  {
+    code: "organization_required",
+    when: "a user of none",
+    line: "status",
+    env: { SECUREFLAG_ORGANIZATION: "" },
+    answers: [ok(me({ organizations: [] }))],
+  },
+  {
+    code: "organization_required",
+    when: "a backend that does not tell",
+    line: "status",
+    env: { SECUREFLAG_ORGANIZATION: "" },
+    answers: [NO_ME],
+  },
+  {
+    code: "organization_required",
+    when: "not signed in",
+    line: "sandbox clock advance --to-renewal",
+    env: { ...NO_TOKEN, SECUREFLAG_ORGANIZATION: "" },
+  },
+  {
+    code: "keyring_unavailable",
+    line: "login --with-token",
+    env: NO_TOKEN,
+    world: () => ({ hasKeyring: false, input: "sfl_1" }),
+  },
+  {
+    code: "declined_by_person",
+    when: "no to the file",
+    line: "login --with-token",
+    env: NO_TOKEN,
+    world: () => ({ hasKeyring: false, input: "sfl_1", isTerminal: true, answers: [false] }),
+  },
+  {
+    code: "declined_by_person",
+    line: "tokens revoke tok_1",
+    world: person(false),
+  },
+  { code: "not_signed_in", line: "status", env: NO_TOKEN },
+  {
+    code: "not_signed_in",
+    when: "signed in elsewhere",
+    line: "status --api-url https://billing.northwind.example",
+    ...SIGNED_IN,
+  },
+  {
+    code: "unauthenticated",
+    line: "status",
+    answers: [says("unauthenticated", "The token is not valid here, or it has expired or was revoked")],
+  },
+  {
+    code: "unauthenticated",
+    when: "SecureFlag's own error",
+    line: "users list",
+    answers: [ok({ result: null, error: true, errorMsg: "unauthorized" })],
+  },
+  {
+    code: "unauthenticated",
+    when: "SECUREFLAG_API_TOKEN=tökén",
+    line: "status",
+    env: { SECUREFLAG_API_TOKEN: "tökén" },
+  },
+  {
+    code: "unauthenticated",
+    when: "a sign-in that has ended",
+    line: "status",
+    ...SIGNED_IN,
+    answers: [oauth("invalid_grant", "The sign-in has ended; sign in again")],
+  },
+  {
+    code: "unauthenticated",
+    line: LOGIN,
+    env: NO_TOKEN,
+    world: piped("wrong"),
+    answers: [
+      says(
+        "unauthenticated",
+        "The email or the password is not right, or sign-in is paused for 15 minutes after repeated failures",
+      ),
+    ],
+  },
+  { code: "mfa_required", line: LOGIN, env: NO_TOKEN, world: piped("right"), answers: [MFA] },
+  {
+    code: "mfa_required",
+    line: "tokens create --name ci --scopes billing:read",
+    answers: [
+      says("mfa_required", "This needs a one-time code given in the last 15 minutes; give a new one and try again"),
+    ],
+  },
+  {
+    code: "mfa_invalid",
+    line: `${LOGIN} --totp 123456`,
+    env: NO_TOKEN,
+    world: piped("right"),
+    answers: [MFA, says("mfa_invalid", WRONG_CODE)],
+  },
+  { code: "access_denied", line: "login --web", env: NO_TOKEN, answers: [GRANT, oauth("access_denied")] },
+  { code: "expired_token", line: "login --web", env: NO_TOKEN, answers: [GRANT, oauth("expired_token")] },
+  // Only a backend that mixes up its grants says these two where nobody waits for a browser.
+  { code: "authorization_pending", line: "status", ...SIGNED_IN, answers: [oauth("authorization_pending")] },
+  { code: "slow_down", line: "status", ...SIGNED_IN, answers: [oauth("slow_down")] },
+  {
+    code: "forbidden",
+    line: "status",
+    answers: [
+      says(
+        "forbidden",
+        "This needs the role organization administrator; tim@northwind.example is team manager of Northwind Labs",
+      ),
+    ],
+  },
+  {
+    code: "forbidden",
+    line: "tokens list",
+    answers: [says("forbidden", "API tokens are managed by a signed-in person, not by an API token")],
+  },
+  {
+    code: "insufficient_scope",
+    line: ADD,
+    answers: [says("insufficient_scope", "This needs a token with the scope users:write")],
+  },
+  {
+    code: "insufficient_scope",
+    line: "buy 5 --dry-run",
+    answers: [...OFFER, ok(me({ token: { ...me().token, scopes: ["billing:read"] } }))],
+  },
+  {
+    code: "spend_limit_exceeded",
+    line: "buy 5 --yes",
+    answers: [
+      ...OFFER,
+      says(
+        "spend_limit_exceeded",
+        'This purchase costs £244.10, and the token "ci" has £100.00 left of its £500.00 this month',
+      ),
+    ],
+  },
+  {
+    code: "spend_limit_exceeded",
+    line: "buy 5 --dry-run",
+    answers: [
+      ...OFFER,
+      ok(
+        me({
+          token: {
+            ...me().token,
+            spendLimit: { amount: null, amountLeft: null, licenses: 10, licensesLeft: 3 },
+          },
+        }),
+      ),
+    ],
+  },
+  { code: "unexpected_answer", when: "a backend that does not tell", line: "whoami", answers: [NO_ME] },
+];
