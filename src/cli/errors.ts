@@ -187,7 +187,7 @@ export class CliError extends Error {
 }
 
 /** A wrong argument, flag or setting: exit code 2. */
-export function usageError(message: string, hint?: string): CliError {
+export function usageError(message: string, hint: string): CliError {
   return new CliError("invalid_usage", message, { hint });
 }
 
@@ -231,11 +231,29 @@ export function reportOf(error: unknown): ErrorReport {
   };
 }
 
-const HINTS: Partial<Record<ErrorCode, string>> = {
+const SIGN_IN_AGAIN = "Sign in again with `secureflag-licenses login`.";
+
+/** The next step for errors that come without one of their own, as those of a backend do. */
+const HINTS: Readonly<Record<ProblemCode, string> & Partial<Record<OwnCode, string>>> = {
+  unexpected_answer: "Report this to whoever runs the backend.",
+  output_not_written: "Check that the disk is not full and that stdout can be written.",
+  invalid_request: "Correct what it names, then run the command again.",
+  idempotency_key_missing: "Nothing was bought. Check that nothing on the way takes headers away.",
+  idempotency_key_reused: "Choose another key; nothing was bought.",
+  clock_moves_forward_only: "Go to a later instant, or begin anew with `secureflag-licenses sandbox reset`.",
+  declined_by_person: "You said no. Run the command again to decide otherwise.",
+  authorization_pending: SIGN_IN_AGAIN,
+  slow_down: SIGN_IN_AGAIN,
+  below_minimum_charge: "Nothing was bought. Buy more licenses at once, or after the renewal date.",
+  payment_declined: "See `secureflag-licenses purchases list`.",
+  no_license_available: "Buy what is missing with `secureflag-licenses buy <n>`, then run the command again.",
+  not_payable: "Nothing was charged. See `secureflag-licenses purchases list`.",
+  not_cancelable: "Only a purchase that waits for approval can be canceled.",
+  idempotency_key_unknown: "Running the same command again is safe.",
   font_missing: "Without --pdf the receipt is shown, and --json has everything.",
   unauthenticated:
     "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN to a token that is valid.",
-  forbidden: "Sign in as an organization administrator: secureflag-licenses login",
+  forbidden: "Sign in as an organization administrator with `secureflag-licenses login`.",
   insufficient_scope:
     "Use a token that has the scope, or unset SECUREFLAG_API_TOKEN and run `secureflag-licenses login`.",
   not_found: "Check the id or number, and the organization: `secureflag-licenses organizations list`.",

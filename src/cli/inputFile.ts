@@ -25,3 +25,9 @@ export async function readInputFile(path: string, most: number): Promise<Buffer>
     await file.close();
   }
 }
+
+/** Why a file cannot be read: what the system says of it, without its code and the path, which whoever asks has said. */
+export function whyUnread(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return text.replace(/^[A-Z]+: (.*?), \w+(?: '.*')?$/s, "$1");
+}

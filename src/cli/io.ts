@@ -143,8 +143,5 @@ function isFile(descriptor: number): boolean {
 }
 
 function outputError(cause: Error): CliError {
-  return new CliError("output_not_written", "The output could not be written", {
-    hint: "Check that the disk is not full and that stdout can be written.",
-    cause,
-  });
+  return new CliError("output_not_written", "The output could not be written", { cause });
 }

@@ -31,13 +31,9 @@ export function parseAddress(apiUrl: string): BackendAddress {
   }
   const isLoopback = isLoopbackHost(url.hostname);
   if (url.protocol === "http:" && !isLoopback) {
-    throw new ClientError(
-      "insecure_url",
-      `${url.origin} is not https, and only this machine may be reached without it`,
-      {
-        hint: "Only https is used, or http to this machine, such as http://127.0.0.1:4010/rest/management/v2.",
-      },
-    );
+    throw new ClientError("insecure_url", `${url.origin} is not https, so nothing is sent there`, {
+      hint: "Use https; http is only for this machine, such as http://127.0.0.1:4010/rest/management/v2.",
+    });
   }
   return { origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), isLoopback };
 }

@@ -13,7 +13,7 @@ import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts"
 import { Caller, type CallInput, type Reply } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
-import { untold } from "./outcome.ts";
+import { ASK_AGAIN_HINT, untold } from "./outcome.ts";
 import type { PdfFile } from "./pdf.ts";
 import { createTransport } from "./transport.ts";
 import { type UserCalls, userCalls } from "./users.ts";
@@ -255,7 +255,7 @@ function another(asked: string, answered: string | number, changeHint: string | 
 function ofKey(purchase: PurchaseAnswer, idempotencyKey: string): PurchaseAnswer {
   if (purchase.idempotencyKey === idempotencyKey) return purchase;
   throw new ClientError("outcome_unknown", `The backend answered with another purchase, ${purchase.id}`, {
-    hint: "Running the same command again is safe: it asks what became of the purchase and never buys it twice.",
+    hint: ASK_AGAIN_HINT,
   });
 }
 

@@ -16,11 +16,11 @@ export interface Failure {
 }
 
 const SANDBOX_HINT =
-  "The billing calls are offered by backends that serve this package's openapi.json. " +
-  "Try it without an account: secureflag-licenses sandbox";
+  "Licenses are sold by backends that serve this package's openapi.json. " +
+  "Try it without an account: `secureflag-licenses sandbox`.";
 const SIGN_IN_HINT =
   "Pipe an API token into `secureflag-licenses login --with-token`, or set SECUREFLAG_API_TOKEN. " +
-  "Some backends take a password: login --email <email>.";
+  "Some backends take a password: `login --email <email>`.";
 const RUN_AGAIN_HINT = "Check the connection and run the same command again; that is safe.";
 
 /** Whether losing the answer leaves open what became of a purchase (details.md, 4 and 5). */
@@ -42,7 +42,7 @@ export function failureOfWire(failure: WireFailure, operation: Operation, origin
 
 const NO_PDF = "This backend makes no receipts as PDF";
 const NO_PDF_HINT = "Without --pdf the receipt is shown, and --json has everything.";
-const NONSENSE_HINT = "Check that the API URL is right and that nothing on the way changes answers.";
+const NONSENSE_HINT = "Check the API URL, and that nothing on the way changes answers.";
 const GATE_HINT =
   "Something on the way may have refused it: check the API URL and the proxy, then `secureflag-licenses whoami`.";
 const CERTIFICATE_HINT = "A private certificate authority goes into NODE_EXTRA_CA_CERTS.";
@@ -173,13 +173,13 @@ function signInNotOffered(details: AnswerDetails): ClientError {
 }
 
 function notOffered(details: AnswerDetails): ClientError {
-  const message = "This backend does not offer the billing calls (subscription, quotes, purchases)";
+  const message = "This backend does not offer the billing calls: it sells no licenses";
   return new ClientError("billing_not_offered", message, { ...details, hint: SANDBOX_HINT });
 }
 
 function usersNotOffered(details: AnswerDetails): ClientError {
   const message = "This backend does not offer to add and remove users";
-  const hint = "Manage them in SecureFlag's portal. Try it without an account: secureflag-licenses sandbox";
+  const hint = "Manage them in SecureFlag's portal. Try it without an account: `secureflag-licenses sandbox`.";
   return new ClientError("users_not_offered", message, { ...details, hint });
 }
 

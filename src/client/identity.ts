@@ -80,8 +80,7 @@ function deviceCalls(caller: Caller): Pick<IdentityCalls, "authorizeDevice" | "d
   };
 }
 
-const CREATED_HINT =
-  "Look at `secureflag-licenses tokens list`: its secret is lost, so revoke it if it is there, and create another.";
+const CREATED_HINT = "If `secureflag-licenses tokens list` shows it, revoke it: its secret is lost.";
 const REVOKED_HINT = "Look at `secureflag-licenses tokens list`. Running the same command again is safe.";
 
 function tokenCalls(caller: Caller): Pick<IdentityCalls, "tokens" | "createToken" | "revokeApiToken"> {

@@ -33,10 +33,11 @@ export function outcomeOf(operation: Operation, failures: readonly Failure[], er
   const refused = last?.refused && last.error === error;
   if (refused && (!operation.idempotent || SETTLING.has(last.error.code))) return error;
   const isNotOffered = error instanceof ClientError && error.code === "billing_not_offered";
-  return unknown(outcomeMessage(operation), error, isNotOffered ? error.hint : RUN_AGAIN_HINT);
+  return unknown(outcomeMessage(operation), error, isNotOffered ? error.hint : ASK_AGAIN_HINT);
 }
 
-const RUN_AGAIN_HINT = "Run the same command again: it asks what became of the purchase and never buys it twice.";
+/** The next step where it is not known what became of a purchase. */
+export const ASK_AGAIN_HINT = "Run the same command again: it asks what became of it and never buys it twice.";
 
 function outcomeMessage(operation: Operation): string {
   const subject = operation.idempotent ? "The purchase was sent, but what became of it" : "What became of the purchase";

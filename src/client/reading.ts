@@ -45,7 +45,7 @@ function readSuccess(schema: z.ZodType | undefined, status: number, { value }: G
   const parsed = schema.safeParse(value, ONE_ANSWER);
   if (parsed.success) return { kind: "success", value: parsed.data };
   const issue = parsed.error.issues[0];
-  return nonsense(`has not the shape of the contract at "${issue?.path.join(".")}": ${issue?.message}`);
+  return nonsense(`does not fit the contract at "${issue?.path.join(".")}": ${issue?.message}`);
 }
 
 function readKnownError(operation: Operation, status: number, { value }: GoodBody): Reading | null {

@@ -73,7 +73,10 @@ async function openDispatcher(address: BackendAddress, env: Environment): Promis
   try {
     return new EnvHttpProxyAgent({ ...options, httpProxy: "", httpsProxy: viaProxy.proxy, noProxy: viaProxy.noProxy });
   } catch (cause) {
-    throw new ClientError("insecure_url", "HTTPS_PROXY is not the URL of a proxy", { cause });
+    throw new ClientError("insecure_url", "HTTPS_PROXY is not the URL of a proxy", {
+      hint: "Set it to one such as http://proxy.example:3128, or unset it.",
+      cause,
+    });
   }
 }
 

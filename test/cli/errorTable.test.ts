@@ -1,5 +1,7 @@
+import type { Command } from "commander";
 import pLimit from "p-limit";
 import { beforeAll, describe, expect, it } from "vitest";
+import { createProgram } from "../../src/cli/commands/program.ts";
 import { type ErrorCode, EXIT_CODES } from "../../src/cli/errors.ts";
 import { errorOutput } from "../../src/cli/outputs.ts";
 import { wrap } from "../../src/cli/render/wrap.ts";
@@ -10,6 +12,7 @@ import { PURCHASE_CASES } from "./errorTable/purchaseCases.ts";
 import { SIGN_IN_CASES } from "./errorTable/signInCases.ts";
 import { type Ended, type ErrorCase, filled, playError } from "./errorTable/stage.ts";
 import { USAGE_CASES } from "./errorTable/usageCases.ts";
+import { fakeContext } from "./support/fakeContext.ts";
 
 const CODES = Object.keys(EXIT_CODES) as ErrorCode[];
 
@@ -54,6 +57,40 @@ function linesOf({ message, hint }: Told, width: number): string[] {
     .flatMap((text) => wrap(text, width).split("\n"));
 }
 
+/** Three lines are enough for every error, but for the address where to pay and for two computations that differ. */
+function mostLines({ code, message, hint }: Told): number {
+  if (code === "price_check_failed") return 5;
+  return /https?:/.test(message + hint) ? 4 : 3;
+}
+
+const program = createProgram(fakeContext(), () => {});
+
+/** The command that words name, and how many of them do. */
+function commandIn(words: readonly string[], command = program): Command {
+  const below = command.commands.find((each) => each.name() === words[0]);
+  return below ? commandIn(words.slice(1), below) : command;
+}
+
+const flagsIn = (text: string) => text.match(/(?<![\w-])--[a-z][\w-]*/g) ?? [];
+const flagsOf = (command: Command) => [...command.options.map(({ long }) => long), "--help"];
+
+/** Whatever an error tells to type that does not exist. */
+function unknownIn({ message, hint }: Told, line: string): string[] {
+  const text = `${message} ${hint}`;
+  const typed = [...text.matchAll(/`([^`]*)`/g)].map(([, command = ""]) =>
+    command.replace(/^secureflag-licenses ?/, ""),
+  );
+  const ours = typed.filter((command) => !/^(chmod|chown|rm|npm|<) /.test(command));
+  const unknown = ours.flatMap((words) => {
+    const command = commandIn(words.split(" "));
+    const isKnown = command !== program || words.startsWith("-");
+    return [...(isKnown ? [] : [words]), ...flagsIn(words).filter((flag) => !flagsOf(command).includes(flag))];
+  });
+  // Flags of the command that was run, and no others.
+  const rest = flagsIn((hint ?? "").replaceAll(/`[^`]*`/g, ""));
+  return [...unknown, ...rest.filter((flag) => !flagsOf(commandIn(line.split(" "))).includes(flag))];
+}
+
 const oneLine = (text: string) => text.replaceAll(/\s+/g, " ").trim();
 
 describe("every error", () => {
@@ -77,6 +114,16 @@ describe("every error", () => {
       expect([person.exitCode, program.exitCode]).toEqual([told.exitCode, told.exitCode]);
       const request = told.requestId === null ? [] : [`Request: ${told.requestId}`];
       expect(oneLine(person.stderr)).toMatch(oneLine([...linesOf(told, 60), ...request].join(" ")));
+    });
+
+    it("says what to do next, in three lines, with commands and flags that exist", () => {
+      const { told } = ending(each);
+      expect(told.message).toMatch(/[.!?…]$/);
+      expect(told.hint).toMatch(/[.!?…]$/);
+      expect(linesOf({ ...told, problems: [] }, 80).length).toBeLessThanOrEqual(mostLines(told));
+      expect(unknownIn(told, each.line)).toEqual([]);
+      // What is to be copied stands between backticks.
+      expect(`${told.message} ${told.hint}`.replaceAll(/`[^`]*`/g, "")).not.toMatch(/secureflag-licenses [a-z]+ /);
     });
 
     it("fits 60 columns, and shows no stack", () => {

@@ -307,7 +307,7 @@ const request = { name: "ci", scopes: [], expiresInDays: 90, spendLimit: null };
 
 const CHANGES: [string, (client: Calls) => Promise<unknown>, isRepeated: boolean, hint: string][] = [
   ["the sandbox's clock", (client) => client.advanceClock({ days: 1 }), false, "sandbox clock show"],
-  ["creating a token", (client) => client.createToken(4201, request), false, "revoke it if it is there"],
+  ["creating a token", (client) => client.createToken(4201, request), false, "shows it, revoke it"],
   ["revoking a token", (client) => client.revokeApiToken(4201, "tok_1"), true, "tokens list"],
   ["a reduction", (client) => client.reduceLicenses(4201, { licenses: 23, subscriptionVersion: 7 }), true, "status"],
   ["taking a reduction back", (client) => client.cancelReduction(4201), true, "status"],

@@ -108,7 +108,7 @@ export function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, sessi
   if (session.mfaAt !== null && now() - session.mfaAt <= FRESH_CODE_MS) return;
   throw new ProblemError(
     "mfa_required",
-    "This needs a one-time code given in the last 15 minutes; give a new one and try again",
+    "This needs a one-time code given in the last 15 minutes",
     {},
     // RFC 9470, section 3.
     { "WWW-Authenticate": `Bearer error="insufficient_user_authentication", max_age=${FRESH_CODE_MS / 1000}` },

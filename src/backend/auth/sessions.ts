@@ -104,5 +104,5 @@ function sameHash(a: string, b: string): boolean {
 }
 
 function refused(): ProblemError {
-  return new ProblemError("unauthenticated", "The sign-in has ended; sign in again");
+  return new ProblemError("unauthenticated", "The sign-in has ended");
 }

@@ -39,7 +39,7 @@ export async function checkPassword(
   address: string,
 ): Promise<UserRow> {
   if (deps.passwords.waiting() > MOST_WAITING) {
-    throw new ProblemError("rate_limited", "Too many people sign in at once; try again", {}, { "Retry-After": "5" });
+    throw new ProblemError("rate_limited", "Too many people sign in at once", {}, { "Retry-After": "5" });
   }
   const place = { account: email.toLowerCase(), address };
   const found = await findUser(deps.database, email);

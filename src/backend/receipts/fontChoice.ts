@@ -54,12 +54,11 @@ export class FontChoice {
       throw fontMissing(`The receipt has the character U+${name}, which no font for PDF receipts has`);
     }
     throw fontMissing(
-      `The receipt has ${listOf(fonts.map((font) => font?.script))} text, and its font is not installed. ` +
-        `Install it beside secureflag-licenses, where the backend runs: ` +
-        `npm install -g ${listOf(
+      `The receipt has ${listOf(fonts.map((font) => font?.script))} text, and its font is not installed; ` +
+        `run \`npm install -g ${listOf(
           fonts.map((font) => font?.package),
           " ",
-        )}`,
+        )}\` where the backend runs`,
     );
   }
 

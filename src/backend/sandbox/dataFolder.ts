@@ -68,7 +68,7 @@ export async function resetSandbox(folder: string): Promise<void> {
     throw new SandboxError(
       "sandbox_data_unusable",
       `There is no sandbox data in ${folder}`,
-      "Name its folder with --data.",
+      "Name its folder with --data <dir>.",
     );
   }
   (await open(folder, FILES.backend)).close();

@@ -55,7 +55,7 @@ async function know(
     throw new SandboxError(
       "sandbox_data_not_empty",
       `There are data already in ${dataDir}, and --seed fills only empty data`,
-      "Empty them with sandbox reset, or use --data <dir> or --ephemeral.",
+      "Empty them with `sandbox reset`, or use --data <dir> or --ephemeral.",
     );
   }
   const notes = file ? ["The data are from this very seed file already; --seed is ignored."] : [];

@@ -58,12 +58,16 @@ export function digestOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
+/** So many problems of a file are told at once. */
+const MOST_PROBLEMS = 3;
+
 /** The refusal of a seed file, naming what is wrong with it by its paths in the file. */
 export function invalidSeed(file: string, problems: { path: string; message: string }[]): SandboxError {
-  const lines = problems.map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  const lines = problems.slice(0, MOST_PROBLEMS).map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  const more = problems.length > lines.length ? `; and ${problems.length - lines.length} more` : "";
   return new SandboxError(
     "seed_invalid",
-    `The seed file ${file} is not valid: ${lines.join("; ")}`,
+    `The seed file ${file} is not valid: ${lines.join("; ")}${more}`,
     "Mend the file; its fields are described in the README, under Sandbox.",
   );
 }

@@ -19,6 +19,7 @@ function parseJson(file: { path: string; text: string }): unknown {
     // Editors on Windows begin a file with a byte order mark.
     return parseStrictJson(file.text.replace(/^\ufeff/, ""));
   } catch (error) {
-    throw invalidSeed(file.path, [{ path: "", message: error instanceof Error ? error.message : String(error) }]);
+    const message = error instanceof Error ? error.message : String(error);
+    throw invalidSeed(file.path, [{ path: "", message: message.replace(/^is /, "it is ") }]);
   }
 }

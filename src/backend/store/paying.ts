@@ -25,10 +25,7 @@ export interface AttemptTimes {
 
 /** A purchase that cannot be paid any more (details.md, 11). */
 export function notPayable(purchaseId: string): ProblemError {
-  return new ProblemError(
-    "not_payable",
-    `Purchase ${purchaseId} cannot be paid any more; make a new quote and buy again`,
-  );
+  return new ProblemError("not_payable", `Purchase ${purchaseId} cannot be paid any more`);
 }
 
 /**

@@ -31,7 +31,7 @@ function notPurchasable({ row, state, term }: SubscriptionPicture, consequence: 
   const what = state === "suspended" ? "is suspended" : "is past due";
   return new ProblemError(
     "subscription_not_purchasable",
-    `The subscription ${what}; ${consequence} until its renewal is paid: purchases pay ${purchaseId}`,
+    `The subscription ${what}; ${consequence} until its renewal is paid: \`purchases pay ${purchaseId}\``,
     { purchaseId },
   );
 }

@@ -61,7 +61,8 @@ function pricedBy(licenses: number | undefined, flags: QuoteFlags): Priced {
 }
 
 function fileOf({ save, force = false }: QuoteFlags): OutputFile | null {
-  if (save === undefined && force) throw usageError("--force is for a file, and there is none", "Name it with --save.");
+  if (save === undefined && force)
+    throw usageError("--force is for a file, and there is none", "Name it with --save <file>.");
   return save === undefined ? null : { path: save, force };
 }
 

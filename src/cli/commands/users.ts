@@ -186,7 +186,10 @@ async function userOf(flags: AddFlags): Promise<AddUserRequest> {
   if (!issue) return user;
   const field = String(issue.path[0]);
   const value = field === "email" ? ` "${shorten(clean(email))}"` : "";
-  throw usageError(`${FLAGS[field]}${value} ${issue.message}`, "Nobody was added.");
+  throw usageError(
+    `${FLAGS[field]}${value} ${issue.message}`,
+    "Correct it and run the command again; nobody was added.",
+  );
 }
 
 const load: UsersRuns = {

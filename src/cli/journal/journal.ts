@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as z from "zod";
 import { instantSchema, moneySchema } from "../../contract/basics.ts";
 import { idempotencyKeySchema } from "../../contract/billing.ts";
 import { licenseTargetSchema } from "../purchasing/wanted.ts";
+import { SessionError } from "../session/errors.ts";
 import {
   type FileMachine,
   isMissing,
@@ -101,9 +102,8 @@ function write(path: string, entry: JournalEntry, machine: FileMachine): void {
   try {
     writePrivateFile(path, `${JSON.stringify(entry, null, 2)}\n`, machine);
   } catch (cause) {
-    const hint =
-      "Check that the directory can be written and that the disk is not full, or set SECUREFLAG_CONFIG_DIR to another one.";
-    const message = `The purchase was not sent, because it cannot be written down in ${path}`;
+    const hint = "Check its rights and that the disk is not full, or set SECUREFLAG_CONFIG_DIR.";
+    const message = `The purchase was not sent, because it cannot be written down in ${dirname(path)}`;
     throw new JournalError("journal_not_written", message, hint, { cause });
   }
 }
@@ -129,8 +129,9 @@ function namesIn(directory: string): string[] {
 }
 
 function unreadable(path: string, cause: unknown): JournalError {
-  const reason = cause instanceof Error && "hint" in cause ? `${cause.message}. ${cause.hint}` : null;
-  const hint =
-    reason ?? "It may tell of a purchase: look at `secureflag-licenses purchases list`, then remove the file by hand.";
+  // A file that others can read or write says by itself what to do.
+  if (cause instanceof SessionError)
+    return new JournalError("journal_unreadable", cause.message, cause.hint, { cause });
+  const hint = "It may tell of a purchase: see `secureflag-licenses purchases list`, then remove it.";
   return new JournalError("journal_unreadable", `The journal in ${path} cannot be used`, hint, { cause });
 }

@@ -35,8 +35,8 @@ export function errorOfPurchase(purchase: Purchase, requestId?: string | null): 
 function nextStep({ id, kind, nextAction, failure }: Purchase): string | null {
   if (nextAction !== null) {
     const command = `\`secureflag-licenses purchases pay ${id}\``;
-    const pay = `To pay it with another card by ${instant(nextAction.expiresAt)}, open ${nextAction.url} or run ${command}.`;
-    return kind === "renewal" ? pay : `${pay} Running \`buy\` or \`top-up\` again makes a new one instead.`;
+    const pay = `To pay it with another card by ${instant(nextAction.expiresAt)}, open ${nextAction.url} or run ${command}`;
+    return kind === "renewal" ? `${pay}.` : `${pay}; buying again makes a new one.`;
   }
   const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
   return isOver ? "Running `buy` or `top-up` again makes a new purchase." : null;

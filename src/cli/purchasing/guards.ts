@@ -81,7 +81,8 @@ function amountOf(text: string, currency: string): Money {
   try {
     return parseMoney(text, currency);
   } catch (error) {
-    if (error instanceof BillingError) throw usageError(`--max-total: ${error.message}`);
+    if (error instanceof BillingError)
+      throw usageError(`--max-total: ${error.message}`, "Correct it and run the command again; nothing was bought.");
     throw error;
   }
 }

@@ -28,7 +28,7 @@ export async function pay(purchaseId: string, tools: FollowTools): Promise<Concl
 export function rehearsePay(purchaseId: string, tools: FollowTools): Promise<Concluded> {
   return rehearse(purchaseId, tools, ({ id, status, nextAction }) =>
     nextAction === null && status !== "succeeded"
-      ? new CliError("not_payable", `The purchase ${id} is ${told(status)}; there is nothing to pay`)
+      ? new CliError("not_payable", `The purchase ${id} ${TOLD[status]}; there is nothing to pay`)
       : null,
   );
 }
@@ -42,7 +42,7 @@ export function rehearseCancel(purchaseId: string, tools: FollowTools): Promise<
   return rehearse(purchaseId, tools, ({ id, status, failure }) =>
     status === "requires_approval" || failure?.code === "payment_canceled"
       ? null
-      : new CliError("not_cancelable", `The purchase ${id} is ${told(status)} and cannot be canceled`),
+      : new CliError("not_cancelable", `The purchase ${id} ${TOLD[status]} and cannot be canceled`),
   );
 }
 
@@ -58,9 +58,13 @@ async function rehearse(
   return { result: { ...result, dryRun: true }, endedKey: null, failure: null };
 }
 
-function told(status: PurchaseAnswer["status"]): string {
-  return status.replace("_", " ");
-}
+const TOLD: Readonly<Record<PurchaseAnswer["status"], string>> = {
+  processing: "is still being processed",
+  requires_approval: "waits for approval",
+  succeeded: "has succeeded",
+  failed: "has failed for good",
+  needs_review: "is being reviewed",
+};
 
 /**
  * Cancels a purchase that waits for approval (details.md, 13). That it is canceled is a success here.
@@ -104,8 +108,8 @@ async function attempt(
 }
 
 function untold({ id }: PurchaseAnswer, cause: Error): CliError {
-  return new CliError("outcome_unknown", `Whether the purchase ${id} was paid is not known yet: ${cause.message}`, {
-    hint: `See \`secureflag-licenses purchases show ${id}\`; paying again is safe, it is charged once at most.`,
+  return new CliError("outcome_unknown", `Whether the purchase ${id} was paid is not known yet. ${cause.message}`, {
+    hint: `See \`secureflag-licenses purchases show ${id}\`. Paying again is safe: it is charged once at most.`,
     cause,
   });
 }

@@ -160,8 +160,8 @@ function refuseDifferences(fields: readonly (readonly [field: string, filed: str
   const differences = fields.filter(([, filed, now]) => filed !== now);
   if (differences.length === 0) return;
   const list = differences.map(([field, filed, now]) => `${field}: ${clean(filed)} in the file, ${clean(now)} now`);
-  throw new CliError("quote_file_outdated", `The quote file does not hold any more. ${list.join("; ")}`, {
-    hint: "This command bought nothing. Save a new one with `secureflag-licenses quote <n> --save <file>`.",
+  throw new CliError("quote_file_outdated", `The quote file does not hold any more (${list.join("; ")})`, {
+    hint: "This command bought nothing. Save a new one with `quote <n> --save <file>`.",
   });
 }
 
@@ -208,6 +208,6 @@ function jsonOf(path: string, text: string): unknown {
 
 function invalid(path: string, why: string): CliError {
   return new CliError("quote_file_invalid", `The quote file ${path} ${why}`, {
-    hint: "Nothing was bought. Save a new one with `secureflag-licenses quote <n> --save <file>`.",
+    hint: "Nothing was bought. Save a new one with `quote <n> --save <file>`.",
   });
 }

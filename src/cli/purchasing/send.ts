@@ -1,3 +1,4 @@
+import { ASK_AGAIN_HINT } from "../../client/outcome.ts";
 import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError, codeOf, type ErrorCode, EXIT_CODES } from "../errors.ts";
 import { moneyText } from "../render/money.ts";
@@ -140,7 +141,6 @@ async function lookAgain(error: Error, key: string, tools: PurchasingTools): Pro
   if (code === "quote_used") throw error;
   if (code !== null && code !== "outcome_unknown" && EXIT_CODES[code] === 10) throw error;
   const message =
-    code === "outcome_unknown" ? error.message : `Whether the purchase was made is not known: ${error.message}`;
-  const hint = "Running the same command again is safe: it asks what became of the purchase and never buys it twice.";
-  throw new CliError("outcome_unknown", message, { hint, cause: error });
+    code === "outcome_unknown" ? error.message : `Whether the purchase was made is not known. ${error.message}`;
+  throw new CliError("outcome_unknown", message, { hint: ASK_AGAIN_HINT, cause: error });
 }

@@ -180,7 +180,7 @@ function parse<Value>(text: string, schema: z.ZodType<Value>, where: string): Va
   try {
     return schema.parse(JSON.parse(text));
   } catch (cause) {
-    const hint = "Sign in again after: secureflag-licenses logout, or after removing it by hand.";
+    const hint = "Run `secureflag-licenses logout`, or remove it by hand, and sign in again.";
     throw new SessionError("credentials_unreadable", `${where} is not what this tool writes`, hint, { cause });
   }
 }

@@ -144,7 +144,7 @@ export function assertPrivateDirectory(path: string, { uid }: Pick<FileMachine, 
   const stats = statSync(path);
   const hint = "Set SECUREFLAG_CONFIG_DIR to a directory of your own.";
   if (stats.uid !== uid && stats.uid !== ROOT) throw unsafe(path, "belongs to another user", hint);
-  if ((stats.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `Run: chmod 700 "${path}"`);
+  if ((stats.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `Run \`chmod 700 "${path}"\`.`);
 }
 
 /** Whether a file system's error says that there is no such file or directory. */
@@ -158,18 +158,18 @@ function openUnlinked(path: string): number | null {
     return openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     if (isMissing(error)) return null;
-    if (hasErrno(error, "ELOOP")) throw unsafe(path, "is a link", `Remove the link: rm "${path}"`);
+    if (hasErrno(error, "ELOOP")) throw unsafe(path, "is a link", `Remove the link with \`rm "${path}"\`.`);
     throw error;
   }
 }
 
 function assertPrivate(path: string, stats: Stats, { uid }: FileMachine): void {
-  if (!stats.isFile()) throw unsafe(path, "is not a file", `Remove it: "${path}"`);
-  if (stats.size > MAX_BYTES) throw unsafe(path, "is larger than this tool writes", `Remove it: rm "${path}"`);
+  if (!stats.isFile()) throw unsafe(path, "is not a file", "Move it away, or remove it.");
+  if (stats.size > MAX_BYTES) throw unsafe(path, "is larger than this tool writes", `Remove it with \`rm "${path}"\`.`);
   if (uid === null) return;
   if (stats.uid !== uid)
-    throw unsafe(path, "belongs to another user", `Remove it, or take it over: chown ${uid} "${path}"`);
-  if ((stats.mode & 0o077) !== 0) throw unsafe(path, "can be read by other users", `Run: chmod 600 "${path}"`);
+    throw unsafe(path, "belongs to another user", `Remove it, or take it over with \`chown ${uid} "${path}"\`.`);
+  if ((stats.mode & 0o077) !== 0) throw unsafe(path, "can be read by other users", `Run \`chmod 600 "${path}"\`.`);
 }
 
 function unsafe(path: string, why: string, hint: string): SessionError {

@@ -91,7 +91,7 @@ class SettingsStore {
       return settingsSchema.parse((await this.open()).store);
     } catch (cause) {
       if (cause instanceof SessionError) throw cause;
-      const hint = `Repair it, or remove it to begin anew: rm "${this.path}"`;
+      const hint = `Repair it, or remove it to begin anew: \`rm "${this.path}"\`.`;
       throw new SessionError("settings_unreadable", `The settings in ${this.path} cannot be read`, hint, { cause });
     }
   }

@@ -1,5 +1,5 @@
 import { CliError } from "../errors.ts";
-import { readInputFile } from "../inputFile.ts";
+import { readInputFile, whyUnread } from "../inputFile.ts";
 import type { Io } from "../io.ts";
 import { clean } from "../render/clean.ts";
 import { MAX_FILE_BYTES } from "./csv.ts";
@@ -17,12 +17,15 @@ export async function readUsersFile(
   { readInput, stdinIsTerminal }: Pick<Io, "readInput" | "stdinIsTerminal">,
 ): Promise<Buffer> {
   if (path === STDIN && stdinIsTerminal) {
-    throw unreadable("There is nothing on stdin", `Name a file, or pipe one in: users import ${STDIN} < users.csv`);
+    throw unreadable(
+      "There is nothing on stdin",
+      `Name a file, or pipe one in: \`secureflag-licenses users import ${STDIN} < users.csv\`.`,
+    );
   }
   if (path === STDIN) return await readInput(MAX_FILE_BYTES);
   return await readInputFile(path, MAX_FILE_BYTES).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw unreadable(`The file ${clean(path)} cannot be read: ${reason}`, "Check its path. Nobody was added.", cause);
+    const message = `The file ${clean(path)} cannot be read: ${whyUnread(cause)}`;
+    throw unreadable(message, "Check its path. Nobody was added.", cause);
   });
 }
 

@@ -170,7 +170,7 @@ describe("users add", () => {
 
   it("who is a user already: exit 2 in the backend's words", async () => {
     const { code, stderr } = await play(ADD, [fails("addUser", "invalid_request")]);
-    expect([code, stderr]).toEqual([2, "Error: refused: invalid_request.\n"]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^Error: refused: invalid_request\.\n/)]);
   });
 
   it("whose answer was lost: exit 10", async () => {
@@ -541,7 +541,7 @@ describe("users import", () => {
     async (errors) => {
       const error = new ClientError("invalid_request", "No.", { problem: { code: "", detail: "", errors } });
       const { code, stderr } = await play(`users import ${three()}`, [{ call: "importUsers", fails: error }]);
-      expect([code, stderr]).toEqual([2, "Error: No.\n"]);
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^Error: No\.\n/)]);
     },
   );
 

@@ -248,7 +248,7 @@ export const FILE_CASES: readonly ErrorCase[] = [
     answers: [
       says(
         "font_missing",
-        "The receipt has Japanese text, and its font is not installed. Install it beside secureflag-licenses, where the backend runs: npm install -g @fontsource/noto-sans-jp",
+        "The receipt has Japanese text, and its font is not installed; run `npm install -g @fontsource/noto-sans-jp` where the backend runs",
       ),
     ],
   },

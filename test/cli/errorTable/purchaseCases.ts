@@ -16,7 +16,7 @@ import {
 } from "../support/builders.ts";
 import { fakeJournal } from "../support/fakeJournal.ts";
 import { KEY } from "../support/playBuy.ts";
-import { ADD, accepted, ME, NO_TOKEN, noRoom, OFFER, ok, person, READ, says } from "./answers.ts";
+import { ADD, accepted, ME, NO_TOKEN, noRoom, OFFER, ok, person, piped, READ, says } from "./answers.ts";
 import type { ErrorCase } from "./stage.ts";
 
 const SOLD = accepted(purchase());
@@ -185,7 +185,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
       READ,
       says(
         "subscription_not_purchasable",
-        "The subscription is past due; no licenses can be added to it until its renewal is paid: purchases pay pur_1",
+        "The subscription is past due; no licenses can be added to it until its renewal is paid: `purchases pay pur_1`",
       ),
     ],
   },
@@ -245,6 +245,12 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   { code: "no_license_available", line: ADD, answers: [FULL, ok(fullUp), COSTS_ONE] },
   {
     code: "no_license_available",
+    when: "a backend that does not say how many",
+    line: ADD,
+    answers: [says("no_license_available", "There are not enough available licenses")],
+  },
+  {
+    code: "no_license_available",
     when: "the token may not ask for the price",
     line: ADD,
     answers: [FULL, says("insufficient_scope", "This needs a token with the scope billing:read")],
@@ -258,7 +264,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   {
     code: "not_payable",
     line: "purchases pay pur_1",
-    answers: [says("not_payable", "Purchase pur_1 cannot be paid any more; make a new quote and buy again")],
+    answers: [says("not_payable", "Purchase pur_1 cannot be paid any more")],
   },
   { code: "not_payable", line: "purchases pay pur_1 --dry-run", answers: [ok(failedPurchase())] },
   {
@@ -279,11 +285,6 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   { code: "unreachable", when: "nobody listens", line: "status", answers: [], ...nobody() },
   { code: "unreachable", when: "a gateway answers", line: "status", answers: [html(502)] },
   { code: "unreachable", line: "login --web --timeout 1", env: NO_TOKEN, answers: [() => {}] },
-  {
-    code: "unreachable",
-    line: "tokens create --name ci --scopes billing:read",
-    answers: [hangUp],
-  },
   { code: "outcome_unknown", line: "buy 5 --yes -q", answers: [...OFFER, hangUp] },
   {
     code: "outcome_unknown",
@@ -292,6 +293,15 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
     answers: [...OFFER, { status: 201, json: purchase() }, html(500)],
   },
   { code: "outcome_unknown", line: ADD, answers: [hangUp] },
+  {
+    code: "outcome_unknown",
+    line: "users remove ada@northwind.example --yes",
+    answers: [ok([user()]), ok([]), hangUp],
+  },
+  { code: "outcome_unknown", line: "licenses reduce 23 --yes", answers: [READ, hangUp] },
+  { code: "outcome_unknown", line: "tokens create --name ci --scopes billing:read", answers: [hangUp] },
+  { code: "outcome_unknown", line: "tokens revoke tok_1 --yes", answers: [hangUp] },
+  { code: "outcome_unknown", line: "sandbox clock advance --by 30", answers: [hangUp] },
   { code: "outcome_unknown", line: "purchases pay pur_1", answers: [hangUp, ok(payablePurchase())] },
   {
     code: "outcome_unknown",
@@ -357,8 +367,10 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "rate_limited",
-    line: "status",
-    answers: [says("rate_limited", "Too many requests; wait a moment", {}, { "Retry-After": "600" })],
+    line: "login --email admin@northwind.example --password-stdin",
+    env: NO_TOKEN,
+    world: piped("right"),
+    answers: [says("rate_limited", "Too many people sign in at once", {}, { "Retry-After": "5" })],
   },
   {
     code: "unavailable",

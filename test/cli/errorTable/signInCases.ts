@@ -105,7 +105,7 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
     when: "a sign-in that has ended",
     line: "status",
     ...SIGNED_IN,
-    answers: [oauth("invalid_grant", "The sign-in has ended; sign in again")],
+    answers: [oauth("invalid_grant", "The sign-in has ended")],
   },
   {
     code: "unauthenticated",
@@ -119,13 +119,13 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
       ),
     ],
   },
+  { code: "unauthenticated", when: "something on the way", line: "status", answers: [html(401)] },
+  { code: "forbidden", when: "something on the way", line: "status", answers: [html(403)] },
   { code: "mfa_required", line: LOGIN, env: NO_TOKEN, world: piped("right"), answers: [MFA] },
   {
     code: "mfa_required",
     line: "tokens create --name ci --scopes billing:read",
-    answers: [
-      says("mfa_required", "This needs a one-time code given in the last 15 minutes; give a new one and try again"),
-    ],
+    answers: [says("mfa_required", "This needs a one-time code given in the last 15 minutes")],
   },
   {
     code: "mfa_invalid",

@@ -50,7 +50,7 @@ describe("errorOfPurchase", () => {
     const declined = errorOfPurchase(payablePurchase(), "req_1");
     expect(declined?.requestId).toBe("req_1");
     expect(declined?.hint).toMatch(/by 2026-11-23 10:00 UTC, open \S+\/pay\/pur_1 or run `.*purchases pay pur_1`/);
-    expect(declined?.hint).toContain("Running `buy` or `top-up` again makes a new one instead.");
+    expect(declined?.hint).toContain("; buying again makes a new one.");
     expect(errorOfPurchase(failedPurchase())?.hint).not.toContain("purchases pay");
   });
 

@@ -96,7 +96,7 @@ describe("purchases pay", () => {
       expect(ended).toMatchObject({
         failure: {
           code: "outcome_unknown",
-          message: "Whether the purchase pur_1 was paid is not known yet: the connection was lost",
+          message: "Whether the purchase pur_1 was paid is not known yet. the connection was lost",
         },
         result: { purchase: { id: "pur_1" } },
       });

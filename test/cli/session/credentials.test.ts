@@ -165,7 +165,7 @@ test.each([0o770, 0o702])("a directory of mode %o, where others could put a file
   const store = createCredentialStore(directory, testMachine(), none);
   await store.write("default", credential, { allowFile: true });
   chmodSync(directory, mode);
-  const unsafe = { code: "credentials_unsafe", hint: `Run: chmod 700 "${directory}"` };
+  const unsafe = { code: "credentials_unsafe", hint: `Run \`chmod 700 "${directory}"\`.` };
   await expect(store.read("default")).rejects.toMatchObject(unsafe);
   await expect(store.write("default", token, { allowFile: true })).rejects.toMatchObject(unsafe);
 });

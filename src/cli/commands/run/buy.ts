@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { readInputFile } from "../../inputFile.ts";
+import { readInputFile, whyUnread } from "../../inputFile.ts";
 import { MAX_QUOTE_FILE_BYTES, type QuoteFile, readQuoteFile } from "../../purchasing/quoteFile.ts";
 import type { BuyRequest } from "../../purchasing/request.ts";
 import { clean } from "../../render/clean.ts";
@@ -29,8 +29,7 @@ async function orderOf(source: BuyOptions["source"]): Promise<Pick<BuyRequest, "
 
 async function openQuoteFile(path: string): Promise<QuoteFile> {
   const bytes = await readInputFile(path, MAX_QUOTE_FILE_BYTES).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CliError("quote_file_invalid", `The quote file ${clean(path)} cannot be read: ${reason}`, {
+    throw new CliError("quote_file_invalid", `The quote file ${clean(path)} cannot be read: ${whyUnread(cause)}`, {
       hint: "Check the path given with --from. Nothing was bought.",
       cause,
     });

@@ -45,7 +45,13 @@ function find(program: Command, topic: readonly string[]): Command {
     const known = [...below.map((each) => each.name()), ...(command === program ? HELP_TOPIC_NAMES : [])];
     throw usageError(
       `There is no help on "${shorten(topic.join(" "))}"`,
-      suggestion(name, known) ?? (known.length > 0 ? `There is on: ${known.join(", ")}.` : undefined),
+      suggestion(name, known) ?? otherHelp(command === program ? [] : known),
     );
   }, program);
+}
+
+function otherHelp(topics: readonly string[]): string {
+  return topics.length > 0
+    ? `There is on: ${topics.join(", ")}.`
+    : "Run `secureflag-licenses help` to see what there is.";
 }

@@ -133,7 +133,7 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
   if (fromInput) {
     const secret = (await context.io.readInput()).toString("utf8").replace(/\r?\n$/, "");
     const text = options.withToken ? secret.trim() : secret;
-    if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as from a file: < ${what}.txt`);
+    if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as with \`< ${what}.txt\`.`);
     return text;
   }
   if (!promptsAllowed(context, options)) {

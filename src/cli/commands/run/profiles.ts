@@ -83,7 +83,7 @@ async function assertKnown(name: string, context: Context): Promise<void> {
   const known = await (await context.settings()).profiles();
   if (known.has(name)) return;
   throw new CliError("profile_unknown", `There is no profile "${shorten(name)}"`, {
-    hint: known.size > 0 ? `There are: ${[...known.keys()].join(", ")}.` : "`secureflag-licenses login` makes one.",
+    hint: known.size > 0 ? `There are: ${[...known.keys()].join(", ")}.` : "Make one with `secureflag-licenses login`.",
   });
 }
 

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { whyUnread } from "../../inputFile.ts";
 import { clean } from "../../render/clean.ts";
 import type { SandboxRunOptions } from "../sandbox.ts";
 import { note, printResult } from "../shared/output.ts";
@@ -60,6 +61,6 @@ async function seedText(path: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (cause) {
     const hint = "Check the path given with --seed.";
-    throw new CliError("seed_invalid", `The seed file ${path} cannot be read`, { hint, cause });
+    throw new CliError("seed_invalid", `The seed file ${path} cannot be read: ${whyUnread(cause)}`, { hint, cause });
   }
 }

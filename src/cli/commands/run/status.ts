@@ -1,5 +1,6 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { licenses } from "../../render/words.ts";
 import { type Connection, connect } from "../shared/connect.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
@@ -19,9 +20,13 @@ export async function run(options: StatusOptions, context: Context): Promise<voi
   const { available } = subscription.licenses;
   const least = options.failIfAvailableBelow;
   if (least !== null && available < least) {
-    throw new CliError("too_few_available", `${available} licenses are available, fewer than ${least}`, {
-      hint: `Buy more with \`secureflag-licenses buy ${least - available}\`.`,
-    });
+    throw new CliError(
+      "too_few_available",
+      `${licenses(available)} ${available === 1 ? "is" : "are"} available, fewer than ${least}`,
+      {
+        hint: `Buy more with \`secureflag-licenses buy ${least - available}\`.`,
+      },
+    );
   }
   await printResult(context, options, "status", subscription, async (view) => {
     const { renderStatus } = await import("../../render/status.ts");

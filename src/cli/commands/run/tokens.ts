@@ -44,7 +44,7 @@ export async function create(options: CreateOptions, context: Context): Promise<
     const { renderCreatedToken } = await import("../../render/tokens.ts");
     return renderCreatedToken(token, view);
   });
-  const hint = `Nobody can see it again. Revoke it: secureflag-licenses tokens revoke ${token.id}`;
+  const hint = `Nobody can see it again. Revoke it with \`secureflag-licenses tokens revoke ${token.id}\`.`;
   await doneBefore(printing, `The token ${token.id} was created`, hint);
 }
 
@@ -102,7 +102,9 @@ async function printRevoked(options: RevokeOptions, context: Context, id: string
 async function knownToken(id: string, client: Pick<Client, "tokens">, organizationId: number): Promise<string> {
   const tokens = await client.tokens(organizationId);
   if (tokens.some((token) => token.id === id)) return id;
-  throw new CliError("not_found", `There is no API token ${shorten(id)} in this organization`);
+  throw new CliError("not_found", `There is no API token ${shorten(id)} in this organization`, {
+    hint: "See `secureflag-licenses tokens list`.",
+  });
 }
 
 /** The amount in the subscription's currency, which only the backend knows. */
@@ -111,7 +113,8 @@ async function amountOf(text: string, client: Pick<Client, "subscription">, orga
   try {
     return parseMoney(text, plan.unitPrice.currency);
   } catch (error) {
-    if (error instanceof BillingError) throw usageError(`--max-spend: ${error.message}`);
+    if (error instanceof BillingError)
+      throw usageError(`--max-spend: ${error.message}`, "Correct it and run the command again; no token was created.");
     throw error;
   }
 }

@@ -53,7 +53,7 @@ async function assertReached(target: LicenseTarget, { purchase, replayed }: BuyR
   if (missing === 0) return;
   const before = `The key bought ${licenses(purchase.licenses)} before, as ${purchase.id}`;
   throw new CliError("idempotency_key_reused", `${before}; ${missingWords(missing)} to ${targetWords(target)}`, {
-    hint: "This command bought nothing. A target needs no key: leave --idempotency-key out, or choose another one.",
+    hint: "This command bought nothing. A target needs no key: leave --idempotency-key out.",
   });
 }
 

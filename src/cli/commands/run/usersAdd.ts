@@ -35,7 +35,9 @@ async function rehearse(options: AddUserOptions, context: Context, buying: Buyin
   const user = withDefaults(options.user);
   const users = await tools.busy("Reading users", readAllUsers(connection.client, tools.organizationId));
   if (withEmail(users, user.email).length > 0) {
-    throw new CliError("invalid_request", `${user.email} is a user of this organization already`);
+    throw new CliError("invalid_request", `${user.email} is a user of this organization already`, {
+      hint: "Nothing would be done. See `secureflag-licenses users list --all`.",
+    });
   }
   const needed = takesLicense(user) ? 1 : 0;
   const { licenses, quote } = await rehearseLicenses(needed, options, context, buying);

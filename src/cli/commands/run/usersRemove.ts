@@ -52,7 +52,7 @@ async function findUser(client: Pick<Client, "usersPage">, organizationId: numbe
   if (!another) return user;
   throw usageError(
     `Several users have the email ${shorten(email)}, among them the numbers ${user.idUser} and ${another.idUser}`,
-    "Nobody was removed: which of them is meant cannot be told here.",
+    "Nobody was removed. Ask whoever runs the backend to tell them apart.",
   );
 }
 

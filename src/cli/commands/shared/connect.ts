@@ -10,6 +10,7 @@ import { findSignIn, type SignIn } from "./signIn.ts";
 import { withSpinner } from "./spinner.ts";
 import { resolveTarget, type Target } from "./target.ts";
 
+const JOIN_ONE = "Ask an administrator to add you, or sign in as somebody else: `secureflag-licenses login`.";
 const NAME_ONE = "Name one with --org <id> or SECUREFLAG_ORGANIZATION.";
 
 /** A signed-in way to a backend. */
@@ -94,11 +95,9 @@ async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
   const [only, another] = organizations;
   if (only && !another) return only.id;
   const list = organizations.map(({ id, name }) => `${id} (${clean(name)})`).join(", ");
-  throw new CliError(
-    "organization_required",
-    only ? `There are several organizations: ${list}` : "You belong to no organization",
-    { hint: NAME_ONE },
-  );
+  throw only
+    ? new CliError("organization_required", `There are several organizations: ${list}`, { hint: NAME_ONE })
+    : new CliError("organization_required", "You belong to no organization", { hint: JOIN_ONE });
 }
 
 /** The failure of a backend without `GET /me` where the organization has to be known. */

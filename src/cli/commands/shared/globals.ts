@@ -76,9 +76,6 @@ function everywhere(command: Command, flag: "input" | "color"): boolean {
 function refuseSecret(command: Command, name: string, instead: string): void {
   command.addOption(new Option(`--${name} [value]`).hideHelp());
   command.on(`option:${name}`, () => {
-    throw usageError(
-      `--${name} does not exist: arguments are seen by other processes and kept in the shell's history.`,
-      instead,
-    );
+    throw usageError(`There is no --${name}: other processes and the history would see it`, instead);
   });
 }

@@ -11,7 +11,7 @@ import type { BuyMissingOptions } from "./buyOptions.ts";
 import { readableSubscription } from "./readableSubscription.ts";
 
 /** The next step where licenses were bought that others took. */
-export const LOOK_HINT = "Look at `secureflag-licenses purchases list`. Running the same command again is safe.";
+export const LOOK_HINT = "See `secureflag-licenses purchases list`. Running the command again is safe.";
 
 /** That there are fewer available licenses than users to be added take. */
 export interface Shortage {
@@ -47,7 +47,7 @@ export async function notBought({ missing, refusal }: Shortage, tools: Purchasin
     },
   );
   return new CliError("no_license_available", `${missingWords(missing)}, and ${price}. Nobody was added`, {
-    hint: "Say --buy-missing to buy what is missing, and --max-total to limit what it may cost.",
+    hint: "Say --buy-missing to buy what is missing, and --max-total to limit its cost.",
     cause: refusal,
   });
 }

@@ -64,18 +64,21 @@ export async function resolveTarget(
   };
 }
 
+const CORRECT_IT = "Correct the variable, or unset it.";
+
 const NO_SETTINGS: ProfileReader = { activeProfile: async () => "default", profile: async () => null };
 
 function environmentProfile(text: string | undefined): string | null {
   if (!text) return null;
-  if (!isProfileName(text)) throw usageError(`SECUREFLAG_PROFILE is not a profile's name: "${shorten(text)}"`);
+  if (!isProfileName(text))
+    throw usageError(`SECUREFLAG_PROFILE is not a profile's name: "${shorten(text)}"`, CORRECT_IT);
   return text;
 }
 
 function environmentOrganization(text: string | undefined): number | null {
   if (!text) return null;
   if (!/^(0|[1-9]\d{0,14})$/.test(text)) {
-    throw usageError(`SECUREFLAG_ORGANIZATION is not an organization's number: "${shorten(text)}"`);
+    throw usageError(`SECUREFLAG_ORGANIZATION is not an organization's number: "${shorten(text)}"`, CORRECT_IT);
   }
   return Number(text);
 }

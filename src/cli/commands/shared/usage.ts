@@ -2,13 +2,12 @@ import { Command, CommanderError } from "commander";
 import { type CliError, usageError } from "../../errors.ts";
 import { shorten } from "../../render/shorten.ts";
 
-const HELP = "Run it with --help to see what it takes.";
-
 /** Commander's words, told as ours. Its suggestion of the nearest name becomes the hint. */
 export function asUsageError(error: CommanderError, argv: readonly string[], program: Command): CliError {
   const command = commandOf(program, argv);
-  if (error.code === "commander.help") return usageError(`\`${wordsOf(command)}\` needs one of its commands`, HELP);
-  const hint = suggestionIn(error) ?? otherSuggestion(error, argv, command) ?? HELP;
+  const help = `Run \`${wordsOf(command)} --help\` to see what it takes.`;
+  if (error.code === "commander.help") return usageError(`\`${wordsOf(command)}\` needs one of its commands`, help);
+  const hint = suggestionIn(error) ?? otherSuggestion(error, argv, command) ?? help;
   const message = shortened(error.message.replace(/^error: /, "").replace(SUGGESTION, ""), argv);
   return usageError(capitalized(plain(message.trim())), hint);
 }
@@ -74,10 +73,19 @@ function wordsOf(command: Command): string {
 const INVALID =
   /^(?:option '(?<option>.*?)' argument|command-argument value) (?<value>'.*') is invalid(?: for argument '(?<argument>.*?)')?\. (?<reason>.*)$/s;
 
-/** A value that is not valid, in words that need no knowledge of parsers. */
+/** Other words of commander, and ours for them. */
+const PLAIN: readonly (readonly [RegExp, string])[] = [
+  [/^missing required argument '(.*)'$/s, "<$1> is missing"],
+  [/^required option '(.*)' not specified$/s, "$1 is missing"],
+  [/^option '(\S+) (.*)' argument missing$/s, "$1 needs its $2"],
+  [/^option '(.*?)' cannot be used with option '(.*?)'$/s, "$1 cannot be used with $2"],
+  [/^unknown option /s, "unknown flag "],
+];
+
+/** What commander says, in words that need no knowledge of parsers. */
 function plain(message: string): string {
   const { option, argument, value, reason } = INVALID.exec(message)?.groups ?? {};
-  if (reason === undefined) return message;
+  if (reason === undefined) return PLAIN.reduce((text, [words, ours]) => text.replace(words, ours), message);
   const name = option?.match(/--[\w-]+/)?.[0] ?? `<${argument}>`;
   return `${name} cannot be ${value}. ${reason}`;
 }

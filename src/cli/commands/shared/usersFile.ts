@@ -46,7 +46,9 @@ export function withLines(error: unknown, { lines }: UsersCsv): unknown {
     return line === undefined ? null : { line, message: `${column} ${message}`.trim() };
   });
   const known = problems.filter((problem) => problem !== null);
-  return known.length === problems.length && known.length > 0 ? withProblems(known, undefined, error) : error;
+  return known.length === problems.length && known.length > 0
+    ? withProblems(known, "Correct it and run the command again.", error)
+    : error;
 }
 
 /** How far a file is checked. */
