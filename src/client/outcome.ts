@@ -37,7 +37,7 @@ export function outcomeOf(operation: Operation, failures: readonly Failure[], er
 }
 
 /** The next step where it is not known what became of a purchase. */
-export const ASK_AGAIN_HINT = "Run the same command again: it asks what became of it and never buys it twice.";
+export const ASK_AGAIN_HINT = "Running the same command again is safe: it never buys twice.";
 
 function outcomeMessage(operation: Operation): string {
   const subject = operation.idempotent ? "The purchase was sent, but what became of it" : "What became of the purchase";
