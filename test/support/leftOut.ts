@@ -1,0 +1,22 @@
+import { existsSync } from "node:fs";
+import type { TestProject } from "vitest/node";
+import { CHROMIUM } from "./chromium.ts";
+import { isInstalled } from "./installed.ts";
+import { HAS_POPPLER } from "./poppler.ts";
+
+/** Says once, before the tests run, which of them are left out, and why. */
+export default function setup({ vite }: TestProject): void {
+  const isLong = vite.config.mode === "long";
+  if (!isLong) console.log("The long tests are left out: `npm run test:long` runs them.");
+  if (!process.env.TEST_DATABASE_URL) {
+    console.log("TEST_DATABASE_URL is not set: the suite that runs on PostgreSQL is left out.");
+  }
+  if (isLong && !existsSync(CHROMIUM)) {
+    console.log(`${CHROMIUM} is not there: the suite that runs in a browser is left out.`);
+  }
+  if (!HAS_POPPLER) console.log("pdftotext is not there: the tests that read PDF receipts with poppler are left out.");
+  for (const shell of ["bash", "zsh", "fish"].filter((program) => !isInstalled(program))) {
+    console.log(`${shell} is not there: the tests of completion in it are left out.`);
+  }
+  if (!isInstalled("groff")) console.log("groff is not there: the tests that set the manual page are left out.");
+}
