@@ -11,7 +11,7 @@ test.each(DIALECTS)(
       const made = organization();
       await backend.addOrganization(made);
       const { id } = made;
-      for (let round = 0; round < (dialect === "sqlite" ? 100 : 20); round += 1) {
+      for (let round = 0; round < (dialect === "sqlite" ? 40 : 20); round += 1) {
         const asked = { token: tokenOf(id), body: { licenses: 1 } };
         const { id: quoteId } = (await call(backend, "POST", `/organizations/${id}/quotes`, asked)).body;
         const answers = await Promise.all(
