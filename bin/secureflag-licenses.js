@@ -13,9 +13,13 @@ if (major < 20 || (major === 20 && (minor < 18 || (minor === 18 && patch < 1))))
 /** What the build has written down: the version, and the help as it is where no terminal decides on width and color. */
 function known(argument) {
   const isVersion = argument === "--version" || argument === "-V";
+  return isVersion || isPlain() ? require("../dist/answers.json")[argument] : undefined;
+}
+
+/** Whether nobody asks for color. */
+function isPlain() {
   const { isatty } = require("node:tty");
-  if (!isVersion && (isatty(1) || isatty(2) || process.env.FORCE_COLOR !== undefined)) return undefined;
-  return require("../dist/answers.json")[argument];
+  return !isatty(1) && !isatty(2) && process.env.FORCE_COLOR === undefined;
 }
 
 /** Prints it; whatever is in the way, the program itself deals with. */
