@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process";
 import { Agent, request } from "node:http";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { runCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
+import { temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { organization, seed, tokenOf } from "../support/seed.ts";
 import { type Budget, type Figure, median } from "./budget.ts";
@@ -39,7 +41,9 @@ async function countRequests(): Promise<Figure[]> {
 }
 
 async function measureMemory(): Promise<Figure[]> {
-  const sandbox = await startSandbox({ seed: seed(...ORGANIZATIONS.map((id) => organization(id))) });
+  // An ephemeral one keeps in memory what it is given, which is no leak.
+  const data = join(await temporaryDirectory(), "data");
+  const sandbox = await startSandbox({ data, seed: seed(...ORGANIZATIONS.map((id) => organization(id))) });
   const agent = new Agent({ keepAlive: true, maxSockets: ORGANIZATIONS.length });
   try {
     await purchase(sandbox, agent, FEW);
