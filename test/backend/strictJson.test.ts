@@ -37,8 +37,10 @@ describe("JSON as we take it", () => {
 
   test("refuses any name that is added a second time, wherever it is", () => {
     const key = fc.string({ unit: fc.constantFrom('"', "\\", ":", "a"), maxLength: 3 });
+    // That name is refused by itself.
+    const value = fc.jsonValue().filter((one) => !JSON.stringify(one).includes("__proto__"));
     fc.assert(
-      fc.property(fc.dictionary(key, fc.jsonValue(), { minKeys: 1 }), fc.nat(), fc.nat(4), (object, pick, depth) => {
+      fc.property(fc.dictionary(key, value, { minKeys: 1 }), fc.nat(), fc.nat(4), (object, pick, depth) => {
         const names = Object.keys(object);
         const again = JSON.stringify(names[pick % names.length]);
         const twice = JSON.stringify(object).replace(/\}$/, `,${again}:null}`);
