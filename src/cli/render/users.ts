@@ -20,7 +20,7 @@ export function renderUsers(users: readonly User[], view: View): string {
     roleWords(user),
     clean(user.status ?? "").toLowerCase(),
   ]);
-  return columns(["User", "Role", "Status"], rows, [30, 16, 10], view);
+  return columns(["User", "Role", "Status"], rows, [33, 14, 9], view);
 }
 
 /** Users as CSV, in the fields of SecureFlag's public API; organization and team by their names. */

@@ -114,7 +114,7 @@ describe("users list", () => {
     const roleColumn = stringWidth((lines[0] ?? "").split("Role")[0] ?? "");
     const [before = ""] = (lines.find((line) => line.includes("山田太郎")) ?? "").split("user");
     expect(stringWidth(before)).toBe(roleColumn);
-    expect(stdout).toContain("team manager, no");
+    expect(stdout).toContain("team manager,");
     expect(stdout).toContain("number 3");
   });
 
