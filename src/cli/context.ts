@@ -6,7 +6,7 @@ import { CliError } from "./errors.ts";
 import { isOnGithub } from "./github.ts";
 import { createLifetime, type Io, processIo } from "./io.ts";
 import type { Journal } from "./journal/journal.ts";
-import type { Prompter } from "./prompts/prompter.ts";
+import type { Prompter, PrompterStyle } from "./prompts/prompter.ts";
 import type { CredentialStore } from "./session/credentials.ts";
 import type { ConfModule, Settings } from "./session/settings.ts";
 
@@ -51,8 +51,7 @@ export interface Context {
   profileNames(): Promise<readonly string[]>;
   credentials(): Promise<CredentialStore>;
   journal(): Promise<Journal>;
-  /** @param color whether questions may be colored */
-  prompter(color: boolean): Promise<Prompter>;
+  prompter(style: PrompterStyle): Promise<Prompter>;
   createClient(options: ClientOptions): Promise<Client>;
   /** Listens for a signal; the answer stops listening. */
   onSignal(signal: EndSignal, listener: () => void): () => void;
@@ -116,7 +115,7 @@ export function createContext(): Context {
       return createCredentialStore(context.configDirectory, machine, steady(openKeyring));
     }),
     journal: async () => (await import("./journal/journal.ts")).createJournal(context.configDirectory, machine),
-    prompter: async (color) => (await import("./prompts/prompter.ts")).createPrompter(io.terminal(), color),
+    prompter: async (style) => (await import("./prompts/prompter.ts")).createPrompter(io.terminal(), style),
     createClient: async (options) => (await import("../client/client.ts")).createClient(options),
     onSignal: (signal, listener) => {
       process.on(signal, listener);

@@ -241,7 +241,6 @@ const HINTS: Readonly<Record<ProblemCode, string> & Partial<Record<OwnCode, stri
   idempotency_key_missing: "Nothing was bought. Check that nothing on the way takes headers away.",
   idempotency_key_reused: "Choose another key; nothing was bought.",
   clock_moves_forward_only: "Go to a later instant, or begin anew with `secureflag-licenses sandbox reset`.",
-  declined_by_person: "You said no. Run the command again to decide otherwise.",
   authorization_pending: SIGN_IN_AGAIN,
   slow_down: SIGN_IN_AGAIN,
   below_minimum_charge: "Nothing was bought. Buy more licenses at once, or after the renewal date.",

@@ -154,8 +154,11 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
       if (value.id === purchaseId) return value;
       throw another(purchaseId, value.id);
     },
-    receipt: async (organizationId, purchaseId) =>
-      (await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat })).value,
+    receipt: async (organizationId, purchaseId) => {
+      const { value } = await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat });
+      if (value.purchaseId === purchaseId) return value;
+      throw another(purchaseId, value.purchaseId);
+    },
     receiptPdf: (organizationId, purchaseId) =>
       caller.download("getReceipt", { params: { organizationId, purchaseId }, repeat }),
   };

@@ -1,8 +1,18 @@
 import * as z from "zod";
 import { isCalendarDate } from "../billing/calendarDate.ts";
 
-/** Money: an integer in the currency's minor unit with its ISO 4217 code (billing-rules.md, Money). */
-export const moneySchema = z.object({ amount: z.int(), currency: z.string().regex(/^[A-Z]{3}$/) });
+/** Money: an integer in the currency's minor unit, never negative, with its ISO 4217 code. */
+export const moneySchema = z.object({ amount: z.int().nonnegative(), currency: z.string().regex(/^[A-Z]{3}$/) });
+
+/** What is charged: the net amount and its tax add up to the total, in one currency. */
+export function addsUp({
+  dueNow,
+  tax,
+  total,
+}: Record<"dueNow" | "tax" | "total", z.infer<typeof moneySchema>>): boolean {
+  const isOneCurrency = dueNow.currency === total.currency && tax.currency === total.currency;
+  return isOneCurrency && dueNow.amount + tax.amount === total.amount;
+}
 
 /** A calendar date, `YYYY-MM-DD`, that exists. */
 export const dateSchema = z
@@ -17,7 +27,11 @@ export const instantSchema = z.iso.datetime();
 export const taxRateSchema = z.string().regex(/^\d{1,3}(\.\d{1,9})?$/, 'is not a percentage such as "20" or "8.875"');
 
 /** License counts: bought, taken by users, and the difference. */
-export const licenseCountsSchema = z.object({ purchased: z.int(), used: z.int(), available: z.int() });
+export const licenseCountsSchema = z.object({
+  purchased: z.int().nonnegative(),
+  used: z.int().nonnegative(),
+  available: z.int(),
+});
 
 /** License counts as they travel. */
 export type LicenseCounts = z.infer<typeof licenseCountsSchema>;

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import {
+  addsUp,
   dateSchema,
   idSchema,
   instantSchema,
@@ -26,7 +27,7 @@ export const subscriptionSchema = z.object({
   term: termSchema,
   renewal: z.object({
     autoRenew: z.boolean(),
-    licenses: z.int().nullable(),
+    licenses: z.int().nonnegative().nullable(),
     subtotal: moneySchema.nullable(),
     tax: moneySchema.nullable(),
     total: moneySchema.nullable(),
@@ -92,12 +93,12 @@ export type PurchaseRequest = z.infer<typeof purchaseRequestSchema>;
 /** `Idempotency-Key`: 1 to 255 visible ASCII characters (purchase.md, Idempotency). */
 export const idempotencyKeySchema = z.string().regex(/^[\x21-\x7e]{1,255}$/);
 
-/** A purchase (cli.md, JSON; details.md, 22). */
+/** A purchase. */
 export const purchaseSchema = z.object({
   id: z.string(),
   kind: z.enum(["purchase", "renewal"]),
   status: z.enum(["processing", "requires_approval", "succeeded", "failed", "needs_review"]),
-  licenses: z.int(),
+  licenses: z.int().nonnegative(),
   dueNow: moneySchema,
   tax: moneySchema,
   total: moneySchema,
@@ -131,30 +132,32 @@ export const purchaseAnswerSchema = z.object({
 export type PurchaseAnswer = z.infer<typeof purchaseAnswerSchema>;
 
 /** `GET …/purchases/{purchaseId}/receipt`. Every amount is the purchase's own, to the minor unit. */
-export const receiptSchema = z.object({
-  receiptNumber: z.string(),
-  issuedAt: instantSchema,
-  purchaseId: z.string(),
-  kind: z.enum(["purchase", "renewal"]),
-  organization: organizationRefSchema,
-  plan: z.string(),
-  licenses: z.int(),
-  licensesAfter: z.int(),
-  unitPrice: moneySchema,
-  purchaseDate: dateSchema,
-  term: termSchema,
-  dueNow: moneySchema,
-  taxRate: taxRateSchema,
-  tax: moneySchema,
-  total: moneySchema,
-  paymentMethod: paymentMethodSchema.nullable(),
-  purchaseOrder: z.string().nullable(),
-  note: z.string().nullable(),
-  purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
-  /** The purchase's: money may have come whose licenses could not be given. Absent where a backend does not tell. */
-  status: purchaseSchema.shape.status.optional(),
-  refund: purchaseSchema.shape.refund,
-});
+export const receiptSchema = z
+  .object({
+    receiptNumber: z.string(),
+    issuedAt: instantSchema,
+    purchaseId: z.string(),
+    kind: z.enum(["purchase", "renewal"]),
+    organization: organizationRefSchema,
+    plan: z.string(),
+    licenses: z.int().nonnegative(),
+    licensesAfter: z.int().nonnegative(),
+    unitPrice: moneySchema,
+    purchaseDate: dateSchema,
+    term: termSchema,
+    dueNow: moneySchema,
+    taxRate: taxRateSchema,
+    tax: moneySchema,
+    total: moneySchema,
+    paymentMethod: paymentMethodSchema.nullable(),
+    purchaseOrder: z.string().nullable(),
+    note: z.string().nullable(),
+    purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
+    /** The purchase's: money may have come whose licenses could not be given. Absent where a backend does not tell. */
+    status: purchaseSchema.shape.status.optional(),
+    refund: purchaseSchema.shape.refund,
+  })
+  .refine(addsUp, { path: ["total"], message: "is not dueNow plus tax" });
 
 /** A receipt as it travels. */
 export type Receipt = z.infer<typeof receiptSchema>;

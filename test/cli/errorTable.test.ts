@@ -51,8 +51,9 @@ function ending(each: ErrorCase): Played {
 }
 
 /** What a person reads of an error, at a width. */
-function linesOf({ message, hint }: Told, width: number): string[] {
-  return [`Error: ${message}`, hint ?? ""]
+function linesOf({ code, message, hint }: Told, width: number): string[] {
+  const isCanceled = code === "declined_by_person" || code === "interrupted";
+  return [isCanceled ? message : `Error: ${message}`, hint ?? ""]
     .filter((text) => text !== "")
     .flatMap((text) => wrap(text, width).split("\n"));
 }
@@ -119,7 +120,10 @@ describe("every error", () => {
     it("says what to do next, in three lines, with commands and flags that exist", () => {
       const { told } = ending(each);
       expect(told.message).toMatch(/[.!?…]$/);
-      expect(told.hint).toMatch(/[.!?…]$/);
+      // Canceling leaves nothing to do.
+      if (told.code === "declined_by_person")
+        expect([told.message, told.hint]).toEqual([expect.stringMatching(/^Canceled\. /), null]);
+      else expect(told.hint).toMatch(/[.!?…]$/);
       expect(linesOf({ ...told, problems: [] }, 80).length).toBeLessThanOrEqual(mostLines(told));
       expect(unknownIn(told, each.line)).toEqual([]);
       // What is to be copied stands between backticks.

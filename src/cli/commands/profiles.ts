@@ -5,16 +5,21 @@ import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 import { profileName } from "./shared/values.ts";
 
-/** What `profiles use` and `profiles remove` were told. */
+/** What `profiles use` was told. */
 export interface ProfileOptions extends GlobalOptions {
   readonly name: string;
+}
+
+/** What `profiles remove` was told. */
+export interface RemoveProfileOptions extends ProfileOptions {
+  readonly yes: boolean;
 }
 
 /** What the commands of the group do. */
 export interface ProfilesRuns {
   readonly list: Run<GlobalOptions>;
   readonly use: Run<ProfileOptions>;
-  readonly remove: Run<ProfileOptions>;
+  readonly remove: Run<RemoveProfileOptions>;
 }
 
 /** Registers `profiles list`, `use` and `remove`. */
@@ -33,29 +38,29 @@ export function register(program: Command, context: Context, runs: ProfilesRuns 
   }).action((_flags: unknown, command: Command) =>
     interruptible(context, () => runs.list(readGlobals(command), context)),
   );
-  addNamed(group, context, runs.use, {
+  addCommand(group, {
     name: "use",
     description: "Use a profile from now on unless another is named",
     examples: ["profiles use work", "profiles use default"],
-  });
-  addNamed(group, context, runs.remove, {
+  })
+    .addArgument(profileArgument())
+    .action((name: string, _flags: unknown, command: Command) =>
+      interruptible(context, () => runs.use({ ...readGlobals(command), name }, context)),
+    );
+  addCommand(group, {
     name: "remove",
     description: "Sign a profile out and forget it",
-    examples: ["profiles remove work", "profiles remove work --json"],
-  });
+    examples: ["profiles remove work", "profiles remove work --yes"],
+  })
+    .addArgument(profileArgument())
+    .option("--yes", "remove without a prompt")
+    .action((name: string, { yes = false }: { yes?: boolean }, command: Command) =>
+      interruptible(context, () => runs.remove({ ...readGlobals(command), name, yes }, context)),
+    );
 }
 
-function addNamed(
-  group: Command,
-  context: Context,
-  run: Run<ProfileOptions>,
-  help: Parameters<typeof addCommand>[1],
-): void {
-  addCommand(group, help)
-    .addArgument(new Argument("<name>", "the profile").argParser(profileName))
-    .action((name: string, _flags: unknown, command: Command) =>
-      interruptible(context, () => run({ ...readGlobals(command), name }, context)),
-    );
+function profileArgument(): Argument {
+  return new Argument("<name>", "the profile").argParser(profileName);
 }
 
 const load: ProfilesRuns = {

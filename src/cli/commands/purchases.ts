@@ -46,8 +46,15 @@ export interface ReceiptOptions extends PurchaseOptions {
 
 /** What `purchases pay` was told. */
 export interface PayOptions extends PurchaseOptions, WaitOptions {
+  readonly yes: boolean;
   readonly totp: string | null;
   readonly dryRun: boolean;
+}
+
+interface PayFlags extends WaitFlags {
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+  readonly totp?: string;
 }
 
 /** What `purchases cancel` was told. */
@@ -150,15 +157,16 @@ function registerResume(group: Command, context: Context, run: Run<WaitOptions>)
 function registerPay(group: Command, context: Context, run: Run<PayOptions>): void {
   const command = addCommand(group, {
     name: "pay",
-    description: "Try again to pay a declined purchase, with the same card or another",
-    examples: ["purchases pay pur_4f8c21d9", "purchases pay pur_4f8c21d9 --json"],
+    description: "Pay a declined purchase or a failed renewal, with the same card or another",
+    examples: ["purchases pay pur_4f8c21d9", "purchases pay pur_4f8c21d9 --yes --json"],
   }).addArgument(purchaseArgument());
   addWaitOptions(command)
-    .option("--dry-run", "say what would be done, pay nothing")
+    .option("--yes", "pay without a prompt")
+    .option("--dry-run", "show what would be paid, pay nothing")
     .addOption(totpOption())
-    .action((purchaseId: string, flags: WaitFlags & { totp?: string; dryRun?: boolean }, command: Command) => {
-      const { dryRun = false } = flags;
-      const options = { ...readGlobals(command), purchaseId, ...readWait(flags), totp: readTotp(flags.totp), dryRun };
+    .action((purchaseId: string, flags: PayFlags, command: Command) => {
+      const { yes = false, dryRun = false, totp } = flags;
+      const options = { ...readGlobals(command), purchaseId, ...readWait(flags), yes, dryRun, totp: readTotp(totp) };
       return interruptible(context, () => run(options, context));
     });
 }

@@ -31,6 +31,8 @@ const entrySchema = z.object({
   purchaseOrder: z.string().nullable(),
   note: z.string().nullable(),
   createdAt: instantSchema,
+  /** When another command saw the end of the purchase; the command that began it was not told. */
+  settledAt: instantSchema.nullable().default(null),
   owner: z.object({ pid: z.int(), startedAt: z.string() }),
 });
 
@@ -50,13 +52,20 @@ export interface Journal {
    *
    * @throws JournalError `journal_not_written`: then nothing may be sent
    */
-  record(entry: Omit<JournalEntry, "owner">): Promise<void>;
+  record(entry: Omit<JournalEntry, "owner" | "settledAt">): Promise<void>;
   /**
    * The entries of one organization at one backend, oldest first.
    *
    * @throws JournalError `journal_unreadable` where any file of the journal cannot be read: it may be a purchase
    */
   entries(origin: string, organizationId: number): Promise<JournalEntry[]>;
+  /**
+   * Notes that the purchase of an entry has ended and that its own command was not told. Where that cannot be written, the
+   * entry stays as it is, and is settled again.
+   *
+   * @param at RFC 3339
+   */
+  settle(entry: JournalEntry, at: string): void;
   /** Removes an entry whose end was shown. A key without an entry is no error. */
   remove(idempotencyKey: string): void;
   /** Whether another process that still runs owns the entry (details.md, 7). */
@@ -71,7 +80,7 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
   return {
     async record(entry) {
       const startedAt = (await machine.processStart(machine.pid)) ?? "unknown";
-      const whole: JournalEntry = { ...entry, owner: { pid: machine.pid, startedAt } };
+      const whole: JournalEntry = { ...entry, settledAt: null, owner: { pid: machine.pid, startedAt } };
       machine.reach("C0");
       write(pathOf(entry.idempotencyKey), whole, machine);
       machine.reach("C1");
@@ -82,6 +91,14 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
         .filter((entry) => entry !== null)
         .filter((entry) => entry.origin === origin && entry.organizationId === organizationId)
         .sort((one, other) => (one.createdAt < other.createdAt ? -1 : 1));
+    },
+    settle(entry, at) {
+      const path = pathOf(entry.idempotencyKey);
+      try {
+        if (readPrivateFile(path, machine) !== null) write(path, { ...entry, settledAt: at }, machine);
+      } catch (error) {
+        if (!(error instanceof JournalError || error instanceof SessionError)) throw error;
+      }
     },
     remove(idempotencyKey) {
       const path = pathOf(idempotencyKey);

@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { CliError, codeOf, usageError } from "../errors.ts";
 import { colorLevel } from "../render/color.ts";
 import type { Prompter } from "./prompter.ts";
 
@@ -11,10 +12,36 @@ export function promptsAllowed({ io, env }: Pick<Context, "io" | "env">, options
   return io.stdinIsTerminal && io.stderrIsTerminal && options.input && !inCi;
 }
 
+/**
+ * Stops a command that has to ask before it does something, where it cannot. Called before any request is sent.
+ *
+ * @param verb what `--yes` lets it do, such as `buy`
+ * @throws CliError `invalid_usage`
+ */
+export function assertConsent(
+  context: Pick<Context, "io" | "env">,
+  options: { readonly yes: boolean; readonly dryRun?: boolean; readonly input: boolean },
+  verb: string,
+): void {
+  if (options.yes || options.dryRun || promptsAllowed(context, options)) return;
+  const { io } = context;
+  const isTerminal = io.stdinIsTerminal && io.stderrIsTerminal;
+  const why = !isTerminal ? "not a terminal" : options.input ? "CI is set" : "--no-input is set";
+  throw usageError(`Cannot prompt for confirmation: ${why}`, `Pass --yes to ${verb} without a prompt.`);
+}
+
+/** What decides how questions look. */
+interface AskingOptions {
+  readonly color: boolean;
+}
+
 /** The prompter, in color where stderr may have it. Whatever moves on the terminal stands still while it asks. */
-export async function openPrompter(context: Context, { color }: { color: boolean }): Promise<Prompter> {
+export async function openPrompter(context: Context, { color }: AskingOptions): Promise<Prompter> {
   const { io, env } = context;
-  const prompter = await context.prompter(colorLevel({ env, isTerminal: io.stderrIsTerminal, color }) > 0);
+  const prompter = await context.prompter({
+    color: colorLevel({ env, isTerminal: io.stderrIsTerminal, color }) > 0,
+    marksPastes: env.TERM !== "dumb",
+  });
   const alone = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
     const { animation } = context;
     animation?.pause();
@@ -29,4 +56,24 @@ export async function openPrompter(context: Context, { color }: { color: boolean
     text: (question) => alone(() => prompter.text(question)),
     secret: (question) => alone(() => prompter.secret(question)),
   };
+}
+
+/**
+ * Asks for a yes before something is done. Whatever else is answered cancels the command.
+ *
+ * @param question a yes-or-no question
+ * @param outcome what a canceled command leaves, a sentence without its end
+ * @throws CliError `declined_by_person` after No or Ctrl-D, `interrupted` after Ctrl-C
+ */
+export async function confirmOrCancel(
+  context: Context,
+  options: AskingOptions,
+  question: string,
+  outcome = "Nothing was changed",
+): Promise<void> {
+  const message = `Canceled. ${outcome}`;
+  const isYes = await (await openPrompter(context, options)).confirm(question).catch((error: unknown) => {
+    throw codeOf(error) === "interrupted" ? new CliError("interrupted", message, { cause: error }) : error;
+  });
+  if (!isYes) throw new CliError("declined_by_person", message);
 }

@@ -4,13 +4,12 @@ import type { Connection } from "../commands/shared/connect.ts";
 import { viewOf } from "../commands/shared/output.ts";
 import { withSpinner } from "../commands/shared/spinner.ts";
 import type { Context } from "../context.ts";
-import { CliError } from "../errors.ts";
 import type { Approver } from "../purchasing/tools.ts";
 import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { buyAgainQuestion, buyQuestion, renderChange, renderConfirmation } from "../render/confirmation.ts";
 import { failureCost, failureReason } from "../render/failure.ts";
 import { wrap } from "../render/wrap.ts";
-import { openPrompter } from "./asking.ts";
+import { confirmOrCancel, openPrompter } from "./asking.ts";
 
 /**
  * Asks the person at the terminal; the default answer is No (cli.md, Prompts). Everything is shown on stderr.
@@ -31,8 +30,7 @@ export function personApprover(
       if (before) context.io.note(`${renderChange(offer, before, view)}\n`);
       signedInAs ??= await withSpinner(context, options, "Asking who you are", whoBuys(connection));
       context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs, target }, view)}\n`);
-      const prompter = await openPrompter(context, options);
-      if (!(await prompter.confirm(buyQuestion(offer)))) throw declined();
+      await confirmOrCancel(context, options, buyQuestion(offer), "Nothing was bought");
     },
     async buyAgain(purchase) {
       context.io.note(`${buyAgainQuestion(purchase).context}\n`);
@@ -44,8 +42,4 @@ export function personApprover(
       return (await openPrompter(context, options)).confirm("Try another card in the browser?");
     },
   };
-}
-
-function declined(): CliError {
-  return new CliError("declined_by_person", "Nothing was bought");
 }

@@ -1,55 +1,91 @@
 import inquirer from "inquirer";
 import { CliError } from "../errors.ts";
+import { readTyped } from "./typed.ts";
 
-/** Asks a person. Every question is drawn on stderr; Ctrl-C and Ctrl-D end the command with `interrupted`. */
+/**
+ * Asks a person. Every question is drawn on stderr, and only what is typed after it appeared answers it. Ctrl-C ends the
+ * command with `interrupted`; Ctrl-D is No, and ends a question for a text with `declined_by_person`.
+ */
 export interface Prompter {
-  /** A yes-or-no question; Enter alone is No. */
+  /** A yes-or-no question: `y` or `yes` is Yes, any other line is No. */
   confirm(question: string): Promise<boolean>;
   text(question: string): Promise<string>;
   /** A secret: what is typed is masked. */
   secret(question: string): Promise<string>;
 }
 
-const plain = (text: string) => text;
-const PLAIN_THEME = {
-  prefix: { idle: "?", done: "?" },
-  style: { answer: plain, message: plain, error: plain, defaultAnswer: (text: string) => `(${text})`, help: plain },
-};
+/** How questions are drawn on a terminal. */
+export interface PrompterStyle {
+  readonly color: boolean;
+  /** Whether the terminal understands the request to mark pastes. */
+  readonly marksPastes: boolean;
+}
 
 type Terminal = { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream };
-type Module = ReturnType<typeof inquirer.createPromptModule>;
+type Question = { readonly type: "input" | "password"; readonly message: string; readonly [setting: string]: unknown };
 
-/** A prompter on a terminal, colored or not. */
-export function createPrompter(terminal: Terminal, color: boolean): Prompter {
-  const asked = { name: "answer", ...(!color && { theme: PLAIN_THEME }) } as const;
-  const ask = <Answer>(question: (prompt: Module) => Promise<{ answer: Answer }>) => askOn(terminal, question);
+const plain = (text: string) => text;
+const PLAIN_STYLE = { answer: plain, message: plain, error: plain, defaultAnswer: plain, help: plain };
+
+/** A prompter on a terminal. */
+export function createPrompter(terminal: Terminal, style: PrompterStyle): Prompter {
+  const ask = (question: Question, deliberate = false) => askOn(terminal, question, style, deliberate);
+  const required = (answer: string | null) => {
+    if (answer === null) throw new CliError("declined_by_person", "Canceled. Nothing was changed");
+    return answer;
+  };
   return {
-    confirm: (message) => ask((prompt) => prompt([{ ...asked, type: "confirm", message, default: false }])),
-    text: async (message) => (await ask((prompt) => prompt([{ ...asked, type: "input", message }]))).trim(),
-    secret: (message) => ask((prompt) => prompt([{ ...asked, type: "password", message, mask: "*" }])),
+    async confirm(question) {
+      const transformer = (text: string, { isFinal }: { isFinal: boolean }) =>
+        isFinal ? (isYes(text) ? "Yes" : "No") : text;
+      const answer = await ask({ type: "input", message: `${question} (y/N)`, transformer }, true);
+      return answer !== null && isYes(answer);
+    },
+    text: async (message) => required(await ask({ type: "input", message })).trim(),
+    secret: async (message) => required(await ask({ type: "password", message, mask: "*" })),
   };
 }
 
+function isYes(text: string): boolean {
+  return /^\s*y(es)?\s*$/i.test(text);
+}
+
 /**
- * Asks one question. Where no answer can come any more, because of Ctrl-C, Ctrl-D or a terminal that went away, the
- * command is interrupted: the library itself would wait for ever, and the process end as if all were well.
+ * Asks one question.
+ *
+ * @returns `null` where no answer can come any more: after Ctrl-D, or where the terminal is gone
+ * @throws CliError `interrupted` after Ctrl-C
  */
-async function askOn<Answer>(
+async function askOn(
   terminal: Terminal,
-  question: (prompt: Module) => Promise<{ answer: Answer }>,
-): Promise<Answer> {
-  const { input } = terminal;
-  const closed = new AbortController();
-  const close = () => closed.abort();
-  if (input.readableEnded || input.destroyed) close();
+  question: Question,
+  { color, marksPastes }: PrompterStyle,
+  deliberate: boolean,
+): Promise<string | null> {
+  const { output } = terminal;
+  if (terminal.input.readableEnded || terminal.input.destroyed) return null;
+  const ended = new AbortController();
+  let isInterrupted = false;
+  const onInterrupt = () => {
+    isInterrupted = true;
+    ended.abort();
+  };
+  const typed = readTyped(terminal, { deliberate, marksPastes, onInterrupt });
+  const { stream: input } = typed;
   // Whatever closes the line editor pauses its input; after an answer that comes too late to matter.
-  input.once("pause", close);
+  input.once("pause", () => ended.abort());
   try {
-    return (await question(inquirer.createPromptModule({ ...terminal, signal: closed.signal }))).answer;
+    await Promise.race([typed.ready, new Promise((done) => ended.signal.addEventListener("abort", done))]);
+    const prompt = inquirer.createPromptModule({ input: input as never, output, signal: ended.signal });
+    // The question mark stays: a green tick after a No would look like success.
+    const theme = color ? { prefix: "\u001b[34m?\u001b[39m" } : { prefix: "?", style: PLAIN_STYLE };
+    const { answer } = await prompt<{ answer: string }>([{ ...question, name: "answer", theme } as never]);
+    return answer;
   } catch (cause) {
-    const isEnd = cause instanceof Error && ["ExitPromptError", "AbortPromptError"].includes(cause.name);
-    throw isEnd ? new CliError("interrupted", "", { cause }) : cause;
+    if (!(cause instanceof Error) || !["ExitPromptError", "AbortPromptError"].includes(cause.name)) throw cause;
+    if (isInterrupted) throw new CliError("interrupted", "Canceled. Nothing was changed", { cause });
+    return null;
   } finally {
-    input.off("pause", close);
+    typed.close();
   }
 }

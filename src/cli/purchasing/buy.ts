@@ -1,16 +1,17 @@
 import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError, codeOf } from "../errors.ts";
 import { failureReason } from "../render/failure.ts";
-import { licenses } from "../render/words.ts";
-import { settleEarlier } from "./earlier.ts";
+import { licenses as licensesText } from "../render/words.ts";
+import { type Approved, differenceFrom } from "./approved.ts";
+import { approvedBy, settleEarlier } from "./earlier.ts";
 import { errorOfPurchase } from "./ending.ts";
 import { canBePaid, follow, hasEnded, splitAnswer } from "./follow.ts";
-import { checkCount, checkGuards } from "./guards.ts";
+import { checkCount, checkGuards, limitOf } from "./guards.ts";
 import type { KeySeries } from "./keys.ts";
 import { type NothingToBuy, type Offer, priceWanted } from "./offer.ts";
 import { assertSamePlace, assertStillHolds } from "./quoteFile.ts";
 import { type BuyRequest, isSameOrder } from "./request.ts";
-import { chargedOtherwise, type Sent, sendPurchase } from "./send.ts";
+import { type Sent, sendPurchase } from "./send.ts";
 import { assertTokenAllows } from "./tokenLimit.ts";
 import type { Approver, Concluded, PurchasingTools } from "./tools.ts";
 import { licensesToBuy } from "./wanted.ts";
@@ -29,8 +30,12 @@ export async function buy(
   tools: PurchasingTools,
 ): Promise<Concluded> {
   if (request.dryRun) return await rehearse(request, keys, approver, tools);
-  const earlier = (await settleEarlier(request, keys, approver, tools)) ?? (await purchaseOfKey(request, keys, tools));
-  if (earlier !== null) return bought(await withAnotherCard(earlier, approver, tools), null);
+  const found = await settleEarlier(request, keys, approver, tools);
+  if (found !== null) return replayed(await withAnotherCard(found.purchase, approver, tools), approvedBy(found.entry));
+  const replay = async (purchase: PurchaseAnswer) =>
+    replayed(await withAnotherCard(purchase, approver, tools), allowedBy(request, purchase));
+  const earlier = await purchaseOfKey(request, keys, tools);
+  if (earlier !== null) return await replay(earlier);
 
   assertFileIsForHere(request, tools);
   let before: Parameters<Approver["approve"]>[1] = null;
@@ -41,7 +46,7 @@ export async function buy(
       if (twin === null) throw error;
       return twin;
     });
-    if ("id" in offer) return bought(await withAnotherCard(offer, approver, tools), null);
+    if ("id" in offer) return await replay(offer);
     if (offer.quote === null) return nothingBought(request, offer);
     await approver.approve(offer, before);
     const sent = await sendPurchase(request, keys, offer, tools);
@@ -49,7 +54,7 @@ export async function buy(
     if (sent.kind === "void") {
       if (!keys.advance()) throw sent.refusal;
       const twin = await purchaseOfKey(request, keys, tools);
-      if (twin !== null) return bought(await withAnotherCard(twin, approver, tools), null);
+      if (twin !== null) return await replay(twin);
     }
     before = { offer, refusal: sent.refusal };
   }
@@ -67,7 +72,7 @@ async function rehearse(
 ): Promise<Concluded> {
   const earlier = await purchaseOfKey(request, keys, tools, async (purchase) => purchase);
   if (earlier !== null) {
-    const { result, failure } = bought(earlier, null);
+    const { result, failure } = replayed(earlier, allowedBy(request, earlier));
     return { result: { ...result, dryRun: true }, endedKey: null, failure };
   }
   assertFileIsForHere(request, tools);
@@ -147,7 +152,7 @@ function sameOrder(request: BuyRequest, { source }: KeySeries, purchase: Purchas
   }
   throw new CliError(
     "idempotency_key_reused",
-    `The idempotency key belongs to another purchase, ${purchase.id}, of ${licenses(purchase.licenses)}`,
+    `The idempotency key belongs to another purchase, ${purchase.id}, of ${licensesText(purchase.licenses)}`,
     { hint: "Licenses, PO number or note differ. Choose another key; nothing was bought." },
   );
 }
@@ -155,16 +160,31 @@ function sameOrder(request: BuyRequest, { source }: KeySeries, purchase: Purchas
 async function conclude(
   request: BuyRequest,
   keys: KeySeries,
-  { purchase: accepted, requestId }: Extract<Sent, { kind: "accepted" }>,
+  { purchase: accepted, requestId, isTwins }: Extract<Sent, { kind: "accepted" }>,
   offer: Offer,
   approver: Approver,
   tools: PurchasingTools,
 ): Promise<Concluded> {
-  // A purchase under our key from another quote was made by a twin of this command.
-  const isOurs = accepted.quoteId === offer.quote.id;
-  const followed = await follow(isOurs ? accepted : sameOrder(request, keys, accepted), tools);
+  const followed = await follow(isTwins ? sameOrder(request, keys, accepted) : accepted, tools);
   const purchase = await withAnotherCard(followed, approver, tools);
-  return bought(purchase, isOurs ? offer : null, accepted.status === "failed" ? requestId : null);
+  // What a twin needed to reach the same target may be another number of licenses at another price.
+  if (isTwins && "licenses" in request.wanted === false) return replayed(purchase, allowedBy(request, purchase));
+  const { quote } = offer;
+  const { licenses, dueNow, tax, total } = quote;
+  const { purchaseOrder, note } = request;
+  const difference = differenceFrom({ licenses, dueNow, tax, total, purchaseOrder, note }, purchase);
+  const isReplay = accepted.quoteId !== quote.id;
+  return {
+    result: { ...splitAnswer(purchase), quote: isReplay ? null : quote, replayed: isReplay, dryRun: false },
+    endedKey: hasEnded(purchase) && difference === null ? purchase.idempotencyKey : null,
+    failure: difference ?? errorOfPurchase(purchase, accepted.status === "failed" ? requestId : null),
+  };
+}
+
+/** What a command allows of a purchase that it finds under its key, made by an earlier run that left no journal here. */
+function allowedBy({ maxTotal, quoteFile }: BuyRequest, { total }: PurchaseAnswer): Approved {
+  const limits = [limitOf({ maxTotal }, total.currency), quoteFile?.total ?? null].filter((limit) => limit !== null);
+  return { limit: limits.sort((one, other) => one.amount - other.amount)[0] ?? null };
 }
 
 /** A person who waits may pay a declined purchase with another card; nothing new is bought. */
@@ -177,17 +197,13 @@ async function withAnotherCard(
   return await follow(purchase, tools, "unpayable");
 }
 
-/**
- * @param offer the offer that it was bought by, `null` for what an earlier command or a twin bought
- * @param declinedBy the request that was answered with a decline
- */
-function bought(answer: PurchaseAnswer, offer: Offer | null, declinedBy: string | null = null): Concluded {
+/** What an earlier command or a twin bought. An entry of a purchase that is not what was approved stays. */
+function replayed(answer: PurchaseAnswer, approved: Approved): Concluded {
   const { purchase, licenses } = splitAnswer(answer);
-  // Whoever is charged otherwise than approved must be able to see it again.
-  const otherwise = offer && chargedOtherwise(answer, offer);
+  const difference = differenceFrom(approved, purchase);
   return {
-    result: { purchase, licenses, quote: offer?.quote ?? null, replayed: offer === null, dryRun: false },
-    endedKey: hasEnded(purchase) && !otherwise ? purchase.idempotencyKey : null,
-    failure: errorOfPurchase(purchase, declinedBy) ?? otherwise,
+    result: { purchase, licenses, quote: null, replayed: true, dryRun: false },
+    endedKey: hasEnded(purchase) && difference === null ? purchase.idempotencyKey : null,
+    failure: difference ?? errorOfPurchase(purchase),
   };
 }

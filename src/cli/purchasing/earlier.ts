@@ -2,7 +2,8 @@ import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
 import type { JournalEntry } from "../journal/journal.ts";
 import { failureReason } from "../render/failure.ts";
-import { licenses } from "../render/words.ts";
+import { instant, licenses } from "../render/words.ts";
+import { type Approved, differenceFrom } from "./approved.ts";
 import { follow, hasEnded, splitAnswer } from "./follow.ts";
 import type { KeySeries } from "./keys.ts";
 import { type BuyRequest, meansTheSame } from "./request.ts";
@@ -10,12 +11,21 @@ import type { Approver, Concluded, PurchasingTools } from "./tools.ts";
 
 const OWNER_PATIENCE_MS = 30_000;
 const OWNER_POLL_MS = 500;
+const SETTLED_DAYS = 7;
+const DAY_MS = 86_400_000;
 
 /** What became of a journaled purchase: it arrived, as it is now and not followed yet, or it never did. */
 export type Fate = { readonly purchase: PurchaseAnswer } | { readonly purchase: null; readonly isVoid: boolean };
 
+/** An earlier purchase that a command turns out to be, with what was approved of it. */
+export interface Earlier {
+  readonly purchase: PurchaseAnswer;
+  readonly entry: JournalEntry;
+}
+
 /**
- * Brings what earlier commands began to an end (details.md, 1, 2 and 7): follows what arrived, voids what did not.
+ * Brings what earlier commands began to an end: follows what arrived, voids what did not. An entry of another command
+ * stays as settled, because whoever runs that command again was not told of its end; after a week it goes.
  *
  * @returns the earlier purchase that this command turns out to be, or `null` where it has to go on by itself
  * @throws CliError `purchase_unsettled` where an earlier purchase cannot be brought to an end now
@@ -25,10 +35,12 @@ export async function settleEarlier(
   keys: KeySeries,
   approver: Approver,
   tools: PurchasingTools,
-): Promise<PurchaseAnswer | null> {
+): Promise<Earlier | null> {
   const { journal, client, organizationId } = tools;
   for (const entry of await journal.entries(client.origin, organizationId)) {
     const isOurs = meansTheSame(request, entry);
+    if (isOutdated(entry, tools)) journal.remove(entry.idempotencyKey);
+    if (isOutdated(entry, tools) || (entry.settledAt !== null && !isOurs)) continue;
     const willResend = entry.idempotencyKey === keys.current();
     const fate = await fateOf(entry, willResend ? "keep" : "void", tools);
     if (fate === null) continue;
@@ -43,7 +55,10 @@ export async function settleEarlier(
       continue;
     }
     const purchase = await followEarlier(fate.purchase, isOurs, tools);
-    if (isOurs && (await isTheAnswer(purchase, fate.purchase, keys, approver))) return purchase;
+    if (isOurs && (await isTheAnswer(purchase, fate.purchase, keys, approver))) {
+      if (entry.settledAt !== null && purchase.status === "succeeded") tools.say(boughtBefore(purchase));
+      return { purchase, entry };
+    }
     await concludeEarlier(purchase, entry, isOurs, tools);
     if (willResend && keys.source === "random") keys.advance();
   }
@@ -130,13 +145,30 @@ export async function madeBefore(request: BuyRequest, tools: PurchasingTools): P
   }
 }
 
-/** Names what an earlier command did, and forgets it if it ended. */
+/** Whether an entry was settled so long ago that its command is not run again because it was killed. */
+function isOutdated({ settledAt }: JournalEntry, { clock }: PurchasingTools): boolean {
+  return settledAt !== null && clock.now() - Date.parse(settledAt) > SETTLED_DAYS * DAY_MS;
+}
+
+function boughtBefore({ id, licenses: count, createdAt }: PurchaseAnswer): string {
+  return `This command bought ${licenses(count)} on ${instant(createdAt)}, as ${id}. Nothing more was bought.`;
+}
+
+/**
+ * Names what an earlier command did. Its entry goes where this is the same command, or where a target decides again what
+ * is missing; else it stays as settled.
+ */
 async function concludeEarlier(
   purchase: PurchaseAnswer,
   entry: JournalEntry,
   isOurs: boolean,
   tools: PurchasingTools,
 ): Promise<void> {
+  const difference = differenceFrom(approvedBy(entry), purchase);
+  if (difference !== null) {
+    tools.say(`${difference.message}. ${difference.hint}`);
+    return;
+  }
   if (purchase.status === "processing") {
     throw new CliError("purchase_unsettled", `An earlier purchase, ${purchase.id}, is still being processed`, {
       hint: "Running the same command again is safe; so is `secureflag-licenses purchases resume`.",
@@ -153,7 +185,13 @@ async function concludeEarlier(
       purchase.status === "succeeded" ? `${what} succeeded.` : `${what} failed: ${failureReason(purchase.failure)}`,
     );
   }
-  tools.journal.remove(entry.idempotencyKey);
+  if (isOurs || entry.target !== null) tools.journal.remove(entry.idempotencyKey);
+  else tools.journal.settle(entry, new Date(tools.clock.now()).toISOString());
+}
+
+/** What a command had approved when it wrote its journal entry. */
+export function approvedBy({ licenses, total, purchaseOrder, note }: JournalEntry): Approved {
+  return { licenses, total, purchaseOrder, note };
 }
 
 async function waitForOwner(entry: JournalEntry, tools: PurchasingTools): Promise<"gone" | "running" | "finished"> {

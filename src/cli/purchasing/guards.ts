@@ -29,7 +29,7 @@ export function checkCount({ maxLicenses }: Pick<Guards, "maxLicenses">, count: 
  */
 export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { subscription, quote }: Offer): void {
   checkPurchased(guards, subscription, "This command bought nothing");
-  const limit = guards.maxTotal === null ? null : amountOf(guards.maxTotal, quote.total.currency);
+  const limit = limitOf(guards, quote.total.currency);
   if (limit !== null && quote.total.amount > limit.amount) {
     throw new CliError(
       "max_total_exceeded",
@@ -37,6 +37,15 @@ export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { 
       { hint: "This command bought nothing. Buy fewer licenses, or raise --max-total." },
     );
   }
+}
+
+/**
+ * The amount of `--max-total` in a currency; `null` without the flag.
+ *
+ * @throws CliError `invalid_usage` for an amount that the currency does not have
+ */
+export function limitOf({ maxTotal }: Pick<Guards, "maxTotal">, currency: string): Money | null {
+  return maxTotal === null ? null : amountOf(maxTotal, currency);
 }
 
 /**

@@ -1,64 +1,55 @@
 import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError, codeOf } from "../errors.ts";
+import { approvedAsShown, differenceFrom } from "./approved.ts";
 import { errorOfPurchase } from "./ending.ts";
-import { canBePaid, type FollowTools, follow, hasEnded, splitAnswer } from "./follow.ts";
+import { canBePaid, type FollowTools, follow, splitAnswer } from "./follow.ts";
 import type { Concluded } from "./tools.ts";
 
 /**
- * Tries to pay a declined purchase again, once, and follows it: to its end, or, where `waitSeconds` says so, until a
- * person has paid it on the payment page (details.md, 11). Nothing is bought anew.
- *
- * @throws CliError, ClientError: `not_payable` where it cannot be paid any more; what refused the call
- */
-export async function pay(purchaseId: string, tools: FollowTools): Promise<Concluded> {
-  tools.setInterruption({
-    message: `The payment of ${purchaseId} may already be under way. It is charged once at most.`,
-    hint: `See it with \`secureflag-licenses purchases show ${purchaseId}\`.`,
-  });
-  const { begun, lost } = await attempt(purchaseId, tools);
-  const purchase = await follow(begun, tools, "unpayable");
-  return concluded(purchase, lost !== null && canBePaid(purchase) ? untold(purchase, lost) : errorOfPurchase(purchase));
-}
-
-/**
- * What `pay` would try to pay; sends nothing that changes anything.
+ * A purchase that can be paid now, or was paid already.
  *
  * @throws CliError `not_payable`; ClientError
  */
-export function rehearsePay(purchaseId: string, tools: FollowTools): Promise<Concluded> {
-  return rehearse(purchaseId, tools, ({ id, status, nextAction }) =>
-    nextAction === null && status !== "succeeded"
-      ? new CliError("not_payable", `The purchase ${id} ${TOLD[status]}; there is nothing to pay`)
-      : null,
-  );
+export async function readPayable(purchaseId: string, tools: FollowTools): Promise<PurchaseAnswer> {
+  const purchase = await read(purchaseId, tools);
+  const { id, status, nextAction } = purchase;
+  if (nextAction !== null || status === "succeeded") return purchase;
+  throw new CliError("not_payable", `The purchase ${id} ${STATES[status]}; there is nothing to pay`);
 }
 
 /**
- * What `cancel` would cancel; sends nothing that changes anything.
+ * Tries to pay a purchase, once, and follows it: to its end, or, where `waitSeconds` says so, until a person has paid
+ * it on the payment page. Nothing new is bought. Its journal entry stays: the command that began it was not told.
+ *
+ * @param shown the purchase whose amount was approved
+ * @throws CliError, ClientError: `not_payable` where it cannot be paid any more; what refused the call
+ */
+export async function pay(shown: PurchaseAnswer, tools: FollowTools): Promise<Concluded> {
+  if (shown.status === "succeeded") return concluded(shown, null);
+  const { id } = shown;
+  tools.setInterruption({
+    message: `The payment of ${id} may already be under way. It is charged at most once.`,
+    hint: `See it with \`secureflag-licenses purchases show ${id}\`.`,
+  });
+  const { begun, lost } = await attempt(id, tools);
+  const purchase = await follow(begun, tools, "unpayable");
+  const failure = lost !== null && canBePaid(purchase) ? untold(purchase, lost) : errorOfPurchase(purchase);
+  return concluded(purchase, differenceFrom(approvedAsShown(shown), purchase) ?? failure);
+}
+
+/**
+ * A purchase that waits for approval, or is canceled already.
  *
  * @throws CliError `not_cancelable`; ClientError
  */
-export function rehearseCancel(purchaseId: string, tools: FollowTools): Promise<Concluded> {
-  return rehearse(purchaseId, tools, ({ id, status, failure }) =>
-    status === "requires_approval" || failure?.code === "payment_canceled"
-      ? null
-      : new CliError("not_cancelable", `The purchase ${id} ${TOLD[status]} and cannot be canceled`),
-  );
+export async function readCancelable(purchaseId: string, tools: FollowTools): Promise<PurchaseAnswer> {
+  const purchase = await read(purchaseId, tools);
+  if (purchase.status === "requires_approval" || isCanceled(purchase)) return purchase;
+  const { id, status } = purchase;
+  throw new CliError("not_cancelable", `The purchase ${id} ${STATES[status]} and cannot be canceled`);
 }
 
-async function rehearse(
-  purchaseId: string,
-  { client, organizationId, busy }: FollowTools,
-  refusal: (purchase: PurchaseAnswer) => CliError | null,
-): Promise<Concluded> {
-  const purchase = await busy("Reading the purchase", client.purchase(organizationId, purchaseId));
-  const refused = refusal(purchase);
-  if (refused) throw refused;
-  const { result } = concluded(purchase, null);
-  return { result: { ...result, dryRun: true }, endedKey: null, failure: null };
-}
-
-const TOLD: Readonly<Record<PurchaseAnswer["status"], string>> = {
+const STATES: Readonly<Record<PurchaseAnswer["status"], string>> = {
   processing: "is still being processed",
   requires_approval: "waits for approval",
   succeeded: "has succeeded",
@@ -67,7 +58,7 @@ const TOLD: Readonly<Record<PurchaseAnswer["status"], string>> = {
 };
 
 /**
- * Cancels a purchase that waits for approval (details.md, 13). That it is canceled is a success here.
+ * Cancels a purchase that waits for approval. That it is canceled is a success here.
  *
  * @throws CliError, ClientError: `not_cancelable`; what refused the call
  */
@@ -75,7 +66,17 @@ export async function cancel(purchaseId: string, tools: FollowTools): Promise<Co
   const canceling = tools.client.cancelPurchase(tools.organizationId, purchaseId);
   const answer = await tools.busy("Canceling", canceling);
   const purchase = await follow(answer, { ...tools, waitSeconds: 0 });
-  return concluded(purchase, purchase.failure?.code === "payment_canceled" ? null : notCanceled(purchase));
+  return concluded(purchase, isCanceled(purchase) ? null : notCanceled(purchase));
+}
+
+function isCanceled({ failure }: PurchaseAnswer): boolean {
+  return failure?.code === "payment_canceled";
+}
+
+/** What `pay` or `cancel` would act on; nothing was sent that changes anything. */
+export function rehearsed(purchase: PurchaseAnswer): Concluded {
+  const { result, ...rest } = concluded(purchase, null);
+  return { ...rest, result: { ...result, dryRun: true } };
 }
 
 function notCanceled(purchase: PurchaseAnswer): CliError | null {
@@ -86,6 +87,10 @@ function notCanceled(purchase: PurchaseAnswer): CliError | null {
   return new CliError("purchase_unsettled", `The purchase ${id} is not canceled yet`, {
     hint: "Running the same command again is safe.",
   });
+}
+
+function read(purchaseId: string, { client, organizationId, busy }: FollowTools): Promise<PurchaseAnswer> {
+  return busy("Reading the purchase", client.purchase(organizationId, purchaseId));
 }
 
 /**
@@ -118,7 +123,7 @@ function concluded(answer: PurchaseAnswer, failure: CliError | null): Concluded 
   const { purchase, licenses } = splitAnswer(answer);
   return {
     result: { purchase, licenses, quote: null, replayed: false, dryRun: false },
-    endedKey: hasEnded(purchase) ? purchase.idempotencyKey : null,
+    endedKey: null,
     failure,
   };
 }

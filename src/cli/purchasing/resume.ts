@@ -2,7 +2,8 @@ import type { Client } from "../../client/client.ts";
 import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError, exitCodeOf } from "../errors.ts";
 import type { Output } from "../outputs.ts";
-import { fateOf } from "./earlier.ts";
+import { differenceFrom } from "./approved.ts";
+import { approvedBy, fateOf } from "./earlier.ts";
 import { errorOfPurchase } from "./ending.ts";
 import { follow, hasEnded, splitAnswer } from "./follow.ts";
 import type { PurchasingTools } from "./tools.ts";
@@ -28,6 +29,8 @@ const UNSETTLED = ["processing", "requires_approval", "needs_review"] as const;
 export async function resume(client: ResumeClient, tools: PurchasingTools): Promise<Resumed> {
   const resumed: PurchaseAnswer[] = [];
   const open: CliError[] = [];
+  /** By purchase: what was approved is not what the backend reports. Such an entry stays. */
+  const disputed = new Map<string, CliError>();
   const voided: string[] = [];
   const notReceived: { idempotencyKey: string; licenses: number }[] = [];
   const followOn = follower(tools);
@@ -35,8 +38,13 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
     // A key that a person chose is theirs to send again; for the others there is always a next one (details.md, 2).
     const isChosen = entry.keySource === "explicit";
     const fate = await fateOf(entry, isChosen ? "keep" : "void", tools);
-    if (fate?.purchase) resumed.push(await followOn(fate.purchase));
-    else if (fate) notReceived.push({ idempotencyKey: entry.idempotencyKey, licenses: entry.licenses });
+    if (fate?.purchase) {
+      const purchase = await followOn(fate.purchase);
+      resumed.push(purchase);
+      const difference = differenceFrom(approvedBy(entry), purchase);
+      if (difference !== null) disputed.set(purchase.id, difference);
+    }
+    if (fate?.purchase === null) notReceived.push({ idempotencyKey: entry.idempotencyKey, licenses: entry.licenses });
     if (fate?.purchase === null && fate.isVoid) voided.push(entry.idempotencyKey);
     if (fate?.purchase === null && !fate.isVoid) open.push(mayStillArrive(entry.idempotencyKey));
   }
@@ -49,10 +57,12 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
   return {
     result: { resumed: purchases, notReceived, licenses },
     endedKeys: [
-      ...purchases.flatMap((purchase) => (hasEnded(purchase) ? (purchase.idempotencyKey ?? []) : [])),
+      ...purchases.flatMap((purchase) =>
+        hasEnded(purchase) && !disputed.has(purchase.id) ? (purchase.idempotencyKey ?? []) : [],
+      ),
       ...voided,
     ],
-    failure: worst([...open, ...purchases.map((purchase) => errorOfPurchase(purchase))]),
+    failure: worst([...open, ...purchases.map((purchase) => disputed.get(purchase.id) ?? errorOfPurchase(purchase))]),
   };
 }
 

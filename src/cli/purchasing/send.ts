@@ -1,7 +1,6 @@
 import { ASK_AGAIN_HINT } from "../../client/outcome.ts";
 import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError, codeOf, type ErrorCode, EXIT_CODES } from "../errors.ts";
-import { moneyText } from "../render/money.ts";
 import type { KeySeries } from "./keys.ts";
 import type { Offer } from "./offer.ts";
 import type { BuyRequest } from "./request.ts";
@@ -10,7 +9,13 @@ import { targetOf } from "./wanted.ts";
 
 /** What sending a purchase came to: accepted, refused because the quote went stale, or its key void. */
 export type Sent =
-  | { readonly kind: "accepted"; readonly purchase: PurchaseAnswer; readonly requestId: string | null }
+  | {
+      readonly kind: "accepted";
+      readonly purchase: PurchaseAnswer;
+      readonly requestId: string | null;
+      /** Whether another command had used the key: the backend refused this one's offer and showed that purchase. */
+      readonly isTwins: boolean;
+    }
   | { readonly kind: "stale" | "void"; readonly refusal: Error };
 
 /** Refusals: nothing was accepted, and nothing of this request ever will be. */
@@ -32,6 +37,7 @@ const REFUSED: readonly ErrorCode[] = [
   "no_license_available",
   // A person left the question for a one-time code: the request that led to it had just been refused.
   "interrupted",
+  "declined_by_person",
 ];
 
 /** Failures that name a setting or a file of this machine: the request did not leave. */
@@ -70,28 +76,12 @@ export async function sendPurchase(
       ...(request.note !== null && { note: request.note }),
     });
     const { purchase, requestId } = await tools.busy("Buying", sending);
-    return { kind: "accepted", purchase, requestId };
+    return { kind: "accepted", purchase, requestId, isTwins: false };
   } catch (error) {
     return await outcomeOf(error, key, tools);
   } finally {
     tools.setInterruption(null);
   }
-}
-
-/**
- * Whether an accepted purchase is what was approved (product.md, promise 1).
- *
- * @returns the failure to end with after the purchase was shown, or `null`
- */
-export function chargedOtherwise({ id, licenses, total }: PurchaseAnswer, { quote }: Offer): CliError | null {
-  if (licenses === quote.licenses && total.amount === quote.total.amount && total.currency === quote.total.currency) {
-    return null;
-  }
-  return new CliError(
-    "charged_other_amount",
-    `The backend says ${licenses} licenses for ${moneyText(total)}; approved were ${quote.licenses} for ${moneyText(quote.total)}`,
-    { hint: `Report purchase ${id} to whoever runs the backend.` },
-  );
 }
 
 function entryOf(request: BuyRequest, keys: KeySeries, { quote }: Offer, tools: PurchasingTools) {
@@ -134,9 +124,12 @@ function voided(refusal: Error, key: string, tools: PurchasingTools): Sent {
 async function lookAgain(error: Error, key: string, tools: PurchasingTools): Promise<Sent> {
   const asking = tools.client.purchaseByKey(tools.organizationId, key);
   const answer = await tools.busy("Looking for the purchase", asking).catch(() => null);
-  if (answer?.state === "known") return { kind: "accepted", purchase: answer.purchase, requestId: null };
-  if (answer?.state === "void") return voided(error, key, tools);
   const code = codeOf(error);
+  if (answer?.state === "known") {
+    const isTwins = code === "idempotency_key_reused";
+    return { kind: "accepted", purchase: answer.purchase, requestId: null, isTwins };
+  }
+  if (answer?.state === "void") return voided(error, key, tools);
   if (code === "quote_used" && answer?.state === "unknown") tools.journal.remove(key);
   if (code === "quote_used") throw error;
   if (code !== null && code !== "outcome_unknown" && EXIT_CODES[code] === 10) throw error;

@@ -2,7 +2,9 @@ import type { Purchase, Subscription } from "../../contract/billing.ts";
 import type { Offer } from "../purchasing/offer.ts";
 import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { clean } from "./clean.ts";
+import { failureReason } from "./failure.ts";
 import { moneyText } from "./money.ts";
+import { bought } from "./purchase.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, formula, keptReduction, licenses, paymentMethod, targetWords, withTax } from "./words.ts";
@@ -59,6 +61,34 @@ function missing({ licenses: now, pending }: Subscription, count: number): strin
 /** The question itself. */
 export function buyQuestion({ quote }: Offer): string {
   return `Buy ${licenses(quote.licenses)} for ${moneyText(quote.total)} now?`;
+}
+
+/** Everything that a person has to see before paying a declined purchase or a failed renewal. */
+export function renderPayment(
+  purchase: Purchase,
+  { organization, paymentMethod: method }: Subscription,
+  setting: PurchaseSetting,
+  view: View,
+): string {
+  const { total, dueNow: net, tax } = purchase;
+  return fields(
+    [
+      ["Organization", `${clean(organization.name)} (${organization.id})`],
+      ["Backend", backendName(setting, view)],
+      ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
+      ["Purchase", clean(purchase.id)],
+      ["What", bought(purchase)],
+      ["Due now", view.style.bold(withTax({ total, net, tax }))],
+      ["Declined", purchase.failure && failureReason(purchase.failure)],
+      ["Payment", paymentMethod(method)],
+    ],
+    view,
+  );
+}
+
+/** The question before paying it. */
+export function payQuestion(purchase: Purchase): string {
+  return `Pay ${moneyText(purchase.total)} for ${bought(purchase)} now?`;
 }
 
 /** What changed between an approved offer that went stale and the one that takes its place. */

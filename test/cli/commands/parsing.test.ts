@@ -217,7 +217,7 @@ describe("wrong usage ends with 2, before any request", () => {
     ["tokens create --name ci --scopes billing:read --expires 367d", "at most 366d"],
     ["tokens create --name ci --scopes billing:read --max-spend 500/year", "such as 500/month"],
     ["tokens create --name ci --scopes billing:read --max-licenses ten/month", "such as 10/month"],
-    ["tokens revoke tok_1", "Nobody can be asked whether to revoke the token"],
+    ["tokens revoke tok_1", "Cannot prompt for confirmation: not a terminal."],
     ["users add --first-name A --last-name B", "--email <email> is missing."],
     ["users add --email a --first-name A --last-name B", '--email "a" is not an email address'],
     [
@@ -227,7 +227,7 @@ describe("wrong usage ends with 2, before any request", () => {
     ["users add --email a@b.example --first-name A --last-name B --no-training", "--no-training is for administrative"],
     ["users add --role boss", "administrator, manager, statistics, reviewer, user"],
     ["users add --assignment-strategy x", "none, initial-plan, initial-path, initial-labs"],
-    ["users remove a@b.example", "Nobody can be asked whether to remove the user"],
+    ["users remove a@b.example", "Cannot prompt for confirmation: not a terminal."],
     ["login --totp JBSWY3DPEHPK3PXP", "--totp is not a one-time code"],
     ["login --web --email a@b.c", "--web cannot be used with --email <email>."],
     ["login --web --with-token", "--web cannot be used with --with-token."],

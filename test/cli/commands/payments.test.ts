@@ -13,6 +13,7 @@ import {
   openPurchase,
   payablePurchase,
   purchase,
+  subscription,
 } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { fakeJournal } from "../support/fakeJournal.ts";
@@ -28,6 +29,11 @@ const bought = (answer: PurchaseAnswer): ExpectedCall[] => [
   { call: "createPurchase", gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false } },
 ];
 const look = (gives: PurchaseAnswer): ExpectedCall => ({ call: "purchase", gives });
+/** What the question before paying shows beside the purchase. */
+const SHOWN: ExpectedCall[] = [
+  { call: "subscription", gives: subscription() },
+  { call: "me", gives: me() },
+];
 
 async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
   const scripted = scriptedClient(script);
@@ -117,17 +123,67 @@ describe("buy of what is declined, in a terminal", () => {
 
 describe("purchases pay", () => {
   it("prints what buy prints", async () => {
-    const { code, stdout, context } = await play("purchases pay pur_1 --json", [
+    const { code, stdout, context } = await play("purchases pay pur_1 --yes --json", [
+      { call: "purchase", with: [4201, "pur_1"], gives: payablePurchase() },
       { call: "payPurchase", with: [4201, "pur_1"], gives: purchase() },
     ]);
     expect(code).toBe(0);
     expect(Object.keys(JSON.parse(stdout))).toEqual(["purchase", "licenses", "quote", "replayed", "dryRun"]);
-    expect(context.reached).toEqual(["C3"]);
+    expect(context.reached).toEqual([]);
+  });
+
+  it("needs --yes where it cannot ask, and sends nothing without it", async () => {
+    const { code, stderr } = await play("purchases pay pur_1", []);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "Error: Cannot prompt for confirmation: not a terminal.\nPass --yes to pay without a prompt.\n",
+    });
+  });
+
+  it.each([true, false])("shows a person the amount and the payment method, and asks: %s", async (answer) => {
+    const paying: ExpectedCall = { call: "payPurchase", gives: purchase() };
+    const script: ExpectedCall[] = [look(payablePurchase()), ...SHOWN, ...(answer ? [paying] : [])];
+    const { code, context, stderr } = await play("purchases pay pur_1", script, { ...TERMINAL, answers: [answer] });
+    expect({ code, questions: context.questions }).toEqual({
+      code: answer ? 0 : 3,
+      questions: ["Pay £244.10 for 5 licenses now?"],
+    });
+    for (const part of [
+      "£244.10 (£203.42 + £40.68 tax)",
+      "Visa ending in 4242",
+      "Northwind Labs",
+      "The bank declined",
+    ]) {
+      expect(stderr).toContain(part);
+    }
+    expect(stderr.endsWith("Canceled. Nothing was changed.\n")).toBe(!answer);
+    expect(stderr).not.toContain("Error:");
+  });
+
+  it("of what was paid already shows it and asks nothing", async () => {
+    const { code, context } = await play("purchases pay pur_1", [look(purchase())], TERMINAL);
+    expect({ code, questions: context.questions }).toEqual({ code: 0, questions: [] });
+  });
+
+  it("refuses before it asks: what cannot be paid any more", async () => {
+    const { code, context } = await play("purchases pay pur_1", [look(failedPurchase())], TERMINAL);
+    expect({ code, questions: context.questions }).toEqual({ code: 9, questions: [] });
+  });
+
+  it("of another amount than was shown: exit 10, the purchase on stdout", async () => {
+    const charged = { ...purchase(), total: { amount: 244_100, currency: "GBP" } };
+    const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", gives: charged }];
+    const { code, stdout, stderr } = await play("purchases pay pur_1 --yes --json", script);
+    expect({ code, stderr: JSON.parse(stderr) }).toMatchObject({
+      code: 10,
+      stderr: { error: { code: "charged_other_amount" } },
+    });
+    expect(JSON.parse(stdout)).toMatchObject({ purchase: { total: charged.total } });
   });
 
   it("in a script ends with 6, the purchase on stdout and the page in both", async () => {
-    const script: ExpectedCall[] = [{ call: "payPurchase", gives: payablePurchase() }];
-    const { code, stdout, stderr } = await play("purchases pay pur_1 --json", script);
+    const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", gives: payablePurchase() }];
+    const { code, stdout, stderr } = await play("purchases pay pur_1 --yes --json", script);
     expect(code).toBe(6);
     expect(JSON.parse(stdout)).toMatchObject({ purchase: { nextAction: { url: `${ORIGIN}/pay/pur_1` } } });
     expect(JSON.parse(stderr)).toMatchObject({
@@ -137,25 +193,27 @@ describe("purchases pay", () => {
 
   it("in a terminal shows why, opens the page, and waits for another card", async () => {
     const script = [
+      look(payablePurchase()),
       { call: "payPurchase", gives: payablePurchase() } as const,
       look(payablePurchase()),
       look(purchase()),
     ];
-    const { code, stderr, context } = await play("purchases pay pur_1", script, TERMINAL);
+    const { code, stderr, context } = await play("purchases pay pur_1 --yes", script, TERMINAL);
     expect(code).toBe(0);
     expect(stderr.replaceAll("\n", " ")).toMatch(/The bank declined the card\. Pay with another card by .* at http/);
     expect(context.opened).toEqual([`${ORIGIN}/pay/pur_1`]);
   });
 
-  it("forgets what was journaled here once its end was printed", async () => {
+  it("keeps what was journaled here: the command that began it was not told", async () => {
     const journal = fakeJournal([entry({ idempotencyKey: "key_1" })]);
-    await play("purchases pay pur_1", [{ call: "payPurchase", gives: purchase() }], { journal });
-    expect(journal.kept).toEqual([]);
+    const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", gives: purchase() }];
+    expect(await play("purchases pay pur_1 --yes", script, { journal })).toMatchObject({ code: 0 });
+    expect(journal.kept).toHaveLength(1);
   });
 
   it("is refused with 9, printing nothing", async () => {
-    const script: ExpectedCall[] = [{ call: "payPurchase", fails: refusal("not_payable") }];
-    expect(await play("purchases pay pur_1", script)).toMatchObject({ code: 9, stdout: "" });
+    const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", fails: refusal("not_payable") }];
+    expect(await play("purchases pay pur_1 --yes", script)).toMatchObject({ code: 9, stdout: "" });
   });
 });
 
@@ -210,7 +268,8 @@ describe("the job summary", () => {
     const path = join(folder, "there.md");
     await writeFile(path, "# Before\n");
     await play("buy 5 --yes --json", bought(WAITING), inJob(path));
-    await play("purchases pay pur_1", [{ call: "payPurchase", gives: payablePurchase() }], inJob(path));
+    const paying: ExpectedCall = { call: "payPurchase", gives: payablePurchase() };
+    await play("purchases pay pur_1 --yes", [look(payablePurchase()), paying], inJob(path));
     const text = await readFile(path, "utf8");
     expect(text).toMatch(/^# Before\n### A license purchase waits for approval.*### A license purchase failed/s);
   });

@@ -50,24 +50,36 @@ describe("profiles", () => {
 
   it("removes one: signs it out at its backend, forgets it, and says what to do where it was in use", async () => {
     const revoke: ExpectedCall = { call: "revoke", with: ["refresh_1"] };
-    const { code, stdout, stderr, context } = await play(["profiles", "remove", "default"], [revoke]);
+    const { code, stdout, stderr, context } = await play(["profiles", "remove", "default", "--yes"], [revoke]);
     expect([code, stdout]).toEqual([0, 'The profile "default" is gone.\n']);
     expect(stderr).toContain("profiles use");
     expect([Object.keys(context.profiles), context.stored.size]).toEqual([["work"], 0]);
-    const other = await play(["profiles", "remove", "work", "--json"]);
+    const other = await play(["profiles", "remove", "work", "--yes", "--json"]);
     expect(JSON.parse(other.stdout)).toEqual({ name: "work", removed: true, revoked: false });
     expect(other.context.stored.size).toBe(1);
   });
 
+  it("asks before it removes one: No keeps it, and a script needs --yes", async () => {
+    const no = await play(["profiles", "remove", "default"], [], { isTerminal: true, answers: [false] });
+    expect([no.code, no.stderr, no.context.stored.size]).toEqual([3, "Canceled. Nothing was changed.\n", 1]);
+    const script = await play(["profiles", "remove", "default"]);
+    expect([script.code, script.context.stored.size]).toEqual([2, 1]);
+    expect(script.stderr).toContain("Pass --yes to remove the profile without a prompt.");
+  });
+
   it("is forgotten also where the backend cannot be told", async () => {
     const fails = new ClientError("unreachable", "no");
-    const { code, stderr, context } = await play(["profiles", "remove", "default"], [{ call: "revoke", fails }]);
+    const { code, stderr, context } = await play(
+      ["profiles", "remove", "default", "--yes"],
+      [{ call: "revoke", fails }],
+    );
     expect([code, context.stored.size]).toEqual([0, 0]);
     expect(stderr).toContain("could not be told");
   });
 
   it.each(["use", "remove"])("%s of an unknown one: exit 2 with the list", async (command) => {
-    const { code, stderr } = await play(["profiles", command, "nosuch", "--json"]);
+    const flags = command === "remove" ? ["--yes"] : [];
+    const { code, stderr } = await play(["profiles", command, "nosuch", "--json", ...flags]);
     expect(code).toBe(2);
     expect(JSON.parse(stderr).error).toMatchObject({ code: "profile_unknown", hint: "There are: default, work." });
   });

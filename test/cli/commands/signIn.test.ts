@@ -74,7 +74,7 @@ describe("login", () => {
     const no = await play(`login --email ${EMAIL}`, [], { ...world, answers: ["pass word", false] });
     expect(no).toMatchObject({
       code: 3,
-      stderr: expect.stringContaining("Nothing was sent, and you are not signed in"),
+      stderr: expect.stringContaining("Canceled. Nothing was changed."),
     });
     expect(no.context.stored.size).toBe(0);
   });

@@ -122,7 +122,11 @@ describe("tokens revoke", () => {
     const yes = await play([...args, "--json"], [revoked], { isTerminal: true, answers: [true] });
     expect([yes.code, JSON.parse(yes.stdout)]).toEqual([0, { id: "tok_1", revoked: true }]);
     const no = await play(args, [], { isTerminal: true, answers: [false] });
-    expect(no).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("Nothing was revoked") });
+    expect(no).toMatchObject({
+      code: 3,
+      stdout: "",
+      stderr: expect.stringContaining("Canceled. Nothing was changed."),
+    });
   });
 
   it("that cannot be shown says that it was done", async () => {

@@ -249,7 +249,14 @@ describe("where licenses are missing", () => {
 
   it.each([
     [6, failedPurchase({ ...one, status: "failed", failure: { code: "card_declined", message: "" } })],
-    [8, { ...openPurchase("requires_approval"), idempotencyKey: KEY, licenses: 1, total: quote(1).total }],
+    [
+      8,
+      openPurchase("requires_approval", {
+        ...purchase({ licenses: 1 }),
+        idempotencyKey: KEY,
+        status: "requires_approval",
+      }),
+    ],
   ])("a purchase that ends with %i is printed, and nobody is added", async (expected, made) => {
     const script = [refused(1), ...PRICED, sold({ ...made, organizationLicenses: FULL })];
     const { code, stdout } = await play(`${ADD} --buy-missing --json`, script);
@@ -397,7 +404,7 @@ describe("the offer to buy", () => {
   it("is No by default: exit 3, nothing bought and nobody added", async () => {
     const { code, stdout, told } = await play(ADD, [refused(1), ...PRICED, ME], { isTerminal: true, answers: [false] });
     expect([code, stdout]).toEqual([3, ""]);
-    expect(told).toContain("Nothing was bought, and nobody was added.");
+    expect(told).toContain("Canceled. Nothing was bought. No users were added.");
   });
 
   it.each(["--no-input", "--yes"])("is not made with %s", async (flag) => {
@@ -681,7 +688,7 @@ describe("users remove", () => {
     const yes = await play(line, [...found, removed], { isTerminal: true, answers: [true] });
     expect([yes.code, yes.questions]).toEqual([0, ["Remove Ada@Northwind.example (Ada[2J Lovelace, team manager)?"]]);
     const no = await play(line, found, { isTerminal: true, answers: [false] });
-    expect([no.code, no.told]).toEqual([3, expect.stringContaining("Nobody was removed.")]);
+    expect([no.code, no.told]).toEqual([3, expect.stringContaining("Canceled. Nothing was changed.")]);
   });
 
   it("in a script needs --yes, before anything is sent", async () => {

@@ -90,7 +90,18 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   { code: "declined_by_person", line: "buy 5", answers: [...OFFER, ME], world: person(false) },
   { code: "declined_by_person", line: "licenses reduce 23", answers: [READ, ME], world: person(false) },
-  { code: "declined_by_person", line: "purchases cancel pur_1", answers: [ok(purchase())], world: person(false) },
+  {
+    code: "declined_by_person",
+    line: "purchases cancel pur_1",
+    answers: [ok(openPurchase("requires_approval"))],
+    world: person(false),
+  },
+  {
+    code: "declined_by_person",
+    line: "purchases pay pur_1",
+    answers: [ok(payablePurchase()), ok(subscription()), ME],
+    world: person(false),
+  },
   {
     code: "declined_by_person",
     line: "users remove ada@northwind.example",
@@ -125,8 +136,8 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   {
     code: "payment_declined",
     when: "a renewal",
-    line: "purchases pay pur_1",
-    answers: [says("payment_declined", "The card was declined.", { purchase: RENEWAL })],
+    line: "purchases pay pur_1 --yes",
+    answers: [ok(RENEWAL), says("payment_declined", "The card was declined.", { purchase: RENEWAL })],
   },
 
   {
@@ -263,8 +274,8 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "not_payable",
-    line: "purchases pay pur_1",
-    answers: [says("not_payable", "Purchase pur_1 cannot be paid any more")],
+    line: "purchases pay pur_1 --yes",
+    answers: [ok(payablePurchase()), says("not_payable", "Purchase pur_1 cannot be paid any more")],
   },
   { code: "not_payable", line: "purchases pay pur_1 --dry-run", answers: [ok(failedPurchase())] },
   {
@@ -302,7 +313,11 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   { code: "outcome_unknown", line: "tokens create --name ci --scopes billing:read", answers: [hangUp] },
   { code: "outcome_unknown", line: "tokens revoke tok_1 --yes", answers: [hangUp] },
   { code: "outcome_unknown", line: "sandbox clock advance --by 30", answers: [hangUp] },
-  { code: "outcome_unknown", line: "purchases pay pur_1", answers: [hangUp, ok(payablePurchase())] },
+  {
+    code: "outcome_unknown",
+    line: "purchases pay pur_1 --yes",
+    answers: [ok(payablePurchase()), hangUp, ok(payablePurchase())],
+  },
   {
     code: "outcome_unknown",
     when: "under a key of one's own",
@@ -391,8 +406,8 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   {
     code: "interrupted",
     when: "Ctrl-C while it pays",
-    line: "purchases pay pur_1",
-    answers: ({ interrupt }) => [() => interrupt()],
+    line: "purchases pay pur_1 --yes",
+    answers: ({ interrupt }) => [ok(payablePurchase()), () => interrupt()],
   },
   {
     code: "interrupted",

@@ -5,7 +5,7 @@ import { createJournal, type JournalEntry, type JournalMachine } from "../../../
 import { temporaryDirectory, testMachine } from "../session/machine.ts";
 
 const origin = "http://127.0.0.1:4010";
-const entry: Omit<JournalEntry, "owner"> = {
+const entry: Omit<JournalEntry, "owner" | "settledAt"> = {
   idempotencyKey: "key/1 \u007e",
   keySource: "random",
   origin,
@@ -33,7 +33,9 @@ test("an entry is whole, private and named by its key's digest", async () => {
   expect(await journal.entries(origin, 4201)).toEqual([]);
   await journal.record(key("a/b"));
   expect(here.reached).toEqual(["C0", "C6", "C1"]);
-  expect(await journal.entries(origin, 4201)).toEqual([{ ...key("a/b"), owner: { pid: 7, startedAt: "monday" } }]);
+  expect(await journal.entries(origin, 4201)).toEqual([
+    { ...key("a/b"), settledAt: null, owner: { pid: 7, startedAt: "monday" } },
+  ]);
   const [name = ""] = readdirSync(join(directory, "journal"));
   expect(name).toMatch(/^[0-9a-f]{64}\.json$/);
   expect(statSync(join(directory, "journal", name)).mode & 0o777).toBe(0o600);

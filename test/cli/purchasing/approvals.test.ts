@@ -156,7 +156,7 @@ describe("an earlier purchase that waits for approval", () => {
         prepare: (journal) => {
           journal.ownerRunsFor = runs;
         },
-        script: [known(OLD), ...PRICED, SOLD],
+        script: [known(openPurchase("requires_approval", { licenses: 7 })), ...PRICED, SOLD],
       });
       expect(said).toMatch(/pur_1, still waits for approval/);
       expect(tools.elapsed()).toBe(0);

@@ -124,14 +124,44 @@ describe("buy", () => {
     expect(outcome).toHaveProperty("message", expect.stringMatching(/£244\.11 by the backend, £244\.10 computed/));
   });
 
-  it("says when another amount was charged than approved", async () => {
-    const other = purchase({ idempotencyKey: KEY, total: { amount: 24411, currency: "GBP" } });
-    const { outcome } = await play({
+  it.each([
+    ["another total", { total: { amount: 24_411, currency: "GBP" } }],
+    [
+      "ten times the price, under another quote's id",
+      {
+        quoteId: "quo_9",
+        dueNow: { amount: 203_420, currency: "GBP" },
+        tax: { amount: 40_680, currency: "GBP" },
+        total: { amount: 244_100, currency: "GBP" },
+      },
+    ],
+    ["another tax", { tax: { amount: 4_069, currency: "GBP" } }],
+    ["more licenses", { licenses: 50, ...amounts(5) }],
+    ["another note", { note: "x" }],
+    ["another PO number", { purchaseOrder: "PO-9" }],
+    ["another kind", { kind: "renewal" as const }],
+    ["another currency", { ...amounts(5, "USD") }],
+  ])("ends with 10 where the answer has %s than was approved, and keeps the entry", async (_, change) => {
+    const other = { ...purchase({ idempotencyKey: KEY }), ...change };
+    const { outcome, journal } = await play({
+      request: { maxTotal: "250.00" },
       script: [...PRICED, { call: "createPurchase", gives: { purchase: other, replayed: false } }],
     });
-    expect(outcome).toMatchObject({ result: { purchase: { id: "pur_1" } }, failure: { code: "charged_other_amount" } });
+    expect(outcome).toMatchObject({
+      result: { purchase: { id: "pur_1" } },
+      endedKey: null,
+      failure: { code: "charged_other_amount" },
+    });
+    expect(journal.kept).toHaveLength(1);
   });
 });
+
+/** The amounts of so many licenses. */
+function amounts(count: number, currency = "GBP") {
+  const { dueNow, tax, total } = purchase({ licenses: count });
+  const of = ({ amount }: { amount: number }) => ({ amount, currency });
+  return { dueNow: of(dueNow), tax: of(tax), total: of(total) };
+}
 
 describe("the end of a purchase", () => {
   const answering = (answer: ReturnType<typeof purchase>): ExpectedCall[] => [
@@ -360,8 +390,57 @@ describe("the journal of an earlier command", () => {
       script: [known(purchase({ id: "pur_7", licenses: 7 })), ...PRICED, SOLD],
     });
     expect(said).toMatch(/pur_7.*succeeded/);
-    expect(journal.log).toEqual(["remove key_old", `record ${KEY}`]);
+    expect(journal.log).toEqual(["settle key_old", `record ${KEY}`]);
     expect(outcome).toMatchObject({ result: { replayed: false } });
+  });
+
+  it("that another command settled is not looked at again by others", async () => {
+    const settled = entry({ licenses: 7, settledAt: "2026-11-22T09:30:00.000Z" });
+    const { said, journal } = await play({ journal: [settled], script: [...PRICED, SOLD] });
+    expect(said).toBe("");
+    expect(journal.kept).toContainEqual(settled);
+  });
+
+  it("that another command settled is still this one's purchase: shown with its date, nothing more is bought", async () => {
+    const settled = entry({ settledAt: "2026-11-16T10:00:00.000Z" });
+    const old = purchase({ idempotencyKey: "key_old", createdAt: "2026-11-16T09:00:00Z" });
+    const { outcome, said, journal } = await play({ journal: [settled], script: [known(old)] });
+    expect(outcome).toMatchObject({ result: { replayed: true }, endedKey: "key_old", failure: null });
+    expect(said).toContain(
+      "This command bought 5 licenses on 2026-11-16 09:00 UTC, as pur_1. Nothing more was bought.",
+    );
+    expect(journal.kept).toHaveLength(1);
+  });
+
+  it("that was settled more than 7 days ago goes, and the same command buys", async () => {
+    const settled = entry({ settledAt: "2026-11-15T09:59:59.000Z" });
+    const { outcome, journal } = await play({ journal: [settled], script: [...PRICED, SOLD] });
+    expect(outcome).toMatchObject({ result: { replayed: false } });
+    expect(journal.log).toEqual(["remove key_old", `record ${KEY}`]);
+  });
+
+  it("of a target goes once it is settled, whoever settled it: the target decides again", async () => {
+    const old = purchase({ idempotencyKey: "key_old", licenses: 7 });
+    const script = [known(old), ...PRICED, SOLD];
+    const { journal } = await play({ journal: [entry({ licenses: 7, target: { available: 9 } })], script });
+    expect(journal.log).toEqual(["remove key_old", `record ${KEY}`]);
+  });
+
+  it.each([
+    ["total", { total: { amount: 244_100, currency: "GBP" } }],
+    ["licenses", { licenses: 6 }],
+    ["note", { note: "for somebody else" }],
+    ["kind", { kind: "renewal" as const }],
+    ["tax", { tax: { amount: 1, currency: "GBP" } }],
+  ])("with another %s than was journaled: exit 10, and it stays", async (_, change) => {
+    const old = { ...purchase({ idempotencyKey: "key_old" }), ...change };
+    const { outcome, journal } = await play({ journal: [entry()], script: [known(old)] });
+    expect(outcome).toMatchObject({
+      result: { purchase: { id: "pur_1" }, replayed: true },
+      endedKey: null,
+      failure: { code: "charged_other_amount" },
+    });
+    expect(journal.kept).toHaveLength(1);
   });
 
   it.each([[{ purchaseOrder: "PO-1" }], [{ note: "x" }], [{ keySource: "explicit" as const }]])(
@@ -375,7 +454,7 @@ describe("the journal of an earlier command", () => {
   it("of another meaning waits for approval: named, blocks nothing, kept", async () => {
     const { outcome, said, journal } = await play({
       journal: [entry({ licenses: 7 })],
-      script: [known(openPurchase("requires_approval")), ...PRICED, SOLD],
+      script: [known(openPurchase("requires_approval", { licenses: 7 })), ...PRICED, SOLD],
     });
     expect(said).toContain("waits for approval");
     expect(outcome).toMatchObject({ result: { replayed: false } });

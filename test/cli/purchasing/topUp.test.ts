@@ -140,7 +140,9 @@ describe("a top-up that was cut short", () => {
     ["a number", { target: null }],
     ["another note", { target: TARGET, note: "other" }],
   ])("is not what was meant with %s: it is named, and the target decides", async (_, change) => {
-    const { outcome, said } = await play({ journal: [entry(change)], script: [old, reads(REACHED)] });
+    const journaled = entry(change);
+    const made = purchase({ idempotencyKey: "key_old", note: journaled.note });
+    const { outcome, said } = await play({ journal: [journaled], script: [known(made), reads(REACHED)] });
     expect(outcome).toMatchObject(NOTHING);
     expect(said).toContain("An earlier purchase of 5 licenses, pur_1, succeeded.");
   });

@@ -58,7 +58,7 @@ export function verified(offered: Quote): VerifiedQuote {
 
 /** A purchase of the quote above that succeeded. */
 export function purchase(change: Partial<PurchaseAnswer> = {}): PurchaseAnswer {
-  const { dueNow, tax, total } = quote(5);
+  const { dueNow, tax, total } = quote(change.licenses ?? 5);
   return {
     id: "pur_1",
     kind: "purchase",
@@ -98,13 +98,17 @@ export function payablePurchase(change: Partial<PurchaseAnswer> = {}): PurchaseA
   return failedPurchase({ nextAction, ...change });
 }
 
-export function openPurchase(status: "processing" | "requires_approval" | "needs_review"): PurchaseAnswer {
+export function openPurchase(
+  status: "processing" | "requires_approval" | "needs_review",
+  change: Partial<PurchaseAnswer> = {},
+): PurchaseAnswer {
   const nextAction = { type: "approve_payment", url: `${ORIGIN}/pay/pur_1`, expiresAt: "2026-11-23T10:00:01Z" };
   return purchase({
     status,
     receiptNumber: null,
     completedAt: null,
     nextAction: status === "requires_approval" ? nextAction : null,
+    ...change,
   });
 }
 
@@ -183,10 +187,11 @@ export function entry(change: Partial<JournalEntry> = {}): JournalEntry {
     quoteId: "quo_old",
     licenses: 5,
     target: null,
-    total: quote(5).total,
+    total: quote(change.licenses ?? 5).total,
     purchaseOrder: null,
     note: null,
     createdAt: "2026-11-22T09:00:00.000Z",
+    settledAt: null,
     owner: { pid: 99, startedAt: "then" },
     ...change,
   };

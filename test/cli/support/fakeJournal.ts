@@ -24,7 +24,12 @@ export function fakeJournal(entries: readonly JournalEntry[] = []): FakeJournal 
     async record(entry) {
       journal.log.push(`record ${entry.idempotencyKey}`);
       drop(entry.idempotencyKey);
-      kept.push({ ...entry, owner: { pid: 1, startedAt: "now" } });
+      kept.push({ ...entry, settledAt: null, owner: { pid: 1, startedAt: "now" } });
+    },
+    settle(entry, at) {
+      journal.log.push(`settle ${entry.idempotencyKey}`);
+      drop(entry.idempotencyKey);
+      kept.push({ ...entry, settledAt: at });
     },
     entries: async () => [...kept],
     remove(key) {

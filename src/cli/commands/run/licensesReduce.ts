@@ -1,7 +1,7 @@
 import type { Subscription } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
-import { CliError, codeOf, usageError } from "../../errors.ts";
-import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { codeOf } from "../../errors.ts";
+import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import { checkPurchased } from "../../purchasing/guards.ts";
 import { reduced } from "../../purchasing/reduction.ts";
 import { renderReduction, renderReductionChange } from "../../render/reduction.ts";
@@ -19,9 +19,7 @@ import { withSpinner } from "../shared/spinner.ts";
  *   `if_purchased_not_met`, `declined_by_person`; what refuses the request
  */
 export async function run(options: ReduceOptions, context: Context): Promise<void> {
-  if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
-    throw usageError("Nobody can be asked to confirm the reduction", "Say --yes to go on without asking.");
-  }
+  assertConsent(context, options, "change the renewal");
   const { connection, organizationId } = await connectToOrganization(context, options);
   const after = await reduce(organizationId, connection, options, context);
   const { reduction, licenses: counts, renewal } = after;
@@ -89,7 +87,5 @@ async function confirm(
     options.licenses === null
       ? "Take the scheduled reduction back?"
       : `Have ${licenses(options.licenses)} from ${after.term.renewalDate} on?`;
-  if (!(await (await openPrompter(context, options)).confirm(question))) {
-    throw new CliError("declined_by_person", "Nothing was changed");
-  }
+  await confirmOrCancel(context, options, question);
 }

@@ -2,7 +2,7 @@ import { isMissing } from "../../../client/missing.ts";
 import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError, codeOf, usageError } from "../../errors.ts";
-import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { confirmOrCancel, openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import type { CredentialStore, StoredCredential } from "../../session/credentials.ts";
 import type { ProfileSettings } from "../../session/settings.ts";
 import type { LoginOptions } from "../login.ts";
@@ -151,8 +151,8 @@ async function mayUseFile(options: LoginOptions, context: Context, store: Creden
   const missing = new CliError("keyring_unavailable", "There is no system keyring to keep the sign-in in", { hint });
   if (!promptsAllowed(context, options)) throw missing;
   const question = "There is no system keyring. Keep the sign-in in a file that only you can read?";
-  if (await (await openPrompter(context, options)).confirm(question)) return true;
-  throw new CliError("declined_by_person", "Nothing was sent, and you are not signed in", { hint });
+  await confirmOrCancel(context, options, question);
+  return true;
 }
 
 /** Tried with a sign-in that is none, under a name that no profile has, so that a real one is never touched. */

@@ -1,9 +1,10 @@
 import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
+import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import { shorten } from "../../render/shorten.ts";
 import type { CredentialStore } from "../../session/credentials.ts";
 import type { ProfileSettings } from "../../session/settings.ts";
-import type { ProfileOptions } from "../profiles.ts";
+import type { ProfileOptions, RemoveProfileOptions } from "../profiles.ts";
 import { endSignIn } from "../shared/endSignIn.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
 import { note, printResult } from "../shared/output.ts";
@@ -58,11 +59,13 @@ export async function use(options: ProfileOptions, context: Context): Promise<vo
 /**
  * Signs a profile out, as `logout` does, and forgets it.
  *
- * @throws CliError `profile_unknown`
+ * @throws CliError `invalid_usage` where it cannot ask and `--yes` is missing, `profile_unknown`, `declined_by_person`
  */
-export async function remove(options: ProfileOptions, context: Context): Promise<void> {
+export async function remove(options: RemoveProfileOptions, context: Context): Promise<void> {
   const { name } = options;
+  assertConsent(context, options, "remove the profile");
   await assertKnown(name, context);
+  if (!options.yes) await confirmOrCancel(context, options, `Sign out of the profile "${name}" and remove it?`);
   const settings = await context.settings();
   const wasActive = (await settings.activeProfile()) === name;
   const { revoked } = await endSignIn(options, context, name);

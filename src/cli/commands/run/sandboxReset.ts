@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import type { Context } from "../../context.ts";
-import { CliError, usageError } from "../../errors.ts";
-import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import type { ResetOptions } from "../sandbox.ts";
 import { printResult } from "../shared/output.ts";
 
@@ -13,15 +12,8 @@ import { printResult } from "../shared/output.ts";
  */
 export async function run(options: ResetOptions, context: Context): Promise<void> {
   const dataDir = resolve(options.data ?? context.sandboxDirectory);
-  if (!options.yes) {
-    if (!promptsAllowed(context, options)) {
-      throw usageError("Nobody can be asked to confirm the reset", "Say --yes to empty the data without asking.");
-    }
-    const question = `Remove everything that the sandbox keeps in ${dataDir}?`;
-    if (!(await (await openPrompter(context, options)).confirm(question))) {
-      throw new CliError("declined_by_person", "Nothing was removed");
-    }
-  }
+  assertConsent(context, options, "delete the data");
+  if (!options.yes) await confirmOrCancel(context, options, `Delete all data of the sandbox in ${dataDir}?`);
   const { resetSandbox } = await import("../../../backend/sandbox/server.ts");
   await resetSandbox(dataDir);
   await printResult(

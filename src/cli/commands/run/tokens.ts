@@ -4,7 +4,7 @@ import type { Client } from "../../../client/client.ts";
 import type { CreateTokenRequest } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
-import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import { shorten } from "../../render/shorten.ts";
 import { connectToOrganization } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
@@ -75,16 +75,12 @@ async function printPlan(
  *   `declined_by_person`
  */
 export async function revoke(options: RevokeOptions, context: Context): Promise<void> {
-  if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
-    throw usageError("Nobody can be asked whether to revoke the token", "Say --yes to revoke it without asking.");
-  }
+  assertConsent(context, options, "revoke the token");
   const { client, organizationId } = await connectToOrganization(context, options);
   const { tokenId: id, dryRun } = options;
   if (dryRun) return await printRevoked(options, context, await knownToken(id, client, organizationId));
   if (!options.yes) {
-    const prompter = await openPrompter(context, options);
-    const question = `Revoke ${id}? Whatever uses it stops working at once.`;
-    if (!(await prompter.confirm(question))) throw new CliError("declined_by_person", "Nothing was revoked");
+    await confirmOrCancel(context, options, `Revoke ${shorten(id)}? Anything that uses it stops working at once.`);
   }
   await withSpinner(context, options, "Revoking the token", client.revokeApiToken(organizationId, id));
   const hint = "Look at `secureflag-licenses tokens list`. Running the same command again is safe.";

@@ -3,7 +3,7 @@ import type { User } from "../../../contract/users.ts";
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
 import type { Output } from "../../outputs.ts";
-import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
+import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import { shorten } from "../../render/shorten.ts";
 import { readAllUsers, withEmail } from "../../users/pages.ts";
 import { connectToOrganization } from "../shared/connect.ts";
@@ -20,9 +20,7 @@ import type { RemoveUserOptions } from "../users.ts";
  */
 export async function run(options: RemoveUserOptions, context: Context): Promise<void> {
   const { yes, dryRun } = options;
-  if (!yes && !dryRun && !promptsAllowed(context, options)) {
-    throw usageError("Nobody can be asked whether to remove the user", "Say --yes to remove without asking.");
-  }
+  assertConsent(context, options, "remove the user");
   const { client, organizationId } = await connectToOrganization(context, options);
   const finding = findUser(client, organizationId, options.email);
   const user = await withSpinner(context, options, "Looking for the user", finding);
@@ -59,9 +57,7 @@ async function findUser(client: Pick<Client, "usersPage">, organizationId: numbe
 /** Asks; the default answer is No. */
 async function confirm(user: User, options: RemoveUserOptions, context: Context): Promise<void> {
   const { userWords } = await import("../../render/users.ts");
-  const prompter = await openPrompter(context, options);
-  if (await prompter.confirm(`Remove ${userWords(user)}?`)) return;
-  throw new CliError("declined_by_person", "Nobody was removed");
+  await confirmOrCancel(context, options, `Remove ${userWords(user)}?`);
 }
 
 async function print(output: Output<"users remove">, options: RemoveUserOptions, context: Context): Promise<void> {

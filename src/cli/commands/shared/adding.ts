@@ -150,10 +150,10 @@ async function buyFor(
 function inLightOf(made: readonly Concluded[], error: unknown): unknown {
   const code = codeOf(error);
   const more = made.length === 0 ? "" : "more ";
-  if (code === "declined_by_person") {
-    return new CliError(code, `Nothing ${more}was bought, and nobody was added`, { cause: error });
+  if (code === "declined_by_person" || code === "interrupted") {
+    return new CliError(code, `Canceled. Nothing ${more}was bought. No users were added`, { cause: error });
   }
-  if (made.length === 0 || !(error instanceof Error) || code === null || code === "interrupted") return error;
+  if (made.length === 0 || !(error instanceof Error) || code === null) return error;
   const message = `Others took the licenses that were bought. ${error.message.replace(/\.$/, "")}. Nobody was added`;
   return new CliError(code, message, { hint: LOOK_HINT, cause: error });
 }

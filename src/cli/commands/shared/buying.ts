@@ -1,8 +1,7 @@
 import type { Purchase } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
-import { usageError } from "../../errors.ts";
 import { detectCiRun } from "../../journal/ciKey.ts";
-import { promptsAllowed } from "../../prompts/asking.ts";
+import { assertConsent } from "../../prompts/asking.ts";
 import { automaticApprover } from "../../purchasing/automaticApprover.ts";
 import { buy } from "../../purchasing/buy.ts";
 import { keySeries } from "../../purchasing/keys.ts";
@@ -27,9 +26,7 @@ export interface Buying {
  * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing
  */
 export async function openBuying(options: BuyingOptions, context: Context): Promise<Buying> {
-  if (!options.yes && !options.dryRun && !promptsAllowed(context, options)) {
-    throw usageError("Nobody can be asked to confirm the purchase", "Say --yes to buy without asking.");
-  }
+  assertConsent(context, options, "buy");
   return await connectBuying(options, context);
 }
 

@@ -9,7 +9,8 @@ const MOST_PROBLEMS = 100;
 
 /**
  * Tells a failure on stderr: what is wrong with an input file line by line, what happened and what to do next, or under
- * `--json` one JSON document and nothing else (cli.md, Output). An interruption without last words is silent.
+ * `--json` one JSON document and nothing else (cli.md, Output). An interruption without last words is silent, and
+ * canceling is no error.
  *
  * @param argv read here once more, because a failure may come before the flags were understood
  * @returns the exit code
@@ -25,7 +26,8 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
     context.io.note(`${toJson({ error: { ...told, ...(problems.length > 0 && { problems }) } })}\n`);
   } else if (message !== "") {
     const isAnnotated = context.io.workflowCommand("error", [message, hint].filter(Boolean).join(" "));
-    const error = isAnnotated ? [] : [`Error: ${message}`, hint ?? ""];
+    const isCanceled = code === "declined_by_person" || code === "interrupted";
+    const error = isAnnotated ? [] : [isCanceled ? message : `Error: ${message}`, hint ?? ""];
     const lines = [...error, requestId === null ? "" : `Request: ${clean(requestId)}`];
     const told = lines.filter((line) => line !== "").map((line) => wrap(line, WIDTH));
     const more = report.problems.length - problems.length;
