@@ -20,6 +20,8 @@ const ASKING: readonly (readonly [args: string[], flag: string])[] = [
   [["buy", "5"], "--yes"],
   [["top-up", "--available", "8"], "--yes"],
   [["purchases", "cancel", "pur_0123456789abcdef01234567"], "--yes"],
+  [["purchases", "pay", "pur_0123456789abcdef01234567"], "--yes"],
+  [["profiles", "remove", "default"], "--yes"],
   [["licenses", "reduce", "23"], "--yes"],
   [["licenses", "reduce", "--cancel"], "--yes"],
   [["tokens", "revoke", "tok_0123456789abcdef01234567"], "--yes"],

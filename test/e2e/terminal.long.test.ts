@@ -78,11 +78,11 @@ describe("the confirmation of a purchase", () => {
     expect(await sandbox.purchases(2)).toEqual([]);
   });
 
-  test("Ctrl-D ends quietly with 130, too", async () => {
+  test("Ctrl-D is No: exit 3", async () => {
     const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2));
     await terminal.waitForText(CONFIRMATION);
     terminal.type(KEYS.controlD);
-    expect(await terminal.exitCode()).toBe(130);
+    expect(await terminal.exitCode()).toBe(3);
     expect(terminal.screen()).not.toMatch(/error|AbortPrompt|at .*\.js/i);
     expect(await sandbox.purchases(2)).toEqual([]);
   });
@@ -110,7 +110,7 @@ describe("the confirmation of a purchase", () => {
     await terminal.waitForText(CONFIRMATION);
     expect((await sandbox.cli(3, ["buy", "2", "--yes"])).exitCode).toBe(0);
     terminal.type(`y${KEYS.enter}`);
-    await terminal.waitForText("27 → 32");
+    await terminal.waitForText(/27 → 32[\s\S]*\(y\/N\)/);
     expect(await sandbox.purchased(3)).toBe(27);
     terminal.type(`y${KEYS.enter}`);
     expect(await terminal.exitCode()).toBe(0);
@@ -148,7 +148,7 @@ describe("signing in", () => {
     expect(terminal.raw()).not.toContain("staple");
   });
 
-  test("Ctrl-D at its questions: exit 130", async () => {
+  test("Ctrl-D at its questions: exit 3", async () => {
     const env = { SECUREFLAG_API_URL: sandbox.ready.url };
     const asked = [
       [["login", "--email", ADMIN], /password/i],
@@ -158,17 +158,17 @@ describe("signing in", () => {
       const terminal = await open(args, env);
       await terminal.waitForText(question);
       terminal.type(KEYS.controlD);
-      expect({ args, code: await terminal.exitCode() }).toEqual({ args, code: 130 });
+      expect({ args, code: await terminal.exitCode() }).toEqual({ args, code: 3 });
     }
   });
 
-  test("Ctrl-D at the second question: exit 130", async () => {
+  test("Ctrl-D at the second question: exit 3", async () => {
     const terminal = await open(["login", "--totp", "123456"], { SECUREFLAG_API_URL: sandbox.ready.url });
     await terminal.waitForText(/email/i);
     terminal.type(`${ADMIN}${KEYS.enter}`);
     await terminal.waitForText(/password/i);
     terminal.type(KEYS.controlD);
-    expect(await terminal.exitCode()).toBe(130);
+    expect(await terminal.exitCode()).toBe(3);
   });
 
   test("a wrong password: exit 4", async () => {

@@ -1,0 +1,180 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { removePlaces } from "../support/places.ts";
+import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { organization, seed } from "../support/seed.ts";
+import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+
+const QUESTION = "(y/N)";
+const PASTED = (text: string) => `\u001b[200~${text}\u001b[201~`;
+
+let sandbox: RunningSandbox;
+let terminals: TerminalRun[] = [];
+
+beforeAll(async () => {
+  sandbox = await startSandbox({
+    seed: seed(organization(1), organization(2, { paymentMethod: "card_declined" })),
+  });
+});
+
+afterEach(() => {
+  for (const terminal of terminals) terminal.close();
+  terminals = [];
+});
+
+afterAll(async () => {
+  await sandbox?.stop();
+  await removePlaces();
+});
+
+async function open(args: readonly string[], id = 1, env: Record<string, string> = {}): Promise<TerminalRun> {
+  const terminal = await runInTerminal(args, { env: { ...environmentFor(sandbox.ready.url, id), ...env } });
+  terminals.push(terminal);
+  return terminal;
+}
+
+async function bought(work: () => Promise<unknown>): Promise<number> {
+  const before = await sandbox.purchased(1);
+  await work();
+  return (await sandbox.purchased(1)) - before;
+}
+
+describe("an answer to the question", () => {
+  test.each(["y\r", "Y\r", "yes\r", "YES\n", " yes \r", "y\r\n", "x\u007fy\r"])("%j buys", async (keys) => {
+    const count = await bought(async () => {
+      const terminal = await open(["buy", "1", "--note", JSON.stringify(keys)]);
+      await terminal.waitForText(QUESTION);
+      terminal.type(keys);
+      expect(await terminal.exitCode()).toBe(0);
+    });
+    expect(count).toBe(1);
+  });
+
+  test.each(["\r", "n\r", "yarn install\r", "yikes, no!\r", "y?\r", "yes please\r", "ye\r", "yy\r", "j\r", "ｙ\r"])(
+    "%j is No: exit 3, and says so without an error or a tick",
+    async (keys) => {
+      const count = await bought(async () => {
+        const terminal = await open(["buy", "1"]);
+        await terminal.waitForText(QUESTION);
+        terminal.type(keys);
+        expect(await terminal.exitCode()).toBe(3);
+        expect(terminal.screen()).toMatch(/Canceled\. Nothing was bought\.$/);
+        expect(terminal.screen()).not.toMatch(/Error:|✔|√/);
+      });
+      expect(count).toBe(0);
+    },
+  );
+
+  test.each([
+    ["Ctrl-D", KEYS.controlD, 3],
+    ["Ctrl-C", KEYS.controlC, 130],
+    ["Ctrl-C after y", `y${KEYS.controlC}`, 130],
+  ])("%s cancels", async (_, keys, exitCode) => {
+    const terminal = await open(["buy", "1"]);
+    await terminal.waitForText(QUESTION);
+    terminal.type(keys);
+    expect(await terminal.exitCode()).toBe(exitCode);
+    expect(terminal.screen()).toMatch(/Canceled\. Nothing was bought\.$/);
+    expect(terminal.screen()).not.toContain("Error:");
+  });
+
+  test("is asked for under --json as well", async () => {
+    const terminal = await open(["buy", "1", "--json"]);
+    await terminal.waitForText(QUESTION);
+    terminal.type("n\r");
+    expect(await terminal.exitCode()).toBe(3);
+    expect(terminal.screen()).toContain('"Canceled. Nothing was bought."');
+  });
+});
+
+describe("what is no answer, so that the question waits", () => {
+  test.each([
+    ["typed before the program started", "yes\r"],
+    ["a command pasted with another one", "y\ryarn install\r"],
+    ["half a line typed before", "y"],
+  ])("%s", async (_, ahead) => {
+    const count = await bought(async () => {
+      const terminal = await open(["buy", "1"]);
+      terminal.type(ahead);
+      await terminal.waitForText(QUESTION);
+      terminal.type(KEYS.enter);
+      expect(await terminal.exitCode()).toBe(3);
+    });
+    expect(count).toBe(0);
+  });
+
+  test("typed while the price is asked for, again and again", async () => {
+    const count = await bought(async () => {
+      const terminal = await open(["buy", "1"]);
+      const typing = setInterval(() => terminal.screen().includes(QUESTION) || terminal.type("y\r"), 10);
+      try {
+        await terminal.waitForText(/Organization/);
+      } finally {
+        clearInterval(typing);
+      }
+      await terminal.waitForText(QUESTION);
+      terminal.type(KEYS.enter);
+      expect(await terminal.exitCode()).toBe(3);
+    });
+    expect(count).toBe(0);
+  });
+
+  test.each([
+    ["a bracketed paste", PASTED("y\r")],
+    ["a bracketed paste of a bare y, then nothing", PASTED("y")],
+    ["bytes after the Enter, in one read", "y\rls\r"],
+    ["a second line that says yes, too", "y\ryes\r"],
+  ])("%s; typing afterwards answers", async (_, keys) => {
+    const count = await bought(async () => {
+      const terminal = await open(["buy", "1", "--note", `after ${JSON.stringify(keys)}`]);
+      await terminal.waitForText(QUESTION);
+      terminal.type(keys);
+      // The bell says that it was no answer.
+      await expect.poll(() => terminal.raw()).toContain("\u0007");
+      expect(terminal.screen()).not.toContain("Canceled");
+      const typed = () => {
+        terminal.type("n");
+        return terminal.screen();
+      };
+      await expect.poll(typed, { interval: 200 }).toMatch(/\(y\/N\) n+$/);
+      terminal.type(KEYS.enter);
+      expect(await terminal.exitCode()).toBe(3);
+    });
+    expect(count).toBe(0);
+  });
+
+  test("the marks of a paste are asked for only while a question stands, and not of a dumb terminal", async () => {
+    const terminal = await open(["buy", "1"]);
+    await terminal.waitForText(QUESTION);
+    terminal.type("n\r");
+    await terminal.exitCode();
+    const marks = terminal.raw().match(/\u001b\[\?2004[hl]/g);
+    expect(marks).toEqual(["\u001b[?2004h", "\u001b[?2004l"]);
+  });
+});
+
+describe("every other question before something is done", () => {
+  async function declined(): Promise<string> {
+    const { stdout } = await sandbox.cli(2, ["buy", "1", "--yes", "--json"]);
+    return JSON.parse(stdout).purchase.id;
+  }
+
+  test("purchases pay: asks with amount and card; what was typed ahead pays nothing", async () => {
+    const id = await declined();
+    const terminal = await open(["purchases", "pay", id], 2);
+    terminal.type("yes\r");
+    await terminal.waitForText(QUESTION);
+    expect(terminal.screen()).toMatch(/Due now .*£48\.82/);
+    terminal.type("n\r");
+    expect(await terminal.exitCode()).toBe(3);
+    const { exitCode } = await sandbox.cli(2, ["purchases", "pay", id, "--no-input"]);
+    expect(exitCode).toBe(2);
+  });
+
+  test("sandbox reset: a word that begins with y is No", async () => {
+    const terminal = await open(["sandbox", "reset"]);
+    await terminal.waitForText(QUESTION);
+    terminal.type("yup\r");
+    expect(await terminal.exitCode()).toBe(3);
+    expect(terminal.screen()).toMatch(/Canceled\. Nothing was changed\.$/);
+  });
+});
