@@ -44,6 +44,8 @@ interface Job {
   readonly licenses: number;
   readonly note: string;
   readonly home: string;
+  /** Whether other commands run in that home: `purchases resume` would tell the end of this order to another one. */
+  readonly isHomeShared: boolean;
   exitCode: number | null;
   /** A command ended because a person has to act first. */
   waits: boolean;
@@ -55,6 +57,8 @@ interface Weather {
   readonly tally: Tally;
   readonly proxy: FaultProxy;
   readonly until: number;
+  /** A home whose configuration folder several clients share, as the jobs of one machine do. */
+  readonly sharedHome: string;
   sandbox: RunningSandbox;
 }
 
@@ -71,7 +75,8 @@ export async function storm(seconds: number, number: number, tally: Tally): Prom
   const sandbox = await startSandbox({ data, seed: seed(...organizations) });
   const proxy = await FaultProxy.start(sandbox.ready.url);
   const until = performance.now() + seconds * 1000;
-  const weather: Weather = { random: new Random(number), tally, proxy, until, sandbox };
+  const sharedHome = await temporaryDirectory();
+  const weather: Weather = { random: new Random(number), tally, proxy, until, sharedHome, sandbox };
   const street = streetOf(
     weather,
     organizations.map(({ id }) => id),
@@ -85,7 +90,10 @@ export async function storm(seconds: number, number: number, tally: Tally): Prom
     for (const job of jobs) await finish(weather, job);
     await tidyUp(street);
     await settleAll(weather.sandbox);
-    for (const job of jobs.filter(({ exitCode }) => exitCode === null)) await finishWaiting(weather, job);
+    await finishWaiting(
+      weather,
+      jobs.filter(({ exitCode }) => exitCode === null),
+    );
     for (const { id } of organizations) await check(weather.sandbox, id, jobs, street);
   } finally {
     await proxy.close();
@@ -109,11 +117,13 @@ async function client(weather: Weather): Promise<Job[]> {
   const jobs: Job[] = [];
   const name = Math.floor(weather.random.next() * 2 ** 32).toString(36);
   while (performance.now() < weather.until) {
+    const isHomeShared = weather.random.next() < 0.6;
     const job: Job = {
       organizationId: weather.random.between(1, CARDS.length),
       licenses: weather.random.between(1, 4),
       note: `job ${name}-${jobs.length}`,
-      home: await temporaryDirectory(),
+      home: isHomeShared ? weather.sharedHome : await temporaryDirectory(),
+      isHomeShared,
       exitCode: null,
       waits: false,
     };
@@ -127,7 +137,7 @@ async function client(weather: Weather): Promise<Job[]> {
 /** Runs the job's command once, or follows what waits for a person; killed at a random moment if so decided. */
 async function attempt({ random, tally, proxy }: Weather, job: Job, kill: boolean): Promise<void> {
   const wait = ["--json", "--timeout", "3", "--wait", String(random.of([0, 1, 3]))];
-  const isFollowed = job.waits && random.next() < 0.5;
+  const isFollowed = job.waits && !job.isHomeShared && random.next() < 0.5;
   const command = isFollowed ? ["purchases", "resume"] : ["buy", String(job.licenses), "--yes", "--note", job.note];
   const running = await startCli([...command, ...wait], {
     home: job.home,
@@ -165,12 +175,20 @@ function isOpen({ exitCode, waits }: Job): boolean {
   return exitCode === null && !waits;
 }
 
-/** Whatever waited has been paid, canceled or has expired. */
-async function finishWaiting({ proxy, tally }: Weather, job: Job): Promise<void> {
-  const env = environmentFor(proxy.url, job.organizationId);
-  const { stdout, stderr } = await runCli(["purchases", "resume", "--json"], { home: job.home, env });
-  job.exitCode = endOf(job, stdout);
-  tally.expect(job.exitCode !== null, `${job.note} waited and never came to an end: ${stdout} ${stderr}`);
+/** Whatever waited has been paid, canceled or has expired. Resuming tells it once for all orders of a home. */
+async function finishWaiting({ proxy, tally }: Weather, waiting: readonly Job[]): Promise<void> {
+  const left = new Set(waiting);
+  for (const { home, organizationId } of waiting) {
+    const jobs = [...left].filter((job) => job.home === home && job.organizationId === organizationId);
+    if (jobs.length === 0) continue;
+    const env = environmentFor(proxy.url, organizationId);
+    const { stdout, stderr } = await runCli(["purchases", "resume", "--json"], { home, env });
+    for (const job of jobs) {
+      left.delete(job);
+      job.exitCode = endOf(job, stdout);
+      tally.expect(job.exitCode !== null, `${job.note} waited and never came to an end: ${stdout} ${stderr}`);
+    }
+  }
 }
 
 async function killBackends(weather: Weather, data: string): Promise<void> {

@@ -16,7 +16,7 @@ const INTERRUPTED = 203;
 const KILLED = ["card_processing", "card_timeout"].flatMap((method, row) =>
   ["C1", "C2", "C3"].map((point, column) => ({ id: 301 + row * 3 + column, method, point })),
 );
-const ORDINARY = Array.from({ length: 40 }, (_, index) => index + 1);
+const ORDINARY = Array.from({ length: 50 }, (_, index) => index + 1);
 
 let sandbox: RunningSandbox;
 let proxy: FaultProxy;
@@ -213,7 +213,36 @@ describe("after a crash", () => {
     expect(other.stderr).toMatch(/5 licenses|earlier/);
     expect(await sandbox.purchased(id)).toBe(33);
     expect((await chargesOf(id)).length).toBe(2);
+  });
+
+  test.each([
+    ["buy with --json", ["buy", "3", "--yes", "--json"]],
+    ["buy with --quiet", ["buy", "3", "--yes", "--quiet"]],
+    ["buy with another note", ["buy", "5", "--yes", "--note", "B"]],
+    ["top-up", ["top-up", "--available", "9", "--yes", "--json"]],
+    ["top-up that finds nothing missing", ["top-up", "--available", "1", "--yes", "--json"]],
+  ])("C2, arrived: %s settles it, and the command that was killed still finds its purchase", async (_, args) => {
+    const id = untouched();
+    const home = await loseAnswer(id, "after");
+    const env = environmentFor(proxy.url, id);
+    expect((await runCli(args, { home, env })).exitCode).toBe(0);
+    const before = await sandbox.purchased(id);
+    const again = await throughProxy(id, ["buy", "5", "--yes"], home);
+    expect(again.exitCode).toBe(0);
+    expect(resultOf<Bought>(again)).toMatchObject({ replayed: true, purchase: { status: "succeeded" } });
+    expect(await sandbox.purchased(id)).toBe(before);
     expect(await journalOf(home)).toEqual([]);
+  });
+
+  test("C2, arrived and settled by another command: its replay says when it was bought", async () => {
+    const id = untouched();
+    const home = await loseAnswer(id, "after");
+    const env = environmentFor(proxy.url, id);
+    expect((await runCli(["buy", "3", "--yes", "--json"], { home, env })).exitCode).toBe(0);
+    const again = await runCli(["buy", "5", "--yes"], { home, env });
+    expect(again.stderr.replaceAll("\n", " ")).toMatch(
+      /This command bought 5 licenses on 2026-11-22 \d\d:\d\d UTC, as pur_\w+\. Nothing more was bought\./,
+    );
   });
 
   test("C2, never arrived: another command makes the key void first", async () => {
