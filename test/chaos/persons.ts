@@ -103,7 +103,7 @@ async function post({ tally }: Street, url: string, action: "pay" | "cancel", ca
 }
 
 async function payByCommand({ tally, proxyUrl }: Street, purchase: OpenPurchase): Promise<void> {
-  const args = ["purchases", "pay", purchase.id, "--json", "--wait", "1", "--timeout", "3"];
+  const args = ["purchases", "pay", purchase.id, "--yes", "--json", "--wait", "1", "--timeout", "3"];
   const env = environmentFor(proxyUrl(), purchase.organizationId);
   const running = await startCli(args, { env, timeout: 200_000 });
   const { exitCode, stderr } = await running.ended;

@@ -374,14 +374,14 @@ describe("a declined card", () => {
     const { purchase } = resultOf<Bought>(run);
     expect(errorOf(run)).toMatchObject({ exitCode: 6, message: "The bank declined the card." });
     expect(purchase).toMatchObject({ status: "failed", nextAction: { type: "pay" } });
-    const again = await cli(id, `purchases pay ${purchase.id}`);
+    const again = await cli(id, `purchases pay ${purchase.id} --yes`);
     expect(errorOf(again)).toMatchObject({
       exitCode: 6,
       hint: expect.stringContaining(purchase.nextAction?.url ?? ""),
     });
     expect(resultOf<Bought>(again)).toMatchObject({ purchase: { id: purchase.id, status: "failed" } });
     await expectNothingBought(id);
-    const waiting = await start(id, `purchases pay ${purchase.id} --wait 60`);
+    const waiting = await start(id, `purchases pay ${purchase.id} --yes --wait 60`);
     await actOnPage(purchase.nextAction?.url ?? "", "pay", "card_insufficient_funds");
     await actOnPage(purchase.nextAction?.url ?? "", "pay", "card_ok");
     const paid = await waiting.ended;
@@ -394,7 +394,7 @@ describe("a declined card", () => {
     const id = untouched("declined");
     const { purchase } = resultOf<Bought>(await cli(id, "buy 5 --yes"));
     expect((await cli(id, "buy 5 --yes")).exitCode).toBe(6);
-    const run = await cli(id, `purchases pay ${purchase.id}`);
+    const run = await cli(id, `purchases pay ${purchase.id} --yes`);
     expect(errorOf(run)).toMatchObject({ exitCode: 9, code: "not_payable" });
     await expectNothingBought(id);
   });
@@ -404,7 +404,7 @@ describe("a declined card", () => {
     const { purchase } = resultOf<Bought>(await cli(id, "buy 5 --yes"));
     proxy.inject({ method: "POST", path: /payment$/, fault: { kind: "drop", when: "after" } });
     const env = environmentFor(proxy.url, id);
-    const run = await runCli(["purchases", "pay", purchase.id, "--json"], { env });
+    const run = await runCli(["purchases", "pay", purchase.id, "--yes", "--json"], { env });
     expect(errorOf(run)).toMatchObject({ exitCode: 10, code: "outcome_unknown" });
     expect(resultOf<Bought>(run)).toMatchObject({ purchase: { id: purchase.id } });
     expect(proxy.requests.filter(({ path }) => path.endsWith(`${purchase.id}/payment`))).toHaveLength(1);

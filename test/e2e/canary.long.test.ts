@@ -104,13 +104,13 @@ const COMMANDS = [
   ["purchases", "resume"],
   ["purchases", "show", "pur_unknown"],
   ["purchases", "receipt", "pur_unknown"],
-  ["purchases", "pay", "pur_unknown"],
+  ["purchases", "pay", "pur_unknown", "--yes"],
   ["purchases", "cancel", "pur_unknown", "--yes"],
   ["tokens", "list"],
   ["tokens", "revoke", "tok_unknown", "--yes"],
   ["profiles", "list"],
   ["profiles", "use", "nobody"],
-  ["profiles", "remove", "nobody"],
+  ["profiles", "remove", "nobody", "--yes"],
   ["sandbox", "clock", "show"],
 ];
 

@@ -147,7 +147,7 @@ describe.sequential("on the renewal date", () => {
 
   test("purchases pay tries the card again, says what that cost, and leads to the page", async () => {
     const renewal = await renewalOf(DECLINED);
-    const again = await sandbox.cli(DECLINED, ["purchases", "pay", renewal.id]);
+    const again = await sandbox.cli(DECLINED, ["purchases", "pay", renewal.id, "--yes"]);
     expect(again.exitCode).toBe(6);
     expect(again.stdout).toContain("Renewal failed: 25 licenses");
     const words = again.stderr.replaceAll(/\s+/g, " ");
@@ -156,7 +156,7 @@ describe.sequential("on the renewal date", () => {
     const url = renewal.nextAction?.url ?? "";
     expect((await actOnPage(url, "pay", "card_ok")).status).toBe(200);
     expect(await json(DECLINED, "status")).toMatchObject({ state: "active", licenses: { purchased: 25 } });
-    const paid = await json(DECLINED, "purchases", "pay", renewal.id);
+    const paid = await json(DECLINED, "purchases", "pay", renewal.id, "--yes");
     expect(paid).toMatchObject({ purchase: { kind: "renewal", status: "succeeded" } });
     const captures = (await sandbox.captures()).filter(({ purchaseId }) => purchaseId === renewal.id);
     expect(captures.map(({ amount }) => amount)).toEqual([450_000]);

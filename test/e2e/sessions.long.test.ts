@@ -325,7 +325,7 @@ describe("profiles", () => {
       token: { name: "ci" },
     });
     const kept = JSON.parse(await readFile(credentialsOf(home), "utf8")).profiles.default;
-    const removed = await runCli(["profiles", "remove", "default", "--json"], { home });
+    const removed = await runCli(["profiles", "remove", "default", "--yes", "--json"], { home });
     expect(resultOf(removed)).toEqual({ name: "default", removed: true, revoked: true });
     expect((await sandbox.request("GET", "/me", { token: kept.accessToken })).status).toBe(401);
     expect(errorOf(await runCli(["profiles", "use", "default", "--json"], { home }))).toMatchObject({
