@@ -69,7 +69,7 @@ export function assertSignedIn(isSignedIn: boolean): void {
   if (isSignedIn) return;
   throw new ProblemError(
     "forbidden",
-    "Administrators are added and removed by a signed-in administrator, not with an API token",
+    "An API token cannot add or remove administrators; a signed-in administrator can",
   );
 }
 
