@@ -219,7 +219,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect([await here.status(here.session), await here.status(there.session)]).toEqual([404, 200]);
   });
 
-  test("whoever was removed elsewhere decides, too; whoever is nowhere else is a member at once", async () => {
+  test("a person removed elsewhere decides, too; a person who is nowhere else is a member at once", async () => {
     const [here, there] = [await start(), await start()];
     const leaver = `leaver-${here.id}@example.test`;
     const { idUser } = (await there.add(leaver)).body.user;
@@ -312,7 +312,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       expect((await here.remove(idUser)).status).toBe(200);
     });
 
-    test("cannot take back the invitation of one either, but anybody else's", async () => {
+    test("cannot take back the invitation of one either, but any other", async () => {
       const [here, there, third] = [await start(), await start(), await start()];
       const invited = (await here.add(there.admin, boss(there.admin))).body.user;
       const other = (await here.add(third.admin)).body.user;

@@ -71,7 +71,7 @@ interface UserTable {
   totp_secret: string | null;
 }
 
-/** A person in one organization, with what that organization knows of them: nothing here comes from another one. */
+/** A person in one organization, with what that organization entered or gave them; nothing comes from another one. */
 interface MemberTable {
   /** The `idUser` that the organization sees. */
   id: Generated<number>;

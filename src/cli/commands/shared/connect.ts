@@ -5,6 +5,7 @@ import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { clean } from "../../render/clean.ts";
+import { shorten } from "../../render/shorten.ts";
 import type { GlobalOptions } from "./globals.ts";
 import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
 import { findSignIn, type SignIn } from "./signIn.ts";
@@ -104,7 +105,7 @@ async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
 function waysToJoin([invitation]: NonNullable<Me["invitations"]>): string {
   if (!invitation) return JOIN_ONE;
   const accept = `secureflag-licenses organizations accept ${invitation.id}`;
-  return `${clean(invitation.name)} invites you. Accept with \`${accept}\`.`;
+  return `${shorten(clean(invitation.name))} invites you. Accept with \`${accept}\`.`;
 }
 
 /** The failure of a backend without `GET /me` where the organization has to be known. */

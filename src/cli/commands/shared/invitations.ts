@@ -2,6 +2,7 @@ import { roleName } from "../../../billing/roles.ts";
 import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { clean } from "../../render/clean.ts";
+import { shorten } from "../../render/shorten.ts";
 import { note, type OutputOptions } from "./output.ts";
 
 const MAX_NOTES = 3;
@@ -10,7 +11,7 @@ const MAX_NOTES = 3;
 export function noteInvitations(context: Context, options: OutputOptions, { invitations = [] }: Me): void {
   for (const { id, name, role } of invitations.slice(0, MAX_NOTES)) {
     const accept = `Accept with \`secureflag-licenses organizations accept ${id}\`.`;
-    note(context, options, `${clean(name)} (${id}) invites you as ${roleName(role)}. ${accept}`);
+    note(context, options, `${shorten(clean(name))} (${id}) invites you as ${roleName(role)}. ${accept}`);
   }
   if (invitations.length <= MAX_NOTES) return;
   const more = invitations.length - MAX_NOTES;
