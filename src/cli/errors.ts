@@ -213,8 +213,12 @@ export function exitCodeOf(error: unknown): number {
   return code === null ? 1 : EXIT_CODES[code];
 }
 
-/** The report of any thrown thing. An error without a code of ours is a defect, and says so. */
-export function reportOf(error: unknown): ErrorReport {
+/**
+ * The report of any thrown thing. An error without a code of ours is a defect, and says so.
+ *
+ * @param hasTokenSet whether SECUREFLAG_API_TOKEN is set, which is used before any sign-in
+ */
+export function reportOf(error: unknown, hasTokenSet = false): ErrorReport {
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);
   if (code === null) {
@@ -224,7 +228,7 @@ export function reportOf(error: unknown): ErrorReport {
   return {
     code,
     message,
-    hint: textOf(error, "hint") ?? HINTS[code] ?? null,
+    hint: textOf(error, "hint") ?? (hasTokenSet && code === "forbidden" ? UNSET_TOKEN : HINTS[code]) ?? null,
     exitCode: EXIT_CODES[code],
     requestId: textOf(error, "requestId"),
     problems: problemsOf(error),
@@ -232,6 +236,9 @@ export function reportOf(error: unknown): ErrorReport {
 }
 
 const SIGN_IN_AGAIN = "Sign in again with `secureflag-licenses login`.";
+
+/** Signing in alone would change nothing. */
+const UNSET_TOKEN = "Unset SECUREFLAG_API_TOKEN and sign in with `secureflag-licenses login`.";
 
 /** The next step for errors that come without one of their own, as those of a backend do. */
 const HINTS: Readonly<Record<ProblemCode, string> & Partial<Record<OwnCode, string>>> = {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { dateSchema, licenseCountsSchema, moneySchema } from "../contract/basics.ts";
 import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
-import { apiTokenSchema, createdTokenSchema, meSchema } from "../contract/identity.ts";
+import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { listedUserSchema, userSchema } from "../contract/users.ts";
 import { SHELLS } from "./completion/shells.ts";
@@ -135,6 +135,7 @@ export const outputs = {
   "purchases pay": z.object(purchaseOutput),
   "purchases cancel": z.object(purchaseOutput),
   "organizations list": meSchema.shape.organizations,
+  "organizations accept": z.object({ ...membershipSchema.shape, accepted: z.literal(true) }),
   "users list": z.array(listedUserSchema),
   "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
   /** Emails as the file has them. */

@@ -12,6 +12,8 @@ import {
   type tokenAnswerSchema,
 } from "../contract/identity.ts";
 import type { Caller } from "./call.ts";
+import { ClientError } from "./errors.ts";
+import { untold } from "./outcome.ts";
 
 /** The answer to a right password. */
 type LoginAnswer = z.infer<typeof loginAnswerSchema>;
@@ -37,6 +39,11 @@ export interface IdentityCalls {
   /** Never repeated. */
   revoke(token: string): Promise<void>;
   me(): Promise<Me>;
+  /**
+   * Accepts the invitation of an organization; accepting again changes nothing. `outcome_unknown` where an answer was
+   * lost and no refusal came after it.
+   */
+  acceptInvitation(organizationId: number): Promise<Me["organizations"][number]>;
   /** The API tokens that were not revoked, newest first. */
   tokens(organizationId: number): Promise<ApiToken[]>;
   /**
@@ -52,7 +59,11 @@ export function identityCalls(caller: Caller): IdentityCalls {
   return { ...sessionCalls(caller), ...deviceCalls(caller), ...tokenCalls(caller) };
 }
 
-function sessionCalls(caller: Caller): Pick<IdentityCalls, "login" | "mfa" | "refresh" | "revoke" | "me"> {
+const ACCEPTED_HINT = "See `secureflag-licenses organizations list`. Running the same command again is safe.";
+
+type SessionCalls = "login" | "mfa" | "refresh" | "revoke" | "me" | "acceptInvitation";
+
+function sessionCalls(caller: Caller): Pick<IdentityCalls, SessionCalls> {
   return {
     login: async (body) => (await caller.call("login", { body, repeat: "never" })).value,
     mfa: async (challenge, code) => (await caller.call("mfa", { body: { challenge, code }, repeat: "never" })).value,
@@ -64,6 +75,13 @@ function sessionCalls(caller: Caller): Pick<IdentityCalls, "login" | "mfa" | "re
       await caller.call("revokeToken", { body: { token }, repeat: "never" });
     },
     me: async () => (await caller.call("me", { repeat: "transient" })).value,
+    acceptInvitation: async (organizationId) => {
+      const input = { params: { organizationId }, repeat: "transient" } as const;
+      const { value } = await caller.change("acceptInvitation", input, ACCEPTED_HINT);
+      if (value.id === organizationId) return value;
+      const message = `The backend was asked for organization ${organizationId} and answered with ${value.id}`;
+      throw untold(new ClientError("unexpected_answer", message), ACCEPTED_HINT);
+    },
   };
 }
 

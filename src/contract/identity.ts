@@ -141,10 +141,14 @@ export const createdTokenSchema = z.object({ ...apiTokenSchema.shape, token: z.s
 /** A new API token with its secret, as it travels. */
 export type CreatedToken = z.infer<typeof createdTokenSchema>;
 
-/** `GET /me`. `expiresIn` counts seconds from now, because a client's clock may be wrong (details.md, 26). */
+/** An organization as one of its people sees it. */
+export const membershipSchema = z.object({ id: z.int(), name: z.string(), role: z.int() });
+
+/** `GET /me`. `invitations` grant nothing until they are accepted; an API token gets none. `expiresIn` counts seconds from now, because a client's clock may be wrong (details.md, 26). */
 export const meSchema = z.object({
   user: z.object({ email: z.string(), role: z.int(), roleName: z.string() }),
-  organizations: z.array(z.object({ id: z.int(), name: z.string(), role: z.int() })),
+  organizations: z.array(membershipSchema),
+  invitations: z.array(membershipSchema).optional(),
   token: z.object({
     name: z.string().nullable(),
     scopes: z.array(z.string()),

@@ -13,6 +13,7 @@ type ProtectedId = {
 /** What makes a request whole beside its path; a new operation does not compile without its case. */
 const CASES: Record<ProtectedId, { body?: unknown }> = {
   me: {},
+  acceptInvitation: {},
   stepUp: { body: { code: "123456" } },
   getSubscription: {},
   reduceLicenses: { body: { licenses: 23 } },
@@ -48,7 +49,7 @@ const calls = ALL.filter(([, { access }]) => access !== "public").map(([id, oper
   body: CASES[id as ProtectedId].body,
 }));
 type Case = (typeof calls)[number];
-const inOrganization = calls.filter(({ operation }) => operation.path.includes("{organizationId}"));
+const inOrganization = calls.filter(({ operation }) => operation.path.startsWith("/organizations/{organizationId}"));
 const scoped = inOrganization.filter(({ operation }) => operation.access !== "administrator");
 const managing = inOrganization.filter(({ operation }) => operation.access === "administrator");
 
@@ -147,7 +148,7 @@ describe.each(calls)("$id", (one) => {
   });
 
   test("with a session, or a token where tokens may, is let in for role 0 and above", async () => {
-    const isForPeople = one.operation.access === "administrator" || one.id === "stepUp";
+    const isForPeople = one.operation.access === "administrator" || ["stepUp", "acceptInvitation"].includes(one.id);
     const bearers = [tokens.session, tokens["session -1"], ...(isForPeople ? [] : [tokenOf(OWN), "sfl_role_-1"])];
     for (const bearer of bearers) {
       const { status } = await request(one, OWN, bearer);
@@ -207,6 +208,7 @@ test("/me tells who a token belongs to, and only its own organization", async ()
   expect(body).toEqual({
     user: { email: ADMIN, role: 0, roleName: "organization administrator" },
     organizations: [{ id: OWN, name: own.name, role: 0 }],
+    invitations: [],
     token: {
       name: "ci",
       scopes: ["billing:read", "billing:purchase", "users:read", "users:write"],
@@ -249,6 +251,6 @@ test("a token reaches its own organization only, whatever else its person may se
 
 test("nobody makes a user more powerful than they are", async () => {
   const body = { email: "boss@example.test", firstName: "Big", lastName: "Boss", role: -1, adminNoTraining: true };
-  const answer = await call(backend, "POST", `/organizations/${OWN}/users`, { token: tokenOf(OWN), body });
+  const answer = await call(backend, "POST", `/organizations/${OWN}/users`, { token: tokens.session ?? "", body });
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: "role" }] } });
 });

@@ -2,11 +2,12 @@ import type { InjectOptions } from "fastify";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { buildApp } from "../../src/backend/app.ts";
 import { authorizeDevice, pollDevice } from "../../src/backend/auth/deviceGrants.ts";
+import { startSession } from "../../src/backend/auth/sessions.ts";
 import { issueTicket } from "../../src/backend/auth/tickets.ts";
 import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
 import { CLIENT_ID } from "../../src/contract/identity.ts";
 import { codeAt } from "../support/totp.ts";
-import { organization, startBackend, type TestBackend } from "./support/backend.ts";
+import { call, organization, startBackend, type TestBackend } from "./support/backend.ts";
 import { quickPasswords } from "./support/people.ts";
 import { DIALECTS } from "./support/stores.ts";
 
@@ -311,6 +312,99 @@ describe("the approval page", () => {
     expect(window.title).toBe("You are signed in");
     await window.sendRaw(sent.replace("approve", "deny"));
     expect(window).toMatchObject({ status: 404, title: "This sign-in is over" });
+  });
+});
+
+describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
+  beforeEach(() => start(dialect));
+
+  /** Organizations that invite `PLAIN`, as `role` of each. */
+  async function invite(...roles: number[]) {
+    const made = roles.map(() => organization());
+    for (const [index, { id, users }] of made.entries()) {
+      await backend.addOrganization({ ...(made[index] as (typeof made)[number]), name: `<b>Club ${index}</b>` });
+      const session = await startSession(backend.deps, await idOf(users[0]?.email ?? ""), null);
+      const role = roles[index] ?? 7;
+      const added = await call(backend, "POST", `/organizations/${id}/users`, {
+        token: session.accessToken,
+        body: { email: PLAIN, firstName: "P", lastName: "L", role, ...(role < 7 && { adminNoTraining: true }) },
+      });
+      expect(added.status).toBe(201);
+    }
+    return made.map(({ id }) => id) as [number, number];
+  }
+
+  async function memberships() {
+    const session = await startSession(backend.deps, await idOf(PLAIN), null);
+    const { organizations, invitations } = (await call(backend, "GET", "/me", { token: session.accessToken })).body;
+    const ids = (list: { id: number }[]) => list.map(({ id }) => id);
+    return { joined: ids(organizations).slice(1), invited: ids(invitations) };
+  }
+
+  const boxes = (window: Window) => [...window.html.matchAll(/<input type="checkbox" name="([^"]*)"[^>]*>/g)];
+
+  test("are listed with their role, unchecked, and as text; without one nothing of them is shown", async () => {
+    const window = await new Window().signIn((await begin()).user_code);
+    expect(window.html).not.toContain("nvitation");
+    const [first, second] = await invite(0, 7);
+    await window.signIn((await begin()).user_code);
+    expect(boxes(window).map(([, name]) => name)).toEqual([`accept_${first}`, `accept_${second}`]);
+    expect(window.html).not.toContain("checked");
+    expect(window.html).toContain(`&lt;b>Club 0&lt;/b> (${first}), as organization administrator`);
+    expect(window.html).not.toContain("<script");
+  });
+
+  test("that are checked are accepted by the approval, and no others", async () => {
+    const [first, second] = await invite(0, 7);
+    const { device_code, user_code } = await begin();
+    const window = await new Window().signIn(user_code);
+    await window.send({ action: "approve", [`accept_${second}`]: "on", [`accept_${first}`]: undefined });
+    expect(window).toMatchObject({ status: 200, title: "You are signed in" });
+    expect(window.html).toContain(`You joined &lt;b>Club 1&lt;/b> (${second}).`);
+    expect(await memberships()).toEqual({ joined: [second], invited: [first] });
+    expect(await outcome(device_code)).toBe("signed_in");
+  });
+
+  test("keep waiting where the person denies, checks nothing, or a script sends every field", async () => {
+    const [first] = await invite(0);
+    for (const typed of [{ action: "deny", [`accept_${first}`]: "on" }, { action: "approve" }]) {
+      const window = await new Window().signIn((await begin()).user_code);
+      await window.send(typed);
+      expect(window.status).toBe(200);
+      expect(await memberships()).toEqual({ joined: [], invited: [first] });
+    }
+  });
+
+  test("that were withdrawn, or are another's, are not joined, and the terminal is signed in all the same", async () => {
+    const [first, second] = await invite(7, 7);
+    const { device_code, user_code } = await begin();
+    const window = await new Window().signIn(user_code);
+    await backend.deps.database
+      .updateTable("members")
+      .set({ status: "REMOVED" })
+      .where("organization_id", "=", first)
+      .execute();
+    const all = { [`accept_${first}`]: "on", [`accept_${second}`]: "on", accept_9999999999: "on" };
+    await window.send({ action: "approve", ...all });
+    expect(window.html).toContain(`You joined &lt;b>Club 1&lt;/b> (${second}).`);
+    expect(window.html).toContain("was withdrawn");
+    expect(await memberships()).toEqual({ joined: [second], invited: [] });
+    expect(await outcome(device_code)).toBe("signed_in");
+  });
+
+  test.each([
+    ["without the form's token", { token: "" }, 403],
+    ["with another value", { accept_1: "yes" }, 400],
+    ["under another name", { more: "on" }, 400],
+    ["under a name that every object has", { constructor: "on" }, 400],
+  ])("%s nothing is accepted", async (_, typed, status) => {
+    const [first] = await invite(0);
+    const { device_code, user_code } = await begin();
+    const window = await new Window().signIn(user_code);
+    await window.send({ action: "approve", [`accept_${first}`]: "on", ...typed });
+    expect(window.status).toBe(status);
+    expect(await memberships()).toEqual({ joined: [], invited: [first] });
+    expect(await outcome(device_code)).toBe("authorization_pending");
   });
 });
 

@@ -592,7 +592,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         status: 409,
         body: { code: "subscription_not_purchasable", purchaseId: renewal.id },
       });
-      expect((await add(id, "boss", { role: 0, adminNoTraining: true })).status).toBe(201);
+      expect((await add(id, "boss", { role: 3, adminNoTraining: true })).status).toBe(201);
       expect((await add(ended, "late")).body.code).toBe("subscription_not_purchasable");
       expect((await subscriptionOf(backend, id)).licenses.used).toBe(23);
     });

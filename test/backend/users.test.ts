@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hashToken } from "../../src/backend/auth/secrets.ts";
+import { startSession } from "../../src/backend/auth/sessions.ts";
 import { takesLicense } from "../../src/billing/roles.ts";
 import { addUserAnswerSchema, importUsersAnswerSchema, userSchema } from "../../src/contract/users.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
+import { idOf } from "./support/people.ts";
 import { DIALECTS } from "./support/stores.ts";
 
 const person = (email: string, more: object = {}) => ({ email, firstName: "New", lastName: "User", ...more });
@@ -17,6 +19,10 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     backend = await startBackend(dialect);
   });
   afterAll(() => backend.close());
+
+  async function sessionOf(email: string): Promise<string> {
+    return (await startSession(backend.deps, await idOf(backend, email), null)).accessToken;
+  }
 
   /** An organization of 25 licenses, 22 of them used unless said. */
   async function start(usedLicenses = 22, licenses = 25) {
@@ -32,9 +38,12 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
       return (await Promise.all(pages)).flatMap(({ body }) => body) as ReturnType<typeof userSchema.parse>[];
     };
     const find = async (email: string) => (await list()).find((user) => user.email === email);
+    const admin = made.users[0]?.email ?? "";
     return {
       id: made.id,
-      admin: made.users[0]?.email ?? "",
+      admin,
+      /** The administrator's, who may do what no API token may: make and remove administrators. */
+      session: await sessionOf(admin),
       counts,
       list,
       find,
@@ -57,7 +66,12 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
           .executeTakeFirstOrThrow();
         const idUser = (await find(email))?.idUser ?? 0;
         const bearer = `sfl_of_${idUser}_${made.id}`;
-        const row = { ...like, id: `tok_${idUser}_${made.id}`, user_id: idUser, token_hash: hashToken(bearer) };
+        const own = {
+          id: `tok_${idUser}_${made.id}`,
+          user_id: await idOf(backend, email),
+          token_hash: hashToken(bearer),
+        };
+        const row = { ...like, ...own };
         await database.insertInto("api_tokens").values(row).execute();
         return bearer;
       },
@@ -142,14 +156,14 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
       ...people(12, `lacking-${users.id}-`),
       person("boss@example.test", { role: 0, adminNoTraining: true }),
     ];
-    const answer = await users.bring(list);
+    const answer = await users.bring(list, users.session);
     expect(answer).toMatchObject({ status: 409, body: { code: "no_license_available", needed: 12, missing: 2 } });
     expect(answer.body.detail).toBe(
       "This takes 12 licenses, and 10 of the 25 purchased are available: 2 more must be bought",
     );
     expect({ list: await users.list(), counts: await users.counts(), events: await users.events() }).toEqual(before);
     await buy(backend, users.id, 2, `lacking-${users.id}`);
-    expect((await users.bring(list)).body).toEqual({
+    expect((await users.bring(list, users.session)).body).toEqual({
       existing: [],
       organizationLicenses: { purchased: 27, used: 27, available: 0 },
     });
@@ -216,35 +230,36 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
   ])("%j takes %i licenses, and frees as many", async (more, taken) => {
     const users = await start();
     const mail = `role-${users.id}@example.test`;
-    const { body } = await users.add(person(mail, more));
+    const { body } = await users.add(person(mail, more), users.session);
     expect(body.organizationLicenses.used).toBe(22 + taken);
-    expect((await users.remove(mail)).body.organizationLicenses.used).toBe(22);
+    expect((await users.remove(mail, users.session)).body.organizationLicenses.used).toBe(22);
     const list = [person(mail, more), ...people(2, `more-${users.id}-`)];
-    expect((await users.bring(list)).body.organizationLicenses.used).toBe(24 + taken);
+    expect((await users.bring(list, users.session)).body.organizationLicenses.used).toBe(24 + taken);
     await expectCountsToHold(users);
   });
 
   test("oneself, the last administrator and the more powerful stay", async () => {
     const users = await start();
     const platform = `platform-${users.id}@example.test`;
-    await users.add(person(platform, { role: 0, adminNoTraining: true }));
+    await users.add(person(platform, { role: 0, adminNoTraining: true }), users.session);
     await backend.deps.database
       .updateTable("members")
       .set({ role: -1 })
-      .where("user_id", "=", (await users.find(platform))?.idUser ?? 0)
+      .where("id", "=", (await users.find(platform))?.idUser ?? 0)
       .execute();
-    const platformToken = await users.tokenFor(platform);
+    const platformSession = await sessionOf(platform);
     const before = await users.list();
-    expect(await users.remove(users.admin)).toMatchObject({ status: 400, body: { code: "invalid_request" } });
-    expect(await users.remove(platform)).toMatchObject({ status: 403, body: { code: "forbidden" } });
-    const last = await users.remove(users.admin, platformToken);
+    const itself = await users.remove(users.admin, users.session);
+    expect(itself).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+    expect(await users.remove(platform, users.session)).toMatchObject({ status: 403, body: { code: "forbidden" } });
+    const last = await users.remove(users.admin, platformSession);
     expect(last).toMatchObject({ status: 400, body: { code: "invalid_request" } });
     expect(last.body.detail).toContain("last organization administrator");
     expect(await users.list()).toEqual(before);
-    const second = await users.add(person(`second-${users.id}@example.test`, { role: 0 }));
+    const second = await users.add(person(`second-${users.id}@example.test`, { role: 0 }), users.session);
     expect(second.body.organizationLicenses).toMatchObject({ used: 23 });
     // One who takes no license, so that none is free after it.
-    expect((await users.remove(users.admin, platformToken)).body).toEqual({
+    expect((await users.remove(users.admin, platformSession)).body).toEqual({
       organizationLicenses: second.body.organizationLicenses,
     });
   });
@@ -253,12 +268,12 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     for (let round = 0; round < 5; round += 1) {
       const users = await start();
       const other = `other-${users.id}@example.test`;
-      const { idUser } = (await users.add(person(other, { role: 0, adminNoTraining: true }))).body.user;
+      const { idUser } = (await users.add(person(other, { role: 0, adminNoTraining: true }), users.session)).body.user;
       const admin = (await users.find(users.admin))?.idUser;
       const path = `/organizations/${users.id}/users`;
       const answers = await Promise.all([
-        call(backend, "DELETE", `${path}/${admin}`, { token: await users.tokenFor(other) }),
-        call(backend, "DELETE", `${path}/${idUser}`, { token: tokenOf(users.id) }),
+        call(backend, "DELETE", `${path}/${admin}`, { token: await sessionOf(other) }),
+        call(backend, "DELETE", `${path}/${idUser}`, { token: users.session }),
       ]);
       expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
       const left = await backend.deps.database
@@ -275,12 +290,12 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
   test("a removed user's API tokens end, and do not come back with them", async () => {
     const users = await start();
     const mail = `tokens-${users.id}@example.test`;
-    await users.add(person(mail, { role: 0 }));
+    await users.add(person(mail, { role: 0 }), users.session);
     const token = await users.tokenFor(mail);
     expect((await users.add(person(`by-${mail}`), token)).status).toBe(201);
-    await users.remove(mail);
+    await users.remove(mail, users.session);
     expect((await users.add(person(`by2-${mail}`), token)).status).toBe(401);
-    await users.add(person(mail, { role: 0 }));
+    await users.add(person(mail, { role: 0 }), users.session);
     expect((await users.add(person(`by2-${mail}`), token)).status).toBe(401);
   });
 
@@ -339,11 +354,12 @@ describe("requests that are refused", () => {
   let backend: TestBackend;
   const made = organization();
   const path = `/organizations/${made.id}/users`;
-  const token = tokenOf(made.id);
+  let token: string;
 
   beforeAll(async () => {
     backend = await startBackend();
     await backend.addOrganization(made);
+    token = (await startSession(backend.deps, await idOf(backend, made.users[0]?.email ?? ""), null)).accessToken;
   });
   afterAll(() => backend.close());
 

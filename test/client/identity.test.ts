@@ -86,6 +86,21 @@ test.each([
   expect(backend.seen).toHaveLength(1);
 });
 
+test("an invitation is accepted again while the answer is lost, and only the organization that was asked for counts", async () => {
+  const joined = { id: 7, name: "Southwind Labs", role: 0 };
+  await using backend = await startBackend(problem(503, "unavailable"), { status: 200, json: joined });
+  expect(await testClient(backend.apiUrl).client.acceptInvitation(7)).toEqual(joined);
+  expect(backend.seen.map(({ method, url }) => [method, url])).toEqual([
+    ["POST", `${base}/me/organizations/7/accept`],
+    ["POST", `${base}/me/organizations/7/accept`],
+  ]);
+  for (const answer of [{ status: 200, json: { ...joined, id: 8 } }, html(200)]) {
+    await using other = await startBackend(...Array.from({ length: 7 }, () => answer));
+    const accepting = testClient(other.apiUrl).client.acceptInvitation(7);
+    await expect(accepting).rejects.toMatchObject({ code: "outcome_unknown", hint: expect.stringContaining("list") });
+  }
+});
+
 test("signing in, one-time codes and new tokens are never sent twice", async () => {
   const calls = [
     (client: ReturnType<typeof testClient>["client"]) => client.login({ email: "a@b.example", password: "p" }),

@@ -63,7 +63,7 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
     receiptSchema,
     "dueNow issuedAt kind licenses licensesAfter note organization paymentMethod plan purchaseDate purchaseId purchaseOrder purchasedBy receiptNumber refund status tax taxRate term total unitPrice",
   ],
-  ["me", meSchema, "organizations token user"],
+  ["me", meSchema, "invitations organizations token user"],
   ["me.user", meSchema.shape.user, "email role roleName"],
   ["me.token", meSchema.shape.token, "expiresAt expiresIn last4 name scopes spendLimit"],
   ["spend limit", spendLimitSchema, "amount amountLeft licenses licensesLeft"],

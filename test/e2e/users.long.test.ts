@@ -6,7 +6,16 @@ import { FaultProxy } from "../support/faultProxy.ts";
 import { actOnPage } from "../support/paymentPage.ts";
 import { removePlaces, temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
-import { organization, type SeedChanges, type SeedOrganization, seed, token, tokenOf } from "../support/seed.ts";
+import {
+  ADMIN,
+  organization,
+  PASSWORD,
+  type SeedChanges,
+  type SeedOrganization,
+  seed,
+  token,
+  tokenOf,
+} from "../support/seed.ts";
 import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
 
 /** Organizations with no license left, unless said. */
@@ -117,9 +126,15 @@ describe("users add", () => {
       dryRun: false,
     });
     const admin = ["--role", "administrator"];
-    const idle = await sandbox.cli(ROOMY, adding("idle@example.test", ...admin, "--no-training"));
+    const refused = await sandbox.cli(ROOMY, adding("idle@example.test", ...admin, "--no-training"));
+    expect(errorOf(refused)).toMatchObject({ code: "forbidden", exitCode: 5 });
+    expect(errorOf(refused).hint).toContain("Unset SECUREFLAG_API_TOKEN");
+    const { SECUREFLAG_API_TOKEN, ...env } = environmentFor(sandbox.ready.url, ROOMY);
+    const login = ["login", "--email", ADMIN, "--password-stdin", "--insecure-storage"];
+    const { home } = await runCli(login, { env, input: PASSWORD });
+    const idle = await runCli(adding("idle@example.test", ...admin, "--no-training"), { env, home });
     expect(resultOf(idle)).toMatchObject({ user: { role: 0, adminNoTraining: true }, licenses: { used: 6 } });
-    const trains = await sandbox.cli(ROOMY, adding("trains@example.test", ...admin));
+    const trains = await runCli(adding("trains@example.test", ...admin), { env, home });
     expect(resultOf(trains)).toMatchObject({ user: { role: 0, adminNoTraining: false }, licenses: { used: 7 } });
     const again = await sandbox.cli(ROOMY, adding("ONE@example.test"));
     expect(errorOf(again)).toMatchObject({

@@ -11,8 +11,17 @@ export interface Person {
   readonly code?: string;
 }
 
-/** Does what a person does on the approval page of a sign-in by browser, by plain POSTs of its forms (RFC 8628). */
-export async function decideOnPage(url: string, person: Person, action: "approve" | "deny"): Promise<void> {
+/**
+ * Does what a person does on the approval page of a sign-in by browser, by plain POSTs of its forms (RFC 8628).
+ *
+ * @param accepted the organizations whose invitations are checked
+ */
+export async function decideOnPage(
+  url: string,
+  person: Person,
+  action: "approve" | "deny",
+  accepted: readonly number[] = [],
+): Promise<void> {
   const shown = await fetch(url);
   const cookie = shown.headers.getSetCookie()[0]?.split(";")[0] ?? "";
   let html = await shown.text();
@@ -22,7 +31,7 @@ export async function decideOnPage(url: string, person: Person, action: "approve
   };
   await send({ email: person.email, password: person.password });
   if (person.code !== undefined) await send({ code: person.code });
-  await send({ action });
+  await send({ action, ...Object.fromEntries(accepted.map((id) => [`accept_${id}`, "on"])) });
   const title = /<h1>(.*?)<\/h1>/.exec(html)?.[1];
   if (title !== (action === "approve" ? "You are signed in" : "Denied")) throw new DevicePageError(html);
 }

@@ -3,6 +3,7 @@ import { SCOPES, type Scope } from "../../contract/scopes.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
 import { findSession, membershipsOf, readUser } from "../store/identities.ts";
+import { invitationsOf } from "../store/invitations.ts";
 import type { ApiTokenRow, UserRow } from "../store/schema.ts";
 import { findApiToken } from "../store/tokens.ts";
 import { hashToken } from "./secrets.ts";
@@ -65,6 +66,11 @@ export async function authenticate(deps: AccessDeps, authorization: string | und
 export async function organizationsOf(deps: AccessDeps, identity: Identity): Promise<Membership[]> {
   const memberships = await membershipsOf(deps.database, identity.user.id);
   return memberships.filter(({ id }) => identity.token === null || identity.token.organization_id === id);
+}
+
+/** The organizations that wait for the caller to accept their invitation; an API token is shown none of its person's. */
+export async function invitationsFor(deps: AccessDeps, { user, token }: Identity): Promise<Membership[]> {
+  return token === null ? invitationsOf(deps.database, user.id) : [];
 }
 
 /**

@@ -1,4 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
+import { roleName } from "../../billing/roles.ts";
+import type { Membership } from "../auth/access.ts";
 import { Facts, Field, Hidden, type Page, Problem } from "./page.tsx";
 
 /** Where the page lives (RFC 8628, section 3.2, verification_uri). */
@@ -31,7 +33,12 @@ export interface Consent {
   /** When it was begun, and now; milliseconds. */
   readonly begun: number;
   readonly now: number;
+  /** The organizations that wait for the person to accept their invitation. */
+  readonly invitations: readonly Membership[];
 }
+
+/** The name of the checkbox that accepts an organization's invitation: this, and the organization's number. */
+export const ACCEPT_FIELD = "accept_";
 
 /** The first step: the code of the terminal, email and password. A password is never given back. */
 export function signInPage(known: { token: string; userCode: string; email: string }, wrong?: Wrong): Page {
@@ -122,6 +129,7 @@ export function consentPage(carried: Carried, consent: Consent): Page {
           The terminal will be able to see billing and buy licenses in your name. Deny it if you did not start this
           yourself.
         </p>
+        {consent.invitations.length > 0 && <Invitations invitations={consent.invitations} />}
         <div class="actions">
           <button type="submit" name="action" value="approve">
             Approve
@@ -135,13 +143,44 @@ export function consentPage(carried: Carried, consent: Consent): Page {
   };
 }
 
-/** The end after an answer. */
-export function decidedPage(action: "approve" | "deny"): Page {
+/** Which of the invitations the person accepts; those without a check mark keep waiting. */
+function Invitations({ invitations }: Pick<Consent, "invitations">): VNode {
+  return (
+    <fieldset>
+      <legend>Invitations</legend>
+      <p class="hint">Check the organizations that you want to join. They see that you accepted when you approve.</p>
+      {invitations.map(({ id, name, role }) => (
+        <label key={id} class="choice">
+          <input type="checkbox" name={`${ACCEPT_FIELD}${id}`} />
+          <span>
+            {name} ({id}), as {roleName(role)}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/**
+ * The end after an answer.
+ *
+ * @param joined the organizations whose invitation was accepted; `withdrawn` how many others no longer had one
+ */
+export function decidedPage(
+  action: "approve" | "deny",
+  { joined, withdrawn }: { joined: readonly Membership[]; withdrawn: number } = { joined: [], withdrawn: 0 },
+): Page {
   return action === "approve"
     ? {
         status: 200,
         title: "You are signed in",
-        body: <p>Go back to your terminal; you may close this page.</p>,
+        body: (
+          <>
+            {joined.length > 0 && <p>You joined {joined.map(({ name, id }) => `${name} (${id})`).join(", ")}.</p>}
+            {withdrawn > 0 && <p>An invitation that you accepted was withdrawn before; you did not join.</p>}
+            <p>Go back to your terminal; you may close this page.</p>
+          </>
+        ),
       }
     : {
         status: 200,

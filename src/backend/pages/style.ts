@@ -16,6 +16,10 @@ dt { flex: none; max-width: 50%; color: var(--quiet); } dd { min-width: 0; margi
 .total dd, .total dt { font-weight: 700; color: var(--ink); }
 label { display: block; margin: 1rem 0 .25rem; font-weight: 600; }
 input, select { width: 100%; padding: .625rem .75rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--quiet); border-radius: .5rem; }
+fieldset { margin: 1.5rem 0 0; padding: .5rem 1rem 1rem; border: 1px solid var(--line); border-radius: .5rem; }
+legend { padding: 0 .25rem; font-weight: 600; }
+.choice { display: flex; gap: .75rem; align-items: baseline; font-weight: 400; overflow-wrap: anywhere; }
+.choice input { flex: none; width: auto; } .choice span { min-width: 0; }
 time { white-space: nowrap; }
 [aria-invalid="true"] { border-color: var(--wrong); box-shadow: 0 0 0 1px var(--wrong); }
 .code { font-family: ui-monospace, monospace; letter-spacing: .1em; }

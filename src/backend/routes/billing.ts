@@ -8,6 +8,7 @@ import { actorOf } from "../store/acceptance.ts";
 import { listEvents } from "../store/records.ts";
 import { cancelReduction, scheduleReduction } from "../store/reductions.ts";
 import { readPending, readQuote, readSubscription } from "../store/subscriptions.ts";
+import { eventView } from "../subscriptions/eventView.ts";
 import { pictureAt, subscriptionView } from "../subscriptions/picture.ts";
 import { makeQuote } from "../subscriptions/quoting.ts";
 import { pageLimit } from "./pages.ts";
@@ -41,20 +42,13 @@ export function registerBilling(app: FastifyInstance, deps: BackendDeps): void {
     return { status: 200, body: JSON.parse(row.quote_json) as Quote };
   });
 
-  register(app, deps, "listEvents", async ({ organization, query }) => {
+  register(app, deps, "listEvents", async ({ organization, query, identity }) => {
     const limit = pageLimit(query.limit);
     const rows = await listEvents(deps.database, organization.id, {
       after: Number(query.after ?? 0),
       limit: limit + 1,
     });
-    const items = rows.slice(0, limit).map((row) => ({
-      id: String(row.id),
-      at: new Date(row.at).toISOString(),
-      type: row.type,
-      actor: row.actor,
-      purchaseId: row.purchase_id,
-      data: JSON.parse(row.data_json) as Record<string, unknown>,
-    }));
+    const items = rows.slice(0, limit).map((row) => eventView(row, identity));
     return { status: 200, body: { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null } };
   });
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import * as z from "zod";
+import type { Membership } from "../auth/access.ts";
 import { approveGrant, countWrongSignIn, denyGrant, findGrant, writtenUserCode } from "../auth/deviceGrants.ts";
 import { checkPassword, type SignInDeps } from "../auth/signIn.ts";
 import { codeForTicket, issueTicket, readTicket, type SignedIn } from "../auth/tickets.ts";
@@ -7,6 +8,7 @@ import type { BackendDeps } from "../deps.ts";
 import { browserSecret, isSigned, signed } from "../http/forms.ts";
 import { validated } from "../http/validation.ts";
 import {
+  ACCEPT_FIELD,
   type Carried,
   codePage,
   consentPage,
@@ -18,6 +20,7 @@ import {
 import type { Page } from "../pages/page.tsx";
 import { registerPage } from "../pages/route.tsx";
 import { ProblemError } from "../problem.ts";
+import { acceptInvitation, invitationsOf } from "../store/invitations.ts";
 import type { DeviceGrantRow } from "../store/schema.ts";
 
 const LONGEST_USER_CODE = 64;
@@ -31,12 +34,16 @@ const signInSchema = z.strictObject({
 });
 const ticket = z.string().max(64);
 const codeSchema = z.strictObject({ ...common, step: z.literal("code"), ticket, code: z.string().max(32) });
-const consentSchema = z.strictObject({
-  ...common,
-  step: z.literal("consent"),
-  ticket,
-  action: z.enum(["approve", "deny"]),
-});
+const consentFields = { ...common, step: z.literal("consent"), ticket, action: z.enum(["approve", "deny"]) };
+const ACCEPTANCE = new RegExp(`^${ACCEPT_FIELD}(\\d{1,10})$`);
+const consentSchema = z
+  .object(consentFields)
+  // A checkbox that is checked says `on`; scripts that send every field may send an empty one.
+  .catchall(z.enum(["on", ""]))
+  .refine(
+    (form) => Object.keys(form).every((name) => Object.hasOwn(consentFields, name) || ACCEPTANCE.test(name)),
+    "unknown field",
+  );
 const formSchema = z.discriminatedUnion("step", [signInSchema, codeSchema, consentSchema]);
 
 type SignInForm = z.output<typeof signInSchema>;
@@ -114,12 +121,26 @@ async function takeDecision(visit: Visit, form: ConsentForm, grant: DeviceGrantR
   if (signedIn instanceof ProblemError) {
     return signInStep(visit, { userCode: form.user_code }, wrongOf(visit, signedIn));
   }
+  const answer = form.action === "approve" ? await acceptChecked(visit, form, signedIn) : undefined;
   const decided = await settled(
     form.action === "approve"
       ? approveGrant(visit.deps, grant, signedIn.user, signedIn.mfaAt)
       : denyGrant(visit.deps, grant),
   );
-  return decided instanceof ProblemError ? overPage(wrongOf(visit, decided)) : decidedPage(form.action);
+  return decided instanceof ProblemError ? overPage(wrongOf(visit, decided)) : decidedPage(form.action, answer);
+}
+
+/** Accepts the invitations that were checked, before the terminal learns of the sign-in and asks who it is. */
+async function acceptChecked({ deps }: Visit, form: ConsentForm, { user }: SignedIn) {
+  const checked = Object.entries(form).filter(([, value]) => value === "on");
+  const ids = checked.map(([name]) => Number(ACCEPTANCE.exec(name)?.[1]));
+  const joined: Membership[] = [];
+  for (const organizationId of ids) {
+    const change = { actor: user.email, at: deps.clock.now() };
+    const membership = await settled(acceptInvitation(deps.database, { organizationId, userId: user.id }, change));
+    if (!(membership instanceof ProblemError)) joined.push(membership);
+  }
+  return { joined, withdrawn: ids.length - joined.length };
 }
 
 async function askConsent(
@@ -135,6 +156,7 @@ async function askConsent(
     address: grant.address,
     begun: grant.created_at,
     now: visit.deps.now(),
+    invitations: await invitationsOf(visit.deps.database, user.id),
   });
 }
 

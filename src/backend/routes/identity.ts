@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { ROLES, roleName } from "../../billing/roles.ts";
 import { DEVICE_GRANT, type Me, type SessionTokens } from "../../contract/identity.ts";
-import { type Identity, organizationsOf } from "../auth/access.ts";
+import { type Identity, invitationsFor, organizationsOf } from "../auth/access.ts";
 import { authorizeDevice, pollDevice } from "../auth/deviceGrants.ts";
 import { assertKnownClient } from "../auth/oauth.ts";
 import { acceptCode } from "../auth/oneTimeCodes.ts";
@@ -12,6 +12,7 @@ import type { BackendDeps } from "../deps.ts";
 import { type Answer, register } from "../http/register.ts";
 import { ProblemError } from "../problem.ts";
 import { saveSessionCode } from "../store/identities.ts";
+import { acceptInvitation } from "../store/invitations.ts";
 
 /** Sign-in, sessions and `/me`. */
 export function registerIdentity(app: FastifyInstance, deps: BackendDeps, signInDeps: SignInDeps): void {
@@ -31,6 +32,16 @@ export function registerIdentity(app: FastifyInstance, deps: BackendDeps, signIn
   });
 
   register(app, deps, "me", async ({ identity }) => ({ status: 200, body: await describe(deps, identity) }));
+
+  register(app, deps, "acceptInvitation", async ({ identity, params: { organizationId } }) => {
+    const { user, session } = identity;
+    if (session === null) {
+      throw new ProblemError("forbidden", "Invitations are accepted by a signed-in person, not with an API token");
+    }
+    const change = { actor: user.email, at: deps.clock.now() };
+    const membership = await acceptInvitation(deps.database, { organizationId, userId: user.id }, change);
+    return { status: 200, body: membership };
+  });
 
   registerOauth(app, deps);
 }
@@ -86,6 +97,7 @@ async function describe(deps: BackendDeps, identity: Identity): Promise<Me> {
   return {
     user: { email: identity.user.email, role, roleName: roleName(role) },
     organizations,
+    invitations: await invitationsFor(deps, identity),
     token: {
       name: identity.token?.name ?? null,
       scopes: [...identity.scopes],

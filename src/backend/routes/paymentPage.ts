@@ -13,13 +13,11 @@ import { cardsFor, isAsked, payNow } from "../purchases/paying.ts";
 import { settleWithin } from "../purchases/settle.ts";
 import { cancelWaiting } from "../purchases/waiting.ts";
 import { findPurchase, type PurchaseRecord, readPurchase } from "../store/purchases.ts";
+import { PAYMENT_PAGE } from "../store/records.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 
 /** How long the answer to a payment may take (details.md, 32). */
 const PAYING_MS = 5_000;
-
-/** Who acts on the page, for the audit log: whoever was given its address. */
-const ACTOR = "payment page";
 
 const formSchema = z.strictObject({
   form: z.string().max(200),
@@ -67,7 +65,7 @@ interface Visit {
 
 async function act(deps: BackendDeps, row: PurchaseRecord, form: Form, visit: Visit): Promise<Page> {
   const asked = isAsked(row, deps.clock.now());
-  if (form.action === "cancel") await cancelWaiting(deps, row.id, ACTOR);
+  if (form.action === "cancel") await cancelWaiting(deps, row.id, PAYMENT_PAGE);
   else if (asked) {
     const problem = await pay(deps, row, form.card);
     if (problem) return pageOf(deps, row, visit.address, problem);
@@ -86,7 +84,7 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
     return { status: 400, sentence: "Choose a card to pay with. Nothing was charged." };
   }
   try {
-    await payNow(deps, row, { paymentMethod, byPerson: true, actor: ACTOR });
+    await payNow(deps, row, { paymentMethod, byPerson: true, actor: PAYMENT_PAGE });
     return null;
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;

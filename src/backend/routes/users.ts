@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import { ROLES, takesLicense } from "../../billing/roles.ts";
+import { mayBuy, ROLES, takesLicense } from "../../billing/roles.ts";
 import type { AddUserRequest, OwnUser } from "../../contract/users.ts";
 import type { Identity, Membership } from "../auth/access.ts";
 import { uuidFrom } from "../auth/secrets.ts";
@@ -7,7 +7,7 @@ import type { BackendDeps } from "../deps.ts";
 import { register } from "../http/register.ts";
 import { ProblemError } from "../problem.ts";
 import { actorOf } from "../store/acceptance.ts";
-import { removeMember } from "../store/removal.ts";
+import { assertSignedIn, removeMember } from "../store/removal.ts";
 import { readLicenseCounts } from "../store/subscriptions.ts";
 import { addMember, addMembers, listMembers, type MemberDetails, type NewMember } from "../store/users.ts";
 
@@ -24,14 +24,16 @@ export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
   });
 
   register(app, deps, "addUser", async ({ organization, body, identity }) => {
-    assertMayGive(organization, body.role, "role");
+    assertMayGive(organization, identity, body.role, "role");
     const row = await addMember(deps.database, organization.id, newMember(deps, body), changeBy(identity));
     const organizationLicenses = await readLicenseCounts(deps.database, organization.id);
     return { status: 201, body: { user: userView(row, organization), organizationLicenses } };
   });
 
   register(app, deps, "importUsers", async ({ organization, body, identity }) => {
-    for (const [index, { role }] of body.users.entries()) assertMayGive(organization, role, `users[${index}].role`);
+    for (const [index, { role }] of body.users.entries()) {
+      assertMayGive(organization, identity, role, `users[${index}].role`);
+    }
     const list = body.users.map((user) => newMember(deps, user));
     const existing = await addMembers(deps.database, organization.id, list, changeBy(identity));
     const organizationLicenses = await readLicenseCounts(deps.database, organization.id);
@@ -39,8 +41,8 @@ export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
   });
 
   register(app, deps, "removeUser", async ({ organization, params, identity }) => {
-    const remover = { id: identity.user.id, role: organization.role };
-    const removal = { organizationId: organization.id, userId: params.number, remover };
+    const remover = { id: identity.user.id, role: organization.role, isSignedIn: identity.token === null };
+    const removal = { organizationId: organization.id, idUser: params.number, remover };
     await removeMember(deps.database, removal, changeBy(identity), deps.now());
     return { status: 200, body: { organizationLicenses: await readLicenseCounts(deps.database, organization.id) } };
   });
@@ -75,9 +77,14 @@ function userView(row: MemberDetails, organization: { id: number; name: string }
   };
 }
 
-/** Nobody gives a role more powerful than their own. */
-function assertMayGive(giver: Membership, role: number | undefined, path: string): void {
-  if (role === undefined || role >= giver.role) return;
+/**
+ * Refuses a role that the caller may not give: one more powerful than their own, and with an API token any role that
+ * sees billing.
+ */
+function assertMayGive(giver: Membership, { token }: Identity, role: number | undefined, path: string): void {
+  if (role === undefined) return;
+  if (mayBuy(role)) assertSignedIn(token === null);
+  if (role >= giver.role) return;
   const message = `${role} is not a role that you may give`;
   throw new ProblemError("invalid_request", `The request is not valid: ${path}: ${message}`, {
     errors: [{ path, message }],

@@ -43,7 +43,7 @@ export async function savePasswordHash(database: Kysely<Database>, userId: numbe
   await database.updateTable("users").set({ password_hash: hash }).where("id", "=", userId).execute();
 }
 
-/** The organizations that a user is a member of, lowest number first. */
+/** The organizations that a user is a member of, lowest number first; none that only invited them. */
 export async function membershipsOf(database: Kysely<Database>, userId: number) {
   return database
     .selectFrom("members")
@@ -51,6 +51,7 @@ export async function membershipsOf(database: Kysely<Database>, userId: number) 
     .select(["organizations.id", "organizations.name", "members.role"])
     .where("members.user_id", "=", userId)
     .where("members.status", "!=", "REMOVED")
+    .where("members.accepted", "=", 1)
     .orderBy("organizations.id")
     .execute();
 }

@@ -3,7 +3,10 @@ import type { Notification } from "../deps.ts";
 import { batches } from "./batches.ts";
 import type { Database } from "./schema.ts";
 
-/** What an audit event says. `actor` is an email, `token <name>`, or `backend`. */
+/** Who acts on a payment page: anyone who was given its address. */
+export const PAYMENT_PAGE = "payment page";
+
+/** What an audit event says. `actor` is an email, `token <name>`, `backend` or `PAYMENT_PAGE`. */
 export interface NewEvent {
   readonly organizationId: number;
   readonly at: number;

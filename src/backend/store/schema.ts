@@ -56,27 +56,38 @@ interface SubscriptionTable {
   unpaid_renewal: string | null;
 }
 
-/** A person; `password_hash` is null until a seed's password is hashed, and empty where there is no password. */
+/**
+ * A person, who signs in once for all of their organizations; what an organization sees of them is in its membership.
+ * `password_hash` is null until a seed's password is hashed, and empty where there is no password.
+ */
 interface UserTable {
   id: Generated<number>;
+  /** Shown nowhere; SQLite cannot drop a unique column. */
   uuid: string;
   email: string;
   /** The email in lower case: one person, however it is typed. */
   email_key: string;
-  first_name: string | null;
-  last_name: string | null;
   password_hash: string | null;
   totp_secret: string | null;
 }
 
+/** A person in one organization, with what that organization entered or gave them; nothing comes from another one. */
 interface MemberTable {
+  /** The `idUser` that the organization sees. */
+  id: Generated<number>;
   organization_id: number;
   user_id: number;
+  uuid: string;
+  email: string;
+  first_name: string | null;
+  last_name: string | null;
   role: number;
   admin_no_training: number;
   status: "ACTIVE" | "INVITED" | "REMOVED";
   joined_at: number | null;
   assignment_strategy: string;
+  /** 0 while a person of other organizations is only invited: the license is taken, and nothing is granted. */
+  accepted: number;
 }
 
 interface ApiTokenTable {
@@ -230,3 +241,5 @@ export type SessionRow = Selectable<SessionTable>;
 export type UserRow = Selectable<UserTable>;
 /** A quote as stored. */
 export type QuoteRow = Selectable<QuoteTable>;
+/** An entry of the audit log as stored. */
+export type EventRow = Selectable<EventTable>;

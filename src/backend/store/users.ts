@@ -24,9 +24,7 @@ export interface NewMember {
 function members(database: Kysely<Database>) {
   return database
     .selectFrom("members")
-    .innerJoin("users", "users.id", "members.user_id")
-    .select(["users.id", "users.uuid", "users.email", "users.first_name", "users.last_name"])
-    .select(["members.role", "members.admin_no_training", "members.status", "members.joined_at"]);
+    .select(["id", "uuid", "email", "first_name", "last_name", "role", "admin_no_training", "status", "joined_at"]);
 }
 
 /** A user of an organization as stored. */
@@ -35,9 +33,9 @@ export type MemberDetails = Awaited<ReturnType<typeof listMembers>>[number];
 /** One page of an organization's users by number, from page 0. */
 export async function listMembers(database: Kysely<Database>, organizationId: number, page: number) {
   return members(database)
-    .where("members.organization_id", "=", organizationId)
-    .where("members.status", "!=", "REMOVED")
-    .orderBy("users.id")
+    .where("organization_id", "=", organizationId)
+    .where("status", "!=", "REMOVED")
+    .orderBy("id")
     .limit(USERS_PAGE_SIZE)
     .offset(page * USERS_PAGE_SIZE)
     .execute();
@@ -45,7 +43,8 @@ export async function listMembers(database: Kysely<Database>, organizationId: nu
 
 /**
  * Adds a user, who takes a license at once unless the role takes none. Count and check are one step, so that parallel
- * adds never take more licenses than there are.
+ * adds never take more licenses than there are. A person whom another organization has or had is granted nothing until
+ * they accept; the answer is the same, so that nothing of them is learned from it.
  *
  * @throws ProblemError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for a user who is
  *   there already
@@ -57,15 +56,12 @@ export async function addMember(
   change: Change,
 ): Promise<MemberDetails> {
   return database.transaction().execute(async (tx) => {
-    const [userId] = (await enrol(tx, organizationId, [member], change)).values();
-    if (userId === undefined) {
+    const [id] = (await enrol(tx, organizationId, [member], change)).values();
+    if (id === undefined) {
       const message = `${member.email} is a user of this organization already`;
       throw new ProblemError("invalid_request", message, { errors: [{ path: "email", message }] });
     }
-    return members(tx)
-      .where("members.organization_id", "=", organizationId)
-      .where("users.id", "=", userId)
-      .executeTakeFirstOrThrow();
+    return members(tx).where("id", "=", id).executeTakeFirstOrThrow();
   });
 }
 
@@ -87,7 +83,7 @@ export async function addMembers(
   });
 }
 
-/** Adds those who are not there, with their licenses and the audit log; gives their numbers by the email's key. */
+/** Adds those who are not there, with their licenses and the audit log; gives their `idUser` by the email's key. */
 async function enrol(
   tx: Kysely<Database>,
   organizationId: number,
@@ -96,9 +92,8 @@ async function enrol(
 ): Promise<Map<string, number>> {
   // In one order everywhere, so that two who add the same people at the same time never wait for each other.
   const sorted = list.toSorted((one, other) => (emailKey(one.email) < emailKey(other.email) ? -1 : 1));
-  const ids = await findOrCreateUsers(tx, sorted.map(personRow));
-  const joined = await join(tx, organizationId, sorted, ids);
-  const added = new Map([...ids].filter(([, id]) => joined.has(id)));
+  const persons = await findOrCreateUsers(tx, sorted.map(personRow));
+  const added = await join(tx, organizationId, sorted, persons);
   const news = sorted.filter(({ email }) => added.has(emailKey(email)));
   const licenses = news.filter(takesLicense).length;
   if (licenses > 0) await takeLicenses(tx, organizationId, licenses, change.at);
@@ -115,50 +110,81 @@ function emailKey(email: string): string {
   return email.toLowerCase();
 }
 
-function personRow({ uuid, email, firstName, lastName }: NewMember) {
-  const name = { first_name: firstName, last_name: lastName };
-  return { uuid, email, email_key: emailKey(email), ...name, password_hash: NO_PASSWORD, totp_secret: null };
+function personRow({ uuid, email }: NewMember) {
+  return { uuid, email, email_key: emailKey(email), password_hash: NO_PASSWORD, totp_secret: null };
 }
 
-/** Makes people members, those too who were removed before; gives the numbers of those who were none. */
+/** Makes people members, those too who were removed before; gives the `idUser` of those who were none. */
 async function join(
   tx: Kysely<Database>,
   organizationId: number,
   list: readonly NewMember[],
-  ids: ReadonlyMap<string, number>,
-): Promise<Set<number>> {
-  const joined = new Set<number>();
+  persons: ReadonlyMap<string, number>,
+): Promise<Map<string, number>> {
+  const joined = new Map<string, number>();
+  const personOf = ({ email }: NewMember) => persons.get(emailKey(email)) ?? 0;
   for await (const batch of batches(list)) {
+    const elsewhere = await membersElsewhere(tx, organizationId, batch.map(personOf));
     const rows = await tx
       .insertInto("members")
-      .values(
-        batch.map(({ email, role, adminNoTraining, assignmentStrategy }) => ({
-          organization_id: organizationId,
-          user_id: ids.get(emailKey(email)) ?? 0,
-          role,
-          admin_no_training: adminNoTraining ? 1 : 0,
-          status: "INVITED" as const,
-          joined_at: null,
-          assignment_strategy: assignmentStrategy,
-        })),
-      )
+      .values(batch.map((member) => memberRow(organizationId, member, personOf(member), elsewhere)))
       .onConflict((conflict) =>
         conflict
           .columns(["organization_id", "user_id"])
           .doUpdateSet(({ ref }) => ({
+            first_name: ref("excluded.first_name"),
+            last_name: ref("excluded.last_name"),
             role: ref("excluded.role"),
             admin_no_training: ref("excluded.admin_no_training"),
             status: ref("excluded.status"),
             joined_at: ref("excluded.joined_at"),
             assignment_strategy: ref("excluded.assignment_strategy"),
+            accepted: ref("excluded.accepted"),
           }))
           .where("members.status", "=", "REMOVED"),
       )
-      .returning("user_id")
+      .returning(["id", "email"])
       .execute();
-    for (const { user_id } of rows) joined.add(user_id);
+    for (const { id, email } of rows) joined.set(emailKey(email), id);
   }
   return joined;
+}
+
+function memberRow(
+  organizationId: number,
+  { uuid, email, firstName, lastName, role, adminNoTraining, assignmentStrategy }: NewMember,
+  userId: number,
+  elsewhere: ReadonlySet<number>,
+) {
+  return {
+    organization_id: organizationId,
+    user_id: userId,
+    uuid,
+    email,
+    first_name: firstName,
+    last_name: lastName,
+    role,
+    admin_no_training: adminNoTraining ? 1 : 0,
+    status: "INVITED" as const,
+    joined_at: null,
+    assignment_strategy: assignmentStrategy,
+    accepted: elsewhere.has(userId) ? 0 : 1,
+  };
+}
+
+/** Those of the people whom another organization has or had: they decide themselves whether they join this one. */
+async function membersElsewhere(
+  tx: Kysely<Database>,
+  organizationId: number,
+  userIds: readonly number[],
+): Promise<Set<number>> {
+  const rows = await tx
+    .selectFrom("members")
+    .select("user_id")
+    .where("user_id", "in", userIds)
+    .where("organization_id", "!=", organizationId)
+    .execute();
+  return new Set(rows.map(({ user_id }) => user_id));
 }
 
 /** Takes licenses in one step: the row is locked, so what is said to be missing is so, whatever others do meanwhile. */

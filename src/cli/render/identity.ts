@@ -45,11 +45,30 @@ function over(profile: string | null): string {
   return profile === null ? "" : `, which wins over the sign-in of profile ${clean(profile)}`;
 }
 
-/** Organizations that a user belongs to. */
-export function renderOrganizations(organizations: Me["organizations"], view: View): string {
-  if (organizations.length === 0) return "You belong to no organization.";
+/**
+ * Organizations that a user belongs to, and below them those that invite the user.
+ *
+ * @param invitations those that wait to be accepted
+ */
+export function renderOrganizations(
+  organizations: Me["organizations"],
+  view: View,
+  invitations: Me["invitations"] = [],
+): string {
+  const own = organizations.length === 0 ? "You belong to no organization." : organizationTable(organizations, view);
+  if (invitations.length === 0) return own;
+  const how = "Invitations. Accept one with:\n`secureflag-licenses organizations accept <id>`";
+  return `${own}\n\n${how}\n\n${organizationTable(invitations, view)}`;
+}
+
+function organizationTable(organizations: Me["organizations"], view: View): string {
   const rows = organizations.map(({ id, name, role }) => [String(id), clean(name), roleName(role)]);
   return columns(["Id", "Name", "Role"], rows, [10, 20, 26], view);
+}
+
+/** An organization whose invitation was accepted. */
+export function renderAcceptedInvitation({ id, name, role }: Me["organizations"][number]): string {
+  return `You joined ${clean(name)} (${id}) as ${roleName(role)}.`;
 }
 
 /** A sign-in that is kept here has a refresh token, so that its end is nothing to act on. */

@@ -144,7 +144,7 @@ export const billingOperations = {
   listEvents: {
     method: "GET",
     path: "/organizations/{organizationId}/events",
-    summary: "The audit log, oldest first",
+    summary: "The audit log, oldest first; people only with users:read, API tokens only for a signed-in person",
     access: "billing:read",
     params: organizationParams,
     query: z.object(page),

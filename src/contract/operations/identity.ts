@@ -7,6 +7,7 @@ import {
   deviceAuthorizationSchema,
   loginAnswerSchema,
   loginRequestSchema,
+  membershipSchema,
   meSchema,
   mfaRequestSchema,
   revokeRequestSchema,
@@ -76,6 +77,14 @@ export const identityOperations = {
     summary: "Who the token belongs to, and what it may do",
     access: "signed_in",
     answers: { 200: meSchema },
+  },
+  acceptInvitation: {
+    method: "POST",
+    path: "/me/organizations/{organizationId}/accept",
+    summary: "Accept the invitation of an organization (not with an API token); accepting it again changes nothing",
+    access: "signed_in",
+    params: organizationParams,
+    answers: { 200: membershipSchema },
   },
   listTokens: {
     method: "GET",

@@ -56,6 +56,9 @@ const fails = (call: ExpectedCall["call"], code: ClientErrorCode): ExpectedCall 
   fails: new ClientError(code, `refused: ${code}`),
 });
 
+/** A person who is signed in, not an API token. */
+const SESSION: ExpectedCall = { call: "me", gives: me({ token: { ...me().token, name: null } }) };
+
 const FULL = { purchased: 25, used: 25, available: 0 };
 const AFTER = { purchased: 26, used: 26, available: 0 };
 const full = (change: Partial<Subscription> = {}) => subscription({ licenses: FULL, ...change });
@@ -611,6 +614,12 @@ describe("users import", () => {
   });
 });
 
+it("users import, dry, refuses an administrator in the file with an API token", async () => {
+  const file = csvFile("email,firstName,lastName,role\na@b.example,A,B,user\nc@d.example,C,D,administrator\n");
+  const { code, told } = await play(`users import ${file} --dry-run`, [page(), { call: "me", gives: me() }]);
+  expect([code, told]).toEqual([5, expect.stringContaining("An API token cannot add or remove administrators")]);
+});
+
 describe("users add, dry", () => {
   const line = `${ADD} --dry-run`;
 
@@ -638,7 +647,7 @@ describe("users add, dry", () => {
       const stopped: ExpectedCall = { call: "subscription", gives: subscription({ state }) };
       const { code, told } = await play(line, [page(), stopped]);
       expect([code, told]).toEqual([7, expect.stringContaining("its licenses cannot be given out")]);
-      expect((await play(`${line} --role administrator --no-training`, [page(), stopped])).code).toBe(0);
+      expect((await play(`${line} --role statistics --no-training`, [page(), stopped])).code).toBe(0);
     },
   );
 
@@ -653,8 +662,17 @@ describe("users add, dry", () => {
   });
 
   it("of an administrator without training takes no license", async () => {
-    const script = [page(), READ];
+    const script = [page(), SESSION, READ];
     expect((await play(`${line} --role administrator --no-training --json`, script)).code).toBe(0);
+  });
+
+  it("refuses an administrator with an API token, as the backend would", async () => {
+    const { code, told } = await play(`${line} --role administrator`, [page(), { call: "me", gives: me() }]);
+    expect([code, told]).toEqual([5, expect.stringContaining("An API token cannot add or remove administrators")]);
+    expect(told).toContain("Unset SECUREFLAG_API_TOKEN");
+    const missing = new ClientError("not_found", "no", { status: 404 });
+    const untold: ExpectedCall = { call: "me", fails: missing };
+    expect((await play(`${line} --role administrator --no-training`, [page(), untold, READ])).code).toBe(0);
   });
 });
 
@@ -725,5 +743,13 @@ describe("users remove", () => {
     const self = await play(`${line} --dry-run`, [...found, read, { call: "me", gives: oneself }]);
     expect([self.code, self.told]).toEqual([2, expect.stringContaining("Nobody can remove themselves")]);
     expect((await play(`${line} --dry-run`, [page()])).code).toBe(2);
+  });
+
+  it("dry, refuses to remove an administrator with an API token, as the backend would", async () => {
+    const read: ExpectedCall = { call: "subscription", gives: subscription() };
+    const boss = [page({ ...ada, role: 0 }), page(), read];
+    const { code, told } = await play(`${line} --dry-run`, [...boss, { call: "me", gives: me() }]);
+    expect([code, told]).toEqual([5, expect.stringContaining("An API token cannot add or remove administrators")]);
+    expect((await play(`${line} --dry-run`, [...boss, SESSION])).code).toBe(0);
   });
 });

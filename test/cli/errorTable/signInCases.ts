@@ -14,6 +14,7 @@ const GRANT = ok({
   expires_in: 900,
 });
 const NO_ME = says("not_found", "There is no such call here");
+const NOT_BY_TOKEN = "An API token cannot add or remove administrators; a signed-in administrator can";
 const northwind = { id: 4201, name: "Northwind Labs", role: 0 };
 
 /** What a backend says under `/oauth` (RFC 6749, section 5.2). */
@@ -44,6 +45,31 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
     line: "status",
     env: { SECUREFLAG_ORGANIZATION: "" },
     answers: [ok(me({ organizations: [] }))],
+  },
+  {
+    code: "organization_required",
+    when: "a user of none who is invited",
+    line: "status",
+    env: { SECUREFLAG_ORGANIZATION: "" },
+    answers: [ok(me({ organizations: [], invitations: [northwind] }))],
+  },
+  {
+    code: "forbidden",
+    when: "an API token that adds an administrator",
+    line: `${ADD} --role administrator`,
+    answers: [says("forbidden", NOT_BY_TOKEN)],
+  },
+  {
+    code: "forbidden",
+    when: "an API token that accepts an invitation",
+    line: "organizations accept 4201",
+    answers: [says("forbidden", "Invitations are accepted by a signed-in person, not with an API token")],
+  },
+  {
+    code: "not_found",
+    when: "no invitation",
+    line: "organizations accept 4201",
+    answers: [says("not_found", "There is no invitation to organization 4201")],
   },
   {
     code: "organization_required",

@@ -107,7 +107,8 @@ const TEXTS: Record<string, (seen: View) => string> = {
   },
   identity: (seen) =>
     renderIdentity(identityOf(me({ organizations: [{ id: 1, name: HOSTILE, role: 0 }] }), target, "keyring"), seen),
-  organizations: (seen) => renderOrganizations([{ id: 4201, name: HOSTILE, role: 0 }], seen),
+  organizations: (seen) =>
+    renderOrganizations([{ id: 4201, name: HOSTILE, role: 0 }], seen, [{ id: 4202, name: HOSTILE, role: 7 }]),
   users: (seen) => renderUsers([user(evilUser), user({ idUser: 8, role: 0, adminNoTraining: true })], seen),
   added: (seen) => renderAddedUser({ user: user(evilUser), purchase: purchase(evilPurchase), ...added }, seen),
   planned: (seen) =>

@@ -14,7 +14,12 @@ export async function addColumn(
   build: (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder = (added) => added,
 ): Promise<void> {
   const isWhole = db.getExecutor().adapter.supportsTransactionalDdl;
-  const known = sql`select 1 from pragma_table_info(${table}) where name = ${column}`;
-  if (!isWhole && (await known.execute(db)).rows.length > 0) return;
+  if (!isWhole && (await hasColumn(db, [table, column]))) return;
   await db.schema.alterTable(table).addColumn(column, type, build).execute();
+}
+
+/** Whether a table has a column, on SQLite. */
+export async function hasColumn(db: Kysely<unknown>, [table, column]: readonly [string, string]): Promise<boolean> {
+  const { rows } = await sql`select 1 from pragma_table_info(${table}) where name = ${column}`.execute(db);
+  return rows.length > 0;
 }

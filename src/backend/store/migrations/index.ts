@@ -3,6 +3,7 @@ import type { Database } from "../schema.ts";
 import { billingMigration } from "./billing.ts";
 import type { Dialect } from "./dialect.ts";
 import { identityMigration } from "./identity.ts";
+import { membershipsMigration } from "./memberships.ts";
 import { paymentsMigration } from "./payments.ts";
 import { renewalsMigration } from "./renewals.ts";
 
@@ -19,6 +20,7 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
     "0002_identity": identityMigration,
     "0003_payments": paymentsMigration,
     "0004_renewals": renewalsMigration,
+    "0005_memberships": membershipsMigration(dialect),
   };
   const migrator = new Migrator({
     db: database,

@@ -8,6 +8,7 @@ import type { ProfileSettings } from "../../session/settings.ts";
 import type { LoginOptions } from "../login.ts";
 import { createTargetClient, organizationUntold } from "../shared/connect.ts";
 import { identityOf } from "../shared/identity.ts";
+import { noteInvitations } from "../shared/invitations.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
@@ -57,6 +58,7 @@ export async function run(options: LoginOptions, context: Context): Promise<void
     const { renderIdentity } = await import("../../render/identity.ts");
     return renderIdentity(identity, view);
   });
+  noteInvitations(context, options, me);
   noteEnvironment(options, context);
 }
 

@@ -5,6 +5,7 @@ import { CliError } from "../../errors.ts";
 import type { Output } from "../../outputs.ts";
 import { readAllUsers, withEmail } from "../../users/pages.ts";
 import { addingOutput, addWithLicenses, concludeAdding } from "../shared/adding.ts";
+import { rehearseRoles } from "../shared/administrators.ts";
 import { type Buying, connectBuying } from "../shared/buying.ts";
 import { printResult } from "../shared/output.ts";
 import { rehearseLicenses } from "../shared/shortage.ts";
@@ -39,6 +40,7 @@ async function rehearse(options: AddUserOptions, context: Context, buying: Buyin
       hint: "Nothing would be done. See `secureflag-licenses users list --all`.",
     });
   }
+  await rehearseRoles(connection.client, [user.role]);
   const needed = takesLicense(user) ? 1 : 0;
   const { licenses, quote } = await rehearseLicenses(needed, options, context, buying);
   return { user: planned(user), purchase: null, licenses, dryRun: true, ...(quote && { quote }) };

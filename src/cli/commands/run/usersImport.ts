@@ -4,6 +4,7 @@ import type { Context } from "../../context.ts";
 import type { Output } from "../../outputs.ts";
 import { isMember, readAllUsers } from "../../users/pages.ts";
 import { addingOutput, addWithLicenses, concludeAdding } from "../shared/adding.ts";
+import { rehearseRoles } from "../shared/administrators.ts";
 import { type Buying, connectBuying } from "../shared/buying.ts";
 import { printResult } from "../shared/output.ts";
 import { rehearseLicenses } from "../shared/shortage.ts";
@@ -51,6 +52,10 @@ async function rehearse(
 ): Promise<Output<"users import">> {
   const { connection, tools } = buying;
   const listed = await tools.busy("Reading users", readAllUsers(connection.client, tools.organizationId));
+  await rehearseRoles(
+    connection.client,
+    users.map(({ role }) => role),
+  );
   const known = new Set(listed.filter(isMember).map(({ email }) => email?.toLowerCase()));
   const divided = divide(users, ({ email }) => known.has(email.toLowerCase()));
   const { licenses, quote } = await rehearseLicenses(licensesOf(divided.added), options, context, buying);

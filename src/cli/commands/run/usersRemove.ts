@@ -6,6 +6,7 @@ import type { Output } from "../../outputs.ts";
 import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import { shorten } from "../../render/shorten.ts";
 import { readAllUsers, withEmail } from "../../users/pages.ts";
+import { assertMayChange } from "../shared/administrators.ts";
 import { connectToOrganization } from "../shared/connect.ts";
 import { doneBefore, printResult } from "../shared/output.ts";
 import { readableSubscription } from "../shared/readableSubscription.ts";
@@ -29,6 +30,7 @@ export async function run(options: RemoveUserOptions, context: Context): Promise
   if (dryRun) {
     const reading = Promise.all([readableSubscription(client, organizationId), client.me()]);
     const [subscription, me] = await withSpinner(context, options, "Reading the subscription", reading);
+    assertMayChange(me, [user.role]);
     if (me.user.email.toLowerCase() === email.toLowerCase()) {
       throw new CliError("invalid_request", "Nobody can remove themselves");
     }

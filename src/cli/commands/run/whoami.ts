@@ -5,6 +5,7 @@ import { tokenWarning } from "../../render/warnings.ts";
 import { connect } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
 import { identityOf } from "../shared/identity.ts";
+import { noteInvitations } from "../shared/invitations.ts";
 import { note, printResult } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 
@@ -22,6 +23,7 @@ export async function run(options: GlobalOptions, context: Context): Promise<voi
   });
   const warning = tokenWarning(me.token);
   if (warning !== null) note(context, options, warning);
+  noteInvitations(context, options, me);
 }
 
 /** The profile, if it has a sign-in that is not used. What cannot be read does not matter to who is signed in. */

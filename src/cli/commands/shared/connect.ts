@@ -1,9 +1,11 @@
 import type { Client } from "../../../client/client.ts";
 import { isMissing } from "../../../client/missing.ts";
 import { BASE_PATH } from "../../../contract/basePath.ts";
+import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { clean } from "../../render/clean.ts";
+import { shorten } from "../../render/shorten.ts";
 import type { GlobalOptions } from "./globals.ts";
 import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
 import { findSignIn, type SignIn } from "./signIn.ts";
@@ -89,7 +91,7 @@ export async function connectToOrganization(
 }
 
 async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
-  const { organizations } = await client.me().catch((error: unknown) => {
+  const { organizations, invitations = [] } = await client.me().catch((error: unknown) => {
     throw isMissing(error) ? organizationUntold(error) : error;
   });
   const [only, another] = organizations;
@@ -97,7 +99,13 @@ async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
   const list = organizations.map(({ id, name }) => `${id} (${clean(name)})`).join(", ");
   throw only
     ? new CliError("organization_required", `There are several organizations: ${list}`, { hint: NAME_ONE })
-    : new CliError("organization_required", "You belong to no organization", { hint: JOIN_ONE });
+    : new CliError("organization_required", "You belong to no organization", { hint: waysToJoin(invitations) });
+}
+
+function waysToJoin([invitation]: NonNullable<Me["invitations"]>): string {
+  if (!invitation) return JOIN_ONE;
+  const accept = `secureflag-licenses organizations accept ${invitation.id}`;
+  return `${shorten(clean(invitation.name))} invites you. Accept with \`${accept}\`.`;
 }
 
 /** The failure of a backend without `GET /me` where the organization has to be known. */

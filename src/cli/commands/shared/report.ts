@@ -16,7 +16,7 @@ const MOST_PROBLEMS = 100;
  * @returns the exit code
  */
 export function reportFailure(error: unknown, argv: readonly string[], context: Context): number {
-  const report = reportOf(error);
+  const report = reportOf(error, Boolean(context.env.SECUREFLAG_API_TOKEN));
   const { code, exitCode, requestId } = report;
   const message = sentence(report.message);
   const hint = report.hint === null ? null : sentence(report.hint);

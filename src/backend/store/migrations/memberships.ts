@@ -1,0 +1,74 @@
+import { type ColumnDefinitionBuilder, type Kysely, type Migration, sql } from "kysely";
+import { type Dialect, hasColumn } from "./dialect.ts";
+
+/**
+ * Moves what an organization knows of a person (`idUser`, uuid, names, email) from the person to the membership, and
+ * lets a membership wait until the person accepts it. Existing memberships are accepted and keep their idUser; where a
+ * person is in several organizations, the first one keeps it and the others get their own.
+ */
+export function membershipsMigration(dialect: Dialect): Migration {
+  return {
+    async up(db: Kysely<unknown>) {
+      const isWhole = db.getExecutor().adapter.supportsTransactionalDdl;
+      if (isWhole) return rebuildMembers(db, dialect);
+      // On SQLite a process may have died after this was committed, and before the migrator noted it.
+      if (await hasColumn(db, ["members", "accepted"])) return;
+      await db.transaction().execute((tx) => rebuildMembers(tx, dialect));
+    },
+  };
+}
+
+/** SQLite cannot add a primary key to a table, so a new table takes the place of the old one. */
+async function rebuildMembers(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
+  const identity = (column: ColumnDefinitionBuilder) =>
+    dialect === "postgres" ? column.primaryKey().generatedByDefaultAsIdentity() : column.primaryKey().autoIncrement();
+  await db.schema
+    .createTable("memberships")
+    .addColumn("id", "integer", identity)
+    .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
+    .addColumn("user_id", "integer", (c) => c.notNull().references("users.id"))
+    .addColumn("uuid", "text", (c) => c.notNull().unique())
+    .addColumn("email", "text", (c) => c.notNull())
+    .addColumn("first_name", "text")
+    .addColumn("last_name", "text")
+    .addColumn("role", "integer", (c) => c.notNull())
+    .addColumn("admin_no_training", "integer", (c) => c.notNull())
+    .addColumn("status", "text", (c) => c.notNull())
+    .addColumn("joined_at", "bigint")
+    .addColumn("assignment_strategy", "text", (c) => c.notNull())
+    .addColumn("accepted", "integer", (c) => c.notNull())
+    .addUniqueConstraint("memberships_person", ["organization_id", "user_id"] as never)
+    .execute();
+  await copyMembers(db, dialect);
+  await db.schema.dropTable("members").execute();
+  await db.schema.alterTable("memberships").renameTo("members").execute();
+  await db.schema.createIndex("members_user").on("members").column("user_id").execute();
+  for (const column of ["first_name", "last_name"]) await db.schema.alterTable("users").dropColumn(column).execute();
+}
+
+/** A person's first membership that was not removed takes the number and the uuid that the person had. */
+async function copyMembers(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
+  const newUuid = dialect === "postgres" ? sql`gen_random_uuid()::text` : RANDOM_UUID;
+  await sql`
+    insert into memberships (id, organization_id, user_id, uuid, email, first_name, last_name, role, admin_no_training,
+      status, joined_at, assignment_strategy, accepted)
+    select case when nth = 1 then user_id else highest + row_number() over (order by nth, organization_id, user_id) end,
+      organization_id, user_id, case when nth = 1 then uuid else ${newUuid} end, email, first_name, last_name, role,
+      admin_no_training, status, joined_at, assignment_strategy, 1
+    from (
+      select members.*, users.uuid, users.email, users.first_name, users.last_name,
+        (select max(id) from users) as highest,
+        row_number() over (
+          partition by user_id order by case when status = 'REMOVED' then 1 else 0 end, organization_id
+        ) as nth
+      from members join users on users.id = members.user_id
+    ) as numbered`.execute(db);
+  if (dialect === "sqlite") return;
+  const next = sql`(select coalesce(max(id), 0) + 1 from memberships)`;
+  await sql`select setval(pg_get_serial_sequence('memberships', 'id'), ${next}, false)`.execute(db);
+}
+
+/** RFC 9562, section 5.4: 122 random bits, the version 4 and the variant. */
+const RANDOM_UUID = sql`lower(
+  hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' ||
+  substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))`;

@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+import { runProgram } from "../../../src/cli/commands/program.ts";
+import type { StoredCredential } from "../../../src/cli/session/credentials.ts";
+import { ClientError } from "../../../src/client/errors.ts";
+import { API_URL, me } from "../support/builders.ts";
+import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const NORTHWIND = { id: 4201, name: "Northwind Labs", role: 0 };
+const invitation = (id: number, role = 7) => ({ id, name: `South\u001b[2Jwind ${id}`, role });
+
+const credential: StoredCredential = {
+  apiUrl: API_URL,
+  email: "admin@northwind.example",
+  accessToken: "access_1",
+  accessExpiresAt: Date.parse("2026-11-22T10:15:00Z"),
+  refreshToken: "refresh_1",
+  scopes: [],
+};
+
+async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
+  const scripted = scriptedClient(script);
+  const env = { SECUREFLAG_API_URL: API_URL };
+  const context = fakeContext({ env, credential, ...world, client: scripted.client });
+  const code = await runProgram(line.split(" "), context);
+  scripted.assertDone();
+  const told = context.written.stderr.replaceAll(/\s+/g, " ");
+  return { code, told, ...context.written };
+}
+
+const asked = (invitations: ReturnType<typeof invitation>[], organizations = [NORTHWIND]): ExpectedCall => ({
+  call: "me",
+  gives: me({ organizations, invitations }),
+});
+
+describe("organizations list", () => {
+  it("shows invitations below the organizations, with what to type, and no control characters", async () => {
+    const { code, stdout, stderr } = await play("organizations list", [asked([invitation(5, 0), invitation(6)])]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain("Northwind Labs");
+    expect(stdout.indexOf("`secureflag-licenses organizations accept <id>`")).toBeLessThan(stdout.indexOf("wind 5"));
+    expect(stdout).toContain("wind 6");
+    expect(stdout).not.toContain("\u001b");
+  });
+
+  it("keeps the shape of its JSON: only organizations that the user belongs to", async () => {
+    const { stdout, stderr } = await play("organizations list --json", [asked([invitation(5)])]);
+    expect([JSON.parse(stdout), stderr]).toEqual([[NORTHWIND], ""]);
+  });
+
+  it("shows none where the backend knows of no invitations", async () => {
+    const { stdout } = await play("organizations list", [{ call: "me", gives: me() }]);
+    expect(stdout).not.toContain("nvitation");
+  });
+});
+
+describe("organizations accept", () => {
+  const accepted: ExpectedCall = { call: "acceptInvitation", with: [5], gives: invitation(5, 0) };
+
+  it("accepts the one that is named, whatever organization is set", async () => {
+    const world = { env: { SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" } };
+    const { code, stdout, stderr } = await play("organizations accept 5", [accepted], world);
+    expect([code, stdout, stderr]).toEqual([0, "You joined South[2Jwind 5 (5) as organization administrator.\n", ""]);
+    const json = await play("organizations accept 5 --json", [accepted]);
+    expect(JSON.parse(json.stdout)).toEqual({ ...invitation(5, 0), accepted: true });
+  });
+
+  it("with an API token ends with 5 and says how a person signs in", async () => {
+    const fails = new ClientError("forbidden", "Not with an API token", { requestId: "req_1" });
+    const call: ExpectedCall = { call: "acceptInvitation", fails };
+    const { code, told } = await play("organizations accept 5", [call]);
+    expect([code, told]).toEqual([5, expect.stringContaining("unset SECUREFLAG_API_TOKEN")]);
+    const { stderr } = await play("organizations accept 5 --json", [call]);
+    expect(JSON.parse(stderr).error).toMatchObject({ code: "forbidden", requestId: "req_1" });
+  });
+
+  it("without an invitation ends with 2 and names where they are listed", async () => {
+    const fails = new ClientError("not_found", "There is no invitation to organization 5");
+    const { code, told } = await play("organizations accept 5", [{ call: "acceptInvitation", fails }]);
+    expect([code, told]).toEqual([2, expect.stringContaining("organizations list")]);
+  });
+
+  it("says that it was done where that cannot be printed", async () => {
+    const { code, told } = await play("organizations accept 5", [accepted], { isStdoutFull: true });
+    expect([code, told]).toEqual([1, expect.stringContaining("was accepted, but the result could not be printed")]);
+  });
+});
+
+describe("an invitation that waits", () => {
+  it("is noted by whoami, three of them at most, and by nothing that asked for quiet", async () => {
+    const many = asked([5, 6, 7, 8, 9].map((id) => invitation(id, 3)));
+    const { code, told } = await play("whoami", [many]);
+    expect(code).toBe(0);
+    expect(told).toContain("(5) invites you as team manager.");
+    expect(told).toContain("`secureflag-licenses organizations accept 7`");
+    expect(told).not.toContain("accept 8");
+    expect(told).toContain("2 more invitations");
+    expect((await play("whoami --quiet", [many])).stderr).toBe("");
+    expect((await play("whoami --json", [many])).stderr).toBe("");
+  });
+
+  it("is noted by login", async () => {
+    const env = { SECUREFLAG_API_URL: API_URL };
+    const { code, told } = await play("login --with-token", [asked([invitation(5)])], { env, input: "sfl_1" });
+    expect([code, told]).toEqual([0, expect.stringContaining("organizations accept 5")]);
+  });
+
+  it("is named where a command needs an organization and there is no other", async () => {
+    const { code, told } = await play("status", [asked([invitation(5)], [])]);
+    expect([code, told]).toEqual([2, expect.stringContaining("organizations accept 5")]);
+  });
+});
