@@ -84,7 +84,9 @@ async function killPayCommand(point: string, tally: Tally): Promise<void> {
   const waiting = await waitingPurchase("card_declined");
   const paying = async (_url: string, sandbox: RunningSandbox) => {
     const [purchase] = await sandbox.purchases(1);
-    const ended = await sandbox.cli(1, ["purchases", "pay", purchase?.id ?? "", "--yes", "--json"], { timeout: 150_000 });
+    const ended = await sandbox.cli(1, ["purchases", "pay", purchase?.id ?? "", "--yes", "--json"], {
+      timeout: 150_000,
+    });
     tally.expect([6, 10].includes(ended.exitCode), `${where}: ended ${ended.exitCode} ${ended.stderr}`);
   };
   const sandbox = await killDuring(waiting, point, paying, tally);
