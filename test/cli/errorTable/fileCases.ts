@@ -23,7 +23,7 @@ const JOURNAL: Pick<ErrorCase, "parts"> = {
   parts: (stage) => {
     const machine = patient();
     return {
-      settings: async () => createSettings(configOf(stage), machine, () => import("conf")),
+      settings: async () => createSettings(configOf(stage), machine),
       credentials: async () => createCredentialStore(configOf(stage), machine, async () => null),
       journal: async () => createJournal(configOf(stage), machine),
     };

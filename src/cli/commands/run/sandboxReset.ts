@@ -1,8 +1,8 @@
-import { resolve } from "node:path";
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
 import { openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import type { ResetOptions } from "../sandbox.ts";
+import { dataDirectory } from "../shared/dataDirectory.ts";
 import { printResult } from "../shared/output.ts";
 
 /**
@@ -12,7 +12,7 @@ import { printResult } from "../shared/output.ts";
  *   SandboxError where the data are in use or not a sandbox's
  */
 export async function run(options: ResetOptions, context: Context): Promise<void> {
-  const dataDir = resolve(options.data ?? context.sandboxDirectory);
+  const dataDir = dataDirectory(options.data, context);
   if (!options.yes) {
     if (!promptsAllowed(context, options)) {
       throw usageError("Nobody can be asked to confirm the reset", "Say --yes to empty the data without asking.");
