@@ -100,7 +100,7 @@ async function listUnsettled(client: ResumeClient, organizationId: number, statu
 }
 
 function notListed(cause: Error): CliError {
-  return new CliError("outcome_unknown", `Cannot find out what is unsettled. ${cause.message}`, {
+  return new CliError("outcome_unknown", `Cannot list the unsettled purchases. ${cause.message}`, {
     hint: "Running the same command again is safe.",
     cause,
   });

@@ -125,7 +125,7 @@ class CredentialFile {
   }
 
   parse(profile: string, found: unknown): StoredCredential {
-    return checked(found, credentialSchema, `The sign-in of the profile "${profile}" in ${this.path}`, profile);
+    return checked(found, credentialSchema, `The sign-in of profile "${profile}" in ${this.path}`, profile);
   }
 
   write(profile: string, credential: StoredCredential): Promise<void> {
@@ -206,19 +206,17 @@ async function attempt<Result>(
 }
 
 function parseSecret(secret: string, profile: string): StoredCredential {
-  return parse(secret, credentialSchema, `The sign-in of the profile "${profile}" in the system's keyring`, profile);
+  return parse(secret, credentialSchema, `The sign-in of profile "${profile}" in the system's keyring`, profile);
 }
 
 function assertStorable(credential: StoredCredential): void {
   const issue = storableSchema.safeParse(credential).error?.issues[0];
   if (issue === undefined) return;
   // Its text is not shown, because it may be a secret.
-  const message = `Unexpected response from ${new URL(credential.apiUrl).origin}: ${issue.path[0]?.toString()} of the sign-in is not valid`;
-  throw new SessionError(
-    "unexpected_answer",
-    message,
-    "Nothing was stored. Report this to the operator of the backend.",
-  );
+  const what = `the ${issue.path[0]?.toString()} of the sign-in cannot be stored`;
+  const message = `Unexpected response from ${new URL(credential.apiUrl).origin}: ${what}`;
+  const hint = "Nothing was stored. Report this to the operator of the backend.";
+  throw new SessionError("unexpected_answer", message, hint);
 }
 
 /** @param profile whose sign-in it is; `null` for the file of all profiles */
@@ -239,11 +237,12 @@ function checked<Value>(value: unknown, schema: z.ZodType<Value>, where: string,
 }
 
 function unreadable(where: string, profile: string | null, cause: unknown): SessionError {
-  const hint =
+  const logout = `secureflag-licenses logout${profile === "default" ? "" : ` --profile ${profile}`}`;
+  const [what, hint] =
     profile === null
-      ? "Run `secureflag-licenses logout`, or remove it by hand, and sign in again."
-      : "Run `secureflag-licenses login` with that profile to replace it; other profiles are kept.";
-  return new SessionError("credentials_unreadable", `${where} is not what this tool writes`, hint, { cause });
+      ? ["is not what this tool writes", "Run `secureflag-licenses logout`, or remove it by hand, and sign in again."]
+      : ["cannot be read", `Run \`${logout}\` and sign in again; other profiles are kept.`];
+  return new SessionError("credentials_unreadable", `${where} ${what}`, hint, { cause });
 }
 
 function noKeyring(): SessionError {
