@@ -7,7 +7,7 @@ if (major < 20 || (major === 20 && (minor < 18 || (minor === 18 && patch < 1))))
   process.exitCode = 2;
 } else {
   const args = process.argv.slice(2);
-  if (args.length !== 1 || !answer(known(args[0]))) run(args);
+  if (args.length !== 1 || !answer(args[0])) run(args);
 }
 
 /** What the build has written down: the version, and the help as it is where no terminal decides on width and color. */
@@ -22,9 +22,10 @@ function isPlain() {
   return !isatty(1) && !isatty(2) && process.env.FORCE_COLOR === undefined;
 }
 
-/** Prints it; whatever is in the way, the program itself deals with. */
-function answer(text) {
+/** Prints what is known; whatever is in the way, the program itself deals with. */
+function answer(argument) {
   try {
+    const text = known(argument);
     return typeof text === "string" && require("node:fs").writeSync(1, text) === Buffer.byteLength(text);
   } catch (_) {
     return false;
@@ -35,22 +36,65 @@ function run(args) {
   keepCompiledCode();
   // Should nothing be left to wait for before the command has ended, that is no success.
   process.exitCode = 1;
-  import("../dist/main.js").then(async ({ createContext, main }) => {
-    process.exitCode = await main(args, createContext());
-  });
+  import("../dist/main.js")
+    .then(async ({ createContext, main }) => {
+      process.exitCode = await main(args, createContext());
+    })
+    .catch((error) => tellFailure(args, error));
 }
 
-/** Lets a Node.js that can (22 and newer) keep what it compiled: where nobody else can put code that would then run. */
+/** Tells in a sentence why the program itself cannot run, such as an installation that is not whole. */
+function tellFailure(args, error) {
+  const message = `secureflag-licenses cannot run: ${error instanceof Error ? error.message : error}`;
+  const hint = "Install it again, or report this with what `node --version` prints.";
+  const told = { error: { code: "defect", message, hint, exitCode: 1, requestId: null } };
+  const text = args.includes("--json") ? JSON.stringify(told, null, 2) : `Error: ${message}\n${hint}`;
+  try {
+    require("node:fs").writeSync(2, `${text}\n`);
+  } catch (_) {
+    // Nobody is left to tell.
+  }
+}
+
+/** Lets a Node.js that can (22 and newer) keep what it compiled. Without it a start takes a little longer, no more. */
 function keepCompiledCode() {
   const { enableCompileCache } = require("node:module");
-  if (!enableCompileCache) return;
-  const { join } = require("node:path");
+  if (!enableCompileCache || process.env.NODE_DISABLE_COMPILE_CACHE) return;
   try {
-    const caches = process.env.XDG_CACHE_HOME || join(require("node:os").homedir(), ".cache");
-    const place = join(caches, "secureflag-licenses");
-    require("node:fs").mkdirSync(place, { recursive: true, mode: 0o700 });
-    enableCompileCache(place);
+    const folder = cacheFolder();
+    if (folder !== null) enableCompileCache(folder);
   } catch (_) {
-    // Without it a start takes a little longer.
+    // There is no home, or no folder can be made.
   }
+}
+
+/** A folder of this user alone, so that nobody else can put code there that would then run; `null` where it is not. */
+function cacheFolder() {
+  const { isAbsolute, join } = require("node:path");
+  const { lstatSync } = require("node:fs");
+  // XDG Base Directory Specification: a relative path is ignored.
+  const { XDG_CACHE_HOME = "" } = process.env;
+  const caches = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(home(), ".cache");
+  const folder = join(caches, "secureflag-licenses");
+  // One by one: where no folder can be made, such as in /proc, a recursive mkdir goes round forever.
+  for (const each of [caches, folder]) makeFolder(each);
+  const stats = lstatSync(folder);
+  if (!process.getuid) return folder;
+  return stats.isDirectory() && stats.uid === process.getuid() && (stats.mode & 0o022) === 0 ? folder : null;
+}
+
+function home() {
+  const { homedir, userInfo } = require("node:os");
+  const { isAbsolute } = require("node:path");
+  const { HOME } = process.env;
+  return HOME !== undefined && !isAbsolute(HOME) ? userInfo().homedir : homedir();
+}
+
+/** Makes a folder where it is missing, unless that would leave one of root's in another user's home. */
+function makeFolder(folder) {
+  const { mkdirSync, statSync } = require("node:fs");
+  const { dirname } = require("node:path");
+  if (statSync(folder, { throwIfNoEntry: false })) return;
+  if (process.getuid && process.getuid() === 0 && statSync(dirname(folder)).uid !== 0) return;
+  mkdirSync(folder, { mode: 0o700 });
 }

@@ -1,14 +1,13 @@
-import { resolve } from "node:path";
-import envPaths from "env-paths";
+import { userInfo } from "node:os";
 import { version } from "../../package.json";
 import type { Client, ClientOptions } from "../client/client.ts";
-import { CliError } from "./errors.ts";
 import { isOnGithub } from "./github.ts";
 import { createLifetime, type Io, processIo } from "./io.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Prompter, PrompterStyle } from "./prompts/prompter.ts";
 import type { CredentialStore } from "./session/credentials.ts";
-import type { ConfModule, Settings } from "./session/settings.ts";
+import { findConfigDirectory, findSandboxDirectory } from "./session/directories.ts";
+import type { Settings } from "./session/settings.ts";
 
 /** The machine's clock. */
 export interface Clock {
@@ -42,10 +41,14 @@ export interface Context {
   readonly clock: Clock;
   readonly random: { bytes(count: number): Buffer /** [0, 1) */; fraction(): number };
   readonly pid: number;
-  /** Where settings, sign-ins and the journal are. */
-  readonly configDirectory: string;
-  /** Where the sandbox keeps its data unless told otherwise. */
-  readonly sandboxDirectory: string;
+  /**
+   * Where settings, sign-ins and the journal are; `null` where there is no place for them.
+   *
+   * @throws CliError `settings_unreadable` for a SECUREFLAG_CONFIG_DIR that is not an absolute path
+   */
+  readonly configDirectory: string | null;
+  /** Where the sandbox keeps its data unless told otherwise; `null` where there is no place for them. */
+  readonly sandboxDirectory: string | null;
   settings(): Promise<Settings>;
   /** The names of the profiles in the settings, found fast. */
   profileNames(): Promise<readonly string[]>;
@@ -77,7 +80,7 @@ export function createContext(): Context {
   const lifetime = createLifetime();
   const cleanUps: (() => Promise<void>)[] = [];
   const io = processIo(process, lifetime, isOnGithub(env));
-  const paths = envPaths("secureflag-licenses", { suffix: "" });
+  const places = { platform: process.platform, env, accountHome: () => userInfo().homedir };
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
   const clock: Clock = { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep };
   const machine = {
@@ -100,21 +103,36 @@ export function createContext(): Context {
     },
     pid: process.pid,
     get configDirectory() {
-      return absolute(env.SECUREFLAG_CONFIG_DIR || paths.config);
+      return findConfigDirectory(places);
     },
-    sandboxDirectory: resolve(paths.data, "sandbox"),
-    settings: async () =>
-      (await import("./session/settings.ts")).createSettings(context.configDirectory, machine, importConf),
-    profileNames: async () =>
-      (await import("./session/profileNames.ts")).readProfileNames(context.configDirectory, machine),
+    get sandboxDirectory() {
+      return findSandboxDirectory(places);
+    },
+    settings: async () => {
+      const directory = context.configDirectory;
+      return directory === null
+        ? (await import("./session/nowhere.ts")).noSettings
+        : (await import("./session/settings.ts")).createSettings(directory, machine);
+    },
+    profileNames: async () => {
+      const directory = context.configDirectory;
+      return directory === null ? [] : (await import("./session/profileNames.ts")).readProfileNames(directory, machine);
+    },
     credentials: once(async () => {
+      const directory = context.configDirectory;
+      if (directory === null) return (await import("./session/nowhere.ts")).noCredentials;
       const [{ createCredentialStore }, { steady, openKeyring }] = await Promise.all([
         import("./session/credentials.ts"),
         import("./session/keyring.ts"),
       ]);
-      return createCredentialStore(context.configDirectory, machine, steady(openKeyring));
+      return createCredentialStore(directory, machine, steady(openKeyring));
     }),
-    journal: async () => (await import("./journal/journal.ts")).createJournal(context.configDirectory, machine),
+    journal: async () => {
+      const directory = context.configDirectory;
+      return directory === null
+        ? (await import("./session/nowhere.ts")).noJournal
+        : (await import("./journal/journal.ts")).createJournal(directory, machine);
+    },
     prompter: async (style) => (await import("./prompts/prompter.ts")).createPrompter(io.terminal(), style),
     createClient: async (options) => (await import("../client/client.ts")).createClient(options),
     onSignal: (signal, listener) => {
@@ -123,7 +141,7 @@ export function createContext(): Context {
     },
     interruption: null,
     animation: null,
-    openUrl: (url) => void openUrl(url),
+    openUrl: (url) => void openUrl(url).catch(() => {}),
     reach,
     atExit: (work) => void process.once("exit", work),
     onEnd: (cleanUp) => cleanUps.push(cleanUp),
@@ -134,34 +152,6 @@ export function createContext(): Context {
     },
   };
   return context;
-}
-
-/** @throws CliError `settings_unreadable` for a relative path where the current directory was removed */
-function absolute(path: string): string {
-  try {
-    return resolve(path);
-  } catch (cause) {
-    throw new CliError("settings_unreadable", "The current directory does not exist any more", {
-      hint: "Change to another one, or set SECUREFLAG_CONFIG_DIR to an absolute path.",
-      cause,
-    });
-  }
-}
-
-/**
- * Imports `conf` and takes back the signal handlers that come with it: they send a signal to this process once more,
- * which would end an interrupted command before its last words and without its exit code.
- */
-async function importConf(): Promise<ConfModule> {
-  const signals = () => process.eventNames().filter((name) => String(name).startsWith("SIG"));
-  const before = new Set(signals().flatMap((signal) => process.rawListeners(signal as NodeJS.Signals)));
-  const module = await import("conf");
-  for (const signal of signals()) {
-    for (const listener of process.rawListeners(signal as NodeJS.Signals)) {
-      if (!before.has(listener)) process.off(signal, listener as NodeJS.SignalsListener);
-    }
-  }
-  return module;
 }
 
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {

@@ -34,6 +34,9 @@ export interface Lifetime {
   sleep(milliseconds: number): Promise<void>;
 }
 
+/** The longest time that a timer of Node.js takes; beyond it, it fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** What an interrupted command left running must stop: once the command has ended, its waits never end. */
 export function createLifetime(): Lifetime {
   const timers = new Set<NodeJS.Timeout>();
@@ -47,10 +50,13 @@ export function createLifetime(): Lifetime {
     sleep: (milliseconds) =>
       new Promise((done) => {
         if (ended) return;
-        const timer = setTimeout(() => {
-          timers.delete(timer);
-          done();
-        }, milliseconds);
+        const timer = setTimeout(
+          () => {
+            timers.delete(timer);
+            done();
+          },
+          Math.min(milliseconds, LONGEST_TIMER_MS),
+        );
         timers.add(timer);
       }),
   };

@@ -9,6 +9,7 @@ import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
 import { readAnswer } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
 import { type Parameters, targetOf } from "./target.ts";
+import { checkedToken } from "./token.ts";
 import { traceLine } from "./trace.ts";
 import type { Transport, WireAnswer, WireRequest } from "./transport.ts";
 
@@ -257,10 +258,4 @@ function encode(operation: Operation, body: unknown): string {
 
 function isReplay(answer: WireAnswer): boolean {
   return answer.headers["idempotency-replayed"] === "true";
-}
-
-/** A token with other than visible ASCII cannot travel in a header, so it is none. Its text is not shown. */
-function checkedToken(token: string): string {
-  if (/^[\x21-\x7e]+$/.test(token)) return token;
-  throw new ClientError("unauthenticated", "The token holds characters that no token has");
 }

@@ -81,7 +81,7 @@ function unknownIn({ message, hint }: Told, line: string): string[] {
   const typed = [...text.matchAll(/`([^`]*)`/g)].map(([, command = ""]) =>
     command.replace(/^secureflag-licenses ?/, ""),
   );
-  const ours = typed.filter((command) => !/^(chmod|chown|rm|npm|<) /.test(command));
+  const ours = typed.filter((command) => !/^((sudo )?chown|chmod|rm|npm|<) /.test(command));
   const unknown = ours.flatMap((words) => {
     const command = commandIn(words.split(" "));
     const isKnown = command !== program || words.startsWith("-");

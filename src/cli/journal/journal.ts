@@ -6,6 +6,7 @@ import { instantSchema, moneySchema } from "../../contract/basics.ts";
 import { idempotencyKeySchema } from "../../contract/billing.ts";
 import { licenseTargetSchema } from "../purchasing/wanted.ts";
 import { SessionError } from "../session/errors.ts";
+import { deniedError } from "../session/ownership.ts";
 import {
   type FileMachine,
   isMissing,
@@ -86,7 +87,7 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
       machine.reach("C1");
     },
     async entries(origin, organizationId) {
-      return namesIn(directory)
+      return namesIn(directory, machine)
         .map((name) => read(join(directory, name), machine))
         .filter((entry) => entry !== null)
         .filter((entry) => entry.origin === origin && entry.organizationId === organizationId)
@@ -105,7 +106,7 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
       try {
         removePrivateFile(path);
       } catch (cause) {
-        throw unreadable(path, cause);
+        throw unreadable(path, cause, machine);
       }
     },
     async ownerRuns({ owner }) {
@@ -119,6 +120,11 @@ function write(path: string, entry: JournalEntry, machine: FileMachine): void {
   try {
     writePrivateFile(path, `${JSON.stringify(entry, null, 2)}\n`, machine);
   } catch (cause) {
+    const denied = deniedError(cause, path, machine.uid, "credentials_unsafe");
+    if (denied) {
+      const message = `The purchase was not sent, because its journal cannot be written. ${denied.message}`;
+      throw new JournalError("journal_not_written", message, denied.hint, { cause });
+    }
     const hint = "Check its rights and that the disk is not full, or set SECUREFLAG_CONFIG_DIR.";
     const message = `The purchase was not sent, because it cannot be written down in ${dirname(path)}`;
     throw new JournalError("journal_not_written", message, hint, { cause });
@@ -131,24 +137,24 @@ function read(path: string, machine: FileMachine): JournalEntry | null {
     const text = readPrivateFile(path, machine);
     return text === null ? null : entrySchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw unreadable(path, cause, machine);
   }
 }
 
 /** The files of entries; a temporary file left by a killed process was never an entry. */
-function namesIn(directory: string): string[] {
+function namesIn(directory: string, machine: FileMachine): string[] {
   try {
     return readdirSync(directory).filter((name) => name.endsWith(".json"));
   } catch (cause) {
     if (isMissing(cause)) return [];
-    throw unreadable(directory, cause);
+    throw unreadable(directory, cause, machine);
   }
 }
 
-function unreadable(path: string, cause: unknown): JournalError {
+function unreadable(path: string, cause: unknown, { uid }: FileMachine): JournalError {
   // A file that others can read or write says by itself what to do.
-  if (cause instanceof SessionError)
-    return new JournalError("journal_unreadable", cause.message, cause.hint, { cause });
+  const told = cause instanceof SessionError ? cause : deniedError(cause, path, uid, "credentials_unsafe");
+  if (told) return new JournalError("journal_unreadable", told.message, told.hint, { cause });
   const hint = "It may tell of a purchase: see `secureflag-licenses purchases list`, then remove it.";
   return new JournalError("journal_unreadable", `The journal in ${path} cannot be used`, hint, { cause });
 }

@@ -3,6 +3,7 @@ import type { Purchase, PurchaseAnswer } from "../../contract/billing.ts";
 import type { InterruptionNote } from "../context.ts";
 import { codeOf, EXIT_CODES } from "../errors.ts";
 import { failureReason } from "../render/failure.ts";
+import { addressText } from "../render/pageAddress.ts";
 import type { PurchasingTools } from "./tools.ts";
 
 const SETTLING_MS = 60_000;
@@ -127,7 +128,7 @@ function lastWords({ id, status, nextAction }: PurchaseAnswer, awaited: Awaited)
       : ["waits for a person's approval", "purchases resume"];
   return {
     message: `The purchase ${id} ${waits}. No license was added and nothing was charged yet.`,
-    hint: `Open ${nextAction?.url ?? "the payment page"} to pay it, then run \`secureflag-licenses ${goOn}\`.`,
+    hint: `Open ${nextAction ? addressText(nextAction.url) : "the payment page"} to pay it, then run \`secureflag-licenses ${goOn}\`.`,
   };
 }
 

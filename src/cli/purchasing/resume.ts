@@ -1,6 +1,7 @@
 import type { Client } from "../../client/client.ts";
-import type { PurchaseAnswer } from "../../contract/billing.ts";
-import { CliError, exitCodeOf } from "../errors.ts";
+import { readPages } from "../../client/pages.ts";
+import type { Purchase, PurchaseAnswer } from "../../contract/billing.ts";
+import { CliError, codeOf, exitCodeOf } from "../errors.ts";
 import type { Output } from "../outputs.ts";
 import { differenceFrom } from "./approved.ts";
 import { approvedBy, fateOf } from "./earlier.ts";
@@ -20,6 +21,8 @@ export interface Resumed {
 /** The calls that resuming makes beside those of buying. */
 export type ResumeClient = PurchasingTools["client"] & Pick<Client, "purchases">;
 
+/** More than an organization has at one time. */
+const MAX_UNSETTLED = 1_000;
 const UNSETTLED = ["processing", "requires_approval", "needs_review"] as const;
 
 /**
@@ -49,7 +52,7 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
     if (fate?.purchase === null && !fate.isVoid) open.push(mayStillArrive(entry.idempotencyKey));
   }
   const seen = new Set(resumed.map(({ id }) => id));
-  for (const purchase of await unsettledOfUser(client, tools)) {
+  for (const purchase of await unsettledOfUser(client, tools, open)) {
     if (!seen.has(purchase.id)) resumed.push(await followOn(purchase));
   }
   const { licenses } = await tools.busy("Reading the subscription", client.subscription(tools.organizationId));
@@ -75,25 +78,42 @@ function follower(tools: PurchasingTools): (purchase: PurchaseAnswer) => Promise
   };
 }
 
+/** @param open takes what keeps a list from being read to its end: then the outcome of its purchases is unknown */
 async function unsettledOfUser(
   client: ResumeClient,
   { organizationId, busy }: PurchasingTools,
+  open: CliError[],
 ): Promise<PurchaseAnswer[]> {
   const { user } = await busy("Asking who you are", client.me());
   const found: PurchaseAnswer[] = [];
   for (const status of UNSETTLED) {
-    let after: string | null = null;
-    do {
-      const query: { status: string; after?: string } = { status, ...(after !== null && { after }) };
-      const page = await busy("Looking for unsettled purchases", client.purchases(organizationId, query));
-      for (const { id, purchasedBy } of page.items) {
-        if (purchasedBy?.email !== user.email) continue;
-        found.push(await busy("Reading an unsettled purchase", client.purchase(organizationId, id)));
-      }
-      after = page.next;
-    } while (after !== null);
+    const listing = listUnsettled(client, organizationId, status).catch((error: unknown) => {
+      if (!(error instanceof Error) || codeOf(error) !== "unexpected_answer") throw error;
+      open.push(notListed(error));
+      return [];
+    });
+    for (const { id, purchasedBy } of await busy("Looking for unsettled purchases", listing)) {
+      if (purchasedBy?.email !== user.email) continue;
+      found.push(await busy("Reading an unsettled purchase", client.purchase(organizationId, id)));
+    }
   }
   return found;
+}
+
+async function listUnsettled(client: ResumeClient, organizationId: number, status: string): Promise<Purchase[]> {
+  const { items } = await readPages({
+    name: "unsettled purchases",
+    read: (after: string | null) => client.purchases(organizationId, { status, ...(after !== null && { after }) }),
+    maxItems: MAX_UNSETTLED,
+  });
+  return items;
+}
+
+function notListed(cause: Error): CliError {
+  return new CliError("outcome_unknown", `Cannot list the unsettled purchases. ${cause.message}`, {
+    hint: "Running the same command again is safe.",
+    cause,
+  });
 }
 
 function mayStillArrive(key: string): CliError {

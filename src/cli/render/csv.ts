@@ -1,5 +1,5 @@
 import { stringify } from "csv-stringify/sync";
-import { clean } from "./clean.ts";
+import { cleanWhole } from "./clean.ts";
 
 /** What a cell of a CSV file may hold; `null` is left empty. */
 export type Cell = string | number | boolean | null;
@@ -15,7 +15,7 @@ export function toCsv(heads: readonly string[], rows: readonly (readonly Cell[])
 /** Numbers, a negative one too, are no formulas. */
 function cellText(cell: Cell): string {
   if (typeof cell !== "string") return cell === null ? "" : String(cell);
-  const text = clean(cell);
+  const text = cleanWhole(cell);
   return looksLikeFormula(cell) || looksLikeFormula(text) ? `'${text}` : text;
 }
 

@@ -4,6 +4,7 @@ import type { Output } from "../outputs.ts";
 import { clean } from "./clean.ts";
 import { failureReason, pageInvitation } from "./failure.ts";
 import { moneyText } from "./money.ts";
+import { addressText } from "./pageAddress.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
 import { countChange, counts, instant, licenses, withTax } from "./words.ts";
@@ -99,7 +100,7 @@ function pageLines(purchase: Purchase, { width }: View): string {
     status === "failed"
       ? `or run \`secureflag-licenses purchases pay ${clean(id)}\`.`
       : "then run `secureflag-licenses purchases resume`.";
-  return ["", wrap(`${pageInvitation(purchase)}:`, width), clean(nextAction.url), wrap(goOn, width)].join("\n");
+  return ["", wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url), wrap(goOn, width)].join("\n");
 }
 
 /** Who bought, and with which token; `null` for a renewal. */

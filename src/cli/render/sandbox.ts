@@ -1,5 +1,5 @@
 import type { ClockAnswer, SandboxState } from "../../client/client.ts";
-import { clean } from "./clean.ts";
+import { clean, cleanWhole } from "./clean.ts";
 import { moneyText } from "./money.ts";
 import { renderPurchases } from "./purchases.ts";
 import { columns, fields } from "./table.ts";
@@ -56,6 +56,6 @@ export function renderMoved({ now, renewals, renewalCount = renewals.length }: C
 
 /** A value for a POSIX shell; a plain one stays as it is. */
 function quoted(text: string): string {
-  const value = clean(text);
+  const value = cleanWhole(text);
   return /^[\w./:@%+=,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
 }

@@ -1,5 +1,5 @@
 import type { ApiToken, CreatedToken } from "../../contract/identity.ts";
-import { clean } from "./clean.ts";
+import { clean, cleanWhole } from "./clean.ts";
 import { spendLimit } from "./identity.ts";
 import { fields } from "./table.ts";
 import type { View } from "./view.ts";
@@ -15,7 +15,7 @@ export function renderTokens(tokens: readonly ApiToken[], view: View): string {
 /** A new token: the secret on a line of its own, whole, and what it is. */
 export function renderCreatedToken(token: CreatedToken, view: View): string {
   const shownOnce = "This is shown once. Keep it where your CI keeps secrets, as SECUREFLAG_API_TOKEN.";
-  return `${clean(token.token)}\n\n${wrap(shownOnce, view.width)}\n\n${renderToken(token, view)}`;
+  return `${cleanWhole(token.token)}\n\n${wrap(shownOnce, view.width)}\n\n${renderToken(token, view)}`;
 }
 
 function renderToken(token: ApiToken, view: View): string {

@@ -1,10 +1,18 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import * as z from "zod";
+import { MAX_TOKEN_BYTES } from "../../client/token.ts";
 import { SessionError } from "./errors.ts";
 import type { LockMachine } from "./fileLock.ts";
 import { type Keyring, openKeyring } from "./keyring.ts";
-import { assertPrivateDirectory, readPrivateFile, removePrivateFile, writePrivateFile } from "./privateFile.ts";
+import { deniedError } from "./ownership.ts";
+import {
+  assertPrivateDirectory,
+  MAX_BYTES,
+  readPrivateFile,
+  removePrivateFile,
+  writePrivateFile,
+} from "./privateFile.ts";
 
 const credentialSchema = z.object({
   apiUrl: z.url(),
@@ -14,7 +22,18 @@ const credentialSchema = z.object({
   refreshToken: z.string().min(1).nullable(),
   scopes: z.array(z.string()),
 });
-const fileSchema = z.object({ profiles: z.record(z.string(), credentialSchema) });
+/** Sign-ins are read one by one, so that one that is broken hides no other. */
+const fileSchema = z.object({ profiles: z.record(z.string(), z.unknown()) });
+
+const storedTokenSchema = z.string().min(1).max(MAX_TOKEN_BYTES);
+/** What may be stored: a backend's answer must not make a sign-in, or the file of all of them, unreadable. */
+const storableSchema = credentialSchema.extend({
+  apiUrl: z.url().max(2048),
+  email: z.string().max(1024).nullable(),
+  accessToken: storedTokenSchema,
+  refreshToken: storedTokenSchema.nullable(),
+  scopes: z.array(z.string().max(256)).max(100),
+});
 
 /** A sign-in. `accessExpiresAt` is in milliseconds of this machine's clock, `null` where it is not known. */
 export type StoredCredential = z.infer<typeof credentialSchema>;
@@ -26,7 +45,10 @@ type CredentialSource = "keyring" | "file";
 export interface CredentialStore {
   /** @throws SessionError `credentials_unsafe`, `credentials_unreadable` */
   read(profile: string): Promise<{ credential: StoredCredential; source: CredentialSource } | null>;
-  /** @throws SessionError `keyring_unavailable` where there is no keyring and a file is not allowed */
+  /**
+   * @throws SessionError `keyring_unavailable` where there is no keyring and a file is not allowed, `unexpected_answer`
+   *   for a sign-in that is larger than any that makes sense
+   */
   write(profile: string, credential: StoredCredential, options: { allowFile: boolean }): Promise<CredentialSource>;
   /** Gives whether there was a sign-in. */
   remove(profile: string): Promise<boolean>;
@@ -58,12 +80,13 @@ export function createCredentialStore(
     async read(profile) {
       // A sign-in in the file is always the newest, because one that goes into the keyring leaves the file. And the
       // keyring is slow to load.
-      const credential = file.read().get(profile);
-      if (credential) return { credential, source: "file" };
+      const found = file.read().get(profile);
+      if (found !== undefined) return { credential: file.parse(profile, found), source: "file" };
       const secret = await attempt(keyring, (opened) => opened.read(profile));
-      return secret ? { credential: parseSecret(secret), source: "keyring" } : null;
+      return secret ? { credential: parseSecret(secret, profile), source: "keyring" } : null;
     },
     async write(profile, credential, { allowFile }) {
+      assertStorable(credential);
       const written = await attempt(keyring, (opened) => {
         opened.write(profile, JSON.stringify(credential));
         return true;
@@ -91,13 +114,18 @@ class CredentialFile {
     private readonly machine: LockMachine,
   ) {}
 
-  read(): Map<string, StoredCredential> {
+  /** The sign-ins as they were written, each still to be checked. */
+  read(): Map<string, unknown> {
     const text = this.guarded("read", () => {
       const found = readPrivateFile(this.path, this.machine);
       if (found !== null) assertPrivateDirectory(dirname(this.path), this.machine);
       return found;
     });
-    return new Map(text === null ? [] : Object.entries(parse(text, fileSchema, this.path).profiles));
+    return new Map(text === null ? [] : Object.entries(parse(text, fileSchema, this.path, null).profiles));
+  }
+
+  parse(profile: string, found: unknown): StoredCredential {
+    return checked(found, credentialSchema, `The sign-in of profile "${profile}" in ${this.path}`, profile);
   }
 
   write(profile: string, credential: StoredCredential): Promise<void> {
@@ -123,7 +151,7 @@ class CredentialFile {
   }
 
   /** `null` where the file is not what this tool writes. */
-  private readable(): Map<string, StoredCredential> | null {
+  private readable(): Map<string, unknown> | null {
     try {
       return this.read();
     } catch (error) {
@@ -132,9 +160,12 @@ class CredentialFile {
     }
   }
 
-  private save(profiles: Map<string, StoredCredential>): void {
+  private save(profiles: Map<string, unknown>): void {
     const text = `${JSON.stringify({ profiles: Object.fromEntries(profiles) }, null, 2)}\n`;
-    this.guarded("written", () => writePrivateFile(this.path, text, this.machine));
+    this.guarded("written", () => {
+      if (Buffer.byteLength(text) > MAX_BYTES) throw new RangeError("it would be larger than what is read");
+      writePrivateFile(this.path, text, this.machine);
+    });
   }
 
   private guarded<Result>(done: string, work: () => Result): Result {
@@ -142,6 +173,8 @@ class CredentialFile {
       return work();
     } catch (cause) {
       if (cause instanceof SessionError) throw cause;
+      const denied = deniedError(cause, this.path, this.machine.uid, "credentials_unreadable");
+      if (denied) throw denied;
       const hint = "Check the rights of the file and its directory, and that the disk is not full.";
       throw new SessionError("credentials_unreadable", `${this.path} cannot be ${done}`, hint, { cause });
     }
@@ -172,17 +205,44 @@ async function attempt<Result>(
   }
 }
 
-function parseSecret(secret: string): StoredCredential {
-  return parse(secret, credentialSchema, "The sign-in in the system's keyring");
+function parseSecret(secret: string, profile: string): StoredCredential {
+  return parse(secret, credentialSchema, `The sign-in of profile "${profile}" in the system's keyring`, profile);
 }
 
-function parse<Value>(text: string, schema: z.ZodType<Value>, where: string): Value {
+function assertStorable(credential: StoredCredential): void {
+  const issue = storableSchema.safeParse(credential).error?.issues[0];
+  if (issue === undefined) return;
+  // Its text is not shown, because it may be a secret.
+  const what = `the ${issue.path[0]?.toString()} of the sign-in cannot be stored`;
+  const message = `Unexpected response from ${new URL(credential.apiUrl).origin}: ${what}`;
+  const hint = "Nothing was stored. Report this to the operator of the backend.";
+  throw new SessionError("unexpected_answer", message, hint);
+}
+
+/** @param profile whose sign-in it is; `null` for the file of all profiles */
+function parse<Value>(text: string, schema: z.ZodType<Value>, where: string, profile: string | null): Value {
+  let value: unknown;
   try {
-    return schema.parse(JSON.parse(text));
+    value = JSON.parse(text);
   } catch (cause) {
-    const hint = "Run `secureflag-licenses logout`, or remove it by hand, and sign in again.";
-    throw new SessionError("credentials_unreadable", `${where} is not what this tool writes`, hint, { cause });
+    throw unreadable(where, profile, cause);
   }
+  return checked(value, schema, where, profile);
+}
+
+function checked<Value>(value: unknown, schema: z.ZodType<Value>, where: string, profile: string | null): Value {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw unreadable(where, profile, parsed.error);
+}
+
+function unreadable(where: string, profile: string | null, cause: unknown): SessionError {
+  const logout = `secureflag-licenses logout${profile === "default" ? "" : ` --profile ${profile}`}`;
+  const [what, hint] =
+    profile === null
+      ? ["is not what this tool writes", "Run `secureflag-licenses logout`, or remove it by hand, and sign in again."]
+      : ["cannot be read", `Run \`${logout}\` and sign in again; other profiles are kept.`];
+  return new SessionError("credentials_unreadable", `${where} ${what}`, hint, { cause });
 }
 
 function noKeyring(): SessionError {

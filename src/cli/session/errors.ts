@@ -1,9 +1,10 @@
 /**
- * Why something that the CLI keeps on this machine cannot be used. All but `sign_in_busy` are exit
- * code 2.
+ * Why something that the CLI keeps on this machine cannot be used. All but `unexpected_answer` and
+ * `sign_in_busy` are exit code 2.
  *
  * - `keyring_unavailable`: there is no keyring, and nobody allowed a file
  * - `credentials_unsafe`: a file that others could have read or put there
+ * - `unexpected_answer`: a backend's sign-in that cannot be stored; exit code 1
  * - `sign_in_busy`: another command that still runs keeps it locked; exit code 10
  * - `credentials_unreadable`, `settings_unreadable`: cannot be read or written, or is not what this tool writes
  */
@@ -12,6 +13,7 @@ export type SessionErrorCode =
   | "credentials_unsafe"
   | "credentials_unreadable"
   | "sign_in_busy"
+  | "unexpected_answer"
   | "settings_unreadable";
 
 /** A file or keyring of the CLI that fails. `code` is stable, `hint` is the next step. */

@@ -2,6 +2,7 @@ import { statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import * as z from "zod";
 import { SessionError } from "./errors.ts";
+import { deniedError } from "./ownership.ts";
 import {
   assertPrivateDirectory,
   type FileMachine,
@@ -50,7 +51,7 @@ export async function withFileLock<Result>(
   const me: Owner = { pid: machine.pid, startedAt: startedAt ?? "unknown" };
   const began = machine.monotonic();
   let seen: Sight | null = null;
-  while (!guarded(path, () => tryLock(path, me, machine))) {
+  while (!guarded(path, machine, () => tryLock(path, me, machine))) {
     seen = look(path, machine, seen);
     if (await isLeft(seen, startedAt !== null, machine)) await takeOver(path, seen, machine);
     else if (machine.monotonic() - began >= PATIENCE_MS) throw busy(path, seen);
@@ -59,7 +60,7 @@ export async function withFileLock<Result>(
   try {
     return await work();
   } finally {
-    guarded(path, () => removePrivateFile(path));
+    guarded(path, machine, () => removePrivateFile(path));
   }
 }
 
@@ -92,7 +93,7 @@ function isNameless(path: string): boolean {
 }
 
 function look(path: string, machine: LockMachine, before: Sight | null): Sight {
-  const text = guarded(path, () => readPrivateFile(path, machine));
+  const text = guarded(path, machine, () => readPrivateFile(path, machine));
   if (before !== null && before.text === text) return before;
   return { text, owner: ownerIn(text), since: machine.monotonic() };
 }
@@ -120,15 +121,17 @@ async function isLeft({ text, owner, since }: Sight, tellsStarts: boolean, machi
  */
 async function takeOver(path: string, seen: Sight, machine: LockMachine): Promise<void> {
   await withFileLock(`${path}.takeover`, machine, async () => {
-    guarded(path, () => readPrivateFile(path, machine) === seen.text && removePrivateFile(path));
+    guarded(path, machine, () => readPrivateFile(path, machine) === seen.text && removePrivateFile(path));
   });
 }
 
-function guarded<Result>(path: string, work: () => Result): Result {
+function guarded<Result>(path: string, { uid }: LockMachine, work: () => Result): Result {
   try {
     return work();
   } catch (cause) {
     if (cause instanceof SessionError) throw cause;
+    const denied = deniedError(cause, path, uid, "credentials_unreadable");
+    if (denied) throw denied;
     const hint = "Check that its directory can be written and that the disk is not full.";
     throw new SessionError("credentials_unreadable", `The lock ${path} cannot be written`, hint, { cause });
   }

@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { SessionError } from "./errors.ts";
+import { deniedError, foreignError, ROOT } from "./ownership.ts";
 
 /** What the files need to know of the machine. */
 export interface FileMachine {
@@ -28,10 +29,7 @@ export interface FileMachine {
 }
 
 /** The largest file that is read, in bytes: whatever is larger was not written by this tool. */
-const MAX_BYTES = 1_000_000;
-
-/** Who may do everything anyway. */
-const ROOT = 0;
+export const MAX_BYTES = 1_000_000;
 
 /**
  * Writes a file that only its owner can read (security.md, Secrets in the CLI): whole and flushed under another name in
@@ -75,7 +73,7 @@ export function makePrivateDirectory(path: string): void {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-    if (!isMissing(error) || existsSync(dirname(path))) throw error;
+    if (!hasErrno(error, "ENOENT") || existsSync(dirname(path))) throw error;
     makePrivateDirectory(dirname(path));
     makePrivateDirectory(path);
   }
@@ -107,14 +105,30 @@ function writeFlushed(path: string, content: string | Uint8Array): void {
 /**
  * Reads a file that `writePrivateFile` wrote; `null` where there is none.
  *
- * @throws SessionError `credentials_unsafe` for a link, another user's file, or one that others can read or write
+ * @throws SessionError `credentials_unsafe` for a link, another user's file, one that others can read or write, or one
+ *   that may not be opened
  * @throws what the file system throws
  */
 export function readPrivateFile(path: string, machine: FileMachine): string | null {
-  const file = openUnlinked(path);
+  return readChecked(path, constants.O_NOFOLLOW ?? 0, machine, (stats) => assertPrivate(path, stats, machine));
+}
+
+/**
+ * Reads a file that holds no secret, also through a link and where others can read it; `null` where there is none.
+ *
+ * @throws SessionError `credentials_unsafe` for a file of another user but root, one that others can write to, or one
+ *   that may not be opened
+ * @throws what the file system throws
+ */
+export function readPublicFile(path: string, machine: FileMachine): string | null {
+  return readChecked(path, 0, machine, (stats) => assertOwn(path, stats, machine));
+}
+
+function readChecked(path: string, flags: number, { uid }: FileMachine, check: (stats: Stats) => void): string | null {
+  const file = openExisting(path, flags, uid);
   if (file === null) return null;
   try {
-    assertPrivate(path, fstatSync(file), machine);
+    check(fstatSync(file));
     return readFileSync(file, "utf8");
   } finally {
     closeSync(file);
@@ -142,34 +156,46 @@ export function removePrivateFile(path: string): boolean {
 export function assertPrivateDirectory(path: string, { uid }: Pick<FileMachine, "uid">): void {
   if (uid === null) return;
   const stats = statSync(path);
-  const hint = "Set SECUREFLAG_CONFIG_DIR to a directory of your own.";
-  if (stats.uid !== uid && stats.uid !== ROOT) throw unsafe(path, "belongs to another user", hint);
+  if (stats.uid !== uid && stats.uid !== ROOT)
+    throw foreignError(path, { uid, owner: stats.uid }, "credentials_unsafe");
   if ((stats.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `Run \`chmod 700 "${path}"\`.`);
 }
 
-/** Whether a file system's error says that there is no such file or directory. */
+/** Whether a file system's error says that there is no such file or directory, or that no directory is above it. */
 export function isMissing(error: unknown): boolean {
-  return hasErrno(error, "ENOENT");
+  return hasErrno(error, "ENOENT") || hasErrno(error, "ENOTDIR");
 }
 
-function openUnlinked(path: string): number | null {
+function openExisting(path: string, flags: number, uid: number | null): number | null {
   try {
-    // Windows has neither flag. Without O_NONBLOCK a named pipe in the file's place would block for ever.
-    return openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+    // Windows has no such flags. Without O_NONBLOCK a named pipe in the file's place would block forever.
+    return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | flags);
   } catch (error) {
     if (isMissing(error)) return null;
-    if (hasErrno(error, "ELOOP")) throw unsafe(path, "is a link", `Remove the link with \`rm "${path}"\`.`);
-    throw error;
+    if (flags !== 0 && hasErrno(error, "ELOOP"))
+      throw unsafe(path, "is a link", `Remove the link with \`rm "${path}"\`.`);
+    throw deniedError(error, path, uid, "credentials_unsafe") ?? error;
   }
 }
 
 function assertPrivate(path: string, stats: Stats, { uid }: FileMachine): void {
+  assertOrdinary(path, stats);
+  if (uid === null) return;
+  if (stats.uid !== uid) throw foreignError(path, { uid, owner: stats.uid }, "credentials_unsafe");
+  if ((stats.mode & 0o077) !== 0) throw unsafe(path, "can be read by other users", `Run \`chmod 600 "${path}"\`.`);
+}
+
+function assertOwn(path: string, stats: Stats, { uid }: FileMachine): void {
+  assertOrdinary(path, stats);
+  if (uid === null) return;
+  if (stats.uid !== uid && stats.uid !== ROOT)
+    throw foreignError(path, { uid, owner: stats.uid }, "credentials_unsafe");
+  if ((stats.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `Run \`chmod 600 "${path}"\`.`);
+}
+
+function assertOrdinary(path: string, stats: Stats): void {
   if (!stats.isFile()) throw unsafe(path, "is not a file", "Move it away, or remove it.");
   if (stats.size > MAX_BYTES) throw unsafe(path, "is larger than this tool writes", `Remove it with \`rm "${path}"\`.`);
-  if (uid === null) return;
-  if (stats.uid !== uid)
-    throw unsafe(path, "belongs to another user", `Remove it, or take it over with \`chown ${uid} "${path}"\`.`);
-  if ((stats.mode & 0o077) !== 0) throw unsafe(path, "can be read by other users", `Run \`chmod 600 "${path}"\`.`);
 }
 
 function unsafe(path: string, why: string, hint: string): SessionError {

@@ -1,9 +1,10 @@
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
-import type Conf from "conf";
 import * as z from "zod";
 import { SessionError } from "./errors.ts";
 import type { LockMachine } from "./fileLock.ts";
-import { makePrivateDirectory, readPrivateFile } from "./privateFile.ts";
+import { deniedError } from "./ownership.ts";
+import { isMissing, MAX_BYTES, readPublicFile, writePrivateFile } from "./privateFile.ts";
 import { SETTINGS_FILE } from "./profileNames.ts";
 
 const profileSchema = z.object({
@@ -11,12 +12,15 @@ const profileSchema = z.object({
   organizationId: z.int().nullable(),
   email: z.string().nullable(),
 });
-const settingsSchema = z.object({ activeProfile: z.string(), profiles: z.record(z.string(), profileSchema) });
+/** Profiles are read one by one, so that one that is broken hides no other. */
+const settingsSchema = z.object({ activeProfile: z.string(), profiles: z.record(z.string(), z.unknown()) });
 
 /** What a profile remembers. Nothing of it is secret. */
 export type ProfileSettings = z.infer<typeof profileSchema>;
 
 type SettingsFile = z.infer<typeof settingsSchema>;
+
+const UNREADABLE: ProfileSettings = { apiUrl: "", organizationId: null, email: null };
 
 /** The profile that is used unless one is named. */
 export const DEFAULT_PROFILE = "default";
@@ -28,7 +32,7 @@ export const DEFAULT_PROFILE = "default";
 export interface Settings {
   activeProfile(): Promise<string>;
   profile(name: string): Promise<ProfileSettings | null>;
-  /** Every profile by its name, the oldest first. */
+  /** Every profile by its name, the oldest first; one that cannot be read has no URL. */
   profiles(): Promise<ReadonlyMap<string, ProfileSettings>>;
   /** Gives whether the profile is active only since now, because the one that was is not there. */
   saveProfile(name: string, profile: ProfileSettings): Promise<boolean>;
@@ -37,23 +41,19 @@ export interface Settings {
   activateProfile(name: string): Promise<void>;
 }
 
-/** `conf`, as it is imported. */
-export type ConfModule = typeof import("conf");
-
-/**
- * Opens the settings of a configuration directory.
- *
- * @param loadConf imports `conf`; asked only when there are settings to read or to write, because it loads slowly
- */
-export function createSettings(directory: string, machine: LockMachine, loadConf: () => Promise<ConfModule>): Settings {
-  const file = new SettingsStore(directory, machine, loadConf);
+/** Opens the settings of a configuration directory. */
+export function createSettings(directory: string, machine: LockMachine): Settings {
+  const file = new SettingsStore(directory, machine);
   return {
-    activeProfile: async () => (await file.read()).activeProfile,
+    activeProfile: async () => file.read().activeProfile,
     profile: async (name) => {
-      const { profiles } = await file.read();
-      return Object.hasOwn(profiles, name) ? (profiles[name] ?? null) : null;
+      const { profiles } = file.read();
+      return Object.hasOwn(profiles, name) ? file.parseProfile(name, profiles[name]) : null;
     },
-    profiles: async () => new Map(Object.entries((await file.read()).profiles)),
+    profiles: async () => {
+      const profiles = Object.entries(file.read().profiles);
+      return new Map(profiles.map(([name, profile]) => [name, profileSchema.safeParse(profile).data ?? UNREADABLE]));
+    },
     saveProfile: async (name, profile) => {
       const before = await file.change(({ activeProfile, profiles }) => ({
         activeProfile: Object.hasOwn(profiles, activeProfile) ? activeProfile : name,
@@ -62,7 +62,7 @@ export function createSettings(directory: string, machine: LockMachine, loadConf
       return before.activeProfile !== name && !Object.hasOwn(before.profiles, before.activeProfile);
     },
     removeProfile: async (name) => {
-      if (!Object.hasOwn((await file.read()).profiles, name)) return;
+      if (!Object.hasOwn(file.read().profiles, name)) return;
       await file.change(({ activeProfile, profiles: { [name]: _removed, ...profiles } }) => ({
         activeProfile: activeProfile === name ? DEFAULT_PROFILE : activeProfile,
         profiles,
@@ -72,58 +72,67 @@ export function createSettings(directory: string, machine: LockMachine, loadConf
   };
 }
 
-/** The settings' file, which `conf` keeps. */
+/** The settings' file. It holds no secret, so that it may be a link and readable by others. */
 class SettingsStore {
   private readonly path: string;
 
   constructor(
-    private readonly directory: string,
+    directory: string,
     private readonly machine: LockMachine,
-    private readonly loadConf: () => Promise<ConfModule>,
   ) {
     this.path = join(directory, SETTINGS_FILE);
   }
 
-  async read(): Promise<SettingsFile> {
+  read(): SettingsFile {
     try {
-      // Settings say where a token goes, and `conf` would take another user's file or a link.
-      if (readPrivateFile(this.path, this.machine) === null) return { activeProfile: DEFAULT_PROFILE, profiles: {} };
-      return settingsSchema.parse((await this.open()).store);
+      const text = readPublicFile(this.path, this.machine);
+      return text === null ? { activeProfile: DEFAULT_PROFILE, profiles: {} } : settingsSchema.parse(JSON.parse(text));
     } catch (cause) {
-      if (cause instanceof SessionError) throw cause;
+      if (cause instanceof SessionError)
+        throw new SessionError("settings_unreadable", cause.message, cause.hint, { cause });
       const hint = `Repair it, or remove it to begin anew: \`rm "${this.path}"\`.`;
       throw new SessionError("settings_unreadable", `The settings in ${this.path} cannot be read`, hint, { cause });
     }
+  }
+
+  parseProfile(name: string, profile: unknown): ProfileSettings {
+    const parsed = profileSchema.safeParse(profile);
+    if (parsed.success) return parsed.data;
+    const hint = "Run `secureflag-licenses login` with that profile again.";
+    const message = `The profile "${name}" in ${this.path} cannot be read`;
+    throw new SessionError("settings_unreadable", message, hint, { cause: parsed.error });
   }
 
   /** Reads, changes and writes while no other process does; gives the settings as they were. */
   async change(changed: (settings: SettingsFile) => SettingsFile): Promise<SettingsFile> {
     const { withFileLock } = await import("./fileLock.ts");
     return await withFileLock(`${this.path}.lock`, this.machine, async () => {
-      const before = await this.read();
-      await this.write(changed(before));
+      const before = this.read();
+      this.write(changed(before));
       return before;
     });
   }
 
-  private async write(settings: SettingsFile): Promise<void> {
+  private write(settings: SettingsFile): void {
+    const text = `${JSON.stringify(settings, null, 2)}\n`;
     try {
-      makePrivateDirectory(this.directory);
-      (await this.open()).store = settings;
+      if (Buffer.byteLength(text) > MAX_BYTES) throw new RangeError("the settings are too large");
+      writePrivateFile(this.target(), text, this.machine);
     } catch (cause) {
+      const denied = deniedError(cause, this.path, this.machine.uid, "settings_unreadable");
+      if (denied) throw denied;
       const hint = "Check that its directory can be written and that the disk is not full.";
       throw new SessionError("settings_unreadable", `The settings cannot be written to ${this.path}`, hint, { cause });
     }
   }
 
-  private async open(): Promise<Conf<SettingsFile>> {
-    const { default: Store } = await this.loadConf();
-    return new Store<SettingsFile>({
-      cwd: this.directory,
-      configName: "settings",
-      configFileMode: 0o600,
-      // A profile's name may hold a dot.
-      accessPropertiesByDotNotation: false,
-    });
+  /** Where a link points to, so that it stays one. */
+  private target(): string {
+    try {
+      return realpathSync(this.path);
+    } catch (error) {
+      if (isMissing(error)) return this.path;
+      throw error;
+    }
   }
 }

@@ -117,6 +117,26 @@ describe("login in the browser", () => {
     expect(at).toEqual([5, 25, 65, 125, 185, 245, 305]);
   });
 
+  it("waits no longer than 5 minutes, whatever Retry-After asks for", async () => {
+    const { at } = await play("login --web", [grant(), polled("rate_limited", 8.64e15), approved, ME]);
+    expect(at).toEqual([5, 305]);
+  });
+
+  it.each([2_000_000_000, Number.MAX_SAFE_INTEGER])("keeps a token that lives for %d s, for a year", async (life) => {
+    const endless: ExpectedCall = { call: "deviceTokens", gives: { ...PAIR, expires_in: life } };
+    const { code, context } = await play("login --web", [grant(), endless, ME]);
+    expect(code).toBe(0);
+    const { accessExpiresAt = null } = context.stored.get("default")?.credential ?? {};
+    expect(accessExpiresAt).toBe(Date.parse("2027-11-22T10:00:05Z"));
+  });
+
+  it("opens the page in the form in which it was judged, and shows that", async () => {
+    const change = { verification_uri: `${PAGE}\\a`, verification_uri_complete: `${PAGE}\\b` };
+    const { context, stderr } = await play("login", [grant(change), approved, ME], { isTerminal: true });
+    expect(context.opened).toEqual([`${PAGE}/b`]);
+    expect(stderr).not.toContain("\\");
+  });
+
   it("asks every 5 s where the backend does not say", async () => {
     const { at } = await play("login --web", [grant({ interval: undefined }), pending, approved, ME]);
     expect(at).toEqual([5, 10]);
@@ -146,8 +166,9 @@ describe("login in the browser", () => {
     const ended = await play("login --web", [grant({ expires_in: 12 }), pending, pending, pending]);
     expect(ended).toMatchObject({ code: 4, at: [5, 10, 12], stderr: expect.stringContaining("Nobody approved") });
     const endless = { expires_in: 2_000_000_000, interval: 2_000_000_000 };
-    const never = await play("login --web", [grant(endless), pending]);
-    expect(never).toMatchObject({ code: 4, at: [3600] });
+    const polls = Array.from({ length: 60 }, (_, index) => 60 * (index + 1));
+    const never = await play("login --web", [grant(endless), ...polls.map(() => pending)]);
+    expect(never).toMatchObject({ code: 4, at: polls });
   });
 
   it("names what else there is where the backend has no such thing", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { runProgram } from "../../../src/cli/commands/program.ts";
 import { findSignIn } from "../../../src/cli/commands/shared/signIn.ts";
-import { isTrustedPage } from "../../../src/cli/commands/shared/trustedPage.ts";
+import { trustedPage } from "../../../src/cli/commands/shared/trustedPage.ts";
 import type { StoredCredential } from "../../../src/cli/session/credentials.ts";
 import { SessionError } from "../../../src/cli/session/errors.ts";
 import { ClientError } from "../../../src/client/errors.ts";
@@ -336,18 +336,43 @@ describe("the stored sign-in", () => {
   });
 });
 
-describe("isTrustedPage", () => {
+describe("a page that may be opened", () => {
+  const BACKEND = "https://billing.example";
+
   it.each([
-    [true, "https://billing.example/pay", "https://billing.example"],
-    [true, "http://127.0.0.1:4010/pay", "http://127.0.0.1:4010"],
-    [true, "https://checkout.stripe.com/c/1", "https://billing.example"],
-    [false, "https://evil.example/pay", "https://billing.example"],
-    [false, "https://evilstripe.com/", "https://billing.example"],
-    [false, "http://checkout.stripe.com/", "https://billing.example"],
-    [false, "https://user@billing.example/pay", "https://billing.example"],
-    [false, "javascript:alert(1)", "https://billing.example"],
-    [false, "not a url", "https://billing.example"],
-  ])("%s for %s at %s", (trusted, url, origin) => {
-    expect(isTrustedPage(url, origin)).toBe(trusted);
+    ["https://billing.example/pay", "https://billing.example", "https://billing.example/pay"],
+    ["http://127.0.0.1:4010/pay", "http://127.0.0.1:4010", "http://127.0.0.1:4010/pay"],
+    ["http://[::1]:4010/pay", "http://[::1]:4010", "http://[::1]:4010/pay"],
+    ["https://checkout.stripe.com/c/1", BACKEND, "https://checkout.stripe.com/c/1"],
+    ["https://checkout.stripe.com\\@other.example", BACKEND, "https://checkout.stripe.com/@other.example"],
+    ["HTTPS:\\\\billing.example\\pay", BACKEND, "https://billing.example/pay"],
+    ["https://billing.example/pay\0x", BACKEND, "https://billing.example/pay%00x"],
+    [" https://billing.example/a\n b\u202e ", BACKEND, "https://billing.example/a%20b%E2%80%AE"],
+    [`https://billing.example/${"x".repeat(2024)}`, BACKEND, `https://billing.example/${"x".repeat(2024)}`],
+  ])("%j at %s is the parsed one", (url, origin, page) => {
+    expect(trustedPage(url, origin)).toBe(page);
+  });
+
+  it.each([
+    ["https://evil.example/pay", BACKEND],
+    ["https://evilstripe.com/", BACKEND],
+    ["https://stripe.com.evil.example/", BACKEND],
+    ["http://checkout.stripe.com/", BACKEND],
+    ["https://user@billing.example/pay", BACKEND],
+    ["https://:secret@billing.example/pay", BACKEND],
+    ["blob:https://billing.example/1", BACKEND],
+    ["filesystem:https://billing.example/1", BACKEND],
+    ["javascript:alert(1)", BACKEND],
+    ["data:text/html,x", BACKEND],
+    ["file:///etc/passwd", "null"],
+    ["not a url", BACKEND],
+    ["", BACKEND],
+    ["http://billing.example/pay", "http://billing.example"],
+    ["https://billing.example\0/pay", BACKEND],
+    [`https://billing.example/${"x".repeat(2025)}`, BACKEND],
+    [`https://billing.example/${"\u00e9".repeat(1000)}`, BACKEND],
+    [`https://billing.example/${"x".repeat(200_000)}`, BACKEND],
+  ])("is never %j at %s", (url, origin) => {
+    expect(trustedPage(url, origin)).toBeNull();
   });
 });

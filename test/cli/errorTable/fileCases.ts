@@ -12,8 +12,8 @@ import { processProbe } from "../../../src/cli/session/processStart.ts";
 import { createSettings } from "../../../src/cli/session/settings.ts";
 import { organization, seed } from "../../support/seed.ts";
 import { testMachine } from "../session/machine.ts";
-import { receipt, subscription, user } from "../support/builders.ts";
-import { ADD, credential, NO_TOKEN, noRoom, ok, QUOTED, READ, says } from "./answers.ts";
+import { me, receipt, subscription, user } from "../support/builders.ts";
+import { ADD, credential, NO_TOKEN, noRoom, ok, piped, QUOTED, READ, says } from "./answers.ts";
 import type { ErrorCase, Stage } from "./stage.ts";
 
 const configOf = ({ directory }: Stage) => join(directory, "config");
@@ -23,7 +23,7 @@ const JOURNAL: Pick<ErrorCase, "parts"> = {
   parts: (stage) => {
     const machine = patient();
     return {
-      settings: async () => createSettings(configOf(stage), machine, () => import("conf")),
+      settings: async () => createSettings(configOf(stage), machine),
       credentials: async () => createCredentialStore(configOf(stage), machine, async () => null),
       journal: async () => createJournal(configOf(stage), machine),
     };
@@ -154,6 +154,21 @@ export const FILE_CASES: readonly ErrorCase[] = [
     },
   },
   { code: "credentials_unreadable", line: "status", ...FILES, prepare: file("config/credentials.json", "{") },
+  {
+    code: "credentials_unreadable",
+    when: "the sign-in of one profile",
+    line: "status",
+    ...FILES,
+    prepare: file("config/credentials.json", JSON.stringify({ profiles: { default: { accessToken: 7 } } })),
+  },
+  {
+    code: "unexpected_answer",
+    when: "a sign-in that is too large to store",
+    line: "login --with-token --insecure-storage",
+    ...JOURNAL,
+    world: piped("t"),
+    answers: [ok(me({ token: { ...me().token, scopes: Array(101).fill("billing:read") } }))],
+  },
   { code: "sign_in_busy", line: "logout", ...FILES, prepare: heldLock },
   {
     code: "journal_not_written",

@@ -326,6 +326,19 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
     world: () => ({ journal: fakeJournal([entry({ keySource: "explicit" })]) }),
   },
   {
+    code: "outcome_unknown",
+    when: "a list that never ends",
+    line: "purchases resume",
+    answers: [
+      ME,
+      ok({ items: [], next: "1" }),
+      ok({ items: [], next: "1" }),
+      ok({ items: [], next: null }),
+      ok({ items: [], next: null }),
+      READ,
+    ],
+  },
+  {
     code: "charged_other_amount",
     line: "buy 5 --yes -q",
     answers: [...OFFER, accepted(purchase({ total: { amount: 25_000, currency: "GBP" } }))],

@@ -128,6 +128,12 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
   },
   {
     code: "unauthenticated",
+    when: "a token over 8 KB",
+    line: "status",
+    env: { SECUREFLAG_API_TOKEN: "t".repeat(8193) },
+  },
+  {
+    code: "unauthenticated",
     when: "a sign-in that has ended",
     line: "status",
     ...SIGNED_IN,

@@ -56,6 +56,33 @@ describe("purchases resume", () => {
     expect(journal.kept.map(({ idempotencyKey }) => idempotencyKey)).toEqual(["key_old", "key_lost"]);
   });
 
+  it.each([
+    ["a cursor that comes again", [purchase({ id: "pur_x" })], 2],
+    ["empty pages", [], 3],
+  ])(
+    "a list that never ends, with %s, leaves the outcome unknown, and prints what was found",
+    async (_, items, pages) => {
+      const page = (page: number): ExpectedCall => ({
+        call: "purchases",
+        gives: { items, next: items.length > 0 ? "again" : `c${page}` },
+      });
+      const { result, failure } = await play(
+        [entry()],
+        [
+          { call: "purchaseByKey", gives: { state: "known", purchase: purchase({ idempotencyKey: "key_old" }) } },
+          { call: "me", gives: me() },
+          ...[...Array(pages).keys()].map(page),
+          { call: "purchases", with: [{ status: "requires_approval" }], gives: EMPTY },
+          { call: "purchases", with: [{ status: "needs_review" }], gives: EMPTY },
+          COUNTS,
+        ],
+      );
+      expect(result.resumed.map(({ id }) => id)).toEqual(["pur_1"]);
+      expect(failure).toMatchObject({ code: "outcome_unknown", message: expect.stringContaining("never ends") });
+      expect(exitCodeOf(failure)).toBe(10);
+    },
+  );
+
   it("leaves a key that a person chose to be sent again, and says that it may still arrive", async () => {
     const { calls, journal, failure, result } = await play(
       [entry({ keySource: "explicit" })],

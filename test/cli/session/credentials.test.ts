@@ -184,3 +184,66 @@ test("another user's directory is refused; one behind a link is not", async () =
   expect(() => assertPrivateDirectory("/", { uid: 4_000_000 })).not.toThrow();
   expect(() => assertPrivateDirectory(link, { uid: null })).not.toThrow();
 });
+
+describe("a file with one broken sign-in", () => {
+  const text = JSON.stringify({ profiles: { good: credential, bad: { ...credential, accessExpiresAt: 1e300 } } });
+
+  function open() {
+    const directory = temporaryDirectory();
+    const path = join(directory, "credentials.json");
+    writeFileSync(path, text, { mode: 0o600 });
+    return { path, store: createCredentialStore(directory, testMachine(), none) };
+  }
+
+  test("shows the others, and says of which profile it is", async () => {
+    const { store } = open();
+    expect(await store.read("good")).toMatchObject({ source: "file" });
+    expect(await store.read("other")).toBeNull();
+    await expect(store.read("bad")).rejects.toMatchObject({
+      code: "credentials_unreadable",
+      message: expect.stringContaining('"bad"'),
+    });
+  });
+
+  test("keeps it when another is written or removed, until it is replaced or removed itself", async () => {
+    const { path, store } = open();
+    await store.write("new", token, { allowFile: true });
+    await store.remove("good");
+    expect(JSON.parse(readFileSync(path, "utf8")).profiles).toEqual({
+      bad: { ...credential, accessExpiresAt: 1e300 },
+      new: token,
+    });
+    expect(await store.remove("bad")).toBe(true);
+    expect(await store.read("bad")).toBeNull();
+    expect(await store.read("new")).toMatchObject({ credential: token });
+  });
+});
+
+test.each<[string, Partial<StoredCredential>]>([
+  ["an expiry that is no whole number", { accessExpiresAt: 1e300 }],
+  ["a token over 8 KB", { accessToken: "t".repeat(8193) }],
+  ["a refresh token over 8 KB", { refreshToken: "t".repeat(8193) }],
+  ["too many scopes", { scopes: Array(101).fill("billing:read") }],
+  ["a long scope", { scopes: ["x".repeat(257)] }],
+  ["a long email", { email: "x".repeat(1025) }],
+])("a sign-in with %s is not stored", async (_, part) => {
+  const secrets = new Map<string, string>();
+  for (const keyring of [none, memoryKeyring(secrets)]) {
+    const store = createCredentialStore(temporaryDirectory(), testMachine(), keyring);
+    await store.write("default", token, { allowFile: true });
+    await expect(store.write("default", { ...credential, ...part }, { allowFile: true })).rejects.toMatchObject({
+      code: "unexpected_answer",
+    });
+    expect(await store.read("default")).toMatchObject({ credential: token });
+  }
+});
+
+test("the file of sign-ins never grows larger than what is read", async () => {
+  const store = createCredentialStore(temporaryDirectory(), testMachine(), none);
+  const large = { ...credential, scopes: Array(100).fill("x".repeat(256)) };
+  const writeAll = async () => {
+    for (let profile = 0; profile < 50; profile += 1) await store.write(`p${profile}`, large, { allowFile: true });
+  };
+  await expect(writeAll()).rejects.toMatchObject({ code: "credentials_unreadable" });
+  expect(await store.read("p0")).toMatchObject({ source: "file" });
+});

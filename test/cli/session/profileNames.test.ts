@@ -8,7 +8,7 @@ import { temporaryDirectory, testMachine } from "./machine.ts";
 test("the names are those of the settings, and none where there are none", async () => {
   const directory = join(temporaryDirectory(), "config");
   expect(readProfileNames(directory, testMachine())).toEqual([]);
-  const settings = createSettings(directory, testMachine(), () => import("conf"));
+  const settings = createSettings(directory, testMachine());
   for (const name of ["work", "ci.eu", "$(x)"]) {
     await settings.saveProfile(name, { apiUrl: "https://backend.example", organizationId: null, email: null });
   }

@@ -8,11 +8,11 @@ const profile = { apiUrl: "http://127.0.0.1:4010/rest/management/v2", organizati
 
 test("profiles are kept and removed", async () => {
   const directory = join(temporaryDirectory(), "config");
-  const settings = createSettings(directory, testMachine(), () => import("conf"));
+  const settings = createSettings(directory, testMachine());
   expect([await settings.activeProfile(), await settings.profile("default")]).toEqual(["default", null]);
   await settings.saveProfile("default", profile);
   await settings.saveProfile("ci.eu", { ...profile, organizationId: null, email: null });
-  const reopened = createSettings(directory, testMachine(), () => import("conf"));
+  const reopened = createSettings(directory, testMachine());
   expect(await reopened.profile("default")).toEqual(profile);
   expect(await reopened.profile("ci.eu")).toEqual({ ...profile, organizationId: null, email: null });
   expect(await reopened.profile("constructor")).toBeNull();
@@ -27,7 +27,7 @@ test("removing the active profile makes the default one active", async () => {
   const directory = temporaryDirectory();
   const text = JSON.stringify({ activeProfile: "eu", profiles: { eu: profile } });
   writeFileSync(join(directory, "settings.json"), text, { mode: 0o600 });
-  const settings = createSettings(directory, testMachine(), () => import("conf"));
+  const settings = createSettings(directory, testMachine());
   expect(await settings.activeProfile()).toBe("eu");
   await settings.removeProfile("eu");
   expect(await settings.activeProfile()).toBe("default");
@@ -37,21 +37,19 @@ test.each(["", "{", '{"profiles": []}'])("broken settings (%s) are named", async
   const path = join(temporaryDirectory(), "settings.json");
   writeFileSync(path, text, { mode: 0o600 });
   const unreadable = expect.objectContaining({ code: "settings_unreadable", message: expect.stringContaining(path) });
-  await expect(createSettings(join(path, ".."), testMachine(), () => import("conf")).activeProfile()).rejects.toEqual(
-    unreadable,
-  );
+  await expect(createSettings(join(path, ".."), testMachine()).activeProfile()).rejects.toEqual(unreadable);
 });
 
 test("settings that cannot be written are a clear error", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
-  const settings = createSettings(join(file, "config"), testMachine(), () => import("conf"));
+  const settings = createSettings(join(file, "config"), testMachine());
   const unwritable = { code: "credentials_unreadable", message: expect.stringContaining("cannot be written") };
   await expect(settings.saveProfile("default", profile)).rejects.toMatchObject(unwritable);
 });
 
 test("the first profile of all is the active one, a further one only where it is chosen", async () => {
-  const settings = createSettings(temporaryDirectory(), testMachine(), () => import("conf"));
+  const settings = createSettings(temporaryDirectory(), testMachine());
   expect(await settings.saveProfile("work", profile)).toBe(true);
   expect(await settings.saveProfile("work", profile)).toBe(false);
   expect(await settings.saveProfile("default", profile)).toBe(false);
@@ -64,9 +62,8 @@ test("the first profile of all is the active one, a further one only where it is
 test("profiles that are saved at the same time all survive", async () => {
   const directory = temporaryDirectory();
   const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
-  const save = (name: string) =>
-    createSettings(directory, testMachine(), () => import("conf")).saveProfile(name, profile);
+  const save = (name: string) => createSettings(directory, testMachine()).saveProfile(name, profile);
   await Promise.all(names.map(save));
-  const kept = await createSettings(directory, testMachine(), () => import("conf")).profiles();
+  const kept = await createSettings(directory, testMachine()).profiles();
   expect([...kept.keys()].sort()).toEqual(names.sort());
 });

@@ -1,4 +1,5 @@
 import { isMissing } from "../../../client/missing.ts";
+import { MAX_TOKEN_BYTES } from "../../../client/token.ts";
 import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError, codeOf, usageError } from "../../errors.ts";
@@ -133,7 +134,8 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
   const fromInput = options.withToken || options.passwordStdin;
   const what = options.withToken ? "token" : "password";
   if (fromInput) {
-    const secret = (await context.io.readInput()).toString("utf8").replace(/\r?\n$/, "");
+    // A little more than any: what never ends is read no further, and refused as too long.
+    const secret = (await context.io.readInput(2 * MAX_TOKEN_BYTES)).toString("utf8").replace(/\r?\n$/, "");
     const text = options.withToken ? secret.trim() : secret;
     if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as with \`< ${what}.txt\`.`);
     return text;

@@ -6,6 +6,7 @@ import type { StoredCredential } from "../../session/credentials.ts";
 import type { LoginOptions } from "../login.ts";
 import { createTargetClient } from "../shared/connect.ts";
 import { oneTimeCodes } from "../shared/oneTimeCode.ts";
+import { expiryOf } from "../shared/signIn.ts";
 import { withSpinner } from "../shared/spinner.ts";
 
 /**
@@ -27,7 +28,7 @@ export async function passwordCredential(
     },
   );
   const session = answer.status === "signed_in" ? answer : await withCode(options, context, client, answer.challenge);
-  const accessExpiresAt = context.clock.now() + session.expiresIn * 1000;
+  const accessExpiresAt = expiryOf(session.expiresIn, context.clock.now());
   const { accessToken, refreshToken, scopes } = session;
   return { apiUrl, email, accessToken, accessExpiresAt, refreshToken, scopes };
 }

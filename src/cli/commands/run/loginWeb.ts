@@ -5,19 +5,23 @@ import type { Context } from "../../context.ts";
 import { CliError, codeOf, EXIT_CODES } from "../../errors.ts";
 import { promptsAllowed } from "../../prompts/asking.ts";
 import { clean } from "../../render/clean.ts";
+import { addressText } from "../../render/pageAddress.ts";
 import { wrap } from "../../render/wrap.ts";
 import type { StoredCredential } from "../../session/credentials.ts";
 import type { LoginOptions } from "../login.ts";
 import { createTargetClient } from "../shared/connect.ts";
 import { sessionCredential } from "../shared/signIn.ts";
 import { withSpinner } from "../shared/spinner.ts";
-import { isTrustedPage } from "../shared/trustedPage.ts";
+import { trustedPage } from "../shared/trustedPage.ts";
 
 /** How often is asked where the backend does not say (RFC 8628, section 3.2). */
 const DEFAULT_INTERVAL_SECONDS = 5;
 /** What `slow_down` adds, for good (RFC 8628, section 3.5). */
 const SLOWER_MS = 5_000;
 const LONGEST_PAUSE_MS = 60_000;
+/** Whatever a backend asks for, the person who has approved is not kept waiting longer. */
+const LONGEST_INTERVAL_SECONDS = 60;
+const LONGEST_RETRY_AFTER_MS = 300_000;
 /** Whatever a backend says, nobody is waited for longer; timers overflow at 25 days. */
 const LONGEST_WAIT_MS = 3_600_000;
 const WIDTH = 60;
@@ -45,19 +49,19 @@ export async function webCredential(
 /** Shown whatever `--quiet` and `--json` say, because nothing can go on without it. */
 function showPage(grant: DeviceAuthorization, origin: string, options: LoginOptions, context: Context): void {
   const { verification_uri: page, verification_uri_complete: complete = page } = grant;
-  const isTrusted = [page, complete].every((url) => isTrustedPage(url, origin));
-  const opens = isTrusted && options.open && promptsAllowed(context, options);
+  const isTrusted = [page, complete].every((url) => trustedPage(url, origin) !== null);
+  const opened = isTrusted && options.open && promptsAllowed(context, options) ? trustedPage(complete, origin) : null;
   const lines = [
-    `Sign in at ${clean(page)}`,
+    `Sign in at ${addressText(page)}`,
     `with the code ${clean(grant.user_code)}`,
-    ...(complete === page ? [] : [`or open ${clean(complete)}`]),
+    ...(complete === page ? [] : [`or open ${addressText(complete)}`]),
     ...(isTrusted
       ? []
       : [wrap(`That is not a page of ${origin}, so it is not opened. Type no password there.`, WIDTH)]),
-    ...(opens ? ["Your browser opens it now. Approve only if it shows that code."] : []),
+    ...(opened ? ["Your browser opens it now. Approve only if it shows that code."] : []),
   ];
   context.io.note(`${lines.join("\n")}\n`);
-  if (opens) context.openUrl(new URL(complete).href);
+  if (opened) context.openUrl(opened);
 }
 
 async function poll(
@@ -67,7 +71,7 @@ async function poll(
   { clock }: Context,
 ): Promise<TokenAnswer> {
   const end = began + Math.min(grant.expires_in * 1000, LONGEST_WAIT_MS);
-  let interval = (grant.interval ?? DEFAULT_INTERVAL_SECONDS) * 1000;
+  let interval = Math.min(grant.interval ?? DEFAULT_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS) * 1000;
   let pause = interval;
   for (;;) {
     const left = end - clock.monotonic();
@@ -97,7 +101,7 @@ function isTrouble(error: unknown): boolean {
 
 function afterTrouble(error: unknown, pause: number): number {
   const asked = error instanceof Error && "retryAfterMs" in error ? Number(error.retryAfterMs ?? 0) : 0;
-  return Math.max(asked, Math.min(2 * pause, LONGEST_PAUSE_MS));
+  return Math.max(Math.min(asked, LONGEST_RETRY_AFTER_MS), Math.min(2 * pause, LONGEST_PAUSE_MS));
 }
 
 function denied(cause: unknown): CliError {

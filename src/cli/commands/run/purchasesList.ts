@@ -1,4 +1,5 @@
 import type { Client } from "../../../client/client.ts";
+import { readPages } from "../../../client/pages.ts";
 import type { Purchase } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
 import { asPrinted } from "../../purchasing/follow.ts";
@@ -31,18 +32,16 @@ async function listPurchases(
   organizationId: number,
   { all, limit, status, kind, from, to }: ListOptions,
 ): Promise<{ purchases: Purchase[]; hasMore: boolean }> {
-  const wanted = all ? Number.POSITIVE_INFINITY : (limit ?? DEFAULT_LIMIT);
-  const purchases: Purchase[] = [];
-  let after: string | null = null;
-  do {
-    const page: Awaited<ReturnType<Client["purchases"]>> = await client.purchases(organizationId, {
-      ...given({ after, status, kind, from, to }),
-      limit: Math.min(PAGE_SIZE, wanted - purchases.length),
-    });
-    purchases.push(...page.items.map(asPrinted));
-    after = page.next;
-  } while (after !== null && purchases.length < wanted);
-  return { purchases, hasMore: after !== null };
+  const { items, next } = await readPages({
+    name: "purchases",
+    read: (after: string | null, left) =>
+      client.purchases(organizationId, {
+        ...given({ after, status, kind, from, to }),
+        limit: Math.min(PAGE_SIZE, left),
+      }),
+    limit: all ? Number.POSITIVE_INFINITY : (limit ?? DEFAULT_LIMIT),
+  });
+  return { purchases: items.map(asPrinted), hasMore: next !== null };
 }
 
 /** The filters that were given. */

@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { whyUnread } from "../../inputFile.ts";
 import { clean } from "../../render/clean.ts";
 import type { SandboxRunOptions } from "../sandbox.ts";
+import { dataDirectory } from "../shared/dataDirectory.ts";
 import { note, printResult } from "../shared/output.ts";
 
 /**
@@ -19,7 +19,7 @@ export async function run(options: SandboxRunOptions, context: Context): Promise
   // What is short-lived needs no more room when many buy: a sandbox is about as large after a day as after a minute.
   setFlagsFromString("--semi-space-growth-factor=1");
   const { startSandbox } = await import("../../../backend/sandbox/server.ts");
-  const dataDir = options.ephemeral ? null : resolve(options.data ?? context.sandboxDirectory);
+  const dataDir = options.ephemeral ? null : dataDirectory(options.data, context);
   const sandbox = await startSandbox(
     { port: options.port, dataDir, seed, now: options.now },
     {

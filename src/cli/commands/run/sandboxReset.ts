@@ -1,7 +1,7 @@
-import { resolve } from "node:path";
 import type { Context } from "../../context.ts";
 import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import type { ResetOptions } from "../sandbox.ts";
+import { dataDirectory } from "../shared/dataDirectory.ts";
 import { printResult } from "../shared/output.ts";
 
 /**
@@ -11,7 +11,7 @@ import { printResult } from "../shared/output.ts";
  *   SandboxError where the data are in use or not a sandbox's
  */
 export async function run(options: ResetOptions, context: Context): Promise<void> {
-  const dataDir = resolve(options.data ?? context.sandboxDirectory);
+  const dataDir = dataDirectory(options.data, context);
   assertConsent(context, options, "delete the data");
   if (!options.yes) await confirmOrCancel(context, options, `Delete all data of the sandbox in ${dataDir}?`);
   const { resetSandbox } = await import("../../../backend/sandbox/server.ts");

@@ -1,9 +1,10 @@
-import { appendFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
 import type { Purchase } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
 import { renderJobSummary } from "../../render/jobSummary.ts";
 import { note, type OutputOptions } from "./output.ts";
-import { isTrustedPage } from "./trustedPage.ts";
+import { trustedPage } from "./trustedPage.ts";
 
 /** The files of a step of GitHub Actions, by the variables that name them. */
 type JobFile = "GITHUB_STEP_SUMMARY" | "GITHUB_OUTPUT";
@@ -20,7 +21,7 @@ export async function summarize(
   origin: string,
   purchases: readonly Purchase[],
 ): Promise<void> {
-  const isTrusted = ({ nextAction }: Purchase) => nextAction !== null && isTrustedPage(nextAction.url, origin);
+  const isTrusted = ({ nextAction }: Purchase) => nextAction !== null && trustedPage(nextAction.url, origin) !== null;
   const sections = purchases.map((purchase) => renderJobSummary(purchase, isTrusted(purchase)));
   const text = sections.filter((section) => section !== null).join("\n");
   if (text !== "") await addToJobSummary(context, options, text);
@@ -41,10 +42,23 @@ export async function appendForJob(
   const path = context.env[file];
   if (!path) return;
   try {
-    // One write, so that what commands that run at the same time add does not mix.
-    await appendFile(path, text, { flag: "a", mode: 0o600 });
+    await appendToFile(path, text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     note(context, options, `${file} could not be written: ${reason}`);
+  }
+}
+
+/** Appends to a regular file. What is none, such as a named pipe that nobody reads, could block the result forever. */
+async function appendToFile(path: string, text: string): Promise<void> {
+  const { O_WRONLY, O_APPEND, O_CREAT } = constants;
+  // Windows has no O_NONBLOCK.
+  const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | (constants.O_NONBLOCK ?? 0), 0o600);
+  try {
+    if (!(await file.stat()).isFile()) throw new TypeError("not a regular file");
+    // One write, so that what commands that run at the same time add does not mix.
+    await file.appendFile(text);
+  } finally {
+    await file.close();
   }
 }

@@ -2,13 +2,15 @@ import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
 import { isOnGithub, withoutCommands } from "../../github.ts";
 import type { Output, OutputName } from "../../outputs.ts";
-import { clean } from "../../render/clean.ts";
+import { clean, MAX_TEXT } from "../../render/clean.ts";
 import { toJson } from "../../render/json.ts";
 import type { View } from "../../render/view.ts";
 import { wrap } from "../../render/wrap.ts";
 import type { GlobalOptions } from "./globals.ts";
 
 const WIDTH = 60;
+/** A note may hold two texts of a backend and our own words. */
+const MAX_NOTE = 3 * MAX_TEXT;
 
 /** What decides how a command speaks. */
 export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "verbose">;
@@ -60,5 +62,5 @@ export async function viewOf(context: Context, options: OutputOptions, stream: "
 
 /** Tells a person something on stderr. Silent with `--quiet` and with `--json`, whose stderr may only hold the error. */
 export function note(context: Context, options: OutputOptions, text: string): void {
-  if (!options.quiet && !options.json) context.io.note(`${wrap(clean(text), WIDTH)}\n`);
+  if (!options.quiet && !options.json) context.io.note(`${wrap(clean(text, MAX_NOTE), WIDTH)}\n`);
 }

@@ -2,9 +2,10 @@ import type { Context } from "../../context.ts";
 import { promptsAllowed } from "../../prompts/asking.ts";
 import type { PurchasingClient, PurchasingTools } from "../../purchasing/tools.ts";
 import { failureReason, pageInvitation } from "../../render/failure.ts";
+import { addressText } from "../../render/pageAddress.ts";
 import { note } from "./output.ts";
 import { withSpinner } from "./spinner.ts";
-import { isTrustedPage } from "./trustedPage.ts";
+import { trustedPage } from "./trustedPage.ts";
 import type { WaitOptions } from "./waitOptions.ts";
 
 const APPROVAL_WAIT_SECONDS = 300;
@@ -30,13 +31,17 @@ export async function purchasingTools(
     showPage: (purchase) => {
       const { id, status, failure, nextAction } = purchase;
       if (nextAction === null) return;
-      const isTrusted = isTrustedPage(nextAction.url, client.origin);
+      const page = trustedPage(nextAction.url, client.origin);
       const reason = status === "failed" ? `${failureReason(failure)} ` : "";
-      const warning = isTrusted ? "" : `It is not a page of ${client.origin}, so it was not opened. `;
+      const warning = page ? "" : `It is not a page of ${client.origin}, so it was not opened. `;
       // Nothing goes on without it, so that --quiet does not silence it.
       const shown = { ...options, quiet: false };
-      note(context, shown, `Purchase ${id}: ${reason}${warning}${pageInvitation(purchase)} ${nextAction.url}`);
-      if (isPersonThere && options.open && isTrusted) context.openUrl(nextAction.url);
+      note(
+        context,
+        shown,
+        `Purchase ${id}: ${reason}${warning}${pageInvitation(purchase)} ${addressText(nextAction.url)}`,
+      );
+      if (isPersonThere && options.open && page) context.openUrl(page);
     },
     reach: context.reach,
   };

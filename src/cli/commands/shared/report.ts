@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import { reportOf } from "../../errors.ts";
-import { clean } from "../../render/clean.ts";
+import { clean, MAX_TEXT } from "../../render/clean.ts";
 import { toJson } from "../../render/json.ts";
 import { wrap } from "../../render/wrap.ts";
 
@@ -18,10 +18,12 @@ const MOST_PROBLEMS = 100;
 export function reportFailure(error: unknown, argv: readonly string[], context: Context): number {
   const report = reportOf(error, Boolean(context.env.SECUREFLAG_API_TOKEN));
   const { code, exitCode, requestId } = report;
-  const message = sentence(report.message);
-  const hint = report.hint === null ? null : sentence(report.hint);
+  const isJson = argv.includes("--json");
+  const message = sentence(report.message, isJson ? Number.POSITIVE_INFINITY : MAX_TEXT);
+  // A hint may hold an address beside our own words.
+  const hint = report.hint === null ? null : sentence(report.hint, isJson ? Number.POSITIVE_INFINITY : 2 * MAX_TEXT);
   const problems = report.problems.slice(0, MOST_PROBLEMS);
-  if (argv.includes("--json")) {
+  if (isJson) {
     const told = { code, message: message || "Interrupted.", hint, exitCode, requestId };
     context.io.note(`${toJson({ error: { ...told, ...(problems.length > 0 && { problems }) } })}\n`);
   } else if (message !== "") {
@@ -39,8 +41,8 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
   return exitCode;
 }
 
-function sentence(text: string): string {
-  const cleaned = clean(text).trim();
+function sentence(text: string, longest: number): string {
+  const cleaned = clean(text, longest).trim();
   return cleaned === "" || /[.!?…]$/.test(cleaned) ? cleaned : `${cleaned}.`;
 }
 

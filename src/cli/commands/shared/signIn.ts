@@ -6,6 +6,8 @@ import { boundTo, type CredentialStore, type StoredCredential } from "../../sess
 import type { Target } from "./target.ts";
 
 const EXPIRY_MARGIN_MS = 5_000;
+/** Whatever a backend says, a token is renewed after a year: no instant is too far away to be stored. */
+const LONGEST_LIFE_SECONDS = 31_536_000;
 
 /** Who a command acts as. */
 export interface SignIn {
@@ -18,6 +20,11 @@ export interface SignIn {
   accessToken(client: RefreshingClient): Promise<string>;
   /** A new token after the backend refused the old one, or `null` where there is none to be had. */
   renewToken(client: RefreshingClient): Promise<string | null>;
+}
+
+/** When a token of this many seconds expires, in milliseconds of this machine's clock. */
+export function expiryOf(expiresIn: number, now: number): number {
+  return now + Math.min(expiresIn, LONGEST_LIFE_SECONDS) * 1000;
 }
 
 /**
@@ -33,7 +40,7 @@ export function sessionCredential(
     apiUrl: of.apiUrl,
     email: of.email,
     accessToken: tokens.access_token,
-    accessExpiresAt: of.now + tokens.expires_in * 1000,
+    accessExpiresAt: expiryOf(tokens.expires_in, of.now),
     refreshToken: tokens.refresh_token,
     scopes: tokens.scope.split(" ").filter(Boolean),
   };

@@ -35,7 +35,7 @@ type ProfileReader = Pick<Settings, "activeProfile" | "profile">;
  * @throws CliError `invalid_usage`, `profile_unknown`; ClientError `invalid_usage`, `insecure_url`
  */
 export async function resolveTarget(
-  context: Pick<Context, "env" | "settings">,
+  context: Pick<Context, "env" | "settings" | "configDirectory">,
   options: Pick<GlobalOptions, "profile" | "apiUrl" | "organizationId">,
   mayBeNew = false,
 ): Promise<Target> {
@@ -44,7 +44,9 @@ export async function resolveTarget(
   const urlOutside = options.apiUrl ?? (env.SECUREFLAG_API_URL || null);
   const organizationOutside = options.organizationId ?? environmentOrganization(env.SECUREFLAG_ORGANIZATION);
   const complete = urlOutside !== null && organizationOutside !== null && env.SECUREFLAG_API_TOKEN;
-  const settings: ProfileReader = complete && named === null ? NO_SETTINGS : await context.settings();
+  // Reading it refuses a wrong SECUREFLAG_CONFIG_DIR before anything is sent, also where nothing in it is needed.
+  const isKept = context.configDirectory !== null;
+  const settings: ProfileReader = !isKept || (complete && named === null) ? NO_SETTINGS : await context.settings();
   const profileName = named ?? (await settings.activeProfile());
   const profile = await settings.profile(profileName);
   if (named !== null && profile === null && named !== "default" && !mayBeNew) {

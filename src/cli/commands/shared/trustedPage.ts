@@ -1,12 +1,14 @@
+import { parsePage } from "../../render/pageAddress.ts";
+
 /**
- * Whether a URL from a backend may be opened in a browser: https, or loopback http, and on the backend's own origin or
- * Stripe's hosted pages (security.md, Hostile input).
+ * The address of a backend's page in the parsed form, in which it was judged, where it may be opened in a browser: https,
+ * or http on this machine, and on the backend's own origin or Stripe's hosted pages (security.md, Hostile input).
+ *
+ * @returns `null` for every other text
  */
-export function isTrustedPage(text: string, backendOrigin: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  if (url.username || url.password) return false;
-  // The client has already made sure that its own origin is https or loopback.
-  if (url.origin === backendOrigin) return true;
-  return url.protocol === "https:" && (url.hostname === "stripe.com" || url.hostname.endsWith(".stripe.com"));
+export function trustedPage(text: string, backendOrigin: string): string | null {
+  const url = parsePage(text);
+  if (url === null) return null;
+  const isStripe = url.hostname === "stripe.com" || url.hostname.endsWith(".stripe.com");
+  return url.origin === backendOrigin || (url.protocol === "https:" && isStripe) ? url.href : null;
 }

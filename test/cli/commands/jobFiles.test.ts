@@ -1,0 +1,63 @@
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { appendForJob } from "../../../src/cli/commands/shared/jobSummary.ts";
+import { fakeContext } from "../support/fakeContext.ts";
+
+const OPTIONS = { json: false, color: false, quiet: false, verbose: false };
+
+describe("a file of a step of GitHub Actions", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "sfl-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  async function append(path: string): Promise<string> {
+    const context = fakeContext({ env: { GITHUB_OUTPUT: path } });
+    await appendForJob(context, OPTIONS, "GITHUB_OUTPUT", "licenses=5\n");
+    return context.written.stderr;
+  }
+
+  it("is added to, also through a link and where it is missing", async () => {
+    const path = join(folder, "output");
+    expect(await append(path)).toBe("");
+    symlinkSync(path, join(folder, "link"));
+    expect(await append(join(folder, "link"))).toBe("");
+    expect(readFileSync(path, "utf8")).toBe("licenses=5\nlicenses=5\n");
+  });
+
+  it.each<[string, (path: string) => unknown]>([
+    ["a named pipe that nobody reads", (path) => spawnSync("sh", ["-c", 'mkfifo "$0"', path])],
+    ["a directory", (path) => mkdirSync(path)],
+    ["a device", (path) => symlinkSync("/dev/null", path)],
+    ["below a file", (path) => writeFileSync(join(path, ".."), "")],
+  ])("that is %s is told of, and blocks and fails nothing", async (what, make) => {
+    const path = what === "below a file" ? join(folder, "file", "output") : join(folder, "output");
+    make(path);
+    expect(await append(path)).toContain("GITHUB_OUTPUT could not be written");
+  });
+
+  it("that is a named pipe with a reader is not written to", async () => {
+    const path = join(folder, "pipe");
+    spawnSync("sh", ["-c", 'mkfifo "$0"', path]);
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      expect(await append(path)).toContain("could not be written");
+    } finally {
+      closeSync(reader);
+    }
+  });
+});

@@ -1,0 +1,58 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createContext } from "../../src/cli/context.ts";
+import { createLifetime } from "../../src/cli/io.ts";
+
+describe.skipIf(process.platform !== "linux")("opening an address", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "sfl-"));
+    const script = `#!/bin/sh\nprintf '%s' "$*" > ${folder}/partly && mv ${folder}/partly ${folder}/opened\n`;
+    writeFileSync(join(folder, "xdg-open"), script);
+    chmodSync(join(folder, "xdg-open"), 0o755);
+    vi.stubEnv("PATH", `${folder}:${process.env.PATH}`);
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it.each([
+    ["a NUL", "https://billing.example/\0"],
+    ["200 KB", `https://billing.example/${"x".repeat(200_000)}`],
+  ])("with %s, which no process can be started with, fails nothing", async (_, url) => {
+    const failures: unknown[] = [];
+    const fail = (reason: unknown) => failures.push(reason);
+    process.on("unhandledRejection", fail);
+    const context = createContext();
+    try {
+      context.openUrl(url);
+      // What is opened after it shows that the first one was tried.
+      context.openUrl("https://billing.example/pay");
+      await vi.waitFor(() => expect(existsSync(join(folder, "opened"))).toBe(true), 10_000);
+    } finally {
+      process.off("unhandledRejection", fail);
+      await context.end();
+    }
+    expect(failures).toEqual([]);
+    expect(readFileSync(join(folder, "opened"), "utf8")).toBe("https://billing.example/pay");
+  });
+});
+
+it("a wait that is longer than timers are does not end at once", async () => {
+  vi.useFakeTimers();
+  try {
+    const lifetime = createLifetime();
+    let hasEnded = false;
+    void lifetime.sleep(2 ** 31).then(() => {
+      hasEnded = true;
+    });
+    await vi.advanceTimersByTimeAsync(1_000_000);
+    expect([hasEnded, vi.getTimerCount()]).toEqual([false, 1]);
+    lifetime.end();
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { reportFailure } from "../../../src/cli/commands/shared/report.ts";
+import { CliError } from "../../../src/cli/errors.ts";
+import { clean, cleanWhole } from "../../../src/cli/render/clean.ts";
+import { failureReason } from "../../../src/cli/render/failure.ts";
+import { addressText } from "../../../src/cli/render/pageAddress.ts";
+import { fakeContext } from "../support/fakeContext.ts";
+
+const LONG = "x".repeat(500_000);
+
+describe("a long text of a backend", () => {
+  it("is cut for people at 2 KB, never within a character", () => {
+    expect(clean("x".repeat(2048))).toBe("x".repeat(2048));
+    expect(clean(LONG)).toBe(`${"x".repeat(2047)}…`);
+    expect(clean(`${"x".repeat(2046)}😀${LONG}`)).toBe(`${"x".repeat(2046)}…`);
+    expect(cleanWhole(LONG)).toBe(LONG);
+    expect(failureReason({ code: "other", message: LONG })).toHaveLength(2048);
+    expect(addressText(`https://billing.example/${LONG}`)).toHaveLength(2048);
+  });
+
+  it("is whole in an error for programs, and cut in one for people, whose hint stays", () => {
+    const error = new CliError("unexpected_answer", LONG, { hint: "Look there." });
+    const person = fakeContext();
+    expect(reportFailure(error, [], person)).toBe(1);
+    expect(person.written.stderr.length).toBeLessThan(2200);
+    expect(person.written.stderr).toContain("Look there.");
+    const program = fakeContext();
+    expect(reportFailure(error, ["--json"], program)).toBe(1);
+    expect(JSON.parse(program.written.stderr).error.message).toBe(`${LONG}.`);
+  });
+});
+
+it.each([
+  ["https://checkout.stripe.com\\@other.example", "https://checkout.stripe.com/@other.example"],
+  ["http://127.0.0.1:4010/pay/1", "http://127.0.0.1:4010/pay/1"],
+  ["javascript:alert(1)\u0007", "javascript:alert(1)"],
+])("the address %j is shown as %s", (text, shown) => {
+  expect(addressText(text)).toBe(shown);
+});
