@@ -1,7 +1,6 @@
 import type { Purchase } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
-import { failureCost, failureReason, noLicense } from "../render/failure.ts";
-import { instant } from "../render/words.ts";
+import { failureCost, failureReason, noLicense, payableBy } from "../render/failure.ts";
 
 /**
  * The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (cli.md, Exit codes).
@@ -32,10 +31,11 @@ export function errorOfPurchase(purchase: Purchase, requestId?: string | null): 
 }
 
 /** What can be done about a failed purchase; `null` where only looking at it is left. */
-function nextStep({ id, kind, nextAction, failure }: Purchase): string | null {
+function nextStep(purchase: Purchase): string | null {
+  const { id, kind, nextAction, failure } = purchase;
   if (nextAction !== null) {
     const command = `\`secureflag-licenses purchases pay ${id}\``;
-    const pay = `To pay it with another card by ${instant(nextAction.expiresAt)}, open ${nextAction.url} or run ${command}`;
+    const pay = `To pay it with another card${payableBy(purchase)}, open ${nextAction.url} or run ${command}`;
     return kind === "renewal" ? `${pay}.` : `${pay}; buying again makes a new one.`;
   }
   const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
@@ -49,8 +49,7 @@ function approvalRequired(purchase: Purchase): CliError {
     ? "The organization has no payment method; a card is added on the payment page"
     : "The payment waits for a person's approval";
   const where = nextAction === null ? "Approve it on the payment page" : `Open ${nextAction.url} to pay`;
-  const until = nextAction === null ? "" : ` by ${instant(nextAction.expiresAt)}`;
   return new CliError("approval_required", `${what}. ${noLicense(purchase, "nothing was charged yet")}`, {
-    hint: `${where}${until}, then run \`secureflag-licenses purchases resume\`.`,
+    hint: `${where}${payableBy(purchase)}, then run \`secureflag-licenses purchases resume\`.`,
   });
 }
