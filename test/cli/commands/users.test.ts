@@ -640,6 +640,7 @@ describe("users add, dry", () => {
     const stopped = { call: "subscription", gives: subscription({ state: "suspended", unpaid: UNPAID }) } as const;
     const { code, told } = await play(line, [page(), stopped]);
     expect(code).toBe(7);
+    expect(told).toContain("has been suspended since 2027-03-15; users cannot take licenses.");
     expect(told).toContain("Unpaid: £4,500.00 with tax, renewal pur_9.");
     expect(told).toContain("Pay the renewal with `secureflag-licenses purchases pay pur_9`.");
   });

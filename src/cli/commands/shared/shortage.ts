@@ -94,7 +94,8 @@ export async function rehearseLicenses(
 function assertUsable(subscription: Subscription): void {
   const { state, unpaid } = subscription;
   if (state !== "suspended" && state !== "ended") return;
-  const what = state === "ended" ? "has ended" : "is suspended";
+  const suspended = unpaid === null ? "is suspended" : `has been suspended since ${unpaid.deadline}`;
+  const what = state === "ended" ? "has ended" : suspended;
   const owed = unpaidRenewal(subscription);
   throw new CliError(
     "subscription_not_purchasable",
