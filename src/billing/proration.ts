@@ -45,6 +45,11 @@ export function taxOn(amount: Money, taxRate: string, chargeStep = 1): Money {
   return money(divideRoundHalfUp(BigInt(amount.amount) * rate.coefficient, hundredfold * step) * step, amount.currency);
 }
 
+/** Whether tax is added to amounts at a rate, an exact decimal percentage. */
+export function isTaxed(taxRate: string): boolean {
+  return /[1-9]/.test(taxRate);
+}
+
 /**
  * The coarsest step that a provider may charge a currency in, in ISO 4217 minor units (billing-rules.md, Proration):
  * Stripe takes three-decimal currencies in tens; ISK and UGX have no minor unit here, so their step is 1.

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { dateSchema, licenseCountsSchema, moneySchema } from "../contract/basics.ts";
+import { dateSchema, licenseCountsSchema } from "../contract/basics.ts";
 import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
@@ -13,9 +13,13 @@ const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal
 const forecastSchema = z.object({
   quote: verifiedQuoteSchema,
   prices: z.array(
-    z.object({ date: dateSchema, daysRemaining: z.int(), dueNow: moneySchema, tax: moneySchema, total: moneySchema }),
+    z.object({
+      date: dateSchema,
+      daysRemaining: z.int(),
+      ...purchaseSchema.pick({ dueNow: true, tax: true, total: true }).shape,
+    }),
   ),
-  renewal: z.object({ date: dateSchema, subtotal: moneySchema, tax: moneySchema, total: moneySchema }).nullable(),
+  renewal: quoteSchema.shape.renewsAt.unwrap().omit({ licenses: true }).nullable(),
 });
 
 /** What every command that ends with one purchase prints (cli.md, JSON; details.md, 22). */

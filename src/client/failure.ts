@@ -90,7 +90,12 @@ function failureOfProblem(
   details: AnswerDetails,
 ): Failure {
   const requestId = problem.requestId ?? details.requestId;
-  const error = new ClientError(code, problem.detail, { ...details, requestId, problem });
+  const { purchaseId } = problem;
+  const hint =
+    code === "subscription_not_purchasable" && purchaseId !== undefined
+      ? `Pay the renewal with \`secureflag-licenses purchases pay ${purchaseId}\`.`
+      : undefined;
+  const error = new ClientError(code, problem.detail, { ...details, requestId, problem, hint });
   const transient = isTransientStatus(details.status) || code === "idempotency_key_in_use";
   // Asked about a key, only one 404 speaks of that key; any other may come from a wrong place (details.md, 5).
   const elsewhere = details.status === 404 && concernsKey(operation) && !operation.idempotent;

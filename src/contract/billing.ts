@@ -13,6 +13,31 @@ import {
   writtenTextSchema,
 } from "./basics.ts";
 
+/** What is charged at once: one amount without its tax, the tax, and both. */
+const chargeShape = {
+  dueNow: moneySchema.describe("Prorated amount due now, before tax, in minor units; `total` is what is charged"),
+  tax: moneySchema.describe("Tax on `dueNow`, in minor units"),
+  total: moneySchema.describe("What is charged: `dueNow` and `tax`, in minor units"),
+};
+
+/** What a renewal costs. */
+const recurringShape = {
+  subtotal: moneySchema.describe("Recurring amount before tax, in minor units; `total` is what is charged"),
+  tax: moneySchema.describe("Tax on `subtotal`, in minor units"),
+  total: moneySchema.describe("What the renewal charges: `subtotal` and `tax`, in minor units"),
+};
+
+const unitPriceSchema = moneySchema.describe("Price of one license for one whole term, before tax, in minor units");
+
+/** The renewal that a past-due or suspended subscription has to pay first. */
+const unpaidSchema = z.object({
+  purchaseId: z.string(),
+  total: moneySchema.describe("What is charged, tax included, in minor units"),
+  deadline: dateSchema.describe(
+    "End of the grace period, a date in the billing time zone that never moves: the subscription is suspended from this day on until the renewal is paid",
+  ),
+});
+
 /** `GET …/subscription` (cli.md, JSON; details.md, 21). */
 export const subscriptionSchema = z.object({
   organization: z.object({ ...organizationRefSchema.shape, timeZone: z.string() }),
@@ -20,7 +45,7 @@ export const subscriptionSchema = z.object({
     name: z.string(),
     interval: z.enum(["month", "year"]),
     intervalCount: z.int().positive(),
-    unitPrice: moneySchema,
+    unitPrice: unitPriceSchema,
   }),
   state: z.enum(["active", "past_due", "suspended", "ended"]),
   licenses: licenseCountsSchema,
@@ -28,15 +53,17 @@ export const subscriptionSchema = z.object({
   renewal: z.object({
     autoRenew: z.boolean(),
     licenses: z.int().nonnegative().nullable(),
-    subtotal: moneySchema.nullable(),
-    tax: moneySchema.nullable(),
-    total: moneySchema.nullable(),
+    subtotal: recurringShape.subtotal.nullable(),
+    tax: recurringShape.tax.nullable(),
+    total: recurringShape.total.nullable(),
   }),
   paymentMethod: paymentMethodSchema.nullable(),
   taxRate: taxRateSchema,
   /** Purchases accepted and not settled yet, and the licenses that they will bring. */
   pending: z.object({ purchases: z.int(), licenses: z.int() }),
   reduction: z.object({ licenses: z.int(), date: dateSchema }).nullable(),
+  /** `null` while nothing is past due; absent where a backend does not tell. */
+  unpaid: unpaidSchema.nullable().default(null),
   version: z.int(),
   asOf: instantSchema,
 });
@@ -60,17 +87,15 @@ export const quoteRequestSchema = z.strictObject({ licenses: z.int().min(1) });
 export const quoteSchema = z.object({
   id: z.string(),
   licenses: z.int().positive(),
-  unitPrice: moneySchema,
+  unitPrice: unitPriceSchema,
   purchaseDate: dateSchema,
   term: termSchema,
-  dueNow: moneySchema,
+  dueNow: chargeShape.dueNow,
   taxRate: taxRateSchema,
-  tax: moneySchema,
-  total: moneySchema,
+  tax: chargeShape.tax,
+  total: chargeShape.total,
   licensesAfter: z.int(),
-  renewsAt: z
-    .object({ date: dateSchema, licenses: z.int(), subtotal: moneySchema, tax: moneySchema, total: moneySchema })
-    .nullable(),
+  renewsAt: z.object({ date: dateSchema, licenses: z.int(), ...recurringShape }).nullable(),
   subscriptionVersion: z.int(),
   createdAt: instantSchema,
   expiresAt: instantSchema,
@@ -99,9 +124,7 @@ export const purchaseSchema = z.object({
   kind: z.enum(["purchase", "renewal"]),
   status: z.enum(["processing", "requires_approval", "succeeded", "failed", "needs_review"]),
   licenses: z.int().nonnegative(),
-  dueNow: moneySchema,
-  tax: moneySchema,
-  total: moneySchema,
+  ...chargeShape,
   quoteId: z.string().nullable(),
   idempotencyKey: z.string().nullable(),
   createdAt: instantSchema,
@@ -110,7 +133,15 @@ export const purchaseSchema = z.object({
   note: z.string().nullable(),
   receiptNumber: z.string().nullable(),
   failure: z.object({ code: z.string(), message: z.string() }).nullable(),
-  nextAction: z.object({ type: z.string(), url: z.string(), expiresAt: instantSchema }).nullable(),
+  nextAction: z
+    .object({
+      type: z.string(),
+      url: z.string(),
+      expiresAt: instantSchema.describe(
+        "Until when a purchase may be paid. Of an unpaid renewal the end of its grace period: it stays payable after that, and the subscription is suspended meanwhile. Never moves.",
+      ),
+    })
+    .nullable(),
   purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
   /** The money that was given back, with its credit note; absent where a backend does not tell. */
   refund: z
@@ -142,13 +173,13 @@ export const receiptSchema = z
     plan: z.string(),
     licenses: z.int().nonnegative(),
     licensesAfter: z.int().nonnegative(),
-    unitPrice: moneySchema,
+    unitPrice: unitPriceSchema,
     purchaseDate: dateSchema,
     term: termSchema,
-    dueNow: moneySchema,
+    dueNow: chargeShape.dueNow,
     taxRate: taxRateSchema,
-    tax: moneySchema,
-    total: moneySchema,
+    tax: chargeShape.tax,
+    total: chargeShape.total,
     paymentMethod: paymentMethodSchema.nullable(),
     purchaseOrder: z.string().nullable(),
     note: z.string().nullable(),

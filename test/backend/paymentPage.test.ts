@@ -42,9 +42,9 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
       `admin@organization-${id}.test, with the token ci`,
       "5 more (25 → 30)",
       "March 1, 2026 to March 1, 2027, 99 of 365 days",
-      "£203.42",
-      "Tax (20%)",
-      "£40.68",
+      "Subtotal</dt><dd>£203.42",
+      "Tax (20%)</dt><dd>£40.68",
+      "Due now</dt><dd><strong>£244.10",
       "Pay £244.10",
       "November 23, 2026 at 12:00 PM GMT",
     ]) {

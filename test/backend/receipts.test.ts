@@ -190,6 +190,7 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
       "2026-03-01 to 2027-03-01, 365 days",
       "5 licenses × £150.00 × 99 / 365 days",
       "£203.42",
+      "Subtotal: 5 licenses × £150.00 × 99 / 365 days",
       "Tax: 20 % of £203.42",
       "£40.68",
       "Total",

@@ -289,13 +289,62 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect(await at(300)).toEqual([3, "suspended"]);
       expect(await renewalsOf(backend, id)).toHaveLength(1);
       const { nextAction } = await onlyRenewal(backend, id);
-      expect(nextAction?.expiresAt).toBe(new Date(DUE + 301 * DAY_MS).toISOString());
+      expect(nextAction?.expiresAt).toBe("2027-03-15T00:00:00.000Z");
       const page = await act(backend, addressOf(renewal), { action: "pay", card: "card_ok" });
       expect([page.status, page.html.includes("The payment arrived")]).toEqual([200, true]);
       expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", receiptNumber: `${id}-000001` });
       expect((await subscriptionOf(backend, id)).state).toBe("active");
       expect(capturesOf(renewal.id)).toHaveLength(1);
       await expectInvariants(backend, id, 25);
+    });
+
+    test.each([
+      ["Europe/London", "2027-03-15T00:00:00.000Z", "March 15, 2027 at 12:00 AM GMT"],
+      ["Asia/Tokyo", "2027-03-14T15:00:00.000Z", "March 15, 2027 at 12:00 AM GMT+9"],
+      ["America/New_York", "2027-03-15T04:00:00.000Z", "March 15, 2027 at 12:00 AM EDT"],
+    ])("has one deadline in %s, which no day and no retry moves", async (timeZone, expiresAt, onPage) => {
+      const id = await openSubscription(backend, {}, { timeZone, paymentMethod: "card_declined" });
+      expect((await subscriptionOf(backend, id)).unpaid).toBeNull();
+      const unpaid = { total: { amount: 450_000, currency: "GBP" }, deadline: "2027-03-15" };
+      for (const days of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 29, 100, 400]) {
+        await sweepAt(DUE + days * DAY_MS + 6 * HOUR_MS);
+        const renewal = await onlyRenewal(backend, id);
+        const isLate = days >= 14;
+        const { state, unpaid: shown } = await subscriptionOf(backend, id);
+        expect([days, state, shown]).toEqual([
+          days,
+          isLate ? "suspended" : "past_due",
+          { purchaseId: renewal.id, ...unpaid },
+        ]);
+        expect(renewal.nextAction?.expiresAt).toBe(expiresAt);
+        const { html } = await look(backend, addressOf(renewal));
+        expect(html).toContain(`${isLate ? "Was due by" : "Pay until"}</dt><dd>${onPage}`);
+        expect((await quote(backend, id)).body.detail).toContain(
+          isLate ? "suspended since 2027-03-15" : "from 2027-03-15 on the subscription is suspended",
+        );
+      }
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("is unpaid by its oldest renewal, then by the next one that is charged in vain", async () => {
+      const id = await openSubscription(backend, { ...monthly, licenses: 30 }, { paymentMethod: "card_declined" });
+      await sweepAt("2027-02-15T12:00:00Z");
+      const oldest = await onlyRenewal(backend, id);
+      const total = { amount: 540_000, currency: "GBP" };
+      expect((await subscriptionOf(backend, id)).unpaid).toEqual({
+        purchaseId: oldest.id,
+        total,
+        deadline: "2026-12-14",
+      });
+      await act(backend, addressOf(oldest), { action: "pay", card: "card_ok" });
+      await sweepAt("2027-02-15T12:01:00Z");
+      const [, next] = await renewalsOf(backend, id);
+      expect((await subscriptionOf(backend, id)).unpaid).toEqual({
+        purchaseId: next?.id,
+        total,
+        deadline: "2027-01-14",
+      });
+      expect(next?.nextAction?.expiresAt).toBe("2027-01-14T00:00:00.000Z");
     });
 
     test("a retry pays with what is stored by then", async () => {
@@ -463,7 +512,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         status: 409,
         body: {
           code: "subscription_not_purchasable",
-          detail: expect.stringContaining(`purchases pay ${renewal.id}`),
+          detail: expect.stringContaining(`the renewal ${renewal.id} of £4,500.00 with tax is unpaid`),
           purchaseId: renewal.id,
         },
       });

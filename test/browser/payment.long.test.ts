@@ -1,9 +1,11 @@
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { sweep } from "../../src/backend/purchases/sweep.ts";
 import type { Purchase } from "../../src/contract/billing.ts";
-import { organization, startBackend, type TestBackend } from "../backend/support/backend.ts";
+import { NOON, organization, startBackend, type TestBackend } from "../backend/support/backend.ts";
 import { expectInvariants } from "../backend/support/invariants.ts";
 import { buyWaiting, read } from "../backend/support/paying.ts";
+import { onlyRenewal, openSubscription, setClock } from "../backend/support/renewing.ts";
 import { openTab, overflow, requestsOf, startBrowser, violations } from "../support/browser.ts";
 
 const LONG_NAME = "Northwind Laboratories for Wonderfully Long Organization-Names-Without-Any-Space-In-Between Ltd";
@@ -128,6 +130,28 @@ describe("the payment page in a browser without JavaScript", () => {
     expect(await statusOf(made)).toBe("requires_approval");
     await chooseAndPay(page, "card_ok");
     expect(await title(page)).toBe("The payment arrived");
+    await page.context().close();
+  });
+
+  test("an unpaid renewal shows what is due with tax, and a deadline that no look and no day moves", async () => {
+    onTestFinished(() => setClock(backend, NOON));
+    const id = await openSubscription(backend, {}, { paymentMethod: "card_declined" });
+    const page = await openTab(browser);
+    for (const [date, deadline] of [
+      ["2027-03-01", "Pay until\tMarch 15, 2027 at 12:00 AM GMT, or the subscription is suspended"],
+      ["2027-03-09", "Pay until\tMarch 15, 2027 at 12:00 AM GMT, or the subscription is suspended"],
+      ["2027-03-20", "Was due by\tMarch 15, 2027 at 12:00 AM GMT; the subscription is suspended until this is paid"],
+    ] as const) {
+      setClock(backend, `${date}T12:00:00Z`);
+      await sweep(backend.deps);
+      const { nextAction } = await onlyRenewal(backend, id);
+      await page.goto(origin + new URL(nextAction?.url ?? "").pathname);
+      expect(await title(page)).toBe("Pay the renewal of 25 licenses");
+      const facts = await page.locator("dl").innerText();
+      expect(facts.replaceAll(/\s*\n+\s*/g, "\t")).toContain(
+        `Subtotal\t£3,750.00\tTax (20%)\t£750.00\tDue now\t£4,500.00\t${deadline}`,
+      );
+    }
     await page.context().close();
   });
 

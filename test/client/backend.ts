@@ -140,6 +140,7 @@ export const subscription: Subscription = {
   taxRate: "20",
   pending: { purchases: 0, licenses: 0 },
   reduction: null,
+  unpaid: null,
   version: 7,
   asOf: "2026-11-22T10:00:00Z",
 };

@@ -34,6 +34,12 @@ describe("what is asked", () => {
     ]);
   });
 
+  test("a backend that does not tell what is unpaid is taken to say that nothing is", async () => {
+    const { unpaid: _, ...untold } = subscription;
+    await using backend = await startBackend({ status: 200, json: untold });
+    expect(await testClient(backend.apiUrl).client.subscription(4201)).toEqual({ ...subscription, unpaid: null });
+  });
+
   test("an answer about something else makes no sense", async () => {
     await using backend = await startBackend(
       { status: 200, json: subscription },

@@ -37,11 +37,12 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   [
     "subscription",
     subscriptionSchema,
-    "asOf licenses organization paymentMethod pending plan reduction renewal state taxRate term version",
+    "asOf licenses organization paymentMethod pending plan reduction renewal state taxRate term unpaid version",
   ],
   ["subscription.organization", subscriptionSchema.shape.organization, "id name timeZone"],
   ["subscription.plan", subscriptionSchema.shape.plan, "interval intervalCount name unitPrice"],
   ["subscription.renewal", subscriptionSchema.shape.renewal, "autoRenew licenses subtotal tax total"],
+  ["subscription.unpaid", subscriptionSchema.shape.unpaid.unwrap().unwrap(), "deadline purchaseId total"],
   ["subscription.pending", subscriptionSchema.shape.pending, "licenses purchases"],
   [
     "quote",

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { outputSchemas } from "../../src/cli/outputSchemas.ts";
 import { openapiDocument } from "../../src/contract/openapi.ts";
 import { BASE_PATH, type Operation, operations } from "../../src/contract/operations.ts";
 import { PROBLEM_STATUS } from "../../src/contract/problems.ts";
@@ -55,6 +56,18 @@ describe("openapi.json", () => {
     expect(document.info.description).toContain("Request bodies have up to 65536 bytes");
     const { description } = document.paths[`${BASE_PATH}/organizations/{organizationId}/users/import`].post;
     expect(description).toBe("Scope: users:write. The body may have up to 4194304 bytes.");
+  });
+
+  test("says of every amount that is due now that it is before tax, with the tax and the total beside it", () => {
+    const due = [document, outputSchemas()].flatMap(everyObject).filter(({ dueNow }) => dueNow !== undefined);
+    expect(due.length).toBeGreaterThan(10);
+    for (const { dueNow, tax, total } of due as Record<string, { description?: string }>[]) {
+      expect(dueNow?.description).toMatch(
+        /^Prorated amount due now, before tax, in minor units; `total` is what is ch/,
+      );
+      expect(tax?.description).toContain("`dueNow`");
+      expect(total?.description).toContain("What is charged");
+    }
   });
 
   test("every reference leads somewhere", () => {

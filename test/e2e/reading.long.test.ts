@@ -50,7 +50,7 @@ const TERM = "term{start,renewalDate,days,daysRemaining}";
 const STATUS = fields(`organization{id,name,timeZone},
   plan{name,interval,intervalCount,unitPrice${MONEY}},state,licenses{purchased,used,available},${TERM},
   renewal{autoRenew,licenses,subtotal${MONEY},tax${MONEY},total${MONEY}},paymentMethod{type,label},taxRate,version,asOf,
-  pending{purchases,licenses},reduction`);
+  pending{purchases,licenses},reduction,unpaid`);
 
 const QUOTE = fields(`id,licenses,unitPrice${MONEY},purchaseDate,${TERM},dueNow${MONEY},taxRate,tax${MONEY},
   total${MONEY},licensesAfter,renewsAt{date,licenses,subtotal${MONEY},tax${MONEY},total${MONEY}},subscriptionVersion,
@@ -93,6 +93,7 @@ describe("status", () => {
       taxRate: "20",
       pending: { purchases: 0, licenses: 0 },
       reduction: null,
+      unpaid: null,
       asOf: expect.stringMatching(/^2026-11-22T12:0/),
     });
     expect(run.stdout.endsWith("}\n")).toBe(true);

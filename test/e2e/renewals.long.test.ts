@@ -139,10 +139,10 @@ describe.sequential("on the renewal date", () => {
       const refused = await sandbox.cli(DECLINED, [...command, "--json"]);
       expect(refused.exitCode).toBe(7);
       expect(errorOf(refused)).toMatchObject({ code: "subscription_not_purchasable" });
-      expect(errorOf(refused).message).toContain(`purchases pay ${id}`);
+      expect(errorOf(refused).hint).toContain(`purchases pay ${id}`);
     }
     const warned = (await sandbox.cli(DECLINED, ["status"])).stderr.replaceAll(/\s+/g, " ");
-    expect(warned).toContain("The last renewal is not paid");
+    expect(warned).toContain("is unpaid: £4,500.00 with tax.");
   });
 
   test("purchases pay tries the card again, says what that cost, and leads to the page", async () => {

@@ -19,6 +19,8 @@ export interface Order {
   readonly purchaseOrder: string | null;
   /** Until when it may be paid, milliseconds, and the billing time zone to say it in. */
   readonly deadline: number;
+  /** It is a renewal whose deadline is past: it may still be paid. */
+  readonly isSuspended: boolean;
   readonly timeZone: string;
 }
 
@@ -133,10 +135,19 @@ function OrderFacts({ order, isAsked = false }: { order: Order; isAsked?: boolea
     ["Term", `${dateText(term.start)} to ${dateText(term.renewalDate)}, ${term.daysRemaining} of ${term.days} days`],
   ];
   if (order.purchaseOrder !== null) rows.push(["Purchase order", order.purchaseOrder]);
-  rows.push(["Due now", formatMoney(dueNow)], [`Tax (${taxRate}%)`, formatMoney(tax)]);
-  rows.push(["Total", <strong key="total">{formatMoney(order.total)}</strong>]);
-  if (isAsked) rows.push(["Pay until", inZone(order.deadline, order.timeZone)]);
+  rows.push(["Subtotal", formatMoney(dueNow)], [`Tax (${taxRate}%)`, formatMoney(tax)]);
+  rows.push([isAsked ? "Due now" : "Total", <strong key="total">{formatMoney(order.total)}</strong>]);
+  if (isAsked) rows.push(deadlineRow(order));
   return <Facts rows={rows} />;
+}
+
+/** Until when it may be paid; of a renewal, which stays payable, what its deadline brings. */
+function deadlineRow({ kind, deadline, isSuspended, timeZone }: Order): readonly [string, string] {
+  const when = inZone(deadline, timeZone);
+  if (kind === "purchase") return ["Pay until", when];
+  return isSuspended
+    ? ["Was due by", `${when}; the subscription is suspended until this is paid`]
+    : ["Pay until", `${when}, or the subscription is suspended`];
 }
 
 /** What is added and what comes of it: a number alone might mean either. A renewal adds none. */

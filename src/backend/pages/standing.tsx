@@ -13,6 +13,7 @@ import { inLicenses, LookAgain, type Order, standingPage } from "./payment.tsx";
  * @param now the billing clock, milliseconds
  */
 export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscription, now: number): Order {
+  const deadline = payUntil(row, row.time_zone);
   return {
     kind: row.kind,
     organization: subscription.name,
@@ -22,7 +23,8 @@ export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscript
     price: priceOf(row),
     total: money(row.total, row.currency),
     purchaseOrder: row.purchase_order,
-    deadline: payUntil(row, row.time_zone, now),
+    deadline,
+    isSuspended: row.kind === "renewal" && now >= deadline,
     timeZone: row.time_zone,
   };
 }

@@ -44,17 +44,14 @@ export function deadlineOf(
 }
 
 /**
- * Until when people are told to pay a purchase, by the billing clock, milliseconds: by its deadline; a renewal before
- * licenses are lost, and after that within a day.
+ * Until when people are asked to pay a purchase, by the billing clock, milliseconds; the same at every look. Of a renewal
+ * it is the end of the grace period, although it stays payable after that: the subscription is suspended from then on.
  *
  * @param timeZone the billing time zone of its organization
  */
 export function payUntil(
   purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "grace_until">,
   timeZone: string,
-  now: number,
 ): number {
-  if (purchase.kind === "purchase") return deadlineOf(purchase, timeZone);
-  const { grace_until: graceUntil } = purchase;
-  return graceUntil !== null && graceUntil > now ? graceUntil : now + DAY_MS;
+  return purchase.grace_until ?? deadlineOf(purchase, timeZone);
 }

@@ -59,7 +59,7 @@ function nextAction(deps: ViewDeps, row: PurchaseRecord, host: string): Purchase
   return {
     type: !asks ? "pay" : row.payment_method === null ? "add_payment_method" : "approve_payment",
     url: paymentPageUrl(deps, row.id, host),
-    expiresAt: instant(payUntil(row, row.time_zone, deps.clock.now())),
+    expiresAt: instant(payUntil(row, row.time_zone)),
   };
 }
 

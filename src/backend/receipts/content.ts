@@ -56,7 +56,7 @@ function fieldsOf(receipt: Receipt): (readonly [string, string])[] {
 function chargesOf({ licenses, unitPrice, term, purchaseDate, dueNow, taxRate, tax }: Receipt): ChargeLine[] {
   return [
     {
-      text: `${countOf(licenses)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days`,
+      text: `Subtotal: ${countOf(licenses)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days`,
       detail: `${purchaseDate} (counted) to ${term.renewalDate} (not counted), rounded once`,
       amount: formatMoney(dueNow),
     },

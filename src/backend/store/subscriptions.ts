@@ -9,8 +9,9 @@ import type { Database, QuoteRow, SubscriptionRow } from "./schema.ts";
 export interface OrganizationSubscription extends SubscriptionRow {
   readonly name: string;
   readonly time_zone: string;
-  /** Of the renewal that is not paid: its state, its attempts after the first, and the end of the grace period. */
+  /** Of the renewal that is not paid: its state, its total, its attempts after the first, and the end of the grace period. */
   readonly renewal_state: PurchaseState | null;
+  readonly renewal_total: number | null;
   readonly renewal_attempts: number | null;
   readonly renewal_grace_until: number | null;
 }
@@ -32,6 +33,7 @@ export async function readSubscription(
     .select(["organizations.name", "organizations.time_zone"])
     .select([
       "renewal.state as renewal_state",
+      "renewal.total as renewal_total",
       "renewal.confirm_count as renewal_attempts",
       "renewal.grace_until as renewal_grace_until",
     ])

@@ -61,11 +61,12 @@ function renewalState(row: OrganizationSubscription, now: number): "active" | "p
 
 /** The subscription as the contract shows it (cli.md, JSON of `status`; details.md, 21). */
 export function subscriptionView(
-  { row, today, term, state, unitPrice, priced }: SubscriptionPicture,
+  picture: SubscriptionPicture,
   pending: Subscription["pending"],
   gateway: PaymentGateway,
   now: number,
 ): Subscription {
+  const { row, today, term, state, unitPrice, priced } = picture;
   const licenses = licensesAtRenewal(priced);
   const line = { unitPrice, licenses, taxRate: row.tax_rate, chargeStep: gateway.chargeStep(row.currency) };
   const recurring = priced.autoRenew ? recurringCharge(line) : null;
@@ -86,9 +87,21 @@ export function subscriptionView(
     taxRate: row.tax_rate,
     pending,
     reduction: reductionView(row),
+    unpaid: unpaidRenewal(picture),
     version: row.version,
     asOf: new Date(now).toISOString(),
   };
+}
+
+/**
+ * The renewal that a past-due or suspended subscription has to pay: the oldest one, because no further renewal is made
+ * before it is paid. Its deadline is the first day on which the subscription is suspended, whatever is retried meanwhile.
+ */
+export function unpaidRenewal({ row, state }: SubscriptionPicture): Subscription["unpaid"] {
+  const { unpaid_renewal: purchaseId, renewal_total: total, renewal_grace_until: graceUntil } = row;
+  if (state !== "past_due" && state !== "suspended") return null;
+  if (purchaseId === null || total === null || graceUntil === null) return null;
+  return { purchaseId, total: money(total, row.currency), deadline: dateInZone(graceUntil, row.time_zone) };
 }
 
 /** What is scheduled, and from when on it counts; while renewals are missing, that may be a term that has begun already. */

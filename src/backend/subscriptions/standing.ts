@@ -1,5 +1,7 @@
+import { formatMoney } from "../../billing/money.ts";
+import { isTaxed } from "../../billing/proration.ts";
 import { ProblemError } from "../problem.ts";
-import type { SubscriptionPicture } from "./picture.ts";
+import { type SubscriptionPicture, unpaidRenewal } from "./picture.ts";
 
 /**
  * Refuses to sell to a subscription that has ended or whose renewal is not paid (billing-rules.md, Renewal).
@@ -7,7 +9,7 @@ import type { SubscriptionPicture } from "./picture.ts";
  * @throws ProblemError `subscription_not_purchasable`, with the renewal to pay as `purchaseId`
  */
 export function assertPurchasable(picture: SubscriptionPicture): void {
-  if (picture.state !== "active") throw notPurchasable(picture, "no licenses can be added to it");
+  if (picture.state !== "active") throw notPurchasable(picture, "no licenses can be bought");
 }
 
 /**
@@ -17,21 +19,27 @@ export function assertPurchasable(picture: SubscriptionPicture): void {
  */
 export function assertUsable(picture: SubscriptionPicture): void {
   if (picture.state === "ended" || picture.state === "suspended")
-    throw notPurchasable(picture, "its licenses cannot be given out");
+    throw notPurchasable(picture, "users cannot take licenses");
 }
 
-function notPurchasable({ row, state, term }: SubscriptionPicture, consequence: string): ProblemError {
-  const { unpaid_renewal: purchaseId } = row;
-  if (purchaseId === null) {
+function notPurchasable(picture: SubscriptionPicture, consequence: string): ProblemError {
+  const { row, term } = picture;
+  const unpaid = unpaidRenewal(picture);
+  if (unpaid === null) {
     return new ProblemError(
       "subscription_not_purchasable",
       `The subscription ended on ${term.renewalDate}; ${consequence}`,
     );
   }
-  const what = state === "suspended" ? "is suspended" : "is past due";
+  const { purchaseId, total, deadline } = unpaid;
+  const amount = `${formatMoney(total)}${isTaxed(row.tax_rate) ? " with tax" : ""}`;
+  const [state, before] =
+    picture.state === "suspended"
+      ? [`has been suspended since ${deadline}`, ""]
+      : ["is past due", `; from ${deadline} on the subscription is suspended`];
   return new ProblemError(
     "subscription_not_purchasable",
-    `The subscription ${what}; ${consequence} until its renewal is paid: \`purchases pay ${purchaseId}\``,
+    `The subscription ${state}: the renewal ${purchaseId} of ${amount} is unpaid. Until it is paid, ${consequence}${before}`,
     { purchaseId },
   );
 }

@@ -1,8 +1,7 @@
 import type { Purchase } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
-import { failureCost, failureReason, noLicense } from "../render/failure.ts";
+import { failureCost, failureReason, noLicense, payableBy } from "../render/failure.ts";
 import { addressText } from "../render/pageAddress.ts";
-import { instant } from "../render/words.ts";
 
 /**
  * The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (cli.md, Exit codes).
@@ -33,10 +32,11 @@ export function errorOfPurchase(purchase: Purchase, requestId?: string | null): 
 }
 
 /** What can be done about a failed purchase; `null` where only looking at it is left. */
-function nextStep({ id, kind, nextAction, failure }: Purchase): string | null {
+function nextStep(purchase: Purchase): string | null {
+  const { id, kind, nextAction, failure } = purchase;
   if (nextAction !== null) {
     const command = `\`secureflag-licenses purchases pay ${id}\``;
-    const pay = `To pay it with another card by ${instant(nextAction.expiresAt)}, open ${addressText(nextAction.url)} or run ${command}`;
+    const pay = `To pay it with another card${payableBy(purchase)}, open ${addressText(nextAction.url)} or run ${command}`;
     return kind === "renewal" ? `${pay}.` : `${pay}; buying again makes a new one.`;
   }
   const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
@@ -50,8 +50,7 @@ function approvalRequired(purchase: Purchase): CliError {
     ? "The organization has no payment method; a card is added on the payment page"
     : "The payment waits for a person's approval";
   const where = nextAction === null ? "Approve it on the payment page" : `Open ${addressText(nextAction.url)} to pay`;
-  const until = nextAction === null ? "" : ` by ${instant(nextAction.expiresAt)}`;
   return new CliError("approval_required", `${what}. ${noLicense(purchase, "nothing was charged yet")}`, {
-    hint: `${where}${until}, then run \`secureflag-licenses purchases resume\`.`,
+    hint: `${where}${payableBy(purchase)}, then run \`secureflag-licenses purchases resume\`.`,
   });
 }

@@ -6,7 +6,7 @@ import { dateSchema, instantSchema, moneySchema, organizationRefSchema, termSche
 import { quoteSchema, subscriptionSchema } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
 import { clean } from "../render/clean.ts";
-import { explanation } from "../render/explanation.ts";
+import { EARLIER_NAMES, explanation } from "../render/explanation.ts";
 import { toJson } from "../render/json.ts";
 import { moneyText } from "../render/money.ts";
 import type { Offer } from "./offer.ts";
@@ -174,10 +174,12 @@ function isConsistent(file: QuoteFile): boolean {
     const renewing = renewsAt?.licenses ?? 0;
     const renewal = { date: term.renewalDate, licenses: renewing, ...recurringCharge({ ...line, licenses: renewing }) };
     const quote = { ...file, chargeStep: chargeStep ?? 1 };
+    const plan = { ...file.plan, unitPrice };
+    const sentences = [explanation(quote, plan), explanation(quote, plan, EARLIER_NAMES)];
     return (
       isSame([file.dueNow, file.tax, file.total], [due.subtotal, due.tax, due.total]) &&
       isSame(renewsAt, renewsAt && renewal) &&
-      isSame(file.arithmetic, explanation(quote, { ...file.plan, unitPrice })) &&
+      sentences.some((lines) => isSame(file.arithmetic, lines)) &&
       purchased.after === purchased.before + licenses
     );
   } catch (error) {

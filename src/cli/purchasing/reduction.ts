@@ -2,6 +2,7 @@ import { type Charge, largestChargeStep, recurringCharge } from "../../billing/p
 import { licensesAtRenewal } from "../../billing/quote.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
+import { payCommand } from "../render/unpaid.ts";
 import { licenses } from "../render/words.ts";
 import { purchaseDateOf } from "./verifyQuote.ts";
 
@@ -43,7 +44,7 @@ function chargeFor({ plan: { unitPrice }, taxRate, renewal }: Subscription, coun
  * whose renewal is just being made the backend decides.
  */
 function assertChangeable(subscription: Subscription): void {
-  const { reduction, state } = subscription;
+  const { reduction, state, unpaid } = subscription;
   const isPaid = state !== "past_due" && state !== "suspended";
   if (isPaid || reduction === null || reduction.date > purchaseDateOf(subscription)) return;
   throw new CliError(
@@ -52,8 +53,10 @@ function assertChangeable(subscription: Subscription): void {
       "it cannot be changed before the renewals until today are paid",
     {
       hint:
-        "Nothing was changed. See `secureflag-licenses purchases list --kind renewal`, " +
-        "then pay with `secureflag-licenses purchases pay <id>`.",
+        unpaid === null
+          ? "Nothing was changed. See `secureflag-licenses purchases list --kind renewal`, " +
+            "then pay with `secureflag-licenses purchases pay <id>`."
+          : `Nothing was changed. Pay the renewal with ${payCommand(unpaid.purchaseId)}.`,
     },
   );
 }

@@ -34,7 +34,7 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
       ["Missing", setting.target && missing(subscription, quote.licenses)],
       ["Licenses", style.bold(countChange(quote.licensesAfter, quote.licenses))],
       ["Due now", style.bold(withTax({ total, net: dueNow, tax }))],
-      ["Price", formula(quote, subscription.plan)],
+      ["Subtotal", formula(quote, subscription.plan)],
       renewsAt === null
         ? ["Ends", `${quote.term.renewalDate}, without a renewal`]
         : [

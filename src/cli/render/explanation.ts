@@ -9,18 +9,24 @@ const EXTRA_DIGITS = 4;
 /** What the arithmetic is told from. */
 type Explained = Omit<Quote, "id" | "licensesAfter" | "subscriptionVersion" | "createdAt" | "expiresAt">;
 
+/** What the lines of the amounts begin with. */
+const NAMES = { subtotal: "Subtotal", total: "Due now" };
+
+/** What they began with in quote files that were written before the amounts had one name everywhere. */
+export const EARLIER_NAMES: typeof NAMES = { subtotal: "Due now", total: "Total" };
+
 /** The arithmetic of a quote, one step a line, with the exact value before each rounding (billing-rules.md, Proration). */
-export function explanation(quote: Explained, plan: Subscription["plan"]): string[] {
+export function explanation(quote: Explained, plan: Subscription["plan"], names = NAMES): string[] {
   const { unitPrice, licenses, term, dueNow, tax, total, taxRate, renewsAt } = quote;
   const lines = [
     `Days: ${quote.purchaseDate} (counted) to ${term.renewalDate} (not counted) = ${term.daysRemaining} of the term's ${term.days}`,
-    `Due now: ${formatMoney(unitPrice)} × ${licenses} × ${term.daysRemaining} / ${term.days} = ${exact(
+    `${names.subtotal}: ${formatMoney(unitPrice)} × ${licenses} × ${term.daysRemaining} / ${term.days} = ${exact(
       BigInt(unitPrice.amount) * BigInt(licenses) * BigInt(term.daysRemaining),
       BigInt(term.days),
       dueNow.currency,
     )}, rounded ${formatMoney(dueNow)}`,
     `Tax: ${formatMoney(dueNow)} × ${clean(taxRate)} % = ${exactTax(dueNow, taxRate)}, rounded ${formatMoney(tax)}`,
-    `Total: ${formatMoney(dueNow)} + ${formatMoney(tax)} = ${formatMoney(total)}`,
+    `${names.total}: ${formatMoney(dueNow)} + ${formatMoney(tax)} = ${formatMoney(total)}`,
   ];
   if ((quote.chargeStep ?? 1) > 1) lines.push(`Amounts are rounded to steps of ${quote.chargeStep} minor units.`);
   lines.push(

@@ -39,9 +39,18 @@ function whatWasCharged({ refund, receiptNumber }: Pick<Purchase, "refund" | "re
   return receiptNumber === null ? "nothing was charged" : "the payment is being refunded";
 }
 
+/**
+ * ` by 2026-11-23 10:00 UTC`: until when a purchase may be paid. Nothing for a renewal, which stays payable; its deadline
+ * is a date in the billing time zone (see `unpaidDeadline`).
+ */
+export function payableBy({ kind, nextAction }: Pick<Purchase, "kind" | "nextAction">): string {
+  return nextAction === null || kind === "renewal" ? "" : ` by ${instant(nextAction.expiresAt)}`;
+}
+
 /** What a person does on the payment page, with the time that is left; the URL follows it. */
-export function pageInvitation({ status, nextAction }: Pick<Purchase, "status" | "nextAction">): string {
-  const by = nextAction === null ? "" : ` by ${instant(nextAction.expiresAt)}`;
+export function pageInvitation(purchase: Pick<Purchase, "kind" | "status" | "nextAction">): string {
+  const { status, nextAction } = purchase;
+  const by = payableBy(purchase);
   if (status === "failed") return `Pay with another card${by} at`;
   if (nextAction?.type === "add_payment_method") return `Add a payment method and pay${by} at`;
   return `Approve the payment${by} at`;

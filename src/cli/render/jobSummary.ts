@@ -23,9 +23,11 @@ export function renderJobSummary(purchase: Purchase, isTrusted: boolean): string
   const facts = [
     `- Purchase: ${codeSpan(purchase.id)}`,
     `- Licenses: ${purchase.licenses}`,
-    `- Amount with tax: ${moneyText(purchase.total)}`,
+    `- Total: ${withTax({ total: purchase.total, net: purchase.dueNow, tax: purchase.tax })}`,
     ...(isWaiting ? [] : [`- Reason: ${codeSpan(failureReason(purchase.failure))}`]),
-    ...(nextAction === null ? [] : [`- Can be paid until: ${instant(nextAction.expiresAt)}`]),
+    ...(nextAction === null || purchase.kind === "renewal"
+      ? []
+      : [`- Can be paid until: ${instant(nextAction.expiresAt)}`]),
   ];
   return [`### ${title}`, cost, facts.join("\n"), ...nextSteps(purchase, isTrusted), ""].join("\n\n");
 }
@@ -48,8 +50,12 @@ export function renderTopUpSummary(topUp: Output<"top-up">): string {
   const facts = [
     `- Target: ${targetWords(target)}${shortfall === 0 ? inProgress(target, now) : ""}`,
     `- Missing: ${licenses(shortfall)}`,
-    ...(quote === null ? [] : [`- Price: ${priceOf(quote)}`]),
-    ...(price === null ? [] : [`- Total: ${withTax({ total: price.total, net: price.dueNow, tax: price.tax })}`]),
+    ...(quote === null ? [] : [`- Subtotal: ${priceOf(quote)}`]),
+    ...(price === null
+      ? []
+      : [
+          `- ${purchase === null ? "Due now" : "Total"}: ${withTax({ total: price.total, net: price.dueNow, tax: price.tax })}`,
+        ]),
     ...(purchase === null ? [] : [`- Purchase: ${codeSpan(purchase.id)}`, `- Key: ${codeSpan(keyOf(purchase))}`]),
     `- Licenses now: ${counts(now)}`,
   ];

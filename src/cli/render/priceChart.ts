@@ -1,9 +1,11 @@
 import stringWidth from "string-width";
 import type { Money } from "../../billing/money.ts";
+import { isTaxed } from "../../billing/proration.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import type { Forecast } from "../purchasing/forecast.ts";
 import type { Offer } from "../purchasing/offer.ts";
 import { bar } from "./bar.ts";
+import { clean } from "./clean.ts";
 import { moneyText } from "./money.ts";
 import { columns } from "./table.ts";
 import type { View } from "./view.ts";
@@ -21,7 +23,8 @@ export function renderComparison(offers: readonly Offer[], view: View): string {
     moneyText(quote.total),
   ]);
   const table = chart(["Licenses", "Renews at", "Due now"], rows, totals, view);
-  return [table, ...(offers[0] ? reductionLines(offers[0].subscription, view) : [])].join("\n");
+  const [first] = offers;
+  return [table, ...(first ? [...taxLines(first.quote), ...reductionLines(first.subscription, view)] : [])].join("\n");
 }
 
 /** What an offer's licenses cost on dates to come, with tax, and from the renewal on. */
@@ -43,9 +46,15 @@ export function renderForecast(
   const end = renewal
     ? `From ${renewal.date} on they are part of the recurring total, ${whole}.`
     : `The subscription ends on ${quote.term.renewalDate}, without a renewal.`;
-  const intro = `${licenses(quote.licenses)}, with tax, at today's price and rate:`;
+  const withTax = isTaxed(quote.taxRate) ? ", with tax" : "";
+  const intro = `${licenses(quote.licenses)}${withTax}, at today's price and rate:`;
   const reduction = reductionLines(subscription, view);
   return [wrap(intro, view.width), table, wrap(end, view.width), ...reduction].join("\n");
+}
+
+/** That the amounts of a chart are what is charged. */
+function taxLines({ taxRate }: Offer["quote"]): string[] {
+  return isTaxed(taxRate) ? [`Amounts include ${clean(taxRate)} % tax.`] : [];
 }
 
 /** That what is bought comes on top of a scheduled reduction (details.md, 31). */

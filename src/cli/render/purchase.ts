@@ -1,11 +1,12 @@
 import type { LicenseCounts } from "../../contract/basics.ts";
-import type { Purchase } from "../../contract/billing.ts";
+import type { Purchase, Subscription } from "../../contract/billing.ts";
 import type { Output } from "../outputs.ts";
 import { clean } from "./clean.ts";
 import { failureReason, pageInvitation } from "./failure.ts";
 import { moneyText } from "./money.ts";
 import { addressText } from "./pageAddress.ts";
 import { fields } from "./table.ts";
+import { unpaidDeadline } from "./unpaid.ts";
 import type { View } from "./view.ts";
 import { countChange, counts, instant, licenses, withTax } from "./words.ts";
 import { wrap } from "./wrap.ts";
@@ -43,9 +44,15 @@ function dryRun(quote: Output<"buy">["quote"], view: View): string {
   );
 }
 
-/** One purchase. */
-export function renderPurchase(purchase: Purchase, view: View): string {
-  return `${purchaseFields(purchase, null, view)}${pageLines(purchase, view)}`;
+/**
+ * One purchase.
+ *
+ * @param subscription of which it may be the unpaid renewal; `null` where that is not asked
+ */
+export function renderPurchase(purchase: Purchase, view: View, subscription: Subscription | null = null): string {
+  const isUnpaid = subscription?.unpaid?.purchaseId === purchase.id;
+  const deadline = isUnpaid ? `\n${fields([unpaidDeadline(subscription)], view)}` : "";
+  return `${purchaseFields(purchase, null, view)}${deadline}${pageLines(purchase, view)}`;
 }
 
 /** What `purchases resume` found. A purchase whose key is not void may still arrive. */
@@ -72,7 +79,7 @@ function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: Vie
       ["Status", statusWords(purchase, view)],
       ["Failure", failure && failureReason(failure)],
       ["What", bought(purchase)],
-      ["Amount", withTax({ total, net: dueNow, tax })],
+      ["Total", withTax({ total, net: dueNow, tax })],
       [
         "Refund",
         refund

@@ -6,6 +6,7 @@ import { type Cell, toCsv } from "./csv.ts";
 import { moneyText } from "./money.ts";
 import { bought, buyer, statusWords } from "./purchase.ts";
 import { columns } from "./table.ts";
+import type { Owing } from "./unpaid.ts";
 import type { View } from "./view.ts";
 import { instant } from "./words.ts";
 import { wrap } from "./wrap.ts";
@@ -14,12 +15,18 @@ import { wrap } from "./wrap.ts";
  * Purchases in the order given, each with its date.
  *
  * @param timeZone whose dates they are: the organization's, as everywhere in billing
+ * @param owing the subscription, of which one may be the unpaid renewal
  */
-export function renderPurchases(purchases: readonly Purchase[], timeZone: string, view: View): string {
+export function renderPurchases(
+  purchases: readonly Purchase[],
+  timeZone: string,
+  view: View,
+  owing: Owing | null = null,
+): string {
   if (purchases.length === 0) return "No purchases.";
   const rows = purchases.map((purchase) => [
     dateInZone(Date.parse(purchase.createdAt), timeZone),
-    [`${bought(purchase)}, ${moneyText(purchase.total)}`, clean(purchase.id), ...moreOf(purchase)].join("\n"),
+    [`${bought(purchase)}, ${moneyText(purchase.total)}`, clean(purchase.id), ...moreOf(purchase, owing)].join("\n"),
     statusWords(purchase, view),
   ]);
   const table = columns(["Date", "Purchase", "Status"], rows, [10, 29, 17], view);
@@ -27,10 +34,16 @@ export function renderPurchases(purchases: readonly Purchase[], timeZone: string
   return `${table}\n\n${wrap("`secureflag-licenses purchases show <id>` shows where one is paid.", view.width)}`;
 }
 
-function moreOf(purchase: Purchase): string[] {
-  const { nextAction } = purchase;
+function moreOf(purchase: Purchase, owing: Owing | null): string[] {
   const by = buyer(purchase);
-  return [...(by === null ? [] : [`by ${by}`]), ...(nextAction ? [`pay by ${instant(nextAction.expiresAt)}`] : [])];
+  return [by && `by ${by}`, deadline(purchase, owing)].filter((line) => line !== null);
+}
+
+function deadline({ id, kind, nextAction }: Purchase, owing: Owing | null): string | null {
+  if (nextAction === null) return null;
+  if (kind === "purchase") return `pay by ${instant(nextAction.expiresAt)}`;
+  if (owing?.unpaid?.purchaseId !== id) return null;
+  return `${owing.state === "suspended" ? "suspended since" : "pay before"} ${owing.unpaid.deadline}`;
 }
 
 const COLUMNS: readonly (readonly [head: string, cell: (purchase: Purchase) => Cell])[] = [

@@ -13,7 +13,7 @@ export function renderQuote({ quote, subscription }: Offer, { explain }: { expla
     [
       ["Licenses", view.style.bold(countChange(quote.licensesAfter, quote.licenses))],
       ["Due now", view.style.bold(withTax({ total, net: dueNow, tax }))],
-      ["Price", formula(quote, subscription.plan)],
+      ["Subtotal", formula(quote, subscription.plan)],
       ["Bought on", `${quote.purchaseDate} in ${clean(subscription.organization.timeZone)}`],
       [renewsAt === null ? "Ends" : "Renewal", dateAhead(term.renewalDate, term.daysRemaining)],
       [

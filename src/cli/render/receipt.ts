@@ -21,7 +21,7 @@ export function renderReceipt(receipt: Receipt, view: View): string {
       ["Licenses", licensesOf(receipt)],
       ["Term", `${term.start} to ${term.renewalDate}, ${term.daysRemaining} of ${term.days} days`],
       [
-        "Due",
+        "Subtotal",
         `${licenses(receipt.licenses)} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days} days = ${moneyText(dueNow)}`,
       ],
       ["Tax", `${clean(taxRate)} % of ${moneyText(dueNow)} = ${moneyText(receipt.tax)}`],

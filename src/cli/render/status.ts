@@ -1,8 +1,10 @@
+import { isTaxed } from "../../billing/proration.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import { bar } from "./bar.ts";
 import { clean } from "./clean.ts";
 import { moneyText } from "./money.ts";
 import { fields } from "./table.ts";
+import { payCommand, unpaidDeadline, unpaidRenewal } from "./unpaid.ts";
 import type { View } from "./view.ts";
 import { counts, dateAhead, interval, licenses, paymentMethod, reducedTo, withTax } from "./words.ts";
 
@@ -10,14 +12,17 @@ const BAR_WIDTH = 30;
 
 /** The subscription for people. */
 export function renderStatus(subscription: Subscription, view: View): string {
-  const { organization, plan, state, term, pending, reduction } = subscription;
+  const { organization, plan, state, term, pending, reduction, unpaid } = subscription;
   const { style } = view;
   const showState = state === "active" ? style.green("active") : style.red(state.replace("_", " "));
-  return fields(
+  const beforeTax = isTaxed(subscription.taxRate) ? ", before tax" : "";
+  const facts = fields(
     [
       ["Organization", style.bold(`${clean(organization.name)} (${organization.id})`)],
-      ["Plan", `${clean(plan.name)}, ${moneyText(plan.unitPrice)} per license ${interval(plan)}`],
+      ["Plan", `${clean(plan.name)}, ${moneyText(plan.unitPrice)} per license ${interval(plan)}${beforeTax}`],
       ["State", showState],
+      ["Unpaid", unpaidRenewal(subscription)],
+      unpaidDeadline(subscription),
       ["Licenses", `${licenseBar(subscription, view)}\n${counts(subscription.licenses)}`],
       [
         "Pending",
@@ -33,6 +38,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
     ],
     view,
   );
+  return unpaid === null ? facts : `${facts}\n\nPay the renewal with\n${payCommand(unpaid.purchaseId)}`;
 }
 
 function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: View): string {

@@ -1,6 +1,8 @@
+import { isTaxed } from "../../billing/proration.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import type { Me } from "../../contract/identity.ts";
 import { moneyText } from "./money.ts";
+import { unpaidWarning } from "./unpaid.ts";
 import { licenses, reducedTo } from "./words.ts";
 
 const SOON_DAYS = 30;
@@ -32,7 +34,10 @@ export function tokenWarning({ name, expiresIn }: Me["token"]): string | null {
   return `The token ${name} expires ${when}. Make a new one: secureflag-licenses tokens create`;
 }
 
-function unpaid({ state }: Subscription): string | null {
+/** A backend may not tell which renewal it is. */
+function unpaid(subscription: Subscription): string | null {
+  const { state } = subscription;
+  if (subscription.unpaid !== null) return unpaidWarning(subscription);
   if (state !== "past_due" && state !== "suspended") return null;
   const cost = state === "suspended" ? "the subscription is suspended" : "no licenses can be bought until it is";
   return (
@@ -48,11 +53,11 @@ function fewLeft({ state, licenses: { purchased, available } }: Subscription): s
   return `${left} available, of ${purchased}. Buy more with \`secureflag-licenses buy <n>\`.`;
 }
 
-function soon({ state, term, renewal }: Subscription): string | null {
+function soon({ state, term, renewal, taxRate }: Subscription): string | null {
   if (state === "ended" || term.daysRemaining > SOON_DAYS) return null;
   const when = term.daysRemaining === 1 ? "in 1 day" : `in ${term.daysRemaining} days`;
   if (!renewal.autoRenew) return `The subscription ends ${when}, on ${term.renewalDate}, without a renewal.`;
   if (renewal.licenses === null || renewal.total === null) return null;
-  const price = `${moneyText(renewal.total)} with tax for ${licenses(renewal.licenses)}`;
-  return `The subscription renews ${when}, on ${term.renewalDate}: ${price}.`;
+  const price = `${moneyText(renewal.total)}${isTaxed(taxRate) ? " with tax" : ""}`;
+  return `The subscription renews ${when}, on ${term.renewalDate}: ${price} for ${licenses(renewal.licenses)}.`;
 }

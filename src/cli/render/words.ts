@@ -38,11 +38,9 @@ export function inProgress(target: LicenseTarget, now: LicenseCounts): string {
   return awaited > 0 ? `; ${licenses(awaited)} of them in purchases that are still in progress` : "";
 }
 
-/** `£244.10 (£203.42 + £40.68 tax)`; an amount without tax stands alone. */
+/** What is charged, with what it is made of: `£244.10 (£203.42 + £40.68 tax)`; without tax just the amount. */
 export function withTax({ total, net, tax }: { total: Money; net: Money; tax: Money }): string {
-  return tax.amount === 0
-    ? `${moneyText(total)} (no tax)`
-    : `${moneyText(total)} (${moneyText(net)} + ${moneyText(tax)} tax)`;
+  return tax.amount === 0 ? moneyText(total) : `${moneyText(total)} (${moneyText(net)} + ${moneyText(tax)} tax)`;
 }
 
 /** `2027-03-01 (in 99 days)`; the days are the backend's, never this machine's clock. */
@@ -60,7 +58,7 @@ export function interval({ interval: unit, intervalCount }: Subscription["plan"]
   return intervalCount === 1 ? `a ${unit}` : `every ${intervalCount} ${unit}s`;
 }
 
-/** `5 licenses × £150.00 a year × 99 of 365 days`. */
+/** What the subtotal comes from: `5 licenses × £150.00 a year × 99 of 365 days`. */
 export function formula(quote: Quote, plan: Subscription["plan"]): string {
   const { daysRemaining, days } = quote.term;
   return `${licenses(quote.licenses)} × ${moneyText(quote.unitPrice)} ${interval(plan)} × ${daysRemaining} of ${days} days`;

@@ -18,6 +18,7 @@ import {
   purchase,
   quote,
   subscription,
+  UNPAID,
   user,
 } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
@@ -646,10 +647,19 @@ describe("users add, dry", () => {
     async (state) => {
       const stopped: ExpectedCall = { call: "subscription", gives: subscription({ state }) };
       const { code, told } = await play(line, [page(), stopped]);
-      expect([code, told]).toEqual([7, expect.stringContaining("its licenses cannot be given out")]);
+      expect([code, told]).toEqual([7, expect.stringContaining("users cannot take licenses")]);
       expect((await play(`${line} --role statistics --no-training`, [page(), stopped])).code).toBe(0);
     },
   );
+
+  it("names what is unpaid where the subscription is suspended", async () => {
+    const stopped = { call: "subscription", gives: subscription({ state: "suspended", unpaid: UNPAID }) } as const;
+    const { code, told } = await play(line, [page(), stopped]);
+    expect(code).toBe(7);
+    expect(told).toContain("has been suspended since 2027-03-15; users cannot take licenses.");
+    expect(told).toContain("Unpaid: £4,500.00 with tax, renewal pur_9.");
+    expect(told).toContain("Pay the renewal with `secureflag-licenses purchases pay pur_9`.");
+  });
 
   it("asks nobody, also in a terminal", async () => {
     const { code, questions } = await play(line, [page(), READ, ...PRICED], { isTerminal: true });

@@ -51,12 +51,15 @@ describe("what the charts show", () => {
       "Licenses  Renews at  Due now",
       `25 → 30   £5,400.00  £244.10  ${"█".repeat(15)}`,
       `25 → 35   £6,300.00  £488.22  ${"█".repeat(30)}`,
+      "Amounts include 20 % tax.",
     ]);
+    expect(renderComparison([offerOf(5, { taxRate: "0" })], view(60))).not.toContain("tax");
   });
 
   it("a forecast, with what comes after it", () => {
     const offer = offerOf(5);
     const text = renderForecast(offer, forecast(offer), view(60));
+    expect(text).toContain("5 licenses, with tax, at");
     expect(text).toContain("2026-12-22   69 days  £170.14");
     expect(text).toContain("2027-03-01    a year  £900.00");
     expect(text).toContain("From 2027-03-01 on they are part of the recurring total");

@@ -76,6 +76,18 @@ describe("a quote file", () => {
     expect(read(written)).toEqual(file);
   });
 
+  it("has one name for what is charged, and is still read where an earlier version named the amounts", () => {
+    const [, subtotal, , total] = file.arithmetic;
+    expect([subtotal, total]).toEqual([
+      "Subtotal: £150.00 × 5 × 99 / 365 = 203.424657…, rounded £203.42",
+      "Due now: £203.42 + £40.68 = £244.10",
+    ]);
+    const earlier = file.arithmetic.map((line) =>
+      line.startsWith("Due now:") ? line.replace("Due now", "Total") : line.replace("Subtotal", "Due now"),
+    );
+    expect(read(forged({ arithmetic: earlier })).arithmetic).toEqual(earlier);
+  });
+
   const changes = mutations(file);
 
   it("has leaves to change", () => expect(changes.length).toBeGreaterThan(35));

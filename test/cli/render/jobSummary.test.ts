@@ -9,7 +9,7 @@ describe("renderJobSummary", () => {
       [
         "### A license purchase waits for approval",
         "No license was added and nothing was charged yet.",
-        "- Purchase: `pur_1`\n- Licenses: 5\n- Amount with tax: £244.10\n- Can be paid until: 2026-11-23 10:00 UTC",
+        "- Purchase: `pur_1`\n- Licenses: 5\n- Total: £244.10 (£203.42 + £40.68 tax)\n- Can be paid until: 2026-11-23 10:00 UTC",
         `[Approve the payment](<${ORIGIN}/pay/pur_1>)`,
         "Then run `secureflag-licenses purchases resume`, or this job again.",
         "",

@@ -28,6 +28,7 @@ import {
   quote,
   receipt,
   subscription,
+  UNPAID,
   user,
   verified,
 } from "../support/builders.ts";
@@ -167,6 +168,25 @@ describe("what must be seen", () => {
     expect(text).toContain("Europe/London");
   });
 
+  it.each([
+    ["past_due", /Pay before +2027-03-15, or the subscription is suspended\n/],
+    ["suspended", /Suspended +since 2027-03-15, until the renewal is paid\n/],
+  ] as const)("status of a subscription that is %s, in the same words as its renewal", (state, deadline) => {
+    const owing = subscription({ state, unpaid: UNPAID });
+    const text = renderStatus(owing, PLAIN);
+    expect(text).toMatch(/Unpaid +£4,500.00 with tax, renewal pur_9\n/);
+    expect(text).toMatch(deadline);
+    expect(text).toMatch(/\n`secureflag-licenses purchases pay pur_9`$/);
+    expect(renderStatus(subscription({ state, unpaid: UNPAID, taxRate: "0.0" }), PLAIN)).toMatch(/£4,500.00, renewal/);
+    const renewal = payablePurchase({ id: "pur_9", kind: "renewal" });
+    const shown = renderPurchase(renewal, PLAIN, owing);
+    expect(shown).toMatch(deadline);
+    expect(shown).not.toContain("by 2026");
+    expect(renderPurchase(payablePurchase({ kind: "renewal" }), PLAIN, owing)).not.toMatch(/Pay before|Suspended/);
+    const listed = renderPurchases([renewal], "UTC", PLAIN, owing);
+    expect(listed).toContain(state === "suspended" ? "suspended since 2027-03-15" : "pay before 2027-03-15");
+  });
+
   it("status of a subscription that ends, or has ended", () => {
     const renewal = { ...subscription().renewal, autoRenew: false };
     const ending = renderStatus(subscription({ renewal }), PLAIN);
@@ -182,6 +202,8 @@ describe("what must be seen", () => {
     for (const part of ["25 → 30", "£244.10 (£203.42 + £40.68 tax)", "99 of 365 days", "203.424657…", "= 40.684"]) {
       expect(text.replaceAll("\n", " ")).toContain(part);
     }
+    expect(text).toMatch(/Due now +£244.10 \(£203.42 \+ £40.68 tax\)\n/);
+    expect(text).toMatch(/\nSubtotal: .*rounded\n£203.42\nTax: .*\nDue now: £203.42 \+ £40.68 = £244.10\n/);
     expect(text).toMatch(/Bought on +2026-11-22 in Europe\/London/);
     expect(renderQuote(offer, { explain: false }, PLAIN)).not.toContain("203.424657");
     const ending = { ...offer, quote: verified(quote(5, { renewsAt: null })) };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { subscriptionWarnings, tokenWarning } from "../../../src/cli/render/warnings.ts";
-import { me, subscription } from "../support/builders.ts";
+import { me, subscription, UNPAID } from "../support/builders.ts";
 
 const counts = (purchased: number, used: number) => ({ purchased, used, available: purchased - used });
 const plenty = { licenses: counts(25, 10) };
@@ -18,6 +18,7 @@ describe("subscriptionWarnings", () => {
     ["31 days are left", { ...plenty, ...inDays(31) }, []],
     ["30 days are left", { ...plenty, ...inDays(30) }, [/renews in 30 days, on 2027-03-01: £4,500.00 with tax for 25/]],
     ["a day is left", { ...plenty, ...inDays(1) }, [/renews in 1 day, on/]],
+    ["there is no tax", { ...plenty, ...inDays(1), taxRate: "0" }, [/: £4,500.00 for 25 licenses\.$/]],
     ["it will not renew", { ...plenty, ...inDays(9), renewal: ending }, [/ends in 9 days, on 2027-03-01, without/]],
     [
       "there will be fewer",
@@ -30,6 +31,18 @@ describe("subscriptionWarnings", () => {
       [/^From 2027-03-01 there will be 20 licenses \(24, as long as 24 are in use\), as scheduled/],
     ],
     ["it is past due", { ...plenty, state: "past_due" }, [/not paid.*purchases pay <id>/]],
+    [
+      "it is past due, with what and until when",
+      { ...plenty, state: "past_due", unpaid: UNPAID },
+      [
+        /^The renewal pur_9 is unpaid: £4,500.00 with tax. No licenses can be bought until it is paid. Pay it before 2027-03-15, or the subscription is suspended: `secureflag-licenses purchases pay pur_9`\.$/,
+      ],
+    ],
+    [
+      "it is suspended, and since when",
+      { ...plenty, state: "suspended", unpaid: UNPAID },
+      [/unpaid: £4,500.00 with tax. The subscription has been suspended since 2027-03-15. Pay it .* pay pur_9`\.$/],
+    ],
     ["it is suspended", { ...plenty, state: "suspended" }, [/not paid, and the subscription is suspended/]],
     ["it has ended", { state: "ended", licenses: counts(25, 25), ...inDays(0), renewal: ending }, []],
     [

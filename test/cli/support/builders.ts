@@ -25,11 +25,15 @@ export function subscription(change: Partial<Subscription> = {}): Subscription {
     taxRate: "20",
     pending: { purchases: 0, licenses: 0 },
     reduction: null,
+    unpaid: null,
     version: 1,
     asOf: "2026-11-22T10:00:00Z",
     ...change,
   };
 }
+
+/** What the subscription owes when its renewal of 2027-03-01 was declined. */
+export const UNPAID = { purchaseId: "pur_9", total: gbp(450000), deadline: "2027-03-15" };
 
 /** The backend's quote for a subscription. */
 export function quote(licenses: number, change: Partial<Quote> = {}, base: Subscription = subscription()): Quote {

@@ -21,7 +21,7 @@ export async function run(options: ListOptions, context: Context): Promise<void>
   await printResult(context, options, "purchases list", purchases, async (view) => {
     const { purchasesCsv, renderPurchases } = await import("../../render/purchases.ts");
     if (subscription === null) return purchasesCsv(purchases);
-    return renderPurchases(purchases, subscription.organization.timeZone, view);
+    return renderPurchases(purchases, subscription.organization.timeZone, view, subscription);
   });
   if (hasMore && !options.quiet)
     context.io.note(`There are more than ${purchases.length}: use --limit <n> or --all.\n`);

@@ -8,10 +8,14 @@ import { withSpinner } from "../shared/spinner.ts";
 /** Prints one purchase. */
 export async function run(options: PurchaseOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options);
-  const reading = organizationId().then((id) => client.purchase(id, options.purchaseId));
+  const id = await organizationId();
+  const reading = client.purchase(id, options.purchaseId);
   const { purchase } = splitAnswer(await withSpinner(context, options, "Reading the purchase", reading));
+  // Only the subscription has the deadline of its unpaid renewal as a date.
+  const isUnpaidRenewal = purchase.kind === "renewal" && purchase.nextAction !== null;
+  const subscription = isUnpaidRenewal && !options.json ? await client.subscription(id) : null;
   await printResult(context, options, "purchases show", purchase, async (view) => {
     const { renderPurchase } = await import("../../render/purchase.ts");
-    return renderPurchase(purchase, view);
+    return renderPurchase(purchase, view, subscription);
   });
 }

@@ -5,6 +5,7 @@ import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
 import { priceOffer, type VerifiedQuote } from "../../purchasing/offer.ts";
 import type { PurchasingTools } from "../../purchasing/tools.ts";
+import { payCommand, unpaidRenewal } from "../../render/unpaid.ts";
 import { licenses, withTax } from "../../render/words.ts";
 import { type Buying, buyAs } from "./buying.ts";
 import type { BuyMissingOptions } from "./buyOptions.ts";
@@ -90,8 +91,15 @@ export async function rehearseLicenses(
   return { licenses: result.licenses, quote: result.quote };
 }
 
-function assertUsable({ state }: Subscription): void {
+function assertUsable(subscription: Subscription): void {
+  const { state, unpaid } = subscription;
   if (state !== "suspended" && state !== "ended") return;
-  const what = state === "ended" ? "has ended" : "is suspended, because its renewal is not paid";
-  throw new CliError("subscription_not_purchasable", `The subscription ${what}; its licenses cannot be given out`);
+  const suspended = unpaid === null ? "is suspended" : `has been suspended since ${unpaid.deadline}`;
+  const what = state === "ended" ? "has ended" : suspended;
+  const owed = unpaidRenewal(subscription);
+  throw new CliError(
+    "subscription_not_purchasable",
+    `The subscription ${what}; users cannot take licenses${owed === null ? "" : `. Unpaid: ${owed}`}`,
+    { hint: unpaid === null ? undefined : `Pay the renewal with ${payCommand(unpaid.purchaseId)}.` },
+  );
 }
