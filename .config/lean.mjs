@@ -11,6 +11,12 @@ const LEFT_OUT = [
 
 const NOTHING = "module.exports = {};";
 
+/** `conf` looks up the home while it loads, which fails where there is none, and is always told its directory. */
+const NO_PATHS = "export default () => ({});";
+
+/** `conf` sends every signal to the process again, which would end an interrupted command before its last words. */
+const NO_SIGNALS = "export default () => {};";
+
 /** Importing this module reads every property of the process, and so opens its streams. The global is the same object. */
 const PROCESS = "module.exports = globalThis.process;";
 
@@ -41,6 +47,8 @@ export const lean = {
     instead(/^(node:)?process$/, PROCESS);
     // Fastify asks it which plugins go with which of its versions; we have none.
     instead(/^semver$/, NOTHING, ({ importer }) => importer.includes("/node_modules/fastify/"));
+    instead(/^env-paths$/, NO_PATHS);
+    instead(/^when-exit$/, NO_SIGNALS);
     // Packages bring versions of their own.
     instead(/^string-width$/, STRING_WIDTH, ({ importer }) => !importer.includes("/node_modules/"));
   },

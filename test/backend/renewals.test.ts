@@ -320,7 +320,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         const { html } = await look(backend, addressOf(renewal));
         expect(html).toContain(`${isLate ? "Was due by" : "Pay until"}</dt><dd>${onPage}`);
         expect((await quote(backend, id)).body.detail).toContain(
-          isLate ? "suspended since 2027-03-15" : "from 2027-03-15 on the subscription is suspended",
+          isLate ? "suspended since 2027-03-15" : "on 2027-03-15 the subscription is suspended",
         );
       }
       await expectInvariants(backend, id, 25);
@@ -512,7 +512,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         status: 409,
         body: {
           code: "subscription_not_purchasable",
-          detail: expect.stringContaining(`the renewal ${renewal.id} of £4,500.00 with tax is unpaid`),
+          detail: expect.stringContaining(`renewal ${renewal.id} (£4,500.00 with tax) is unpaid`),
           purchaseId: renewal.id,
         },
       });

@@ -87,7 +87,7 @@ describe.sequential("a renewal that is declined", () => {
         const refused = await sandbox.cli(id, [...command, "--json"]);
         const { code, message, hint } = errorOf(refused);
         expect([refused.exitCode, code]).toEqual([7, "subscription_not_purchasable"]);
-        expect(message).toContain(`the renewal ${renewal} of £4,500.00 with tax is unpaid`);
+        expect(message).toContain(`renewal ${renewal} (£4,500.00 with tax) is unpaid`);
         expect(message).toContain(DEADLINE);
         expect(hint).toBe(`Pay the renewal with \`secureflag-licenses purchases pay ${renewal}\`.`);
       }

@@ -9,7 +9,7 @@ import { type SubscriptionPicture, unpaidRenewal } from "./picture.ts";
  * @throws ProblemError `subscription_not_purchasable`, with the renewal to pay as `purchaseId`
  */
 export function assertPurchasable(picture: SubscriptionPicture): void {
-  if (picture.state !== "active") throw notPurchasable(picture, "no licenses can be bought");
+  if (picture.state !== "active") throw notPurchasable(picture, "No licenses can be bought");
 }
 
 /**
@@ -19,27 +19,27 @@ export function assertPurchasable(picture: SubscriptionPicture): void {
  */
 export function assertUsable(picture: SubscriptionPicture): void {
   if (picture.state === "ended" || picture.state === "suspended")
-    throw notPurchasable(picture, "users cannot take licenses");
+    throw notPurchasable(picture, "Users cannot take licenses");
 }
 
 function notPurchasable(picture: SubscriptionPicture, consequence: string): ProblemError {
-  const { row, term } = picture;
+  const { row, term, state } = picture;
   const unpaid = unpaidRenewal(picture);
   if (unpaid === null) {
     return new ProblemError(
       "subscription_not_purchasable",
-      `The subscription ended on ${term.renewalDate}; ${consequence}`,
+      `${consequence}: the subscription ended on ${term.renewalDate}`,
     );
   }
   const { purchaseId, total, deadline } = unpaid;
   const amount = `${formatMoney(total)}${isTaxed(row.tax_rate) ? " with tax" : ""}`;
-  const [state, before] =
-    picture.state === "suspended"
-      ? [`has been suspended since ${deadline}`, ""]
-      : ["is past due", `; from ${deadline} on the subscription is suspended`];
+  const suspension =
+    state === "suspended"
+      ? `the subscription has been suspended since ${deadline}`
+      : `on ${deadline} the subscription is suspended`;
   return new ProblemError(
     "subscription_not_purchasable",
-    `The subscription ${state}: the renewal ${purchaseId} of ${amount} is unpaid. Until it is paid, ${consequence}${before}`,
+    `${consequence}: renewal ${purchaseId} (${amount}) is unpaid, and ${suspension}`,
     { purchaseId },
   );
 }

@@ -8,7 +8,7 @@ export const MAX_TEXT = 2048;
  *
  * @param longest how many characters stay; what is cut ends with `…`
  */
-export function clean(text: string, longest = MAX_TEXT): string {
+export function clean(text: string, { longest = MAX_TEXT }: { readonly longest?: number } = {}): string {
   const cleaned = text
     .replace(/[\t\r\n\u2028\u2029]+/g, " ")
     .replace(/[\p{Control}\p{Bidi_Control}\p{Surrogate}\p{Noncharacter_Code_Point}]/gu, "");
@@ -17,5 +17,5 @@ export function clean(text: string, longest = MAX_TEXT): string {
 
 /** Cleans a text and keeps all of it: for programs, and for what has to be copied whole. */
 export function cleanWhole(text: string): string {
-  return clean(text, Number.POSITIVE_INFINITY);
+  return clean(text, { longest: Number.POSITIVE_INFINITY });
 }

@@ -24,7 +24,7 @@ function renderToken(token: ApiToken, view: View): string {
       ["Token", view.style.bold(clean(token.name))],
       ["Id", clean(token.id)],
       ["Ends in", token.last4 && clean(token.last4)],
-      ["Scopes", token.scopes.map(clean).join(", ") || "none"],
+      ["Scopes", token.scopes.map((scope) => clean(scope)).join(", ") || "none"],
       ["Expires", expiry(token)],
       ["Limit", spendLimit(token.spendLimit)],
       ["Created by", clean(token.createdBy.email)],

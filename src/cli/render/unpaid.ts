@@ -23,6 +23,13 @@ export function unpaidDeadline({ state, unpaid }: Owing): [label: string, value:
     : ["Pay before", `${unpaid.deadline}, or the subscription is suspended`];
 }
 
+/** Why a subscription is suspended, the end of a sentence; `null` where nothing is past due. */
+export function unpaidSuspension({ unpaid, taxRate }: Owing): string | null {
+  if (unpaid === null) return null;
+  const what = `renewal ${clean(unpaid.purchaseId)} (${unpaidAmount(unpaid, taxRate)}) is unpaid`;
+  return `${what}, and the subscription has been suspended since ${unpaid.deadline}`;
+}
+
 /** Says what is unpaid, what that keeps from happening, and how to pay it by when; `null` where nothing is past due. */
 export function unpaidWarning({ state, unpaid, taxRate }: Owing): string | null {
   if (unpaid === null) return null;

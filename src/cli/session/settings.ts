@@ -1,10 +1,9 @@
-import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { SessionError } from "./errors.ts";
 import type { LockMachine } from "./fileLock.ts";
 import { deniedError } from "./ownership.ts";
-import { isMissing, MAX_BYTES, readPublicFile, writePrivateFile } from "./privateFile.ts";
+import { MAX_BYTES, makePrivateDirectory, readPublicFile } from "./privateFile.ts";
 import { SETTINGS_FILE } from "./profileNames.ts";
 
 const profileSchema = z.object({
@@ -72,12 +71,20 @@ export function createSettings(directory: string, machine: LockMachine): Setting
   };
 }
 
-/** The settings' file. It holds no secret, so that it may be a link and readable by others. */
+/** How `conf` writes the settings: a profile's name may hold a dot, and nothing that cannot be read is replaced. */
+const CONF = {
+  configName: "settings",
+  configFileMode: 0o600,
+  accessPropertiesByDotNotation: false,
+  clearInvalidConfig: false,
+} as const;
+
+/** The settings' file, read here because every start does, and written by `conf`. It holds no secret, so that it may be a link and readable by others. */
 class SettingsStore {
   private readonly path: string;
 
   constructor(
-    directory: string,
+    private readonly directory: string,
     private readonly machine: LockMachine,
   ) {
     this.path = join(directory, SETTINGS_FILE);
@@ -108,31 +115,22 @@ class SettingsStore {
     const { withFileLock } = await import("./fileLock.ts");
     return await withFileLock(`${this.path}.lock`, this.machine, async () => {
       const before = this.read();
-      this.write(changed(before));
+      await this.write(changed(before));
       return before;
     });
   }
 
-  private write(settings: SettingsFile): void {
-    const text = `${JSON.stringify(settings, null, 2)}\n`;
+  private async write(settings: SettingsFile): Promise<void> {
     try {
-      if (Buffer.byteLength(text) > MAX_BYTES) throw new RangeError("the settings are too large");
-      writePrivateFile(this.target(), text, this.machine);
+      if (Buffer.byteLength(JSON.stringify(settings)) > MAX_BYTES) throw new RangeError("the settings are too large");
+      makePrivateDirectory(this.directory);
+      const { default: Conf } = await import("conf");
+      new Conf<SettingsFile>({ ...CONF, cwd: this.directory }).store = settings;
     } catch (cause) {
       const denied = deniedError(cause, this.path, this.machine.uid, "settings_unreadable");
       if (denied) throw denied;
       const hint = "Check that its directory can be written and that the disk is not full.";
       throw new SessionError("settings_unreadable", `The settings cannot be written to ${this.path}`, hint, { cause });
-    }
-  }
-
-  /** Where a link points to, so that it stays one. */
-  private target(): string {
-    try {
-      return realpathSync(this.path);
-    } catch (error) {
-      if (isMissing(error)) return this.path;
-      throw error;
     }
   }
 }

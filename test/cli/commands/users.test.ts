@@ -647,7 +647,7 @@ describe("users add, dry", () => {
     async (state) => {
       const stopped: ExpectedCall = { call: "subscription", gives: subscription({ state }) };
       const { code, told } = await play(line, [page(), stopped]);
-      expect([code, told]).toEqual([7, expect.stringContaining("users cannot take licenses")]);
+      expect([code, told]).toEqual([7, expect.stringContaining("Users cannot take licenses: the subscription ")]);
       expect((await play(`${line} --role statistics --no-training`, [page(), stopped])).code).toBe(0);
     },
   );
@@ -656,8 +656,9 @@ describe("users add, dry", () => {
     const stopped = { call: "subscription", gives: subscription({ state: "suspended", unpaid: UNPAID }) } as const;
     const { code, told } = await play(line, [page(), stopped]);
     expect(code).toBe(7);
-    expect(told).toContain("has been suspended since 2027-03-15; users cannot take licenses.");
-    expect(told).toContain("Unpaid: £4,500.00 with tax, renewal pur_9.");
+    expect(told).toContain(
+      "Users cannot take licenses: renewal pur_9 (£4,500.00 with tax) is unpaid, and the subscription has been suspended since 2027-03-15.",
+    );
     expect(told).toContain("Pay the renewal with `secureflag-licenses purchases pay pur_9`.");
   });
 

@@ -196,7 +196,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
       READ,
       says(
         "subscription_not_purchasable",
-        "The subscription is past due: the renewal pur_1 of £4,500.00 with tax is unpaid. Until it is paid, no licenses can be bought; from 2027-03-15 on the subscription is suspended",
+        "No licenses can be bought: renewal pur_1 (£4,500.00 with tax) is unpaid, and on 2027-03-15 the subscription is suspended",
         { purchaseId: "pur_1" },
       ),
     ],
@@ -207,7 +207,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
     line: "quote 5",
     answers: [
       READ,
-      says("subscription_not_purchasable", "The subscription ended on 2026-03-01; no licenses can be bought"),
+      says("subscription_not_purchasable", "No licenses can be bought: the subscription ended on 2026-03-01"),
     ],
   },
   {

@@ -62,5 +62,5 @@ export async function viewOf(context: Context, options: OutputOptions, stream: "
 
 /** Tells a person something on stderr. Silent with `--quiet` and with `--json`, whose stderr may only hold the error. */
 export function note(context: Context, options: OutputOptions, text: string): void {
-  if (!options.quiet && !options.json) context.io.note(`${wrap(clean(text, MAX_NOTE), WIDTH)}\n`);
+  if (!options.quiet && !options.json) context.io.note(`${wrap(clean(text, { longest: MAX_NOTE }), WIDTH)}\n`);
 }

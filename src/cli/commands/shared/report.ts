@@ -42,13 +42,16 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
 }
 
 function sentence(text: string, longest: number): string {
-  const cleaned = clean(text, longest).trim();
+  const cleaned = clean(text, { longest }).trim();
   return cleaned === "" || /[.!?…]$/.test(cleaned) ? cleaned : `${cleaned}.`;
 }
 
 /** The stack, and those of its causes. */
 function traceOf(error: unknown): string {
   if (!(error instanceof Error)) return clean(String(error));
-  const own = (error.stack ?? error.message).split("\n").map(clean).join("\n");
+  const own = (error.stack ?? error.message)
+    .split("\n")
+    .map((line) => clean(line))
+    .join("\n");
   return error.cause instanceof Error ? `${own}\nCaused by: ${traceOf(error.cause)}` : own;
 }

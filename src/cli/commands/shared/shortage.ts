@@ -5,7 +5,7 @@ import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
 import { priceOffer, type VerifiedQuote } from "../../purchasing/offer.ts";
 import type { PurchasingTools } from "../../purchasing/tools.ts";
-import { payCommand, unpaidRenewal } from "../../render/unpaid.ts";
+import { payCommand, unpaidSuspension } from "../../render/unpaid.ts";
 import { licenses, withTax } from "../../render/words.ts";
 import { type Buying, buyAs } from "./buying.ts";
 import type { BuyMissingOptions } from "./buyOptions.ts";
@@ -94,12 +94,8 @@ export async function rehearseLicenses(
 function assertUsable(subscription: Subscription): void {
   const { state, unpaid } = subscription;
   if (state !== "suspended" && state !== "ended") return;
-  const suspended = unpaid === null ? "is suspended" : `has been suspended since ${unpaid.deadline}`;
-  const what = state === "ended" ? "has ended" : suspended;
-  const owed = unpaidRenewal(subscription);
-  throw new CliError(
-    "subscription_not_purchasable",
-    `The subscription ${what}; users cannot take licenses${owed === null ? "" : `. Unpaid: ${owed}`}`,
-    { hint: unpaid === null ? undefined : `Pay the renewal with ${payCommand(unpaid.purchaseId)}.` },
-  );
+  const why = unpaidSuspension(subscription) ?? `the subscription ${state === "ended" ? "has ended" : "is suspended"}`;
+  throw new CliError("subscription_not_purchasable", `Users cannot take licenses: ${why}`, {
+    hint: unpaid === null ? undefined : `Pay the renewal with ${payCommand(unpaid.purchaseId)}.`,
+  });
 }
