@@ -90,7 +90,7 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
     return null;
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
-    return { status: error.status, sentence: `${error.message}.` };
+    return { status: error.status, sentence: `${error.message}. Nothing was charged.` };
   }
 }
 

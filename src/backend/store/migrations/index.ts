@@ -5,6 +5,7 @@ import type { Dialect } from "./dialect.ts";
 import { identityMigration } from "./identity.ts";
 import { paymentsMigration } from "./payments.ts";
 import { renewalsMigration } from "./renewals.ts";
+import { spendingMigration } from "./spending.ts";
 
 /**
  * Brings a database to the newest schema; safe to run again and by two processes at once (the migrator locks). On
@@ -19,6 +20,7 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
     "0002_identity": identityMigration,
     "0003_payments": paymentsMigration,
     "0004_renewals": renewalsMigration,
+    "0005_spending": spendingMigration,
   };
   const migrator = new Migrator({
     db: database,
