@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import pLimit from "p-limit";
 import { daysLater, startOfDateInZone } from "../../billing/calendar.ts";
 import type { BackendDeps } from "../deps.ts";
+import { isLoopbackAuthority } from "../http/authority.ts";
 import { register } from "../http/register.ts";
 import type { Capture } from "../payments/sandboxGateway.ts";
 import { ProblemError } from "../problem.ts";
@@ -29,7 +30,7 @@ export interface SandboxControls {
 /** `/sandbox` and `/sandbox/clock`, for callers on this machine only (contract.md; details.md, 19). */
 export function registerSandbox(app: FastifyInstance, deps: BackendDeps, controls: SandboxControls): void {
   app.addHook("onRequest", async (request) => {
-    if (!isLoopbackName(request.hostname)) {
+    if (!isLoopbackAuthority(request.host)) {
       throw new ProblemError(
         "forbidden",
         "A sandbox answers only to the names of this machine: localhost, 127.0.0.1, [::1]",
@@ -81,8 +82,4 @@ async function targetOf(
   if ("days" in request) return daysLater(now, request.days, controls.timeZone);
   const row = await readSubscription(deps.database, request.toRenewalOf);
   return Math.max(now, startOfDateInZone(pictureAt(row, now).term.renewalDate, row.time_zone));
-}
-
-function isLoopbackName(hostname: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname);
 }

@@ -130,7 +130,7 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
   const hashes = new SeedPasswords(database, hashing, { [BUILT_IN_PASSWORD]: BUILT_IN_PASSWORD_HASH }, start.seed);
   const signIn = { passwords: hashing, passwordHashOf: (user: UserRow) => hashes.hashOf(user) };
   await takeOverAll(database, controls.clock.now());
-  const door = createDoor();
+  const door = createDoor(deps);
   const url = await listen(door.server, options.port);
   const loaded = import("./app.ts").then(({ sandboxApp }) => sandboxApp(backend, signIn, { ...controls, timeZone }));
   void loaded.then((app) => door.open(app.routing));
