@@ -2,6 +2,7 @@ import type { FastifyError, FastifyRequest } from "fastify";
 import { PROBLEM_MEDIA_TYPE } from "../../contract/problems.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
+import { isStorageFailure } from "../store/storageFailure.ts";
 
 /** Makes the id of a request, by which the operator's log knows it. */
 export function newRequestId({ random }: Pick<BackendDeps, "random">): string {
@@ -48,5 +49,9 @@ function fromFramework(error: FastifyError): ProblemError {
   const status = error.statusCode ?? 500;
   if (status >= 400 && status < 500)
     return new ProblemError("invalid_request", `The request is not valid: ${error.message}`);
+  if (isStorageFailure(error)) {
+    const message = "The backend cannot write its data now, for example because its disk is full; try again later";
+    return new ProblemError("unavailable", message, {}, { "Retry-After": "5" });
+  }
   return new ProblemError("internal", "The backend failed; its log has this request's id");
 }

@@ -17,7 +17,7 @@ import { readPageKey, readSetting, writeSetting } from "../store/seeding.ts";
 import { sqliteStore } from "../store/sqlite.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
-import { inAHurry, openData } from "./dataFolder.ts";
+import { inAHurry, openData, startFailure } from "./dataFolder.ts";
 import { createDoor } from "./door.ts";
 import { SandboxError } from "./errors.ts";
 import { fillOrKnow, type SandboxStart } from "./filling.ts";
@@ -110,7 +110,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     return await run(backend, { options, deps, start, controls, closeData });
   } catch (error) {
     await closeData();
-    throw error;
+    throw startFailure(options.dataDir, error);
   }
 }
 
