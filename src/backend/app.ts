@@ -1,11 +1,11 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { BASE_PATH, MAX_BODY_BYTES } from "../contract/operations.ts";
-import { PROBLEM_MEDIA_TYPE } from "../contract/problems.ts";
 import { OauthError, oauthErrorBody } from "./auth/oauth.ts";
 import type { SignInDeps } from "./auth/signIn.ts";
 import type { BackendDeps } from "./deps.ts";
-import { problemOf } from "./http/failure.ts";
-import { KEEP_ALIVE_MS, REQUEST_TIMEOUT_MS } from "./http/limits.ts";
+import { assertAuthority, toOriginForm } from "./http/authority.ts";
+import { commonHeaders, newRequestId, problemHeaders, problemOf, problemText } from "./http/failure.ts";
+import { createHttpServer } from "./http/server.ts";
 import { parseStrictJson } from "./http/strictJson.ts";
 import { ProblemError } from "./problem.ts";
 import { registerBilling } from "./routes/billing.ts";
@@ -37,16 +37,19 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    serverFactory: (listener) => createHttpServer(deps).on("request", listener),
+    // The server answers them itself.
+    clientErrorHandler: () => {},
+    rewriteUrl: toOriginForm,
     frameworkErrors: (error, request, reply) => sendError(deps, error, request, reply),
     routerOptions: { maxParamLength: LONGEST_PARAMETER },
     schemaController: { compilersFactory: NO_COMPILERS },
-    genReqId: () => `req_${deps.random(9).toString("hex")}`,
+    genReqId: () => newRequestId(deps),
   });
   readBodies(app);
   app.addHook("onRequest", async (request, reply) => {
-    reply.header("X-Request-Id", request.id).header("Cache-Control", "no-store");
+    reply.headers(commonHeaders(request.id));
+    assertAuthority(request.raw);
   });
   app.setErrorHandler((error, request, reply) => sendError(deps, error as Error, request, reply));
   app.setNotFoundHandler((request, reply) =>
@@ -96,13 +99,5 @@ function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, rep
   reply.code(problem.status).headers({ "X-Request-Id": request.id, ...problem.headers });
   if (request.url.startsWith(`${BASE_PATH}/oauth/`))
     return reply.code(problem.status >= 500 ? problem.status : 400).send(oauthErrorBody(problem, request.body));
-  return reply.type(PROBLEM_MEDIA_TYPE).send({
-    type: "about:blank",
-    title: problem.code.replaceAll("_", " "),
-    status: problem.status,
-    code: problem.code,
-    detail: problem.message,
-    requestId: request.id,
-    ...problem.extra,
-  });
+  return reply.headers(problemHeaders(request.id)).send(problemText(problem, request.id));
 }

@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { dateSchema, instantSchema } from "./basics.ts";
 import { purchaseSchema } from "./billing.ts";
+import { MAX_CLOCK_DAYS } from "./clockLimits.ts";
 
-/** `GET /sandbox`: the clock, and the provider's own record of what it captured (contract.md). */
+/** `GET /sandbox`: the clock, and a page of the provider's own record of what it captured, oldest first. */
 export const sandboxStateSchema = z.object({
   now: instantSchema,
   captures: z.array(
@@ -14,12 +15,17 @@ export const sandboxStateSchema = z.object({
       refunded: z.int(),
     }),
   ),
+  /** The cursor of the page after this one, `null` on the last. */
+  next: z.string().nullable(),
 });
 
-/** `POST /sandbox/clock`: to a date or an instant, by days, or to an organization's renewal date. Never back. */
+/**
+ * `POST /sandbox/clock`: to a date or an instant, by days, both `MAX_CLOCK_YEARS` at most, or to an organization's renewal
+ * date. Never back.
+ */
 export const clockRequestSchema = z.union([
   z.strictObject({ to: z.union([dateSchema, instantSchema]) }),
-  z.strictObject({ days: z.int().min(1).max(100_000) }),
+  z.strictObject({ days: z.int().min(1).max(MAX_CLOCK_DAYS) }),
   z.strictObject({ toRenewalOf: z.int() }),
 ]);
 

@@ -3,10 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { sandboxGateway } from "../../src/backend/payments/sandboxGateway.ts";
 import { newestThatFit } from "../../src/backend/sandbox/fitting.ts";
 import { type RunningSandbox, startSandbox } from "../../src/backend/sandbox/server.ts";
+import { openSqlite } from "../../src/backend/store/sqlite.ts";
 import type { Purchase } from "../../src/contract/billing.ts";
-import { clockAnswerSchema } from "../../src/contract/sandbox.ts";
+import { clockAnswerSchema, sandboxStateSchema } from "../../src/contract/sandbox.ts";
 import { purchase } from "../cli/support/builders.ts";
 import { organization, tokenOf } from "./support/backend.ts";
 
@@ -54,6 +56,10 @@ describe("POST /sandbox/clock", () => {
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     return { status: response.status, body: (await response.json()) as never };
+  };
+  const state = async (sandbox: RunningSandbox, after = "0") => {
+    const response = await fetch(new URL(`/sandbox?after=${after}`, sandbox.ready.url));
+    return sandboxStateSchema.parse(JSON.parse(await response.text()));
   };
   const buy = async (sandbox: RunningSandbox, id: number, licenses: number) => {
     const { body: offered } = await request(sandbox, id, "/quotes", { licenses });
@@ -143,6 +149,52 @@ describe("POST /sandbox/clock", () => {
     expect(answers.map(({ body }) => body.now.slice(0, 10)).sort()).toEqual(["2027-01-21", "2027-03-22"]);
   });
 
+  test.each([
+    ["25 years and a day by days", { days: 9_133 }],
+    ["more days than 25 years have", { days: 9_132 }],
+    ["an instant in 25 years and a day", { to: "2051-11-23T12:00:00Z" }],
+    ["a date in 25 years and a day", { to: "2051-11-23" }],
+    ["the year 9000", { to: "9000-01-01" }],
+  ])("is refused before anything moves: %s", async (_, body) => {
+    const sandbox = await start([seeded(monthly)]);
+    expect(await advance(sandbox, body)).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+    expect((await state(sandbox)).now).toMatch(/^2026-11-22T12:00:/);
+    expect((await state(sandbox)).captures).toEqual([]);
+  });
+
+  test.each([
+    [{ days: 9_131 }, /^2051-11-22T12:00:/],
+    [{ to: "2051-11-22" }, /^2051-11-22T00:00:/],
+  ])("moves by 25 years: %s", async (body, now) => {
+    const sandbox = await start([seeded({ interval: "year", intervalCount: 10 })]);
+    const moved = await advance(sandbox, body);
+    expect([moved.body.now, moved.body.renewals.length]).toEqual([expect.stringMatching(now), 2]);
+  });
+
+  test("to a renewal is one step of exactly one renewal, however far it is", async () => {
+    const sandbox = await start([seeded({ intervalCount: 120, anchorDate: "2026-11-22" })]);
+    const to = { toRenewalOf: sandbox.ready.organizationId };
+    for (const year of ["2146", "2266"]) {
+      const { body } = await advance(sandbox, to);
+      expect([body.now.slice(0, 10), body.renewals.length]).toEqual([`${year}-11-22`, 1]);
+    }
+  });
+
+  test("requests are answered meanwhile, also while many renew at one instant", async () => {
+    const sandbox = await start(Array.from({ length: 12 }, () => seeded(monthly)));
+    let moving = true;
+    const moved = advance(sandbox, { days: 120 }).finally(() => {
+      moving = false;
+    });
+    let asked = 0;
+    for (; moving; asked += 1) {
+      expect((await fetch(new URL("/healthz", sandbox.ready.url))).status).toBe(200);
+      expect((await request(sandbox, sandbox.ready.organizationId, "/subscription")).status).toBe(200);
+    }
+    expect((await moved).body.renewals).toHaveLength(12 * 4);
+    expect(asked).toBeGreaterThan(10);
+  });
+
   test("20 years are quick, on disk too", async () => {
     const folder = await mkdtemp(join(tmpdir(), "clock-"));
     const sandbox = await start([seeded(monthly)], join(folder, "data"));
@@ -154,13 +206,51 @@ describe("POST /sandbox/clock", () => {
   });
 });
 
-test("an answer that would be too long for a client has the newest renewals, and says how many there were", () => {
-  const renewals = Array.from({ length: 2_000 }, (_, index) => purchase({ id: `pur_${index}`, kind: "renewal" }));
-  expect(newestThatFit(renewals.slice(0, 100))).toEqual({ renewals: renewals.slice(0, 100) });
-  const answer = newestThatFit(renewals);
-  const bytes = JSON.stringify({ now: START, ...answer }).length;
+test("an answer that would be too long for a client has the newest renewals, and no more are read", async () => {
+  const renewals = Array.from({ length: 20_000 }, (_, index) => purchase({ id: `pur_${index}`, kind: "renewal" }));
+  let read = 0;
+  async function* newestFirst(all: readonly Purchase[]) {
+    for (let end = all.length; end > 0; end -= 100) {
+      read += 100;
+      yield all.slice(Math.max(0, end - 100), end).reverse();
+    }
+  }
+  expect(await newestThatFit(newestFirst(renewals.slice(0, 150)))).toEqual(renewals.slice(0, 150));
+  read = 0;
+  const newest = await newestThatFit(newestFirst(renewals));
+  const bytes = JSON.stringify({ now: START, renewals: newest }).length;
   expect(bytes).toBeGreaterThan(890_000);
   expect(bytes).toBeLessThan(1_000_000);
-  expect(answer.renewalCount).toBe(2_000);
-  expect(answer.renewals).toEqual(renewals.slice(-answer.renewals.length));
+  expect(newest).toEqual(renewals.slice(-newest.length));
+  expect(read - newest.length).toBeLessThanOrEqual(100);
+});
+
+test("the provider's captures come in pages of a thousand, oldest first, and each once", async () => {
+  const outside = await openSqlite(":memory:");
+  let made = 0;
+  const gateway = sandboxGateway(outside, {
+    clock: { now: () => 0 },
+    now: () => 0,
+    random: randomBytes,
+    reach: () => {},
+  });
+  const charge = async (paymentMethod: string) => {
+    made += 1;
+    const idempotencyKey = `k${made}`;
+    const amount = { amount: made, currency: "GBP" };
+    const { id } = await gateway.create({ idempotencyKey, purchaseId: `pur_${made}`, amount, paymentMethod });
+    await gateway.confirm(id, { idempotencyKey, paymentMethod, approvedByPerson: false });
+  };
+  for (let count = 0; count < 2_000; count += 1) await charge("card_ok");
+  await charge("card_declined");
+  const first = gateway.captures();
+  const second = gateway.captures(first.next ?? expect.unreachable());
+  expect([first.captures.length, second.captures.length, second.next]).toEqual([1_000, 1_000, null]);
+  await charge("card_ok");
+  const third = gateway.captures(gateway.captures(first.next ?? 0).next ?? expect.unreachable());
+  expect([...first.captures, ...second.captures].map(({ amount }) => amount)).toEqual(
+    Array.from({ length: 2_000 }, (_, index) => index + 1),
+  );
+  expect(third).toMatchObject({ captures: [{ amount: 2_002, purchaseId: "pur_2002" }], next: null });
+  outside.close();
 });

@@ -1,10 +1,11 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { createDoor } from "../../src/backend/sandbox/door.ts";
 
 test("requests that come before a door is open wait with their bodies, and are answered", async () => {
-  const door = createDoor();
+  const door = createDoor({ now: Date.now, random: randomBytes });
   await once(door.server.listen(0, "127.0.0.1"), "listening");
   const { port } = door.server.address() as AddressInfo;
   const answers: string[] = [];

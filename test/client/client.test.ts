@@ -66,7 +66,7 @@ describe("what is asked", () => {
       expires_in: 900,
       scope: "billing:read",
     };
-    const state = { now: "2026-11-22T10:00:00Z", captures: [] };
+    const state = { now: "2026-11-22T10:00:00Z", captures: [], next: null };
     await using backend = await startBackend(
       { status: 200, json: { status: "mfa_required", challenge: "c", methods: ["totp"] } },
       { status: 200, json: tokens },

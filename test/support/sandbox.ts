@@ -93,7 +93,14 @@ export class RunningSandbox {
 
   /** The provider's own record of what it captured. */
   async captures(): Promise<Capture[]> {
-    return ((await this.request("GET", "//sandbox")).body as { captures: Capture[] }).captures;
+    const captures: Capture[] = [];
+    for (let after: string | null = "0"; after !== null; ) {
+      const { body } = await this.request("GET", `//sandbox?after=${after}`);
+      const page = body as { captures: Capture[]; next: string | null };
+      captures.push(...page.captures);
+      after = page.next;
+    }
+    return captures;
   }
 
   /** Every purchase of an organization, by HTTP. */

@@ -1,8 +1,8 @@
 import { money } from "../../billing/money.ts";
 import type { ApiToken, Me } from "../../contract/identity.ts";
 import type { BackendDeps } from "../deps.ts";
-import { readSpent } from "../store/acceptance.ts";
 import type { ApiTokenRow } from "../store/schema.ts";
+import { readSpent } from "../store/spending.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import type { ApiTokenWithCreator } from "../store/tokens.ts";
 

@@ -1,6 +1,40 @@
 import type { FastifyError, FastifyRequest } from "fastify";
+import { PROBLEM_MEDIA_TYPE } from "../../contract/problems.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
+import { isStorageFailure } from "../store/storageFailure.ts";
+
+/** Makes the id of a request, by which the operator's log knows it. */
+export function newRequestId({ random }: Pick<BackendDeps, "random">): string {
+  return `req_${random(9).toString("hex")}`;
+}
+
+/** The headers of every answer. */
+export function commonHeaders(requestId: string) {
+  return { "X-Request-Id": requestId, "Cache-Control": "no-store" };
+}
+
+/** The headers of a problem document. */
+export function problemHeaders(requestId: string) {
+  return { ...commonHeaders(requestId), "Content-Type": PROBLEM_MEDIA_TYPE };
+}
+
+/**
+ * Writes a problem as its document (RFC 9457), JSON text.
+ *
+ * @param status the HTTP status, where it is more exact than the problem's own
+ */
+export function problemText(problem: ProblemError, requestId: string, status = problem.status): string {
+  return JSON.stringify({
+    type: "about:blank",
+    title: problem.code.replaceAll("_", " "),
+    status,
+    code: problem.code,
+    detail: problem.message,
+    requestId,
+    ...problem.extra,
+  });
+}
 
 /** What a failure of any kind is to the caller. One that is the backend's own is told to the operator's log. */
 export function problemOf(deps: Pick<BackendDeps, "log">, error: Error, request: FastifyRequest): ProblemError {
@@ -15,5 +49,9 @@ function fromFramework(error: FastifyError): ProblemError {
   const status = error.statusCode ?? 500;
   if (status >= 400 && status < 500)
     return new ProblemError("invalid_request", `The request is not valid: ${error.message}`);
+  if (isStorageFailure(error)) {
+    const message = "The backend cannot write its data now, for example because its disk is full; try again later";
+    return new ProblemError("unavailable", message, {}, { "Retry-After": "5" });
+  }
   return new ProblemError("internal", "The backend failed; its log has this request's id");
 }

@@ -30,6 +30,7 @@ export function registerPage(app: FastifyInstance, deps: BackendDeps, url: strin
   app.route({
     method: "GET",
     url,
+    exposeHeadRoute: true,
     errorHandler,
     handler: async (request, reply) => sendPage(reply, await show(request, reply)),
   });

@@ -21,6 +21,9 @@ const NO_METHOD = "";
 /** The states, in SQL, of a payment that has taken no money and is taking none. */
 const CHARGEABLE = "'requires_confirmation', 'requires_payment_method', 'requires_action'";
 
+/** How many captures are in a page of them. */
+const CAPTURES_PAGE = 1_000;
+
 /** What the provider captured, for `GET /sandbox`. */
 export interface Capture {
   readonly paymentId: string;
@@ -30,7 +33,14 @@ export interface Capture {
   readonly refunded: number;
 }
 
+/** A page of captures, oldest first; `next` is the cursor of the page after it, `null` on the last. */
+export interface CapturePage {
+  readonly captures: readonly Capture[];
+  readonly next: number | null;
+}
+
 interface PaymentRecord {
+  rowid: number;
   id: string;
   purchase_id: string;
   amount: number;
@@ -51,7 +61,7 @@ interface PaymentRecord {
 export function sandboxGateway(
   database: Libsql.Database,
   deps: { clock: BillingClock; now(): number; random(bytes: number): Buffer; reach(point: string): void },
-): PaymentGateway & { captures(): Capture[] } {
+): PaymentGateway & { captures(after?: number): CapturePage } {
   database.exec(`
     create table if not exists payments (
       id text primary key, purchase_id text not null, create_key text not null unique, confirm_key text,
@@ -132,18 +142,20 @@ export function sandboxGateway(
       return records.map(paymentOf);
     },
 
-    captures() {
+    captures(after = 0) {
       settleDue();
       const records = database
-        .prepare("select * from payments where status = 'succeeded' order by created_at, rowid")
-        .all() as PaymentRecord[];
-      return records.map(({ id, purchase_id, amount, currency, refunded }) => ({
+        .prepare("select rowid, * from payments where status = 'succeeded' and rowid > ? order by rowid limit ?")
+        .all(after, CAPTURES_PAGE + 1) as PaymentRecord[];
+      const page = records.slice(0, CAPTURES_PAGE);
+      const captures = page.map(({ id, purchase_id, amount, currency, refunded }) => ({
         paymentId: id,
         purchaseId: purchase_id,
         amount,
         currency,
         refunded,
       }));
+      return { captures, next: records.length > page.length ? (page.at(-1)?.rowid ?? null) : null };
     },
   };
 }

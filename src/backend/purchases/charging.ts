@@ -3,7 +3,9 @@ import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { movePurchase } from "../store/leases.ts";
 import type { PurchaseRow } from "../store/schema.ts";
 import { askPerson, type Failure, returnToPerson } from "../store/settlement.ts";
-import { attemptBegan, REVIEW_AFTER_MS } from "./schedule.ts";
+import { isSameSpendingMonth } from "../store/spending.ts";
+import { readSubscription } from "../store/subscriptions.ts";
+import { attemptBegan, deadlineOf, REVIEW_AFTER_MS } from "./schedule.ts";
 import { decline, fulfil, readDeadline, type Step, type Turn } from "./turn.ts";
 
 /** Nothing was ever paid, and the payment is canceled. */
@@ -36,7 +38,8 @@ async function createPayment(turn: Turn, purchase: PurchaseRow): Promise<Step> {
     paymentMethod: purchase.payment_method,
   });
   turn.reach("B4");
-  const saved = await movePurchase(turn.database, purchase, "charging", { payment_id: payment.id });
+  const changes = { payment_id: payment.id, spent_at: turn.clock.now() };
+  const saved = await movePurchase(turn.database, purchase, "charging", changes);
   turn.reach("B5");
   return saved;
 }
@@ -89,12 +92,18 @@ function renewalFailure(purchase: PurchaseRow, payment: Payment): Failure {
   return payment.status === "requires_action" ? NEEDS_PERSON : (payment.failure ?? REFUSED);
 }
 
-/** Asks for the money, unless it is too late: then the payment is canceled, so that it never will be. */
+/**
+ * Asks for the money, unless it is too late: then the payment is canceled, so that it never will be. The purchase counts
+ * in the spending month of now; what goes on by itself is not held against a limit.
+ */
 async function attempt(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  if (await isTooLate(turn, purchase)) return cancel(turn, purchase, payment);
+  const { time_zone: timeZone } = await readSubscription(turn.database, purchase.organization_id);
+  const now = turn.clock.now();
+  if (now >= deadlineOf(purchase, timeZone)) return cancel(turn, purchase, payment);
   if (turn.hasConfirmed || purchase.payment_method === null) return waitOrReview(turn, purchase);
   turn.hasConfirmed = true;
-  const charging = purchase.state === "charging" ? purchase : await movePurchase(turn.database, purchase, "charging");
+  const isUnchanged = purchase.state === "charging" && isSameSpendingMonth(purchase.spent_at, now, timeZone);
+  const charging = isUnchanged ? purchase : await movePurchase(turn.database, purchase, "charging", { spent_at: now });
   try {
     const confirmed = await turn.gateway.confirm(payment.id, {
       idempotencyKey: `${purchase.id}:confirm:${purchase.confirm_count}`,

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { BackendDeps } from "../deps.ts";
 import { renewDue, retryRenewal } from "../renewals/renew.ts";
 import { isOrphan, purchasesDue } from "../store/leases.ts";
@@ -28,6 +29,7 @@ async function carryOnDue(deps: BackendDeps): Promise<void> {
     if (fresh.length === 0) return;
     for (const purchaseId of fresh) {
       seen.add(purchaseId);
+      await letOthersIn();
       await carryOn(deps, purchaseId);
     }
   }
@@ -55,12 +57,16 @@ async function sendOutbox(deps: BackendDeps): Promise<void> {
 }
 
 async function attempt(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
+  await letOthersIn();
   try {
     await work();
   } catch (error) {
     deps.log(`${what}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
   }
 }
+
+/** SQLite answers without a turn of the event loop, so that long work on it would keep every request waiting. */
+const letOthersIn = setImmediate;
 
 /** Cancels payments that were created and whose id no purchase kept: harmless, but untidy (purchase.md, Paying 3). */
 export async function cancelOrphans(deps: BackendDeps): Promise<void> {

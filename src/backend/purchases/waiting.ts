@@ -95,7 +95,7 @@ async function followWaiting(turn: Turn, purchase: PurchaseRow, payment: Payment
     case "canceled":
       return endWaiting(turn, purchase, end);
     case "processing":
-      return movePurchase(turn.database, purchase, "processing");
+      return movePurchase(turn.database, purchase, "processing", { spent_at: turn.clock.now() });
     default:
       return "wait";
   }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
 import { advancePurchase, carryOn } from "../purchases/processor.ts";
@@ -14,6 +15,8 @@ import { isRenewalDue, type OrganizationSubscription, readSubscription } from ".
  */
 export async function renewDue(deps: BackendDeps, organizationId: number): Promise<void> {
   for (;;) {
+    // Many terms may be due, and SQLite answers without a turn of the event loop, which requests wait for.
+    await setImmediate();
     const subscription = await readSubscription(deps.database, organizationId);
     if (!isRenewalDue(subscription, deps.clock.now())) return;
     for (const purchaseId of await purchasesOpen(deps.database, organizationId)) await carryOn(deps, purchaseId);

@@ -88,7 +88,7 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
     return null;
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
-    return { status: error.status, sentence: `${error.message}.` };
+    return { status: error.status, sentence: `${error.message}. Nothing was charged.` };
   }
 }
 

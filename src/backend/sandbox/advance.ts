@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import type { BackendDeps } from "../deps.ts";
 import { sweep } from "../purchases/sweep.ts";
 import { nextEvent } from "../store/agenda.ts";
@@ -40,8 +40,9 @@ async function nextSettling({ database }: BackendDeps, after: number, end: numbe
   return next !== null && next <= end + SETTLING_MS ? next : null;
 }
 
-/** Stands at an instant until nothing is left to do then. */
+/** Stands at an instant until nothing is left to do then. Before it lets requests in, which SQLite would keep waiting. */
 async function arriveAt(deps: BackendDeps, clock: SandboxClock, instant: number, stuck: Set<string>): Promise<void> {
+  await setImmediate();
   clock.standAt(instant);
   await writeSetting(deps.database, CLOCK_SETTING, String(clock.distance()));
   await sweep(deps);

@@ -4,6 +4,7 @@ import { type Kysely, sql } from "kysely";
 import type Libsql from "libsql";
 import type { Database } from "../store/schema.ts";
 import { openSqlite } from "../store/sqlite.ts";
+import { isStorageFailure } from "../store/storageFailure.ts";
 import { SandboxError } from "./errors.ts";
 
 /** The backend's own store, and the record that the pretended outside world keeps: provider and mailbox. */
@@ -30,7 +31,7 @@ export async function openData(folder: string | null): Promise<SandboxData> {
     return { backend, outside };
   } catch (error) {
     backend.close();
-    throw error;
+    throw unusable(folder, error);
   }
 }
 
@@ -74,7 +75,11 @@ export async function resetSandbox(folder: string): Promise<void> {
   (await open(folder, FILES.backend)).close();
   // Last the file that says that a sandbox is here, so that a reset that is cut short can be run again.
   const ordered = [...files.filter((file) => file !== FILES.backend), FILES.backend];
-  for (const file of ordered) await rm(join(folder, file), { force: true });
+  try {
+    for (const file of ordered) await rm(join(folder, file), { force: true });
+  } catch (error) {
+    throw unusable(folder, error);
+  }
 }
 
 async function makeFolder(folder: string): Promise<void> {
@@ -95,7 +100,6 @@ async function open(folder: string, file: string): Promise<Libsql.Database> {
   try {
     return await openInstalled(join(folder, file));
   } catch (error) {
-    if (error instanceof SandboxError) throw error;
     const { code } = error as { code?: string };
     if (code !== "SQLITE_BUSY") throw unusable(folder, error);
     throw new SandboxError(
@@ -127,12 +131,36 @@ export function sqliteMissing(cause: unknown): SandboxError {
   );
 }
 
+/**
+ * What to tell of a failure while a sandbox starts: a disk that is full, read-only or failing, and files that are no
+ * database, are the folder's and no defect of the program.
+ *
+ * @param folder `null` for data in memory
+ */
+export function startFailure(folder: string | null, error: unknown): unknown {
+  const { code } = error as { code?: unknown };
+  const isFolders = isStorageFailure(error) || code === "SQLITE_CORRUPT" || code === "SQLITE_NOTADB";
+  return folder !== null && isFolders ? unusable(folder, error) : error;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  SQLITE_FULL: "the disk is full",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  SQLITE_READONLY: "it is read-only",
+  EROFS: "it is on a read-only file system",
+  SQLITE_CANTOPEN: "its files cannot be opened",
+};
+
+/** The refusal of a folder, whatever the reason; one that is a refusal already stays as it is. */
 function unusable(folder: string, cause: unknown): SandboxError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  if (cause instanceof SandboxError) return cause;
+  const { code = "", message = String(cause) } = cause as NodeJS.ErrnoException;
+  const isFull = REASONS[code]?.startsWith("the disk") === true;
   return new SandboxError(
     "sandbox_data_unusable",
-    `The sandbox data in ${folder} cannot be used: ${reason}`,
-    "Give another folder with --data <dir>, or use --ephemeral.",
+    `The sandbox data in ${folder} cannot be used: ${REASONS[code] ?? message}`,
+    `${isFull ? "Free some space, or give" : "Give"} another folder with --data <dir>, or use --ephemeral.`,
     { cause },
   );
 }

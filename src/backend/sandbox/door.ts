@@ -1,5 +1,5 @@
-import { createServer, type RequestListener, type Server } from "node:http";
-import { KEEP_ALIVE_MS, REQUEST_TIMEOUT_MS } from "../http/limits.ts";
+import type { RequestListener, Server } from "node:http";
+import { createHttpServer } from "../http/server.ts";
 
 /** Where a sandbox is reached before it has loaded what answers: requests that come meanwhile wait. */
 export interface Door {
@@ -9,8 +9,8 @@ export interface Door {
 }
 
 /** A door that is closed and does not listen yet. */
-export function createDoor(): Door {
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS });
+export function createDoor(deps: Parameters<typeof createHttpServer>[0]): Door {
+  const server = createHttpServer(deps);
   const waiting: Parameters<RequestListener>[] = [];
   const keep = (...exchange: Parameters<RequestListener>) => void waiting.push(exchange);
   server.on("request", keep);

@@ -1,19 +1,23 @@
 import type { Purchase } from "../../contract/billing.ts";
 
 /** Clients refuse an answer of more than a million bytes. */
-const MOST_BYTES = 900_000;
+const MAX_BYTES = 900_000;
 
 /**
- * As many of the newest renewals as fit into one answer, and how many there were where that is not all of them.
+ * Takes as many of the newest renewals as fit into one answer, and reads no more pages than that takes.
  *
- * @param renewals oldest first
+ * @param pages newest first
+ * @returns oldest first
  */
-export function newestThatFit(renewals: readonly Purchase[]): { renewals: readonly Purchase[]; renewalCount?: number } {
+export async function newestThatFit(pages: AsyncIterable<readonly Purchase[]>): Promise<Purchase[]> {
+  const renewals: Purchase[] = [];
   let bytes = 0;
-  const tooMany = renewals.findLastIndex((renewal) => {
-    bytes += Buffer.byteLength(JSON.stringify(renewal)) + 1;
-    return bytes > MOST_BYTES;
-  });
-  if (tooMany === -1) return { renewals };
-  return { renewals: renewals.slice(tooMany + 1), renewalCount: renewals.length };
+  for await (const page of pages) {
+    for (const renewal of page) {
+      bytes += Buffer.byteLength(JSON.stringify(renewal)) + 1;
+      if (bytes > MAX_BYTES) return renewals.reverse();
+      renewals.push(renewal);
+    }
+  }
+  return renewals.reverse();
 }

@@ -1,12 +1,15 @@
 import type { FastifyInstance } from "fastify";
 import pLimit from "p-limit";
-import { daysLater, startOfDateInZone } from "../../billing/calendar.ts";
+import { addIntervals, dateInZone, daysBetween, daysLater, startOfDateInZone } from "../../billing/calendar.ts";
+import type { Purchase } from "../../contract/billing.ts";
+import { MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
 import type { BackendDeps } from "../deps.ts";
+import { isLoopbackAuthority } from "../http/authority.ts";
 import { register } from "../http/register.ts";
-import type { Capture } from "../payments/sandboxGateway.ts";
+import type { CapturePage } from "../payments/sandboxGateway.ts";
 import { ProblemError } from "../problem.ts";
 import { purchaseView } from "../purchases/views.ts";
-import { newestSequence, renewalsAfter } from "../store/purchases.ts";
+import { countRenewals, newestSequence, type RenewalRange, renewalsBefore } from "../store/purchases.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { pictureAt } from "../subscriptions/picture.ts";
 import { advanceTo } from "./advance.ts";
@@ -16,12 +19,16 @@ import { newestThatFit } from "./fitting.ts";
 /** Dates are written with four digits of the year, and terms reach beyond today. */
 const LAST_INSTANT = Date.parse("9001-01-01T00:00:00Z");
 
+/** How many renewals are read at once. */
+const RENEWALS_PAGE = 200;
+
 /** What only a sandbox has. */
 export interface SandboxControls {
   readonly clock: SandboxClock;
   /** The billing time zone that dates without an organization are read in. */
   readonly timeZone: string;
-  captures(): Capture[];
+  /** A page of what the provider captured, from after a cursor. */
+  captures(after?: number): CapturePage;
   /** Does something with very many commits, see `dataFolder.ts`. */
   inAHurry<Result>(work: () => Promise<Result>): Promise<Result>;
 }
@@ -29,7 +36,7 @@ export interface SandboxControls {
 /** `/sandbox` and `/sandbox/clock`, for callers on this machine only (contract.md; details.md, 19). */
 export function registerSandbox(app: FastifyInstance, deps: BackendDeps, controls: SandboxControls): void {
   app.addHook("onRequest", async (request) => {
-    if (!isLoopbackName(request.hostname)) {
+    if (!isLoopbackAuthority(request.host)) {
       throw new ProblemError(
         "forbidden",
         "A sandbox answers only to the names of this machine: localhost, 127.0.0.1, [::1]",
@@ -37,10 +44,10 @@ export function registerSandbox(app: FastifyInstance, deps: BackendDeps, control
     }
   });
 
-  register(app, deps, "getSandbox", async () => ({
-    status: 200,
-    body: { now: new Date(controls.clock.now()).toISOString(), captures: controls.captures() },
-  }));
+  register(app, deps, "getSandbox", async ({ query }) => {
+    const { captures, next } = controls.captures(query.after === undefined ? 0 : Number(query.after));
+    return { status: 200, body: { now: clockText(controls), captures, next: next === null ? null : String(next) } };
+  });
 
   const oneAtATime = pLimit(1);
   register(app, deps, "advanceClock", ({ body, request }) =>
@@ -48,15 +55,25 @@ export function registerSandbox(app: FastifyInstance, deps: BackendDeps, control
       const now = controls.clock.now();
       const target = await targetOf(deps, controls, body, now);
       assertAhead(now, target);
-      const newest = await newestSequence(deps.database);
+      const after = await newestSequence(deps.database);
       await controls.inAHurry(() => advanceTo(deps, controls.clock, target));
-      const rows = await renewalsAfter(deps.database, newest);
-      const renewals = rows.map((row) => purchaseView(deps, row, request.host));
-      return {
-        status: 200,
-        body: { now: new Date(controls.clock.now()).toISOString(), ...newestThatFit(renewals) },
-      };
+      const made = { after, until: await newestSequence(deps.database) };
+      const renewals = await newestThatFit(renewalPages(deps, made, request.host));
+      const count = await countRenewals(deps.database, made);
+      const more = count > renewals.length && { renewalCount: count };
+      return { status: 200, body: { now: clockText(controls), renewals, ...more } };
     }),
+  );
+}
+
+/** @throws ProblemError `invalid_request` for a target more than `MAX_CLOCK_YEARS` calendar years ahead */
+function assertNear(target: number, now: number, timeZone: string): number {
+  const today = dateInZone(now, timeZone);
+  const farthest = daysLater(now, daysBetween(today, addIntervals(today, "year", MAX_CLOCK_YEARS)), timeZone);
+  if (target <= farthest) return target;
+  throw new ProblemError(
+    "invalid_request",
+    `The clock moves at most ${MAX_CLOCK_YEARS} years at a time, now to ${new Date(farthest).toISOString()}`,
   );
 }
 
@@ -69,6 +86,21 @@ function assertAhead(now: number, target: number): void {
   );
 }
 
+function clockText({ clock }: SandboxControls): string {
+  return new Date(clock.now()).toISOString();
+}
+
+/** The renewals of a range in pages, newest first. */
+async function* renewalPages(deps: BackendDeps, range: RenewalRange, host: string): AsyncGenerator<Purchase[]> {
+  for (let until = range.until; ; ) {
+    const rows = await renewalsBefore(deps.database, { after: range.after, until }, RENEWALS_PAGE);
+    yield rows.map((row) => purchaseView(deps, row, host));
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    until = last.sequence - 1;
+  }
+}
+
 type ClockRequest = { to: string } | { days: number } | { toRenewalOf: number };
 
 async function targetOf(
@@ -77,12 +109,8 @@ async function targetOf(
   request: ClockRequest,
   now: number,
 ): Promise<number> {
-  if ("to" in request) return instantOf(request.to, now, controls.timeZone);
-  if ("days" in request) return daysLater(now, request.days, controls.timeZone);
+  if ("to" in request) return assertNear(instantOf(request.to, now, controls.timeZone), now, controls.timeZone);
+  if ("days" in request) return assertNear(daysLater(now, request.days, controls.timeZone), now, controls.timeZone);
   const row = await readSubscription(deps.database, request.toRenewalOf);
   return Math.max(now, startOfDateInZone(pictureAt(row, now).term.renewalDate, row.time_zone));
-}
-
-function isLoopbackName(hostname: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname);
 }

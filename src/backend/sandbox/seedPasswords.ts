@@ -32,6 +32,8 @@ export class SeedPasswords {
     if (password === undefined) return null;
     const hash = this.hashes.get(user.id) ?? this.hash(user.id, password);
     this.hashes.set(user.id, hash);
+    // One that could not be stored is stored by a later sign-in.
+    hash.catch(() => this.hashes.delete(user.id));
     return hash;
   }
 

@@ -17,7 +17,7 @@ import { readPageKey, readSetting, writeSetting } from "../store/seeding.ts";
 import { sqliteStore } from "../store/sqlite.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
-import { inAHurry, openData } from "./dataFolder.ts";
+import { inAHurry, openData, startFailure } from "./dataFolder.ts";
 import { createDoor } from "./door.ts";
 import { SandboxError } from "./errors.ts";
 import { fillOrKnow, type SandboxStart } from "./filling.ts";
@@ -110,7 +110,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     return await run(backend, { options, deps, start, controls, closeData });
   } catch (error) {
     await closeData();
-    throw error;
+    throw startFailure(options.dataDir, error);
   }
 }
 
@@ -130,7 +130,7 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
   const hashes = new SeedPasswords(database, hashing, { [BUILT_IN_PASSWORD]: BUILT_IN_PASSWORD_HASH }, start.seed);
   const signIn = { passwords: hashing, passwordHashOf: (user: UserRow) => hashes.hashOf(user) };
   await takeOverAll(database, controls.clock.now());
-  const door = createDoor();
+  const door = createDoor(deps);
   const url = await listen(door.server, options.port);
   const loaded = import("./app.ts").then(({ sandboxApp }) => sandboxApp(backend, signIn, { ...controls, timeZone }));
   void loaded.then((app) => door.open(app.routing));

@@ -1,11 +1,11 @@
 import type { Kysely } from "kysely";
-import { addIntervals, dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
-import { formatMoney, type Money, money } from "../../billing/money.ts";
+import { dateInZone } from "../../billing/calendar.ts";
 import type { Quote } from "../../contract/billing.ts";
 import { ProblemError } from "../problem.ts";
 import { nextCheck } from "../purchases/schedule.ts";
 import { recordEvent } from "./records.ts";
 import type { ApiTokenRow, Database, PurchaseRow, QuoteRow } from "./schema.ts";
+import { assertWithinSpendLimit } from "./spending.ts";
 import { isRenewalDue, type OrganizationSubscription, readQuote, readSubscription } from "./subscriptions.ts";
 
 /** Who buys: a person, and the API token when one was used. */
@@ -156,68 +156,6 @@ async function takeVersion(tx: Kysely<Database>, quote: QuoteRow): Promise<void>
   }
 }
 
-/**
- * Checks a token's spending limit for the month of an instant. The subscription's row must be locked, so that parallel
- * orders wait for each other (security.md, Signing in).
- *
- * @param month the billing time zone, and an instant of the month by the billing clock, milliseconds
- * @throws ProblemError `spend_limit_exceeded`
- */
-export async function assertWithinSpendLimit(
-  tx: Kysely<Database>,
-  token: ApiTokenRow | null,
-  { purchaseId, licenses, total }: { purchaseId: string; licenses: number; total: Money },
-  month: { timeZone: string; at: number },
-): Promise<void> {
-  if (!token || (token.limit_amount === null && token.limit_licenses === null)) return;
-  const spent = await readSpent(tx, token.id, month.timeZone, month.at, purchaseId);
-  const amountLeft = token.limit_amount === null ? null : token.limit_amount - spent.amount;
-  const licensesLeft = token.limit_licenses === null ? null : token.limit_licenses - spent.licenses;
-  if (amountLeft !== null && total.amount > amountLeft) {
-    const left = formatMoney(money(Math.max(0, amountLeft), total.currency));
-    throw new ProblemError(
-      "spend_limit_exceeded",
-      `This purchase costs ${formatMoney(total)}, and the token "${token.name}" has ${left} left of its ${formatMoney(money(token.limit_amount ?? 0, total.currency))} this month`,
-    );
-  }
-  if (licensesLeft !== null && licenses > licensesLeft) {
-    throw new ProblemError(
-      "spend_limit_exceeded",
-      `This purchase has ${inLicenses(licenses)}, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left of its ${token.limit_licenses} this month`,
-    );
-  }
-}
-
-function inLicenses(count: number): string {
-  return count === 1 ? "1 license" : `${count} licenses`;
-}
-
-/** What a token has bought in a month, failed purchases and the one that `except` names left out. */
-export async function readSpent(
-  database: Kysely<Database>,
-  tokenId: string,
-  timeZone: string,
-  at: number,
-  except = "",
-) {
-  const firstDay = `${dateInZone(at, timeZone).slice(0, 8)}01`;
-  const monthStart = startOfDateInZone(firstDay, timeZone);
-  const nextMonth = startOfDateInZone(addIntervals(firstDay, "month", 1), timeZone);
-  const row = await database
-    .selectFrom("purchases")
-    .select((expression) => [
-      expression.fn.sum<string | number | null>("total").as("amount"),
-      expression.fn.sum<string | number | null>("licenses").as("licenses"),
-    ])
-    .where("buyer_token_id", "=", tokenId)
-    .where("accepted_at", ">=", monthStart)
-    .where("accepted_at", "<", nextMonth)
-    .where("id", "<>", except)
-    .where("state", "not in", ["declined", "canceled", "expired", "refund_due", "refunded"])
-    .executeTakeFirstOrThrow();
-  return { amount: Number(row.amount ?? 0), licenses: Number(row.licenses ?? 0) };
-}
-
 async function insertPurchase(
   tx: Kysely<Database>,
   order: Order,
@@ -246,6 +184,7 @@ async function insertPurchase(
       buyer_token_name: order.buyer.token?.name ?? null,
       payment_method: subscription.payment_method,
       accepted_at: now,
+      spent_at: now,
       next_check_at: nextCheck(now, now),
     })
     .returningAll()

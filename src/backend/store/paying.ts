@@ -1,9 +1,9 @@
 import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
 import { ProblemError } from "../problem.ts";
-import { assertWithinSpendLimit } from "./acceptance.ts";
 import { recordEvent } from "./records.ts";
 import type { ApiTokenRow, Database, PurchaseRow } from "./schema.ts";
+import { assertWithinSpendLimit, isSameSpendingMonth } from "./spending.ts";
 import { readSubscription } from "./subscriptions.ts";
 
 /** Another attempt to pay a purchase: with what, and who makes it. */
@@ -31,7 +31,8 @@ export function notPayable(purchaseId: string): ProblemError {
 /**
  * Begins the next attempt to pay a purchase that waits for a person, or that was declined: one transaction that freezes
  * what will be sent, so that exactly one attempt is made of any number that come at once. A declined purchase gave back
- * what it had reserved, so its spending limit is checked again and the version changes (details.md, 11).
+ * what it had reserved, so its spending limit is checked again and the version changes. One that waits holds what it
+ * reserved in the month that it was accepted in; paid in another month, it is checked again and counts there.
  *
  * @returns whether this attempt was begun; `false` when the purchase has moved on or somebody is at work on it
  * @throws ProblemError `not_payable`, `spend_limit_exceeded`
@@ -46,7 +47,8 @@ export async function beginAttempt(
   return database.transaction().execute(async (tx) => {
     const begun = await moveToCharging(tx, purchase, attempt, times);
     if (!begun) return false;
-    if (purchase.state === "declined") await reserveAgain(tx, purchase);
+    if (purchase.state === "declined") await reserveAgain(tx, purchase, times.now);
+    else await moveSpending(tx, purchase, times.now);
     await recordEvent(tx, {
       organizationId: purchase.organization_id,
       at: times.now,
@@ -79,6 +81,7 @@ async function moveToCharging(
       failure_message: null,
       completed_at: null,
       attempted_at: now,
+      spent_at: now,
       next_check_at: now,
     }))
     .where("id", "=", id)
@@ -93,8 +96,8 @@ async function moveToCharging(
  * Changes the version, which locks the subscription: then no other purchase can be accepted meanwhile. Before licenses are
  * bought the renewal is paid; it is nobody's purchase, and counts against no spending limit.
  */
-async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow): Promise<void> {
-  const { organization_id: organizationId, accepted_at: at } = purchase;
+async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
+  const { organization_id: organizationId } = purchase;
   const { unpaid_renewal: unpaidRenewal } = await tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression("version", "+", 1) }))
@@ -112,12 +115,29 @@ async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow): Promis
     .executeTakeFirst();
   if (later) throw notPayable(purchase.id);
   const { time_zone: timeZone } = await readSubscription(tx, organizationId);
-  const wanted = {
-    purchaseId: purchase.id,
-    licenses: purchase.licenses,
-    total: money(purchase.total, purchase.currency),
-  };
-  await assertWithinSpendLimit(tx, await buyersToken(tx, purchase), wanted, { timeZone, at });
+  await assertAffordable(tx, purchase, { timeZone, at: now });
+}
+
+/** Checks the limit of a month that a waiting purchase has reserved nothing in. Locks the subscription, as orders do. */
+async function moveSpending(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
+  const { time_zone: timeZone } = await readSubscription(tx, purchase.organization_id);
+  if (isSameSpendingMonth(purchase.spent_at, now, timeZone)) return;
+  await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({ version: expression.ref("version") }))
+    .where("organization_id", "=", purchase.organization_id)
+    .execute();
+  await assertAffordable(tx, purchase, { timeZone, at: now });
+}
+
+async function assertAffordable(
+  tx: Kysely<Database>,
+  purchase: PurchaseRow,
+  month: { timeZone: string; at: number },
+): Promise<void> {
+  const { id: purchaseId, licenses } = purchase;
+  const wanted = { purchaseId, licenses, total: money(purchase.total, purchase.currency) };
+  await assertWithinSpendLimit(tx, await buyersToken(tx, purchase), wanted, month);
 }
 
 async function buyersToken(tx: Kysely<Database>, { buyer_token_id: id }: PurchaseRow): Promise<ApiTokenRow | null> {

@@ -102,13 +102,37 @@ export async function newestSequence(database: Kysely<Database>): Promise<number
   return newest ?? 0;
 }
 
-/** The renewals of all organizations that were made after a sequence, oldest first. */
-export async function renewalsAfter(database: Kysely<Database>, sequence: number): Promise<PurchaseRecord[]> {
+/** Purchases of all organizations by their sequence: after one, and until another, which is included. */
+export interface RenewalRange {
+  readonly after: number;
+  readonly until: number;
+}
+
+/** The newest renewals of a range, newest first. */
+export async function renewalsBefore(
+  database: Kysely<Database>,
+  { after, until }: RenewalRange,
+  limit: number,
+): Promise<PurchaseRecord[]> {
   return records(database)
     .where("purchases.kind", "=", "renewal")
-    .where("purchases.sequence", ">", sequence)
-    .orderBy("purchases.sequence")
+    .where("purchases.sequence", ">", after)
+    .where("purchases.sequence", "<=", until)
+    .orderBy("purchases.sequence", "desc")
+    .limit(limit)
     .execute();
+}
+
+/** Counts the renewals of a range. */
+export async function countRenewals(database: Kysely<Database>, { after, until }: RenewalRange): Promise<number> {
+  const { count } = await database
+    .selectFrom("purchases")
+    .select((expression) => expression.fn.countAll<string | number>().as("count"))
+    .where("kind", "=", "renewal")
+    .where("sequence", ">", after)
+    .where("sequence", "<=", until)
+    .executeTakeFirstOrThrow();
+  return Number(count);
 }
 
 /**

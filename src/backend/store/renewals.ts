@@ -128,6 +128,7 @@ async function insertRenewal(
       note: noteOf(row, price),
       payment_method: row.payment_method,
       accepted_at: now,
+      spent_at: now,
       next_check_at: nextCheck(now, now),
       renewal_term: row.term_index + 1,
       grace_until: graceEnd(price.term.start, graceDays, row.time_zone),

@@ -182,6 +182,8 @@ interface PurchaseTable {
   failure_code: string | null;
   failure_message: string | null;
   accepted_at: number;
+  /** Its month in its token's spending limit, by the billing clock: accepted then, or once it is charged, charged then. */
+  spent_at: number;
   completed_at: number | null;
   next_check_at: number | null;
   /** 1 when the last attempt to pay was made by a person on the payment page, who approves the payment by it. */

@@ -32,7 +32,9 @@ export const BACKEND = "backend";
  */
 export async function fulfilPurchase(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
   await database.transaction().execute(async (tx) => {
-    const paid = await movePurchase(tx, lease, "paid");
+    // Nothing was sent by us: it was free, or its bank let the payment through while it waited.
+    const isChargedNow = lease.state === "accepted" || lease.state === "requires_approval";
+    const paid = await movePurchase(tx, lease, "paid", isChargedNow ? { spent_at: now } : {});
     await movePurchase(tx, paid, "fulfilled", settled(now));
     await keepPaymentMethod(tx, lease);
     const isRenewal = lease.kind === "renewal";

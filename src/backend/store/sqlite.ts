@@ -40,7 +40,11 @@ function checked(database: Libsql.Database): SqliteDatabase {
         reader: statement.reader,
         // As one array: a null that came alone would be taken for an object of named values.
         all: (parameters) => statement.all(parameters.map(bindable)).map(readable),
-        run: (parameters) => statement.run(parameters.map(bindable)),
+        run(parameters) {
+          // A full disk has rolled back already (sqlite.org/lang_transaction.html), and a second time hides that it did.
+          if (query === "rollback" && !database.inTransaction) return { changes: 0, lastInsertRowid: 0 };
+          return statement.run(parameters.map(bindable));
+        },
         iterate: (parameters) => statement.iterate(parameters.map(bindable)),
       };
     },

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { isCalendarDate } from "../../billing/calendarDate.ts";
 import type { ClockRequest } from "../../client/client.ts";
+import { MAX_CLOCK_DAYS, MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { addCommand } from "./shared/command.ts";
@@ -100,8 +101,8 @@ function registerAdvance(clock: Command, context: Context, run: Run<AdvanceOptio
     description: "Move the clock forward; never back",
     examples: ["sandbox clock advance --by 30", "sandbox clock advance --to 2027-03-01"],
   })
-    .option("--to <date>", "to a date or an instant", dateOrInstantText)
-    .option("--by <n days>", "by so many days", days)
+    .option("--to <date>", `to a date or an instant, at most ${MAX_CLOCK_YEARS} years ahead`, dateOrInstantText)
+    .option("--by <n days>", `by a number of days, at most ${MAX_CLOCK_YEARS} years`, days)
     .option("--to-renewal", "to the organization's next renewal date")
     .action((flags: { to?: string; by?: number; toRenewal?: boolean }, command: Command) => {
       const options = { ...readGlobals(command), to: destination(flags) };
@@ -141,7 +142,7 @@ function dateOrInstantText(text: string): string {
 }
 
 function days(text: string): number {
-  return wholeNumber(1, 100_000)(text.replace(/\s*(d|days?)$/, ""));
+  return wholeNumber(1, MAX_CLOCK_DAYS)(text.replace(/\s*(d|days?)$/, ""));
 }
 
 const load: SandboxRuns = {

@@ -35,13 +35,14 @@ export function renderReady(ready: SandboxReady, view: View): string {
 }
 
 /** The clock, and what the provider captured. */
-export function renderClock({ now, captures }: SandboxState, view: View): string {
+export function renderClock({ now, captures, next }: SandboxState, view: View): string {
   if (captures.length === 0) return `${instant(now)}\nNothing was charged yet.`;
   const rows = captures.map(({ purchaseId, amount, currency, refunded }) => [
     clean(purchaseId),
     moneyText({ amount, currency }) + (refunded > 0 ? `, refunded ${moneyText({ amount: refunded, currency })}` : ""),
   ]);
-  return `${instant(now)}\n${columns(["Purchase", "Charged"], rows, [29, 29], view)}`;
+  const more = next === null ? "" : `\nOnly the oldest ${captures.length} charges are listed.`;
+  return `${instant(now)}\n${columns(["Purchase", "Charged"], rows, [29, 29], view)}${more}`;
 }
 
 /** Where the clock is after it was moved, and the renewals on the way, newest first as in every list of them. */

@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { cursorSchema } from "../basics.ts";
+import { MAX_CLOCK_YEARS } from "../clockLimits.ts";
 import { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../sandbox.ts";
 import type { Operation } from "./operation.ts";
 
@@ -32,15 +34,16 @@ export const serviceOperations = {
     method: "GET",
     path: "/sandbox",
     atRoot: true,
-    summary: "Sandbox only: the clock and the provider's captures",
+    summary: "Sandbox only: the clock and the provider's captures, oldest first",
     access: "public",
+    query: z.object({ after: cursorSchema.optional() }),
     answers: { 200: sandboxStateSchema },
   },
   advanceClock: {
     method: "POST",
     path: "/sandbox/clock",
     atRoot: true,
-    summary: "Sandbox only: move the clock forward",
+    summary: `Sandbox only: move the clock forward, at most ${MAX_CLOCK_YEARS} years or to the next renewal`,
     access: "public",
     body: clockRequestSchema,
     answers: { 200: clockAnswerSchema },

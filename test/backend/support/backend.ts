@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { buildApp } from "../../../src/backend/app.ts";
 import { type Passwords, passwords } from "../../../src/backend/auth/passwords.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
-import { sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
+import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
 import { mailbox } from "../../../src/backend/sandbox/mailbox.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
 import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
@@ -22,7 +22,7 @@ export interface TestBackend {
   readonly app: FastifyInstance;
   readonly clocks: { billing: number; machine: number };
   readonly log: string[];
-  captures(): ReturnType<ReturnType<typeof sandboxGateway>["captures"]>;
+  captures(): Capture[];
   delivered(): Notification[];
   /** The next time that this point is reached, what runs there stops as if the process had died. */
   crashAt(point: string | null): void;
@@ -74,7 +74,15 @@ export async function startBackend(
     app,
     clocks,
     log,
-    captures: gateway.captures,
+    captures() {
+      const captures: Capture[] = [];
+      for (let after: number | null = 0; after !== null; ) {
+        const page: CapturePage = gateway.captures(after);
+        captures.push(...page.captures);
+        after = page.next;
+      }
+      return captures;
+    },
     delivered: mail.delivered,
     crashAt(point) {
       armed = point;

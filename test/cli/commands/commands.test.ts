@@ -403,7 +403,7 @@ describe("sandbox clock", () => {
 
   it("needs no sign-in, but --to-renewal needs an organization", async () => {
     const env = { SECUREFLAG_API_URL: API_URL };
-    const reading: ExpectedCall = { call: "sandboxState", gives: { now: moved.now, captures: [] } };
+    const reading: ExpectedCall = { call: "sandboxState", gives: { now: moved.now, captures: [], next: null } };
     expect(await play("sandbox clock show", [reading], { env })).toMatchObject({ code: 0 });
     expect(await play("sandbox clock advance --to-renewal", [], { env })).toMatchObject({ code: 2 });
   });
@@ -435,7 +435,7 @@ describe("sandbox clock", () => {
       { call: "sandboxState", fails: missing },
     ]);
     expect(told.stderr.replaceAll(/\s+/g, " ")).toContain("is a backend, but not a sandbox");
-    const state = { now: moved.now, captures: [] };
+    const state = { now: moved.now, captures: [], next: null };
     const there = await play("sandbox clock advance --to-renewal", [
       ...elsewhere,
       { call: "sandboxState", gives: state },

@@ -126,6 +126,7 @@ const TEXTS: Record<string, (seen: View) => string> = {
       {
         now: "2026-11-22T10:00:00Z",
         captures: [{ paymentId: "pay_1", purchaseId: HOSTILE, amount: 24410, currency: "GBP", refunded: 100 }],
+        next: "1",
       },
       seen,
     ),

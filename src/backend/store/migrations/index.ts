@@ -6,6 +6,7 @@ import { identityMigration } from "./identity.ts";
 import { membershipsMigration } from "./memberships.ts";
 import { paymentsMigration } from "./payments.ts";
 import { renewalsMigration } from "./renewals.ts";
+import { spendingMigration } from "./spending.ts";
 
 /**
  * Brings a database to the newest schema; safe to run again and by two processes at once (the migrator locks). On
@@ -21,6 +22,7 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
     "0003_payments": paymentsMigration,
     "0004_renewals": renewalsMigration,
     "0005_memberships": membershipsMigration(dialect),
+    "0006_spending": spendingMigration,
   };
   const migrator = new Migrator({
     db: database,
