@@ -32,12 +32,21 @@ function answer(text) {
 }
 
 function run(args) {
+  const isVerbose = args.includes("-v") || args.includes("--verbose");
+  if (args.includes("--json") && !isVerbose) silenceNode();
   keepCompiledCode();
   // Should nothing be left to wait for before the command has ended, that is no success.
   process.exitCode = 1;
   import("../dist/main.js").then(async ({ createContext, main }) => {
     process.exitCode = await main(args, createContext());
   });
+}
+
+/** Keeps Node's own warnings off a stderr that holds one JSON document or nothing. They are emitted after this. */
+function silenceNode() {
+  for (const listener of process.listeners("warning")) {
+    if (listener.name === "onWarning") process.removeListener("warning", listener);
+  }
 }
 
 /** Lets a Node.js that can (22 and newer) keep what it compiled: where nobody else can put code that would then run. */
