@@ -4,56 +4,90 @@
  * Schemas of what the commands print, the manual page, the font of PDF receipts, and the licenses of all that is not
  * ours.
  */
-import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { rmSync } from "node:fs";
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { DIGEST_FILE, digestOfSources, isBuiltFrom, root } from "./built.mjs";
 import { lean } from "./lean.mjs";
 
-const root = new URL("..", import.meta.url).pathname;
-const dist = `${root}dist`;
-const { version } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
+const dist = join(root, "dist");
+const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+const digest = await digestOfSources();
 
-await rm(dist, { recursive: true, force: true });
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: { main: "src/cli/main.ts" },
-  outdir: "dist",
-  bundle: true,
-  splitting: true,
-  metafile: true,
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  minifySyntax: true,
-  minifyWhitespace: true,
-  // Identifiers stay, so that stack traces can be read.
-  minifyIdentifiers: false,
-  external: ["libsql", "@napi-rs/keyring", "pg-native"],
-  plugins: [lean],
-  // Packages written as CommonJS call `require` for Node's own modules; ESM output has none.
-  banner: {
-    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-  },
+// Made beside `dist/` and moved there whole: what is half built is never run, and two builds at once do not mix.
+const [made, old] = ["made", "old"].map((name) => join(root, `.dist-${name}-${crypto.randomUUID()}`));
+process.on("exit", () => {
+  for (const folder of [made, old]) rmSync(folder, { recursive: true, force: true });
 });
-// For `npm run bench`: what loads what.
-await writeJson("../node_modules/.cache/metafile.json", metafile);
-await writeJson("answers.json", await answers(["--version", "-V", "--help", "-h", "help"]));
-const { openapiDocument } = await load("src/contract/openapi.ts");
-await writeJson("openapi.json", openapiDocument(version));
-const { outputSchemas } = await load("src/cli/outputSchemas.ts");
-for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);
-const { manPage } = await load("src/cli/man/page.ts");
-await mkdir(`${dist}/man`);
-await writeFile(`${dist}/man/secureflag-licenses.1`, manPage());
-const font = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
-await mkdir(`${dist}/fonts`);
-await copyFile(`${root}${font}`, `${dist}/fonts/DejaVuSans.ttf`);
-await writeFile(`${dist}/THIRD-PARTY-LICENSES.txt`, await licenses([...Object.keys(metafile.inputs), font]));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+await make();
+// What another build put there meanwhile stays: it may be running.
+if (!process.argv.includes("--if-needed") || !(await isBuiltFrom(digest))) await publish();
+
+async function make() {
+  const { metafile, outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: { main: "src/cli/main.ts" },
+    outdir: "dist",
+    write: false,
+    bundle: true,
+    splitting: true,
+    metafile: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    // Identifiers stay, so that stack traces can be read.
+    minifyIdentifiers: false,
+    external: ["libsql", "@napi-rs/keyring", "pg-native"],
+    plugins: [lean],
+    // Packages written as CommonJS call `require` for Node's own modules; ESM output has none.
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
+  });
+  for (const { path, contents } of outputFiles) await write(relative(dist, path), contents);
+  await writeJson("answers.json", await answers(["--version", "-V", "--help", "-h", "help"]));
+  const { openapiDocument } = await load("src/contract/openapi.ts");
+  await writeJson("openapi.json", openapiDocument(version));
+  const { outputSchemas } = await load("src/cli/outputSchemas.ts");
+  for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);
+  const { manPage } = await load("src/cli/man/page.ts");
+  await write("man/secureflag-licenses.1", manPage());
+  const font = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
+  await mkdir(join(made, "fonts"));
+  await copyFile(join(root, font), join(made, "fonts/DejaVuSans.ttf"));
+  await write("THIRD-PARTY-LICENSES.txt", await licenses([...Object.keys(metafile.inputs), font]));
+  // For `npm run bench`, and not packed: what loads what.
+  await writeJson("metafile.json", metafile);
+  await write(DIGEST_FILE, `${digest}\n`);
+}
+
+/** Puts what was made in the place of what is there, which another build may do at the same time. */
+async function publish() {
+  for (let attempt = 0; attempt < 10; attempt += 1) {
+    await rm(old, { recursive: true, force: true });
+    await rename(dist, old).catch(unless("ENOENT"));
+    if ((await rename(made, dist).catch(unless("ENOTEMPTY", "EEXIST", "EPERM"))) === undefined) return;
+  }
+  throw new Error(`Another program keeps writing to ${dist}.`);
+}
+
+/** A handler of errors that gives those with one of these codes, and throws any other. */
+function unless(...codes) {
+  return (error) => {
+    if (codes.includes(error.code)) return error;
+    throw error;
+  };
+}
 
 /** What the bundled program prints for each argument alone, whatever the environment. */
 async function answers(args) {
-  const { createContext, main } = await import(`${dist}/main.js`);
+  const { createContext, main } = await import(pathToFileURL(join(made, "main.js")).href);
   const printed = args.map(async (argument) => {
     const context = createContext();
     let text = "";
@@ -72,8 +106,7 @@ async function answers(args) {
 
 /** A module of the sources, so that what is generated comes from the very schemas that the program works with. */
 async function load(entryPoint) {
-  // Where packages, which stay outside, are found.
-  const outfile = `${root}node_modules/.cache/build/${entryPoint.replaceAll("/", "-")}.${process.pid}.mjs`;
+  const outfile = join(made, `${crypto.randomUUID()}.mjs`);
   await build({
     absWorkingDir: root,
     entryPoints: [entryPoint],
@@ -89,17 +122,25 @@ async function load(entryPoint) {
 }
 
 async function writeJson(file, value) {
-  await mkdir(dirname(`${dist}/${file}`), { recursive: true });
-  await writeFile(`${dist}/${file}`, `${JSON.stringify(value, null, 2)}\n`);
+  await write(file, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+async function write(file, content) {
+  await mkdir(dirname(join(made, file)), { recursive: true });
+  await writeFile(join(made, file), content);
 }
 
 /** Name, version and license text of every package that a bundled file comes from. */
 async function licenses(files) {
   const folders = new Set(files.flatMap((file) => file.match(/^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//)?.[1] ?? []));
   const texts = [...folders].sort().map(async (folder) => {
-    const { name, version: installed, license } = JSON.parse(await readFile(`${root}${folder}/package.json`, "utf8"));
-    const file = (await readdir(`${root}${folder}`)).find((entry) => /^licen[sc]e/i.test(entry));
-    const text = file ? await readFile(`${root}${folder}/${file}`, "utf8") : `License: ${license}\n`;
+    const {
+      name,
+      version: installed,
+      license,
+    } = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8"));
+    const file = (await readdir(join(root, folder))).find((entry) => /^licen[sc]e/i.test(entry));
+    const text = file ? await readFile(join(root, folder, file), "utf8") : `License: ${license}\n`;
     return `${name} ${installed}\n\n${text.trim()}\n`;
   });
   return (await Promise.all(texts)).join(`\n${"-".repeat(80)}\n\n`);

@@ -7,8 +7,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import ensureBuilt, { root } from "./built.mjs";
 
-const program = new URL("../bin/secureflag-licenses.js", import.meta.url).pathname;
+await ensureBuilt();
+const program = join(root, "bin/secureflag-licenses.js");
 const home = await mkdtemp(join(tmpdir(), "secureflag-licenses-demo-"));
 const mayAsk = Boolean(process.stdin.isTTY && process.stderr.isTTY && !process.env.CI);
 const env = { ...process.env, SECUREFLAG_CONFIG_DIR: home, NODE_DISABLE_COMPILE_CACHE: "1" };

@@ -46,10 +46,10 @@ export const lean = {
     instead(new RegExp(`^(${LEFT_OUT.join("|")})$`), NOTHING);
     instead(/^(node:)?process$/, PROCESS);
     // Fastify asks it which plugins go with which of its versions; we have none.
-    instead(/^semver$/, NOTHING, ({ importer }) => importer.includes("/node_modules/fastify/"));
+    instead(/^semver$/, NOTHING, ({ importer }) => /[\\/]node_modules[\\/]fastify[\\/]/.test(importer));
     instead(/^env-paths$/, NO_PATHS);
     instead(/^when-exit$/, NO_SIGNALS);
     // Packages bring versions of their own.
-    instead(/^string-width$/, STRING_WIDTH, ({ importer }) => !importer.includes("/node_modules/"));
+    instead(/^string-width$/, STRING_WIDTH, ({ importer }) => !/[\\/]node_modules[\\/]/.test(importer));
   },
 };

@@ -1,11 +1,17 @@
 /** Runs a TypeScript program of this project: `node .config/run.mjs <file.ts> [arguments]`. */
-import { basename } from "node:path";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import ensureBuilt, { root } from "./built.mjs";
 
-const root = new URL("..", import.meta.url).pathname;
 const [file, ...rest] = process.argv.slice(2);
-const outdir = `${root}node_modules/.cache/run/${basename(file)}`;
+// Where packages, which stay outside, are found. Each run has its own: what is seldom needed loads late.
+const outdir = join(root, "node_modules/.cache/run", crypto.randomUUID());
+process.on("exit", () => rmSync(outdir, { recursive: true, force: true }));
+
+// What measures or kills the built program needs it; the sources run without.
+if (file.startsWith("test/")) await ensureBuilt();
 
 await build({
   absWorkingDir: root,
@@ -18,7 +24,7 @@ await build({
   target: "node20",
   packages: "external",
   sourcemap: "inline",
-  define: { "import.meta.url": JSON.stringify(pathToFileURL(`${root}${file}`).href) },
+  define: { "import.meta.url": JSON.stringify(pathToFileURL(join(root, file)).href) },
 });
 process.argv = [process.argv[0], file, ...rest];
-await import(pathToFileURL(`${outdir}/main.js`).href);
+await import(pathToFileURL(join(outdir, "main.js")).href);

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM } from "../test/support/chromium.ts";
 
@@ -11,10 +12,10 @@ const LONG = "test/**/*.long.test.ts";
 /** `npm test` runs what is done in two minutes, `npm run test:long` (the mode `long`) everything else. */
 export default defineConfig(({ mode }) => ({
   test: {
-    root: new URL("..", import.meta.url).pathname,
+    root: fileURLToPath(new URL("..", import.meta.url)),
     include: [mode === "long" ? LONG : "test/**/*.test.ts"],
     exclude: [...(mode === "long" ? [] : [LONG]), ...(existsSync(CHROMIUM) ? [] : ["test/browser/**"])],
-    globalSetup: ["test/support/leftOut.ts"],
+    globalSetup: [".config/built.mjs", "test/support/leftOut.ts"],
     expect: { requireAssertions: true },
     // What the files of a worker share is loaded once, which is half of the time that the small ones take.
     isolate: false,

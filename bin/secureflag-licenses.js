@@ -33,6 +33,8 @@ function answer(argument) {
 }
 
 function run(args) {
+  const isVerbose = args.includes("-v") || args.includes("--verbose");
+  if (args.includes("--json") && !isVerbose) silenceNode();
   keepCompiledCode();
   // Should nothing be left to wait for before the command has ended, that is no success.
   process.exitCode = 1;
@@ -41,6 +43,13 @@ function run(args) {
       process.exitCode = await main(args, createContext());
     })
     .catch((error) => tellFailure(args, error));
+}
+
+/** Keeps Node's own warnings off a stderr that holds one JSON document or nothing. They are emitted after this. */
+function silenceNode() {
+  for (const listener of process.listeners("warning")) {
+    if (listener.name === "onWarning") process.removeListener("warning", listener);
+  }
 }
 
 /** Tells in a sentence why the program itself cannot run, such as an installation that is not whole. */

@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Metafile } from "esbuild";
 import { type Installed, installPacked } from "../support/packed.ts";
-import { ROOT } from "../support/places.ts";
+import { DIST } from "../support/places.ts";
 import type { Budget, Figure } from "./budget.ts";
 
 /** What the build wrote of itself. */
-const METAFILE = join(ROOT, "node_modules/.cache/metafile.json");
+const METAFILE = join(DIST, "metafile.json");
 
 const BACKEND = "src/backend/";
 const KILOBYTE = 1000;

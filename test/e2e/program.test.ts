@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, describe, expect, test } from "vitest";
 import { errorOf, runCli } from "../support/cli.ts";
@@ -88,6 +89,32 @@ describe("the program by itself", () => {
     });
     expect(run).toMatchObject({ exitCode: 2, stdout: "" });
     expect(JSON.parse(run.stderr).error).toMatchObject({ code: "settings_unreadable" });
+  });
+
+  describe("Node's own warnings", () => {
+    const WARN = [
+      'process.emitWarning("early");',
+      'process.emitWarning("old", "DeprecationWarning", "DEP9999");',
+      'setTimeout(() => process.emitWarning("late", "ExperimentalWarning"), 1).unref();',
+    ].join("\n");
+    const nowhere = { SECUREFLAG_API_URL: "http://127.0.0.1:9/x", SECUREFLAG_API_TOKEN: "sfl_x" };
+
+    async function runWarned(...flags: string[]) {
+      const preloaded = join(await temporaryDirectory(), "warn.cjs");
+      await writeFile(preloaded, WARN);
+      const env = { ...nowhere, NODE_OPTIONS: `--require ${preloaded}`, NODE_PENDING_DEPRECATION: "1" };
+      return runCli(["status", "--org", "1", "--timeout", "1", ...flags], { env });
+    }
+
+    test("stay off the stderr of --json", async () => {
+      const run = await runWarned("--json");
+      expect(errorOf(run)).toMatchObject({ code: "unreachable" });
+    });
+
+    test.each([[[]], [["--json", "--verbose"]]])("are shown with %j", async (flags) => {
+      const { stderr } = await runWarned(...flags);
+      for (const words of ["early", "DEP9999", "ExperimentalWarning: late"]) expect(stderr).toContain(words);
+    });
   });
 
   test("commands of later versions are not there", async () => {

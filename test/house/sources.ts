@@ -1,4 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
+import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -30,6 +31,15 @@ export async function readSources(): Promise<Source[]> {
       return { path, text, code: withoutCommentsAndTexts(text) };
     }),
   );
+}
+
+/** Every program file, of the tools and tests too. */
+export async function readProgramFiles(): Promise<Omit<Source, "code">[]> {
+  const folders = [".config", "bin", "src", "test"];
+  const names = await Promise.all(folders.map((folder) => readdir(`${root}${folder}`, { recursive: true })));
+  const paths = folders.flatMap((folder, index) => (names[index] ?? []).map((name) => `${folder}/${name}`));
+  const programs = paths.filter((path) => /\.([cm]?[jt]s|tsx)$/.test(path)).map((path) => path.replaceAll("\\", "/"));
+  return Promise.all(programs.map(async (path) => ({ path, text: await readFile(`${root}${path}`, "utf8") })));
 }
 
 /**
@@ -66,9 +76,7 @@ function typeImports({ path, text }: Source): Import[] {
   const found = text.matchAll(/(?:import|export) type [^;]*? from "([^"]+)"|import\("([^"]+)"\)\./g);
   return [...found].map((match) => {
     const specifier = match[1] ?? match[2] ?? "";
-    const to = specifier.startsWith(".")
-      ? new URL(specifier, `file:///${path}`).pathname.slice(1)
-      : packageOf(specifier);
+    const to = specifier.startsWith(".") ? posix.join(posix.dirname(path), specifier) : packageOf(specifier);
     return { from: path, to, kind: "type" };
   });
 }

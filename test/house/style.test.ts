@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { readSources, type Source } from "./sources.ts";
+import { readProgramFiles, readSources, type Source } from "./sources.ts";
 
 /** The only file that may look at the machine: its process, its clock, its randomness (house.md). */
 const CONTEXT = "src/cli/context.ts";
 
 const MOST_LINES = 300;
+const THIS_FILE = "test/house/style.test.ts";
 
 describe("how a room is furnished", () => {
   let sources: Source[];
@@ -52,6 +53,16 @@ describe("how a room is furnished", () => {
 
   test("nothing ends the process with output pending", () => {
     expect(linesWith(/\bprocess\.exit\(/)).toEqual([]);
+  });
+
+  // It is percent-encoded, and on Windows begins with a slash: `fileURLToPath` gives a path.
+  test("the pathname of a file's URL is nowhere taken for its path", async () => {
+    const files = await readProgramFiles();
+    expect(files.map(({ path }) => path)).toEqual(
+      expect.arrayContaining([".config/build.mjs", "bin/secureflag-licenses.js", "src/cli/main.ts", THIS_FILE]),
+    );
+    const wrong = files.filter(({ text }) => /\.pathname\b/.test(text) && /\bimport\.meta\b|\bfile:/.test(text));
+    expect(wrong.map(({ path }) => path).filter((path) => path !== THIS_FILE)).toEqual([]);
   });
 
   test(`a file holds one idea: at most ${MOST_LINES} lines`, () => {

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { deflateSync } from "node:zlib";
+import { ROOT } from "./places.ts";
 
 /** The font that every receipt is set in, from its own package. */
-export const DEJAVU = new URL("../../node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf", import.meta.url).pathname;
+export const DEJAVU = join(ROOT, "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf");
 
 const FIRST_LETTER = 36;
 

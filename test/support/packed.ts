@@ -4,7 +4,7 @@ import manifest from "../../package.json";
 import { clearedEnvironment, ROOT, temporaryDirectory } from "./places.ts";
 
 /** Nothing listens there: a program that asks a registry for anything fails. */
-const NO_REGISTRY = { npm_config_registry: "http://127.0.0.1:9", npm_config_fetch_retries: "0" };
+export const NO_REGISTRY = { npm_config_registry: "http://127.0.0.1:9", npm_config_fetch_retries: "0" };
 
 /** The package, packed as it would be published, and installed where nothing else is. */
 export interface Installed {

@@ -33,15 +33,16 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
   const unreadable = whyUnreadable(bytes);
   if (unreadable !== null) return refusal([{ line: 1, message: unreadable }]);
   const encoding = linesNotUtf8(bytes).map((line) => ({ line, message: NOT_UTF8 }));
+  const { text, separator } = withoutSeparatorLine(bytes);
   // The header, and one more row than there may be.
-  const [header, ...rows] = readRows(bytes, delimiterOf(firstLine(bytes)), MOST_IMPORTED_USERS + 2);
+  const [header, ...rows] = readRows(text, separator ?? delimiterOf(firstLine(text)), MOST_IMPORTED_USERS + 2);
   const refuse = (line: number, messages: readonly string[]) =>
     refusal([...messages.map((message) => ({ line, message })), ...encoding]);
   if (!header) return refuse(1, ["The file is empty"]);
   if ("problem" in header) return refuse(header.line, [header.problem]);
-  const { columns, problems } = readHeader(header.values);
+  const { columns, nameless, problems } = readHeader(header.values);
   if (problems.length > 0) return refuse(header.line, problems);
-  const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns, rowsChecked);
+  const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns, nameless, rowsChecked);
   const excess = rows[MOST_IMPORTED_USERS];
   if (excess) read.problems.push({ line: excess.line, message: TOO_MANY });
   if (rows.length === 0) read.problems.push({ line: header.line, message: "There are no users below the header" });
@@ -59,15 +60,15 @@ function inOrder(problems: LineProblem[]): LineProblem[] {
   return problems.sort((one, other) => one.line - other.line);
 }
 
-/** The users of rows under a header. */
-function readUsers(rows: readonly CsvRow[], columns: readonly Column[], rowsChecked: RowsChecked) {
+/** The users of rows under a header, which has so many columns without a name after the others. */
+function readUsers(rows: readonly CsvRow[], columns: readonly Column[], nameless: number, rowsChecked: RowsChecked) {
   const users: AddUserRequest[] = [];
   const lines: number[] = [];
   const problems: LineProblem[] = [];
   const seen = new Map<string, number>();
   for (const [index, row] of rows.entries()) {
     const { line } = row;
-    const { user, messages } = readRow(row, columns);
+    const { user, messages } = readRow(row, columns, nameless);
     rowsChecked(index + 1, rows.length);
     problems.push(...messages.map((message) => ({ line, message })));
     if (!user) continue;
@@ -82,13 +83,20 @@ function readUsers(rows: readonly CsvRow[], columns: readonly Column[], rowsChec
   return { users, lines, problems };
 }
 
-function readRow(row: CsvRow, columns: readonly Column[]): { user?: AddUserRequest; messages: readonly string[] } {
+function readRow(
+  row: CsvRow,
+  columns: readonly Column[],
+  nameless: number,
+): { user?: AddUserRequest; messages: readonly string[] } {
   if ("problem" in row) return { messages: [row.problem] };
   const { length } = row.values;
-  if (length !== columns.length) {
+  // A spreadsheet may leave out what is empty at the end of a row.
+  if (length < columns.length || length > columns.length + nameless) {
     const values = length === 1 ? "There is 1 value" : `There are ${length} values`;
-    return { messages: [`${values} where the header has ${columns.length} columns`] };
+    return { messages: [`${values} where the header has ${columns.length + nameless} columns`] };
   }
+  const stray = row.values.findIndex((value, index) => index >= columns.length && value !== "");
+  if (stray !== -1) return { messages: [`Column ${stray + 1} has a value, but no name in the header`] };
   const { user, problems } = readUser(new Map(columns.map((column, index) => [column, row.values[index] ?? ""])));
   return { user, messages: problems };
 }
@@ -98,6 +106,16 @@ const MARK = Buffer.from("\ufeff");
 /** Spreadsheets begin UTF-8 with a byte order mark. */
 function withoutMark(bytes: Buffer): Buffer {
   return bytes.subarray(0, MARK.length).equals(MARK) ? bytes.subarray(MARK.length) : bytes;
+}
+
+/**
+ * Excel's own first line, such as `sep=;`, names what separates the values. It becomes blank, so that lines are counted
+ * as before.
+ */
+function withoutSeparatorLine(bytes: Buffer): { text: Buffer; separator: string | null } {
+  const [line = "", separator] = /^"?sep=([^\r\n"])"?[,;\t]*(?=[\r\n]|$)/i.exec(bytes.toString("latin1", 0, 256)) ?? [];
+  if (separator === undefined) return { text: bytes, separator: null };
+  return { text: Buffer.from(bytes).fill(" ", 0, line.length), separator };
 }
 
 /** Why a file cannot be one of users at all, or `null`. */

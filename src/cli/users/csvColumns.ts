@@ -20,10 +20,16 @@ export function delimiterOf(header: string): string {
   return [",", ";", "\t"].reduce((best, other) => (count(other) > count(best) ? other : best));
 }
 
-/** The columns that a header names, in any order and case; `problems` where it does not name them right. */
-export function readHeader(names: readonly string[]): { columns: Column[]; problems: string[] } {
+/**
+ * The columns that a header names, in any order and case, and how many without a name a spreadsheet put after them;
+ * `problems` where it does not name them right.
+ */
+export function readHeader(header: readonly string[]): { columns: Column[]; nameless: number; problems: string[] } {
+  const names = header.slice(0, header.findLastIndex((name) => name !== "") + 1);
+  const nameless = header.length - names.length;
   const columns = names.flatMap((name) => KNOWN.get(name.toLowerCase()) ?? []);
-  if (columns.length === 0) return { columns, problems: [`The first row must name the columns: ${EXPECTED}`] };
+  if (columns.length === 0)
+    return { columns, nameless, problems: [`The first row must name the columns: ${EXPECTED}`] };
   const unknown = new Set(names.filter((name) => !KNOWN.has(name.toLowerCase())));
   const twice = COLUMNS.filter((column) => columns.filter((other) => other === column).length > 1);
   const missing = NEEDED.filter((column) => !columns.includes(column));
@@ -32,7 +38,7 @@ export function readHeader(names: readonly string[]): { columns: Column[]; probl
     ...twice.map((column) => `The column ${column} is there twice`),
     ...missing.map((column) => `The column ${column} is missing`),
   ];
-  return { columns, problems };
+  return { columns, nameless, problems };
 }
 
 function unknownColumn(name: string): string {

@@ -67,6 +67,18 @@ describe("top-up", () => {
     });
   });
 
+  it.each([
+    ["--yes", true],
+    ["--yes --max-licenses 5", false],
+    ["--yes --max-total 300", false],
+    ["--yes --quiet", false],
+    ["--yes --json", false],
+  ])("with %s warns that no limit is set: %s", async (flags, warns) => {
+    const who = /quiet|json/.test(flags) ? [] : [ME];
+    const { code, stderr } = await play(`top-up --available 8 ${flags}`, [...who, ...PRICED, ends()]);
+    expect([code, stderr.includes("Warning: No limit is set. Pass --max-licenses <n>")]).toEqual([0, warns]);
+  });
+
   it("with a key that bought less before, says what is missing and buys nothing", async () => {
     const before: ExpectedCall = {
       call: "purchaseByKey",

@@ -42,6 +42,21 @@ describe("files that are fine", () => {
       [2],
     ],
     ["blank lines", `\n \n${HEADER}\n\n\t\nada@x.test,Ada,Lovelace\n\n\nbob@x.test,Bob,Ross\n\n`, [ada, bob], [6, 9]],
+    [
+      "Excel's line that names the separator",
+      `sep=;\r\n${HEADER.replaceAll(",", ";")}\r\nada@x.test;Ada;Lovelace`,
+      [ada],
+      [3],
+    ],
+    ["the same after a byte order mark, quoted", `\ufeff"SEP=,"\n\n${HEADER}\nada@x.test,Ada,Lovelace`, [ada], [4]],
+    ["a separator of its own", `sep=|\r${HEADER.replaceAll(",", "|")}\rada@x.test|Ada|Lovelace`, [ada], [3]],
+    ["a tab for it", `sep=\t\n${HEADER.replaceAll(",", "\t")}\nada@x.test\tAda\tLovelace`, [ada], [3]],
+    [
+      "nameless columns at the end, empty or left out",
+      `${HEADER},,\nada@x.test,Ada,Lovelace,,\n,,,,\nbob@x.test,Bob,Ross`,
+      [ada, bob],
+      [2, 4],
+    ],
     ["rows of nothing", `${HEADER}\n,,\nada@x.test,Ada,Lovelace\n"", ,\n`, [ada], [3]],
     [
       "letters of many kinds",
@@ -136,6 +151,17 @@ describe("files that are not", () => {
         "2: The column lastName is missing",
       ],
     ],
+    [
+      "values in nameless columns at the end, and beyond them",
+      `sep=,\n${HEADER},,\n"ada\n@x.test",Ada,Lovelace,,x\nbob@x.test,Bob,Ross,,,\nc@x.test,C`,
+      [
+        "3: Column 5 has a value, but no name in the header",
+        "5: There are 6 values where the header has 5 columns",
+        "6: There are 2 values where the header has 5 columns",
+      ],
+    ],
+    ["a nameless column in the middle", `email,,firstName,lastName\n1,,2,3`, ["1: A column has no name"]],
+    ["the separator's line alone", "sep=;", ["1: The file is empty"]],
     [
       "__proto__ for a column",
       `${HEADER},__proto__\n1,2,3,4`,

@@ -1,16 +1,19 @@
-import { cp, readdir, readFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { copyFile, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
+import manifest from "../../../package.json";
 import { FaultProxy } from "../../support/faultProxy.ts";
 import { readLog } from "../../support/githubLog.ts";
 import { runSteps, type StepEnd } from "../../support/githubRunner.ts";
+import { NO_REGISTRY, packPackage } from "../../support/packed.ts";
 import { BIN, ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
-import { PACKAGE, Registry } from "../../support/registry.ts";
 import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
 import { organization, seed, token, tokenOf } from "../../support/seed.ts";
 
 const ACTION = ".github/actions/top-up";
+const FILE = `vendor/${manifest.name}-${manifest.version}.tgz`;
 const DECLINED = 101;
 const APPROVAL = 102;
 const LIMITED = 103;
@@ -24,11 +27,12 @@ const HOSTILE_TEXT = [
   "bought=99",
   "### Fake <img src=x onerror=alert(1)> [a](http://evil.example) | `b` $(touch injected) `touch injected`",
 ].join("\n");
-const ORDINARY = Array.from({ length: 12 }, (_, index) => index + 1);
+const ORDINARY = Array.from({ length: 14 }, (_, index) => index + 1);
 
 let sandbox: RunningSandbox;
 let proxy: FaultProxy;
-let registry: Registry;
+/** Of the packed file. */
+let sum: string;
 let workspace: string;
 let free = [...ORDINARY];
 
@@ -56,15 +60,22 @@ beforeAll(async () => {
     ),
   });
   proxy = await FaultProxy.start(sandbox.ready.url);
-  registry = await Registry.start();
   workspace = await temporaryDirectory();
   await cp(join(ROOT, ".github"), join(workspace, ".github"), { recursive: true });
+  await mkdir(join(workspace, "vendor"));
+  await copyFile(await packPackage(), join(workspace, FILE));
+  sum = createHash("sha256")
+    .update(await readFile(join(workspace, FILE)))
+    .digest("hex");
+  await writeFile(join(workspace, `${FILE}.sha256`), `${sum}  ${FILE}\n`);
+  const other = join(workspace, ".github/other file;touch injected.tgz");
+  await writeFile(other, "other");
+  await writeFile(`${other}.sha256`, `${sum}  other\n`);
 });
 
 afterEach(() => proxy.heal());
 
 afterAll(async () => {
-  await registry?.close();
   await proxy?.close();
   await sandbox?.stop();
   await removePlaces();
@@ -72,8 +83,10 @@ afterAll(async () => {
 
 /** Runs the action with the built program, as a step of a job on a machine of its own. */
 async function topUp(id: number, inputs: Readonly<Record<string, string>>, url = sandbox.ready.url): Promise<StepEnd> {
-  const given = { "api-token": tokenOf(id), "api-url": url, command: `${process.execPath} ${BIN}`, ...inputs };
-  const [end] = await runSteps(stringify([{ uses: `./${ACTION}`, with: given }]), { workspace, env: registry.env });
+  const limit = "max-total" in inputs || "max-licenses" in inputs ? {} : { "max-licenses": "50" };
+  const command = `${process.execPath} ${BIN}`;
+  const given = { "api-token": tokenOf(id), "api-url": url, command, ...limit, ...inputs };
+  const [end] = await runSteps(stringify([{ uses: `./${ACTION}`, with: given }]), { workspace, env: NO_REGISTRY });
   if (end === undefined) throw new RangeError("no step has run");
   return end;
 }
@@ -113,20 +126,51 @@ describe("the top-up action", () => {
     expect(await chargesOf(id)).toEqual([24410]);
   });
 
-  test("says by itself which package it runs, and runs that", async () => {
+  test("runs the file of the repository by itself, after its checksum, and asks no registry", async () => {
     const id = untouched();
-    const { inputs } = parse(await readFile(join(ROOT, ACTION, "action.yml"), "utf8"));
-    const { default: command } = inputs.command;
-    expect(command).toBe(`npx --yes ${PACKAGE}`);
-    const inputsOfOther = { organization: String(id), "max-licenses": "5", "max-total": "244.10", "dry-run": "false" };
-    const end = await topUp(id, { purchased: "30", command, ...inputsOfOther });
+    const others = { organization: String(id), "max-licenses": "5", "max-total": "244.10", "dry-run": "false" };
+    const end = await topUp(id, { purchased: "30", command: "", ...others });
     expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "5", purchased: "30" } });
+    const again = await topUp(id, { purchased: "30", command: "", sha256: sum, file: FILE });
+    expect(again).toMatchObject({ exitCode: 0, outputs: { bought: "0", purchased: "30" } });
+  });
+
+  test.each([
+    ["another checksum", { sha256: "0".repeat(64) }, "sha256"],
+    ["a part of the checksum", { sha256: "PART" }, "sha256"],
+    ["another file", { file: ".github/other file;touch injected.tgz" }, "sha256"],
+    ["no file", { file: "vendor/none.tgz" }, "file"],
+    ["no checksum", { file: ".github/actions/top-up/action.yml" }, "sha256"],
+  ])("runs nothing with %s", async (_, inputs, word) => {
+    const sha256 = "sha256" in inputs && inputs.sha256 === "PART" ? { sha256: sum.slice(0, 60) } : {};
+    const end = await topUp(1, { available: "8", command: "", ...inputs, ...sha256 });
+    expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING, summary: "" });
+    expect(errorsOf(end)).toEqual([expect.stringContaining(word)]);
+    expect((await readdir(workspace)).sort()).toEqual([".github", "vendor"]);
+  });
+
+  test("with none for a limit, has none", async () => {
+    const id = untouched();
+    const end = await topUp(id, { available: "4", "max-total": "none", "max-licenses": "" });
+    expect(end).toMatchObject({
+      exitCode: 0,
+      outputs: { bought: "1" },
+      log: expect.stringContaining("No limit is set"),
+    });
   });
 
   test("takes token and backend from the job where its inputs are empty", async () => {
     const id = untouched();
     const env = { SECUREFLAG_API_TOKEN: tokenOf(id), SECUREFLAG_API_URL: sandbox.ready.url };
-    const given = { available: "4", purchased: "", "max-total": "", "api-token": "", "api-url": "", "dry-run": "" };
+    const given = {
+      available: "4",
+      purchased: "",
+      "max-total": "500",
+      "max-licenses": "",
+      "api-token": "",
+      "api-url": "",
+      "dry-run": "",
+    };
     const uses = [{ uses: `./${ACTION}`, with: { ...given, command: `${process.execPath} ${BIN}` } }];
     const [end] = await runSteps(stringify(uses), { workspace, env });
     expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "1" } });
@@ -208,6 +252,7 @@ describe("the top-up action", () => {
 describe("wrong inputs: exit 2, nothing is sent", () => {
   test.each<[string, Record<string, string>]>([
     ["no target", {}],
+    ["no limit", { available: "500", "max-total": "", "max-licenses": "" }],
     ["two targets", { available: "5", purchased: "30" }],
     ["an amount that is none", { available: "5", "max-total": "£5" }],
     ["a dry run that is neither true nor false", { available: "5", "dry-run": "yes" }],
@@ -254,16 +299,15 @@ describe("hostile text", () => {
   const expectNothing = async (end: StepEnd) => {
     expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING });
     expect(end.commands.map(({ name }) => name)).toEqual(["add-mask", "error"]);
-    expect(await readdir(workspace)).toEqual([".github"]);
+    expect((await readdir(workspace)).sort()).toEqual([".github", "vendor"]);
   };
 
   test.each(PAYLOADS)("in the inputs of the action: %j", async (payload) => {
     await expectNothing(await topUp(1, { available: payload, "max-total": payload, organization: payload }));
   });
 
-  test("in the inputs, through npx", async () => {
-    const command = `npx --yes ${PACKAGE}`;
-    await expectNothing(await topUp(1, { available: PAYLOADS.join("\n"), command }));
+  test("in the inputs, where it runs the file", async () => {
+    await expectNothing(await topUp(1, { available: PAYLOADS.join("\n"), command: "" }));
   });
 
   test("in the names of the organization, the plan and the token", async () => {

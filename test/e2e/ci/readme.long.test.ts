@@ -1,22 +1,25 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import manifest from "../../../package.json";
+import { HELP_TOPICS } from "../../../src/cli/commands/shared/helpTopics.ts";
 import { CI_SYSTEMS } from "../../support/ciSystems.ts";
 import { runSteps, runWorkflow } from "../../support/githubRunner.ts";
+import { NO_REGISTRY, packPackage } from "../../support/packed.ts";
 import { ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
 import { type Example, exampleWith, readExamples } from "../../support/readme.ts";
-import { PACKAGE, Registry } from "../../support/registry.ts";
 import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
 import { organization, seed, tokenOf } from "../../support/seed.ts";
 
 /** What cron gives a job, and nothing else (crontab(5)). */
 const CRON_PATH = "/usr/bin:/bin";
-const [WORKFLOW, STEP, PACKED, GITLAB, CRON, QUIET, REVIEW] = [1, 2, 3, 4, 5, 6, 7];
+const [WORKFLOW, STEP, CHANGED, GITLAB, CRON, QUIET, REVIEW] = [1, 2, 3, 4, 5, 6, 7];
 
 let examples: Example[];
-let registry: Registry;
+/** What `npm pack` makes. */
+let tarball: string;
 let sandbox: RunningSandbox;
 /** Where the program is installed, as the README says to. */
 let prefix: string;
@@ -25,13 +28,15 @@ beforeAll(async () => {
   examples = await readExamples();
   const organizations = Array.from({ length: 7 }, (_, index) => organization(index + 1));
   sandbox = await startSandbox({ seed: seed(...organizations) });
-  registry = await Registry.start();
+  tarball = await packPackage();
   prefix = await temporaryDirectory();
-  await execa("npm", ["install", "--global", PACKAGE], { env: await shellOfAdministrator(), extendEnv: false });
+  await execa("npm", ["install", "--global", "--omit=optional", tarball], {
+    env: await shellOfAdministrator(),
+    extendEnv: false,
+  });
 });
 
 afterAll(async () => {
-  await registry?.close();
   await sandbox?.stop();
   await removePlaces();
 });
@@ -42,7 +47,7 @@ async function shellOfAdministrator(): Promise<Record<string, string>> {
     PATH: `${join(prefix, "bin")}:${process.env.PATH ?? ""}`,
     HOME: await temporaryDirectory(),
     npm_config_prefix: prefix,
-    ...registry.env,
+    ...NO_REGISTRY,
   };
 }
 
@@ -59,12 +64,15 @@ function variablesFor(id: number): Record<string, string> {
   return { ...secrets, ...vars };
 }
 
-/** A repository that has what the README says to copy into it. */
+/** A repository that has what the README says to copy into it: the program, and the action. */
 async function freshProject(): Promise<string> {
   const workspace = await temporaryDirectory();
-  const copy = exampleWith(examples, "sh", "cp -R");
   const env = await shellOfAdministrator();
-  await execa("sh", ["-e", "-c", copy], { cwd: workspace, env, extendEnv: false });
+  const copies = [
+    exampleWith(examples, "sh", "mkdir -p vendor").replace("/path/to/secureflag-licenses-0.1.0.tgz", tarball),
+    exampleWith(examples, "sh", "cp -R"),
+  ];
+  for (const copy of copies) await execa("sh", ["-e", "-c", copy], { cwd: workspace, env, extendEnv: false });
   return workspace;
 }
 
@@ -86,7 +94,7 @@ describe("the README's examples for CI, as they stand there", () => {
   test("the workflow for GitHub Actions, in a fresh project, run twice", async () => {
     const workspace = await freshProject();
     const path = await place(workspace, exampleWith(examples, "yaml", ".github/workflows/licenses.yml"));
-    const repository = { workspace, env: registry.env, ...settingsFor(WORKFLOW) };
+    const repository = { workspace, env: NO_REGISTRY, ...settingsFor(WORKFLOW) };
     const [first] = await runWorkflow(path, repository);
     expect(first).toMatchObject({ exitCode: 0, outputs: { bought: "2", available: "5" } });
     expect(first?.summary).toContain("bought 2 licenses: 25 → 27");
@@ -96,23 +104,29 @@ describe("the README's examples for CI, as they stand there", () => {
   });
 
   test("the step without the action", async () => {
-    const workspace = await temporaryDirectory();
-    const repository = { workspace, env: registry.env, ...settingsFor(STEP) };
+    const workspace = await freshProject();
+    const repository = { workspace, env: NO_REGISTRY, ...settingsFor(STEP) };
     const [end] = await runSteps(exampleWith(examples, "yaml", "- run:"), repository);
     expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "2", available: "5" } });
     expect(end?.summary).toContain("bought 2 licenses: 25 → 27");
     await expectToppedUp(STEP);
   });
 
-  test("the same with the packed file, where the registry does not have the package", async () => {
-    const workspace = await temporaryDirectory();
-    const [name, version] = PACKAGE.split("@");
-    const step = exampleWith(examples, "yaml", "- run:").replace(PACKAGE, `./${name}-${version}.tgz`);
-    await writeFile(join(workspace, `${name}-${version}.tgz`), registry.tarball);
-    const [end] = await runSteps(step, { workspace, env: registry.env, ...settingsFor(PACKED) });
-    expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "2" } });
-    await expectToppedUp(PACKED);
-  });
+  test.each(["- run:", ".github/workflows/licenses.yml"])(
+    "%s runs nothing of a file that was changed",
+    async (words) => {
+      const workspace = await freshProject();
+      await appendFile(join(workspace, "vendor/secureflag-licenses-0.1.0.tgz"), "x");
+      const repository = { workspace, env: NO_REGISTRY, ...settingsFor(CHANGED) };
+      const example = exampleWith(examples, "yaml", words);
+      const [end] = await (words === "- run:"
+        ? runSteps(example, repository)
+        : runWorkflow(await place(workspace, example), repository));
+      expect(end).toMatchObject({ summary: "" });
+      expect(end?.exitCode).toBeGreaterThan(0);
+      expect(await sandbox.purchases(CHANGED)).toEqual([]);
+    },
+  );
 
   test("the job for GitLab CI, run twice", async () => {
     const { licenses: job } = parse(exampleWith(examples, "yaml", "# .gitlab-ci.yml"));
@@ -121,11 +135,11 @@ describe("the README's examples for CI, as they stand there", () => {
       PATH: process.env.PATH ?? "",
       ...CI_SYSTEMS.gitlab.env,
       CI_PIPELINE_SOURCE: "schedule",
-      ...registry.env,
+      ...NO_REGISTRY,
       ...variablesFor(GITLAB),
     };
     for (const words of [/^Purchased 2 licenses: 25 → 27$/m, /^Nothing to buy: /m]) {
-      const machine = { HOME: await temporaryDirectory(), CI_PROJECT_DIR: await temporaryDirectory() };
+      const machine = { HOME: await temporaryDirectory(), CI_PROJECT_DIR: await freshProject() };
       const { exitCode, stdout } = await execa("sh", ["-e", "-c", job.script.join("\n")], {
         cwd: machine.CI_PROJECT_DIR,
         env: { ...env, ...machine },
@@ -210,13 +224,16 @@ describe("the README's examples for CI, as they stand there", () => {
 });
 
 describe("what the README says beside them", () => {
-  test("the package that it names is this one", async () => {
-    const readme = await readFile(join(ROOT, "README.md"), "utf8");
-    const [name, version] = PACKAGE.split("@");
-    const named = [...readme.matchAll(/secureflag-licenses[@-](\d[\w.]*?)(?:\.tgz)?(?=[\s`])/g)].map(([, one]) => one);
-    expect(new Set(named)).toEqual(new Set([version]));
+  test("the file that it names is this version's, and nothing points to a registry", async () => {
+    const texts = [
+      await readFile(join(ROOT, "README.md"), "utf8"),
+      await readFile(join(ROOT, ".github/actions/top-up/action.yml"), "utf8"),
+      JSON.stringify(HELP_TOPICS.ci.data),
+    ].join("\n");
+    const named = [...texts.matchAll(/secureflag-licenses-(\d[\w.]*?)\.tgz/g)].map(([, version]) => version);
+    expect(new Set(named)).toEqual(new Set([manifest.version]));
     expect(named.length).toBeGreaterThan(5);
-    expect(name).toBe("secureflag-licenses");
+    expect(texts).not.toMatch(/\bnpx\b|secureflag-licenses@|npm (i|install|exec)\b(?! --global \.\/)/);
   });
 
   test("the inputs and outputs that it names are the action's", async () => {

@@ -31,6 +31,7 @@ export async function run(options: TopUpOptions, context: Context): Promise<void
 }
 
 async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopUp> {
+  if (options.yes && options.maxLicenses === null && options.maxTotal === null) note(context, options, UNLIMITED);
   const buying = await openBuying(options, context);
   await announce(options, context, buying);
   const { tools } = buying;
@@ -40,6 +41,8 @@ async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopU
   if (options.explicitKey !== null) await assertReached(options.target, concluded.result, tools);
   return { ...concluded, topUp: topUpOf(options.target, concluded.result), tools };
 }
+
+const UNLIMITED = "Warning: No limit is set. Pass --max-licenses <n> or --max-total <amount>.";
 
 /**
  * A key buys once, whatever the target is then: what it bought before may not be all that is missing now.
