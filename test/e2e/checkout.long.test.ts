@@ -55,7 +55,7 @@ describe("a checkout in a folder whose name has a space, #, % and é", { timeout
   });
 
   test("npm pack builds, and packs what an installation needs and no more", async () => {
-    await rm(join(checkout, "dist"), { recursive: true });
+    await rm(join(checkout, "dist"), { recursive: true, force: true });
     const { exitCode, all = "" } = await npm(checkout, "pack", "--dry-run");
     expect(exitCode, all).toBe(0);
     const paths = [...all.matchAll(/^npm notice [\d.]+ ?[kM]?B (\S+)$/gm)].map(([, path]) => path ?? "");
