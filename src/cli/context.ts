@@ -76,7 +76,7 @@ export interface Context {
 
 /** The context of the running process. */
 export function createContext(): Context {
-  const { env } = process;
+  const env = readEnvironment();
   const lifetime = createLifetime();
   const cleanUps: (() => Promise<void>)[] = [];
   const io = processIo(process, lifetime, isOnGithub(env));
@@ -152,6 +152,19 @@ export function createContext(): Context {
     },
   };
   return context;
+}
+
+/** What is pasted into a variable, or read into it from a file, brings spaces, line ends and byte order marks along. */
+const TRIMMED = /^(SECUREFLAG_|(https|no)_proxy$)/i;
+
+/** The environment of the process, with our settings trimmed: `trim` takes U+FEFF as a space, too. */
+function readEnvironment(): Context["env"] {
+  return new Proxy(process.env, {
+    get: (env, name) => {
+      const value = typeof name === "string" ? env[name] : undefined;
+      return typeof name === "string" && TRIMMED.test(name) ? value?.trim() : value;
+    },
+  });
 }
 
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
