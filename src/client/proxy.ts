@@ -16,8 +16,7 @@ interface Proxy {
 }
 
 const WRONG_URL_HINT =
-  "Set it to the URL of an HTTP proxy, such as http://proxy.example:3128 or http://user:password@proxy.example:3128; " +
-  "percent-encode special characters in the user and password.";
+  "Set it to one such as http://proxy.example:3128, or unset it. Percent-encode special characters in a password.";
 const CHECK_PROXY_HINT = "Check HTTPS_PROXY and the network, or exempt this host with NO_PROXY.";
 
 /**
@@ -50,7 +49,7 @@ function parseProxy(text: string): Proxy {
   const { protocol, hostname, port, username, password } = new URL(withScheme);
   if (protocol !== "http:") {
     const scheme = protocol.slice(0, -1);
-    throw refuse(`HTTPS_PROXY is the URL of ${/^[aeiou]/.test(scheme) ? "an" : "a"} ${scheme} proxy: not supported`);
+    throw refuse(`HTTPS_PROXY starts with ${scheme}://, and only HTTP proxies are supported`);
   }
   const host = hostname.replace(/^\[(.*)\]$/, "$1");
   const name = `${hostname}:${port || 80}`;

@@ -105,8 +105,8 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
     });
 
     test.each([
-      ["https://127.0.0.1:1", "https proxy"],
-      ["socks5://127.0.0.1:1", "socks5 proxy"],
+      ["https://127.0.0.1:1", "only HTTP proxies"],
+      ["socks5://127.0.0.1:1", "only HTTP proxies"],
       ["http://u:p#ss@127.0.0.1:1", "not the URL of a proxy"],
       ["http://u:100%@127.0.0.1:1", "not percent-encoded"],
     ])("HTTPS_PROXY=%s is refused", async (value, message) => {
