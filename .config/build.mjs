@@ -17,7 +17,7 @@ const { version } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
 await rm(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: { main: "src/cli/main.ts" },
+  entryPoints: { main: "src/cli/main.ts", keyring: "src/cli/session/keyringProcess.ts" },
   outdir: "dist",
   bundle: true,
   splitting: true,

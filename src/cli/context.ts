@@ -121,11 +121,12 @@ export function createContext(): Context {
     credentials: once(async () => {
       const directory = context.configDirectory;
       if (directory === null) return (await import("./session/nowhere.ts")).noCredentials;
-      const [{ createCredentialStore }, { steady, openKeyring }] = await Promise.all([
+      const [{ createCredentialStore }, { openKeyring }] = await Promise.all([
         import("./session/credentials.ts"),
         import("./session/keyring.ts"),
       ]);
-      return createCredentialStore(directory, machine, steady(openKeyring));
+      const { onEnd } = context;
+      return createCredentialStore(directory, machine, openKeyring({ node: process.execPath, env, onEnd }));
     }),
     journal: async () => {
       const directory = context.configDirectory;

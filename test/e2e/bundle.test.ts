@@ -52,7 +52,9 @@ function exportsOf(text: string): string[] {
 test("every name that the built program imports late is there", async () => {
   const files = (await readdir(DIST)).filter((name) => name.endsWith(".js"));
   const texts = new Map(
-    await Promise.all(files.map(async (name) => [`./${name}`, await readFile(join(DIST, name), "utf8")] as const)),
+    await Promise.all(
+      files.map(async (name): Promise<[string, string]> => [`./${name}`, await readFile(join(DIST, name), "utf8")]),
+    ),
   );
   const found = [...texts].flatMap(([chunk, text]) => lateImports(chunk, text));
   const written = [...texts].flatMap(([chunk, text]) =>

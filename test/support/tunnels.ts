@@ -1,6 +1,6 @@
 import { createServer, request } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { type AddressInfo, connect, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, type ListenOptions, type Server, type Socket } from "node:net";
 import type { Certificate } from "./certificates.ts";
 
 /** A server on loopback. */
@@ -61,15 +61,20 @@ export async function startConnectProxy(
 }
 
 /** Listens on a free port of loopback; disposing cuts every connection. */
-export async function listen(server: Server): Promise<Listening> {
+async function listen(server: Server): Promise<Listening> {
+  const disposable = await listenAt(server, { port: 0, host: "127.0.0.1" });
+  return { ...disposable, port: (server.address() as AddressInfo).port };
+}
+
+/** Listens somewhere; disposing cuts every connection. */
+export async function listenAt(server: Server, place: string | ListenOptions): Promise<AsyncDisposable> {
   const sockets = new Set<Socket>();
   server.on("connection", (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  await new Promise<void>((done) => server.listen(place, done));
   return {
-    port: (server.address() as AddressInfo).port,
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((done) => server.close(done));

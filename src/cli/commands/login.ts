@@ -52,7 +52,7 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
     .option("--password-stdin", "read the password from stdin")
     .addOption(totpOption())
     .addOption(new Option("--with-token", "read an API token from stdin").conflicts(["email", "passwordStdin", "totp"]))
-    .option("--insecure-storage", "without a system keyring, keep the sign-in in a file that only you can read")
+    .option("--insecure-storage", "keep the sign-in in a file that only you can read, not in the system keyring")
     .action((flags: LoginFlags, command: Command) => {
       const options = {
         ...readGlobals(command),

@@ -87,7 +87,7 @@ describe("login", () => {
     expect((await play(`${line} --insecure-storage`, [LOGIN, ME], world)).code).toBe(0);
   });
 
-  it.each(["exclusively", "read"] as const)("sends no password where the sign-in cannot be kept: %s", async (call) => {
+  it.each(["exclusively", "check"] as const)("sends no password where the sign-in cannot be kept: %s", async (call) => {
     const scripted = scriptedClient([]);
     const context = fakeContext({ env, client: scripted.client, input: "pass word", hasKeyring: false });
     const fails = async () => {
