@@ -11,7 +11,7 @@ export interface Certificate {
 }
 
 /** For whom and when a certificate is valid. */
-export interface Validity {
+interface Validity {
   readonly host: string;
   /** From and until when, in days from now. */
   readonly days?: readonly [from: number, to: number];

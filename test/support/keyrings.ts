@@ -7,8 +7,11 @@ import { temporaryDirectory } from "./places.ts";
 import { listenAt } from "./tunnels.ts";
 import { waitFor } from "./wait.ts";
 
+const PROGRAMS = ["gnome-keyring-daemon", "dbus-daemon", "dbus-send"] as const;
+const [DAEMON, BUS, SEND] = PROGRAMS;
+
 /** Whether a real keyring can be run; where it cannot, `leftOut.ts` says so. */
-export const HAS_KEYRING = ["gnome-keyring-daemon", "dbus-daemon", "dbus-send"].every(isInstalled);
+export const HAS_KEYRING = PROGRAMS.every(isInstalled);
 
 /** A GNOME keyring on a message bus of its own. */
 export interface RunningKeyring extends AsyncDisposable {
@@ -21,13 +24,13 @@ export interface RunningKeyring extends AsyncDisposable {
 export async function startKeyring(): Promise<RunningKeyring> {
   const home = await temporaryDirectory();
   const base = { PATH: process.env.PATH ?? "", HOME: home, XDG_RUNTIME_DIR: home };
-  const bus = spawn("dbus-daemon", ["--session", "--nofork", "--print-address"], { env: base });
+  const bus = spawn(BUS, ["--session", "--nofork", "--print-address"], { env: base });
   const address = await firstLine(bus);
   const env = { ...base, DBUS_SESSION_BUS_ADDRESS: address };
-  const daemon = spawn("gnome-keyring-daemon", ["--foreground", "--unlock", "--components=secrets"], { env });
+  const daemon = spawn(DAEMON, ["--foreground", "--unlock", "--components=secrets"], { env });
   daemon.stdin.end("password");
   const send = (...args: string[]) =>
-    promisify(execFile)("dbus-send", ["--session", "--print-reply", ...args], { env });
+    promisify(execFile)(SEND, ["--session", "--print-reply", ...args], { env });
   const secrets = "--dest=org.freedesktop.secrets";
   const collection = "/org/freedesktop/secrets/collection/login";
   const isThere = () => send(secrets, collection, "org.freedesktop.DBus.Peer.Ping").then(Boolean, () => false);

@@ -6,6 +6,7 @@ import { codeOf, usageError } from "../../errors.ts";
 import { confirmOrCancel, openPrompter, promptsAllowed } from "../../prompts/asking.ts";
 import type { CredentialSource, CredentialStore, StoredCredential } from "../../session/credentials.ts";
 import type { ProfileSettings } from "../../session/settings.ts";
+import { decodeText, withoutLineEnd } from "../../text.ts";
 import type { LoginOptions } from "../login.ts";
 import { createTargetClient, organizationUntold } from "../shared/connect.ts";
 import { identityOf } from "../shared/identity.ts";
@@ -125,7 +126,7 @@ async function emailFor(options: LoginOptions, context: Context): Promise<string
   if (!promptsAllowed(context, options) || options.passwordStdin) {
     throw usageError("Who signs in is missing", "Say it with --email <email>.");
   }
-  const email = await (await openPrompter(context, options)).text("Email");
+  const email = (await (await openPrompter(context, options)).text("Email")).trim();
   if (email === "") throw usageError("Who signs in is missing", "Say it with --email <email>.");
   return email;
 }
@@ -135,8 +136,8 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
   const what = options.withToken ? "token" : "password";
   if (fromInput) {
     // A little more than any: what never ends is read no further, and refused as too long.
-    const secret = (await context.io.readInput(2 * MAX_TOKEN_BYTES)).toString("utf8").replace(/\r?\n$/, "");
-    const text = options.withToken ? secret.trim() : secret;
+    const piped = decodeText(await context.io.readInput(2 * MAX_TOKEN_BYTES));
+    const text = options.withToken ? piped.trim() : withoutLineEnd(piped);
     if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as with \`< ${what}.txt\`.`);
     return text;
   }

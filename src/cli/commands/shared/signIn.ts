@@ -59,7 +59,7 @@ export async function findSignIn(
   context: Pick<Context, "env" | "credentials" | "clock" | "reach">,
   target: Target,
 ): Promise<SignIn> {
-  const token = context.env.SECUREFLAG_API_TOKEN?.trim();
+  const token = context.env.SECUREFLAG_API_TOKEN;
   if (token) return environmentSignIn(token);
   const store = await context.credentials();
   const found = await store.read(target.profileName);
