@@ -30,7 +30,7 @@ if (!process.argv.includes("--if-needed") || !(await isBuiltFrom(digest))) await
 async function make() {
   const { metafile, outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: { main: "src/cli/main.ts" },
+    entryPoints: { main: "src/cli/main.ts", keyring: "src/cli/session/keyringProcess.ts" },
     outdir: "dist",
     write: false,
     bundle: true,

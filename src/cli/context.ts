@@ -76,7 +76,7 @@ export interface Context {
 
 /** The context of the running process. */
 export function createContext(): Context {
-  const { env } = process;
+  const env = readEnvironment();
   const lifetime = createLifetime();
   const cleanUps: (() => Promise<void>)[] = [];
   const io = processIo(process, lifetime, isOnGithub(env));
@@ -121,11 +121,12 @@ export function createContext(): Context {
     credentials: once(async () => {
       const directory = context.configDirectory;
       if (directory === null) return (await import("./session/nowhere.ts")).noCredentials;
-      const [{ createCredentialStore }, { steady, openKeyring }] = await Promise.all([
+      const [{ createCredentialStore }, { openKeyring }] = await Promise.all([
         import("./session/credentials.ts"),
         import("./session/keyring.ts"),
       ]);
-      return createCredentialStore(directory, machine, steady(openKeyring));
+      const { onEnd } = context;
+      return createCredentialStore(directory, machine, openKeyring({ node: process.execPath, env, onEnd }));
     }),
     journal: async () => {
       const directory = context.configDirectory;
@@ -152,6 +153,19 @@ export function createContext(): Context {
     },
   };
   return context;
+}
+
+/** What is pasted into a variable, or read into it from a file, brings spaces, line ends and byte order marks along. */
+const TRIMMED = /^(SECUREFLAG_|(https|no)_proxy$)/i;
+
+/** The environment of the process, with our settings trimmed: `trim` takes U+FEFF as a space, too. */
+function readEnvironment(): Context["env"] {
+  return new Proxy(process.env, {
+    get: (env, name) => {
+      const value = typeof name === "string" ? env[name] : undefined;
+      return typeof name === "string" && TRIMMED.test(name) ? value?.trim() : value;
+    },
+  });
 }
 
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {

@@ -23,6 +23,7 @@ type OwnCode =
   | "profile_unknown"
   | "settings_unreadable"
   | "keyring_unavailable"
+  | "keyring_locked"
   | "credentials_unsafe"
   | "credentials_unreadable"
   | "journal_not_written"
@@ -82,6 +83,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   profile_unknown: 2,
   settings_unreadable: 2,
   keyring_unavailable: 2,
+  keyring_locked: 2,
   credentials_unsafe: 2,
   credentials_unreadable: 2,
   journal_not_written: 2,

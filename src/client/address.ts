@@ -50,9 +50,9 @@ export function assertVerifiedTls(env: Environment): void {
   });
 }
 
-/** The proxy of an https backend by the environment, or `null`. This machine is never reached through a proxy. */
+/** What the environment says about the proxy of an https backend, or `null`. This machine is never reached through one. */
 export function proxyFor(address: BackendAddress, env: Environment): { proxy: string; noProxy: string } | null {
   const proxy = env.https_proxy || env.HTTPS_PROXY;
   if (address.isLoopback || !proxy) return null;
-  return { proxy, noProxy: env.no_proxy ?? env.NO_PROXY ?? "" };
+  return { proxy, noProxy: env.no_proxy || env.NO_PROXY || "" };
 }

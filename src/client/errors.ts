@@ -28,6 +28,21 @@ export type ClientErrorCode =
 /** Why a device code gives no tokens (yet), RFC 8628, section 3.5. */
 type OauthCode = "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
 
+/** Why the environment's proxy opens no tunnel to the backend. The message names the proxy and holds no password. */
+export class ProxyError extends Error {
+  override readonly name = "ProxyError";
+
+  constructor(
+    message: string,
+    readonly hint: string,
+    /** Whether another try would end the same way. */
+    readonly isFinal: boolean,
+    options?: { cause: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
 /** What is known about a failed call beside its code and message. */
 export interface ClientErrorDetails {
   /** The next step for a person. */

@@ -1,5 +1,6 @@
 import type { Operation } from "../contract/operations.ts";
-import { ClientError, type ClientErrorCode, type ClientErrorDetails } from "./errors.ts";
+import { certificateFailure } from "./certificate.ts";
+import { ClientError, type ClientErrorCode, type ClientErrorDetails, ProxyError } from "./errors.ts";
 import type { Reading } from "./reading.ts";
 import { isTransientStatus, parseRetryAfter } from "./retry.ts";
 import type { WireAnswer, WireFailure } from "./transport.ts";
@@ -30,14 +31,18 @@ export function concernsKey(operation: Operation): boolean {
 
 /** A request that got no whole answer. */
 export function failureOfWire(failure: WireFailure, operation: Operation, origin: string): Failure {
-  const tooLarge = failure.reason === "too_large";
-  const nonsense = tooLarge && !concernsKey(operation);
-  const error = new ClientError(nonsense ? "unexpected_answer" : "unreachable", wireMessage(failure, origin), {
-    hint: failure.reason === "certificate" ? CERTIFICATE_HINT : nonsense ? NONSENSE_HINT : RUN_AGAIN_HINT,
-    cause: failure.cause,
-  });
-  const transient = failure.reason !== "certificate" && failure.reason !== "closed" && !nonsense;
-  return { error, transient, sent: failure.sent, refused: false };
+  const { reason, cause, sent } = failure;
+  const nonsense = reason === "too_large" && !concernsKey(operation);
+  const { message, hint } = nonsense
+    ? { message: wireMessage(failure, origin), hint: NONSENSE_HINT }
+    : cause instanceof ProxyError
+      ? cause
+      : reason === "certificate"
+        ? certificateFailure(cause, origin)
+        : { message: wireMessage(failure, origin), hint: RUN_AGAIN_HINT };
+  const error = new ClientError(nonsense ? "unexpected_answer" : "unreachable", message, { hint, cause });
+  const isFinal = reason === "certificate" || reason === "closed" || (cause instanceof ProxyError && cause.isFinal);
+  return { error, transient: !isFinal && !nonsense, sent, refused: false };
 }
 
 const NO_PDF = "This backend makes no receipts as PDF";
@@ -45,12 +50,10 @@ const NO_PDF_HINT = "Without --pdf the receipt is shown, and --json has everythi
 const NONSENSE_HINT = "Check the API URL, and that nothing on the way changes answers.";
 const GATE_HINT =
   "Something on the way may have refused it: check the API URL and the proxy, then `secureflag-licenses whoami`.";
-const CERTIFICATE_HINT = "A private certificate authority goes into NODE_EXTRA_CA_CERTS.";
 
 function wireMessage({ reason, sent }: WireFailure, origin: string): string {
   if (reason === "timeout") return `${origin} did not answer in time`;
   if (reason === "too_large") return `The answer of ${origin} is larger than 1 MB`;
-  if (reason === "certificate") return `The certificate of ${origin} cannot be trusted`;
   return sent ? `The connection to ${origin} was lost` : `${origin} cannot be reached`;
 }
 

@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 import Agent from "undici/lib/dispatcher/agent.js";
 import { type BackendAddress, type Environment, proxyFor } from "./address.ts";
-import { ClientError } from "./errors.ts";
+import { ClientError, ProxyError } from "./errors.ts";
 
 /** Answers above this many bytes are refused (security.md, Hostile input). */
 const MAX_ANSWER_BYTES = 1_000_000;
@@ -32,14 +32,14 @@ export interface WireAnswer {
 /** No whole answer. `sent`: whether any byte of the request may have arrived. */
 export interface WireFailure {
   readonly kind: "failure";
-  readonly reason: "connection" | "certificate" | "timeout" | "too_large" | "closed";
+  readonly reason: "connection" | "proxy" | "certificate" | "timeout" | "too_large" | "closed";
   readonly sent: boolean;
   readonly cause: unknown;
 }
 
 /** Sends requests to one backend. Never throws for what happens on the wire, never follows a redirect. */
 export interface Transport {
-  /** @throws ClientError `insecure_url` for a proxy that is none */
+  /** @throws ClientError `insecure_url` for what is not the URL of an HTTP proxy */
   send(request: WireRequest): Promise<WireAnswer | WireFailure>;
   /** Cuts every connection. */
   close(): Promise<void>;
@@ -48,36 +48,33 @@ export interface Transport {
 /** Makes the transport to a backend, through the environment's proxy where there is one and the backend is elsewhere. */
 export function createTransport(address: BackendAddress, env: Environment): Transport {
   let opened: Promise<Dispatcher> | null = null;
-  let closed = false;
+  const closing = new AbortController();
   return {
     async send(request) {
-      opened ??= openDispatcher(address, env);
+      opened ??= openDispatcher(address, env, closing.signal);
       const result = await exchange(await opened, address.origin, request);
-      return closed && result.kind === "failure" ? { ...result, reason: "closed" } : result;
+      return closing.signal.aborted && result.kind === "failure" ? { ...result, reason: "closed" } : result;
     },
     async close() {
-      closed = true;
+      closing.abort();
       const dispatcher = await opened?.catch(() => null);
       await dispatcher?.destroy();
     },
   };
 }
 
-async function openDispatcher(address: BackendAddress, env: Environment): Promise<Dispatcher> {
+async function openDispatcher(address: BackendAddress, env: Environment, signal: AbortSignal): Promise<Dispatcher> {
   // The request's own timer bounds everything, so that a long `--timeout` is not cut by undici's limits.
-  const options = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_TIMEOUT_MS } };
+  const options = { headersTimeout: 0, bodyTimeout: 0 };
+  const direct = { ...options, connect: { timeout: CONNECT_TIMEOUT_MS } };
   const viaProxy = proxyFor(address, env);
-  if (!viaProxy) return new Agent(options);
-  // The agent of proxies needs the whole package.
-  const { EnvHttpProxyAgent } = await import("undici");
-  try {
-    return new EnvHttpProxyAgent({ ...options, httpProxy: "", httpsProxy: viaProxy.proxy, noProxy: viaProxy.noProxy });
-  } catch (cause) {
-    throw new ClientError("insecure_url", "HTTPS_PROXY is not the URL of a proxy", {
-      hint: "Set it to one such as http://proxy.example:3128, or unset it.",
-      cause,
-    });
-  }
+  if (viaProxy === null) return new Agent(direct);
+  const [{ isExempt }, { proxyConnector }] = await Promise.all([import("./noProxy.ts"), import("./proxy.ts")]);
+  if (isExempt(address.origin, viaProxy.noProxy)) return new Agent(direct);
+  return new Agent({
+    ...options,
+    connect: proxyConnector(viaProxy.proxy, { timeoutMs: CONNECT_TIMEOUT_MS, signal }),
+  });
 }
 
 function exchange(dispatcher: Dispatcher, origin: string, request: WireRequest): Promise<WireAnswer | WireFailure> {
@@ -134,7 +131,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.fail(isCertificateError(error) ? "certificate" : "connection", error);
+    this.fail(reasonOf(error), error);
   }
 
   private fail(reason: WireFailure["reason"], cause: unknown): void {
@@ -152,7 +149,12 @@ function singleValues(headers: IncomingHeaders): WireAnswer["headers"] {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value?.toString()]));
 }
 
-/** Node's codes of a certificate that cannot be trusted: trying again does not help. */
+function reasonOf(error: Error): WireFailure["reason"] {
+  if (error instanceof ProxyError) return "proxy";
+  return isCertificateError(error) ? "certificate" : "connection";
+}
+
+/** Node's codes of a certificate that cannot be trusted, or of no TLS at all: trying again does not help. */
 function isCertificateError(error: Error & { code?: unknown }): boolean {
   return /CERT|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|^ERR_SSL_/.test(String(error.code));
 }

@@ -56,3 +56,22 @@ it("a wait that is longer than timers are does not end at once", async () => {
     vi.useRealTimers();
   }
 });
+
+it.each([
+  ["SECUREFLAG_API_TOKEN", "\uFEFFsfl_1\r\n", "sfl_1"],
+  ["SECUREFLAG_ORGANIZATION", " 4201 ", "4201"],
+  ["SECUREFLAG_API_URL", "https://api.example\r", "https://api.example"],
+  ["SECUREFLAG_PROFILE", "  ", ""],
+  ["https_proxy", " proxy:3128\n", "proxy:3128"],
+  ["TERM", " xterm ", " xterm "],
+])("%s=%j is read as %j", async (name, value, expected) => {
+  vi.stubEnv(name, value);
+  const context = createContext();
+  try {
+    expect(context.env[name]).toBe(expected);
+    expect({ ...context.env }[name]).toBe(expected);
+  } finally {
+    vi.unstubAllEnvs();
+    await context.end();
+  }
+});

@@ -498,6 +498,16 @@ describe("proxies", () => {
     expect(await testClient(backend.apiUrl, { env }).client.subscription(4201)).toEqual(subscription);
   });
 
+  test("what NO_PROXY names is reached directly", async () => {
+    const proxy = await refusedUrl();
+    // A documentation address (RFC 5737) is nobody's.
+    const env = { HTTPS_PROXY: new URL(proxy).origin, NO_PROXY: "192.0.2.0/24" };
+    const { client, lines } = testClient("https://192.0.2.1/v2", { env, timeoutMs: 50 });
+    await expect(client.login({ email: "a", password: "b" })).rejects.toMatchObject({ code: "unreachable" });
+    expect(lines.join()).not.toContain("proxy");
+    await client.close();
+  });
+
   test("a proxy that is none is a clear error", async () => {
     const { client } = testClient("https://backend.example/v2", { env: { HTTPS_PROXY: "not a url" } });
     await expect(client.me()).rejects.toMatchObject({ code: "insecure_url" });

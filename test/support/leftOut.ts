@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { TestProject } from "vitest/node";
 import { CHROMIUM } from "./chromium.ts";
 import { isInstalled } from "./installed.ts";
+import { HAS_KEYRING } from "./keyrings.ts";
 import { HAS_POPPLER } from "./poppler.ts";
 
 /** Says once, before the tests run, which of them are left out, and why. */
@@ -13,6 +14,12 @@ export default function setup({ vite }: TestProject): void {
   }
   if (isLong && !existsSync(CHROMIUM)) {
     console.log(`${CHROMIUM} is not there: the suite that runs in a browser is left out.`);
+  }
+  if (isLong && !HAS_KEYRING) {
+    console.log("gnome-keyring or dbus is not there: the tests with a real keyring are left out.");
+  }
+  if (isLong && !isInstalled("openssl")) {
+    console.log("openssl is not there: the tests of proxies and certificates are left out.");
   }
   if (!HAS_POPPLER) console.log("pdftotext is not there: the tests that read PDF receipts with poppler are left out.");
   for (const shell of ["bash", "zsh", "fish"].filter((program) => !isInstalled(program))) {

@@ -4,7 +4,7 @@ import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 import { readTotp, totpOption } from "./shared/oneTimeCode.ts";
-import { someText } from "./shared/values.ts";
+import { trimmedText } from "./shared/values.ts";
 
 /** What `login` was told. */
 export interface LoginOptions extends GlobalOptions {
@@ -48,11 +48,11 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
       ]),
     )
     .option("--no-open", "do not open the browser, only show the address")
-    .option("--email <email>", "with this email, a password and a one-time code", someText)
+    .option("--email <email>", "with this email, a password and a one-time code", trimmedText)
     .option("--password-stdin", "read the password from stdin")
     .addOption(totpOption())
     .addOption(new Option("--with-token", "read an API token from stdin").conflicts(["email", "passwordStdin", "totp"]))
-    .option("--insecure-storage", "without a system keyring, keep the sign-in in a file that only you can read")
+    .option("--insecure-storage", "keep the sign-in in a file that only you can read, not in the system keyring")
     .action((flags: LoginFlags, command: Command) => {
       const options = {
         ...readGlobals(command),

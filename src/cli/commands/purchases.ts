@@ -7,7 +7,7 @@ import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 import { calendarDate } from "./shared/instants.ts";
 import { readTotp, totpOption } from "./shared/oneTimeCode.ts";
-import { someText, wholeNumber } from "./shared/values.ts";
+import { someText, trimmedText, wholeNumber } from "./shared/values.ts";
 import { addWaitOptions, readWait, type WaitFlags, type WaitOptions } from "./shared/waitOptions.ts";
 
 /** What `purchases list` was told. */
@@ -187,7 +187,7 @@ function registerCancel(group: Command, context: Context, run: Run<CancelOptions
 }
 
 function purchaseArgument(): Argument {
-  return new Argument("<id>", "the purchase's id").argParser(someText);
+  return new Argument("<id>", "the purchase's id").argParser(trimmedText);
 }
 
 const load: PurchasesRuns = {

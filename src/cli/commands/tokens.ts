@@ -5,7 +5,7 @@ import { addCommand } from "./shared/command.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
 import { readTotp, totpOption } from "./shared/oneTimeCode.ts";
-import { lifetimeDays, monthlyAmount, monthlyLicenses, scopeList, shortText, someText } from "./shared/values.ts";
+import { lifetimeDays, monthlyAmount, monthlyLicenses, scopeList, shortText, trimmedText } from "./shared/values.ts";
 
 /** What `tokens create` was told. */
 export interface CreateOptions extends GlobalOptions {
@@ -64,7 +64,7 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
     description: "Revoke an API token; it stops working at once",
     examples: ["tokens revoke tok_4f8c21d9", "tokens revoke tok_4f8c21d9 --json"],
   })
-    .addArgument(new Argument("<id>", "the token's id, as `tokens list` shows it").argParser(someText))
+    .addArgument(new Argument("<id>", "the token's id, as `tokens list` shows it").argParser(trimmedText))
     .option("--yes", "revoke without asking")
     .option("--dry-run", "say what would be done, revoke nothing")
     .action((tokenId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>

@@ -11,7 +11,7 @@ import { addCommand } from "./shared/command.ts";
 import { csvOption, readCsv } from "./shared/csvOption.ts";
 import { interruptible, type Run } from "./shared/execute.ts";
 import { type GlobalOptions, readGlobals } from "./shared/globals.ts";
-import { someText } from "./shared/values.ts";
+import { someText, trimmedText } from "./shared/values.ts";
 
 /** What `users list` was told. */
 export interface ListUsersOptions extends GlobalOptions {
@@ -102,9 +102,9 @@ function registerAdd(group: Command, context: Context, run: Run<AddUserOptions>)
       "users add --email tim@northwind.example --first-name Tim --last-name Lead --role manager",
     ],
   })
-    .requiredOption("--email <email>", "the email address", someText)
-    .requiredOption("--first-name <name>", "the first name", someText)
-    .requiredOption("--last-name <name>", "the last name", someText)
+    .requiredOption("--email <email>", "the email address", trimmedText)
+    .requiredOption("--first-name <name>", "the first name", trimmedText)
+    .requiredOption("--last-name <name>", "the last name", trimmedText)
     .addOption(new Option("--role <name>", "the role, user unless it is said").choices(ROLE_WORDS).argParser(role))
     .option("--no-training", "an administrative role that takes no license")
     .addOption(
@@ -138,7 +138,7 @@ function registerRemove(group: Command, context: Context, run: Run<RemoveUserOpt
     description: "Remove a user, whose license is free at once",
     examples: ["users remove ada@northwind.example", "users remove ada@northwind.example --yes --json"],
   })
-    .addArgument(new Argument("<email>", "whom to remove").argParser(someText))
+    .addArgument(new Argument("<email>", "whom to remove").argParser(trimmedText))
     .option("--yes", "remove without asking")
     .option("--dry-run", "say what would be done, remove nobody")
     .action((email: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>

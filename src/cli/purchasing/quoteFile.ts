@@ -9,6 +9,7 @@ import { clean } from "../render/clean.ts";
 import { EARLIER_NAMES, explanation } from "../render/explanation.ts";
 import { toJson } from "../render/json.ts";
 import { moneyText } from "../render/money.ts";
+import { decodeText } from "../text.ts";
 import type { Offer } from "./offer.ts";
 
 const contentSchema = z.object({
@@ -101,7 +102,7 @@ function textOf(file: QuoteFile): string {
  */
 export function readQuoteFile(path: string, bytes: Uint8Array): QuoteFile {
   if (bytes.length > MAX_QUOTE_FILE_BYTES) throw invalid(path, "is larger than any quote file");
-  const text = new TextDecoder().decode(bytes).replaceAll("\r\n", "\n").trim();
+  const text = decodeText(bytes).replaceAll("\r\n", "\n").trim();
   const parsed = fileSchema.safeParse(jsonOf(path, text));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -203,13 +204,14 @@ function fileKeyStem(digest: string): string {
 function jsonOf(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch {
-    throw invalid(path, "is not JSON");
+  } catch (cause) {
+    throw invalid(path, "is not JSON", cause);
   }
 }
 
-function invalid(path: string, why: string): CliError {
+function invalid(path: string, why: string, cause?: unknown): CliError {
   return new CliError("quote_file_invalid", `The quote file ${path} ${why}`, {
     hint: "Nothing was bought. Save a new one with `quote <n> --save <file>`.",
+    cause,
   });
 }

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { MAX_TOKEN_BYTES } from "../../client/token.ts";
 import { SessionError } from "./errors.ts";
 import type { LockMachine } from "./fileLock.ts";
-import { type Keyring, openKeyring } from "./keyring.ts";
+import type { Keyring } from "./keyring.ts";
 import { deniedError } from "./ownership.ts";
 import {
   assertPrivateDirectory,
@@ -26,6 +26,10 @@ const credentialSchema = z.object({
 const fileSchema = z.object({ profiles: z.record(z.string(), z.unknown()) });
 
 const storedTokenSchema = z.string().min(1).max(MAX_TOKEN_BYTES);
+/** What stands in the file for a sign-in that the keyring keeps, so that the keyring is asked for no other. */
+const IN_KEYRING = { keyring: true };
+const inKeyringSchema = z.strictObject({ keyring: z.literal(true) });
+
 /** What may be stored: a backend's answer must not make a sign-in, or the file of all of them, unreadable. */
 const storableSchema = credentialSchema.extend({
   apiUrl: z.url().max(2048),
@@ -39,18 +43,30 @@ const storableSchema = credentialSchema.extend({
 export type StoredCredential = z.infer<typeof credentialSchema>;
 
 /** Where a sign-in is kept. */
-type CredentialSource = "keyring" | "file";
+export type CredentialSource = "keyring" | "file";
 
 /** Keeps one sign-in per profile, in the system's keyring or else in a file (security.md, Secrets in the CLI). */
 export interface CredentialStore {
-  /** @throws SessionError `credentials_unsafe`, `credentials_unreadable` */
+  /** @throws SessionError `credentials_unsafe`, `credentials_unreadable`, `keyring_locked`, `keyring_unavailable` */
   read(profile: string): Promise<{ credential: StoredCredential; source: CredentialSource } | null>;
   /**
-   * @throws SessionError `keyring_unavailable` where there is no keyring and a file is not allowed, `unexpected_answer`
-   *   for a sign-in that is larger than any that makes sense
+   * Makes sure that a sign-in could be written there.
+   *
+   * @throws SessionError as `write`
    */
-  write(profile: string, credential: StoredCredential, options: { allowFile: boolean }): Promise<CredentialSource>;
-  /** Gives whether there was a sign-in. */
+  check(place: CredentialSource): Promise<void>;
+  /**
+   * Takes the place of any older sign-in of the profile. In the file, it makes one in the keyring unknown.
+   *
+   * @throws SessionError `keyring_locked`, `keyring_unavailable`, `credentials_unsafe`, `credentials_unreadable`,
+   *   `unexpected_answer` for a sign-in that is larger than any that makes sense
+   */
+  write(profile: string, credential: StoredCredential, place: CredentialSource): Promise<void>;
+  /**
+   * Gives whether there was a sign-in.
+   *
+   * @throws SessionError `keyring_locked`, `keyring_unavailable` where it is in the keyring; what `check` throws
+   */
   remove(profile: string): Promise<boolean>;
   /**
    * Runs work while no other process changes this profile's sign-in: what is read in it is the newest until it ends.
@@ -66,42 +82,32 @@ export function boundTo(credential: StoredCredential, apiUrl: string): boolean {
 }
 
 /**
- * Opens the store of a configuration directory.
- *
- * @param keyring opens the system's keyring; tests bring their own
+ * Opens the store of a configuration directory. The keyring is asked only for sign-ins that were put there.
  */
-export function createCredentialStore(
-  directory: string,
-  machine: LockMachine,
-  keyring: () => Promise<Keyring | null> = openKeyring,
-): CredentialStore {
+export function createCredentialStore(directory: string, machine: LockMachine, keyring: Keyring): CredentialStore {
   const file = new CredentialFile(join(directory, "credentials.json"), machine);
   return {
     async read(profile) {
-      // A sign-in in the file is always the newest, because one that goes into the keyring leaves the file. And the
-      // keyring is slow to load.
       const found = file.read().get(profile);
-      if (found !== undefined) return { credential: file.parse(profile, found), source: "file" };
-      const secret = await attempt(keyring, (opened) => opened.read(profile));
-      return secret ? { credential: parseSecret(secret, profile), source: "keyring" } : null;
+      if (found === undefined) return null;
+      if (!isInKeyring(found)) return { credential: file.parse(profile, found), source: "file" };
+      const secret = await keyring.read(profile);
+      return secret === null ? null : { credential: parseSecret(secret, profile), source: "keyring" };
     },
-    async write(profile, credential, { allowFile }) {
+    async check(place) {
+      file.read();
+      if (place === "keyring") await keyring.probe();
+    },
+    async write(profile, credential, place) {
       assertStorable(credential);
-      const written = await attempt(keyring, (opened) => {
-        opened.write(profile, JSON.stringify(credential));
-        return true;
-      });
-      if (written) {
-        await file.remove(profile);
-        return "keyring";
-      }
-      if (!allowFile) throw noKeyring();
-      await file.write(profile, credential);
-      return "file";
+      if (place === "keyring") await keyring.write(profile, JSON.stringify(credential));
+      await file.write(profile, place === "keyring" ? IN_KEYRING : credential);
     },
     async remove(profile) {
-      const inKeyring = await attempt(keyring, (opened) => opened.remove(profile));
-      return (await file.remove(profile)) || inKeyring === true;
+      const found = file.readable()?.get(profile);
+      const inKeyring = isInKeyring(found) && (await keyring.remove(profile));
+      const inFile = await file.remove(profile);
+      return inKeyring || (inFile && !isInKeyring(found));
     },
     exclusively: (profile, work) => locked(join(directory, `sign-in-${digestOf(profile)}.lock`), machine, work),
   };
@@ -128,8 +134,9 @@ class CredentialFile {
     return checked(found, credentialSchema, `The sign-in of profile "${profile}" in ${this.path}`, profile);
   }
 
-  write(profile: string, credential: StoredCredential): Promise<void> {
-    return this.locked(async () => this.save(this.read().set(profile, credential)));
+  async write(profile: string, entry: StoredCredential | typeof IN_KEYRING): Promise<void> {
+    if (isInKeyring(entry) && isInKeyring(this.read().get(profile))) return;
+    await this.locked(async () => this.save(this.read().set(profile, entry)));
   }
 
   async remove(profile: string): Promise<boolean> {
@@ -151,7 +158,7 @@ class CredentialFile {
   }
 
   /** `null` where the file is not what this tool writes. */
-  private readable(): Map<string, unknown> | null {
+  readable(): Map<string, unknown> | null {
     try {
       return this.read();
     } catch (error) {
@@ -192,17 +199,8 @@ async function locked<Result>(path: string, machine: LockMachine, work: () => Pr
   return await withFileLock(path, machine, work);
 }
 
-/** What the keyring gives, or `null` where there is none: whatever it throws means that it cannot be used here. */
-async function attempt<Result>(
-  keyring: () => Promise<Keyring | null>,
-  use: (opened: Keyring) => Result,
-): Promise<Result | null> {
-  try {
-    const opened = await keyring();
-    return opened && use(opened);
-  } catch {
-    return null;
-  }
+function isInKeyring(found: unknown): boolean {
+  return inKeyringSchema.safeParse(found).success;
 }
 
 function parseSecret(secret: string, profile: string): StoredCredential {
@@ -243,12 +241,4 @@ function unreadable(where: string, profile: string | null, cause: unknown): Sess
       ? ["is not what this tool writes", "Run `secureflag-licenses logout`, or remove it by hand, and sign in again."]
       : ["cannot be read", `Run \`${logout}\` and sign in again; other profiles are kept.`];
   return new SessionError("credentials_unreadable", `${where} ${what}`, hint, { cause });
-}
-
-function noKeyring(): SessionError {
-  return new SessionError(
-    "keyring_unavailable",
-    "There is no system keyring to keep the sign-in in",
-    "Say --insecure-storage to keep it in a file that only you can read, or set SECUREFLAG_API_TOKEN instead.",
-  );
 }

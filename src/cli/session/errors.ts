@@ -2,7 +2,8 @@
  * Why something that the CLI keeps on this machine cannot be used. All but `unexpected_answer` and
  * `sign_in_busy` are exit code 2.
  *
- * - `keyring_unavailable`: there is no keyring, and nobody allowed a file
+ * - `keyring_unavailable`: there is no keyring, or it does not answer
+ * - `keyring_locked`: a person has to unlock the keyring first
  * - `credentials_unsafe`: a file that others could have read or put there
  * - `unexpected_answer`: a backend's sign-in that cannot be stored; exit code 1
  * - `sign_in_busy`: another command that still runs keeps it locked; exit code 10
@@ -10,6 +11,7 @@
  */
 export type SessionErrorCode =
   | "keyring_unavailable"
+  | "keyring_locked"
   | "credentials_unsafe"
   | "credentials_unreadable"
   | "sign_in_busy"

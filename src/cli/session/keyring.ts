@@ -1,52 +1,144 @@
-/** The system's keyring, as far as it is used here. Every call may throw where no keyring service runs. */
-export interface Keyring {
-  read(account: string): string | null;
-  write(account: string, secret: string): void;
-  /** Gives whether there was a secret. */
-  remove(account: string): boolean;
-}
-
-const SERVICE = "secureflag-licenses";
-
-/** Without this, a Linux without a secret service falls back to the kernel's keyring, which forgets at the next start. */
-const OPTIONS = { linux: { store: "secret-service" } } as const;
-
-/** Opens the system's keyring; `null` where its optional package is missing or cannot be loaded. */
-export async function openKeyring(): Promise<Keyring | null> {
-  try {
-    const { Entry } = await import("@napi-rs/keyring");
-    return {
-      read: (account) => new Entry(SERVICE, account, OPTIONS).getPassword(),
-      write: (account, secret) => new Entry(SERVICE, account, OPTIONS).setPassword(secret),
-      remove: (account) => new Entry(SERVICE, account, OPTIONS).deletePassword(),
-    };
-  } catch {
-    return null;
-  }
-}
+import { fileURLToPath } from "node:url";
+import { SessionError } from "./errors.ts";
 
 /**
- * A keyring that failed once counts as none: where the kernel refuses its session keyring, the next try lands in one of
- * this process alone and seems to work, but everything in it is lost when the process ends.
+ * The system's keyring, as far as it is used here. Every method throws SessionError `keyring_unavailable` where there is
+ * none or it does not answer, `keyring_locked` where a person has to unlock it.
  */
-export function steady(open: () => Promise<Keyring | null>): () => Promise<Keyring | null> {
-  let hasFailed = false;
-  const guarded = <Result>(use: () => Result): Result => {
+export interface Keyring {
+  read(account: string): Promise<string | null>;
+  write(account: string, secret: string): Promise<void>;
+  /** Gives whether there was a secret. */
+  remove(account: string): Promise<boolean>;
+  /** Makes sure that something can be kept. */
+  probe(): Promise<void>;
+}
+
+/** What the keyring's program is asked, as one line of JSON on its stdin. */
+export type KeyringRequest =
+  | { readonly do: "read" | "remove"; readonly account: string }
+  | { readonly do: "write"; readonly account: string; readonly secret: string }
+  | { readonly do: "probe" };
+
+/** What it answers, one line of JSON each. `open`: the keyring was found and is asked now. */
+export type KeyringAnswer =
+  | { readonly state: "open" }
+  | { readonly state: "done"; readonly value: string | null }
+  | { readonly state: "failed"; readonly why: string };
+
+/** What the keyring takes from the machine. */
+export interface KeyringMachine {
+  /** The program that runs JavaScript. */
+  readonly node: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Runs when the command has ended, however it ended. */
+  onEnd(cleanUp: () => Promise<void>): void;
+}
+
+/** How long the keyring may take for one call, in milliseconds. */
+const LIMIT_MS = 5_000;
+
+/** What the build made of keyringProcess.ts: every chunk lies beside it. */
+const PROGRAM = fileURLToPath(new URL("keyring.js", import.meta.url));
+
+/**
+ * Opens the system's keyring. Its native calls block, and some keyrings never answer, so that each is made by a process of
+ * its own, which is killed after 5 seconds and when the command ends. Nothing runs before the first call. Secrets travel
+ * through its stdin and stdout.
+ *
+ * @param program the file of that process
+ */
+export function openKeyring(machine: KeyringMachine, program = PROGRAM): Keyring {
+  let failure: unknown = null;
+  const call = async (request: KeyringRequest): Promise<string | null> => {
+    // What failed once would fail again, or take another 5 seconds to do so.
+    if (failure !== null) throw failure;
     try {
-      return use();
+      return await ask(request, machine, program);
     } catch (error) {
-      hasFailed = true;
+      failure = error;
       throw error;
     }
   };
-  return async () => {
-    const keyring = hasFailed ? null : await open();
-    return (
-      keyring && {
-        read: (account) => guarded(() => keyring.read(account)),
-        write: (account, secret) => guarded(() => keyring.write(account, secret)),
-        remove: (account) => guarded(() => keyring.remove(account)),
-      }
-    );
+  return {
+    read: (account) => call({ do: "read", account }),
+    write: async (account, secret) => void (await call({ do: "write", account, secret })),
+    remove: async (account) => (await call({ do: "remove", account })) !== null,
+    probe: async () => void (await call({ do: "probe" })),
   };
+}
+
+async function ask(request: KeyringRequest, machine: KeyringMachine, program: string): Promise<string | null> {
+  const { spawn } = await import("node:child_process");
+  const { SECUREFLAG_API_TOKEN: _kept, ...env } = machine.env;
+  const child = spawn(machine.node, [program], { env, stdio: ["pipe", "pipe", "ignore"], windowsHide: true });
+  // Where it ended before it was asked, that is told by its end.
+  child.stdin.on("error", () => {});
+  child.stdin.write(`${JSON.stringify(request)}\n`);
+  return await new Promise((resolve, reject) => {
+    let isOpen = false;
+    let text = "";
+    const stop = () => {
+      clearTimeout(timer);
+      child.removeAllListeners();
+      child.stdout.removeAllListeners();
+      child.on("error", () => {}).kill("SIGKILL");
+    };
+    const fail = (error: SessionError) => {
+      stop();
+      reject(error);
+    };
+    const timer = setTimeout(() => fail(isOpen ? keyringLocked() : silent()), LIMIT_MS);
+    // What still waits for an answer then waits forever.
+    machine.onEnd(async () => stop());
+    child.once("error", (cause) => fail(keyringMissing(cause)));
+    child.once("close", (code, signal) =>
+      fail(keyringMissing(new KeyringError(`its process ended: ${signal ?? code}`))),
+    );
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      const lines = (text + chunk).split("\n");
+      text = lines.pop() ?? "";
+      for (const answer of lines.map((line) => JSON.parse(line) as KeyringAnswer)) {
+        if (answer.state === "open") isOpen = true;
+        else if (answer.state === "failed") fail(failureOf(answer.why));
+        else {
+          stop();
+          resolve(answer.value);
+        }
+      }
+    });
+  });
+}
+
+/** What the keyring says. */
+class KeyringError extends Error {
+  override readonly name = "KeyringError";
+}
+
+/** What secret services (Linux) and the keychain (macOS) say of a keyring that is locked, or that nobody unlocked. */
+const LOCKED = /\blocked\b|prompt was dismissed|user interaction is not allowed|user canceled/i;
+
+function failureOf(why: string): SessionError {
+  const cause = new KeyringError(why);
+  return LOCKED.test(why) ? keyringLocked(cause) : keyringMissing(cause);
+}
+
+const INSTEAD = "sign in with `secureflag-licenses login --insecure-storage`, or set SECUREFLAG_API_TOKEN.";
+
+/** The error of a keyring that a person has to unlock. */
+export function keyringLocked(cause: unknown = new KeyringError("it waits to be unlocked")): SessionError {
+  const hint = `Unlock it and run the command again. Or ${INSTEAD}`;
+  return new SessionError("keyring_locked", "The system keyring is locked", hint, { cause });
+}
+
+function silent(): SessionError {
+  const message = `The system keyring did not answer within ${LIMIT_MS / 1000} seconds`;
+  const hint = `Check that the keyring service runs. Or ${INSTEAD}`;
+  return new SessionError("keyring_unavailable", message, hint);
+}
+
+/** The error of a keyring that cannot be used here. */
+export function keyringMissing(cause: unknown): SessionError {
+  const hint = `Start the keyring service. Or ${INSTEAD}`;
+  return new SessionError("keyring_unavailable", "The system keyring is not available", hint, { cause });
 }

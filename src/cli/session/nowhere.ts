@@ -26,6 +26,7 @@ export const noSettings: Settings = {
 /** The sign-ins of a user without a directory for them. Reading finds none, writing throws SessionError. */
 export const noCredentials: CredentialStore = {
   read: async () => null,
+  check: storeNothing,
   write: storeNothing,
   remove: async () => false,
   // Whoever signs in takes this lock before anything is sent.

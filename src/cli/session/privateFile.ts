@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { decodeText } from "../text.ts";
 import { SessionError } from "./errors.ts";
 import { deniedError, foreignError, ROOT } from "./ownership.ts";
 
@@ -129,7 +130,7 @@ function readChecked(path: string, flags: number, { uid }: FileMachine, check: (
   if (file === null) return null;
   try {
     check(fstatSync(file));
-    return readFileSync(file, "utf8");
+    return decodeText(readFileSync(file));
   } finally {
     closeSync(file);
   }

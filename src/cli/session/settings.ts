@@ -7,9 +7,9 @@ import { MAX_BYTES, makePrivateDirectory, readPublicFile } from "./privateFile.t
 import { SETTINGS_FILE } from "./profileNames.ts";
 
 const profileSchema = z.object({
-  apiUrl: z.string(),
+  apiUrl: z.string().trim(),
   organizationId: z.int().nullable(),
-  email: z.string().nullable(),
+  email: z.string().trim().nullable(),
 });
 /** Profiles are read one by one, so that one that is broken hides no other. */
 const settingsSchema = z.object({ activeProfile: z.string(), profiles: z.record(z.string(), z.unknown()) });

@@ -58,6 +58,17 @@ describe("login", () => {
     expect([...context.stored.keys()]).toEqual(["default"]);
   });
 
+  it.each([["pass word\r\n"], ["\uFEFFpass word\r\n"]])(
+    "takes %j on stdin for the password, and spaces around an email for none of it",
+    async (input) => {
+      const scripted = scriptedClient([LOGIN, ME]);
+      const context = fakeContext({ env, client: scripted.client, input });
+      const args = ["login", "--email", `\uFEFF ${EMAIL}\r\n`, "--password-stdin", "--api-url", ` ${API_URL}\r`];
+      expect(await runProgram(args, context), context.written.stderr).toBe(0);
+      scripted.assertDone();
+    },
+  );
+
   it("asks a person for the password", async () => {
     const { code, context } = await play(`login --email ${EMAIL}`, [LOGIN, ME], {
       isTerminal: true,
@@ -87,7 +98,7 @@ describe("login", () => {
     expect((await play(`${line} --insecure-storage`, [LOGIN, ME], world)).code).toBe(0);
   });
 
-  it.each(["exclusively", "read"] as const)("sends no password where the sign-in cannot be kept: %s", async (call) => {
+  it.each(["exclusively", "check"] as const)("sends no password where the sign-in cannot be kept: %s", async (call) => {
     const scripted = scriptedClient([]);
     const context = fakeContext({ env, client: scripted.client, input: "pass word", hasKeyring: false });
     const fails = async () => {

@@ -11,7 +11,7 @@ import type { LockMachine } from "../../../src/cli/session/fileLock.ts";
 import { processProbe } from "../../../src/cli/session/processStart.ts";
 import { createSettings } from "../../../src/cli/session/settings.ts";
 import { organization, seed } from "../../support/seed.ts";
-import { testMachine } from "../session/machine.ts";
+import { failingKeyring, testMachine } from "../session/machine.ts";
 import { me, receipt, subscription, user } from "../support/builders.ts";
 import { ADD, credential, NO_TOKEN, noRoom, ok, piped, QUOTED, READ, says } from "./answers.ts";
 import type { ErrorCase, Stage } from "./stage.ts";
@@ -24,7 +24,7 @@ const JOURNAL: Pick<ErrorCase, "parts"> = {
     const machine = patient();
     return {
       settings: async () => createSettings(configOf(stage), machine),
-      credentials: async () => createCredentialStore(configOf(stage), machine, async () => null),
+      credentials: async () => createCredentialStore(configOf(stage), machine, failingKeyring("keyring_unavailable")),
       journal: async () => createJournal(configOf(stage), machine),
     };
   },

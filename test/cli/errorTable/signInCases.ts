@@ -91,6 +91,12 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
     world: () => ({ hasKeyring: false, input: "sfl_1" }),
   },
   {
+    code: "keyring_locked",
+    line: "login --with-token",
+    env: NO_TOKEN,
+    world: () => ({ hasKeyring: false, isKeyringLocked: true, input: "sfl_1" }),
+  },
+  {
     code: "declined_by_person",
     when: "no to the file",
     line: "login --with-token",

@@ -81,9 +81,9 @@ export const USAGE_CASES: readonly ErrorCase[] = [
   { code: "insecure_url", line: "status --api-url http://billing.northwind.example" },
   {
     code: "insecure_url",
-    when: "HTTPS_PROXY=proxy",
+    when: "HTTPS_PROXY=socks5://proxy",
     line: "status --api-url https://billing.northwind.example",
-    env: { HTTPS_PROXY: "proxy" },
+    env: { HTTPS_PROXY: "socks5://proxy" },
   },
   {
     code: "insecure_tls",

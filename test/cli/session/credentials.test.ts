@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { boundTo, createCredentialStore, type StoredCredential } from "../../../src/cli/session/credentials.ts";
 import type { Keyring } from "../../../src/cli/session/keyring.ts";
 import { assertPrivateDirectory } from "../../../src/cli/session/privateFile.ts";
-import { temporaryDirectory, testMachine } from "./machine.ts";
+import { failingKeyring, temporaryDirectory, testMachine } from "./machine.ts";
 
 const credential: StoredCredential = {
   apiUrl: "http://127.0.0.1:4010/rest/management/v2",
@@ -16,71 +16,88 @@ const credential: StoredCredential = {
 };
 const token: StoredCredential = { ...credential, email: null, accessExpiresAt: null, refreshToken: null, scopes: [] };
 
-const none = async () => null;
-const locked = async (): Promise<Keyring> => {
-  const refuse = () => {
-    throw new TypeError("no secret service");
-  };
-  return { read: refuse, write: refuse, remove: refuse };
+const none = failingKeyring("keyring_unavailable");
+const locked = failingKeyring("keyring_locked");
+
+/** A keyring that must not be touched. */
+const untouched: Keyring = {
+  read: () => expect.unreachable(),
+  write: () => expect.unreachable(),
+  remove: () => expect.unreachable(),
+  probe: () => expect.unreachable(),
 };
 
-function memoryKeyring(secrets = new Map<string, string>()): () => Promise<Keyring> {
-  return async () => ({
-    read: (account) => secrets.get(account) ?? null,
-    write: (account, secret) => void secrets.set(account, secret),
-    remove: (account) => secrets.delete(account),
-  });
+function memoryKeyring(secrets = new Map<string, string>()): Keyring {
+  return {
+    read: async (account) => secrets.get(account) ?? null,
+    write: async (account, secret) => void secrets.set(account, secret),
+    remove: async (account) => secrets.delete(account),
+    probe: async () => {},
+  };
 }
 
-describe.each([
-  ["missing", none],
-  ["locked", locked],
-])("with a keyring that is %s", (_name, keyring) => {
-  test("a sign-in goes into the file where that is allowed", async () => {
-    const directory = temporaryDirectory();
-    const store = createCredentialStore(directory, testMachine(), keyring);
-    expect(await store.read("default")).toBeNull();
-    expect(await store.write("default", credential, { allowFile: true })).toBe("file");
-    expect(await store.write("ci", token, { allowFile: true })).toBe("file");
-    const reopened = createCredentialStore(directory, testMachine(), keyring);
-    expect(await reopened.read("default")).toEqual({ credential, source: "file" });
-    expect(await reopened.read("ci")).toEqual({ credential: token, source: "file" });
-    expect(await reopened.read("constructor")).toBeNull();
-    expect([await store.remove("default"), await store.remove("default")]).toEqual([true, false]);
-    expect(await store.read("ci")).toMatchObject({ source: "file" });
-    await store.remove("ci");
-    expect(() => readFileSync(join(directory, "credentials.json"))).toThrow("ENOENT");
-  });
-
-  test("nothing is written where a file is not allowed", async () => {
-    const directory = temporaryDirectory();
-    const store = createCredentialStore(directory, testMachine(), keyring);
-    await expect(store.write("default", credential, { allowFile: false })).rejects.toMatchObject({
-      code: "keyring_unavailable",
-      hint: expect.stringContaining("--insecure-storage"),
-    });
-    expect(await store.read("default")).toBeNull();
-  });
-});
-
-test("with a keyring a sign-in goes there, and leaves the file", async () => {
+test("a sign-in goes into the file without touching the keyring", async () => {
   const directory = temporaryDirectory();
-  await createCredentialStore(directory, testMachine(), none).write("default", token, { allowFile: true });
-  const store = createCredentialStore(directory, testMachine(), memoryKeyring());
-  expect(await store.write("default", credential, { allowFile: true })).toBe("keyring");
-  expect(await store.read("default")).toEqual({ credential, source: "keyring" });
+  const store = createCredentialStore(directory, testMachine(), untouched);
+  expect(await store.read("default")).toBeNull();
+  await store.check("file");
+  await store.write("default", credential, "file");
+  await store.write("ci", token, "file");
+  const reopened = createCredentialStore(directory, testMachine(), untouched);
+  expect(await reopened.read("default")).toEqual({ credential, source: "file" });
+  expect(await reopened.read("ci")).toEqual({ credential: token, source: "file" });
+  expect(await reopened.read("constructor")).toBeNull();
+  expect([await store.remove("default"), await store.remove("default")]).toEqual([true, false]);
+  expect(await store.read("ci")).toMatchObject({ source: "file" });
+  await store.remove("ci");
   expect(() => readFileSync(join(directory, "credentials.json"))).toThrow("ENOENT");
-  expect([await store.remove("default"), await store.read("default")]).toEqual([true, null]);
 });
 
-test("what is written while the keyring is away is newer than what is in it", async () => {
+test.each([
+  ["keyring_unavailable", none],
+  ["keyring_locked", locked],
+])(
+  "with a keyring that fails (%s) nothing is written, and what is in it is never told as missing",
+  async (code, keyring) => {
+    const directory = temporaryDirectory();
+    const store = createCredentialStore(directory, testMachine(), keyring);
+    await expect(store.check("keyring")).rejects.toMatchObject({ code });
+    await expect(store.write("default", credential, "keyring")).rejects.toMatchObject({ code });
+    expect(await store.read("default")).toBeNull();
+    await createCredentialStore(directory, testMachine(), memoryKeyring()).write("default", credential, "keyring");
+    await expect(store.read("default")).rejects.toMatchObject({ code });
+    await expect(store.remove("default")).rejects.toMatchObject({ code });
+    await expect(store.read("default")).rejects.toMatchObject({ code });
+  },
+);
+
+test("with a keyring a sign-in goes there, and its secrets leave the file", async () => {
+  const directory = temporaryDirectory();
+  const store = createCredentialStore(directory, testMachine(), memoryKeyring());
+  await store.write("default", token, "file");
+  await store.write("default", credential, "keyring");
+  expect(await store.read("default")).toEqual({ credential, source: "keyring" });
+  expect(readFileSync(join(directory, "credentials.json"), "utf8")).not.toMatch(/access|refresh/);
+  expect([await store.remove("default"), await store.read("default")]).toEqual([true, null]);
+  expect(() => readFileSync(join(directory, "credentials.json"))).toThrow("ENOENT");
+});
+
+test("a sign-in in the file is newer than one in the keyring, and leaves none behind", async () => {
   const directory = temporaryDirectory();
   const keyring = memoryKeyring();
-  await createCredentialStore(directory, testMachine(), keyring).write("default", token, { allowFile: true });
-  await createCredentialStore(directory, testMachine(), locked).write("default", credential, { allowFile: true });
   const store = createCredentialStore(directory, testMachine(), keyring);
+  await store.write("default", token, "keyring");
+  await createCredentialStore(directory, testMachine(), locked).write("default", credential, "file");
   expect(await store.read("default")).toEqual({ credential, source: "file" });
   expect([await store.remove("default"), await store.read("default")]).toEqual([true, null]);
+});
+
+test("a sign-in that somebody took out of the keyring is none", async () => {
+  const secrets = new Map<string, string>();
+  const store = createCredentialStore(temporaryDirectory(), testMachine(), memoryKeyring(secrets));
+  await store.write("default", token, "keyring");
+  secrets.clear();
+  expect([await store.read("default"), await store.remove("default")]).toEqual([null, false]);
 });
 
 test.each(["", "{", "[]", '{"profiles": {"default": {"accessToken": 1}}}'])(
@@ -106,7 +123,7 @@ test("a directory that cannot be made is a clear error", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
   const store = createCredentialStore(join(file, "config"), testMachine(), none);
-  await expect(store.write("default", credential, { allowFile: true })).rejects.toMatchObject({
+  await expect(store.write("default", credential, "file")).rejects.toMatchObject({
     code: "credentials_unreadable",
   });
 });
@@ -135,7 +152,7 @@ test("sign-ins that are written and removed at the same time do not lose one ano
   const directory = temporaryDirectory();
   const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
   const open = () => createCredentialStore(directory, testMachine(), none);
-  await Promise.all(names.map((name) => open().write(name, credential, { allowFile: true })));
+  await Promise.all(names.map((name) => open().write(name, credential, "file")));
   await Promise.all(names.slice(0, 10).map((name) => open().remove(name)));
   const left = await Promise.all(names.map(async (name) => (await open().read(name)) !== null));
   expect(left).toEqual(names.map((_, index) => index >= 10));
@@ -163,18 +180,18 @@ test("work on one profile waits for other work on it, and for no other profile's
 test.each([0o770, 0o702])("a directory of mode %o, where others could put a file, is refused", async (mode) => {
   const directory = temporaryDirectory();
   const store = createCredentialStore(directory, testMachine(), none);
-  await store.write("default", credential, { allowFile: true });
+  await store.write("default", credential, "file");
   chmodSync(directory, mode);
   const unsafe = { code: "credentials_unsafe", hint: `Run \`chmod 700 "${directory}"\`.` };
   await expect(store.read("default")).rejects.toMatchObject(unsafe);
-  await expect(store.write("default", token, { allowFile: true })).rejects.toMatchObject(unsafe);
+  await expect(store.write("default", token, "file")).rejects.toMatchObject(unsafe);
 });
 
 test("another user's directory is refused; one behind a link is not", async () => {
   const directory = temporaryDirectory();
   const link = join(temporaryDirectory(), "link");
   symlinkSync(directory, link);
-  await createCredentialStore(link, testMachine(), none).write("default", credential, { allowFile: true });
+  await createCredentialStore(link, testMachine(), none).write("default", credential, "file");
   expect(await createCredentialStore(directory, testMachine(), none).read("default")).toMatchObject({ credential });
   // Only root may give a directory away, and only root's are trusted by others.
   const uid = process.getuid?.() ?? 0;
@@ -207,7 +224,7 @@ describe("a file with one broken sign-in", () => {
 
   test("keeps it when another is written or removed, until it is replaced or removed itself", async () => {
     const { path, store } = open();
-    await store.write("new", token, { allowFile: true });
+    await store.write("new", token, "file");
     await store.remove("good");
     expect(JSON.parse(readFileSync(path, "utf8")).profiles).toEqual({
       bad: { ...credential, accessExpiresAt: 1e300 },
@@ -227,11 +244,10 @@ test.each<[string, Partial<StoredCredential>]>([
   ["a long scope", { scopes: ["x".repeat(257)] }],
   ["a long email", { email: "x".repeat(1025) }],
 ])("a sign-in with %s is not stored", async (_, part) => {
-  const secrets = new Map<string, string>();
-  for (const keyring of [none, memoryKeyring(secrets)]) {
-    const store = createCredentialStore(temporaryDirectory(), testMachine(), keyring);
-    await store.write("default", token, { allowFile: true });
-    await expect(store.write("default", { ...credential, ...part }, { allowFile: true })).rejects.toMatchObject({
+  for (const place of ["file", "keyring"] as const) {
+    const store = createCredentialStore(temporaryDirectory(), testMachine(), memoryKeyring());
+    await store.write("default", token, place);
+    await expect(store.write("default", { ...credential, ...part }, place)).rejects.toMatchObject({
       code: "unexpected_answer",
     });
     expect(await store.read("default")).toMatchObject({ credential: token });
@@ -242,7 +258,7 @@ test("the file of sign-ins never grows larger than what is read", async () => {
   const store = createCredentialStore(temporaryDirectory(), testMachine(), none);
   const large = { ...credential, scopes: Array(100).fill("x".repeat(256)) };
   const writeAll = async () => {
-    for (let profile = 0; profile < 50; profile += 1) await store.write(`p${profile}`, large, { allowFile: true });
+    for (let profile = 0; profile < 50; profile += 1) await store.write(`p${profile}`, large, "file");
   };
   await expect(writeAll()).rejects.toMatchObject({ code: "credentials_unreadable" });
   expect(await store.read("p0")).toMatchObject({ source: "file" });

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
+import { SessionError } from "../../../src/cli/session/errors.ts";
 import type { LockMachine } from "../../../src/cli/session/fileLock.ts";
+import type { Keyring } from "../../../src/cli/session/keyring.ts";
 import { processProbe } from "../../../src/cli/session/processStart.ts";
 
 /** A directory that goes away with the test. */
@@ -27,4 +29,12 @@ export function testMachine(more: Partial<LockMachine> = {}): LockMachine & { re
     sleep,
     ...more,
   };
+}
+
+/** A keyring that fails whatever it is asked. */
+export function failingKeyring(code: "keyring_unavailable" | "keyring_locked"): Keyring {
+  const refuse = async (): Promise<never> => {
+    throw new SessionError(code, "The system keyring does not work", "Repair it.");
+  };
+  return { read: refuse, write: refuse, remove: refuse, probe: refuse };
 }

@@ -5,7 +5,7 @@ import { createJournal } from "../../../src/cli/journal/journal.ts";
 import { createCredentialStore } from "../../../src/cli/session/credentials.ts";
 import { deniedError } from "../../../src/cli/session/ownership.ts";
 import { createSettings } from "../../../src/cli/session/settings.ts";
-import { temporaryDirectory, testMachine } from "./machine.ts";
+import { failingKeyring, temporaryDirectory, testMachine } from "./machine.ts";
 
 const USER = 123_456;
 const PROFILE = { apiUrl: "https://api.secureflag.com", organizationId: 1, email: null };
@@ -77,7 +77,9 @@ describe.skipIf(!isRoot)("after one sudo login", () => {
     const machine = testMachine({ uid: USER });
     const directory = dirname(path);
     const hint = expect.stringContaining(`sudo chown -R "$USER" "${home}/.config"`);
-    await expect(createCredentialStore(directory, machine, async () => null).read("default")).rejects.toMatchObject({
+    await expect(
+      createCredentialStore(directory, machine, failingKeyring("keyring_unavailable")).read("default"),
+    ).rejects.toMatchObject({
       message: `Cannot use ${path}: it belongs to root`,
       hint,
     });

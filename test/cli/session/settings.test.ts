@@ -23,6 +23,14 @@ test("profiles are kept and removed", async () => {
   expect((statSync(join(directory, "settings.json")).mode & 0o777).toString(8)).toBe("600");
 });
 
+test("settings that an editor on Windows saved are read without byte order mark and spaces", async () => {
+  const directory = temporaryDirectory();
+  const spaced = { ...profile, apiUrl: ` ${profile.apiUrl}\r\n`, email: " a@b.example " };
+  const text = `\uFEFF${JSON.stringify({ activeProfile: "default", profiles: { default: spaced } })}\r\n`;
+  writeFileSync(join(directory, "settings.json"), text, { mode: 0o600 });
+  expect(await createSettings(directory, testMachine()).profile("default")).toEqual(profile);
+});
+
 test("removing the active profile makes the default one active", async () => {
   const directory = temporaryDirectory();
   const text = JSON.stringify({ activeProfile: "eu", profiles: { eu: profile } });

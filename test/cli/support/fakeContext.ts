@@ -3,6 +3,7 @@ import type { Context, EndSignal } from "../../../src/cli/context.ts";
 import { CliError } from "../../../src/cli/errors.ts";
 import type { Prompter } from "../../../src/cli/prompts/prompter.ts";
 import type { CredentialStore, StoredCredential } from "../../../src/cli/session/credentials.ts";
+import { keyringLocked, keyringMissing } from "../../../src/cli/session/keyring.ts";
 import type { ProfileSettings, Settings } from "../../../src/cli/session/settings.ts";
 import type { Client } from "../../../src/client/client.ts";
 import { type FakeJournal, fakeJournal } from "./fakeJournal.ts";
@@ -20,6 +21,8 @@ export interface FakeWorld {
   readonly profiles?: Record<string, ProfileSettings>;
   readonly credential?: StoredCredential;
   readonly hasKeyring?: boolean;
+  /** Whether there is one that cannot be used before a person unlocks it; then `hasKeyring` is false. */
+  readonly isKeyringLocked?: boolean;
   readonly journal?: FakeJournal;
   /** Whether work lasts so long that a sentence says so where nothing animates. */
   readonly isSlow?: boolean;
@@ -86,13 +89,13 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
   };
   const credentials: CredentialStore = {
     read: async (name) => stored.get(name) ?? null,
-    write: async (name, credential, { allowFile }) => {
-      if (!hasKeyring && !allowFile) {
-        throw Object.assign(new Unexpected("no keyring"), { code: "keyring_unavailable" });
-      }
-      const source = hasKeyring ? "keyring" : "file";
+    check: async (place) => {
+      if (hasKeyring || place === "file") return;
+      throw world.isKeyringLocked ? keyringLocked() : keyringMissing(null);
+    },
+    write: async (name, credential, source) => {
+      await credentials.check(source);
       stored.set(name, { credential, source });
-      return source;
     },
     remove: async (name) => stored.delete(name),
     exclusively: (_name, work) => work(),

@@ -2,10 +2,11 @@ import { isMissing } from "../../../client/missing.ts";
 import { MAX_TOKEN_BYTES } from "../../../client/token.ts";
 import type { Me } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
-import { CliError, codeOf, usageError } from "../../errors.ts";
+import { codeOf, usageError } from "../../errors.ts";
 import { confirmOrCancel, openPrompter, promptsAllowed } from "../../prompts/asking.ts";
-import type { CredentialStore, StoredCredential } from "../../session/credentials.ts";
+import type { CredentialSource, CredentialStore, StoredCredential } from "../../session/credentials.ts";
 import type { ProfileSettings } from "../../session/settings.ts";
+import { decodeText, withoutLineEnd } from "../../text.ts";
 import type { LoginOptions } from "../login.ts";
 import { createTargetClient, organizationUntold } from "../shared/connect.ts";
 import { identityOf } from "../shared/identity.ts";
@@ -21,7 +22,7 @@ interface Kept {
   readonly target: Target;
   readonly credential: StoredCredential;
   readonly store: CredentialStore;
-  readonly allowFile: boolean;
+  readonly place: CredentialSource;
 }
 
 /**
@@ -37,8 +38,8 @@ export async function run(options: LoginOptions, context: Context): Promise<void
   const email = way === "password" ? await emailFor(options, context) : null;
   const secret = way === "web" ? "" : await secretFor(options, context);
   const store = await context.credentials();
-  const allowFile = await mayUseFile(options, context, store);
-  await assertKeepable(target, store, allowFile);
+  const place = await placeFor(options, context, store);
+  await assertKeepable(target, store, place);
   const credential =
     way === "web"
       ? await webCredential(options, context, target.apiUrl)
@@ -47,14 +48,14 @@ export async function run(options: LoginOptions, context: Context): Promise<void
         : await passwordCredential(options, context, target.apiUrl, { email, password: secret });
   const me = await meWith(options, context, target, credential);
   if ("organizationId" in me)
-    return await keepUntold(options, context, { target, credential, store, allowFile }, me.organizationId);
+    return await keepUntold(options, context, { target, credential, store, place }, me.organizationId);
   const [only, another] = me.organizations;
   const organizationId = target.organizationId ?? (only && !another ? only.id : null);
   const owned = { ...credential, email: me.user.email, scopes: me.token.scopes };
-  const source = await keep({ target, credential: owned, store, allowFile });
+  await keep({ target, credential: owned, store, place });
   const profile = { apiUrl: target.apiUrl, organizationId, email: me.user.email };
   await saveProfile(options, context, target.profileName, profile);
-  const identity = identityOf(me, { ...target, profile, organizationId }, source);
+  const identity = identityOf(me, { ...target, profile, organizationId }, place);
   await printResult(context, options, "login", identity, async (view) => {
     const { renderIdentity } = await import("../../render/identity.ts");
     return renderIdentity(identity, view);
@@ -67,22 +68,22 @@ export async function run(options: LoginOptions, context: Context): Promise<void
  * Tries the place of the sign-in before anything is sent: one that cannot be kept would live on at the backend, and cost
  * a one-time code.
  */
-function assertKeepable({ profileName }: Target, store: CredentialStore, inFile: boolean): Promise<unknown> {
-  return store.exclusively(profileName, async () => inFile && (await store.read(profileName)));
+function assertKeepable({ profileName }: Target, store: CredentialStore, place: CredentialSource): Promise<void> {
+  return store.exclusively(profileName, () => store.check(place));
 }
 
 /** Stores a sign-in in the place of the profile's old one, which another command may just be renewing. */
-function keep({ target, credential, store, allowFile }: Kept): ReturnType<CredentialStore["write"]> {
-  const { profileName } = target;
-  return store.exclusively(profileName, () => store.write(profileName, credential, { allowFile }));
+function keep({ target: { profileName }, credential, store, place }: Kept): Promise<void> {
+  return store.exclusively(profileName, () => store.write(profileName, credential, place));
 }
 
 /** A token for a backend that does not tell whose it is (details.md, 37): kept, with the organization it was tried on. */
 async function keepUntold(options: LoginOptions, context: Context, kept: Kept, organizationId: number): Promise<void> {
   const { profileName, apiUrl } = kept.target;
-  const source = await keep(kept);
+  await keep(kept);
   await saveProfile(options, context, profileName, { apiUrl, organizationId, email: null });
-  const result = { user: null, organization: { id: organizationId }, apiUrl, profile: profileName, token: { source } };
+  const token = { source: kept.place };
+  const result = { user: null, organization: { id: organizationId }, apiUrl, profile: profileName, token };
   await printResult(
     context,
     options,
@@ -125,7 +126,7 @@ async function emailFor(options: LoginOptions, context: Context): Promise<string
   if (!promptsAllowed(context, options) || options.passwordStdin) {
     throw usageError("Who signs in is missing", "Say it with --email <email>.");
   }
-  const email = await (await openPrompter(context, options)).text("Email");
+  const email = (await (await openPrompter(context, options)).text("Email")).trim();
   if (email === "") throw usageError("Who signs in is missing", "Say it with --email <email>.");
   return email;
 }
@@ -135,8 +136,8 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
   const what = options.withToken ? "token" : "password";
   if (fromInput) {
     // A little more than any: what never ends is read no further, and refused as too long.
-    const secret = (await context.io.readInput(2 * MAX_TOKEN_BYTES)).toString("utf8").replace(/\r?\n$/, "");
-    const text = options.withToken ? secret.trim() : secret;
+    const piped = decodeText(await context.io.readInput(2 * MAX_TOKEN_BYTES));
+    const text = options.withToken ? piped.trim() : withoutLineEnd(piped);
     if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as with \`< ${what}.txt\`.`);
     return text;
   }
@@ -149,35 +150,17 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
 }
 
 /** Without a keyring a person is asked and a script must say so, before the secret is sent anywhere (security.md). */
-async function mayUseFile(options: LoginOptions, context: Context, store: CredentialStore): Promise<boolean> {
-  if (options.insecureStorage || (await hasKeyring(store))) return options.insecureStorage;
-  const hint = "Say --insecure-storage to keep it in a file that only you can read, or set SECUREFLAG_API_TOKEN.";
-  const missing = new CliError("keyring_unavailable", "There is no system keyring to keep the sign-in in", { hint });
-  if (!promptsAllowed(context, options)) throw missing;
-  const question = "There is no system keyring. Keep the sign-in in a file that only you can read?";
-  await confirmOrCancel(context, options, question);
-  return true;
-}
-
-/** Tried with a sign-in that is none, under a name that no profile has, so that a real one is never touched. */
-async function hasKeyring(store: CredentialStore): Promise<boolean> {
-  const name = "(keyring check)";
-  const none: StoredCredential = {
-    apiUrl: "https://localhost",
-    email: null,
-    accessToken: "none",
-    accessExpiresAt: null,
-    refreshToken: null,
-    scopes: [],
-  };
+async function placeFor(options: LoginOptions, context: Context, store: CredentialStore): Promise<CredentialSource> {
+  if (options.insecureStorage) return "file";
   try {
-    await store.write(name, none, { allowFile: false });
+    await store.check("keyring");
+    return "keyring";
   } catch (error) {
-    if (codeOf(error) === "keyring_unavailable") return false;
-    throw error;
+    if (codeOf(error) !== "keyring_unavailable" || !(error instanceof Error)) throw error;
+    if (!promptsAllowed(context, options)) throw error;
+    await confirmOrCancel(context, options, `${error.message}. Keep the sign-in in a file that only you can read?`);
+    return "file";
   }
-  await store.remove(name);
-  return true;
 }
 
 function tokenCredential(accessToken: string, { apiUrl }: Target): StoredCredential {

@@ -4,6 +4,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { whyUnread } from "../../inputFile.ts";
 import { clean } from "../../render/clean.ts";
+import { decodeText } from "../../text.ts";
 import type { SandboxRunOptions } from "../sandbox.ts";
 import { dataDirectory } from "../shared/dataDirectory.ts";
 import { note, printResult } from "../shared/output.ts";
@@ -61,7 +62,7 @@ function endSignal(context: Context): Promise<void> {
 
 async function seedText(path: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    return decodeText(await readFile(path));
   } catch (cause) {
     const hint = "Check the path given with --seed.";
     throw new CliError("seed_invalid", `The seed file ${path} cannot be read: ${whyUnread(cause)}`, { hint, cause });

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { usageError } from "../../errors.ts";
-import { profileName, someText, wholeNumber } from "./values.ts";
+import { profileName, trimmedText, wholeNumber } from "./values.ts";
 
 /** The flags that every command takes (cli.md, Flags everywhere). */
 export interface GlobalOptions {
@@ -30,7 +30,7 @@ export function addGlobalOptions(command: Command, version: string): void {
   const flags = [
     new Option("--profile <name>", "settings and sign-in to use").argParser(profileName),
     new Option("--org <id>", "the organization").argParser(wholeNumber(0)),
-    new Option("--api-url <url>", "the backend").argParser(someText),
+    new Option("--api-url <url>", "the backend").argParser(trimmedText),
     new Option("--json", "print one JSON document"),
     new Option("--no-input", "never prompt"),
     new Option("--no-color", "no color"),

@@ -59,7 +59,7 @@ export async function findSignIn(
   context: Pick<Context, "env" | "credentials" | "clock" | "reach">,
   target: Target,
 ): Promise<SignIn> {
-  const token = context.env.SECUREFLAG_API_TOKEN?.trim();
+  const token = context.env.SECUREFLAG_API_TOKEN;
   if (token) return environmentSignIn(token);
   const store = await context.credentials();
   const found = await store.read(target.profileName);
@@ -117,12 +117,11 @@ function storedSignIn(
     stored: StoredCredential,
     refreshToken: string,
   ): Promise<StoredCredential> => {
-    const options = { allowFile: found.source === "file" };
-    await store.write(profileName, stored, options);
+    await store.write(profileName, stored, found.source);
     const answer = await client.refresh(refreshToken);
     const renewed = sessionCredential(answer, { apiUrl: stored.apiUrl, email: stored.email, now: now() });
     context.reach("C4");
-    await store.write(profileName, renewed, options);
+    await store.write(profileName, renewed, found.source);
     return renewed;
   };
 

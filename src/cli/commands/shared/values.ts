@@ -9,7 +9,7 @@ import { clean } from "../../render/clean.ts";
  */
 export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
-    const value = /^(0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN;
+    const value = /^(0|[1-9]\d*)$/.test(text.trim()) ? Number(text) : Number.NaN;
     if (value >= minimum && value <= maximum) return value;
     const isOpen = maximum === Number.MAX_SAFE_INTEGER && !(value > maximum);
     const range = isOpen ? `${minimum} or more` : `${minimum} to ${maximum}`;
@@ -46,6 +46,11 @@ export function shortText(maximum: number): (text: string) => string {
   };
 }
 
+/** Takes the spaces, line ends and byte order marks around a text away, and refuses one that is then empty. */
+export function trimmedText(text: string): string {
+  return someText(text).trim();
+}
+
 /** Refuses an empty text, such as of a variable that was never set. */
 export function someText(text: string): string {
   if (text.trim() !== "") return text;
@@ -63,7 +68,7 @@ export function isProfileName(text: string): boolean {
 
 /** Checks a profile's name. */
 export function profileName(text: string): string {
-  if (isProfileName(text)) return text;
+  if (isProfileName(text)) return text.trim();
   throw new InvalidArgumentError(`It must have 1 to ${LONGEST_PROFILE_NAME} characters that can be seen.`);
 }
 

@@ -1,0 +1,40 @@
+/** What went wrong with a certificate, and what to do about it. */
+interface Told {
+  readonly message: string;
+  readonly hint: string;
+}
+
+const OPERATOR = "ask the operator of the backend to renew the certificate";
+
+/** By Node's code (https://nodejs.org/api/tls.html#x509-certificate-error-codes), what a certificate has and what to do. */
+const KINDS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID: [
+    "is for another host name",
+    "Check the host name in the API URL. With --verbose the names in the certificate are shown.",
+  ],
+  CERT_HAS_EXPIRED: ["has expired", `Check the clock of this machine; if it is right, ${OPERATOR}.`],
+  CERT_NOT_YET_VALID: ["is not valid yet", "Check the clock of this machine: it may be slow."],
+  CERT_REVOKED: ["was revoked", `Do not use it: ${OPERATOR}.`],
+};
+
+/** The codes of a chain that ends in no authority that this machine knows. */
+const UNKNOWN_AUTHORITY = /^(UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|.*SELF_SIGNED|CERT_UNTRUSTED)/;
+const AUTHORITY_HINT =
+  "If it is your company's own authority, set NODE_EXTRA_CA_CERTS to a PEM file with its certificate.";
+
+/**
+ * Tells certificates apart that cannot be trusted: wrong host name, expired, not yet valid, of an unknown authority; and
+ * servers that do not speak TLS.
+ *
+ * @param cause the error of Node's TLS
+ */
+export function certificateFailure(cause: unknown, origin: string): Told {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (code.startsWith("ERR_SSL_")) {
+    return { message: `${origin} does not speak TLS as expected`, hint: "Check the host and the port in the API URL." };
+  }
+  const [what, hint] = UNKNOWN_AUTHORITY.test(code)
+    ? ["is signed by an unknown authority", AUTHORITY_HINT]
+    : (KINDS[code] ?? [`cannot be trusted (${code})`, `Check the API URL, then ${OPERATOR}.`]);
+  return { message: `The certificate of ${origin} ${what}`, hint };
+}

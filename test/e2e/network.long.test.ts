@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Authority, type Certificate, createAuthority } from "../support/certificates.ts";
+import { errorOf, type RunResult, resultOf, runCli } from "../support/cli.ts";
+import { isInstalled } from "../support/installed.ts";
+import { removePlaces } from "../support/places.ts";
+import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { organization, seed } from "../support/seed.ts";
+import { startConnectProxy, startTlsFront } from "../support/tunnels.ts";
+
+const NAME = "billing.northwind.example";
+const PATH = "/rest/management/v2";
+/** Longer than one try, shorter than the 20 seconds for which a backend that cannot be reached is tried. */
+const ONE_TRY_MS = 8_000;
+
+describe.skipIf(!isInstalled("openssl"))("the built program on the way to an https backend", () => {
+  let sandbox: RunningSandbox;
+  let authority: Authority;
+  let certificate: Certificate;
+
+  beforeAll(async () => {
+    [sandbox, authority] = await Promise.all([startSandbox({ seed: seed(organization(1)) }), createAuthority()]);
+    certificate = await authority.issue({ host: NAME });
+  });
+
+  afterAll(async () => {
+    await sandbox?.stop();
+    await removePlaces();
+  });
+
+  function status(origin: string, env: Record<string, string>, ...flags: string[]): Promise<RunResult> {
+    const trusted = { NODE_EXTRA_CA_CERTS: authority.file };
+    return runCli(["status", "--json", ...flags], {
+      env: { ...environmentFor(`${origin}${PATH}`, 1), ...trusted, ...env },
+      timeout: ONE_TRY_MS,
+    });
+  }
+
+  describe("through a proxy", () => {
+    test.each([
+      ["HTTPS_PROXY", "http://127.0.0.1:PORT"],
+      ["https_proxy", "http://127.0.0.1:PORT/"],
+      ["HTTPS_PROXY", "127.0.0.1:PORT"],
+      ["HTTPS_PROXY", "\uFEFF localhost:PORT\r\n"],
+    ])("%s=%s", async (variable, value) => {
+      await using front = await startTlsFront(sandbox.origin, certificate);
+      await using proxy = await startConnectProxy();
+      const run = await status(`https://${NAME}:${front.port}`, { [variable]: value.replace("PORT", `${proxy.port}`) });
+      expect(run.stderr).toBe("");
+      expect(resultOf(run)).toMatchObject({ organization: { id: 1 } });
+      expect(proxy.seen).toEqual([{ target: `${NAME}:${front.port}`, authorization: null }]);
+    });
+
+    test("a whole purchase", async () => {
+      await using front = await startTlsFront(sandbox.origin, certificate);
+      await using proxy = await startConnectProxy();
+      const env = {
+        ...environmentFor(`https://${NAME}:${front.port}${PATH}`, 1),
+        NODE_EXTRA_CA_CERTS: authority.file,
+        HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
+      };
+      const run = await runCli(["buy", "5", "--yes", "--json"], { env });
+      expect(resultOf(run)).toMatchObject({ purchase: { status: "succeeded" }, replayed: false });
+    });
+
+    test.each(["u:p%40ss%20word", "u:p%40ss%20word@"])("a proxy that needs a password gets it (%s)", async (text) => {
+      const expected = `Basic ${Buffer.from("u:p@ss word").toString("base64")}`;
+      await using front = await startTlsFront(sandbox.origin, certificate);
+      await using proxy = await startConnectProxy((authorization) => (authorization === expected ? null : 407));
+      const user = text.replace(/@$/, "");
+      const scheme = text.endsWith("@") ? "" : "http://";
+      const value = `${scheme}${user}@127.0.0.1:${proxy.port}`;
+      expect((await status(`https://${NAME}:${front.port}`, { HTTPS_PROXY: value })).exitCode).toBe(0);
+      expect(proxy.seen).toEqual([{ target: `${NAME}:${front.port}`, authorization: expected }]);
+    });
+
+    test.each([
+      ["", "requires a user and password"],
+      ["u:hunter2@", "rejected the user or password"],
+    ])("407 to %j is final: tried once, told without the password", async (user, message) => {
+      await using proxy = await startConnectProxy(() => 407);
+      const value = `http://${user}127.0.0.1:${proxy.port}`;
+      const run = await status(`https://${NAME}`, { HTTPS_PROXY: value }, "--verbose");
+      expect(run.exitCode).toBe(10);
+      expect(run.stderr).toContain(`The proxy 127.0.0.1:${proxy.port} ${message}`);
+      expect(run.stderr).not.toContain("hunter2");
+      expect(run.stderr).not.toContain(Buffer.from("u:hunter2").toString("base64"));
+      expect(proxy.seen.map(({ target }) => target)).toEqual([`${NAME}:443`]);
+    });
+
+    test.each([
+      [403, 1],
+      [502, 2],
+    ])("after a refusal with %i there are %i tries in all", async (refusal, tries) => {
+      let asked = 0;
+      await using front = await startTlsFront(sandbox.origin, certificate);
+      await using proxy = await startConnectProxy(() => {
+        asked += 1;
+        return asked === 1 ? refusal : null;
+      });
+      const env = { HTTPS_PROXY: `127.0.0.1:${proxy.port}` };
+      const run = await status(`https://${NAME}:${front.port}`, env);
+      expect(run.exitCode).toBe(tries === 1 ? 10 : 0);
+      if (tries === 1) expect(errorOf(run).message).toContain(`127.0.0.1:${proxy.port} refused the connection`);
+      expect(proxy.seen.length).toBe(tries);
+    });
+
+    test.each([
+      ["https://127.0.0.1:1", "only HTTP proxies"],
+      ["socks5://127.0.0.1:1", "only HTTP proxies"],
+      ["http://u:p#ss@127.0.0.1:1", "not the URL of a proxy"],
+      ["http://u:100%@127.0.0.1:1", "not percent-encoded"],
+    ])("HTTPS_PROXY=%s is refused", async (value, message) => {
+      const run = await status(`https://${NAME}`, { HTTPS_PROXY: value });
+      expect(errorOf(run)).toMatchObject({ exitCode: 2, message: expect.stringContaining(message) });
+      expect(run.stderr).not.toMatch(/p#ss|100%/);
+    });
+
+    test("this machine is reached without it", async () => {
+      await using front = await startTlsFront(sandbox.origin, await authority.issue({ host: "localhost" }));
+      await using proxy = await startConnectProxy(() => 407);
+      const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` };
+      expect((await status(`https://localhost:${front.port}`, env)).exitCode).toBe(0);
+      expect(proxy.seen).toEqual([]);
+    });
+
+    test("--verbose shows why a proxy cannot be reached", async () => {
+      const proxy = await startConnectProxy();
+      await proxy[Symbol.asyncDispose]();
+      const args = ["quote", "1", "--verbose"];
+      const env = { ...environmentFor(`https://${NAME}${PATH}`, 1), HTTPS_PROXY: `127.0.0.1:${proxy.port}` };
+      const run = await runCli(args, { env });
+      expect(run.exitCode).toBe(10);
+      expect(run.stderr).toContain(`The proxy 127.0.0.1:${proxy.port} cannot be reached`);
+      expect(run.stderr).toContain("ECONNREFUSED");
+    });
+  });
+
+  describe("certificates that cannot be trusted", () => {
+    test.each([
+      ["another host name", { host: NAME }, true, "is for another host name", /API URL/],
+      ["expired", { host: "localhost", days: [-3, -1] as const }, true, "has expired", /clock.*operator/],
+      ["not yet valid", { host: "localhost", days: [1, 3] as const }, true, "is not valid yet", /clock/],
+      ["unknown authority", { host: "localhost" }, false, "signed by an unknown authority", /NODE_EXTRA_CA_CERTS/],
+    ])("%s", async (_name, validity, isTrusted, message, hint) => {
+      await using front = await startTlsFront(sandbox.origin, await authority.issue(validity));
+      await using proxy = await startConnectProxy();
+      const origin = `https://localhost:${front.port}`;
+      const env: Record<string, string> = isTrusted ? {} : { NODE_EXTRA_CA_CERTS: "" };
+      const run = await status(origin, env);
+      expect(errorOf(run)).toMatchObject({
+        exitCode: 10,
+        code: "unreachable",
+        message: expect.stringContaining(`The certificate of ${origin} ${message}`.replace(" signed", " is signed")),
+        hint: expect.stringMatching(hint),
+      });
+      if (!hint.source.includes("NODE")) expect(run.stderr).not.toContain("NODE_EXTRA_CA_CERTS");
+      // The same through a tunnel, where another name stands for the same server.
+      const elsewhere = `https://${validity.host === NAME ? "other.example" : NAME}:${front.port}`;
+      const tunneled = await status(elsewhere, { ...env, HTTPS_PROXY: `127.0.0.1:${proxy.port}` });
+      expect(errorOf(tunneled)).toMatchObject({ exitCode: 10, message: expect.stringContaining("The certificate of") });
+      expect(proxy.seen.length).toBe(1);
+    });
+
+    test("a server without TLS is no matter of certificates", async () => {
+      const run = await status(sandbox.origin.replace("http:", "https:"), {});
+      expect(errorOf(run)).toMatchObject({ exitCode: 10, message: expect.stringContaining("does not speak TLS") });
+    });
+  });
+});
