@@ -33,7 +33,7 @@ export function renderIdentity(identity: Identity, view: View, beaten: string | 
       ["Backend", `${clean(identity.apiUrl)}\n${API_URL_SOURCES[identity.apiUrlSource]}`],
       ["Profile", identity.profile && clean(identity.profile)],
       ["Token", `${name} ending in ${clean(token.last4)}, ${source}`],
-      ["Scopes", token.scopes.length > 0 ? token.scopes.map(clean).join(", ") : "none"],
+      ["Scopes", token.scopes.length > 0 ? token.scopes.map((text) => clean(text)).join(", ") : "none"],
       ["Expires", expiry(token)],
       ["Limit", spendLimit(token.spendLimit)],
     ],

@@ -109,7 +109,8 @@ describe("users list", () => {
   ];
 
   it("prints a table in which everything lines up, within 60 columns and without controls", async () => {
-    const { code, stdout } = await play("users list", [page(...seen), page()]);
+    const terminal = { isStdoutTerminal: true, columns: 60 };
+    const { code, stdout } = await play("users list", [page(...seen), page()], terminal);
     expect(code).toBe(0);
     const lines = stdout.trimEnd().split("\n");
     expect(Math.max(...lines.map((line) => stringWidth(line)))).toBeLessThanOrEqual(60);

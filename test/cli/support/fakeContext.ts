@@ -13,6 +13,7 @@ export interface FakeWorld {
   readonly client?: Client;
   readonly input?: string;
   readonly isTerminal?: boolean;
+  readonly isStdoutTerminal?: boolean;
   /** The width of the terminal. */
   readonly columns?: number;
   /** Answers to questions, in order; a question beyond them fails. */
@@ -104,7 +105,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     env,
     io: {
       stdinIsTerminal: isTerminal,
-      stdoutIsTerminal: false,
+      stdoutIsTerminal: world.isStdoutTerminal ?? false,
       stderrIsTerminal: isTerminal,
       columns: world.columns,
       readInput: async () => Buffer.from(world.input ?? ""),

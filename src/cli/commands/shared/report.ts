@@ -49,6 +49,9 @@ function sentence(text: string, longest: number): string {
 /** The stack, and those of its causes. */
 function traceOf(error: unknown): string {
   if (!(error instanceof Error)) return clean(String(error));
-  const own = (error.stack ?? error.message).split("\n").map(clean).join("\n");
+  const own = (error.stack ?? error.message)
+    .split("\n")
+    .map((text) => clean(text))
+    .join("\n");
   return error.cause instanceof Error ? `${own}\nCaused by: ${traceOf(error.cause)}` : own;
 }
