@@ -1,7 +1,9 @@
+import { knownMe } from "../../../client/missing.ts";
 import type { Context } from "../../context.ts";
 import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import { splitAnswer } from "../../purchasing/follow.ts";
 import { cancel, readCancelable, rehearsed } from "../../purchasing/pay.ts";
+import { assertMayPurchase } from "../../purchasing/tokenLimit.ts";
 import { renderPurchase } from "../../render/purchase.ts";
 import { licenses } from "../../render/words.ts";
 import type { CancelOptions } from "../purchases.ts";
@@ -28,6 +30,7 @@ export async function run(options: CancelOptions, context: Context): Promise<voi
   const found = isDecided ? null : await readCancelable(options.purchaseId, tools);
   if (found?.status === "requires_approval" && !options.yes && !options.dryRun) {
     const { purchase } = splitAnswer(found);
+    assertMayPurchase(await tools.busy("Asking who you are", knownMe(client)));
     context.io.note(`${renderPurchase(purchase, await viewOf(context, options, "stderr"))}\n\n`);
     await confirmOrCancel(context, options, `Cancel this purchase of ${licenses(purchase.licenses)}?`);
   }
