@@ -101,7 +101,10 @@ export interface Client extends IdentityCalls, UserCalls {
   reduceLicenses(organizationId: number, request: ReductionRequest): Promise<Subscription>;
   /** Takes a scheduled reduction back; there may be none. `outcome_unknown` as with `reduceLicenses`. */
   cancelReduction(organizationId: number): Promise<Subscription>;
-  /** `waitSeconds`: how long the backend may hold the answer until the purchase settles. */
+  /**
+   * `purchaseId` may be the first 8 digits of the id, or more, or the receipt number, here and in the receipt's calls.
+   * `waitSeconds`: how long the backend may hold the answer until the purchase settles.
+   */
   purchase(organizationId: number, purchaseId: string, waitSeconds?: number): Promise<PurchaseAnswer>;
   receipt(organizationId: number, purchaseId: string): Promise<Receipt>;
   /** The receipt as a PDF file of at most 1 MB. */
@@ -151,12 +154,12 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
       const params = { organizationId, purchaseId };
       const heldMs = (waitSeconds ?? 0) * 1000;
       const { value } = await caller.call("getPurchase", { params, query: { wait: waitSeconds }, heldMs, repeat });
-      if (value.id === purchaseId) return value;
+      if (isNamed(purchaseId, value.id, value.receiptNumber)) return value;
       throw another(purchaseId, value.id);
     },
     receipt: async (organizationId, purchaseId) => {
       const { value } = await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat });
-      if (value.purchaseId === purchaseId) return value;
+      if (isNamed(purchaseId, value.purchaseId, value.receiptNumber)) return value;
       throw another(purchaseId, value.purchaseId);
     },
     receiptPdf: (organizationId, purchaseId) =>
@@ -246,6 +249,11 @@ function ofOrganization(
 ): Subscription {
   if (value.organization.id === organizationId) return value;
   throw another(`organization ${organizationId}`, value.organization.id, changeHint);
+}
+
+/** Whether a purchase is the one that was asked for: by its id, the first 8 digits of it or more, or its receipt. */
+function isNamed(name: string, id: string, receiptNumber: string | null): boolean {
+  return name === id || name === receiptNumber || (/^pur_[0-9a-f]{8,}$/.test(name) && id.startsWith(name));
 }
 
 function another(asked: string, answered: string | number, changeHint: string | null = null): ClientError {

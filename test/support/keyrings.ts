@@ -29,8 +29,7 @@ export async function startKeyring(): Promise<RunningKeyring> {
   const env = { ...base, DBUS_SESSION_BUS_ADDRESS: address };
   const daemon = spawn(DAEMON, ["--foreground", "--unlock", "--components=secrets"], { env });
   daemon.stdin.end("password");
-  const send = (...args: string[]) =>
-    promisify(execFile)(SEND, ["--session", "--print-reply", ...args], { env });
+  const send = (...args: string[]) => promisify(execFile)(SEND, ["--session", "--print-reply", ...args], { env });
   const secrets = "--dest=org.freedesktop.secrets";
   const collection = "/org/freedesktop/secrets/collection/login";
   const isThere = () => send(secrets, collection, "org.freedesktop.DBus.Peer.Ping").then(Boolean, () => false);

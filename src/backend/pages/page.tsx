@@ -24,16 +24,23 @@ const HEADERS = {
 export interface Page {
   readonly status: number;
   readonly title: string;
+  /** What has to be known before anything else on the page, such as that no money moves. */
+  readonly banner?: string | null;
   readonly body: ComponentChildren;
 }
 
 /** Sends a page. */
-export function sendPage(reply: FastifyReply, { status, title, body }: Page): FastifyReply {
-  const html = `<!doctype html>${renderToString(<Document title={title}>{body}</Document>)}`;
+export function sendPage(reply: FastifyReply, { status, title, banner = null, body }: Page): FastifyReply {
+  const html = `<!doctype html>${renderToString(
+    <Document title={title} banner={banner}>
+      {body}
+    </Document>,
+  )}`;
   return reply.code(status).headers(HEADERS).send(html);
 }
 
-function Document({ title, children }: { title: string; children: ComponentChildren }): VNode {
+function Document(props: { title: string; banner: string | null; children: ComponentChildren }): VNode {
+  const { title, banner, children } = props;
   return (
     <html lang="en">
       <head>
@@ -46,6 +53,7 @@ function Document({ title, children }: { title: string; children: ComponentChild
       </head>
       <body>
         <main>
+          {banner !== null && <p class="banner">{banner}</p>}
           <p class="brand">SecureFlag licenses</p>
           <h1>{title}</h1>
           {children}

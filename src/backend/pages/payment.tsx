@@ -1,14 +1,13 @@
 import type { ComponentChildren, VNode } from "preact";
 import { formatMoney, type Money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
-import type { PaymentChoice } from "../payments/gateway.ts";
+import type { PaymentAccount, PaymentChoice } from "../payments/gateway.ts";
 import { Facts, Hidden, type Page, Problem } from "./page.tsx";
-
-const DATE = new Intl.DateTimeFormat("en-US", { dateStyle: "long", timeZone: "UTC" });
 
 /** What is paid for, as its page shows it. */
 export interface Order {
   readonly kind: "purchase" | "renewal";
+  readonly account: PaymentAccount;
   readonly organization: string;
   readonly buyer: { readonly email: string | null; readonly token: string | null };
   readonly licenses: number;
@@ -22,6 +21,8 @@ export interface Order {
   /** It is a renewal whose deadline is past: it may still be paid. */
   readonly isSuspended: boolean;
   readonly timeZone: string;
+  /** The language of the dates, a BCP 47 tag. */
+  readonly locale: string;
 }
 
 /** The form of the page. */
@@ -32,6 +33,8 @@ export interface PaymentForm {
   /** The organization's own payment method, `null` when it has none. */
   readonly stored: string | null;
   readonly cancelable: boolean;
+  /** The page's own. */
+  readonly address: string;
 }
 
 /** What went wrong before, in sentences, and the status that goes with it. */
@@ -45,6 +48,7 @@ export function askPage(order: Order, form: PaymentForm, problem?: PaymentProble
   return {
     status: problem?.status ?? 200,
     title: `${order.kind === "renewal" ? "Pay the renewal of" : "Pay for"} ${inLicenses(order.licenses)}`,
+    banner: bannerOf(order.account),
     body: (
       <>
         {problem && <Problem>{problem.sentence}</Problem>}
@@ -56,27 +60,62 @@ export function askPage(order: Order, form: PaymentForm, problem?: PaymentProble
             <button type="submit" name="action" value="pay">
               Pay {formatMoney(order.total)}
             </button>
-            {form.cancelable && (
-              <button type="submit" name="action" value="cancel" class="second" formNoValidate>
-                Cancel purchase
-              </button>
-            )}
           </div>
         </form>
+        {form.cancelable && (
+          <p class="quiet">
+            <a href={`${form.address}?cancel`}>Cancel purchase</a>
+          </p>
+        )}
       </>
     ),
   };
 }
 
+/** Asks once more before a purchase is canceled. */
+export function cancelPage(order: Order, form: Pick<PaymentForm, "token" | "address">): Page {
+  const { licenses, organization, total } = order;
+  return {
+    status: 200,
+    title: "Cancel this purchase?",
+    banner: bannerOf(order.account),
+    body: (
+      <>
+        <p>
+          {inLicenses(licenses)} for {organization}, {formatMoney(total)}. Nothing is charged, and no license is added.
+        </p>
+        <form method="post" action={form.address}>
+          <Hidden fields={{ form: form.token }} />
+          <div class="actions">
+            <button type="submit" name="action" value="cancel">
+              Cancel purchase
+            </button>
+          </div>
+        </form>
+        <p class="quiet">
+          <a href={form.address}>Back to the payment</a>
+        </p>
+      </>
+    ),
+  };
+}
+
+/** What the pages of a provider's account say first; `null` where money moves. */
+export function bannerOf({ mode }: PaymentAccount): string | null {
+  return mode === "live" ? null : `${mode.toUpperCase()}: no money moves`;
+}
+
 /** How a purchase stands when nothing is asked of anybody. `order` is left out once its time to pay is over. */
 export function standingPage(
   standing: { readonly status: number; readonly title: string; readonly sentences: readonly string[] },
+  account: PaymentAccount,
   order: Order | null,
   more?: ComponentChildren,
 ): Page {
   return {
     status: standing.status,
     title: standing.title,
+    banner: bannerOf(account),
     body: (
       <>
         {standing.sentences.map((sentence) => (
@@ -128,11 +167,13 @@ function CardField({ form }: { form: PaymentForm }): VNode {
 function OrderFacts({ order, isAsked = false }: { order: Order; isAsked?: boolean }): VNode {
   const { term, dueNow, taxRate, tax } = order.price;
   const { email, token } = order.buyer;
+  const date = (text: string) => dateText(text, order.locale);
   const rows: (readonly [string, ComponentChildren])[] = [
+    ["Seller", order.account.seller],
     ["Organization", order.organization],
     ["Bought by", token === null ? (email ?? "the subscription") : `${email}, with the token ${token}`],
     ["Licenses", licensesText(order)],
-    ["Term", `${dateText(term.start)} to ${dateText(term.renewalDate)}, ${term.daysRemaining} of ${term.days} days`],
+    ["Term", `${date(term.start)} to ${date(term.renewalDate)}, ${term.daysRemaining} of ${term.days} days`],
   ];
   if (order.purchaseOrder !== null) rows.push(["Purchase order", order.purchaseOrder]);
   rows.push(["Subtotal", formatMoney(dueNow)], [`Tax (${taxRate}%)`, formatMoney(tax)]);
@@ -142,8 +183,8 @@ function OrderFacts({ order, isAsked = false }: { order: Order; isAsked?: boolea
 }
 
 /** Until when it may be paid; of a renewal, which stays payable, what its deadline brings. */
-function deadlineRow({ kind, deadline, isSuspended, timeZone }: Order): readonly [string, string] {
-  const when = inZone(deadline, timeZone);
+function deadlineRow({ kind, deadline, isSuspended, timeZone, locale }: Order): readonly [string, string] {
+  const when = inZone(deadline, timeZone, locale);
   if (kind === "purchase") return ["Pay until", when];
   return isSuspended
     ? ["Was due by", `${when}; the subscription is suspended until this is paid`]
@@ -156,11 +197,12 @@ function licensesText({ kind, licenses, licensesBefore: before }: Order): string
   return before === null ? `${licenses} more` : `${licenses} more (${before} → ${before + licenses})`;
 }
 
-function dateText(date: string): string {
-  return DATE.format(Date.parse(`${date}T00:00:00Z`));
+function dateText(date: string, locale: string): string {
+  const format = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "UTC" });
+  return format.format(Date.parse(`${date}T00:00:00Z`));
 }
 
-function inZone(instant: number, timeZone: string): string {
+function inZone(instant: number, timeZone: string, locale: string): string {
   const parts = { year: "numeric", month: "long", day: "numeric", hour: "numeric", minute: "2-digit" } as const;
-  return new Intl.DateTimeFormat("en-US", { ...parts, timeZone, timeZoneName: "short" }).format(instant);
+  return new Intl.DateTimeFormat(locale, { ...parts, timeZone, timeZoneName: "short" }).format(instant);
 }

@@ -12,8 +12,8 @@ type PageMaker = (request: FastifyRequest, reply: FastifyReply) => Promise<Page>
 export interface PageHandlers {
   /** `GET`; changes nothing. */
   readonly show: PageMaker;
-  /** `POST` of the page's own form. */
-  readonly take: PageMaker;
+  /** `POST` of the page's own form; left out by a page that has none. */
+  readonly take?: PageMaker;
 }
 
 /**
@@ -34,6 +34,7 @@ export function registerPage(app: FastifyInstance, deps: BackendDeps, url: strin
     errorHandler,
     handler: async (request, reply) => sendPage(reply, await show(request, reply)),
   });
+  if (!take) return;
   app.route({
     method: "POST",
     url,

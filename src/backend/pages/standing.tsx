@@ -1,5 +1,6 @@
 import { formatMoney, money } from "../../billing/money.ts";
 import { PENDING_STATES } from "../../billing/purchase.ts";
+import type { PaymentAccount } from "../payments/gateway.ts";
 import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../store/purchases.ts";
 import { creditNoteNumber, receiptNumber } from "../store/receipts.ts";
@@ -7,15 +8,27 @@ import type { OrganizationSubscription } from "../store/subscriptions.ts";
 import type { Page } from "./page.tsx";
 import { inLicenses, LookAgain, type Order, standingPage } from "./payment.tsx";
 
-/**
- * What a purchase is about, for its payment page.
- *
- * @param now the billing clock, milliseconds
- */
-export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscription, now: number): Order {
+/** Who looks at a page, where and when. */
+export interface Visit {
+  readonly account: PaymentAccount;
+  /** The billing clock, milliseconds. */
+  readonly now: number;
+  /** The page's own address, a path. */
+  readonly address: string;
+  /** The reader's language, a BCP 47 tag. */
+  readonly locale: string;
+}
+
+/** What a purchase is about, for its payment page. */
+export function orderOf(
+  row: PurchaseRecord,
+  subscription: OrganizationSubscription,
+  { account, now, locale }: Visit,
+): Order {
   const deadline = payUntil(row, row.time_zone);
   return {
     kind: row.kind,
+    account,
     organization: subscription.name,
     buyer: { email: row.buyer_email, token: row.buyer_token_name },
     licenses: row.licenses,
@@ -26,6 +39,7 @@ export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscript
     deadline,
     isSuspended: row.kind === "renewal" && now >= deadline,
     timeZone: row.time_zone,
+    locale,
   };
 }
 
@@ -39,18 +53,31 @@ function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscript
 /**
  * The page of a purchase that nobody is asked to pay: where it stands, and what to do next. Once the time to pay is over
  * it tells no more than that.
+ */
+export function standingOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Page {
+  const { address, account } = visit;
+  const order = isTold(row, visit.now) ? orderOf(row, subscription, visit) : null;
+  const standing = standings(row, subscription);
+  const more = standing.isOpen ? (
+    <LookAgain address={address} />
+  ) : order !== null && row.receipt_number !== null ? (
+    <p>
+      <a href={`${address}${RECEIPT_PATH}`}>Show the receipt</a>
+    </p>
+  ) : undefined;
+  return standingPage(standing, account, order, more);
+}
+
+/** Where a purchase's receipt is, below the address of its page. */
+export const RECEIPT_PATH = "/receipt";
+
+/**
+ * Whether the pages of a purchase still tell what it is about: their address may be in a log by then.
  *
  * @param now the billing clock, milliseconds
  */
-export function standingOf(
-  row: PurchaseRecord,
-  subscription: OrganizationSubscription,
-  { now, address }: { now: number; address: string },
-): Page {
-  const isOver = now >= deadlineOf(row, row.time_zone);
-  const order = isOver ? null : orderOf(row, subscription, now);
-  const standing = standings(row, subscription);
-  return standingPage(standing, order, standing.isOpen ? <LookAgain address={address} /> : undefined);
+export function isTold(row: PurchaseRecord, now: number): boolean {
+  return now < deadlineOf(row, row.time_zone);
 }
 
 interface Standing {

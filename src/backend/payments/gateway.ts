@@ -42,11 +42,19 @@ export interface PaymentChoice {
   readonly label: string;
 }
 
+/** Whom people pay, and whether that moves money. */
+export interface PaymentAccount {
+  readonly mode: "live" | "test" | "sandbox";
+  /** The seller's name, as the payment page shows it. */
+  readonly seller: string;
+}
+
 /**
  * A payment provider, shaped as purchase.md, Paying: create unconfirmed, commit the id, confirm, read. Every call may
  * throw `GatewayUnavailable`: then nothing is known, and only `read` can tell.
  */
 export interface PaymentGateway {
+  readonly account: PaymentAccount;
   /** The smallest total above zero that can be charged, in minor units; 0 where there is none. */
   minimumCharge(currency: string): number;
   /** The step that amounts are charged in, in minor units; 1 for most. */

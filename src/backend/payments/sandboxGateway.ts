@@ -84,6 +84,7 @@ export function sandboxGateway(
       .run(deps.clock.now());
 
   return {
+    account: { mode: "sandbox", seller: "Example Seller Ltd (made up)" },
     minimumCharge: (currency) => minimumCharge(currency),
     chargeStep: () => 1,
     choices: () => Object.entries(CARDS).map(([id, { label }]) => ({ id, label })),

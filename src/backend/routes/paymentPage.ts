@@ -4,13 +4,16 @@ import type { BackendDeps } from "../deps.ts";
 import { closingOf } from "../http/closing.ts";
 import { validated } from "../http/validation.ts";
 import type { Page } from "../pages/page.tsx";
-import { askPage, type PaymentProblem } from "../pages/payment.tsx";
+import { askPage, cancelPage, type PaymentProblem } from "../pages/payment.tsx";
+import { readerLocale } from "../pages/readerLocale.ts";
+import { receiptPage } from "../pages/receipt.tsx";
 import { registerPage } from "../pages/route.tsx";
-import { orderOf, standingOf } from "../pages/standing.tsx";
+import { isTold, orderOf, RECEIPT_PATH, standingOf, type Visit } from "../pages/standing.tsx";
 import { ProblemError } from "../problem.ts";
 import { formToken, isFormToken, isPageSignature } from "../purchases/pageAddress.ts";
 import { cardsFor, isAsked, payNow } from "../purchases/paying.ts";
 import { settleWithin } from "../purchases/settle.ts";
+import { receiptView } from "../purchases/views.ts";
 import { cancelWaiting } from "../purchases/waiting.ts";
 import { findPurchase, type PurchaseRecord, readPurchase } from "../store/purchases.ts";
 import { PAYMENT_PAGE } from "../store/records.ts";
@@ -34,20 +37,53 @@ type Form = z.output<typeof formSchema>;
 export function registerPaymentPage(app: FastifyInstance, deps: BackendDeps): void {
   const isClosing = closingOf(app);
   registerPage(app, deps, "/pay/:purchaseId/:signature", {
-    show: async (request) => pageOf(deps, await purchaseOf(deps, request), request.url),
+    async show(request) {
+      const row = await purchaseOf(deps, request);
+      const isCanceling = Object.hasOwn(request.query as object, "cancel") && isCancelable(row, deps.clock.now());
+      return isCanceling ? askToCancel(deps, row, visitOf(deps, request)) : pageOf(deps, row, visitOf(deps, request));
+    },
     async take(request) {
       const found = await purchaseOf(deps, request);
       const form = validated(formSchema, request.body ?? null);
       const row = await settleWithin(deps, found, 0, isClosing);
       if (!isFormToken(deps, row.id, form.form, deps.now())) {
-        return pageOf(deps, row, request.url, {
+        return pageOf(deps, row, visitOf(deps, request), {
           status: 403,
           sentence: "This form is too old, and nothing was done. Check the payment and send it again.",
         });
       }
-      return act(deps, row, form, { address: request.url, isClosing });
+      return act(deps, row, form, { ...visitOf(deps, request), isClosing });
     },
   });
+  registerPage(app, deps, `/pay/:purchaseId/:signature${RECEIPT_PATH}`, {
+    async show(request) {
+      const row = await purchaseOf(deps, request);
+      if (!isTold(row, deps.clock.now())) throw noReceipt();
+      return receiptPage(await receiptView(deps, row), deps.gateway.account, addressOf(request));
+    },
+  });
+}
+
+function noReceipt(): ProblemError {
+  return new ProblemError(
+    "not_found",
+    "The receipt is no longer shown here; run `secureflag-licenses purchases receipt` in your terminal",
+  );
+}
+
+/** The page's address, whatever is asked of it. */
+function addressOf({ url }: FastifyRequest): string {
+  return url.replace(/\?.*$/s, "").replace(new RegExp(`${RECEIPT_PATH}$`), "");
+}
+
+function visitOf(deps: BackendDeps, request: FastifyRequest): Visit {
+  const { account } = deps.gateway;
+  const locale = readerLocale(request.headers["accept-language"]);
+  return { account, now: deps.clock.now(), address: addressOf(request), locale };
+}
+
+function isCancelable(row: PurchaseRecord, now: number): boolean {
+  return row.state === "requires_approval" && isAsked(row, now);
 }
 
 /** @throws ProblemError `not_found`, the same for an address that never was and for a wrong signature */
@@ -58,22 +94,27 @@ async function purchaseOf(deps: BackendDeps, request: FastifyRequest): Promise<P
   return purchase;
 }
 
-interface Visit {
-  readonly address: string;
-  isClosing(): boolean;
-}
-
-async function act(deps: BackendDeps, row: PurchaseRecord, form: Form, visit: Visit): Promise<Page> {
+async function act(
+  deps: BackendDeps,
+  row: PurchaseRecord,
+  form: Form,
+  { isClosing, ...visit }: Visit & { isClosing(): boolean },
+): Promise<Page> {
   const asked = isAsked(row, deps.clock.now());
   if (form.action === "cancel") await cancelWaiting(deps, row.id, PAYMENT_PAGE);
   else if (asked) {
     const problem = await pay(deps, row, form.card);
-    if (problem) return pageOf(deps, row, visit.address, problem);
+    if (problem) return pageOf(deps, row, visit, problem);
   }
   const before = await readPurchase(deps.database, row.organization_id, row.id);
-  const after = await settleWithin(deps, before, PAYING_MS, visit.isClosing);
+  const after = await settleWithin(deps, before, PAYING_MS, isClosing);
   const wasDeclined = form.action === "pay" && asked && after.failure_code !== null && isAsked(after, deps.clock.now());
-  return pageOf(deps, after, visit.address, wasDeclined ? declinedProblem(after, 402) : undefined);
+  return pageOf(
+    deps,
+    after,
+    { ...visit, now: deps.clock.now() },
+    wasDeclined ? declinedProblem(after, 402) : undefined,
+  );
 }
 
 /** Begins to pay with the chosen card, or tells why that is not possible. */
@@ -93,24 +134,25 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
 }
 
 /** The form while somebody is asked to pay, else how the purchase stands. */
-async function pageOf(
-  deps: BackendDeps,
-  row: PurchaseRecord,
-  address: string,
-  problem?: PaymentProblem,
-): Promise<Page> {
+async function pageOf(deps: BackendDeps, row: PurchaseRecord, visit: Visit, problem?: PaymentProblem): Promise<Page> {
   const subscription = await readSubscription(deps.database, row.organization_id);
-  const now = deps.clock.now();
-  if (!isAsked(row, now)) return standingOf(row, subscription, { now, address });
+  if (!isAsked(row, visit.now)) return standingOf(row, subscription, visit);
   const { payment_method: stored } = subscription;
   const form = {
     token: formToken(deps, row.id, deps.now()),
     choices: cardsFor(deps.gateway, stored),
     stored,
-    cancelable: row.state === "requires_approval",
+    cancelable: isCancelable(row, visit.now),
+    address: visit.address,
   };
   const before = row.failure_code === null ? undefined : declinedProblem(row, 200);
-  return askPage(orderOf(row, subscription, now), form, problem ?? before);
+  return askPage(orderOf(row, subscription, visit), form, problem ?? before);
+}
+
+async function askToCancel(deps: BackendDeps, row: PurchaseRecord, visit: Visit): Promise<Page> {
+  const subscription = await readSubscription(deps.database, row.organization_id);
+  const token = formToken(deps, row.id, deps.now());
+  return cancelPage(orderOf(row, subscription, visit), { token, address: visit.address });
 }
 
 function declinedProblem(row: PurchaseRecord, status: number): PaymentProblem {

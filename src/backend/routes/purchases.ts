@@ -12,7 +12,13 @@ import { settleWithin } from "../purchases/settle.ts";
 import { paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "../purchases/views.ts";
 import { receiptAnswer } from "../receipts/answer.ts";
 import { acceptPurchase, actorOf, type Buyer } from "../store/acceptance.ts";
-import { listPurchases, type PurchaseRecord, readPurchase, readPurchaseByKey, voidKey } from "../store/purchases.ts";
+import {
+  findNamedPurchase,
+  listPurchases,
+  type PurchaseRecord,
+  readPurchaseByKey,
+  voidKey,
+} from "../store/purchases.ts";
 import { readSubscription } from "../store/subscriptions.ts";
 import { pageLimit } from "./pages.ts";
 
@@ -40,7 +46,7 @@ export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void
   });
 
   register(app, deps, "getPurchase", async ({ organization, params, query, request }) => {
-    const found = await readPurchase(deps.database, organization.id, params.purchaseId);
+    const found = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
     const seconds = Math.min(query.wait ?? 0, LONGEST_WAIT_S);
     const row = seconds === 0 ? found : await settleWithin(deps, found, seconds * 1000, isClosing);
     return { status: 200, body: await purchaseAnswer(deps, row, request.host) };
@@ -58,7 +64,7 @@ export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void
   });
 
   register(app, deps, "getReceipt", async ({ organization, params, request }) => {
-    const row = await readPurchase(deps.database, organization.id, params.purchaseId);
+    const row = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
     return receiptAnswer(await receiptView(deps, row), request.headers.accept);
   });
 }

@@ -64,6 +64,23 @@ export async function inAHurry<Result>(
  * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
  */
 export async function resetSandbox(folder: string): Promise<void> {
+  const files = await assertResettable(folder);
+  // Last the file that says that a sandbox is here, so that a reset that is cut short can be run again.
+  const ordered = [...files.filter((file) => file !== FILES.backend), FILES.backend];
+  try {
+    for (const file of ordered) await rm(join(folder, file), { force: true });
+  } catch (error) {
+    throw unusable(folder, error);
+  }
+}
+
+/**
+ * Makes sure that a reset would go through now, so that nobody is asked about one that would not.
+ *
+ * @returns the files that it would remove
+ * @throws SandboxError as `resetSandbox`
+ */
+export async function assertResettable(folder: string): Promise<string[]> {
   const files = await filesIn(folder);
   if (!files.includes(FILES.backend)) {
     throw new SandboxError(
@@ -73,13 +90,7 @@ export async function resetSandbox(folder: string): Promise<void> {
     );
   }
   (await open(folder, FILES.backend)).close();
-  // Last the file that says that a sandbox is here, so that a reset that is cut short can be run again.
-  const ordered = [...files.filter((file) => file !== FILES.backend), FILES.backend];
-  try {
-    for (const file of ordered) await rm(join(folder, file), { force: true });
-  } catch (error) {
-    throw unusable(folder, error);
-  }
+  return files;
 }
 
 async function makeFolder(folder: string): Promise<void> {

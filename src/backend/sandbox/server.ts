@@ -26,7 +26,7 @@ import type { SandboxControls } from "./routes.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
 import { SeedPasswords } from "./seedPasswords.ts";
 
-export { resetSandbox } from "./dataFolder.ts";
+export { assertResettable, resetSandbox } from "./dataFolder.ts";
 
 /** How long clients have to end what they are at when the sandbox ends. */
 const CLOSING_MS = 1_000;

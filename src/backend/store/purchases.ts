@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { PENDING_STATES, type PurchaseState, statusOf } from "../../billing/purchase.ts";
 import { ProblemError } from "../problem.ts";
 import { keyIsVoid } from "./acceptance.ts";
+import { purchaseOfReceipt } from "./receipts.ts";
 import { recordEvent } from "./records.ts";
 import type { Database, PurchaseRow } from "./schema.ts";
 
@@ -71,6 +72,33 @@ export async function readPurchase(
     .executeTakeFirst();
   if (!row) throw new ProblemError("not_found", `There is no purchase ${purchaseId} in organization ${organizationId}`);
   return row;
+}
+
+/**
+ * The purchase that a person names: by its id, by the first digits of it (at least 8, as lists show them), or by the
+ * number of its receipt.
+ *
+ * @throws ProblemError `not_found`; `invalid_request` where several begin with these digits
+ */
+export async function findNamedPurchase(
+  database: Kysely<Database>,
+  organizationId: number,
+  name: string,
+): Promise<PurchaseRecord> {
+  const ofReceipt = await purchaseOfReceipt(database, organizationId, name);
+  if (ofReceipt !== null) return readPurchase(database, organizationId, ofReceipt);
+  if (!/^pur_[0-9a-f]{8,23}$/.test(name)) return readPurchase(database, organizationId, name);
+  const found = await database
+    .selectFrom("purchases")
+    .select("id")
+    .where("organization_id", "=", organizationId)
+    .where("id", "like", `${name}%`)
+    .limit(2)
+    .execute();
+  if (found.length > 1) {
+    throw new ProblemError("invalid_request", `Several purchases begin with ${name}; give the whole id`);
+  }
+  return readPurchase(database, organizationId, found[0]?.id ?? name);
 }
 
 /** A purchase by its id alone, for who knows the address of its payment page; `null` when there is none. */

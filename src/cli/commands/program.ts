@@ -14,7 +14,8 @@ import { register as registerQuote } from "./quote.ts";
 import { register as registerSandbox } from "./sandbox.ts";
 import { ExampledCommand } from "./shared/command.ts";
 import { addGlobalOptions } from "./shared/globals.ts";
-import { helpPage, helpWidth, seeAlso } from "./shared/helpPage.ts";
+import { commandOf, helpPage, helpWidth, seeAlso } from "./shared/helpPage.ts";
+import { assertOptionValues } from "./shared/optionValues.ts";
 import { register as registerStatus } from "./status.ts";
 import { register as registerTokens } from "./tokens.ts";
 import { register as registerTopUp } from "./topUp.ts";
@@ -88,6 +89,7 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
   });
   try {
     maskToken(argv, context);
+    assertOptionValues(program, argv);
     await parse(program, argv);
     if (help !== "") await context.io.print(help);
     return 0;
@@ -108,12 +110,17 @@ function maskToken(argv: readonly string[], { env, io }: Context): void {
   if (token && !argv.includes("--json")) io.workflowCommand("add-mask", token);
 }
 
-/** Commander tells that it has shown its help or the version by an error, too. */
+/**
+ * Commander tells that it has shown its help or the version by an error, too. A group without one of its commands shows
+ * its help, as the program does, but to a program that waits for JSON.
+ */
 async function parse(program: Command, argv: readonly string[]): Promise<void> {
   try {
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: "user" });
   } catch (error) {
-    if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error;
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === "commander.help" && !argv.includes("--json")) return commandOf(program, argv).outputHelp();
+    if (error.exitCode !== 0) throw error;
   }
 }

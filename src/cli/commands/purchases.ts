@@ -120,7 +120,7 @@ function registerShow(group: Command, context: Context, run: Run<PurchaseOptions
   addCommand(group, {
     name: "show",
     description: "Show one purchase",
-    examples: ["purchases show pur_4f8c21d9", "purchases show pur_4f8c21d9 --json"],
+    examples: ["purchases show pur_4f8c21d9", "purchases show 4201-000001 --json"],
   })
     .addArgument(purchaseArgument())
     .action((purchaseId: string, _flags: unknown, command: Command) =>
@@ -187,7 +187,7 @@ function registerCancel(group: Command, context: Context, run: Run<CancelOptions
 }
 
 function purchaseArgument(): Argument {
-  return new Argument("<id>", "the purchase's id").argParser(trimmedText);
+  return new Argument("<id>", "id, its first 8 digits, or receipt number").argParser(trimmedText);
 }
 
 const load: PurchasesRuns = {

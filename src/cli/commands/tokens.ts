@@ -64,7 +64,7 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
     description: "Revoke an API token; it stops working at once",
     examples: ["tokens revoke tok_4f8c21d9", "tokens revoke tok_4f8c21d9 --json"],
   })
-    .addArgument(new Argument("<id>", "the token's id, as `tokens list` shows it").argParser(trimmedText))
+    .addArgument(new Argument("<id>", "id, or its first 8 digits, as `tokens list` shows it").argParser(trimmedText))
     .option("--yes", "revoke without asking")
     .option("--dry-run", "say what would be done, revoke nothing")
     .action((tokenId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>

@@ -1,9 +1,12 @@
-import { whoBuys } from "../commands/shared/buyer.ts";
+import { knownMe } from "../../client/missing.ts";
+import type { Me } from "../../contract/identity.ts";
+import { buyerName } from "../commands/shared/buyer.ts";
 import type { BuyingOptions } from "../commands/shared/buyOptions.ts";
 import type { Connection } from "../commands/shared/connect.ts";
 import { viewOf } from "../commands/shared/output.ts";
 import { withSpinner } from "../commands/shared/spinner.ts";
 import type { Context } from "../context.ts";
+import { assertTokenAllows } from "../purchasing/tokenLimit.ts";
 import type { Approver } from "../purchasing/tools.ts";
 import type { LicenseTarget } from "../purchasing/wanted.ts";
 import { buyAgainQuestion, buyQuestion, renderChange, renderConfirmation } from "../render/confirmation.ts";
@@ -23,12 +26,14 @@ export function personApprover(
   target: LicenseTarget | null,
 ): Approver {
   const { apiUrl, isLoopback: isSandbox } = connection.client;
-  let signedInAs: string | null = null;
+  let known: { readonly me: Me | null } | null = null;
   return {
     async approve(offer, before) {
       const view = await viewOf(context, options, "stderr");
       if (before) context.io.note(`${renderChange(offer, before, view)}\n`);
-      signedInAs ??= await withSpinner(context, options, "Asking who you are", whoBuys(connection));
+      known ??= { me: await withSpinner(context, options, "Asking who you are", knownMe(connection.client)) };
+      assertTokenAllows(known.me, offer);
+      const signedInAs = buyerName(known.me, connection);
       context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs, target }, view)}\n`);
       await confirmOrCancel(context, options, buyQuestion(offer), "Nothing was bought");
     },

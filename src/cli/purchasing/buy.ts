@@ -1,3 +1,4 @@
+import { knownMe } from "../../client/missing.ts";
 import type { PurchaseAnswer } from "../../contract/billing.ts";
 import { CliError, codeOf } from "../errors.ts";
 import { failureReason } from "../render/failure.ts";
@@ -79,7 +80,7 @@ async function rehearse(
   const offer = await offerWithin(request, tools);
   if (offer.quote !== null) {
     await approver.approve(offer, null);
-    await assertTokenAllows(offer, tools);
+    assertTokenAllows(await tools.busy("Asking what the token may do", knownMe(tools.client)), offer);
   }
   return nothingBought(request, offer);
 }

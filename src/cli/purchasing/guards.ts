@@ -1,5 +1,6 @@
 import { BillingError } from "../../billing/errors.ts";
 import { addMoney, type Money, parseMoney, toDecimalString } from "../../billing/money.ts";
+import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import type { Purchase, Subscription } from "../../contract/billing.ts";
 import { CliError, usageError } from "../errors.ts";
 import { moneyText } from "../render/money.ts";
@@ -19,6 +20,16 @@ export function checkCount({ maxLicenses }: Pick<Guards, "maxLicenses">, count: 
     `This would buy ${licenses(count)}, and --max-licenses allows ${maxLicenses}`,
     { hint: "This command bought nothing. Aim for fewer licenses, or raise --max-licenses." },
   );
+}
+
+/**
+ * Stops a purchase of more licenses than a backend sells at once, unless its operator set another limit.
+ *
+ * @throws CliError `license_limit`
+ */
+export function checkLimit(count: number): void {
+  if (count <= DEFAULT_LICENSE_LIMIT) return;
+  throw new CliError("license_limit", `One purchase has at most ${DEFAULT_LICENSE_LIMIT} licenses, not ${count}`);
 }
 
 /**

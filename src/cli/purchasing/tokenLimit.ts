@@ -1,34 +1,34 @@
-import { isMissing } from "../../client/missing.ts";
 import type { Me } from "../../contract/identity.ts";
 import type { Scope } from "../../contract/scopes.ts";
 import { CliError } from "../errors.ts";
 import { moneyText } from "../render/money.ts";
 import { licenses } from "../render/words.ts";
 import type { Offer } from "./offer.ts";
-import type { PurchasingTools } from "./tools.ts";
 
 const NEEDED: Scope = "billing:purchase";
 
 /**
- * Says in a dry run what the backend would say of the token when the purchase comes: that it may not buy, or not so much.
- * A backend that does not tell about tokens is no reason to fail.
+ * Says of a token, before anything is decided, what the backend would say when the purchase comes: that it may not buy,
+ * or not so much.
  *
+ * @param me who is signed in; `null` where the backend does not tell, which is no reason to fail
  * @throws CliError `insufficient_scope`, `spend_limit_exceeded`
  */
-export async function assertTokenAllows(
-  { quote }: Offer,
-  { client, busy }: Pick<PurchasingTools, "client" | "busy">,
-): Promise<void> {
-  const me = await busy("Asking what the token may do", client.me()).catch((error: unknown) => {
-    if (isMissing(error)) return null;
-    throw error;
-  });
+export function assertTokenAllows(me: Me | null, { quote }: Pick<Offer, "quote">): void {
   if (me === null) return;
-  if (!me.token.scopes.includes(NEEDED)) {
-    throw new CliError("insufficient_scope", `Buying needs a token with the scope ${NEEDED}`);
-  }
+  assertMayPurchase(me);
   const limit = exceededLimit(me.token, quote);
   if (limit !== null) throw new CliError("spend_limit_exceeded", `This purchase ${limit} this month`);
+}
+
+/**
+ * Says of a token that it may not change purchases or the renewal.
+ *
+ * @throws CliError `insufficient_scope`
+ */
+export function assertMayPurchase(me: Pick<Me, "token"> | null): void {
+  if (me === null || me.token.scopes.includes(NEEDED)) return;
+  throw new CliError("insufficient_scope", `This needs a token with the scope ${NEEDED}`);
 }
 
 function exceededLimit({ name, spendLimit }: Me["token"], { total, licenses: count }: Offer["quote"]): string | null {

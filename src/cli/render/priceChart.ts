@@ -13,6 +13,7 @@ import { countChange, interval, licenses, reducedTo } from "./words.ts";
 import { wrap } from "./wrap.ts";
 
 const GAPS = 4;
+const MAX_CHART_WIDTH = 60;
 
 /** What several numbers of licenses cost today, with tax, and what the subscription renews at with them. */
 export function renderComparison(offers: readonly Offer[], view: View): string {
@@ -75,7 +76,7 @@ function chart(
   const widths = heads.map((head, column) =>
     Math.max(...[head, ...rows.map((row) => row[column] ?? "")].map((cell) => stringWidth(cell))),
   );
-  const room = view.width - widths.reduce((sum, width) => sum + width, 0) - GAPS - 2;
+  const room = Math.min(view.width, MAX_CHART_WIDTH) - widths.reduce((sum, width) => sum + width, 0) - GAPS - 2;
   const [headCells = [], ...cells] = [heads, ...rows].map((row) => row.map((cell, at) => aligned(cell, at, widths)));
   if (room < 4) return columns(headCells, cells, widths, view);
   const drawn = cells.map((row, index) => [...row, bar((amounts[index]?.amount ?? 0) / largest, room).filled]);

@@ -9,6 +9,8 @@ const NO_BORDERS = Object.fromEntries(
 );
 const GAP = "  ";
 const LABEL_WIDTH = 14;
+/** From this width on a list has one row an item. */
+const ROWS_FROM = 80;
 
 /** Labels on the left, what they stand for on the right, wrapped to the view's width. `null` leaves a row out. */
 export function fields(rows: readonly (readonly [label: string, value: string | null])[], view: View): string {
@@ -29,11 +31,65 @@ export function columns(
   return draw([heads.map((head) => view.style.dim(head)), ...rows], widths);
 }
 
+/** A column of a list. */
+export interface Column {
+  readonly head: string;
+  /** Numbers stand under one another by their ends. */
+  readonly align?: "right";
+  /** The fewest columns that it is cut to where there is no room; left out, it is never cut. */
+  readonly cutTo?: number;
+  /** It is left out where the row does not fit otherwise. */
+  readonly isOptional?: boolean;
+}
+
+/**
+ * A list with one row an item, as wide as its cells. Off a terminal a row is a line of its cells between tabs, whole and
+ * without heads, for programs that read lines (as `gh` prints lists).
+ *
+ * @param rows clean cells of one line each, perhaps styled where they are never cut
+ * @returns `null` where a row does not fit the terminal, however it is cut
+ */
+export function list(columns: readonly Column[], rows: readonly (readonly string[])[], view: View): string | null {
+  if (!Number.isFinite(view.width)) return rows.map((cells) => cells.join("\t")).join("\n");
+  if (view.width < ROWS_FROM) return null;
+  const widest = columns.map(({ head }, at) =>
+    Math.max(stringWidth(head), ...rows.map((cells) => stringWidth(cells[at] ?? ""))),
+  );
+  const chosen = columns.map((_, at) => at);
+  const excess = () =>
+    chosen.reduce((sum, at) => sum + (widest[at] ?? 0), (chosen.length - 1) * GAP.length) - view.width;
+  for (const at of chosen.toReversed()) {
+    if (excess() > 0 && columns[at]?.isOptional) chosen.splice(chosen.indexOf(at), 1);
+  }
+  while (excess() > 0) {
+    const [cut] = chosen
+      .filter((at) => (widest[at] ?? 0) > (columns[at]?.cutTo ?? Number.POSITIVE_INFINITY))
+      .sort((one, other) => (widest[other] ?? 0) - (widest[one] ?? 0));
+    if (cut === undefined) return null;
+    widest[cut] = (widest[cut] ?? 0) - 1;
+  }
+  const heads = columns.map(({ head }) => view.style.dim(head));
+  return [heads, ...rows]
+    .map((cells) =>
+      chosen
+        .map((at) => placed(cells[at] ?? "", widest[at] ?? 0, columns[at]))
+        .join(GAP)
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function placed(cell: string, width: number, column: Column | undefined): string {
+  const text = stringWidth(cell) > width ? `${pieces(cell, width - 1).split("\n")[0]}…` : cell;
+  const padding = " ".repeat(width - stringWidth(text));
+  return column?.align === "right" ? padding + text : text + padding;
+}
+
 /** Cells come in clean, perhaps styled. */
 function draw(rows: readonly (readonly string[])[], widths: readonly number[]): string {
   const table = new Table({
     chars: { ...NO_BORDERS, middle: GAP },
-    colWidths: [...widths],
+    colWidths: widths.map((width, column) => (Number.isFinite(width) ? width : widestIn(rows, column))),
     wordWrap: true,
     style: { "padding-left": 0, "padding-right": 0, head: [], border: [], compact: true },
   });
@@ -43,6 +99,11 @@ function draw(rows: readonly (readonly string[])[], widths: readonly number[]): 
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n");
+}
+
+function widestIn(rows: readonly (readonly string[])[], column: number): number {
+  const lines = rows.flatMap((cells) => (cells[column] ?? "").split("\n"));
+  return Math.max(1, ...lines.map((line) => stringWidth(line)));
 }
 
 /** Breaks words that are wider than their column, which would be cut otherwise; color sequences are left alone. */

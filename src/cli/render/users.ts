@@ -4,7 +4,7 @@ import type { Output } from "../outputs.ts";
 import { clean } from "./clean.ts";
 import { type Cell, toCsv } from "./csv.ts";
 import { renderBuyResult } from "./purchase.ts";
-import { columns, fields } from "./table.ts";
+import { type Column, columns, fields, list } from "./table.ts";
 import type { View } from "./view.ts";
 import { counts } from "./words.ts";
 import { wrap } from "./wrap.ts";
@@ -12,15 +12,32 @@ import { wrap } from "./wrap.ts";
 const MOST_NAMED = 20;
 const COLUMNS = Object.keys(listedUserSchema.shape) as (keyof User)[];
 
+const LIST: readonly Column[] = [
+  { head: "Name", cutTo: 8 },
+  { head: "Email", cutTo: 20 },
+  { head: "Role", cutTo: 13 },
+  { head: "Status" },
+];
+
 /** Users as a table. */
 export function renderUsers(users: readonly User[], view: View): string {
   if (users.length === 0) return "No users.";
+  const lines = users.map((user) => [nameOf(user), emailOf(user), roleWords(user), statusOf(user)]);
+  return list(LIST, lines, view) ?? blocks(users, view);
+}
+
+/** A list for a narrow terminal: more lines an item, wrapped and never cut. */
+function blocks(users: readonly User[], view: View): string {
   const rows = users.map((user) => [
     [nameOf(user), emailOf(user)].filter((line) => line !== "").join("\n"),
     roleWords(user),
-    clean(user.status ?? "").toLowerCase(),
+    statusOf(user),
   ]);
   return columns(["User", "Role", "Status"], rows, [33, 14, 9], view);
+}
+
+function statusOf({ status }: User): string {
+  return clean(status ?? "").toLowerCase();
 }
 
 /** Users as CSV, in the fields of SecureFlag's public API; organization and team by their names. */

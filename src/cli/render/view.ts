@@ -2,7 +2,7 @@ import type { Style } from "./style.ts";
 
 /** What a renderer knows of where its text goes. */
 export interface View {
-  /** Columns, at most 60. */
+  /** Columns; infinite off a terminal, where nothing is wrapped or cut. */
   readonly width: number;
   readonly style: Style;
 }

@@ -16,6 +16,12 @@ import { type Operation, organizationParams } from "./operation.ts";
 
 const withQuote = organizationParams.extend({ quoteId: idSchema });
 const withPurchase = organizationParams.extend({ purchaseId: idSchema });
+/** Looked up, not changed: people have the number of a receipt, or an id as a list shortens it. */
+const withNamedPurchase = organizationParams.extend({
+  purchaseId: idSchema.describe(
+    "The purchase's id, the beginning of it (`pur_` and 8 digits or more), or its receipt number",
+  ),
+});
 const withKey = organizationParams.extend({ idempotencyKey: idempotencyKeySchema });
 const page = { limit: integerTextSchema.optional(), after: cursorSchema.optional() };
 
@@ -95,7 +101,7 @@ export const billingOperations = {
     path: "/organizations/{organizationId}/purchases/{purchaseId}",
     summary: "One purchase; `wait` holds the answer until it settles or that many seconds (at most 20) pass",
     access: "billing:read",
-    params: withPurchase,
+    params: withNamedPurchase,
     query: z.object({ wait: integerTextSchema.optional() }),
     answers: { 200: purchaseAnswerSchema },
   },
@@ -137,7 +143,7 @@ export const billingOperations = {
     path: "/organizations/{organizationId}/purchases/{purchaseId}/receipt",
     summary: "The receipt of a purchase that was paid, as JSON or, by `Accept`, as PDF",
     access: "billing:read",
-    params: withPurchase,
+    params: withNamedPurchase,
     alsoAs: "application/pdf",
     answers: { 200: receiptSchema },
   },

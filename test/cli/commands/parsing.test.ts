@@ -41,7 +41,6 @@ describe("wrong usage ends with 2, before any request", () => {
     ["login --web --totp 123456"],
     ["login --with-token --totp 123456"],
     ["buy 5 --yes --totp 12"],
-    ["tokens"],
     ["tokens create"],
     ["tokens create --name ci --scopes billing:read,"],
     ["tokens create --name ci --scopes billing:read --expires 90"],
@@ -50,7 +49,6 @@ describe("wrong usage ends with 2, before any request", () => {
     ["tokens create --name ci --scopes billing:read --max-spend 5/month/month"],
     ["tokens create --name ci --scopes billing:read --max-spend £5"],
     ["tokens create --name ci --scopes billing:read --max-licenses 1.5/month"],
-    ["profiles"],
     ["profiles use"],
     ["profiles use nosuch"],
     ["profiles remove nosuch"],
@@ -72,14 +70,17 @@ describe("wrong usage ends with 2, before any request", () => {
     [`buy 5 --yes --idempotency-key ${"k".repeat(256)}`],
     ["buy 5 --yes --idempotency-key ключ"],
     ["buy 5 --yes --wait soon"],
+    ["buy 5 --yes --max-total --no-input"],
+    ["buy 5 --yes --note --json"],
+    ["buy 5 --yes --po -q"],
+    ["--profile --json status"],
+    ["sandbox clock advance --by --json"],
     ["buy 5 --yes --from file"],
-    ["purchases"],
     ["purchases lst"],
     ["purchases list --limit 0"],
     ["purchases list --limit 5 --all"],
     ["purchases list --status done"],
     ["purchases show"],
-    ["organizations"],
     ["organizations accept"],
     ["organizations accept northwind"],
     ["organizations accept 0"],
@@ -98,7 +99,6 @@ describe("wrong usage ends with 2, before any request", () => {
     ["sandbox reset elsewhere --yes"],
     ["sandbox clock show x"],
     ["sandbox clock advance x --by 1"],
-    ["sandbox clock"],
     ["sandbox clock advance"],
     ["sandbox clock advance --by 0"],
     ["sandbox clock advance --by soon"],
@@ -127,7 +127,6 @@ describe("wrong usage ends with 2, before any request", () => {
     ["top-up --available 5 --purchased 5 --yes"],
     ["top-up --available 5"],
     ["top-up 5 --yes"],
-    ["licenses"],
     ["licenses reduce"],
     ["licenses reduce --yes"],
     ["licenses reduce 20"],
@@ -140,7 +139,6 @@ describe("wrong usage ends with 2, before any request", () => {
     ["purchases list --to today"],
     ["purchases list --from 2026-02-02 --to 2026-02-01"],
     ["purchases list --kind refund"],
-    ["users"],
     ["users list --all=yes"],
     ["users list --csv --json"],
     ["--json users list --csv"],
@@ -247,6 +245,10 @@ describe("wrong usage ends with 2, before any request", () => {
     ["purchases --json", "`secureflag-licenses purchases` needs one of its commands."],
     ["--json sandbox clock", "`secureflag-licenses sandbox clock` needs one of its commands."],
     ["sandbox foo", "Unknown command 'foo'."],
+    ["buy 5 --max-total --no-input", "--max-total needs its <amount>, and `--no-input` is a flag."],
+    ["buy 5 --note --quiet --yes", "--note needs its <text>, and `--quiet` is a flag."],
+    ["status --timeout -q", "--timeout needs its <seconds>, and `-q` is a flag."],
+    ["buy 5 --max-total abc", "--max-total cannot be 'abc'."],
   ])("%s says: %s", async (line, message) => {
     const context = ready();
     expect(await runProgram([...line.split(" "), "--json"], context)).toBe(2);
@@ -254,6 +256,25 @@ describe("wrong usage ends with 2, before any request", () => {
     expect(error).toMatchObject({ code: expect.stringMatching(/^(invalid_usage|profile_unknown)$/) });
     expect(error.message).toContain(message);
   });
+
+  it("tells a number that no purchase has before it asks for --yes", async () => {
+    const context = ready();
+    expect(await runProgram(["buy", "20000"], context)).toBe(2);
+    expect(context.written.stderr).toContain("One purchase has at most 10000 licenses, not 20000.");
+    const guarded = ready();
+    expect(await runProgram(["buy", "5", "--max-licenses", "4"], guarded)).toBe(7);
+  });
+
+  it.each(["purchases", "users", "tokens", "licenses", "profiles", "organizations", "sandbox clock", "purchases -q"])(
+    "%s alone shows its help",
+    async (line) => {
+      const [context, asked] = [ready(), ready()];
+      expect(await runProgram(line.split(" "), context)).toBe(0);
+      await runProgram([...line.split(" "), "--help"], asked);
+      expect(context.written).toEqual(asked.written);
+      expect(context.written.stdout).toContain("Usage:");
+    },
+  );
 
   it.each([
     ["sandbox rest", "Did you mean reset?"],
@@ -337,7 +358,7 @@ describe("what buy is told", () => {
   });
 
   it("takes texts as they are, even those that look like flags", async () => {
-    expect(await parse(["buy", "5", "--note", "-v fix", "--po", "--json"])).toMatchObject({
+    expect(await parse(["buy", "5", "--note", "-v fix", "--po=--json"])).toMatchObject({
       note: "-v fix",
       purchaseOrder: "--json",
       json: false,

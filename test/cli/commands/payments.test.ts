@@ -13,6 +13,7 @@ import {
   openPurchase,
   payablePurchase,
   purchase,
+  quote,
   subscription,
 } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
@@ -240,14 +241,60 @@ describe("purchases cancel", () => {
 
   it("asks a person, whose default is No", async () => {
     const world = (answer: boolean): FakeWorld => ({ ...TERMINAL, answers: [answer] });
-    const { code, context, stderr } = await play("purchases cancel pur_1", [look(WAITING), canceling], world(true));
+    const { code, context, stderr } = await play(
+      "purchases cancel pur_1",
+      [look(WAITING), { call: "me", gives: me() }, canceling],
+      world(true),
+    );
     expect({ code, questions: context.questions }).toEqual({
       code: 0,
       questions: ["Cancel this purchase of 5 licenses?"],
     });
     expect(stderr).toContain("£244.10");
     expect(context.opened).toEqual([]);
-    expect(await play("purchases cancel pur_1", [look(WAITING)], world(false))).toMatchObject({ code: 3, stdout: "" });
+    const asking: ExpectedCall[] = [look(WAITING), { call: "me", gives: me() }];
+    expect(await play("purchases cancel pur_1", asking, world(false))).toMatchObject({ code: 3, stdout: "" });
+  });
+
+  it.each([
+    ["purchases cancel pur_1", [look(WAITING)]],
+    ["purchases pay pur_1", [look(payablePurchase()), { call: "subscription", gives: subscription() }]],
+    ["licenses reduce 22", [{ call: "subscription", gives: subscription() }]],
+    [
+      "buy 5",
+      [
+        { call: "subscription", gives: subscription() },
+        { call: "createQuote", gives: quote(5) },
+      ],
+    ],
+  ] as [string, ExpectedCall[]][])("%s asks nobody where the token may not do it", async (line, reads) => {
+    const reader = me({ token: { ...me().token, scopes: ["billing:read"] } });
+    const { code, context } = await play(line, [...reads, { call: "me", gives: reader }], TERMINAL);
+    expect([code, context.questions]).toEqual([5, []]);
+  });
+
+  it("buy asks nobody where the token's limit does not allow it", async () => {
+    const gbp = (amount: number) => ({ amount, currency: "GBP" });
+    const spendLimit = { amount: gbp(50_000), amountLeft: gbp(24_409), licenses: null, licensesLeft: null };
+    const reads: ExpectedCall[] = [
+      { call: "subscription", gives: subscription() },
+      { call: "createQuote", gives: quote(5) },
+      { call: "me", gives: me({ token: { ...me().token, spendLimit } }) },
+    ];
+    const { code, context, stderr } = await play("buy 5", reads, TERMINAL);
+    expect([code, context.questions]).toEqual([5, []]);
+    expect(stderr).toContain("£244.09 left");
+  });
+
+  it("takes the beginning of an id, or a receipt number, also with --yes", async () => {
+    const whole = `pur_${"a".repeat(24)}`;
+    for (const name of [whole.slice(0, 12), "4201-000001"]) {
+      const script: ExpectedCall[] = [
+        { call: "purchase", with: [4201, name], gives: { ...WAITING, id: whole } },
+        { call: "cancelPurchase", with: [4201, whole], gives: { ...CANCELED, id: whole } },
+      ];
+      expect((await play(`purchases cancel ${name} --yes`, script)).code).toBe(0);
+    }
   });
 
   it("is refused with 9", async () => {

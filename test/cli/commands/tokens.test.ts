@@ -47,7 +47,7 @@ describe("tokens create", () => {
       spendLimit: null,
     };
     const call: ExpectedCall = { call: "createToken", with: [ORGANIZATION, request], gives: created };
-    const { code, stdout } = await play(args, [call]);
+    const { code, stdout } = await play(args, [call], { isStdoutTerminal: true, columns: 60 });
     expect(code).toBe(0);
     expect(lines(stdout)[0]).toBe(SECRET);
     expect(stdout).toContain("shown once");
@@ -105,7 +105,7 @@ describe("tokens list", () => {
       expect(stdout).toContain(text);
     }
     expect(stdout).not.toContain("\u001b");
-    expect(lines(stdout).filter((line) => line.length > 60)).toEqual([]);
+    expect(lines(stdout).map((line) => line.split("\t").length)).toEqual([7, 7]);
     expect(JSON.parse((await play(["tokens", "list", "--json"], script)).stdout)).toEqual(tokens);
   });
 
@@ -115,13 +115,30 @@ describe("tokens list", () => {
 });
 
 describe("tokens revoke", () => {
+  it("asks nobody about a token that is not there", async () => {
+    const script: ExpectedCall[] = [{ call: "tokens", gives: [token()] }];
+    const { code, context, stderr } = await play(["tokens", "revoke", "tok_2"], script, { isTerminal: true });
+    expect([code, context.questions]).toEqual([2, []]);
+    expect(stderr).toContain("There is no API token tok_2");
+  });
+
+  it("takes the beginning of an id as a list shows it, unless several begin so", async () => {
+    const [id, twin] = ["tok_0123456789abcdef01234561", "tok_0123456789abcdef01234562"] as const;
+    const call: ExpectedCall = { call: "revokeApiToken", with: [ORGANIZATION, id] };
+    const short = ["tokens", "revoke", "tok_01234567", "--yes"];
+    expect((await play(short, [{ call: "tokens", gives: [token({ id }), token()] }, call])).code).toBe(0);
+    const { code, stderr } = await play(short, [{ call: "tokens", gives: [token({ id }), token({ id: twin })] }]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("Several API tokens begin with tok_01234567")]);
+  });
+
   const args = ["tokens", "revoke", "tok_1"];
   const revoked: ExpectedCall = { call: "revokeApiToken", with: [ORGANIZATION, "tok_1"] };
 
   it("asks a person, whose default is No", async () => {
-    const yes = await play([...args, "--json"], [revoked], { isTerminal: true, answers: [true] });
+    const listed: ExpectedCall = { call: "tokens", with: [ORGANIZATION], gives: [token()] };
+    const yes = await play([...args, "--json"], [listed, revoked], { isTerminal: true, answers: [true] });
     expect([yes.code, JSON.parse(yes.stdout)]).toEqual([0, { id: "tok_1", revoked: true }]);
-    const no = await play(args, [], { isTerminal: true, answers: [false] });
+    const no = await play(args, [listed], { isTerminal: true, answers: [false] });
     expect(no).toMatchObject({
       code: 3,
       stdout: "",

@@ -109,7 +109,8 @@ describe("users list", () => {
   ];
 
   it("prints a table in which everything lines up, within 60 columns and without controls", async () => {
-    const { code, stdout } = await play("users list", [page(...seen), page()]);
+    const terminal = { isStdoutTerminal: true, columns: 60, env: { NO_COLOR: "1" } };
+    const { code, stdout } = await play("users list", [page(...seen), page()], terminal);
     expect(code).toBe(0);
     const lines = stdout.trimEnd().split("\n");
     expect(Math.max(...lines.map((line) => stringWidth(line)))).toBeLessThanOrEqual(60);
@@ -714,10 +715,24 @@ describe("users remove", () => {
   });
 
   it("asks a person who is meant, whose default is No", async () => {
-    const yes = await play(line, [...found, removed], { isTerminal: true, answers: [true] });
+    const who: ExpectedCall = { call: "me", gives: me() };
+    const yes = await play(line, [...found, who, removed], { isTerminal: true, answers: [true] });
     expect([yes.code, yes.questions]).toEqual([0, ["Remove Ada@Northwind.example (Ada[2J Lovelace, team manager)?"]]);
-    const no = await play(line, found, { isTerminal: true, answers: [false] });
+    const no = await play(line, [...found, who], { isTerminal: true, answers: [false] });
     expect([no.code, no.told]).toEqual([3, expect.stringContaining("Canceled. Nothing was changed.")]);
+  });
+
+  it("asks nobody where it would be refused: oneself, and an administrator with an API token", async () => {
+    const oneself = me({ user: { email: "ADA@northwind.example", role: 0, roleName: "administrator" } });
+    const self = await play(line, [...found, { call: "me", gives: oneself }], { isTerminal: true });
+    expect([self.code, self.questions, self.told]).toEqual([
+      2,
+      [],
+      expect.stringContaining("Nobody can remove themselves"),
+    ]);
+    const boss = [page({ ...ada, role: 0 }), page(), { call: "me", gives: me() } as const];
+    const byToken = await play(line, boss, { isTerminal: true });
+    expect([byToken.code, byToken.questions]).toEqual([5, []]);
   });
 
   it("in a script needs --yes, before anything is sent", async () => {

@@ -216,7 +216,13 @@ export const FILE_CASES: readonly ErrorCase[] = [
   { code: "sandbox_data_not_empty", line: `${SANDBOX} --data {dir}/data --seed {dir}/seed.json`, prepare: oldData },
   { code: "sqlite_missing", line: `${SANDBOX} --ephemeral`, ...LEAN },
   { code: "port_in_use", line: "sandbox --ephemeral --port {port}", ...RANDOM },
-  { code: "declined_by_person", line: "sandbox reset", world: () => ({ isTerminal: true, answers: [false] }) },
+  {
+    code: "declined_by_person",
+    line: "sandbox reset --data {dir}/data",
+    prepare: file("data/backend.db", ""),
+    world: () => ({ isTerminal: true, answers: [false] }),
+  },
+  { code: "sandbox_data_unusable", line: "sandbox reset --data {dir}/none", world: () => ({ isTerminal: true }) },
   { code: "quote_file_invalid", line: "buy --yes --from {dir}/quote.json" },
   {
     code: "quote_file_invalid",

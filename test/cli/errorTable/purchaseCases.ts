@@ -93,7 +93,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   {
     code: "declined_by_person",
     line: "purchases cancel pur_1",
-    answers: [ok(openPurchase("requires_approval"))],
+    answers: [ok(openPurchase("requires_approval")), ME],
     world: person(false),
   },
   {
@@ -105,7 +105,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   {
     code: "declined_by_person",
     line: "users remove ada@northwind.example",
-    answers: [ok([user()]), ok([])],
+    answers: [ok([user()]), ok([]), ME],
     world: person(false),
   },
   { code: "declined_by_person", line: ADD, answers: [FULL, ok(fullUp), COSTS_ONE, ME], world: person(false) },

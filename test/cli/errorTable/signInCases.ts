@@ -15,6 +15,17 @@ const GRANT = ok({
 });
 const NO_ME = says("not_found", "There is no such call here");
 const NOT_BY_TOKEN = "An API token cannot add or remove administrators; a signed-in administrator can";
+const TOKEN = {
+  id: "tok_1",
+  name: "ci",
+  scopes: ["billing:read"],
+  createdAt: null,
+  expiresAt: null,
+  expiresIn: null,
+  last4: "x_ci",
+  spendLimit: null,
+  createdBy: { email: "admin@northwind.example" },
+};
 const northwind = { id: 4201, name: "Northwind Labs", role: 0 };
 
 /** What a backend says under `/oauth` (RFC 6749, section 5.2). */
@@ -106,6 +117,7 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
   {
     code: "declined_by_person",
     line: "tokens revoke tok_1",
+    answers: [ok({ items: [TOKEN], next: null })],
     world: person(false),
   },
   { code: "not_signed_in", line: "status", env: NO_TOKEN },

@@ -33,8 +33,8 @@ import {
   verified,
 } from "../support/builders.ts";
 
-const view = (color: boolean): View => ({
-  width: 60,
+const view = (color: boolean, width = 60): View => ({
+  width,
   style: createStyle({ env: { FORCE_COLOR: "1" }, isTerminal: false, color }),
 });
 const PLAIN = view(false);
@@ -139,9 +139,17 @@ it("tells a purchase that never arrives from one that still may", () => {
 });
 
 describe("every text for people", () => {
-  it.each(Object.entries(TEXTS))("%s fits 60 columns", (_name, render) => {
-    const lines = stripVTControlCharacters(render(view(true))).split("\n");
-    expect(lines.filter((line) => [...line].length > 60)).toEqual([]);
+  it.each(Object.entries(TEXTS))("%s fits 60, 80 and 100 columns", (_name, render) => {
+    for (const width of [60, 80, 100]) {
+      const lines = stripVTControlCharacters(render(view(true, width))).split("\n");
+      expect(lines.filter((line) => [...line].length > width)).toEqual([]);
+    }
+  });
+
+  it.each(Object.entries(TEXTS))("%s is not wrapped off a terminal", (_name, render) => {
+    const [wide = "", endless = ""] = [1_000, Number.POSITIVE_INFINITY].map((width) => render(view(false, width)));
+    expect(endless.split("\n").length).toBeLessThanOrEqual(wide.split("\n").length);
+    if (!endless.includes("rounded")) expect(endless).not.toContain("…");
   });
 
   it.each(Object.entries(TEXTS))("%s without color holds no control character", (_name, render) => {
@@ -268,7 +276,7 @@ describe("what must be seen", () => {
     const [first, second] = ["pur_1", "pur_2"].map((id) => purchase({ id, kind: "renewal", purchasedBy: null }));
     const moved = { now: "2027-03-01T00:00:00Z", renewals: [first, second].filter((one) => one !== undefined) };
     expect(renderMoved(moved, PLAIN)).toMatch(
-      /2 renewals fell due on the way, dates in UTC:\n[\s\S]*pur_2[\s\S]*pur_1$/,
+      /2 renewals fell due on the way, dates in UTC:\n[\s\S]*pur_2[\s\S]*pur_1\n\nTotal: 10 licenses renewed, £488.20 charged\.$/,
     );
     expect(renderMoved({ ...moved, renewalCount: 500 }, PLAIN)).toContain(
       "500 renewals fell due on the way; the newest 2",

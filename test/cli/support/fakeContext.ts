@@ -14,6 +14,7 @@ export interface FakeWorld {
   readonly client?: Client;
   readonly input?: string;
   readonly isTerminal?: boolean;
+  readonly isStdoutTerminal?: boolean;
   /** The width of the terminal. */
   readonly columns?: number;
   /** Answers to questions, in order; a question beyond them fails. */
@@ -107,7 +108,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     env,
     io: {
       stdinIsTerminal: isTerminal,
-      stdoutIsTerminal: false,
+      stdoutIsTerminal: world.isStdoutTerminal ?? false,
       stderrIsTerminal: isTerminal,
       columns: world.columns,
       readInput: async () => Buffer.from(world.input ?? ""),

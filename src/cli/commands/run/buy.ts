@@ -16,7 +16,7 @@ import { concludePurchase } from "../shared/conclude.ts";
  */
 export async function run(options: BuyOptions, context: Context): Promise<void> {
   const order = await orderOf(options.source);
-  const buying = await openBuying(options, context);
+  const buying = await openBuying(options, order.wanted, context);
   const ended = await buyAs({ ...options, ...order }, options, context, buying);
   await concludePurchase("buy", ended, buying.tools, options, context);
 }

@@ -4,6 +4,7 @@ import { usageError } from "../../errors.ts";
 import { colorLevel } from "../../render/color.ts";
 import { shorten } from "../../render/shorten.ts";
 import { HELP_TOPIC_NAMES, type HelpOptions } from "../help.ts";
+import { helpWidth } from "../shared/helpPage.ts";
 import { HELP_TOPICS, isHelpTopic } from "../shared/helpTopics.ts";
 import { printResult } from "../shared/output.ts";
 import { suggestion } from "../shared/usage.ts";
@@ -18,7 +19,8 @@ export async function run(options: HelpOptions, context: Context, program: Comma
   const [name = ""] = topic;
   if (topic.length === 1 && isHelpTopic(name)) {
     const { data, render } = HELP_TOPICS[name];
-    await printResult(context, options, "help", data, render);
+    const width = helpWidth(context.io.columns);
+    await printResult(context, options, "help", data, (view) => render({ ...view, width }));
     return;
   }
   const text = helpOf(find(program, topic), hasColors(options, context)).trimEnd();

@@ -1,13 +1,15 @@
+import { knownMe } from "../../../client/missing.ts";
 import type { Subscription } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
 import { codeOf } from "../../errors.ts";
 import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import { checkPurchased } from "../../purchasing/guards.ts";
 import { reduced } from "../../purchasing/reduction.ts";
+import { assertMayPurchase } from "../../purchasing/tokenLimit.ts";
 import { renderReduction, renderReductionChange } from "../../render/reduction.ts";
 import { licenses } from "../../render/words.ts";
 import type { ReduceOptions } from "../licenses.ts";
-import { whoBuys } from "../shared/buyer.ts";
+import { buyerName } from "../shared/buyer.ts";
 import { type Connection, connectToOrganization } from "../shared/connect.ts";
 import { doneBefore, note, printResult, viewOf } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
@@ -78,7 +80,9 @@ async function confirm(
   options: ReduceOptions,
   context: Context,
 ): Promise<void> {
-  const signedInAs = await withSpinner(context, options, "Asking who you are", whoBuys(connection));
+  const me = await withSpinner(context, options, "Asking who you are", knownMe(connection.client));
+  assertMayPurchase(me);
+  const signedInAs = buyerName(me, connection);
   const { apiUrl, isLoopback: isSandbox } = connection.client;
   const view = await viewOf(context, options, "stderr");
   const setting = { apiUrl, isSandbox, signedInAs, target: null };

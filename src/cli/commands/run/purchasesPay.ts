@@ -1,9 +1,11 @@
+import { knownMe } from "../../../client/missing.ts";
 import type { Context } from "../../context.ts";
 import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
 import { pay, readPayable, rehearsed } from "../../purchasing/pay.ts";
+import { assertMayPurchase } from "../../purchasing/tokenLimit.ts";
 import { payQuestion, renderPayment } from "../../render/confirmation.ts";
 import type { PayOptions } from "../purchases.ts";
-import { whoBuys } from "../shared/buyer.ts";
+import { buyerName } from "../shared/buyer.ts";
 import { concludePurchase } from "../shared/conclude.ts";
 import { connectToOrganization } from "../shared/connect.ts";
 import { viewOf } from "../shared/output.ts";
@@ -22,8 +24,10 @@ export async function run(options: PayOptions, context: Context): Promise<void> 
   const purchase = await readPayable(options.purchaseId, tools);
   const isPaid = purchase.status === "succeeded";
   if (!options.yes && !options.dryRun && !isPaid) {
-    const asking = Promise.all([client.subscription(organizationId), whoBuys(connection)]);
-    const [subscription, signedInAs] = await tools.busy("Reading the payment method", asking);
+    const asking = Promise.all([client.subscription(organizationId), knownMe(client)]);
+    const [subscription, me] = await tools.busy("Reading the payment method", asking);
+    assertMayPurchase(me);
+    const signedInAs = buyerName(me, connection);
     const { apiUrl, isLoopback: isSandbox } = client;
     const view = await viewOf(context, options, "stderr");
     const setting = { apiUrl, isSandbox, signedInAs, target: null };

@@ -13,8 +13,11 @@ import { printResult } from "../shared/output.ts";
 export async function run(options: ResetOptions, context: Context): Promise<void> {
   const dataDir = dataDirectory(options.data, context);
   assertConsent(context, options, "delete the data");
-  if (!options.yes) await confirmOrCancel(context, options, `Delete all data of the sandbox in ${dataDir}?`);
-  const { resetSandbox } = await import("../../../backend/sandbox/server.ts");
+  const { assertResettable, resetSandbox } = await import("../../../backend/sandbox/server.ts");
+  if (!options.yes) {
+    await assertResettable(dataDir);
+    await confirmOrCancel(context, options, `Delete all data of the sandbox in ${dataDir}?`);
+  }
   await resetSandbox(dataDir);
   await printResult(
     context,

@@ -1,7 +1,7 @@
 import { BillingError } from "../../../billing/errors.ts";
 import { type Money, parseMoney } from "../../../billing/money.ts";
 import type { Client } from "../../../client/client.ts";
-import type { CreateTokenRequest } from "../../../contract/identity.ts";
+import type { ApiToken, CreateTokenRequest } from "../../../contract/identity.ts";
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
 import { assertConsent, confirmOrCancel } from "../../prompts/asking.ts";
@@ -77,9 +77,11 @@ async function printPlan(
 export async function revoke(options: RevokeOptions, context: Context): Promise<void> {
   assertConsent(context, options, "revoke the token");
   const { client, organizationId } = await connectToOrganization(context, options);
-  const { tokenId: id, dryRun } = options;
-  if (dryRun) return await printRevoked(options, context, await knownToken(id, client, organizationId));
-  if (!options.yes) {
+  const { dryRun, yes } = options;
+  const isDecided = yes && !dryRun && !SHORT_ID.test(options.tokenId);
+  const id = isDecided ? options.tokenId : await knownToken(options.tokenId, client, organizationId);
+  if (dryRun) return await printRevoked(options, context, id);
+  if (!yes) {
     await confirmOrCancel(context, options, `Revoke ${shorten(id)}? Anything that uses it stops working at once.`);
   }
   await withSpinner(context, options, "Revoking the token", client.revokeApiToken(organizationId, id));
@@ -94,10 +96,20 @@ async function printRevoked(options: RevokeOptions, context: Context, id: string
   );
 }
 
-/** @throws CliError `not_found` */
+/** The beginning of an id, as `tokens list` shows it on a terminal. */
+const SHORT_ID = /^tok_[0-9a-f]{8,23}$/;
+
+/**
+ * The id of a token that is there, named by it or by its beginning.
+ *
+ * @throws CliError `not_found`; `invalid_usage` where several begin so
+ */
 async function knownToken(id: string, client: Pick<Client, "tokens">, organizationId: number): Promise<string> {
   const tokens = await client.tokens(organizationId);
-  if (tokens.some((token) => token.id === id)) return id;
+  const isNamed = (token: ApiToken) => token.id === id || (SHORT_ID.test(id) && token.id.startsWith(id));
+  const [found, another] = tokens.filter(isNamed);
+  if (another) throw usageError(`Several API tokens begin with ${id}`, "Give the whole id: `tokens list --json`.");
+  if (found) return found.id;
   throw new CliError("not_found", `There is no API token ${shorten(id)} in this organization`, {
     hint: "See `secureflag-licenses tokens list`.",
   });

@@ -32,7 +32,7 @@ export async function run(options: TopUpOptions, context: Context): Promise<void
 
 async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopUp> {
   if (options.yes && options.maxLicenses === null && options.maxTotal === null) note(context, options, UNLIMITED);
-  const buying = await openBuying(options, context);
+  const buying = await openBuying(options, options.target, context);
   await announce(options, context, buying);
   const { tools } = buying;
   const request: BuyRequest = { ...options, wanted: options.target, quoteFile: null };

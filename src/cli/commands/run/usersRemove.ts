@@ -1,4 +1,5 @@
 import type { Client } from "../../../client/client.ts";
+import { knownMe } from "../../../client/missing.ts";
 import type { User } from "../../../contract/users.ts";
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
@@ -28,19 +29,41 @@ export async function run(options: RemoveUserOptions, context: Context): Promise
   const { idUser } = user;
   const email = user.email ?? options.email;
   if (dryRun) {
-    const reading = Promise.all([readableSubscription(client, organizationId), client.me()]);
-    const [subscription, me] = await withSpinner(context, options, "Reading the subscription", reading);
-    assertMayChange(me, [user.role]);
-    if (me.user.email.toLowerCase() === email.toLowerCase()) {
-      throw new CliError("invalid_request", "Nobody can remove themselves");
-    }
+    const reading = readableSubscription(client, organizationId);
+    const subscription = await withSpinner(context, options, "Reading the subscription", reading);
+    await assertRemovable(user, email, client, options, context);
     const licenses = subscription?.licenses ?? null;
     return await print({ email, idUser, removed: false, licenses, dryRun }, options, context);
   }
-  if (!yes) await confirm(user, options, context);
+  if (!yes) {
+    await assertRemovable(user, email, client, options, context);
+    await confirm(user, options, context);
+  }
   const licenses = await withSpinner(context, options, "Removing the user", client.removeUser(organizationId, idUser));
   const printing = print({ email, idUser, removed: true, licenses, dryRun }, options, context);
   await doneBefore(printing, `The user ${shorten(email)} was removed`, "See `secureflag-licenses users list --all`.");
+}
+
+/**
+ * Refuses what the backend would refuse, before anybody is asked. A backend that does not tell who is signed in decides
+ * by itself.
+ *
+ * @throws CliError `forbidden`, `invalid_request`
+ */
+async function assertRemovable(
+  { role }: User,
+  email: string,
+  client: Pick<Client, "me">,
+  options: RemoveUserOptions,
+  context: Context,
+): Promise<void> {
+  const me = await withSpinner(context, options, "Asking who you are", knownMe(client));
+  if (me === null) return;
+  assertMayChange(me, [role]);
+  if (me.user.email.toLowerCase() !== email.toLowerCase()) return;
+  throw new CliError("invalid_request", "Nobody can remove themselves", {
+    hint: "Ask another administrator. Nothing was changed.",
+  });
 }
 
 async function findUser(client: Pick<Client, "usersPage">, organizationId: number, email: string): Promise<User> {

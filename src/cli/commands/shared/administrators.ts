@@ -1,6 +1,6 @@
 import { mayBuy } from "../../../billing/roles.ts";
 import type { Client } from "../../../client/client.ts";
-import { isMissing } from "../../../client/missing.ts";
+import { knownMe } from "../../../client/missing.ts";
 import type { Me } from "../../../contract/identity.ts";
 import { CliError } from "../../errors.ts";
 
@@ -13,10 +13,7 @@ import { CliError } from "../../errors.ts";
  */
 export async function rehearseRoles(client: Pick<Client, "me">, roles: readonly (number | undefined)[]): Promise<void> {
   if (!roles.some(isAdministrator)) return;
-  const me = await client.me().catch((error: unknown) => {
-    if (isMissing(error)) return null;
-    throw error;
-  });
+  const me = await knownMe(client);
   if (me) assertMayChange(me, roles);
 }
 

@@ -1,13 +1,14 @@
-import { isMissing } from "../../../client/missing.ts";
+import { knownMe } from "../../../client/missing.ts";
+import type { Me } from "../../../contract/identity.ts";
 import type { Connection } from "./connect.ts";
 
-/** Who a command acts as: the person and the token's name. A backend that does not tell is no reason to stop. */
-export async function whoBuys({ client, signIn }: Connection): Promise<string> {
-  try {
-    const { user, token } = await client.me();
-    return token.name === null ? user.email : `${user.email}, token ${token.name}`;
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    return signIn.email ?? (signIn.source === "environment" ? "the token in SECUREFLAG_API_TOKEN" : "a token");
-  }
+/** Who a command acts as: the person and the token's name. */
+export async function whoBuys(connection: Connection): Promise<string> {
+  return buyerName(await knownMe(connection.client), connection);
+}
+
+/** A buyer's name, as a person is shown it before they decide. */
+export function buyerName(me: Me | null, { signIn }: Pick<Connection, "signIn">): string {
+  if (me !== null) return me.token.name === null ? me.user.email : `${me.user.email}, token ${me.token.name}`;
+  return signIn.email ?? (signIn.source === "environment" ? "the token in SECUREFLAG_API_TOKEN" : "a token");
 }

@@ -4,10 +4,11 @@ import { detectCiRun } from "../../journal/ciKey.ts";
 import { assertConsent } from "../../prompts/asking.ts";
 import { automaticApprover } from "../../purchasing/automaticApprover.ts";
 import { buy } from "../../purchasing/buy.ts";
+import { checkCount, checkLimit } from "../../purchasing/guards.ts";
 import { keySeries } from "../../purchasing/keys.ts";
 import type { BuyRequest } from "../../purchasing/request.ts";
 import type { Approver, Concluded, PurchasingTools } from "../../purchasing/tools.ts";
-import { type LicenseTarget, licensesToBuy, targetOf } from "../../purchasing/wanted.ts";
+import { type LicenseTarget, licensesToBuy, targetOf, type Wanted } from "../../purchasing/wanted.ts";
 import { renderConfirmation } from "../../render/confirmation.ts";
 import type { BuyingOptions } from "./buyOptions.ts";
 import { type Connection, connectToOrganization } from "./connect.ts";
@@ -23,10 +24,19 @@ export interface Buying {
 /**
  * Connects a command that buys. Sends nothing but what finding the organization takes.
  *
- * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing
+ * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing; rather what the
+ *   purchase would be refused for with it: `license_limit`, `max_licenses_exceeded`
  */
-export async function openBuying(options: BuyingOptions, context: Context): Promise<Buying> {
-  assertConsent(context, options, "buy");
+export async function openBuying(options: BuyingOptions, wanted: Wanted, context: Context): Promise<Buying> {
+  try {
+    assertConsent(context, options, "buy");
+  } catch (error) {
+    if ("licenses" in wanted) {
+      checkCount(options, wanted.licenses);
+      checkLimit(wanted.licenses);
+    }
+    throw error;
+  }
   return await connectBuying(options, context);
 }
 

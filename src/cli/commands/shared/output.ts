@@ -8,7 +8,12 @@ import type { View } from "../../render/view.ts";
 import { wrap } from "../../render/wrap.ts";
 import type { GlobalOptions } from "./globals.ts";
 
-const WIDTH = 60;
+/** A terminal that does not tell its width has this one. */
+const USUAL_WIDTH = 80;
+/** Narrower than this, a table has no room for its columns. */
+const MIN_WIDTH = 30;
+/** Wider than this, a line is hard to read. */
+const MAX_WIDTH = 100;
 /** A note may hold two texts of a backend and our own words. */
 const MAX_NOTE = 3 * MAX_TEXT;
 
@@ -55,12 +60,20 @@ export async function viewOf(context: Context, options: OutputOptions, stream: "
   const { io, env } = context;
   const isTerminal = stream === "stdout" ? io.stdoutIsTerminal : io.stderrIsTerminal;
   return {
-    width: Math.min(WIDTH, isTerminal ? (io.columns ?? WIDTH) : WIDTH),
+    width: isTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY,
     style: createStyle({ env, isTerminal, color: options.color }),
   };
 }
 
+/** How wide lines for a terminal are: as wide as it is or as `COLUMNS` says, whichever is less, and at most 100. */
+function terminalWidth({ io, env }: Pick<Context, "io" | "env">): number {
+  const asked = /^[1-9]\d{0,5}$/.test(env.COLUMNS ?? "") ? Number(env.COLUMNS) : undefined;
+  return Math.max(MIN_WIDTH, Math.min(MAX_WIDTH, io.columns ?? asked ?? USUAL_WIDTH, asked ?? MAX_WIDTH));
+}
+
 /** Tells a person something on stderr. Silent with `--quiet` and with `--json`, whose stderr may only hold the error. */
 export function note(context: Context, options: OutputOptions, text: string): void {
-  if (!options.quiet && !options.json) context.io.note(`${wrap(clean(text, { longest: MAX_NOTE }), WIDTH)}\n`);
+  if (options.quiet || options.json) return;
+  const width = context.io.stderrIsTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY;
+  context.io.note(`${wrap(clean(text, { longest: MAX_NOTE }), width)}\n`);
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { type CliError, usageError } from "../../errors.ts";
 import { shorten } from "../../render/shorten.ts";
+import { commandOf } from "./helpPage.ts";
 
 /** Commander's words, told as ours. Its suggestion of the nearest name becomes the hint. */
 export function asUsageError(error: CommanderError, argv: readonly string[], program: Command): CliError {
@@ -55,15 +56,6 @@ function otherSuggestion({ code, message }: CommanderError, argv: readonly strin
 
 function isUnknown(argument: string, flags: readonly string[]): boolean {
   return argument.startsWith("--") && argument !== "--" && !flags.includes(argument);
-}
-
-/** The command that the arguments name, without any flags. */
-function commandOf(command: Command, argv: readonly string[]): Command {
-  for (const [index, name] of argv.entries()) {
-    const below = command.commands.find((candidate) => candidate.name() === name);
-    if (below) return commandOf(below, argv.slice(index + 1));
-  }
-  return command;
 }
 
 function wordsOf(command: Command): string {
