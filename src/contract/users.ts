@@ -2,6 +2,7 @@ import * as z from "zod";
 import { isRole, ROLES } from "../billing/roles.ts";
 import { ASSIGNMENT_STRATEGIES } from "./assignmentStrategies.ts";
 import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./basics.ts";
+import { emailKey, isEmailAddress } from "./email.ts";
 
 /** How many users a page of SecureFlag's public call holds at most (product.md). */
 export const USERS_PAGE_SIZE = 20;
@@ -74,12 +75,13 @@ export type OwnUser = z.infer<typeof userSchema>;
 /** A role's number. */
 export const roleSchema = z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4 or 7");
 
-/** An email address: no spaces, no invisible characters, and none that RFC 5322, section 3.2.3, calls special. */
+/** An email address that mail servers take, without invisible characters. */
 const emailSchema = z
   .string()
-  .max(320, "has more than 320 characters")
-  .regex(/^\P{C}*$/u, "holds a character that cannot be seen")
-  .regex(/^[^\p{Z}@<>()[\],;:\\"]+@[^\p{Z}@<>()[\],;:\\"]+$/u, "is not an email address");
+  .max(320, { error: "has more than 320 characters", abort: true })
+  .regex(/^\P{C}*$/u, { error: "holds a character that cannot be seen", abort: true })
+  .refine(isEmailAddress, "is not an email address")
+  .meta({ format: "idn-email" });
 
 /** A first or last name: something that can be seen, without control characters. */
 const personNameSchema = z
@@ -121,8 +123,9 @@ export const importUsersRequestSchema = z
   .superRefine(({ users }, context) => {
     const seen = new Map<string, number>();
     for (const [index, { email }] of users.entries()) {
-      const first = seen.get(email.toLowerCase());
-      if (first === undefined) seen.set(email.toLowerCase(), index);
+      const key = emailKey(email);
+      const first = seen.get(key);
+      if (first === undefined) seen.set(key, index);
       else
         context.addIssue({ code: "custom", path: ["users", index, "email"], message: `is users[${first}].email too` });
     }

@@ -65,7 +65,7 @@ interface UserTable {
   /** Shown nowhere; SQLite cannot drop a unique column. */
   uuid: string;
   email: string;
-  /** The email in lower case: one person, however it is typed. */
+  /** `emailKey` of the email: one person, however it is typed. */
   email_key: string;
   password_hash: string | null;
   totp_secret: string | null;

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { takesLicense } from "../../billing/roles.ts";
+import { emailKey } from "../../contract/email.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { ProblemError } from "../problem.ts";
 import { pictureAt } from "../subscriptions/picture.ts";
@@ -103,11 +104,6 @@ async function enrol(
   }));
   await recordEvents(tx, { ...change, organizationId }, events);
   return added;
-}
-
-/** One person, however the email is written. */
-function emailKey(email: string): string {
-  return email.toLowerCase();
 }
 
 function personRow({ uuid, email }: NewMember) {

@@ -1,5 +1,6 @@
 import type { Client } from "../../client/client.ts";
 import type { PurchaseAnswer } from "../../contract/billing.ts";
+import { emailKey } from "../../contract/email.ts";
 import { CliError, exitCodeOf } from "../errors.ts";
 import type { Output } from "../outputs.ts";
 import { differenceFrom } from "./approved.ts";
@@ -87,7 +88,7 @@ async function unsettledOfUser(
       const query: { status: string; after?: string } = { status, ...(after !== null && { after }) };
       const page = await busy("Looking for unsettled purchases", client.purchases(organizationId, query));
       for (const { id, purchasedBy } of page.items) {
-        if (purchasedBy?.email !== user.email) continue;
+        if (purchasedBy === null || emailKey(purchasedBy.email) !== emailKey(user.email)) continue;
         found.push(await busy("Reading an unsettled purchase", client.purchase(organizationId, id)));
       }
       after = page.next;

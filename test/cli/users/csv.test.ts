@@ -17,6 +17,14 @@ function problemsOf(file: string | Uint8Array): string[] {
   return read(file).problems.map(({ line, message }) => `${line}: ${message}`);
 }
 
+test("one person in several spellings is named with the line before", () => {
+  const rows = ["zo\u00e9@b\u00fccher.test,A,A", "zoe\u0301@b\u00fccher.test,B,B", "ZO\u00c9@xn--bcher-kva.test,C,C"];
+  expect(problemsOf([HEADER, ...rows].join("\n"))).toEqual([
+    `3: email "zoe\u0301@b\u00fccher.test" is on line 2 too`,
+    `4: email "ZO\u00c9@xn--bcher-kva.test" is on line 2 too`,
+  ]);
+});
+
 /** How many lines an editor shows. */
 function lineCount(text: string): number {
   return text.split(/\r\n|\r|\n/).length;

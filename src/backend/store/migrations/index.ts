@@ -2,6 +2,7 @@ import { type Kysely, Migrator, sql } from "kysely";
 import type { Database } from "../schema.ts";
 import { billingMigration } from "./billing.ts";
 import type { Dialect } from "./dialect.ts";
+import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
 import { membershipsMigration } from "./memberships.ts";
 import { paymentsMigration } from "./payments.ts";
@@ -21,6 +22,7 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
     "0003_payments": paymentsMigration,
     "0004_renewals": renewalsMigration,
     "0005_memberships": membershipsMigration(dialect),
+    "0006_emails": emailsMigration,
   };
   const migrator = new Migrator({
     db: database,

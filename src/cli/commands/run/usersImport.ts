@@ -1,4 +1,5 @@
 import { ROLES, takesLicense } from "../../../billing/roles.ts";
+import { emailKey } from "../../../contract/email.ts";
 import type { AddUserRequest } from "../../../contract/users.ts";
 import type { Context } from "../../context.ts";
 import type { Output } from "../../outputs.ts";
@@ -56,8 +57,8 @@ async function rehearse(
     connection.client,
     users.map(({ role }) => role),
   );
-  const known = new Set(listed.filter(isMember).map(({ email }) => email?.toLowerCase()));
-  const divided = divide(users, ({ email }) => known.has(email.toLowerCase()));
+  const known = new Set(listed.filter(isMember).flatMap(({ email }) => (email === null ? [] : [emailKey(email)])));
+  const divided = divide(users, ({ email }) => known.has(emailKey(email)));
   const { licenses, quote } = await rehearseLicenses(licensesOf(divided.added), options, context, buying);
   return { ...emailsOf(divided), purchase: null, licenses, dryRun: true, ...(quote && { quote }) };
 }

@@ -1,4 +1,5 @@
 import type { Client } from "../../../client/client.ts";
+import { emailKey } from "../../../contract/email.ts";
 import type { User } from "../../../contract/users.ts";
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
@@ -31,7 +32,7 @@ export async function run(options: RemoveUserOptions, context: Context): Promise
     const reading = Promise.all([readableSubscription(client, organizationId), client.me()]);
     const [subscription, me] = await withSpinner(context, options, "Reading the subscription", reading);
     assertMayChange(me, [user.role]);
-    if (me.user.email.toLowerCase() === email.toLowerCase()) {
+    if (emailKey(me.user.email) === emailKey(email)) {
       throw new CliError("invalid_request", "Nobody can remove themselves");
     }
     const licenses = subscription?.licenses ?? null;
