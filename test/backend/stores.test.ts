@@ -120,7 +120,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     // Who comes later has a number that nobody had.
     const change = { actor: "test", at: NOON };
     const later = { uuid: "later", email: "later@example.test", firstName: "Later", lastName: "On" };
-    const training = { role: 3, adminNoTraining: true, assignmentStrategy: "NONE" };
+    const training = { role: 3, adminNoTraining: true };
     const added = await addMember(database, ids[0], { ...later, ...training }, change);
     expect(added.id).toBeGreaterThan(Math.max(...rows.map(({ id }) => id)));
     await migrate();

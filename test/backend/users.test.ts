@@ -166,6 +166,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect((await users.bring(list, users.session)).body).toEqual({
       existing: [],
       organizationLicenses: { purchased: 27, used: 27, available: 0 },
+      assignmentStrategy: "NONE",
     });
     await expectCountsToHold(users);
   });
@@ -198,7 +199,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     const path = `/organizations/${users.id}/users/${added.body.user.idUser}`;
     const again = await call(backend, "DELETE", path, { token: tokenOf(users.id) });
     expect(again).toMatchObject({ status: 404, body: { code: "not_found" } });
-    const back = await users.add(person(mail.toUpperCase(), { role: 3, assignmentStrategy: "INITIAL_LABS" }));
+    const back = await users.add(person(mail.toUpperCase(), { role: 3 }));
     expect(back).toMatchObject({
       status: 201,
       body: { user: { idUser: added.body.user.idUser, email: mail, role: 3, status: "INVITED" } },
@@ -227,6 +228,47 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
       body: { user: { idUser: added.body.user.idUser } },
     });
     await expectCountsToHold(users);
+  });
+
+  test("the organization's strategy applies to everybody who is added, and is set by a signed-in administrator", async () => {
+    const users = await start(15);
+    const path = `/organizations/${users.id}/assignment-strategy`;
+    const read = async () => (await call(backend, "GET", path, { token: tokenOf(users.id) })).body;
+    const set = (assignmentStrategy: string, token: string) =>
+      call(backend, "PUT", path, { token, body: { assignmentStrategy } });
+    expect(await read()).toEqual({ assignmentStrategy: "NONE" });
+    expect((await users.add(person(`a-${users.id}@example.test`))).body.assignmentStrategy).toBe("NONE");
+    expect(await set("INITIAL_PLAN", tokenOf(users.id))).toMatchObject({ status: 403, body: { code: "forbidden" } });
+    expect(await set("initial-plan", users.session)).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+    for (const _ of [1, 2]) {
+      const answer = await set("INITIAL_PLAN", users.session);
+      expect(answer).toMatchObject({ status: 200, body: { assignmentStrategy: "INITIAL_PLAN" } });
+    }
+    expect(await read()).toEqual({ assignmentStrategy: "INITIAL_PLAN" });
+    expect((await users.add(person(`b-${users.id}@example.test`))).body.assignmentStrategy).toBe("INITIAL_PLAN");
+    expect((await users.bring([person(`c-${users.id}@example.test`)])).body.assignmentStrategy).toBe("INITIAL_PLAN");
+    const rows = await backend.deps.database
+      .selectFrom("members")
+      .select(["email", "assignment_strategy"])
+      .where("organization_id", "=", users.id)
+      .where("email", "like", `_-${users.id}@%`)
+      .orderBy("email")
+      .execute();
+    expect(rows.map((row) => row.assignment_strategy)).toEqual(["NONE", "INITIAL_PLAN", "INITIAL_PLAN"]);
+    const type = "organization.assignment_strategy_set";
+    expect((await users.events()).filter((event: { type: unknown }) => event.type === type)).toEqual([
+      { type, actor: users.admin, data: { assignmentStrategy: "INITIAL_PLAN" } },
+    ]);
+  });
+
+  test.each([5, 6])("role %d is given, and takes a license where it trains", async (role) => {
+    const users = await start(22);
+    expect(await users.add(person(`trains-${users.id}@example.test`, { role }))).toMatchObject({
+      status: 201,
+      body: { user: { role }, organizationLicenses: { used: 23 } },
+    });
+    const manages = person(`manages-${users.id}@example.test`, { role, adminNoTraining: true });
+    expect((await users.add(manages)).body.organizationLicenses).toMatchObject({ used: 23 });
   });
 
   test("parallel removals of one user free one license", async () => {
@@ -361,6 +403,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect((await users.bring(list)).body).toEqual({
       existing: [],
       organizationLicenses: { purchased: 10_000, used: 10_000, available: 0 },
+      assignmentStrategy: "NONE",
     });
     const again = await users.bring(list);
     expect(again.status).toBe(200);
@@ -414,7 +457,8 @@ describe("requests that are refused", () => {
     ["a role by name", { role: "user" }, "role"],
     ["a user without training", { adminNoTraining: true }, "adminNoTraining"],
     ["role 7 without training", { role: 7, adminNoTraining: true }, "adminNoTraining"],
-    ["an unknown strategy", { assignmentStrategy: "initial-plan" }, "assignmentStrategy"],
+    ["a strategy, which is the organization's", { assignmentStrategy: "INITIAL_PLAN" }, "assignmentStrategy"],
+    ["a role that is not offered any more", { role: 1 }, "role"],
     ["an unknown field", { team: 1 }, "team"],
   ])("%s, added or imported", async (_, change, at) => {
     expect(await add({ ...good, ...change })).toMatchObject({

@@ -1,5 +1,6 @@
 import type { Generated, Selectable } from "kysely";
 import type { PurchaseState } from "../../billing/purchase.ts";
+import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
 
 /**
  * The tables, the same on SQLite and PostgreSQL. Instants are milliseconds since the epoch, dates `YYYY-MM-DD`,
@@ -7,7 +8,7 @@ import type { PurchaseState } from "../../billing/purchase.ts";
  */
 export interface Database {
   settings: { name: string; value: string };
-  organizations: { id: number; name: string; time_zone: string };
+  organizations: { id: number; name: string; time_zone: string; assignment_strategy: Generated<AssignmentStrategy> };
   subscriptions: SubscriptionTable;
   users: UserTable;
   members: MemberTable;
@@ -85,6 +86,7 @@ interface MemberTable {
   admin_no_training: number;
   status: "ACTIVE" | "INVITED" | "REMOVED";
   joined_at: number | null;
+  /** The organization's when they were added last. */
   assignment_strategy: string;
   /** 0 while a person of other organizations is only invited: the license is taken, and nothing is granted. */
   accepted: number;

@@ -1,5 +1,6 @@
 import { type Kysely, Migrator, sql } from "kysely";
 import type { Database } from "../schema.ts";
+import { assignmentStrategyMigration } from "./assignmentStrategy.ts";
 import { billingMigration } from "./billing.ts";
 import type { Dialect } from "./dialect.ts";
 import { emailsMigration } from "./emails.ts";
@@ -23,6 +24,7 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
     "0004_renewals": renewalsMigration,
     "0005_memberships": membershipsMigration(dialect),
     "0006_emails": emailsMigration,
+    "0007_assignment_strategy": assignmentStrategyMigration,
   };
   const migrator = new Migrator({
     db: database,

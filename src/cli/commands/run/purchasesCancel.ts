@@ -18,7 +18,7 @@ import { purchasingTools } from "../shared/purchasingTools.ts";
  */
 export async function run(options: CancelOptions, context: Context): Promise<void> {
   assertConsent(context, options, "cancel the purchase");
-  const { client, organizationId } = await connectToOrganization(context, options);
+  const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const waiting = { ...options, waitSeconds: 0, open: false };
   const tools = await purchasingTools(context, waiting, { client, organizationId });
   const found = options.yes && !options.dryRun ? null : await readCancelable(options.purchaseId, tools);

@@ -7,7 +7,7 @@ import { withSpinner } from "../shared/spinner.ts";
 
 /** Prints one purchase. */
 export async function run(options: PurchaseOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connect(context, options);
+  const { client, organizationId } = await connect(context, options, "billing");
   const reading = organizationId().then((id) => client.purchase(id, options.purchaseId));
   const { purchase } = splitAnswer(await withSpinner(context, options, "Reading the purchase", reading));
   await printResult(context, options, "purchases show", purchase, async (view) => {

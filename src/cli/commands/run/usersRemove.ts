@@ -23,7 +23,7 @@ import type { RemoveUserOptions } from "../users.ts";
 export async function run(options: RemoveUserOptions, context: Context): Promise<void> {
   const { yes, dryRun } = options;
   assertConsent(context, options, "remove the user");
-  const { client, organizationId } = await connectToOrganization(context, options);
+  const { client, organizationId } = await connectToOrganization(context, options, "users");
   const finding = findUser(client, organizationId, options.email);
   const user = await withSpinner(context, options, "Looking for the user", finding);
   const { idUser } = user;
