@@ -32,6 +32,12 @@ const STRING_WIDTH = `
   export default (text) => ${SINGLE_COLUMNS}.test(text) ? text.length : (loaded ??= require("string-width").default)(text);
 `;
 
+/** The contract is loaded by every command, and only those that add users check an address. */
+const EMAIL = `
+  let loaded;
+  export const isEmailValid = (text) => (loaded ??= require("@hapi/address/dist/email.js")).isEmailValid(text);
+`;
+
 /** An esbuild plugin. */
 export const lean = {
   name: "lean",
@@ -45,6 +51,7 @@ export const lean = {
     };
     instead(new RegExp(`^(${LEFT_OUT.join("|")})$`), NOTHING);
     instead(/^(node:)?process$/, PROCESS);
+    instead(/^@hapi\/address\/dist\/email\.js$/, EMAIL);
     // Fastify asks it which plugins go with which of its versions; we have none.
     instead(/^semver$/, NOTHING, ({ importer }) => /[\\/]node_modules[\\/]fastify[\\/]/.test(importer));
     instead(/^env-paths$/, NO_PATHS);

@@ -3,7 +3,7 @@ import { dateSchema, licenseCountsSchema } from "../contract/basics.ts";
 import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
-import { listedUserSchema, userSchema } from "../contract/users.ts";
+import { assignmentStrategySchema, listedUserSchema, userSchema } from "../contract/users.ts";
 import { SHELLS } from "./completion/shells.ts";
 import { licenseTargetSchema } from "./purchasing/wanted.ts";
 
@@ -92,6 +92,8 @@ const addingOutput = {
   /** `null` only in a dry run whose token may not see them. */
   licenses: licenseCountsSchema.nullable(),
   dryRun: z.boolean(),
+  /** What was assigned to those who were added, where the backend says so. */
+  assignmentStrategy: assignmentStrategySchema.shape.assignmentStrategy.optional(),
   /** In a dry run, where licenses would be bought. */
   quote: verifiedQuoteSchema.optional(),
 };
@@ -140,6 +142,10 @@ export const outputs = {
   "purchases cancel": z.object(purchaseOutput),
   "organizations list": meSchema.shape.organizations,
   "organizations accept": z.object({ ...membershipSchema.shape, accepted: z.literal(true) }),
+  "organizations assignment-strategy": z.object({
+    organizationId: z.int(),
+    ...assignmentStrategySchema.shape,
+  }),
   "users list": z.array(listedUserSchema),
   "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
   /** Emails as the file has them. */

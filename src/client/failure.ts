@@ -17,8 +17,8 @@ export interface Failure {
 }
 
 const SANDBOX_HINT =
-  "Licenses are sold by backends that serve this package's openapi.json. " +
-  "Try it without an account: `secureflag-licenses sandbox`.";
+  "Try everything with `secureflag-licenses sandbox`. " +
+  "SecureFlag's API lists users: `secureflag-licenses users list --org <id>`.";
 const SIGN_IN_HINT =
   "Pipe an API token into `secureflag-licenses login --with-token`, or set SECUREFLAG_API_TOKEN. " +
   "Some backends take a password: `login --email <email>`.";
@@ -77,7 +77,7 @@ export function failureOfReading(
     case "problem":
       return failureOfProblem(reading, operation, details);
     case "secureflag_error":
-      return final(errorOfSecureFlag(reading.message, operation, details));
+      return failureOfSecureFlag(reading.message, operation, details);
     case "oauth_error":
       return final(errorOfOauth(reading, details));
     case "other_form":
@@ -142,10 +142,15 @@ function refusalCodeOf(status: number): ClientErrorCode | null {
   return status === 403 ? "forbidden" : null;
 }
 
-function errorOfSecureFlag(message: string, operation: Operation, details: AnswerDetails): ClientError {
-  if (operation.access.startsWith("billing:")) return notOffered(details);
-  if (message === "unauthorized") return new ClientError("unauthenticated", "The backend says: unauthorized", details);
-  return new ClientError(refusalCodeOf(details.status) ?? "unexpected_answer", `The backend says: ${message}`, details);
+/** A refusal in SecureFlag's own words, whatever the status: a token that it does not know is told so on every call. */
+function failureOfSecureFlag(message: string, operation: Operation, details: AnswerDetails): Failure {
+  const says = (code: ClientErrorCode) => new ClientError(code, `The backend says: ${message}`, details);
+  if (message.toLowerCase() === "unauthorized") return final(says("unauthenticated"));
+  if (operation.access.startsWith("billing:")) return final(notOffered(details));
+  if (isTransientStatus(details.status)) {
+    return { error: says("unavailable"), transient: true, sent: true, refused: false };
+  }
+  return final(says(refusalCodeOf(details.status) ?? "unexpected_answer"));
 }
 
 /** The errors of RFC 6749, section 5.2, and RFC 8628, section 3.5, that say something to act on. */

@@ -1,3 +1,4 @@
+import type { AssignmentStrategy } from "../contract/assignmentStrategies.ts";
 import type { LicenseCounts } from "../contract/basics.ts";
 import type { AddUserAnswer, AddUserRequest, ImportUsersAnswer, User } from "../contract/users.ts";
 import type { Caller, CallInput } from "./call.ts";
@@ -19,9 +20,14 @@ export interface UserCalls {
    * and neither that nor a refusal came after it.
    */
   removeUser(organizationId: number, idUser: number): Promise<LicenseCounts | null>;
+  /** What the organization assigns to everybody who is added. */
+  assignmentStrategy(organizationId: number): Promise<AssignmentStrategy>;
+  /** Setting it again changes nothing. `outcome_unknown` where an answer was lost and no refusal came after it. */
+  setAssignmentStrategy(organizationId: number, strategy: AssignmentStrategy): Promise<AssignmentStrategy>;
 }
 
 const ADDED_HINT = "Running the same command again is safe: it names those who are users already.";
+const SET_HINT = "See `secureflag-licenses organizations assignment-strategy`. Running the same command again is safe.";
 const REMOVED_HINT = "Look at `secureflag-licenses users list --all`. Running the same command again is safe.";
 
 /** The calls of `UserCalls` at one backend. */
@@ -39,6 +45,13 @@ export function userCalls(caller: Caller): UserCalls {
       const params = { organizationId, number };
       const reply = await caller.remove("removeUser", { params, repeat: "transient" }, REMOVED_HINT);
       return reply?.value.organizationLicenses ?? null;
+    },
+    assignmentStrategy: async (organizationId) =>
+      (await caller.call("getAssignmentStrategy", { params: { organizationId }, repeat: "transient" })).value
+        .assignmentStrategy,
+    setAssignmentStrategy: async (organizationId, assignmentStrategy) => {
+      const input: CallInput = { params: { organizationId }, body: { assignmentStrategy }, repeat: "transient" };
+      return (await caller.change("setAssignmentStrategy", input, SET_HINT)).value.assignmentStrategy;
     },
   };
 }

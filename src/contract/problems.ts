@@ -27,8 +27,8 @@ export type Problem = z.infer<typeof problemSchema>;
 /** The media type of every error. */
 export const PROBLEM_MEDIA_TYPE = "application/problem+json";
 
-/** SecureFlag's own error shape, which its public calls answer with any HTTP status (product.md). */
-export const secureFlagErrorSchema = z.object({
-  error: z.literal(true),
-  errorMsg: z.string(),
-});
+/** SecureFlag's own error shapes, which its public calls answer with any HTTP status. */
+export const secureFlagErrorSchema = z.union([
+  z.object({ error: z.literal(true), errorMsg: z.string() }),
+  z.object({ result: z.literal("error"), errorMsg: z.string() }),
+]);

@@ -1,7 +1,8 @@
 import * as z from "zod";
-import { isRole, ROLES } from "../billing/roles.ts";
+import { isOfferedRole, isRole, ROLES } from "../billing/roles.ts";
 import { ASSIGNMENT_STRATEGIES } from "./assignmentStrategies.ts";
 import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./basics.ts";
+import { emailKey, isEmailAddress } from "./email.ts";
 
 /** How many users a page of SecureFlag's public call holds at most (product.md). */
 export const USERS_PAGE_SIZE = 20;
@@ -41,11 +42,8 @@ function orNull<Value>(schema: z.ZodType<Value>) {
 /** SecureFlag's dates are read as they come: nothing says that they are RFC 3339. */
 const dateAsItCame = orNull(z.union([z.string(), z.number()]));
 
-/**
- * A user as a list shows it, SecureFlag's own as well: only `idUser` is certain to be there. Statuses, roles and dates
- * that we do not know are kept as they came.
- */
-export const listedUserSchema = z.object({
+/** The fields that are read. */
+const listedFields = z.object({
   idUser: z.int(),
   email: orNull(z.string()),
   username: orNull(z.string()),
@@ -65,21 +63,31 @@ export const listedUserSchema = z.object({
   uuid: orNull(z.string()),
 });
 
+/**
+ * A user as a list shows it, SecureFlag's own as well: only `idUser` is certain to be there. Statuses, roles and dates
+ * that we do not know are kept as they came, and so is every other field, such as `lastLogin`, `exercisesRun`, `tags`,
+ * `externalId`, `emailVerified`, `initTrainingPlan` and `jobType`.
+ */
+export const listedUserSchema = listedFields.loose();
+
 /** A user as the client reads it; one of this package's backend is one as well. */
-export type User = z.infer<typeof listedUserSchema>;
+export type User = z.infer<typeof listedFields>;
 
 /** A user as this package's backend shows it. */
 export type OwnUser = z.infer<typeof userSchema>;
 
-/** A role's number. */
-export const roleSchema = z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4 or 7");
+/** A role's number, those among them that are not offered any more. */
+export const roleSchema = z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4, 5, 6 or 7");
 
-/** An email address: no spaces, no invisible characters, and none that RFC 5322, section 3.2.3, calls special. */
+const offeredRoleSchema = z.int().refine(isOfferedRole, "is not a role to give: 0, 3, 4, 5, 6 or 7");
+
+/** An email address that mail servers take, without invisible characters. */
 const emailSchema = z
   .string()
-  .max(320, "has more than 320 characters")
-  .regex(/^\P{C}*$/u, "holds a character that cannot be seen")
-  .regex(/^[^\p{Z}@<>()[\],;:\\"]+@[^\p{Z}@<>()[\],;:\\"]+$/u, "is not an email address");
+  .max(320, { error: "has more than 320 characters", abort: true })
+  .regex(/^\P{C}*$/u, { error: "holds a character that cannot be seen", abort: true })
+  .refine(isEmailAddress, "is not an email address")
+  .meta({ format: "idn-email" });
 
 /** A first or last name: something that can be seen, without control characters. */
 const personNameSchema = z
@@ -97,9 +105,8 @@ export const addUserRequestSchema = z
     email: emailSchema,
     firstName: personNameSchema,
     lastName: personNameSchema,
-    role: roleSchema.optional(),
+    role: offeredRoleSchema.optional(),
     adminNoTraining: z.boolean().optional(),
-    assignmentStrategy: z.enum(ASSIGNMENT_STRATEGIES).optional(),
   })
   .refine(({ role = ROLES.user, adminNoTraining }) => !adminNoTraining || role < ROLES.user, {
     path: ["adminNoTraining"],
@@ -109,8 +116,18 @@ export const addUserRequestSchema = z
 /** A user to add, as it travels to the backend. */
 export type AddUserRequest = z.infer<typeof addUserRequestSchema>;
 
-/** The answer to a user added: the user, and the license counts after it. */
-export const addUserAnswerSchema = z.object({ user: userSchema, organizationLicenses: licenseCountsSchema });
+/** What an organization assigns to everybody who is added to it; a setting, and the answer to setting and reading it. */
+export const assignmentStrategySchema = z.strictObject({ assignmentStrategy: z.enum(ASSIGNMENT_STRATEGIES) });
+
+/** What was assigned to those who were added. One that is not known here is no reason to doubt that they were. */
+const assignedSchema = z.enum(ASSIGNMENT_STRATEGIES).optional().catch(undefined);
+
+/** The answer to a user added: the user, the license counts after it, and the assignment strategy that applied. */
+export const addUserAnswerSchema = z.object({
+  user: userSchema,
+  organizationLicenses: licenseCountsSchema,
+  assignmentStrategy: assignedSchema,
+});
 
 /** The answer to a user added, as it travels. */
 export type AddUserAnswer = z.infer<typeof addUserAnswerSchema>;
@@ -121,17 +138,19 @@ export const importUsersRequestSchema = z
   .superRefine(({ users }, context) => {
     const seen = new Map<string, number>();
     for (const [index, { email }] of users.entries()) {
-      const first = seen.get(email.toLowerCase());
-      if (first === undefined) seen.set(email.toLowerCase(), index);
+      const key = emailKey(email);
+      const first = seen.get(key);
+      if (first === undefined) seen.set(key, index);
       else
         context.addIssue({ code: "custom", path: ["users", index, "email"], message: `is users[${first}].email too` });
     }
   });
 
-/** The answer to an import: positions in the request of those who were users already, and the license counts after it. */
+/** The answer to an import: positions in the request of those who were users already; the rest as for one user. */
 export const importUsersAnswerSchema = z.object({
   existing: z.array(z.int().nonnegative()),
   organizationLicenses: licenseCountsSchema,
+  assignmentStrategy: assignedSchema,
 });
 
 /** The answer to an import, as it travels. */

@@ -31,6 +31,8 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   listUsers: {},
   importUsers: { body: { users: [{ email: "new2@example.test", firstName: "New", lastName: "User" }] } },
   removeUser: {},
+  getAssignmentStrategy: {},
+  setAssignmentStrategy: { body: { assignmentStrategy: "NONE" } },
   addUser: { body: { email: "new@example.test", firstName: "New", lastName: "User" } },
   listTokens: {},
   createToken: { body: { name: "new", scopes: ["billing:read"] } },

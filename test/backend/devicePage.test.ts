@@ -345,7 +345,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
 
   test("are listed with their role, unchecked, and as text; without one nothing of them is shown", async () => {
     const window = await new Window().signIn((await begin()).user_code);
-    expect(window.html).not.toContain("nvitation");
+    expect(window.html).not.toContain("accept_");
     const [first, second] = await invite(0, 7);
     await window.signIn((await begin()).user_code);
     expect(boxes(window).map(([, name]) => name)).toEqual([`accept_${first}`, `accept_${second}`]);

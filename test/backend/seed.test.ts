@@ -58,6 +58,14 @@ test.each<[string, Change]>([
     "organizations[0].users[1].email",
     (seed) => seed.organizations[0].users.push({ ...seed.organizations[0].users[0], email: "ADMIN@northwind.example" }),
   ],
+  [
+    "organizations[0].users[2].email",
+    (seed) => {
+      for (const email of ["ada@b\u00fccher.example", "ada@XN--BCHER-KVA.example"]) {
+        seed.organizations[0].users.push({ ...seed.organizations[0].users[0], email });
+      }
+    },
+  ],
   ["organizations[0].tokens[0].scopes[0]", (seed) => (seed.organizations[0].tokens[0].scopes = ["everything"])],
   [
     "organizations[0].tokens[0].userEmail",

@@ -30,10 +30,13 @@ const me = async (token: string) => (await call(backend, "GET", "/me", { token }
 beforeAll(async () => {
   backend = await startBackend("sqlite", quick);
   const admin = made.users[0];
-  if (admin) made.users.push({ ...admin, email: "totp@example.test", totpSecret: "JBSWY3DPEHPK3PXP" });
+  if (admin) {
+    made.users.push({ ...admin, email: "totp@example.test", totpSecret: "JBSWY3DPEHPK3PXP" });
+    made.users.push({ ...admin, email: "Zoe\u0301@b\u00fccher.test" });
+  }
   await backend.addOrganization(made);
   const hash = await quick.hash(PASSWORD);
-  for (const name of [email, "totp@example.test"]) {
+  for (const name of [email, "totp@example.test", "zo\u00e9@b\u00fccher.test"]) {
     const user = await findUser(backend.deps.database, name);
     await savePasswordHash(backend.deps.database, user?.id ?? 0, hash);
   }
@@ -49,6 +52,16 @@ test("the right password gives a session with every scope, for 15 minutes", asyn
   backend.clocks.machine += 15 * 60_000;
   expect(await me(body.accessToken)).toBe(401);
 });
+
+test.each(["Zoe\u0301@b\u00fccher.test", "zo\u00e9@B\u00dcCHER.test", "zo\u00e9@xn--bcher-kva.test"])(
+  "one person signs in as %j as well, and is shown as they were entered",
+  async (spelling) => {
+    const { status, body } = await login({ email: spelling, password: PASSWORD });
+    expect(status).toBe(200);
+    const whoami = await call(backend, "GET", "/me", { token: body.accessToken });
+    expect(whoami.body.user.email).toBe("Zoe\u0301@b\u00fccher.test");
+  },
+);
 
 test("unknown user and wrong password are the same answer", async () => {
   const wrong = await login({ email, password: "wrong" });

@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { seedRows } from "../../src/backend/sandbox/seedRows.ts";
+import { findOrCreateUsers, findUser } from "../../src/backend/store/identities.ts";
+import { emailsMigration } from "../../src/backend/store/migrations/emails.ts";
 import { membershipsMigration } from "../../src/backend/store/migrations/memberships.ts";
 import { renewalsMigration } from "../../src/backend/store/migrations/renewals.ts";
 import type { Database } from "../../src/backend/store/schema.ts";
@@ -118,13 +120,51 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     // Who comes later has a number that nobody had.
     const change = { actor: "test", at: NOON };
     const later = { uuid: "later", email: "later@example.test", firstName: "Later", lastName: "On" };
-    const training = { role: 3, adminNoTraining: true, assignmentStrategy: "NONE" };
+    const training = { role: 3, adminNoTraining: true };
     const added = await addMember(database, ids[0], { ...later, ...training }, change);
     expect(added.id).toBeGreaterThan(Math.max(...rows.map(({ id }) => id)));
     await migrate();
     // A process that died before the migrator noted it does it again: on SQLite nothing then, elsewhere it cannot happen.
     if (dialect === "sqlite") await membershipsMigration(dialect).up(database);
     expect(await database.selectFrom("members").select("id").execute()).toHaveLength(7);
+    await close();
+  });
+
+  test("from before spellings of an email had one key: everybody is found as before, and in every spelling", async () => {
+    const { database, close } = await openTestStore(dialect);
+    const insert = async (email: string) => {
+      const person = { uuid: email, email, email_key: email.toLowerCase(), password_hash: "", totp_secret: null };
+      return (await database.insertInto("users").values(person).returning("id").executeTakeFirstOrThrow()).id;
+    };
+    const old = {
+      plain: await insert("Ada@example.test"),
+      domain: await insert("ada@B\u00fccher.test"),
+      decomposed: await insert("Zoe\u0301@example.test"),
+      composed: await insert("Zo\u00e9@example.test"),
+      third: await insert("bob@bu\u0308cher.test"),
+      fourth: await insert("Bob@b\u00fccher.test"),
+    };
+    await emailsMigration.up(database);
+    // As where a process died before the migrator noted it.
+    await emailsMigration.up(database);
+    const idOf = async (email: string) => (await findUser(database, email))?.id;
+    expect(await idOf("ADA@example.test")).toBe(old.plain);
+    expect(await idOf("ada@xn--bcher-kva.TEST")).toBe(old.domain);
+    expect(await idOf("zoe\u0301@example.test")).toBe(old.decomposed);
+    expect(await idOf("zo\u00e9@example.test")).toBe(old.composed);
+    expect(await idOf("bob@bu\u0308cher.test")).toBe(old.third);
+    expect(await idOf("bob@b\u00fccher.test")).toBe(old.fourth);
+    expect(await idOf("bob@xn--bcher-kva.test")).toBe(old.third);
+    const row = ({ email, key }: { email: string; key: string }) => {
+      return { uuid: `new ${email}`, email, email_key: key, password_hash: "", totp_secret: null };
+    };
+    const asked = [
+      { email: "ZOE\u0301@example.test", key: "zo\u00e9@example.test" },
+      { email: "new@b\u00fccher.test", key: "new@xn--bcher-kva.test" },
+    ];
+    const ids = await findOrCreateUsers(database, asked.map(row));
+    expect(ids.get("zo\u00e9@example.test")).toBe(old.decomposed);
+    expect(ids.get("new@xn--bcher-kva.test")).toBeGreaterThan(old.fourth);
     await close();
   });
 

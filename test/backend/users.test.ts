@@ -166,6 +166,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect((await users.bring(list, users.session)).body).toEqual({
       existing: [],
       organizationLicenses: { purchased: 27, used: 27, available: 0 },
+      assignmentStrategy: "NONE",
     });
     await expectCountsToHold(users);
   });
@@ -198,7 +199,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     const path = `/organizations/${users.id}/users/${added.body.user.idUser}`;
     const again = await call(backend, "DELETE", path, { token: tokenOf(users.id) });
     expect(again).toMatchObject({ status: 404, body: { code: "not_found" } });
-    const back = await users.add(person(mail.toUpperCase(), { role: 3, assignmentStrategy: "INITIAL_LABS" }));
+    const back = await users.add(person(mail.toUpperCase(), { role: 3 }));
     expect(back).toMatchObject({
       status: 201,
       body: { user: { idUser: added.body.user.idUser, email: mail, role: 3, status: "INVITED" } },
@@ -208,6 +209,66 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect(await users.find(mail)).toMatchObject({ role: 4, status: "INVITED" });
     expect(await users.counts()).toMatchObject({ used: 25 });
     await expectCountsToHold(users);
+  });
+
+  test("one person takes one license, in whatever spelling, and is shown as they were entered", async () => {
+    const users = await start(22);
+    const typed = `Zoe\u0301-${users.id}@Bu\u0308cher.test`;
+    const added = await users.add(person(typed));
+    expect(added).toMatchObject({ status: 201, body: { user: { email: typed, status: "INVITED" } } });
+    const spellings = [typed.normalize("NFC"), typed.toLowerCase(), `zo\u00e9-${users.id}@xn--bcher-kva.test`];
+    for (const email of spellings) {
+      expect(await users.add(person(email))).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+      expect(await users.bring([person(email)])).toMatchObject({ status: 200, body: { existing: [0] } });
+    }
+    expect(await users.counts()).toMatchObject({ used: 23 });
+    await users.remove(typed);
+    expect(await users.add(person(spellings[2] ?? ""))).toMatchObject({
+      status: 201,
+      body: { user: { idUser: added.body.user.idUser } },
+    });
+    await expectCountsToHold(users);
+  });
+
+  test("the organization's strategy applies to everybody who is added, and is set by a signed-in administrator", async () => {
+    const users = await start(15);
+    const path = `/organizations/${users.id}/assignment-strategy`;
+    const read = async () => (await call(backend, "GET", path, { token: tokenOf(users.id) })).body;
+    const set = (assignmentStrategy: string, token: string) =>
+      call(backend, "PUT", path, { token, body: { assignmentStrategy } });
+    expect(await read()).toEqual({ assignmentStrategy: "NONE" });
+    expect((await users.add(person(`a-${users.id}@example.test`))).body.assignmentStrategy).toBe("NONE");
+    expect(await set("INITIAL_PLAN", tokenOf(users.id))).toMatchObject({ status: 403, body: { code: "forbidden" } });
+    expect(await set("initial-plan", users.session)).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+    for (const _ of [1, 2]) {
+      const answer = await set("INITIAL_PLAN", users.session);
+      expect(answer).toMatchObject({ status: 200, body: { assignmentStrategy: "INITIAL_PLAN" } });
+    }
+    expect(await read()).toEqual({ assignmentStrategy: "INITIAL_PLAN" });
+    expect((await users.add(person(`b-${users.id}@example.test`))).body.assignmentStrategy).toBe("INITIAL_PLAN");
+    expect((await users.bring([person(`c-${users.id}@example.test`)])).body.assignmentStrategy).toBe("INITIAL_PLAN");
+    const rows = await backend.deps.database
+      .selectFrom("members")
+      .select(["email", "assignment_strategy"])
+      .where("organization_id", "=", users.id)
+      .where("email", "like", `_-${users.id}@%`)
+      .orderBy("email")
+      .execute();
+    expect(rows.map((row) => row.assignment_strategy)).toEqual(["NONE", "INITIAL_PLAN", "INITIAL_PLAN"]);
+    const type = "organization.assignment_strategy_set";
+    expect((await users.events()).filter((event: { type: unknown }) => event.type === type)).toEqual([
+      { type, actor: users.admin, data: { assignmentStrategy: "INITIAL_PLAN" } },
+    ]);
+  });
+
+  test.each([5, 6])("role %d is given, and takes a license where it trains", async (role) => {
+    const users = await start(22);
+    expect(await users.add(person(`trains-${users.id}@example.test`, { role }))).toMatchObject({
+      status: 201,
+      body: { user: { role }, organizationLicenses: { used: 23 } },
+    });
+    const manages = person(`manages-${users.id}@example.test`, { role, adminNoTraining: true });
+    expect((await users.add(manages)).body.organizationLicenses).toMatchObject({ used: 23 });
   });
 
   test("parallel removals of one user free one license", async () => {
@@ -342,6 +403,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect((await users.bring(list)).body).toEqual({
       existing: [],
       organizationLicenses: { purchased: 10_000, used: 10_000, available: 0 },
+      assignmentStrategy: "NONE",
     });
     const again = await users.bring(list);
     expect(again.status).toBe(200);
@@ -378,6 +440,13 @@ describe("requests that are refused", () => {
     ["an email with a name", { email: "Ada<a@example.test>" }, "email"],
     ["an email of 321 characters", { email: `${"a".repeat(308)}@example.test` }, "email"],
     ["no email", { email: "" }, "email"],
+    ["an email that ends in a dot", { email: "a@example.test." }, "email"],
+    ["an email with two dots in a row", { email: "a@example..test" }, "email"],
+    ["an email with a slash in its domain", { email: "a@example.test/b" }, "email"],
+    ["an email with a label of 64 characters", { email: `a@${"x".repeat(64)}.test` }, "email"],
+    ["an email without a top-level domain", { email: "a@localhost" }, "email"],
+    ["an email with an invisible character in its domain", { email: "a@exa\u00admple.test" }, "email"],
+    ["an email with a no-break space", { email: "a\u00a0b@example.test" }, "email"],
     ["an empty name", { firstName: "" }, "firstName"],
     ["a name of spaces", { lastName: " \u00a0" }, "lastName"],
     ["a name of 101 characters", { lastName: "x".repeat(101) }, "lastName"],
@@ -388,7 +457,8 @@ describe("requests that are refused", () => {
     ["a role by name", { role: "user" }, "role"],
     ["a user without training", { adminNoTraining: true }, "adminNoTraining"],
     ["role 7 without training", { role: 7, adminNoTraining: true }, "adminNoTraining"],
-    ["an unknown strategy", { assignmentStrategy: "initial-plan" }, "assignmentStrategy"],
+    ["a strategy, which is the organization's", { assignmentStrategy: "INITIAL_PLAN" }, "assignmentStrategy"],
+    ["a role that is not offered any more", { role: 1 }, "role"],
     ["an unknown field", { team: 1 }, "team"],
   ])("%s, added or imported", async (_, change, at) => {
     expect(await add({ ...good, ...change })).toMatchObject({
@@ -409,11 +479,16 @@ describe("requests that are refused", () => {
   });
 
   test("somebody who is there twice, however the email is written, with both positions", async () => {
-    const users = [good, person("b@example.test"), person("B@EXAMPLE.test"), person("b@example.TEST")];
-    expect((await bring({ users })).body.errors).toEqual([
-      { path: "users[2].email", message: "is users[1].email too" },
-      { path: "users[3].email", message: "is users[1].email too" },
-    ]);
+    const spellings = [
+      "zo\u00e9@b\u00fccher.test",
+      "ZO\u00c9@B\u00fccher.TEST",
+      "zoe\u0301@b\u00fccher.test",
+      "zo\u00e9@xn--bcher-kva.test",
+    ];
+    const users = [good, ...spellings.map((email) => person(email))];
+    expect((await bring({ users })).body.errors).toEqual(
+      [2, 3, 4].map((index) => ({ path: `users[${index}].email`, message: "is users[1].email too" })),
+    );
   });
 
   test("so many errors that nobody would take the answer: the first are named", async () => {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await backend.addOrganization(inviting);
   const invited = { uuid: "invited", email: EMAIL, firstName: "Ada", lastName: "Lovelace", role: 3 };
   const change = { actor: "test", at: backend.clocks.billing };
-  const settings = { adminNoTraining: true, assignmentStrategy: "NONE" };
+  const settings = { adminNoTraining: true };
   await addMember(backend.deps.database, inviting.id, { ...invited, ...settings }, change);
   const hash = await passwords(randomBytes).hash(PASSWORD);
   const found = await findUser(backend.deps.database, EMAIL);

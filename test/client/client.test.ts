@@ -136,7 +136,10 @@ describe("hostile and broken answers to a read", () => {
     ["the wrong shape", { status: 200, json: { ...subscription, licenses: null } }, "unexpected_answer"],
     ["more than 1 MB", { status: 200, json: "x".repeat(1_100_000) }, "unexpected_answer"],
     ["a 404 without a code", html(404), "billing_not_offered"],
-    ["SecureFlag's own error", { status: 200, json: { error: true, errorMsg: "unauthorized" } }, "billing_not_offered"],
+    ["SecureFlag's own error", { status: 200, json: { error: true, errorMsg: "EmptyUser" } }, "billing_not_offered"],
+    ["SecureFlag's refusal", { status: 200, json: { error: true, errorMsg: "unauthorized" } }, "unauthenticated"],
+    ["its other shape", { status: 200, json: { result: "error", errorMsg: "unauthorized" } }, "unauthenticated"],
+    ["its other shape of 500", { status: 500, json: { result: "error", errorMsg: "unauthorized" } }, "unauthenticated"],
     ["a problem", problem(403, "forbidden"), "forbidden"],
     ["a gateway's own refusal", html(403), "forbidden"],
     ["a gateway's own sign-in", html(401), "unauthenticated"],
@@ -186,6 +189,9 @@ describe("hostile and broken answers to a read", () => {
       own("no such organization"),
       { ...own("no such right"), status: 403 },
       { ...own("no such token"), status: 401 },
+      { status: 200, json: { result: "error", errorMsg: "unauthorized" } },
+      { status: 503, json: { result: "error", errorMsg: "busy" } },
+      { status: 200, json: [] },
     );
     const { client } = testClient(backend.apiUrl);
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "unauthenticated" });
@@ -195,6 +201,9 @@ describe("hostile and broken answers to a read", () => {
     });
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "forbidden" });
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "unauthenticated" });
+    await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "unauthenticated" });
+    // A passing trouble is tried again, in whatever words.
+    expect(await client.usersPage(4201, 0)).toEqual([]);
   });
 });
 

@@ -69,8 +69,10 @@ describe("a subscription", () => {
   });
 
   test.each([200, 401, 500])("SecureFlag's own error shape is understood with status %i", (status) => {
-    const own = { result: null, error: true, errorMsg: "unauthorized" };
-    expect(read(status, own)).toEqual({ kind: "secureflag_error", message: "unauthorized" });
+    for (const shape of [{ result: null, error: true }, { error: true }, { result: "error" }]) {
+      const own = { ...shape, errorMsg: "EmptyUser" };
+      expect(read(status, own)).toEqual({ kind: "secureflag_error", message: "EmptyUser" });
+    }
   });
 });
 

@@ -287,7 +287,7 @@ describe("users import", () => {
   test("all or nothing: who is there is left alone, and what is missing is bought for the others", async () => {
     const path = await csvFile(
       "email;firstName;lastName;role;adminNoTraining\nUSER1@organization-12.example;A;A;;\n" +
-        "b@example.test;B;B;manager;true\nc@example.test;C;C;;\nd@example.test;D;D;reviewer;no\n",
+        "b@example.test;B;B;manager;true\nc@example.test;C;C;;\nd@example.test;D;D;threatcanvas-reviewer;no\n",
     );
     const refused = await sandbox.cli(12, ["users", "import", path, "--json"]);
     expect(errorOf(refused)).toMatchObject({

@@ -11,7 +11,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The only packages of the pure rooms: no framework (house.md, Arrows). */
-const OWN_PACKAGES: Readonly<Record<string, readonly string[]>> = { contract: ["zod"], billing: ["dayjs"] };
+const OWN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  contract: ["zod", "@hapi/address"],
+  billing: ["dayjs"],
+};
 
 const FOR_TERMINALS = "@napi-rs/keyring chalk cli-table3 commander csv-parse csv-stringify inquirer ora".split(" ");
 const FOR_BACKENDS = ["cookie", "fastify", "kysely", "libsql", "otpauth", "pdfkit", "pg", "preact"];

@@ -95,7 +95,7 @@ export async function authorize(
   }
   if (scope === "administrator") {
     if (identity.token === null) return membership;
-    throw new ProblemError("forbidden", "API tokens are managed by a signed-in person, not by an API token");
+    throw new ProblemError("forbidden", "This needs a signed-in administrator; an API token cannot do it");
   }
   if (!identity.scopes.includes(scope)) {
     throw new ProblemError("insufficient_scope", `This needs a token with the scope ${scope}`);

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { emailKey } from "../../contract/email.ts";
 import type { loginAnswerSchema, SessionTokens } from "../../contract/identity.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
@@ -41,7 +42,7 @@ export async function checkPassword(
   if (deps.passwords.waiting() > MOST_WAITING) {
     throw new ProblemError("rate_limited", "Too many people sign in at once", {}, { "Retry-After": "5" });
   }
-  const place = { account: email.toLowerCase(), address };
+  const place = { account: emailKey(email), address };
   const found = await findUser(deps.database, email);
   const hash = found ? await deps.passwordHashOf(found) : null;
   // The attempt begins with its turn: many who sign in rightly at once are not taken for guesses of one another.

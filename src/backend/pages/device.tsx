@@ -126,9 +126,17 @@ export function consentPage(carried: Carried, consent: Consent): Page {
           ]}
         />
         <p>
-          The terminal will be able to see billing and buy licenses in your name. Deny it if you did not start this
-          yourself.
+          The terminal will be able to do everything that your role allows, in your name. For an organization
+          administrator, that is to:
         </p>
+        <ul>
+          <li>see the subscription, purchases and receipts</li>
+          <li>buy licenses, pay for them, and reduce them from the renewal date on</li>
+          <li>see, add, import and remove users, and set what new users are assigned</li>
+          <li>create and revoke API tokens</li>
+          <li>accept invitations to organizations</li>
+        </ul>
+        <p>Deny it if you did not start this yourself.</p>
         {consent.invitations.length > 0 && <Invitations invitations={consent.invitations} />}
         <div class="actions">
           <button type="submit" name="action" value="approve">

@@ -7,6 +7,7 @@ import type { BackendDeps } from "../deps.ts";
 import { register } from "../http/register.ts";
 import { ProblemError } from "../problem.ts";
 import { actorOf } from "../store/acceptance.ts";
+import { readAssignmentStrategy, saveAssignmentStrategy } from "../store/assignmentStrategy.ts";
 import { assertSignedIn, removeMember } from "../store/removal.ts";
 import { readLicenseCounts } from "../store/subscriptions.ts";
 import { addMember, addMembers, listMembers, type MemberDetails, type NewMember } from "../store/users.ts";
@@ -17,6 +18,10 @@ export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
     actor: actorOf({ email: user.email, token }),
     at: deps.clock.now(),
   });
+  const stateAfter = async ({ id }: Membership) => ({
+    organizationLicenses: await readLicenseCounts(deps.database, id),
+    assignmentStrategy: await readAssignmentStrategy(deps.database, id),
+  });
 
   register(app, deps, "listUsers", async ({ organization, params }) => {
     const rows = await listMembers(deps.database, organization.id, params.number);
@@ -26,8 +31,7 @@ export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
   register(app, deps, "addUser", async ({ organization, body, identity }) => {
     assertMayGive(organization, identity, body.role, "role");
     const row = await addMember(deps.database, organization.id, newMember(deps, body), changeBy(identity));
-    const organizationLicenses = await readLicenseCounts(deps.database, organization.id);
-    return { status: 201, body: { user: userView(row, organization), organizationLicenses } };
+    return { status: 201, body: { user: userView(row, organization), ...(await stateAfter(organization)) } };
   });
 
   register(app, deps, "importUsers", async ({ organization, body, identity }) => {
@@ -36,8 +40,7 @@ export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
     }
     const list = body.users.map((user) => newMember(deps, user));
     const existing = await addMembers(deps.database, organization.id, list, changeBy(identity));
-    const organizationLicenses = await readLicenseCounts(deps.database, organization.id);
-    return { status: 200, body: { existing, organizationLicenses } };
+    return { status: 200, body: { existing, ...(await stateAfter(organization)) } };
   });
 
   register(app, deps, "removeUser", async ({ organization, params, identity }) => {
@@ -46,11 +49,21 @@ export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
     await removeMember(deps.database, removal, changeBy(identity), deps.now());
     return { status: 200, body: { organizationLicenses: await readLicenseCounts(deps.database, organization.id) } };
   });
+
+  register(app, deps, "getAssignmentStrategy", async ({ organization }) => ({
+    status: 200,
+    body: { assignmentStrategy: await readAssignmentStrategy(deps.database, organization.id) },
+  }));
+
+  register(app, deps, "setAssignmentStrategy", async ({ organization, body, identity }) => {
+    await saveAssignmentStrategy(deps.database, organization.id, body.assignmentStrategy, changeBy(identity));
+    return { status: 200, body };
+  });
 }
 
 function newMember({ random }: Pick<BackendDeps, "random">, user: AddUserRequest): NewMember {
-  const { role = ROLES.user, adminNoTraining = false, assignmentStrategy = "NONE" } = user;
-  return { ...user, uuid: uuidFrom(random(16)), role, adminNoTraining, assignmentStrategy };
+  const { role = ROLES.user, adminNoTraining = false } = user;
+  return { ...user, uuid: uuidFrom(random(16)), role, adminNoTraining };
 }
 
 function userView(row: MemberDetails, organization: { id: number; name: string }): OwnUser {

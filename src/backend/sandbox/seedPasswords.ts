@@ -1,4 +1,5 @@
 import type { Kysely } from "kysely";
+import { emailKey } from "../../contract/email.ts";
 import type { Passwords } from "../auth/passwords.ts";
 import { savePasswordHash } from "../store/identities.ts";
 import type { Database, UserRow } from "../store/schema.ts";
@@ -22,7 +23,7 @@ export class SeedPasswords {
   ) {
     const users = (seed?.organizations ?? []).flatMap((organization) => organization.users);
     this.byPassword = new Map(Object.entries(known).map(([password, hash]) => [password, Promise.resolve(hash)]));
-    this.wanted = new Map(users.map((user) => [user.email.toLowerCase(), user.password]));
+    this.wanted = new Map(users.map((user) => [emailKey(user.email), user.password]));
   }
 
   /** The hash of a user's password, `null` where there is none. */

@@ -2,6 +2,7 @@ import { dateInZone } from "../../billing/calendar.ts";
 import { renewalDue } from "../../billing/renewal.ts";
 import { takesLicense } from "../../billing/roles.ts";
 import { termIndexOn } from "../../billing/term.ts";
+import { emailKey } from "../../contract/email.ts";
 import { hashToken, uuidFrom } from "../auth/secrets.ts";
 import { NO_PASSWORD } from "../store/identities.ts";
 import type { SeedRows } from "../store/seeding.ts";
@@ -23,13 +24,13 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
     users: users.map((user) => ({
       uuid: uuidFrom(random(16)),
       email: user.email,
-      email_key: user.email.toLowerCase(),
+      email_key: emailKey(user.email),
       password_hash: user.password === "" ? NO_PASSWORD : null,
       totp_secret: user.totpSecret ?? null,
     })),
     members: users.map((user) => ({
       organization_id: id,
-      email_key: user.email.toLowerCase(),
+      email_key: emailKey(user.email),
       uuid: uuidFrom(random(16)),
       email: user.email,
       first_name: user.firstName,
@@ -44,7 +45,7 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
     tokens: (organization.tokens ?? []).map((token) => ({
       id: `tok_${random(12).toString("hex")}`,
       organization_id: id,
-      email_key: token.userEmail.toLowerCase(),
+      email_key: emailKey(token.userEmail),
       name: token.name,
       token_hash: hashToken(token.token),
       scopes_json: JSON.stringify(token.scopes),
@@ -86,7 +87,7 @@ function subscriptionRow(organization: SeedOrganization, now: number): SeedRows[
 
 function madeUpUsers(organization: SeedOrganization): SeedUser[] {
   const missing = organization.usedLicenses - organization.users.filter(takesLicense).length;
-  const taken = new Set(organization.users.map((user) => user.email.toLowerCase()));
+  const taken = new Set(organization.users.map((user) => emailKey(user.email)));
   const emailOf = (number: number) => `user${number}@organization-${organization.id}.example`;
   const numbers = Array.from({ length: missing + taken.size }, (_, index) => index + 1);
   const free = numbers.filter((number) => !taken.has(emailOf(number))).slice(0, missing);

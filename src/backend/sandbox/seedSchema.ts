@@ -5,6 +5,7 @@ import { isCurrency } from "../../billing/money.ts";
 import { recurringCharge } from "../../billing/proration.ts";
 import { takesLicense } from "../../billing/roles.ts";
 import { dateSchema, taxRateSchema } from "../../contract/basics.ts";
+import { emailKey } from "../../contract/email.ts";
 import { SCOPES } from "../../contract/scopes.ts";
 import { roleSchema } from "../../contract/users.ts";
 import { SANDBOX_PAYMENT_METHODS } from "../payments/cards.ts";
@@ -88,12 +89,12 @@ const organizationSchema = z
     if (organization.usedLicenses < taking) {
       problem(["usedLicenses"], `is less than the ${taking} licenses that the listed users take`);
     }
-    const emails = organization.users.map((user) => user.email.toLowerCase());
+    const emails = organization.users.map((user) => emailKey(user.email));
     for (const [index, email] of emails.entries()) {
       if (emails.indexOf(email) < index) problem(["users", index, "email"], "is there twice");
     }
     for (const [index, token] of (organization.tokens ?? []).entries()) {
-      if (!emails.includes(token.userEmail.toLowerCase())) {
+      if (!emails.includes(emailKey(token.userEmail))) {
         problem(["tokens", index, "userEmail"], "is not the email of a user of this organization");
       }
     }
@@ -115,7 +116,7 @@ export const seedSchema = z
         once("token", token.token, ["organizations", o, "tokens", t, "token"]);
       }
       for (const [u, user] of organization.users.entries()) {
-        const key = `person ${user.email.toLowerCase()}`;
+        const key = `person ${emailKey(user.email)}`;
         const person = JSON.stringify([user.password, user.totpSecret ?? null]);
         if (seen.has(key) && seen.get(key) !== person) {
           context.addIssue({

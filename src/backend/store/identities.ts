@@ -1,4 +1,5 @@
 import type { Insertable, Kysely } from "kysely";
+import { emailKey } from "../../contract/email.ts";
 import { batches } from "./batches.ts";
 import type { Database, SessionRow, UserRow } from "./schema.ts";
 
@@ -7,7 +8,17 @@ export const NO_PASSWORD = "";
 
 /** The user of an email, however it is typed. */
 export async function findUser(database: Kysely<Database>, email: string): Promise<UserRow | undefined> {
-  return database.selectFrom("users").selectAll().where("email_key", "=", email.toLowerCase()).executeTakeFirst();
+  const [own, shared] = keysOf(email);
+  const users = await database.selectFrom("users").selectAll().where("email_key", "in", [own, shared]).execute();
+  return users.find(({ email_key }) => email_key === own) ?? users[0];
+}
+
+/**
+ * The keys that a user of an email may have, the likelier owner first: two who were different people before spellings
+ * had one key still are, and the second is known by what they typed in lower case.
+ */
+function keysOf(email: string): [own: string, shared: string] {
+  return [email.toLowerCase(), emailKey(email)];
 }
 
 /** The user of a number. */
@@ -31,9 +42,14 @@ export async function findOrCreateUsers(
       .values(batch)
       .onConflict((conflict) => conflict.column("email_key").doNothing())
       .execute();
-    const keys = batch.map((user) => user.email_key);
-    const found = await tx.selectFrom("users").select(["id", "email_key"]).where("email_key", "in", keys).execute();
-    for (const { id, email_key } of found) ids.set(email_key, id);
+    const keys = batch.flatMap(({ email }) => keysOf(email));
+    const rows = await tx.selectFrom("users").select(["id", "email_key"]).where("email_key", "in", keys).execute();
+    const found = new Map(rows.map(({ id, email_key }) => [email_key, id]));
+    for (const { email, email_key } of batch) {
+      const [own, shared] = keysOf(email);
+      const id = found.get(own) ?? found.get(shared);
+      if (id !== undefined) ids.set(email_key, id);
+    }
   }
   return ids;
 }

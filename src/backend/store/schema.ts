@@ -1,5 +1,6 @@
 import type { Generated, Selectable } from "kysely";
 import type { PurchaseState } from "../../billing/purchase.ts";
+import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
 
 /**
  * The tables, the same on SQLite and PostgreSQL. Instants are milliseconds since the epoch, dates `YYYY-MM-DD`,
@@ -7,7 +8,7 @@ import type { PurchaseState } from "../../billing/purchase.ts";
  */
 export interface Database {
   settings: { name: string; value: string };
-  organizations: { id: number; name: string; time_zone: string };
+  organizations: { id: number; name: string; time_zone: string; assignment_strategy: Generated<AssignmentStrategy> };
   subscriptions: SubscriptionTable;
   users: UserTable;
   members: MemberTable;
@@ -65,7 +66,7 @@ interface UserTable {
   /** Shown nowhere; SQLite cannot drop a unique column. */
   uuid: string;
   email: string;
-  /** The email in lower case: one person, however it is typed. */
+  /** `emailKey` of the email: one person, however it is typed. */
   email_key: string;
   password_hash: string | null;
   totp_secret: string | null;
@@ -85,6 +86,7 @@ interface MemberTable {
   admin_no_training: number;
   status: "ACTIVE" | "INVITED" | "REMOVED";
   joined_at: number | null;
+  /** The organization's when they were added last. */
   assignment_strategy: string;
   /** 0 while a person of other organizations is only invited: the license is taken, and nothing is granted. */
   accepted: number;

@@ -1,9 +1,11 @@
 import type { Kysely } from "kysely";
 import { takesLicense } from "../../billing/roles.ts";
+import { emailKey } from "../../contract/email.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { ProblemError } from "../problem.ts";
 import { pictureAt } from "../subscriptions/picture.ts";
 import { assertUsable } from "../subscriptions/standing.ts";
+import { readAssignmentStrategy } from "./assignmentStrategy.ts";
 import { batches } from "./batches.ts";
 import { findOrCreateUsers, NO_PASSWORD } from "./identities.ts";
 import { type Change, recordEvents } from "./records.ts";
@@ -18,7 +20,6 @@ export interface NewMember {
   readonly lastName: string;
   readonly role: number;
   readonly adminNoTraining: boolean;
-  readonly assignmentStrategy: string;
 }
 
 function members(database: Kysely<Database>) {
@@ -93,7 +94,8 @@ async function enrol(
   // In one order everywhere, so that two who add the same people at the same time never wait for each other.
   const sorted = list.toSorted((one, other) => (emailKey(one.email) < emailKey(other.email) ? -1 : 1));
   const persons = await findOrCreateUsers(tx, sorted.map(personRow));
-  const added = await join(tx, organizationId, sorted, persons);
+  const strategy = await readAssignmentStrategy(tx, organizationId);
+  const added = await join(tx, { organizationId, strategy }, sorted, persons);
   const news = sorted.filter(({ email }) => added.has(emailKey(email)));
   const licenses = news.filter(takesLicense).length;
   if (licenses > 0) await takeLicenses(tx, organizationId, licenses, change.at);
@@ -105,11 +107,6 @@ async function enrol(
   return added;
 }
 
-/** One person, however the email is written. */
-function emailKey(email: string): string {
-  return email.toLowerCase();
-}
-
 function personRow({ uuid, email }: NewMember) {
   return { uuid, email, email_key: emailKey(email), password_hash: NO_PASSWORD, totp_secret: null };
 }
@@ -117,7 +114,7 @@ function personRow({ uuid, email }: NewMember) {
 /** Makes people members, those too who were removed before; gives the `idUser` of those who were none. */
 async function join(
   tx: Kysely<Database>,
-  organizationId: number,
+  { organizationId, strategy }: { organizationId: number; strategy: string },
   list: readonly NewMember[],
   persons: ReadonlyMap<string, number>,
 ): Promise<Map<string, number>> {
@@ -127,7 +124,12 @@ async function join(
     const elsewhere = await membersElsewhere(tx, organizationId, batch.map(personOf));
     const rows = await tx
       .insertInto("members")
-      .values(batch.map((member) => memberRow(organizationId, member, personOf(member), elsewhere)))
+      .values(
+        batch.map((member) => ({
+          ...memberRow(organizationId, member, personOf(member), elsewhere),
+          assignment_strategy: strategy,
+        })),
+      )
       .onConflict((conflict) =>
         conflict
           .columns(["organization_id", "user_id"])
@@ -152,7 +154,7 @@ async function join(
 
 function memberRow(
   organizationId: number,
-  { uuid, email, firstName, lastName, role, adminNoTraining, assignmentStrategy }: NewMember,
+  { uuid, email, firstName, lastName, role, adminNoTraining }: NewMember,
   userId: number,
   elsewhere: ReadonlySet<number>,
 ) {
@@ -167,7 +169,6 @@ function memberRow(
     admin_no_training: adminNoTraining ? 1 : 0,
     status: "INVITED" as const,
     joined_at: null,
-    assignment_strategy: assignmentStrategy,
     accepted: elsewhere.has(userId) ? 0 : 1,
   };
 }

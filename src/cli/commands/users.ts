@@ -1,11 +1,10 @@
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
-import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
 import type { AddUserRequest } from "../../contract/users.ts";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { clean } from "../render/clean.ts";
 import { shorten } from "../render/shorten.ts";
-import { ROLE_WORDS, roleNumber, STRATEGY_WORDS, strategyNamed } from "../users/words.ts";
+import { ROLE_WORDS, roleNumber } from "../users/words.ts";
 import { addBuyMissingOptions, type BuyingFlags, type BuyMissingOptions, readBuying } from "./shared/buyOptions.ts";
 import { addCommand } from "./shared/command.ts";
 import { csvOption, readCsv } from "./shared/csvOption.ts";
@@ -55,14 +54,13 @@ interface AddFlags extends MissingFlags {
   readonly lastName: string;
   readonly role?: number;
   readonly training: boolean;
-  readonly assignmentStrategy?: AssignmentStrategy;
 }
 
 const CSV_HELP = `
 The file begins with a row that names its columns, in any
-order: email, firstName, lastName, and perhaps role,
-adminNoTraining, assignmentStrategy. All are added or none;
-those who are users already are left alone.`;
+order: email, firstName, lastName, and perhaps role and
+adminNoTraining. All are added or none; those who are users
+already are left alone.`;
 
 /** Registers `users list | add | import | remove`. */
 export function register(program: Command, context: Context, runs: UsersRuns = load): void {
@@ -106,12 +104,7 @@ function registerAdd(group: Command, context: Context, run: Run<AddUserOptions>)
     .requiredOption("--first-name <name>", "the first name", trimmedText)
     .requiredOption("--last-name <name>", "the last name", trimmedText)
     .addOption(new Option("--role <name>", "the role, user unless it is said").choices(ROLE_WORDS).argParser(role))
-    .option("--no-training", "an administrative role that takes no license")
-    .addOption(
-      new Option("--assignment-strategy <name>", "what the user begins with")
-        .choices(STRATEGY_WORDS)
-        .argParser(strategy),
-    );
+    .option("--no-training", "an administrative role that takes no license");
   addBuyMissingOptions(command).action(async (flags: AddFlags, command: Command) => {
     const options = { ...readGlobals(command), ...readMissing(flags), user: await userOf(flags) };
     await interruptible(context, () => run(options, context));
@@ -156,12 +149,6 @@ function role(text: string): number {
   throw new InvalidArgumentError(`It must be one of ${ROLE_WORDS.join(", ")}.`);
 }
 
-function strategy(text: string): AssignmentStrategy {
-  const name = strategyNamed(text);
-  if (name !== null) return name;
-  throw new InvalidArgumentError(`It must be one of ${STRATEGY_WORDS.join(", ")}.`);
-}
-
 /** The flags by the fields that they give. */
 const FLAGS: Readonly<Record<string, string>> = {
   email: "--email",
@@ -173,14 +160,13 @@ const FLAGS: Readonly<Record<string, string>> = {
 async function userOf(flags: AddFlags): Promise<AddUserRequest> {
   // Loaded only now: no start without it is to wait for the schemas.
   const { addUserRequestSchema } = await import("../../contract/users.ts");
-  const { email, firstName, lastName, training, assignmentStrategy } = flags;
+  const { email, firstName, lastName, training } = flags;
   const user = {
     email,
     firstName,
     lastName,
     ...(flags.role !== undefined && { role: flags.role }),
     ...(!training && { adminNoTraining: true }),
-    ...(assignmentStrategy !== undefined && { assignmentStrategy }),
   };
   const issue = addUserRequestSchema.safeParse(user).error?.issues[0];
   if (!issue) return user;

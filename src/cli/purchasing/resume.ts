@@ -1,6 +1,7 @@
 import type { Client } from "../../client/client.ts";
 import { readPages } from "../../client/pages.ts";
 import type { Purchase, PurchaseAnswer } from "../../contract/billing.ts";
+import { emailKey } from "../../contract/email.ts";
 import { CliError, codeOf, exitCodeOf } from "../errors.ts";
 import type { Output } from "../outputs.ts";
 import { differenceFrom } from "./approved.ts";
@@ -93,7 +94,7 @@ async function unsettledOfUser(
       return [];
     });
     for (const { id, purchasedBy } of await busy("Looking for unsettled purchases", listing)) {
-      if (purchasedBy?.email !== user.email) continue;
+      if (purchasedBy === null || emailKey(purchasedBy.email) !== emailKey(user.email)) continue;
       found.push(await busy("Reading an unsettled purchase", client.purchase(organizationId, id)));
     }
   }

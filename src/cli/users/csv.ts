@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { emailKey } from "../../contract/email.ts";
 import { type AddUserRequest, MOST_IMPORTED_USERS } from "../../contract/users.ts";
 import type { LineProblem } from "../errors.ts";
 import { clean } from "../render/clean.ts";
@@ -72,7 +73,7 @@ function readUsers(rows: readonly CsvRow[], columns: readonly Column[], nameless
     rowsChecked(index + 1, rows.length);
     problems.push(...messages.map((message) => ({ line, message })));
     if (!user) continue;
-    const key = user.email.toLowerCase();
+    const key = emailKey(user.email);
     const first = seen.get(key);
     if (first === undefined) seen.set(key, line);
     else if (key !== "")

@@ -2,7 +2,7 @@ import { clean } from "../render/clean.ts";
 import { shorten } from "../render/shorten.ts";
 
 const NEEDED = ["email", "firstName", "lastName"] as const;
-const OPTIONAL = ["role", "adminNoTraining", "assignmentStrategy"] as const;
+const OPTIONAL = ["role", "adminNoTraining"] as const;
 
 /** A column of a file of users (details.md, 24). */
 export type Column = (typeof NEEDED)[number] | (typeof OPTIONAL)[number];
@@ -41,8 +41,13 @@ export function readHeader(header: readonly string[]): { columns: Column[]; name
   return { columns, nameless, problems };
 }
 
+const STRATEGY_COLUMN =
+  "The column assignmentStrategy is not supported: it is a setting of the organization; remove the column and use " +
+  "`secureflag-licenses organizations assignment-strategy`";
+
 function unknownColumn(name: string): string {
   if (name === "") return "A column has no name";
+  if (letters(name) === "assignmentstrategy") return STRATEGY_COLUMN;
   const near = KNOWN.get(letters(name));
   const advice = near ? `did you mean ${near}?` : `the columns are ${EXPECTED}`;
   return `There is no column "${shorten(clean(name))}"; ${advice}`;

@@ -2,7 +2,7 @@ import { type AddUserRequest, addUserRequestSchema } from "../../contract/users.
 import { clean } from "../render/clean.ts";
 import { shorten } from "../render/shorten.ts";
 import type { Column } from "./csvColumns.ts";
-import { ROLE_WORDS, roleNumber, STRATEGY_WORDS, strategyNamed } from "./words.ts";
+import { ROLE_WORDS, roleNumber } from "./words.ts";
 
 /** The user of a row, as the contract takes it, and what is wrong with it. What is left empty is as if not there. */
 export function readUser(row: ReadonlyMap<Column, string>): { user: AddUserRequest; problems: string[] } {
@@ -15,14 +15,12 @@ export function readUser(row: ReadonlyMap<Column, string>): { user: AddUserReque
   };
   const role = optional("role", roleNumber, `one of ${ROLE_WORDS.join(", ")}`);
   const adminNoTraining = optional("adminNoTraining", readFlag, "true or false");
-  const assignmentStrategy = optional("assignmentStrategy", strategyNamed, `one of ${STRATEGY_WORDS.join(", ")}`);
   const user = {
     email: row.get("email") ?? "",
     firstName: row.get("firstName") ?? "",
     lastName: row.get("lastName") ?? "",
     ...(role !== null && { role }),
     ...(adminNoTraining !== null && { adminNoTraining }),
-    ...(assignmentStrategy !== null && { assignmentStrategy }),
   };
   return { user, problems: [...contractProblems(user), ...problems] };
 }

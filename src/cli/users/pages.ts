@@ -1,5 +1,6 @@
 import type { Client } from "../../client/client.ts";
 import { readPages } from "../../client/pages.ts";
+import { emailKey } from "../../contract/email.ts";
 import type { User } from "../../contract/users.ts";
 
 type PagesClient = Pick<Client, "usersPage">;
@@ -38,10 +39,12 @@ export async function readAllUsers(client: PagesClient, organizationId: number):
   return (await readUsers(client, organizationId, Number.POSITIVE_INFINITY)).users;
 }
 
-/** The users with an email, however it is written. */
+/** The users with an email, however it is written; where several have it, those who have it as it is written. */
 export function withEmail(users: readonly User[], email: string): User[] {
-  const key = email.toLowerCase();
-  return users.filter((user) => isMember(user) && user.email?.toLowerCase() === key);
+  const key = emailKey(email);
+  const found = users.filter((user) => isMember(user) && user.email !== null && emailKey(user.email) === key);
+  const alike = found.filter((user) => user.email?.toLowerCase() === email.toLowerCase());
+  return alike.length > 0 ? alike : found;
 }
 
 /** Whether a user belongs to the organization still: SecureFlag's own list may hold those who do not any more. */

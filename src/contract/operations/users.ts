@@ -3,6 +3,7 @@ import { integerTextSchema } from "../basics.ts";
 import {
   addUserAnswerSchema,
   addUserRequestSchema,
+  assignmentStrategySchema,
   importUsersAnswerSchema,
   importUsersRequestSchema,
   listedUserSchema,
@@ -57,5 +58,22 @@ export const userOperations = {
     access: "users:write",
     params: withUser,
     answers: { 200: removeUserAnswerSchema },
+  },
+  getAssignmentStrategy: {
+    method: "GET",
+    path: "/organizations/{organizationId}/assignment-strategy",
+    summary: "What the organization assigns to everybody who is added",
+    access: "users:read",
+    params: organizationParams,
+    answers: { 200: assignmentStrategySchema.loose() },
+  },
+  setAssignmentStrategy: {
+    method: "PUT",
+    path: "/organizations/{organizationId}/assignment-strategy",
+    summary: "Set what the organization assigns to everybody who is added from now on",
+    access: "administrator",
+    params: organizationParams,
+    body: assignmentStrategySchema,
+    answers: { 200: assignmentStrategySchema.loose() },
   },
 } as const satisfies Record<string, Operation>;

@@ -110,3 +110,34 @@ describe("an invitation that waits", () => {
     expect([code, told]).toEqual([2, expect.stringContaining("organizations accept 5")]);
   });
 });
+
+describe("organizations assignment-strategy", () => {
+  const ORG = "--org 4201";
+
+  it("shows the one that is set", async () => {
+    const script: ExpectedCall[] = [{ call: "assignmentStrategy", with: [4201], gives: "INITIAL_PLAN" }];
+    expect(await play(`organizations assignment-strategy ${ORG}`, script)).toMatchObject({
+      code: 0,
+      stdout: "initial-plan\n",
+      stderr: "",
+    });
+    const { stdout } = await play(`organizations assignment-strategy ${ORG} --json`, script);
+    expect(JSON.parse(stdout)).toEqual({ organizationId: 4201, assignmentStrategy: "INITIAL_PLAN" });
+  });
+
+  it.each(["none", "NONE"])("sets %s", async (word) => {
+    const script: ExpectedCall[] = [{ call: "setAssignmentStrategy", with: [4201, "NONE"], gives: "NONE" }];
+    const { code, stdout } = await play(`organizations assignment-strategy ${word} ${ORG}`, script);
+    expect([code, stdout]).toEqual([0, "Assignment strategy set to none; it applies to users added from now on.\n"]);
+  });
+
+  it("sends an API token's holder to the sign-in, and says what the backend has not", async () => {
+    const refused = (error: ClientError): ExpectedCall[] => [{ call: "setAssignmentStrategy", fails: error }];
+    const forbidden = refused(new ClientError("forbidden", "This needs a signed-in administrator"));
+    const token = await play(`organizations assignment-strategy none ${ORG}`, forbidden);
+    expect([token.code, token.told]).toEqual([5, expect.stringContaining("unset SECUREFLAG_API_TOKEN")]);
+    const missing = refused(new ClientError("unexpected_answer", "Nonsense", { status: 404 }));
+    const other = await play(`organizations assignment-strategy none ${ORG}`, missing);
+    expect([other.code, other.told]).toEqual([1, expect.stringContaining("does not offer")]);
+  });
+});

@@ -5,10 +5,12 @@ import { createProgram, runProgram } from "../../../src/cli/commands/program.ts"
 import { EXIT_CODE_MEANINGS } from "../../../src/cli/commands/shared/helpTopics.ts";
 import { EXIT_CODES } from "../../../src/cli/errors.ts";
 import { main } from "../../../src/cli/main.ts";
+import { API_URL } from "../support/builders.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
 /** Signed in, so that only the arguments can be wrong; whatever is sent fails the test. */
-const ready = () => fakeContext({ env: { SECUREFLAG_API_TOKEN: "t", SECUREFLAG_ORGANIZATION: "1" } });
+const ready = () =>
+  fakeContext({ env: { SECUREFLAG_API_URL: API_URL, SECUREFLAG_API_TOKEN: "t", SECUREFLAG_ORGANIZATION: "1" } });
 
 describe("wrong usage ends with 2, before any request", () => {
   it.each([
@@ -150,7 +152,7 @@ describe("wrong usage ends with 2, before any request", () => {
     ["users add --email a@b.example --first-name A --last-name B --role -1"],
     ["users add --email a@b.example --first-name A --last-name B --no-training"],
     ["users add --email a@b.example --first-name A --last-name B --role user --no-training"],
-    ["users add --email a@b.example --first-name A --last-name B --assignment-strategy plan"],
+    ["organizations assignment-strategy plan"],
     ["users add --email a@b.example --first-name A --last-name B --max-total 1,00"],
     ["users add --email a@b.example --first-name A --last-name B --idempotency-key k"],
     [`users add --email a@b.example --first-name ${"A".repeat(101)} --last-name B`],
@@ -234,8 +236,8 @@ describe("wrong usage ends with 2, before any request", () => {
       "--first-name holds a line break or a control",
     ],
     ["users add --email a@b.example --first-name A --last-name B --no-training", "--no-training is for administrative"],
-    ["users add --role boss", "administrator, manager, statistics, reviewer, user"],
-    ["users add --assignment-strategy x", "none, initial-plan, initial-path, initial-labs"],
+    ["users add --role boss", "administrator, manager, statistics, creator, threatcanvas-reviewer, user"],
+    ["organizations assignment-strategy x", "none, initial-plan, initial-path, initial-labs"],
     ["users remove a@b.example", "Cannot prompt for confirmation: not a terminal."],
     ["login --totp JBSWY3DPEHPK3PXP", "--totp is not a one-time code"],
     ["login --web --email a@b.c", "--web cannot be used with --email <email>."],

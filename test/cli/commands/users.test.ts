@@ -165,8 +165,8 @@ describe("users add", () => {
     [["--role", "administrator", "--no-training"], { role: 0, adminNoTraining: true }],
     [["--role", "Manager"], { role: 3 }],
     [["--role", "user"], { role: 7 }],
-    [["--assignment-strategy", "initial-plan"], { assignmentStrategy: "INITIAL_PLAN" }],
-    [["--assignment-strategy", "NONE"], { assignmentStrategy: "NONE" }],
+    [["--role", "creator"], { role: 5 }],
+    [["--role", "threatcanvas-reviewer"], { role: 6 }],
   ])("%j travels as %j", async (flags, fields) => {
     const sent = [expect.objectContaining({ email: "ada@northwind.example", ...fields })];
     const call: ExpectedCall = { ...ADDED, with: sent };
@@ -465,11 +465,11 @@ describe("run again after it was killed", () => {
 
 describe("users import", () => {
   const HEAD = "email,firstName,lastName,role,adminNoTraining\n";
-  const three = () => csvFile(`${HEAD}a@x.example,A,A,,\nb@x.example,B,B,manager,true\nc@x.example,C,C,reviewer,\n`);
+  const three = () => csvFile(`${HEAD}a@x.example,A,A,,\nb@x.example,B,B,manager,true\nc@x.example,C,C,creator,\n`);
   const sent = [
     { email: "a@x.example", firstName: "A", lastName: "A" },
     { email: "b@x.example", firstName: "B", lastName: "B", role: 3, adminNoTraining: true },
-    { email: "c@x.example", firstName: "C", lastName: "C", role: 1 },
+    { email: "c@x.example", firstName: "C", lastName: "C", role: 5 },
   ];
   const imported = (existing: number[] = []): ExpectedCall => ({
     call: "importUsers",

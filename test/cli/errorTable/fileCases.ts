@@ -30,7 +30,7 @@ const JOURNAL: Pick<ErrorCase, "parts"> = {
   },
 };
 
-const FILES: Pick<ErrorCase, "parts" | "env"> = { ...JOURNAL, env: { ...NO_TOKEN, SECUREFLAG_API_URL: "" } };
+const FILES: Pick<ErrorCase, "parts" | "env"> = { ...JOURNAL, env: NO_TOKEN };
 
 function patient(): LockMachine {
   let time = 0;

@@ -121,6 +121,26 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
     world: person(false),
   },
   { code: "not_signed_in", line: "status", env: NO_TOKEN },
+  { code: "not_signed_in", when: "without settings", line: "buy 5", env: { ...NO_TOKEN, SECUREFLAG_API_URL: "" } },
+  { code: "billing_not_offered", when: "a token and no backend", line: "quote 5", env: { SECUREFLAG_API_URL: "" } },
+  {
+    code: "users_not_offered",
+    when: "a token and no backend",
+    line: "users remove a@b.co --yes",
+    env: { SECUREFLAG_API_URL: "" },
+  },
+  {
+    code: "sign_in_not_offered",
+    when: "without settings",
+    line: "login",
+    env: { ...NO_TOKEN, SECUREFLAG_API_URL: "" },
+  },
+  {
+    code: "organization_required",
+    when: "without settings",
+    line: "login --with-token",
+    env: { ...NO_TOKEN, SECUREFLAG_API_URL: "", SECUREFLAG_ORGANIZATION: "" },
+  },
   {
     code: "not_signed_in",
     when: "signed in elsewhere",

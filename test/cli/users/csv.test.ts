@@ -17,6 +17,23 @@ function problemsOf(file: string | Uint8Array): string[] {
   return read(file).problems.map(({ line, message }) => `${line}: ${message}`);
 }
 
+test.each(["assignmentStrategy", "Assignment strategy"])(
+  "the column %j is refused with the command to use",
+  (column) => {
+    expect(problemsOf(`${HEADER},${column}\nada@x.test,Ada,Lovelace,none`)).toEqual([
+      expect.stringMatching(/^1: .*remove the column and use `secureflag-licenses organizations assignment-strategy`$/),
+    ]);
+  },
+);
+
+test("one person in several spellings is named with the line before", () => {
+  const rows = ["zo\u00e9@b\u00fccher.test,A,A", "zoe\u0301@b\u00fccher.test,B,B", "ZO\u00c9@xn--bcher-kva.test,C,C"];
+  expect(problemsOf([HEADER, ...rows].join("\n"))).toEqual([
+    `3: email "zoe\u0301@b\u00fccher.test" is on line 2 too`,
+    `4: email "ZO\u00c9@xn--bcher-kva.test" is on line 2 too`,
+  ]);
+});
+
 /** How many lines an editor shows. */
 function lineCount(text: string): number {
   return text.split(/\r\n|\r|\n/).length;
@@ -72,8 +89,8 @@ describe("files that are fine", () => {
     ],
     [
       "the optional columns",
-      `role,adminNoTraining,assignmentStrategy,${HEADER}\nManager,YES,initial-plan,ada@x.test,Ada,Lovelace\n,,,bob@x.test,Bob,Ross`,
-      [{ ...ada, role: 3, adminNoTraining: true, assignmentStrategy: "INITIAL_PLAN" }, bob],
+      `role,adminNoTraining,${HEADER}\nManager,YES,ada@x.test,Ada,Lovelace\n,,bob@x.test,Bob,Ross`,
+      [{ ...ada, role: 3, adminNoTraining: true }, bob],
       [2, 3],
     ],
   ])("%s", (_, file, users, lines) => {
@@ -101,7 +118,7 @@ describe("files that are fine", () => {
   });
 });
 
-const COLUMNS_ARE = "email, firstName, lastName, and perhaps role, adminNoTraining, assignmentStrategy";
+const COLUMNS_ARE = "email, firstName, lastName, and perhaps role, adminNoTraining";
 const STRAY_QUOTE =
   'A quote stands where none may: put the whole value in quotes, and write each quote in it twice ("")';
 const NOT_CLOSED = "A quoted value begins here and never ends; what follows it was not read";
@@ -245,13 +262,13 @@ describe("files that are not", () => {
     ],
     [
       "values that are none of those",
-      `${HEADER},role,adminNoTraining,assignmentStrategy\na@x.test,A,A,boss,maybe,all\nb@x.test,B,B,-1,,\nc@x.test,C,C,2,,`,
+      `${HEADER},role,adminNoTraining\na@x.test,A,A,boss,maybe\nb@x.test,B,B,-1,\nc@x.test,C,C,2,\nd@x.test,D,D,reviewer,`,
       [
-        '2: role "boss" is not one of administrator, manager, statistics, reviewer, user',
+        '2: role "boss" is not one of administrator, manager, statistics, creator, threatcanvas-reviewer, user',
         '2: adminNoTraining "maybe" is not true or false',
-        '2: assignmentStrategy "all" is not one of none, initial-plan, initial-path, initial-labs',
-        '3: role "-1" is not one of administrator, manager, statistics, reviewer, user',
-        '4: role "2" is not one of administrator, manager, statistics, reviewer, user',
+        '3: role "-1" is not one of administrator, manager, statistics, creator, threatcanvas-reviewer, user',
+        '4: role "2" is not one of administrator, manager, statistics, creator, threatcanvas-reviewer, user',
+        '5: role "reviewer" is not one of administrator, manager, statistics, creator, threatcanvas-reviewer, user',
       ],
     ],
     [
@@ -368,14 +385,13 @@ describe("files that nobody would write", () => {
     const name = fc
       .string({ unit: fc.constantFrom(..."aé王\"',;\t =-😀".split("")), minLength: 1, maxLength: 20 })
       .map((text) => `x${text}x`.replaceAll("\t", " "));
-    const local = fc.string({ unit: fc.constantFrom(..."abc1.é'".split("")), minLength: 1, maxLength: 8 });
+    const local = fc.string({ unit: fc.constantFrom(..."abc1é'".split("")), minLength: 1, maxLength: 8 });
     const user = fc.record({
       email: local.map((text) => `${text}@x.test`),
       firstName: name,
       lastName: name,
-      role: fc.constantFrom(0, 1, 3, 4),
+      role: fc.constantFrom(0, 3, 4, 5, 6),
       adminNoTraining: fc.boolean(),
-      assignmentStrategy: fc.constantFrom("NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"),
     });
     const list = fc.uniqueArray(user, { selector: ({ email }) => email.toLowerCase(), minLength: 1 });
     fc.assert(

@@ -73,4 +73,15 @@ describe("whom an email belongs to", () => {
     expect(withEmail(list, "ada@northwind.example").map(({ idUser }) => idUser)).toEqual([3, 5]);
     expect(list.filter(isMember)).toHaveLength(4);
   });
+
+  it("is told in another Unicode form and by the domain's ASCII form; of two who are there, by the spelling", () => {
+    const composed = { ...ada, idUser: 1, email: "zo\u00e9@b\u00fccher.example" };
+    const decomposed = { ...ada, idUser: 2, email: "Zoe\u0301@bu\u0308cher.example" };
+    const found = (list: User[], email: string) => withEmail(list, email).map(({ idUser }) => idUser);
+    expect(found([composed], decomposed.email)).toEqual([1]);
+    expect(found([composed], "ZO\u00c9@xn--bcher-kva.example")).toEqual([1]);
+    expect(found([composed, decomposed], composed.email)).toEqual([1]);
+    expect(found([composed, decomposed], decomposed.email.toLowerCase())).toEqual([2]);
+    expect(found([composed, decomposed], "zo\u00e9@xn--bcher-kva.example")).toEqual([1, 2]);
+  });
 });

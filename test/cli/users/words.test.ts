@@ -3,15 +3,20 @@ import { ROLE_WORDS, roleNumber, STRATEGY_WORDS, strategyNamed } from "../../../
 
 test.each([
   ["administrator", 0],
-  ["reviewer", 1],
+  ["creator", 5],
+  ["threatcanvas-reviewer", 6],
+  ["ThreatCanvas-Reviewer", 6],
+  ["reviewer", null],
   ["manager", 3],
   ["statistics", 4],
   ["user", 7],
   ["Administrator", 0],
   ["0", 0],
-  ["1", 1],
+  ["1", null],
   ["3", 3],
   ["4", 4],
+  ["5", 5],
+  ["6", 6],
   ["7", 7],
   ["-1", null],
   ["2", null],
@@ -39,6 +44,6 @@ test.each([
 });
 
 test("the words are those of the command line", () => {
-  expect(ROLE_WORDS.join("|")).toBe("administrator|manager|statistics|reviewer|user");
+  expect(ROLE_WORDS.join("|")).toBe("administrator|manager|statistics|creator|threatcanvas-reviewer|user");
   expect(STRATEGY_WORDS.join("|")).toBe("none|initial-plan|initial-path|initial-labs");
 });

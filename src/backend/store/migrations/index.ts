@@ -1,7 +1,9 @@
 import { type Kysely, Migrator, sql } from "kysely";
 import type { Database } from "../schema.ts";
+import { assignmentStrategyMigration } from "./assignmentStrategy.ts";
 import { billingMigration } from "./billing.ts";
 import type { Dialect } from "./dialect.ts";
+import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
 import { membershipsMigration } from "./memberships.ts";
 import { paymentsMigration } from "./payments.ts";
@@ -23,6 +25,8 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
     "0004_renewals": renewalsMigration,
     "0005_memberships": membershipsMigration(dialect),
     "0006_spending": spendingMigration,
+    "0007_emails": emailsMigration,
+    "0008_assignment_strategy": assignmentStrategyMigration,
   };
   const migrator = new Migrator({
     db: database,

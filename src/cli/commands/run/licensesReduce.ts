@@ -22,7 +22,7 @@ import { withSpinner } from "../shared/spinner.ts";
  */
 export async function run(options: ReduceOptions, context: Context): Promise<void> {
   assertConsent(context, options, "change the renewal");
-  const { connection, organizationId } = await connectToOrganization(context, options);
+  const { connection, organizationId } = await connectToOrganization(context, options, "billing");
   const after = await reduce(organizationId, connection, options, context);
   const { reduction, licenses: counts, renewal } = after;
   const result = { reduction, licenses: counts, renewal, dryRun: options.dryRun };

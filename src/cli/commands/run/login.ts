@@ -12,6 +12,7 @@ import { createTargetClient, organizationUntold } from "../shared/connect.ts";
 import { identityOf } from "../shared/identity.ts";
 import { noteInvitations } from "../shared/invitations.ts";
 import { note, printResult } from "../shared/output.ts";
+import { assertSignInOffered } from "../shared/publicApi.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
 import { passwordCredential } from "./loginPassword.ts";
@@ -34,6 +35,7 @@ interface Kept {
  */
 export async function run(options: LoginOptions, context: Context): Promise<void> {
   const target = await resolveTarget(context, options, true);
+  assertSignInOffered(target, options.withToken);
   const way = wayOf(options, context);
   const email = way === "password" ? await emailFor(options, context) : null;
   const secret = way === "web" ? "" : await secretFor(options, context);

@@ -12,7 +12,7 @@ const LIST_HINT = "See `secureflag-licenses organizations list` for your invitat
 
 /** Prints the organizations that the signed-in user belongs to, and for people those that invite them. */
 export async function list(options: GlobalOptions, context: Context): Promise<void> {
-  const { client } = await connect(context, options);
+  const { client } = await connect(context, options, "public");
   const { organizations, invitations } = await withSpinner(context, options, "Reading organizations", client.me());
   await printResult(context, options, "organizations list", organizations, async (view) => {
     const { renderOrganizations } = await import("../../render/identity.ts");
@@ -26,7 +26,7 @@ export async function list(options: GlobalOptions, context: Context): Promise<vo
  * @throws CliError `forbidden` with an API token; `not_found` without an invitation
  */
 export async function accept(options: AcceptOptions, context: Context): Promise<void> {
-  const { client } = await connect(context, options);
+  const { client } = await connect(context, options, "public");
   const accepting = client.acceptInvitation(options.id).catch((error: unknown) => {
     throw withHint(error);
   });

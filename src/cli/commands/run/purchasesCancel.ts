@@ -23,7 +23,7 @@ const NEEDS_LOOKUP = /^(pur_[0-9a-f]{8,23}|\d+-\d{6,})$/;
  */
 export async function run(options: CancelOptions, context: Context): Promise<void> {
   assertConsent(context, options, "cancel the purchase");
-  const { client, organizationId } = await connectToOrganization(context, options);
+  const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const waiting = { ...options, waitSeconds: 0, open: false };
   const tools = await purchasingTools(context, waiting, { client, organizationId });
   const isDecided = options.yes && !options.dryRun && !NEEDS_LOOKUP.test(options.purchaseId);

@@ -13,7 +13,7 @@ const PAGE_SIZE = 100;
 
 /** Prints the organization's purchases, newest first, and says on stderr when there are more (details.md, 23). */
 export async function run(options: ListOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connect(context, options);
+  const { client, organizationId } = await connect(context, options, "billing");
   const reading = organizationId().then((id) =>
     Promise.all([listPurchases(client, id, options), options.json || options.csv ? null : client.subscription(id)]),
   );

@@ -19,7 +19,7 @@ import { purchasingTools } from "../shared/purchasingTools.ts";
  */
 export async function run(options: PayOptions, context: Context): Promise<void> {
   assertConsent(context, options, "pay");
-  const { connection, client, organizationId } = await connectToOrganization(context, options);
+  const { connection, client, organizationId } = await connectToOrganization(context, options, "billing");
   const tools = await purchasingTools(context, options, { client, organizationId });
   const purchase = await readPayable(options.purchaseId, tools);
   const isPaid = purchase.status === "succeeded";

@@ -20,7 +20,7 @@ export async function run(options: ReceiptOptions, context: Context): Promise<vo
 }
 
 async function show(options: ReceiptOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connect(context, options);
+  const { client, organizationId } = await connect(context, options, "billing");
   const reading = organizationId().then((id) => client.receipt(id, options.purchaseId));
   const receipt = await withSpinner(context, options, "Reading the receipt", reading);
   await printResult(context, options, "purchases receipt", receipt, async (view) => {
@@ -53,7 +53,7 @@ async function savePdf(file: OutputFile, options: ReceiptOptions, context: Conte
 
 /** The PDF, and with `--json` the receipt itself, once both are known to be the same one. */
 async function read(options: ReceiptOptions, context: Context) {
-  const { client, organizationId } = await connect(context, options);
+  const { client, organizationId } = await connect(context, options, "billing");
   const reading = async () => {
     const id = await organizationId();
     const receipt = options.json ? await client.receipt(id, options.purchaseId) : null;

@@ -13,7 +13,7 @@ import type { WaitOptions } from "../shared/waitOptions.ts";
  * @throws CliError of the worst end after everything was printed (details.md, 8)
  */
 export async function run(options: WaitOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connectToOrganization(context, options);
+  const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const tools = await purchasingTools(context, options, { client, organizationId });
   const ended = await resume(client, tools);
   await summarize(context, options, client.origin, ended.result.resumed);

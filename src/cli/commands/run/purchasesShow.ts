@@ -7,7 +7,7 @@ import { withSpinner } from "../shared/spinner.ts";
 
 /** Prints one purchase. */
 export async function run(options: PurchaseOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connect(context, options);
+  const { client, organizationId } = await connect(context, options, "billing");
   const id = await organizationId();
   const reading = client.purchase(id, options.purchaseId);
   const { purchase } = splitAnswer(await withSpinner(context, options, "Reading the purchase", reading));

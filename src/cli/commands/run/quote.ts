@@ -23,7 +23,7 @@ export async function run(options: QuoteOptions, context: Context): Promise<void
   if ("compare" in priced) return await compare(priced.compare, options, context);
   const { save, when } = priced;
   if (save) assertWritable(save);
-  const connection = await connect(context, options);
+  const connection = await connect(context, options, "billing");
   const offer = await withSpinner(context, options, "Pricing", offerOf(connection, priced.licenses));
   if (save) {
     writeOutputFile(save, Buffer.from(writeQuoteFile(quoteFileOf(offer, connection.client.apiUrl))), context);
@@ -37,7 +37,7 @@ export async function run(options: QuoteOptions, context: Context): Promise<void
 }
 
 async function compare(counts: readonly number[], options: QuoteOptions, context: Context): Promise<void> {
-  const connection = await connect(context, options);
+  const connection = await connect(context, options, "billing");
   const offers = await withSpinner(context, options, "Pricing", offersOf(connection, counts));
   const quotes = offers.map(({ quote }) => quote);
   await printResult(context, options, "quote", quotes, async (view) => {

@@ -76,7 +76,7 @@ async function asSandbox<Answer>(asking: Promise<Answer>, { origin }: Client): P
 async function renewingOrganization(options: GlobalOptions, context: Context, target: Target): Promise<number> {
   if (target.organizationId !== null) return target.organizationId;
   try {
-    return await (await connect(context, options)).organizationId();
+    return await (await connect(context, options, "billing")).organizationId();
   } catch (cause) {
     if (codeOf(cause) !== "not_signed_in") throw cause;
     throw new CliError("organization_required", "Whose renewal is meant is not known", {

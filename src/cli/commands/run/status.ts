@@ -12,7 +12,7 @@ import type { StatusOptions } from "../status.ts";
  * @throws CliError `too_few_available` with nothing printed; what connecting and reading throw
  */
 export async function run(options: StatusOptions, context: Context): Promise<void> {
-  const connection = await connect(context, options);
+  const connection = await connect(context, options, "billing");
   const reading = connection.organizationId().then((id) => connection.client.subscription(id));
   // Asked meanwhile: what it says is worth a warning, and its failing is none.
   const expiring = tokenExpiry(options, connection);

@@ -14,7 +14,7 @@ import type { CreateOptions, RevokeOptions } from "../tokens.ts";
 
 /** Prints the API tokens that were not revoked, newest first. */
 export async function list(options: GlobalOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connectToOrganization(context, options);
+  const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const tokens = await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
   await printResult(context, options, "tokens list", tokens, async (view) => {
     const { renderTokens } = await import("../../render/tokens.ts");
@@ -28,7 +28,7 @@ export async function list(options: GlobalOptions, context: Context): Promise<vo
  * @throws CliError `invalid_usage` for an amount that the currency does not have; `mfa_required`
  */
 export async function create(options: CreateOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connectToOrganization(context, options);
+  const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const amount = options.maxSpend === null ? null : await amountOf(options.maxSpend, client, organizationId);
   const { name, scopes, expiresInDays, maxLicenses: licenses } = options;
   const spendLimit = amount === null && licenses === null ? null : { amount, licenses };
@@ -76,7 +76,7 @@ async function printPlan(
  */
 export async function revoke(options: RevokeOptions, context: Context): Promise<void> {
   assertConsent(context, options, "revoke the token");
-  const { client, organizationId } = await connectToOrganization(context, options);
+  const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const { dryRun, yes } = options;
   const isDecided = yes && !dryRun && !SHORT_ID.test(options.tokenId);
   const id = isDecided ? options.tokenId : await knownToken(options.tokenId, client, organizationId);

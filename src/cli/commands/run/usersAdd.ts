@@ -4,7 +4,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Output } from "../../outputs.ts";
 import { readAllUsers, withEmail } from "../../users/pages.ts";
-import { addingOutput, addWithLicenses, concludeAdding } from "../shared/adding.ts";
+import { addingOutput, addWithLicenses, concludeAdding, noteStrategy } from "../shared/adding.ts";
 import { rehearseRoles } from "../shared/administrators.ts";
 import { type Buying, connectBuying } from "../shared/buying.ts";
 import { printResult } from "../shared/output.ts";
@@ -18,7 +18,7 @@ import type { AddUserOptions } from "../users.ts";
  *   a purchase that was printed
  */
 export async function run(options: AddUserOptions, context: Context): Promise<void> {
-  const buying = await connectBuying(options, context);
+  const buying = await connectBuying(options, context, "users");
   if (options.dryRun) {
     await print(await rehearse(options, context, buying), options, context);
     return;
@@ -29,6 +29,7 @@ export async function run(options: AddUserOptions, context: Context): Promise<vo
   const ended = await addWithLicenses(adding, () => taken, options, context, buying);
   const output = { user: ended.answer?.user ?? null, ...addingOutput(ended) };
   await concludeAdding(ended, buying, options, context, () => print(output, options, context));
+  noteStrategy(context, options, output);
 }
 
 async function rehearse(options: AddUserOptions, context: Context, buying: Buying): Promise<Output<"users add">> {

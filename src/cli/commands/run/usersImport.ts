@@ -1,9 +1,10 @@
 import { ROLES, takesLicense } from "../../../billing/roles.ts";
+import { emailKey } from "../../../contract/email.ts";
 import type { AddUserRequest } from "../../../contract/users.ts";
 import type { Context } from "../../context.ts";
 import type { Output } from "../../outputs.ts";
 import { isMember, readAllUsers } from "../../users/pages.ts";
-import { addingOutput, addWithLicenses, concludeAdding } from "../shared/adding.ts";
+import { addingOutput, addWithLicenses, concludeAdding, noteStrategy } from "../shared/adding.ts";
 import { rehearseRoles } from "../shared/administrators.ts";
 import { type Buying, connectBuying } from "../shared/buying.ts";
 import { printResult } from "../shared/output.ts";
@@ -25,7 +26,7 @@ interface Divided {
 export async function run(options: ImportUsersOptions, context: Context): Promise<void> {
   const csv = await checkedCsv(options, context);
   const { users } = csv;
-  const buying = await connectBuying(options, context);
+  const buying = await connectBuying(options, context, "users");
   if (options.dryRun) {
     await print(await rehearse(users, options, context, buying), options, context);
     return;
@@ -33,15 +34,16 @@ export async function run(options: ImportUsersOptions, context: Context): Promis
   const { connection, tools } = buying;
   const importing = async () => {
     const answer = connection.client.importUsers(tools.organizationId, users);
-    const { existing, organizationLicenses } = await tools.busy(addingWords(users.length), answer).catch((error) => {
+    const { existing, ...state } = await tools.busy(addingWords(users.length), answer).catch((error) => {
       throw withLines(error, csv);
     });
     const positions = new Set(existing);
-    return { ...divide(users, (_, index) => positions.has(index)), organizationLicenses };
+    return { ...divide(users, (_, index) => positions.has(index)), ...state };
   };
   const ended = await addWithLicenses(importing, ({ added }) => licensesOf(added), options, context, buying);
   const output = { ...emailsOf(ended.answer ?? { added: [], existing: [] }), ...addingOutput(ended) };
   await concludeAdding(ended, buying, options, context, () => print(output, options, context));
+  if (output.added.length > 0) noteStrategy(context, options, output);
 }
 
 async function rehearse(
@@ -56,8 +58,8 @@ async function rehearse(
     connection.client,
     users.map(({ role }) => role),
   );
-  const known = new Set(listed.filter(isMember).map(({ email }) => email?.toLowerCase()));
-  const divided = divide(users, ({ email }) => known.has(email.toLowerCase()));
+  const known = new Set(listed.filter(isMember).flatMap(({ email }) => (email === null ? [] : [emailKey(email)])));
+  const divided = divide(users, ({ email }) => known.has(emailKey(email)));
   const { licenses, quote } = await rehearseLicenses(licensesOf(divided.added), options, context, buying);
   return { ...emailsOf(divided), purchase: null, licenses, dryRun: true, ...(quote && { quote }) };
 }

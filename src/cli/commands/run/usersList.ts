@@ -9,7 +9,7 @@ const DEFAULT_LIMIT = 100;
 
 /** Prints the organization's users in the backend's order, and says on stderr when there are more. */
 export async function run(options: ListUsersOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connect(context, options);
+  const { client, organizationId } = await connect(context, options, "public");
   const reading = organizationId().then(async (id) =>
     options.all
       ? { users: await readAllUsers(client, id), hasMore: false }

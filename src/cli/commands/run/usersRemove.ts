@@ -1,5 +1,6 @@
 import type { Client } from "../../../client/client.ts";
 import { knownMe } from "../../../client/missing.ts";
+import { emailKey } from "../../../contract/email.ts";
 import type { User } from "../../../contract/users.ts";
 import type { Context } from "../../context.ts";
 import { CliError, usageError } from "../../errors.ts";
@@ -23,7 +24,7 @@ import type { RemoveUserOptions } from "../users.ts";
 export async function run(options: RemoveUserOptions, context: Context): Promise<void> {
   const { yes, dryRun } = options;
   assertConsent(context, options, "remove the user");
-  const { client, organizationId } = await connectToOrganization(context, options);
+  const { client, organizationId } = await connectToOrganization(context, options, "users");
   const finding = findUser(client, organizationId, options.email);
   const user = await withSpinner(context, options, "Looking for the user", finding);
   const { idUser } = user;
@@ -60,7 +61,7 @@ async function assertRemovable(
   const me = await withSpinner(context, options, "Asking who you are", knownMe(client));
   if (me === null) return;
   assertMayChange(me, [role]);
-  if (me.user.email.toLowerCase() !== email.toLowerCase()) return;
+  if (emailKey(me.user.email) !== emailKey(email)) return;
   throw new CliError("invalid_request", "Nobody can remove themselves", {
     hint: "Ask another administrator. Nothing was changed.",
   });

@@ -11,7 +11,7 @@ import { withSpinner } from "../shared/spinner.ts";
 
 /** Prints who is signed in, where, and with what token. */
 export async function run(options: GlobalOptions, context: Context): Promise<void> {
-  const { client, target, signIn } = await connect(context, options);
+  const { client, target, signIn } = await connect(context, options, "public");
   const me = await withSpinner(context, options, "Asking who you are", client.me()).catch((error: unknown) => {
     throw isMissing(error) ? untold(error) : error;
   });

@@ -1,4 +1,5 @@
 import { backoffMs } from "../../../client/retry.ts";
+import type { AssignmentStrategy } from "../../../contract/assignmentStrategies.ts";
 import type { LicenseCounts } from "../../../contract/basics.ts";
 import type { Purchase } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
@@ -7,11 +8,12 @@ import { promptsAllowed } from "../../prompts/asking.ts";
 import { madeBefore } from "../../purchasing/earlier.ts";
 import { guardsAfter } from "../../purchasing/guards.ts";
 import type { Concluded, PurchasingTools } from "../../purchasing/tools.ts";
+import { strategyWord } from "../../users/words.ts";
 import { type Buying, buyAgainWhatIsMissing, buyAs } from "./buying.ts";
 import type { BuyMissingOptions } from "./buyOptions.ts";
 import { conclude } from "./conclude.ts";
 import { summarize } from "./jobSummary.ts";
-import { doneBefore } from "./output.ts";
+import { doneBefore, note, type OutputOptions } from "./output.ts";
 import { LOOK_HINT, missingWords, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
 
 const MOST_ROUNDS = 6;
@@ -158,16 +160,34 @@ function inLightOf(made: readonly Concluded[], error: unknown): unknown {
   return new CliError(code, message, { hint: LOOK_HINT, cause: error });
 }
 
+/** What a backend answers beside those who were added. */
+interface AddedAnswer {
+  readonly organizationLicenses: LicenseCounts;
+  readonly assignmentStrategy?: AssignmentStrategy | undefined;
+}
+
 /** What every command that adds users prints beside them. */
-export function addingOutput({ answer, made }: AddingEnd<{ readonly organizationLicenses: LicenseCounts }>) {
+export function addingOutput({ answer, made }: AddingEnd<AddedAnswer>) {
   const purchases = purchasesOf(made);
   const earlierPurchases = purchases.slice(0, -1);
   return {
     purchase: purchases.at(-1) ?? null,
     licenses: answer?.organizationLicenses ?? made.at(-1)?.result.licenses ?? null,
     dryRun: false,
+    ...(answer?.assignmentStrategy && { assignmentStrategy: answer.assignmentStrategy }),
     ...(earlierPurchases.length > 0 && { earlierPurchases }),
   };
+}
+
+/** Tells a person what those who were added start with. */
+export function noteStrategy(
+  context: Context,
+  options: OutputOptions,
+  { assignmentStrategy }: { readonly assignmentStrategy?: AssignmentStrategy | undefined },
+): void {
+  if (assignmentStrategy === undefined) return;
+  const change = "Change it with `secureflag-licenses organizations assignment-strategy`.";
+  note(context, options, `Assignment strategy for new users: ${strategyWord(assignmentStrategy)}. ${change}`);
 }
 
 /**

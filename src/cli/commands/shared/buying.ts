@@ -13,7 +13,9 @@ import { renderConfirmation } from "../../render/confirmation.ts";
 import type { BuyingOptions } from "./buyOptions.ts";
 import { type Connection, connectToOrganization } from "./connect.ts";
 import { viewOf } from "./output.ts";
+import { assertOffered, type Need } from "./publicApi.ts";
 import { purchasingTools } from "./purchasingTools.ts";
+import { resolveTarget } from "./target.ts";
 
 /** A command that buys, connected to its backend. */
 export interface Buying {
@@ -28,6 +30,7 @@ export interface Buying {
  *   purchase would be refused for with it: `license_limit`, `max_licenses_exceeded`
  */
 export async function openBuying(options: BuyingOptions, wanted: Wanted, context: Context): Promise<Buying> {
+  assertOffered(await resolveTarget(context, options), context.env.SECUREFLAG_API_TOKEN, "billing");
   try {
     assertConsent(context, options, "buy");
   } catch (error) {
@@ -37,12 +40,12 @@ export async function openBuying(options: BuyingOptions, wanted: Wanted, context
     }
     throw error;
   }
-  return await connectBuying(options, context);
+  return await connectBuying(options, context, "billing");
 }
 
 /** Connects a command that may come to buy. Sends nothing but what finding the organization takes. */
-export async function connectBuying(options: BuyingOptions, context: Context): Promise<Buying> {
-  const { connection, client, organizationId } = await connectToOrganization(context, options);
+export async function connectBuying(options: BuyingOptions, context: Context, need: Need): Promise<Buying> {
+  const { connection, client, organizationId } = await connectToOrganization(context, options, need);
   return { connection, tools: await purchasingTools(context, options, { client, organizationId }) };
 }
 

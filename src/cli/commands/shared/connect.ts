@@ -8,6 +8,7 @@ import { clean } from "../../render/clean.ts";
 import { shorten } from "../../render/shorten.ts";
 import type { GlobalOptions } from "./globals.ts";
 import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
+import { assertOffered, type Need } from "./publicApi.ts";
 import { findSignIn, type SignIn } from "./signIn.ts";
 import { withSpinner } from "./spinner.ts";
 import { resolveTarget, type Target } from "./target.ts";
@@ -62,10 +63,16 @@ export async function createTargetClient(
 /**
  * Finds backend and sign-in, and connects them. Sends nothing yet.
  *
- * @throws CliError `invalid_usage`, `profile_unknown`, `not_signed_in`
+ * @param need what the command needs of the backend
+ * @throws CliError `invalid_usage`, `profile_unknown`, `not_signed_in`, `billing_not_offered`, `users_not_offered`
  */
-export async function connect(context: Context, options: GlobalOptions & OneTimeCodeOptions): Promise<Connection> {
+export async function connect(
+  context: Context,
+  options: GlobalOptions & OneTimeCodeOptions,
+  need: Need,
+): Promise<Connection> {
   const target = await resolveTarget(context, options);
+  assertOffered(target, context.env.SECUREFLAG_API_TOKEN, need);
   const signIn = await findSignIn(context, target);
   const client = await createTargetClient(context, options, target.apiUrl, signIn);
   let known = target.organizationId;
@@ -84,8 +91,9 @@ export async function connect(context: Context, options: GlobalOptions & OneTime
 export async function connectToOrganization(
   context: Context,
   options: GlobalOptions & OneTimeCodeOptions,
+  need: Need,
 ): Promise<{ connection: Connection; client: Client; organizationId: number }> {
-  const connection = await connect(context, options);
+  const connection = await connect(context, options, need);
   const finding = withSpinner(context, options, "Finding the organization", connection.organizationId());
   return { connection, client: connection.client, organizationId: await finding };
 }

@@ -26,7 +26,7 @@ export function helpPage(command: Command, helper: Help): string {
   const termWidth = Math.max(0, ...lists.flatMap(([, rows]) => rows.map(([term]) => term.length)));
   const sections = [
     helper.boxWrap(command.description(), width),
-    `${title("Usage:")} ${usageOf(command)}`,
+    usageText(`${title("Usage:")} ${usageOf(command)}`, `Usage: ${usageOf(command)}`.length, width),
     [title("Examples:"), ...examplesOf(command).map((example) => exampleText(example, width))].join("\n"),
     ...lists.map(([heading, rows]) => {
       const items = rows.map(([term, text]) => helper.formatItem(term, termWidth, text, helper));
@@ -100,10 +100,16 @@ function flagNames(command: Command, helper: Help, width: number): string {
   return indented(helper.boxWrap(names.join(", "), width - 2));
 }
 
-/** An example, which goes on in the next line before a flag that the line has no room for. */
+/** A usage line, which goes on in the next line with the arguments that the line has no room for. */
+function usageText(usage: string, length: number, width: number): string {
+  return length <= width ? usage : usage.replace(/ (?=[<[])/, "\n      ");
+}
+
+/** An example, which goes on in the next line before a flag, or an argument, that the line has no room for. */
 function exampleText(example: string, width: number): string {
   const lines: string[] = [];
-  for (const part of `  $ secureflag-licenses ${example}`.split(/ (?=--)/)) {
+  const parts = `  $ secureflag-licenses ${example}`.split(/ (?=--)/);
+  for (const part of parts.flatMap((each) => (each.length <= width ? [each] : each.split(/ (?=\S+$)/)))) {
     const line = lines.at(-1);
     if (line !== undefined && `${line} ${part} \\`.length <= width) lines[lines.length - 1] = `${line} ${part}`;
     else lines.push(line === undefined ? part : `      ${part}`);

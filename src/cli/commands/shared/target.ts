@@ -4,10 +4,8 @@ import { CliError, usageError } from "../../errors.ts";
 import { shorten } from "../../render/shorten.ts";
 import type { ProfileSettings, Settings } from "../../session/settings.ts";
 import type { GlobalOptions } from "./globals.ts";
+import { PUBLIC_API_URL } from "./publicApi.ts";
 import { isProfileName } from "./values.ts";
-
-/** What SecureFlag's own scripts talk to (product.md). */
-const DEFAULT_API_URL = "https://api.secureflag.com/rest/management/v2";
 
 /** Which of the places won that a setting may come from (cli.md, Environment). */
 export type SettingSource = "flag" | "environment" | "profile" | "default";
@@ -54,7 +52,7 @@ export async function resolveTarget(
       hint: `Make it with \`secureflag-licenses login --profile ${named}\`.`,
     });
   }
-  const apiUrl = trimmed(urlOutside ?? profile?.apiUrl ?? DEFAULT_API_URL);
+  const apiUrl = trimmed(urlOutside ?? profile?.apiUrl ?? PUBLIC_API_URL);
   parseAddress(apiUrl);
   const atProfile = profile !== null && trimmed(profile.apiUrl) === apiUrl;
   return {
