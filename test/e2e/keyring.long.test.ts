@@ -2,13 +2,16 @@ import { execFile } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { errorOf, type RunResult, resultOf, runCli, startCli } from "../support/cli.ts";
 import { HAS_KEYRING, type RunningKeyring, startKeyring, startSilentBus } from "../support/keyrings.ts";
 import { removePlaces, temporaryDirectory } from "../support/places.ts";
 import { type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { organization, seed, tokenOf } from "../support/seed.ts";
 import { waitFor } from "../support/wait.ts";
+
+// Several programs in a row, on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 const TOKEN_LOGIN = ["login", "--with-token", "--json"];
 /** A call may take five seconds, and a busy machine has to start a process or two. */

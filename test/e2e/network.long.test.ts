@@ -10,7 +10,7 @@ import { startConnectProxy, startTlsFront } from "../support/tunnels.ts";
 const NAME = "billing.northwind.example";
 const PATH = "/rest/management/v2";
 /** Longer than one try, shorter than the 20 seconds for which a backend that cannot be reached is tried. */
-const ONE_TRY_MS = 8_000;
+const ONE_TRY_MS = 15_000;
 
 describe.skipIf(!isInstalled("openssl"))("the built program on the way to an https backend", () => {
   let sandbox: RunningSandbox;

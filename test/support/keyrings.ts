@@ -32,8 +32,13 @@ export async function startKeyring(): Promise<RunningKeyring> {
   const send = (...args: string[]) => promisify(execFile)(SEND, ["--session", "--print-reply", ...args], { env });
   const secrets = "--dest=org.freedesktop.secrets";
   const collection = "/org/freedesktop/secrets/collection/login";
-  const isThere = () => send(secrets, collection, "org.freedesktop.DBus.Peer.Ping").then(Boolean, () => false);
-  await waitFor(isThere, 10_000, "the keyring");
+  const get = ["org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Collection", "string:Locked"];
+  const isUnlocked = () =>
+    send(secrets, collection, ...get).then(
+      ({ stdout }) => stdout.includes("boolean false"),
+      () => false,
+    );
+  await waitFor(isUnlocked, 10_000, "the keyring");
   return {
     env: { DBUS_SESSION_BUS_ADDRESS: address, XDG_RUNTIME_DIR: home },
     lock: async () => {

@@ -45,6 +45,7 @@ const LOCAL: readonly ErrorCode[] = [
   "insecure_url",
   "insecure_tls",
   "keyring_unavailable",
+  "keyring_locked",
   "credentials_unsafe",
   "credentials_unreadable",
   "sign_in_busy",
