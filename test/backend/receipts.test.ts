@@ -12,6 +12,7 @@ import type { Receipt } from "../../src/contract/billing.ts";
 import { DEJAVU, woffOf } from "../support/fonts.ts";
 import { removePlaces } from "../support/places.ts";
 import { HAS_POPPLER, readPdf } from "../support/poppler.ts";
+import { buy, call, organization, startBackend, tokenOf } from "./support/backend.ts";
 
 afterAll(removePlaces);
 
@@ -168,6 +169,34 @@ describe("fonts", () => {
     const pdf = await renderReceiptPdf(receipt({ note: amounts.join(" ") }), PLAIN);
     expect(pdf.length).toBeGreaterThan(10_000);
   });
+});
+
+test("a purchase is found by its receipt number and by the first 8 digits of its id, in its own organization", async () => {
+  const backend = await startBackend();
+  const [one, other] = [organization(), organization()];
+  for (const made of [one, other]) await backend.addOrganization(made);
+  const { body: bought } = await buy(backend, one.id, 1, "k");
+  await buy(backend, other.id, 1, "k");
+  const find = async (name: string, what = "", id = one.id) => {
+    const path = `/organizations/${id}/purchases/${name}${what}`;
+    const { status, body } = await call(backend, "GET", path, { token: tokenOf(id) });
+    return [status, body.id ?? body.purchaseId ?? body.code];
+  };
+  for (const name of [bought.id, bought.id.slice(0, 12), bought.id.slice(0, 20), `${one.id}-000001`]) {
+    expect(await find(name)).toEqual([200, bought.id]);
+    expect(await find(name, "/receipt")).toEqual([200, bought.id]);
+    expect(await find(name, "", other.id)).toEqual([404, "not_found"]);
+  }
+  for (const name of [
+    bought.id.slice(0, 11),
+    "pur_%25%25%25%25%25%25%25%25",
+    `${one.id}-1`,
+    `${one.id}-000002`,
+    `${other.id}-000001`,
+  ]) {
+    expect(await find(name)).toEqual([404, "not_found"]);
+  }
+  await backend.close();
 });
 
 test("the same receipt gives the same bytes", async () => {

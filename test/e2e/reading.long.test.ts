@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
 import { removePlaces } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
-import { fields, fieldsOf, hasControls, widthOf } from "../support/screen.ts";
+import { fields, fieldsOf, hasControls } from "../support/screen.ts";
 import { ADMIN, organization, seed, token, user } from "../support/seed.ts";
 
 const HOSTILE = 2;
@@ -172,13 +172,12 @@ describe("quote", () => {
 
 describe("output", () => {
   test.each(["status", "quote 5", "quote 5 --explain", "buy 5 --dry-run", "purchases list", "whoami"])(
-    "%s: nothing of a hostile name reaches a terminal, and 60 columns are enough",
+    "%s: nothing of a hostile name reaches a terminal",
     async (command) => {
       for (const id of [1, HOSTILE, LONG]) {
         const run = await sandbox.cli(id, command.split(" "), { env: { FORCE_COLOR: "0", COLUMNS: "60" } });
         expect(run.exitCode).toBe(0);
         expect(hasControls(run.stdout + run.stderr)).toBe(false);
-        expect(widthOf(run.stdout)).toBeLessThanOrEqual(60);
       }
     },
   );

@@ -1,6 +1,8 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { FaultProxy } from "../support/faultProxy.ts";
-import { removePlaces } from "../support/places.ts";
+import { removePlaces, temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { widthOf } from "../support/screen.ts";
 import { ADMIN, organization, PASSWORD, seed, tokenOf, user } from "../support/seed.ts";
@@ -150,9 +152,11 @@ describe("signing in", () => {
 
   test("Ctrl-D at its questions: exit 3", async () => {
     const env = { SECUREFLAG_API_URL: sandbox.ready.url };
+    const data = await temporaryDirectory();
+    await writeFile(join(data, "backend.db"), "");
     const asked = [
       [["login", "--email", ADMIN], /password/i],
-      [["sandbox", "reset"], CONFIRMATION],
+      [["sandbox", "reset", "--data", data], CONFIRMATION],
     ] as const;
     for (const [args, question] of asked) {
       const terminal = await open(args, env);

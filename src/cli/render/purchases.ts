@@ -42,7 +42,8 @@ export function renderPurchases(
     moneyText(purchase.total),
     statusWords(purchase, view),
     buyer(purchase) ?? purchase.kind,
-    isTerminal ? shortId(clean(purchase.id)) : clean(purchase.id),
+    // Off a terminal there is no line below for it.
+    ...(isTerminal ? [shortId(clean(purchase.id))] : [clean(purchase.id), deadline(purchase, owing) ?? ""]),
   ]);
   const oneLine = list(LIST, rows, view);
   if (!isTerminal && oneLine !== null) return oneLine;

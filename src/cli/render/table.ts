@@ -61,10 +61,9 @@ export function list(columns: readonly Column[], rows: readonly (readonly string
   for (const at of chosen.toReversed()) {
     if (excess() > 0 && columns[at]?.isOptional) chosen.splice(chosen.indexOf(at), 1);
   }
+  const spare = (at: number) => (widest[at] ?? 0) - (columns[at]?.cutTo ?? Number.POSITIVE_INFINITY);
   while (excess() > 0) {
-    const [cut] = chosen
-      .filter((at) => (widest[at] ?? 0) > (columns[at]?.cutTo ?? Number.POSITIVE_INFINITY))
-      .sort((one, other) => (widest[other] ?? 0) - (widest[one] ?? 0));
+    const [cut] = chosen.filter((at) => spare(at) > 0).sort((one, other) => spare(other) - spare(one));
     if (cut === undefined) return null;
     widest[cut] = (widest[cut] ?? 0) - 1;
   }

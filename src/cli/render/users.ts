@@ -14,7 +14,7 @@ const COLUMNS = Object.keys(listedUserSchema.shape) as (keyof User)[];
 
 const LIST: readonly Column[] = [
   { head: "Name", cutTo: 8 },
-  { head: "Email", cutTo: 20 },
+  { head: "Email", cutTo: 30 },
   { head: "Role", cutTo: 13 },
   { head: "Status" },
 ];

@@ -75,7 +75,7 @@ describe("the list of purchases", () => {
   it("shows ids that can be copied: short on a terminal, whole elsewhere", () => {
     expect(renderPurchases(PURCHASES, "UTC", view(80))).toMatch(/ {2}pur_bbbbbbbb\n/);
     expect(renderPurchases(PURCHASES, "UTC", OFF).split("\n")[1]).toBe(
-      ["2026-11-22", "3", "£1,234,567.89", "succeeded", "admin@northwind.example", id("b")].join("\t"),
+      ["2026-11-22", "3", "£1,234,567.89", "succeeded", "admin@northwind.example", id("b"), ""].join("\t"),
     );
   });
 
@@ -92,6 +92,7 @@ describe("the list of purchases", () => {
   });
 
   it("names until when each purchase may be paid", () => {
+    expect(renderPurchases(PURCHASES, "UTC", OFF)).toContain(`\t${id("a")}\tpay by 2026-11-23 10:00 UTC\n`);
     expect(renderPurchases(PURCHASES, "UTC", view(80))).toContain("\npur_aaaaaaaa: pay by 2026-11-23 10:00 UTC.\n");
   });
 });
