@@ -19,7 +19,7 @@ export interface Clock {
 }
 
 /** A signal that a person or a supervisor ends a process with. */
-export type EndSignal = "SIGINT" | "SIGTERM";
+export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 /** What an interruption is told with. */
 export interface InterruptionNote {
@@ -70,6 +70,11 @@ export interface Context {
   atExit(work: () => void): void;
   /** Runs when the command has ended, however it ended. */
   onEnd(cleanUp: () => Promise<void>): void;
+  /**
+   * Stops what a command still does after it was interrupted: cuts its connections, and gives it no client, journal,
+   * settings or prompt any more. Only its last words can still be printed.
+   */
+  stop(): Promise<void>;
   /** Lets go of everything that would keep the process alive. */
   end(): Promise<void>;
 }
@@ -79,6 +84,14 @@ export function createContext(): Context {
   const env = readEnvironment();
   const lifetime = createLifetime();
   const cleanUps: (() => Promise<void>)[] = [];
+  let isStopped = false;
+  /** Whatever asks for it after the command was stopped waits forever, which keeps no process alive. */
+  const unlessStopped =
+    <Args extends unknown[], Value>(make: (...args: Args) => Promise<Value>) =>
+    async (...args: Args): Promise<Value> => {
+      const made = isStopped ? null : await make(...args);
+      return isStopped || made === null ? await new Promise<never>(() => {}) : made;
+    };
   const io = processIo(process, lifetime, isOnGithub(env));
   const places = { platform: process.platform, env, accountHome: () => userInfo().homedir };
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
@@ -108,47 +121,58 @@ export function createContext(): Context {
     get sandboxDirectory() {
       return findSandboxDirectory(places);
     },
-    settings: async () => {
+    settings: unlessStopped(async () => {
       const directory = context.configDirectory;
       return directory === null
         ? (await import("./session/nowhere.ts")).noSettings
         : (await import("./session/settings.ts")).createSettings(directory, machine);
-    },
+    }),
     profileNames: async () => {
       const directory = context.configDirectory;
       return directory === null ? [] : (await import("./session/profileNames.ts")).readProfileNames(directory, machine);
     },
-    credentials: once(async () => {
-      const directory = context.configDirectory;
-      if (directory === null) return (await import("./session/nowhere.ts")).noCredentials;
-      const [{ createCredentialStore }, { openKeyring }] = await Promise.all([
-        import("./session/credentials.ts"),
-        import("./session/keyring.ts"),
-      ]);
-      const { onEnd } = context;
-      return createCredentialStore(directory, machine, openKeyring({ node: process.execPath, env, onEnd }));
-    }),
-    journal: async () => {
+    credentials: unlessStopped(
+      once(async () => {
+        const directory = context.configDirectory;
+        if (directory === null) return (await import("./session/nowhere.ts")).noCredentials;
+        const [{ createCredentialStore }, { openKeyring }] = await Promise.all([
+          import("./session/credentials.ts"),
+          import("./session/keyring.ts"),
+        ]);
+        const { onEnd } = context;
+        return createCredentialStore(directory, machine, openKeyring({ node: process.execPath, env, onEnd }));
+      }),
+    ),
+    journal: unlessStopped(async () => {
       const directory = context.configDirectory;
       return directory === null
         ? (await import("./session/nowhere.ts")).noJournal
         : (await import("./journal/journal.ts")).createJournal(directory, machine);
-    },
-    prompter: async (style) => (await import("./prompts/prompter.ts")).createPrompter(io.terminal(), style),
-    createClient: async (options) => (await import("../client/client.ts")).createClient(options),
+    }),
+    prompter: unlessStopped(async (style) =>
+      (await import("./prompts/prompter.ts")).createPrompter(io.terminal(), style),
+    ),
+    createClient: unlessStopped(async (options) => (await import("../client/client.ts")).createClient(options)),
     onSignal: (signal, listener) => {
       process.on(signal, listener);
       return () => process.off(signal, listener);
     },
     interruption: null,
     animation: null,
-    openUrl: (url) => void openUrl(url).catch(() => {}),
+    openUrl: (url) => void (isStopped || openUrl(url).catch(() => {})),
     reach,
     atExit: (work) => void process.once("exit", work),
-    onEnd: (cleanUp) => cleanUps.push(cleanUp),
+    onEnd: (cleanUp) => {
+      if (isStopped) void cleanUp().catch(() => {});
+      else cleanUps.push(cleanUp);
+    },
+    stop: async () => {
+      isStopped = true;
+      await Promise.allSettled(cleanUps.splice(0).map((cleanUp) => cleanUp()));
+    },
     end: async () => {
       lifetime.end();
-      await Promise.allSettled(cleanUps.map((cleanUp) => cleanUp()));
+      await context.stop();
       io.close();
     },
   };

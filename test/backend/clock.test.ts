@@ -201,7 +201,7 @@ describe("POST /sandbox/clock", () => {
     const began = performance.now();
     const { body } = await advance(sandbox, { days: 20 * 365 });
     expect(body.renewals).toHaveLength(240);
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(performance.now() - began).toBeLessThan(20_000);
     await rm(folder, { recursive: true });
   });
 });

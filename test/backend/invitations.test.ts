@@ -288,8 +288,9 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
         await here.bring([plain, boss(here.admin, role)], here.token),
       ];
       for (const answer of answers) {
-        expect(answer).toMatchObject({ status: 403, body: { code: "forbidden" } });
-        expect(answer.body.detail).toContain("An API token cannot add or remove administrators");
+        // A role that is never offered is refused by itself.
+        const refused = role === 0 ? { status: 403, body: { code: "forbidden" } } : { status: 400 };
+        expect(answer).toMatchObject(refused);
       }
       expect({ list: await here.list(), used: await here.used(), events: await here.events() }).toEqual(before);
       expect((await here.add(plain.email, {}, here.token)).status).toBe(201);

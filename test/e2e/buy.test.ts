@@ -410,10 +410,15 @@ describe("answers that make no sense", () => {
   });
 
   test("SecureFlag's own error shape is understood", async () => {
-    const own = JSON.stringify({ result: null, error: true, errorMsg: "unauthorized" });
-    proxy.inject({ method: "GET", path: /./, fault: { kind: "rewrite", edit: () => own } });
-    const run = await runCli(["status", "--json"], { env: environmentFor(proxy.url, 1) });
-    expect(errorOf(run)).toMatchObject({ exitCode: 1, code: "billing_not_offered" });
+    for (const [own, exitCode, code] of [
+      [{ error: true, errorMsg: "EmptyUser" }, 1, "billing_not_offered"],
+      [{ result: "error", errorMsg: "unauthorized" }, 4, "unauthenticated"],
+    ] as const) {
+      proxy.heal();
+      proxy.inject({ method: "GET", path: /./, fault: { kind: "rewrite", edit: () => JSON.stringify(own) } });
+      const run = await runCli(["status", "--json"], { env: environmentFor(proxy.url, 1) });
+      expect(errorOf(run)).toMatchObject({ exitCode, code });
+    }
   });
 
   test("an unreachable backend: exit 10, and running it again is safe", async () => {

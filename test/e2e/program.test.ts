@@ -144,7 +144,7 @@ describe("the program by itself", () => {
     const home = await temporaryDirectory();
     const shell = (redirection: string, ...args: string[]) =>
       execa("sh", ["-c", `exec "$0" "$@" ${redirection}`, process.execPath, BIN, ...args], {
-        env: clearedEnvironment(home),
+        env: clearedEnvironment(home, { SECUREFLAG_API_URL: "http://127.0.0.1:1/rest/management/v2" }),
         extendEnv: false,
         reject: false,
         timeout: 20_000,

@@ -1,5 +1,6 @@
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { removePlaces } from "../support/places.ts";
+import { removePlaces, temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
 import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
@@ -171,7 +172,9 @@ describe("every other question before something is done", () => {
   });
 
   test("sandbox reset: a word that begins with y is No", async () => {
-    const terminal = await open(["sandbox", "reset"]);
+    const data = join(await temporaryDirectory(), "data");
+    await (await startSandbox({ data })).stop();
+    const terminal = await open(["sandbox", "reset", "--data", data]);
     await terminal.waitForText(QUESTION);
     terminal.type("yup\r");
     expect(await terminal.exitCode()).toBe(3);

@@ -45,9 +45,12 @@ export async function openPrompter(context: Context, { color }: AskingOptions): 
   const alone = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
     const { animation } = context;
     animation?.pause();
+    // Ended by its own means, the terminal would stay as the question had set it.
+    const signals = (["SIGTERM", "SIGHUP"] as const).map((signal) => context.onSignal(signal, prompter.interrupt));
     try {
       return await ask();
     } finally {
+      for (const stopListening of signals) stopListening();
       animation?.resume();
     }
   };
@@ -55,6 +58,7 @@ export async function openPrompter(context: Context, { color }: AskingOptions): 
     confirm: (question) => alone(() => prompter.confirm(question)),
     text: (question) => alone(() => prompter.text(question)),
     secret: (question) => alone(() => prompter.secret(question)),
+    interrupt: prompter.interrupt,
   };
 }
 

@@ -12,6 +12,8 @@ export interface Prompter {
   text(question: string): Promise<string>;
   /** A secret: what is typed is masked. */
   secret(question: string): Promise<string>;
+  /** Ends the question that is being asked as Ctrl-C does. */
+  interrupt(): void;
 }
 
 /** How questions are drawn on a terminal. */
@@ -29,7 +31,11 @@ const PLAIN_STYLE = { answer: plain, message: plain, error: plain, defaultAnswer
 
 /** A prompter on a terminal. */
 export function createPrompter(terminal: Terminal, style: PrompterStyle): Prompter {
-  const ask = (question: Question, deliberate = false) => askOn(terminal, question, style, deliberate);
+  let interrupt = () => {};
+  const ask = (question: Question, deliberate = false) =>
+    askOn(terminal, question, style, deliberate, (onInterrupt) => {
+      interrupt = onInterrupt;
+    });
   const required = (answer: string | null) => {
     if (answer === null) throw new CliError("declined_by_person", "Canceled. Nothing was changed");
     return answer;
@@ -43,11 +49,12 @@ export function createPrompter(terminal: Terminal, style: PrompterStyle): Prompt
     },
     text: async (message) => required(await ask({ type: "input", message })).trim(),
     secret: async (message) => required(await ask({ type: "password", message, mask: "*" })),
+    interrupt: () => interrupt(),
   };
 }
 
 function isYes(text: string): boolean {
-  return /^\s*y(es)?\s*$/i.test(text);
+  return /^[ \t]*y(es)?[ \t]*$/i.test(text);
 }
 
 /**
@@ -61,6 +68,7 @@ async function askOn(
   question: Question,
   { color, marksPastes }: PrompterStyle,
   deliberate: boolean,
+  begun: (onInterrupt: () => void) => void,
 ): Promise<string | null> {
   const { output } = terminal;
   if (terminal.input.readableEnded || terminal.input.destroyed) return null;
@@ -70,6 +78,7 @@ async function askOn(
     isInterrupted = true;
     ended.abort();
   };
+  begun(onInterrupt);
   const typed = readTyped(terminal, { deliberate, marksPastes, onInterrupt });
   const { stream: input } = typed;
   // Whatever closes the line editor pauses its input; after an answer that comes too late to matter.

@@ -11,6 +11,8 @@ const TOKENS = /(\u001b\[20[01]~|\r\n?|\n)/;
 const PARTIAL_MARKER = /\u001b(?:\[(?:2(?:0[01]?)?)?)?$/;
 /** Input that follows sooner than this was pasted, or sent by a program. */
 const QUIET_MS = 50;
+/** A paste whose end mark does not come after so many quiet moments has none. */
+const LONGEST_PASTE_PAUSE = 20;
 
 /** How a question takes what is typed. */
 export interface TypedOptions {
@@ -38,13 +40,17 @@ export function readTyped(
   { input, output }: { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream },
   { deliberate, marksPastes, onInterrupt }: TypedOptions,
 ): TypedInput {
-  const setRawMode = (isRaw: boolean) => input.setRawMode?.(isRaw);
+  const setRawMode = (isRaw: boolean) => {
+    // A terminal that is gone has no mode.
+    if (!input.destroyed) input.setRawMode?.(isRaw);
+  };
   const stream = Object.assign(new PassThrough(), { setRawMode });
   let state: "discarding" | "asking" | "entered" | "done" = "discarding";
   let isPasting = false;
   let partial = "";
   let timer: NodeJS.Timeout;
   let reads = 0;
+  let quietMoments = 0;
   let open: () => void = () => {};
   const ready = new Promise<void>((done) => {
     open = done;
@@ -60,7 +66,9 @@ export function readTyped(
   };
   const onQuiet = () => {
     if (state === "entered") return finish();
-    if (isPasting) return awaitQuiet();
+    quietMoments += 1;
+    if (isPasting && quietMoments < LONGEST_PASTE_PAUSE) return awaitQuiet();
+    isPasting = false;
     state = "asking";
     open();
   };
@@ -96,6 +104,7 @@ export function readTyped(
   };
   const onData = (chunk: Buffer) => {
     reads += 1;
+    quietMoments = 0;
     if (chunk.includes(CONTROL_C)) return onInterrupt();
     const text = partial + chunk.toString("latin1");
     partial = PARTIAL_MARKER.exec(text)?.[0] ?? "";

@@ -60,6 +60,7 @@ export async function settleEarlier(
       return { purchase, entry };
     }
     await concludeEarlier(purchase, entry, isOurs, tools);
+    tools.setInterruption(null);
     if (willResend && keys.source === "random") keys.advance();
   }
   return null;

@@ -74,7 +74,7 @@ export async function follow(
     if (isQuick && awaitedOf(current, until) === awaited) await clock.sleep(pause);
     pause = isQuick ? Math.min(pause * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
   }
-  tools.setInterruption(null);
+  tools.setInterruption(notShown(current));
   return current;
 }
 
@@ -112,6 +112,14 @@ function announcer(tools: FollowTools): (purchase: PurchaseAnswer, awaited: Awai
       tools.say(`${failureReason(failure)} Another card can be chosen on the page.`);
     }
     shown = { nextAction, failure };
+  };
+}
+
+/** Until its result is printed, nobody knows of a purchase but by this. */
+function notShown({ id }: PurchaseAnswer): InterruptionNote {
+  return {
+    message: `The purchase ${id} was accepted, and its result was not shown.`,
+    hint: `See \`secureflag-licenses purchases show ${id}\`. Running the same command again is safe.`,
   };
 }
 

@@ -79,9 +79,10 @@ export async function sendPurchase(
     const { purchase, requestId } = await tools.busy("Buying", sending);
     return { kind: "accepted", purchase, requestId, isTwins: false };
   } catch (error) {
-    return await outcomeOf(error, key, tools);
-  } finally {
-    tools.setInterruption(null);
+    const sent = await outcomeOf(error, key, tools);
+    // What was accepted is followed next, and has its own last words.
+    if (sent.kind !== "accepted") tools.setInterruption(null);
+    return sent;
   }
 }
 

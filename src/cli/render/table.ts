@@ -9,6 +9,8 @@ const NO_BORDERS = Object.fromEntries(
 );
 const GAP = "  ";
 const LABEL_WIDTH = 14;
+/** In characters. A note has at most 500. */
+const MAX_CELL = 600;
 /** From this width on a list has one row an item. */
 const ROWS_FROM = 80;
 
@@ -106,10 +108,21 @@ function widestIn(rows: readonly (readonly string[])[], column: number): number 
 }
 
 /** Breaks words that are wider than their column, which would be cut otherwise; color sequences are left alone. */
-function breakWords(text: string, width: number): string {
-  return text.replace(/\u001b\[[\d;]*m|[^\s\u001b]+/g, (word) =>
+function breakWords(cell: string, width: number): string {
+  return cut(cell).replace(/\u001b\[[\d;]*m|[^\s\u001b]+/g, (word) =>
     word.startsWith("\u001b") ? word : pieces(word, width),
   );
+}
+
+/** What is longer than any text of ours was made to keep the terminal busy: drawing takes time by its square. */
+function cut(cell: string): string {
+  let left = MAX_CELL;
+  return cell.replace(/\u001b\[[\d;]*m|[^\u001b]+/g, (part) => {
+    if (part.startsWith("\u001b")) return part;
+    const kept = part.length > left ? `${part.slice(0, left).replace(/\p{Surrogate}$/u, "")}…` : part;
+    left = Math.max(0, left - part.length);
+    return left === 0 && kept === "…" ? "" : kept;
+  });
 }
 
 /** A character may take two columns, or none. */

@@ -43,7 +43,7 @@ it("is away while a person is asked, and back afterwards", async () => {
     seen.push(frames());
     return true;
   };
-  const prompter = async () => ({ confirm, text: async () => "", secret: async () => "" });
+  const prompter = async () => ({ confirm, text: async () => "", secret: async () => "", interrupt: () => {} });
   const context = { ...fake, clock: { ...fake.clock, sleep }, io: { ...fake.io, terminal }, prompter };
   const work = async () => {
     await waitFor(() => frames() > 1);

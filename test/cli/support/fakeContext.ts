@@ -68,6 +68,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     confirm: async (question) => (await ask(question)) === true,
     text: async (question) => String(await ask(question)),
     secret: async (question) => String(await ask(question)),
+    interrupt: () => {},
   };
   let active = "default";
   const settings: Settings = {
@@ -158,6 +159,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     reach: (point) => reached.push(point),
     atExit: (work) => work(),
     onEnd: () => {},
+    stop: async () => {},
     end: async () => {},
     written,
     questions,

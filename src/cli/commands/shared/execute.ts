@@ -5,8 +5,8 @@ import { CliError } from "../../errors.ts";
 export type Run<Options> = (options: Options, context: Context) => Promise<void>;
 
 /**
- * Runs a command until it ends or a person interrupts it. What still runs after an interruption is let go of by
- * `context.end()`: its connections are cut, its waits never end.
+ * Runs a command until it ends or a person interrupts it. What still runs then is stopped at once: it sends nothing, asks
+ * nothing and writes nothing any more.
  *
  * @throws CliError `interrupted` with the command's last words
  */
@@ -18,6 +18,7 @@ export async function interruptible(context: Context, work: () => Promise<void>)
   const stopListening = context.onSignal("SIGINT", () => {
     const note = context.interruption;
     interrupt(new CliError("interrupted", note?.message ?? "", { hint: note?.hint }));
+    void context.stop();
   });
   try {
     await Promise.race([work(), interrupted]);

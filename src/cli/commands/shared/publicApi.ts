@@ -13,7 +13,7 @@ const HINT =
   "`secureflag-licenses users list --org <id>`.";
 
 /** Whether a URL, which is one of a backend, is that of SecureFlag's public API. */
-export function isPublicApi(apiUrl: string): boolean {
+function isPublicApi(apiUrl: string): boolean {
   const { origin, basePath } = parseAddress(apiUrl);
   return origin + basePath === PUBLIC_API_URL;
 }
