@@ -5,4 +5,6 @@ export interface View {
   /** Columns, at most 60. */
   readonly width: number;
   readonly style: Style;
+  /** Writes a text in the characters that a terminal shows; left out where it shows all. */
+  readonly inCharset?: (text: string) => string;
 }
