@@ -53,8 +53,8 @@ describe("purchases for people and as CSV", () => {
   it("a renewal that failed, and one that was paid", () => {
     const renewal = { kind: "renewal", purchasedBy: null } as const;
     const failed = renderBuyResult(paid(payablePurchase(renewal)), PLAIN);
-    expect(failed).toContain("Renewal failed: 5 licenses\n");
-    expect(renderBuyResult(paid(purchase(renewal)), PLAIN)).toContain("Paid the renewal of 5 licenses\n");
+    expect(failed).toContain("Renewal failed: 5 licenses for £244.10\nThe bank declined the card.\n");
+    expect(renderBuyResult(paid(purchase(renewal)), PLAIN)).toContain("✓ Paid the renewal of 5 licenses for £244.10\n");
     const error = errorOfPurchase(payablePurchase(renewal));
     expect(error?.hint).toMatch(/^Nothing was charged\. To pay it .* run `secureflag-licenses purchases pay \S+`\.$/);
     expect(errorOfPurchase(payablePurchase())?.hint).toContain("No license was added and nothing was charged. ");
