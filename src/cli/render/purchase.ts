@@ -33,7 +33,7 @@ export function renderBuyResult(
     purchase.receiptNumber && `Receipt ${clean(purchase.receiptNumber)}`,
     isAdded && command !== "users" && "Add users with `secureflag-licenses users add`.",
     ...pageLines(purchase, view),
-    `Details: \`secureflag-licenses purchases show ${clean(purchase.id)}\``,
+    `Details: \`purchases show ${clean(purchase.id)}\``,
   ];
   return lines.filter(Boolean).join("\n");
 }

@@ -59,7 +59,7 @@ export async function withProgress<Result>(
   try {
     return work((text) => {
       if (spinner === null) return;
-      spinner.text = text;
+      spinner.text = context.io.isAscii ? toAscii(text) : text;
       if (spinner.isSpinning) spinner.render();
       else spinner.start();
     });
