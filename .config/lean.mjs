@@ -24,7 +24,7 @@ const PROCESS = "module.exports = globalThis.process;";
  * What western languages, the signs of money, our arrows and our bars are written with: each is one column wide, and none
  * joins another.
  */
-const SINGLE_COLUMNS = /^[ -~\u00a0-\u00ac\u00ae-\u00ff\u2013\u2026\u202f\u20ac\u2192\u2212\u2588\u2591]*$/;
+const SINGLE_COLUMNS = /^[ -~\u00a0-\u00ac\u00ae-\u00ff\u2013\u2026\u202f\u20ac\u2192\u2212\u2713\u2588\u2591]*$/;
 
 /** Its tables of graphemes and emoji take as long to set up as the rest of a short command, which mostly needs none. */
 const STRING_WIDTH = `

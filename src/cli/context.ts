@@ -5,6 +5,7 @@ import { isOnGithub } from "./github.ts";
 import { createLifetime, type Io, processIo } from "./io.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Prompter, PrompterStyle } from "./prompts/prompter.ts";
+import { isAsciiTerminal } from "./render/ascii.ts";
 import type { CredentialStore } from "./session/credentials.ts";
 import { findConfigDirectory, findSandboxDirectory } from "./session/directories.ts";
 import type { Settings } from "./session/settings.ts";
@@ -92,8 +93,9 @@ export function createContext(): Context {
       const made = isStopped ? null : await make(...args);
       return isStopped || made === null ? await new Promise<never>(() => {}) : made;
     };
-  const io = processIo(process, lifetime, isOnGithub(env));
-  const places = { platform: process.platform, env, accountHome: () => userInfo().homedir };
+  const { platform } = process;
+  const io = processIo(process, lifetime, { onGithub: isOnGithub(env), isAscii: isAsciiTerminal({ env, platform }) });
+  const places = { platform, env, accountHome: () => userInfo().homedir };
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
   const clock: Clock = { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep };
   const machine = {

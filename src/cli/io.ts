@@ -2,6 +2,7 @@ import { fstatSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { CliError } from "./errors.ts";
 import { type WorkflowCommand, withoutCommands, workflowCommand } from "./github.ts";
+import { toAscii } from "./render/ascii.ts";
 
 /** The three streams and what is known of them. */
 export interface Io {
@@ -10,6 +11,8 @@ export interface Io {
   readonly stderrIsTerminal: boolean;
   /** The width of the terminal, where there is one. */
   readonly columns: number | undefined;
+  /** Whether terminals show nothing but ASCII. */
+  readonly isAscii: boolean;
   /** Everything on stdin, or a little more than `most` bytes of it where there are so many. */
   readInput(most?: number): Promise<Buffer>;
   /**
@@ -19,8 +22,12 @@ export interface Io {
    * @throws CliError `output_not_written`
    */
   print(output: string | Uint8Array): Promise<boolean>;
-  /** Writes to stderr. */
-  note(text: string): void;
+  /**
+   * Writes to stderr, where a terminal that is not UTF-8 gets ASCII.
+   *
+   * @param isData whether programs read it, so that it is written as it is
+   */
+  note(text: string, isData?: boolean): void;
   /** Tells GitHub Actions something on stderr, where it reads what this writes, and gives whether it does. */
   workflowCommand(command: WorkflowCommand, value: string): boolean;
   /** The raw streams that a prompt and a spinner draw on. */
@@ -69,9 +76,15 @@ type Streams = Pick<NodeJS.Process, "stdin" | "stdout" | "stderr">;
  * What a command reads from and writes to.
  *
  * @param onGithub whether what is written is read for workflow commands: then no other text may hold one
+ * @param isAscii whether terminals show nothing but ASCII
  */
-export function processIo(streams: Streams, lifetime: Lifetime, onGithub: boolean): Io & { close(): void } {
+export function processIo(
+  streams: Streams,
+  lifetime: Lifetime,
+  { onGithub, isAscii }: { readonly onGithub: boolean; readonly isAscii: boolean },
+): Io & { close(): void } {
   const { stdout, stderr } = streams;
+  const stderrIsTerminal = isatty(2);
   let opened = false;
   // Every write tells by itself whether it failed; where stderr fails there is nobody left to tell.
   stdout.on("error", () => {});
@@ -83,9 +96,10 @@ export function processIo(streams: Streams, lifetime: Lifetime, onGithub: boolea
   return {
     stdinIsTerminal: isatty(0),
     stdoutIsTerminal: isatty(1),
-    stderrIsTerminal: isatty(2),
+    stderrIsTerminal,
     // A terminal that was never told its size says 0.
     columns: stdout.columns || stderr.columns || undefined,
+    isAscii,
     readInput: async (most = Number.POSITIVE_INFINITY) => {
       const chunks: Buffer[] = [];
       let size = 0;
@@ -109,8 +123,10 @@ export function processIo(streams: Streams, lifetime: Lifetime, onGithub: boolea
           else fail(outputError(error));
         });
       }),
-    note: (text) => {
-      if (!lifetime.hasEnded()) stderr.write(onGithub ? withoutCommands(text) : text);
+    note: (text, isData = false) => {
+      if (lifetime.hasEnded()) return;
+      const written = isAscii && stderrIsTerminal && !isData ? toAscii(text) : text;
+      stderr.write(onGithub ? withoutCommands(written) : written);
     },
     workflowCommand: (command, value) => {
       // A file is somebody's own, and a mask that no runner reads is a secret in it.

@@ -148,7 +148,6 @@ describe("fonts", () => {
     ["हिन्दी", "Devanagari", "@fontsource/noto-sans-devanagari"],
     ["ไทย", "Thai", "@fontsource/noto-sans-thai"],
     ["বাংলা", "U+09AC", "no font"],
-    ["Acme \u{1FAE0}", "U+1FAE0", "no font"],
     ["שלום", "right to left", "cannot hold"],
     ["شركة", "right to left", "cannot hold"],
   ])("%s that is missing is told, with what to install", async (name, what, next) => {
@@ -156,6 +155,19 @@ describe("fonts", () => {
     await expect(rendering).rejects.toMatchObject({ code: "font_missing", status: 406 });
     await expect(rendering).rejects.toThrow(what);
     await expect(rendering).rejects.toThrow(next);
+  });
+
+  const CJK = ["sc", "tc", "jp", "kr"].map((part) => [`@fontsource/noto-sans-${part}`, "株式会社"]);
+  test.each<[string, Partial<Receipt>, FontFiles]>([
+    ["emoji anywhere", { note: "🎉", purchaseOrder: "PO 👩‍👩‍👧", organization: { id: 4201, name: "Acme 🫠" } }, PLAIN],
+    ["a note in a script that no font has", { note: "বাংলা" }, PLAIN],
+    ["a note in a script whose font is not installed", { note: "有限公司" }, PLAIN],
+    ["a note from right to left", { note: "שלום" }, PLAIN],
+    ["a rare letter of a script whose fonts are installed", named("株式会社𠮷"), having(Object.fromEntries(CJK))],
+    ["a rare Latin letter in a name", named("Acme \u{1DF00}"), PLAIN],
+    ["private and unassigned characters in a name", named("Acme \ue123\u{1fbff}"), PLAIN],
+  ])("%s keeps no receipt from being written", async (_, change, files) => {
+    expect((await renderReceiptPdf(receipt(change), files)).length).toBeGreaterThan(1_000);
   });
 
   test("a character that the installed font lacks names the next package", async () => {
@@ -300,6 +312,22 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
     expect(text).toContain(`Page ${pages} of ${pages}`);
     expect(text.match(/Very/g)).toHaveLength(2_000);
     expect(text).toContain("£244.10");
+  });
+
+  test.each([
+    ["Launch 🎉 party", "Launch □ party"],
+    ["family 👨‍👩‍👧‍👦, flags 🇬🇧🏴󠁧󠁢󠁥󠁮󠁧󠁿, tone 👍🏽, heart on fire ❤️‍🔥", "family □, flags □□, tone □, heart on fire □"],
+    ["heart ❤️, sun ☀️, key 1️⃣", "heart ❤, sun ☀, key 1"],
+    ["three 🫠🫠🫠", "three □□□"],
+    ["বাংলা", "□□"],
+    ["שלום", "□□□□"],
+    ["private \ue123", "private □"],
+    ["cafe\u0301 \u200bz\u20dd", "café z"],
+  ])("finds one stand-in for each visible character of %s", async (note, shown) => {
+    const { text, fonts } = await read(receipt({ note, purchaseOrder: note }));
+    expect(text.replaceAll(/[\ufe0f\u20e3]/g, "").normalize("NFC")).toContain(`Note: ${shown}`);
+    expect(text.match(/□/g) ?? []).toHaveLength(2 * (shown.match(/□/g) ?? []).length);
+    expect(fonts).toHaveLength(1);
   });
 
   test("finds other scripts beside Latin, each in its own embedded font", async () => {

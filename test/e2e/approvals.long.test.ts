@@ -424,7 +424,7 @@ describe("a declined card", () => {
     await waitFor(async () => (await opened()) === `1 ${url}\n`, 10_000, "the page in the browser");
     await actOnPage(url, "pay", "card_ok");
     expect(await terminal.exitCode()).toBe(0);
-    expect(terminal.screen()).toContain("Purchased 5 licenses");
+    expect(terminal.screen()).toContain("✓ Bought 5 licenses");
     await expectBoughtOnce(id);
   });
 });

@@ -10,6 +10,7 @@ const PASTED = (text: string) => `\u001b[200~${text}\u001b[201~`;
 
 let sandbox: RunningSandbox;
 let terminals: TerminalRun[] = [];
+let term = "xterm-256color";
 
 beforeAll(async () => {
   sandbox = await startSandbox({
@@ -18,7 +19,10 @@ beforeAll(async () => {
 });
 
 afterEach(() => {
-  for (const terminal of terminals) terminal.close();
+  for (const terminal of terminals) {
+    terminal.close();
+    if (term === "dumb") expect(terminal.raw()).not.toContain("\u001b");
+  }
   terminals = [];
 });
 
@@ -28,7 +32,7 @@ afterAll(async () => {
 });
 
 async function open(args: readonly string[], id = 1, env: Record<string, string> = {}): Promise<TerminalRun> {
-  const terminal = await runInTerminal(args, { env: { ...environmentFor(sandbox.ready.url, id), ...env } });
+  const terminal = await runInTerminal(args, { env: { ...environmentFor(sandbox.ready.url, id), TERM: term, ...env } });
   terminals.push(terminal);
   return terminal;
 }
@@ -39,118 +43,144 @@ async function bought(work: () => Promise<unknown>): Promise<number> {
   return (await sandbox.purchased(1)) - before;
 }
 
-describe("an answer to the question", () => {
-  test.each(["y\r", "Y\r", "yes\r", "YES\n", " yes \r", "y\r\n", "x\u007fy\r"])("%j buys", async (keys) => {
-    const count = await bought(async () => {
-      const terminal = await open(["buy", "1", "--note", JSON.stringify(keys)]);
-      await terminal.waitForText(QUESTION);
-      terminal.type(keys);
-      expect(await terminal.exitCode()).toBe(0);
-    });
-    expect(count).toBe(1);
+describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type) => {
+  beforeAll(() => {
+    term = type;
   });
 
-  test.each(["\r", "n\r", "yarn install\r", "yikes, no!\r", "y?\r", "yes please\r", "ye\r", "yy\r", "j\r", "ｙ\r"])(
-    "%j is No: exit 3, and says so without an error or a tick",
-    async (keys) => {
+  afterAll(() => {
+    term = "xterm-256color";
+  });
+
+  describe("an answer to the question", () => {
+    test.each(["y\r", "Y\r", "yes\r", "YES\n", " yes \r", "y\r\n", "x\u007fy\r"])("%j buys", async (keys) => {
       const count = await bought(async () => {
-        const terminal = await open(["buy", "1"]);
+        const terminal = await open(["buy", "1", "--note", JSON.stringify(keys)]);
         await terminal.waitForText(QUESTION);
         terminal.type(keys);
-        expect(await terminal.exitCode()).toBe(3);
-        expect(terminal.screen()).toMatch(/Canceled\. Nothing was bought\.$/);
-        expect(terminal.screen()).not.toMatch(/Error:|✔|√/);
+        expect(await terminal.exitCode()).toBe(0);
       });
-      expect(count).toBe(0);
-    },
-  );
+      expect(count).toBe(1);
+    });
 
-  test.each([
-    ["Ctrl-D", KEYS.controlD, 3],
-    ["Ctrl-C", KEYS.controlC, 130],
-    ["Ctrl-C after y", `y${KEYS.controlC}`, 130],
-  ])("%s cancels", async (_, keys, exitCode) => {
-    const terminal = await open(["buy", "1"]);
-    await terminal.waitForText(QUESTION);
-    terminal.type(keys);
-    expect(await terminal.exitCode()).toBe(exitCode);
-    expect(terminal.screen()).toMatch(/Canceled\. Nothing was bought\.$/);
-    expect(terminal.screen()).not.toContain("Error:");
+    test.each(["\r", "n\r", "yarn install\r", "yikes, no!\r", "y?\r", "yes please\r", "ye\r", "yy\r", "j\r", "ｙ\r"])(
+      "%j is No: exit 3, and says so without an error or a tick",
+      async (keys) => {
+        const count = await bought(async () => {
+          const terminal = await open(["buy", "1"]);
+          await terminal.waitForText(QUESTION);
+          terminal.type(keys);
+          expect(await terminal.exitCode()).toBe(3);
+          expect(terminal.screen()).toMatch(/Canceled\. Nothing was bought\.$/);
+          expect(terminal.screen()).not.toMatch(/Error:|✔|√/);
+        });
+        expect(count).toBe(0);
+      },
+    );
+
+    test.each([
+      ["Ctrl-D", KEYS.controlD, 3],
+      ["Ctrl-C", KEYS.controlC, 130],
+      ["Ctrl-C after y", `y${KEYS.controlC}`, 130],
+    ])("%s cancels", async (_, keys, exitCode) => {
+      const terminal = await open(["buy", "1"]);
+      await terminal.waitForText(QUESTION);
+      terminal.type(keys);
+      expect(await terminal.exitCode()).toBe(exitCode);
+      expect(terminal.screen()).toMatch(/Canceled\. Nothing was bought\.$/);
+      expect(terminal.screen()).not.toContain("Error:");
+    });
+
+    test("is asked for under --json as well", async () => {
+      const terminal = await open(["buy", "1", "--json"]);
+      await terminal.waitForText(QUESTION);
+      terminal.type("n\r");
+      expect(await terminal.exitCode()).toBe(3);
+      expect(terminal.screen()).toContain('"Canceled. Nothing was bought."');
+    });
   });
 
-  test("is asked for under --json as well", async () => {
-    const terminal = await open(["buy", "1", "--json"]);
-    await terminal.waitForText(QUESTION);
-    terminal.type("n\r");
-    expect(await terminal.exitCode()).toBe(3);
-    expect(terminal.screen()).toContain('"Canceled. Nothing was bought."');
+  describe("what is no answer, so that the question waits", () => {
+    test.each([
+      ["typed before the program started", "yes\r"],
+      ["a command pasted with another one", "y\ryarn install\r"],
+      ["half a line typed before", "y"],
+    ])("%s", async (_, ahead) => {
+      const count = await bought(async () => {
+        const terminal = await open(["buy", "1"]);
+        terminal.type(ahead);
+        await terminal.waitForText(QUESTION);
+        terminal.type(KEYS.enter);
+        expect(await terminal.exitCode()).toBe(3);
+      });
+      expect(count).toBe(0);
+    });
+
+    test("typed while the price is asked for, again and again", async () => {
+      const count = await bought(async () => {
+        const terminal = await open(["buy", "1"]);
+        const typing = setInterval(() => terminal.screen().includes(QUESTION) || terminal.type("y\r"), 10);
+        try {
+          await terminal.waitForText(/Organization/);
+        } finally {
+          clearInterval(typing);
+        }
+        await terminal.waitForText(QUESTION);
+        terminal.type(KEYS.enter);
+        expect(await terminal.exitCode()).toBe(3);
+      });
+      expect(count).toBe(0);
+    });
+
+    test.each([
+      ["a bracketed paste", PASTED("y\r")],
+      ["a bracketed paste of a bare y, then nothing", PASTED("y")],
+      ["bytes after the Enter, in one read", "y\rls\r"],
+      ["a second line that says yes, too", "y\ryes\r"],
+    ])("%s; typing afterwards answers", async (_, keys) => {
+      const count = await bought(async () => {
+        const terminal = await open(["buy", "1", "--note", `after ${JSON.stringify(keys)}`]);
+        await terminal.waitForText(QUESTION);
+        terminal.type(keys);
+        // The bell says that it was no answer.
+        await expect.poll(() => terminal.raw()).toContain("\u0007");
+        expect(terminal.screen()).not.toContain("Canceled");
+        const typed = () => {
+          terminal.type("n");
+          return terminal.screen();
+        };
+        await expect.poll(typed, { interval: 200 }).toMatch(/\(y\/N\) n+$/);
+        terminal.type(KEYS.enter);
+        expect(await terminal.exitCode()).toBe(3);
+      });
+      expect(count).toBe(0);
+    });
   });
 });
 
-describe("what is no answer, so that the question waits", () => {
-  test.each([
-    ["typed before the program started", "yes\r"],
-    ["a command pasted with another one", "y\ryarn install\r"],
-    ["half a line typed before", "y"],
-  ])("%s", async (_, ahead) => {
-    const count = await bought(async () => {
-      const terminal = await open(["buy", "1"]);
-      terminal.type(ahead);
-      await terminal.waitForText(QUESTION);
-      terminal.type(KEYS.enter);
-      expect(await terminal.exitCode()).toBe(3);
-    });
-    expect(count).toBe(0);
-  });
+test("the marks of a paste are asked for only while a question stands, and not of a dumb terminal", async () => {
+  const terminal = await open(["buy", "1"]);
+  await terminal.waitForText(QUESTION);
+  terminal.type("n\r");
+  await terminal.exitCode();
+  const marks = terminal.raw().match(/\u001b\[\?2004[hl]/g);
+  expect(marks).toEqual(["\u001b[?2004h", "\u001b[?2004l"]);
+});
 
-  test("typed while the price is asked for, again and again", async () => {
-    const count = await bought(async () => {
-      const terminal = await open(["buy", "1"]);
-      const typing = setInterval(() => terminal.screen().includes(QUESTION) || terminal.type("y\r"), 10);
-      try {
-        await terminal.waitForText(/Organization/);
-      } finally {
-        clearInterval(typing);
-      }
-      await terminal.waitForText(QUESTION);
-      terminal.type(KEYS.enter);
-      expect(await terminal.exitCode()).toBe(3);
-    });
-    expect(count).toBe(0);
-  });
-
-  test.each([
-    ["a bracketed paste", PASTED("y\r")],
-    ["a bracketed paste of a bare y, then nothing", PASTED("y")],
-    ["bytes after the Enter, in one read", "y\rls\r"],
-    ["a second line that says yes, too", "y\ryes\r"],
-  ])("%s; typing afterwards answers", async (_, keys) => {
-    const count = await bought(async () => {
-      const terminal = await open(["buy", "1", "--note", `after ${JSON.stringify(keys)}`]);
-      await terminal.waitForText(QUESTION);
-      terminal.type(keys);
-      // The bell says that it was no answer.
-      await expect.poll(() => terminal.raw()).toContain("\u0007");
-      expect(terminal.screen()).not.toContain("Canceled");
-      const typed = () => {
-        terminal.type("n");
-        return terminal.screen();
-      };
-      await expect.poll(typed, { interval: 200 }).toMatch(/\(y\/N\) n+$/);
-      terminal.type(KEYS.enter);
-      expect(await terminal.exitCode()).toBe(3);
-    });
-    expect(count).toBe(0);
-  });
-
-  test("the marks of a paste are asked for only while a question stands, and not of a dumb terminal", async () => {
-    const terminal = await open(["buy", "1"]);
-    await terminal.waitForText(QUESTION);
-    terminal.type("n\r");
-    await terminal.exitCode();
-    const marks = terminal.raw().match(/\u001b\[\?2004[hl]/g);
-    expect(marks).toEqual(["\u001b[?2004h", "\u001b[?2004l"]);
-  });
+test("a dumb terminal gets a line that is edited and echoed without escape sequences, and no echo of a secret", async () => {
+  const env = { TERM: "dumb", SECUREFLAG_API_URL: sandbox.ready.url };
+  const terminal = await open(["login", "--email", "admin1@northwind.example", "--insecure-storage"], 1, env);
+  await terminal.waitForText("? Password");
+  terminal.type("wrong-secret\u007f\u001b[A\u0015other\r");
+  await terminal.exitCode();
+  expect(terminal.raw()).not.toMatch(/secret|other|\u001b/);
+  const asked = await open(["buy", "1"], 1, { TERM: "dumb" });
+  await asked.waitForText(QUESTION);
+  asked.type("né日x\u007f\u007f");
+  await expect.poll(() => asked.screen()).toMatch(/\(y\/N\) né$/);
+  asked.type("\u007f\u0015yes\r");
+  expect(await asked.exitCode()).toBe(0);
+  expect(asked.raw()).not.toContain("\u001b");
 });
 
 describe("every other question before something is done", () => {

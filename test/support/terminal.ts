@@ -57,9 +57,9 @@ export async function startInTerminal(
   const emulator = new xterm.Terminal({ ...size, scrollback: 1000, allowProposedApi: true });
   const program = spawn(file, [...args], {
     ...size,
-    name: "xterm-256color",
+    name: options.env?.TERM ?? "xterm-256color",
     cwd: home,
-    env: { ...clearedEnvironment(home, options.env), TERM: "xterm-256color" },
+    env: clearedEnvironment(home, options.env),
   });
   let raw = "";
   let exitCode: number | undefined;

@@ -16,11 +16,13 @@ export interface ReceiptContent {
   readonly charges: readonly ChargeLine[];
   readonly total: string;
   readonly remarks: readonly string[];
+  /** Who and what the receipt is about: what must be readable, unlike what the buyer wrote on it. */
+  readonly names: readonly string[];
 }
 
 /** A receipt in words. Amounts are the receipt's own: nothing is computed here. */
 export function receiptContent(receipt: Receipt): ReceiptContent {
-  const { total, refund, note } = receipt;
+  const { total, refund, note, organization, plan, purchasedBy, paymentMethod } = receipt;
   return {
     title: `Receipt ${receipt.receiptNumber}`,
     fields: fieldsOf(receipt),
@@ -28,6 +30,9 @@ export function receiptContent(receipt: Receipt): ReceiptContent {
     charges: chargesOf(receipt),
     total: formatMoney(total),
     remarks: [licensesOf(receipt), ...(refund ? [refundOf(refund)] : []), ...(note === null ? [] : [`Note: ${note}`])],
+    names: [organization.name, plan, purchasedBy?.email, purchasedBy?.token, paymentMethod?.label].filter(
+      (name) => typeof name === "string",
+    ),
   };
 }
 

@@ -1,7 +1,7 @@
 import type PDFDocument from "pdfkit";
 import { ProblemError } from "../problem.ts";
 import type { FontFiles } from "./fontFiles.ts";
-import { fontsFor, isRightToLeft, type ScriptFont } from "./scripts.ts";
+import { fontsFor, isOfScript, isRightToLeft, type ScriptFont } from "./scripts.ts";
 
 /** A piece of text in one font, by the name that the document knows it by. */
 export interface Run {
@@ -17,11 +17,16 @@ interface OpenedFont {
 /** Characters that are no letters by themselves: they stay in the font of what they stand beside. */
 const JOINING = /[\p{Mark}\p{Default_Ignorable_Code_Point}]/u;
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
+/** What joins emoji to one picture, which no font for receipts has (UTS #51). */
+const EMOJI_SEQUENCE = /\p{Extended_Pictographic}\ufe0f?\u200d/u;
+/** Drawn for a character that no font has; the font of every receipt has it. */
+const STAND_IN = "\u25a1";
 
 /** Chooses the font of every character: the one of every receipt where it has it, else one of the character's script. */
 export class FontChoice {
   private readonly opened = new Map<string, OpenedFont | null>();
   private readonly chosen = new Map<string, string | null>();
+  private readonly graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
   /** @param whole everything that will be set */
   constructor(
@@ -33,54 +38,79 @@ export class FontChoice {
   }
 
   /**
-   * Makes sure that there is a glyph for everything that will be set, so that there is never an empty box.
+   * Makes sure that names can be read: each is in scripts that fonts are there for. Anything else that no font has, in
+   * names and elsewhere, gets a stand-in.
    *
+   * @param names those of the organization, of people and of what was bought
    * @throws ProblemError `font_missing`, which names the packages to install
    */
-  assertComplete(): void {
-    if (isRightToLeft(this.whole)) {
-      throw fontMissing("The receipt has text that is written from right to left, which a PDF receipt cannot hold yet");
+  assertReadable(names: string): void {
+    if (isRightToLeft(names)) {
+      throw fontMissing(
+        "The receipt has a name that is written from right to left, which a PDF receipt cannot hold yet",
+      );
     }
-    const missing = [...new Set(readable(this.whole))].filter(
-      (character) => this.fontOf(character) === null && !INVISIBLE.test(character),
+    const missing = [...new Set(readable(names))].filter(
+      (character) => isOfScript(character) && this.fontOf(character) === null,
     );
-    if (missing.length === 0) return;
-    const fonts = missing.map((character) =>
-      fontsFor(character, this.whole).find((font) => this.openScript(font) === null),
+    const fonts = missing.flatMap(
+      (character) => fontsFor(character, this.whole).find((font) => this.openScript(font) === null) ?? [],
     );
-    const unknown = missing.find((_, index) => fonts[index] === undefined);
+    // Where every font of its script is installed, the character is a rare one and gets a stand-in.
+    const unknown = missing.find((character) => fontsFor(character, this.whole).length === 0);
     if (unknown !== undefined) {
       const name = unknown.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0");
-      throw fontMissing(`The receipt has the character U+${name}, which no font for PDF receipts has`);
+      throw fontMissing(
+        `The receipt has a name with U+${name}, and no font for PDF receipts has letters of that script`,
+      );
     }
+    if (fonts.length === 0) return;
     throw fontMissing(
-      `The receipt has ${listOf(fonts.map((font) => font?.script))} text, and its font is not installed; ` +
+      `The receipt has ${listOf(fonts.map((font) => font.script))} text, and its font is not installed; ` +
         `run \`npm install -g ${listOf(
-          fonts.map((font) => font?.package),
+          fonts.map((font) => font.package),
           " ",
         )}\` where the backend runs`,
     );
   }
 
-  /** A text in pieces of one font each. Invisible characters that no font has are left out. */
+  /** A text in pieces of one font each, with one stand-in for each visible character that no font has. */
   runsOf(text: string): Run[] {
     const runs: { font: string; text: string }[] = [];
-    for (const character of readable(text)) {
+    const add = (font: string, character: string) => {
       const last = runs.at(-1);
-      const joins = last !== undefined && JOINING.test(character) && this.has(last.font, character);
-      const font = joins ? last.font : this.fontOf(character);
-      if (font === null) continue;
       if (last?.font === font) last.text += character;
       else runs.push({ font, text: character });
+    };
+    for (const { segment } of this.graphemes.segment(readable(text))) {
+      if (this.needsStandIn(segment)) {
+        add(this.files.base, STAND_IN);
+        continue;
+      }
+      for (const character of segment) {
+        const last = runs.at(-1);
+        const joins = last !== undefined && JOINING.test(character) && this.has(last.font, character);
+        const font = joins ? last.font : this.fontOf(character);
+        if (font !== null) add(font, character);
+      }
     }
     return runs;
+  }
+
+  /** A mark that no font has is left out beside a letter that one has, as an invisible character is. */
+  private needsStandIn(grapheme: string): boolean {
+    if (EMOJI_SEQUENCE.test(grapheme)) return true;
+    const visible = [...grapheme].filter((character) => !JOINING.test(character));
+    const shown = visible.length > 0 ? visible : [...grapheme].filter((character) => !INVISIBLE.test(character));
+    return shown.some((character) => this.fontOf(character) === null);
   }
 
   /** The first font that has a character; `null` where none of those installed has it. */
   private fontOf(character: string): string | null {
     const known = this.chosen.get(character);
     if (known !== undefined) return known;
-    const font = this.has(this.files.base, character) ? this.files.base : this.scriptFontOf(character);
+    const isBase = this.has(this.files.base, character) && !isRightToLeft(character);
+    const font = isBase ? this.files.base : this.scriptFontOf(character);
     this.chosen.set(character, font);
     return font;
   }

@@ -10,7 +10,7 @@ import { Typesetter } from "./typesetter.ts";
  * A receipt as a PDF file: A4, with a text layer, tagged for screen readers, every font embedded. The same receipt gives
  * the same bytes.
  *
- * @throws ProblemError `font_missing` where no installed font has one of its characters
+ * @throws ProblemError `font_missing` for a name in a script that no installed font has
  */
 export async function renderReceiptPdf(receipt: Receipt, files: FontFiles): Promise<Buffer> {
   const content = receiptContent(receipt);
@@ -34,7 +34,7 @@ export async function renderReceiptPdf(receipt: Receipt, files: FontFiles): Prom
   });
   const written = collect(document);
   const fonts = new FontChoice(document, files, JSON.stringify(content));
-  fonts.assertComplete();
+  fonts.assertReadable(content.names.join(" "));
   new ReceiptLayout(document, new Typesetter(document, fonts)).draw(content);
   document.end();
   return written;

@@ -31,6 +31,16 @@ export function isRightToLeft(text: string): boolean {
   return RIGHT_TO_LEFT.test(text);
 }
 
+/** What the embedded font is complete enough for: a letter of these that it lacks is a rare one. */
+const EMBEDDED = /[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]/u;
+/** Signs, emoji, marks and what is not assigned belong to no script (UAX #24). */
+const NO_SCRIPT = /[\p{Script=Common}\p{Script=Inherited}\p{Script=Unknown}]/u;
+
+/** Whether a text in which no font has this character cannot be read: it is of a script that the embedded font lacks. */
+export function isOfScript(character: string): boolean {
+  return !NO_SCRIPT.test(character) && !EMBEDDED.test(character);
+}
+
 /**
  * The fonts that may have a character, the best first; none where no package is known to have it.
  *

@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import { CliError, codeOf, usageError } from "../errors.ts";
+import { toAscii } from "../render/ascii.ts";
 import { colorLevel } from "../render/color.ts";
 import type { Prompter } from "./prompter.ts";
 
@@ -40,8 +41,9 @@ export async function openPrompter(context: Context, { color }: AskingOptions): 
   const { io, env } = context;
   const prompter = await context.prompter({
     color: colorLevel({ env, isTerminal: io.stderrIsTerminal, color }) > 0,
-    marksPastes: env.TERM !== "dumb",
+    isDumb: env.TERM === "dumb",
   });
+  const shown = io.isAscii ? toAscii : (question: string) => question;
   const alone = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
     const { animation } = context;
     animation?.pause();
@@ -55,9 +57,9 @@ export async function openPrompter(context: Context, { color }: AskingOptions): 
     }
   };
   return {
-    confirm: (question) => alone(() => prompter.confirm(question)),
-    text: (question) => alone(() => prompter.text(question)),
-    secret: (question) => alone(() => prompter.secret(question)),
+    confirm: (question) => alone(() => prompter.confirm(shown(question))),
+    text: (question) => alone(() => prompter.text(shown(question))),
+    secret: (question) => alone(() => prompter.secret(shown(question))),
     interrupt: prompter.interrupt,
   };
 }

@@ -1,5 +1,6 @@
 import inquirer from "inquirer";
 import { CliError } from "../errors.ts";
+import { readPlainLine } from "./plainLine.ts";
 import { readTyped } from "./typed.ts";
 
 /**
@@ -19,8 +20,8 @@ export interface Prompter {
 /** How questions are drawn on a terminal. */
 export interface PrompterStyle {
   readonly color: boolean;
-  /** Whether the terminal understands the request to mark pastes. */
-  readonly marksPastes: boolean;
+  /** Whether the terminal acts on no escape sequence (`TERM=dumb`): then none is written. */
+  readonly isDumb: boolean;
 }
 
 type Terminal = { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream };
@@ -66,7 +67,7 @@ function isYes(text: string): boolean {
 async function askOn(
   terminal: Terminal,
   question: Question,
-  { color, marksPastes }: PrompterStyle,
+  { color, isDumb }: PrompterStyle,
   deliberate: boolean,
   begun: (onInterrupt: () => void) => void,
 ): Promise<string | null> {
@@ -79,12 +80,21 @@ async function askOn(
     ended.abort();
   };
   begun(onInterrupt);
-  const typed = readTyped(terminal, { deliberate, marksPastes, onInterrupt });
+  const typed = readTyped(terminal, { deliberate, marksPastes: !isDumb, onInterrupt });
   const { stream: input } = typed;
   // Whatever closes the line editor pauses its input; after an answer that comes too late to matter.
   input.once("pause", () => ended.abort());
   try {
     await Promise.race([typed.ready, new Promise((done) => ended.signal.addEventListener("abort", done))]);
+    if (isDumb) {
+      output.write(`? ${question.message} `);
+      const answer = await readPlainLine(input, output, {
+        isSecret: question.type === "password",
+        signal: ended.signal,
+      });
+      if (isInterrupted) throw interrupted();
+      return answer;
+    }
     const prompt = inquirer.createPromptModule({ input: input as never, output, signal: ended.signal });
     // The question mark stays: a green tick after a No would look like success.
     const theme = color ? { prefix: "\u001b[34m?\u001b[39m" } : { prefix: "?", style: PLAIN_STYLE };
@@ -92,9 +102,13 @@ async function askOn(
     return answer;
   } catch (cause) {
     if (!(cause instanceof Error) || !["ExitPromptError", "AbortPromptError"].includes(cause.name)) throw cause;
-    if (isInterrupted) throw new CliError("interrupted", "Canceled. Nothing was changed", { cause });
+    if (isInterrupted) throw interrupted(cause);
     return null;
   } finally {
     typed.close();
   }
+}
+
+function interrupted(cause?: unknown): CliError {
+  return new CliError("interrupted", "Canceled. Nothing was changed", { cause });
 }

@@ -15,3 +15,10 @@ export function colorLevel({ env, isTerminal, color }: ColorChoice): 0 | 1 | 2 |
     return forced === "0" || forced === "false" ? 0 : forced === "2" ? 2 : forced === "3" ? 3 : 1;
   return isTerminal && env.TERM !== "dumb" ? 1 : 0;
 }
+
+const LABEL_COLORS = { Error: 31, Warning: 33 } as const;
+
+/** What a message begins with: `Error:` in red and `Warning:` in yellow, where there is color. */
+export function label(word: keyof typeof LABEL_COLORS, choice: ColorChoice): string {
+  return colorLevel(choice) > 0 ? `\u001b[${LABEL_COLORS[word]}m${word}:\u001b[39m` : `${word}:`;
+}

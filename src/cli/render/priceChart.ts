@@ -68,10 +68,12 @@ function reductionLines({ reduction, licenses: { used } }: Subscription, { width
 /** Rows with a bar each, as long as its amount is of the largest. */
 function chart(
   heads: readonly string[],
-  rows: readonly (readonly string[])[],
+  cellRows: readonly (readonly string[])[],
   amounts: readonly Money[],
   view: View,
 ): string {
+  const { inCharset } = view;
+  const rows = inCharset ? cellRows.map((row) => row.map(inCharset)) : cellRows;
   const largest = Math.max(1, ...amounts.map(({ amount }) => amount));
   const widths = heads.map((head, column) =>
     Math.max(...[head, ...rows.map((row) => row[column] ?? "")].map((cell) => stringWidth(cell))),

@@ -1,4 +1,3 @@
-import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Purchase, Subscription } from "../../contract/billing.ts";
 import type { Output } from "../outputs.ts";
 import { clean } from "./clean.ts";
@@ -14,25 +13,66 @@ import { wrap } from "./wrap.ts";
 /** The commands that end with one purchase. */
 export type PurchaseCommand = "buy" | "purchases pay" | "purchases cancel";
 
-/** How a command that is about one purchase went, for people. */
-export function renderBuyResult(result: Output<"buy">, view: View, command: PurchaseCommand = "buy"): string {
-  const { purchase, quote, replayed } = result;
+/**
+ * How a command that is about one purchase went, for people: the outcome in a line, its receipt and what to do next.
+ * Everything else is what `purchases show` is for.
+ *
+ * @param command `users` for those that add users themselves
+ */
+export function renderBuyResult(
+  result: Output<"buy">,
+  view: View,
+  command: PurchaseCommand | "users" | "purchases resume" = "buy",
+): string {
+  const { purchase, quote } = result;
   if (purchase === null) return dryRun(quote, view);
   if (result.dryRun) return `Dry run: ${rehearsed(purchase, command)}.\n${renderPurchase(purchase, view)}`;
-  const change = quote === null ? "" : `: ${countChange(quote.licensesAfter, quote.licenses)}`;
-  const isRenewal = purchase.kind === "renewal";
-  const done = isRenewal ? "Paid the renewal of" : replayed ? "Already purchased" : "Purchased";
-  const headline =
-    purchase.status === "succeeded"
-      ? view.style.green(`${done} ${licenses(purchase.licenses)}${change}`)
-      : `${isRenewal ? "Renewal" : "Purchase"} ${statusWords(purchase, view)}: ${licenses(purchase.licenses)}`;
-  return `${headline}\n${purchaseFields(purchase, result.licenses, view)}${pageLines(purchase, view)}`;
+  const isAdded = purchase.status === "succeeded" && purchase.kind === "purchase";
+  const lines = [
+    outcome(result, purchase, view, command),
+    purchase.receiptNumber && `Receipt ${clean(purchase.receiptNumber)}`,
+    isAdded && command !== "users" && "Add users with `secureflag-licenses users add`.",
+    ...pageLines(purchase, view),
+    `Details: \`purchases show ${clean(purchase.id)}\``,
+  ];
+  return lines.filter(Boolean).join("\n");
 }
 
-function rehearsed({ status, failure }: Purchase, command: PurchaseCommand): string {
-  if (command === "buy") return "this was bought before by the same command, which would buy nothing more";
+function outcome(result: Output<"buy">, purchase: Purchase, view: View, command: string): string {
+  if (purchase.status === "succeeded") return `${view.style.green("✓")} ${succeeded(result, purchase)}`;
+  if (command === "purchases cancel" && purchase.failure?.code === "payment_canceled")
+    return wrap(`Canceled the purchase of ${licensesFor(purchase)}. Nothing was charged.`, view.width);
+  return unfinished(purchase, view);
+}
+
+/** `Bought 5 licenses (25 → 30) for £244.10`. */
+function succeeded({ replayed, quote }: Output<"buy">, purchase: Purchase): string {
+  if (purchase.kind === "renewal") return `Paid the renewal of ${licensesFor(purchase)}`;
+  const change = quote === null ? "" : ` (${countChange(quote.licensesAfter, quote.licenses)})`;
+  return `${replayed ? "Already bought" : "Bought"} ${licenses(purchase.licenses)}${change} for ${moneyText(purchase.total)}`;
+}
+
+/** `Purchase failed: 5 licenses for £244.10`, then why and what was given back. */
+function unfinished(purchase: Purchase, view: View): string {
+  const { kind, failure, refund } = purchase;
+  const headline = `${kind === "renewal" ? "Renewal" : "Purchase"} ${statusWords(purchase, view)}: ${licensesFor(purchase)}`;
+  return [
+    headline,
+    ...(failure ? [wrap(failureReason(failure), view.width)] : []),
+    ...(refund ? [`Refunded ${moneyText(refund.amount)}, credit note ${clean(refund.creditNoteNumber)}`] : []),
+  ].join("\n");
+}
+
+/** `5 licenses for £244.10`. */
+function licensesFor(purchase: Purchase): string {
+  return `${licenses(purchase.licenses)} for ${moneyText(purchase.total)}`;
+}
+
+function rehearsed({ status, failure }: Purchase, command: string): string {
   if (command === "purchases pay") return status === "succeeded" ? "this is paid already" : "would try to pay this";
-  return failure?.code === "payment_canceled" ? "this is canceled already" : "would cancel this";
+  if (command === "purchases cancel")
+    return failure?.code === "payment_canceled" ? "this is canceled already" : "would cancel this";
+  return "the same command bought this before, and would buy nothing more";
 }
 
 function dryRun(quote: Output<"buy">["quote"], view: View): string {
@@ -52,7 +92,7 @@ function dryRun(quote: Output<"buy">["quote"], view: View): string {
 export function renderPurchase(purchase: Purchase, view: View, subscription: Subscription | null = null): string {
   const isUnpaid = subscription?.unpaid?.purchaseId === purchase.id;
   const deadline = isUnpaid ? `\n${fields([unpaidDeadline(subscription)], view)}` : "";
-  return `${purchaseFields(purchase, null, view)}${deadline}${pageLines(purchase, view)}`;
+  return [`${purchaseFields(purchase, view)}${deadline}`, ...pageLines(purchase, view)].join("\n");
 }
 
 /** What `purchases resume` found. A purchase whose key is not void may still arrive. */
@@ -61,7 +101,8 @@ export function renderResumeResult(
   voidKeys: readonly string[],
   view: View,
 ): string {
-  const parts = resumed.map((purchase) => renderPurchase(purchase, view));
+  const about = { licenses: null, quote: null, replayed: false, dryRun: false };
+  const parts = resumed.map((purchase) => renderBuyResult({ purchase, ...about }, view, "purchases resume"));
   for (const { idempotencyKey, licenses: count } of notReceived) {
     const what = `A purchase of ${licenses(count)}`;
     const isVoid = voidKeys.includes(idempotencyKey);
@@ -71,7 +112,7 @@ export function renderResumeResult(
   return [...parts, fields([["Licenses now", counts(now)]], view)].join("\n\n");
 }
 
-function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: View): string {
+function purchaseFields(purchase: Purchase, view: View): string {
   const { total, dueNow, tax, failure, refund } = purchase;
   return fields(
     [
@@ -93,21 +134,20 @@ function purchaseFields(purchase: Purchase, now: LicenseCounts | null, view: Vie
       ["Begun", instant(purchase.createdAt)],
       ["Completed", purchase.completedAt && instant(purchase.completedAt)],
       ["By", buyer(purchase)],
-      ["Licenses now", now && counts(now)],
     ],
     view,
   );
 }
 
 /** The payment page, on a line of its own and never broken, so that it can be copied; then how to go on. */
-function pageLines(purchase: Purchase, { width }: View): string {
+function pageLines(purchase: Purchase, { width }: View): string[] {
   const { id, status, nextAction } = purchase;
-  if (nextAction === null) return "";
+  if (nextAction === null) return [];
   const goOn =
     status === "failed"
       ? `or run \`secureflag-licenses purchases pay ${clean(id)}\`.`
       : "then run `secureflag-licenses purchases resume`.";
-  return ["", wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url), wrap(goOn, width)].join("\n");
+  return [wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url), wrap(goOn, width)];
 }
 
 /** Who bought, and with which token; `null` for a renewal. */

@@ -20,6 +20,7 @@ export function fields(rows: readonly (readonly [label: string, value: string | 
   return draw(
     rows.flatMap(([label, value]) => (value === null ? [] : [[view.style.dim(label), value]])),
     [LABEL_WIDTH, valueWidth],
+    view,
   );
 }
 
@@ -30,7 +31,7 @@ export function columns(
   widths: readonly number[],
   view: View,
 ): string {
-  return draw([heads.map((head) => view.style.dim(head)), ...rows], widths);
+  return draw([heads.map((head) => view.style.dim(head)), ...rows], widths, view);
 }
 
 /** A column of a list. */
@@ -87,14 +88,15 @@ function placed(cell: string, width: number, column: Column | undefined): string
 }
 
 /** Cells come in clean, perhaps styled. */
-function draw(rows: readonly (readonly string[])[], widths: readonly number[]): string {
+function draw(rows: readonly (readonly string[])[], widths: readonly number[], { inCharset }: View): string {
+  const shown = inCharset ? rows.map((cells) => cells.map(inCharset)) : rows;
   const table = new Table({
     chars: { ...NO_BORDERS, middle: GAP },
     colWidths: widths.map((width, column) => (Number.isFinite(width) ? width : widestIn(rows, column))),
     wordWrap: true,
     style: { "padding-left": 0, "padding-right": 0, head: [], border: [], compact: true },
   });
-  table.push(...rows.map((cells) => cells.map((cell, column) => breakWords(cell, widths[column] ?? 0))));
+  table.push(...shown.map((cells) => cells.map((cell, column) => breakWords(cell, widths[column] ?? 0))));
   return table
     .toString()
     .split("\n")

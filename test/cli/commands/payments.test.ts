@@ -54,7 +54,7 @@ describe("buy, in a terminal, of what a person has to approve", () => {
     expect(stderr.replaceAll("\n", " ")).toContain(
       `Approve the payment by 2026-11-23 10:00 UTC at ${ORIGIN}/pay/pur_1`,
     );
-    expect(stdout).toContain("Purchased 5 licenses");
+    expect(stdout).toContain("✓ Bought 5 licenses (25 → 30) for £244.10\nReceipt 4201-000001\n");
     expect(context.reached).toEqual(["C5", "C3"]);
   });
 

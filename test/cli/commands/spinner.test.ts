@@ -56,6 +56,19 @@ it("is away while a person is asked, and back afterwards", async () => {
   expect(context.animation).toBeNull();
 });
 
+it.each([
+  [true, /^[\0-\x7f]*$/],
+  [false, /[⠁-⣿]/],
+])("draws ASCII on a terminal that shows nothing else (%s)", async (isAscii, frames) => {
+  const fake = fakeContext({ isTerminal: true, isAscii });
+  const drawn: string[] = [];
+  const output = { columns: 80, isTTY: true, write: (text: string) => drawn.push(text), clearLine() {}, cursorTo() {} };
+  const terminal = () => ({ input: process.stdin, output: output as unknown as NodeJS.WriteStream });
+  await withProgress({ ...fake, io: { ...fake.io, terminal } }, options, (show) => show("1 of 2…"));
+  expect(drawn.join("")).toContain(isAscii ? "1 of 2..." : "1 of 2…");
+  expect(drawn.join("")).toMatch(frames);
+});
+
 it("shows how far work has come at once, and is gone at its end, though the work lets nothing else happen", async () => {
   const fake = fakeContext({ isTerminal: true });
   const drawn: string[] = [];

@@ -232,7 +232,9 @@ describe("where licenses are missing", () => {
     expect(told).toContain("1 license is missing.");
     expect(told).toContain("Target 1 license available");
     expect(told).toContain("Due now £48.82 (£40.68 + £8.14 tax)");
-    expect(stdout).toMatch(/^Purchased 1 license\n[\s\S]*\n\nAdded ada@northwind.example \(Ada Lovelace, user\)\.\n/);
+    expect(stdout).toMatch(
+      /^✓ Bought 1 license for £48\.82\nReceipt [\s\S]*\n\nAdded ada@northwind.example \(Ada Lovelace, user\)\.\n/,
+    );
     expect(stdout.match(/Licenses now/g)).toHaveLength(1);
   });
 

@@ -4,7 +4,7 @@ import { renderBuyResult } from "../../../src/cli/render/purchase.ts";
 import { purchasesCsv, renderPurchases } from "../../../src/cli/render/purchases.ts";
 import { createStyle } from "../../../src/cli/render/style.ts";
 import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
-import { failedPurchase, openPurchase, payablePurchase, purchase, quote } from "../support/builders.ts";
+import { failedPurchase, openPurchase, payablePurchase, purchase, quote, verified } from "../support/builders.ts";
 
 const PLAIN = { width: 60, style: createStyle({ env: {}, isTerminal: false, color: true }) };
 const BY_TOKEN = { email: "admin@northwind.example", token: "ci" };
@@ -50,11 +50,44 @@ describe("purchases for people and as CSV", () => {
     expect(purchasesCsv([])).toBe(heads);
   });
 
+  it("tells a purchase in a line, its receipt, and what to do next; the rest is in `purchases show`", () => {
+    const made = { ...paid(purchase()), quote: verified(quote(5)) };
+    const next =
+      "Receipt 4201-000001\nAdd users with `secureflag-licenses users add`.\nDetails: `purchases show pur_1`";
+    expect(renderBuyResult(made, PLAIN)).toBe(`✓ Bought 5 licenses (25 → 30) for £244.10\n${next}`);
+    expect(renderBuyResult({ ...made, quote: null, replayed: true }, PLAIN)).toBe(
+      `✓ Already bought 5 licenses for £244.10\n${next}`,
+    );
+    expect(renderBuyResult(made, PLAIN, "users")).not.toContain("Add users");
+  });
+
+  it.each([
+    ["processing", "Purchase processing: 5 licenses for £244.10\nDetails: `purchases show pur_1`"],
+    ["needs_review", "Purchase needs review: 5 licenses for £244.10\nDetails: `purchases show pur_1`"],
+  ] as const)("a purchase that is %s, in two lines", (status, text) => {
+    expect(renderBuyResult(paid(openPurchase(status)), PLAIN)).toBe(text);
+  });
+
+  it("a purchase that was canceled, failed, or was refunded", () => {
+    const canceled = failedPurchase({ failure: { code: "payment_canceled", message: "x" } });
+    expect(renderBuyResult(paid(canceled), PLAIN, "purchases cancel").replaceAll("\n", " ")).toBe(
+      "Canceled the purchase of 5 licenses for £244.10. Nothing was charged. Details: `purchases show pur_1`",
+    );
+    expect(renderBuyResult(paid(failedPurchase({ refund: REFUND })), PLAIN)).toBe(
+      [
+        "Purchase failed, refunded: 5 licenses for £244.10",
+        "The bank declined the card.",
+        "Refunded £244.10, credit note CN-4201-000001",
+        "Details: `purchases show pur_1`",
+      ].join("\n"),
+    );
+  });
+
   it("a renewal that failed, and one that was paid", () => {
     const renewal = { kind: "renewal", purchasedBy: null } as const;
     const failed = renderBuyResult(paid(payablePurchase(renewal)), PLAIN);
-    expect(failed).toContain("Renewal failed: 5 licenses\n");
-    expect(renderBuyResult(paid(purchase(renewal)), PLAIN)).toContain("Paid the renewal of 5 licenses\n");
+    expect(failed).toContain("Renewal failed: 5 licenses for £244.10\nThe bank declined the card.\n");
+    expect(renderBuyResult(paid(purchase(renewal)), PLAIN)).toContain("✓ Paid the renewal of 5 licenses for £244.10\n");
     const error = errorOfPurchase(payablePurchase(renewal));
     expect(error?.hint).toMatch(/^Nothing was charged\. To pay it .* run `secureflag-licenses purchases pay \S+`\.$/);
     expect(errorOfPurchase(payablePurchase())?.hint).toContain("No license was added and nothing was charged. ");

@@ -17,6 +17,8 @@ export interface FakeWorld {
   readonly isStdoutTerminal?: boolean;
   /** The width of the terminal. */
   readonly columns?: number;
+  /** Whether terminals show nothing but ASCII. */
+  readonly isAscii?: boolean;
   /** Answers to questions, in order; a question beyond them fails. */
   readonly answers?: readonly (string | boolean)[];
   readonly profiles?: Record<string, ProfileSettings>;
@@ -112,6 +114,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
       stdoutIsTerminal: world.isStdoutTerminal ?? false,
       stderrIsTerminal: isTerminal,
       columns: world.columns,
+      isAscii: world.isAscii ?? false,
       readInput: async () => Buffer.from(world.input ?? ""),
       print: async (text) => {
         if (world.isStdoutFull) throw new CliError("output_not_written", "The output could not be written");

@@ -322,7 +322,9 @@ describe("hostile text", () => {
     const id = untouched();
     const note = `x ::set-output name=bought::${"9".repeat(40)} ::add-mask::${"y".repeat(40)}`;
     const env = { SECUREFLAG_API_TOKEN: tokenOf(id), SECUREFLAG_API_URL: sandbox.ready.url, NOTE: note };
-    const run = `${process.execPath} ${BIN} buy 1 --yes --note "$NOTE"`;
+    const program = `${process.execPath} ${BIN}`;
+    const readId = `${process.execPath} -p 'JSON.parse(require("fs").readFileSync(0)).purchase.id'`;
+    const run = `${program} purchases show "$(${program} buy 1 --yes --note "$NOTE" --json | ${readId})"`;
     const [end] = await runSteps(stringify([{ run, env }]), { workspace });
     expect(end).toMatchObject({ exitCode: 0, outputs: {}, commands: [{ name: "add-mask" }] });
     const { commands } = readLog(end?.log.replaceAll("\u200b", "") ?? "");

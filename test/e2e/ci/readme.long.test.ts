@@ -138,7 +138,7 @@ describe("the README's examples for CI, as they stand there", () => {
       ...NO_REGISTRY,
       ...variablesFor(GITLAB),
     };
-    for (const words of [/^Purchased 2 licenses: 25 → 27$/m, /^Nothing to buy: /m]) {
+    for (const words of [/^✓ Bought 2 licenses \(25 → 27\) for £/m, /^Nothing to buy: /m]) {
       const machine = { HOME: await temporaryDirectory(), CI_PROJECT_DIR: await freshProject() };
       const { exitCode, stdout } = await execa("sh", ["-e", "-c", job.script.join("\n")], {
         cwd: machine.CI_PROJECT_DIR,
@@ -178,7 +178,7 @@ describe("the README's examples for CI, as they stand there", () => {
 
   test("the line for cron, run twice", async () => {
     const home = await homeWithFile(CRON);
-    for (const words of [/^Purchased 2 licenses: 25 → 27$/m, /^Nothing to buy: /m]) {
+    for (const words of [/^✓ Bought 2 licenses \(25 → 27\) for £/m, /^Nothing to buy: /m]) {
       expect(await cron(home)).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(words) });
     }
     await expectToppedUp(CRON);
@@ -213,7 +213,7 @@ describe("the README's examples for CI, as they stand there", () => {
     expect(others).toEqual([]);
     expect(await run(save)).toMatchObject({ exitCode: 0 });
     expect(await readdir(workspace)).toEqual(["quote.json"]);
-    for (const words of [/^Purchased 5 licenses: 25 → 30$/m, /^Already purchased 5 licenses$/m]) {
+    for (const words of [/^✓ Bought 5 licenses \(25 → 30\) for £/m, /^✓ Already bought 5 licenses for £/m]) {
       expect(await run(buy)).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(words) });
     }
     expect(await sandbox.purchased(REVIEW)).toBe(30);

@@ -11,7 +11,7 @@ import type { LoginOptions } from "../login.ts";
 import { createTargetClient, organizationUntold } from "../shared/connect.ts";
 import { identityOf } from "../shared/identity.ts";
 import { noteInvitations } from "../shared/invitations.ts";
-import { note, printResult } from "../shared/output.ts";
+import { note, printResult, warn } from "../shared/output.ts";
 import { assertSignInOffered } from "../shared/publicApi.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import { resolveTarget, type Target } from "../shared/target.ts";
@@ -120,7 +120,7 @@ function wayOf(options: LoginOptions, context: Context): "web" | "password" | "t
 
 function noteEnvironment(options: LoginOptions, context: Context): void {
   if (!context.env.SECUREFLAG_API_TOKEN) return;
-  note(context, options, "SECUREFLAG_API_TOKEN is set and is used instead of this sign-in.");
+  warn(context, options, "SECUREFLAG_API_TOKEN is set and is used instead of this sign-in.");
 }
 
 async function emailFor(options: LoginOptions, context: Context): Promise<string> {

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { type EndedSignIn, endSignIn } from "../shared/endSignIn.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
-import { note, printResult } from "../shared/output.ts";
+import { printResult, warn } from "../shared/output.ts";
 import { resolveTarget } from "../shared/target.ts";
 
 /** What `logout --json` prints. */
@@ -13,7 +13,7 @@ export interface LogoutResult extends EndedSignIn {
 export async function run(options: GlobalOptions, context: Context): Promise<void> {
   const { profileName } = await resolveTarget(context, { ...options, apiUrl: null });
   const result: LogoutResult = { profile: profileName, ...(await endSignIn(options, context, profileName)) };
-  if (context.env.SECUREFLAG_API_TOKEN) note(context, options, "SECUREFLAG_API_TOKEN is still set and still used.");
+  if (context.env.SECUREFLAG_API_TOKEN) warn(context, options, "SECUREFLAG_API_TOKEN is still set and still used.");
   await printResult(context, options, "logout", result, () =>
     result.removed ? "Signed out." : "There was no sign-in to forget.",
   );

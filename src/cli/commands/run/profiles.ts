@@ -7,7 +7,7 @@ import type { ProfileSettings } from "../../session/settings.ts";
 import type { ProfileOptions, RemoveProfileOptions } from "../profiles.ts";
 import { endSignIn } from "../shared/endSignIn.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
-import { note, printResult } from "../shared/output.ts";
+import { note, printResult, warn } from "../shared/output.ts";
 
 /** One profile, as `profiles list --json` prints it. */
 export interface Profile extends ProfileSettings {
@@ -46,7 +46,7 @@ export async function use(options: ProfileOptions, context: Context): Promise<vo
   const { name } = options;
   await assertKnown(name, context);
   await (await context.settings()).activateProfile(name);
-  if (context.env.SECUREFLAG_PROFILE) note(context, options, "SECUREFLAG_PROFILE is set and is used instead.");
+  if (context.env.SECUREFLAG_PROFILE) warn(context, options, "SECUREFLAG_PROFILE is set and is used instead.");
   await printResult(
     context,
     options,

@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { licenses } from "../../render/words.ts";
 import { type Connection, connect } from "../shared/connect.ts";
-import { note, printResult } from "../shared/output.ts";
+import { printResult, warn } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 import type { StatusOptions } from "../status.ts";
 
@@ -36,7 +36,7 @@ export async function run(options: StatusOptions, context: Context): Promise<voi
   const { subscriptionWarnings } = await import("../../render/warnings.ts");
   const expiry = await expiring;
   for (const warning of [...subscriptionWarnings(subscription), ...(expiry === null ? [] : [expiry])])
-    note(context, options, warning);
+    warn(context, options, warning);
 }
 
 /** Whether the API token in use ends soon. A person's sign-in renews itself. */

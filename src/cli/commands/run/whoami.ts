@@ -6,7 +6,7 @@ import { connect } from "../shared/connect.ts";
 import type { GlobalOptions } from "../shared/globals.ts";
 import { identityOf } from "../shared/identity.ts";
 import { noteInvitations } from "../shared/invitations.ts";
-import { note, printResult } from "../shared/output.ts";
+import { printResult, warn } from "../shared/output.ts";
 import { withSpinner } from "../shared/spinner.ts";
 
 /** Prints who is signed in, where, and with what token. */
@@ -22,7 +22,7 @@ export async function run(options: GlobalOptions, context: Context): Promise<voi
     return renderIdentity(identity, view, beaten);
   });
   const warning = tokenWarning(me.token);
-  if (warning !== null) note(context, options, warning);
+  if (warning !== null) warn(context, options, warning);
   noteInvitations(context, options, me);
 }
 

@@ -3,7 +3,7 @@ import { codeOf } from "../../errors.ts";
 import type { CredentialStore, StoredCredential } from "../../session/credentials.ts";
 import { createTargetClient } from "./connect.ts";
 import type { GlobalOptions } from "./globals.ts";
-import { note } from "./output.ts";
+import { warn } from "./output.ts";
 import { withSpinner } from "./spinner.ts";
 
 /** What became of a stored sign-in. */
@@ -41,7 +41,7 @@ async function end(
   const revoked = isSession && (await revoke(options, context, found.credential));
   const removed = await store.remove(profileName);
   if (isSession && !revoked) {
-    note(context, options, "The backend could not be told; the sign-in was forgotten here and expires by itself.");
+    warn(context, options, "The backend could not be told; the sign-in was forgotten here and expires by itself.");
   }
   return { removed, revoked };
 }

@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import type { Purchase } from "../../../contract/billing.ts";
 import type { Context } from "../../context.ts";
 import { renderJobSummary } from "../../render/jobSummary.ts";
-import { note, type OutputOptions } from "./output.ts";
+import { type OutputOptions, warn } from "./output.ts";
 import { trustedPage } from "./trustedPage.ts";
 
 /** The files of a step of GitHub Actions, by the variables that name them. */
@@ -45,7 +45,7 @@ export async function appendForJob(
     await appendToFile(path, text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    note(context, options, `${file} could not be written: ${reason}`);
+    warn(context, options, `${file} could not be written: ${reason}`);
   }
 }
 

@@ -2,7 +2,9 @@ import type { Context } from "../../context.ts";
 import { CliError, codeOf } from "../../errors.ts";
 import { isOnGithub, withoutCommands } from "../../github.ts";
 import type { Output, OutputName } from "../../outputs.ts";
+import { toAscii } from "../../render/ascii.ts";
 import { clean, MAX_TEXT } from "../../render/clean.ts";
+import { label } from "../../render/color.ts";
 import { toJson } from "../../render/json.ts";
 import type { View } from "../../render/view.ts";
 import { wrap } from "../../render/wrap.ts";
@@ -18,10 +20,14 @@ const MAX_WIDTH = 100;
 const MAX_NOTE = 3 * MAX_TEXT;
 
 /** What decides how a command speaks. */
-export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "verbose">;
+export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "verbose"> & {
+  /** Whether the renderer gives CSV, which a program reads. */
+  readonly csv?: boolean;
+};
 
 /**
- * Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them.
+ * Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them. Where the
+ * renderer fails, the data are printed as JSON all the same: what was done must be seen, and the exit code stays.
  *
  * @param _name the command, whose output has this shape
  * @returns whether it was taken: a reader that went away is no error, but has not seen it
@@ -34,8 +40,26 @@ export async function printResult<Name extends OutputName>(
   render: (view: View) => string | Promise<string>,
 ): Promise<boolean> {
   if (options.json) return await context.io.print(`${toJson(data)}\n`);
-  const text = await render(await viewOf(context, options, "stdout"));
+  const text = await rendered(context, options, data, render);
   return await context.io.print(`${isOnGithub(context.env) ? withoutCommands(text) : text}\n`);
+}
+
+async function rendered(
+  context: Context,
+  options: OutputOptions,
+  data: unknown,
+  render: (view: View) => string | Promise<string>,
+): Promise<string> {
+  try {
+    const view = await viewOf(context, options, "stdout");
+    const text = await render(view);
+    return options.csv ? text : (view.inCharset?.(text) ?? text);
+  } catch (error) {
+    if (options.csv) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    warn(context, options, `Failed to format the result as text (${reason}). It is printed as JSON.`);
+    return toJson(data);
+  }
 }
 
 /**
@@ -62,6 +86,7 @@ export async function viewOf(context: Context, options: OutputOptions, stream: "
   return {
     width: isTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY,
     style: createStyle({ env, isTerminal, color: options.color }),
+    ...(isTerminal && io.isAscii && { inCharset: toAscii }),
   };
 }
 
@@ -69,6 +94,14 @@ export async function viewOf(context: Context, options: OutputOptions, stream: "
 function terminalWidth({ io, env }: Pick<Context, "io" | "env">): number {
   const asked = /^[1-9]\d{0,5}$/.test(env.COLUMNS ?? "") ? Number(env.COLUMNS) : undefined;
   return Math.max(MIN_WIDTH, Math.min(MAX_WIDTH, io.columns ?? asked ?? USUAL_WIDTH, asked ?? MAX_WIDTH));
+}
+
+/** Warns a person on stderr of what they should act on, under a label. Silent where `note` is. */
+export function warn(context: Context, options: OutputOptions, text: string): void {
+  const { io, env } = context;
+  const labeled = `${label("Warning", { env, isTerminal: io.stderrIsTerminal, color: options.color })} ${clean(text, { longest: MAX_NOTE })}`;
+  const width = io.stderrIsTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY;
+  if (!options.quiet && !options.json) io.note(`${wrap(labeled, width)}\n`);
 }
 
 /** Tells a person something on stderr. Silent with `--quiet` and with `--json`, whose stderr may only hold the error. */

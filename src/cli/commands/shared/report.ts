@@ -1,6 +1,7 @@
 import type { Context } from "../../context.ts";
 import { reportOf } from "../../errors.ts";
 import { clean, MAX_TEXT } from "../../render/clean.ts";
+import { label } from "../../render/color.ts";
 import { toJson } from "../../render/json.ts";
 import { wrap } from "../../render/wrap.ts";
 
@@ -25,11 +26,16 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
   const problems = report.problems.slice(0, MOST_PROBLEMS);
   if (isJson) {
     const told = { code, message: message || "Interrupted.", hint, exitCode, requestId };
-    context.io.note(`${toJson({ error: { ...told, ...(problems.length > 0 && { problems }) } })}\n`);
+    context.io.note(`${toJson({ error: { ...told, ...(problems.length > 0 && { problems }) } })}\n`, true);
   } else if (message !== "") {
     const isAnnotated = context.io.workflowCommand("error", [message, hint].filter(Boolean).join(" "));
     const isCanceled = code === "declined_by_person" || code === "interrupted";
-    const error = isAnnotated ? [] : [isCanceled ? message : `Error: ${message}`, hint ?? ""];
+    const choice = {
+      env: context.env,
+      isTerminal: context.io.stderrIsTerminal,
+      color: !argv.includes("--no-color"),
+    };
+    const error = isAnnotated ? [] : [isCanceled ? message : `${label("Error", choice)} ${message}`, hint ?? ""];
     const lines = [...error, requestId === null ? "" : `Request: ${clean(requestId)}`];
     const told = lines.filter((line) => line !== "").map((line) => wrap(line, WIDTH));
     const more = report.problems.length - problems.length;

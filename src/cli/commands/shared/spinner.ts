@@ -1,5 +1,6 @@
 import type { Ora } from "ora";
 import type { Context } from "../../context.ts";
+import { toAscii } from "../../render/ascii.ts";
 import { colorLevel } from "../../render/color.ts";
 import { note, type OutputOptions } from "./output.ts";
 
@@ -58,7 +59,7 @@ export async function withProgress<Result>(
   try {
     return work((text) => {
       if (spinner === null) return;
-      spinner.text = text;
+      spinner.text = context.io.isAscii ? toAscii(text) : text;
       if (spinner.isSpinning) spinner.render();
       else spinner.start();
     });
@@ -87,7 +88,10 @@ async function createSpinner(context: Context, options: OutputOptions, text: str
   const { default: ora } = await import("ora");
   const level = colorLevel({ env: context.env, isTerminal: true, color: options.color });
   const color = level > 0 ? "cyan" : false;
-  const spinner = ora({ text, stream: output, isEnabled: true, discardStdin: false, color });
+  const { isAscii } = context.io;
+  const frames = isAscii ? { spinner: "line" as const } : {};
+  const shown = isAscii ? toAscii(text) : text;
+  const spinner = ora({ text: shown, stream: output, isEnabled: true, discardStdin: false, color, ...frames });
   context.onEnd(async () => void spinner.stop());
   return spinner;
 }

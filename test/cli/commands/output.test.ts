@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { printResult, warn } from "../../../src/cli/commands/shared/output.ts";
+import { reportFailure } from "../../../src/cli/commands/shared/report.ts";
+import { CliError } from "../../../src/cli/errors.ts";
+import { fakeContext } from "../support/fakeContext.ts";
+
+const OPTIONS = { json: false, color: false, quiet: false, verbose: false };
+const DATA = { name: "ci", active: true } as const;
+const failing = () => {
+  throw new RangeError("Invalid language tag");
+};
+const print = (context: ReturnType<typeof fakeContext>, options: typeof OPTIONS & { csv?: boolean }) =>
+  printResult(context, options, "profiles use", DATA, failing);
+
+it("prints a result as JSON where formatting it fails, and says why", async () => {
+  const context = fakeContext();
+  expect(await print(context, OPTIONS)).toBe(true);
+  expect(context.written.stdout).toBe(`${JSON.stringify(DATA)}\n`);
+  expect(context.written.stderr.replaceAll("\n", " ")).toContain(
+    "Failed to format the result as text (Invalid language tag).",
+  );
+});
+
+it("prints no JSON to a reader of CSV", async () => {
+  await expect(print(fakeContext(), { ...OPTIONS, csv: true })).rejects.toThrow("Invalid language tag");
+});
+
+describe("labels on stderr", () => {
+  const RED = "\u001b[31mError:\u001b[39m Payment failed.";
+  const YELLOW = "\u001b[33mWarning:\u001b[39m 1 license is left.";
+
+  it.each([
+    ["a terminal", { isTerminal: true }, true, true],
+    ["a terminal with --no-color", { isTerminal: true }, false, false],
+    ["a terminal with NO_COLOR", { isTerminal: true, env: { NO_COLOR: "1" } }, true, false],
+    ["a dumb terminal", { isTerminal: true, env: { TERM: "dumb" } }, true, false],
+    ["no terminal", {}, true, false],
+  ])("on %s", (_, world, color, isColored) => {
+    const failed = fakeContext(world);
+    const argv = color ? ["buy"] : ["buy", "--no-color"];
+    reportFailure(new CliError("payment_declined", "Payment failed"), argv, failed);
+    expect(failed.written.stderr.split("\n")[0]).toBe(isColored ? RED : "Error: Payment failed.");
+    const warned = fakeContext(world);
+    warn(warned, { ...OPTIONS, color }, "1 license is left.");
+    expect(warned.written.stderr).toBe(`${isColored ? YELLOW : "Warning: 1 license is left."}\n`);
+  });
+
+  it.each(["json", "quiet"])("warn of nothing with --%s", (flag) => {
+    const context = fakeContext({ isTerminal: true });
+    warn(context, { ...OPTIONS, [flag]: true }, "1 license is left.");
+    expect(context.written.stderr).toBe("");
+  });
+
+  it("are not there where a person cancels", () => {
+    const context = fakeContext({ isTerminal: true });
+    reportFailure(new CliError("declined_by_person", "Canceled. Nothing was bought"), [], context);
+    expect(context.written.stderr).toBe("Canceled. Nothing was bought.\n");
+  });
+});
