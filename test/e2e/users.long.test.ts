@@ -388,7 +388,7 @@ describe("in a terminal", () => {
       expect(no.screen()).toContain(part);
     no.type(KEYS.enter);
     expect(await no.exitCode()).toBe(3);
-    expect(no.screen()).toContain("nobody was added");
+    expect(no.screen()).toContain("No users were added.");
     const yes = await open(line, 16);
     await yes.waitForText(QUESTION);
     yes.type(`y${KEYS.enter}`);

@@ -29,7 +29,7 @@ export function addGlobalOptions(command: Command, version: string): void {
   command.optionsGroup(GROUP);
   const flags = [
     new Option("--profile <name>", "settings and sign-in to use").argParser(profileName),
-    new Option("--org <id>", "the organization").argParser(wholeNumber(0)),
+    new Option("--org <id>", "the organization").argParser((text) => wholeNumber(0)(text.trim())),
     new Option("--api-url <url>", "the backend").argParser(trimmedText),
     new Option("--json", "print one JSON document"),
     new Option("--no-input", "never prompt"),

@@ -9,7 +9,7 @@ import { clean } from "../../render/clean.ts";
  */
 export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
-    const value = /^(0|[1-9]\d*)$/.test(text.trim()) ? Number(text) : Number.NaN;
+    const value = /^(0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN;
     if (value >= minimum && value <= maximum) return value;
     const isOpen = maximum === Number.MAX_SAFE_INTEGER && !(value > maximum);
     const range = isOpen ? `${minimum} or more` : `${minimum} to ${maximum}`;
