@@ -1,4 +1,3 @@
-import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startCli } from "../support/cli.ts";
 import { BIN, removePlaces } from "../support/places.ts";
@@ -55,15 +54,15 @@ test("Ctrl-C at any moment before a question: no question comes after it", async
 });
 
 test.each(["SIGTERM", "SIGHUP"] as const)("%s at a question leaves the terminal as it was", async (signal) => {
-  // The shell says by its own name which process asks, and what became of the terminal.
-  const script = '"$NODE" "$BIN" buy 1 --note $$; echo "ended $?"; stty -a';
+  // The inner shell becomes the program, so that its number is the program's.
+  const script = `sh -c 'echo "process $$"; exec "$NODE" "$BIN" buy 1'; echo "ended $?"; stty -a`;
   const terminal = await startInTerminal("sh", ["-c", script], {
     env: { ...environmentFor(sandbox.ready.url, 2), NODE: process.execPath, BIN },
   });
   try {
     await terminal.waitForText(QUESTION);
-    const { stdout } = await execa("pgrep", ["-f", `${BIN} buy 1 --note`]);
-    for (const pid of stdout.split("\n")) process.kill(Number(pid), signal);
+    const [, pid] = /process (\d+)/.exec(terminal.screen()) ?? [];
+    process.kill(Number(pid), signal);
     await terminal.waitForText(/ended \d+/);
     await terminal.waitForText(/ icanon/);
     expect(terminal.screen()).toMatch(/ echo /);
