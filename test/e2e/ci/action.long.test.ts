@@ -318,7 +318,7 @@ describe("hostile text", () => {
     expect(end.summary).not.toMatch(/Fake|touch|<img/);
   });
 
-  test("in the note of a purchase, on lines of its own where it wraps", async () => {
+  test("in the note of a purchase", async () => {
     const id = untouched();
     const note = `x ::set-output name=bought::${"9".repeat(40)} ::add-mask::${"y".repeat(40)}`;
     const env = { SECUREFLAG_API_TOKEN: tokenOf(id), SECUREFLAG_API_URL: sandbox.ready.url, NOTE: note };
@@ -327,8 +327,7 @@ describe("hostile text", () => {
     const run = `${program} purchases show "$(${program} buy 1 --yes --note "$NOTE" --json | ${readId})"`;
     const [end] = await runSteps(stringify([{ run, env }]), { workspace });
     expect(end).toMatchObject({ exitCode: 0, outputs: {}, commands: [{ name: "add-mask" }] });
-    const { commands } = readLog(end?.log.replaceAll("\u200b", "") ?? "");
-    expect(commands.map(({ name }) => name)).toContain("add-mask");
+    expect(end?.log.replaceAll("\u200b", "")).toContain(note);
   });
 
   test("in the purchase that the backend answers with", async () => {
