@@ -70,6 +70,8 @@ describe("users list against SecureFlag's own pages", () => {
       lastName: "1",
       role: 7,
       status: "ACTIVE",
+      // Of its fields those that we do not know are kept as they are.
+      emailVerified: true,
       adminNoTraining: null,
       joinedDateTime: "Nov 22, 2024, 4:05:06 PM",
       licenseStart: "2024-11-22T16:05:06.000+0000",
