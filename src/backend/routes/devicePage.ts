@@ -20,7 +20,8 @@ import {
 import type { Page } from "../pages/page.tsx";
 import { registerPage } from "../pages/route.tsx";
 import { ProblemError } from "../problem.ts";
-import { acceptInvitation, invitationsOf } from "../store/invitations.ts";
+import { invitationsOf } from "../store/identities.ts";
+import { acceptInvitation } from "../store/invitations.ts";
 import type { DeviceGrantRow } from "../store/schema.ts";
 
 const LONGEST_USER_CODE = 64;

@@ -60,14 +60,23 @@ export async function savePasswordHash(database: Kysely<Database>, userId: numbe
 }
 
 /** The organizations that a user is a member of, lowest number first; none that only invited them. */
-export async function membershipsOf(database: Kysely<Database>, userId: number) {
+export function membershipsOf(database: Kysely<Database>, userId: number) {
+  return organizationsOf(database, userId, { accepted: 1 });
+}
+
+/** The organizations that have invited a person of others and wait for their answer, lowest number first. */
+export function invitationsOf(database: Kysely<Database>, userId: number) {
+  return organizationsOf(database, userId, { accepted: 0 });
+}
+
+async function organizationsOf(database: Kysely<Database>, userId: number, { accepted }: { accepted: 0 | 1 }) {
   return database
     .selectFrom("members")
     .innerJoin("organizations", "organizations.id", "members.organization_id")
     .select(["organizations.id", "organizations.name", "members.role"])
     .where("members.user_id", "=", userId)
     .where("members.status", "!=", "REMOVED")
-    .where("members.accepted", "=", 1)
+    .where("members.accepted", "=", accepted)
     .orderBy("organizations.id")
     .execute();
 }

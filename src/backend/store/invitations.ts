@@ -1,21 +1,8 @@
 import type { Kysely } from "kysely";
 import { ProblemError } from "../problem.ts";
-import { membershipsOf } from "./identities.ts";
+import { invitationsOf, membershipsOf } from "./identities.ts";
 import { type Change, recordEvent } from "./records.ts";
 import type { Database } from "./schema.ts";
-
-/** The organizations that have invited a person of others and wait for their answer, lowest number first. */
-export async function invitationsOf(database: Kysely<Database>, userId: number) {
-  return database
-    .selectFrom("members")
-    .innerJoin("organizations", "organizations.id", "members.organization_id")
-    .select(["organizations.id", "organizations.name", "members.role"])
-    .where("members.user_id", "=", userId)
-    .where("members.status", "!=", "REMOVED")
-    .where("members.accepted", "=", 0)
-    .orderBy("organizations.id")
-    .execute();
-}
 
 /**
  * Makes an invited person a member, and tells the audit log of it; a membership that was accepted before stays as it is.

@@ -169,7 +169,7 @@ async function conclude(
   const followed = await follow(isTwins ? sameOrder(request, keys, accepted) : accepted, tools);
   const purchase = await withAnotherCard(followed, approver, tools);
   // What a twin needed to reach the same target may be another number of licenses at another price.
-  if (isTwins && "licenses" in request.wanted === false) return replayed(purchase, allowedBy(request, purchase));
+  if (isTwins && !("licenses" in request.wanted)) return replayed(purchase, allowedBy(request, purchase));
   const { quote } = offer;
   const { licenses, dueNow, tax, total } = quote;
   const { purchaseOrder, note } = request;

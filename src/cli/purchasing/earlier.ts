@@ -25,7 +25,7 @@ export interface Earlier {
 
 /**
  * Brings what earlier commands began to an end: follows what arrived, voids what did not. An entry of another command
- * stays as settled, because whoever runs that command again was not told of its end; after a week it goes.
+ * stays as settled, because that command was killed before it could print its end; after a week it goes.
  *
  * @returns the earlier purchase that this command turns out to be, or `null` where it has to go on by itself
  * @throws CliError `purchase_unsettled` where an earlier purchase cannot be brought to an end now

@@ -72,7 +72,7 @@ async function ask(request: KeyringRequest, machine: KeyringMachine, program: st
   const { spawn } = await import("node:child_process");
   const { SECUREFLAG_API_TOKEN: _kept, ...env } = machine.env;
   const child = spawn(machine.node, [program], { env, stdio: ["pipe", "pipe", "ignore"], windowsHide: true });
-  // Where it ended before it was asked, that is told by its end.
+  // If it ended before it was asked, its end says so.
   child.stdin.on("error", () => {});
   child.stdin.write(`${JSON.stringify(request)}\n`);
   return await new Promise((resolve, reject) => {

@@ -29,7 +29,7 @@ export const noCredentials: CredentialStore = {
   check: storeNothing,
   write: storeNothing,
   remove: async () => false,
-  // Whoever signs in takes this lock before anything is sent.
+  // Signing in takes this lock before anything is sent.
   exclusively: storeNothing,
 };
 

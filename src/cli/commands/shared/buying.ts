@@ -26,7 +26,7 @@ export interface Buying {
 /**
  * Connects a command that buys. Sends nothing but what finding the organization takes.
  *
- * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing; rather what the
+ * @throws CliError `invalid_usage` before any request where it cannot prompt and `--yes` is missing; first what the
  *   purchase would be refused for with it: `license_limit`, `max_licenses_exceeded`
  */
 export async function openBuying(options: BuyingOptions, wanted: Wanted, context: Context): Promise<Buying> {

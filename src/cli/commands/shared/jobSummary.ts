@@ -49,7 +49,7 @@ export async function appendForJob(
   }
 }
 
-/** Appends to a regular file. What is none, such as a named pipe that nobody reads, could block the result forever. */
+/** Appends to a regular file. Any other kind, such as a named pipe without a reader, could block the result forever. */
 async function appendToFile(path: string, text: string): Promise<void> {
   const { O_WRONLY, O_APPEND, O_CREAT } = constants;
   // Windows has no O_NONBLOCK.

@@ -4,7 +4,7 @@ import { parsePage } from "../../render/pageAddress.ts";
  * The address of a backend's page in the parsed form, in which it was judged, where it may be opened in a browser: https,
  * or http on this machine, and on the backend's own origin or Stripe's hosted pages (security.md, Hostile input).
  *
- * @returns `null` for every other text
+ * @returns `null` for any other text
  */
 export function trustedPage(text: string, backendOrigin: string): string | null {
   const url = parsePage(text);
