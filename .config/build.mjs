@@ -1,8 +1,8 @@
 /**
  * Bundles `src/cli/main.ts` into `dist/`: one entry, with commands in chunks of their own that load when called. Beside
  * it go what the program answers without loading any of them, `openapi.json`, generated from the contract, the JSON
- * Schemas of what the commands print, the manual page, the font of PDF receipts, and the licenses of all that is not
- * ours.
+ * Schemas of what the commands print, the newest schema of the database, the manual page, the font of PDF receipts, and
+ * the licenses of all that is not ours.
  */
 import { rmSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -54,6 +54,8 @@ async function make() {
   await writeJson("answers.json", await answers(["--version", "-V", "--help", "-h", "help"]));
   const { openapiDocument } = await load("src/contract/openapi.ts");
   await writeJson("openapi.json", openapiDocument(version));
+  const { newestSchema } = await load("src/backend/store/migrations/newest.ts");
+  await write("schema.sql", await newestSchema());
   const { outputSchemas } = await load("src/cli/outputSchemas.ts");
   for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);
   const { manPage } = await load("src/cli/man/page.ts");

@@ -32,3 +32,6 @@ export const PROBLEM_STATUS = {
 
 /** A stable error code. */
 export type ProblemCode = keyof typeof PROBLEM_STATUS;
+
+/** The media type of every error. */
+export const PROBLEM_MEDIA_TYPE = "application/problem+json";

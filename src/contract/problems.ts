@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-export { PROBLEM_STATUS, type ProblemCode } from "./problemCodes.ts";
+export { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS, type ProblemCode } from "./problemCodes.ts";
 
 /** An error answer, `application/problem+json` (RFC 9457). Members beside these depend on the code. */
 export const problemSchema = z.looseObject({
@@ -23,9 +23,6 @@ export const problemSchema = z.looseObject({
 
 /** An error answer as it travels. */
 export type Problem = z.infer<typeof problemSchema>;
-
-/** The media type of every error. */
-export const PROBLEM_MEDIA_TYPE = "application/problem+json";
 
 /** SecureFlag's own error shapes, which its public calls answer with any HTTP status. */
 export const secureFlagErrorSchema = z.union([

@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyRequest } from "fastify";
-import { PROBLEM_MEDIA_TYPE } from "../../contract/problems.ts";
+import { PROBLEM_MEDIA_TYPE } from "../../contract/problemCodes.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../problem.ts";
 import { isStorageFailure } from "../store/storageFailure.ts";

@@ -12,6 +12,7 @@ import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { startSweeping } from "../purchases/sweep.ts";
 import { takeOverAll } from "../store/leases.ts";
 import { migrate } from "../store/migrations/index.ts";
+import { createSchema } from "../store/migrations/newest.ts";
 import type { Database, UserRow } from "../store/schema.ts";
 import { readPageKey, readSetting, writeSetting } from "../store/seeding.ts";
 import { sqliteStore } from "../store/sqlite.ts";
@@ -83,7 +84,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     data.outside.close();
   };
   try {
-    await migrate(database, "sqlite");
+    await (options.dataDir === null ? createSchema(data.backend, database) : migrate(database, "sqlite"));
     const start = await fillOrKnow(database, options, deps);
     const clock = await startClock(database, options, deps, start);
     const gateway = sandboxGateway(data.outside, { ...deps, clock });

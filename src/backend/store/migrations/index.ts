@@ -31,6 +31,8 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
   const migrator = new Migrator({
     db: database,
     ...(schema !== null && { migrationTableSchema: schema }),
+    // The migrator's own collator would load every language's rules to compare four digits.
+    nameComparator: (one, other) => (one < other ? -1 : 1),
     provider: { getMigrations: async () => migrations },
   });
   const { error } = await migrator.migrateToLatest();
