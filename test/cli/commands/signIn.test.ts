@@ -78,11 +78,11 @@ describe("login", () => {
     expect(context.questions).toEqual(["Password"]);
   });
 
-  it("without a keyring asks a person, whose no sends nothing", async () => {
+  it("without a keyring asks a person before the password, and No sends nothing", async () => {
     const world = { isTerminal: true, hasKeyring: false };
-    const yes = await play(`login --email ${EMAIL}`, [LOGIN, ME], { ...world, answers: ["pass word", true] });
+    const yes = await play(`login --email ${EMAIL}`, [LOGIN, ME], { ...world, answers: [true, "pass word"] });
     expect(yes.context.stored.get("default")).toMatchObject({ source: "file" });
-    const no = await play(`login --email ${EMAIL}`, [], { ...world, answers: ["pass word", false] });
+    const no = await play(`login --email ${EMAIL}`, [], { ...world, answers: [false] });
     expect(no).toMatchObject({
       code: 3,
       stderr: expect.stringContaining("Canceled. Nothing was changed."),
@@ -96,6 +96,16 @@ describe("login", () => {
     const refused = await play(line, [], world);
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("--insecure-storage") });
     expect((await play(`${line} --insecure-storage`, [LOGIN, ME], world)).code).toBe(0);
+  });
+
+  it("asks for nothing where the sign-in cannot be kept", async () => {
+    const context = fakeContext({ env, client: scriptedClient([]).client, isTerminal: true });
+    const check = async () => {
+      throw new SessionError("keyring_locked", "The keyring is locked", "Unlock it");
+    };
+    Object.assign(await context.credentials(), { check });
+    expect(await runProgram(["login", "--email", EMAIL], context)).not.toBe(0);
+    expect(context.questions).toEqual([]);
   });
 
   it.each(["exclusively", "check"] as const)("sends no password where the sign-in cannot be kept: %s", async (call) => {

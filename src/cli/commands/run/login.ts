@@ -27,8 +27,8 @@ interface Kept {
 }
 
 /**
- * Signs in, keeps the sign-in, and prints who is signed in as `whoami` does. Everything that is missing is asked for
- * or refused before anything is sent.
+ * Signs in, keeps the sign-in, and prints who is signed in as `whoami` does. What cannot go on is refused before anything
+ * is asked for, and everything is asked for before anything is sent.
  *
  * @throws CliError `invalid_usage`, `keyring_unavailable`, `mfa_required`, `mfa_invalid`, `unauthenticated`,
  *   `access_denied`, `expired_token`; SessionError where the sign-in cannot be kept
@@ -37,11 +37,12 @@ export async function run(options: LoginOptions, context: Context): Promise<void
   const target = await resolveTarget(context, options, true);
   assertSignInOffered(target, options.withToken);
   const way = wayOf(options, context);
-  const email = way === "password" ? await emailFor(options, context) : null;
-  const secret = way === "web" ? "" : await secretFor(options, context);
+  if (way === "password") assertAnswered(options, context);
   const store = await context.credentials();
   const place = await placeFor(options, context, store);
   await assertKeepable(target, store, place);
+  const email = way === "password" ? await emailFor(options, context) : null;
+  const secret = way === "web" ? "" : await secretFor(options, context);
   const credential =
     way === "web"
       ? await webCredential(options, context, target.apiUrl)
@@ -123,11 +124,19 @@ function noteEnvironment(options: LoginOptions, context: Context): void {
   warn(context, options, "SECUREFLAG_API_TOKEN is set and is used instead of this sign-in.");
 }
 
-async function emailFor(options: LoginOptions, context: Context): Promise<string> {
-  if (options.email) return options.email;
-  if (!promptsAllowed(context, options) || options.passwordStdin) {
+/** Refuses a sign-in whose email or password is not passed and cannot be asked for. */
+function assertAnswered(options: LoginOptions, context: Context): void {
+  const canAsk = promptsAllowed(context, options);
+  if (!options.email && (!canAsk || options.passwordStdin)) {
     throw usageError("Who signs in is missing", "Say it with --email <email>.");
   }
+  if (!options.passwordStdin && !canAsk) {
+    throw usageError("The password is missing and nobody can be asked for it", "Pipe it in with --password-stdin.");
+  }
+}
+
+async function emailFor(options: LoginOptions, context: Context): Promise<string> {
+  if (options.email) return options.email;
   const email = (await (await openPrompter(context, options)).text("Email")).trim();
   if (email === "") throw usageError("Who signs in is missing", "Say it with --email <email>.");
   return email;
@@ -142,9 +151,6 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
     const text = options.withToken ? piped.trim() : withoutLineEnd(piped);
     if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as with \`< ${what}.txt\`.`);
     return text;
-  }
-  if (!promptsAllowed(context, options)) {
-    throw usageError("The password is missing and nobody can be asked for it", "Pipe it in with --password-stdin.");
   }
   const password = await (await openPrompter(context, options)).secret("Password");
   if (password === "") throw usageError("The password is missing", "Type it, or pipe it in with --password-stdin.");
