@@ -30,7 +30,7 @@ if (!process.argv.includes("--if-needed") || !(await isBuiltFrom(digest))) await
 async function make() {
   const { metafile, outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: { main: "src/cli/main.ts", keyring: "src/cli/session/keyringProcess.ts" },
+    entryPoints: { main: "src/cli/main.ts", keyring: "src/cli/connection/keyringProcess.ts" },
     outdir: "dist",
     write: false,
     bundle: true,
@@ -56,10 +56,10 @@ async function make() {
   await writeJson("openapi.json", openapiDocument(version));
   const { newestSchema } = await load("src/backend/store/migrations/newest.ts");
   await write("schema.sql", await newestSchema());
-  const { outputSchemas } = await load("src/cli/outputSchemas.ts");
+  const { outputSchemas } = await load("src/cli/outputs.ts");
   for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);
-  const { manPage } = await load("src/cli/man/page.ts");
-  await write("man/secureflag-licenses.1", manPage());
+  const { manPage } = await load("src/cli/help/man.ts");
+  await write("man/secureflag-licenses.1", await manPage());
   const font = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
   await mkdir(join(made, "fonts"));
   await copyFile(join(root, font), join(made, "fonts/DejaVuSans.ttf"));

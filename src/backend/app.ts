@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { BASE_PATH, MAX_BODY_BYTES } from "../contract/operations.ts";
+import { BASE_PATH } from "../contract/basePath.ts";
+import { MAX_BODY_BYTES } from "../contract/operations/operation.ts";
 import { OauthError, oauthErrorBody } from "./auth/oauth.ts";
 import type { SignInDeps } from "./auth/signIn.ts";
 import type { BackendDeps } from "./deps.ts";

@@ -1,14 +1,13 @@
 import { userInfo } from "node:os";
 import { version } from "../../package.json";
 import type { Client, ClientOptions } from "../client/client.ts";
-import { isOnGithub } from "./github.ts";
-import { createLifetime, type Io, processIo } from "./io.ts";
-import type { Journal } from "./journal/journal.ts";
-import type { Prompter, PrompterStyle } from "./prompts/prompter.ts";
-import { isAsciiTerminal } from "./render/ascii.ts";
-import type { CredentialStore } from "./session/credentials.ts";
-import { findConfigDirectory, findSandboxDirectory } from "./session/directories.ts";
-import type { Settings } from "./session/settings.ts";
+import type { Journal } from "./buying/engine/journal.ts";
+import type { CredentialStore } from "./connection/credentials.ts";
+import { findConfigDirectory, findSandboxDirectory } from "./connection/directories.ts";
+import type { Settings } from "./connection/settings.ts";
+import { createLifetime, type Io, isOnGithub, processIo } from "./io.ts";
+import type { Prompter, PrompterStyle } from "./kit/prompter.ts";
+import { isAsciiTerminal } from "./kit/text.ts";
 
 /** The machine's clock. */
 export interface Clock {
@@ -104,8 +103,7 @@ export function createContext(): Context {
     reach,
     monotonic: clock.monotonic,
     sleep: clock.sleep,
-    processStart: async (pid: number) =>
-      (await import("./session/processStart.ts")).processProbe(process.platform)(pid),
+    processStart: async (pid: number) => (await import("./connection/fileLock.ts")).processProbe(process.platform)(pid),
   };
   const context: Context = {
     version,
@@ -126,20 +124,20 @@ export function createContext(): Context {
     settings: unlessStopped(async () => {
       const directory = context.configDirectory;
       return directory === null
-        ? (await import("./session/nowhere.ts")).noSettings
-        : (await import("./session/settings.ts")).createSettings(directory, machine);
+        ? (await import("./connection/directories.ts")).noSettings
+        : (await import("./connection/settings.ts")).createSettings(directory, machine);
     }),
     profileNames: async () => {
       const directory = context.configDirectory;
-      return directory === null ? [] : (await import("./session/profileNames.ts")).readProfileNames(directory, machine);
+      return directory === null ? [] : (await import("./connection/settings.ts")).readProfileNames(directory, machine);
     },
     credentials: unlessStopped(
       once(async () => {
         const directory = context.configDirectory;
-        if (directory === null) return (await import("./session/nowhere.ts")).noCredentials;
+        if (directory === null) return (await import("./connection/directories.ts")).noCredentials;
         const [{ createCredentialStore }, { openKeyring }] = await Promise.all([
-          import("./session/credentials.ts"),
-          import("./session/keyring.ts"),
+          import("./connection/credentials.ts"),
+          import("./connection/keyring.ts"),
         ]);
         const { onEnd } = context;
         return createCredentialStore(directory, machine, openKeyring({ node: process.execPath, env, onEnd }));
@@ -148,12 +146,10 @@ export function createContext(): Context {
     journal: unlessStopped(async () => {
       const directory = context.configDirectory;
       return directory === null
-        ? (await import("./session/nowhere.ts")).noJournal
-        : (await import("./journal/journal.ts")).createJournal(directory, machine);
+        ? (await import("./connection/directories.ts")).noJournal
+        : (await import("./buying/engine/journal.ts")).createJournal(directory, machine);
     }),
-    prompter: unlessStopped(async (style) =>
-      (await import("./prompts/prompter.ts")).createPrompter(io.terminal(), style),
-    ),
+    prompter: unlessStopped(async (style) => (await import("./kit/prompter.ts")).createPrompter(io.terminal(), style)),
     createClient: unlessStopped(async (options) => (await import("../client/client.ts")).createClient(options)),
     onSignal: (signal, listener) => {
       process.on(signal, listener);

@@ -1,4 +1,4 @@
-import type { ProblemCode } from "../contract/problems.ts";
+import type { ProblemCode } from "../contract/problemCodes.ts";
 
 /** The codes of failures that arise in the CLI itself, beside those of the contract. */
 type OwnCode =

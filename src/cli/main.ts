@@ -1,4 +1,9 @@
+import { type Command, CommanderError } from "commander";
+import { CATALOGUE } from "./catalogue.ts";
 import type { Context } from "./context.ts";
+import { commandOf, helpPage, helpWidth, seeAlso } from "./help/page.ts";
+import { addGlobalOptions, assertOptionValues, ExampledCommand } from "./kit/command.ts";
+import { colorLevel } from "./kit/output.ts";
 
 export { createContext } from "./context.ts";
 
@@ -14,12 +19,106 @@ export async function main(argv: readonly string[], context: Context): Promise<n
       await context.io.print(`${context.version}\n`);
       return 0;
     }
-    const { runProgram } = await import("./commands/program.ts");
     return await runProgram(argv, context);
   } catch (error) {
-    const { reportFailure } = await import("./commands/shared/report.ts");
+    const { reportFailure } = await import("./kit/failure.ts");
     return reportFailure(error, argv, context);
   } finally {
     await context.end();
+  }
+}
+
+/**
+ * Creates the program with its commands.
+ *
+ * @param writeOut takes the help and the version, which commander prints by itself
+ * @param argv loads only the commands that these arguments name, and of every other only its place in the help
+ */
+export async function createProgram(
+  context: Context,
+  writeOut: (text: string) => void,
+  argv?: readonly string[],
+): Promise<Command> {
+  const program = emptyProgram(context, writeOut);
+  const typed = argv?.join("\n");
+  for (const { word, group, summary, load } of CATALOGUE) {
+    if (typed !== undefined && !hasWord(typed, word)) {
+      program.addCommand(new ExampledCommand(word, []).helpCommand(false), { hidden: group === null });
+    } else (await load()).register(program, context);
+    const command = program.commands.at(-1);
+    if (group !== null) command?.summary(summary).helpGroup(`${group}:`);
+    if (command?.description() === "") command.description(summary);
+  }
+  addGlobalOptions(program, context.version);
+  return program;
+}
+
+/** A flag such as `--help` is not the word. */
+function hasWord(text: string, word: string): boolean {
+  return new RegExp(`(?<![\\w-])${word}(?![\\w-])`).test(text);
+}
+
+/** Creates the program without commands and global flags. */
+export function emptyProgram({ io, env }: Context, writeOut: (text: string) => void): Command {
+  return (
+    new ExampledCommand("secureflag-licenses", ["sandbox", "buy 5"])
+      .description("Buy SecureFlag licenses from the terminal and from CI")
+      .enablePositionalOptions()
+      // Ours knows more than commander's.
+      .helpCommand(false)
+      .exitOverride()
+      .configureHelp({ minWidthToWrap: 20, formatHelp: helpPage, styleTitle: (title) => `\u001b[1m${title}\u001b[22m` })
+      .configureOutput({
+        writeOut,
+        // What commander would write on stderr arrives as an error and is told like every other one.
+        writeErr: () => {},
+        outputError: () => {},
+        getOutHelpWidth: () => helpWidth(io.columns),
+        getOutHasColors: () => colorLevel({ env, isTerminal: io.stdoutIsTerminal, color: true }) > 0,
+      })
+      .addHelpText("afterAll", ({ command }) => seeAlso(command, helpWidth(io.columns)))
+  );
+}
+
+/**
+ * Parses the arguments and runs the command.
+ *
+ * @returns the exit code; failures have been told on stderr
+ */
+export async function runProgram(argv: readonly string[], context: Context): Promise<number> {
+  let help = "";
+  const program = await createProgram(context, (text) => (help += text), argv);
+  try {
+    maskToken(argv, context);
+    assertOptionValues(program, argv);
+    await parse(program, argv);
+    if (help !== "") await context.io.print(help);
+    return 0;
+  } catch (error) {
+    // Loaded only now: most starts end well.
+    const { asUsageError, reportFailure } = await import("./kit/failure.ts");
+    return reportFailure(error instanceof CommanderError ? asUsageError(error, argv, program) : error, argv, context);
+  }
+}
+
+/** Whatever a step of GitHub Actions prints from here on, its token stays out of the log. */
+function maskToken(argv: readonly string[], { env, io }: Context): void {
+  // Under --json stderr holds nothing but the error.
+  const token = env.SECUREFLAG_API_TOKEN?.trim();
+  if (token && !argv.includes("--json")) io.workflowCommand("add-mask", token);
+}
+
+/**
+ * Commander tells that it has shown its help or the version by an error, too. A group without one of its commands shows
+ * its help, as the program does, but to a program that waits for JSON.
+ */
+async function parse(program: Command, argv: readonly string[]): Promise<void> {
+  try {
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync([...argv], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === "commander.help" && !argv.includes("--json")) return commandOf(program, argv).outputHelp();
+    if (error.exitCode !== 0) throw error;
   }
 }

@@ -4,8 +4,8 @@ import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assignmentStrategySchema, listedUserSchema, userSchema } from "../contract/users.ts";
-import { SHELLS } from "./completion/shells.ts";
-import { licenseTargetSchema } from "./purchasing/wanted.ts";
+import { licenseTargetSchema } from "./buying/engine/tools.ts";
+import { SHELLS } from "./help/completion.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
 
@@ -190,3 +190,17 @@ export type OutputName = keyof typeof outputs;
 
 /** What a command prints. */
 export type Output<Name extends OutputName> = z.output<(typeof outputs)[Name]>;
+
+/**
+ * The JSON Schemas (draft 2020-12) of everything that the commands print under `--json`, by file name: the words of the
+ * command joined by `-`, and `error` for what goes to stderr. Objects are open: later versions may add fields.
+ */
+export function outputSchemas(): Record<string, unknown> {
+  const all = { ...outputs, error: errorOutput };
+  return Object.fromEntries(
+    Object.entries(all).map(([command, schema]) => [
+      `${command.replaceAll(" ", "-")}.json`,
+      { title: `secureflag-licenses ${command} --json`, ...z.toJSONSchema(schema, { io: "input" }) },
+    ]),
+  );
+}

@@ -1,5 +1,6 @@
 import type { z } from "zod";
-import { type Operation, type OperationId, operations } from "../contract/operations.ts";
+import type { Operation } from "../contract/operations/operation.ts";
+import { type OperationId, operations } from "../contract/operations.ts";
 import type { BackendAddress } from "./address.ts";
 import type { ClientOptions } from "./client.ts";
 import { ClientError } from "./errors.ts";
@@ -28,6 +29,7 @@ export interface CallInput {
 }
 
 type AnswerSchemas<Id extends OperationId> = (typeof operations)[Id]["answers"];
+
 /** What an operation answers with. */
 export type AnswerOf<Id extends OperationId> = AnswerSchemas<Id>[keyof AnswerSchemas<Id>] extends infer Schema
   ? Schema extends z.ZodType

@@ -1,4 +1,5 @@
-import type { Problem, ProblemCode } from "../contract/problems.ts";
+import type { ProblemCode } from "../contract/problemCodes.ts";
+import type { Problem } from "../contract/problems.ts";
 
 /**
  * What went wrong with a call: a code of the contract, or one of the client's own.

@@ -1,4 +1,4 @@
-import type { Operation } from "../contract/operations.ts";
+import type { Operation } from "../contract/operations/operation.ts";
 import { certificateFailure } from "./certificate.ts";
 import { ClientError, type ClientErrorCode, type ClientErrorDetails, ProxyError } from "./errors.ts";
 import type { Reading } from "./reading.ts";
@@ -19,9 +19,11 @@ export interface Failure {
 const SANDBOX_HINT =
   "Try everything with `secureflag-licenses sandbox`. " +
   "SecureFlag's API lists users: `secureflag-licenses users list --org <id>`.";
+
 const SIGN_IN_HINT =
   "Pipe an API token into `secureflag-licenses login --with-token`, or set SECUREFLAG_API_TOKEN. " +
   "Some backends take a password: `login --email <email>`.";
+
 const RUN_AGAIN_HINT = "Check the connection and run the same command again; that is safe.";
 
 /** Whether losing the answer leaves open what became of a purchase (details.md, 4 and 5). */
@@ -46,8 +48,11 @@ export function failureOfWire(failure: WireFailure, operation: Operation, origin
 }
 
 const NO_PDF = "This backend makes no receipts as PDF";
+
 const NO_PDF_HINT = "Without --pdf the receipt is shown, and --json has everything.";
+
 const NONSENSE_HINT = "Check the API URL, and that nothing on the way changes answers.";
+
 const GATE_HINT =
   "Something on the way may have refused it: check the API URL and the proxy, then `secureflag-licenses whoami`.";
 

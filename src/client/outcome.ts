@@ -1,4 +1,4 @@
-import type { Operation } from "../contract/operations.ts";
+import type { Operation } from "../contract/operations/operation.ts";
 import { ClientError, type ClientErrorCode } from "./errors.ts";
 import { concernsKey, type Failure } from "./failure.ts";
 

@@ -1,4 +1,4 @@
-import type { Operation } from "../contract/operations.ts";
+import type { Operation } from "../contract/operations/operation.ts";
 import { type Reading, readAnswer } from "./reading.ts";
 import type { WireAnswer } from "./transport.ts";
 

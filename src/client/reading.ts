@@ -1,14 +1,9 @@
 import type { z } from "zod";
 import { purchaseAnswerSchema } from "../contract/billing.ts";
 import { oauthErrorSchema } from "../contract/identity.ts";
-import type { Operation } from "../contract/operations.ts";
-import {
-  PROBLEM_STATUS,
-  type Problem,
-  type ProblemCode,
-  problemSchema,
-  secureFlagErrorSchema,
-} from "../contract/problems.ts";
+import type { Operation } from "../contract/operations/operation.ts";
+import { PROBLEM_STATUS, type ProblemCode } from "../contract/problemCodes.ts";
+import { type Problem, problemSchema, secureFlagErrorSchema } from "../contract/problems.ts";
 import { type JsonBody, readJson } from "./body.ts";
 import type { WireAnswer } from "./transport.ts";
 

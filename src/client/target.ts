@@ -1,4 +1,4 @@
-import type { Operation } from "../contract/operations.ts";
+import type { Operation } from "../contract/operations/operation.ts";
 import type { BackendAddress } from "./address.ts";
 
 /** Values for the parameters of a path or a query; `undefined` leaves a query's parameter out. */

@@ -1,6 +1,9 @@
 import * as z from "zod";
-import { BASE_PATH, MAX_BODY_BYTES, type Operation, operations } from "./operations.ts";
-import { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS, problemSchema } from "./problems.ts";
+import { BASE_PATH } from "./basePath.ts";
+import { MAX_BODY_BYTES, type Operation } from "./operations/operation.ts";
+import { operations } from "./operations.ts";
+import { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS } from "./problemCodes.ts";
+import { problemSchema } from "./problems.ts";
 
 /**
  * The contract as an OpenAPI 3.1 document, generated from the same schemas that both sides validate with.

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hashToken } from "../../src/backend/auth/secrets.ts";
 import { endSession, startSession } from "../../src/backend/auth/sessions.ts";
-import { type Operation, type OperationId, operations } from "../../src/contract/operations.ts";
+import type { Operation } from "../../src/contract/operations/operation.ts";
+import { type OperationId, operations } from "../../src/contract/operations.ts";
 import { SCOPES } from "../../src/contract/scopes.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
 import { idOf, SECRET } from "./support/people.ts";
@@ -45,21 +46,31 @@ const PUBLIC = "advanceClock deviceAuthorization getSandbox health login mfa ope
 );
 
 const ALL: readonly [string, Operation][] = Object.entries(operations);
+
 const calls = ALL.filter(([, { access }]) => access !== "public").map(([id, operation]) => ({
   id,
   operation,
   body: CASES[id as ProtectedId].body,
 }));
+
 type Case = (typeof calls)[number];
+
 const inOrganization = calls.filter(({ operation }) => operation.path.startsWith("/organizations/{organizationId}"));
+
 const scoped = inOrganization.filter(({ operation }) => operation.access !== "administrator");
+
 const managing = inOrganization.filter(({ operation }) => operation.access === "administrator");
 
 let backend: TestBackend;
+
 const own = organization();
+
 const other = organization();
+
 const OWN = own.id;
+
 const ADMIN = own.users[0]?.email ?? "";
+
 /** Bearer tokens by what they stand for. */
 const tokens: Record<string, string> = {};
 
@@ -124,6 +135,7 @@ beforeAll(async () => {
   tokens["fresh session"] = await sessionOf("codes@example.test", backend.clocks.machine - 15 * 60_000);
   for (const role of [1, 3, 4, 7, -1]) tokens[`session ${role}`] = await sessionOf(`role${role}@example.test`);
 });
+
 afterAll(() => backend.close());
 
 test("every operation is tried here, but those that are public on purpose", () => {

@@ -13,6 +13,7 @@ import { purchase } from "../cli/support/builders.ts";
 import { organization, tokenOf } from "./support/backend.ts";
 
 const START = "2026-11-22T12:00:00Z";
+
 const monthly = { interval: "month", anchorDate: "2026-01-31" } as const;
 
 /** The machine's clock runs, as in a sandbox. */

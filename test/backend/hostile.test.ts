@@ -5,15 +5,19 @@ import pLimit from "p-limit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createHttpServer } from "../../src/backend/http/server.ts";
 import { type RunningSandbox, startSandbox } from "../../src/backend/sandbox/server.ts";
-import { BASE_PATH } from "../../src/contract/operations.ts";
+import { BASE_PATH } from "../../src/contract/basePath.ts";
 import { problemSchema } from "../../src/contract/problems.ts";
 import { organization, tokenOf } from "./support/backend.ts";
 import { readAnswers, sendRaw } from "./support/rawHttp.ts";
 
 const made = organization({ paymentMethod: "card_requires_approval" });
+
 const log: string[] = [];
+
 let sandbox: RunningSandbox;
+
 let port: number;
+
 let page: string;
 
 beforeAll(async () => {
@@ -25,10 +29,13 @@ beforeAll(async () => {
   port = Number(new URL(sandbox.ready.url).port);
   page = await pageOf("a", "127.0.0.1");
 });
+
 afterAll(() => sandbox.close());
 
 const lines = (...all: string[]) => `${all.join("\r\n")}\r\n\r\n`;
+
 const get = (path: string, ...headers: string[]) => lines(`GET ${path} HTTP/1.1`, ...headers, "Connection: close");
+
 const post = (path: string, body: string, ...headers: string[]) =>
   lines(
     `POST ${BASE_PATH}/organizations/${made.id}${path} HTTP/1.1`,

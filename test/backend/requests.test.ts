@@ -1,16 +1,20 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { BASE_PATH } from "../../src/contract/operations.ts";
+import { BASE_PATH } from "../../src/contract/basePath.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
 
 let backend: TestBackend;
+
 const made = organization({ usedLicenses: 24 });
+
 const token = tokenOf(made.id);
+
 const quotes = `/organizations/${made.id}/quotes`;
 
 beforeAll(async () => {
   backend = await startBackend();
   await backend.addOrganization(made);
 });
+
 afterAll(() => backend.close());
 
 test.each([

@@ -10,7 +10,9 @@ import { type SandboxOptions, startSandbox } from "../../src/backend/sandbox/ser
 import { NOON } from "./support/backend.ts";
 
 type Change = (seed: ReturnType<typeof builtIn>) => unknown;
+
 const builtIn = () => JSON.parse(BUILT_IN_SEED);
+
 const read = (text: string) => readSeed({ path: "seed.json", text });
 
 test("the built-in seed is valid", () => {

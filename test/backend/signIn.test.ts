@@ -3,17 +3,22 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { passwords } from "../../src/backend/auth/passwords.ts";
 import { signIn } from "../../src/backend/auth/signIn.ts";
 import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
-import { BASE_PATH } from "../../src/contract/operations.ts";
+import { BASE_PATH } from "../../src/contract/basePath.ts";
 import { call, organization, startBackend, type TestBackend } from "./support/backend.ts";
 import { quickPasswords } from "./support/people.ts";
 
 const PASSWORD = "pässword with spaces";
+
 const quick = quickPasswords();
+
 let backend: TestBackend;
+
 const made = organization();
+
 const email = made.users[0]?.email ?? "";
 
 const login = (credentials: unknown) => call(backend, "POST", "/auth/login", { body: credentials });
+
 const form = (path: string, fields: Record<string, string>) =>
   backend.app.inject({
     method: "POST",
@@ -21,10 +26,12 @@ const form = (path: string, fields: Record<string, string>) =>
     headers: { "content-type": "application/x-www-form-urlencoded" },
     payload: new URLSearchParams(fields).toString(),
   });
+
 const refresh = async (token: string) => {
   const response = await form("/oauth/token", { grant_type: "refresh_token", refresh_token: token });
   return { status: response.statusCode, body: response.json() };
 };
+
 const me = async (token: string) => (await call(backend, "GET", "/me", { token })).status;
 
 beforeAll(async () => {
@@ -41,6 +48,7 @@ beforeAll(async () => {
     await savePasswordHash(backend.deps.database, user?.id ?? 0, hash);
   }
 });
+
 afterAll(() => backend.close());
 
 test("the right password gives a session with every scope, for 15 minutes", async () => {

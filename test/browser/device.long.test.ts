@@ -4,8 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { passwords } from "../../src/backend/auth/passwords.ts";
 import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
 import { addMember } from "../../src/backend/store/users.ts";
+import { BASE_PATH } from "../../src/contract/basePath.ts";
 import { CLIENT_ID, DEVICE_GRANT, type DeviceAuthorization } from "../../src/contract/identity.ts";
-import { BASE_PATH } from "../../src/contract/operations.ts";
 import { startBackend, type TestBackend, organization as testOrganization } from "../backend/support/backend.ts";
 import { openTab, overflow, requestsOf, startBrowser, violations } from "../support/browser.ts";
 import { removePlaces } from "../support/places.ts";
@@ -14,10 +14,13 @@ import { ADMIN, organization, PASSWORD, seed, user } from "../support/seed.ts";
 import { codeAt, freshCode } from "../support/totp.ts";
 
 const SECRET = "JBSWY3DPEHPK3PXP";
+
 const EMAIL = "ada.lovelace-with-a-rather-long-name@engineering.northwind.example";
 
 let browser: Browser;
+
 let backend: TestBackend;
+
 let origin: string;
 
 beforeAll(async () => {
@@ -38,6 +41,7 @@ beforeAll(async () => {
   await savePasswordHash(backend.deps.database, found?.id ?? 0, hash);
   origin = await backend.app.listen({ host: "127.0.0.1", port: 0 });
 });
+
 afterAll(async () => {
   await browser.close();
   await backend.close();
@@ -73,6 +77,7 @@ function nextCode(): string {
 }
 
 const title = (page: Page) => page.locator("h1").innerText();
+
 const problem = (page: Page) => page.getByRole("alert").innerText();
 
 async function givePassword(page: Page, password = PASSWORD): Promise<void> {

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import pLimit from "p-limit";
 import { beforeAll, describe, expect, it } from "vitest";
-import { createProgram } from "../../src/cli/commands/program.ts";
 import { type ErrorCode, EXIT_CODES } from "../../src/cli/errors.ts";
+import { wrap } from "../../src/cli/kit/text.ts";
+import { createProgram } from "../../src/cli/main.ts";
 import { errorOutput } from "../../src/cli/outputs.ts";
-import { wrap } from "../../src/cli/render/wrap.ts";
 import { widthOf } from "../support/screen.ts";
 import { BACKEND_CASES } from "./errorTable/backendCases.ts";
 import { FILE_CASES } from "./errorTable/fileCases.ts";
@@ -64,7 +64,7 @@ function mostLines({ code, message, hint }: Told): number {
   return /https?:/.test(message + hint) ? 4 : 3;
 }
 
-const program = createProgram(fakeContext(), () => {});
+const program = await createProgram(fakeContext(), () => {});
 
 /** The command that words name, and how many of them do. */
 function commandIn(words: readonly string[], command = program): Command {
@@ -73,6 +73,7 @@ function commandIn(words: readonly string[], command = program): Command {
 }
 
 const flagsIn = (text: string) => text.match(/(?<![\w-])--[a-z][\w-]*/g) ?? [];
+
 const flagsOf = (command: Command) => [...command.options.map(({ long }) => long), "--help"];
 
 /** Whatever an error tells to type that does not exist. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { stepOutputs, withoutCommands, workflowCommand } from "../../src/cli/github.ts";
-import { toJson } from "../../src/cli/render/json.ts";
+import { stepOutputs, withoutCommands, workflowCommand } from "../../src/cli/io.ts";
+import { toJson } from "../../src/cli/kit/output.ts";
 
 /** Whether GitHub's runner finds a command in a line, as its ActionCommand.TryParseV2 and TryParse do. */
 function isCommand(line: string): boolean {

@@ -1,15 +1,14 @@
 import { readdir } from "node:fs/promises";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { HELP_TOPIC_NAMES } from "../../src/cli/commands/help.ts";
-import { createProgram, runProgram } from "../../src/cli/commands/program.ts";
-import { examplesOf } from "../../src/cli/commands/shared/command.ts";
-import { isGlobalOption } from "../../src/cli/commands/shared/globals.ts";
+import { HELP_TOPIC_NAMES } from "../../src/cli/help/page.ts";
+import { examplesOf, isGlobalOption } from "../../src/cli/kit/command.ts";
+import { createProgram, runProgram } from "../../src/cli/main.ts";
 import { widthOf } from "../support/screen.ts";
 import { fakeContext } from "./support/fakeContext.ts";
 
 /** Every command that the help names, by the words that call it; the program itself by none. */
-const commands = visibleCommands(createProgram(fakeContext(), () => {}));
+const commands = visibleCommands(await createProgram(fakeContext(), () => {}));
 
 function visibleCommands(command: Command, words: readonly string[] = []): [string, Command][] {
   const below = command.createHelp().visibleCommands(command);
@@ -17,6 +16,7 @@ function visibleCommands(command: Command, words: readonly string[] = []): [stri
 }
 
 const pages = [...commands.map(([words]) => words), ...HELP_TOPIC_NAMES];
+
 const fileOf = (words: string) => `${words.replaceAll(" ", "-") || "secureflag-licenses"}.txt`;
 
 /** What a command that was parsed and checked does first is to listen for signals; it comes no further. */
@@ -26,7 +26,7 @@ async function take(line: readonly string[]): Promise<void> {
   const onSignal = () => {
     throw new Taken();
   };
-  const program = createProgram({ ...fakeContext({ isTerminal: true }), onSignal }, () => {});
+  const program = await createProgram({ ...fakeContext({ isTerminal: true }), onSignal }, () => {});
   await program.parseAsync([...line], { from: "user" }).catch((error) => {
     if (!(error instanceof Taken)) throw error;
   });

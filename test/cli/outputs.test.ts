@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { createProgram } from "../../src/cli/commands/program.ts";
-import { outputSchemas } from "../../src/cli/outputSchemas.ts";
-import { type OutputName, outputs } from "../../src/cli/outputs.ts";
+import { createProgram } from "../../src/cli/main.ts";
+import { type OutputName, outputSchemas, outputs } from "../../src/cli/outputs.ts";
 import { fakeContext } from "./support/fakeContext.ts";
 
 /** Every command of the help that does something, by the words that call it. */
@@ -18,8 +17,8 @@ function commandsOf(command: Command, above: readonly string[] = []): string[] {
 }
 
 describe("the outputs of the commands", () => {
-  it("are known of every command, and of nothing else", () => {
-    const program = createProgram(fakeContext(), () => {});
+  it("are known of every command, and of nothing else", async () => {
+    const program = await createProgram(fakeContext(), () => {});
     expect(Object.keys(outputs).sort()).toEqual(commandsOf(program).sort());
   });
 

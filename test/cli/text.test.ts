@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeText, withoutLineEnd } from "../../src/cli/text.ts";
+import { decodeText, withoutLineEnd } from "../../src/cli/kit/text.ts";
 
 test.each([
   ["pass", Buffer.from("pass")],

@@ -1,14 +1,19 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { outputSchemas } from "../../src/cli/outputSchemas.ts";
+import { outputSchemas } from "../../src/cli/outputs.ts";
+import { BASE_PATH } from "../../src/contract/basePath.ts";
 import { openapiDocument } from "../../src/contract/openapi.ts";
-import { BASE_PATH, type Operation, operations } from "../../src/contract/operations.ts";
-import { PROBLEM_STATUS } from "../../src/contract/problems.ts";
+import type { Operation } from "../../src/contract/operations/operation.ts";
+import { operations } from "../../src/contract/operations.ts";
+import { PROBLEM_STATUS } from "../../src/contract/problemCodes.ts";
 
 const root = new URL("../../", import.meta.url);
+
 const { version } = JSON.parse(await readFile(new URL("package.json", root), "utf8")) as { version: string };
+
 const built = new URL("dist/openapi.json", root);
+
 const document = JSON.parse(JSON.stringify(openapiDocument(version)));
 
 function everyObject(value: unknown): Record<string, unknown>[] {

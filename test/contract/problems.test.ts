@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { PROBLEM_STATUS, problemSchema } from "../../src/contract/problems.ts";
+import { PROBLEM_STATUS } from "../../src/contract/problemCodes.ts";
+import { problemSchema } from "../../src/contract/problems.ts";
 
 test("every code of contract.md and details.md with its status", () => {
   expect(PROBLEM_STATUS).toEqual({

@@ -26,11 +26,25 @@ const FOREIGN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   backend: [...FOR_TERMINALS, "undici"],
 };
 
-const COMMANDS_WITH_BACKEND = /^src\/cli\/commands\/(run\/)?(sandbox|serve)/;
+const COMMANDS_WITH_BACKEND = /^src\/cli\/(sandbox|serve)\//;
 
 const roomOf = (path: string) => path.split("/")[1] ?? "";
 const isOurs = (path: string) => path.startsWith("src/");
 const show = ({ from, to, kind }: Import) => `${from} → ${to} (${kind})`;
+
+/** The circles of files, each as its files in the order in which they import each other. */
+function circles(imports: readonly Import[]): string[][] {
+  const found: string[][] = [];
+  const done = new Set<string>();
+  const walk = (file: string, path: readonly string[]) => {
+    if (path.includes(file)) found.push([...path.slice(path.indexOf(file)), file]);
+    if (path.includes(file) || done.has(file)) return;
+    for (const { from, to } of imports) if (from === file) walk(to, [...path, file]);
+    done.add(file);
+  };
+  for (const { from } of imports) walk(from, []);
+  return found;
+}
 
 describe("the arrows of the house", () => {
   let imports: Import[];
@@ -76,14 +90,30 @@ describe("the arrows of the house", () => {
     ).toEqual([]);
   });
 
-  // What a command works with loads when it runs. A shell that completes a word waits as long as for a start.
-  test.each(["program.ts", "run/complete.ts"])("%s loads no package but commander", (entry) => {
-    const loaded = new Set([`src/cli/commands/${entry}`]);
+  // A shell that completes a word waits as long as for a start.
+  test.each(["main.ts", "help/answer.ts"])("%s loads no package but commander", (entry) => {
+    const loaded = new Set([`src/cli/${entry}`]);
     // A set also goes through what is added meanwhile.
     for (const file of loaded) {
       for (const { from, to, kind } of imports) if (from === file && kind === "static") loaded.add(to);
     }
     expect([...loaded].filter((file) => !isOurs(file))).toEqual(["commander"]);
+  });
+
+  test("no files import each other in a circle, nor types", () => {
+    expect(circles(imports.filter(({ to }) => isOurs(to)))).toEqual([]);
+  });
+
+  test.each(["cli", "backend"])("no two folders inside %s import each other", (room) => {
+    const folderOf = (path: string) => path.split("/").slice(0, -1).join("/");
+    const pairs = new Set(
+      imports
+        .filter(({ from, to }) => roomOf(from) === room && roomOf(to) === room && folderOf(from) !== folderOf(to))
+        .map(({ from, to }) => `${folderOf(from)} → ${folderOf(to)}`),
+    );
+    const mutual = [...pairs].filter((pair) => pairs.has(pair.split(" → ").reverse().join(" → ")));
+    const inRoot = (pair: string) => pair.split(" → ").includes(`src/${room}`);
+    expect(mutual.filter((pair) => !inRoot(pair))).toEqual([]);
   });
 
   test("every folder of src is a room of the house", async () => {

@@ -2,9 +2,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { readProgramFiles, readSources, type Source } from "./sources.ts";
 
 /** The only files that may look at the machine: its process, its clock, its randomness. Each is of a program of its own. */
-const CONTEXTS = ["src/cli/context.ts", "src/cli/session/keyringProcess.ts"];
+const CONTEXTS = ["src/cli/context.ts", "src/cli/connection/keyringProcess.ts"];
 
-const MOST_LINES = 300;
+const MAX_LINES = 300;
 const THIS_FILE = "test/house/style.test.ts";
 
 describe("how a room is furnished", () => {
@@ -65,8 +65,8 @@ describe("how a room is furnished", () => {
     expect(wrong.map(({ path }) => path).filter((path) => path !== THIS_FILE)).toEqual([]);
   });
 
-  test(`a file holds one idea: at most ${MOST_LINES} lines`, () => {
-    const long = sources.filter(({ text }) => text.split("\n").length > MOST_LINES);
+  test(`a file holds one idea: at most ${MAX_LINES} lines`, () => {
+    const long = sources.filter(({ text }) => text.split("\n").length > MAX_LINES);
     expect(long.map(({ path, text }) => `${path}: ${text.split("\n").length} lines`)).toEqual([]);
   });
 

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { z } from "zod";
-import { BASE_PATH, MAX_BODY_BYTES, type Operation, type OperationId, operations } from "../../contract/operations.ts";
+import { BASE_PATH } from "../../contract/basePath.ts";
+import { MAX_BODY_BYTES, type Operation } from "../../contract/operations/operation.ts";
+import { type OperationId, operations } from "../../contract/operations.ts";
 import type { Scope } from "../../contract/scopes.ts";
 import { assertFreshCode, authenticate, authorize, type Identity, type Membership } from "../auth/access.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -8,6 +10,7 @@ import { ProblemError } from "../problem.ts";
 import { validated } from "./validation.ts";
 
 type Operations = typeof operations;
+
 type Output<Id extends OperationId, Part extends "params" | "query" | "body"> = Operations[Id] extends {
   [key in Part]: infer Schema extends z.ZodType;
 }

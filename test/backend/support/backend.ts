@@ -10,7 +10,7 @@ import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.t
 import type { Dialect } from "../../../src/backend/store/migrations/dialect.ts";
 import { seedStore } from "../../../src/backend/store/seeding.ts";
 import { openSqlite } from "../../../src/backend/store/sqlite.ts";
-import { BASE_PATH } from "../../../src/contract/operations.ts";
+import { BASE_PATH } from "../../../src/contract/basePath.ts";
 import { openTestStore } from "./stores.ts";
 
 /** Noon of the day of billing-rules.md's first worked figure. */

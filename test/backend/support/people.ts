@@ -4,12 +4,13 @@ import pLimit from "p-limit";
 import type { Passwords } from "../../../src/backend/auth/passwords.ts";
 import { findUser, savePasswordHash } from "../../../src/backend/store/identities.ts";
 import type { Dialect } from "../../../src/backend/store/migrations/dialect.ts";
-import { BASE_PATH } from "../../../src/contract/operations.ts";
+import { BASE_PATH } from "../../../src/contract/basePath.ts";
 import { codeAt } from "../../support/totp.ts";
 import { call, organization, startBackend, type TestBackend } from "./backend.ts";
 
 /** The password of everybody here. */
 const PASSWORD = "correct horse battery staple";
+
 /** The secret of RFC 6238, appendix B: the ASCII text 12345678901234567890. */
 export const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import {
   API_URL,
@@ -17,8 +17,11 @@ import { fakeJournal } from "../support/fakeJournal.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const TOKEN = { SECUREFLAG_API_TOKEN: "sfl_secret_x_ci", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
+
 const KEY = `cli_${"07".repeat(16)}`;
+
 const ME: ExpectedCall = { call: "me", gives: me() };
+
 const PRICED: ExpectedCall[] = [
   { call: "subscription", gives: subscription() },
   { call: "createQuote", gives: quote(5) },

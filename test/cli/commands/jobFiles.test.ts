@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { appendForJob } from "../../../src/cli/commands/shared/jobSummary.ts";
+import { appendForJob } from "../../../src/cli/buying/jobSummary.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
 const OPTIONS = { json: false, color: false, quiet: false, verbose: false };

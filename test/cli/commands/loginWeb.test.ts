@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
 import { API_URL, me, ORIGIN } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const PAGE = `${ORIGIN}/device`;
+
 const GRANT = {
   device_code: "device_secret",
   user_code: "ABCD-EFGH",
@@ -14,6 +15,7 @@ const GRANT = {
   expires_in: 600,
   interval: 5,
 };
+
 const PAIR = {
   access_token: "access_1",
   refresh_token: "refresh_1",
@@ -23,12 +25,15 @@ const PAIR = {
 };
 
 const grant = (change: object = {}): ExpectedCall => ({ call: "authorizeDevice", gives: { ...GRANT, ...change } });
+
 const polled = (code: ClientErrorCode, retryAfterMs?: number): ExpectedCall => ({
   call: "deviceTokens",
   with: ["device_secret"],
   fails: new ClientError(code, code, { retryAfterMs }),
 });
+
 const approved: ExpectedCall = { call: "deviceTokens", with: ["device_secret"], gives: PAIR };
+
 const ME: ExpectedCall = { call: "me", gives: me({ token: { ...me().token, name: null } }) };
 
 /** Plays a script; `at` tells after how many seconds each call was made. */

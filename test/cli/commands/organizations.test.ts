@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
-import type { StoredCredential } from "../../../src/cli/session/credentials.ts";
+import type { StoredCredential } from "../../../src/cli/connection/credentials.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { API_URL, me } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const NORTHWIND = { id: 4201, name: "Northwind Labs", role: 0 };
+
 const invitation = (id: number, role = 7) => ({ id, name: `South\u001b[2Jwind ${id}`, role });
 
 const credential: StoredCredential = {

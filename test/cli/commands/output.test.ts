@@ -1,14 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { printResult, warn } from "../../../src/cli/commands/shared/output.ts";
-import { reportFailure } from "../../../src/cli/commands/shared/report.ts";
 import { CliError } from "../../../src/cli/errors.ts";
+import { reportFailure } from "../../../src/cli/kit/failure.ts";
+import { printResult, warn } from "../../../src/cli/kit/output.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
 const OPTIONS = { json: false, color: false, quiet: false, verbose: false };
+
 const DATA = { name: "ci", active: true } as const;
+
 const failing = () => {
   throw new RangeError("Invalid language tag");
 };
+
 const print = (context: ReturnType<typeof fakeContext>, options: typeof OPTIONS & { csv?: boolean }) =>
   printResult(context, options, "profiles use", DATA, failing);
 

@@ -1,10 +1,9 @@
-import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { type BuyOptions, register as registerBuy } from "../../../src/cli/commands/buy.ts";
-import { createProgram, runProgram } from "../../../src/cli/commands/program.ts";
-import { EXIT_CODE_MEANINGS } from "../../../src/cli/commands/shared/helpTopics.ts";
+import { type BuyOptions, register as registerBuy } from "../../../src/cli/buying/buy.ts";
 import { EXIT_CODES } from "../../../src/cli/errors.ts";
-import { main } from "../../../src/cli/main.ts";
+import { EXIT_CODE_MEANINGS } from "../../../src/cli/help/help.ts";
+import { addGlobalOptions } from "../../../src/cli/kit/command.ts";
+import { emptyProgram, main, runProgram } from "../../../src/cli/main.ts";
 import { API_URL } from "../support/builders.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
@@ -310,8 +309,10 @@ describe("what buy is told", () => {
   async function parse(line: readonly string[]): Promise<BuyOptions> {
     const seen: BuyOptions[] = [];
     const context = fakeContext();
-    const register = (program: Command) => registerBuy(program, context, async (options) => void seen.push(options));
-    await createProgram(context, () => {}, [register]).parseAsync([...line], { from: "user" });
+    const program = emptyProgram(context, () => {});
+    registerBuy(program, context, async (options) => void seen.push(options));
+    addGlobalOptions(program, context.version);
+    await program.parseAsync([...line], { from: "user" });
     expect(seen).toHaveLength(1);
     return seen[0] as BuyOptions;
   }

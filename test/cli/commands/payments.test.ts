@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
 import {
   API_URL,
@@ -22,14 +22,20 @@ import { KEY, PRICED, refusal } from "../support/playBuy.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const ENV = { SECUREFLAG_API_TOKEN: "sfl_secret_x_ci", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
+
 const WAITING = { ...openPurchase("requires_approval"), idempotencyKey: KEY };
+
 const CANCELED = failedPurchase({ failure: { code: "payment_canceled", message: "x" } });
+
 const TERMINAL: FakeWorld = { isTerminal: true };
+
 const bought = (answer: PurchaseAnswer): ExpectedCall[] => [
   ...PRICED,
   { call: "createPurchase", gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false } },
 ];
+
 const look = (gives: PurchaseAnswer): ExpectedCall => ({ call: "purchase", gives });
+
 /** What the question before paying shows beside the purchase. */
 const SHOWN: ExpectedCall[] = [
   { call: "subscription", gives: subscription() },

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
-import type { StoredCredential } from "../../../src/cli/session/credentials.ts";
+import type { StoredCredential } from "../../../src/cli/connection/credentials.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { API_URL, me } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const EMAIL = "admin@northwind.example";
+
 const credential: StoredCredential = {
   apiUrl: API_URL,
   email: EMAIL,
@@ -15,6 +16,7 @@ const credential: StoredCredential = {
   refreshToken: "refresh_1",
   scopes: [],
 };
+
 const profiles = {
   default: { apiUrl: API_URL, organizationId: 4201, email: EMAIL },
   work: { apiUrl: "https://billing.example/v2", organizationId: null, email: null },

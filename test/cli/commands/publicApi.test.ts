@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { me, user } from "../support/builders.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";

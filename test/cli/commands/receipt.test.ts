@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { temporaryDirectory } from "../session/machine.ts";
 import { API_URL, receipt } from "../support/builders.ts";
@@ -9,12 +9,15 @@ import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const TOKEN = { SECUREFLAG_API_TOKEN: "sfl_secret_x_ci", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
+
 const BYTES = Buffer.from("%PDF-1.7 made up %%EOF");
+
 const pdfOf = (name: string | null = "receipt-4201-000001.pdf"): ExpectedCall => ({
   call: "receiptPdf",
   with: [4201, "pur_1"],
   gives: { bytes: BYTES, name },
 });
+
 const JSON_RECEIPT: ExpectedCall = { call: "receipt", with: [4201, "pur_1"], gives: receipt() };
 
 async function play(args: readonly string[], script: readonly ExpectedCall[], world: FakeWorld = {}) {

@@ -1,16 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
-import { findSignIn } from "../../../src/cli/commands/shared/signIn.ts";
-import { trustedPage } from "../../../src/cli/commands/shared/trustedPage.ts";
-import type { StoredCredential } from "../../../src/cli/session/credentials.ts";
-import { SessionError } from "../../../src/cli/session/errors.ts";
+import type { StoredCredential } from "../../../src/cli/connection/credentials.ts";
+import { SessionError } from "../../../src/cli/connection/errors.ts";
+import { findSignIn } from "../../../src/cli/connection/signIn.ts";
+import { trustedPage } from "../../../src/cli/kit/links.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { API_URL, me } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const EMAIL = "admin@northwind.example";
+
 const env = { SECUREFLAG_API_URL: API_URL };
+
 const SIGNED_IN = {
   status: "signed_in",
   accessToken: "access_1",
@@ -19,13 +21,18 @@ const SIGNED_IN = {
   expiresIn: 900,
   scopes: ["billing:read"],
 };
+
 const LOGIN: ExpectedCall = { call: "login", with: [{ email: EMAIL, password: "pass word" }], gives: SIGNED_IN };
+
 const CODE_NEEDED: ExpectedCall = {
   call: "login",
   gives: { status: "mfa_required", challenge: "c", methods: ["totp"] },
 };
+
 const WRONG_CODE = new ClientError("mfa_invalid", "The code is wrong");
+
 const ME: ExpectedCall = { call: "me", gives: me() };
+
 const credential: StoredCredential = {
   apiUrl: API_URL,
   email: EMAIL,

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { withProgress, withSpinner } from "../../../src/cli/commands/shared/spinner.ts";
-import { openPrompter } from "../../../src/cli/prompts/asking.ts";
+import { openPrompter } from "../../../src/cli/kit/prompt.ts";
+import { withProgress, withSpinner } from "../../../src/cli/kit/spinner.ts";
 import { waitFor } from "../../support/wait.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 

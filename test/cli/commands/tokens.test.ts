@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import type { ApiToken } from "../../../src/contract/identity.ts";
 import { API_URL, ORGANIZATION, subscription } from "../support/builders.ts";
@@ -7,7 +7,9 @@ import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const env = { SECUREFLAG_API_URL: API_URL, SECUREFLAG_API_TOKEN: "t", SECUREFLAG_ORGANIZATION: String(ORGANIZATION) };
+
 const SECRET = `sfl_${"a".repeat(49)}`;
+
 const gbp = (amount: number) => ({ amount, currency: "GBP" });
 
 function token(change: Partial<ApiToken> = {}): ApiToken {

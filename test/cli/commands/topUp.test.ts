@@ -2,27 +2,34 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { API_URL, failedPurchase, me, openPurchase, purchase, quote, subscription } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const ENV = { SECUREFLAG_API_TOKEN: "sfl_secret", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
+
 const KEY = `cli_${"07".repeat(16)}`;
+
 const ME: ExpectedCall = { call: "me", gives: me() };
+
 const PRICED: ExpectedCall[] = [
   { call: "subscription", gives: subscription() },
   { call: "createQuote", with: [5], gives: quote(5) },
 ];
+
 const ends = (answer = purchase()): ExpectedCall => ({
   call: "createPurchase",
   gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false, requestId: null },
 });
+
 const REACHED: ExpectedCall = {
   call: "subscription",
   gives: subscription({ licenses: { purchased: 30, used: 22, available: 8 } }),
 };
+
 const directory = mkdtempSync(join(tmpdir(), "top-up-"));
+
 afterAll(() => rmSync(directory, { recursive: true }));
 
 async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
@@ -34,6 +41,7 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
 }
 
 let files = 0;
+
 /** A job's two files, and what was written to them. */
 function job() {
   files += 1;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import stringWidth from "string-width";
 import { afterAll, describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/commands/program.ts";
+import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
 import type { Subscription } from "../../../src/contract/billing.ts";
 import type { User } from "../../../src/contract/users.ts";
@@ -26,8 +26,11 @@ import { fakeJournal } from "../support/fakeJournal.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const ENV = { SECUREFLAG_API_TOKEN: "t", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: String(ORGANIZATION) };
+
 const KEY = `cli_${"07".repeat(16)}`;
+
 const directory = mkdtempSync(join(tmpdir(), "users-command-"));
+
 afterAll(() => rmSync(directory, { recursive: true }));
 
 async function play(line: string | readonly string[], script: readonly ExpectedCall[], world: FakeWorld = {}) {
@@ -40,6 +43,7 @@ async function play(line: string | readonly string[], script: readonly ExpectedC
 }
 
 let files = 0;
+
 function csvFile(text: string): string {
   files += 1;
   const path = join(directory, `users-${files}.csv`);
@@ -48,10 +52,12 @@ function csvFile(text: string): string {
 }
 
 const page = (...users: User[]): ExpectedCall => ({ call: "usersPage", gives: users });
+
 const refused = (missing: number, needed = missing): ExpectedCall => ({
   call: "addUser",
   fails: new ClientError("no_license_available", "Too few.", { problem: { code: "", detail: "", missing, needed } }),
 });
+
 const fails = (call: ExpectedCall["call"], code: ClientErrorCode): ExpectedCall => ({
   call,
   fails: new ClientError(code, `refused: ${code}`),
@@ -61,15 +67,21 @@ const fails = (call: ExpectedCall["call"], code: ClientErrorCode): ExpectedCall 
 const SESSION: ExpectedCall = { call: "me", gives: me({ token: { ...me().token, name: null } }) };
 
 const FULL = { purchased: 25, used: 25, available: 0 };
+
 const AFTER = { purchased: 26, used: 26, available: 0 };
+
 const full = (change: Partial<Subscription> = {}) => subscription({ licenses: FULL, ...change });
+
 const READ: ExpectedCall = { call: "subscription", gives: full() };
+
 const PRICED: ExpectedCall[] = [READ, { call: "createQuote", with: [ORGANIZATION, 1], gives: quote(1, {}, full()) }];
+
 const { organizationLicenses: _counts, ...one } = purchase({
   licenses: 1,
   total: quote(1).total,
   idempotencyKey: KEY,
 });
+
 const sold = (change: Partial<ReturnType<typeof purchase>> = {}): ExpectedCall => ({
   call: "createPurchase",
   with: [KEY, { quoteId: "quo_1" }],
@@ -79,12 +91,15 @@ const sold = (change: Partial<ReturnType<typeof purchase>> = {}): ExpectedCall =
     requestId: null,
   },
 });
+
 const BOUGHT = [...PRICED, sold()];
+
 const ADDED: ExpectedCall = {
   call: "addUser",
   with: [ORGANIZATION, { email: "ada@northwind.example", firstName: "Ada", lastName: "Lovelace" }],
   gives: { user: user(), organizationLicenses: AFTER },
 };
+
 const ADD = "users add --email ada@northwind.example --first-name Ada --last-name Lovelace";
 
 describe("users list", () => {

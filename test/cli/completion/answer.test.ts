@@ -1,16 +1,18 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createProgram, runProgram } from "../../../src/cli/commands/program.ts";
-import { answerTo } from "../../../src/cli/completion/answer.ts";
-import { bashInsertion, readBashLine } from "../../../src/cli/completion/bashLine.ts";
-import { SHELLS } from "../../../src/cli/completion/shells.ts";
+import { answerTo, bashInsertion, readBashLine } from "../../../src/cli/help/answer.ts";
+import { SHELLS } from "../../../src/cli/help/completion.ts";
+import { createProgram, runProgram } from "../../../src/cli/main.ts";
 import { isInstalled } from "../../support/installed.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
 const BREAKS = " \t\n\"'><=;|&(:";
+
 const NAME = 'it\'s $(x) "q" :1\\!';
-const program = createProgram(fakeContext(), () => {});
+
+const program = await createProgram(fakeContext(), () => {});
+
 const names = async () => [NAME];
 
 describe("the line that bash shows", () => {

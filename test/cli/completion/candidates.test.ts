@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { HELP_TOPIC_NAMES } from "../../../src/cli/commands/help.ts";
-import { createProgram, runProgram } from "../../../src/cli/commands/program.ts";
-import { complete } from "../../../src/cli/completion/candidates.ts";
+import { complete } from "../../../src/cli/help/candidates.ts";
+import { HELP_TOPIC_NAMES } from "../../../src/cli/help/page.ts";
+import { createProgram, runProgram } from "../../../src/cli/main.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
-const program = createProgram(fakeContext(), () => {});
+const program = await createProgram(fakeContext(), () => {});
 
 /** Completes a line whose words stand between single spaces; what follows the last one is the word to complete. */
 async function completionOf(line: string, profiles: readonly string[] | null = null): Promise<string[] | string> {

@@ -5,11 +5,10 @@ import { openData, sqliteMissing } from "../../../src/backend/sandbox/dataFolder
 import { fillOrKnow } from "../../../src/backend/sandbox/filling.ts";
 import { migrate } from "../../../src/backend/store/migrations/index.ts";
 import { sqliteStore } from "../../../src/backend/store/sqlite.ts";
-import { createJournal } from "../../../src/cli/journal/journal.ts";
-import { createCredentialStore } from "../../../src/cli/session/credentials.ts";
-import type { LockMachine } from "../../../src/cli/session/fileLock.ts";
-import { processProbe } from "../../../src/cli/session/processStart.ts";
-import { createSettings } from "../../../src/cli/session/settings.ts";
+import { createJournal } from "../../../src/cli/buying/engine/journal.ts";
+import { createCredentialStore } from "../../../src/cli/connection/credentials.ts";
+import { type LockMachine, processProbe } from "../../../src/cli/connection/fileLock.ts";
+import { createSettings } from "../../../src/cli/connection/settings.ts";
 import { organization, seed } from "../../support/seed.ts";
 import { failingKeyring, testMachine } from "../session/machine.ts";
 import { me, receipt, subscription, user } from "../support/builders.ts";
@@ -61,8 +60,10 @@ const heldLock: Prepare = async (stage) => {
 };
 
 const SANDBOX = "sandbox --port 0";
+
 /** Users get numbers at random, of which no two are the same. */
 const RANDOM: Pick<ErrorCase, "parts"> = { parts: () => ({ random: { bytes: randomBytes, fraction: () => 0.5 } }) };
+
 /** An installation without what is optional. */
 const LEAN: Pick<ErrorCase, "parts"> = {
   parts: () => ({
@@ -74,6 +75,7 @@ const LEAN: Pick<ErrorCase, "parts"> = {
     },
   }),
 };
+
 /** Data of a sandbox that was started and stopped, and a seed file of another organization. */
 const oldData: Prepare = async (stage) => {
   const folder = join(stage.directory, "stopped");
@@ -87,6 +89,7 @@ const oldData: Prepare = async (stage) => {
   cpSync(folder, join(stage.directory, "data"), { recursive: true });
   return file("seed.json", JSON.stringify(seed(organization(1))))(stage);
 };
+
 /** Data of a sandbox that still runs. */
 const openedData: Prepare = async ({ directory }) => {
   const { backend, outside } = await openData(join(directory, "data"));

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { quoteFileOf, writeQuoteFile } from "../../../src/cli/purchasing/quoteFile.ts";
+import { quoteFileOf, writeQuoteFile } from "../../../src/cli/buying/engine/quoteFile.ts";
 import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
 import { type Answer, hangUp, html, refusedUrl } from "../../client/backend.ts";
 import {
@@ -20,19 +20,25 @@ import { ADD, accepted, ME, NO_TOKEN, noRoom, OFFER, ok, person, piped, READ, sa
 import type { ErrorCase } from "./stage.ts";
 
 const SOLD = accepted(purchase());
+
 const NEW_KEY = says("idempotency_key_unknown", "No purchase has arrived under this Idempotency-Key");
+
 const VOID = says("idempotency_key_void", "This Idempotency-Key was made void: nothing is or will be bought under it");
+
 const CHANGED = says("subscription_changed", "The subscription changed after this quote was made");
+
 const FULL = says(
   "no_license_available",
   "This takes 1 license, and 0 of the 25 purchased are available: 1 more must be bought",
   { needed: 1, missing: 1 },
 );
+
 /** The answer to a purchase that was accepted, and declined. */
 const declined = (made: PurchaseAnswer) =>
   says("payment_declined", "The card was declined.", { purchase: { ...made, idempotencyKey: KEY } });
 
 const NO_METHOD = failedPurchase({ failure: { code: "no_payment_method", message: "There is no payment method." } });
+
 const RENEWAL = payablePurchase({
   kind: "renewal",
   quoteId: null,
@@ -40,10 +46,14 @@ const RENEWAL = payablePurchase({
   purchasedBy: null,
   licenses: 25,
 });
+
 /** What `purchases resume` asks after the journal: of three states, and the counts. */
 const NOTHING_ELSE: readonly Answer[] = [ME, ...Array<Answer>(3).fill(ok({ items: [], next: null })), READ];
+
 const OTHER = subscription({ version: 2 });
+
 const fullUp = subscription({ licenses: { purchased: 25, used: 25, available: 0 } });
+
 const COSTS_ONE: Answer = { status: 201, json: quote(1, {}, fullUp) };
 
 /** A quote file for this very backend, or another place. */
@@ -54,6 +64,7 @@ const quoteFile =
     const text = writeQuoteFile(quoteFileOf(offer, place === "here" ? apiUrl : "https://billing.northwind.example"));
     writeFileSync(join(directory, "quote.json"), change(text));
   };
+
 const FROM_FILE = "buy --yes --from {dir}/quote.json";
 
 /** How quoting, buying and following a purchase ends (exit codes 2, 3 and 6 to 10). */

@@ -1,11 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runProgram } from "../../../src/cli/commands/program.ts";
 import type { Context } from "../../../src/cli/context.ts";
 import type { ErrorCode } from "../../../src/cli/errors.ts";
-import type { Client } from "../../../src/client/client.ts";
-import { createClient } from "../../../src/client/client.ts";
+import { runProgram } from "../../../src/cli/main.ts";
+import { type Client, createClient } from "../../../src/client/client.ts";
 import { type Answer, startBackend } from "../../client/backend.ts";
 import { ORGANIZATION } from "../support/builders.ts";
 import { type FakeContext, type FakeWorld, fakeContext } from "../support/fakeContext.ts";
@@ -46,6 +45,7 @@ export interface Ended {
 
 /** What the table says in place of the names of a run. */
 const TABLE = { directory: "/home/ada", port: "4010" };
+
 const MOST_ANSWERS = 10;
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ciKey, detectCiRun } from "../../../src/cli/journal/ciKey.ts";
+import { ciKey, detectCiRun } from "../../../src/cli/buying/engine/keys.ts";
 import { idempotencyKeySchema } from "../../../src/contract/billing.ts";
 import { CI_SYSTEMS } from "../../support/ciSystems.ts";
 

@@ -1,10 +1,11 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { createJournal, type JournalEntry, type JournalMachine } from "../../../src/cli/journal/journal.ts";
+import { createJournal, type JournalEntry, type JournalMachine } from "../../../src/cli/buying/engine/journal.ts";
 import { temporaryDirectory, testMachine } from "../session/machine.ts";
 
 const origin = "http://127.0.0.1:4010";
+
 const entry: Omit<JournalEntry, "owner" | "settledAt"> = {
   idempotencyKey: "key/1 \u007e",
   keySource: "random",
@@ -19,6 +20,7 @@ const entry: Omit<JournalEntry, "owner" | "settledAt"> = {
   note: null,
   createdAt: "2026-11-22T10:00:00.000Z",
 };
+
 const key = (idempotencyKey: string, more: Partial<JournalEntry> = {}) => ({ ...entry, idempotencyKey, ...more });
 
 /** A machine on which these processes run. */

@@ -3,12 +3,11 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createProgram } from "../../../src/cli/commands/program.ts";
-import { examplesOf } from "../../../src/cli/commands/shared/command.ts";
-import { termOf } from "../../../src/cli/commands/shared/helpPage.ts";
-import { HELP_TOPICS } from "../../../src/cli/commands/shared/helpTopics.ts";
-import { manPage } from "../../../src/cli/man/page.ts";
-import { bold, item, literal, prose, usage } from "../../../src/cli/man/roff.ts";
+import { HELP_TOPICS } from "../../../src/cli/help/help.ts";
+import { bold, item, literal, manPage, prose, usage } from "../../../src/cli/help/man.ts";
+import { termOf } from "../../../src/cli/help/page.ts";
+import { examplesOf } from "../../../src/cli/kit/command.ts";
+import { createProgram } from "../../../src/cli/main.ts";
 import { isInstalled } from "../../support/installed.ts";
 import { DIST } from "../../support/places.ts";
 import { fakeContext } from "../support/fakeContext.ts";
@@ -29,19 +28,20 @@ function commandsOf(command: Command): Command[] {
   return below.flatMap((each) => [each, ...commandsOf(each)]);
 }
 
+const page = await manPage();
+const program = await createProgram(fakeContext(), () => {});
+
 it("is the page in the package", () => {
-  expect(readFileSync(`${DIST}/man/secureflag-licenses.1`, "utf8")).toBe(manPage());
+  expect(readFileSync(`${DIST}/man/secureflag-licenses.1`, "utf8")).toBe(page);
   // A list: newer versions of npm install no manual page that is named alone.
   const { man } = JSON.parse(readFileSync(`${DIST}/../package.json`, "utf8"));
   expect(man).toEqual(["./dist/man/secureflag-licenses.1"]);
 });
 
 describe.skipIf(!isInstalled("groff"))("the manual page", () => {
-  const text = () => words(rendered(manPage()));
-  const program = createProgram(fakeContext(), () => {});
-
+  const text = () => words(rendered(page));
   it("is set without a warning, by man too", () => {
-    expect(rendered(manPage())).not.toMatch(COMPLAINT);
+    expect(rendered(page)).not.toMatch(COMPLAINT);
     if (!isInstalled("man")) return;
     const shown = execFileSync("sh", ["-c", `man --warnings=w -l '${DIST}/man/secureflag-licenses.1' 2>&1`], {
       encoding: "utf8",
@@ -52,28 +52,28 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
   });
 
   it("has every command with what it is, every flag, and the examples of every command of the program", () => {
-    const page = text();
+    const shown = text();
     for (const command of commandsOf(program)) {
-      expect(page).toContain(` ${words(`${termOf(command)} ${command.description()}`.replaceAll("`", ""))}`);
+      expect(shown).toContain(` ${words(`${termOf(command)} ${command.description()}`.replaceAll("`", ""))}`);
       for (const flag of command.createHelp().visibleOptions(command)) {
-        expect(page).toContain(flag.flags);
-        expect(page).toContain(words(flag.description).replaceAll("`", ""));
+        expect(shown).toContain(flag.flags);
+        expect(shown).toContain(words(flag.description).replaceAll("`", ""));
       }
     }
     for (const command of program.createHelp().visibleCommands(program)) {
-      for (const example of examplesOf(command)) expect(page).toContain(`secureflag-licenses ${example}`);
+      for (const example of examplesOf(command)) expect(shown).toContain(`secureflag-licenses ${example}`);
     }
   });
 
   it("has every exit code and every variable, and what more the help of a command says", () => {
-    const page = text();
+    const shown = text();
     for (const { code, meaning } of HELP_TOPICS["exit-codes"].data) {
-      expect(page).toContain(`${code} ${meaning.replaceAll("`", "")}`);
+      expect(shown).toContain(`${code} ${meaning.replaceAll("`", "")}`);
     }
-    for (const { name, meaning } of HELP_TOPICS.environment.data) expect(page).toContain(`${name} ${meaning}`);
-    expect(page).toContain("A quote file buys once, from whatever machine.");
-    expect(page).toContain('eval "$(secureflag-licenses completion bash)"');
-    expect(page).toContain(words(HELP_TOPICS.ci.data.text));
+    for (const { name, meaning } of HELP_TOPICS.environment.data) expect(shown).toContain(`${name} ${meaning}`);
+    expect(shown).toContain("A quote file buys once, from whatever machine.");
+    expect(shown).toContain('eval "$(secureflag-licenses completion bash)"');
+    expect(shown).toContain(words(HELP_TOPICS.ci.data.text));
   });
 
   it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ciKey } from "../../../src/cli/journal/ciKey.ts";
-import type { Approver } from "../../../src/cli/purchasing/tools.ts";
+import { ciKey } from "../../../src/cli/buying/engine/keys.ts";
+import type { Approver } from "../../../src/cli/buying/engine/tools.ts";
 import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
 import {
   API_URL,
@@ -16,15 +16,19 @@ import { KEY, known, PRICED, play, RUN, refusal, SOLD, silentApprover } from "..
 import type { ExpectedCall } from "../support/script.ts";
 
 const WAITING = { ...openPurchase("requires_approval"), idempotencyKey: KEY };
+
 const CANCELED = failedPurchase({
   idempotencyKey: KEY,
   failure: { code: "payment_canceled", message: "The purchase was canceled; nothing was charged." },
 });
+
 const looks = (...seen: PurchaseAnswer[]): ExpectedCall[] => seen.map((gives) => ({ call: "purchase", gives }));
+
 const accepted = (answer: PurchaseAnswer): ExpectedCall[] => [
   ...PRICED,
   { call: "createPurchase", gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false } },
 ];
+
 const yes: Approver = { ...silentApprover(), tryAnotherCard: async () => true };
 
 describe("a purchase that a person has to approve", () => {

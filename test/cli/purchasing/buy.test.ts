@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ciKey } from "../../../src/cli/journal/ciKey.ts";
-import type { Approver } from "../../../src/cli/purchasing/tools.ts";
+import { ciKey } from "../../../src/cli/buying/engine/keys.ts";
+import type { Approver } from "../../../src/cli/buying/engine/tools.ts";
 import type { ClientErrorCode } from "../../../src/client/errors.ts";
 import {
   API_URL,

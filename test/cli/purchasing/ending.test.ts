@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { errorOfPurchase } from "../../../src/cli/buying/engine/buy.ts";
 import { exitCodeOf } from "../../../src/cli/errors.ts";
-import { errorOfPurchase } from "../../../src/cli/purchasing/ending.ts";
 import { failedPurchase, openPurchase, payablePurchase, purchase } from "../support/builders.ts";
 
 const REFUND = { amount: purchase().total, creditNoteNumber: "CN-1", refundedAt: "2026-11-23T10:00:01Z" };
+
 describe("errorOfPurchase", () => {
   it.each([
     [purchase(), null],

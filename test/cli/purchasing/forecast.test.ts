@@ -1,16 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { forecast } from "../../../src/cli/purchasing/forecast.ts";
-import type { Offer } from "../../../src/cli/purchasing/offer.ts";
-import { renderComparison, renderForecast } from "../../../src/cli/render/priceChart.ts";
-import { createStyle } from "../../../src/cli/render/style.ts";
+import { forecast } from "../../../src/cli/buying/engine/guards.ts";
+import type { Offer } from "../../../src/cli/buying/engine/offer.ts";
+import { renderComparison, renderForecast } from "../../../src/cli/buying/priceChart.ts";
+import { createStyle } from "../../../src/cli/kit/output.ts";
 import { quote, subscription, verified } from "../support/builders.ts";
 
 const offerOf = (licenses: number, change: Parameters<typeof subscription>[0] = {}): Offer => {
   const seen = subscription(change);
   return { subscription: seen, quote: verified(quote(licenses, {}, seen)) };
 };
+
 const ending = { autoRenew: false, licenses: null, subtotal: null, tax: null, total: null };
+
 const view = (width: number) => ({ width, style: createStyle({ env: {}, isTerminal: false, color: false }) });
 
 describe("forecast", () => {

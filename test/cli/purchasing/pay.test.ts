@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { cancel, pay } from "../../../src/cli/purchasing/pay.ts";
+import { cancel, pay } from "../../../src/cli/buying/engine/pay.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { failedPurchase, openPurchase, payablePurchase, purchase } from "../support/builders.ts";
 import { fakeTools } from "../support/fakeTools.ts";
@@ -7,7 +7,9 @@ import { refusal } from "../support/playBuy.ts";
 import type { ExpectedCall } from "../support/script.ts";
 
 const outcome = (error: Error & { code?: unknown }) => ({ code: error.code });
+
 const asked = (gives: unknown): ExpectedCall => ({ call: "payPurchase", with: ["pur_1"], gives });
+
 const read = (gives: unknown): ExpectedCall => ({ call: "purchase", gives });
 
 async function playPay(script: readonly ExpectedCall[], waitSeconds = 0) {

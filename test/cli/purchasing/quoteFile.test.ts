@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { codeOf } from "../../../src/cli/errors.ts";
-import type { Offer } from "../../../src/cli/purchasing/offer.ts";
+import type { Offer } from "../../../src/cli/buying/engine/offer.ts";
 import {
   assertSamePlace,
   assertStillHolds,
@@ -10,7 +9,8 @@ import {
   quoteFileOf,
   readQuoteFile,
   writeQuoteFile,
-} from "../../../src/cli/purchasing/quoteFile.ts";
+} from "../../../src/cli/buying/engine/quoteFile.ts";
+import { codeOf } from "../../../src/cli/errors.ts";
 import { API_URL, ORGANIZATION, purchase, quote, subscription, verified } from "../support/builders.ts";
 import { known, PRICED, play, SOLD, unknown } from "../support/playBuy.ts";
 
@@ -18,9 +18,13 @@ const offer = (licenses = 5, change: Parameters<typeof subscription>[0] = {}): O
   const seen = subscription(change);
   return { subscription: seen, quote: verified(quote(licenses, {}, seen)) };
 };
+
 const file = quoteFileOf(offer(), API_URL);
+
 const text = writeQuoteFile(file);
+
 const read = (written: string) => readQuoteFile("quote.json", Buffer.from(written));
+
 const codeOfReading = (written: string) => {
   try {
     read(written);

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { money } from "../../../src/billing/money.ts";
 import { recurringCharge } from "../../../src/billing/proration.ts";
+import { reduced } from "../../../src/cli/buying/reduce.ts";
 import { codeOf } from "../../../src/cli/errors.ts";
-import { reduced } from "../../../src/cli/purchasing/reduction.ts";
 import { subscription } from "../support/builders.ts";
 
 /** 25 purchased, 22 used, £150.00 a year, 20 % tax. */

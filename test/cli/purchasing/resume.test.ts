@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
+import type { JournalEntry } from "../../../src/cli/buying/engine/journal.ts";
+import { resume } from "../../../src/cli/buying/engine/resume.ts";
 import { exitCodeOf } from "../../../src/cli/errors.ts";
-import type { JournalEntry } from "../../../src/cli/journal/journal.ts";
-import { resume } from "../../../src/cli/purchasing/resume.ts";
 import { entry, failedPurchase, me, openPurchase, purchase, subscription } from "../support/builders.ts";
 import { fakeJournal } from "../support/fakeJournal.ts";
 import { fakeTools } from "../support/fakeTools.ts";
 import type { ExpectedCall } from "../support/script.ts";
 
 const EMPTY = { items: [], next: null };
+
 const unsettled = (items: unknown[] = []): ExpectedCall[] => [
   { call: "me", gives: me() },
   { call: "purchases", with: [{ status: "processing" }], gives: { items, next: null } },
@@ -15,6 +16,7 @@ const unsettled = (items: unknown[] = []): ExpectedCall[] => [
   { call: "purchases", with: [{ status: "requires_approval" }], gives: EMPTY },
   { call: "purchases", with: [{ status: "needs_review" }], gives: EMPTY },
 ];
+
 const COUNTS: ExpectedCall = { call: "subscription", gives: subscription() };
 
 async function play(entries: JournalEntry[], script: readonly ExpectedCall[]) {

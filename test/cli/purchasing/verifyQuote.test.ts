@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { purchaseDateOf, verifyQuote } from "../../../src/cli/purchasing/verifyQuote.ts";
+import { purchaseDateOf, verifyQuote } from "../../../src/cli/buying/engine/offer.ts";
 import type { Quote } from "../../../src/contract/billing.ts";
 import { quote, subscription } from "../support/builders.ts";
 
 const more = (money: { amount: number; currency: string }) => ({ ...money, amount: money.amount + 1 });
+
 const good = quote(5);
+
 const renewsAt = good.renewsAt as NonNullable<Quote["renewsAt"]>;
 
 const LIES: [field: string, change: Partial<Quote>][] = [

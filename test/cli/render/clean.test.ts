@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { reportFailure } from "../../../src/cli/commands/shared/report.ts";
 import { CliError } from "../../../src/cli/errors.ts";
-import { clean, cleanWhole } from "../../../src/cli/render/clean.ts";
-import { failureReason } from "../../../src/cli/render/failure.ts";
-import { addressText } from "../../../src/cli/render/pageAddress.ts";
+import { failureReason, reportFailure } from "../../../src/cli/kit/failure.ts";
+import { addressText } from "../../../src/cli/kit/links.ts";
+import { clean, cleanWhole } from "../../../src/cli/kit/text.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
 const LONG = "x".repeat(500_000);

@@ -1,7 +1,7 @@
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Cell, toCsv } from "../../../src/cli/render/csv.ts";
+import { type Cell, toCsv } from "../../../src/cli/kit/table.ts";
 
 test.each<[Cell, string]>([
   ["plain", "plain"],

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { renderJobSummary } from "../../../src/cli/render/jobSummary.ts";
-import { codeSpan, link } from "../../../src/cli/render/markdown.ts";
+import { codeSpan, link, renderJobSummary } from "../../../src/cli/buying/jobSummary.ts";
 import { failedPurchase, ORIGIN, openPurchase, payablePurchase, purchase } from "../support/builders.ts";
 
 describe("renderJobSummary", () => {

@@ -1,16 +1,18 @@
 import stringWidth from "string-width";
 import { describe, expect, it } from "vitest";
-import { renderPurchases } from "../../../src/cli/render/purchases.ts";
-import { createStyle } from "../../../src/cli/render/style.ts";
-import { renderTokens } from "../../../src/cli/render/tokens.ts";
-import { renderUsers } from "../../../src/cli/render/users.ts";
-import type { View } from "../../../src/cli/render/view.ts";
+import { renderTokens } from "../../../src/cli/account/tokens.ts";
+import { createStyle, type View } from "../../../src/cli/kit/output.ts";
+import { renderPurchases } from "../../../src/cli/purchases/list.ts";
+import { renderUsers } from "../../../src/cli/users/view.ts";
 import type { ApiToken } from "../../../src/contract/identity.ts";
 import { failedPurchase, openPurchase, purchase, user } from "../support/builders.ts";
 
 const view = (width: number): View => ({ width, style: createStyle({ env: {}, isTerminal: false, color: false }) });
+
 const OFF = view(Number.POSITIVE_INFINITY);
+
 const LONG = "a.very.long.name@a.very.long.company.name.example";
+
 const id = (digit: string) => `pur_${digit.repeat(24)}`;
 
 const PURCHASES = [
@@ -19,10 +21,12 @@ const PURCHASES = [
   failedPurchase({ id: id("c") }),
   purchase({ id: id("d"), kind: "renewal", licenses: 25, purchasedBy: null }),
 ];
+
 const USERS = [
   user({ email: LONG, firstName: "山田", lastName: "太郎" }),
   user({ role: 0, adminNoTraining: true, firstName: "Ada", lastName: "Lovelace of the Analytical Engine" }),
 ];
+
 const TOKEN: ApiToken = {
   id: "tok_0123456789abcdef01234567",
   name: "deploy",
@@ -34,6 +38,7 @@ const TOKEN: ApiToken = {
   spendLimit: null,
   createdBy: { email: LONG },
 };
+
 const TOKENS = [TOKEN, { ...TOKEN, name: "b", expiresAt: null, scopes: ["users:read"] }];
 
 const LISTS: readonly [name: string, count: number, render: (seen: View) => string][] = [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formattingLocale, moneyText } from "../../../src/cli/render/money.ts";
+import { formattingLocale, moneyText } from "../../../src/cli/kit/words.ts";
 
 const POUNDS = { amount: 123_450, currency: "GBP" };
 

@@ -1,13 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { errorOfPurchase } from "../../../src/cli/purchasing/ending.ts";
-import { renderBuyResult } from "../../../src/cli/render/purchase.ts";
-import { purchasesCsv, renderPurchases } from "../../../src/cli/render/purchases.ts";
-import { createStyle } from "../../../src/cli/render/style.ts";
+import { errorOfPurchase } from "../../../src/cli/buying/engine/buy.ts";
+import { renderBuyResult } from "../../../src/cli/buying/purchaseView.ts";
+import { createStyle } from "../../../src/cli/kit/output.ts";
+import { purchasesCsv, renderPurchases } from "../../../src/cli/purchases/list.ts";
 import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
 import { failedPurchase, openPurchase, payablePurchase, purchase, quote, verified } from "../support/builders.ts";
 
 const PLAIN = { width: 60, style: createStyle({ env: {}, isTerminal: false, color: true }) };
+
 const BY_TOKEN = { email: "admin@northwind.example", token: "ci" };
+
 const REFUND = { amount: quote(5).total, creditNoteNumber: "CN-4201-000001", refundedAt: "2026-11-23T10:00:00Z" };
 
 function paid({ organizationLicenses: licenses, ...made }: PurchaseAnswer) {

@@ -1,23 +1,17 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
-import { identityOf } from "../../../src/cli/commands/shared/identity.ts";
-import { reduced } from "../../../src/cli/purchasing/reduction.ts";
-import { clean } from "../../../src/cli/render/clean.ts";
-import { colorLevel } from "../../../src/cli/render/color.ts";
-import { buyQuestion, renderChange, renderConfirmation } from "../../../src/cli/render/confirmation.ts";
-import { renderIdentity, renderOrganizations } from "../../../src/cli/render/identity.ts";
-import { toJson } from "../../../src/cli/render/json.ts";
-import { renderBuyResult, renderPurchase, renderResumeResult } from "../../../src/cli/render/purchase.ts";
-import { renderPurchases } from "../../../src/cli/render/purchases.ts";
-import { renderQuote } from "../../../src/cli/render/quote.ts";
-import { renderReceipt } from "../../../src/cli/render/receipt.ts";
-import { renderReduction, renderReductionChange } from "../../../src/cli/render/reduction.ts";
-import { renderClock, renderMoved, renderReady } from "../../../src/cli/render/sandbox.ts";
-import { renderStatus } from "../../../src/cli/render/status.ts";
-import { createStyle } from "../../../src/cli/render/style.ts";
-import { renderAddedUser, renderImportedUsers, renderRemovedUser, renderUsers } from "../../../src/cli/render/users.ts";
-import type { View } from "../../../src/cli/render/view.ts";
-import { wrap } from "../../../src/cli/render/wrap.ts";
+import { identityOf, renderIdentity, renderOrganizations } from "../../../src/cli/account/whoami.ts";
+import { buyQuestion, renderChange, renderConfirmation } from "../../../src/cli/buying/approver.ts";
+import { renderBuyResult, renderPurchase, renderResumeResult } from "../../../src/cli/buying/purchaseView.ts";
+import { renderQuote } from "../../../src/cli/buying/quote.ts";
+import { reduced, renderReduction, renderReductionChange } from "../../../src/cli/buying/reduce.ts";
+import { colorLevel, createStyle, toJson, type View } from "../../../src/cli/kit/output.ts";
+import { clean, wrap } from "../../../src/cli/kit/text.ts";
+import { renderPurchases } from "../../../src/cli/purchases/list.ts";
+import { renderReceipt } from "../../../src/cli/purchases/receipt.ts";
+import { renderClock, renderMoved, renderReady } from "../../../src/cli/sandbox/sandbox.ts";
+import { renderStatus } from "../../../src/cli/subscription/status.ts";
+import { renderAddedUser, renderImportedUsers, renderRemovedUser, renderUsers } from "../../../src/cli/users/view.ts";
 import {
   API_URL,
   failedPurchase,
@@ -37,12 +31,19 @@ const view = (color: boolean, width = 60): View => ({
   width,
   style: createStyle({ env: { FORCE_COLOR: "1" }, isTerminal: false, color }),
 });
+
 const PLAIN = view(false);
+
 const HOSTILE = "Evil\u001b[2J\u001b]0;title\u0007\u009b31m \u202Egnp.exe\u0000\r\nSecond line ".repeat(4);
+
 const evilOrganization = { id: 4201, name: HOSTILE, timeZone: "Europe/London" };
+
 const offer = { subscription: subscription(), quote: verified(quote(5)) };
+
 const evilOffer = { subscription: subscription({ organization: evilOrganization }), quote: verified(quote(5)) };
+
 const setting = { apiUrl: API_URL, isSandbox: true, signedInAs: HOSTILE, target: null };
+
 const target = {
   profileName: "default",
   profile: null,
@@ -50,10 +51,13 @@ const target = {
   apiUrlSource: "flag",
   organizationId: null,
 } as const;
+
 const REFUND = { amount: purchase().total, creditNoteNumber: "CN-4201-000001", refundedAt: "2026-11-23T10:00:01Z" };
+
 const evilPurchase = { note: HOSTILE, purchaseOrder: HOSTILE, purchasedBy: { email: HOSTILE, token: HOSTILE } };
 
 const evilUser = { email: HOSTILE, firstName: HOSTILE, lastName: HOSTILE };
+
 const added = { licenses: { purchased: 30, used: 23, available: 7 }, dryRun: false };
 
 const TEXTS: Record<string, (seen: View) => string> = {

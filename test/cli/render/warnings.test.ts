@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { subscriptionWarnings, tokenWarning } from "../../../src/cli/render/warnings.ts";
+import { subscriptionWarnings, tokenWarning } from "../../../src/cli/subscription/status.ts";
 import { me, subscription, UNPAID } from "../support/builders.ts";
 
 const counts = (purchased: number, used: number) => ({ purchased, used, available: purchased - used });
+
 const plenty = { licenses: counts(25, 10) };
+
 const inDays = (daysRemaining: number) => ({ term: { ...subscription().term, daysRemaining } });
+
 const ending = { autoRenew: false, licenses: null, subtotal: null, tax: null, total: null };
 
 describe("subscriptionWarnings", () => {

@@ -1,9 +1,9 @@
 import { chmodSync, chownSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { boundTo, createCredentialStore, type StoredCredential } from "../../../src/cli/session/credentials.ts";
-import type { Keyring } from "../../../src/cli/session/keyring.ts";
-import { assertPrivateDirectory } from "../../../src/cli/session/privateFile.ts";
+import { boundTo, createCredentialStore, type StoredCredential } from "../../../src/cli/connection/credentials.ts";
+import type { Keyring } from "../../../src/cli/connection/keyring.ts";
+import { assertPrivateDirectory } from "../../../src/cli/connection/privateFile.ts";
 import { failingKeyring, temporaryDirectory, testMachine } from "./machine.ts";
 
 const credential: StoredCredential = {
@@ -14,9 +14,11 @@ const credential: StoredCredential = {
   refreshToken: "refresh",
   scopes: ["billing:read"],
 };
+
 const token: StoredCredential = { ...credential, email: null, accessExpiresAt: null, refreshToken: null, scopes: [] };
 
 const none = failingKeyring("keyring_unavailable");
+
 const locked = failingKeyring("keyring_locked");
 
 /** A keyring that must not be touched. */

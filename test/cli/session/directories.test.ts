@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { findConfigDirectory, findSandboxDirectory } from "../../../src/cli/session/directories.ts";
+import { findConfigDirectory, findSandboxDirectory } from "../../../src/cli/connection/directories.ts";
 
 type Env = Record<string, string>;
 
@@ -11,6 +11,7 @@ const machine = (env: Env, platform = "linux", account: string | null = "/home/a
     return account;
   },
 });
+
 const HOME = { HOME: "/home/ada" };
 
 describe("the directory of settings, sign-ins and journal", () => {

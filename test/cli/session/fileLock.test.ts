@@ -4,10 +4,11 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { type LockMachine, withFileLock } from "../../../src/cli/session/fileLock.ts";
+import { type LockMachine, withFileLock } from "../../../src/cli/connection/fileLock.ts";
 import { temporaryDirectory, testMachine } from "./machine.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
+
 const DEAD = JSON.stringify({ pid: 999_999_999, startedAt: "then" });
 
 /** A machine on which time passes by sleeping only. `during` runs at every sleep. */

@@ -1,16 +1,20 @@
 import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createJournal } from "../../../src/cli/journal/journal.ts";
-import { createCredentialStore } from "../../../src/cli/session/credentials.ts";
-import { deniedError } from "../../../src/cli/session/ownership.ts";
-import { createSettings } from "../../../src/cli/session/settings.ts";
+import { createJournal } from "../../../src/cli/buying/engine/journal.ts";
+import { createCredentialStore } from "../../../src/cli/connection/credentials.ts";
+import { deniedError } from "../../../src/cli/connection/ownership.ts";
+import { createSettings } from "../../../src/cli/connection/settings.ts";
 import { failingKeyring, temporaryDirectory, testMachine } from "./machine.ts";
 
 const USER = 123_456;
+
 const PROFILE = { apiUrl: "https://api.secureflag.com", organizationId: 1, email: null };
+
 const SETTINGS = JSON.stringify({ activeProfile: "work", profiles: { work: PROFILE } });
+
 const denied = Object.assign(new Error("denied"), { code: "EACCES" });
+
 const isRoot = process.getuid?.() === 0;
 
 /** A file in a home, with the directories between them. */

@@ -1,8 +1,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readProfileNames } from "../../../src/cli/session/profileNames.ts";
-import { createSettings } from "../../../src/cli/session/settings.ts";
+import { createSettings, readProfileNames } from "../../../src/cli/connection/settings.ts";
 import { temporaryDirectory, testMachine } from "./machine.ts";
 
 test("the names are those of the settings, and none where there are none", async () => {

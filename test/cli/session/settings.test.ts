@@ -1,7 +1,7 @@
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { createSettings } from "../../../src/cli/session/settings.ts";
+import { createSettings } from "../../../src/cli/connection/settings.ts";
 import { temporaryDirectory, testMachine } from "./machine.ts";
 
 const profile = { apiUrl: "http://127.0.0.1:4010/rest/management/v2", organizationId: 4201, email: "a@b.example" };

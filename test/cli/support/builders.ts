@@ -1,13 +1,15 @@
 import { priceLicenses } from "../../../src/billing/quote.ts";
-import type { JournalEntry } from "../../../src/cli/journal/journal.ts";
-import type { VerifiedQuote } from "../../../src/cli/purchasing/offer.ts";
-import type { BuyRequest } from "../../../src/cli/purchasing/request.ts";
+import type { JournalEntry } from "../../../src/cli/buying/engine/journal.ts";
+import type { VerifiedQuote } from "../../../src/cli/buying/engine/offer.ts";
+import type { BuyRequest } from "../../../src/cli/buying/engine/tools.ts";
 import type { PurchaseAnswer, Quote, Receipt, Subscription } from "../../../src/contract/billing.ts";
 import type { Me } from "../../../src/contract/identity.ts";
 import type { OwnUser } from "../../../src/contract/users.ts";
 
 export const ORIGIN = "http://127.0.0.1:4010";
+
 export const API_URL = `${ORIGIN}/rest/management/v2`;
+
 export const ORGANIZATION = 4201;
 
 const gbp = (amount: number) => ({ amount, currency: "GBP" });

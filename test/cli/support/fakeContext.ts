@@ -1,10 +1,10 @@
-import { SLOW_MS } from "../../../src/cli/commands/shared/spinner.ts";
+import type { CredentialStore, StoredCredential } from "../../../src/cli/connection/credentials.ts";
+import { keyringLocked, keyringMissing } from "../../../src/cli/connection/keyring.ts";
+import type { ProfileSettings, Settings } from "../../../src/cli/connection/settings.ts";
 import type { Context, EndSignal } from "../../../src/cli/context.ts";
 import { CliError } from "../../../src/cli/errors.ts";
-import type { Prompter } from "../../../src/cli/prompts/prompter.ts";
-import type { CredentialStore, StoredCredential } from "../../../src/cli/session/credentials.ts";
-import { keyringLocked, keyringMissing } from "../../../src/cli/session/keyring.ts";
-import type { ProfileSettings, Settings } from "../../../src/cli/session/settings.ts";
+import type { Prompter } from "../../../src/cli/kit/prompter.ts";
+import { SLOW_MS } from "../../../src/cli/kit/spinner.ts";
 import type { Client } from "../../../src/client/client.ts";
 import { type FakeJournal, fakeJournal } from "./fakeJournal.ts";
 

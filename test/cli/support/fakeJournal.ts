@@ -1,4 +1,4 @@
-import type { Journal, JournalEntry } from "../../../src/cli/journal/journal.ts";
+import type { Journal, JournalEntry } from "../../../src/cli/buying/engine/journal.ts";
 
 /** A journal in memory. `log` tells what happened to it, in order. */
 export interface FakeJournal extends Journal {

@@ -1,5 +1,5 @@
+import type { PurchasingTools } from "../../../src/cli/buying/engine/tools.ts";
 import type { InterruptionNote } from "../../../src/cli/context.ts";
-import type { PurchasingTools } from "../../../src/cli/purchasing/tools.ts";
 import { ORGANIZATION } from "./builders.ts";
 import { type FakeJournal, fakeJournal } from "./fakeJournal.ts";
 import { type ExpectedCall, type ScriptedClient, scriptedClient } from "./script.ts";

@@ -1,11 +1,13 @@
-import type { CiRun } from "../../../src/cli/journal/ciKey.ts";
-import type { JournalEntry } from "../../../src/cli/journal/journal.ts";
-import { automaticApprover } from "../../../src/cli/purchasing/automaticApprover.ts";
-import { buy } from "../../../src/cli/purchasing/buy.ts";
-import { keySeries } from "../../../src/cli/purchasing/keys.ts";
-import type { BuyRequest } from "../../../src/cli/purchasing/request.ts";
-import type { Approver, Concluded } from "../../../src/cli/purchasing/tools.ts";
-import { targetOf } from "../../../src/cli/purchasing/wanted.ts";
+import { buy } from "../../../src/cli/buying/engine/buy.ts";
+import type { JournalEntry } from "../../../src/cli/buying/engine/journal.ts";
+import { type CiRun, keySeries } from "../../../src/cli/buying/engine/keys.ts";
+import {
+  type Approver,
+  automaticApprover,
+  type BuyRequest,
+  type Concluded,
+  targetOf,
+} from "../../../src/cli/buying/engine/tools.ts";
 import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
 import { API_URL, buyRequest, me, ORGANIZATION, purchase, quote, subscription } from "./builders.ts";
 import { type FakeJournal, fakeJournal } from "./fakeJournal.ts";
@@ -14,26 +16,34 @@ import type { ExpectedCall } from "./script.ts";
 
 /** The first random key of a command. */
 export const KEY = `cli_${"07".repeat(16)}`;
+
 /** A run in CI. */
 export const RUN: CiRun = { provider: "github", repository: "northwind/app", run: "17", job: "seats" };
+
 /** A refusal of the contract. */
 export const refusal = (code: ClientErrorCode) => new ClientError(code, `refused: ${code}`);
+
 /** The backend knows the key. */
 export const known = (found = purchase()): ExpectedCall => ({
   call: "purchaseByKey",
   gives: { state: "known", purchase: found },
 });
+
 /** The backend never saw the key. */
 export const unknown: ExpectedCall = { call: "purchaseByKey", gives: { state: "unknown" } };
+
 /** The key is void. */
 export const isVoid: ExpectedCall = { call: "purchaseByKey", gives: { state: "void" } };
+
 /** What pricing asks. */
 export const PRICED: ExpectedCall[] = [
   { call: "subscription", gives: subscription() },
   { call: "createQuote", gives: quote(5) },
 ];
+
 /** Who the token belongs to, which may buy. */
 export const ME: ExpectedCall = { call: "me", gives: me() };
+
 /** The purchase is made, and paid at once. */
 export const SOLD: ExpectedCall = {
   call: "createPurchase",

@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { toCsv } from "../../../src/cli/render/csv.ts";
+import { toCsv } from "../../../src/cli/kit/table.ts";
 import { parseUsersCsv, type UsersCsv } from "../../../src/cli/users/csv.ts";
 import { type AddUserRequest, addUserRequestSchema, importUsersRequestSchema } from "../../../src/contract/users.ts";
 
 const HEADER = "email,firstName,lastName";
+
 const ada = { email: "ada@x.test", firstName: "Ada", lastName: "Lovelace" };
+
 const bob = { email: "bob@x.test", firstName: "Bob", lastName: "Ross" };
 
 function read(file: string | Uint8Array): UsersCsv {
@@ -119,9 +121,12 @@ describe("files that are fine", () => {
 });
 
 const COLUMNS_ARE = "email, firstName, lastName, and perhaps role, adminNoTraining";
+
 const STRAY_QUOTE =
   'A quote stands where none may: put the whole value in quotes, and write each quote in it twice ("")';
+
 const NOT_CLOSED = "A quoted value begins here and never ends; what follows it was not read";
+
 const EDITOR = "save it as CSV UTF-8";
 
 describe("files that are not", () => {

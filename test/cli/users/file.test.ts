@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { MAX_FILE_BYTES } from "../../../src/cli/users/csv.ts";
-import { readUsersFile } from "../../../src/cli/users/file.ts";
+import { readUsersFile } from "../../../src/cli/users/csvUsers.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "users-"));
+
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const piped = (text: string) => ({ stdinIsTerminal: false, readInput: async () => Buffer.from(text) });
+
 const nothing = {
   stdinIsTerminal: true,
   readInput: () => Promise.reject(new TypeError("stdin may not be read")),

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { isMember, readAllUsers, readUsers, withEmail } from "../../../src/cli/users/pages.ts";
+import { isMember, readAllUsers, readUsers, withEmail } from "../../../src/cli/users/list.ts";
 import type { User } from "../../../src/contract/users.ts";
 import { user } from "../support/builders.ts";
 
 const someone = (idUser: number): User => user({ idUser, email: `user${idUser}@example.test` });
+
 const many = (from: number, count: number) => Array.from({ length: count }, (_, index) => someone(from + index));
 
 /** A backend of these pages, then of empty ones, which counts what it was asked for. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ROLE_WORDS, roleNumber, STRATEGY_WORDS, strategyNamed } from "../../../src/cli/users/words.ts";
+import { ROLE_WORDS, roleNumber, STRATEGY_WORDS, strategyNamed } from "../../../src/cli/users/view.ts";
 
 test.each([
   ["administrator", 0],

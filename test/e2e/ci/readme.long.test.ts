@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import manifest from "../../../package.json";
-import { HELP_TOPICS } from "../../../src/cli/commands/shared/helpTopics.ts";
+import { HELP_TOPICS } from "../../../src/cli/help/help.ts";
 import { CI_SYSTEMS } from "../../support/ciSystems.ts";
 import { runSteps, runWorkflow } from "../../support/githubRunner.ts";
 import { NO_REGISTRY, packPackage } from "../../support/packed.ts";
@@ -15,12 +15,16 @@ import { organization, seed, tokenOf } from "../../support/seed.ts";
 
 /** What cron gives a job, and nothing else (crontab(5)). */
 const CRON_PATH = "/usr/bin:/bin";
+
 const [WORKFLOW, STEP, CHANGED, GITLAB, CRON, QUIET, REVIEW] = [1, 2, 3, 4, 5, 6, 7];
 
 let examples: Example[];
+
 /** What `npm pack` makes. */
 let tarball: string;
+
 let sandbox: RunningSandbox;
+
 /** Where the program is installed, as the README says to. */
 let prefix: string;
 

@@ -1,0 +1,29 @@
+import type { Command } from "commander";
+import { type EndedSignIn, endSignIn } from "../connection/signIn.ts";
+import { resolveTarget } from "../connection/target.ts";
+import type { Context } from "../context.ts";
+import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { printResult, warn } from "../kit/output.ts";
+
+/** Registers `logout`. */
+export function register(program: Command, context: Context, run: Run<GlobalOptions> = runLogout): void {
+  addCommand(program, {
+    name: "logout",
+    examples: ["logout", "logout --profile work"],
+  }).action((_flags: unknown, command: Command) => interruptible(context, () => run(readGlobals(command), context)));
+}
+
+/** What `logout --json` prints. */
+export interface LogoutResult extends EndedSignIn {
+  readonly profile: string;
+}
+
+/** Revokes the stored sign-in at the backend that it belongs to, and forgets it even where that fails. */
+export async function runLogout(options: GlobalOptions, context: Context): Promise<void> {
+  const { profileName } = await resolveTarget(context, { ...options, apiUrl: null });
+  const result: LogoutResult = { profile: profileName, ...(await endSignIn(options, context, profileName)) };
+  if (context.env.SECUREFLAG_API_TOKEN) warn(context, options, "SECUREFLAG_API_TOKEN is still set and still used.");
+  await printResult(context, options, "logout", result, () =>
+    result.removed ? "Signed out." : "There was no sign-in to forget.",
+  );
+}

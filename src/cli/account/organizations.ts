@@ -1,0 +1,178 @@
+import { Argument, type Command, InvalidArgumentError } from "commander";
+import { ClientError } from "../../client/errors.ts";
+import { isMissing } from "../../client/missing.ts";
+import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import { connect, connectToOrganization } from "../connection/connect.ts";
+import type { Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { doneBefore, printResult } from "../kit/output.ts";
+import { withSpinner } from "../kit/spinner.ts";
+import { wholeNumber } from "../kit/values.ts";
+import { STRATEGY_WORDS, strategyNamed, strategyWord } from "../users/view.ts";
+import { renderAcceptedInvitation, renderOrganizations } from "./whoami.ts";
+
+/** What `organizations accept` is given. */
+export interface AcceptOptions extends GlobalOptions {
+  /** The organization whose invitation is accepted. */
+  readonly id: number;
+}
+
+/** What `organizations assignment-strategy` is given. */
+export interface StrategyOptions extends GlobalOptions {
+  /** The strategy to set; `null` shows the one that is set. */
+  readonly strategy: AssignmentStrategy | null;
+}
+
+/** What the commands of the group do. */
+export interface OrganizationsRuns {
+  readonly list: Run<GlobalOptions>;
+  readonly accept: Run<AcceptOptions>;
+  readonly assignmentStrategy: Run<StrategyOptions>;
+}
+
+/** The largest number that a path of the contract takes. */
+const MAX_ID = 9_999_999_999;
+
+/** Registers `organizations list | accept | assignment-strategy`. */
+export function register(program: Command, context: Context, runs: OrganizationsRuns = RUNS): void {
+  const group = addCommand(program, {
+    name: "organizations",
+    description: "List your organizations, accept invitations, set what new users start with",
+    examples: ["organizations list", "organizations accept 4201"],
+  });
+  addCommand(group, {
+    name: "list",
+    description: "List the organizations that you belong to",
+    examples: ["organizations list", "organizations list --json"],
+  }).action((_flags: unknown, command: Command) =>
+    interruptible(context, () => runs.list(readGlobals(command), context)),
+  );
+  addCommand(group, {
+    name: "accept",
+    description: "Accept the invitation of an organization",
+    examples: ["organizations accept 4201", "organizations accept 4201 --json"],
+  })
+    .addArgument(new Argument("<id>", "the organization's number").argParser(wholeNumber(1, MAX_ID)))
+    .action((id: number, _flags: unknown, command: Command) =>
+      interruptible(context, () => runs.accept({ ...readGlobals(command), id }, context)),
+    );
+  addCommand(group, {
+    name: "assignment-strategy",
+    description: "Show or set what is assigned to users when they are added",
+    summary: "Show or set what new users are assigned",
+    examples: ["organizations assignment-strategy", "organizations assignment-strategy initial-plan"],
+  })
+    .addArgument(
+      new Argument("[strategy]", "the strategy to set; shows the current one if omitted")
+        .choices(STRATEGY_WORDS)
+        .argParser(strategyOf),
+    )
+    .addHelpText("after", STRATEGY_HELP)
+    .action((strategy: AssignmentStrategy | undefined, _flags: unknown, command: Command) =>
+      interruptible(context, () =>
+        runs.assignmentStrategy({ ...readGlobals(command), strategy: strategy ?? null }, context),
+      ),
+    );
+}
+
+const STRATEGY_HELP = `
+It is a setting of the organization and applies to everybody
+who is added from then on:
+  none          nothing is assigned
+  initial-plan  the organization's training plan; without
+                one as initial-path
+  initial-path  a path by the user's technology, 60 days
+  initial-labs  two labs by the user's technology
+Only a signed-in administrator can set it.`;
+
+function strategyOf(text: string): AssignmentStrategy {
+  const strategy = strategyNamed(text);
+  if (strategy !== null) return strategy;
+  throw new InvalidArgumentError(`It must be one of ${STRATEGY_WORDS.join(", ")}.`);
+}
+
+const RUNS: OrganizationsRuns = { list: listOrganizations, accept: acceptInvitation, assignmentStrategy: runStrategy };
+
+const SIGN_IN_HINT = "Sign in with `secureflag-licenses login`, and unset SECUREFLAG_API_TOKEN.";
+
+const LIST_HINT = "See `secureflag-licenses organizations list` for your invitations.";
+
+/** Prints the organizations that the signed-in user belongs to, and for people those that invite them. */
+export async function listOrganizations(options: GlobalOptions, context: Context): Promise<void> {
+  const { client } = await connect(context, options, "public");
+  const { organizations, invitations } = await withSpinner(context, options, "Reading organizations", client.me());
+  await printResult(context, options, "organizations list", organizations, async (view) => {
+    return renderOrganizations(organizations, view, invitations);
+  });
+}
+
+/**
+ * Accepts the invitation of an organization, and prints the organization.
+ *
+ * @throws CliError `forbidden` with an API token; `not_found` without an invitation
+ */
+export async function acceptInvitation(options: AcceptOptions, context: Context): Promise<void> {
+  const { client } = await connect(context, options, "public");
+  const accepting = client.acceptInvitation(options.id).catch((error: unknown) => {
+    throw withHint(error);
+  });
+  const organization = await withSpinner(context, options, "Accepting the invitation", accepting);
+  const result = { ...organization, accepted: true } as const;
+  const printing = printResult(context, options, "organizations accept", result, async () => {
+    return renderAcceptedInvitation(organization);
+  });
+  await doneBefore(printing, "The invitation was accepted", "See `secureflag-licenses organizations list`.");
+}
+
+/** What helps here is not what helps an administrator. */
+function withHint(error: unknown): unknown {
+  if (!(error instanceof ClientError)) return error;
+  const { code, message, requestId } = error;
+  if (code === "forbidden") return new CliError(code, message, { hint: SIGN_IN_HINT, requestId, cause: error });
+  if (code === "not_found") return new CliError(code, message, { hint: LIST_HINT, requestId, cause: error });
+  return error;
+}
+
+const ADMINISTRATOR_HINT = "Sign in with `secureflag-licenses login`, and unset SECUREFLAG_API_TOKEN.";
+
+/**
+ * Shows what an organization assigns to everybody who is added, or sets it.
+ *
+ * @throws CliError `forbidden` for setting it with an API token, `users_not_offered`; ClientError
+ */
+export async function runStrategy(options: StrategyOptions, context: Context): Promise<void> {
+  const { strategy } = options;
+  const { client, organizationId } = await connectToOrganization(context, options, "users");
+  const asking = (
+    strategy === null
+      ? client.assignmentStrategy(organizationId)
+      : client.setAssignmentStrategy(organizationId, strategy)
+  ).catch((error: unknown) => {
+    throw explained(error);
+  });
+  const words = strategy === null ? "Reading the assignment strategy" : "Setting the assignment strategy";
+  const assignmentStrategy = await withSpinner(context, options, words, asking);
+  const result = { organizationId, assignmentStrategy };
+  const word = strategyWord(assignmentStrategy);
+  const printing = printResult(context, options, "organizations assignment-strategy", result, () =>
+    strategy === null ? word : `Assignment strategy set to ${word}; it applies to users added from now on.`,
+  );
+  if (strategy === null) await printing;
+  else
+    await doneBefore(
+      printing,
+      `The assignment strategy was set to ${word}`,
+      "See `organizations assignment-strategy`.",
+    );
+}
+
+function explained(error: unknown): unknown {
+  if (!(error instanceof ClientError)) return error;
+  const { code, message, requestId } = error;
+  if (code === "forbidden") return new CliError(code, message, { hint: ADMINISTRATOR_HINT, requestId, cause: error });
+  if (!isMissing(error) || code === "not_found") return error;
+  const missing = "This backend does not offer to show or set the assignment strategy";
+  const hint = "Set it in SecureFlag's portal.";
+  return new CliError("users_not_offered", missing, { hint, requestId, cause: error });
+}

@@ -1,0 +1,174 @@
+import { knownMe } from "../../client/missing.ts";
+import type { Purchase, Subscription } from "../../contract/billing.ts";
+import type { Me } from "../../contract/identity.ts";
+import type { Connection } from "../connection/connect.ts";
+import type { Context } from "../context.ts";
+import { failureCost, failureReason } from "../kit/failure.ts";
+import { type View, viewOf } from "../kit/output.ts";
+import { confirmOrCancel, openPrompter } from "../kit/prompt.ts";
+import { withSpinner } from "../kit/spinner.ts";
+import { fields } from "../kit/table.ts";
+import { clean, wrap } from "../kit/text.ts";
+import {
+  countChange,
+  formula,
+  keptReduction,
+  licenses,
+  moneyText,
+  paymentMethod,
+  targetWords,
+  withTax,
+} from "../kit/words.ts";
+import { assertTokenAllows } from "./engine/guards.ts";
+import type { Offer } from "./engine/offer.ts";
+import type { Approver, LicenseTarget } from "./engine/tools.ts";
+import { type BuyingOptions, buyerName } from "./options.ts";
+import { bought } from "./purchaseView.ts";
+
+/**
+ * Asks the person at the terminal; the default answer is No (cli.md, Prompts). Everything is shown on stderr.
+ *
+ * @param target of a top-up
+ */
+export function personApprover(
+  options: BuyingOptions,
+  context: Context,
+  connection: Connection,
+  target: LicenseTarget | null,
+): Approver {
+  const { apiUrl, isLoopback: isSandbox } = connection.client;
+  let known: { readonly me: Me | null } | null = null;
+  return {
+    async approve(offer, before) {
+      const view = await viewOf(context, options, "stderr");
+      if (before) context.io.note(`${renderChange(offer, before, view)}\n`);
+      known ??= { me: await withSpinner(context, options, "Asking who you are", knownMe(connection.client)) };
+      assertTokenAllows(known.me, offer);
+      const signedInAs = buyerName(known.me, connection);
+      context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs, target }, view)}\n`);
+      await confirmOrCancel(context, options, buyQuestion(offer), "Nothing was bought");
+    },
+    async buyAgain(purchase) {
+      context.io.note(`${buyAgainQuestion(purchase).context}\n`);
+      return (await openPrompter(context, options)).confirm(buyAgainQuestion(purchase).question);
+    },
+    async tryAnotherCard(purchase) {
+      const view = await viewOf(context, options, "stderr");
+      context.io.note(`${wrap(`${failureReason(purchase.failure)} ${failureCost(purchase)}`, view.width)}\n`);
+      return (await openPrompter(context, options)).confirm("Try another card in the browser?");
+    },
+  };
+}
+
+/** Where and as whom a purchase would be made. */
+export interface PurchaseSetting {
+  readonly apiUrl: string;
+  /** A backend on this machine. */
+  readonly isSandbox: boolean;
+  /** `null` where it is told elsewhere. */
+  readonly signedInAs: string | null;
+  /** Of a top-up. */
+  readonly target: LicenseTarget | null;
+}
+
+/** Everything that a person has to see before saying yes (cli.md, Prompts). */
+export function renderConfirmation({ quote, subscription }: Offer, setting: PurchaseSetting, view: View): string {
+  const { total, dueNow, tax, renewsAt } = quote;
+  const { style } = view;
+  return fields(
+    [
+      ["Organization", `${clean(subscription.organization.name)} (${subscription.organization.id})`],
+      ["Backend", backendName(setting, view)],
+      ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
+      ["Target", setting.target && targetWords(setting.target)],
+      ["Missing", setting.target && missing(subscription, quote.licenses)],
+      ["Licenses", style.bold(countChange(quote.licensesAfter, quote.licenses))],
+      ["Due now", style.bold(withTax({ total, net: dueNow, tax }))],
+      ["Subtotal", formula(quote, subscription.plan)],
+      renewsAt === null
+        ? ["Ends", `${quote.term.renewalDate}, without a renewal`]
+        : [
+            "Renews at",
+            `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} on ${renewsAt.date}`,
+          ],
+      ["Reduction", keptReduction(subscription, quote)],
+      ["Payment", paymentMethod(subscription.paymentMethod)],
+    ],
+    view,
+  );
+}
+
+/** Where it would happen, and whether that is real. */
+export function backendName({ apiUrl, isSandbox }: PurchaseSetting, { style }: View): string {
+  return `${isSandbox ? style.green("SANDBOX") : style.red("LIVE")} ${new URL(apiUrl).origin}`;
+}
+
+/** `5 licenses: 3 available, 25 purchased, 0 in progress`. */
+function missing({ licenses: now, pending }: Subscription, count: number): string {
+  return `${licenses(count)}: ${now.available} available, ${now.purchased} purchased, ${pending.licenses} in progress`;
+}
+
+/** The question itself. */
+export function buyQuestion({ quote }: Offer): string {
+  return `Buy ${licenses(quote.licenses)} for ${moneyText(quote.total)} now?`;
+}
+
+/** Everything that a person has to see before paying a declined purchase or a failed renewal. */
+export function renderPayment(
+  purchase: Purchase,
+  { organization, paymentMethod: method }: Subscription,
+  setting: PurchaseSetting,
+  view: View,
+): string {
+  const { total, dueNow: net, tax } = purchase;
+  return fields(
+    [
+      ["Organization", `${clean(organization.name)} (${organization.id})`],
+      ["Backend", backendName(setting, view)],
+      ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
+      ["Purchase", clean(purchase.id)],
+      ["What", bought(purchase)],
+      ["Due now", view.style.bold(withTax({ total, net, tax }))],
+      ["Declined", purchase.failure && failureReason(purchase.failure)],
+      ["Payment", paymentMethod(method)],
+    ],
+    view,
+  );
+}
+
+/** The question before paying it. */
+export function payQuestion(purchase: Purchase): string {
+  return `Pay ${moneyText(purchase.total)} for ${bought(purchase)} now?`;
+}
+
+/** What changed between an approved offer that went stale and the one that takes its place. */
+export function renderChange(offer: Offer, before: { offer: Offer; refusal: Error }, view: View): string {
+  const [old, now] = [before.offer.quote, offer.quote];
+  const renewal = ({ renewsAt }: typeof old) => (renewsAt === null ? "none" : moneyText(renewsAt.total));
+  const change = (from: string, to: string) => (from === to ? `${to}, unchanged` : `${from} is now ${to}`);
+  const intro = wrap(
+    `${clean(before.refusal.message).replace(/\.$/, "")}. Nothing was bought; this is a new quote:`,
+    view.width,
+  );
+  const rows = fields(
+    [
+      ["Licenses", change(countChange(old.licensesAfter, old.licenses), countChange(now.licensesAfter, now.licenses))],
+      ["Due now", change(moneyText(old.total), moneyText(now.total))],
+      ["Renews at", change(renewal(old), renewal(now))],
+    ],
+    view,
+  );
+  return `${intro}\n${rows}\n`;
+}
+
+/** Asks about a purchase that an earlier, unfinished command has made after all (details.md, 1). */
+export function buyAgainQuestion(purchase: Purchase): { context: string; question: string } {
+  const what = `${licenses(purchase.licenses)} for ${moneyText(purchase.total)}`;
+  return {
+    context: wrap(
+      `The same command was begun before, and its purchase ${clean(purchase.id)} of ${what} succeeded.`,
+      60,
+    ),
+    question: `Buy ${licenses(purchase.licenses)} again, in addition?`,
+  };
+}

@@ -1,0 +1,265 @@
+import { knownMe } from "../../../client/missing.ts";
+import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
+import { CliError, codeOf } from "../../errors.ts";
+import { failureCost, failureReason, noLicense, payableBy } from "../../kit/failure.ts";
+import { addressText } from "../../kit/links.ts";
+import { licenses as licensesText } from "../../kit/words.ts";
+import { approvedBy, settleEarlier } from "./earlier.ts";
+import { canBePaid, follow, hasEnded, splitAnswer } from "./follow.ts";
+import { assertTokenAllows, checkCount, checkGuards, limitOf } from "./guards.ts";
+import type { KeySeries } from "./keys.ts";
+import { type NothingToBuy, type Offer, priceWanted } from "./offer.ts";
+import { assertSamePlace, assertStillHolds } from "./quoteFile.ts";
+import { type Approved, differenceFrom, type Sent, sendPurchase } from "./send.ts";
+import {
+  type Approver,
+  type BuyRequest,
+  type Concluded,
+  isSameOrder,
+  licensesToBuy,
+  type PurchasingTools,
+} from "./tools.ts";
+
+/**
+ * Buys licenses, once (purchase.md; details.md, 1 to 9): looks at what earlier commands began, asks about a key that is
+ * not random, quotes, checks, has the offer approved, journals, sends and follows. Where a target is reached already,
+ * nothing is bought.
+ *
+ * @throws CliError, ClientError; before anything was sent unless the code says otherwise
+ */
+export async function buy(
+  request: BuyRequest,
+  keys: KeySeries,
+  approver: Approver,
+  tools: PurchasingTools,
+): Promise<Concluded> {
+  if (request.dryRun) return await rehearse(request, keys, approver, tools);
+  const found = await settleEarlier(request, keys, approver, tools);
+  if (found !== null) return replayed(await withAnotherCard(found.purchase, approver, tools), approvedBy(found.entry));
+  const replay = async (purchase: PurchaseAnswer) =>
+    replayed(await withAnotherCard(purchase, approver, tools), allowedBy(request, purchase));
+  const earlier = await purchaseOfKey(request, keys, tools);
+  if (earlier !== null) return await replay(earlier);
+
+  assertFileIsForHere(request, tools);
+  let before: Parameters<Approver["approve"]>[1] = null;
+  for (;;) {
+    const offer = await offerWithin(request, tools).catch(async (error: unknown) => {
+      // Where a twin has bought the same file meanwhile, that is what does not fit any more.
+      const twin = codeOf(error) === "quote_file_outdated" ? await purchaseOfKey(request, keys, tools) : null;
+      if (twin === null) throw error;
+      return twin;
+    });
+    if ("id" in offer) return await replay(offer);
+    if (offer.quote === null) return nothingBought(request, offer);
+    await approver.approve(offer, before);
+    const sent = await sendPurchase(request, keys, offer, tools);
+    if (sent.kind === "accepted") return await conclude(request, keys, sent, offer, approver, tools);
+    if (sent.kind === "void") {
+      if (!keys.advance()) throw sent.refusal;
+      const twin = await purchaseOfKey(request, keys, tools);
+      if (twin !== null) return await replay(twin);
+    }
+    before = { offer, refusal: sent.refusal };
+  }
+}
+
+/**
+ * A dry run asks what became of a key that is not random, quotes and checks, and looks at nothing else: it may neither
+ * follow nor void (details.md, 3 and 22).
+ */
+async function rehearse(
+  request: BuyRequest,
+  keys: KeySeries,
+  approver: Approver,
+  tools: PurchasingTools,
+): Promise<Concluded> {
+  const earlier = await purchaseOfKey(request, keys, tools, async (purchase) => purchase);
+  if (earlier !== null) {
+    const { result, failure } = replayed(earlier, allowedBy(request, earlier));
+    return { result: { ...result, dryRun: true }, endedKey: null, failure };
+  }
+  assertFileIsForHere(request, tools);
+  const offer = await offerWithin(request, tools);
+  if (offer.quote !== null) {
+    await approver.approve(offer, null);
+    assertTokenAllows(await tools.busy("Asking what the token may do", knownMe(tools.client)), offer);
+  }
+  return nothingBought(request, offer);
+}
+
+function nothingBought({ dryRun }: BuyRequest, { subscription, quote }: Offer | NothingToBuy): Concluded {
+  const result = { purchase: null, licenses: subscription.licenses, quote, replayed: false, dryRun };
+  return { result, endedKey: null, failure: null };
+}
+
+function assertFileIsForHere({ quoteFile }: BuyRequest, { client, organizationId }: PurchasingTools): void {
+  if (quoteFile) assertSamePlace(quoteFile, { apiUrl: client.apiUrl, organizationId });
+}
+
+async function offerWithin(request: BuyRequest, tools: PurchasingTools): Promise<Offer | NothingToBuy> {
+  const { client, organizationId } = tools;
+  const pricing = priceWanted(client, organizationId, (subscription) => {
+    const count = licensesToBuy(request.wanted, subscription);
+    checkCount(request, count);
+    return count;
+  });
+  const offer = await tools.busy("Pricing", pricing);
+  if (offer.quote === null) return offer;
+  if (request.quoteFile) assertStillHolds(request.quoteFile, offer);
+  checkGuards(request, offer);
+  return offer;
+}
+
+/**
+ * What became of a key that is not random, asked before anything is quoted (details.md, 3). A derived key whose
+ * purchase failed, or that is void, moves on to its next ordinal.
+ *
+ * @param toItsEnd what to do with the purchase that was found: to follow it, unless nothing is to be waited for
+ * @returns the purchase that this command is, or `null` where the current key is free
+ * @throws CliError `idempotency_key_reused`, `idempotency_key_void`
+ */
+async function purchaseOfKey(
+  request: BuyRequest,
+  keys: KeySeries,
+  tools: PurchasingTools,
+  toItsEnd = follow,
+): Promise<PurchaseAnswer | null> {
+  while (keys.source !== "random") {
+    const asking = tools.client.purchaseByKey(tools.organizationId, keys.current());
+    const answer = await tools.busy("Looking for an earlier purchase", asking);
+    if (answer.state === "unknown") return null;
+    if (answer.state === "known") {
+      const purchase = await toItsEnd(sameOrder(request, keys, answer.purchase), tools);
+      // What a person had in hand when it was found is this command's purchase, also where they say no to it.
+      const wasWithPerson = answer.purchase.status === "requires_approval";
+      if (keys.source === "explicit" || wasWithPerson || purchase.status !== "failed") return purchase;
+      const whose = keys.source === "file" ? "of this quote file" : "of this job";
+      tools.say(`An earlier purchase ${whose}, ${purchase.id}, failed: ${failureReason(purchase.failure)}`);
+    }
+    if (!keys.advance()) {
+      throw new CliError("idempotency_key_void", `The idempotency key ${keys.current()} is void`, {
+        hint: "Nothing was charged under it, and nothing ever will be. Choose another key.",
+      });
+    }
+  }
+  return null;
+}
+
+function sameOrder(request: BuyRequest, { source }: KeySeries, purchase: PurchaseAnswer): PurchaseAnswer {
+  if (isSameOrder(request, purchase)) return purchase;
+  if (source === "file") {
+    const message = `The quote file was bought before, as ${purchase.id}, with another PO number or note`;
+    throw new CliError("idempotency_key_reused", message, {
+      hint: `See \`secureflag-licenses purchases show ${purchase.id}\`. This command bought nothing.`,
+    });
+  }
+  throw new CliError(
+    "idempotency_key_reused",
+    `The idempotency key belongs to another purchase, ${purchase.id}, of ${licensesText(purchase.licenses)}`,
+    { hint: "Licenses, PO number or note differ. Choose another key; nothing was bought." },
+  );
+}
+
+async function conclude(
+  request: BuyRequest,
+  keys: KeySeries,
+  { purchase: accepted, requestId, isTwins }: Extract<Sent, { kind: "accepted" }>,
+  offer: Offer,
+  approver: Approver,
+  tools: PurchasingTools,
+): Promise<Concluded> {
+  const followed = await follow(isTwins ? sameOrder(request, keys, accepted) : accepted, tools);
+  const purchase = await withAnotherCard(followed, approver, tools);
+  // What a twin needed to reach the same target may be another number of licenses at another price.
+  if (isTwins && !("licenses" in request.wanted)) return replayed(purchase, allowedBy(request, purchase));
+  const { quote } = offer;
+  const { licenses, dueNow, tax, total } = quote;
+  const { purchaseOrder, note } = request;
+  const difference = differenceFrom({ licenses, dueNow, tax, total, purchaseOrder, note }, purchase);
+  const isReplay = accepted.quoteId !== quote.id;
+  return {
+    result: { ...splitAnswer(purchase), quote: isReplay ? null : quote, replayed: isReplay, dryRun: false },
+    endedKey: hasEnded(purchase) && difference === null ? purchase.idempotencyKey : null,
+    failure: difference ?? errorOfPurchase(purchase, accepted.status === "failed" ? requestId : null),
+  };
+}
+
+/** What a command allows of a purchase that it finds under its key, made by an earlier run that left no journal here. */
+function allowedBy({ maxTotal, quoteFile }: BuyRequest, { total }: PurchaseAnswer): Approved {
+  const limits = [limitOf({ maxTotal }, total.currency), quoteFile?.total ?? null].filter((limit) => limit !== null);
+  return { limit: limits.sort((one, other) => one.amount - other.amount)[0] ?? null };
+}
+
+/** A person who waits may pay a declined purchase with another card; nothing new is bought. */
+async function withAnotherCard(
+  purchase: PurchaseAnswer,
+  approver: Approver,
+  tools: PurchasingTools,
+): Promise<PurchaseAnswer> {
+  if (!canBePaid(purchase) || tools.waitSeconds === 0 || !(await approver.tryAnotherCard(purchase))) return purchase;
+  return await follow(purchase, tools, "unpayable");
+}
+
+/** What an earlier command or a twin bought. An entry of a purchase that is not what was approved stays. */
+function replayed(answer: PurchaseAnswer, approved: Approved): Concluded {
+  const { purchase, licenses } = splitAnswer(answer);
+  const difference = differenceFrom(approved, purchase);
+  return {
+    result: { purchase, licenses, quote: null, replayed: true, dryRun: false },
+    endedKey: hasEnded(purchase) && difference === null ? purchase.idempotencyKey : null,
+    failure: difference ?? errorOfPurchase(purchase),
+  };
+}
+
+/**
+ * The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (cli.md, Exit codes).
+ *
+ * @param requestId the backend's name for the request that was answered with a decline
+ */
+export function errorOfPurchase(purchase: Purchase, requestId?: string | null): CliError | null {
+  const look = `See \`secureflag-licenses purchases show ${purchase.id}\`.`;
+  switch (purchase.status) {
+    case "succeeded":
+      return null;
+    case "failed":
+      return new CliError("payment_declined", failureReason(purchase.failure), {
+        hint: `${failureCost(purchase)} ${nextStep(purchase) ?? look}`,
+        requestId: requestId ?? undefined,
+      });
+    case "requires_approval":
+      return approvalRequired(purchase);
+    case "processing":
+      return new CliError("purchase_unsettled", `The payment of purchase ${purchase.id} is still being processed.`, {
+        hint: "Running the same command again is safe; so is `secureflag-licenses purchases resume`.",
+      });
+    case "needs_review":
+      return new CliError("purchase_unsettled", `Purchase ${purchase.id} is being reviewed by an operator.`, {
+        hint: `Running the same command again is safe. ${look}`,
+      });
+  }
+}
+
+/** What can be done about a failed purchase; `null` where only looking at it is left. */
+function nextStep(purchase: Purchase): string | null {
+  const { id, kind, nextAction, failure } = purchase;
+  if (nextAction !== null) {
+    const command = `\`secureflag-licenses purchases pay ${id}\``;
+    const pay = `To pay it with another card${payableBy(purchase)}, open ${addressText(nextAction.url)} or run ${command}`;
+    return kind === "renewal" ? `${pay}.` : `${pay}; buying again makes a new one.`;
+  }
+  const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
+  return isOver ? "Running `buy` or `top-up` again makes a new purchase." : null;
+}
+
+function approvalRequired(purchase: Purchase): CliError {
+  const { nextAction } = purchase;
+  const needsMethod = nextAction?.type === "add_payment_method";
+  const what = needsMethod
+    ? "The organization has no payment method; a card is added on the payment page"
+    : "The payment waits for a person's approval";
+  const where = nextAction === null ? "Approve it on the payment page" : `Open ${addressText(nextAction.url)} to pay`;
+  return new CliError("approval_required", `${what}. ${noLicense(purchase, "nothing was charged yet")}`, {
+    hint: `${where}${payableBy(purchase)}, then run \`secureflag-licenses purchases resume\`.`,
+  });
+}

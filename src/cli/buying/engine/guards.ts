@@ -1,0 +1,191 @@
+import { addIntervals, type CalendarDate } from "../../../billing/calendar.ts";
+import { BillingError } from "../../../billing/errors.ts";
+import { addMoney, type Money, parseMoney, toDecimalString } from "../../../billing/money.ts";
+import { type Charge, recurringCharge } from "../../../billing/proration.ts";
+import { DEFAULT_LICENSE_LIMIT } from "../../../billing/quote.ts";
+import type { Purchase, Subscription } from "../../../contract/billing.ts";
+import type { Me } from "../../../contract/identity.ts";
+import type { Scope } from "../../../contract/scopes.ts";
+import { CliError, usageError } from "../../errors.ts";
+import { licenses, moneyText } from "../../kit/words.ts";
+import { type Offer, priceOn } from "./offer.ts";
+import type { Guards } from "./tools.ts";
+
+/**
+ * Stops a purchase of more licenses than the command allows, before anything is quoted.
+ *
+ * @throws CliError `max_licenses_exceeded`
+ */
+export function checkCount({ maxLicenses }: Pick<Guards, "maxLicenses">, count: number): void {
+  if (maxLicenses === null || count <= maxLicenses) return;
+  throw new CliError(
+    "max_licenses_exceeded",
+    `This would buy ${licenses(count)}, and --max-licenses allows ${maxLicenses}`,
+    { hint: "This command bought nothing. Aim for fewer licenses, or raise --max-licenses." },
+  );
+}
+
+/**
+ * Stops a purchase of more licenses than a backend sells at once, unless its operator set another limit.
+ *
+ * @throws CliError `license_limit`
+ */
+export function checkLimit(count: number): void {
+  if (count <= DEFAULT_LICENSE_LIMIT) return;
+  throw new CliError("license_limit", `One purchase has at most ${DEFAULT_LICENSE_LIMIT} licenses, not ${count}`);
+}
+
+/**
+ * Stops a purchase that goes beyond what the command allows.
+ *
+ * @throws CliError `if_purchased_not_met`, `max_total_exceeded`; `invalid_usage` for an amount that the currency
+ *   does not have
+ */
+export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { subscription, quote }: Offer): void {
+  checkPurchased(guards, subscription, "This command bought nothing");
+  const limit = limitOf(guards, quote.total.currency);
+  if (limit !== null && quote.total.amount > limit.amount) {
+    throw new CliError(
+      "max_total_exceeded",
+      `The total with tax is ${moneyText(quote.total)}, and --max-total allows ${moneyText(limit)}`,
+      { hint: "This command bought nothing. Buy fewer licenses, or raise --max-total." },
+    );
+  }
+}
+
+/**
+ * The amount of `--max-total` in a currency; `null` without the flag.
+ *
+ * @throws CliError `invalid_usage` for an amount that the currency does not have
+ */
+export function limitOf({ maxTotal }: Pick<Guards, "maxTotal">, currency: string): Money | null {
+  return maxTotal === null ? null : amountOf(maxTotal, currency);
+}
+
+/**
+ * Stops what was decided on another count of purchased licenses.
+ *
+ * @param outcome what did not happen, a sentence without its end
+ * @throws CliError `if_purchased_not_met`
+ */
+export function checkPurchased(
+  { ifPurchased }: Pick<Guards, "ifPurchased">,
+  { licenses: { purchased } }: Subscription,
+  outcome: string,
+): void {
+  if (ifPurchased === null || ifPurchased === purchased) return;
+  throw new CliError(
+    "if_purchased_not_met",
+    `There are ${purchased} purchased licenses, and --if-purchased says ${ifPurchased}`,
+    { hint: `${outcome}. Look at \`secureflag-licenses status\`, then decide again.` },
+  );
+}
+
+/**
+ * What is left of a command's guards after what it bought: they hold for all of it.
+ *
+ * @param made purchases in one currency, which the guards allowed
+ */
+export function guardsAfter({ maxTotal, maxLicenses, ifPurchased }: Guards, made: readonly Purchase[]): Guards {
+  const [first, ...others] = made.map(({ total }) => total);
+  const bought = made.reduce((sum, purchase) => sum + purchase.licenses, 0);
+  return {
+    maxTotal: maxTotal !== null && first ? rest(maxTotal, others.reduce(addMoney, first)) : maxTotal,
+    maxLicenses: maxLicenses === null ? null : Math.max(0, maxLicenses - bought),
+    ifPurchased: ifPurchased === null ? null : ifPurchased + bought,
+  };
+}
+
+function rest(maxTotal: string, { amount, currency }: Money): string {
+  return toDecimalString({ amount: Math.max(0, amountOf(maxTotal, currency).amount - amount), currency });
+}
+
+function amountOf(text: string, currency: string): Money {
+  try {
+    return parseMoney(text, currency);
+  } catch (error) {
+    if (error instanceof BillingError)
+      throw usageError(`--max-total: ${error.message}`, "Correct it and run the command again; nothing was bought.");
+    throw error;
+  }
+}
+
+const NEEDED: Scope = "billing:purchase";
+
+/**
+ * Says of a token, before anything is decided, what the backend would say when the purchase comes: that it may not buy,
+ * or not so much.
+ *
+ * @param me who is signed in; `null` where the backend does not tell, which is no reason to fail
+ * @throws CliError `insufficient_scope`, `spend_limit_exceeded`
+ */
+export function assertTokenAllows(me: Me | null, { quote }: Pick<Offer, "quote">): void {
+  if (me === null) return;
+  assertMayPurchase(me);
+  const limit = exceededLimit(me.token, quote);
+  if (limit !== null) throw new CliError("spend_limit_exceeded", `This purchase ${limit} this month`);
+}
+
+/**
+ * Says of a token that it may not change purchases or the renewal.
+ *
+ * @throws CliError `insufficient_scope`
+ */
+export function assertMayPurchase(me: Pick<Me, "token"> | null): void {
+  if (me === null || me.token.scopes.includes(NEEDED)) return;
+  throw new CliError("insufficient_scope", `This needs a token with the scope ${NEEDED}`);
+}
+
+function exceededLimit({ name, spendLimit }: Me["token"], { total, licenses: count }: Offer["quote"]): string | null {
+  if (spendLimit === null) return null;
+  const { amount, amountLeft, licenses: most, licensesLeft } = spendLimit;
+  if (amount !== null && amountLeft !== null && total.amount > amountLeft.amount) {
+    const left = `${moneyText(amountLeft)} left of its ${moneyText(amount)}`;
+    return `costs ${moneyText(total)}, and the token "${name}" has ${left}`;
+  }
+  if (licensesLeft !== null && count > licensesLeft) {
+    return `has ${licenses(count)}, and the token "${name}" has ${licensesLeft} left of its ${most}`;
+  }
+  return null;
+}
+
+const MOST_DATES = 12;
+
+/** What licenses cost when they are bought on a date. */
+interface DatedPrice {
+  readonly date: CalendarDate;
+  readonly daysRemaining: number;
+  readonly dueNow: Money;
+  readonly tax: Money;
+  readonly total: Money;
+}
+
+/** What an offer's licenses cost today and later, as far as price, tax and count stay what they are. */
+export interface Forecast {
+  /** Today, and the same day of the months to come before the renewal date: at most twelve dates. */
+  readonly prices: DatedPrice[];
+  /** What these licenses are of the recurring total from the renewal date on; `null` without a renewal. */
+  readonly renewal: (Charge & { readonly date: CalendarDate }) | null;
+}
+
+/** The prices to come, by the rules that the quote was checked with (billing-rules.md, Proration and Renewal). */
+export function forecast({ subscription, quote }: Offer): Forecast {
+  const { licenses, unitPrice, taxRate, renewsAt, chargeStep } = quote;
+  const prices = datesOf(quote.purchaseDate, quote.term.renewalDate).map((date) => {
+    const { term, dueNow, tax, total } = priceOn(date, subscription, quote, licenses);
+    return { date, daysRemaining: term.daysRemaining, dueNow, tax, total };
+  });
+  const recurring = recurringCharge({ unitPrice, licenses, taxRate, chargeStep });
+  return { prices, renewal: renewsAt && { date: renewsAt.date, ...recurring } };
+}
+
+function datesOf(today: CalendarDate, renewalDate: CalendarDate): CalendarDate[] {
+  const dates: CalendarDate[] = [];
+  for (let months = 0; ; months += 1) {
+    const date = addIntervals(today, "month", months);
+    if (date >= renewalDate) break;
+    dates.push(date);
+  }
+  const every = Math.ceil(dates.length / MOST_DATES);
+  return dates.filter((_, index) => index % every === 0);
+}

@@ -1,0 +1,173 @@
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import * as z from "zod";
+import { instantSchema, moneySchema } from "../../../contract/basics.ts";
+import { idempotencyKeySchema } from "../../../contract/billing.ts";
+import { SessionError } from "../../connection/errors.ts";
+import type { ProcessProbe } from "../../connection/fileLock.ts";
+import { deniedError } from "../../connection/ownership.ts";
+import {
+  type FileMachine,
+  isMissing,
+  readPrivateFile,
+  removePrivateFile,
+  writePrivateFile,
+} from "../../connection/privateFile.ts";
+import { licenseTargetSchema } from "./tools.ts";
+
+const entrySchema = z.object({
+  idempotencyKey: idempotencyKeySchema,
+  /** Who made the key: this tool at random, out of a CI run or out of a quote file, or the person. */
+  keySource: z.enum(["random", "ci", "file", "explicit"]),
+  origin: z.string(),
+  apiUrl: z.string(),
+  organizationId: z.int(),
+  quoteId: z.string(),
+  licenses: z.int().positive(),
+  /** Of a top-up. */
+  target: licenseTargetSchema.nullable().default(null),
+  total: moneySchema,
+  purchaseOrder: z.string().nullable(),
+  note: z.string().nullable(),
+  createdAt: instantSchema,
+  /** When another command saw the end of the purchase; the command that began it was not told. */
+  settledAt: instantSchema.nullable().default(null),
+  owner: z.object({ pid: z.int(), startedAt: z.string() }),
+});
+
+/** A purchase that was about to be sent (purchase.md, In the CLI). It holds no secret. */
+export type JournalEntry = z.infer<typeof entrySchema>;
+
+/** What a journal needs of the machine. */
+export interface JournalMachine extends FileMachine {
+  /** When a process started; `null` where it does not run. */
+  readonly processStart: ProcessProbe;
+}
+
+/** The purchases that were begun here and whose end was not yet shown. */
+export interface Journal {
+  /**
+   * Writes an entry for this process; when it returns, the entry survives a power cut.
+   *
+   * @throws JournalError `journal_not_written`: then nothing may be sent
+   */
+  record(entry: Omit<JournalEntry, "owner" | "settledAt">): Promise<void>;
+  /**
+   * The entries of one organization at one backend, oldest first.
+   *
+   * @throws JournalError `journal_unreadable` where any file of the journal cannot be read: it may be a purchase
+   */
+  entries(origin: string, organizationId: number): Promise<JournalEntry[]>;
+  /**
+   * Notes that the purchase of an entry has ended and that its own command was not told. Where that cannot be written, the
+   * entry stays as it is, and is settled again.
+   *
+   * @param at RFC 3339
+   */
+  settle(entry: JournalEntry, at: string): void;
+  /** Removes an entry whose end was shown. A key without an entry is no error. */
+  remove(idempotencyKey: string): void;
+  /** Whether another process that still runs owns the entry (details.md, 7). */
+  ownerRuns(entry: JournalEntry): Promise<boolean>;
+}
+
+/** Opens the journal of a configuration directory: a folder with one file per key (details.md, 7). */
+export function createJournal(configDirectory: string, machine: JournalMachine): Journal {
+  const directory = join(configDirectory, "journal");
+  // A key may hold any visible character, so its digest names the file.
+  const pathOf = (key: string) => join(directory, `${createHash("sha256").update(key).digest("hex")}.json`);
+  return {
+    async record(entry) {
+      const startedAt = (await machine.processStart(machine.pid)) ?? "unknown";
+      const whole: JournalEntry = { ...entry, settledAt: null, owner: { pid: machine.pid, startedAt } };
+      machine.reach("C0");
+      write(pathOf(entry.idempotencyKey), whole, machine);
+      machine.reach("C1");
+    },
+    async entries(origin, organizationId) {
+      return namesIn(directory, machine)
+        .map((name) => read(join(directory, name), machine))
+        .filter((entry) => entry !== null)
+        .filter((entry) => entry.origin === origin && entry.organizationId === organizationId)
+        .sort((one, other) => (one.createdAt < other.createdAt ? -1 : 1));
+    },
+    settle(entry, at) {
+      const path = pathOf(entry.idempotencyKey);
+      try {
+        if (readPrivateFile(path, machine) !== null) write(path, { ...entry, settledAt: at }, machine);
+      } catch (error) {
+        if (!(error instanceof JournalError || error instanceof SessionError)) throw error;
+      }
+    },
+    remove(idempotencyKey) {
+      const path = pathOf(idempotencyKey);
+      try {
+        removePrivateFile(path);
+      } catch (cause) {
+        throw unreadable(path, cause, machine);
+      }
+    },
+    async ownerRuns({ owner }) {
+      if (owner.pid === machine.pid) return false;
+      return (await machine.processStart(owner.pid)) === owner.startedAt;
+    },
+  };
+}
+
+function write(path: string, entry: JournalEntry, machine: FileMachine): void {
+  try {
+    writePrivateFile(path, `${JSON.stringify(entry, null, 2)}\n`, machine);
+  } catch (cause) {
+    const denied = deniedError(cause, path, machine.uid, "credentials_unsafe");
+    if (denied) {
+      const message = `The purchase was not sent, because its journal cannot be written. ${denied.message}`;
+      throw new JournalError("journal_not_written", message, denied.hint, { cause });
+    }
+    const hint = "Check its rights and that the disk is not full, or set SECUREFLAG_CONFIG_DIR.";
+    const message = `The purchase was not sent, because it cannot be written down in ${dirname(path)}`;
+    throw new JournalError("journal_not_written", message, hint, { cause });
+  }
+}
+
+/** `null` where another process has just removed the file. */
+function read(path: string, machine: FileMachine): JournalEntry | null {
+  try {
+    const text = readPrivateFile(path, machine);
+    return text === null ? null : entrySchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw unreadable(path, cause, machine);
+  }
+}
+
+/** The files of entries; a temporary file left by a killed process was never an entry. */
+function namesIn(directory: string, machine: FileMachine): string[] {
+  try {
+    return readdirSync(directory).filter((name) => name.endsWith(".json"));
+  } catch (cause) {
+    if (isMissing(cause)) return [];
+    throw unreadable(directory, cause, machine);
+  }
+}
+
+function unreadable(path: string, cause: unknown, { uid }: FileMachine): JournalError {
+  // A file that others can read or write says by itself what to do.
+  const told = cause instanceof SessionError ? cause : deniedError(cause, path, uid, "credentials_unsafe");
+  if (told) return new JournalError("journal_unreadable", told.message, told.hint, { cause });
+  const hint = "It may tell of a purchase: see `secureflag-licenses purchases list`, then remove it.";
+  return new JournalError("journal_unreadable", `The journal in ${path} cannot be used`, hint, { cause });
+}
+
+/** A journal that fails: `journal_not_written` (nothing was sent) or `journal_unreadable`. Both are exit code 2. */
+export class JournalError extends Error {
+  override readonly name = "JournalError";
+
+  constructor(
+    readonly code: "journal_not_written" | "journal_unreadable",
+    message: string,
+    readonly hint: string,
+    options?: { cause: unknown },
+  ) {
+    super(message, options);
+  }
+}

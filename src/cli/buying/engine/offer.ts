@@ -1,0 +1,225 @@
+import { addDays, type CalendarDate, dateInZone } from "../../../billing/calendar.ts";
+import { BillingError } from "../../../billing/errors.ts";
+import type { Money } from "../../../billing/money.ts";
+import { largestChargeStep } from "../../../billing/proration.ts";
+import { type Price, type PricedSubscription, priceLicenses } from "../../../billing/quote.ts";
+import type { Client } from "../../../client/client.ts";
+import type { Quote, Subscription } from "../../../contract/billing.ts";
+import { CliError, usageError } from "../../errors.ts";
+import { clean } from "../../kit/text.ts";
+import { moneyText } from "../../kit/words.ts";
+
+/** A quote that the CLI recomputed and agrees with. */
+export type VerifiedQuote = Quote & { readonly verified: true };
+
+/** A verified quote and the subscription that it was checked against, both of one version. */
+export interface Offer {
+  readonly subscription: Subscription;
+  readonly quote: VerifiedQuote;
+}
+
+/** A subscription for which there is nothing to buy. */
+export interface NothingToBuy {
+  readonly subscription: Subscription;
+  readonly quote: null;
+}
+
+type PricingClient = Pick<Client, "subscription" | "createQuote">;
+
+const MAX_READINGS = 3;
+
+/**
+ * Reads the subscription, quotes and checks the quote. Both must show one version and one day, else they are read
+ * again, at most 3 times (details.md, 6).
+ *
+ * @param licensesFor how many more, as that follows from the subscription; 0 for nothing to buy
+ * @throws CliError `subscription_changed` where they keep differing, `price_check_failed` with both computations;
+ *   ClientError
+ */
+export async function priceWanted(
+  client: PricingClient,
+  organizationId: number,
+  licensesFor: (subscription: Subscription) => number,
+): Promise<Offer | NothingToBuy> {
+  let subscription: Subscription;
+  let quote: Quote;
+  let licenses: number;
+  let readings = 0;
+  do {
+    subscription = await client.subscription(organizationId);
+    licenses = licensesFor(subscription);
+    if (licenses === 0) return { subscription, quote: null };
+    quote = await client.createQuote(organizationId, licenses);
+    readings += 1;
+  } while (!isOnePicture(subscription, quote) && readings < MAX_READINGS);
+  if (quote.subscriptionVersion !== subscription.version) {
+    throw new CliError("subscription_changed", "The subscription keeps changing while it is being quoted");
+  }
+  const differences = verifyQuote(subscription, quote, licenses);
+  if (differences.length > 0) throw priceCheckFailed(differences, subscription, quote, licenses);
+  return { subscription, quote: { ...quote, verified: true } };
+}
+
+/**
+ * Prices so many more licenses.
+ *
+ * @param licenses at least 1
+ * @throws as `priceWanted`
+ */
+export async function priceOffer(client: PricingClient, organizationId: number, licenses: number): Promise<Offer> {
+  const priced = await priceWanted(client, organizationId, () => licenses);
+  if (priced.quote === null) throw usageError("There is nothing to price", "Ask for at least 1 license.");
+  return priced;
+}
+
+function isOnePicture(subscription: Subscription, quote: Quote): boolean {
+  return quote.subscriptionVersion === subscription.version && quote.purchaseDate === purchaseDateOf(subscription);
+}
+
+function priceCheckFailed(
+  differences: readonly QuoteDifference[],
+  subscription: Subscription,
+  quote: Quote,
+  licenses: number,
+): CliError {
+  const list = differences.map(
+    ({ field, backend, computed }) => `${field}: ${show(backend)} by the backend, ${show(computed)} computed here`,
+  );
+  const both = `By the backend ${inWords(quote)}; computed here ${computedInWords(subscription, quote, licenses)}`;
+  return new CliError("price_check_failed", `The price check failed. ${list.join("; ")}. ${both}`, {
+    hint: "Nothing was bought. Report this to whoever runs the backend before buying.",
+  });
+}
+
+/** A price with the days and amounts that it comes from. */
+function inWords({ licenses, unitPrice, term, dueNow, tax, total }: Price | Quote): string {
+  const line = `${licenses} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days}`;
+  return `${line} = ${moneyText(dueNow)}, + ${moneyText(tax)} tax = ${moneyText(total)}`;
+}
+
+function computedInWords(subscription: Subscription, quote: Quote, licenses: number): string {
+  try {
+    return inWords(recompute(subscription, quote, licenses));
+  } catch (error) {
+    if (error instanceof BillingError) return `nothing: ${error.message}`;
+    throw error;
+  }
+}
+
+function show(value: string | number | Money | null): string {
+  if (value === null) return "none";
+  return typeof value === "object" ? moneyText(value) : clean(String(value));
+}
+
+/** A field of a quote that the CLI computes otherwise. */
+export interface QuoteDifference {
+  readonly field: string;
+  readonly backend: string | number | Money | null;
+  readonly computed: string | number | Money | null;
+}
+
+/** The purchase date by the subscription's own picture: its days remaining count today. */
+export function purchaseDateOf({ term }: Pick<Subscription, "term">): string {
+  return addDays(term.renewalDate, -term.daysRemaining);
+}
+
+/**
+ * Recomputes a quote from the subscription with the rules of `billing` (product.md, promise 3).
+ *
+ * @param licenses how many were asked for
+ * @returns every field that differs, to the minor unit; an empty list where both agree
+ */
+export function verifyQuote(subscription: Subscription, quote: Quote, licenses: number): QuoteDifference[] {
+  const step = quote.chargeStep ?? 1;
+  const { unitPrice } = subscription.plan;
+  const allowed = [1, largestChargeStep(unitPrice.currency)];
+  if (!allowed.includes(step)) return [{ field: "chargeStep", backend: step, computed: allowed.join(" or ") }];
+  try {
+    const expected = recompute(subscription, quote, licenses);
+    return differencesOf(comparable(quote), comparable(expected));
+  } catch (error) {
+    if (!(error instanceof BillingError)) throw error;
+    return [{ field: "total", backend: quote.total, computed: error.message }];
+  }
+}
+
+/**
+ * The price by the rules of `billing`: for the date that the quote's own instant has in the billing time zone
+ * (billing-rules.md, Dates).
+ *
+ * @throws BillingError
+ */
+export function recompute(subscription: Subscription, quote: Quote, licenses: number): Price {
+  return priceOn(
+    dateInZone(Date.parse(quote.createdAt), subscription.organization.timeZone),
+    subscription,
+    quote,
+    licenses,
+  );
+}
+
+/**
+ * The price on a date of the subscription's term, charged in the quote's steps.
+ *
+ * @throws BillingError
+ */
+export function priceOn(
+  date: CalendarDate,
+  subscription: Subscription,
+  { chargeStep = 1 }: Pick<Quote, "chargeStep">,
+  licenses: number,
+): Price {
+  return priceLicenses(pricedFacts(subscription), licenses, date, chargeStep);
+}
+
+function pricedFacts(subscription: Subscription): PricedSubscription {
+  return {
+    unitPrice: subscription.plan.unitPrice,
+    taxRate: subscription.taxRate,
+    term: subscription.term,
+    purchased: subscription.licenses.purchased,
+    used: subscription.licenses.used,
+    reduction: subscription.reduction?.licenses ?? null,
+    autoRenew: subscription.renewal.autoRenew,
+  };
+}
+
+type Field = string | number | Money | null;
+
+/** Everything in a price that a person confirms, by name. */
+function comparable(price: Price | Quote): Record<string, Field> {
+  const { term, renewsAt } = price;
+  return {
+    licenses: price.licenses,
+    unitPrice: price.unitPrice,
+    purchaseDate: price.purchaseDate,
+    "term.start": term.start,
+    "term.renewalDate": term.renewalDate,
+    "term.days": term.days,
+    "term.daysRemaining": term.daysRemaining,
+    dueNow: price.dueNow,
+    taxRate: price.taxRate,
+    tax: price.tax,
+    total: price.total,
+    licensesAfter: price.licensesAfter,
+    "renewsAt.date": renewsAt?.date ?? null,
+    "renewsAt.licenses": renewsAt?.licenses ?? null,
+    "renewsAt.subtotal": renewsAt?.subtotal ?? null,
+    "renewsAt.tax": renewsAt?.tax ?? null,
+    "renewsAt.total": renewsAt?.total ?? null,
+  };
+}
+
+function differencesOf(quoted: Record<string, Field>, expected: Record<string, Field>): QuoteDifference[] {
+  return Object.entries(quoted).flatMap(([field, backend]) => {
+    const computed = expected[field] ?? null;
+    return isSame(backend, computed) ? [] : [{ field, backend, computed }];
+  });
+}
+
+function isSame(a: Field, b: Field): boolean {
+  if (a !== null && b !== null && typeof a === "object" && typeof b === "object") {
+    return a.amount === b.amount && a.currency === b.currency;
+  }
+  return a === b;
+}

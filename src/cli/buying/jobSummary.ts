@@ -1,0 +1,172 @@
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import type { Purchase } from "../../contract/billing.ts";
+import type { Context } from "../context.ts";
+import type { ErrorReport } from "../errors.ts";
+import { failureCost, failureReason } from "../kit/failure.ts";
+import { trustedPage } from "../kit/links.ts";
+import { type OutputOptions, warn } from "../kit/output.ts";
+import { clean } from "../kit/text.ts";
+import { countChange, counts, inProgress, instant, licenses, moneyText, targetWords, withTax } from "../kit/words.ts";
+import type { Output } from "../outputs.ts";
+import type { LicenseTarget } from "./engine/tools.ts";
+
+/** The files of a step of GitHub Actions, by the variables that name them. */
+type JobFile = "GITHUB_STEP_SUMMARY" | "GITHUB_OUTPUT";
+
+/**
+ * Adds purchases that wait for a person or failed to the job summary of GitHub Actions, where there is one. Failing to
+ * is told and is no failure of the command.
+ *
+ * @param origin the backend's own, whose pages may be linked to
+ */
+export async function summarize(
+  context: Context,
+  options: OutputOptions,
+  origin: string,
+  purchases: readonly Purchase[],
+): Promise<void> {
+  const isTrusted = ({ nextAction }: Purchase) => nextAction !== null && trustedPage(nextAction.url, origin) !== null;
+  const sections = purchases.map((purchase) => renderJobSummary(purchase, isTrusted(purchase)));
+  const text = sections.filter((section) => section !== null).join("\n");
+  if (text !== "") await addToJobSummary(context, options, text);
+}
+
+/** Adds a section to the job summary of GitHub Actions, where there is one. */
+export function addToJobSummary(context: Context, options: OutputOptions, section: string): Promise<void> {
+  return appendForJob(context, options, "GITHUB_STEP_SUMMARY", `${section}\n`);
+}
+
+/** Adds to one of the files that a step of GitHub Actions has, if it has; failing to is told and is no failure. */
+export async function appendForJob(
+  context: Context,
+  options: OutputOptions,
+  file: JobFile,
+  text: string,
+): Promise<void> {
+  const path = context.env[file];
+  if (!path) return;
+  try {
+    await appendToFile(path, text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    warn(context, options, `${file} could not be written: ${reason}`);
+  }
+}
+
+/** Appends to a regular file. Any other kind, such as a named pipe without a reader, could block the result forever. */
+async function appendToFile(path: string, text: string): Promise<void> {
+  const { O_WRONLY, O_APPEND, O_CREAT } = constants;
+  // Windows has no O_NONBLOCK.
+  const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | (constants.O_NONBLOCK ?? 0), 0o600);
+  try {
+    if (!(await file.stat()).isFile()) throw new TypeError("not a regular file");
+    // One write, so that what commands that run at the same time add does not mix.
+    await file.appendFile(text);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * A purchase that did not succeed, as a section of a CI job's summary in Markdown. Whatever a backend wrote stands in a
+ * code span, and its page is a link only where it may be trusted (security.md, Hostile input).
+ *
+ * @param isTrusted whether the payment page may be linked to
+ * @returns `null` for a purchase that needs nobody
+ */
+export function renderJobSummary(purchase: Purchase, isTrusted: boolean): string | null {
+  const { status, nextAction } = purchase;
+  if (status !== "requires_approval" && status !== "failed") return null;
+  const isWaiting = status === "requires_approval";
+  const title = isWaiting ? "A license purchase waits for approval" : "A license purchase failed";
+  const cost = isWaiting ? "No license was added and nothing was charged yet." : failureCost(purchase);
+  const facts = [
+    `- Purchase: ${codeSpan(purchase.id)}`,
+    `- Licenses: ${purchase.licenses}`,
+    `- Total: ${withTax({ total: purchase.total, net: purchase.dueNow, tax: purchase.tax })}`,
+    ...(isWaiting ? [] : [`- Reason: ${codeSpan(failureReason(purchase.failure))}`]),
+    ...(nextAction === null || purchase.kind === "renewal"
+      ? []
+      : [`- Can be paid until: ${instant(nextAction.expiresAt)}`]),
+  ];
+  return [`### ${title}`, cost, facts.join("\n"), ...nextSteps(purchase, isTrusted), ""].join("\n\n");
+}
+
+function nextSteps({ id, status, nextAction }: Purchase, isTrusted: boolean): string[] {
+  if (nextAction === null) return [];
+  const isWaiting = status === "requires_approval";
+  const label = isWaiting ? "Approve the payment" : "Pay with another card";
+  const page = isTrusted ? link(label, nextAction.url) : `${label} at ${codeSpan(nextAction.url)}`;
+  const goOn = isWaiting
+    ? "Then run `secureflag-licenses purchases resume`, or this job again."
+    : `Or run ${codeSpan(`secureflag-licenses purchases pay ${id}`)}. Running this job again makes a new purchase.`;
+  return [page, goOn];
+}
+
+/** What a top-up did, as a section of a CI job's summary in Markdown. */
+export function renderTopUpSummary(topUp: Output<"top-up">): string {
+  const { target, shortfall, purchase, quote, licenses: now } = topUp;
+  const price = quote ?? purchase;
+  const facts = [
+    `- Target: ${targetWords(target)}${shortfall === 0 ? inProgress(target, now) : ""}`,
+    `- Missing: ${licenses(shortfall)}`,
+    ...(quote === null ? [] : [`- Subtotal: ${priceOf(quote)}`]),
+    ...(price === null
+      ? []
+      : [
+          `- ${purchase === null ? "Due now" : "Total"}: ${withTax({ total: price.total, net: price.dueNow, tax: price.tax })}`,
+        ]),
+    ...(purchase === null ? [] : [`- Purchase: ${codeSpan(purchase.id)}`, `- Key: ${codeSpan(keyOf(purchase))}`]),
+    `- Licenses now: ${counts(now)}`,
+  ];
+  return [`### ${titleOf(topUp)}`, facts.join("\n"), ""].join("\n\n");
+}
+
+/** Why a top-up stopped before it bought anything, as a section of a CI job's summary in Markdown. */
+export function renderStoppedTopUp(target: LicenseTarget, { message, hint, exitCode }: ErrorReport): string {
+  const facts = [`- Target: ${targetWords(target)}`, `- Exit code: ${exitCode}`];
+  const why = [message, hint].filter(Boolean).map((sentence) => codeSpan(sentence ?? ""));
+  return ["### License top-up stopped", ...why, facts.join("\n"), ""].join("\n\n");
+}
+
+function titleOf({ shortfall, purchase, quote, dryRun }: Output<"top-up">): string {
+  const change = quote === null ? "" : `: ${countChange(quote.licensesAfter, quote.licenses)}`;
+  if (shortfall === 0) return "License top-up: nothing to buy";
+  if (purchase === null) return `License top-up, dry run: would buy ${licenses(shortfall)}${change}`;
+  if (purchase.status !== "succeeded") return `License top-up: purchase ${purchase.status.replace("_", " ")}`;
+  return `License top-up: bought ${licenses(purchase.licenses)}${change}${dryRun ? " (earlier)" : ""}`;
+}
+
+function priceOf({ licenses: count, unitPrice, term }: NonNullable<Output<"top-up">["quote"]>): string {
+  return `${licenses(count)} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days} days`;
+}
+
+function keyOf({ idempotencyKey }: Purchase): string {
+  return idempotencyKey ?? "none";
+}
+
+const LONGEST = 300;
+
+/**
+ * A backend's text as a code span: no Markdown, HTML, link or mention in it means anything (CommonMark, 6.1). The fence
+ * is longer than any run of backticks inside.
+ */
+export function codeSpan(text: string): string {
+  const cleaned = clean(text).trim().slice(0, LONGEST) || "-";
+  const runs = cleaned.match(/`+/g) ?? [];
+  const fence = "`".repeat(1 + Math.max(0, ...runs.map((run) => run.length)));
+  const space = cleaned.startsWith("`") || cleaned.endsWith("`") ? " " : "";
+  return `${fence}${space}${cleaned}${space}${fence}`;
+}
+
+/**
+ * A link to a URL that was judged before. Everything in it that Markdown could read is written as a character
+ * reference, which a link's destination may hold (CommonMark, 6.3).
+ *
+ * @param label our own words
+ */
+export function link(label: string, url: string): string {
+  const destination = new URL(url).href.replace(/[^\w:/?=.~%-]/g, (character) => `&#${character.codePointAt(0)};`);
+  return `[${label}](<${destination}>)`;
+}

@@ -1,0 +1,90 @@
+import stringWidth from "string-width";
+import type { Money } from "../../billing/money.ts";
+import { isTaxed } from "../../billing/proration.ts";
+import type { Subscription } from "../../contract/billing.ts";
+import type { View } from "../kit/output.ts";
+import { columns } from "../kit/table.ts";
+import { clean, wrap } from "../kit/text.ts";
+import { countChange, interval, licenses, moneyText, reducedTo } from "../kit/words.ts";
+import { bar } from "../subscription/status.ts";
+import type { Forecast } from "./engine/guards.ts";
+import type { Offer } from "./engine/offer.ts";
+
+const GAPS = 4;
+
+const MAX_CHART_WIDTH = 60;
+
+/** What several numbers of licenses cost today, with tax, and what the subscription renews at with them. */
+export function renderComparison(offers: readonly Offer[], view: View): string {
+  const totals = offers.map(({ quote }) => quote.total);
+  const rows = offers.map(({ quote }) => [
+    countChange(quote.licensesAfter, quote.licenses),
+    quote.renewsAt === null ? "no renewal" : moneyText(quote.renewsAt.total),
+    moneyText(quote.total),
+  ]);
+  const table = chart(["Licenses", "Renews at", "Due now"], rows, totals, view);
+  const [first] = offers;
+  return [table, ...(first ? [...taxLines(first.quote), ...reductionLines(first.subscription, view)] : [])].join("\n");
+}
+
+/** What an offer's licenses cost on dates to come, with tax, and from the renewal on. */
+export function renderForecast(
+  { quote, subscription }: Offer,
+  { prices, renewal }: Pick<Forecast, "prices" | "renewal">,
+  view: View,
+): string {
+  const rows = prices.map(({ date, daysRemaining, total }) => [date, `${daysRemaining} days`, moneyText(total)]);
+  const totals = prices.map(({ total }) => total);
+  const whole = interval(subscription.plan);
+  const last = renewal && [[renewal.date, whole, moneyText(renewal.total)]];
+  const table = chart(
+    ["Bought on", "Pays for", "Total"],
+    [...rows, ...(last ?? [])],
+    [...totals, ...(renewal ? [renewal.total] : [])],
+    view,
+  );
+  const end = renewal
+    ? `From ${renewal.date} on they are part of the recurring total, ${whole}.`
+    : `The subscription ends on ${quote.term.renewalDate}, without a renewal.`;
+  const withTax = isTaxed(quote.taxRate) ? ", with tax" : "";
+  const intro = `${licenses(quote.licenses)}${withTax}, at today's price and rate:`;
+  const reduction = reductionLines(subscription, view);
+  return [wrap(intro, view.width), table, wrap(end, view.width), ...reduction].join("\n");
+}
+
+/** That the amounts of a chart are what is charged. */
+function taxLines({ taxRate }: Offer["quote"]): string[] {
+  return isTaxed(taxRate) ? [`Amounts include ${clean(taxRate)} % tax.`] : [];
+}
+
+/** That what is bought comes on top of a scheduled reduction (details.md, 31). */
+function reductionLines({ reduction, licenses: { used } }: Subscription, { width }: View): string[] {
+  if (reduction === null) return [];
+  const scheduled = `to ${reducedTo(reduction, used)} on ${reduction.date}`;
+  return [wrap(`A reduction ${scheduled} is scheduled; what is bought before comes on top.`, width)];
+}
+
+/** Rows with a bar each, as long as its amount is of the largest. */
+function chart(
+  heads: readonly string[],
+  cellRows: readonly (readonly string[])[],
+  amounts: readonly Money[],
+  view: View,
+): string {
+  const { inCharset } = view;
+  const rows = inCharset ? cellRows.map((row) => row.map(inCharset)) : cellRows;
+  const largest = Math.max(1, ...amounts.map(({ amount }) => amount));
+  const widths = heads.map((head, column) =>
+    Math.max(...[head, ...rows.map((row) => row[column] ?? "")].map((cell) => stringWidth(cell))),
+  );
+  const room = Math.min(view.width, MAX_CHART_WIDTH) - widths.reduce((sum, width) => sum + width, 0) - GAPS - 2;
+  const [headCells = [], ...cells] = [heads, ...rows].map((row) => row.map((cell, at) => aligned(cell, at, widths)));
+  if (room < 4) return columns(headCells, cells, widths, view);
+  const drawn = cells.map((row, index) => [...row, bar((amounts[index]?.amount ?? 0) / largest, room).filled]);
+  return columns([...headCells, ""], drawn, [...widths, room], view);
+}
+
+/** Numbers stand under one another by their ends; the first column says what they are of. */
+function aligned(cell: string, column: number, widths: readonly number[]): string {
+  return column === 0 ? cell : " ".repeat((widths[column] ?? 0) - stringWidth(cell)) + cell;
+}

@@ -1,0 +1,208 @@
+import { Argument, type Command, Option } from "commander";
+import { parseDecimal } from "../../billing/decimal.ts";
+import { currencyExponent, formatMoney, type Money } from "../../billing/money.ts";
+import type { Quote, Subscription } from "../../contract/billing.ts";
+import { type Connection, connect } from "../connection/connect.ts";
+import type { Context } from "../context.ts";
+import { CliError, usageError } from "../errors.ts";
+import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { assertWritable, type OutputFile, writeOutputFile } from "../kit/files.ts";
+import { note, printResult, type View } from "../kit/output.ts";
+import { withSpinner } from "../kit/spinner.ts";
+import { fields } from "../kit/table.ts";
+import { clean, wrap } from "../kit/text.ts";
+import { countList, someText, wholeNumber } from "../kit/values.ts";
+import { countChange, dateAhead, formula, instant, interval, keptReduction, withTax } from "../kit/words.ts";
+import { forecast } from "./engine/guards.ts";
+import { type Offer, priceOffer } from "./engine/offer.ts";
+import { quoteFileOf, writeQuoteFile } from "./engine/quoteFile.ts";
+import { renderComparison, renderForecast } from "./priceChart.ts";
+
+/** What is to be priced: one number of licenses, perhaps on dates to come; or several to compare. */
+type Priced =
+  | { readonly licenses: number; readonly when: boolean; readonly explain: boolean; readonly save: OutputFile | null }
+  | { readonly compare: readonly number[] };
+
+/** What `quote` was told. `save` is where the quote is written down to be reviewed and bought from later. */
+export interface QuoteOptions extends GlobalOptions {
+  readonly priced: Priced;
+}
+
+interface QuoteFlags {
+  explain?: boolean;
+  save?: string;
+  force?: boolean;
+  compare?: number[];
+  when?: boolean;
+}
+
+/** Registers `quote`. */
+export function register(program: Command, context: Context, run: Run<QuoteOptions> = runQuote): void {
+  addCommand(program, {
+    name: "quote",
+    examples: ["quote 5 --explain", "quote --compare 1,5,10,25"],
+  })
+    .addArgument(new Argument("[licenses]", "how many more").argParser(wholeNumber(1)))
+    .option("--explain", "show the arithmetic line by line")
+    .addOption(
+      new Option("--compare <numbers>", "what several numbers cost, such as 1,5,10")
+        .argParser(countList)
+        .conflicts(["explain", "when", "save"]),
+    )
+    .addOption(new Option("--when", "what they cost in the months to come").conflicts(["explain", "save"]))
+    .option("--save <file>", "write it down, to review it and `buy --from` it", someText)
+    .option("--force", "replace the file if it exists")
+    .action((licenses: number | undefined, flags: QuoteFlags, command: Command) => {
+      const options = { ...readGlobals(command), priced: pricedBy(licenses, flags) };
+      return interruptible(context, () => run(options, context));
+    });
+}
+
+function pricedBy(licenses: number | undefined, flags: QuoteFlags): Priced {
+  const { compare, when = false, explain = false } = flags;
+  const save = fileOf(flags);
+  if (licenses !== undefined && compare === undefined) return { licenses, when, explain, save };
+  if (licenses === undefined && compare !== undefined) return { compare };
+  throw usageError(
+    licenses === undefined ? "How many licenses to price is missing" : "--compare says by itself how many to price",
+    "Say either a number, such as `quote 5`, or several, such as --compare 1,5,10.",
+  );
+}
+
+function fileOf({ save, force = false }: QuoteFlags): OutputFile | null {
+  if (save === undefined && force)
+    throw usageError("--force is for a file, and there is none", "Name it with --save <file>.");
+  return save === undefined ? null : { path: save, force };
+}
+
+const MOST_READINGS = 3;
+
+/**
+ * Prints quotes that the CLI recomputed and agrees with, and writes one down where that was asked for.
+ *
+ * @throws CliError `price_check_failed`, `subscription_changed`, `file_exists`, `file_not_written`; what connecting and
+ *   quoting throw
+ */
+export async function runQuote(options: QuoteOptions, context: Context): Promise<void> {
+  const { priced } = options;
+  if ("compare" in priced) return await compare(priced.compare, options, context);
+  const { save, when } = priced;
+  if (save) assertWritable(save);
+  const connection = await connect(context, options, "billing");
+  const offer = await withSpinner(context, options, "Pricing", offerOf(connection, priced.licenses));
+  if (save) {
+    writeOutputFile(save, Buffer.from(writeQuoteFile(quoteFileOf(offer, connection.client.apiUrl))), context);
+    note(context, options, `The quote is in ${clean(save.path)}. Buy it with \`buy --from ${clean(save.path)}\`.`);
+  }
+  if (when) return await printForecast(offer, options, context);
+  await printResult(context, options, "quote", offer.quote, async (view) => {
+    return renderQuote(offer, priced, view);
+  });
+}
+
+async function compare(counts: readonly number[], options: QuoteOptions, context: Context): Promise<void> {
+  const connection = await connect(context, options, "billing");
+  const offers = await withSpinner(context, options, "Pricing", offersOf(connection, counts));
+  const quotes = offers.map(({ quote }) => quote);
+  await printResult(context, options, "quote", quotes, async (view) => {
+    return renderComparison(offers, view);
+  });
+}
+
+async function printForecast(offer: Offer, options: QuoteOptions, context: Context): Promise<void> {
+  const { prices, renewal } = forecast(offer);
+  await printResult(context, options, "quote", { quote: offer.quote, prices, renewal }, async (view) => {
+    return renderForecast(offer, { prices, renewal }, view);
+  });
+}
+
+async function offerOf({ client, organizationId }: Connection, licenses: number): Promise<Offer> {
+  return await priceOffer(client, await organizationId(), licenses);
+}
+
+/** Offers that show one picture of the subscription: else they are no comparison. */
+async function offersOf(connection: Connection, counts: readonly number[]): Promise<Offer[]> {
+  for (let readings = 0; readings < MOST_READINGS; readings += 1) {
+    const offers: Offer[] = [];
+    for (const count of counts) offers.push(await offerOf(connection, count));
+    const versions = new Set(offers.map(({ quote }) => quote.subscriptionVersion));
+    if (versions.size === 1) return offers;
+  }
+  throw new CliError("subscription_changed", "The subscription keeps changing while it is being quoted");
+}
+
+/** A verified quote for people; with `explain` the arithmetic line by line below it. */
+export function renderQuote({ quote, subscription }: Offer, { explain }: { explain: boolean }, view: View): string {
+  const { total, dueNow, tax, renewsAt, term } = quote;
+  const facts = fields(
+    [
+      ["Licenses", view.style.bold(countChange(quote.licensesAfter, quote.licenses))],
+      ["Due now", view.style.bold(withTax({ total, net: dueNow, tax }))],
+      ["Subtotal", formula(quote, subscription.plan)],
+      ["Bought on", `${quote.purchaseDate} in ${clean(subscription.organization.timeZone)}`],
+      [renewsAt === null ? "Ends" : "Renewal", dateAhead(term.renewalDate, term.daysRemaining)],
+      [
+        "Renews at",
+        renewsAt &&
+          `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} for ${renewsAt.licenses} licenses`,
+      ],
+      ["Reduction", keptReduction(subscription, quote)],
+      ["Valid until", instant(quote.expiresAt)],
+      ["Quote", quote.id],
+      ["Checked", "recomputed here from the subscription; both agree"],
+    ],
+    view,
+  );
+  if (!explain) return facts;
+  const lines = explanation(quote, subscription.plan).map((line) => wrap(line, view.width));
+  return `${facts}\n\n${lines.join("\n")}`;
+}
+
+const EXTRA_DIGITS = 4;
+
+/** What the arithmetic is told from. */
+type Explained = Omit<Quote, "id" | "licensesAfter" | "subscriptionVersion" | "createdAt" | "expiresAt">;
+
+/** What the lines of the amounts begin with. */
+const NAMES = { subtotal: "Subtotal", total: "Due now" };
+
+/** What they began with in quote files that were written before the amounts had one name everywhere. */
+export const EARLIER_NAMES: typeof NAMES = { subtotal: "Due now", total: "Total" };
+
+/** The arithmetic of a quote, one step a line, with the exact value before each rounding (billing-rules.md, Proration). */
+export function explanation(quote: Explained, plan: Subscription["plan"], names = NAMES): string[] {
+  const { unitPrice, licenses, term, dueNow, tax, total, taxRate, renewsAt } = quote;
+  const lines = [
+    `Days: ${quote.purchaseDate} (counted) to ${term.renewalDate} (not counted) = ${term.daysRemaining} of the term's ${term.days}`,
+    `${names.subtotal}: ${formatMoney(unitPrice)} × ${licenses} × ${term.daysRemaining} / ${term.days} = ${exact(
+      BigInt(unitPrice.amount) * BigInt(licenses) * BigInt(term.daysRemaining),
+      BigInt(term.days),
+      dueNow.currency,
+    )}, rounded ${formatMoney(dueNow)}`,
+    `Tax: ${formatMoney(dueNow)} × ${clean(taxRate)} % = ${exactTax(dueNow, taxRate)}, rounded ${formatMoney(tax)}`,
+    `${names.total}: ${formatMoney(dueNow)} + ${formatMoney(tax)} = ${formatMoney(total)}`,
+  ];
+  if ((quote.chargeStep ?? 1) > 1) lines.push(`Amounts are rounded to steps of ${quote.chargeStep} minor units.`);
+  lines.push(
+    renewsAt === null
+      ? `Renewal: none on ${term.renewalDate}, automatic renewal is off`
+      : `Renewal: from ${renewsAt.date} ${formatMoney(unitPrice)} × ${renewsAt.licenses} = ${formatMoney(renewsAt.subtotal)}, + ${formatMoney(renewsAt.tax)} tax = ${formatMoney(renewsAt.total)} ${interval(plan)}`,
+  );
+  return lines;
+}
+
+function exactTax(amount: Money, taxRate: string): string {
+  const rate = parseDecimal(taxRate);
+  return exact(BigInt(amount.amount) * rate.coefficient, 100n * 10n ** BigInt(rate.scale), amount.currency);
+}
+
+/** A fraction of minor units in major units, four digits beyond the minor unit, `…` where more would follow. */
+function exact(numerator: bigint, denominator: bigint, currency: string): string {
+  const digits = currencyExponent(currency) + EXTRA_DIGITS;
+  const scaled = numerator * 10n ** BigInt(EXTRA_DIGITS);
+  const text = (scaled / denominator).toString().padStart(digits + 1, "0");
+  const number = `${text.slice(0, -digits)}.${text.slice(-digits)}`;
+  if (scaled % denominator !== 0n) return `${number}…`;
+  const shortest = currencyExponent(currency);
+  return number.replace(new RegExp(`(\\.\\d{${shortest}}\\d*?)0+$`), "$1").replace(/\.$/, "");
+}

@@ -1,0 +1,186 @@
+import { type Command, Option } from "commander";
+import { toDecimalString } from "../../billing/money.ts";
+import type { Context } from "../context.ts";
+import { CliError, reportOf, usageError } from "../errors.ts";
+import { stepOutputs } from "../io.ts";
+import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { note, printResult, type View } from "../kit/output.ts";
+import { withSpinner } from "../kit/spinner.ts";
+import { fields } from "../kit/table.ts";
+import { wrap } from "../kit/text.ts";
+import { wholeNumber } from "../kit/values.ts";
+import { counts, inProgress, licenses, targetWords } from "../kit/words.ts";
+import type { Output } from "../outputs.ts";
+import { missingWords } from "../users/shortage.ts";
+import { type Buying, buyAgainWhatIsMissing, buyAs, conclude, openBuying } from "./buying.ts";
+import {
+  type BuyRequest,
+  type BuyResult,
+  type Concluded,
+  type LicenseTarget,
+  licensesToBuy,
+  type PurchasingTools,
+} from "./engine/tools.ts";
+import { addToJobSummary, appendForJob, renderStoppedTopUp, renderTopUpSummary, summarize } from "./jobSummary.ts";
+import { addBuyingOptions, type BuyingFlags, type BuyingOptions, readBuying, whoBuys } from "./options.ts";
+import { renderBuyResult } from "./purchaseView.ts";
+
+/** What `top-up` was told. */
+export interface TopUpOptions extends BuyingOptions {
+  readonly target: LicenseTarget;
+}
+
+interface TopUpFlags extends BuyingFlags {
+  readonly available?: number;
+  readonly purchased?: number;
+}
+
+const SAFE = `
+Licenses of purchases that are still in progress count as
+there. Run it as often as you like, from any number of jobs:
+a target is reached once.`;
+
+/** Registers `top-up`. */
+export function register(program: Command, context: Context, run: Run<TopUpOptions> = runTopUp): void {
+  const command = addCommand(program, {
+    name: "top-up",
+    examples: ["top-up --available 5", "top-up --purchased 50 --yes --max-total 500 --json"],
+  })
+    .addOption(
+      new Option("--available <n>", "so many licenses are to be available")
+        .argParser(wholeNumber(0))
+        .conflicts("purchased"),
+    )
+    .option("--purchased <n>", "so many licenses are to be purchased", wholeNumber(0));
+  addBuyingOptions(command)
+    .addHelpText("after", SAFE)
+    .action((flags: TopUpFlags, command: Command) => {
+      const options = { ...readGlobals(command), ...readBuying(flags), target: targetOf(flags) };
+      return interruptible(context, () => run(options, context));
+    });
+}
+
+function targetOf({ available, purchased }: TopUpFlags): LicenseTarget {
+  if (available !== undefined) return { available };
+  if (purchased !== undefined) return { purchased };
+  throw usageError("The target of the top-up is missing", "Say one of --available <n> and --purchased <n>.");
+}
+
+/**
+ * Buys what is missing to reach a target and prints what was done; a purchase that did not succeed is printed as well.
+ *
+ * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing; what buying
+ *   throws; the failure of the purchase that was printed
+ */
+export async function runTopUp(options: TopUpOptions, context: Context): Promise<void> {
+  const ended = await reportTopUp(options, context, () => topUp(options, context));
+  await conclude(ended, ended.tools.journal, context, () =>
+    printResult(context, options, "top-up", ended.topUp, async (view) => {
+      return renderTopUp(ended.topUp, view);
+    }),
+  );
+}
+
+async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopUp> {
+  if (options.yes && options.maxLicenses === null && options.maxTotal === null) note(context, options, UNLIMITED);
+  const buying = await openBuying(options, options.target, context);
+  await announce(options, context, buying);
+  const { tools } = buying;
+  const request: BuyRequest = { ...options, wanted: options.target, quoteFile: null };
+  const buyAgain = buyAgainWhatIsMissing(options.target, tools);
+  const concluded = await buyAs(request, options, context, buying, { buyAgain });
+  if (options.explicitKey !== null) await assertReached(options.target, concluded.result, tools);
+  return { ...concluded, topUp: topUpOf(options.target, concluded.result), tools };
+}
+
+const UNLIMITED = "Warning: No limit is set. Pass --max-licenses <n> or --max-total <amount>.";
+
+/**
+ * A key buys once, whatever the target is then: what it bought before may not be all that is missing now.
+ *
+ * @throws CliError `idempotency_key_reused`
+ */
+async function assertReached(target: LicenseTarget, { purchase, replayed }: BuyResult, tools: PurchasingTools) {
+  if (purchase?.status !== "succeeded" || !replayed) return;
+  const reading = tools.client.subscription(tools.organizationId);
+  const missing = licensesToBuy(target, await tools.busy("Reading the subscription", reading));
+  if (missing === 0) return;
+  const before = `The key bought ${licenses(purchase.licenses)} before, as ${purchase.id}`;
+  throw new CliError("idempotency_key_reused", `${before}; ${missingWords(missing)} to ${targetWords(target)}`, {
+    hint: "This command bought nothing. A target needs no key: leave --idempotency-key out.",
+  });
+}
+
+/** Who does what and why, for whoever reads the log of a job later. */
+async function announce(options: TopUpOptions, context: Context, { connection, tools }: Buying): Promise<void> {
+  if (options.json || options.quiet) return;
+  const who = await withSpinner(context, options, "Asking who you are", whoBuys(connection));
+  const where = `organization ${tools.organizationId} at ${tools.client.origin}`;
+  note(context, options, `Topping up ${where} to ${targetWords(options.target)}, as ${who}.`);
+}
+
+/** A purchase to a target buys exactly what was missing when it was decided. */
+function topUpOf(target: LicenseTarget, result: BuyResult): Output<"top-up"> {
+  const { purchase, quote } = result;
+  return {
+    target,
+    shortfall: quote?.licenses ?? purchase?.licenses ?? 0,
+    bought: purchase?.status === "succeeded" && !result.dryRun ? purchase.licenses : 0,
+    ...result,
+  };
+}
+
+/** How a top-up ended, and with what it was made. */
+export interface EndedTopUp extends Concluded {
+  readonly topUp: Output<"top-up">;
+  readonly tools: Pick<PurchasingTools, "client" | "journal">;
+}
+
+/**
+ * Tells GitHub Actions, where a step of it runs, what a top-up did: its outputs for later steps, and the job's summary.
+ * Failing to is told and is no failure of the command.
+ *
+ * @throws what the work throws
+ */
+export async function reportTopUp(
+  options: TopUpOptions,
+  context: Context,
+  work: () => Promise<EndedTopUp>,
+): Promise<EndedTopUp> {
+  try {
+    const ended = await work();
+    const { topUp, tools } = ended;
+    const delimiter = `ghadelimiter_${context.random.bytes(16).toString("hex")}`;
+    await appendForJob(context, options, "GITHUB_OUTPUT", stepOutputs(outputsOf(topUp), delimiter));
+    await addToJobSummary(context, options, renderTopUpSummary(topUp));
+    if (topUp.purchase !== null && ended.failure !== null)
+      await summarize(context, options, tools.client.origin, [topUp.purchase]);
+    return ended;
+  } catch (error) {
+    await addToJobSummary(context, options, renderStoppedTopUp(options.target, reportOf(error)));
+    throw error;
+  }
+}
+
+/** The outputs of the action; empty where nothing was bought. */
+function outputsOf({ bought, purchase, licenses, dryRun }: Output<"top-up">): Record<string, string> {
+  const made = dryRun ? null : purchase;
+  return {
+    bought: String(bought),
+    purchased: String(licenses.purchased),
+    available: String(licenses.available),
+    total: made === null ? "" : `${toDecimalString(made.total)} ${made.total.currency}`,
+    "purchase-id": made?.id ?? "",
+  };
+}
+
+/** How a `top-up` went, for people. */
+export function renderTopUp(topUp: Output<"top-up">, view: View): string {
+  if (topUp.shortfall > 0) return renderBuyResult(topUp, view);
+  const facts = fields([["Licenses now", counts(topUp.licenses)]], view);
+  return `${view.style.green(wrap(nothingToBuy(topUp), view.width))}\n${facts}`;
+}
+
+function nothingToBuy({ target, licenses: now, dryRun }: Output<"top-up">): string {
+  return `${dryRun ? "Dry run: nothing" : "Nothing"} to buy: the target is ${targetWords(target)}${inProgress(target, now)}.`;
+}

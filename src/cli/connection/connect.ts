@@ -1,0 +1,124 @@
+import type { Client } from "../../client/client.ts";
+import { isMissing } from "../../client/missing.ts";
+import { BASE_PATH } from "../../contract/basePath.ts";
+import type { Me } from "../../contract/identity.ts";
+import type { Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import type { GlobalOptions } from "../kit/command.ts";
+import { withSpinner } from "../kit/spinner.ts";
+import { clean, shorten } from "../kit/text.ts";
+import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
+import { findSignIn, type SignIn } from "./signIn.ts";
+import { assertOffered, type Need, resolveTarget, type Target } from "./target.ts";
+
+const JOIN_ONE = "Ask an administrator to add you, or sign in as somebody else: `secureflag-licenses login`.";
+
+const NAME_ONE = "Name one with --org <id> or SECUREFLAG_ORGANIZATION.";
+
+/** A signed-in way to a backend. */
+export interface Connection {
+  readonly client: Client;
+  readonly target: Target;
+  readonly signIn: SignIn;
+  /**
+   * The organization: the one that is set, else the only one that `/me` lists (details.md, 37).
+   *
+   * @throws CliError `organization_required` with the list
+   */
+  organizationId(): Promise<number>;
+}
+
+/** What a client takes from a sign-in. */
+type TokenSource = Pick<SignIn, "accessToken" | "renewToken" | "isSession">;
+
+/**
+ * A client for a target. Without a sign-in it can make the calls that need none. Calls that need a one-time code ask
+ * for it where a person's sign-in is used.
+ */
+export async function createTargetClient(
+  context: Context,
+  options: OneTimeCodeOptions & Pick<GlobalOptions, "timeoutMs">,
+  apiUrl: string,
+  signIn: TokenSource | null,
+): Promise<Client> {
+  const client: Client = await context.createClient({
+    apiUrl,
+    accessToken: async () => signIn?.accessToken(client) ?? null,
+    ...(signIn && { renewToken: () => signIn.renewToken(client) }),
+    ...(signIn?.isSession && { oneTimeCode: oneTimeCodes(context, options) }),
+    timeoutMs: options.timeoutMs,
+    env: context.env,
+    now: context.clock.monotonic,
+    sleep: context.clock.sleep,
+    random: context.random.fraction,
+    ...(options.verbose && { trace: (line: string) => context.io.note(`${clean(line)}\n`) }),
+    reach: context.reach,
+    userAgent: `secureflag-licenses/${context.version}`,
+  });
+  context.onEnd(() => client.close());
+  return client;
+}
+
+/**
+ * Finds backend and sign-in, and connects them. Sends nothing yet.
+ *
+ * @param need what the command needs of the backend
+ * @throws CliError `invalid_usage`, `profile_unknown`, `not_signed_in`, `billing_not_offered`, `users_not_offered`
+ */
+export async function connect(
+  context: Context,
+  options: GlobalOptions & OneTimeCodeOptions,
+  need: Need,
+): Promise<Connection> {
+  const target = await resolveTarget(context, options);
+  assertOffered(target, context.env.SECUREFLAG_API_TOKEN, need);
+  const signIn = await findSignIn(context, target);
+  const client = await createTargetClient(context, options, target.apiUrl, signIn);
+  let known = target.organizationId;
+  const organizationId = async () => {
+    known ??= await onlyOrganization(client);
+    return known;
+  };
+  return { client, target, signIn, organizationId };
+}
+
+/**
+ * Connects a command that is about one organization.
+ *
+ * @throws CliError as `connect`, and `organization_required`
+ */
+export async function connectToOrganization(
+  context: Context,
+  options: GlobalOptions & OneTimeCodeOptions,
+  need: Need,
+): Promise<{ connection: Connection; client: Client; organizationId: number }> {
+  const connection = await connect(context, options, need);
+  const finding = withSpinner(context, options, "Finding the organization", connection.organizationId());
+  return { connection, client: connection.client, organizationId: await finding };
+}
+
+async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
+  const { organizations, invitations = [] } = await client.me().catch((error: unknown) => {
+    throw isMissing(error) ? organizationUntold(error) : error;
+  });
+  const [only, another] = organizations;
+  if (only && !another) return only.id;
+  const list = organizations.map(({ id, name }) => `${id} (${clean(name)})`).join(", ");
+  throw only
+    ? new CliError("organization_required", `There are several organizations: ${list}`, { hint: NAME_ONE })
+    : new CliError("organization_required", "You belong to no organization", { hint: waysToJoin(invitations) });
+}
+
+function waysToJoin([invitation]: NonNullable<Me["invitations"]>): string {
+  if (!invitation) return JOIN_ONE;
+  const accept = `secureflag-licenses organizations accept ${invitation.id}`;
+  return `${shorten(clean(invitation.name))} invites you. Accept with \`${accept}\`.`;
+}
+
+/** The failure of a backend without `GET /me` where the organization has to be known. */
+export function organizationUntold(cause: unknown): CliError {
+  return new CliError("organization_required", "This backend does not tell which organizations you belong to", {
+    hint: `Check the API URL: a sandbox's ends with ${BASE_PATH}. ${NAME_ONE}`,
+    cause,
+  });
+}

@@ -1,0 +1,59 @@
+import { writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import type { KeyringAnswer, KeyringRequest } from "./keyring.ts";
+
+/**
+ * A program of its own, `dist/keyring.js`: does one thing in the system's keyring, and answers on stdout. The calls are
+ * native and block for as long as the keyring likes, so that they are made in a thread; meanwhile the main thread watches
+ * stdin, whose end means that nobody waits for the answer any more, whatever has become of the one who did.
+ */
+
+const SERVICE = "secureflag-licenses";
+
+/** Without this, a Linux without a secret service falls back to the kernel's keyring, which forgets at the next start. */
+const OPTIONS = { linux: { store: "secret-service" } } as const;
+
+/** Under a name that no profile has, so that no sign-in is ever touched. */
+const PROBE = "(keyring check)";
+
+if (isMainThread) watch();
+else void work(workerData as KeyringRequest);
+
+function watch(): void {
+  // Ctrl-C is the waiting process's business, which then ends stdin.
+  process.on("SIGINT", () => {});
+  const lines = createInterface({ input: process.stdin });
+  lines.once("line", (line) => {
+    const thread = new Worker(new URL(import.meta.url), { workerData: JSON.parse(line) });
+    thread.on("message", (answer: KeyringAnswer) => writeSync(1, `${JSON.stringify(answer)}\n`));
+  });
+  // A thread in a native call cannot be ended in any other way.
+  lines.once("close", () => process.kill(process.pid, "SIGKILL"));
+}
+
+async function work(request: KeyringRequest): Promise<void> {
+  const answer = (message: KeyringAnswer) => parentPort?.postMessage(message);
+  try {
+    const { Entry } = await import("@napi-rs/keyring");
+    const entryOf = (account: string) => new Entry(SERVICE, account, OPTIONS);
+    const entry = entryOf("account" in request ? request.account : PROBE);
+    // From here on it runs, and what is still waited for is a person who unlocks it.
+    answer({ state: "open" });
+    switch (request.do) {
+      case "read":
+        return answer({ state: "done", value: entry.getPassword() });
+      case "write":
+        entry.setPassword(request.secret);
+        return answer({ state: "done", value: null });
+      case "remove":
+        return answer({ state: "done", value: entry.deletePassword() ? "removed" : null });
+      case "probe":
+        entry.setPassword("none");
+        entry.deletePassword();
+        return answer({ state: "done", value: null });
+    }
+  } catch (error) {
+    answer({ state: "failed", why: error instanceof Error ? error.message : String(error) });
+  }
+}

@@ -1,0 +1,150 @@
+import type { Argument, Command, Option } from "commander";
+import { isGlobalOption } from "../kit/command.ts";
+import { isProfileName, profileName, scopeList } from "../kit/values.ts";
+import { HELP_TOPIC_NAMES } from "./page.ts";
+
+/** Something that a word may become. */
+export interface Candidate {
+  readonly value: string;
+  /** What it is, in one line; empty where its name says all. */
+  readonly meaning: string;
+}
+
+/** What a word may become. The shell itself finds files and directories. */
+export type Completion = readonly Candidate[] | "files" | "directories";
+
+/** Gives the names of the profiles; asked only where one may stand. */
+export type ProfileNames = () => Promise<readonly string[]>;
+
+/** What a flag or an argument of that name takes. */
+const KINDS: Readonly<Record<string, "files" | "directories">> = { file: "files", csv: "files", dir: "directories" };
+
+/**
+ * What the last of some words may become, read off the definitions of the commands: names of commands, flags, the values
+ * that a flag or an argument allows, profiles. It is not filtered by what is there of the word, which each shell does
+ * in its own way.
+ *
+ * @param words what was typed after the program's name; the last one may be empty
+ */
+export async function complete(
+  program: Command,
+  words: readonly string[],
+  profileNames: ProfileNames,
+): Promise<Completion> {
+  const word = words.at(-1) ?? "";
+  const place = findPlace(program, words.slice(0, -1));
+  const { command, waiting } = place;
+  if (waiting) return await valuesOf(waiting, word, profileNames);
+  if (word.startsWith("-") && !place.onlyArguments) {
+    const [name = "", ...value] = word.split("=");
+    if (value.length === 0) return flagsOf(place);
+    const flag = flagOf(command, name);
+    return flag?.required ? await afterFlag(name, flag, value.join("="), profileNames) : [];
+  }
+  if (command.name() === "help") return topicsOf(program, place.values);
+  if (command.commands.length > 0) return place.values.length === 0 ? commandsOf(command) : [];
+  const { registeredArguments } = command;
+  const last = registeredArguments.at(-1);
+  const argument = registeredArguments[place.values.length] ?? (last?.variadic ? last : undefined);
+  const values = argument ? await valuesOf(argument, word, profileNames) : [];
+  return values.length > 0 || word !== "" || place.onlyArguments ? values : ownFlagsOf(place);
+}
+
+/** `--profile=work`, which a shell takes for one word. */
+async function afterFlag(name: string, flag: Option, value: string, profileNames: ProfileNames): Promise<Completion> {
+  const values = await valuesOf(flag, value, profileNames);
+  if (typeof values === "string") return values;
+  return values.map((candidate) => ({ ...candidate, value: `${name}=${candidate.value}` }));
+}
+
+async function valuesOf(taker: Option | Argument, word: string, profileNames: ProfileNames): Promise<Completion> {
+  const { parseArg, argChoices } = taker;
+  if (argChoices) {
+    const before = parseArg === scopeList ? word.slice(0, word.lastIndexOf(",") + 1) : "";
+    const left = argChoices.filter((choice) => !before.split(",").includes(choice));
+    return left.map((choice) => ({ value: `${before}${choice}`, meaning: "" }));
+  }
+  if (parseArg === profileName)
+    return (await profileNames()).filter(isProfileName).map((value) => ({ value, meaning: "" }));
+  const name = "flags" in taker ? (/[<[](.*)[>\]]/.exec(taker.flags)?.[1] ?? "") : taker.name();
+  return KINDS[name] ?? [];
+}
+
+function commandsOf(command: Command): Candidate[] {
+  const helper = command.createHelp();
+  return helper
+    .visibleCommands(command)
+    .map((below) => ({ value: below.name(), meaning: helper.subcommandDescription(below) }));
+}
+
+/** What `help` knows of after some words: what is below the command that they name, and at first its own topics. */
+function topicsOf(program: Command, words: readonly string[]): Candidate[] {
+  let command: Command | undefined = program;
+  for (const word of words) command = command?.commands.find((below) => below.name() === word);
+  if (!command) return [];
+  const topics = words.length === 0 ? HELP_TOPIC_NAMES : [];
+  return [...commandsOf(command), ...topics.map((value) => ({ value, meaning: "" }))];
+}
+
+/** The flags that are still to be had: not there yet, and not at odds with one that is. */
+function flagsOf({ command, given }: Place, isMeant: (flag: Option) => boolean = () => true): Candidate[] {
+  const flags = command.createHelp().visibleOptions(command);
+  const excludes = (one: Option, other: Option) => conflictsOf(one).includes(other.attributeName());
+  return flags
+    .filter((flag) => isMeant(flag) && !given.some((other) => other.long === flag.long))
+    .filter((flag) => !given.some((other) => excludes(flag, other) || excludes(other, flag)))
+    .map(({ long, description }) => ({ value: long ?? "", meaning: description }));
+}
+
+/** A command's own flags, or if none is left, those that every command takes. */
+function ownFlagsOf(place: Place): Candidate[] {
+  const own = flagsOf(place, (flag) => !isGlobalOption(flag));
+  return own.length > 0 ? own : flagsOf(place);
+}
+
+/** Commander keeps them, and has no other word for them. */
+function conflictsOf(flag: Option): readonly string[] {
+  return "conflictsWith" in flag && Array.isArray(flag.conflictsWith) ? flag.conflictsWith : [];
+}
+
+/** Where on the command line the next word stands. */
+export interface Place {
+  readonly command: Command;
+  /** The arguments of the command that are there already. */
+  readonly values: readonly string[];
+  /** The flags that are there already, of the command and of those above it. */
+  readonly given: readonly Option[];
+  /** The flag whose value comes next. */
+  readonly waiting: Option | null;
+  /** Whether `--` has ended the flags. */
+  readonly onlyArguments: boolean;
+}
+
+/** Follows the words as commander does, past what it would refuse. */
+export function findPlace(program: Command, words: readonly string[]): Place {
+  let place: Place = { command: program, values: [], given: [], waiting: null, onlyArguments: false };
+  for (const word of words) place = after(place, word);
+  return place;
+}
+
+/** The flag of a command by its name, `--quiet` or `-q`. */
+export function flagOf(command: Command, name: string): Option | undefined {
+  return command
+    .createHelp()
+    .visibleOptions(command)
+    .find(({ long, short }) => name === long || name === short);
+}
+
+function after(place: Place, word: string): Place {
+  const { command, values, given } = place;
+  if (place.waiting) return { ...place, waiting: null };
+  if (!place.onlyArguments && word === "--") return { ...place, onlyArguments: true };
+  if (!place.onlyArguments && word.startsWith("-")) {
+    const [name = "", ...value] = word.split("=");
+    const flag = flagOf(command, name);
+    if (!flag) return place;
+    return { ...place, given: [...given, flag], waiting: flag.required && value.length === 0 ? flag : null };
+  }
+  const below = values.length === 0 ? command.commands.find((candidate) => candidate.name() === word) : undefined;
+  return below ? { ...place, command: below } : { ...place, values: [...values, word] };
+}

@@ -1,0 +1,151 @@
+import { Argument, type Command } from "commander";
+import type { Context } from "../context.ts";
+import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { printResult } from "../kit/output.ts";
+
+/** What `completion` was told. */
+export interface CompletionOptions extends GlobalOptions {
+  readonly shell: Shell;
+}
+
+const INSTALL = `
+bash, in ~/.bashrc:
+  eval "$(secureflag-licenses completion bash)"
+zsh, in ~/.zshrc:
+  eval "$(secureflag-licenses completion zsh)"
+fish, once:
+  secureflag-licenses completion fish > \\
+    ~/.config/fish/completions/secureflag-licenses.fish
+PowerShell, in $PROFILE:
+  secureflag-licenses completion powershell |
+    Out-String | Invoke-Expression`;
+
+/** Registers `completion <shell>`. */
+export function register(program: Command, context: Context, run: Run<CompletionOptions> = runCompletion): void {
+  addCommand(program, {
+    name: "completion",
+    description: "Print the script that completes commands, flags and profiles with Tab",
+    examples: ["completion bash", "completion zsh"],
+  })
+    .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
+    .addHelpText("after", INSTALL)
+    .action((shell: Shell, _flags: unknown, command: Command) =>
+      interruptible(context, () => run({ ...readGlobals(command), shell }, context)),
+    );
+}
+
+/** Prints the script that makes a shell complete the command line. */
+export async function runCompletion(options: CompletionOptions, context: Context): Promise<void> {
+  const { shell } = options;
+  const script = SCRIPTS[shell];
+  await printResult(context, options, "completion", { shell, script }, () => script.trimEnd());
+}
+
+/*
+ * Each script asks the program what a word may become, and never runs or expands what was typed or what it is told: no
+ * `eval`, no `compgen -W`, no joining of words. The program may be missing, or fail: then files are completed.
+ */
+
+const BASH = `# bash completion for secureflag-licenses
+# In ~/.bashrc: eval "$(secureflag-licenses completion bash)"
+_secureflag_licenses() {
+  local line kind=
+  COMPREPLY=()
+  while IFS= read -r line; do
+    if [[ -z $kind ]]; then kind=$line; else COMPREPLY+=("$line"); fi
+  done < <(command secureflag-licenses complete bash -- "$COMP_WORDBREAKS" "\${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+  # The bash of macOS has no compopt, and offers files where there is nothing else.
+  case $kind in
+    words) compopt +o default 2>/dev/null ;;
+    directories) compopt +o default -o dirnames 2>/dev/null ;;
+  esac
+}
+complete -o default -F _secureflag_licenses secureflag-licenses
+`;
+
+const ZSH = `#compdef secureflag-licenses
+# zsh completion for secureflag-licenses
+# In ~/.zshrc: eval "$(secureflag-licenses completion zsh)"
+_secureflag-licenses() {
+  local -a lines
+  lines=("\${(@f)$(command secureflag-licenses complete zsh -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
+  case $lines[1] in
+    words)
+      shift lines
+      _describe -t values secureflag-licenses lines
+      ;;
+    directories)
+      compset -P '--*='
+      _files -/
+      ;;
+    *)
+      compset -P '--*='
+      _files
+      ;;
+  esac
+}
+if [[ $funcstack[1] == _secureflag-licenses ]]; then
+  _secureflag-licenses "$@"
+else
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i; }
+  compdef _secureflag-licenses secureflag-licenses
+fi
+`;
+
+const FISH = `# fish completion for secureflag-licenses
+# Once: secureflag-licenses completion fish > ~/.config/fish/completions/secureflag-licenses.fish
+function __secureflag_licenses
+    set -l words (commandline -opc)
+    set -e words[1]
+    set -l word (commandline -ct)
+    set -l lines (command secureflag-licenses complete fish -- $words "$word" 2>/dev/null)
+    set -l kind $lines[1]
+    set -e lines[1]
+    set -l flag (string match -r -- '^--[^=]*=' "$word"); or set flag ''
+    set -l path (string replace -r -- '^--[^=]*=' '' "$word")
+    switch "$kind"
+        case words
+        case directories
+            set lines $flag(__fish_complete_directories "$path")
+        case '*'
+            set lines $flag(complete -C "'' $path")
+    end
+    for line in $lines
+        printf '%s\\n' $line
+    end
+end
+complete -c secureflag-licenses -f -a '(__secureflag_licenses)'
+`;
+
+const POWERSHELL = `# PowerShell completion for secureflag-licenses
+# In $PROFILE: secureflag-licenses completion powershell | Out-String | Invoke-Expression
+Register-ArgumentCompleter -Native -CommandName secureflag-licenses -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $words = @($commandAst.CommandElements |
+        Select-Object -Skip 1 |
+        Where-Object { $_.Extent.EndOffset -lt $cursorPosition } |
+        ForEach-Object {
+            if ($_ -is [System.Management.Automation.Language.StringConstantExpressionAst]) { $_.Value } else { $_.Extent.Text }
+        })
+    $encoding = [Console]::OutputEncoding
+    try {
+        [Console]::OutputEncoding = [System.Text.Encoding]::UTF8
+        $lines = @(secureflag-licenses complete powershell -- @words "=$wordToComplete" 2>$null)
+    } finally {
+        [Console]::OutputEncoding = $encoding
+    }
+    $lines | Select-Object -Skip 1 | ForEach-Object {
+        $word, $name, $meaning = $_ -split "\`t", 3
+        [System.Management.Automation.CompletionResult]::new($word, $name, 'ParameterValue', $meaning)
+    }
+}
+`;
+
+/** The script that makes a shell complete the command line. */
+export const SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH, powershell: POWERSHELL };
+
+/** The shells that complete the command line. */
+export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
+
+/** One of the shells. */
+export type Shell = (typeof SHELLS)[number];

@@ -1,0 +1,124 @@
+import type { Argument, Command, Help, Option } from "commander";
+import { examplesOf, isGlobalOption, readGlobals } from "../kit/command.ts";
+
+/** The topics of `help` that are not commands. */
+export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci"] as const;
+
+/** Narrower than this, a column of words is harder to read than a line that the terminal wraps. */
+const NARROWEST = 40;
+
+/** Wider than this, a line is hard to read. */
+const WIDEST = 80;
+
+type Row = readonly [term: string, description: string];
+
+/** How wide help is on a terminal of so many columns, or where nobody knows how many. */
+export function helpWidth(columns: number | undefined): number {
+  return Math.max(NARROWEST, Math.min(WIDEST, columns ?? WIDEST));
+}
+
+/**
+ * A command's help: what it does, how it is called, two examples, then its arguments, flags and commands in the order
+ * in which they were registered. A command that only leads to others names the flags that every command takes.
+ */
+export function helpPage(command: Command, helper: Help): string {
+  const title = (text: string) => (readGlobals(command).color ? helper.styleTitle(text) : text);
+  const width = helper.helpWidth ?? WIDEST;
+  const lists = listsOf(command, helper);
+  const termWidth = Math.max(0, ...lists.flatMap(([, rows]) => rows.map(([term]) => term.length)));
+  const sections = [
+    helper.boxWrap(command.description(), width),
+    usageText(`${title("Usage:")} ${usageOf(command)}`, `Usage: ${usageOf(command)}`.length, width),
+    [title("Examples:"), ...examplesOf(command).map((example) => exampleText(example, width))].join("\n"),
+    ...lists.map(([heading, rows]) => {
+      const items = rows.map(([term, text]) => helper.formatItem(term, termWidth, text, helper));
+      return [title(heading), ...items].join("\n");
+    }),
+  ];
+  if (isGroup(command)) sections.push(`${title("Flags everywhere:")}\n${flagNames(command, helper, width)}`);
+  return `${sections.join("\n\n")}\n`;
+}
+
+/** How a command is called, `secureflag-licenses buy [licenses] [flags]`. */
+function usageOf(command: Command): string {
+  const above = command.parent ? `${usageOf(command.parent).split(/ [<[]/)[0]} ` : "";
+  const below = command.commands.length === 0 ? "" : isGroup(command) ? " <command>" : " [command]";
+  return `${above}${termOf(command)}${below} [flags]`;
+}
+
+/** The end of a page: where to read on. */
+export function seeAlso(command: Command, width: number): string {
+  const topics = [...(command.parent ? [] : ["<command>"]), ...HELP_TOPIC_NAMES].map((topic) => `help ${topic}`);
+  return `\n${command.createHelp().boxWrap(`See also: ${topics.join(", ")}`, width)}`;
+}
+
+/** What an argument or a flag is, and of what it may be one. */
+export function meaningOf({ description, argChoices }: Pick<Option, "description" | "argChoices">): string {
+  return argChoices ? `${description} (${argChoices.join(", ")})` : description;
+}
+
+/** A command and its arguments, `revoke <id>`. */
+export function termOf(command: Command): string {
+  const argument = (argument: Argument) => {
+    const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
+    return argument.required ? `<${name}>` : `[${name}]`;
+  };
+  return [command.name(), ...command.registeredArguments.map(argument)].join(" ");
+}
+
+/** The command that the arguments name, without any flags. */
+export function commandOf(command: Command, argv: readonly string[]): Command {
+  for (const [index, name] of argv.entries()) {
+    const below = command.commands.find((candidate) => candidate.name() === name);
+    if (below) return commandOf(below, argv.slice(index + 1));
+  }
+  return command;
+}
+
+/** Whether a command has no flags of its own, and so does nothing but lead to those below it. */
+function isGroup(command: Command): boolean {
+  return command.commands.length > 0 && command.options.every(isGlobalOption);
+}
+
+/** What there is to list under which heading. */
+function listsOf(command: Command, helper: Help): [heading: string, rows: Row[]][] {
+  const flags = helper.visibleOptions(command);
+  const rowOf = (flag: Option): Row => [flag.flags, meaningOf(flag)];
+  const lists = new Map<string, Row[]>([
+    ["Arguments:", command.registeredArguments.map((argument) => [argument.name(), meaningOf(argument)])],
+    ["Flags:", flags.filter((flag) => !isGlobalOption(flag)).map(rowOf)],
+  ]);
+  for (const below of helper.visibleCommands(command)) {
+    const heading = below.helpGroup() || "Commands:";
+    const term = command.parent ? termOf(below) : below.name();
+    lists.set(heading, [...(lists.get(heading) ?? []), [term, helper.subcommandDescription(below)]]);
+  }
+  if (!isGroup(command)) lists.set("Flags everywhere:", flags.filter(isGlobalOption).map(rowOf));
+  return [...lists].filter(([, rows]) => rows.length > 0);
+}
+
+function flagNames(command: Command, helper: Help, width: number): string {
+  const names = helper.visibleOptions(command).map(({ long }) => long);
+  return indented(helper.boxWrap(names.join(", "), width - 2));
+}
+
+/** A usage line, which goes on in the next line with the arguments that the line has no room for. */
+function usageText(usage: string, length: number, width: number): string {
+  return length <= width ? usage : usage.replace(/ (?=[<[])/, "\n      ");
+}
+
+/** An example, which goes on in the next line before a flag, or an argument, that the line has no room for. */
+function exampleText(example: string, width: number): string {
+  const lines: string[] = [];
+  const parts = `  $ secureflag-licenses ${example}`.split(/ (?=--)/);
+  for (const part of parts.flatMap((each) => (each.length <= width ? [each] : each.split(/ (?=\S+$)/)))) {
+    const line = lines.at(-1);
+    if (line !== undefined && `${line} ${part} \\`.length <= width) lines[lines.length - 1] = `${line} ${part}`;
+    else lines.push(line === undefined ? part : `      ${part}`);
+  }
+  return lines.join(" \\\n");
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, "  ");
+}

@@ -1,0 +1,163 @@
+import { Chalk, type ChalkInstance } from "chalk";
+import type { Context } from "../context.ts";
+import { CliError, codeOf } from "../errors.ts";
+import { isOnGithub, withoutCommands } from "../io.ts";
+import type { Output, OutputName } from "../outputs.ts";
+import type { GlobalOptions } from "./command.ts";
+import { clean, MAX_TEXT, toAscii, wrap } from "./text.ts";
+
+/** A terminal that does not tell its width has this one. */
+const USUAL_WIDTH = 80;
+
+/** Narrower than this, a table has no room for its columns. */
+const MIN_WIDTH = 30;
+
+/** Wider than this, a line is hard to read. */
+const MAX_WIDTH = 100;
+
+/** A note may hold two texts of a backend and our own words. */
+const MAX_NOTE = 3 * MAX_TEXT;
+
+/** What decides how a command speaks. */
+export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "verbose"> & {
+  /** Whether the renderer gives CSV, which a program reads. */
+  readonly csv?: boolean;
+};
+
+/**
+ * Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them. Where the
+ * renderer fails, the data are printed as JSON all the same: what was done must be seen, and the exit code stays.
+ *
+ * @param _name the command, whose output has this shape
+ * @returns whether it was taken: a reader that went away is no error, but has not seen it
+ */
+export async function printResult<Name extends OutputName>(
+  context: Context,
+  options: OutputOptions,
+  _name: Name,
+  data: Output<Name>,
+  render: (view: View) => string | Promise<string>,
+): Promise<boolean> {
+  if (options.json) return await context.io.print(`${toJson(data)}\n`);
+  const text = await rendered(context, options, data, render);
+  return await context.io.print(`${isOnGithub(context.env) ? withoutCommands(text) : text}\n`);
+}
+
+async function rendered(
+  context: Context,
+  options: OutputOptions,
+  data: unknown,
+  render: (view: View) => string | Promise<string>,
+): Promise<string> {
+  try {
+    const view = await viewOf(context, options, "stdout");
+    const text = await render(view);
+    return options.csv ? text : (view.inCharset?.(text) ?? text);
+  } catch (error) {
+    if (options.csv) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    warn(context, options, `Failed to format the result as text (${reason}). It is printed as JSON.`);
+    return toJson(data);
+  }
+}
+
+/**
+ * Waits for the result of a change to be printed. What was done stays done where nobody could be told.
+ *
+ * @param done what was done, a sentence without its end
+ * @throws CliError that says so with the printing's code
+ */
+export async function doneBefore<Printed>(printing: Promise<Printed>, done: string, hint: string): Promise<Printed> {
+  try {
+    return await printing;
+  } catch (cause) {
+    const code = codeOf(cause);
+    if (code !== "output_not_written" && code !== "result_not_printed") throw cause;
+    throw new CliError(code, `${done}, but the result could not be printed`, { hint, cause });
+  }
+}
+
+/** How wide and with what style a stream is written to. */
+export async function viewOf(context: Context, options: OutputOptions, stream: "stdout" | "stderr"): Promise<View> {
+  const { io, env } = context;
+  const isTerminal = stream === "stdout" ? io.stdoutIsTerminal : io.stderrIsTerminal;
+  return {
+    width: isTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY,
+    style: createStyle({ env, isTerminal, color: options.color }),
+    ...(isTerminal && io.isAscii && { inCharset: toAscii }),
+  };
+}
+
+/** How wide lines for a terminal are: as wide as it is or as `COLUMNS` says, whichever is less, and at most 100. */
+function terminalWidth({ io, env }: Pick<Context, "io" | "env">): number {
+  const asked = /^[1-9]\d{0,5}$/.test(env.COLUMNS ?? "") ? Number(env.COLUMNS) : undefined;
+  return Math.max(MIN_WIDTH, Math.min(MAX_WIDTH, io.columns ?? asked ?? USUAL_WIDTH, asked ?? MAX_WIDTH));
+}
+
+/** Warns a person on stderr of what they should act on, under a label. Silent where `note` is. */
+export function warn(context: Context, options: OutputOptions, text: string): void {
+  const { io, env } = context;
+  const labeled = `${label("Warning", { env, isTerminal: io.stderrIsTerminal, color: options.color })} ${clean(text, { longest: MAX_NOTE })}`;
+  const width = io.stderrIsTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY;
+  if (!options.quiet && !options.json) io.note(`${wrap(labeled, width)}\n`);
+}
+
+/** Tells a person something on stderr. Silent with `--quiet` and with `--json`, whose stderr may only hold the error. */
+export function note(context: Context, options: OutputOptions, text: string): void {
+  if (options.quiet || options.json) return;
+  const width = context.io.stderrIsTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY;
+  context.io.note(`${wrap(clean(text, { longest: MAX_NOTE }), width)}\n`);
+}
+
+/** What a renderer knows of where its text goes. */
+export interface View {
+  /** Columns; infinite off a terminal, where nothing is wrapped or cut. */
+  readonly width: number;
+  readonly style: Style;
+  /** Writes a text in the characters that a terminal shows; left out where it shows all. */
+  readonly inCharset?: (text: string) => string;
+}
+
+/**
+ * One JSON document, on one line unless it is indented, in which whatever a terminal would act on is escaped as `\uXXXX`, and so is what GitHub
+ * Actions would take for a command in the middle of a line.
+ */
+export function toJson(data: unknown, indent = 0): string {
+  return JSON.stringify(data, null, indent).replace(
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|(?<=##)\[/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** What decides whether there is color. */
+export interface ColorChoice {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether the stream is a terminal. */
+  readonly isTerminal: boolean;
+  /** False with `--no-color`. */
+  readonly color: boolean;
+}
+
+/** The color level of a stream: `--no-color` beats NO_COLOR, which beats FORCE_COLOR, which beats the terminal. */
+export function colorLevel({ env, isTerminal, color }: ColorChoice): 0 | 1 | 2 | 3 {
+  if (!color || env.NO_COLOR) return 0;
+  const forced = env.FORCE_COLOR;
+  if (forced !== undefined)
+    return forced === "0" || forced === "false" ? 0 : forced === "2" ? 2 : forced === "3" ? 3 : 1;
+  return isTerminal && env.TERM !== "dumb" ? 1 : 0;
+}
+
+const LABEL_COLORS = { Error: 31, Warning: 33 } as const;
+
+/** What a message begins with: `Error:` in red and `Warning:` in yellow, where there is color. */
+export function label(word: keyof typeof LABEL_COLORS, choice: ColorChoice): string {
+  return colorLevel(choice) > 0 ? `\u001b[${LABEL_COLORS[word]}m${word}:\u001b[39m` : `${word}:`;
+}
+
+/** How texts are set apart. With level 0 every function returns its text as it is. */
+export type Style = Pick<ChalkInstance, "bold" | "dim" | "green" | "yellow" | "red" | "cyan">;
+
+/** The style of a stream. */
+export function createStyle(choice: ColorChoice): Style {
+  return new Chalk({ level: colorLevel(choice) });
+}

@@ -1,0 +1,97 @@
+import type { Ora } from "ora";
+import type { Context } from "../context.ts";
+import { colorLevel, note, type OutputOptions } from "./output.ts";
+import { toAscii } from "./text.ts";
+
+const PATIENCE_MS = 300;
+
+/** How long work may last without a word where nothing animates. */
+export const SLOW_MS = 3_000;
+
+/**
+ * Shows a spinner on a terminal's stderr while work lasts longer than 300 ms, which is away while the work asks a person
+ * something; nothing animates elsewhere (cli.md), where a sentence says what lasts longer than 3 seconds.
+ */
+export async function withSpinner<Result>(
+  context: Context,
+  options: OutputOptions,
+  text: string,
+  work: Promise<Result>,
+): Promise<Result> {
+  if (!mayMove(context, options)) {
+    if (await lasts(work, SLOW_MS, context)) note(context, options, `${text} …`);
+    return work;
+  }
+  let spinner: Ora | null = null;
+  let paused = false;
+  const around = context.animation;
+  context.animation = {
+    pause: () => {
+      paused = true;
+      spinner?.stop();
+    },
+    resume: () => {
+      paused = false;
+      spinner?.start();
+    },
+  };
+  try {
+    if (!(await lasts(work, PATIENCE_MS, context))) return await work;
+    spinner = await createSpinner(context, options, text);
+    if (!paused) spinner?.start();
+    return await work;
+  } finally {
+    context.animation = around;
+    spinner?.stop();
+  }
+}
+
+/**
+ * Shows on a terminal's stderr how far work has come; nothing moves elsewhere. The work may keep the process busy: what
+ * it shows is drawn at once.
+ */
+export async function withProgress<Result>(
+  context: Context,
+  options: OutputOptions,
+  work: (show: (text: string) => void) => Result,
+): Promise<Result> {
+  const spinner = mayMove(context, options) ? await createSpinner(context, options, "") : null;
+  try {
+    return work((text) => {
+      if (spinner === null) return;
+      spinner.text = context.io.isAscii ? toAscii(text) : text;
+      if (spinner.isSpinning) spinner.render();
+      else spinner.start();
+    });
+  } finally {
+    spinner?.stop();
+  }
+}
+
+/** Whether work is still going on after so many milliseconds; a failure of it ends it, too. */
+function lasts(work: Promise<unknown>, milliseconds: number, { clock }: Context): Promise<boolean> {
+  const settled = work.then(
+    () => false,
+    () => false,
+  );
+  return Promise.race([settled, clock.sleep(milliseconds).then(() => true)]);
+}
+
+function mayMove({ io, env }: Context, { json, quiet, verbose }: OutputOptions): boolean {
+  return io.stderrIsTerminal && env.TERM !== "dumb" && !json && !quiet && !verbose;
+}
+
+/** `null` where it cannot be drawn: without a width it cannot know how many lines it takes, and would clear others. */
+async function createSpinner(context: Context, options: OutputOptions, text: string): Promise<Ora | null> {
+  const { output } = context.io.terminal();
+  if (!output.columns) return null;
+  const { default: ora } = await import("ora");
+  const level = colorLevel({ env: context.env, isTerminal: true, color: options.color });
+  const color = level > 0 ? "cyan" : false;
+  const { isAscii } = context.io;
+  const frames = isAscii ? { spinner: "line" as const } : {};
+  const shown = isAscii ? toAscii(text) : text;
+  const spinner = ora({ text: shown, stream: output, isEnabled: true, discardStdin: false, color, ...frames });
+  context.onEnd(async () => void spinner.stop());
+  return spinner;
+}

@@ -1,0 +1,124 @@
+import dayjs from "dayjs";
+import utc from "dayjs/plugin/utc.js";
+import { formatMoney, type Money, toDecimalString } from "../../billing/money.ts";
+import type { LicenseCounts } from "../../contract/basics.ts";
+import type { Quote, Subscription } from "../../contract/billing.ts";
+import type { LicenseTarget } from "../buying/engine/tools.ts";
+import { clean } from "./text.ts";
+
+dayjs.extend(utc);
+
+/** `1 license`, `5 licenses`. */
+export function licenses(count: number): string {
+  return `${count} ${count === 1 ? "license" : "licenses"}`;
+}
+
+/** `25 → 30`. */
+export function countChange(after: number, bought: number): string {
+  return `${after - bought} → ${after}`;
+}
+
+/** `25 purchased, 22 used, 3 available`. */
+export function counts({ purchased, used, available }: LicenseCounts): string {
+  return `${purchased} purchased, ${used} used, ${available} available`;
+}
+
+/** `8 licenses available`, `1 license purchased`. */
+export function targetWords(target: LicenseTarget): string {
+  return "available" in target ? `${licenses(target.available)} available` : `${licenses(target.purchased)} purchased`;
+}
+
+/**
+ * `; 5 licenses of them in purchases that are still in progress`, after a target for which nothing is missing. Nothing
+ * where all of it is there.
+ */
+export function inProgress(target: LicenseTarget, now: LicenseCounts): string {
+  const awaited = "available" in target ? target.available - now.available : target.purchased - now.purchased;
+  return awaited > 0 ? `; ${licenses(awaited)} of them in purchases that are still in progress` : "";
+}
+
+/** What is charged, with what it is made of: `£244.10 (£203.42 + £40.68 tax)`; without tax just the amount. */
+export function withTax({ total, net, tax }: { total: Money; net: Money; tax: Money }): string {
+  return tax.amount === 0 ? moneyText(total) : `${moneyText(total)} (${moneyText(net)} + ${moneyText(tax)} tax)`;
+}
+
+/** `2027-03-01 (in 99 days)`; the days are the backend's, never this machine's clock. */
+export function dateAhead(date: string, days: number): string {
+  return `${date} (${days === 0 ? "today" : days === 1 ? "in 1 day" : `in ${days} days`})`;
+}
+
+/** `2026-11-22 10:00 UTC`. */
+export function instant(text: string): string {
+  return dayjs.utc(text).format("YYYY-MM-DD HH:mm [UTC]");
+}
+
+/** `a year`, `every 3 months`. */
+export function interval({ interval: unit, intervalCount }: Subscription["plan"]): string {
+  return intervalCount === 1 ? `a ${unit}` : `every ${intervalCount} ${unit}s`;
+}
+
+/** What the subtotal comes from: `5 licenses × £150.00 a year × 99 of 365 days`. */
+export function formula(quote: Quote, plan: Subscription["plan"]): string {
+  const { daysRemaining, days } = quote.term;
+  return `${licenses(quote.licenses)} × ${moneyText(quote.unitPrice)} ${interval(plan)} × ${daysRemaining} of ${days} days`;
+}
+
+/** `22 licenses`; where more are used, which a reduction never takes away (details.md, 31), it says so. */
+export function reducedTo(reduction: { readonly licenses: number }, used: number): string {
+  const asked = licenses(reduction.licenses);
+  return used > reduction.licenses ? `${asked} (${used}, as long as ${used} are in use)` : asked;
+}
+
+/** A scheduled reduction, and what the renewal is with the purchase that raises it (details.md, 31); `null` without one. */
+export function keptReduction(
+  { reduction, licenses: { used } }: Pick<Subscription, "reduction" | "licenses">,
+  { renewsAt }: Pick<Quote, "renewsAt">,
+): string | null {
+  if (reduction === null || renewsAt === null) return null;
+  return `to ${reducedTo(reduction, used)} on ${reduction.date}, with this purchase to ${renewsAt.licenses}`;
+}
+
+/** What pays: its label, or that there is none. */
+export function paymentMethod(method: Subscription["paymentMethod"]): string {
+  return method === null ? "none" : clean(method.label);
+}
+
+const FALLBACK_LOCALE = "en-US";
+
+/** What `LC_ALL=de_DE@euro` and `LC_ALL=C.UTF-8@x` add to a locale, which no amount is formatted with. */
+const NO_LOCALE_PARTS = /(?:-u-va)?(?:-posix)?(?:-x-.*)?$/i;
+
+/** The locale that the environment names (`LC_ALL`, `LC_MESSAGES`, `LANG`), as far as it formats amounts. */
+const LOCALE = formattingLocale(() => new Intl.NumberFormat().resolvedOptions().locale);
+
+/**
+ * Finds the locale to format with: the platform's without its private-use and POSIX parts, or en-US where the platform
+ * has no such locale.
+ *
+ * @param platform gives the platform's locale, and may throw
+ */
+export function formattingLocale(platform: () => string): string {
+  try {
+    const locale = platform().replace(NO_LOCALE_PARTS, "");
+    if (Intl.NumberFormat.supportedLocalesOf(locale).length === 0) return FALLBACK_LOCALE;
+    new Intl.NumberFormat(locale, { style: "currency", currency: "GBP" }).format(1);
+    return locale;
+  } catch {
+    return FALLBACK_LOCALE;
+  }
+}
+
+/**
+ * An amount for a person, as their locale writes it; what others read later is written with `formatMoney`. Never throws:
+ * an amount that no locale formats is `GBP 244.10`.
+ */
+export function moneyText(value: Money, locale = LOCALE): string {
+  for (const tried of [locale, FALLBACK_LOCALE]) {
+    try {
+      return formatMoney(value, tried);
+    } catch {
+      // The next one may be known.
+    }
+  }
+  return `${value.currency} ${toDecimalString(value)}`;
+}

@@ -1,0 +1,62 @@
+import type { Command } from "commander";
+import { knownMe } from "../../client/missing.ts";
+import { concludePurchase, purchasingTools } from "../buying/buying.ts";
+import { splitAnswer } from "../buying/engine/follow.ts";
+import { assertMayPurchase } from "../buying/engine/guards.ts";
+import { cancel, readCancelable, rehearsed } from "../buying/engine/pay.ts";
+import { renderPurchase } from "../buying/purchaseView.ts";
+import { connectToOrganization } from "../connection/connect.ts";
+import type { Context } from "../context.ts";
+import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { viewOf } from "../kit/output.ts";
+import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
+import { licenses } from "../kit/words.ts";
+import { type PurchaseOptions, purchaseArgument } from "./show.ts";
+
+/** What `purchases cancel` was told. */
+export interface CancelOptions extends PurchaseOptions {
+  readonly yes: boolean;
+  readonly dryRun: boolean;
+}
+
+export function registerCancel(group: Command, context: Context, run: Run<CancelOptions>): void {
+  addCommand(group, {
+    name: "cancel",
+    description: "Cancel a purchase that waits for approval",
+    examples: ["purchases cancel pur_4f8c21d9", "purchases cancel pur_4f8c21d9 --yes"],
+  })
+    .addArgument(purchaseArgument())
+    .option("--yes", "cancel without asking")
+    .option("--dry-run", "say what would be done, cancel nothing")
+    .action(
+      (purchaseId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>
+        interruptible(context, () => run({ ...readGlobals(command), purchaseId, yes, dryRun }, context)),
+    );
+}
+
+/** The beginning of an id, as lists show it, or a receipt number: names that only the reading calls know. */
+const NEEDS_LOOKUP = /^(pur_[0-9a-f]{8,23}|\d+-\d{6,})$/;
+
+/**
+ * Cancels a purchase that waits for approval and prints it.
+ *
+ * @throws CliError `invalid_usage` before any request where it cannot ask and `--yes` is missing; `declined_by_person`;
+ *   `not_cancelable` and what else refused it
+ */
+export async function runCancel(options: CancelOptions, context: Context): Promise<void> {
+  assertConsent(context, options, "cancel the purchase");
+  const { client, organizationId } = await connectToOrganization(context, options, "billing");
+  const waiting = { ...options, waitSeconds: 0, open: false };
+  const tools = await purchasingTools(context, waiting, { client, organizationId });
+  const isDecided = options.yes && !options.dryRun && !NEEDS_LOOKUP.test(options.purchaseId);
+  const found = isDecided ? null : await readCancelable(options.purchaseId, tools);
+  if (found?.status === "requires_approval" && !options.yes && !options.dryRun) {
+    const { purchase } = splitAnswer(found);
+    assertMayPurchase(await tools.busy("Asking who you are", knownMe(client)));
+    context.io.note(`${renderPurchase(purchase, await viewOf(context, options, "stderr"))}\n\n`);
+    await confirmOrCancel(context, options, `Cancel this purchase of ${licenses(purchase.licenses)}?`);
+  }
+  const ended =
+    found !== null && options.dryRun ? rehearsed(found) : await cancel(found?.id ?? options.purchaseId, tools);
+  await concludePurchase("purchases cancel", ended, tools, options, context);
+}

@@ -1,0 +1,128 @@
+import type { Command } from "commander";
+import { isCalendarDate } from "../../billing/calendarDate.ts";
+import type { Client, ClockAnswer, ClockRequest } from "../../client/client.ts";
+import { isMissing } from "../../client/missing.ts";
+import { MAX_CLOCK_DAYS, MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
+import { connect, createTargetClient } from "../connection/connect.ts";
+import { resolveTarget, type Target } from "../connection/target.ts";
+import type { Context } from "../context.ts";
+import { CliError, codeOf, usageError } from "../errors.ts";
+import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { doneBefore, printResult } from "../kit/output.ts";
+import { withSpinner } from "../kit/spinner.ts";
+import { instantOrDate, wholeNumber } from "../kit/values.ts";
+import { renderClock, renderMoved } from "./sandbox.ts";
+
+/** What `sandbox clock advance` was told; `renewal` goes to the renewal date of the organization that is set. */
+export interface AdvanceOptions extends GlobalOptions {
+  readonly to: Exclude<ClockRequest, { toRenewalOf: number }> | "renewal";
+}
+
+export function registerAdvance(clock: Command, context: Context, run: Run<AdvanceOptions>): void {
+  addCommand(clock, {
+    name: "advance",
+    description: "Move the clock forward; never back",
+    examples: ["sandbox clock advance --by 30", "sandbox clock advance --to 2027-03-01"],
+  })
+    .option("--to <date>", `to a date or an instant, at most ${MAX_CLOCK_YEARS} years ahead`, dateOrInstantText)
+    .option("--by <n days>", `by a number of days, at most ${MAX_CLOCK_YEARS} years`, days)
+    .option("--to-renewal", "to the organization's next renewal date")
+    .action((flags: { to?: string; by?: number; toRenewal?: boolean }, command: Command) => {
+      const options = { ...readGlobals(command), to: destination(flags) };
+      return interruptible(context, () => run(options, context));
+    });
+}
+
+function destination(flags: { to?: string; by?: number; toRenewal?: boolean }): AdvanceOptions["to"] {
+  const given = [flags.to, flags.by, flags.toRenewal].filter((flag) => flag !== undefined);
+  if (given.length !== 1) {
+    throw usageError("Where the clock is to go must be said once", "Say one of --to, --by and --to-renewal.");
+  }
+  if (flags.to !== undefined) return { to: flags.to };
+  return flags.by === undefined ? "renewal" : { days: flags.by };
+}
+
+/** Checks it, and writes an instant as the contract does: in UTC. A date is left to the sandbox's time zone. */
+function dateOrInstantText(text: string): string {
+  const instant = instantOrDate(text);
+  return isCalendarDate(text) ? text : new Date(instant).toISOString();
+}
+
+function days(text: string): number {
+  return wholeNumber(1, MAX_CLOCK_DAYS)(text.replace(/\s*(d|days?)$/, ""));
+}
+
+/** Prints the sandbox's clock and what its provider charged. Needs no sign-in. */
+export async function runShow(options: GlobalOptions, context: Context): Promise<void> {
+  const { client } = await sandboxAt(options, context);
+  const reading = asSandbox(client.sandboxState(), client);
+  const state = await withSpinner(context, options, "Reading the clock", reading);
+  await printResult(context, options, "sandbox clock show", state, async (view) => {
+    return renderClock(state, view);
+  });
+}
+
+/**
+ * Moves the sandbox's clock forward and prints where it is.
+ *
+ * @throws CliError `not_a_sandbox`, `organization_required`; ClientError `clock_moves_forward_only`, `not_found` for an
+ *   unknown organization, `outcome_unknown`
+ */
+export async function runAdvance(options: AdvanceOptions, context: Context): Promise<void> {
+  const { client, target } = await sandboxAt(options, context);
+  const request =
+    options.to === "renewal" ? { toRenewalOf: await renewingOrganization(options, context, target) } : options.to;
+  const answer = await withSpinner(context, options, "Moving the clock", move(request, client));
+  const printing = printResult(context, options, "sandbox clock advance", answer, async (view) => {
+    return renderMoved(answer, view);
+  });
+  const hint = "Look at `secureflag-licenses sandbox clock show` before you move it again.";
+  await doneBefore(printing, "The clock was moved", hint);
+}
+
+async function move(request: ClockRequest, client: Client): Promise<ClockAnswer> {
+  try {
+    return await client.advanceClock(request);
+  } catch (error) {
+    // A sandbox does not find an organization, any other backend no clock: only a sandbox shows one.
+    if (isMissing(error)) await asSandbox(client.sandboxState(), client);
+    throw error;
+  }
+}
+
+/** A sandbox's clock is never moved by mistake elsewhere: what is not this machine is not even asked (details.md, 19). */
+async function sandboxAt(options: GlobalOptions, context: Context): Promise<{ client: Client; target: Target }> {
+  const target = await resolveTarget(context, options);
+  const client = await createTargetClient(context, options, target.apiUrl, null);
+  if (!client.isLoopback) {
+    throw new CliError("not_a_sandbox", `${client.origin} is not a sandbox on this machine; nothing was sent`, {
+      hint: "Set SECUREFLAG_API_URL to the URL that `secureflag-licenses sandbox` printed.",
+    });
+  }
+  return { client, target };
+}
+
+async function asSandbox<Answer>(asking: Promise<Answer>, { origin }: Client): Promise<Answer> {
+  try {
+    return await asking;
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new CliError("not_a_sandbox", `${origin} is a backend, but not a sandbox`, {
+      hint: "Set SECUREFLAG_API_URL to the URL that `secureflag-licenses sandbox` printed.",
+      cause: error,
+    });
+  }
+}
+
+async function renewingOrganization(options: GlobalOptions, context: Context, target: Target): Promise<number> {
+  if (target.organizationId !== null) return target.organizationId;
+  try {
+    return await (await connect(context, options, "billing")).organizationId();
+  } catch (cause) {
+    if (codeOf(cause) !== "not_signed_in") throw cause;
+    throw new CliError("organization_required", "Whose renewal is meant is not known", {
+      hint: "Name the organization with --org <id> or SECUREFLAG_ORGANIZATION.",
+      cause,
+    });
+  }
+}

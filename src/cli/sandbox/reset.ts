@@ -1,0 +1,75 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import type { Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { printResult } from "../kit/output.ts";
+import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
+import { someText } from "../kit/values.ts";
+
+/** What `sandbox reset` was told. */
+export interface ResetOptions extends GlobalOptions {
+  readonly data: string | null;
+  readonly yes: boolean;
+}
+
+export function registerReset(sandbox: Command, context: Context, run: Run<ResetOptions>): void {
+  addCommand(sandbox, {
+    name: "reset",
+    description: "Empty a stopped sandbox's data",
+    examples: ["sandbox reset", "sandbox reset --data ./sandbox --yes"],
+  })
+    .option("--data <dir>", "where the data are", someText)
+    .option("--yes", "do not ask")
+    .action((flags: { yes?: boolean }, command: Command) => {
+      // `--data` may also stand before `reset`, as a flag of `sandbox`.
+      const data: string | undefined = command.optsWithGlobals().data;
+      const options = { ...readGlobals(command), data: data ?? null, yes: flags.yes === true };
+      return interruptible(context, () => run(options, context));
+    });
+}
+
+/**
+ * Empties a stopped sandbox's data.
+ *
+ * @throws CliError `invalid_usage` where nobody can be asked and `--yes` is missing, `declined_by_person`;
+ *   SandboxError where the data are in use or not a sandbox's
+ */
+export async function runReset(options: ResetOptions, context: Context): Promise<void> {
+  const dataDir = dataDirectory(options.data, context);
+  assertConsent(context, options, "delete the data");
+  const { assertResettable, resetSandbox } = await import("../../backend/sandbox/dataFolder.ts");
+  if (!options.yes) {
+    await assertResettable(dataDir);
+    await confirmOrCancel(context, options, `Delete all data of the sandbox in ${dataDir}?`);
+  }
+  await resetSandbox(dataDir);
+  await printResult(
+    context,
+    options,
+    "sandbox reset",
+    { dataDir, reset: true },
+    () => `The sandbox in ${dataDir} is empty.`,
+  );
+}
+
+/**
+ * Finds the directory of a sandbox's data: the one given with `--data`, relative to the current one, else the default.
+ *
+ * @throws CliError `sandbox_data_unusable` where there is no default, or no current directory
+ */
+export function dataDirectory(given: string | null, context: Pick<Context, "sandboxDirectory">): string {
+  const directory = given ?? context.sandboxDirectory;
+  if (directory === null) {
+    throw unusable("Cannot find a place for the sandbox's data: this user has no home directory");
+  }
+  try {
+    return resolve(directory);
+  } catch (cause) {
+    throw unusable("Cannot resolve --data: the current directory does not exist", cause);
+  }
+}
+
+function unusable(message: string, cause?: unknown): CliError {
+  return new CliError("sandbox_data_unusable", message, { hint: "Pass --data with an absolute path.", cause });
+}

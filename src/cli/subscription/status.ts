@@ -1,0 +1,191 @@
+import type { Command } from "commander";
+import { isTaxed } from "../../billing/proration.ts";
+import type { Subscription } from "../../contract/billing.ts";
+import type { Me } from "../../contract/identity.ts";
+import { payCommand, unpaidDeadline, unpaidRenewal, unpaidWarning } from "../buying/purchaseView.ts";
+import { type Connection, connect } from "../connection/connect.ts";
+import type { Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { printResult, type View, warn } from "../kit/output.ts";
+import { withSpinner } from "../kit/spinner.ts";
+import { fields } from "../kit/table.ts";
+import { clean } from "../kit/text.ts";
+import { wholeNumber } from "../kit/values.ts";
+import { counts, dateAhead, interval, licenses, moneyText, paymentMethod, reducedTo, withTax } from "../kit/words.ts";
+
+/** What `status` was told. */
+export interface StatusOptions extends GlobalOptions {
+  readonly failIfAvailableBelow: number | null;
+}
+
+/** Registers `status`. */
+export function register(program: Command, context: Context, run: Run<StatusOptions> = runStatus): void {
+  addCommand(program, {
+    name: "status",
+    examples: ["status", "status --json --fail-if-available-below 3"],
+  })
+    .option("--fail-if-available-below <n>", "exit 7 when fewer licenses are available", wholeNumber(0))
+    .action((flags: { failIfAvailableBelow?: number }, command: Command) => {
+      const options = { ...readGlobals(command), failIfAvailableBelow: flags.failIfAvailableBelow ?? null };
+      return interruptible(context, () => run(options, context));
+    });
+}
+
+/**
+ * Prints the subscription, and warns on stderr of what an administrator should act on.
+ *
+ * @throws CliError `too_few_available` with nothing printed; what connecting and reading throw
+ */
+export async function runStatus(options: StatusOptions, context: Context): Promise<void> {
+  const connection = await connect(context, options, "billing");
+  const reading = connection.organizationId().then((id) => connection.client.subscription(id));
+  // Asked meanwhile: what it says is worth a warning, and its failing is none.
+  const expiring = tokenExpiry(options, connection);
+  const subscription = await withSpinner(context, options, "Reading the subscription", reading);
+  const { available } = subscription.licenses;
+  const least = options.failIfAvailableBelow;
+  if (least !== null && available < least) {
+    throw new CliError(
+      "too_few_available",
+      `${licenses(available)} ${available === 1 ? "is" : "are"} available, fewer than ${least}`,
+      {
+        hint: `Buy more with \`secureflag-licenses buy ${least - available}\`.`,
+      },
+    );
+  }
+  await printResult(context, options, "status", subscription, async (view) => {
+    return renderStatus(subscription, view);
+  });
+  if (options.json || options.quiet) return;
+  const expiry = await expiring;
+  for (const warning of [...subscriptionWarnings(subscription), ...(expiry === null ? [] : [expiry])])
+    warn(context, options, warning);
+}
+
+/** Whether the API token in use ends soon. A person's sign-in renews itself. */
+async function tokenExpiry(options: StatusOptions, { client, signIn }: Connection): Promise<string | null> {
+  if (options.json || options.quiet || signIn.isSession) return null;
+  return await client.me().then(
+    ({ token }) => tokenWarning(token),
+    () => null,
+  );
+}
+
+const BAR_WIDTH = 30;
+
+/** The subscription for people. */
+export function renderStatus(subscription: Subscription, view: View): string {
+  const { organization, plan, state, term, pending, reduction, unpaid } = subscription;
+  const { style } = view;
+  const showState = state === "active" ? style.green("active") : style.red(state.replace("_", " "));
+  const beforeTax = isTaxed(subscription.taxRate) ? ", before tax" : "";
+  const facts = fields(
+    [
+      ["Organization", style.bold(`${clean(organization.name)} (${organization.id})`)],
+      ["Plan", `${clean(plan.name)}, ${moneyText(plan.unitPrice)} per license ${interval(plan)}${beforeTax}`],
+      ["State", showState],
+      ["Unpaid", unpaidRenewal(subscription)],
+      unpaidDeadline(subscription),
+      ["Licenses", `${licenseBar(subscription, view)}\n${counts(subscription.licenses)}`],
+      [
+        "Pending",
+        pending.purchases === 0 ? null : `${licenses(pending.licenses)} in ${pending.purchases} unsettled purchases`,
+      ],
+      ["Term", `${term.start} to ${term.renewalDate}, ${term.days} days`],
+      nextDate(subscription),
+      ["Renews at", renewsAt(subscription)],
+      ["Reduction", reduction && `to ${reducedTo(reduction, subscription.licenses.used)} on ${reduction.date}`],
+      ["Time zone", clean(organization.timeZone)],
+      ["Tax rate", `${clean(subscription.taxRate)} %`],
+      ["Payment", paymentMethod(subscription.paymentMethod)],
+    ],
+    view,
+  );
+  return unpaid === null ? facts : `${facts}\n\nPay the renewal with\n${payCommand(unpaid.purchaseId)}`;
+}
+
+function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: View): string {
+  const share = purchased > 0 ? used / purchased : 0;
+  const { filled, empty } = bar(share, BAR_WIDTH);
+  const paint = used >= purchased ? style.yellow : style.green;
+  return `${paint(filled)}${style.dim(empty)}`;
+}
+
+/** The renewal date, which without automatic renewal is the end. */
+function nextDate({ state, term, renewal }: Subscription): [label: string, value: string] {
+  if (state === "ended") return ["Ended on", term.renewalDate];
+  return [renewal.autoRenew ? "Renewal" : "Ends", dateAhead(term.renewalDate, term.daysRemaining)];
+}
+
+function renewsAt({ state, renewal }: Subscription): string | null {
+  const { autoRenew, subtotal, tax, total } = renewal;
+  if (state === "ended" || !autoRenew || renewal.licenses === null || !subtotal || !tax || !total) return null;
+  return `${withTax({ total, net: subtotal, tax })} for ${licenses(renewal.licenses)}`;
+}
+
+/** A bar of so many columns, filled as far as its share; other than a color it says the same to everybody. */
+export function bar(share: number, width: number): { filled: string; empty: string } {
+  const filled = Math.round(Math.min(1, Math.max(0, share)) * width);
+  return { filled: "█".repeat(filled), empty: "░".repeat(width - filled) };
+}
+
+const SOON_DAYS = 30;
+
+const FEW_PART = 10;
+
+const DAY_SECONDS = 86_400;
+
+const TOKEN_DAYS = 14;
+
+/** What an administrator should act on, most pressing first; empty where all is well. */
+export function subscriptionWarnings(subscription: Subscription): string[] {
+  const { reduction } = subscription;
+  return [
+    unpaid(subscription),
+    fewLeft(subscription),
+    soon(subscription),
+    reduction &&
+      `From ${reduction.date} there will be ${reducedTo(reduction, subscription.licenses.used)}, as scheduled.`,
+  ].filter((warning) => warning !== null);
+}
+
+/**
+ * That an API token ends soon, by the backend's own count of seconds, because this machine's clock may be wrong
+ * (details.md, 26); `null` where it does not.
+ */
+export function tokenWarning({ name, expiresIn }: Me["token"]): string | null {
+  if (name === null || expiresIn === null || expiresIn === undefined) return null;
+  if (expiresIn > TOKEN_DAYS * DAY_SECONDS) return null;
+  const days = Math.floor(expiresIn / DAY_SECONDS);
+  const when = days === 0 ? "within a day" : days === 1 ? "in 1 day" : `in ${days} days`;
+  return `The token ${name} expires ${when}. Make a new one: secureflag-licenses tokens create`;
+}
+
+/** A backend may not tell which renewal it is. */
+function unpaid(subscription: Subscription): string | null {
+  const { state } = subscription;
+  if (subscription.unpaid !== null) return unpaidWarning(subscription);
+  if (state !== "past_due" && state !== "suspended") return null;
+  const cost = state === "suspended" ? "the subscription is suspended" : "no licenses can be bought until it is";
+  return (
+    `The last renewal is not paid, and ${cost}. See \`secureflag-licenses purchases list --kind renewal\`, ` +
+    "then pay it with `secureflag-licenses purchases pay <id>`."
+  );
+}
+
+function fewLeft({ state, licenses: { purchased, available } }: Subscription): string | null {
+  if (state === "ended" || purchased === 0 || available > Math.max(1, Math.floor(purchased / FEW_PART))) return null;
+  const left =
+    available <= 0 ? "No license is" : available === 1 ? "Only 1 license is" : `Only ${available} licenses are`;
+  return `${left} available, of ${purchased}. Buy more with \`secureflag-licenses buy <n>\`.`;
+}
+
+function soon({ state, term, renewal, taxRate }: Subscription): string | null {
+  if (state === "ended" || term.daysRemaining > SOON_DAYS) return null;
+  const when = term.daysRemaining === 1 ? "in 1 day" : `in ${term.daysRemaining} days`;
+  if (!renewal.autoRenew) return `The subscription ends ${when}, on ${term.renewalDate}, without a renewal.`;
+  if (renewal.licenses === null || renewal.total === null) return null;
+  const price = `${moneyText(renewal.total)}${isTaxed(taxRate) ? " with tax" : ""}`;
+  return `The subscription renews ${when}, on ${term.renewalDate}: ${price} for ${licenses(renewal.licenses)}.`;
+}

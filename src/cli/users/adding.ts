@@ -1,0 +1,222 @@
+import { backoffMs } from "../../client/retry.ts";
+import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import type { LicenseCounts } from "../../contract/basics.ts";
+import type { Purchase } from "../../contract/billing.ts";
+import { type Buying, buyAgainWhatIsMissing, buyAs, conclude } from "../buying/buying.ts";
+import { madeBefore } from "../buying/engine/earlier.ts";
+import { guardsAfter } from "../buying/engine/guards.ts";
+import type { Concluded, PurchasingTools } from "../buying/engine/tools.ts";
+import { summarize } from "../buying/jobSummary.ts";
+import { type BuyingFlags, type BuyMissingOptions, readBuying } from "../buying/options.ts";
+import type { Context } from "../context.ts";
+import { CliError, codeOf } from "../errors.ts";
+import { doneBefore, note, type OutputOptions } from "../kit/output.ts";
+import { promptsAllowed } from "../kit/prompt.ts";
+import { LOOK_HINT, missingWords, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
+import { strategyWord } from "./view.ts";
+
+export interface MissingFlags extends BuyingFlags {
+  readonly buyMissing?: boolean;
+}
+
+export function readMissing(flags: MissingFlags) {
+  return { ...readBuying(flags), buyMissing: flags.buyMissing === true };
+}
+
+const MOST_ROUNDS = 6;
+
+const MOST_PURCHASES = 3;
+
+/** How adding users ended: with the backend's answer, or with what went wrong after purchases were made for it. */
+export type AddingEnd<Answer> = {
+  /** What was bought, in its order: once, unless others took the licenses before they could be used. */
+  readonly made: readonly Concluded[];
+} & ({ readonly answer: Answer; readonly failure: null } | { readonly answer: null; readonly failure: Error });
+
+/**
+ * Adds users. Where licenses are missing it buys them as the command was told to, and then adds: a purchase aims for as
+ * many available licenses as the users take, so that it is never made twice, whatever is killed or runs at the same time.
+ * Where others buy at the same time, theirs are waited for a little; where others take what was bought, what is missing
+ * then is bought as far as the guards allow it in all.
+ *
+ * @param attempt adds the users, or says that licenses are missing
+ * @param taken how many licenses those who were added take
+ * @throws CliError, ClientError with nobody added and nothing bought: `no_license_available` where nothing may be bought
+ */
+export async function addWithLicenses<Answer>(
+  attempt: () => Promise<Answer>,
+  taken: (answer: Answer) => number,
+  options: BuyMissingOptions,
+  context: Context,
+  buying: Buying,
+): Promise<AddingEnd<Answer>> {
+  const made: Concluded[] = [];
+  try {
+    const answer = await addInRounds(attempt, made, options, context, buying);
+    const before = made.length > 0 ? null : await madeBefore(requestFor(taken(answer), options), buying.tools);
+    return { answer, made: before ? [before] : made, failure: null };
+  } catch (error) {
+    // What was bought is told, whatever came after it.
+    if (made.length === 0 || !(error instanceof Error)) throw error;
+    return { answer: null, made, failure: error };
+  }
+}
+
+/** Tries and buys in turn. Every purchase goes into `made`. */
+async function addInRounds<Answer>(
+  attempt: () => Promise<Answer>,
+  made: Concluded[],
+  options: BuyMissingOptions,
+  context: Context,
+  buying: Buying,
+): Promise<Answer> {
+  const { tools } = buying;
+  for (let round = 1; ; round += 1) {
+    const outcome = await tryToAdd(attempt, tools);
+    if ("answer" in outcome) return outcome.answer;
+    const { shortage } = outcome;
+    if (round === MOST_ROUNDS || made.length === MOST_PURCHASES) throw stillMissing(shortage);
+    if (round === 1 && mayBuy(options, context)) tools.say(`${missingWords(shortage.missing)}.`);
+    const bought = await buyFor(
+      shortage,
+      { ...options, ...guardsAfter(options, purchasesOf(made)) },
+      context,
+      buying,
+    ).catch((error: unknown) => {
+      throw inLightOf(made, error);
+    });
+    if (bought?.result.purchase && isNew(bought.result.purchase, made)) {
+      made.push(bought);
+      if (bought.failure) throw bought.failure;
+    } else {
+      const pause = backoffMs(round, (1 + context.random.fraction()) / 2);
+      await tools.busy("Waiting for licenses that others buy", context.clock.sleep(pause));
+    }
+  }
+}
+
+async function tryToAdd<Answer>(
+  attempt: () => Promise<Answer>,
+  { setInterruption }: PurchasingTools,
+): Promise<{ readonly answer: Answer } | { readonly shortage: Shortage }> {
+  setInterruption({
+    message: "Whoever was to be added may be added already.",
+    hint: "Running the same command again is safe: it names those who are users already.",
+  });
+  try {
+    return { answer: await attempt() };
+  } catch (error) {
+    const shortage = shortageOf(error);
+    if (shortage === null) throw error;
+    return { shortage };
+  } finally {
+    setInterruption(null);
+  }
+}
+
+function purchasesOf(made: readonly Concluded[]): Purchase[] {
+  return made.flatMap(({ result }) => result.purchase ?? []);
+}
+
+/** Whether a purchase was not told of before: buying finds an earlier one again. */
+function isNew({ id }: Purchase, made: readonly Concluded[]): boolean {
+  return purchasesOf(made).every((earlier) => earlier.id !== id);
+}
+
+/** Whether licenses may be bought: a person is asked, a script has said so with `--buy-missing`. */
+function mayBuy(options: BuyMissingOptions, context: Context): boolean {
+  return options.buyMissing || isAsked(options, context);
+}
+
+function isAsked(options: BuyMissingOptions, context: Context): boolean {
+  return !options.yes && promptsAllowed(context, options);
+}
+
+/**
+ * Buys what is missing where that is wanted.
+ *
+ * @returns `null` where others kept changing the subscription, and nothing was bought
+ * @throws CliError `no_license_available` where nothing may be bought; what buying throws
+ */
+async function buyFor(
+  shortage: Shortage,
+  options: BuyMissingOptions,
+  context: Context,
+  buying: Buying,
+): Promise<Concluded | null> {
+  const { tools } = buying;
+  if (!mayBuy(options, context)) throw await notBought(shortage, tools);
+  const request = requestFor(shortage.needed, options);
+  const buyAgain = buyAgainWhatIsMissing(request.wanted, tools);
+  try {
+    return await buyAs(request, { ...options, yes: !isAsked(options, context) }, context, buying, { buyAgain });
+  } catch (error) {
+    if (codeOf(error) === "subscription_changed") return null;
+    throw error;
+  }
+}
+
+/** Why nothing is bought, in words that hold where something was bought before. */
+function inLightOf(made: readonly Concluded[], error: unknown): unknown {
+  const code = codeOf(error);
+  const more = made.length === 0 ? "" : "more ";
+  if (code === "declined_by_person" || code === "interrupted") {
+    return new CliError(code, `Canceled. Nothing ${more}was bought. No users were added`, { cause: error });
+  }
+  if (made.length === 0 || !(error instanceof Error) || code === null) return error;
+  const message = `Others took the licenses that were bought. ${error.message.replace(/\.$/, "")}. Nobody was added`;
+  return new CliError(code, message, { hint: LOOK_HINT, cause: error });
+}
+
+/** What a backend answers beside those who were added. */
+interface AddedAnswer {
+  readonly organizationLicenses: LicenseCounts;
+  readonly assignmentStrategy?: AssignmentStrategy | undefined;
+}
+
+/** What every command that adds users prints beside them. */
+export function addingOutput({ answer, made }: AddingEnd<AddedAnswer>) {
+  const purchases = purchasesOf(made);
+  const earlierPurchases = purchases.slice(0, -1);
+  return {
+    purchase: purchases.at(-1) ?? null,
+    licenses: answer?.organizationLicenses ?? made.at(-1)?.result.licenses ?? null,
+    dryRun: false,
+    ...(answer?.assignmentStrategy && { assignmentStrategy: answer.assignmentStrategy }),
+    ...(earlierPurchases.length > 0 && { earlierPurchases }),
+  };
+}
+
+/** Tells a person what those who were added start with. */
+export function noteStrategy(
+  context: Context,
+  options: OutputOptions,
+  { assignmentStrategy }: { readonly assignmentStrategy?: AssignmentStrategy | undefined },
+): void {
+  if (assignmentStrategy === undefined) return;
+  const change = "Change it with `secureflag-licenses organizations assignment-strategy`.";
+  note(context, options, `Assignment strategy for new users: ${strategyWord(assignmentStrategy)}. ${change}`);
+}
+
+/**
+ * Ends a command that added users: prints its result, then ends with what went wrong after a purchase was made.
+ *
+ * @param print prints the result; gives whether it was taken
+ * @throws as `conclude`
+ */
+export async function concludeAdding(
+  { answer, made, failure }: AddingEnd<unknown>,
+  { tools }: Buying,
+  options: BuyMissingOptions,
+  context: Context,
+  print: () => Promise<boolean>,
+): Promise<void> {
+  const last = made.at(-1);
+  const purchase = last?.result.purchase ?? null;
+  if (purchase !== null && last?.failure) await summarize(context, options, tools.client.origin, [purchase]);
+  const ended = { result: { purchase, dryRun: false }, endedKey: last?.endedKey ?? null, failure };
+  const concluding = conclude(ended, tools.journal, context, print);
+  const hint =
+    "Look at `secureflag-licenses users list --all` and `purchases list`. Running the same command again is safe.";
+  await (answer === null ? concluding : doneBefore(concluding, "Whoever was to be added was added", hint));
+}

@@ -1,0 +1,128 @@
+import { mayBuy } from "../../billing/roles.ts";
+import type { Client } from "../../client/client.ts";
+import { knownMe } from "../../client/missing.ts";
+import type { LicenseCounts } from "../../contract/basics.ts";
+import type { Subscription } from "../../contract/billing.ts";
+import type { Me } from "../../contract/identity.ts";
+import type { Problem } from "../../contract/problems.ts";
+import { type Buying, buyAs, readableSubscription } from "../buying/buying.ts";
+import { priceOffer, type VerifiedQuote } from "../buying/engine/offer.ts";
+import type { PurchasingTools } from "../buying/engine/tools.ts";
+import type { BuyMissingOptions } from "../buying/options.ts";
+import { payCommand, unpaidSuspension } from "../buying/purchaseView.ts";
+import type { Context } from "../context.ts";
+import { CliError, codeOf } from "../errors.ts";
+import { licenses, withTax } from "../kit/words.ts";
+
+/** The next step where licenses were bought that others took. */
+export const LOOK_HINT = "See `secureflag-licenses purchases list`. Running the command again is safe.";
+
+/** That there are fewer available licenses than users to be added take. */
+export interface Shortage {
+  /** How many licenses they take. */
+  readonly needed: number;
+  /** How many of them are not there. */
+  readonly missing: number;
+  /** The backend's refusal; `null` before it was asked. */
+  readonly refusal: Error | null;
+}
+
+/** What buying is told to do for users who take so many licenses. */
+export function requestFor(needed: number, options: BuyMissingOptions) {
+  return { ...options, wanted: { available: needed }, quoteFile: null };
+}
+
+/** What a backend's refusal says of missing licenses; `null` for every other error, and where it does not say how many. */
+export function shortageOf(error: unknown): Shortage | null {
+  if (codeOf(error) !== "no_license_available" || !(error instanceof Error) || !("problem" in error)) return null;
+  const { needed, missing } = (error.problem as Problem | undefined) ?? {};
+  return needed === undefined || missing === undefined ? null : { needed, missing, refusal: error };
+}
+
+/** The error where nothing may be bought: how many licenses are missing, and what they cost now. */
+export async function notBought({ missing, refusal }: Shortage, tools: PurchasingTools): Promise<CliError> {
+  const { client, organizationId, busy } = tools;
+  const price = await busy("Pricing", priceOffer(client, organizationId, missing)).then(
+    ({ quote: { total, dueNow: net, tax } }) =>
+      `${missing === 1 ? "costs" : "cost"} ${withTax({ total, net, tax })} now`,
+    (error: unknown) => {
+      if (!(error instanceof Error) || codeOf(error) === null || codeOf(error) === "interrupted") throw error;
+      return `what ${missing === 1 ? "it costs" : "they cost"} now is not known: ${error.message.replace(/\.$/, "")}`;
+    },
+  );
+  return new CliError("no_license_available", `${missingWords(missing)}, and ${price}. Nobody was added`, {
+    hint: "Say --buy-missing to buy what is missing, and --max-total to limit its cost.",
+    cause: refusal,
+  });
+}
+
+/** The error where licenses are missing though they were bought, or are being bought. */
+export function stillMissing({ missing, refusal }: Shortage): CliError {
+  const why = "others took them meanwhile, or a purchase that brings them is still in progress";
+  return new CliError("no_license_available", `${missingWords(missing)}: ${why}. Nobody was added`, {
+    hint: LOOK_HINT,
+    cause: refusal,
+  });
+}
+
+/** `2 licenses are missing`. */
+export function missingWords(missing: number): string {
+  return `${licenses(missing)} ${missing === 1 ? "is" : "are"} missing`;
+}
+
+/**
+ * What a dry run finds: the counts, and the quote for what would be bought. A token that may not see the counts is no
+ * reason to fail: adding needs none of them.
+ *
+ * @param needed how many licenses the users take
+ * @throws CliError as adding would: `subscription_not_purchasable`, `no_license_available`, what stops a purchase
+ */
+export async function rehearseLicenses(
+  needed: number,
+  options: BuyMissingOptions,
+  context: Context,
+  buying: Buying,
+): Promise<{ licenses: LicenseCounts | null; quote: VerifiedQuote | null }> {
+  const { client, organizationId, busy } = buying.tools;
+  const subscription = await busy("Reading the subscription", readableSubscription(client, organizationId));
+  const counts = subscription?.licenses ?? null;
+  if (needed > 0 && subscription !== null) assertUsable(subscription);
+  const missing = counts === null ? 0 : needed - Math.max(0, counts.available);
+  if (missing <= 0) return { licenses: counts, quote: null };
+  if (!options.buyMissing) throw await notBought({ needed, missing, refusal: null }, buying.tools);
+  const { result } = await buyAs(requestFor(needed, options), options, context, buying);
+  return { licenses: result.licenses, quote: result.quote };
+}
+
+function assertUsable(subscription: Subscription): void {
+  const { state, unpaid } = subscription;
+  if (state !== "suspended" && state !== "ended") return;
+  const why = unpaidSuspension(subscription) ?? `the subscription ${state === "ended" ? "has ended" : "is suspended"}`;
+  throw new CliError("subscription_not_purchasable", `Users cannot take licenses: ${why}`, {
+    hint: unpaid === null ? undefined : `Pay the renewal with ${payCommand(unpaid.purchaseId)}.`,
+  });
+}
+
+/**
+ * Refuses in a dry run what the backend would refuse: adding an administrator with an API token. A backend that does not
+ * tell who is signed in is not asked further.
+ *
+ * @param roles those of the users to add
+ * @throws CliError `forbidden`
+ */
+export async function rehearseRoles(client: Pick<Client, "me">, roles: readonly (number | undefined)[]): Promise<void> {
+  if (!roles.some(isAdministrator)) return;
+  const me = await knownMe(client);
+  if (me) assertMayChange(me, roles);
+}
+
+/** @throws CliError `forbidden` for an administrator among the roles where an API token is used */
+export function assertMayChange({ token }: Pick<Me, "token">, roles: readonly (number | null | undefined)[]): void {
+  if (token.name === null || !roles.some(isAdministrator)) return;
+  const message = "An API token cannot add or remove administrators; a signed-in administrator can";
+  throw new CliError("forbidden", message);
+}
+
+function isAdministrator(role: number | null | undefined): boolean {
+  return typeof role === "number" && mayBuy(role);
+}

@@ -1,0 +1,167 @@
+import { ROLES, roleName } from "../../billing/roles.ts";
+import { ASSIGNMENT_STRATEGIES, type AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import { listedUserSchema, type User } from "../../contract/users.ts";
+import { renderBuyResult } from "../buying/purchaseView.ts";
+import type { View } from "../kit/output.ts";
+import { type Cell, type Column, columns, fields, list, toCsv } from "../kit/table.ts";
+import { clean, wrap } from "../kit/text.ts";
+import { counts } from "../kit/words.ts";
+import type { Output } from "../outputs.ts";
+
+const ROLE_NUMBERS: ReadonlyMap<string, number> = new Map([
+  ["administrator", ROLES.organizationAdministrator],
+  ["manager", ROLES.manager],
+  ["statistics", ROLES.statistics],
+  ["creator", ROLES.creator],
+  ["threatcanvas-reviewer", ROLES.threatCanvasReviewer],
+  ["user", ROLES.user],
+]);
+
+/** The roles that a user may be given, by the words that people type (details.md, 24). */
+export const ROLE_WORDS: readonly string[] = [...ROLE_NUMBERS.keys()];
+
+/** The words for what is assigned to everybody who is added. */
+export const STRATEGY_WORDS: readonly string[] = ASSIGNMENT_STRATEGIES.map(strategyWord);
+
+/** `initial-plan` for `INITIAL_PLAN`. */
+export function strategyWord(strategy: AssignmentStrategy): string {
+  return strategy.toLowerCase().replaceAll("_", "-");
+}
+
+/** The number of a role given by its word, in any case, or by the number itself; `null` for what is none. */
+export function roleNumber(text: string): number | null {
+  const number = [...ROLE_NUMBERS.values()].find((role) => String(role) === text);
+  return number ?? ROLE_NUMBERS.get(text.toLowerCase()) ?? null;
+}
+
+/** An assignment strategy: `initial-plan`, or as the contract writes it, `INITIAL_PLAN`; `null` for what is none. */
+export function strategyNamed(text: string): AssignmentStrategy | null {
+  const name = text.toUpperCase().replaceAll("-", "_");
+  return ASSIGNMENT_STRATEGIES.find((strategy) => strategy === name) ?? null;
+}
+
+const MOST_NAMED = 20;
+
+const COLUMNS = Object.keys(listedUserSchema.shape) as (keyof User)[];
+
+const LIST: readonly Column[] = [
+  { head: "Name", cutTo: 8 },
+  { head: "Email", cutTo: 30 },
+  { head: "Role", cutTo: 13 },
+  { head: "Status" },
+];
+
+/** Users as a table. */
+export function renderUsers(users: readonly User[], view: View): string {
+  if (users.length === 0) return "No users.";
+  const lines = users.map((user) => [nameOf(user), emailOf(user), roleWords(user), statusOf(user)]);
+  return list(LIST, lines, view) ?? blocks(users, view);
+}
+
+/** A list for a narrow terminal: more lines an item, wrapped and never cut. */
+function blocks(users: readonly User[], view: View): string {
+  const rows = users.map((user) => [
+    [nameOf(user), emailOf(user)].filter((line) => line !== "").join("\n"),
+    roleWords(user),
+    statusOf(user),
+  ]);
+  return columns(["User", "Role", "Status"], rows, [33, 14, 9], view);
+}
+
+function statusOf({ status }: User): string {
+  return clean(status ?? "").toLowerCase();
+}
+
+/** Users as CSV, in the fields of SecureFlag's public API; organization and team by their names. */
+export function usersCsv(users: readonly User[]): string {
+  return toCsv(
+    COLUMNS,
+    users.map((user) => COLUMNS.map((column) => cellOf(user[column]))),
+  );
+}
+
+function cellOf(value: User[keyof User]): Cell {
+  return typeof value === "object" && value !== null ? value.name : value;
+}
+
+/** A user in a sentence: `ada@northwind.example (Ada Admin, team manager)`. */
+export function userWords(user: Pick<User, "email" | "firstName" | "lastName" | "role" | "adminNoTraining">): string {
+  const about = [nameOf(user), roleWords(user)].filter((part) => part !== "").join(", ");
+  return `${clean(user.email ?? "")}${about === "" ? "" : ` (${about})`}`;
+}
+
+function nameOf({ firstName, lastName }: Pick<User, "firstName" | "lastName">): string {
+  return clean(`${firstName ?? ""} ${lastName ?? ""}`).trim();
+}
+
+function emailOf({ email, username, idUser }: User): string {
+  return clean(email ?? username ?? `number ${idUser}`);
+}
+
+function roleWords({ role, adminNoTraining }: Pick<User, "role" | "adminNoTraining">): string {
+  return role === null ? "" : `${roleName(role)}${adminNoTraining ? ", no training" : ""}`;
+}
+
+/** How a `users add` went, for people. */
+export function renderAddedUser(output: Output<"users add">, view: View): string {
+  const { user, dryRun } = output;
+  if (user === null) return boughtAs(output, view);
+  const sentence = `${dryRun ? "Dry run: would add" : "Added"} ${userWords(user)}.`;
+  return ended(output, dryRun ? wrap(sentence, view.width) : view.style.green(wrap(sentence, view.width)), view);
+}
+
+/** How a `users import` went, for people. */
+export function renderImportedUsers(output: Output<"users import">, view: View): string {
+  const { added, existing, dryRun } = output;
+  if (added.length + existing.length === 0) return boughtAs(output, view);
+  const sentence = `${dryRun ? "Dry run: would add" : "Added"} ${added.length === 0 ? "nobody" : people(added.length)}.`;
+  const lines = [dryRun ? sentence : view.style.green(sentence), ...existingLines(existing, view)];
+  return ended(output, lines.join("\n"), view);
+}
+
+function existingLines(existing: readonly string[], { width }: View): string[] {
+  if (existing.length === 0) return [];
+  const were = existing.length === 1 ? "was" : "were";
+  const more = existing.length - MOST_NAMED;
+  return [
+    wrap(`${people(existing.length)} ${were} there already, and ${were} left alone:`, width),
+    ...existing.slice(0, MOST_NAMED).map((email) => `  ${clean(email)}`),
+    ...(more > 0 ? [`  and ${more.toLocaleString("en-US")} more`] : []),
+  ];
+}
+
+/** `1 user`, `10,000 users`. */
+function people(count: number): string {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? "user" : "users"}`;
+}
+
+/** What adding users ended with beside them. */
+type AddedOutput = Pick<Output<"users add">, "purchase" | "earlierPurchases" | "licenses" | "quote" | "dryRun">;
+
+/** The purchases that were made before, the sentence, and the counts of now. */
+function ended(output: AddedOutput, sentence: string, view: View): string {
+  const { licenses: now, purchase, quote } = output;
+  const facts = now && fields([["Licenses now", counts(now)]], view);
+  const buying = purchase || quote ? boughtAs({ ...output, licenses: null }, view) : null;
+  return [buying, buying && "", sentence, facts].filter((part) => part !== null).join("\n");
+}
+
+function boughtAs({ purchase, earlierPurchases, licenses: now, quote, dryRun }: AddedOutput, view: View): string {
+  const about = { quote: quote ?? null, replayed: false, dryRun };
+  const earlier = (earlierPurchases ?? []).map((made) => ({ purchase: made, licenses: null, ...about }));
+  const all = [...earlier, { purchase, licenses: now, ...about }];
+  return all.map((result) => renderBuyResult(result, view, "users")).join("\n\n");
+}
+
+/** How a `users remove` went, for people. */
+export function renderRemovedUser({ email, licenses: now, dryRun }: Output<"users remove">, view: View): string {
+  const facts = now && fields([["Licenses now", counts(now)]], view);
+  const sentence = dryRun ? `Dry run: would remove ${clean(email)}.` : removal(clean(email), now !== null);
+  return [wrap(sentence, view.width), facts].filter((part) => part !== null).join("\n");
+}
+
+/** An answer that was lost on the way leaves open who did it. */
+function removal(email: string, isKnown: boolean): string {
+  if (isKnown) return `Removed ${email}.`;
+  return `${email} is no user any more. An answer was lost on the way: this command removed them, or somebody else did.`;
+}
