@@ -54,7 +54,7 @@ async function make() {
   await writeJson("answers.json", await answers(["--version", "-V", "--help", "-h", "help"]));
   const { openapiDocument } = await load("src/contract/openapi.ts");
   await writeJson("openapi.json", openapiDocument(version));
-  const { newestSchema } = await load("src/backend/store/migrations/newest.ts");
+  const { newestSchema } = await load("src/backend/database/migrations/newest.ts");
   await write("schema.sql", await newestSchema());
   const { outputSchemas } = await load("src/cli/outputs.ts");
   for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);

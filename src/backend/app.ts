@@ -1,23 +1,22 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { BASE_PATH } from "../contract/basePath.ts";
+import { openapiDocument } from "../contract/openapi.ts";
 import { MAX_BODY_BYTES } from "../contract/operations/operation.ts";
-import { OauthError, oauthErrorBody } from "./auth/oauth.ts";
-import type { SignInDeps } from "./auth/signIn.ts";
 import type { BackendDeps } from "./deps.ts";
-import { assertAuthority, toOriginForm } from "./http/authority.ts";
+import { ProblemError } from "./errors.ts";
+import { parseStrictJson } from "./http/body.ts";
 import { commonHeaders, newRequestId, problemHeaders, problemOf, problemText } from "./http/failure.ts";
-import { createHttpServer } from "./http/server.ts";
-import { parseStrictJson } from "./http/strictJson.ts";
-import { ProblemError } from "./problem.ts";
-import { registerBilling } from "./routes/billing.ts";
-import { registerDevicePage } from "./routes/devicePage.ts";
-import { registerIdentity } from "./routes/identity.ts";
-import { registerOperations } from "./routes/operations.ts";
-import { registerPaymentPage } from "./routes/paymentPage.ts";
-import { registerPayments } from "./routes/payments.ts";
-import { registerPurchases } from "./routes/purchases.ts";
-import { registerTokens } from "./routes/tokens.ts";
-import { registerUsers } from "./routes/users.ts";
+import { register } from "./http/register.ts";
+import { assertAuthority, createHttpServer, toOriginForm } from "./http/server.ts";
+import { registerIdentity } from "./identity/routes.ts";
+import { OauthError, oauthErrorBody, type SignInDeps } from "./identity/signIn.ts";
+import { registerTokens } from "./identity/tokens.ts";
+import { registerDevicePage } from "./pages/devicePage.ts";
+import { registerPaymentPage } from "./pages/paymentPage.ts";
+import { registerPayments } from "./purchases/pay.ts";
+import { registerPurchases } from "./purchases/routes.ts";
+import { registerBilling } from "./subscriptions/routes.ts";
+import { registerUsers } from "./users/routes.ts";
 
 /** A key of 255 characters, every one of them percent-encoded (details.md, 5). */
 const LONGEST_PARAMETER = 255 * 3;
@@ -101,4 +100,21 @@ function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, rep
   if (request.url.startsWith(`${BASE_PATH}/oauth/`))
     return reply.code(problem.status >= 500 ? problem.status : 400).send(oauthErrorBody(problem, request.body));
   return reply.headers(problemHeaders(request.id)).send(problemText(problem, request.id));
+}
+
+/** Health, readiness and the description of the contract. */
+export function registerOperations(app: FastifyInstance, deps: BackendDeps): void {
+  register(app, deps, "health", async () => ({ status: 200, body: { status: "ok" } }));
+
+  register(app, deps, "ready", async () => {
+    try {
+      await deps.database.selectFrom("settings").select("name").limit(1).execute();
+    } catch (error) {
+      deps.log(`not ready: ${error}`);
+      throw new ProblemError("unavailable", "The store does not answer", {}, { "Retry-After": "5" });
+    }
+    return { status: 200, body: { status: "ready" } };
+  });
+
+  register(app, deps, "openapi", async () => ({ status: 200, body: openapiDocument(deps.version) }));
 }

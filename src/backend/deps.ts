@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
+import type { Database } from "./database/schema.ts";
 import type { PaymentGateway } from "./payments/gateway.ts";
-import type { Database } from "./store/schema.ts";
 
 /** The billing clock: terms, quotes, purchases and sweeps follow it; a sandbox's can be set (details.md, 26). */
 export interface BillingClock {

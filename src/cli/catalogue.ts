@@ -115,6 +115,6 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     word: "complete",
     group: null,
     summary: "Answer a script for completion",
-    load: () => import("./help/answer.ts"),
+    load: () => import("./help/complete.ts"),
   },
 ];

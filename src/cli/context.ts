@@ -1,6 +1,7 @@
 import { userInfo } from "node:os";
 import { version } from "../../package.json";
-import type { Client, ClientOptions } from "../client/client.ts";
+import type { ClientOptions } from "../client/call.ts";
+import type { Client } from "../client/client.ts";
 import type { Journal } from "./buying/engine/journal.ts";
 import type { CredentialStore } from "./connection/credentials.ts";
 import { findConfigDirectory, findSandboxDirectory } from "./connection/directories.ts";
@@ -103,7 +104,7 @@ export function createContext(): Context {
     reach,
     monotonic: clock.monotonic,
     sleep: clock.sleep,
-    processStart: async (pid: number) => (await import("./connection/fileLock.ts")).processProbe(process.platform)(pid),
+    processStart: async (pid: number) => (await import("./files/fileLock.ts")).processProbe(process.platform)(pid),
   };
   const context: Context = {
     version,
@@ -146,7 +147,7 @@ export function createContext(): Context {
     journal: unlessStopped(async () => {
       const directory = context.configDirectory;
       return directory === null
-        ? (await import("./connection/directories.ts")).noJournal
+        ? (await import("./buying/engine/journal.ts")).noJournal
         : (await import("./buying/engine/journal.ts")).createJournal(directory, machine);
     }),
     prompter: unlessStopped(async (style) => (await import("./kit/prompter.ts")).createPrompter(io.terminal(), style)),

@@ -4,8 +4,8 @@ import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assignmentStrategySchema, listedUserSchema, userSchema } from "../contract/users.ts";
-import { licenseTargetSchema } from "./buying/engine/tools.ts";
-import { SHELLS } from "./help/completion.ts";
+import { licenseTargetSchema } from "./buying/engine/wanted.ts";
+import { SHELLS } from "./help/page.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
 

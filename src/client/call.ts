@@ -1,8 +1,7 @@
 import type { z } from "zod";
 import type { Operation } from "../contract/operations/operation.ts";
 import { type OperationId, operations } from "../contract/operations.ts";
-import type { BackendAddress } from "./address.ts";
-import type { ClientOptions } from "./client.ts";
+import type { BackendAddress, Environment } from "./address.ts";
 import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
 import { isAnyLost, isUntold, outcomeOf, untold } from "./outcome.ts";
@@ -260,4 +259,33 @@ function encode(operation: Operation, body: unknown): string {
 
 function isReplay(answer: WireAnswer): boolean {
   return answer.headers["idempotency-replayed"] === "true";
+}
+
+/** What a client works with. */
+export interface ClientOptions {
+  /** Such as `http://127.0.0.1:4010/rest/management/v2`. */
+  readonly apiUrl: string;
+  /** Asked before every request that needs a token. */
+  accessToken(): Promise<string | null>;
+  /** Asked when the backend does not know the token; `null` where it cannot be renewed. */
+  renewToken?(): Promise<string | null>;
+  /**
+   * Asked for a one-time code when a call needs one from the person who signed in; `refusal` is why the code before it
+   * did not do, `null` for the first one. `null` where there is no (further) code.
+   */
+  oneTimeCode?(refusal: Error | null): Promise<string | null>;
+  /** For one request. */
+  readonly timeoutMs: number;
+  /** Proxies, and `NODE_TLS_REJECT_UNAUTHORIZED`. */
+  readonly env: Environment;
+  /** Monotonic milliseconds. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  /** In [0, 1). */
+  random(): number;
+  /** Takes a line about every request; it may hold control characters of the backend. */
+  trace?(line: string): void;
+  /** Crash points (purchase.md); does nothing unless a test arms one. */
+  reach(point: string): void;
+  readonly userAgent: string;
 }

@@ -9,8 +9,8 @@ import type {
   Subscription,
 } from "../contract/billing.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
-import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts";
-import { Caller, type CallInput, type Reply } from "./call.ts";
+import { assertVerifiedTls, parseAddress } from "./address.ts";
+import { Caller, type CallInput, type ClientOptions, type Reply } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import { ASK_AGAIN_HINT, untold } from "./outcome.ts";
@@ -20,8 +20,10 @@ import { type UserCalls, userCalls } from "./users.ts";
 
 /** The sandbox's clock and its provider's record. */
 export type SandboxState = z.infer<typeof sandboxStateSchema>;
+
 /** Where the sandbox's clock is to go. */
 export type ClockRequest = z.infer<typeof clockRequestSchema>;
+
 /** Where the sandbox's clock is now. */
 export type ClockAnswer = z.infer<typeof clockAnswerSchema>;
 
@@ -30,35 +32,6 @@ export type KeyOutcome =
   | { readonly state: "known"; readonly purchase: PurchaseAnswer }
   | { readonly state: "unknown" }
   | { readonly state: "void" };
-
-/** What a client works with. */
-export interface ClientOptions {
-  /** Such as `http://127.0.0.1:4010/rest/management/v2`. */
-  readonly apiUrl: string;
-  /** Asked before every request that needs a token. */
-  accessToken(): Promise<string | null>;
-  /** Asked when the backend does not know the token; `null` where it cannot be renewed. */
-  renewToken?(): Promise<string | null>;
-  /**
-   * Asked for a one-time code when a call needs one from the person who signed in; `refusal` is why the code before it
-   * did not do, `null` for the first one. `null` where there is no (further) code.
-   */
-  oneTimeCode?(refusal: Error | null): Promise<string | null>;
-  /** For one request. */
-  readonly timeoutMs: number;
-  /** Proxies, and `NODE_TLS_REJECT_UNAUTHORIZED`. */
-  readonly env: Environment;
-  /** Monotonic milliseconds. */
-  now(): number;
-  sleep(ms: number): Promise<void>;
-  /** In [0, 1). */
-  random(): number;
-  /** Takes a line about every request; it may hold control characters of the backend. */
-  trace?(line: string): void;
-  /** Crash points (purchase.md); does nothing unless a test arms one. */
-  reach(point: string): void;
-  readonly userAgent: string;
-}
 
 /**
  * The contract, seen from a command: one client per command, because the time for retries is the command's
@@ -228,6 +201,7 @@ function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurcha
 }
 
 const CHANGED_HINT = "Look at `secureflag-licenses status`. Running the same command again is safe.";
+
 const CLOCK_HINT = "Look at `secureflag-licenses sandbox clock show` before you move it again.";
 
 function reducingCalls(caller: Caller): Pick<Client, "reduceLicenses" | "cancelReduction"> {

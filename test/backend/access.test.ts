@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hashToken } from "../../src/backend/auth/secrets.ts";
-import { endSession, startSession } from "../../src/backend/auth/sessions.ts";
+import { hashToken } from "../../src/backend/identity/secrets.ts";
+import { endSession, startSession } from "../../src/backend/identity/sessions.ts";
 import type { Operation } from "../../src/contract/operations/operation.ts";
 import { type OperationId, operations } from "../../src/contract/operations.ts";
 import { SCOPES } from "../../src/contract/scopes.ts";

@@ -5,15 +5,17 @@ import {
   countWrongSignIn,
   denyGrant,
   findGrant,
-} from "../../src/backend/auth/deviceGrants.ts";
-import { readUser } from "../../src/backend/store/identities.ts";
+} from "../../src/backend/identity/deviceGrants.ts";
+import { readUser } from "../../src/backend/identity/memberships.ts";
 import { CLIENT_ID, DEVICE_GRANT } from "../../src/contract/identity.ts";
 import { buy, call } from "./support/backend.ts";
 import { form, idOf, type People, startWithPeople } from "./support/people.ts";
 import { DIALECTS } from "./support/stores.ts";
 
 const SECOND = 1000;
+
 const HERE = "192.0.2.1";
+
 const OVER = { code: "not_found" };
 
 describe.each(DIALECTS)("the device grant on %s", (dialect) => {

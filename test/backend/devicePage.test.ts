@@ -1,10 +1,10 @@
 import type { InjectOptions } from "fastify";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { buildApp } from "../../src/backend/app.ts";
-import { authorizeDevice, pollDevice } from "../../src/backend/auth/deviceGrants.ts";
-import { startSession } from "../../src/backend/auth/sessions.ts";
-import { issueTicket } from "../../src/backend/auth/tickets.ts";
-import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
+import { authorizeDevice, pollDevice } from "../../src/backend/identity/deviceGrants.ts";
+import { findUser, savePasswordHash } from "../../src/backend/identity/memberships.ts";
+import { startSession } from "../../src/backend/identity/sessions.ts";
+import { issueTicket } from "../../src/backend/identity/tickets.ts";
 import { CLIENT_ID } from "../../src/contract/identity.ts";
 import { codeAt } from "../support/totp.ts";
 import { call, organization, startBackend, type TestBackend } from "./support/backend.ts";
@@ -12,14 +12,21 @@ import { quickPasswords } from "./support/people.ts";
 import { DIALECTS } from "./support/stores.ts";
 
 const PASSWORD = "correct horse battery staple";
+
 const SECRET = "JBSWY3DPEHPK3PXP";
+
 const PLAIN = "plain@example.test";
+
 const CODES = "codes@example.test";
+
 const HOSTILE = `"><script>alert(1)</script>@example.test`;
+
 const ORIGIN = "http://localhost";
+
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
 const quick = quickPasswords();
+
 let backend: TestBackend;
 
 afterEach(() => backend.close());

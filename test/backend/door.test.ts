@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import { createDoor } from "../../src/backend/sandbox/door.ts";
+import { createDoor } from "../../src/backend/sandbox/server.ts";
 
 test("requests that come before a door is open wait with their bodies, and are answered", async () => {
   const door = createDoor({ now: Date.now, random: randomBytes });

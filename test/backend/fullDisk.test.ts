@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
+import { isStorageFailure } from "../../src/backend/database/storageFailure.ts";
+import { LEASE_MS } from "../../src/backend/purchases/leases.ts";
 import { startSandbox } from "../../src/backend/sandbox/server.ts";
-import { LEASE_MS } from "../../src/backend/store/leases.ts";
-import { isStorageFailure } from "../../src/backend/store/storageFailure.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
 

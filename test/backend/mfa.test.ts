@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { issueTicket } from "../../src/backend/auth/tickets.ts";
+import { issueTicket } from "../../src/backend/identity/tickets.ts";
 import { buy, call, NOON, submit, tokenOf } from "./support/backend.ts";
 import {
   answer,
@@ -18,8 +18,11 @@ import {
 import { DIALECTS } from "./support/stores.ts";
 
 const MINUTE = 60_000;
+
 const INVALID = { status: 401, body: { code: "mfa_invalid" } };
+
 const ENDED = { status: 401, body: { code: "unauthenticated" } };
+
 const STALE = { status: 401, body: { code: "mfa_required" } };
 
 describe.each(DIALECTS)("one-time codes on %s", (dialect) => {

@@ -1,12 +1,11 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BackendDeps } from "../../src/backend/deps.ts";
-import { isAsked, payNow } from "../../src/backend/purchases/paying.ts";
-import { advancePurchase } from "../../src/backend/purchases/processor.ts";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
-import { cancelWaiting } from "../../src/backend/purchases/waiting.ts";
-import { LEASE_MS } from "../../src/backend/store/leases.ts";
-import { findPurchase } from "../../src/backend/store/purchases.ts";
+import { LEASE_MS } from "../../src/backend/purchases/leases.ts";
+import { isAsked, payNow } from "../../src/backend/purchases/pay.ts";
+import { advancePurchase, cancelWaiting } from "../../src/backend/purchases/processor.ts";
+import { findPurchase } from "../../src/backend/purchases/store.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import {
   call,
   NOON,
@@ -43,6 +42,7 @@ interface Real {
 type Step = fc.AsyncCommand<Model, Real>;
 
 const POINTS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9"];
+
 const CARDS = [
   "card_ok",
   "card_declined",
@@ -226,12 +226,17 @@ class ChangeCard implements Step {
 }
 
 const key = fc.constantFrom("k1", "k2", "k3", "k4");
+
 const crash = fc.option(fc.constantFrom(...POINTS), { freq: 2 });
+
 const submission = fc.tuple(fc.nat(5), key, crash).map(([quote, name, point]) => new Submit(quote, name, point));
+
 const quiet = fc.tuple(fc.nat(5), key).map(([quote, name]) => new Submit(quote, name, null));
+
 const onPage = fc
   .tuple(key, fc.constantFrom(...CARDS, null), crash)
   .map(([name, card, point]) => new ActOnPage(name, card, point));
+
 const steps = fc.commands(
   [
     fc.integer({ min: 1, max: 9 }).map((licenses) => new QuoteLicenses(licenses)),

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { migrate } from "../../src/backend/store/migrations/index.ts";
-import { newestSchema } from "../../src/backend/store/migrations/newest.ts";
-import { openSqlite, sqliteStore } from "../../src/backend/store/sqlite.ts";
+import { migrate } from "../../src/backend/database/migrations/index.ts";
+import { newestSchema } from "../../src/backend/database/migrations/newest.ts";
+import { openSqlite, sqliteStore } from "../../src/backend/database/sqlite.ts";
 
 async function opened() {
   const database = await openSqlite(":memory:");

@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GatewayUnavailable, type PaymentGateway } from "../../src/backend/payments/gateway.ts";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
-import { LEASE_MS, leasePurchase, leaseWaiting, takeOverAll } from "../../src/backend/store/leases.ts";
-import { beginAttempt } from "../../src/backend/store/paying.ts";
-import { findPurchase } from "../../src/backend/store/purchases.ts";
+import { LEASE_MS, leasePurchase, leaseWaiting, takeOverAll } from "../../src/backend/purchases/leases.ts";
+import { beginAttempt } from "../../src/backend/purchases/pay.ts";
+import { findPurchase } from "../../src/backend/purchases/store.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import type { Purchase } from "../../src/contract/billing.ts";
 import { hiddenFields } from "../support/paymentPage.ts";
 import { buy, call, NOON, organization, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";

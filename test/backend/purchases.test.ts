@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import { buy, call, NOON, organization, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
 import { DIALECTS } from "./support/stores.ts";

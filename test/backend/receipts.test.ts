@@ -1,12 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import manifest from "../../package.json";
-import { prefersPdf } from "../../src/backend/receipts/accept.ts";
-import { receiptAnswer } from "../../src/backend/receipts/answer.ts";
-import { type FontFiles, installedFonts, readFont } from "../../src/backend/receipts/fontFiles.ts";
+import { prefersPdf, receiptAnswer } from "../../src/backend/receipts/answer.ts";
+import { type FontFiles, fontsFor, installedFonts, readFont, unpackFont } from "../../src/backend/receipts/fonts.ts";
 import { renderReceiptPdf } from "../../src/backend/receipts/pdf.ts";
-import { fontsFor } from "../../src/backend/receipts/scripts.ts";
-import { unpackFont } from "../../src/backend/receipts/woff.ts";
 import { formatMoney } from "../../src/billing/money.ts";
 import type { Receipt } from "../../src/contract/billing.ts";
 import { DEJAVU, woffOf } from "../support/fonts.ts";

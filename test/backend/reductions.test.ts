@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import { buy, call, NOON, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
 import { send } from "./support/paying.ts";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { payNow } from "../../src/backend/purchases/paying.ts";
+import { payNow } from "../../src/backend/purchases/pay.ts";
 import { advancePurchase } from "../../src/backend/purchases/processor.ts";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
-import { findPurchase } from "../../src/backend/store/purchases.ts";
+import { findPurchase } from "../../src/backend/purchases/store.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import type { Purchase } from "../../src/contract/billing.ts";
 import { oracleBoundary, oracleCharge } from "../support/oracle.ts";
 import { wallDate } from "../support/renewalOracle.ts";
@@ -22,8 +22,11 @@ import {
 import { DIALECTS } from "./support/stores.ts";
 
 const ANCHOR = "2026-08-31";
+
 const ZONE = "Europe/London";
+
 const POINTS = ["B0", "B12", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10"];
+
 const CARDS = [
   "card_ok",
   "card_ok",
@@ -120,6 +123,7 @@ const anyHappening = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom(...CARDS).map(storing) },
   { weight: 1, arbitrary: fc.option(fc.integer({ min: 0, max: 9 })).map(reducing) },
 );
+
 const steps = fc.array(fc.tuple(anyHappening, fc.option(fc.constantFrom(...POINTS), { freq: 2 })), {
   minLength: 3,
   maxLength: 14,

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
-import { retryRenewal } from "../../src/backend/renewals/renew.ts";
-import { makeRenewal } from "../../src/backend/store/renewals.ts";
+import { makeRenewal, retryRenewal } from "../../src/backend/renewals/renew.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import { buy, call, NOON, startBackend, submit, type TestBackend, tokenOf } from "./support/backend.ts";
 import { expectInvariants } from "./support/invariants.ts";
 import { act, addressOf, buyWaiting, look, read, send } from "./support/paying.ts";
@@ -21,8 +20,11 @@ import { DIALECTS } from "./support/stores.ts";
 
 /** The renewal date of every organization here. */
 const RENEWAL = "2027-03-01T00:00:00Z";
+
 const DUE = Date.parse(RENEWAL);
+
 const DAY_MS = 24 * HOUR_MS;
+
 const monthly = { interval: "month", anchorDate: "2026-01-31" } as const;
 
 describe.each(DIALECTS)("renewals on %s", (dialect) => {

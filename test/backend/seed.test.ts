@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { instantOf } from "../../src/backend/sandbox/clock.ts";
+import type { SandboxOptions } from "../../src/backend/sandbox/filling.ts";
 import { BUILT_IN_SEED, builtInSeed } from "../../src/backend/sandbox/seed.ts";
 import { readSeed } from "../../src/backend/sandbox/seedFile.ts";
-import { type SandboxOptions, startSandbox } from "../../src/backend/sandbox/server.ts";
+import { startSandbox } from "../../src/backend/sandbox/server.ts";
 import { NOON } from "./support/backend.ts";
 
 type Change = (seed: ReturnType<typeof builtIn>) => unknown;

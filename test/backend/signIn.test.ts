@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { passwords } from "../../src/backend/auth/passwords.ts";
-import { signIn } from "../../src/backend/auth/signIn.ts";
-import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
+import { findUser, savePasswordHash } from "../../src/backend/identity/memberships.ts";
+import { passwords } from "../../src/backend/identity/secrets.ts";
+import { signIn } from "../../src/backend/identity/signIn.ts";
 import { BASE_PATH } from "../../src/contract/basePath.ts";
 import { call, organization, startBackend, type TestBackend } from "./support/backend.ts";
 import { quickPasswords } from "./support/people.ts";

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
+import { spendingMigration } from "../../src/backend/database/migrations/spending.ts";
+import { isSameSpendingMonth, readSpent } from "../../src/backend/identity/spending.ts";
+import { LEASE_MS } from "../../src/backend/purchases/leases.ts";
 import { seedRows } from "../../src/backend/sandbox/seedRows.ts";
-import { LEASE_MS } from "../../src/backend/store/leases.ts";
-import { spendingMigration } from "../../src/backend/store/migrations/spending.ts";
-import { seedStore } from "../../src/backend/store/seeding.ts";
-import { isSameSpendingMonth, readSpent } from "../../src/backend/store/spending.ts";
+import { seedStore } from "../../src/backend/sandbox/settings.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import type { Purchase } from "../../src/contract/billing.ts";
 import {
   buy,
@@ -23,7 +23,9 @@ import { setClock, storeCard } from "./support/renewing.ts";
 import { DIALECTS, openTestStore } from "./support/stores.ts";
 
 const LATE_IN_NOVEMBER = Date.parse("2026-11-30T20:00:00Z");
+
 const LAST_OF_NOVEMBER = Date.parse("2026-11-30T23:59:59.990Z");
+
 const DECEMBER = Date.parse("2026-12-01T09:00:00Z");
 
 test.each([

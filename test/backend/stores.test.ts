@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import { describe, expect, test } from "vitest";
+import { emailsMigration } from "../../src/backend/database/migrations/emails.ts";
+import { membershipsMigration } from "../../src/backend/database/migrations/memberships.ts";
+import { renewalsMigration } from "../../src/backend/database/migrations/renewals.ts";
+import type { Database } from "../../src/backend/database/schema.ts";
+import { findOrCreateUsers, findUser } from "../../src/backend/identity/memberships.ts";
 import { seedRows } from "../../src/backend/sandbox/seedRows.ts";
-import { findOrCreateUsers, findUser } from "../../src/backend/store/identities.ts";
-import { emailsMigration } from "../../src/backend/store/migrations/emails.ts";
-import { membershipsMigration } from "../../src/backend/store/migrations/memberships.ts";
-import { renewalsMigration } from "../../src/backend/store/migrations/renewals.ts";
-import type { Database } from "../../src/backend/store/schema.ts";
-import { seedStore } from "../../src/backend/store/seeding.ts";
-import { addMember } from "../../src/backend/store/users.ts";
+import { seedStore } from "../../src/backend/sandbox/settings.ts";
+import { addMember } from "../../src/backend/users/store.ts";
 import { NOON, organization } from "./support/backend.ts";
 import { DIALECTS, openTestStore } from "./support/stores.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseStrictJson } from "../../src/backend/http/strictJson.ts";
+import { parseStrictJson } from "../../src/backend/http/body.ts";
 
 describe("JSON as we take it", () => {
   test.each([

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hashToken } from "../../src/backend/auth/secrets.ts";
-import { startSession } from "../../src/backend/auth/sessions.ts";
+import { hashToken } from "../../src/backend/identity/secrets.ts";
+import { startSession } from "../../src/backend/identity/sessions.ts";
 import { takesLicense } from "../../src/billing/roles.ts";
 import { addUserAnswerSchema, importUsersAnswerSchema, userSchema } from "../../src/contract/users.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
@@ -9,6 +9,7 @@ import { idOf } from "./support/people.ts";
 import { DIALECTS } from "./support/stores.ts";
 
 const person = (email: string, more: object = {}) => ({ email, firstName: "New", lastName: "User", ...more });
+
 const people = (count: number, name: string) =>
   Array.from({ length: count }, (_, index) => person(`${name}${index}@example.test`));
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GatewayUnavailable, type PaymentGateway } from "../../src/backend/payments/gateway.ts";
+import { LEASE_MS, leasePurchase, renewLease, StaleLease, takeOverAll } from "../../src/backend/purchases/leases.ts";
 import { advancePurchase } from "../../src/backend/purchases/processor.ts";
 import { nextCheck } from "../../src/backend/purchases/schedule.ts";
-import { cancelOrphans, sweep } from "../../src/backend/purchases/sweep.ts";
-import { LEASE_MS, leasePurchase, renewLease, StaleLease, takeOverAll } from "../../src/backend/store/leases.ts";
-import { fulfilPurchase } from "../../src/backend/store/settlement.ts";
+import { fulfilPurchase } from "../../src/backend/purchases/settle.ts";
+import { cancelOrphans, sweep } from "../../src/backend/sweep.ts";
 import {
   buy,
   call,

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { passwords } from "../../src/backend/auth/passwords.ts";
-import { findUser, savePasswordHash } from "../../src/backend/store/identities.ts";
-import { addMember } from "../../src/backend/store/users.ts";
+import { findUser, savePasswordHash } from "../../src/backend/identity/memberships.ts";
+import { passwords } from "../../src/backend/identity/secrets.ts";
+import { addMember } from "../../src/backend/users/store.ts";
 import { BASE_PATH } from "../../src/contract/basePath.ts";
 import { CLIENT_ID, DEVICE_GRANT, type DeviceAuthorization } from "../../src/contract/identity.ts";
 import { startBackend, type TestBackend, organization as testOrganization } from "../backend/support/backend.ts";

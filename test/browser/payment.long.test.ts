@@ -1,6 +1,6 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { sweep } from "../../src/backend/purchases/sweep.ts";
+import { sweep } from "../../src/backend/sweep.ts";
 import type { Purchase } from "../../src/contract/billing.ts";
 import { NOON, organization, startBackend, type TestBackend } from "../backend/support/backend.ts";
 import { expectInvariants } from "../backend/support/invariants.ts";
@@ -11,7 +11,9 @@ import { openTab, overflow, requestsOf, startBrowser, violations } from "../supp
 const LONG_NAME = "Northwind Laboratories for Wonderfully Long Organization-Names-Without-Any-Space-In-Between Ltd";
 
 let browser: Browser;
+
 let backend: TestBackend;
+
 let origin: string;
 
 beforeAll(async () => {
@@ -19,6 +21,7 @@ beforeAll(async () => {
   backend = await startBackend();
   origin = await backend.app.listen({ host: "127.0.0.1", port: 0 });
 });
+
 afterAll(async () => {
   await browser.close();
   await backend.close();
@@ -39,7 +42,9 @@ async function waiting(paymentMethod: string | null = "card_requires_approval", 
 }
 
 const title = (page: Page) => page.locator("h1").innerText();
+
 const statusOf = async ({ id, purchase }: Waiting) => (await read(backend, id, purchase.id)).status;
+
 const chooseAndPay = async (page: Page, card: string) => {
   await page.getByLabel("Pay with").selectOption(card);
   await page.getByRole("button", { name: "Pay £244.10" }).click();

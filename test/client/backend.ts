@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
-import { type Client, type ClientOptions, createClient } from "../../src/client/client.ts";
+import type { ClientOptions } from "../../src/client/call.ts";
+import { type Client, createClient } from "../../src/client/client.ts";
 import type { Purchase, PurchaseAnswer, Quote, Subscription } from "../../src/contract/billing.ts";
 
 /** A request as the test backend saw it. */
@@ -127,6 +128,7 @@ export function testClient(apiUrl: string, more: Partial<ClientOptions> = {}): T
 }
 
 const gbp = (amount: number) => ({ amount, currency: "GBP" });
+
 const term = { start: "2026-03-01", renewalDate: "2027-03-01", days: 365, daysRemaining: 99 };
 
 export const subscription: Subscription = {

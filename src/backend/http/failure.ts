@@ -1,8 +1,8 @@
 import type { FastifyError, FastifyRequest } from "fastify";
 import { PROBLEM_MEDIA_TYPE } from "../../contract/problemCodes.ts";
+import { isStorageFailure } from "../database/storageFailure.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../problem.ts";
-import { isStorageFailure } from "../store/storageFailure.ts";
+import { ProblemError } from "../errors.ts";
 
 /** Makes the id of a request, by which the operator's log knows it. */
 export function newRequestId({ random }: Pick<BackendDeps, "random">): string {

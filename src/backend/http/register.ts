@@ -4,10 +4,10 @@ import { BASE_PATH } from "../../contract/basePath.ts";
 import { MAX_BODY_BYTES, type Operation } from "../../contract/operations/operation.ts";
 import { type OperationId, operations } from "../../contract/operations.ts";
 import type { Scope } from "../../contract/scopes.ts";
-import { assertFreshCode, authenticate, authorize, type Identity, type Membership } from "../auth/access.ts";
+import type { ApiTokenRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../problem.ts";
-import { validated } from "./validation.ts";
+import { ProblemError } from "../errors.ts";
+import { assertFreshCode, authenticate, authorize } from "../identity/access.ts";
 
 type Operations = typeof operations;
 
@@ -98,4 +98,76 @@ async function organizationOf(
 ): Promise<Membership | null> {
   if (operation.access === "public" || operation.access === "signed_in") return null;
   return authorize(deps, identity, params?.organizationId as number, operation.access);
+}
+
+/** An answer names so many errors: those of a long request would make one that nobody takes. */
+const MOST_ERRORS = 50;
+
+/**
+ * Checks what came against a schema of the contract.
+ *
+ * @throws ProblemError `invalid_request` with `errors: [{path, message}]`, at most `MOST_ERRORS`
+ */
+export function validated<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const all = result.error.issues.flatMap(describeIssue);
+  const errors = all.slice(0, MOST_ERRORS);
+  const summary = errors.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ");
+  const more = all.length > errors.length ? `; and ${all.length - errors.length} more` : "";
+  throw new ProblemError("invalid_request", `The request is not valid: ${summary}${more}`, { errors });
+}
+
+/** Where and what, one line each; an unknown field is named by its own path. */
+export function describeIssue(issue: z.core.$ZodIssue): { path: string; message: string }[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: "is not a known field" }));
+  }
+  const isMissing = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
+  return [{ path: pathText(issue.path), message: isMissing ? "is missing" : issue.message }];
+}
+
+/** `["organizations", 0, "name"]` → `organizations[0].name`. */
+function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === "number") return `${text}[${part}]`;
+    return text === "" ? String(part) : `${text}.${String(part)}`;
+  }, "");
+}
+
+const DEFAULT_LIMIT = 20;
+
+const LARGEST_LIMIT = 100;
+
+/**
+ * How many items a page of a list has: 20 unless asked, at most 100.
+ *
+ * @throws ProblemError `invalid_request`
+ */
+export function pageLimit(asked: number | undefined): number {
+  if (asked === undefined) return DEFAULT_LIMIT;
+  if (asked >= 1 && asked <= LARGEST_LIMIT) return asked;
+  const message = `is 1 to ${LARGEST_LIMIT}`;
+  throw new ProblemError("invalid_request", `The request is not valid: limit: ${message}`, {
+    errors: [{ path: "limit", message }],
+  });
+}
+
+/** Who is calling: a person's session, or an API token, which belongs to one organization. */
+export interface Identity {
+  readonly user: UserRow;
+  readonly token: ApiTokenRow | null;
+  /** The person's session, `null` for an API token; `mfaAt` is when they last gave a one-time code, machine milliseconds. */
+  readonly session: { readonly id: string; readonly mfaAt: number | null } | null;
+  readonly scopes: readonly string[];
+  /** When the token ends, machine milliseconds; `null` for never. */
+  readonly expiresAt: number | null;
+  readonly last4: string;
+}
+
+/** An organization as its member sees it. */
+export interface Membership {
+  readonly id: number;
+  readonly name: string;
+  readonly role: number;
 }

@@ -1,9 +1,9 @@
-import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
+import type { FastifyInstance } from "fastify";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../problem.ts";
+import { ProblemError } from "../errors.ts";
 import { newRequestId, problemHeaders, problemText } from "./failure.ts";
-import { KEEP_ALIVE_MS, REQUEST_TIMEOUT_MS } from "./limits.ts";
 
 type ServerDeps = Pick<BackendDeps, "now" | "random">;
 
@@ -86,4 +86,66 @@ function refuse(deps: ServerDeps, socket: Duplex, { status, detail }: Refusal): 
   const linger = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once("close", () => clearTimeout(linger));
   socket.resume();
+}
+
+/** Tells whether the backend is ending, so that who waits for something is answered at once. */
+export function closingOf(app: FastifyInstance): () => boolean {
+  let closing = false;
+  app.addHook("preClose", async () => {
+    closing = true;
+  });
+  return () => closing;
+}
+
+/** How long a request may take to arrive, in milliseconds. */
+export const REQUEST_TIMEOUT_MS = 30_000;
+
+/** How long a connection that asks nothing stays open, in milliseconds. */
+export const KEEP_ALIVE_MS = 72_000;
+
+/** `host [":" port]` (RFC 9110, section 7.2): a name, an IPv4 address or a bracketed IPv6 one, and no user information. */
+const AUTHORITY = /^(?<name>[\w.-]+|\[[\da-f:.]+\])(?::(?<port>\d{1,5}))?$/i;
+
+const LOOPBACK = /^(localhost|127(\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}|\[::1\])$/i;
+
+const LAST_PORT = 65_535;
+
+/**
+ * Reads a target in absolute-form as the same one in origin-form, whose authority then stands for the Host header
+ * (RFC 9112, section 3.2.2). Leaves any other target as it is.
+ *
+ * @returns the target to route by
+ */
+export function toOriginForm(request: IncomingMessage): string {
+  const target = request.url ?? "";
+  const [absolute, authority] = /^http:\/\/([^/?#]*)/i.exec(target) ?? [];
+  if (absolute === undefined) return target;
+  request.headers.host = authority;
+  const rest = target.slice(absolute.length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/**
+ * Refuses a request without exactly one valid Host (RFC 9112, section 3.2), and a target that is no path. Everything that
+ * reads the Host, such as the address of a payment page, comes after this.
+ *
+ * @throws ProblemError `invalid_request`
+ */
+export function assertAuthority(request: IncomingMessage): void {
+  const hosts = request.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === "host");
+  if (hosts.length > 1) throw new ProblemError("invalid_request", "The request has more than one Host header");
+  if (!isAuthority(request.headers.host ?? "")) {
+    throw new ProblemError("invalid_request", "The request's Host header is missing or not valid");
+  }
+  if (!request.url?.startsWith("/")) throw new ProblemError("invalid_request", "The request's target is not a path");
+}
+
+function isAuthority(text: string): boolean {
+  const { port } = AUTHORITY.exec(text)?.groups ?? { port: "none" };
+  return port === undefined || (Number(port) > 0 && Number(port) <= LAST_PORT);
+}
+
+/** Whether a valid Host names this machine: `localhost`, an address of 127.0.0.0/8, or `[::1]`, with any port. */
+export function isLoopbackAuthority(text: string): boolean {
+  return LOOPBACK.test(AUTHORITY.exec(text)?.groups?.name ?? "");
 }

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { roleName } from "../../billing/roles.ts";
-import type { Membership } from "../auth/access.ts";
+import type { Membership } from "../http/register.ts";
 import { Facts, Field, Hidden, type Page, Problem } from "./page.tsx";
 
 /** Where the page lives (RFC 8628, section 3.2, verification_uri). */

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { BackendDeps } from "../deps.ts";
+import type { ProblemError } from "../errors.ts";
+import { assertOwnForm } from "../http/body.ts";
 import { problemOf } from "../http/failure.ts";
-import { assertOwnForm } from "../http/forms.ts";
-import type { ProblemError } from "../problem.ts";
 import { type Page, Problem, sendPage } from "./page.tsx";
 
 /** Makes the page that a request is answered with. */

@@ -1,5 +1,5 @@
 import type { BackendDeps } from "../deps.ts";
-import { isSigned, signed } from "../http/forms.ts";
+import { isSigned, signed } from "../http/body.ts";
 
 /** How long a form of the payment page may be sent, milliseconds by the machine's clock. */
 const FORM_LIFE_MS = 3_600_000;

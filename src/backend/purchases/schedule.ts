@@ -1,12 +1,13 @@
 import { paymentDeadline } from "../../billing/purchase.ts";
 import type { Price } from "../../billing/quote.ts";
-import type { PurchaseRow } from "../store/schema.ts";
+import type { PurchaseRow } from "../database/schema.ts";
 
 /** Without evidence for this long, a purchase needs an operator's eyes (purchase.md, States). */
 export const REVIEW_AFTER_MS = 24 * 3_600_000;
 
 /** How old an unsettled purchase is when the sweep looks at it, then daily (purchase.md, Paying). */
 const AGES_MS = [5_000, 15_000, 60_000, 300_000, 3_600_000];
+
 const DAY_MS = 24 * 3_600_000;
 
 /**

@@ -1,36 +1,251 @@
-import { setTimeout as delay } from "node:timers/promises";
-import type { BackendDeps } from "../deps.ts";
-import { isSettled, type PurchaseRecord, readPurchase } from "../store/purchases.ts";
-import { carryOn } from "./processor.ts";
+import type { Kysely } from "kysely";
+import type { Database, PurchaseRow } from "../database/schema.ts";
+import { BACKEND, queueNotification, recordEvent } from "../events/events.ts";
+import { creditNoteNumber } from "../receipts/content.ts";
+import { movePurchase } from "./leases.ts";
 
-/** How often a request that waits looks again. */
-const LOOK_MS = 250;
-/** How long an answer may take although nobody asked to wait. */
-const PATIENCE_MS = 5_000;
+/** Why a purchase failed, in a stable code and in words. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** How a purchase ends unpaid. */
+export interface UnpaidEnd {
+  readonly state: "declined" | "canceled" | "expired";
+  readonly failure: Failure;
+  readonly actor: string;
+  readonly nextCheckAt: number | null;
+}
+
+const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.canceled", expired: "purchase.expired" };
 
 /**
- * Carries a purchase on and answers with where it is: at once when it is settled or has come to wait for a person, else
- * after `waitMs`; one that waited for a person before is held until that changes. Never fails because the work does: the
- * sweep goes on with it.
+ * The payment arrived: `paid`, the new license count, the receipt number, the ledger and the audit event in one
+ * transaction (purchase.md, States).
  *
- * @param waitMs how long to wait for a purchase that needs time, in milliseconds
+ * @param now the billing clock, milliseconds
+ * @throws StaleLease
  */
-export async function settleWithin(
-  deps: BackendDeps,
-  purchase: Pick<PurchaseRecord, "organization_id" | "id" | "state">,
-  waitMs: number,
-  isClosing: () => boolean,
-): Promise<PurchaseRecord> {
-  const { organization_id: organizationId, id, state: before } = purchase;
-  const deadline = deps.now() + waitMs;
-  for (;;) {
-    const work = carryOn(deps, id);
-    const patience = new AbortController();
-    await Promise.race([work, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})]);
-    patience.abort();
-    const row = await readPurchase(deps.database, organizationId, id);
-    const asksNow = row.state === "requires_approval" && before !== "requires_approval";
-    if (isSettled(row) || asksNow || isClosing() || deps.now() >= deadline) return row;
-    await delay(Math.min(LOOK_MS, Math.max(0, deadline - deps.now())));
-  }
+export async function fulfilPurchase(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    // Nothing was sent by us: it was free, or its bank let the payment through while it waited.
+    const isChargedNow = lease.state === "accepted" || lease.state === "requires_approval";
+    const paid = await movePurchase(tx, lease, "paid", isChargedNow ? { spent_at: now } : {});
+    await movePurchase(tx, paid, "fulfilled", settled(now));
+    await keepPaymentMethod(tx, lease);
+    const isRenewal = lease.kind === "renewal";
+    const receipt = await issueReceipt(tx, lease, isRenewal ? 0 : lease.licenses, now);
+    if (isRenewal) await endRenewal(tx, lease);
+    await announce(tx, lease, "purchase.succeeded", now, receipt);
+  });
+}
+
+/**
+ * The purchase ends unpaid, on the provider's evidence: nothing was charged. The version changes, so that whoever saw the
+ * purchase under way decides anew.
+ *
+ * @param end the state that it ends in; why; who ended it, for the audit log; and when to look for a payment that arrives
+ *   all the same (billing clock; `null` for never)
+ * @throws StaleLease
+ */
+export async function endUnpaid(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  end: UnpaidEnd,
+  now: number,
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    await movePurchase(tx, lease, end.state, {
+      ...settled(now),
+      ...failed(end.failure),
+      next_check_at: end.nextCheckAt,
+    });
+    await changeVersion(tx, lease.organization_id);
+    await announce(tx, lease, UNPAID_EVENTS[end.state], now, { ...end.failure }, end.actor);
+  });
+}
+
+/**
+ * The provider said no while a person pays: nothing was charged, and they may try again until the deadline.
+ *
+ * @param deadline when the purchase expires, billing clock, milliseconds
+ * @throws StaleLease
+ */
+export async function returnToPerson(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  failure: Failure,
+  { now, deadline }: { now: number; deadline: number },
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    await movePurchase(tx, lease, "requires_approval", {
+      ...failed(failure),
+      lease_until: 0,
+      next_check_at: deadline,
+    });
+    await recordEvent(tx, eventOf(lease, "payment.declined", now, { ...failure }));
+  });
+}
+
+/**
+ * A person has to approve the payment, or to choose what to pay with.
+ *
+ * @param deadline when the purchase expires, billing clock, milliseconds
+ * @throws StaleLease
+ */
+export async function askPerson(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  { now, deadline }: { now: number; deadline: number },
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: deadline });
+    await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now, {}));
+  });
+}
+
+/**
+ * The payment arrived and the licenses cannot be given any more: the charge and its receipt are recorded, and the money
+ * is due back (purchase.md, Ends of time).
+ *
+ * @throws StaleLease
+ */
+export async function owePurchaseBack(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  failure: Failure,
+  now: number,
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    const hasEnded = lease.state === "canceled" || lease.state === "expired";
+    const paid = hasEnded ? lease : await movePurchase(tx, lease, "paid");
+    await movePurchase(tx, paid, "refund_due", { ...failed(failure), next_check_at: now });
+    await issueReceipt(tx, lease, 0, now);
+    await recordEvent(tx, eventOf(lease, "purchase.refund_due", now, { ...failure }));
+  });
+}
+
+/**
+ * The money went back: a credit note beside the receipt.
+ *
+ * @throws StaleLease
+ */
+export async function recordRefund(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    await movePurchase(tx, lease, "refunded", settled(now));
+    const { credit_note_count } = await tx
+      .updateTable("subscriptions")
+      .set((expression) => ({ credit_note_count: expression("credit_note_count", "+", 1) }))
+      .where("organization_id", "=", lease.organization_id)
+      .returning("credit_note_count")
+      .executeTakeFirstOrThrow();
+    const { organization_id, id, total, currency } = lease;
+    await tx
+      .insertInto("credit_notes")
+      .values({ organization_id, number: credit_note_count, purchase_id: id, issued_at: now })
+      .execute();
+    await tx
+      .insertInto("ledger")
+      .values({ organization_id, purchase_id: id, kind: "refund", amount: total, currency, at: now })
+      .execute();
+    await announce(tx, lease, "purchase.refunded", now, {
+      creditNote: creditNoteNumber(organization_id, credit_note_count),
+    });
+  });
+}
+
+/** What is the same of every purchase that needs no further work. */
+function settled(now: number) {
+  return { completed_at: now, next_check_at: null, lease_until: 0 };
+}
+
+function failed({ code, message }: Failure) {
+  return { failure_code: code, failure_message: message };
+}
+
+/**
+ * Adds licenses, also to a reduction that is scheduled (details.md, 31), takes the next receipt number and books the
+ * charge. `licenses` is 0 for a renewal, and where the money goes back.
+ */
+async function issueReceipt(
+  tx: Kysely<Database>,
+  { organization_id, id, total, currency }: PurchaseRow,
+  licenses: number,
+  now: number,
+): Promise<{ licensesAfter: number; receipt: number; reduction?: number }> {
+  const counts = await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({
+      licenses: expression("licenses", "+", licenses),
+      reduction: expression("reduction", "+", licenses),
+      version: expression("version", "+", 1),
+      receipt_count: expression("receipt_count", "+", 1),
+    }))
+    .where("organization_id", "=", organization_id)
+    .returning(["licenses", "reduction", "receipt_count"])
+    .executeTakeFirstOrThrow();
+  const { licenses: licensesAfter, reduction, receipt_count: receipt } = counts;
+  await tx
+    .insertInto("receipts")
+    .values({ organization_id, number: receipt, purchase_id: id, issued_at: now, licenses_after: licensesAfter })
+    .execute();
+  await tx
+    .insertInto("ledger")
+    .values({ organization_id, purchase_id: id, kind: "charge", amount: total, currency, at: now })
+    .execute();
+  return { licensesAfter, receipt, ...(licenses > 0 && reduction !== null && { reduction }) };
+}
+
+/** The renewal is paid, so that the next one can be made. */
+async function endRenewal(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
+  await tx
+    .updateTable("subscriptions")
+    .set({ unpaid_renewal: null })
+    .where("organization_id", "=", lease.organization_id)
+    .where("unpaid_renewal", "=", lease.id)
+    .execute();
+}
+
+/** What a person paid with for an organization that had nothing to pay with is what it pays with from now on. */
+async function keepPaymentMethod(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
+  if (lease.payment_method === null || lease.total === 0) return;
+  await tx
+    .updateTable("subscriptions")
+    .set({ payment_method: lease.payment_method })
+    .where("organization_id", "=", lease.organization_id)
+    .where("payment_method", "is", null)
+    .execute();
+}
+
+async function changeVersion(tx: Kysely<Database>, organizationId: number): Promise<void> {
+  await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({ version: expression("version", "+", 1) }))
+    .where("organization_id", "=", organizationId)
+    .execute();
+}
+
+async function announce(
+  tx: Kysely<Database>,
+  lease: PurchaseRow,
+  type: string,
+  now: number,
+  data: Record<string, unknown>,
+  actor = BACKEND,
+): Promise<void> {
+  await recordEvent(tx, { ...eventOf(lease, type, now, data), actor });
+  const { id, organization_id, buyer_email, confirm_count } = lease;
+  const notification = {
+    id: `${id}:${type}:${confirm_count}`,
+    type,
+    organizationId: organization_id,
+    purchaseId: id,
+    to: buyer_email,
+  };
+  await queueNotification(tx, notification, now);
+}
+
+function eventOf(lease: PurchaseRow, type: string, at: number, data: Record<string, unknown>) {
+  return { organizationId: lease.organization_id, at, type, actor: BACKEND, purchaseId: lease.id, data };
 }

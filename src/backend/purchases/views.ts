@@ -2,13 +2,13 @@ import { money } from "../../billing/money.ts";
 import { statusOf } from "../../billing/purchase.ts";
 import type { Purchase, PurchaseAnswer, Receipt } from "../../contract/billing.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../problem.ts";
-import type { PurchaseRecord } from "../store/purchases.ts";
-import { creditNoteNumber, readReceipt, receiptNumber } from "../store/receipts.ts";
-import { readLicenseCounts, readSubscription } from "../store/subscriptions.ts";
+import { ProblemError } from "../errors.ts";
+import { creditNoteNumber, readReceipt, receiptNumber } from "../receipts/content.ts";
+import { readLicenseCounts, readSubscription } from "../subscriptions/store.ts";
 import { paymentPageUrl } from "./pageAddress.ts";
-import { isPayableAgain } from "./paying.ts";
+import { isPayableAgain } from "./pay.ts";
 import { payUntil, priceOf } from "./schedule.ts";
+import type { PurchaseRecord } from "./store.ts";
 
 /** What views need of the backend: what time it is, and where its pages are. */
 type ViewDeps = Pick<BackendDeps, "clock" | "pageKey" | "pageOrigin">;

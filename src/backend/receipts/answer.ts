@@ -1,6 +1,33 @@
 import type { Receipt } from "../../contract/billing.ts";
 import type { Answer } from "../http/register.ts";
-import { prefersPdf } from "./accept.ts";
+
+interface MediaRange {
+  readonly type: string;
+  readonly quality: number;
+}
+
+/**
+ * Whether a request would rather have a PDF than JSON (RFC 9110, section 12.5.1). JSON is what it gets where it likes
+ * both as much, names neither, or has no `Accept` at all. A range that is not well-formed counts as not there.
+ */
+export function prefersPdf(accept: string | undefined): boolean {
+  const ranges = (accept ?? "").split(",").flatMap(readRange);
+  return qualityOf("application/pdf", ranges) > qualityOf("application/json", ranges);
+}
+
+/** The weight of the most specific range that holds a type; 0 where none does. */
+function qualityOf(type: string, ranges: readonly MediaRange[]): number {
+  const holding = [type, `${type.split("/")[0]}/*`, "*/*"];
+  const found = holding.map((wanted) => ranges.find((range) => range.type === wanted));
+  return found.find((range) => range !== undefined)?.quality ?? 0;
+}
+
+function readRange(text: string): MediaRange[] {
+  const [type = "", ...parameters] = text.split(";").map((part) => part.trim().toLowerCase());
+  const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
+  const isWeight = /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(weight);
+  return isWeight && /^[^\s/]+\/[^\s/]+$/.test(type) ? [{ type, quality: Number(weight) }] : [];
+}
 
 /**
  * The answer with a receipt: JSON, or the PDF where `Accept` prefers it.
@@ -11,7 +38,7 @@ export async function receiptAnswer(receipt: Receipt, accept: string | undefined
   const vary = { Vary: "Accept" };
   if (!prefersPdf(accept)) return { status: 200, body: receipt, headers: vary };
   // Loaded when it is asked for: it is larger than the rest of the backend.
-  const [{ renderReceiptPdf }, { installedFonts }] = await Promise.all([import("./pdf.ts"), import("./fontFiles.ts")]);
+  const [{ renderReceiptPdf }, { installedFonts }] = await Promise.all([import("./pdf.ts"), import("./fonts.ts")]);
   return {
     status: 200,
     body: await renderReceiptPdf(receipt, installedFonts()),

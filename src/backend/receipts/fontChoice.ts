@@ -1,7 +1,6 @@
 import type PDFDocument from "pdfkit";
-import { ProblemError } from "../problem.ts";
-import type { FontFiles } from "./fontFiles.ts";
-import { fontsFor, isOfScript, isRightToLeft, type ScriptFont } from "./scripts.ts";
+import { ProblemError } from "../errors.ts";
+import { type FontFiles, fontsFor, isOfScript, isRightToLeft, type ScriptFont } from "./fonts.ts";
 
 /** A piece of text in one font, by the name that the document knows it by. */
 export interface Run {
@@ -16,9 +15,12 @@ interface OpenedFont {
 
 /** Characters that are no letters by themselves: they stay in the font of what they stand beside. */
 const JOINING = /[\p{Mark}\p{Default_Ignorable_Code_Point}]/u;
+
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
+
 /** What joins emoji to one picture, which no font for receipts has (UTS #51). */
 const EMOJI_SEQUENCE = /\p{Extended_Pictographic}\ufe0f?\u200d/u;
+
 /** Drawn for a character that no font has; the font of every receipt has it. */
 const STAND_IN = "\u25a1";
 

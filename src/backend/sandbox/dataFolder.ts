@@ -2,10 +2,10 @@ import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Kysely, sql } from "kysely";
 import type Libsql from "libsql";
-import type { Database } from "../store/schema.ts";
-import { openSqlite } from "../store/sqlite.ts";
-import { isStorageFailure } from "../store/storageFailure.ts";
-import { SandboxError } from "./errors.ts";
+import type { Database } from "../database/schema.ts";
+import { openSqlite } from "../database/sqlite.ts";
+import { isStorageFailure } from "../database/storageFailure.ts";
+import { SandboxError } from "../errors.ts";
 
 /** The backend's own store, and the record that the pretended outside world keeps: provider and mailbox. */
 const FILES = { backend: "backend.db", outside: "outside.db" } as const;

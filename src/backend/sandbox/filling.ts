@@ -1,12 +1,13 @@
 import type { Kysely } from "kysely";
-import type { Database } from "../store/schema.ts";
-import { hasUnhashedPasswords, readSetting, seedStore } from "../store/seeding.ts";
+import type { Database } from "../database/schema.ts";
+import { SandboxError } from "../errors.ts";
 import { CLOCK_SETTING } from "./clock.ts";
-import { SandboxError } from "./errors.ts";
 import { assertBegun, builtInSeed, digestOf, type SeedFile } from "./seed.ts";
 import { seedRows } from "./seedRows.ts";
 import type { Seed } from "./seedSchema.ts";
-import type { SandboxDeps, SandboxOptions } from "./server.ts";
+import { hasUnhashedPasswords, readSetting, seedStore } from "./settings.ts";
+
+export { assertResettable, resetSandbox } from "./dataFolder.ts";
 
 /** What a sandbox begins with. */
 export interface SandboxStart {
@@ -76,4 +77,26 @@ async function readSeed(file: { path: string; text: string }): Promise<SeedFile>
 function knownSeed(digest: string): { seed: Seed | null } {
   const builtIn = builtInSeed();
   return builtIn.digest === digest ? builtIn : { seed: null };
+}
+
+/** How a sandbox is started (cli.md, Sandbox). */
+export interface SandboxOptions {
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** `null` keeps nothing. */
+  readonly dataDir: string | null;
+  readonly seed: { readonly path: string; readonly text: string } | null;
+  /** Where the clock begins, milliseconds; `null` for the machine's. */
+  readonly now: number | null;
+}
+
+/** What a sandbox needs of the process that runs it. */
+export interface SandboxDeps {
+  /** The machine's clock, milliseconds. */
+  now(): number;
+  random(bytes: number): Buffer;
+  readonly pid: number;
+  reach(point: string): void;
+  log(line: string): void;
+  readonly version: string;
 }

@@ -3,18 +3,17 @@ import pLimit from "p-limit";
 import { addIntervals, dateInZone, daysBetween, daysLater, startOfDateInZone } from "../../billing/calendar.ts";
 import type { Purchase } from "../../contract/billing.ts";
 import { MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
+import { type AppOptions, buildApp } from "../app.ts";
 import type { BackendDeps } from "../deps.ts";
-import { isLoopbackAuthority } from "../http/authority.ts";
+import { ProblemError } from "../errors.ts";
 import { register } from "../http/register.ts";
+import { isLoopbackAuthority } from "../http/server.ts";
 import type { CapturePage } from "../payments/sandboxGateway.ts";
-import { ProblemError } from "../problem.ts";
+import { countRenewals, newestSequence, type RenewalRange, renewalsBefore } from "../purchases/store.ts";
 import { purchaseView } from "../purchases/views.ts";
-import { countRenewals, newestSequence, type RenewalRange, renewalsBefore } from "../store/purchases.ts";
-import { readSubscription } from "../store/subscriptions.ts";
-import { pictureAt } from "../subscriptions/picture.ts";
-import { advanceTo } from "./advance.ts";
-import { instantOf, type SandboxClock } from "./clock.ts";
-import { newestThatFit } from "./fitting.ts";
+import { readSubscription } from "../subscriptions/store.ts";
+import { pictureAt } from "../subscriptions/view.ts";
+import { advanceTo, instantOf, type SandboxClock } from "./clock.ts";
 
 /** Dates are written with four digits of the year, and terms reach beyond today. */
 const LAST_INSTANT = Date.parse("9001-01-01T00:00:00Z");
@@ -113,4 +112,37 @@ async function targetOf(
   if ("days" in request) return assertNear(daysLater(now, request.days, controls.timeZone), now, controls.timeZone);
   const row = await readSubscription(deps.database, request.toRenewalOf);
   return Math.max(now, startOfDateInZone(pictureAt(row, now).term.renewalDate, row.time_zone));
+}
+
+/** The backend with the calls that only a sandbox has, ready to answer. It does not listen by itself. */
+export async function sandboxApp(
+  backend: BackendDeps,
+  signIn: AppOptions["signIn"],
+  controls: SandboxControls,
+): Promise<FastifyInstance> {
+  const app = buildApp(backend, { signIn, extend: (extended) => registerSandbox(extended, backend, controls) });
+  await app.ready();
+  return app;
+}
+
+/** Clients refuse an answer of more than a million bytes. */
+const MAX_BYTES = 900_000;
+
+/**
+ * Takes as many of the newest renewals as fit into one answer, and reads no more pages than that takes.
+ *
+ * @param pages newest first
+ * @returns oldest first
+ */
+export async function newestThatFit(pages: AsyncIterable<readonly Purchase[]>): Promise<Purchase[]> {
+  const renewals: Purchase[] = [];
+  let bytes = 0;
+  for await (const page of pages) {
+    for (const renewal of page) {
+      bytes += Buffer.byteLength(JSON.stringify(renewal)) + 1;
+      if (bytes > MAX_BYTES) return renewals.reverse();
+      renewals.push(renewal);
+    }
+  }
+  return renewals.reverse();
 }

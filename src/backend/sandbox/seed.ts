@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { dateInZone } from "../../billing/calendar.ts";
-import { SandboxError } from "./errors.ts";
+import { SandboxError } from "../errors.ts";
 import type { Seed } from "./seedSchema.ts";
 
 /** The seed file of the organization that a sandbox has without `--seed` (cli.md, Seed file). */

@@ -1,5 +1,5 @@
-import { parseStrictJson } from "../http/strictJson.ts";
-import { describeIssue } from "../http/validation.ts";
+import { parseStrictJson } from "../http/body.ts";
+import { describeIssue } from "../http/register.ts";
 import { digestOf, invalidSeed, type SeedFile } from "./seed.ts";
 import { seedSchema } from "./seedSchema.ts";
 

@@ -1,58 +1,36 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Kysely } from "kysely";
+import type Libsql from "libsql";
 import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
 import { mayBuy } from "../../billing/roles.ts";
 import { BASE_PATH } from "../../contract/basePath.ts";
-import { passwords } from "../auth/passwords.ts";
-import type { BackendDeps } from "../deps.ts";
+import { migrate } from "../database/migrations/index.ts";
+import { createSchema } from "../database/migrations/newest.ts";
+import type { Database, UserRow } from "../database/schema.ts";
+import { sqliteStore } from "../database/sqlite.ts";
+import type { BackendDeps, Notification, Notifier } from "../deps.ts";
+import { SandboxError } from "../errors.ts";
+import { createHttpServer } from "../http/server.ts";
+import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
-import { startSweeping } from "../purchases/sweep.ts";
-import { takeOverAll } from "../store/leases.ts";
-import { migrate } from "../store/migrations/index.ts";
-import { createSchema } from "../store/migrations/newest.ts";
-import type { Database, UserRow } from "../store/schema.ts";
-import { readPageKey, readSetting, writeSetting } from "../store/seeding.ts";
-import { sqliteStore } from "../store/sqlite.ts";
-import { readSubscription } from "../store/subscriptions.ts";
+import { takeOverAll } from "../purchases/leases.ts";
+import { readSubscription } from "../subscriptions/store.ts";
+import { startSweeping } from "../sweep.ts";
 import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
 import { inAHurry, openData, startFailure } from "./dataFolder.ts";
-import { createDoor } from "./door.ts";
-import { SandboxError } from "./errors.ts";
-import { fillOrKnow, type SandboxStart } from "./filling.ts";
-import { mailbox } from "./mailbox.ts";
+import { fillOrKnow, type SandboxDeps, type SandboxOptions, type SandboxStart } from "./filling.ts";
 import type { SandboxControls } from "./routes.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
-import { SeedPasswords } from "./seedPasswords.ts";
+import { SeedPasswords } from "./seedRows.ts";
+import { readPageKey, readSetting, writeSetting } from "./settings.ts";
 
 export { assertResettable, resetSandbox } from "./dataFolder.ts";
 
 /** How long clients have to end what they are at when the sandbox ends. */
 const CLOSING_MS = 1_000;
-
-/** How a sandbox is started (cli.md, Sandbox). */
-export interface SandboxOptions {
-  /** 0 picks a free one. */
-  readonly port: number;
-  /** `null` keeps nothing. */
-  readonly dataDir: string | null;
-  readonly seed: { readonly path: string; readonly text: string } | null;
-  /** Where the clock begins, milliseconds; `null` for the machine's. */
-  readonly now: number | null;
-}
-
-/** What a sandbox needs of the process that runs it. */
-export interface SandboxDeps {
-  /** The machine's clock, milliseconds. */
-  now(): number;
-  random(bytes: number): Buffer;
-  readonly pid: number;
-  reach(point: string): void;
-  log(line: string): void;
-  readonly version: string;
-}
 
 /** A sandbox that listens. */
 export interface RunningSandbox {
@@ -133,7 +111,7 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
   await takeOverAll(database, controls.clock.now());
   const door = createDoor(deps);
   const url = await listen(door.server, options.port);
-  const loaded = import("./app.ts").then(({ sandboxApp }) => sandboxApp(backend, signIn, { ...controls, timeZone }));
+  const loaded = import("./routes.ts").then(({ sandboxApp }) => sandboxApp(backend, signIn, { ...controls, timeZone }));
   void loaded.then((app) => door.open(app.routing));
   const stopSweeping = startSweeping(backend);
   hashes.start((error) => deps.log(`passwords of the seed: ${error}`));
@@ -201,4 +179,44 @@ async function listen(server: Server, port: number): Promise<string> {
   }
   const { port: chosen } = server.address() as AddressInfo;
   return `http://127.0.0.1:${chosen}${BASE_PATH}`;
+}
+
+/** Where a sandbox is reached before it has loaded what answers: requests that come meanwhile wait. */
+export interface Door {
+  readonly server: Server;
+  /** Lets in who waits, and everybody who comes from here on. */
+  open(listener: RequestListener): void;
+}
+
+/** A door that is closed and does not listen yet. */
+export function createDoor(deps: Parameters<typeof createHttpServer>[0]): Door {
+  const server = createHttpServer(deps);
+  const waiting: Parameters<RequestListener>[] = [];
+  const keep = (...exchange: Parameters<RequestListener>) => void waiting.push(exchange);
+  server.on("request", keep);
+  return {
+    server,
+    open(listener) {
+      server.off("request", keep).on("request", listener);
+      for (const exchange of waiting.splice(0)) listener(...exchange);
+    },
+  };
+}
+
+/** Where the sandbox's notifications go: a table outside the backend's own store, each id once however often it is sent. */
+export function mailbox(database: Libsql.Database): Notifier & { delivered(): Notification[] } {
+  database.exec("create table if not exists mailbox (id text primary key, notification text not null)");
+  return {
+    async deliver(notification) {
+      database
+        .prepare("insert into mailbox (id, notification) values (?, ?) on conflict (id) do nothing")
+        .run(notification.id, JSON.stringify(notification));
+    },
+    delivered() {
+      const rows = database.prepare("select notification from mailbox order by rowid").all() as {
+        notification: string;
+      }[];
+      return rows.map((row) => JSON.parse(row.notification) as Notification);
+    },
+  };
 }

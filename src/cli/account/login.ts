@@ -2,36 +2,22 @@ import { type Command, Option } from "commander";
 import { isMissing } from "../../client/missing.ts";
 import { MAX_TOKEN_BYTES } from "../../client/token.ts";
 import type { Me } from "../../contract/identity.ts";
-import { createTargetClient, organizationUntold } from "../connection/connect.ts";
+import { createTargetClient } from "../connection/client.ts";
+import { organizationUntold } from "../connection/connect.ts";
 import type { CredentialSource, CredentialStore, StoredCredential } from "../connection/credentials.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { ProfileSettings } from "../connection/settings.ts";
 import { assertSignInOffered, resolveTarget, type Target } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { codeOf, usageError } from "../errors.ts";
-import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { note, printResult, warn } from "../kit/output.ts";
 import { confirmOrCancel, openPrompter, promptsAllowed } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { decodeText, withoutLineEnd } from "../kit/text.ts";
 import { trimmedText } from "../kit/values.ts";
-import { passwordCredential } from "./loginPassword.ts";
-import { webCredential } from "./loginWeb.ts";
+import { type LoginOptions, passwordCredential, webCredential } from "./signIn.ts";
 import { identityOf, noteInvitations, renderIdentity } from "./whoami.ts";
-
-/** What `login` was told. */
-export interface LoginOptions extends GlobalOptions {
-  readonly email: string | null;
-  readonly passwordStdin: boolean;
-  readonly totp: string | null;
-  readonly insecureStorage: boolean;
-  /** In the browser, also where nobody could be asked here. */
-  readonly web: boolean;
-  /** False with `--no-open`: the approval page is not opened in a browser. */
-  readonly open: boolean;
-  /** The token itself comes on stdin. */
-  readonly withToken: boolean;
-}
 
 interface LoginFlags {
   email?: string;

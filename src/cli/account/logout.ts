@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { type EndedSignIn, endSignIn } from "../connection/signIn.ts";
 import { resolveTarget } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult, warn } from "../kit/output.ts";
+import { type EndedSignIn, endSignIn } from "./endSignIn.ts";
 
 /** Registers `logout`. */
 export function register(program: Command, context: Context, run: Run<GlobalOptions> = runLogout): void {

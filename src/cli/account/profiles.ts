@@ -1,7 +1,6 @@
 import { Argument, type Command } from "commander";
 import type { CredentialStore } from "../connection/credentials.ts";
 import type { ProfileSettings } from "../connection/settings.ts";
-import { endSignIn } from "../connection/signIn.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
@@ -10,6 +9,7 @@ import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { fields } from "../kit/table.ts";
 import { clean, shorten } from "../kit/text.ts";
 import { profileName } from "../kit/values.ts";
+import { endSignIn } from "./endSignIn.ts";
 
 /** What `profiles use` was told. */
 export interface ProfileOptions extends GlobalOptions {

@@ -9,19 +9,11 @@ import { confirmOrCancel, openPrompter } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { clean, wrap } from "../kit/text.ts";
-import {
-  countChange,
-  formula,
-  keptReduction,
-  licenses,
-  moneyText,
-  paymentMethod,
-  targetWords,
-  withTax,
-} from "../kit/words.ts";
+import { countChange, formula, keptReduction, licenses, moneyText, paymentMethod, withTax } from "../kit/words.ts";
 import { assertTokenAllows } from "./engine/guards.ts";
 import type { Offer } from "./engine/offer.ts";
-import type { Approver, LicenseTarget } from "./engine/tools.ts";
+import type { Approver } from "./engine/tools.ts";
+import { type LicenseTarget, targetWords } from "./engine/wanted.ts";
 import { type BuyingOptions, buyerName } from "./options.ts";
 import { bought } from "./purchaseView.ts";
 

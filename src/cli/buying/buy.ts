@@ -1,8 +1,8 @@
 import { Argument, type Command } from "commander";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
+import { readInputFile, whyUnread } from "../files/files.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { readInputFile, whyUnread } from "../kit/files.ts";
 import { clean } from "../kit/text.ts";
 import { someText, wholeNumber } from "../kit/values.ts";
 import { buyAs, concludePurchase, openBuying } from "./buying.ts";

@@ -1,7 +1,6 @@
 import type { Client } from "../../client/client.ts";
 import type { Purchase, Subscription } from "../../contract/billing.ts";
 import { type Connection, connectToOrganization } from "../connection/connect.ts";
-import { forgetAtExit } from "../connection/signIn.ts";
 import { assertOffered, type Need, resolveTarget } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf } from "../errors.ts";
@@ -13,23 +12,20 @@ import { withSpinner } from "../kit/spinner.ts";
 import { personApprover, renderConfirmation } from "./approver.ts";
 import { buy } from "./engine/buy.ts";
 import { checkCount, checkLimit } from "./engine/guards.ts";
+import { forgetAtExit } from "./engine/journal.ts";
 import { detectCiRun, keySeries } from "./engine/keys.ts";
 import {
   type Approver,
   automaticApprover,
   type BuyRequest,
   type Concluded,
-  type LicenseTarget,
-  licensesToBuy,
   type PurchasingClient,
   type PurchasingTools,
-  targetOf,
-  type Wanted,
 } from "./engine/tools.ts";
+import { type LicenseTarget, licensesToBuy, targetOf, type Wanted } from "./engine/wanted.ts";
 import { summarize } from "./jobSummary.ts";
 import type { BuyingOptions, WaitOptions } from "./options.ts";
-import type { PurchaseCommand } from "./purchaseView.ts";
-import { renderBuyResult } from "./purchaseView.ts";
+import { type PurchaseCommand, renderBuyResult } from "./purchaseView.ts";
 
 /** A command that buys, connected to its backend. */
 export interface Buying {

@@ -7,9 +7,9 @@ import { failureCost, failureReason } from "../kit/failure.ts";
 import { trustedPage } from "../kit/links.ts";
 import { type OutputOptions, warn } from "../kit/output.ts";
 import { clean } from "../kit/text.ts";
-import { countChange, counts, inProgress, instant, licenses, moneyText, targetWords, withTax } from "../kit/words.ts";
+import { countChange, counts, instant, licenses, moneyText, withTax } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
-import type { LicenseTarget } from "./engine/tools.ts";
+import { inProgress, type LicenseTarget, targetWords } from "./engine/wanted.ts";
 
 /** The files of a step of GitHub Actions, by the variables that name them. */
 type JobFile = "GITHUB_STEP_SUMMARY" | "GITHUB_OUTPUT";

@@ -9,18 +9,11 @@ import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { wrap } from "../kit/text.ts";
 import { wholeNumber } from "../kit/values.ts";
-import { counts, inProgress, licenses, targetWords } from "../kit/words.ts";
+import { counts, licenses, missingWords } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
-import { missingWords } from "../users/shortage.ts";
 import { type Buying, buyAgainWhatIsMissing, buyAs, conclude, openBuying } from "./buying.ts";
-import {
-  type BuyRequest,
-  type BuyResult,
-  type Concluded,
-  type LicenseTarget,
-  licensesToBuy,
-  type PurchasingTools,
-} from "./engine/tools.ts";
+import type { BuyRequest, BuyResult, Concluded, PurchasingTools } from "./engine/tools.ts";
+import { inProgress, type LicenseTarget, licensesToBuy, targetWords } from "./engine/wanted.ts";
 import { addToJobSummary, appendForJob, renderStoppedTopUp, renderTopUpSummary, summarize } from "./jobSummary.ts";
 import { addBuyingOptions, type BuyingFlags, type BuyingOptions, readBuying, whoBuys } from "./options.ts";
 import { renderBuyResult } from "./purchaseView.ts";

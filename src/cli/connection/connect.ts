@@ -7,8 +7,9 @@ import { CliError } from "../errors.ts";
 import type { GlobalOptions } from "../kit/command.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { clean, shorten } from "../kit/text.ts";
-import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
-import { findSignIn, type SignIn } from "./signIn.ts";
+import { createTargetClient, type SignIn } from "./client.ts";
+import type { OneTimeCodeOptions } from "./oneTimeCode.ts";
+import { findSignIn } from "./signIn.ts";
 import { assertOffered, type Need, resolveTarget, type Target } from "./target.ts";
 
 const JOIN_ONE = "Ask an administrator to add you, or sign in as somebody else: `secureflag-licenses login`.";
@@ -26,37 +27,6 @@ export interface Connection {
    * @throws CliError `organization_required` with the list
    */
   organizationId(): Promise<number>;
-}
-
-/** What a client takes from a sign-in. */
-type TokenSource = Pick<SignIn, "accessToken" | "renewToken" | "isSession">;
-
-/**
- * A client for a target. Without a sign-in it can make the calls that need none. Calls that need a one-time code ask
- * for it where a person's sign-in is used.
- */
-export async function createTargetClient(
-  context: Context,
-  options: OneTimeCodeOptions & Pick<GlobalOptions, "timeoutMs">,
-  apiUrl: string,
-  signIn: TokenSource | null,
-): Promise<Client> {
-  const client: Client = await context.createClient({
-    apiUrl,
-    accessToken: async () => signIn?.accessToken(client) ?? null,
-    ...(signIn && { renewToken: () => signIn.renewToken(client) }),
-    ...(signIn?.isSession && { oneTimeCode: oneTimeCodes(context, options) }),
-    timeoutMs: options.timeoutMs,
-    env: context.env,
-    now: context.clock.monotonic,
-    sleep: context.clock.sleep,
-    random: context.random.fraction,
-    ...(options.verbose && { trace: (line: string) => context.io.note(`${clean(line)}\n`) }),
-    reach: context.reach,
-    userAgent: `secureflag-licenses/${context.version}`,
-  });
-  context.onEnd(() => client.close());
-  return client;
 }
 
 /**

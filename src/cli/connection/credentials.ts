@@ -2,18 +2,17 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import * as z from "zod";
 import { MAX_TOKEN_BYTES } from "../../client/token.ts";
-import { SessionError } from "./errors.ts";
-import type { LockMachine } from "./fileLock.ts";
-import { withFileLock } from "./fileLock.ts";
-import type { Keyring } from "./keyring.ts";
-import { deniedError } from "./ownership.ts";
+import { type LockMachine, withFileLock } from "../files/fileLock.ts";
+import { deniedError } from "../files/ownership.ts";
 import {
   assertPrivateDirectory,
   MAX_BYTES,
   readPrivateFile,
   removePrivateFile,
   writePrivateFile,
-} from "./privateFile.ts";
+} from "../files/privateFile.ts";
+import { SessionError } from "../sessionErrors.ts";
+import type { Keyring } from "./keyring.ts";
 
 const credentialSchema = z.object({
   apiUrl: z.url(),

@@ -1,8 +1,7 @@
 import { isAbsolute, join, normalize } from "node:path";
-import { type Journal, JournalError } from "../buying/engine/journal.ts";
 import { CliError } from "../errors.ts";
+import { SessionError, type SessionErrorCode } from "../sessionErrors.ts";
 import type { CredentialStore } from "./credentials.ts";
-import { SessionError, type SessionErrorCode } from "./errors.ts";
 import { DEFAULT_PROFILE, type Settings } from "./settings.ts";
 
 const NAME = "secureflag-licenses";
@@ -99,9 +98,9 @@ function attempt(accountHome: () => string): string | undefined {
   }
 }
 
-const WHY = "this user has no home directory";
+export const WHY = "this user has no home directory";
 
-const HINT = "Set SECUREFLAG_CONFIG_DIR to a directory for settings, sign-ins and journal.";
+export const HINT = "Set SECUREFLAG_CONFIG_DIR to a directory for settings, sign-ins and journal.";
 
 const refuse = (code: SessionErrorCode, what: string) => async (): Promise<never> => {
   throw new SessionError(code, `${what}: ${WHY}`, HINT);
@@ -129,15 +128,4 @@ export const noCredentials: CredentialStore = {
   remove: async () => false,
   // Signing in takes this lock before anything is sent.
   exclusively: storeNothing,
-};
-
-/** The journal of a user without a directory for it. It has no entries; `record` throws JournalError. */
-export const noJournal: Journal = {
-  record: async () => {
-    throw new JournalError("journal_not_written", `The purchase was not sent: no journal can be kept, as ${WHY}`, HINT);
-  },
-  entries: async () => [],
-  settle: () => {},
-  remove: () => {},
-  ownerRuns: async () => false,
 };

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { SessionError } from "./errors.ts";
+import { SessionError } from "../sessionErrors.ts";
 
 /**
  * The system's keyring, as far as it is used here. Every method throws SessionError `keyring_unavailable` where there is

@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import type { ClientOptions } from "../../client/client.ts";
+import type { ClientOptions } from "../../client/call.ts";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
 import type { OutputOptions } from "../kit/output.ts";

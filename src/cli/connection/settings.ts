@@ -1,10 +1,9 @@
 import { join } from "node:path";
 import * as z from "zod";
-import { SessionError } from "./errors.ts";
-import type { LockMachine } from "./fileLock.ts";
-import { withFileLock } from "./fileLock.ts";
-import { deniedError } from "./ownership.ts";
-import { type FileMachine, MAX_BYTES, makePrivateDirectory, readPublicFile } from "./privateFile.ts";
+import { type LockMachine, withFileLock } from "../files/fileLock.ts";
+import { deniedError } from "../files/ownership.ts";
+import { type FileMachine, MAX_BYTES, makePrivateDirectory, readPublicFile } from "../files/privateFile.ts";
+import { SessionError } from "../sessionErrors.ts";
 
 const profileSchema = z.object({
   apiUrl: z.string().trim(),

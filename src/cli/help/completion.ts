@@ -2,6 +2,7 @@ import { Argument, type Command } from "commander";
 import type { Context } from "../context.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult } from "../kit/output.ts";
+import { SHELLS, type Shell } from "./page.ts";
 
 /** What `completion` was told. */
 export interface CompletionOptions extends GlobalOptions {
@@ -143,9 +144,3 @@ Register-ArgumentCompleter -Native -CommandName secureflag-licenses -ScriptBlock
 
 /** The script that makes a shell complete the command line. */
 export const SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH, powershell: POWERSHELL };
-
-/** The shells that complete the command line. */
-export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
-
-/** One of the shells. */
-export type Shell = (typeof SHELLS)[number];

@@ -66,15 +66,6 @@ export function termOf(command: Command): string {
   return [command.name(), ...command.registeredArguments.map(argument)].join(" ");
 }
 
-/** The command that the arguments name, without any flags. */
-export function commandOf(command: Command, argv: readonly string[]): Command {
-  for (const [index, name] of argv.entries()) {
-    const below = command.commands.find((candidate) => candidate.name() === name);
-    if (below) return commandOf(below, argv.slice(index + 1));
-  }
-  return command;
-}
-
 /** Whether a command has no flags of its own, and so does nothing but lead to those below it. */
 function isGroup(command: Command): boolean {
   return command.commands.length > 0 && command.options.every(isGlobalOption);
@@ -122,3 +113,9 @@ function exampleText(example: string, width: number): string {
 function indented(text: string): string {
   return text.replace(/^/gm, "  ");
 }
+
+/** The shells that complete the command line. */
+export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
+
+/** One of the shells. */
+export type Shell = (typeof SHELLS)[number];

@@ -184,3 +184,27 @@ function flagNamed(word: string, command: Command): Option | undefined {
 function isFlag(value: string, command: Command): boolean {
   return value.startsWith("--") || flagNamed(value, command) !== undefined;
 }
+
+/** The command that the arguments name, without any flags. */
+export function commandOf(command: Command, argv: readonly string[]): Command {
+  for (const [index, name] of argv.entries()) {
+    const below = command.commands.find((candidate) => candidate.name() === name);
+    if (below) return commandOf(below, argv.slice(index + 1));
+  }
+  return command;
+}
+
+/** The flag of a list that can be printed as CSV. */
+export function csvOption(description: string): Option {
+  return new Option("--csv", description);
+}
+
+/**
+ * Reads that flag.
+ *
+ * @throws CliError `invalid_usage` where JSON is to be printed, too
+ */
+export function readCsv({ csv = false }: { readonly csv?: boolean }, { json }: Pick<GlobalOptions, "json">): boolean {
+  if (csv && json) throw usageError("--csv and --json cannot both be printed", "Say one of them.");
+  return csv;
+}

@@ -1,8 +1,6 @@
-import { InvalidArgumentError, Option } from "commander";
+import { InvalidArgumentError } from "commander";
 import { isCalendarDate } from "../../billing/calendarDate.ts";
 import { SCOPES, type Scope, TOKEN_DAYS } from "../../contract/scopes.ts";
-import { usageError } from "../errors.ts";
-import type { GlobalOptions } from "./command.ts";
 import { clean } from "./text.ts";
 
 /**
@@ -131,19 +129,4 @@ export function instantOrDate(text: string): number {
 export function calendarDate(text: string): string {
   if (isCalendarDate(text)) return text;
   throw new InvalidArgumentError("It must be a date such as 2026-11-22.");
-}
-
-/** The flag of a list that can be printed as CSV. */
-export function csvOption(description: string): Option {
-  return new Option("--csv", description);
-}
-
-/**
- * Reads that flag.
- *
- * @throws CliError `invalid_usage` where JSON is to be printed, too
- */
-export function readCsv({ csv = false }: { readonly csv?: boolean }, { json }: Pick<GlobalOptions, "json">): boolean {
-  if (csv && json) throw usageError("--csv and --json cannot both be printed", "Say one of them.");
-  return csv;
 }

@@ -3,7 +3,6 @@ import utc from "dayjs/plugin/utc.js";
 import { formatMoney, type Money, toDecimalString } from "../../billing/money.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
-import type { LicenseTarget } from "../buying/engine/tools.ts";
 import { clean } from "./text.ts";
 
 dayjs.extend(utc);
@@ -21,20 +20,6 @@ export function countChange(after: number, bought: number): string {
 /** `25 purchased, 22 used, 3 available`. */
 export function counts({ purchased, used, available }: LicenseCounts): string {
   return `${purchased} purchased, ${used} used, ${available} available`;
-}
-
-/** `8 licenses available`, `1 license purchased`. */
-export function targetWords(target: LicenseTarget): string {
-  return "available" in target ? `${licenses(target.available)} available` : `${licenses(target.purchased)} purchased`;
-}
-
-/**
- * `; 5 licenses of them in purchases that are still in progress`, after a target for which nothing is missing. Nothing
- * where all of it is there.
- */
-export function inProgress(target: LicenseTarget, now: LicenseCounts): string {
-  const awaited = "available" in target ? target.available - now.available : target.purchased - now.purchased;
-  return awaited > 0 ? `; ${licenses(awaited)} of them in purchases that are still in progress` : "";
 }
 
 /** What is charged, with what it is made of: `£244.10 (£203.42 + £40.68 tax)`; without tax just the amount. */
@@ -121,4 +106,9 @@ export function moneyText(value: Money, locale = LOCALE): string {
     }
   }
   return `${value.currency} ${toDecimalString(value)}`;
+}
+
+/** `2 licenses are missing`. */
+export function missingWords(missing: number): string {
+  return `${licenses(missing)} ${missing === 1 ? "is" : "are"} missing`;
 }

@@ -9,12 +9,20 @@ import { bought, buyer, type Owing, statusWords } from "../buying/purchaseView.t
 import { connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
-import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import {
+  addCommand,
+  csvOption,
+  type GlobalOptions,
+  interruptible,
+  type Run,
+  readCsv,
+  readGlobals,
+} from "../kit/command.ts";
 import { printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { type Cell, type Column, columns, list, toCsv } from "../kit/table.ts";
 import { clean, shortId, wrap } from "../kit/text.ts";
-import { calendarDate, csvOption, readCsv, wholeNumber } from "../kit/values.ts";
+import { calendarDate, wholeNumber } from "../kit/values.ts";
 import { instant, licenses, moneyText } from "../kit/words.ts";
 
 /** What `purchases list` was told. */

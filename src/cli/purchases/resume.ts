@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { purchasingTools } from "../buying/buying.ts";
+import { forgetAtExit } from "../buying/engine/journal.ts";
 import { resume } from "../buying/engine/resume.ts";
 import { summarize } from "../buying/jobSummary.ts";
 import { addWaitOptions, readWait, type WaitFlags, type WaitOptions } from "../buying/options.ts";
 import { renderResumeResult } from "../buying/purchaseView.ts";
 import { connectToOrganization } from "../connection/connect.ts";
-import { forgetAtExit } from "../connection/signIn.ts";
 import type { Context } from "../context.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult } from "../kit/output.ts";

@@ -1,17 +1,21 @@
 import type { Command } from "commander";
 import { isCalendarDate } from "../../billing/calendarDate.ts";
-import type { Client, ClockAnswer, ClockRequest } from "../../client/client.ts";
+import type { Client, ClockAnswer, ClockRequest, SandboxState } from "../../client/client.ts";
 import { isMissing } from "../../client/missing.ts";
 import { MAX_CLOCK_DAYS, MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
-import { connect, createTargetClient } from "../connection/connect.ts";
+import { createTargetClient } from "../connection/client.ts";
+import { connect } from "../connection/connect.ts";
 import { resolveTarget, type Target } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { doneBefore, printResult } from "../kit/output.ts";
+import { doneBefore, printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
+import { columns } from "../kit/table.ts";
+import { clean } from "../kit/text.ts";
 import { instantOrDate, wholeNumber } from "../kit/values.ts";
-import { renderClock, renderMoved } from "./sandbox.ts";
+import { instant, moneyText } from "../kit/words.ts";
+import { renderPurchases } from "../purchases/list.ts";
 
 /** What `sandbox clock advance` was told; `renewal` goes to the renewal date of the organization that is set. */
 export interface AdvanceOptions extends GlobalOptions {
@@ -125,4 +129,25 @@ async function renewingOrganization(options: GlobalOptions, context: Context, ta
       cause,
     });
   }
+}
+
+/** The clock, and what the provider captured. */
+export function renderClock({ now, captures, next }: SandboxState, view: View): string {
+  if (captures.length === 0) return `${instant(now)}\nNothing was charged yet.`;
+  const rows = captures.map(({ purchaseId, amount, currency, refunded }) => [
+    clean(purchaseId),
+    moneyText({ amount, currency }) + (refunded > 0 ? `, refunded ${moneyText({ amount: refunded, currency })}` : ""),
+  ]);
+  const more = next === null ? "" : `\nOnly the oldest ${captures.length} charges are listed.`;
+  return `${instant(now)}\n${columns(["Purchase", "Charged"], rows, [29, 29], view)}${more}`;
+}
+
+/** Where the clock is after it was moved, and the renewals on the way, newest first as in every list of them. */
+export function renderMoved({ now, renewals, renewalCount = renewals.length }: ClockAnswer, view: View): string {
+  const moved = `The clock is at ${instant(now)}.`;
+  if (renewalCount === 0) return moved;
+  const left = renewalCount - renewals.length;
+  const newest = left > 0 ? `; the newest ${renewals.length}` : "";
+  const what = `${renewalCount} ${renewalCount === 1 ? "renewal" : "renewals"} fell due on the way${newest}, dates in UTC:`;
+  return `${moved}\n\n${what}\n${renderPurchases(renewals.toReversed(), "UTC", view)}`;
 }

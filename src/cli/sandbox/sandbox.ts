@@ -1,17 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
 import { Command, Option } from "commander";
-import type { ClockAnswer, SandboxState } from "../../client/client.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
+import { whyUnread } from "../files/files.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { whyUnread } from "../kit/files.ts";
 import { note, printResult, type View } from "../kit/output.ts";
-import { columns, fields } from "../kit/table.ts";
+import { fields } from "../kit/table.ts";
 import { clean, cleanWhole, decodeText } from "../kit/text.ts";
 import { instantOrDate, someText, wholeNumber } from "../kit/values.ts";
-import { instant, moneyText } from "../kit/words.ts";
-import { renderPurchases } from "../purchases/list.ts";
 import { type AdvanceOptions, registerAdvance, runAdvance, runShow } from "./clock.ts";
 import { dataDirectory, type ResetOptions, registerReset, runReset } from "./reset.ts";
 
@@ -174,27 +171,6 @@ export function renderReady(ready: SandboxReady, view: View): string {
   const variables = [`SECUREFLAG_API_URL=${quoted(ready.url)}`, token && `SECUREFLAG_API_TOKEN=${quoted(token)}`];
   const copy = `export ${variables.filter(Boolean).join(" ")}`;
   return `${facts}\n\nIn another terminal:\n${copy}\n\nCtrl-C ends it.`;
-}
-
-/** The clock, and what the provider captured. */
-export function renderClock({ now, captures, next }: SandboxState, view: View): string {
-  if (captures.length === 0) return `${instant(now)}\nNothing was charged yet.`;
-  const rows = captures.map(({ purchaseId, amount, currency, refunded }) => [
-    clean(purchaseId),
-    moneyText({ amount, currency }) + (refunded > 0 ? `, refunded ${moneyText({ amount: refunded, currency })}` : ""),
-  ]);
-  const more = next === null ? "" : `\nOnly the oldest ${captures.length} charges are listed.`;
-  return `${instant(now)}\n${columns(["Purchase", "Charged"], rows, [29, 29], view)}${more}`;
-}
-
-/** Where the clock is after it was moved, and the renewals on the way, newest first as in every list of them. */
-export function renderMoved({ now, renewals, renewalCount = renewals.length }: ClockAnswer, view: View): string {
-  const moved = `The clock is at ${instant(now)}.`;
-  if (renewalCount === 0) return moved;
-  const left = renewalCount - renewals.length;
-  const newest = left > 0 ? `; the newest ${renewals.length}` : "";
-  const what = `${renewalCount} ${renewalCount === 1 ? "renewal" : "renewals"} fell due on the way${newest}, dates in UTC:`;
-  return `${moved}\n\n${what}\n${renderPurchases(renewals.toReversed(), "UTC", view)}`;
 }
 
 /** A value for a POSIX shell; a plain one stays as it is. */

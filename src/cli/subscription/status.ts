@@ -10,7 +10,7 @@ import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } 
 import { printResult, type View, warn } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
-import { clean } from "../kit/text.ts";
+import { bar, clean } from "../kit/text.ts";
 import { wholeNumber } from "../kit/values.ts";
 import { counts, dateAhead, interval, licenses, moneyText, paymentMethod, reducedTo, withTax } from "../kit/words.ts";
 
@@ -122,12 +122,6 @@ function renewsAt({ state, renewal }: Subscription): string | null {
   const { autoRenew, subtotal, tax, total } = renewal;
   if (state === "ended" || !autoRenew || renewal.licenses === null || !subtotal || !tax || !total) return null;
   return `${withTax({ total, net: subtotal, tax })} for ${licenses(renewal.licenses)}`;
-}
-
-/** A bar of so many columns, filled as far as its share; other than a color it says the same to everybody. */
-export function bar(share: number, width: number): { filled: string; empty: string } {
-  const filled = Math.round(Math.min(1, Math.max(0, share)) * width);
-  return { filled: "█".repeat(filled), empty: "░".repeat(width - filled) };
 }
 
 const SOON_DAYS = 30;

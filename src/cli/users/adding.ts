@@ -12,7 +12,8 @@ import type { Context } from "../context.ts";
 import { CliError, codeOf } from "../errors.ts";
 import { doneBefore, note, type OutputOptions } from "../kit/output.ts";
 import { promptsAllowed } from "../kit/prompt.ts";
-import { LOOK_HINT, missingWords, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
+import { missingWords } from "../kit/words.ts";
+import { LOOK_HINT, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
 import { strategyWord } from "./view.ts";
 
 export interface MissingFlags extends BuyingFlags {

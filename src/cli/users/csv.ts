@@ -1,141 +1,116 @@
-import { isUtf8 } from "node:buffer";
-import { emailKey } from "../../contract/email.ts";
-import { type AddUserRequest, MOST_IMPORTED_USERS } from "../../contract/users.ts";
-import type { LineProblem } from "../errors.ts";
+import { parse } from "csv-parse/sync";
 import { clean, shorten } from "../kit/text.ts";
-import { type CsvRow, readRows, readUser } from "./csvUsers.ts";
 
-/**
- * The users of a file in its order, each with its line. They are to be used only where there is no problem; one that the
- * file as a whole has is on line 1.
- */
-export interface UsersCsv {
-  readonly users: readonly AddUserRequest[];
-  readonly lines: readonly number[];
-  readonly problems: readonly LineProblem[];
+/** A row of a CSV file with the line that it begins on: its values without spaces around them, or why it has none. */
+export type CsvRow = { readonly line: number } & (
+  | { readonly values: readonly string[] }
+  | { readonly problem: string }
+);
+
+/** Counts lines as an editor does, for places in their order. */
+class LineCounter {
+  private line = 1;
+  private at = 0;
+
+  constructor(private readonly bytes: Buffer) {}
+
+  lineOf(place: number): number {
+    for (; this.at < place; this.at += 1) {
+      const byte = this.bytes[this.at];
+      if (byte === CR || (byte === LF && this.bytes[this.at - 1] !== CR)) this.line += 1;
+    }
+    return this.line;
+  }
 }
 
-/** So large that 10,000 users of 300 bytes fit, and so small that as JSON they fit one request of the contract. */
-export const MAX_FILE_BYTES = 3_000_000;
+const NOT_CLOSED = "A quoted value begins here and never ends; what follows it was not read";
 
-/** Told after each row of a file how many of how many are checked. */
-export type RowsChecked = (done: number, total: number) => void;
+const STRAY_QUOTE =
+  'A quote stands where none may: put the whole value in quotes, and write each quote in it twice ("")';
+
+interface Parsed {
+  /** `end`: the byte after the row and its line end. */
+  readonly records: readonly { readonly values: readonly string[]; readonly end: number }[];
+  /** Why the row after the last one cannot be read. */
+  readonly failure: string | null;
+}
 
 /**
- * Reads a CSV file of users (details.md, 24), whatever it holds: every problem is found, none is thrown.
+ * Reads the rows of a CSV file (RFC 4180), whose lines may end in CRLF, LF or CR. Blank lines, and
+ * lines of separators alone, are no rows. After a row that cannot be read it goes on with the next line, so that one run
+ * finds every problem.
  *
- * @param file the bytes of the file
+ * @param bytes UTF-8 without a byte order mark
+ * @param most ends after so many rows
  */
-export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () => {}): UsersCsv {
-  const bytes = withoutMark(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
-  const unreadable = whyUnreadable(bytes);
-  if (unreadable !== null) return refusal([{ line: 1, message: unreadable }]);
-  const encoding = linesNotUtf8(bytes).map((line) => ({ line, message: NOT_UTF8 }));
-  const { text, separator } = withoutSeparatorLine(bytes);
-  // The header, and one more row than there may be.
-  const [header, ...rows] = readRows(text, separator ?? delimiterOf(firstLine(text)), MOST_IMPORTED_USERS + 2);
-  const refuse = (line: number, messages: readonly string[]) =>
-    refusal([...messages.map((message) => ({ line, message })), ...encoding]);
-  if (!header) return refuse(1, ["The file is empty"]);
-  if ("problem" in header) return refuse(header.line, [header.problem]);
-  const { columns, nameless, problems } = readHeader(header.values);
-  if (problems.length > 0) return refuse(header.line, problems);
-  const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns, nameless, rowsChecked);
-  const excess = rows[MOST_IMPORTED_USERS];
-  if (excess) read.problems.push({ line: excess.line, message: TOO_MANY });
-  if (rows.length === 0) read.problems.push({ line: header.line, message: "There are no users below the header" });
-  return { ...read, problems: inOrder([...read.problems, ...encoding]) };
-}
-
-const NOT_UTF8 = "This line is not UTF-8 text; save the file as CSV UTF-8";
-
-const TOO_MANY = `Rows beyond ${MOST_IMPORTED_USERS.toLocaleString("en-US")} do not fit one import; nothing from here on was read`;
-
-function refusal(problems: LineProblem[]): UsersCsv {
-  return { users: [], lines: [], problems: inOrder(problems) };
-}
-
-function inOrder(problems: LineProblem[]): LineProblem[] {
-  return problems.sort((one, other) => one.line - other.line);
-}
-
-/** The users of rows under a header, which has so many columns without a name after the others. */
-function readUsers(rows: readonly CsvRow[], columns: readonly Column[], nameless: number, rowsChecked: RowsChecked) {
-  const users: AddUserRequest[] = [];
-  const lines: number[] = [];
-  const problems: LineProblem[] = [];
-  const seen = new Map<string, number>();
-  for (const [index, row] of rows.entries()) {
-    const { line } = row;
-    const { user, messages } = readRow(row, columns, nameless);
-    rowsChecked(index + 1, rows.length);
-    problems.push(...messages.map((message) => ({ line, message })));
-    if (!user) continue;
-    const key = emailKey(user.email);
-    const first = seen.get(key);
-    if (first === undefined) seen.set(key, line);
-    else if (key !== "")
-      problems.push({ line, message: `email "${shorten(clean(user.email))}" is on line ${first} too` });
-    users.push(user);
-    lines.push(line);
+export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow[] {
+  const lines = new LineCounter(bytes);
+  const rows: CsvRow[] = [];
+  let from = 0;
+  while (from < bytes.length && rows.length < most) {
+    const { records, failure } = parseFrom(bytes.subarray(from), delimiter, most);
+    let at = from;
+    for (const { values, end } of records) {
+      if (values.some((value) => value !== "")) {
+        rows.push({ line: lines.lineOf(startOfRow(bytes, at, delimiter)), values });
+      }
+      at = from + end;
+    }
+    if (failure === null) {
+      if (records.length < most) break;
+      from = at;
+      continue;
+    }
+    const broken = startOfRow(bytes, at, delimiter);
+    const isOpen = failure === "CSV_QUOTE_NOT_CLOSED";
+    rows.push({ line: lines.lineOf(broken), problem: isOpen ? NOT_CLOSED : STRAY_QUOTE });
+    if (isOpen) break;
+    from = endOfLine(bytes, broken);
   }
-  return { users, lines, problems };
+  return rows.slice(0, most);
 }
 
-function readRow(
-  row: CsvRow,
-  columns: readonly Column[],
-  nameless: number,
-): { user?: AddUserRequest; messages: readonly string[] } {
-  if ("problem" in row) return { messages: [row.problem] };
-  const { length } = row.values;
-  // A spreadsheet may leave out what is empty at the end of a row.
-  if (length < columns.length || length > columns.length + nameless) {
-    const values = length === 1 ? "There is 1 value" : `There are ${length} values`;
-    return { messages: [`${values} where the header has ${columns.length + nameless} columns`] };
+function parseFrom(bytes: Buffer, delimiter: string, most: number): Parsed {
+  const records: { values: string[]; end: number }[] = [];
+  try {
+    parse(bytes, {
+      delimiter,
+      record_delimiter: ["\r\n", "\n", "\r"],
+      relax_column_count: true,
+      skip_empty_lines: true,
+      trim: true,
+      to: most,
+      on_record(values: string[], { bytes: end }) {
+        // The parser leaves the spaces in quotes alone.
+        records.push({ values: values.map((value) => value.trim()), end });
+        return null;
+      },
+    });
+    return { records, failure: null };
+  } catch (error) {
+    return { records, failure: String((error as { code?: unknown }).code) };
   }
-  const stray = row.values.findIndex((value, index) => index >= columns.length && value !== "");
-  if (stray !== -1) return { messages: [`Column ${stray + 1} has a value, but no name in the header`] };
-  const { user, problems } = readUser(new Map(columns.map((column, index) => [column, row.values[index] ?? ""])));
-  return { user, messages: problems };
 }
 
-const MARK = Buffer.from("\ufeff");
+const [LF, CR] = [0x0a, 0x0d];
 
-/** Spreadsheets begin UTF-8 with a byte order mark. */
-function withoutMark(bytes: Buffer): Buffer {
-  return bytes.subarray(0, MARK.length).equals(MARK) ? bytes.subarray(MARK.length) : bytes;
+/** The first line from a place on that is not blank. One of separators is a row: they may be tabs. */
+function startOfRow(bytes: Buffer, place: number, delimiter: string): number {
+  let start = place;
+  while (start < bytes.length) {
+    const end = endOfLine(bytes, start);
+    const line = bytes.toString("utf8", start, end);
+    if (line.trim() !== "" || line.includes(delimiter)) return start;
+    start = end;
+  }
+  return start;
 }
 
-/**
- * Excel's own first line, such as `sep=;`, names what separates the values. It becomes blank, so that lines are counted
- * as before.
- */
-function withoutSeparatorLine(bytes: Buffer): { text: Buffer; separator: string | null } {
-  const [line = "", separator] = /^"?sep=([^\r\n"])"?[,;\t]*(?=[\r\n]|$)/i.exec(bytes.toString("latin1", 0, 256)) ?? [];
-  if (separator === undefined) return { text: bytes, separator: null };
-  return { text: Buffer.from(bytes).fill(" ", 0, line.length), separator };
-}
-
-/** Why a file cannot be one of users at all, or `null`. */
-function whyUnreadable(bytes: Buffer): string | null {
-  if (bytes.length > MAX_FILE_BYTES) return `The file is larger than ${MAX_FILE_BYTES / 1_000_000} MB`;
-  if (bytes.toString("latin1", 0, 4) === "PK\x03\x04") return "This is a spreadsheet; save it as CSV UTF-8";
-  const mark = bytes.toString("latin1", 0, 2);
-  const isUtf16 = mark === "\xff\xfe" || mark === "\xfe\xff" || /^(\0[^\0]|[^\0]\0)/.test(mark);
-  return isUtf16 ? "The file is UTF-16 text; save it as CSV UTF-8" : null;
-}
-
-/** The first line that is not blank. */
-function firstLine(bytes: Buffer): string {
-  return /[^\r\n]*/.exec(bytes.toString("utf8").trimStart())?.[0] ?? "";
-}
-
-/** The numbers of the lines that are not UTF-8. */
-function linesNotUtf8(bytes: Buffer): number[] {
-  if (isUtf8(bytes)) return [];
-  const lines = bytes.toString("latin1").split(/\r\n|\r|\n/);
-  return lines.flatMap((line, index) => (isUtf8(Buffer.from(line, "latin1")) ? [] : [index + 1]));
+/** The place after the line end that comes next. */
+function endOfLine(bytes: Buffer, place: number): number {
+  let end = place;
+  while (end < bytes.length && bytes[end] !== LF && bytes[end] !== CR) end += 1;
+  return end + (bytes[end] === CR && bytes[end + 1] === LF ? 2 : 1);
 }
 
 const NEEDED = ["email", "firstName", "lastName"] as const;

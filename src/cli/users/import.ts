@@ -17,9 +17,9 @@ import {
   noteStrategy,
   readMissing,
 } from "./adding.ts";
-import { addingWords, checkedCsv, withLines } from "./csvUsers.ts";
 import { isMember, readAllUsers } from "./list.ts";
 import { rehearseLicenses, rehearseRoles } from "./shortage.ts";
+import { addingWords, checkedCsv, withLines } from "./usersFile.ts";
 import { renderImportedUsers } from "./view.ts";
 
 /** What `users import` was told. */

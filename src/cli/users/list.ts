@@ -5,10 +5,17 @@ import { emailKey } from "../../contract/email.ts";
 import type { User } from "../../contract/users.ts";
 import { connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
-import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import {
+  addCommand,
+  csvOption,
+  type GlobalOptions,
+  interruptible,
+  type Run,
+  readCsv,
+  readGlobals,
+} from "../kit/command.ts";
 import { printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
-import { csvOption, readCsv } from "../kit/values.ts";
 import { renderUsers, usersCsv } from "./view.ts";
 
 /** What `users list` was told. */

@@ -12,7 +12,7 @@ import type { BuyMissingOptions } from "../buying/options.ts";
 import { payCommand, unpaidSuspension } from "../buying/purchaseView.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf } from "../errors.ts";
-import { licenses, withTax } from "../kit/words.ts";
+import { missingWords, withTax } from "../kit/words.ts";
 
 /** The next step where licenses were bought that others took. */
 export const LOOK_HINT = "See `secureflag-licenses purchases list`. Running the command again is safe.";
@@ -63,11 +63,6 @@ export function stillMissing({ missing, refusal }: Shortage): CliError {
     hint: LOOK_HINT,
     cause: refusal,
   });
-}
-
-/** `2 licenses are missing`. */
-export function missingWords(missing: number): string {
-  return `${licenses(missing)} ${missing === 1 ? "is" : "are"} missing`;
 }
 
 /**

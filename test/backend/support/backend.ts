@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { buildApp } from "../../../src/backend/app.ts";
-import { type Passwords, passwords } from "../../../src/backend/auth/passwords.ts";
+import type { Dialect } from "../../../src/backend/database/migrations/dialect.ts";
+import { openSqlite } from "../../../src/backend/database/sqlite.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
+import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
-import { mailbox } from "../../../src/backend/sandbox/mailbox.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
 import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
-import type { Dialect } from "../../../src/backend/store/migrations/dialect.ts";
-import { seedStore } from "../../../src/backend/store/seeding.ts";
-import { openSqlite } from "../../../src/backend/store/sqlite.ts";
+import { mailbox } from "../../../src/backend/sandbox/server.ts";
+import { seedStore } from "../../../src/backend/sandbox/settings.ts";
 import { BASE_PATH } from "../../../src/contract/basePath.ts";
 import { openTestStore } from "./stores.ts";
 

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { PurchaseRow, SubscriptionRow } from "../../../src/backend/store/schema.ts";
+import type { PurchaseRow, SubscriptionRow } from "../../../src/backend/database/schema.ts";
 import { oracleBoundary } from "../../support/oracle.ts";
 import { wallDate } from "../../support/renewalOracle.ts";
 import type { TestBackend } from "./backend.ts";

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import pLimit from "p-limit";
-import type { Passwords } from "../../../src/backend/auth/passwords.ts";
-import { findUser, savePasswordHash } from "../../../src/backend/store/identities.ts";
-import type { Dialect } from "../../../src/backend/store/migrations/dialect.ts";
+import type { Dialect } from "../../../src/backend/database/migrations/dialect.ts";
+import { findUser, savePasswordHash } from "../../../src/backend/identity/memberships.ts";
+import type { Passwords } from "../../../src/backend/identity/secrets.ts";
 import { BASE_PATH } from "../../../src/contract/basePath.ts";
 import { codeAt } from "../../support/totp.ts";
 import { call, organization, startBackend, type TestBackend } from "./backend.ts";

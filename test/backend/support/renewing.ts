@@ -1,6 +1,6 @@
-import { advanceTo } from "../../../src/backend/sandbox/advance.ts";
+import { LEASE_MS } from "../../../src/backend/purchases/leases.ts";
+import { advanceTo } from "../../../src/backend/sandbox/clock.ts";
 import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
-import { LEASE_MS } from "../../../src/backend/store/leases.ts";
 import type { Purchase, Receipt, Subscription } from "../../../src/contract/billing.ts";
 import { call, organization, type TestBackend, tokenOf } from "./backend.ts";
 

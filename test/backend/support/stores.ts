@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { type Kysely, sql } from "kysely";
-import type { Dialect } from "../../../src/backend/store/migrations/dialect.ts";
-import { migrate } from "../../../src/backend/store/migrations/index.ts";
-import { postgresStore } from "../../../src/backend/store/postgres.ts";
-import type { Database } from "../../../src/backend/store/schema.ts";
-import { openSqlite, sqliteStore } from "../../../src/backend/store/sqlite.ts";
+import type { Dialect } from "../../../src/backend/database/migrations/dialect.ts";
+import { migrate } from "../../../src/backend/database/migrations/index.ts";
+import { postgresStore } from "../../../src/backend/database/postgres.ts";
+import type { Database } from "../../../src/backend/database/schema.ts";
+import { openSqlite, sqliteStore } from "../../../src/backend/database/sqlite.ts";
 
 /** A migrated, empty store of a test's own. */
 export interface TestStore {
@@ -16,6 +16,7 @@ export interface TestStore {
 }
 
 const url = process.env.TEST_DATABASE_URL;
+
 /** The number of the lock that is held to drop a schema, and shared by those who migrate. */
 const DROPPING = 4201;
 

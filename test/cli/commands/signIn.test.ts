@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { StoredCredential } from "../../../src/cli/connection/credentials.ts";
-import { SessionError } from "../../../src/cli/connection/errors.ts";
 import { findSignIn } from "../../../src/cli/connection/signIn.ts";
 import { trustedPage } from "../../../src/cli/kit/links.ts";
 import { runProgram } from "../../../src/cli/main.ts";
+import { SessionError } from "../../../src/cli/sessionErrors.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { API_URL, me } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";

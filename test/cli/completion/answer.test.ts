@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { answerTo, bashInsertion, readBashLine } from "../../../src/cli/help/answer.ts";
-import { SHELLS } from "../../../src/cli/help/completion.ts";
+import { answerTo, bashInsertion, readBashLine } from "../../../src/cli/help/complete.ts";
+import { SHELLS } from "../../../src/cli/help/page.ts";
 import { createProgram, runProgram } from "../../../src/cli/main.ts";
 import { isInstalled } from "../../support/installed.ts";
 import { fakeContext } from "../support/fakeContext.ts";

@@ -1,14 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
 import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { migrate } from "../../../src/backend/database/migrations/index.ts";
+import { sqliteStore } from "../../../src/backend/database/sqlite.ts";
 import { openData, sqliteMissing } from "../../../src/backend/sandbox/dataFolder.ts";
 import { fillOrKnow } from "../../../src/backend/sandbox/filling.ts";
-import { migrate } from "../../../src/backend/store/migrations/index.ts";
-import { sqliteStore } from "../../../src/backend/store/sqlite.ts";
 import { createJournal } from "../../../src/cli/buying/engine/journal.ts";
 import { createCredentialStore } from "../../../src/cli/connection/credentials.ts";
-import { type LockMachine, processProbe } from "../../../src/cli/connection/fileLock.ts";
 import { createSettings } from "../../../src/cli/connection/settings.ts";
+import { type LockMachine, processProbe } from "../../../src/cli/files/fileLock.ts";
 import { organization, seed } from "../../support/seed.ts";
 import { failingKeyring, testMachine } from "../session/machine.ts";
 import { me, receipt, subscription, user } from "../support/builders.ts";

@@ -29,6 +29,7 @@ function commandsOf(command: Command): Command[] {
 }
 
 const page = await manPage();
+
 const program = await createProgram(fakeContext(), () => {});
 
 it("is the page in the package", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isSameTarget, type LicenseTarget, licensesToBuy, type Wanted } from "../../../src/cli/buying/engine/tools.ts";
+import { isSameTarget, type LicenseTarget, licensesToBuy, type Wanted } from "../../../src/cli/buying/engine/wanted.ts";
 
 const picture = (purchased: number, used: number, coming = 0) => ({
   licenses: { purchased, used, available: purchased - used },

@@ -9,7 +9,8 @@ import { colorLevel, createStyle, toJson, type View } from "../../../src/cli/kit
 import { clean, wrap } from "../../../src/cli/kit/text.ts";
 import { renderPurchases } from "../../../src/cli/purchases/list.ts";
 import { renderReceipt } from "../../../src/cli/purchases/receipt.ts";
-import { renderClock, renderMoved, renderReady } from "../../../src/cli/sandbox/sandbox.ts";
+import { renderClock, renderMoved } from "../../../src/cli/sandbox/clock.ts";
+import { renderReady } from "../../../src/cli/sandbox/sandbox.ts";
 import { renderStatus } from "../../../src/cli/subscription/status.ts";
 import { renderAddedUser, renderImportedUsers, renderRemovedUser, renderUsers } from "../../../src/cli/users/view.ts";
 import {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { boundTo, createCredentialStore, type StoredCredential } from "../../../src/cli/connection/credentials.ts";
 import type { Keyring } from "../../../src/cli/connection/keyring.ts";
-import { assertPrivateDirectory } from "../../../src/cli/connection/privateFile.ts";
+import { assertPrivateDirectory } from "../../../src/cli/files/privateFile.ts";
 import { failingKeyring, temporaryDirectory, testMachine } from "./machine.ts";
 
 const credential: StoredCredential = {

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { type LockMachine, withFileLock } from "../../../src/cli/connection/fileLock.ts";
+import { type LockMachine, withFileLock } from "../../../src/cli/files/fileLock.ts";
 import { temporaryDirectory, testMachine } from "./machine.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
-import { SessionError } from "../../../src/cli/connection/errors.ts";
-import { type LockMachine, processProbe } from "../../../src/cli/connection/fileLock.ts";
 import type { Keyring } from "../../../src/cli/connection/keyring.ts";
+import { type LockMachine, processProbe } from "../../../src/cli/files/fileLock.ts";
+import { SessionError } from "../../../src/cli/sessionErrors.ts";
 
 /** A directory that goes away with the test. */
 export function temporaryDirectory(): string {

@@ -3,8 +3,8 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createJournal } from "../../../src/cli/buying/engine/journal.ts";
 import { createCredentialStore } from "../../../src/cli/connection/credentials.ts";
-import { deniedError } from "../../../src/cli/connection/ownership.ts";
 import { createSettings } from "../../../src/cli/connection/settings.ts";
+import { deniedError } from "../../../src/cli/files/ownership.ts";
 import { failingKeyring, temporaryDirectory, testMachine } from "./machine.ts";
 
 const USER = 123_456;

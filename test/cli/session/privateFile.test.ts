@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readPrivateFile, removePrivateFile, writePrivateFile } from "../../../src/cli/connection/privateFile.ts";
+import { readPrivateFile, removePrivateFile, writePrivateFile } from "../../../src/cli/files/privateFile.ts";
 import { temporaryDirectory, testMachine } from "./machine.ts";
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { parseProcStat, processProbe } from "../../../src/cli/connection/fileLock.ts";
+import { parseProcStat, processProbe } from "../../../src/cli/files/fileLock.ts";
 
 // Systems without /proc have `ps`; a small Linux image has no `ps`.
 const PLATFORMS = [...(existsSync("/proc/self/stat") ? ["linux"] : []), ...(existsSync("/bin/ps") ? ["darwin"] : [])];

@@ -6,8 +6,8 @@ import {
   automaticApprover,
   type BuyRequest,
   type Concluded,
-  targetOf,
 } from "../../../src/cli/buying/engine/tools.ts";
+import { targetOf } from "../../../src/cli/buying/engine/wanted.ts";
 import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
 import { API_URL, buyRequest, me, ORGANIZATION, purchase, quote, subscription } from "./builders.ts";
 import { type FakeJournal, fakeJournal } from "./fakeJournal.ts";

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { MAX_FILE_BYTES } from "../../../src/cli/users/csv.ts";
-import { readUsersFile } from "../../../src/cli/users/csvUsers.ts";
+import { MAX_FILE_BYTES } from "../../../src/cli/users/csvUsers.ts";
+import { readUsersFile } from "../../../src/cli/users/usersFile.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "users-"));
 

@@ -11,14 +11,8 @@ import type { KeySeries } from "./keys.ts";
 import { type NothingToBuy, type Offer, priceWanted } from "./offer.ts";
 import { assertSamePlace, assertStillHolds } from "./quoteFile.ts";
 import { type Approved, differenceFrom, type Sent, sendPurchase } from "./send.ts";
-import {
-  type Approver,
-  type BuyRequest,
-  type Concluded,
-  isSameOrder,
-  licensesToBuy,
-  type PurchasingTools,
-} from "./tools.ts";
+import { type Approver, type BuyRequest, type Concluded, isSameOrder, type PurchasingTools } from "./tools.ts";
+import { licensesToBuy } from "./wanted.ts";
 
 /**
  * Buys licenses, once (purchase.md; details.md, 1 to 9): looks at what earlier commands began, asks about a key that is

@@ -4,17 +4,19 @@ import { dirname, join } from "node:path";
 import * as z from "zod";
 import { instantSchema, moneySchema } from "../../../contract/basics.ts";
 import { idempotencyKeySchema } from "../../../contract/billing.ts";
-import { SessionError } from "../../connection/errors.ts";
-import type { ProcessProbe } from "../../connection/fileLock.ts";
-import { deniedError } from "../../connection/ownership.ts";
+import { HINT, WHY } from "../../connection/directories.ts";
+import type { Context } from "../../context.ts";
+import type { ProcessProbe } from "../../files/fileLock.ts";
+import { deniedError } from "../../files/ownership.ts";
 import {
   type FileMachine,
   isMissing,
   readPrivateFile,
   removePrivateFile,
   writePrivateFile,
-} from "../../connection/privateFile.ts";
-import { licenseTargetSchema } from "./tools.ts";
+} from "../../files/privateFile.ts";
+import { SessionError } from "../../sessionErrors.ts";
+import { licenseTargetSchema } from "./wanted.ts";
 
 const entrySchema = z.object({
   idempotencyKey: idempotencyKeySchema,
@@ -169,5 +171,43 @@ export class JournalError extends Error {
     options?: { cause: unknown },
   ) {
     super(message, options);
+  }
+}
+
+/** The journal of a user without a directory for it. It has no entries; `record` throws JournalError. */
+export const noJournal: Journal = {
+  record: async () => {
+    throw new JournalError("journal_not_written", `The purchase was not sent: no journal can be kept, as ${WHY}`, HINT);
+  },
+  entries: async () => [],
+  settle: () => {},
+  remove: () => {},
+  ownerRuns: async () => false,
+};
+
+/**
+ * Removes the journal entries of purchases whose end was printed, as the very last thing that this process does: until
+ * then whatever kills it leaves an entry, and running again shows the purchase and buys nothing more (details.md, 1).
+ *
+ * @param keys of purchases that have ended
+ */
+export function forgetAtExit(
+  context: Pick<Context, "atExit" | "reach">,
+  journal: Journal,
+  keys: readonly string[],
+): void {
+  if (keys.length === 0) return;
+  context.atExit(() => {
+    context.reach("C3");
+    for (const key of keys) tryRemove(journal, key);
+  });
+}
+
+/** The purchase has ended and was shown; an entry that cannot be removed only shows it once more. */
+function tryRemove(journal: Journal, key: string): void {
+  try {
+    journal.remove(key);
+  } catch {
+    return;
   }
 }

@@ -8,7 +8,7 @@ import { CliError } from "../../errors.ts";
 import { toJson } from "../../kit/output.ts";
 import { clean, decodeText } from "../../kit/text.ts";
 import { moneyText } from "../../kit/words.ts";
-import { EARLIER_NAMES, explanation } from "../quote.ts";
+import { EARLIER_NAMES, explanation } from "./explanation.ts";
 import type { Offer } from "./offer.ts";
 
 const contentSchema = z.object({

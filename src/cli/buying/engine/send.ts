@@ -7,7 +7,8 @@ import { shorten } from "../../kit/text.ts";
 import { moneyText } from "../../kit/words.ts";
 import type { KeySeries } from "./keys.ts";
 import type { Offer } from "./offer.ts";
-import { type BuyRequest, type PurchasingTools, targetOf } from "./tools.ts";
+import type { BuyRequest, PurchasingTools } from "./tools.ts";
+import { targetOf } from "./wanted.ts";
 
 /** What sending a purchase came to: accepted, refused because the quote went stale, or its key void. */
 export type Sent =

@@ -1,0 +1,77 @@
+import { Kysely, type SqliteDatabase, SqliteDialect } from "kysely";
+import type Libsql from "libsql";
+import type { Database } from "./schema.ts";
+
+/** Values that may be bound. libsql aborts the process on a boolean, so nothing else is let through (details.md, 34). */
+type Bindable = string | number | bigint | null | Uint8Array;
+
+/**
+ * Opens a SQLite database that this process owns alone: its lock is held until `close` or the end of the process,
+ * however that comes.
+ *
+ * @param file a path, or `:memory:`
+ * @throws the library's error with `code` `SQLITE_BUSY` when another process owns the file
+ */
+export async function openSqlite(file: string): Promise<Libsql.Database> {
+  const { default: Libsql } = await import("libsql");
+  const database = new Libsql(file);
+  try {
+    database.exec("pragma locking_mode = exclusive; pragma foreign_keys = on; pragma busy_timeout = 0;");
+    database.exec("pragma journal_mode = wal; pragma synchronous = full;");
+    database.exec("begin immediate; commit;");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}
+
+/** The store on an open SQLite database. Its one connection runs one transaction at a time. */
+export function sqliteStore(database: Libsql.Database): Kysely<Database> {
+  return new Kysely<Database>({ dialect: new SqliteDialect({ database: checked(database) }) });
+}
+
+function checked(database: Libsql.Database): SqliteDatabase {
+  return {
+    close: () => database.close(),
+    prepare(query) {
+      const statement = database.prepare(query);
+      return {
+        reader: statement.reader,
+        // As one array: a null that came alone would be taken for an object of named values.
+        all: (parameters) => statement.all(parameters.map(bindable)).map(readable),
+        run(parameters) {
+          // A full disk has rolled back already (sqlite.org/lang_transaction.html), and a second time hides that it did.
+          if (query === "rollback" && !database.inTransaction) return { changes: 0, lastInsertRowid: 0 };
+          return statement.run(parameters.map(bindable));
+        },
+        iterate: (parameters) => statement.iterate(parameters.map(bindable)),
+      };
+    },
+  };
+}
+
+/** libsql reads a text only up to its first NUL, so a NUL is stored as two characters of the private use area. */
+const ESCAPE = "\ue000";
+
+const STORED_NUL = `${ESCAPE}\ue001`;
+
+const STORED_ESCAPE = `${ESCAPE}\ue002`;
+
+function storable(text: string): string {
+  return text.replaceAll(ESCAPE, STORED_ESCAPE).replaceAll("\0", STORED_NUL);
+}
+
+function readable(row: unknown): unknown {
+  const restored = (value: unknown) =>
+    typeof value === "string" ? value.replaceAll(STORED_NUL, "\0").replaceAll(STORED_ESCAPE, ESCAPE) : value;
+  return Object.fromEntries(Object.entries(row as object).map(([name, value]) => [name, restored(value)]));
+}
+
+function bindable(value: unknown): Bindable {
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (typeof value === "string") return storable(value);
+  if (value === null || typeof value === "bigint" || value instanceof Uint8Array) return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  throw new TypeError(`A ${typeof value} cannot be stored`);
+}

@@ -1,0 +1,225 @@
+import { timingSafeEqual } from "node:crypto";
+import type { Kysely } from "kysely";
+import type { SessionTokens } from "../../contract/identity.ts";
+import { SCOPES } from "../../contract/scopes.ts";
+import type { Database, SessionRow, TicketRow } from "../database/schema.ts";
+import type { BackendDeps } from "../deps.ts";
+import { ProblemError } from "../errors.ts";
+import { findSession, findSessionById, revokeSession, rotateSession, saveSession } from "./memberships.ts";
+import { hashToken } from "./secrets.ts";
+
+const ACCESS_MS = 15 * 60_000;
+
+const REFRESH_MS = 30 * 86_400_000;
+
+/** How long the refresh token before the last works once more, for a client that was killed before it saved (C4). */
+const GRACE_MS = 60_000;
+
+type SessionDeps = Pick<BackendDeps, "database" | "now" | "random">;
+
+/**
+ * Starts a session for a user who has proved who they are.
+ *
+ * @param mfaAt when they gave a one-time code, machine milliseconds; `null` where they have none
+ */
+export async function startSession(deps: SessionDeps, userId: number, mfaAt: number | null): Promise<SessionTokens> {
+  const id = deps.random(12).toString("hex");
+  const pair = newPair(deps, id);
+  await saveSession(deps.database, {
+    id,
+    user_id: userId,
+    ...pair.stored,
+    previous_refresh_hash: null,
+    rotated_at: null,
+    revoked_at: null,
+    mfa_at: mfaAt,
+  });
+  return pair.tokens;
+}
+
+/**
+ * Exchanges a refresh token for a new pair. An old one that comes again ends the whole session, but for the one before
+ * the last within a minute, once (security.md, Signing in).
+ *
+ * @throws ProblemError `unauthenticated`
+ */
+export async function refreshSession(deps: SessionDeps, refreshToken: string): Promise<SessionTokens> {
+  const session = await findSessionById(deps.database, sessionIdOf(refreshToken));
+  const now = deps.now();
+  if (!session || session.refresh_expires_at <= now) throw refused();
+  const presented = hashToken(refreshToken);
+  const current = sameHash(presented, session.refresh_hash);
+  if (!current && !isInGrace(session, presented, now)) {
+    await revokeSession(deps.database, session.id, now);
+    throw refused();
+  }
+  const pair = newPair(deps, session.id);
+  const previous = { hash: current ? session.refresh_hash : null, now };
+  if (await rotateSession(deps.database, session, pair.stored, previous)) return pair.tokens;
+  // Another process exchanged the same token in between: for it this one is now the token before the last.
+  return refreshSession(deps, refreshToken);
+}
+
+/** Ends the session that a token (access or refresh) belongs to; an unknown token is no error (RFC 7009, 2.2). */
+export async function endSession(deps: SessionDeps, token: string): Promise<void> {
+  const session =
+    (await findSessionById(deps.database, sessionIdOf(token))) ??
+    (await findSession(deps.database, hashToken(token), deps.now()));
+  if (!session) return;
+  const hashes = [session.access_hash, session.refresh_hash, session.previous_refresh_hash ?? ""];
+  const known = hashes.some((hash) => sameHash(hash, hashToken(token)));
+  if (known) await revokeSession(deps.database, session.id, deps.now());
+}
+
+function isInGrace(session: SessionRow, presented: string, now: number): boolean {
+  const { previous_refresh_hash: previous, rotated_at: rotatedAt } = session;
+  return previous !== null && rotatedAt !== null && now - rotatedAt <= GRACE_MS && sameHash(presented, previous);
+}
+
+/** Refresh tokens are `sfr_<session>_<secret>`, so that an old one still tells which session to end. */
+function newPair(deps: SessionDeps, sessionId: string) {
+  const accessToken = `sfs_${deps.random(32).toString("base64url")}`;
+  const refreshToken = `sfr_${sessionId}_${deps.random(32).toString("base64url")}`;
+  const now = deps.now();
+  const stored = {
+    access_hash: hashToken(accessToken),
+    access_expires_at: now + ACCESS_MS,
+    refresh_hash: hashToken(refreshToken),
+    refresh_expires_at: now + REFRESH_MS,
+  };
+  const tokens: SessionTokens = {
+    status: "signed_in",
+    accessToken,
+    refreshToken,
+    tokenType: "Bearer",
+    expiresIn: ACCESS_MS / 1000,
+    scopes: [...SCOPES],
+  };
+  return { stored, tokens };
+}
+
+function sessionIdOf(refreshToken: string): string {
+  return refreshToken.split("_")[1] ?? "";
+}
+
+function sameHash(a: string, b: string): boolean {
+  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
+}
+
+function refused(): ProblemError {
+  return new ProblemError("unauthenticated", "The sign-in has ended");
+}
+
+/** What somebody tries to guess, an account by its email in lower case, and the address that they try it from. */
+export interface Place {
+  readonly account: string;
+  readonly address: string;
+}
+
+/**
+ * Notes an attempt before it is judged, so that attempts at the same time count one another, and forgets those before
+ * `since`. `takeBackAttempt` takes it back where it was a good one.
+ *
+ * @param attempt `at` in machine milliseconds
+ * @returns how many others there were since then: of the account from the address, and of anybody from it
+ */
+export async function noteAttempt(
+  database: Kysely<Database>,
+  attempt: Place & { id: string; at: number },
+  since: number,
+): Promise<{ account: number; address: number }> {
+  const { id, account, address, at } = attempt;
+  await database.deleteFrom("sign_in_attempts").where("at", "<", since).execute();
+  await database.insertInto("sign_in_attempts").values({ id, email_key: account, address, at }).execute();
+  const rows = await database
+    .selectFrom("sign_in_attempts")
+    .select("email_key")
+    .where("address", "=", address)
+    .where("at", ">=", since)
+    .execute();
+  return { account: rows.filter((row) => row.email_key === account).length - 1, address: rows.length - 1 };
+}
+
+/** Takes back one attempt: it was no failure. */
+export async function takeBackAttempt(database: Kysely<Database>, id: string): Promise<void> {
+  await database.deleteFrom("sign_in_attempts").where("id", "=", id).execute();
+}
+
+/** Forgets an account's attempts from an address: its person has proved that they are there. */
+export async function forgetAttempts(database: Kysely<Database>, { account, address }: Place): Promise<void> {
+  await database
+    .deleteFrom("sign_in_attempts")
+    .where("address", "=", address)
+    .where("email_key", "=", account)
+    .execute();
+}
+
+/**
+ * Spends a user's one-time code of a step, once, whoever asks at the same time; steps before `oldest` are forgotten.
+ *
+ * @returns whether this call was the one that spent it
+ */
+export async function spendCode(
+  database: Kysely<Database>,
+  code: { userId: number; step: number },
+  oldest: number,
+): Promise<boolean> {
+  await database.deleteFrom("used_codes").where("step", "<", oldest).execute();
+  const spent = await database
+    .insertInto("used_codes")
+    .values({ user_id: code.userId, step: code.step })
+    .onConflict((conflict) => conflict.columns(["user_id", "step"]).doNothing())
+    .returning("step")
+    .executeTakeFirst();
+  return spent !== undefined;
+}
+
+/** Keeps a ticket, and forgets those that have expired at `now` (machine milliseconds). */
+export async function saveTicket(database: Kysely<Database>, ticket: TicketRow, now: number): Promise<void> {
+  await database.deleteFrom("sign_in_tickets").where("expires_at", "<=", now).execute();
+  await database.insertInto("sign_in_tickets").values(ticket).execute();
+}
+
+/** Which ticket is meant, and when (machine milliseconds). */
+export interface TicketQuestion {
+  readonly hash: string;
+  readonly kind: TicketRow["kind"];
+  readonly now: number;
+}
+
+/** A ticket that has not expired. */
+export async function findTicket(
+  database: Kysely<Database>,
+  { hash, kind, now }: TicketQuestion,
+): Promise<TicketRow | undefined> {
+  return database
+    .selectFrom("sign_in_tickets")
+    .selectAll()
+    .where("ticket_hash", "=", hash)
+    .where("kind", "=", kind)
+    .where("expires_at", ">", now)
+    .executeTakeFirst();
+}
+
+/** Counts a try at a ticket; nothing where it has expired or had `most` tries already. */
+export async function countTry(
+  database: Kysely<Database>,
+  { hash, kind, now }: TicketQuestion,
+  most: number,
+): Promise<TicketRow | undefined> {
+  return database
+    .updateTable("sign_in_tickets")
+    .set((expression) => ({ tries: expression("tries", "+", 1) }))
+    .where("ticket_hash", "=", hash)
+    .where("kind", "=", kind)
+    .where("expires_at", ">", now)
+    .where("tries", "<", most)
+    .returningAll()
+    .executeTakeFirst();
+}
+
+/** Spends a ticket; of several at once, one finds it. */
+export async function takeTicket(database: Kysely<Database>, hash: string): Promise<boolean> {
+  const result = await database.deleteFrom("sign_in_tickets").where("ticket_hash", "=", hash).executeTakeFirst();
+  return Number(result.numDeletedRows) === 1;
+}

@@ -1,0 +1,80 @@
+import type { Kysely } from "kysely";
+import { addIntervals, dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
+import { formatMoney, type Money, money } from "../../billing/money.ts";
+import type { ApiTokenRow, Database } from "../database/schema.ts";
+import { ProblemError } from "../errors.ts";
+
+/** The states of a purchase that give back what it took of its token's spending limit. */
+const GIVEN_BACK = ["declined", "canceled", "expired", "refund_due", "refunded"] as const;
+
+/** Returns the first day of the calendar month that an instant (milliseconds) is in. */
+function firstDayOfMonth(at: number, timeZone: string): string {
+  return `${dateInZone(at, timeZone).slice(0, 8)}01`;
+}
+
+/** Whether two instants (billing clock, milliseconds) are in one calendar month of the billing time zone. */
+export function isSameSpendingMonth(first: number, second: number, timeZone: string): boolean {
+  return firstDayOfMonth(first, timeZone) === firstDayOfMonth(second, timeZone);
+}
+
+/**
+ * Checks a token's spending limit for the month of an instant. The subscription's row must be locked, so that parallel
+ * orders and payments wait for each other.
+ *
+ * @param month the billing time zone, and an instant of the month by the billing clock, milliseconds
+ * @throws ProblemError `spend_limit_exceeded`
+ */
+export async function assertWithinSpendLimit(
+  tx: Kysely<Database>,
+  token: ApiTokenRow | null,
+  { purchaseId, licenses, total }: { purchaseId: string; licenses: number; total: Money },
+  month: { timeZone: string; at: number },
+): Promise<void> {
+  if (!token || (token.limit_amount === null && token.limit_licenses === null)) return;
+  const spent = await readSpent(tx, token.id, month.timeZone, month.at, purchaseId);
+  const amountLeft = token.limit_amount === null ? null : token.limit_amount - spent.amount;
+  const licensesLeft = token.limit_licenses === null ? null : token.limit_licenses - spent.licenses;
+  if (amountLeft !== null && total.amount > amountLeft) {
+    const left = formatMoney(money(Math.max(0, amountLeft), total.currency));
+    throw new ProblemError(
+      "spend_limit_exceeded",
+      `This purchase costs ${formatMoney(total)}, and the token "${token.name}" has ${left} left of its ${formatMoney(money(token.limit_amount ?? 0, total.currency))} this month`,
+    );
+  }
+  if (licensesLeft !== null && licenses > licensesLeft) {
+    throw new ProblemError(
+      "spend_limit_exceeded",
+      `This purchase has ${inLicenses(licenses)}, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left of its ${token.limit_licenses} this month`,
+    );
+  }
+}
+
+function inLicenses(count: number): string {
+  return count === 1 ? "1 license" : `${count} licenses`;
+}
+
+/** Sums up what a token bought in a month, without failed purchases and the one that `except` names. */
+export async function readSpent(
+  database: Kysely<Database>,
+  tokenId: string,
+  timeZone: string,
+  at: number,
+  except = "",
+) {
+  const firstDay = firstDayOfMonth(at, timeZone);
+  const monthStart = startOfDateInZone(firstDay, timeZone);
+  const nextMonth = startOfDateInZone(addIntervals(firstDay, "month", 1), timeZone);
+  const row = await database
+    .selectFrom("purchases")
+    .select((expression) => [
+      expression.fn.sum<string | number | null>("total").as("amount"),
+      expression.fn.sum<string | number | null>("licenses").as("licenses"),
+    ])
+    .where("buyer_token_id", "=", tokenId)
+    .where("spent_at", ">=", monthStart)
+    .where("spent_at", "<", nextMonth)
+    .where("id", "<>", except)
+    .where("state", "not in", GIVEN_BACK)
+    .executeTakeFirstOrThrow();
+  return { amount: Number(row.amount ?? 0), licenses: Number(row.licenses ?? 0) };
+}

@@ -1,0 +1,132 @@
+import { crc32 } from "node:zlib";
+import type { FastifyInstance } from "fastify";
+import { money } from "../../billing/money.ts";
+import type { ApiToken, CreatedToken, CreateTokenRequest, Me } from "../../contract/identity.ts";
+import { SCOPES, TOKEN_DAYS } from "../../contract/scopes.ts";
+import type { ApiTokenRow, UserRow } from "../database/schema.ts";
+import type { BackendDeps } from "../deps.ts";
+import { ProblemError } from "../errors.ts";
+import { register } from "../http/register.ts";
+import { readSubscription } from "../subscriptions/store.ts";
+import { hashToken } from "./secrets.ts";
+import { readSpent } from "./spending.ts";
+import { type ApiTokenWithCreator, listApiTokens, revokeToken, saveApiToken } from "./tokenStore.ts";
+
+const DAY_MS = 86_400_000;
+
+/** The largest count that the store keeps. */
+const MOST_LICENSES = 2 ** 31 - 1;
+
+/**
+ * Creates an API token of an organization. Its secret is in the answer and nowhere else (security.md, Signing in).
+ *
+ * @param user who creates it and answers for it
+ * @throws ProblemError `invalid_request` for a limit that cannot be kept, or with too many tokens
+ */
+export async function createApiToken(
+  deps: Pick<BackendDeps, "database" | "now" | "clock" | "random">,
+  organizationId: number,
+  user: UserRow,
+  request: CreateTokenRequest,
+): Promise<CreatedToken> {
+  const secret = newSecret(deps.random);
+  const now = deps.now();
+  const { currency } = await readSubscription(deps.database, organizationId);
+  const row = {
+    id: `tok_${deps.random(12).toString("hex")}`,
+    organization_id: organizationId,
+    user_id: user.id,
+    name: request.name,
+    token_hash: hashToken(secret),
+    scopes_json: JSON.stringify(SCOPES.filter((scope) => request.scopes.includes(scope))),
+    created_at: now,
+    expires_at: now + (request.expiresInDays ?? TOKEN_DAYS.usual) * DAY_MS,
+    revoked_at: null,
+    ...limitsOf(request, currency),
+    last4: secret.slice(-4),
+  };
+  await saveApiToken(deps.database, row, { actor: user.email, at: deps.clock.now() }, now);
+  return { ...(await tokenView(deps, { ...row, email: user.email })), token: secret };
+}
+
+/** `sfl_`, 256 random bits, and a CRC-32 of both, by which scanners tell a leaked token from a lookalike. */
+function newSecret(random: (bytes: number) => Buffer): string {
+  const body = `sfl_${random(32).toString("base64url")}`;
+  return body + crc32(body).toString(16).padStart(8, "0");
+}
+
+function limitsOf({ spendLimit }: CreateTokenRequest, currency: string) {
+  const { amount = null, licenses = null } = spendLimit ?? {};
+  if (amount !== null && amount.currency !== currency) {
+    throw invalid("spendLimit.amount.currency", `is not ${currency}, the currency of the subscription`);
+  }
+  if (amount !== null && amount.amount < 0) throw invalid("spendLimit.amount.amount", "is less than 0");
+  if (licenses !== null && licenses > MOST_LICENSES) {
+    throw invalid("spendLimit.licenses", `is more than ${MOST_LICENSES}`);
+  }
+  return { limit_amount: amount?.amount ?? null, limit_licenses: licenses };
+}
+
+function invalid(path: string, message: string): ProblemError {
+  return new ProblemError("invalid_request", `The request is not valid: ${path}: ${message}`, {
+    errors: [{ path, message }],
+  });
+}
+
+type ViewDeps = Pick<BackendDeps, "database" | "now" | "clock">;
+
+/** An API token as the contract shows it, with what is left of its limits this month. */
+export async function tokenView(deps: ViewDeps, token: ApiTokenWithCreator): Promise<ApiToken> {
+  return {
+    id: token.id,
+    name: token.name,
+    scopes: JSON.parse(token.scopes_json) as string[],
+    createdAt: token.created_at === null ? null : new Date(token.created_at).toISOString(),
+    ...lifeOf(token.expires_at, deps.now()),
+    last4: token.last4,
+    spendLimit: await spendLimitOf(deps, token),
+    createdBy: { email: token.email },
+  };
+}
+
+/** When a token ends, and how many seconds that is from now, rounded up and 0 once it is over; `null` for never. Machine clock. */
+export function lifeOf(expiresAt: number | null, now: number): Pick<ApiToken, "expiresAt" | "expiresIn"> {
+  if (expiresAt === null) return { expiresAt: null, expiresIn: null };
+  return {
+    expiresAt: new Date(expiresAt).toISOString(),
+    expiresIn: Math.max(0, Math.ceil((expiresAt - now) / 1000)),
+  };
+}
+
+/** What a token may spend in this month of the billing zone and what is left of it; `null` without a limit. */
+export async function spendLimitOf(deps: ViewDeps, token: ApiTokenRow): Promise<Me["token"]["spendLimit"]> {
+  const { limit_amount: amount, limit_licenses: licenses } = token;
+  if (amount === null && licenses === null) return null;
+  const { currency, time_zone: timeZone } = await readSubscription(deps.database, token.organization_id);
+  const spent = await readSpent(deps.database, token.id, timeZone, deps.clock.now());
+  return {
+    amount: amount === null ? null : money(amount, currency),
+    amountLeft: amount === null ? null : money(Math.max(0, amount - spent.amount), currency),
+    licenses,
+    licensesLeft: licenses === null ? null : Math.max(0, licenses - spent.licenses),
+  };
+}
+
+/** API tokens of an organization, which its signed-in administrators manage (security.md, Signing in). */
+export function registerTokens(app: FastifyInstance, deps: BackendDeps): void {
+  register(app, deps, "listTokens", async ({ organization }) => {
+    const rows = await listApiTokens(deps.database, organization.id);
+    return { status: 200, body: { items: await Promise.all(rows.map((row) => tokenView(deps, row))), next: null } };
+  });
+
+  register(app, deps, "createToken", async ({ organization, identity, body }) => ({
+    status: 201,
+    body: await createApiToken(deps, organization.id, identity.user, body),
+  }));
+
+  register(app, deps, "revokeApiToken", async ({ organization, identity, params }) => {
+    const token = { id: params.tokenId, organizationId: organization.id };
+    await revokeToken(deps.database, token, { actor: identity.user.email, at: deps.clock.now() }, deps.now());
+    return { status: 204, body: null };
+  });
+}

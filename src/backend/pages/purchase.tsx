@@ -1,0 +1,181 @@
+import { formatMoney, money } from "../../billing/money.ts";
+import { PENDING_STATES } from "../../billing/purchase.ts";
+import type { Receipt } from "../../contract/billing.ts";
+import type { PaymentAccount } from "../payments/gateway.ts";
+import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
+import type { PurchaseRecord } from "../purchases/store.ts";
+import { creditNoteNumber, receiptContent, receiptNumber } from "../receipts/content.ts";
+import type { OrganizationSubscription } from "../subscriptions/store.ts";
+import { Facts, type Page } from "./page.tsx";
+import { bannerOf, inLicenses, LookAgain, type Order, standingPage } from "./payment.tsx";
+
+/** Who looks at a page, where and when. */
+export interface Visit {
+  readonly account: PaymentAccount;
+  /** The billing clock, milliseconds. */
+  readonly now: number;
+  /** The page's own address, a path. */
+  readonly address: string;
+  /** The reader's language, a BCP 47 tag. */
+  readonly locale: string;
+}
+
+/** What a purchase is about, for its payment page. */
+export function orderOf(
+  row: PurchaseRecord,
+  subscription: OrganizationSubscription,
+  { account, now, locale }: Visit,
+): Order {
+  const deadline = payUntil(row, row.time_zone);
+  return {
+    kind: row.kind,
+    account,
+    organization: subscription.name,
+    buyer: { email: row.buyer_email, token: row.buyer_token_name },
+    licenses: row.licenses,
+    licensesBefore: licensesBefore(row, subscription),
+    price: priceOf(row),
+    total: money(row.total, row.currency),
+    purchaseOrder: row.purchase_order,
+    deadline,
+    isSuspended: row.kind === "renewal" && now >= deadline,
+    timeZone: row.time_zone,
+    locale,
+  };
+}
+
+function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscription): number | null {
+  if (row.kind === "renewal") return null;
+  if (row.state === "fulfilled") return (row.licenses_after ?? 0) - row.licenses;
+  const isOpen = PENDING_STATES.includes(row.state) || row.state === "declined";
+  return isOpen ? subscription.licenses : null;
+}
+
+/**
+ * The page of a purchase that nobody is asked to pay: where it stands, and what to do next. Once the time to pay is over
+ * it tells no more than that.
+ */
+export function standingOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Page {
+  const { address, account } = visit;
+  const order = isTold(row, visit.now) ? orderOf(row, subscription, visit) : null;
+  const standing = standings(row, subscription);
+  const more = standing.isOpen ? (
+    <LookAgain address={address} />
+  ) : order !== null && row.receipt_number !== null ? (
+    <p>
+      <a href={`${address}${RECEIPT_PATH}`}>Show the receipt</a>
+    </p>
+  ) : undefined;
+  return standingPage(standing, account, order, more);
+}
+
+/** Where a purchase's receipt is, below the address of its page. */
+export const RECEIPT_PATH = "/receipt";
+
+/**
+ * Whether the pages of a purchase still tell what it is about: their address may be in a log by then.
+ *
+ * @param now the billing clock, milliseconds
+ */
+export function isTold(row: PurchaseRecord, now: number): boolean {
+  return now < deadlineOf(row, row.time_zone);
+}
+
+interface Standing {
+  readonly status: number;
+  readonly title: string;
+  readonly sentences: readonly string[];
+  /** It goes on by itself, so that looking again tells more. */
+  readonly isOpen?: boolean;
+}
+
+const RENEWAL_UNPAID = "The renewal is not paid. Ask whoever runs the billing side to have it charged again.";
+
+const BUY_AGAIN = "No license was added. To buy, make a new purchase in your terminal.";
+
+function standings(row: PurchaseRecord, subscription: OrganizationSubscription): Standing {
+  const total = formatMoney(money(row.total, row.currency));
+  const why = row.failure_message ?? "The payment failed.";
+  const isRenewal = row.kind === "renewal";
+  switch (row.state) {
+    case "fulfilled":
+      return paid(row, subscription, total);
+    case "canceled":
+      return { status: 200, title: "The purchase was canceled", sentences: ["Nothing was charged.", BUY_AGAIN] };
+    case "expired":
+      return { status: 410, title: "The time to pay is over", sentences: ["Nothing was charged.", BUY_AGAIN] };
+    case "declined":
+      return {
+        status: 200,
+        title: "The payment failed",
+        sentences: [`${why} Nothing was charged.`, isRenewal ? RENEWAL_UNPAID : BUY_AGAIN],
+      };
+    case "refund_due":
+      return { status: 200, title: "The payment is being refunded", sentences: [why, BUY_AGAIN], isOpen: true };
+    case "refunded":
+      return { status: 200, title: "The payment was refunded", sentences: [refundSentence(row, total), BUY_AGAIN] };
+    case "requires_approval":
+      // It expires as soon as the provider has canceled the payment, which only then is known to have taken nothing.
+      return { status: 410, title: "The time to pay is over", sentences: [BUY_AGAIN] };
+    default:
+      return {
+        status: 200,
+        title: "The payment is being processed",
+        sentences: [
+          isRenewal
+            ? `${total} is being charged. Nothing is paid twice.`
+            : `${total} is being charged. The licenses are added as soon as it has arrived; nothing is paid twice.`,
+        ],
+        isOpen: true,
+      };
+  }
+}
+
+function paid(row: PurchaseRecord, { name, licenses }: OrganizationSubscription, total: string): Standing {
+  const receipt = receiptNumber(row.organization_id, row.receipt_number ?? 0);
+  return {
+    status: 200,
+    title: "The payment arrived",
+    sentences: [
+      `${total} was paid; the receipt is ${receipt}.`,
+      `${name} now has ${inLicenses(licenses)}. You may close this page and go back to your terminal.`,
+    ],
+  };
+}
+
+function refundSentence(row: PurchaseRecord, total: string): string {
+  const note = creditNoteNumber(row.organization_id, row.credit_note_number ?? 0);
+  return `The payment arrived too late, and ${total} was given back; the credit note is ${note}.`;
+}
+
+/**
+ * A receipt for who has the address of its purchase's page. It needs no font of its own, unlike the PDF.
+ *
+ * @param address of the page that it belongs to, a path
+ */
+export function receiptPage(receipt: Receipt, account: PaymentAccount, address: string): Page {
+  const { title, fields, charges, total, remarks } = receiptContent(receipt);
+  return {
+    status: 200,
+    title,
+    banner: bannerOf(account),
+    body: (
+      <>
+        <Facts
+          rows={[
+            ["Seller", account.seller],
+            ...fields,
+            ...charges.map(({ text, amount }) => [text, amount] as const),
+            ["Total", <strong key="total">{total}</strong>],
+          ]}
+        />
+        {remarks.map((remark) => (
+          <p key={remark}>{remark}</p>
+        ))}
+        <p class="quiet">
+          <a href={address}>Back to the payment</a>
+        </p>
+      </>
+    ),
+  };
+}

@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import type { FastifyInstance } from "fastify";
+import { endOfDateInZone, startOfDateInZone } from "../../billing/calendar.ts";
+import { statesOf } from "../../billing/purchase.ts";
+import { idempotencyKeySchema, type PurchaseRequest } from "../../contract/billing.ts";
+import type { BackendDeps } from "../deps.ts";
+import { ProblemError } from "../errors.ts";
+import { actorOf, type Buyer } from "../events/events.ts";
+import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
+import { closingOf } from "../http/server.ts";
+import { receiptAnswer } from "../receipts/answer.ts";
+import { readSubscription } from "../subscriptions/store.ts";
+import { acceptPurchase } from "./accept.ts";
+import { settleWithin } from "./processor.ts";
+import { findNamedPurchase, listPurchases, type PurchaseRecord, readPurchaseByKey, voidKey } from "./store.ts";
+import { paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "./views.ts";
+
+const LONGEST_WAIT_S = 20;
+
+/** Purchases and their keys (purchase.md). */
+export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void {
+  const isClosing = closingOf(app);
+  registerBuying(app, deps, isClosing);
+
+  register(app, deps, "listPurchases", async ({ organization, query, request }) => {
+    const limit = pageLimit(query.limit);
+    const { time_zone: timeZone } = await readSubscription(deps.database, organization.id);
+    const rows = await listPurchases(deps.database, organization.id, {
+      before: query.after === undefined ? null : Number(query.after),
+      limit: limit + 1,
+      states: query.status === undefined ? null : statesOf(query.status),
+      kind: query.kind ?? null,
+      from: query.from === undefined ? null : startOfDateInZone(query.from, timeZone),
+      until: query.to === undefined ? null : endOfDateInZone(query.to, timeZone),
+    });
+    const page = rows.slice(0, limit);
+    const next = rows.length > limit ? String(page.at(-1)?.sequence) : null;
+    return { status: 200, body: { items: page.map((row) => purchaseView(deps, row, request.host)), next } };
+  });
+
+  register(app, deps, "getPurchase", async ({ organization, params, query, request }) => {
+    const found = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
+    const seconds = Math.min(query.wait ?? 0, LONGEST_WAIT_S);
+    const row = seconds === 0 ? found : await settleWithin(deps, found, seconds * 1000, isClosing);
+    return { status: 200, body: await purchaseAnswer(deps, row, request.host) };
+  });
+
+  register(app, deps, "getPurchaseByKey", async ({ organization, params, request }) => {
+    const row = await readPurchaseByKey(deps.database, organization.id, params.idempotencyKey);
+    return { status: 200, body: await purchaseAnswer(deps, row, request.host) };
+  });
+
+  register(app, deps, "voidKey", async ({ organization, params, identity, request }) => {
+    const key = { organizationId: organization.id, key: params.idempotencyKey, actor: actorOf(buyerOf(identity)) };
+    const row = await voidKey(deps.database, key, deps.clock.now());
+    return row ? { status: 200, body: await purchaseAnswer(deps, row, request.host) } : { status: 204, body: null };
+  });
+
+  register(app, deps, "getReceipt", async ({ organization, params, request }) => {
+    const row = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
+    return receiptAnswer(await receiptView(deps, row), request.headers.accept);
+  });
+}
+
+function registerBuying(app: FastifyInstance, deps: BackendDeps, isClosing: () => boolean): void {
+  const underWay = new Set<string>();
+
+  register(app, deps, "createPurchase", async ({ organization, body, identity, request }) => {
+    const key = keyOf(request.headers["idempotency-key"]);
+    const twin = `${organization.id}:${key}`;
+    if (underWay.has(twin)) throw keyInUse();
+    underWay.add(twin);
+    const accepted = await acceptPurchase(
+      deps.database,
+      {
+        purchaseId: `pur_${deps.random(12).toString("hex")}`,
+        organizationId: organization.id,
+        idempotencyKey: key,
+        requestHash: hashOf(body),
+        quoteId: body.quoteId,
+        purchaseOrder: body.purchaseOrder ?? null,
+        note: body.note ?? null,
+        buyer: buyerOf(identity),
+      },
+      deps.clock.now(),
+      deps.reach,
+    ).finally(() => underWay.delete(twin));
+    if (!accepted.replayed) deps.reach("B1");
+    const row = await settleWithin(deps, accepted.purchase, 0, isClosing);
+    return answerTo(deps, row, request.host, accepted.replayed);
+  });
+}
+
+/** 201 settled, 202 not yet, 200 a replay, 402 a failure with the whole purchase (details.md, 10 and 15). */
+async function answerTo(deps: BackendDeps, row: PurchaseRecord, host: string, replayed: boolean): Promise<Answer> {
+  const purchase = await purchaseAnswer(deps, row, host);
+  deps.reach("B9");
+  const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};
+  if (purchase.status === "failed") throw paymentDeclined(purchase, headers);
+  const fresh = purchase.status === "succeeded" ? 201 : 202;
+  return { status: replayed ? 200 : fresh, body: purchase, headers };
+}
+
+function keyOf(header: string | string[] | undefined): string {
+  if (header === undefined || header === "") {
+    throw new ProblemError("idempotency_key_missing", "A purchase needs the header Idempotency-Key");
+  }
+  const key = idempotencyKeySchema.safeParse(header);
+  if (key.success) return key.data;
+  const message = "is 1 to 255 visible ASCII characters";
+  throw new ProblemError("invalid_request", `The request is not valid: Idempotency-Key: ${message}`, {
+    errors: [{ path: "Idempotency-Key", message }],
+  });
+}
+
+function keyInUse(): ProblemError {
+  return new ProblemError(
+    "idempotency_key_in_use",
+    "A purchase under this Idempotency-Key is just being accepted; ask again",
+    {},
+    { "Retry-After": "1" },
+  );
+}
+
+/** What the order means, whatever the order of its fields (purchase.md, Idempotency: JSON compared as data). */
+function hashOf({ quoteId, purchaseOrder, note }: PurchaseRequest): string {
+  return createHash("sha256")
+    .update(JSON.stringify([quoteId, purchaseOrder ?? null, note ?? null]))
+    .digest("hex");
+}
+
+function buyerOf({ user, token }: Identity): Buyer {
+  return { email: user.email, token };
+}

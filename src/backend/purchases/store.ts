@@ -1,0 +1,229 @@
+import type { Kysely } from "kysely";
+import { PENDING_STATES, type PurchaseState, statusOf } from "../../billing/purchase.ts";
+import type { Database, PurchaseRow } from "../database/schema.ts";
+import { ProblemError } from "../errors.ts";
+import { recordEvent } from "../events/events.ts";
+import { purchaseOfReceipt } from "../receipts/content.ts";
+import { keyIsVoid } from "./accept.ts";
+
+/** A purchase with what its answers say of it beside its own row. */
+export interface PurchaseRecord extends PurchaseRow {
+  readonly receipt_number: number | null;
+  /** The organization's licenses once these were added. */
+  readonly licenses_after: number | null;
+  readonly credit_note_number: number | null;
+  readonly refunded_at: number | null;
+  /** The billing time zone of its organization. */
+  readonly time_zone: string;
+  /** The sequence of the purchase that the organization placed last; renewals do not count. */
+  readonly newest_sequence: number | null;
+}
+
+/** How purchases are listed: newest first, `before` a sequence, and only those that the rest describes when given. */
+export interface PurchaseFilter {
+  readonly before: number | null;
+  readonly limit: number;
+  readonly states: readonly PurchaseState[] | null;
+  readonly kind: PurchaseRow["kind"] | null;
+  /** Accepted from this instant on, and before that one, by the billing clock, milliseconds. */
+  readonly from: number | null;
+  readonly until: number | null;
+}
+
+function records(database: Kysely<Database>) {
+  return database
+    .selectFrom("purchases")
+    .innerJoin("organizations", "organizations.id", "purchases.organization_id")
+    .leftJoin("receipts", "receipts.purchase_id", "purchases.id")
+    .leftJoin("credit_notes", "credit_notes.purchase_id", "purchases.id")
+    .selectAll("purchases")
+    .select([
+      "organizations.time_zone",
+      "receipts.number as receipt_number",
+      "receipts.licenses_after",
+      "credit_notes.number as credit_note_number",
+      "credit_notes.issued_at as refunded_at",
+    ])
+    .select((expression) =>
+      expression
+        .selectFrom("purchases as newest")
+        .select("newest.sequence")
+        .whereRef("newest.organization_id", "=", "purchases.organization_id")
+        .where("newest.kind", "=", "purchase")
+        .orderBy("newest.sequence", "desc")
+        .limit(1)
+        .as("newest_sequence"),
+    );
+}
+
+/**
+ * One purchase of an organization.
+ *
+ * @throws ProblemError `not_found`, for another organization's too
+ */
+export async function readPurchase(
+  database: Kysely<Database>,
+  organizationId: number,
+  purchaseId: string,
+): Promise<PurchaseRecord> {
+  const row = await records(database)
+    .where("purchases.organization_id", "=", organizationId)
+    .where("purchases.id", "=", purchaseId)
+    .executeTakeFirst();
+  if (!row) throw new ProblemError("not_found", `There is no purchase ${purchaseId} in organization ${organizationId}`);
+  return row;
+}
+
+/**
+ * The purchase that a person names: by its id, by the first digits of it (at least 8, as lists show them), or by the
+ * number of its receipt.
+ *
+ * @throws ProblemError `not_found`; `invalid_request` where several begin with these digits
+ */
+export async function findNamedPurchase(
+  database: Kysely<Database>,
+  organizationId: number,
+  name: string,
+): Promise<PurchaseRecord> {
+  const ofReceipt = await purchaseOfReceipt(database, organizationId, name);
+  if (ofReceipt !== null) return readPurchase(database, organizationId, ofReceipt);
+  if (!/^pur_[0-9a-f]{8,23}$/.test(name)) return readPurchase(database, organizationId, name);
+  const found = await database
+    .selectFrom("purchases")
+    .select("id")
+    .where("organization_id", "=", organizationId)
+    .where("id", "like", `${name}%`)
+    .limit(2)
+    .execute();
+  if (found.length > 1) {
+    throw new ProblemError("invalid_request", `Several purchases begin with ${name}; give the whole id`);
+  }
+  return readPurchase(database, organizationId, found[0]?.id ?? name);
+}
+
+/** A purchase by its id alone, for who knows the address of its payment page; `null` when there is none. */
+export async function findPurchase(database: Kysely<Database>, purchaseId: string): Promise<PurchaseRecord | null> {
+  return (await records(database).where("purchases.id", "=", purchaseId).executeTakeFirst()) ?? null;
+}
+
+/** Purchases of an organization, newest first. */
+export async function listPurchases(
+  database: Kysely<Database>,
+  organizationId: number,
+  filter: PurchaseFilter,
+): Promise<PurchaseRecord[]> {
+  let query = records(database).where("purchases.organization_id", "=", organizationId);
+  if (filter.before !== null) query = query.where("purchases.sequence", "<", filter.before);
+  if (filter.states) query = query.where("purchases.state", "in", filter.states);
+  if (filter.kind) query = query.where("purchases.kind", "=", filter.kind);
+  if (filter.from !== null) query = query.where("purchases.accepted_at", ">=", filter.from);
+  if (filter.until !== null) query = query.where("purchases.accepted_at", "<", filter.until);
+  return query.orderBy("purchases.sequence", "desc").limit(filter.limit).execute();
+}
+
+/** The sequence of the purchase that was made last, of all organizations; 0 when there is none. */
+export async function newestSequence(database: Kysely<Database>): Promise<number> {
+  const { newest } = await database
+    .selectFrom("purchases")
+    .select((expression) => expression.fn.max("sequence").as("newest"))
+    .executeTakeFirstOrThrow();
+  return newest ?? 0;
+}
+
+/** Purchases of all organizations by their sequence: after one, and until another, which is included. */
+export interface RenewalRange {
+  readonly after: number;
+  readonly until: number;
+}
+
+/** The newest renewals of a range, newest first. */
+export async function renewalsBefore(
+  database: Kysely<Database>,
+  { after, until }: RenewalRange,
+  limit: number,
+): Promise<PurchaseRecord[]> {
+  return records(database)
+    .where("purchases.kind", "=", "renewal")
+    .where("purchases.sequence", ">", after)
+    .where("purchases.sequence", "<=", until)
+    .orderBy("purchases.sequence", "desc")
+    .limit(limit)
+    .execute();
+}
+
+/** Counts the renewals of a range. */
+export async function countRenewals(database: Kysely<Database>, { after, until }: RenewalRange): Promise<number> {
+  const { count } = await database
+    .selectFrom("purchases")
+    .select((expression) => expression.fn.countAll<string | number>().as("count"))
+    .where("kind", "=", "renewal")
+    .where("sequence", ">", after)
+    .where("sequence", "<=", until)
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+/**
+ * The purchase that a key belongs to.
+ *
+ * @throws ProblemError `idempotency_key_unknown` for a key that never arrived, `idempotency_key_void`
+ */
+export async function readPurchaseByKey(
+  database: Kysely<Database>,
+  organizationId: number,
+  key: string,
+): Promise<PurchaseRecord> {
+  const owner = await database
+    .selectFrom("idempotency_keys")
+    .select("purchase_id")
+    .where("organization_id", "=", organizationId)
+    .where("key", "=", key)
+    .executeTakeFirst();
+  if (!owner) throw new ProblemError("idempotency_key_unknown", "No purchase has arrived under this Idempotency-Key");
+  if (owner.purchase_id === null) throw keyIsVoid();
+  return readPurchase(database, organizationId, owner.purchase_id);
+}
+
+/**
+ * Makes a key void for ever, unless a purchase has it.
+ *
+ * @param now the billing clock, milliseconds
+ * @returns the purchase that has the key, or `null` when the key is void now
+ */
+export async function voidKey(
+  database: Kysely<Database>,
+  key: { organizationId: number; key: string; actor: string },
+  now: number,
+): Promise<PurchaseRecord | null> {
+  return database.transaction().execute(async (tx) => {
+    const voided = await tx
+      .insertInto("idempotency_keys")
+      .values({
+        organization_id: key.organizationId,
+        key: key.key,
+        request_hash: null,
+        purchase_id: null,
+        created_at: now,
+      })
+      .onConflict((conflict) => conflict.columns(["organization_id", "key"]).doNothing())
+      .returning("key")
+      .executeTakeFirst();
+    if (voided) {
+      const { organizationId, actor } = key;
+      await recordEvent(tx, { organizationId, at: now, type: "key.voided", actor, data: { idempotencyKey: key.key } });
+      return null;
+    }
+    const owner = await tx
+      .selectFrom("idempotency_keys")
+      .select("purchase_id")
+      .where("organization_id", "=", key.organizationId)
+      .where("key", "=", key.key)
+      .executeTakeFirstOrThrow();
+    return owner.purchase_id === null ? null : readPurchase(tx, key.organizationId, owner.purchase_id);
+  });
+}
+
+/** Whether a purchase has come to an end that only an operator or a new payment can change. */
+export function isSettled({ state }: Pick<PurchaseRow, "state">): boolean {
+  return !PENDING_STATES.includes(state) || statusOf(state) === "needs_review";
+}

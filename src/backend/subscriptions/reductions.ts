@@ -1,0 +1,122 @@
+import type { Kysely } from "kysely";
+import { termAt } from "../../billing/term.ts";
+import type { Database } from "../database/schema.ts";
+import { ProblemError } from "../errors.ts";
+import { recordEvent } from "../events/events.ts";
+import { type OrganizationSubscription, readSubscription, termRuleOf } from "./store.ts";
+import { pictureAt } from "./view.ts";
+
+/** Who changes a scheduled reduction, for the audit log, and when, by the billing clock, milliseconds. */
+interface Change {
+  readonly actor: string;
+  readonly now: number;
+}
+
+/**
+ * Schedules fewer licenses for the next term (details.md, 31): never fewer than are used, and fewer than are purchased.
+ * Terms that have begun stay as they are, also those whose renewals are not made yet because one before them is not paid.
+ * Asking for what is scheduled already changes nothing, so that a lost answer may be asked for again.
+ *
+ * @param wanted the count, and the version that it was decided on, `null` for any
+ * @throws ProblemError `subscription_not_purchasable`, `subscription_changed`, `invalid_request`
+ */
+export async function scheduleReduction(
+  database: Kysely<Database>,
+  organizationId: number,
+  wanted: { licenses: number; version: number | null },
+  change: Change,
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    const subscription = await lock(tx, organizationId);
+    if (subscription.reduction === wanted.licenses) return;
+    assertRenews(subscription, change.now);
+    if (wanted.version !== null && wanted.version !== subscription.version) {
+      throw new ProblemError("subscription_changed", "The subscription changed after this was decided");
+    }
+    assertChangeable(subscription, change.now);
+    assertFewer(subscription, wanted.licenses);
+    const reduction_term = nextTerm(subscription, change.now);
+    await setReduction(tx, subscription, { reduction: wanted.licenses, reduction_term });
+    const data = { from: subscription.reduction ?? subscription.licenses, to: wanted.licenses };
+    await recordEvent(tx, { organizationId, at: change.now, type: "reduction.scheduled", actor: change.actor, data });
+  });
+}
+
+/**
+ * Takes a scheduled reduction back; does nothing where there is none.
+ *
+ * @throws ProblemError `subscription_not_purchasable` for one that counts already
+ */
+export async function cancelReduction(
+  database: Kysely<Database>,
+  organizationId: number,
+  { actor, now: at }: Change,
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    const subscription = await lock(tx, organizationId);
+    if (subscription.reduction === null) return;
+    assertChangeable(subscription, at);
+    await setReduction(tx, subscription, { reduction: null, reduction_term: null });
+    const data = { from: subscription.reduction, to: subscription.licenses };
+    await recordEvent(tx, { organizationId, at, type: "reduction.canceled", actor, data });
+  });
+}
+
+/** Locks a subscription without changing it, and gives it as it is then. */
+async function lock(tx: Kysely<Database>, organizationId: number): Promise<OrganizationSubscription> {
+  await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({ version: expression.ref("version") }))
+    .where("organization_id", "=", organizationId)
+    .execute();
+  return readSubscription(tx, organizationId);
+}
+
+function assertRenews(subscription: OrganizationSubscription, now: number): void {
+  if (subscription.auto_renew === 1) return;
+  const { state, term } = pictureAt(subscription, now);
+  throw new ProblemError(
+    "subscription_not_purchasable",
+    `The subscription ${state === "ended" ? "ended" : "ends"} on ${term.renewalDate}; there is no renewal to reduce`,
+  );
+}
+
+/** The first term that is still to come: neither does it contain today, nor was its renewal made. */
+function nextTerm(subscription: OrganizationSubscription, now: number): number {
+  return Math.max(pictureAt(subscription, now).termIndex, subscription.term_index) + 1;
+}
+
+/** The terms that a reduction counts from have their price, although their renewals wait for one that is not paid. */
+function assertChangeable(subscription: OrganizationSubscription, now: number): void {
+  const { reduction, reduction_term, unpaid_renewal: purchaseId } = subscription;
+  if (reduction_term === null || reduction_term >= nextTerm(subscription, now)) return;
+  const { start } = termAt(termRuleOf(subscription), reduction_term);
+  throw new ProblemError(
+    "subscription_not_purchasable",
+    `The reduction to ${reduction} counts since ${start}; it cannot be changed before the renewals until today are paid`,
+    purchaseId === null ? {} : { purchaseId },
+  );
+}
+
+function assertFewer({ licenses: purchased, used }: OrganizationSubscription, licenses: number): void {
+  if (licenses >= used && licenses < purchased) return;
+  const message =
+    licenses < used
+      ? `${licenses} is fewer than the ${used} licenses in use, of ${purchased} purchased`
+      : `${licenses} is not fewer than the ${purchased} licenses purchased, of which ${used} are in use`;
+  throw new ProblemError("invalid_request", `The request is not valid: licenses: ${message}`, {
+    errors: [{ path: "licenses", message }],
+  });
+}
+
+async function setReduction(
+  tx: Kysely<Database>,
+  { organization_id: organizationId, version }: OrganizationSubscription,
+  change: Pick<OrganizationSubscription, "reduction" | "reduction_term">,
+): Promise<void> {
+  await tx
+    .updateTable("subscriptions")
+    .set({ ...change, version: version + 1 })
+    .where("organization_id", "=", organizationId)
+    .execute();
+}

@@ -1,0 +1,163 @@
+import type { FastifyInstance } from "fastify";
+import type { z } from "zod";
+import { BillingError } from "../../billing/errors.ts";
+import { formatMoney, money } from "../../billing/money.ts";
+import { fewestLicensesReaching, type Price, priceLicenses, quoteExpiry } from "../../billing/quote.ts";
+import type { eventSchema, Quote } from "../../contract/billing.ts";
+import type { EventRow } from "../database/schema.ts";
+import type { BackendDeps } from "../deps.ts";
+import { ProblemError } from "../errors.ts";
+import { actorOf, BACKEND, listEvents, PAYMENT_PAGE } from "../events/events.ts";
+import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
+import { readRenewed, renewalUnderWay } from "../renewals/renew.ts";
+import { cancelReduction, scheduleReduction } from "./reductions.ts";
+import { readPending, readQuote, readSubscription, saveQuote } from "./store.ts";
+import { assertPurchasable, pictureAt, type SubscriptionPicture, subscriptionView } from "./view.ts";
+
+/** The subscription, what is scheduled for it, quotes and the audit log. */
+export function registerBilling(app: FastifyInstance, deps: BackendDeps): void {
+  register(app, deps, "getSubscription", async ({ organization }) => subscriptionAnswer(deps, organization.id));
+
+  register(app, deps, "reduceLicenses", async ({ organization, body, identity }) => {
+    const { licenses, subscriptionVersion: version = null } = body;
+    const change = changeBy(deps, identity);
+    await readRenewed(deps, organization.id, change.now);
+    await scheduleReduction(deps.database, organization.id, { licenses, version }, change);
+    return subscriptionAnswer(deps, organization.id);
+  });
+
+  register(app, deps, "cancelReduction", async ({ organization, identity }) => {
+    const change = changeBy(deps, identity);
+    await readRenewed(deps, organization.id, change.now);
+    await cancelReduction(deps.database, organization.id, change);
+    return subscriptionAnswer(deps, organization.id);
+  });
+
+  register(app, deps, "createQuote", async ({ organization, body }) => ({
+    status: 201,
+    body: await makeQuote(deps, organization.id, body.licenses),
+  }));
+
+  register(app, deps, "getQuote", async ({ organization, params }) => {
+    const row = await readQuote(deps.database, organization.id, params.quoteId);
+    return { status: 200, body: JSON.parse(row.quote_json) as Quote };
+  });
+
+  register(app, deps, "listEvents", async ({ organization, query, identity }) => {
+    const limit = pageLimit(query.limit);
+    const rows = await listEvents(deps.database, organization.id, {
+      after: Number(query.after ?? 0),
+      limit: limit + 1,
+    });
+    const items = rows.slice(0, limit).map((row) => eventView(row, identity));
+    return { status: 200, body: { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null } };
+  });
+}
+
+async function subscriptionAnswer(deps: BackendDeps, organizationId: number): Promise<Answer> {
+  const now = deps.clock.now();
+  const picture = pictureAt(await readSubscription(deps.database, organizationId), now);
+  const pending = await readPending(deps.database, organizationId);
+  return { status: 200, body: subscriptionView(picture, pending, deps.gateway, now) };
+}
+
+function changeBy({ clock }: BackendDeps, { user, token }: Identity) {
+  return { actor: actorOf({ email: user.email, token }), now: clock.now() };
+}
+
+/**
+ * Prices N more licenses and keeps the offer (billing-rules.md, Quotes). A renewal that is due is made first, so that what
+ * is bought on the renewal date is in the new term.
+ *
+ * @throws ProblemError `not_found`, `license_limit`, `subscription_not_purchasable`, `below_minimum_charge`,
+ *   `unavailable` while a renewal is being charged
+ */
+export async function makeQuote(deps: BackendDeps, organizationId: number, licenses: number): Promise<Quote> {
+  if (licenses > deps.licenseLimit) {
+    throw new ProblemError("license_limit", `One purchase has at most ${deps.licenseLimit} licenses, not ${licenses}`);
+  }
+  const now = deps.clock.now();
+  const picture = pictureAt(await readRenewed(deps, organizationId, now), now);
+  assertPurchasable(picture);
+  if (picture.row.unpaid_renewal !== null) throw renewalUnderWay();
+  const price = priceOf(deps, picture, licenses);
+  const chargeStep = deps.gateway.chargeStep(picture.row.currency);
+  assertAboveMinimum(deps, picture, price);
+  const quote: Quote = {
+    id: `quo_${deps.random(12).toString("hex")}`,
+    ...price,
+    subscriptionVersion: picture.row.version,
+    createdAt: new Date(now).toISOString(),
+    expiresAt: new Date(quoteExpiry(now, picture.today, picture.row.time_zone)).toISOString(),
+    ...(chargeStep !== 1 && { chargeStep }),
+  };
+  await saveQuote(deps.database, {
+    id: quote.id,
+    organization_id: organizationId,
+    licenses,
+    subscription_version: quote.subscriptionVersion,
+    purchase_date: quote.purchaseDate,
+    expires_at: Date.parse(quote.expiresAt),
+    quote_json: JSON.stringify(quote),
+  });
+  return quote;
+}
+
+function priceOf(deps: BackendDeps, picture: SubscriptionPicture, licenses: number): Price {
+  try {
+    return priceLicenses(picture.priced, licenses, picture.today, deps.gateway.chargeStep(picture.row.currency));
+  } catch (error) {
+    if (!(error instanceof BillingError) || error.code !== "amount_out_of_range") throw error;
+    throw new ProblemError("license_limit", `${error.message}; ask for fewer licenses`);
+  }
+}
+
+function assertAboveMinimum(deps: BackendDeps, picture: SubscriptionPicture, price: Price): void {
+  const { amount, currency } = price.total;
+  const minimum = deps.gateway.minimumCharge(currency);
+  if (amount === 0 || amount >= minimum) return;
+  const totalOf = (licenses: number) => priceOf(deps, picture, licenses).total.amount;
+  const fewest = fewestLicensesReaching(minimum, deps.licenseLimit, totalOf);
+  const advice =
+    fewest === null
+      ? "and no number of licenses reaches it today; from the renewal date on the full price is charged"
+      : `which ${fewest} licenses reach today`;
+  throw new ProblemError(
+    "below_minimum_charge",
+    `${formatMoney(price.total)} is below the smallest charge of ${formatMoney(money(minimum, currency))}, ${advice}`,
+    { fewestLicenses: fewest },
+  );
+}
+
+const NO_PERSONS: readonly string[] = [BACKEND, PAYMENT_PAGE];
+
+/** What events about users and API tokens say to a reader who may not list those: no person, no scope, no limit. */
+const FOR_EVERYBODY = { user: ["role", "adminNoTraining"], token: ["tokenId", "name"] } as const;
+
+/**
+ * An entry of the audit log with what its reader may see elsewhere, too: people and their emails with the scope
+ * `users:read`, what API tokens may do as a signed-in person. Everything else is billing.
+ */
+export function eventView(row: EventRow, reader: Pick<Identity, "scopes" | "token">): z.infer<typeof eventSchema> {
+  const seesPeople = reader.scopes.includes("users:read");
+  const data = JSON.parse(row.data_json) as Record<string, unknown>;
+  const [about] = row.type.split(".");
+  const isReduced = (about === "user" && !seesPeople) || (about === "token" && reader.token !== null);
+  return {
+    id: String(row.id),
+    at: new Date(row.at).toISOString(),
+    type: row.type,
+    actor: seesPeople ? row.actor : impersonal(row.actor),
+    purchaseId: row.purchase_id,
+    data: isReduced ? picked(data, FOR_EVERYBODY[about]) : data,
+  };
+}
+
+function picked(data: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(data).filter(([name]) => names.includes(name)));
+}
+
+/** Any actor but the backend, the payment page and an API token is the email of a person. */
+function impersonal(actor: string): string {
+  return NO_PERSONS.includes(actor) || actor.startsWith("token ") ? actor : "user";
+}

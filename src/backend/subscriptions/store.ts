@@ -1,0 +1,131 @@
+import type { Kysely } from "kysely";
+import { PENDING_STATES, type PurchaseState } from "../../billing/purchase.ts";
+import type { TermRule } from "../../billing/term.ts";
+import type { LicenseCounts } from "../../contract/basics.ts";
+import type { Database, QuoteRow, SubscriptionRow } from "../database/schema.ts";
+import { ProblemError } from "../errors.ts";
+
+/** A subscription with its organization's name and billing time zone, and what its state depends on. */
+export interface OrganizationSubscription extends SubscriptionRow {
+  readonly name: string;
+  readonly time_zone: string;
+  /** Of the renewal that is not paid: its state, its total, its attempts after the first, and the end of the grace period. */
+  readonly renewal_state: PurchaseState | null;
+  readonly renewal_total: number | null;
+  readonly renewal_attempts: number | null;
+  readonly renewal_grace_until: number | null;
+}
+
+/**
+ * The subscription of an organization.
+ *
+ * @throws ProblemError `not_found`
+ */
+export async function readSubscription(
+  database: Kysely<Database>,
+  organizationId: number,
+): Promise<OrganizationSubscription> {
+  const row = await database
+    .selectFrom("subscriptions")
+    .innerJoin("organizations", "organizations.id", "subscriptions.organization_id")
+    .leftJoin("purchases as renewal", "renewal.id", "subscriptions.unpaid_renewal")
+    .selectAll("subscriptions")
+    .select(["organizations.name", "organizations.time_zone"])
+    .select([
+      "renewal.state as renewal_state",
+      "renewal.total as renewal_total",
+      "renewal.confirm_count as renewal_attempts",
+      "renewal.grace_until as renewal_grace_until",
+    ])
+    .where("subscriptions.organization_id", "=", organizationId)
+    .executeTakeFirst();
+  if (!row) throw new ProblemError("not_found", `There is no organization ${organizationId} here`);
+  return row;
+}
+
+/** What the boundaries of a stored subscription's terms are computed from. */
+export function termRuleOf(row: Pick<SubscriptionRow, "anchor_date" | "interval" | "interval_count">): TermRule {
+  return { anchorDate: row.anchor_date, interval: row.interval, intervalCount: row.interval_count };
+}
+
+/**
+ * Whether a renewal is to be made now: one is due, and the one before it is paid.
+ *
+ * @param now the billing clock, milliseconds
+ */
+export function isRenewalDue(row: Pick<SubscriptionRow, "renew_at" | "unpaid_renewal">, now: number): boolean {
+  return row.renew_at !== null && row.renew_at <= now && row.unpaid_renewal === null;
+}
+
+/** The license counts of an organization now. */
+export async function readLicenseCounts(database: Kysely<Database>, organizationId: number): Promise<LicenseCounts> {
+  return licenseCounts(await readSubscription(database, organizationId));
+}
+
+/** Purchased, used and available licenses of a stored subscription. */
+export function licenseCounts({ licenses, used }: Pick<SubscriptionRow, "licenses" | "used">): LicenseCounts {
+  return { purchased: licenses, used, available: licenses - used };
+}
+
+/**
+ * Takes licenses, or with a negative count gives them back, and locks the subscription. What is used counts at a renewal
+ * after a reduction, so that then the version changes (details.md, 31).
+ */
+export async function changeUsed(tx: Kysely<Database>, organizationId: number, count: number): Promise<void> {
+  await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({
+      used: expression("used", "+", count),
+      version: expression
+        .case()
+        .when("reduction", "is", null)
+        .then(expression.ref("version"))
+        .else(expression("version", "+", 1))
+        .end(),
+    }))
+    .where("organization_id", "=", organizationId)
+    .execute();
+}
+
+/** How many purchases were accepted and not settled yet, and how many licenses they will bring. */
+export async function readPending(database: Kysely<Database>, organizationId: number) {
+  const row = await database
+    .selectFrom("purchases")
+    .select((expression) => [
+      expression.fn.countAll<string | number>().as("purchases"),
+      expression.fn.sum<string | number | null>("licenses").as("licenses"),
+    ])
+    .where("organization_id", "=", organizationId)
+    .where("kind", "=", "purchase")
+    .where("state", "in", PENDING_STATES)
+    .executeTakeFirstOrThrow();
+  return { purchases: Number(row.purchases), licenses: Number(row.licenses ?? 0) };
+}
+
+/** Stores a quote. */
+export async function saveQuote(database: Kysely<Database>, quote: QuoteRow): Promise<void> {
+  await database.insertInto("quotes").values(quote).execute();
+}
+
+/**
+ * A quote of an organization.
+ *
+ * @throws ProblemError `not_found`, for another organization's too
+ */
+export async function readQuote(
+  database: Kysely<Database>,
+  organizationId: number,
+  quoteId: string,
+): Promise<QuoteRow> {
+  const row = await database
+    .selectFrom("quotes")
+    .selectAll()
+    .where("organization_id", "=", organizationId)
+    .where("id", "=", quoteId)
+    .executeTakeFirst();
+  if (!row) throw new ProblemError("not_found", `There is no quote ${quoteId} for organization ${organizationId}`);
+  return row;
+}
+
+/** The states of a purchase that a renewal waits for; one that an operator has to look at may take days. */
+export const OPEN_STATES = PENDING_STATES.filter((state) => state !== "needs_review");

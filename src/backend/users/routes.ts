@@ -1,0 +1,111 @@
+import type { FastifyInstance } from "fastify";
+import { mayBuy, ROLES, takesLicense } from "../../billing/roles.ts";
+import type { AddUserRequest, OwnUser } from "../../contract/users.ts";
+import type { BackendDeps } from "../deps.ts";
+import { ProblemError } from "../errors.ts";
+import { actorOf } from "../events/events.ts";
+import { type Identity, type Membership, register } from "../http/register.ts";
+import { uuidFrom } from "../identity/secrets.ts";
+import { readLicenseCounts } from "../subscriptions/store.ts";
+import { assertSignedIn, removeMember } from "./removal.ts";
+import {
+  addMember,
+  addMembers,
+  listMembers,
+  type MemberDetails,
+  type NewMember,
+  readAssignmentStrategy,
+  saveAssignmentStrategy,
+} from "./store.ts";
+
+/** Users, in the shape of SecureFlag's public API (product.md). */
+export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
+  const changeBy = ({ user, token }: Identity) => ({
+    actor: actorOf({ email: user.email, token }),
+    at: deps.clock.now(),
+  });
+  const stateAfter = async ({ id }: Membership) => ({
+    organizationLicenses: await readLicenseCounts(deps.database, id),
+    assignmentStrategy: await readAssignmentStrategy(deps.database, id),
+  });
+
+  register(app, deps, "listUsers", async ({ organization, params }) => {
+    const rows = await listMembers(deps.database, organization.id, params.number);
+    return { status: 200, body: rows.map((row) => userView(row, organization)) };
+  });
+
+  register(app, deps, "addUser", async ({ organization, body, identity }) => {
+    assertMayGive(organization, identity, body.role, "role");
+    const row = await addMember(deps.database, organization.id, newMember(deps, body), changeBy(identity));
+    return { status: 201, body: { user: userView(row, organization), ...(await stateAfter(organization)) } };
+  });
+
+  register(app, deps, "importUsers", async ({ organization, body, identity }) => {
+    for (const [index, { role }] of body.users.entries()) {
+      assertMayGive(organization, identity, role, `users[${index}].role`);
+    }
+    const list = body.users.map((user) => newMember(deps, user));
+    const existing = await addMembers(deps.database, organization.id, list, changeBy(identity));
+    return { status: 200, body: { existing, ...(await stateAfter(organization)) } };
+  });
+
+  register(app, deps, "removeUser", async ({ organization, params, identity }) => {
+    const remover = { id: identity.user.id, role: organization.role, isSignedIn: identity.token === null };
+    const removal = { organizationId: organization.id, idUser: params.number, remover };
+    await removeMember(deps.database, removal, changeBy(identity), deps.now());
+    return { status: 200, body: { organizationLicenses: await readLicenseCounts(deps.database, organization.id) } };
+  });
+
+  register(app, deps, "getAssignmentStrategy", async ({ organization }) => ({
+    status: 200,
+    body: { assignmentStrategy: await readAssignmentStrategy(deps.database, organization.id) },
+  }));
+
+  register(app, deps, "setAssignmentStrategy", async ({ organization, body, identity }) => {
+    await saveAssignmentStrategy(deps.database, organization.id, body.assignmentStrategy, changeBy(identity));
+    return { status: 200, body };
+  });
+}
+
+function newMember({ random }: Pick<BackendDeps, "random">, user: AddUserRequest): NewMember {
+  const { role = ROLES.user, adminNoTraining = false } = user;
+  return { ...user, uuid: uuidFrom(random(16)), role, adminNoTraining };
+}
+
+function userView(row: MemberDetails, organization: { id: number; name: string }): OwnUser {
+  const adminNoTraining = row.admin_no_training === 1;
+  const joined = row.joined_at === null ? null : new Date(row.joined_at).toISOString();
+  return {
+    idUser: row.id,
+    email: row.email,
+    username: row.email,
+    firstName: row.first_name,
+    lastName: row.last_name,
+    role: row.role,
+    status: row.status,
+    adminNoTraining,
+    joinedDateTime: joined,
+    licenseStart: takesLicense({ role: row.role, adminNoTraining }) ? joined : null,
+    licenseEnd: null,
+    defaultOrganization: { id: organization.id, name: organization.name },
+    team: null,
+    stripeCustomerId: null,
+    stripeSubscriptionId: null,
+    stripeSubscriptionAutorenewal: false,
+    uuid: row.uuid,
+  };
+}
+
+/**
+ * Refuses a role that the caller may not give: one more powerful than their own, and with an API token any role that
+ * sees billing.
+ */
+function assertMayGive(giver: Membership, { token }: Identity, role: number | undefined, path: string): void {
+  if (role === undefined) return;
+  if (mayBuy(role)) assertSignedIn(token === null);
+  if (role >= giver.role) return;
+  const message = `${role} is not a role that you may give`;
+  throw new ProblemError("invalid_request", `The request is not valid: ${path}: ${message}`, {
+    errors: [{ path, message }],
+  });
+}

@@ -1,0 +1,237 @@
+import type { Kysely } from "kysely";
+import { takesLicense } from "../../billing/roles.ts";
+import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import { emailKey } from "../../contract/email.ts";
+import { USERS_PAGE_SIZE } from "../../contract/users.ts";
+import { batches } from "../database/batches.ts";
+import type { Database } from "../database/schema.ts";
+import { ProblemError } from "../errors.ts";
+import { type Change, recordEvent, recordEvents } from "../events/events.ts";
+import { findOrCreateUsers, NO_PASSWORD } from "../identity/memberships.ts";
+import { changeUsed, readSubscription } from "../subscriptions/store.ts";
+import { assertUsable, pictureAt } from "../subscriptions/view.ts";
+
+/** A user to add to an organization. */
+export interface NewMember {
+  readonly uuid: string;
+  readonly email: string;
+  readonly firstName: string;
+  readonly lastName: string;
+  readonly role: number;
+  readonly adminNoTraining: boolean;
+}
+
+function members(database: Kysely<Database>) {
+  return database
+    .selectFrom("members")
+    .select(["id", "uuid", "email", "first_name", "last_name", "role", "admin_no_training", "status", "joined_at"]);
+}
+
+/** A user of an organization as stored. */
+export type MemberDetails = Awaited<ReturnType<typeof listMembers>>[number];
+
+/** One page of an organization's users by number, from page 0. */
+export async function listMembers(database: Kysely<Database>, organizationId: number, page: number) {
+  return members(database)
+    .where("organization_id", "=", organizationId)
+    .where("status", "!=", "REMOVED")
+    .orderBy("id")
+    .limit(USERS_PAGE_SIZE)
+    .offset(page * USERS_PAGE_SIZE)
+    .execute();
+}
+
+/**
+ * Adds a user, who takes a license at once unless the role takes none. Count and check are one step, so that parallel
+ * adds never take more licenses than there are. A person whom another organization has or had is granted nothing until
+ * they accept; the answer is the same, so that nothing of them is learned from it.
+ *
+ * @throws ProblemError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for a user who is
+ *   there already
+ */
+export async function addMember(
+  database: Kysely<Database>,
+  organizationId: number,
+  member: NewMember,
+  change: Change,
+): Promise<MemberDetails> {
+  return database.transaction().execute(async (tx) => {
+    const [id] = (await enrol(tx, organizationId, [member], change)).values();
+    if (id === undefined) {
+      const message = `${member.email} is a user of this organization already`;
+      throw new ProblemError("invalid_request", message, { errors: [{ path: "email", message }] });
+    }
+    return members(tx).where("id", "=", id).executeTakeFirstOrThrow();
+  });
+}
+
+/**
+ * Adds many users with the licenses that they take, all or nothing; those who are there already are left as they are.
+ *
+ * @returns the positions of those who were there already
+ * @throws ProblemError `no_license_available`, `subscription_not_purchasable`
+ */
+export async function addMembers(
+  database: Kysely<Database>,
+  organizationId: number,
+  list: readonly NewMember[],
+  change: Change,
+): Promise<number[]> {
+  return database.transaction().execute(async (tx) => {
+    const added = await enrol(tx, organizationId, list, change);
+    return list.flatMap(({ email }, index) => (added.has(emailKey(email)) ? [] : [index]));
+  });
+}
+
+/** Adds those who are not there, with their licenses and the audit log; gives their `idUser` by the email's key. */
+async function enrol(
+  tx: Kysely<Database>,
+  organizationId: number,
+  list: readonly NewMember[],
+  change: Change,
+): Promise<Map<string, number>> {
+  // In one order everywhere, so that two who add the same people at the same time never wait for each other.
+  const sorted = list.toSorted((one, other) => (emailKey(one.email) < emailKey(other.email) ? -1 : 1));
+  const persons = await findOrCreateUsers(tx, sorted.map(personRow));
+  const strategy = await readAssignmentStrategy(tx, organizationId);
+  const added = await join(tx, { organizationId, strategy }, sorted, persons);
+  const news = sorted.filter(({ email }) => added.has(emailKey(email)));
+  const licenses = news.filter(takesLicense).length;
+  if (licenses > 0) await takeLicenses(tx, organizationId, licenses, change.at);
+  const events = news.map(({ email, role, adminNoTraining }) => ({
+    type: "user.added",
+    data: { idUser: added.get(emailKey(email)), email, role, adminNoTraining },
+  }));
+  await recordEvents(tx, { ...change, organizationId }, events);
+  return added;
+}
+
+function personRow({ uuid, email }: NewMember) {
+  return { uuid, email, email_key: emailKey(email), password_hash: NO_PASSWORD, totp_secret: null };
+}
+
+/** Makes people members, those too who were removed before; gives the `idUser` of those who were none. */
+async function join(
+  tx: Kysely<Database>,
+  { organizationId, strategy }: { organizationId: number; strategy: string },
+  list: readonly NewMember[],
+  persons: ReadonlyMap<string, number>,
+): Promise<Map<string, number>> {
+  const joined = new Map<string, number>();
+  const personOf = ({ email }: NewMember) => persons.get(emailKey(email)) ?? 0;
+  for await (const batch of batches(list)) {
+    const elsewhere = await membersElsewhere(tx, organizationId, batch.map(personOf));
+    const rows = await tx
+      .insertInto("members")
+      .values(
+        batch.map((member) => ({
+          ...memberRow(organizationId, member, personOf(member), elsewhere),
+          assignment_strategy: strategy,
+        })),
+      )
+      .onConflict((conflict) =>
+        conflict
+          .columns(["organization_id", "user_id"])
+          .doUpdateSet(({ ref }) => ({
+            first_name: ref("excluded.first_name"),
+            last_name: ref("excluded.last_name"),
+            role: ref("excluded.role"),
+            admin_no_training: ref("excluded.admin_no_training"),
+            status: ref("excluded.status"),
+            joined_at: ref("excluded.joined_at"),
+            assignment_strategy: ref("excluded.assignment_strategy"),
+            accepted: ref("excluded.accepted"),
+          }))
+          .where("members.status", "=", "REMOVED"),
+      )
+      .returning(["id", "email"])
+      .execute();
+    for (const { id, email } of rows) joined.set(emailKey(email), id);
+  }
+  return joined;
+}
+
+function memberRow(
+  organizationId: number,
+  { uuid, email, firstName, lastName, role, adminNoTraining }: NewMember,
+  userId: number,
+  elsewhere: ReadonlySet<number>,
+) {
+  return {
+    organization_id: organizationId,
+    user_id: userId,
+    uuid,
+    email,
+    first_name: firstName,
+    last_name: lastName,
+    role,
+    admin_no_training: adminNoTraining ? 1 : 0,
+    status: "INVITED" as const,
+    joined_at: null,
+    accepted: elsewhere.has(userId) ? 0 : 1,
+  };
+}
+
+/** Those of the people whom another organization has or had: they decide themselves whether they join this one. */
+async function membersElsewhere(
+  tx: Kysely<Database>,
+  organizationId: number,
+  userIds: readonly number[],
+): Promise<Set<number>> {
+  const rows = await tx
+    .selectFrom("members")
+    .select("user_id")
+    .where("user_id", "in", userIds)
+    .where("organization_id", "!=", organizationId)
+    .execute();
+  return new Set(rows.map(({ user_id }) => user_id));
+}
+
+/** Takes licenses in one step: the row is locked, so what is said to be missing is so, whatever others do meanwhile. */
+async function takeLicenses(tx: Kysely<Database>, organizationId: number, count: number, now: number): Promise<void> {
+  await changeUsed(tx, organizationId, count);
+  const subscription = await readSubscription(tx, organizationId);
+  assertUsable(pictureAt(subscription, now));
+  const { used, licenses } = subscription;
+  if (used <= licenses) return;
+  const missing = used - licenses;
+  const needed = count === 1 ? "This takes 1 license" : `This takes ${count} licenses`;
+  throw new ProblemError(
+    "no_license_available",
+    `${needed}, and ${count - missing} of the ${licenses} purchased are available: ${missing} more must be bought`,
+    { needed: count, missing },
+  );
+}
+
+/** What an organization assigns to everybody who is added. */
+export async function readAssignmentStrategy(
+  database: Kysely<Database>,
+  organizationId: number,
+): Promise<AssignmentStrategy> {
+  const { assignment_strategy } = await database
+    .selectFrom("organizations")
+    .select("assignment_strategy")
+    .where("id", "=", organizationId)
+    .executeTakeFirstOrThrow();
+  return assignment_strategy;
+}
+
+/** Sets what an organization assigns to everybody who is added from now on, and tells the audit log of a change. */
+export async function saveAssignmentStrategy(
+  database: Kysely<Database>,
+  organizationId: number,
+  strategy: AssignmentStrategy,
+  change: Change,
+): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    const { numUpdatedRows } = await tx
+      .updateTable("organizations")
+      .set({ assignment_strategy: strategy })
+      .where("id", "=", organizationId)
+      .where("assignment_strategy", "!=", strategy)
+      .executeTakeFirst();
+    if (Number(numUpdatedRows) === 0) return;
+    const data = { assignmentStrategy: strategy };
+    await recordEvent(tx, { ...change, organizationId, type: "organization.assignment_strategy_set", data });
+  });
+}

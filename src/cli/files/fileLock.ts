@@ -1,0 +1,180 @@
+import { execFile } from "node:child_process";
+import { statSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { promisify } from "node:util";
+import * as z from "zod";
+import { SessionError } from "../sessionErrors.ts";
+import { deniedError } from "./ownership.ts";
+import {
+  assertPrivateDirectory,
+  type FileMachine,
+  hasErrno,
+  makePrivateDirectory,
+  readPrivateFile,
+  removePrivateFile,
+} from "./privateFile.ts";
+
+/** What a lock needs of the machine. */
+export interface LockMachine extends FileMachine {
+  /** When a process started; `null` where it does not run, or where this system cannot tell. */
+  readonly processStart: ProcessProbe;
+  /** Milliseconds that never go back. */
+  monotonic(): number;
+  sleep(milliseconds: number): Promise<void>;
+}
+
+const ownerSchema = z.object({ pid: z.int(), startedAt: z.string() });
+
+type Owner = z.infer<typeof ownerSchema>;
+
+/** How long a live owner is waited for. */
+const PATIENCE_MS = 30_000;
+
+/** A lock that names nobody is just being written, or was left by a process that died while it wrote. */
+const NAMELESS_MS = 2_000;
+
+const POLL_MS = 25;
+
+/**
+ * Runs work while no other process of this tool runs any under the same lock: a file that is created exclusively and
+ * names its owner. A lock whose owner has died is taken over. The file is removed however the work ends.
+ *
+ * @param path of the lock file; its directory is made where it is missing
+ * @throws SessionError `sign_in_busy` after 30 s behind a live owner, `credentials_unsafe`, `credentials_unreadable`
+ *   where the lock cannot be written; what the work throws
+ */
+export async function withFileLock<Result>(
+  path: string,
+  machine: LockMachine,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const startedAt = await machine.processStart(machine.pid);
+  const me: Owner = { pid: machine.pid, startedAt: startedAt ?? "unknown" };
+  const began = machine.monotonic();
+  let seen: Sight | null = null;
+  while (!guarded(path, machine, () => tryLock(path, me, machine))) {
+    seen = look(path, machine, seen);
+    if (await isLeft(seen, startedAt !== null, machine)) await takeOver(path, seen, machine);
+    else if (machine.monotonic() - began >= PATIENCE_MS) throw busy(path, seen);
+    else await machine.sleep(POLL_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    guarded(path, machine, () => removePrivateFile(path));
+  }
+}
+
+/** A lock as it was found, and since when it has looked like that. */
+interface Sight {
+  /** `null` where it has gone. */
+  readonly text: string | null;
+  readonly owner: Owner | null;
+  readonly since: number;
+}
+
+function tryLock(path: string, me: Owner, machine: LockMachine): boolean {
+  makePrivateDirectory(dirname(path));
+  assertPrivateDirectory(dirname(path), machine);
+  const text = JSON.stringify(me);
+  try {
+    writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    if (hasErrno(error, "EEXIST")) return false;
+    // A disk that is full takes the file without its text, which would keep the next command waiting.
+    if (isNameless(path)) removePrivateFile(path);
+    throw error;
+  }
+  // Whoever slept between creating and writing may have been taken for dead.
+  return readPrivateFile(path, machine) === text;
+}
+
+function isNameless(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.size === 0;
+}
+
+function look(path: string, machine: LockMachine, before: Sight | null): Sight {
+  const text = guarded(path, machine, () => readPrivateFile(path, machine));
+  if (before !== null && before.text === text) return before;
+  return { text, owner: ownerIn(text), since: machine.monotonic() };
+}
+
+function ownerIn(text: string | null): Owner | null {
+  try {
+    return ownerSchema.parse(JSON.parse(text ?? ""));
+  } catch {
+    return null;
+  }
+}
+
+/** Whether nobody holds a lock any more. A system that cannot tell when a process started only knows that it is old. */
+async function isLeft({ text, owner, since }: Sight, tellsStarts: boolean, machine: LockMachine): Promise<boolean> {
+  if (text === null) return false;
+  const age = machine.monotonic() - since;
+  if (owner === null) return age >= NAMELESS_MS;
+  if (!tellsStarts) return age >= PATIENCE_MS;
+  return (await machine.processStart(owner.pid)) !== owner.startedAt;
+}
+
+/**
+ * Removes a lock that was left, if it is still the one that was looked at. This is done under a lock of its own: only
+ * then nobody else can take it over, and lock anew, between the look and the removal.
+ */
+async function takeOver(path: string, seen: Sight, machine: LockMachine): Promise<void> {
+  await withFileLock(`${path}.takeover`, machine, async () => {
+    guarded(path, machine, () => readPrivateFile(path, machine) === seen.text && removePrivateFile(path));
+  });
+}
+
+function guarded<Result>(path: string, { uid }: LockMachine, work: () => Result): Result {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof SessionError) throw cause;
+    const denied = deniedError(cause, path, uid, "credentials_unreadable");
+    if (denied) throw denied;
+    const hint = "Check that its directory can be written and that the disk is not full.";
+    throw new SessionError("credentials_unreadable", `The lock ${path} cannot be written`, hint, { cause });
+  }
+}
+
+function busy(path: string, { owner }: Sight): SessionError {
+  const who = owner === null ? "Another command" : `Another command, process ${owner.pid},`;
+  return new SessionError(
+    "sign_in_busy",
+    `${who} has been holding the lock ${path} for more than 30 seconds`,
+    "Run the command again when that one has ended.",
+  );
+}
+
+/** Tells when a process started, in words that stay the same while it runs; `null` where no such process runs. */
+export type ProcessProbe = (pid: number) => Promise<string | null>;
+
+/**
+ * The probe of a platform: /proc on Linux, `ps` elsewhere. Where neither exists (Windows) no process is ever found,
+ * and what another command has begun is settled at once instead of waited for; the backend keeps that safe.
+ *
+ * @param platform as Node names it, such as `linux` or `darwin`
+ */
+export function processProbe(platform: string): ProcessProbe {
+  return platform === "linux" ? probeProc : probePs;
+}
+
+/** The state (field 3) and the start time (field 22) in a line of /proc/<pid>/stat; the name before them may hold anything. */
+export function parseProcStat(stat: string): string | null {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state] = fields;
+  // A zombie has ended; only its parent has not noticed.
+  return state === "Z" || state === "X" ? null : (fields[19] ?? null);
+}
+
+async function probeProc(pid: number): Promise<string | null> {
+  return readFile(`/proc/${pid}/stat`, "utf8").then(parseProcStat, () => null);
+}
+
+async function probePs(pid: number): Promise<string | null> {
+  const env = { LC_ALL: "C", TZ: "UTC" };
+  const found = await promisify(execFile)("/bin/ps", ["-o", "lstart=", "-p", String(pid)], { env }).catch(() => null);
+  return found?.stdout.trim() || null;
+}

@@ -1,0 +1,104 @@
+import { accessSync, constants, lstatSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import type { Context } from "../context.ts";
+import { CliError } from "../errors.ts";
+import { hasErrno, isMissing, writePrivateFile } from "./privateFile.ts";
+
+/** What is named as a file to read is none. */
+class NoFileError extends Error {
+  override readonly name = "NoFileError";
+}
+
+/**
+ * Reads a file that a person named; of one that is too large no more than tells so. What is no file, such as a named
+ * pipe, which could keep the command waiting for ever, is refused.
+ *
+ * @param most the largest content that makes sense, in bytes
+ * @throws what the file system throws
+ */
+export async function readInputFile(path: string, most: number): Promise<Buffer> {
+  // Windows has no O_NONBLOCK.
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    if (!(await file.stat()).isFile()) throw new NoFileError("it is no file");
+    const chunks: Buffer[] = [];
+    for await (const chunk of file.createReadStream({ end: most, autoClose: false })) chunks.push(Buffer.from(chunk));
+    return Buffer.concat(chunks);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Why a file cannot be read: what the system says of it, without its code and the path, which whoever asks has said. */
+export function whyUnread(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return text.replace(/^[A-Z]+: (.*?), \w+(?: '.*')?$/s, "$1");
+}
+
+/** A file that a person asked for. */
+export interface OutputFile {
+  readonly path: string;
+  /** Whether a file that is there may be replaced. */
+  readonly force: boolean;
+}
+
+/**
+ * Makes sure that a file can be written before anything is done for it. It may still fail to be, later.
+ *
+ * @throws CliError `file_exists`, `file_not_written`
+ */
+export function assertWritable({ path, force }: OutputFile): void {
+  try {
+    const there = lstatSync(path, { throwIfNoEntry: false });
+    // Replacing a device, or what a link points to, is never what was meant.
+    if (there && !there.isFile()) throw notWritten(path, there.isDirectory() ? "it is a directory" : "it is no file");
+    if (there && !force) throw fileExists(path);
+    if (!lstatSync(`${dirname(path)}/`).isDirectory()) throw notWritten(path, NO_DIRECTORY);
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    if (basename(path) === "" || path.endsWith("/")) throw notWritten(path, "it names a directory");
+  } catch (error) {
+    throw error instanceof CliError ? error : failureOf(error, path);
+  }
+}
+
+/**
+ * Writes a file that only its owner can read, whole or not at all.
+ *
+ * @throws CliError `file_exists` where one has appeared meanwhile, `file_not_written`
+ */
+export function writeOutputFile({ path, force }: OutputFile, bytes: Uint8Array, context: Context): void {
+  try {
+    writePrivateFile(path, bytes, context, { replace: force });
+  } catch (error) {
+    throw hasErrno(error, "EEXIST") ? fileExists(path) : failureOf(error, path);
+  }
+}
+
+function fileExists(path: string): CliError {
+  const hint = "Choose another name, or replace it with --force.";
+  return new CliError("file_exists", `${path} exists, and was left as it is`, { hint });
+}
+
+const NO_DIRECTORY = "its directory does not exist";
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOTDIR: NO_DIRECTORY,
+  EACCES: "you may not write there",
+  EPERM: "you may not write there",
+  EROFS: "the disk is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "your part of the disk is full",
+  ENAMETOOLONG: "its name is too long",
+};
+
+function failureOf(error: unknown, path: string): CliError {
+  const known = Object.keys(REASONS).find((errno) => hasErrno(error, errno));
+  const reason = isMissing(error) ? NO_DIRECTORY : known && REASONS[known];
+  return notWritten(path, reason ?? (error instanceof Error ? error.message : String(error)), error);
+}
+
+function notWritten(path: string, reason: string, cause?: unknown): CliError {
+  const hint = "Choose another place for the file.";
+  return new CliError("file_not_written", `${path} could not be written: ${reason}`, { hint, cause });
+}

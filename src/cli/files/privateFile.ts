@@ -1,0 +1,223 @@
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { decodeText } from "../kit/text.ts";
+import { SessionError } from "../sessionErrors.ts";
+import { deniedError, foreignError, ROOT } from "./ownership.ts";
+
+/** What the files need to know of the machine. */
+export interface FileMachine {
+  readonly pid: number;
+  /** The user's number; `null` where the system has none (Windows), which has no modes to check either. */
+  readonly uid: number | null;
+  /** Crash points (purchase.md). */
+  reach(point: string): void;
+}
+
+/** The largest file that is read, in bytes: whatever is larger was not written by this tool. */
+export const MAX_BYTES = 1_000_000;
+
+/**
+ * Writes a file that only its owner can read (security.md, Secrets in the CLI): whole and flushed under another name in
+ * the same directory, then renamed, so that whatever happens the old file or the new one is there. Directories that are
+ * missing are made with mode 0700.
+ *
+ * @param replace whether a file that is there may go; where it may not, none is replaced that appears meanwhile either
+ * @throws what the file system throws; `EEXIST` for a file that may not be replaced
+ */
+export function writePrivateFile(
+  path: string,
+  content: string | Uint8Array,
+  machine: Pick<FileMachine, "pid" | "reach">,
+  { replace = true }: { replace?: boolean } = {},
+): void {
+  const directory = dirname(path);
+  makePrivateDirectory(directory);
+  // Only this process writes under its number, so a file of that name is left over from an earlier one.
+  const temporary = `${path}.${machine.pid}.tmp`;
+  rmSync(temporary, { force: true });
+  try {
+    writeFlushed(temporary, content);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  machine.reach("C6");
+  if (replace) renameSync(temporary, path);
+  else nameNew(temporary, path);
+  flushDirectory(directory);
+}
+
+/**
+ * Makes a directory that only its owner can enter, and those above it that are missing.
+ *
+ * @throws what the file system throws
+ */
+export function makePrivateDirectory(path: string): void {
+  try {
+    // Not `recursive`: where nothing can be made, such as in /proc, Node.js 20 would try for ever.
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+    if (!hasErrno(error, "ENOENT") || existsSync(dirname(path))) throw error;
+    makePrivateDirectory(dirname(path));
+    makePrivateDirectory(path);
+  }
+}
+
+/** Gives a file a name that nothing has: other than renaming, linking never replaces what is there. */
+function nameNew(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    // Some file systems have no links.
+    if (!["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"].some((errno) => hasErrno(error, errno))) throw error;
+    copyFileSync(temporary, path, constants.COPYFILE_EXCL);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function writeFlushed(path: string, content: string | Uint8Array): void {
+  const file = openSync(path, "wx", 0o600);
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Reads a file that `writePrivateFile` wrote; `null` where there is none.
+ *
+ * @throws SessionError `credentials_unsafe` for a link, another user's file, one that others can read or write, or one
+ *   that may not be opened
+ * @throws what the file system throws
+ */
+export function readPrivateFile(path: string, machine: FileMachine): string | null {
+  return readChecked(path, constants.O_NOFOLLOW ?? 0, machine, (stats) => assertPrivate(path, stats, machine));
+}
+
+/**
+ * Reads a file that holds no secret, also through a link and where others can read it; `null` where there is none.
+ *
+ * @throws SessionError `credentials_unsafe` for a file of another user but root, one that others can write to, or one
+ *   that may not be opened
+ * @throws what the file system throws
+ */
+export function readPublicFile(path: string, machine: FileMachine): string | null {
+  return readChecked(path, 0, machine, (stats) => assertOwn(path, stats, machine));
+}
+
+function readChecked(path: string, flags: number, { uid }: FileMachine, check: (stats: Stats) => void): string | null {
+  const file = openExisting(path, flags, uid);
+  if (file === null) return null;
+  try {
+    check(fstatSync(file));
+    return decodeText(readFileSync(file));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Removes a file. Gives whether it was there. */
+export function removePrivateFile(path: string): boolean {
+  try {
+    rmSync(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/**
+ * Checks the directory that sign-ins are kept in: whoever may write there could put other files in their place. It may
+ * be reached through a link, because many keep their configuration elsewhere.
+ *
+ * @throws SessionError `credentials_unsafe` for another user's directory, or one that others can write to
+ * @throws what the file system throws
+ */
+export function assertPrivateDirectory(path: string, { uid }: Pick<FileMachine, "uid">): void {
+  if (uid === null) return;
+  const stats = statSync(path);
+  if (stats.uid !== uid && stats.uid !== ROOT)
+    throw foreignError(path, { uid, owner: stats.uid }, "credentials_unsafe");
+  if ((stats.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `Run \`chmod 700 "${path}"\`.`);
+}
+
+/** Whether a file system's error says that there is no such file or directory, or that no directory is above it. */
+export function isMissing(error: unknown): boolean {
+  return hasErrno(error, "ENOENT") || hasErrno(error, "ENOTDIR");
+}
+
+function openExisting(path: string, flags: number, uid: number | null): number | null {
+  try {
+    // Windows has no such flags. Without O_NONBLOCK a named pipe in the file's place would block forever.
+    return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | flags);
+  } catch (error) {
+    if (isMissing(error)) return null;
+    if (flags !== 0 && hasErrno(error, "ELOOP"))
+      throw unsafe(path, "is a link", `Remove the link with \`rm "${path}"\`.`);
+    throw deniedError(error, path, uid, "credentials_unsafe") ?? error;
+  }
+}
+
+function assertPrivate(path: string, stats: Stats, { uid }: FileMachine): void {
+  assertOrdinary(path, stats);
+  if (uid === null) return;
+  if (stats.uid !== uid) throw foreignError(path, { uid, owner: stats.uid }, "credentials_unsafe");
+  if ((stats.mode & 0o077) !== 0) throw unsafe(path, "can be read by other users", `Run \`chmod 600 "${path}"\`.`);
+}
+
+function assertOwn(path: string, stats: Stats, { uid }: FileMachine): void {
+  assertOrdinary(path, stats);
+  if (uid === null) return;
+  if (stats.uid !== uid && stats.uid !== ROOT)
+    throw foreignError(path, { uid, owner: stats.uid }, "credentials_unsafe");
+  if ((stats.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `Run \`chmod 600 "${path}"\`.`);
+}
+
+function assertOrdinary(path: string, stats: Stats): void {
+  if (!stats.isFile()) throw unsafe(path, "is not a file", "Move it away, or remove it.");
+  if (stats.size > MAX_BYTES) throw unsafe(path, "is larger than this tool writes", `Remove it with \`rm "${path}"\`.`);
+}
+
+function unsafe(path: string, why: string, hint: string): SessionError {
+  return new SessionError("credentials_unsafe", `${path} ${why}, so it is not used`, hint);
+}
+
+/** Makes a rename last through a power cut. Systems that cannot flush a directory do not need it. */
+function flushDirectory(directory: string): void {
+  try {
+    const handle = openSync(directory, "r");
+    try {
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    if (!["EISDIR", "EPERM", "EACCES", "EINVAL"].some((errno) => hasErrno(error, errno))) throw error;
+  }
+}
+
+/** Whether a file system's error has this code, such as `EEXIST`. */
+export function hasErrno(error: unknown, errno: string): boolean {
+  return error instanceof Error && "code" in error && error.code === errno;
+}
