@@ -6,8 +6,10 @@ import type { BackendDeps } from "./deps.ts";
 import { ProblemError } from "./errors.ts";
 import { parseStrictJson } from "./http/body.ts";
 import { commonHeaders, newRequestId, problemHeaders, problemOf, problemText } from "./http/failure.ts";
+import type { RouteDeps } from "./http/register.ts";
 import { register } from "./http/register.ts";
 import { assertAuthority, createHttpServer, toOriginForm } from "./http/server.ts";
+import { createGuard } from "./identity/access.ts";
 import { registerIdentity } from "./identity/routes.ts";
 import { OauthError, oauthErrorBody, type SignInDeps } from "./identity/signIn.ts";
 import { registerTokens } from "./identity/tokens.ts";
@@ -15,7 +17,7 @@ import { registerDevicePage } from "./pages/devicePage.ts";
 import { registerPaymentPage } from "./pages/paymentPage.ts";
 import { registerPayments } from "./purchases/pay.ts";
 import { registerPurchases } from "./purchases/routes.ts";
-import { registerBilling } from "./subscriptions/routes.ts";
+import { registerBilling } from "./quotes/routes.ts";
 import { registerUsers } from "./users/routes.ts";
 
 /** A key of 255 characters, every one of them percent-encoded (details.md, 5). */
@@ -28,7 +30,7 @@ const NO_COMPILERS = { buildValidator: refuseSchema, buildSerializer: refuseSche
 export interface AppOptions {
   readonly signIn: Pick<SignInDeps, "passwords" | "passwordHashOf">;
   /** Adds routes of its own, the sandbox's. */
-  extend?(app: FastifyInstance): void;
+  extend?(app: FastifyInstance, deps: RouteDeps): void;
 }
 
 /** Builds the backend without listening; `close` ends what is under way. */
@@ -55,16 +57,17 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
   app.setNotFoundHandler((request, reply) =>
     sendError(deps, new ProblemError("not_found", "There is no such call here"), request, reply),
   );
-  registerIdentity(app, deps, { ...deps, ...options.signIn });
-  registerTokens(app, deps);
-  registerBilling(app, deps);
-  registerPurchases(app, deps);
-  registerPayments(app, deps);
+  const routes = { ...deps, guard: createGuard(deps) };
+  registerIdentity(app, routes, { ...deps, ...options.signIn });
+  registerTokens(app, routes);
+  registerBilling(app, routes);
+  registerPurchases(app, routes);
+  registerPayments(app, routes);
   registerPaymentPage(app, deps);
-  registerUsers(app, deps);
-  registerOperations(app, deps);
+  registerUsers(app, routes);
+  registerOperations(app, routes);
   registerDevicePage(app, { ...deps, ...options.signIn });
-  options.extend?.(app);
+  options.extend?.(app, routes);
   return app;
 }
 
@@ -103,7 +106,7 @@ function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, rep
 }
 
 /** Health, readiness and the description of the contract. */
-export function registerOperations(app: FastifyInstance, deps: BackendDeps): void {
+function registerOperations(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "health", async () => ({ status: 200, body: { status: "ok" } }));
 
   register(app, deps, "ready", async () => {

@@ -1,7 +1,5 @@
 import * as z from "zod";
 
-export { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS, type ProblemCode } from "./problemCodes.ts";
-
 /** An error answer, `application/problem+json` (RFC 9457). Members beside these depend on the code. */
 export const problemSchema = z.looseObject({
   type: z.string().optional(),

@@ -48,7 +48,7 @@ describe("a checkout in a folder whose name has a space, #, % and é", { timeout
     expect(await npm(checkout, "run", "demo")).toMatchObject({ exitCode: 0 });
     expect(await builtAs()).toBe(first);
 
-    const file = join(checkout, "src/cli/render/reduction.ts");
+    const file = join(checkout, "src/cli/buying/reduce.ts");
     await writeFile(file, `${await readFile(file, "utf8")}// changed\n`);
     expect(await npm(checkout, "run", "demo")).toMatchObject({ exitCode: 0 });
     expect(await builtAs()).not.toBe(first);

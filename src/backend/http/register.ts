@@ -7,7 +7,6 @@ import type { Scope } from "../../contract/scopes.ts";
 import type { ApiTokenRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
-import { assertFreshCode, authenticate, authorize } from "../identity/access.ts";
 
 type Operations = typeof operations;
 
@@ -39,13 +38,28 @@ export interface Answer {
 /** Does the work of one operation. Refusals are thrown as `ProblemError`. */
 export type Handler<Id extends OperationId> = (call: Call<Id>) => Promise<Answer>;
 
+/** Decides who is let in. */
+export interface Guard {
+  /** @throws ProblemError `unauthenticated` */
+  authenticate(authorization: string | undefined): Promise<Identity>;
+  /** @throws ProblemError `not_found`, `forbidden`, `insufficient_scope` */
+  authorize(identity: Identity, organizationId: number, scope: Scope | "administrator"): Promise<Membership>;
+  /** @throws ProblemError `mfa_required` */
+  assertFreshCode(identity: Identity): void;
+}
+
+/** What routes are built from. */
+export interface RouteDeps extends BackendDeps {
+  readonly guard: Guard;
+}
+
 /**
  * Registers an operation of the contract: who may call and what may come is checked from its description before the
  * handler sees it.
  */
 export function register<Id extends OperationId>(
   app: FastifyInstance,
-  deps: BackendDeps,
+  { guard }: Pick<RouteDeps, "guard">,
   id: Id,
   handler: Handler<Id>,
 ): void {
@@ -57,16 +71,16 @@ export function register<Id extends OperationId>(
     // To read a long body takes time from everybody else, so it is read for nobody who is not let in.
     ...(operation.maxBodyBytes && {
       onRequest: async (request: FastifyRequest) => {
-        await admit(deps, operation, request);
+        await admit(guard, operation, request);
       },
     }),
     handler: async (request, reply) => {
       assertMediaType(operation, request);
-      const admission = await admit(deps, operation, request);
+      const admission = await admit(guard, operation, request);
       const query = operation.query && validated(operation.query.strict(), request.query);
       const body = operation.body && validated(operation.body, request.body ?? null);
       // Last of all: nobody is asked for a code over a request that is refused anyway.
-      if (operation.freshCode && admission.identity) assertFreshCode(deps, admission.identity);
+      if (operation.freshCode && admission.identity) guard.assertFreshCode(admission.identity);
       const call = { ...admission, query, body, request } as Call<Id>;
       const answer = await handler(call);
       reply.code(answer.status).headers(answer.headers ?? {});
@@ -76,10 +90,10 @@ export function register<Id extends OperationId>(
 }
 
 /** Who calls, and for which organization. */
-async function admit(deps: BackendDeps, operation: Operation, request: FastifyRequest) {
-  const identity = operation.access === "public" ? null : await authenticate(deps, request.headers.authorization);
+async function admit(guard: Guard, operation: Operation, request: FastifyRequest) {
+  const identity = operation.access === "public" ? null : await guard.authenticate(request.headers.authorization);
   const params = operation.params && validated(operation.params, request.params);
-  return { params, identity, organization: identity && (await organizationOf(deps, operation, identity, params)) };
+  return { params, identity, organization: identity && (await organizationOf(guard, operation, identity, params)) };
 }
 
 /** Only `/oauth` takes forms (details.md, 16), which a browser would send from any page without asking. */
@@ -91,13 +105,13 @@ function assertMediaType(operation: Operation, request: FastifyRequest): void {
 }
 
 async function organizationOf(
-  deps: BackendDeps,
+  guard: Guard,
   operation: Operation,
   identity: Identity,
   params: Record<string, unknown> | undefined,
 ): Promise<Membership | null> {
   if (operation.access === "public" || operation.access === "signed_in") return null;
-  return authorize(deps, identity, params?.organizationId as number, operation.access);
+  return guard.authorize(identity, params?.organizationId as number, operation.access);
 }
 
 /** An answer names so many errors: those of a long request would make one that nobody takes. */

@@ -98,10 +98,10 @@ export function closingOf(app: FastifyInstance): () => boolean {
 }
 
 /** How long a request may take to arrive, in milliseconds. */
-export const REQUEST_TIMEOUT_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 
 /** How long a connection that asks nothing stays open, in milliseconds. */
-export const KEEP_ALIVE_MS = 72_000;
+const KEEP_ALIVE_MS = 72_000;
 
 /** `host [":" port]` (RFC 9110, section 7.2): a name, an IPv4 address or a bracketed IPv6 one, and no user information. */
 const AUTHORITY = /^(?<name>[\w.-]+|\[[\da-f:.]+\])(?::(?<port>\d{1,5}))?$/i;

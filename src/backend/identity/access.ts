@@ -2,7 +2,7 @@ import { mayBuy, roleName } from "../../billing/roles.ts";
 import { SCOPES, type Scope } from "../../contract/scopes.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
-import type { Identity, Membership } from "../http/register.ts";
+import type { Guard, Identity, Membership } from "../http/register.ts";
 import { findSession, invitationsOf, membershipsOf, readUser } from "./memberships.ts";
 import { hashToken } from "./secrets.ts";
 import { findApiToken } from "./tokenStore.ts";
@@ -18,7 +18,7 @@ type AccessDeps = Pick<BackendDeps, "database" | "now">;
  * @param authorization the header as it came
  * @throws ProblemError `unauthenticated`
  */
-export async function authenticate(deps: AccessDeps, authorization: string | undefined): Promise<Identity> {
+async function authenticate(deps: AccessDeps, authorization: string | undefined): Promise<Identity> {
   const bearer = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? "")?.[1];
   if (!bearer) throw unauthenticated("This call needs a token; sign in first");
   const last4 = bearer.slice(-4);
@@ -59,7 +59,7 @@ export async function invitationsFor(deps: AccessDeps, { user, token }: Identity
  *
  * @throws ProblemError `not_found`, `forbidden`, `insufficient_scope`
  */
-export async function authorize(
+async function authorize(
   deps: AccessDeps,
   identity: Identity,
   organizationId: number,
@@ -89,7 +89,7 @@ export async function authorize(
  *
  * @throws ProblemError `mfa_required`
  */
-export function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, session }: Identity): void {
+function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, session }: Identity): void {
   if (session === null || user.totp_secret === null) return;
   if (session.mfaAt !== null && now() - session.mfaAt <= FRESH_CODE_MS) return;
   throw new ProblemError(
@@ -103,4 +103,13 @@ export function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, sessi
 
 function unauthenticated(message: string): ProblemError {
   return new ProblemError("unauthenticated", message, {}, { "WWW-Authenticate": "Bearer" });
+}
+
+/** Creates the guard of every route. */
+export function createGuard(deps: BackendDeps): Guard {
+  return {
+    authenticate: (authorization) => authenticate(deps, authorization),
+    authorize: (identity, organizationId, scope) => authorize(deps, identity, organizationId, scope),
+    assertFreshCode: (identity) => assertFreshCode(deps, identity),
+  };
 }

@@ -3,8 +3,8 @@ import type { DeviceAuthorization, SessionTokens } from "../../contract/identity
 import type { Database, DeviceGrantRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
-import { attempt, hashToken } from "./secrets.ts";
-import { startSession } from "./sessions.ts";
+import { hashToken } from "./secrets.ts";
+import { attempt, startSession } from "./sessions.ts";
 import { assertKnownClient, OauthError } from "./signIn.ts";
 
 const LIFE_SECONDS = 600;
@@ -191,14 +191,14 @@ const MOST_WRONG_SIGN_INS = 5;
 const SLOWER_SECONDS = 5;
 
 /** How a person decided. */
-export type Decision = Pick<DeviceGrantRow, "user_id" | "mfa_at"> & { readonly state: "approved" | "denied" };
+type Decision = Pick<DeviceGrantRow, "user_id" | "mfa_at"> & { readonly state: "approved" | "denied" };
 
 /**
  * Keeps a new device authorization and forgets those that ended before `oldest` (machine milliseconds).
  *
  * @returns false where another one has the same user code
  */
-export async function saveGrant(database: Kysely<Database>, grant: DeviceGrantRow, oldest: number): Promise<boolean> {
+async function saveGrant(database: Kysely<Database>, grant: DeviceGrantRow, oldest: number): Promise<boolean> {
   await database.deleteFrom("device_grants").where("expires_at", "<", oldest).execute();
   const saved = await database
     .insertInto("device_grants")
@@ -210,7 +210,7 @@ export async function saveGrant(database: Kysely<Database>, grant: DeviceGrantRo
 }
 
 /** The device authorization of a device code or a user code, in whatever state. */
-export async function readGrant(
+async function readGrant(
   database: Kysely<Database>,
   by: "device_code_hash" | "user_code_hash",
   hash: string,
@@ -223,7 +223,7 @@ export async function readGrant(
  *
  * @returns whether it came in time
  */
-export async function notePoll(database: Kysely<Database>, grant: DeviceGrantRow, now: number): Promise<boolean> {
+async function notePoll(database: Kysely<Database>, grant: DeviceGrantRow, now: number): Promise<boolean> {
   const inTime = await database
     .updateTable("device_grants")
     .set({ polled_at: now })
@@ -242,7 +242,7 @@ export async function notePoll(database: Kysely<Database>, grant: DeviceGrantRow
 }
 
 /** Writes down what the person decided, if nobody has decided and the time is not over. */
-export async function decideGrant(
+async function decideGrant(
   database: Kysely<Database>,
   grant: DeviceGrantRow,
   decision: Decision,
@@ -259,7 +259,7 @@ export async function decideGrant(
 }
 
 /** Spends an approved device authorization; of several at once, one gets it. */
-export async function takeGrant(
+async function takeGrant(
   tx: Kysely<Database>,
   grant: DeviceGrantRow,
 ): Promise<Pick<DeviceGrantRow, "user_id" | "mfa_at"> | undefined> {
@@ -273,7 +273,7 @@ export async function takeGrant(
 }
 
 /** Counts a wrong sign-in under a user code; the last one that is allowed denies it. */
-export async function noteWrongSignIn(database: Kysely<Database>, grant: DeviceGrantRow): Promise<void> {
+async function noteWrongSignIn(database: Kysely<Database>, grant: DeviceGrantRow): Promise<void> {
   const pending = database
     .updateTable("device_grants")
     .where("device_code_hash", "=", grant.device_code_hash)

@@ -3,17 +3,17 @@ import { ROLES, roleName } from "../../billing/roles.ts";
 import { DEVICE_GRANT, type Me, type SessionTokens } from "../../contract/identity.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
-import { type Answer, type Identity, register } from "../http/register.ts";
+import { type Answer, type Identity, type RouteDeps, register } from "../http/register.ts";
 import { invitationsFor, organizationsOf } from "./access.ts";
 import { authorizeDevice, pollDevice } from "./deviceGrants.ts";
 import { acceptInvitation, saveSessionCode } from "./memberships.ts";
-import { acceptCode } from "./secrets.ts";
+import { acceptCode } from "./oneTimeCodes.ts";
 import { endSession, refreshSession } from "./sessions.ts";
 import { assertKnownClient, type SignInDeps, signIn, signInWithCode } from "./signIn.ts";
 import { lifeOf, spendLimitOf } from "./tokens.ts";
 
 /** Sign-in, sessions and `/me`. */
-export function registerIdentity(app: FastifyInstance, deps: BackendDeps, signInDeps: SignInDeps): void {
+export function registerIdentity(app: FastifyInstance, deps: RouteDeps, signInDeps: SignInDeps): void {
   register(app, deps, "login", async ({ body, request }) => ({
     status: 200,
     body: await signIn(signInDeps, body, request.ip),
@@ -44,7 +44,7 @@ export function registerIdentity(app: FastifyInstance, deps: BackendDeps, signIn
   registerOauth(app, deps);
 }
 
-function registerOauth(app: FastifyInstance, deps: BackendDeps): void {
+function registerOauth(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "deviceAuthorization", async ({ body, request }) => {
     const origin = { address: request.ip, pageOrigin: deps.pageOrigin(request.host) };
     return { status: 200, body: await authorizeDevice(deps, { clientId: body.client_id, ...origin }) };

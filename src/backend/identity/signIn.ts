@@ -5,8 +5,8 @@ import type { UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { findUser } from "./memberships.ts";
-import { attempt, type Passwords } from "./secrets.ts";
-import { forgetAttempts, startSession } from "./sessions.ts";
+import type { Passwords } from "./secrets.ts";
+import { attempt, forgetAttempts, startSession } from "./sessions.ts";
 import { codeForTicket, issueTicket } from "./tickets.ts";
 
 /** Each waits its turn for a third of a second of work, two at a time. */

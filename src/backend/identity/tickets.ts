@@ -2,7 +2,8 @@ import type { TicketRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { readUser } from "./memberships.ts";
-import { acceptCode, hashToken } from "./secrets.ts";
+import { acceptCode } from "./oneTimeCodes.ts";
+import { hashToken } from "./secrets.ts";
 import { countTry, findTicket, saveTicket, takeTicket } from "./sessions.ts";
 
 /** How long a ticket is good for: until the code is given (details.md, 15), or until the person has decided. */

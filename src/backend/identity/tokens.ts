@@ -6,7 +6,7 @@ import { SCOPES, TOKEN_DAYS } from "../../contract/scopes.ts";
 import type { ApiTokenRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
-import { register } from "../http/register.ts";
+import { type RouteDeps, register } from "../http/register.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { hashToken } from "./secrets.ts";
 import { readSpent } from "./spending.ts";
@@ -23,7 +23,7 @@ const MOST_LICENSES = 2 ** 31 - 1;
  * @param user who creates it and answers for it
  * @throws ProblemError `invalid_request` for a limit that cannot be kept, or with too many tokens
  */
-export async function createApiToken(
+async function createApiToken(
   deps: Pick<BackendDeps, "database" | "now" | "clock" | "random">,
   organizationId: number,
   user: UserRow,
@@ -76,7 +76,7 @@ function invalid(path: string, message: string): ProblemError {
 type ViewDeps = Pick<BackendDeps, "database" | "now" | "clock">;
 
 /** An API token as the contract shows it, with what is left of its limits this month. */
-export async function tokenView(deps: ViewDeps, token: ApiTokenWithCreator): Promise<ApiToken> {
+async function tokenView(deps: ViewDeps, token: ApiTokenWithCreator): Promise<ApiToken> {
   return {
     id: token.id,
     name: token.name,
@@ -113,7 +113,7 @@ export async function spendLimitOf(deps: ViewDeps, token: ApiTokenRow): Promise<
 }
 
 /** API tokens of an organization, which its signed-in administrators manage (security.md, Signing in). */
-export function registerTokens(app: FastifyInstance, deps: BackendDeps): void {
+export function registerTokens(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "listTokens", async ({ organization }) => {
     const rows = await listApiTokens(deps.database, organization.id);
     return { status: 200, body: { items: await Promise.all(rows.map((row) => tokenView(deps, row))), next: null } };

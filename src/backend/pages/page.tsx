@@ -4,7 +4,7 @@ import type { ComponentChildren, InputHTMLAttributes, VNode } from "preact";
 import { renderToString } from "preact-render-to-string";
 
 /** The look of every page: light and dark, from a phone's width on, with visible focus. */
-export const STYLE = `
+const STYLE = `
 :root { color-scheme: light dark; --ink: #14171f; --quiet: #545b69; --paper: #fff; --line: #c9ced8; --accent: #0b57d0; --on-accent: #fff; --wrong: #b3261e; --wash: #f3f5f9; --warn: #7a4100; --warn-wash: #fff4e0; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eaf0; --quiet: #a9b0bf; --paper: #12141a; --line: #424957; --accent: #a8c7fa; --on-accent: #062e6f; --wrong: #ffb4ab; --wash: #1b1f28; --warn: #ffcf87; --warn-wash: #2d2008; } }
 * { box-sizing: border-box; }
@@ -39,7 +39,7 @@ main > :last-child { margin-bottom: 0; }
 `;
 
 /** What lets exactly this style through the content security policy. */
-export const STYLE_HASH = `sha256-${createHash("sha256").update(STYLE).digest("base64")}`;
+const STYLE_HASH = `sha256-${createHash("sha256").update(STYLE).digest("base64")}`;
 
 /** What a browser is told of every page (security.md, Hostile input): no script at all, no framing, no referrer to others.
  * To the page itself one goes, because without it browsers keep quiet about where a form comes from (`Origin: null`). */

@@ -233,7 +233,7 @@ export async function owe(turn: Turn, purchase: PurchaseRow, failure: Failure): 
 }
 
 /** The provider said no: nothing was charged, and nothing will be, unless it is a renewal, which is tried again. */
-export async function decline(turn: Turn, purchase: PurchaseRow, failure: Failure): Promise<Step> {
+async function decline(turn: Turn, purchase: PurchaseRow, failure: Failure): Promise<Step> {
   const now = turn.clock.now();
   const nextCheckAt = purchase.kind === "renewal" ? await readRetry(turn, purchase, now) : null;
   await endUnpaid(turn.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);

@@ -6,6 +6,7 @@ import type { ApiTokenRow, Database, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { actorOf, recordEvent } from "../events/events.ts";
+import type { RouteDeps } from "../http/register.ts";
 import { type Answer, type Identity, register } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
 import { assertWithinSpendLimit, isSameSpendingMonth } from "../identity/spending.ts";
@@ -14,24 +15,12 @@ import { readSubscription } from "../subscriptions/store.ts";
 import { cancelWaiting, settleWithin } from "./processor.ts";
 import { deadlineOf } from "./schedule.ts";
 import { type PurchaseRecord, readPurchase } from "./store.ts";
-import { paymentDeclined, purchaseAnswer } from "./views.ts";
+import { isPayableAgain, paymentDeclined, purchaseAnswer } from "./views.ts";
 
 /** Somebody who is at work on a purchase that waits (a look of the sweep, a cancel) is done in a moment. */
 const TRIES = 20;
 
 const PAUSE_MS = 100;
-
-/**
- * Whether another attempt to pay a declined purchase may be made: within its time, nothing bought after it, and its
- * payment not canceled at the provider (details.md, 11). A renewal that failed stays payable (details.md, 30).
- *
- * @param now the billing clock, milliseconds
- */
-export function isPayableAgain(purchase: PurchaseRecord, now: number): boolean {
-  if (purchase.state !== "declined" || purchase.failure_code === "payment_canceled") return false;
-  const isLast = purchase.kind === "renewal" || purchase.sequence === purchase.newest_sequence;
-  return isLast && now < deadlineOf(purchase, purchase.time_zone);
-}
 
 /**
  * Whether a person is asked to pay a purchase on its page now, or may try again there.
@@ -85,7 +74,7 @@ export interface AttemptTimes {
 }
 
 /** A purchase that cannot be paid any more (details.md, 11). */
-export function notPayable(purchaseId: string): ProblemError {
+function notPayable(purchaseId: string): ProblemError {
   return new ProblemError("not_payable", `Purchase ${purchaseId} cannot be paid any more`);
 }
 
@@ -210,7 +199,7 @@ async function buyersToken(tx: Kysely<Database>, { buyer_token_id: id }: Purchas
 const CANCEL_WAIT_MS = 5_000;
 
 /** Paying a purchase again, and ending one that waits (details.md, 11 and 13). */
-export function registerPayments(app: FastifyInstance, deps: BackendDeps): void {
+export function registerPayments(app: FastifyInstance, deps: RouteDeps): void {
   const isClosing = closingOf(app);
 
   register(app, deps, "payPurchase", async ({ organization, params, identity, request }) => {

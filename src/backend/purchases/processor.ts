@@ -115,7 +115,7 @@ const LATE_FAILURES: Readonly<Record<"canceled" | "expired", Failure>> = {
  * Looks at a purchase that waits for a person: it goes where its payment went by itself, and expires at its deadline once
  * the provider has canceled the payment (purchase.md, Ends of time).
  */
-export async function watchWaiting(turn: Turn, purchase: PurchaseRow, paymentId: string): Promise<Step> {
+async function watchWaiting(turn: Turn, purchase: PurchaseRow, paymentId: string): Promise<Step> {
   const payment = await turn.gateway.read(paymentId);
   const isOver = turn.clock.now() >= (await readDeadline(turn, purchase));
   const end: WaitingEnd = { state: isOver ? "expired" : "canceled", actor: BACKEND };
@@ -126,7 +126,7 @@ export async function watchWaiting(turn: Turn, purchase: PurchaseRow, paymentId:
  * Looks for a payment that arrived although its purchase ended unpaid: it goes back (purchase.md, Ends of time). Looks end
  * with the first answer a day after the end.
  */
-export async function watchEnded(turn: Turn, purchase: PurchaseRow, paymentId: string): Promise<Step> {
+async function watchEnded(turn: Turn, purchase: PurchaseRow, paymentId: string): Promise<Step> {
   const { status } = await turn.gateway.read(paymentId);
   if (status === "succeeded") return owe(turn, purchase, lateFailure(purchase));
   if (turn.clock.now() - (purchase.completed_at ?? 0) < LATE_MS) return "wait";
@@ -188,7 +188,7 @@ async function followWaiting(turn: Turn, purchase: PurchaseRow, payment: Payment
 }
 
 /** When to look at a purchase that waits again: at its deadline at the latest, and after it every minute (billing clock). */
-export async function nextWaitingLook(turn: Turn, purchase: PurchaseRow): Promise<number> {
+async function nextWaitingLook(turn: Turn, purchase: PurchaseRow): Promise<number> {
   const now = turn.clock.now();
   const deadline = await readDeadline(turn, purchase);
   return now < deadline ? Math.min(deadline, nextCheck(purchase.accepted_at, now)) : now + AGAIN_MS;

@@ -6,6 +6,7 @@ import { idempotencyKeySchema, type PurchaseRequest } from "../../contract/billi
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { actorOf, type Buyer } from "../events/events.ts";
+import type { RouteDeps } from "../http/register.ts";
 import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
 import { receiptAnswer } from "../receipts/answer.ts";
@@ -18,7 +19,7 @@ import { paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "./vi
 const LONGEST_WAIT_S = 20;
 
 /** Purchases and their keys (purchase.md). */
-export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void {
+export function registerPurchases(app: FastifyInstance, deps: RouteDeps): void {
   const isClosing = closingOf(app);
   registerBuying(app, deps, isClosing);
 
@@ -62,7 +63,7 @@ export function registerPurchases(app: FastifyInstance, deps: BackendDeps): void
   });
 }
 
-function registerBuying(app: FastifyInstance, deps: BackendDeps, isClosing: () => boolean): void {
+function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => boolean): void {
   const underWay = new Set<string>();
 
   register(app, deps, "createPurchase", async ({ organization, body, identity, request }) => {

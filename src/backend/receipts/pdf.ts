@@ -82,7 +82,7 @@ const ASCENT = 0.95;
 type Structure = ReturnType<InstanceType<typeof PDFDocument>["struct"]>;
 
 /** Lays a receipt out on as many pages as it needs. */
-export class ReceiptLayout {
+class ReceiptLayout {
   private y = MARGIN;
   private readonly root: Structure;
 

@@ -232,7 +232,7 @@ async function recordRenewal(
 }
 
 /** The purchases of an organization that are under way or wait for a person. Its renewals are not among them. */
-export async function purchasesOpen(database: Kysely<Database>, organizationId: number): Promise<string[]> {
+async function purchasesOpen(database: Kysely<Database>, organizationId: number): Promise<string[]> {
   const rows = await database
     .selectFrom("purchases")
     .select("id")

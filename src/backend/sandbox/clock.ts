@@ -112,7 +112,7 @@ async function othersWere(deps: BackendDeps, stuck: Set<string>): Promise<boolea
  * @param after the billing clock, milliseconds; what is due by then is not looked for
  * @returns the instant, milliseconds, or `null` when nothing is on the way
  */
-export async function nextEvent(database: Kysely<Database>, after: number): Promise<number | null> {
+async function nextEvent(database: Kysely<Database>, after: number): Promise<number | null> {
   const instants = [
     await nextLook(database, after),
     await nextRenewal(database, after, 0),

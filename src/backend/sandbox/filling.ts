@@ -7,8 +7,6 @@ import { seedRows } from "./seedRows.ts";
 import type { Seed } from "./seedSchema.ts";
 import { hasUnhashedPasswords, readSetting, seedStore } from "./settings.ts";
 
-export { assertResettable, resetSandbox } from "./dataFolder.ts";
-
 /** What a sandbox begins with. */
 export interface SandboxStart {
   readonly isNew: boolean;

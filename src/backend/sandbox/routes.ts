@@ -6,6 +6,7 @@ import { MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
 import { type AppOptions, buildApp } from "../app.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
+import type { RouteDeps } from "../http/register.ts";
 import { register } from "../http/register.ts";
 import { isLoopbackAuthority } from "../http/server.ts";
 import type { CapturePage } from "../payments/sandboxGateway.ts";
@@ -33,7 +34,7 @@ export interface SandboxControls {
 }
 
 /** `/sandbox` and `/sandbox/clock`, for callers on this machine only (contract.md; details.md, 19). */
-export function registerSandbox(app: FastifyInstance, deps: BackendDeps, controls: SandboxControls): void {
+export function registerSandbox(app: FastifyInstance, deps: RouteDeps, controls: SandboxControls): void {
   app.addHook("onRequest", async (request) => {
     if (!isLoopbackAuthority(request.host)) {
       throw new ProblemError(
@@ -120,7 +121,7 @@ export async function sandboxApp(
   signIn: AppOptions["signIn"],
   controls: SandboxControls,
 ): Promise<FastifyInstance> {
-  const app = buildApp(backend, { signIn, extend: (extended) => registerSandbox(extended, backend, controls) });
+  const app = buildApp(backend, { signIn, extend: (extended, deps) => registerSandbox(extended, deps, controls) });
   await app.ready();
   return app;
 }

@@ -27,8 +27,6 @@ import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
 import { SeedPasswords } from "./seedRows.ts";
 import { readPageKey, readSetting, writeSetting } from "./settings.ts";
 
-export { assertResettable, resetSandbox } from "./dataFolder.ts";
-
 /** How long clients have to end what they are at when the sandbox ends. */
 const CLOSING_MS = 1_000;
 

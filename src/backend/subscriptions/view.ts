@@ -98,7 +98,7 @@ export function subscriptionView(
  * The renewal that a past-due or suspended subscription has to pay: the oldest one, because no further renewal is made
  * before it is paid. Its deadline is the first day on which the subscription is suspended, whatever is retried meanwhile.
  */
-export function unpaidRenewal({ row, state }: SubscriptionPicture): Subscription["unpaid"] {
+function unpaidRenewal({ row, state }: SubscriptionPicture): Subscription["unpaid"] {
   const { unpaid_renewal: purchaseId, renewal_total: total, renewal_grace_until: graceUntil } = row;
   if (state !== "past_due" && state !== "suspended") return null;
   if (purchaseId === null || total === null || graceUntil === null) return null;

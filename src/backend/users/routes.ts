@@ -4,7 +4,7 @@ import type { AddUserRequest, OwnUser } from "../../contract/users.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { actorOf } from "../events/events.ts";
-import { type Identity, type Membership, register } from "../http/register.ts";
+import { type Identity, type Membership, type RouteDeps, register } from "../http/register.ts";
 import { uuidFrom } from "../identity/secrets.ts";
 import { readLicenseCounts } from "../subscriptions/store.ts";
 import { assertSignedIn, removeMember } from "./removal.ts";
@@ -19,7 +19,7 @@ import {
 } from "./store.ts";
 
 /** Users, in the shape of SecureFlag's public API (product.md). */
-export function registerUsers(app: FastifyInstance, deps: BackendDeps): void {
+export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
   const changeBy = ({ user, token }: Identity) => ({
     actor: actorOf({ email: user.email, token }),
     at: deps.clock.now(),

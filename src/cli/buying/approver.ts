@@ -154,7 +154,7 @@ export function renderChange(offer: Offer, before: { offer: Offer; refusal: Erro
 }
 
 /** Asks about a purchase that an earlier, unfinished command has made after all (details.md, 1). */
-export function buyAgainQuestion(purchase: Purchase): { context: string; question: string } {
+function buyAgainQuestion(purchase: Purchase): { context: string; question: string } {
   const what = `${licenses(purchase.licenses)} for ${moneyText(purchase.total)}`;
   return {
     context: wrap(

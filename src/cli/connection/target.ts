@@ -87,7 +87,7 @@ function trimmed(apiUrl: string): string {
 }
 
 /** SecureFlag's public API, which its own scripts talk to: what a command talks to where nothing is set. */
-export const PUBLIC_API_URL = "https://api.secureflag.com/rest/management/v2";
+const PUBLIC_API_URL = "https://api.secureflag.com/rest/management/v2";
 
 /** What a command needs of a backend. `public`: nothing beyond the public API. */
 export type Need = "billing" | "users" | "public";

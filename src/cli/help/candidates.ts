@@ -108,7 +108,7 @@ function conflictsOf(flag: Option): readonly string[] {
 }
 
 /** Where on the command line the next word stands. */
-export interface Place {
+interface Place {
   readonly command: Command;
   /** The arguments of the command that are there already. */
   readonly values: readonly string[];
@@ -121,14 +121,14 @@ export interface Place {
 }
 
 /** Follows the words as commander does, past what it would refuse. */
-export function findPlace(program: Command, words: readonly string[]): Place {
+function findPlace(program: Command, words: readonly string[]): Place {
   let place: Place = { command: program, values: [], given: [], waiting: null, onlyArguments: false };
   for (const word of words) place = after(place, word);
   return place;
 }
 
 /** The flag of a command by its name, `--quiet` or `-q`. */
-export function flagOf(command: Command, name: string): Option | undefined {
+function flagOf(command: Command, name: string): Option | undefined {
   return command
     .createHelp()
     .visibleOptions(command)

@@ -19,7 +19,7 @@ export function trustedPage(text: string, backendOrigin: string): string | null 
  *
  * @returns `null` for what is not https or http on this machine, has a user or password, or is longer than 2 KB
  */
-export function parsePage(text: string): URL | null {
+function parsePage(text: string): URL | null {
   if (text.length > MAX_TEXT || !URL.canParse(text)) return null;
   const url = new URL(text);
   const isWeb = url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname));

@@ -140,7 +140,7 @@ function linesNotUtf8(bytes: Buffer): number[] {
 }
 
 /** The user of a row, as the contract takes it, and what is wrong with it. What is left empty is as if not there. */
-export function readUser(row: ReadonlyMap<Column, string>): { user: AddUserRequest; problems: string[] } {
+function readUser(row: ReadonlyMap<Column, string>): { user: AddUserRequest; problems: string[] } {
   const problems: string[] = [];
   const optional = <Value>(column: Column, read: (text: string) => Value | null, expected: string) => {
     const text = row.get(column) ?? "";

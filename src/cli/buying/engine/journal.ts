@@ -5,7 +5,6 @@ import * as z from "zod";
 import { instantSchema, moneySchema } from "../../../contract/basics.ts";
 import { idempotencyKeySchema } from "../../../contract/billing.ts";
 import { HINT, WHY } from "../../connection/directories.ts";
-import type { Context } from "../../context.ts";
 import type { ProcessProbe } from "../../files/fileLock.ts";
 import { deniedError } from "../../files/ownership.ts";
 import {
@@ -192,7 +191,7 @@ export const noJournal: Journal = {
  * @param keys of purchases that have ended
  */
 export function forgetAtExit(
-  context: Pick<Context, "atExit" | "reach">,
+  context: { atExit(work: () => void): void; reach(point: string): void },
   journal: Journal,
   keys: readonly string[],
 ): void {

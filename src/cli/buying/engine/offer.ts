@@ -149,7 +149,7 @@ export function verifyQuote(subscription: Subscription, quote: Quote, licenses: 
  *
  * @throws BillingError
  */
-export function recompute(subscription: Subscription, quote: Quote, licenses: number): Price {
+function recompute(subscription: Subscription, quote: Quote, licenses: number): Price {
   return priceOn(
     dateInZone(Date.parse(quote.createdAt), subscription.organization.timeZone),
     subscription,

@@ -8,14 +8,15 @@ import type { EventRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { actorOf, BACKEND, listEvents, PAYMENT_PAGE } from "../events/events.ts";
+import type { RouteDeps } from "../http/register.ts";
 import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
 import { readRenewed, renewalUnderWay } from "../renewals/renew.ts";
-import { cancelReduction, scheduleReduction } from "./reductions.ts";
-import { readPending, readQuote, readSubscription, saveQuote } from "./store.ts";
-import { assertPurchasable, pictureAt, type SubscriptionPicture, subscriptionView } from "./view.ts";
+import { cancelReduction, scheduleReduction } from "../subscriptions/reductions.ts";
+import { readPending, readQuote, readSubscription, saveQuote } from "../subscriptions/store.ts";
+import { assertPurchasable, pictureAt, type SubscriptionPicture, subscriptionView } from "../subscriptions/view.ts";
 
 /** The subscription, what is scheduled for it, quotes and the audit log. */
-export function registerBilling(app: FastifyInstance, deps: BackendDeps): void {
+export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "getSubscription", async ({ organization }) => subscriptionAnswer(deps, organization.id));
 
   register(app, deps, "reduceLicenses", async ({ organization, body, identity }) => {
@@ -72,7 +73,7 @@ function changeBy({ clock }: BackendDeps, { user, token }: Identity) {
  * @throws ProblemError `not_found`, `license_limit`, `subscription_not_purchasable`, `below_minimum_charge`,
  *   `unavailable` while a renewal is being charged
  */
-export async function makeQuote(deps: BackendDeps, organizationId: number, licenses: number): Promise<Quote> {
+async function makeQuote(deps: BackendDeps, organizationId: number, licenses: number): Promise<Quote> {
   if (licenses > deps.licenseLimit) {
     throw new ProblemError("license_limit", `One purchase has at most ${deps.licenseLimit} licenses, not ${licenses}`);
   }
@@ -138,7 +139,7 @@ const FOR_EVERYBODY = { user: ["role", "adminNoTraining"], token: ["tokenId", "n
  * An entry of the audit log with what its reader may see elsewhere, too: people and their emails with the scope
  * `users:read`, what API tokens may do as a signed-in person. Everything else is billing.
  */
-export function eventView(row: EventRow, reader: Pick<Identity, "scopes" | "token">): z.infer<typeof eventSchema> {
+function eventView(row: EventRow, reader: Pick<Identity, "scopes" | "token">): z.infer<typeof eventSchema> {
   const seesPeople = reader.scopes.includes("users:read");
   const data = JSON.parse(row.data_json) as Record<string, unknown>;
   const [about] = row.type.split(".");
