@@ -7,8 +7,8 @@ import type { CredentialStore } from "./connection/credentials.ts";
 import { findConfigDirectory, findSandboxDirectory } from "./connection/directories.ts";
 import type { Settings } from "./connection/settings.ts";
 import { createLifetime, type Io, isOnGithub, processIo } from "./io.ts";
+import { isAsciiTerminal } from "./kit/ascii.ts";
 import type { Prompter, PrompterStyle } from "./kit/prompter.ts";
-import { isAsciiTerminal } from "./kit/text.ts";
 
 /** The machine's clock. */
 export interface Clock {

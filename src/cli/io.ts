@@ -1,7 +1,7 @@
 import { fstatSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { CliError } from "./errors.ts";
-import { toAscii } from "./kit/text.ts";
+import { toAscii } from "./kit/ascii.ts";
 
 /** The three streams and what is known of them. */
 export interface Io {

@@ -2,8 +2,8 @@ import { type Command, CommanderError } from "commander";
 import { CATALOGUE } from "./catalogue.ts";
 import type { Context } from "./context.ts";
 import { helpPage, helpWidth, seeAlso } from "./help/page.ts";
+import { colorLevel } from "./kit/color.ts";
 import { addGlobalOptions, assertOptionValues, commandOf, ExampledCommand } from "./kit/command.ts";
-import { colorLevel } from "./kit/output.ts";
 
 export { createContext } from "./context.ts";
 

@@ -91,7 +91,7 @@ describe("the arrows of the house", () => {
   });
 
   // A shell that completes a word waits as long as for a start.
-  test.each(["main.ts", "help/answer.ts"])("%s loads no package but commander", (entry) => {
+  test.each(["main.ts", "help/complete.ts"])("%s loads no package but commander", (entry) => {
     const loaded = new Set([`src/cli/${entry}`]);
     // A set also goes through what is added meanwhile.
     for (const file of loaded) {

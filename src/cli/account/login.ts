@@ -106,9 +106,7 @@ export async function runLogin(options: LoginOptions, context: Context): Promise
   const profile = { apiUrl: target.apiUrl, organizationId, email: me.user.email };
   await saveProfile(options, context, target.profileName, profile);
   const identity = identityOf(me, { ...target, profile, organizationId }, place);
-  await printResult(context, options, "login", identity, async (view) => {
-    return renderIdentity(identity, view);
-  });
+  await printResult(context, options, "login", identity, (view) => renderIdentity(identity, view));
   noteInvitations(context, options, me);
   noteEnvironment(options, context);
 }

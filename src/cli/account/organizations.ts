@@ -102,9 +102,9 @@ const LIST_HINT = "See `secureflag-licenses organizations list` for your invitat
 export async function listOrganizations(options: GlobalOptions, context: Context): Promise<void> {
   const { client } = await connect(context, options, "public");
   const { organizations, invitations } = await withSpinner(context, options, "Reading organizations", client.me());
-  await printResult(context, options, "organizations list", organizations, async (view) => {
-    return renderOrganizations(organizations, view, invitations);
-  });
+  await printResult(context, options, "organizations list", organizations, (view) =>
+    renderOrganizations(organizations, view, invitations),
+  );
 }
 
 /**
@@ -119,9 +119,9 @@ export async function acceptInvitation(options: AcceptOptions, context: Context)
   });
   const organization = await withSpinner(context, options, "Accepting the invitation", accepting);
   const result = { ...organization, accepted: true } as const;
-  const printing = printResult(context, options, "organizations accept", result, async () => {
-    return renderAcceptedInvitation(organization);
-  });
+  const printing = printResult(context, options, "organizations accept", result, () =>
+    renderAcceptedInvitation(organization),
+  );
   await doneBefore(printing, "The invitation was accepted", "See `secureflag-licenses organizations list`.");
 }
 

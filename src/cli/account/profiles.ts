@@ -91,9 +91,7 @@ export async function listProfiles(options: GlobalOptions, context: Context): Pr
     const signedIn = await hasSignIn(store, name);
     profiles.push({ name, active: name === active, apiUrl, organizationId, email, signedIn });
   }
-  await printResult(context, options, "profiles list", profiles, async (view) => {
-    return renderProfiles(profiles, view);
-  });
+  await printResult(context, options, "profiles list", profiles, (view) => renderProfiles(profiles, view));
 }
 
 /**

@@ -123,9 +123,7 @@ const RUNS: TokensRuns = { list: listTokens, create: createToken, revoke: revoke
 export async function listTokens(options: GlobalOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const tokens = await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
-  await printResult(context, options, "tokens list", tokens, async (view) => {
-    return renderTokens(tokens, view);
-  });
+  await printResult(context, options, "tokens list", tokens, (view) => renderTokens(tokens, view));
 }
 
 /**
@@ -146,9 +144,7 @@ export async function createToken(options: CreateOptions, context: Context): Pro
   const creating = client.createToken(organizationId, { name, scopes: [...scopes], expiresInDays, spendLimit });
   const token = await withSpinner(context, options, "Creating the token", creating);
   if (!options.json) context.io.workflowCommand("add-mask", token.token);
-  const printing = printResult(context, options, "tokens create", token, async (view) => {
-    return renderCreatedToken(token, view);
-  });
+  const printing = printResult(context, options, "tokens create", token, (view) => renderCreatedToken(token, view));
   const hint = `Nobody can see it again. Revoke it with \`secureflag-licenses tokens revoke ${token.id}\`.`;
   await doneBefore(printing, `The token ${token.id} was created`, hint);
 }

@@ -68,9 +68,7 @@ function targetOf({ available, purchased }: TopUpFlags): LicenseTarget {
 export async function runTopUp(options: TopUpOptions, context: Context): Promise<void> {
   const ended = await reportTopUp(options, context, () => topUp(options, context));
   await conclude(ended, ended.tools.journal, context, () =>
-    printResult(context, options, "top-up", ended.topUp, async (view) => {
-      return renderTopUp(ended.topUp, view);
-    }),
+    printResult(context, options, "top-up", ended.topUp, (view) => renderTopUp(ended.topUp, view)),
   );
 }
 

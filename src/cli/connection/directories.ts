@@ -98,8 +98,10 @@ function attempt(accountHome: () => string): string | undefined {
   }
 }
 
+/** Why nothing can be kept. */
 export const WHY = "this user has no home directory";
 
+/** What helps. */
 export const HINT = "Set SECUREFLAG_CONFIG_DIR to a directory for settings, sign-ins and journal.";
 
 const refuse = (code: SessionErrorCode, what: string) => async (): Promise<never> => {

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
+import { colorLevel } from "../kit/color.ts";
 import { addCommand, type GlobalOptions, readGlobals } from "../kit/command.ts";
 import { suggestion } from "../kit/failure.ts";
-import { colorLevel, printResult, type View } from "../kit/output.ts";
+import { printResult, type View } from "../kit/output.ts";
 import { columns } from "../kit/table.ts";
 import { shorten } from "../kit/text.ts";
 import type { Output } from "../outputs.ts";

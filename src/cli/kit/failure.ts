@@ -2,8 +2,9 @@ import { Command, CommanderError } from "commander";
 import type { Purchase } from "../../contract/billing.ts";
 import type { Context } from "../context.ts";
 import { type CliError, reportOf, usageError } from "../errors.ts";
+import { label } from "./color.ts";
 import { commandOf } from "./command.ts";
-import { label, toJson } from "./output.ts";
+import { toJson } from "./output.ts";
 import { clean, MAX_TEXT, shorten, wrap } from "./text.ts";
 import { instant } from "./words.ts";
 

@@ -3,8 +3,10 @@ import type { Context } from "../context.ts";
 import { CliError, codeOf } from "../errors.ts";
 import { isOnGithub, withoutCommands } from "../io.ts";
 import type { Output, OutputName } from "../outputs.ts";
+import { toAscii } from "./ascii.ts";
+import { type ColorChoice, colorLevel, label } from "./color.ts";
 import type { GlobalOptions } from "./command.ts";
-import { clean, MAX_TEXT, toAscii, wrap } from "./text.ts";
+import { clean, MAX_TEXT, wrap } from "./text.ts";
 
 /** A terminal that does not tell its width has this one. */
 const USUAL_WIDTH = 80;
@@ -127,31 +129,6 @@ export function toJson(data: unknown, indent = 0): string {
     /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|(?<=##)\[/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-}
-
-/** What decides whether there is color. */
-export interface ColorChoice {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whether the stream is a terminal. */
-  readonly isTerminal: boolean;
-  /** False with `--no-color`. */
-  readonly color: boolean;
-}
-
-/** The color level of a stream: `--no-color` beats NO_COLOR, which beats FORCE_COLOR, which beats the terminal. */
-export function colorLevel({ env, isTerminal, color }: ColorChoice): 0 | 1 | 2 | 3 {
-  if (!color || env.NO_COLOR) return 0;
-  const forced = env.FORCE_COLOR;
-  if (forced !== undefined)
-    return forced === "0" || forced === "false" ? 0 : forced === "2" ? 2 : forced === "3" ? 3 : 1;
-  return isTerminal && env.TERM !== "dumb" ? 1 : 0;
-}
-
-const LABEL_COLORS = { Error: 31, Warning: 33 } as const;
-
-/** What a message begins with: `Error:` in red and `Warning:` in yellow, where there is color. */
-export function label(word: keyof typeof LABEL_COLORS, choice: ColorChoice): string {
-  return colorLevel(choice) > 0 ? `\u001b[${LABEL_COLORS[word]}m${word}:\u001b[39m` : `${word}:`;
 }
 
 /** How texts are set apart. With level 0 every function returns its text as it is. */

@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
 import { CliError, codeOf, usageError } from "../errors.ts";
-import { colorLevel } from "./output.ts";
+import { toAscii } from "./ascii.ts";
+import { colorLevel } from "./color.ts";
 import type { Prompter } from "./prompter.ts";
-import { toAscii } from "./text.ts";
 
 /**
  * Whether a question may be asked: stdin and stderr are terminals, and neither `--no-input` nor `CI` forbids it

@@ -1,7 +1,8 @@
 import type { Ora } from "ora";
 import type { Context } from "../context.ts";
-import { colorLevel, note, type OutputOptions } from "./output.ts";
-import { toAscii } from "./text.ts";
+import { toAscii } from "./ascii.ts";
+import { colorLevel } from "./color.ts";
+import { note, type OutputOptions } from "./output.ts";
 
 const PATIENCE_MS = 300;
 

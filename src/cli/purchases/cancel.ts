@@ -19,6 +19,7 @@ export interface CancelOptions extends PurchaseOptions {
   readonly dryRun: boolean;
 }
 
+/** Registers `purchases cancel`. */
 export function registerCancel(group: Command, context: Context, run: Run<CancelOptions>): void {
   addCommand(group, {
     name: "cancel",

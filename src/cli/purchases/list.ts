@@ -51,6 +51,7 @@ const KINDS = ["purchase", "renewal"];
 
 const STATUSES = ["processing", "requires_approval", "succeeded", "failed", "needs_review"];
 
+/** Registers `purchases list`. */
 export function registerList(group: Command, context: Context, run: Run<ListOptions>): void {
   addCommand(group, {
     name: "list",

@@ -26,6 +26,7 @@ interface PayFlags extends WaitFlags {
   readonly totp?: string;
 }
 
+/** Registers `purchases pay`. */
 export function registerPay(group: Command, context: Context, run: Run<PayOptions>): void {
   const command = addCommand(group, {
     name: "pay",

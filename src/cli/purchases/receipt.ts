@@ -20,6 +20,7 @@ export interface ReceiptOptions extends PurchaseOptions {
   readonly force: boolean;
 }
 
+/** Registers `purchases receipt`. */
 export function registerReceipt(group: Command, context: Context, run: Run<ReceiptOptions>): void {
   addCommand(group, {
     name: "receipt",
@@ -50,9 +51,7 @@ async function show(options: ReceiptOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options, "billing");
   const reading = organizationId().then((id) => client.receipt(id, options.purchaseId));
   const receipt = await withSpinner(context, options, "Reading the receipt", reading);
-  await printResult(context, options, "purchases receipt", receipt, async (view) => {
-    return renderReceipt(receipt, view);
-  });
+  await printResult(context, options, "purchases receipt", receipt, (view) => renderReceipt(receipt, view));
 }
 
 async function printPdf(options: ReceiptOptions, context: Context): Promise<void> {

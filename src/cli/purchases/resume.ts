@@ -10,6 +10,7 @@ import type { Context } from "../context.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult } from "../kit/output.ts";
 
+/** Registers `purchases resume`. */
 export function registerResume(group: Command, context: Context, run: Run<WaitOptions>): void {
   const command = addCommand(group, {
     name: "resume",
@@ -31,9 +32,9 @@ export async function runResume(options: WaitOptions, context: Context): Promise
   const tools = await purchasingTools(context, options, { client, organizationId });
   const ended = await resume(client, tools);
   await summarize(context, options, client.origin, ended.result.resumed);
-  const wasTaken = await printResult(context, options, "purchases resume", ended.result, async (view) => {
-    return renderResumeResult(ended.result, ended.endedKeys, view);
-  });
+  const wasTaken = await printResult(context, options, "purchases resume", ended.result, (view) =>
+    renderResumeResult(ended.result, ended.endedKeys, view),
+  );
   if (wasTaken) forgetAtExit(context, tools.journal, ended.endedKeys);
   if (ended.failure) throw ended.failure;
 }

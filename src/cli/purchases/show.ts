@@ -13,10 +13,12 @@ export interface PurchaseOptions extends GlobalOptions {
   readonly purchaseId: string;
 }
 
+/** The argument that names a purchase. */
 export function purchaseArgument(): Argument {
   return new Argument("<id>", "id, its first 8 digits, or receipt number").argParser(trimmedText);
 }
 
+/** Registers `purchases show`. */
 export function registerShow(group: Command, context: Context, run: Run<PurchaseOptions>): void {
   addCommand(group, {
     name: "show",
@@ -38,7 +40,7 @@ export async function runShow(options: PurchaseOptions, context: Context): Promi
   // Only the subscription has the deadline of its unpaid renewal as a date.
   const isUnpaidRenewal = purchase.kind === "renewal" && purchase.nextAction !== null;
   const subscription = isUnpaidRenewal && !options.json ? await client.subscription(id) : null;
-  await printResult(context, options, "purchases show", purchase, async (view) => {
-    return renderPurchase(purchase, view, subscription);
-  });
+  await printResult(context, options, "purchases show", purchase, (view) =>
+    renderPurchase(purchase, view, subscription),
+  );
 }

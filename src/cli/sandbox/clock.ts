@@ -22,6 +22,7 @@ export interface AdvanceOptions extends GlobalOptions {
   readonly to: Exclude<ClockRequest, { toRenewalOf: number }> | "renewal";
 }
 
+/** Registers `sandbox clock advance`. */
 export function registerAdvance(clock: Command, context: Context, run: Run<AdvanceOptions>): void {
   addCommand(clock, {
     name: "advance",
@@ -61,9 +62,7 @@ export async function runShow(options: GlobalOptions, context: Context): Promise
   const { client } = await sandboxAt(options, context);
   const reading = asSandbox(client.sandboxState(), client);
   const state = await withSpinner(context, options, "Reading the clock", reading);
-  await printResult(context, options, "sandbox clock show", state, async (view) => {
-    return renderClock(state, view);
-  });
+  await printResult(context, options, "sandbox clock show", state, (view) => renderClock(state, view));
 }
 
 /**
@@ -77,9 +76,7 @@ export async function runAdvance(options: AdvanceOptions, context: Context): Pro
   const request =
     options.to === "renewal" ? { toRenewalOf: await renewingOrganization(options, context, target) } : options.to;
   const answer = await withSpinner(context, options, "Moving the clock", move(request, client));
-  const printing = printResult(context, options, "sandbox clock advance", answer, async (view) => {
-    return renderMoved(answer, view);
-  });
+  const printing = printResult(context, options, "sandbox clock advance", answer, (view) => renderMoved(answer, view));
   const hint = "Look at `secureflag-licenses sandbox clock show` before you move it again.";
   await doneBefore(printing, "The clock was moved", hint);
 }

@@ -13,6 +13,7 @@ export interface ResetOptions extends GlobalOptions {
   readonly yes: boolean;
 }
 
+/** Registers `sandbox reset`. */
 export function registerReset(sandbox: Command, context: Context, run: Run<ResetOptions>): void {
   addCommand(sandbox, {
     name: "reset",

@@ -39,7 +39,7 @@ export function register(program: Command, context: Context, run: Run<StatusOpti
  */
 export async function runStatus(options: StatusOptions, context: Context): Promise<void> {
   const connection = await connect(context, options, "billing");
-  const reading = connection.organizationId().then((id) => connection.client.subscription(id));
+  const reading = connection.client.subscription(await connection.organizationId());
   // Asked meanwhile: what it says is worth a warning, and its failing is none.
   const expiring = tokenExpiry(options, connection);
   const subscription = await withSpinner(context, options, "Reading the subscription", reading);
@@ -54,9 +54,7 @@ export async function runStatus(options: StatusOptions, context: Context): Promi
       },
     );
   }
-  await printResult(context, options, "status", subscription, async (view) => {
-    return renderStatus(subscription, view);
-  });
+  await printResult(context, options, "status", subscription, (view) => renderStatus(subscription, view));
   if (options.json || options.quiet) return;
   const expiry = await expiring;
   for (const warning of [...subscriptionWarnings(subscription), ...(expiry === null ? [] : [expiry])])

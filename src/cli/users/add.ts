@@ -35,6 +35,7 @@ interface AddFlags extends MissingFlags {
   readonly training: boolean;
 }
 
+/** Registers `users add`. */
 export function registerAdd(group: Command, context: Context, run: Run<AddUserOptions>): void {
   const command = addCommand(group, {
     name: "add",
@@ -154,7 +155,5 @@ function planned({ email, firstName, lastName, role, adminNoTraining }: ReturnTy
 }
 
 function print(output: Output<"users add">, options: AddUserOptions, context: Context): Promise<boolean> {
-  return printResult(context, options, "users add", output, async (view) => {
-    return renderAddedUser(output, view);
-  });
+  return printResult(context, options, "users add", output, (view) => renderAddedUser(output, view));
 }

@@ -16,10 +16,12 @@ import { missingWords } from "../kit/words.ts";
 import { LOOK_HINT, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
 import { strategyWord } from "./view.ts";
 
+/** The flags of a command that buys the licenses that it needs. */
 export interface MissingFlags extends BuyingFlags {
   readonly buyMissing?: boolean;
 }
 
+/** Reads them. */
 export function readMissing(flags: MissingFlags) {
   return { ...readBuying(flags), buyMissing: flags.buyMissing === true };
 }

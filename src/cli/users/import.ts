@@ -34,6 +34,7 @@ order: email, firstName, lastName, and perhaps role and
 adminNoTraining. All are added or none; those who are users
 already are left alone.`;
 
+/** Registers `users import`. */
 export function registerImport(group: Command, context: Context, run: Run<ImportUsersOptions>): void {
   const command = addCommand(group, {
     name: "import",
@@ -115,7 +116,5 @@ function licensesOf(users: readonly AddUserRequest[]): number {
 }
 
 function print(output: Output<"users import">, options: ImportUsersOptions, context: Context): Promise<boolean> {
-  return printResult(context, options, "users import", output, async (view) => {
-    return renderImportedUsers(output, view);
-  });
+  return printResult(context, options, "users import", output, (view) => renderImportedUsers(output, view));
 }

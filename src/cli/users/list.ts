@@ -24,6 +24,7 @@ export interface ListUsersOptions extends GlobalOptions {
   readonly csv: boolean;
 }
 
+/** Registers `users list`. */
 export function registerList(group: Command, context: Context, run: Run<ListUsersOptions>): void {
   addCommand(group, {
     name: "list",
@@ -50,9 +51,9 @@ export async function runList(options: ListUsersOptions, context: Context): Prom
       : await readUsers(client, id, DEFAULT_LIMIT),
   );
   const { users, hasMore } = await withSpinner(context, options, "Reading users", reading);
-  await printResult(context, options, "users list", users, async (view) => {
-    return options.csv ? usersCsv(users) : renderUsers(users, view);
-  });
+  await printResult(context, options, "users list", users, (view) =>
+    options.csv ? usersCsv(users) : renderUsers(users, view),
+  );
   if (hasMore && !options.quiet) context.io.note(`There are more than ${users.length}: use --all.\n`);
 }
 

@@ -25,6 +25,7 @@ export interface RemoveUserOptions extends GlobalOptions {
   readonly dryRun: boolean;
 }
 
+/** Registers `users remove`. */
 export function registerRemove(group: Command, context: Context, run: Run<RemoveUserOptions>): void {
   addCommand(group, {
     name: "remove",
@@ -110,7 +111,5 @@ async function confirm(user: User, options: RemoveUserOptions, context: Context)
 }
 
 async function print(output: Output<"users remove">, options: RemoveUserOptions, context: Context): Promise<void> {
-  await printResult(context, options, "users remove", output, async (view) => {
-    return renderRemovedUser(output, view);
-  });
+  await printResult(context, options, "users remove", output, (view) => renderRemovedUser(output, view));
 }

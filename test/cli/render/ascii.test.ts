@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatMoney } from "../../../src/billing/money.ts";
-import { isAsciiTerminal, toAscii } from "../../../src/cli/kit/text.ts";
+import { isAsciiTerminal, toAscii } from "../../../src/cli/kit/ascii.ts";
 
 describe("whether a terminal shows nothing but ASCII", () => {
   it.each([

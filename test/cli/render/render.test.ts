@@ -5,7 +5,8 @@ import { buyQuestion, renderChange, renderConfirmation } from "../../../src/cli/
 import { renderBuyResult, renderPurchase, renderResumeResult } from "../../../src/cli/buying/purchaseView.ts";
 import { renderQuote } from "../../../src/cli/buying/quote.ts";
 import { reduced, renderReduction, renderReductionChange } from "../../../src/cli/buying/reduce.ts";
-import { colorLevel, createStyle, toJson, type View } from "../../../src/cli/kit/output.ts";
+import { colorLevel } from "../../../src/cli/kit/color.ts";
+import { createStyle, toJson, type View } from "../../../src/cli/kit/output.ts";
 import { clean, wrap } from "../../../src/cli/kit/text.ts";
 import { renderPurchases } from "../../../src/cli/purchases/list.ts";
 import { renderReceipt } from "../../../src/cli/purchases/receipt.ts";

@@ -147,8 +147,8 @@ test("processes, some of them killed while they hold it, never work at the same 
     script,
     `import { readFileSync, writeFileSync } from "node:fs";
      import { setTimeout as sleep } from "node:timers/promises";
-     import { withFileLock } from "${root}src/cli/session/fileLock.ts";
-     import { processProbe } from "${root}src/cli/session/processStart.ts";
+     import { withFileLock } from "${root}src/cli/files/fileLock.ts";
+     import { processProbe } from "${root}src/cli/files/fileLock.ts";
      const machine = { pid: process.pid, uid: process.getuid?.() ?? null, reach: () => {}, sleep,
        processStart: processProbe(process.platform), monotonic: () => performance.now() };
      for (let time = 0; time < 20; time += 1) await withFileLock(${JSON.stringify(lock)}, machine, async () => {
