@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import pLimit from "p-limit";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type ErrorCode, EXIT_CODES } from "../../src/cli/errors.ts";
-import { wrap } from "../../src/cli/kit/text.ts";
+import { wrap } from "../../src/cli/kit/wrap.ts";
 import { createProgram } from "../../src/cli/main.ts";
 import { errorOutput } from "../../src/cli/outputs.ts";
 import { widthOf } from "../support/screen.ts";

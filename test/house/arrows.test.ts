@@ -16,7 +16,7 @@ const OWN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   billing: ["dayjs"],
 };
 
-const FOR_TERMINALS = "@napi-rs/keyring chalk cli-table3 commander csv-parse csv-stringify inquirer ora".split(" ");
+const FOR_TERMINALS = "@napi-rs/keyring chalk commander csv-parse csv-stringify inquirer ora".split(" ");
 const FOR_BACKENDS = ["cookie", "fastify", "kysely", "libsql", "otpauth", "pdfkit", "pg", "preact"];
 
 /** What has no business in a room. */
@@ -97,7 +97,7 @@ describe("the arrows of the house", () => {
     for (const file of loaded) {
       for (const { from, to, kind } of imports) if (from === file && kind === "static") loaded.add(to);
     }
-    expect([...loaded].filter((file) => !isOurs(file))).toEqual(["commander"]);
+    expect([...loaded].filter((file) => !isOurs(file) && !file.endsWith(".json"))).toEqual(["commander"]);
   });
 
   test("no files import each other in a circle, nor types", () => {

@@ -11,7 +11,8 @@ import type { GlobalOptions } from "../kit/command.ts";
 import { addressText, trustedPage } from "../kit/links.ts";
 import { promptsAllowed } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
-import { clean, wrap } from "../kit/text.ts";
+import { clean } from "../kit/text.ts";
+import { wrap } from "../kit/wrap.ts";
 
 /** What `login` was told. */
 export interface LoginOptions extends GlobalOptions {

@@ -13,9 +13,10 @@ import { doneBefore, printResult, type View } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { type Column, fields, list } from "../kit/table.ts";
-import { clean, cleanWhole, shorten, shortId, wrap } from "../kit/text.ts";
+import { clean, cleanWhole, shorten, shortId } from "../kit/text.ts";
 import { lifetimeDays, monthlyAmount, monthlyLicenses, scopeList, shortText, trimmedText } from "../kit/values.ts";
 import { instant } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 import { spendLimit } from "./whoami.ts";
 
 /** What `tokens create` was told. */

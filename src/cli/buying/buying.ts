@@ -4,7 +4,6 @@ import { type Connection, connectToOrganization } from "../connection/connect.ts
 import { assertOffered, type Need, resolveTarget } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf } from "../errors.ts";
-import { failureReason, pageInvitation } from "../kit/failure.ts";
 import { addressText, trustedPage } from "../kit/links.ts";
 import { note, type OutputOptions, printResult, type View, viewOf } from "../kit/output.ts";
 import { assertConsent, promptsAllowed } from "../kit/prompt.ts";
@@ -23,6 +22,7 @@ import {
   type PurchasingTools,
 } from "./engine/tools.ts";
 import { type LicenseTarget, licensesToBuy, targetOf, type Wanted } from "./engine/wanted.ts";
+import { failureReason, pageInvitation } from "./failureWords.ts";
 import { summarize } from "./jobSummary.ts";
 import type { BuyingOptions, WaitOptions } from "./options.ts";
 import { type PurchaseCommand, renderBuyResult } from "./purchaseView.ts";

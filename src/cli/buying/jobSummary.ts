@@ -3,13 +3,13 @@ import { open } from "node:fs/promises";
 import type { Purchase } from "../../contract/billing.ts";
 import type { Context } from "../context.ts";
 import type { ErrorReport } from "../errors.ts";
-import { failureCost, failureReason } from "../kit/failure.ts";
 import { trustedPage } from "../kit/links.ts";
 import { type OutputOptions, warn } from "../kit/output.ts";
 import { clean } from "../kit/text.ts";
 import { countChange, counts, instant, licenses, moneyText, withTax } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
 import { inProgress, type LicenseTarget, targetWords } from "./engine/wanted.ts";
+import { failureCost, failureReason } from "./failureWords.ts";
 
 /** The files of a step of GitHub Actions, by the variables that name them. */
 type JobFile = "GITHUB_STEP_SUMMARY" | "GITHUB_OUTPUT";

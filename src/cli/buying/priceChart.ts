@@ -4,8 +4,9 @@ import { isTaxed } from "../../billing/proration.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import type { View } from "../kit/output.ts";
 import { columns } from "../kit/table.ts";
-import { bar, clean, wrap } from "../kit/text.ts";
+import { bar, clean } from "../kit/text.ts";
 import { countChange, interval, licenses, moneyText, reducedTo } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 import type { Forecast } from "./engine/guards.ts";
 import type { Offer } from "./engine/offer.ts";
 

@@ -1,12 +1,13 @@
 import { isTaxed } from "../../billing/proration.ts";
 import type { Purchase, Subscription } from "../../contract/billing.ts";
-import { failureReason, pageInvitation } from "../kit/failure.ts";
 import { addressText } from "../kit/links.ts";
 import type { View } from "../kit/output.ts";
 import { fields } from "../kit/table.ts";
-import { clean, wrap } from "../kit/text.ts";
+import { clean } from "../kit/text.ts";
 import { countChange, counts, instant, licenses, moneyText, withTax } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
+import { failureReason, pageInvitation } from "./failureWords.ts";
 
 /** The commands that end with one purchase. */
 export type PurchaseCommand = "buy" | "purchases pay" | "purchases cancel";

@@ -7,9 +7,10 @@ import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } 
 import { note, printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
-import { clean, wrap } from "../kit/text.ts";
+import { clean } from "../kit/text.ts";
 import { countList, someText, wholeNumber } from "../kit/values.ts";
 import { countChange, dateAhead, formula, instant, keptReduction, withTax } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 import { explanation } from "./engine/explanation.ts";
 import { forecast } from "./engine/guards.ts";
 import { type Offer, priceOffer } from "./engine/offer.ts";

@@ -12,9 +12,10 @@ import { doneBefore, note, printResult, type View, viewOf } from "../kit/output.
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
-import { clean, wrap } from "../kit/text.ts";
+import { clean } from "../kit/text.ts";
 import { wholeNumber } from "../kit/values.ts";
 import { counts, licenses, reducedTo, withTax } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
 import { backendName, type PurchaseSetting } from "./approver.ts";
 import { assertMayPurchase, checkPurchased } from "./engine/guards.ts";

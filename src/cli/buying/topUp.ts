@@ -7,9 +7,9 @@ import { addCommand, interruptible, type Run, readGlobals } from "../kit/command
 import { note, printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
-import { wrap } from "../kit/text.ts";
 import { wholeNumber } from "../kit/values.ts";
 import { counts, licenses, missingWords } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
 import { type Buying, buyAgainWhatIsMissing, buyAs, conclude, openBuying } from "./buying.ts";
 import type { BuyRequest, BuyResult, Concluded, PurchasingTools } from "./engine/tools.ts";

@@ -1,8 +1,9 @@
 import { isAbsolute, join, normalize } from "node:path";
 import { CliError } from "../errors.ts";
+import { DEFAULT_PROFILE } from "../kit/values.ts";
 import { SessionError, type SessionErrorCode } from "../sessionErrors.ts";
 import type { CredentialStore } from "./credentials.ts";
-import { DEFAULT_PROFILE, type Settings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 
 const NAME = "secureflag-licenses";
 

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { type LockMachine, withFileLock } from "../files/fileLock.ts";
 import { deniedError } from "../files/ownership.ts";
 import { type FileMachine, MAX_BYTES, makePrivateDirectory, readPublicFile } from "../files/privateFile.ts";
+import { DEFAULT_PROFILE } from "../kit/values.ts";
 import { SessionError } from "../sessionErrors.ts";
 
 const profileSchema = z.object({
@@ -20,9 +21,6 @@ export type ProfileSettings = z.infer<typeof profileSchema>;
 type SettingsFile = z.infer<typeof settingsSchema>;
 
 const UNREADABLE: ProfileSettings = { apiUrl: "", organizationId: null, email: null };
-
-/** The profile that is used unless one is named. */
-export const DEFAULT_PROFILE = "default";
 
 /**
  * The settings of this user on this machine. Every method throws SessionError `settings_unreadable`; those that write

@@ -1,14 +1,11 @@
 import { Command, CommanderError } from "commander";
-import type { Purchase } from "../../contract/billing.ts";
 import type { Context } from "../context.ts";
 import { type CliError, reportOf, usageError } from "../errors.ts";
 import { label } from "./color.ts";
 import { commandOf } from "./command.ts";
-import { toJson } from "./output.ts";
-import { clean, MAX_TEXT, shorten, wrap } from "./text.ts";
-import { instant } from "./words.ts";
-
-const WIDTH = 60;
+import { terminalWidth, toJson } from "./output.ts";
+import { clean, MAX_TEXT, shorten } from "./text.ts";
+import { wrap } from "./wrap.ts";
 
 const MOST_PROBLEMS = 100;
 
@@ -41,7 +38,8 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
     };
     const error = isAnnotated ? [] : [isCanceled ? message : `${label("Error", choice)} ${message}`, hint ?? ""];
     const lines = [...error, requestId === null ? "" : `Request: ${clean(requestId)}`];
-    const told = lines.filter((line) => line !== "").map((line) => wrap(line, WIDTH));
+    const width = context.io.stderrIsTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY;
+    const told = lines.filter((line) => line !== "").map((line) => wrap(line, width));
     const more = report.problems.length - problems.length;
     const list = problems.map((problem) => `line ${problem.line}: ${clean(problem.message)}`);
     const all = [...list, ...(more > 0 ? [`and ${more.toLocaleString("en-US")} more`] : []), ...told];
@@ -152,58 +150,4 @@ function shortened(message: string, argv: readonly string[]): string {
 
 function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-/** Why a payment failed, by the codes that providers and our backend use, in words that need no knowledge of payments. */
-const REASONS: Readonly<Record<string, string>> = {
-  card_declined: "The bank declined the card.",
-  insufficient_funds: "There are not enough funds on the card.",
-  expired_card: "The card has expired.",
-  incorrect_cvc: "The card's security code is wrong.",
-  authentication_required: "The bank wants the cardholder to confirm this payment.",
-  no_payment_method: "The organization has no payment method.",
-  payment_canceled: "The purchase was canceled before it was paid.",
-  payment_expired: "Nobody paid the purchase in time, and it expired.",
-};
-
-/** Why a purchase failed: in our words where the code is known, else in the backend's, cleaned. */
-export function failureReason(failure: Purchase["failure"]): string {
-  if (failure === null) return "The purchase failed.";
-  const known = Object.hasOwn(REASONS, failure.code) ? REASONS[failure.code] : undefined;
-  return known ?? (clean(failure.message).trim() || "The purchase failed.");
-}
-
-/** What a purchase or a renewal that failed has cost. */
-export function failureCost(failed: Pick<Purchase, "kind" | "refund" | "receiptNumber">): string {
-  return noLicense(failed, whatWasCharged(failed));
-}
-
-/** Says of a purchase that no license came of it; a renewal adds none in any case. */
-export function noLicense({ kind }: Pick<Purchase, "kind">, charged: string): string {
-  return kind === "purchase"
-    ? `No license was added and ${charged}.`
-    : `${charged[0]?.toUpperCase()}${charged.slice(1)}.`;
-}
-
-function whatWasCharged({ refund, receiptNumber }: Pick<Purchase, "refund" | "receiptNumber">): string {
-  if (refund) return "the payment was refunded";
-  // Only a payment that arrived has a receipt.
-  return receiptNumber === null ? "nothing was charged" : "the payment is being refunded";
-}
-
-/**
- * ` by 2026-11-23 10:00 UTC`: until when a purchase may be paid. Nothing for a renewal, which stays payable; its deadline
- * is a date in the billing time zone (see `unpaidDeadline`).
- */
-export function payableBy({ kind, nextAction }: Pick<Purchase, "kind" | "nextAction">): string {
-  return nextAction === null || kind === "renewal" ? "" : ` by ${instant(nextAction.expiresAt)}`;
-}
-
-/** What a person does on the payment page, with the time that is left; the URL follows it. */
-export function pageInvitation(purchase: Pick<Purchase, "kind" | "status" | "nextAction">): string {
-  const { status, nextAction } = purchase;
-  const by = payableBy(purchase);
-  if (status === "failed") return `Pay with another card${by} at`;
-  if (nextAction?.type === "add_payment_method") return `Add a payment method and pay${by} at`;
-  return `Approve the payment${by} at`;
 }

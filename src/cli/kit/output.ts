@@ -6,7 +6,8 @@ import type { Output, OutputName } from "../outputs.ts";
 import { toAscii } from "./ascii.ts";
 import { type ColorChoice, colorLevel, label } from "./color.ts";
 import type { GlobalOptions } from "./command.ts";
-import { clean, MAX_TEXT, wrap } from "./text.ts";
+import { clean, MAX_TEXT } from "./text.ts";
+import { wrap } from "./wrap.ts";
 
 /** A terminal that does not tell its width has this one. */
 const USUAL_WIDTH = 80;
@@ -91,7 +92,7 @@ export async function viewOf(context: Context, options: OutputOptions, stream: "
 }
 
 /** How wide lines for a terminal are: as wide as it is or as `COLUMNS` says, whichever is less, and at most 100. */
-function terminalWidth({ io, env }: Pick<Context, "io" | "env">): number {
+export function terminalWidth({ io, env }: Pick<Context, "io" | "env">): number {
   const asked = /^[1-9]\d{0,5}$/.test(env.COLUMNS ?? "") ? Number(env.COLUMNS) : undefined;
   return Math.max(MIN_WIDTH, Math.min(MAX_WIDTH, io.columns ?? asked ?? USUAL_WIDTH, asked ?? MAX_WIDTH));
 }

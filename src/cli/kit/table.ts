@@ -1,14 +1,6 @@
-import Table from "cli-table3";
-import { stringify } from "csv-stringify/sync";
 import stringWidth from "string-width";
 import type { View } from "./output.ts";
-import { cleanWhole } from "./text.ts";
-
-const NO_BORDERS = Object.fromEntries(
-  "top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid"
-    .split(" ")
-    .map((part) => [part, ""]),
-);
+import { pieces, wrap } from "./wrap.ts";
 
 const GAP = "  ";
 
@@ -87,39 +79,38 @@ export function list(columns: readonly Column[], rows: readonly (readonly string
     .join("\n");
 }
 
-function placed(cell: string, width: number, column: Column | undefined): string {
-  const text = stringWidth(cell) > width ? `${pieces(cell, width - 1).split("\n")[0]}…` : cell;
+function placed(cell: string, width: number, column?: Column): string {
+  const text = stringWidth(cell) > width ? `${pieces(cell, width - 1)[0]}…` : cell;
   const padding = " ".repeat(width - stringWidth(text));
   return column?.align === "right" ? padding + text : text + padding;
 }
 
-/** Cells come in clean, perhaps styled. */
-function draw(rows: readonly (readonly string[])[], widths: readonly number[], { inCharset }: View): string {
-  const shown = inCharset ? rows.map((cells) => cells.map(inCharset)) : rows;
-  const table = new Table({
-    chars: { ...NO_BORDERS, middle: GAP },
-    colWidths: widths.map((width, column) => (Number.isFinite(width) ? width : widestIn(rows, column))),
-    wordWrap: true,
-    style: { "padding-left": 0, "padding-right": 0, head: [], border: [], compact: true },
-  });
-  table.push(...shown.map((cells) => cells.map((cell, column) => breakWords(cell, widths[column] ?? 0))));
-  return table
-    .toString()
-    .split("\n")
+/** Cells come in clean, perhaps styled; a word that is wider than its column is broken. */
+function draw(
+  rows: readonly (readonly string[])[],
+  widths: readonly number[],
+  { inCharset = (text) => text }: Pick<View, "inCharset">,
+): string {
+  const cells = rows.map((row) => row.map((cell, at) => linesOf(inCharset(cut(cell)), widths[at] ?? 0)));
+  const padded = widths.map((width, at) =>
+    Number.isFinite(width)
+      ? width
+      : Math.max(...cells.flatMap((row) => row[at] ?? "").map((line) => stringWidth(line))),
+  );
+  return cells
+    .flatMap((row) =>
+      Array.from({ length: Math.max(...row.map((lines) => lines.length)) }, (_, line) =>
+        row.map((lines, at) => placed(lines[line] ?? "", padded[at] ?? 0)).join(GAP),
+      ),
+    )
     .map((line) => line.trimEnd())
     .join("\n");
 }
 
-function widestIn(rows: readonly (readonly string[])[], column: number): number {
-  const lines = rows.flatMap((cells) => (cells[column] ?? "").split("\n"));
-  return Math.max(1, ...lines.map((line) => stringWidth(line)));
-}
-
-/** Breaks words that are wider than their column, which would be cut otherwise; color sequences are left alone. */
-function breakWords(cell: string, width: number): string {
-  return cut(cell).replace(/\u001b\[[\d;]*m|[^\s\u001b]+/g, (word) =>
-    word.startsWith("\u001b") ? word : pieces(word, width),
-  );
+function linesOf(cell: string, width: number): string[] {
+  const lines = cell.split("\n");
+  if (!Number.isFinite(width)) return lines;
+  return lines.flatMap((line) => wrap(line, width).split("\n")).flatMap((line) => pieces(line, width));
 }
 
 /** What is longer than any text of ours was made to keep the terminal busy: drawing takes time by its square. */
@@ -131,39 +122,4 @@ function cut(cell: string): string {
     left = Math.max(0, left - part.length);
     return left === 0 && kept === "…" ? "" : kept;
   });
-}
-
-/** A character may take two columns, or none. */
-function pieces(word: string, width: number): string {
-  if (stringWidth(word) <= width) return word;
-  const lines = [""];
-  for (const { segment } of new Intl.Segmenter("en", { granularity: "grapheme" }).segment(word)) {
-    const line = lines.at(-1) ?? "";
-    if (line !== "" && stringWidth(line + segment) > width) lines.push(segment);
-    else lines[lines.length - 1] = line + segment;
-  }
-  return lines.join("\n");
-}
-
-/** What a cell of a CSV file may hold; `null` is left empty. */
-export type Cell = string | number | boolean | null;
-
-/**
- * Rows under their heads as CSV (RFC 4180), one row a line, without a line end after the last. Texts are made safe for
- * terminals, and for spreadsheets: one that looks like a formula gets a `'` in front (security.md, Hostile input).
- */
-export function toCsv(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  return stringify([heads.map(cellText), ...rows.map((row) => row.map(cellText))], { eof: false });
-}
-
-/** Numbers, a negative one too, are no formulas. */
-function cellText(cell: Cell): string {
-  if (typeof cell !== "string") return cell === null ? "" : String(cell);
-  const text = cleanWhole(cell);
-  return looksLikeFormula(cell) || looksLikeFormula(text) ? `'${text}` : text;
-}
-
-/** Spreadsheets also take the wide forms of the signs, and some leave out spaces before them. */
-function looksLikeFormula(text: string): boolean {
-  return /^([\t\r]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])/.test(text);
 }

@@ -1,5 +1,3 @@
-import stringWidth from "string-width";
-
 /**
  * Reads what was piped in, or is in a file that a person made: UTF-8, or the UTF-16 that Windows PowerShell writes, without
  * the byte order mark.
@@ -52,21 +50,6 @@ const SHORT_DIGITS = 8;
 /** The beginning of an id such as `pur_4f8c21d90a1b2c3d4e5f6071`, `pur_4f8c21d9`; another id is given back whole. */
 export function shortId(id: string): string {
   return new RegExp(`^[a-z]+_[0-9a-f]{${SHORT_DIGITS}}(?=[0-9a-f]+$)`).exec(id)?.[0] ?? id;
-}
-
-/** Lines of at most `width` characters where words allow it; a longer word, such as a URL, stays whole to be copied. */
-export function wrap(text: string, width: number): string {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    if (line !== "" && stringWidth(line) + 1 + stringWidth(word) > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line].join("\n");
 }
 
 /** A bar of so many columns, filled as far as its share; other than a color it says the same to everybody. */

@@ -130,3 +130,6 @@ export function calendarDate(text: string): string {
   if (isCalendarDate(text)) return text;
   throw new InvalidArgumentError("It must be a date such as 2026-11-22.");
 }
+
+/** The profile that is used unless one is named. */
+export const DEFAULT_PROFILE = "default";

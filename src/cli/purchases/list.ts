@@ -18,12 +18,14 @@ import {
   readCsv,
   readGlobals,
 } from "../kit/command.ts";
+import { type Cell, toCsv } from "../kit/csv.ts";
 import { printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
-import { type Cell, type Column, columns, list, toCsv } from "../kit/table.ts";
-import { clean, shortId, wrap } from "../kit/text.ts";
+import { type Column, columns, list } from "../kit/table.ts";
+import { clean, shortId } from "../kit/text.ts";
 import { calendarDate, wholeNumber } from "../kit/values.ts";
 import { instant, licenses, moneyText } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 
 /** What `purchases list` was told. */
 export interface ListOptions extends GlobalOptions {

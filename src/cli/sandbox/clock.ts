@@ -4,7 +4,6 @@ import type { Client, ClockAnswer, ClockRequest, SandboxState } from "../../clie
 import { isMissing } from "../../client/missing.ts";
 import { MAX_CLOCK_DAYS, MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
 import { createTargetClient } from "../connection/client.ts";
-import { connect } from "../connection/connect.ts";
 import { resolveTarget, type Target } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, usageError } from "../errors.ts";
@@ -15,7 +14,6 @@ import { columns } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
 import { instantOrDate, wholeNumber } from "../kit/values.ts";
 import { instant, moneyText } from "../kit/words.ts";
-import { renderPurchases } from "../purchases/list.ts";
 
 /** What `sandbox clock advance` was told; `renewal` goes to the renewal date of the organization that is set. */
 export interface AdvanceOptions extends GlobalOptions {
@@ -118,6 +116,8 @@ async function asSandbox<Answer>(asking: Promise<Answer>, { origin }: Client): P
 async function renewingOrganization(options: GlobalOptions, context: Context, target: Target): Promise<number> {
   if (target.organizationId !== null) return target.organizationId;
   try {
+    // Loaded only now: a sandbox starts without it.
+    const { connect } = await import("../connection/connect.ts");
     return await (await connect(context, options, "billing")).organizationId();
   } catch (cause) {
     if (codeOf(cause) !== "not_signed_in") throw cause;
@@ -140,11 +140,15 @@ export function renderClock({ now, captures, next }: SandboxState, view: View): 
 }
 
 /** Where the clock is after it was moved, and the renewals on the way, newest first as in every list of them. */
-export function renderMoved({ now, renewals, renewalCount = renewals.length }: ClockAnswer, view: View): string {
+export async function renderMoved(
+  { now, renewals, renewalCount = renewals.length }: ClockAnswer,
+  view: View,
+): Promise<string> {
   const moved = `The clock is at ${instant(now)}.`;
   if (renewalCount === 0) return moved;
   const left = renewalCount - renewals.length;
   const newest = left > 0 ? `; the newest ${renewals.length}` : "";
   const what = `${renewalCount} ${renewalCount === 1 ? "renewal" : "renewals"} fell due on the way${newest}, dates in UTC:`;
+  const { renderPurchases } = await import("../purchases/list.ts");
   return `${moved}\n\n${what}\n${renderPurchases(renewals.toReversed(), "UTC", view)}`;
 }

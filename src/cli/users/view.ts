@@ -2,10 +2,12 @@ import { ROLES, roleName } from "../../billing/roles.ts";
 import { ASSIGNMENT_STRATEGIES, type AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
 import { listedUserSchema, type User } from "../../contract/users.ts";
 import { renderBuyResult } from "../buying/purchaseView.ts";
+import { type Cell, toCsv } from "../kit/csv.ts";
 import type { View } from "../kit/output.ts";
-import { type Cell, type Column, columns, fields, list, toCsv } from "../kit/table.ts";
-import { clean, wrap } from "../kit/text.ts";
+import { type Column, columns, fields, list } from "../kit/table.ts";
+import { clean } from "../kit/text.ts";
 import { counts } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
 
 const ROLE_NUMBERS: ReadonlyMap<string, number> = new Map([

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { failureReason } from "../../../src/cli/buying/failureWords.ts";
 import { CliError } from "../../../src/cli/errors.ts";
-import { failureReason, reportFailure } from "../../../src/cli/kit/failure.ts";
+import { reportFailure } from "../../../src/cli/kit/failure.ts";
 import { addressText } from "../../../src/cli/kit/links.ts";
 import { clean, cleanWhole } from "../../../src/cli/kit/text.ts";
 import { fakeContext } from "../support/fakeContext.ts";

@@ -1,7 +1,7 @@
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Cell, toCsv } from "../../../src/cli/kit/table.ts";
+import { type Cell, toCsv } from "../../../src/cli/kit/csv.ts";
 
 test.each<[Cell, string]>([
   ["plain", "plain"],

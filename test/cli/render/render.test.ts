@@ -7,7 +7,8 @@ import { renderQuote } from "../../../src/cli/buying/quote.ts";
 import { reduced, renderReduction, renderReductionChange } from "../../../src/cli/buying/reduce.ts";
 import { colorLevel } from "../../../src/cli/kit/color.ts";
 import { createStyle, toJson, type View } from "../../../src/cli/kit/output.ts";
-import { clean, wrap } from "../../../src/cli/kit/text.ts";
+import { clean } from "../../../src/cli/kit/text.ts";
+import { wrap } from "../../../src/cli/kit/wrap.ts";
 import { renderPurchases } from "../../../src/cli/purchases/list.ts";
 import { renderReceipt } from "../../../src/cli/purchases/receipt.ts";
 import { renderClock, renderMoved } from "../../../src/cli/sandbox/clock.ts";
@@ -278,16 +279,16 @@ describe("what must be seen", () => {
     expect(text).toContain(`export SECUREFLAG_API_URL=${API_URL} SECUREFLAG_API_TOKEN='it'\\''s $(x)'\n`);
   });
 
-  it("the clock after it moved, and empty lists", () => {
+  it("the clock after it moved, and empty lists", async () => {
     const [first, second] = ["pur_1", "pur_2"].map((id) => purchase({ id, kind: "renewal", purchasedBy: null }));
     const moved = { now: "2027-03-01T00:00:00Z", renewals: [first, second].filter((one) => one !== undefined) };
-    expect(renderMoved(moved, PLAIN)).toMatch(
+    expect(await renderMoved(moved, PLAIN)).toMatch(
       /2 renewals fell due on the way, dates in UTC:\n[\s\S]*pur_2[\s\S]*pur_1\n\nTotal: 10 licenses renewed, £488.20 charged\.$/,
     );
-    expect(renderMoved({ ...moved, renewalCount: 500 }, PLAIN)).toContain(
+    expect(await renderMoved({ ...moved, renewalCount: 500 }, PLAIN)).toContain(
       "500 renewals fell due on the way; the newest 2",
     );
-    expect(renderMoved({ ...moved, renewals: [] }, PLAIN)).toBe("The clock is at 2027-03-01 00:00 UTC.");
+    expect(await renderMoved({ ...moved, renewals: [] }, PLAIN)).toBe("The clock is at 2027-03-01 00:00 UTC.");
     expect(renderPurchases([], "UTC", PLAIN)).toBe("No purchases.");
     expect(
       renderBuyResult(

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { toCsv } from "../../../src/cli/kit/table.ts";
+import { toCsv } from "../../../src/cli/kit/csv.ts";
 import { parseUsersCsv, type UsersCsv } from "../../../src/cli/users/csvUsers.ts";
 import { type AddUserRequest, addUserRequestSchema, importUsersRequestSchema } from "../../../src/contract/users.ts";
 

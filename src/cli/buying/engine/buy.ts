@@ -1,9 +1,9 @@
 import { knownMe } from "../../../client/missing.ts";
 import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
 import { CliError, codeOf } from "../../errors.ts";
-import { failureCost, failureReason, noLicense, payableBy } from "../../kit/failure.ts";
 import { addressText } from "../../kit/links.ts";
 import { licenses as licensesText } from "../../kit/words.ts";
+import { failureCost, failureReason, noLicense, payableBy } from "../failureWords.ts";
 import { approvedBy, settleEarlier } from "./earlier.ts";
 import { canBePaid, follow, hasEnded, splitAnswer } from "./follow.ts";
 import { assertTokenAllows, checkCount, checkGuards, limitOf } from "./guards.ts";
