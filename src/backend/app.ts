@@ -6,8 +6,7 @@ import type { BackendDeps } from "./deps.ts";
 import { ProblemError } from "./errors.ts";
 import { parseStrictJson } from "./http/body.ts";
 import { commonHeaders, newRequestId, problemHeaders, problemOf, problemText } from "./http/failure.ts";
-import type { RouteDeps } from "./http/register.ts";
-import { register } from "./http/register.ts";
+import { type RouteDeps, register } from "./http/register.ts";
 import { assertAuthority, createHttpServer, toOriginForm } from "./http/server.ts";
 import { createGuard } from "./identity/access.ts";
 import { registerIdentity } from "./identity/routes.ts";
@@ -15,8 +14,7 @@ import { OauthError, oauthErrorBody, type SignInDeps } from "./identity/signIn.t
 import { registerTokens } from "./identity/tokens.ts";
 import { registerDevicePage } from "./pages/devicePage.ts";
 import { registerPaymentPage } from "./pages/paymentPage.ts";
-import { registerPayments } from "./purchases/pay.ts";
-import { registerPurchases } from "./purchases/routes.ts";
+import { registerPayments, registerPurchases } from "./purchases/routes.ts";
 import { registerBilling } from "./quotes/routes.ts";
 import { registerUsers } from "./users/routes.ts";
 

@@ -1,21 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { FastifyInstance } from "fastify";
 import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
 import type { ApiTokenRow, Database, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
-import { actorOf, recordEvent } from "../events/events.ts";
-import type { RouteDeps } from "../http/register.ts";
-import { type Answer, type Identity, register } from "../http/register.ts";
-import { closingOf } from "../http/server.ts";
+import { recordEvent } from "../events/events.ts";
 import { assertWithinSpendLimit, isSameSpendingMonth } from "../identity/spending.ts";
 import type { PaymentChoice, PaymentGateway } from "../payments/gateway.ts";
 import { readSubscription } from "../subscriptions/store.ts";
-import { cancelWaiting, settleWithin } from "./processor.ts";
 import { deadlineOf } from "./schedule.ts";
-import { type PurchaseRecord, readPurchase } from "./store.ts";
-import { isPayableAgain, paymentDeclined, purchaseAnswer } from "./views.ts";
+import { isPayableAgain, type PurchaseRecord, readPurchase } from "./store.ts";
 
 /** Somebody who is at work on a purchase that waits (a look of the sweep, a cancel) is done in a moment. */
 const TRIES = 20;
@@ -74,7 +68,7 @@ export interface AttemptTimes {
 }
 
 /** A purchase that cannot be paid any more (details.md, 11). */
-function notPayable(purchaseId: string): ProblemError {
+export function notPayable(purchaseId: string): ProblemError {
   return new ProblemError("not_payable", `Purchase ${purchaseId} cannot be paid any more`);
 }
 
@@ -193,57 +187,4 @@ async function assertAffordable(
 async function buyersToken(tx: Kysely<Database>, { buyer_token_id: id }: PurchaseRow): Promise<ApiTokenRow | null> {
   if (id === null) return null;
   return tx.selectFrom("api_tokens").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
-}
-
-/** How long a purchase that somebody is at work on is waited for before it is said that it cannot be canceled. */
-const CANCEL_WAIT_MS = 5_000;
-
-/** Paying a purchase again, and ending one that waits (details.md, 11 and 13). */
-export function registerPayments(app: FastifyInstance, deps: RouteDeps): void {
-  const isClosing = closingOf(app);
-
-  register(app, deps, "payPurchase", async ({ organization, params, identity, request }) => {
-    const found = await readPurchase(deps.database, organization.id, params.purchaseId);
-    if (found.state === "declined") await payAgain(deps, found, identity);
-    const row = await settleWithin(deps, found, 0, isClosing);
-    return paymentAnswer(deps, row, request.host);
-  });
-
-  register(app, deps, "cancelPurchase", async ({ organization, params, identity, request }) => {
-    const { id } = await readPurchase(deps.database, organization.id, params.purchaseId);
-    await cancelWaiting(deps, id, actorOf({ email: identity.user.email, token: identity.token }));
-    const row = await readPurchase(deps.database, organization.id, id);
-    const isBusy = row.state === "requires_approval";
-    const end = isBusy ? await settleWithin(deps, row, CANCEL_WAIT_MS, isClosing) : row;
-    if (end.state === "canceled") return { status: 200, body: await purchaseAnswer(deps, end, request.host) };
-    if (end.state === "requires_approval") {
-      return { status: 202, body: await purchaseAnswer(deps, end, request.host) };
-    }
-    throw notCancelable(end);
-  });
-}
-
-/** Tries the organization's own payment method again. */
-async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, { user, token }: Identity): Promise<void> {
-  const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
-  if (isLimited && token.id !== purchase.buyer_token_id) {
-    const sentence = `The token "${token.name}" has a spending limit and pays only for what it bought itself`;
-    throw new ProblemError("spend_limit_exceeded", sentence);
-  }
-  const { payment_method: paymentMethod } = await readSubscription(deps.database, purchase.organization_id);
-  const actor = actorOf({ email: user.email, token });
-  await payNow(deps, purchase, { paymentMethod, byPerson: false, actor });
-}
-
-/** 200 paid, 202 not yet, 402 declined, 409 for what ended otherwise (details.md, 10 and 11). */
-async function paymentAnswer(deps: BackendDeps, row: PurchaseRecord, host: string): Promise<Answer> {
-  const purchase = await purchaseAnswer(deps, row, host);
-  deps.reach("B9");
-  if (purchase.status === "failed") throw row.state === "declined" ? paymentDeclined(purchase) : notPayable(row.id);
-  return { status: purchase.status === "succeeded" ? 200 : 202, body: purchase };
-}
-
-function notCancelable({ id, state }: PurchaseRecord): ProblemError {
-  const why = state === "fulfilled" ? "is paid" : "does not wait for a payment";
-  return new ProblemError("not_cancelable", `Purchase ${id} ${why} and cannot be canceled`);
 }

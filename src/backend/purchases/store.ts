@@ -5,6 +5,7 @@ import { ProblemError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { purchaseOfReceipt } from "../receipts/content.ts";
 import { keyIsVoid } from "./accept.ts";
+import { deadlineOf } from "./schedule.ts";
 
 /** A purchase with what its answers say of it beside its own row. */
 export interface PurchaseRecord extends PurchaseRow {
@@ -226,4 +227,16 @@ export async function voidKey(
 /** Whether a purchase has come to an end that only an operator or a new payment can change. */
 export function isSettled({ state }: Pick<PurchaseRow, "state">): boolean {
   return !PENDING_STATES.includes(state) || statusOf(state) === "needs_review";
+}
+
+/**
+ * Whether another attempt to pay a declined purchase may be made: within its time, nothing bought after it, and its
+ * payment not canceled at the provider (details.md, 11). A renewal that failed stays payable (details.md, 30).
+ *
+ * @param now the billing clock, milliseconds
+ */
+export function isPayableAgain(purchase: PurchaseRecord, now: number): boolean {
+  if (purchase.state !== "declined" || purchase.failure_code === "payment_canceled") return false;
+  const isLast = purchase.kind === "renewal" || purchase.sequence === purchase.newest_sequence;
+  return isLast && now < deadlineOf(purchase, purchase.time_zone);
 }

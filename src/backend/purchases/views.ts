@@ -6,20 +6,8 @@ import { ProblemError } from "../errors.ts";
 import { creditNoteNumber, readReceipt, receiptNumber } from "../receipts/content.ts";
 import { readLicenseCounts, readSubscription } from "../subscriptions/store.ts";
 import { paymentPageUrl } from "./pageAddress.ts";
-import { deadlineOf, payUntil, priceOf } from "./schedule.ts";
-import type { PurchaseRecord } from "./store.ts";
-
-/**
- * Whether another attempt to pay a declined purchase may be made: within its time, nothing bought after it, and its
- * payment not canceled at the provider (details.md, 11). A renewal that failed stays payable (details.md, 30).
- *
- * @param now the billing clock, milliseconds
- */
-export function isPayableAgain(purchase: PurchaseRecord, now: number): boolean {
-  if (purchase.state !== "declined" || purchase.failure_code === "payment_canceled") return false;
-  const isLast = purchase.kind === "renewal" || purchase.sequence === purchase.newest_sequence;
-  return isLast && now < deadlineOf(purchase, purchase.time_zone);
-}
+import { payUntil, priceOf } from "./schedule.ts";
+import { isPayableAgain, type PurchaseRecord } from "./store.ts";
 
 /** What views need of the backend: what time it is, and where its pages are. */
 type ViewDeps = Pick<BackendDeps, "clock" | "pageKey" | "pageOrigin">;

@@ -10,11 +10,11 @@ import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
 import { countChange, formula, keptReduction, licenses, moneyText, paymentMethod, withTax } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
+import { failureCost, failureReason } from "./engine/failureWords.ts";
 import { assertTokenAllows } from "./engine/guards.ts";
 import type { Offer } from "./engine/offer.ts";
 import type { Approver } from "./engine/tools.ts";
 import { type LicenseTarget, targetWords } from "./engine/wanted.ts";
-import { failureCost, failureReason } from "./failureWords.ts";
 import { type BuyingOptions, buyerName } from "./options.ts";
 import { bought } from "./purchaseView.ts";
 

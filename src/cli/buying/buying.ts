@@ -10,6 +10,7 @@ import { assertConsent, promptsAllowed } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { personApprover, renderConfirmation } from "./approver.ts";
 import { buy } from "./engine/buy.ts";
+import { failureReason, pageInvitation } from "./engine/failureWords.ts";
 import { checkCount, checkLimit } from "./engine/guards.ts";
 import { forgetAtExit } from "./engine/journal.ts";
 import { detectCiRun, keySeries } from "./engine/keys.ts";
@@ -22,7 +23,6 @@ import {
   type PurchasingTools,
 } from "./engine/tools.ts";
 import { type LicenseTarget, licensesToBuy, targetOf, type Wanted } from "./engine/wanted.ts";
-import { failureReason, pageInvitation } from "./failureWords.ts";
 import { summarize } from "./jobSummary.ts";
 import type { BuyingOptions, WaitOptions } from "./options.ts";
 import { type PurchaseCommand, renderBuyResult } from "./purchaseView.ts";

@@ -8,8 +8,8 @@ import { type OutputOptions, warn } from "../kit/output.ts";
 import { clean } from "../kit/text.ts";
 import { countChange, counts, instant, licenses, moneyText, withTax } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
+import { failureCost, failureReason } from "./engine/failureWords.ts";
 import { inProgress, type LicenseTarget, targetWords } from "./engine/wanted.ts";
-import { failureCost, failureReason } from "./failureWords.ts";
 
 /** The files of a step of GitHub Actions, by the variables that name them. */
 type JobFile = "GITHUB_STEP_SUMMARY" | "GITHUB_OUTPUT";

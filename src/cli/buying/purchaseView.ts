@@ -7,7 +7,7 @@ import { clean } from "../kit/text.ts";
 import { countChange, counts, instant, licenses, moneyText, withTax } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
-import { failureReason, pageInvitation } from "./failureWords.ts";
+import { failureReason, pageInvitation } from "./engine/failureWords.ts";
 
 /** The commands that end with one purchase. */
 export type PurchaseCommand = "buy" | "purchases pay" | "purchases cancel";

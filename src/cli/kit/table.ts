@@ -110,7 +110,9 @@ function draw(
 function linesOf(cell: string, width: number): string[] {
   const lines = cell.split("\n");
   if (!Number.isFinite(width)) return lines;
-  return lines.flatMap((line) => wrap(line, width).split("\n")).flatMap((line) => pieces(line, width));
+  return lines
+    .flatMap((line) => (stringWidth(line) <= width ? [line] : wrap(line, width).split("\n")))
+    .flatMap((line) => pieces(line, width));
 }
 
 /** What is longer than any text of ours was made to keep the terminal busy: drawing takes time by its square. */

@@ -41,6 +41,7 @@ export interface Ended {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
+  readonly isOnTerminal: boolean;
 }
 
 /** What the table says in place of the names of a run. */
@@ -88,7 +89,12 @@ export async function playError(
       },
       ...parts?.(stage),
     });
-    return { exitCode, stdout: context.written.stdout, stderr: named(context.written.stderr, stage) };
+    return {
+      exitCode,
+      stdout: context.written.stdout,
+      stderr: named(context.written.stderr, stage),
+      isOnTerminal: context.io.stderrIsTerminal,
+    };
   } finally {
     await Promise.all(playing.clients.map((client) => client.close()));
     await cleanUp?.();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { failureReason } from "../../../src/cli/buying/failureWords.ts";
+import { failureReason } from "../../../src/cli/buying/engine/failureWords.ts";
 import { CliError } from "../../../src/cli/errors.ts";
 import { reportFailure } from "../../../src/cli/kit/failure.ts";
 import { addressText } from "../../../src/cli/kit/links.ts";

@@ -1,7 +1,7 @@
 import type { PurchaseAnswer } from "../../../contract/billing.ts";
 import { CliError } from "../../errors.ts";
 import { instant, licenses } from "../../kit/words.ts";
-import { failureReason } from "../failureWords.ts";
+import { failureReason } from "./failureWords.ts";
 import { follow, hasEnded, splitAnswer } from "./follow.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { KeySeries } from "./keys.ts";

@@ -3,7 +3,7 @@ import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
 import type { InterruptionNote } from "../../context.ts";
 import { codeOf, EXIT_CODES } from "../../errors.ts";
 import { addressText } from "../../kit/links.ts";
-import { failureReason } from "../failureWords.ts";
+import { failureReason } from "./failureWords.ts";
 import type { PurchasingTools } from "./tools.ts";
 
 const SETTLING_MS = 60_000;

@@ -1,6 +1,6 @@
-import type { Purchase } from "../../contract/billing.ts";
-import { clean } from "../kit/text.ts";
-import { instant } from "../kit/words.ts";
+import type { Purchase } from "../../../contract/billing.ts";
+import { clean } from "../../kit/text.ts";
+import { instant } from "../../kit/words.ts";
 
 /** Why a payment failed, by the codes that providers and our backend use, in words that need no knowledge of payments. */
 const REASONS: Readonly<Record<string, string>> = {
