@@ -140,8 +140,6 @@ export function assertSignInOffered({ apiUrl, organizationId }: Target, withToke
   }
   const message =
     "SecureFlag's API (https://api.secureflag.com) does not tell whose a token is, and has no public billing calls";
-  const hint =
-    "Pass --org <id> to keep the token and list users with `secureflag-licenses users list`. " +
-    "Try everything with `secureflag-licenses sandbox`.";
+  const hint = "Pass --org <id> to list users with this token. Try the rest with `secureflag-licenses sandbox`.";
   throw new CliError("organization_required", message, { hint });
 }
