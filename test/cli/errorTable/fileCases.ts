@@ -10,8 +10,8 @@ import { createCredentialStore } from "../../../src/cli/connection/credentials.t
 import { createSettings } from "../../../src/cli/connection/settings.ts";
 import { type LockMachine, processProbe } from "../../../src/cli/files/fileLock.ts";
 import { organization, seed } from "../../support/seed.ts";
-import { failingKeyring, testMachine } from "../session/machine.ts";
 import { me, receipt, subscription, user } from "../support/builders.ts";
+import { failingKeyring, testMachine } from "../support/machine.ts";
 import { ADD, credential, NO_TOKEN, noRoom, ok, piped, QUOTED, READ, says } from "./answers.ts";
 import type { ErrorCase, Stage } from "./stage.ts";
 

@@ -1,0 +1,301 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { hiddenFields } from "../../support/paymentPage.ts";
+import { buy, call, NOON, organization, startBackend, submit, type TestBackend, tokenOf } from "../support/backend.ts";
+import { expectInvariants } from "../support/invariants.ts";
+import { act, addressOf, buyWaiting, look, post, read, send } from "../support/paying.ts";
+import { DIALECTS } from "../support/stores.ts";
+
+describe.each(DIALECTS)("the payment page on %s", (dialect) => {
+  let backend: TestBackend;
+  const open = async (changes: Parameters<typeof organization>[0] = {}) => {
+    const made = organization({ paymentMethod: "card_requires_approval", ...changes });
+    await backend.addOrganization(made);
+    return made.id;
+  };
+  const waiting = async (changes: Parameters<typeof organization>[0] = {}) => {
+    const id = await open(changes);
+    const purchase = await buyWaiting(backend, id);
+    return { id, purchase, address: addressOf(purchase) };
+  };
+  const statusOf = async (id: number, purchaseId: string) => (await read(backend, id, purchaseId)).status;
+
+  beforeAll(async () => {
+    backend = await startBackend(dialect);
+  });
+  afterEach(() => {
+    backend.clocks.billing = NOON;
+  });
+  afterAll(() => backend.close());
+
+  test("shows what is bought, for whom, by whom, and what it costs; looking changes nothing", async () => {
+    const { id, purchase, address } = await waiting({ name: "Northwind Labs" });
+    const before = await backend.deps.database
+      .selectFrom("purchases")
+      .selectAll()
+      .where("id", "=", purchase.id)
+      .execute();
+    const { status, html } = await look(backend, address);
+    expect(status).toBe(200);
+    for (const text of [
+      "Pay for 5 licenses",
+      "Northwind Labs",
+      `admin@organization-${id}.test, with the token ci`,
+      "5 more (25 → 30)",
+      "March 1, 2026 to March 1, 2027, 99 of 365 days",
+      "Subtotal</dt><dd>£203.42",
+      "Tax (20%)</dt><dd>£40.68",
+      "Due now</dt><dd><strong>£244.10",
+      "Pay £244.10",
+      "November 23, 2026 at 12:00 PM GMT",
+    ]) {
+      expect(html).toContain(text);
+    }
+    expect(
+      await backend.deps.database.selectFrom("purchases").selectAll().where("id", "=", purchase.id).execute(),
+    ).toEqual(before);
+  });
+
+  test("has exactly the form that a script may count on (details.md, 32)", async () => {
+    const { html } = await look(backend, (await waiting()).address);
+    expect(html.match(/<form[^>]*>/g)).toEqual(['<form method="post">']);
+    expect(html.match(/<input[^>]*>/g)).toHaveLength(1);
+    expect(html).toMatch(/<input type="hidden" name="form" value="[\w.-]+"\/?>/);
+    expect(html).toMatch(/<select id="card" name="card"/);
+    expect(html).toMatch(/<button type="submit" name="action" value="pay">/);
+    expect(html.match(/<button[^>]*>/g)).toHaveLength(1);
+    expect(html).not.toMatch(/<script|javascript:|onclick/i);
+    const [first, ...others] = [...html.matchAll(/<option value="([^"]*)">([^<]*)</g)].map(
+      ([, id, label]) => `${id} ${label}`,
+    );
+    expect(first).toBe("card_requires_approval Visa ending in 3220 (test card, asks for approval) (stored)");
+    expect(others).toHaveLength(6);
+    expect(others.join()).toContain("card_expired Visa ending in 0069 (test card, expired)");
+  });
+
+  test("says that the sandbox moves no money, and who sells", async () => {
+    const { address } = await waiting();
+    for (const url of [address, `${address}?cancel`]) {
+      expect((await look(backend, url)).html).toContain('<p class="banner">SANDBOX: no money moves</p>');
+    }
+    expect((await look(backend, address)).html).toContain("Seller</dt><dd>Example Seller Ltd (made up)");
+  });
+
+  test.each([
+    ["de-DE,de;q=0.9,en;q=0.8", "23. November 2026 um 12:00 GMT", "1. März 2026"],
+    ["fr;q=0.5, xx-invalid, en-GB", "23 November 2026 at 12:00 GMT", "1 March 2026"],
+    ["ja-JP-u-ca-japanese, fr", "23 novembre 2026 à 12:00 UTC", "1 mars 2026"],
+    ["*", "November 23, 2026 at 12:00 PM GMT", "March 1, 2026"],
+    [`${"x".repeat(5_000)}, de`, "November 23, 2026 at 12:00 PM GMT", "March 1, 2026"],
+  ])("writes dates for who reads %s, with the time zone", async (language, deadline, start) => {
+    const { address } = await waiting();
+    const headers = { "accept-language": language };
+    const html = (await backend.app.inject({ method: "GET", url: address, headers })).body.replaceAll("\u202f", " ");
+    expect(html).toContain(deadline);
+    expect(html).toContain(start);
+  });
+
+  test("asks before it cancels: the link shows a form and changes nothing, the form cancels", async () => {
+    const { id, purchase, address } = await waiting();
+    expect((await look(backend, address)).html).toContain(`<a href="${address}?cancel">Cancel purchase</a>`);
+    const asked = await look(backend, `${address}?cancel`);
+    expect(asked.html).toContain("Cancel this purchase?");
+    expect(asked.html.match(/<form[^>]*>/g)).toEqual([`<form method="post" action="${address}">`]);
+    expect(asked.html.match(/<button[^>]*>/g)).toEqual(['<button type="submit" name="action" value="cancel">']);
+    expect(await statusOf(id, purchase.id)).toBe("requires_approval");
+    const done = await post(backend, address, { ...hiddenFields(asked), action: "cancel" });
+    expect(done.html).toContain("The purchase was canceled");
+    expect((await look(backend, `${address}?cancel`)).html).toContain("The purchase was canceled");
+    expect(await statusOf(id, purchase.id)).toBe("failed");
+  });
+
+  test("links the receipt once it is paid, to who has the address, until the time to pay is over", async () => {
+    const { id, address } = await waiting({ name: "山田 <Labs> 😀" });
+    const receipt = `${address}/receipt`;
+    expect((await look(backend, receipt)).status).toBe(404);
+    const paid = await act(backend, address, { action: "pay", card: "card_ok" });
+    expect(paid.html).toContain(`<a href="${receipt}">Show the receipt</a>`);
+    const { status, html } = await look(backend, receipt);
+    expect(status).toBe(200);
+    for (const text of [`Receipt ${id}-000001`, "Example Seller Ltd", "山田 &lt;Labs> 😀", "£244.10", "SANDBOX"]) {
+      expect(html).toContain(text);
+    }
+    expect((await look(backend, `${address}x/receipt`)).status).toBe(404);
+    expect((await post(backend, receipt, { action: "pay" })).status).toBe(404);
+    backend.clocks.billing += 24 * 3_600_000;
+    expect((await look(backend, address)).html).not.toContain("/receipt");
+    const over = await look(backend, receipt);
+    expect([over.status, over.html.includes("£")]).toEqual([404, false]);
+  });
+
+  test("keeps to the browser's safest rules", async () => {
+    const { address } = await waiting();
+    const { headers } = await backend.app.inject({ method: "GET", url: address });
+    expect(headers["content-security-policy"]).toContain("default-src 'none'");
+    expect(headers["content-security-policy"]).toContain("frame-ancestors 'none'");
+    expect(headers["cache-control"]).toBe("no-store");
+    expect(headers["set-cookie"]).toBeUndefined();
+  });
+
+  test("shows what others wrote as text", async () => {
+    const id = await open({ name: `<img src=x onerror="alert(1)">` });
+    const quote = await call(backend, "POST", `/organizations/${id}/quotes`, {
+      token: tokenOf(id),
+      body: { licenses: 1 },
+    });
+    const order = { quoteId: quote.body.id, purchaseOrder: "</dd><script>alert(2)</script>" };
+    const { body } = await submit(backend, id, order, "k");
+    const { html } = await look(backend, addressOf(body));
+    expect(html).not.toMatch(/<img|<script/);
+    expect(html).toContain("&lt;script>alert(2)");
+  });
+
+  test("is at an address that nobody can guess: anything else is 404, in the same words", async () => {
+    const { address } = await waiting();
+    const other = await waiting();
+    const [, , purchaseId, signature = ""] = address.split("/");
+    const wrong = [
+      `/pay/${purchaseId}/${signature.slice(0, -1)}`,
+      `/pay/${purchaseId}/${signature}x`,
+      `/pay/${purchaseId}/${other.address.split("/")[3]}`,
+      `/pay/pur_000000000000000000000000/${signature}`,
+      `/pay/${purchaseId}/%ff`,
+    ];
+    const pages = [];
+    for (const url of wrong.slice(0, 4))
+      pages.push(await look(backend, url), await post(backend, url, { action: "pay" }));
+    expect(pages.map(({ status }) => status)).toEqual(pages.map(() => 404));
+    const words = pages.map(({ html }) => html.replaceAll(/req_[0-9a-f]+/g, ""));
+    expect(new Set(words).size).toBe(1);
+    expect((await look(backend, wrong[4] ?? "")).status).toBeGreaterThanOrEqual(400);
+  });
+
+  test("takes no form but one that it showed, in the last hour, for this purchase", async () => {
+    const { id, purchase, address } = await waiting();
+    const other = await waiting();
+    const { form = "" } = hiddenFields(await look(backend, address));
+    const foreign = hiddenFields(await look(backend, other.address)).form ?? "";
+    const [until = "", signature] = form.split(".");
+    for (const wrong of ["", foreign, `${Number(until) + 1}.${signature}`, until]) {
+      const page = await post(backend, address, { form: wrong, action: "pay" });
+      expect([page.status, page.html.includes('role="alert"')]).toEqual([403, true]);
+    }
+    backend.clocks.machine += 3_600_000;
+    const old = await post(backend, address, { form, action: "pay" });
+    expect(old.status).toBe(403);
+    expect(await statusOf(id, purchase.id)).toBe("requires_approval");
+    expect((await post(backend, address, { ...hiddenFields({ ...old, status: 200 }), action: "pay" })).status).toBe(
+      200,
+    );
+    expect(await statusOf(id, purchase.id)).toBe("succeeded");
+  });
+
+  test.each([
+    [{ origin: "https://evil.example" }, 403],
+    [{ origin: "null" }, 403],
+    [{ "sec-fetch-site": "cross-site" }, 403],
+    [{ "sec-fetch-site": "same-site" }, 403],
+    [{ "content-type": "application/json" }, 400],
+    [{ origin: "http://localhost", "sec-fetch-site": "same-origin" }, 200],
+    [{ "sec-fetch-site": "none" }, 200],
+  ])("a form that comes with %o is answered with %d", async (headers, expected) => {
+    const { id, purchase, address } = await waiting();
+    const fields = { ...hiddenFields(await look(backend, address)), action: "pay" };
+    const page = await post(backend, address, fields, headers as Record<string, string>);
+    expect(page.status).toBe(expected);
+    expect(await statusOf(id, purchase.id)).toBe(expected === 200 ? "succeeded" : "requires_approval");
+  });
+
+  test.each([
+    [{ action: "buy" }],
+    [{ action: "pay", card: "card_free" }],
+    [{ action: "pay", card: "__proto__" }],
+    [{ action: "pay", amount: "1" }],
+    [{}],
+  ])("a form with %o is refused and charges nothing", async (fields) => {
+    const { id, purchase, address } = await waiting();
+    const page = await post(backend, address, { ...hiddenFields(await look(backend, address)), ...fields });
+    expect(page.status).toBe(400);
+    expect(await statusOf(id, purchase.id)).toBe("requires_approval");
+  });
+
+  test("pays once from two windows, and the second shows the payment", async () => {
+    const { id, purchase, address } = await waiting();
+    const windows = [await look(backend, address), await look(backend, address)].map(hiddenFields);
+    const pages = [];
+    for (const fields of windows) pages.push(await post(backend, address, { ...fields, action: "pay" }));
+    for (const page of pages) expect([page.status, page.html.includes(`${id}-000001`)]).toEqual([200, true]);
+    expect(backend.captures().filter((capture) => capture.purchaseId === purchase.id)).toHaveLength(1);
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("pays once from many windows at once, whatever card each chose", async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const { id, purchase, address } = await waiting();
+      const fields = hiddenFields(await look(backend, address));
+      const cards = ["card_ok", "card_declined", "card_requires_approval", "card_expired", "card_timeout"];
+      const time = setInterval(() => {
+        backend.clocks.machine += 500;
+      }, 20);
+      await Promise.all(cards.map((card) => post(backend, address, { ...fields, card, action: "pay" })));
+      clearInterval(time);
+      expect(backend.captures().filter((capture) => capture.purchaseId === purchase.id).length).toBeLessThanOrEqual(1);
+      await expectInvariants(backend, id, 25);
+    }
+  });
+
+  test("says that a payment takes its time, offers to look again, and then that it arrived", async () => {
+    const { id, address } = await waiting();
+    const time = setInterval(() => {
+      backend.clocks.machine += 10;
+    }, 20);
+    const fields = { ...hiddenFields(await look(backend, address)), card: "card_processing", action: "pay" };
+    const paying = post(backend, address, fields);
+    await expect.poll(async () => (await look(backend, address)).html).toContain("The payment is being processed");
+    expect((await look(backend, address)).html).toContain(`<a href="${address}">Look again</a>`);
+    clearInterval(time);
+    backend.clocks.billing += 2_000;
+    expect((await paying).html).toContain("The payment arrived");
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("says that it was canceled", async () => {
+    const { id, purchase, address } = await waiting();
+    const page = await act(backend, address, { action: "cancel" });
+    expect([page.status, page.html.includes("The purchase was canceled")]).toEqual([200, true]);
+    expect((await look(backend, address)).html).toContain("Nothing was charged.");
+    expect(await statusOf(id, purchase.id)).toBe("failed");
+    expect((await send(backend, id, purchase.id, "cancel")).status).toBe(200);
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("a form that comes after the deadline finds the purchase expired", async () => {
+    const { id, purchase, address } = await waiting();
+    const fields = hiddenFields(await look(backend, address));
+    backend.clocks.billing += 24 * 3_600_000;
+    expect((await look(backend, address)).status).toBe(410);
+    const page = await post(backend, address, { ...fields, action: "pay" });
+    expect([page.status, page.html.includes("The time to pay is over")]).toEqual([410, true]);
+    expect((await read(backend, id, purchase.id)).failure.code).toBe("payment_expired");
+    await expectInvariants(backend, id, 25);
+  });
+
+  test("tells no more than the outcome once its time is over", async () => {
+    const { address } = await waiting({ name: "Northwind Labs" });
+    await act(backend, address, { action: "cancel" });
+    expect((await look(backend, address)).html).toContain("with the token ci");
+    backend.clocks.billing += 24 * 3_600_000;
+    const { html } = await look(backend, address);
+    expect(html).toContain("The purchase was canceled");
+    expect(html).not.toContain("token");
+    expect(html).not.toContain("£");
+  });
+
+  test("of a purchase that succeeded by itself is not linked, and another organization's token cannot pay", async () => {
+    const id = await open({ paymentMethod: "card_ok" });
+    const { body } = await buy(backend, id, 1, "k");
+    expect(body.nextAction).toBeNull();
+    const stranger = await open();
+    expect((await send(backend, stranger, body.id, "cancel")).status).toBe(404);
+    expect((await send(backend, id, body.id, "cancel", tokenOf(stranger))).status).toBe(404);
+  });
+});

@@ -1,0 +1,679 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { makeRenewal, retryRenewal } from "../../../src/backend/renewals/renew.ts";
+import { sweep } from "../../../src/backend/sweep.ts";
+import { buy, call, NOON, startBackend, submit, type TestBackend, tokenOf } from "../support/backend.ts";
+import { expectInvariants } from "../support/invariants.ts";
+import { act, addressOf, buyWaiting, look, read, send } from "../support/paying.ts";
+import {
+  fastForward,
+  HOUR_MS,
+  onlyRenewal,
+  openSubscription,
+  quote,
+  receiptOf,
+  renewalsOf,
+  setClock,
+  storeCard,
+  subscriptionOf,
+} from "../support/renewing.ts";
+import { DIALECTS } from "../support/stores.ts";
+
+/** The renewal date of every organization here. */
+const RENEWAL = "2027-03-01T00:00:00Z";
+
+const DUE = Date.parse(RENEWAL);
+
+const DAY_MS = 24 * HOUR_MS;
+
+const monthly = { interval: "month", anchorDate: "2026-01-31" } as const;
+
+describe.each(DIALECTS)("renewals on %s", (dialect) => {
+  let backend: TestBackend;
+  const open = (paymentMethod: string | null = "card_ok") => openSubscription(backend, {}, { paymentMethod });
+  const eventsOf = async (id: number) =>
+    (await call(backend, "GET", `/organizations/${id}/events?limit=100`, { token: tokenOf(id) })).body.items;
+  const capturesOf = (purchaseId: string) => backend.captures().filter((capture) => capture.purchaseId === purchaseId);
+  const sweepAt = async (instant: string | number) => {
+    setClock(backend, instant);
+    await sweep(backend.deps);
+  };
+  /** A renewal that failed on its date. */
+  const pastDue = async (card: string | null = "card_declined") => {
+    const id = await open(card);
+    await sweepAt(RENEWAL);
+    return { id, renewal: await onlyRenewal(backend, id) };
+  };
+
+  beforeAll(async () => {
+    backend = await startBackend(dialect);
+  });
+  beforeEach(async () => {
+    backend.clocks.billing = NOON;
+    // What other tests left open does not go on here.
+    await backend.deps.database.updateTable("subscriptions").set({ renew_at: null }).execute();
+    await backend.deps.database.updateTable("purchases").set({ next_check_at: null }).execute();
+  });
+  afterAll(() => backend.close());
+
+  describe("on the renewal date", () => {
+    test("the term moves on and all licenses are charged, those of the old term too", async () => {
+      const id = await open();
+      await buy(backend, id, 5, "k");
+      const before = await subscriptionOf(backend, id);
+      await sweepAt(DUE - 1);
+      expect(await renewalsOf(backend, id)).toEqual([]);
+      await sweepAt(RENEWAL);
+      const renewal = await onlyRenewal(backend, id);
+      expect(renewal).toMatchObject({
+        kind: "renewal",
+        status: "succeeded",
+        licenses: 30,
+        dueNow: { amount: 450_000, currency: "GBP" },
+        tax: { amount: 90_000, currency: "GBP" },
+        total: { amount: 540_000, currency: "GBP" },
+        quoteId: null,
+        idempotencyKey: null,
+        purchasedBy: null,
+        createdAt: "2027-03-01T00:00:00.000Z",
+        receiptNumber: `${id}-000002`,
+        failure: null,
+        nextAction: null,
+        note: null,
+      });
+      expect(renewal.total).toEqual(before.renewal.total);
+      const after = await subscriptionOf(backend, id);
+      expect(after).toMatchObject({
+        state: "active",
+        term: { start: "2027-03-01", renewalDate: "2028-03-01", days: 366, daysRemaining: 366 },
+        licenses: { purchased: 30, used: 22, available: 8 },
+        renewal: { licenses: 30, total: { amount: 540_000 } },
+        pending: { purchases: 0, licenses: 0 },
+      });
+      expect(after.version).toBeGreaterThan(before.version);
+      expect(await receiptOf(backend, id, renewal.id)).toMatchObject({
+        kind: "renewal",
+        licenses: 30,
+        licensesAfter: 30,
+        purchaseDate: "2027-03-01",
+        term: { start: "2027-03-01", renewalDate: "2028-03-01", days: 366, daysRemaining: 366 },
+        total: { amount: 540_000 },
+        status: "succeeded",
+      });
+      expect(capturesOf(renewal.id)).toMatchObject([{ amount: 540_000 }]);
+      const types = (await eventsOf(id)).map(({ type }: { type: string }) => type);
+      expect(types.slice(-2)).toEqual(["renewal.made", "purchase.succeeded"]);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("many workers at once renew everybody once", async () => {
+      const ids = await Promise.all(Array.from({ length: 8 }, () => open()));
+      setClock(backend, RENEWAL);
+      await Promise.all([1, 2, 3].map(() => sweep(backend.deps)));
+      await sweepAt(DUE + HOUR_MS);
+      for (const id of ids) {
+        const renewal = await onlyRenewal(backend, id);
+        expect(renewal.status).toBe("succeeded");
+        expect(capturesOf(renewal.id)).toHaveLength(1);
+        await expectInvariants(backend, id, 25);
+      }
+    });
+
+    test("of many who make it at the same time one makes it, although the term after it is due as well", async () => {
+      const id = await open();
+      const made = await Promise.all(
+        [1, 2, 3, 4].map((number) =>
+          makeRenewal(backend.deps.database, id, {
+            purchaseId: `pur_${id}_${number}`,
+            now: DUE + 400 * DAY_MS,
+            graceDays: 14,
+            chargeStep: () => 1,
+            reach: () => {},
+          }),
+        ),
+      );
+      expect(made.filter((renewal) => renewal !== null)).toHaveLength(1);
+      expect(await renewalsOf(backend, id)).toHaveLength(1);
+    });
+
+    test("the database itself refuses a second renewal of a term", async () => {
+      const { id, renewal } = await pastDue("card_ok");
+      const { database } = backend.deps;
+      const row = await database.selectFrom("purchases").selectAll().where("id", "=", renewal.id).executeTakeFirst();
+      const { sequence: _, ...again } = { ...row, id: `${renewal.id}_2`, payment_id: null };
+      await expect(
+        database
+          .insertInto("purchases")
+          .values(again as never)
+          .execute(),
+      ).rejects.toThrow(/unique/i);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test.each(["B0", "B12", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B10"])(
+      "whatever dies at %s, it is made and charged once",
+      async (point) => {
+        const id = await open();
+        setClock(backend, RENEWAL);
+        backend.crashAt(point);
+        await sweep(backend.deps);
+        expect(backend.log.at(-1)).toContain(point);
+        backend.crashAt(null);
+        await sweepAt(DUE + HOUR_MS);
+        const renewal = await onlyRenewal(backend, id);
+        expect(renewal.status).toBe("succeeded");
+        expect(capturesOf(renewal.id)).toHaveLength(1);
+        await expectInvariants(backend, id, 25);
+      },
+    );
+
+    test("what is free needs no payment and has a receipt", async () => {
+      const id = await openSubscription(
+        backend,
+        { unitPrice: { amount: 0, currency: "GBP" } },
+        { paymentMethod: null },
+      );
+      await sweepAt(RENEWAL);
+      expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", total: { amount: 0 } });
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("without automatic renewal the subscription ends", async () => {
+      const id = await openSubscription(backend, { autoRenew: false });
+      await sweepAt(DUE - 1);
+      expect((await subscriptionOf(backend, id)).state).toBe("active");
+      await sweepAt(DUE + 400 * DAY_MS);
+      expect(await subscriptionOf(backend, id)).toMatchObject({
+        state: "ended",
+        term: { start: "2026-03-01", renewalDate: "2027-03-01", daysRemaining: 0 },
+        renewal: { autoRenew: false, licenses: null, total: null },
+      });
+      expect(await renewalsOf(backend, id)).toEqual([]);
+      expect((await quote(backend, id)).body).toMatchObject({
+        code: "subscription_not_purchasable",
+        detail: expect.stringContaining("ended on 2027-03-01"),
+      });
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("one that cannot be charged holds up no other", async () => {
+      const [bad, good] = [await open(), await open()];
+      const { create } = backend.deps.gateway;
+      setClock(backend, RENEWAL);
+      Object.assign(backend.deps.gateway, {
+        create: async (request: Parameters<typeof create>[0]) => {
+          if (request.purchaseId === (await renewalsOf(backend, bad))[0]?.id) throw new TypeError("defect");
+          return create(request);
+        },
+      });
+      await sweep(backend.deps);
+      Object.assign(backend.deps.gateway, { create });
+      expect((await onlyRenewal(backend, good)).status).toBe("succeeded");
+      expect((await onlyRenewal(backend, bad)).status).toBe("processing");
+      await sweepAt(DUE + HOUR_MS);
+      expect((await onlyRenewal(backend, bad)).status).toBe("succeeded");
+      for (const id of [bad, good]) await expectInvariants(backend, id, 25);
+    });
+  });
+
+  describe("late", () => {
+    test("every missed term is charged by itself, in order", async () => {
+      const id = await openSubscription(backend, { ...monthly, unitPrice: { amount: 1_999, currency: "USD" } });
+      await sweepAt("2027-04-29T12:00:00Z");
+      const renewals = await renewalsOf(backend, id);
+      const receipts = await Promise.all(renewals.map((renewal) => receiptOf(backend, id, renewal.id)));
+      expect(receipts.map(({ term }) => `${term.start} ${term.days}`)).toEqual([
+        "2026-11-30 31",
+        "2026-12-31 31",
+        "2027-01-31 28",
+        "2027-02-28 31",
+        "2027-03-31 30",
+      ]);
+      expect(receipts.map(({ purchaseDate }) => purchaseDate)).toEqual(receipts.map(({ term }) => term.start));
+      expect(receipts.map(({ receiptNumber }) => receiptNumber.slice(-1))).toEqual(["1", "2", "3", "4", "5"]);
+      // 25 × $19.99 and 20 % of it, once a term.
+      expect(renewals.map(({ total }) => total.amount)).toEqual([59_970, 59_970, 59_970, 59_970, 59_970]);
+      expect((await subscriptionOf(backend, id)).term).toMatchObject({
+        start: "2027-03-31",
+        renewalDate: "2027-04-30",
+      });
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("none is made while one is not paid, and when it is paid the others follow, each when the one before is paid", async () => {
+      const id = await openSubscription(backend, monthly, { paymentMethod: "card_declined" });
+      await sweepAt("2027-02-15T00:00:00Z");
+      const first = await onlyRenewal(backend, id);
+      expect(await subscriptionOf(backend, id)).toMatchObject({
+        state: "suspended",
+        term: { start: "2027-01-31", renewalDate: "2027-02-28" },
+      });
+      await storeCard(backend, id, "card_processing");
+      expect((await send(backend, id, first.id, "payment")).status).toBe(202);
+      expect(await renewalsOf(backend, id)).toHaveLength(1);
+      for (const [seconds, count] of [
+        [6, 2],
+        [12, 3],
+        [18, 3],
+      ] as const) {
+        await sweepAt(Date.parse("2027-02-15T00:00:00Z") + seconds * 1000);
+        expect(await renewalsOf(backend, id)).toHaveLength(count);
+      }
+      const renewals = await renewalsOf(backend, id);
+      expect(renewals.map(({ status }) => status)).toEqual(["succeeded", "succeeded", "succeeded"]);
+      expect((await subscriptionOf(backend, id)).state).toBe("active");
+      await expectInvariants(backend, id, 25);
+    });
+  });
+
+  describe("not paid", () => {
+    test("past due, tried again after 1, 3 and 7 days, suspended after 14, and active again once it is paid", async () => {
+      const { id, renewal } = await pastDue();
+      expect(renewal).toMatchObject({
+        status: "failed",
+        receiptNumber: null,
+        failure: { code: "card_declined" },
+        nextAction: { type: "pay", expiresAt: "2027-03-15T00:00:00.000Z" },
+      });
+      const tries = async () =>
+        (await eventsOf(id)).filter(({ type }: { type: string }) => type === "payment.started").length;
+      const at = async (days: number, ms = 0) => {
+        await sweepAt(DUE + days * DAY_MS + ms);
+        return [await tries(), (await subscriptionOf(backend, id)).state];
+      };
+      expect(await at(1, -1)).toEqual([0, "past_due"]);
+      expect(await at(1)).toEqual([1, "past_due"]);
+      expect(await at(3, -1)).toEqual([1, "past_due"]);
+      expect(await at(3)).toEqual([2, "past_due"]);
+      expect(await at(7, -1)).toEqual([2, "past_due"]);
+      expect(await at(7)).toEqual([3, "past_due"]);
+      expect(await at(14, -1)).toEqual([3, "past_due"]);
+      expect(await at(14)).toEqual([3, "suspended"]);
+      expect(await at(300)).toEqual([3, "suspended"]);
+      expect(await renewalsOf(backend, id)).toHaveLength(1);
+      const { nextAction } = await onlyRenewal(backend, id);
+      expect(nextAction?.expiresAt).toBe("2027-03-15T00:00:00.000Z");
+      const page = await act(backend, addressOf(renewal), { action: "pay", card: "card_ok" });
+      expect([page.status, page.html.includes("The payment arrived")]).toEqual([200, true]);
+      expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", receiptNumber: `${id}-000001` });
+      expect((await subscriptionOf(backend, id)).state).toBe("active");
+      expect(capturesOf(renewal.id)).toHaveLength(1);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test.each([
+      ["Europe/London", "2027-03-15T00:00:00.000Z", "March 15, 2027 at 12:00 AM GMT"],
+      ["Asia/Tokyo", "2027-03-14T15:00:00.000Z", "March 15, 2027 at 12:00 AM GMT+9"],
+      ["America/New_York", "2027-03-15T04:00:00.000Z", "March 15, 2027 at 12:00 AM EDT"],
+    ])("has one deadline in %s, which no day and no retry moves", async (timeZone, expiresAt, onPage) => {
+      const id = await openSubscription(backend, {}, { timeZone, paymentMethod: "card_declined" });
+      expect((await subscriptionOf(backend, id)).unpaid).toBeNull();
+      const unpaid = { total: { amount: 450_000, currency: "GBP" }, deadline: "2027-03-15" };
+      for (const days of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 29, 100, 400]) {
+        await sweepAt(DUE + days * DAY_MS + 6 * HOUR_MS);
+        const renewal = await onlyRenewal(backend, id);
+        const isLate = days >= 14;
+        const { state, unpaid: shown } = await subscriptionOf(backend, id);
+        expect([days, state, shown]).toEqual([
+          days,
+          isLate ? "suspended" : "past_due",
+          { purchaseId: renewal.id, ...unpaid },
+        ]);
+        expect(renewal.nextAction?.expiresAt).toBe(expiresAt);
+        const { html } = await look(backend, addressOf(renewal));
+        expect(html).toContain(`${isLate ? "Was due by" : "Pay until"}</dt><dd>${onPage}`);
+        expect((await quote(backend, id)).body.detail).toContain(
+          isLate ? "suspended since 2027-03-15" : "on 2027-03-15 the subscription is suspended",
+        );
+      }
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("is unpaid by its oldest renewal, then by the next one that is charged in vain", async () => {
+      const id = await openSubscription(backend, { ...monthly, licenses: 30 }, { paymentMethod: "card_declined" });
+      await sweepAt("2027-02-15T12:00:00Z");
+      const oldest = await onlyRenewal(backend, id);
+      const total = { amount: 540_000, currency: "GBP" };
+      expect((await subscriptionOf(backend, id)).unpaid).toEqual({
+        purchaseId: oldest.id,
+        total,
+        deadline: "2026-12-14",
+      });
+      await act(backend, addressOf(oldest), { action: "pay", card: "card_ok" });
+      await sweepAt("2027-02-15T12:01:00Z");
+      const [, next] = await renewalsOf(backend, id);
+      expect((await subscriptionOf(backend, id)).unpaid).toEqual({
+        purchaseId: next?.id,
+        total,
+        deadline: "2027-01-14",
+      });
+      expect(next?.nextAction?.expiresAt).toBe("2027-01-14T00:00:00.000Z");
+    });
+
+    test("a retry pays with what is stored by then", async () => {
+      const { id, renewal } = await pastDue();
+      await storeCard(backend, id, "card_timeout");
+      await sweepAt(DUE + DAY_MS);
+      expect((await onlyRenewal(backend, id)).status).toBe("succeeded");
+      expect((await subscriptionOf(backend, id)).state).toBe("active");
+      expect(capturesOf(renewal.id)).toHaveLength(1);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("a retry that takes its time is looked at soon, and until it is paid nothing is better", async () => {
+      const { id } = await pastDue();
+      await storeCard(backend, id, "card_processing");
+      await sweepAt(DUE + DAY_MS);
+      expect((await onlyRenewal(backend, id)).status).toBe("processing");
+      expect((await subscriptionOf(backend, id)).state).toBe("past_due");
+      await sweepAt(DUE + DAY_MS + 5_000);
+      expect((await subscriptionOf(backend, id)).state).toBe("active");
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("of two workers that try again at once one does", async () => {
+      const { id, renewal } = await pastDue();
+      setClock(backend, DUE + DAY_MS);
+      await Promise.all([1, 2, 3].map(() => retryRenewal(backend.deps, renewal.id)));
+      const events: { type: string }[] = await eventsOf(id);
+      expect(events.filter(({ type }) => type === "payment.started")).toHaveLength(1);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test.each([
+      ["card_requires_approval", "authentication_required"],
+      [null, "no_payment_method"],
+      ["card_insufficient_funds", "insufficient_funds"],
+    ])("with %s it is %s, and a person pays it on its page", async (card, code) => {
+      const { id, renewal } = await pastDue(card);
+      expect(renewal).toMatchObject({ status: "failed", failure: { code }, nextAction: { type: "pay" } });
+      expect((await subscriptionOf(backend, id)).state).toBe("past_due");
+      const page = await look(backend, addressOf(renewal));
+      expect(page.html).toContain("Pay the renewal of 25 licenses");
+      expect(page.html).not.toContain("Cancel purchase");
+      await act(backend, addressOf(renewal), { action: "pay", card: card ?? "card_requires_approval" });
+      const isPaid = card !== "card_insufficient_funds";
+      expect((await onlyRenewal(backend, id)).status).toBe(isPaid ? "succeeded" : "failed");
+      expect((await subscriptionOf(backend, id)).state).toBe(isPaid ? "active" : "past_due");
+      // What a person paid with where there was nothing is what the next renewal is paid with.
+      const stored = (await subscriptionOf(backend, id)).paymentMethod;
+      expect(stored).not.toBeNull();
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("the payment is tried again on request, as often as wanted, and cannot be canceled", async () => {
+      const { id, renewal } = await pastDue();
+      for (const _ of [1, 2]) {
+        expect(await send(backend, id, renewal.id, "payment")).toMatchObject({
+          status: 402,
+          body: { code: "payment_declined", purchase: { id: renewal.id, kind: "renewal", status: "failed" } },
+        });
+      }
+      expect((await send(backend, id, renewal.id, "cancel")).body.code).toBe("not_cancelable");
+      await storeCard(backend, id, "card_ok");
+      setClock(backend, DUE + 500 * DAY_MS);
+      expect(await send(backend, id, renewal.id, "payment")).toMatchObject({
+        status: 200,
+        body: { status: "succeeded", licenses: 25, organizationLicenses: { purchased: 25 } },
+      });
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("money that arrives after the renewal's own term is no refund", async () => {
+      const { id, renewal } = await pastDue("card_processing");
+      expect(renewal.status).toBe("processing");
+      expect((await subscriptionOf(backend, id)).state).toBe("active");
+      await sweepAt("2028-06-01T00:00:00Z");
+      const [first, second] = await renewalsOf(backend, id);
+      expect(first).toMatchObject({ id: renewal.id, status: "succeeded", refund: null });
+      expect(second?.status).toBe("processing");
+      await sweepAt("2028-06-01T00:00:05Z");
+      await expectInvariants(backend, id, 25);
+    });
+
+    test.each(["B2", "B5", "B6", "B7", "B8"])("a retry that dies at %s charges once", async (point) => {
+      const { id, renewal } = await pastDue();
+      await storeCard(backend, id, "card_ok");
+      setClock(backend, DUE + DAY_MS);
+      backend.crashAt(point);
+      await sweep(backend.deps);
+      backend.crashAt(null);
+      await sweepAt(DUE + DAY_MS + HOUR_MS);
+      expect((await onlyRenewal(backend, id)).status).toBe("succeeded");
+      expect(capturesOf(renewal.id)).toHaveLength(1);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("the audit log and the notifications tell of it", async () => {
+      const { id, renewal } = await pastDue();
+      await sweepAt(DUE + DAY_MS);
+      const told = backend.delivered().filter(({ organizationId }) => organizationId === id);
+      expect(told).toEqual([
+        expect.objectContaining({ type: "purchase.failed", purchaseId: renewal.id, to: null }),
+        expect.objectContaining({ type: "purchase.failed", purchaseId: renewal.id, to: null }),
+      ]);
+      expect(await eventsOf(id)).toMatchObject([
+        {
+          type: "renewal.made",
+          actor: "backend",
+          purchaseId: renewal.id,
+          data: { start: "2027-03-01", renewalDate: "2028-03-01", licenses: 25, total: 450_000, currency: "GBP" },
+        },
+        { type: "purchase.failed", data: { code: "card_declined" } },
+        { type: "payment.started", actor: "backend" },
+        { type: "purchase.failed" },
+      ]);
+    });
+  });
+
+  describe("and buying", () => {
+    test("on the renewal date what is bought is in the new term, whether or not the sweep was there before", async () => {
+      const id = await open();
+      setClock(backend, RENEWAL);
+      const { status, body } = await buy(backend, id, 5, "k");
+      expect([status, body.kind]).toEqual([201, "purchase"]);
+      // The whole new term for 5 licenses: 5 × £150.00 and 20 %.
+      expect(body.total).toEqual({ amount: 90_000, currency: "GBP" });
+      expect(await onlyRenewal(backend, id)).toMatchObject({
+        status: "succeeded",
+        licenses: 25,
+        receiptNumber: `${id}-000001`,
+      });
+      expect(await receiptOf(backend, id, body.id)).toMatchObject({
+        receiptNumber: `${id}-000002`,
+        purchaseDate: "2027-03-01",
+        term: { start: "2027-03-01", renewalDate: "2028-03-01", days: 366, daysRemaining: 366 },
+      });
+      expect((await subscriptionOf(backend, id)).licenses.purchased).toBe(30);
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("a quote of the old term is worth nothing in the new one", async () => {
+      const id = await open();
+      setClock(backend, DUE - 60_000);
+      const { body: offered } = await quote(backend, id, 5);
+      expect(offered.expiresAt).toBe("2027-03-01T00:00:00.000Z");
+      await sweepAt(RENEWAL);
+      const answer = await submit(backend, id, { quoteId: offered.id }, "k");
+      expect(answer).toMatchObject({ status: 409, body: { code: "quote_expired" } });
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("is refused while a renewal is due, or what is bought would be charged in both", async () => {
+      const id = await open();
+      const { body: offered } = await quote(backend, id, 5);
+      const { database } = backend.deps;
+      await database.updateTable("subscriptions").set({ renew_at: NOON }).where("organization_id", "=", id).execute();
+      const answer = await submit(backend, id, { quoteId: offered.id }, "k");
+      expect(answer).toMatchObject({ status: 409, body: { code: "subscription_changed" } });
+    });
+
+    test.each([0, 20])("is refused %d days after a renewal that is not paid, and names it", async (days) => {
+      const { id, renewal } = await pastDue();
+      await sweepAt(DUE + days * DAY_MS);
+      expect(await quote(backend, id)).toMatchObject({
+        status: 409,
+        body: {
+          code: "subscription_not_purchasable",
+          detail: expect.stringContaining(`renewal ${renewal.id} (£4,500.00 with tax) is unpaid`),
+          purchaseId: renewal.id,
+        },
+      });
+    });
+
+    test("has to wait while a renewal is being charged", async () => {
+      const { id } = await pastDue("card_processing");
+      const busy = await quote(backend, id);
+      expect(busy).toMatchObject({ status: 503, body: { code: "unavailable" } });
+      expect(Number(busy.headers["retry-after"])).toBeGreaterThan(0);
+      await sweepAt(DUE + 5_000);
+      expect((await quote(backend, id)).status).toBe(201);
+    });
+
+    test("what waits for a person at the renewal expires, and the renewal goes ahead", async () => {
+      const id = await open("card_requires_approval");
+      setClock(backend, DUE - 1_000);
+      const purchase = await buyWaiting(backend, id);
+      await storeCard(backend, id, "card_ok");
+      await sweepAt(RENEWAL);
+      expect((await read(backend, id, purchase.id)).failure.code).toBe("payment_expired");
+      expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", licenses: 25 });
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("who buys on the renewal date waits for no sweep to expire what waited", async () => {
+      const id = await open("card_requires_approval");
+      setClock(backend, DUE - 1_000);
+      const purchase = await buyWaiting(backend, id);
+      await storeCard(backend, id, "card_ok");
+      setClock(backend, RENEWAL);
+      expect((await quote(backend, id)).body).toMatchObject({ purchaseDate: "2027-03-01", licensesAfter: 26 });
+      expect((await read(backend, id, purchase.id)).failure.code).toBe("payment_expired");
+      expect((await onlyRenewal(backend, id)).status).toBe("succeeded");
+    });
+
+    test("a declined purchase is not paid while a renewal is unpaid", async () => {
+      const id = await open("card_declined");
+      const { body } = await buy(backend, id, 5, "k");
+      const { database } = backend.deps;
+      const unpaid = { unpaid_renewal: "pur_renewal" };
+      await database.updateTable("subscriptions").set(unpaid).where("organization_id", "=", id).execute();
+      expect(await send(backend, id, body.purchase.id, "payment")).toMatchObject({
+        status: 409,
+        body: { code: "not_payable" },
+      });
+    });
+
+    test("a payment under way at the renewal comes to its end first", async () => {
+      const id = await open("card_processing");
+      setClock(backend, DUE - 1_000);
+      const { body: purchase } = await buy(backend, id, 5, "k");
+      await storeCard(backend, id, "card_ok");
+      await sweepAt(RENEWAL);
+      expect(await renewalsOf(backend, id)).toEqual([]);
+      expect(await quote(backend, id)).toMatchObject({ status: 503, body: { code: "unavailable" } });
+      expect(
+        (await call(backend, "DELETE", `/organizations/${id}/subscription/reduction`, { token: tokenOf(id) })).status,
+      ).toBe(503);
+      await sweepAt(DUE + 4_000);
+      // The money came in the new term: it goes back, and the renewal is for those who were there.
+      expect(await read(backend, id, purchase.id)).toMatchObject({ status: "failed", failure: { code: "term_ended" } });
+      expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", licenses: 25 });
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("a payment that nobody knows of holds a renewal up for an hour at most; if it arrives, it is refunded", async () => {
+      const id = await open("card_processing");
+      setClock(backend, DUE - 1_000);
+      const { body: purchase } = await buy(backend, id, 5, "k");
+      await storeCard(backend, id, "card_ok");
+      const { read: readPayment } = backend.deps.gateway;
+      const processing: typeof readPayment = async (paymentId) => {
+        const payment = await readPayment(paymentId);
+        return payment.purchaseId === purchase.id ? { ...payment, status: "processing" } : payment;
+      };
+      Object.assign(backend.deps.gateway, { read: processing });
+      await sweepAt(DUE + HOUR_MS - 1);
+      expect(await renewalsOf(backend, id)).toEqual([]);
+      await sweepAt(DUE + HOUR_MS);
+      expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", licenses: 25 });
+      Object.assign(backend.deps.gateway, { read: readPayment });
+      await sweepAt(DUE + 2 * DAY_MS);
+      expect(await read(backend, id, purchase.id)).toMatchObject({
+        status: "failed",
+        failure: { code: "term_ended" },
+        refund: { amount: purchase.total },
+      });
+      await expectInvariants(backend, id, 25);
+    });
+
+    test("advancing the clock, the hour is waited for as well", async () => {
+      const id = await open("card_processing");
+      setClock(backend, DUE - 1_000);
+      await buy(backend, id, 5, "k");
+      await storeCard(backend, id, "card_ok");
+      const { read: readPayment } = backend.deps.gateway;
+      const processing: typeof readPayment = async (paymentId) => ({
+        ...(await readPayment(paymentId)),
+        status: "processing",
+      });
+      Object.assign(backend.deps.gateway, { read: processing });
+      await fastForward(backend, DUE + 2 * HOUR_MS);
+      Object.assign(backend.deps.gateway, { read: readPayment });
+      expect(await onlyRenewal(backend, id)).toMatchObject({ createdAt: "2027-03-01T01:00:00.000Z", licenses: 25 });
+    });
+
+    test("users take licenses while it is past due, and none when it is suspended or has ended", async () => {
+      const ended = await openSubscription(backend, { autoRenew: false });
+      const { id, renewal } = await pastDue();
+      const add = async (organizationId: number, name: string, more = {}) => {
+        const body = {
+          email: `${name}@organization-${organizationId}.test`,
+          firstName: name,
+          lastName: "User",
+          ...more,
+        };
+        return call(backend, "POST", `/organizations/${organizationId}/users`, {
+          token: tokenOf(organizationId),
+          body,
+        });
+      };
+      expect((await add(id, "early")).status).toBe(201);
+      await sweepAt(DUE + 14 * DAY_MS);
+      expect(await add(id, "late")).toMatchObject({
+        status: 409,
+        body: { code: "subscription_not_purchasable", purchaseId: renewal.id },
+      });
+      expect((await add(id, "boss", { role: 3, adminNoTraining: true })).status).toBe(201);
+      expect((await add(ended, "late")).body.code).toBe("subscription_not_purchasable");
+      expect((await subscriptionOf(backend, id)).licenses.used).toBe(23);
+    });
+  });
+
+  test("advancing the clock, everything happens at its own instant", async () => {
+    const id = await openSubscription(
+      backend,
+      { interval: "month", anchorDate: "2026-10-31" },
+      { paymentMethod: "card_declined" },
+    );
+    const processing = await openSubscription(
+      backend,
+      { interval: "month", anchorDate: "2026-10-31" },
+      { paymentMethod: "card_processing" },
+    );
+    await fastForward(backend, "2027-02-10T08:00:00Z");
+    const tries = (await eventsOf(id)).filter(({ type }: { type: string }) => type === "purchase.failed");
+    expect(tries.map(({ at }: { at: string }) => at)).toEqual([
+      "2026-11-30T00:00:00.000Z",
+      "2026-12-01T00:00:00.000Z",
+      "2026-12-03T00:00:00.000Z",
+      "2026-12-07T00:00:00.000Z",
+    ]);
+    expect(await renewalsOf(backend, processing)).toMatchObject([
+      { createdAt: "2026-11-30T00:00:00.000Z", completedAt: "2026-11-30T00:00:05.000Z" },
+      { createdAt: "2026-12-31T00:00:00.000Z", completedAt: "2026-12-31T00:00:05.000Z" },
+      { createdAt: "2027-01-31T00:00:00.000Z", completedAt: "2027-01-31T00:00:05.000Z" },
+    ]);
+    expect(backend.clocks.billing).toBe(Date.parse("2027-02-10T08:00:00Z"));
+    for (const organizationId of [id, processing]) await expectInvariants(backend, organizationId, 25);
+  });
+});

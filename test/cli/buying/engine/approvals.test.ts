@@ -1,0 +1,225 @@
+import { describe, expect, it } from "vitest";
+import { ciKey } from "../../../../src/cli/buying/engine/keys.ts";
+import type { Approver } from "../../../../src/cli/buying/engine/tools.ts";
+import type { PurchaseAnswer } from "../../../../src/contract/billing.ts";
+import {
+  API_URL,
+  entry,
+  failedPurchase,
+  ORGANIZATION,
+  openPurchase,
+  payablePurchase,
+  purchase,
+} from "../../support/builders.ts";
+import { fakeJournal } from "../../support/fakeJournal.ts";
+import { KEY, known, PRICED, play, RUN, refusal, SOLD, silentApprover } from "../../support/playBuy.ts";
+import type { ExpectedCall } from "../../support/script.ts";
+
+const WAITING = { ...openPurchase("requires_approval"), idempotencyKey: KEY };
+
+const CANCELED = failedPurchase({
+  idempotencyKey: KEY,
+  failure: { code: "payment_canceled", message: "The purchase was canceled; nothing was charged." },
+});
+
+const looks = (...seen: PurchaseAnswer[]): ExpectedCall[] => seen.map((gives) => ({ call: "purchase", gives }));
+
+const accepted = (answer: PurchaseAnswer): ExpectedCall[] => [
+  ...PRICED,
+  { call: "createPurchase", gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false } },
+];
+
+const yes: Approver = { ...silentApprover(), tryAnotherCard: async () => true };
+
+describe("a purchase that a person has to approve", () => {
+  it("is shown once, waited for, and ends well", async () => {
+    const { outcome, tools } = await play({
+      waitSeconds: 300,
+      script: [
+        ...accepted(WAITING),
+        { call: "purchase", with: ["pur_1", 20], gives: WAITING },
+        ...looks({ ...WAITING, status: "processing" }, purchase({ idempotencyKey: KEY })),
+      ],
+    });
+    expect(outcome).toMatchObject({ failure: null, endedKey: KEY, result: { replayed: false } });
+    expect(tools).toMatchObject({ shown: ["pur_1"], reached: ["C5"] });
+    // Until the result is printed, an interruption still has to name the purchase.
+    expect(tools.lastWords.at(-1)?.message).toBe("The purchase pur_1 was accepted, and its result was not shown.");
+  });
+
+  it("has last words with its id, its page and the way on", async () => {
+    const { tools } = await play({ waitSeconds: 1, script: [...accepted(WAITING), ...looks(WAITING, WAITING)] });
+    const words = tools.lastWords.find((note) => note?.message.includes("approval"));
+    expect(words?.message).toMatch(/pur_1 waits.*nothing was charged yet/);
+    expect(words?.hint).toMatch(/\/pay\/pur_1 to pay it, then run `secureflag-licenses purchases resume`/);
+  });
+
+  it("is canceled on the page: exit 6, nothing bought anew, forgotten", async () => {
+    const { outcome } = await play({ waitSeconds: 300, script: [...accepted(WAITING), ...looks(CANCELED)] });
+    expect(outcome).toMatchObject({
+      endedKey: KEY,
+      failure: { code: "payment_declined", message: "The purchase was canceled before it was paid." },
+    });
+  });
+
+  it("without --wait ends at once, and stays journaled", async () => {
+    const { outcome, journal, tools } = await play({ script: accepted(WAITING) });
+    expect(outcome).toMatchObject({ endedKey: null, failure: { code: "approval_required" } });
+    expect(journal.kept).toHaveLength(1);
+    expect(tools).toMatchObject({ shown: [], reached: [] });
+  });
+
+  it("is given up when --wait is over", async () => {
+    // 0.5 + 1 + 4 × 2 s of pauses reach 9 s.
+    const { outcome, tools } = await play({
+      waitSeconds: 9,
+      script: [...accepted(WAITING), ...looks(...Array.from({ length: 6 }, () => WAITING))],
+    });
+    expect(outcome).toMatchObject({ endedKey: null, failure: { code: "approval_required" } });
+    expect(tools.elapsed()).toBe(9_500);
+  });
+
+  it.each(["unreachable", "rate_limited", "unavailable", "internal", "unexpected_answer"] as const)(
+    "is never taken for failed because of %s",
+    async (code) => {
+      const { outcome } = await play({
+        waitSeconds: 300,
+        script: [
+          ...accepted(WAITING),
+          { call: "purchase", fails: refusal(code) },
+          ...looks(purchase({ idempotencyKey: KEY })),
+        ],
+      });
+      expect(outcome).toMatchObject({ failure: null });
+    },
+  );
+
+  it("has its 60 s to settle though the approval came at the end of --wait", async () => {
+    const settling = { ...WAITING, status: "processing" as const };
+    const { outcome } = await play({
+      waitSeconds: 1,
+      script: [
+        ...accepted(WAITING),
+        ...looks(WAITING, settling, settling, settling, settling, purchase({ idempotencyKey: KEY })),
+      ],
+    });
+    expect(outcome).toMatchObject({ failure: null });
+  });
+
+  it("says why a card was declined on the page, once, and waits on", async () => {
+    const declined = { ...WAITING, failure: { code: "expired_card", message: "x" } };
+    const { tools, said } = await play({
+      waitSeconds: 300,
+      script: [...accepted(WAITING), ...looks(declined, declined, purchase({ idempotencyKey: KEY }))],
+    });
+    expect(said.match(/The card has expired\. Another card can be chosen on the page\./g)).toHaveLength(1);
+    expect(tools.shown).toEqual(["pur_1"]);
+  });
+});
+
+describe("an earlier purchase that waits for approval", () => {
+  const OLD = { ...openPurchase("requires_approval"), idempotencyKey: "key_old" };
+
+  it("is gone on with by the same command: shown, waited for, and not asked to be bought again", async () => {
+    const approver: Approver = { ...yes, buyAgain: async () => expect.unreachable("nobody may be asked") };
+    const { outcome, said, tools } = await play({
+      approver,
+      waitSeconds: 300,
+      journal: [entry()],
+      script: [known(OLD), ...looks(purchase({ idempotencyKey: "key_old" }))],
+    });
+    expect(said).toContain("The same command was begun before; this goes on with its purchase pur_1.");
+    expect(tools.shown).toEqual(["pur_1"]);
+    expect(outcome).toMatchObject({ failure: null, endedKey: "key_old", result: { replayed: true } });
+  });
+
+  it("and is canceled while the same command waits: that is the command's end", async () => {
+    const canceled = { ...CANCELED, idempotencyKey: "key_old" };
+    const { outcome } = await play({ waitSeconds: 300, journal: [entry()], script: [known(OLD), ...looks(canceled)] });
+    expect(outcome).toMatchObject({ endedKey: "key_old", failure: { code: "payment_declined" } });
+  });
+
+  it("under the key of this job: its cancellation is this command's end, too", async () => {
+    const key = ciKey(
+      RUN,
+      { apiUrl: API_URL, organizationId: ORGANIZATION, licenses: 5, purchaseOrder: null, note: null },
+      1,
+    );
+    const { outcome } = await play({
+      ciRun: RUN,
+      waitSeconds: 300,
+      script: [known({ ...OLD, idempotencyKey: key }), ...looks({ ...CANCELED, idempotencyKey: key })],
+    });
+    expect(outcome).toMatchObject({ endedKey: key, failure: { code: "payment_declined" } });
+  });
+
+  it("of another command is named and blocks nothing, also while its owner waits for the person", async () => {
+    for (const runs of [0, Number.POSITIVE_INFINITY]) {
+      const { outcome, said, tools } = await play({
+        waitSeconds: 300,
+        journal: [entry({ licenses: 7 })],
+        prepare: (journal) => {
+          journal.ownerRunsFor = runs;
+        },
+        script: [known(openPurchase("requires_approval", { licenses: 7 })), ...PRICED, SOLD],
+      });
+      expect(said).toMatch(/pur_1, still waits for approval/);
+      expect(tools.elapsed()).toBe(0);
+      expect(outcome).toMatchObject({ result: { replayed: false }, failure: null });
+    }
+  });
+
+  it("in another terminal is followed here as well", async () => {
+    const journal = fakeJournal([entry()]);
+    const { outcome } = await play({
+      waitSeconds: 300,
+      journal: journal.kept,
+      prepare: (fake) => {
+        fake.ownerRunsFor = Number.POSITIVE_INFINITY;
+      },
+      script: [known(OLD), ...looks(purchase({ idempotencyKey: "key_old" }))],
+    });
+    expect(outcome).toMatchObject({ failure: null, result: { replayed: true } });
+  });
+});
+
+describe("a declined purchase that can be paid with another card", () => {
+  const declined = payablePurchase({ idempotencyKey: KEY });
+
+  it("ends with 6 unless somebody says to try another card", async () => {
+    const { outcome, tools } = await play({ waitSeconds: 300, script: accepted(declined) });
+    expect(outcome).toMatchObject({ endedKey: KEY, failure: { code: "payment_declined" } });
+    expect(tools.shown).toEqual([]);
+  });
+
+  it("is paid on the page by whoever says so", async () => {
+    const { outcome, tools } = await play({
+      approver: yes,
+      waitSeconds: 300,
+      script: [
+        ...accepted(declined),
+        ...looks(declined, { ...declined, status: "processing" }, purchase({ idempotencyKey: KEY })),
+      ],
+    });
+    expect(outcome).toMatchObject({ failure: null, endedKey: KEY, result: { replayed: false } });
+    expect(tools.shown).toEqual(["pur_1"]);
+  });
+
+  it("is not offered where nobody waits, or where it cannot be paid any more", async () => {
+    const asked: string[] = [];
+    const approver: Approver = { ...yes, tryAnotherCard: async ({ id }) => asked.push(id) > 0 };
+    await play({ approver, script: accepted(declined) });
+    await play({ approver, waitSeconds: 300, script: accepted(failedPurchase()) });
+    expect(asked).toEqual([]);
+  });
+
+  it("ends when its page closes", async () => {
+    const closed = failedPurchase({ idempotencyKey: KEY });
+    const { outcome } = await play({
+      approver: yes,
+      waitSeconds: 300,
+      script: [...accepted(declined), ...looks(declined, closed)],
+    });
+    expect(outcome).toMatchObject({ endedKey: KEY, failure: { code: "payment_declined" } });
+  });
+});

@@ -1,0 +1,261 @@
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import type { Offer } from "../../../../src/cli/buying/engine/offer.ts";
+import {
+  assertSamePlace,
+  assertStillHolds,
+  isFileKey,
+  type QuoteFile,
+  quoteFileOf,
+  readQuoteFile,
+  writeQuoteFile,
+} from "../../../../src/cli/buying/engine/quoteFile.ts";
+import { codeOf } from "../../../../src/cli/errors.ts";
+import { API_URL, ORGANIZATION, purchase, quote, subscription, verified } from "../../support/builders.ts";
+import { known, PRICED, play, SOLD, unknown } from "../../support/playBuy.ts";
+
+const offer = (licenses = 5, change: Parameters<typeof subscription>[0] = {}): Offer => {
+  const seen = subscription(change);
+  return { subscription: seen, quote: verified(quote(licenses, {}, seen)) };
+};
+
+const file = quoteFileOf(offer(), API_URL);
+
+const text = writeQuoteFile(file);
+
+const read = (written: string) => readQuoteFile("quote.json", Buffer.from(written));
+
+const codeOfReading = (written: string) => {
+  try {
+    read(written);
+    return null;
+  } catch (error) {
+    return codeOf(error);
+  }
+};
+
+/** A file with the digest that fits, as somebody makes it who knows how. */
+function forged(change: Record<string, unknown>): string {
+  const { digest: _, ...content } = { ...file, ...change } as QuoteFile;
+  const digest = createHash("sha256").update(JSON.stringify(content)).digest("hex");
+  return writeQuoteFile({ ...content, digest });
+}
+
+/** Every leaf of a document with a value in its place that is as plausible. */
+function mutations(value: unknown, path: readonly (string | number)[] = []): [string, unknown][] {
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([name, inner]) =>
+      mutations(inner, [...path, name]).map(([where, changed]): [string, unknown] => [
+        where,
+        Array.isArray(value)
+          ? value.map((item, i) => (String(i) === name ? changed : item))
+          : { ...value, [name]: changed },
+      ]),
+    );
+  }
+  const changed = typeof value === "number" ? value + 1 : typeof value === "string" ? `${value}1` : 1;
+  return [[path.join("."), changed]];
+}
+
+describe("a quote file", () => {
+  it("says everything that a reviewer has to know, and is read as it was written", () => {
+    expect(read(text)).toEqual(file);
+    expect(file).toMatchObject({
+      organization: { id: ORGANIZATION, name: "Northwind Labs" },
+      backend: API_URL,
+      licenses: 5,
+      purchased: { before: 25, after: 30 },
+      total: { amount: 24_410, currency: "GBP" },
+      createdAt: "2026-11-22T10:00:00Z",
+      digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(file.arithmetic.join("\n")).toContain("£150.00 × 5 × 99 / 365 = 203.424657…, rounded £203.42");
+  });
+
+  it.each([
+    ["the line ends of Windows", text.replaceAll("\n", "\r\n")],
+    ["a byte order mark", `\ufeff${text}`],
+    ["no newline at its end", text.trimEnd()],
+  ])("may come back with %s", (_, written) => {
+    expect(read(written)).toEqual(file);
+  });
+
+  it("has one name for what is charged, and is still read where an earlier version named the amounts", () => {
+    const [, subtotal, , total] = file.arithmetic;
+    expect([subtotal, total]).toEqual([
+      "Subtotal: £150.00 × 5 × 99 / 365 = 203.424657…, rounded £203.42",
+      "Due now: £203.42 + £40.68 = £244.10",
+    ]);
+    const earlier = file.arithmetic.map((line) =>
+      line.startsWith("Due now:") ? line.replace("Due now", "Total") : line.replace("Subtotal", "Due now"),
+    );
+    expect(read(forged({ arithmetic: earlier })).arithmetic).toEqual(earlier);
+  });
+
+  const changes = mutations(file);
+
+  it("has leaves to change", () => expect(changes.length).toBeGreaterThan(35));
+
+  it.each(changes)("is refused where %s was changed", (_, changed) => {
+    expect(codeOfReading(`${JSON.stringify(changed, null, 2)}\n`)).toBe("quote_file_invalid");
+  });
+
+  it.each([
+    ["nothing", ""],
+    ["no JSON", "{"],
+    ["another document", '{"a": 1}\n'],
+    ["a list", "[]"],
+    ["another layout", JSON.stringify(file)],
+    ["a field that is not known", text.replace('"licenses"', '"more": 1,\n  "licenses"')],
+    ["a field that is there twice", text.replace('"licenses": 5', '"licenses": 1,\n  "licenses": 5')],
+    ["a name inside that is there twice", text.replace('"amount": 15000', '"amount": 1,\n    "amount": 15000')],
+    ["fields in another order", writeQuoteFile(Object.fromEntries(Object.entries(file).reverse()) as QuoteFile)],
+    ["more than any file has", `${text}${" ".repeat(70_000)}`],
+    ["bytes that are no text", "\u0000\ufffd"],
+    ["__proto__", text.replace('"licenses"', '"__proto__": {},\n  "licenses"')],
+  ])("is refused: %s", (_, written) => {
+    expect(codeOfReading(written)).toBe("quote_file_invalid");
+  });
+
+  it.each([
+    ["a total of its own", { total: { amount: 99_999, currency: "GBP" } }],
+    ["a due amount of its own", { dueNow: { amount: 1, currency: "GBP" } }],
+    ["sentences of its own", { arithmetic: ["Total: £1.00"] }],
+    ["a count that is not the sum", { purchased: { before: 25, after: 31 } }],
+    ["more licenses for the same money", { licenses: 6, purchased: { before: 25, after: 31 } }],
+    ["a renewal of its own", { renewsAt: { ...offer().quote.renewsAt, licenses: 99 } }],
+    ["amounts that no rule gives", { unitPrice: { amount: Number.MAX_SAFE_INTEGER, currency: "GBP" } }],
+  ])("is refused with a digest that fits, but with %s", (_, change) => {
+    expect(codeOfReading(forged(change))).toBe("quote_file_invalid");
+  });
+});
+
+describe("what a quote file must still hold", () => {
+  const differences = (check: () => void): string => {
+    try {
+      check();
+      return "";
+    } catch (error) {
+      expect(codeOf(error)).toBe("quote_file_outdated");
+      return (error as Error).message;
+    }
+  };
+
+  it("is the place", () => {
+    const place = { apiUrl: API_URL, organizationId: ORGANIZATION };
+    expect(differences(() => assertSamePlace(file, place))).toBe("");
+    expect(differences(() => assertSamePlace(file, { ...place, organizationId: 7 }))).toContain(
+      "organization: 4201 in the file, 7 now",
+    );
+    const elsewhere = { apiUrl: "https://evil.example/v2", organizationId: 7 };
+    expect(differences(() => assertSamePlace(file, elsewhere))).toMatch(/organization: .*; backend: .*evil.example/);
+  });
+
+  const gbp = (amount: number) => ({ amount, currency: "GBP" });
+  it.each<[string, Offer, RegExp | ""]>([
+    ["nothing changed", offer(), ""],
+    ["it became cheaper", offer(5, { term: { ...subscription().term, daysRemaining: 98 } }), ""],
+    [
+      "others bought meanwhile",
+      offer(5, { licenses: { purchased: 26, used: 22, available: 4 } }),
+      /purchased licenses: 25 in the file, 26 now/,
+    ],
+    [
+      "a purchase is in progress",
+      offer(5, { pending: { purchases: 1, licenses: 5 } }),
+      /licenses in progress: 0 in the file, 5 now/,
+    ],
+    [
+      "the unit price fell",
+      offer(5, { plan: { ...subscription().plan, unitPrice: gbp(14_000) } }),
+      /unit price: £150.00 in the file, £140.00 now/,
+    ],
+    ["the tax rose", offer(5, { taxRate: "21" }), /total with tax: £244.10 in the file, £246.14 now/],
+    [
+      "the term is the next one",
+      offer(5, { term: { start: "2027-03-01", renewalDate: "2028-03-01", days: 366, daysRemaining: 99 } }),
+      /term: 2026-03-01 to 2027-03-01 in the file, 2027-03-01 to 2028-03-01 now/,
+    ],
+  ])("is the price: %s", (_, now, expected) => {
+    expect(differences(() => assertStillHolds(file, now))).toMatch(expected);
+  });
+
+  it("tells every difference, field by field", () => {
+    const now = offer(5, {
+      licenses: { purchased: 26, used: 22, available: 4 },
+      plan: { ...subscription().plan, unitPrice: gbp(16_000) },
+    });
+    expect(differences(() => assertStillHolds(file, now))).toMatch(/purchased licenses: .*; unit price: .*; total/);
+  });
+});
+
+describe("buy --from", () => {
+  const request = { wanted: { licenses: 5 }, quoteFile: file };
+  const key = `file_${file.digest}_1`;
+  const soldUnder = (idempotencyKey: string) => ({
+    ...SOLD,
+    gives: { purchase: purchase({ idempotencyKey }), replayed: false },
+  });
+
+  it("asks first what became of the file, then buys under its key", async () => {
+    const asked = { ...unknown, with: [key] };
+    const { outcome, journal } = await play({ request, script: [asked, ...PRICED, soldUnder(key)] });
+    expect(outcome).toMatchObject({ result: { replayed: false }, endedKey: key });
+    expect(journal.kept).toMatchObject([{ keySource: "file", idempotencyKey: key }]);
+  });
+
+  it("buys once, whatever else has changed since", async () => {
+    const { outcome, calls } = await play({ request, script: [known(purchase({ idempotencyKey: key }))] });
+    expect(outcome).toMatchObject({ result: { replayed: true, purchase: { id: "pur_1" } }, failure: null });
+    expect(calls).toEqual(["purchaseByKey"]);
+  });
+
+  it("moves on to its next key where the first one is void or failed", async () => {
+    const second = `file_${file.digest}_2`;
+    const isVoid = { call: "purchaseByKey", with: [key], gives: { state: "void" } } as const;
+    const script = [isVoid, { ...unknown, with: [second] }, ...PRICED, soldUnder(second)];
+    expect((await play({ request, script })).outcome).toMatchObject({ endedKey: second });
+  });
+
+  it("stops where the file does not hold any more, before anything is journaled", async () => {
+    const dearer = { ...file, total: { amount: 24_409, currency: "GBP" } };
+    const script = [unknown, ...PRICED, unknown];
+    const { outcome, journal } = await play({ request: { ...request, quoteFile: dearer }, script });
+    expect(outcome).toMatchObject({ code: "quote_file_outdated" });
+    expect(journal.log).toEqual([]);
+  });
+
+  it.each([
+    ["is in progress", subscription({ pending: { purchases: 1, licenses: 5 } })],
+    ["has succeeded", subscription({ licenses: { purchased: 30, used: 22, available: 8 } })],
+  ])("is the purchase of a twin that %s since it asked", async (_, now) => {
+    const priced = [
+      { call: "subscription", gives: now } as const,
+      { call: "createQuote", gives: quote(5, {}, now) } as const,
+    ];
+    const script = [unknown, ...priced, known(purchase({ idempotencyKey: key }))];
+    const { outcome } = await play({ request, script });
+    expect(outcome).toMatchObject({ result: { replayed: true, purchase: { id: "pur_1" } }, failure: null });
+  });
+
+  it("names the purchase where PO number or note are others", async () => {
+    const script = [known(purchase({ idempotencyKey: key, purchaseOrder: "P1" }))];
+    const { outcome } = await play({ request, script });
+    expect(outcome).toMatchObject({
+      code: "idempotency_key_reused",
+      message: expect.stringContaining("was bought before, as pur_1"),
+    });
+  });
+
+  it("quotes nothing at another backend or organization", async () => {
+    const elsewhere = { ...file, organization: { id: 7, name: "Other" } };
+    const { outcome, calls } = await play({ request: { ...request, quoteFile: elsewhere }, script: [unknown] });
+    expect(outcome).toMatchObject({ code: "quote_file_outdated" });
+    expect(calls).toEqual(["purchaseByKey"]);
+  });
+
+  it("knows its own keys", () => {
+    expect(isFileKey(file, key)).toBe(true);
+    expect(isFileKey(file, `file_${"0".repeat(64)}_1`)).toBe(false);
+  });
+});

@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { runProgram } from "../../../src/cli/main.ts";
+import { me, user } from "../support/builders.ts";
+import { fakeContext } from "../support/fakeContext.ts";
+import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+
+const PUBLIC = "https://api.secureflag.com/rest/management/v2";
+
+/** Plays a command where keyring and files are not to be touched, unless a script says what is called. */
+async function play(line: string, env: Record<string, string> = {}, script: readonly ExpectedCall[] = []) {
+  const scripted = scriptedClient(script);
+  const context = fakeContext({ env, client: scripted.client });
+  const code = await runProgram(line.split(" "), {
+    ...context,
+    credentials: async () => {
+      throw new Error("The keyring was touched");
+    },
+  });
+  scripted.assertDone();
+  const told = context.written.stderr.replaceAll(/\s+/g, " ");
+  return { code, told, stdout: context.written.stdout };
+}
+
+describe("without settings", () => {
+  it.each([
+    ["status", 4],
+    ["buy 5", 4],
+    ["buy 5 --yes", 4],
+    ["quote 5", 4],
+    ["top-up --available 5", 4],
+    ["purchases list", 4],
+    ["users list", 4],
+    ["whoami", 4],
+    ["login", 1],
+    ["login --email a@b.co", 1],
+    ["login --web", 1],
+    ["login --with-token", 2],
+  ])("%s says at once what works, asks nothing and sends nothing", async (line, exitCode) => {
+    const { code, told, stdout } = await play(line);
+    expect([code, stdout]).toEqual([exitCode, ""]);
+    expect(told).toContain("https://api.secureflag.com");
+    expect(told).toContain("billing calls");
+    expect(told).toContain("`secureflag-licenses sandbox`");
+    expect(told).toMatch(/`secureflag-licenses users list( --org <id>)?`|--org <id> to list users/);
+  });
+});
+
+describe("with a token and no backend set", () => {
+  const TOKEN = { SECUREFLAG_API_TOKEN: "their-own-token" };
+
+  it.each(["status", "buy 5 --yes", "quote 5", "top-up --available 5 --yes", "purchases list", "status --org 4201"])(
+    "%s says that the billing calls are not public",
+    async (line) => {
+      for (const env of [TOKEN, { ...TOKEN, SECUREFLAG_API_URL: `${PUBLIC}/` }]) {
+        const { code, told } = await play(line, env);
+        expect(code).toBe(1);
+        expect(told).toContain("billing calls of SecureFlag's API (https://api.secureflag.com) are not public");
+        expect(told).toContain("`secureflag-licenses sandbox`");
+        expect(told).toContain("`secureflag-licenses users list --org <id>`");
+      }
+    },
+  );
+
+  it("users list lists users, and what would change them is not sent", async () => {
+    const pages: ExpectedCall[] = [
+      { call: "usersPage", with: [4201, 0], gives: [user()] },
+      { call: "usersPage", with: [4201, 1], gives: [] },
+    ];
+    expect((await play("users list --org 4201", TOKEN, pages)).code).toBe(0);
+    const add = "users add --email a@b.co --first-name A --last-name B --org 4201";
+    for (const line of [add, "users remove a@b.co --yes --org 4201", "organizations assignment-strategy --org 4201"]) {
+      expect(await play(line, TOKEN)).toMatchObject({ code: 1, told: expect.stringContaining("lists users") });
+    }
+  });
+
+  it("whoami is tried there", async () => {
+    expect((await play("whoami --json", TOKEN, [{ call: "me", gives: me() }])).code).toBe(0);
+  });
+});
