@@ -1,5 +1,5 @@
 /**
- * Reports whether the text is an existing date, `YYYY-MM-DD`, no earlier than the year 100: JavaScript takes earlier
+ * Reports whether the text is an existing date, `YYYY-MM-DD`, no earlier than the year 100: `Date.UTC` takes earlier
  * years for years of the 20th century. Kept apart from `calendar.ts` so that a start of the CLI does not load dayjs.
  */
 export function isCalendarDate(text: string): boolean {
