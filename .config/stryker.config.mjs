@@ -11,7 +11,7 @@ export default {
   coverageAnalysis: "perTest",
   concurrency: 2,
   thresholds: { high: 97, low: 95, break: 95 },
-  ignorePatterns: ["**", "!package.json", "!.config/**", "!src/**", "!test/**"],
+  ignorePatterns: ["**", "!package.json", "!tsconfig.json", "!.config/**", "!src/**", "!test/**"],
   // Stryker rewrites this file with the JavaScript API of TypeScript, which version 7 does not have.
   tsconfigFile: "none",
   reporters: ["progress", "clear-text", "html"],
