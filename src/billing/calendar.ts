@@ -4,18 +4,20 @@ import { BillingError } from "./errors.ts";
 
 dayjs.extend(utc);
 
-/** A calendar date without a time or a zone, `YYYY-MM-DD`. Two of them compare as strings. */
+/** A calendar date without a time or a zone, `YYYY-MM-DD`. Dates compare as strings. */
 export type CalendarDate = string;
 
-/** The length of an interval; a term is one of them times a count. */
+/** The unit of a term's length. */
 export type Interval = "month" | "year";
 
 const DAY_MS = 86_400_000;
-/** The last date that is written with four digits of the year. */
+
+/** The last date whose year has four digits. */
 const LAST_DATE = "9999-12-31";
+
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
-/** Whether the text names a time zone of the IANA database. */
+/** Reports whether the name is a time zone of the IANA database. */
 export function isTimeZone(name: string): boolean {
   try {
     formatterOf(name);
@@ -25,26 +27,27 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-/** Days from `from` (counted) to `to` (not counted); negative when `to` is earlier. */
+/** Counts the days from `from` (included) to `to` (excluded); negative when `to` is earlier. */
 export function daysBetween(from: CalendarDate, to: CalendarDate): number {
   return dayjs.utc(to).diff(dayjs.utc(from), "day");
 }
 
-/** The date so many days later, or earlier when negative. */
+/** Returns the date `days` later, or earlier when negative. */
 export function addDays(date: CalendarDate, days: number): CalendarDate {
   return dayjs.utc(date).add(days, "day").format("YYYY-MM-DD");
 }
 
-/** `anchor` + `count` intervals, its day clamped to the month's last day (billing-rules.md, Dates). */
+/** Returns `anchor` + `count` intervals, the day clamped to the last of the month (README.md, Terms). */
 export function addIntervals(anchor: CalendarDate, interval: Interval, count: number): CalendarDate {
   return dayjs.utc(anchor).add(count, interval).format("YYYY-MM-DD");
 }
 
 /**
- * The calendar date that an instant has in a time zone.
+ * Returns the calendar date of an instant in a time zone.
  *
  * @param instant milliseconds since the epoch
  * @param timeZone an IANA name
+ * @throws BillingError `invalid_date` for an unknown time zone
  */
 export function dateInZone(instant: number, timeZone: string): CalendarDate {
   const parts = Object.fromEntries(
@@ -52,12 +55,12 @@ export function dateInZone(instant: number, timeZone: string): CalendarDate {
       .formatToParts(instant)
       .map(({ type, value }) => [type, value]),
   );
-  return `${parts.year?.padStart(4, "0")}-${parts.month}-${parts.day}`;
+  return [`${parts.year}`.padStart(4, "0"), parts.month, parts.day].join("-");
 }
 
 /**
- * The first instant of a calendar date in a time zone, in milliseconds since the epoch. Searched for rather than
- * computed from an offset, because in some zones midnight is skipped when daylight saving begins.
+ * Returns the first instant of a calendar date in a time zone, in milliseconds since the epoch. Searches for it instead
+ * of using a zone offset, because some zones skip midnight when daylight saving time begins.
  */
 export function startOfDateInZone(date: CalendarDate, timeZone: string): number {
   const middle = Date.parse(`${date}T00:00:00Z`);
@@ -71,13 +74,14 @@ export function startOfDateInZone(date: CalendarDate, timeZone: string): number 
   return after;
 }
 
-/** The first instant after a calendar date in a time zone, in milliseconds since the epoch. */
+/** Returns the first instant after a calendar date in a time zone, in milliseconds since the epoch. */
 export function endOfDateInZone(date: CalendarDate, timeZone: string): number {
   return date === LAST_DATE ? Number.MAX_SAFE_INTEGER : startOfDateInZone(addDays(date, 1), timeZone);
 }
 
 /**
- * As long after midnight so many calendar days later, whatever daylight saving does in between; never on the day after.
+ * Returns the same time of day `days` calendar days later, measured from midnight, whether or not daylight saving time
+ * changes in between. Never passes the end of that day.
  *
  * @param instant milliseconds since the epoch
  */
@@ -91,19 +95,23 @@ export function daysLater(instant: number, days: number, timeZone: string): numb
 function formatterOf(timeZone: string): Intl.DateTimeFormat {
   let formatter = formatters.get(timeZone);
   if (!formatter) {
-    try {
-      formatter = new Intl.DateTimeFormat("en-US", {
-        timeZone,
-        calendar: "gregory",
-        numberingSystem: "latn",
-        year: "numeric",
-        month: "2-digit",
-        day: "2-digit",
-      });
-    } catch {
-      throw new BillingError("invalid_date", `"${timeZone}" is not a time zone of the IANA database`);
-    }
+    formatter = createFormatter(timeZone);
     formatters.set(timeZone, formatter);
   }
   return formatter;
+}
+
+function createFormatter(timeZone: string): Intl.DateTimeFormat {
+  try {
+    return new Intl.DateTimeFormat("en-US", {
+      timeZone,
+      calendar: "gregory",
+      numberingSystem: "latn",
+      year: "numeric",
+      month: "2-digit",
+      day: "2-digit",
+    });
+  } catch {
+    throw new BillingError("invalid_date", `Unknown time zone "${timeZone}": not in the IANA database`);
+  }
 }

@@ -1,8 +1,9 @@
 /**
- * Whether the text is a date that exists, from the year 100 on: `2026-02-29` does not. It stands in a file without
- * packages, because it checks flags, and every start of the program loads what does.
+ * Reports whether the text is an existing date, `YYYY-MM-DD`, no earlier than the year 100: `Date.UTC` takes earlier
+ * years for years of the 20th century. Kept apart from `calendar.ts` so that a start of the CLI does not load dayjs.
  */
 export function isCalendarDate(text: string): boolean {
-  const instant = /^(?!00)\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
-  return !Number.isNaN(instant) && new Date(instant).toISOString().startsWith(text);
+  const instant = Date.parse(`${text}T00:00:00Z`);
+  const isFourDigitYear = /^(?!00)\d/.test(text);
+  return isFourDigitYear && !Number.isNaN(instant) && new Date(instant).toISOString() === `${text}T00:00:00.000Z`;
 }

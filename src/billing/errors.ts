@@ -1,4 +1,4 @@
-/** Why a billing rule could not give an answer. */
+/** Why a billing rule failed. */
 export type BillingErrorCode =
   | "amount_out_of_range"
   | "invalid_amount"
@@ -6,7 +6,7 @@ export type BillingErrorCode =
   | "invalid_date"
   | "invalid_state";
 
-/** Thrown by the rules in this folder; `code` is stable, the message is for people. */
+/** An error of the billing rules. `code` is stable; the message is for people. */
 export class BillingError extends Error {
   override readonly name = "BillingError";
 

@@ -1,35 +1,32 @@
 import { BillingError } from "./errors.ts";
 
-/** An amount in the currency's minor unit (ISO 4217), always an integer: `{ amount: 24410, currency: "GBP" }` is £244.10. */
+/** An integer amount in the currency's minor unit (ISO 4217): `{ amount: 24410, currency: "GBP" }` is £244.10. */
 export interface Money {
   readonly amount: number;
   readonly currency: string;
 }
 
-/** ISO 4217 currencies whose minor unit is not a hundredth (list one, "Mnr unit"). */
-const EXPONENTS: Readonly<Record<string, number>> = {
-  ...Object.fromEntries(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(" ").map((c) => [c, 0]),
-  ),
-  ...Object.fromEntries("BHD IQD JOD KWD LYD OMR TND".split(" ").map((c) => [c, 3])),
-  CLF: 4,
-  UYW: 4,
-};
+// ISO 4217, list one, column "Mnr unit": the currencies that do not have two decimals.
+const WITHOUT_DECIMALS = new Set("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(" "));
+const WITH_THREE_DECIMALS = new Set("BHD IQD JOD KWD LYD OMR TND".split(" "));
+const WITH_FOUR_DECIMALS = new Set("CLF UYW".split(" "));
 
-/** How many decimals the currency's minor unit has: 2 for GBP, 0 for JPY, 3 for KWD. */
+/** Returns the number of decimals of a currency: 2 for GBP, 0 for JPY, 3 for KWD. */
 export function currencyExponent(currency: string): number {
-  return Object.hasOwn(EXPONENTS, currency) ? (EXPONENTS[currency] as number) : 2;
+  if (WITHOUT_DECIMALS.has(currency)) return 0;
+  if (WITH_THREE_DECIMALS.has(currency)) return 3;
+  return WITH_FOUR_DECIMALS.has(currency) ? 4 : 2;
 }
 
-/** Whether the code is a currency that this platform's ISO 4217 data knows. */
+/** Reports whether this version of Node.js knows the code as a currency of ISO 4217. */
 export function isCurrency(code: string): boolean {
   return Intl.supportedValuesOf("currency").includes(code);
 }
 
 /**
- * Makes an amount out of an exact integer.
+ * Creates an amount from an exact integer.
  *
- * @throws BillingError `amount_out_of_range` where it does not fit a safe integer: an error, not a wrong number.
+ * @throws BillingError `amount_out_of_range` unless it is a safe integer: an error is better than a wrong number
  */
 export function money(amount: bigint | number, currency: string): Money {
   const value = Number(amount);
@@ -39,34 +36,36 @@ export function money(amount: bigint | number, currency: string): Money {
   return { amount: value, currency };
 }
 
-/** The sum of two amounts of one currency. Throws `amount_out_of_range`, and `invalid_amount` for two currencies. */
+/**
+ * Adds two amounts of the same currency.
+ *
+ * @throws BillingError `amount_out_of_range`; `invalid_amount` when the currencies differ
+ */
 export function addMoney(a: Money, b: Money): Money {
   if (a.currency !== b.currency) {
-    throw new BillingError("invalid_amount", `Amounts in ${a.currency} and ${b.currency} cannot be added`);
+    throw new BillingError("invalid_amount", `Cannot add amounts in ${a.currency} and ${b.currency}`);
   }
   return money(BigInt(a.amount) + BigInt(b.amount), a.currency);
 }
 
-/** The amount as a plain decimal string in major units, exactly: 24410 GBP → `"244.10"`. */
+/** Formats an amount as a plain decimal in major units, without loss: 24410 GBP → `"244.10"`. */
 export function toDecimalString({ amount, currency }: Money): string {
   const exponent = currencyExponent(currency);
-  const digits = Math.abs(amount)
-    .toString()
-    .padStart(exponent + 1, "0");
+  const digits = `${Math.abs(amount)}`.padStart(exponent + 1, "0");
   const sign = amount < 0 ? "-" : "";
   if (exponent === 0) return sign + digits;
   return `${sign}${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
 }
 
 /**
- * The amount as people of a locale write it, in Latin digits and with a sign that no other currency has: `£244.10`,
- * `US$900.00`, `JP¥1,200`, `KWD 1.250`. Formatted from decimal digits, never from a float.
+ * Formats an amount for people, in Latin digits and with an unambiguous currency: `£244.10`, `US$900.00`, `JP¥1,200`,
+ * `KWD 1.250`. Formats decimal digits, never a float.
  */
 export function formatMoney(value: Money, locale = "en-US"): string {
-  const { format, sign } = styleOf(value.currency, locale);
+  const { format, symbol } = styleOf(value.currency, locale);
   return format
     .formatToParts(toDecimalString(value) as Intl.StringNumericLiteral)
-    .map(({ type, value: part }) => (type === "currency" && sign !== null ? sign : part))
+    .map(({ type, value: part }) => (type === "currency" && symbol !== null ? symbol : part))
     .join("")
     .replaceAll(/[\u00a0\u202f]/g, " ")
     .replaceAll(/\p{Bidi_Control}/gu, "");
@@ -74,44 +73,54 @@ export function formatMoney(value: Money, locale = "en-US"): string {
 
 interface MoneyStyle {
   readonly format: Intl.NumberFormat;
-  /** What stands for the currency; `null` for its code. */
-  readonly sign: string | null;
+  /** The symbol of the currency, `null` where only its code is unambiguous. */
+  readonly symbol: string | null;
 }
 
 const styles = new Map<string, MoneyStyle>();
 
-/** World English (en-001) tells the signs apart that a country's own language takes for its own: $, ¥. */
 function styleOf(currency: string, locale: string): MoneyStyle {
-  const known = styles.get(`${locale} ${currency}`);
-  if (known) return known;
-  const worldwide = new Intl.NumberFormat("en-001", { style: "currency", currency }).formatToParts(1);
-  const sign = worldwide.find(({ type, value }) => type === "currency" && /\p{Sc}/u.test(value))?.value ?? null;
+  const key = `${locale} ${currency}`;
+  let style = styles.get(key);
+  if (!style) {
+    style = createStyle(currency, locale);
+    styles.set(key, style);
+  }
+  return style;
+}
+
+function createStyle(currency: string, locale: string): MoneyStyle {
+  const symbol = symbolOf(currency);
   const exponent = currencyExponent(currency);
   const format = new Intl.NumberFormat(locale, {
     style: "currency",
     currency,
-    currencyDisplay: sign === null ? "code" : "symbol",
+    currencyDisplay: symbol === null ? "code" : "symbol",
     numberingSystem: "latn",
     minimumFractionDigits: exponent,
     maximumFractionDigits: exponent,
   });
-  styles.set(`${locale} ${currency}`, { format, sign });
-  return { format, sign };
+  return { format, symbol };
+}
+
+/** Asks world English (en-001), which tells dollars and yen apart; a local language has a bare $ or ¥ for its own. */
+function symbolOf(currency: string): string | null {
+  const parts = new Intl.NumberFormat("en-001", { style: "currency", currency }).formatToParts(1);
+  return parts.find(({ value }) => /\p{Sc}/u.test(value))?.value ?? null;
 }
 
 /**
- * Reads an amount in major units as a person types it, `500` or `500.00`, into minor units.
+ * Parses an amount in major units as people type it, `500` or `500.00`.
  *
- * @throws BillingError `invalid_amount` for signs, separators, too many decimals for the currency, or an empty text.
+ * @throws BillingError `invalid_amount` for a sign, a separator, or more decimals than the currency has, unless they
+ *   are zeros: `500.00` is 500 in every currency. `amount_out_of_range` for an amount that is too large
  */
 export function parseMoney(text: string, currency: string): Money {
   const exponent = currencyExponent(currency);
-  const match = /^(\d{1,16})(?:\.(\d+))?$/.exec(text);
-  const fraction = (match?.[2] ?? "").slice(0, exponent);
-  // `500.00` is 500 in every currency: decimals that a currency does not have may be zeros.
-  if (!match || (match[2] ?? "").slice(exponent).replaceAll("0", "") !== "") {
+  const [, whole, decimals = ""] = /^(\d{1,16})(?:\.(\d+))?$/.exec(text) ?? [];
+  if (whole === undefined || /[1-9]/.test(decimals.slice(exponent))) {
     const example = exponent === 0 ? "500" : `500 or 500.${"0".repeat(exponent)}`;
     throw new BillingError("invalid_amount", `"${text}" is not an amount in ${currency}, such as ${example}`);
   }
-  return money(BigInt(`${match[1]}${fraction.padEnd(exponent, "0")}`), currency);
+  return money(BigInt(whole + decimals.slice(0, exponent).padEnd(exponent, "0")), currency);
 }

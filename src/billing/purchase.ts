@@ -1,7 +1,10 @@
 import { type CalendarDate, startOfDateInZone } from "./calendar.ts";
 import { BillingError } from "./errors.ts";
 
-/** The states of a purchase (purchase.md, States). `paid` only ever exists inside the transaction that fulfils or refunds. */
+/**
+ * The states of a purchase (README.md, Purchase states). `paid` exists only inside the transaction that fulfills or
+ * refunds.
+ */
 export type PurchaseState =
   | "accepted"
   | "charging"
@@ -17,10 +20,10 @@ export type PurchaseState =
   | "refunded"
   | "needs_review";
 
-/** The status that the contract shows. */
+/** The status of a purchase on the wire. */
 export type PurchaseStatus = "processing" | "requires_approval" | "succeeded" | "failed" | "needs_review";
 
-const NEXT: Readonly<Record<PurchaseState, readonly PurchaseState[]>> = {
+const NEXT_STATES: Readonly<Record<PurchaseState, readonly PurchaseState[]>> = {
   accepted: ["charging", "paid", "declined", "expired"],
   charging: ["paid", "declined", "requires_approval", "processing", "unknown", "expired"],
   requires_approval: ["charging", "processing", "canceled", "expired", "paid"],
@@ -52,7 +55,7 @@ const STATUS: Readonly<Record<PurchaseState, PurchaseStatus>> = {
   needs_review: "needs_review",
 };
 
-/** The states that still hold licenses and money back: accepted, not settled (details.md, 21). */
+/** The states of an accepted purchase that is not settled yet. */
 export const PENDING_STATES: readonly PurchaseState[] = [
   "accepted",
   "charging",
@@ -62,7 +65,7 @@ export const PENDING_STATES: readonly PurchaseState[] = [
   "needs_review",
 ];
 
-/** The states that a worker carries on from by itself (purchase.md, Paying). */
+/** The states that a worker advances on its own. */
 export const WORKABLE_STATES: readonly PurchaseState[] = [
   "accepted",
   "charging",
@@ -73,42 +76,41 @@ export const WORKABLE_STATES: readonly PurchaseState[] = [
 ];
 
 /**
- * The states that a worker looks at only when their next look is due: a person is asked to pay, or the purchase has ended
- * and its payment may still arrive (purchase.md, Ends of time).
+ * The states that a worker only checks, when a check is due: a person has to approve the payment, or the purchase has
+ * ended but its payment may still arrive.
  */
 export const WATCHED_STATES: readonly PurchaseState[] = ["requires_approval", "canceled", "expired"];
 
-/** How long after its acceptance a purchase may still be paid (purchase.md, Ends of time; details.md, 11). */
 const PAYABLE_MS = 24 * 3_600_000;
 
 /**
- * Until when a purchase may be paid: 24 hours, and never into the next term (purchase.md, Ends of time; details.md, 11).
+ * Returns the first instant at which a purchase can no longer be paid, in milliseconds since the epoch: 24 hours after
+ * its acceptance, or the start of its renewal date if that is earlier (README.md, Purchase states).
  *
  * @param acceptedAt milliseconds since the epoch
  * @param timeZone the billing time zone, in which the renewal date begins
- * @returns the first instant at which it may not be paid any more, milliseconds since the epoch
  */
 export function paymentDeadline(acceptedAt: number, renewalDate: CalendarDate, timeZone: string): number {
   return Math.min(acceptedAt + PAYABLE_MS, startOfDateInZone(renewalDate, timeZone));
 }
 
-/** The status on the wire of a state. */
+/** Returns the status that a state has on the wire. */
 export function statusOf(state: PurchaseState): PurchaseStatus {
   return STATUS[state];
 }
 
-/** The states that a status of the wire stands for. */
+/** Returns the states with the given status. */
 export function statesOf(status: PurchaseStatus): readonly PurchaseState[] {
   return (Object.keys(STATUS) as PurchaseState[]).filter((state) => STATUS[state] === status);
 }
 
 /**
- * Refuses a transition that the state machine does not have.
+ * Asserts that a purchase may move from one state to another.
  *
  * @throws BillingError `invalid_state`
  */
 export function assertTransition(from: PurchaseState, to: PurchaseState): void {
-  if (!NEXT[from].includes(to)) {
-    throw new BillingError("invalid_state", `A purchase that is ${from} cannot become ${to}`);
+  if (!NEXT_STATES[from].includes(to)) {
+    throw new BillingError("invalid_state", `A purchase cannot move from ${from} to ${to}`);
   }
 }

@@ -3,20 +3,20 @@ import type { Money } from "./money.ts";
 import { type Charge, prorate, recurringCharge } from "./proration.ts";
 import { type Term, type TermOnDate, termOnDate } from "./term.ts";
 
-/** How many licenses one purchase may have, unless a backend is set otherwise (billing-rules.md, Quotes). */
+/** The maximum number of licenses per purchase, unless the backend is configured otherwise. */
 export const DEFAULT_LICENSE_LIMIT = 10_000;
 
-/** The licenses of a subscription, as far as a renewal depends on them. */
+/** The license counts that determine how many licenses a subscription renews with. */
 export interface RenewedLicenses {
   /** Licenses purchased now. */
   readonly purchased: number;
-  /** Licenses that users have taken now. */
+  /** Licenses taken by users now. */
   readonly used: number;
-  /** The count that is scheduled for the renewal, `null` where none is (details.md, 31). */
+  /** The count scheduled for the renewal, `null` where none is (README.md, Reductions). */
   readonly reduction: number | null;
 }
 
-/** The facts of a subscription that a price depends on. */
+/** The facts about a subscription that determine its prices. */
 export interface PricedSubscription extends RenewedLicenses {
   readonly unitPrice: Money;
   readonly taxRate: string;
@@ -24,13 +24,13 @@ export interface PricedSubscription extends RenewedLicenses {
   readonly autoRenew: boolean;
 }
 
-/** What the subscription renews at: the recurring total from the renewal date. */
+/** What the subscription renews at, from the renewal date on. */
 interface RenewsAt extends Charge {
   readonly date: CalendarDate;
   readonly licenses: number;
 }
 
-/** The priced part of a quote. */
+/** A priced quote or renewal. */
 export interface Price {
   readonly licenses: number;
   readonly unitPrice: Money;
@@ -45,13 +45,13 @@ export interface Price {
   readonly renewsAt: RenewsAt | null;
 }
 
-const QUOTE_LIFE_MS = 30 * 60_000;
+const QUOTE_LIFETIME_MS = 30 * 60_000;
 
 /**
- * The price of `licenses` more licenses bought on `purchaseDate` (billing-rules.md, Proration and Quotes). The backend
- * makes quotes with it and the CLI checks them with it.
+ * Prices `licenses` additional licenses bought on `purchaseDate` (README.md, Proration). The backend creates quotes
+ * with it, and the CLI verifies them with it.
  *
- * @param chargeStep the provider's smallest step in minor units, 1 unless the provider says otherwise
+ * @param chargeStep the provider's smallest step in minor units
  * @throws BillingError `amount_out_of_range`, `invalid_rate`
  */
 export function priceLicenses(
@@ -92,27 +92,30 @@ export function priceLicenses(
 }
 
 /**
- * How many licenses the next term has: all that are purchased, or, after a reduction, that count and never fewer than
- * are used. What is bought meanwhile raises the reduction (details.md, 31).
+ * Returns how many licenses the next term has: all that are purchased, or after a reduction that count, but no fewer
+ * than are used. Licenses bought before the renewal raise the reduction (README.md, Reductions).
  *
- * @param bought how many more are bought before the renewal
+ * @param bought licenses bought before the renewal
  */
 export function licensesAtRenewal({ purchased, used, reduction }: RenewedLicenses, bought = 0): number {
   return reduction === null ? purchased + bought : Math.max(reduction + bought, used);
 }
 
 /**
- * When a quote made at `createdAt` expires, in milliseconds since the epoch: after 30 minutes or at the end of the
- * purchase date in the billing time zone, whichever comes first.
+ * Returns when a quote expires, in milliseconds since the epoch: after 30 minutes, or at the end of its purchase date
+ * (README.md, Quotes).
+ *
+ * @param createdAt milliseconds since the epoch
+ * @param timeZone the billing time zone
  */
 export function quoteExpiry(createdAt: number, purchaseDate: CalendarDate, timeZone: string): number {
-  return Math.min(createdAt + QUOTE_LIFE_MS, endOfDateInZone(purchaseDate, timeZone));
+  return Math.min(createdAt + QUOTE_LIFETIME_MS, endOfDateInZone(purchaseDate, timeZone));
 }
 
 /**
- * The fewest licenses whose total reaches a provider's minimum charge, or `null` where even `limit` licenses do not.
+ * Finds the fewest licenses whose total reaches a provider's minimum charge; `null` when `limit` licenses do not.
  *
- * @param totalOf the total in minor units for a number of licenses; never falls as the number grows
+ * @param totalOf returns the total in minor units for a number of licenses; must not fall as the number grows
  */
 export function fewestLicensesReaching(
   minimum: number,

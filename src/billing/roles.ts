@@ -1,4 +1,4 @@
-/** Role numbers of the platform (product.md): a lower number is more powerful. */
+/** The roles of the platform by number; a lower number has more rights (README.md, Roles). */
 export const ROLES = {
   platformAdministrator: -1,
   organizationAdministrator: 0,
@@ -20,27 +20,27 @@ const NAMES: Readonly<Record<number, string>> = {
   7: "user",
 };
 
-/** The role's name for people; an unknown number is shown as `role 2`. */
+/** Returns the display name of a role, `role 2` for an unknown number. */
 export function roleName(role: number): string {
   return NAMES[role] ?? `role ${role}`;
 }
 
-/** Whether the role is one that the platform has or had. */
+/** Reports whether the platform has, or used to have, the role. */
 export function isRole(role: number): boolean {
   return Object.hasOwn(NAMES, role);
 }
 
-/** Whether a user may be given the role: one that only the platform has, or had, is shown and never given. */
+/** Reports whether a user can be given the role. The others are only shown, when a backend sends them. */
 export function isOfferedRole(role: number): boolean {
   return role !== ROLES.platformAdministrator && Object.values<number>(ROLES).includes(role);
 }
 
-/** Only an organization administrator, or above, sees billing and buys (security.md, Signing in). */
+/** Reports whether the role may see billing and buy: organization administrators and above. */
 export function mayBuy(role: number): boolean {
   return role <= ROLES.organizationAdministrator;
 }
 
-/** Whether a user with this role takes a license: an administrative user without training does not (product.md). */
+/** Reports whether a user takes a license. Everyone does, except an administrative user without training. */
 export function takesLicense(user: { role: number; adminNoTraining: boolean }): boolean {
   return !(user.adminNoTraining && user.role < ROLES.user);
 }

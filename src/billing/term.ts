@@ -1,7 +1,7 @@
 import { addIntervals, type CalendarDate, daysBetween, type Interval } from "./calendar.ts";
 import { BillingError } from "./errors.ts";
 
-/** What every term boundary is computed from. */
+/** The rule from which every term of a subscription follows. */
 export interface TermRule {
   readonly anchorDate: CalendarDate;
   readonly interval: Interval;
@@ -15,44 +15,47 @@ export interface Term {
   readonly renewalDate: CalendarDate;
 }
 
-/** A term seen from one day: its length, and the days left with that day counted. */
+/** A term as of a date: its length, and the days left, that date included. */
 export interface TermOnDate extends Term {
   readonly days: number;
   readonly daysRemaining: number;
 }
 
-/** Term number `index` (0 begins on the anchor date), both ends from the anchor and never from each other. */
+/** Returns term number `index`; number 0 begins on the anchor date (README.md, Terms). */
 export function termAt(rule: TermRule, index: number): Term {
-  const boundary = (k: number) => addIntervals(rule.anchorDate, rule.interval, k * rule.intervalCount);
-  return { start: boundary(index), renewalDate: boundary(index + 1) };
+  return { start: boundaryAt(rule, index), renewalDate: boundaryAt(rule, index + 1) };
 }
 
 /**
- * The number of the term that contains a date.
+ * Returns the number of the term that contains a date.
  *
- * @throws BillingError `invalid_date` for a date before the anchor
+ * @throws BillingError `invalid_date` for a date before the anchor date
  */
 export function termIndexOn(rule: TermRule, date: CalendarDate): number {
   if (date < rule.anchorDate) {
-    throw new BillingError("invalid_date", `${date} is before the subscription's first day, ${rule.anchorDate}`);
+    throw new BillingError("invalid_date", `${date} is before ${rule.anchorDate}, the first day of the subscription`);
   }
-  const monthsEach = rule.intervalCount * (rule.interval === "year" ? 12 : 1);
-  let index = Math.max(0, Math.floor(monthsApart(rule.anchorDate, date) / monthsEach) - 1);
-  while (termAt(rule, index).renewalDate <= date) index += 1;
-  return index;
+  const monthsPerTerm = rule.intervalCount * (rule.interval === "year" ? 12 : 1);
+  const index = Math.floor((monthNumber(date) - monthNumber(rule.anchorDate)) / monthsPerTerm);
+  // The term begins no later than in the month of the date, but within that month it may begin after the date.
+  return boundaryAt(rule, index) > date ? index - 1 : index;
 }
 
-/** The term with its length and the days from `date` (counted) to the renewal date (not counted), never below 0. */
-export function termOnDate(term: Term, date: CalendarDate): TermOnDate {
+/** Returns a term with its length and the days from `date` (included) to the renewal date (excluded), at least 0. */
+export function termOnDate({ start, renewalDate }: Term, date: CalendarDate): TermOnDate {
   return {
-    start: term.start,
-    renewalDate: term.renewalDate,
-    days: daysBetween(term.start, term.renewalDate),
-    daysRemaining: Math.max(0, daysBetween(date, term.renewalDate)),
+    start,
+    renewalDate,
+    days: daysBetween(start, renewalDate),
+    daysRemaining: Math.max(0, daysBetween(date, renewalDate)),
   };
 }
 
-function monthsApart(from: CalendarDate, to: CalendarDate): number {
-  const months = (date: CalendarDate) => Number(date.slice(0, 4)) * 12 + Number(date.slice(5, 7));
-  return months(to) - months(from);
+/** Counts from the anchor date, because the day of the previous boundary may have been clamped. */
+function boundaryAt({ anchorDate, interval, intervalCount }: TermRule, index: number): CalendarDate {
+  return addIntervals(anchorDate, interval, index * intervalCount);
+}
+
+function monthNumber(date: CalendarDate): number {
+  return Number(date.slice(0, 4)) * 12 + Number(date.slice(5, 7));
 }

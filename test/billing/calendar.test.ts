@@ -49,7 +49,7 @@ describe("days", () => {
   });
 });
 
-describe("intervals are added to the anchor, the day clamped (billing-rules.md, Dates)", () => {
+describe("intervals are added to the anchor, the day clamped", () => {
   test.each([
     ["2026-01-31", "month", [1, 2, 3], ["2026-02-28", "2026-03-31", "2026-04-30"]],
     ["2028-01-31", "month", [1, 2], ["2028-02-29", "2028-03-31"]],

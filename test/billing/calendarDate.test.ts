@@ -21,6 +21,8 @@ describe("isCalendarDate", () => {
     ["0099-12-31", false],
     ["0000-02-29", false],
     ["+02026-01-01", false],
+    ["+012026-01-01", false],
+    ["-002026-01-01", false],
     ["", false],
   ])("%j: %s", (text, exists) => {
     expect(isCalendarDate(text)).toBe(exists);

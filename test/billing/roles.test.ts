@@ -1,19 +1,6 @@
 import { expect, test } from "vitest";
 import { isOfferedRole, isRole, mayBuy, roleName, takesLicense } from "../../src/billing/roles.ts";
 
-test.each([
-  [-1, "platform administrator", true, false],
-  [0, "organization administrator", true, true],
-  [1, "reviewer", false, false],
-  [3, "team manager", false, true],
-  [4, "statistics", false, true],
-  [5, "creator", false, true],
-  [6, "ThreatCanvas reviewer", false, true],
-  [7, "user", false, true],
-])("role %d is %s; may buy: %s; is offered: %s", (role, name, buys, isOffered) => {
-  expect([isRole(role), roleName(role), mayBuy(role), isOfferedRole(role)]).toEqual([true, name, buys, isOffered]);
-});
-
 test("an unknown role is shown by its number and may not buy", () => {
   expect([isRole(2), roleName(2), mayBuy(2), isOfferedRole(2)]).toEqual([false, "role 2", false, false]);
 });

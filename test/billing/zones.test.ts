@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { addDays, dateInZone, daysLater, startOfDateInZone } from "../../src/billing/calendar.ts";
+import { addDays, dateInZone, daysLater, endOfDateInZone, startOfDateInZone } from "../../src/billing/calendar.ts";
 import { quoteExpiry } from "../../src/billing/quote.ts";
 import { calendarDate } from "../support/oracle.ts";
 
@@ -37,6 +37,7 @@ describe("dateInZone", () => {
     ["2026-06-30T23:00:00Z", "Europe/London", "2026-07-01"],
     ["2026-11-21T18:14:59Z", "Asia/Kathmandu", "2026-11-21"],
     ["2026-11-21T18:15:00Z", "Asia/Kathmandu", "2026-11-22"],
+    ["0999-06-01T12:00:00Z", "UTC", "0999-06-01"],
   ])("%s in %s is %s", (instant, timeZone, date) => {
     expect(dateInZone(Date.parse(instant), timeZone)).toBe(date);
   });
@@ -91,6 +92,20 @@ describe("startOfDateInZone", () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe("endOfDateInZone", () => {
+  test.each([
+    ["2026-06-30", "Europe/London", "2026-06-30T23:00:00.000Z"],
+    ["2026-09-05", "America/Santiago", "2026-09-06T04:00:00.000Z"],
+    ["9999-12-30", "UTC", "9999-12-31T00:00:00.000Z"],
+  ])("%s in %s is %s", (date, timeZone, instant) => {
+    expect(new Date(endOfDateInZone(date, timeZone)).toISOString()).toBe(instant);
+  });
+
+  test("the last date that can be written never ends", () => {
+    expect(endOfDateInZone("9999-12-31", "UTC")).toBe(Number.MAX_SAFE_INTEGER);
   });
 });
 

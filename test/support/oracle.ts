@@ -1,6 +1,6 @@
 /**
- * The rules of billing-rules.md a second time, written another way, to check `src/billing` against: quotient and
- * remainder instead of doubled sums, and day numbers by arithmetic instead of a date library.
+ * The rules of `src/billing` a second time, written another way, to check it against: quotient and remainder instead of
+ * doubled sums, and day numbers by arithmetic instead of a date library.
  */
 
 /** `numerator / denominator` for non-negative numbers, halves up, by comparing the remainder with what is missing. */

@@ -1,7 +1,12 @@
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { createJournal, type JournalEntry, type JournalMachine } from "../../../../src/cli/buying/engine/journal.ts";
+import { expect, test, vi } from "vitest";
+import {
+  createJournal,
+  type Journal,
+  type JournalEntry,
+  type JournalMachine,
+} from "../../../../src/cli/buying/engine/journal.ts";
 import { temporaryDirectory, testMachine } from "../../support/machine.ts";
 
 const origin = "http://127.0.0.1:4010";
@@ -28,6 +33,9 @@ function machine(pid: number, starts: Record<number, string>): JournalMachine & 
   return { ...testMachine({ pid }), processStart: async (asked) => starts[asked] ?? null };
 }
 
+/** The names of the files of a journal. */
+const filesOf = (directory: string) => readdirSync(join(directory, "journal"));
+
 test("an entry is whole, private and named by its key's digest", async () => {
   const directory = join(temporaryDirectory(), "config");
   const here = machine(7, { 7: "monday" });
@@ -47,12 +55,12 @@ test("an entry is whole, private and named by its key's digest", async () => {
 
 test("entries are those of one organization at one backend, oldest first", async () => {
   const journal = createJournal(temporaryDirectory(), machine(7, { 7: "monday" }));
-  await journal.record(key("late", { createdAt: "2026-11-22T11:00:00.000Z" }));
-  await journal.record(key("early", { createdAt: "2026-11-22T09:00:00.000Z" }));
+  const hours = ["15", "09", "17", "11", "13"];
+  for (const hour of hours) await journal.record(key(hour, { createdAt: `2026-11-22T${hour}:00:00.000Z` }));
   await journal.record(key("elsewhere", { origin: "http://127.0.0.1:4011" }));
   await journal.record(key("others", { organizationId: 4202 }));
   const keys = (await journal.entries(origin, 4201)).map(({ idempotencyKey }) => idempotencyKey);
-  expect(keys).toEqual(["early", "late"]);
+  expect(keys).toEqual([...hours].sort());
 });
 
 test("removing takes one entry, and a key without one is no error", async () => {
@@ -64,6 +72,12 @@ test("removing takes one entry, and a key without one is no error", async () => 
   expect(await journal.entries(origin, 4201)).toMatchObject([{ idempotencyKey: "b" }]);
 });
 
+test.each(["random", "ci", "file", "explicit"] as const)("a key of the source %s is read again", async (keySource) => {
+  const journal = createJournal(temporaryDirectory(), machine(7, { 7: "monday" }));
+  await journal.record(key("a", { keySource }));
+  expect(await journal.entries(origin, 4201)).toMatchObject([{ keySource }]);
+});
+
 test("what cannot be written is said, and nothing is there", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
@@ -71,6 +85,96 @@ test("what cannot be written is said, and nothing is there", async () => {
   await expect(journal.record(key("a"))).rejects.toMatchObject({
     code: "journal_not_written",
     message: expect.stringContaining("was not sent"),
+    hint: expect.stringContaining("SECUREFLAG_CONFIG_DIR"),
+    cause: expect.objectContaining({ code: "ENOTDIR" }),
+  });
+});
+
+test("a journal that may not be written says whose it is or what its permissions are", async () => {
+  const refuse = () => {
+    throw Object.assign(new Error("denied"), { code: "EACCES" });
+  };
+  const directory = temporaryDirectory();
+  const denying = { ...machine(7, { 7: "monday" }), reach: (point: string) => (point === "C6" ? refuse() : undefined) };
+  await expect(createJournal(directory, denying).record(key("a"))).rejects.toMatchObject({
+    code: "journal_not_written",
+    message: expect.stringMatching(/was not sent.*permission denied/),
+    hint: expect.stringContaining("permissions"),
+    cause: expect.objectContaining({ code: "EACCES" }),
+  });
+});
+
+test("the end of an entry is noted once, and a journal that cannot note it keeps the entry", async () => {
+  const directory = temporaryDirectory();
+  const journal = createJournal(directory, machine(7, { 7: "monday" }));
+  await journal.record(key("a"));
+  const [begun] = await journal.entries(origin, 4201);
+  if (!begun) throw new Error("no entry");
+  const settled = [{ ...begun, settledAt: "2026-11-22T10:05:00.000Z" }];
+  journal.settle(begun, "2026-11-22T10:05:00.000Z");
+  expect(await journal.entries(origin, 4201)).toEqual(settled);
+
+  const failing = (error: Error) =>
+    createJournal(directory, {
+      ...machine(7, { 7: "monday" }),
+      reach() {
+        throw error;
+      },
+    });
+  failing(Object.assign(new Error("full"), { code: "ENOSPC" })).settle(begun, "2026-11-22T10:06:00.000Z");
+  expect(await journal.entries(origin, 4201)).toEqual(settled);
+
+  const [name = ""] = filesOf(directory);
+  chmodSync(join(directory, "journal", name), 0o644);
+  journal.settle(begun, "2026-11-22T10:07:00.000Z");
+  expect(readFileSync(join(directory, "journal", name), "utf8")).toContain("10:05:00");
+
+  journal.remove("a");
+  journal.settle(begun, "2026-11-22T10:08:00.000Z");
+  expect(await journal.entries(origin, 4201)).toEqual([]);
+});
+
+test("an entry that another process removes meanwhile is none", async () => {
+  const directory = temporaryDirectory();
+  const journal = createJournal(directory, machine(7, { 7: "monday" }));
+  await journal.record(key("a"));
+  await journal.record(key("b"));
+  const parse = vi.spyOn(JSON, "parse").mockImplementationOnce((text) => {
+    for (const name of filesOf(directory)) rmSync(join(directory, "journal", name));
+    parse.mockRestore();
+    return JSON.parse(text);
+  });
+  expect(await journal.entries(origin, 4201)).toHaveLength(1);
+});
+
+test.each([
+  ["read", (journal: Journal) => journal.entries(origin, 4201)],
+  ["removed", async (journal: Journal) => journal.remove("a")],
+])("a folder in place of an entry is no entry that can be %s", async (_name, use) => {
+  const directory = temporaryDirectory();
+  const journal = createJournal(directory, machine(7, { 7: "monday" }));
+  await journal.record(key("a"));
+  const [name = ""] = filesOf(directory);
+  const path = join(directory, "journal", name);
+  rmSync(path);
+  mkdirSync(path, { mode: 0o700 });
+  await expect(use(journal)).rejects.toMatchObject({
+    code: "journal_unreadable",
+    message: expect.stringContaining(path),
+    hint: expect.stringMatching(/remove/i),
+    cause: expect.any(Error),
+  });
+});
+
+test("a journal that is a link into a circle is not taken for none", async () => {
+  const directory = temporaryDirectory();
+  symlinkSync("journal", join(directory, "journal"));
+  const journal = createJournal(directory, machine(7, { 7: "monday" }));
+  await expect(journal.entries(origin, 4201)).rejects.toMatchObject({
+    code: "journal_unreadable",
+    message: expect.stringContaining(join(directory, "journal")),
+    hint: expect.stringContaining("purchases list"),
+    cause: expect.objectContaining({ code: "ELOOP" }),
   });
 });
 
@@ -109,6 +213,15 @@ test.each([
   const journal = createJournal(directory, machine(7, { 7: "monday", ...starts }));
   const [found] = await journal.entries(origin, 4201);
   expect(found && (await journal.ownerRuns(found))).toBe(expected);
+});
+
+test("an owner whose start is not known is taken for ended once another process looks", async () => {
+  const directory = temporaryDirectory();
+  await createJournal(directory, machine(8, {})).record(key("a"));
+  const journal = createJournal(directory, machine(7, {}));
+  const [found] = await journal.entries(origin, 4201);
+  expect(found?.owner).toEqual({ pid: 8, startedAt: "unknown" });
+  expect(found && (await journal.ownerRuns(found))).toBe(false);
 });
 
 test("one's own entry is owned by nobody else", async () => {

@@ -1,0 +1,225 @@
+import type { Updateable } from "kysely";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Database, PurchaseRow } from "../../../src/backend/database/schema.ts";
+import {
+  isOrphan,
+  LEASE_MS,
+  leasePurchase,
+  leaseWaiting,
+  movePurchase,
+  purchasesDue,
+  purchasesLeased,
+  purchasesUnderWay,
+  releaseLease,
+  renewLease,
+  takeOverAll,
+} from "../../../src/backend/purchases/leases.ts";
+import type { PurchaseState } from "../../../src/billing/purchase.ts";
+import { buy, NOON, organization, startBackend, type TestBackend } from "../support/backend.ts";
+import { DIALECTS } from "../support/stores.ts";
+
+const CLOCKS = { billing: NOON, machine: NOON + 500 };
+
+describe.each(DIALECTS)("leases on %s", (dialect) => {
+  let backend: TestBackend;
+  /** The purchase of each test, which nobody has leased and whose next check is due. */
+  let id: string;
+
+  const database = () => backend.deps.database;
+  const set = (changes: Updateable<Database["purchases"]>) =>
+    database().updateTable("purchases").set(changes).where("id", "=", id).execute();
+  const read = () => database().selectFrom("purchases").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+  const lease = async (clocks = CLOCKS) => (await leasePurchase(database(), id, clocks)) as PurchaseRow;
+
+  beforeAll(async () => {
+    backend = await startBackend(dialect);
+  });
+
+  beforeEach(async () => {
+    const { id: organizationId } = await addOrganization();
+    const { body } = await buy(backend, organizationId, 1, "k");
+    id = body.id;
+    await database().updateTable("purchases").set({ state: "fulfilled", next_check_at: null }).execute();
+    await set({ state: "processing", epoch: 7, lease_until: 0, next_check_at: NOON });
+  });
+
+  afterAll(() => backend.close());
+
+  async function addOrganization() {
+    const added = organization();
+    await backend.addOrganization(added);
+    return added;
+  }
+
+  test.each([
+    ["accepted", true],
+    ["charging", true],
+    ["processing", true],
+    ["unknown", true],
+    ["needs_review", true],
+    ["refund_due", true],
+    ["fulfilled", false],
+    ["declined", false],
+    ["refunded", false],
+  ] as const)("a purchase that is %s can be leased whenever nobody has it: %s", async (state, isLeased) => {
+    for (const next_check_at of [NOON, NOON + 1, null]) {
+      await set({ state, lease_until: 0, next_check_at });
+      expect((await leasePurchase(database(), id, CLOCKS)) !== null).toBe(isLeased);
+    }
+  });
+
+  test.each(["requires_approval", "canceled", "expired"] as const)(
+    "a purchase that is %s can be leased once its check is due",
+    async (state) => {
+      await set({ state, next_check_at: NOON + 1 });
+      expect(await lease()).toBeNull();
+      expect(await lease({ ...CLOCKS, billing: NOON + 1 })).toMatchObject({ id, state });
+    },
+  );
+
+  test("a lease is the next epoch, until its time is over", async () => {
+    expect(await lease()).toMatchObject({ epoch: 8, lease_until: CLOCKS.machine + LEASE_MS });
+    expect(await lease({ ...CLOCKS, machine: CLOCKS.machine + LEASE_MS - 1 })).toBeNull();
+    expect(await lease({ ...CLOCKS, machine: CLOCKS.machine + LEASE_MS })).toMatchObject({ epoch: 9 });
+    expect(await leasePurchase(database(), "pur_unknown", CLOCKS)).toBeNull();
+  });
+
+  test("to cancel a purchase, only one that waits for approval is leased, and its check is due from then on", async () => {
+    await set({ next_check_at: NOON + 1 });
+    expect(await leaseWaiting(database(), id, CLOCKS)).toBeNull();
+    await set({ state: "requires_approval" });
+    expect(await leaseWaiting(database(), id, CLOCKS)).toMatchObject({ id, epoch: 8, next_check_at: NOON });
+    expect(await leaseWaiting(database(), id, CLOCKS)).toBeNull();
+  });
+
+  test("a lease is renewed and released by its own epoch alone", async () => {
+    const first = await lease();
+    const second = await lease({ ...CLOCKS, machine: CLOCKS.machine + LEASE_MS });
+    const until = second.lease_until;
+    await renewLease(database(), first, until);
+    await releaseLease(database(), first, NOON + 5);
+    expect(await read()).toMatchObject({ lease_until: until, next_check_at: NOON });
+    await renewLease(database(), second, until);
+    expect(await read()).toMatchObject({ epoch: 9, lease_until: until + LEASE_MS });
+    await releaseLease(database(), second, NOON + 5);
+    expect(await read()).toMatchObject({ epoch: 9, lease_until: 0, next_check_at: NOON + 5 });
+    await renewLease(database(), second, until);
+    expect(await read()).toMatchObject({ lease_until: 0 });
+  });
+
+  describe("a leased purchase", () => {
+    test("moves on with its changes, and may stay in its state", async () => {
+      const leased = await lease();
+      const moved = await movePurchase(database(), leased, "unknown", { spent_at: NOON });
+      expect(moved).toMatchObject({ id, state: "unknown", spent_at: NOON, epoch: 8 });
+      expect(await movePurchase(database(), moved, "unknown", { spent_at: NOON + 1 })).toEqual(await read());
+    });
+
+    test("makes no move that the states do not have", async () => {
+      const leased = await lease();
+      await expect(movePurchase(database(), leased, "accepted")).rejects.toMatchObject({ code: "invalid_state" });
+      expect(await read()).toEqual(leased);
+    });
+
+    test.each([
+      ["was taken over", { epoch: 9 }],
+      ["has moved on", { state: "unknown" }],
+    ] as const)("makes no move once it %s", async (_, changes) => {
+      const leased = await lease();
+      await set(changes);
+      const stale = { name: "StaleLease", message: expect.stringContaining(id) };
+      await expect(movePurchase(database(), leased, "needs_review")).rejects.toMatchObject(stale);
+      expect(await read()).toMatchObject(changes);
+    });
+  });
+
+  test.each([
+    [{ next_check_at: NOON }, true],
+    [{ next_check_at: NOON + 1 }, false],
+    [{ next_check_at: null }, false],
+    [{ lease_until: CLOCKS.machine }, true],
+    [{ lease_until: CLOCKS.machine + 1 }, false],
+    [{ state: "requires_approval" }, true],
+    [{ state: "needs_review" }, true],
+    [{ state: "declined" }, false],
+    [{ state: "fulfilled" }, false],
+  ] as const)("with %j a purchase is due: %s", async (changes, isDue) => {
+    await set(changes);
+    expect(await purchasesDue(database(), CLOCKS, 10)).toEqual(isDue ? [id] : []);
+  });
+
+  test("what has waited longest is due first, as many as asked for", async () => {
+    const first = id;
+    const { id: organizationId } = await addOrganization();
+    const { body } = await buy(backend, organizationId, 1, "k");
+    id = body.id;
+    await set({ state: "processing", lease_until: 0, next_check_at: NOON - 1 });
+    expect(await purchasesDue(database(), CLOCKS, 10)).toEqual([id, first]);
+    expect(await purchasesDue(database(), CLOCKS, 1)).toEqual([id]);
+  });
+
+  test.each([
+    [{ lease_until: CLOCKS.machine + 1 }, true],
+    [{ lease_until: CLOCKS.machine }, false],
+    [{ lease_until: CLOCKS.machine + 1, next_check_at: null }, false],
+  ])("with %j a purchase is leased: %s", async (changes, isLeased) => {
+    await set(changes);
+    expect(await purchasesLeased(database(), CLOCKS.machine)).toEqual(isLeased ? [id] : []);
+  });
+
+  test.each([
+    ["accepted", true],
+    ["charging", true],
+    ["processing", true],
+    ["unknown", true],
+    ["refund_due", true],
+    ["needs_review", false],
+    ["requires_approval", false],
+    ["canceled", false],
+    ["fulfilled", false],
+  ] as const)("a purchase that is %s is under way: %s", async (state, isUnderWay) => {
+    await set({ state });
+    expect(await purchasesUnderWay(database())).toEqual(isUnderWay ? [id] : []);
+  });
+
+  describe("a backend that owns its data alone", () => {
+    const leased = { epoch: 7, lease_until: CLOCKS.machine + 1, next_check_at: NOON + 60_000 };
+
+    test.each(["processing", "needs_review", "refund_due"] as PurchaseState[])(
+      "takes over a purchase that is %s, and checks it at once",
+      async (state) => {
+        await set({ ...leased, state });
+        await takeOverAll(database(), NOON + 1);
+        expect(await read()).toMatchObject({ epoch: 8, lease_until: 0, next_check_at: NOON + 1 });
+      },
+    );
+
+    test("takes over a purchase that is only checked from who had it, and checks it when it was due", async () => {
+      await set({ ...leased, state: "requires_approval" });
+      await takeOverAll(database(), NOON + 1);
+      const taken = { epoch: 8, lease_until: 0, next_check_at: leased.next_check_at };
+      expect(await read()).toMatchObject(taken);
+      await takeOverAll(database(), NOON + 1);
+      expect(await read()).toMatchObject(taken);
+    });
+
+    test("leaves a purchase alone that has ended", async () => {
+      await set({ ...leased, state: "declined" });
+      await takeOverAll(database(), NOON + 1);
+      expect(await read()).toMatchObject(leased);
+    });
+  });
+
+  test.each([
+    ["is another one than its purchase has", "pay_other", true],
+    ["is the one that its purchase has", "pay_1", false],
+    ["may be the one of a purchase that has none yet", null, false],
+  ])("a payment that %s is an orphan: %s, %s", async (_, payment_id, isWithoutPurchase) => {
+    await set({ payment_id });
+    expect(await isOrphan(database(), { id: "pay_1", purchaseId: id })).toBe(isWithoutPurchase);
+  });
+
+  test("a payment of no purchase is an orphan", async () => {
+    expect(await isOrphan(database(), { id: "pay_1", purchaseId: "pur_unknown" })).toBe(true);
+  });
+});
