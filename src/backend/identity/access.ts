@@ -18,7 +18,7 @@ type AccessDeps = Pick<BackendDeps, "database" | "now">;
  * @param authorization the header as it came
  * @throws ProblemError `unauthenticated`
  */
-async function authenticate(deps: AccessDeps, authorization: string | undefined): Promise<Identity> {
+export async function authenticate(deps: AccessDeps, authorization: string | undefined): Promise<Identity> {
   const bearer = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? "")?.[1];
   if (!bearer) throw unauthenticated("This call needs a token; sign in first");
   const last4 = bearer.slice(-4);

@@ -23,7 +23,7 @@ const MOST_LICENSES = 2 ** 31 - 1;
  * @param user who creates it and answers for it
  * @throws ProblemError `invalid_request` for a limit that cannot be kept, or with too many tokens
  */
-async function createApiToken(
+export async function createApiToken(
   deps: Pick<BackendDeps, "database" | "now" | "clock" | "random">,
   organizationId: number,
   user: UserRow,

@@ -1,8 +1,10 @@
 import { crc32 } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readUser } from "../../../src/backend/identity/memberships.ts";
+import { createApiToken } from "../../../src/backend/identity/tokens.ts";
 import { apiTokenSchema, createdTokenSchema, spendLimitSchema } from "../../../src/contract/identity.ts";
 import { buy, call, organization } from "../support/backend.ts";
-import { type People, signedIn, startWithPeople } from "../support/people.ts";
+import { idOf, type People, signedIn, startWithPeople } from "../support/people.ts";
 import { DIALECTS } from "../support/stores.ts";
 
 const DAY = 86_400_000;
@@ -111,6 +113,50 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     const answer = await create(changes);
     expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request" } });
     expect(answer.body.errors.map((error: { path: string }) => error.path)).toEqual([path]);
+  });
+
+  test.each([
+    ["another currency", { amount: { amount: 1, currency: "EUR" } }, "spendLimit.amount.currency", "GBP"],
+    ["a negative amount", { amount: { amount: -1, currency: "GBP" } }, "spendLimit.amount.amount", "less than 0"],
+    ["too many licenses", { licenses: 2 ** 31 }, "spendLimit.licenses", `${2 ** 31 - 1}`],
+  ])("are not created with a limit of %s, whatever the schema lets through", async (_, spendLimit, path, reason) => {
+    const user = await readUser(people.deps.database, await idOf(people, people.plain));
+    const refused = createApiToken(people.deps, people.organizationId, user, {
+      name: "ci",
+      scopes: ["billing:read"],
+      spendLimit,
+    });
+    await expect(refused).rejects.toMatchObject({
+      code: "invalid_request",
+      message: expect.stringContaining(path),
+      extra: { errors: [{ path, message: expect.stringContaining(reason) }] },
+    });
+  });
+
+  test.each([
+    [{ amount: { amount: 0, currency: "GBP" } }, { amountLeft: { amount: 0, currency: "GBP" }, licensesLeft: null }],
+    [{ licenses: 2 ** 31 - 1 }, { amountLeft: null, licensesLeft: 2 ** 31 - 1 }],
+  ])("have a limit of %j", async (spendLimit, left) => {
+    expect(await create({ spendLimit })).toMatchObject({
+      status: 201,
+      body: { spendLimit: { ...spendLimit, ...left } },
+    });
+  });
+
+  test("end in a checksum of eight digits, also where it begins with 0", async () => {
+    const user = await readUser(people.deps.database, await idOf(people, people.plain));
+    const bodies = Array.from({ length: 256 }, (_, byte) => `sfl_${Buffer.alloc(32, byte).toString("base64url")}`);
+    const byte = bodies.findIndex((body) => crc32(body) < 16 ** 7);
+    const deps = { ...people.deps, random: (bytes: number) => Buffer.alloc(bytes, byte) };
+    const created = await createApiToken(deps, people.organizationId, user, { name: "ci", scopes: ["billing:read"] });
+    expect(created.token).toBe(`${bodies[byte]}0${crc32(bodies[byte] ?? "").toString(16)}`);
+  });
+
+  test("from before their creation was kept have no such date", async () => {
+    const { id } = (await create()).body;
+    await people.deps.database.updateTable("api_tokens").set({ created_at: null }).where("id", "=", id).execute();
+    const { body } = await request("GET");
+    expect(body.items.find((item: { id: string }) => item.id === id)).toMatchObject({ createdAt: null });
   });
 
   test("are listed newest first, and no more once they are revoked, which stops them at once", async () => {
