@@ -1,6 +1,6 @@
 import type { Generated, Selectable } from "kysely";
 import type { PurchaseState } from "../../billing/purchase.ts";
-import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import type { AssignmentStrategy } from "../../contract/constants.ts";
 
 /**
  * The tables, the same on SQLite and PostgreSQL. Instants are milliseconds since the epoch, dates `YYYY-MM-DD`,

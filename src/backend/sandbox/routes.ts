@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import pLimit from "p-limit";
 import { addIntervals, dateInZone, daysBetween, daysLater, startOfDateInZone } from "../../billing/calendar.ts";
 import type { Purchase } from "../../contract/billing.ts";
-import { MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
+import { MAX_CLOCK_YEARS } from "../../contract/constants.ts";
 import { type AppOptions, buildApp } from "../app.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";

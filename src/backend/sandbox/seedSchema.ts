@@ -5,8 +5,8 @@ import { isCurrency } from "../../billing/money.ts";
 import { recurringCharge } from "../../billing/proration.ts";
 import { takesLicense } from "../../billing/roles.ts";
 import { dateSchema, taxRateSchema } from "../../contract/basics.ts";
+import { SCOPES } from "../../contract/constants.ts";
 import { emailKey } from "../../contract/email.ts";
-import { SCOPES } from "../../contract/scopes.ts";
 import { roleSchema } from "../../contract/users.ts";
 import { SANDBOX_PAYMENT_METHODS } from "../payments/cards.ts";
 

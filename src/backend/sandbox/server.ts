@@ -6,7 +6,7 @@ import type Libsql from "libsql";
 import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
 import { mayBuy } from "../../billing/roles.ts";
-import { BASE_PATH } from "../../contract/basePath.ts";
+import { BASE_PATH } from "../../contract/constants.ts";
 import { migrate } from "../database/migrations/index.ts";
 import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";

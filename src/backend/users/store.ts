@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import { takesLicense } from "../../billing/roles.ts";
-import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import type { AssignmentStrategy } from "../../contract/constants.ts";
 import { emailKey } from "../../contract/email.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { batches } from "../database/batches.ts";

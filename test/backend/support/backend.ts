@@ -10,7 +10,7 @@ import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
 import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
 import { mailbox } from "../../../src/backend/sandbox/server.ts";
 import { seedStore } from "../../../src/backend/sandbox/settings.ts";
-import { BASE_PATH } from "../../../src/contract/basePath.ts";
+import { BASE_PATH } from "../../../src/contract/constants.ts";
 import { openTestStore } from "./stores.ts";
 
 /** Noon of the day of billing-rules.md's first worked figure. */

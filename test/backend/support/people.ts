@@ -4,7 +4,7 @@ import pLimit from "p-limit";
 import type { Dialect } from "../../../src/backend/database/migrations/dialect.ts";
 import { findUser, savePasswordHash } from "../../../src/backend/identity/memberships.ts";
 import type { Passwords } from "../../../src/backend/identity/secrets.ts";
-import { BASE_PATH } from "../../../src/contract/basePath.ts";
+import { BASE_PATH } from "../../../src/contract/constants.ts";
 import { codeAt } from "../../support/totp.ts";
 import { call, organization, startBackend, type TestBackend } from "./backend.ts";
 
