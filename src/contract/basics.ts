@@ -17,7 +17,7 @@ export function addsUp({
 /** An existing calendar date, `YYYY-MM-DD`. */
 export const dateSchema = z
   .string()
-  .refine(isCalendarDate, "is not a date of the calendar, such as 2026-03-01")
+  .refine(isCalendarDate, "is not a calendar date such as 2026-03-01")
   .meta({ format: "date" });
 
 /** An instant, RFC 3339 in UTC. */

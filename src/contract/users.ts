@@ -78,13 +78,13 @@ export type OwnUser = z.infer<typeof userSchema>;
 /** A role's number, including roles that are no longer offered. */
 export const roleSchema = z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4, 5, 6 or 7");
 
-const offeredRoleSchema = z.int().refine(isOfferedRole, "is not a role to give: 0, 3, 4, 5, 6 or 7");
+const offeredRoleSchema = z.int().refine(isOfferedRole, "is not a role that can be assigned: 0, 3, 4, 5, 6 or 7");
 
 /** An email address without invisible characters. */
 const emailSchema = z
   .string()
   .max(320, { error: "has more than 320 characters", abort: true })
-  .regex(/^\P{C}*$/u, { error: "holds a character that cannot be seen", abort: true })
+  .regex(/^\P{C}*$/u, { error: "contains an invisible character", abort: true })
   .refine(isEmailAddress, "is not an email address")
   .meta({ format: "idn-email" });
 
@@ -95,7 +95,7 @@ const personNameSchema = z
   .regex(/[^\s\p{C}]/u, "is empty")
   .regex(
     /^[^\p{Control}\p{Bidi_Control}\p{Surrogate}\p{Noncharacter_Code_Point}]*$/u,
-    "holds a line break or a control character",
+    "contains a line break or a control character",
   );
 
 /** The body of `POST …/users`. The default role is 7, user. */
@@ -141,7 +141,11 @@ export const importUsersRequestSchema = z
       const first = seen.get(key);
       if (first === undefined) seen.set(key, index);
       else
-        context.addIssue({ code: "custom", path: ["users", index, "email"], message: `is users[${first}].email too` });
+        context.addIssue({
+          code: "custom",
+          path: ["users", index, "email"],
+          message: `is the same as users[${first}].email`,
+        });
     }
   });
 

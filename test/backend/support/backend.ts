@@ -6,10 +6,10 @@ import { openSqlite } from "../../../src/backend/database/sqlite.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
+import type { SeedOrganization } from "../../../src/backend/sandbox/seedFile.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
-import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
 import { mailbox } from "../../../src/backend/sandbox/server.ts";
-import { seedStore } from "../../../src/backend/sandbox/settings.ts";
+import { seedStore } from "../../../src/backend/sandbox/store.ts";
 import { BASE_PATH } from "../../../src/contract/constants.ts";
 import { openTestStore } from "./stores.ts";
 

@@ -1,6 +1,6 @@
 import { LEASE_MS } from "../../../src/backend/purchases/leases.ts";
 import { advanceTo } from "../../../src/backend/sandbox/clock.ts";
-import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
+import type { SeedOrganization } from "../../../src/backend/sandbox/seedFile.ts";
 import type { Purchase, Receipt, Subscription } from "../../../src/contract/billing.ts";
 import { call, organization, type TestBackend, tokenOf } from "./backend.ts";
 
@@ -31,9 +31,9 @@ export async function fastForward(backend: TestBackend, instant: string | number
   };
   const clock = {
     ...deps.clock,
-    distance: () => clocks.billing - clocks.machine,
+    offset: () => clocks.billing - clocks.machine,
     moveTo: move,
-    standAt: move,
+    holdAt: move,
   };
   // Somebody who is waited for has his time, by a clock that runs.
   const now = () => {
