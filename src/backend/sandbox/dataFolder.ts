@@ -85,8 +85,8 @@ export async function assertResettable(folder: string): Promise<string[]> {
   if (!files.includes(FILES.backend)) {
     throw new SandboxError(
       "sandbox_data_unusable",
-      `There is no sandbox data in ${folder}`,
-      "Name its folder with --data <dir>.",
+      `No sandbox data found in ${folder}`,
+      "Pass the folder of the sandbox with --data <dir>.",
     );
   }
   (await open(folder, FILES.backend)).close();
@@ -115,8 +115,8 @@ async function open(folder: string, file: string): Promise<Libsql.Database> {
     if (code !== "SQLITE_BUSY") throw unusable(folder, error);
     throw new SandboxError(
       "sandbox_data_in_use",
-      `Another sandbox is running on the data in ${folder}`,
-      "Stop it first, or give this one data of its own with --data <dir> or --ephemeral.",
+      `Another sandbox is using the data in ${folder}`,
+      "Stop it, or pass another folder with --data <dir>, or --ephemeral.",
       { cause: error },
     );
   }
@@ -136,8 +136,8 @@ async function openInstalled(file: string): Promise<Libsql.Database> {
 export function sqliteMissing(cause: unknown): SandboxError {
   return new SandboxError(
     "sqlite_missing",
-    "A sandbox needs SQLite, the optional package libsql, which is not installed",
-    "Install secureflag-licenses again, and do not leave out what is optional.",
+    "A sandbox requires SQLite, but the optional package libsql is not installed",
+    "Reinstall the package with its optional dependencies.",
     { cause },
   );
 }
@@ -157,7 +157,7 @@ export function startFailure(folder: string | null, error: unknown): unknown {
 const REASONS: Readonly<Record<string, string>> = {
   SQLITE_FULL: "the disk is full",
   ENOSPC: "the disk is full",
-  EDQUOT: "the disk quota is used up",
+  EDQUOT: "the disk quota is exceeded",
   SQLITE_READONLY: "it is read-only",
   EROFS: "it is on a read-only file system",
   SQLITE_CANTOPEN: "its files cannot be opened",
@@ -171,7 +171,7 @@ function unusable(folder: string, cause: unknown): SandboxError {
   return new SandboxError(
     "sandbox_data_unusable",
     `The sandbox data in ${folder} cannot be used: ${REASONS[code] ?? message}`,
-    `${isFull ? "Free some space, or give" : "Give"} another folder with --data <dir>, or use --ephemeral.`,
+    `${isFull ? "Free some space, or pass" : "Pass"} another folder with --data <dir>, or --ephemeral.`,
     { cause },
   );
 }

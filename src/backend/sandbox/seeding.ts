@@ -54,16 +54,16 @@ async function reopen(
   if (file && digestOf(file.text) !== stored) {
     throw new SandboxError(
       "sandbox_data_not_empty",
-      `There are data already in ${dataDir}, and --seed fills only empty data`,
-      "Empty them with `sandbox reset`, or use --data <dir> or --ephemeral.",
+      `Cannot use --seed: ${dataDir} already has data`,
+      "Delete the data with `sandbox reset`, or pass another folder with --data <dir>, or --ephemeral.",
     );
   }
-  const notes = file ? ["The data are from this very seed file already; --seed is ignored."] : [];
+  const notes = file ? ["The data already come from this seed file; --seed is ignored."] : [];
   const { seed } = file ? await readSeed(file) : knownSeed(stored);
   if (!seed)
-    notes.push("Passwords and tokens are in the seed file that the data came from; they are not kept readable.");
+    notes.push("Passwords and tokens are only in the seed file of the data; they are not stored in plain text.");
   if (!seed && (await hasUnhashedPasswords(database))) {
-    notes.push("Some passwords of the seed were not kept yet; start once more with the same --seed to keep them.");
+    notes.push("Some passwords of the seed are not saved yet; start again with the same --seed to save them.");
   }
   return { isNew: false, organizationId: Number(await readSetting(database, "first_organization")), seed, notes };
 }

@@ -148,7 +148,7 @@ async function startClock(
     await writeSetting(database, CLOCK_SETTING, String(clock.offset()));
   } else if (options.now !== null && !start.isNew) {
     start.notes.push(
-      `The data's clock is at ${new Date(clock.now()).toISOString()}, later than --now, which is ignored.`,
+      `The clock of the data is at ${new Date(clock.now()).toISOString()}, later than --now; --now is ignored.`,
     );
   }
   return clock;
@@ -171,7 +171,7 @@ async function listen(server: Server, port: number): Promise<string> {
     throw new SandboxError(
       "port_in_use",
       `Port ${port} is in use`,
-      "Stop what listens there, or choose another with --port <n> (0 picks a free one).",
+      "Stop the program that uses it, or pass another port with --port <n> (0 picks a free one).",
       { cause: error },
     );
   }
