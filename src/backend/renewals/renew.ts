@@ -71,13 +71,17 @@ export function renewalInProgress(): ProblemError {
   return new ProblemError("unavailable", message, {}, { "Retry-After": "5" });
 }
 
-/** Retries a declined renewal with the organization's current payment method. */
+/**
+ * Retries a declined renewal with the organization's current payment method, if it is due: another worker may have retried
+ * it since it was listed.
+ */
 export async function retryRenewal(deps: BackendDeps, purchaseId: string): Promise<void> {
   const renewal = await findPurchase(deps.database, purchaseId);
-  if (renewal?.state !== "declined") return;
+  const now = deps.clock.now();
+  if (renewal?.state !== "declined" || renewal.next_check_at === null || renewal.next_check_at > now) return;
   const { payment_method: paymentMethod } = await readSubscription(deps.database, renewal.organization_id);
   const attempt = { paymentMethod, byPerson: false, actor: BACKEND };
-  const times = { now: deps.clock.now(), machine: deps.now(), deadline: Number.POSITIVE_INFINITY };
+  const times = { now, machine: deps.now(), deadline: Number.POSITIVE_INFINITY };
   if (await beginAttempt(deps.database, renewal, attempt, times)) await advancePurchase(deps, purchaseId);
 }
 
