@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { BASE_PATH } from "../contract/basePath.ts";
+import { BASE_PATH } from "../contract/constants.ts";
 import { openapiDocument } from "../contract/openapi.ts";
 import { MAX_BODY_BYTES } from "../contract/operations/operation.ts";
 import type { BackendDeps } from "./deps.ts";

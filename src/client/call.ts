@@ -1,6 +1,6 @@
 import type { z } from "zod";
+import { type OperationId, operations } from "../contract/operations/index.ts";
 import type { Operation } from "../contract/operations/operation.ts";
-import { type OperationId, operations } from "../contract/operations.ts";
 import type { BackendAddress, Environment } from "./address.ts";
 import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";

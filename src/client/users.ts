@@ -1,5 +1,5 @@
-import type { AssignmentStrategy } from "../contract/assignmentStrategies.ts";
 import type { LicenseCounts } from "../contract/basics.ts";
+import type { AssignmentStrategy } from "../contract/constants.ts";
 import type { AddUserAnswer, AddUserRequest, ImportUsersAnswer, User } from "../contract/users.ts";
 import type { Caller, CallInput } from "./call.ts";
 

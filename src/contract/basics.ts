@@ -4,7 +4,7 @@ import { isCalendarDate } from "../billing/calendarDate.ts";
 /** Money: an integer in the currency's minor unit, never negative, with its ISO 4217 code. */
 export const moneySchema = z.object({ amount: z.int().nonnegative(), currency: z.string().regex(/^[A-Z]{3}$/) });
 
-/** What is charged: the net amount and its tax add up to the total, in one currency. */
+/** Whether the net amount and its tax add up to the total, in one currency. */
 export function addsUp({
   dueNow,
   tax,
@@ -14,10 +14,10 @@ export function addsUp({
   return isOneCurrency && dueNow.amount + tax.amount === total.amount;
 }
 
-/** A calendar date, `YYYY-MM-DD`, that exists. */
+/** An existing calendar date, `YYYY-MM-DD`. */
 export const dateSchema = z
   .string()
-  .refine(isCalendarDate, "is not a date of the calendar, such as 2026-03-01")
+  .refine(isCalendarDate, "is not a calendar date such as 2026-03-01")
   .meta({ format: "date" });
 
 /** An instant, RFC 3339 in UTC. */
@@ -26,17 +26,17 @@ export const instantSchema = z.iso.datetime();
 /** A percentage as an exact decimal, `"20"` or `"8.875"`. */
 export const taxRateSchema = z.string().regex(/^\d{1,3}(\.\d{1,9})?$/, 'is not a percentage such as "20" or "8.875"');
 
-/** License counts: bought, taken by users, and the difference. */
+/** License counts: purchased, taken by users, and the difference. */
 export const licenseCountsSchema = z.object({
   purchased: z.int().nonnegative(),
   used: z.int().nonnegative(),
   available: z.int(),
 });
 
-/** License counts as they travel. */
+/** License counts, parsed. */
 export type LicenseCounts = z.infer<typeof licenseCountsSchema>;
 
-/** A term `[start, renewalDate)` with its length and the days left, today counted. */
+/** A term `[start, renewalDate)` with its length and the days left, including today. */
 export const termSchema = z.object({
   start: dateSchema,
   renewalDate: dateSchema,
@@ -47,30 +47,30 @@ export const termSchema = z.object({
 /** How an organization pays. */
 export const paymentMethodSchema = z.object({ type: z.string(), label: z.string() });
 
-/** How an organization pays, as it travels. */
+/** A payment method, parsed. */
 export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
 
 /** An organization by number and name. */
 export const organizationRefSchema = z.object({ id: z.int(), name: z.string() });
 
-/** A page of a list: `next` is the cursor of the page after it, `null` on the last. */
+/** A page of a list. `next` is the cursor of the next page, `null` on the last one. */
 export function pageSchema<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item), next: z.string().nullable() });
 }
 
-/** What a person writes for others to read: no NUL, which PostgreSQL cannot keep. */
-export function writtenTextSchema(longest: number) {
+/** Free text. PostgreSQL cannot store NUL. */
+export function freeTextSchema(maxLength: number) {
   return z
     .string()
     .min(1)
-    .max(longest)
-    .regex(/^[^\0]*$/, "holds a NUL character");
+    .max(maxLength)
+    .regex(/^[^\0]*$/, "contains a NUL character");
 }
 
-/** The name that the backend gave to something. */
+/** An identifier that the backend assigned. */
 export const idSchema = z.string().regex(/^[\x21-\x7e]{1,100}$/);
 
-/** A cursor of a list, as `next` gave it. */
+/** The cursor of a list: the `next` of an earlier page. */
 export const cursorSchema = z.string().regex(/^\d{1,9}$/);
 
 /** A whole number in a path or a query. */

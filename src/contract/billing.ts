@@ -2,6 +2,7 @@ import * as z from "zod";
 import {
   addsUp,
   dateSchema,
+  freeTextSchema,
   idSchema,
   instantSchema,
   licenseCountsSchema,
@@ -10,10 +11,9 @@ import {
   paymentMethodSchema,
   taxRateSchema,
   termSchema,
-  writtenTextSchema,
 } from "./basics.ts";
 
-/** What is charged at once: one amount without its tax, the tax, and both. */
+/** What is charged now: the net amount, its tax, and their sum. */
 const chargeShape = {
   dueNow: moneySchema.describe("Prorated amount due now, before tax, in minor units; `total` is what is charged"),
   tax: moneySchema.describe("Tax on `dueNow`, in minor units"),
@@ -29,7 +29,7 @@ const recurringShape = {
 
 const unitPriceSchema = moneySchema.describe("Price of one license for one whole term, before tax, in minor units");
 
-/** The renewal that a past-due or suspended subscription has to pay first. */
+/** The unpaid renewal of a past-due or suspended subscription. */
 const unpaidSchema = z.object({
   purchaseId: z.string(),
   total: moneySchema.describe("What is charged, tax included, in minor units"),
@@ -38,7 +38,7 @@ const unpaidSchema = z.object({
   ),
 });
 
-/** `GET …/subscription` (cli.md, JSON; details.md, 21). */
+/** The answer to `GET …/subscription`. */
 export const subscriptionSchema = z.object({
   organization: z.object({ ...organizationRefSchema.shape, timeZone: z.string() }),
   plan: z.object({
@@ -59,31 +59,31 @@ export const subscriptionSchema = z.object({
   }),
   paymentMethod: paymentMethodSchema.nullable(),
   taxRate: taxRateSchema,
-  /** Purchases accepted and not settled yet, and the licenses that they will bring. */
+  /** Purchases that are accepted but not settled yet, and the licenses that they will add. */
   pending: z.object({ purchases: z.int(), licenses: z.int() }),
   reduction: z.object({ licenses: z.int(), date: dateSchema }).nullable(),
-  /** `null` while nothing is past due; absent where a backend does not tell. */
+  /** `null` if nothing is past due; a backend may leave it out. */
   unpaid: unpaidSchema.nullable().default(null),
   version: z.int(),
   asOf: instantSchema,
 });
 
-/** A subscription as it travels. */
+/** A subscription, parsed. */
 export type Subscription = z.infer<typeof subscriptionSchema>;
 
-/** `PUT …/subscription/reduction`. `subscriptionVersion`: only if the subscription is still the one that was looked at. */
+/** The body of `PUT …/subscription/reduction`. With `subscriptionVersion`, it fails if the subscription has changed. */
 export const reductionRequestSchema = z.strictObject({
   licenses: z.int().min(0),
   subscriptionVersion: z.int().optional(),
 });
 
-/** Fewer licenses from the renewal on, as it travels to the backend. */
+/** A scheduled reduction to send. */
 export type ReductionRequest = z.infer<typeof reductionRequestSchema>;
 
-/** `POST …/quotes`. */
+/** The body of `POST …/quotes`. */
 export const quoteRequestSchema = z.strictObject({ licenses: z.int().min(1) });
 
-/** A priced offer (cli.md, JSON). `chargeStep`: the provider's smallest step in minor units, 1 where it is absent. */
+/** A priced offer. `chargeStep` is the provider's smallest step in minor units, 1 by default. */
 export const quoteSchema = z.object({
   id: z.string(),
   licenses: z.int().positive(),
@@ -102,23 +102,23 @@ export const quoteSchema = z.object({
   chargeStep: z.int().positive().optional(),
 });
 
-/** A quote as it travels. */
+/** A quote, parsed. */
 export type Quote = z.infer<typeof quoteSchema>;
 
-/** `POST …/purchases`. */
+/** The body of `POST …/purchases`. */
 export const purchaseRequestSchema = z.strictObject({
   quoteId: idSchema,
-  purchaseOrder: writtenTextSchema(100).optional(),
-  note: writtenTextSchema(500).optional(),
+  purchaseOrder: freeTextSchema(100).optional(),
+  note: freeTextSchema(500).optional(),
 });
 
-/** What is bought, as it travels to the backend. */
+/** An order to send. */
 export type PurchaseRequest = z.infer<typeof purchaseRequestSchema>;
 
-/** `Idempotency-Key`: 1 to 255 visible ASCII characters (purchase.md, Idempotency). */
+/** An `Idempotency-Key`: 1 to 255 visible ASCII characters (src/contract/README.md, Idempotency). */
 export const idempotencyKeySchema = z.string().regex(/^[\x21-\x7e]{1,255}$/);
 
-/** A purchase. */
+/** A purchase or a renewal. */
 export const purchaseSchema = z.object({
   id: z.string(),
   kind: z.enum(["purchase", "renewal"]),
@@ -143,26 +143,26 @@ export const purchaseSchema = z.object({
     })
     .nullable(),
   purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
-  /** The money that was given back, with its credit note; absent where a backend does not tell. */
+  /** The refund and its credit note; a backend may leave it out. */
   refund: z
     .object({ amount: moneySchema, creditNoteNumber: z.string(), refundedAt: instantSchema })
     .nullable()
     .optional(),
 });
 
-/** A purchase as it travels in lists and as the CLI prints it. */
+/** A purchase, parsed: as lists contain it and as the CLI prints it. */
 export type Purchase = z.infer<typeof purchaseSchema>;
 
-/** A purchase on its own, with the organization's license counts of now beside its fields (details.md, 15). */
+/** A single purchase: its fields and the organization's current license counts. */
 export const purchaseAnswerSchema = z.object({
   ...purchaseSchema.shape,
   organizationLicenses: licenseCountsSchema,
 });
 
-/** A purchase on its own, as it travels. */
+/** A single purchase, parsed. */
 export type PurchaseAnswer = z.infer<typeof purchaseAnswerSchema>;
 
-/** `GET …/purchases/{purchaseId}/receipt`. Every amount is the purchase's own, to the minor unit. */
+/** The answer to `GET …/purchases/{purchaseId}/receipt`. Its amounts are exactly those of the purchase. */
 export const receiptSchema = z
   .object({
     receiptNumber: z.string(),
@@ -184,16 +184,16 @@ export const receiptSchema = z
     purchaseOrder: z.string().nullable(),
     note: z.string().nullable(),
     purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
-    /** The purchase's: money may have come whose licenses could not be given. Absent where a backend does not tell. */
+    /** The purchase's: a payment may have arrived too late for its licenses. A backend may leave it out. */
     status: purchaseSchema.shape.status.optional(),
     refund: purchaseSchema.shape.refund,
   })
   .refine(addsUp, { path: ["total"], message: "is not dueNow plus tax" });
 
-/** A receipt as it travels. */
+/** A receipt, parsed. */
 export type Receipt = z.infer<typeof receiptSchema>;
 
-/** One entry of the audit log, oldest first. */
+/** An entry of the audit log. */
 export const eventSchema = z.object({
   id: z.string(),
   at: instantSchema,

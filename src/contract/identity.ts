@@ -1,14 +1,14 @@
 import * as z from "zod";
-import { instantSchema, moneySchema, writtenTextSchema } from "./basics.ts";
-import { SCOPES, TOKEN_DAYS } from "./scopes.ts";
+import { freeTextSchema, instantSchema, moneySchema } from "./basics.ts";
+import { MAX_TOKEN_DAYS, SCOPES } from "./constants.ts";
 
-/** `POST /auth/login`. Secrets are at most 1 KB (security.md). */
+/** The body of `POST /auth/login`. Secrets have at most 1 KiB. */
 export const loginRequestSchema = z.strictObject({
-  email: writtenTextSchema(320),
+  email: freeTextSchema(320),
   password: z.string().min(1).max(1024),
 });
 
-/** A pair of session tokens (details.md, 15). `expiresIn` counts seconds of the access token. */
+/** A pair of session tokens. `expiresIn` is the lifetime of the access token in seconds. */
 export const sessionSchema = z.object({
   status: z.literal("signed_in"),
   accessToken: z.string().min(1),
@@ -18,29 +18,29 @@ export const sessionSchema = z.object({
   scopes: z.array(z.string()),
 });
 
-/** A pair of session tokens, as it travels. */
+/** A pair of session tokens, parsed. */
 export type SessionTokens = z.infer<typeof sessionSchema>;
 
-/** The password was right and a one-time code is asked for. */
+/** The password is right and a one-time code is required. */
 const mfaRequiredSchema = z.object({
   status: z.literal("mfa_required"),
   challenge: z.string().min(1),
   methods: z.array(z.string()),
 });
 
-/** The answer to a right password. */
+/** The answer to `POST /auth/login`. */
 export const loginAnswerSchema = z.discriminatedUnion("status", [sessionSchema, mfaRequiredSchema]);
 
-/** A one-time code as it is typed. One of another shape is a wrong code. */
+/** A one-time code as typed. One of another shape is a wrong code, not an invalid request. */
 const codeSchema = z.string().min(1).max(32);
 
-/** `POST /auth/mfa`. A wrong code leaves the challenge usable: 5 tries, 5 minutes (details.md, 15). */
+/** The body of `POST /auth/mfa`. A challenge lasts 5 minutes and 5 tries. */
 export const mfaRequestSchema = z.strictObject({ challenge: z.string().min(1).max(256), code: codeSchema });
 
-/** `POST /auth/step-up` (details.md, 17). */
+/** The body of `POST /auth/step-up`. */
 export const stepUpRequestSchema = z.strictObject({ code: codeSchema });
 
-/** The client id of this package's command line (RFC 8628, section 3.1). */
+/** The client ID of this package's CLI (RFC 8628, section 3.1). */
 export const CLIENT_ID = "secureflag-licenses";
 
 const clientIdSchema = z.string().regex(/^[\x21-\x7e]{1,100}$/);
@@ -48,13 +48,13 @@ const clientIdSchema = z.string().regex(/^[\x21-\x7e]{1,100}$/);
 /** The grant type of RFC 8628, section 3.4. */
 export const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 
-/** `POST /oauth/device_authorization`, form-encoded (RFC 8628, section 3.1). */
+/** The body of `POST /oauth/device_authorization`, form-encoded (RFC 8628, section 3.1). */
 export const deviceAuthorizationRequestSchema = z.strictObject({
   client_id: clientIdSchema,
   scope: z.string().max(1024).optional(),
 });
 
-/** The answer of `POST /oauth/device_authorization` (RFC 8628, section 3.2). Times in seconds. */
+/** The answer to `POST /oauth/device_authorization` (RFC 8628, section 3.2). Durations are in seconds. */
 export const deviceAuthorizationSchema = z.object({
   device_code: z.string().min(1),
   user_code: z.string().min(1),
@@ -64,7 +64,7 @@ export const deviceAuthorizationSchema = z.object({
   interval: z.int().positive().optional(),
 });
 
-/** A device authorization, as it travels. */
+/** A device authorization, parsed. */
 export type DeviceAuthorization = z.infer<typeof deviceAuthorizationSchema>;
 
 const refreshGrantSchema = z.strictObject({
@@ -79,10 +79,10 @@ const deviceGrantSchema = z.strictObject({
   client_id: clientIdSchema,
 });
 
-/** `POST /oauth/token`, form-encoded: the refresh grant of RFC 6749, section 6, and the device grant of RFC 8628. */
+/** The body of `POST /oauth/token`, form-encoded: a refresh (RFC 6749, section 6) or a device grant (RFC 8628). */
 export const tokenRequestSchema = z.discriminatedUnion("grant_type", [refreshGrantSchema, deviceGrantSchema]);
 
-/** The answer of `POST /oauth/token` (RFC 6749, section 5.1). */
+/** The answer to `POST /oauth/token` (RFC 6749, section 5.1). */
 export const tokenAnswerSchema = z.object({
   access_token: z.string().min(1),
   refresh_token: z.string().min(1),
@@ -91,7 +91,7 @@ export const tokenAnswerSchema = z.object({
   scope: z.string(),
 });
 
-/** `POST /oauth/revoke`, form-encoded (RFC 7009). */
+/** The body of `POST /oauth/revoke`, form-encoded (RFC 7009, section 2.1). */
 export const revokeRequestSchema = z.strictObject({
   token: z.string().min(1).max(1024),
   token_type_hint: z.string().optional(),
@@ -100,7 +100,7 @@ export const revokeRequestSchema = z.strictObject({
 /** An error under `/oauth` (RFC 6749, section 5.2). */
 export const oauthErrorSchema = z.object({ error: z.string(), error_description: z.string().optional() });
 
-/** What a token may spend in a calendar month of the billing zone, and what is left of it; `null` is no limit. */
+/** What a token may spend in a calendar month of the billing time zone, and what is left; `null` is no limit. */
 export const spendLimitSchema = z.object({
   amount: moneySchema.nullable(),
   amountLeft: moneySchema.nullable(),
@@ -108,18 +108,18 @@ export const spendLimitSchema = z.object({
   licensesLeft: z.int().nullable(),
 });
 
-/** `POST …/tokens`. `spendLimit` is for a calendar month of the billing zone, its amount in minor units, tax included. */
+/** The body of `POST …/tokens`. `spendLimit` is per calendar month of the billing time zone, tax included. */
 export const createTokenRequestSchema = z.strictObject({
-  name: writtenTextSchema(100),
+  name: freeTextSchema(100),
   scopes: z.array(z.enum(SCOPES)).min(1),
-  expiresInDays: z.int().min(1).max(TOKEN_DAYS.longest).optional(),
+  expiresInDays: z.int().min(1).max(MAX_TOKEN_DAYS).optional(),
   spendLimit: z.strictObject({ amount: moneySchema.nullish(), licenses: z.int().nonnegative().nullish() }).nullish(),
 });
 
-/** What an API token is made of, as it travels to the backend. */
+/** An API token to create. */
 export type CreateTokenRequest = z.infer<typeof createTokenRequestSchema>;
 
-/** An API token; its secret is shown once, when it is created. `expiresIn` counts seconds from now, 0 once it is over. */
+/** An API token without its secret. `expiresIn` is in seconds from now, 0 once it has expired. */
 export const apiTokenSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -132,19 +132,22 @@ export const apiTokenSchema = z.object({
   createdBy: z.object({ email: z.string() }),
 });
 
-/** An API token, as it travels. */
+/** An API token, parsed. */
 export type ApiToken = z.infer<typeof apiTokenSchema>;
 
-/** The answer to `POST …/tokens`: the only time that the secret itself is shown. */
+/** The answer to `POST …/tokens`, the only one with the secret. */
 export const createdTokenSchema = z.object({ ...apiTokenSchema.shape, token: z.string().min(1) });
 
-/** A new API token with its secret, as it travels. */
+/** A new API token with its secret, parsed. */
 export type CreatedToken = z.infer<typeof createdTokenSchema>;
 
-/** An organization as one of its people sees it. */
+/** An organization and the person's role in it. */
 export const membershipSchema = z.object({ id: z.int(), name: z.string(), role: z.int() });
 
-/** `GET /me`. `invitations` grant nothing until they are accepted; an API token gets none. `expiresIn` counts seconds from now, because a client's clock may be wrong (details.md, 26). */
+/**
+ * The answer to `GET /me`. Invitations grant nothing until they are accepted, and API tokens do not see them. `expiresIn`
+ * is in seconds from now, because a client's clock may be wrong.
+ */
 export const meSchema = z.object({
   user: z.object({ email: z.string(), role: z.int(), roleName: z.string() }),
   organizations: z.array(membershipSchema),
@@ -159,5 +162,5 @@ export const meSchema = z.object({
   }),
 });
 
-/** Who a token belongs to, as it travels. */
+/** Who a token belongs to, parsed. */
 export type Me = z.infer<typeof meSchema>;

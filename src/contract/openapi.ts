@@ -1,14 +1,14 @@
 import * as z from "zod";
-import { BASE_PATH } from "./basePath.ts";
+import { BASE_PATH } from "./constants.ts";
+import { operations } from "./operations/index.ts";
 import { MAX_BODY_BYTES, type Operation } from "./operations/operation.ts";
-import { operations } from "./operations.ts";
 import { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS } from "./problemCodes.ts";
 import { problemSchema } from "./problems.ts";
 
 /**
- * The contract as an OpenAPI 3.1 document, generated from the same schemas that both sides validate with.
+ * Generates the OpenAPI 3.1 document from the schemas that both sides validate with.
  *
- * @param version of the package
+ * @param version the package's
  */
 export function openapiDocument(version: string): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
@@ -103,7 +103,7 @@ function mediaTypeOf(operation: Operation): string {
   return operation.bodyType === "form" ? "application/x-www-form-urlencoded" : "application/json";
 }
 
-/** What travels is a schema's input, and its objects are open: unknown fields in answers are ignored. */
+/** The JSON Schema of a schema's input. Objects of answers are open, because clients ignore unknown fields. */
 function jsonSchema(schema: z.ZodType): Record<string, unknown> {
   const { $schema, ...rest } = z.toJSONSchema(schema, { io: "input" });
   return rest;

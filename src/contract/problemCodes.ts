@@ -1,4 +1,4 @@
-/** Every error code of the contract with its HTTP status (contract.md; details.md, 11, 13, 17, 19 and 33). */
+/** Every error code of the contract with its HTTP status (src/contract/README.md, Problem codes). */
 export const PROBLEM_STATUS = {
   invalid_request: 400,
   idempotency_key_missing: 400,
@@ -33,5 +33,5 @@ export const PROBLEM_STATUS = {
 /** A stable error code. */
 export type ProblemCode = keyof typeof PROBLEM_STATUS;
 
-/** The media type of every error. */
+/** The media type of errors (RFC 9457). */
 export const PROBLEM_MEDIA_TYPE = "application/problem+json";

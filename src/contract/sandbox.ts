@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { dateSchema, instantSchema } from "./basics.ts";
 import { purchaseSchema } from "./billing.ts";
-import { MAX_CLOCK_DAYS } from "./clockLimits.ts";
+import { MAX_CLOCK_DAYS } from "./constants.ts";
 
-/** `GET /sandbox`: the clock, and a page of the provider's own record of what it captured, oldest first. */
+/** The answer to `GET /sandbox`: the clock, and a page of the payment provider's captures, oldest first. */
 export const sandboxStateSchema = z.object({
   now: instantSchema,
   captures: z.array(
@@ -15,13 +15,13 @@ export const sandboxStateSchema = z.object({
       refunded: z.int(),
     }),
   ),
-  /** The cursor of the page after this one, `null` on the last. */
+  /** The cursor of the next page, `null` on the last one. */
   next: z.string().nullable(),
 });
 
 /**
- * `POST /sandbox/clock`: to a date or an instant, by days, both `MAX_CLOCK_YEARS` at most, or to an organization's renewal
- * date. Never back.
+ * The body of `POST /sandbox/clock`: forward to a date or an instant, by days, or to an organization's renewal date. The
+ * first two go at most `MAX_CLOCK_YEARS` ahead.
  */
 export const clockRequestSchema = z.union([
   z.strictObject({ to: z.union([dateSchema, instantSchema]) }),
@@ -30,8 +30,8 @@ export const clockRequestSchema = z.union([
 ]);
 
 /**
- * Where the clock is now, and the renewals that were made on the way in their order (details.md, 19). `renewalCount`: how
- * many there were, where not all of them fit into an answer and only the newest are there.
+ * The answer to `POST /sandbox/clock`: the clock, and the renewals made on the way, oldest first. If they do not all fit
+ * into one answer, `renewals` has the newest and `renewalCount` is their number.
  */
 export const clockAnswerSchema = z.object({
   now: instantSchema,

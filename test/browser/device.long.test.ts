@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { findUser, savePasswordHash } from "../../src/backend/identity/memberships.ts";
 import { passwords } from "../../src/backend/identity/secrets.ts";
 import { addMember } from "../../src/backend/users/store.ts";
-import { BASE_PATH } from "../../src/contract/basePath.ts";
+import { BASE_PATH } from "../../src/contract/constants.ts";
 import { CLIENT_ID, DEVICE_GRANT, type DeviceAuthorization } from "../../src/contract/identity.ts";
 import { startBackend, type TestBackend, organization as testOrganization } from "../backend/support/backend.ts";
 import { openTab, overflow, requestsOf, startBrowser, violations } from "../support/browser.ts";

@@ -232,7 +232,7 @@ describe("wrong usage ends with 2, before any request", () => {
     ["users add --email a --first-name A --last-name B", '--email "a" is not an email address'],
     [
       "users add --email a@b.example --first-name A\u0000 --last-name B",
-      "--first-name holds a line break or a control",
+      "--first-name contains a line break or a control",
     ],
     ["users add --email a@b.example --first-name A --last-name B --no-training", "--no-training is for administrative"],
     ["users add --role boss", "administrator, manager, statistics, creator, threatcanvas-reviewer, user"],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readPdfAnswer } from "../../src/client/pdf.ts";
-import { operations } from "../../src/contract/operations.ts";
+import { operations } from "../../src/contract/operations/index.ts";
 import { receipt } from "../cli/support/builders.ts";
 import { type Answer, startBackend, testClient } from "./backend.ts";
 

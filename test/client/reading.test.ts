@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isDeeperThan } from "../../src/client/body.ts";
 import { readAnswer } from "../../src/client/reading.ts";
-import { operations } from "../../src/contract/operations.ts";
+import { operations } from "../../src/contract/operations/index.ts";
 import { declined, purchaseAnswer, subscription } from "./backend.ts";
 
 const json = { "content-type": "application/json; charset=utf-8" };

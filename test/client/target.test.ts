@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { parseAddress } from "../../src/client/address.ts";
 import { targetOf } from "../../src/client/target.ts";
-import { operations } from "../../src/contract/operations.ts";
+import { operations } from "../../src/contract/operations/index.ts";
 
 const address = parseAddress("http://127.0.0.1:4010/rest/management/v2/");
 

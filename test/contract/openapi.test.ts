@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { outputSchemas } from "../../src/cli/outputs.ts";
-import { BASE_PATH } from "../../src/contract/basePath.ts";
+import { BASE_PATH } from "../../src/contract/constants.ts";
 import { openapiDocument } from "../../src/contract/openapi.ts";
+import { operations } from "../../src/contract/operations/index.ts";
 import type { Operation } from "../../src/contract/operations/operation.ts";
-import { operations } from "../../src/contract/operations.ts";
 import { PROBLEM_STATUS } from "../../src/contract/problemCodes.ts";
 
 const root = new URL("../../", import.meta.url);

@@ -16,8 +16,8 @@ beforeAll(async () => {
     const name = `Southwind ${id}`;
     return organization(id, { name, users: [user({ email: OTHER })], tokens: [token(id, { userEmail: OTHER })] });
   };
-  const scopes = ["billing:read", "users:read", "users:write"];
-  const northwind = (id: number) => organization(id, { tokens: [token(id, { scopes })] });
+  const northwind = (id: number) =>
+    organization(id, { tokens: [token(id, { scopes: ["billing:read", "users:read", "users:write"] })] });
   sandbox = await startSandbox({ seed: seed(northwind(1), southwind(2), northwind(3)) });
 });
 afterAll(async () => {

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { SCOPES } from "../../src/contract/constants.ts";
 import { errorOf, type RunOptions, resultOf, runCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
 import { actOnPage } from "../support/paymentPage.ts";
@@ -32,8 +33,7 @@ let proxy: FaultProxy;
 let terminals: TerminalRun[] = [];
 
 function withUsers(id: number, changes: SeedChanges = {}): SeedOrganization {
-  const scopes = ["billing:read", "billing:purchase", "users:read", "users:write"];
-  return organization(id, { usedLicenses: 25, tokens: [token(id, { scopes })], ...changes });
+  return organization(id, { usedLicenses: 25, tokens: [token(id, { scopes: [...SCOPES] })], ...changes });
 }
 
 beforeAll(async () => {

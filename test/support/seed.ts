@@ -1,62 +1,30 @@
-/** The parts of a seed file (cli.md, Seed file). */
-export interface SeedOrganization {
-  id: number;
-  name: string;
-  timeZone: string;
-  subscription: {
-    plan: string;
-    interval: "month" | "year";
-    intervalCount: number;
-    anchorDate: string;
-    unitPrice: { amount: number; currency: string };
-    taxRate: string;
-    licenses: number;
-    autoRenew: boolean;
-  };
-  paymentMethod: string | null;
-  usedLicenses: number;
-  users: SeedUser[];
-  tokens: SeedToken[];
-}
+import type { SeedOrganization as AnySeedOrganization } from "../../src/backend/sandbox/seedFile.ts";
 
-/** A user of a seed file. */
-export interface SeedUser {
-  email: string;
-  firstName: string;
-  lastName: string;
-  role: number;
-  password: string;
-  totpSecret: string | null;
-  adminNoTraining: boolean;
-}
+type SeedUser = AnySeedOrganization["users"][number];
 
-/** A token of a seed file. */
-export interface SeedToken {
-  name: string;
-  token: string;
-  scopes: string[];
-  userEmail: string;
-  spendLimit: { amount: number; licenses: number } | null;
-}
+type SeedToken = NonNullable<AnySeedOrganization["tokens"]>[number];
 
-/** The password of everyone in a seed. */
+/** An organization of a seed file, with its tokens. */
+export type SeedOrganization = AnySeedOrganization & { tokens: SeedToken[] };
+
+/** The password of every user. */
 export const PASSWORD = "correct horse battery staple";
 
-/** The administrator of every organization, one person: one password to hash. */
+/** The administrator of every organization: one person, so that there is one password to hash. */
 export const ADMIN = "admin@northwind.example";
 
-/** The instant at which the first worked figure of billing-rules.md is bought. */
+/** The purchase instant of the first worked figure (src/billing/README.md, Proration). */
 export const NOW = "2026-11-22T12:00:00Z";
 
-/** The name of an organization's token for CI. */
+/** The token for CI of an organization made by `organization`. */
 export const tokenOf = (organizationId: number) => `sfl_sandbox_ci_${organizationId}`;
 
-/** What differs from the organization of cli.md; of the subscription only what is named. */
+/** Changes to the default organization; those of the subscription are merged. */
 export type SeedChanges = Partial<Omit<SeedOrganization, "subscription">> & {
   subscription?: Partial<SeedOrganization["subscription"]>;
 };
 
-/** The organization of cli.md under a number of its own, with changes. */
+/** Builds an organization like the built-in seed's, with changes. */
 export function organization(id: number, changes: SeedChanges = {}): SeedOrganization {
   return {
     id,
@@ -81,7 +49,7 @@ export function organization(id: number, changes: SeedChanges = {}): SeedOrganiz
   };
 }
 
-/** The administrator, or another user. */
+/** Builds the administrator, or another user. */
 export function user(changes: Partial<SeedUser>): SeedUser {
   return {
     email: ADMIN,
@@ -95,7 +63,7 @@ export function user(changes: Partial<SeedUser>): SeedUser {
   };
 }
 
-/** The administrator's token for CI, which may read and buy, or another one. */
+/** Builds the administrator's token for CI, which can read and buy, or another one. */
 export function token(organizationId: number, changes: Partial<SeedToken>): SeedToken {
   return {
     name: "ci",
@@ -107,7 +75,7 @@ export function token(organizationId: number, changes: Partial<SeedToken>): Seed
   };
 }
 
-/** A seed file's content. */
+/** Builds the content of a seed file. */
 export function seed(...organizations: SeedOrganization[]): { organizations: SeedOrganization[] } {
   return { organizations };
 }

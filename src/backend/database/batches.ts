@@ -1,12 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 
-/** SQLite and PostgreSQL take so many bound values at once; a row has at most 13 of them. */
+/** Rows per statement: SQLite and PostgreSQL bind at most 32,766 values at once, and a row has at most 13. */
 const BATCH = 500;
 
-/**
- * Rows in their order, in pieces that one statement takes. Between two of them everybody else has a turn: SQLite works in
- * this very thread.
- */
+/** Splits rows into batches for one statement each. Lets requests in between batches, because SQLite blocks the event loop. */
 export async function* batches<Row>(rows: readonly Row[]): AsyncGenerator<Row[]> {
   for (let start = 0; start < rows.length; start += BATCH) {
     if (start > 0) await setImmediate();

@@ -4,7 +4,7 @@ import type { Database } from "./schema.ts";
 
 const INT8 = 20;
 
-/** `bigint` columns arrive as text; ours always fit a safe integer, and one that does not is an error. */
+/** Parses a `bigint`, which arrives as text. All of ours are safe integers. */
 function parseBigint(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new RangeError(`${text} does not fit a safe integer`);
@@ -12,10 +12,10 @@ function parseBigint(text: string): number {
 }
 
 /**
- * The store on PostgreSQL.
+ * Opens the store on PostgreSQL.
  *
  * @param connectionString `postgresql://user@host:port/database`
- * @param schema where the tables are; the connection's default unless given
+ * @param options `schema` is where the tables are, the connection's default if left out
  */
 export function postgresStore(
   connectionString: string,
@@ -32,7 +32,7 @@ export function postgresStore(
           : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
     },
   });
-  // An idle connection that breaks is dropped by the pool; whoever needs one next gets another, or the error.
+  // The pool drops an idle connection that breaks. The next query opens another one, or fails.
   pool.on("error", () => {});
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }

@@ -1,10 +1,10 @@
 import type { Generated, Selectable } from "kysely";
 import type { PurchaseState } from "../../billing/purchase.ts";
-import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import type { AssignmentStrategy } from "../../contract/constants.ts";
 
 /**
  * The tables, the same on SQLite and PostgreSQL. Instants are milliseconds since the epoch, dates `YYYY-MM-DD`,
- * amounts minor units, flags 0 or 1, and what ends in `_json` is JSON text.
+ * amounts minor units, flags 0 or 1, and columns that end in `_json` JSON text.
  */
 export interface Database {
   settings: { name: string; value: string };
@@ -28,14 +28,14 @@ export interface Database {
   outbox: { id: string; payload_json: string; created_at: number; sent_at: number | null };
 }
 
-/** One subscription an organization. `version` changes with everything that a quote depends on (details.md, 14). */
+/** One subscription per organization. `version` changes with everything that a quote depends on. */
 interface SubscriptionTable {
   organization_id: number;
   plan: string;
   interval: "month" | "year";
   interval_count: number;
   anchor_date: string;
-  /** The last term that a renewal was made for, or the one that the organization began with here. */
+  /** The last term that a renewal was made for, or the first one. */
   term_index: number;
   unit_price: number;
   currency: string;
@@ -47,32 +47,32 @@ interface SubscriptionTable {
   version: number;
   receipt_count: number;
   credit_note_count: number;
-  /** When the next renewal falls due, by the billing clock; `null` where none will. */
+  /** When the next renewal falls due, billing clock; `null` without `auto_renew`. */
   renew_at: number | null;
-  /** The license count that is scheduled for a renewal. */
+  /** The scheduled license count. */
   reduction: number | null;
-  /** The term that it counts from: the first one that began after it was scheduled. Renewals before may be missing yet. */
+  /** The first term of the reduction, which is the first that starts after it was scheduled. */
   reduction_term: number | null;
-  /** The renewal that was made and is not paid yet: until it is, no further one is made. */
+  /** The unpaid renewal; until it is paid, no further one is made. */
   unpaid_renewal: string | null;
 }
 
 /**
  * A person, who signs in once for all of their organizations; what an organization sees of them is in its membership.
- * `password_hash` is null until a seed's password is hashed, and empty where there is no password.
+ * `password_hash` is null until a seed's password is hashed, and empty without a password.
  */
 interface UserTable {
   id: Generated<number>;
-  /** Shown nowhere; SQLite cannot drop a unique column. */
+  /** Unused, because SQLite cannot drop a unique column. */
   uuid: string;
   email: string;
-  /** `emailKey` of the email: one person, however it is typed. */
+  /** `emailKey` of the email. */
   email_key: string;
   password_hash: string | null;
   totp_secret: string | null;
 }
 
-/** A person in one organization, with what that organization entered or gave them; nothing comes from another one. */
+/** A person in one organization, with what that organization entered. Nothing is shared with other organizations. */
 interface MemberTable {
   /** The `idUser` that the organization sees. */
   id: Generated<number>;
@@ -86,9 +86,9 @@ interface MemberTable {
   admin_no_training: number;
   status: "ACTIVE" | "INVITED" | "REMOVED";
   joined_at: number | null;
-  /** The organization's when they were added last. */
+  /** The organization's strategy when they were last added. */
   assignment_strategy: string;
-  /** 0 while a person of other organizations is only invited: the license is taken, and nothing is granted. */
+  /** 0 while a person of another organization is only invited, who takes a license and has no access. */
   accepted: number;
 }
 
@@ -107,7 +107,7 @@ interface ApiTokenTable {
   last4: string | null;
 }
 
-/** A signed-in session; the pair before the last rotation works once more for a minute (purchase.md, C4). */
+/** A session. After a rotation the previous refresh token works once more for a minute (src/backend/README.md, Sign-in). */
 interface SessionTable {
   id: string;
   user_id: number;
@@ -118,11 +118,11 @@ interface SessionTable {
   previous_refresh_hash: string | null;
   rotated_at: number | null;
   revoked_at: number | null;
-  /** When its person last gave a one-time code. */
+  /** When the person last entered a one-time code. */
   mfa_at: number | null;
 }
 
-/** Proof of a step of signing in: `mfa` that the password was right, `page` that the whole sign-in on a page was. */
+/** Proof of a step of signing in: `mfa` of the right password, `page` of a complete sign-in on a page. */
 interface TicketTable {
   ticket_hash: string;
   user_id: number;
@@ -132,7 +132,7 @@ interface TicketTable {
   expires_at: number;
 }
 
-/** A device authorization (RFC 8628). `used` is approved and exchanged for tokens. Instants by the machine's clock. */
+/** A device authorization (RFC 8628). `used` is approved and exchanged for tokens. Instants are by the machine's clock. */
 interface DeviceGrantTable {
   device_code_hash: string;
   user_code_hash: string;
@@ -142,7 +142,7 @@ interface DeviceGrantTable {
   expires_at: number;
   interval_seconds: number;
   polled_at: number | null;
-  /** Wrong sign-ins under its user code. */
+  /** Failed sign-ins with its user code. */
   tries: number;
   state: "pending" | "approved" | "denied" | "used";
   user_id: number | null;
@@ -184,23 +184,23 @@ interface PurchaseTable {
   failure_code: string | null;
   failure_message: string | null;
   accepted_at: number;
-  /** Its month in its token's spending limit, by the billing clock: accepted then, or once it is charged, charged then. */
+  /** When it was accepted or, once charged, charged: decides its month in a spending limit. Billing clock. */
   spent_at: number;
   completed_at: number | null;
   next_check_at: number | null;
-  /** 1 when the last attempt to pay was made by a person on the payment page, who approves the payment by it. */
+  /** 1 if a person made the last attempt to pay on the payment page, which approves the payment. */
   by_person: number;
-  /** Where a decline of the last attempt leads: to the end, or back to the person who is asked to pay. */
+  /** The state after a decline of the last attempt: the end, or another wait for the person. */
   on_decline: "declined" | "requires_approval";
-  /** When the last attempt after the first began, by the billing clock. */
+  /** When the last attempt after the first began, billing clock. */
   attempted_at: number | null;
-  /** Of a renewal: the term that it begins. There is one renewal of a term, whoever makes it. */
+  /** Of a renewal: the term that it starts. Unique, so that a term is renewed once. */
   renewal_term: number | null;
-  /** Of a renewal: until when licenses stay usable although it is not paid, by the billing clock. */
+  /** Of a renewal: the end of its grace period, billing clock. */
   grace_until: number | null;
 }
 
-/** A key belongs to one purchase for ever, or is void for ever when `purchase_id` is null. */
+/** A key belongs to one purchase forever, or is void forever if `purchase_id` is null. */
 interface IdempotencyKeyTable {
   organization_id: number;
   key: string;

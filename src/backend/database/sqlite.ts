@@ -2,15 +2,15 @@ import { Kysely, type SqliteDatabase, SqliteDialect } from "kysely";
 import type Libsql from "libsql";
 import type { Database } from "./schema.ts";
 
-/** Values that may be bound. libsql aborts the process on a boolean, so nothing else is let through (details.md, 34). */
+/** The values that libsql can bind. It aborts the process on others, such as a boolean. */
 type Bindable = string | number | bigint | null | Uint8Array;
 
 /**
- * Opens a SQLite database that this process owns alone: its lock is held until `close` or the end of the process,
- * however that comes.
+ * Opens a SQLite database that this process owns alone. The lock is held until `close` or the end of the process, in
+ * whatever way.
  *
  * @param file a path, or `:memory:`
- * @throws the library's error with `code` `SQLITE_BUSY` when another process owns the file
+ * @throws the library's error with `code` `SQLITE_BUSY` if another process owns the file
  */
 export async function openSqlite(file: string): Promise<Libsql.Database> {
   const { default: Libsql } = await import("libsql");
@@ -26,22 +26,22 @@ export async function openSqlite(file: string): Promise<Libsql.Database> {
   return database;
 }
 
-/** The store on an open SQLite database. Its one connection runs one transaction at a time. */
+/** Opens the store on a SQLite database. Its one connection runs one transaction at a time. */
 export function sqliteStore(database: Libsql.Database): Kysely<Database> {
-  return new Kysely<Database>({ dialect: new SqliteDialect({ database: checked(database) }) });
+  return new Kysely<Database>({ dialect: new SqliteDialect({ database: withCheckedBindings(database) }) });
 }
 
-function checked(database: Libsql.Database): SqliteDatabase {
+function withCheckedBindings(database: Libsql.Database): SqliteDatabase {
   return {
     close: () => database.close(),
     prepare(query) {
       const statement = database.prepare(query);
       return {
         reader: statement.reader,
-        // As one array: a null that came alone would be taken for an object of named values.
+        // Passed as one array, because libsql takes a single null for an object of named values.
         all: (parameters) => statement.all(parameters.map(bindable)).map(readable),
         run(parameters) {
-          // A full disk has rolled back already (sqlite.org/lang_transaction.html), and a second time hides that it did.
+          // A full disk has already rolled back (sqlite.org/lang_transaction.html); a second rollback hides that error.
           if (query === "rollback" && !database.inTransaction) return { changes: 0, lastInsertRowid: 0 };
           return statement.run(parameters.map(bindable));
         },
@@ -51,7 +51,7 @@ function checked(database: Libsql.Database): SqliteDatabase {
   };
 }
 
-/** libsql reads a text only up to its first NUL, so a NUL is stored as two characters of the private use area. */
+/** libsql reads text only up to the first NUL, so a NUL is stored as two characters of the private use area. */
 const ESCAPE = "\ue000";
 
 const STORED_NUL = `${ESCAPE}\ue001`;

@@ -3,10 +3,10 @@ import { batches } from "../database/batches.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
 import type { Notification } from "../deps.ts";
 
-/** Who acts on a payment page: anyone who was given its address. */
+/** The actor on a payment page, who is anyone with its URL. */
 export const PAYMENT_PAGE = "payment page";
 
-/** What an audit event says. `actor` is an email, `token <name>`, `backend` or `PAYMENT_PAGE`. */
+/** An event to record. `actor` is an email, `token <name>`, `BACKEND` or `PAYMENT_PAGE`; `at` is by the billing clock. */
 export interface NewEvent {
   readonly organizationId: number;
   readonly at: number;
@@ -16,15 +16,15 @@ export interface NewEvent {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-/** Who changes something, by the audit log's name, and when by the billing clock, which the log follows. */
+/** Who changes something, as the audit log names them, and when. */
 export type Change = Pick<NewEvent, "actor" | "at">;
 
-/** Adds one entry to the audit log; called inside the transaction of what it tells. */
+/** Adds an entry to the audit log, inside the transaction of the change. */
 export async function recordEvent(tx: Kysely<Database>, event: NewEvent): Promise<void> {
   await recordEvents(tx, event, [event]);
 }
 
-/** Adds entries of one change to the audit log, in their order; called inside the transaction of what they tell. */
+/** Adds entries to the audit log in order, inside the transaction of the change. */
 export async function recordEvents(
   tx: Kysely<Database>,
   { organizationId, at, actor }: Pick<NewEvent, "organizationId" | "at" | "actor">,
@@ -41,7 +41,7 @@ export async function recordEvents(
   for await (const batch of batches(rows)) await tx.insertInto("events").values(batch).execute();
 }
 
-/** A page of the audit log, oldest first, from after the given entry. */
+/** Lists a page of the audit log, oldest first, after an entry. */
 export async function listEvents(
   database: Kysely<Database>,
   organizationId: number,
@@ -57,7 +57,7 @@ export async function listEvents(
     .execute();
 }
 
-/** Puts a notification into the outbox; called inside the transaction of what it tells, sent after it. */
+/** Queues a notification in the outbox, inside the transaction of the change. It is sent after the commit. */
 export async function queueNotification(tx: Kysely<Database>, notification: Notification, now: number): Promise<void> {
   await tx
     .insertInto("outbox")
@@ -65,7 +65,7 @@ export async function queueNotification(tx: Kysely<Database>, notification: Noti
     .execute();
 }
 
-/** Notifications that were queued and not marked as sent, oldest first. */
+/** Lists notifications that are not marked as sent, oldest first. */
 export async function unsentNotifications(database: Kysely<Database>, limit: number): Promise<Notification[]> {
   const rows = await database
     .selectFrom("outbox")
@@ -82,16 +82,16 @@ export async function markSent(database: Kysely<Database>, id: string, now: numb
   await database.updateTable("outbox").set({ sent_at: now }).where("id", "=", id).execute();
 }
 
-/** The name that the audit log gives a buyer. */
+/** The actor that the audit log names for a buyer. */
 export function actorOf(buyer: Buyer): string {
   return buyer.token ? `token ${buyer.token.name}` : buyer.email;
 }
 
-/** Who buys: a person, and the API token when one was used. */
+/** Who buys: a person, and the API token if one was used. */
 export interface Buyer {
   readonly email: string;
   readonly token: ApiTokenRow | null;
 }
 
-/** The actor of what the backend does by itself. */
+/** The actor of background work. */
 export const BACKEND = "backend";

@@ -1,9 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { z } from "zod";
-import { BASE_PATH } from "../../contract/basePath.ts";
+import { BASE_PATH, type Scope } from "../../contract/constants.ts";
+import { type OperationId, operations } from "../../contract/operations/index.ts";
 import { MAX_BODY_BYTES, type Operation } from "../../contract/operations/operation.ts";
-import { type OperationId, operations } from "../../contract/operations.ts";
-import type { Scope } from "../../contract/scopes.ts";
 import type { ApiTokenRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";

@@ -1,5 +1,5 @@
 import { mayBuy, roleName } from "../../billing/roles.ts";
-import { SCOPES, type Scope } from "../../contract/scopes.ts";
+import { SCOPES, type Scope } from "../../contract/constants.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import type { Guard, Identity, Membership } from "../http/register.ts";

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Kysely } from "kysely";
+import { SCOPES } from "../../contract/constants.ts";
 import type { SessionTokens } from "../../contract/identity.ts";
-import { SCOPES } from "../../contract/scopes.ts";
 import type { Database, SessionRow, TicketRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";

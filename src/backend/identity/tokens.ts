@@ -1,8 +1,8 @@
 import { crc32 } from "node:zlib";
 import type { FastifyInstance } from "fastify";
 import { money } from "../../billing/money.ts";
+import { DEFAULT_TOKEN_DAYS, SCOPES } from "../../contract/constants.ts";
 import type { ApiToken, CreatedToken, CreateTokenRequest, Me } from "../../contract/identity.ts";
-import { SCOPES, TOKEN_DAYS } from "../../contract/scopes.ts";
 import type { ApiTokenRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
@@ -40,7 +40,7 @@ export async function createApiToken(
     token_hash: hashToken(secret),
     scopes_json: JSON.stringify(SCOPES.filter((scope) => request.scopes.includes(scope))),
     created_at: now,
-    expires_at: now + (request.expiresInDays ?? TOKEN_DAYS.usual) * DAY_MS,
+    expires_at: now + (request.expiresInDays ?? DEFAULT_TOKEN_DAYS) * DAY_MS,
     revoked_at: null,
     ...limitsOf(request, currency),
     last4: secret.slice(-4),

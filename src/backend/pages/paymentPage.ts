@@ -6,7 +6,7 @@ import { PAYMENT_PAGE } from "../events/events.ts";
 import { validated } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
 import { formToken, isFormToken, isPageSignature } from "../purchases/pageAddress.ts";
-import { cardsFor, isAsked, payNow } from "../purchases/pay.ts";
+import { isAsked, paymentChoicesFor, payNow } from "../purchases/pay.ts";
 import { cancelWaiting, settleWithin } from "../purchases/processor.ts";
 import { findPurchase, type PurchaseRecord, readPurchase } from "../purchases/store.ts";
 import { receiptView } from "../purchases/views.ts";
@@ -118,7 +118,7 @@ async function act(
 async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefined): Promise<PaymentProblem | null> {
   const { payment_method: stored } = await readSubscription(deps.database, row.organization_id);
   const paymentMethod = card ?? stored;
-  if (!cardsFor(deps.gateway, stored).some(({ id }) => id === paymentMethod)) {
+  if (!paymentChoicesFor(deps.gateway, stored).some(({ id }) => id === paymentMethod)) {
     return { status: 400, sentence: "Choose a card to pay with. Nothing was charged." };
   }
   try {
@@ -137,7 +137,7 @@ async function pageOf(deps: BackendDeps, row: PurchaseRecord, visit: Visit, prob
   const { payment_method: stored } = subscription;
   const form = {
     token: formToken(deps, row.id, deps.now()),
-    choices: cardsFor(deps.gateway, stored),
+    choices: paymentChoicesFor(deps.gateway, stored),
     stored,
     cancelable: isCancelable(row, visit.now),
     address: visit.address,

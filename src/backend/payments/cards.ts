@@ -1,13 +1,13 @@
 import type { PaymentStatus } from "./gateway.ts";
 
-/** How a test card behaves when it is asked for money. */
+/** How a test card behaves when it is charged. */
 interface TestCard {
   readonly label: string;
   readonly status: PaymentStatus;
   readonly failure?: { readonly code: string; readonly message: string };
 }
 
-/** The sandbox's test cards (cli.md, Seed file). */
+/** The sandbox's test cards. */
 export const CARDS: Readonly<Record<string, TestCard>> = {
   card_ok: { label: "Visa ending in 4242 (test card)", status: "succeeded" },
   card_declined: {
@@ -30,5 +30,5 @@ export const CARDS: Readonly<Record<string, TestCard>> = {
   card_timeout: { label: "Visa ending in 0119 (test card, answers get lost)", status: "succeeded" },
 };
 
-/** Every payment method that a seed may name. */
+/** The payment methods that a seed can name. */
 export const SANDBOX_PAYMENT_METHODS = Object.keys(CARDS);

@@ -12,19 +12,19 @@ import {
   type PaymentStatus,
 } from "./gateway.ts";
 
-/** How long a `card_processing` payment takes to settle, by the billing clock: nobody waits for it when that is moved. */
+/** How long a `card_processing` payment takes to settle, billing clock, so that moving the clock settles it. */
 const SETTLE_MS = 2_000;
 
-/** A payment that has no payment method yet. */
+/** The stored method of a payment without one. */
 const NO_METHOD = "";
 
-/** The states, in SQL, of a payment that has taken no money and is taking none. */
+/** The statuses, in SQL, of a payment that has not taken money and is not taking it. */
 const CHARGEABLE = "'requires_confirmation', 'requires_payment_method', 'requires_action'";
 
-/** How many captures are in a page of them. */
+/** How many captures a page has. */
 const CAPTURES_PAGE = 1_000;
 
-/** What the provider captured, for `GET /sandbox`. */
+/** A captured payment, for `GET /sandbox`. */
 export interface Capture {
   readonly paymentId: string;
   readonly purchaseId: string;
@@ -33,7 +33,7 @@ export interface Capture {
   readonly refunded: number;
 }
 
-/** A page of captures, oldest first; `next` is the cursor of the page after it, `null` on the last. */
+/** A page of captures, oldest first. `next` is the cursor of the next page, `null` on the last one. */
 export interface CapturePage {
   readonly captures: readonly Capture[];
   readonly next: number | null;
@@ -52,11 +52,11 @@ interface PaymentRecord {
 }
 
 /**
- * A payment provider for the sandbox. It keeps its own record in a database of its own, as a real provider would: what
- * it captured survives whatever happens to the backend.
+ * The payment provider of the sandbox. Like a real one it keeps its own record, so that its captures do not depend on what
+ * happens to the backend.
  *
  * @param database the provider's own, not the backend's
- * @param deps both clocks: payments settle by the billing clock, and were created by the machine's
+ * @param deps payments settle by the billing clock and are created by the machine's
  */
 export function sandboxGateway(
   database: Libsql.Database,
@@ -161,7 +161,7 @@ export function sandboxGateway(
   };
 }
 
-/** Makes an attempt once; gives whether this was it. Keys are remembered for ever. */
+/** Makes an attempt unless its key was used before. Returns whether it was made. */
 function charge(database: Libsql.Database, paymentId: string, attempt: PaymentAttempt, now: number): boolean {
   const { idempotencyKey, paymentMethod, approvedByPerson } = attempt;
   const taken = database
@@ -197,7 +197,7 @@ function paymentOf(record: PaymentRecord): Payment {
   };
 }
 
-/** billing-rules.md, Proration: 30 minor units of a two-decimal currency, 50 of JPY, 0 elsewhere. */
+/** The smallest charge: 30 minor units of a two-decimal currency, 50 of JPY, none otherwise (src/billing/README.md, Quotes). */
 function minimumCharge(currency: string): number {
   if (currency === "JPY") return 50;
   return currencyExponent(currency) === 2 ? 30 : 0;

@@ -8,7 +8,7 @@ import { assertWithinSpendLimit } from "../identity/spending.ts";
 import { isRenewalDue, type OrganizationSubscription, readQuote, readSubscription } from "../subscriptions/store.ts";
 import { nextCheck } from "./schedule.ts";
 
-/** One order as it arrived. `requestHash` stands for its meaning (JSON compared as data). */
+/** An order. `requestHash` identifies its contents, so that the same key with another order is refused. */
 export interface Order {
   readonly purchaseId: string;
   readonly organizationId: number;
@@ -20,8 +20,8 @@ export interface Order {
   readonly buyer: Buyer;
 }
 
-/** What is the same of every purchase that nobody has tried to charge yet. */
-export const UNTRIED = {
+/** The initial columns of every purchase and renewal. */
+export const UNCHARGED = {
   state: "accepted",
   epoch: 0,
   lease_until: 0,
@@ -35,8 +35,8 @@ export const UNTRIED = {
 } as const;
 
 /**
- * Accepts an order, or finds the purchase that its key already belongs to: one transaction, in which the key, the quote
- * and the subscription's version are taken together (purchase.md, Idempotency and Stale quotes). A refusal takes nothing.
+ * Accepts an order, or returns the purchase that its key already belongs to. One transaction claims the key, the quote and
+ * the subscription's version together, so a refusal claims none of them (src/contract/README.md, Idempotency).
  *
  * @param now the billing clock, milliseconds
  * @throws ProblemError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
@@ -53,8 +53,8 @@ export async function acceptPurchase(
     if (known) return { purchase: known, replayed: true };
     const quote = await readQuote(tx, order.organizationId, order.quoteId);
     const subscription = await readSubscription(tx, order.organizationId);
-    await assertForSale(tx, quote, subscription, now);
-    await takeVersion(tx, quote);
+    await assertBuyable(tx, quote, subscription, now);
+    await claimVersion(tx, quote);
     const { total } = JSON.parse(quote.quote_json) as Quote;
     const wanted = { purchaseId: order.purchaseId, licenses: quote.licenses, total };
     await assertWithinSpendLimit(tx, order.buyer.token, wanted, { timeZone: subscription.time_zone, at: now });
@@ -72,7 +72,7 @@ export async function acceptPurchase(
   });
 }
 
-/** Takes the key for this order, or gives the purchase that it belongs to. Waits for a twin that is taking it now. */
+/** Claims the key, or returns the purchase that has it. Waits for a concurrent transaction that is claiming it. */
 async function claimKey(tx: Kysely<Database>, order: Order, now: number): Promise<PurchaseRow | null> {
   const claimed = await tx
     .insertInto("idempotency_keys")
@@ -102,15 +102,15 @@ async function claimKey(tx: Kysely<Database>, order: Order, now: number): Promis
   return tx.selectFrom("purchases").selectAll().where("id", "=", owner.purchase_id).executeTakeFirstOrThrow();
 }
 
-/** The refusal of a key that was made void. */
+/** The problem of a voided key. */
 export function keyIsVoid(): ProblemError {
   return new ProblemError(
     "idempotency_key_void",
-    "This Idempotency-Key was made void: nothing is or will be bought under it",
+    "This Idempotency-Key was voided: nothing is or will be bought under it",
   );
 }
 
-async function assertForSale(
+async function assertBuyable(
   tx: Kysely<Database>,
   quote: QuoteRow,
   subscription: OrganizationSubscription,
@@ -120,9 +120,9 @@ async function assertForSale(
   if (now >= quote.expires_at || dateInZone(now, subscription.time_zone) !== quote.purchase_date) {
     throw new ProblemError("quote_expired", `Quote ${quote.id} has expired`);
   }
-  // Licenses of the new term are bought after its renewal, or they would be in it too.
+  // Sold before the renewal is made, the licenses would be charged twice for the new term.
   if (isRenewalDue(subscription, now)) {
-    throw new ProblemError("subscription_changed", "The subscription renews now; make a new quote");
+    throw new ProblemError("subscription_changed", "The subscription is being renewed; request a new quote");
   }
 }
 
@@ -131,8 +131,8 @@ async function assertUnsold(tx: Kysely<Database>, quote: QuoteRow): Promise<void
   if (sold) throw new ProblemError("quote_used", `Quote ${quote.id} was already bought`, { purchaseId: sold.id });
 }
 
-/** Compare-and-set on the version: of two orders on one picture, the second finds it changed. Also locks the row. */
-async function takeVersion(tx: Kysely<Database>, quote: QuoteRow): Promise<void> {
+/** Compare-and-set on the version, so that of two orders for the same version the second is refused. Locks the row. */
+async function claimVersion(tx: Kysely<Database>, quote: QuoteRow): Promise<void> {
   const taken = await tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression("version", "+", 1) }))
@@ -141,7 +141,7 @@ async function takeVersion(tx: Kysely<Database>, quote: QuoteRow): Promise<void>
     .executeTakeFirst();
   if (Number(taken.numUpdatedRows) === 0) {
     await assertUnsold(tx, quote);
-    throw new ProblemError("subscription_changed", "The subscription changed after this quote was made");
+    throw new ProblemError("subscription_changed", "The subscription changed after the quote was made");
   }
 }
 
@@ -156,7 +156,7 @@ async function insertPurchase(
   return tx
     .insertInto("purchases")
     .values({
-      ...UNTRIED,
+      ...UNCHARGED,
       id: order.purchaseId,
       organization_id: order.organizationId,
       kind: "purchase",

@@ -8,10 +8,17 @@ import { isSameSpendingMonth } from "../identity/spending.ts";
 import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { type Clocks, LEASE_MS, movePurchase, renewLease, StaleLease } from "./leases.ts";
-import { attemptBegan, deadlineOf, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
-import { askPerson, endUnpaid, type Failure, fulfilPurchase, owePurchaseBack, returnToPerson } from "./settle.ts";
+import { deadlineOf, lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
+import {
+  endUnpaid,
+  type Failure,
+  fulfillPurchase,
+  markRefundDue,
+  requireApproval,
+  requireApprovalAgain,
+} from "./settle.ts";
 
-/** Nothing was ever paid, and the payment is canceled. */
+/** The payment was canceled before any money was taken. */
 const NEVER_PAID: Failure = {
   code: "payment_canceled",
   message: "The payment could not be made in time and was canceled.",
@@ -21,153 +28,155 @@ const NO_METHOD: Failure = { code: "no_payment_method", message: "There is no pa
 
 const NEEDS_PERSON: Failure = {
   code: "authentication_required",
-  message: "The bank asks for a person's approval of the payment.",
+  message: "The bank requires a person to approve the payment.",
 };
 
 const REFUSED: Failure = { code: "payment_refused", message: "The payment was refused." };
 
-/** Charges a purchase: creates its payment, asks for the money, and goes where the payment goes. */
-export async function charge(turn: Turn, purchase: PurchaseRow): Promise<Step> {
-  if (purchase.payment_id) return follow(turn, purchase, await turn.gateway.read(purchase.payment_id));
-  if (await isTooLate(turn, purchase)) return decline(turn, purchase, NEVER_PAID);
-  if (purchase.state === "accepted") return movePurchase(turn.database, purchase, "charging");
-  return createPayment(turn, purchase);
+/** Takes the next step of charging a purchase: creates its payment, confirms it, or follows its status. */
+export async function charge(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+  if (purchase.payment_id) return followPayment(run, purchase, await run.gateway.read(purchase.payment_id));
+  if (await isPastDeadline(run, purchase)) return decline(run, purchase, NEVER_PAID);
+  if (purchase.state === "accepted") return movePurchase(run.database, purchase, "charging");
+  return createPayment(run, purchase);
 }
 
-/** Creates the payment unconfirmed and commits its id before any money can move. */
-async function createPayment(turn: Turn, purchase: PurchaseRow): Promise<Step> {
-  const payment = await turn.gateway.create({
+/** Creates the payment unconfirmed, and commits its ID before any money can move. */
+async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+  const payment = await run.gateway.create({
     idempotencyKey: `${purchase.id}:create`,
     purchaseId: purchase.id,
     amount: money(purchase.total, purchase.currency),
     paymentMethod: purchase.payment_method,
   });
-  turn.reach("B4");
-  const changes = { payment_id: payment.id, spent_at: turn.clock.now() };
-  const saved = await movePurchase(turn.database, purchase, "charging", changes);
-  turn.reach("B5");
+  run.reach("B4");
+  const changes = { payment_id: payment.id, spent_at: run.clock.now() };
+  const saved = await movePurchase(run.database, purchase, "charging", changes);
+  run.reach("B5");
   return saved;
 }
 
-/** Goes where the payment went: only what the provider says decides. */
-async function follow(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+/** Moves the purchase to where its payment is. Only the provider's status decides. */
+async function followPayment(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
   switch (payment.status) {
     case "succeeded":
-      return fulfil(turn, purchase);
+      return fulfill(run, purchase);
     case "canceled":
-      return decline(turn, purchase, NEVER_PAID);
+      return decline(run, purchase, NEVER_PAID);
     case "processing":
       if (purchase.state === "charging" || purchase.state === "unknown") {
-        await movePurchase(turn.database, purchase, "processing");
+        await movePurchase(run.database, purchase, "processing");
       }
       return "wait";
     default:
-      return isAnswered(purchase, payment) ? accept(turn, purchase, payment) : attempt(turn, purchase, payment);
+      return isOutcomeKnown(purchase, payment)
+        ? handleRefusal(run, purchase, payment)
+        : confirmPayment(run, purchase, payment);
   }
 }
 
 /**
- * Whether a payment that took no money tells how the last attempt ended. After a first attempt it does; after a later
- * one it may still show the one before, and only the attempt's own key gives its outcome.
+ * Whether the status of an unpaid payment is the outcome of the last attempt. After a second attempt it may still be the
+ * outcome of the first, so the attempt is repeated under its own key.
  */
-function isAnswered(purchase: PurchaseRow, payment: Payment): boolean {
+function isOutcomeKnown(purchase: PurchaseRow, payment: Payment): boolean {
   if (purchase.payment_method === null || purchase.state === "processing") return true;
   return purchase.confirm_count === 0 && payment.status !== "requires_confirmation";
 }
 
-/** The provider wants a person, or has declined. Nobody is there when a renewal is charged (details.md, 30). */
-async function accept(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  if (purchase.kind === "renewal") return decline(turn, purchase, renewalFailure(purchase, payment));
-  const times = { now: turn.clock.now(), deadline: await readDeadline(turn, purchase) };
+/** Handles a payment that requires a person or was declined. A renewal is charged without a person, so both decline it. */
+async function handleRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  if (purchase.kind === "renewal") return decline(run, purchase, renewalFailure(purchase, payment));
+  const times = { now: run.clock.now(), deadline: await readDeadline(run, purchase) };
   const isLate = times.now >= times.deadline;
   if (purchase.payment_method === null || payment.status === "requires_action") {
-    if (isLate) return cancel(turn, purchase, payment);
-    await askPerson(turn.database, purchase, times);
+    if (isLate) return cancelPayment(run, purchase, payment);
+    await requireApproval(run.database, purchase, times);
     return "settled";
   }
   const failure = payment.failure ?? NEVER_PAID;
-  if (purchase.on_decline === "declined" || isLate) return decline(turn, purchase, failure);
-  await returnToPerson(turn.database, purchase, failure, times);
+  if (purchase.on_decline === "declined" || isLate) return decline(run, purchase, failure);
+  await requireApprovalAgain(run.database, purchase, failure, times);
   return "settled";
 }
 
-/** Why a renewal was not paid, in Stripe's words for payments without a person. */
+/** Why a renewal was not paid, in Stripe's terms for off-session payments. */
 function renewalFailure(purchase: PurchaseRow, payment: Payment): Failure {
   if (purchase.payment_method === null) return NO_METHOD;
   return payment.status === "requires_action" ? NEEDS_PERSON : (payment.failure ?? REFUSED);
 }
 
 /**
- * Asks for the money, unless it is too late: then the payment is canceled, so that it never will be. The purchase counts
- * in the spending month of now; what goes on by itself is not held against a limit.
+ * Confirms the payment, or cancels it after the deadline. The purchase counts in the spending month of its confirmation;
+ * the limit is not checked again, because nobody is there to be refused.
  */
-async function attempt(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  const { time_zone: timeZone } = await readSubscription(turn.database, purchase.organization_id);
-  const now = turn.clock.now();
-  if (now >= deadlineOf(purchase, timeZone)) return cancel(turn, purchase, payment);
-  if (turn.hasConfirmed || purchase.payment_method === null) return waitOrReview(turn, purchase);
-  turn.hasConfirmed = true;
+async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  const { time_zone: timeZone } = await readSubscription(run.database, purchase.organization_id);
+  const now = run.clock.now();
+  if (now >= deadlineOf(purchase, timeZone)) return cancelPayment(run, purchase, payment);
+  if (run.hasConfirmed || purchase.payment_method === null) return waitOrReview(run, purchase);
+  run.hasConfirmed = true;
   const isUnchanged = purchase.state === "charging" && isSameSpendingMonth(purchase.spent_at, now, timeZone);
-  const charging = isUnchanged ? purchase : await movePurchase(turn.database, purchase, "charging", { spent_at: now });
+  const charging = isUnchanged ? purchase : await movePurchase(run.database, purchase, "charging", { spent_at: now });
   try {
-    const confirmed = await turn.gateway.confirm(payment.id, {
+    const confirmed = await run.gateway.confirm(payment.id, {
       idempotencyKey: `${purchase.id}:confirm:${purchase.confirm_count}`,
       paymentMethod: purchase.payment_method,
       approvedByPerson: purchase.by_person === 1,
     });
-    turn.reach("B7");
-    return await followAnswer(turn, charging, confirmed);
+    run.reach("B7");
+    return await followConfirmation(run, charging, confirmed);
   } catch (error) {
     if (!(error instanceof GatewayUnavailable)) throw error;
-    turn.log(`purchase ${purchase.id}: ${error.message}`);
-    return movePurchase(turn.database, charging, "unknown");
+    run.log(`purchase ${purchase.id}: ${error.message}`);
+    return movePurchase(run.database, charging, "unknown");
   }
 }
 
-/** What an attempt's own key gave is its outcome. */
-async function followAnswer(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+/** Follows the answer to a confirmation, which is the outcome of this attempt. */
+async function followConfirmation(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
   const isRefusal = payment.status === "requires_payment_method" || payment.status === "requires_action";
-  return isRefusal ? accept(turn, purchase, payment) : follow(turn, purchase, payment);
+  return isRefusal ? handleRefusal(run, purchase, payment) : followPayment(run, purchase, payment);
 }
 
-/** A payment that took no money is canceled; once it is, it never will. */
-async function cancel(turn: Turn, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  const canceled = await turn.gateway.cancel(payment.id);
-  if (canceled.status === "canceled") return decline(turn, purchase, payment.failure ?? NEVER_PAID);
+/** Cancels an unpaid payment, and declines the purchase once the provider has confirmed that. */
+async function cancelPayment(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  const canceled = await run.gateway.cancel(payment.id);
+  if (canceled.status === "canceled") return decline(run, purchase, payment.failure ?? NEVER_PAID);
   const isOpen = canceled.status !== "succeeded" && canceled.status !== "processing";
-  return isOpen ? "wait" : follow(turn, purchase, canceled);
+  return isOpen ? "wait" : followPayment(run, purchase, canceled);
 }
 
 /**
- * The provider does not say what became of the payment. After 24 hours that goes on an operator's list; it is still
- * looked at every day and never silently dropped (purchase.md, States).
+ * Leaves a payment with an unknown outcome for later. After 24 hours an operator is asked to review the purchase, which is
+ * still checked every day (src/backend/README.md, States).
  */
-export async function waitOrReview(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+export async function waitOrReview(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const isOpen = purchase.state === "processing" || purchase.state === "unknown";
-  if (!isOpen || turn.clock.now() - attemptBegan(purchase) < REVIEW_AFTER_MS) return "wait";
-  await movePurchase(turn.database, purchase, "needs_review");
-  turn.log(`purchase ${purchase.id} needs review: no evidence of its payment for 24 hours`);
+  if (!isOpen || run.clock.now() - lastAttemptAt(purchase) < REVIEW_AFTER_MS) return "wait";
+  await movePurchase(run.database, purchase, "needs_review");
+  run.log(`purchase ${purchase.id} needs review: no evidence of its payment for 24 hours`);
   return "wait";
 }
 
-/** Whether it is too late to ask for the money of an order that somebody placed long ago. */
-async function isTooLate(turn: Turn, purchase: PurchaseRow): Promise<boolean> {
-  return turn.clock.now() >= (await readDeadline(turn, purchase));
+/** Whether the deadline to pay has passed. */
+async function isPastDeadline(run: WorkerRun, purchase: PurchaseRow): Promise<boolean> {
+  return run.clock.now() >= (await readDeadline(run, purchase));
 }
 
-/** What a worker needs of the backend. */
+/** The dependencies of a worker. */
 export type WorkerDeps = Pick<BackendDeps, "database" | "gateway" | "clock" | "now" | "reach" | "log">;
 
-/** One worker's turn at a purchase. */
-export interface Turn extends WorkerDeps {
-  /** A turn asks for the money at most once: an outcome that stays open is looked at again later. */
+/** One worker's run on a purchase, under one lease. */
+export interface WorkerRun extends WorkerDeps {
+  /** A run confirms at most once. If the outcome stays unknown, a later run checks it. */
   hasConfirmed: boolean;
 }
 
-/** What one step came to: the purchase in its new state, `settled`, or `wait` for a later look. */
+/** The result of a step: the purchase in its new state, `settled`, or `wait` for a later check. */
 export type Step = PurchaseRow | "settled" | "wait";
 
-/** How a purchase that waited ends unpaid, and who ended it, for the audit log. */
+/** How a purchase ends that waited for a person and was not paid, and who ended it, for the audit log. */
 export interface WaitingEnd {
   readonly state: "canceled" | "expired";
   readonly actor: string;
@@ -177,16 +186,16 @@ const END_FAILURES: Readonly<Record<WaitingEnd["state"], Failure>> = {
   canceled: { code: "payment_canceled", message: "The purchase was canceled; nothing was charged." },
   expired: {
     code: "payment_expired",
-    message: "Nobody paid the purchase in time; it expired and nothing was charged.",
+    message: "The purchase was not paid in time and expired; nothing was charged.",
   },
 };
 
-/** Both clocks now. */
+/** Reads both clocks. */
 export function clocksOf({ clock, now }: Pick<WorkerDeps, "clock" | "now">): Clocks {
   return { billing: clock.now(), machine: now() };
 }
 
-/** Holds a lease while work goes on. Work that finds that it lost the lease is given up: another worker went on. */
+/** Renews a lease while `work` runs. If the lease is lost, the work is dropped, because another worker continues it. */
 export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () => Promise<void>): Promise<void> {
   const renewal = setInterval(() => {
     renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of ${lease.id}: ${error}`));
@@ -195,60 +204,60 @@ export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () =
     await work();
   } catch (error) {
     if (!(error instanceof StaleLease)) throw error;
-    deps.log(`purchase ${lease.id}: another worker went on`);
+    deps.log(`purchase ${lease.id}: lease lost to another worker`);
   } finally {
     clearInterval(renewal);
   }
 }
 
-/** Until when a purchase may be paid, by the billing clock, milliseconds. */
+/** Reads until when a purchase can be paid, billing clock, milliseconds. */
 export async function readDeadline({ database }: WorkerDeps, purchase: PurchaseRow): Promise<number> {
   const { time_zone } = await readSubscription(database, purchase.organization_id);
   return deadlineOf(purchase, time_zone);
 }
 
-/** The payment arrived: licenses now, or the money back when the term that was bought for has ended. */
-export async function fulfil(turn: Turn, purchase: PurchaseRow): Promise<Step> {
-  const now = turn.clock.now();
-  if (purchase.total > 0 && (await isTermOver(turn, purchase, now))) {
+/** Fulfills a paid purchase, or refunds it if its term has ended meanwhile. */
+export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+  const now = run.clock.now();
+  if (purchase.total > 0 && (await isTermOver(run, purchase, now))) {
     const message = "The payment arrived after the term had ended; it is refunded.";
-    return owe(turn, purchase, { code: "term_ended", message });
+    return startRefund(run, purchase, { code: "term_ended", message });
   }
-  await fulfilPurchase(turn.database, purchase, now);
-  turn.reach("B8");
+  await fulfillPurchase(run.database, purchase, now);
+  run.reach("B8");
   return "settled";
 }
 
-/** A renewal is owed for its term also after that. */
-async function isTermOver({ database }: Turn, purchase: PurchaseRow, now: number): Promise<boolean> {
+/** Whether the term of a purchase has ended. A renewal is owed even then. */
+async function isTermOver({ database }: WorkerRun, purchase: PurchaseRow, now: number): Promise<boolean> {
   if (purchase.kind === "renewal") return false;
   const { time_zone } = await readSubscription(database, purchase.organization_id);
   return dateInZone(now, time_zone) >= priceOf(purchase).term.renewalDate;
 }
 
-/** The payment arrived, and its money is due back. */
-export async function owe(turn: Turn, purchase: PurchaseRow, failure: Failure): Promise<Step> {
-  await owePurchaseBack(turn.database, purchase, failure, turn.clock.now());
+/** Records that a payment has to be refunded. */
+export async function startRefund(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
+  await markRefundDue(run.database, purchase, failure, run.clock.now());
   return { ...purchase, state: "refund_due" };
 }
 
-/** The provider said no: nothing was charged, and nothing will be, unless it is a renewal, which is tried again. */
-async function decline(turn: Turn, purchase: PurchaseRow, failure: Failure): Promise<Step> {
-  const now = turn.clock.now();
-  const nextCheckAt = purchase.kind === "renewal" ? await readRetry(turn, purchase, now) : null;
-  await endUnpaid(turn.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
+/** Ends a purchase declined. A renewal is retried on its schedule. */
+async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
+  const now = run.clock.now();
+  const nextCheckAt = purchase.kind === "renewal" ? await readRetry(run, purchase, now) : null;
+  await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
   return "settled";
 }
 
-async function readRetry({ database }: Turn, purchase: PurchaseRow, now: number): Promise<number | null> {
+async function readRetry({ database }: WorkerRun, purchase: PurchaseRow, now: number): Promise<number | null> {
   const { time_zone } = await readSubscription(database, purchase.organization_id);
   return nextRetry(purchase.accepted_at, now, time_zone);
 }
 
-/** The provider canceled the payment of a purchase that waited; whether money arrives all the same is watched. */
-export async function endWaiting(turn: Turn, purchase: PurchaseRow, { state, actor }: WaitingEnd): Promise<Step> {
-  const now = turn.clock.now();
+/** Ends a waiting purchase whose payment the provider canceled. It stays watched for a payment that arrives anyway. */
+export async function endWaiting(run: WorkerRun, purchase: PurchaseRow, { state, actor }: WaitingEnd): Promise<Step> {
+  const now = run.clock.now();
   const end = { state, failure: END_FAILURES[state], actor, nextCheckAt: nextCheck(now, now) };
-  await endUnpaid(turn.database, purchase, end, now);
+  await endUnpaid(run.database, purchase, end, now);
   return "settled";
 }

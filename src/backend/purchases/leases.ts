@@ -2,32 +2,32 @@ import type { ExpressionBuilder, Kysely, Updateable } from "kysely";
 import { assertTransition, type PurchaseState, WATCHED_STATES, WORKABLE_STATES } from "../../billing/purchase.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
 
-/** How long a worker owns a purchase, by the machine's clock (details.md, 12). */
+/** How long a lease lasts unless it is renewed, machine clock (src/backend/README.md, Leases and the sweep). */
 export const LEASE_MS = 10_000;
 
-/** The two clocks that decide about leases and looks, milliseconds. */
+/** The two clocks, milliseconds: checks follow the billing clock, leases the machine's. */
 export interface Clocks {
   readonly billing: number;
   readonly machine: number;
 }
 
-/** Another worker has taken the purchase, or it has moved on: what this worker knows is old and is not written. */
+/** Another worker leased the purchase, or it changed. Nothing was written. */
 export class StaleLease extends Error {
   override readonly name = "StaleLease";
 }
 
 /**
- * Takes a purchase for one worker: the next epoch, for `LEASE_MS`. Of two workers one gets it. A purchase that is only
- * watched is taken when its look is due, so that nobody stands in the way of the person who pays it.
+ * Leases a purchase to one worker: the next epoch, for `LEASE_MS`. A watched purchase is leased only when its check is due,
+ * because a lease blocks the person who pays it.
  *
- * @returns the purchase, or `null` when another worker owns it or nothing is left to do
+ * @returns the purchase, or `null` if another worker has it or nothing is left to do
  */
 export async function leasePurchase(
   database: Kysely<Database>,
   purchaseId: string,
   clocks: Clocks,
 ): Promise<PurchaseRow | null> {
-  const row = await taking(database, purchaseId, clocks)
+  const row = await nextEpoch(database, purchaseId, clocks)
     .where((expression) =>
       expression.or([expression("state", "in", WORKABLE_STATES), isWatchedAndDue(expression, clocks.billing)]),
     )
@@ -37,17 +37,17 @@ export async function leasePurchase(
 }
 
 /**
- * Takes a purchase that waits for a person, to cancel it. Its next look is due from now on, so that whoever comes after a
- * crash finds out what became of the payment.
+ * Leases a purchase that waits for a person, to cancel it. Its next check becomes due, so that the sweep finds out what
+ * became of the payment if this worker crashes.
  *
- * @returns the purchase, or `null` when it does not wait or another worker owns it
+ * @returns the purchase, or `null` if it does not wait or another worker has it
  */
 export async function leaseWaiting(
   database: Kysely<Database>,
   purchaseId: string,
   clocks: Clocks,
 ): Promise<PurchaseRow | null> {
-  const row = await taking(database, purchaseId, clocks)
+  const row = await nextEpoch(database, purchaseId, clocks)
     .set({ next_check_at: clocks.billing })
     .where("state", "=", "requires_approval")
     .returningAll()
@@ -55,8 +55,8 @@ export async function leaseWaiting(
   return row ?? null;
 }
 
-/** The next epoch of a purchase that nobody owns. */
-function taking(database: Kysely<Database>, purchaseId: string, { machine }: Clocks) {
+/** Starts the next epoch of a purchase without a lease. */
+function nextEpoch(database: Kysely<Database>, purchaseId: string, { machine }: Clocks) {
   return database
     .updateTable("purchases")
     .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: machine + LEASE_MS }))
@@ -68,7 +68,7 @@ function isWatchedAndDue(expression: ExpressionBuilder<Database, "purchases">, b
   return expression.and([expression("state", "in", WATCHED_STATES), expression("next_check_at", "<=", billingNow)]);
 }
 
-/** Keeps a lease while work goes on. Does nothing when another worker has taken over. */
+/** Renews a lease. Does nothing if another worker has taken over. */
 export async function renewLease(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
   await database
     .updateTable("purchases")
@@ -79,7 +79,7 @@ export async function renewLease(database: Kysely<Database>, lease: PurchaseRow,
     .execute();
 }
 
-/** Gives a lease back, and says when to look at the purchase again (billing clock; `null` for never). */
+/** Releases a lease, and sets when to check the purchase again (billing clock; `null` for never). */
 export async function releaseLease(
   database: Kysely<Database>,
   lease: PurchaseRow,
@@ -96,7 +96,7 @@ export async function releaseLease(
 /**
  * Moves a leased purchase to another state: compare-and-set on its epoch and state.
  *
- * @throws StaleLease when another worker has taken it; BillingError `invalid_state` for a move that the states do not have
+ * @throws StaleLease if another worker has taken over; BillingError `invalid_state` for a transition that does not exist
  */
 export async function movePurchase(
   tx: Kysely<Database>,
@@ -117,8 +117,8 @@ export async function movePurchase(
   return row;
 }
 
-/** The purchases that the sweep should look at: due by the billing clock, and owned by nobody. */
-export async function purchasesDue(database: Kysely<Database>, clocks: Clocks, limit: number): Promise<string[]> {
+/** Lists the purchases whose check is due and that are not leased. */
+export async function duePurchases(database: Kysely<Database>, clocks: Clocks, limit: number): Promise<string[]> {
   const rows = await database
     .selectFrom("purchases")
     .select("id")
@@ -132,23 +132,23 @@ export async function purchasesDue(database: Kysely<Database>, clocks: Clocks, l
 }
 
 /**
- * The purchases that somebody is at work on.
+ * Lists the leased purchases.
  *
  * @param machineNow the machine's clock, milliseconds
  */
-export async function purchasesLeased(database: Kysely<Database>, machineNow: number): Promise<string[]> {
+export async function leasedPurchases(database: Kysely<Database>, machineNow: number): Promise<string[]> {
   const rows = await database
     .selectFrom("purchases")
     .select("id")
-    // Only what is looked at again is worked on, and that there is an index for.
+    // Every leased purchase has a next check, and that column has an index.
     .where("next_check_at", "is not", null)
     .where("lease_until", ">", machineNow)
     .execute();
   return rows.map((row) => row.id);
 }
 
-/** The purchases that are being paid now, whoever is at work on them; not those that an operator has to look at. */
-export async function purchasesUnderWay(database: Kysely<Database>): Promise<string[]> {
+/** Lists the purchases that are being paid, leased or not, without those that an operator has to review. */
+export async function purchasesInProgress(database: Kysely<Database>): Promise<string[]> {
   const rows = await database
     .selectFrom("purchases")
     .select("id")
@@ -162,10 +162,10 @@ export async function purchasesUnderWay(database: Kysely<Database>): Promise<str
 }
 
 /**
- * Takes every purchase that is worked on or watched away from whoever had it, for a backend that owns its data alone and has just started:
- * no other process can still be at work (details.md, 12).
+ * Ends the leases of an earlier process and makes its purchases due at once. Only for a backend that owns its data alone
+ * and has just started, so that no other process can still be working.
  */
-export async function takeOverAll(database: Kysely<Database>, billingNow: number): Promise<void> {
+export async function reclaimLeases(database: Kysely<Database>, billingNow: number): Promise<void> {
   await database
     .updateTable("purchases")
     .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: 0, next_check_at: billingNow }))
@@ -179,7 +179,7 @@ export async function takeOverAll(database: Kysely<Database>, billingNow: number
     .execute();
 }
 
-/** Whether a payment belongs to no purchase: its purchase is not there, or has another payment. */
+/** Whether a payment belongs to no purchase: the purchase does not exist, or has another payment. */
 export async function isOrphan(
   database: Kysely<Database>,
   payment: { id: string; purchaseId: string },

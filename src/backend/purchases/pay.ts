@@ -11,13 +11,13 @@ import { readSubscription } from "../subscriptions/store.ts";
 import { deadlineOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord, readPurchase } from "./store.ts";
 
-/** Somebody who is at work on a purchase that waits (a look of the sweep, a cancel) is done in a moment. */
-const TRIES = 20;
+/** How often to retry while another worker has the lease: a check or a cancellation takes a moment. */
+const MAX_TRIES = 20;
 
-const PAUSE_MS = 100;
+const RETRY_PAUSE_MS = 100;
 
 /**
- * Whether a person is asked to pay a purchase on its page now, or may try again there.
+ * Whether a person can pay a purchase on its page now, for the first time or again.
  *
  * @param now the billing clock, milliseconds
  */
@@ -26,59 +26,59 @@ export function isAsked(purchase: PurchaseRecord, now: number): boolean {
   return waits || isPayableAgain(purchase, now);
 }
 
-/** What a person may choose to pay with, the organization's own payment method first. */
-export function cardsFor(gateway: PaymentGateway, stored: string | null): readonly PaymentChoice[] {
+/** The payment methods to choose from, the organization's own first. */
+export function paymentChoicesFor(gateway: PaymentGateway, stored: string | null): readonly PaymentChoice[] {
   const others = gateway.choices().filter(({ id }) => id !== stored);
   return stored === null ? others : [{ id: stored, label: gateway.describe(stored).label }, ...others];
 }
 
 /**
- * Begins another attempt to pay a purchase, unless it has moved on since it was read; the work itself is left to whoever
- * carries the purchase on.
+ * Begins another attempt to pay a purchase, unless it has changed since it was read. Advancing the purchase is left to the
+ * caller.
  *
  * @throws ProblemError `not_payable`, `spend_limit_exceeded`
  */
 export async function payNow(deps: BackendDeps, purchase: PurchaseRecord, attempt: NextAttempt): Promise<void> {
   if (purchase.state === "declined" && !isPayableAgain(purchase, deps.clock.now())) throw notPayable(purchase.id);
   const deadline = deadlineOf(purchase, purchase.time_zone);
-  for (let tries = 0; tries < TRIES; tries += 1) {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const times = { now: deps.clock.now(), machine: deps.now(), deadline };
     if (await beginAttempt(deps.database, purchase, attempt, times)) return;
     const found = await readPurchase(deps.database, purchase.organization_id, purchase.id);
     if (found.state !== purchase.state || found.confirm_count !== purchase.confirm_count) return;
-    await delay(PAUSE_MS);
+    await delay(RETRY_PAUSE_MS);
   }
 }
 
-/** Another attempt to pay a purchase: with what, and who makes it. */
+/** Another attempt to pay a purchase. */
 export interface NextAttempt {
-  /** `null` where the organization has nothing to pay with: then a person is asked. */
+  /** `null` if the organization has none: then a person has to choose one. */
   readonly paymentMethod: string | null;
-  /** A person makes it on the payment page, and approves it by that. */
+  /** Whether a person makes it on the payment page, which approves the payment. */
   readonly byPerson: boolean;
   /** Who makes it, for the audit log. */
   readonly actor: string;
 }
 
-/** When an attempt is made, and until when it may be (both billing clock), and the machine's clock; milliseconds. */
+/** The time of an attempt and its deadline (billing clock), and the machine's clock; milliseconds. */
 export interface AttemptTimes {
   readonly now: number;
   readonly deadline: number;
   readonly machine: number;
 }
 
-/** A purchase that cannot be paid any more (details.md, 11). */
+/** The problem of a purchase that can no longer be paid. */
 export function notPayable(purchaseId: string): ProblemError {
-  return new ProblemError("not_payable", `Purchase ${purchaseId} cannot be paid any more`);
+  return new ProblemError("not_payable", `Purchase ${purchaseId} can no longer be paid`);
 }
 
 /**
- * Begins the next attempt to pay a purchase that waits for a person, or that was declined: one transaction that freezes
- * what will be sent, so that exactly one attempt is made of any number that come at once. A declined purchase gave back
- * what it had reserved, so its spending limit is checked again and the version changes. One that waits holds what it
- * reserved in the month that it was accepted in; paid in another month, it is checked again and counts there.
+ * Begins the next attempt to pay a waiting or declined purchase, in one transaction that freezes what will be sent. Of any
+ * number of concurrent attempts exactly one begins. A declined purchase has released its reservation, so its spending limit
+ * is checked again and the version changes. A waiting purchase keeps its reservation in the month it was accepted in; in
+ * another month the limit is checked again and the purchase counts there.
  *
- * @returns whether this attempt was begun; `false` when the purchase has moved on or somebody is at work on it
+ * @returns whether the attempt began; `false` if the purchase has changed or is leased
  * @throws ProblemError `not_payable`, `spend_limit_exceeded`
  */
 export async function beginAttempt(
@@ -92,7 +92,7 @@ export async function beginAttempt(
     const begun = await moveToCharging(tx, purchase, attempt, times);
     if (!begun) return false;
     if (purchase.state === "declined") await reserveAgain(tx, purchase, times.now);
-    else await moveSpending(tx, purchase, times.now);
+    else await reserveInNewMonth(tx, purchase, times.now);
     await recordEvent(tx, {
       organizationId: purchase.organization_id,
       at: times.now,
@@ -105,7 +105,7 @@ export async function beginAttempt(
   });
 }
 
-/** Compare-and-set on what the caller saw: its state and its number of attempts. */
+/** Compare-and-set on the state and the number of attempts that the caller read. */
 async function moveToCharging(
   tx: Kysely<Database>,
   { id, state, confirm_count: attempts }: PurchaseRow,
@@ -137,8 +137,8 @@ async function moveToCharging(
 }
 
 /**
- * Changes the version, which locks the subscription: then no other purchase can be accepted meanwhile. Before licenses are
- * bought the renewal is paid; it is nobody's purchase, and counts against no spending limit.
+ * Changes the version, which locks the subscription, so that no other purchase is accepted meanwhile. An unpaid renewal has
+ * to be paid first; renewals count against no spending limit.
  */
 async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
   const { organization_id: organizationId } = purchase;
@@ -162,8 +162,8 @@ async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: nu
   await assertAffordable(tx, purchase, { timeZone, at: now });
 }
 
-/** Checks the limit of a month that a waiting purchase has reserved nothing in. Locks the subscription, as orders do. */
-async function moveSpending(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
+/** Checks the limit of a month in which a waiting purchase has no reservation. Locks the subscription, as orders do. */
+async function reserveInNewMonth(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
   const { time_zone: timeZone } = await readSubscription(tx, purchase.organization_id);
   if (isSameSpendingMonth(purchase.spent_at, now, timeZone)) return;
   await tx
@@ -181,10 +181,10 @@ async function assertAffordable(
 ): Promise<void> {
   const { id: purchaseId, licenses } = purchase;
   const wanted = { purchaseId, licenses, total: money(purchase.total, purchase.currency) };
-  await assertWithinSpendLimit(tx, await buyersToken(tx, purchase), wanted, month);
+  await assertWithinSpendLimit(tx, await buyerToken(tx, purchase), wanted, month);
 }
 
-async function buyersToken(tx: Kysely<Database>, { buyer_token_id: id }: PurchaseRow): Promise<ApiTokenRow | null> {
+async function buyerToken(tx: Kysely<Database>, { buyer_token_id: id }: PurchaseRow): Promise<ApiTokenRow | null> {
   if (id === null) return null;
   return tx.selectFrom("api_tokens").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
 }

@@ -8,27 +8,27 @@ import {
   charge,
   clocksOf,
   endWaiting,
-  fulfil,
+  fulfill,
   holdLease,
-  owe,
   readDeadline,
   type Step,
-  type Turn,
+  startRefund,
   type WaitingEnd,
   type WorkerDeps,
+  type WorkerRun,
   waitOrReview,
 } from "./charge.ts";
 import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
-import { attemptBegan, nextCheck } from "./schedule.ts";
+import { lastAttemptAt, nextCheck } from "./schedule.ts";
 import { type Failure, recordRefund } from "./settle.ts";
 import { isSettled, type PurchaseRecord, readPurchase } from "./store.ts";
 
-const REFUND_PAUSE_MS = 60_000;
+const REFUND_RETRY_MS = 60_000;
 
 /**
- * Carries one purchase as far as it goes now (purchase.md, Paying). Safe to call for any purchase, at any time, from any
- * number of workers: a lease decides who works, every write names its epoch, and no call to the provider happens inside a
- * transaction. Returns when the purchase is settled, has to wait, or belongs to another worker.
+ * Advances a purchase as far as possible (src/backend/README.md, Life of a purchase). Safe to call for any purchase, at any
+ * time, from any number of workers: a lease decides who works, every write checks its epoch, and the provider is never
+ * called inside a transaction. Returns once the purchase is settled, has to wait, or belongs to another worker.
  */
 export async function advancePurchase(deps: WorkerDeps, purchaseId: string): Promise<void> {
   const lease = await leasePurchase(deps.database, purchaseId, clocksOf(deps));
@@ -37,8 +37,8 @@ export async function advancePurchase(deps: WorkerDeps, purchaseId: string): Pro
   await holdLease(deps, lease, () => work({ ...deps, hasConfirmed: false }, lease));
 }
 
-/** Carries a purchase on where nobody can be told that it fails: that is logged, and left for later. */
-export async function carryOn(deps: WorkerDeps, purchaseId: string): Promise<void> {
+/** Advances a purchase in the background: an error is logged, and the sweep tries again. */
+export async function advanceOrLog(deps: WorkerDeps, purchaseId: string): Promise<void> {
   try {
     await advancePurchase(deps, purchaseId);
   } catch (error) {
@@ -46,65 +46,65 @@ export async function carryOn(deps: WorkerDeps, purchaseId: string): Promise<voi
   }
 }
 
-async function work(turn: Turn, lease: PurchaseRow): Promise<void> {
+async function work(run: WorkerRun, lease: PurchaseRow): Promise<void> {
   let purchase = lease;
   for (;;) {
-    const step = await stepOrUnknown(turn, purchase);
+    const step = await stepOrUnknown(run, purchase);
     if (step === "settled") return;
     if (step === "wait") {
-      await releaseLease(turn.database, lease, await nextLook(turn, purchase));
+      await releaseLease(run.database, lease, await nextCheckOf(run, purchase));
       return;
     }
     purchase = step;
   }
 }
 
-/** Money that is owed back is tried every minute; everything else by the age of its last attempt. */
-async function nextLook(turn: Turn, purchase: PurchaseRow): Promise<number> {
-  const now = turn.clock.now();
+/** When to check a purchase again: a refund every minute, anything else by the age of its last attempt. */
+async function nextCheckOf(run: WorkerRun, purchase: PurchaseRow): Promise<number> {
+  const now = run.clock.now();
   switch (purchase.state) {
     case "refund_due":
-      return now + REFUND_PAUSE_MS;
+      return now + REFUND_RETRY_MS;
     case "requires_approval":
-      return nextWaitingLook(turn, purchase);
+      return nextWaitingCheck(run, purchase);
     case "canceled":
     case "expired":
       return nextCheck(purchase.completed_at ?? now, now);
     default:
-      return nextCheck(attemptBegan(purchase), now);
+      return nextCheck(lastAttemptAt(purchase), now);
   }
 }
 
-/** One step; a provider that gave no answer leaves the purchase `unknown`, never failed. */
-async function stepOrUnknown(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+/** Takes one step. Without an answer from the provider the purchase becomes `unknown`, never failed. */
+async function stepOrUnknown(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   try {
-    return await step(turn, purchase);
+    return await step(run, purchase);
   } catch (error) {
     if (!(error instanceof GatewayUnavailable)) throw error;
-    turn.log(`purchase ${purchase.id}: ${error.message}`);
-    if (purchase.state === "charging" && purchase.payment_id) return movePurchase(turn.database, purchase, "unknown");
-    return waitOrReview(turn, purchase);
+    run.log(`purchase ${purchase.id}: ${error.message}`);
+    if (purchase.state === "charging" && purchase.payment_id) return movePurchase(run.database, purchase, "unknown");
+    return waitOrReview(run, purchase);
   }
 }
 
-async function step(turn: Turn, purchase: PurchaseRow): Promise<Step> {
+async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const { state, payment_id: paymentId } = purchase;
-  if (state === "refund_due") return refund(turn, purchase);
-  if (purchase.total === 0) return fulfil(turn, purchase);
-  if (paymentId && state === "requires_approval") return watchWaiting(turn, purchase, paymentId);
-  if (paymentId && (state === "canceled" || state === "expired")) return watchEnded(turn, purchase, paymentId);
-  return charge(turn, purchase);
+  if (state === "refund_due") return refund(run, purchase);
+  if (purchase.total === 0) return fulfill(run, purchase);
+  if (paymentId && state === "requires_approval") return watchWaiting(run, purchase, paymentId);
+  if (paymentId && (state === "canceled" || state === "expired")) return watchEnded(run, purchase, paymentId);
+  return charge(run, purchase);
 }
 
-async function refund(turn: Turn, purchase: PurchaseRow): Promise<Step> {
-  if (purchase.payment_id) await turn.gateway.refund(purchase.payment_id, `${purchase.id}:refund`);
-  await recordRefund(turn.database, purchase, turn.clock.now());
+async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+  if (purchase.payment_id) await run.gateway.refund(purchase.payment_id, `${purchase.id}:refund`);
+  await recordRefund(run.database, purchase, run.clock.now());
   return "settled";
 }
 
-const AGAIN_MS = 60_000;
+const OVERDUE_RETRY_MS = 60_000;
 
-const LATE_MS = 24 * 3_600_000;
+const WATCH_MS = 24 * 3_600_000;
 
 const LATE_FAILURES: Readonly<Record<"canceled" | "expired", Failure>> = {
   canceled: { code: "payment_late", message: "The payment arrived after the purchase was canceled; it is refunded." },
@@ -112,25 +112,25 @@ const LATE_FAILURES: Readonly<Record<"canceled" | "expired", Failure>> = {
 };
 
 /**
- * Looks at a purchase that waits for a person: it goes where its payment went by itself, and expires at its deadline once
- * the provider has canceled the payment (purchase.md, Ends of time).
+ * Checks a purchase that waits for a person: follows its payment, and at the deadline cancels the payment and then expires
+ * the purchase.
  */
-async function watchWaiting(turn: Turn, purchase: PurchaseRow, paymentId: string): Promise<Step> {
-  const payment = await turn.gateway.read(paymentId);
-  const isOver = turn.clock.now() >= (await readDeadline(turn, purchase));
+async function watchWaiting(run: WorkerRun, purchase: PurchaseRow, paymentId: string): Promise<Step> {
+  const payment = await run.gateway.read(paymentId);
+  const isOver = run.clock.now() >= (await readDeadline(run, purchase));
   const end: WaitingEnd = { state: isOver ? "expired" : "canceled", actor: BACKEND };
-  return followWaiting(turn, purchase, isOver ? await turn.gateway.cancel(payment.id) : payment, end);
+  return followWaiting(run, purchase, isOver ? await run.gateway.cancel(payment.id) : payment, end);
 }
 
 /**
- * Looks for a payment that arrived although its purchase ended unpaid: it goes back (purchase.md, Ends of time). Looks end
- * with the first answer a day after the end.
+ * Checks whether a payment arrived although its purchase was canceled or expired; it is refunded. The checks end with the
+ * first answer a day after that.
  */
-async function watchEnded(turn: Turn, purchase: PurchaseRow, paymentId: string): Promise<Step> {
-  const { status } = await turn.gateway.read(paymentId);
-  if (status === "succeeded") return owe(turn, purchase, lateFailure(purchase));
-  if (turn.clock.now() - (purchase.completed_at ?? 0) < LATE_MS) return "wait";
-  await releaseLease(turn.database, purchase, null);
+async function watchEnded(run: WorkerRun, purchase: PurchaseRow, paymentId: string): Promise<Step> {
+  const { status } = await run.gateway.read(paymentId);
+  if (status === "succeeded") return startRefund(run, purchase, lateFailure(purchase));
+  if (run.clock.now() - (purchase.completed_at ?? 0) < WATCH_MS) return "wait";
+  await releaseLease(run.database, purchase, null);
   return "settled";
 }
 
@@ -139,73 +139,72 @@ function lateFailure({ state }: PurchaseRow): Failure {
 }
 
 /**
- * Cancels a purchase that waits for a person: at the provider first, then on its evidence. Does nothing to any other
- * purchase, and to one that somebody is at work on. Of paying and canceling at once, one happens.
+ * Cancels a purchase that waits for a person: the payment at the provider first, then the purchase. Does nothing to other
+ * or leased purchases. If someone pays at the same time, exactly one of the two takes effect.
  *
  * @param actor who cancels, for the audit log
- * @throws ProblemError `unavailable` when the provider does not answer: the sweep finds out what became of it
+ * @throws ProblemError `unavailable` if the provider does not answer; the sweep finds out the outcome
  */
 export async function cancelWaiting(deps: WorkerDeps, purchaseId: string, actor: string): Promise<void> {
   const lease = await leaseWaiting(deps.database, purchaseId, clocksOf(deps));
   if (!lease) return;
   deps.reach("B2");
   await holdLease(deps, lease, async () => {
-    const turn: Turn = { ...deps, hasConfirmed: false };
-    const step = await cancelAtProvider(turn, lease, actor);
-    if (step === "wait") await releaseLease(deps.database, lease, await nextWaitingLook(turn, lease));
+    const run: WorkerRun = { ...deps, hasConfirmed: false };
+    const step = await cancelAtProvider(run, lease, actor);
+    if (step === "wait") await releaseLease(deps.database, lease, await nextWaitingCheck(run, lease));
   });
 }
 
-async function cancelAtProvider(turn: Turn, lease: PurchaseRow, actor: string): Promise<Step> {
+async function cancelAtProvider(run: WorkerRun, lease: PurchaseRow, actor: string): Promise<Step> {
   try {
-    const payment = await turn.gateway.cancel(lease.payment_id ?? "");
-    turn.reach("B7");
-    return await followWaiting(turn, lease, payment, { state: "canceled", actor });
+    const payment = await run.gateway.cancel(lease.payment_id ?? "");
+    run.reach("B7");
+    return await followWaiting(run, lease, payment, { state: "canceled", actor });
   } catch (error) {
     if (!(error instanceof GatewayUnavailable)) throw error;
-    turn.log(`purchase ${lease.id}: ${error.message}`);
-    await releaseLease(turn.database, lease, turn.clock.now());
+    run.log(`purchase ${lease.id}: ${error.message}`);
+    await releaseLease(run.database, lease, run.clock.now());
     throw new ProblemError(
       "unavailable",
-      "The payment provider does not answer, so the purchase may not be canceled yet; try again",
+      "The payment provider did not answer, so the purchase may not be canceled yet; try again",
       {},
       { "Retry-After": "5" },
     );
   }
 }
 
-async function followWaiting(turn: Turn, purchase: PurchaseRow, payment: Payment, end: WaitingEnd): Promise<Step> {
+async function followWaiting(run: WorkerRun, purchase: PurchaseRow, payment: Payment, end: WaitingEnd): Promise<Step> {
   switch (payment.status) {
     case "succeeded":
-      return fulfil(turn, purchase);
+      return fulfill(run, purchase);
     case "canceled":
-      return endWaiting(turn, purchase, end);
+      return endWaiting(run, purchase, end);
     case "processing":
-      return movePurchase(turn.database, purchase, "processing", { spent_at: turn.clock.now() });
+      return movePurchase(run.database, purchase, "processing", { spent_at: run.clock.now() });
     default:
       return "wait";
   }
 }
 
-/** When to look at a purchase that waits again: at its deadline at the latest, and after it every minute (billing clock). */
-async function nextWaitingLook(turn: Turn, purchase: PurchaseRow): Promise<number> {
-  const now = turn.clock.now();
-  const deadline = await readDeadline(turn, purchase);
-  return now < deadline ? Math.min(deadline, nextCheck(purchase.accepted_at, now)) : now + AGAIN_MS;
+/** When to check a waiting purchase again: at its deadline at the latest, and every minute after it (billing clock). */
+async function nextWaitingCheck(run: WorkerRun, purchase: PurchaseRow): Promise<number> {
+  const now = run.clock.now();
+  const deadline = await readDeadline(run, purchase);
+  return now < deadline ? Math.min(deadline, nextCheck(purchase.accepted_at, now)) : now + OVERDUE_RETRY_MS;
 }
 
-/** How often a request that waits looks again. */
-const LOOK_MS = 250;
+/** How often a waiting request checks again. */
+const POLL_MS = 250;
 
-/** How long an answer may take although nobody asked to wait. */
-const PATIENCE_MS = 5_000;
+/** How long a request waits for the work of one round. */
+const MAX_ADVANCE_MS = 5_000;
 
 /**
- * Carries a purchase on and answers with where it is: at once when it is settled or has come to wait for a person, else
- * after `waitMs`; one that waited for a person before is held until that changes. Never fails because the work does: the
- * sweep goes on with it.
+ * Advances a purchase and returns it once it is settled or has started to wait for a person, or after `waitMs`. If it was
+ * already waiting for a person, only a change ends the wait early. Errors of the work are left to the sweep.
  *
- * @param waitMs how long to wait for a purchase that needs time, in milliseconds
+ * @param waitMs the longest wait, in milliseconds
  */
 export async function settleWithin(
   deps: BackendDeps,
@@ -216,13 +215,13 @@ export async function settleWithin(
   const { organization_id: organizationId, id, state: before } = purchase;
   const deadline = deps.now() + waitMs;
   for (;;) {
-    const work = carryOn(deps, id);
-    const patience = new AbortController();
-    await Promise.race([work, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})]);
-    patience.abort();
+    const work = advanceOrLog(deps, id);
+    const timeout = new AbortController();
+    await Promise.race([work, delay(MAX_ADVANCE_MS, undefined, { signal: timeout.signal }).catch(() => {})]);
+    timeout.abort();
     const row = await readPurchase(deps.database, organizationId, id);
-    const asksNow = row.state === "requires_approval" && before !== "requires_approval";
-    if (isSettled(row) || asksNow || isClosing() || deps.now() >= deadline) return row;
-    await delay(Math.min(LOOK_MS, Math.max(0, deadline - deps.now())));
+    const waitsNow = row.state === "requires_approval" && before !== "requires_approval";
+    if (isSettled(row) || waitsNow || isClosing() || deps.now() >= deadline) return row;
+    await delay(Math.min(POLL_MS, Math.max(0, deadline - deps.now())));
   }
 }

@@ -23,9 +23,9 @@ import {
 } from "./store.ts";
 import { paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "./views.ts";
 
-const LONGEST_WAIT_S = 20;
+const MAX_WAIT_S = 20;
 
-/** Purchases and their keys (purchase.md). */
+/** Registers purchases, their keys and their receipts (src/backend/README.md, Life of a purchase). */
 export function registerPurchases(app: FastifyInstance, deps: RouteDeps): void {
   const isClosing = closingOf(app);
   registerBuying(app, deps, isClosing);
@@ -48,7 +48,7 @@ export function registerPurchases(app: FastifyInstance, deps: RouteDeps): void {
 
   register(app, deps, "getPurchase", async ({ organization, params, query, request }) => {
     const found = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
-    const seconds = Math.min(query.wait ?? 0, LONGEST_WAIT_S);
+    const seconds = Math.min(query.wait ?? 0, MAX_WAIT_S);
     const row = seconds === 0 ? found : await settleWithin(deps, found, seconds * 1000, isClosing);
     return { status: 200, body: await purchaseAnswer(deps, row, request.host) };
   });
@@ -71,13 +71,13 @@ export function registerPurchases(app: FastifyInstance, deps: RouteDeps): void {
 }
 
 function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => boolean): void {
-  const underWay = new Set<string>();
+  const inFlight = new Set<string>();
 
   register(app, deps, "createPurchase", async ({ organization, body, identity, request }) => {
-    const key = keyOf(request.headers["idempotency-key"]);
-    const twin = `${organization.id}:${key}`;
-    if (underWay.has(twin)) throw keyInUse();
-    underWay.add(twin);
+    const key = readKey(request.headers["idempotency-key"]);
+    const scopedKey = `${organization.id}:${key}`;
+    if (inFlight.has(scopedKey)) throw keyInUse();
+    inFlight.add(scopedKey);
     const accepted = await acceptPurchase(
       deps.database,
       {
@@ -92,14 +92,14 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
       },
       deps.clock.now(),
       deps.reach,
-    ).finally(() => underWay.delete(twin));
+    ).finally(() => inFlight.delete(scopedKey));
     if (!accepted.replayed) deps.reach("B1");
     const row = await settleWithin(deps, accepted.purchase, 0, isClosing);
     return answerTo(deps, row, request.host, accepted.replayed);
   });
 }
 
-/** 201 settled, 202 not yet, 200 a replay, 402 a failure with the whole purchase (details.md, 10 and 15). */
+/** Answers 201 if settled, 202 if not yet, 200 for a replay, 402 for a failure (src/contract/README.md, Wire). */
 async function answerTo(deps: BackendDeps, row: PurchaseRecord, host: string, replayed: boolean): Promise<Answer> {
   const purchase = await purchaseAnswer(deps, row, host);
   deps.reach("B9");
@@ -109,9 +109,9 @@ async function answerTo(deps: BackendDeps, row: PurchaseRecord, host: string, re
   return { status: replayed ? 200 : fresh, body: purchase, headers };
 }
 
-function keyOf(header: string | string[] | undefined): string {
+function readKey(header: string | string[] | undefined): string {
   if (header === undefined || header === "") {
-    throw new ProblemError("idempotency_key_missing", "A purchase needs the header Idempotency-Key");
+    throw new ProblemError("idempotency_key_missing", "A purchase requires the header Idempotency-Key");
   }
   const key = idempotencyKeySchema.safeParse(header);
   if (key.success) return key.data;
@@ -124,13 +124,13 @@ function keyOf(header: string | string[] | undefined): string {
 function keyInUse(): ProblemError {
   return new ProblemError(
     "idempotency_key_in_use",
-    "A purchase under this Idempotency-Key is just being accepted; ask again",
+    "A purchase under this Idempotency-Key is being accepted; try again",
     {},
     { "Retry-After": "1" },
   );
 }
 
-/** What the order means, whatever the order of its fields (purchase.md, Idempotency: JSON compared as data). */
+/** Hashes an order by its contents, whatever the order of its fields (src/contract/README.md, Idempotency). */
 function hashOf({ quoteId, purchaseOrder, note }: PurchaseRequest): string {
   return createHash("sha256")
     .update(JSON.stringify([quoteId, purchaseOrder ?? null, note ?? null]))
@@ -141,10 +141,10 @@ function buyerOf({ user, token }: Identity): Buyer {
   return { email: user.email, token };
 }
 
-/** How long a purchase that somebody is at work on is waited for before it is said that it cannot be canceled. */
+/** How long a cancellation waits for a purchase that another worker has. */
 const CANCEL_WAIT_MS = 5_000;
 
-/** Paying a purchase again, and ending one that waits (details.md, 11 and 13). */
+/** Registers paying a purchase again, and canceling one that waits for a person. */
 export function registerPayments(app: FastifyInstance, deps: RouteDeps): void {
   const isClosing = closingOf(app);
 
@@ -169,7 +169,7 @@ export function registerPayments(app: FastifyInstance, deps: RouteDeps): void {
   });
 }
 
-/** Tries the organization's own payment method again. */
+/** Tries the organization's payment method again. */
 async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, { user, token }: Identity): Promise<void> {
   const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
   if (isLimited && token.id !== purchase.buyer_token_id) {
@@ -181,7 +181,7 @@ async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, { user, tok
   await payNow(deps, purchase, { paymentMethod, byPerson: false, actor });
 }
 
-/** 200 paid, 202 not yet, 402 declined, 409 for what ended otherwise (details.md, 10 and 11). */
+/** Answers 200 if paid, 202 if not settled yet, 402 if declined, 409 if it ended otherwise. */
 async function paymentAnswer(deps: BackendDeps, row: PurchaseRecord, host: string): Promise<Answer> {
   const purchase = await purchaseAnswer(deps, row, host);
   deps.reach("B9");
@@ -190,6 +190,6 @@ async function paymentAnswer(deps: BackendDeps, row: PurchaseRecord, host: strin
 }
 
 function notCancelable({ id, state }: PurchaseRecord): ProblemError {
-  const why = state === "fulfilled" ? "is paid" : "does not wait for a payment";
+  const why = state === "fulfilled" ? "is paid" : "is not waiting for a payment";
   return new ProblemError("not_cancelable", `Purchase ${id} ${why} and cannot be canceled`);
 }

@@ -2,37 +2,39 @@ import { paymentDeadline } from "../../billing/purchase.ts";
 import type { Price } from "../../billing/quote.ts";
 import type { PurchaseRow } from "../database/schema.ts";
 
-/** Without evidence for this long, a purchase needs an operator's eyes (purchase.md, States). */
+/** How long the outcome of a payment can stay unknown before an operator has to review it (src/backend/README.md, States). */
 export const REVIEW_AFTER_MS = 24 * 3_600_000;
 
-/** How old an unsettled purchase is when the sweep looks at it, then daily (purchase.md, Paying). */
+/** The ages at which the sweep checks an unsettled purchase; after the last one, daily. */
 const AGES_MS = [5_000, 15_000, 60_000, 300_000, 3_600_000];
 
 const DAY_MS = 24 * 3_600_000;
 
 /**
- * The next look at a purchase. It follows from the purchase's age, so that looks in between (somebody waits for it)
- * delay nothing.
+ * When to check a purchase next. It depends on the purchase's age only, so that checks in between delay nothing.
  *
- * @param since when it was accepted, or ended for one that is only watched, and `now`, by the billing clock, milliseconds
+ * @param since when it was accepted, or ended if it is only watched, and `now`; billing clock, milliseconds
  */
 export function nextCheck(since: number, now: number): number {
   const age = now - since;
   return since + (AGES_MS.find((due) => due > age) ?? (Math.floor(age / DAY_MS) + 1) * DAY_MS);
 }
 
-/** When the last attempt to pay a purchase began, by the billing clock, milliseconds. */
-export function attemptBegan({ attempted_at, accepted_at }: Pick<PurchaseRow, "attempted_at" | "accepted_at">): number {
+/** When the last attempt to pay a purchase began, billing clock, milliseconds. */
+export function lastAttemptAt({
+  attempted_at,
+  accepted_at,
+}: Pick<PurchaseRow, "attempted_at" | "accepted_at">): number {
   return attempted_at ?? accepted_at;
 }
 
-/** What a purchase costs, as it was frozen when it was accepted. */
+/** The price of a purchase, frozen at acceptance. */
 export function priceOf({ price_json }: Pick<PurchaseRow, "price_json">): Price {
   return JSON.parse(price_json) as Price;
 }
 
 /**
- * Until when a purchase may be paid, by the billing clock, milliseconds (see `paymentDeadline`). A renewal stays payable.
+ * Until when a purchase can be paid, billing clock, milliseconds (see `paymentDeadline`). A renewal stays payable.
  *
  * @param timeZone the billing time zone of its organization
  */
@@ -45,8 +47,8 @@ export function deadlineOf(
 }
 
 /**
- * Until when people are asked to pay a purchase, by the billing clock, milliseconds; the same at every look. Of a renewal
- * it is the end of the grace period, although it stays payable after that: the subscription is suspended from then on.
+ * The deadline to show for a purchase, billing clock, milliseconds; it never moves. For a renewal it is the end of the grace
+ * period, although the renewal stays payable after it: the subscription is suspended from then on.
  *
  * @param timeZone the billing time zone of its organization
  */

@@ -4,7 +4,7 @@ import { BACKEND, queueNotification, recordEvent } from "../events/events.ts";
 import { creditNoteNumber } from "../receipts/content.ts";
 import { movePurchase } from "./leases.ts";
 
-/** Why a purchase failed, in a stable code and in words. */
+/** Why a purchase failed: a stable code and a sentence. */
 export interface Failure {
   readonly code: string;
   readonly message: string;
@@ -21,32 +21,31 @@ export interface UnpaidEnd {
 const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.canceled", expired: "purchase.expired" };
 
 /**
- * The payment arrived: `paid`, the new license count, the receipt number, the ledger and the audit event in one
- * transaction (purchase.md, States).
+ * Fulfills a paid purchase in one transaction: the license count, the receipt, the ledger entry, the audit event and the
+ * notification (src/backend/README.md, States).
  *
  * @param now the billing clock, milliseconds
  * @throws StaleLease
  */
-export async function fulfilPurchase(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
+export async function fulfillPurchase(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
   await database.transaction().execute(async (tx) => {
-    // Nothing was sent by us: it was free, or its bank let the payment through while it waited.
+    // It was never confirmed by us: it was free, or the bank approved it while it waited.
     const isChargedNow = lease.state === "accepted" || lease.state === "requires_approval";
     const paid = await movePurchase(tx, lease, "paid", isChargedNow ? { spent_at: now } : {});
     await movePurchase(tx, paid, "fulfilled", settled(now));
-    await keepPaymentMethod(tx, lease);
+    await saveFirstPaymentMethod(tx, lease);
     const isRenewal = lease.kind === "renewal";
     const receipt = await issueReceipt(tx, lease, isRenewal ? 0 : lease.licenses, now);
-    if (isRenewal) await endRenewal(tx, lease);
-    await announce(tx, lease, "purchase.succeeded", now, receipt);
+    if (isRenewal) await clearUnpaidRenewal(tx, lease);
+    await recordAndNotify(tx, lease, "purchase.succeeded", now, receipt);
   });
 }
 
 /**
- * The purchase ends unpaid, on the provider's evidence: nothing was charged. The version changes, so that whoever saw the
- * purchase under way decides anew.
+ * Ends a purchase unpaid, once the provider has confirmed that nothing was charged. The version changes, because decisions
+ * may have counted on its licenses.
  *
- * @param end the state that it ends in; why; who ended it, for the audit log; and when to look for a payment that arrives
- *   all the same (billing clock; `null` for never)
+ * @param end `nextCheckAt` is when to check for a payment that arrives anyway (billing clock; `null` for never)
  * @throws StaleLease
  */
 export async function endUnpaid(
@@ -61,18 +60,18 @@ export async function endUnpaid(
       ...failed(end.failure),
       next_check_at: end.nextCheckAt,
     });
-    await changeVersion(tx, lease.organization_id);
-    await announce(tx, lease, UNPAID_EVENTS[end.state], now, { ...end.failure }, end.actor);
+    await bumpVersion(tx, lease.organization_id);
+    await recordAndNotify(tx, lease, UNPAID_EVENTS[end.state], now, { ...end.failure }, end.actor);
   });
 }
 
 /**
- * The provider said no while a person pays: nothing was charged, and they may try again until the deadline.
+ * Lets a person try again until the deadline, after the provider declined their payment.
  *
  * @param deadline when the purchase expires, billing clock, milliseconds
  * @throws StaleLease
  */
-export async function returnToPerson(
+export async function requireApprovalAgain(
   database: Kysely<Database>,
   lease: PurchaseRow,
   failure: Failure,
@@ -89,12 +88,12 @@ export async function returnToPerson(
 }
 
 /**
- * A person has to approve the payment, or to choose what to pay with.
+ * Makes a purchase wait for a person to approve the payment or to choose a payment method.
  *
  * @param deadline when the purchase expires, billing clock, milliseconds
  * @throws StaleLease
  */
-export async function askPerson(
+export async function requireApproval(
   database: Kysely<Database>,
   lease: PurchaseRow,
   { now, deadline }: { now: number; deadline: number },
@@ -106,12 +105,11 @@ export async function askPerson(
 }
 
 /**
- * The payment arrived and the licenses cannot be given any more: the charge and its receipt are recorded, and the money
- * is due back (purchase.md, Ends of time).
+ * Records a payment that arrived too late for its licenses: the charge and its receipt, and that a refund is due.
  *
  * @throws StaleLease
  */
-export async function owePurchaseBack(
+export async function markRefundDue(
   database: Kysely<Database>,
   lease: PurchaseRow,
   failure: Failure,
@@ -127,7 +125,7 @@ export async function owePurchaseBack(
 }
 
 /**
- * The money went back: a credit note beside the receipt.
+ * Records the refund of a purchase, with a credit note.
  *
  * @throws StaleLease
  */
@@ -149,13 +147,13 @@ export async function recordRefund(database: Kysely<Database>, lease: PurchaseRo
       .insertInto("ledger")
       .values({ organization_id, purchase_id: id, kind: "refund", amount: total, currency, at: now })
       .execute();
-    await announce(tx, lease, "purchase.refunded", now, {
+    await recordAndNotify(tx, lease, "purchase.refunded", now, {
       creditNote: creditNoteNumber(organization_id, credit_note_count),
     });
   });
 }
 
-/** What is the same of every purchase that needs no further work. */
+/** The columns of a purchase that needs no further work. */
 function settled(now: number) {
   return { completed_at: now, next_check_at: null, lease_until: 0 };
 }
@@ -165,8 +163,8 @@ function failed({ code, message }: Failure) {
 }
 
 /**
- * Adds licenses, also to a reduction that is scheduled (details.md, 31), takes the next receipt number and books the
- * charge. `licenses` is 0 for a renewal, and where the money goes back.
+ * Issues the next receipt, books the charge, and adds `licenses` to the count and to a scheduled reduction
+ * (src/billing/README.md, Reductions). `licenses` is 0 for a renewal, and for a purchase to refund.
  */
 async function issueReceipt(
   tx: Kysely<Database>,
@@ -197,8 +195,8 @@ async function issueReceipt(
   return { licensesAfter, receipt, ...(licenses > 0 && reduction !== null && { reduction }) };
 }
 
-/** The renewal is paid, so that the next one can be made. */
-async function endRenewal(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
+/** Marks the renewal as paid, so that the next one can be made. */
+async function clearUnpaidRenewal(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
   await tx
     .updateTable("subscriptions")
     .set({ unpaid_renewal: null })
@@ -207,8 +205,8 @@ async function endRenewal(tx: Kysely<Database>, lease: PurchaseRow): Promise<voi
     .execute();
 }
 
-/** What a person paid with for an organization that had nothing to pay with is what it pays with from now on. */
-async function keepPaymentMethod(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
+/** Saves what a person paid with as the payment method of an organization that has none. */
+async function saveFirstPaymentMethod(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
   if (lease.payment_method === null || lease.total === 0) return;
   await tx
     .updateTable("subscriptions")
@@ -218,7 +216,7 @@ async function keepPaymentMethod(tx: Kysely<Database>, lease: PurchaseRow): Prom
     .execute();
 }
 
-async function changeVersion(tx: Kysely<Database>, organizationId: number): Promise<void> {
+async function bumpVersion(tx: Kysely<Database>, organizationId: number): Promise<void> {
   await tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression("version", "+", 1) }))
@@ -226,7 +224,7 @@ async function changeVersion(tx: Kysely<Database>, organizationId: number): Prom
     .execute();
 }
 
-async function announce(
+async function recordAndNotify(
   tx: Kysely<Database>,
   lease: PurchaseRow,
   type: string,

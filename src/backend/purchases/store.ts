@@ -7,26 +7,26 @@ import { purchaseOfReceipt } from "../receipts/content.ts";
 import { keyIsVoid } from "./accept.ts";
 import { deadlineOf } from "./schedule.ts";
 
-/** A purchase with what its answers say of it beside its own row. */
+/** A purchase with the values of other tables that its view needs. */
 export interface PurchaseRecord extends PurchaseRow {
   readonly receipt_number: number | null;
-  /** The organization's licenses once these were added. */
+  /** The organization's license count after the purchase. */
   readonly licenses_after: number | null;
   readonly credit_note_number: number | null;
   readonly refunded_at: number | null;
-  /** The billing time zone of its organization. */
+  /** The organization's billing time zone. */
   readonly time_zone: string;
-  /** The sequence of the purchase that the organization placed last; renewals do not count. */
+  /** The sequence of the organization's newest purchase, renewals excluded. */
   readonly newest_sequence: number | null;
 }
 
-/** How purchases are listed: newest first, `before` a sequence, and only those that the rest describes when given. */
+/** Filters a list of purchases; `null` does not filter. `before` is a sequence. */
 export interface PurchaseFilter {
   readonly before: number | null;
   readonly limit: number;
   readonly states: readonly PurchaseState[] | null;
   readonly kind: PurchaseRow["kind"] | null;
-  /** Accepted from this instant on, and before that one, by the billing clock, milliseconds. */
+  /** Accepted from this instant on, and before `until`; billing clock, milliseconds. */
   readonly from: number | null;
   readonly until: number | null;
 }
@@ -58,9 +58,9 @@ function records(database: Kysely<Database>) {
 }
 
 /**
- * One purchase of an organization.
+ * Reads a purchase of an organization.
  *
- * @throws ProblemError `not_found`, for another organization's too
+ * @throws ProblemError `not_found`, also for a purchase of another organization
  */
 export async function readPurchase(
   database: Kysely<Database>,
@@ -76,10 +76,9 @@ export async function readPurchase(
 }
 
 /**
- * The purchase that a person names: by its id, by the first digits of it (at least 8, as lists show them), or by the
- * number of its receipt.
+ * Finds a purchase by its ID, by a prefix of it with at least 8 digits, or by its receipt number.
  *
- * @throws ProblemError `not_found`; `invalid_request` where several begin with these digits
+ * @throws ProblemError `not_found`; `invalid_request` if the prefix is ambiguous
  */
 export async function findNamedPurchase(
   database: Kysely<Database>,
@@ -102,12 +101,12 @@ export async function findNamedPurchase(
   return readPurchase(database, organizationId, found[0]?.id ?? name);
 }
 
-/** A purchase by its id alone, for who knows the address of its payment page; `null` when there is none. */
+/** Reads a purchase by its ID alone, for its payment page; `null` if it does not exist. */
 export async function findPurchase(database: Kysely<Database>, purchaseId: string): Promise<PurchaseRecord | null> {
   return (await records(database).where("purchases.id", "=", purchaseId).executeTakeFirst()) ?? null;
 }
 
-/** Purchases of an organization, newest first. */
+/** Lists purchases of an organization, newest first. */
 export async function listPurchases(
   database: Kysely<Database>,
   organizationId: number,
@@ -122,7 +121,7 @@ export async function listPurchases(
   return query.orderBy("purchases.sequence", "desc").limit(filter.limit).execute();
 }
 
-/** The sequence of the purchase that was made last, of all organizations; 0 when there is none. */
+/** The sequence of the newest purchase of all organizations; 0 without one. */
 export async function newestSequence(database: Kysely<Database>): Promise<number> {
   const { newest } = await database
     .selectFrom("purchases")
@@ -131,13 +130,13 @@ export async function newestSequence(database: Kysely<Database>): Promise<number
   return newest ?? 0;
 }
 
-/** Purchases of all organizations by their sequence: after one, and until another, which is included. */
+/** A range of sequences: after `after`, up to and including `until`. */
 export interface RenewalRange {
   readonly after: number;
   readonly until: number;
 }
 
-/** The newest renewals of a range, newest first. */
+/** Lists the newest renewals of a range, newest first. */
 export async function renewalsBefore(
   database: Kysely<Database>,
   { after, until }: RenewalRange,
@@ -165,7 +164,7 @@ export async function countRenewals(database: Kysely<Database>, { after, until }
 }
 
 /**
- * The purchase that a key belongs to.
+ * Reads the purchase that a key belongs to.
  *
  * @throws ProblemError `idempotency_key_unknown` for a key that never arrived, `idempotency_key_void`
  */
@@ -186,10 +185,10 @@ export async function readPurchaseByKey(
 }
 
 /**
- * Makes a key void for ever, unless a purchase has it.
+ * Voids a key forever, unless a purchase has it.
  *
  * @param now the billing clock, milliseconds
- * @returns the purchase that has the key, or `null` when the key is void now
+ * @returns the purchase that has the key, or `null` if the key is void now
  */
 export async function voidKey(
   database: Kysely<Database>,
@@ -224,14 +223,14 @@ export async function voidKey(
   });
 }
 
-/** Whether a purchase has come to an end that only an operator or a new payment can change. */
+/** Whether a purchase has reached a state that only an operator or a new attempt to pay can change. */
 export function isSettled({ state }: Pick<PurchaseRow, "state">): boolean {
   return !PENDING_STATES.includes(state) || statusOf(state) === "needs_review";
 }
 
 /**
- * Whether another attempt to pay a declined purchase may be made: within its time, nothing bought after it, and its
- * payment not canceled at the provider (details.md, 11). A renewal that failed stays payable (details.md, 30).
+ * Whether a declined purchase can be paid again: before its deadline, if nothing was bought after it and its payment was
+ * not canceled at the provider. A declined renewal stays payable.
  *
  * @param now the billing clock, milliseconds
  */

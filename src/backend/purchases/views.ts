@@ -9,13 +9,13 @@ import { paymentPageUrl } from "./pageAddress.ts";
 import { payUntil, priceOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord } from "./store.ts";
 
-/** What views need of the backend: what time it is, and where its pages are. */
+/** The dependencies of views. */
 type ViewDeps = Pick<BackendDeps, "clock" | "pageKey" | "pageOrigin">;
 
 /**
- * A purchase as the contract shows it (cli.md, JSON; details.md, 22).
+ * The contract's view of a purchase.
  *
- * @param host the host that the caller named, under which the payment page is shown
+ * @param host the `Host` of the request, see `pageOrigin`
  */
 export function purchaseView(deps: ViewDeps, row: PurchaseRecord, host: string): Purchase {
   const status = statusOf(row.state);
@@ -34,7 +34,7 @@ export function purchaseView(deps: ViewDeps, row: PurchaseRecord, host: string):
   };
 }
 
-/** What was ordered, as a purchase and its receipt both say it. */
+/** The fields that a purchase and its receipt share. */
 function orderView(row: PurchaseRecord) {
   const price = priceOf(row);
   const email = row.buyer_email;
@@ -51,7 +51,7 @@ function orderView(row: PurchaseRecord) {
   };
 }
 
-/** The payment page, while a person is asked to pay there or may try again (details.md, 11). */
+/** The payment page, while a person can pay on it. */
 function nextAction(deps: ViewDeps, row: PurchaseRecord, host: string): Purchase["nextAction"] {
   const asks = row.state === "requires_approval";
   if (!asks && !isPayableAgain(row, deps.clock.now())) return null;
@@ -75,7 +75,7 @@ function instant(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
 
-/** A purchase on its own, with the license counts of now (details.md, 15); `host` as in `purchaseView`. */
+/** The contract's view of a single purchase, with the current license counts; `host` as in `purchaseView`. */
 export async function purchaseAnswer(
   deps: ViewDeps & Pick<BackendDeps, "database">,
   row: PurchaseRecord,
@@ -85,7 +85,7 @@ export async function purchaseAnswer(
   return { ...purchaseView(deps, row, host), organizationLicenses };
 }
 
-/** The answer to who buys or pays, when the payment failed: with the whole purchase (details.md, 10). */
+/** The problem of a failed payment, with the whole purchase. */
 export function paymentDeclined(purchase: PurchaseAnswer, headers: Record<string, string> = {}): ProblemError {
   const reason = purchase.failure?.message ?? "The payment failed.";
   const outcome = purchase.kind === "renewal" ? "The renewal is not paid." : "No license was added.";
@@ -93,9 +93,9 @@ export function paymentDeclined(purchase: PurchaseAnswer, headers: Record<string
 }
 
 /**
- * The receipt of a purchase.
+ * The contract's view of a purchase's receipt.
  *
- * @throws ProblemError `not_found` for a purchase that was never paid
+ * @throws ProblemError `not_found` if it was never paid
  */
 export async function receiptView(
   deps: Pick<BackendDeps, "database" | "gateway">,

@@ -10,10 +10,10 @@ import { ProblemError } from "../errors.ts";
 import { actorOf, BACKEND, listEvents, PAYMENT_PAGE } from "../events/events.ts";
 import type { RouteDeps } from "../http/register.ts";
 import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
-import { readRenewed, renewalUnderWay } from "../renewals/renew.ts";
+import { readRenewed, renewalInProgress } from "../renewals/renew.ts";
 import { cancelReduction, scheduleReduction } from "../subscriptions/reductions.ts";
 import { readPending, readQuote, readSubscription, saveQuote } from "../subscriptions/store.ts";
-import { assertPurchasable, pictureAt, type SubscriptionPicture, subscriptionView } from "../subscriptions/view.ts";
+import { assertPurchasable, type SubscriptionSnapshot, snapshotAt, subscriptionView } from "../subscriptions/view.ts";
 
 /** The subscription, what is scheduled for it, quotes and the audit log. */
 export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
@@ -57,9 +57,9 @@ export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
 
 async function subscriptionAnswer(deps: BackendDeps, organizationId: number): Promise<Answer> {
   const now = deps.clock.now();
-  const picture = pictureAt(await readSubscription(deps.database, organizationId), now);
+  const snapshot = snapshotAt(await readSubscription(deps.database, organizationId), now);
   const pending = await readPending(deps.database, organizationId);
-  return { status: 200, body: subscriptionView(picture, pending, deps.gateway, now) };
+  return { status: 200, body: subscriptionView(snapshot, pending, deps.gateway, now) };
 }
 
 function changeBy({ clock }: BackendDeps, { user, token }: Identity) {
@@ -78,18 +78,18 @@ async function makeQuote(deps: BackendDeps, organizationId: number, licenses: nu
     throw new ProblemError("license_limit", `One purchase has at most ${deps.licenseLimit} licenses, not ${licenses}`);
   }
   const now = deps.clock.now();
-  const picture = pictureAt(await readRenewed(deps, organizationId, now), now);
-  assertPurchasable(picture);
-  if (picture.row.unpaid_renewal !== null) throw renewalUnderWay();
-  const price = priceOf(deps, picture, licenses);
-  const chargeStep = deps.gateway.chargeStep(picture.row.currency);
-  assertAboveMinimum(deps, picture, price);
+  const snapshot = snapshotAt(await readRenewed(deps, organizationId, now), now);
+  assertPurchasable(snapshot);
+  if (snapshot.row.unpaid_renewal !== null) throw renewalInProgress();
+  const price = priceOf(deps, snapshot, licenses);
+  const chargeStep = deps.gateway.chargeStep(snapshot.row.currency);
+  assertAboveMinimum(deps, snapshot, price);
   const quote: Quote = {
     id: `quo_${deps.random(12).toString("hex")}`,
     ...price,
-    subscriptionVersion: picture.row.version,
+    subscriptionVersion: snapshot.row.version,
     createdAt: new Date(now).toISOString(),
-    expiresAt: new Date(quoteExpiry(now, picture.today, picture.row.time_zone)).toISOString(),
+    expiresAt: new Date(quoteExpiry(now, snapshot.today, snapshot.row.time_zone)).toISOString(),
     ...(chargeStep !== 1 && { chargeStep }),
   };
   await saveQuote(deps.database, {
@@ -104,20 +104,20 @@ async function makeQuote(deps: BackendDeps, organizationId: number, licenses: nu
   return quote;
 }
 
-function priceOf(deps: BackendDeps, picture: SubscriptionPicture, licenses: number): Price {
+function priceOf(deps: BackendDeps, snapshot: SubscriptionSnapshot, licenses: number): Price {
   try {
-    return priceLicenses(picture.priced, licenses, picture.today, deps.gateway.chargeStep(picture.row.currency));
+    return priceLicenses(snapshot.priced, licenses, snapshot.today, deps.gateway.chargeStep(snapshot.row.currency));
   } catch (error) {
     if (!(error instanceof BillingError) || error.code !== "amount_out_of_range") throw error;
     throw new ProblemError("license_limit", `${error.message}; ask for fewer licenses`);
   }
 }
 
-function assertAboveMinimum(deps: BackendDeps, picture: SubscriptionPicture, price: Price): void {
+function assertAboveMinimum(deps: BackendDeps, snapshot: SubscriptionSnapshot, price: Price): void {
   const { amount, currency } = price.total;
   const minimum = deps.gateway.minimumCharge(currency);
   if (amount === 0 || amount >= minimum) return;
-  const totalOf = (licenses: number) => priceOf(deps, picture, licenses).total.amount;
+  const totalOf = (licenses: number) => priceOf(deps, snapshot, licenses).total.amount;
   const fewest = fewestLicensesReaching(minimum, deps.licenseLimit, totalOf);
   const advice =
     fewest === null

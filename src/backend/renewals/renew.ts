@@ -8,9 +8,9 @@ import type { Database, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { BACKEND, recordEvent } from "../events/events.ts";
-import { UNTRIED } from "../purchases/accept.ts";
+import { UNCHARGED } from "../purchases/accept.ts";
 import { beginAttempt } from "../purchases/pay.ts";
-import { advancePurchase, carryOn } from "../purchases/processor.ts";
+import { advanceOrLog, advancePurchase } from "../purchases/processor.ts";
 import { nextCheck } from "../purchases/schedule.ts";
 import { findPurchase } from "../purchases/store.ts";
 import {
@@ -22,17 +22,17 @@ import {
 } from "../subscriptions/store.ts";
 
 /**
- * Renews a subscription for every term that is due, one after the other and each only when the one before is paid. First
- * carries on the purchases of the old term, which hold a renewal up for an hour at most (purchase.md, Ends of time). Safe
- * to call for any organization, at any time, from any number of workers.
+ * Renews a subscription for every term that is due, in order, each only once the one before is paid. Advances the purchases
+ * of the old term first, which delay a renewal by an hour at most (src/backend/README.md, Renewals). Safe to call for any
+ * organization, at any time, from any number of workers.
  */
 export async function renewDue(deps: BackendDeps, organizationId: number): Promise<void> {
   for (;;) {
-    // Many terms may be due, and SQLite answers without a turn of the event loop, which requests wait for.
+    // Many terms may be due, and SQLite blocks the event loop that serves requests.
     await setImmediate();
     const subscription = await readSubscription(deps.database, organizationId);
     if (!isRenewalDue(subscription, deps.clock.now())) return;
-    for (const purchaseId of await purchasesOpen(deps.database, organizationId)) await carryOn(deps, purchaseId);
+    for (const purchaseId of await openPurchases(deps.database, organizationId)) await advanceOrLog(deps, purchaseId);
     const renewal = await makeRenewal(deps.database, organizationId, {
       purchaseId: `pur_${deps.random(12).toString("hex")}`,
       now: deps.clock.now(),
@@ -47,10 +47,10 @@ export async function renewDue(deps: BackendDeps, organizationId: number): Promi
 }
 
 /**
- * The subscription of an organization, renewed as far as it is due: for what is decided at an instant, in the term of then.
+ * Makes the renewals that are due, and reads the subscription in its current term.
  *
  * @param now the billing clock, milliseconds
- * @throws ProblemError `not_found`; `unavailable` while purchases of the old term hold the renewal up
+ * @throws ProblemError `not_found`; `unavailable` while purchases of the old term delay the renewal
  */
 export async function readRenewed(
   deps: BackendDeps,
@@ -61,35 +61,39 @@ export async function readRenewed(
   if (!isRenewalDue(before, now)) return before;
   await renewDue(deps, organizationId);
   const after = await readSubscription(deps.database, organizationId);
-  if (isRenewalDue(after, now)) throw renewalUnderWay();
+  if (isRenewalDue(after, now)) throw renewalInProgress();
   return after;
 }
 
-/** The refusal of what has to wait for a renewal. */
-export function renewalUnderWay(): ProblemError {
-  const message = "The renewal of the subscription is being processed; ask again in a moment";
+/** The problem of a request that has to wait for a renewal. */
+export function renewalInProgress(): ProblemError {
+  const message = "The renewal of the subscription is being processed; try again in a moment";
   return new ProblemError("unavailable", message, {}, { "Retry-After": "5" });
 }
 
-/** Tries a failed renewal again with what the organization pays with now (details.md, 30). */
+/**
+ * Retries a declined renewal with the organization's current payment method, if it is due: another worker may have retried
+ * it since it was listed.
+ */
 export async function retryRenewal(deps: BackendDeps, purchaseId: string): Promise<void> {
   const renewal = await findPurchase(deps.database, purchaseId);
-  if (renewal?.state !== "declined") return;
+  const now = deps.clock.now();
+  if (renewal?.state !== "declined" || renewal.next_check_at === null || renewal.next_check_at > now) return;
   const { payment_method: paymentMethod } = await readSubscription(deps.database, renewal.organization_id);
   const attempt = { paymentMethod, byPerson: false, actor: BACKEND };
-  const times = { now: deps.clock.now(), machine: deps.now(), deadline: Number.POSITIVE_INFINITY };
+  const times = { now, machine: deps.now(), deadline: Number.POSITIVE_INFINITY };
   if (await beginAttempt(deps.database, renewal, attempt, times)) await advancePurchase(deps, purchaseId);
 }
 
-/** How long a renewal waits for purchases of the old term to come to their end (purchase.md, Ends of time). */
-export const HELD_UP_MS = 3_600_000;
+/** How long a renewal waits for purchases of the old term to settle (src/backend/README.md, Renewals). */
+export const MAX_RENEWAL_DELAY_MS = 3_600_000;
 
-/** What a renewal is made with. */
-export interface RenewalMaking {
+/** How to make a renewal. */
+export interface RenewalOptions {
   readonly purchaseId: string;
   /** The billing clock, milliseconds. */
   readonly now: number;
-  /** How many calendar days licenses stay usable while it is not paid. */
+  /** How many calendar days licenses stay usable while it is unpaid. */
   readonly graceDays: number;
   /** The provider's smallest step in minor units. */
   chargeStep(currency: string): number;
@@ -97,33 +101,33 @@ export interface RenewalMaking {
 }
 
 /**
- * Makes the renewal of an organization that is due: the term moves on, the licenses become what was scheduled for it, and
- * the recurring total is owed, in one transaction that locks the subscription, so that of any number of workers one makes
- * it (billing-rules.md, Renewal). While one renewal is not paid no further one is made.
+ * Makes the renewal that is due: moves the term, applies a scheduled reduction and records the purchase to charge, in one
+ * transaction that locks the subscription, so that exactly one worker makes it (src/billing/README.md, Renewal). While a
+ * renewal is unpaid, no further one is made.
  *
- * @returns the renewal, to be charged; `null` where none is due, or purchases of the old term hold it up for now
+ * @returns the renewal to charge; `null` if none is due, or purchases of the old term still delay it
  * @throws BillingError `amount_out_of_range`
  */
 export async function makeRenewal(
   database: Kysely<Database>,
   organizationId: number,
-  making: RenewalMaking,
+  options: RenewalOptions,
 ): Promise<PurchaseRow | null> {
   return database.transaction().execute(async (tx) => {
-    if (!(await lockDue(tx, organizationId, making.now))) return null;
+    if (!(await lockDue(tx, organizationId, options.now))) return null;
     const subscription = await readSubscription(tx, organizationId);
-    const isPatient = making.now < (subscription.renew_at ?? 0) + HELD_UP_MS;
-    if (isPatient && (await purchasesOpen(tx, organizationId)).length > 0) return null;
-    const price = priceOfNext(subscription, making);
-    await moveTerm(tx, subscription, price, making.purchaseId);
-    const renewal = await insertRenewal(tx, subscription, price, making);
+    const mayWait = options.now < (subscription.renew_at ?? 0) + MAX_RENEWAL_DELAY_MS;
+    if (mayWait && (await openPurchases(tx, organizationId)).length > 0) return null;
+    const price = priceOfNext(subscription, options);
+    await moveTerm(tx, subscription, price, options.purchaseId);
+    const renewal = await insertRenewal(tx, subscription, price, options);
     await recordRenewal(tx, subscription, renewal, price);
-    making.reach("B0");
+    options.reach("B0");
     return renewal;
   });
 }
 
-/** Locks a subscription whose renewal is due, without changing it; gives whether it is. */
+/** Locks a subscription without changing it if its renewal is due. Returns whether it is. */
 async function lockDue(tx: Kysely<Database>, organizationId: number, now: number): Promise<boolean> {
   const locked = await tx
     .updateTable("subscriptions")
@@ -135,7 +139,7 @@ async function lockDue(tx: Kysely<Database>, organizationId: number, now: number
   return Number(locked.numUpdatedRows) === 1;
 }
 
-function priceOfNext(row: OrganizationSubscription, { chargeStep }: RenewalMaking): Price {
+function priceOfNext(row: OrganizationSubscription, { chargeStep }: RenewalOptions): Price {
   return priceRenewal(
     {
       unitPrice: money(row.unit_price, row.currency),
@@ -149,7 +153,7 @@ function priceOfNext(row: OrganizationSubscription, { chargeStep }: RenewalMakin
   );
 }
 
-/** What is scheduled for the term that the next renewal begins. A term that was missed may be older than a reduction. */
+/** The reduction that applies to the next renewal. A missed term can be older than the reduction. */
 function reductionOfNext({ reduction, reduction_term, term_index }: OrganizationSubscription): number | null {
   return (reduction_term ?? 0) <= term_index + 1 ? reduction : null;
 }
@@ -179,12 +183,12 @@ async function insertRenewal(
   tx: Kysely<Database>,
   row: OrganizationSubscription,
   price: Price,
-  { purchaseId, now, graceDays }: RenewalMaking,
+  { purchaseId, now, graceDays }: RenewalOptions,
 ): Promise<PurchaseRow> {
   return tx
     .insertInto("purchases")
     .values({
-      ...UNTRIED,
+      ...UNCHARGED,
       id: purchaseId,
       organization_id: row.organization_id,
       kind: "renewal",
@@ -204,7 +208,7 @@ async function insertRenewal(
     .executeTakeFirstOrThrow();
 }
 
-/** Tells where a reduction could not be kept (details.md, 31). */
+/** The receipt's note if more licenses are in use than the reduction allows (src/billing/README.md, Reductions). */
 function noteOf(row: OrganizationSubscription, { licenses }: Price): string | null {
   const reduction = reductionOfNext(row);
   if (reduction === null || licenses === reduction) return null;
@@ -231,8 +235,8 @@ async function recordRenewal(
   await recordEvent(tx, { ...about, type: "reduction.applied", data });
 }
 
-/** The purchases of an organization that are under way or wait for a person. Its renewals are not among them. */
-async function purchasesOpen(database: Kysely<Database>, organizationId: number): Promise<string[]> {
+/** Lists the purchases of an organization that are in progress or wait for a person, without renewals. */
+async function openPurchases(database: Kysely<Database>, organizationId: number): Promise<string[]> {
   const rows = await database
     .selectFrom("purchases")
     .select("id")
@@ -244,8 +248,8 @@ async function purchasesOpen(database: Kysely<Database>, organizationId: number)
   return rows.map((row) => row.id);
 }
 
-/** The organizations whose renewal is due, and whose last one is paid. */
-export async function subscriptionsDue(database: Kysely<Database>, billingNow: number): Promise<number[]> {
+/** Lists the organizations whose renewal is due and whose last one is paid. */
+export async function dueSubscriptions(database: Kysely<Database>, billingNow: number): Promise<number[]> {
   const rows = await database
     .selectFrom("subscriptions")
     .select("organization_id")
@@ -256,8 +260,8 @@ export async function subscriptionsDue(database: Kysely<Database>, billingNow: n
   return rows.map((row) => row.organization_id);
 }
 
-/** The failed renewals that are to be tried again by themselves now. */
-export async function retriesDue(database: Kysely<Database>, billingNow: number): Promise<string[]> {
+/** Lists the declined renewals whose retry is due. */
+export async function dueRetries(database: Kysely<Database>, billingNow: number): Promise<string[]> {
   const rows = await database
     .selectFrom("purchases")
     .select("id")

@@ -5,65 +5,66 @@ import { isCalendarDate } from "../../billing/calendarDate.ts";
 import { WATCHED_STATES, WORKABLE_STATES } from "../../billing/purchase.ts";
 import type { Database } from "../database/schema.ts";
 import type { BackendDeps, BillingClock } from "../deps.ts";
-import { purchasesLeased, purchasesUnderWay } from "../purchases/leases.ts";
-import { HELD_UP_MS } from "../renewals/renew.ts";
+import { leasedPurchases, purchasesInProgress } from "../purchases/leases.ts";
+import { MAX_RENEWAL_DELAY_MS } from "../renewals/renew.ts";
 import { sweep } from "../sweep.ts";
-import { writeSetting } from "./settings.ts";
+import { writeSetting } from "./store.ts";
 
-/** The name of the setting that keeps the clock's distance from the machine's. */
+/** The setting that stores the clock's offset from the machine's. */
 export const CLOCK_SETTING = "clock_distance";
 
-/** The sandbox's billing clock: the machine's, plus a distance that can grow. */
+/** The sandbox's billing clock: the machine's plus an offset, or held at an instant. */
 export interface SandboxClock extends BillingClock {
-  /** How far it is from the machine's clock, in milliseconds. */
-  distance(): number;
-  /** Moves it to an instant, milliseconds, from which it runs on. */
+  /** The offset from the machine's clock, in milliseconds. */
+  offset(): number;
+  /** Moves it to an instant, milliseconds, and lets it run. */
   moveTo(instant: number): void;
-  /** Moves it to an instant, where it stands until it is moved again. */
-  standAt(instant: number): void;
+  /** Holds it at an instant, milliseconds, until it is moved again. */
+  holdAt(instant: number): void;
 }
 
-/** @param machineNow the machine's clock, milliseconds */
-export function sandboxClock(machineNow: () => number, distance: number): SandboxClock {
-  let offset = distance;
-  let standing: number | null = null;
-  const now = () => standing ?? machineNow() + offset;
+/**
+ * Creates the sandbox's clock.
+ *
+ * @param machineNow the machine's clock, milliseconds
+ */
+export function sandboxClock(machineNow: () => number, startOffset: number): SandboxClock {
+  let offset = startOffset;
+  let held: number | null = null;
+  const now = () => held ?? machineNow() + offset;
   return {
     now,
-    distance: () => now() - machineNow(),
+    offset: () => now() - machineNow(),
     moveTo(instant) {
-      standing = null;
+      held = null;
       offset = instant - machineNow();
     },
-    standAt(instant) {
-      standing = instant;
+    holdAt(instant) {
+      held = instant;
     },
   };
 }
 
-/**
- * The instant that `advance --to` means: an instant is itself; a date is its beginning in the billing time zone, and
- * today is now.
- */
+/** Parses the target of `advance --to`: an instant, or a date, which is its start in the billing time zone. Today is now. */
 export function instantOf(to: string, now: number, timeZone: string): number {
   if (!isCalendarDate(to)) return Date.parse(to);
   return to === dateInZone(now, timeZone) ? now : startOfDateInZone(to, timeZone);
 }
 
-/** How long others may be at work on a purchase while the clock stands, by the machine's clock. */
-const OTHERS_MS = 5_000;
+/** How long to wait for other workers while the clock is held, machine clock. */
+const MAX_OTHERS_WAIT_MS = 5_000;
 
-const PAUSE_MS = 50;
+const POLL_MS = 50;
 
-/** When a payment is looked at that begins with the very end: so much later the clock may stop. */
+/** How far past its target the clock may go, so that payments that start at the target can settle. */
 const SETTLING_MS = 5_000;
 
 /**
- * Moves the clock forward from event to event, so that everything on the way happens at its own instant and in order:
- * looks at payments, deadlines, renewals and their retries (details.md, 19 and 30). The clock is kept as it moves, so that
- * it never goes back after a crash. Payments that begin with the very end have the few seconds that they take.
+ * Moves the clock forward from event to event, so that everything on the way happens in order and at its own instant:
+ * checks of purchases, deadlines, renewals and their retries (src/backend/README.md, Sandbox). The clock is stored as it
+ * moves, so that it never goes back after a crash.
  *
- * @param target milliseconds; where it has just gone by, the clock stays
+ * @param target milliseconds; if it has just passed, the clock stays
  */
 export async function advanceTo(deps: BackendDeps, clock: SandboxClock, target: number): Promise<void> {
   const stuck = new Set<string>();
@@ -78,50 +79,49 @@ export async function advanceTo(deps: BackendDeps, clock: SandboxClock, target: 
   }
 }
 
-/** The next look at what is still being paid when the clock has arrived; `null` when nothing is, or not for long. */
+/** The next check of a payment in progress once the clock has arrived; `null` without one within `SETTLING_MS`. */
 async function nextSettling({ database }: BackendDeps, after: number, end: number): Promise<number | null> {
-  if ((await purchasesUnderWay(database)).length === 0) return null;
+  if ((await purchasesInProgress(database)).length === 0) return null;
   const next = await nextEvent(database, after);
   return next !== null && next <= end + SETTLING_MS ? next : null;
 }
 
-/** Stands at an instant until nothing is left to do then. Before it lets requests in, which SQLite would keep waiting. */
+/** Holds the clock at an instant until nothing is left to do. Lets requests in first, because SQLite blocks the event loop. */
 async function arriveAt(deps: BackendDeps, clock: SandboxClock, instant: number, stuck: Set<string>): Promise<void> {
   await setImmediate();
-  clock.standAt(instant);
-  await writeSetting(deps.database, CLOCK_SETTING, String(clock.distance()));
+  clock.holdAt(instant);
+  await writeSetting(deps.database, CLOCK_SETTING, String(clock.offset()));
   await sweep(deps);
-  while (await othersWere(deps, stuck)) await sweep(deps);
+  while (await waitForOthers(deps, stuck)) await sweep(deps);
 }
 
-/** Waits for those who are at work on purchases now; gives whether there were any. One that is stuck is waited for once. */
-async function othersWere(deps: BackendDeps, stuck: Set<string>): Promise<boolean> {
-  const end = deps.now() + OTHERS_MS;
+/** Waits for other workers' leases to end. Returns whether there were any. A stuck purchase is waited for only once. */
+async function waitForOthers(deps: BackendDeps, stuck: Set<string>): Promise<boolean> {
+  const end = deps.now() + MAX_OTHERS_WAIT_MS;
   for (let looks = 0; ; looks += 1) {
-    const leased = (await purchasesLeased(deps.database, deps.now())).filter((purchaseId) => !stuck.has(purchaseId));
+    const leased = (await leasedPurchases(deps.database, deps.now())).filter((purchaseId) => !stuck.has(purchaseId));
     if (leased.length === 0) return looks > 0;
     if (deps.now() >= end) for (const purchaseId of leased) stuck.add(purchaseId);
-    await delay(PAUSE_MS);
+    await delay(POLL_MS);
   }
 }
 
 /**
- * When something happens by itself next: a look at a purchase, another try at a failed renewal, a renewal that falls due,
- * or one that waits no longer for purchases of the old term.
+ * Finds the next event: the check of a purchase, the retry of a renewal, a due renewal, or the end of a renewal's delay.
  *
- * @param after the billing clock, milliseconds; what is due by then is not looked for
- * @returns the instant, milliseconds, or `null` when nothing is on the way
+ * @param after the billing clock, milliseconds, exclusive
+ * @returns the instant, milliseconds, or `null` without one
  */
 async function nextEvent(database: Kysely<Database>, after: number): Promise<number | null> {
   const instants = [
-    await nextLook(database, after),
+    await nextPurchaseCheck(database, after),
     await nextRenewal(database, after, 0),
-    await nextRenewal(database, after, HELD_UP_MS),
+    await nextRenewal(database, after, MAX_RENEWAL_DELAY_MS),
   ].filter((instant) => instant !== null);
   return instants.length === 0 ? null : Math.min(...instants);
 }
 
-async function nextLook(database: Kysely<Database>, after: number): Promise<number | null> {
+async function nextPurchaseCheck(database: Kysely<Database>, after: number): Promise<number | null> {
   const { at } = await database
     .selectFrom("purchases")
     .select((expression) => expression.fn.min("next_check_at").as("at"))
@@ -131,7 +131,7 @@ async function nextLook(database: Kysely<Database>, after: number): Promise<numb
   return at;
 }
 
-/** The first renewal that fell or falls due `lateMs` before something happens to it. */
+/** The first instant after `after` that is `lateMs` after a renewal falls due. */
 async function nextRenewal(database: Kysely<Database>, after: number, lateMs: number): Promise<number | null> {
   const { at } = await database
     .selectFrom("subscriptions")

@@ -7,7 +7,7 @@ import { openSqlite } from "../database/sqlite.ts";
 import { isStorageFailure } from "../database/storageFailure.ts";
 import { SandboxError } from "../errors.ts";
 
-/** The backend's own store, and the record that the pretended outside world keeps: provider and mailbox. */
+/** The backend's store, and the records of the simulated outside world: the payment provider and the mailbox. */
 const FILES = { backend: "backend.db", outside: "outside.db" } as const;
 
 /** The two open databases of a sandbox. */
@@ -17,7 +17,7 @@ export interface SandboxData {
 }
 
 /**
- * Opens a sandbox's data, in memory for `null`. The process owns them until it ends, however that comes.
+ * Opens a sandbox's data, in memory for `null`. The process owns the files until it ends, in whatever way.
  *
  * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
  */
@@ -36,36 +36,36 @@ export async function openData(folder: string | null): Promise<SandboxData> {
 }
 
 /**
- * Does something with very many commits that need not wait for the disk. Whatever ends the process loses none of them; a
- * power failure meanwhile may lose the last ones.
+ * Runs work with very many commits without waiting for the disk after each (`pragma synchronous = normal`). A crash of the
+ * process loses nothing, but a power failure may lose the last commits.
  *
- * @param database the store on `data.backend`, which may be in the middle of a transaction
+ * @param database the store on `data.backend`, which may be in a transaction
  */
-export async function inAHurry<Result>(
+export async function withRelaxedSync<Result>(
   { outside }: Pick<SandboxData, "outside">,
   database: Kysely<Database>,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const wait = async (level: "normal" | "full") => {
+  const setSync = async (level: "normal" | "full") => {
     await sql`pragma synchronous = ${sql.raw(level)}`.execute(database);
     outside.exec(`pragma synchronous = ${level}`);
   };
-  await wait("normal");
+  await setSync("normal");
   try {
     return await work();
   } finally {
-    await wait("full");
+    await setSync("full");
   }
 }
 
 /**
- * Empties a stopped sandbox's data; other files in the folder stay.
+ * Deletes a stopped sandbox's data. Other files in the folder stay.
  *
  * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
  */
 export async function resetSandbox(folder: string): Promise<void> {
   const files = await assertResettable(folder);
-  // Last the file that says that a sandbox is here, so that a reset that is cut short can be run again.
+  // The file that marks the folder as a sandbox goes last, so that an interrupted reset can be repeated.
   const ordered = [...files.filter((file) => file !== FILES.backend), FILES.backend];
   try {
     for (const file of ordered) await rm(join(folder, file), { force: true });
@@ -75,9 +75,9 @@ export async function resetSandbox(folder: string): Promise<void> {
 }
 
 /**
- * Makes sure that a reset would go through now, so that nobody is asked about one that would not.
+ * Checks that a reset would succeed, before anyone is prompted to confirm it.
  *
- * @returns the files that it would remove
+ * @returns the files that it would delete
  * @throws SandboxError as `resetSandbox`
  */
 export async function assertResettable(folder: string): Promise<string[]> {
@@ -85,8 +85,8 @@ export async function assertResettable(folder: string): Promise<string[]> {
   if (!files.includes(FILES.backend)) {
     throw new SandboxError(
       "sandbox_data_unusable",
-      `There is no sandbox data in ${folder}`,
-      "Name its folder with --data <dir>.",
+      `No sandbox data found in ${folder}`,
+      "Pass the folder of the sandbox with --data <dir>.",
     );
   }
   (await open(folder, FILES.backend)).close();
@@ -101,7 +101,7 @@ async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** The database files of a sandbox that are there, with SQLite's companions. */
+/** The existing database files of a sandbox, including SQLite's `-wal` and `-shm`. */
 async function filesIn(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => []);
   return names.filter((name) => Object.values(FILES).some((file) => name === file || name.startsWith(`${file}-`)));
@@ -115,14 +115,14 @@ async function open(folder: string, file: string): Promise<Libsql.Database> {
     if (code !== "SQLITE_BUSY") throw unusable(folder, error);
     throw new SandboxError(
       "sandbox_data_in_use",
-      `Another sandbox is running on the data in ${folder}`,
-      "Stop it first, or give this one data of its own with --data <dir> or --ephemeral.",
+      `Another sandbox is using the data in ${folder}`,
+      "Stop it, or pass another folder with --data <dir>, or --ephemeral.",
       { cause: error },
     );
   }
 }
 
-/** SQLite is an optional dependency, because only a sandbox needs it. */
+/** Opens a database. SQLite is an optional dependency, because only a sandbox needs it. */
 async function openInstalled(file: string): Promise<Libsql.Database> {
   try {
     return await openSqlite(file);
@@ -132,38 +132,38 @@ async function openInstalled(file: string): Promise<Libsql.Database> {
   }
 }
 
-/** That an installation has no SQLite. */
+/** The error of an installation without SQLite. */
 export function sqliteMissing(cause: unknown): SandboxError {
   return new SandboxError(
     "sqlite_missing",
-    "A sandbox needs SQLite, the optional package libsql, which is not installed",
-    "Install secureflag-licenses again, and do not leave out what is optional.",
+    "A sandbox requires SQLite, but the optional package libsql is not installed",
+    "Reinstall the package with its optional dependencies.",
     { cause },
   );
 }
 
 /**
- * What to tell of a failure while a sandbox starts: a disk that is full, read-only or failing, and files that are no
- * database, are the folder's and no defect of the program.
+ * Translates an error at the start of a sandbox: a disk that is full, read-only or failing, and files that are not a
+ * database, are problems of the folder. Any other error stays as it is.
  *
  * @param folder `null` for data in memory
  */
 export function startFailure(folder: string | null, error: unknown): unknown {
   const { code } = error as { code?: unknown };
-  const isFolders = isStorageFailure(error) || code === "SQLITE_CORRUPT" || code === "SQLITE_NOTADB";
-  return folder !== null && isFolders ? unusable(folder, error) : error;
+  const isFolderProblem = isStorageFailure(error) || code === "SQLITE_CORRUPT" || code === "SQLITE_NOTADB";
+  return folder !== null && isFolderProblem ? unusable(folder, error) : error;
 }
 
 const REASONS: Readonly<Record<string, string>> = {
   SQLITE_FULL: "the disk is full",
   ENOSPC: "the disk is full",
-  EDQUOT: "the disk quota is used up",
+  EDQUOT: "the disk quota is exceeded",
   SQLITE_READONLY: "it is read-only",
   EROFS: "it is on a read-only file system",
   SQLITE_CANTOPEN: "its files cannot be opened",
 };
 
-/** The refusal of a folder, whatever the reason; one that is a refusal already stays as it is. */
+/** The error of a folder that cannot be used. A `SandboxError` stays as it is. */
 function unusable(folder: string, cause: unknown): SandboxError {
   if (cause instanceof SandboxError) return cause;
   const { code = "", message = String(cause) } = cause as NodeJS.ErrnoException;
@@ -171,7 +171,7 @@ function unusable(folder: string, cause: unknown): SandboxError {
   return new SandboxError(
     "sandbox_data_unusable",
     `The sandbox data in ${folder} cannot be used: ${REASONS[code] ?? message}`,
-    `${isFull ? "Free some space, or give" : "Give"} another folder with --data <dir>, or use --ephemeral.`,
+    `${isFull ? "Free some space, or pass" : "Pass"} another folder with --data <dir>, or --ephemeral.`,
     { cause },
   );
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import pLimit from "p-limit";
 import { addIntervals, dateInZone, daysBetween, daysLater, startOfDateInZone } from "../../billing/calendar.ts";
 import type { Purchase } from "../../contract/billing.ts";
-import { MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
+import { MAX_CLOCK_YEARS } from "../../contract/constants.ts";
 import { type AppOptions, buildApp } from "../app.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
@@ -12,34 +12,31 @@ import type { CapturePage } from "../payments/sandboxGateway.ts";
 import { countRenewals, newestSequence, type RenewalRange, renewalsBefore } from "../purchases/store.ts";
 import { purchaseView } from "../purchases/views.ts";
 import { readSubscription } from "../subscriptions/store.ts";
-import { pictureAt } from "../subscriptions/view.ts";
+import { snapshotAt } from "../subscriptions/view.ts";
 import { advanceTo, instantOf, type SandboxClock } from "./clock.ts";
 
-/** Dates are written with four digits of the year, and terms reach beyond today. */
+/** Years have four digits, and terms reach beyond today. */
 const LAST_INSTANT = Date.parse("9001-01-01T00:00:00Z");
 
-/** How many renewals are read at once. */
+/** How many renewals to read at once. */
 const RENEWALS_PAGE = 200;
 
-/** What only a sandbox has. */
+/** The controls of a sandbox. */
 export interface SandboxControls {
   readonly clock: SandboxClock;
-  /** The billing time zone that dates without an organization are read in. */
+  /** The time zone of dates without an organization. */
   readonly timeZone: string;
-  /** A page of what the provider captured, from after a cursor. */
+  /** Lists a page of the provider's captures, after a cursor. */
   captures(after?: number): CapturePage;
-  /** Does something with very many commits, see `dataFolder.ts`. */
-  inAHurry<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Runs work with very many commits, see `dataFolder.ts`. */
+  withRelaxedSync<Result>(work: () => Promise<Result>): Promise<Result>;
 }
 
-/** `/sandbox` and `/sandbox/clock`, for callers on this machine only (contract.md; details.md, 19). */
+/** Registers `/sandbox` and `/sandbox/clock`, and refuses hosts other than loopback (src/backend/README.md, Sandbox). */
 export function registerSandbox(app: FastifyInstance, deps: RouteDeps, controls: SandboxControls): void {
   app.addHook("onRequest", async (request) => {
     if (!isLoopbackAuthority(request.host)) {
-      throw new ProblemError(
-        "forbidden",
-        "A sandbox answers only to the names of this machine: localhost, 127.0.0.1, [::1]",
-      );
+      throw new ProblemError("forbidden", "A sandbox answers only to loopback hosts: localhost, 127.0.0.1, [::1]");
     }
   });
 
@@ -55,9 +52,9 @@ export function registerSandbox(app: FastifyInstance, deps: RouteDeps, controls:
       const target = await targetOf(deps, controls, body, now);
       assertAhead(now, target);
       const after = await newestSequence(deps.database);
-      await controls.inAHurry(() => advanceTo(deps, controls.clock, target));
+      await controls.withRelaxedSync(() => advanceTo(deps, controls.clock, target));
       const made = { after, until: await newestSequence(deps.database) };
-      const renewals = await newestThatFit(renewalPages(deps, made, request.host));
+      const renewals = await newestRenewalsWithin(renewalPages(deps, made, request.host));
       const count = await countRenewals(deps.database, made);
       const more = count > renewals.length && { renewalCount: count };
       return { status: 200, body: { now: clockText(controls), renewals, ...more } };
@@ -65,7 +62,7 @@ export function registerSandbox(app: FastifyInstance, deps: RouteDeps, controls:
   );
 }
 
-/** @throws ProblemError `invalid_request` for a target more than `MAX_CLOCK_YEARS` calendar years ahead */
+/** Refuses a target more than `MAX_CLOCK_YEARS` calendar years ahead. */
 function assertNear(target: number, now: number, timeZone: string): number {
   const today = dateInZone(now, timeZone);
   const farthest = daysLater(now, daysBetween(today, addIntervals(today, "year", MAX_CLOCK_YEARS)), timeZone);
@@ -89,7 +86,7 @@ function clockText({ clock }: SandboxControls): string {
   return new Date(clock.now()).toISOString();
 }
 
-/** The renewals of a range in pages, newest first. */
+/** Reads the renewals of a range in pages, newest first. */
 async function* renewalPages(deps: BackendDeps, range: RenewalRange, host: string): AsyncGenerator<Purchase[]> {
   for (let until = range.until; ; ) {
     const rows = await renewalsBefore(deps.database, { after: range.after, until }, RENEWALS_PAGE);
@@ -111,10 +108,10 @@ async function targetOf(
   if ("to" in request) return assertNear(instantOf(request.to, now, controls.timeZone), now, controls.timeZone);
   if ("days" in request) return assertNear(daysLater(now, request.days, controls.timeZone), now, controls.timeZone);
   const row = await readSubscription(deps.database, request.toRenewalOf);
-  return Math.max(now, startOfDateInZone(pictureAt(row, now).term.renewalDate, row.time_zone));
+  return Math.max(now, startOfDateInZone(snapshotAt(row, now).term.renewalDate, row.time_zone));
 }
 
-/** The backend with the calls that only a sandbox has, ready to answer. It does not listen by itself. */
+/** Builds the backend with the calls of a sandbox. It does not listen by itself. */
 export async function sandboxApp(
   backend: BackendDeps,
   signIn: AppOptions["signIn"],
@@ -125,16 +122,16 @@ export async function sandboxApp(
   return app;
 }
 
-/** Clients refuse an answer of more than a million bytes. */
+/** The size of an answer's renewals; clients refuse answers over a million bytes. */
 const MAX_BYTES = 900_000;
 
 /**
- * Takes as many of the newest renewals as fit into one answer, and reads no more pages than that takes.
+ * Collects as many of the newest renewals as fit into one answer, and reads no more pages than needed.
  *
  * @param pages newest first
  * @returns oldest first
  */
-export async function newestThatFit(pages: AsyncIterable<readonly Purchase[]>): Promise<Purchase[]> {
+export async function newestRenewalsWithin(pages: AsyncIterable<readonly Purchase[]>): Promise<Purchase[]> {
   const renewals: Purchase[] = [];
   let bytes = 0;
   for await (const page of pages) {

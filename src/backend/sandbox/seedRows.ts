@@ -7,19 +7,19 @@ import { emailKey } from "../../contract/email.ts";
 import type { Database, UserRow } from "../database/schema.ts";
 import { NO_PASSWORD, savePasswordHash } from "../identity/memberships.ts";
 import { hashToken, type Passwords, uuidFrom } from "../identity/secrets.ts";
-import type { Seed, SeedOrganization } from "./seedSchema.ts";
-import { type SeedRows, usersWithoutPassword } from "./settings.ts";
+import type { Seed, SeedOrganization } from "./seedFile.ts";
+import { type SeedRows, usersWithoutPassword } from "./store.ts";
 
 type SeedUser = SeedOrganization["users"][number];
 
 /**
- * The rows of one organization of a seed: listed users, and made-up ones for the licenses that the listed do not take.
+ * Creates the rows of an organization of a seed: its users, and sample users for the licenses that its users do not take.
  *
  * @param now the billing clock, milliseconds
  */
 export function seedRows(organization: SeedOrganization, now: number, random: (bytes: number) => Buffer): SeedRows {
   const { id, name, timeZone } = organization;
-  const users = [...organization.users, ...madeUpUsers(organization)];
+  const users = [...organization.users, ...sampleUsers(organization)];
   return {
     organization: { id, name, time_zone: timeZone },
     subscription: subscriptionRow(organization, now),
@@ -87,7 +87,7 @@ function subscriptionRow(organization: SeedOrganization, now: number): SeedRows[
   };
 }
 
-function madeUpUsers(organization: SeedOrganization): SeedUser[] {
+function sampleUsers(organization: SeedOrganization): SeedUser[] {
   const missing = organization.usedLicenses - organization.users.filter(takesLicense).length;
   const taken = new Set(organization.users.map((user) => emailKey(user.email)));
   const emailOf = (number: number) => `user${number}@organization-${organization.id}.example`;
@@ -104,7 +104,7 @@ function madeUpUsers(organization: SeedOrganization): SeedUser[] {
   }));
 }
 
-/** The passwords of a seed, hashed in the background; a sign-in that comes first waits for its own (details.md, 29). */
+/** Hashes the passwords of a seed in the background. A sign-in that comes first waits for its own hash. */
 export class SeedPasswords {
   private readonly wanted: ReadonlyMap<string, string>;
   private readonly hashes = new Map<number, Promise<string>>();
@@ -112,7 +112,7 @@ export class SeedPasswords {
   private isStopped = false;
   private running: Promise<void> = Promise.resolve();
 
-  /** @param known hashes that need no work, by password */
+  /** @param known precomputed hashes, by password */
   constructor(
     private readonly database: Kysely<Database>,
     private readonly passwords: Passwords,
@@ -124,24 +124,24 @@ export class SeedPasswords {
     this.wanted = new Map(users.map((user) => [emailKey(user.email), user.password]));
   }
 
-  /** The hash of a user's password, `null` where there is none. */
+  /** Returns the hash of a user's password, `null` without a password. */
   async hashOf(user: Pick<UserRow, "id" | "email_key" | "password_hash">): Promise<string | null> {
     if (user.password_hash !== null) return user.password_hash;
     const password = this.wanted.get(user.email_key);
     if (password === undefined) return null;
     const hash = this.hashes.get(user.id) ?? this.hash(user.id, password);
     this.hashes.set(user.id, hash);
-    // One that could not be stored is stored by a later sign-in.
+    // If it cannot be stored, a later sign-in stores it.
     hash.catch(() => this.hashes.delete(user.id));
     return hash;
   }
 
-  /** Begins to hash what is missing, one after the other. */
+  /** Starts hashing the missing passwords, one after the other. */
   start(onFailure: (error: unknown) => void): void {
     this.running = this.hashMissing().catch(onFailure);
   }
 
-  /** Ends the work: all of it done first, or without what has not begun. */
+  /** Stops hashing, after all of it or at once after the current one. */
   async end(how: "all" | "now"): Promise<void> {
     this.isStopped = how === "now";
     await this.running;
@@ -156,7 +156,7 @@ export class SeedPasswords {
   }
 
   private async hash(userId: number, password: string): Promise<string> {
-    // People of a seed often share a password, and each hash is a third of a second of work.
+    // Users of a seed often share a password, and a hash takes a third of a second.
     const shared = this.byPassword.get(password) ?? this.passwords.hash(password);
     this.byPassword.set(password, shared);
     const hash = await shared;

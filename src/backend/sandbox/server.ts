@@ -6,7 +6,7 @@ import type Libsql from "libsql";
 import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
 import { mayBuy } from "../../billing/roles.ts";
-import { BASE_PATH } from "../../contract/basePath.ts";
+import { BASE_PATH } from "../../contract/constants.ts";
 import { migrate } from "../database/migrations/index.ts";
 import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";
@@ -16,23 +16,23 @@ import { SandboxError } from "../errors.ts";
 import { createHttpServer } from "../http/server.ts";
 import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
-import { takeOverAll } from "../purchases/leases.ts";
+import { reclaimLeases } from "../purchases/leases.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { startSweeping } from "../sweep.ts";
 import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
-import { inAHurry, openData, startFailure } from "./dataFolder.ts";
-import { fillOrKnow, type SandboxDeps, type SandboxOptions, type SandboxStart } from "./filling.ts";
+import { openData, startFailure, withRelaxedSync } from "./dataFolder.ts";
 import type { SandboxControls } from "./routes.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
+import { type SandboxDeps, type SandboxOptions, type SandboxStart, seedOrReopen } from "./seeding.ts";
 import { SeedPasswords } from "./seedRows.ts";
-import { readPageKey, readSetting, writeSetting } from "./settings.ts";
+import { readPageKey, readSetting, writeSetting } from "./store.ts";
 
-/** How long clients have to end what they are at when the sandbox ends. */
+/** How long clients have to finish when the sandbox stops. */
 const CLOSING_MS = 1_000;
 
-/** A sandbox that listens. */
+/** A sandbox that is listening. */
 export interface RunningSandbox {
-  /** The ready line of cli.md. */
+  /** The values of the ready line. */
   readonly ready: {
     readonly url: string;
     readonly organizationId: number;
@@ -41,16 +41,16 @@ export interface RunningSandbox {
     readonly dataDir: string | null;
     readonly pid: number;
   };
-  /** What the person should know, for stderr. */
+  /** Notes for stderr. */
   readonly notes: readonly string[];
-  /** Ends it: what is under way is finished or stays as it is on disk, and nothing is lost. */
+  /** Stops it. Work in progress finishes or stays on disk. */
   close(): Promise<void>;
 }
 
 /**
  * Starts the embedded backend on a loopback port.
  *
- * @throws SandboxError for a seed that is not valid, data that are in use or not empty, a port in use
+ * @throws SandboxError for an invalid seed, data in use or not empty, or a port in use
  */
 export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): Promise<RunningSandbox> {
   const data = await openData(options.dataDir);
@@ -61,7 +61,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
   };
   try {
     await (options.dataDir === null ? createSchema(data.backend, database) : migrate(database, "sqlite"));
-    const start = await fillOrKnow(database, options, deps);
+    const start = await seedOrReopen(database, options, deps);
     const clock = await startClock(database, options, deps, start);
     const gateway = sandboxGateway(data.outside, { ...deps, clock });
     const backend: BackendDeps = {
@@ -82,7 +82,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     const controls: Omit<SandboxControls, "timeZone"> = {
       clock,
       captures: gateway.captures,
-      inAHurry: (work) => inAHurry(data, database, work),
+      withRelaxedSync: (work) => withRelaxedSync(data, database, work),
     };
     return await run(backend, { options, deps, start, controls, closeData });
   } catch (error) {
@@ -106,11 +106,11 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
   const { time_zone: timeZone } = await readSubscription(database, start.organizationId);
   const hashes = new SeedPasswords(database, hashing, { [BUILT_IN_PASSWORD]: BUILT_IN_PASSWORD_HASH }, start.seed);
   const signIn = { passwords: hashing, passwordHashOf: (user: UserRow) => hashes.hashOf(user) };
-  await takeOverAll(database, controls.clock.now());
-  const door = createDoor(deps);
-  const url = await listen(door.server, options.port);
+  await reclaimLeases(database, controls.clock.now());
+  const queueing = createQueueingServer(deps);
+  const url = await listen(queueing.server, options.port);
   const loaded = import("./routes.ts").then(({ sandboxApp }) => sandboxApp(backend, signIn, { ...controls, timeZone }));
-  void loaded.then((app) => door.open(app.routing));
+  void loaded.then((app) => queueing.serve(app.routing));
   const stopSweeping = startSweeping(backend);
   hashes.start((error) => deps.log(`passwords of the seed: ${error}`));
   return {
@@ -124,12 +124,12 @@ async function run(backend: BackendDeps, running: Running): Promise<RunningSandb
     notes: start.notes,
     async close() {
       await stopSweeping();
-      const impatience = setTimeout(() => door.server.closeAllConnections(), CLOSING_MS);
-      const closed = once(door.server.close(), "close");
+      const timeout = setTimeout(() => queueing.server.closeAllConnections(), CLOSING_MS);
+      const closed = once(queueing.server.close(), "close");
       await (await loaded).close();
       await closed;
-      clearTimeout(impatience);
-      // What is kept is kept whole: a seed's passwords are nowhere else. In memory there is nothing to wait for.
+      clearTimeout(timeout);
+      // Data on disk get every hash, because the seed's passwords are stored nowhere else.
       await hashes.end(options.dataDir === null ? "now" : "all");
       await closeData();
     },
@@ -145,10 +145,10 @@ async function startClock(
   const clock = sandboxClock(deps.now, Number((await readSetting(database, CLOCK_SETTING)) ?? 0));
   if (options.now !== null && options.now > clock.now()) {
     clock.moveTo(options.now);
-    await writeSetting(database, CLOCK_SETTING, String(clock.distance()));
+    await writeSetting(database, CLOCK_SETTING, String(clock.offset()));
   } else if (options.now !== null && !start.isNew) {
     start.notes.push(
-      `The data's clock is at ${new Date(clock.now()).toISOString()}, later than --now, which is ignored.`,
+      `The clock of the data is at ${new Date(clock.now()).toISOString()}, later than --now; --now is ignored.`,
     );
   }
   return clock;
@@ -171,7 +171,7 @@ async function listen(server: Server, port: number): Promise<string> {
     throw new SandboxError(
       "port_in_use",
       `Port ${port} is in use`,
-      "Stop what listens there, or choose another with --port <n> (0 picks a free one).",
+      "Stop the program that uses it, or pass another port with --port <n> (0 picks a free one).",
       { cause: error },
     );
   }
@@ -179,29 +179,29 @@ async function listen(server: Server, port: number): Promise<string> {
   return `http://127.0.0.1:${chosen}${BASE_PATH}`;
 }
 
-/** Where a sandbox is reached before it has loaded what answers: requests that come meanwhile wait. */
-export interface Door {
+/** A server that queues requests until their listener is loaded, so that the sandbox is ready before it has loaded fastify. */
+export interface QueueingServer {
   readonly server: Server;
-  /** Lets in who waits, and everybody who comes from here on. */
-  open(listener: RequestListener): void;
+  /** Passes the queued requests and all later ones to the listener. */
+  serve(listener: RequestListener): void;
 }
 
-/** A door that is closed and does not listen yet. */
-export function createDoor(deps: Parameters<typeof createHttpServer>[0]): Door {
+/** Creates a queueing server that does not listen yet. */
+export function createQueueingServer(deps: Parameters<typeof createHttpServer>[0]): QueueingServer {
   const server = createHttpServer(deps);
-  const waiting: Parameters<RequestListener>[] = [];
-  const keep = (...exchange: Parameters<RequestListener>) => void waiting.push(exchange);
-  server.on("request", keep);
+  const queue: Parameters<RequestListener>[] = [];
+  const enqueue = (...exchange: Parameters<RequestListener>) => void queue.push(exchange);
+  server.on("request", enqueue);
   return {
     server,
-    open(listener) {
-      server.off("request", keep).on("request", listener);
-      for (const exchange of waiting.splice(0)) listener(...exchange);
+    serve(listener) {
+      server.off("request", enqueue).on("request", listener);
+      for (const exchange of queue.splice(0)) listener(...exchange);
     },
   };
 }
 
-/** Where the sandbox's notifications go: a table outside the backend's own store, each id once however often it is sent. */
+/** Creates the sandbox's notifier: a table outside the backend's store that keeps each ID once. */
 export function mailbox(database: Libsql.Database): Notifier & { delivered(): Notification[] } {
   database.exec("create table if not exists mailbox (id text primary key, notification text not null)");
   return {

@@ -4,20 +4,20 @@ import type { Database } from "../database/schema.ts";
 import { ProblemError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { type OrganizationSubscription, readSubscription, termRuleOf } from "./store.ts";
-import { pictureAt } from "./view.ts";
+import { snapshotAt } from "./view.ts";
 
-/** Who changes a scheduled reduction, for the audit log, and when, by the billing clock, milliseconds. */
+/** Who changes a reduction, for the audit log, and when, billing clock, milliseconds. */
 interface Change {
   readonly actor: string;
   readonly now: number;
 }
 
 /**
- * Schedules fewer licenses for the next term (details.md, 31): never fewer than are used, and fewer than are purchased.
- * Terms that have begun stay as they are, also those whose renewals are not made yet because one before them is not paid.
- * Asking for what is scheduled already changes nothing, so that a lost answer may be asked for again.
+ * Schedules fewer licenses for the next term (src/billing/README.md, Reductions): fewer than purchased, and at least those
+ * in use. It never applies to a term that has started, even if its renewal is not made yet. Scheduling the same count again
+ * changes nothing, so a request can be repeated.
  *
- * @param wanted the count, and the version that it was decided on, `null` for any
+ * @param wanted the count, and the version that the decision was based on, `null` for any
  * @throws ProblemError `subscription_not_purchasable`, `subscription_changed`, `invalid_request`
  */
 export async function scheduleReduction(
@@ -43,9 +43,9 @@ export async function scheduleReduction(
 }
 
 /**
- * Takes a scheduled reduction back; does nothing where there is none.
+ * Cancels a scheduled reduction, if there is one.
  *
- * @throws ProblemError `subscription_not_purchasable` for one that counts already
+ * @throws ProblemError `subscription_not_purchasable` if it is already in effect
  */
 export async function cancelReduction(
   database: Kysely<Database>,
@@ -62,7 +62,7 @@ export async function cancelReduction(
   });
 }
 
-/** Locks a subscription without changing it, and gives it as it is then. */
+/** Locks a subscription without changing it, and reads it. */
 async function lock(tx: Kysely<Database>, organizationId: number): Promise<OrganizationSubscription> {
   await tx
     .updateTable("subscriptions")
@@ -74,26 +74,26 @@ async function lock(tx: Kysely<Database>, organizationId: number): Promise<Organ
 
 function assertRenews(subscription: OrganizationSubscription, now: number): void {
   if (subscription.auto_renew === 1) return;
-  const { state, term } = pictureAt(subscription, now);
+  const { state, term } = snapshotAt(subscription, now);
   throw new ProblemError(
     "subscription_not_purchasable",
     `The subscription ${state === "ended" ? "ended" : "ends"} on ${term.renewalDate}; there is no renewal to reduce`,
   );
 }
 
-/** The first term that is still to come: neither does it contain today, nor was its renewal made. */
+/** The first term that has neither started nor been renewed. */
 function nextTerm(subscription: OrganizationSubscription, now: number): number {
-  return Math.max(pictureAt(subscription, now).termIndex, subscription.term_index) + 1;
+  return Math.max(snapshotAt(subscription, now).termIndex, subscription.term_index) + 1;
 }
 
-/** The terms that a reduction counts from have their price, although their renewals wait for one that is not paid. */
+/** Refuses to change a reduction whose term has started, although its renewal waits for an unpaid one. */
 function assertChangeable(subscription: OrganizationSubscription, now: number): void {
   const { reduction, reduction_term, unpaid_renewal: purchaseId } = subscription;
   if (reduction_term === null || reduction_term >= nextTerm(subscription, now)) return;
   const { start } = termAt(termRuleOf(subscription), reduction_term);
   throw new ProblemError(
     "subscription_not_purchasable",
-    `The reduction to ${reduction} counts since ${start}; it cannot be changed before the renewals until today are paid`,
+    `The reduction to ${reduction} took effect on ${start}; it cannot be changed before the renewals until today are paid`,
     purchaseId === null ? {} : { purchaseId },
   );
 }

@@ -5,11 +5,11 @@ import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Database, QuoteRow, SubscriptionRow } from "../database/schema.ts";
 import { ProblemError } from "../errors.ts";
 
-/** A subscription with its organization's name and billing time zone, and what its state depends on. */
+/** A subscription with its organization's name and billing time zone, and its unpaid renewal. */
 export interface OrganizationSubscription extends SubscriptionRow {
   readonly name: string;
   readonly time_zone: string;
-  /** Of the renewal that is not paid: its state, its total, its attempts after the first, and the end of the grace period. */
+  /** Of the unpaid renewal: its state, its total, its attempts after the first, and the end of the grace period. */
   readonly renewal_state: PurchaseState | null;
   readonly renewal_total: number | null;
   readonly renewal_attempts: number | null;
@@ -17,7 +17,7 @@ export interface OrganizationSubscription extends SubscriptionRow {
 }
 
 /**
- * The subscription of an organization.
+ * Reads the subscription of an organization.
  *
  * @throws ProblemError `not_found`
  */
@@ -43,13 +43,13 @@ export async function readSubscription(
   return row;
 }
 
-/** What the boundaries of a stored subscription's terms are computed from. */
+/** The rule that the terms of a stored subscription follow. */
 export function termRuleOf(row: Pick<SubscriptionRow, "anchor_date" | "interval" | "interval_count">): TermRule {
   return { anchorDate: row.anchor_date, interval: row.interval, intervalCount: row.interval_count };
 }
 
 /**
- * Whether a renewal is to be made now: one is due, and the one before it is paid.
+ * Whether a renewal has to be made now: it is due, and the one before it is paid.
  *
  * @param now the billing clock, milliseconds
  */
@@ -57,19 +57,19 @@ export function isRenewalDue(row: Pick<SubscriptionRow, "renew_at" | "unpaid_ren
   return row.renew_at !== null && row.renew_at <= now && row.unpaid_renewal === null;
 }
 
-/** The license counts of an organization now. */
+/** Reads the current license counts of an organization. */
 export async function readLicenseCounts(database: Kysely<Database>, organizationId: number): Promise<LicenseCounts> {
   return licenseCounts(await readSubscription(database, organizationId));
 }
 
-/** Purchased, used and available licenses of a stored subscription. */
+/** The license counts of a stored subscription. */
 export function licenseCounts({ licenses, used }: Pick<SubscriptionRow, "licenses" | "used">): LicenseCounts {
   return { purchased: licenses, used, available: licenses - used };
 }
 
 /**
- * Takes licenses, or with a negative count gives them back, and locks the subscription. What is used counts at a renewal
- * after a reduction, so that then the version changes (details.md, 31).
+ * Takes licenses, or frees them with a negative count, and locks the subscription. With a reduction scheduled, the used
+ * licenses affect the renewal, so the version changes (src/billing/README.md, Reductions).
  */
 export async function changeUsed(tx: Kysely<Database>, organizationId: number, count: number): Promise<void> {
   await tx
@@ -87,7 +87,7 @@ export async function changeUsed(tx: Kysely<Database>, organizationId: number, c
     .execute();
 }
 
-/** How many purchases were accepted and not settled yet, and how many licenses they will bring. */
+/** Counts the purchases that are accepted but not settled, and the licenses that they will add. */
 export async function readPending(database: Kysely<Database>, organizationId: number) {
   const row = await database
     .selectFrom("purchases")
@@ -108,9 +108,9 @@ export async function saveQuote(database: Kysely<Database>, quote: QuoteRow): Pr
 }
 
 /**
- * A quote of an organization.
+ * Reads a quote of an organization.
  *
- * @throws ProblemError `not_found`, for another organization's too
+ * @throws ProblemError `not_found`, also for a quote of another organization
  */
 export async function readQuote(
   database: Kysely<Database>,
@@ -127,5 +127,5 @@ export async function readQuote(
   return row;
 }
 
-/** The states of a purchase that a renewal waits for; one that an operator has to look at may take days. */
+/** The states of a purchase that a renewal waits for. A review by an operator may take days, so it is not one. */
 export const OPEN_STATES = PENDING_STATES.filter((state) => state !== "needs_review");

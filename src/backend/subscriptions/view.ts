@@ -8,8 +8,8 @@ import { ProblemError } from "../errors.ts";
 import type { PaymentGateway } from "../payments/gateway.ts";
 import { licenseCounts, type OrganizationSubscription, termRuleOf } from "./store.ts";
 
-/** A stored subscription seen at one instant of the billing clock. */
-export interface SubscriptionPicture {
+/** A stored subscription at an instant of the billing clock. */
+export interface SubscriptionSnapshot {
   readonly row: OrganizationSubscription;
   /** The calendar date in the billing time zone. */
   readonly today: CalendarDate;
@@ -21,13 +21,13 @@ export interface SubscriptionPicture {
 }
 
 /**
- * Sees a stored subscription at one instant: with `autoRenew` the term is the one that contains today, whether or not its
- * renewal is paid; without it the subscription ends on the renewal date of the term that it was in (billing-rules.md,
- * Renewal).
+ * Computes the state of a stored subscription at an instant. With `autoRenew` its term is the one that contains today, even
+ * if its renewal is unpaid; without it, the subscription ends on the renewal date of its last term
+ * (src/billing/README.md, Renewal).
  *
  * @param now the billing clock, milliseconds
  */
-export function pictureAt(row: OrganizationSubscription, now: number): SubscriptionPicture {
+export function snapshotAt(row: OrganizationSubscription, now: number): SubscriptionSnapshot {
   const rule = termRuleOf(row);
   const today = dateInZone(now, row.time_zone);
   const autoRenew = row.auto_renew === 1;
@@ -53,21 +53,21 @@ export function pictureAt(row: OrganizationSubscription, now: number): Subscript
   };
 }
 
-/** While the first attempt at a renewal is under way nothing has failed (billing-rules.md, Renewal). */
+/** A renewal makes a subscription past due once its first attempt has failed (src/billing/README.md, Renewal). */
 function renewalState(row: OrganizationSubscription, now: number): "active" | "past_due" | "suspended" {
   const hasFailed = row.renewal_state === "declined" || (row.renewal_attempts ?? 0) > 0;
   if (!hasFailed) return "active";
   return now < (row.renewal_grace_until ?? 0) ? "past_due" : "suspended";
 }
 
-/** The subscription as the contract shows it (cli.md, JSON of `status`; details.md, 21). */
+/** The contract's view of a subscription. */
 export function subscriptionView(
-  picture: SubscriptionPicture,
+  snapshot: SubscriptionSnapshot,
   pending: Subscription["pending"],
   gateway: PaymentGateway,
   now: number,
 ): Subscription {
-  const { row, today, term, state, unitPrice, priced } = picture;
+  const { row, today, term, state, unitPrice, priced } = snapshot;
   const licenses = licensesAtRenewal(priced);
   const line = { unitPrice, licenses, taxRate: row.tax_rate, chargeStep: gateway.chargeStep(row.currency) };
   const recurring = priced.autoRenew ? recurringCharge(line) : null;
@@ -88,24 +88,24 @@ export function subscriptionView(
     taxRate: row.tax_rate,
     pending,
     reduction: reductionView(row),
-    unpaid: unpaidRenewal(picture),
+    unpaid: unpaidRenewal(snapshot),
     version: row.version,
     asOf: new Date(now).toISOString(),
   };
 }
 
 /**
- * The renewal that a past-due or suspended subscription has to pay: the oldest one, because no further renewal is made
- * before it is paid. Its deadline is the first day on which the subscription is suspended, whatever is retried meanwhile.
+ * The unpaid renewal of a past-due or suspended subscription: the oldest one, because no further renewal is made before it
+ * is paid. The deadline is the first day on which the subscription is suspended; retries do not move it.
  */
-function unpaidRenewal({ row, state }: SubscriptionPicture): Subscription["unpaid"] {
+function unpaidRenewal({ row, state }: SubscriptionSnapshot): Subscription["unpaid"] {
   const { unpaid_renewal: purchaseId, renewal_total: total, renewal_grace_until: graceUntil } = row;
   if (state !== "past_due" && state !== "suspended") return null;
   if (purchaseId === null || total === null || graceUntil === null) return null;
   return { purchaseId, total: money(total, row.currency), deadline: dateInZone(graceUntil, row.time_zone) };
 }
 
-/** What is scheduled, and from when on it counts; while renewals are missing, that may be a term that has begun already. */
+/** The scheduled reduction and when it takes effect, which is in the past while renewals are unpaid. */
 function reductionView(row: OrganizationSubscription): Subscription["reduction"] {
   const { reduction, reduction_term } = row;
   if (reduction === null || reduction_term === null) return null;
@@ -113,27 +113,27 @@ function reductionView(row: OrganizationSubscription): Subscription["reduction"]
 }
 
 /**
- * Refuses to sell to a subscription that has ended or whose renewal is not paid (billing-rules.md, Renewal).
+ * Refuses to sell licenses to a subscription that has ended or whose renewal is unpaid (src/billing/README.md, Renewal).
  *
  * @throws ProblemError `subscription_not_purchasable`, with the renewal to pay as `purchaseId`
  */
-export function assertPurchasable(picture: SubscriptionPicture): void {
-  if (picture.state !== "active") throw notPurchasable(picture, "No licenses can be bought");
+export function assertPurchasable(snapshot: SubscriptionSnapshot): void {
+  if (snapshot.state !== "active") throw notPurchasable(snapshot, "No licenses can be bought");
 }
 
 /**
- * Refuses to give out a license when the subscription has ended or is suspended; while it is past due licenses stay usable.
+ * Refuses to assign licenses of a subscription that has ended or is suspended. While it is past due, they stay usable.
  *
  * @throws ProblemError `subscription_not_purchasable`, with the renewal to pay as `purchaseId`
  */
-export function assertUsable(picture: SubscriptionPicture): void {
-  if (picture.state === "ended" || picture.state === "suspended")
-    throw notPurchasable(picture, "Users cannot take licenses");
+export function assertUsable(snapshot: SubscriptionSnapshot): void {
+  if (snapshot.state === "ended" || snapshot.state === "suspended")
+    throw notPurchasable(snapshot, "Users cannot take licenses");
 }
 
-function notPurchasable(picture: SubscriptionPicture, consequence: string): ProblemError {
-  const { row, term, state } = picture;
-  const unpaid = unpaidRenewal(picture);
+function notPurchasable(snapshot: SubscriptionSnapshot, consequence: string): ProblemError {
+  const { row, term, state } = snapshot;
+  const unpaid = unpaidRenewal(snapshot);
   if (unpaid === null) {
     return new ProblemError(
       "subscription_not_purchasable",

@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import { takesLicense } from "../../billing/roles.ts";
-import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import type { AssignmentStrategy } from "../../contract/constants.ts";
 import { emailKey } from "../../contract/email.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { batches } from "../database/batches.ts";
@@ -9,7 +9,7 @@ import { ProblemError } from "../errors.ts";
 import { type Change, recordEvent, recordEvents } from "../events/events.ts";
 import { findOrCreateUsers, NO_PASSWORD } from "../identity/memberships.ts";
 import { changeUsed, readSubscription } from "../subscriptions/store.ts";
-import { assertUsable, pictureAt } from "../subscriptions/view.ts";
+import { assertUsable, snapshotAt } from "../subscriptions/view.ts";
 
 /** A user to add to an organization. */
 export interface NewMember {
@@ -191,7 +191,7 @@ async function membersElsewhere(
 async function takeLicenses(tx: Kysely<Database>, organizationId: number, count: number, now: number): Promise<void> {
   await changeUsed(tx, organizationId, count);
   const subscription = await readSubscription(tx, organizationId);
-  assertUsable(pictureAt(subscription, now));
+  assertUsable(snapshotAt(subscription, now));
   const { used, licenses } = subscription;
   if (used <= licenses) return;
   const missing = used - licenses;

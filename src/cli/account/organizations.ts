@@ -1,7 +1,7 @@
 import { Argument, type Command, InvalidArgumentError } from "commander";
 import { ClientError } from "../../client/errors.ts";
 import { isMissing } from "../../client/missing.ts";
-import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import type { AssignmentStrategy } from "../../contract/constants.ts";
 import { connect, connectToOrganization } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";

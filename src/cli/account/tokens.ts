@@ -2,8 +2,8 @@ import { Argument, type Command, Option } from "commander";
 import { BillingError } from "../../billing/errors.ts";
 import { type Money, parseMoney } from "../../billing/money.ts";
 import type { Client } from "../../client/client.ts";
+import { DEFAULT_TOKEN_DAYS, SCOPES, type Scope } from "../../contract/constants.ts";
 import type { ApiToken, CreatedToken, CreateTokenRequest } from "../../contract/identity.ts";
-import { SCOPES, type Scope, TOKEN_DAYS } from "../../contract/scopes.ts";
 import { connectToOrganization } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
@@ -98,7 +98,7 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
         .argParser(scopeList)
         .makeOptionMandatory(),
     )
-    .option("--expires <days>", `such as 30d (default: ${TOKEN_DAYS.usual}d)`, lifetimeDays)
+    .option("--expires <days>", `such as 30d (default: ${DEFAULT_TOKEN_DAYS}d)`, lifetimeDays)
     .option("--max-spend <amount>", "with tax in a calendar month, such as 500/month", monthlyAmount)
     .option("--max-licenses <n>", "in a calendar month, such as 10/month", monthlyLicenses)
     .option("--dry-run", "say what would be done, create nothing")
@@ -108,7 +108,7 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
         ...readGlobals(command),
         name: flags.name,
         scopes: flags.scopes,
-        expiresInDays: flags.expires ?? TOKEN_DAYS.usual,
+        expiresInDays: flags.expires ?? DEFAULT_TOKEN_DAYS,
         maxSpend: flags.maxSpend ?? null,
         maxLicenses: flags.maxLicenses ?? null,
         totp: readTotp(flags.totp),

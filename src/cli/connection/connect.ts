@@ -1,6 +1,6 @@
 import type { Client } from "../../client/client.ts";
 import { isMissing } from "../../client/missing.ts";
-import { BASE_PATH } from "../../contract/basePath.ts";
+import { BASE_PATH } from "../../contract/constants.ts";
 import type { Me } from "../../contract/identity.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";

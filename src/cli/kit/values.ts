@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import { isCalendarDate } from "../../billing/calendarDate.ts";
-import { SCOPES, type Scope, TOKEN_DAYS } from "../../contract/scopes.ts";
+import { MAX_TOKEN_DAYS, SCOPES, type Scope } from "../../contract/constants.ts";
 import { clean } from "./text.ts";
 
 /**
@@ -84,8 +84,8 @@ export function scopeList(text: string): Scope[] {
 /** Reads how long a token lives, `90d`: whole days. */
 export function lifetimeDays(text: string): number {
   const days = Number(/^([1-9]\d{0,2})d$/.exec(text)?.[1]);
-  if (days <= TOKEN_DAYS.longest) return days;
-  throw new InvalidArgumentError(`It must be days such as 90d, at most ${TOKEN_DAYS.longest}d.`);
+  if (days <= MAX_TOKEN_DAYS) return days;
+  throw new InvalidArgumentError(`It must be days such as 90d, at most ${MAX_TOKEN_DAYS}d.`);
 }
 
 /** Reads an amount for a month, `500/month` or `500.00`; its decimals depend on the currency. */

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { isCalendarDate } from "../../billing/calendarDate.ts";
 import type { Client, ClockAnswer, ClockRequest, SandboxState } from "../../client/client.ts";
 import { isMissing } from "../../client/missing.ts";
-import { MAX_CLOCK_DAYS, MAX_CLOCK_YEARS } from "../../contract/clockLimits.ts";
+import { MAX_CLOCK_DAYS, MAX_CLOCK_YEARS } from "../../contract/constants.ts";
 import { createTargetClient } from "../connection/client.ts";
 import { resolveTarget, type Target } from "../connection/target.ts";
 import type { Context } from "../context.ts";

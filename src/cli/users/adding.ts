@@ -1,7 +1,7 @@
 import { backoffMs } from "../../client/retry.ts";
-import type { AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Purchase } from "../../contract/billing.ts";
+import type { AssignmentStrategy } from "../../contract/constants.ts";
 import { type Buying, buyAgainWhatIsMissing, buyAs, conclude } from "../buying/buying.ts";
 import { madeBefore } from "../buying/engine/earlier.ts";
 import { guardsAfter } from "../buying/engine/guards.ts";

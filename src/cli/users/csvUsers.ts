@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { emailKey } from "../../contract/email.ts";
-import { type AddUserRequest, addUserRequestSchema, MOST_IMPORTED_USERS } from "../../contract/users.ts";
+import { type AddUserRequest, addUserRequestSchema, MAX_IMPORTED_USERS } from "../../contract/users.ts";
 import type { LineProblem } from "../errors.ts";
 import { clean, shorten } from "../kit/text.ts";
 import { type Column, type CsvRow, delimiterOf, readHeader, readRows } from "./csv.ts";
@@ -34,15 +34,15 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
   const encoding = linesNotUtf8(bytes).map((line) => ({ line, message: NOT_UTF8 }));
   const { text, separator } = withoutSeparatorLine(bytes);
   // The header, and one more row than there may be.
-  const [header, ...rows] = readRows(text, separator ?? delimiterOf(firstLine(text)), MOST_IMPORTED_USERS + 2);
+  const [header, ...rows] = readRows(text, separator ?? delimiterOf(firstLine(text)), MAX_IMPORTED_USERS + 2);
   const refuse = (line: number, messages: readonly string[]) =>
     refusal([...messages.map((message) => ({ line, message })), ...encoding]);
   if (!header) return refuse(1, ["The file is empty"]);
   if ("problem" in header) return refuse(header.line, [header.problem]);
   const { columns, nameless, problems } = readHeader(header.values);
   if (problems.length > 0) return refuse(header.line, problems);
-  const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns, nameless, rowsChecked);
-  const excess = rows[MOST_IMPORTED_USERS];
+  const read = readUsers(rows.slice(0, MAX_IMPORTED_USERS), columns, nameless, rowsChecked);
+  const excess = rows[MAX_IMPORTED_USERS];
   if (excess) read.problems.push({ line: excess.line, message: TOO_MANY });
   if (rows.length === 0) read.problems.push({ line: header.line, message: "There are no users below the header" });
   return { ...read, problems: inOrder([...read.problems, ...encoding]) };
@@ -50,7 +50,7 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
 
 const NOT_UTF8 = "This line is not UTF-8 text; save the file as CSV UTF-8";
 
-const TOO_MANY = `Rows beyond ${MOST_IMPORTED_USERS.toLocaleString("en-US")} do not fit one import; nothing from here on was read`;
+const TOO_MANY = `Rows beyond ${MAX_IMPORTED_USERS.toLocaleString("en-US")} do not fit one import; nothing from here on was read`;
 
 function refusal(problems: LineProblem[]): UsersCsv {
   return { users: [], lines: [], problems: inOrder(problems) };

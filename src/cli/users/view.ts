@@ -1,5 +1,5 @@
 import { ROLES, roleName } from "../../billing/roles.ts";
-import { ASSIGNMENT_STRATEGIES, type AssignmentStrategy } from "../../contract/assignmentStrategies.ts";
+import { ASSIGNMENT_STRATEGIES, type AssignmentStrategy } from "../../contract/constants.ts";
 import { listedUserSchema, type User } from "../../contract/users.ts";
 import { renderBuyResult } from "../buying/purchaseView.ts";
 import { type Cell, toCsv } from "../kit/csv.ts";

@@ -16,7 +16,7 @@ import { type Operation, organizationParams } from "./operation.ts";
 
 const withQuote = organizationParams.extend({ quoteId: idSchema });
 const withPurchase = organizationParams.extend({ purchaseId: idSchema });
-/** Looked up, not changed: people have the number of a receipt, or an id as a list shortens it. */
+/** For reads, because people have a receipt number, or an id that a list shortened. */
 const withNamedPurchase = organizationParams.extend({
   purchaseId: idSchema.describe(
     "The purchase's id, the beginning of it (`pur_` and 8 digits or more), or its receipt number",

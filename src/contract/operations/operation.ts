@@ -1,41 +1,41 @@
 import * as z from "zod";
 import { integerTextSchema } from "../basics.ts";
-import type { Scope } from "../scopes.ts";
+import type { Scope } from "../constants.ts";
 
-/** The largest request body where an operation does not say otherwise (security.md, Hostile input). */
+/** The largest request body of an operation without a limit of its own. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
-/** Who may make a call. */
+/** Who may call an operation. */
 type Access = Scope | "administrator" | "signed_in" | "public";
 
-/** One call of the contract. The backend registers its routes from these, the client calls by them, OpenAPI shows them. */
+/** One call of the contract. The backend's routes, the client's calls and `openapi.json` are made from it. */
 export interface Operation {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
-  /** With parameters as `{name}`, below `BASE_PATH` or below the root. */
+  /** With parameters as `{name}`, relative to `BASE_PATH`, or to the root with `atRoot`. */
   readonly path: string;
   readonly atRoot?: true;
   readonly summary: string;
   /**
-   * The scope that a token needs; `administrator` for the session of a signed-in organization administrator (no API
-   * token), `signed_in` for any live token, `public` for none.
+   * The required scope; `administrator` for the session of an organization administrator (not an API token), `signed_in`
+   * for any valid token, `public` for no token.
    */
   readonly access: Access;
-  /** Whether a session of a user with one-time codes needs one of the last 15 minutes (details.md, 17). */
+  /** Whether the session of a user with one-time codes needs one from the last 15 minutes. */
   readonly freshCode?: true;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
-  /** How the body travels: JSON unless said. */
+  /** The encoding of the body; JSON by default. */
   readonly bodyType?: "form";
-  /** The largest body: `MAX_BODY_BYTES` unless said. */
+  /** The largest body; `MAX_BODY_BYTES` by default. */
   readonly maxBodyBytes?: number;
-  /** Another form that the answer takes where `Accept` asks for it. */
+  /** The other media type of the answer, by `Accept`. */
   readonly alsoAs?: "application/pdf";
-  /** Whether the call needs an `Idempotency-Key`. */
+  /** Whether the call requires an `Idempotency-Key`. */
   readonly idempotent?: true;
-  /** Statuses of success with their bodies; `null` is no body. */
+  /** The bodies of success by HTTP status; `null` is no body. */
   readonly answers: Readonly<Record<number, z.ZodType | null>>;
 }
 
-/** The organization in a path. */
+/** The path parameter of an organization. */
 export const organizationParams = z.object({ organizationId: integerTextSchema });

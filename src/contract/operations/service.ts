@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { cursorSchema } from "../basics.ts";
-import { MAX_CLOCK_YEARS } from "../clockLimits.ts";
+import { MAX_CLOCK_YEARS } from "../constants.ts";
 import { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../sandbox.ts";
 import type { Operation } from "./operation.ts";
 
-/** Operations, and what only a sandbox has. */
+/** Health, readiness, the description of the contract, and what only a sandbox has. */
 export const serviceOperations = {
   health: {
     method: "GET",

@@ -11,10 +11,10 @@ import {
 } from "../users.ts";
 import { type Operation, organizationParams } from "./operation.ts";
 
-/** Room for the longest import: every user at about 400 bytes. */
+/** Enough for `MAX_IMPORTED_USERS` at about 400 bytes each. */
 const IMPORT_BODY_BYTES = 4 * 1024 * 1024;
 
-// One name for the last part of the path: OpenAPI takes paths that differ only in a name for the same one.
+// Both paths use the same parameter name: to OpenAPI, paths that differ only in a parameter's name are the same.
 const withPage = organizationParams.extend({ number: integerTextSchema.meta({ description: "The page, from 0" }) });
 const withUser = organizationParams.extend({
   number: integerTextSchema
@@ -22,7 +22,7 @@ const withUser = organizationParams.extend({
     .meta({ description: "The user's idUser" }),
 });
 
-/** Users of an organization, who take and free its licenses. */
+/** Users of an organization, who take and free licenses. */
 export const userOperations = {
   listUsers: {
     method: "GET",

@@ -80,13 +80,13 @@ describe("a disk that is full later", () => {
 
 describe("data that cannot be written at the start", () => {
   test.each([
-    ["SQLITE_FULL", "the disk is full", "Free some space, or give another folder"],
-    ["ENOSPC", "the disk is full", "Free some space, or give another folder"],
-    ["EDQUOT", "the disk quota is used up", "Free some space, or give another folder"],
-    ["EROFS", "it is on a read-only file system", "Give another folder"],
-    ["SQLITE_READONLY", "it is read-only", "Give another folder"],
-    ["SQLITE_IOERR_WRITE", "failed with SQLITE_IOERR_WRITE", "Give another folder"],
-    ["SQLITE_CORRUPT", "failed with SQLITE_CORRUPT", "Give another folder"],
+    ["SQLITE_FULL", "the disk is full", "Free some space, or pass another folder"],
+    ["ENOSPC", "the disk is full", "Free some space, or pass another folder"],
+    ["EDQUOT", "the disk quota is exceeded", "Free some space, or pass another folder"],
+    ["EROFS", "it is on a read-only file system", "Pass another folder"],
+    ["SQLITE_READONLY", "it is read-only", "Pass another folder"],
+    ["SQLITE_IOERR_WRITE", "failed with SQLITE_IOERR_WRITE", "Pass another folder"],
+    ["SQLITE_CORRUPT", "failed with SQLITE_CORRUPT", "Pass another folder"],
   ])("are refused with a sentence: %s", async (code, reason, hint) => {
     const dataDir = join(await mkdtemp(join(tmpdir(), "full-")), "data");
     const random = () => {

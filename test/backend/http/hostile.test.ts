@@ -5,7 +5,7 @@ import pLimit from "p-limit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createHttpServer } from "../../../src/backend/http/server.ts";
 import { type RunningSandbox, startSandbox } from "../../../src/backend/sandbox/server.ts";
-import { BASE_PATH } from "../../../src/contract/basePath.ts";
+import { BASE_PATH } from "../../../src/contract/constants.ts";
 import { problemSchema } from "../../../src/contract/problems.ts";
 import { organization, tokenOf } from "../support/backend.ts";
 import { readAnswers, sendRaw } from "../support/rawHttp.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { BASE_PATH } from "../../../src/contract/basePath.ts";
+import { BASE_PATH } from "../../../src/contract/constants.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
 
 let backend: TestBackend;

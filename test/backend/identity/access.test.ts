@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hashToken } from "../../../src/backend/identity/secrets.ts";
 import { endSession, startSession } from "../../../src/backend/identity/sessions.ts";
+import { SCOPES } from "../../../src/contract/constants.ts";
+import { type OperationId, operations } from "../../../src/contract/operations/index.ts";
 import type { Operation } from "../../../src/contract/operations/operation.ts";
-import { type OperationId, operations } from "../../../src/contract/operations.ts";
-import { SCOPES } from "../../../src/contract/scopes.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
 import { idOf, SECRET } from "../support/people.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startSession } from "../../../src/backend/identity/sessions.ts";
 import { removeMember } from "../../../src/backend/users/removal.ts";
-import { SCOPES, type Scope } from "../../../src/contract/scopes.ts";
+import { SCOPES, type Scope } from "../../../src/contract/constants.ts";
 import { userSchema } from "../../../src/contract/users.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
 import { idOf } from "../support/people.ts";

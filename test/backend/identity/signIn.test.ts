@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { findUser, savePasswordHash } from "../../../src/backend/identity/memberships.ts";
 import { passwords } from "../../../src/backend/identity/secrets.ts";
 import { signIn } from "../../../src/backend/identity/signIn.ts";
-import { BASE_PATH } from "../../../src/contract/basePath.ts";
+import { BASE_PATH } from "../../../src/contract/constants.ts";
 import { call, organization, startBackend, type TestBackend } from "../support/backend.ts";
 import { quickPasswords } from "../support/people.ts";
 

@@ -4,7 +4,7 @@ import { spendingMigration } from "../../../src/backend/database/migrations/spen
 import { isSameSpendingMonth, readSpent } from "../../../src/backend/identity/spending.ts";
 import { LEASE_MS } from "../../../src/backend/purchases/leases.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
-import { seedStore } from "../../../src/backend/sandbox/settings.ts";
+import { seedStore } from "../../../src/backend/sandbox/store.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import {

@@ -2,17 +2,17 @@ import type { Updateable } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Database, PurchaseRow } from "../../../src/backend/database/schema.ts";
 import {
+  duePurchases,
   isOrphan,
   LEASE_MS,
+  leasedPurchases,
   leasePurchase,
   leaseWaiting,
   movePurchase,
-  purchasesDue,
-  purchasesLeased,
-  purchasesUnderWay,
+  purchasesInProgress,
+  reclaimLeases,
   releaseLease,
   renewLease,
-  takeOverAll,
 } from "../../../src/backend/purchases/leases.ts";
 import type { PurchaseState } from "../../../src/billing/purchase.ts";
 import { buy, NOON, organization, startBackend, type TestBackend } from "../support/backend.ts";
@@ -145,7 +145,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     [{ state: "fulfilled" }, false],
   ] as const)("with %j a purchase is due: %s", async (changes, isDue) => {
     await set(changes);
-    expect(await purchasesDue(database(), CLOCKS, 10)).toEqual(isDue ? [id] : []);
+    expect(await duePurchases(database(), CLOCKS, 10)).toEqual(isDue ? [id] : []);
   });
 
   test("what has waited longest is due first, as many as asked for", async () => {
@@ -154,8 +154,8 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     const { body } = await buy(backend, organizationId, 1, "k");
     id = body.id;
     await set({ state: "processing", lease_until: 0, next_check_at: NOON - 1 });
-    expect(await purchasesDue(database(), CLOCKS, 10)).toEqual([id, first]);
-    expect(await purchasesDue(database(), CLOCKS, 1)).toEqual([id]);
+    expect(await duePurchases(database(), CLOCKS, 10)).toEqual([id, first]);
+    expect(await duePurchases(database(), CLOCKS, 1)).toEqual([id]);
   });
 
   test.each([
@@ -164,7 +164,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     [{ lease_until: CLOCKS.machine + 1, next_check_at: null }, false],
   ])("with %j a purchase is leased: %s", async (changes, isLeased) => {
     await set(changes);
-    expect(await purchasesLeased(database(), CLOCKS.machine)).toEqual(isLeased ? [id] : []);
+    expect(await leasedPurchases(database(), CLOCKS.machine)).toEqual(isLeased ? [id] : []);
   });
 
   test.each([
@@ -179,7 +179,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     ["fulfilled", false],
   ] as const)("a purchase that is %s is under way: %s", async (state, isUnderWay) => {
     await set({ state });
-    expect(await purchasesUnderWay(database())).toEqual(isUnderWay ? [id] : []);
+    expect(await purchasesInProgress(database())).toEqual(isUnderWay ? [id] : []);
   });
 
   describe("a backend that owns its data alone", () => {
@@ -189,23 +189,23 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
       "takes over a purchase that is %s, and checks it at once",
       async (state) => {
         await set({ ...leased, state });
-        await takeOverAll(database(), NOON + 1);
+        await reclaimLeases(database(), NOON + 1);
         expect(await read()).toMatchObject({ epoch: 8, lease_until: 0, next_check_at: NOON + 1 });
       },
     );
 
     test("takes over a purchase that is only checked from who had it, and checks it when it was due", async () => {
       await set({ ...leased, state: "requires_approval" });
-      await takeOverAll(database(), NOON + 1);
+      await reclaimLeases(database(), NOON + 1);
       const taken = { epoch: 8, lease_until: 0, next_check_at: leased.next_check_at };
       expect(await read()).toMatchObject(taken);
-      await takeOverAll(database(), NOON + 1);
+      await reclaimLeases(database(), NOON + 1);
       expect(await read()).toMatchObject(taken);
     });
 
     test("leaves a purchase alone that has ended", async () => {
       await set({ ...leased, state: "declined" });
-      await takeOverAll(database(), NOON + 1);
+      await reclaimLeases(database(), NOON + 1);
       expect(await read()).toMatchObject(leased);
     });
   });

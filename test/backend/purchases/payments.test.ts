@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GatewayUnavailable, type PaymentGateway } from "../../../src/backend/payments/gateway.ts";
-import { LEASE_MS, leasePurchase, leaseWaiting, takeOverAll } from "../../../src/backend/purchases/leases.ts";
+import { LEASE_MS, leasePurchase, leaseWaiting, reclaimLeases } from "../../../src/backend/purchases/leases.ts";
 import { beginAttempt } from "../../../src/backend/purchases/pay.ts";
 import { findPurchase } from "../../../src/backend/purchases/store.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
@@ -184,7 +184,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     test("starts again as it was when the backend does", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
-      await takeOverAll(backend.deps.database, backend.clocks.billing);
+      await reclaimLeases(backend.deps.database, backend.clocks.billing);
       await sweep(backend.deps);
       expect((await read(backend, id, purchase.id)).nextAction).toEqual(purchase.nextAction);
       await act(backend, addressOf(purchase), { action: "pay" });
@@ -198,7 +198,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       backend.crashAt("B7");
       await send(backend, id, purchase.id, "cancel");
       backend.crashAt(null);
-      await takeOverAll(backend.deps.database, backend.clocks.billing);
+      await reclaimLeases(backend.deps.database, backend.clocks.billing);
       await sweep(backend.deps);
       expect((await read(backend, id, purchase.id)).failure.code).toBe("payment_canceled");
       await expectInvariants(backend, id, 25);

@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GatewayUnavailable, type PaymentGateway } from "../../../src/backend/payments/gateway.ts";
-import { LEASE_MS, leasePurchase, renewLease, StaleLease, takeOverAll } from "../../../src/backend/purchases/leases.ts";
+import {
+  LEASE_MS,
+  leasePurchase,
+  reclaimLeases,
+  renewLease,
+  StaleLease,
+} from "../../../src/backend/purchases/leases.ts";
 import { advancePurchase } from "../../../src/backend/purchases/processor.ts";
 import { nextCheck } from "../../../src/backend/purchases/schedule.ts";
-import { fulfilPurchase } from "../../../src/backend/purchases/settle.ts";
+import { fulfillPurchase } from "../../../src/backend/purchases/settle.ts";
 import { cancelOrphans, sweep } from "../../../src/backend/sweep.ts";
 import {
   buy,
@@ -97,7 +103,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     const second = await leasePurchase(database, purchaseId, backend.clocks);
     expect(second?.epoch).toBe((first?.epoch ?? 0) + 1);
     if (!first) throw new SimulatedCrash("no lease");
-    await expect(fulfilPurchase(database, first, NOON)).rejects.toThrow(StaleLease);
+    await expect(fulfillPurchase(database, first, NOON)).rejects.toThrow(StaleLease);
     backend.clocks.machine += LEASE_MS;
     backend.clocks.billing += 2_000;
     await advancePurchase(backend.deps, purchaseId);
@@ -120,7 +126,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     const id = await open();
     const crashed = await buyWithCrash(id, "B5");
     expect(crashed.status).toBe(202);
-    await takeOverAll(backend.deps.database, backend.clocks.billing);
+    await reclaimLeases(backend.deps.database, backend.clocks.billing);
     await sweep(backend.deps);
     expect((await onlyPurchase(id)).status).toBe("succeeded");
     await expectInvariants(backend, id, 25);
@@ -236,11 +242,11 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     await renewLease(database, lease, backend.clocks.machine);
     backend.clocks.machine += LEASE_MS - 1;
     expect(await leasePurchase(database, purchaseId, backend.clocks)).toBeNull();
-    await takeOverAll(database, backend.clocks.billing);
-    await expect(fulfilPurchase(database, lease, NOON)).rejects.toThrow(StaleLease);
+    await reclaimLeases(database, backend.clocks.billing);
+    await expect(fulfillPurchase(database, lease, NOON)).rejects.toThrow(StaleLease);
     const next = await leasePurchase(database, purchaseId, backend.clocks);
     if (!next) throw new SimulatedCrash("no lease");
-    await expect(fulfilPurchase(database, { ...next, state: "unknown" }, NOON)).rejects.toThrow(StaleLease);
+    await expect(fulfillPurchase(database, { ...next, state: "unknown" }, NOON)).rejects.toThrow(StaleLease);
     backend.clocks.machine += LEASE_MS;
     await advancePurchase(backend.deps, purchaseId);
     await expectInvariants(backend, id, 25);

@@ -370,10 +370,11 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("of two workers that try again at once one does", async () => {
+    test("of concurrent retries exactly one is made, and none before the next is due", async () => {
       const { id, renewal } = await pastDue();
       setClock(backend, DUE + DAY_MS);
       await Promise.all([1, 2, 3].map(() => retryRenewal(backend.deps, renewal.id)));
+      await retryRenewal(backend.deps, renewal.id);
       const events: { type: string }[] = await eventsOf(id);
       expect(events.filter(({ type }) => type === "payment.started")).toHaveLength(1);
       await expectInvariants(backend, id, 25);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { openSqlite } from "../../../src/backend/database/sqlite.ts";
 import { sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
-import { newestThatFit } from "../../../src/backend/sandbox/routes.ts";
+import { newestRenewalsWithin } from "../../../src/backend/sandbox/routes.ts";
 import { type RunningSandbox, startSandbox } from "../../../src/backend/sandbox/server.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../../../src/contract/sandbox.ts";
@@ -216,9 +216,9 @@ test("an answer that would be too long for a client has the newest renewals, and
       yield all.slice(Math.max(0, end - 100), end).reverse();
     }
   }
-  expect(await newestThatFit(newestFirst(renewals.slice(0, 150)))).toEqual(renewals.slice(0, 150));
+  expect(await newestRenewalsWithin(newestFirst(renewals.slice(0, 150)))).toEqual(renewals.slice(0, 150));
   read = 0;
-  const newest = await newestThatFit(newestFirst(renewals));
+  const newest = await newestRenewalsWithin(newestFirst(renewals));
   const bytes = JSON.stringify({ now: START, renewals: newest }).length;
   expect(bytes).toBeGreaterThan(890_000);
   expect(bytes).toBeLessThan(1_000_000);

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { instantOf } from "../../../src/backend/sandbox/clock.ts";
-import type { SandboxOptions } from "../../../src/backend/sandbox/filling.ts";
-import { BUILT_IN_SEED, builtInSeed } from "../../../src/backend/sandbox/seed.ts";
+import { BUILT_IN_SEED } from "../../../src/backend/sandbox/seed.ts";
 import { readSeed } from "../../../src/backend/sandbox/seedFile.ts";
+import { builtInSeed, type SandboxOptions } from "../../../src/backend/sandbox/seeding.ts";
 import { startSandbox } from "../../../src/backend/sandbox/server.ts";
 import { NOON } from "../support/backend.ts";
 
@@ -98,7 +98,7 @@ test("each problem is told once, in words", () => {
   seed.organizations[0].subscription.anchorDate = "26-1-1";
   const expected = [
     "organizations[0].name: is missing",
-    "organizations[0].subscription.anchorDate: is not a date of the calendar, such as 2026-03-01",
+    "organizations[0].subscription.anchorDate: is not a calendar date such as 2026-03-01",
     'organizations[0].subscription.taxRate: is not a percentage such as "20" or "8.875"',
   ];
   expect(() => read(JSON.stringify(seed))).toThrow(`seed.json is not valid: ${expected.join("; ")}`);

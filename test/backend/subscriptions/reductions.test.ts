@@ -331,7 +331,9 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
           status: 409,
           body: {
             code: "subscription_not_purchasable",
-            detail: expect.stringContaining("The reduction to 22 counts since 2027-01-01; it cannot be changed before"),
+            detail: expect.stringContaining(
+              "The reduction to 22 took effect on 2027-01-01; it cannot be changed before",
+            ),
             purchaseId,
           },
         });

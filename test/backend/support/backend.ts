@@ -7,16 +7,23 @@ import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
-import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
 import { mailbox } from "../../../src/backend/sandbox/server.ts";
-import { seedStore } from "../../../src/backend/sandbox/settings.ts";
-import { BASE_PATH } from "../../../src/contract/basePath.ts";
+import { seedStore } from "../../../src/backend/sandbox/store.ts";
+import { BASE_PATH, SCOPES } from "../../../src/contract/constants.ts";
+import {
+  NOW,
+  type SeedChanges,
+  type SeedOrganization,
+  organization as seedOrganization,
+  token,
+  user,
+} from "../../support/seed.ts";
 import { openTestStore } from "./stores.ts";
 
-/** Noon of the day of billing-rules.md's first worked figure. */
-export const NOON = Date.parse("2026-11-22T12:00:00Z");
+/** The purchase instant of the first worked figure (src/billing/README.md, Proration). */
+export const NOON = Date.parse(NOW);
 
-/** A backend in this process, with clocks that a test moves and a crash that it can arm. */
+/** A backend in this process, with clocks that a test sets and crash points that it arms. */
 export interface TestBackend {
   readonly deps: BackendDeps;
   readonly app: FastifyInstance;
@@ -24,16 +31,16 @@ export interface TestBackend {
   readonly log: string[];
   captures(): Capture[];
   delivered(): Notification[];
-  /** The next time that this point is reached, what runs there stops as if the process had died. */
+  /** Makes the code throw the next time it reaches this point, as if the process had crashed. */
   crashAt(point: string | null): void;
   addOrganization(organization: SeedOrganization): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What a crash point throws in tests that stay in one process. */
+/** Thrown at an armed crash point. */
 export class SimulatedCrash extends Error {}
 
-/** Starts a backend on an empty store of its own; `hashing` may be a quick one where passwords are not what is tested. */
+/** Starts a backend on an empty store of its own. Tests that are not about passwords pass a fast `hashing`. */
 export async function startBackend(
   dialect: Dialect = "sqlite",
   hashing: Passwords = passwords(randomBytes),
@@ -100,49 +107,17 @@ export async function startBackend(
 
 let numbers = 5000;
 
-/** An organization like the built-in seed's, with a number, an email and a token of its own. */
-export function organization(changes: Partial<SeedOrganization> = {}): SeedOrganization {
+/** Builds an organization like the built-in seed's, with an ID, an administrator and a token of its own. */
+export function organization(changes: SeedChanges = {}): SeedOrganization {
   numbers += 1;
   const id = changes.id ?? numbers;
   const email = `admin@organization-${id}.test`;
-  return {
-    id,
+  return seedOrganization(id, {
     name: `Organization ${id}`,
-    timeZone: "Europe/London",
-    subscription: {
-      plan: "SMB",
-      interval: "year",
-      intervalCount: 1,
-      anchorDate: "2026-03-01",
-      unitPrice: { amount: 15_000, currency: "GBP" },
-      taxRate: "20",
-      licenses: 25,
-      autoRenew: true,
-    },
-    paymentMethod: "card_ok",
-    usedLicenses: 22,
-    users: [
-      {
-        email,
-        firstName: "Ada",
-        lastName: "Admin",
-        role: 0,
-        password: "correct horse battery staple",
-        totpSecret: null,
-        adminNoTraining: true,
-      },
-    ],
-    tokens: [
-      {
-        name: "ci",
-        token: tokenOf(id),
-        scopes: ["billing:read", "billing:purchase", "users:read", "users:write"],
-        userEmail: email,
-        spendLimit: null,
-      },
-    ],
+    users: [user({ email })],
+    tokens: [token(id, { token: tokenOf(id), scopes: [...SCOPES], userEmail: email })],
     ...changes,
-  };
+  });
 }
 
 /** The API token of an organization made by `organization`. */
@@ -150,7 +125,7 @@ export function tokenOf(id: number): string {
   return `sfl_test_${id}`;
 }
 
-/** One HTTP request to a backend, without a network; the answer's body is read as JSON. */
+/** Sends a request to a backend without a network, and parses the answer as JSON. */
 export async function call(
   backend: Pick<TestBackend, "app">,
   method: "GET" | "POST" | "PUT" | "DELETE",
@@ -160,7 +135,7 @@ export async function call(
     body?: unknown;
     headers?: Record<string, string>;
     atRoot?: boolean;
-    /** Where the request comes from. */
+    /** The address of the client. */
     address?: string;
   } = {},
 ) {
@@ -181,7 +156,7 @@ export async function call(
   return { status: response.statusCode, headers: response.headers, body };
 }
 
-/** Quotes and buys over HTTP; gives the answer to the purchase. */
+/** Quotes and buys over HTTP. Returns the answer to the purchase. */
 export async function buy(
   backend: Pick<TestBackend, "app">,
   organizationId: number,

@@ -4,12 +4,10 @@ import pLimit from "p-limit";
 import type { Dialect } from "../../../src/backend/database/migrations/dialect.ts";
 import { findUser, savePasswordHash } from "../../../src/backend/identity/memberships.ts";
 import type { Passwords } from "../../../src/backend/identity/secrets.ts";
-import { BASE_PATH } from "../../../src/contract/basePath.ts";
+import { BASE_PATH } from "../../../src/contract/constants.ts";
+import { PASSWORD } from "../../support/seed.ts";
 import { codeAt } from "../../support/totp.ts";
 import { call, organization, startBackend, type TestBackend } from "./backend.ts";
-
-/** The password of everybody here. */
-const PASSWORD = "correct horse battery staple";
 
 /** The secret of RFC 6238, appendix B: the ASCII text 12345678901234567890. */
 export const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -17,16 +15,16 @@ export const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 /** The time step of one-time codes, milliseconds. */
 export const STEP = 30_000;
 
-/** An organization with an administrator who has no one-time codes (`plain`) and one who has (`codes`). */
+/** An organization with one administrator without one-time codes (`plain`) and one with them (`codes`). */
 export interface People extends TestBackend {
   readonly organizationId: number;
   readonly plain: string;
   readonly codes: string;
-  /** Each password check so far by the hash that it was against: `null` for nobody's. */
+  /** The hash of each password check so far, `null` if there was no user. */
   readonly checked: (string | null)[];
 }
 
-/** Passwords that take a turn of the event loop to check. `checked` gets the hash that each check was against. */
+/** Fast passwords, checked in one turn of the event loop. `checked` collects the hash of each check. */
 export function quickPasswords(checked: (string | null)[] = []): Passwords {
   const quickHash = (password: string) => createHash("sha256").update(password).digest("hex");
   return {
@@ -41,7 +39,7 @@ export function quickPasswords(checked: (string | null)[] = []): Passwords {
   };
 }
 
-/** Starts a backend with people whose passwords take no time to check. */
+/** Starts a backend with people and fast passwords. */
 export async function startWithPeople(dialect: Dialect = "sqlite"): Promise<People> {
   const checked: (string | null)[] = [];
   const quick = quickPasswords(checked);
@@ -57,17 +55,17 @@ export async function startWithPeople(dialect: Dialect = "sqlite"): Promise<Peop
   return { ...backend, organizationId: made.id, plain, codes, checked };
 }
 
-/** A user's number. */
+/** The ID of a user. */
 export async function idOf({ deps }: Pick<TestBackend, "deps">, email: string): Promise<number> {
   return (await findUser(deps.database, email))?.id ?? 0;
 }
 
-/** The code of `SECRET` now, or so many steps later. */
+/** The current code of `SECRET`, or the one `steps` later. */
 export function code({ clocks }: Pick<TestBackend, "clocks">, steps = 0): string {
   return codeAt(SECRET, clocks.machine + steps * STEP);
 }
 
-/** A code that is wrong now and two steps around. */
+/** A code that is wrong now and two steps before and after. */
 export function wrongCode(backend: Pick<TestBackend, "clocks">): string {
   const right = [-2, -1, 0, 1, 2].map((steps) => code(backend, steps));
   return ["000000", "111111", "222222", "333333", "444444", "555555"].find((one) => !right.includes(one)) ?? "";
@@ -84,19 +82,19 @@ export function answer(backend: TestBackend, challenge: string, given: string, a
   return call(backend, "POST", "/auth/mfa", { body: { challenge, code: given }, address });
 }
 
-/** A challenge for a one-time code. */
+/** Signs in up to the challenge for a one-time code. */
 export async function challengeOf(people: People, address?: string): Promise<string> {
   return (await login(people, people.codes, address ? { address } : {})).body.challenge;
 }
 
-/** A session of a person, with a one-time code of now where they have them. */
+/** Signs a person in, with the current one-time code if they have them. */
 export async function signedIn(people: People, email: string) {
   const first = await login(people, email);
   const done = email === people.codes ? await answer(people, first.body.challenge, code(people)) : first;
   return done.body as { accessToken: string; refreshToken: string };
 }
 
-/** A form to one of the `/oauth` calls. */
+/** Posts a form to one of the `/oauth` calls. */
 export async function form(backend: TestBackend, path: string, fields: Record<string, string>) {
   const response = await backend.app.inject({
     method: "POST",

@@ -1,23 +1,23 @@
 import { LEASE_MS } from "../../../src/backend/purchases/leases.ts";
 import { advanceTo } from "../../../src/backend/sandbox/clock.ts";
-import type { SeedOrganization } from "../../../src/backend/sandbox/seedSchema.ts";
 import type { Purchase, Receipt, Subscription } from "../../../src/contract/billing.ts";
+import type { SeedChanges } from "../../support/seed.ts";
 import { call, organization, type TestBackend, tokenOf } from "./backend.ts";
 
 export const HOUR_MS = 3_600_000;
 
-/** Adds an organization; of its subscription only what differs. */
+/** Adds an organization, with changes to its subscription. */
 export async function openSubscription(
   backend: TestBackend,
-  subscription: Partial<SeedOrganization["subscription"]> = {},
-  changes: Partial<SeedOrganization> = {},
+  subscription: SeedChanges["subscription"] = {},
+  changes: SeedChanges = {},
 ): Promise<number> {
-  const made = organization(changes);
-  await backend.addOrganization({ ...made, subscription: { ...made.subscription, ...subscription } });
+  const made = organization({ ...changes, subscription: { ...changes.subscription, ...subscription } });
+  await backend.addOrganization(made);
   return made.id;
 }
 
-/** Sets the billing clock, and lets every lease that is left end. */
+/** Sets the billing clock, and lets remaining leases expire. */
 export function setClock(backend: TestBackend, instant: string | number): void {
   backend.clocks.machine += LEASE_MS;
   backend.clocks.billing = typeof instant === "number" ? instant : Date.parse(instant);
@@ -31,11 +31,11 @@ export async function fastForward(backend: TestBackend, instant: string | number
   };
   const clock = {
     ...deps.clock,
-    distance: () => clocks.billing - clocks.machine,
+    offset: () => clocks.billing - clocks.machine,
     moveTo: move,
-    standAt: move,
+    holdAt: move,
   };
-  // Somebody who is waited for has his time, by a clock that runs.
+  // The wait for other workers needs a clock that runs.
   const now = () => {
     clocks.machine += 100;
     return clocks.machine;
@@ -48,7 +48,7 @@ export async function subscriptionOf(backend: TestBackend, id: number): Promise<
   return (await call(backend, "GET", `/organizations/${id}/subscription`, { token: tokenOf(id) })).body;
 }
 
-/** The renewals of an organization, oldest first. */
+/** Lists the renewals of an organization, oldest first. */
 export async function renewalsOf(backend: TestBackend, id: number): Promise<Purchase[]> {
   const renewals: Purchase[] = [];
   for (let after: string | null = ""; after !== null; ) {
@@ -60,20 +60,20 @@ export async function renewalsOf(backend: TestBackend, id: number): Promise<Purc
   return renewals.reverse();
 }
 
-/** The one renewal that an organization has. */
+/** Returns the only renewal of an organization. */
 export async function onlyRenewal(backend: TestBackend, id: number): Promise<Purchase> {
   const [renewal, ...more] = await renewalsOf(backend, id);
   if (!renewal || more.length > 0) throw new TypeError(`There are ${more.length + (renewal ? 1 : 0)} renewals`);
   return renewal;
 }
 
-/** The receipt of a purchase. */
+/** `GET …/purchases/{purchaseId}/receipt`. */
 export async function receiptOf(backend: TestBackend, id: number, purchaseId: string): Promise<Receipt> {
   const path = `/organizations/${id}/purchases/${purchaseId}/receipt`;
   return (await call(backend, "GET", path, { token: tokenOf(id) })).body;
 }
 
-/** Asks for a quote; gives the whole answer. */
+/** `POST …/quotes`; returns the whole answer. */
 export function quote(backend: TestBackend, id: number, licenses = 1) {
   return call(backend, "POST", `/organizations/${id}/quotes`, { token: tokenOf(id), body: { licenses } });
 }
@@ -85,7 +85,7 @@ export function reduce(backend: TestBackend, id: number, licenses: number | null
   return call(backend, "PUT", path, { token: tokenOf(id), body: { licenses, subscriptionVersion } });
 }
 
-/** Changes what an organization pays with. */
+/** Sets the payment method of an organization. */
 export async function storeCard(backend: TestBackend, id: number, card: string | null): Promise<void> {
   await backend.deps.database
     .updateTable("subscriptions")

@@ -488,7 +488,7 @@ describe("requests that are refused", () => {
     ];
     const users = [good, ...spellings.map((email) => person(email))];
     expect((await bring({ users })).body.errors).toEqual(
-      [2, 3, 4].map((index) => ({ path: `users[${index}].email`, message: "is users[1].email too" })),
+      [2, 3, 4].map((index) => ({ path: `users[${index}].email`, message: "is the same as users[1].email" })),
     );
   });
 

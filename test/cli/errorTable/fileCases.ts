@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { migrate } from "../../../src/backend/database/migrations/index.ts";
 import { sqliteStore } from "../../../src/backend/database/sqlite.ts";
 import { openData, sqliteMissing } from "../../../src/backend/sandbox/dataFolder.ts";
-import { fillOrKnow } from "../../../src/backend/sandbox/filling.ts";
+import { seedOrReopen } from "../../../src/backend/sandbox/seeding.ts";
 import { createJournal } from "../../../src/cli/buying/engine/journal.ts";
 import { createCredentialStore } from "../../../src/cli/connection/credentials.ts";
 import { createSettings } from "../../../src/cli/connection/settings.ts";
@@ -82,7 +82,7 @@ const oldData: Prepare = async (stage) => {
   const { backend, outside } = await openData(folder);
   const database = sqliteStore(backend);
   await migrate(database, "sqlite");
-  await fillOrKnow(database, { seed: null, dataDir: null, now: null }, { now: Date.now, random: randomBytes });
+  await seedOrReopen(database, { seed: null, dataDir: null, now: null }, { now: Date.now, random: randomBytes });
   await database.destroy();
   outside.close();
   // SQLite may let go of its lock later, which is of the file and not of its name.

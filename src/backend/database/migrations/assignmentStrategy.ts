@@ -1,7 +1,7 @@
 import type { Kysely, Migration } from "kysely";
 import { addColumn } from "./dialect.ts";
 
-/** What an organization assigns to everybody who is added; nothing until it is set. */
+/** Adds the organization's assignment strategy, `NONE` by default. */
 export const assignmentStrategyMigration: Migration = {
   async up(db: Kysely<unknown>) {
     await addColumn(db, ["organizations", "assignment_strategy"], "text", (c) => c.notNull().defaultTo("NONE"));

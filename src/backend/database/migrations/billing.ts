@@ -1,7 +1,7 @@
 import { type ColumnDefinitionBuilder, type Kysely, type Migration, sql } from "kysely";
 import type { Dialect } from "./dialect.ts";
 
-/** The tables that everything began with. */
+/** Creates the first tables. */
 export function billingMigration(dialect: Dialect): Migration {
   const identity = (column: ColumnDefinitionBuilder) =>
     dialect === "postgres" ? column.primaryKey().generatedByDefaultAsIdentity() : column.primaryKey().autoIncrement();
@@ -238,7 +238,7 @@ async function createRecords(db: Kysely<unknown>, identity: Identity): Promise<v
   await db.schema.createIndex("outbox_unsent").ifNotExists().on("outbox").column("sent_at").execute();
 }
 
-/** Lets the database itself refuse to change or remove what was once recorded. */
+/** Makes the database itself refuse to update or delete rows of a table. */
 async function makeAppendOnly(db: Kysely<unknown>, dialect: Dialect, table: string): Promise<void> {
   if (dialect === "postgres") {
     await sql`create or replace function refuse_change() returns trigger language plpgsql as

@@ -1,11 +1,11 @@
 import { type ColumnDefinitionBuilder, type Kysely, sql } from "kysely";
 
-/** The databases that the store speaks to. */
+/** The databases that the store supports. */
 export type Dialect = "sqlite" | "postgres";
 
 /**
- * Adds a column unless the table has it: on SQLite an earlier run may have died right after it. On PostgreSQL a migration
- * is all or nothing, and tables of the same name in other schemas are not to be taken for this one.
+ * Adds a column unless the table has it, because on SQLite an earlier run may have crashed right after adding it. On
+ * PostgreSQL a migration is one transaction.
  */
 export async function addColumn(
   db: Kysely<unknown>,
@@ -13,8 +13,8 @@ export async function addColumn(
   type: "text" | "integer" | "bigint",
   build: (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder = (added) => added,
 ): Promise<void> {
-  const isWhole = db.getExecutor().adapter.supportsTransactionalDdl;
-  if (!isWhole && (await hasColumn(db, [table, column]))) return;
+  const isTransactional = db.getExecutor().adapter.supportsTransactionalDdl;
+  if (!isTransactional && (await hasColumn(db, [table, column]))) return;
   await db.schema.alterTable(table).addColumn(column, type, build).execute();
 }
 

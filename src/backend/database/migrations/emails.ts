@@ -1,12 +1,12 @@
 import type { Kysely, Migration } from "kysely";
 import { emailKey } from "../../../contract/email.ts";
 
-/** The columns that are read and written here, as they are at this point. */
+/** The columns used here, as of this migration. */
 type Tables = { users: { id: number; email: string; email_key: string } };
 
 /**
- * Gives every person the key of their email that all spellings share. Of several who have the same one, one has it, the
- * one who had it before or else the first; the others keep theirs, and stay the people that they are.
+ * Sets every person's `email_key` to the one that all spellings of their email share. Of several people with the same key
+ * one gets it, the one who had it before or else the first; the others keep their old key and stay separate people.
  */
 export const emailsMigration: Migration = {
   async up(db: Kysely<unknown>) {

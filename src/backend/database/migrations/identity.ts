@@ -1,7 +1,7 @@
 import type { Kysely, Migration } from "kysely";
 import { addColumn } from "./dialect.ts";
 
-/** One-time codes, sign-in by browser, and what is shown of API tokens (security.md, Signing in). */
+/** Adds one-time codes, sign-in with a browser, and the displayed columns of API tokens. */
 export const identityMigration: Migration = {
   async up(db: Kysely<unknown>) {
     await addColumn(db, ["sessions", "mfa_at"], "bigint");

@@ -11,8 +11,8 @@ import { renewalsMigration } from "./renewals.ts";
 import { spendingMigration } from "./spending.ts";
 
 /**
- * Brings a database to the newest schema; safe to run again and by two processes at once (the migrator locks). On
- * SQLite every statement commits by itself, so each one can be run again after a process that died in between.
+ * Migrates a database to the newest schema. Safe to repeat, and to run in two processes at once (the migrator locks). On
+ * SQLite every statement commits by itself, so migrations can be repeated after a crash in between.
  *
  * @throws the database's error
  */
@@ -39,7 +39,7 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
   if (error) throw error;
 }
 
-/** The migrator would take tables of its own in any other schema of the database for this one's. */
+/** The current schema. Without it the migrator finds its own tables in any other schema of the database. */
 async function currentSchema(database: Kysely<Database>, dialect: Dialect): Promise<string | null> {
   if (dialect === "sqlite") return null;
   const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(database);

@@ -9,16 +9,16 @@ import { type Dialect, hasColumn } from "./dialect.ts";
 export function membershipsMigration(dialect: Dialect): Migration {
   return {
     async up(db: Kysely<unknown>) {
-      const isWhole = db.getExecutor().adapter.supportsTransactionalDdl;
-      if (isWhole) return rebuildMembers(db, dialect);
-      // On SQLite a process may have died after this was committed, and before the migrator noted it.
+      const isTransactional = db.getExecutor().adapter.supportsTransactionalDdl;
+      if (isTransactional) return rebuildMembers(db, dialect);
+      // On SQLite a process may have crashed after this was committed and before the migrator recorded it.
       if (await hasColumn(db, ["members", "accepted"])) return;
       await db.transaction().execute((tx) => rebuildMembers(tx, dialect));
     },
   };
 }
 
-/** SQLite cannot add a primary key to a table, so a new table takes the place of the old one. */
+/** SQLite cannot add a primary key to a table, so a new table replaces the old one. */
 async function rebuildMembers(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
   const identity = (column: ColumnDefinitionBuilder) =>
     dialect === "postgres" ? column.primaryKey().generatedByDefaultAsIdentity() : column.primaryKey().autoIncrement();
@@ -46,7 +46,7 @@ async function rebuildMembers(db: Kysely<unknown>, dialect: Dialect): Promise<vo
   for (const column of ["first_name", "last_name"]) await db.schema.alterTable("users").dropColumn(column).execute();
 }
 
-/** A person's first membership that was not removed takes the number and the uuid that the person had. */
+/** A person's first membership that was not removed gets the ID and the uuid of the person. */
 async function copyMembers(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
   const newUuid = dialect === "postgres" ? sql`gen_random_uuid()::text` : RANDOM_UUID;
   await sql`
@@ -68,7 +68,7 @@ async function copyMembers(db: Kysely<unknown>, dialect: Dialect): Promise<void>
   await sql`select setval(pg_get_serial_sequence('memberships', 'id'), ${next}, false)`.execute(db);
 }
 
-/** RFC 9562, section 5.4: 122 random bits, the version 4 and the variant. */
+/** A random UUID (RFC 9562, section 5.4). */
 const RANDOM_UUID = sql`lower(
   hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' ||
   substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))`;

@@ -7,10 +7,10 @@ import { openSqlite, sqliteStore } from "../sqlite.ts";
 import { migrate } from "./index.ts";
 
 /**
- * Gives a database in memory the newest schema: at once from the file that the build writes beside the bundle, because
- * the migrations take a fifth of a sandbox's start, or by the migrations where the sources run.
+ * Creates the newest schema in an empty database in memory: from the file that the build writes next to the bundle, because
+ * migrations would take a fifth of a sandbox's start, or by migrations when running from the sources.
  *
- * @param store the same database, which is new
+ * @param store the store on the same database
  */
 export async function createSchema(database: Libsql.Database, store: Kysely<Database>): Promise<void> {
   const prebuilt = new URL("schema.sql", import.meta.url);
@@ -18,7 +18,7 @@ export async function createSchema(database: Libsql.Database, store: Kysely<Data
   else await migrate(store, "sqlite");
 }
 
-/** The statements of the newest schema for `createSchema`. They leave out what the migrator keeps of itself. */
+/** Generates the statements of the newest schema for `createSchema`, without the migrator's own tables. */
 export async function newestSchema(): Promise<string> {
   const database = await openSqlite(":memory:");
   const store = sqliteStore(database);

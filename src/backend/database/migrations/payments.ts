@@ -1,7 +1,7 @@
 import type { Kysely, Migration } from "kysely";
 import { addColumn } from "./dialect.ts";
 
-/** Payments that a person makes on the payment page (purchase.md, Paying). */
+/** Adds payments by a person on the payment page. */
 export const paymentsMigration: Migration = {
   async up(db: Kysely<unknown>) {
     await addColumn(db, ["purchases", "by_person"], "integer", (c) => c.notNull().defaultTo(0));

@@ -2,7 +2,7 @@ import type { Kysely, Migration } from "kysely";
 import { renewalDue } from "../../../billing/renewal.ts";
 import { addColumn } from "./dialect.ts";
 
-/** Renewals and scheduled reductions (billing-rules.md, Renewal). */
+/** Adds renewals and scheduled reductions. */
 export const renewalsMigration: Migration = {
   async up(db: Kysely<unknown>) {
     await addColumn(db, ["subscriptions", "renew_at"], "bigint");
@@ -24,7 +24,7 @@ export const renewalsMigration: Migration = {
   },
 };
 
-/** The columns that are read and written here, as they are at this point. */
+/** The columns used here, as of this migration. */
 type Tables = {
   organizations: { id: number; time_zone: string };
   subscriptions: {
@@ -38,7 +38,7 @@ type Tables = {
   };
 };
 
-/** Subscriptions that were there before renew after the term that they are known to be in. */
+/** Schedules the next renewal of existing subscriptions. */
 async function scheduleRenewals(db: Kysely<unknown>): Promise<void> {
   const tables = db.withTables<Tables>();
   const rows = await tables

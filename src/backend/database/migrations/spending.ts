@@ -1,7 +1,7 @@
 import type { Kysely, Migration } from "kysely";
 import { addColumn } from "./dialect.ts";
 
-/** The instant that decides which spending month a purchase counts in. */
+/** Adds the instant that decides in which month a purchase counts against a spending limit. */
 export const spendingMigration: Migration = {
   async up(db: Kysely<unknown>) {
     await addColumn(db, ["purchases", "spent_at"], "bigint", (c) => c.notNull().defaultTo(0));

@@ -4,8 +4,8 @@ import { addMoney, type Money, parseMoney, toDecimalString } from "../../../bill
 import { type Charge, recurringCharge } from "../../../billing/proration.ts";
 import { DEFAULT_LICENSE_LIMIT } from "../../../billing/quote.ts";
 import type { Purchase, Subscription } from "../../../contract/billing.ts";
+import type { Scope } from "../../../contract/constants.ts";
 import type { Me } from "../../../contract/identity.ts";
-import type { Scope } from "../../../contract/scopes.ts";
 import { CliError, usageError } from "../../errors.ts";
 import { licenses, moneyText } from "../../kit/words.ts";
 import { type Offer, priceOn } from "./offer.ts";

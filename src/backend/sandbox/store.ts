@@ -3,7 +3,7 @@ import { batches } from "../database/batches.ts";
 import type { Database } from "../database/schema.ts";
 import { findOrCreateUsers } from "../identity/memberships.ts";
 
-/** Rows of an organization to begin with. */
+/** The rows of an organization of a seed. */
 export interface SeedRows {
   readonly organization: Insertable<Database["organizations"]>;
   readonly subscription: Insertable<Database["subscriptions"]>;
@@ -13,7 +13,7 @@ export interface SeedRows {
   readonly tokens: readonly (Omit<Insertable<Database["api_tokens"]>, "user_id"> & { email_key: string })[];
 }
 
-/** Fills an empty store, all or nothing, and remembers what it was filled with. */
+/** Seeds an empty store in one transaction, and saves the settings that identify the seed. */
 export async function seedStore(
   database: Kysely<Database>,
   organizations: readonly SeedRows[],
@@ -37,7 +37,7 @@ async function insertOrganization(tx: Kysely<Database>, rows: SeedRows): Promise
   for await (const batch of batches(rows.tokens)) await tx.insertInto("api_tokens").values(batch.map(owned)).execute();
 }
 
-/** Those of the users who have no password hash yet. */
+/** Lists the users, of those given, without a password hash. */
 export async function usersWithoutPassword(database: Kysely<Database>, emailKeys: readonly string[]) {
   const found = [];
   for await (const batch of batches(emailKeys)) {
@@ -53,19 +53,19 @@ export async function usersWithoutPassword(database: Kysely<Database>, emailKeys
   return found;
 }
 
-/** Whether the password of any user was never hashed. */
+/** Whether any user's password is not hashed yet. */
 export async function hasUnhashedPasswords(database: Kysely<Database>): Promise<boolean> {
   const row = await database.selectFrom("users").select("id").where("password_hash", "is", null).executeTakeFirst();
   return row !== undefined;
 }
 
-/** A setting of the store, or `null`. */
+/** Reads a setting of the store; `null` if it is not set. */
 export async function readSetting(database: Kysely<Database>, name: string): Promise<string | null> {
   const row = await database.selectFrom("settings").select("value").where("name", "=", name).executeTakeFirst();
   return row?.value ?? null;
 }
 
-/** Sets a setting of the store. */
+/** Writes a setting of the store. */
 export async function writeSetting(database: Kysely<Database>, name: string, value: string): Promise<void> {
   await database
     .insertInto("settings")
@@ -74,7 +74,7 @@ export async function writeSetting(database: Kysely<Database>, name: string, val
     .execute();
 }
 
-/** The key that signs the addresses of payment pages, made the first time that it is asked for. */
+/** Reads the key that signs the URLs of payment pages, and creates it the first time. */
 export async function readPageKey(database: Kysely<Database>, random: (bytes: number) => Buffer): Promise<Buffer> {
   await database
     .insertInto("settings")

@@ -1,37 +1,38 @@
 import type { Kysely } from "kysely";
+import { dateInZone } from "../../billing/calendar.ts";
 import type { Database } from "../database/schema.ts";
 import { SandboxError } from "../errors.ts";
 import { CLOCK_SETTING } from "./clock.ts";
-import { assertBegun, builtInSeed, digestOf, type SeedFile } from "./seed.ts";
+import { BUILT_IN_SEED, digestOf, invalidSeed } from "./seed.ts";
+import type { Seed, SeedFile } from "./seedFile.ts";
 import { seedRows } from "./seedRows.ts";
-import type { Seed } from "./seedSchema.ts";
-import { hasUnhashedPasswords, readSetting, seedStore } from "./settings.ts";
+import { hasUnhashedPasswords, readSetting, seedStore } from "./store.ts";
 
-/** What a sandbox begins with. */
+/** The initial state of a sandbox. */
 export interface SandboxStart {
   readonly isNew: boolean;
   /** The first organization of the seed. */
   readonly organizationId: number;
-  /** The seed, where it is at hand: passwords and tokens are kept nowhere in the clear. */
+  /** The seed, if it is known: passwords and tokens are not stored in plain text. */
   readonly seed: Seed | null;
   readonly notes: string[];
 }
 
 /**
- * Fills empty data from the seed, or knows the data that are there again (details.md, 27).
+ * Seeds empty data, or reopens existing data.
  *
  * @throws SandboxError `seed_invalid`, `sandbox_data_not_empty`
  */
-export async function fillOrKnow(
+export async function seedOrReopen(
   database: Kysely<Database>,
   options: Pick<SandboxOptions, "seed" | "now" | "dataDir">,
   deps: Pick<SandboxDeps, "now" | "random">,
 ): Promise<SandboxStart> {
   const stored = await readSetting(database, "seed_digest");
-  if (stored !== null) return know(database, options, stored);
+  if (stored !== null) return reopen(database, options, stored);
   const now = options.now ?? deps.now();
   const { seed, digest } = await (options.seed ? readSeed(options.seed) : builtInSeed());
-  assertBegun(seed, options.seed?.path ?? "built in", now);
+  assertStarted(seed, options.seed?.path ?? "built in", now);
   const organizationId = seed.organizations[0]?.id ?? 0;
   await seedStore(
     database,
@@ -45,7 +46,7 @@ export async function fillOrKnow(
   return { isNew: true, organizationId, seed, notes: [] };
 }
 
-async function know(
+async function reopen(
   database: Kysely<Database>,
   { seed: file, dataDir }: Pick<SandboxOptions, "seed" | "dataDir">,
   stored: string,
@@ -53,21 +54,21 @@ async function know(
   if (file && digestOf(file.text) !== stored) {
     throw new SandboxError(
       "sandbox_data_not_empty",
-      `There are data already in ${dataDir}, and --seed fills only empty data`,
-      "Empty them with `sandbox reset`, or use --data <dir> or --ephemeral.",
+      `Cannot use --seed: ${dataDir} already has data`,
+      "Delete the data with `sandbox reset`, or pass another folder with --data <dir>, or --ephemeral.",
     );
   }
-  const notes = file ? ["The data are from this very seed file already; --seed is ignored."] : [];
+  const notes = file ? ["The data already come from this seed file; --seed is ignored."] : [];
   const { seed } = file ? await readSeed(file) : knownSeed(stored);
   if (!seed)
-    notes.push("Passwords and tokens are in the seed file that the data came from; they are not kept readable.");
+    notes.push("Passwords and tokens are only in the seed file of the data; they are not stored in plain text.");
   if (!seed && (await hasUnhashedPasswords(database))) {
-    notes.push("Some passwords of the seed were not kept yet; start once more with the same --seed to keep them.");
+    notes.push("Some passwords of the seed are not saved yet; start again with the same --seed to save them.");
   }
   return { isNew: false, organizationId: Number(await readSetting(database, "first_organization")), seed, notes };
 }
 
-/** Checking a file takes what a start without one does not load. */
+/** Loads the schema only when there is a file to validate, to keep the start fast. */
 async function readSeed(file: { path: string; text: string }): Promise<SeedFile> {
   return (await import("./seedFile.ts")).readSeed(file);
 }
@@ -77,18 +78,34 @@ function knownSeed(digest: string): { seed: Seed | null } {
   return builtIn.digest === digest ? builtIn : { seed: null };
 }
 
-/** How a sandbox is started (cli.md, Sandbox). */
+/** The seed of a sandbox without `--seed`. It is not validated, so that the start need not load the schema. */
+export function builtInSeed(): SeedFile {
+  return { seed: JSON.parse(BUILT_IN_SEED) as Seed, digest: digestOf(BUILT_IN_SEED) };
+}
+
+/** Refuses a seed with a subscription that has not started. */
+function assertStarted({ organizations }: Seed, path: string, now: number): void {
+  for (const [index, { subscription, timeZone }] of organizations.entries()) {
+    const today = dateInZone(now, timeZone);
+    if (subscription.anchorDate > today) {
+      const where = `organizations[${index}].subscription.anchorDate`;
+      throw invalidSeed(path, [{ path: where, message: `${subscription.anchorDate} is after today, ${today}` }]);
+    }
+  }
+}
+
+/** How to start a sandbox. */
 export interface SandboxOptions {
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
-  /** `null` keeps nothing. */
+  /** `null` keeps the data in memory. */
   readonly dataDir: string | null;
   readonly seed: { readonly path: string; readonly text: string } | null;
-  /** Where the clock begins, milliseconds; `null` for the machine's. */
+  /** Where the clock starts, milliseconds; `null` for the machine's time. */
   readonly now: number | null;
 }
 
-/** What a sandbox needs of the process that runs it. */
+/** The dependencies of a sandbox. */
 export interface SandboxDeps {
   /** The machine's clock, milliseconds. */
   now(): number;

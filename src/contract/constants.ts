@@ -1,0 +1,26 @@
+/** The path under which every call of the contract lives, except those marked `atRoot`. */
+export const BASE_PATH = "/rest/management/v2";
+
+/** What a token may do. A session has all of them, and the person's role still decides. */
+export const SCOPES = ["billing:read", "billing:purchase", "users:read", "users:write"] as const;
+
+/** One of the scopes. */
+export type Scope = (typeof SCOPES)[number];
+
+/** The longest lifetime of an API token, in days. */
+export const MAX_TOKEN_DAYS = 366;
+
+/** The lifetime of an API token unless another one is given, in days. */
+export const DEFAULT_TOKEN_DAYS = 90;
+
+/** What an organization can assign to the users who are added to it. */
+export const ASSIGNMENT_STRATEGIES = ["NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"] as const;
+
+/** One of the assignment strategies. */
+export type AssignmentStrategy = (typeof ASSIGNMENT_STRATEGIES)[number];
+
+/** How far one call moves a sandbox's clock, so that the call ends before a client times out. */
+export const MAX_CLOCK_YEARS = 25;
+
+/** The days of `MAX_CLOCK_YEARS`, counting as many leap days as they can have. */
+export const MAX_CLOCK_DAYS = 9_132;

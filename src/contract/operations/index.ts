@@ -1,0 +1,15 @@
+import { billingOperations } from "./billing.ts";
+import { identityOperations } from "./identity.ts";
+import { serviceOperations } from "./service.ts";
+import { userOperations } from "./users.ts";
+
+/** Every call of the contract, by name. */
+export const operations = {
+  ...identityOperations,
+  ...billingOperations,
+  ...userOperations,
+  ...serviceOperations,
+} as const;
+
+/** The name of a call. */
+export type OperationId = keyof typeof operations;
