@@ -9,6 +9,7 @@ import { approveGrant, countWrongSignIn, denyGrant, findGrant, writtenUserCode }
 import { acceptInvitation, invitationsOf } from "../identity/memberships.ts";
 import { checkPassword, type SignInDeps } from "../identity/signIn.ts";
 import { codeForTicket, issueTicket, readTicket, type SignedIn } from "../identity/tickets.ts";
+import { readerLocale } from "./dates.ts";
 import {
   ACCEPT_FIELD,
   type Carried,
@@ -164,6 +165,7 @@ async function askConsent(
     address: grant.address,
     begun: grant.created_at,
     now: visit.deps.now(),
+    locale: readerLocale(visit.request.headers["accept-language"]),
     invitations: await invitationsOf(visit.deps.database, user.id),
   });
 }

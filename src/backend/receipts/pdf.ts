@@ -1,6 +1,6 @@
 import PDFDocument from "pdfkit";
 import type { Receipt } from "../../contract/billing.ts";
-import { type ChargeLine, type ReceiptContent, receiptContent } from "./content.ts";
+import { type ChargeLine, LABELS, type ReceiptContent, receiptContent } from "./content.ts";
 import { FontChoice } from "./fontChoice.ts";
 import type { FontFiles } from "./fonts.ts";
 import { type TextStyle, Typesetter } from "./typesetter.ts";
@@ -103,10 +103,7 @@ class ReceiptLayout {
     this.y += 14;
     this.table(content);
     this.y += 14;
-    for (const remark of content.remarks) {
-      this.paragraph("P", remark, BODY);
-      this.y += 6;
-    }
+    for (const [label, value] of content.remarks) this.remark(label, value);
     this.footers(content.title);
   }
 
@@ -135,25 +132,34 @@ class ReceiptLayout {
     }
   }
 
+  /** A field over the whole width. */
+  private remark(label: string, value: string): void {
+    const element = this.child(this.root, "P");
+    this.makeRoom(heightOf(LABEL) + heightOf(BODY));
+    this.lines(element, "P", label, LABEL, WIDTH);
+    this.lines(element, "P", value, BODY, WIDTH);
+    this.y += 8;
+  }
+
   private table({ charges, currency, total }: ReceiptContent): void {
     const table = this.child(this.root, "Table");
-    this.row(table, "TH", { text: "Charge", detail: null, amount: `Amount (${currency})` }, LABEL);
+    this.row(table, "TH", { text: "Charge", details: [], amount: `Amount (${currency})` }, LABEL);
     this.rule();
     for (const charge of charges) this.row(table, "TD", charge, BODY);
     this.rule();
-    this.row(table, "TD", { text: "Total", detail: null, amount: total }, STRONG);
+    this.row(table, "TD", { text: LABELS.total, details: [], amount: total }, STRONG);
   }
 
   /** The amount stands at the right, beside the first line. */
-  private row(table: Structure, tag: "TH" | "TD", { text, detail, amount }: ChargeLine, style: TextStyle): void {
+  private row(table: Structure, tag: "TH" | "TD", { text, details, amount }: ChargeLine, style: TextStyle): void {
     const row = this.child(table, "TR");
     const [left, right] = [this.child(row, tag), this.child(row, tag)];
     this.y += 4;
-    this.makeRoom(heightOf(style) + (detail === null ? 0 : heightOf(LABEL)));
+    this.makeRoom(heightOf(style) + details.length * heightOf(LABEL));
     const amountWidth = this.type.widthOf(amount, style.size);
     this.write(right, tag, amount, MARGIN + WIDTH - amountWidth, style);
     this.lines(left, tag, text, style, WIDTH - amountWidth - COLUMN_GAP);
-    if (detail !== null) this.lines(left, tag, detail, LABEL, WIDTH - amountWidth - COLUMN_GAP);
+    for (const detail of details) this.lines(left, tag, detail, LABEL, WIDTH - amountWidth - COLUMN_GAP);
     this.y += 4;
   }
 
