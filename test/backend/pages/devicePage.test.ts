@@ -306,7 +306,7 @@ describe("the approval page", () => {
     const window = await new Window().open(`/device?user_code=${user_code}`);
     await window.send({ email: PLAIN, password: "a secret that is wrong" });
     expect(window).toMatchObject({ status: 401, wrong: ["email", "password"] });
-    expect(window.problem).toMatch(/not right/);
+    expect(window.problem).toMatch(/wrong/);
     expect(window.fields).toMatchObject({ user_code, email: PLAIN, password: "" });
     expect(window.html).not.toContain("a secret that is wrong");
     await window.send({ password: PASSWORD });
