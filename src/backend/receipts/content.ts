@@ -149,25 +149,25 @@ export function countOf(licenses: number): string {
   return `${licenses} ${licenses === 1 ? "license" : "licenses"}`;
 }
 
-/** A receipt number as people see it: gapless per organization, `4201-000001`. */
+/** Formats a receipt number, which has no gaps per organization: `4201-000001`. */
 export function receiptNumber(organizationId: number, number: number): string {
   return `${organizationId}-${String(number).padStart(6, "0")}`;
 }
 
-/** A credit note's number as people see it, a series of its own: `CN-4201-000001`. */
+/** Formats a credit note number, a series of its own: `CN-4201-000001`. */
 export function creditNoteNumber(organizationId: number, number: number): string {
   return `CN-${receiptNumber(organizationId, number)}`;
 }
 
-/** The receipt of a purchase, or `undefined` for one that was never paid. */
+/** Reads the receipt of a purchase; `undefined` if it was never paid. */
 export async function readReceipt(database: Kysely<Database>, purchaseId: string) {
   return database.selectFrom("receipts").selectAll().where("purchase_id", "=", purchaseId).executeTakeFirst();
 }
 
 /**
- * The purchase that a person names by its receipt, `4201-000001`.
+ * Finds a purchase by its receipt number, `4201-000001`.
  *
- * @returns its id, or `null` where the text is no receipt number of the organization
+ * @returns its id, or `null` if the text is not a receipt number of the organization
  */
 export async function purchaseOfReceipt(
   database: Kysely<Database>,

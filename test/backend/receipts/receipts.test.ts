@@ -145,8 +145,8 @@ describe("fonts", () => {
     ["हिन्दी", "Devanagari", "@fontsource/noto-sans-devanagari"],
     ["ไทย", "Thai", "@fontsource/noto-sans-thai"],
     ["বাংলা", "U+09AC", "no font"],
-    ["שלום", "right to left", "cannot hold"],
-    ["شركة", "right to left", "cannot hold"],
+    ["שלום", "right to left", "do not support"],
+    ["شركة", "right to left", "do not support"],
   ])("%s that is missing is told, with what to install", async (name, what, next) => {
     const rendering = renderReceiptPdf(named(name), PLAIN);
     await expect(rendering).rejects.toMatchObject({ code: "font_missing", status: 406 });
