@@ -18,31 +18,31 @@ import { registerPayments, registerPurchases } from "./purchases/routes.ts";
 import { registerBilling } from "./quotes/routes.ts";
 import { registerUsers } from "./users/routes.ts";
 
-/** A key of 255 characters, every one of them percent-encoded (details.md, 5). */
-const LONGEST_PARAMETER = 255 * 3;
+/** An idempotency key of 255 characters, each of them percent-encoded. */
+const MAX_PARAMETER_LENGTH = 255 * 3;
 
-/** Routes check by the contract's schemas, so that the framework's own compilers, slow to load, are not needed. */
+/** Routes validate with the contract's schemas, so the framework's own compilers, which load slowly, are not needed. */
 const NO_COMPILERS = { buildValidator: refuseSchema, buildSerializer: refuseSchema };
 
-/** What only some backends have. */
+/** What compositions of the backend differ in. */
 export interface AppOptions {
   readonly signIn: Pick<SignInDeps, "passwords" | "passwordHashOf">;
-  /** Adds routes of its own, the sandbox's. */
+  /** Adds the composition's own routes, such as the sandbox's. */
   extend?(app: FastifyInstance, deps: RouteDeps): void;
 }
 
-/** Builds the backend without listening; `close` ends what is under way. */
+/** Builds the backend without listening. */
 export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstance {
   const app = Fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     serverFactory: (listener) => createHttpServer(deps).on("request", listener),
-    // The server answers them itself.
+    // `createHttpServer` answers them.
     clientErrorHandler: () => {},
     rewriteUrl: toOriginForm,
     frameworkErrors: (error, request, reply) => sendError(deps, error, request, reply),
-    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     schemaController: { compilersFactory: NO_COMPILERS },
     genReqId: () => newRequestId(deps),
   });
@@ -103,7 +103,7 @@ function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, rep
   return reply.headers(problemHeaders(request.id)).send(problemText(problem, request.id));
 }
 
-/** Health, readiness and the description of the contract. */
+/** Registers health, readiness and the OpenAPI document. */
 function registerOperations(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "health", async () => ({ status: 200, body: { status: "ok" } }));
 

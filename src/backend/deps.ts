@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 import type { Database } from "./database/schema.ts";
 import type { PaymentGateway } from "./payments/gateway.ts";
 
-/** The billing clock: terms, quotes, purchases and sweeps follow it; a sandbox's can be set (details.md, 26). */
+/** The billing clock, which a sandbox can move (src/backend/README.md, Leases and the sweep). */
 export interface BillingClock {
   /** Milliseconds since the epoch. */
   now(): number;
@@ -22,7 +22,7 @@ export interface Notifier {
   deliver(notification: Notification): Promise<void>;
 }
 
-/** What the backend is built from; tests bring their own. */
+/** The dependencies of the backend. */
 export interface BackendDeps {
   readonly database: Kysely<Database>;
   readonly gateway: PaymentGateway;
@@ -31,21 +31,21 @@ export interface BackendDeps {
   /** The machine's clock, in milliseconds: leases, sign-in and rate limits follow it. */
   now(): number;
   random(bytes: number): Buffer;
-  /** Crash points: does nothing unless a test armed it (purchase.md, Crash points). */
+  /** Marks a crash point; does nothing unless a test armed it (src/backend/README.md, Crash points). */
   reach(point: string): void;
-  /** One line of the operator's log, without secrets. */
+  /** Writes a line to the operator's log; lines must not contain secrets. */
   log(line: string): void;
   /**
-   * Where the backend's pages are for whoever called it: `https://billing.example.com`.
+   * Returns the origin of the backend's pages for a caller: `https://billing.example.com`.
    *
-   * @param host the `Host` that the request named; a sandbox, which answers to loopback names alone, goes by it
+   * @param host the request's `Host`; a sandbox, which accepts only loopback names, uses it
    */
   pageOrigin(host: string): string;
-  /** Signs what is in the addresses of payment pages; secret, 32 random bytes, the same for the life of the data. */
+  /** Signs addresses of payment pages and forms: 32 random bytes, secret, the same for the life of the data. */
   readonly pageKey: Buffer;
   readonly version: string;
-  /** The most licenses of one purchase. */
+  /** The maximum number of licenses per purchase. */
   readonly licenseLimit: number;
-  /** How many calendar days licenses stay usable while a renewal is not paid (billing-rules.md, Renewal). */
+  /** How many calendar days licenses stay usable while a renewal is unpaid (src/billing/README.md, Renewal). */
   readonly renewalGraceDays: number;
 }

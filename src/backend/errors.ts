@@ -1,6 +1,6 @@
 import { PROBLEM_STATUS, type ProblemCode } from "../contract/problemCodes.ts";
 
-/** A refusal that travels as `application/problem+json`. `extra` members stand beside the usual ones. */
+/** A refusal, sent as `application/problem+json`; `extra` members are added to the standard ones. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
   readonly status: number;
@@ -16,7 +16,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** Why a sandbox cannot start or be reset; `hint` says what to do. All of them are wrong usage (exit 2). */
+/** A sandbox cannot start or be reset; `hint` says what to do. */
 export class SandboxError extends Error {
   override readonly name = "SandboxError";
 

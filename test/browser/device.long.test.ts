@@ -169,13 +169,13 @@ describe("the approval page in a browser without JavaScript", () => {
     const grant = await begin();
     const page = await openTab(browser);
     await STEPS["wrong password"](page, addressOf(grant));
-    expect(await problem(page)).toMatch(/not right/);
+    expect(await problem(page)).toMatch(/wrong/);
     expect(await page.getByLabel("Email").inputValue()).toBe(EMAIL);
     expect(await page.getByLabel("Password").inputValue()).toBe("");
     expect(await page.locator(":focus").getAttribute("name")).toBe("password");
     await givePassword(page);
     await giveCode(page, "000000");
-    expect(await problem(page)).toMatch(/not right/);
+    expect(await problem(page)).toMatch(/wrong/);
     await giveCode(page, nextCode());
     await page.getByRole("button", { name: "Approve" }).click();
     expect(await title(page)).toBe("You are signed in");

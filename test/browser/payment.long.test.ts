@@ -163,7 +163,7 @@ describe("the payment page in a browser without JavaScript", () => {
       await page.goto(origin + new URL(nextAction?.url ?? "").pathname);
       expect(await title(page)).toBe("Pay the renewal of 25 licenses");
       const facts = await page.locator("dl").innerText();
-      expect(facts.replaceAll(/\s*\n+\s*/g, "\t")).toContain(
+      expect(facts.replaceAll("\u00a0", " ").replaceAll(/\s*\n+\s*/g, "\t")).toContain(
         `Subtotal\t£3,750.00\tTax (20%)\t£750.00\tDue now\t£4,500.00\t${deadline}`,
       );
     }
@@ -178,6 +178,35 @@ describe("the payment page in a browser without JavaScript", () => {
     expect(await statusOf(made)).toBe("failed");
     await expectInvariants(backend, made.id, 25);
     await page.context().close();
+  });
+
+  test("stacks labels and values on a phone, keeps amounts beside theirs, and prints what is due in bold", async () => {
+    const made = await waiting(undefined, "Northwind Labs");
+    for (const [width, isStacked] of [
+      [390, true],
+      [768, false],
+    ] as const) {
+      const page = await openTab(browser, { width, javaScript: true });
+      await page.goto(made.address);
+      const boxesOf = async (label: string) => {
+        const row = page.locator("dl > div", { has: page.locator("dt", { hasText: label }) });
+        const [name, value] = [row.locator("dt"), row.locator("dd")];
+        const weight = await name.evaluate((element) => getComputedStyle(element).fontWeight);
+        return { name: await name.boundingBox(), value: await value.boundingBox(), weight };
+      };
+      for (const label of ["Bought by", "Term", "Pay until"]) {
+        const { name, value } = await boxesOf(label);
+        expect([label, (value?.y ?? 0) >= (name?.y ?? 0) + (name?.height ?? 0)]).toEqual([label, isStacked]);
+      }
+      const { name, value, weight } = await boxesOf("Due now");
+      expect([value?.y, weight]).toEqual([name?.y, "700"]);
+      const select = page.getByLabel("Pay with");
+      expect(await select.evaluate((element) => getComputedStyle(element).textOverflow)).toBe("ellipsis");
+      expect(await select.evaluate((element: HTMLSelectElement) => element.selectedOptions[0]?.text)).toMatch(
+        /^Stored: /,
+      );
+      await page.context().close();
+    }
   });
 
   test("two windows pay once", async () => {

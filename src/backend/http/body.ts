@@ -7,29 +7,29 @@ import { ProblemError } from "../errors.ts";
 
 type FormDeps = Pick<BackendDeps, "pageOrigin" | "pageKey" | "random">;
 
-/** How many random bytes tell one browser from another. */
+/** The size of the secret in a browser's cookie. */
 const BROWSER_BYTES = 32;
 
 /**
- * Lets only forms of our own pages through. A browser says where a form was sent from; a program that says nothing goes
- * on, and needs the form's token.
+ * Accepts only forms of our own pages. Browsers send where a form comes from; a program that does not is accepted here,
+ * and still needs the form's token.
  *
  * @throws ProblemError `forbidden`, `invalid_request`
  */
 export function assertOwnForm(deps: Pick<BackendDeps, "pageOrigin">, request: FastifyRequest): void {
   const { origin, "sec-fetch-site": site = "same-origin", "content-type": type = "" } = request.headers;
   const isOurs = origin === undefined || origin === new URL(deps.pageOrigin(request.host)).origin;
-  // `none` is a form that its person sent again by reloading the page.
+  // `none` is a form that was sent again by reloading the page.
   if (!isOurs || (site !== "same-origin" && site !== "none")) {
     throw new ProblemError("forbidden", "This form was sent from another site; nothing was changed");
   }
   if (!type.startsWith("application/x-www-form-urlencoded")) {
-    throw new ProblemError("invalid_request", "This page takes a form");
+    throw new ProblemError("invalid_request", "This page requires a form");
   }
 }
 
 /**
- * Signs what a form carries, so that it comes back as it was shown. What the parts are must be clear from the first.
+ * Signs what a form carries, so that it comes back unchanged. The first part must identify what the others are.
  *
  * @returns base64url
  */
@@ -37,7 +37,7 @@ export function signed(deps: Pick<BackendDeps, "pageKey">, parts: readonly strin
   return createHmac("sha256", deps.pageKey).update(JSON.stringify(parts)).digest("base64url");
 }
 
-/** Whether a signature is that of the parts, compared in constant time. */
+/** Reports whether a signature matches the parts, in constant time. */
 export function isSigned(deps: Pick<BackendDeps, "pageKey">, parts: readonly string[], signature: string): boolean {
   const expected = Buffer.from(signed(deps, parts));
   const presented = Buffer.from(signature);
@@ -45,11 +45,11 @@ export function isSigned(deps: Pick<BackendDeps, "pageKey">, parts: readonly str
 }
 
 /**
- * The secret that a page keeps in its browser by a cookie, made where there is none. A form carries a signature of it,
- * which another site can neither read nor make.
- * On https the cookie has the prefix `__Host-`, which no other host can set and which needs the path `/`.
+ * Returns the secret in a page's cookie, and sets the cookie if the browser has none. Forms carry a signature of the
+ * secret, which another site can neither read nor create. Over https the cookie has the prefix `__Host-`, which no other
+ * host can set and which requires the path `/`.
  *
- * @param page the page's path, which names the cookie too: `/device`
+ * @param page the page's path, which is also part of the cookie's name: `/device`
  */
 export function browserSecret(
   deps: FormDeps,
@@ -70,16 +70,16 @@ export function browserSecret(
   return secret;
 }
 
-/** Text that is not JSON as we take it; the message says what and where. */
+/** The text is not JSON, or is JSON that we do not accept; the message says what and where. */
 class JsonError extends Error {
   override readonly name = "JsonError";
 }
 
-/** Bodies nested deeper than this are refused, as answers are (security.md, Hostile input). */
+/** Bodies nested deeper than this are refused (src/backend/README.md, Hostile input). */
 const MAX_DEPTH = 64;
 
 /**
- * Reads JSON, refusing what parsers disagree about: a name that an object has twice, and `__proto__`.
+ * Parses JSON, and refuses what parsers disagree about: a duplicate name in an object, and `__proto__`.
  *
  * @throws JsonError
  */
@@ -97,8 +97,8 @@ export function parseStrictJson(text: string): unknown {
 const [QUOTE, BACKSLASH, COLON] = ['"', "\\", ":"].map((character) => character.charCodeAt(0));
 
 /**
- * How many members the objects of a JSON text have: its colons outside of strings. Counting them takes a fraction of the
- * time of the parser that tells where they are, which a long body would keep everybody else waiting for.
+ * Counts the members of all objects in a JSON text: its colons outside strings. That takes a fraction of the time of the
+ * parser that locates them, which would block every other request during a long body.
  */
 function membersIn(text: string): number {
   let members = 0;
@@ -112,7 +112,7 @@ function membersIn(text: string): number {
   return members;
 }
 
-/** How many names the objects of a value have; one that a text has twice counts once, and `__proto__` not at all. */
+/** Counts the names of all objects in a value. A duplicate in the text counts once, `__proto__` does not count. */
 function namesIn(value: unknown, levels: number): number {
   if (typeof value !== "object" || value === null) return 0;
   if (levels === 0) throw new JsonError("is nested too deeply");
@@ -131,7 +131,7 @@ function refuseAmbiguity(node: AnyNode, path: string): void {
     const name = member.name.type === "String" ? member.name.value : member.name.name;
     const where = path ? `${path}.${name}` : name;
     if (name === "__proto__") throw new JsonError(`${where} is not allowed`);
-    if (seen.has(name)) throw new JsonError(`${where} is there twice`);
+    if (seen.has(name)) throw new JsonError(`${where} occurs twice`);
     seen.add(name);
     refuseAmbiguity(member.value, where);
   }

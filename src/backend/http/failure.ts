@@ -4,25 +4,25 @@ import { isStorageFailure } from "../database/storageFailure.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 
-/** Makes the id of a request, by which the operator's log knows it. */
+/** Creates a request id, which answers and the operator's log share. */
 export function newRequestId({ random }: Pick<BackendDeps, "random">): string {
   return `req_${random(9).toString("hex")}`;
 }
 
-/** The headers of every answer. */
+/** Returns the headers of every answer. */
 export function commonHeaders(requestId: string) {
   return { "X-Request-Id": requestId, "Cache-Control": "no-store" };
 }
 
-/** The headers of a problem document. */
+/** Returns the headers of a problem document. */
 export function problemHeaders(requestId: string) {
   return { ...commonHeaders(requestId), "Content-Type": PROBLEM_MEDIA_TYPE };
 }
 
 /**
- * Writes a problem as its document (RFC 9457), JSON text.
+ * Serializes a problem as JSON (RFC 9457).
  *
- * @param status the HTTP status, where it is more exact than the problem's own
+ * @param status the HTTP status, if it is more specific than the problem's
  */
 export function problemText(problem: ProblemError, requestId: string, status = problem.status): string {
   return JSON.stringify({
@@ -36,7 +36,7 @@ export function problemText(problem: ProblemError, requestId: string, status = p
   });
 }
 
-/** What a failure of any kind is to the caller. One that is the backend's own is told to the operator's log. */
+/** Converts an error to the problem that the caller sees, and logs it if the fault is the backend's. */
 export function problemOf(deps: Pick<BackendDeps, "log">, error: Error, request: FastifyRequest): ProblemError {
   const problem = error instanceof ProblemError ? error : fromFramework(error as FastifyError);
   if (problem.status >= 500) {
@@ -50,8 +50,8 @@ function fromFramework(error: FastifyError): ProblemError {
   if (status >= 400 && status < 500)
     return new ProblemError("invalid_request", `The request is not valid: ${error.message}`);
   if (isStorageFailure(error)) {
-    const message = "The backend cannot write its data now, for example because its disk is full; try again later";
+    const message = "The backend cannot write its data, for example because its disk is full; try again later";
     return new ProblemError("unavailable", message, {}, { "Retry-After": "5" });
   }
-  return new ProblemError("internal", "The backend failed; its log has this request's id");
+  return new ProblemError("internal", "Internal error; the backend logged it under this request ID");
 }

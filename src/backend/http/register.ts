@@ -15,29 +15,29 @@ type Output<Id extends OperationId, Part extends "params" | "query" | "body"> = 
   ? z.output<Schema>
   : undefined;
 
-/** A request after it was let in and checked. */
+/** A request after authorization and validation. */
 interface Call<Id extends OperationId> {
   readonly params: Output<Id, "params">;
   readonly query: Output<Id, "query">;
   readonly body: Output<Id, "body">;
   readonly request: FastifyRequest;
-  /** Who calls; only public calls have nobody. */
+  /** The caller; `null` only for public operations. */
   readonly identity: Operations[Id]["access"] extends "public" ? null : Identity;
-  /** The organization that the path names, as the caller's. */
+  /** The organization in the path, with the caller's role in it. */
   readonly organization: Operations[Id]["access"] extends Scope | "administrator" ? Membership : null;
 }
 
-/** What is answered: a status that the operation lists, its body, and headers. */
+/** An answer: a status that the operation lists, its body, and headers. */
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Does the work of one operation. Refusals are thrown as `ProblemError`. */
+/** Handles one operation. Refusals are thrown as `ProblemError`. */
 export type Handler<Id extends OperationId> = (call: Call<Id>) => Promise<Answer>;
 
-/** Decides who is let in. */
+/** Authenticates and authorizes callers. */
 export interface Guard {
   /** @throws ProblemError `unauthenticated` */
   authenticate(authorization: string | undefined): Promise<Identity>;
@@ -47,14 +47,14 @@ export interface Guard {
   assertFreshCode(identity: Identity): void;
 }
 
-/** What routes are built from. */
+/** The dependencies of routes. */
 export interface RouteDeps extends BackendDeps {
   readonly guard: Guard;
 }
 
 /**
- * Registers an operation of the contract: who may call and what may come is checked from its description before the
- * handler sees it.
+ * Registers an operation of the contract. Access and input are checked against its description before the handler is
+ * called.
  */
 export function register<Id extends OperationId>(
   app: FastifyInstance,
@@ -67,7 +67,7 @@ export function register<Id extends OperationId>(
     method: operation.method,
     url: (operation.atRoot ? "" : BASE_PATH) + operation.path.replace(/\{(\w+)\}/g, ":$1"),
     bodyLimit: operation.maxBodyBytes ?? MAX_BODY_BYTES,
-    // To read a long body takes time from everybody else, so it is read for nobody who is not let in.
+    // Parsing a long body delays every other request, so the caller is authorized first.
     ...(operation.maxBodyBytes && {
       onRequest: async (request: FastifyRequest) => {
         await admit(guard, operation, request);
@@ -78,7 +78,7 @@ export function register<Id extends OperationId>(
       const admission = await admit(guard, operation, request);
       const query = operation.query && validated(operation.query.strict(), request.query);
       const body = operation.body && validated(operation.body, request.body ?? null);
-      // Last of all: nobody is asked for a code over a request that is refused anyway.
+      // Last, so that nobody is asked for a code over a request that would be refused anyway.
       if (operation.freshCode && admission.identity) guard.assertFreshCode(admission.identity);
       const call = { ...admission, query, body, request } as Call<Id>;
       const answer = await handler(call);
@@ -88,18 +88,21 @@ export function register<Id extends OperationId>(
   });
 }
 
-/** Who calls, and for which organization. */
+/** Authenticates the caller and authorizes it for the organization in the path. */
 async function admit(guard: Guard, operation: Operation, request: FastifyRequest) {
   const identity = operation.access === "public" ? null : await guard.authenticate(request.headers.authorization);
   const params = operation.params && validated(operation.params, request.params);
   return { params, identity, organization: identity && (await organizationOf(guard, operation, identity, params)) };
 }
 
-/** Only `/oauth` takes forms (details.md, 16), which a browser would send from any page without asking. */
+/** Only `/oauth` accepts forms: any website can make a browser send one. */
 function assertMediaType(operation: Operation, request: FastifyRequest): void {
   const isForm = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") ?? false;
   if (isForm !== (operation.bodyType === "form") && request.body !== undefined) {
-    throw new ProblemError("invalid_request", `This call takes ${operation.bodyType === "form" ? "a form" : "JSON"}`);
+    throw new ProblemError(
+      "invalid_request",
+      `This call requires ${operation.bodyType === "form" ? "a form" : "JSON"}`,
+    );
   }
 }
 
@@ -113,28 +116,28 @@ async function organizationOf(
   return guard.authorize(identity, params?.organizationId as number, operation.access);
 }
 
-/** An answer names so many errors: those of a long request would make one that nobody takes. */
-const MOST_ERRORS = 50;
+/** How many errors an answer lists: those of a long request would exceed what clients accept. */
+const MAX_ERRORS = 50;
 
 /**
- * Checks what came against a schema of the contract.
+ * Validates a value against a schema of the contract.
  *
- * @throws ProblemError `invalid_request` with `errors: [{path, message}]`, at most `MOST_ERRORS`
+ * @throws ProblemError `invalid_request` with `errors: [{path, message}]`, at most `MAX_ERRORS`
  */
 export function validated<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const all = result.error.issues.flatMap(describeIssue);
-  const errors = all.slice(0, MOST_ERRORS);
+  const errors = all.slice(0, MAX_ERRORS);
   const summary = errors.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ");
   const more = all.length > errors.length ? `; and ${all.length - errors.length} more` : "";
   throw new ProblemError("invalid_request", `The request is not valid: ${summary}${more}`, { errors });
 }
 
-/** Where and what, one line each; an unknown field is named by its own path. */
+/** Describes an issue by path and message; unknown fields are listed one by one. */
 export function describeIssue(issue: z.core.$ZodIssue): { path: string; message: string }[] {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: "is not a known field" }));
+    return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: "unknown field" }));
   }
   const isMissing = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
   return [{ path: pathText(issue.path), message: isMissing ? "is missing" : issue.message }];
@@ -150,35 +153,35 @@ function pathText(path: readonly PropertyKey[]): string {
 
 const DEFAULT_LIMIT = 20;
 
-const LARGEST_LIMIT = 100;
+const MAX_LIMIT = 100;
 
 /**
- * How many items a page of a list has: 20 unless asked, at most 100.
+ * Returns how many items a page of a list has: 20 by default, at most 100.
  *
  * @throws ProblemError `invalid_request`
  */
 export function pageLimit(asked: number | undefined): number {
   if (asked === undefined) return DEFAULT_LIMIT;
-  if (asked >= 1 && asked <= LARGEST_LIMIT) return asked;
-  const message = `is 1 to ${LARGEST_LIMIT}`;
+  if (asked >= 1 && asked <= MAX_LIMIT) return asked;
+  const message = `must be between 1 and ${MAX_LIMIT}`;
   throw new ProblemError("invalid_request", `The request is not valid: limit: ${message}`, {
     errors: [{ path: "limit", message }],
   });
 }
 
-/** Who is calling: a person's session, or an API token, which belongs to one organization. */
+/** A caller: a person's session, or an API token, which belongs to one organization. */
 export interface Identity {
   readonly user: UserRow;
   readonly token: ApiTokenRow | null;
-  /** The person's session, `null` for an API token; `mfaAt` is when they last gave a one-time code, machine milliseconds. */
+  /** `null` for an API token. `mfaAt` is when the person last gave a one-time code, machine milliseconds. */
   readonly session: { readonly id: string; readonly mfaAt: number | null } | null;
   readonly scopes: readonly string[];
-  /** When the token ends, machine milliseconds; `null` for never. */
+  /** When the token expires, machine milliseconds; `null` for never. */
   readonly expiresAt: number | null;
   readonly last4: string;
 }
 
-/** An organization as its member sees it. */
+/** An organization, with the caller's role in it. */
 export interface Membership {
   readonly id: number;
   readonly name: string;

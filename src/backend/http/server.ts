@@ -7,18 +7,18 @@ import { newRequestId, problemHeaders, problemText } from "./failure.ts";
 
 type ServerDeps = Pick<BackendDeps, "now" | "random">;
 
-/** How long a connection stays open for the reading of a refusal while its sender still sends, milliseconds. */
+/** How long a refused connection stays open so that its sender can read the refusal, milliseconds. */
 const LINGER_MS = 1_000;
 
 /**
- * Creates an HTTP server that does not listen yet. What it cannot read as HTTP, and so never becomes a request, is
- * answered with a problem document, and the connection closes.
+ * Creates an HTTP server that does not listen yet. Input that is not HTTP, and so never becomes a request, is answered
+ * with a problem document before the connection is closed.
  */
 export function createHttpServer(deps: ServerDeps): Server {
   const server = createServer({
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // A missing Host is refused like one that is not valid, with a problem document.
+    // A missing Host is refused like an invalid one, with a problem document.
     requireHostHeader: false,
   });
   const unanswered = new WeakMap<Duplex, Set<ServerResponse>>();
@@ -29,7 +29,7 @@ export function createHttpServer(deps: ServerDeps): Server {
   });
   const refused = new WeakSet<Duplex>();
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    // The parser goes on to complain about what still arrives.
+    // The parser reports errors for as long as bytes arrive.
     if (refused.has(socket)) return;
     refused.add(socket);
     if (isAnswerable(error, socket, unanswered.get(socket))) refuse(deps, socket, problemOfParser(error));
@@ -38,14 +38,14 @@ export function createHttpServer(deps: ServerDeps): Server {
   server.on("connect", (_request, socket) => {
     refuse(deps, socket, { status: 400, detail: "This server is not a proxy" });
   });
-  // The only expectation that there is, 100-continue, is met before this; others may be ignored (RFC 9110, 10.1.1).
+  // Node handles 100-continue, the only expectation there is; others may be ignored (RFC 9110, section 10.1.1).
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   return server;
 }
 
 /**
- * Whether a refusal would be read as the answer to the bytes that it is about: earlier requests are answered, and
- * nothing of an answer to the broken one is on its way.
+ * Reports whether a client would take a refusal as the answer to the bytes it is about: earlier requests are answered,
+ * and no answer to the broken one has begun.
  */
 function isAnswerable(error: NodeJS.ErrnoException, socket: Duplex, unanswered = new Set<ServerResponse>()): boolean {
   if (!socket.writable || error.code === "ECONNRESET" || unanswered.size > 1) return false;
@@ -62,15 +62,15 @@ function problemOfParser({ code, reason }: NodeJS.ErrnoException & { reason?: un
     case "HPE_HEADER_OVERFLOW":
       return { status: 431, detail: "The request's headers are too large" };
     case "ERR_HTTP_REQUEST_TIMEOUT":
-      return { status: 408, detail: "The request did not arrive in time" };
+      return { status: 408, detail: "The request timed out" };
     case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
       return { status: 413, detail: "The request's chunk extensions are too large" };
     default:
-      return { status: 400, detail: `The request is not valid HTTP${typeof reason === "string" ? `: ${reason}` : ""}` };
+      return { status: 400, detail: `Invalid HTTP request${typeof reason === "string" ? `: ${reason}` : ""}` };
   }
 }
 
-/** Writes a whole answer to a connection that has no request to answer, and closes it once that is read. */
+/** Writes an answer to a connection without a request, and closes the connection once it has been read. */
 function refuse(deps: ServerDeps, socket: Duplex, { status, detail }: Refusal): void {
   const requestId = newRequestId(deps);
   const body = problemText(new ProblemError("invalid_request", detail), requestId, status);
@@ -82,13 +82,13 @@ function refuse(deps: ServerDeps, socket: Duplex, { status, detail }: Refusal): 
   }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.on("error", () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers.join("")}\r\n${body}`);
-  // Closed at once, what is still unread would reset the connection and the answer with it (RFC 9112, section 9.6).
+  // Closing at once with unread input would reset the connection and lose the answer (RFC 9112, section 9.6).
   const linger = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once("close", () => clearTimeout(linger));
   socket.resume();
 }
 
-/** Tells whether the backend is ending, so that who waits for something is answered at once. */
+/** Returns a function that reports whether the backend is closing, so that waiting requests are answered at once. */
 export function closingOf(app: FastifyInstance): () => boolean {
   let closing = false;
   app.addHook("preClose", async () => {
@@ -97,10 +97,10 @@ export function closingOf(app: FastifyInstance): () => boolean {
   return () => closing;
 }
 
-/** How long a request may take to arrive, in milliseconds. */
+/** How long a request may take to arrive, milliseconds. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
-/** How long a connection that asks nothing stays open, in milliseconds. */
+/** How long an idle connection stays open, milliseconds. */
 const KEEP_ALIVE_MS = 72_000;
 
 /** `host [":" port]` (RFC 9110, section 7.2): a name, an IPv4 address or a bracketed IPv6 one, and no user information. */
@@ -108,13 +108,13 @@ const AUTHORITY = /^(?<name>[\w.-]+|\[[\da-f:.]+\])(?::(?<port>\d{1,5}))?$/i;
 
 const LOOPBACK = /^(localhost|127(\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}|\[::1\])$/i;
 
-const LAST_PORT = 65_535;
+const MAX_PORT = 65_535;
 
 /**
- * Reads a target in absolute-form as the same one in origin-form, whose authority then stands for the Host header
- * (RFC 9112, section 3.2.2). Leaves any other target as it is.
+ * Converts a request target from absolute-form to origin-form; its authority replaces the Host header (RFC 9112, section
+ * 3.2.2). Any other target is returned unchanged.
  *
- * @returns the target to route by
+ * @returns the target for routing
  */
 export function toOriginForm(request: IncomingMessage): string {
   const target = request.url ?? "";
@@ -126,8 +126,8 @@ export function toOriginForm(request: IncomingMessage): string {
 }
 
 /**
- * Refuses a request without exactly one valid Host (RFC 9112, section 3.2), and a target that is no path. Everything that
- * reads the Host, such as the address of a payment page, comes after this.
+ * Refuses a request without exactly one valid Host (RFC 9112, section 3.2), or whose target is not a path. Must run before
+ * anything reads the Host, such as the address of a payment page.
  *
  * @throws ProblemError `invalid_request`
  */
@@ -135,17 +135,17 @@ export function assertAuthority(request: IncomingMessage): void {
   const hosts = request.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === "host");
   if (hosts.length > 1) throw new ProblemError("invalid_request", "The request has more than one Host header");
   if (!isAuthority(request.headers.host ?? "")) {
-    throw new ProblemError("invalid_request", "The request's Host header is missing or not valid");
+    throw new ProblemError("invalid_request", "The Host header is missing or invalid");
   }
-  if (!request.url?.startsWith("/")) throw new ProblemError("invalid_request", "The request's target is not a path");
+  if (!request.url?.startsWith("/")) throw new ProblemError("invalid_request", "The request target is not a path");
 }
 
 function isAuthority(text: string): boolean {
   const { port } = AUTHORITY.exec(text)?.groups ?? { port: "none" };
-  return port === undefined || (Number(port) > 0 && Number(port) <= LAST_PORT);
+  return port === undefined || (Number(port) > 0 && Number(port) <= MAX_PORT);
 }
 
-/** Whether a valid Host names this machine: `localhost`, an address of 127.0.0.0/8, or `[::1]`, with any port. */
+/** Reports whether a valid Host is loopback: `localhost`, an address in 127.0.0.0/8, or `[::1]`, with any port. */
 export function isLoopbackAuthority(text: string): boolean {
   return LOOPBACK.test(AUTHORITY.exec(text)?.groups?.name ?? "");
 }

@@ -7,20 +7,20 @@ import { findSession, invitationsOf, membershipsOf, readUser } from "./membershi
 import { hashToken } from "./secrets.ts";
 import { findApiToken } from "./tokenStore.ts";
 
-/** How old the last one-time code may be where money is spent (security.md, Signing in). */
+/** How old the last one-time code may be when money is spent (src/backend/README.md, Sign-in). */
 const FRESH_CODE_MS = 15 * 60_000;
 
 type AccessDeps = Pick<BackendDeps, "database" | "now">;
 
 /**
- * Finds who a bearer token belongs to.
+ * Authenticates a bearer token.
  *
- * @param authorization the header as it came
+ * @param authorization the header as received
  * @throws ProblemError `unauthenticated`
  */
 export async function authenticate(deps: AccessDeps, authorization: string | undefined): Promise<Identity> {
   const bearer = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? "")?.[1];
-  if (!bearer) throw unauthenticated("This call needs a token; sign in first");
+  if (!bearer) throw unauthenticated("Authentication is required; sign in first");
   const last4 = bearer.slice(-4);
   const hash = hashToken(bearer);
   const token = await findApiToken(deps.database, hash, deps.now());
@@ -30,7 +30,7 @@ export async function authenticate(deps: AccessDeps, authorization: string | und
     return { user, token, session: null, scopes, expiresAt: token.expires_at, last4 };
   }
   const session = await findSession(deps.database, hash, deps.now());
-  if (!session) throw unauthenticated("The token is not valid here, or it has expired or was revoked");
+  if (!session) throw unauthenticated("The token is invalid, expired or revoked");
   const user = await readUser(deps.database, session.user_id);
   return {
     user,
@@ -42,20 +42,20 @@ export async function authenticate(deps: AccessDeps, authorization: string | und
   };
 }
 
-/** The organizations that the caller may name. */
+/** Returns the organizations that the caller may access. */
 export async function organizationsOf(deps: AccessDeps, identity: Identity): Promise<Membership[]> {
   const memberships = await membershipsOf(deps.database, identity.user.id);
   return memberships.filter(({ id }) => identity.token === null || identity.token.organization_id === id);
 }
 
-/** The organizations that wait for the caller to accept their invitation; an API token is shown none of its person's. */
+/** Returns the caller's pending invitations; none for an API token. */
 export async function invitationsFor(deps: AccessDeps, { user, token }: Identity): Promise<Membership[]> {
   return token === null ? invitationsOf(deps.database, user.id) : [];
 }
 
 /**
- * Lets the caller at an organization's billing or users, or says why not. Another organization is `not_found`, so that
- * nobody learns which ones exist (security.md, Signing in).
+ * Authorizes the caller for an organization. Other organizations are `not_found`, so that nobody learns which ones exist
+ * (src/backend/README.md, Sign-in).
  *
  * @throws ProblemError `not_found`, `forbidden`, `insufficient_scope`
  */
@@ -66,11 +66,11 @@ async function authorize(
   scope: Scope | "administrator",
 ): Promise<Membership> {
   const membership = (await organizationsOf(deps, identity)).find(({ id }) => id === organizationId);
-  if (!membership) throw new ProblemError("not_found", `There is no organization ${organizationId} here`);
+  if (!membership) throw new ProblemError("not_found", `Organization ${organizationId} not found`);
   if (!mayBuy(membership.role)) {
     throw new ProblemError(
       "forbidden",
-      `This needs the role organization administrator; ${identity.user.email} is ${roleName(membership.role)} of ${membership.name}`,
+      `The role organization administrator is required; ${identity.user.email} is ${roleName(membership.role)} of ${membership.name}`,
     );
   }
   if (scope === "administrator") {
@@ -78,14 +78,14 @@ async function authorize(
     throw new ProblemError("forbidden", "This needs a signed-in administrator; an API token cannot do it");
   }
   if (!identity.scopes.includes(scope)) {
-    throw new ProblemError("insufficient_scope", `This needs a token with the scope ${scope}`);
+    throw new ProblemError("insufficient_scope", `A token with the scope ${scope} is required`);
   }
   return membership;
 }
 
 /**
- * Asks for a one-time code where the last one is too old: in the session of a user who has them, never with an API token
- * (security.md, Signing in; details.md, 17).
+ * Requires a recent one-time code in the session of a user who has them; never of an API token (src/backend/README.md,
+ * Sign-in).
  *
  * @throws ProblemError `mfa_required`
  */
@@ -94,7 +94,7 @@ function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, session }: I
   if (session.mfaAt !== null && now() - session.mfaAt <= FRESH_CODE_MS) return;
   throw new ProblemError(
     "mfa_required",
-    "This needs a one-time code given in the last 15 minutes",
+    "A one-time code from the last 15 minutes is required",
     {},
     // RFC 9470, section 3.
     { "WWW-Authenticate": `Bearer error="insufficient_user_authentication", max_age=${FRESH_CODE_MS / 1000}` },
@@ -105,7 +105,7 @@ function unauthenticated(message: string): ProblemError {
   return new ProblemError("unauthenticated", message, {}, { "WWW-Authenticate": "Bearer" });
 }
 
-/** Creates the guard of every route. */
+/** Creates the guard of all routes. */
 export function createGuard(deps: BackendDeps): Guard {
   return {
     authenticate: (authorization) => authenticate(deps, authorization),

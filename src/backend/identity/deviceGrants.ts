@@ -11,23 +11,23 @@ const LIFE_SECONDS = 600;
 
 const INTERVAL_SECONDS = 5;
 
-/** How long an ended one is remembered, so that a device and a person learn how it ended. */
+/** How long an expired grant is kept, so that device and person learn how it ended. */
 const REMEMBERED_MS = 86_400_000;
 
-/** Letters that are neither vowels, which make words, nor mistaken for one another (RFC 8628, section 6.1). */
+/** Letters without vowels, which would make words, and without lookalikes (RFC 8628, section 6.1). */
 const LETTERS = "BCDFGHJKLMNPQRSTVWXZ";
 
 const HALF = 4;
 
-/** Where wrong user codes are counted: in capitals, so that no account in lower case is the same. */
+/** The account that wrong user codes are counted under: accounts are lower case, so none is the same. */
 const USER_CODES = "USER CODES";
 
 type GrantDeps = Pick<BackendDeps, "database" | "now" | "random">;
 
 /**
- * Begins to sign a device in (RFC 8628, section 3.1). Only hashes of its codes are kept.
+ * Starts a device authorization (RFC 8628, section 3.1). Only hashes of its codes are stored.
  *
- * @param request `address` is where the device asks from, `pageOrigin` where the person finds the approval page
+ * @param request `address` is the device's network address, `pageOrigin` the origin of the approval page
  * @throws OauthError `invalid_client`
  */
 export async function authorizeDevice(
@@ -52,7 +52,7 @@ export async function authorizeDevice(
     user_id: null,
     mfa_at: null,
   } as const;
-  // Somebody else has the same user code, which is as likely as it is to be guessed: another one is drawn.
+  // The user code is taken, which is as unlikely as guessing it: draw another one.
   if (!(await saveGrant(deps.database, grant, now - REMEMBERED_MS))) return authorizeDevice(deps, request);
   const page = `${request.pageOrigin}/device`;
   return {
@@ -66,7 +66,7 @@ export async function authorizeDevice(
 }
 
 /**
- * Answers a device that asks whether its person has approved (RFC 8628, sections 3.4 and 3.5): the tokens, once.
+ * Answers a polling device (RFC 8628, sections 3.4 and 3.5). An approved grant gives its tokens once.
  *
  * @throws OauthError `authorization_pending`, `slow_down`, `access_denied`, `expired_token`, `invalid_grant`,
  *   `invalid_client`
@@ -80,12 +80,12 @@ export async function pollDevice(
   if (!grant || grant.state === "used" || grant.client_id !== clientId) throw notGranted();
   const now = deps.now();
   if (grant.state === "denied") throw new OauthError("access_denied", "The sign-in was denied");
-  if (grant.expires_at <= now) throw new OauthError("expired_token", "The time to approve the sign-in is over");
+  if (grant.expires_at <= now) throw new OauthError("expired_token", "The sign-in expired before it was approved");
   if (grant.state === "pending") {
     if (await notePoll(deps.database, grant, now)) {
-      throw new OauthError("authorization_pending", "The sign-in is not approved yet");
+      throw new OauthError("authorization_pending", "The sign-in has not been approved yet");
     }
-    throw new OauthError("slow_down", "This asks too often; the interval is 5 seconds longer from now on");
+    throw new OauthError("slow_down", "Polling too often; the interval is 5 seconds longer from now on");
   }
   return deps.database.transaction().execute(async (tx) => {
     const taken = await takeGrant(tx, grant);
@@ -95,11 +95,11 @@ export async function pollDevice(
 }
 
 /**
- * Finds what a user code asks to approve. Wrong ones are counted by address: after 5 in 15 minutes none is taken.
+ * Finds the pending grant of a user code. Wrong codes count per address: after 5 in 15 minutes all are refused.
  *
- * @param userCode as it was typed; case, spaces and dashes do not matter
- * @param address where the request came from
- * @throws ProblemError `not_found` for one that is unknown, over or decided, `rate_limited`
+ * @param userCode as typed; case, spaces and dashes do not matter
+ * @param address the network address of the request
+ * @throws ProblemError `not_found` if it is unknown, expired or decided; `rate_limited`
  */
 export async function findGrant(deps: GrantDeps, userCode: string, address: string): Promise<DeviceGrantRow> {
   const grant = await attempt(deps, { account: USER_CODES, address }, async (isLocked) => {
@@ -107,22 +107,23 @@ export async function findGrant(deps: GrantDeps, userCode: string, address: stri
     return (await readGrant(deps.database, "user_code_hash", hashToken(plain(userCode)))) ?? null;
   });
   if (grant === null) {
-    throw new ProblemError("not_found", "There is no sign-in with this code; compare it with the one in your terminal");
+    throw new ProblemError("not_found", "No sign-in has this code; compare it with the one in your terminal");
   }
   if (grant.state !== "pending" || grant.expires_at <= deps.now()) throw isOver(grant);
   return grant;
 }
 
-/** A user code as the device shows it, `XXXX-XXXX`, however it was typed. */
-export function writtenUserCode(userCode: string): string {
+/** Formats a user code as the device shows it, `XXXX-XXXX`. */
+export function formatUserCode(userCode: string): string {
   const letters = plain(userCode);
   return `${letters.slice(0, HALF)}-${letters.slice(HALF)}`;
 }
 
 /**
- * Lets the device sign in as a user; `mfaAt` is when the page took their one-time code.
+ * Approves a grant for a user.
  *
- * @throws ProblemError `not_found` where it was decided meanwhile, or its time is over
+ * @param mfaAt when the user gave a one-time code, machine milliseconds; `null` for a user without
+ * @throws ProblemError `not_found` if it was decided in the meantime or has expired
  */
 export function approveGrant(
   deps: GrantDeps,
@@ -134,15 +135,15 @@ export function approveGrant(
 }
 
 /**
- * Keeps the device from signing in.
+ * Denies a grant.
  *
- * @throws ProblemError `not_found` where it was decided meanwhile, or its time is over
+ * @throws ProblemError `not_found` if it was decided in the meantime or has expired
  */
 export function denyGrant(deps: GrantDeps, grant: DeviceGrantRow): Promise<void> {
   return decide(deps, grant, { state: "denied", user_id: null, mfa_at: null });
 }
 
-/** Counts a wrong sign-in under a user code; the fifth denies it (security.md, Signing in). */
+/** Counts a wrong sign-in under a user code; the fifth denies the grant (src/backend/README.md, Sign-in). */
 export function countWrongSignIn(deps: GrantDeps, grant: DeviceGrantRow): Promise<void> {
   return noteWrongSignIn(deps.database, grant);
 }
@@ -152,14 +153,14 @@ async function decide(deps: GrantDeps, grant: DeviceGrantRow, decision: Decision
   throw isOver((await readGrant(deps.database, "device_code_hash", grant.device_code_hash)) ?? grant);
 }
 
-/** Eight letters in two halves; a byte beyond a multiple of their number is drawn again, so that all are as likely. */
+/** Draws 8 letters. Bytes beyond a multiple of the alphabet's size are rejected, so that all letters are equally likely. */
 function newUserCode(random: (bytes: number) => Buffer): string {
   const fair = 256 - (256 % LETTERS.length);
   const letters: string[] = [];
   while (letters.length < 2 * HALF) {
     for (const byte of random(2 * HALF)) if (byte < fair) letters.push(LETTERS.charAt(byte % LETTERS.length));
   }
-  return writtenUserCode(letters.join("").slice(0, 2 * HALF));
+  return formatUserCode(letters.join("").slice(0, 2 * HALF));
 }
 
 function plain(userCode: string): string {
@@ -174,29 +175,29 @@ function isOver(grant: DeviceGrantRow): ProblemError {
 function tooManyCodes(): ProblemError {
   return new ProblemError(
     "rate_limited",
-    "Too many wrong codes came from here; wait 15 minutes and try again",
+    "Too many wrong codes from this address; try again in 15 minutes",
     {},
     { "Retry-After": "900" },
   );
 }
 
 function notGranted(): OauthError {
-  return new OauthError("invalid_grant", "This device code is not known or was used already; sign in again");
+  return new OauthError("invalid_grant", "Unknown or used device code; sign in again");
 }
 
-/** How many wrong sign-ins under one user code end it (security.md, Signing in). */
-const MOST_WRONG_SIGN_INS = 5;
+/** How many wrong sign-ins deny a grant. */
+const MAX_WRONG_SIGN_INS = 5;
 
-/** What a device that polls too soon has to wait from then on, more than before (RFC 8628, section 3.5). */
+/** How much `slow_down` lengthens the polling interval (RFC 8628, section 3.5). */
 const SLOWER_SECONDS = 5;
 
-/** How a person decided. */
+/** A person's decision. */
 type Decision = Pick<DeviceGrantRow, "user_id" | "mfa_at"> & { readonly state: "approved" | "denied" };
 
 /**
- * Keeps a new device authorization and forgets those that ended before `oldest` (machine milliseconds).
+ * Stores a new grant and deletes those that expired before `oldest` (machine milliseconds).
  *
- * @returns false where another one has the same user code
+ * @returns `false` if the user code is taken
  */
 async function saveGrant(database: Kysely<Database>, grant: DeviceGrantRow, oldest: number): Promise<boolean> {
   await database.deleteFrom("device_grants").where("expires_at", "<", oldest).execute();
@@ -209,7 +210,7 @@ async function saveGrant(database: Kysely<Database>, grant: DeviceGrantRow, olde
   return saved !== undefined;
 }
 
-/** The device authorization of a device code or a user code, in whatever state. */
+/** Reads the grant of a device code or a user code, in any state. */
 async function readGrant(
   database: Kysely<Database>,
   by: "device_code_hash" | "user_code_hash",
@@ -219,9 +220,9 @@ async function readGrant(
 }
 
 /**
- * Notes that a device polls. One that comes sooner than its interval has a longer one from then on.
+ * Records a poll. Polling before the interval has passed lengthens the interval.
  *
- * @returns whether it came in time
+ * @returns whether the device waited for the interval
  */
 async function notePoll(database: Kysely<Database>, grant: DeviceGrantRow, now: number): Promise<boolean> {
   const inTime = await database
@@ -241,7 +242,7 @@ async function notePoll(database: Kysely<Database>, grant: DeviceGrantRow, now: 
   return false;
 }
 
-/** Writes down what the person decided, if nobody has decided and the time is not over. */
+/** Stores a decision, unless the grant is decided or expired. */
 async function decideGrant(
   database: Kysely<Database>,
   grant: DeviceGrantRow,
@@ -258,7 +259,7 @@ async function decideGrant(
   return Number(decided.numUpdatedRows) === 1;
 }
 
-/** Spends an approved device authorization; of several at once, one gets it. */
+/** Uses up an approved grant; of parallel calls, one gets it. */
 async function takeGrant(
   tx: Kysely<Database>,
   grant: DeviceGrantRow,
@@ -272,12 +273,12 @@ async function takeGrant(
     .executeTakeFirst();
 }
 
-/** Counts a wrong sign-in under a user code; the last one that is allowed denies it. */
+/** Counts a wrong sign-in, and denies the grant at the maximum. */
 async function noteWrongSignIn(database: Kysely<Database>, grant: DeviceGrantRow): Promise<void> {
   const pending = database
     .updateTable("device_grants")
     .where("device_code_hash", "=", grant.device_code_hash)
     .where("state", "=", "pending");
   await pending.set((expression) => ({ tries: expression("tries", "+", 1) })).execute();
-  await pending.set({ state: "denied" }).where("tries", ">=", MOST_WRONG_SIGN_INS).execute();
+  await pending.set({ state: "denied" }).where("tries", ">=", MAX_WRONG_SIGN_INS).execute();
 }

@@ -5,10 +5,10 @@ import type { Database, SessionRow, UserRow } from "../database/schema.ts";
 import { ProblemError } from "../errors.ts";
 import { type Change, recordEvent } from "../events/events.ts";
 
-/** In place of a hash: nobody can sign in with a password. `null` is a password whose hash is still being made. */
+/** Stored instead of a hash if there is no password. `null` is a password whose hash is still being computed. */
 export const NO_PASSWORD = "";
 
-/** The user of an email, however it is typed. */
+/** Finds the user of an email, in any spelling. */
 export async function findUser(database: Kysely<Database>, email: string): Promise<UserRow | undefined> {
   const [own, shared] = keysOf(email);
   const users = await database.selectFrom("users").selectAll().where("email_key", "in", [own, shared]).execute();
@@ -16,22 +16,22 @@ export async function findUser(database: Kysely<Database>, email: string): Promi
 }
 
 /**
- * The keys that a user of an email may have, the likelier owner first: two who were different people before spellings
- * had one key still are, and the second is known by what they typed in lower case.
+ * Returns the keys that the user of an email may have, the more specific first. Older databases may have two users whose
+ * spellings now share a key; the second is stored under its own spelling in lower case.
  */
 function keysOf(email: string): [own: string, shared: string] {
   return [email.toLowerCase(), emailKey(email)];
 }
 
-/** The user of a number. */
+/** Reads a user by id. */
 export async function readUser(database: Kysely<Database>, userId: number): Promise<UserRow> {
   return database.selectFrom("users").selectAll().where("id", "=", userId).executeTakeFirstOrThrow();
 }
 
 /**
- * Makes those people of a list who are not known yet; the others stay as they are.
+ * Creates the people of a list who do not exist yet; the others stay unchanged.
  *
- * @returns everybody's number by `email_key`
+ * @returns the user id of everyone, by `email_key`
  */
 export async function findOrCreateUsers(
   tx: Kysely<Database>,
@@ -56,17 +56,17 @@ export async function findOrCreateUsers(
   return ids;
 }
 
-/** Keeps the hash of a user's password. */
+/** Stores the hash of a user's password. */
 export async function savePasswordHash(database: Kysely<Database>, userId: number, hash: string): Promise<void> {
   await database.updateTable("users").set({ password_hash: hash }).where("id", "=", userId).execute();
 }
 
-/** The organizations that a user is a member of, lowest number first; none that only invited them. */
+/** Lists the organizations that a user is a member of, by id; without pending invitations. */
 export function membershipsOf(database: Kysely<Database>, userId: number) {
   return organizationsOf(database, userId, { accepted: 1 });
 }
 
-/** The organizations that have invited a person of others and wait for their answer, lowest number first. */
+/** Lists the organizations whose invitation a user has not accepted yet, by id. */
 export function invitationsOf(database: Kysely<Database>, userId: number) {
   return organizationsOf(database, userId, { accepted: 0 });
 }
@@ -83,12 +83,12 @@ async function organizationsOf(database: Kysely<Database>, userId: number, { acc
     .execute();
 }
 
-/** Starts a session. */
+/** Stores a session. */
 export async function saveSession(database: Kysely<Database>, session: SessionRow): Promise<void> {
   await database.insertInto("sessions").values(session).execute();
 }
 
-/** A live session by the hash of its access token. */
+/** Finds a live session by the hash of its access token. */
 export async function findSession(
   database: Kysely<Database>,
   accessHash: string,
@@ -103,7 +103,7 @@ export async function findSession(
     .executeTakeFirst();
 }
 
-/** A session that was not revoked, by its id. */
+/** Finds a session that was not revoked, by its id. */
 export async function findSessionById(database: Kysely<Database>, id: string): Promise<SessionRow | undefined> {
   return database
     .selectFrom("sessions")
@@ -113,7 +113,7 @@ export async function findSessionById(database: Kysely<Database>, id: string): P
     .executeTakeFirst();
 }
 
-/** Replaces a session's pair of tokens, if nobody has replaced it since it was read. */
+/** Replaces a session's pair of tokens, unless it was replaced since it was read. */
 export async function rotateSession(
   database: Kysely<Database>,
   session: SessionRow,
@@ -130,21 +130,21 @@ export async function rotateSession(
   return Number(result.numUpdatedRows) === 1;
 }
 
-/** Keeps when the person of a session last gave a one-time code. */
+/** Stores when the person of a session last gave a one-time code. */
 export async function saveSessionCode(database: Kysely<Database>, id: string, mfaAt: number): Promise<void> {
   await database.updateTable("sessions").set({ mfa_at: mfaAt }).where("id", "=", id).execute();
 }
 
-/** Ends a session with all of its tokens. */
+/** Revokes a session with all of its tokens. */
 export async function revokeSession(database: Kysely<Database>, id: string, now: number): Promise<void> {
   await database.updateTable("sessions").set({ revoked_at: now }).where("id", "=", id).execute();
 }
 
 /**
- * Makes an invited person a member, and tells the audit log of it; a membership that was accepted before stays as it is.
+ * Makes an invited person a member and records it in the audit log; does nothing for a member.
  *
- * @returns the organization as its member sees it
- * @throws ProblemError `not_found` without an invitation, and after it was taken back
+ * @returns the organization, with the person's role in it
+ * @throws ProblemError `not_found` without an invitation, or if it was withdrawn
  */
 export async function acceptInvitation(
   database: Kysely<Database>,
@@ -152,12 +152,12 @@ export async function acceptInvitation(
   change: Change,
 ) {
   return database.transaction().execute(async (tx) => {
-    // Only a number that is there reaches the comparison with a column: any other may not fit it.
+    // Compare in memory: an arbitrary number may not fit the column.
     const isInvited = (await invitationsOf(tx, userId)).some(({ id }) => id === organizationId);
     if (isInvited) await becomeMember(tx, { organizationId, userId }, change);
     const membership = (await membershipsOf(tx, userId)).find(({ id }) => id === organizationId);
     if (membership) return membership;
-    throw new ProblemError("not_found", `There is no invitation to organization ${organizationId}`);
+    throw new ProblemError("not_found", `Invitation to organization ${organizationId} not found`);
   });
 }
 

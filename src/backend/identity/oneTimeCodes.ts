@@ -4,22 +4,22 @@ import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { attempt, forgetAttempts, spendCode } from "./sessions.ts";
 
-/** RFC 6238 with its usual parameters: SHA-1, 6 digits, 30 seconds, and a step of drift either way. */
+/** The usual parameters of RFC 6238. */
 const PARAMETERS = { algorithm: "SHA1", digits: 6, period: 30 } as const;
 
 const DRIFT_STEPS = 1;
 
-/** How many steps a spent code is remembered: an hour, should the machine's clock be set back. */
+/** How many steps a used code is remembered: an hour, in case the machine's clock is set back. */
 const REMEMBERED_STEPS = 120;
 
 /**
- * Takes a one-time code of a user. Each step's works once, and wrong ones count like wrong passwords (security.md,
- * Signing in).
+ * Accepts a one-time code of a user. Each time step works once, and wrong codes count like wrong passwords
+ * (src/backend/README.md, Sign-in).
  *
- * @param code as it was typed; white space is left out
- * @param address where the request came from
+ * @param code as typed; white space is ignored
+ * @param address the network address of the request
  * @returns when the code was given, machine milliseconds
- * @throws ProblemError `mfa_invalid`, in the same words for a wrong code, a used one, and any while sign-in is locked
+ * @throws ProblemError `mfa_invalid`, with one message for a wrong code, a used one, and any code while sign-in is locked
  */
 export async function acceptCode(
   deps: Pick<BackendDeps, "database" | "now" | "random">,
@@ -37,14 +37,14 @@ export async function acceptCode(
   if (accepted === null) {
     throw new ProblemError(
       "mfa_invalid",
-      "The one-time code is not right or was used already, or sign-in is paused for 15 minutes after repeated failures",
+      "The one-time code is wrong or was already used, or sign-in is locked for 15 minutes after repeated failures",
     );
   }
   await forgetAttempts(deps.database, place);
   return now;
 }
 
-/** The time step that a code belongs to, among those around now; compared in constant time. */
+/** Returns the time step of a code, among those around now; compares in constant time. */
 function stepOf(secret: string | null, code: string, now: number): number | null {
   if (secret === null || !/^[0-9]{6}$/.test(code)) return null;
   const given = { ...PARAMETERS, secret: Secret.fromBase32(secret), token: code, timestamp: now, window: DRIFT_STEPS };

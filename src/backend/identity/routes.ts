@@ -12,7 +12,7 @@ import { endSession, refreshSession } from "./sessions.ts";
 import { assertKnownClient, type SignInDeps, signIn, signInWithCode } from "./signIn.ts";
 import { lifeOf, spendLimitOf } from "./tokens.ts";
 
-/** Sign-in, sessions and `/me`. */
+/** Registers sign-in, sessions and `/me`. */
 export function registerIdentity(app: FastifyInstance, deps: RouteDeps, signInDeps: SignInDeps): void {
   register(app, deps, "login", async ({ body, request }) => ({
     status: 200,
@@ -34,7 +34,7 @@ export function registerIdentity(app: FastifyInstance, deps: RouteDeps, signInDe
   register(app, deps, "acceptInvitation", async ({ identity, params: { organizationId } }) => {
     const { user, session } = identity;
     if (session === null) {
-      throw new ProblemError("forbidden", "Invitations are accepted by a signed-in person, not with an API token");
+      throw new ProblemError("forbidden", "An API token cannot accept invitations; sign in instead");
     }
     const change = { actor: user.email, at: deps.clock.now() };
     const membership = await acceptInvitation(deps.database, { organizationId, userId: user.id }, change);
@@ -64,7 +64,7 @@ function registerOauth(app: FastifyInstance, deps: RouteDeps): void {
   });
 }
 
-/** A pair of tokens as RFC 6749, section 5.1, has it. */
+/** Returns a pair of tokens as in RFC 6749, section 5.1. */
 function oauthTokens(session: SessionTokens): Answer {
   return {
     status: 200,
@@ -81,10 +81,10 @@ function oauthTokens(session: SessionTokens): Answer {
 async function stepUp(deps: BackendDeps, identity: Identity, code: string, address: string): Promise<void> {
   const { user, session } = identity;
   if (session === null) {
-    throw new ProblemError("forbidden", "A one-time code is given by a signed-in person, not with an API token");
+    throw new ProblemError("forbidden", "An API token cannot submit a one-time code; sign in instead");
   }
   if (user.totp_secret === null) {
-    throw new ProblemError("invalid_request", "This account has no one-time codes; none is asked for");
+    throw new ProblemError("invalid_request", "This account does not use one-time codes");
   }
   await saveSessionCode(deps.database, session.id, await acceptCode(deps, user, code, address));
 }

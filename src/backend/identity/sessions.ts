@@ -12,15 +12,15 @@ const ACCESS_MS = 15 * 60_000;
 
 const REFRESH_MS = 30 * 86_400_000;
 
-/** How long the refresh token before the last works once more, for a client that was killed before it saved (C4). */
+/** How long the previous refresh token works once more, for a client that was killed before it saved the new one. */
 const GRACE_MS = 60_000;
 
 type SessionDeps = Pick<BackendDeps, "database" | "now" | "random">;
 
 /**
- * Starts a session for a user who has proved who they are.
+ * Starts a session for an authenticated user.
  *
- * @param mfaAt when they gave a one-time code, machine milliseconds; `null` where they have none
+ * @param mfaAt when the user gave a one-time code, machine milliseconds; `null` for a user without
  */
 export async function startSession(deps: SessionDeps, userId: number, mfaAt: number | null): Promise<SessionTokens> {
   const id = deps.random(12).toString("hex");
@@ -38,8 +38,8 @@ export async function startSession(deps: SessionDeps, userId: number, mfaAt: num
 }
 
 /**
- * Exchanges a refresh token for a new pair. An old one that comes again ends the whole session, but for the one before
- * the last within a minute, once (security.md, Signing in).
+ * Exchanges a refresh token for a new pair. A used one ends the whole session, except that the previous one works once
+ * more within a minute (src/backend/README.md, Sign-in).
  *
  * @throws ProblemError `unauthenticated`
  */
@@ -56,11 +56,11 @@ export async function refreshSession(deps: SessionDeps, refreshToken: string): P
   const pair = newPair(deps, session.id);
   const previous = { hash: current ? session.refresh_hash : null, now };
   if (await rotateSession(deps.database, session, pair.stored, previous)) return pair.tokens;
-  // Another process exchanged the same token in between: for it this one is now the token before the last.
+  // Another process exchanged the same token in between, so it is now the previous one.
   return refreshSession(deps, refreshToken);
 }
 
-/** Ends the session that a token (access or refresh) belongs to; an unknown token is no error (RFC 7009, 2.2). */
+/** Ends the session of an access or refresh token; an unknown token is no error (RFC 7009, section 2.2). */
 export async function endSession(deps: SessionDeps, token: string): Promise<void> {
   const session =
     (await findSessionById(deps.database, sessionIdOf(token))) ??
@@ -76,7 +76,7 @@ function isInGrace(session: SessionRow, presented: string, now: number): boolean
   return previous !== null && rotatedAt !== null && now - rotatedAt <= GRACE_MS && sameHash(presented, previous);
 }
 
-/** Refresh tokens are `sfr_<session>_<secret>`, so that an old one still tells which session to end. */
+/** Creates a pair of tokens. A refresh token is `sfr_<session>_<secret>`, so that a used one identifies its session. */
 function newPair(deps: SessionDeps, sessionId: string) {
   const accessToken = `sfs_${deps.random(32).toString("base64url")}`;
   const refreshToken = `sfr_${sessionId}_${deps.random(32).toString("base64url")}`;
@@ -107,21 +107,20 @@ function sameHash(a: string, b: string): boolean {
 }
 
 function refused(): ProblemError {
-  return new ProblemError("unauthenticated", "The sign-in has ended");
+  return new ProblemError("unauthenticated", "The session has ended");
 }
 
-/** What somebody tries to guess, an account by its email in lower case, and the address that they try it from. */
+/** The account of a sign-in attempt, its email in lower case, and the network address of the attempt. */
 export interface Place {
   readonly account: string;
   readonly address: string;
 }
 
 /**
- * Notes an attempt before it is judged, so that attempts at the same time count one another, and forgets those before
- * `since`. `takeBackAttempt` takes it back where it was a good one.
+ * Records an attempt before it is judged, so that parallel attempts count each other, and deletes those before `since`.
  *
  * @param attempt `at` in machine milliseconds
- * @returns how many others there were since then: of the account from the address, and of anybody from it
+ * @returns how many others there were since then, on the account from the address and on any account from it
  */
 async function noteAttempt(
   database: Kysely<Database>,
@@ -140,12 +139,12 @@ async function noteAttempt(
   return { account: rows.filter((row) => row.email_key === account).length - 1, address: rows.length - 1 };
 }
 
-/** Takes back one attempt: it was no failure. */
+/** Deletes an attempt that was not a failure. */
 async function takeBackAttempt(database: Kysely<Database>, id: string): Promise<void> {
   await database.deleteFrom("sign_in_attempts").where("id", "=", id).execute();
 }
 
-/** Forgets an account's attempts from an address: its person has proved that they are there. */
+/** Deletes an account's failed attempts from an address, after a successful sign-in. */
 export async function forgetAttempts(database: Kysely<Database>, { account, address }: Place): Promise<void> {
   await database
     .deleteFrom("sign_in_attempts")
@@ -155,9 +154,9 @@ export async function forgetAttempts(database: Kysely<Database>, { account, addr
 }
 
 /**
- * Spends a user's one-time code of a step, once, whoever asks at the same time; steps before `oldest` are forgotten.
+ * Uses up a user's one-time code of a time step; of parallel calls, one succeeds. Steps before `oldest` are deleted.
  *
- * @returns whether this call was the one that spent it
+ * @returns whether this call used the code
  */
 export async function spendCode(
   database: Kysely<Database>,
@@ -174,20 +173,20 @@ export async function spendCode(
   return spent !== undefined;
 }
 
-/** Keeps a ticket, and forgets those that have expired at `now` (machine milliseconds). */
+/** Stores a ticket, and deletes those that have expired at `now` (machine milliseconds). */
 export async function saveTicket(database: Kysely<Database>, ticket: TicketRow, now: number): Promise<void> {
   await database.deleteFrom("sign_in_tickets").where("expires_at", "<=", now).execute();
   await database.insertInto("sign_in_tickets").values(ticket).execute();
 }
 
-/** Which ticket is meant, and when (machine milliseconds). */
+/** Identifies a ticket; `now` in machine milliseconds. */
 export interface TicketQuestion {
   readonly hash: string;
   readonly kind: TicketRow["kind"];
   readonly now: number;
 }
 
-/** A ticket that has not expired. */
+/** Finds a ticket that has not expired. */
 export async function findTicket(
   database: Kysely<Database>,
   { hash, kind, now }: TicketQuestion,
@@ -201,11 +200,11 @@ export async function findTicket(
     .executeTakeFirst();
 }
 
-/** Counts a try at a ticket; nothing where it has expired or had `most` tries already. */
+/** Counts a try at a ticket; returns nothing if it has expired or had `maxTries` tries already. */
 export async function countTry(
   database: Kysely<Database>,
   { hash, kind, now }: TicketQuestion,
-  most: number,
+  maxTries: number,
 ): Promise<TicketRow | undefined> {
   return database
     .updateTable("sign_in_tickets")
@@ -213,12 +212,12 @@ export async function countTry(
     .where("ticket_hash", "=", hash)
     .where("kind", "=", kind)
     .where("expires_at", ">", now)
-    .where("tries", "<", most)
+    .where("tries", "<", maxTries)
     .returningAll()
     .executeTakeFirst();
 }
 
-/** Spends a ticket; of several at once, one finds it. */
+/** Uses up a ticket; of parallel calls, one succeeds. */
 export async function takeTicket(database: Kysely<Database>, hash: string): Promise<boolean> {
   const result = await database.deleteFrom("sign_in_tickets").where("ticket_hash", "=", hash).executeTakeFirst();
   return Number(result.numDeletedRows) === 1;
@@ -226,17 +225,17 @@ export async function takeTicket(database: Kysely<Database>, hash: string): Prom
 
 const WINDOW_MS = 15 * 60_000;
 
-const OF_ACCOUNT = 5;
+const MAX_PER_ACCOUNT = 5;
 
-const FROM_ADDRESS = 50;
+const MAX_PER_ADDRESS = 50;
 
 /**
- * Judges an attempt to guess a secret under the lock of security.md, Signing in: after 5 failures of an account from one
- * address, or 50 from the address, within 15 minutes, whatever is tried is refused. An attempt is counted before it is
- * judged, so that guesses at the same time count one another, and taken back unless it was judged and wrong.
+ * Judges an attempt to prove a secret, and locks guessing: after 5 failures of an account from one address, or 50 from the
+ * address, within 15 minutes, every attempt is refused. An attempt is counted before it is judged, so that parallel guesses
+ * count each other, and deleted unless it was judged wrong.
  *
- * @param judge gives what was proved, or `null`; it is called in any case, so that a lock does not show in the time
- * @returns what was proved; `null` for a wrong attempt and for any while it is locked
+ * @param judge returns the proof, or `null`; also called while locked, so that the time does not reveal the lock
+ * @returns the proof; `null` for a wrong attempt, and for any while locked
  */
 export async function attempt<Proof>(
   deps: Pick<BackendDeps, "database" | "now" | "random">,
@@ -246,7 +245,7 @@ export async function attempt<Proof>(
   const id = deps.random(12).toString("hex");
   const now = deps.now();
   const others = await noteAttempt(deps.database, { ...place, id, at: now }, now - WINDOW_MS);
-  const isLocked = others.account >= OF_ACCOUNT || others.address >= FROM_ADDRESS;
+  const isLocked = others.account >= MAX_PER_ACCOUNT || others.address >= MAX_PER_ADDRESS;
   if (isLocked) await takeBackAttempt(deps.database, id);
   const proof = await judge(isLocked);
   if (isLocked || proof === null) return null;

@@ -9,27 +9,27 @@ import type { Passwords } from "./secrets.ts";
 import { attempt, forgetAttempts, startSession } from "./sessions.ts";
 import { codeForTicket, issueTicket } from "./tickets.ts";
 
-/** Each waits its turn for a third of a second of work, two at a time. */
-const MOST_WAITING = 30;
+/** How many sign-ins may wait: each takes a third of a second, two at a time. */
+const MAX_WAITING = 30;
 
-/** What sign-in needs beside the backend's own: `passwordHashOf` waits for a seed's hash that is still being made. */
+/** The dependencies of sign-in. `passwordHashOf` waits for a seed's hash that is still being computed. */
 export interface SignInDeps extends Pick<BackendDeps, "database" | "now" | "random"> {
   readonly passwords: Passwords;
   passwordHashOf(user: UserRow): Promise<string | null>;
 }
 
-/** What a person types to sign in. */
+/** An email and a password, as typed. */
 export interface Credentials {
   readonly email: string;
   readonly password: string;
 }
 
 /**
- * Finds the user of an email and a password. Unknown user, wrong password and locked user get the same answer after the
- * same work; the lock is per account and address (security.md, Signing in). The right password makes earlier failures
- * forgotten only where no one-time code is asked for after it.
+ * Returns the user of an email and a password. An unknown user, a wrong password and a lock give the same answer after the
+ * same work (src/backend/README.md, Sign-in). The right password clears earlier failures only if no one-time code is
+ * required after it.
  *
- * @param address where the request came from
+ * @param address the network address of the request
  * @throws ProblemError `unauthenticated`, `rate_limited`
  */
 export async function checkPassword(
@@ -37,20 +37,20 @@ export async function checkPassword(
   { email, password }: Credentials,
   address: string,
 ): Promise<UserRow> {
-  if (deps.passwords.waiting() > MOST_WAITING) {
-    throw new ProblemError("rate_limited", "Too many people sign in at once", {}, { "Retry-After": "5" });
+  if (deps.passwords.waiting() > MAX_WAITING) {
+    throw new ProblemError("rate_limited", "Too many sign-ins at once; try again", {}, { "Retry-After": "5" });
   }
   const place = { account: emailKey(email), address };
   const found = await findUser(deps.database, email);
   const hash = found ? await deps.passwordHashOf(found) : null;
-  // The attempt begins with its turn: many who sign in rightly at once are not taken for guesses of one another.
+  // The attempt starts with its turn, so that parallel correct sign-ins do not count as each other's guesses.
   const user = await deps.passwords.inTurn(() =>
     attempt(deps, place, async () => ((await deps.passwords.verify(password, hash)) && found) || null),
   );
   if (user === null) {
     throw new ProblemError(
       "unauthenticated",
-      "The email or the password is not right, or sign-in is paused for 15 minutes after repeated failures",
+      "The email or password is wrong, or sign-in is locked for 15 minutes after repeated failures",
     );
   }
   if (user.totp_secret === null) await forgetAttempts(deps.database, place);
@@ -58,9 +58,9 @@ export async function checkPassword(
 }
 
 /**
- * Signs a person in with email and password, or asks for the one-time code of a user who has them.
+ * Signs a person in with email and password, or requests a one-time code of a user who has them.
  *
- * @param address where the request came from
+ * @param address the network address of the request
  * @throws ProblemError `unauthenticated`, `rate_limited`
  */
 export async function signIn(
@@ -74,9 +74,9 @@ export async function signIn(
 }
 
 /**
- * Finishes signing in with a one-time code: 5 tries within 5 minutes (details.md, 15).
+ * Completes a sign-in with a one-time code: 5 tries within 5 minutes (src/backend/README.md, Sign-in).
  *
- * @param address where the request came from
+ * @param address the network address of the request
  * @throws ProblemError `mfa_invalid`, `unauthenticated`
  */
 export async function signInWithCode(
@@ -88,7 +88,7 @@ export async function signInWithCode(
   return startSession(deps, user.id, mfaAt);
 }
 
-/** The errors of RFC 6749, section 5.2, and RFC 8628, section 3.5, that the backend answers itself. */
+/** The errors of RFC 6749, section 5.2, and RFC 8628, section 3.5, that the backend returns. */
 type OauthCode =
   | "invalid_client"
   | "invalid_grant"
@@ -97,7 +97,7 @@ type OauthCode =
   | "access_denied"
   | "expired_token";
 
-/** A refusal under `/oauth`, which travels as the RFCs' error object with status 400 (details.md, 16). */
+/** A refusal under `/oauth`, sent as the error object of RFC 6749, section 5.2, with status 400. */
 export class OauthError extends Error {
   override readonly name = "OauthError";
 
@@ -110,18 +110,18 @@ export class OauthError extends Error {
 }
 
 /**
- * Refuses a client that nobody knows: only this package's command line asks for tokens.
+ * Refuses any client but this package's command line.
  *
  * @throws OauthError `invalid_client`
  */
 export function assertKnownClient(clientId: string): void {
-  if (clientId !== CLIENT_ID) throw new OauthError("invalid_client", "This client is not known here");
+  if (clientId !== CLIENT_ID) throw new OauthError("invalid_client", "Unknown client");
 }
 
 /**
- * The RFCs' error object for what went wrong under `/oauth`.
+ * Returns the error object of RFC 6749, section 5.2, for a failure under `/oauth`.
  *
- * @param body of the request, as it was read
+ * @param body the parsed body of the request
  */
 export function oauthErrorBody(error: OauthError | ProblemError, body: unknown): Record<string, string> {
   const code = error instanceof OauthError ? error.code : oauthCode(error, body);
@@ -136,7 +136,7 @@ function oauthCode(problem: ProblemError, body: unknown): string {
   return grant === undefined || isKnown ? "invalid_request" : "unsupported_grant_type";
 }
 
-/** RFC 6749, section 5.2, leaves `"`, `\` and what is beyond ASCII out of descriptions. */
+/** RFC 6749, section 5.2, allows neither `"`, `\` nor characters beyond ASCII in descriptions. */
 function describable(message: string): string {
   return message.replaceAll('"', "'").replace(/[^\x20-\x5b\x5d-\x7e]/g, "?");
 }

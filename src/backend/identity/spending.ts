@@ -4,7 +4,7 @@ import { formatMoney, type Money, money } from "../../billing/money.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
 import { ProblemError } from "../errors.ts";
 
-/** The states of a purchase that give back what it took of its token's spending limit. */
+/** The states in which a purchase does not count against its token's spending limit. */
 const GIVEN_BACK = ["declined", "canceled", "expired", "refund_due", "refunded"] as const;
 
 /** Returns the first day of the calendar month that an instant (milliseconds) is in. */
@@ -12,14 +12,14 @@ function firstDayOfMonth(at: number, timeZone: string): string {
   return `${dateInZone(at, timeZone).slice(0, 8)}01`;
 }
 
-/** Whether two instants (billing clock, milliseconds) are in one calendar month of the billing time zone. */
+/** Reports whether two instants (billing clock, milliseconds) are in the same calendar month of the billing time zone. */
 export function isSameSpendingMonth(first: number, second: number, timeZone: string): boolean {
   return firstDayOfMonth(first, timeZone) === firstDayOfMonth(second, timeZone);
 }
 
 /**
- * Checks a token's spending limit for the month of an instant. The subscription's row must be locked, so that parallel
- * orders and payments wait for each other.
+ * Asserts that a purchase is within its token's spending limit for the month. The subscription's row must be locked, so
+ * that parallel orders and payments wait for each other.
  *
  * @param month the billing time zone, and an instant of the month by the billing clock, milliseconds
  * @throws ProblemError `spend_limit_exceeded`
@@ -38,13 +38,13 @@ export async function assertWithinSpendLimit(
     const left = formatMoney(money(Math.max(0, amountLeft), total.currency));
     throw new ProblemError(
       "spend_limit_exceeded",
-      `This purchase costs ${formatMoney(total)}, and the token "${token.name}" has ${left} left of its ${formatMoney(money(token.limit_amount ?? 0, total.currency))} this month`,
+      `The purchase costs ${formatMoney(total)}, but the token "${token.name}" has ${left} left of its ${formatMoney(money(token.limit_amount ?? 0, total.currency))} this month`,
     );
   }
   if (licensesLeft !== null && licenses > licensesLeft) {
     throw new ProblemError(
       "spend_limit_exceeded",
-      `This purchase has ${inLicenses(licenses)}, and the token "${token.name}" has ${Math.max(0, licensesLeft)} left of its ${token.limit_licenses} this month`,
+      `The purchase is for ${inLicenses(licenses)}, but the token "${token.name}" has ${Math.max(0, licensesLeft)} left of its ${token.limit_licenses} this month`,
     );
   }
 }
@@ -53,7 +53,7 @@ function inLicenses(count: number): string {
   return count === 1 ? "1 license" : `${count} licenses`;
 }
 
-/** Sums up what a token bought in a month, without failed purchases and the one that `except` names. */
+/** Sums up what a token bought in a month, without failed purchases and the purchase `except`. */
 export async function readSpent(
   database: Kysely<Database>,
   tokenId: string,

@@ -6,22 +6,22 @@ import { acceptCode } from "./oneTimeCodes.ts";
 import { hashToken } from "./secrets.ts";
 import { countTry, findTicket, saveTicket, takeTicket } from "./sessions.ts";
 
-/** How long a ticket is good for: until the code is given (details.md, 15), or until the person has decided. */
+/** How long a ticket is valid: `mfa` until the code is given, `page` until the person decides. */
 const LIFE_MS = { mfa: 5 * 60_000, page: 10 * 60_000 } as const;
 
-const MOST_TRIES = 5;
+const MAX_TRIES = 5;
 
 type TicketDeps = Pick<BackendDeps, "database" | "now" | "random">;
 
-/** A person who has signed in; `mfaAt` is when they gave a one-time code, `null` where they have none. */
+/** An authenticated person; `mfaAt` is when they gave a one-time code, `null` for a person without. */
 export interface SignedIn {
   readonly user: UserRow;
   readonly mfaAt: number | null;
 }
 
 /**
- * Gives a secret that stands for a step of signing in: `mfa` that the password was right, for 5 minutes; `page` that the
- * whole sign-in was, for 10. Only its hash is kept.
+ * Issues a secret that proves a step of a sign-in: `mfa` the password, for 5 minutes; `page` the whole sign-in, for 10.
+ * Only its hash is stored.
  */
 export async function issueTicket(
   deps: TicketDeps,
@@ -47,9 +47,9 @@ export async function issueTicket(
 }
 
 /**
- * Who a ticket stands for; it stays good.
+ * Returns the person of a ticket, which stays valid.
  *
- * @throws ProblemError `unauthenticated` for one that is unknown, of another kind, or over
+ * @throws ProblemError `unauthenticated` if it is unknown, of another kind or expired
  */
 export async function readTicket(deps: TicketDeps, ticket: string, kind: TicketRow["kind"]): Promise<SignedIn> {
   const row = await findTicket(deps.database, { hash: hashToken(ticket), kind, now: deps.now() });
@@ -58,11 +58,11 @@ export async function readTicket(deps: TicketDeps, ticket: string, kind: TicketR
 }
 
 /**
- * Takes the one-time code that an `mfa` ticket asks for. A wrong one leaves the ticket good, for 5 tries; the right one
- * spends it.
+ * Accepts the one-time code for an `mfa` ticket. A wrong code leaves the ticket valid, for 5 tries; the right one uses it
+ * up.
  *
- * @param address where the request came from
- * @throws ProblemError `mfa_invalid`, or `unauthenticated` where the ticket is unknown, spent or over
+ * @param address the network address of the request
+ * @throws ProblemError `mfa_invalid`, or `unauthenticated` if the ticket is unknown, used or expired
  */
 export async function codeForTicket(
   deps: TicketDeps,
@@ -70,7 +70,7 @@ export async function codeForTicket(
   address: string,
 ): Promise<{ user: UserRow; mfaAt: number }> {
   const hash = hashToken(challenge);
-  const ticket = await countTry(deps.database, { hash, kind: "mfa", now: deps.now() }, MOST_TRIES);
+  const ticket = await countTry(deps.database, { hash, kind: "mfa", now: deps.now() }, MAX_TRIES);
   if (!ticket) throw signInAgain();
   const user = await readUser(deps.database, ticket.user_id);
   const mfaAt = await acceptCode(deps, user, code, address);
@@ -79,5 +79,5 @@ export async function codeForTicket(
 }
 
 function signInAgain(): ProblemError {
-  return new ProblemError("unauthenticated", "This sign-in has ended or took too long; sign in again");
+  return new ProblemError("unauthenticated", "The sign-in has expired; sign in again");
 }

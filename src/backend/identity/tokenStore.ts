@@ -8,10 +8,10 @@ export interface ApiTokenWithCreator extends ApiTokenRow {
   readonly email: string;
 }
 
-/** How many tokens that still work an organization may have. */
-const MOST_TOKENS = 100;
+/** How many live tokens an organization may have. */
+const MAX_TOKENS = 100;
 
-/** A live API token by its hash; `now` by the machine's clock. */
+/** Finds a live API token by its hash; `now` in machine milliseconds. */
 export async function findApiToken(
   database: Kysely<Database>,
   tokenHash: string,
@@ -27,7 +27,7 @@ function liveTokens(database: Kysely<Database>, now: number) {
     .where((where) => where.or([where("expires_at", "is", null), where("expires_at", ">", now)]));
 }
 
-/** The API tokens of an organization that were not revoked, newest first. */
+/** Lists the API tokens of an organization that were not revoked, newest first. */
 export async function listApiTokens(
   database: Kysely<Database>,
   organizationId: number,
@@ -45,10 +45,10 @@ export async function listApiTokens(
 }
 
 /**
- * Adds an API token and tells the audit log of it, never more than `MOST_TOKENS` that work, whoever adds at the same
- * time.
+ * Stores an API token and records it in the audit log. An organization never has more than `MAX_TOKENS` live ones, also
+ * when they are added in parallel.
  *
- * @param now the machine's clock, milliseconds: tokens expire by it
+ * @param now the machine's clock, milliseconds
  * @throws ProblemError `invalid_request`
  */
 export async function saveApiToken(
@@ -63,10 +63,10 @@ export async function saveApiToken(
       .select((expression) => expression.fn.countAll<string | number>().as("count"))
       .where("organization_id", "=", token.organization_id)
       .executeTakeFirstOrThrow();
-    if (Number(count) >= MOST_TOKENS) {
+    if (Number(count) >= MAX_TOKENS) {
       throw new ProblemError(
         "invalid_request",
-        `This organization has ${MOST_TOKENS} API tokens, the most there may be; revoke one that is not needed`,
+        `This organization has ${MAX_TOKENS} API tokens, the maximum; revoke one first`,
       );
     }
     await tx.insertInto("api_tokens").values(token).execute();
@@ -87,7 +87,7 @@ export async function saveApiToken(
   });
 }
 
-/** Makes who else adds a token to the organization wait for the end of this transaction. */
+/** Makes parallel transactions that add tokens wait for this one. */
 async function lockOrganization(tx: Kysely<Database>, organizationId: number): Promise<void> {
   await tx
     .updateTable("organizations")
@@ -97,10 +97,10 @@ async function lockOrganization(tx: Kysely<Database>, organizationId: number): P
 }
 
 /**
- * Ends an API token at once and tells the audit log of it; one that was revoked already stays as it is.
+ * Revokes an API token and records it in the audit log; does nothing if it was revoked before.
  *
  * @param now the machine's clock, milliseconds
- * @throws ProblemError `not_found`, for another organization's too
+ * @throws ProblemError `not_found`, also for another organization's token
  */
 export async function revokeToken(
   database: Kysely<Database>,
@@ -115,7 +115,7 @@ export async function revokeToken(
       .where("id", "=", token.id)
       .where("organization_id", "=", token.organizationId)
       .executeTakeFirst();
-    if (!own) throw new ProblemError("not_found", `There is no API token ${token.id} in this organization`);
+    if (!own) throw new ProblemError("not_found", `API token ${token.id} not found in this organization`);
     const revoked = await tx
       .updateTable("api_tokens")
       .set({ revoked_at: now })
@@ -134,8 +134,8 @@ export async function revokeToken(
 }
 
 /**
- * Ends the API tokens that a person has in an organization, inside the transaction that removes them: who is added again
- * later begins without the old ones.
+ * Revokes a person's API tokens of an organization, within the transaction that removes the person, so that they do not
+ * work again if the person is added again.
  *
  * @param now the machine's clock, milliseconds
  */

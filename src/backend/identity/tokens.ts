@@ -14,14 +14,14 @@ import { type ApiTokenWithCreator, listApiTokens, revokeToken, saveApiToken } fr
 
 const DAY_MS = 86_400_000;
 
-/** The largest count that the store keeps. */
-const MOST_LICENSES = 2 ** 31 - 1;
+/** The largest count that fits the column. */
+const MAX_LICENSES = 2 ** 31 - 1;
 
 /**
- * Creates an API token of an organization. Its secret is in the answer and nowhere else (security.md, Signing in).
+ * Creates an API token of an organization. The answer contains its secret, which is not stored.
  *
- * @param user who creates it and answers for it
- * @throws ProblemError `invalid_request` for a limit that cannot be kept, or with too many tokens
+ * @param user the creator, on whose behalf the token acts
+ * @throws ProblemError `invalid_request` for an invalid limit, or if there are too many tokens
  */
 export async function createApiToken(
   deps: Pick<BackendDeps, "database" | "now" | "clock" | "random">,
@@ -49,7 +49,7 @@ export async function createApiToken(
   return { ...(await tokenView(deps, { ...row, email: user.email })), token: secret };
 }
 
-/** `sfl_`, 256 random bits, and a CRC-32 of both, by which scanners tell a leaked token from a lookalike. */
+/** Creates `sfl_`, 256 random bits, and a CRC-32 of both, by which scanners recognize a leaked token. */
 function newSecret(random: (bytes: number) => Buffer): string {
   const body = `sfl_${random(32).toString("base64url")}`;
   return body + crc32(body).toString(16).padStart(8, "0");
@@ -58,11 +58,11 @@ function newSecret(random: (bytes: number) => Buffer): string {
 function limitsOf({ spendLimit }: CreateTokenRequest, currency: string) {
   const { amount = null, licenses = null } = spendLimit ?? {};
   if (amount !== null && amount.currency !== currency) {
-    throw invalid("spendLimit.amount.currency", `is not ${currency}, the currency of the subscription`);
+    throw invalid("spendLimit.amount.currency", `must be ${currency}, the currency of the subscription`);
   }
-  if (amount !== null && amount.amount < 0) throw invalid("spendLimit.amount.amount", "is less than 0");
-  if (licenses !== null && licenses > MOST_LICENSES) {
-    throw invalid("spendLimit.licenses", `is more than ${MOST_LICENSES}`);
+  if (amount !== null && amount.amount < 0) throw invalid("spendLimit.amount.amount", "must not be negative");
+  if (licenses !== null && licenses > MAX_LICENSES) {
+    throw invalid("spendLimit.licenses", `must be at most ${MAX_LICENSES}`);
   }
   return { limit_amount: amount?.amount ?? null, limit_licenses: licenses };
 }
@@ -75,7 +75,7 @@ function invalid(path: string, message: string): ProblemError {
 
 type ViewDeps = Pick<BackendDeps, "database" | "now" | "clock">;
 
-/** An API token as the contract shows it, with what is left of its limits this month. */
+/** Returns an API token as the contract shows it, with what is left of its limits this month. */
 async function tokenView(deps: ViewDeps, token: ApiTokenWithCreator): Promise<ApiToken> {
   return {
     id: token.id,
@@ -89,7 +89,7 @@ async function tokenView(deps: ViewDeps, token: ApiTokenWithCreator): Promise<Ap
   };
 }
 
-/** When a token ends, and how many seconds that is from now, rounded up and 0 once it is over; `null` for never. Machine clock. */
+/** Returns when a token expires, and in how many seconds, rounded up and at least 0; `null` for never. Machine clock. */
 export function lifeOf(expiresAt: number | null, now: number): Pick<ApiToken, "expiresAt" | "expiresIn"> {
   if (expiresAt === null) return { expiresAt: null, expiresIn: null };
   return {
@@ -98,7 +98,7 @@ export function lifeOf(expiresAt: number | null, now: number): Pick<ApiToken, "e
   };
 }
 
-/** What a token may spend in this month of the billing zone and what is left of it; `null` without a limit. */
+/** Returns a token's spending limit and what is left of it in this month of the billing zone; `null` without a limit. */
 export async function spendLimitOf(deps: ViewDeps, token: ApiTokenRow): Promise<Me["token"]["spendLimit"]> {
   const { limit_amount: amount, limit_licenses: licenses } = token;
   if (amount === null && licenses === null) return null;
@@ -112,7 +112,7 @@ export async function spendLimitOf(deps: ViewDeps, token: ApiTokenRow): Promise<
   };
 }
 
-/** API tokens of an organization, which its signed-in administrators manage (security.md, Signing in). */
+/** Registers the calls that list, create and revoke API tokens. */
 export function registerTokens(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "listTokens", async ({ organization }) => {
     const rows = await listApiTokens(deps.database, organization.id);

@@ -1,6 +1,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { roleName } from "../../billing/roles.ts";
 import type { Membership } from "../http/register.ts";
+import { readerDates } from "./dates.ts";
 import { Facts, Field, Hidden, type Page, Problem } from "./page.tsx";
 
 /** Where the page lives (RFC 8628, section 3.2, verification_uri). */
@@ -33,6 +34,8 @@ export interface Consent {
   /** When it was begun, and now; milliseconds. */
   readonly begun: number;
   readonly now: number;
+  /** The reader's kind of English, a BCP 47 tag (see `readerLocale`). */
+  readonly locale: string;
   /** The organizations that wait for the person to accept their invitation. */
   readonly invitations: readonly Membership[];
 }
@@ -113,16 +116,11 @@ export function consentPage(carried: Carried, consent: Consent): Page {
       <Step fields={hiddenFields("consent", carried)}>
         <Facts
           rows={[
-            ["Signed in as", consent.email],
-            ["Application", consent.client],
-            ["From the address", consent.address],
-            ["Started", <Since key="begun" begun={consent.begun} now={consent.now} />],
-            [
-              "Code",
-              <span key="code" class="code">
-                {carried.userCode}
-              </span>,
-            ],
+            { label: "Signed in as", value: consent.email },
+            { label: "Application", value: consent.client },
+            { label: "From the address", value: consent.address },
+            { label: "Started", value: startedText(consent) },
+            { label: "Code", value: <span class="code">{carried.userCode}</span> },
           ]}
         />
         <p>
@@ -219,17 +217,11 @@ function Step(props: {
   );
 }
 
-/** How long ago, and when: `3 minutes ago (2026-11-22 12:00 UTC)`. */
-function Since({ begun, now }: Pick<Consent, "begun" | "now">): VNode {
+/** How long ago, and when: `3 minutes ago (22 November 2026 at 12:00 UTC)`. */
+function startedText({ begun, now, locale }: Consent): string {
   const minutes = Math.floor((now - begun) / 60_000);
-  const instant = new Date(begun).toISOString();
-  return (
-    <>
-      {minutes < 1 ? "less than a minute ago" : AGO.format(-minutes, "minute")}
-      {" ("}
-      <time datetime={instant}>{`${instant.slice(0, 16).replace("T", " ")} UTC`}</time>)
-    </>
-  );
+  const ago = minutes < 1 ? "less than a minute ago" : AGO.format(-minutes, "minute");
+  return `${ago} (${readerDates(locale, "UTC").instant(begun)})`;
 }
 
 function hiddenFields(step: string, { token, ticket, userCode }: Carried): Record<string, string> {

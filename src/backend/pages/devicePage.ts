@@ -5,10 +5,11 @@ import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
 import { browserSecret, isSigned, signed } from "../http/body.ts";
 import { type Membership, validated } from "../http/register.ts";
-import { approveGrant, countWrongSignIn, denyGrant, findGrant, writtenUserCode } from "../identity/deviceGrants.ts";
+import { approveGrant, countWrongSignIn, denyGrant, findGrant, formatUserCode } from "../identity/deviceGrants.ts";
 import { acceptInvitation, invitationsOf } from "../identity/memberships.ts";
 import { checkPassword, type SignInDeps } from "../identity/signIn.ts";
 import { codeForTicket, issueTicket, readTicket, type SignedIn } from "../identity/tickets.ts";
+import { readerLocale } from "./dates.ts";
 import {
   ACCEPT_FIELD,
   type Carried,
@@ -110,7 +111,7 @@ async function takePassword(visit: Visit, form: SignInForm): Promise<Page> {
       return endedByWrongSignIns();
     return signInStep(visit, known, wrongOf(visit, user, ["email", "password"]));
   }
-  const userCode = writtenUserCode(form.user_code);
+  const userCode = formatUserCode(form.user_code);
   if (user.totp_secret === null) return askConsent(visit, userCode, grant, { user, mfaAt: null });
   return codePage(carried(visit, "code", await issueTicket(deps, user.id, "mfa", null), userCode));
 }
@@ -164,6 +165,7 @@ async function askConsent(
     address: grant.address,
     begun: grant.created_at,
     now: visit.deps.now(),
+    locale: readerLocale(visit.request.headers["accept-language"]),
     invitations: await invitationsOf(visit.deps.database, user.id),
   });
 }

@@ -15,19 +15,22 @@ main { max-width: 32rem; margin: 0 auto; padding: 1.5rem; background: var(--pape
 .brand { margin: 0; color: var(--quiet); font-size: .875rem; }
 h1 { margin: .25rem 0 1rem; font-size: 1.5rem; line-height: 1.25; }
 dl { margin: 1rem 0; border-top: 1px solid var(--line); }
-dl div { display: flex; gap: 1rem; justify-content: space-between; padding: .5rem 0; border-bottom: 1px solid var(--line); }
-dt { flex: none; max-width: 50%; color: var(--quiet); } dd { min-width: 0; margin: 0; text-align: right; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+dl div { padding: .5rem 0; border-bottom: 1px solid var(--line); }
+dt { color: var(--quiet); } dd { min-width: 0; margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+dl .amount { display: flex; gap: 1rem; justify-content: space-between; } .amount dd { text-align: right; }
 .total dd, .total dt { font-weight: 700; color: var(--ink); }
+@media (min-width: 36rem) { dl div { display: flex; gap: 1rem; justify-content: space-between; } dt { flex: none; max-width: 50%; } dd { text-align: right; } .amount dt { flex: 1; max-width: none; } }
 label { display: block; margin: 1rem 0 .25rem; font-weight: 600; }
 input, select { width: 100%; padding: .625rem .75rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--quiet); border-radius: .5rem; }
+select { text-overflow: ellipsis; }
 fieldset { margin: 1.5rem 0 0; padding: .5rem 1rem 1rem; border: 1px solid var(--line); border-radius: .5rem; }
 legend { padding: 0 .25rem; font-weight: 600; }
 .choice { display: flex; gap: .75rem; align-items: baseline; font-weight: 400; overflow-wrap: anywhere; }
 .choice input { flex: none; width: auto; } .choice span { min-width: 0; }
-time { white-space: nowrap; }
+.whole { white-space: nowrap; }
 [aria-invalid="true"] { border-color: var(--wrong); box-shadow: 0 0 0 1px var(--wrong); }
 .code { font-family: ui-monospace, monospace; letter-spacing: .1em; }
-.hint { margin: .25rem 0 0; color: var(--quiet); font-size: .875rem; }
+.hint { display: block; margin: .25rem 0 0; color: var(--quiet); font-size: .875rem; font-weight: 400; }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; }
 button { flex: 1 1 10rem; padding: .75rem 1rem; font: inherit; font-weight: 600; border-radius: .5rem; border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); cursor: pointer; }
 a { color: var(--accent); }
@@ -58,17 +61,19 @@ const HEADERS = {
   "Cross-Origin-Opener-Policy": "same-origin",
 } as const;
 
-/** A whole page, and what it answers with. Every text in it is escaped by the renderer. */
+/** A whole page and its status. The renderer escapes every text in it. */
 export interface Page {
   readonly status: number;
   readonly title: string;
-  /** What has to be known before anything else on the page, such as that no money moves. */
-  readonly banner?: string | null;
   readonly body: ComponentChildren;
 }
 
-/** Sends a page. */
-export function sendPage(reply: FastifyReply, { status, title, banner = null, body }: Page): FastifyReply {
+/**
+ * Sends a page.
+ *
+ * @param banner shown above everything else, `null` for none
+ */
+export function sendPage(reply: FastifyReply, { status, title, body }: Page, banner: string | null): FastifyReply {
   const html = `<!doctype html>${renderToString(
     <Document title={title} banner={banner}>
       {body}
@@ -156,41 +161,32 @@ export function Hidden({ fields }: { fields: Readonly<Record<string, string>> })
   );
 }
 
-/** Facts as names and values. */
-export function Facts({ rows }: { rows: readonly (readonly [string, ComponentChildren])[] }): VNode {
+/** A row of `Facts`. Only the label and the value of an amount stay side by side on a phone. */
+export interface Fact {
+  readonly label: string;
+  readonly value: ComponentChildren;
+  readonly kind?: "amount" | "total";
+  /** Smaller lines below the label. */
+  readonly details?: readonly string[];
+}
+
+/** A list of labels and values. */
+export function Facts({ rows }: { rows: readonly Fact[] }): VNode {
   return (
     <dl>
-      {rows.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
+      {rows.map(({ label, value, kind, details = [] }) => (
+        <div key={label} class={kind === "total" ? "amount total" : kind}>
+          <dt>
+            {label}
+            {details.map((detail) => (
+              <span key={detail} class="hint">
+                {detail}
+              </span>
+            ))}
+          </dt>
           <dd>{value}</dd>
         </div>
       ))}
     </dl>
   );
-}
-
-/**
- * The language that a reader likes best of those that dates can be written in (RFC 9110, section 12.5.4).
- *
- * @returns a BCP 47 tag; American English where the header names none
- */
-export function readerLocale(acceptLanguage: string | undefined): string {
-  const ranges = (acceptLanguage ?? "").slice(0, MAX_LENGTH).split(",").map(readRange);
-  const wanted = ranges.filter(({ weight }) => weight > 0).sort((one, other) => other.weight - one.weight);
-  return wanted.map(({ tag }) => supported(tag)).find((tag) => tag !== null) ?? "en-US";
-}
-
-const MAX_LENGTH = 1_000;
-
-function readRange(text: string): { tag: string; weight: number } {
-  const [tag = "", ...parameters] = text.split(";").map((part) => part.trim());
-  const weight = parameters.find((parameter) => /^q=/i.test(parameter))?.slice(2) ?? "1";
-  return { tag, weight: /^[01](\.\d{1,3})?$/.test(weight) ? Number(weight) : 0 };
-}
-
-/** Languages and regions only: an extension could ask for another calendar or other digits. */
-function supported(tag: string): string | null {
-  if (!/^[a-z]{2,3}(-[a-z]{4})?(-([a-z]{2}|\d{3}))?$/i.test(tag)) return null;
-  return Intl.DateTimeFormat.supportedLocalesOf(tag)[0] ?? null;
 }

@@ -1,28 +1,31 @@
 import type { ComponentChildren, VNode } from "preact";
 import { formatMoney, type Money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
-import type { PaymentAccount, PaymentChoice } from "../payments/gateway.ts";
-import { Facts, Hidden, type Page, Problem } from "./page.tsx";
+import type { PaymentChoice } from "../payments/gateway.ts";
+import { buyerText, countOf, type DateWords, LABELS, licensesText, termText } from "../receipts/content.ts";
+import { type Fact, Facts, Hidden, type Page, Problem } from "./page.tsx";
 
 /** What is paid for, as its page shows it. */
 export interface Order {
   readonly kind: "purchase" | "renewal";
-  readonly account: PaymentAccount;
-  readonly organization: string;
-  readonly buyer: { readonly email: string | null; readonly token: string | null };
+  readonly seller: string;
+  readonly organization: { readonly id: number; readonly name: string };
+  /** `null` for a renewal. */
+  readonly buyer: { readonly email: string; readonly token: string | null } | null;
   readonly licenses: number;
   /** The organization's licenses before the purchase; `null` when none were or will be added. */
   readonly licensesBefore: number | null;
   readonly price: Pick<Price, "term" | "dueNow" | "taxRate" | "tax">;
   readonly total: Money;
+  /** What the subscription renews at once this is paid; `null` when it does not renew. */
+  readonly renewsAt: (Pick<Price, "total" | "tax"> & { readonly subtotal: Money }) | null;
   readonly purchaseOrder: string | null;
-  /** Until when it may be paid, milliseconds, and the billing time zone to say it in. */
+  readonly note: string | null;
+  /** Until when it may be paid, milliseconds. */
   readonly deadline: number;
-  /** It is a renewal whose deadline is past: it may still be paid. */
+  /** Whether it is a renewal whose deadline has passed: it may still be paid. */
   readonly isSuspended: boolean;
-  readonly timeZone: string;
-  /** The language of the dates, a BCP 47 tag. */
-  readonly locale: string;
+  readonly dates: DateWords;
 }
 
 /** The form of the page. */
@@ -47,8 +50,7 @@ export interface PaymentProblem {
 export function askPage(order: Order, form: PaymentForm, problem?: PaymentProblem): Page {
   return {
     status: problem?.status ?? 200,
-    title: `${order.kind === "renewal" ? "Pay the renewal of" : "Pay for"} ${inLicenses(order.licenses)}`,
-    banner: bannerOf(order.account),
+    title: `${order.kind === "renewal" ? "Pay the renewal of" : "Pay for"} ${countOf(order.licenses)}`,
     body: (
       <>
         {problem && <Problem>{problem.sentence}</Problem>}
@@ -78,11 +80,11 @@ export function cancelPage(order: Order, form: Pick<PaymentForm, "token" | "addr
   return {
     status: 200,
     title: "Cancel this purchase?",
-    banner: bannerOf(order.account),
     body: (
       <>
         <p>
-          {inLicenses(licenses)} for {organization}, {formatMoney(total)}. Nothing is charged, and no license is added.
+          {countOf(licenses)} for {organization.name}, {formatMoney(total)}. Nothing is charged, and no license is
+          added.
         </p>
         <form method="post" action={form.address}>
           <Hidden fields={{ form: form.token }} />
@@ -100,26 +102,19 @@ export function cancelPage(order: Order, form: Pick<PaymentForm, "token" | "addr
   };
 }
 
-/** What the pages of a provider's account say first; `null` where money moves. */
-export function bannerOf({ mode }: PaymentAccount): string | null {
-  return mode === "live" ? null : `${mode.toUpperCase()}: no money moves`;
-}
-
 /** How a purchase stands when nothing is asked of anybody. `order` is left out once its time to pay is over. */
 export function standingPage(
-  standing: { readonly status: number; readonly title: string; readonly sentences: readonly string[] },
-  account: PaymentAccount,
+  standing: { readonly status: number; readonly title: string; readonly sentences: readonly ComponentChildren[] },
   order: Order | null,
   more?: ComponentChildren,
 ): Page {
   return {
     status: standing.status,
     title: standing.title,
-    banner: bannerOf(account),
     body: (
       <>
-        {standing.sentences.map((sentence) => (
-          <p key={sentence}>{sentence}</p>
+        {standing.sentences.map((sentence, index) => (
+          <p key={index}>{sentence}</p>
         ))}
         {more}
         {order && <OrderFacts order={order} />}
@@ -137,11 +132,6 @@ export function LookAgain({ address }: { address: string }): VNode {
   );
 }
 
-/** A count with its word: `1 license`, `5 licenses`. */
-export function inLicenses(count: number): string {
-  return count === 1 ? "1 license" : `${count} licenses`;
-}
-
 function CardField({ form }: { form: PaymentForm }): VNode {
   const hint = form.stored === null ? "There is no payment method yet: this one is kept for the next payments." : null;
   return (
@@ -151,7 +141,7 @@ function CardField({ form }: { form: PaymentForm }): VNode {
         {form.stored === null && <option value="">Choose a card</option>}
         {form.choices.map(({ id, label }) => (
           <option key={id} value={id}>
-            {id === form.stored ? `${label} (stored)` : label}
+            {id === form.stored ? `Stored: ${label}` : label}
           </option>
         ))}
       </select>
@@ -165,44 +155,37 @@ function CardField({ form }: { form: PaymentForm }): VNode {
 }
 
 function OrderFacts({ order, isAsked = false }: { order: Order; isAsked?: boolean }): VNode {
+  const { organization, buyer, dates, purchaseOrder, note, total } = order;
   const { term, dueNow, taxRate, tax } = order.price;
-  const { email, token } = order.buyer;
-  const date = (text: string) => dateText(text, order.locale);
-  const rows: (readonly [string, ComponentChildren])[] = [
-    ["Seller", order.account.seller],
-    ["Organization", order.organization],
-    ["Bought by", token === null ? (email ?? "the subscription") : `${email}, with the token ${token}`],
-    ["Licenses", licensesText(order)],
-    ["Term", `${date(term.start)} to ${date(term.renewalDate)}, ${term.daysRemaining} of ${term.days} days`],
+  const rows: Fact[] = [
+    { label: "Seller", value: order.seller },
+    { label: LABELS.organization, value: `${organization.name} (${organization.id})` },
   ];
-  if (order.purchaseOrder !== null) rows.push(["Purchase order", order.purchaseOrder]);
-  rows.push(["Subtotal", formatMoney(dueNow)], [`Tax (${taxRate}%)`, formatMoney(tax)]);
-  rows.push([isAsked ? "Due now" : "Total", <strong key="total">{formatMoney(order.total)}</strong>]);
-  if (isAsked) rows.push(deadlineRow(order));
+  if (buyer !== null) rows.push({ label: LABELS.buyer, value: buyerText(buyer) });
+  rows.push({ label: LABELS.licenses, value: licensesText(order) });
+  rows.push({ label: LABELS.term, value: termText(term, dates) });
+  if (purchaseOrder !== null) rows.push({ label: LABELS.purchaseOrder, value: purchaseOrder });
+  if (note !== null) rows.push({ label: LABELS.note, value: note });
+  rows.push({ label: LABELS.subtotal, value: formatMoney(dueNow), kind: "amount" });
+  rows.push({ label: LABELS.tax(taxRate), value: formatMoney(tax), kind: "amount" });
+  rows.push({ label: isAsked ? "Due now" : LABELS.total, value: formatMoney(total), kind: "total" });
+  if (isAsked) rows.push(deadlineRow(order), renewalRow(order));
   return <Facts rows={rows} />;
 }
 
-/** Until when it may be paid; of a renewal, which stays payable, what its deadline brings. */
-function deadlineRow({ kind, deadline, isSuspended, timeZone, locale }: Order): readonly [string, string] {
-  const when = inZone(deadline, timeZone, locale);
-  if (kind === "purchase") return ["Pay until", when];
+/** Until when a purchase may be paid, or what happens to a renewal, which stays payable, at its deadline. */
+function deadlineRow({ kind, deadline, isSuspended, dates }: Order): Fact {
+  const when = dates.instant(deadline);
+  if (kind === "purchase") return { label: "Pay until", value: when };
   return isSuspended
-    ? ["Was due by", `${when}; the subscription is suspended until this is paid`]
-    : ["Pay until", `${when}, or the subscription is suspended`];
+    ? { label: "Was due by", value: `${when}; the subscription is suspended until this is paid` }
+    : { label: "Pay until", value: `${when}, or the subscription is suspended` };
 }
 
-/** What is added and what comes of it: a number alone might mean either. A renewal adds none. */
-function licensesText({ kind, licenses, licensesBefore: before }: Order): string {
-  if (kind === "renewal") return `${licenses}, renewed`;
-  return before === null ? `${licenses} more` : `${licenses} more (${before} → ${before + licenses})`;
-}
-
-function dateText(date: string, locale: string): string {
-  const format = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "UTC" });
-  return format.format(Date.parse(`${date}T00:00:00Z`));
-}
-
-function inZone(instant: number, timeZone: string, locale: string): string {
-  const parts = { year: "numeric", month: "long", day: "numeric", hour: "numeric", minute: "2-digit" } as const;
-  return new Intl.DateTimeFormat(locale, { ...parts, timeZone, timeZoneName: "short" }).format(instant);
+function renewalRow({ renewsAt, price, dates }: Order): Fact {
+  const date = dates.date(price.term.renewalDate);
+  if (renewsAt === null) return { label: "Ends", value: `${date}, without a renewal` };
+  const { total, subtotal, tax } = renewsAt;
+  const parts = tax.amount === 0 ? "" : ` (${formatMoney(subtotal)} + ${formatMoney(tax)} tax)`;
+  return { label: "Renews at", value: `${formatMoney(total)}${parts} on\u00a0${date}` };
 }

@@ -11,7 +11,8 @@ import { cancelWaiting, settleWithin } from "../purchases/processor.ts";
 import { findPurchase, type PurchaseRecord, readPurchase } from "../purchases/store.ts";
 import { receiptView } from "../purchases/views.ts";
 import { readSubscription } from "../subscriptions/store.ts";
-import { type Page, readerLocale } from "./page.tsx";
+import { readerLocale } from "./dates.ts";
+import type { Page } from "./page.tsx";
 import { askPage, cancelPage, type PaymentProblem } from "./payment.tsx";
 import { isTold, orderOf, RECEIPT_PATH, receiptPage, standingOf, type Visit } from "./purchase.tsx";
 import { registerPage } from "./route.tsx";
@@ -56,7 +57,7 @@ export function registerPaymentPage(app: FastifyInstance, deps: BackendDeps): vo
     async show(request) {
       const row = await purchaseOf(deps, request);
       if (!isTold(row, deps.clock.now())) throw noReceipt();
-      return receiptPage(await receiptView(deps, row), deps.gateway.account, addressOf(request));
+      return receiptPage(await receiptView(deps, row), row.time_zone, visitOf(deps, request));
     },
   });
 }
@@ -74,9 +75,8 @@ function addressOf({ url }: FastifyRequest): string {
 }
 
 function visitOf(deps: BackendDeps, request: FastifyRequest): Visit {
-  const { account } = deps.gateway;
   const locale = readerLocale(request.headers["accept-language"]);
-  return { account, now: deps.clock.now(), address: addressOf(request), locale };
+  return { gateway: deps.gateway, now: deps.clock.now(), address: addressOf(request), locale };
 }
 
 function isCancelable(row: PurchaseRecord, now: number): boolean {

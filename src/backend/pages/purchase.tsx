@@ -1,47 +1,63 @@
+import type { ComponentChildren, VNode } from "preact";
 import { formatMoney, money } from "../../billing/money.ts";
+import { recurringCharge } from "../../billing/proration.ts";
 import { PENDING_STATES } from "../../billing/purchase.ts";
+import { licensesAtRenewal } from "../../billing/quote.ts";
 import type { Receipt } from "../../contract/billing.ts";
-import type { PaymentAccount } from "../payments/gateway.ts";
+import type { PaymentGateway } from "../payments/gateway.ts";
 import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../purchases/store.ts";
-import { creditNoteNumber, receiptContent, receiptNumber } from "../receipts/content.ts";
+import { countOf, creditNoteNumber, LABELS, receiptContent, receiptNumber } from "../receipts/content.ts";
 import type { OrganizationSubscription } from "../subscriptions/store.ts";
+import { pictureAt } from "../subscriptions/view.ts";
+import { readerDates } from "./dates.ts";
 import { Facts, type Page } from "./page.tsx";
-import { bannerOf, inLicenses, LookAgain, type Order, standingPage } from "./payment.tsx";
+import { LookAgain, type Order, standingPage } from "./payment.tsx";
 
 /** Who looks at a page, where and when. */
 export interface Visit {
-  readonly account: PaymentAccount;
+  readonly gateway: Pick<PaymentGateway, "account" | "chargeStep">;
   /** The billing clock, milliseconds. */
   readonly now: number;
   /** The page's own address, a path. */
   readonly address: string;
-  /** The reader's language, a BCP 47 tag. */
+  /** The reader's kind of English, a BCP 47 tag (see `readerLocale`). */
   readonly locale: string;
 }
 
 /** What a purchase is about, for its payment page. */
-export function orderOf(
-  row: PurchaseRecord,
-  subscription: OrganizationSubscription,
-  { account, now, locale }: Visit,
-): Order {
+export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Order {
+  const { email, token } = { email: row.buyer_email, token: row.buyer_token_name };
   const deadline = payUntil(row, row.time_zone);
   return {
     kind: row.kind,
-    account,
-    organization: subscription.name,
-    buyer: { email: row.buyer_email, token: row.buyer_token_name },
+    seller: visit.gateway.account.seller,
+    organization: { id: row.organization_id, name: subscription.name },
+    buyer: email === null ? null : { email, token },
     licenses: row.licenses,
     licensesBefore: licensesBefore(row, subscription),
     price: priceOf(row),
     total: money(row.total, row.currency),
+    renewsAt: renewsAt(row, subscription, visit),
     purchaseOrder: row.purchase_order,
+    note: row.note,
     deadline,
-    isSuspended: row.kind === "renewal" && now >= deadline,
-    timeZone: row.time_zone,
-    locale,
+    isSuspended: row.kind === "renewal" && visit.now >= deadline,
+    dates: readerDates(visit.locale, row.time_zone),
   };
+}
+
+/** Prices the next renewal with the licenses of now, which may have changed since the quote, and those of the purchase. */
+function renewsAt(row: PurchaseRecord, subscription: OrganizationSubscription, { gateway, now }: Visit) {
+  const { unitPrice, priced } = pictureAt(subscription, now);
+  if (!priced.autoRenew) return null;
+  const licenses = licensesAtRenewal(priced, row.kind === "renewal" ? 0 : row.licenses);
+  return recurringCharge({
+    unitPrice,
+    licenses,
+    taxRate: priced.taxRate,
+    chargeStep: gateway.chargeStep(row.currency),
+  });
 }
 
 function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscription): number | null {
@@ -56,7 +72,7 @@ function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscript
  * it tells no more than that.
  */
 export function standingOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Page {
-  const { address, account } = visit;
+  const { address } = visit;
   const order = isTold(row, visit.now) ? orderOf(row, subscription, visit) : null;
   const standing = standings(row, subscription);
   const more = standing.isOpen ? (
@@ -66,7 +82,7 @@ export function standingOf(row: PurchaseRecord, subscription: OrganizationSubscr
       <a href={`${address}${RECEIPT_PATH}`}>Show the receipt</a>
     </p>
   ) : undefined;
-  return standingPage(standing, account, order, more);
+  return standingPage(standing, order, more);
 }
 
 /** Where a purchase's receipt is, below the address of its page. */
@@ -84,7 +100,7 @@ export function isTold(row: PurchaseRecord, now: number): boolean {
 interface Standing {
   readonly status: number;
   readonly title: string;
-  readonly sentences: readonly string[];
+  readonly sentences: readonly ComponentChildren[];
   /** It goes on by itself, so that looking again tells more. */
   readonly isOpen?: boolean;
 }
@@ -137,41 +153,50 @@ function paid(row: PurchaseRecord, { name, licenses }: OrganizationSubscription,
     status: 200,
     title: "The payment arrived",
     sentences: [
-      `${total} was paid; the receipt is ${receipt}.`,
-      `${name} now has ${inLicenses(licenses)}. You may close this page and go back to your terminal.`,
+      <>
+        {total} was paid. Receipt: <span class="whole">{receipt}</span>
+      </>,
+      `${name} now has ${countOf(licenses)}. You may close this page and go back to your terminal.`,
     ],
   };
 }
 
-function refundSentence(row: PurchaseRecord, total: string): string {
-  const note = creditNoteNumber(row.organization_id, row.credit_note_number ?? 0);
-  return `The payment arrived too late, and ${total} was given back; the credit note is ${note}.`;
+function refundSentence(row: PurchaseRecord, total: string): VNode {
+  return (
+    <>
+      The payment arrived too late, so {total} was refunded. Credit note:{" "}
+      <span class="whole">{creditNoteNumber(row.organization_id, row.credit_note_number ?? 0)}</span>
+    </>
+  );
 }
 
 /**
- * A receipt for who has the address of its purchase's page. It needs no font of its own, unlike the PDF.
+ * The receipt of a purchase, for anyone who has the address of its payment page. Unlike the PDF it needs no fonts.
  *
- * @param address of the page that it belongs to, a path
+ * @param timeZone the billing time zone
  */
-export function receiptPage(receipt: Receipt, account: PaymentAccount, address: string): Page {
-  const { title, fields, charges, total, remarks } = receiptContent(receipt);
+export function receiptPage(receipt: Receipt, timeZone: string, { gateway, address, locale }: Visit): Page {
+  const { title, fields, charges, total, remarks } = receiptContent(receipt, readerDates(locale, timeZone));
   return {
     status: 200,
     title,
-    banner: bannerOf(account),
     body: (
       <>
         <Facts
           rows={[
-            ["Seller", account.seller],
-            ...fields,
-            ...charges.map(({ text, amount }) => [text, amount] as const),
-            ["Total", <strong key="total">{total}</strong>],
+            ...[["Seller", gateway.account.seller] as const, ...fields, ...remarks].map(([label, value]) => ({
+              label,
+              value,
+            })),
+            ...charges.map(({ text, details, amount }) => ({
+              label: text,
+              details,
+              value: amount,
+              kind: "amount" as const,
+            })),
+            { label: LABELS.total, value: total, kind: "total" },
           ]}
         />
-        {remarks.map((remark) => (
-          <p key={remark}>{remark}</p>
-        ))}
         <p class="quiet">
           <a href={address}>Back to the payment</a>
         </p>

@@ -3,6 +3,7 @@ import type { BackendDeps } from "../deps.ts";
 import type { ProblemError } from "../errors.ts";
 import { assertOwnForm } from "../http/body.ts";
 import { problemOf } from "../http/failure.ts";
+import type { PaymentAccount } from "../payments/gateway.ts";
 import { type Page, Problem, sendPage } from "./page.tsx";
 
 /** Makes the page that a request is answered with. */
@@ -23,16 +24,17 @@ export interface PageHandlers {
  * @param url fastify's pattern, `/device`
  */
 export function registerPage(app: FastifyInstance, deps: BackendDeps, url: string, { show, take }: PageHandlers): void {
+  const banner = bannerOf(deps.gateway.account);
   const errorHandler = (error: Error, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOf(deps, error, request);
-    return sendPage(reply.headers(problem.headers), problemPage(problem, request.id));
+    return sendPage(reply.headers(problem.headers), problemPage(problem, request.id), banner);
   };
   app.route({
     method: "GET",
     url,
     exposeHeadRoute: true,
     errorHandler,
-    handler: async (request, reply) => sendPage(reply, await show(request, reply)),
+    handler: async (request, reply) => sendPage(reply, await show(request, reply), banner),
   });
   if (!take) return;
   app.route({
@@ -41,9 +43,14 @@ export function registerPage(app: FastifyInstance, deps: BackendDeps, url: strin
     errorHandler,
     handler: async (request, reply) => {
       assertOwnForm(deps, request);
-      return sendPage(reply, await take(request, reply));
+      return sendPage(reply, await take(request, reply), banner);
     },
   });
+}
+
+/** Returns what every page says first where no money moves: also one that only asks for a password. */
+function bannerOf({ mode }: PaymentAccount): string | null {
+  return mode === "live" ? null : `${mode.toUpperCase()}: no money moves`;
 }
 
 function problemPage(problem: ProblemError, requestId: string): Page {

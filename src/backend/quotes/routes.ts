@@ -15,7 +15,7 @@ import { cancelReduction, scheduleReduction } from "../subscriptions/reductions.
 import { readPending, readQuote, readSubscription, saveQuote } from "../subscriptions/store.ts";
 import { assertPurchasable, type SubscriptionSnapshot, snapshotAt, subscriptionView } from "../subscriptions/view.ts";
 
-/** The subscription, what is scheduled for it, quotes and the audit log. */
+/** Registers the calls about the subscription, its reduction, quotes and the audit log. */
 export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "getSubscription", async ({ organization }) => subscriptionAnswer(deps, organization.id));
 
@@ -67,15 +67,18 @@ function changeBy({ clock }: BackendDeps, { user, token }: Identity) {
 }
 
 /**
- * Prices N more licenses and keeps the offer (billing-rules.md, Quotes). A renewal that is due is made first, so that what
- * is bought on the renewal date is in the new term.
+ * Prices additional licenses and stores the quote (src/billing/README.md, Quotes). A renewal that is due is made first, so
+ * that licenses bought on the renewal date belong to the new term.
  *
  * @throws ProblemError `not_found`, `license_limit`, `subscription_not_purchasable`, `below_minimum_charge`,
  *   `unavailable` while a renewal is being charged
  */
 async function makeQuote(deps: BackendDeps, organizationId: number, licenses: number): Promise<Quote> {
   if (licenses > deps.licenseLimit) {
-    throw new ProblemError("license_limit", `One purchase has at most ${deps.licenseLimit} licenses, not ${licenses}`);
+    throw new ProblemError(
+      "license_limit",
+      `A purchase can have at most ${deps.licenseLimit} licenses, not ${licenses}`,
+    );
   }
   const now = deps.clock.now();
   const snapshot = snapshotAt(await readRenewed(deps, organizationId, now), now);
@@ -109,7 +112,7 @@ function priceOf(deps: BackendDeps, snapshot: SubscriptionSnapshot, licenses: nu
     return priceLicenses(snapshot.priced, licenses, snapshot.today, deps.gateway.chargeStep(snapshot.row.currency));
   } catch (error) {
     if (!(error instanceof BillingError) || error.code !== "amount_out_of_range") throw error;
-    throw new ProblemError("license_limit", `${error.message}; ask for fewer licenses`);
+    throw new ProblemError("license_limit", `${error.message}; request fewer licenses`);
   }
 }
 
@@ -121,23 +124,23 @@ function assertAboveMinimum(deps: BackendDeps, snapshot: SubscriptionSnapshot, p
   const fewest = fewestLicensesReaching(minimum, deps.licenseLimit, totalOf);
   const advice =
     fewest === null
-      ? "and no number of licenses reaches it today; from the renewal date on the full price is charged"
+      ? "which no number of licenses reaches today; from the renewal date on, the full price is charged"
       : `which ${fewest} licenses reach today`;
   throw new ProblemError(
     "below_minimum_charge",
-    `${formatMoney(price.total)} is below the smallest charge of ${formatMoney(money(minimum, currency))}, ${advice}`,
+    `${formatMoney(price.total)} is below the minimum charge of ${formatMoney(money(minimum, currency))}, ${advice}`,
     { fewestLicenses: fewest },
   );
 }
 
-const NO_PERSONS: readonly string[] = [BACKEND, PAYMENT_PAGE];
+const NOT_PEOPLE: readonly string[] = [BACKEND, PAYMENT_PAGE];
 
-/** What events about users and API tokens say to a reader who may not list those: no person, no scope, no limit. */
-const FOR_EVERYBODY = { user: ["role", "adminNoTraining"], token: ["tokenId", "name"] } as const;
+/** The data of events about users and API tokens that every reader sees: no person, no scope, no limit. */
+const PUBLIC_FIELDS = { user: ["role", "adminNoTraining"], token: ["tokenId", "name"] } as const;
 
 /**
- * An entry of the audit log with what its reader may see elsewhere, too: people and their emails with the scope
- * `users:read`, what API tokens may do as a signed-in person. Everything else is billing.
+ * Returns an entry of the audit log, without what its reader cannot see elsewhere: people and emails need the scope
+ * `users:read`, scopes and limits of API tokens a session.
  */
 function eventView(row: EventRow, reader: Pick<Identity, "scopes" | "token">): z.infer<typeof eventSchema> {
   const seesPeople = reader.scopes.includes("users:read");
@@ -150,7 +153,7 @@ function eventView(row: EventRow, reader: Pick<Identity, "scopes" | "token">): z
     type: row.type,
     actor: seesPeople ? row.actor : impersonal(row.actor),
     purchaseId: row.purchase_id,
-    data: isReduced ? picked(data, FOR_EVERYBODY[about]) : data,
+    data: isReduced ? picked(data, PUBLIC_FIELDS[about]) : data,
   };
 }
 
@@ -158,7 +161,7 @@ function picked(data: Record<string, unknown>, names: readonly string[]): Record
   return Object.fromEntries(Object.entries(data).filter(([name]) => names.includes(name)));
 }
 
-/** Any actor but the backend, the payment page and an API token is the email of a person. */
+/** Hides an actor that is a person's email: any but the backend, the payment page and API tokens. */
 function impersonal(actor: string): string {
-  return NO_PERSONS.includes(actor) || actor.startsWith("token ") ? actor : "user";
+  return NOT_PEOPLE.includes(actor) || actor.startsWith("token ") ? actor : "user";
 }

@@ -7,15 +7,15 @@ interface MediaRange {
 }
 
 /**
- * Whether a request would rather have a PDF than JSON (RFC 9110, section 12.5.1). JSON is what it gets where it likes
- * both as much, names neither, or has no `Accept` at all. A range that is not well-formed counts as not there.
+ * Reports whether a request prefers a PDF to JSON (RFC 9110, section 12.5.1). JSON is the default: for equal weights, for
+ * neither type, and without `Accept`. Malformed ranges are ignored.
  */
 export function prefersPdf(accept: string | undefined): boolean {
   const ranges = (accept ?? "").split(",").flatMap(readRange);
   return qualityOf("application/pdf", ranges) > qualityOf("application/json", ranges);
 }
 
-/** The weight of the most specific range that holds a type; 0 where none does. */
+/** Returns the weight of the most specific range that matches a type; 0 if none does. */
 function qualityOf(type: string, ranges: readonly MediaRange[]): number {
   const holding = [type, `${type.split("/")[0]}/*`, "*/*"];
   const found = holding.map((wanted) => ranges.find((range) => range.type === wanted));
@@ -30,14 +30,14 @@ function readRange(text: string): MediaRange[] {
 }
 
 /**
- * The answer with a receipt: JSON, or the PDF where `Accept` prefers it.
+ * Answers with a receipt: JSON, or a PDF if `Accept` prefers it.
  *
  * @throws ProblemError `font_missing`
  */
 export async function receiptAnswer(receipt: Receipt, accept: string | undefined): Promise<Answer> {
   const vary = { Vary: "Accept" };
   if (!prefersPdf(accept)) return { status: 200, body: receipt, headers: vary };
-  // Loaded when it is asked for: it is larger than the rest of the backend.
+  // Loaded on demand: it is larger than the rest of the backend.
   const [{ renderReceiptPdf }, { installedFonts }] = await Promise.all([import("./pdf.ts"), import("./fonts.ts")]);
   return {
     status: 200,

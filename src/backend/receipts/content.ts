@@ -1,106 +1,173 @@
 import type { Kysely } from "kysely";
+import type { CalendarDate } from "../../billing/calendar.ts";
 import { formatMoney } from "../../billing/money.ts";
 import type { Receipt } from "../../contract/billing.ts";
 import type { Database } from "../database/schema.ts";
 
-/** One line of the table: what is charged, how it comes about, and the amount. */
+/** The labels of a purchase, the same on its pages and its receipt. */
+export const LABELS = {
+  organization: "Organization",
+  buyer: "Bought by",
+  licenses: "Licenses",
+  term: "Term",
+  purchaseOrder: "PO number",
+  note: "Note",
+  subtotal: "Subtotal",
+  tax: (rate: string) => `Tax (${rate}%)`,
+  total: "Total",
+} as const;
+
+/** How dates are written. */
+export interface DateWords {
+  date(date: CalendarDate): string;
+  /** @param instant milliseconds since the epoch */
+  instant(instant: number): string;
+}
+
+/** `2026-11-22` and `2026-11-22 12:00 UTC`, for a reader whose language is unknown. */
+const ISO_DATES: DateWords = {
+  date: (date) => date,
+  instant: (instant) => `${new Date(instant).toISOString().slice(0, 16).replace("T", " ")} UTC`,
+};
+
+type Field = readonly [label: string, value: string];
+
+/** A row of the table: a charge, how it was calculated, and its amount. */
 export interface ChargeLine {
   readonly text: string;
-  readonly detail: string | null;
+  readonly details: readonly string[];
   readonly amount: string;
 }
 
-/** Everything that a receipt on paper says, in the order in which it is read. */
+/** The text of a receipt, in reading order. */
 export interface ReceiptContent {
   readonly title: string;
-  readonly fields: readonly (readonly [label: string, value: string])[];
+  readonly fields: readonly Field[];
   readonly currency: string;
   readonly charges: readonly ChargeLine[];
   readonly total: string;
-  readonly remarks: readonly string[];
-  /** Who and what the receipt is about: what must be readable, unlike what the buyer wrote on it. */
+  /** Fields that may be long, or that were added after the receipt was issued. */
+  readonly remarks: readonly Field[];
+  /** The parties and the product: these must be readable, unlike what the buyer wrote. */
   readonly names: readonly string[];
 }
 
-/** A receipt in words. Amounts are the receipt's own: nothing is computed here. */
-export function receiptContent(receipt: Receipt): ReceiptContent {
+/** Puts a receipt into words. Amounts are the receipt's own: nothing is calculated here. */
+export function receiptContent(receipt: Receipt, dates: DateWords = ISO_DATES): ReceiptContent {
   const { total, refund, note, organization, plan, purchasedBy, paymentMethod } = receipt;
   return {
     title: `Receipt ${receipt.receiptNumber}`,
-    fields: fieldsOf(receipt),
+    fields: fieldsOf(receipt, dates),
     currency: total.currency,
-    charges: chargesOf(receipt),
+    charges: chargesOf(receipt, dates),
     total: formatMoney(total),
-    remarks: [licensesOf(receipt), ...(refund ? [refundOf(refund)] : []), ...(note === null ? [] : [`Note: ${note}`])],
+    remarks: present([[LABELS.note, note], ...refundFields(refund, dates)]),
     names: [organization.name, plan, purchasedBy?.email, purchasedBy?.token, paymentMethod?.label].filter(
       (name) => typeof name === "string",
     ),
   };
 }
 
-function refundOf({ refundedAt, amount, creditNoteNumber }: NonNullable<Receipt["refund"]>): string {
-  return `Refunded on ${refundedAt.slice(0, 10)}: ${formatMoney(amount)}, credit note ${creditNoteNumber}.`;
+function refundFields(refund: Receipt["refund"], dates: DateWords): Field[] {
+  if (!refund) return [];
+  const { refundedAt, amount, creditNoteNumber: number } = refund;
+  return [
+    ["Refunded", `${formatMoney(amount)} on ${dates.instant(Date.parse(refundedAt))}`],
+    ["Credit note", number],
+  ];
 }
 
-function fieldsOf(receipt: Receipt): (readonly [string, string])[] {
-  const { organization, purchasedBy, term, purchaseOrder, kind } = receipt;
-  const buyer = purchasedBy && purchasedBy.email + (purchasedBy.token === null ? "" : `, token ${purchasedBy.token}`);
-  const fields: (readonly [string, string | null])[] = [
-    ["Organization", `${organization.name} (${organization.id})`],
-    ["Issued", `${receipt.issuedAt.slice(0, 10)} ${receipt.issuedAt.slice(11, 16)} UTC`],
-    ["Administrator", buyer],
-    [kind === "purchase" ? "Bought on" : "Renewed on", receipt.purchaseDate],
+function fieldsOf(receipt: Receipt, dates: DateWords): Field[] {
+  const { organization, purchasedBy, term, kind } = receipt;
+  return present([
+    [LABELS.organization, `${organization.name} (${organization.id})`],
+    ["Issued", dates.instant(Date.parse(receipt.issuedAt))],
+    [LABELS.buyer, purchasedBy && buyerText(purchasedBy)],
+    [kind === "purchase" ? "Bought on" : "Renewed on", dates.date(receipt.purchaseDate)],
     ["Plan", receipt.plan],
-    ["Term", `${term.start} to ${term.renewalDate}, ${term.days} days`],
-    ["PO number", purchaseOrder],
+    [LABELS.licenses, receiptLicenses(receipt)],
+    [LABELS.term, termText(term, dates)],
+    [LABELS.purchaseOrder, receipt.purchaseOrder],
     ["Paid with", receipt.paymentMethod?.label ?? null],
     [kind === "purchase" ? "Purchase" : "Renewal", receipt.purchaseId],
-  ];
+  ]);
+}
+
+function present(fields: readonly (readonly [string, string | null])[]): Field[] {
   return fields.flatMap(([label, value]) => (value === null ? [] : [[label, value] as const]));
 }
 
-/** The arithmetic (billing-rules.md, Proration). */
-function chargesOf({ licenses, unitPrice, term, purchaseDate, dueNow, taxRate, tax }: Receipt): ChargeLine[] {
+/** Shows how the amounts came about (src/billing/README.md, Proration). */
+function chargesOf(receipt: Receipt, dates: DateWords): ChargeLine[] {
+  const { licenses, unitPrice, term, purchaseDate, dueNow, taxRate, tax } = receipt;
   return [
     {
-      text: `Subtotal: ${countOf(licenses)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days`,
-      detail: `${purchaseDate} (counted) to ${term.renewalDate} (not counted), rounded once`,
+      text: LABELS.subtotal,
+      details: [
+        `${countOf(licenses)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days`,
+        `${dates.date(purchaseDate)} to ${dates.date(term.renewalDate)}, end date excluded`,
+      ],
       amount: formatMoney(dueNow),
     },
-    { text: `Tax: ${taxRate} % of ${formatMoney(dueNow)}`, detail: null, amount: formatMoney(tax) },
+    { text: LABELS.tax(taxRate), details: [`${taxRate}% of ${formatMoney(dueNow)}`], amount: formatMoney(tax) },
   ];
 }
 
-function licensesOf({ kind, status, licenses, licensesAfter }: Receipt): string {
-  if (status !== undefined && status !== "succeeded")
-    return `No license was added: the organization has ${countOf(licensesAfter)}.`;
-  if (kind === "renewal") return `Renewal of ${countOf(licenses)}.`;
-  return `Licenses: ${licensesAfter - licenses} → ${licensesAfter}.`;
+/** A payment may have been captured for licenses that could no longer be added. */
+function receiptLicenses({ kind, status, licenses, licensesAfter }: Receipt): string {
+  if (status !== undefined && status !== "succeeded") return `none added (${licensesAfter})`;
+  return licensesText({ kind, licenses, licensesBefore: licensesAfter - licenses });
 }
 
-function countOf(licenses: number): string {
+/** Returns what changes and the result: a number alone could be either. A renewal adds no licenses. */
+export function licensesText(change: {
+  readonly kind: Receipt["kind"];
+  readonly licenses: number;
+  readonly licensesBefore: number | null;
+}): string {
+  const { kind, licenses, licensesBefore: before } = change;
+  if (kind === "renewal") return `${licenses}, renewed`;
+  return before === null ? `${licenses} more` : `${licenses} more (${before} → ${before + licenses})`;
+}
+
+/** `admin@northwind.example, token ci`. */
+export function buyerText({ email, token }: NonNullable<Receipt["purchasedBy"]>): string {
+  return token === null ? email : `${email}, token ${token}`;
+}
+
+/** `2026-03-01 to 2027-03-01, 99 of 365 days`, the end excluded. */
+export function termText(
+  { start, renewalDate, daysRemaining, days: total }: Receipt["term"],
+  dates: DateWords,
+): string {
+  const days = `${daysRemaining} of ${total} days`.replaceAll(" ", "\u00a0");
+  return `${dates.date(start)} to ${dates.date(renewalDate)}, ${days}`;
+}
+
+/** Returns a count with its word: `1 license`, `5 licenses`. */
+export function countOf(licenses: number): string {
   return `${licenses} ${licenses === 1 ? "license" : "licenses"}`;
 }
 
-/** A receipt number as people see it: gapless per organization, `4201-000001`. */
+/** Formats a receipt number, which has no gaps per organization: `4201-000001`. */
 export function receiptNumber(organizationId: number, number: number): string {
   return `${organizationId}-${String(number).padStart(6, "0")}`;
 }
 
-/** A credit note's number as people see it, a series of its own: `CN-4201-000001`. */
+/** Formats a credit note number, a series of its own: `CN-4201-000001`. */
 export function creditNoteNumber(organizationId: number, number: number): string {
   return `CN-${receiptNumber(organizationId, number)}`;
 }
 
-/** The receipt of a purchase, or `undefined` for one that was never paid. */
+/** Reads the receipt of a purchase; `undefined` if it was never paid. */
 export async function readReceipt(database: Kysely<Database>, purchaseId: string) {
   return database.selectFrom("receipts").selectAll().where("purchase_id", "=", purchaseId).executeTakeFirst();
 }
 
 /**
- * The purchase that a person names by its receipt, `4201-000001`.
+ * Finds a purchase by its receipt number, `4201-000001`.
  *
- * @returns its id, or `null` where the text is no receipt number of the organization
+ * @returns its id, or `null` if the text is not a receipt number of the organization
  */
 export async function purchaseOfReceipt(
   database: Kysely<Database>,

@@ -1,36 +1,36 @@
 import type PDFDocument from "pdfkit";
 import { ProblemError } from "../errors.ts";
-import { type FontFiles, fontsFor, isOfScript, isRightToLeft, type ScriptFont } from "./fonts.ts";
+import { type FontFiles, fontsFor, isRightToLeft, needsScriptFont, type ScriptFont } from "./fonts.ts";
 
-/** A piece of text in one font, by the name that the document knows it by. */
+/** A piece of text in one font, by its name in the document. */
 export interface Run {
   readonly font: string;
   readonly text: string;
 }
 
-/** What the PDF library's fonts can do beside what its types say (pdfkit 0.20, fontkit 2). */
+/** A method of the PDF library's fonts that its types lack (pdfkit 0.20, fontkit 2). */
 interface OpenedFont {
   hasGlyphForCodePoint(codePoint: number): boolean;
 }
 
-/** Characters that are no letters by themselves: they stay in the font of what they stand beside. */
+/** Characters that combine with the one before and stay in its font. */
 const JOINING = /[\p{Mark}\p{Default_Ignorable_Code_Point}]/u;
 
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 
-/** What joins emoji to one picture, which no font for receipts has (UTS #51). */
+/** Joined emoji, which no font for receipts has (UTS #51). */
 const EMOJI_SEQUENCE = /\p{Extended_Pictographic}\ufe0f?\u200d/u;
 
-/** Drawn for a character that no font has; the font of every receipt has it. */
+/** Drawn for a character that no font has; the built-in font has it. */
 const STAND_IN = "\u25a1";
 
-/** Chooses the font of every character: the one of every receipt where it has it, else one of the character's script. */
+/** Chooses the font of each character: the built-in one if it has the character, otherwise one for its script. */
 export class FontChoice {
   private readonly opened = new Map<string, OpenedFont | null>();
   private readonly chosen = new Map<string, string | null>();
   private readonly graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
-  /** @param whole everything that will be set */
+  /** @param whole all text of the receipt */
   constructor(
     private readonly document: InstanceType<typeof PDFDocument>,
     private readonly files: FontFiles,
@@ -40,35 +40,33 @@ export class FontChoice {
   }
 
   /**
-   * Makes sure that names can be read: each is in scripts that fonts are there for. Anything else that no font has, in
-   * names and elsewhere, gets a stand-in.
+   * Asserts that the names on a receipt are readable, that is, that their scripts have fonts. Any other character without
+   * a font is replaced.
    *
-   * @param names those of the organization, of people and of what was bought
-   * @throws ProblemError `font_missing`, which names the packages to install
+   * @param names the names of the organization, of people and of the product
+   * @throws ProblemError `font_missing`, with the packages to install
    */
   assertReadable(names: string): void {
     if (isRightToLeft(names)) {
-      throw fontMissing(
-        "The receipt has a name that is written from right to left, which a PDF receipt cannot hold yet",
-      );
+      throw fontMissing("A name on the receipt is written from right to left, which PDF receipts do not support");
     }
     const missing = [...new Set(readable(names))].filter(
-      (character) => isOfScript(character) && this.fontOf(character) === null,
+      (character) => needsScriptFont(character) && this.fontOf(character) === null,
     );
     const fonts = missing.flatMap(
       (character) => fontsFor(character, this.whole).find((font) => this.openScript(font) === null) ?? [],
     );
-    // Where every font of its script is installed, the character is a rare one and gets a stand-in.
+    // If every font of its script is installed, the character is rare and is replaced.
     const unknown = missing.find((character) => fontsFor(character, this.whole).length === 0);
     if (unknown !== undefined) {
       const name = unknown.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0");
       throw fontMissing(
-        `The receipt has a name with U+${name}, and no font for PDF receipts has letters of that script`,
+        `A name on the receipt has the character U+${name}, and no font for PDF receipts has that script`,
       );
     }
     if (fonts.length === 0) return;
     throw fontMissing(
-      `The receipt has ${listOf(fonts.map((font) => font.script))} text, and its font is not installed; ` +
+      `The receipt has ${listOf(fonts.map((font) => font.script))} text, but its font is not installed; ` +
         `run \`npm install -g ${listOf(
           fonts.map((font) => font.package),
           " ",
@@ -76,7 +74,7 @@ export class FontChoice {
     );
   }
 
-  /** A text in pieces of one font each, with one stand-in for each visible character that no font has. */
+  /** Splits a text into runs of one font, and replaces each visible character that no font has. */
   runsOf(text: string): Run[] {
     const runs: { font: string; text: string }[] = [];
     const add = (font: string, character: string) => {
@@ -99,7 +97,7 @@ export class FontChoice {
     return runs;
   }
 
-  /** A mark that no font has is left out beside a letter that one has, as an invisible character is. */
+  /** Reports whether to replace a grapheme. A mark that no font has is left out next to a letter that one has. */
   private needsStandIn(grapheme: string): boolean {
     if (EMOJI_SEQUENCE.test(grapheme)) return true;
     const visible = [...grapheme].filter((character) => !JOINING.test(character));
@@ -107,7 +105,7 @@ export class FontChoice {
     return shown.some((character) => this.fontOf(character) === null);
   }
 
-  /** The first font that has a character; `null` where none of those installed has it. */
+  /** Returns the first installed font that has a character; `null` if none has it. */
   private fontOf(character: string): string | null {
     const known = this.chosen.get(character);
     if (known !== undefined) return known;
@@ -144,8 +142,8 @@ export class FontChoice {
 }
 
 /**
- * A text as it can be set: every kind of white space is one space; controls, which could turn a line round, and what is
- * no character go. Letters are composed, because fonts have the composed forms.
+ * Prepares a text for setting: white space becomes single spaces; controls, which could reverse a line, and noncharacters
+ * are removed. Letters are composed, because fonts have the composed forms.
  */
 export function readable(text: string): string {
   return text

@@ -3,17 +3,17 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { inflateSync } from "node:zlib";
 
-/** Where the fonts of receipts come from. */
+/** The source of fonts for receipts. */
 export interface FontFiles {
-  /** The path of the font that every receipt is set in. */
+  /** The path of the built-in font. */
   readonly base: string;
-  /** The font of a script, or `null` where its package is not installed. */
+  /** Reads the font of a script; `null` if its package is not installed. */
   read(font: ScriptFont): Buffer | null;
 }
 
 /**
- * The fonts of this installation: DejaVu Sans, which the build puts beside the bundle and which is in its own package
- * where the sources run, and the packages that Node finds from here, so those installed beside this one.
+ * Returns the fonts of this installation: DejaVu Sans, which the build copies next to the bundle and the sources take from
+ * its package, and the font packages installed next to this one.
  */
 export function installedFonts(): FontFiles {
   const require = createRequire(import.meta.url);
@@ -27,7 +27,7 @@ export function installedFonts(): FontFiles {
 /**
  * Reads the font of a script.
  *
- * @param resolve finds a package's file by its name, as `require.resolve` does
+ * @param resolve resolves a package's file, like `require.resolve`
  */
 export function readFont(font: ScriptFont, resolve: (file: string) => string): Buffer | null {
   let path: string;
@@ -36,7 +36,7 @@ export function readFont(font: ScriptFont, resolve: (file: string) => string): B
   } catch {
     return null;
   }
-  // Of a package that has another layout there is no such file.
+  // Another version of the package may have another layout.
   return existsSync(path) ? unpackFont(readFileSync(path)) : null;
 }
 
@@ -57,8 +57,8 @@ interface Table {
 }
 
 /**
- * A font as TrueType or OpenType, whatever it was packed in: WOFF 1.0 (W3C) is unpacked, anything else comes back as it
- * is. Done here because the PDF library unpacks a table anew for every glyph, which takes it a second for Japanese.
+ * Unpacks a WOFF 1.0 font (W3C) to TrueType or OpenType; returns any other file unchanged. The PDF library would unpack a
+ * table again for every glyph, which takes a second for Japanese.
  */
 export function unpackFont(file: Buffer): Buffer {
   if (file.toString("latin1", 0, 4) !== WOFF_SIGNATURE) return file;
@@ -79,7 +79,7 @@ function readTable(file: Buffer, entry: number): Table {
   };
 }
 
-/** The offset table and the directory of tables (OpenType, "Organization of an OpenType Font"). */
+/** Writes the offset table and the table directory (OpenType, "Organization of an OpenType Font"). */
 function headerOf(flavor: Buffer, tables: readonly Table[]): Buffer {
   const header = Buffer.alloc(SFNT_HEADER + tables.length * SFNT_ENTRY);
   const selector = Math.floor(Math.log2(tables.length));
@@ -100,18 +100,18 @@ function headerOf(flavor: Buffer, tables: readonly Table[]): Buffer {
   return header;
 }
 
-/** Tables begin at multiples of four bytes. */
+/** Pads a table: tables start at multiples of four bytes. */
 function padded(data: Buffer): Buffer {
   return Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
 }
 
-/** A font for a script that the embedded one does not have: an optional package beside this one (details.md, 33). */
+/** A font for a script that the built-in one lacks: an optional peer package (src/backend/README.md, Receipts). */
 export interface ScriptFont {
-  /** What people call the script. */
+  /** The common name of the script. */
   readonly script: string;
-  /** On the registry. */
+  /** The name of the package. */
   readonly package: string;
-  /** Inside the package. */
+  /** The path within the package. */
   readonly file: string;
 }
 
@@ -127,7 +127,7 @@ const KANA = /[\p{Script=Hiragana}\p{Script=Katakana}]/u;
 
 const HANGUL = /\p{Script=Hangul}/u;
 
-/** Han, the marks that these scripts share, and the wide forms of other characters. */
+/** Han, the punctuation that East Asian scripts share, and wide forms of other characters. */
 const EAST_ASIAN = /[\p{Script_Extensions=Han}\p{Script_Extensions=Katakana}\u3000-\u303f\uff00-\uffef]/u;
 
 const OTHERS: readonly (readonly [RegExp, ScriptFont])[] = [
@@ -135,30 +135,30 @@ const OTHERS: readonly (readonly [RegExp, ScriptFont])[] = [
   [/\p{Script=Thai}/u, fontsource("Thai", "noto-sans-thai", "thai")],
 ];
 
-/** Scripts that are written from right to left (UAX #9), which receipts are not set in. */
+/** Scripts written from right to left (UAX #9), which receipts do not support. */
 const RIGHT_TO_LEFT =
   /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Samaritan}\p{Script=Mandaic}\p{Script=Adlam}\p{Script=Hanifi_Rohingya}\p{Script=Mende_Kikakui}]/u;
 
-/** Whether any of a text is written from right to left. */
+/** Reports whether a text contains right-to-left letters. */
 export function isRightToLeft(text: string): boolean {
   return RIGHT_TO_LEFT.test(text);
 }
 
-/** What the embedded font is complete enough for: a letter of these that it lacks is a rare one. */
+/** The scripts that the built-in font covers: a letter of these that it lacks is rare. */
 const EMBEDDED = /[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]/u;
 
-/** Signs, emoji, marks and what is not assigned belong to no script (UAX #24). */
+/** Symbols, emoji, marks and unassigned characters belong to no script (UAX #24). */
 const NO_SCRIPT = /[\p{Script=Common}\p{Script=Inherited}\p{Script=Unknown}]/u;
 
-/** Whether a text in which no font has this character cannot be read: it is of a script that the embedded font lacks. */
-export function isOfScript(character: string): boolean {
+/** Reports whether a text is unreadable without this character: it belongs to a script that the built-in font lacks. */
+export function needsScriptFont(character: string): boolean {
   return !NO_SCRIPT.test(character) && !EMBEDDED.test(character);
 }
 
 /**
- * The fonts that may have a character, the best first; none where no package is known to have it.
+ * Returns the fonts that may have a character, best first; none if no package is known to have it.
  *
- * @param whole everything on the receipt: Han is set as Japanese beside kana, as Korean beside Hangul, else as Chinese
+ * @param whole the text of the receipt: Han is set as Japanese next to kana, as Korean next to Hangul, otherwise as Chinese
  */
 export function fontsFor(character: string, whole: string): readonly ScriptFont[] {
   if (KANA.test(character)) return [JAPANESE];

@@ -1,22 +1,22 @@
 import PDFDocument from "pdfkit";
 import type { Receipt } from "../../contract/billing.ts";
-import { type ChargeLine, type ReceiptContent, receiptContent } from "./content.ts";
+import { type ChargeLine, LABELS, type ReceiptContent, receiptContent } from "./content.ts";
 import { FontChoice } from "./fontChoice.ts";
 import type { FontFiles } from "./fonts.ts";
 import { type TextStyle, Typesetter } from "./typesetter.ts";
 
 /**
- * A receipt as a PDF file: A4, with a text layer, tagged for screen readers, every font embedded. The same receipt gives
- * the same bytes.
+ * Renders a receipt as a PDF file: A4, with a text layer, tagged for screen readers, fonts embedded. The same receipt gives
+ * the same bytes (src/backend/README.md, Receipts).
  *
- * @throws ProblemError `font_missing` for a name in a script that no installed font has
+ * @throws ProblemError `font_missing` for a name in a script that no installed font covers
  */
 export async function renderReceiptPdf(receipt: Receipt, files: FontFiles): Promise<Buffer> {
   const content = receiptContent(receipt);
   const document = new PDFDocument({
     size: "A4",
     margin: 0,
-    // Where it is bundled the library has none of its own.
+    // The bundled library has no fonts of its own.
     font: files.base,
     pdfVersion: "1.7",
     tagged: true,
@@ -45,7 +45,7 @@ async function collect(document: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-// Measures are points; the page is A4.
+// Lengths are in points; the page is A4.
 const PAGE_WIDTH = 595.28;
 
 const PAGE_HEIGHT = 841.89;
@@ -74,14 +74,14 @@ const BODY: TextStyle = { size: 10, color: INK };
 
 const STRONG: TextStyle = { size: 12, color: INK, bold: true };
 
-/** From one line to the next, and from the top of a line to the feet of its letters, as parts of the letters' size. */
+/** The line height, and the distance from the top of a line to its baseline, as factors of the font size. */
 const LEADING = 1.4;
 
 const ASCENT = 0.95;
 
 type Structure = ReturnType<InstanceType<typeof PDFDocument>["struct"]>;
 
-/** Lays a receipt out on as many pages as it needs. */
+/** Lays out a receipt on as many pages as it needs. */
 class ReceiptLayout {
   private y = MARGIN;
   private readonly root: Structure;
@@ -94,7 +94,7 @@ class ReceiptLayout {
     document.addStructure(this.root);
   }
 
-  /** Draws everything. */
+  /** Draws the receipt. */
   draw(content: ReceiptContent): void {
     this.paragraph("P", "SecureFlag licenses", LABEL);
     this.paragraph("H1", content.title, TITLE);
@@ -103,14 +103,11 @@ class ReceiptLayout {
     this.y += 14;
     this.table(content);
     this.y += 14;
-    for (const remark of content.remarks) {
-      this.paragraph("P", remark, BODY);
-      this.y += 6;
-    }
+    for (const [label, value] of content.remarks) this.remark(label, value);
     this.footers(content.title);
   }
 
-  /** Two fields a row, each label above its value. */
+  /** Draws two fields per row, each label above its value. */
   private fields(fields: ReceiptContent["fields"]): void {
     for (let index = 0; index < fields.length; index += 2) {
       const columns = fields.slice(index, index + 2).map(([label, value]) => ({
@@ -135,25 +132,34 @@ class ReceiptLayout {
     }
   }
 
+  /** Draws a field over the whole width. */
+  private remark(label: string, value: string): void {
+    const element = this.child(this.root, "P");
+    this.makeRoom(heightOf(LABEL) + heightOf(BODY));
+    this.lines(element, "P", label, LABEL, WIDTH);
+    this.lines(element, "P", value, BODY, WIDTH);
+    this.y += 8;
+  }
+
   private table({ charges, currency, total }: ReceiptContent): void {
     const table = this.child(this.root, "Table");
-    this.row(table, "TH", { text: "Charge", detail: null, amount: `Amount (${currency})` }, LABEL);
+    this.row(table, "TH", { text: "Charge", details: [], amount: `Amount (${currency})` }, LABEL);
     this.rule();
     for (const charge of charges) this.row(table, "TD", charge, BODY);
     this.rule();
-    this.row(table, "TD", { text: "Total", detail: null, amount: total }, STRONG);
+    this.row(table, "TD", { text: LABELS.total, details: [], amount: total }, STRONG);
   }
 
-  /** The amount stands at the right, beside the first line. */
-  private row(table: Structure, tag: "TH" | "TD", { text, detail, amount }: ChargeLine, style: TextStyle): void {
+  /** Draws a row of the table, with the amount at the right of its first line. */
+  private row(table: Structure, tag: "TH" | "TD", { text, details, amount }: ChargeLine, style: TextStyle): void {
     const row = this.child(table, "TR");
     const [left, right] = [this.child(row, tag), this.child(row, tag)];
     this.y += 4;
-    this.makeRoom(heightOf(style) + (detail === null ? 0 : heightOf(LABEL)));
+    this.makeRoom(heightOf(style) + details.length * heightOf(LABEL));
     const amountWidth = this.type.widthOf(amount, style.size);
     this.write(right, tag, amount, MARGIN + WIDTH - amountWidth, style);
     this.lines(left, tag, text, style, WIDTH - amountWidth - COLUMN_GAP);
-    if (detail !== null) this.lines(left, tag, detail, LABEL, WIDTH - amountWidth - COLUMN_GAP);
+    for (const detail of details) this.lines(left, tag, detail, LABEL, WIDTH - amountWidth - COLUMN_GAP);
     this.y += 4;
   }
 
@@ -189,7 +195,7 @@ class ReceiptLayout {
     }
   }
 
-  /** Draws a line of text at the height reached, as a part of an element. */
+  /** Draws a line of text at the current height, as content of an element. */
   private write(element: Structure, tag: string, text: string, x: number, style: TextStyle): void {
     const content = this.document.markStructureContent(tag);
     this.type.draw(text, x, this.y + style.size * ASCENT, style);
@@ -197,7 +203,7 @@ class ReceiptLayout {
     element.add(content);
   }
 
-  /** What says nothing to somebody who is read to. */
+  /** Draws what a screen reader skips. */
   private artifact(draw: () => void): void {
     this.document.markContent("Artifact");
     draw();

@@ -1,17 +1,17 @@
 import type PDFDocument from "pdfkit";
 import { type FontChoice, readable } from "./fontChoice.ts";
 
-/** How a line of text looks. The size is in points. */
+/** The style of a line of text; `size` in points. */
 export interface TextStyle {
   readonly size: number;
   readonly color: string;
   readonly bold?: boolean;
 }
 
-/** There is one font, so bold letters are outlined as well, with a line of this part of their size. */
+/** There is no bold font: bold letters are outlined, with this fraction of their size. */
 const BOLD_OUTLINE = 0.03;
 
-/** Sets lines of text in as many fonts as their scripts need. Measures are points. */
+/** Sets lines of text in the fonts that their scripts need. Lengths are in points. */
 export class Typesetter {
   private readonly graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
@@ -20,7 +20,7 @@ export class Typesetter {
     private readonly fonts: FontChoice,
   ) {}
 
-  /** Draws a line of text whose letters stand `baseline` below the top of the page. */
+  /** Draws a line of text; `baseline` is the distance from the top of the page. */
   draw(text: string, x: number, baseline: number, { size, color, bold = false }: TextStyle): void {
     const { document } = this;
     document.fillColor(color).strokeColor(color);
@@ -33,13 +33,13 @@ export class Typesetter {
     }
   }
 
-  /** The width of a line of text. */
+  /** Returns the width of a line of text. */
   widthOf(text: string, size: number): number {
     const widths = this.fonts.runsOf(text).map((run) => this.document.font(run.font, size).widthOfString(run.text));
     return widths.reduce((sum, width) => sum + width, 0);
   }
 
-  /** Breaks a text into lines of at most `width`: between words, or inside one that is wider by itself. */
+  /** Breaks a text into lines of at most `width`: between words, or within a word that is too wide for a line. */
   linesOf(text: string, size: number, width: number): string[] {
     const lines: string[] = [];
     let line = "";

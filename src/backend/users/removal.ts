@@ -6,7 +6,7 @@ import { type Change, recordEvent } from "../events/events.ts";
 import { revokeTokensOf } from "../identity/tokenStore.ts";
 import { changeUsed } from "../subscriptions/store.ts";
 
-/** A user to remove from an organization, and who asks for it: `id` is the person's, not the `idUser` of a membership. */
+/** A user to remove, and the caller; `remover.id` is a user id, not the `idUser` of a membership. */
 export interface Removal {
   readonly organizationId: number;
   readonly idUser: number;
@@ -14,12 +14,11 @@ export interface Removal {
 }
 
 /**
- * Removes a user: the license is free at once, their API tokens of the organization end, and the audit log tells of it.
+ * Removes a user, frees the license, revokes the user's API tokens of the organization, and records it in the audit log.
  *
- * @param now the machine's clock, milliseconds: tokens follow it
- * @throws ProblemError `not_found` for whom is no user (any more); `invalid_request` for oneself and the organization's
- *   last administrator; `forbidden` for a role above the remover's own, and for an administrator where an API token
- *   asks
+ * @param now the machine's clock, milliseconds
+ * @throws ProblemError `not_found` if there is no such user; `invalid_request` for oneself and for the organization's last
+ *   administrator; `forbidden` for a role above the caller's, and for an administrator if the caller is an API token
  */
 export async function removeMember(
   database: Kysely<Database>,
@@ -30,13 +29,13 @@ export async function removeMember(
   await database.transaction().execute(async (tx) => {
     const { user_id: userId, email, role, admin_no_training } = await takeOut(tx, organizationId, idUser);
     if (mayBuy(role)) assertSignedIn(remover.isSignedIn);
-    if (userId === remover.id) throw new ProblemError("invalid_request", "Nobody can remove themselves");
+    if (userId === remover.id) throw new ProblemError("invalid_request", "You cannot remove yourself");
     if (role < remover.role) {
-      const sentence = `With the role ${roleName(remover.role)} you cannot remove a ${roleName(role)}`;
+      const sentence = `The role ${roleName(remover.role)} cannot remove a ${roleName(role)}`;
       throw new ProblemError("forbidden", sentence);
     }
     const used = takesLicense({ role, adminNoTraining: admin_no_training === 1 }) ? -1 : 0;
-    // Changed by none it is locked all the same: of two who remove each other the second sees the first.
+    // Locks the row even if `used` is 0: of two administrators who remove each other, the second sees the first.
     await changeUsed(tx, organizationId, used);
     if (role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId);
     await revokeTokensOf(tx, { id: userId, organizationId }, change, now);
@@ -45,7 +44,7 @@ export async function removeMember(
   });
 }
 
-/** Ends a membership; of two who do so at the same time, the second finds none. */
+/** Ends a membership; of parallel calls, the second finds none. */
 async function takeOut(tx: Kysely<Database>, organizationId: number, idUser: number) {
   const removed = await tx
     .updateTable("members")
@@ -55,13 +54,13 @@ async function takeOut(tx: Kysely<Database>, organizationId: number, idUser: num
     .where("status", "!=", "REMOVED")
     .returning(["user_id", "email", "role", "admin_no_training"])
     .executeTakeFirst();
-  if (!removed) throw new ProblemError("not_found", `There is no user ${idUser} in this organization`);
+  if (!removed) throw new ProblemError("not_found", `User ${idUser} not found in this organization`);
   return removed;
 }
 
 /**
- * Keeps administrators out of the reach of API tokens, which could otherwise take over an organization, or revoke the
- * tokens of its administrators by removing them.
+ * Refuses API tokens that add or remove administrators: they could take over the organization, or revoke the tokens of its
+ * administrators by removing them.
  *
  * @throws ProblemError `forbidden`
  */
@@ -80,10 +79,10 @@ async function assertAdministratorLeft(tx: Kysely<Database>, organizationId: num
     .where("organization_id", "=", organizationId)
     .where("role", "=", ROLES.organizationAdministrator)
     .where("status", "!=", "REMOVED")
-    // One who was only invited administers nothing yet.
+    // A pending invitation does not count.
     .where("accepted", "=", 1)
     .executeTakeFirst();
   if (left) return;
-  const sentence = "This is the organization's last organization administrator; make another one first";
+  const sentence = "The last organization administrator cannot be removed; add another one first";
   throw new ProblemError("invalid_request", sentence);
 }

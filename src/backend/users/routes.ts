@@ -18,7 +18,7 @@ import {
   saveAssignmentStrategy,
 } from "./store.ts";
 
-/** Users, in the shape of SecureFlag's public API (product.md). */
+/** Registers the calls about users, in the shape of SecureFlag's public API (src/contract/README.md, Users). */
 export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
   const changeBy = ({ user, token }: Identity) => ({
     actor: actorOf({ email: user.email, token }),
@@ -35,14 +35,14 @@ export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
   });
 
   register(app, deps, "addUser", async ({ organization, body, identity }) => {
-    assertMayGive(organization, identity, body.role, "role");
+    assertMayAssign(organization, identity, body.role, "role");
     const row = await addMember(deps.database, organization.id, newMember(deps, body), changeBy(identity));
     return { status: 201, body: { user: userView(row, organization), ...(await stateAfter(organization)) } };
   });
 
   register(app, deps, "importUsers", async ({ organization, body, identity }) => {
     for (const [index, { role }] of body.users.entries()) {
-      assertMayGive(organization, identity, role, `users[${index}].role`);
+      assertMayAssign(organization, identity, role, `users[${index}].role`);
     }
     const list = body.users.map((user) => newMember(deps, user));
     const existing = await addMembers(deps.database, organization.id, list, changeBy(identity));
@@ -97,14 +97,14 @@ function userView(row: MemberDetails, organization: { id: number; name: string }
 }
 
 /**
- * Refuses a role that the caller may not give: one more powerful than their own, and with an API token any role that
- * sees billing.
+ * Refuses a role that the caller may not assign: one more powerful than their own, and for an API token any role that sees
+ * billing.
  */
-function assertMayGive(giver: Membership, { token }: Identity, role: number | undefined, path: string): void {
+function assertMayAssign(caller: Membership, { token }: Identity, role: number | undefined, path: string): void {
   if (role === undefined) return;
   if (mayBuy(role)) assertSignedIn(token === null);
-  if (role >= giver.role) return;
-  const message = `${role} is not a role that you may give`;
+  if (role >= caller.role) return;
+  const message = `you may not assign role ${role}`;
   throw new ProblemError("invalid_request", `The request is not valid: ${path}: ${message}`, {
     errors: [{ path, message }],
   });

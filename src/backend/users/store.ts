@@ -27,10 +27,10 @@ function members(database: Kysely<Database>) {
     .select(["id", "uuid", "email", "first_name", "last_name", "role", "admin_no_training", "status", "joined_at"]);
 }
 
-/** A user of an organization as stored. */
+/** A stored user of an organization. */
 export type MemberDetails = Awaited<ReturnType<typeof listMembers>>[number];
 
-/** One page of an organization's users by number, from page 0. */
+/** Lists a page of an organization's users by `idUser`, from page 0. */
 export async function listMembers(database: Kysely<Database>, organizationId: number, page: number) {
   return members(database)
     .where("organization_id", "=", organizationId)
@@ -42,12 +42,11 @@ export async function listMembers(database: Kysely<Database>, organizationId: nu
 }
 
 /**
- * Adds a user, who takes a license at once unless the role takes none. Count and check are one step, so that parallel
- * adds never take more licenses than there are. A person whom another organization has or had is granted nothing until
- * they accept; the answer is the same, so that nothing of them is learned from it.
+ * Adds a user, who takes a license at once unless the role takes none. Count and check are one step, so that parallel adds
+ * never take more licenses than there are. A person of another organization has no access until they accept; the answer is
+ * the same, so that it reveals nothing about them.
  *
- * @throws ProblemError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for a user who is
- *   there already
+ * @throws ProblemError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for an existing user
  */
 export async function addMember(
   database: Kysely<Database>,
@@ -56,9 +55,9 @@ export async function addMember(
   change: Change,
 ): Promise<MemberDetails> {
   return database.transaction().execute(async (tx) => {
-    const [id] = (await enrol(tx, organizationId, [member], change)).values();
+    const [id] = (await enroll(tx, organizationId, [member], change)).values();
     if (id === undefined) {
-      const message = `${member.email} is a user of this organization already`;
+      const message = `${member.email} is already a user of this organization`;
       throw new ProblemError("invalid_request", message, { errors: [{ path: "email", message }] });
     }
     return members(tx).where("id", "=", id).executeTakeFirstOrThrow();
@@ -66,9 +65,9 @@ export async function addMember(
 }
 
 /**
- * Adds many users with the licenses that they take, all or nothing; those who are there already are left as they are.
+ * Adds users and takes their licenses, all or nothing; existing users stay unchanged.
  *
- * @returns the positions of those who were there already
+ * @returns the positions of the existing users in the list
  * @throws ProblemError `no_license_available`, `subscription_not_purchasable`
  */
 export async function addMembers(
@@ -78,27 +77,27 @@ export async function addMembers(
   change: Change,
 ): Promise<number[]> {
   return database.transaction().execute(async (tx) => {
-    const added = await enrol(tx, organizationId, list, change);
+    const added = await enroll(tx, organizationId, list, change);
     return list.flatMap(({ email }, index) => (added.has(emailKey(email)) ? [] : [index]));
   });
 }
 
-/** Adds those who are not there, with their licenses and the audit log; gives their `idUser` by the email's key. */
-async function enrol(
+/** Adds the new users of a list, takes their licenses and records it; returns their `idUser` by the email's key. */
+async function enroll(
   tx: Kysely<Database>,
   organizationId: number,
   list: readonly NewMember[],
   change: Change,
 ): Promise<Map<string, number>> {
-  // In one order everywhere, so that two who add the same people at the same time never wait for each other.
+  // Always in the same order, so that parallel imports of the same people do not deadlock.
   const sorted = list.toSorted((one, other) => (emailKey(one.email) < emailKey(other.email) ? -1 : 1));
   const persons = await findOrCreateUsers(tx, sorted.map(personRow));
   const strategy = await readAssignmentStrategy(tx, organizationId);
   const added = await join(tx, { organizationId, strategy }, sorted, persons);
-  const news = sorted.filter(({ email }) => added.has(emailKey(email)));
-  const licenses = news.filter(takesLicense).length;
+  const fresh = sorted.filter(({ email }) => added.has(emailKey(email)));
+  const licenses = fresh.filter(takesLicense).length;
   if (licenses > 0) await takeLicenses(tx, organizationId, licenses, change.at);
-  const events = news.map(({ email, role, adminNoTraining }) => ({
+  const events = fresh.map(({ email, role, adminNoTraining }) => ({
     type: "user.added",
     data: { idUser: added.get(emailKey(email)), email, role, adminNoTraining },
   }));
@@ -110,7 +109,7 @@ function personRow({ uuid, email }: NewMember) {
   return { uuid, email, email_key: emailKey(email), password_hash: NO_PASSWORD, totp_secret: null };
 }
 
-/** Makes people members, those too who were removed before; gives the `idUser` of those who were none. */
+/** Makes people members, also those who were removed before; returns the `idUser` of the new ones. */
 async function join(
   tx: Kysely<Database>,
   { organizationId, strategy }: { organizationId: number; strategy: string },
@@ -172,7 +171,7 @@ function memberRow(
   };
 }
 
-/** Those of the people whom another organization has or had: they decide themselves whether they join this one. */
+/** Returns those who are or were in another organization: they have to accept an invitation to this one. */
 async function membersElsewhere(
   tx: Kysely<Database>,
   organizationId: number,
@@ -187,7 +186,7 @@ async function membersElsewhere(
   return new Set(rows.map(({ user_id }) => user_id));
 }
 
-/** Takes licenses in one step: the row is locked, so what is said to be missing is so, whatever others do meanwhile. */
+/** Takes licenses and then checks: the row is locked, so the shortage in the message is exact. */
 async function takeLicenses(tx: Kysely<Database>, organizationId: number, count: number, now: number): Promise<void> {
   await changeUsed(tx, organizationId, count);
   const subscription = await readSubscription(tx, organizationId);
@@ -195,15 +194,15 @@ async function takeLicenses(tx: Kysely<Database>, organizationId: number, count:
   const { used, licenses } = subscription;
   if (used <= licenses) return;
   const missing = used - licenses;
-  const needed = count === 1 ? "This takes 1 license" : `This takes ${count} licenses`;
+  const needed = count === 1 ? "1 license is needed" : `${count} licenses are needed`;
   throw new ProblemError(
     "no_license_available",
-    `${needed}, and ${count - missing} of the ${licenses} purchased are available: ${missing} more must be bought`,
+    `${needed}, but ${count - missing} of the ${licenses} purchased are available; buy ${missing} more`,
     { needed: count, missing },
   );
 }
 
-/** What an organization assigns to everybody who is added. */
+/** Reads what an organization assigns to new users. */
 export async function readAssignmentStrategy(
   database: Kysely<Database>,
   organizationId: number,
@@ -216,7 +215,7 @@ export async function readAssignmentStrategy(
   return assignment_strategy;
 }
 
-/** Sets what an organization assigns to everybody who is added from now on, and tells the audit log of a change. */
+/** Sets what an organization assigns to new users, and records a change in the audit log. */
 export async function saveAssignmentStrategy(
   database: Kysely<Database>,
   organizationId: number,

@@ -199,7 +199,7 @@ describe.each(inOrganization)("$id of an organization", (one) => {
       const answer = await request(one, OWN, bearer);
       expect(answer).toMatchObject({ status: 403, body: { code: "forbidden" } });
       expect(answer.body.detail).toBe(
-        `This needs the role organization administrator; role${role}@example.test is ${name} of ${own.name}`,
+        `The role organization administrator is required; role${role}@example.test is ${name} of ${own.name}`,
       );
     }
   });

@@ -171,7 +171,7 @@ test("an unknown user costs the same work as a known one", async () => {
     passwordHashOf: async () => "hash",
   };
   for (const name of [email, "nobody@example.test"]) {
-    await expect(signIn(deps, { email: name, password: "x" }, "198.51.100.1")).rejects.toThrow(/not right/);
+    await expect(signIn(deps, { email: name, password: "x" }, "198.51.100.1")).rejects.toThrow(/wrong/);
   }
   expect(verified).toEqual(["hash", null]);
   const started = performance.now();

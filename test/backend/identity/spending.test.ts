@@ -70,7 +70,7 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
     backend.captures().filter(({ purchaseId }) => purchaseId === purchase.id);
 
   test.each([
-    ["licenses", { licenses: 7 }, "This purchase has 5 licenses, and the token “ci” has 2 left of its 7 this month."],
+    ["licenses", { licenses: 7 }, "The purchase is for 5 licenses, but the token “ci” has 2 left of its 7 this month."],
     // 5 licenses cost £244.10 until the renewal with tax when they are bought in November, a little less in December.
     ["money", { amount: 40_000 }, "left of its £400.00 this month."],
   ])("of a purchase that is paid later is the one in which it is paid: a limit of %s", async (_, limit, sentence) => {

@@ -101,6 +101,11 @@ class Window {
     return Object.fromEntries(inputs);
   }
 
+  /** The page with plain spaces. */
+  get text(): string {
+    return this.html.replaceAll("\u00a0", " ");
+  }
+
   get title(): string {
     return unescaped(/<h1>(.*?)<\/h1>/.exec(this.html)?.[1] ?? "");
   }
@@ -138,12 +143,50 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
     const { device_code, user_code } = await begin();
     const window = await new Window().signIn(user_code);
     expect(window).toMatchObject({ status: 200, title: "Approve this sign-in?" });
-    for (const shown of [PLAIN, `${CLIENT_ID}, the command line`, "203.0.113.7", user_code, "2026-11-22 12:00 UTC"]) {
-      expect(window.html).toContain(shown);
+    const started = "November 22, 2026 at 12:00 PM UTC";
+    for (const shown of [PLAIN, `${CLIENT_ID}, the command line`, "203.0.113.7", user_code, started]) {
+      expect(window.text).toContain(shown);
     }
     await window.send({ action: "approve" });
     expect(window).toMatchObject({ status: 200, title: "You are signed in" });
     expect(await outcome(device_code)).toBe("signed_in");
+  });
+
+  test("says on every page that the sandbox moves no money", async () => {
+    const { user_code } = await begin();
+    const window = await new Window().open(`/device?user_code=${user_code}`);
+    const titles: string[] = [];
+    const expectBanner = () => {
+      titles.push(window.title);
+      expect(window.html).toContain('<p class="banner">SANDBOX: no money moves</p>');
+    };
+    expectBanner();
+    await window.send({ email: CODES, password: PASSWORD });
+    expectBanner();
+    await window.send({ code: codeAt(SECRET, now()) });
+    expectBanner();
+    const consent = window.fields;
+    await window.send({ action: "approve" });
+    expectBanner();
+    await window.sendRaw(new URLSearchParams({ ...consent, action: "approve" }).toString());
+    expectBanner();
+    await window.sendRaw("step=unknown");
+    expectBanner();
+    expect(titles).toEqual([
+      "Sign in from your terminal",
+      "One-time code",
+      "Approve this sign-in?",
+      "You are signed in",
+      "This sign-in is over",
+      "That did not work",
+    ]);
+  });
+
+  test("says when the sign-in was started, in the order of the reader's dates", async () => {
+    const { user_code } = await begin();
+    const window = await new Window().open(`/device?user_code=${user_code}`);
+    await window.send({ email: PLAIN, password: PASSWORD }, { "accept-language": "de-DE, en;q=0.5" });
+    expect(window.text).toContain("Started</dt><dd>less than a minute ago (22 November 2026 at 12:00 UTC)");
   });
 
   test("asks who has an authenticator app for a one-time code, and the session knows when it was given", async () => {
@@ -263,7 +306,7 @@ describe("the approval page", () => {
     const window = await new Window().open(`/device?user_code=${user_code}`);
     await window.send({ email: PLAIN, password: "a secret that is wrong" });
     expect(window).toMatchObject({ status: 401, wrong: ["email", "password"] });
-    expect(window.problem).toMatch(/not right/);
+    expect(window.problem).toMatch(/wrong/);
     expect(window.fields).toMatchObject({ user_code, email: PLAIN, password: "" });
     expect(window.html).not.toContain("a secret that is wrong");
     await window.send({ password: PASSWORD });

@@ -38,13 +38,13 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(status).toBe(200);
     for (const text of [
       "Pay for 5 licenses",
-      "Northwind Labs",
-      `admin@organization-${id}.test, with the token ci`,
+      `Northwind Labs (${id})`,
+      `Bought by</dt><dd>admin@organization-${id}.test, token ci`,
       "5 more (25 → 30)",
       "March 1, 2026 to March 1, 2027, 99 of 365 days",
       "Subtotal</dt><dd>£203.42",
       "Tax (20%)</dt><dd>£40.68",
-      "Due now</dt><dd><strong>£244.10",
+      '<div class="amount total"><dt>Due now</dt><dd>£244.10',
       "Pay £244.10",
       "November 23, 2026 at 12:00 PM GMT",
     ]) {
@@ -67,7 +67,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     const [first, ...others] = [...html.matchAll(/<option value="([^"]*)">([^<]*)</g)].map(
       ([, id, label]) => `${id} ${label}`,
     );
-    expect(first).toBe("card_requires_approval Visa ending in 3220 (test card, asks for approval) (stored)");
+    expect(first).toBe("card_requires_approval Stored: Visa ending in 3220 (test card, asks for approval)");
     expect(others).toHaveLength(6);
     expect(others.join()).toContain("card_expired Visa ending in 0069 (test card, expired)");
   });
@@ -81,17 +81,75 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
   });
 
   test.each([
-    ["de-DE,de;q=0.9,en;q=0.8", "23. November 2026 um 12:00 GMT", "1. März 2026"],
+    ["de-DE,de;q=0.9,en;q=0.8", "23 November 2026 at 12:00 GMT", "1 March 2026"],
     ["fr;q=0.5, xx-invalid, en-GB", "23 November 2026 at 12:00 GMT", "1 March 2026"],
-    ["ja-JP-u-ca-japanese, fr", "23 novembre 2026 à 12:00 UTC", "1 mars 2026"],
+    ["ja-JP-u-ca-japanese, fr", "23 November 2026 at 12:00 GMT", "1 March 2026"],
+    ["en-IN", "23 November 2026 at 12:00 pm GMT", "1 March 2026"],
+    ["en-US", "November 23, 2026 at 12:00 PM GMT", "March 1, 2026"],
     ["*", "November 23, 2026 at 12:00 PM GMT", "March 1, 2026"],
     [`${"x".repeat(5_000)}, de`, "November 23, 2026 at 12:00 PM GMT", "March 1, 2026"],
-  ])("writes dates for who reads %s, with the time zone", async (language, deadline, start) => {
+  ])("writes dates in English, in the order of a reader of %s", async (language, deadline, start) => {
     const { address } = await waiting();
-    const headers = { "accept-language": language };
-    const html = (await backend.app.inject({ method: "GET", url: address, headers })).body.replaceAll("\u202f", " ");
-    expect(html).toContain(deadline);
-    expect(html).toContain(start);
+    const reader = { "accept-language": language };
+    const asked = await look(backend, address, reader);
+    expect(asked.html).toContain(`Pay until</dt><dd>${deadline}`);
+    expect(asked.html).toContain(`Term</dt><dd>${start} to`);
+    expect(asked.html).toContain(
+      `Renews at</dt><dd>£5,400.00 (£4,500.00 + £900.00 tax) on ${start.replace("2026", "2027")}`,
+    );
+    await act(backend, address, { action: "pay", card: "card_ok" });
+    const { html } = await look(backend, `${address}/receipt`, reader);
+    expect(html).toContain(`Term</dt><dd>${start} to`);
+    expect(html).toContain(`Issued</dt><dd>${deadline.replace("23", "22")}`);
+    expect(html).not.toMatch(/\d{4}-\d{2}-\d{2}/);
+  });
+
+  test("keeps a date, a time and a receipt number on one line", async () => {
+    const { id, address } = await waiting();
+    const raw = async () => (await backend.app.inject({ method: "GET", url: address })).body;
+    expect(await raw()).toContain("November\u00a023,\u00a02026 at 12:00\u00a0PM\u00a0GMT");
+    await act(backend, address, { action: "pay", card: "card_ok" });
+    expect(await raw()).toContain(`<span class="whole">${id}-000001</span>`);
+  });
+
+  test("shows the note, and what the subscription renews at with the licenses of now", async () => {
+    const id = await open();
+    const quote = await call(backend, "POST", `/organizations/${id}/quotes`, {
+      token: tokenOf(id),
+      body: { licenses: 5 },
+    });
+    const { body } = await submit(backend, id, { quoteId: quote.body.id, note: "For <the> new team" }, "k");
+    const address = addressOf(body);
+    const other = await buyWaiting(backend, id, "other");
+    expect((await look(backend, address)).html).toContain("Note</dt><dd>For &lt;the> new team");
+    await act(backend, addressOf(other), { action: "pay", card: "card_ok" });
+    expect((await look(backend, address)).html).toContain("Renews at</dt><dd>£6,300.00 (£5,250.00 + £1,050.00 tax) on");
+    await act(backend, address, { action: "pay", card: "card_ok" });
+    const { html } = await look(backend, `${address}/receipt`);
+    expect(html).toContain("Licenses</dt><dd>5 more (30 → 35)");
+    expect(html).toContain("Note</dt><dd>For &lt;the> new team");
+  });
+
+  test("without automatic renewal, says when the subscription ends", async () => {
+    const { id, address } = await waiting();
+    await backend.deps.database
+      .updateTable("subscriptions")
+      .set({ auto_renew: 0 })
+      .where("organization_id", "=", id)
+      .execute();
+    expect((await look(backend, address)).html).toContain("Ends</dt><dd>March 1, 2027, without a renewal");
+  });
+
+  test("labels a purchase and its receipt alike", async () => {
+    const { address } = await waiting();
+    const labelsOf = ({ html }: { html: string }) => [...html.matchAll(/<dt>([^<]*)/g)].map(([, label]) => label);
+    const asked = labelsOf(await look(backend, address));
+    await act(backend, address, { action: "pay", card: "card_ok" });
+    const receipt = labelsOf(await look(backend, `${address}/receipt`));
+    const paidOnly = ["Issued", "Bought on", "Plan", "Paid with", "Purchase", "Total"];
+    expect(receipt.filter((label) => !paidOnly.includes(label ?? ""))).toEqual(
+      asked.filter((label) => !["Due now", "Pay until", "Renews at"].includes(label ?? "")),
+    );
   });
 
   test("asks before it cancels: the link shows a form and changes nothing, the form cancels", async () => {
@@ -282,7 +340,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
   test("tells no more than the outcome once its time is over", async () => {
     const { address } = await waiting({ name: "Northwind Labs" });
     await act(backend, address, { action: "cancel" });
-    expect((await look(backend, address)).html).toContain("with the token ci");
+    expect((await look(backend, address)).html).toContain("token ci");
     backend.clocks.billing += 24 * 3_600_000;
     const { html } = await look(backend, address);
     expect(html).toContain("The purchase was canceled");

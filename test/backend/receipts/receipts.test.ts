@@ -145,8 +145,8 @@ describe("fonts", () => {
     ["हिन्दी", "Devanagari", "@fontsource/noto-sans-devanagari"],
     ["ไทย", "Thai", "@fontsource/noto-sans-thai"],
     ["বাংলা", "U+09AC", "no font"],
-    ["שלום", "right to left", "cannot hold"],
-    ["شركة", "right to left", "cannot hold"],
+    ["שלום", "right to left", "do not support"],
+    ["شركة", "right to left", "do not support"],
   ])("%s that is missing is told, with what to install", async (name, what, next) => {
     const rendering = renderReceiptPdf(named(name), PLAIN);
     await expect(rendering).rejects.toMatchObject({ code: "font_missing", status: 406 });
@@ -225,18 +225,24 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
       "Łódź, Αθήνα, Київ (4201)",
       "admin@northwind.example, token ci",
       "SMB",
-      "2026-03-01 to 2027-03-01, 365 days",
+      "Term",
+      "2026-03-01 to 2027-03-01, 99 of 365 days",
       "5 licenses × £150.00 × 99 / 365 days",
       "£203.42",
-      "Subtotal: 5 licenses × £150.00 × 99 / 365 days",
-      "Tax: 20 % of £203.42",
+      "Subtotal",
+      "2026-11-22 to 2027-03-01, end date excluded",
+      "Tax (20%)",
+      "20% of £203.42",
       "£40.68",
       "Total",
       "£244.10",
       "Amount (GBP)",
-      "Licenses: 25 → 30.",
+      "Licenses",
+      "5 more (25 → 30)",
+      "Bought by",
+      "PO number",
       "PO-7781",
-      "Note: For the new team",
+      "Note For the new team",
       "Visa ending in 4242",
       "pur_0123456789abcdef01234567",
       "Page 1 of 1",
@@ -265,7 +271,7 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
   test.each<[string, Partial<Receipt>, string[], string[]]>([
     ["nothing that is not there", { note: null, purchaseOrder: null, purchasedBy: null }, [], ["null", "Note", "PO"]],
     ["one license", { licenses: 1 }, ["1 license ×"], ["1 licenses"]],
-    ["a renewal", { kind: "renewal", licenses: 30 }, ["Renewal of 30 licenses.", "Renewed on"], ["Bought on"]],
+    ["a renewal", { kind: "renewal", licenses: 30 }, ["30, renewed", "Renewed on"], ["Bought on"]],
     [
       "a refund",
       {
@@ -277,13 +283,13 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
           refundedAt: "2026-11-23T08:00:00Z",
         },
       },
-      ["No license was added", "Refunded on 2026-11-23: £244.10, credit note CN-4201-000001."],
+      ["none added (25)", "Refunded £244.10 on 2026-11-23 08:00 UTC", "Credit note CN-4201-000001"],
       ["20 → 25"],
     ],
     [
       "names without their controls",
       { note: "one\r\ntwo\u0000\u202ethree\u0007 cafe\u0301" },
-      ["Note: one twothree café"],
+      ["Note one twothree café"],
       [],
     ],
   ])("finds %s", async (_, change, there, notThere) => {
@@ -322,7 +328,7 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
     ["cafe\u0301 \u200bz\u20dd", "café z"],
   ])("finds one stand-in for each visible character of %s", async (note, shown) => {
     const { text, fonts } = await read(receipt({ note, purchaseOrder: note }));
-    expect(text.replaceAll(/[\ufe0f\u20e3]/g, "").normalize("NFC")).toContain(`Note: ${shown}`);
+    expect(text.replaceAll(/[\ufe0f\u20e3]/g, "").normalize("NFC")).toContain(`Note ${shown}`);
     expect(text.match(/□/g) ?? []).toHaveLength(2 * (shown.match(/□/g) ?? []).length);
     expect(fonts).toHaveLength(1);
   });

@@ -160,7 +160,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     const answer = await users.bring(list, users.session);
     expect(answer).toMatchObject({ status: 409, body: { code: "no_license_available", needed: 12, missing: 2 } });
     expect(answer.body.detail).toBe(
-      "This takes 12 licenses, and 10 of the 25 purchased are available: 2 more must be bought",
+      "12 licenses are needed, but 10 of the 25 purchased are available; buy 2 more",
     );
     expect({ list: await users.list(), counts: await users.counts(), events: await users.events() }).toEqual(before);
     await buy(backend, users.id, 2, `lacking-${users.id}`);
