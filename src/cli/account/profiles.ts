@@ -1,8 +1,7 @@
 import { Argument, type Command } from "commander";
-import type { CredentialStore } from "../connection/credentials.ts";
 import type { ProfileSettings } from "../connection/settings.ts";
 import type { Context } from "../context.ts";
-import { CliError, codeOf } from "../errors.ts";
+import { CliError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { note, printResult, type View, warn } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
@@ -78,7 +77,7 @@ export interface Profile extends ProfileSettings {
   readonly signedIn: boolean;
 }
 
-/** Prints every profile, the oldest first. */
+/** Prints every profile, the oldest first. The keyring is not asked: it may be locked, or not answer. */
 export async function listProfiles(options: GlobalOptions, context: Context): Promise<void> {
   const settings = await context.settings();
   const [active, known, store] = [
@@ -88,7 +87,7 @@ export async function listProfiles(options: GlobalOptions, context: Context): Pr
   ];
   const profiles: Profile[] = [];
   for (const [name, { apiUrl, organizationId, email }] of known) {
-    const signedIn = await hasSignIn(store, name);
+    const signedIn = (await store.place(name)) !== null;
     profiles.push({ name, active: name === active, apiUrl, organizationId, email, signedIn });
   }
   await printResult(context, options, "profiles list", profiles, (view) => renderProfiles(profiles, view));
@@ -145,15 +144,6 @@ async function assertKnown(name: string, context: Context): Promise<void> {
   throw new CliError("profile_unknown", `There is no profile "${shorten(name)}"`, {
     hint: known.size > 0 ? `There are: ${[...known.keys()].join(", ")}.` : "Make one with `secureflag-licenses login`.",
   });
-}
-
-async function hasSignIn(store: CredentialStore, name: string): Promise<boolean> {
-  try {
-    return (await store.read(name)) !== null;
-  } catch (error) {
-    if (codeOf(error) === "credentials_unreadable") return false;
-    throw error;
-  }
 }
 
 /** Every profile with its backend, organization and sign-in. */

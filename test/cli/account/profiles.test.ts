@@ -42,6 +42,18 @@ describe("profiles", () => {
     expect((await play(["profiles", "list", "--json"], [], { profiles: {} })).stdout).toBe("[]\n");
   });
 
+  it("lists them without asking the keyring, which may be locked", async () => {
+    const context = fakeContext({ profiles, credential });
+    const store = await context.credentials();
+    const read = () => Promise.reject(new Error("the keyring was asked"));
+    const code = await runProgram(["profiles", "list", "--json"], {
+      ...context,
+      credentials: async () => ({ ...store, read }),
+    });
+    expect([code, context.written.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(context.written.stdout)).toMatchObject([{ signedIn: true }, { signedIn: false }]);
+  });
+
   it("uses one from now on", async () => {
     const { code, stdout, context } = await play(["profiles", "use", "work", "--json"]);
     expect([code, JSON.parse(stdout)]).toEqual([0, { name: "work", active: true }]);
