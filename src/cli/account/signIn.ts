@@ -86,8 +86,8 @@ function isWrongPassword(error: unknown): boolean {
 }
 
 function wrongPassword(cause: unknown): CliError {
-  return new CliError("unauthenticated", "The email or the password is wrong", {
-    hint: "Nothing was stored. Try again; after several wrong tries sign-in is paused for 15 minutes.",
+  return new CliError("unauthenticated", "The email or password is incorrect", {
+    hint: "Nothing was stored. Try again; repeated failures lock sign-in for 15 minutes.",
     cause,
   });
 }
