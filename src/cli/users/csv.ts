@@ -117,8 +117,13 @@ const NEEDED = ["email", "firstName", "lastName"] as const;
 
 const OPTIONAL = ["role", "adminNoTraining"] as const;
 
-/** A column of a file of users (details.md, 24). */
+/** A column of a file of users. */
 export type Column = (typeof NEEDED)[number] | (typeof OPTIONAL)[number];
+
+/** Reports whether a row may leave the column empty. */
+export function isOptional(column: Column): boolean {
+  return OPTIONAL.some((optional) => optional === column);
+}
 
 const COLUMNS: readonly Column[] = [...NEEDED, ...OPTIONAL];
 

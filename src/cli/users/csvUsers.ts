@@ -3,7 +3,7 @@ import { emailKey } from "../../contract/email.ts";
 import { type AddUserRequest, addUserRequestSchema, MOST_IMPORTED_USERS } from "../../contract/users.ts";
 import type { LineProblem } from "../errors.ts";
 import { clean, shorten } from "../kit/text.ts";
-import { type Column, type CsvRow, delimiterOf, readHeader, readRows } from "./csv.ts";
+import { type Column, type CsvRow, delimiterOf, isOptional, readHeader, readRows } from "./csv.ts";
 import { ROLE_WORDS, roleNumber } from "./view.ts";
 
 /**
@@ -89,13 +89,14 @@ function readRow(
   nameless: number,
 ): { user?: AddUserRequest; messages: readonly string[] } {
   if ("problem" in row) return { messages: [row.problem] };
+  // Spreadsheets leave out empty cells at the end of a row, or write more of them than the header has.
   const { length } = row.values;
-  // A spreadsheet may leave out what is empty at the end of a row.
-  if (length < columns.length || length > columns.length + nameless) {
+  const isShort = !columns.slice(length).every(isOptional);
+  const stray = row.values.findIndex((value, index) => index >= columns.length && value !== "");
+  if (isShort || stray >= columns.length + nameless) {
     const values = length === 1 ? "There is 1 value" : `There are ${length} values`;
     return { messages: [`${values} where the header has ${columns.length + nameless} columns`] };
   }
-  const stray = row.values.findIndex((value, index) => index >= columns.length && value !== "");
   if (stray !== -1) return { messages: [`Column ${stray + 1} has a value, but no name in the header`] };
   const { user, problems } = readUser(new Map(columns.map((column, index) => [column, row.values[index] ?? ""])));
   return { user, messages: problems };

@@ -76,6 +76,18 @@ describe("files that are fine", () => {
       [ada, bob],
       [2, 4],
     ],
+    [
+      "optional columns at the end left out",
+      `${HEADER},role,adminNoTraining\nada@x.test,Ada,Lovelace\nbob@x.test,Bob,Ross,user`,
+      [ada, { ...bob, role: 7 }],
+      [2, 3],
+    ],
+    [
+      "empty cells beyond the header",
+      `${HEADER}\nada@x.test,Ada,Lovelace,,,\nbob@x.test,Bob,Ross, ,""`,
+      [ada, bob],
+      [2, 3],
+    ],
     ["rows of nothing", `${HEADER}\n,,\nada@x.test,Ada,Lovelace\n"", ,\n`, [ada], [3]],
     [
       "letters of many kinds",
@@ -175,7 +187,7 @@ describe("files that are not", () => {
     ],
     [
       "values in nameless columns at the end, and beyond them",
-      `sep=,\n${HEADER},,\n"ada\n@x.test",Ada,Lovelace,,x\nbob@x.test,Bob,Ross,,,\nc@x.test,C`,
+      `sep=,\n${HEADER},,\n"ada\n@x.test",Ada,Lovelace,,x\nbob@x.test,Bob,Ross,,,x\nc@x.test,C`,
       [
         "3: Column 5 has a value, but no name in the header",
         "5: There are 6 values where the header has 5 columns",
@@ -191,12 +203,17 @@ describe("files that are not", () => {
     ],
     [
       "ragged rows",
-      `${HEADER}\nada@x.test,Ada\n\n"bob\n@x.test",Bob,Ross,\nada@x.test`,
+      `${HEADER}\nada@x.test,Ada\n\n"bob\n@x.test",Bob,Ross,x\nada@x.test`,
       [
         "2: There are 2 values where the header has 3 columns",
         "4: There are 4 values where the header has 3 columns",
         "6: There is 1 value where the header has 3 columns",
       ],
+    ],
+    [
+      "a required column left out behind an optional one",
+      `role,${HEADER}\nuser,ada@x.test,Ada`,
+      ["2: There are 3 values where the header has 4 columns"],
     ],
     [
       "another separator below the header",
