@@ -14,7 +14,7 @@ import { addCommand, interruptible, type Run, readGlobals } from "../kit/command
 import { note, printResult, warn } from "../kit/output.ts";
 import { confirmOrCancel, openPrompter, promptsAllowed } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
-import { decodeText, withoutLineEnd } from "../kit/text.ts";
+import { decodeText } from "../kit/text.ts";
 import { trimmedText } from "../kit/values.ts";
 import { type LoginOptions, passwordCredential, webCredential } from "./signIn.ts";
 import { identityOf, noteInvitations, renderIdentity } from "./whoami.ts";
@@ -191,8 +191,7 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
   const what = options.withToken ? "token" : "password";
   if (fromInput) {
     // A little more than any: what never ends is read no further, and refused as too long.
-    const piped = decodeText(await context.io.readInput(2 * MAX_TOKEN_BYTES));
-    const text = options.withToken ? piped.trim() : withoutLineEnd(piped);
+    const text = decodeText(await context.io.readInput(2 * MAX_TOKEN_BYTES)).trim();
     if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as with \`< ${what}.txt\`.`);
     return text;
   }

@@ -6,7 +6,7 @@ import { connect, connectToOrganization } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { doneBefore, printResult } from "../kit/output.ts";
+import { doneBefore, note, printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { wholeNumber } from "../kit/values.ts";
 import { STRATEGY_WORDS, strategyNamed, strategyWord } from "../users/view.ts";
@@ -105,6 +105,9 @@ export async function listOrganizations(options: GlobalOptions, context: Context
   await printResult(context, options, "organizations list", organizations, (view) =>
     renderOrganizations(organizations, view, invitations),
   );
+  if (invitations && invitations.length > 0) {
+    note(context, options, "Accept an invitation with `secureflag-licenses organizations accept <id>`.");
+  }
 }
 
 /**
@@ -156,7 +159,9 @@ export async function runStrategy(options: StrategyOptions, context: Context): P
   const result = { organizationId, assignmentStrategy };
   const word = strategyWord(assignmentStrategy);
   const printing = printResult(context, options, "organizations assignment-strategy", result, () =>
-    strategy === null ? word : `Assignment strategy set to ${word}; it applies to users added from now on.`,
+    strategy === null
+      ? `Assignment strategy for new users: ${word}.`
+      : `Assignment strategy set to ${word}; it applies to users added from now on.`,
   );
   if (strategy === null) await printing;
   else

@@ -2,22 +2,19 @@ import { Argument, type Command, Option } from "commander";
 import { BillingError } from "../../billing/errors.ts";
 import { type Money, parseMoney } from "../../billing/money.ts";
 import type { Client } from "../../client/client.ts";
-import type { ApiToken, CreatedToken, CreateTokenRequest } from "../../contract/identity.ts";
+import type { ApiToken, CreateTokenRequest } from "../../contract/identity.ts";
 import { SCOPES, type Scope, TOKEN_DAYS } from "../../contract/scopes.ts";
 import { connectToOrganization } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { doneBefore, printResult, type View } from "../kit/output.ts";
+import { doneBefore, printResult } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
-import { type Column, fields, list } from "../kit/table.ts";
-import { clean, cleanWhole, shorten, shortId } from "../kit/text.ts";
+import { shorten } from "../kit/text.ts";
 import { lifetimeDays, monthlyAmount, monthlyLicenses, scopeList, shortText, trimmedText } from "../kit/values.ts";
-import { instant } from "../kit/words.ts";
-import { wrap } from "../kit/wrap.ts";
-import { spendLimit } from "./whoami.ts";
+import { renderCreatedToken, renderTokens } from "./tokenView.ts";
 
 /** What `tokens create` was told. */
 export interface CreateOptions extends GlobalOptions {
@@ -74,7 +71,7 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
     description: "Revoke an API token; it stops working at once",
     examples: ["tokens revoke tok_4f8c21d9", "tokens revoke tok_4f8c21d9 --json"],
   })
-    .addArgument(new Argument("<id>", "id, or its first 8 digits, as `tokens list` shows it").argParser(trimmedText))
+    .addArgument(new Argument("<id>", "id, or its first 8 digits, as `tokens list` shows it").argParser(tokenName))
     .option("--yes", "revoke without asking")
     .option("--dry-run", "say what would be done, revoke nothing")
     .action((tokenId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>
@@ -201,6 +198,12 @@ async function printRevoked(options: RevokeOptions, context: Context, id: string
 /** The beginning of an id, as `tokens list` shows it on a terminal. */
 const SHORT_ID = /^tok_[0-9a-f]{8,23}$/;
 
+/** Puts back the `tok_` that somebody left out. */
+function tokenName(text: string): string {
+  const name = trimmedText(text);
+  return /^[0-9a-f]{8,24}$/.test(name) ? `tok_${name}` : name;
+}
+
 /**
  * The id of a token that is there, named by it or by its beginning.
  *
@@ -227,61 +230,4 @@ async function amountOf(text: string, client: Pick<Client, "subscription">, orga
       throw usageError(`--max-spend: ${error.message}`, "Correct it and run the command again; no token was created.");
     throw error;
   }
-}
-
-const LIST: readonly Column[] = [
-  { head: "Name", cutTo: 8 },
-  { head: "Scopes", cutTo: 12 },
-  { head: "Limit", cutTo: 12 },
-  { head: "Expires" },
-  { head: "By", cutTo: 8, isOptional: true },
-  { head: "Ends in", isOptional: true },
-  { head: "Id" },
-];
-
-/** API tokens as a table; never a secret. */
-export function renderTokens(tokens: readonly ApiToken[], view: View): string {
-  if (tokens.length === 0) return "There is no API token; `secureflag-licenses tokens create` makes one.";
-  const rows = tokens.map((token) => [
-    clean(token.name),
-    token.scopes.map((text) => clean(text)).join(", ") || "none",
-    spendLimit(token.spendLimit)?.replace("\n", "; ") ?? "none",
-    expiryDate(token),
-    clean(token.createdBy.email),
-    token.last4 === null ? "" : clean(token.last4),
-    Number.isFinite(view.width) ? shortId(clean(token.id)) : clean(token.id),
-  ]);
-  return list(LIST, rows, view) ?? tokens.map((token) => renderToken(token, view)).join("\n\n");
-}
-
-/** A new token: the secret on a line of its own, whole, and what it is. */
-export function renderCreatedToken(token: CreatedToken, view: View): string {
-  const shownOnce = "This is shown once. Keep it where your CI keeps secrets, as SECUREFLAG_API_TOKEN.";
-  return `${cleanWhole(token.token)}\n\n${wrap(shownOnce, view.width)}\n\n${renderToken(token, view)}`;
-}
-
-function renderToken(token: ApiToken, view: View): string {
-  return fields(
-    [
-      ["Token", view.style.bold(clean(token.name))],
-      ["Id", clean(token.id)],
-      ["Ends in", token.last4 && clean(token.last4)],
-      ["Scopes", token.scopes.map((scope) => clean(scope)).join(", ") || "none"],
-      ["Expires", expiry(token)],
-      ["Limit", spendLimit(token.spendLimit)],
-      ["Created by", clean(token.createdBy.email)],
-    ],
-    view,
-  );
-}
-
-function expiry({ expiresAt, expiresIn }: ApiToken): string {
-  if (expiresAt === null) return "never";
-  return expiresIn === 0 ? `${instant(expiresAt)} (over)` : instant(expiresAt);
-}
-
-/** A date where a column has no room for the time of day. */
-function expiryDate({ expiresAt, expiresIn }: ApiToken): string {
-  if (expiresAt === null) return "never";
-  return expiresIn === 0 ? "expired" : expiresAt.slice(0, 10);
 }

@@ -11,7 +11,7 @@ import { CliError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { note, type OutputOptions, printResult, type View, warn } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
-import { columns, fields } from "../kit/table.ts";
+import { type Column, fields, list } from "../kit/table.ts";
 import { clean, shorten } from "../kit/text.ts";
 import { instant, licenses, moneyText } from "../kit/words.ts";
 import { tokenWarning } from "../subscription/status.ts";
@@ -40,10 +40,10 @@ export async function runWhoami(options: GlobalOptions, context: Context): Promi
   noteInvitations(context, options, me);
 }
 
-/** The profile, if it has a sign-in that is not used. What cannot be read does not matter to who is signed in. */
+/** The profile, if it has a sign-in that is not used. A file that cannot be read does not matter to who is signed in. */
 async function storedProfile(context: Context, name: string): Promise<string | null> {
   const store = await context.credentials();
-  return (await store.read(name).catch(() => null)) && name;
+  return (await store.place(name).catch(() => null)) && name;
 }
 
 function untold(cause: unknown): CliError {
@@ -95,7 +95,7 @@ export function renderIdentity(identity: Identity, view: View, beaten: string | 
   const { user, organization, token } = identity;
   const source =
     token.source === "environment" ? `from SECUREFLAG_API_TOKEN${over(beaten)}` : `from the ${token.source}`;
-  const name = token.name === null ? "sign-in" : `token ${clean(token.name)}`;
+  const name = token.name === null ? "sign-in" : clean(token.name);
   return fields(
     [
       ["User", view.style.bold(clean(user.email))],
@@ -103,7 +103,7 @@ export function renderIdentity(identity: Identity, view: View, beaten: string | 
       ["Organization", organization ? `${clean(organization.name)} (${organization.id})` : "none set"],
       ["Backend", `${clean(identity.apiUrl)}\n${API_URL_SOURCES[identity.apiUrlSource]}`],
       ["Profile", identity.profile && clean(identity.profile)],
-      ["Token", `${name} ending in ${clean(token.last4)}, ${source}`],
+      ["Token", `${name}, ending in ${clean(token.last4)}, ${source}`],
       ["Scopes", token.scopes.length > 0 ? token.scopes.map((scope) => clean(scope)).join(", ") : "none"],
       ["Expires", expiry(token)],
       ["Limit", spendLimit(token.spendLimit)],
@@ -116,25 +116,44 @@ function over(profile: string | null): string {
   return profile === null ? "" : `, which wins over the sign-in of profile ${clean(profile)}`;
 }
 
-/**
- * Organizations that a user belongs to, and below them those that invite the user.
- *
- * @param invitations those that wait to be accepted
- */
+const LIST: readonly Column[] = [
+  { head: "Id", align: "right" },
+  { head: "Name", cutTo: 20 },
+  { head: "Role" },
+  { head: "Status" },
+];
+
+type Membership = Me["organizations"][number];
+
+/** The organizations that a user belongs to as a table, and below them those that invite the user. */
 export function renderOrganizations(
-  organizations: Me["organizations"],
+  organizations: readonly Membership[],
   view: View,
-  invitations: Me["invitations"] = [],
+  invitations: readonly Membership[] = [],
 ): string {
-  const own = organizations.length === 0 ? "You belong to no organization." : organizationTable(organizations, view);
-  if (invitations.length === 0) return own;
-  const how = "Invitations. Accept one with:\n`secureflag-licenses organizations accept <id>`";
-  return `${own}\n\n${how}\n\n${organizationTable(invitations, view)}`;
+  if (organizations.length + invitations.length === 0) return "You do not belong to an organization.";
+  const rows = [
+    ...organizations.map((organization) => membershipCells(organization, "member")),
+    ...invitations.map((organization) => membershipCells(organization, "invited")),
+  ];
+  return list(LIST, rows, view) ?? rows.map((row) => renderMembership(row, view)).join("\n\n");
 }
 
-function organizationTable(organizations: Me["organizations"], view: View): string {
-  const rows = organizations.map(({ id, name, role }) => [String(id), clean(name), roleName(role)]);
-  return columns(["Id", "Name", "Role"], rows, [10, 20, 26], view);
+function membershipCells({ id, name, role }: Membership, status: string): [string, string, string, string] {
+  return [String(id), clean(name), roleName(role), status];
+}
+
+/** One organization on a narrow terminal: wrapped and never cut. */
+function renderMembership([id, name, role, status]: readonly [string, string, string, string], view: View): string {
+  return fields(
+    [
+      ["Organization", name],
+      ["Id", id],
+      ["Role", role],
+      ["Status", status],
+    ],
+    view,
+  );
 }
 
 /** An organization whose invitation was accepted. */

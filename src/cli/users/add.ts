@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { ROLES, takesLicense } from "../../billing/roles.ts";
+import { ClientError } from "../../client/errors.ts";
 import type { AddUserRequest } from "../../contract/users.ts";
 import { type Buying, connectBuying } from "../buying/buying.ts";
 import { addBuyMissingOptions, type BuyMissingOptions } from "../buying/options.ts";
@@ -104,13 +105,27 @@ export async function runAdd(options: AddUserOptions, context: Context): Promise
     return;
   }
   const { connection, tools } = buying;
-  const adding = () => tools.busy("Adding the user", connection.client.addUser(tools.organizationId, options.user));
+  const adding = () => {
+    const answer = connection.client.addUser(tools.organizationId, options.user).catch((error: unknown) => {
+      throw withListHint(error);
+    });
+    return tools.busy("Adding the user", answer);
+  };
   const taken = takesLicense(withDefaults(options.user)) ? 1 : 0;
   const ended = await addWithLicenses(adding, () => taken, options, context, buying);
   const output = { user: ended.answer?.user ?? null, ...addingOutput(ended) };
   await concludeAdding(ended, buying, options, context, () => print(output, options, context));
   noteStrategy(context, options, output);
 }
+
+/** What the backend refuses here is nearly always a user who is there already. */
+function withListHint(error: unknown): unknown {
+  if (!(error instanceof ClientError) || error.code !== "invalid_request") return error;
+  const { message, requestId } = error;
+  return new CliError("invalid_request", message, { hint: LIST_HINT, requestId, cause: error });
+}
+
+const LIST_HINT = "Nobody was added. See `secureflag-licenses users list --all`.";
 
 async function rehearse(options: AddUserOptions, context: Context, buying: Buying): Promise<Output<"users add">> {
   const { connection, tools } = buying;

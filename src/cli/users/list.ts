@@ -52,7 +52,7 @@ export async function runList(options: ListUsersOptions, context: Context): Prom
   );
   const { users, hasMore } = await withSpinner(context, options, "Reading users", reading);
   await printResult(context, options, "users list", users, (view) =>
-    options.csv ? usersCsv(users) : renderUsers(users, view),
+    options.csv ? usersCsv(users) : renderUsers(users, view, hasMore),
   );
   if (hasMore && !options.quiet) context.io.note(`There are more than ${users.length}: use --all.\n`);
 }

@@ -47,17 +47,24 @@ const MOST_NAMED = 20;
 const COLUMNS = Object.keys(listedUserSchema.shape) as (keyof User)[];
 
 const LIST: readonly Column[] = [
-  { head: "Name", cutTo: 8 },
+  { head: "Name", cutTo: 20 },
   { head: "Email", cutTo: 30 },
   { head: "Role", cutTo: 13 },
   { head: "Status" },
 ];
 
-/** Users as a table. */
-export function renderUsers(users: readonly User[], view: View): string {
+/**
+ * Users as a table, and on a terminal how many they are.
+ *
+ * @param hasMore whether the organization has users beyond these
+ */
+export function renderUsers(users: readonly User[], view: View, hasMore = false): string {
   if (users.length === 0) return "No users.";
   const lines = users.map((user) => [nameOf(user), emailOf(user), roleWords(user), statusOf(user)]);
-  return list(LIST, lines, view) ?? blocks(users, view);
+  const table = list(LIST, lines, view);
+  // Off a terminal there is nothing but the records.
+  if (table !== null && !Number.isFinite(view.width)) return table;
+  return `${table ?? blocks(users, view)}\n\nTotal: ${people(users.length)}${hasMore ? " shown" : ""}.`;
 }
 
 /** A list for a narrow terminal: more lines an item, wrapped and never cut. */

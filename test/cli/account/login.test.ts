@@ -65,8 +65,8 @@ describe("login", () => {
     expect([...context.stored.keys()]).toEqual(["default"]);
   });
 
-  it.each([["pass word\r\n"], ["\uFEFFpass word\r\n"]])(
-    "takes %j on stdin for the password, and spaces around an email for none of it",
+  it.each([["pass word\r\n"], ["\uFEFFpass word\r\n"], ["\uFEFF pass word \r\n\n"]])(
+    "takes %j on stdin for the password, trimmed like the email and the URL",
     async (input) => {
       const scripted = scriptedClient([LOGIN, ME]);
       const context = fakeContext({ env, client: scripted.client, input });
@@ -150,7 +150,7 @@ describe("login", () => {
     const { stderr } = await play(`login --email ${EMAIL} --password-stdin`, [{ call: "login", fails }], {
       input: "x",
     });
-    expect(stderr.includes("The email or the password is wrong")).toBe(isPassword);
+    expect(stderr.includes("The email or password is incorrect")).toBe(isPassword);
   });
 
   it("finishes with the code of --totp, which works once", async () => {

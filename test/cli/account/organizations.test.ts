@@ -29,19 +29,36 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
   return { code, told, ...context.written };
 }
 
+const lines = (text: string) => text.trimEnd().split("\n");
+
 const asked = (invitations: ReturnType<typeof invitation>[], organizations = [NORTHWIND]): ExpectedCall => ({
   call: "me",
   gives: me({ organizations, invitations }),
 });
 
 describe("organizations list", () => {
-  it("shows invitations below the organizations, with what to type, and no control characters", async () => {
+  it("is one record a line off a terminal, invitations too, with what to type on stderr", async () => {
     const { code, stdout, stderr } = await play("organizations list", [asked([invitation(5, 0), invitation(6)])]);
-    expect([code, stderr]).toEqual([0, ""]);
-    expect(stdout).toContain("Northwind Labs");
-    expect(stdout.indexOf("`secureflag-licenses organizations accept <id>`")).toBeLessThan(stdout.indexOf("wind 5"));
-    expect(stdout).toContain("wind 6");
-    expect(stdout).not.toContain("\u001b");
+    expect(code).toBe(0);
+    expect(stdout).toBe(
+      "4201\tNorthwind Labs\torganization administrator\tmember\n" +
+        "5\tSouth[2Jwind 5\torganization administrator\tinvited\n" +
+        "6\tSouth[2Jwind 6\tuser\tinvited\n",
+    );
+    expect(stderr).toBe("Accept an invitation with `secureflag-licenses organizations accept <id>`.\n");
+    expect((await play("organizations list --quiet", [asked([invitation(5)])])).stderr).toBe("");
+  });
+
+  it("keeps a long name whole on a terminal that has room for it, and on a narrow one", async () => {
+    const name = "Northwind Information Security Laboratories Europe";
+    const script = [asked([], [{ id: 4201, name, role: 3 }])];
+    const wide = await play("organizations list --no-color", script, { isStdoutTerminal: true, columns: 100 });
+    expect(lines(wide.stdout).map((line) => line.split(/ {2,}/).filter(Boolean))).toEqual([
+      ["Id", "Name", "Role", "Status"],
+      ["4201", name, "team manager", "member"],
+    ]);
+    const narrow = await play("organizations list --no-color", script, { isStdoutTerminal: true, columns: 60 });
+    expect(narrow.stdout.replaceAll(/\s+/g, " ")).toBe(`Organization ${name} Id 4201 Role team manager Status member `);
   });
 
   it("keeps the shape of its JSON: only organizations that the user belongs to", async () => {
@@ -119,7 +136,7 @@ describe("organizations assignment-strategy", () => {
     const script: ExpectedCall[] = [{ call: "assignmentStrategy", with: [4201], gives: "INITIAL_PLAN" }];
     expect(await play(`organizations assignment-strategy ${ORG}`, script)).toMatchObject({
       code: 0,
-      stdout: "initial-plan\n",
+      stdout: "Assignment strategy for new users: initial-plan.\n",
       stderr: "",
     });
     const { stdout } = await play(`organizations assignment-strategy ${ORG} --json`, script);

@@ -111,6 +111,29 @@ describe("tokens list", () => {
     expect(JSON.parse((await play(["tokens", "list", "--json"], script)).stdout)).toEqual(tokens);
   });
 
+  it("on 80 columns says whether each may buy and what it may spend, whole", async () => {
+    const spendLimit = { amount: gbp(50_000), amountLeft: gbp(12_345), licenses: 10, licensesLeft: 3 };
+    const all = ["billing:read", "billing:purchase", "users:read", "users:write"];
+    const tokens = [
+      token({ name: "nightly top-up of the team", spendLimit }),
+      token({ scopes: all }),
+      token({ scopes: ["users:read", "users:write"], spendLimit: { ...spendLimit, amount: null, amountLeft: null } }),
+      token({ scopes: ["users:write", "other"] }),
+    ];
+    const script: ExpectedCall[] = [{ call: "tokens", gives: tokens }];
+    const { stdout } = await play(["tokens", "list", "--no-color"], script, { isStdoutTerminal: true, columns: 80 });
+    const [table = "", total] = stdout.split("\n\n");
+    const cells = lines(table).map((line) => line.split(/ {2,}/).slice(1, 3));
+    expect(cells).toEqual([
+      ["Scopes", "Monthly limit"],
+      ["buy, billing", "£500.00, 10 licenses"],
+      ["all", "none"],
+      ["users, users:write", "10 licenses"],
+      ["users:write, other", "none"],
+    ]);
+    expect(total).toBe("Total: 4 API tokens.\n");
+  });
+
   it("is [] under --json where there is none", async () => {
     expect((await play(["tokens", "list", "--json"], [{ call: "tokens", gives: [] }])).stdout).toBe("[]\n");
   });
@@ -128,7 +151,10 @@ describe("tokens revoke", () => {
     const [id, twin] = ["tok_0123456789abcdef01234561", "tok_0123456789abcdef01234562"] as const;
     const call: ExpectedCall = { call: "revokeApiToken", with: [ORGANIZATION, id] };
     const short = ["tokens", "revoke", "tok_01234567", "--yes"];
-    expect((await play(short, [{ call: "tokens", gives: [token({ id }), token()] }, call])).code).toBe(0);
+    const bare = ["tokens", "revoke", "01234567", "--yes"];
+    for (const line of [short, bare]) {
+      expect((await play(line, [{ call: "tokens", gives: [token({ id }), token()] }, call])).code).toBe(0);
+    }
     const { code, stderr } = await play(short, [{ call: "tokens", gives: [token({ id }), token({ id: twin })] }]);
     expect([code, stderr]).toEqual([2, expect.stringContaining("Several API tokens begin with tok_01234567")]);
   });

@@ -188,9 +188,10 @@ describe("users add", () => {
     expect((await play([...ADD.split(" "), ...flags], [call])).code).toBe(0);
   });
 
-  it("who is a user already: exit 2 in the backend's words", async () => {
+  it("who is a user already: exit 2 in the backend's words, and where to look", async () => {
     const { code, stderr } = await play(ADD, [fails("addUser", "invalid_request")]);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/^Error: refused: invalid_request\.\n/)]);
+    const hint = "Nobody was added. See `secureflag-licenses users list --all`.";
+    expect([code, stderr]).toEqual([2, `Error: refused: invalid_request.\n${hint}\n`]);
   });
 
   it("whose answer was lost: exit 10", async () => {
