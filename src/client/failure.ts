@@ -76,7 +76,9 @@ export function failureOfReading(
     retryAfterMs: parseRetryAfter(headers["retry-after"], headers.date) ?? undefined,
   };
   if (isSignIn(operation) && (status === 404 || reading.kind === "secureflag_error")) {
-    return final(signInNotOffered(details));
+    return final(
+      isUnauthorized(reading) && operation.path === LOGIN_PATH ? wrongPassword(details) : signInNotOffered(details),
+    );
   }
   switch (reading.kind) {
     case "problem":
@@ -150,12 +152,16 @@ function refusalCodeOf(status: number): ClientErrorCode | null {
 /** A refusal in SecureFlag's own words, whatever the status: a token that it does not know is told so on every call. */
 function failureOfSecureFlag(message: string, operation: Operation, details: AnswerDetails): Failure {
   const says = (code: ClientErrorCode) => new ClientError(code, `The backend says: ${message}`, details);
-  if (message.toLowerCase() === "unauthorized") return final(says("unauthenticated"));
+  if (isUnauthorized({ kind: "secureflag_error", message })) return final(says("unauthenticated"));
   if (operation.access.startsWith("billing:")) return final(notOffered(details));
   if (isTransientStatus(details.status)) {
     return { error: says("unavailable"), transient: true, sent: true, refused: false };
   }
   return final(says(refusalCodeOf(details.status) ?? "unexpected_answer"));
+}
+
+function isUnauthorized(reading: Reading): boolean {
+  return reading.kind === "secureflag_error" && reading.message.toLowerCase() === "unauthorized";
 }
 
 /** The errors of RFC 6749, section 5.2, and RFC 8628, section 3.5, that say something to act on. */
@@ -183,6 +189,13 @@ function errorOfOauth(reading: Extract<Reading, { kind: "oauth_error" }>, detail
 /** Whether a call is part of signing in, which SecureFlag's own backend does in its portal. */
 function isSignIn({ path }: Operation): boolean {
   return path.startsWith("/auth/") || path.startsWith("/oauth/");
+}
+
+const LOGIN_PATH = "/auth/login";
+
+function wrongPassword(details: AnswerDetails): ClientError {
+  const hint = "Nothing was stored. Check both, then try again.";
+  return new ClientError("unauthenticated", "The email or password is incorrect", { ...details, hint });
 }
 
 function signInNotOffered(details: AnswerDetails): ClientError {

@@ -115,6 +115,15 @@ describe("reading", () => {
     expect(stdout).toContain("2026-11-23");
   });
 
+  it.each(["ed76f451", "pur_ed76f451", "ed76f45190a1b2c3d4e5f607"])(
+    "purchases show takes %s for the purchase that begins so",
+    async (name) => {
+      const asked = name.startsWith("pur_") ? name : `pur_${name}`;
+      const script: ExpectedCall[] = [{ call: "purchase", with: [asked], gives: purchase() }];
+      expect((await play(`purchases show ${name} --json`, script)).code).toBe(0);
+    },
+  );
+
   it("purchases show leaves the organization's counts out", async () => {
     const { organizationLicenses, ...shown } = purchase();
     const { stdout } = await play("purchases show pur_1 --json", [
@@ -227,7 +236,7 @@ describe("whoami", () => {
     const untold: ExpectedCall = { call: "me", fails: new ClientError("unexpected_answer", "no", { status: 404 }) };
     expect(await play("whoami", [untold])).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("does not tell who is signed in"),
+      stderr: expect.stringContaining("does not report who is signed in"),
     });
   });
 

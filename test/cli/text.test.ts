@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeText, withoutLineEnd } from "../../src/cli/kit/text.ts";
+import { decodeText } from "../../src/cli/kit/text.ts";
 
 test.each([
   ["pass", Buffer.from("pass")],
@@ -9,14 +9,4 @@ test.each([
   ["a\uFEFFb", Buffer.from("a\uFEFFb")],
 ])("%j is read, with or without a byte order mark", (expected, bytes) => {
   expect(decodeText(bytes)).toBe(expected);
-});
-
-test.each([
-  ["pass", "pass"],
-  ["pass\n", "pass"],
-  ["pass\r\n", "pass"],
-  [" two words \r\n", " two words "],
-  ["pass\n\n", "pass\n"],
-])("%j is the password %j", (piped, expected) => {
-  expect(withoutLineEnd(piped)).toBe(expected);
 });

@@ -86,6 +86,16 @@ test.each([
   expect(backend.seen).toHaveLength(1);
 });
 
+test.each([
+  ["unauthorized", { status: 200, json: { result: "error", errorMsg: "unauthorized" } }, "unauthenticated"],
+  ["Unauthorized, with a status", { status: 401, json: { error: true, errorMsg: "Unauthorized" } }, "unauthenticated"],
+  ["another error", { status: 200, json: { error: true, errorMsg: "EmptyUser" } }, "sign_in_not_offered"],
+])("a password that SecureFlag answers with %s", async (_what, answer, code) => {
+  await using backend = await startBackend(answer);
+  const signingIn = testClient(backend.apiUrl).client.login({ email: "a@b.example", password: "p" });
+  await expect(signingIn).rejects.toMatchObject({ code });
+});
+
 test("an invitation is accepted again while the answer is lost, and only the organization that was asked for counts", async () => {
   const joined = { id: 7, name: "Southwind Labs", role: 0 };
   await using backend = await startBackend(problem(503, "unavailable"), { status: 200, json: joined });

@@ -9,7 +9,7 @@ import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../purchases/store.ts";
 import { countOf, creditNoteNumber, LABELS, receiptContent, receiptNumber } from "../receipts/content.ts";
 import type { OrganizationSubscription } from "../subscriptions/store.ts";
-import { pictureAt } from "../subscriptions/view.ts";
+import { snapshotAt } from "../subscriptions/view.ts";
 import { readerDates } from "./dates.ts";
 import { Facts, type Page } from "./page.tsx";
 import { LookAgain, type Order, standingPage } from "./payment.tsx";
@@ -49,7 +49,7 @@ export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscript
 
 /** Prices the next renewal with the licenses of now, which may have changed since the quote, and those of the purchase. */
 function renewsAt(row: PurchaseRecord, subscription: OrganizationSubscription, { gateway, now }: Visit) {
-  const { unitPrice, priced } = pictureAt(subscription, now);
+  const { unitPrice, priced } = snapshotAt(subscription, now);
   if (!priced.autoRenew) return null;
   const licenses = licensesAtRenewal(priced, row.kind === "renewal" ? 0 : row.licenses);
   return recurringCharge({

@@ -53,6 +53,12 @@ export interface CredentialStore {
   /** @throws SessionError `credentials_unsafe`, `credentials_unreadable`, `keyring_locked`, `keyring_unavailable` */
   read(profile: string): Promise<{ credential: StoredCredential; source: CredentialSource } | null>;
   /**
+   * Where a profile's sign-in is kept, without asking the keyring; `null` where there is none that can be read.
+   *
+   * @throws SessionError `credentials_unsafe`
+   */
+  place(profile: string): Promise<CredentialSource | null>;
+  /**
    * Makes sure that a sign-in could be written there.
    *
    * @throws SessionError as `write`
@@ -96,6 +102,11 @@ export function createCredentialStore(directory: string, machine: LockMachine, k
       if (!isInKeyring(found)) return { credential: file.parse(profile, found), source: "file" };
       const secret = await keyring.read(profile);
       return secret === null ? null : { credential: parseSecret(secret, profile), source: "keyring" };
+    },
+    async place(profile) {
+      const found = file.readable()?.get(profile);
+      if (isInKeyring(found)) return "keyring";
+      return credentialSchema.safeParse(found).success ? "file" : null;
     },
     async check(place) {
       file.read();

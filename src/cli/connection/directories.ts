@@ -126,6 +126,7 @@ export const noSettings: Settings = {
 /** The sign-ins of a user without a directory for them. Reading finds none, writing throws SessionError. */
 export const noCredentials: CredentialStore = {
   read: async () => null,
+  place: async () => null,
   check: storeNothing,
   write: storeNothing,
   remove: async () => false,

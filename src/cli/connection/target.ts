@@ -107,14 +107,13 @@ function isPublicApi(apiUrl: string): boolean {
  * more than that, or nothing at all is configured.
  *
  * @param token SECUREFLAG_API_TOKEN
- * @throws CliError `not_signed_in` where nothing is configured, `billing_not_offered`, `users_not_offered`
+ * @throws CliError `not_signed_in` where no backend is set, `billing_not_offered`, `users_not_offered`
  */
-export function assertOffered({ apiUrl, profile }: Target, token: string | undefined, need: Need): void {
+export function assertOffered(target: Target, token: string | undefined, need: Need): void {
+  const { apiUrl, apiUrlSource, profile } = target;
   if (!isPublicApi(apiUrl)) return;
-  if (!token?.trim() && profile === null) {
-    const message = "No backend is set: SecureFlag's API (https://api.secureflag.com) has no public billing calls";
-    throw new CliError("not_signed_in", message, { hint: HINT });
-  }
+  const isUnset = need === "billing" && apiUrlSource === "default";
+  if (isUnset || (!token?.trim() && profile === null)) throw noBackend();
   if (need === "billing") {
     const message = "The billing calls of SecureFlag's API (https://api.secureflag.com) are not public";
     throw new CliError("billing_not_offered", message, { hint: HINT });
@@ -127,14 +126,22 @@ export function assertOffered({ apiUrl, profile }: Target, token: string | undef
   }
 }
 
+/** The one refusal where neither flag, environment nor profile names a backend. */
+function noBackend(): CliError {
+  const message = "No backend is set: SecureFlag's API (https://api.secureflag.com) has no public billing calls";
+  return new CliError("not_signed_in", message, { hint: HINT });
+}
+
 /**
  * Refuses to sign in to SecureFlag's public API, but for keeping a token with the organization whose users it lists.
  *
- * @throws CliError `sign_in_not_offered`, `organization_required`
+ * @throws CliError `not_signed_in` where no backend is set, `sign_in_not_offered`, `organization_required`
  */
-export function assertSignInOffered({ apiUrl, organizationId }: Target, withToken: boolean): void {
+export function assertSignInOffered(target: Target, withToken: boolean): void {
+  const { apiUrl, apiUrlSource, organizationId } = target;
   if (!isPublicApi(apiUrl) || (withToken && organizationId !== null)) return;
   if (!withToken) {
+    if (apiUrlSource === "default") throw noBackend();
     const message = "SecureFlag's API (https://api.secureflag.com) takes only tokens; its billing calls are not public";
     throw new CliError("sign_in_not_offered", message, { hint: HINT });
   }

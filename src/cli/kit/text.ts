@@ -9,11 +9,6 @@ export function decodeText(bytes: Uint8Array): string {
     .replace(/^\uFEFF/, "");
 }
 
-/** Removes the line end that a shell adds. Spaces stay: a password may begin or end with them, as in a web page. */
-export function withoutLineEnd(text: string): string {
-  return text.replace(/\r?\n$/, "");
-}
-
 /** The longest text of a backend that a person is shown, in characters. */
 export const MAX_TEXT = 2048;
 

@@ -15,7 +15,13 @@ export interface PurchaseOptions extends GlobalOptions {
 
 /** The argument that names a purchase. */
 export function purchaseArgument(): Argument {
-  return new Argument("<id>", "id, its first 8 digits, or receipt number").argParser(trimmedText);
+  return new Argument("<id>", "id, its first 8 digits, or receipt number").argParser(purchaseName);
+}
+
+/** Puts back the `pur_` that somebody left out. */
+function purchaseName(text: string): string {
+  const name = trimmedText(text);
+  return /^[0-9a-f]{8,24}$/.test(name) ? `pur_${name}` : name;
 }
 
 /** Registers `purchases show`. */

@@ -31,18 +31,30 @@ async function play(args: readonly string[], script: readonly ExpectedCall[] = [
 }
 
 describe("profiles", () => {
-  it("lists backend, organization and sign-in of each", async () => {
+  it("lists backend, organization and sign-in", async () => {
     const { stdout } = await play(["profiles", "list", "--json"]);
     expect(JSON.parse(stdout)).toEqual([
       { name: "default", active: true, ...profiles.default, signedIn: true },
       { name: "work", active: false, ...profiles.work, signedIn: false },
     ]);
     const shown = (await play(["profiles", "list"])).stdout;
-    for (const text of ["default (in use)", EMAIL, "4201", "none set"]) expect(shown).toContain(text);
+    for (const text of ["default (in use)", EMAIL, "4201", "not set"]) expect(shown).toContain(text);
     expect((await play(["profiles", "list", "--json"], [], { profiles: {} })).stdout).toBe("[]\n");
   });
 
-  it("uses one from now on", async () => {
+  it("lists them without asking the keyring, which may be locked", async () => {
+    const context = fakeContext({ profiles, credential });
+    const store = await context.credentials();
+    const read = () => Promise.reject(new Error("the keyring was asked"));
+    const code = await runProgram(["profiles", "list", "--json"], {
+      ...context,
+      credentials: async () => ({ ...store, read }),
+    });
+    expect([code, context.written.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(context.written.stdout)).toMatchObject([{ signedIn: true }, { signedIn: false }]);
+  });
+
+  it("switches to a profile", async () => {
     const { code, stdout, context } = await play(["profiles", "use", "work", "--json"]);
     expect([code, JSON.parse(stdout)]).toEqual([0, { name: "work", active: true }]);
     expect(await (await context.settings()).activeProfile()).toBe("work");
@@ -50,10 +62,10 @@ describe("profiles", () => {
     expect((await play(["profiles", "use", "work"], [], world)).stderr).toContain("SECUREFLAG_PROFILE");
   });
 
-  it("removes one: signs it out at its backend, forgets it, and says what to do where it was in use", async () => {
+  it("signs out of a profile and removes it, and says what to do if it was in use", async () => {
     const revoke: ExpectedCall = { call: "revoke", with: ["refresh_1"] };
     const { code, stdout, stderr, context } = await play(["profiles", "remove", "default", "--yes"], [revoke]);
-    expect([code, stdout]).toEqual([0, 'The profile "default" is gone.\n']);
+    expect([code, stdout]).toEqual([0, "Removed profile default.\n"]);
     expect(stderr).toContain("profiles use");
     expect([Object.keys(context.profiles), context.stored.size]).toEqual([["work"], 0]);
     const other = await play(["profiles", "remove", "work", "--yes", "--json"]);
@@ -61,7 +73,7 @@ describe("profiles", () => {
     expect(other.context.stored.size).toBe(1);
   });
 
-  it("asks before it removes one: No keeps it, and a script needs --yes", async () => {
+  it("asks before it removes a profile; a script needs --yes", async () => {
     const no = await play(["profiles", "remove", "default"], [], { isTerminal: true, answers: [false] });
     expect([no.code, no.stderr, no.context.stored.size]).toEqual([3, "Canceled. Nothing was changed.\n", 1]);
     const script = await play(["profiles", "remove", "default"]);
@@ -69,24 +81,24 @@ describe("profiles", () => {
     expect(script.stderr).toContain("Pass --yes to remove the profile without a prompt.");
   });
 
-  it("is forgotten also where the backend cannot be told", async () => {
+  it("removes a profile if the backend cannot be reached", async () => {
     const fails = new ClientError("unreachable", "no");
     const { code, stderr, context } = await play(
       ["profiles", "remove", "default", "--yes"],
       [{ call: "revoke", fails }],
     );
     expect([code, context.stored.size]).toEqual([0, 0]);
-    expect(stderr).toContain("could not be told");
+    expect(stderr).toContain("Failed to revoke the sign-in");
   });
 
-  it.each(["use", "remove"])("%s of an unknown one: exit 2 with the list", async (command) => {
+  it.each(["use", "remove"])("%s exits with 2 and the list for an unknown profile", async (command) => {
     const flags = command === "remove" ? ["--yes"] : [];
     const { code, stderr } = await play(["profiles", command, "nosuch", "--json", ...flags]);
     expect(code).toBe(2);
-    expect(JSON.parse(stderr).error).toMatchObject({ code: "profile_unknown", hint: "There are: default, work." });
+    expect(JSON.parse(stderr).error).toMatchObject({ code: "profile_unknown", hint: "Profiles: default, work." });
   });
 
-  it.each(["a\u001bb", "a\nb", "\u202eab", " ", "x".repeat(101), "__proto__"])("cannot be called %j", async (name) => {
+  it.each(["a\u001bb", "a\nb", "\u202eab", " ", "x".repeat(101), "__proto__"])("refuses the name %j", async (name) => {
     const flag = await play(["whoami", "--profile", name]);
     expect(flag).toMatchObject({ code: 2, stderr: expect.stringContaining("--profile cannot be") });
     const variable = await play(["whoami"], [], { env: { SECUREFLAG_PROFILE: name } });
@@ -94,7 +106,7 @@ describe("profiles", () => {
     expect(flag.stderr + variable.stderr).not.toMatch(/[\u001b\u202e]/);
   });
 
-  it("may be called anything else", async () => {
+  it("takes any other name", async () => {
     const names = ["ci.eu", "Büro 東京", "-", "constructor", "x".repeat(100)];
     for (const name of names) {
       const { code } = await play(["profiles", "use", "--", name], [], { profiles: { [name]: profiles.work } });
@@ -106,12 +118,12 @@ describe("profiles", () => {
 describe("whoami", () => {
   const asked = (token: object): ExpectedCall => ({ call: "me", gives: me({ token: { ...me().token, ...token } }) });
 
-  it("says that the environment's token wins over the stored sign-in", async () => {
+  it("says that the environment's token is used instead of the stored sign-in", async () => {
     const world = { env: { SECUREFLAG_API_TOKEN: "t" } };
     const wins = (await play(["whoami"], [asked({})], world)).stdout.replaceAll(/\s+/g, " ");
-    expect(wins).toContain("from SECUREFLAG_API_TOKEN, which wins over the sign-in of profile default");
+    expect(wins).toContain("from SECUREFLAG_API_TOKEN, instead of the sign-in of profile default");
     const profile = { ...world, env: { ...world.env, SECUREFLAG_PROFILE: "work" } };
-    expect((await play(["whoami"], [asked({})], profile)).stdout).not.toContain("wins over");
+    expect((await play(["whoami"], [asked({})], profile)).stdout).not.toContain("instead of");
   });
 
   it("shows what is left of the token's limit", async () => {
@@ -130,7 +142,7 @@ describe("whoami", () => {
     [14 * 86_400 + 1, null],
     [null, null],
     [undefined, null],
-  ])("warns of an API token's end: %s s left", async (expiresIn, when) => {
+  ])("warns before an API token expires: %s s left", async (expiresIn, when) => {
     const expiresAt = "2020-01-01T00:00:00Z";
     const { stderr } = await play(["whoami"], [asked({ expiresIn, expiresAt })]);
     expect(stderr).toEqual(when === null ? "" : expect.stringContaining(`The token ci expires ${when}.`));

@@ -55,6 +55,22 @@ test("a sign-in goes into the file without touching the keyring", async () => {
   expect(() => readFileSync(join(directory, "credentials.json"))).toThrow("ENOENT");
 });
 
+test("where a sign-in is kept is known without the keyring", async () => {
+  const directory = temporaryDirectory();
+  const store = createCredentialStore(directory, testMachine(), memoryKeyring());
+  expect(await store.place("default")).toBeNull();
+  await store.write("default", credential, "keyring");
+  await store.write("ci", token, "file");
+  const reopened = createCredentialStore(directory, testMachine(), untouched);
+  const places = ["default", "ci", "constructor"].map((profile) => reopened.place(profile));
+  expect(await Promise.all(places)).toEqual(["keyring", "file", null]);
+  const path = join(directory, "credentials.json");
+  writeFileSync(path, JSON.stringify({ profiles: { ci: { accessToken: 5 } } }));
+  expect(await reopened.place("ci")).toBeNull();
+  writeFileSync(path, "nonsense");
+  expect(await reopened.place("ci")).toBeNull();
+});
+
 test.each([
   ["keyring_unavailable", none],
   ["keyring_locked", locked],

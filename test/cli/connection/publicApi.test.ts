@@ -31,9 +31,9 @@ describe("without settings", () => {
     ["purchases list", 4],
     ["users list", 4],
     ["whoami", 4],
-    ["login", 1],
-    ["login --email a@b.co", 1],
-    ["login --web", 1],
+    ["login", 4],
+    ["login --email a@b.co", 4],
+    ["login --web", 4],
     ["login --with-token", 2],
   ])("%s says at once what works, asks nothing and sends nothing", async (line, exitCode) => {
     const { code, told, stdout } = await play(line);
@@ -49,17 +49,30 @@ describe("with a token and no backend set", () => {
   const TOKEN = { SECUREFLAG_API_TOKEN: "their-own-token" };
 
   it.each(["status", "buy 5 --yes", "quote 5", "top-up --available 5 --yes", "purchases list", "status --org 4201"])(
-    "%s says that the billing calls are not public",
+    "%s says so with the code that it has without a token",
     async (line) => {
-      for (const env of [TOKEN, { ...TOKEN, SECUREFLAG_API_URL: `${PUBLIC}/` }]) {
-        const { code, told } = await play(line, env);
-        expect(code).toBe(1);
-        expect(told).toContain("billing calls of SecureFlag's API (https://api.secureflag.com) are not public");
-        expect(told).toContain("`secureflag-licenses sandbox`");
-        expect(told).toContain("`secureflag-licenses users list --org <id>`");
-      }
+      const [withToken, without] = [await play(line, TOKEN), await play(line)];
+      expect(withToken).toEqual(without);
+      expect(withToken.code).toBe(4);
+      expect(withToken.told).toContain("No backend is set");
     },
   );
+
+  it.each(["status", "buy 5 --yes", "top-up --available 5 --yes"])(
+    "%s at SecureFlag's own URL says that its billing calls are not public",
+    async (line) => {
+      const { code, told } = await play(line, { ...TOKEN, SECUREFLAG_API_URL: `${PUBLIC}/` });
+      expect(code).toBe(1);
+      expect(told).toContain("billing calls of SecureFlag's API (https://api.secureflag.com) are not public");
+      expect(told).toContain("`secureflag-licenses sandbox`");
+      expect(told).toContain("`secureflag-licenses users list --org <id>`");
+    },
+  );
+
+  it("login at SecureFlag's own URL says that it takes only tokens", async () => {
+    const { code, told } = await play(`login --api-url ${PUBLIC}`);
+    expect([code, told]).toEqual([1, expect.stringContaining("takes only tokens")]);
+  });
 
   it("users list lists users, and what would change them is not sent", async () => {
     const pages: ExpectedCall[] = [

@@ -122,7 +122,7 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
   },
   { code: "not_signed_in", line: "status", env: NO_TOKEN },
   { code: "not_signed_in", when: "without settings", line: "buy 5", env: { ...NO_TOKEN, SECUREFLAG_API_URL: "" } },
-  { code: "billing_not_offered", when: "a token and no backend", line: "quote 5", env: { SECUREFLAG_API_URL: "" } },
+  { code: "not_signed_in", when: "a token and no backend", line: "quote 5", env: { SECUREFLAG_API_URL: "" } },
   {
     code: "users_not_offered",
     when: "a token and no backend",
@@ -130,10 +130,16 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
     env: { SECUREFLAG_API_URL: "" },
   },
   {
-    code: "sign_in_not_offered",
-    when: "without settings",
+    code: "not_signed_in",
+    when: "login without settings",
     line: "login",
     env: { ...NO_TOKEN, SECUREFLAG_API_URL: "" },
+  },
+  {
+    code: "sign_in_not_offered",
+    when: "at SecureFlag's API",
+    line: "login --api-url https://api.secureflag.com/rest/management/v2",
+    env: NO_TOKEN,
   },
   {
     code: "organization_required",

@@ -1,6 +1,6 @@
 import stringWidth from "string-width";
 import { describe, expect, it } from "vitest";
-import { renderTokens } from "../../../src/cli/account/tokens.ts";
+import { renderTokens } from "../../../src/cli/account/tokenView.ts";
 import { createStyle, type View } from "../../../src/cli/kit/output.ts";
 import { renderPurchases } from "../../../src/cli/purchases/list.ts";
 import { renderUsers } from "../../../src/cli/users/view.ts";
@@ -74,6 +74,14 @@ describe.each(LISTS)("the list of %s", (_name, count, render) => {
     expect(render(OFF)).toContain(LONG);
     expect(render(OFF)).not.toContain("…");
   });
+});
+
+it("keeps names of users whole beside one long email, and ends with how many there are", () => {
+  const users = [user({ firstName: "Bartholomew", lastName: "Higgins", email: LONG.repeat(2) }), user()];
+  const text = renderUsers(users, view(80));
+  expect(text).toMatch(/\nBartholomew Higgins {2}/);
+  expect(text).toMatch(/\n\nTotal: 2 users\.$/);
+  expect(renderUsers(users, view(80), true)).toMatch(/\n\nTotal: 2 users shown\.$/);
 });
 
 describe("the list of purchases", () => {

@@ -93,6 +93,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
   };
   const credentials: CredentialStore = {
     read: async (name) => stored.get(name) ?? null,
+    place: async (name) => stored.get(name)?.source ?? null,
     check: async (place) => {
       if (hasKeyring || place === "file") return;
       throw world.isKeyringLocked ? keyringLocked() : keyringMissing(null);

@@ -28,7 +28,7 @@ test.each(["assignmentStrategy", "Assignment strategy"])(
   },
 );
 
-test("one person in several spellings is named with the line before", () => {
+test("reports one person in several spellings, with the earlier line", () => {
   const rows = ["zo\u00e9@b\u00fccher.test,A,A", "zoe\u0301@b\u00fccher.test,B,B", "ZO\u00c9@xn--bcher-kva.test,C,C"];
   expect(problemsOf([HEADER, ...rows].join("\n"))).toEqual([
     `3: email "zoe\u0301@b\u00fccher.test" is on line 2 too`,
@@ -41,7 +41,7 @@ function lineCount(text: string): number {
   return text.split(/\r\n|\r|\n/).length;
 }
 
-describe("files that are fine", () => {
+describe("valid files", () => {
   test.each<[string, string | Uint8Array, AddUserRequest[], number[]]>([
     ["one user", `${HEADER}\nada@x.test,Ada,Lovelace\n`, [ada], [2]],
     ["no line end after the last", `${HEADER}\nada@x.test,Ada,Lovelace`, [ada], [2]],
@@ -75,6 +75,18 @@ describe("files that are fine", () => {
       `${HEADER},,\nada@x.test,Ada,Lovelace,,\n,,,,\nbob@x.test,Bob,Ross`,
       [ada, bob],
       [2, 4],
+    ],
+    [
+      "optional columns at the end left out",
+      `${HEADER},role,adminNoTraining\nada@x.test,Ada,Lovelace\nbob@x.test,Bob,Ross,user`,
+      [ada, { ...bob, role: 7 }],
+      [2, 3],
+    ],
+    [
+      "empty cells beyond the header",
+      `${HEADER}\nada@x.test,Ada,Lovelace,,,\nbob@x.test,Bob,Ross, ,""`,
+      [ada, bob],
+      [2, 3],
     ],
     ["rows of nothing", `${HEADER}\n,,\nada@x.test,Ada,Lovelace\n"", ,\n`, [ada], [3]],
     [
@@ -112,7 +124,7 @@ describe("files that are fine", () => {
     expect(read(file).users).toEqual([{ ...ada, role: 0, adminNoTraining }]);
   });
 
-  test("10,000 users, and bytes in the middle of others", () => {
+  test("10,000 users, in a view of a larger buffer", () => {
     const rows = Array.from({ length: 10_000 }, (_, index) => `user${index}@x.test,First,Last`);
     const all = Buffer.from(`junk\n${HEADER}\n${rows.join("\n")}`);
     const { users, lines, problems } = read(all.subarray(5));
@@ -120,22 +132,21 @@ describe("files that are fine", () => {
   });
 });
 
-const COLUMNS_ARE = "email, firstName, lastName, and perhaps role, adminNoTraining";
+const COLUMNS_ARE = "email, firstName, lastName, and optionally role, adminNoTraining";
 
-const STRAY_QUOTE =
-  'A quote stands where none may: put the whole value in quotes, and write each quote in it twice ("")';
+const STRAY_QUOTE = 'Unexpected quote: put the whole value in quotes, and double each quote inside it ("")';
 
-const NOT_CLOSED = "A quoted value begins here and never ends; what follows it was not read";
+const NOT_CLOSED = "A quoted value starts here and never ends; the rest of the file was not read";
 
 const EDITOR = "save it as CSV UTF-8";
 
-describe("files that are not", () => {
+describe("invalid files", () => {
   test.each<[string, string | Uint8Array, string[]]>([
     ["nothing", "", ["1: The file is empty"]],
     ["a byte order mark alone", "\ufeff", ["1: The file is empty"]],
     ["blank lines", "\r\n \r\n", ["1: The file is empty"]],
     ["separators", ",,,\n,,", ["1: The file is empty"]],
-    ["a header alone", `${HEADER}\n\n`, ["1: There are no users below the header"]],
+    ["a header alone", `${HEADER}\n\n`, ["1: No users below the header"]],
     ["no header", "ada@x.test,Ada,Lovelace", [`1: The first row must name the columns: ${COLUMNS_ARE}`]],
     ["something else", "<html>", [`1: The first row must name the columns: ${COLUMNS_ARE}`]],
     ["UTF-16", Buffer.from(`\ufeff${HEADER}`, "utf16le"), [`1: The file is UTF-16 text; ${EDITOR}`]],
@@ -151,35 +162,35 @@ describe("files that are not", () => {
       "Latin-1",
       Buffer.from(`${HEADER}\nada@x.test,Zo\u00eb,L\r\nbob@x.test,Bob,\nc@x.test,C,\u00e9`, "latin1"),
       [
-        "2: This line is not UTF-8 text; save the file as CSV UTF-8",
+        "2: Not UTF-8 text; save the file as CSV UTF-8",
         "3: lastName is empty",
-        "4: This line is not UTF-8 text; save the file as CSV UTF-8",
+        "4: Not UTF-8 text; save the file as CSV UTF-8",
       ],
     ],
     [
       "half a character at the end",
       Buffer.from(`${HEADER}\nada@x.test,Ada,Zoë`).subarray(0, -1),
-      ["2: This line is not UTF-8 text; save the file as CSV UTF-8"],
+      ["2: Not UTF-8 text; save the file as CSV UTF-8"],
     ],
     [
       "columns that are missing, unknown and there twice",
       "\nEmail,first_name,EMAIL,x\u001b[31m,,x\u001b[31m\na,b,c,d,e,f",
       [
-        '2: There is no column "first_name"; did you mean firstName?',
-        `2: There is no column "x[31m"; the columns are ${COLUMNS_ARE}`,
+        '2: Unknown column "first_name"; did you mean firstName?',
+        `2: Unknown column "x[31m"; the columns are ${COLUMNS_ARE}`,
         "2: A column has no name",
-        "2: The column email is there twice",
-        "2: The column firstName is missing",
-        "2: The column lastName is missing",
+        "2: Duplicate column email",
+        "2: Missing column firstName",
+        "2: Missing column lastName",
       ],
     ],
     [
       "values in nameless columns at the end, and beyond them",
-      `sep=,\n${HEADER},,\n"ada\n@x.test",Ada,Lovelace,,x\nbob@x.test,Bob,Ross,,,\nc@x.test,C`,
+      `sep=,\n${HEADER},,\n"ada\n@x.test",Ada,Lovelace,,x\nbob@x.test,Bob,Ross,,,x\nc@x.test,C`,
       [
         "3: Column 5 has a value, but no name in the header",
-        "5: There are 6 values where the header has 5 columns",
-        "6: There are 2 values where the header has 5 columns",
+        "5: 6 values, but the header has 5 columns",
+        "6: 2 values, but the header has 5 columns",
       ],
     ],
     ["a nameless column in the middle", `email,,firstName,lastName\n1,,2,3`, ["1: A column has no name"]],
@@ -187,22 +198,23 @@ describe("files that are not", () => {
     [
       "__proto__ for a column",
       `${HEADER},__proto__\n1,2,3,4`,
-      [`1: There is no column "__proto__"; the columns are ${COLUMNS_ARE}`],
+      [`1: Unknown column "__proto__"; the columns are ${COLUMNS_ARE}`],
     ],
     [
       "ragged rows",
-      `${HEADER}\nada@x.test,Ada\n\n"bob\n@x.test",Bob,Ross,\nada@x.test`,
+      `${HEADER}\nada@x.test,Ada\n\n"bob\n@x.test",Bob,Ross,x\nada@x.test`,
       [
-        "2: There are 2 values where the header has 3 columns",
-        "4: There are 4 values where the header has 3 columns",
-        "6: There is 1 value where the header has 3 columns",
+        "2: 2 values, but the header has 3 columns",
+        "4: 4 values, but the header has 3 columns",
+        "6: 1 value, but the header has 3 columns",
       ],
     ],
     [
-      "another separator below the header",
-      `${HEADER}\nada@x.test;Ada;L`,
-      ["2: There is 1 value where the header has 3 columns"],
+      "a required column left out behind an optional one",
+      `role,${HEADER}\nuser,ada@x.test,Ada`,
+      ["2: 3 values, but the header has 4 columns"],
     ],
+    ["another separator below the header", `${HEADER}\nada@x.test;Ada;L`, ["2: 1 value, but the header has 3 columns"]],
     ["a quote that is never closed", `${HEADER}\r\n\r\nada@x.test,"Ada,L\r\nbob@x.test,B`, [`3: ${NOT_CLOSED}`]],
     ["a quote that is never closed in the header", `"${HEADER}\nada@x.test,A,L`, [`1: ${NOT_CLOSED}`]],
     [
@@ -284,14 +296,14 @@ describe("files that are not", () => {
     [
       "more than 10,000 users",
       `${HEADER}\n${",,\n".repeat(1000)}${Array.from({ length: 10_002 }, (_, index) => `user${index}@x.test,First,Last\n`).join("\n")}`,
-      ["21002: Rows beyond 10,000 do not fit one import; nothing from here on was read"],
+      ["21002: An import has at most 10,000 users; nothing from here on was read"],
     ],
   ])("%s", (_, file, problems) => {
     expect(problemsOf(file)).toEqual(problems);
   });
 });
 
-describe("files that nobody would write", () => {
+describe("unusual files", () => {
   test.each([
     ["quotes", '"'],
     ["separators", ","],
@@ -308,7 +320,7 @@ describe("files that nobody would write", () => {
     ["quotes in all places", 'a,"b""c\n'],
     ["unknown columns", "a,"],
     ["bytes that are no text", "\xff\n"],
-  ])("100 KB of %s below a header take no longer than ten seconds", (_, piece) => {
+  ])("reads 100 KB of %s below a header within ten seconds", (_, piece) => {
     const header = piece.includes("\t") ? HEADER.replaceAll(",", "\t") : HEADER;
     const rows = Buffer.from(piece.repeat(100_000 / piece.length), "latin1");
     const began = performance.now();
@@ -324,7 +336,7 @@ describe("files that nobody would write", () => {
   const textual = fc.array(token, { maxLength: 60 }).map((parts) => parts.join(""));
   const below = textual.map((text) => `${HEADER},role\n${text}`);
 
-  test("any bytes: nothing is thrown, every problem is on a line of the file, and what is fine is the contract's", () => {
+  test("never throws, puts every problem on a line of the file, and returns users of the contract, for any bytes", () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.tuple(below, fc.uint8Array({ maxLength: 20 })).map(([text, rest]) => Buffer.concat([Buffer.from(text), rest])),
@@ -348,7 +360,7 @@ describe("files that nobody would write", () => {
     );
   });
 
-  test("the kind of line end changes nothing", () => {
+  test("reads the same with every kind of line end", () => {
     // A NUL at the beginning looks like UTF-16.
     const utf8 = fc.oneof(textual, below).filter((text) => !text.slice(0, 3).includes("\0"));
     const lineFeeds = utf8.map((text) => text.replaceAll(/\r\n?/g, "\n"));
@@ -363,12 +375,12 @@ describe("files that nobody would write", () => {
     );
   });
 
-  test("lines are an editor's, whatever lies between them", () => {
+  test("counts lines as an editor does", () => {
     const between = fc.constantFrom("\n", "\r\n", "\r", "\n\n", "\r\n \r\n", "\r\r", "\n,,\n");
     const row = fc.constantFrom(
       { text: ",First,Last", problem: "email is empty" },
       { text: '"x","Two\nlines","x\r\n\r\n"', problem: 'email "x" is not an email address' },
-      { text: "a@x.test,First", problem: "There are 2 values where the header has 3 columns" },
+      { text: "a@x.test,First", problem: "2 values, but the header has 3 columns" },
       { text: 'a"b,c,d', problem: STRAY_QUOTE },
     );
     fc.assert(
@@ -386,7 +398,7 @@ describe("files that nobody would write", () => {
     );
   });
 
-  test("what the writer writes is read back as it was", () => {
+  test("reads back what the CSV writer writes", () => {
     const name = fc
       .string({ unit: fc.constantFrom(..."aé王\"',;\t =-😀".split("")), minLength: 1, maxLength: 20 })
       .map((text) => `x${text}x`.replaceAll("\t", " "));
