@@ -4,18 +4,10 @@ import { examplesOf, isGlobalOption, readGlobals } from "../kit/command.ts";
 /** The topics of `help` that are not commands. */
 export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci"] as const;
 
-/** Narrower than this, a column of words is harder to read than a line that the terminal wraps. */
-const NARROWEST = 40;
-
-/** Wider than this, a line is hard to read. */
-const WIDEST = 80;
+/** The width of help that is not written to a terminal. */
+const DEFAULT_WIDTH = 80;
 
 type Row = readonly [term: string, description: string];
-
-/** How wide help is on a terminal of so many columns, or where nobody knows how many. */
-export function helpWidth(columns: number | undefined): number {
-  return Math.max(NARROWEST, Math.min(WIDEST, columns ?? WIDEST));
-}
 
 /**
  * A command's help: what it does, how it is called, two examples, then its arguments, flags and commands in the order
@@ -23,7 +15,7 @@ export function helpWidth(columns: number | undefined): number {
  */
 export function helpPage(command: Command, helper: Help): string {
   const title = (text: string) => (readGlobals(command).color ? helper.styleTitle(text) : text);
-  const width = helper.helpWidth ?? WIDEST;
+  const width = helper.helpWidth ?? DEFAULT_WIDTH;
   const lists = listsOf(command, helper);
   const termWidth = Math.max(0, ...lists.flatMap(([, rows]) => rows.map(([term]) => term.length)));
   const sections = [
