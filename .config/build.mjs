@@ -9,7 +9,7 @@ import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { DIGEST_FILE, digestOfSources, isBuiltFrom, root } from "./built.mjs";
+import { BUILD_FILE, describeBuild, digestOfSources, isBuiltFrom, root } from "./built.mjs";
 import { lean } from "./lean.mjs";
 
 const dist = join(root, "dist");
@@ -66,7 +66,7 @@ async function make() {
   await write("THIRD-PARTY-LICENSES.txt", await licenses([...Object.keys(metafile.inputs), font]));
   // For `npm run bench`, and not packed: what loads what.
   await writeJson("metafile.json", metafile);
-  await write(DIGEST_FILE, `${digest}\n`);
+  await writeJson(BUILD_FILE, await describeBuild(digest, made));
 }
 
 /** Puts what was made in the place of what is there, which another build may do at the same time. */

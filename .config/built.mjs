@@ -1,19 +1,19 @@
 /**
- * Builds what is missing or not of these sources, before a program or a test runs it. Sources are compared by content,
- * since a checkout or a copy gives files any time.
+ * Builds `dist/` unless all of it is there and was built from these sources, before a program or a test runs it. Sources
+ * are compared by content, since a checkout or a copy gives files any time.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The top of the checkout. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** The file of `dist/` that says which sources it was built from. */
-export const DIGEST_FILE = "sources.sha256";
+/** The file of `dist/` that says which sources it was built from and which files, with their sizes, it holds. */
+export const BUILD_FILE = "build.json";
 
 const SOURCES = ["package.json", "package-lock.json", ".config/build.mjs", ".config/built.mjs", ".config/lean.mjs"];
 
@@ -29,10 +29,32 @@ export async function digestOfSources() {
   return hash.digest("hex");
 }
 
-/** Whether `dist/` was built from sources with this digest. */
-export async function isBuiltFrom(digest) {
-  const found = await readFile(join(root, "dist", DIGEST_FILE), "utf8").catch(() => "");
-  return found.trim() === digest;
+/** What `BUILD_FILE` says of a folder that was built from sources with this digest, before it is in the folder. */
+export async function describeBuild(digest, folder) {
+  const names = await readdir(folder, { recursive: true });
+  return {
+    digest,
+    sizes: Object.fromEntries(
+      await Promise.all(names.sort().map(async (name) => [name, await sizeOf(join(folder, name))])),
+    ),
+  };
+}
+
+/** Whether a folder was built from sources with this digest, and every file is still there. */
+export async function isBuiltFrom(digest, folder = join(root, "dist")) {
+  try {
+    const build = JSON.parse(await readFile(join(folder, BUILD_FILE), "utf8"));
+    const isThere = async ([name, size]) => (await sizeOf(join(folder, name))) === size;
+    return build.digest === digest && (await Promise.all(Object.entries(build.sizes).map(isThere))).every(Boolean);
+  } catch {
+    return false;
+  }
+}
+
+/** The size of a file in bytes; 0 for a folder, whose size differs between file systems. */
+async function sizeOf(path) {
+  const stats = await stat(path);
+  return stats.isDirectory() ? 0 : stats.size;
 }
 
 /** Builds unless what is built is of these sources. Also a global setup of Vitest. */

@@ -16,10 +16,11 @@ function known(argument) {
   return isVersion || isPlain() ? require("../dist/answers.json")[argument] : undefined;
 }
 
-/** Whether nobody asks for color. */
+/** Whether neither a terminal nor a variable decides on width and color. */
 function isPlain() {
   const { isatty } = require("node:tty");
-  return !isatty(1) && !isatty(2) && process.env.FORCE_COLOR === undefined;
+  const { COLUMNS, FORCE_COLOR } = process.env;
+  return !isatty(1) && !isatty(2) && COLUMNS === undefined && FORCE_COLOR === undefined;
 }
 
 /** Prints what is known; whatever is in the way, the program itself deals with. */

@@ -1,9 +1,10 @@
 import { type Command, CommanderError } from "commander";
 import { CATALOGUE } from "./catalogue.ts";
 import type { Context } from "./context.ts";
-import { helpPage, helpWidth, seeAlso } from "./help/page.ts";
+import { helpPage, seeAlso } from "./help/page.ts";
 import { colorLevel } from "./kit/color.ts";
 import { addGlobalOptions, assertOptionValues, commandOf, ExampledCommand } from "./kit/command.ts";
+import { helpWidth } from "./kit/width.ts";
 
 export { createContext } from "./context.ts";
 
@@ -59,7 +60,8 @@ function hasWord(text: string, word: string): boolean {
 }
 
 /** Creates the program without commands and global flags. */
-export function emptyProgram({ io, env }: Context, writeOut: (text: string) => void): Command {
+export function emptyProgram(context: Context, writeOut: (text: string) => void): Command {
+  const { io, env } = context;
   return (
     new ExampledCommand("secureflag-licenses", ["sandbox", "buy 5"])
       .description("Buy SecureFlag licenses from the terminal and from CI")
@@ -73,10 +75,10 @@ export function emptyProgram({ io, env }: Context, writeOut: (text: string) => v
         // Commander throws what it would write to stderr; it is reported like every other error.
         writeErr: () => {},
         outputError: () => {},
-        getOutHelpWidth: () => helpWidth(io.columns),
+        getOutHelpWidth: () => helpWidth(context),
         getOutHasColors: () => colorLevel({ env, isTerminal: io.stdoutIsTerminal, color: true }) > 0,
       })
-      .addHelpText("afterAll", ({ command }) => seeAlso(command, helpWidth(io.columns)))
+      .addHelpText("afterAll", ({ command }) => seeAlso(command, helpWidth(context)))
   );
 }
 

@@ -11,12 +11,16 @@ export type JsonBody =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly why: string; readonly broken: boolean };
 
-/** Reads an answer's body as JSON. Compressed, other than JSON, broken and deeply nested bodies are refused. */
+/**
+ * Reads the body of an answer as JSON. Compressed, other than JSON, broken and deeply nested bodies are refused. Under
+ * another content type, or none, an object or array is read as well: SecureFlag's API may send JSON as text.
+ */
 export function readJson(answer: WireAnswer): JsonBody {
   const encoding = answer.headers["content-encoding"] ?? "identity";
   if (encoding !== "identity") return refusal("is compressed, which was not asked for");
-  if (!isJsonType(answer.headers["content-type"])) return refusal("is not JSON");
+  const isJson = isJsonType(answer.headers["content-type"]);
   const parsed = parse(answer.body);
+  if (!isJson && (typeof parsed?.value !== "object" || parsed.value === null)) return refusal("is not JSON");
   if (!parsed) return refusal("is broken JSON", true);
   if (isDeeperThan(parsed.value, MAX_JSON_DEPTH)) return refusal("is nested too deeply");
   return { ok: true, value: parsed.value };

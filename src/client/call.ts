@@ -218,7 +218,7 @@ export class Caller {
     const result = await this.transport.send(request);
     this.options.trace?.(traceLine(request, result, { tries, ms: this.options.now() - began }));
     const origin = this.address.origin;
-    if (result.kind === "failure") return { failure: failureOfWire(result, operation, origin) };
+    if (result.kind === "failure") return { failure: failureOfWire(result, operation, origin, this.options.env) };
     const reading = input.asPdf ? readPdfAnswer(operation, result) : readAnswer(operation, result);
     if (reading.kind === "success") {
       const requestId = reading.requestId ?? result.headers["x-request-id"] ?? null;

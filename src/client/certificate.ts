@@ -1,16 +1,19 @@
-/** What went wrong with a certificate, and what to do about it. */
-interface Told {
+import { readFileSync } from "node:fs";
+import type { Environment } from "./address.ts";
+
+/** What is wrong with a certificate, and what to do about it. */
+interface CertificateProblem {
   readonly message: string;
   readonly hint: string;
 }
 
 const OPERATOR = "ask the operator of the backend to renew the certificate";
 
-/** By Node's code (https://nodejs.org/api/tls.html#x509-certificate-error-codes), what a certificate has and what to do. */
+/** By Node's code (https://nodejs.org/api/tls.html#x509-certificate-error-codes), what is wrong and what to do. */
 const KINDS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: [
     "is for another host name",
-    "Check the host name in the API URL. With --verbose the names in the certificate are shown.",
+    "Check the host name in the API URL. Pass --verbose to see the names in the certificate.",
   ],
   CERT_HAS_EXPIRED: ["has expired", `Check the clock of this machine; if it is right, ${OPERATOR}.`],
   CERT_NOT_YET_VALID: ["is not valid yet", "Check the clock of this machine: it may be slow."],
@@ -19,22 +22,36 @@ const KINDS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
 
 /** The codes of a chain that ends in no authority that this machine knows. */
 const UNKNOWN_AUTHORITY = /^(UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|.*SELF_SIGNED|CERT_UNTRUSTED)/;
-const AUTHORITY_HINT =
-  "If it is your company's own authority, set NODE_EXTRA_CA_CERTS to a PEM file with its certificate.";
 
 /**
- * Tells certificates apart that cannot be trusted: wrong host name, expired, not yet valid, of an unknown authority; and
- * servers that do not speak TLS.
+ * Tells untrusted certificates apart: wrong host name, expired, not yet valid, unknown authority; and servers that do
+ * not speak TLS.
  *
  * @param cause the error of Node's TLS
  */
-export function certificateFailure(cause: unknown, origin: string): Told {
+export function certificateFailure(cause: unknown, origin: string, env: Environment): CertificateProblem {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   if (code.startsWith("ERR_SSL_")) {
     return { message: `${origin} does not speak TLS as expected`, hint: "Check the host and the port in the API URL." };
   }
   const [what, hint] = UNKNOWN_AUTHORITY.test(code)
-    ? ["is signed by an unknown authority", AUTHORITY_HINT]
+    ? ["is signed by an unknown authority", authorityHint(env.NODE_EXTRA_CA_CERTS)]
     : (KINDS[code] ?? [`cannot be trusted (${code})`, `Check the API URL, then ${OPERATOR}.`]);
   return { message: `The certificate of ${origin} ${what}`, hint };
+}
+
+/** Node.js goes on without the certificates of a file that it cannot read. */
+function authorityHint(file: string | undefined): string {
+  if (!file || hasCertificate(file)) {
+    return "If it is your company's own authority, set NODE_EXTRA_CA_CERTS to a PEM file with its certificate.";
+  }
+  return `No certificate can be read from ${file}. Set NODE_EXTRA_CA_CERTS to a PEM file with the authority's certificate.`;
+}
+
+function hasCertificate(file: string): boolean {
+  try {
+    return readFileSync(file, "latin1").includes("-----BEGIN CERTIFICATE-----");
+  } catch {
+    return false;
+  }
 }

@@ -1,4 +1,5 @@
 import type { Operation } from "../contract/operations/operation.ts";
+import type { Environment } from "./address.ts";
 import { certificateFailure } from "./certificate.ts";
 import { ClientError, type ClientErrorCode, type ClientErrorDetails, ProxyError } from "./errors.ts";
 import type { Reading } from "./reading.ts";
@@ -32,7 +33,7 @@ export function concernsKey(operation: Operation): boolean {
 }
 
 /** A request that got no whole answer. */
-export function failureOfWire(failure: WireFailure, operation: Operation, origin: string): Failure {
+export function failureOfWire(failure: WireFailure, operation: Operation, origin: string, env: Environment): Failure {
   const { reason, cause, sent } = failure;
   const nonsense = reason === "too_large" && !concernsKey(operation);
   const { message, hint } = nonsense
@@ -40,7 +41,7 @@ export function failureOfWire(failure: WireFailure, operation: Operation, origin
     : cause instanceof ProxyError
       ? cause
       : reason === "certificate"
-        ? certificateFailure(cause, origin)
+        ? certificateFailure(cause, origin, env)
         : { message: wireMessage(failure, origin), hint: RUN_AGAIN_HINT };
   const error = new ClientError(nonsense ? "unexpected_answer" : "unreachable", message, { hint, cause });
   const isFinal = reason === "certificate" || reason === "closed" || (cause instanceof ProxyError && cause.isFinal);
@@ -149,9 +150,10 @@ function refusalCodeOf(status: number): ClientErrorCode | null {
   return status === 403 ? "forbidden" : null;
 }
 
-/** A refusal in SecureFlag's own words, whatever the status: a token that it does not know is told so on every call. */
-function failureOfSecureFlag(message: string, operation: Operation, details: AnswerDetails): Failure {
-  const says = (code: ClientErrorCode) => new ClientError(code, `The backend says: ${message}`, details);
+/** A refusal in SecureFlag's own words, whatever the status: an unknown token is "unauthorized" on every call. */
+function failureOfSecureFlag(message: string | null, operation: Operation, details: AnswerDetails): Failure {
+  const sentence = `The backend reported an error${message === null ? " without a message" : `: ${message}`}`;
+  const says = (code: ClientErrorCode) => new ClientError(code, sentence, details);
   if (isUnauthorized({ kind: "secureflag_error", message })) return final(says("unauthenticated"));
   if (operation.access.startsWith("billing:")) return final(notOffered(details));
   if (isTransientStatus(details.status)) {
@@ -161,7 +163,7 @@ function failureOfSecureFlag(message: string, operation: Operation, details: Ans
 }
 
 function isUnauthorized(reading: Reading): boolean {
-  return reading.kind === "secureflag_error" && reading.message.toLowerCase() === "unauthorized";
+  return reading.kind === "secureflag_error" && reading.message?.trim().toLowerCase() === "unauthorized";
 }
 
 /** The errors of RFC 6749, section 5.2, and RFC 8628, section 3.5, that say something to act on. */
@@ -178,7 +180,7 @@ const OAUTH_NOT_OFFERED: readonly string[] = ["invalid_client", "unauthorized_cl
 
 function errorOfOauth(reading: Extract<Reading, { kind: "oauth_error" }>, details: AnswerDetails): ClientError {
   if (OAUTH_NOT_OFFERED.includes(reading.error)) return signInNotOffered(details);
-  const message = reading.description ?? `The backend says: ${reading.error}`;
+  const message = reading.description ?? `The backend reported an error: ${reading.error}`;
   const code = Object.hasOwn(OAUTH_CODES, reading.error) ? OAUTH_CODES[reading.error] : null;
   const otherwise = isTransientStatus(details.status)
     ? "unavailable"

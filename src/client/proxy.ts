@@ -15,12 +15,21 @@ interface Proxy {
   readonly authorization: string | null;
 }
 
-const WRONG_URL_HINT =
-  "Set it to one such as http://proxy.example:3128, or unset it. Percent-encode special characters in a password.";
+const ENCODE_HINT =
+  "Percent-encode special characters in the user and password, as in http://user:p%23ss@proxy.example:3128.";
+const OTHER_PROXY_HINT = "Set it to an HTTP proxy, as in http://proxy.example:3128, or unset it.";
 const CHECK_PROXY_HINT = "Check HTTPS_PROXY and the network, or exempt this host with NO_PROXY.";
 
+/** Makes the connections of an undici agent: TLS through a tunnel of the proxy. */
+export interface ProxyConnector {
+  readonly connect: Connectors.connector;
+  /** Why a request that got no connection in time failed: nothing came through the proxy. */
+  timedOut(): ProxyError;
+}
+
 /**
- * Makes the connections of an undici agent: TLS through a tunnel of the proxy.
+ * Connects to a backend through a proxy. A password that the proxy rejects is sent once, whatever runs in parallel: some
+ * proxies lock accounts after a few wrong ones.
  *
  * @param text the value of HTTPS_PROXY; without a scheme it means http
  * @param options `timeoutMs` for the tunnel, and again for TLS in it; `signal` cuts tunnels that are being opened
@@ -29,28 +38,56 @@ const CHECK_PROXY_HINT = "Check HTTPS_PROXY and the network, or exempt this host
 export function proxyConnector(
   text: string,
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
-): Connectors.connector {
+): ProxyConnector {
   const proxy = parseProxy(text);
   const secure = buildConnector({ timeout: timeoutMs });
-  return (options, callback) => {
-    const { hostname, port } = options;
-    const target = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port || 443}`;
-    openTunnel(proxy, target, timeoutMs, signal).then(
-      (httpSocket) => secure({ ...options, httpSocket }, callback),
-      (error: Error) => callback(error, null),
-    );
+  const open = proxy.authorization === null ? openTunnel : untilRejected(openTunnel);
+  const timedOut = (cause?: unknown) =>
+    new ProxyError(`No answer through the proxy ${proxy.name} in time`, CHECK_PROXY_HINT, false, { cause });
+  return {
+    timedOut,
+    connect: (options, callback) => {
+      const { hostname, port } = options;
+      const target = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port || 443}`;
+      open(proxy, target, timeoutMs, signal).then(
+        (httpSocket) =>
+          secure({ ...options, httpSocket }, (...[error, socket]) => {
+            if (error === null) callback(null, socket);
+            else callback("code" in error && error.code === "UND_ERR_CONNECT_TIMEOUT" ? timedOut(error) : error, null);
+          }),
+        (error: Error) => callback(error, null),
+      );
+    },
   };
 }
 
-/** The text is never shown: it may hold a password. */
+/** Opens one tunnel at a time, and none after the proxy has refused one for good. */
+function untilRejected(open: typeof openTunnel): typeof openTunnel {
+  let rejection: ProxyError | null = null;
+  let last: Promise<unknown> = Promise.resolve();
+  return (...args) => {
+    const opening = last.then(async () => {
+      if (rejection !== null) throw rejection;
+      return await open(...args);
+    });
+    last = opening.catch((error: unknown) => {
+      if (error instanceof ProxyError && error.isFinal) rejection = error;
+    });
+    return opening;
+  };
+}
+
+/** The URL of a proxy has nothing after its host and port. Anything there, as after CORP\user or p#ss, is a misread password. */
 function parseProxy(text: string): Proxy {
   const withScheme = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  if (!URL.canParse(withScheme)) throw refuse("HTTPS_PROXY is not the URL of a proxy");
-  const { protocol, hostname, port, username, password } = new URL(withScheme);
+  if (!URL.canParse(withScheme)) throw refuse("HTTPS_PROXY is not a valid URL");
+  const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(withScheme);
   if (protocol !== "http:") {
     const scheme = protocol.slice(0, -1);
-    throw refuse(`HTTPS_PROXY starts with ${scheme}://, and only HTTP proxies are supported`);
+    throw refuse(`HTTPS_PROXY starts with ${scheme}://, and only HTTP proxies are supported`, OTHER_PROXY_HINT);
   }
+  const rest = pathname.slice(1) + search + hash;
+  if (rest !== "" || !/^(\[[\d.:a-f]+\]|[\w.-]+)$/.test(hostname)) throw refuse("HTTPS_PROXY is not a valid URL");
   const host = hostname.replace(/^\[(.*)\]$/, "$1");
   const name = `${hostname}:${port || 80}`;
   const user = username || password ? `${decoded(username)}:${decoded(password)}` : null;
@@ -62,12 +99,13 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (cause) {
-    throw refuse("HTTPS_PROXY has a user or password that is not percent-encoded", cause);
+    throw refuse("HTTPS_PROXY is not a valid URL: its user or password is not percent-encoded", ENCODE_HINT, cause);
   }
 }
 
-function refuse(message: string, cause?: unknown): ClientError {
-  return new ClientError("insecure_url", message, { hint: WRONG_URL_HINT, cause });
+/** The value is never shown: it may hold a password. */
+function refuse(message: string, hint = ENCODE_HINT, cause?: unknown): ClientError {
+  return new ClientError("insecure_url", message, { hint, cause });
 }
 
 function openTunnel(proxy: Proxy, target: string, timeoutMs: number, signal: AbortSignal): Promise<Socket> {

@@ -14,8 +14,8 @@ const ONE_ANSWER = { jitless: true };
 export type Reading =
   | { readonly kind: "success"; readonly value: unknown; readonly requestId?: string | undefined }
   | { readonly kind: "problem"; readonly code: ProblemCode; readonly problem: Problem }
-  /** SecureFlag's own error shape (product.md). */
-  | { readonly kind: "secureflag_error"; readonly message: string }
+  /** SecureFlag's own error shape. */
+  | { readonly kind: "secureflag_error"; readonly message: string | null }
   /** RFC 6749, section 5.2. */
   | { readonly kind: "oauth_error"; readonly error: string; readonly description: string | undefined }
   /** A PDF was asked for, and the backend makes none. */
@@ -45,7 +45,7 @@ function readSuccess(schema: z.ZodType | undefined, status: number, { value }: G
 
 function readKnownError(operation: Operation, status: number, { value }: GoodBody): Reading | null {
   const own = secureFlagErrorSchema.safeParse(value, ONE_ANSWER);
-  if (own.success) return { kind: "secureflag_error", message: own.data.errorMsg };
+  if (own.success) return { kind: "secureflag_error", message: own.data.errorMsg?.trim() || null };
   if (status < 400) return null;
   const problem = problemSchema.safeParse(value, ONE_ANSWER);
   if (problem.success && isProblemOf(status, problem.data.code))

@@ -2,6 +2,7 @@ import type { Dispatcher } from "undici";
 import Agent from "undici/lib/dispatcher/agent.js";
 import { type BackendAddress, type Environment, proxyFor } from "./address.ts";
 import { ClientError, ProxyError } from "./errors.ts";
+import type { ProxyConnector } from "./proxy.ts";
 
 /** Answers above this many bytes are refused (security.md, Hostile input). */
 const MAX_ANSWER_BYTES = 1_000_000;
@@ -47,34 +48,43 @@ export interface Transport {
 
 /** Makes the transport to a backend, through the environment's proxy where there is one and the backend is elsewhere. */
 export function createTransport(address: BackendAddress, env: Environment): Transport {
-  let opened: Promise<Dispatcher> | null = null;
+  let opened: Promise<Route> | null = null;
   const closing = new AbortController();
   return {
     async send(request) {
-      opened ??= openDispatcher(address, env, closing.signal);
-      const result = await exchange(await opened, address.origin, request);
-      return closing.signal.aborted && result.kind === "failure" ? { ...result, reason: "closed" } : result;
+      opened ??= openRoute(address, env, closing.signal);
+      const { dispatcher, proxy } = await opened;
+      const result = await exchange(dispatcher, address.origin, request);
+      if (result.kind === "answer") return result;
+      if (closing.signal.aborted) return { ...result, reason: "closed" };
+      const isUnconnected = result.reason === "timeout" && !result.sent;
+      return proxy && isUnconnected ? { ...result, reason: "proxy", cause: proxy.timedOut() } : result;
     },
     async close() {
       closing.abort();
-      const dispatcher = await opened?.catch(() => null);
-      await dispatcher?.destroy();
+      const route = await opened?.catch(() => null);
+      await route?.dispatcher.destroy();
     },
   };
 }
 
-async function openDispatcher(address: BackendAddress, env: Environment, signal: AbortSignal): Promise<Dispatcher> {
+/** The way to a backend. */
+interface Route {
+  readonly dispatcher: Dispatcher;
+  /** The proxy on it; `null` for a direct connection. */
+  readonly proxy: ProxyConnector | null;
+}
+
+async function openRoute(address: BackendAddress, env: Environment, signal: AbortSignal): Promise<Route> {
   // The request's own timer bounds everything, so that a long `--timeout` is not cut by undici's limits.
   const options = { headersTimeout: 0, bodyTimeout: 0 };
   const direct = { ...options, connect: { timeout: CONNECT_TIMEOUT_MS } };
   const viaProxy = proxyFor(address, env);
-  if (viaProxy === null) return new Agent(direct);
+  if (viaProxy === null) return { dispatcher: new Agent(direct), proxy: null };
   const [{ isExempt }, { proxyConnector }] = await Promise.all([import("./noProxy.ts"), import("./proxy.ts")]);
-  if (isExempt(address.origin, viaProxy.noProxy)) return new Agent(direct);
-  return new Agent({
-    ...options,
-    connect: proxyConnector(viaProxy.proxy, { timeoutMs: CONNECT_TIMEOUT_MS, signal }),
-  });
+  if (isExempt(address.origin, viaProxy.noProxy)) return { dispatcher: new Agent(direct), proxy: null };
+  const proxy = proxyConnector(viaProxy.proxy, { timeoutMs: CONNECT_TIMEOUT_MS, signal });
+  return { dispatcher: new Agent({ ...options, connect: proxy.connect }), proxy };
 }
 
 function exchange(dispatcher: Dispatcher, origin: string, request: WireRequest): Promise<WireAnswer | WireFailure> {

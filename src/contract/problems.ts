@@ -24,6 +24,6 @@ export type Problem = z.infer<typeof problemSchema>;
 
 /** The errors of SecureFlag's public calls, which come with any HTTP status. */
 export const secureFlagErrorSchema = z.union([
-  z.object({ error: z.literal(true), errorMsg: z.string() }),
-  z.object({ result: z.literal("error"), errorMsg: z.string() }),
+  z.object({ error: z.literal(true), errorMsg: z.string().nullish() }),
+  z.object({ result: z.literal("error"), errorMsg: z.string().nullish() }),
 ]);

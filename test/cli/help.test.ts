@@ -51,11 +51,19 @@ describe.each([60, 80])("every help page on %d columns", (columns) => {
 });
 
 describe("the help", () => {
-  it("is 80 columns wide on wider terminals, and if the width is unknown", async () => {
-    const text = await helpOn("buy", 80);
-    expect(await helpOn("buy")).toBe(text);
-    expect(await helpOn("buy", 120)).toBe(text);
-  });
+  it.each(["buy", "exit-codes"])(
+    "on %s is 80 columns wide off a terminal, as wide as one, and at most 100",
+    async (words) => {
+      expect(await helpOn(words)).toBe(await helpOn(words, 80));
+      const widest = await helpOn(words, 100);
+      expect(widthOf(widest)).toBeGreaterThan(80);
+      expect(widthOf(widest)).toBeLessThanOrEqual(100);
+      expect(await helpOn(words, 120)).toBe(widest);
+      const narrowed = fakeContext({ columns: 120, env: { COLUMNS: "100" } });
+      await runProgram(["help", words], narrowed);
+      expect(narrowed.written.stdout).toBe(widest);
+    },
+  );
 
   it.each(commands)("of %s is the same with --help", async (words) => {
     const context = fakeContext();

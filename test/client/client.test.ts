@@ -197,7 +197,7 @@ describe("hostile and broken answers to a read", () => {
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "unauthenticated" });
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({
       code: "unexpected_answer",
-      message: "The backend says: no such organization",
+      message: "The backend reported an error: no such organization",
     });
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "forbidden" });
     await expect(client.usersPage(4201, 0)).rejects.toMatchObject({ code: "unauthenticated" });

@@ -31,14 +31,18 @@ describe("a subscription", () => {
     expect(read(200, { ...subscription, later: true })).toEqual({ kind: "success", value: subscription });
   });
 
+  test.each([{}, { "content-type": "text/plain; charset=utf-8" }, { "content-type": "text/html" }])(
+    "is read under %j",
+    (headers) => {
+      expect(read(200, subscription, headers)).toEqual({ kind: "success", value: subscription });
+    },
+  );
+
   test.each([
     ["HTML", [200, "<html>", { "content-type": "text/html" }], { broken: false }],
-    ["no content type", [200, subscription, {}], { broken: false }],
-    [
-      "another type that begins like JSON",
-      [200, subscription, { "content-type": "application/jsonp" }],
-      { broken: false },
-    ],
+    ["text", [200, "unavailable", { "content-type": "text/plain" }], { broken: false }],
+    ["text that is a number", [200, "42", { "content-type": "text/plain" }], { broken: false }],
+    ["text that is null", [200, "null", {}], { broken: false }],
     ["compressed", [200, subscription, { ...json, "content-encoding": "gzip" }], { broken: false }],
     ["cut", [200, JSON.stringify(subscription).slice(0, -5)], { broken: true }],
     ["empty", [200, ""], { broken: true }],
@@ -70,8 +74,13 @@ describe("a subscription", () => {
 
   test.each([200, 401, 500])("SecureFlag's own error shape is understood with status %i", (status) => {
     for (const shape of [{ result: null, error: true }, { error: true }, { result: "error" }]) {
-      const own = { ...shape, errorMsg: "EmptyUser" };
-      expect(read(status, own)).toEqual({ kind: "secureflag_error", message: "EmptyUser" });
+      for (const headers of [json, {}, { "content-type": "text/html" }]) {
+        const own = { ...shape, errorMsg: " EmptyUser\n" };
+        expect(read(status, own, headers)).toEqual({ kind: "secureflag_error", message: "EmptyUser" });
+      }
+      for (const silent of [{}, { errorMsg: "" }, { errorMsg: null }]) {
+        expect(read(status, { ...shape, ...silent })).toEqual({ kind: "secureflag_error", message: null });
+      }
     }
   });
 });

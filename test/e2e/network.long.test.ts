@@ -1,14 +1,22 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Authority, type Certificate, createAuthority } from "../support/certificates.ts";
 import { errorOf, type RunResult, resultOf, runCli } from "../support/cli.ts";
 import { isInstalled } from "../support/installed.ts";
-import { removePlaces } from "../support/places.ts";
+import { removePlaces, temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
-import { startConnectProxy, startTlsFront } from "../support/tunnels.ts";
+import { startConnectProxy, startSilentProxy, startTlsFront } from "../support/tunnels.ts";
 
 const NAME = "billing.northwind.example";
 const PATH = "/rest/management/v2";
+async function emptyFile(): Promise<string> {
+  const file = join(await temporaryDirectory(), "empty.pem");
+  await writeFile(file, "");
+  return file;
+}
+
 /** Longer than one try, shorter than the 20 seconds for which a backend that cannot be reached is tried. */
 const ONE_TRY_MS = 15_000;
 
@@ -76,7 +84,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
     test.each([
       ["", "requires a user and password"],
       ["u:hunter2@", "rejected the user or password"],
-    ])("407 to %j is final: tried once, told without the password", async (user, message) => {
+    ])("407 to %j is final: tried once, and shown without the password", async (user, message) => {
       await using proxy = await startConnectProxy(() => 407);
       const value = `http://${user}127.0.0.1:${proxy.port}`;
       const run = await status(`https://${NAME}`, { HTTPS_PROXY: value }, "--verbose");
@@ -85,6 +93,28 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       expect(run.stderr).not.toContain("hunter2");
       expect(run.stderr).not.toContain(Buffer.from("u:hunter2").toString("base64"));
       expect(proxy.seen.map(({ target }) => target)).toEqual([`${NAME}:443`]);
+    });
+
+    test("a rejected password is sent once, also by calls in parallel", async () => {
+      await using proxy = await startConnectProxy(() => 407);
+      const env = { HTTPS_PROXY: `http://u:hunter2@127.0.0.1:${proxy.port}` };
+      // For a person, `status` also asks whether the token ends soon.
+      const run = await runCli(["status"], { env: { ...environmentFor(`https://${NAME}${PATH}`, 1), ...env } });
+      expect([run.exitCode, run.stderr]).toEqual([10, expect.stringContaining("It was tried once")]);
+      expect(proxy.seen.length).toBe(1);
+    });
+
+    test("a password is sent for every connection that it opens", async () => {
+      await using front = await startTlsFront(sandbox.origin, certificate);
+      await using proxy = await startConnectProxy();
+      const env = {
+        ...environmentFor(`https://${NAME}:${front.port}${PATH}`, 1),
+        HTTPS_PROXY: `http://u:p@127.0.0.1:${proxy.port}`,
+        NODE_EXTRA_CA_CERTS: authority.file,
+      };
+      expect((await runCli(["status"], { env })).exitCode).toBe(0);
+      expect(proxy.seen.length).toBe(2);
+      expect(new Set(proxy.seen.map(({ authorization }) => authorization)).size).toBe(1);
     });
 
     test.each([
@@ -107,12 +137,38 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
     test.each([
       ["https://127.0.0.1:1", "only HTTP proxies"],
       ["socks5://127.0.0.1:1", "only HTTP proxies"],
-      ["http://u:p#ss@127.0.0.1:1", "not the URL of a proxy"],
-      ["http://u:100%@127.0.0.1:1", "not percent-encoded"],
-    ])("HTTPS_PROXY=%s is refused", async (value, message) => {
-      const run = await status(`https://${NAME}`, { HTTPS_PROXY: value });
-      expect(errorOf(run)).toMatchObject({ exitCode: 2, message: expect.stringContaining(message) });
-      expect(run.stderr).not.toMatch(/p#ss|100%/);
+      ["http://u:hunter#2@127.0.0.1:1", "not a valid URL"],
+      ["http://u:77#hunter2@127.0.0.1:1", "not a valid URL"],
+      ["http://u:77/hunter2@127.0.0.1:1", "not a valid URL"],
+      ["http://u#hunter2:x@127.0.0.1:1", "not a valid URL"],
+      ["http://CORP\\u:hunter2@127.0.0.1:1", "not a valid URL"],
+      ["CORP\\u:hunter2@127.0.0.1:1", "not a valid URL"],
+      ['"http://u:hunter2@127.0.0.1:1"', "not a valid URL"],
+      ["'http://u:hunter2@127.0.0.1:1'", "not a valid URL"],
+      ["'u:hunter2@127.0.0.1:1'", "not a valid URL"],
+      ["http://u:hunter2%@127.0.0.1:1", "not percent-encoded"],
+    ])("HTTPS_PROXY=%s is refused without showing it", async (value, message) => {
+      const args = ["status", "--verbose"];
+      const run = await runCli(args, { env: { ...environmentFor(`https://${NAME}${PATH}`, 1), HTTPS_PROXY: value } });
+      expect(run.exitCode).toBe(2);
+      expect(run.stderr).toContain(message);
+      expect(run.stderr).toMatch(/ercent-encode|HTTP proxy/);
+      expect(run.stderr).not.toMatch(/hunter|CORP|127\.0\.0\.1:1/);
+    });
+
+    test.each([
+      ["to CONNECT", null],
+      ["in the tunnel", "HTTP/1.1 200 OK\r\n\r\n"],
+    ])("a proxy from which nothing comes %s is named", async (_, answer) => {
+      await using proxy = await startSilentProxy(answer);
+      const value = `127.0.0.1:${proxy.port}`;
+      const env = { ...environmentFor(`https://${NAME}${PATH}`, 1), HTTPS_PROXY: value };
+      const run = await runCli(["quote", "1", "--json", "--timeout", "2"], { env });
+      expect(errorOf(run)).toMatchObject({
+        exitCode: 10,
+        message: `No answer through the proxy ${value} in time.`,
+        hint: expect.stringContaining("HTTPS_PROXY"),
+      });
     });
 
     test("this machine is reached without it", async () => {
@@ -159,6 +215,20 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       const tunneled = await status(elsewhere, { ...env, HTTPS_PROXY: `127.0.0.1:${proxy.port}` });
       expect(errorOf(tunneled)).toMatchObject({ exitCode: 10, message: expect.stringContaining("The certificate of") });
       expect(proxy.seen.length).toBe(1);
+    });
+
+    test.each([
+      ["is missing", async () => "/nonexistent/ca.pem"],
+      ["is a directory", () => temporaryDirectory()],
+      ["holds no certificate", emptyFile],
+    ])("an unknown authority while NODE_EXTRA_CA_CERTS %s", async (_, fileOf) => {
+      const file = await fileOf();
+      await using front = await startTlsFront(sandbox.origin, await authority.issue({ host: "localhost" }));
+      const run = await status(`https://localhost:${front.port}`, { NODE_EXTRA_CA_CERTS: file });
+      // Node.js 20 says so itself on stderr before it runs any program.
+      const { error } = JSON.parse(run.stderr.replace(/^Warning: Ignoring extra certs .*\n/, ""));
+      expect(error.message).toContain("is signed by an unknown authority");
+      expect(error.hint).toContain(`No certificate can be read from ${file}.`);
     });
 
     test("a server without TLS is no matter of certificates", async () => {

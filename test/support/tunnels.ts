@@ -1,6 +1,13 @@
 import { createServer, request } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { type AddressInfo, connect, type ListenOptions, type Server, type Socket } from "node:net";
+import {
+  type AddressInfo,
+  connect,
+  createServer as createTcpServer,
+  type ListenOptions,
+  type Server,
+  type Socket,
+} from "node:net";
 import type { Certificate } from "./certificates.ts";
 
 /** A server on loopback. */
@@ -58,6 +65,16 @@ export async function startConnectProxy(
     tunnel.on("error", () => client.destroy());
   });
   return { ...(await listen(server)), seen };
+}
+
+/** Starts a server that reads whatever comes, and writes `answer` once; nothing ever comes after it. */
+export async function startSilentProxy(answer: string | null): Promise<Listening> {
+  return await listen(
+    createTcpServer((socket) => {
+      socket.on("error", () => {}).resume();
+      if (answer !== null) socket.once("data", () => socket.write(answer));
+    }),
+  );
 }
 
 /** Listens on a free port of loopback; disposing cuts every connection. */

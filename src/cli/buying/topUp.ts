@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import { CliError, reportOf, usageError } from "../errors.ts";
 import { stepOutputs } from "../io.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { note, printResult, type View } from "../kit/output.ts";
+import { note, printResult, type View, warn } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { wholeNumber } from "../kit/values.ts";
@@ -73,7 +73,7 @@ export async function runTopUp(options: TopUpOptions, context: Context): Promise
 }
 
 async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopUp> {
-  if (options.yes && options.maxLicenses === null && options.maxTotal === null) note(context, options, UNLIMITED);
+  if (options.yes && options.maxLicenses === null && options.maxTotal === null) warn(context, options, UNLIMITED);
   const buying = await openBuying(options, options.target, context);
   await announce(options, context, buying);
   const { tools } = buying;
@@ -84,7 +84,7 @@ async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopU
   return { ...concluded, topUp: topUpOf(options.target, concluded.result), tools };
 }
 
-const UNLIMITED = "Warning: No limit is set. Pass --max-licenses <n> or --max-total <amount>.";
+const UNLIMITED = "No limit is set. Pass --max-licenses <n> or --max-total <amount>.";
 
 /**
  * A key buys once, whatever the target is then: what it bought before may not be all that is missing now.

@@ -51,9 +51,9 @@ export async function resolveTarget(
       hint: `Make it with \`secureflag-licenses login --profile ${named}\`.`,
     });
   }
-  const apiUrl = trimmed(urlOutside ?? profile?.apiUrl ?? PUBLIC_API_URL);
+  const apiUrl = canonical(urlOutside ?? profile?.apiUrl ?? PUBLIC_API_URL);
   parseAddress(apiUrl);
-  const atProfile = profile !== null && trimmed(profile.apiUrl) === apiUrl;
+  const atProfile = profile !== null && canonical(profile.apiUrl) === apiUrl;
   return {
     profileName,
     profile,
@@ -82,12 +82,18 @@ function environmentOrganization(text: string | undefined): number | null {
   return Number(text);
 }
 
-function trimmed(apiUrl: string): string {
-  return apiUrl.replace(/\/+$/, "");
+/** A URL without slashes at its end. SecureFlag's public API has one URL, whatever its spelling. */
+function canonical(apiUrl: string): string {
+  const text = apiUrl.replace(/\/+$/, "");
+  const href = URL.canParse(text) ? new URL(text).href.toLowerCase() : "";
+  return PUBLIC_API.test(href) ? PUBLIC_API_URL : text;
 }
 
 /** SecureFlag's public API, which its own scripts talk to: what a command talks to where nothing is set. */
 const PUBLIC_API_URL = "https://api.secureflag.com/rest/management/v2";
+
+/** Its spellings, as a parsed URL in lower case. */
+const PUBLIC_API = /^https:\/\/(www\.)?(api\.)?secureflag\.com\/(rest\/management\/v2)?$/;
 
 /** What a command needs of a backend. `public`: nothing beyond the public API. */
 export type Need = "billing" | "users" | "public";
@@ -95,12 +101,6 @@ export type Need = "billing" | "users" | "public";
 const HINT =
   "Try everything with `secureflag-licenses sandbox`. To list your users, set SECUREFLAG_API_TOKEN and run " +
   "`secureflag-licenses users list --org <id>`.";
-
-/** Whether a URL, which is one of a backend, is that of SecureFlag's public API. */
-function isPublicApi(apiUrl: string): boolean {
-  const { origin, basePath } = parseAddress(apiUrl);
-  return origin + basePath === PUBLIC_API_URL;
-}
 
 /**
  * Says what works at SecureFlag's public API, before a sign-in is looked for and anything is sent, where a command needs
@@ -111,7 +111,7 @@ function isPublicApi(apiUrl: string): boolean {
  */
 export function assertOffered(target: Target, token: string | undefined, need: Need): void {
   const { apiUrl, apiUrlSource, profile } = target;
-  if (!isPublicApi(apiUrl)) return;
+  if (apiUrl !== PUBLIC_API_URL) return;
   const isUnset = need === "billing" && apiUrlSource === "default";
   if (isUnset || (!token?.trim() && profile === null)) throw noBackend();
   if (need === "billing") {
@@ -139,7 +139,7 @@ function noBackend(): CliError {
  */
 export function assertSignInOffered(target: Target, withToken: boolean): void {
   const { apiUrl, apiUrlSource, organizationId } = target;
-  if (!isPublicApi(apiUrl) || (withToken && organizationId !== null)) return;
+  if (apiUrl !== PUBLIC_API_URL || (withToken && organizationId !== null)) return;
   if (!withToken) {
     if (apiUrlSource === "default") throw noBackend();
     const message = "SecureFlag's API (https://api.secureflag.com) takes only tokens; its billing calls are not public";

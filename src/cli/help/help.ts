@@ -7,8 +7,9 @@ import { suggestion } from "../kit/failure.ts";
 import { printResult, type View } from "../kit/output.ts";
 import { columns } from "../kit/table.ts";
 import { shorten } from "../kit/text.ts";
+import { helpWidth } from "../kit/width.ts";
 import type { Output } from "../outputs.ts";
-import { HELP_TOPIC_NAMES, helpWidth } from "./page.ts";
+import { HELP_TOPIC_NAMES } from "./page.ts";
 
 /** Options of `help`: the words of a command, a topic, or nothing for the program's own help. */
 export interface HelpOptions extends GlobalOptions {
@@ -39,7 +40,7 @@ export async function runHelp(options: HelpOptions, context: Context, program: C
   const [name = ""] = topic;
   if (topic.length === 1 && isHelpTopic(name)) {
     const { data, render } = HELP_TOPICS[name];
-    const width = helpWidth(context.io.columns);
+    const width = helpWidth(context);
     await printResult(context, options, "help", data, (view) => render({ ...view, width }));
     return;
   }

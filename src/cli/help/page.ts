@@ -4,18 +4,10 @@ import { examplesOf, isGlobalOption, readGlobals } from "../kit/command.ts";
 /** The topics of `help` that are not commands. */
 export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci"] as const;
 
-/** Narrower than this, a column of words is harder to read than a line that the terminal wraps. */
-const MIN_WIDTH = 40;
-
-/** Wider than this, a line is hard to read. */
-const MAX_WIDTH = 80;
+/** The width of help that is not written to a terminal. */
+const DEFAULT_WIDTH = 80;
 
 type Row = readonly [term: string, description: string];
-
-/** Returns the width of help on a terminal with this many columns; `undefined` if unknown. */
-export function helpWidth(columns: number | undefined): number {
-  return Math.max(MIN_WIDTH, Math.min(MAX_WIDTH, columns ?? MAX_WIDTH));
-}
 
 /**
  * Renders a command's help: description, usage, two examples, then arguments, flags and subcommands in the order in which
@@ -23,7 +15,7 @@ export function helpWidth(columns: number | undefined): number {
  */
 export function helpPage(command: Command, helper: Help): string {
   const title = (text: string) => (readGlobals(command).color ? helper.styleTitle(text) : text);
-  const width = helper.helpWidth ?? MAX_WIDTH;
+  const width = helper.helpWidth ?? DEFAULT_WIDTH;
   const lists = listsOf(command, helper);
   const termWidth = Math.max(0, ...lists.flatMap(([, rows]) => rows.map(([term]) => term.length)));
   const sections = [

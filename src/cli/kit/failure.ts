@@ -3,8 +3,9 @@ import type { Context } from "../context.ts";
 import { type CliError, reportOf, usageError } from "../errors.ts";
 import { label } from "./color.ts";
 import { commandOf } from "./command.ts";
-import { terminalWidth, toJson } from "./output.ts";
+import { toJson } from "./output.ts";
 import { clean, MAX_TEXT, shorten } from "./text.ts";
+import { textWidth } from "./width.ts";
 import { wrap } from "./wrap.ts";
 
 const MOST_PROBLEMS = 100;
@@ -38,7 +39,7 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
     };
     const error = isAnnotated ? [] : [isCanceled ? message : `${label("Error", choice)} ${message}`, hint ?? ""];
     const lines = [...error, requestId === null ? "" : `Request: ${clean(requestId)}`];
-    const width = context.io.stderrIsTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY;
+    const width = textWidth(context, "stderr");
     const told = lines.filter((line) => line !== "").map((line) => wrap(line, width));
     const more = report.problems.length - problems.length;
     const list = problems.map((problem) => `line ${problem.line}: ${clean(problem.message)}`);

@@ -7,16 +7,8 @@ import { toAscii } from "./ascii.ts";
 import { type ColorChoice, colorLevel, label } from "./color.ts";
 import type { GlobalOptions } from "./command.ts";
 import { clean, MAX_TEXT } from "./text.ts";
+import { terminalColumns, textWidth } from "./width.ts";
 import { wrap } from "./wrap.ts";
-
-/** A terminal that does not tell its width has this one. */
-const USUAL_WIDTH = 80;
-
-/** Narrower than this, a table has no room for its columns. */
-const MIN_WIDTH = 30;
-
-/** Wider than this, a line is hard to read. */
-const MAX_WIDTH = 100;
 
 /** A note may hold two texts of a backend and our own words. */
 const MAX_NOTE = 3 * MAX_TEXT;
@@ -85,37 +77,35 @@ export async function viewOf(context: Context, options: OutputOptions, stream: "
   const { io, env } = context;
   const isTerminal = stream === "stdout" ? io.stdoutIsTerminal : io.stderrIsTerminal;
   return {
-    width: isTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY,
+    width: textWidth(context, stream),
+    ...(isTerminal && { columns: terminalColumns(context) }),
     style: createStyle({ env, isTerminal, color: options.color }),
     ...(isTerminal && io.isAscii && { inCharset: toAscii }),
   };
 }
 
-/** How wide lines for a terminal are: as wide as it is or as `COLUMNS` says, whichever is less, and at most 100. */
-export function terminalWidth({ io, env }: Pick<Context, "io" | "env">): number {
-  const asked = /^[1-9]\d{0,5}$/.test(env.COLUMNS ?? "") ? Number(env.COLUMNS) : undefined;
-  return Math.max(MIN_WIDTH, Math.min(MAX_WIDTH, io.columns ?? asked ?? USUAL_WIDTH, asked ?? MAX_WIDTH));
-}
-
-/** Warns a person on stderr of what they should act on, under a label. Silent where `note` is. */
+/** Warns on stderr of something to act on: labeled, or as an annotation of GitHub Actions. Silent where `note` is. */
 export function warn(context: Context, options: OutputOptions, text: string): void {
+  if (options.quiet || options.json) return;
   const { io, env } = context;
-  const labeled = `${label("Warning", { env, isTerminal: io.stderrIsTerminal, color: options.color })} ${clean(text, { longest: MAX_NOTE })}`;
-  const width = io.stderrIsTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY;
-  if (!options.quiet && !options.json) io.note(`${wrap(labeled, width)}\n`);
+  const cleaned = clean(text, { longest: MAX_NOTE });
+  if (io.workflowCommand("warning", cleaned)) return;
+  const prefix = label("Warning", { env, isTerminal: io.stderrIsTerminal, color: options.color });
+  io.note(`${wrap(`${prefix} ${cleaned}`, textWidth(context, "stderr"))}\n`);
 }
 
 /** Tells a person something on stderr. Silent with `--quiet` and with `--json`, whose stderr may only hold the error. */
 export function note(context: Context, options: OutputOptions, text: string): void {
   if (options.quiet || options.json) return;
-  const width = context.io.stderrIsTerminal ? terminalWidth(context) : Number.POSITIVE_INFINITY;
-  context.io.note(`${wrap(clean(text, { longest: MAX_NOTE }), width)}\n`);
+  context.io.note(`${wrap(clean(text, { longest: MAX_NOTE }), textWidth(context, "stderr"))}\n`);
 }
 
 /** What a renderer knows of where its text goes. */
 export interface View {
-  /** Columns; infinite off a terminal, where nothing is wrapped or cut. */
+  /** The width of text in columns, at most 100; infinite off a terminal, where nothing is wrapped or cut. */
   readonly width: number;
+  /** The width of the whole terminal, which a list may use; the width of text if left out. */
+  readonly columns?: number;
   readonly style: Style;
   /** Writes a text in the characters that a terminal shows; left out where it shows all. */
   readonly inCharset?: (text: string) => string;

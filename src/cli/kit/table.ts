@@ -51,14 +51,14 @@ export interface Column {
  * @returns `null` where a row does not fit the terminal, however it is cut
  */
 export function list(columns: readonly Column[], rows: readonly (readonly string[])[], view: View): string | null {
-  if (!Number.isFinite(view.width)) return rows.map((cells) => cells.join("\t")).join("\n");
-  if (view.width < ROWS_FROM) return null;
+  const width = view.columns ?? view.width;
+  if (!Number.isFinite(width)) return rows.map((cells) => cells.join("\t")).join("\n");
+  if (width < ROWS_FROM) return null;
   const widest = columns.map(({ head }, at) =>
     Math.max(stringWidth(head), ...rows.map((cells) => stringWidth(cells[at] ?? ""))),
   );
   const chosen = columns.map((_, at) => at);
-  const excess = () =>
-    chosen.reduce((sum, at) => sum + (widest[at] ?? 0), (chosen.length - 1) * GAP.length) - view.width;
+  const excess = () => chosen.reduce((sum, at) => sum + (widest[at] ?? 0), (chosen.length - 1) * GAP.length) - width;
   for (const at of chosen.toReversed()) {
     if (excess() > 0 && columns[at]?.isOptional) chosen.splice(chosen.indexOf(at), 1);
   }

@@ -1,10 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { runProgram } from "../../../src/cli/main.ts";
+import { ClientError } from "../../../src/client/errors.ts";
 import { me, user } from "../support/builders.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const PUBLIC = "https://api.secureflag.com/rest/management/v2";
+
+/** The same API: as our own messages name it, and as people type it. */
+const SPELLINGS = [
+  `${PUBLIC}/`,
+  "https://api.secureflag.com",
+  "https://api.secureflag.com/",
+  "HTTPS://API.SECUREFLAG.COM",
+  "https://API.SecureFlag.com/Rest/Management/V2",
+  "https://www.api.secureflag.com",
+  "https://www.secureflag.com/",
+  "https://secureflag.com:443",
+];
 
 /** Plays a command where keyring and files are not to be touched, unless a script says what is called. */
 async function play(line: string, env: Record<string, string> = {}, script: readonly ExpectedCall[] = []) {
@@ -55,6 +68,13 @@ describe("with a token and no backend set", () => {
       expect(withToken).toEqual(without);
       expect(withToken.code).toBe(4);
       expect(withToken.told).toContain("No backend is set");
+      for (const url of SPELLINGS) {
+        const { code, told } = await play(line, { ...TOKEN, SECUREFLAG_API_URL: url });
+        expect(code).toBe(1);
+        expect(told).toContain("billing calls of SecureFlag's API (https://api.secureflag.com) are not public");
+        expect(told).toContain("`secureflag-licenses sandbox`");
+        expect(told).toContain("`secureflag-licenses users list --org <id>`");
+      }
     },
   );
 
@@ -85,6 +105,31 @@ describe("with a token and no backend set", () => {
       expect(await play(line, TOKEN)).toMatchObject({ code: 1, told: expect.stringContaining("lists users") });
     }
   });
+
+  it.each(SPELLINGS)("users list reaches the API by %s", async (url) => {
+    const { client, assertDone } = scriptedClient([{ call: "usersPage", with: [4201, 0], gives: [] }]);
+    const asked: string[] = [];
+    const context = fakeContext({ env: { ...TOKEN, SECUREFLAG_API_URL: url } });
+    const createClient = async ({ apiUrl }: { apiUrl: string }) => {
+      asked.push(apiUrl);
+      return client;
+    };
+    const line = ["users", "list", "--org", "4201"];
+    expect(await runProgram(line, { ...context, createClient })).toBe(0);
+    expect(asked).toEqual([PUBLIC]);
+    assertDone();
+  });
+
+  it.each(["https://api.secureflag.com:8443", "https://api.secureflag.com/billing", "https://my.secureflag.com"])(
+    "%s is another backend",
+    async (url) => {
+      const { code, told } = await play("status --org 4201", { ...TOKEN, SECUREFLAG_API_URL: url }, [
+        { call: "subscription", fails: new ClientError("unreachable", "not there") },
+        { call: "me", gives: me() },
+      ]);
+      expect([code, told]).toEqual([10, expect.stringContaining("not there")]);
+    },
+  );
 
   it("whoami is tried there", async () => {
     expect((await play("whoami --json", TOKEN, [{ call: "me", gives: me() }])).code).toBe(0);

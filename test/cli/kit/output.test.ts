@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CliError } from "../../../src/cli/errors.ts";
 import { reportFailure } from "../../../src/cli/kit/failure.ts";
-import { printResult, warn } from "../../../src/cli/kit/output.ts";
+import { note, printResult, warn } from "../../../src/cli/kit/output.ts";
 import { fakeContext } from "../support/fakeContext.ts";
 
 const OPTIONS = { json: false, color: false, quiet: false, verbose: false };
@@ -28,6 +28,27 @@ it("prints no JSON to a reader of CSV", async () => {
   await expect(print(fakeContext(), { ...OPTIONS, csv: true })).rejects.toThrow("Invalid language tag");
 });
 
+describe("text on stderr", () => {
+  const LONG = "word ".repeat(60).trim();
+
+  it.each([
+    ["the terminal", { columns: 90 }, 89],
+    ["at most 100 columns", { columns: 140 }, 99],
+    ["COLUMNS", { columns: 140, env: { COLUMNS: "60" } }, 59],
+    ["80 columns without a width", {}, 79],
+  ])("is as wide as %s", (_, world, widest) => {
+    const context = fakeContext({ isTerminal: true, ...world });
+    note(context, OPTIONS, LONG);
+    expect(Math.max(...context.written.stderr.split("\n").map((line) => line.length))).toBe(widest);
+  });
+
+  it("is not wrapped off a terminal", () => {
+    const context = fakeContext({ columns: 60 });
+    note(context, OPTIONS, LONG);
+    expect(context.written.stderr).toBe(`${LONG}\n`);
+  });
+});
+
 describe("labels on stderr", () => {
   const RED = "\u001b[31mError:\u001b[39m Payment failed.";
   const YELLOW = "\u001b[33mWarning:\u001b[39m 1 license is left.";
@@ -52,6 +73,14 @@ describe("labels on stderr", () => {
     const context = fakeContext({ isTerminal: true });
     warn(context, { ...OPTIONS, [flag]: true }, "1 license is left.");
     expect(context.written.stderr).toBe("");
+  });
+
+  it("are an annotation in GitHub Actions", () => {
+    const context = fakeContext({ isTerminal: true });
+    const commands: [string, string][] = [];
+    const workflowCommand = (command: string, value: string) => commands.push([command, value]) > 0;
+    warn({ ...context, io: { ...context.io, workflowCommand } }, OPTIONS, "No limit is set.");
+    expect([commands, context.written.stderr]).toEqual([[["warning", "No limit is set."]], ""]);
   });
 
   it("are not there where a person cancels", () => {

@@ -59,6 +59,12 @@ describe.each(LISTS)("the list of %s", (_name, count, render) => {
     for (const row of rows) expect(stringWidth(row.slice(0, row.lastIndexOf("  ") + 2))).toBe(start);
   });
 
+  it("uses a terminal that is wider than text", () => {
+    const [table = ""] = render({ ...view(100), columns: 240 }).split("\n\n");
+    expect(table).toContain(LONG);
+    expect(table).not.toContain("…");
+  });
+
   it("is wrapped and whole below 80 columns", () => {
     for (const width of [60, 79]) {
       const text = render(view(width));

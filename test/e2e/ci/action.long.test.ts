@@ -27,7 +27,7 @@ const HOSTILE_TEXT = [
   "bought=99",
   "### Fake <img src=x onerror=alert(1)> [a](http://evil.example) | `b` $(touch injected) `touch injected`",
 ].join("\n");
-const ORDINARY = Array.from({ length: 14 }, (_, index) => index + 1);
+const ORDINARY = Array.from({ length: 15 }, (_, index) => index + 1);
 
 let sandbox: RunningSandbox;
 let proxy: FaultProxy;
@@ -81,11 +81,20 @@ afterAll(async () => {
   await removePlaces();
 });
 
-/** Runs the action with the built program, as a step of a job on a machine of its own. */
-async function topUp(id: number, inputs: Readonly<Record<string, string>>, url = sandbox.ready.url): Promise<StepEnd> {
+/**
+ * Runs the action with the built program, as a step of a job on a machine of its own.
+ *
+ * @param inputs those that are `undefined` are left out
+ */
+async function topUp(
+  id: number,
+  inputs: Readonly<Record<string, string | undefined>>,
+  url = sandbox.ready.url,
+): Promise<StepEnd> {
   const limit = "max-total" in inputs || "max-licenses" in inputs ? {} : { "max-licenses": "50" };
   const command = `${process.execPath} ${BIN}`;
-  const given = { "api-token": tokenOf(id), "api-url": url, command, ...limit, ...inputs };
+  const all = { "api-token": tokenOf(id), "api-url": url, command, ...limit, ...inputs };
+  const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
   const [end] = await runSteps(stringify([{ uses: `./${ACTION}`, with: given }]), { workspace, env: NO_REGISTRY });
   if (end === undefined) throw new RangeError("no step has run");
   return end;
@@ -129,9 +138,9 @@ describe("the top-up action", () => {
   test("runs the file of the repository by itself, after its checksum, and asks no registry", async () => {
     const id = untouched();
     const others = { organization: String(id), "max-licenses": "5", "max-total": "244.10", "dry-run": "false" };
-    const end = await topUp(id, { purchased: "30", command: "", ...others });
+    const end = await topUp(id, { purchased: "30", command: undefined, ...others });
     expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "5", purchased: "30" } });
-    const again = await topUp(id, { purchased: "30", command: "", sha256: sum, file: FILE });
+    const again = await topUp(id, { purchased: "30", command: undefined, sha256: sum, file: FILE });
     expect(again).toMatchObject({ exitCode: 0, outputs: { bought: "0", purchased: "30" } });
   });
 
@@ -143,34 +152,29 @@ describe("the top-up action", () => {
     ["no checksum", { file: ".github/actions/top-up/action.yml" }, "sha256"],
   ])("runs nothing with %s", async (_, inputs, word) => {
     const sha256 = "sha256" in inputs && inputs.sha256 === "PART" ? { sha256: sum.slice(0, 60) } : {};
-    const end = await topUp(1, { available: "8", command: "", ...inputs, ...sha256 });
+    const end = await topUp(1, { available: "8", command: undefined, ...inputs, ...sha256 });
     expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING, summary: "" });
     expect(errorsOf(end)).toEqual([expect.stringContaining(word)]);
     expect((await readdir(workspace)).sort()).toEqual([".github", "vendor"]);
   });
 
-  test("with none for a limit, has none", async () => {
+  test("with none for both limits, has none, and warns in an annotation", async () => {
     const id = untouched();
-    const end = await topUp(id, { available: "4", "max-total": "none", "max-licenses": "" });
-    expect(end).toMatchObject({
-      exitCode: 0,
-      outputs: { bought: "1" },
-      log: expect.stringContaining("No limit is set"),
-    });
+    const end = await topUp(id, { available: "4", "max-total": "none", "max-licenses": "none" });
+    expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "1" } });
+    const warnings = end.commands.filter(({ name }) => name === "warning");
+    expect(warnings).toMatchObject([{ data: expect.stringContaining("No limit is set.") }]);
   });
 
-  test("takes token and backend from the job where its inputs are empty", async () => {
+  test("with none for one limit, keeps the other", async () => {
+    const end = await topUp(untouched(), { available: "8", "max-total": "none", "max-licenses": "4" });
+    expect(end).toMatchObject({ exitCode: 7, outputs: NOTHING });
+  });
+
+  test("takes token and backend from the job if their inputs are left out", async () => {
     const id = untouched();
     const env = { SECUREFLAG_API_TOKEN: tokenOf(id), SECUREFLAG_API_URL: sandbox.ready.url };
-    const given = {
-      available: "4",
-      purchased: "",
-      "max-total": "500",
-      "max-licenses": "",
-      "api-token": "",
-      "api-url": "",
-      "dry-run": "",
-    };
+    const given = { available: "4", "max-total": "500" };
     const uses = [{ uses: `./${ACTION}`, with: { ...given, command: `${process.execPath} ${BIN}` } }];
     const [end] = await runSteps(stringify(uses), { workspace, env });
     expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "1" } });
@@ -250,9 +254,10 @@ describe("the top-up action", () => {
 });
 
 describe("wrong inputs: exit 2, nothing is sent", () => {
-  test.each<[string, Record<string, string>]>([
+  test.each<[string, Record<string, string | undefined>]>([
     ["no target", {}],
-    ["no limit", { available: "500", "max-total": "", "max-licenses": "" }],
+    ["no limit", { available: "500", "max-licenses": undefined }],
+    ["none for one limit, and no other", { available: "5", "max-licenses": "none" }],
     ["two targets", { available: "5", purchased: "30" }],
     ["an amount that is none", { available: "5", "max-total": "£5" }],
     ["a dry run that is neither true nor false", { available: "5", "dry-run": "yes" }],
@@ -268,9 +273,31 @@ describe("wrong inputs: exit 2, nothing is sent", () => {
   });
 });
 
+describe("an empty input, as a misspelled variable leaves it: exit 2, nothing is sent", () => {
+  test.each<[string, Record<string, string>]>([
+    ["available", { purchased: "30" }],
+    ["max-licenses", { available: "8", "max-total": "none" }],
+    ["max-total", { available: "8", "max-licenses": "none" }],
+    ["max-total", { available: "8", "max-licenses": "10" }],
+    ["dry-run", { available: "8" }],
+    ["api-token", { available: "8" }],
+    ["api-url", { available: "8" }],
+    ["organization", { available: "8" }],
+    ["file", { available: "8" }],
+    ["sha256", { available: "8" }],
+    ["command", { available: "8" }],
+  ])("%s beside %j", async (name, others) => {
+    const before = proxy.requests.length;
+    const end = await topUp(1, { ...others, [name]: "" }, proxy.url);
+    expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING, log: "" });
+    expect(errorsOf(end)).toEqual([expect.stringMatching(new RegExp(`^${name} is empty\\.`))]);
+    expect(proxy.requests.length).toBe(before);
+  });
+});
+
 describe("what stops it before it knows what is missing is in the summary, too", () => {
-  test.each<[string, Record<string, string>, number, string]>([
-    ["no token", { "api-token": "" }, 4, "SECUREFLAG_API_TOKEN"],
+  test.each<[string, Record<string, string | undefined>, number, string]>([
+    ["no token", { "api-token": undefined }, 4, "SECUREFLAG_API_TOKEN"],
     ["a dead token", { "api-token": "sfl_dead" }, 4, "Sign in again"],
     ["no https", { "api-url": "http://billing.example" }, 2, "https"],
   ])("%s", async (_, inputs, exitCode, words) => {
@@ -307,7 +334,7 @@ describe("hostile text", () => {
   });
 
   test("in the inputs, where it runs the file", async () => {
-    await expectNothing(await topUp(1, { available: PAYLOADS.join("\n"), command: "" }));
+    await expectNothing(await topUp(1, { available: PAYLOADS.join("\n"), command: undefined }));
   });
 
   test("in the names of the organization, the plan and the token", async () => {
