@@ -98,7 +98,7 @@ const TEXTS: Record<string, (seen: View) => string> = {
         ],
         licenses: { purchased: 30, used: 22, available: 8 },
       },
-      ["void"],
+      { voidKeys: ["void"], about: () => ({}) },
       seen,
     ),
   receipt: (seen) => renderReceipt(receipt({ note: HOSTILE, plan: HOSTILE }), seen),

@@ -6,7 +6,7 @@ import type { Subscription } from "../../contract/billing.ts";
 import { type Connection, connectToOrganization } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
-import { CliError, codeOf, usageError } from "../errors.ts";
+import { CliError, codeOf, type ErrorCode, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { doneBefore, note, printResult, type View, viewOf } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
@@ -92,7 +92,12 @@ function countOf(licenses: number | undefined, cancel: boolean): number | null {
  *   `if_purchased_not_met`, `declined_by_person`; what refuses the request
  */
 export async function runReduce(options: ReduceOptions, context: Context): Promise<void> {
-  assertConsent(context, options, "change the renewal");
+  try {
+    assertConsent(context, options, "change the renewal");
+  } catch (error) {
+    await assertReductionPasses(options, context);
+    throw error;
+  }
   const { connection, organizationId } = await connectToOrganization(context, options, "billing");
   const after = await reduce(organizationId, connection, options, context);
   const { reduction, licenses: counts, renewal } = after;
@@ -104,6 +109,23 @@ export async function runReduce(options: ReduceOptions, context: Context): Promi
   await (options.dryRun
     ? printing
     : doneBefore(printing, done, "Look at `secureflag-licenses status`. Running the same command again is safe."));
+}
+
+const REFUSALS: readonly (ErrorCode | null)[] = [
+  "if_purchased_not_met",
+  "invalid_request",
+  "subscription_not_purchasable",
+];
+
+/** Stops a reduction that would be refused with `--yes` as well. Reads only where `--if-purchased` needs it. */
+async function assertReductionPasses(options: ReduceOptions, context: Context): Promise<void> {
+  if (options.ifPurchased === null) return;
+  try {
+    const { connection, organizationId } = await connectToOrganization(context, options, "billing");
+    await reduce(organizationId, connection, { ...options, dryRun: true }, context);
+  } catch (error) {
+    if (REFUSALS.includes(codeOf(error))) throw error;
+  }
 }
 
 /** What is there already is not asked for again. A person who decided on what has changed since decides again. */
