@@ -50,10 +50,17 @@ function ending(each: ErrorCase): Played {
   return found;
 }
 
+/** A person reads the address of the payment page, and until when it can be paid, in the result on stdout. */
+function withoutPage(hint: string): string {
+  return hint
+    .replace(/To pay it with .*, open http\S+ or run (`[^`]*`)[^.]*/, "Pay it on the payment page or with $1")
+    .replace(/^Open http\S+ to pay(?: by \S+ \S+ UTC)?,/, "Pay it on the payment page,");
+}
+
 /** What a person reads of an error, at a width. */
 function linesOf({ code, message, hint }: Told, width: number): string[] {
   const isCanceled = code === "declined_by_person" || code === "interrupted";
-  return [isCanceled ? message : `Error: ${message}`, hint ?? ""]
+  return [isCanceled ? message : `Error: ${message}`, withoutPage(hint ?? "")]
     .filter((text) => text !== "")
     .flatMap((text) => wrap(text, width).split("\n"));
 }

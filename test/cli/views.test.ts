@@ -4,7 +4,8 @@ import { identityOf, renderIdentity, renderOrganizations } from "../../src/cli/a
 import { buyQuestion, renderChange, renderConfirmation } from "../../src/cli/buying/approver.ts";
 import { renderBuyResult, renderPurchase, renderResumeResult } from "../../src/cli/buying/purchaseView.ts";
 import { renderQuote } from "../../src/cli/buying/quote.ts";
-import { reduced, renderReduction, renderReductionChange } from "../../src/cli/buying/reduce.ts";
+import { renderReduction, renderReductionChange } from "../../src/cli/buying/reduce.ts";
+import { reduced } from "../../src/cli/buying/reduction.ts";
 import { colorLevel } from "../../src/cli/kit/color.ts";
 import { createStyle, toJson, type View } from "../../src/cli/kit/output.ts";
 import { clean } from "../../src/cli/kit/text.ts";
@@ -98,7 +99,7 @@ const TEXTS: Record<string, (seen: View) => string> = {
         ],
         licenses: { purchased: 30, used: 22, available: 8 },
       },
-      ["void"],
+      { voidKeys: ["void"], about: () => ({}) },
       seen,
     ),
   receipt: (seen) => renderReceipt(receipt({ note: HOSTILE, plan: HOSTILE }), seen),

@@ -73,6 +73,16 @@ describe("a quote that is reviewed and bought later", () => {
     expect(await sandbox.purchases(5)).toEqual([]);
   });
 
+  test("has the arithmetic of every machine, which people read in their own locale", async () => {
+    const file = join(await temporaryDirectory(), "quote.json");
+    const german = { env: { LC_ALL: "de_DE.UTF-8" } };
+    const { stdout } = await sandbox.cli(5, ["quote", "50", "--explain", "--save", file], german);
+    expect(stdout).toContain("Subtotal: 150,00 £ × 50 × 99 / 365 = 2.034,246575…, rounded 2.034,25 £\n");
+    expect(stdout).not.toMatch(/£\d|\d\.\d{2}(?!\d)/);
+    const { arithmetic } = JSON.parse(await readFile(file, "utf8"));
+    expect(arithmetic[1]).toBe("Subtotal: £150.00 × 50 × 99 / 365 = 2034.246575…, rounded £2,034.25");
+  });
+
   test("is refused where it was changed, before anything is sent", async () => {
     const file = await saved(5);
     await writeFile(file, (await readFile(file, "utf8")).replace('"licenses": 5', '"licenses": 500'));

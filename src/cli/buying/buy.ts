@@ -62,9 +62,9 @@ function sourceOf(licenses: number | undefined, { from: file, idempotencyKey }: 
  *   `quote_file_invalid`; what buying throws; the failure of the purchase that was printed
  */
 export async function runBuy(options: BuyOptions, context: Context): Promise<void> {
-  const order = await orderOf(options.source);
-  const buying = await openBuying(options, order.wanted, context);
-  const ended = await buyAs({ ...options, ...order }, options, context, buying);
+  const request = { ...options, ...(await orderOf(options.source)) };
+  const buying = await openBuying(request, options, context);
+  const ended = await buyAs(request, options, context, buying);
   await concludePurchase("buy", ended, buying.tools, options, context);
 }
 

@@ -3,14 +3,14 @@ import type { Purchase, Subscription } from "../../contract/billing.ts";
 import { type Connection, connectToOrganization } from "../connection/connect.ts";
 import { assertOffered, type Need, resolveTarget } from "../connection/target.ts";
 import type { Context } from "../context.ts";
-import { CliError, codeOf } from "../errors.ts";
+import { CliError, codeOf, type ErrorCode } from "../errors.ts";
 import { addressText, trustedPage } from "../kit/links.ts";
 import { note, type OutputOptions, printResult, type View, viewOf } from "../kit/output.ts";
 import { assertConsent, promptsAllowed } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { personApprover, renderConfirmation } from "./approver.ts";
 import { buy } from "./engine/buy.ts";
-import { failureReason, pageInvitation } from "./engine/failureWords.ts";
+import { errorOfPurchase, failureReason, pageInvitation } from "./engine/failureWords.ts";
 import { checkCount, checkLimit } from "./engine/guards.ts";
 import { forgetAtExit } from "./engine/journal.ts";
 import { detectCiRun, keySeries } from "./engine/keys.ts";
@@ -22,10 +22,10 @@ import {
   type PurchasingClient,
   type PurchasingTools,
 } from "./engine/tools.ts";
-import { type LicenseTarget, licensesToBuy, targetOf, type Wanted } from "./engine/wanted.ts";
+import { type LicenseTarget, licensesToBuy, targetOf } from "./engine/wanted.ts";
 import { summarize } from "./jobSummary.ts";
 import type { BuyingOptions, WaitOptions } from "./options.ts";
-import { type PurchaseCommand, renderBuyResult } from "./purchaseView.ts";
+import { type PurchaseCommand, type ResultContext, renderBuyResult } from "./purchaseView.ts";
 
 /** A command that buys, connected to its backend. */
 export interface Buying {
@@ -36,21 +36,48 @@ export interface Buying {
 /**
  * Connects a command that buys. Sends nothing but what finding the organization takes.
  *
- * @throws CliError `invalid_usage` before any request where it cannot prompt and `--yes` is missing; first what the
- *   purchase would be refused for with it: `license_limit`, `max_licenses_exceeded`
+ * @throws CliError `invalid_usage` where it cannot prompt and `--yes` is missing, before any request unless a guard is
+ *   given; before that the refusal of a guard, and `license_limit`
  */
-export async function openBuying(options: BuyingOptions, wanted: Wanted, context: Context): Promise<Buying> {
+export async function openBuying(request: BuyRequest, options: BuyingOptions, context: Context): Promise<Buying> {
   assertOffered(await resolveTarget(context, options), context.env.SECUREFLAG_API_TOKEN, "billing");
   try {
     assertConsent(context, options, "buy");
   } catch (error) {
-    if ("licenses" in wanted) {
-      checkCount(options, wanted.licenses);
-      checkLimit(wanted.licenses);
-    }
+    await assertGuardsPass(request, options, context);
     throw error;
   }
   return await connectBuying(options, context, "billing");
+}
+
+const GUARD_REFUSALS: readonly (ErrorCode | null)[] = [
+  "max_licenses_exceeded",
+  "max_total_exceeded",
+  "if_purchased_not_met",
+  "quote_file_outdated",
+];
+
+/**
+ * Stops a command whose guards would stop it with `--yes` as well. Reads and quotes only where a guard needs it; whatever
+ * else fails meanwhile is not the reason to stop.
+ *
+ * @throws CliError with one of the guards' codes; `license_limit`
+ */
+async function assertGuardsPass(request: BuyRequest, options: BuyingOptions, context: Context): Promise<void> {
+  const { wanted, maxTotal, maxLicenses, ifPurchased } = request;
+  const isCount = "licenses" in wanted;
+  if (isCount) {
+    checkCount(request, wanted.licenses);
+    checkLimit(wanted.licenses);
+  }
+  if (maxTotal === null && ifPurchased === null && (isCount || maxLicenses === null)) return;
+  const rehearsal = { dryRun: true, quiet: true };
+  try {
+    const buying = await connectBuying(options, context, "billing");
+    await buyAs({ ...request, ...rehearsal }, { ...options, ...rehearsal }, context, buying);
+  } catch (error) {
+    if (GUARD_REFUSALS.includes(codeOf(error))) throw error;
+  }
 }
 
 /** Connects a command that may come to buy. Sends nothing but what finding the organization takes. */
@@ -121,6 +148,8 @@ export async function purchasingTools(
   { client, organizationId }: { client: PurchasingClient; organizationId: number },
 ): Promise<PurchasingTools> {
   const isPersonThere = promptsAllowed(context, options);
+  const shownPages = new Set<string>();
+  const { stdoutIsTerminal, stderrIsTerminal } = context.io;
   return {
     client,
     journal: await context.journal(),
@@ -135,6 +164,7 @@ export async function purchasingTools(
     showPage: (purchase) => {
       const { id, status, failure, nextAction } = purchase;
       if (nextAction === null) return;
+      shownPages.add(nextAction.url);
       const page = trustedPage(nextAction.url, client.origin);
       const reason = status === "failed" ? `${failureReason(failure)} ` : "";
       const warning = page ? "" : `It is not a page of ${client.origin}, so it was not opened. `;
@@ -147,6 +177,8 @@ export async function purchasingTools(
       );
       if (isPersonThere && options.open && page) context.openUrl(page);
     },
+    isPageOnScreen: ({ nextAction }) =>
+      stdoutIsTerminal && stderrIsTerminal && nextAction !== null && shownPages.has(nextAction.url),
     reach: context.reach,
   };
 }
@@ -168,6 +200,7 @@ interface Ending {
 export async function conclude(
   ended: Ending,
   journal: PurchasingTools["journal"],
+  options: OutputOptions,
   context: Context,
   print: () => Promise<boolean>,
 ): Promise<void> {
@@ -176,21 +209,34 @@ export async function conclude(
   });
   const { endedKey, failure } = ended;
   if (wasTaken && endedKey !== null) forgetAtExit(context, journal, [endedKey]);
-  if (failure) throw failure;
+  if (failure) throw besideResult(failure, ended.result.purchase, options);
 }
+
+/** The failure of a purchase whose result has the payment page: to a person it does not repeat the page's address. */
+export function besideResult(failure: Error, purchase: Purchase | null, { json }: OutputOptions): Error {
+  const isOfPurchase = codeOf(failure) === "approval_required" || codeOf(failure) === "payment_declined";
+  if (json || purchase === null || !(failure instanceof CliError) || !isOfPurchase) return failure;
+  return errorOfPurchase(purchase, failure.requestId, true) ?? failure;
+}
+
+/** What printing the result of a purchase needs. */
+export type ResultTools = Pick<PurchasingTools, "client" | "journal" | "isPageOnScreen">;
 
 /** Ends a command that prints the purchase as it is; one that did not succeed goes into the job's summary. */
 export async function concludePurchase(
   name: PurchaseCommand,
   ended: Concluded,
-  { client, journal }: Pick<PurchasingTools, "client" | "journal">,
+  { client, journal, isPageOnScreen }: ResultTools,
   options: OutputOptions,
   context: Context,
+  told: ResultContext = {},
 ): Promise<void> {
   const { result, failure } = ended;
-  if (result.purchase !== null && failure !== null) await summarize(context, options, client.origin, [result.purchase]);
-  const render = async (view: View) => renderBuyResult(result, view, name);
-  await conclude(ended, journal, context, () => printResult(context, options, name, result, render));
+  const { purchase } = result;
+  if (purchase !== null && failure !== null) await summarize(context, options, client.origin, [purchase]);
+  const about = { command: name, isPageOnScreen: purchase !== null && isPageOnScreen(purchase), ...told };
+  const render = async (view: View) => renderBuyResult(result, view, about);
+  await conclude(ended, journal, options, context, () => printResult(context, options, name, result, render));
 }
 
 function notPrinted({ result: { purchase, dryRun }, failure }: Ending, cause: unknown): unknown {

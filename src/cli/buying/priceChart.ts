@@ -1,14 +1,52 @@
 import stringWidth from "string-width";
+import { addIntervals, type CalendarDate } from "../../billing/calendar.ts";
 import type { Money } from "../../billing/money.ts";
-import { isTaxed } from "../../billing/proration.ts";
-import type { Subscription } from "../../contract/billing.ts";
+import { type Charge, isTaxed, recurringCharge } from "../../billing/proration.ts";
+import type { Quote, Subscription } from "../../contract/billing.ts";
 import type { View } from "../kit/output.ts";
 import { columns } from "../kit/table.ts";
-import { bar, clean } from "../kit/text.ts";
-import { countChange, interval, licenses, moneyText, reducedTo } from "../kit/words.ts";
+import { bar } from "../kit/text.ts";
+import { countChange, decimalText, interval, licenses, moneyText, reducedTo } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
-import type { Forecast } from "./engine/guards.ts";
-import type { Offer } from "./engine/offer.ts";
+import { type Offer, priceOn } from "./engine/offer.ts";
+
+const MAX_DATES = 12;
+
+/** What licenses cost when they are bought on a date. */
+type DatedPrice = Pick<Quote, "dueNow" | "tax" | "total"> & {
+  readonly date: CalendarDate;
+  readonly daysRemaining: number;
+};
+
+/** What an offer's licenses cost today and later, if price, tax rate and count stay the same. */
+interface Forecast {
+  /** Today, and the same day of the months to come before the renewal date: at most twelve dates. */
+  readonly prices: DatedPrice[];
+  /** What these licenses add to the recurring total from the renewal date on; `null` without a renewal. */
+  readonly renewal: (Charge & { readonly date: CalendarDate }) | null;
+}
+
+/** Prices the licenses of an offer on dates to come, by the rules that the quote was checked with (src/billing/README.md, Proration and Renewal). */
+export function forecast({ subscription, quote }: Offer): Forecast {
+  const { licenses, unitPrice, taxRate, renewsAt, chargeStep } = quote;
+  const prices = datesOf(quote.purchaseDate, quote.term.renewalDate).map((date) => {
+    const { term, dueNow, tax, total } = priceOn(date, subscription, quote, licenses);
+    return { date, daysRemaining: term.daysRemaining, dueNow, tax, total };
+  });
+  const recurring = recurringCharge({ unitPrice, licenses, taxRate, chargeStep });
+  return { prices, renewal: renewsAt && { date: renewsAt.date, ...recurring } };
+}
+
+function datesOf(today: CalendarDate, renewalDate: CalendarDate): CalendarDate[] {
+  const dates: CalendarDate[] = [];
+  for (let months = 0; ; months += 1) {
+    const date = addIntervals(today, "month", months);
+    if (date >= renewalDate) break;
+    dates.push(date);
+  }
+  const every = Math.ceil(dates.length / MAX_DATES);
+  return dates.filter((_, index) => index % every === 0);
+}
 
 const GAPS = 4;
 
@@ -28,12 +66,12 @@ export function renderComparison(offers: readonly Offer[], view: View): string {
 }
 
 /** What an offer's licenses cost on dates to come, with tax, and from the renewal on. */
-export function renderForecast(
-  { quote, subscription }: Offer,
-  { prices, renewal }: Pick<Forecast, "prices" | "renewal">,
-  view: View,
-): string {
-  const rows = prices.map(({ date, daysRemaining, total }) => [date, `${daysRemaining} days`, moneyText(total)]);
+export function renderForecast({ quote, subscription }: Offer, { prices, renewal }: Forecast, view: View): string {
+  const rows = prices.map(({ date, daysRemaining, total }) => [
+    date,
+    daysRemaining === 1 ? "1 day" : `${daysRemaining} days`,
+    moneyText(total),
+  ]);
   const totals = prices.map(({ total }) => total);
   const whole = interval(subscription.plan);
   const last = renewal && [[renewal.date, whole, moneyText(renewal.total)]];
@@ -54,7 +92,7 @@ export function renderForecast(
 
 /** That the amounts of a chart are what is charged. */
 function taxLines({ taxRate }: Offer["quote"]): string[] {
-  return isTaxed(taxRate) ? [`Amounts include ${clean(taxRate)} % tax.`] : [];
+  return isTaxed(taxRate) ? [`Amounts include ${decimalText(taxRate)} % tax.`] : [];
 }
 
 /** That what is bought comes on top of a scheduled reduction (details.md, 31). */

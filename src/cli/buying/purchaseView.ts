@@ -12,52 +12,64 @@ import { failureReason, pageInvitation } from "./engine/failureWords.ts";
 /** The commands that end with one purchase. */
 export type PurchaseCommand = "buy" | "purchases pay" | "purchases cancel";
 
+/** What decides how a purchase's result is told. */
+export interface ResultContext {
+  /** `users` for the commands that add users. */
+  readonly command?: PurchaseCommand | "users" | "purchases resume";
+  /** Whether it was paid before the command ran. */
+  readonly wasPaid?: boolean;
+  /** The number of licenses purchased after it, where no quote has it. */
+  readonly licensesAfter?: number | null;
+  /** Whether the error that ends the command says why it did not succeed and what to do next. */
+  readonly hasError?: boolean;
+  /** Whether its payment page is on the screen already. */
+  readonly isPageOnScreen?: boolean;
+}
+
 /**
- * How a command that is about one purchase went, for people: the outcome in a line, its receipt and what to do next.
- * Everything else is what `purchases show` is for.
- *
- * @param command `users` for those that add users themselves
+ * Renders how a command about one purchase went: the outcome in a line, its receipt and where to pay it. What the error on
+ * stderr says is left out, and everything else is what `purchases show` is for.
  */
-export function renderBuyResult(
-  result: Output<"buy">,
-  view: View,
-  command: PurchaseCommand | "users" | "purchases resume" = "buy",
-): string {
+export function renderBuyResult(result: Output<"buy">, view: View, told: ResultContext = {}): string {
   const { purchase, quote } = result;
+  const { command = "buy", hasError = true, isPageOnScreen = false, wasPaid = false } = told;
   if (purchase === null) return dryRun(quote, view);
   if (result.dryRun) return `Dry run: ${rehearsed(purchase, command)}.\n${renderPurchase(purchase, view)}`;
-  const isAdded = purchase.status === "succeeded" && purchase.kind === "purchase";
+  const isAdded = purchase.status === "succeeded" && purchase.kind === "purchase" && !wasPaid;
   const lines = [
-    outcome(result, purchase, view, command),
+    outcome(result, purchase, view, told),
     purchase.receiptNumber && `Receipt ${clean(purchase.receiptNumber)}`,
     isAdded && command !== "users" && "Add users with `secureflag-licenses users add`.",
-    ...pageLines(purchase, view),
-    `Details: \`purchases show ${clean(purchase.id)}\``,
+    ...(isPageOnScreen ? [] : pageLines(purchase, view)),
+    !hasError && nextStep(purchase, view),
+    `Details: \`secureflag-licenses purchases show ${clean(purchase.id)}\``,
   ];
   return lines.filter(Boolean).join("\n");
 }
 
-function outcome(result: Output<"buy">, purchase: Purchase, view: View, command: string): string {
-  if (purchase.status === "succeeded") return `${view.style.green("✓")} ${succeeded(result, purchase)}`;
-  if (command === "purchases cancel" && purchase.failure?.code === "payment_canceled")
+function outcome(result: Output<"buy">, purchase: Purchase, view: View, told: ResultContext): string {
+  if (purchase.status === "succeeded") return `${view.style.green("✓")} ${succeeded(result, purchase, told)}`;
+  if (told.command === "purchases cancel" && purchase.failure?.code === "payment_canceled")
     return wrap(`Canceled the purchase of ${licensesFor(purchase)}. Nothing was charged.`, view.width);
-  return unfinished(purchase, view);
+  return unfinished(purchase, view, told.hasError ?? true);
 }
 
 /** `Bought 5 licenses (25 → 30) for £244.10`. */
-function succeeded({ replayed, quote }: Output<"buy">, purchase: Purchase): string {
+function succeeded({ replayed, quote }: Output<"buy">, purchase: Purchase, told: ResultContext): string {
+  if (told.wasPaid) return `Already paid: ${bought(purchase)} for ${moneyText(purchase.total)}. Nothing was charged.`;
   if (purchase.kind === "renewal") return `Paid the renewal of ${licensesFor(purchase)}`;
-  const change = quote === null ? "" : ` (${countChange(quote.licensesAfter, quote.licenses)})`;
+  const after = quote?.licensesAfter ?? told.licensesAfter ?? null;
+  const change = after === null ? "" : ` (${countChange(after, purchase.licenses)})`;
   return `${replayed ? "Already bought" : "Bought"} ${licenses(purchase.licenses)}${change} for ${moneyText(purchase.total)}`;
 }
 
-/** `Purchase failed: 5 licenses for £244.10`, then why and what was given back. */
-function unfinished(purchase: Purchase, view: View): string {
+/** `Purchase failed: 5 licenses for £244.10`, then what was given back. */
+function unfinished(purchase: Purchase, view: View, hasError: boolean): string {
   const { kind, failure, refund } = purchase;
   const headline = `${kind === "renewal" ? "Renewal" : "Purchase"} ${statusWords(purchase, view)}: ${licensesFor(purchase)}`;
   return [
     headline,
-    ...(failure ? [wrap(failureReason(failure), view.width)] : []),
+    ...(failure && !hasError ? [wrap(failureReason(failure), view.width)] : []),
     ...(refund ? [`Refunded ${moneyText(refund.amount)}, credit note ${clean(refund.creditNoteNumber)}`] : []),
   ].join("\n");
 }
@@ -68,10 +80,10 @@ function licensesFor(purchase: Purchase): string {
 }
 
 function rehearsed({ status, failure }: Purchase, command: string): string {
-  if (command === "purchases pay") return status === "succeeded" ? "this is paid already" : "would try to pay this";
+  if (command === "purchases pay") return status === "succeeded" ? "already paid" : "would try to pay this";
   if (command === "purchases cancel")
-    return failure?.code === "payment_canceled" ? "this is canceled already" : "would cancel this";
-  return "the same command bought this before, and would buy nothing more";
+    return failure?.code === "payment_canceled" ? "already canceled" : "would cancel this";
+  return "already bought by an earlier run; would buy nothing more";
 }
 
 function dryRun(quote: Output<"buy">["quote"], view: View): string {
@@ -91,17 +103,31 @@ function dryRun(quote: Output<"buy">["quote"], view: View): string {
 export function renderPurchase(purchase: Purchase, view: View, subscription: Subscription | null = null): string {
   const isUnpaid = subscription?.unpaid?.purchaseId === purchase.id;
   const deadline = isUnpaid ? `\n${fields([unpaidDeadline(subscription)], view)}` : "";
-  return [`${purchaseFields(purchase, view)}${deadline}`, ...pageLines(purchase, view)].join("\n");
+  const lines = [
+    `${purchaseFields(purchase, view)}${deadline}`,
+    ...pageLines(purchase, view),
+    nextStep(purchase, view),
+  ];
+  return lines.filter(Boolean).join("\n");
 }
 
-/** What `purchases resume` found. A purchase whose key is not void may still arrive. */
+/** What `purchases resume` knows of a purchase beside the purchase itself. */
+export interface ResumeContext {
+  /** The keys under which nothing will ever arrive. */
+  readonly voidKeys: readonly string[];
+  about(purchase: Purchase): ResultContext;
+}
+
+/** Renders what `purchases resume` found. A purchase whose key is not void may still arrive. */
 export function renderResumeResult(
   { resumed, notReceived, licenses: now }: Output<"purchases resume">,
-  voidKeys: readonly string[],
+  { voidKeys, about }: ResumeContext,
   view: View,
 ): string {
-  const about = { licenses: null, quote: null, replayed: false, dryRun: false };
-  const parts = resumed.map((purchase) => renderBuyResult({ purchase, ...about }, view, "purchases resume"));
+  const rest = { licenses: null, quote: null, replayed: false, dryRun: false };
+  const parts = resumed.map((purchase) =>
+    renderBuyResult({ purchase, ...rest }, view, { command: "purchases resume", ...about(purchase) }),
+  );
   for (const { idempotencyKey, licenses: count } of notReceived) {
     const what = `A purchase of ${licenses(count)}`;
     const isVoid = voidKeys.includes(idempotencyKey);
@@ -138,15 +164,18 @@ function purchaseFields(purchase: Purchase, view: View): string {
   );
 }
 
-/** The payment page, on a line of its own and never broken, so that it can be copied; then how to go on. */
+/** The payment page, on a line of its own and never broken, so that it can be copied. */
 function pageLines(purchase: Purchase, { width }: View): string[] {
-  const { id, status, nextAction } = purchase;
-  if (nextAction === null) return [];
-  const goOn =
-    status === "failed"
-      ? `or run \`secureflag-licenses purchases pay ${clean(id)}\`.`
-      : "then run `secureflag-licenses purchases resume`.";
-  return [wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url), wrap(goOn, width)];
+  const { nextAction } = purchase;
+  return nextAction === null ? [] : [wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url)];
+}
+
+/** How to go on after or instead of the payment page, the end of its sentence; `null` where nothing can be paid. */
+function nextStep({ id, status, nextAction }: Purchase, { width }: View): string | null {
+  if (nextAction === null) return null;
+  return status === "failed"
+    ? wrap(`or run ${payCommand(id)}.`, width)
+    : wrap("then run `secureflag-licenses purchases resume`.", width);
 }
 
 /** Who bought, and with which token; `null` for a renewal. */
@@ -160,9 +189,13 @@ export function bought(purchase: Purchase): string {
   return purchase.kind === "renewal" ? `renewal of ${licenses(purchase.licenses)}` : licenses(purchase.licenses);
 }
 
-/** Where a purchase stands. */
-export function statusWords({ status, refund }: Purchase, { style }: View): string {
-  const words = refund ? "failed, refunded" : status.replace("_", " ");
+/** How a purchase failed that nobody declined. */
+const ENDINGS: Readonly<Record<string, string>> = { payment_expired: "expired", payment_canceled: "canceled" };
+
+/** The status of a purchase. */
+export function statusWords({ status, failure, refund }: Purchase, { style }: View): string {
+  const word = (status === "failed" && failure && ENDINGS[failure.code]) || status.replace("_", " ");
+  const words = refund ? `${word}, refunded` : word;
   if (status === "succeeded") return style.green(words);
   return status === "failed" ? style.red(words) : style.yellow(words);
 }
@@ -192,16 +225,6 @@ export function unpaidSuspension({ unpaid, taxRate }: Owing): string | null {
   if (unpaid === null) return null;
   const what = `renewal ${clean(unpaid.purchaseId)} (${unpaidAmount(unpaid, taxRate)}) is unpaid`;
   return `${what}, and the subscription has been suspended since ${unpaid.deadline}`;
-}
-
-/** Says what is unpaid, what that keeps from happening, and how to pay it by when; `null` where nothing is past due. */
-export function unpaidWarning({ state, unpaid, taxRate }: Owing): string | null {
-  if (unpaid === null) return null;
-  const what = `The renewal ${clean(unpaid.purchaseId)} is unpaid: ${unpaidAmount(unpaid, taxRate)}.`;
-  return state === "suspended"
-    ? `${what} The subscription has been suspended since ${unpaid.deadline}. Pay it with ${payCommand(unpaid.purchaseId)}.`
-    : `${what} No licenses can be bought until it is paid. Pay it before ${unpaid.deadline}, ` +
-        `or the subscription is suspended: ${payCommand(unpaid.purchaseId)}.`;
 }
 
 /** The command that pays a purchase. */

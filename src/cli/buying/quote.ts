@@ -11,11 +11,10 @@ import { clean } from "../kit/text.ts";
 import { countList, someText, wholeNumber } from "../kit/values.ts";
 import { countChange, dateAhead, formula, instant, keptReduction, withTax } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
-import { explanation } from "./engine/explanation.ts";
-import { forecast } from "./engine/guards.ts";
+import { explanation, localized } from "./engine/explanation.ts";
 import { type Offer, priceOffer } from "./engine/offer.ts";
 import { quoteFileOf, writeQuoteFile } from "./engine/quoteFile.ts";
-import { renderComparison, renderForecast } from "./priceChart.ts";
+import { forecast, renderComparison, renderForecast } from "./priceChart.ts";
 
 /** What is to be priced: one number of licenses, perhaps on dates to come; or several to compare. */
 type Priced =
@@ -149,6 +148,6 @@ export function renderQuote({ quote, subscription }: Offer, { explain }: { expla
     view,
   );
   if (!explain) return facts;
-  const lines = explanation(quote, subscription.plan).map((line) => wrap(line, view.width));
+  const lines = explanation(quote, subscription.plan, localized()).map((line) => wrap(line, view.width));
   return `${facts}\n\n${lines.join("\n")}`;
 }

@@ -1,12 +1,10 @@
 import { Argument, type Command, Option } from "commander";
-import { type Charge, largestChargeStep, recurringCharge } from "../../billing/proration.ts";
-import { licensesAtRenewal } from "../../billing/quote.ts";
 import { knownMe } from "../../client/missing.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import { type Connection, connectToOrganization } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
-import { CliError, codeOf, usageError } from "../errors.ts";
+import { codeOf, type ErrorCode, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { doneBefore, note, printResult, type View, viewOf } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
@@ -19,9 +17,8 @@ import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
 import { backendName, type PurchaseSetting } from "./approver.ts";
 import { assertMayPurchase, checkPurchased } from "./engine/guards.ts";
-import { purchaseDateOf } from "./engine/offer.ts";
 import { buyerName } from "./options.ts";
-import { payCommand } from "./purchaseView.ts";
+import { reduced } from "./reduction.ts";
 
 /** What `licenses reduce` was told. */
 export interface ReduceOptions extends GlobalOptions {
@@ -92,7 +89,12 @@ function countOf(licenses: number | undefined, cancel: boolean): number | null {
  *   `if_purchased_not_met`, `declined_by_person`; what refuses the request
  */
 export async function runReduce(options: ReduceOptions, context: Context): Promise<void> {
-  assertConsent(context, options, "change the renewal");
+  try {
+    assertConsent(context, options, "change the renewal");
+  } catch (error) {
+    await assertReductionPasses(options, context);
+    throw error;
+  }
   const { connection, organizationId } = await connectToOrganization(context, options, "billing");
   const after = await reduce(organizationId, connection, options, context);
   const { reduction, licenses: counts, renewal } = after;
@@ -104,6 +106,23 @@ export async function runReduce(options: ReduceOptions, context: Context): Promi
   await (options.dryRun
     ? printing
     : doneBefore(printing, done, "Look at `secureflag-licenses status`. Running the same command again is safe."));
+}
+
+const REFUSALS: readonly (ErrorCode | null)[] = [
+  "if_purchased_not_met",
+  "invalid_request",
+  "subscription_not_purchasable",
+];
+
+/** Stops a reduction that would be refused with `--yes` as well. Reads only where `--if-purchased` needs it. */
+async function assertReductionPasses(options: ReduceOptions, context: Context): Promise<void> {
+  if (options.ifPurchased === null) return;
+  try {
+    const { connection, organizationId } = await connectToOrganization(context, options, "billing");
+    await reduce(organizationId, connection, { ...options, dryRun: true }, context);
+  } catch (error) {
+    if (REFUSALS.includes(codeOf(error))) throw error;
+  }
 }
 
 /** What is there already is not asked for again. A person who decided on what has changed since decides again. */
@@ -213,77 +232,4 @@ export function renderReduction(
 function renewal({ licenses: count, subtotal, tax, total }: Subscription["renewal"]): string | null {
   if (count === null || !subtotal || !tax || !total) return null;
   return `${withTax({ total, net: subtotal, tax })} for ${licenses(count)}`;
-}
-
-const NOTHING_CHANGED = "Nothing was changed. Look at `secureflag-licenses status`, then decide again.";
-
-/**
- * A subscription as it would be with a reduction, or without one, by the rules that the backend follows (details.md, 31).
- *
- * @param count so many licenses from the renewal on; `null` for all
- * @throws CliError as the backend would refuse it: `invalid_request` for no fewer licenses, or fewer than are used;
- *   `subscription_not_purchasable` where nothing will be renewed, or a reduction counts already
- */
-export function reduced(subscription: Subscription, count: number | null): Subscription {
-  const { purchased, used } = subscription.licenses;
-  assertChangeable(subscription);
-  if (count !== null) assertReducible(subscription, count);
-  const { autoRenew } = subscription.renewal;
-  if (!autoRenew) return { ...subscription, reduction: null };
-  const renewing = licensesAtRenewal({ purchased, used, reduction: count });
-  const charge = chargeFor(subscription, renewing);
-  return {
-    ...subscription,
-    reduction: count === null ? null : { licenses: count, date: subscription.term.renewalDate },
-    renewal: { autoRenew, licenses: renewing, ...charge },
-  };
-}
-
-/** Charged in the steps that explain what the renewal costs now: the subscription does not tell them. */
-function chargeFor({ plan: { unitPrice }, taxRate, renewal }: Subscription, count: number): Charge {
-  const charge = (licenses: number, chargeStep: number) =>
-    recurringCharge({ unitPrice, licenses, taxRate, chargeStep });
-  const coarse = largestChargeStep(unitPrice.currency);
-  const isCoarse = renewal.licenses !== null && charge(renewal.licenses, coarse).total.amount === renewal.total?.amount;
-  return charge(count, isCoarse ? coarse : 1);
-}
-
-/**
- * While a renewal is not paid, a reduction may wait for the renewal of a term that has begun, and is in its price. Of one
- * whose renewal is just being made the backend decides.
- */
-function assertChangeable(subscription: Subscription): void {
-  const { reduction, state, unpaid } = subscription;
-  const isPaid = state !== "past_due" && state !== "suspended";
-  if (isPaid || reduction === null || reduction.date > purchaseDateOf(subscription)) return;
-  throw new CliError(
-    "subscription_not_purchasable",
-    `The reduction to ${reduction.licenses} counts since ${reduction.date}; ` +
-      "it cannot be changed before the renewals until today are paid",
-    {
-      hint:
-        unpaid === null
-          ? "Nothing was changed. See `secureflag-licenses purchases list --kind renewal`, " +
-            "then pay with `secureflag-licenses purchases pay <id>`."
-          : `Nothing was changed. Pay the renewal with ${payCommand(unpaid.purchaseId)}.`,
-    },
-  );
-}
-
-function assertReducible({ renewal, term, licenses: { purchased, used } }: Subscription, count: number): void {
-  if (!renewal.autoRenew) {
-    throw new CliError(
-      "subscription_not_purchasable",
-      `The subscription does not renew on ${term.renewalDate}, with fewer licenses or with more`,
-      { hint: NOTHING_CHANGED },
-    );
-  }
-  if (count < used) throw refused(`${count} is fewer than the ${licenses(used)} in use, of ${purchased} purchased`);
-  if (count >= purchased) {
-    throw refused(`${count} is not fewer than the ${licenses(purchased)} purchased, of which ${used} are in use`);
-  }
-}
-
-function refused(message: string): CliError {
-  return new CliError("invalid_request", message, { hint: NOTHING_CHANGED });
 }

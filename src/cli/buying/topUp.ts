@@ -11,12 +11,12 @@ import { wholeNumber } from "../kit/values.ts";
 import { counts, licenses, missingWords } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
-import { type Buying, buyAgainWhatIsMissing, buyAs, conclude, openBuying } from "./buying.ts";
+import { type Buying, buyAgainWhatIsMissing, buyAs, conclude, openBuying, type ResultTools } from "./buying.ts";
 import type { BuyRequest, BuyResult, Concluded, PurchasingTools } from "./engine/tools.ts";
 import { inProgress, type LicenseTarget, licensesToBuy, targetWords } from "./engine/wanted.ts";
 import { addToJobSummary, appendForJob, renderStoppedTopUp, renderTopUpSummary, summarize } from "./jobSummary.ts";
 import { addBuyingOptions, type BuyingFlags, type BuyingOptions, readBuying, whoBuys } from "./options.ts";
-import { renderBuyResult } from "./purchaseView.ts";
+import { type ResultContext, renderBuyResult } from "./purchaseView.ts";
 
 /** What `top-up` was told. */
 export interface TopUpOptions extends BuyingOptions {
@@ -67,17 +67,19 @@ function targetOf({ available, purchased }: TopUpFlags): LicenseTarget {
  */
 export async function runTopUp(options: TopUpOptions, context: Context): Promise<void> {
   const ended = await reportTopUp(options, context, () => topUp(options, context));
-  await conclude(ended, ended.tools.journal, context, () =>
-    printResult(context, options, "top-up", ended.topUp, (view) => renderTopUp(ended.topUp, view)),
+  const { topUp: result, tools } = ended;
+  const isPageOnScreen = result.purchase !== null && tools.isPageOnScreen(result.purchase);
+  await conclude(ended, tools.journal, options, context, () =>
+    printResult(context, options, "top-up", result, (view) => renderTopUp(result, view, { isPageOnScreen })),
   );
 }
 
 async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopUp> {
   if (options.yes && options.maxLicenses === null && options.maxTotal === null) warn(context, options, UNLIMITED);
-  const buying = await openBuying(options, options.target, context);
+  const request: BuyRequest = { ...options, wanted: options.target, quoteFile: null };
+  const buying = await openBuying(request, options, context);
   await announce(options, context, buying);
   const { tools } = buying;
-  const request: BuyRequest = { ...options, wanted: options.target, quoteFile: null };
   const buyAgain = buyAgainWhatIsMissing(options.target, tools);
   const concluded = await buyAs(request, options, context, buying, { buyAgain });
   if (options.explicitKey !== null) await assertReached(options.target, concluded.result, tools);
@@ -124,7 +126,7 @@ function topUpOf(target: LicenseTarget, result: BuyResult): Output<"top-up"> {
 /** How a top-up ended, and with what it was made. */
 export interface EndedTopUp extends Concluded {
   readonly topUp: Output<"top-up">;
-  readonly tools: Pick<PurchasingTools, "client" | "journal">;
+  readonly tools: ResultTools;
 }
 
 /**
@@ -166,8 +168,8 @@ function outputsOf({ bought, purchase, licenses, dryRun }: Output<"top-up">): Re
 }
 
 /** How a `top-up` went, for people. */
-export function renderTopUp(topUp: Output<"top-up">, view: View): string {
-  if (topUp.shortfall > 0) return renderBuyResult(topUp, view);
+export function renderTopUp(topUp: Output<"top-up">, view: View, told: ResultContext = {}): string {
+  if (topUp.shortfall > 0) return renderBuyResult(topUp, view, told);
   const facts = fields([["Licenses now", counts(topUp.licenses)]], view);
   return `${view.style.green(wrap(nothingToBuy(topUp), view.width))}\n${facts}`;
 }

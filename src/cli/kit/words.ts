@@ -108,6 +108,14 @@ export function moneyText(value: Money, locale = LOCALE): string {
   return `${value.currency} ${toDecimalString(value)}`;
 }
 
+/** A plain decimal such as `1528.767123` as a person's locale writes it: all its digits, in Latin digits. */
+export function decimalText(decimal: string, locale = LOCALE): string {
+  const decimals = decimal.split(".")[1]?.length ?? 0;
+  const style = { numberingSystem: "latn", minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  const text = new Intl.NumberFormat(locale, style).format(decimal as Intl.StringNumericLiteral);
+  return text.replaceAll(/[\u00a0\u202f]/g, " ");
+}
+
 /** `2 licenses are missing`. */
 export function missingWords(missing: number): string {
   return `${licenses(missing)} ${missing === 1 ? "is" : "are"} missing`;

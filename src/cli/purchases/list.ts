@@ -150,9 +150,10 @@ export function renderPurchases(
     String(purchase.licenses),
     moneyText(purchase.total),
     statusWords(purchase, view),
-    buyer(purchase) ?? purchase.kind,
-    // Off a terminal there is no line below for it.
-    ...(isTerminal ? [shortId(clean(purchase.id))] : [clean(purchase.id), deadline(purchase, owing) ?? ""]),
+    ...(isTerminal
+      ? [byToken(purchase) ?? purchase.kind, shortId(clean(purchase.id))]
+      : // There is no line below for it.
+        [buyer(purchase) ?? purchase.kind, clean(purchase.id), deadline(purchase, owing) ?? ""]),
   ]);
   const oneLine = list(LIST, rows, view);
   if (!isTerminal && oneLine !== null) return oneLine;
@@ -168,6 +169,12 @@ export function renderPurchases(
     ...(oneLine === null ? [] : open),
     ...(purchases.some(({ nextAction }) => nextAction !== null) ? [hint] : []),
   ].join("\n");
+}
+
+/** Who bought, the token first: a list cuts what is at the end. */
+function byToken(purchase: Purchase): string | null {
+  const { purchasedBy } = purchase;
+  return purchasedBy?.token ? clean(`${purchasedBy.token} (${purchasedBy.email})`) : buyer(purchase);
 }
 
 /** A list for a narrow terminal: more lines an item, wrapped and never cut. */

@@ -68,5 +68,8 @@ export async function runPay(options: PayOptions, context: Context): Promise<voi
     await confirmOrCancel(context, options, payQuestion(purchase));
   }
   const ended = options.dryRun ? rehearsed(purchase) : await pay(purchase, tools);
-  await concludePurchase("purchases pay", ended, tools, options, context);
+  await concludePurchase("purchases pay", ended, tools, options, context, {
+    wasPaid: isPaid,
+    licensesAfter: ended.licensesAfter ?? null,
+  });
 }

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
-import { purchasingTools } from "../buying/buying.ts";
+import type { Purchase } from "../../contract/billing.ts";
+import { besideResult, purchasingTools } from "../buying/buying.ts";
 import { forgetAtExit } from "../buying/engine/journal.ts";
 import { resume } from "../buying/engine/resume.ts";
 import { summarize } from "../buying/jobSummary.ts";
 import { addWaitOptions, readWait, type WaitFlags, type WaitOptions } from "../buying/options.ts";
-import { renderResumeResult } from "../buying/purchaseView.ts";
+import { type ResultContext, renderResumeResult } from "../buying/purchaseView.ts";
 import { connectToOrganization } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
@@ -32,9 +33,15 @@ export async function runResume(options: WaitOptions, context: Context): Promise
   const tools = await purchasingTools(context, options, { client, organizationId });
   const ended = await resume(client, tools);
   await summarize(context, options, client.origin, ended.result.resumed);
+  const { failure, failed } = ended;
+  const about = (purchase: Purchase): ResultContext => ({
+    licensesAfter: ended.licensesAfter.get(purchase.id) ?? null,
+    hasError: failed?.id === purchase.id,
+    isPageOnScreen: tools.isPageOnScreen(purchase),
+  });
   const wasTaken = await printResult(context, options, "purchases resume", ended.result, (view) =>
-    renderResumeResult(ended.result, ended.endedKeys, view),
+    renderResumeResult(ended.result, { voidKeys: ended.endedKeys, about }, view),
   );
   if (wasTaken) forgetAtExit(context, tools.journal, ended.endedKeys);
-  if (ended.failure) throw ended.failure;
+  if (failure) throw besideResult(failure, failed, options);
 }

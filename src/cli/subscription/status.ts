@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { isTaxed } from "../../billing/proration.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import type { Me } from "../../contract/identity.ts";
-import { payCommand, unpaidDeadline, unpaidRenewal, unpaidWarning } from "../buying/purchaseView.ts";
+import { payCommand, unpaidDeadline, unpaidRenewal } from "../buying/purchaseView.ts";
 import { type Connection, connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
@@ -134,7 +134,7 @@ const TOKEN_DAYS = 14;
 export function subscriptionWarnings(subscription: Subscription): string[] {
   const { reduction } = subscription;
   return [
-    unpaid(subscription),
+    unpaidRenewalWarning(subscription),
     fewLeft(subscription),
     soon(subscription),
     reduction &&
@@ -154,14 +154,15 @@ export function tokenWarning({ name, expiresIn }: Me["token"]): string | null {
   return `The token ${name} expires ${when}. Make a new one: secureflag-licenses tokens create`;
 }
 
-/** A backend may not tell which renewal it is. */
-function unpaid(subscription: Subscription): string | null {
-  const { state } = subscription;
-  if (subscription.unpaid !== null) return unpaidWarning(subscription);
-  if (state !== "past_due" && state !== "suspended") return null;
-  const cost = state === "suspended" ? "the subscription is suspended" : "no licenses can be bought until it is";
+/** What is unpaid, by when and how to pay it are in the status itself, where the backend reports which renewal it is. */
+function unpaidRenewalWarning({ state, unpaid }: Subscription): string | null {
+  const isPaid = state !== "past_due" && state !== "suspended";
+  if (unpaid === null && isPaid) return null;
+  const effect = state === "suspended" ? "the subscription is suspended" : "no licenses can be bought until it is";
+  const warning = `The last renewal is not paid, and ${effect}.`;
+  if (unpaid !== null) return warning;
   return (
-    `The last renewal is not paid, and ${cost}. See \`secureflag-licenses purchases list --kind renewal\`, ` +
+    `${warning} See \`secureflag-licenses purchases list --kind renewal\`, ` +
     "then pay it with `secureflag-licenses purchases pay <id>`."
   );
 }

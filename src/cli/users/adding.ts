@@ -219,7 +219,7 @@ export async function concludeAdding(
   const purchase = last?.result.purchase ?? null;
   if (purchase !== null && last?.failure) await summarize(context, options, tools.client.origin, [purchase]);
   const ended = { result: { purchase, dryRun: false }, endedKey: last?.endedKey ?? null, failure };
-  const concluding = conclude(ended, tools.journal, context, print);
+  const concluding = conclude(ended, tools.journal, options, context, print);
   const hint =
     "See `secureflag-licenses users list --all` and `purchases list`. Running the same command again is safe.";
   await (answer === null ? concluding : doneBefore(concluding, "The users were added", hint));

@@ -159,7 +159,7 @@ function boughtAs({ purchase, earlierPurchases, licenses: now, quote, dryRun }: 
   const about = { quote: quote ?? null, replayed: false, dryRun };
   const earlier = (earlierPurchases ?? []).map((made) => ({ purchase: made, licenses: null, ...about }));
   const all = [...earlier, { purchase, licenses: now, ...about }];
-  return all.map((result) => renderBuyResult(result, view, "users")).join("\n\n");
+  return all.map((result) => renderBuyResult(result, view, { command: "users" })).join("\n\n");
 }
 
 /** Renders the result of `users remove`. */

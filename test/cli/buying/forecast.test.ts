@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { forecast } from "../../../src/cli/buying/engine/guards.ts";
 import type { Offer } from "../../../src/cli/buying/engine/offer.ts";
-import { renderComparison, renderForecast } from "../../../src/cli/buying/priceChart.ts";
+import { forecast, renderComparison, renderForecast } from "../../../src/cli/buying/priceChart.ts";
 import { createStyle } from "../../../src/cli/kit/output.ts";
 import { quote, subscription, verified } from "../support/builders.ts";
 
@@ -67,6 +66,14 @@ describe("what the charts show", () => {
     expect(text).toContain("From 2027-03-01 on they are part of the recurring total");
     const without = offerOf(5, { renewal: ending });
     expect(renderForecast(without, forecast(without), view(60))).toContain("ends on 2027-03-01, without a renewal");
+  });
+
+  it("counts one day as one day", () => {
+    const term = { start: "2026-03-01", renewalDate: "2026-11-23", days: 267, daysRemaining: 1 };
+    const offer = offerOf(5, { term });
+    const text = renderForecast(offer, forecast(offer), view(60));
+    expect(text).toMatch(/2026-11-22 +1 day /);
+    expect(text).not.toContain("1 days");
   });
 
   it.each([40, 60, 80])("fits %i columns, without bars where there is no room for them", (width) => {

@@ -103,6 +103,101 @@ describe("buy, in a terminal, of what a person has to approve", () => {
   });
 });
 
+describe("what a person reads of a purchase that did not succeed", () => {
+  const WIDE: FakeWorld = { env: { ...ENV, NO_COLOR: "1" }, isTerminal: true, isStdoutTerminal: true, columns: 100 };
+
+  const still = { call: "purchase", gives: WAITING } as const;
+
+  const times = (text: string, part: string) => text.split(part).length - 1;
+
+  it.each([
+    ["waits, in a terminal", "buy 5 --yes --wait 1", [...bought(WAITING), still], WIDE, "purchases resume"],
+    ["waits, and nobody waits for it", "buy 5 --yes --wait 0", bought(WAITING), WIDE, "purchases resume"],
+    ["waits, off a terminal", "buy 5 --yes", bought(WAITING), {}, "purchases resume"],
+    ["was declined, off a terminal", "buy 5 --yes", bought(payablePurchase()), {}, "purchases pay pur_1"],
+    [
+      "was declined again",
+      "purchases pay pur_1 --yes --wait 0",
+      [look(payablePurchase()), { call: "payPurchase", gives: payablePurchase() } as const],
+      WIDE,
+      "purchases pay pur_1",
+    ],
+  ] as [string, string, ExpectedCall[], FakeWorld, string][])(
+    "that %s: page, deadline and next step once",
+    async (...row) => {
+      const [, line, script, world, next] = row;
+      const { code, stdout, stderr } = await play(line, script, world);
+      expect([6, 8]).toContain(code);
+      const all = `${stderr}${stdout}`.replaceAll(/\s+/g, " ");
+      for (const fact of ["/pay/pur_1", "2026-11-23 10:00 UTC", next])
+        expect([fact, times(all, fact)]).toEqual([fact, 1]);
+      for (const fact of ["declined the card", "waits for a person"]) expect(times(all, fact)).toBeLessThanOrEqual(1);
+      const error = stderr.slice(stderr.indexOf("Error: ")).trimEnd().split("\n");
+      expect(error.length).toBeLessThanOrEqual(3);
+      expect(error.join(" ")).toContain(next);
+    },
+  );
+
+  it("keeps page and deadline in the error document of --json", async () => {
+    const { stderr } = await play("buy 5 --yes --json", bought(WAITING));
+    expect(JSON.parse(stderr).error.hint).toBe(
+      `Open ${ORIGIN}/pay/pur_1 to pay by 2026-11-23 10:00 UTC, then run \`secureflag-licenses purchases resume\`.`,
+    );
+  });
+
+  it("keeps them in the error where the result could not be printed", async () => {
+    const { code, stderr } = await play("buy 5 --yes", bought(WAITING), { isStdoutFull: true });
+    expect([code, stderr]).toEqual([8, expect.stringContaining(`Open ${ORIGIN}/pay/pur_1 to pay`)]);
+  });
+});
+
+describe("a guard that stops a purchase anyway", () => {
+  const few = [PRICED[0], { call: "createQuote", gives: quote(5) }] as ExpectedCall[];
+
+  it.each([
+    ["buy 5 --max-total 1", few, "max_total_exceeded"],
+    ["buy 5 --if-purchased 99", few, "if_purchased_not_met"],
+    ["buy 5 --max-licenses 3", [], "max_licenses_exceeded"],
+    ["top-up --available 500 --max-licenses 3", [PRICED[0]], "max_licenses_exceeded"],
+    ["top-up --available 8 --max-total 1", few, "max_total_exceeded"],
+  ] as [string, ExpectedCall[], string][])("%s: comes before a missing --yes", async (line, script, code) => {
+    const run = await play(`${line} --json`, script);
+    expect([run.code, run.stdout, JSON.parse(run.stderr).error.code]).toEqual([7, "", code]);
+    const asked = await play(`${line} --no-input --json`, script, TERMINAL);
+    expect([asked.code, asked.context.questions]).toEqual([7, []]);
+  });
+
+  it.each([
+    ["buy 5 --max-total 300", [...few, { call: "me", gives: me() }]],
+    ["buy 5 --max-licenses 5", []],
+    ["buy 5 --if-purchased 25", [{ call: "subscription", fails: refusal("unavailable") }]],
+    ["top-up --available 8 --max-licenses 5", [...few, { call: "me", gives: me() }]],
+    ["top-up --available 8", []],
+    ["buy 5", []],
+  ] as [string, ExpectedCall[]][])(
+    "%s: a purchase that it does not stop needs --yes, and is not sent",
+    async (line, script) => {
+      const { code, stdout, stderr, context } = await play(line, script);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toBe(
+        "Error: Cannot prompt for confirmation: not a terminal.\nPass --yes to buy without a prompt.\n",
+      );
+      expect(context.reached).toEqual([]);
+    },
+  );
+
+  it.each([
+    ["licenses reduce 22 --if-purchased 99", [PRICED[0]], 7],
+    ["licenses reduce 40 --if-purchased 25", [PRICED[0]], 2],
+    ["licenses reduce 22 --if-purchased 25", [PRICED[0]], 2],
+    ["licenses reduce 40", [], 2],
+  ] as [string, ExpectedCall[], number][])("%s changes nothing", async (line, script, exitCode) => {
+    const { code, stderr } = await play(line, script);
+    expect(code).toBe(exitCode);
+    expect(stderr).toContain(line.includes("22 --if-purchased 25") || !line.includes("if") ? "Pass --yes" : "Error: ");
+  });
+});
+
 describe("buy of what is declined, in a terminal", () => {
   const declined = bought(payablePurchase());
   const asking: ExpectedCall[] = [...PRICED, { call: "me", gives: me() }, ...declined.slice(-1)];
@@ -168,8 +263,25 @@ describe("purchases pay", () => {
   });
 
   it("of what was paid already shows it and asks nothing", async () => {
-    const { code, context } = await play("purchases pay pur_1", [look(purchase())], TERMINAL);
+    const { code, context, stdout } = await play("purchases pay pur_1", [look(purchase())], TERMINAL);
     expect({ code, questions: context.questions }).toEqual({ code: 0, questions: [] });
+    expect(stdout).toMatch(
+      /^✓ Already paid: 5 licenses for £244\.10\. Nothing was charged\.\nReceipt 4201-000001\nDetails/,
+    );
+    const renewal = purchase({ kind: "renewal", licenses: 25 });
+    expect((await play("purchases pay pur_1 --yes", [look(renewal)])).stdout).toMatch(
+      /^✓ Already paid: renewal of 25 licenses for £\S+\. Nothing was charged\.\n/,
+    );
+  });
+
+  it("says how many licenses there are now where its own were seen to come", async () => {
+    const paying = (gives: PurchaseAnswer): ExpectedCall[] => [look(payablePurchase()), { call: "payPurchase", gives }];
+    const { stdout } = await play("purchases pay pur_1 --yes", paying(purchase()));
+    expect(stdout).toContain("✓ Bought 5 licenses (25 → 30) for £244.10\n");
+    const more = purchase({ organizationLicenses: { purchased: 40, used: 22, available: 18 } });
+    expect((await play("purchases pay pur_1 --yes", paying(more))).stdout).toContain(
+      "✓ Bought 5 licenses for £244.10\n",
+    );
   });
 
   it("refuses before it asks: what cannot be paid any more", async () => {
@@ -370,13 +482,9 @@ describe("a dry run of paying and of canceling", () => {
 
   it.each([
     ["purchases pay", payablePurchase(), "would try to pay this"],
-    ["purchases pay", purchase(), "this is paid already"],
+    ["purchases pay", purchase(), "already paid"],
     ["purchases cancel", openPurchase("requires_approval"), "would cancel this"],
-    [
-      "purchases cancel",
-      failedPurchase({ failure: { code: "payment_canceled", message: "x" } }),
-      "this is canceled already",
-    ],
+    ["purchases cancel", failedPurchase({ failure: { code: "payment_canceled", message: "x" } }), "already canceled"],
   ])("%s says in words what would be done", async (line, found, words) => {
     const { code, stdout } = await play(`${line} pur_1 --dry-run`, [look(found)]);
     expect(code).toBe(0);

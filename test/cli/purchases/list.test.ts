@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { errorOfPurchase } from "../../../src/cli/buying/engine/buy.ts";
+import { errorOfPurchase } from "../../../src/cli/buying/engine/failureWords.ts";
 import { renderBuyResult } from "../../../src/cli/buying/purchaseView.ts";
 import { createStyle } from "../../../src/cli/kit/output.ts";
 import { purchasesCsv, renderPurchases } from "../../../src/cli/purchases/list.ts";
@@ -7,6 +7,8 @@ import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
 import { failedPurchase, openPurchase, payablePurchase, purchase, quote, verified } from "../support/builders.ts";
 
 const PLAIN = { width: 60, style: createStyle({ env: {}, isTerminal: false, color: true }) };
+
+const OFF = { ...PLAIN, width: Number.POSITIVE_INFINITY };
 
 const BY_TOKEN = { email: "admin@northwind.example", token: "ci" };
 
@@ -34,6 +36,25 @@ describe("purchases for people and as CSV", () => {
     expect(text.replaceAll(/\s+/g, " ")).toContain("by admin@northwind.example, token ci");
   });
 
+  it("in a list of 80 columns, the token even where the email is cut", () => {
+    const email = `${"a".repeat(40)}@northwind.example`;
+    const made = [openPurchase("requires_approval", { purchasedBy: { email, token: "deploy" } }), purchase()];
+    const rows = renderPurchases(made, "UTC", { ...PLAIN, width: 80 }).split("\n");
+    expect(rows[1]).toMatch(/ deploy \(a+… {2}pur_1$/);
+    expect(rows[2]).toMatch(/ admin@northwi\S*…? +pur_1$/);
+  });
+
+  it.each([
+    ["payment_expired", "expired"],
+    ["payment_canceled", "canceled"],
+    ["card_declined", "failed"],
+  ])("says of %s in a list that it is %s, and the data stay", (code, word) => {
+    const ended = failedPurchase({ failure: { code, message: "x" } });
+    expect(renderPurchases([ended], "UTC", OFF).split("\t")[3]).toBe(word);
+    expect(renderPurchases([{ ...ended, refund: REFUND }], "UTC", OFF).split("\t")[3]).toBe(`${word}, refunded`);
+    expect(purchasesCsv([ended])).toContain(",failed,5,");
+  });
+
   it("purchases as CSV, made safe, with amounts in major units", () => {
     const by = { email: "=cmd@northwind.example", token: "ci" };
     const text = purchasesCsv([
@@ -55,32 +76,34 @@ describe("purchases for people and as CSV", () => {
   it("tells a purchase in a line, its receipt, and what to do next; the rest is in `purchases show`", () => {
     const made = { ...paid(purchase()), quote: verified(quote(5)) };
     const next =
-      "Receipt 4201-000001\nAdd users with `secureflag-licenses users add`.\nDetails: `purchases show pur_1`";
+      "Receipt 4201-000001\nAdd users with `secureflag-licenses users add`.\nDetails: `secureflag-licenses purchases show pur_1`";
     expect(renderBuyResult(made, PLAIN)).toBe(`✓ Bought 5 licenses (25 → 30) for £244.10\n${next}`);
     expect(renderBuyResult({ ...made, quote: null, replayed: true }, PLAIN)).toBe(
       `✓ Already bought 5 licenses for £244.10\n${next}`,
     );
-    expect(renderBuyResult(made, PLAIN, "users")).not.toContain("Add users");
+    expect(renderBuyResult(made, PLAIN, { command: "users" })).not.toContain("Add users");
   });
 
   it.each([
-    ["processing", "Purchase processing: 5 licenses for £244.10\nDetails: `purchases show pur_1`"],
-    ["needs_review", "Purchase needs review: 5 licenses for £244.10\nDetails: `purchases show pur_1`"],
+    ["processing", "Purchase processing: 5 licenses for £244.10\nDetails: `secureflag-licenses purchases show pur_1`"],
+    [
+      "needs_review",
+      "Purchase needs review: 5 licenses for £244.10\nDetails: `secureflag-licenses purchases show pur_1`",
+    ],
   ] as const)("a purchase that is %s, in two lines", (status, text) => {
     expect(renderBuyResult(paid(openPurchase(status)), PLAIN)).toBe(text);
   });
 
   it("a purchase that was canceled, failed, or was refunded", () => {
     const canceled = failedPurchase({ failure: { code: "payment_canceled", message: "x" } });
-    expect(renderBuyResult(paid(canceled), PLAIN, "purchases cancel").replaceAll("\n", " ")).toBe(
-      "Canceled the purchase of 5 licenses for £244.10. Nothing was charged. Details: `purchases show pur_1`",
+    expect(renderBuyResult(paid(canceled), PLAIN, { command: "purchases cancel" }).replaceAll("\n", " ")).toBe(
+      "Canceled the purchase of 5 licenses for £244.10. Nothing was charged. Details: `secureflag-licenses purchases show pur_1`",
     );
     expect(renderBuyResult(paid(failedPurchase({ refund: REFUND })), PLAIN)).toBe(
       [
         "Purchase failed, refunded: 5 licenses for £244.10",
-        "The bank declined the card.",
         "Refunded £244.10, credit note CN-4201-000001",
-        "Details: `purchases show pur_1`",
+        "Details: `secureflag-licenses purchases show pur_1`",
       ].join("\n"),
     );
   });
@@ -88,7 +111,10 @@ describe("purchases for people and as CSV", () => {
   it("a renewal that failed, and one that was paid", () => {
     const renewal = { kind: "renewal", purchasedBy: null } as const;
     const failed = renderBuyResult(paid(payablePurchase(renewal)), PLAIN);
-    expect(failed).toContain("Renewal failed: 5 licenses for £244.10\nThe bank declined the card.\n");
+    expect(failed).toContain("Renewal failed: 5 licenses for £244.10\nPay with another card at:\n");
+    expect(renderBuyResult(paid(payablePurchase(renewal)), PLAIN, { hasError: false })).toMatch(
+      /^Renewal failed: .*\nThe bank declined the card\.\n[\s\S]*\nor run `secureflag-licenses purchases pay pur_1`\.\n/,
+    );
     expect(renderBuyResult(paid(purchase(renewal)), PLAIN)).toContain("✓ Paid the renewal of 5 licenses for £244.10\n");
     const error = errorOfPurchase(payablePurchase(renewal));
     expect(error?.hint).toMatch(/^Nothing was charged\. To pay it .* run `secureflag-licenses purchases pay \S+`\.$/);

@@ -37,14 +37,12 @@ describe("subscriptionWarnings", () => {
     [
       "it is past due, with what and until when",
       { ...plenty, state: "past_due", unpaid: UNPAID },
-      [
-        /^The renewal pur_9 is unpaid: £4,500.00 with tax. No licenses can be bought until it is paid. Pay it before 2027-03-15, or the subscription is suspended: `secureflag-licenses purchases pay pur_9`\.$/,
-      ],
+      [/^The last renewal is not paid, and no licenses can be bought until it is\.$/],
     ],
     [
       "it is suspended, and since when",
       { ...plenty, state: "suspended", unpaid: UNPAID },
-      [/unpaid: £4,500.00 with tax. The subscription has been suspended since 2027-03-15. Pay it .* pay pur_9`\.$/],
+      [/^The last renewal is not paid, and the subscription is suspended\.$/],
     ],
     ["it is suspended", { ...plenty, state: "suspended" }, [/not paid, and the subscription is suspended/]],
     ["it has ended", { state: "ended", licenses: counts(25, 25), ...inDays(0), renewal: ending }, []],

@@ -192,6 +192,7 @@ export function entry(change: Partial<JournalEntry> = {}): JournalEntry {
     organizationId: ORGANIZATION,
     quoteId: "quo_old",
     licenses: 5,
+    purchased: 25,
     target: null,
     total: quote(change.licenses ?? 5).total,
     purchaseOrder: null,

@@ -46,6 +46,7 @@ export function fakeTools(
     busy: (_text, work) => work,
     setInterruption: (words) => lastWords.push(words),
     showPage: ({ id }) => shown.push(id),
+    isPageOnScreen: () => false,
     reach: (point) => reached.push(point),
     said,
     shown,

@@ -1,4 +1,6 @@
 import type { Purchase } from "../../../contract/billing.ts";
+import { CliError } from "../../errors.ts";
+import { addressText } from "../../kit/links.ts";
 import { clean } from "../../kit/text.ts";
 import { instant } from "../../kit/words.ts";
 
@@ -54,4 +56,63 @@ export function pageInvitation(purchase: Pick<Purchase, "kind" | "status" | "nex
   if (status === "failed") return `Pay with another card${by} at`;
   if (nextAction?.type === "add_payment_method") return `Add a payment method and pay${by} at`;
   return `Approve the payment${by} at`;
+}
+
+/**
+ * The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (src/cli/README.md, Exit
+ * codes).
+ *
+ * @param requestId the backend's name for the request that was answered with a decline
+ * @param isPageShown whether the address of its payment page stands beside the error already
+ */
+export function errorOfPurchase(purchase: Purchase, requestId?: string | null, isPageShown = false): CliError | null {
+  const look = `See \`secureflag-licenses purchases show ${purchase.id}\`.`;
+  switch (purchase.status) {
+    case "succeeded":
+      return null;
+    case "failed":
+      return new CliError("payment_declined", failureReason(purchase.failure), {
+        hint: `${failureCost(purchase)} ${nextStep(purchase, isPageShown) ?? look}`,
+        requestId: requestId ?? undefined,
+      });
+    case "requires_approval":
+      return approvalRequired(purchase, isPageShown);
+    case "processing":
+      return new CliError("purchase_unsettled", `The payment of purchase ${purchase.id} is still being processed.`, {
+        hint: "Running the same command again is safe; so is `secureflag-licenses purchases resume`.",
+      });
+    case "needs_review":
+      return new CliError("purchase_unsettled", `Purchase ${purchase.id} is being reviewed by an operator.`, {
+        hint: `Running the same command again is safe. ${look}`,
+      });
+  }
+}
+
+/** What can be done about a failed purchase; `null` where only looking at it is left. */
+function nextStep(purchase: Purchase, isPageShown: boolean): string | null {
+  const { id, kind, nextAction, failure } = purchase;
+  if (nextAction !== null) {
+    const command = `\`secureflag-licenses purchases pay ${id}\``;
+    if (isPageShown) return `Pay it on the payment page or with ${command}.`;
+    const page = addressText(nextAction.url);
+    const pay = `To pay it with another card${payableBy(purchase)}, open ${page} or run ${command}`;
+    return kind === "renewal" ? `${pay}.` : `${pay}; buying again makes a new one.`;
+  }
+  const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
+  return isOver ? "Running `buy` or `top-up` again makes a new purchase." : null;
+}
+
+function approvalRequired(purchase: Purchase, isPageShown: boolean): CliError {
+  const { nextAction } = purchase;
+  const needsMethod = nextAction?.type === "add_payment_method";
+  const what = needsMethod
+    ? "The organization has no payment method; a card is added on the payment page"
+    : "The payment waits for a person's approval";
+  const isHere = isPageShown || nextAction === null;
+  const where = isHere
+    ? "Pay it on the payment page"
+    : `Open ${addressText(nextAction.url)} to pay${payableBy(purchase)}`;
+  return new CliError("approval_required", `${what}. ${noLicense(purchase, "nothing was charged yet")}`, {
+    hint: `${where}, then run \`secureflag-licenses purchases resume\`.`,
+  });
 }

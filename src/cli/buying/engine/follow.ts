@@ -37,6 +37,17 @@ export function splitAnswer(answer: PurchaseAnswer): { purchase: Purchase; licen
   return { purchase: asPrinted(purchase), licenses: organizationLicenses };
 }
 
+/**
+ * The number of licenses purchased after a purchase, where that is known: it succeeded, and what is purchased now is what
+ * was purchased before and its own licenses.
+ */
+export function licensesAfter(purchase: PurchaseAnswer, purchasedBefore: number | null): number | null {
+  const { kind, status, licenses, organizationLicenses } = purchase;
+  if (kind !== "purchase" || status !== "succeeded" || purchasedBefore === null) return null;
+  const { purchased } = organizationLicenses;
+  return purchasedBefore + licenses === purchased ? purchased : null;
+}
+
 /** Whether nothing more will happen to a purchase by itself. */
 export function hasEnded({ status }: Pick<Purchase, "status">): boolean {
   return status === "succeeded" || status === "failed";

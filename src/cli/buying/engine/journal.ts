@@ -26,6 +26,8 @@ const entrySchema = z.object({
   organizationId: z.int(),
   quoteId: z.string(),
   licenses: z.int().positive(),
+  /** How many licenses were purchased when it was quoted; `null` in an entry of an earlier version. */
+  purchased: z.int().nullable().default(null),
   /** Of a top-up. */
   target: licenseTargetSchema.nullable().default(null),
   total: moneySchema,

@@ -1,7 +1,7 @@
 import type { PurchaseAnswer } from "../../../contract/billing.ts";
 import { CliError, codeOf } from "../../errors.ts";
-import { errorOfPurchase } from "./buy.ts";
-import { canBePaid, type FollowTools, follow, splitAnswer } from "./follow.ts";
+import { errorOfPurchase } from "./failureWords.ts";
+import { canBePaid, type FollowTools, follow, licensesAfter, splitAnswer } from "./follow.ts";
 import { approvedAsShown, differenceFrom } from "./send.ts";
 import type { Concluded } from "./tools.ts";
 
@@ -34,7 +34,10 @@ export async function pay(shown: PurchaseAnswer, tools: FollowTools): Promise<Co
   const { begun, lost } = await attempt(id, tools);
   const purchase = await follow(begun, tools, "unpayable");
   const failure = lost !== null && canBePaid(purchase) ? untold(purchase, lost) : errorOfPurchase(purchase);
-  return concluded(purchase, differenceFrom(approvedAsShown(shown), purchase) ?? failure);
+  return {
+    ...concluded(purchase, differenceFrom(approvedAsShown(shown), purchase) ?? failure),
+    licensesAfter: licensesAfter(purchase, shown.organizationLicenses.purchased),
+  };
 }
 
 /**

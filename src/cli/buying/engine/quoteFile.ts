@@ -8,7 +8,7 @@ import { CliError } from "../../errors.ts";
 import { toJson } from "../../kit/output.ts";
 import { clean, decodeText } from "../../kit/text.ts";
 import { moneyText } from "../../kit/words.ts";
-import { EARLIER_NAMES, explanation } from "./explanation.ts";
+import { explanation } from "./explanation.ts";
 import type { Offer } from "./offer.ts";
 
 const contentSchema = z.object({
@@ -36,7 +36,7 @@ const contentSchema = z.object({
   createdAt: instantSchema,
 });
 
-const fileSchema = z.object({ ...contentSchema.shape, digest: z.string() });
+const fileSchema = z.strictObject({ ...contentSchema.shape, digest: z.string() });
 
 type Content = z.output<typeof contentSchema>;
 
@@ -81,28 +81,23 @@ export function quoteFileOf({ quote, subscription }: Offer, apiUrl: string): Quo
  * @throws CliError `file_not_written` for one that could not be read again
  */
 export function writeQuoteFile(file: QuoteFile): string {
-  const text = textOf(file);
+  // What a screen acts on, such as a change of direction, is escaped.
+  const text = `${toJson(file, 2)}\n`;
   if (Buffer.byteLength(text) <= MAX_QUOTE_FILE_BYTES) return text;
   throw new CliError("file_not_written", "The quote has names that are too long for a file", {
     hint: "Buy without a file: `secureflag-licenses buy <n>`.",
   });
 }
 
-/** What a screen acts on, such as a change of direction, is written as its number. */
-function textOf(file: QuoteFile): string {
-  return `${toJson(file, 2)}\n`;
-}
-
 /**
- * Reads a quote file. It must be what `quote --save` wrote, to the letter: only line ends may differ, and a byte order
- * mark may come before it.
+ * Reads a quote file. Its digest must match, and its amounts and arithmetic must follow from its own figures; its layout
+ * may differ from what `quote --save` wrote.
  *
  * @throws CliError `quote_file_invalid`
  */
 export function readQuoteFile(path: string, bytes: Uint8Array): QuoteFile {
   if (bytes.length > MAX_QUOTE_FILE_BYTES) throw invalid(path, "is larger than any quote file");
-  const text = decodeText(bytes).replaceAll("\r\n", "\n").trim();
-  const parsed = fileSchema.safeParse(jsonOf(path, text));
+  const parsed = fileSchema.safeParse(jsonOf(path, decodeText(bytes)));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const where = issue && issue.path.length > 0 ? ` at ${issue.path.join(".")}` : "";
@@ -111,8 +106,6 @@ export function readQuoteFile(path: string, bytes: Uint8Array): QuoteFile {
   const file = parsed.data;
   const { digest, ...content } = file;
   if (digest !== digestOf(content)) throw invalid(path, "was changed: its digest does not fit what it says");
-  // What a parser passes over, such as a name that is there twice, a reviewer may have read.
-  if (text !== textOf(file).trim()) throw invalid(path, "was changed: it is not laid out as it was written");
   if (!isConsistent(file)) throw invalid(path, "was changed: its amounts do not come from its own figures");
   return file;
 }
@@ -173,13 +166,11 @@ function isConsistent(file: QuoteFile): boolean {
     const due = prorate({ ...line, licenses, remainingDays: term.daysRemaining, termDays: term.days });
     const renewing = renewsAt?.licenses ?? 0;
     const renewal = { date: term.renewalDate, licenses: renewing, ...recurringCharge({ ...line, licenses: renewing }) };
-    const quote = { ...file, chargeStep: chargeStep ?? 1 };
-    const plan = { ...file.plan, unitPrice };
-    const sentences = [explanation(quote, plan), explanation(quote, plan, EARLIER_NAMES)];
+    const sentences = explanation({ ...file, chargeStep: line.chargeStep }, { ...file.plan, unitPrice });
     return (
       isSame([file.dueNow, file.tax, file.total], [due.subtotal, due.tax, due.total]) &&
       isSame(renewsAt, renewsAt && renewal) &&
-      sentences.some((lines) => isSame(file.arithmetic, lines)) &&
+      isSame(file.arithmetic, sentences) &&
       purchased.after === purchased.before + licenses
     );
   } catch (error) {

@@ -4,9 +4,9 @@ import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
 import { emailKey } from "../../../contract/email.ts";
 import { CliError, codeOf, exitCodeOf } from "../../errors.ts";
 import type { Output } from "../../outputs.ts";
-import { errorOfPurchase } from "./buy.ts";
 import { approvedBy, fateOf } from "./earlier.ts";
-import { follow, hasEnded, splitAnswer } from "./follow.ts";
+import { errorOfPurchase } from "./failureWords.ts";
+import { follow, hasEnded, licensesAfter, splitAnswer } from "./follow.ts";
 import { differenceFrom } from "./send.ts";
 import type { PurchasingTools } from "./tools.ts";
 
@@ -15,8 +15,12 @@ export interface Resumed {
   readonly result: Output<"purchases resume">;
   /** The journal entries to remove once the result was printed: of purchases that ended, and of keys that are void. */
   readonly endedKeys: readonly string[];
+  /** The licenses purchased after a purchase, by its id, where that is known. */
+  readonly licensesAfter: ReadonlyMap<string, number>;
   /** The worst end, `null` when nothing is left open and nothing failed. */
   readonly failure: CliError | null;
+  /** The purchase that ended so; `null` where it is not known. */
+  readonly failed: Purchase | null;
 }
 
 /** The calls that resuming makes beside those of buying. */
@@ -33,19 +37,26 @@ const UNSETTLED = ["processing", "requires_approval", "needs_review"] as const;
  */
 export async function resume(client: ResumeClient, tools: PurchasingTools): Promise<Resumed> {
   const resumed: PurchaseAnswer[] = [];
+  const after = new Map<string, number>();
   const open: CliError[] = [];
   /** By purchase: what was approved is not what the backend reports. Such an entry stays. */
   const disputed = new Map<string, CliError>();
   const voided: string[] = [];
   const notReceived: { idempotencyKey: string; licenses: number }[] = [];
-  const followOn = follower(tools);
+  const followFrom = follower(tools);
+  const followOn = async (begun: PurchaseAnswer, purchasedBefore: number | null) => {
+    const purchase = await followFrom(begun);
+    resumed.push(purchase);
+    const count = licensesAfter(purchase, purchasedBefore);
+    if (count !== null) after.set(purchase.id, count);
+    return purchase;
+  };
   for (const entry of await tools.journal.entries(client.origin, tools.organizationId)) {
     // A key that a person chose is theirs to send again; for the others there is always a next one (details.md, 2).
     const isChosen = entry.keySource === "explicit";
     const fate = await fateOf(entry, isChosen ? "keep" : "void", tools);
     if (fate?.purchase) {
-      const purchase = await followOn(fate.purchase);
-      resumed.push(purchase);
+      const purchase = await followOn(fate.purchase, entry.purchased);
       const difference = differenceFrom(approvedBy(entry), purchase);
       if (difference !== null) disputed.set(purchase.id, difference);
     }
@@ -55,10 +66,14 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
   }
   const seen = new Set(resumed.map(({ id }) => id));
   for (const purchase of await unsettledOfUser(client, tools, open)) {
-    if (!seen.has(purchase.id)) resumed.push(await followOn(purchase));
+    if (!seen.has(purchase.id)) await followOn(purchase, purchase.organizationLicenses.purchased);
   }
   const { licenses } = await tools.busy("Reading the subscription", client.subscription(tools.organizationId));
   const purchases = resumed.map((answer) => splitAnswer(answer).purchase);
+  const { error, purchase } = worst([
+    ...open.map((error) => ({ error, purchase: null })),
+    ...purchases.map((purchase) => ({ error: disputed.get(purchase.id) ?? errorOfPurchase(purchase), purchase })),
+  ]);
   return {
     result: { resumed: purchases, notReceived, licenses },
     endedKeys: [
@@ -67,7 +82,9 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
       ),
       ...voided,
     ],
-    failure: worst([...open, ...purchases.map((purchase) => disputed.get(purchase.id) ?? errorOfPurchase(purchase))]),
+    licensesAfter: after,
+    failure: error,
+    failed: error && purchase,
   };
 }
 
@@ -124,9 +141,14 @@ function mayStillArrive(key: string): CliError {
   });
 }
 
-function worst(failures: readonly (CliError | null)[]): CliError | null {
-  return failures.reduce(
-    (worse, error) => (error && (!worse || exitCodeOf(error) > exitCodeOf(worse)) ? error : worse),
-    null,
-  );
+/** How one purchase ended; `error` is `null` where it succeeded. */
+interface End {
+  readonly error: CliError | null;
+  readonly purchase: Purchase | null;
+}
+
+function worst(ends: readonly End[]): End {
+  const isWorse = (one: End, other: End) =>
+    one.error !== null && (other.error === null || exitCodeOf(one.error) > exitCodeOf(other.error));
+  return ends.reduce((worst, end) => (isWorse(end, worst) ? end : worst), { error: null, purchase: null });
 }

@@ -98,6 +98,7 @@ function entryOf(request: BuyRequest, keys: KeySeries, { quote }: Offer, tools: 
     organizationId: tools.organizationId,
     quoteId: quote.id,
     licenses: quote.licenses,
+    purchased: quote.licensesAfter - quote.licenses,
     target: targetOf(request.wanted),
     total: quote.total,
     purchaseOrder: request.purchaseOrder,
@@ -116,7 +117,7 @@ async function outcomeOf(error: unknown, key: string, tools: PurchasingTools): P
   }
   if (code === "idempotency_key_void") return voided(error, key, tools);
   if (code === "unreachable") throw error;
-  return await lookAgain(error, key, tools);
+  return await askAbout(error, key, tools);
 }
 
 /** A void key was charged nothing and never will be (details.md, 2). */
@@ -126,7 +127,7 @@ function voided(refusal: Error, key: string, tools: PurchasingTools): Sent {
 }
 
 /** Asks what became of the key: after a lost answer, and after a 409 or 422 that a twin may have caused. */
-async function lookAgain(error: Error, key: string, tools: PurchasingTools): Promise<Sent> {
+async function askAbout(error: Error, key: string, tools: PurchasingTools): Promise<Sent> {
   const asking = tools.client.purchaseByKey(tools.organizationId, key);
   const answer = await tools.busy("Looking for the purchase", asking).catch(() => null);
   const code = codeOf(error);

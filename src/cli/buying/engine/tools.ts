@@ -55,6 +55,8 @@ export interface PurchasingTools {
   setInterruption(note: InterruptionNote | null): void;
   /** Shows a person the payment page of a purchase. */
   showPage(purchase: Purchase): void;
+  /** Whether a purchase's payment page is on the screen on which its result appears. */
+  isPageOnScreen(purchase: Purchase): boolean;
   /** A crash point (purchase.md, Crash points). */
   reach(point: string): void;
 }
@@ -66,6 +68,8 @@ export interface Concluded {
   readonly endedKey: string | null;
   /** What the command ends with after its result was printed; `null` is success. */
   readonly failure: CliError | null;
+  /** The number of licenses purchased after the purchase, where that is known and no quote has it. */
+  readonly licensesAfter?: number | null;
 }
 
 /** What became of one purchase, as the commands that are about one print it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { errorOfPurchase } from "../../../../src/cli/buying/engine/buy.ts";
+import { errorOfPurchase } from "../../../../src/cli/buying/engine/failureWords.ts";
 import { exitCodeOf } from "../../../../src/cli/errors.ts";
 import { failedPurchase, openPurchase, payablePurchase, purchase } from "../../support/builders.ts";
 

@@ -19,6 +19,7 @@ const entry: Omit<JournalEntry, "owner" | "settledAt"> = {
   organizationId: 4201,
   quoteId: "quo_1",
   licenses: 5,
+  purchased: 25,
   target: null,
   total: { amount: 24_410, currency: "GBP" },
   purchaseOrder: "PO-1",

@@ -131,6 +131,18 @@ describe("purchases resume", () => {
   });
 
   it.each([
+    ["is what its quote promised", { purchased: 25 }, [["pur_1", 30]]],
+    ["is not, because others bought as well", { purchased: 24 }, []],
+    ["was not written down", { purchased: null }, []],
+  ])("knows the count of licenses after a purchase where it %s", async (_, change, expected) => {
+    const found = purchase({ idempotencyKey: "key_old" });
+    const asked: ExpectedCall = { call: "purchaseByKey", gives: { state: "known", purchase: found } };
+    const { licensesAfter, failed } = await play([entry(change)], [asked, ...unsettled(), COUNTS]);
+    expect([...licensesAfter]).toEqual(expected);
+    expect(failed).toBeNull();
+  });
+
+  it.each([
     ["payment_declined", [failedPurchase()]],
     ["approval_required", [failedPurchase(), { ...openPurchase("requires_approval"), id: "pur_2" }]],
     [
@@ -142,7 +154,8 @@ describe("purchases resume", () => {
     const asked = purchases.map(
       (found): ExpectedCall => ({ call: "purchaseByKey", gives: { state: "known", purchase: found } }),
     );
-    const { failure } = await play(entries, [...asked, ...unsettled(), COUNTS]);
+    const { failure, failed } = await play(entries, [...asked, ...unsettled(), COUNTS]);
     expect(failure).toMatchObject({ code });
+    expect(failed?.id).toBe(code === "payment_declined" ? "pur_1" : "pur_2");
   });
 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { money } from "../../../src/billing/money.ts";
 import { recurringCharge } from "../../../src/billing/proration.ts";
-import { reduced } from "../../../src/cli/buying/reduce.ts";
+import { reduced } from "../../../src/cli/buying/reduction.ts";
 import { codeOf } from "../../../src/cli/errors.ts";
 import { subscription } from "../support/builders.ts";
 
