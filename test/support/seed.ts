@@ -1,4 +1,6 @@
+
 import type { SeedOrganization as AnySeedOrganization } from "../../src/backend/sandbox/seedFile.ts";
+
 
 type SeedUser = AnySeedOrganization["users"][number];
 
