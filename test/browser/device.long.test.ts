@@ -87,7 +87,7 @@ async function givePassword(page: Page, password = PASSWORD): Promise<void> {
 }
 
 async function giveCode(page: Page, code: string): Promise<void> {
-  await page.getByLabel("Code of your authenticator app").fill(code);
+  await page.getByLabel("Code from your authenticator app").fill(code);
   await page.getByRole("button", { name: "Continue" }).click();
 }
 

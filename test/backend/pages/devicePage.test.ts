@@ -178,7 +178,7 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
       "Approve this sign-in?",
       "You are signed in",
       "This sign-in is over",
-      "That did not work",
+      "Something went wrong",
     ]);
   });
 
@@ -227,7 +227,10 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
       statuses.push(window.status);
     }
     expect(statuses).toEqual([401, 401, 401, 401, 401]);
-    expect(window).toMatchObject({ title: "This sign-in is over", problem: expect.stringContaining("too often") });
+    expect(window).toMatchObject({
+      title: "This sign-in is over",
+      problem: expect.stringContaining("Too many failed sign-ins"),
+    });
     expect(await outcome(device_code)).toBe("access_denied");
   });
 });
@@ -437,7 +440,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     const all = { [`accept_${first}`]: "on", [`accept_${second}`]: "on", accept_9999999999: "on" };
     await window.send({ action: "approve", ...all });
     expect(window.html).toContain(`You joined &lt;b>Club 1&lt;/b> (${second}).`);
-    expect(window.html).toContain("was withdrawn");
+    expect(window.html).toContain("had been withdrawn");
     expect(await memberships()).toEqual({ joined: [second], invited: [] });
     expect(await outcome(device_code)).toBe("signed_in");
   });
@@ -553,7 +556,7 @@ describe("forged forms of the approval page", () => {
     await backend.deps.database.schema.dropTable("device_grants").execute();
     const window = await new Window().open("/device?user_code=BCDF-GHJK");
     await window.send({ email: PLAIN, password: PASSWORD });
-    expect(window).toMatchObject({ status: 500, title: "That did not work" });
+    expect(window).toMatchObject({ status: 500, title: "Something went wrong" });
     expect(window.html).not.toContain("device_grants");
     expect(window.html).toContain(String(window.headers["x-request-id"]));
     expect(backend.log.join("\n")).toContain("device_grants");

@@ -309,10 +309,10 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     const fields = { ...hiddenFields(await look(backend, address)), card: "card_processing", action: "pay" };
     const paying = post(backend, address, fields);
     await expect.poll(async () => (await look(backend, address)).html).toContain("The payment is being processed");
-    expect((await look(backend, address)).html).toContain(`<a href="${address}">Look again</a>`);
+    expect((await look(backend, address)).html).toContain(`<a href="${address}">Refresh</a>`);
     clearInterval(time);
     backend.clocks.billing += 2_000;
-    expect((await paying).html).toContain("The payment arrived");
+    expect((await paying).html).toContain("Payment received");
     await expectInvariants(backend, id, 25);
   });
 

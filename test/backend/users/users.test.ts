@@ -159,9 +159,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     ];
     const answer = await users.bring(list, users.session);
     expect(answer).toMatchObject({ status: 409, body: { code: "no_license_available", needed: 12, missing: 2 } });
-    expect(answer.body.detail).toBe(
-      "12 licenses are needed, but 10 of the 25 purchased are available; buy 2 more",
-    );
+    expect(answer.body.detail).toBe("12 licenses are needed, but 10 of the 25 purchased are available; buy 2 more");
     expect({ list: await users.list(), counts: await users.counts(), events: await users.events() }).toEqual(before);
     await buy(backend, users.id, 2, `lacking-${users.id}`);
     expect((await users.bring(list, users.session)).body).toEqual({
