@@ -33,7 +33,7 @@ interface Waiting {
   readonly address: string;
 }
 
-/** A purchase that waits for a person, with the address that its page has here. */
+/** Makes a purchase that waits for approval; returns it with the address of its page. */
 async function waiting(paymentMethod: string | null = "card_requires_approval", name = LONG_NAME): Promise<Waiting> {
   const made = organization({ paymentMethod, name });
   await backend.addOrganization(made);
@@ -50,7 +50,7 @@ const chooseAndPay = async (page: Page, card: string) => {
   await page.getByRole("button", { name: "Pay £244.10" }).click();
 };
 
-/** Goes through the page, and stops wherever the step does. */
+/** Walks through the page up to a step. */
 const STEPS = {
   ask: async (page: Page, { address }: Waiting) => void (await page.goto(address)),
   declined: async (page: Page, made: Waiting) => {
@@ -121,7 +121,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("tells why a card was declined, and another one pays", async () => {
+  test("shows why a card was declined, and another one pays", async () => {
     const made = await waiting("card_requires_approval", "Northwind Labs");
     const page = await openTab(browser);
     await STEPS.declined(page, made);
@@ -148,7 +148,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("an unpaid renewal shows what is due with tax, and a deadline that no look and no day moves", async () => {
+  test("an unpaid renewal shows what is due with tax, and a deadline that never moves", async () => {
     onTestFinished(() => setClock(backend, NOON));
     const id = await openSubscription(backend, {}, { paymentMethod: "card_declined" });
     const page = await openTab(browser);
@@ -170,7 +170,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("cancels, also where no card is chosen", async () => {
+  test("cancels, also without a chosen card", async () => {
     const made = await waiting(null);
     const page = await openTab(browser);
     await STEPS.canceled(page, made);
