@@ -58,19 +58,19 @@ async function post(at: string, path: string, fields: Record<string, string>) {
   return (await response.json()) as Record<string, unknown>;
 }
 
-/** Begins a sign-in as a terminal does. */
+/** Starts a sign-in like a terminal. */
 async function begin(at = origin): Promise<DeviceAuthorization> {
   const answer = await post(at, "/oauth/device_authorization", { client_id: CLIENT_ID });
   return answer as unknown as DeviceAuthorization;
 }
 
-/** What the terminal learns: the error, or the type of its tokens. */
+/** Returns the terminal's result: the error, or the type of its tokens. */
 async function outcome({ device_code }: DeviceAuthorization, at = origin): Promise<unknown> {
   const answer = await post(at, "/oauth/token", { grant_type: DEVICE_GRANT, client_id: CLIENT_ID, device_code });
   return answer.error ?? answer.token_type;
 }
 
-/** The code that the authenticator app shows; the step before has been used by whoever signed in before. */
+/** Returns an unused code of the authenticator app. */
 function nextCode(): string {
   backend.clocks.machine += 30_000;
   return codeAt(SECRET, backend.clocks.machine);
@@ -87,11 +87,11 @@ async function givePassword(page: Page, password = PASSWORD): Promise<void> {
 }
 
 async function giveCode(page: Page, code: string): Promise<void> {
-  await page.getByLabel("Code of your authenticator app").fill(code);
+  await page.getByLabel("Code from your authenticator app").fill(code);
   await page.getByRole("button", { name: "Continue" }).click();
 }
 
-/** Goes through the page, and stops wherever the step does. */
+/** Walks through the page up to a step. */
 const STEPS = {
   "sign in": async (page: Page, address: string) => void (await page.goto(address)),
   "wrong password": async (page: Page, address: string) => {
@@ -165,7 +165,7 @@ describe("the approval page in a browser without JavaScript", () => {
     await sandbox.stop();
   });
 
-  test("a wrong password and a wrong code are told, and the next try goes on", async () => {
+  test("a wrong password and a wrong code are reported, and the next try works", async () => {
     const grant = await begin();
     const page = await openTab(browser);
     await STEPS["wrong password"](page, addressOf(grant));
@@ -194,7 +194,7 @@ describe("the approval page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("a code that expired meanwhile is told so", async () => {
+  test("an expired code is reported", async () => {
     const grant = await begin();
     const page = await openTab(browser);
     await STEPS.over(page, addressOf(grant));

@@ -33,7 +33,7 @@ interface Waiting {
   readonly address: string;
 }
 
-/** A purchase that waits for a person, with the address that its page has here. */
+/** Makes a purchase that waits for approval; returns it with the address of its page. */
 async function waiting(paymentMethod: string | null = "card_requires_approval", name = LONG_NAME): Promise<Waiting> {
   const made = organization({ paymentMethod, name });
   await backend.addOrganization(made);
@@ -50,7 +50,7 @@ const chooseAndPay = async (page: Page, card: string) => {
   await page.getByRole("button", { name: "Pay £244.10" }).click();
 };
 
-/** Goes through the page, and stops wherever the step does. */
+/** Walks through the page up to a step. */
 const STEPS = {
   ask: async (page: Page, { address }: Waiting) => void (await page.goto(address)),
   declined: async (page: Page, made: Waiting) => {
@@ -94,12 +94,12 @@ const STEPS = {
 const TITLES: Readonly<Record<keyof typeof STEPS, string>> = {
   ask: "Pay for 5 licenses",
   declined: "Pay for 5 licenses",
-  paid: "The payment arrived",
+  paid: "Payment received",
   canceled: "The purchase was canceled",
   "cancel asked": "Cancel this purchase?",
   receipt: "Receipt",
   processing: "The payment is being processed",
-  "not found": "There is no such page",
+  "not found": "Page not found",
 };
 
 describe("the payment page in a browser without JavaScript", () => {
@@ -113,7 +113,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.keyboard.press("Tab");
     expect(await page.locator(":focus").innerText()).toBe("Pay £244.10");
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "The payment arrived" }).waitFor();
+    await page.getByRole("heading", { name: "Payment received" }).waitFor();
     expect(await page.locator("main").innerText()).toContain(`${made.id}-000001`);
     expect(await statusOf(made)).toBe("succeeded");
     expect(requests.map((address) => new URL(address).origin)).toEqual(requests.map(() => origin));
@@ -121,7 +121,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("tells why a card was declined, and another one pays", async () => {
+  test("shows why a card was declined, and another one pays", async () => {
     const made = await waiting("card_requires_approval", "Northwind Labs");
     const page = await openTab(browser);
     await STEPS.declined(page, made);
@@ -129,9 +129,9 @@ describe("the payment page in a browser without JavaScript", () => {
       "The card has insufficient funds. Nothing was charged. Choose another card, or try again.",
     );
     await chooseAndPay(page, "card_ok");
-    expect(await title(page)).toBe("The payment arrived");
+    expect(await title(page)).toBe("Payment received");
     await page.reload();
-    expect(await title(page)).toBe("The payment arrived");
+    expect(await title(page)).toBe("Payment received");
     await expectInvariants(backend, made.id, 25);
     await page.context().close();
   });
@@ -144,18 +144,18 @@ describe("the payment page in a browser without JavaScript", () => {
     expect(await title(page)).toBe("Pay for 5 licenses");
     expect(await statusOf(made)).toBe("requires_approval");
     await chooseAndPay(page, "card_ok");
-    expect(await title(page)).toBe("The payment arrived");
+    expect(await title(page)).toBe("Payment received");
     await page.context().close();
   });
 
-  test("an unpaid renewal shows what is due with tax, and a deadline that no look and no day moves", async () => {
+  test("an unpaid renewal shows what is due with tax, and a deadline that never moves", async () => {
     onTestFinished(() => setClock(backend, NOON));
     const id = await openSubscription(backend, {}, { paymentMethod: "card_declined" });
     const page = await openTab(browser);
     for (const [date, deadline] of [
       ["2027-03-01", "Pay until\tMarch 15, 2027 at 12:00 AM GMT, or the subscription is suspended"],
       ["2027-03-09", "Pay until\tMarch 15, 2027 at 12:00 AM GMT, or the subscription is suspended"],
-      ["2027-03-20", "Was due by\tMarch 15, 2027 at 12:00 AM GMT; the subscription is suspended until this is paid"],
+      ["2027-03-20", "Was due\tMarch 15, 2027 at 12:00 AM GMT; the subscription is suspended until this is paid"],
     ] as const) {
       setClock(backend, `${date}T12:00:00Z`);
       await sweep(backend.deps);
@@ -170,7 +170,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("cancels, also where no card is chosen", async () => {
+  test("cancels, also without a chosen card", async () => {
     const made = await waiting(null);
     const page = await openTab(browser);
     await STEPS.canceled(page, made);
@@ -214,7 +214,7 @@ describe("the payment page in a browser without JavaScript", () => {
     const [one, two] = [await openTab(browser), await openTab(browser)];
     for (const page of [one, two]) await page.goto(made.address);
     await Promise.all([one, two].map((page) => chooseAndPay(page, "card_ok")));
-    for (const page of [one, two]) expect(await title(page)).toBe("The payment arrived");
+    for (const page of [one, two]) expect(await title(page)).toBe("Payment received");
     await expectInvariants(backend, made.id, 25);
     for (const page of [one, two]) await page.context().close();
   });

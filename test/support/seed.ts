@@ -1,6 +1,4 @@
-
 import type { SeedOrganization as AnySeedOrganization } from "../../src/backend/sandbox/seedFile.ts";
-
 
 type SeedUser = AnySeedOrganization["users"][number];
 

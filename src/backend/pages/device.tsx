@@ -4,49 +4,49 @@ import type { Membership } from "../http/register.ts";
 import { readerDates } from "./dates.ts";
 import { Facts, Field, Hidden, type Page, Problem } from "./page.tsx";
 
-/** Where the page lives (RFC 8628, section 3.2, verification_uri). */
+/** The path of the sign-in page (RFC 8628, section 3.2, verification_uri). */
 export const DEVICE_PATH = "/device";
 
 const AGO = new Intl.RelativeTimeFormat("en");
 
-/** A sentence about what was wrong with the form before, and the status that goes with it. */
+/** What was wrong with the submitted form, and the status of the answer. */
 export interface Wrong {
   readonly status: number;
   readonly sentence: string;
-  /** The fields that it is about. */
+  /** The names of the fields it is about. */
   readonly fields: readonly string[];
 }
 
-/** What the forms after the first carry, as it was signed. */
-export interface Carried {
+/** The signed content of the forms after the first. */
+export interface SignedStep {
   readonly token: string;
   readonly ticket: string;
-  /** As the terminal shows it. */
+  /** The user code as the terminal shows it. */
   readonly userCode: string;
 }
 
-/** What a person is told before they approve (security.md, Signing in). */
+/** What a person sees before they approve (src/backend/README.md, Sign-in). */
 export interface Consent {
   readonly email: string;
   readonly client: string;
-  /** The network address that the sign-in was begun from. */
+  /** The network address of the device. */
   readonly address: string;
-  /** When it was begun, and now; milliseconds. */
-  readonly begun: number;
+  /** When the sign-in was started, and now; milliseconds. */
+  readonly startedAt: number;
   readonly now: number;
   /** The reader's kind of English, a BCP 47 tag (see `readerLocale`). */
   readonly locale: string;
-  /** The organizations that wait for the person to accept their invitation. */
+  /** The person's pending invitations. */
   readonly invitations: readonly Membership[];
 }
 
-/** The name of the checkbox that accepts an organization's invitation: this, and the organization's number. */
+/** The prefix of the checkbox that accepts an organization's invitation, before the organization's id. */
 export const ACCEPT_FIELD = "accept_";
 
-/** The first step: the code of the terminal, email and password. A password is never given back. */
+/** The first step: the terminal's code, email and password. The page never repeats a password. */
 export function signInPage(known: { token: string; userCode: string; email: string }, wrong?: Wrong): Page {
   const firstEmpty = ["user_code", "email", "password"][[known.userCode, known.email, ""].indexOf("")];
-  // What is filled in and wrong is what its person looks at next.
+  // Focus a wrong code first, otherwise the first empty field.
   const focused = wrong?.fields.find((name) => name === "user_code") ?? firstEmpty;
   const field = (name: string) => ({ name, wrong: wrong?.fields.includes(name) ?? false, autofocus: name === focused });
   return {
@@ -56,8 +56,8 @@ export function signInPage(known: { token: string; userCode: string; email: stri
       <Step fields={{ step: "sign_in", token: known.token }} wrong={wrong}>
         <Field
           {...field("user_code")}
-          label="Code of the terminal"
-          hint="Go on only if your own terminal shows exactly this code."
+          label="Code in your terminal"
+          hint="Continue only if your own terminal shows exactly this code."
           class="code"
           value={known.userCode}
           autocomplete="off"
@@ -82,17 +82,17 @@ export function signInPage(known: { token: string; userCode: string; email: stri
   };
 }
 
-/** The second step, for who has an authenticator app. */
-export function codePage(carried: Carried, wrong?: Wrong): Page {
+/** The second step, for people with an authenticator app. */
+export function codePage(signed: SignedStep, wrong?: Wrong): Page {
   return {
     status: wrong?.status ?? 200,
     title: "One-time code",
     body: (
-      <Step fields={hiddenFields("code", carried)} wrong={wrong}>
+      <Step fields={hiddenFields("code", signed)} wrong={wrong}>
         <Field
           name="code"
-          label="Code of your authenticator app"
-          hint="The 6 digits that it shows now. Each code works once."
+          label="Code from your authenticator app"
+          hint="The 6 digits it shows now. Each code works once."
           wrong={wrong !== undefined}
           class="code"
           inputmode="numeric"
@@ -107,34 +107,33 @@ export function codePage(carried: Carried, wrong?: Wrong): Page {
   };
 }
 
-/** The last step: who lets whom in, asked from where and when. */
-export function consentPage(carried: Carried, consent: Consent): Page {
+/** The last step: who signs in, from where and when, and what that allows. */
+export function consentPage(signed: SignedStep, consent: Consent): Page {
   return {
     status: 200,
     title: "Approve this sign-in?",
     body: (
-      <Step fields={hiddenFields("consent", carried)}>
+      <Step fields={hiddenFields("consent", signed)}>
         <Facts
           rows={[
             { label: "Signed in as", value: consent.email },
             { label: "Application", value: consent.client },
-            { label: "From the address", value: consent.address },
+            { label: "Address", value: consent.address },
             { label: "Started", value: startedText(consent) },
-            { label: "Code", value: <span class="code">{carried.userCode}</span> },
+            { label: "Code", value: <span class="code">{signed.userCode}</span> },
           ]}
         />
         <p>
-          The terminal will be able to do everything that your role allows, in your name. For an organization
-          administrator, that is to:
+          The terminal can then act in your name and do everything your role allows. An organization administrator can:
         </p>
         <ul>
           <li>see the subscription, purchases and receipts</li>
-          <li>buy licenses, pay for them, and reduce them from the renewal date on</li>
-          <li>see, add, import and remove users, and set what new users are assigned</li>
+          <li>buy and pay for licenses, and reduce them from the renewal date</li>
+          <li>see, add, import and remove users, and choose what new users are assigned</li>
           <li>create and revoke API tokens</li>
           <li>accept invitations to organizations</li>
         </ul>
-        <p>Deny it if you did not start this yourself.</p>
+        <p>Deny this if you did not start it yourself.</p>
         {consent.invitations.length > 0 && <Invitations invitations={consent.invitations} />}
         <div class="actions">
           <button type="submit" name="action" value="approve">
@@ -149,12 +148,12 @@ export function consentPage(carried: Carried, consent: Consent): Page {
   };
 }
 
-/** Which of the invitations the person accepts; those without a check mark keep waiting. */
+/** Checkboxes to accept invitations; the others stay pending. */
 function Invitations({ invitations }: Pick<Consent, "invitations">): VNode {
   return (
     <fieldset>
       <legend>Invitations</legend>
-      <p class="hint">Check the organizations that you want to join. They see that you accepted when you approve.</p>
+      <p class="hint">Select the organizations you want to join. You join them when you approve.</p>
       {invitations.map(({ id, name, role }) => (
         <label key={id} class="choice">
           <input type="checkbox" name={`${ACCEPT_FIELD}${id}`} />
@@ -168,9 +167,9 @@ function Invitations({ invitations }: Pick<Consent, "invitations">): VNode {
 }
 
 /**
- * The end after an answer.
+ * The last page, after a decision.
  *
- * @param joined the organizations whose invitation was accepted; `withdrawn` how many others no longer had one
+ * @param joined the organizations that the person joined; `withdrawn` counts invitations that no longer existed
  */
 export function decidedPage(
   action: "approve" | "deny",
@@ -183,24 +182,24 @@ export function decidedPage(
         body: (
           <>
             {joined.length > 0 && <p>You joined {joined.map(({ name, id }) => `${name} (${id})`).join(", ")}.</p>}
-            {withdrawn > 0 && <p>An invitation that you accepted was withdrawn before; you did not join.</p>}
-            <p>Go back to your terminal; you may close this page.</p>
+            {withdrawn > 0 && <p>An invitation you selected had been withdrawn; you did not join that organization.</p>}
+            <p>Return to your terminal. You can close this page.</p>
           </>
         ),
       }
     : {
         status: 200,
         title: "Denied",
-        body: <p>The terminal was not signed in. If you did not start this yourself, change your password.</p>,
+        body: <p>The terminal was not signed in. If you did not start the sign-in yourself, change your password.</p>,
       };
 }
 
-/** The end without an answer: what was asked is over. */
+/** The last page of a sign-in that can no longer be decided. */
 export function overPage({ status, sentence }: Pick<Wrong, "status" | "sentence">): Page {
   return { status, title: "This sign-in is over", body: <Problem>{sentence}</Problem> };
 }
 
-/** A form of the page, with what was wrong before above it. */
+/** A form of the page, below the problem with the last one. */
 function Step(props: {
   fields: Record<string, string>;
   wrong?: Wrong | undefined;
@@ -217,13 +216,13 @@ function Step(props: {
   );
 }
 
-/** How long ago, and when: `3 minutes ago (22 November 2026 at 12:00 UTC)`. */
-function startedText({ begun, now, locale }: Consent): string {
-  const minutes = Math.floor((now - begun) / 60_000);
+/** Returns how long ago, and when: `3 minutes ago (22 November 2026 at 12:00 UTC)`. */
+function startedText({ startedAt, now, locale }: Consent): string {
+  const minutes = Math.floor((now - startedAt) / 60_000);
   const ago = minutes < 1 ? "less than a minute ago" : AGO.format(-minutes, "minute");
-  return `${ago} (${readerDates(locale, "UTC").instant(begun)})`;
+  return `${ago} (${readerDates(locale, "UTC").instant(startedAt)})`;
 }
 
-function hiddenFields(step: string, { token, ticket, userCode }: Carried): Record<string, string> {
+function hiddenFields(step: string, { token, ticket, userCode }: SignedStep): Record<string, string> {
   return { step, token, ticket, user_code: userCode };
 }

@@ -12,20 +12,20 @@ import { codeForTicket, issueTicket, readTicket, type SignedIn } from "../identi
 import { readerLocale } from "./dates.ts";
 import {
   ACCEPT_FIELD,
-  type Carried,
   codePage,
   consentPage,
   DEVICE_PATH,
   decidedPage,
   overPage,
+  type SignedStep,
   signInPage,
 } from "./device.tsx";
 import type { Page } from "./page.tsx";
 import { registerPage } from "./route.tsx";
 
-const LONGEST_USER_CODE = 64;
+const MAX_USER_CODE_LENGTH = 64;
 
-const common = { token: z.string().max(64), user_code: z.string().max(LONGEST_USER_CODE) };
+const common = { token: z.string().max(64), user_code: z.string().max(MAX_USER_CODE_LENGTH) };
 
 const signInSchema = z.strictObject({
   ...common,
@@ -44,7 +44,7 @@ const ACCEPTANCE = new RegExp(`^${ACCEPT_FIELD}(\\d{1,10})$`);
 
 const consentSchema = z
   .object(consentFields)
-  // A checkbox that is checked says `on`; scripts that send every field may send an empty one.
+  // A checked checkbox is `on`; scripts that send every field may send an empty one.
   .catchall(z.enum(["on", ""]))
   .refine(
     (form) => Object.keys(form).every((name) => Object.hasOwn(consentFields, name) || ACCEPTANCE.test(name)),
@@ -59,19 +59,18 @@ type CodeForm = z.output<typeof codeSchema>;
 
 type ConsentForm = z.output<typeof consentSchema>;
 
-/** One browser on the page. */
+/** A request to the page. */
 interface Visit {
   readonly deps: BackendDeps & SignInDeps;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** The secret of its cookie. */
+  /** The secret in the browser's cookie. */
   readonly secret: string;
 }
 
 /**
- * The page on which a person lets a terminal in (RFC 8628, section 3.3): email and password, one-time code, consent. Its
- * steps are plain forms to the same address. Each is signed for the browser and for what it carries, and each looks
- * everything up again.
+ * Registers the page on which a person approves a terminal's sign-in (RFC 8628, section 3.3): email and password, one-time
+ * code, consent. Each step is a plain form, signed for the browser and its content, and reads everything again.
  */
 export function registerDevicePage(app: FastifyInstance, deps: BackendDeps & SignInDeps): void {
   const visitOf = (request: FastifyRequest, reply: FastifyReply): Visit => {
@@ -80,27 +79,26 @@ export function registerDevicePage(app: FastifyInstance, deps: BackendDeps & Sig
   registerPage(app, deps, DEVICE_PATH, {
     async show(request, reply) {
       const { user_code: asked } = request.query as { user_code?: unknown };
-      const userCode = typeof asked === "string" && asked.length <= LONGEST_USER_CODE ? asked : "";
+      const userCode = typeof asked === "string" && asked.length <= MAX_USER_CODE_LENGTH ? asked : "";
       return signInStep(visitOf(request, reply), { userCode });
     },
-    take: async (request, reply) => takeForm(visitOf(request, reply), validated(formSchema, request.body ?? null)),
+    submit: async (request, reply) => submitForm(visitOf(request, reply), validated(formSchema, request.body ?? null)),
   });
 }
 
-async function takeForm(visit: Visit, form: SignInForm | CodeForm | ConsentForm): Promise<Page> {
-  const parts =
-    form.step === "sign_in" ? signInParts(visit) : carriedParts(visit, form.step, form.ticket, form.user_code);
+async function submitForm(visit: Visit, form: SignInForm | CodeForm | ConsentForm): Promise<Page> {
+  const parts = form.step === "sign_in" ? signInParts(visit) : stepParts(visit, form.step, form.ticket, form.user_code);
   if (!isSigned(visit.deps, parts, form.token)) {
-    const sentence = "This form is no longer good in this browser; sign in again. The page needs its cookie.";
+    const sentence = "This form is no longer valid in this browser; sign in again. The page needs its cookie.";
     return signInStep(visit, { userCode: form.user_code }, { status: 403, sentence, fields: [] });
   }
-  if (form.step === "sign_in") return takePassword(visit, form);
+  if (form.step === "sign_in") return submitPassword(visit, form);
   const grant = await settled(findGrant(visit.deps, form.user_code, visit.request.ip));
   if (grant instanceof ProblemError) return overPage(wrongOf(visit, grant));
-  return form.step === "code" ? takeCode(visit, form, grant) : takeDecision(visit, form, grant);
+  return form.step === "code" ? submitCode(visit, form, grant) : submitDecision(visit, form, grant);
 }
 
-async function takePassword(visit: Visit, form: SignInForm): Promise<Page> {
+async function submitPassword(visit: Visit, form: SignInForm): Promise<Page> {
   const { deps, request } = visit;
   const known = { userCode: form.user_code, email: form.email };
   const grant = await settled(findGrant(deps, form.user_code, request.ip));
@@ -113,19 +111,19 @@ async function takePassword(visit: Visit, form: SignInForm): Promise<Page> {
   }
   const userCode = formatUserCode(form.user_code);
   if (user.totp_secret === null) return askConsent(visit, userCode, grant, { user, mfaAt: null });
-  return codePage(carried(visit, "code", await issueTicket(deps, user.id, "mfa", null), userCode));
+  return codePage(signedStep(visit, "code", await issueTicket(deps, user.id, "mfa", null), userCode));
 }
 
-async function takeCode(visit: Visit, form: CodeForm, grant: DeviceGrantRow): Promise<Page> {
+async function submitCode(visit: Visit, form: CodeForm, grant: DeviceGrantRow): Promise<Page> {
   const answer = { challenge: form.ticket, code: form.code };
   const signedIn = await settled(codeForTicket(visit.deps, answer, visit.request.ip));
   if (!(signedIn instanceof ProblemError)) return askConsent(visit, form.user_code, grant, signedIn);
   if (signedIn.code !== "mfa_invalid") return signInStep(visit, { userCode: form.user_code }, wrongOf(visit, signedIn));
   if (!(await staysOpen(visit, grant, form.user_code))) return endedByWrongSignIns();
-  return codePage(carried(visit, "code", form.ticket, form.user_code), wrongOf(visit, signedIn, ["code"]));
+  return codePage(signedStep(visit, "code", form.ticket, form.user_code), wrongOf(visit, signedIn, ["code"]));
 }
 
-async function takeDecision(visit: Visit, form: ConsentForm, grant: DeviceGrantRow): Promise<Page> {
+async function submitDecision(visit: Visit, form: ConsentForm, grant: DeviceGrantRow): Promise<Page> {
   const signedIn = await settled(readTicket(visit.deps, form.ticket, "page"));
   if (signedIn instanceof ProblemError) {
     return signInStep(visit, { userCode: form.user_code }, wrongOf(visit, signedIn));
@@ -139,7 +137,7 @@ async function takeDecision(visit: Visit, form: ConsentForm, grant: DeviceGrantR
   return decided instanceof ProblemError ? overPage(wrongOf(visit, decided)) : decidedPage(form.action, answer);
 }
 
-/** Accepts the invitations that were checked, before the terminal learns of the sign-in and asks who it is. */
+/** Accepts the selected invitations, before the terminal gets its tokens and reads the memberships. */
 async function acceptChecked({ deps }: Visit, form: ConsentForm, { user }: SignedIn) {
   const checked = Object.entries(form).filter(([, value]) => value === "on");
   const ids = checked.map(([name]) => Number(ACCEPTANCE.exec(name)?.[1]));
@@ -159,11 +157,11 @@ async function askConsent(
   { user, mfaAt }: SignedIn,
 ): Promise<Page> {
   const pageTicket = await issueTicket(visit.deps, user.id, "page", mfaAt);
-  return consentPage(carried(visit, "consent", pageTicket, userCode), {
+  return consentPage(signedStep(visit, "consent", pageTicket, userCode), {
     email: user.email,
     client: `${grant.client_id}, the command line`,
     address: grant.address,
-    begun: grant.created_at,
+    startedAt: grant.created_at,
     now: visit.deps.now(),
     locale: readerLocale(visit.request.headers["accept-language"]),
     invitations: await invitationsOf(visit.deps.database, user.id),
@@ -178,15 +176,14 @@ function signInStep(
   return signInPage({ token: signed(visit.deps, signInParts(visit)), userCode, email }, wrong);
 }
 
-/** Counts a wrong sign-in, and tells whether the code may be tried again. */
+/** Counts a wrong sign-in, and reports whether the grant is still open. */
 async function staysOpen({ deps, request }: Visit, grant: DeviceGrantRow, userCode: string): Promise<boolean> {
   await countWrongSignIn(deps, grant);
   return !((await settled(findGrant(deps, userCode, request.ip))) instanceof ProblemError);
 }
 
 function endedByWrongSignIns(): Page {
-  const sentence =
-    "The sign-in went wrong too often, so the terminal was denied; run the command again for a new code.";
+  const sentence = "Too many failed sign-ins, so the terminal was denied; run the command again for a new code.";
   return overPage({ status: 401, sentence });
 }
 
@@ -194,23 +191,23 @@ function signInParts({ secret }: Visit): string[] {
   return ["device", "sign_in", secret];
 }
 
-/** A step that follows is signed with who signed in and for which code, so that a person decides on what they saw. */
-function carriedParts({ secret }: Visit, step: string, secretTicket: string, userCode: string): string[] {
+/** Later steps are signed with the person and the user code, so that a decision is about what was shown. */
+function stepParts({ secret }: Visit, step: string, secretTicket: string, userCode: string): string[] {
   return ["device", step, secret, secretTicket, userCode];
 }
 
-function carried(visit: Visit, step: "code" | "consent", secretTicket: string, userCode: string): Carried {
-  const token = signed(visit.deps, carriedParts(visit, step, secretTicket, userCode));
+function signedStep(visit: Visit, step: "code" | "consent", secretTicket: string, userCode: string): SignedStep {
+  const token = signed(visit.deps, stepParts(visit, step, secretTicket, userCode));
   return { token, ticket: secretTicket, userCode };
 }
 
-/** What a refusal is on a page; a pause that it names is answered too. */
+/** Shows a refusal on a page, and sends its headers, such as `Retry-After`. */
 function wrongOf({ reply }: Visit, problem: ProblemError, fields: readonly string[] = []) {
   reply.headers(problem.headers);
   return { status: problem.status, sentence: `${problem.message}.`, fields };
 }
 
-/** A refusal as a value; anything else that goes wrong is thrown. */
+/** Returns a refusal as a value; throws any other error. */
 async function settled<Value>(work: Promise<Value>): Promise<Value | ProblemError> {
   try {
     return await work;

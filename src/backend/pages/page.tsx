@@ -3,7 +3,7 @@ import type { FastifyReply } from "fastify";
 import type { ComponentChildren, InputHTMLAttributes, VNode } from "preact";
 import { renderToString } from "preact-render-to-string";
 
-/** The look of every page: light and dark, from a phone's width on, with visible focus. */
+/** The style of every page: light and dark, from a phone's width up, with visible focus. */
 const STYLE = `
 :root { color-scheme: light dark; --ink: #14171f; --quiet: #545b69; --paper: #fff; --line: #c9ced8; --accent: #0b57d0; --on-accent: #fff; --wrong: #b3261e; --wash: #f3f5f9; --warn: #7a4100; --warn-wash: #fff4e0; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eaf0; --quiet: #a9b0bf; --paper: #12141a; --line: #424957; --accent: #a8c7fa; --on-accent: #062e6f; --wrong: #ffb4ab; --wash: #1b1f28; --warn: #ffcf87; --warn-wash: #2d2008; } }
@@ -41,11 +41,13 @@ main > :last-child { margin-bottom: 0; }
 .problem { padding: .75rem; border-left: 4px solid var(--wrong); background: var(--wash); color: var(--wrong); }
 `;
 
-/** What lets exactly this style through the content security policy. */
+/** Allows exactly this style in the content security policy. */
 const STYLE_HASH = `sha256-${createHash("sha256").update(STYLE).digest("base64")}`;
 
-/** What a browser is told of every page (security.md, Hostile input): no script at all, no framing, no referrer to others.
- * To the page itself one goes, because without it browsers keep quiet about where a form comes from (`Origin: null`). */
+/**
+ * The headers of every page (src/backend/README.md, Pages): no script, no framing, no referrer to other origins. The page
+ * itself gets one, because without it browsers hide where a form comes from (`Origin: null`).
+ */
 const HEADERS = {
   "Content-Type": "text/html; charset=utf-8",
   "Content-Security-Policy": [
@@ -108,7 +110,7 @@ function Document(props: { title: string; banner: string | null; children: Compo
 
 const PROBLEM_ID = "problem";
 
-/** What went wrong, told to a screen reader at once, and again by the fields that it is about. At most one of a page. */
+/** An error, which screen readers announce at once and again at the fields it is about. At most one per page. */
 export function Problem({ children }: { children: ComponentChildren }): VNode {
   return (
     <p class="problem" role="alert" id={PROBLEM_ID}>
@@ -117,17 +119,17 @@ export function Problem({ children }: { children: ComponentChildren }): VNode {
   );
 }
 
-/** A field with its name above it. */
+/** The properties of `Field`. */
 type FieldProps = InputHTMLAttributes & {
   readonly name: string;
   readonly label: string;
-  /** A sentence below it. */
+  /** A sentence below the field. */
   readonly hint?: string;
-  /** Whether the page's `Problem` is about it. */
+  /** Whether the page's `Problem` is about this field. */
   readonly wrong?: boolean;
 };
 
-/** A field of a form; everything but what is named here goes to its input. */
+/** A labeled form field; other properties are passed to its input. */
 export function Field({ label, hint, wrong, ...input }: FieldProps): VNode {
   const hintId = hint === undefined ? undefined : `${input.name}-hint`;
   const described = [wrong ? PROBLEM_ID : undefined, hintId].filter((id) => id !== undefined).join(" ");
@@ -150,7 +152,7 @@ export function Field({ label, hint, wrong, ...input }: FieldProps): VNode {
   );
 }
 
-/** Fields that a form carries without showing them. */
+/** Hidden fields of a form. */
 export function Hidden({ fields }: { fields: Readonly<Record<string, string>> }): VNode {
   return (
     <>

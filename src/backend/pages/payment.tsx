@@ -5,7 +5,7 @@ import type { PaymentChoice } from "../payments/gateway.ts";
 import { buyerText, countOf, type DateWords, LABELS, licensesText, termText } from "../receipts/content.ts";
 import { type Fact, Facts, Hidden, type Page, Problem } from "./page.tsx";
 
-/** What is paid for, as its page shows it. */
+/** A purchase, as its page shows it. */
 export interface Order {
   readonly kind: "purchase" | "renewal";
   readonly seller: string;
@@ -21,32 +21,32 @@ export interface Order {
   readonly renewsAt: (Pick<Price, "total" | "tax"> & { readonly subtotal: Money }) | null;
   readonly purchaseOrder: string | null;
   readonly note: string | null;
-  /** Until when it may be paid, milliseconds. */
+  /** When the time to pay ends, milliseconds. */
   readonly deadline: number;
   /** Whether it is a renewal whose deadline has passed: it may still be paid. */
   readonly isSuspended: boolean;
   readonly dates: DateWords;
 }
 
-/** The form of the page. */
+/** The form of the payment page. */
 export interface PaymentForm {
   readonly token: string;
-  /** What may be chosen, the one that is paid with when nothing is chosen first. */
+  /** The payment methods to choose from, the default first. */
   readonly choices: readonly PaymentChoice[];
-  /** The organization's own payment method, `null` when it has none. */
+  /** The organization's stored payment method, `null` if it has none. */
   readonly stored: string | null;
   readonly cancelable: boolean;
-  /** The page's own. */
+  /** The path of the page. */
   readonly address: string;
 }
 
-/** What went wrong before, in sentences, and the status that goes with it. */
+/** Why the last attempt failed, and the status of the answer. */
 export interface PaymentProblem {
   readonly status: number;
   readonly sentence: string;
 }
 
-/** A person is asked to pay, or to cancel. */
+/** Asks a person to pay or to cancel. */
 export function askPage(order: Order, form: PaymentForm, problem?: PaymentProblem): Page {
   return {
     status: problem?.status ?? 200,
@@ -74,7 +74,7 @@ export function askPage(order: Order, form: PaymentForm, problem?: PaymentProble
   };
 }
 
-/** Asks once more before a purchase is canceled. */
+/** Asks for confirmation before a purchase is canceled. */
 export function cancelPage(order: Order, form: Pick<PaymentForm, "token" | "address">): Page {
   const { licenses, organization, total } = order;
   return {
@@ -102,7 +102,7 @@ export function cancelPage(order: Order, form: Pick<PaymentForm, "token" | "addr
   };
 }
 
-/** How a purchase stands when nothing is asked of anybody. `order` is left out once its time to pay is over. */
+/** Shows a purchase that needs no action. `order` is `null` once its time to pay is over. */
 export function standingPage(
   standing: { readonly status: number; readonly title: string; readonly sentences: readonly ComponentChildren[] },
   order: Order | null,
@@ -123,17 +123,18 @@ export function standingPage(
   };
 }
 
-/** Asks for the page again, without sending its form again. */
-export function LookAgain({ address }: { address: string }): VNode {
+/** A link that loads the page again, without submitting its form again. */
+export function Refresh({ address }: { address: string }): VNode {
   return (
     <p>
-      <a href={address}>Look again</a>
+      <a href={address}>Refresh</a>
     </p>
   );
 }
 
 function CardField({ form }: { form: PaymentForm }): VNode {
-  const hint = form.stored === null ? "There is no payment method yet: this one is kept for the next payments." : null;
+  const hint =
+    form.stored === null ? "There is no stored payment method. This one is stored for future payments." : null;
   return (
     <>
       <label for="card">Pay with</label>
@@ -173,12 +174,12 @@ function OrderFacts({ order, isAsked = false }: { order: Order; isAsked?: boolea
   return <Facts rows={rows} />;
 }
 
-/** Until when a purchase may be paid, or what happens to a renewal, which stays payable, at its deadline. */
+/** Says until when a purchase can be paid, and of a renewal, which stays payable, what its deadline means. */
 function deadlineRow({ kind, deadline, isSuspended, dates }: Order): Fact {
   const when = dates.instant(deadline);
   if (kind === "purchase") return { label: "Pay until", value: when };
   return isSuspended
-    ? { label: "Was due by", value: `${when}; the subscription is suspended until this is paid` }
+    ? { label: "Was due", value: `${when}; the subscription is suspended until this is paid` }
     : { label: "Pay until", value: `${when}, or the subscription is suspended` };
 }
 

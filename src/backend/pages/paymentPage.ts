@@ -14,10 +14,10 @@ import { readSubscription } from "../subscriptions/store.ts";
 import { readerLocale } from "./dates.ts";
 import type { Page } from "./page.tsx";
 import { askPage, cancelPage, type PaymentProblem } from "./payment.tsx";
-import { isTold, orderOf, RECEIPT_PATH, receiptPage, standingOf, type Visit } from "./purchase.tsx";
+import { isShown, orderOf, RECEIPT_PATH, receiptPage, standingOf, type Visit } from "./purchase.tsx";
 import { registerPage } from "./route.tsx";
 
-/** How long the answer to a payment may take (details.md, 32). */
+/** How long the answer to a payment waits for its outcome. */
 const PAYING_MS = 5_000;
 
 const formSchema = z.strictObject({
@@ -29,8 +29,8 @@ const formSchema = z.strictObject({
 type Form = z.output<typeof formSchema>;
 
 /**
- * The page on which a person pays or cancels a purchase (details.md, 32). Whoever has its address, which nobody can
- * guess, may do both; the outcome is the same however often and from however many windows it is sent.
+ * Registers the page on which a person pays or cancels a purchase (src/backend/README.md, Pages). Anyone who has its
+ * address, which cannot be guessed, may do both. Submitting a form repeatedly or in parallel has the same outcome as once.
  */
 export function registerPaymentPage(app: FastifyInstance, deps: BackendDeps): void {
   const isClosing = closingOf(app);
@@ -40,14 +40,14 @@ export function registerPaymentPage(app: FastifyInstance, deps: BackendDeps): vo
       const isCanceling = Object.hasOwn(request.query as object, "cancel") && isCancelable(row, deps.clock.now());
       return isCanceling ? askToCancel(deps, row, visitOf(deps, request)) : pageOf(deps, row, visitOf(deps, request));
     },
-    async take(request) {
+    async submit(request) {
       const found = await purchaseOf(deps, request);
       const form = validated(formSchema, request.body ?? null);
       const row = await settleWithin(deps, found, 0, isClosing);
       if (!isFormToken(deps, row.id, form.form, deps.now())) {
         return pageOf(deps, row, visitOf(deps, request), {
           status: 403,
-          sentence: "This form is too old, and nothing was done. Check the payment and send it again.",
+          sentence: "This form has expired, and nothing was done. Check the payment and submit it again.",
         });
       }
       return act(deps, row, form, { ...visitOf(deps, request), isClosing });
@@ -56,7 +56,7 @@ export function registerPaymentPage(app: FastifyInstance, deps: BackendDeps): vo
   registerPage(app, deps, `/pay/:purchaseId/:signature${RECEIPT_PATH}`, {
     async show(request) {
       const row = await purchaseOf(deps, request);
-      if (!isTold(row, deps.clock.now())) throw noReceipt();
+      if (!isShown(row, deps.clock.now())) throw noReceipt();
       return receiptPage(await receiptView(deps, row), row.time_zone, visitOf(deps, request));
     },
   });
@@ -69,7 +69,7 @@ function noReceipt(): ProblemError {
   );
 }
 
-/** The page's address, whatever is asked of it. */
+/** Returns the path of the payment page, also for requests to its receipt. */
 function addressOf({ url }: FastifyRequest): string {
   return url.replace(/\?.*$/s, "").replace(new RegExp(`${RECEIPT_PATH}$`), "");
 }
@@ -83,11 +83,12 @@ function isCancelable(row: PurchaseRecord, now: number): boolean {
   return row.state === "requires_approval" && isAsked(row, now);
 }
 
-/** @throws ProblemError `not_found`, the same for an address that never was and for a wrong signature */
+/** @throws ProblemError `not_found`, with one message for an unknown purchase and a wrong signature */
 async function purchaseOf(deps: BackendDeps, request: FastifyRequest): Promise<PurchaseRecord> {
   const { purchaseId, signature } = request.params as { purchaseId: string; signature: string };
   const purchase = isPageSignature(deps, purchaseId, signature) ? await findPurchase(deps.database, purchaseId) : null;
-  if (!purchase) throw new ProblemError("not_found", "There is no payment at this address; check that it is complete");
+  if (!purchase)
+    throw new ProblemError("not_found", "No payment found at this address; check that the address is complete");
   return purchase;
 }
 
@@ -114,7 +115,7 @@ async function act(
   );
 }
 
-/** Begins to pay with the chosen card, or tells why that is not possible. */
+/** Starts a payment with the chosen card, or returns why that is not possible. */
 async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefined): Promise<PaymentProblem | null> {
   const { payment_method: stored } = await readSubscription(deps.database, row.organization_id);
   const paymentMethod = card ?? stored;
@@ -130,7 +131,7 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
   }
 }
 
-/** The form while somebody is asked to pay, else how the purchase stands. */
+/** Returns the form if the purchase can be paid, otherwise its outcome. */
 async function pageOf(deps: BackendDeps, row: PurchaseRecord, visit: Visit, problem?: PaymentProblem): Promise<Page> {
   const subscription = await readSubscription(deps.database, row.organization_id);
   if (!isAsked(row, visit.now)) return standingOf(row, subscription, visit);

@@ -12,20 +12,20 @@ import type { OrganizationSubscription } from "../subscriptions/store.ts";
 import { snapshotAt } from "../subscriptions/view.ts";
 import { readerDates } from "./dates.ts";
 import { Facts, type Page } from "./page.tsx";
-import { LookAgain, type Order, standingPage } from "./payment.tsx";
+import { type Order, Refresh, standingPage } from "./payment.tsx";
 
-/** Who looks at a page, where and when. */
+/** A visit to a payment page. */
 export interface Visit {
   readonly gateway: Pick<PaymentGateway, "account" | "chargeStep">;
   /** The billing clock, milliseconds. */
   readonly now: number;
-  /** The page's own address, a path. */
+  /** The path of the page. */
   readonly address: string;
   /** The reader's kind of English, a BCP 47 tag (see `readerLocale`). */
   readonly locale: string;
 }
 
-/** What a purchase is about, for its payment page. */
+/** Describes a purchase for its payment page. */
 export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Order {
   const { email, token } = { email: row.buyer_email, token: row.buyer_token_name };
   const deadline = payUntil(row, row.time_zone);
@@ -68,15 +68,15 @@ function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscript
 }
 
 /**
- * The page of a purchase that nobody is asked to pay: where it stands, and what to do next. Once the time to pay is over
- * it tells no more than that.
+ * Returns the page of a purchase that needs no payment: its outcome, and what to do next. Once the time to pay is over, it
+ * shows nothing else.
  */
 export function standingOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Page {
   const { address } = visit;
-  const order = isTold(row, visit.now) ? orderOf(row, subscription, visit) : null;
+  const order = isShown(row, visit.now) ? orderOf(row, subscription, visit) : null;
   const standing = standings(row, subscription);
   const more = standing.isOpen ? (
-    <LookAgain address={address} />
+    <Refresh address={address} />
   ) : order !== null && row.receipt_number !== null ? (
     <p>
       <a href={`${address}${RECEIPT_PATH}`}>Show the receipt</a>
@@ -85,15 +85,15 @@ export function standingOf(row: PurchaseRecord, subscription: OrganizationSubscr
   return standingPage(standing, order, more);
 }
 
-/** Where a purchase's receipt is, below the address of its page. */
+/** The path of a receipt, relative to the purchase's page. */
 export const RECEIPT_PATH = "/receipt";
 
 /**
- * Whether the pages of a purchase still tell what it is about: their address may be in a log by then.
+ * Reports whether the pages of a purchase still show its content: later, their address may be in a log.
  *
  * @param now the billing clock, milliseconds
  */
-export function isTold(row: PurchaseRecord, now: number): boolean {
+export function isShown(row: PurchaseRecord, now: number): boolean {
   return now < deadlineOf(row, row.time_zone);
 }
 
@@ -101,11 +101,11 @@ interface Standing {
   readonly status: number;
   readonly title: string;
   readonly sentences: readonly ComponentChildren[];
-  /** It goes on by itself, so that looking again tells more. */
+  /** Whether the purchase is still being processed, so that refreshing helps. */
   readonly isOpen?: boolean;
 }
 
-const RENEWAL_UNPAID = "The renewal is not paid. Ask whoever runs the billing side to have it charged again.";
+const RENEWAL_UNPAID = "The renewal is unpaid. Ask the operator of the backend to have it charged again.";
 
 const BUY_AGAIN = "No license was added. To buy, make a new purchase in your terminal.";
 
@@ -131,7 +131,7 @@ function standings(row: PurchaseRecord, subscription: OrganizationSubscription):
     case "refunded":
       return { status: 200, title: "The payment was refunded", sentences: [refundSentence(row, total), BUY_AGAIN] };
     case "requires_approval":
-      // It expires as soon as the provider has canceled the payment, which only then is known to have taken nothing.
+      // It expires once the provider has canceled the payment: only then is it certain that nothing was charged.
       return { status: 410, title: "The time to pay is over", sentences: [BUY_AGAIN] };
     default:
       return {
@@ -139,8 +139,8 @@ function standings(row: PurchaseRecord, subscription: OrganizationSubscription):
         title: "The payment is being processed",
         sentences: [
           isRenewal
-            ? `${total} is being charged. Nothing is paid twice.`
-            : `${total} is being charged. The licenses are added as soon as it has arrived; nothing is paid twice.`,
+            ? `${total} is being charged. You are never charged twice.`
+            : `${total} is being charged. The licenses are added once the payment is received. You are never charged twice.`,
         ],
         isOpen: true,
       };
@@ -151,12 +151,12 @@ function paid(row: PurchaseRecord, { name, licenses }: OrganizationSubscription,
   const receipt = receiptNumber(row.organization_id, row.receipt_number ?? 0);
   return {
     status: 200,
-    title: "The payment arrived",
+    title: "Payment received",
     sentences: [
       <>
         {total} was paid. Receipt: <span class="whole">{receipt}</span>
       </>,
-      `${name} now has ${countOf(licenses)}. You may close this page and go back to your terminal.`,
+      `${name} now has ${countOf(licenses)}. You can close this page and return to your terminal.`,
     ],
   };
 }
@@ -164,7 +164,7 @@ function paid(row: PurchaseRecord, { name, licenses }: OrganizationSubscription,
 function refundSentence(row: PurchaseRecord, total: string): VNode {
   return (
     <>
-      The payment arrived too late, so {total} was refunded. Credit note:{" "}
+      The payment was received too late, so {total} was refunded. Credit note:{" "}
       <span class="whole">{creditNoteNumber(row.organization_id, row.credit_note_number ?? 0)}</span>
     </>
   );

@@ -6,24 +6,29 @@ import { problemOf } from "../http/failure.ts";
 import type { PaymentAccount } from "../payments/gateway.ts";
 import { type Page, Problem, sendPage } from "./page.tsx";
 
-/** Makes the page that a request is answered with. */
+/** Creates the page that answers a request. */
 type PageMaker = (request: FastifyRequest, reply: FastifyReply) => Promise<Page>;
 
-/** The two sides of a page. */
+/** The handlers of a page. */
 export interface PageHandlers {
-  /** `GET`; changes nothing. */
+  /** Handles `GET`; must not change anything. */
   readonly show: PageMaker;
-  /** `POST` of the page's own form; left out by a page that has none. */
-  readonly take?: PageMaker;
+  /** Handles `POST` of the page's own form; omitted by a page without a form. */
+  readonly submit?: PageMaker;
 }
 
 /**
- * Adds a page at the root. Forms of other sites are refused before `take` sees them; whatever goes wrong, also before
- * the page is reached, is told on a page.
+ * Registers a page at the root. Forms from other sites are refused before `submit` is called. Every failure is shown on a
+ * page.
  *
- * @param url fastify's pattern, `/device`
+ * @param url a Fastify route pattern, such as `/device`
  */
-export function registerPage(app: FastifyInstance, deps: BackendDeps, url: string, { show, take }: PageHandlers): void {
+export function registerPage(
+  app: FastifyInstance,
+  deps: BackendDeps,
+  url: string,
+  { show, submit }: PageHandlers,
+): void {
   const banner = bannerOf(deps.gateway.account);
   const errorHandler = (error: Error, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOf(deps, error, request);
@@ -36,14 +41,14 @@ export function registerPage(app: FastifyInstance, deps: BackendDeps, url: strin
     errorHandler,
     handler: async (request, reply) => sendPage(reply, await show(request, reply), banner),
   });
-  if (!take) return;
+  if (!submit) return;
   app.route({
     method: "POST",
     url,
     errorHandler,
     handler: async (request, reply) => {
       assertOwnForm(deps, request);
-      return sendPage(reply, await take(request, reply), banner);
+      return sendPage(reply, await submit(request, reply), banner);
     },
   });
 }
@@ -56,7 +61,7 @@ function bannerOf({ mode }: PaymentAccount): string | null {
 function problemPage(problem: ProblemError, requestId: string): Page {
   return {
     status: problem.status,
-    title: problem.status === 404 ? "There is no such page" : "That did not work",
+    title: problem.status === 404 ? "Page not found" : "Something went wrong",
     body: (
       <>
         <Problem>{problem.message}.</Problem>

@@ -51,7 +51,7 @@ async function only(bytes: string | Buffer, options: { end?: boolean; isHead?: b
   return answers[0] ?? expect.unreachable();
 }
 
-/** Buys what waits for a person, under a Host, and gives the address of its page. */
+/** Makes a purchase that waits for approval, with the given Host; returns the address of its page. */
 async function pageOf(key: string, host: string): Promise<string> {
   const json = "Content-Type: application/json";
   const send = async (path: string, body: object, ...headers: string[]) => {
@@ -119,7 +119,7 @@ describe("the Host of a request", () => {
     }
   });
 
-  test("is there once, in every request of HTTP/1.1", async () => {
+  test("is required exactly once in HTTP/1.1", async () => {
     const refusal = { status: 400, code: "invalid_request" };
     expectProblem(await only(get("/healthz")), refusal);
     expectProblem(await only(get("/healthz", "Host: localhost", "Host: localhost")), refusal);
@@ -136,7 +136,7 @@ describe("the Host of a request", () => {
     expect((await only(get("http://localhost", "Host: localhost"))).status).toBe(404);
   });
 
-  test("is where the pages are said to be, and forms of them are taken", async () => {
+  test("is the origin of the pages, and their forms are accepted", async () => {
     const address = new URL(await pageOf("b", "[::1]:4711"));
     expect(address.origin).toBe("http://[::1]:4711");
     expect(new URL(page).origin).toBe("http://127.0.0.1");
@@ -201,19 +201,19 @@ describe("what is not HTTP", () => {
       400,
     ],
     ["chunks of 100 KB", chunked(`186a0\r\n"${"a".repeat(99_998)}"\r\n0\r\n\r\n`), 400],
-  ])("but for what it asks is refused as well: %s", async (_, bytes, status) => {
+  ])("with an unsupported request is refused as well: %s", async (_, bytes, status) => {
     const code = status === 404 ? "not_found" : "invalid_request";
     expectProblem(await only(Buffer.from(bytes, "latin1")), { status, code });
   });
 
-  test("an expectation that nobody knows is ignored, and 100-continue is met", async () => {
+  test("an unknown expectation is ignored, and 100-continue is met", async () => {
     expect((await only(get("/healthz", "Host: localhost", "Expect: a-miracle"))).status).toBe(200);
     const body = '{"licenses":1}';
     const json = ["Content-Type: application/json", `Content-Length: ${body.length}`];
     expect((await only(post("/quotes", body, "Expect: 100-continue", ...json))).status).toBe(201);
   });
 
-  test("after a whole request is not taken for its answer", async () => {
+  test("after a complete request does not become its answer", async () => {
     const body = '{"licenses":1}';
     const quote = post("/quotes", body, "Content-Type: application/json", `Content-Length: ${body.length}`);
     const answers = readAnswers(await sendRaw(port, `${quote.replace("Connection: close\r\n", "")}nonsense\r\n\r\n`));
@@ -251,7 +251,7 @@ test("HEAD of a page is its GET without the body", async () => {
   }
 });
 
-test("of a thousand broken requests every one gets a document or nothing, and no defect", async () => {
+test("a thousand broken requests each get a problem document or nothing, and never a 500", async () => {
   const body = '{"licenses":1}';
   const whole = [
     get("/healthz", "Host: localhost"),

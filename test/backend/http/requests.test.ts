@@ -56,7 +56,7 @@ test("more licenses than one purchase may have", async () => {
   expect(answer).toMatchObject({ status: 409, body: { code: "license_limit" } });
 });
 
-test("an unknown call, and a number that is none in a path", async () => {
+test("an unknown call, and an invalid number in a path", async () => {
   expect(await call(backend, "GET", "/nothing", { token })).toMatchObject({ status: 404, body: { code: "not_found" } });
   expect(await call(backend, "GET", "/organizations/x/subscription", { token })).toMatchObject({
     status: 400,
@@ -80,7 +80,7 @@ test.each([
   expect(answer.headers["x-request-id"]).toBe(answer.body.requestId);
 });
 
-test("a defect answers 500 without telling what happened, and the log has it", async () => {
+test("a defect answers 500 without its cause, which is logged", async () => {
   const { database } = backend.deps;
   await database.schema.alterTable("purchases").renameTo("hidden").execute();
   const answer = await call(backend, "GET", `/organizations/${made.id}/purchases`, { token });
@@ -131,7 +131,7 @@ test("users: pages of up to 20, an empty one ends them; adding takes a license u
   expect((await add("d")).body.code).toBe("invalid_request");
 });
 
-test("the audit log tells what happened, oldest first, in pages", async () => {
+test("the audit log lists events, oldest first, in pages", async () => {
   const first = await call(backend, "GET", `/organizations/${made.id}/events?limit=2`, { token });
   const rest = await call(backend, "GET", `/organizations/${made.id}/events?limit=100&after=${first.body.next}`, {
     token,

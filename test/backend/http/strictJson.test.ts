@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseStrictJson } from "../../../src/backend/http/body.ts";
 
-describe("JSON as we take it", () => {
+describe("strict JSON", () => {
   test.each([
     ['{"a":1,"a":1}', "a occurs twice"],
     ['{"a":{"b":[1,{"c":1,"c":2}]}}', "a.b[1].c occurs twice"],
@@ -20,7 +20,7 @@ describe("JSON as we take it", () => {
     expect(() => parseStrictJson(text)).toThrow(message);
   });
 
-  test("takes whatever was written without a name twice, strings full of quotes and colons among it", () => {
+  test("accepts any JSON without duplicate names, also strings full of quotes and colons", () => {
     const text = fc.string({ unit: fc.constantFrom('"', "\\", ":", "{", "}", ",", "a", "é", "\n") });
     const key = text.filter((name) => name !== "__proto__");
     fc.assert(
@@ -35,7 +35,7 @@ describe("JSON as we take it", () => {
     );
   });
 
-  test("refuses any name that is added a second time, wherever it is", () => {
+  test("refuses a duplicate name anywhere", () => {
     const key = fc.string({ unit: fc.constantFrom('"', "\\", ":", "a"), maxLength: 3 });
     // That name is refused by itself.
     const value = fc.jsonValue().filter((one) => !JSON.stringify(one).includes("__proto__"));

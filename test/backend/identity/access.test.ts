@@ -11,7 +11,7 @@ type ProtectedId = {
   [Id in OperationId]: (typeof operations)[Id]["access"] extends "public" ? never : Id;
 }[OperationId];
 
-/** What makes a request whole beside its path; a new operation does not compile without its case. */
+/** A valid request for each operation; a new operation does not compile without one. */
 const CASES: Record<ProtectedId, { body?: unknown }> = {
   me: {},
   acceptInvitation: {},
@@ -71,7 +71,7 @@ const OWN = own.id;
 
 const ADMIN = own.users[0]?.email ?? "";
 
-/** Bearer tokens by what they stand for. */
+/** Bearer tokens, by what they are. */
 const tokens: Record<string, string> = {};
 
 function request({ operation, body }: Case, organizationId: number, token: string | null | undefined) {
@@ -138,7 +138,7 @@ beforeAll(async () => {
 
 afterAll(() => backend.close());
 
-test("every operation is tried here, but those that are public on purpose", () => {
+test("every operation is tested here, except the public ones", () => {
   expect(Object.keys(CASES).sort()).toEqual(calls.map(({ id }) => id).sort());
   expect(
     ALL.filter(([, { access }]) => access === "public")
@@ -161,7 +161,7 @@ describe.each(calls)("$id", (one) => {
     expect(answer).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
   });
 
-  test("with a session, or a token where tokens may, is let in for role 0 and above", async () => {
+  test("is allowed for role 0 and above, with a session, or a token where tokens are allowed", async () => {
     const isForPeople = one.operation.access === "administrator" || ["stepUp", "acceptInvitation"].includes(one.id);
     const bearers = [tokens.session, tokens["session -1"], ...(isForPeople ? [] : [tokenOf(OWN), "sfl_role_-1"])];
     for (const bearer of bearers) {
@@ -170,7 +170,7 @@ describe.each(calls)("$id", (one) => {
     }
   });
 
-  test("asks the stale session of a user with one-time codes for one where money is at stake, and nowhere else", async () => {
+  test("requires a recent one-time code only where money is spent", async () => {
     const stale = await request(one, OWN, tokens["stale session"]);
     const fresh = await request(one, OWN, tokens["fresh session"]);
     const guarded = ["createPurchase", "payPurchase", "reduceLicenses", "createToken"];
@@ -217,7 +217,7 @@ test.each(managing)("$id with an API token, whatever its scopes, is 403", async 
   }
 });
 
-test("/me tells who a token belongs to, and only its own organization", async () => {
+test("/me shows a token's person, and only its own organization", async () => {
   const { body } = await call(backend, "GET", "/me", { token: tokenOf(OWN) });
   expect(body).toEqual({
     user: { email: ADMIN, role: 0, roleName: "organization administrator" },
@@ -236,7 +236,7 @@ test("/me tells who a token belongs to, and only its own organization", async ()
   expect(session.body.token).toMatchObject({ name: null, expiresIn: 900, spendLimit: null });
 });
 
-test("what another organization has is not found by its id either", async () => {
+test("another organization's things are not found by id either", async () => {
   const { id, quoteId } = (await buy(backend, other.id, 1, "theirs")).body;
   const paths = [`purchases/${id}`, `purchases/${id}/receipt`, `quotes/${quoteId}`, "purchases/by-key/theirs"];
   for (const path of paths) {
@@ -263,7 +263,7 @@ test("a token reaches its own organization only, whatever else its person may se
   expect((await subscription(both.id, tokens.session ?? "")).status).toBe(200);
 });
 
-test("nobody makes a user more powerful than they are", async () => {
+test("nobody can create a user more powerful than themselves", async () => {
   const body = { email: "boss@example.test", firstName: "Big", lastName: "Boss", role: -1, adminNoTraining: true };
   const answer = await call(backend, "POST", `/organizations/${OWN}/users`, { token: tokens.session ?? "", body });
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: "role" }] } });

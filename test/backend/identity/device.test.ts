@@ -42,10 +42,10 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     people = await startWithPeople(dialect);
   });
   afterAll(() => people.close());
-  // What a test left behind is over when the next one begins.
+  // Expire what the previous test left behind.
   beforeEach(() => later(3_600 * SECOND));
 
-  test("begins as RFC 8628, section 3.2, has it, and keeps only hashes", async () => {
+  test("starts as in RFC 8628, section 3.2, and stores only hashes", async () => {
     const { status, headers, body } = await form(people, "device_authorization", { client_id: CLIENT_ID });
     expect(status).toBe(200);
     expect(headers["cache-control"]).toBe("no-store");
@@ -88,7 +88,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
       { grant_type: "refresh_token", refresh_token: "x", client_id: "other" },
       "invalid_client",
     ],
-  ])("%s is refused as RFC 6749, section 5.2, has it", async (_, path, fields, error) => {
+  ])("%s is refused as in RFC 6749, section 5.2", async (_, path, fields, error) => {
     const answer = await form(people, path, fields);
     expect(answer).toMatchObject({ status: 400, body: { error } });
     expect(answer.headers["cache-control"]).toBe("no-store");
@@ -96,7 +96,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(answer.body.error_description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/);
   });
 
-  test("waits, and then gives the tokens of who approved, once", async () => {
+  test("waits, and then returns the tokens of the person who approved, once", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     expect(await outcome(deviceCode)).toBe("authorization_pending");
     await approve(userCode);
@@ -109,7 +109,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect((await call(people, "GET", "/me", { token: body.access_token })).status).toBe(200);
   });
 
-  test("of ten polls at the same time one gets the tokens", async () => {
+  test("of ten parallel polls, one gets the tokens", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     await approve(userCode);
     const sessions = () => people.deps.database.selectFrom("sessions").select("id").execute();
@@ -119,7 +119,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(await sessions()).toHaveLength(before + 1);
   });
 
-  test("who polls too soon waits 5 seconds longer, for good", async () => {
+  test("polling early lengthens the interval by 5 seconds for good", async () => {
     const { device_code: deviceCode } = await begin();
     const waits: [number, string][] = [
       [0, "authorization_pending"],
@@ -164,7 +164,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(await outcome(deviceCode)).toBe("access_denied");
   });
 
-  test("two who decide at the same time: one decides", async () => {
+  test("of two parallel decisions, one counts", async () => {
     const { user_code: userCode } = await begin();
     const grant = await findGrant(people.deps, userCode, HERE);
     const user = await readUser(people.deps.database, await idOf(people, people.plain));
@@ -193,7 +193,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(await people.deps.database.selectFrom("device_grants").selectAll().execute()).toHaveLength(1);
   });
 
-  test("five wrong sign-ins under a user code deny it, from wherever and at the same time", async () => {
+  test("five wrong sign-ins under a user code deny it, from any addresses and in parallel", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     const grant = await findGrant(people.deps, userCode, HERE);
     for (let wrong = 0; wrong < 4; wrong += 1) await countWrongSignIn(people.deps, grant);
@@ -222,7 +222,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
       expect((await findGrant(people.deps, typed(userCode), HERE)).state).toBe("pending");
     });
 
-    test("may be wrong five times from an address in 15 minutes; right ones do not count, nor make it forgotten", async () => {
+    test("may be wrong five times from an address in 15 minutes; right ones neither count nor reset it", async () => {
       const { user_code: userCode } = await begin();
       const find = (code: string, address = HERE) => findGrant(people.deps, code, address);
       for (let wrong = 0; wrong < 5; wrong += 1) {
@@ -236,7 +236,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
       expect((await find((await begin()).user_code)).state).toBe("pending");
     });
 
-    test("that is taken is drawn again", async () => {
+    test("that is in use is drawn again", async () => {
       const { random } = people.deps;
       const drawn = [Buffer.alloc(8, 0), Buffer.alloc(8, 0), Buffer.alloc(8, 255), Buffer.alloc(8, 239)];
       const unlucky = { ...people.deps, random: (bytes: number) => (bytes === 8 && drawn.shift()) || random(bytes) };

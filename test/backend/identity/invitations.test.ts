@@ -59,7 +59,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     };
   }
 
-  /** What is the same of two users who were added alike, whoever they are. */
+  /** Returns what two users who were added alike have in common. */
   const comparable = ({ idUser, uuid, email, username, ...rest }: User) => rest;
 
   test("a person of another organization looks like a new one to the organization that adds them", async () => {
@@ -137,7 +137,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     });
   });
 
-  test("accepting again, or at the same time, changes nothing more", async () => {
+  test("accepting again or in parallel changes nothing more", async () => {
     const [here, there] = [await start(), await start()];
     await here.add(there.admin, { role: 4 });
     const answers = await Promise.all([1, 2, 3].map(() => accept(here.id, there.session)));
@@ -163,7 +163,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect(await here.find(there.admin)).toMatchObject({ status: "INVITED" });
   });
 
-  test("an invitation that was taken back frees its license, and is gone for good", async () => {
+  test("a withdrawn invitation frees its license and cannot be accepted", async () => {
     const [here, there] = [await start(), await start()];
     const before = await here.used();
     const { user } = (await here.add(there.admin, { role: 3 })).body;
@@ -182,7 +182,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect(await here.used()).toBe(before);
   });
 
-  test("an acceptance and a removal at the same time leave one of two ends", async () => {
+  test("a parallel acceptance and removal have one of two outcomes", async () => {
     const [here, there] = [await start(), await start()];
     const before = await here.used();
     for (let round = 0; round < 5; round += 1) {
@@ -204,7 +204,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect(await Promise.all([here.status(there.session), there.status(here.session)])).toEqual([200, 404]);
   });
 
-  test("an administrator who was only invited is none: the last one cannot be removed for them", async () => {
+  test("an invited administrator does not count: the last one cannot be removed", async () => {
     const [here, there] = [await start(), await start()];
     await here.add(there.admin, { role: 0 });
     const remove = { organizationId: here.id, idUser: (await here.find(here.admin))?.idUser ?? 0 };
@@ -275,7 +275,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       adminNoTraining: true,
     });
 
-    test.each([0, -1])("cannot make one of role %i, alone or in an import, and then change nothing", async (role) => {
+    test.each([0, -1])("cannot add one of role %i, alone or in an import, and change nothing", async (role) => {
       const here = await start();
       const before = { list: await here.list(), used: await here.used(), events: await here.events() };
       const email = `boss-${here.id}@example.test`;
@@ -312,7 +312,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       expect((await here.remove(idUser)).status).toBe(200);
     });
 
-    test("cannot take back the invitation of one either, but any other", async () => {
+    test("cannot withdraw an administrator's invitation either, but any other", async () => {
       const [here, there, third] = [await start(), await start(), await start()];
       const invited = (await here.add(there.admin, boss(there.admin))).body.user;
       const other = (await here.add(third.admin)).body.user;
@@ -323,7 +323,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
   });
 
   describe("the audit log", () => {
-    /** Something of every kind that happens to people and tokens. */
+    /** Causes an event of every kind about people and tokens. */
     async function happen(scopes: readonly Scope[]) {
       const [here, there] = [await start(scopes), await start()];
       const { idUser } = (await here.add(`gone-${here.id}@example.test`, { role: 3 })).body.user;

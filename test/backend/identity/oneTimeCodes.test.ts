@@ -34,7 +34,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     people = await startWithPeople(dialect);
   });
   afterAll(() => people.close());
-  // What a test left behind is over when the next one begins.
+  // Expire what the previous test left behind.
   let hours = 0;
   beforeEach(() => {
     hours += 1;
@@ -93,7 +93,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     expect((await answer(people, await challengeOf(people), code(people))).status).toBe(200);
   });
 
-  test("of ten who use one code at the same time, from wherever, one is let in", async () => {
+  test("of ten parallel uses of a code, from any addresses, one succeeds", async () => {
     const places = Array.from({ length: 10 }, (_, index) => `198.51.100.${index}`);
     const challenges = await Promise.all(places.map((place) => challengeOf(people, place)));
     const right = code(people);
@@ -117,7 +117,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect(answers.map(({ status }) => status).sort()).toEqual([200, 401]);
     });
 
-    test("has five tries, from wherever and at the same time", async () => {
+    test("has five tries, from any addresses and in parallel", async () => {
       const challenge = await challengeOf(people);
       const tries = Array.from({ length: 10 }, (_, index) =>
         answer(people, challenge, wrongCode(people), `198.51.100.${index}`),
@@ -166,7 +166,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect({ ...lockedOut.body, requestId: "" }).toEqual({ ...noPassword.body, requestId: "" });
     });
 
-    test("a right password in between does not make wrong codes forgotten", async () => {
+    test("a right password in between does not reset wrong codes", async () => {
       for (let tried = 0; tried < 5; tried += 1) await answer(people, await challengeOf(people), wrongCode(people));
       expect(await login(people, people.codes)).toMatchObject(ENDED);
     });
@@ -181,7 +181,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect((await call(people, "GET", "/me", { token: accessToken })).status).toBe(200);
     });
 
-    test("sign-ins that were left before the code are no failures, and a right code makes failures forgotten", async () => {
+    test("abandoned sign-ins are no failures, and a right code resets failures", async () => {
       for (let left = 0; left < 8; left += 1) expect((await login(people, people.codes)).status).toBe(200);
       for (let round = 0; round < 3; round += 1) {
         people.clocks.machine += STEP;
@@ -192,11 +192,11 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect(await people.deps.database.selectFrom("sign_in_attempts").selectAll().execute()).toEqual([]);
     });
 
-    test("guesses at the same time count one another", async () => {
+    test("parallel guesses count each other", async () => {
       const challenges = await Promise.all(Array.from({ length: 8 }, () => challengeOf(people, undefined)));
       const guesses = challenges.map((challenge) => answer(people, challenge, wrongCode(people)));
       expect((await Promise.all(guesses)).map(({ status }) => status)).toEqual(Array(8).fill(401));
-      // What is left of them was judged and wrong; the others met the lock, which tells nothing of the code.
+      // Those left were judged wrong; the others met the lock, which reveals nothing about the code.
       const judged = await people.deps.database.selectFrom("sign_in_attempts").selectAll().execute();
       expect(judged.length).toBeLessThanOrEqual(5);
     });
@@ -241,7 +241,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect(await order()).toMatchObject({ status: 201, body: { licenses: 2 } });
     });
 
-    test("is asked for a code last: not over a request that is refused anyway", async () => {
+    test("is asked for a code last: not for a request that is refused anyway", async () => {
       const token = await renewed();
       people.clocks.machine += age + 1;
       const path = `/organizations/${people.organizationId}/tokens`;
@@ -310,7 +310,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     expect(await database.selectFrom("sign_in_tickets").selectAll().execute()).toEqual([]);
   });
 
-  test("known or not, right or wrong, locked or not: the same work", async () => {
+  test("does the same work for known and unknown users, right and wrong passwords, locked or not", async () => {
     people.checked.length = 0;
     for (const email of [people.plain, people.codes, "nobody@example.test"]) {
       for (let tried = 0; tried < 7; tried += 1) await login(people, email, { password: "wrong" });

@@ -71,14 +71,14 @@ test.each(["Zoe\u0301@b\u00fccher.test", "zo\u00e9@B\u00dcCHER.test", "zo\u00e9@
   },
 );
 
-test("unknown user and wrong password are the same answer", async () => {
+test("unknown user and wrong password get the same answer", async () => {
   const wrong = await login({ email, password: "wrong" });
   const unknown = await login({ email: "nobody@example.test", password: PASSWORD });
   expect(wrong).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
   expect({ ...unknown.body, requestId: "" }).toEqual({ ...wrong.body, requestId: "" });
 });
 
-test("a user with one-time codes is not let in by the password alone", async () => {
+test("a user with one-time codes is not signed in by the password alone", async () => {
   const { status, body } = await login({ email: "totp@example.test", password: PASSWORD });
   expect(status).toBe(200);
   expect(body).toEqual({ status: "mfa_required", challenge: expect.any(String), methods: ["totp"] });
@@ -123,14 +123,14 @@ test("five failures in 15 minutes lock sign-in from there, even with the right p
   expect((await login({ email, password: PASSWORD })).status).toBe(200);
 }, 60_000);
 
-test("guesses at the same time count one another", async () => {
+test("parallel guesses count each other", async () => {
   backend.clocks.machine += 16 * 60_000;
   const guesses = Array.from({ length: 8 }, (_, index) => ({ email, password: index === 7 ? PASSWORD : "wrong" }));
   const answers = await Promise.all(guesses.map(login));
   expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(401));
 }, 60_000);
 
-test("people who sign in rightly at the same time are not taken for guesses of one another", async () => {
+test("parallel correct sign-ins do not count as guesses", async () => {
   backend.clocks.machine += 16 * 60_000;
   const answers = await Promise.all(Array.from({ length: 12 }, () => login({ email, password: PASSWORD })));
   expect(answers.map(({ status }) => status)).toEqual(Array(12).fill(200));
@@ -149,7 +149,7 @@ test("50 failures lock an address, and no other one", async () => {
   expect((await backend.app.inject({ ...elsewhere, payload: { email, password: PASSWORD } })).statusCode).toBe(200);
 });
 
-test("a password fits its own hash, however its letters are composed, and no other", async () => {
+test("a password matches its own hash, in any Unicode composition, and no other", async () => {
   const real = passwords(randomBytes);
   const hash = await real.hash(PASSWORD);
   expect(hash).toMatch(/^scrypt\$[\w-]{22}\$[\w-]{43}$/);
@@ -157,7 +157,7 @@ test("a password fits its own hash, however its letters are composed, and no oth
   expect(await real.verify("wrong", hash)).toBe(false);
 });
 
-test("an unknown user costs the same work as a known one", async () => {
+test("an unknown user takes the same work as a known one", async () => {
   const verified: (string | null)[] = [];
   const deps = {
     ...backend.deps,
@@ -179,7 +179,7 @@ test("an unknown user costs the same work as a known one", async () => {
   expect(performance.now() - started).toBeGreaterThan(50);
 });
 
-test("a refused refresh is 400, and a defect is not taken for one", async () => {
+test("a refused refresh is 400, a defect is not", async () => {
   await backend.deps.database.schema.alterTable("sessions").renameTo("hidden").execute();
   const answer = await refresh("sfr_x_y");
   await backend.deps.database.schema.alterTable("hidden").renameTo("sessions").execute();

@@ -72,7 +72,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect(stored).not.toContain(body.token.slice(4, 47));
   });
 
-  test("expire when they were to", async () => {
+  test("expire on time", async () => {
     const { body } = await create({ expiresInDays: 1, spendLimit: null });
     people.clocks.machine += DAY - 1;
     expect((await me(body.token)).body.token).toMatchObject({ expiresIn: 1, spendLimit: null });
@@ -84,7 +84,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect(shown).toMatchObject({ expiresIn: 0 });
   });
 
-  test("have each scope once, and as many licenses or as much money as wished", async () => {
+  test("have each scope once, and any limit of licenses or money", async () => {
     const { body } = await create({
       scopes: ["users:read", "billing:read", "users:read"],
       spendLimit: { licenses: 0 },
@@ -159,7 +159,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect(body.items.find((item: { id: string }) => item.id === id)).toMatchObject({ createdAt: null });
   });
 
-  test("are listed newest first, and no more once they are revoked, which stops them at once", async () => {
+  test("are listed newest first, and stop working and disappear when revoked", async () => {
     const made: { id: string; token: string }[] = [];
     for (const name of ["first", "second", "third"]) {
       people.clocks.machine += 1;
@@ -209,7 +209,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect(about).toHaveLength(2);
   });
 
-  test("are at most 100 that work, whoever creates them at the same time", async () => {
+  test("are at most 100 live ones, also when created in parallel", async () => {
     const { database, now } = people.deps;
     const live = await database
       .selectFrom("api_tokens")
@@ -230,7 +230,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
 });
 
 describe.each(DIALECTS)("a spending limit on %s", (dialect) => {
-  /** Buys so many licenses with a token, with a new quote as often as another purchase came between. */
+  /** Buys licenses with a token, and quotes again whenever another purchase came in between. */
   async function buyAgainstAll(people: People, licenses: number, key: string, token: string) {
     for (let attempt = 0; attempt < 40; attempt += 1) {
       const answer = await buy(people, people.organizationId, licenses, `${key}-${attempt}`, { token });

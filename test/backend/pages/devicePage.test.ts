@@ -48,12 +48,12 @@ async function idOf(email: string): Promise<number> {
   return (await findUser(backend.deps.database, email))?.id ?? 0;
 }
 
-/** Begins a sign-in as a terminal does. */
+/** Starts a sign-in like a terminal. */
 function begin(address = "203.0.113.7") {
   return authorizeDevice(backend.deps, { clientId: CLIENT_ID, address, pageOrigin: ORIGIN });
 }
 
-/** What the terminal learns: `signed_in`, or the error of the RFC. */
+/** Returns the terminal's result: `signed_in`, or the error of RFC 8628. */
 async function outcome(deviceCode: string): Promise<string> {
   backend.clocks.machine += 60_000;
   return pollDevice(backend.deps, { deviceCode, clientId: CLIENT_ID }).then(
@@ -64,7 +64,7 @@ async function outcome(deviceCode: string): Promise<string> {
 
 const now = () => backend.clocks.machine;
 
-/** A browser: it keeps its cookies, and sends back what the form that it shows carries. */
+/** A browser: it keeps cookies, and submits the form it shows with its hidden fields. */
 class Window {
   cookie = "";
   status = 0;
@@ -178,7 +178,7 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
       "Approve this sign-in?",
       "You are signed in",
       "This sign-in is over",
-      "That did not work",
+      "Something went wrong",
     ]);
   });
 
@@ -189,7 +189,7 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
     expect(window.text).toContain("Started</dt><dd>less than a minute ago (22 November 2026 at 12:00 UTC)");
   });
 
-  test("asks who has an authenticator app for a one-time code, and the session knows when it was given", async () => {
+  test("asks people with an authenticator app for a one-time code, and the session records when it was given", async () => {
     const { device_code, user_code } = await begin();
     const given = now();
     const window = await new Window().signIn(user_code.toLowerCase().replace("-", " "), CODES);
@@ -218,7 +218,7 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
     expect(await outcome(device_code)).toBe("signed_in");
   });
 
-  test("five wrong sign-ins under a code end it, whoever they are of", async () => {
+  test("five wrong sign-ins under a code deny it, for any accounts", async () => {
     const { device_code, user_code } = await begin();
     const window = await new Window().open(`/device?user_code=${user_code}`);
     const statuses: number[] = [];
@@ -227,7 +227,10 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
       statuses.push(window.status);
     }
     expect(statuses).toEqual([401, 401, 401, 401, 401]);
-    expect(window).toMatchObject({ title: "This sign-in is over", problem: expect.stringContaining("too often") });
+    expect(window).toMatchObject({
+      title: "This sign-in is over",
+      problem: expect.stringContaining("Too many failed sign-ins"),
+    });
     expect(await outcome(device_code)).toBe("access_denied");
   });
 });
@@ -259,7 +262,7 @@ describe("the approval page", () => {
     expect((await new Window().open("/device?user_code=A&user_code=B")).fields.user_code).toBe("");
   });
 
-  test("tells browsers to run no script, load nothing, be framed nowhere, and keep nothing", async () => {
+  test("forbids scripts, loading, framing and caching", async () => {
     const { headers } = await new Window().open();
     expect(headers).toMatchObject({
       "content-type": "text/html; charset=utf-8",
@@ -275,7 +278,7 @@ describe("the approval page", () => {
     expect(headers["set-cookie"]).toMatch(/^secureflag-device=[\w-]{43}; Path=\/device; HttpOnly; SameSite=Strict$/);
   });
 
-  test("on https its cookie is this host's alone, and forms come from there", async () => {
+  test("over https the cookie has the __Host- prefix, and forms must come from the https origin", async () => {
     const deps = { ...backend.deps, pageOrigin: () => "https://billing.example.com" };
     const app = buildApp(deps, { signIn: { passwords: quick, passwordHashOf: async () => null } });
     const shown = await app.inject({ method: "GET", url: "/device" });
@@ -287,7 +290,7 @@ describe("the approval page", () => {
     await app.close();
   });
 
-  test("takes what it is given as text", async () => {
+  test("escapes text from others", async () => {
     const { user_code } = await begin();
     const window = await new Window().open(`/device?user_code=${encodeURIComponent('"><script>1</script>')}`);
     expect(window.fields.user_code).toBe('"><script>1</script>');
@@ -326,7 +329,7 @@ describe("the approval page", () => {
     expect(window.title).toBe("Approve this sign-in?");
   });
 
-  test("after the fifth wrong user code from an address none is looked up for 15 minutes", async () => {
+  test("after five wrong user codes from an address, all are refused for 15 minutes", async () => {
     const { user_code } = await begin();
     const window = await new Window().open();
     for (let tries = 0; tries < 5; tries += 1) {
@@ -345,7 +348,7 @@ describe("the approval page", () => {
   test.each([
     ["password", (window: Window) => window.open("/device"), { email: PLAIN, password: PASSWORD }],
     ["decision", (window: Window, code: string) => window.signIn(code), { action: "approve" }],
-  ] as const)("a code that is over when the %s comes is told so", async (_, reach, typed) => {
+  ] as const)("a code that expires before the %s is reported as expired", async (_, reach, typed) => {
     const { device_code, user_code } = await begin();
     const window = await reach(new Window(), user_code);
     backend.clocks.machine += 600_000;
@@ -354,7 +357,7 @@ describe("the approval page", () => {
     expect(await outcome(device_code)).toBe("expired_token");
   });
 
-  test("an approval that is sent again tells that it was decided", async () => {
+  test("an approval that is sent again is reported as decided", async () => {
     const { user_code } = await begin();
     const window = await new Window().signIn(user_code);
     const sent = new URLSearchParams({ ...window.fields, action: "approve" }).toString();
@@ -393,7 +396,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
 
   const boxes = (window: Window) => [...window.html.matchAll(/<input type="checkbox" name="([^"]*)"[^>]*>/g)];
 
-  test("are listed with their role, unchecked, and as text; without one nothing of them is shown", async () => {
+  test("are listed with their role, unchecked and escaped; without any, nothing is shown", async () => {
     const window = await new Window().signIn((await begin()).user_code);
     expect(window.html).not.toContain("accept_");
     const [first, second] = await invite(0, 7);
@@ -404,7 +407,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     expect(window.html).not.toContain("<script");
   });
 
-  test("that are checked are accepted by the approval, and no others", async () => {
+  test("that are checked are accepted on approval, and no others", async () => {
     const [first, second] = await invite(0, 7);
     const { device_code, user_code } = await begin();
     const window = await new Window().signIn(user_code);
@@ -415,7 +418,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     expect(await outcome(device_code)).toBe("signed_in");
   });
 
-  test("keep waiting where the person denies, checks nothing, or a script sends every field", async () => {
+  test("stay pending if the person denies or checks nothing, or a script sends every field", async () => {
     const [first] = await invite(0);
     for (const typed of [{ action: "deny", [`accept_${first}`]: "on" }, { action: "approve" }]) {
       const window = await new Window().signIn((await begin()).user_code);
@@ -425,7 +428,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     }
   });
 
-  test("that were withdrawn, or are another's, are not joined, and the terminal is signed in all the same", async () => {
+  test("that were withdrawn or belong to someone else are not joined, but the terminal is signed in", async () => {
     const [first, second] = await invite(7, 7);
     const { device_code, user_code } = await begin();
     const window = await new Window().signIn(user_code);
@@ -437,7 +440,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     const all = { [`accept_${first}`]: "on", [`accept_${second}`]: "on", accept_9999999999: "on" };
     await window.send({ action: "approve", ...all });
     expect(window.html).toContain(`You joined &lt;b>Club 1&lt;/b> (${second}).`);
-    expect(window.html).toContain("was withdrawn");
+    expect(window.html).toContain("had been withdrawn");
     expect(await memberships()).toEqual({ joined: [second], invited: [] });
     expect(await outcome(device_code)).toBe("signed_in");
   });
@@ -490,7 +493,7 @@ describe("forged forms of the approval page", () => {
   test.each([
     ["the page's own origin", { origin: ORIGIN, "sec-fetch-site": "same-origin" }],
     ["a reload", { "sec-fetch-site": "none" }],
-  ])("a form from %s is taken", async (_, headers) => {
+  ])("a form from %s is accepted", async (_, headers) => {
     const { window } = await reachConsent();
     expect(await window.send({ action: "approve" }, headers)).toMatchObject({ title: "You are signed in" });
   });
@@ -549,11 +552,11 @@ describe("forged forms of the approval page", () => {
     expect(window.problem).toBeTruthy();
   });
 
-  test("a failure of the backend's own is told on a page, without what failed", async () => {
+  test("an internal error is shown on a page, without its cause", async () => {
     await backend.deps.database.schema.dropTable("device_grants").execute();
     const window = await new Window().open("/device?user_code=BCDF-GHJK");
     await window.send({ email: PLAIN, password: PASSWORD });
-    expect(window).toMatchObject({ status: 500, title: "That did not work" });
+    expect(window).toMatchObject({ status: 500, title: "Something went wrong" });
     expect(window.html).not.toContain("device_grants");
     expect(window.html).toContain(String(window.headers["x-request-id"]));
     expect(backend.log.join("\n")).toContain("device_grants");

@@ -27,7 +27,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
   });
   afterAll(() => backend.close());
 
-  test("shows what is bought, for whom, by whom, and what it costs; looking changes nothing", async () => {
+  test("shows what is bought, for whom, by whom, and what it costs; viewing changes nothing", async () => {
     const { id, purchase, address } = await waiting({ name: "Northwind Labs" });
     const before = await backend.deps.database
       .selectFrom("purchases")
@@ -55,7 +55,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     ).toEqual(before);
   });
 
-  test("has exactly the form that a script may count on (details.md, 32)", async () => {
+  test("has exactly the form that scripts rely on (src/backend/README.md, Pages)", async () => {
     const { html } = await look(backend, (await waiting()).address);
     expect(html.match(/<form[^>]*>/g)).toEqual(['<form method="post">']);
     expect(html.match(/<input[^>]*>/g)).toHaveLength(1);
@@ -72,7 +72,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(others.join()).toContain("card_expired Visa ending in 0069 (test card, expired)");
   });
 
-  test("says that the sandbox moves no money, and who sells", async () => {
+  test("shows the sandbox banner and the seller", async () => {
     const { address } = await waiting();
     for (const url of [address, `${address}?cancel`]) {
       expect((await look(backend, url)).html).toContain('<p class="banner">SANDBOX: no money moves</p>');
@@ -166,7 +166,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(await statusOf(id, purchase.id)).toBe("failed");
   });
 
-  test("links the receipt once it is paid, to who has the address, until the time to pay is over", async () => {
+  test("links the receipt once it is paid, until the time to pay is over", async () => {
     const { id, address } = await waiting({ name: "山田 <Labs> 😀" });
     const receipt = `${address}/receipt`;
     expect((await look(backend, receipt)).status).toBe(404);
@@ -185,7 +185,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect([over.status, over.html.includes("£")]).toEqual([404, false]);
   });
 
-  test("keeps to the browser's safest rules", async () => {
+  test("sends strict security headers and no cookie", async () => {
     const { address } = await waiting();
     const { headers } = await backend.app.inject({ method: "GET", url: address });
     expect(headers["content-security-policy"]).toContain("default-src 'none'");
@@ -194,7 +194,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(headers["set-cookie"]).toBeUndefined();
   });
 
-  test("shows what others wrote as text", async () => {
+  test("escapes text from others", async () => {
     const id = await open({ name: `<img src=x onerror="alert(1)">` });
     const quote = await call(backend, "POST", `/organizations/${id}/quotes`, {
       token: tokenOf(id),
@@ -207,7 +207,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(html).toContain("&lt;script>alert(2)");
   });
 
-  test("is at an address that nobody can guess: anything else is 404, in the same words", async () => {
+  test("has an unguessable address: any other is 404, with one message", async () => {
     const { address } = await waiting();
     const other = await waiting();
     const [, , purchaseId, signature = ""] = address.split("/");
@@ -227,7 +227,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect((await look(backend, wrong[4] ?? "")).status).toBeGreaterThanOrEqual(400);
   });
 
-  test("takes no form but one that it showed, in the last hour, for this purchase", async () => {
+  test("accepts only a form that it showed in the last hour, for this purchase", async () => {
     const { id, purchase, address } = await waiting();
     const other = await waiting();
     const { form = "" } = hiddenFields(await look(backend, address));
@@ -286,7 +286,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("pays once from many windows at once, whatever card each chose", async () => {
+  test("pays once from many windows in parallel, with any cards", async () => {
     for (let round = 0; round < 10; round += 1) {
       const { id, purchase, address } = await waiting();
       const fields = hiddenFields(await look(backend, address));
@@ -301,7 +301,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     }
   });
 
-  test("says that a payment takes its time, offers to look again, and then that it arrived", async () => {
+  test("shows that a payment is being processed, offers to refresh, and then shows its success", async () => {
     const { id, address } = await waiting();
     const time = setInterval(() => {
       backend.clocks.machine += 10;
@@ -309,10 +309,10 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     const fields = { ...hiddenFields(await look(backend, address)), card: "card_processing", action: "pay" };
     const paying = post(backend, address, fields);
     await expect.poll(async () => (await look(backend, address)).html).toContain("The payment is being processed");
-    expect((await look(backend, address)).html).toContain(`<a href="${address}">Look again</a>`);
+    expect((await look(backend, address)).html).toContain(`<a href="${address}">Refresh</a>`);
     clearInterval(time);
     backend.clocks.billing += 2_000;
-    expect((await paying).html).toContain("The payment arrived");
+    expect((await paying).html).toContain("Payment received");
     await expectInvariants(backend, id, 25);
   });
 
@@ -337,7 +337,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("tells no more than the outcome once its time is over", async () => {
+  test("shows only the outcome once the time to pay is over", async () => {
     const { address } = await waiting({ name: "Northwind Labs" });
     await act(backend, address, { action: "cancel" });
     expect((await look(backend, address)).html).toContain("token ci");
@@ -348,7 +348,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(html).not.toContain("£");
   });
 
-  test("of a purchase that succeeded by itself is not linked, and another organization's token cannot pay", async () => {
+  test("is not linked for a purchase that needed nobody, and another organization's token cannot cancel", async () => {
     const id = await open({ paymentMethod: "card_ok" });
     const { body } = await buy(backend, id, 1, "k");
     expect(body.nextAction).toBeNull();

@@ -45,7 +45,7 @@ function receipt(change: Partial<Receipt> = {}, currency = "GBP"): Receipt {
 
 const named = (name: string, change: Partial<Receipt> = {}) => receipt({ organization: { id: 4201, name }, ...change });
 
-/** An installation that has fonts with these characters. */
+/** Fakes an installation with fonts that have these characters. */
 function having(fonts: Record<string, string>): FontFiles {
   return {
     base: DEJAVU,
@@ -79,7 +79,7 @@ describe("what a request prefers", () => {
     expect(prefersPdf(accept)).toBe(expected);
   });
 
-  test("JSON is answered as it is, a PDF under a name", async () => {
+  test("JSON is the receipt itself, a PDF has a file name", async () => {
     expect(await receiptAnswer(receipt(), "application/json")).toEqual({
       status: 200,
       body: receipt(),
@@ -98,14 +98,14 @@ describe("what a request prefers", () => {
 });
 
 describe("fonts", () => {
-  test("the sources find the one of every receipt in its package, and no others", () => {
+  test("are found in their packages: the built-in one when running from source, no others", () => {
     const files = installedFonts();
     expect(readFileSync(files.base).equals(readFileSync(DEJAVU))).toBe(true);
     const [japanese] = fontsFor("か", "");
     expect(japanese && files.read(japanese)).toBeNull();
   });
 
-  test("of a package are read and unpacked; one of another layout counts as missing", () => {
+  test("of a package are read and unpacked; an unknown layout counts as missing", () => {
     const [japanese] = fontsFor("か", "");
     if (!japanese) return expect.unreachable();
     expect(readFont(japanese, () => DEJAVU)?.equals(readFileSync(DEJAVU))).toBe(true);
@@ -147,7 +147,7 @@ describe("fonts", () => {
     ["বাংলা", "U+09AC", "no font"],
     ["שלום", "right to left", "do not support"],
     ["شركة", "right to left", "do not support"],
-  ])("%s that is missing is told, with what to install", async (name, what, next) => {
+  ])("a missing font for %s is reported, with the package to install", async (name, what, next) => {
     const rendering = renderReceiptPdf(named(name), PLAIN);
     await expect(rendering).rejects.toMatchObject({ code: "font_missing", status: 406 });
     await expect(rendering).rejects.toThrow(what);
@@ -163,7 +163,7 @@ describe("fonts", () => {
     ["a rare letter of a script whose fonts are installed", named("株式会社𠮷"), having(Object.fromEntries(CJK))],
     ["a rare Latin letter in a name", named("Acme \u{1DF00}"), PLAIN],
     ["private and unassigned characters in a name", named("Acme \ue123\u{1fbff}"), PLAIN],
-  ])("%s keeps no receipt from being written", async (_, change, files) => {
+  ])("%s does not prevent a receipt", async (_, change, files) => {
     expect((await renderReceiptPdf(receipt(change), files)).length).toBeGreaterThan(1_000);
   });
 
@@ -172,7 +172,7 @@ describe("fonts", () => {
     await expect(renderReceiptPdf(named("株式会社龜"), files)).rejects.toThrow("@fontsource/noto-sans-tc");
   });
 
-  test("every currency's amounts are in the one of every receipt", async () => {
+  test("the built-in one has the amounts of every currency", async () => {
     const amounts = Intl.supportedValuesOf("currency").map((currency) => formatMoney({ amount: 1, currency }));
     expect(amounts.length).toBeGreaterThan(100);
     const pdf = await renderReceiptPdf(receipt({ note: amounts.join(" ") }), PLAIN);
@@ -309,7 +309,7 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
     ]);
   });
 
-  test("turns pages for a name that does not end, and numbers them", async () => {
+  test("continues on numbered pages for a very long name", async () => {
     const { text, pages } = await read(named("Very Long ".repeat(2_000)));
     expect(pages).toBeGreaterThan(3);
     expect(text).toContain(`Page ${pages} of ${pages}`);

@@ -293,7 +293,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       const { nextAction } = await onlyRenewal(backend, id);
       expect(nextAction?.expiresAt).toBe("2027-03-15T00:00:00.000Z");
       const page = await act(backend, addressOf(renewal), { action: "pay", card: "card_ok" });
-      expect([page.status, page.html.includes("The payment arrived")]).toEqual([200, true]);
+      expect([page.status, page.html.includes("Payment received")]).toEqual([200, true]);
       expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", receiptNumber: `${id}-000001` });
       expect((await subscriptionOf(backend, id)).state).toBe("active");
       expect(capturesOf(renewal.id)).toHaveLength(1);
@@ -320,7 +320,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         ]);
         expect(renewal.nextAction?.expiresAt).toBe(expiresAt);
         const { html } = await look(backend, addressOf(renewal));
-        expect(html).toContain(`${isLate ? "Was due by" : "Pay until"}</dt><dd>${onPage}`);
+        expect(html).toContain(`${isLate ? "Was due" : "Pay until"}</dt><dd>${onPage}`);
         expect((await quote(backend, id)).body.detail).toContain(
           isLate ? "suspended since 2027-03-15" : "on 2027-03-15 the subscription is suspended",
         );

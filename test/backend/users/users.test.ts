@@ -25,7 +25,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     return (await startSession(backend.deps, await idOf(backend, email), null)).accessToken;
   }
 
-  /** An organization of 25 licenses, 22 of them used unless said. */
+  /** An organization of 25 licenses, 22 of them used by default. */
   async function start(usedLicenses = 22, licenses = 25) {
     const made = organization({ usedLicenses });
     made.subscription.licenses = licenses;
@@ -104,7 +104,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("imports, adds, removals and purchases at the same time: every import whole or not at all", async () => {
+  test("parallel imports, adds, removals and purchases: every import is all or nothing", async () => {
     const users = await start(15);
     const first = people(8, `first-${users.id}-`);
     const second = people(8, `second-${users.id}-`);
@@ -132,7 +132,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectInvariants(backend, users.id, 25);
   });
 
-  test("the same people brought at the same time, in any order and to two organizations, are one person each", async () => {
+  test("the same people, added in parallel in any order to two organizations, are one person each", async () => {
     const [here, there] = [await start(0, 2_000), await start(0, 2_000)];
     // More than one statement takes, so that each import waits for others with something in its hands.
     const list = people(1_200, `shared-${here.id}-`);
@@ -150,7 +150,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect(persons).toHaveLength(1_200);
   });
 
-  test("an import that lacks licenses adds nobody, and tells how many are missing", async () => {
+  test("an import without enough licenses adds nobody, and says how many are missing", async () => {
     const users = await start(15);
     const before = { list: await users.list(), counts: await users.counts(), events: await users.events() };
     const list = [
@@ -170,7 +170,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("who is a user already is told by position and left as they are, and takes no second license", async () => {
+  test("existing users are returned by position, stay unchanged, and take no second license", async () => {
     const users = await start();
     const mail = `known-${users.id}@example.test`;
     await users.add(person(mail, { role: 4 }));
@@ -184,7 +184,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("a removed user frees the license, is no user any more, and comes back invited in the new role", async () => {
+  test("a removed user frees the license, is not listed, and can be added again in a new role", async () => {
     const users = await start(24);
     const mail = `back-${users.id}@example.test`;
     const added = await users.add(person(mail));
@@ -210,7 +210,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("one person takes one license, in whatever spelling, and is shown as they were entered", async () => {
+  test("one person takes one license in any spelling, and is shown as entered", async () => {
     const users = await start(22);
     const typed = `Zoe\u0301-${users.id}@Bu\u0308cher.test`;
     const added = await users.add(person(typed));
@@ -229,7 +229,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("the organization's strategy applies to everybody who is added, and is set by a signed-in administrator", async () => {
+  test("the assignment strategy applies to new users, and is set by a signed-in administrator", async () => {
     const users = await start(15);
     const path = `/organizations/${users.id}/assignment-strategy`;
     const read = async () => (await call(backend, "GET", path, { token: tokenOf(users.id) })).body;
@@ -298,7 +298,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("oneself, the last administrator and the more powerful stay", async () => {
+  test("oneself, the last administrator and more powerful users cannot be removed", async () => {
     const users = await start();
     const platform = `platform-${users.id}@example.test`;
     await users.add(person(platform, { role: 0, adminNoTraining: true }), users.session);
@@ -324,7 +324,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     });
   });
 
-  test("two administrators who remove each other at the same time: one is left", async () => {
+  test("of two administrators who remove each other in parallel, one is left", async () => {
     for (let round = 0; round < 5; round += 1) {
       const users = await start();
       const other = `other-${users.id}@example.test`;
@@ -359,7 +359,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect((await users.add(person(`by2-${mail}`), token)).status).toBe(401);
   });
 
-  test("the audit log names everybody who came and went, by whom", async () => {
+  test("the audit log records who was added and removed, and by whom", async () => {
     const users = await start();
     const [a, b, c] = ["a", "b", "c"].map((name) => `${name}-audit-${users.id}@example.test`) as [
       string,
@@ -386,7 +386,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     ]);
   });
 
-  test("what is answered is the contract's to the field", async () => {
+  test("answers have exactly the fields of the contract", async () => {
     const users = await start();
     for (const user of await users.list()) expect(userSchema.strict().parse(user)).toEqual(user);
     const { body } = await users.add(person(`exact-${users.id}@example.test`));
@@ -477,7 +477,7 @@ describe("requests that are refused", () => {
     expect(await bring({ users })).toMatchObject({ status: 400, body: { errors: [{ path: "users" }] } });
   });
 
-  test("somebody who is there twice, however the email is written, with both positions", async () => {
+  test("a duplicate email in any spelling, with both positions", async () => {
     const spellings = [
       "zo\u00e9@b\u00fccher.test",
       "ZO\u00c9@B\u00fccher.TEST",
@@ -490,7 +490,7 @@ describe("requests that are refused", () => {
     );
   });
 
-  test("so many errors that nobody would take the answer: the first are named", async () => {
+  test("many errors: only the first are listed", async () => {
     const answer = await bring({ users: people(10_000, "no email at ") });
     expect(answer.status).toBe(400);
     expect(answer.body.errors).toHaveLength(50);
@@ -506,7 +506,7 @@ describe("requests that are refused", () => {
     expect((await add(long)).status).toBe(400);
   });
 
-  test("an import is not read for who is not let in", async () => {
+  test("an import is not read for an unauthorized caller", async () => {
     expect((await bring("{", null)).status).toBe(401);
     expect((await bring("{", "sfl_unknown")).status).toBe(401);
     expect((await bring("{")).status).toBe(400);
@@ -514,12 +514,12 @@ describe("requests that are refused", () => {
     expect(elsewhere.status).toBe(404);
   });
 
-  test.each(["0", "999999", "2147483647"])("to remove user %s, whom nobody knows", async (number) => {
+  test.each(["0", "999999", "2147483647"])("to remove user %s, who does not exist", async (number) => {
     const answer = await call(backend, "DELETE", `${path}/${number}`, { token });
     expect(answer).toMatchObject({ status: 404, body: { code: "not_found" } });
   });
 
-  test.each(["2147483648", "-1", "1.5", "me"])("to remove user %s, which is no number of one", async (number) => {
+  test.each(["2147483648", "-1", "1.5", "me"])("to remove user %s, which is not a user number", async (number) => {
     const answer = await call(backend, "DELETE", `${path}/${number}`, { token });
     expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: "number" }] } });
   });
