@@ -26,7 +26,7 @@ const RULES = [
   { anchorDate: "2024-02-29", interval: "month", intervalCount: 1 },
 ] as const;
 
-/** One with daylight saving, one at UTC+13, one that goes by half an hour. */
+/** With daylight saving, at UTC+13, and with a half-hour offset. */
 const ZONES = ["America/New_York", "Pacific/Tongatapu", "Australia/Lord_Howe"];
 
 const PRICES = [
@@ -138,7 +138,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
     if (!isSuspended) oracle.used += 1;
   };
 
-  test("whatever is bought, reduced, added and not paid in between", async () => {
+  test("with purchases, reductions, users and unpaid renewals in between", async () => {
     const step = fc.oneof(
       fc.record({ days: fc.integer({ min: 0, max: 250 }), hours: fc.integer({ min: 0, max: 23 }) }),
       fc.record({ buy: fc.integer({ min: 1, max: 9 }) }),
