@@ -90,7 +90,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
         expect(wallDate(at, timeZone)).toBe(oracle.renewals[index]?.start);
         expect(wallDate(at - 1, timeZone) < wallDate(at, timeZone)).toBe(true);
       }
-      expect(await subscriptionOf(backend, id)).toMatchObject(oracle.picture(end));
+      expect(await subscriptionOf(backend, id)).toMatchObject(oracle.snapshot(end));
       await expectInvariants(backend, id, 25);
     }
   }, 120_000);
@@ -167,7 +167,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
           else if ("reduceBy" in one) await reduceBy(id, oracle, one.reduceBy);
           else if ("cancelReduction" in one) await cancelReduction(id, oracle);
           else if (oracle.used < oracle.licenses) await addUser(id, oracle, `user${index}`);
-          expect(await subscriptionOf(backend, id)).toMatchObject(oracle.picture(backend.clocks.billing));
+          expect(await subscriptionOf(backend, id)).toMatchObject(oracle.snapshot(backend.clocks.billing));
         }
         expect(await receiptsOf(id)).toEqual(oracle.renewals);
         await expectInvariants(backend, id, 25);

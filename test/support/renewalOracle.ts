@@ -101,7 +101,7 @@ export class RenewalOracle {
   }
 
   /** The expected fields of the subscription. */
-  picture(now: number) {
+  snapshot(now: number) {
     const { start, renewalDate, days } = this.#term(this.#indexOn(now));
     const licenses = this.renewsFor();
     const daysRemaining = dayNumber(renewalDate) - dayNumber(this.#today(now));

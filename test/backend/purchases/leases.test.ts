@@ -61,7 +61,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     ["fulfilled", false],
     ["declined", false],
     ["refunded", false],
-  ] as const)("a purchase that is %s can be leased whenever nobody has it: %s", async (state, isLeased) => {
+  ] as const)("a purchase that is %s can be leased before its check is due: %s", async (state, isLeased) => {
     for (const next_check_at of [NOON, NOON + 1, null]) {
       await set({ state, lease_until: 0, next_check_at });
       expect((await leasePurchase(database(), id, CLOCKS)) !== null).toBe(isLeased);

@@ -61,7 +61,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
   afterAll(() => backend.close());
 
   test.each(["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9"])(
-    "whatever dies at %s, the retry and the sweep make one purchase of it",
+    "after a crash at %s, the retry and the sweep make one purchase",
     async (point) => {
       const id = await open();
       const first = await buyWithCrash(id, point);
