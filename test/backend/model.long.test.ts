@@ -19,16 +19,16 @@ import {
 import { expectInvariants } from "./support/invariants.ts";
 import { DIALECTS } from "./support/stores.ts";
 
-/** What is known from outside about an Idempotency-Key. */
+/** What clients know about an Idempotency-Key. */
 interface KnownKey {
   purchaseId: string | null;
   status: string | null;
   isVoid: boolean;
-  /** The quote that it was first sent with. */
+  /** The quote it was first sent with. */
   quoteId: string;
 }
 
-/** What every client together has seen of one organization. */
+/** What all clients have seen of one organization. */
 interface Model {
   readonly quotes: string[];
   readonly keys: Map<string, KnownKey>;
@@ -52,13 +52,13 @@ const CARDS = [
   "card_timeout",
 ];
 
-/** Notes an answer about a key and checks it against everything that was answered before. */
+/** Records an answer about a key, and checks it against all earlier answers. */
 function learn(model: Model, key: string, quoteId: string, purchase: { id: string; status: string } | null): void {
   const known = model.keys.get(key) ?? { purchaseId: null, status: null, isVoid: false, quoteId };
   if (purchase) {
     expect(known.isVoid).toBe(false);
     if (known.purchaseId !== null) expect(purchase.id).toBe(known.purchaseId);
-    // What failed may be paid again; what succeeded stays.
+    // A failed purchase can be paid again; a successful one stays.
     if (known.status === "succeeded") expect(purchase.status).toBe("succeeded");
     known.purchaseId = purchase.id;
     known.status = purchase.status;
@@ -157,7 +157,7 @@ class Sweep implements Step {
   toString = () => `sweep by ${this.workers}${this.crash ? ` dying at ${this.crash}` : ""}`;
 }
 
-/** A person pays or cancels the purchase of a key on its page, and the worker may die. */
+/** A person pays or cancels the purchase of a key on its page, and the worker may crash. */
 class ActOnPage implements Step {
   constructor(
     readonly key: string,
@@ -262,7 +262,7 @@ describe.each(DIALECTS)("any sequence of clients, crashes and sweeps on %s", (di
   });
   afterAll(() => backend.close());
 
-  test("keeps the invariants, and every answer about a key agrees with the ones before", async () => {
+  test("keeps the invariants, and every answer about a key agrees with the earlier ones", async () => {
     const numRuns = dialect === "sqlite" ? 1_000 : 200;
     let sequences = 0;
     await fc.assert(

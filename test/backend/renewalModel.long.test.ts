@@ -39,7 +39,7 @@ const CARDS = [
 
 type Act = (backend: TestBackend, id: number, step: number) => Promise<void>;
 
-/** Something that happens, and its name for the report of a failure. */
+/** An event, and its name for a failure's report. */
 interface Happening {
   readonly name: string;
   readonly act: Act;
@@ -129,7 +129,7 @@ const steps = fc.array(fc.tuple(anyHappening, fc.option(fc.constantFrom(...POINT
   maxLength: 14,
 });
 
-/** Does it, and dies at the point where one is given. */
+/** Runs it, and crashes at the given point. */
 async function happen(backend: TestBackend, id: number, index: number, [what, point]: [Happening, string | null]) {
   backend.crashAt(point);
   try {
@@ -141,7 +141,7 @@ async function happen(backend: TestBackend, id: number, index: number, [what, po
   }
 }
 
-/** Every term from the second on up to today, once, for the price of the licenses that it was for. */
+/** Expects every term from the second to the current one once, at the price of its licenses. */
 async function expectEveryTerm(backend: TestBackend, id: number): Promise<number> {
   const today = wallDate(backend.clocks.billing, ZONE);
   const renewals = await renewalsOf(backend, id);
@@ -174,7 +174,7 @@ describe.each(DIALECTS)("any sequence of renewals, failures and crashes on %s", 
   });
   afterAll(() => backend.close());
 
-  test("renews every term once, in order, and charges what it says", async () => {
+  test("renews every term once, in order, and charges the right total", async () => {
     const numRuns = dialect === "sqlite" ? 60 : 25;
     let renewals = 0;
     await fc.assert(
@@ -192,7 +192,7 @@ describe.each(DIALECTS)("any sequence of renewals, failures and crashes on %s", 
           const open = (await renewalsOf(backend, id)).filter(({ status }) => status !== "succeeded");
           expect(open.map((renewal) => renewal.id)).toEqual(unpaid === null ? [] : [unpaid]);
         }
-        // At last somebody pays, and everything is made up for.
+        // In the end everything is paid, and missed terms are renewed.
         await storeCard(backend, id, "card_ok");
         for (const ms of [25 * 3_600_000, 25 * 3_600_000, 60_000]) await later(ms, 1).act(backend, id, 0);
         await paying(1).act(backend, id, 0);

@@ -26,7 +26,7 @@ const RULES = [
   { anchorDate: "2024-02-29", interval: "month", intervalCount: 1 },
 ] as const;
 
-/** One with daylight saving, one at UTC+13, one that goes by half an hour. */
+/** With daylight saving, at UTC+13, and with a half-hour offset. */
 const ZONES = ["America/New_York", "Pacific/Tongatapu", "Australia/Lord_Howe"];
 
 const PRICES = [
@@ -90,7 +90,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
         expect(wallDate(at, timeZone)).toBe(oracle.renewals[index]?.start);
         expect(wallDate(at - 1, timeZone) < wallDate(at, timeZone)).toBe(true);
       }
-      expect(await subscriptionOf(backend, id)).toMatchObject(oracle.picture(end));
+      expect(await subscriptionOf(backend, id)).toMatchObject(oracle.snapshot(end));
       await expectInvariants(backend, id, 25);
     }
   }, 120_000);
@@ -138,7 +138,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
     if (!isSuspended) oracle.used += 1;
   };
 
-  test("whatever is bought, reduced, added and not paid in between", async () => {
+  test("with purchases, reductions, users and unpaid renewals in between", async () => {
     const step = fc.oneof(
       fc.record({ days: fc.integer({ min: 0, max: 250 }), hours: fc.integer({ min: 0, max: 23 }) }),
       fc.record({ buy: fc.integer({ min: 1, max: 9 }) }),
@@ -167,7 +167,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
           else if ("reduceBy" in one) await reduceBy(id, oracle, one.reduceBy);
           else if ("cancelReduction" in one) await cancelReduction(id, oracle);
           else if (oracle.used < oracle.licenses) await addUser(id, oracle, `user${index}`);
-          expect(await subscriptionOf(backend, id)).toMatchObject(oracle.picture(backend.clocks.billing));
+          expect(await subscriptionOf(backend, id)).toMatchObject(oracle.snapshot(backend.clocks.billing));
         }
         expect(await receiptsOf(id)).toEqual(oracle.renewals);
         await expectInvariants(backend, id, 25);

@@ -1,6 +1,6 @@
 /**
- * Kills the program and its backend for real, again and again, and checks that nobody paid twice or for nothing
- * (purchase.md). `npm run chaos -- [--for 30m] [--seed 7]`; exits 1 when an invariant was violated.
+ * Kills the program and its backend again and again, and checks that nobody paid twice or for nothing
+ * (src/backend/README.md, Invariants). `npm run chaos -- [--for 30m] [--seed 7]` exits 1 if an invariant is violated.
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -39,6 +39,6 @@ process.exitCode = violations.length === 0 ? 0 : 1;
 
 function secondsOf(text: string): number {
   const match = /^(\d+)(s|m|h)$/.exec(text);
-  if (!match) throw new TypeError(`--for takes a time such as 90s, 30m or 2h, not ${text}`);
+  if (!match) throw new TypeError(`--for requires a duration such as 90s, 30m or 2h, not ${text}`);
   return Number(match[1]) * { s: 1, m: 60, h: 3600 }[match[2] as "s" | "m" | "h"];
 }

@@ -3,13 +3,13 @@ import { oracleBoundary, oracleCharge } from "../support/oracle.ts";
 import type { RunningSandbox } from "../support/sandbox.ts";
 import { tokenOf } from "../support/seed.ts";
 
-/** What chaos did and what it found. */
+/** The counts and findings of a run. */
 export class Tally {
   purchases = 0;
   renewals = 0;
   kills = 0;
   faults = 0;
-  /** What persons did on payment pages. */
+  /** What people did on payment pages. */
   clicks = 0;
   refunds = 0;
   readonly violations: string[] = [];
@@ -19,7 +19,7 @@ export class Tally {
   }
 }
 
-/** Every purchase of an organization, page by page. */
+/** Lists every purchase of an organization, page by page. */
 async function allPurchases(sandbox: RunningSandbox, organizationId: number): Promise<Purchase[]> {
   const purchases: Purchase[] = [];
   let after: string | null = "";
@@ -34,9 +34,10 @@ async function allPurchases(sandbox: RunningSandbox, organizationId: number): Pr
 }
 
 /**
- * The invariants of purchase.md, computed from outside: the purchases, the count, and the provider's own record.
+ * Checks the invariants from outside (src/backend/README.md, Invariants): the purchases, the count, and the provider's
+ * record.
  *
- * @param seeded the licenses that the organization began with
+ * @param seeded the organization's initial licenses
  */
 export async function checkInvariants(
   sandbox: RunningSandbox,
@@ -84,7 +85,7 @@ export async function checkInvariants(
   return purchases;
 }
 
-/** What purchases, oldest first, make of the licenses. Nobody reduces any here, so that a renewal is for all there are. */
+/** Adds up the licenses of purchases, oldest first. There are no reductions, so a renewal is for all licenses. */
 function licensesAfter(purchases: readonly Purchase[], seeded: number, where: string, tally: Tally): number {
   let licenses = seeded;
   for (const { id, kind, status, licenses: count } of purchases) {
@@ -95,18 +96,18 @@ function licensesAfter(purchases: readonly Purchase[], seeded: number, where: st
   return licenses;
 }
 
-/** A rule that monthly terms are checked by. */
+/** The rule of monthly terms to check. */
 export interface MonthlyTerms {
   readonly anchorDate: string;
-  /** The number of the term that the organization began with. */
+  /** The index of the organization's first term. */
   readonly seeded: number;
-  /** The billing date now. */
+  /** The current billing date. */
   readonly today: string;
 }
 
 /**
- * Every term was renewed once, in order, for the whole term of all licenses; only the last renewal may be unpaid, and
- * where none is, none is missing (billing-rules.md, Renewal).
+ * Checks that every term was renewed once, in order, for all licenses and the whole term. Only the last renewal may be
+ * unpaid; if it is paid, none is missing (src/billing/README.md, Renewal).
  */
 export async function checkTerms(
   sandbox: RunningSandbox,
@@ -136,7 +137,7 @@ export async function checkTerms(
   tally.expect(isOpen || next > today, `${where}: the renewal of ${next} is missing on ${today}`);
 }
 
-/** The numbers at the ends of document numbers, in order. */
+/** The trailing numbers of document numbers, in order. */
 function numbersOf(documents: readonly (string | null | undefined)[]): number[] {
   const numbers = documents.flatMap((document) => (document ? [Number(document.split("-").at(-1))] : []));
   return numbers.sort((one, other) => one - other);

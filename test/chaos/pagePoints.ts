@@ -8,7 +8,7 @@ import { waitFor } from "../support/wait.ts";
 import { checkInvariants, type Tally } from "./ledger.ts";
 import { openPages } from "./persons.ts";
 
-/** How a purchase waits (for an approval, for a card, declined), where the backend dies, and with which card a person pays. */
+/** How a purchase waits (for approval, for a card, declined), where the backend crashes, and with which card a person pays. */
 const WHILE_PAYING: readonly (readonly [paymentMethod: string | null, point: string, card: string])[] = [
   ["card_requires_approval", "B2", "card_ok"],
   ["card_requires_approval", "B6", "card_timeout"],
@@ -47,7 +47,7 @@ async function killWaiting(tally: Tally): Promise<void> {
   }
 }
 
-/** The backend dies while a person pays; it goes on by itself, and paying once more changes nothing. */
+/** The backend crashes while a person pays. It continues by itself, and paying again changes nothing. */
 async function killPaying(paymentMethod: string | null, point: string, card: string, tally: Tally): Promise<void> {
   const where = `${point} on the page, ${card} for ${paymentMethod}`;
   const waiting = await waitingPurchase(paymentMethod);
@@ -63,7 +63,7 @@ async function killPaying(paymentMethod: string | null, point: string, card: str
   }
 }
 
-/** The backend dies while a person cancels: it is canceled, or still waits and can be paid. Never both. */
+/** The backend crashes while a person cancels: the purchase is canceled, or still waits and can be paid. Never both. */
 async function killCanceling(point: string, tally: Tally): Promise<void> {
   const where = `${point} on the page, canceling`;
   const waiting = await waitingPurchase("card_requires_approval");
@@ -78,7 +78,7 @@ async function killCanceling(point: string, tally: Tally): Promise<void> {
   }
 }
 
-/** The backend dies while `purchases pay` tries the declined card again; another card on the page then pays it once. */
+/** The backend crashes while `purchases pay` retries the declined card. Another card on the page then pays once. */
 async function killPayCommand(point: string, tally: Tally): Promise<void> {
   const where = `${point}, purchases pay`;
   const waiting = await waitingPurchase("card_declined");
@@ -99,7 +99,7 @@ async function killPayCommand(point: string, tally: Tally): Promise<void> {
   }
 }
 
-/** The money was taken in one term and is found in the next: it goes back, with a credit note beside the receipt. */
+/** A payment made in one term is found in the next one: it is refunded, with a credit note. */
 async function killBeforeRenewal(tally: Tally): Promise<void> {
   const where = "B7, found after the term's end";
   const waiting = await waitingPurchase("card_requires_approval");
@@ -124,7 +124,7 @@ interface Waiting {
   readonly url: string;
 }
 
-/** A purchase that a person is asked to pay, in data that no backend runs on. */
+/** A purchase that waits for a person, in data without a running backend. */
 async function waitingPurchase(paymentMethod: string | null): Promise<Waiting> {
   const data = join(await temporaryDirectory(), "data");
   const sandbox = await startSandbox({ data, seed: seedFor(paymentMethod) });
@@ -135,9 +135,9 @@ async function waitingPurchase(paymentMethod: string | null): Promise<Waiting> {
 }
 
 /**
- * Runs a backend that dies at a point, has somebody act, and gives the backend that comes after it.
+ * Runs a backend that crashes at a point while someone acts, and returns the backend started after it.
  *
- * @param now where the later backend's clock stands; goes on from the earlier one's unless said
+ * @param now the later backend's clock; by default it continues the earlier one's
  */
 async function killDuring(
   { data, port, url }: Waiting,
@@ -147,7 +147,7 @@ async function killDuring(
   now: string | null = null,
 ): Promise<RunningSandbox> {
   const armed = await startSandbox({ data, port, now: null, env: { SECUREFLAG_CRASH_AT: point } });
-  // Whoever acts loses the answer.
+  // The crash cuts the answer.
   const acting = action(url, armed).catch(() => null);
   await armed.died();
   tally.kills += 1;

@@ -7,30 +7,30 @@ import { tokenOf } from "../support/seed.ts";
 import type { Tally } from "./ledger.ts";
 import type { Random } from "./random.ts";
 
-/** What a person does with a payment page; `pay` also by the command that tries the stored card again. */
+/** What a person does on a payment page. `pay` also runs the command that retries the stored card. */
 const HABITS = ["pay", "pay", "another card", "cancel", "two windows", "both at once", "command"] as const;
 const GOOD_CARDS = ["card_ok", "card_processing", "card_timeout", "card_requires_approval", undefined];
 const BAD_CARDS = ["card_declined", "card_insufficient_funds", "card_expired"];
 
-/** What a page may answer, whoever else acts on it and whatever the network does; never 500. */
+/** The statuses that a page may answer under concurrency and network faults; never 500. */
 const ANSWERS = [200, 400, 402, 403, 404, 409, 410, 429, 503];
 
-/** What a `purchases pay` may end with: paid, declined again, waits, not payable any more, unknown, killed, a spoilt read. */
+/** The exit codes of `purchases pay`: paid, declined, waiting, no longer payable, unknown, killed, a broken read. */
 const PAY_ENDS = [0, 1, 6, 8, 9, 10, 137];
 
-/** Where persons are, and what they remember. */
+/** What people act on, and what they remember. */
 export interface Street {
   readonly random: Random;
   readonly tally: Tally;
   readonly organizations: readonly number[];
-  /** Declined purchases that somebody went on to pay: their commands had ended before. */
+  /** Declined purchases that someone paid after their commands had ended. */
   readonly revived: Set<string>;
-  /** Where requests of persons go: straight to the backend, or through a network that breaks. */
+  /** Where people's requests go: to the backend directly, or through a faulty network. */
   proxyUrl(): string;
   sandbox(): RunningSandbox;
 }
 
-/** Pays, tries other cards and cancels on open payment pages until the time is over (`performance.now()`). */
+/** Pays, tries other cards and cancels on open payment pages until a deadline (`performance.now()`). */
 export async function person(street: Street, until: number): Promise<void> {
   const { random } = street;
   while (performance.now() < until) {
@@ -40,7 +40,7 @@ export async function person(street: Street, until: number): Promise<void> {
   }
 }
 
-/** The open pages of some organization that has any. */
+/** The open pages of a random organization that has any. */
 async function findOpen({ random, organizations, sandbox }: Street): Promise<OpenPurchase[]> {
   const first = random.between(0, organizations.length - 1);
   for (const organizationId of [...organizations.slice(first), ...organizations.slice(0, first)]) {
@@ -50,7 +50,7 @@ async function findOpen({ random, organizations, sandbox }: Street): Promise<Ope
   return [];
 }
 
-/** Ends most of what still waits; the rest is left to expire. */
+/** Settles most waiting purchases, and leaves the rest to expire. */
 export async function tidyUp(street: Street): Promise<void> {
   for (const organizationId of street.organizations) {
     for (const purchase of await openPages(street.sandbox(), organizationId)) {
@@ -59,7 +59,7 @@ export async function tidyUp(street: Street): Promise<void> {
   }
 }
 
-/** The purchases of an organization that have a payment page, newest first. */
+/** Lists the purchases of an organization with a payment page, newest first. */
 export async function openPages(sandbox: RunningSandbox, organizationId: number): Promise<OpenPurchase[]> {
   const path = `/organizations/${organizationId}/purchases?limit=100`;
   const { body } = await sandbox.request("GET", path, { token: tokenOf(organizationId) });
@@ -97,7 +97,7 @@ async function act(street: Street, purchase: OpenPurchase): Promise<void> {
 
 async function post({ tally }: Street, url: string, action: "pay" | "cancel", card?: string): Promise<void> {
   tally.clicks += 1;
-  // A page that is not the form (somebody was faster) and a lost answer are what this is about; the end tells the truth.
+  // A page without a form (someone was faster) and lost answers are expected; the final checks decide.
   const answer = await actOnPage(url, action, card).catch(() => null);
   if (answer !== null) tally.expect(ANSWERS.includes(answer.status), `${action} on ${url}: ${answer.status}`);
 }

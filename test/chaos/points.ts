@@ -7,17 +7,17 @@ import { environmentFor, startSandbox } from "../support/sandbox.ts";
 import { ADMIN, organization, PASSWORD, seed } from "../support/seed.ts";
 import { checkInvariants, type Tally } from "./ledger.ts";
 
-/** The crash points of purchase.md that a purchase passes without a person; `pagePoints.ts` has those with one. */
+/** The crash points of a purchase without a person (src/backend/README.md, Crash points); `pagePoints.ts` has the others. */
 const CLI_POINTS = ["C0", "C1", "C2", "C3", "C6"];
 const BACKEND_POINTS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10"];
 
-/** Around the time that a start takes to open its data, make the tables and fill them, in milliseconds. */
+/** Delays, in milliseconds, around the time in which a start creates and seeds its tables. */
 const START_MOMENTS = [90, 110, 130, 150, 170, 190, 210, 230];
 
 const BUY = ["buy", "5", "--yes", "--json", "--timeout", "5"];
 const KILLED = 137;
 
-/** Kills a real process with `kill -9` at every crash point, recovers, and checks what is left. */
+/** Kills a process with `kill -9` at every crash point, recovers, and checks the result. */
 export async function killAtEveryPoint(tally: Tally): Promise<void> {
   for (const point of CLI_POINTS) await killCli(point, tally);
   for (const point of BACKEND_POINTS) await killBackend(point, tally);
@@ -25,7 +25,7 @@ export async function killAtEveryPoint(tally: Tally): Promise<void> {
   for (const milliseconds of START_MOMENTS) await killStart(milliseconds, tally);
 }
 
-/** A sandbox that was killed while it made its data starts again, and works. */
+/** A sandbox killed while it created its data starts again and works. */
 async function killStart(milliseconds: number, tally: Tally): Promise<void> {
   const data = join(await temporaryDirectory(), "data");
   const starting = await startCli(["sandbox", "--port", "0", "--data", data, "--json"]);
@@ -38,7 +38,7 @@ async function killStart(milliseconds: number, tally: Tally): Promise<void> {
   await sandbox.stop();
 }
 
-/** C4: the backend has rotated the refresh token, and the new one was never saved. The old one works once more. */
+/** C4: the backend rotated the refresh token, but the client never saved the new one. The old one works once more. */
 async function killRefresh(tally: Tally): Promise<void> {
   const sandbox = await startSandbox({ seed: seed(organization(1)) });
   const env = { SECUREFLAG_API_URL: sandbox.ready.url };

@@ -10,7 +10,7 @@ import { checkInvariants, checkTerms, type Tally } from "./ledger.ts";
 import { openPages } from "./persons.ts";
 import { Random } from "./random.ts";
 
-/** The crash points that a renewal passes, in their order; B12: it was made and not charged. */
+/** The crash points of a renewal, in order. At B12 it was made but not charged. */
 const POINTS = ["B0", "B12", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B10"];
 const CARDS = [
   "card_ok",
@@ -22,7 +22,7 @@ const CARDS = [
   null,
 ];
 
-/** Begins on a month's last day; the clock begins in its term number 9, which ends on 2026-11-30. */
+/** Anchored on the last day of a month. The clock starts in term 9, which ends on 2026-11-30. */
 const ANCHOR = "2026-01-31";
 const SEEDED_TERM = 9;
 const MONTHLY = { interval: "month", anchorDate: ANCHOR } as const;
@@ -30,7 +30,7 @@ const MONTHLY = { interval: "month", anchorDate: ANCHOR } as const;
 const ADVANCE = ["sandbox", "clock", "advance", "--json"];
 const UNREACHABLE = 10;
 
-/** Kills the backend at every point of a renewal while the clock is advanced, and while somebody pays one that failed. */
+/** Kills the backend at every point of a renewal while the clock advances, and while someone pays a declined one. */
 export async function killWhileRenewing(tally: Tally): Promise<void> {
   for (const point of POINTS) await killAdvancing(point, "card_ok", tally);
   for (const point of ["B12", "B7"]) await killAdvancing(point, "card_processing", tally);
@@ -62,7 +62,7 @@ async function killAdvancing(point: string, paymentMethod: string, tally: Tally)
   }
 }
 
-/** The backend dies while a person pays a failed renewal on its page; the ones that were missed follow. */
+/** The backend crashes while a person pays a declined renewal on its page. Missed renewals follow. */
 async function killPaying(point: string, tally: Tally): Promise<void> {
   const where = `${point}, paying a failed renewal`;
   const data = join(await temporaryDirectory(), "data");
@@ -93,7 +93,7 @@ async function paidRenewals(sandbox: RunningSandbox, organizationId: number): Pr
   return purchases.filter(({ kind, status }) => kind === "renewal" && status === "succeeded");
 }
 
-/** What a storm of renewals shares. */
+/** The shared state of a storm of renewals. */
 interface Years {
   readonly random: Random;
   readonly tally: Tally;
@@ -102,11 +102,11 @@ interface Years {
 }
 
 /**
- * Years go by for many organizations while the backend is killed at random, two programs advance its clock at the same
- * time, and persons pay what failed; then every term is checked.
+ * Advances many organizations by years while the backend is killed at random, two programs move its clock at the same
+ * time, and people pay declined renewals. Then checks every term.
  *
- * @param seconds how long it is killed
- * @param number repeats the same choices
+ * @param seconds how long to kill it
+ * @param number the seed of the random choices
  */
 export async function renewalStorm(seconds: number, number: number, tally: Tally): Promise<void> {
   const data = join(await temporaryDirectory(), "data");
@@ -142,12 +142,12 @@ async function killBackends(years: Years, data: string): Promise<void> {
 async function passTime(years: Years): Promise<void> {
   while (performance.now() < years.until) {
     const body = { days: years.random.between(1, 200) };
-    // Killed on the way, the clock is somewhere between.
+    // After a kill the clock is somewhere in between.
     await years.sandbox.request("POST", "//sandbox/clock", { body }).catch(() => sleep(100));
   }
 }
 
-/** Persons pay what failed, with cards that work and cards that do not. */
+/** Pays declined renewals, with good and bad cards. */
 async function payOpen(years: Years, ids: readonly number[]): Promise<void> {
   while (performance.now() < years.until) {
     await sleep(years.random.between(20, 200));

@@ -32,42 +32,42 @@ const FAULTS: readonly Fault[] = [
   { kind: "status", when: "after", status: 503 },
   { kind: "status", when: "before", status: 429, retryAfter: "1" },
 ];
-/** 9: another purchase came first, and nothing was bought; 10: unknown yet; 137: killed. All of them mean "run again". */
+/** Exit codes after which to run again. 9: the subscription changed and nothing was bought; 10: unknown; 137: killed. */
 const RUN_AGAIN = [9, 10, 137];
-/** A person has not approved it yet. */
+/** The exit code while a person has not approved yet. */
 const WAITS = 8;
 const KILLED = 137;
 
-/** One order that somebody wants carried out: once, whatever happens to the programs that do it. */
+/** An order to buy exactly once, whatever happens to the programs that do it. */
 interface Job {
   readonly organizationId: number;
   readonly licenses: number;
   readonly note: string;
   readonly home: string;
-  /** Whether other commands run in that home: `purchases resume` would tell the end of this order to another one. */
+  /** Whether other commands use that home: then `purchases resume` of one may print the result of another's order. */
   readonly isHomeShared: boolean;
   exitCode: number | null;
-  /** A command ended because a person has to act first. */
+  /** Whether a command ended because a person has to act first. */
   waits: boolean;
 }
 
-/** What a storm shares: the backend that dies and comes back, the network that breaks, and the end. */
+/** The shared state of a storm: the backend that is killed and restarted, the faulty network, and the deadline. */
 interface Weather {
   readonly random: Random;
   readonly tally: Tally;
   readonly proxy: FaultProxy;
   readonly until: number;
-  /** A home whose configuration folder several clients share, as the jobs of one machine do. */
+  /** A home that several clients share, like the jobs of one machine. */
   readonly sharedHome: string;
   sandbox: RunningSandbox;
 }
 
 /**
- * Many clients buy while the backend and they themselves are killed at random and the network loses answers; then
- * everything is run to its end and checked.
+ * Lets many clients buy while they and the backend are killed at random and the network loses answers. Then runs
+ * everything to its end, and checks it.
  *
- * @param seconds how long the weather is bad
- * @param number repeats the same choices
+ * @param seconds how long to kill and lose
+ * @param number the seed of the random choices
  */
 export async function storm(seconds: number, number: number, tally: Tally): Promise<void> {
   const data = join(await temporaryDirectory(), "data");
@@ -134,7 +134,7 @@ async function client(weather: Weather): Promise<Job[]> {
   return jobs;
 }
 
-/** Runs the job's command once, or follows what waits for a person; killed at a random moment if so decided. */
+/** Runs the job's command once, or follows a purchase that waits for a person. May kill it at a random moment. */
 async function attempt({ random, tally, proxy }: Weather, job: Job, kill: boolean): Promise<void> {
   const wait = ["--json", "--timeout", "3", "--wait", String(random.of([0, 1, 3]))];
   const isFollowed = job.waits && !job.isHomeShared && random.next() < 0.5;
@@ -149,14 +149,14 @@ async function attempt({ random, tally, proxy }: Weather, job: Job, kill: boolea
   const { exitCode: code, stdout, stderr } = await running.ended;
   clearTimeout(timer);
   if (code === KILLED) tally.kills += 1;
-  // Whoever reads the whole result knows how the purchase ended, and has no reason to run the command again.
+  // With the whole result there is no reason to run the command again.
   const end = endOf(job, stdout);
   if (end !== null) job.exitCode = end;
   else if (code === WAITS) job.waits = true;
   else if (!isFollowed && !RUN_AGAIN.includes(code)) tally.expect(false, `${job.note} ended ${code}: ${stderr}`);
 }
 
-/** How the job's purchase ended: 0 or 6 as its command would, `null` where the output does not tell. */
+/** How the job's purchase ended: 0 or 6, as its command would exit; `null` if the output does not have it. */
 function endOf(job: Job, stdout: string): number | null {
   if (!stdout.endsWith("}\n")) return null;
   const { purchase, resumed = [purchase] }: { purchase?: Purchase; resumed?: (Purchase | undefined)[] } =
@@ -175,7 +175,7 @@ function isOpen({ exitCode, waits }: Job): boolean {
   return exitCode === null && !waits;
 }
 
-/** Whatever waited has been paid, canceled or has expired. Resuming tells it once for all orders of a home. */
+/** Resumes orders that waited, which are now paid, canceled or expired. Resuming prints all orders of a home at once. */
 async function finishWaiting({ proxy, tally }: Weather, waiting: readonly Job[]): Promise<void> {
   const left = new Set(waiting);
   for (const { home, organizationId } of waiting) {
@@ -207,7 +207,7 @@ async function breakNetwork({ random, tally, proxy, until }: Weather): Promise<v
     await sleep(random.between(50, 400));
     proxy.heal();
     const fault = random.of(FAULTS);
-    // A page in place of a read ends a command with exit 1, rightly; in place of a purchase it must not.
+    // An HTML page as the answer to a read is exit 1; as the answer to a purchase it must not be.
     const target =
       fault.kind === "html"
         ? { method: "POST", path: /purchases$/ }
@@ -217,7 +217,7 @@ async function breakNetwork({ random, tally, proxy, until }: Weather): Promise<v
   }
 }
 
-/** The clock moves only after what is being paid has been settled. */
+/** Waits until payments in progress have settled, before the clock moves. */
 async function settleAll(sandbox: RunningSandbox): Promise<void> {
   await sandbox.request("POST", "//sandbox/clock", { body: { days: 1 } });
   await sandbox.request("POST", "//sandbox/clock", { body: { days: 1 } });
@@ -232,7 +232,7 @@ async function check(
   const purchases = await checkInvariants(sandbox, organizationId, 25, tally);
   for (const job of jobs.filter((candidate) => candidate.organizationId === organizationId)) {
     const bought = purchases.filter(({ note, status }) => note === job.note && status === "succeeded");
-    // A declined purchase may be paid by a person, whatever its command went on to do (details.md, 1 and 11).
+    // A person can pay a declined purchase, whatever its command did next.
     const byCommand = bought.filter(({ id }) => !revived.has(id));
     const isMeant = job.exitCode === 0 ? bought.length > 0 && byCommand.length <= 1 : byCommand.length === 0;
     tally.expect(isMeant, `${job.note} ended ${job.exitCode} and bought ${bought.length} times`);

@@ -29,7 +29,7 @@ const PURCHASE_FIELDS =
 const USER_FIELDS =
   "adminNoTraining defaultOrganization email firstName idUser joinedDateTime lastName licenseEnd licenseStart role status stripeCustomerId stripeSubscriptionAutorenewal stripeSubscriptionId team username uuid";
 
-/** Field names that scripts rely on (cli.md, JSON; details.md, 15, 21 and 22): a change here breaks somebody. */
+/** Field names that scripts rely on: a change here breaks them. */
 const FIELDS: readonly [string, z.ZodObject, string][] = [
   ["money", moneySchema, "amount currency"],
   ["licenses", licenseCountsSchema, "available purchased used"],
@@ -83,7 +83,7 @@ test.each(FIELDS)("the fields of %s", (_, schema, fields) => {
   expect(Object.keys(schema.shape).sort().join(" ")).toBe(fields);
 });
 
-describe("requests refuse what they do not know, and wrong values", () => {
+describe("requests refuse unknown fields and invalid values", () => {
   test.each<[string, z.ZodType, unknown, boolean]>([
     ["5 licenses", quoteRequestSchema, { licenses: 5 }, true],
     ["0 licenses", quoteRequestSchema, { licenses: 0 }, false],
@@ -95,16 +95,16 @@ describe("requests refuse what they do not know, and wrong values", () => {
     ["a reduction", reductionRequestSchema, { licenses: 0 }, true],
     ["a reduction of a version", reductionRequestSchema, { licenses: 5, subscriptionVersion: 3 }, true],
     ["a reduction to -1", reductionRequestSchema, { licenses: -1 }, false],
-    ["a reduction to nothing that is said", reductionRequestSchema, {}, false],
+    ["a reduction without a count", reductionRequestSchema, {}, false],
     ["a purchase", purchaseRequestSchema, { quoteId: "q", purchaseOrder: "PO-1", note: "n" }, true],
     ["a purchase without a quote", purchaseRequestSchema, { note: "n" }, false],
     ["an empty note", purchaseRequestSchema, { quoteId: "q", note: "" }, false],
     ["a user", addUserRequestSchema, { email: "a@b.example", firstName: "A", lastName: "B" }, true],
     ["a user without an email address", addUserRequestSchema, { email: "a", firstName: "A", lastName: "B" }, false],
-    ["nobody to import", importUsersRequestSchema, { users: [] }, false],
+    ["an import without users", importUsersRequestSchema, { users: [] }, false],
     ["a date", clockRequestSchema, { to: "2027-03-01" }, true],
     ["an instant", clockRequestSchema, { to: "2027-03-01T00:00:00Z" }, true],
-    ["no date", clockRequestSchema, { to: "2027-02-29" }, false],
+    ["a date that does not exist", clockRequestSchema, { to: "2027-02-29" }, false],
     ["days", clockRequestSchema, { days: 3 }, true],
     ["days of 25 years", clockRequestSchema, { days: 9_132 }, true],
     ["days of more than 25 years", clockRequestSchema, { days: 9_133 }, false],
@@ -118,11 +118,11 @@ describe("requests refuse what they do not know, and wrong values", () => {
     ["a key with a space", idempotencyKeySchema, "a b", false],
     ["a key with a letter beyond ASCII", idempotencyKeySchema, "clé", false],
     ["a key that ends in a newline", idempotencyKeySchema, "key\n", false],
-  ])("%s", (_, schema, value, fits) => {
-    expect(schema.safeParse(value).success).toBe(fits);
+  ])("%s", (_, schema, value, isValid) => {
+    expect(schema.safeParse(value).success).toBe(isValid);
   });
 });
 
-test.each(["20343.5", Number.NaN, 2 ** 53, "20342", null])("%s is no amount", (amount) => {
+test.each(["20343.5", Number.NaN, 2 ** 53, "20342", null])("%s is not an amount", (amount) => {
   expect(moneySchema.safeParse({ amount, currency: "GBP" }).success).toBe(false);
 });

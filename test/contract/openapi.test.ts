@@ -47,7 +47,7 @@ describe("openapi.json", () => {
     expect(described.security).toEqual(operation.access === "public" ? [] : [{ bearer: [] }]);
   });
 
-  test("has nothing but the operations, each named once", () => {
+  test("has only the operations, each once", () => {
     const ids = everyObject(document.paths).flatMap(({ operationId }) => (operationId ? [operationId] : []));
     expect(ids.sort()).toEqual(Object.keys(operations).sort());
   });
@@ -57,13 +57,13 @@ describe("openapi.json", () => {
     expect(shapes.length).toBe(new Set(shapes).size);
   });
 
-  test("says how long a body may be", () => {
+  test("documents the limits of bodies", () => {
     expect(document.info.description).toContain("Request bodies have up to 65536 bytes");
     const { description } = document.paths[`${BASE_PATH}/organizations/{organizationId}/users/import`].post;
     expect(description).toBe("Scope: users:write. The body may have up to 4194304 bytes.");
   });
 
-  test("says of every amount that is due now that it is before tax, with the tax and the total beside it", () => {
+  test("documents every amount due now as before tax, next to the tax and the total", () => {
     const due = [document, outputSchemas()].flatMap(everyObject).filter(({ dueNow }) => dueNow !== undefined);
     expect(due.length).toBeGreaterThan(10);
     for (const { dueNow, tax, total } of due as Record<string, { description?: string }>[]) {
@@ -75,20 +75,20 @@ describe("openapi.json", () => {
     }
   });
 
-  test("every reference leads somewhere", () => {
+  test("every reference can be resolved", () => {
     const references = everyObject(document).flatMap(({ $ref }) => (typeof $ref === "string" ? [$ref] : []));
     expect(references).toContain("#/components/schemas/Problem");
     expect(references.filter((reference) => resolve(reference) === undefined)).toEqual([]);
   });
 
-  test("answers are open: what they gain later is no error", () => {
+  test("answers are open to new fields", () => {
     const answers = Object.values<Record<string, { responses: unknown }>>(document.paths)
       .flatMap((methods) => Object.values(methods))
       .map(({ responses }) => responses);
     expect(everyObject(answers).filter(({ additionalProperties }) => additionalProperties === false)).toEqual([]);
   });
 
-  test("requests are closed: what nobody knows is refused", () => {
+  test("requests are closed to unknown fields", () => {
     const quotes = document.paths[`${BASE_PATH}/organizations/{organizationId}/quotes`].post;
     expect(quotes.requestBody.content["application/json"].schema).toMatchObject({ additionalProperties: false });
   });

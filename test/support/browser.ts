@@ -2,7 +2,7 @@ import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { CHROMIUM } from "./chromium.ts";
 
-/** Starts the browser, without a window. Whoever started it closes it. */
+/** Starts the browser without a window. The caller closes it. */
 export async function startBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,
@@ -10,16 +10,16 @@ export async function startBrowser(): Promise<Browser> {
   });
 }
 
-/** How a person looks at a page. */
+/** How to view a page. */
 export interface Looking {
   readonly dark?: boolean;
   /** In CSS pixels: a phone's or a screen's. */
   readonly width?: number;
-  /** Pages must work without; a test that looks inside of one by script turns it on. */
+  /** Off by default, because pages must work without it; tests that inspect a page by script turn it on. */
   readonly javaScript?: boolean;
 }
 
-/** A tab of a person of their own: no cookies of others. Ended with its browser, or by `page.context().close()`. */
+/** Opens a tab with cookies of its own. It closes with its browser, or by `page.context().close()`. */
 export async function openTab(browser: Browser, looking: Looking = {}): Promise<Page> {
   const options: BrowserContextOptions = {
     javaScriptEnabled: looking.javaScript ?? false,
@@ -31,19 +31,19 @@ export async function openTab(browser: Browser, looking: Looking = {}): Promise<
   return page;
 }
 
-/** What axe finds wrong with the page as it is shown, one line each. The tab needs JavaScript. */
+/** Lists the problems that axe finds on the page, one line each. Requires JavaScript. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const { violations: found } = await page.evaluate<axe.AxeResults>("axe.run()");
   return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(", ")}`);
 }
 
-/** By how many CSS pixels the page is wider than the window. The tab needs JavaScript. */
+/** By how many CSS pixels the page is wider than the window. Requires JavaScript. */
 export async function overflow(page: Page): Promise<number> {
   return page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
 }
 
-/** Keeps the address of every request that the tab makes from now on, and gives the list. */
+/** Records the URL of every later request of the tab, and returns the list. */
 export function requestsOf(page: Page): string[] {
   const addresses: string[] = [];
   page.on("request", (request) => addresses.push(request.url()));

@@ -1,2 +1,2 @@
-/** Debian's browser; where it is missing `.config/vitest.config.ts` leaves the browser suite out. */
+/** Debian's browser. Without it, `.config/vitest.config.ts` skips the browser tests. */
 export const CHROMIUM = "/usr/bin/chromium";

@@ -2,19 +2,19 @@ import { execa } from "execa";
 import { assertOutput } from "./outputs.ts";
 import { BIN, clearedEnvironment, temporaryDirectory } from "./places.ts";
 
-/** How a run of the program is set up. */
+/** How to run the program. */
 export interface RunOptions {
-  /** Beside `PATH`, `HOME` and `SECUREFLAG_CONFIG_DIR`. */
+  /** Besides `PATH`, `HOME` and `SECUREFLAG_CONFIG_DIR`. */
   readonly env?: Readonly<Record<string, string>>;
-  /** What comes on stdin; nothing, and its end at once, unless said. */
+  /** Its stdin; empty by default. */
   readonly input?: string;
-  /** The file that runs the program; the built one of this checkout unless said. */
+  /** The file to run; the built program of this checkout by default. */
   readonly bin?: string;
-  /** The home that holds the configuration directory; a new one unless said. */
+  /** The home with the configuration directory; a new one by default. */
   readonly home?: string;
-  /** Where stdout goes instead of into the result. */
+  /** Redirects stdout instead of collecting it. */
   readonly stdoutFile?: string;
-  /** Milliseconds until the program is killed and the test fails. */
+  /** After how many milliseconds to kill the program and fail. */
   readonly timeout?: number;
 }
 
@@ -26,20 +26,20 @@ export interface RunResult {
   readonly home: string;
 }
 
-/** A run that is still going on. */
+/** A run in progress. */
 export interface RunningCli {
   readonly pid: number;
   readonly home: string;
-  /** What it printed on stdout so far. */
+  /** Its stdout so far. */
   printed(): string;
-  /** What it wrote on stderr so far. */
+  /** Its stderr so far. */
   noted(): string;
   kill(signal: NodeJS.Signals): void;
-  /** How it ended; `exitCode` is 128 + the signal's number where a signal ended it. */
+  /** How it ended. `exitCode` is 128 + the signal's number after a signal. */
   readonly ended: Promise<RunResult>;
 }
 
-/** The program under test did not end by itself. */
+/** The program did not run as expected. */
 class RunError extends Error {
   override readonly name = "RunError";
 }

@@ -1,4 +1,4 @@
-/** The approval page did not come to the step that was expected. */
+/** The approval page is not at the expected step. */
 class DevicePageError extends Error {
   override readonly name = "DevicePageError";
 }
@@ -7,14 +7,14 @@ class DevicePageError extends Error {
 export interface Person {
   readonly email: string;
   readonly password: string;
-  /** Asked only of a user with a one-time code. */
+  /** Only for a user with one-time codes. */
   readonly code?: string;
 }
 
 /**
- * Does what a person does on the approval page of a sign-in by browser, by plain POSTs of its forms (RFC 8628).
+ * Acts on the approval page of a browser sign-in (RFC 8628) like a person, with plain POSTs of its forms.
  *
- * @param accepted the organizations whose invitations are checked
+ * @param accepted the organizations whose invitations to accept
  */
 export async function decideOnPage(
   url: string,
@@ -36,7 +36,7 @@ export async function decideOnPage(
   if (title !== (action === "approve" ? "You are signed in" : "Denied")) throw new DevicePageError(html);
 }
 
-/** What a form carries without showing it, and what it shows filled in. */
+/** Reads the hidden and prefilled fields of a form. */
 function fieldsOf(html: string): Record<string, string> {
   const inputs = [...html.matchAll(/<input (?:"[^"]*"|[^">])*>/g)].map(([input]) => [
     /\bname="([^"]*)"/.exec(input)?.[1] ?? "",

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * What happens to a request. "before": the backend never sees it. "after": the backend acts on it, and its answer is
- * lost or spoilt.
+ * lost or corrupted.
  */
 export type Fault =
   | { readonly kind: "drop" | "reset" | "html"; readonly when: "before" | "after" }
@@ -25,22 +25,22 @@ export type Fault =
     }
   | { readonly kind: "rewrite"; readonly edit: (body: string) => string };
 
-/** Which requests a fault meets. */
+/** Which requests a fault applies to. */
 export interface Rule {
   readonly method: string;
   readonly path: RegExp;
-  /** Which of the requests that match, the first being 1; every one unless said. */
+  /** Which of the matching requests, from 1; all by default. */
   readonly nth?: number;
   readonly fault: Fault;
 }
 
-/** One request that came to the proxy. */
+/** A request to the proxy. */
 export interface SeenRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
-  /** The backend's status; `null` where it never saw the request. */
+  /** The backend's status; `null` if it never received the request. */
   status: number | null;
 }
 
@@ -50,7 +50,7 @@ interface BackendAnswer {
   readonly body: Buffer;
 }
 
-/** A loopback proxy before a backend, which records what passes and breaks what it is told to. */
+/** A loopback proxy in front of a backend that records requests and injects faults. */
 export class FaultProxy {
   readonly #server: Server;
   readonly #target: URL;
@@ -62,34 +62,34 @@ export class FaultProxy {
     this.#target = target;
   }
 
-  /** Starts one before the backend of this API URL. */
+  /** Starts a proxy in front of the backend at an API URL. */
   static async start(apiUrl: string): Promise<FaultProxy> {
     const server = createServer();
     const proxy = new FaultProxy(server, new URL(apiUrl));
     server.on("request", (request, response) => {
-      // A client that goes away in the middle is what these tests are about, not an error of the proxy.
+      // Clients disconnect on purpose in these tests.
       proxy.#handle(request, response).catch(() => response.destroy());
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return proxy;
   }
 
-  /** What `SECUREFLAG_API_URL` takes. */
+  /** The value for `SECUREFLAG_API_URL`. */
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}${this.#target.pathname}`;
   }
 
-  /** Breaks the requests that a rule meets, from now on. */
+  /** Adds a rule, which applies to later requests. */
   inject(rule: Rule): void {
     this.#rules.push({ rule, met: 0 });
   }
 
-  /** Forgets the rules of a path, or all of them. */
+  /** Removes the rules of a path, or all rules. */
   heal(path?: RegExp): void {
     this.#rules = path ? this.#rules.filter(({ rule }) => rule.path.source !== path.source) : [];
   }
 
-  /** The requests with this method whose path matches. */
+  /** Lists the requests with a method and a matching path. */
   seen(method: string, path: RegExp): SeenRequest[] {
     return this.requests.filter((request) => request.method === method && path.test(request.path));
   }
@@ -143,7 +143,7 @@ export class FaultProxy {
   }
 }
 
-/** Breaks a connection or answers in the backend's place. Gives whether the exchange goes on as if nothing was. */
+/** Breaks a connection, or answers in place of the backend. Returns whether the exchange continues normally. */
 async function spoil(fault: Fault, response: ServerResponse): Promise<boolean> {
   if (fault.kind === "drop") response.socket?.destroy();
   else if (fault.kind === "reset") response.socket?.resetAndDestroy();
@@ -188,7 +188,7 @@ function send(answer: BackendAnswer, response: ServerResponse): void {
   response.writeHead(answer.status, headersOf(answer)).end(answer.body);
 }
 
-/** The backend's headers with the length of the body that is sent, in place of its chunks. */
+/** The backend's headers with a `Content-Length` instead of chunks. */
 function headersOf({ status, headers, body }: BackendAnswer): Record<string, string | string[] | number | undefined> {
   const { "transfer-encoding": _chunked, connection: _connection, ...kept } = headers;
   return { ...kept, ...(status !== 204 && { "content-length": body.length }) };

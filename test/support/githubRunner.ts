@@ -7,13 +7,13 @@ import { CI_SYSTEMS } from "./ciSystems.ts";
 import { type LogCommand, readLog, readStepOutputs } from "./githubLog.ts";
 import { temporaryDirectory } from "./places.ts";
 
-/** A repository, its settings, and what is there on the machine that its jobs run on. */
+/** A repository, its settings, and the machine that its jobs run on. */
 export interface Repository {
   /** Where it is checked out. */
   readonly workspace: string;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly vars?: Readonly<Record<string, string>>;
-  /** Beside `PATH`, `HOME` and what GitHub sets. */
+  /** Besides `PATH`, `HOME` and what GitHub sets. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -21,15 +21,15 @@ export interface Repository {
 export interface StepEnd {
   readonly exitCode: number;
   readonly outputs: Readonly<Record<string, string>>;
-  /** What it added to the job's summary. */
+  /** The job summary that it wrote. */
   readonly summary: string;
-  /** What the runner was told in the log. */
+  /** The commands in its log. */
   readonly commands: readonly LogCommand[];
-  /** What the log shows beside that. */
+  /** The rest of its log. */
   readonly log: string;
 }
 
-/** The workflow is wrong, or uses what this runner does not know. */
+/** The workflow is invalid, or uses something this runner does not support. */
 class RunnerError extends Error {
   override readonly name = "RunnerError";
 }
@@ -70,7 +70,7 @@ export async function runWorkflow(path: string, repository: Repository): Promise
 
 /**
  * Runs steps written in YAML on a machine of their own, one after the other until one fails, as GitHub Actions does.
- * `actions/checkout` finds its work done.
+ * `actions/checkout` does nothing.
  */
 export async function runSteps(yaml: string, repository: Repository): Promise<StepEnd[]> {
   return await run(stepsSchema.parse(parse(yaml)), repository);
@@ -157,7 +157,7 @@ async function runScript(
   };
 }
 
-/** Puts in what the expressions name: `${{ context.name }}` and nothing else is known. */
+/** Evaluates expressions; only `${{ context.name }}` is supported. */
 function evaluated(texts: Readonly<Record<string, string>>, contexts: Contexts): Record<string, string> {
   const evaluate = (text: string) =>
     text.replaceAll(/\$\{\{(.*?)\}\}/g, (_, expression: string) => {

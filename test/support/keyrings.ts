@@ -10,17 +10,17 @@ import { waitFor } from "./wait.ts";
 const PROGRAMS = ["gnome-keyring-daemon", "dbus-daemon", "dbus-send"] as const;
 const [DAEMON, BUS, SEND] = PROGRAMS;
 
-/** Whether a real keyring can be run; where it cannot, `leftOut.ts` says so. */
+/** Whether a real keyring can be run; if not, `leftOut.ts` prints it. */
 export const HAS_KEYRING = PROGRAMS.every(isInstalled);
 
 /** A GNOME keyring on a message bus of its own. */
 export interface RunningKeyring extends AsyncDisposable {
-  /** What a program needs to find it. */
+  /** The environment in which a program finds it. */
   readonly env: Readonly<Record<string, string>>;
   lock(): Promise<void>;
 }
 
-/** Starts a keyring that is unlocked. */
+/** Starts an unlocked keyring. */
 export async function startKeyring(): Promise<RunningKeyring> {
   const home = await temporaryDirectory();
   const base = { PATH: process.env.PATH ?? "", HOME: home, XDG_RUNTIME_DIR: home };
@@ -56,7 +56,7 @@ export async function startKeyring(): Promise<RunningKeyring> {
   };
 }
 
-/** A message bus that takes connections and never answers. */
+/** A message bus that accepts connections and never answers. */
 export async function startSilentBus(): Promise<
   AsyncDisposable & { env: Record<string, string>; connections(): number }
 > {

@@ -5,7 +5,7 @@ import { isInstalled } from "./installed.ts";
 import { HAS_KEYRING } from "./keyrings.ts";
 import { HAS_POPPLER } from "./poppler.ts";
 
-/** Says once, before the tests run, which of them are left out, and why. */
+/** Prints once, before the tests run, which of them are skipped and why. */
 export default function setup({ vite }: TestProject): void {
   const isLong = vite.config.mode === "long";
   if (!isLong) console.log("The long tests are left out: `npm run test:long` runs them.");

@@ -1,9 +1,9 @@
 /**
- * The rules of `src/billing` a second time, written another way, to check it against: quotient and remainder instead of
- * doubled sums, and day numbers by arithmetic instead of a date library.
+ * A second implementation of the rules, independent of `src/billing`: quotient and remainder instead of doubled sums, and
+ * day numbers by arithmetic instead of a date library.
  */
 
-/** `numerator / denominator` for non-negative numbers, halves up, by comparing the remainder with what is missing. */
+/** `numerator / denominator` for non-negative numbers, halves up, by comparing the remainder with its complement. */
 export function oracleRound(numerator: bigint, denominator: bigint): bigint {
   const quotient = numerator / denominator;
   const remainder = numerator - quotient * denominator;
@@ -44,7 +44,7 @@ export function daysInMonth(year: number, month: number): number {
   return [4, 6, 9, 11].includes(month) ? 30 : 31;
 }
 
-/** The number of a date, counted from 0001-01-01 = 1, by adding up years and months. */
+/** The day number of a date, from 0001-01-01 = 1, by adding up years and months. */
 export function dayNumber(date: string): number {
   const [year = 0, month = 0, day = 0] = date.split("-").map(Number);
   const before = year - 1;

@@ -5,7 +5,7 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { errorOutput, type OutputName, outputs } from "../../src/cli/outputs.ts";
 import { DIST } from "./places.ts";
 
-/** What a run printed is not what its JSON Schema says. */
+/** The output of a run does not match its JSON Schema. */
 class OutputError extends Error {
   override readonly name = "OutputError";
 }
@@ -15,8 +15,8 @@ const validators = new Map<string, ValidateFunction>();
 const WITH_VALUE = ["--profile", "--org", "--api-url", "--timeout"];
 
 /**
- * Makes sure that what a run printed under `--json` is what the package's JSON Schemas say, and has no field beside
- * those that they name. Every end-to-end run goes through here.
+ * Checks that the `--json` output of a run matches the package's JSON Schemas and has no other fields. Every end-to-end run
+ * goes through here.
  */
 export function assertOutput(args: readonly string[], run: { exitCode: number; stdout: string; stderr: string }): void {
   if (!args.includes("--json") || run.exitCode >= 128) return;
@@ -26,7 +26,7 @@ export function assertOutput(args: readonly string[], run: { exitCode: number; s
   if (run.exitCode !== 0 && run.stderr.startsWith("{")) assertDocument("error", run.stderr, errorOutput);
 }
 
-/** The command that the arguments call: the longest that their first words name. */
+/** The command that the arguments call: the longest one that they start with. */
 function commandOf(args: readonly string[]): OutputName | null {
   const words = args.filter((word, index) => !word.startsWith("-") && !WITH_VALUE.includes(args[index - 1] ?? ""));
   const names = [3, 2, 1].map((count) => words.slice(0, count).join(" "));

@@ -3,22 +3,22 @@ import { execa } from "execa";
 import manifest from "../../package.json";
 import { clearedEnvironment, ROOT, temporaryDirectory } from "./places.ts";
 
-/** Nothing listens there: a program that asks a registry for anything fails. */
+/** A registry URL where nothing listens, so that any request fails. */
 export const NO_REGISTRY = { npm_config_registry: "http://127.0.0.1:9", npm_config_fetch_retries: "0" };
 
-/** The package, packed as it would be published, and installed where nothing else is. */
+/** The package, packed as for publishing and installed alone. */
 export interface Installed {
-  /** The directory whose `node_modules` has it. */
+  /** The directory with its `node_modules`. */
   readonly directory: string;
-  /** Where it is in there. */
+  /** Its directory in there. */
   readonly root: string;
   /** The file that runs the program. */
   readonly bin: string;
 }
 
 /**
- * Packs what is built, and gives the file that `npm pack` makes. `--ignore-scripts`: a build would take what other tests
- * run from under them.
+ * Packs the build, and returns the file that `npm pack` creates. With `--ignore-scripts`, because a build would replace
+ * what other tests are running.
  */
 export async function packPackage(): Promise<string> {
   const directory = await temporaryDirectory();
@@ -30,7 +30,7 @@ export async function packPackage(): Promise<string> {
   return join(directory, `${manifest.name}-${manifest.version}.tgz`);
 }
 
-/** Installs the packed package without what is optional, and without a registry. */
+/** Installs the packed package without optional dependencies and without a registry. */
 export async function installPacked(): Promise<Installed> {
   const tarball = await packPackage();
   const directory = await temporaryDirectory();

@@ -1,9 +1,9 @@
-/** The page is not what a scripted client may count on. */
+/** The page breaks what scripts rely on (src/backend/README.md, Pages). */
 class PageError extends Error {
   override readonly name = "PageError";
 }
 
-/** A page as it came. */
+/** The answer with a page. */
 export interface Page {
   readonly status: number;
   readonly html: string;
@@ -11,13 +11,13 @@ export interface Page {
 
 const HIDDEN = /<input type="hidden" name="([^"]*)" value="([^"]*)"/g;
 
-/** Looks at a payment page, which changes nothing. */
+/** Loads a payment page, which changes nothing. */
 async function viewPage(url: string): Promise<Page> {
   const response = await fetch(url, { redirect: "manual" });
   return { status: response.status, html: await response.text() };
 }
 
-/** The hidden fields of the page's form, names before values. */
+/** Reads the hidden fields of the page's form, whose names precede their values (src/backend/README.md, Pages). */
 export function hiddenFields({ status, html }: Page): Record<string, string> {
   if (status !== 200) throw new PageError(`The payment page answered ${status}: ${html}`);
   const fields = [...html.matchAll(HIDDEN)].map(([, name, value = ""]) => [name, unescaped(value)]);
@@ -25,9 +25,9 @@ export function hiddenFields({ status, html }: Page): Record<string, string> {
 }
 
 /**
- * Does what a person does on a payment page, by a plain POST of its form.
+ * Acts on a payment page like a person, with a plain POST of its form.
  *
- * @param card the card chosen; the stored method where it is left out
+ * @param card the chosen card; the stored method by default
  */
 export async function actOnPage(url: string, action: "pay" | "cancel", card?: string): Promise<Page> {
   const fields = hiddenFields(await viewPage(url));

@@ -6,29 +6,29 @@ import { fileURLToPath } from "node:url";
 /** The top of the checkout. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The built program that people install. */
+/** The built program. */
 export const BIN = fileURLToPath(new URL("../../bin/secureflag-licenses.js", import.meta.url));
 
-/** What the build made. */
+/** The build output. */
 export const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
 
 const made: string[] = [];
 
-/** A new empty directory; `removePlaces` takes it away. */
+/** Creates an empty directory, which `removePlaces` removes. */
 export async function temporaryDirectory(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "secureflag-licenses-"));
   made.push(path);
   return path;
 }
 
-/** Removes every directory that this test file was given. */
+/** Removes every directory created by this test file. */
 export async function removePlaces(): Promise<void> {
   await Promise.all(made.splice(0).map((path) => rm(path, { recursive: true, force: true, maxRetries: 3 })));
 }
 
 /**
- * The environment of a program under test: nothing of the machine's but `PATH`, a home and a configuration directory
- * of its own; no `CI`, no `NO_COLOR`, no proxy.
+ * The environment of a program under test: `PATH`, and a home and a configuration directory of its own. No `CI`, no
+ * `NO_COLOR`, no proxy.
  */
 export function clearedEnvironment(home: string, extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   return { PATH: process.env.PATH ?? "", HOME: home, SECUREFLAG_CONFIG_DIR: join(home, "config"), ...extra };

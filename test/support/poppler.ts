@@ -7,17 +7,17 @@ import { temporaryDirectory } from "./places.ts";
 
 const run = promisify(execFile);
 
-/** Whether poppler-utils can look into PDF files. */
+/** Whether poppler-utils is installed. */
 export const HAS_POPPLER = isInstalled("pdftotext");
 
-/** What a PDF reader finds in a file. */
+/** The contents of a PDF file. */
 export interface PdfReading {
   /** The text layer in reading order, white space as single spaces. */
   readonly text: string;
   readonly pages: number;
-  /** What `pdfinfo` tells, by its labels. */
+  /** The output of `pdfinfo`, by label. */
   readonly info: Readonly<Record<string, string>>;
-  /** What `pdffonts` tells, one line a font. */
+  /** The output of `pdffonts`, one line per font. */
   readonly fonts: readonly string[];
 }
 
@@ -25,12 +25,14 @@ export interface PdfReading {
 export async function readPdf(pdf: Uint8Array): Promise<PdfReading> {
   const path = join(await temporaryDirectory(), "file.pdf");
   await writeFile(path, pdf);
-  const [text, told, fonts] = await Promise.all([
+  const [text, infoOutput, fonts] = await Promise.all([
     run("pdftotext", [path, "-"]),
     run("pdfinfo", ["-isodates", path]),
     run("pdffonts", [path]),
   ]);
-  const info = Object.fromEntries(told.stdout.split("\n").map((line) => line.split(/:\s+/, 2) as [string, string]));
+  const info = Object.fromEntries(
+    infoOutput.stdout.split("\n").map((line) => line.split(/:\s+/, 2) as [string, string]),
+  );
   return {
     text: text.stdout.replace(/\s+/g, " "),
     pages: Number(info.Pages),

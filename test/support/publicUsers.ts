@@ -4,13 +4,12 @@ import type { AddressInfo } from "node:net";
 /** The base path of SecureFlag's API. */
 const BASE_PATH = "/rest/management/v2";
 
-/** What an organization's users are there, page by page. */
+/** The users of an organization, page by page. */
 export type Pages = (page: number) => readonly unknown[];
 
 /**
- * A stand-in for SecureFlag's own backend, written from what is public of it: pages of users, some of them
- * short, an empty one at the end; `{"result", "error", "errorMsg"}` with HTTP 200 for a token that it does not know; and
- * nothing else.
+ * A fake of SecureFlag's own backend, made from its public description: pages of users, some of them short, an empty one
+ * at the end; `{"result", "error", "errorMsg"}` with HTTP 200 for an unknown token; and nothing else.
  */
 export class PublicUsers {
   readonly #server: Server;
@@ -21,7 +20,7 @@ export class PublicUsers {
     this.#server = server;
   }
 
-  /** Starts one for one organization and one token. */
+  /** Starts a fake with one organization and one token. */
   static async start(organizationId: number, token: string, pages: Pages): Promise<PublicUsers> {
     const server = createServer();
     const backend = new PublicUsers(server);
@@ -34,7 +33,7 @@ export class PublicUsers {
     return backend;
   }
 
-  /** What `SECUREFLAG_API_URL` takes. */
+  /** The value for `SECUREFLAG_API_URL`. */
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}${BASE_PATH}`;
   }

@@ -1,6 +1,6 @@
 import { dayNumber, oracleBoundary, oracleCharge } from "./oracle.ts";
 
-/** What a subscription is billed by, as a test writes it down. */
+/** The billing of a subscription. */
 export interface BilledSubscription {
   readonly anchorDate: string;
   readonly interval: "month" | "year";
@@ -11,7 +11,7 @@ export interface BilledSubscription {
   readonly taxRate: string;
 }
 
-/** One renewal that is expected. */
+/** An expected renewal. */
 export interface ExpectedRenewal {
   readonly start: string;
   readonly renewalDate: string;
@@ -22,25 +22,24 @@ export interface ExpectedRenewal {
   readonly total: number;
 }
 
-/** The date that a wall calendar shows in a zone. */
+/** The calendar date of an instant in a time zone. */
 export function wallDate(instant: number, timeZone: string): string {
-  // Swedish dates are written like ours.
+  // Swedish dates are `YYYY-MM-DD`.
   return new Intl.DateTimeFormat("sv-SE", { timeZone }).format(instant);
 }
 
 /**
- * The terms and charges of a subscription a second time (billing-rules.md, Renewal), written another way than
- * `src/billing`: boundaries by counting months, amounts by quotient and remainder, and a reduction by the date from which
- * it counts.
+ * A second implementation of terms and charges (src/billing/README.md, Renewal), independent of `src/billing`: boundaries
+ * by counting months, amounts by quotient and remainder, and a reduction by the date it takes effect.
  */
 export class RenewalOracle {
   readonly renewals: ExpectedRenewal[] = [];
   reduction: { licenses: number; readonly date: string } | null = null;
-  /** Whether renewals are paid: one that is not is the last one that is made, until all that were missed are. */
+  /** Whether renewals are paid. After an unpaid one no further renewal is made until it is paid. */
   isPaying = true;
-  /** Whether the last renewal is not paid. */
+  /** Whether the last renewal is unpaid. */
   isOwing = false;
-  /** The last term that was renewed. */
+  /** The last renewed term. */
   #index: number;
 
   constructor(
@@ -52,7 +51,7 @@ export class RenewalOracle {
     this.#index = this.#indexOn(now);
   }
 
-  /** Time passes: every boundary on the way is a renewal. */
+  /** Moves time forward and renews at every boundary on the way. */
   advanceTo(now: number): void {
     const last = this.#indexOn(now);
     while (!this.isOwing && this.#index < last) {
@@ -67,42 +66,42 @@ export class RenewalOracle {
     }
   }
 
-  /** What is not paid is paid, and what was missed is made up for. */
+  /** Pays the unpaid renewal, and makes the missed ones. */
   pay(now: number): void {
     this.isPaying = true;
     this.isOwing = false;
     this.advanceTo(now);
   }
 
-  /** Whether a reduction may be scheduled, changed or taken back: not any more when its date has come. */
+  /** Whether a reduction can be scheduled, changed or canceled, which is until its date. */
   isReducible(now: number): boolean {
     return this.reduction === null || this.reduction.date > this.#today(now);
   }
 
-  /** Fewer licenses from the next boundary on. */
+  /** Schedules fewer licenses from the next boundary on. */
   reduce(licenses: number, now: number): void {
     this.reduction = { licenses, date: this.#term(this.#indexOn(now)).renewalDate };
   }
 
-  /** What N more cost now. */
+  /** The price of N more licenses now. */
   price(licenses: number, now: number): { dueNow: number; tax: number; total: number } {
     const { days, renewalDate } = this.#term(this.#indexOn(now));
     return this.#charge(licenses, dayNumber(renewalDate) - dayNumber(this.#today(now)), days);
   }
 
-  /** N more were bought. */
+  /** Buys N more licenses. */
   bought(licenses: number): void {
     this.licenses += licenses;
     if (this.reduction !== null) this.reduction.licenses += licenses;
   }
 
-  /** How many licenses the renewal after today's term is for. */
+  /** The licenses of the next renewal. */
   renewsFor(bought = 0): number {
     return this.reduction === null ? this.licenses + bought : Math.max(this.reduction.licenses + bought, this.used);
   }
 
-  /** The subscription, as far as it follows from all this. */
-  picture(now: number) {
+  /** The expected fields of the subscription. */
+  snapshot(now: number) {
     const { start, renewalDate, days } = this.#term(this.#indexOn(now));
     const licenses = this.renewsFor();
     const daysRemaining = dayNumber(renewalDate) - dayNumber(this.#today(now));
@@ -118,7 +117,7 @@ export class RenewalOracle {
     return wallDate(now, this.billed.timeZone);
   }
 
-  /** The number of the term that contains an instant. */
+  /** The index of the term that contains an instant. */
   #indexOn(now: number): number {
     const today = this.#today(now);
     let index = 0;

@@ -6,7 +6,7 @@ import { BIN, clearedEnvironment, temporaryDirectory } from "./places.ts";
 import { ADMIN, NOW, PASSWORD, tokenOf } from "./seed.ts";
 import { WaitError, waitFor } from "./wait.ts";
 
-/** The line that a sandbox prints when it is ready. */
+/** The line that a sandbox prints once it is ready (src/backend/README.md, Sandbox). */
 export interface Ready {
   readonly url: string;
   readonly organizationId: number;
@@ -16,7 +16,7 @@ export interface Ready {
   readonly pid: number;
 }
 
-/** One payment that the sandbox's provider captured. */
+/** A payment captured by the sandbox's provider. */
 export interface Capture {
   readonly paymentId: string;
   readonly purchaseId: string;
@@ -25,27 +25,27 @@ export interface Capture {
   readonly refunded: number;
 }
 
-/** How a sandbox is started. */
+/** How to start a sandbox. */
 export interface SandboxSettings {
-  /** A seed file's content; the built-in one unless said. */
+  /** The content of a seed file; the built-in seed by default. */
   readonly seed?: unknown;
-  /** The clock; the worked figure's instant unless said, the machine's with `null`. */
+  /** The clock; `NOW` by default, the machine's with `null`. */
   readonly now?: string | null;
-  /** A free one unless said. */
+  /** A free port by default. */
   readonly port?: number;
-  /** A data directory to keep; ephemeral unless said. */
+  /** A data directory to keep; ephemeral by default. */
   readonly data?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** An answer to a request that a test made by itself. */
+/** The answer to a test's own request. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: unknown;
 }
 
-/** A sandbox that runs in a process of its own. */
+/** A sandbox in a process of its own. */
 export class RunningSandbox {
   readonly #child: ReturnType<typeof spawnSandbox>;
   readonly ready: Ready;
@@ -55,17 +55,17 @@ export class RunningSandbox {
     this.ready = ready;
   }
 
-  /** Where `/sandbox` and `/openapi.json` live. */
+  /** The root of `/sandbox` and `/openapi.json`. */
   get origin(): string {
     return new URL(this.ready.url).origin;
   }
 
-  /** What it wrote on stderr. */
+  /** Its stderr. */
   get stderr(): string {
     return this.#child.read();
   }
 
-  /** A request as a program other than the CLI would make it. */
+  /** Sends a request without the CLI. */
   async request(
     method: string,
     path: string,
@@ -85,13 +85,13 @@ export class RunningSandbox {
     return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null };
   }
 
-  /** Signs the administrator in and gives the access token. */
+  /** Signs the administrator in, and returns the access token. */
   async signIn(email = ADMIN, password = PASSWORD): Promise<string> {
     const { body } = await this.request("POST", "/auth/login", { body: { email, password } });
     return (body as { accessToken: string }).accessToken;
   }
 
-  /** The provider's own record of what it captured. */
+  /** Lists the provider's captures. */
   async captures(): Promise<Capture[]> {
     const captures: Capture[] = [];
     for (let after: string | null = "0"; after !== null; ) {
@@ -103,7 +103,7 @@ export class RunningSandbox {
     return captures;
   }
 
-  /** Every purchase of an organization, by HTTP. */
+  /** Lists every purchase of an organization. */
   async purchases(
     organizationId: number,
   ): Promise<{ id: string; status: string; licenses: number; idempotencyKey: string }[]> {
@@ -112,25 +112,25 @@ export class RunningSandbox {
     return (body as { items: { id: string; status: string; licenses: number; idempotencyKey: string }[] }).items;
   }
 
-  /** How many licenses the organization has bought. */
+  /** Reads how many licenses the organization has purchased. */
   async purchased(organizationId: number): Promise<number> {
     const path = `/organizations/${organizationId}/subscription`;
     const { body } = await this.request("GET", path, { token: tokenOf(organizationId) });
     return (body as { licenses: { purchased: number } }).licenses.purchased;
   }
 
-  /** Runs the CLI against it as an organization's token. */
+  /** Runs the CLI against it with an organization's token. */
   cli(organizationId: number, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     const env = environmentFor(this.ready.url, organizationId);
     return runCli(args, { ...options, env: { ...env, ...options.env } });
   }
 
-  /** Waits until it died by itself. */
+  /** Waits until it exits by itself. */
   async died(limit = 20_000): Promise<void> {
     await waitFor(() => this.#child.ended(), limit, "the sandbox to die");
   }
 
-  /** Ends it as a person would, and gives its exit code. Fails where that takes longer than ten seconds. */
+  /** Interrupts it like a person, and returns its exit code. Fails after ten seconds. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number> {
     this.#child.kill(signal);
     const ended = await waitFor(() => this.#child.ended(), 10_000, `the sandbox to end after ${signal}`);
@@ -138,7 +138,7 @@ export class RunningSandbox {
   }
 }
 
-/** What makes the CLI talk to a backend as an organization's token. */
+/** The environment for the CLI to use a backend with an organization's token. */
 export function environmentFor(url: string, organizationId: number): Record<string, string> {
   return {
     SECUREFLAG_API_URL: url,
@@ -168,7 +168,7 @@ export async function startSandbox(settings: SandboxSettings = {}): Promise<Runn
   return new RunningSandbox(child, JSON.parse(line) as Ready);
 }
 
-/** Writes a seed file, of a text as it is or of anything else as JSON, and gives its path. */
+/** Writes a seed file, text as it is and anything else as JSON, and returns its path. */
 export async function seedFile(content: unknown): Promise<string> {
   const path = join(await temporaryDirectory(), "seed.json");
   await writeFile(path, typeof content === "string" ? content : JSON.stringify(content));

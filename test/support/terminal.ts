@@ -5,15 +5,15 @@ import type { RunOptions } from "./cli.ts";
 import { BIN, clearedEnvironment, temporaryDirectory } from "./places.ts";
 import { waitFor } from "./wait.ts";
 
-/** Keys that a person presses. */
+/** The escape sequences of keys. */
 export const KEYS = { enter: "\r", controlC: "\u0003", controlD: "\u0004", up: "\u001b[A", down: "\u001b[B" } as const;
 
-/** A stretch of one style on a line of a screen. */
+/** A part of a line with one style. */
 export interface Piece {
   readonly text: string;
-  /** Where it begins, from 0. */
+  /** Its first column, from 0. */
   readonly column: number;
-  /** One of the terminal's 16 colors; `null` for its own. */
+  /** One of the terminal's 16 colors; `null` for the default. */
   readonly color: number | null;
   readonly bold: boolean;
   readonly dim: boolean;
@@ -22,23 +22,23 @@ export interface Piece {
 /** A program in a real terminal. */
 export interface TerminalRun {
   readonly home: string;
-  /** What the screen shows and what scrolled off it, lines joined, without trailing spaces. */
+  /** The screen and its scrollback, with wrapped lines joined and without trailing spaces. */
   screen(): string;
-  /** The same lines in pieces of one style each; lines that were wrapped stay apart. */
+  /** The same lines in parts of one style; wrapped lines are not joined. */
   pieces(): Piece[][];
-  /** Everything that the program wrote, escape sequences too. */
+  /** All output, with escape sequences. */
   raw(): string;
   type(keys: string): void;
   resize(columns: number, rows: number): void;
   /** Waits until the text is on the screen. */
   waitForText(text: string | RegExp, limit?: number): Promise<void>;
-  /** Waits for the end and gives the exit code. */
+  /** Waits for the end, and returns the exit code. */
   exitCode(limit?: number): Promise<number>;
-  /** Kills it where it still runs. */
+  /** Kills it if it is still running. */
   close(): void;
 }
 
-/** How a program is set up in a terminal. */
+/** How to run a program in a terminal. */
 type TerminalOptions = Omit<RunOptions, "input" | "timeout"> & { columns?: number; rows?: number };
 
 /** Starts the built program in a pseudo-terminal whose screen is read back through a terminal emulator. */
@@ -91,7 +91,7 @@ export async function startInTerminal(
         limit,
         () => `the program to end:\n${screen()}`,
       );
-      // The emulator reads what it was given a little later.
+      // The emulator parses its input asynchronously.
       await new Promise<void>((done) => emulator.write("", done));
       return code;
     },
@@ -119,7 +119,7 @@ function readPieces(emulator: xterm.Terminal): Piece[][] {
   return lines.slice(0, lines.findLastIndex((pieces) => pieces.length > 0) + 1);
 }
 
-/** Blanks between pieces are left out: where a piece begins says the same. */
+/** Blanks between parts are left out, because every part has its column. */
 function piecesOf(line: xterm.IBufferLine | undefined): Piece[] {
   const pieces: Piece[] = [];
   for (let column = 0; column < (line?.length ?? 0); column += 1) {

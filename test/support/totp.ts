@@ -2,19 +2,18 @@ import { Secret, TOTP } from "otpauth";
 import { waitFor } from "./wait.ts";
 
 const STEP_MS = 30_000;
-/** How long a busy machine may take from drawing a code to judging it. */
+/** How long a busy machine can take from generating a code to checking it. */
 const SLOWEST_MS = 10_000;
 const used = new Map<string, Set<number>>();
 
-/** The code of a secret (base32) at an instant, RFC 6238. */
+/** Generates the code of a base32 secret at an instant (RFC 6238). */
 export function codeAt(secret: string, milliseconds: number): string {
   return new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: milliseconds });
 }
 
 /**
- * A code that a backend on this machine's clock takes now and that no test of this file has used: each step works once,
- * and the steps beside the present one are taken too (RFC 6238, section 5.2). Waits for the next step where all three
- * are spent.
+ * Returns a code that is valid now and that no test of this file has used. Each step works once, and the steps next to the
+ * current one are valid too (src/backend/README.md, Sign-in). Waits for the next step if all three are used.
  */
 export async function freshCode(secret: string): Promise<string> {
   const spent = used.get(secret) ?? new Set();
@@ -22,7 +21,7 @@ export async function freshCode(secret: string): Promise<string> {
   const step = await waitFor(
     () => {
       const now = Math.floor(Date.now() / STEP_MS);
-      // The last step's code ends with the present step, which may be before the backend sees it.
+      // The code of the previous step expires with the current step, maybe before the backend checks it.
       const isLastSafe = STEP_MS - (Date.now() % STEP_MS) > SLOWEST_MS;
       return [...(isLastSafe ? [now - 1] : []), now, now + 1].find((candidate) => !spent.has(candidate));
     },

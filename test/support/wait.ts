@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What a test waited for did not come in time. */
+/** A condition was not met in time. */
 export class WaitError extends Error {
   override readonly name = "WaitError";
 }
 
 /**
- * Waits until the condition gives something other than `undefined` or `false`, and gives it back.
+ * Waits until the condition returns something other than `undefined` or `false`, and returns it.
  *
  * @param limit milliseconds
- * @param what named in the error; a function is asked at the end, for what was there instead
+ * @param what the description in the error; a function is called at the end, to describe what was found instead
  * @throws WaitError
  */
 export async function waitFor<Value>(

@@ -108,7 +108,7 @@ function renewalFailure(purchase: PurchaseRow, payment: Payment): Failure {
 
 /**
  * Confirms the payment, or cancels it after the deadline. The purchase counts in the spending month of its confirmation;
- * the limit is not checked again, because nobody is there to be refused.
+ * the limit is not checked again, because no request is waiting for the result.
  */
 async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
   const { time_zone: timeZone } = await readSubscription(run.database, purchase.organization_id);

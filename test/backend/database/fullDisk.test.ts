@@ -12,7 +12,7 @@ import { expectInvariants } from "../support/invariants.ts";
 
 const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code });
 
-describe("a disk that is full later", () => {
+describe("a disk that becomes full", () => {
   const made = organization();
   let backend: TestBackend;
   beforeEach(async () => {
@@ -21,11 +21,11 @@ describe("a disk that is full later", () => {
   });
   afterEach(() => backend.close());
 
-  /** Lets the database grow no more, as on a full disk, or again. */
+  /** Stops the database from growing, as on a full disk, or lets it grow again. */
   const allowGrowth = (isAllowed: boolean) =>
     sql`pragma max_page_count = ${sql.raw(isAllowed ? "1000000" : "1")}`.execute(backend.deps.database);
 
-  test("refuses for now what has to be written, takes nothing, and goes on with room", async () => {
+  test("refuses writes for now, changes nothing, and works again with free space", async () => {
     await allowGrowth(false);
     const note = "n".repeat(400);
     let bought = 0;
@@ -45,7 +45,7 @@ describe("a disk that is full later", () => {
     await expectInvariants(backend, made.id, 25);
   });
 
-  test("loses no purchase where only the provider's record is full", async () => {
+  test("loses no purchase if only the provider's record is full", async () => {
     const { confirm } = backend.deps.gateway;
     Object.assign(backend.deps.gateway, { confirm: () => Promise.reject(failure("SQLITE_FULL")) });
     const { status, body } = await buy(backend, made.id, 5, "k");
@@ -62,7 +62,7 @@ describe("a disk that is full later", () => {
     await expectInvariants(backend, made.id, 25);
   });
 
-  test("keeps the reason of a transaction that SQLite has rolled back by itself", async () => {
+  test("keeps the error of a transaction that SQLite rolled back by itself", async () => {
     await allowGrowth(false);
     const { database } = backend.deps;
     const filling = database.transaction().execute(async (tx) => {
@@ -87,7 +87,7 @@ describe("data that cannot be written at the start", () => {
     ["SQLITE_READONLY", "it is read-only", "Pass another folder"],
     ["SQLITE_IOERR_WRITE", "failed with SQLITE_IOERR_WRITE", "Pass another folder"],
     ["SQLITE_CORRUPT", "failed with SQLITE_CORRUPT", "Pass another folder"],
-  ])("are refused with a sentence: %s", async (code, reason, hint) => {
+  ])("are refused with the reason: %s", async (code, reason, hint) => {
     const dataDir = join(await mkdtemp(join(tmpdir(), "full-")), "data");
     const random = () => {
       throw failure(code);
@@ -101,7 +101,7 @@ describe("data that cannot be written at the start", () => {
     await rm(dataDir, { recursive: true });
   });
 
-  test("are no excuse for a defect, nor for what is kept in memory", async () => {
+  test("do not hide other errors, nor errors of data in memory", async () => {
     const start = (dataDir: string | null, error: Error) =>
       startSandbox(
         { port: 0, dataDir, seed: null, now: null },
@@ -133,7 +133,7 @@ test.each([
   ["23505", false],
   ["40001", false],
   ["ECONNRESET", false],
-])("the code %s is of a store that cannot be written or reached: %s", (code, expected) => {
+])("the code %s means that the store cannot be written or reached: %s", (code, expected) => {
   expect(isStorageFailure(failure(code))).toBe(expected);
   expect(isStorageFailure(new Error(code))).toBe(false);
 });

@@ -18,7 +18,7 @@ async function opened() {
   };
 }
 
-test("the schema that the build writes is what the migrations make, which fill no table", async () => {
+test("the schema file of the build equals the migrated schema, whose tables are empty", async () => {
   const [migrated, prebuilt] = [await opened(), await opened()];
   await migrate(migrated.store, "sqlite");
   prebuilt.database.exec(await newestSchema());

@@ -12,13 +12,13 @@ import { addMember } from "../../../src/backend/users/store.ts";
 import { NOON, organization } from "../support/backend.ts";
 import { DIALECTS, openTestStore } from "../support/stores.ts";
 
-/** The columns that came with renewals. */
+/** The columns of the renewals migration. */
 const ADDED = {
   subscriptions: ["renew_at", "reduction", "reduction_term", "unpaid_renewal"],
   purchases: ["attempted_at", "renewal_term", "grace_until"],
 };
 
-/** Makes the tables what they were before memberships had people of their own, and empty. */
+/** Recreates the empty tables as of before the memberships migration. */
 async function backToPeopleOfAll(database: Kysely<Database>): Promise<void> {
   for (const column of ["first_name", "last_name"]) {
     await database.schema.alterTable("users").addColumn(column, "text").execute();
@@ -30,20 +30,20 @@ async function backToPeopleOfAll(database: Kysely<Database>): Promise<void> {
 }
 
 describe.each(DIALECTS)("stores on %s", (dialect) => {
-  test("stand beside one another, made at the same time, and can be brought up to date again", async () => {
+  test("can be created at the same time, side by side, and migrated again", async () => {
     const first = await openTestStore(dialect);
     const stores = [first, ...(await Promise.all([1, 2, 3].map(() => openTestStore(dialect))))];
     for (const { database, migrate } of stores) {
       await migrate();
       await database.insertInto("settings").values({ name: "only here", value: "1" }).execute();
       expect(await database.selectFrom("settings").selectAll().execute()).toHaveLength(1);
-      // Columns that came with a later migration are here, not only where another store has its tables.
+      // The columns of later migrations are in this store, not only in another one of the same database.
       expect(await database.selectFrom("api_tokens").select("created_at").execute()).toEqual([]);
     }
     for (const store of stores) await store.close();
   });
 
-  test("from before there were renewals renew after the term that they are known to be in", async () => {
+  test("from before the renewals migration get their next renewal", async () => {
     const { database, close } = await openTestStore(dialect);
     const anchored = { interval: "month", anchorDate: "2026-01-31" } as const;
     const made = organization({ timeZone: "America/New_York", usedLicenses: 0 });
@@ -64,7 +64,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     await close();
   });
 
-  test("from before memberships had people of their own keep every idUser, once, and everybody has accepted", async () => {
+  test("from before the memberships migration keep every idUser once, with accepted memberships", async () => {
     const { database, migrate, close } = await openTestStore(dialect);
     const [first, second, third] = [1, 2, 3].map(() => organization({ usedLicenses: 0, users: [], tokens: [] }));
     const ids = [first, second, third].map((one) => one?.id ?? 0) as [number, number, number];
@@ -74,7 +74,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
       {},
     );
     await backToPeopleOfAll(database);
-    // The numbers of three people: of one organization, of all three, and removed from the first one.
+    // The IDs of three people: of one organization, of all three, and removed from the first one.
     const members = { 7: [1], 8: [0, 1, 2], 9: [0, 2] } as const;
     for (const [id, organizations] of Object.entries(members)) {
       const name = sql`${`Ada ${id}`}, 'Old'`;
@@ -117,20 +117,20 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
       joined_at: 5,
       accepted: 1,
     });
-    // Who comes later has a number that nobody had.
+    // A later user gets a new ID.
     const change = { actor: "test", at: NOON };
     const later = { uuid: "later", email: "later@example.test", firstName: "Later", lastName: "On" };
     const training = { role: 3, adminNoTraining: true };
     const added = await addMember(database, ids[0], { ...later, ...training }, change);
     expect(added.id).toBeGreaterThan(Math.max(...rows.map(({ id }) => id)));
     await migrate();
-    // A process that died before the migrator noted it does it again: on SQLite nothing then, elsewhere it cannot happen.
+    // After a crash before the migrator recorded it, it runs again; on SQLite it then does nothing, elsewhere it cannot happen.
     if (dialect === "sqlite") await membershipsMigration(dialect).up(database);
     expect(await database.selectFrom("members").select("id").execute()).toHaveLength(7);
     await close();
   });
 
-  test("from before spellings of an email had one key: everybody is found as before, and in every spelling", async () => {
+  test("from before the emails migration find everyone as before, and in every spelling", async () => {
     const { database, close } = await openTestStore(dialect);
     const insert = async (email: string) => {
       const person = { uuid: email, email, email_key: email.toLowerCase(), password_hash: "", totp_secret: null };
@@ -145,7 +145,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
       fourth: await insert("Bob@b\u00fccher.test"),
     };
     await emailsMigration.up(database);
-    // As where a process died before the migrator noted it.
+    // As after a crash before the migrator recorded it.
     await emailsMigration.up(database);
     const idOf = async (email: string) => (await findUser(database, email))?.id;
     expect(await idOf("ADA@example.test")).toBe(old.plain);
@@ -168,7 +168,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     await close();
   });
 
-  test("take a null that comes alone", async () => {
+  test("bind a single null", async () => {
     const { database, close } = await openTestStore(dialect);
     const outbox = { id: "1", payload_json: "{}", created_at: 1, sent_at: 1 };
     await database.insertInto("outbox").values(outbox).execute();

@@ -22,7 +22,7 @@ const CLOCKS = { billing: NOON, machine: NOON + 500 };
 
 describe.each(DIALECTS)("leases on %s", (dialect) => {
   let backend: TestBackend;
-  /** The purchase of each test, which nobody has leased and whose next check is due. */
+  /** The purchase of each test, without a lease and with a due check. */
   let id: string;
 
   const database = () => backend.deps.database;
@@ -61,7 +61,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     ["fulfilled", false],
     ["declined", false],
     ["refunded", false],
-  ] as const)("a purchase that is %s can be leased whenever nobody has it: %s", async (state, isLeased) => {
+  ] as const)("a purchase that is %s can be leased before its check is due: %s", async (state, isLeased) => {
     for (const next_check_at of [NOON, NOON + 1, null]) {
       await set({ state, lease_until: 0, next_check_at });
       expect((await leasePurchase(database(), id, CLOCKS)) !== null).toBe(isLeased);
@@ -77,14 +77,14 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     },
   );
 
-  test("a lease is the next epoch, until its time is over", async () => {
+  test("a lease starts the next epoch and lasts until it expires", async () => {
     expect(await lease()).toMatchObject({ epoch: 8, lease_until: CLOCKS.machine + LEASE_MS });
     expect(await lease({ ...CLOCKS, machine: CLOCKS.machine + LEASE_MS - 1 })).toBeNull();
     expect(await lease({ ...CLOCKS, machine: CLOCKS.machine + LEASE_MS })).toMatchObject({ epoch: 9 });
     expect(await leasePurchase(database(), "pur_unknown", CLOCKS)).toBeNull();
   });
 
-  test("to cancel a purchase, only one that waits for approval is leased, and its check is due from then on", async () => {
+  test("a cancellation leases only a purchase that waits for approval, and makes its check due", async () => {
     await set({ next_check_at: NOON + 1 });
     expect(await leaseWaiting(database(), id, CLOCKS)).toBeNull();
     await set({ state: "requires_approval" });
@@ -92,7 +92,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     expect(await leaseWaiting(database(), id, CLOCKS)).toBeNull();
   });
 
-  test("a lease is renewed and released by its own epoch alone", async () => {
+  test("a lease is renewed and released only by its own epoch", async () => {
     const first = await lease();
     const second = await lease({ ...CLOCKS, machine: CLOCKS.machine + LEASE_MS });
     const until = second.lease_until;
@@ -108,14 +108,14 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
   });
 
   describe("a leased purchase", () => {
-    test("moves on with its changes, and may stay in its state", async () => {
+    test("moves with its changes, and can stay in its state", async () => {
       const leased = await lease();
       const moved = await movePurchase(database(), leased, "unknown", { spent_at: NOON });
       expect(moved).toMatchObject({ id, state: "unknown", spent_at: NOON, epoch: 8 });
       expect(await movePurchase(database(), moved, "unknown", { spent_at: NOON + 1 })).toEqual(await read());
     });
 
-    test("makes no move that the states do not have", async () => {
+    test("makes no transition that does not exist", async () => {
       const leased = await lease();
       await expect(movePurchase(database(), leased, "accepted")).rejects.toMatchObject({ code: "invalid_state" });
       expect(await read()).toEqual(leased);
@@ -148,7 +148,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     expect(await duePurchases(database(), CLOCKS, 10)).toEqual(isDue ? [id] : []);
   });
 
-  test("what has waited longest is due first, as many as asked for", async () => {
+  test("lists the longest due first, up to the limit", async () => {
     const first = id;
     const { id: organizationId } = await addOrganization();
     const { body } = await buy(backend, organizationId, 1, "k");
@@ -177,9 +177,9 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     ["requires_approval", false],
     ["canceled", false],
     ["fulfilled", false],
-  ] as const)("a purchase that is %s is under way: %s", async (state, isUnderWay) => {
+  ] as const)("a purchase that is %s is under way: %s", async (state, isInProgress) => {
     await set({ state });
-    expect(await purchasesInProgress(database())).toEqual(isUnderWay ? [id] : []);
+    expect(await purchasesInProgress(database())).toEqual(isInProgress ? [id] : []);
   });
 
   describe("a backend that owns its data alone", () => {
@@ -194,7 +194,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
       },
     );
 
-    test("takes over a purchase that is only checked from who had it, and checks it when it was due", async () => {
+    test("reclaims a watched purchase, and keeps its check", async () => {
       await set({ ...leased, state: "requires_approval" });
       await reclaimLeases(database(), NOON + 1);
       const taken = { epoch: 8, lease_until: 0, next_check_at: leased.next_check_at };
@@ -203,7 +203,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
       expect(await read()).toMatchObject(taken);
     });
 
-    test("leaves a purchase alone that has ended", async () => {
+    test("does not change a purchase that has ended", async () => {
       await set({ ...leased, state: "declined" });
       await reclaimLeases(database(), NOON + 1);
       expect(await read()).toMatchObject(leased);
@@ -214,9 +214,9 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     ["is another one than its purchase has", "pay_other", true],
     ["is the one that its purchase has", "pay_1", false],
     ["may be the one of a purchase that has none yet", null, false],
-  ])("a payment that %s is an orphan: %s, %s", async (_, payment_id, isWithoutPurchase) => {
+  ])("a payment that %s is an orphan: %s, %s", async (_, payment_id, isOrphaned) => {
     await set({ payment_id });
-    expect(await isOrphan(database(), { id: "pay_1", purchaseId: id })).toBe(isWithoutPurchase);
+    expect(await isOrphan(database(), { id: "pay_1", purchaseId: id })).toBe(isOrphaned);
   });
 
   test("a payment of no purchase is an orphan", async () => {

@@ -36,7 +36,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     backend.clocks.billing += ms;
     await sweep(backend.deps);
   };
-  /** Lets the machine's time pass while something waits. */
+  /** Lets the machine's clock run while something waits. */
   const passing = async <Value>(work: Promise<Value>): Promise<Value> => {
     const timer = setInterval(() => {
       backend.clocks.machine += 500;
@@ -69,8 +69,8 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
   });
   afterAll(() => backend.close());
 
-  describe("a payment that a person has to approve", () => {
-    test("waits with an address and a deadline, brings no license, and counts as pending", async () => {
+  describe("a payment that requires approval", () => {
+    test("waits with a URL and a deadline, adds no licenses, and counts as pending", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       expect(purchase).toMatchObject({
@@ -88,7 +88,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is paid on the page, once, and the key replays it", async () => {
+    test("is paid once on the page, and the key replays it", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const page = await act(backend, addressOf(purchase), { action: "pay" });
@@ -115,7 +115,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("`wait` holds the answer until somebody pays", async () => {
+    test("`wait` delays the answer until it is paid", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const path = `/organizations/${id}/purchases/${purchase.id}?wait=20`;
@@ -124,7 +124,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       expect((await waiting).body.status).toBe("succeeded");
     });
 
-    test("`wait` ends when its seconds have passed", async () => {
+    test("`wait` ends after its seconds", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const path = `/organizations/${id}/purchases/${purchase.id}?wait=20`;
@@ -134,7 +134,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       expect(backend.clocks.machine - before).toBeGreaterThanOrEqual(20_000);
     });
 
-    test("expires at its deadline: canceled at the provider first, and nothing is charged", async () => {
+    test("expires at its deadline: its payment is canceled first, and nothing is charged", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const { version } = await subscription(id);
@@ -162,7 +162,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("does not expire while the provider gives no answer, and is paid when it says so", async () => {
+    test("does not expire while the provider does not answer, and is paid once it reports so", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       Object.assign(backend.deps.gateway, { cancel: silent });
@@ -181,7 +181,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("starts again as it was when the backend does", async () => {
+    test("survives a restart of the backend", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       await reclaimLeases(backend.deps.database, backend.clocks.billing);
@@ -192,7 +192,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("starts again while somebody was canceling it", async () => {
+    test("survives a restart during a cancellation", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       backend.crashAt("B7");
@@ -206,7 +206,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
   });
 
   describe("an organization without a payment method", () => {
-    test("chooses a card on the page, which is its own from then on", async () => {
+    test("chooses a card on the page, which becomes its payment method", async () => {
       const id = await open(null);
       const purchase = await buyWaiting(backend, id);
       expect((await subscription(id)).paymentMethod).toBeNull();
@@ -224,7 +224,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("keeps no card that was declined, and none from a purchase that had one already", async () => {
+    test("saves no declined card, and none if it has one already", async () => {
       const id = await open(null);
       const purchase = await buyWaiting(backend, id);
       await act(backend, addressOf(purchase), { action: "pay", card: "card_declined" });
@@ -236,12 +236,12 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     });
   });
 
-  describe("a card that is declined", () => {
+  describe("a declined card", () => {
     test.each([
       ["card_declined", "The bank declined the card."],
       ["card_insufficient_funds", "The card has insufficient funds."],
       ["card_expired", "The card has expired."],
-    ])("%s: the page says why and another card pays the same purchase", async (card, why) => {
+    ])("%s: the page shows the reason, and another card pays the same purchase", async (card, why) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const page = await act(backend, addressOf(purchase), { action: "pay", card });
@@ -262,7 +262,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("outright: the purchase has failed, may be paid again on the page, and fails again with the next card", async () => {
+    test("without a person: the purchase fails, can be paid again on the page, and fails again with the next card", async () => {
       const id = await open("card_declined");
       const purchase = await declined(id);
       expect(purchase).toMatchObject({
@@ -291,7 +291,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
   });
 
   describe("POST …/payment", () => {
-    test("tries the stored method again: 402 while it is declined, 200 when it is paid", async () => {
+    test("retries the stored method: 402 if it is declined, 200 if it is paid", async () => {
       const id = await open("card_declined");
       const purchase = await declined(id);
       expect(await send(backend, id, purchase.id, "payment")).toMatchObject({
@@ -312,7 +312,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       ["card_requires_approval", "requires_approval"],
       ["card_processing", "processing"],
       [null, "requires_approval"],
-    ])("with %s stored it is 202 %s, and starts nothing more", async (card, status) => {
+    ])("with %s stored it is 202 %s, and starts no second attempt", async (card, status) => {
       const id = await open("card_declined");
       const purchase = await declined(id);
       await storeCard(id, card);
@@ -328,7 +328,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is refused once another purchase was accepted, for good", async () => {
+    test("is refused for good once another purchase was accepted", async () => {
       const id = await open("card_declined");
       const purchase = await declined(id, "1");
       await declined(id, "2");
@@ -343,7 +343,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is refused after 24 hours, in the next term, and for what was canceled", async () => {
+    test("is refused after 24 hours, in the next term, and for a canceled purchase", async () => {
       const id = await open("card_declined");
       const purchase = await declined(id);
       await storeCard(id, "card_ok");
@@ -362,7 +362,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, third, 25);
     });
 
-    test("of many at once, and the page, exactly one attempt is made", async () => {
+    test("makes exactly one attempt of many concurrent requests and the page", async () => {
       for (let round = 0; round < 10; round += 1) {
         const id = await open("card_declined");
         const purchase = await declined(id);
@@ -381,7 +381,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       }
     });
 
-    test("and another purchase at once: one of them is accepted", async () => {
+    test("and a concurrent purchase: one of them is accepted", async () => {
       for (let round = 0; round < 10; round += 1) {
         const id = await open("card_declined");
         const purchase = await declined(id);
@@ -396,7 +396,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       }
     });
 
-    test("by who saw it before an attempt that was declined makes no attempt of its own", async () => {
+    test("based on the state before a declined attempt makes no attempt", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const seen = await findPurchase(backend.deps.database, purchase.id);
@@ -409,7 +409,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       expect(capturesOf(purchase)).toEqual([]);
     });
 
-    test("by who saw it before another was accepted is refused, and leaves it declined", async () => {
+    test("based on the state before another purchase is refused, and stays declined", async () => {
       const id = await open("card_declined");
       const { id: purchaseId } = await declined(id, "1");
       const { database } = backend.deps;
@@ -457,7 +457,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
   });
 
   describe("canceling", () => {
-    test("ends one that waits; again it says the same", async () => {
+    test("ends a waiting purchase, and can be repeated", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const { version } = await subscription(id);
@@ -491,7 +491,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("and expiring come only on evidence: a payment that the provider does not cancel goes on waiting", async () => {
+    test("and expiring need evidence: a purchase keeps waiting if the provider does not cancel its payment", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       Object.assign(backend.deps.gateway, { cancel: untouched.read });
@@ -507,7 +507,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is unknown while the provider gives no answer; the sweep finds out", async () => {
+    test("has an unknown outcome while the provider does not answer; the sweep finds out", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       Object.assign(backend.deps.gateway, {
@@ -527,7 +527,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("and paying at once end as exactly one of both", async () => {
+    test("and paying at the same time: exactly one takes effect", async () => {
       const ends = new Set<string>();
       const rounds = dialect === "sqlite" ? 60 : 40;
       for (let round = 0; round < rounds; round += 1) {
@@ -554,7 +554,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     }, 120_000);
   });
 
-  describe("money that arrives late", () => {
+  describe("a late payment", () => {
     const lie = async (paymentId: string) => ({ ...(await untouched.read(paymentId)), status: "canceled" as const });
     const captureLate = async (purchase: Purchase) => {
       const { payment_id: paymentId } = await backend.deps.database
@@ -570,7 +570,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       ["canceled", 6_000],
       ["canceled", DAY_MS - 60_000],
       ["expired", 6_000],
-    ])("after the purchase was %s is given back with a credit note, %d ms later", async (end, after) => {
+    ])("after the purchase was %s is refunded with a credit note, %d ms later", async (end, after) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       Object.assign(backend.deps.gateway, { cancel: lie });
@@ -604,7 +604,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       return (await rows.executeTakeFirstOrThrow()).next_check_at;
     };
 
-    test("is looked for until the provider has answered a day after the end", async () => {
+    test("is checked for until the provider has answered a day after the end", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       await send(backend, id, purchase.id, "cancel");
@@ -619,8 +619,8 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     });
   });
 
-  describe("whatever dies", () => {
-    test.each(["B2", "B6", "B7", "B8", "B9"])("at %s while a person pays: one payment", async (point) => {
+  describe("a crash", () => {
+    test.each(["B2", "B6", "B7", "B8", "B9"])("at %s while a person pays leaves one payment", async (point) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       backend.crashAt(point);
@@ -632,7 +632,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test.each(["B2", "B6", "B7"])("at %s while a declined card is tried: the person may go on", async (point) => {
+    test.each(["B2", "B6", "B7"])("at %s while a declined card is tried lets the person go on", async (point) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       backend.crashAt(point);
@@ -658,7 +658,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test.each(["B2", "B7"])("at %s while it is canceled: it may be canceled again", async (point) => {
+    test.each(["B2", "B7"])("at %s during a cancellation: it can be canceled again", async (point) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       backend.crashAt(point);
@@ -668,7 +668,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("an attempt that was begun and never sent is not sent after the deadline", async () => {
+    test("an attempt that began but was never sent is not sent after the deadline", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       backend.crashAt("B2");
@@ -684,7 +684,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     });
   });
 
-  test("an answer that is lost while a person pays is asked for by the same key", async () => {
+  test("a lost answer while a person pays is requested again with the same key", async () => {
     const id = await open();
     const purchase = await buyWaiting(backend, id);
     const keys: string[] = [];
@@ -704,7 +704,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a purchase that waits is leased by its sweep when its look is due, and by who cancels, and by nobody else", async () => {
+  test("a waiting purchase is leased by a sweep when its check is due, and by a cancellation, but not otherwise", async () => {
     const id = await open();
     const { id: purchaseId } = await buyWaiting(backend, id);
     const { database } = backend.deps;
@@ -717,7 +717,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
 });
 
 describe("the sandbox's provider", () => {
-  test("knows every key for ever: an old attempt that comes late does nothing", async () => {
+  test("remembers every key: an old attempt that arrives late does nothing", async () => {
     const backend = await startBackend();
     const { gateway } = backend.deps;
     const amount = { amount: 100, currency: "GBP" };

@@ -21,7 +21,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
   });
   afterAll(() => backend.close());
 
-  test("a purchase charges the quoted total once and brings the licenses at once", async () => {
+  test("a purchase charges the quoted total once and adds the licenses immediately", async () => {
     const id = await open();
     const answer = await buy(backend, id, 5, "k-1", { purchaseOrder: "PO 7", note: "new team" });
     expect(answer.status).toBe(201);
@@ -44,7 +44,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("the same key and meaning give the same purchase, whatever the order of the fields", async () => {
+  test("the same key and contents return the same purchase, whatever the order of the fields", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 2);
     const first = await submit(backend, id, { quoteId, note: "a", purchaseOrder: "b" }, "k/ü".replace("ü", "%?#"));
@@ -65,7 +65,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a quote sells once", async () => {
+  test("a quote can be bought once", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 2);
     const first = await submit(backend, id, { quoteId }, "k-1");
@@ -74,7 +74,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect((await read(id, "/purchases/by-key/k-2")).body.code).toBe("idempotency_key_unknown");
   });
 
-  test("accepting a purchase makes every other quote stale, and so does its failing", async () => {
+  test("an accepted purchase makes every other quote stale, and so does a failed one", async () => {
     const id = await open({ paymentMethod: "card_declined" });
     const [a, b] = [await quote(id, 1), await quote(id, 1)];
     expect((await submit(backend, id, { quoteId: a.id }, "a")).status).toBe(402);
@@ -88,7 +88,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a quote expires after 30 minutes, and with its day", async () => {
+  test("a quote expires after 30 minutes, or at the end of its day", async () => {
     const id = await open();
     const late = await quote(id, 1);
     backend.clocks.billing += 30 * 60_000;
@@ -105,7 +105,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     ["card_declined", "card_declined"],
     ["card_insufficient_funds", "insufficient_funds"],
     ["card_expired", "expired_card"],
-  ])("with %s the purchase fails as %s, charges nothing, and replays so", async (paymentMethod, code) => {
+  ])("with %s the purchase fails as %s, charges nothing, and is replayed", async (paymentMethod, code) => {
     const id = await open({ paymentMethod });
     const { id: quoteId } = await quote(id, 3);
     const first = await submit(backend, id, { quoteId }, "k");
@@ -121,14 +121,14 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("card_timeout: the charge happened and its answer was lost; it ends as one purchase", async () => {
+  test("card_timeout: the charge succeeds although its answer is lost, as one purchase", async () => {
     const id = await open({ paymentMethod: "card_timeout" });
     const answer = await buy(backend, id, 5, "k");
     expect(answer.body).toMatchObject({ status: "succeeded", organizationLicenses: { purchased: 30 } });
     await expectInvariants(backend, id, 25);
   });
 
-  test("card_processing is 202, pending, and settles while somebody waits", async () => {
+  test("card_processing is 202, pending, and settles during a wait", async () => {
     const id = await open({ paymentMethod: "card_processing" });
     const answer = await buy(backend, id, 5, "k");
     expect(answer).toMatchObject({
@@ -147,7 +147,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a key that never arrived is made void for ever", async () => {
+  test("a key that never arrived is voided forever", async () => {
     const id = await open();
     const token = tokenOf(id);
     const key = `${"x".repeat(254)}%`;
@@ -166,7 +166,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect(await read(id, "/purchases")).toMatchObject({ body: { items: [], next: null } });
   });
 
-  test("making a key void that a purchase has answers with the purchase", async () => {
+  test("voiding the key of a purchase answers with the purchase", async () => {
     const id = await open();
     const bought = await buy(backend, id, 1, "k");
     const path = `/organizations/${id}/purchases/by-key/k/void`;
@@ -174,7 +174,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect(answer).toMatchObject({ status: 200, body: { id: bought.body.id, status: "succeeded" } });
   });
 
-  test("a key is not spent by a refusal", async () => {
+  test("a refusal does not spend the key", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 1);
     expect((await submit(backend, id, { quoteId: "quo_none" }, "k")).body.code).toBe("not_found");
@@ -201,7 +201,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
   const leftOf = async (id: number) =>
     (await call(backend, "GET", "/me", { token: tokenOf(id) })).body.token.spendLimit;
 
-  test("a token's monthly limit of licenses holds under parallel purchases, and is new next month", async () => {
+  test("a token's monthly limit of licenses holds for concurrent purchases, and resets next month", async () => {
     const id = await limited({ licenses: 3 });
     const outcomes = [];
     for (let attempt = 0; attempt < 6; attempt += 1) {
@@ -225,7 +225,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect((await buy(backend, id, 1, "4")).body.detail).toContain("£0.00 left");
   });
 
-  test("what a failed purchase had reserved of a limit is given back", async () => {
+  test("a failed purchase releases its reservation of a limit", async () => {
     const id = await limited({ licenses: 1 }, "card_declined");
     expect((await buy(backend, id, 1, "1")).status).toBe(402);
     expect((await buy(backend, id, 1, "2")).status).toBe(402);
@@ -247,7 +247,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expect(database.insertInto("idempotency_keys").values(key).execute()).rejects.toThrow(/unique/i);
   });
 
-  test("a quote is sold on its own day only", async () => {
+  test("a quote is valid on its own day only", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 1);
     await backend.deps.database
@@ -272,7 +272,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect((await read(id, "/purchases?limit=101")).body.code).toBe("invalid_request");
   });
 
-  test("purchases are listed by kind, and by the dates in the billing time zone, both included", async () => {
+  test("purchases are listed by kind, and by inclusive dates in the billing time zone", async () => {
     const id = await open({ timeZone: "America/New_York" });
     for (const [key, at] of [
       ["1", "2026-11-22T04:59:59.999Z"],
@@ -301,7 +301,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("below the provider's minimum the quote says how many licenses reach it", async () => {
+  test("below the provider's minimum the error names how many licenses reach it", async () => {
     backend.clocks.billing = Date.parse("2027-02-28T12:00:00Z");
     const subscription = { ...organization().subscription, unitPrice: { amount: 2_000, currency: "GBP" } };
     const id = await open({ subscription });
@@ -321,7 +321,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a payment that arrives after its term had ended is refunded, with a receipt and a credit note", async () => {
+  test("a payment that arrives after the end of its term is refunded, with a receipt and a credit note", async () => {
     const id = await open({ paymentMethod: "card_processing" });
     const answer = await buy(backend, id, 5, "k");
     backend.clocks.billing = Date.parse("2027-03-01T00:00:00Z");
@@ -336,7 +336,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("a subscription that does not renew ends on its renewal date and is not sold", async () => {
+  test("a subscription that does not renew ends on its renewal date and cannot be bought for", async () => {
     const id = await open({ subscription: { ...organization().subscription, autoRenew: false } });
     expect((await quote(id, 1)).renewsAt).toBeNull();
     backend.clocks.billing = Date.parse("2027-03-01T00:00:00Z");
@@ -347,7 +347,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("records cannot be changed or removed", async () => {
+  test("records cannot be updated or deleted", async () => {
     const id = await open();
     await buy(backend, id, 1, "k");
     const { database } = backend.deps;

@@ -33,7 +33,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
   };
   const onlyPurchase = async (id: number) =>
     (await call(backend, "GET", `/organizations/${id}/purchases`, { token: tokenOf(id) })).body.items[0];
-  /** Buys with a crash armed: the worker dies there, and its lease stays until it ends. */
+  /** Buys with an armed crash point: the worker crashes there, and its lease stays until it expires. */
   const buyWithCrash = async (id: number, point: string) => {
     backend.crashAt(point);
     const answer = await buy(backend, id, 5, `crash-${point}`);
@@ -41,7 +41,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     return answer;
   };
   const unsent = () => backend.deps.database.selectFrom("outbox").selectAll().where("sent_at", "is", null).execute();
-  /** The same backend with a provider that does some calls otherwise. */
+  /** The same backend with some calls of the provider replaced. */
   const withGateway = (changes: Partial<PaymentGateway>) => ({
     ...backend.deps,
     gateway: { ...backend.deps.gateway, ...changes },
@@ -61,7 +61,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
   afterAll(() => backend.close());
 
   test.each(["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9"])(
-    "whatever dies at %s, the retry and the sweep make one purchase of it",
+    "after a crash at %s, the retry and the sweep make one purchase",
     async (point) => {
       const id = await open();
       const first = await buyWithCrash(id, point);
@@ -78,7 +78,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     },
   );
 
-  test("a notification sent and not marked is sent again and known by its id", async () => {
+  test("a notification that was sent but not marked is sent again, and deduplicated by its ID", async () => {
     const id = await open();
     await buy(backend, id, 1, "k");
     backend.crashAt("B10");
@@ -91,7 +91,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     expect(await unsent()).toEqual([]);
   });
 
-  test("of two workers one gets the lease, and what the first knows is refused after it lost it", async () => {
+  test("of two workers one gets the lease, and the first one's writes are refused after it lost it", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
     const { id: purchaseId } = await onlyPurchase(id);
@@ -111,7 +111,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("two workers that sweep at once charge and fulfil once", async () => {
+  test("two concurrent sweeps charge and fulfill once", async () => {
     const ids = await Promise.all(Array.from({ length: 10 }, () => open()));
     await Promise.all(ids.map((id) => buyWithCrash(id, "B2")));
     backend.clocks.machine += LEASE_MS;
@@ -122,7 +122,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     expect(backend.captures().length).toBeGreaterThanOrEqual(10);
   });
 
-  test("a backend that owns its data takes over at once what another left", async () => {
+  test("a backend that owns its data reclaims leases of its predecessor at once", async () => {
     const id = await open();
     const crashed = await buyWithCrash(id, "B5");
     expect(crashed.status).toBe(202);
@@ -132,7 +132,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("without evidence for 24 hours a purchase needs review; it is still looked at, and never called failed", async () => {
+  test("after 24 hours without evidence a purchase needs review; it is still checked, and never failed", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
     backend.clocks.billing += 24 * 3_600_000;
@@ -146,7 +146,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("a provider that says processing is evidence, however long it takes", async () => {
+  test("the status processing is evidence, however long it takes", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
     backend.clocks.billing += 48 * 3_600_000;
@@ -164,7 +164,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("a confirm that never gets an answer is tried once a turn, and its purchase stays unknown", async () => {
+  test("a confirmation without an answer is tried once per run, and its purchase stays unknown", async () => {
     const id = await open();
     let confirms = 0;
     const deps = withGateway({
@@ -197,7 +197,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     },
   );
 
-  test("a refund that got no answer is tried again", async () => {
+  test("a refund without an answer is retried", async () => {
     const id = await open("card_processing");
     const { body: bought } = await buy(backend, id, 5, "k");
     const capture = () => backend.captures().find(({ purchaseId }) => purchaseId === bought.id);
@@ -212,7 +212,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("one purchase that cannot be worked on holds up no other, and no notification", async () => {
+  test("a purchase that fails to advance delays neither other purchases nor notifications", async () => {
     const [bad, good] = [await open(), await open()];
     await buyWithCrash(bad, "B2");
     await buyWithCrash(good, "B2");
@@ -231,7 +231,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("a lease that is renewed is nobody else's, and one that was taken over is worth nothing", async () => {
+  test("a renewed lease cannot be taken, and a lost one cannot write", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
     const { id: purchaseId } = await onlyPurchase(id);
@@ -252,7 +252,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a payment that no purchase kept is canceled", async () => {
+  test("a payment that no purchase saved is canceled", async () => {
     const orphan = await backend.deps.gateway.create({
       idempotencyKey: "nobody",
       purchaseId: "pur_nobody",
@@ -276,7 +276,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
   });
 });
 
-test("the sweep looks at the age of 5 s, 15 s, 1 min, 5 min, 1 h, then daily, whoever looked in between", () => {
+test("the sweep checks at the age of 5 s, 15 s, 1 min, 5 min, 1 h, then daily, regardless of checks in between", () => {
   const looks = [0, 1, 5, 14, 15, 60, 299, 300, 3_600, 86_399, 86_400, 200_000];
   const next = looks.map((age) => (nextCheck(NOON, NOON + age * 1000) - NOON) / 1000);
   expect(next).toEqual([5, 5, 15, 15, 60, 300, 300, 3_600, 86_400, 86_400, 172_800, 259_200]);

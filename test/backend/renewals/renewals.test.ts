@@ -18,7 +18,7 @@ import {
 } from "../support/renewing.ts";
 import { DIALECTS } from "../support/stores.ts";
 
-/** The renewal date of every organization here. */
+/** The renewal date of every organization. */
 const RENEWAL = "2027-03-01T00:00:00Z";
 
 const DUE = Date.parse(RENEWAL);
@@ -37,7 +37,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
     setClock(backend, instant);
     await sweep(backend.deps);
   };
-  /** A renewal that failed on its date. */
+  /** Makes a renewal that is declined on its date. */
   const pastDue = async (card: string | null = "card_declined") => {
     const id = await open(card);
     await sweepAt(RENEWAL);
@@ -49,14 +49,14 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
   });
   beforeEach(async () => {
     backend.clocks.billing = NOON;
-    // What other tests left open does not go on here.
+    // Ends what other tests left open.
     await backend.deps.database.updateTable("subscriptions").set({ renew_at: null }).execute();
     await backend.deps.database.updateTable("purchases").set({ next_check_at: null }).execute();
   });
   afterAll(() => backend.close());
 
   describe("on the renewal date", () => {
-    test("the term moves on and all licenses are charged, those of the old term too", async () => {
+    test("the term moves and all licenses are charged, including those bought in the old term", async () => {
       const id = await open();
       await buy(backend, id, 5, "k");
       const before = await subscriptionOf(backend, id);
@@ -105,7 +105,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("many workers at once renew everybody once", async () => {
+    test("many concurrent workers renew every subscription once", async () => {
       const ids = await Promise.all(Array.from({ length: 8 }, () => open()));
       setClock(backend, RENEWAL);
       await Promise.all([1, 2, 3].map(() => sweep(backend.deps)));
@@ -118,7 +118,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       }
     });
 
-    test("of many who make it at the same time one makes it, although the term after it is due as well", async () => {
+    test("of many concurrent workers one makes it, although the next term is due too", async () => {
       const id = await open();
       const made = await Promise.all(
         [1, 2, 3, 4].map((number) =>
@@ -150,7 +150,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
     });
 
     test.each(["B0", "B12", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B10"])(
-      "whatever dies at %s, it is made and charged once",
+      "after a crash at %s it is made and charged once",
       async (point) => {
         const id = await open();
         setClock(backend, RENEWAL);
@@ -166,7 +166,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       },
     );
 
-    test("what is free needs no payment and has a receipt", async () => {
+    test("a free one needs no payment and has a receipt", async () => {
       const id = await openSubscription(
         backend,
         { unitPrice: { amount: 0, currency: "GBP" } },
@@ -195,7 +195,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("one that cannot be charged holds up no other", async () => {
+    test("one that cannot be charged delays no other", async () => {
       const [bad, good] = [await open(), await open()];
       const { create } = backend.deps.gateway;
       setClock(backend, RENEWAL);
@@ -216,7 +216,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
   });
 
   describe("late", () => {
-    test("every missed term is charged by itself, in order", async () => {
+    test("every missed term is charged separately, in order", async () => {
       const id = await openSubscription(backend, { ...monthly, unitPrice: { amount: 1_999, currency: "USD" } });
       await sweepAt("2027-04-29T12:00:00Z");
       const renewals = await renewalsOf(backend, id);
@@ -230,7 +230,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       ]);
       expect(receipts.map(({ purchaseDate }) => purchaseDate)).toEqual(receipts.map(({ term }) => term.start));
       expect(receipts.map(({ receiptNumber }) => receiptNumber.slice(-1))).toEqual(["1", "2", "3", "4", "5"]);
-      // 25 × $19.99 and 20 % of it, once a term.
+      // 25 × $19.99 plus 20 % tax, once per term.
       expect(renewals.map(({ total }) => total.amount)).toEqual([59_970, 59_970, 59_970, 59_970, 59_970]);
       expect((await subscriptionOf(backend, id)).term).toMatchObject({
         start: "2027-03-31",
@@ -239,7 +239,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("none is made while one is not paid, and when it is paid the others follow, each when the one before is paid", async () => {
+    test("none is made while one is unpaid; once it is paid the others follow, one by one", async () => {
       const id = await openSubscription(backend, monthly, { paymentMethod: "card_declined" });
       await sweepAt("2027-02-15T00:00:00Z");
       const first = await onlyRenewal(backend, id);
@@ -265,8 +265,8 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
     });
   });
 
-  describe("not paid", () => {
-    test("past due, tried again after 1, 3 and 7 days, suspended after 14, and active again once it is paid", async () => {
+  describe("unpaid", () => {
+    test("makes the subscription past due, is retried after 1, 3 and 7 days, suspends it after 14, and is active again once paid", async () => {
       const { id, renewal } = await pastDue();
       expect(renewal).toMatchObject({
         status: "failed",
@@ -304,7 +304,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       ["Europe/London", "2027-03-15T00:00:00.000Z", "March 15, 2027 at 12:00 AM GMT"],
       ["Asia/Tokyo", "2027-03-14T15:00:00.000Z", "March 15, 2027 at 12:00 AM GMT+9"],
       ["America/New_York", "2027-03-15T04:00:00.000Z", "March 15, 2027 at 12:00 AM EDT"],
-    ])("has one deadline in %s, which no day and no retry moves", async (timeZone, expiresAt, onPage) => {
+    ])("has one deadline in %s, which neither time nor retries move", async (timeZone, expiresAt, onPage) => {
       const id = await openSubscription(backend, {}, { timeZone, paymentMethod: "card_declined" });
       expect((await subscriptionOf(backend, id)).unpaid).toBeNull();
       const unpaid = { total: { amount: 450_000, currency: "GBP" }, deadline: "2027-03-15" };
@@ -328,7 +328,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is unpaid by its oldest renewal, then by the next one that is charged in vain", async () => {
+    test("is named by the oldest renewal, then by the next declined one", async () => {
       const id = await openSubscription(backend, { ...monthly, licenses: 30 }, { paymentMethod: "card_declined" });
       await sweepAt("2027-02-15T12:00:00Z");
       const oldest = await onlyRenewal(backend, id);
@@ -349,7 +349,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect(next?.nextAction?.expiresAt).toBe("2027-01-14T00:00:00.000Z");
     });
 
-    test("a retry pays with what is stored by then", async () => {
+    test("a retry uses the payment method stored by then", async () => {
       const { id, renewal } = await pastDue();
       await storeCard(backend, id, "card_timeout");
       await sweepAt(DUE + DAY_MS);
@@ -359,7 +359,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("a retry that takes its time is looked at soon, and until it is paid nothing is better", async () => {
+    test("a slow retry is checked soon, and the subscription stays past due until it is paid", async () => {
       const { id } = await pastDue();
       await storeCard(backend, id, "card_processing");
       await sweepAt(DUE + DAY_MS);
@@ -395,13 +395,13 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       const isPaid = card !== "card_insufficient_funds";
       expect((await onlyRenewal(backend, id)).status).toBe(isPaid ? "succeeded" : "failed");
       expect((await subscriptionOf(backend, id)).state).toBe(isPaid ? "active" : "past_due");
-      // What a person paid with where there was nothing is what the next renewal is paid with.
+      // The card becomes the payment method of an organization without one.
       const stored = (await subscriptionOf(backend, id)).paymentMethod;
       expect(stored).not.toBeNull();
       await expectInvariants(backend, id, 25);
     });
 
-    test("the payment is tried again on request, as often as wanted, and cannot be canceled", async () => {
+    test("the payment can be retried on request any number of times, and cannot be canceled", async () => {
       const { id, renewal } = await pastDue();
       for (const _ of [1, 2]) {
         expect(await send(backend, id, renewal.id, "payment")).toMatchObject({
@@ -419,7 +419,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("money that arrives after the renewal's own term is no refund", async () => {
+    test("a payment after the renewal's own term is not refunded", async () => {
       const { id, renewal } = await pastDue("card_processing");
       expect(renewal.status).toBe("processing");
       expect((await subscriptionOf(backend, id)).state).toBe("active");
@@ -431,7 +431,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test.each(["B2", "B5", "B6", "B7", "B8"])("a retry that dies at %s charges once", async (point) => {
+    test.each(["B2", "B5", "B6", "B7", "B8"])("a retry that crashes at %s charges once", async (point) => {
       const { id, renewal } = await pastDue();
       await storeCard(backend, id, "card_ok");
       setClock(backend, DUE + DAY_MS);
@@ -444,11 +444,11 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("the audit log and the notifications tell of it", async () => {
+    test("the audit log and the notifications have it", async () => {
       const { id, renewal } = await pastDue();
       await sweepAt(DUE + DAY_MS);
-      const told = backend.delivered().filter(({ organizationId }) => organizationId === id);
-      expect(told).toEqual([
+      const sent = backend.delivered().filter(({ organizationId }) => organizationId === id);
+      expect(sent).toEqual([
         expect.objectContaining({ type: "purchase.failed", purchaseId: renewal.id, to: null }),
         expect.objectContaining({ type: "purchase.failed", purchaseId: renewal.id, to: null }),
       ]);
@@ -467,12 +467,12 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
   });
 
   describe("and buying", () => {
-    test("on the renewal date what is bought is in the new term, whether or not the sweep was there before", async () => {
+    test("on the renewal date a purchase is in the new term, even before the sweep", async () => {
       const id = await open();
       setClock(backend, RENEWAL);
       const { status, body } = await buy(backend, id, 5, "k");
       expect([status, body.kind]).toEqual([201, "purchase"]);
-      // The whole new term for 5 licenses: 5 × £150.00 and 20 %.
+      // The whole new term for 5 licenses: 5 × £150.00 plus 20 % tax.
       expect(body.total).toEqual({ amount: 90_000, currency: "GBP" });
       expect(await onlyRenewal(backend, id)).toMatchObject({
         status: "succeeded",
@@ -488,7 +488,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("a quote of the old term is worth nothing in the new one", async () => {
+    test("a quote of the old term is refused in the new one", async () => {
       const id = await open();
       setClock(backend, DUE - 60_000);
       const { body: offered } = await quote(backend, id, 5);
@@ -499,7 +499,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is refused while a renewal is due, or what is bought would be charged in both", async () => {
+    test("is refused while a renewal is due, because it would be charged in both terms", async () => {
       const id = await open();
       const { body: offered } = await quote(backend, id, 5);
       const { database } = backend.deps;
@@ -508,7 +508,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect(answer).toMatchObject({ status: 409, body: { code: "subscription_changed" } });
     });
 
-    test.each([0, 20])("is refused %d days after a renewal that is not paid, and names it", async (days) => {
+    test.each([0, 20])("is refused %d days after an unpaid renewal, which the error names", async (days) => {
       const { id, renewal } = await pastDue();
       await sweepAt(DUE + days * DAY_MS);
       expect(await quote(backend, id)).toMatchObject({
@@ -530,7 +530,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect((await quote(backend, id)).status).toBe(201);
     });
 
-    test("what waits for a person at the renewal expires, and the renewal goes ahead", async () => {
+    test("a purchase that waits for a person at the renewal expires, and the renewal goes ahead", async () => {
       const id = await open("card_requires_approval");
       setClock(backend, DUE - 1_000);
       const purchase = await buyWaiting(backend, id);
@@ -541,7 +541,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("who buys on the renewal date waits for no sweep to expire what waited", async () => {
+    test("buying on the renewal date expires a waiting purchase without a sweep", async () => {
       const id = await open("card_requires_approval");
       setClock(backend, DUE - 1_000);
       const purchase = await buyWaiting(backend, id);
@@ -552,7 +552,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect((await onlyRenewal(backend, id)).status).toBe("succeeded");
     });
 
-    test("a declined purchase is not paid while a renewal is unpaid", async () => {
+    test("a declined purchase cannot be paid while a renewal is unpaid", async () => {
       const id = await open("card_declined");
       const { body } = await buy(backend, id, 5, "k");
       const { database } = backend.deps;
@@ -564,7 +564,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       });
     });
 
-    test("a payment under way at the renewal comes to its end first", async () => {
+    test("a payment in progress at the renewal settles first", async () => {
       const id = await open("card_processing");
       setClock(backend, DUE - 1_000);
       const { body: purchase } = await buy(backend, id, 5, "k");
@@ -576,13 +576,13 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         (await call(backend, "DELETE", `/organizations/${id}/subscription/reduction`, { token: tokenOf(id) })).status,
       ).toBe(503);
       await sweepAt(DUE + 4_000);
-      // The money came in the new term: it goes back, and the renewal is for those who were there.
+      // The payment arrived in the new term: it is refunded, and the renewal is without its licenses.
       expect(await read(backend, id, purchase.id)).toMatchObject({ status: "failed", failure: { code: "term_ended" } });
       expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded", licenses: 25 });
       await expectInvariants(backend, id, 25);
     });
 
-    test("a payment that nobody knows of holds a renewal up for an hour at most; if it arrives, it is refunded", async () => {
+    test("an unknown payment delays a renewal by an hour at most; if it arrives, it is refunded", async () => {
       const id = await open("card_processing");
       setClock(backend, DUE - 1_000);
       const { body: purchase } = await buy(backend, id, 5, "k");
@@ -607,7 +607,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("advancing the clock, the hour is waited for as well", async () => {
+    test("advancing the clock waits for that hour too", async () => {
       const id = await open("card_processing");
       setClock(backend, DUE - 1_000);
       await buy(backend, id, 5, "k");
@@ -623,7 +623,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect(await onlyRenewal(backend, id)).toMatchObject({ createdAt: "2027-03-01T01:00:00.000Z", licenses: 25 });
     });
 
-    test("users take licenses while it is past due, and none when it is suspended or has ended", async () => {
+    test("users can take licenses while it is past due, but not once it is suspended or has ended", async () => {
       const ended = await openSubscription(backend, { autoRenew: false });
       const { id, renewal } = await pastDue();
       const add = async (organizationId: number, name: string, more = {}) => {
@@ -650,7 +650,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
     });
   });
 
-  test("advancing the clock, everything happens at its own instant", async () => {
+  test("advancing the clock makes everything happen at its own instant", async () => {
     const id = await openSubscription(
       backend,
       { interval: "month", anchorDate: "2026-10-31" },

@@ -16,7 +16,7 @@ const START = "2026-11-22T12:00:00Z";
 
 const monthly = { interval: "month", anchorDate: "2026-01-31" } as const;
 
-/** The machine's clock runs, as in a sandbox. */
+/** The machine's clock keeps running, as in a sandbox. */
 const deps = {
   now: () => Math.round(performance.timeOrigin + performance.now()),
   random: randomBytes,
@@ -71,7 +71,7 @@ describe("POST /sandbox/clock", () => {
     for (const sandbox of running.splice(0)) await sandbox.close();
   });
 
-  test("answers with the renewals on the way, settled and in order, whoever pays how", async () => {
+  test("answers with the renewals on the way, settled and in order, with any card", async () => {
     const made = [
       seeded(monthly),
       seeded(monthly, { paymentMethod: "card_processing" }),
@@ -85,7 +85,7 @@ describe("POST /sandbox/clock", () => {
     const answer = clockAnswerSchema.parse(body);
     expect(answer.now).toMatch(/^2027-02-10T08:00:0/);
     expect(answer.renewalCount).toBeUndefined();
-    // The one that is never paid is made once; the others every month, each at the first instant of its term.
+    // The unpaid one is made once; the others every month, each at the first instant of its term.
     expect(answer.renewals.map(({ createdAt, status }) => [createdAt.slice(0, 19), status]).sort()).toEqual([
       ["2026-11-30T00:00:00", "failed"],
       ["2026-11-30T00:00:00", "succeeded"],
@@ -102,7 +102,7 @@ describe("POST /sandbox/clock", () => {
     expect((await advance(sandbox, { days: 1 })).body.renewals).toEqual([]);
   });
 
-  test("to a renewal date, which is settled although its payment takes two seconds", async () => {
+  test("to a renewal date, which settles although its payment takes two seconds", async () => {
     const sandbox = await start([seeded({}, { paymentMethod: "card_processing" })]);
     const { body } = await advance(sandbox, { toRenewalOf: sandbox.ready.organizationId });
     expect(body).toMatchObject({
@@ -112,7 +112,7 @@ describe("POST /sandbox/clock", () => {
     expect((await advance(sandbox, { toRenewalOf: sandbox.ready.organizationId })).body.now).toMatch(/^2028-03-01/);
   });
 
-  test("a payment that was under way when the clock moved settles at its own time, and is renewed", async () => {
+  test("a payment in progress when the clock moves settles at its own time, and is renewed", async () => {
     const sandbox = await start([seeded({}, { paymentMethod: "card_processing" })]);
     const id = sandbox.ready.organizationId;
     expect((await buy(sandbox, id, 5)).status).toBe(202);
@@ -120,7 +120,7 @@ describe("POST /sandbox/clock", () => {
     expect(body.renewals).toMatchObject([{ licenses: 30, status: "succeeded" }]);
   });
 
-  test("a bank debit takes its two seconds where nobody moves the clock", async () => {
+  test("a bank debit takes two seconds if the clock is not moved", async () => {
     const sandbox = await start([seeded({}, { paymentMethod: "card_processing" })]);
     const id = sandbox.ready.organizationId;
     const began = performance.now();
@@ -130,7 +130,7 @@ describe("POST /sandbox/clock", () => {
     expect(performance.now() - began).toBeGreaterThanOrEqual(1_990);
   });
 
-  test("waits happen on the way too: what nobody paid expires before its renewal", async () => {
+  test("deadlines happen on the way too: an unpaid purchase expires before the renewal", async () => {
     const sandbox = await start([seeded({}, { paymentMethod: "card_requires_approval" })]);
     const id = sandbox.ready.organizationId;
     const { body: waiting } = await buy(sandbox, id, 5);
@@ -142,7 +142,7 @@ describe("POST /sandbox/clock", () => {
     });
   });
 
-  test("two who move it at once go one after the other, and every term is renewed once", async () => {
+  test("concurrent calls move it one after the other, and every term is renewed once", async () => {
     const sandbox = await start([seeded(monthly)]);
     const answers = await Promise.all([advance(sandbox, { days: 60 }), advance(sandbox, { days: 60 })]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
@@ -172,7 +172,7 @@ describe("POST /sandbox/clock", () => {
     expect([moved.body.now, moved.body.renewals.length]).toEqual([expect.stringMatching(now), 2]);
   });
 
-  test("to a renewal is one step of exactly one renewal, however far it is", async () => {
+  test("to a renewal makes exactly one renewal, however far it is", async () => {
     const sandbox = await start([seeded({ intervalCount: 120, anchorDate: "2026-11-22" })]);
     const to = { toRenewalOf: sandbox.ready.organizationId };
     for (const year of ["2146", "2266"]) {
@@ -181,7 +181,7 @@ describe("POST /sandbox/clock", () => {
     }
   });
 
-  test("requests are answered meanwhile, also while many renew at one instant", async () => {
+  test("requests are answered meanwhile, also while many renewals fall on one instant", async () => {
     const sandbox = await start(Array.from({ length: 12 }, () => seeded(monthly)));
     let moving = true;
     const moved = advance(sandbox, { days: 120 }).finally(() => {
@@ -196,7 +196,7 @@ describe("POST /sandbox/clock", () => {
     expect(asked).toBeGreaterThan(10);
   });
 
-  test("20 years are quick, on disk too", async () => {
+  test("20 years are fast, on disk too", async () => {
     const folder = await mkdtemp(join(tmpdir(), "clock-"));
     const sandbox = await start([seeded(monthly)], join(folder, "data"));
     const began = performance.now();
@@ -207,7 +207,7 @@ describe("POST /sandbox/clock", () => {
   });
 });
 
-test("an answer that would be too long for a client has the newest renewals, and no more are read", async () => {
+test("an answer that would be too long has the newest renewals, and no more are read", async () => {
   const renewals = Array.from({ length: 20_000 }, (_, index) => purchase({ id: `pur_${index}`, kind: "renewal" }));
   let read = 0;
   async function* newestFirst(all: readonly Purchase[]) {

@@ -78,20 +78,17 @@ test.each<[string, Change]>([
   ["organizations[1].id", (seed) => seed.organizations.push({ ...seed.organizations[0], tokens: [] })],
   ["organizations[1].tokens[0].token", (seed) => seed.organizations.push({ ...seed.organizations[0], id: 2 })],
   ["organizations", (seed) => (seed.organizations = [])],
-])("a seed with a wrong %s is refused by path", (path, change) => {
+])("a seed with an invalid %s is refused, with its path", (path, change) => {
   const seed = builtIn();
   change(seed);
   expect(() => read(JSON.stringify(seed))).toThrow(`seed.json is not valid: ${path}: `);
 });
 
-test.each(["", "{", '{"organizations": [], "organizations": []}', "[]", "null"])(
-  "a seed that is %j is refused",
-  (text) => {
-    expect(() => read(text)).toThrow(/seed.json is not valid/);
-  },
-);
+test.each(["", "{", '{"organizations": [], "organizations": []}', "[]", "null"])("the seed %j is refused", (text) => {
+  expect(() => read(text)).toThrow(/seed.json is not valid/);
+});
 
-test("each problem is told once, in words", () => {
+test("each problem is listed once", () => {
   const seed = builtIn();
   delete seed.organizations[0].name;
   seed.organizations[0].subscription.taxRate = "20.";
@@ -104,11 +101,11 @@ test("each problem is told once, in words", () => {
   expect(() => read(JSON.stringify(seed))).toThrow(`seed.json is not valid: ${expected.join("; ")}`);
 });
 
-test("a byte order mark is no problem", () => {
+test("a byte order mark is ignored", () => {
   expect(read(`\ufeff${BUILT_IN_SEED}`).seed.organizations).toHaveLength(1);
 });
 
-test("a TOTP secret may be written in groups and in lower case", () => {
+test("a TOTP secret can be in groups and in lower case", () => {
   const seed = builtIn();
   seed.organizations[0].users[0].totpSecret = "gezd gnbv gy3t qojq";
   expect(() => read(JSON.stringify(seed))).not.toThrow();
@@ -116,7 +113,7 @@ test("a TOTP secret may be written in groups and in lower case", () => {
   expect(() => read(JSON.stringify(seed))).toThrow("totpSecret: is not a base32 secret of at least 16 characters");
 });
 
-test("optional fields may be left out", () => {
+test("optional fields can be left out", () => {
   const seed = builtIn();
   delete seed.organizations[0].tokens;
   delete seed.organizations[0].users[0].totpSecret;
@@ -124,7 +121,7 @@ test("optional fields may be left out", () => {
 });
 
 describe("clock", () => {
-  test("a date is its beginning in the zone, today is now, an instant is itself", () => {
+  test("a date is its start in the time zone, today is now, an instant is itself", () => {
     expect(instantOf("2026-12-01", NOON, "America/New_York")).toBe(Date.parse("2026-12-01T05:00:00Z"));
     expect(instantOf("2026-11-22", NOON, "America/New_York")).toBe(NOON);
     expect(instantOf("2026-12-01T10:00:00Z", NOON, "UTC")).toBe(Date.parse("2026-12-01T10:00:00Z"));
@@ -143,7 +140,7 @@ describe("data", () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  test("have one owner, and a port one listener", async () => {
+  test("have one owner, and a port has one listener", async () => {
     const first = await start({ seed: other });
     expect(first.ready).toMatchObject({ organizationId: 4201, token: "sfl_sandbox_ci", dataDir: folder });
     await expect(start()).rejects.toMatchObject({ code: "sandbox_data_in_use" });
@@ -152,14 +149,14 @@ describe("data", () => {
     await first.close();
   });
 
-  test("a subscription that has not begun is refused", async () => {
+  test("a subscription that has not started is refused", async () => {
     const now = Date.parse("2026-02-28T12:00:00Z");
     await expect(start({ dataDir: null, now })).rejects.toThrow(
       /organizations\[0\].subscription.anchorDate: 2026-03-01 is after today/,
     );
   });
 
-  test("a foreign name in the Host header is refused", async () => {
+  test("a Host other than loopback is refused", async () => {
     const sandbox = await start({ dataDir: null });
     const answer = await fetch(new URL("/sandbox", sandbox.ready.url));
     expect(answer.status).toBe(200);

@@ -20,7 +20,7 @@ const RENEWAL = "2027-03-01T00:00:00Z";
 
 describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
   let backend: TestBackend;
-  /** 25 licenses at £150.00, 20 of them used. */
+  /** 25 licenses at £150.00, 20 of them in use. */
   const open = (subscription = {}) => openSubscription(backend, subscription, { usedLicenses: 20 });
   const addUser = (id: number, name: string) =>
     call(backend, "POST", `/organizations/${id}/users`, {
@@ -42,7 +42,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
   });
   afterAll(() => backend.close());
 
-  test("are free, are shown by the subscription and by every quote, and count at the renewal", async () => {
+  test("are free, appear in the subscription and in every quote, and take effect at the renewal", async () => {
     const id = await open();
     const before = await subscriptionOf(backend, id);
     const answer = await reduce(backend, id, 22, before.version);
@@ -96,7 +96,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     expect((await subscriptionOf(backend, id)).version).toBe(version);
   });
 
-  test("are refused on another picture than the one they were decided on", async () => {
+  test("are refused if the subscription has changed since the decision", async () => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     await buy(backend, id, 1, "k");
@@ -107,7 +107,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     expect((await reduce(backend, id, 22)).body.reduction).toEqual({ licenses: 22, date: "2027-03-01" });
   });
 
-  test("asked for twice are one, so that a lost answer may be asked for again", async () => {
+  test("can be repeated, so that a request can be retried after a lost answer", async () => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     const first = await reduce(backend, id, 22, version);
@@ -116,7 +116,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     expect(events.filter(({ type }) => type === "reduction.scheduled")).toHaveLength(1);
   });
 
-  test("can be changed and taken back, and taking back what is not there changes nothing", async () => {
+  test("can be changed and canceled, and canceling without one changes nothing", async () => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     expect((await reduce(backend, id, null)).body).toMatchObject({ reduction: null, version });
@@ -137,12 +137,12 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("are raised by what is bought meanwhile, at the normal price", async () => {
+  test("are raised by later purchases, at the normal price", async () => {
     const id = await open();
     await reduce(backend, id, 21);
     const { body: offered } = await quote(backend, id, 5);
     const { body: bought } = await buy(backend, id, 5, "k");
-    // The first worked figure of billing-rules.md: nothing is cheaper because of the reduction.
+    // The first worked figure (src/billing/README.md, Proration): the reduction makes nothing cheaper.
     expect(bought.total).toEqual({ amount: 24_410, currency: "GBP" });
     expect(await subscriptionOf(backend, id)).toMatchObject({
       licenses: { purchased: 30 },
@@ -154,14 +154,14 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("are not raised by what was refunded or never paid", async () => {
+  test("are not raised by refunded or unpaid purchases", async () => {
     const id = await openSubscription(backend, {}, { usedLicenses: 20, paymentMethod: "card_declined" });
     await reduce(backend, id, 21);
     expect((await buy(backend, id, 5, "k")).status).toBe(402);
     expect((await subscriptionOf(backend, id)).reduction?.licenses).toBe(21);
   });
 
-  test("never take a license from who uses it by then: the receipt says so", async () => {
+  test("never remove a license in use: the receipt has a note", async () => {
     const id = await open();
     await reduce(backend, id, 21);
     const { version } = await subscriptionOf(backend, id);
@@ -173,7 +173,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       renewal: { licenses: 23 },
       version: version + 3,
     });
-    // What it renews at has changed, so that the quote is not sold any more.
+    // The renewal's total has changed, so the quote is stale.
     const stale = await submit(backend, id, { quoteId: offered.id }, "k");
     expect(stale.body.code).toBe("subscription_changed");
     await renew();
@@ -188,14 +188,14 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("adding users changes no picture where nothing is scheduled", async () => {
+  test("adding users does not change the version without a reduction", async () => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     await addUser(id, "one");
     expect((await subscriptionOf(backend, id)).version).toBe(version);
   });
 
-  test("need a subscription that renews", async () => {
+  test("require a subscription that renews", async () => {
     const id = await open({ autoRenew: false });
     expect((await reduce(backend, id, 22)).body).toMatchObject({
       code: "subscription_not_purchasable",
@@ -208,7 +208,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     });
   });
 
-  test("on the renewal date are for the next renewal", async () => {
+  test("on the renewal date apply to the next renewal", async () => {
     const id = await open();
     setClock(backend, RENEWAL);
     expect((await reduce(backend, id, 22)).body).toMatchObject({
@@ -219,7 +219,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("while a renewal is not paid are for the one that is made after it", async () => {
+  test("while a renewal is unpaid apply to the one after it", async () => {
     const id = await openSubscription(
       backend,
       { interval: "month" },
@@ -239,8 +239,8 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     });
   });
 
-  describe("while renewals of terms that have begun are missing", () => {
-    /** The renewal of 2026-12-01 is not paid, and those of 2027-01-01 and 2027-02-01 wait for it. */
+  describe("while renewals of started terms are missing", () => {
+    /** The renewal of 2026-12-01 is unpaid, and those of 2027-01-01 and 2027-02-01 wait for it. */
     const miss = async (reduction: number | null = null) => {
       const id = await openSubscription(
         backend,
@@ -259,7 +259,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       expect((await send(backend, id, (await onlyRenewal(backend, id)).id, "payment")).status).toBe(200);
       await sweep(backend.deps);
     };
-    /** What was renewed, by the receipts: the term's first day, the licenses, and what they cost. */
+    /** The renewals by their receipts: the term's first day, the licenses, and their price. */
     const renewed = async (id: number) => {
       const receipts = await Promise.all(
         (await renewalsOf(backend, id)).map((renewal) => receiptOf(backend, id, renewal.id)),
@@ -272,7 +272,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       ["2027-02-01", 25, 450_000],
     ];
 
-    test("they are for the term after today's, and the missed ones cost what they would have cost", async () => {
+    test("they apply to the term after the current one, and missed terms keep their price", async () => {
       const id = await miss();
       const scheduled = {
         licenses: { purchased: 25 },
@@ -284,7 +284,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       await settle(id);
       expect(await renewed(id)).toEqual(missed);
       expect(await subscriptionOf(backend, id)).toMatchObject({ state: "active", ...scheduled });
-      // What is bought after that raises it, and is in the renewal.
+      // A later purchase raises it, and is in the renewal.
       expect((await quote(backend, id, 2)).body.renewsAt).toMatchObject({ date: "2027-03-01", licenses: 24 });
       await renew();
       expect(await renewed(id)).toEqual([...missed, ["2027-03-01", 22, 396_000]]);
@@ -295,7 +295,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("they are noted on the receipt of the term that they are for, and on no other", async () => {
+    test("they are noted on the receipt of their term only", async () => {
       const id = await miss();
       await reduce(backend, id, 20);
       await settle(id);
@@ -310,7 +310,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("they can be changed and taken back until their date", async () => {
+    test("they can be changed and canceled until their date", async () => {
       const id = await miss();
       for (const licenses of [22, 21, 23]) {
         expect((await reduce(backend, id, licenses)).body.reduction).toEqual({ licenses, date: "2027-03-01" });
@@ -322,7 +322,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("one that counts already is in the price of its term, and neither changed nor taken back", async () => {
+    test("one in effect is in the price of its term, and can be neither changed nor canceled", async () => {
       const id = await miss(22);
       const before = await subscriptionOf(backend, id);
       const { id: purchaseId } = await onlyRenewal(backend, id);
@@ -338,7 +338,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
           },
         });
       }
-      // To ask for what is there is no change.
+      // Scheduling the same count is not a change.
       expect((await reduce(backend, id, 22)).body).toEqual(before);
       expect(before).toMatchObject({ reduction: { licenses: 22, date: "2027-01-01" }, renewal: { licenses: 22 } });
       await settle(id);
@@ -347,7 +347,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
         ["2027-01-01", 22, 396_000],
         ["2027-02-01", 22, 396_000],
       ]);
-      // Afterwards there is another decision to make.
+      // Once it is paid, another reduction can be scheduled.
       expect((await reduce(backend, id, 21)).body.reduction).toEqual({ licenses: 21, date: "2027-03-01" });
       await renew();
       expect((await renewed(id)).at(-1)).toEqual(["2027-03-01", 21, 378_000]);
@@ -355,7 +355,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     });
   });
 
-  test("by a backend whose clock is a little behind are for no term that another one has renewed", async () => {
+  test("by a backend with a slow clock do not apply to a term that another backend has renewed", async () => {
     const id = await open();
     await renew();
     setClock(backend, Date.parse(RENEWAL) - 1);

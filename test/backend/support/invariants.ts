@@ -5,10 +5,10 @@ import { wallDate } from "../../support/renewalOracle.ts";
 import type { TestBackend } from "./backend.ts";
 
 /**
- * The invariants of purchase.md for one organization: provider, ledger, receipts, counts and numbers agree, and every term
- * was renewed once, in order.
+ * Expects the invariants of one organization (src/backend/README.md, Invariants): provider, ledger, receipts, counts and
+ * numbers agree, and every term was renewed once, in order.
  *
- * @param seeded the licenses that the organization began with
+ * @param seeded the organization's initial licenses
  */
 export async function expectInvariants(backend: TestBackend, organizationId: number, seeded: number): Promise<void> {
   const { database } = backend.deps;
@@ -70,8 +70,8 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
 }
 
 /**
- * How many licenses reductions took away, by the audit log: each with the first renewal date after it was scheduled, and
- * from no term that had begun before.
+ * Counts the licenses that reductions removed, by the audit log. Each takes effect on the first renewal date after it was
+ * scheduled, never in a term that had started before.
  */
 async function licensesReduced(
   backend: TestBackend,
@@ -108,7 +108,7 @@ async function licensesReduced(
   return reduced;
 }
 
-/** One renewal a term, none left out, and only the last one may be unpaid: it is the one that the subscription names. */
+/** Expects one renewal per term without gaps. Only the last may be unpaid, and then the subscription names it. */
 function expectRenewedInOrder(renewals: readonly PurchaseRow[], subscription: SubscriptionRow): void {
   const terms = renewals.map(({ renewal_term }) => renewal_term ?? Number.NaN);
   const first = subscription.term_index - renewals.length + 1;

@@ -3,41 +3,37 @@ import type { Purchase } from "../../../src/contract/billing.ts";
 import { hiddenFields } from "../../support/paymentPage.ts";
 import { buy, call, type TestBackend, tokenOf } from "./backend.ts";
 
-/** A payment page as it came. */
+/** The answer with a payment page. */
 export interface PageAnswer {
   readonly status: number;
   readonly html: string;
 }
 
-/** What a person sends from a payment page. */
+/** A person's action on a payment page. */
 export interface PageAction {
   readonly action: "pay" | "cancel";
   readonly card?: string;
 }
 
-/** Buys with a card that needs a person, and gives the purchase that waits. */
+/** Buys with a card that requires approval, and returns the waiting purchase. */
 export async function buyWaiting(backend: TestBackend, id: number, key = "k"): Promise<Purchase> {
   const { status, body } = await buy(backend, id, 5, key);
   expect([status, body.status]).toEqual([202, "requires_approval"]);
   return body;
 }
 
-/** The address of a purchase's page. */
+/** The path of a purchase's payment page. */
 export function addressOf(purchase: Purchase): string {
   return new URL(purchase.nextAction?.url ?? "").pathname;
 }
 
-/** Looks at a payment page; spaces that no line breaks at are plain in what it gives. */
-export async function look(
-  backend: TestBackend,
-  address: string,
-  headers: Record<string, string> = {},
-): Promise<PageAnswer> {
-  const { statusCode, body } = await backend.app.inject({ method: "GET", url: address, headers });
-  return { status: statusCode, html: body.replaceAll("\u00a0", " ") };
+/** Loads a payment page. */
+export async function look(backend: TestBackend, address: string): Promise<PageAnswer> {
+  const { statusCode, body } = await backend.app.inject({ method: "GET", url: address });
+  return { status: statusCode, html: body };
 }
 
-/** Sends a form to a payment page as it is. */
+/** Posts a form to a payment page. */
 export async function post(
   backend: TestBackend,
   address: string,
@@ -53,7 +49,7 @@ export async function post(
   return { status: statusCode, html: body };
 }
 
-/** Does what a person does: looks at the page, chooses, presses a button. */
+/** Acts like a person: loads the page, chooses a card, presses a button. */
 export async function act(backend: TestBackend, address: string, { action, card }: PageAction): Promise<PageAnswer> {
   const page = await look(backend, address);
   return post(backend, address, { ...hiddenFields(page), ...(card !== undefined && { card }), action });
@@ -66,7 +62,7 @@ export function send(backend: TestBackend, id: number, purchaseId: string, what:
   });
 }
 
-/** The purchase as it is now. */
+/** Reads a purchase. */
 export async function read(backend: TestBackend, id: number, purchaseId: string) {
   return (await call(backend, "GET", `/organizations/${id}/purchases/${purchaseId}`, { token: tokenOf(id) })).body;
 }

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 
-/** One answer as it came over a connection. */
+/** An answer read from a connection. */
 export interface RawAnswer {
   readonly status: number;
   /** By name in lower case. */
@@ -11,7 +11,7 @@ export interface RawAnswer {
 /**
  * Sends bytes and reads until the other side closes.
  *
- * @param chunks sent one after the other; the connection stays open for writing after them unless `end`
+ * @param end whether to close the sending side after them
  */
 export function sendRaw(port: number, bytes: string | Buffer, { end = false } = {}): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -29,8 +29,8 @@ export function sendRaw(port: number, bytes: string | Buffer, { end = false } = 
 /**
  * Reads answers whose bodies are framed by `Content-Length`.
  *
- * @param isHead whether the requests were `HEAD`, whose answers have no body
- * @throws TypeError for bytes that are no such answers
+ * @param isHead whether the requests were `HEAD`, so that the answers have no body
+ * @throws TypeError for other bytes
  */
 export function readAnswers(bytes: Buffer, isHead = false): RawAnswer[] {
   const answers: RawAnswer[] = [];

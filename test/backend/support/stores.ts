@@ -6,24 +6,24 @@ import { postgresStore } from "../../../src/backend/database/postgres.ts";
 import type { Database } from "../../../src/backend/database/schema.ts";
 import { openSqlite, sqliteStore } from "../../../src/backend/database/sqlite.ts";
 
-/** A migrated, empty store of a test's own. */
+/** An empty, migrated store of a test. */
 export interface TestStore {
   readonly dialect: Dialect;
   readonly database: Kysely<Database>;
-  /** Brings it to the newest schema once more. */
+  /** Runs the migrations again. */
   migrate(): Promise<void>;
   close(): Promise<void>;
 }
 
 const url = process.env.TEST_DATABASE_URL;
 
-/** The number of the lock that is held to drop a schema, and shared by those who migrate. */
+/** The advisory lock that dropping a schema holds and migrations share. */
 const DROPPING = 4201;
 
-/** The dialects that the store's tests run on: PostgreSQL where `TEST_DATABASE_URL` is set. */
+/** The dialects to test: PostgreSQL only if `TEST_DATABASE_URL` is set. */
 export const DIALECTS: readonly Dialect[] = url ? ["sqlite", "postgres"] : ["sqlite"];
 
-/** Opens an empty store: SQLite in memory, or a schema of its own on PostgreSQL, dropped on close. */
+/** Opens an empty store: SQLite in memory, or a PostgreSQL schema that is dropped on close. */
 export async function openTestStore(dialect: Dialect): Promise<TestStore> {
   return dialect === "sqlite" ? openMemory() : openSchema(url ?? "");
 }
@@ -40,7 +40,7 @@ async function openSchema(connectionString: string): Promise<TestStore> {
   const admin = postgresStore(connectionString, { connections: 1 });
   await sql`create schema ${sql.id(schema)}`.execute(admin);
   const database = postgresStore(connectionString, { schema });
-  // The migrator looks at every schema and fails when another test drops one meanwhile.
+  // The migrator reads every schema, and fails if another test drops one meanwhile.
   const toNewest = async () => {
     await sql`select pg_advisory_lock_shared(${DROPPING})`.execute(admin);
     await migrate(database, "postgres");
