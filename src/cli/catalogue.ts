@@ -3,17 +3,17 @@ import type { Context } from "./context.ts";
 
 /** A command of the first level, or a group of commands. */
 export interface CatalogueEntry {
-  /** The first word of its command line. */
+  /** The word that calls it. */
   readonly word: string;
-  /** The heading under which the program's help lists it; `null` for a command that the help does not list. */
+  /** The heading in the program's help; `null` for a hidden command. */
   readonly group: "Licenses" | "People" | "Sign-in" | "Try it" | "Help" | null;
-  /** What the program's help says about it. It is its own description as well, unless it has a longer one. */
+  /** Its line in the program's help, and its description unless it has a longer one. */
   readonly summary: string;
-  /** Loads what registers it. */
+  /** Imports the file that registers it. */
   readonly load: () => Promise<{ register(program: Command, context: Context): void }>;
 }
 
-/** The commands in the order in which the help lists them. A start loads only the one that it was called with. */
+/** The commands in the order of the help. A start loads only the one that it was called with. */
 export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "status",
@@ -24,13 +24,13 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "quote",
     group: "Licenses",
-    summary: "Price more licenses, prorated to the renewal date",
+    summary: "Get a price for more licenses, prorated to the renewal date",
     load: () => import("./buying/quote.ts"),
   },
   {
     word: "buy",
     group: "Licenses",
-    summary: "Quote, confirm and purchase more licenses",
+    summary: "Buy licenses: quote, confirm, purchase",
     load: () => import("./buying/buy.ts"),
   },
   {
@@ -42,7 +42,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "licenses",
     group: "Licenses",
-    summary: "Have fewer licenses from the next renewal on",
+    summary: "Reduce the licenses from the next renewal on",
     load: () => import("./buying/reduce.ts"),
   },
   {
@@ -54,19 +54,19 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "users",
     group: "People",
-    summary: "List, add, import and remove users, who take licenses",
+    summary: "List, add, import and remove users",
     load: () => import("./users/users.ts"),
   },
   {
     word: "login",
     group: "Sign-in",
-    summary: "Sign in with your browser, a password or a token",
+    summary: "Sign in with a browser, a password or a token",
     load: () => import("./account/login.ts"),
   },
   {
     word: "logout",
     group: "Sign-in",
-    summary: "Revoke and forget the stored sign-in",
+    summary: "Sign out and delete the stored sign-in",
     load: () => import("./account/logout.ts"),
   },
   {
@@ -90,31 +90,31 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "organizations",
     group: "Sign-in",
-    summary: "List your organizations, and accept invitations",
+    summary: "List your organizations and accept invitations",
     load: () => import("./account/organizations.ts"),
   },
   {
     word: "sandbox",
     group: "Try it",
-    summary: "Run the embedded backend in the foreground",
+    summary: "Run a billing backend on this machine",
     load: () => import("./sandbox/sandbox.ts"),
   },
   {
     word: "help",
     group: "Help",
-    summary: "Show the help of a command or a topic",
+    summary: "Show help for a command or a topic",
     load: () => import("./help/help.ts"),
   },
   {
     word: "completion",
     group: "Help",
-    summary: "Print the script for completion with Tab",
+    summary: "Print a shell completion script",
     load: () => import("./help/completion.ts"),
   },
   {
     word: "complete",
     group: null,
-    summary: "Answer a script for completion",
+    summary: "Complete a command line for a shell script",
     load: () => import("./help/complete.ts"),
   },
 ];

@@ -11,7 +11,7 @@ export { createContext } from "./context.ts";
  * Runs the command line.
  *
  * @param argv the arguments after the script's name
- * @returns the exit code (cli.md, Exit codes); never throws
+ * @returns the exit code (src/cli/README.md, Exit codes); never throws
  */
 export async function main(argv: readonly string[], context: Context): Promise<number> {
   try {
@@ -31,8 +31,8 @@ export async function main(argv: readonly string[], context: Context): Promise<n
 /**
  * Creates the program with its commands.
  *
- * @param writeOut takes the help and the version, which commander prints by itself
- * @param argv loads only the commands that these arguments name, and of every other only its place in the help
+ * @param writeOut receives the help that Commander prints by itself
+ * @param argv if given, only the commands that these arguments name are loaded; the others are listed in the help
  */
 export async function createProgram(
   context: Context,
@@ -53,7 +53,7 @@ export async function createProgram(
   return program;
 }
 
-/** A flag such as `--help` is not the word. */
+/** Reports whether a text has a whole word; `--help` does not have `help`. */
 function hasWord(text: string, word: string): boolean {
   return new RegExp(`(?<![\\w-])${word}(?![\\w-])`).test(text);
 }
@@ -64,13 +64,13 @@ export function emptyProgram({ io, env }: Context, writeOut: (text: string) => v
     new ExampledCommand("secureflag-licenses", ["sandbox", "buy 5"])
       .description("Buy SecureFlag licenses from the terminal and from CI")
       .enablePositionalOptions()
-      // Ours knows more than commander's.
+      // Replaced by our own, which has topics.
       .helpCommand(false)
       .exitOverride()
       .configureHelp({ minWidthToWrap: 20, formatHelp: helpPage, styleTitle: (title) => `\u001b[1m${title}\u001b[22m` })
       .configureOutput({
         writeOut,
-        // What commander would write on stderr arrives as an error and is told like every other one.
+        // Commander throws what it would write to stderr; it is reported like every other error.
         writeErr: () => {},
         outputError: () => {},
         getOutHelpWidth: () => helpWidth(io.columns),
@@ -83,7 +83,7 @@ export function emptyProgram({ io, env }: Context, writeOut: (text: string) => v
 /**
  * Parses the arguments and runs the command.
  *
- * @returns the exit code; failures have been told on stderr
+ * @returns the exit code; failures have been reported on stderr
  */
 export async function runProgram(argv: readonly string[], context: Context): Promise<number> {
   let help = "";
@@ -95,22 +95,22 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
     if (help !== "") await context.io.print(help);
     return 0;
   } catch (error) {
-    // Loaded only now: most starts end well.
+    // Imported here, because most commands succeed.
     const { asUsageError, reportFailure } = await import("./kit/failure.ts");
     return reportFailure(error instanceof CommanderError ? asUsageError(error, argv, program) : error, argv, context);
   }
 }
 
-/** Whatever a step of GitHub Actions prints from here on, its token stays out of the log. */
+/** Masks the token in everything that a step of GitHub Actions prints from here on. */
 function maskToken(argv: readonly string[], { env, io }: Context): void {
-  // Under --json stderr holds nothing but the error.
+  // With --json, stderr holds only the error.
   const token = env.SECUREFLAG_API_TOKEN?.trim();
   if (token && !argv.includes("--json")) io.workflowCommand("add-mask", token);
 }
 
 /**
- * Commander tells that it has shown its help or the version by an error, too. A group without one of its commands shows
- * its help, as the program does, but to a program that waits for JSON.
+ * Parses the arguments and runs the command. Commander throws after it has shown help, too. A group without a subcommand
+ * shows its help, unless JSON is expected.
  */
 async function parse(program: Command, argv: readonly string[]): Promise<void> {
   try {

@@ -9,7 +9,7 @@ import { SHELLS } from "./help/page.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
 
-/** What licenses cost today and later. */
+/** The price of licenses today and later. */
 const forecastSchema = z.object({
   quote: verifiedQuoteSchema,
   prices: z.array(
@@ -22,7 +22,7 @@ const forecastSchema = z.object({
   renewal: quoteSchema.shape.renewsAt.unwrap().omit({ licenses: true }).nullable(),
 });
 
-/** What every command that ends with one purchase prints (cli.md, JSON; details.md, 22). */
+/** The output of every command that ends with one purchase. */
 const purchaseOutput = {
   purchase: purchaseSchema.nullable(),
   licenses: licenseCountsSchema.nullable(),
@@ -43,8 +43,8 @@ const identitySchema = z.object({
   }),
 });
 
-/** The sign-in with a token at a backend that does not tell whose it is (details.md, 37). */
-const untoldIdentitySchema = z.object({
+/** A sign-in with a token at a backend without `GET /me`. */
+const anonymousIdentitySchema = z.object({
   user: z.null(),
   organization: z.object({ id: z.int() }),
   apiUrl: z.string(),
@@ -54,12 +54,12 @@ const untoldIdentitySchema = z.object({
 
 const profileSchema = z.object({
   name: z.string(),
-  /** Whether it is used unless another is named. */
+  /** Whether it is used by default. */
   active: z.boolean(),
   apiUrl: z.string(),
   organizationId: z.int().nullable(),
   email: z.string().nullable(),
-  /** Whether a sign-in is kept for it. */
+  /** Whether a sign-in is stored for it. */
   signedIn: z.boolean(),
 });
 
@@ -72,7 +72,7 @@ const readySchema = z.object({
   pid: z.int(),
 });
 
-/** What would be created: nothing that only a token that exists has. */
+/** The token that would be created, without the fields of an existing one. */
 const plannedTokenSchema = z.object({
   ...createdTokenSchema.shape,
   id: z.null(),
@@ -81,20 +81,20 @@ const plannedTokenSchema = z.object({
   dryRun: z.literal(true),
 });
 
-/** Who would be added: nothing that only a user who exists has. */
+/** The user that would be added, without the fields of an existing one. */
 const plannedUserSchema = z.object({ ...userSchema.shape, idUser: z.null(), username: z.null(), uuid: z.null() });
 
-/** What every command that adds users prints beside them; `purchase` is what was bought for them. */
+/** The common output of the commands that add users; `purchase` is what was bought for them. */
 const addingOutput = {
   purchase: purchaseSchema.nullable(),
-  /** Those before it, whose licenses others took. */
+  /** Earlier purchases, whose licenses others took. */
   earlierPurchases: z.array(purchaseSchema).optional(),
-  /** `null` only in a dry run whose token may not see them. */
+  /** `null` only in a dry run whose token may not read them. */
   licenses: licenseCountsSchema.nullable(),
   dryRun: z.boolean(),
-  /** What was assigned to those who were added, where the backend says so. */
+  /** What the added users were assigned, if the backend reports it. */
   assignmentStrategy: assignmentStrategySchema.shape.assignmentStrategy.optional(),
-  /** In a dry run, where licenses would be bought. */
+  /** Only in a dry run that would buy licenses. */
   quote: verifiedQuoteSchema.optional(),
 };
 
@@ -105,11 +105,11 @@ const helpSchema = z.union([
 ]);
 
 /**
- * What each command prints on stdout under `--json`, by the words that call it. The types that the commands work with,
- * the JSON Schemas in the package and the check of every end-to-end run are made from these.
+ * The output of each command on stdout with `--json`, by the words that call it. The types of the commands, the JSON
+ * Schemas of the package and the check of every end-to-end run derive from these.
  */
 export const outputs = {
-  login: z.union([identitySchema, untoldIdentitySchema]),
+  login: z.union([identitySchema, anonymousIdentitySchema]),
   logout: z.object({ profile: z.string(), removed: z.boolean(), revoked: z.boolean() }),
   whoami: identitySchema,
   status: subscriptionSchema,
@@ -117,7 +117,7 @@ export const outputs = {
   buy: z.object(purchaseOutput),
   "top-up": z.object({
     target: licenseTargetSchema,
-    /** How many licenses were missing when it was decided; purchases in progress count as there. */
+    /** How many licenses were missing; purchases in progress count as there. */
     shortfall: z.int().nonnegative(),
     /** How many licenses the purchase added. */
     bought: z.int().nonnegative(),
@@ -148,13 +148,13 @@ export const outputs = {
   }),
   "users list": z.array(listedUserSchema),
   "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
-  /** Emails as the file has them. */
+  /** Emails as written in the file. */
   "users import": z.object({ added: z.array(z.string()), existing: z.array(z.string()), ...addingOutput }),
   "users remove": z.object({
     email: z.string(),
     idUser: z.int(),
     removed: z.boolean(),
-    /** `null` where an answer was lost on the way, and in a dry run whose token may not see them. */
+    /** `null` if an answer was lost, and in a dry run whose token may not read them. */
     licenses: licenseCountsSchema.nullable(),
     dryRun: z.boolean(),
   }),
@@ -172,7 +172,7 @@ export const outputs = {
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;
 
-/** A failure as `--json` prints it on stderr (cli.md, Output). */
+/** A failure on stderr with `--json` (src/cli/README.md, Output). */
 export const errorOutput = z.object({
   error: z.object({
     code: z.string(),
@@ -180,20 +180,20 @@ export const errorOutput = z.object({
     hint: z.string().nullable(),
     exitCode: z.int(),
     requestId: z.string().nullable(),
-    /** What is wrong with an input file; the first 100 of them. */
+    /** The problems of an input file, 100 at most. */
     problems: z.array(z.object({ line: z.int(), message: z.string() })).optional(),
   }),
 });
 
-/** A command that prints a result. */
+/** The words of a command that prints a result. */
 export type OutputName = keyof typeof outputs;
 
-/** What a command prints. */
+/** The output of a command. */
 export type Output<Name extends OutputName> = z.output<(typeof outputs)[Name]>;
 
 /**
- * The JSON Schemas (draft 2020-12) of everything that the commands print under `--json`, by file name: the words of the
- * command joined by `-`, and `error` for what goes to stderr. Objects are open: later versions may add fields.
+ * Generates the JSON Schemas (draft 2020-12) of the outputs by file name: the words of the command joined by `-`, and
+ * `error` for stderr. Objects are open: later versions may add fields.
  */
 export function outputSchemas(): Record<string, unknown> {
   const all = { ...outputs, error: errorOutput };

@@ -236,7 +236,7 @@ describe("whoami", () => {
     const untold: ExpectedCall = { call: "me", fails: new ClientError("unexpected_answer", "no", { status: 404 }) };
     expect(await play("whoami", [untold])).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("does not tell who is signed in"),
+      stderr: expect.stringContaining("does not report who is signed in"),
     });
   });
 

@@ -243,7 +243,7 @@ describe("what must be seen", () => {
 
   it("a sign-in that is renewed by itself, and a token that is not", () => {
     const expiring = (name: string | null) => me({ token: { ...me().token, name, expiresAt: "2026-11-22T10:15:00Z" } });
-    expect(renderIdentity(identityOf(expiring(null), target, "file"), PLAIN)).toContain("renewed by itself");
+    expect(renderIdentity(identityOf(expiring(null), target, "file"), PLAIN)).toContain("renewed automatically");
     expect(renderIdentity(identityOf(me(), target, "file"), PLAIN)).toContain("billing:read, billing:purchase");
     expect(renderIdentity(identityOf(expiring("ci"), target, "file"), PLAIN)).toMatch(/Token +ci, ending in /);
     expect(renderIdentity(identityOf(expiring(null), target, "environment"), PLAIN)).toContain("10:15 UTC");

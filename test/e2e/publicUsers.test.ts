@@ -92,7 +92,7 @@ describe("users list against SecureFlag's own pages", () => {
 
   test("a person reads the first 100, one a line between tabs and without other controls", async () => {
     const { exitCode, stdout, stderr } = await run(["users", "list"]);
-    expect([exitCode, stderr]).toEqual([0, "There are more than 100: use --all.\n"]);
+    expect([exitCode, stderr]).toEqual([0, "There are more than 100 users. Pass --all to list every one.\n"]);
     expect(
       stdout
         .trimEnd()

@@ -122,7 +122,7 @@ describe("login in the browser", () => {
   test("in a terminal: shows page and code, waits, and is signed in once a person has approved", async () => {
     const terminal = await open(["login", "--no-open", "--insecure-storage"], { env: env() });
     await terminal.waitForText("with the code");
-    await terminal.waitForText("Waiting for the browser");
+    await terminal.waitForText("Waiting for approval in the browser");
     const url = link(terminal.screen()) ?? "";
     expect(new URL(url).origin).toBe(sandbox.origin);
     const code = await codeOf(CODES);
@@ -153,7 +153,7 @@ describe("login in the browser", () => {
 
   test("Ctrl-C while it waits: exit 130, quietly", async () => {
     const terminal = await open(["login", "--no-open", "--insecure-storage"], { env: env() });
-    await terminal.waitForText("Waiting for the browser");
+    await terminal.waitForText("Waiting for approval in the browser");
     terminal.type(KEYS.controlC);
     expect(await terminal.exitCode()).toBe(130);
     expect(terminal.screen()).not.toMatch(/error|at .*\.js/i);
@@ -162,7 +162,7 @@ describe("login in the browser", () => {
   test("a page of another origin is shown and not opened", async () => {
     // The proxy's answers name the sandbox behind it.
     const terminal = await open(["login", "--insecure-storage"], { env: env(proxy.url) });
-    await terminal.waitForText("is not a page of");
+    await terminal.waitForText("That page is not on");
     terminal.type(KEYS.controlC);
     expect(await terminal.exitCode()).toBe(130);
   });
@@ -300,7 +300,7 @@ describe("API tokens", () => {
     });
     const asToken = { SECUREFLAG_API_TOKEN: created.token };
     const who = await runCli(["whoami"], { home, env: asToken });
-    for (const text of ["token ci 2", "£500.00 a month", "10 licenses a month", "which wins over"]) {
+    for (const text of ["ci 2, ending in", "£500.00 a month", "10 licenses a month", "instead of"]) {
       expect(who.stdout.replaceAll(/\s+/g, " ")).toContain(text);
     }
     expect(who.stderr).toMatch(/expires in [67] days/);

@@ -162,7 +162,7 @@ describe("users add", () => {
     );
     const refused = runs.filter(({ exitCode }) => exitCode !== 0);
     expect(refused.map(errorOf).map(({ exitCode, message }) => [exitCode, message])).toEqual(
-      Array(10).fill([9, "1 license is missing, and costs £48.82 (£40.68 + £8.14 tax) now. Nobody was added."]),
+      Array(10).fill([9, "1 license is missing, and costs £48.82 (£40.68 + £8.14 tax) now. No users were added."]),
     );
     expect(await counts(LAST_TEN)).toEqual({ purchased: 25, used: 25, available: 0 });
     expect((await emails(LAST_TEN)).filter((email) => email.startsWith("crowd"))).toHaveLength(10);

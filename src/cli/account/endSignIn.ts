@@ -6,17 +6,17 @@ import type { GlobalOptions } from "../kit/command.ts";
 import { warn } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 
-/** What became of a stored sign-in. */
+/** The result of ending a stored sign-in. */
 export interface EndedSignIn {
-  /** Whether there was one, which is forgotten now. */
+  /** Whether there was a sign-in, which is now deleted. */
   readonly removed: boolean;
-  /** Whether the backend confirmed that it is worth nothing any more. */
+  /** Whether the backend confirmed the revocation. */
   readonly revoked: boolean;
 }
 
 /**
- * Revokes a profile's sign-in at the backend that it belongs to, and forgets it even where that fails. Another command
- * that is just renewing it is waited for, so that it does not come back.
+ * Revokes a profile's sign-in at its backend, and deletes it even if that fails. Waits for another command that renews it,
+ * so that it does not come back.
  *
  * @throws SessionError
  */
@@ -32,16 +32,16 @@ async function end(
   store: CredentialStore,
 ): Promise<EndedSignIn> {
   const found = await store.read(profileName).catch((error: unknown) => {
-    // What cannot be read can still be forgotten.
+    // A sign-in that cannot be read can still be deleted.
     if (codeOf(error) === "credentials_unreadable") return null;
     throw error;
   });
-  // An API token that was stored by `login --with-token` has no refresh token and lives on for whoever else uses it.
+  // An API token stored by `login --with-token` has no refresh token, and stays valid for its other uses.
   const isSession = found !== null && found.credential.refreshToken !== null;
   const revoked = isSession && (await revoke(options, context, found.credential));
   const removed = await store.remove(profileName);
   if (isSession && !revoked) {
-    warn(context, options, "The backend could not be told; the sign-in was forgotten here and expires by itself.");
+    warn(context, options, "Failed to revoke the sign-in at the backend. It was deleted here and will expire.");
   }
   return { removed, revoked };
 }

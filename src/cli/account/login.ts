@@ -37,19 +37,19 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
     examples: ["login", "login --with-token < token.txt"],
   })
     .addOption(
-      new Option("--web", "in the browser (the default in a terminal)").conflicts([
+      new Option("--web", "sign in with a browser (default in a terminal)").conflicts([
         "email",
         "passwordStdin",
         "totp",
         "withToken",
       ]),
     )
-    .option("--no-open", "do not open the browser, only show the address")
-    .option("--email <email>", "with this email, a password and a one-time code", trimmedText)
+    .option("--no-open", "print the address instead of opening a browser")
+    .option("--email <email>", "sign in with this email, a password and a one-time code", trimmedText)
     .option("--password-stdin", "read the password from stdin")
     .addOption(totpOption())
     .addOption(new Option("--with-token", "read an API token from stdin").conflicts(["email", "passwordStdin", "totp"]))
-    .option("--insecure-storage", "keep the sign-in in a file that only you can read, not in the system keyring")
+    .option("--insecure-storage", "store the sign-in in a file that only you can read, instead of the system keyring")
     .action((flags: LoginFlags, command: Command) => {
       const options = {
         ...readGlobals(command),
@@ -65,8 +65,8 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
     });
 }
 
-/** What is kept of a sign-in, and where. */
-interface Kept {
+/** A sign-in to store, and where. */
+interface Storing {
   readonly target: Target;
   readonly credential: StoredCredential;
   readonly store: CredentialStore;
@@ -74,35 +74,35 @@ interface Kept {
 }
 
 /**
- * Signs in, keeps the sign-in, and prints who is signed in as `whoami` does. What cannot go on is refused before anything
- * is asked for, and everything is asked for before anything is sent.
+ * Signs in, stores the sign-in, and prints who is signed in, as `whoami` does. Checks everything that could fail locally
+ * before the first prompt, and prompts before the first request.
  *
  * @throws CliError `invalid_usage`, `keyring_unavailable`, `mfa_required`, `mfa_invalid`, `unauthenticated`,
- *   `access_denied`, `expired_token`; SessionError where the sign-in cannot be kept
+ *   `access_denied`, `expired_token`; SessionError if the sign-in cannot be stored
  */
 export async function runLogin(options: LoginOptions, context: Context): Promise<void> {
   const target = await resolveTarget(context, options, true);
   assertSignInOffered(target, options.withToken);
-  const way = wayOf(options, context);
-  if (way === "password") assertAnswered(options, context);
+  const method = signInMethod(options, context);
+  if (method === "password") assertCredentialsAvailable(options, context);
   const store = await context.credentials();
-  const place = await placeFor(options, context, store);
-  await assertKeepable(target, store, place);
-  const email = way === "password" ? await emailFor(options, context) : null;
-  const secret = way === "web" ? "" : await secretFor(options, context);
+  const place = await choosePlace(options, context, store);
+  await assertStorable(target, store, place);
+  const email = method === "password" ? await emailFor(options, context) : null;
+  const secret = method === "web" ? "" : await secretFor(options, context);
   const credential =
-    way === "web"
+    method === "web"
       ? await webCredential(options, context, target.apiUrl)
       : email === null
         ? tokenCredential(secret, target)
         : await passwordCredential(options, context, target.apiUrl, { email, password: secret });
   const me = await meWith(options, context, target, credential);
   if ("organizationId" in me)
-    return await keepUntold(options, context, { target, credential, store, place }, me.organizationId);
+    return await storeAnonymous(options, context, { target, credential, store, place }, me.organizationId);
   const [only, another] = me.organizations;
   const organizationId = target.organizationId ?? (only && !another ? only.id : null);
   const owned = { ...credential, email: me.user.email, scopes: me.token.scopes };
-  await keep({ target, credential: owned, store, place });
+  await storeSignIn({ target, credential: owned, store, place });
   const profile = { apiUrl: target.apiUrl, organizationId, email: me.user.email };
   await saveProfile(options, context, target.profileName, profile);
   const identity = identityOf(me, { ...target, profile, organizationId }, place);
@@ -112,36 +112,41 @@ export async function runLogin(options: LoginOptions, context: Context): Promise
 }
 
 /**
- * Tries the place of the sign-in before anything is sent: one that cannot be kept would live on at the backend, and cost
- * a one-time code.
+ * Checks before the first request that the sign-in can be stored: otherwise it would stay valid at the backend, and have
+ * used up a one-time code.
  */
-function assertKeepable({ profileName }: Target, store: CredentialStore, place: CredentialSource): Promise<void> {
+function assertStorable({ profileName }: Target, store: CredentialStore, place: CredentialSource): Promise<void> {
   return store.exclusively(profileName, () => store.check(place));
 }
 
-/** Stores a sign-in in the place of the profile's old one, which another command may just be renewing. */
-function keep({ target: { profileName }, credential, store, place }: Kept): Promise<void> {
+/** Replaces the profile's sign-in, which another command may be renewing. */
+function storeSignIn({ target: { profileName }, credential, store, place }: Storing): Promise<void> {
   return store.exclusively(profileName, () => store.write(profileName, credential, place));
 }
 
-/** A token for a backend that does not tell whose it is (details.md, 37): kept, with the organization it was tried on. */
-async function keepUntold(options: LoginOptions, context: Context, kept: Kept, organizationId: number): Promise<void> {
-  const { profileName, apiUrl } = kept.target;
-  await keep(kept);
+/** Stores a token for a backend without `GET /me`, with the organization whose users it lists. */
+async function storeAnonymous(
+  options: LoginOptions,
+  context: Context,
+  storing: Storing,
+  organizationId: number,
+): Promise<void> {
+  const { profileName, apiUrl } = storing.target;
+  await storeSignIn(storing);
   await saveProfile(options, context, profileName, { apiUrl, organizationId, email: null });
-  const token = { source: kept.place };
+  const token = { source: storing.place };
   const result = { user: null, organization: { id: organizationId }, apiUrl, profile: profileName, token };
   await printResult(
     context,
     options,
     "login",
     result,
-    () => `The token was stored for organization ${organizationId}; this backend does not tell whose it is.`,
+    () => `Stored the token for organization ${organizationId}. This backend does not report who it belongs to.`,
   );
   noteEnvironment(options, context);
 }
 
-/** The first profile of all is the one that is used from now on; a further one only where it is named. */
+/** Saves the profile. The first one becomes the active one. */
 async function saveProfile(
   options: LoginOptions,
   context: Context,
@@ -149,40 +154,40 @@ async function saveProfile(
   profile: ProfileSettings,
 ): Promise<void> {
   const isActiveNow = await (await context.settings()).saveProfile(name, profile);
-  if (isActiveNow) note(context, options, `The profile "${name}" is used from now on.`);
+  if (isActiveNow) note(context, options, `Switched to profile ${name}.`);
 }
 
-/** How to sign in: as the flags say, else in the browser where a person is there. */
-function wayOf(options: LoginOptions, context: Context): "web" | "password" | "token" {
+/** The way to sign in: given by the flags, otherwise the browser if prompts are allowed. */
+function signInMethod(options: LoginOptions, context: Context): "web" | "password" | "token" {
   if (options.withToken) return "token";
   if (options.email !== null || options.passwordStdin || options.totp !== null) return "password";
   if (options.web || promptsAllowed(context, options)) return "web";
   throw usageError(
-    "How to sign in is missing, and nobody can be asked",
-    "Say --email <email> with --password-stdin, --with-token, or --web to approve it in a browser.",
+    "Cannot prompt to sign in",
+    "Pass --email <email> and --password-stdin, --with-token, or --web to approve the sign-in in a browser.",
   );
 }
 
 function noteEnvironment(options: LoginOptions, context: Context): void {
   if (!context.env.SECUREFLAG_API_TOKEN) return;
-  warn(context, options, "SECUREFLAG_API_TOKEN is set and is used instead of this sign-in.");
+  warn(context, options, "SECUREFLAG_API_TOKEN is set and takes precedence over this sign-in.");
 }
 
-/** Refuses a sign-in whose email or password is not passed and cannot be asked for. */
-function assertAnswered(options: LoginOptions, context: Context): void {
+/** Refuses to sign in if the email or password is not passed and there is no prompt. */
+function assertCredentialsAvailable(options: LoginOptions, context: Context): void {
   const canAsk = promptsAllowed(context, options);
   if (!options.email && (!canAsk || options.passwordStdin)) {
-    throw usageError("Who signs in is missing", "Say it with --email <email>.");
+    throw usageError("The email is required", "Pass --email <email>.");
   }
   if (!options.passwordStdin && !canAsk) {
-    throw usageError("The password is missing and nobody can be asked for it", "Pipe it in with --password-stdin.");
+    throw usageError("Cannot prompt for the password", "Pipe it in with --password-stdin.");
   }
 }
 
 async function emailFor(options: LoginOptions, context: Context): Promise<string> {
   if (options.email) return options.email;
   const email = (await (await openPrompter(context, options)).text("Email")).trim();
-  if (email === "") throw usageError("Who signs in is missing", "Say it with --email <email>.");
+  if (email === "") throw usageError("The email is required", "Pass --email <email>.");
   return email;
 }
 
@@ -190,18 +195,21 @@ async function secretFor(options: LoginOptions, context: Context): Promise<strin
   const fromInput = options.withToken || options.passwordStdin;
   const what = options.withToken ? "token" : "password";
   if (fromInput) {
-    // A little more than any: what never ends is read no further, and refused as too long.
+    // Enough for any token; input that never ends is cut off and refused as too long.
     const text = decodeText(await context.io.readInput(2 * MAX_TOKEN_BYTES)).trim();
-    if (text === "") throw usageError(`There is no ${what} on stdin`, `Pipe it in, such as with \`< ${what}.txt\`.`);
+    if (text === "") throw usageError(`No ${what} on stdin`, `Pipe it in, for example with \`< ${what}.txt\`.`);
     return text;
   }
   const password = await (await openPrompter(context, options)).secret("Password");
-  if (password === "") throw usageError("The password is missing", "Type it, or pipe it in with --password-stdin.");
+  if (password === "") throw usageError("The password is required", "Type it, or pipe it in with --password-stdin.");
   return password;
 }
 
-/** Without a keyring a person is asked and a script must say so, before the secret is sent anywhere (security.md). */
-async function placeFor(options: LoginOptions, context: Context, store: CredentialStore): Promise<CredentialSource> {
+/**
+ * Chooses where to store the sign-in, before a secret is sent: without a keyring a person is asked, and a script must pass
+ * the flag (src/cli/README.md, Sign-in).
+ */
+async function choosePlace(options: LoginOptions, context: Context, store: CredentialStore): Promise<CredentialSource> {
   if (options.insecureStorage) return "file";
   try {
     await store.check("keyring");
@@ -209,7 +217,7 @@ async function placeFor(options: LoginOptions, context: Context, store: Credenti
   } catch (error) {
     if (codeOf(error) !== "keyring_unavailable" || !(error instanceof Error)) throw error;
     if (!promptsAllowed(context, options)) throw error;
-    await confirmOrCancel(context, options, `${error.message}. Keep the sign-in in a file that only you can read?`);
+    await confirmOrCancel(context, options, `${error.message}. Store the sign-in in a file that only you can read?`);
     return "file";
   }
 }
@@ -218,7 +226,7 @@ function tokenCredential(accessToken: string, { apiUrl }: Target): StoredCredent
   return { apiUrl, email: null, accessToken, accessExpiresAt: null, refreshToken: null, scopes: [] };
 }
 
-/** Who a sign-in belongs to; where the backend does not tell, the organization whose users the token opens. */
+/** Reads who is signed in; from a backend without `GET /me`, the organization whose users the token lists. */
 async function meWith(
   options: LoginOptions,
   context: Context,
@@ -228,11 +236,11 @@ async function meWith(
   const signIn = { isSession: false, accessToken: async () => accessToken, renewToken: async () => null };
   const client = await createTargetClient(context, options, apiUrl, signIn);
   try {
-    return await withSpinner(context, options, "Asking who you are", client.me());
+    return await withSpinner(context, options, "Checking who is signed in", client.me());
   } catch (error) {
     if (!options.withToken || !isMissing(error)) throw error;
     if (organizationId === null) throw organizationUntold(error);
-    await withSpinner(context, options, "Trying the token", client.usersPage(organizationId, 0));
+    await withSpinner(context, options, "Checking the token", client.usersPage(organizationId, 0));
     return { organizationId };
   }
 }

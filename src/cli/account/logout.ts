@@ -18,7 +18,7 @@ export interface LogoutResult extends EndedSignIn {
   readonly profile: string;
 }
 
-/** Revokes the stored sign-in at the backend that it belongs to, and forgets it even where that fails. */
+/** Revokes the stored sign-in at its backend, and deletes it even if that fails. */
 export async function runLogout(options: GlobalOptions, context: Context): Promise<void> {
   const { profileName } = await resolveTarget(context, { ...options, apiUrl: null });
   const result: LogoutResult = { profile: profileName, ...(await endSignIn(options, context, profileName)) };

@@ -12,38 +12,38 @@ import { wholeNumber } from "../kit/values.ts";
 import { STRATEGY_WORDS, strategyNamed, strategyWord } from "../users/view.ts";
 import { renderAcceptedInvitation, renderOrganizations } from "./whoami.ts";
 
-/** What `organizations accept` is given. */
+/** Options of `organizations accept`. */
 export interface AcceptOptions extends GlobalOptions {
-  /** The organization whose invitation is accepted. */
+  /** The ID of the organization that invites. */
   readonly id: number;
 }
 
-/** What `organizations assignment-strategy` is given. */
+/** Options of `organizations assignment-strategy`. */
 export interface StrategyOptions extends GlobalOptions {
-  /** The strategy to set; `null` shows the one that is set. */
+  /** The strategy to set; `null` shows the current one. */
   readonly strategy: AssignmentStrategy | null;
 }
 
-/** What the commands of the group do. */
+/** The functions that run the commands of the group. */
 export interface OrganizationsRuns {
   readonly list: Run<GlobalOptions>;
   readonly accept: Run<AcceptOptions>;
   readonly assignmentStrategy: Run<StrategyOptions>;
 }
 
-/** The largest number that a path of the contract takes. */
+/** The largest ID that a path of the contract takes. */
 const MAX_ID = 9_999_999_999;
 
 /** Registers `organizations list | accept | assignment-strategy`. */
 export function register(program: Command, context: Context, runs: OrganizationsRuns = RUNS): void {
   const group = addCommand(program, {
     name: "organizations",
-    description: "List your organizations, accept invitations, set what new users start with",
+    description: "List your organizations, accept invitations, and set what new users are assigned",
     examples: ["organizations list", "organizations accept 4201"],
   });
   addCommand(group, {
     name: "list",
-    description: "List the organizations that you belong to",
+    description: "List the organizations that you belong to or are invited to",
     examples: ["organizations list", "organizations list --json"],
   }).action((_flags: unknown, command: Command) =>
     interruptible(context, () => runs.list(readGlobals(command), context)),
@@ -53,18 +53,18 @@ export function register(program: Command, context: Context, runs: Organizations
     description: "Accept the invitation of an organization",
     examples: ["organizations accept 4201", "organizations accept 4201 --json"],
   })
-    .addArgument(new Argument("<id>", "the organization's number").argParser(wholeNumber(1, MAX_ID)))
+    .addArgument(new Argument("<id>", "organization ID").argParser(wholeNumber(1, MAX_ID)))
     .action((id: number, _flags: unknown, command: Command) =>
       interruptible(context, () => runs.accept({ ...readGlobals(command), id }, context)),
     );
   addCommand(group, {
     name: "assignment-strategy",
-    description: "Show or set what is assigned to users when they are added",
+    description: "Show or set what users are assigned when they are added",
     summary: "Show or set what new users are assigned",
     examples: ["organizations assignment-strategy", "organizations assignment-strategy initial-plan"],
   })
     .addArgument(
-      new Argument("[strategy]", "the strategy to set; shows the current one if omitted")
+      new Argument("[strategy]", "strategy to set (default: show the current one)")
         .choices(STRATEGY_WORDS)
         .argParser(strategyOf),
     )
@@ -77,13 +77,13 @@ export function register(program: Command, context: Context, runs: Organizations
 }
 
 const STRATEGY_HELP = `
-It is a setting of the organization and applies to everybody
-who is added from then on:
-  none          nothing is assigned
-  initial-plan  the organization's training plan; without
-                one as initial-path
-  initial-path  a path by the user's technology, 60 days
-  initial-labs  two labs by the user's technology
+This is a setting of the organization. It applies to all
+users who are added afterwards:
+  none          nothing
+  initial-plan  the organization's training plan, or
+                initial-path if there is none
+  initial-path  a path for the user's technology, 60 days
+  initial-labs  two labs for the user's technology
 Only a signed-in administrator can set it.`;
 
 function strategyOf(text: string): AssignmentStrategy {
@@ -94,11 +94,11 @@ function strategyOf(text: string): AssignmentStrategy {
 
 const RUNS: OrganizationsRuns = { list: listOrganizations, accept: acceptInvitation, assignmentStrategy: runStrategy };
 
-const SIGN_IN_HINT = "Sign in with `secureflag-licenses login`, and unset SECUREFLAG_API_TOKEN.";
+const SIGN_IN_HINT = "Unset SECUREFLAG_API_TOKEN and sign in with `secureflag-licenses login`.";
 
 const LIST_HINT = "See `secureflag-licenses organizations list` for your invitations.";
 
-/** Prints the organizations that the signed-in user belongs to, and for people those that invite them. */
+/** Prints the organizations of the signed-in user; for people, also those that invite the user. */
 export async function listOrganizations(options: GlobalOptions, context: Context): Promise<void> {
   const { client } = await connect(context, options, "public");
   const { organizations, invitations } = await withSpinner(context, options, "Reading organizations", client.me());
@@ -113,7 +113,7 @@ export async function listOrganizations(options: GlobalOptions, context: Context
 /**
  * Accepts the invitation of an organization, and prints the organization.
  *
- * @throws CliError `forbidden` with an API token; `not_found` without an invitation
+ * @throws CliError `forbidden` with an API token, `not_found` without an invitation
  */
 export async function acceptInvitation(options: AcceptOptions, context: Context): Promise<void> {
   const { client } = await connect(context, options, "public");
@@ -128,7 +128,7 @@ export async function acceptInvitation(options: AcceptOptions, context: Context)
   await doneBefore(printing, "The invitation was accepted", "See `secureflag-licenses organizations list`.");
 }
 
-/** What helps here is not what helps an administrator. */
+/** Replaces hints that are meant for administrators. */
 function withHint(error: unknown): unknown {
   if (!(error instanceof ClientError)) return error;
   const { code, message, requestId } = error;
@@ -137,10 +137,10 @@ function withHint(error: unknown): unknown {
   return error;
 }
 
-const ADMINISTRATOR_HINT = "Sign in with `secureflag-licenses login`, and unset SECUREFLAG_API_TOKEN.";
+const ADMINISTRATOR_HINT = "Unset SECUREFLAG_API_TOKEN and sign in with `secureflag-licenses login`.";
 
 /**
- * Shows what an organization assigns to everybody who is added, or sets it.
+ * Shows or sets what an organization assigns to users who are added.
  *
  * @throws CliError `forbidden` for setting it with an API token, `users_not_offered`; ClientError
  */
@@ -161,7 +161,7 @@ export async function runStrategy(options: StrategyOptions, context: Context): P
   const printing = printResult(context, options, "organizations assignment-strategy", result, () =>
     strategy === null
       ? `Assignment strategy for new users: ${word}.`
-      : `Assignment strategy set to ${word}; it applies to users added from now on.`,
+      : `Set the assignment strategy for new users to ${word}.`,
   );
   if (strategy === null) await printing;
   else
@@ -177,7 +177,7 @@ function explained(error: unknown): unknown {
   const { code, message, requestId } = error;
   if (code === "forbidden") return new CliError(code, message, { hint: ADMINISTRATOR_HINT, requestId, cause: error });
   if (!isMissing(error) || code === "not_found") return error;
-  const missing = "This backend does not offer to show or set the assignment strategy";
-  const hint = "Set it in SecureFlag's portal.";
+  const missing = "This backend does not support the assignment strategy";
+  const hint = "Use the SecureFlag portal.";
   return new CliError("users_not_offered", missing, { hint, requestId, cause: error });
 }

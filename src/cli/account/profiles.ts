@@ -10,17 +10,17 @@ import { clean, shorten } from "../kit/text.ts";
 import { profileName } from "../kit/values.ts";
 import { endSignIn } from "./endSignIn.ts";
 
-/** What `profiles use` was told. */
+/** Options of `profiles use`. */
 export interface ProfileOptions extends GlobalOptions {
   readonly name: string;
 }
 
-/** What `profiles remove` was told. */
+/** Options of `profiles remove`. */
 export interface RemoveProfileOptions extends ProfileOptions {
   readonly yes: boolean;
 }
 
-/** What the commands of the group do. */
+/** The functions that run the commands of the group. */
 export interface ProfilesRuns {
   readonly list: Run<GlobalOptions>;
   readonly use: Run<ProfileOptions>;
@@ -31,19 +31,19 @@ export interface ProfilesRuns {
 export function register(program: Command, context: Context, runs: ProfilesRuns = RUNS): void {
   const group = addCommand(program, {
     name: "profiles",
-    description: "List, choose and remove profiles: a backend, an organization, a sign-in",
+    description: "List, choose and remove profiles (a backend, an organization, a sign-in)",
     examples: ["profiles list", "profiles use work"],
   });
   addCommand(group, {
     name: "list",
-    description: "List the profiles that login made",
+    description: "List the profiles created by login",
     examples: ["profiles list", "profiles list --json"],
   }).action((_flags: unknown, command: Command) =>
     interruptible(context, () => runs.list(readGlobals(command), context)),
   );
   addCommand(group, {
     name: "use",
-    description: "Use a profile from now on unless another is named",
+    description: "Set the profile to use by default",
     examples: ["profiles use work", "profiles use default"],
   })
     .addArgument(profileArgument())
@@ -52,7 +52,7 @@ export function register(program: Command, context: Context, runs: ProfilesRuns 
     );
   addCommand(group, {
     name: "remove",
-    description: "Sign a profile out and forget it",
+    description: "Sign out of a profile and delete it",
     examples: ["profiles remove work", "profiles remove work --yes"],
   })
     .addArgument(profileArgument())
@@ -63,7 +63,7 @@ export function register(program: Command, context: Context, runs: ProfilesRuns 
 }
 
 function profileArgument(): Argument {
-  return new Argument("<name>", "the profile").argParser(profileName);
+  return new Argument("<name>", "profile name").argParser(profileName);
 }
 
 const RUNS: ProfilesRuns = { list: listProfiles, use: useProfile, remove: removeProfile };
@@ -71,9 +71,9 @@ const RUNS: ProfilesRuns = { list: listProfiles, use: useProfile, remove: remove
 /** One profile, as `profiles list --json` prints it. */
 export interface Profile extends ProfileSettings {
   readonly name: string;
-  /** Whether it is used unless another is named. */
+  /** Whether it is used by default. */
   readonly active: boolean;
-  /** Whether a sign-in is kept for it. */
+  /** Whether a sign-in is stored for it. */
   readonly signedIn: boolean;
 }
 
@@ -94,7 +94,7 @@ export async function listProfiles(options: GlobalOptions, context: Context): Pr
 }
 
 /**
- * Makes a profile the one that is used unless another is named.
+ * Makes a profile the default.
  *
  * @throws CliError `profile_unknown`
  */
@@ -102,53 +102,52 @@ export async function useProfile(options: ProfileOptions, context: Context): Pro
   const { name } = options;
   await assertKnown(name, context);
   await (await context.settings()).activateProfile(name);
-  if (context.env.SECUREFLAG_PROFILE) warn(context, options, "SECUREFLAG_PROFILE is set and is used instead.");
-  await printResult(
-    context,
-    options,
-    "profiles use",
-    { name, active: true },
-    () => `The profile "${name}" is used from now on.`,
-  );
+  if (context.env.SECUREFLAG_PROFILE) warn(context, options, "SECUREFLAG_PROFILE is set and takes precedence.");
+  await printResult(context, options, "profiles use", { name, active: true }, () => `Switched to profile ${name}.`);
 }
 
 /**
- * Signs a profile out, as `logout` does, and forgets it.
+ * Signs out of a profile, as `logout` does, and deletes it.
  *
- * @throws CliError `invalid_usage` where it cannot ask and `--yes` is missing, `profile_unknown`, `declined_by_person`
+ * @throws CliError `invalid_usage` if there is no prompt and no `--yes`, `profile_unknown`, `declined_by_person`
  */
 export async function removeProfile(options: RemoveProfileOptions, context: Context): Promise<void> {
   const { name } = options;
   assertConsent(context, options, "remove the profile");
   await assertKnown(name, context);
-  if (!options.yes) await confirmOrCancel(context, options, `Sign out of the profile "${name}" and remove it?`);
+  if (!options.yes) await confirmOrCancel(context, options, `Sign out of profile ${name} and remove it?`);
   const settings = await context.settings();
   const wasActive = (await settings.activeProfile()) === name;
   const { revoked } = await endSignIn(options, context, name);
   await settings.removeProfile(name);
   if (wasActive && (await settings.profiles()).size > 0) {
-    note(context, options, "It was in use. Choose another with `secureflag-licenses profiles use <name>`.");
+    note(
+      context,
+      options,
+      "The profile was in use. Choose another one with `secureflag-licenses profiles use <name>`.",
+    );
   }
   await printResult(
     context,
     options,
     "profiles remove",
     { name, removed: true, revoked },
-    () => `The profile "${name}" is gone.`,
+    () => `Removed profile ${name}.`,
   );
 }
 
 async function assertKnown(name: string, context: Context): Promise<void> {
   const known = await (await context.settings()).profiles();
   if (known.has(name)) return;
-  throw new CliError("profile_unknown", `There is no profile "${shorten(name)}"`, {
-    hint: known.size > 0 ? `There are: ${[...known.keys()].join(", ")}.` : "Make one with `secureflag-licenses login`.",
+  throw new CliError("profile_unknown", `Profile not found: ${shorten(name)}`, {
+    hint:
+      known.size > 0 ? `Profiles: ${[...known.keys()].join(", ")}.` : "Create one with `secureflag-licenses login`.",
   });
 }
 
-/** Every profile with its backend, organization and sign-in. */
+/** Renders every profile with its backend, organization and sign-in. */
 export function renderProfiles(profiles: readonly Profile[], view: View): string {
-  if (profiles.length === 0) return "There is no profile yet; `secureflag-licenses login` makes one.";
+  if (profiles.length === 0) return "No profiles. Create one with `secureflag-licenses login`.";
   return profiles.map((profile) => renderProfile(profile, view)).join("\n\n");
 }
 
@@ -157,7 +156,7 @@ function renderProfile({ name, active, apiUrl, organizationId, email, signedIn }
     [
       ["Profile", `${view.style.bold(clean(name))}${active ? " (in use)" : ""}`],
       ["Backend", clean(apiUrl)],
-      ["Organization", organizationId === null ? "none set" : String(organizationId)],
+      ["Organization", organizationId === null ? "not set" : String(organizationId)],
       ["Signed in", signedIn ? (email === null ? "yes" : clean(email)) : "no"],
     ],
     view,

@@ -14,25 +14,25 @@ import { withSpinner } from "../kit/spinner.ts";
 import { clean } from "../kit/text.ts";
 import { wrap } from "../kit/wrap.ts";
 
-/** What `login` was told. */
+/** Options of `login`. */
 export interface LoginOptions extends GlobalOptions {
   readonly email: string | null;
   readonly passwordStdin: boolean;
   readonly totp: string | null;
   readonly insecureStorage: boolean;
-  /** In the browser, also where nobody could be asked here. */
+  /** Sign in with a browser, even without a prompt here. */
   readonly web: boolean;
   /** False with `--no-open`: the approval page is not opened in a browser. */
   readonly open: boolean;
-  /** The token itself comes on stdin. */
+  /** Read a token from stdin. */
   readonly withToken: boolean;
 }
 
 /**
- * Signs in with email, password and, where the user has one, a one-time code.
+ * Signs in with email, password and, if the user has one, a one-time code.
  *
- * @throws CliError `unauthenticated` for a wrong email or password, `mfa_required` where nobody gives a code;
- *   ClientError `mfa_invalid` after the last one
+ * @throws CliError `unauthenticated` for an incorrect email or password, `mfa_required` without a code; ClientError
+ *   `mfa_invalid` after the last code
  */
 export async function passwordCredential(
   options: LoginOptions,
@@ -52,7 +52,7 @@ export async function passwordCredential(
   return { apiUrl, email, accessToken, accessExpiresAt, refreshToken, scopes };
 }
 
-/** Finishes with a one-time code; a wrong one leaves the challenge usable (details.md, 15). */
+/** Finishes with a one-time code. The challenge stays usable after an incorrect one (src/backend/README.md, Sign-in). */
 async function withCode(
   options: LoginOptions,
   context: Context,
@@ -74,15 +74,15 @@ async function withCode(
 }
 
 function codeMissing(): CliError {
-  return new CliError("mfa_required", "This user signs in with a one-time code", {
-    hint: "Nothing was stored. Say the code of your authenticator app with --totp <code>.",
+  return new CliError("mfa_required", "A one-time code is required", {
+    hint: "Nothing was stored. Pass the code of your authenticator app with --totp <code>.",
   });
 }
 
-/** Only the backend's own words are about the password; a proxy refuses in others. */
+/** Reports whether the backend itself refused the password: a proxy answers without a problem. */
 function isWrongPassword(error: unknown): boolean {
-  const isInOwnWords = error instanceof Error && "problem" in error && error.problem !== undefined;
-  return codeOf(error) === "unauthenticated" && isInOwnWords;
+  const isProblem = error instanceof Error && "problem" in error && error.problem !== undefined;
+  return codeOf(error) === "unauthenticated" && isProblem;
 }
 
 function wrongPassword(cause: unknown): CliError {
@@ -92,29 +92,29 @@ function wrongPassword(cause: unknown): CliError {
   });
 }
 
-/** How often is asked where the backend does not say (RFC 8628, section 3.2). */
+/** The polling interval unless the backend sets one (RFC 8628, section 3.2). */
 const DEFAULT_INTERVAL_SECONDS = 5;
 
-/** What `slow_down` adds, for good (RFC 8628, section 3.5). */
-const SLOWER_MS = 5_000;
+/** Added to the interval by `slow_down`, for good (RFC 8628, section 3.5). */
+const SLOW_DOWN_MS = 5_000;
 
-const LONGEST_PAUSE_MS = 60_000;
+const MAX_PAUSE_MS = 60_000;
 
-/** Whatever a backend asks for, the person who has approved is not kept waiting longer. */
-const LONGEST_INTERVAL_SECONDS = 60;
+/** Upper limit of the interval, so that a person who has approved does not wait longer. */
+const MAX_INTERVAL_SECONDS = 60;
 
-const LONGEST_RETRY_AFTER_MS = 300_000;
+const MAX_RETRY_AFTER_MS = 300_000;
 
-/** Whatever a backend says, nobody is waited for longer; timers overflow at 25 days. */
-const LONGEST_WAIT_MS = 3_600_000;
+/** Upper limit of the whole wait; timers overflow at 25 days. */
+const MAX_WAIT_MS = 3_600_000;
 
 const WIDTH = 60;
 
 /**
- * Signs in with a browser (RFC 8628): shows where and with which code, opens the page, and asks the backend until the
- * person has decided, through whatever trouble the network has.
+ * Signs in with a browser (RFC 8628): shows the address and the code, opens the page, and polls the backend until the
+ * person has decided, through temporary failures of the network.
  *
- * @throws CliError `access_denied`, `expired_token`; ClientError `sign_in_not_offered` and what refuses the request
+ * @throws CliError `access_denied`, `expired_token`; ClientError `sign_in_not_offered` and refusals of the request
  */
 export async function webCredential(
   options: LoginOptions,
@@ -123,39 +123,39 @@ export async function webCredential(
 ): Promise<StoredCredential> {
   const client = await createTargetClient(context, options, apiUrl, null);
   const began = context.clock.monotonic();
-  const grant = await withSpinner(context, options, "Asking for a code", client.authorizeDevice());
+  const grant = await withSpinner(context, options, "Requesting a code", client.authorizeDevice());
   showPage(grant, client.origin, options, context);
-  const polling = poll(grant, began, client, context);
-  const tokens = await withSpinner(context, options, "Waiting for the browser", polling);
+  const polling = pollForTokens(grant, began, client, context);
+  const tokens = await withSpinner(context, options, "Waiting for approval in the browser", polling);
   return sessionCredential(tokens, { apiUrl, email: null, now: context.clock.now() });
 }
 
-/** Shown whatever `--quiet` and `--json` say, because nothing can go on without it. */
+/** Shows the page, even with `--quiet` and `--json`: signing in cannot continue without it. */
 function showPage(grant: DeviceAuthorization, origin: string, options: LoginOptions, context: Context): void {
   const { verification_uri: page, verification_uri_complete: complete = page } = grant;
   const isTrusted = [page, complete].every((url) => trustedPage(url, origin) !== null);
   const opened = isTrusted && options.open && promptsAllowed(context, options) ? trustedPage(complete, origin) : null;
   const lines = [
     `Sign in at ${addressText(page)}`,
-    `with the code ${clean(grant.user_code)}`,
+    `and enter the code ${clean(grant.user_code)}`,
     ...(complete === page ? [] : [`or open ${addressText(complete)}`]),
     ...(isTrusted
       ? []
-      : [wrap(`That is not a page of ${origin}, so it is not opened. Type no password there.`, WIDTH)]),
-    ...(opened ? ["Your browser opens it now. Approve only if it shows that code."] : []),
+      : [wrap(`That page is not on ${origin}, so it is not opened. Do not enter a password there.`, WIDTH)]),
+    ...(opened ? ["Opening it in your browser. Approve only if it shows this code."] : []),
   ];
   context.io.note(`${lines.join("\n")}\n`);
   if (opened) context.openUrl(opened);
 }
 
-async function poll(
+async function pollForTokens(
   grant: DeviceAuthorization,
   began: number,
   client: Pick<Client, "deviceTokens">,
   { clock }: Context,
 ): Promise<TokenAnswer> {
-  const end = began + Math.min(grant.expires_in * 1000, LONGEST_WAIT_MS);
-  let interval = Math.min(grant.interval ?? DEFAULT_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS) * 1000;
+  const end = began + Math.min(grant.expires_in * 1000, MAX_WAIT_MS);
+  let interval = Math.min(grant.interval ?? DEFAULT_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS) * 1000;
   let pause = interval;
   for (;;) {
     const left = end - clock.monotonic();
@@ -165,38 +165,38 @@ async function poll(
       return await client.deviceTokens(grant.device_code);
     } catch (error) {
       const code = codeOf(error);
-      if (code === "slow_down") interval += SLOWER_MS;
+      if (code === "slow_down") interval += SLOW_DOWN_MS;
       if (code === "authorization_pending" || code === "slow_down") pause = interval;
-      else if (isTrouble(error)) pause = afterTrouble(error, pause);
+      else if (isTransient(error)) pause = pauseAfter(error, pause);
       else throw code === "access_denied" ? denied(error) : code === "expired_token" ? expired(error) : error;
     }
   }
 }
 
 /**
- * Trouble that may pass: the network's, or a backend that is down. The code stays good meanwhile. A bad request stays
- * one: whatever else it is called, asking on is no use (RFC 8628, section 3.5).
+ * Reports whether a failure may be temporary: of the network, or of a backend that is down. The code stays valid. A bad
+ * request is final, whatever its error code (RFC 8628, section 3.5).
  */
-function isTrouble(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   const code = codeOf(error);
   if (code === "unexpected_answer") return !(error instanceof Error && "status" in error && error.status === 400);
   return code !== null && EXIT_CODES[code] === 10;
 }
 
-function afterTrouble(error: unknown, pause: number): number {
+function pauseAfter(error: unknown, pause: number): number {
   const asked = error instanceof Error && "retryAfterMs" in error ? Number(error.retryAfterMs ?? 0) : 0;
-  return Math.max(Math.min(asked, LONGEST_RETRY_AFTER_MS), Math.min(2 * pause, LONGEST_PAUSE_MS));
+  return Math.max(Math.min(asked, MAX_RETRY_AFTER_MS), Math.min(2 * pause, MAX_PAUSE_MS));
 }
 
 function denied(cause: unknown): CliError {
   return new CliError("access_denied", "The sign-in was denied in the browser", {
-    hint: "Nothing was stored. Run the command again to try once more.",
+    hint: "Nothing was stored. Run the command again to retry.",
     cause,
   });
 }
 
 function expired(cause?: unknown): CliError {
-  return new CliError("expired_token", "Nobody approved the sign-in in time", {
+  return new CliError("expired_token", "The sign-in was not approved in time", {
     hint: "Nothing was stored. Run the command again for a new code.",
     cause,
   });

@@ -17,7 +17,7 @@ const LIST: readonly Column[] = [
   { head: "Id" },
 ];
 
-/** API tokens as a table, and on a terminal how many they are; never a secret. */
+/** Renders API tokens as a table, on a terminal with a total; never a secret. */
 export function renderTokens(tokens: readonly ApiToken[], view: View): string {
   if (tokens.length === 0) return "No API tokens. Create one with `secureflag-licenses tokens create`.";
   const isTerminal = Number.isFinite(view.width);
@@ -40,7 +40,7 @@ function allScopes({ scopes }: Pick<ApiToken, "scopes">): string {
   return scopes.map((scope) => clean(scope)).join(", ") || "none";
 }
 
-/** The scopes in few letters; whether a token may buy comes first, so that it is never cut. */
+/** Short names of the scopes. `buy` comes first, so that it is never cut. */
 const SHORT_SCOPES: ReadonlyMap<string, string> = new Map<Scope, string>([
   ["billing:purchase", "buy"],
   ["billing:read", "billing"],
@@ -56,16 +56,16 @@ function shortScopes(scopes: readonly string[]): string {
   return [...known.map(([, short]) => short), ...others.map((scope) => clean(scope))].join(", ") || "none";
 }
 
-/** `£500.00, 10 licenses`, without what is left of it. */
+/** `£500.00, 10 licenses`; there is no room for what is left of it. */
 function shortLimit({ spendLimit }: ApiToken): string | null {
   if (spendLimit === null) return null;
   const { amount, licenses: count } = spendLimit;
   return [amount && moneyText(amount), count === null ? null : licenses(count)].filter(Boolean).join(", ");
 }
 
-/** A new token: the secret on a line of its own, whole, and what it is. */
+/** Renders a new token: the secret on a line of its own, whole, then its properties. */
 export function renderCreatedToken(token: CreatedToken, view: View): string {
-  const shownOnce = "This is shown once. Keep it where your CI keeps secrets, as SECUREFLAG_API_TOKEN.";
+  const shownOnce = "This token is shown once. Store it as the secret SECUREFLAG_API_TOKEN of your CI.";
   return `${cleanWhole(token.token)}\n\n${wrap(shownOnce, view.width)}\n\n${renderToken(token, view)}`;
 }
 
@@ -86,10 +86,10 @@ function renderToken(token: ApiToken, view: View): string {
 
 function expiry({ expiresAt, expiresIn }: ApiToken): string {
   if (expiresAt === null) return "never";
-  return expiresIn === 0 ? `${instant(expiresAt)} (over)` : instant(expiresAt);
+  return expiresIn === 0 ? `${instant(expiresAt)} (expired)` : instant(expiresAt);
 }
 
-/** A date where a column has no room for the time of day. */
+/** The expiry without the time of day, for a column. */
 function expiryDate({ expiresAt, expiresIn }: ApiToken): string {
   if (expiresAt === null) return "never";
   return expiresIn === 0 ? "expired" : expiresAt.slice(0, 10);

@@ -16,7 +16,7 @@ import { shorten } from "../kit/text.ts";
 import { lifetimeDays, monthlyAmount, monthlyLicenses, scopeList, shortText, trimmedText } from "../kit/values.ts";
 import { renderCreatedToken, renderTokens } from "./tokenView.ts";
 
-/** What `tokens create` was told. */
+/** Options of `tokens create`. */
 export interface CreateOptions extends GlobalOptions {
   readonly name: string;
   readonly scopes: readonly Scope[];
@@ -28,14 +28,14 @@ export interface CreateOptions extends GlobalOptions {
   readonly dryRun: boolean;
 }
 
-/** What `tokens revoke` was told. */
+/** Options of `tokens revoke`. */
 export interface RevokeOptions extends GlobalOptions {
   readonly tokenId: string;
   readonly yes: boolean;
   readonly dryRun: boolean;
 }
 
-/** What the commands of the group do. */
+/** The functions that run the commands of the group. */
 export interface TokensRuns {
   readonly list: Run<GlobalOptions>;
   readonly create: Run<CreateOptions>;
@@ -71,9 +71,9 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
     description: "Revoke an API token; it stops working at once",
     examples: ["tokens revoke tok_4f8c21d9", "tokens revoke tok_4f8c21d9 --json"],
   })
-    .addArgument(new Argument("<id>", "id, or its first 8 digits, as `tokens list` shows it").argParser(tokenName))
-    .option("--yes", "revoke without asking")
-    .option("--dry-run", "say what would be done, revoke nothing")
+    .addArgument(new Argument("<id>", "ID of the token, or its first 8 digits").argParser(tokenName))
+    .option("--yes", "revoke without a prompt")
+    .option("--dry-run", "show what would be revoked, revoke nothing")
     .action((tokenId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>
       interruptible(context, () => runs.revoke({ ...readGlobals(command), tokenId, yes, dryRun }, context)),
     );
@@ -88,17 +88,17 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
       "tokens create --name a --scopes users:read --expires 7d",
     ],
   })
-    .requiredOption("--name <name>", "what it is for", shortText(100))
+    .requiredOption("--name <name>", "name of the token", shortText(100))
     .addOption(
-      new Option("--scopes <scopes>", "what it may do, separated by commas")
+      new Option("--scopes <scopes>", "scopes, separated by commas")
         .choices(SCOPES)
         .argParser(scopeList)
         .makeOptionMandatory(),
     )
-    .option("--expires <days>", `such as 30d (default: ${TOKEN_DAYS.usual}d)`, lifetimeDays)
-    .option("--max-spend <amount>", "with tax in a calendar month, such as 500/month", monthlyAmount)
-    .option("--max-licenses <n>", "in a calendar month, such as 10/month", monthlyLicenses)
-    .option("--dry-run", "say what would be done, create nothing")
+    .option("--expires <days>", `lifetime, for example 30d (default: ${TOKEN_DAYS.usual}d)`, lifetimeDays)
+    .option("--max-spend <amount>", "limit per calendar month, with tax, for example 500/month", monthlyAmount)
+    .option("--max-licenses <n>", "limit per calendar month, for example 10/month", monthlyLicenses)
+    .option("--dry-run", "show what would be created, create nothing")
     .addOption(totpOption())
     .action((flags: CreateFlags, command: Command) => {
       const options = {
@@ -117,7 +117,7 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
 
 const RUNS: TokensRuns = { list: listTokens, create: createToken, revoke: revokeToken };
 
-/** Prints the API tokens that were not revoked, newest first. */
+/** Prints the API tokens that are not revoked, newest first. */
 export async function listTokens(options: GlobalOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const tokens = await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
@@ -125,9 +125,9 @@ export async function listTokens(options: GlobalOptions, context: Context): Prom
 }
 
 /**
- * Creates an API token and prints it with its secret, which nobody can see again.
+ * Creates an API token and prints it with its secret, which is shown once.
  *
- * @throws CliError `invalid_usage` for an amount that the currency does not have; `mfa_required`
+ * @throws CliError `invalid_usage` for an amount with too many decimals; `mfa_required`
  */
 export async function createToken(options: CreateOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
@@ -135,7 +135,7 @@ export async function createToken(options: CreateOptions, context: Context): Pro
   const { name, scopes, expiresInDays, maxLicenses: licenses } = options;
   const spendLimit = amount === null && licenses === null ? null : { amount, licenses };
   if (options.dryRun) {
-    // Whoever may not create tokens may not see them either.
+    // The right to create tokens is the right to list them.
     await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
     return await printPlan(options, context, spendLimit);
   }
@@ -143,11 +143,11 @@ export async function createToken(options: CreateOptions, context: Context): Pro
   const token = await withSpinner(context, options, "Creating the token", creating);
   if (!options.json) context.io.workflowCommand("add-mask", token.token);
   const printing = printResult(context, options, "tokens create", token, (view) => renderCreatedToken(token, view));
-  const hint = `Nobody can see it again. Revoke it with \`secureflag-licenses tokens revoke ${token.id}\`.`;
+  const hint = `It cannot be shown again. Revoke it with \`secureflag-licenses tokens revoke ${token.id}\`.`;
   await doneBefore(printing, `The token ${token.id} was created`, hint);
 }
 
-/** What a dry run would create; what only a token that exists has is `null`. */
+/** Prints what would be created; the fields of an existing token are `null`. */
 async function printPlan(
   options: CreateOptions,
   context: Context,
@@ -170,8 +170,7 @@ async function printPlan(
 /**
  * Revokes an API token.
  *
- * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing,
- *   `declined_by_person`
+ * @throws CliError `invalid_usage` before any request if there is no prompt and no `--yes`, `declined_by_person`
  */
 export async function revokeToken(options: RevokeOptions, context: Context): Promise<void> {
   assertConsent(context, options, "revoke the token");
@@ -181,53 +180,52 @@ export async function revokeToken(options: RevokeOptions, context: Context): Pro
   const id = isDecided ? options.tokenId : await knownToken(options.tokenId, client, organizationId);
   if (dryRun) return await printRevoked(options, context, id);
   if (!yes) {
-    await confirmOrCancel(context, options, `Revoke ${shorten(id)}? Anything that uses it stops working at once.`);
+    await confirmOrCancel(context, options, `Revoke ${shorten(id)}? Everything that uses it stops working at once.`);
   }
   await withSpinner(context, options, "Revoking the token", client.revokeApiToken(organizationId, id));
-  const hint = "Look at `secureflag-licenses tokens list`. Running the same command again is safe.";
+  const hint = "See `secureflag-licenses tokens list`. Running the same command again is safe.";
   await doneBefore(printRevoked(options, context, id), `The token ${id} was revoked`, hint);
 }
 
 async function printRevoked(options: RevokeOptions, context: Context, id: string): Promise<void> {
   const { dryRun } = options;
   await printResult(context, options, "tokens revoke", { id, revoked: !dryRun, ...(dryRun && { dryRun }) }, () =>
-    dryRun ? `Dry run: would revoke the token ${id}.` : `The token ${id} is revoked.`,
+    dryRun ? `Dry run: would revoke the token ${id}.` : `Revoked the token ${id}.`,
   );
 }
 
-/** The beginning of an id, as `tokens list` shows it on a terminal. */
+/** A shortened ID, as `tokens list` shows it on a terminal. */
 const SHORT_ID = /^tok_[0-9a-f]{8,23}$/;
 
-/** Puts back the `tok_` that somebody left out. */
+/** Adds the `tok_` that may be left out. */
 function tokenName(text: string): string {
   const name = trimmedText(text);
   return /^[0-9a-f]{8,24}$/.test(name) ? `tok_${name}` : name;
 }
 
 /**
- * The id of a token that is there, named by it or by its beginning.
+ * Finds the ID of an existing token by its ID or the first digits of it.
  *
- * @throws CliError `not_found`; `invalid_usage` where several begin so
+ * @throws CliError `not_found`; `invalid_usage` if several tokens match
  */
 async function knownToken(id: string, client: Pick<Client, "tokens">, organizationId: number): Promise<string> {
   const tokens = await client.tokens(organizationId);
   const isNamed = (token: ApiToken) => token.id === id || (SHORT_ID.test(id) && token.id.startsWith(id));
   const [found, another] = tokens.filter(isNamed);
-  if (another) throw usageError(`Several API tokens begin with ${id}`, "Give the whole id: `tokens list --json`.");
+  if (another) throw usageError(`Several API tokens start with ${id}`, "Pass the whole ID: see `tokens list --json`.");
   if (found) return found.id;
-  throw new CliError("not_found", `There is no API token ${shorten(id)} in this organization`, {
+  throw new CliError("not_found", `API token not found: ${shorten(id)}`, {
     hint: "See `secureflag-licenses tokens list`.",
   });
 }
 
-/** The amount in the subscription's currency, which only the backend knows. */
+/** Parses the amount in the subscription's currency, which only the backend knows. */
 async function amountOf(text: string, client: Pick<Client, "subscription">, organizationId: number): Promise<Money> {
   const { plan } = await client.subscription(organizationId);
   try {
     return parseMoney(text, plan.unitPrice.currency);
   } catch (error) {
-    if (error instanceof BillingError)
-      throw usageError(`--max-spend: ${error.message}`, "Correct it and run the command again; no token was created.");
+    if (error instanceof BillingError) throw usageError(`--max-spend: ${error.message}`, "No token was created.");
     throw error;
   }
 }

@@ -27,33 +27,33 @@ export function register(program: Command, context: Context, run: Run<GlobalOpti
 /** Prints who is signed in, where, and with what token. */
 export async function runWhoami(options: GlobalOptions, context: Context): Promise<void> {
   const { client, target, signIn } = await connect(context, options, "public");
-  const me = await withSpinner(context, options, "Asking who you are", client.me()).catch((error: unknown) => {
-    throw isMissing(error) ? untold(error) : error;
+  const me = await withSpinner(context, options, "Checking who is signed in", client.me()).catch((error: unknown) => {
+    throw isMissing(error) ? unknownIdentity(error) : error;
   });
   const identity = identityOf(me, target, signIn.source);
   await printResult(context, options, "whoami", identity, async (view) => {
-    const beaten = signIn.source === "environment" ? await storedProfile(context, target.profileName) : null;
-    return renderIdentity(identity, view, beaten);
+    const unused = signIn.source === "environment" ? await storedProfile(context, target.profileName) : null;
+    return renderIdentity(identity, view, unused);
   });
   const warning = tokenWarning(me.token);
   if (warning !== null) warn(context, options, warning);
   noteInvitations(context, options, me);
 }
 
-/** The profile, if it has a sign-in that is not used. A file that cannot be read does not matter to who is signed in. */
+/** The profile if it has a stored sign-in, which is not used. A file that cannot be read is no reason to fail. */
 async function storedProfile(context: Context, name: string): Promise<string | null> {
   const store = await context.credentials();
   return (await store.place(name).catch(() => null)) && name;
 }
 
-function untold(cause: unknown): CliError {
-  return new CliError("unexpected_answer", "This backend does not tell who is signed in", {
-    hint: "It has no GET /me. Commands that are told the organization, by --org <id>, work all the same.",
+function unknownIdentity(cause: unknown): CliError {
+  return new CliError("unexpected_answer", "This backend does not report who is signed in", {
+    hint: "It has no GET /me. Other commands work if you pass --org <id>.",
     cause,
   });
 }
 
-/** What `whoami --json` prints (cli.md). */
+/** The output of `whoami --json`. */
 export interface Identity {
   readonly user: Me["user"];
   readonly organization: { readonly id: number; readonly name: string } | null;
@@ -63,7 +63,7 @@ export interface Identity {
   readonly token: { readonly source: SignIn["source"] } & Me["token"];
 }
 
-/** Who is signed in and which settings won; the organization is the set one, else the only one. */
+/** Builds the output of `whoami`. The organization is the one that is set, otherwise the only one. */
 export function identityOf(me: Me, target: Target, source: SignIn["source"]): Identity {
   const set = target.organizationId;
   const [first, second] = me.organizations;
@@ -87,20 +87,20 @@ const API_URL_SOURCES: Readonly<Record<Identity["apiUrlSource"], string>> = {
 };
 
 /**
- * Who is signed in, where, with what token.
+ * Renders who is signed in, where, and with what token.
  *
- * @param beaten the profile whose stored sign-in is not used because the environment has a token
+ * @param unused the profile whose stored sign-in is not used because the environment has a token
  */
-export function renderIdentity(identity: Identity, view: View, beaten: string | null = null): string {
+export function renderIdentity(identity: Identity, view: View, unused: string | null = null): string {
   const { user, organization, token } = identity;
   const source =
-    token.source === "environment" ? `from SECUREFLAG_API_TOKEN${over(beaten)}` : `from the ${token.source}`;
+    token.source === "environment" ? `from SECUREFLAG_API_TOKEN${insteadOf(unused)}` : `from the ${token.source}`;
   const name = token.name === null ? "sign-in" : clean(token.name);
   return fields(
     [
       ["User", view.style.bold(clean(user.email))],
       ["Role", clean(user.roleName)],
-      ["Organization", organization ? `${clean(organization.name)} (${organization.id})` : "none set"],
+      ["Organization", organization ? `${clean(organization.name)} (${organization.id})` : "not set"],
       ["Backend", `${clean(identity.apiUrl)}\n${API_URL_SOURCES[identity.apiUrlSource]}`],
       ["Profile", identity.profile && clean(identity.profile)],
       ["Token", `${name}, ending in ${clean(token.last4)}, ${source}`],
@@ -112,8 +112,8 @@ export function renderIdentity(identity: Identity, view: View, beaten: string | 
   );
 }
 
-function over(profile: string | null): string {
-  return profile === null ? "" : `, which wins over the sign-in of profile ${clean(profile)}`;
+function insteadOf(profile: string | null): string {
+  return profile === null ? "" : `, instead of the sign-in of profile ${clean(profile)}`;
 }
 
 const LIST: readonly Column[] = [
@@ -125,7 +125,7 @@ const LIST: readonly Column[] = [
 
 type Membership = Me["organizations"][number];
 
-/** The organizations that a user belongs to as a table, and below them those that invite the user. */
+/** Renders the organizations that a user belongs to, and below them those that invite the user. */
 export function renderOrganizations(
   organizations: readonly Membership[],
   view: View,
@@ -143,7 +143,7 @@ function membershipCells({ id, name, role }: Membership, status: string): [strin
   return [String(id), clean(name), roleName(role), status];
 }
 
-/** One organization on a narrow terminal: wrapped and never cut. */
+/** One organization on a narrow terminal, wrapped and never cut. */
 function renderMembership([id, name, role, status]: readonly [string, string, string, string], view: View): string {
   return fields(
     [
@@ -156,18 +156,18 @@ function renderMembership([id, name, role, status]: readonly [string, string, st
   );
 }
 
-/** An organization whose invitation was accepted. */
+/** Renders an accepted invitation. */
 export function renderAcceptedInvitation({ id, name, role }: Me["organizations"][number]): string {
   return `You joined ${clean(name)} (${id}) as ${roleName(role)}.`;
 }
 
-/** A sign-in that is kept here has a refresh token, so that its end is nothing to act on. */
+/** A stored sign-in has a refresh token, so nobody has to act when it expires. */
 function expiry({ source, name, expiresAt }: Identity["token"]): string {
   if (expiresAt === null) return "never";
-  return source !== "environment" && name === null ? "renewed by itself while it is used" : instant(expiresAt);
+  return source !== "environment" && name === null ? "renewed automatically" : instant(expiresAt);
 }
 
-/** What a token may spend in a month and what is left of it, a line each; `null` without a limit. */
+/** Renders the monthly limits of a token and what is left, one per line; `null` without a limit. */
 export function spendLimit(limit: Me["token"]["spendLimit"]): string | null {
   if (limit === null) return null;
   const money = (amount: Money | null, left: Money | null) =>
@@ -178,13 +178,13 @@ export function spendLimit(limit: Me["token"]["spendLimit"]): string | null {
 
 const MAX_NOTES = 3;
 
-/** Notes on stderr that organizations invite the person who is signed in, and how to accept. */
+/** Notes on stderr which organizations invite the signed-in user, and how to accept. */
 export function noteInvitations(context: Context, options: OutputOptions, { invitations = [] }: Me): void {
   for (const { id, name, role } of invitations.slice(0, MAX_NOTES)) {
     const accept = `Accept with \`secureflag-licenses organizations accept ${id}\`.`;
-    note(context, options, `${shorten(clean(name))} (${id}) invites you as ${roleName(role)}. ${accept}`);
+    note(context, options, `${shorten(clean(name))} (${id}) invited you as ${roleName(role)}. ${accept}`);
   }
   if (invitations.length <= MAX_NOTES) return;
   const more = invitations.length - MAX_NOTES;
-  note(context, options, `${more} more invitations: see \`secureflag-licenses organizations list\`.`);
+  note(context, options, `${more} more invitations. See \`secureflag-licenses organizations list\`.`);
 }

@@ -3,28 +3,27 @@ import { isGlobalOption } from "../kit/command.ts";
 import { isProfileName, profileName, scopeList } from "../kit/values.ts";
 import { HELP_TOPIC_NAMES } from "./page.ts";
 
-/** Something that a word may become. */
+/** A completion of a word. */
 export interface Candidate {
   readonly value: string;
-  /** What it is, in one line; empty where its name says all. */
+  /** A description in one line; may be empty. */
   readonly meaning: string;
 }
 
-/** What a word may become. The shell itself finds files and directories. */
+/** The completions of a word. The shell itself finds files and directories. */
 export type Completion = readonly Candidate[] | "files" | "directories";
 
-/** Gives the names of the profiles; asked only where one may stand. */
+/** Reads the names of the profiles; called only if one is expected. */
 export type ProfileNames = () => Promise<readonly string[]>;
 
-/** What a flag or an argument of that name takes. */
+/** The kind of value by the name of a placeholder. */
 const KINDS: Readonly<Record<string, "files" | "directories">> = { file: "files", csv: "files", dir: "directories" };
 
 /**
- * What the last of some words may become, read off the definitions of the commands: names of commands, flags, the values
- * that a flag or an argument allows, profiles. It is not filtered by what is there of the word, which each shell does
- * in its own way.
+ * Completes the last word from the definitions of the commands: commands, flags, choices of flags and arguments, profiles.
+ * Does not filter by the word: each shell does that in its own way.
  *
- * @param words what was typed after the program's name; the last one may be empty
+ * @param words the words after the program's name; the last one may be empty
  */
 export async function complete(
   program: Command,
@@ -50,7 +49,7 @@ export async function complete(
   return values.length > 0 || word !== "" || place.onlyArguments ? values : ownFlagsOf(place);
 }
 
-/** `--profile=work`, which a shell takes for one word. */
+/** Completes `--profile=work`, which is one word for a shell. */
 async function afterFlag(name: string, flag: Option, value: string, profileNames: ProfileNames): Promise<Completion> {
   const values = await valuesOf(flag, value, profileNames);
   if (typeof values === "string") return values;
@@ -77,7 +76,7 @@ function commandsOf(command: Command): Candidate[] {
     .map((below) => ({ value: below.name(), meaning: helper.subcommandDescription(below) }));
 }
 
-/** What `help` knows of after some words: what is below the command that they name, and at first its own topics. */
+/** Completes `help`: the subcommands of the named command; for the first word, also the topics. */
 function topicsOf(program: Command, words: readonly string[]): Candidate[] {
   let command: Command | undefined = program;
   for (const word of words) command = command?.commands.find((below) => below.name() === word);
@@ -86,7 +85,7 @@ function topicsOf(program: Command, words: readonly string[]): Candidate[] {
   return [...commandsOf(command), ...topics.map((value) => ({ value, meaning: "" }))];
 }
 
-/** The flags that are still to be had: not there yet, and not at odds with one that is. */
+/** The flags that may follow: not given yet, and not in conflict with a given one. */
 function flagsOf({ command, given }: Place, isMeant: (flag: Option) => boolean = () => true): Candidate[] {
   const flags = command.createHelp().visibleOptions(command);
   const excludes = (one: Option, other: Option) => conflictsOf(one).includes(other.attributeName());
@@ -96,38 +95,38 @@ function flagsOf({ command, given }: Place, isMeant: (flag: Option) => boolean =
     .map(({ long, description }) => ({ value: long ?? "", meaning: description }));
 }
 
-/** A command's own flags, or if none is left, those that every command takes. */
+/** A command's own flags, or the global ones if none is left. */
 function ownFlagsOf(place: Place): Candidate[] {
   const own = flagsOf(place, (flag) => !isGlobalOption(flag));
   return own.length > 0 ? own : flagsOf(place);
 }
 
-/** Commander keeps them, and has no other word for them. */
+/** The conflicts of a flag, which are not in the types of Commander. */
 function conflictsOf(flag: Option): readonly string[] {
   return "conflictsWith" in flag && Array.isArray(flag.conflictsWith) ? flag.conflictsWith : [];
 }
 
-/** Where on the command line the next word stands. */
+/** The position of the next word on the command line. */
 interface Place {
   readonly command: Command;
-  /** The arguments of the command that are there already. */
+  /** The arguments given so far. */
   readonly values: readonly string[];
-  /** The flags that are there already, of the command and of those above it. */
+  /** The flags given so far, to the command and its parents. */
   readonly given: readonly Option[];
-  /** The flag whose value comes next. */
+  /** The flag whose value is next. */
   readonly waiting: Option | null;
-  /** Whether `--` has ended the flags. */
+  /** Whether `--` ended the flags. */
   readonly onlyArguments: boolean;
 }
 
-/** Follows the words as commander does, past what it would refuse. */
+/** Follows the words as Commander does, and ignores what it would refuse. */
 function findPlace(program: Command, words: readonly string[]): Place {
   let place: Place = { command: program, values: [], given: [], waiting: null, onlyArguments: false };
   for (const word of words) place = after(place, word);
   return place;
 }
 
-/** The flag of a command by its name, `--quiet` or `-q`. */
+/** Finds a flag of a command by its name, `--quiet` or `-q`. */
 function flagOf(command: Command, name: string): Option | undefined {
   return command
     .createHelp()

@@ -8,75 +8,74 @@ export function register(program: Command, context: Context): void {
   program
     .command("complete", { hidden: true })
     .addArgument(new Argument("<shell>").choices(SHELLS))
-    .argument("[told...]")
-    .action(async (shell: Shell, told: string[]) => runComplete(shell, told, context, program));
+    .argument("[args...]")
+    .action(async (shell: Shell, args: string[]) => runComplete(shell, args, context, program));
 }
 
 /**
- * Answers a shell's script. It never fails and says nothing on stderr, because somebody is typing; it reads nothing but
- * the settings, and those only where the name of a profile may stand.
+ * Answers a shell's script. Never fails and writes nothing to stderr, because a person is typing. Reads only the settings,
+ * and those only to complete a profile.
  */
 export async function runComplete(
   shell: Shell,
-  told: readonly string[],
+  args: readonly string[],
   context: Context,
   program: Command,
 ): Promise<void> {
   const profileNames = () => context.profileNames().catch(() => []);
-  const lines = await answerTo(shell, told, program, profileNames);
+  const lines = await answerTo(shell, args, program, profileNames);
   await context.io.print(`${lines.join("\n")}\n`);
 }
 
-/** How a shell's script speaks. */
+/** The protocol of a shell's script. */
 interface Dialect {
-  /** The words that the script tells, the last one to be completed. */
+  /** The words of the command line; the last one is completed. */
   readonly words: readonly string[];
-  /** Whether a candidate is to be told. What does not go on from the word, some shells leave out by themselves. */
-  tells(candidate: Candidate): boolean;
-  /** A candidate in the form that the script passes on to its shell. */
+  /** Reports whether to offer a candidate. Some shells filter by the word themselves. */
+  offers(candidate: Candidate): boolean;
+  /** Formats a candidate for the script. */
   write(candidate: Candidate): string;
 }
 
 /**
- * What a shell's script is told, in lines: first `words`, `files` or `directories`, then the candidates. None of them
- * has a line end or a tab.
+ * Returns the lines for a shell's script: first `words`, `files` or `directories`, then the candidates.
  *
- * @param told what the script says of the command line; see there
+ * @param args the command line as the script passes it
  */
 export async function answerTo(
   shell: Shell,
-  told: readonly string[],
+  args: readonly string[],
   program: Command,
   profileNames: ProfileNames,
 ): Promise<string[]> {
-  const { words, tells, write } = DIALECTS[shell](told);
+  const { words, offers, write } = DIALECTS[shell](args);
   const completion = await complete(program, words, profileNames);
   if (typeof completion === "string") return [completion];
-  return ["words", ...completion.filter(tells).map(write)];
+  return ["words", ...completion.filter(offers).map(write)];
 }
 
-const DIALECTS: Readonly<Record<Shell, (told: readonly string[]) => Dialect>> = {
+const DIALECTS: Readonly<Record<Shell, (args: readonly string[]) => Dialect>> = {
   bash: ([breaks = "", text = ""]) => {
     const line = readBashLine(text, breaks);
     const { words, isClosed } = line;
     return {
       words,
-      tells: ({ value }) => !isClosed && value.startsWith(words.at(-1) ?? ""),
+      offers: ({ value }) => !isClosed && value.startsWith(words.at(-1) ?? ""),
       write: ({ value }) => bashInsertion(value, line),
     };
   },
   zsh: (words) => ({
     words,
-    tells: () => true,
+    offers: () => true,
     write: ({ value, meaning }) => joined(value.replace(/[\\:]/g, "\\$&"), ":", meaning),
   }),
-  fish: (words) => ({ words, tells: () => true, write: ({ value, meaning }) => joined(value, "\t", meaning) }),
-  powershell: (told) => {
-    // It passes no empty word on, so that there is a sign before the last.
-    const word = (told.at(-1) ?? "").replace(/^=['"]?/, "");
+  fish: (words) => ({ words, offers: () => true, write: ({ value, meaning }) => joined(value, "\t", meaning) }),
+  powershell: (args) => {
+    // PowerShell drops empty words, so the script puts `=` before the last one.
+    const word = (args.at(-1) ?? "").replace(/^=['"]?/, "");
     return {
-      words: [...told.slice(0, -1), word],
-      tells: ({ value }) => value.startsWith(word),
+      words: [...args.slice(0, -1), word],
+      offers: ({ value }) => value.startsWith(word),
       write: ({ value, meaning }) => `${powershellWord(value)}\t${value}\t${meaning || value}`,
     };
   },
@@ -86,37 +85,37 @@ function joined(value: string, sign: string, meaning: string): string {
   return meaning === "" ? value : `${value}${sign}${meaning}`;
 }
 
-/** A value as a word of PowerShell, which takes typographic quotes for its own. */
+/** Quotes a word for PowerShell, for which typographic quotes are quotes. */
 function powershellWord(value: string): string {
   return /^[\w./:=-]+$/.test(value) ? value : `'${value.replace(/['\u2018-\u201b]/g, "$&$&")}'`;
 }
 
-/** A command line as bash shows it to a completion: as it was typed, up to the cursor. */
+/** A command line as bash passes it to a completion: as typed, up to the cursor. */
 export interface BashLine {
-  /** Its words without their quotes, without the program's name; the last one may be empty. */
+  /** The unquoted words after the program's name; the last one may be empty. */
   readonly words: readonly string[];
   /**
-   * How much of the last word stays where it is: bash puts a completion in the place of what comes after the last
-   * character that breaks words, such as `:`, or after a quote that is open.
+   * How many characters of the last word stay: bash replaces what comes after the last character that breaks words, such
+   * as `:`, or after an open quote.
    */
   readonly kept: number;
-  /** The quote that is open at the cursor. */
+  /** The open quote at the cursor. */
   readonly quote: "" | "'" | '"';
-  /** Whether the cursor stands after a quoted text that is closed, where nothing can be put without spoiling it. */
+  /** Whether the cursor is after a closed quote, where nothing can be inserted. */
   readonly isClosed: boolean;
 }
 
 interface Reading extends BashLine {
   /** The last word; `null` between words. */
   readonly word: string | null;
-  /** Whether the character before is a backslash that takes the next one's meaning away. */
+  /** Whether the previous character is an escaping backslash. */
   readonly isEscaped: boolean;
 }
 
 const START: Reading = { words: [], word: null, isEscaped: false, kept: 0, quote: "", isClosed: false };
 
 /**
- * Reads a line by the quoting rules of bash. Nothing of it is ever run: `$(…)` and `$x` are text.
+ * Splits a line by the quoting rules of bash. Nothing is expanded: `$(…)` and `$x` are text.
  *
  * @param breaks the characters that break words, COMP_WORDBREAKS
  */
@@ -145,12 +144,12 @@ function read(at: Reading, character: string, breaks: string): Reading {
 }
 
 /**
- * What bash is to insert for a value: the part that is not there yet, quoted as its place asks for, and with the end of
- * the quote that is open there. Bash would leave that end out after a value that ends with such a quote itself.
+ * Returns the text that bash inserts for a value: the missing part, quoted for its place, with the end of an open quote.
+ * Bash itself would leave that end out after a value that ends with such a quote.
  */
 export function bashInsertion(value: string, { kept, quote }: Pick<BashLine, "kept" | "quote">): string {
   const rest = value.slice(kept);
-  // History is read in double quotes, too, where no backslash takes its meaning away without staying there.
+  // History expands inside double quotes, too, where a backslash before `!` would stay.
   if (quote === '"') return `${rest.replace(/[$`"\\]/g, "\\$&").replaceAll("!", '"\\!"')}"`;
   if (quote === "'") return `${rest.replaceAll("'", "'\\''")}'`;
   return rest.replace(/[^\w./:@%+,=\u0080-\u{10ffff}-]/gu, "\\$&");

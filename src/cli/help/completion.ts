@@ -4,7 +4,7 @@ import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } 
 import { printResult } from "../kit/output.ts";
 import { SHELLS, type Shell } from "./page.ts";
 
-/** What `completion` was told. */
+/** Options of `completion`. */
 export interface CompletionOptions extends GlobalOptions {
   readonly shell: Shell;
 }
@@ -25,17 +25,17 @@ PowerShell, in $PROFILE:
 export function register(program: Command, context: Context, run: Run<CompletionOptions> = runCompletion): void {
   addCommand(program, {
     name: "completion",
-    description: "Print the script that completes commands, flags and profiles with Tab",
+    description: "Print a shell script that completes commands, flags and profiles",
     examples: ["completion bash", "completion zsh"],
   })
-    .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
+    .addArgument(new Argument("<shell>", "shell to complete in").choices(SHELLS))
     .addHelpText("after", INSTALL)
     .action((shell: Shell, _flags: unknown, command: Command) =>
       interruptible(context, () => run({ ...readGlobals(command), shell }, context)),
     );
 }
 
-/** Prints the script that makes a shell complete the command line. */
+/** Prints the completion script of a shell. */
 export async function runCompletion(options: CompletionOptions, context: Context): Promise<void> {
   const { shell } = options;
   const script = SCRIPTS[shell];
@@ -43,8 +43,8 @@ export async function runCompletion(options: CompletionOptions, context: Context
 }
 
 /*
- * Each script asks the program what a word may become, and never runs or expands what was typed or what it is told: no
- * `eval`, no `compgen -W`, no joining of words. The program may be missing, or fail: then files are completed.
+ * Each script asks the program for completions, and never runs or expands what was typed or answered: no `eval`, no
+ * `compgen -W`, no joining of words. If the program is missing or fails, files are completed.
  */
 
 const BASH = `# bash completion for secureflag-licenses
@@ -142,5 +142,5 @@ Register-ArgumentCompleter -Native -CommandName secureflag-licenses -ScriptBlock
 }
 `;
 
-/** The script that makes a shell complete the command line. */
+/** The completion scripts. */
 export const SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH, powershell: POWERSHELL };

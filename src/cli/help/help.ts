@@ -10,17 +10,17 @@ import { shorten } from "../kit/text.ts";
 import type { Output } from "../outputs.ts";
 import { HELP_TOPIC_NAMES, helpWidth } from "./page.ts";
 
-/** What `help` was told: the words of a command, a topic, or nothing for the program's own help. */
+/** Options of `help`: the words of a command, a topic, or nothing for the program's own help. */
 export interface HelpOptions extends GlobalOptions {
   readonly topic: readonly string[];
 }
 
-/** Registers `help [command]` and the topics that are no command. */
+/** Registers `help [topic...]`. */
 export function register(program: Command, context: Context): void {
   const topics = HELP_TOPIC_NAMES.join(", ");
   addCommand(program, {
     name: "help",
-    description: `Show the help of a command, or on ${topics}`,
+    description: `Show help for a command, or on ${topics}`,
     examples: ["help buy", "help exit-codes"],
   })
     .argument("[topic...]", `a command, or ${topics}`)
@@ -30,9 +30,9 @@ export function register(program: Command, context: Context): void {
 }
 
 /**
- * Prints a topic, or the help of a command of the program.
+ * Prints a topic, or the help of a command.
  *
- * @throws CliError `invalid_usage` for what there is no help on
+ * @throws CliError `invalid_usage` for an unknown topic
  */
 export async function runHelp(options: HelpOptions, context: Context, program: Command): Promise<void> {
   const { topic } = options;
@@ -47,7 +47,7 @@ export async function runHelp(options: HelpOptions, context: Context, program: C
   await printResult(context, options, "help", { topic: topic.join(" ") || null, text }, () => text);
 }
 
-/** A command's help with its examples, which commander adds only where it prints by itself. */
+/** Renders a command's help with the text after it, which Commander adds only when it prints by itself. */
 function helpOf(command: Command, hasColors: boolean): string {
   let text = "";
   command.configureOutput({ writeOut: (part) => (text += part), getOutHasColors: () => hasColors });
@@ -66,59 +66,54 @@ function find(program: Command, topic: readonly string[]): Command {
     const below = command.createHelp().visibleCommands(command);
     const known = [...below.map((each) => each.name()), ...(command === program ? HELP_TOPIC_NAMES : [])];
     throw usageError(
-      `There is no help on "${shorten(topic.join(" "))}"`,
+      `Unknown help topic "${shorten(topic.join(" "))}"`,
       suggestion(name, known) ?? otherHelp(command === program ? [] : known),
     );
   }, program);
 }
 
 function otherHelp(topics: readonly string[]): string {
-  return topics.length > 0
-    ? `There is on: ${topics.join(", ")}.`
-    : "Run `secureflag-licenses help` to see what there is.";
+  return topics.length > 0 ? `Topics: ${topics.join(", ")}.` : "Run `secureflag-licenses help` for a list.";
 }
 
-/** The table of `help exit-codes` (cli.md, Exit codes). */
+/** The table of `help exit-codes` (src/cli/README.md, Exit codes). */
 export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
   [0, "done, or nothing needed doing"],
-  [1, "a defect or an answer that makes no sense"],
+  [1, "a defect, or an unexpected answer"],
   [2, "wrong usage: arguments, flags, configuration, input file"],
   [3, "the person said no"],
-  [4, "not signed in, or the sign-in was refused or has expired"],
-  [5, "signed in, but not allowed: role, scope, or a token's spending limit"],
+  [4, "not signed in, the sign-in was refused or has expired, or no backend is set"],
+  [5, "not allowed: role, scope, or the spending limit of a token"],
   [6, "the payment was declined or failed"],
-  [
-    7,
-    "stopped by a guard: over --max-total or --max-licenses, --if-purchased not met, price check failed, a quote file that no longer holds",
-  ],
-  [8, "the payment waits for a person's approval; the URL is in the output; `purchases resume` goes on later"],
-  [9, "changed meanwhile: the quote went stale or another purchase came first, and it was not safe to go on alone"],
-  [10, "backend unreachable, overloaded or outcome unknown; running the same command again is safe"],
+  [7, "stopped by a guard: --max-total, --max-licenses, --if-purchased, the price check, or an outdated quote file"],
+  [8, "the payment waits for approval; the URL is in the output; follow it with `purchases resume`"],
+  [9, "something changed in the meantime (a stale quote, another purchase), and it was not safe to go on alone"],
+  [10, "backend unreachable or overloaded, or outcome unknown; run the same command again"],
   [130, "interrupted"],
 ];
 
-/** The variables that are read (cli.md, Environment). */
+/** The table of `help environment` (src/cli/README.md, Environment). */
 const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
-  ["SECUREFLAG_API_URL", "the backend, as --api-url"],
-  ["SECUREFLAG_API_TOKEN", "a token, before any stored sign-in"],
-  ["SECUREFLAG_ORGANIZATION", "the organization's number, as --org; not needed when there is only one"],
-  ["SECUREFLAG_PROFILE", "the profile, as --profile"],
-  ["SECUREFLAG_CONFIG_DIR", "where settings, journal and sign-ins are, in place of the platform's own directory"],
-  ["HTTPS_PROXY, NO_PROXY", "the proxy to an https backend; this machine is never reached through one"],
-  ["NODE_EXTRA_CA_CERTS", "a file with certificates of a private authority"],
-  ["NO_COLOR, FORCE_COLOR", "no color, or color where there is no terminal"],
-  ["CI", "nothing is ever asked"],
+  ["SECUREFLAG_API_URL", "backend, like --api-url"],
+  ["SECUREFLAG_API_TOKEN", "token, used instead of a stored sign-in"],
+  ["SECUREFLAG_ORGANIZATION", "organization ID, like --org; not needed if you belong to one only"],
+  ["SECUREFLAG_PROFILE", "profile, like --profile"],
+  ["SECUREFLAG_CONFIG_DIR", "directory of settings, journal and sign-ins, instead of the platform's own"],
+  ["HTTPS_PROXY, NO_PROXY", "proxy for https backends, and hosts to reach without it; never used for loopback"],
+  ["NODE_EXTRA_CA_CERTS", "file with the certificates of a private authority"],
+  ["NO_COLOR, FORCE_COLOR", "disable color, or force it off a terminal"],
+  ["CI", "disables prompts"],
   [
     "GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY",
-    "on GitHub Actions: errors as annotations, secrets masked, the outputs and the job summary of a top-up",
+    "on GitHub Actions: annotations, masked secrets, outputs and job summary",
   ],
 ];
 
 const CI = `In CI
 
-Nothing is ever asked where stdin or stderr is no terminal,
-where CI is set, or with --no-input: what is missing is an
-error that names its flag. Nothing is bought without --yes.
+There are no prompts if stdin or stderr is not a terminal,
+if CI is set, or with --no-input: a missing answer is an
+error that names the flag. Nothing is bought without --yes.
 
 Keep licenses topped up, from any number of jobs at once:
 
@@ -126,39 +121,39 @@ Keep licenses topped up, from any number of jobs at once:
   secureflag-licenses top-up --available 5 --yes \\
     --max-licenses 10 --max-total 500
 
-It buys what is missing to 5 available licenses, or says
-that there is nothing to buy. A job that was killed is run
-again; purchases that are still in progress count as there.
+It buys what is missing to have 5 available licenses, or
+says that nothing is. Run a job that was killed again:
+licenses of purchases in progress count as there.
 
 Review first, buy later:
 
   secureflag-licenses quote 5 --save quote.json
   secureflag-licenses buy --from quote.json --yes
 
-The file stands in a pull request. It is bought once, from
-whatever machine, and only while organization, backend,
-count, unit price and term are the file's and the price is
+Review the file in a pull request. It is bought once, from
+any machine, and only while organization, backend, licenses,
+unit price and term are those of the file and the price is
 no higher.
 
-Buy a number: on GitHub, GitLab, CircleCI, Jenkins,
-Buildkite and Azure the same \`buy\` in the same pipeline run
-and job is one purchase, however often it is tried.
-Elsewhere, and for two equal purchases in one job, say
+Buy a fixed number: on GitHub, GitLab, CircleCI, Jenkins,
+Buildkite and Azure, the same \`buy\` in the same pipeline
+run and job is one purchase, however often it is retried.
+Elsewhere, and for two equal purchases in one job, pass
 --idempotency-key.
 
-Exit codes to act on: 7 a guard stopped it, 8 a person has
-to approve the payment (the address is in the output), 10
-run the same command again. --dry-run shows what would
-happen, in the same JSON. See \`help exit-codes\` and
+Exit codes to act on: 7, a guard stopped it; 8, a person
+must approve the payment (the address is in the output);
+10, run the same command again. --dry-run shows what would
+happen, with the same JSON. See \`help exit-codes\` and
 \`help environment\`.`;
 
-/** What `help` tells beside the commands: as data, and for people. */
+/** A topic, as data and for people. */
 interface HelpTopic {
   readonly data: Output<"help">;
   render(view: View): string | Promise<string>;
 }
 
-/** The topics of `help` that are no command. */
+/** The topics of `help` that are not commands. */
 export const HELP_TOPICS = {
   "exit-codes": {
     data: EXIT_CODE_MEANINGS.map(([code, meaning]) => ({ code, meaning })),
@@ -177,7 +172,7 @@ export const HELP_TOPICS = {
   ci: { data: { topic: "ci", text: CI }, render: () => CI },
 } satisfies Record<(typeof HELP_TOPIC_NAMES)[number], HelpTopic>;
 
-/** Whether a word is a topic of its own. */
+/** Reports whether a word is one of these topics. */
 export function isHelpTopic(name: string): name is keyof typeof HELP_TOPICS {
   return Object.hasOwn(HELP_TOPICS, name);
 }

@@ -6,21 +6,18 @@ import { HELP_TOPICS } from "./help.ts";
 import { meaningOf, termOf } from "./page.ts";
 
 const DESCRIPTION =
-  "See the subscription, get a price prorated to the renewal date, confirm, and purchase exactly once: in a terminal " +
-  "and in CI. `secureflag-licenses help <command>` shows a command with its flags and two examples.";
+  "See your subscription, get a quote prorated to the renewal date, confirm, and purchase exactly once, in a terminal " +
+  "and in CI. `secureflag-licenses help <command>` shows the flags of a command and two examples.";
 
-/** Where what is kept. */
+/** The directories. */
 const FILES: readonly (readonly [path: string, meaning: string])[] = [
-  [
-    "~/.config/secureflag-licenses",
-    "settings, the journal of purchases under way, and a sign-in that no keyring keeps",
-  ],
+  ["~/.config/secureflag-licenses", "settings, the journal of purchases, and sign-ins that are not in the keyring"],
   ["~/Library/Preferences/secureflag-licenses", "the same on macOS"],
-  ["~/.local/share/secureflag-licenses/sandbox", "what the sandbox keeps"],
+  ["~/.local/share/secureflag-licenses/sandbox", "data of the sandbox"],
   ["~/Library/Application Support/secureflag-licenses/sandbox", "the same on macOS"],
 ];
 
-/** The manual page in roff, made from the definitions of the commands. The build puts it into the package. */
+/** Generates the manual page in roff from the definitions of the commands. The build adds it to the package. */
 export async function manPage(): Promise<string> {
   const { "exit-codes": exitCodes, environment, ci } = HELP_TOPICS;
   const context = createContext();
@@ -28,7 +25,7 @@ export async function manPage(): Promise<string> {
   const name = program.name();
   const lines = [
     `.TH ${roff(name.toUpperCase())} 1 "" "${roff(`${name} ${context.version}`)}" "User Commands"`,
-    // No word is hyphenated, and no space stretched: most words here are to be typed.
+    // Do not hyphenate words or stretch spaces: most of the words are for typing.
     ".nh",
     ".ad l",
     ".SH NAME",
@@ -39,7 +36,7 @@ export async function manPage(): Promise<string> {
     prose(DESCRIPTION),
     ".SH COMMANDS",
     ...groupsOf(program),
-    ".SH FLAGS EVERYWHERE",
+    ".SH GLOBAL FLAGS",
     ...flagsOf(program, isGlobalOption).map(flagItem),
     ".SH EXIT STATUS",
     ...exitCodes.data.map(({ code, meaning }) => item(bold(String(code)), meaning)),
@@ -65,7 +62,7 @@ function groupsOf(program: Command): string[] {
   });
 }
 
-/** A command, its own flags and what more its help says, then all that is below it. */
+/** A command with its own flags and the text after them, then its subcommands. */
 function entriesOf(command: Command, above: string): string[] {
   const notes = notesOf(command);
   const own = flagsOf(command, (flag) => !isGlobalOption(flag)).map(flagItem);
@@ -94,7 +91,7 @@ function exampleItem(command: Command): string {
   return [".TP", roff(command.description()), literal(lines.join("\n"))].join("\n");
 }
 
-/** What a command's help says after the lists. Commander keeps it as listeners, which its types do not tell. */
+/** The text after a command's lists. Commander keeps it as listeners, which are not in its types. */
 function notesOf(command: Command): string {
   let notes = "";
   const write = (text: string) => {
@@ -104,7 +101,7 @@ function notesOf(command: Command): string {
   return notes.trim();
 }
 
-/** What a formatter of manual pages takes for something else, or prints as something that cannot be copied. */
+/** Characters that formatters of manual pages interpret, or print as characters that cannot be copied. */
 const ESCAPES: Readonly<Record<string, string>> = {
   "\\": "\\e",
   "-": "\\-",
@@ -115,7 +112,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "~": "\\(ti",
 };
 
-/** A text as it is to be printed, with its own hyphens and quotes, in which no line is a request. */
+/** Escapes a text, so that hyphens and quotes stay as they are and no line is a request. */
 export function roff(text: string): string {
   return text
     .replace(/[\\'"`^~-]/g, (character) => ESCAPES[character] ?? character)
@@ -127,12 +124,12 @@ function codeOf(character: string): string {
   return (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
 }
 
-/** A text in bold. */
+/** Sets a text in bold. */
 export function bold(text: string): string {
   return text === "" ? "" : `\\fB${roff(text)}\\fR`;
 }
 
-/** A sentence, in which what stands between backticks is typed. */
+/** Sets a sentence, with the text between backticks in bold. */
 export function prose(text: string): string {
   return text
     .split("`")
@@ -140,7 +137,7 @@ export function prose(text: string): string {
     .join("");
 }
 
-/** How something is called, `--from <file>`: what is typed in bold, what stands for something else in italics. */
+/** Sets a usage such as `--from <file>`: literals in bold, placeholders in italics. */
 export function usage(text: string): string {
   return text
     .split(/([<[][^>\]]*[>\]])/)
@@ -148,12 +145,12 @@ export function usage(text: string): string {
     .join("");
 }
 
-/** A term, already in roff, with a sentence on what it means indented below it. */
+/** Sets a term, already in roff, with its meaning indented below it. */
 export function item(term: string, meaning: string): string {
   return `.TP\n${term}\n${prose(meaning)}`;
 }
 
-/** Lines that stay as they are. */
+/** Sets lines as they are. */
 export function literal(text: string): string {
   return `.nf\n${roff(text)}\n.fi`;
 }

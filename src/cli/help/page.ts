@@ -5,25 +5,25 @@ import { examplesOf, isGlobalOption, readGlobals } from "../kit/command.ts";
 export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci"] as const;
 
 /** Narrower than this, a column of words is harder to read than a line that the terminal wraps. */
-const NARROWEST = 40;
+const MIN_WIDTH = 40;
 
 /** Wider than this, a line is hard to read. */
-const WIDEST = 80;
+const MAX_WIDTH = 80;
 
 type Row = readonly [term: string, description: string];
 
-/** How wide help is on a terminal of so many columns, or where nobody knows how many. */
+/** Returns the width of help on a terminal with this many columns; `undefined` if unknown. */
 export function helpWidth(columns: number | undefined): number {
-  return Math.max(NARROWEST, Math.min(WIDEST, columns ?? WIDEST));
+  return Math.max(MIN_WIDTH, Math.min(MAX_WIDTH, columns ?? MAX_WIDTH));
 }
 
 /**
- * A command's help: what it does, how it is called, two examples, then its arguments, flags and commands in the order
- * in which they were registered. A command that only leads to others names the flags that every command takes.
+ * Renders a command's help: description, usage, two examples, then arguments, flags and subcommands in the order in which
+ * they were registered. A group only names the global flags.
  */
 export function helpPage(command: Command, helper: Help): string {
   const title = (text: string) => (readGlobals(command).color ? helper.styleTitle(text) : text);
-  const width = helper.helpWidth ?? WIDEST;
+  const width = helper.helpWidth ?? MAX_WIDTH;
   const lists = listsOf(command, helper);
   const termWidth = Math.max(0, ...lists.flatMap(([, rows]) => rows.map(([term]) => term.length)));
   const sections = [
@@ -35,29 +35,29 @@ export function helpPage(command: Command, helper: Help): string {
       return [title(heading), ...items].join("\n");
     }),
   ];
-  if (isGroup(command)) sections.push(`${title("Flags everywhere:")}\n${flagNames(command, helper, width)}`);
+  if (isGroup(command)) sections.push(`${title("Global flags:")}\n${flagNames(command, helper, width)}`);
   return `${sections.join("\n\n")}\n`;
 }
 
-/** How a command is called, `secureflag-licenses buy [licenses] [flags]`. */
+/** The usage of a command, `secureflag-licenses buy [licenses] [flags]`. */
 function usageOf(command: Command): string {
   const above = command.parent ? `${usageOf(command.parent).split(/ [<[]/)[0]} ` : "";
   const below = command.commands.length === 0 ? "" : isGroup(command) ? " <command>" : " [command]";
   return `${above}${termOf(command)}${below} [flags]`;
 }
 
-/** The end of a page: where to read on. */
+/** Renders the end of a page, with further topics. */
 export function seeAlso(command: Command, width: number): string {
   const topics = [...(command.parent ? [] : ["<command>"]), ...HELP_TOPIC_NAMES].map((topic) => `help ${topic}`);
   return `\n${command.createHelp().boxWrap(`See also: ${topics.join(", ")}`, width)}`;
 }
 
-/** What an argument or a flag is, and of what it may be one. */
+/** The description of an argument or a flag, with its choices. */
 export function meaningOf({ description, argChoices }: Pick<Option, "description" | "argChoices">): string {
   return argChoices ? `${description} (${argChoices.join(", ")})` : description;
 }
 
-/** A command and its arguments, `revoke <id>`. */
+/** A command with its arguments, `revoke <id>`. */
 export function termOf(command: Command): string {
   const argument = (argument: Argument) => {
     const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
@@ -66,12 +66,12 @@ export function termOf(command: Command): string {
   return [command.name(), ...command.registeredArguments.map(argument)].join(" ");
 }
 
-/** Whether a command has no flags of its own, and so does nothing but lead to those below it. */
+/** Reports whether a command only has subcommands and no flags of its own. */
 function isGroup(command: Command): boolean {
   return command.commands.length > 0 && command.options.every(isGlobalOption);
 }
 
-/** What there is to list under which heading. */
+/** The lists of a page by heading. */
 function listsOf(command: Command, helper: Help): [heading: string, rows: Row[]][] {
   const flags = helper.visibleOptions(command);
   const rowOf = (flag: Option): Row => [flag.flags, meaningOf(flag)];
@@ -84,7 +84,7 @@ function listsOf(command: Command, helper: Help): [heading: string, rows: Row[]]
     const term = command.parent ? termOf(below) : below.name();
     lists.set(heading, [...(lists.get(heading) ?? []), [term, helper.subcommandDescription(below)]]);
   }
-  if (!isGroup(command)) lists.set("Flags everywhere:", flags.filter(isGlobalOption).map(rowOf));
+  if (!isGroup(command)) lists.set("Global flags:", flags.filter(isGlobalOption).map(rowOf));
   return [...lists].filter(([, rows]) => rows.length > 0);
 }
 
@@ -93,12 +93,12 @@ function flagNames(command: Command, helper: Help, width: number): string {
   return indented(helper.boxWrap(names.join(", "), width - 2));
 }
 
-/** A usage line, which goes on in the next line with the arguments that the line has no room for. */
+/** Breaks a usage line before the arguments that do not fit. */
 function usageText(usage: string, length: number, width: number): string {
   return length <= width ? usage : usage.replace(/ (?=[<[])/, "\n      ");
 }
 
-/** An example, which goes on in the next line before a flag, or an argument, that the line has no room for. */
+/** Breaks an example before the flags and arguments that do not fit. */
 function exampleText(example: string, width: number): string {
   const lines: string[] = [];
   const parts = `  $ secureflag-licenses ${example}`.split(/ (?=--)/);
@@ -114,7 +114,7 @@ function indented(text: string): string {
   return text.replace(/^/gm, "  ");
 }
 
-/** The shells that complete the command line. */
+/** The supported shells. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
 /** One of the shells. */

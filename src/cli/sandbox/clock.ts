@@ -15,7 +15,7 @@ import { clean } from "../kit/text.ts";
 import { instantOrDate, wholeNumber } from "../kit/values.ts";
 import { instant, moneyText } from "../kit/words.ts";
 
-/** What `sandbox clock advance` was told; `renewal` goes to the renewal date of the organization that is set. */
+/** Options of `sandbox clock advance`. `renewal` goes to the renewal date of the organization that is set. */
 export interface AdvanceOptions extends GlobalOptions {
   readonly to: Exclude<ClockRequest, { toRenewalOf: number }> | "renewal";
 }
@@ -24,12 +24,12 @@ export interface AdvanceOptions extends GlobalOptions {
 export function registerAdvance(clock: Command, context: Context, run: Run<AdvanceOptions>): void {
   addCommand(clock, {
     name: "advance",
-    description: "Move the clock forward; never back",
+    description: "Move the clock forward",
     examples: ["sandbox clock advance --by 30", "sandbox clock advance --to 2027-03-01"],
   })
-    .option("--to <date>", `to a date or an instant, at most ${MAX_CLOCK_YEARS} years ahead`, dateOrInstantText)
-    .option("--by <n days>", `by a number of days, at most ${MAX_CLOCK_YEARS} years`, days)
-    .option("--to-renewal", "to the organization's next renewal date")
+    .option("--to <date>", `move to a date or an instant, at most ${MAX_CLOCK_YEARS} years ahead`, dateOrInstantText)
+    .option("--by <n days>", `move by a number of days, at most ${MAX_CLOCK_YEARS} years`, days)
+    .option("--to-renewal", "move to the organization's next renewal date")
     .action((flags: { to?: string; by?: number; toRenewal?: boolean }, command: Command) => {
       const options = { ...readGlobals(command), to: destination(flags) };
       return interruptible(context, () => run(options, context));
@@ -39,13 +39,16 @@ export function registerAdvance(clock: Command, context: Context, run: Run<Advan
 function destination(flags: { to?: string; by?: number; toRenewal?: boolean }): AdvanceOptions["to"] {
   const given = [flags.to, flags.by, flags.toRenewal].filter((flag) => flag !== undefined);
   if (given.length !== 1) {
-    throw usageError("Where the clock is to go must be said once", "Say one of --to, --by and --to-renewal.");
+    throw usageError(
+      "The new time of the clock is ambiguous or missing",
+      "Pass exactly one of --to, --by or --to-renewal.",
+    );
   }
   if (flags.to !== undefined) return { to: flags.to };
   return flags.by === undefined ? "renewal" : { days: flags.by };
 }
 
-/** Checks it, and writes an instant as the contract does: in UTC. A date is left to the sandbox's time zone. */
+/** Checks a date or instant, and converts an instant to UTC. A date is left to the sandbox's time zone. */
 function dateOrInstantText(text: string): string {
   const instant = instantOrDate(text);
   return isCalendarDate(text) ? text : new Date(instant).toISOString();
@@ -55,7 +58,7 @@ function days(text: string): number {
   return wholeNumber(1, MAX_CLOCK_DAYS)(text.replace(/\s*(d|days?)$/, ""));
 }
 
-/** Prints the sandbox's clock and what its provider charged. Needs no sign-in. */
+/** Prints the sandbox's clock and what its payment provider charged. Needs no sign-in. */
 export async function runShow(options: GlobalOptions, context: Context): Promise<void> {
   const { client } = await sandboxAt(options, context);
   const reading = asSandbox(client.sandboxState(), client);
@@ -64,7 +67,7 @@ export async function runShow(options: GlobalOptions, context: Context): Promise
 }
 
 /**
- * Moves the sandbox's clock forward and prints where it is.
+ * Moves the sandbox's clock forward and prints the new time.
  *
  * @throws CliError `not_a_sandbox`, `organization_required`; ClientError `clock_moves_forward_only`, `not_found` for an
  *   unknown organization, `outcome_unknown`
@@ -75,7 +78,7 @@ export async function runAdvance(options: AdvanceOptions, context: Context): Pro
     options.to === "renewal" ? { toRenewalOf: await renewingOrganization(options, context, target) } : options.to;
   const answer = await withSpinner(context, options, "Moving the clock", move(request, client));
   const printing = printResult(context, options, "sandbox clock advance", answer, (view) => renderMoved(answer, view));
-  const hint = "Look at `secureflag-licenses sandbox clock show` before you move it again.";
+  const hint = "See `secureflag-licenses sandbox clock show` before you move it again.";
   await doneBefore(printing, "The clock was moved", hint);
 }
 
@@ -83,13 +86,13 @@ async function move(request: ClockRequest, client: Client): Promise<ClockAnswer>
   try {
     return await client.advanceClock(request);
   } catch (error) {
-    // A sandbox does not find an organization, any other backend no clock: only a sandbox shows one.
+    // A 404 of a sandbox is about the organization, that of any other backend about the clock.
     if (isMissing(error)) await asSandbox(client.sandboxState(), client);
     throw error;
   }
 }
 
-/** A sandbox's clock is never moved by mistake elsewhere: what is not this machine is not even asked (details.md, 19). */
+/** Connects to the sandbox. Sends nothing to other machines (src/backend/README.md, Sandbox). */
 async function sandboxAt(options: GlobalOptions, context: Context): Promise<{ client: Client; target: Target }> {
   const target = await resolveTarget(context, options);
   const client = await createTargetClient(context, options, target.apiUrl, null);
@@ -116,21 +119,21 @@ async function asSandbox<Answer>(asking: Promise<Answer>, { origin }: Client): P
 async function renewingOrganization(options: GlobalOptions, context: Context, target: Target): Promise<number> {
   if (target.organizationId !== null) return target.organizationId;
   try {
-    // Loaded only now: a sandbox starts without it.
+    // Imported here: a sandbox starts without it.
     const { connect } = await import("../connection/connect.ts");
     return await (await connect(context, options, "billing")).organizationId();
   } catch (cause) {
     if (codeOf(cause) !== "not_signed_in") throw cause;
-    throw new CliError("organization_required", "Whose renewal is meant is not known", {
-      hint: "Name the organization with --org <id> or SECUREFLAG_ORGANIZATION.",
+    throw new CliError("organization_required", "The organization is required", {
+      hint: "Pass --org <id> or set SECUREFLAG_ORGANIZATION.",
       cause,
     });
   }
 }
 
-/** The clock, and what the provider captured. */
+/** Renders the clock and the captured payments. */
 export function renderClock({ now, captures, next }: SandboxState, view: View): string {
-  if (captures.length === 0) return `${instant(now)}\nNothing was charged yet.`;
+  if (captures.length === 0) return `${instant(now)}\nNothing has been charged.`;
   const rows = captures.map(({ purchaseId, amount, currency, refunded }) => [
     clean(purchaseId),
     moneyText({ amount, currency }) + (refunded > 0 ? `, refunded ${moneyText({ amount: refunded, currency })}` : ""),
@@ -139,7 +142,7 @@ export function renderClock({ now, captures, next }: SandboxState, view: View): 
   return `${instant(now)}\n${columns(["Purchase", "Charged"], rows, [29, 29], view)}${more}`;
 }
 
-/** Where the clock is after it was moved, and the renewals on the way, newest first as in every list of them. */
+/** Renders the new time and the renewals on the way, newest first. */
 export async function renderMoved(
   { now, renewals, renewalCount = renewals.length }: ClockAnswer,
   view: View,

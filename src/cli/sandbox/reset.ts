@@ -7,7 +7,7 @@ import { printResult } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { someText } from "../kit/values.ts";
 
-/** What `sandbox reset` was told. */
+/** Options of `sandbox reset`. */
 export interface ResetOptions extends GlobalOptions {
   readonly data: string | null;
   readonly yes: boolean;
@@ -17,13 +17,13 @@ export interface ResetOptions extends GlobalOptions {
 export function registerReset(sandbox: Command, context: Context, run: Run<ResetOptions>): void {
   addCommand(sandbox, {
     name: "reset",
-    description: "Empty a stopped sandbox's data",
+    description: "Delete the data of a stopped sandbox",
     examples: ["sandbox reset", "sandbox reset --data ./sandbox --yes"],
   })
-    .option("--data <dir>", "where the data are", someText)
-    .option("--yes", "do not ask")
+    .option("--data <dir>", "directory of the data", someText)
+    .option("--yes", "delete without a prompt")
     .action((flags: { yes?: boolean }, command: Command) => {
-      // `--data` may also stand before `reset`, as a flag of `sandbox`.
+      // `--data` may also come before `reset`, as a flag of `sandbox`.
       const data: string | undefined = command.optsWithGlobals().data;
       const options = { ...readGlobals(command), data: data ?? null, yes: flags.yes === true };
       return interruptible(context, () => run(options, context));
@@ -31,10 +31,10 @@ export function registerReset(sandbox: Command, context: Context, run: Run<Reset
 }
 
 /**
- * Empties a stopped sandbox's data.
+ * Deletes the data of a stopped sandbox.
  *
- * @throws CliError `invalid_usage` where nobody can be asked and `--yes` is missing, `declined_by_person`;
- *   SandboxError where the data are in use or not a sandbox's
+ * @throws CliError `invalid_usage` if there is no prompt and no `--yes`, `declined_by_person`; SandboxError if the data are
+ *   in use or not a sandbox's
  */
 export async function runReset(options: ResetOptions, context: Context): Promise<void> {
   const dataDir = dataDirectory(options.data, context);
@@ -50,19 +50,19 @@ export async function runReset(options: ResetOptions, context: Context): Promise
     options,
     "sandbox reset",
     { dataDir, reset: true },
-    () => `The sandbox in ${dataDir} is empty.`,
+    () => `Deleted the data of the sandbox in ${dataDir}.`,
   );
 }
 
 /**
  * Finds the directory of a sandbox's data: the one given with `--data`, relative to the current one, else the default.
  *
- * @throws CliError `sandbox_data_unusable` where there is no default, or no current directory
+ * @throws CliError `sandbox_data_unusable` if there is no default, or no current directory
  */
 export function dataDirectory(given: string | null, context: Pick<Context, "sandboxDirectory">): string {
   const directory = given ?? context.sandboxDirectory;
   if (directory === null) {
-    throw unusable("Cannot find a place for the sandbox's data: this user has no home directory");
+    throw unusable("No directory for the sandbox's data: this user has no home directory");
   }
   try {
     return resolve(directory);

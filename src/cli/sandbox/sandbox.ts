@@ -12,18 +12,18 @@ import { instantOrDate, someText, wholeNumber } from "../kit/values.ts";
 import { type AdvanceOptions, registerAdvance, runAdvance, runShow } from "./clock.ts";
 import { dataDirectory, type ResetOptions, registerReset, runReset } from "./reset.ts";
 
-/** What `sandbox` was told. */
+/** Options of `sandbox`. */
 export interface SandboxRunOptions extends GlobalOptions {
   readonly port: number;
   readonly data: string | null;
   readonly ephemeral: boolean;
-  /** A seed file's path. */
+  /** Path of a seed file. */
   readonly seed: string | null;
-  /** Where the clock begins, in milliseconds since the epoch. */
+  /** Initial time of the clock, in milliseconds since the epoch. */
   readonly now: number | null;
 }
 
-/** What the commands of the group do. */
+/** The functions that run the commands of the group. */
 export interface SandboxRuns {
   readonly start: Run<SandboxRunOptions>;
   readonly reset: Run<ResetOptions>;
@@ -41,7 +41,7 @@ export function register(program: Command, context: Context, runs: SandboxRuns =
   });
   const clock = addCommand(sandbox, {
     name: "clock",
-    description: "Show or advance a running sandbox's clock",
+    description: "Show or advance the clock of a running sandbox",
     examples: ["sandbox clock show", "sandbox clock advance --by 30"],
   });
   addCommand(clock, {
@@ -53,27 +53,27 @@ export function register(program: Command, context: Context, runs: SandboxRuns =
   );
   registerAdvance(clock, context, runs.clockAdvance);
   registerReset(sandbox, context, runs.reset);
-  // Last: the commands below would inherit that it looks at more words than it has arguments.
+  // Last, because subcommands would inherit that excess arguments are allowed.
   registerStart(sandbox, context, runs.start);
 }
 
 function registerStart(sandbox: Command, context: Context, run: Run<SandboxRunOptions>): void {
   sandbox
-    .option("--port <n>", `where to listen (default: ${DEFAULT_PORT}; 0 picks a free one)`, wholeNumber(0, 65_535))
-    .option("--data <dir>", "where to keep the data", someText)
-    .addOption(new Option("--ephemeral", "keep no data").conflicts("data"))
-    .option("--seed <file>", "fill empty data from this file", someText)
-    .option("--now <instant>", "where the clock begins", instantOrDate)
+    .option("--port <n>", `port to listen on (default: ${DEFAULT_PORT}; 0 picks a free one)`, wholeNumber(0, 65_535))
+    .option("--data <dir>", "directory of the data", someText)
+    .addOption(new Option("--ephemeral", "do not keep data").conflicts("data"))
+    .option("--seed <file>", "fill an empty sandbox from a file", someText)
+    .option("--now <instant>", "initial time of the clock", instantOrDate)
     .allowExcessArguments()
     .action((flags: Record<string, never>, command: Command) => {
       if (command.args.length > 0) refuseUnknown(command);
       const { port = DEFAULT_PORT, data = null, ephemeral = false, seed = null, now = null } = flags;
-      // The sandbox ends by a signal, so it listens for them itself.
+      // The sandbox is stopped by a signal, so it listens itself.
       return run({ ...readGlobals(command), port, data, ephemeral, seed, now }, context);
     });
 }
 
-/** Commander suggests the nearest of a command's commands only where it does nothing by itself. */
+/** Suggests the nearest subcommand, which Commander does only for commands without an action. */
 function refuseUnknown({ args, commands }: Command): void {
   const group = new Command()
     .exitOverride()
@@ -87,14 +87,14 @@ function refuseUnknown({ args, commands }: Command): void {
 const RUNS: SandboxRuns = { start: runSandbox, reset: runReset, clockShow: runShow, clockAdvance: runAdvance };
 
 /**
- * Runs the embedded backend until SIGINT or SIGTERM ends it, which is the way to end it and no failure.
+ * Runs the embedded backend until SIGINT or SIGTERM, which is not a failure.
  *
- * @throws SandboxError for data, seed or port that cannot be used; CliError `seed_invalid` for a file that cannot be read
+ * @throws SandboxError if data, seed or port cannot be used; CliError `seed_invalid` if the seed file cannot be read
  */
 export async function runSandbox(options: SandboxRunOptions, context: Context): Promise<void> {
   const ended = endSignal(context);
   const seed = options.seed === null ? null : { path: options.seed, text: await seedText(options.seed) };
-  // What is short-lived needs no more room when many buy: a sandbox is about as large after a day as after a minute.
+  // Short-lived objects need no more room under load: memory stays about the same from a minute to a day.
   setFlagsFromString("--semi-space-growth-factor=1");
   const { startSandbox } = await import("../../backend/sandbox/server.ts");
   const dataDir = options.ephemeral ? null : dataDirectory(options.data, context);
@@ -110,7 +110,7 @@ export async function runSandbox(options: SandboxRunOptions, context: Context): 
     },
   );
   try {
-    // Told under --json as well: nothing failed, so that no error has to stand alone on stderr.
+    // Noted with --json too: nothing failed, so stderr does not have to be a single error.
     for (const line of sandbox.notes) note(context, { ...options, json: false }, line);
     await printResult(context, options, "sandbox", sandbox.ready, (view) => renderReady(sandbox.ready, view));
     await ended;
@@ -119,7 +119,7 @@ export async function runSandbox(options: SandboxRunOptions, context: Context): 
   }
 }
 
-/** Settles at the first signal to end. The second one ends the process the hard way, should closing hang. */
+/** Settles at the first signal. A second one kills the process, in case closing hangs. */
 function endSignal(context: Context): Promise<void> {
   let end = () => {};
   const ended = new Promise<void>((done) => {
@@ -139,11 +139,11 @@ async function seedText(path: string): Promise<string> {
     return decodeText(await readFile(path));
   } catch (cause) {
     const hint = "Check the path given with --seed.";
-    throw new CliError("seed_invalid", `The seed file ${path} cannot be read: ${whyUnread(cause)}`, { hint, cause });
+    throw new CliError("seed_invalid", `Cannot read the seed file ${path}: ${whyUnread(cause)}`, { hint, cause });
   }
 }
 
-/** What a sandbox says when it is ready (cli.md). */
+/** The output of a sandbox that is ready. */
 export interface SandboxReady {
   readonly url: string;
   readonly organizationId: number;
@@ -153,7 +153,7 @@ export interface SandboxReady {
   readonly pid: number;
 }
 
-/** Where the sandbox is and how to use it; the line to copy is never wrapped. */
+/** Renders the address of the sandbox and how to use it. The line to copy is never wrapped. */
 export function renderReady(ready: SandboxReady, view: View): string {
   const { admin, token } = ready;
   const facts = fields(
@@ -162,16 +162,16 @@ export function renderReady(ready: SandboxReady, view: View): string {
       ["Organization", String(ready.organizationId)],
       ["Administrator", admin && clean(admin.email)],
       ["Password", admin && clean(admin.password)],
-      ["Data", ready.dataDir === null ? "kept nowhere" : clean(ready.dataDir)],
+      ["Data", ready.dataDir === null ? "not kept" : clean(ready.dataDir)],
     ],
     view,
   );
   const variables = [`SECUREFLAG_API_URL=${quoted(ready.url)}`, token && `SECUREFLAG_API_TOKEN=${quoted(token)}`];
   const copy = `export ${variables.filter(Boolean).join(" ")}`;
-  return `${facts}\n\nIn another terminal:\n${copy}\n\nCtrl-C ends it.`;
+  return `${facts}\n\nIn another terminal:\n${copy}\n\nPress Ctrl-C to stop.`;
 }
 
-/** A value for a POSIX shell; a plain one stays as it is. */
+/** Quotes a value for a POSIX shell, if necessary. */
 function quoted(text: string): string {
   const value = cleanWhole(text);
   return /^[\w./:@%+=,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;

@@ -23,7 +23,7 @@ import { readAllUsers, withEmail } from "./list.ts";
 import { rehearseLicenses, rehearseRoles } from "./shortage.ts";
 import { ROLE_WORDS, renderAddedUser, roleNumber } from "./view.ts";
 
-/** What `users add` was told. */
+/** Options of `users add`. */
 export interface AddUserOptions extends BuyMissingOptions {
   readonly user: AddUserRequest;
 }
@@ -46,11 +46,11 @@ export function registerAdd(group: Command, context: Context, run: Run<AddUserOp
       "users add --email tim@northwind.example --first-name Tim --last-name Lead --role manager",
     ],
   })
-    .requiredOption("--email <email>", "the email address", trimmedText)
-    .requiredOption("--first-name <name>", "the first name", trimmedText)
-    .requiredOption("--last-name <name>", "the last name", trimmedText)
-    .addOption(new Option("--role <name>", "the role, user unless it is said").choices(ROLE_WORDS).argParser(role))
-    .option("--no-training", "an administrative role that takes no license");
+    .requiredOption("--email <email>", "email address", trimmedText)
+    .requiredOption("--first-name <name>", "first name", trimmedText)
+    .requiredOption("--last-name <name>", "last name", trimmedText)
+    .addOption(new Option("--role <name>", "role (default: user)").choices(ROLE_WORDS).argParser(role))
+    .option("--no-training", "add an administrative user who takes no license");
   addBuyMissingOptions(command).action(async (flags: AddFlags, command: Command) => {
     const options = { ...readGlobals(command), ...readMissing(flags), user: await userOf(flags) };
     await interruptible(context, () => run(options, context));
@@ -63,7 +63,7 @@ function role(text: string): number {
   throw new InvalidArgumentError(`It must be one of ${ROLE_WORDS.join(", ")}.`);
 }
 
-/** The flags by the fields that they give. */
+/** The flag of each field. */
 const FLAGS: Readonly<Record<string, string>> = {
   email: "--email",
   firstName: "--first-name",
@@ -72,7 +72,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 };
 
 async function userOf(flags: AddFlags): Promise<AddUserRequest> {
-  // Loaded only now: no start without it is to wait for the schemas.
+  // Imported here, so that other commands do not wait for the schemas.
   const { addUserRequestSchema } = await import("../../contract/users.ts");
   const { email, firstName, lastName, training } = flags;
   const user = {
@@ -86,17 +86,14 @@ async function userOf(flags: AddFlags): Promise<AddUserRequest> {
   if (!issue) return user;
   const field = String(issue.path[0]);
   const value = field === "email" ? ` "${shorten(clean(email))}"` : "";
-  throw usageError(
-    `${FLAGS[field]}${value} ${issue.message}`,
-    "Correct it and run the command again; nobody was added.",
-  );
+  throw usageError(`${FLAGS[field]}${value} ${issue.message}`, "No users were added.");
 }
 
 /**
- * Adds a user and prints them, with the purchase that was made for their license.
+ * Adds a user and prints it, with the purchase that was made for its license.
  *
- * @throws CliError `no_license_available` with nobody added; `invalid_request` for who is a user already; the failure of
- *   a purchase that was printed
+ * @throws CliError `no_license_available` if nothing was added; `invalid_request` if the user already exists; the failure
+ *   of a purchase that was printed
  */
 export async function runAdd(options: AddUserOptions, context: Context): Promise<void> {
   const buying = await connectBuying(options, context, "users");
@@ -118,22 +115,22 @@ export async function runAdd(options: AddUserOptions, context: Context): Promise
   noteStrategy(context, options, output);
 }
 
-/** What the backend refuses here is nearly always a user who is there already. */
+/** Points to the list of users: an invalid request is nearly always a user who already exists. */
 function withListHint(error: unknown): unknown {
   if (!(error instanceof ClientError) || error.code !== "invalid_request") return error;
   const { message, requestId } = error;
   return new CliError("invalid_request", message, { hint: LIST_HINT, requestId, cause: error });
 }
 
-const LIST_HINT = "Nobody was added. See `secureflag-licenses users list --all`.";
+const LIST_HINT = "No users were added. See `secureflag-licenses users list --all`.";
 
 async function rehearse(options: AddUserOptions, context: Context, buying: Buying): Promise<Output<"users add">> {
   const { connection, tools } = buying;
   const user = withDefaults(options.user);
   const users = await tools.busy("Reading users", readAllUsers(connection.client, tools.organizationId));
   if (withEmail(users, user.email).length > 0) {
-    throw new CliError("invalid_request", `${user.email} is a user of this organization already`, {
-      hint: "Nothing would be done. See `secureflag-licenses users list --all`.",
+    throw new CliError("invalid_request", `${user.email} is already a user of this organization`, {
+      hint: "See `secureflag-licenses users list --all`.",
     });
   }
   await rehearseRoles(connection.client, [user.role]);
@@ -146,7 +143,7 @@ function withDefaults({ role = ROLES.user, adminNoTraining = false, ...user }: A
   return { ...user, role, adminNoTraining };
 }
 
-/** A user who does not exist yet. */
+/** The user that would be added. */
 function planned({ email, firstName, lastName, role, adminNoTraining }: ReturnType<typeof withDefaults>) {
   return {
     idUser: null,

@@ -21,30 +21,31 @@ export interface MissingFlags extends BuyingFlags {
   readonly buyMissing?: boolean;
 }
 
-/** Reads them. */
+/** Reads the flags of a command that buys the licenses that it needs. */
 export function readMissing(flags: MissingFlags) {
   return { ...readBuying(flags), buyMissing: flags.buyMissing === true };
 }
 
-const MOST_ROUNDS = 6;
+const MAX_ROUNDS = 6;
 
-const MOST_PURCHASES = 3;
+const MAX_PURCHASES = 3;
 
-/** How adding users ended: with the backend's answer, or with what went wrong after purchases were made for it. */
+/** The result of adding users: the answer, or the failure after purchases were made for it. */
 export type AddingEnd<Answer> = {
-  /** What was bought, in its order: once, unless others took the licenses before they could be used. */
+  /** The purchases in order: one, unless others took the licenses before they were used. */
   readonly made: readonly Concluded[];
 } & ({ readonly answer: Answer; readonly failure: null } | { readonly answer: null; readonly failure: Error });
 
 /**
- * Adds users. Where licenses are missing it buys them as the command was told to, and then adds: a purchase aims for as
- * many available licenses as the users take, so that it is never made twice, whatever is killed or runs at the same time.
- * Where others buy at the same time, theirs are waited for a little; where others take what was bought, what is missing
- * then is bought as far as the guards allow it in all.
+ * Adds users, and buys missing licenses first if the options allow it. A purchase aims for as many available licenses as
+ * the users take, so it is never made twice, whatever is killed or runs at the same time. If others buy at the same time,
+ * their licenses are waited for a little; if others take what was bought, the rest is bought as far as the guards allow
+ * in total.
  *
- * @param attempt adds the users, or says that licenses are missing
- * @param taken how many licenses those who were added take
- * @throws CliError, ClientError with nobody added and nothing bought: `no_license_available` where nothing may be bought
+ * @param attempt adds the users; fails with `no_license_available` if licenses are missing
+ * @param taken counts the licenses that the added users take
+ * @throws CliError, ClientError if no users were added and nothing was bought: `no_license_available` if buying is not
+ *   allowed
  */
 export async function addWithLicenses<Answer>(
   attempt: () => Promise<Answer>,
@@ -59,13 +60,13 @@ export async function addWithLicenses<Answer>(
     const before = made.length > 0 ? null : await madeBefore(requestFor(taken(answer), options), buying.tools);
     return { answer, made: before ? [before] : made, failure: null };
   } catch (error) {
-    // What was bought is told, whatever came after it.
+    // A purchase is printed, whatever happened after it.
     if (made.length === 0 || !(error instanceof Error)) throw error;
     return { answer: null, made, failure: error };
   }
 }
 
-/** Tries and buys in turn. Every purchase goes into `made`. */
+/** Tries and buys in turn, and appends every purchase to `made`. */
 async function addInRounds<Answer>(
   attempt: () => Promise<Answer>,
   made: Concluded[],
@@ -78,7 +79,7 @@ async function addInRounds<Answer>(
     const outcome = await tryToAdd(attempt, tools);
     if ("answer" in outcome) return outcome.answer;
     const { shortage } = outcome;
-    if (round === MOST_ROUNDS || made.length === MOST_PURCHASES) throw stillMissing(shortage);
+    if (round === MAX_ROUNDS || made.length === MAX_PURCHASES) throw stillMissing(shortage);
     if (round === 1 && mayBuy(options, context)) tools.say(`${missingWords(shortage.missing)}.`);
     const bought = await buyFor(
       shortage,
@@ -86,14 +87,14 @@ async function addInRounds<Answer>(
       context,
       buying,
     ).catch((error: unknown) => {
-      throw inLightOf(made, error);
+      throw withPurchases(made, error);
     });
     if (bought?.result.purchase && isNew(bought.result.purchase, made)) {
       made.push(bought);
       if (bought.failure) throw bought.failure;
     } else {
       const pause = backoffMs(round, (1 + context.random.fraction()) / 2);
-      await tools.busy("Waiting for licenses that others buy", context.clock.sleep(pause));
+      await tools.busy("Waiting for licenses of other purchases", context.clock.sleep(pause));
     }
   }
 }
@@ -103,8 +104,8 @@ async function tryToAdd<Answer>(
   { setInterruption }: PurchasingTools,
 ): Promise<{ readonly answer: Answer } | { readonly shortage: Shortage }> {
   setInterruption({
-    message: "Whoever was to be added may be added already.",
-    hint: "Running the same command again is safe: it names those who are users already.",
+    message: "The users may have been added.",
+    hint: "Running the same command again is safe: it names users who already exist.",
   });
   try {
     return { answer: await attempt() };
@@ -121,12 +122,12 @@ function purchasesOf(made: readonly Concluded[]): Purchase[] {
   return made.flatMap(({ result }) => result.purchase ?? []);
 }
 
-/** Whether a purchase was not told of before: buying finds an earlier one again. */
+/** Reports whether a purchase is not in the list yet: buying may find an earlier one again. */
 function isNew({ id }: Purchase, made: readonly Concluded[]): boolean {
   return purchasesOf(made).every((earlier) => earlier.id !== id);
 }
 
-/** Whether licenses may be bought: a person is asked, a script has said so with `--buy-missing`. */
+/** Reports whether licenses may be bought: a person is asked, a script passed `--buy-missing`. */
 function mayBuy(options: BuyMissingOptions, context: Context): boolean {
   return options.buyMissing || isAsked(options, context);
 }
@@ -136,10 +137,10 @@ function isAsked(options: BuyMissingOptions, context: Context): boolean {
 }
 
 /**
- * Buys what is missing where that is wanted.
+ * Buys the missing licenses.
  *
- * @returns `null` where others kept changing the subscription, and nothing was bought
- * @throws CliError `no_license_available` where nothing may be bought; what buying throws
+ * @returns `null` if others kept changing the subscription, and nothing was bought
+ * @throws CliError `no_license_available` if buying is not allowed; what buying throws
  */
 async function buyFor(
   shortage: Shortage,
@@ -159,25 +160,25 @@ async function buyFor(
   }
 }
 
-/** Why nothing is bought, in words that hold where something was bought before. */
-function inLightOf(made: readonly Concluded[], error: unknown): unknown {
+/** Rewords the reason why nothing was bought for the case that something was bought before. */
+function withPurchases(made: readonly Concluded[], error: unknown): unknown {
   const code = codeOf(error);
   const more = made.length === 0 ? "" : "more ";
   if (code === "declined_by_person" || code === "interrupted") {
     return new CliError(code, `Canceled. Nothing ${more}was bought. No users were added`, { cause: error });
   }
   if (made.length === 0 || !(error instanceof Error) || code === null) return error;
-  const message = `Others took the licenses that were bought. ${error.message.replace(/\.$/, "")}. Nobody was added`;
+  const message = `Others took the licenses that were bought. ${error.message.replace(/\.$/, "")}. No users were added`;
   return new CliError(code, message, { hint: LOOK_HINT, cause: error });
 }
 
-/** What a backend answers beside those who were added. */
+/** The part of the answer that every command that adds users prints. */
 interface AddedAnswer {
   readonly organizationLicenses: LicenseCounts;
   readonly assignmentStrategy?: AssignmentStrategy | undefined;
 }
 
-/** What every command that adds users prints beside them. */
+/** Builds the output that all commands that add users have in common. */
 export function addingOutput({ answer, made }: AddingEnd<AddedAnswer>) {
   const purchases = purchasesOf(made);
   const earlierPurchases = purchases.slice(0, -1);
@@ -190,7 +191,7 @@ export function addingOutput({ answer, made }: AddingEnd<AddedAnswer>) {
   };
 }
 
-/** Tells a person what those who were added start with. */
+/** Notes on stderr what the added users are assigned. */
 export function noteStrategy(
   context: Context,
   options: OutputOptions,
@@ -202,9 +203,9 @@ export function noteStrategy(
 }
 
 /**
- * Ends a command that added users: prints its result, then ends with what went wrong after a purchase was made.
+ * Finishes a command that adds users: prints its result, then throws the failure after a purchase, if any.
  *
- * @param print prints the result; gives whether it was taken
+ * @param print prints the result; returns whether it was taken
  * @throws as `conclude`
  */
 export async function concludeAdding(
@@ -220,6 +221,6 @@ export async function concludeAdding(
   const ended = { result: { purchase, dryRun: false }, endedKey: last?.endedKey ?? null, failure };
   const concluding = conclude(ended, tools.journal, context, print);
   const hint =
-    "Look at `secureflag-licenses users list --all` and `purchases list`. Running the same command again is safe.";
-  await (answer === null ? concluding : doneBefore(concluding, "Whoever was to be added was added", hint));
+    "See `secureflag-licenses users list --all` and `purchases list`. Running the same command again is safe.";
+  await (answer === null ? concluding : doneBefore(concluding, "The users were added", hint));
 }

@@ -1,13 +1,13 @@
 import { parse } from "csv-parse/sync";
 import { clean, shorten } from "../kit/text.ts";
 
-/** A row of a CSV file with the line that it begins on: its values without spaces around them, or why it has none. */
+/** A row of a CSV file with its first line: trimmed values, or the reason why it cannot be read. */
 export type CsvRow = { readonly line: number } & (
   | { readonly values: readonly string[] }
   | { readonly problem: string }
 );
 
-/** Counts lines as an editor does, for places in their order. */
+/** Counts lines as an editor does; byte offsets must not decrease. */
 class LineCounter {
   private line = 1;
   private at = 0;
@@ -23,32 +23,31 @@ class LineCounter {
   }
 }
 
-const NOT_CLOSED = "A quoted value begins here and never ends; what follows it was not read";
+const NOT_CLOSED = "A quoted value starts here and never ends; the rest of the file was not read";
 
-const STRAY_QUOTE =
-  'A quote stands where none may: put the whole value in quotes, and write each quote in it twice ("")';
+const STRAY_QUOTE = 'Unexpected quote: put the whole value in quotes, and double each quote inside it ("")';
 
 interface Parsed {
   /** `end`: the byte after the row and its line end. */
   readonly records: readonly { readonly values: readonly string[]; readonly end: number }[];
-  /** Why the row after the last one cannot be read. */
+  /** Why the next row cannot be read. */
   readonly failure: string | null;
 }
 
 /**
- * Reads the rows of a CSV file (RFC 4180), whose lines may end in CRLF, LF or CR. Blank lines, and
- * lines of separators alone, are no rows. After a row that cannot be read it goes on with the next line, so that one run
- * finds every problem.
+ * Reads the rows of a CSV file (RFC 4180), whose lines may end in CRLF, LF or CR. Blank lines, and lines that only have
+ * separators, are skipped. After a row that cannot be read it continues with the next line, so that one run finds every
+ * problem.
  *
  * @param bytes UTF-8 without a byte order mark
- * @param most ends after so many rows
+ * @param max stops after this many rows
  */
-export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow[] {
+export function readRows(bytes: Buffer, delimiter: string, max: number): CsvRow[] {
   const lines = new LineCounter(bytes);
   const rows: CsvRow[] = [];
   let from = 0;
-  while (from < bytes.length && rows.length < most) {
-    const { records, failure } = parseFrom(bytes.subarray(from), delimiter, most);
+  while (from < bytes.length && rows.length < max) {
+    const { records, failure } = parseFrom(bytes.subarray(from), delimiter, max);
     let at = from;
     for (const { values, end } of records) {
       if (values.some((value) => value !== "")) {
@@ -57,7 +56,7 @@ export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow
       at = from + end;
     }
     if (failure === null) {
-      if (records.length < most) break;
+      if (records.length < max) break;
       from = at;
       continue;
     }
@@ -67,10 +66,10 @@ export function readRows(bytes: Buffer, delimiter: string, most: number): CsvRow
     if (isOpen) break;
     from = endOfLine(bytes, broken);
   }
-  return rows.slice(0, most);
+  return rows.slice(0, max);
 }
 
-function parseFrom(bytes: Buffer, delimiter: string, most: number): Parsed {
+function parseFrom(bytes: Buffer, delimiter: string, max: number): Parsed {
   const records: { values: string[]; end: number }[] = [];
   try {
     parse(bytes, {
@@ -79,9 +78,9 @@ function parseFrom(bytes: Buffer, delimiter: string, most: number): Parsed {
       relax_column_count: true,
       skip_empty_lines: true,
       trim: true,
-      to: most,
+      to: max,
       on_record(values: string[], { bytes: end }) {
-        // The parser leaves the spaces in quotes alone.
+        // The parser keeps spaces inside quotes.
         records.push({ values: values.map((value) => value.trim()), end });
         return null;
       },
@@ -94,7 +93,7 @@ function parseFrom(bytes: Buffer, delimiter: string, most: number): Parsed {
 
 const [LF, CR] = [0x0a, 0x0d];
 
-/** The first line from a place on that is not blank. One of separators is a row: they may be tabs. */
+/** Finds the next line that is not blank. A line of separators is a row: they may be tabs. */
 function startOfRow(bytes: Buffer, place: number, delimiter: string): number {
   let start = place;
   while (start < bytes.length) {
@@ -106,7 +105,7 @@ function startOfRow(bytes: Buffer, place: number, delimiter: string): number {
   return start;
 }
 
-/** The place after the line end that comes next. */
+/** Finds the byte after the next line end. */
 function endOfLine(bytes: Buffer, place: number): number {
   let end = place;
   while (end < bytes.length && bytes[end] !== LF && bytes[end] !== CR) end += 1;
@@ -129,20 +128,17 @@ const COLUMNS: readonly Column[] = [...NEEDED, ...OPTIONAL];
 
 const KNOWN: ReadonlyMap<string, Column> = new Map(COLUMNS.map((column) => [column.toLowerCase(), column]));
 
-const EXPECTED = `${NEEDED.join(", ")}, and perhaps ${OPTIONAL.join(", ")}`;
+const EXPECTED = `${NEEDED.join(", ")}, and optionally ${OPTIONAL.join(", ")}`;
 
-/**
- * What separates the values of a file, by its header: comma, or the semicolon or tab that spreadsheets write in many
- * countries.
- */
+/** Finds the separator of a file by its header: comma, or the semicolon or tab that spreadsheets write in many countries. */
 export function delimiterOf(header: string): string {
   const count = (delimiter: string) => header.split(delimiter).length;
   return [",", ";", "\t"].reduce((best, other) => (count(other) > count(best) ? other : best));
 }
 
 /**
- * The columns that a header names, in any order and case, and how many without a name a spreadsheet put after them;
- * `problems` where it does not name them right.
+ * Reads the columns that a header names, in any order and case, and counts the unnamed ones that a spreadsheet added
+ * after them. `problems` is not empty if the header is invalid.
  */
 export function readHeader(header: readonly string[]): { columns: Column[]; nameless: number; problems: string[] } {
   const names = header.slice(0, header.findLastIndex((name) => name !== "") + 1);
@@ -155,8 +151,8 @@ export function readHeader(header: readonly string[]): { columns: Column[]; name
   const missing = NEEDED.filter((column) => !columns.includes(column));
   const problems = [
     ...[...unknown].map(unknownColumn),
-    ...twice.map((column) => `The column ${column} is there twice`),
-    ...missing.map((column) => `The column ${column} is missing`),
+    ...twice.map((column) => `Duplicate column ${column}`),
+    ...missing.map((column) => `Missing column ${column}`),
   ];
   return { columns, nameless, problems };
 }
@@ -170,10 +166,10 @@ function unknownColumn(name: string): string {
   if (letters(name) === "assignmentstrategy") return STRATEGY_COLUMN;
   const near = KNOWN.get(letters(name));
   const advice = near ? `did you mean ${near}?` : `the columns are ${EXPECTED}`;
-  return `There is no column "${shorten(clean(name))}"; ${advice}`;
+  return `Unknown column "${shorten(clean(name))}"; ${advice}`;
 }
 
-/** `First name` and `first_name` stand near `firstName`. */
+/** Drops everything but letters, so that `First name` and `first_name` suggest `firstName`. */
 function letters(name: string): string {
   return name.toLowerCase().replaceAll(/[^\p{Letter}]/gu, "");
 }

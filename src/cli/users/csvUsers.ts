@@ -7,8 +7,8 @@ import { type Column, type CsvRow, delimiterOf, isOptional, readHeader, readRows
 import { ROLE_WORDS, roleNumber } from "./view.ts";
 
 /**
- * The users of a file in its order, each with its line. They are to be used only where there is no problem; one that the
- * file as a whole has is on line 1.
+ * The users of a file in order, each with its line. Use them only if there are no problems. A problem of the whole file is
+ * on line 1.
  */
 export interface UsersCsv {
   readonly users: readonly AddUserRequest[];
@@ -16,14 +16,14 @@ export interface UsersCsv {
   readonly problems: readonly LineProblem[];
 }
 
-/** So large that 10,000 users of 300 bytes fit, and so small that as JSON they fit one request of the contract. */
+/** Large enough for 10,000 users of 300 bytes, small enough for one request of the contract. */
 export const MAX_FILE_BYTES = 3_000_000;
 
-/** Told after each row of a file how many of how many are checked. */
+/** Called after each row with the number of checked rows and of all rows. */
 export type RowsChecked = (done: number, total: number) => void;
 
 /**
- * Reads a CSV file of users (details.md, 24), whatever it holds: every problem is found, none is thrown.
+ * Parses a CSV file of users (src/contract/README.md, Users). Collects every problem and never throws.
  *
  * @param file the bytes of the file
  */
@@ -33,7 +33,7 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
   if (unreadable !== null) return refusal([{ line: 1, message: unreadable }]);
   const encoding = linesNotUtf8(bytes).map((line) => ({ line, message: NOT_UTF8 }));
   const { text, separator } = withoutSeparatorLine(bytes);
-  // The header, and one more row than there may be.
+  // The header, and one row more than allowed.
   const [header, ...rows] = readRows(text, separator ?? delimiterOf(firstLine(text)), MOST_IMPORTED_USERS + 2);
   const refuse = (line: number, messages: readonly string[]) =>
     refusal([...messages.map((message) => ({ line, message })), ...encoding]);
@@ -44,13 +44,13 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
   const read = readUsers(rows.slice(0, MOST_IMPORTED_USERS), columns, nameless, rowsChecked);
   const excess = rows[MOST_IMPORTED_USERS];
   if (excess) read.problems.push({ line: excess.line, message: TOO_MANY });
-  if (rows.length === 0) read.problems.push({ line: header.line, message: "There are no users below the header" });
+  if (rows.length === 0) read.problems.push({ line: header.line, message: "No users below the header" });
   return { ...read, problems: inOrder([...read.problems, ...encoding]) };
 }
 
-const NOT_UTF8 = "This line is not UTF-8 text; save the file as CSV UTF-8";
+const NOT_UTF8 = "Not UTF-8 text; save the file as CSV UTF-8";
 
-const TOO_MANY = `Rows beyond ${MOST_IMPORTED_USERS.toLocaleString("en-US")} do not fit one import; nothing from here on was read`;
+const TOO_MANY = `An import has at most ${MOST_IMPORTED_USERS.toLocaleString("en-US")} users; nothing from here on was read`;
 
 function refusal(problems: LineProblem[]): UsersCsv {
   return { users: [], lines: [], problems: inOrder(problems) };
@@ -60,7 +60,7 @@ function inOrder(problems: LineProblem[]): LineProblem[] {
   return problems.sort((one, other) => one.line - other.line);
 }
 
-/** The users of rows under a header, which has so many columns without a name after the others. */
+/** Reads the users of the rows below a header; `nameless` counts the unnamed columns at its end. */
 function readUsers(rows: readonly CsvRow[], columns: readonly Column[], nameless: number, rowsChecked: RowsChecked) {
   const users: AddUserRequest[] = [];
   const lines: number[] = [];
@@ -94,8 +94,8 @@ function readRow(
   const isShort = !columns.slice(length).every(isOptional);
   const stray = row.values.findIndex((value, index) => index >= columns.length && value !== "");
   if (isShort || stray >= columns.length + nameless) {
-    const values = length === 1 ? "There is 1 value" : `There are ${length} values`;
-    return { messages: [`${values} where the header has ${columns.length + nameless} columns`] };
+    const values = length === 1 ? "1 value" : `${length} values`;
+    return { messages: [`${values}, but the header has ${columns.length + nameless} columns`] };
   }
   if (stray !== -1) return { messages: [`Column ${stray + 1} has a value, but no name in the header`] };
   const { user, problems } = readUser(new Map(columns.map((column, index) => [column, row.values[index] ?? ""])));
@@ -104,14 +104,13 @@ function readRow(
 
 const MARK = Buffer.from("\ufeff");
 
-/** Spreadsheets begin UTF-8 with a byte order mark. */
+/** Removes the byte order mark that spreadsheets write. */
 function withoutMark(bytes: Buffer): Buffer {
   return bytes.subarray(0, MARK.length).equals(MARK) ? bytes.subarray(MARK.length) : bytes;
 }
 
 /**
- * Excel's own first line, such as `sep=;`, names what separates the values. It becomes blank, so that lines are counted
- * as before.
+ * Finds Excel's own first line, such as `sep=;`, and blanks it, so that lines are counted as before.
  */
 function withoutSeparatorLine(bytes: Buffer): { text: Buffer; separator: string | null } {
   const [line = "", separator] = /^"?sep=([^\r\n"])"?[,;\t]*(?=[\r\n]|$)/i.exec(bytes.toString("latin1", 0, 256)) ?? [];
@@ -119,7 +118,7 @@ function withoutSeparatorLine(bytes: Buffer): { text: Buffer; separator: string 
   return { text: Buffer.from(bytes).fill(" ", 0, line.length), separator };
 }
 
-/** Why a file cannot be one of users at all, or `null`. */
+/** Says why a file cannot be a CSV file of users, or `null`. */
 function whyUnreadable(bytes: Buffer): string | null {
   if (bytes.length > MAX_FILE_BYTES) return `The file is larger than ${MAX_FILE_BYTES / 1_000_000} MB`;
   if (bytes.toString("latin1", 0, 4) === "PK\x03\x04") return "This is a spreadsheet; save it as CSV UTF-8";
@@ -128,19 +127,19 @@ function whyUnreadable(bytes: Buffer): string | null {
   return isUtf16 ? "The file is UTF-16 text; save it as CSV UTF-8" : null;
 }
 
-/** The first line that is not blank. */
+/** Returns the first line that is not blank. */
 function firstLine(bytes: Buffer): string {
   return /[^\r\n]*/.exec(bytes.toString("utf8").trimStart())?.[0] ?? "";
 }
 
-/** The numbers of the lines that are not UTF-8. */
+/** Returns the numbers of the lines that are not UTF-8. */
 function linesNotUtf8(bytes: Buffer): number[] {
   if (isUtf8(bytes)) return [];
   const lines = bytes.toString("latin1").split(/\r\n|\r|\n/);
   return lines.flatMap((line, index) => (isUtf8(Buffer.from(line, "latin1")) ? [] : [index + 1]));
 }
 
-/** The user of a row, as the contract takes it, and what is wrong with it. What is left empty is as if not there. */
+/** Reads the user of a row, and its problems. An empty optional cell counts as missing. */
 function readUser(row: ReadonlyMap<Column, string>): { user: AddUserRequest; problems: string[] } {
   const problems: string[] = [];
   const optional = <Value>(column: Column, read: (text: string) => Value | null, expected: string) => {
@@ -161,7 +160,7 @@ function readUser(row: ReadonlyMap<Column, string>): { user: AddUserRequest; pro
   return { user, problems: [...contractProblems(user), ...problems] };
 }
 
-/** What the contract has against a user, once for each column. */
+/** Checks a user against the contract: at most one problem for each column. */
 function contractProblems(user: AddUserRequest): string[] {
   const issues = addUserRequestSchema.safeParse(user).error?.issues ?? [];
   const messages = new Map(issues.toReversed().map(({ path, message }) => [String(path[0]), message]));

@@ -22,17 +22,17 @@ import { rehearseLicenses, rehearseRoles } from "./shortage.ts";
 import { addingWords, checkedCsv, withLines } from "./usersFile.ts";
 import { renderImportedUsers } from "./view.ts";
 
-/** What `users import` was told. */
+/** Options of `users import`. */
 export interface ImportUsersOptions extends BuyMissingOptions {
   /** A path, or `-` for stdin. */
   readonly file: string;
 }
 
 const CSV_HELP = `
-The file begins with a row that names its columns, in any
-order: email, firstName, lastName, and perhaps role and
-adminNoTraining. All are added or none; those who are users
-already are left alone.`;
+The first row names the columns, in any order: email,
+firstName, lastName, and optionally role and
+adminNoTraining. All users are added or none; users who
+already exist are left alone.`;
 
 /** Registers `users import`. */
 export function registerImport(group: Command, context: Context, run: Run<ImportUsersOptions>): void {
@@ -40,7 +40,7 @@ export function registerImport(group: Command, context: Context, run: Run<Import
     name: "import",
     description: "Add the users of a CSV file, all or none",
     examples: ["users import users.csv --dry-run", "users import users.csv --buy-missing --max-total 500"],
-  }).addArgument(new Argument("<csv>", "the file; - for stdin").argParser(someText));
+  }).addArgument(new Argument("<csv>", "file to import; - for stdin").argParser(someText));
   addBuyMissingOptions(command)
     .addHelpText("after", CSV_HELP)
     .action((file: string, flags: MissingFlags, command: Command) => {
@@ -49,16 +49,16 @@ export function registerImport(group: Command, context: Context, run: Run<Import
     });
 }
 
-/** Who of a file was added, and who was there. */
+/** The users of a file, divided into those that were added and those that already existed. */
 interface Divided {
   readonly added: readonly AddUserRequest[];
   readonly existing: readonly AddUserRequest[];
 }
 
 /**
- * Adds the users of a CSV file, all or none, and prints who was added and who was there.
+ * Adds the users of a CSV file, all or none, and prints who was added and who already existed.
  *
- * @throws CliError `users_file_invalid` with every problem of the file, before any request; else as `users add`
+ * @throws CliError `users_file_invalid` with every problem of the file, before any request; otherwise as `users add`
  */
 export async function runImport(options: ImportUsersOptions, context: Context): Promise<void> {
   const csv = await checkedCsv(options, context);

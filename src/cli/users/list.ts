@@ -18,7 +18,7 @@ import { printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { renderUsers, usersCsv } from "./view.ts";
 
-/** What `users list` was told. */
+/** Options of `users list`. */
 export interface ListUsersOptions extends GlobalOptions {
   readonly all: boolean;
   readonly csv: boolean;
@@ -28,11 +28,11 @@ export interface ListUsersOptions extends GlobalOptions {
 export function registerList(group: Command, context: Context, run: Run<ListUsersOptions>): void {
   addCommand(group, {
     name: "list",
-    description: "List users, the first 100 unless told otherwise",
+    description: "List users (by default the first 100)",
     examples: ["users list", "users list --all --csv > users.csv"],
   })
-    .option("--all", "every user")
-    .addOption(csvOption("print CSV, in the fields of SecureFlag's API"))
+    .option("--all", "list every user")
+    .addOption(csvOption("print CSV, with the fields of SecureFlag's API"))
     .action((flags: { all?: boolean; csv?: boolean }, command: Command) => {
       const globals = readGlobals(command);
       const options = { ...globals, all: flags.all === true, csv: readCsv(flags, globals) };
@@ -42,7 +42,7 @@ export function registerList(group: Command, context: Context, run: Run<ListUser
 
 const DEFAULT_LIMIT = 100;
 
-/** Prints the organization's users in the backend's order, and says on stderr when there are more. */
+/** Prints the organization's users in the backend's order, and notes on stderr if there are more. */
 export async function runList(options: ListUsersOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options, "public");
   const reading = organizationId().then(async (id) =>
@@ -54,17 +54,18 @@ export async function runList(options: ListUsersOptions, context: Context): Prom
   await printResult(context, options, "users list", users, (view) =>
     options.csv ? usersCsv(users) : renderUsers(users, view, hasMore),
   );
-  if (hasMore && !options.quiet) context.io.note(`There are more than ${users.length}: use --all.\n`);
+  if (hasMore && !options.quiet)
+    context.io.note(`There are more than ${users.length} users. Pass --all to list every one.\n`);
 }
 
 type PagesClient = Pick<Client, "usersPage">;
 
 /**
- * Reads an organization's users from the first page on. A short page does not end the list, an empty one does
- * (product.md). Who is on two pages, because others come and go meanwhile, is there once.
+ * Reads an organization's users from the first page on. An empty page ends the list, a short one does not
+ * (src/contract/README.md, Users). A user who moved to another page while they were read is returned once.
  *
- * @param limit how many at most; `hasMore` says whether there are others
- * @throws ClientError, `unexpected_answer` where the list never ends
+ * @param limit maximum number of users; `hasMore` reports whether there are others
+ * @throws ClientError `unexpected_answer` if the list never ends
  */
 export async function readUsers(
   client: PagesClient,
@@ -78,7 +79,7 @@ export async function readUsers(
       return { items: found, next: found.length === 0 ? null : (page ?? 0) + 1 };
     },
     keyOf: ({ idUser }) => idUser,
-    // Only one more says that there are others.
+    // One more tells whether there are others.
     limit: limit + 1,
   });
   return { users: items.slice(0, limit), hasMore: items.length > limit };
@@ -87,13 +88,13 @@ export async function readUsers(
 /**
  * Reads all users of an organization.
  *
- * @throws ClientError, `unexpected_answer` where the list never ends
+ * @throws ClientError `unexpected_answer` if the list never ends
  */
 export async function readAllUsers(client: PagesClient, organizationId: number): Promise<User[]> {
   return (await readUsers(client, organizationId, Number.POSITIVE_INFINITY)).users;
 }
 
-/** The users with an email, however it is written; where several have it, those who have it as it is written. */
+/** Finds the users with an email in any spelling; if there are several, those with exactly this spelling. */
 export function withEmail(users: readonly User[], email: string): User[] {
   const key = emailKey(email);
   const found = users.filter((user) => isMember(user) && user.email !== null && emailKey(user.email) === key);
@@ -101,7 +102,7 @@ export function withEmail(users: readonly User[], email: string): User[] {
   return alike.length > 0 ? alike : found;
 }
 
-/** Whether a user belongs to the organization still: SecureFlag's own list may hold those who do not any more. */
+/** Reports whether a user still belongs to the organization: SecureFlag's own list may contain removed users. */
 export function isMember({ status }: Pick<User, "status">): boolean {
   return status !== "REMOVED";
 }

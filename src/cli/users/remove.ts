@@ -18,7 +18,7 @@ import { readAllUsers, withEmail } from "./list.ts";
 import { assertMayChange } from "./shortage.ts";
 import { renderRemovedUser, userWords } from "./view.ts";
 
-/** What `users remove` was told. */
+/** Options of `users remove`. */
 export interface RemoveUserOptions extends GlobalOptions {
   readonly email: string;
   readonly yes: boolean;
@@ -29,29 +29,29 @@ export interface RemoveUserOptions extends GlobalOptions {
 export function registerRemove(group: Command, context: Context, run: Run<RemoveUserOptions>): void {
   addCommand(group, {
     name: "remove",
-    description: "Remove a user, whose license is free at once",
+    description: "Remove a user, which frees their license",
     examples: ["users remove ada@northwind.example", "users remove ada@northwind.example --yes --json"],
   })
-    .addArgument(new Argument("<email>", "whom to remove").argParser(trimmedText))
-    .option("--yes", "remove without asking")
-    .option("--dry-run", "say what would be done, remove nobody")
+    .addArgument(new Argument("<email>", "email address of the user").argParser(trimmedText))
+    .option("--yes", "remove without a prompt")
+    .option("--dry-run", "show what would be removed, remove nothing")
     .action((email: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>
       interruptible(context, () => run({ ...readGlobals(command), email, yes, dryRun }, context)),
     );
 }
 
 /**
- * Removes the user with an email, and prints the counts of licenses after it.
+ * Removes the user with an email, and prints the license counts after it.
  *
- * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing, and for an email
- *   that two users have; `not_found`; `declined_by_person`
+ * @throws CliError `invalid_usage` before any request if there is no prompt and no `--yes`, and for an email that two users
+ *   have; `not_found`; `declined_by_person`
  */
 export async function runRemove(options: RemoveUserOptions, context: Context): Promise<void> {
   const { yes, dryRun } = options;
   assertConsent(context, options, "remove the user");
   const { client, organizationId } = await connectToOrganization(context, options, "users");
   const finding = findUser(client, organizationId, options.email);
-  const user = await withSpinner(context, options, "Looking for the user", finding);
+  const user = await withSpinner(context, options, "Finding the user", finding);
   const { idUser } = user;
   const email = user.email ?? options.email;
   if (dryRun) {
@@ -71,8 +71,7 @@ export async function runRemove(options: RemoveUserOptions, context: Context): P
 }
 
 /**
- * Refuses what the backend would refuse, before anybody is asked. A backend that does not tell who is signed in decides
- * by itself.
+ * Refuses what the backend would refuse, before the prompt. A backend without `GET /me` decides by itself.
  *
  * @throws CliError `forbidden`, `invalid_request`
  */
@@ -83,11 +82,11 @@ async function assertRemovable(
   options: RemoveUserOptions,
   context: Context,
 ): Promise<void> {
-  const me = await withSpinner(context, options, "Asking who you are", knownMe(client));
+  const me = await withSpinner(context, options, "Checking who is signed in", knownMe(client));
   if (me === null) return;
   assertMayChange(me, [role]);
   if (emailKey(me.user.email) !== emailKey(email)) return;
-  throw new CliError("invalid_request", "Nobody can remove themselves", {
+  throw new CliError("invalid_request", "You cannot remove yourself", {
     hint: "Ask another administrator. Nothing was changed.",
   });
 }
@@ -95,17 +94,17 @@ async function assertRemovable(
 async function findUser(client: Pick<Client, "usersPage">, organizationId: number, email: string): Promise<User> {
   const [user, another] = withEmail(await readAllUsers(client, organizationId), email);
   if (!user) {
-    const message = `No user of this organization has the email ${shorten(email)}`;
+    const message = `User not found: ${shorten(email)}`;
     throw new CliError("not_found", message, { hint: "See `secureflag-licenses users list --all`." });
   }
   if (!another) return user;
   throw usageError(
-    `Several users have the email ${shorten(email)}, among them the numbers ${user.idUser} and ${another.idUser}`,
-    "Nobody was removed. Ask whoever runs the backend to tell them apart.",
+    `Several users have the email ${shorten(email)}, for example ${user.idUser} and ${another.idUser}`,
+    "Nothing was changed. Contact the operator of the backend.",
   );
 }
 
-/** Asks; the default answer is No. */
+/** Asks for confirmation; the default is No. */
 async function confirm(user: User, options: RemoveUserOptions, context: Context): Promise<void> {
   await confirmOrCancel(context, options, `Remove ${userWords(user)}?`);
 }

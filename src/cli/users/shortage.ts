@@ -14,32 +14,32 @@ import type { Context } from "../context.ts";
 import { CliError, codeOf } from "../errors.ts";
 import { missingWords, withTax } from "../kit/words.ts";
 
-/** The next step where licenses were bought that others took. */
+/** The hint after others took licenses that were bought. */
 export const LOOK_HINT = "See `secureflag-licenses purchases list`. Running the command again is safe.";
 
-/** That there are fewer available licenses than users to be added take. */
+/** Too few available licenses for the users to add. */
 export interface Shortage {
-  /** How many licenses they take. */
+  /** The licenses that the users take. */
   readonly needed: number;
-  /** How many of them are not there. */
+  /** The licenses that are missing. */
   readonly missing: number;
-  /** The backend's refusal; `null` before it was asked. */
+  /** The backend's refusal; `null` in a dry run. */
   readonly refusal: Error | null;
 }
 
-/** What buying is told to do for users who take so many licenses. */
+/** The request to buy until `needed` licenses are available. */
 export function requestFor(needed: number, options: BuyMissingOptions) {
   return { ...options, wanted: { available: needed }, quoteFile: null };
 }
 
-/** What a backend's refusal says of missing licenses; `null` for every other error, and where it does not say how many. */
+/** Reads a refusal for missing licenses; `null` for every other error, and if it does not say how many. */
 export function shortageOf(error: unknown): Shortage | null {
   if (codeOf(error) !== "no_license_available" || !(error instanceof Error) || !("problem" in error)) return null;
   const { needed, missing } = (error.problem as Problem | undefined) ?? {};
   return needed === undefined || missing === undefined ? null : { needed, missing, refusal: error };
 }
 
-/** The error where nothing may be bought: how many licenses are missing, and what they cost now. */
+/** The error if buying is not allowed: how many licenses are missing, and what they cost now. */
 export async function notBought({ missing, refusal }: Shortage, tools: PurchasingTools): Promise<CliError> {
   const { client, organizationId, busy } = tools;
   const price = await busy("Pricing", priceOffer(client, organizationId, missing)).then(
@@ -47,30 +47,30 @@ export async function notBought({ missing, refusal }: Shortage, tools: Purchasin
       `${missing === 1 ? "costs" : "cost"} ${withTax({ total, net, tax })} now`,
     (error: unknown) => {
       if (!(error instanceof Error) || codeOf(error) === null || codeOf(error) === "interrupted") throw error;
-      return `what ${missing === 1 ? "it costs" : "they cost"} now is not known: ${error.message.replace(/\.$/, "")}`;
+      return `the price is not known: ${error.message.replace(/\.$/, "")}`;
     },
   );
-  return new CliError("no_license_available", `${missingWords(missing)}, and ${price}. Nobody was added`, {
-    hint: "Say --buy-missing to buy what is missing, and --max-total to limit its cost.",
+  return new CliError("no_license_available", `${missingWords(missing)}, and ${price}. No users were added`, {
+    hint: "Pass --buy-missing to buy the missing licenses, and --max-total to limit the cost.",
     cause: refusal,
   });
 }
 
-/** The error where licenses are missing though they were bought, or are being bought. */
+/** The error if licenses are still missing after they were bought, or while they are being bought. */
 export function stillMissing({ missing, refusal }: Shortage): CliError {
-  const why = "others took them meanwhile, or a purchase that brings them is still in progress";
-  return new CliError("no_license_available", `${missingWords(missing)}: ${why}. Nobody was added`, {
+  const why = "others took them, or a purchase of them is still in progress";
+  return new CliError("no_license_available", `${missingWords(missing)}: ${why}. No users were added`, {
     hint: LOOK_HINT,
     cause: refusal,
   });
 }
 
 /**
- * What a dry run finds: the counts, and the quote for what would be bought. A token that may not see the counts is no
- * reason to fail: adding needs none of them.
+ * Does the dry run of the licenses: reads the counts, and quotes what would be bought. A token that may not read the counts
+ * is not an error, because adding does not need them.
  *
- * @param needed how many licenses the users take
- * @throws CliError as adding would: `subscription_not_purchasable`, `no_license_available`, what stops a purchase
+ * @param needed the licenses that the users take
+ * @throws CliError as adding would: `subscription_not_purchasable`, `no_license_available`, the errors of a purchase
  */
 export async function rehearseLicenses(
   needed: number,
@@ -99,10 +99,10 @@ function assertUsable(subscription: Subscription): void {
 }
 
 /**
- * Refuses in a dry run what the backend would refuse: adding an administrator with an API token. A backend that does not
- * tell who is signed in is not asked further.
+ * Refuses in a dry run what the backend would refuse: adding an administrator with an API token. A backend without
+ * `GET /me` is not checked.
  *
- * @param roles those of the users to add
+ * @param roles the roles of the users to add
  * @throws CliError `forbidden`
  */
 export async function rehearseRoles(client: Pick<Client, "me">, roles: readonly (number | undefined)[]): Promise<void> {
@@ -111,10 +111,10 @@ export async function rehearseRoles(client: Pick<Client, "me">, roles: readonly 
   if (me) assertMayChange(me, roles);
 }
 
-/** @throws CliError `forbidden` for an administrator among the roles where an API token is used */
+/** @throws CliError `forbidden` for an administrator among the roles if an API token is used */
 export function assertMayChange({ token }: Pick<Me, "token">, roles: readonly (number | null | undefined)[]): void {
   if (token.name === null || !roles.some(isAdministrator)) return;
-  const message = "An API token cannot add or remove administrators; a signed-in administrator can";
+  const message = "API tokens cannot add or remove administrators";
   throw new CliError("forbidden", message);
 }
 

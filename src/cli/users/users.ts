@@ -6,7 +6,7 @@ import { type ImportUsersOptions, registerImport, runImport } from "./import.ts"
 import { type ListUsersOptions, registerList, runList } from "./list.ts";
 import { type RemoveUserOptions, registerRemove, runRemove } from "./remove.ts";
 
-/** What the commands of the group do. */
+/** The functions that run the commands of the group. */
 export interface UsersRuns {
   readonly list: Run<ListUsersOptions>;
   readonly add: Run<AddUserOptions>;

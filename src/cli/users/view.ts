@@ -19,10 +19,10 @@ const ROLE_NUMBERS: ReadonlyMap<string, number> = new Map([
   ["user", ROLES.user],
 ]);
 
-/** The roles that a user may be given, by the words that people type (details.md, 24). */
+/** The roles that a user may be given, as typed on the command line (src/contract/README.md, Users). */
 export const ROLE_WORDS: readonly string[] = [...ROLE_NUMBERS.keys()];
 
-/** The words for what is assigned to everybody who is added. */
+/** The assignment strategies, as typed on the command line. */
 export const STRATEGY_WORDS: readonly string[] = ASSIGNMENT_STRATEGIES.map(strategyWord);
 
 /** `initial-plan` for `INITIAL_PLAN`. */
@@ -30,19 +30,19 @@ export function strategyWord(strategy: AssignmentStrategy): string {
   return strategy.toLowerCase().replaceAll("_", "-");
 }
 
-/** The number of a role given by its word, in any case, or by the number itself; `null` for what is none. */
+/** Parses a role: its word in any case, or its number. `null` for anything else. */
 export function roleNumber(text: string): number | null {
   const number = [...ROLE_NUMBERS.values()].find((role) => String(role) === text);
   return number ?? ROLE_NUMBERS.get(text.toLowerCase()) ?? null;
 }
 
-/** An assignment strategy: `initial-plan`, or as the contract writes it, `INITIAL_PLAN`; `null` for what is none. */
+/** Parses an assignment strategy: `initial-plan`, or `INITIAL_PLAN` as in the contract. `null` for anything else. */
 export function strategyNamed(text: string): AssignmentStrategy | null {
   const name = text.toUpperCase().replaceAll("-", "_");
   return ASSIGNMENT_STRATEGIES.find((strategy) => strategy === name) ?? null;
 }
 
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 const COLUMNS = Object.keys(listedUserSchema.shape) as (keyof User)[];
 
@@ -54,7 +54,7 @@ const LIST: readonly Column[] = [
 ];
 
 /**
- * Users as a table, and on a terminal how many they are.
+ * Renders users as a table, on a terminal with a total.
  *
  * @param hasMore whether the organization has users beyond these
  */
@@ -62,12 +62,12 @@ export function renderUsers(users: readonly User[], view: View, hasMore = false)
   if (users.length === 0) return "No users.";
   const lines = users.map((user) => [nameOf(user), emailOf(user), roleWords(user), statusOf(user)]);
   const table = list(LIST, lines, view);
-  // Off a terminal there is nothing but the records.
+  // Off a terminal there are only the records.
   if (table !== null && !Number.isFinite(view.width)) return table;
   return `${table ?? blocks(users, view)}\n\nTotal: ${people(users.length)}${hasMore ? " shown" : ""}.`;
 }
 
-/** A list for a narrow terminal: more lines an item, wrapped and never cut. */
+/** A list for narrow terminals: more lines per user, wrapped and never cut. */
 function blocks(users: readonly User[], view: View): string {
   const rows = users.map((user) => [
     [nameOf(user), emailOf(user)].filter((line) => line !== "").join("\n"),
@@ -81,7 +81,7 @@ function statusOf({ status }: User): string {
   return clean(status ?? "").toLowerCase();
 }
 
-/** Users as CSV, in the fields of SecureFlag's public API; organization and team by their names. */
+/** Renders users as CSV, with the fields of SecureFlag's public API; organization and team by name. */
 export function usersCsv(users: readonly User[]): string {
   return toCsv(
     COLUMNS,
@@ -93,7 +93,7 @@ function cellOf(value: User[keyof User]): Cell {
   return typeof value === "object" && value !== null ? value.name : value;
 }
 
-/** A user in a sentence: `ada@northwind.example (Ada Admin, team manager)`. */
+/** Describes a user in a sentence: `ada@northwind.example (Ada Admin, team manager)`. */
 export function userWords(user: Pick<User, "email" | "firstName" | "lastName" | "role" | "adminNoTraining">): string {
   const about = [nameOf(user), roleWords(user)].filter((part) => part !== "").join(", ");
   return `${clean(user.email ?? "")}${about === "" ? "" : ` (${about})`}`;
@@ -111,7 +111,7 @@ function roleWords({ role, adminNoTraining }: Pick<User, "role" | "adminNoTraini
   return role === null ? "" : `${roleName(role)}${adminNoTraining ? ", no training" : ""}`;
 }
 
-/** How a `users add` went, for people. */
+/** Renders the result of `users add`. */
 export function renderAddedUser(output: Output<"users add">, view: View): string {
   const { user, dryRun } = output;
   if (user === null) return boughtAs(output, view);
@@ -119,11 +119,11 @@ export function renderAddedUser(output: Output<"users add">, view: View): string
   return ended(output, dryRun ? wrap(sentence, view.width) : view.style.green(wrap(sentence, view.width)), view);
 }
 
-/** How a `users import` went, for people. */
+/** Renders the result of `users import`. */
 export function renderImportedUsers(output: Output<"users import">, view: View): string {
   const { added, existing, dryRun } = output;
   if (added.length + existing.length === 0) return boughtAs(output, view);
-  const sentence = `${dryRun ? "Dry run: would add" : "Added"} ${added.length === 0 ? "nobody" : people(added.length)}.`;
+  const sentence = `${dryRun ? "Dry run: would add" : "Added"} ${added.length === 0 ? "no users" : people(added.length)}.`;
   const lines = [dryRun ? sentence : view.style.green(sentence), ...existingLines(existing, view)];
   return ended(output, lines.join("\n"), view);
 }
@@ -131,10 +131,10 @@ export function renderImportedUsers(output: Output<"users import">, view: View):
 function existingLines(existing: readonly string[], { width }: View): string[] {
   if (existing.length === 0) return [];
   const were = existing.length === 1 ? "was" : "were";
-  const more = existing.length - MOST_NAMED;
+  const more = existing.length - MAX_NAMED;
   return [
-    wrap(`${people(existing.length)} ${were} there already, and ${were} left alone:`, width),
-    ...existing.slice(0, MOST_NAMED).map((email) => `  ${clean(email)}`),
+    wrap(`${people(existing.length)} already existed and ${were} left alone:`, width),
+    ...existing.slice(0, MAX_NAMED).map((email) => `  ${clean(email)}`),
     ...(more > 0 ? [`  and ${more.toLocaleString("en-US")} more`] : []),
   ];
 }
@@ -144,10 +144,10 @@ function people(count: number): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? "user" : "users"}`;
 }
 
-/** What adding users ended with beside them. */
+/** The output of adding users, without the users. */
 type AddedOutput = Pick<Output<"users add">, "purchase" | "earlierPurchases" | "licenses" | "quote" | "dryRun">;
 
-/** The purchases that were made before, the sentence, and the counts of now. */
+/** The purchases, then the sentence, then the counts of now. */
 function ended(output: AddedOutput, sentence: string, view: View): string {
   const { licenses: now, purchase, quote } = output;
   const facts = now && fields([["Licenses now", counts(now)]], view);
@@ -162,15 +162,15 @@ function boughtAs({ purchase, earlierPurchases, licenses: now, quote, dryRun }: 
   return all.map((result) => renderBuyResult(result, view, "users")).join("\n\n");
 }
 
-/** How a `users remove` went, for people. */
+/** Renders the result of `users remove`. */
 export function renderRemovedUser({ email, licenses: now, dryRun }: Output<"users remove">, view: View): string {
   const facts = now && fields([["Licenses now", counts(now)]], view);
   const sentence = dryRun ? `Dry run: would remove ${clean(email)}.` : removal(clean(email), now !== null);
   return [wrap(sentence, view.width), facts].filter((part) => part !== null).join("\n");
 }
 
-/** An answer that was lost on the way leaves open who did it. */
+/** After a lost answer it is not known who removed the user. */
 function removal(email: string, isKnown: boolean): string {
   if (isKnown) return `Removed ${email}.`;
-  return `${email} is no user any more. An answer was lost on the way: this command removed them, or somebody else did.`;
+  return `${email} is no longer a user. An answer was lost, so somebody else may have removed them.`;
 }

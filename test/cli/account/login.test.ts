@@ -187,7 +187,7 @@ describe("login", () => {
     expect(never.context.stored.size).toBe(0);
   });
 
-  it("names --totp where nobody can be asked", async () => {
+  it("names --totp if there is no prompt", async () => {
     const { code, stderr } = await play(`login --email ${EMAIL} --password-stdin --json`, [CODE_NEEDED], {
       input: "x",
     });
@@ -201,7 +201,7 @@ describe("login", () => {
   it("makes the first profile the active one, and says so", async () => {
     const line = `login --profile work --email ${EMAIL} --password-stdin`;
     const first = await play(line, [LOGIN, ME], { input: "pass word" });
-    expect(first.stderr).toContain('The profile "work" is used from now on.');
+    expect(first.stderr).toContain("Switched to profile work.");
     expect(await (await first.context.settings()).activeProfile()).toBe("work");
     const known = { default: { apiUrl: API_URL, organizationId: null, email: null } };
     const second = await play(line, [LOGIN, ME], { input: "pass word", profiles: known });
@@ -217,7 +217,7 @@ describe("login", () => {
     expect((await play("login --with-token", [refused], { input: "bad" })).context.stored.size).toBe(0);
   });
 
-  it("keeps a token where the backend does not tell whose it is, after a users page answered", async () => {
+  it("stores a token for a backend without GET /me, after a users page answered", async () => {
     const untold: ExpectedCall = { call: "me", fails: new ClientError("unexpected_answer", "no", { status: 404 }) };
     const page = { call: "usersPage", with: [7, 0] } as const;
     const kept = await play("login --with-token --org 7 --json", [untold, { ...page, gives: [] }], { input: "t" });
@@ -260,7 +260,7 @@ describe("logout", () => {
     const fails = new ClientError("unreachable", "no");
     const { code, stderr, context } = await play("logout", [{ call: "revoke", fails }], { credential });
     expect(code).toBe(0);
-    expect(stderr).toContain("could not be told");
+    expect(stderr).toContain("Failed to revoke the sign-in");
     expect(context.stored.size).toBe(0);
   });
 

@@ -99,7 +99,7 @@ describe("login in the browser", () => {
   ])("a page of %s is shown, never opened, and said why", async (_what, change) => {
     const { code, stderr, context } = await play("login", [grant(change), approved, ME], { isTerminal: true });
     expect([code, context.opened]).toEqual([0, []]);
-    expect(stderr).toContain("is not a page of");
+    expect(stderr).toContain("That page is not on");
   });
 
   it("shows no control characters of the backend", async () => {
@@ -149,7 +149,7 @@ describe("login in the browser", () => {
 
   it.each([
     ["access_denied", [polled("access_denied")], "denied in the browser"],
-    ["expired_token", [polled("expired_token")], "Nobody approved"],
+    ["expired_token", [polled("expired_token")], "was not approved in time"],
     ["unauthenticated", [polled("unauthenticated")], "unauthenticated"],
   ] as const)("%s ends with 4, nothing kept", async (code, script, message) => {
     const ended = await play("login --web", [grant(), ...script]);
@@ -169,7 +169,11 @@ describe("login in the browser", () => {
 
   it("stops at the end of the code by itself, whatever the backend says", async () => {
     const ended = await play("login --web", [grant({ expires_in: 12 }), pending, pending, pending]);
-    expect(ended).toMatchObject({ code: 4, at: [5, 10, 12], stderr: expect.stringContaining("Nobody approved") });
+    expect(ended).toMatchObject({
+      code: 4,
+      at: [5, 10, 12],
+      stderr: expect.stringContaining("was not approved in time"),
+    });
     const endless = { expires_in: 2_000_000_000, interval: 2_000_000_000 };
     const polls = Array.from({ length: 60 }, (_, index) => 60 * (index + 1));
     const never = await play("login --web", [grant(endless), ...polls.map(() => pending)]);

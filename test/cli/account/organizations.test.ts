@@ -87,7 +87,7 @@ describe("organizations accept", () => {
     const fails = new ClientError("forbidden", "Not with an API token", { requestId: "req_1" });
     const call: ExpectedCall = { call: "acceptInvitation", fails };
     const { code, told } = await play("organizations accept 5", [call]);
-    expect([code, told]).toEqual([5, expect.stringContaining("unset SECUREFLAG_API_TOKEN")]);
+    expect([code, told]).toEqual([5, expect.stringContaining("Unset SECUREFLAG_API_TOKEN")]);
     const { stderr } = await play("organizations accept 5 --json", [call]);
     expect(JSON.parse(stderr).error).toMatchObject({ code: "forbidden", requestId: "req_1" });
   });
@@ -109,7 +109,7 @@ describe("an invitation that waits", () => {
     const many = asked([5, 6, 7, 8, 9].map((id) => invitation(id, 3)));
     const { code, told } = await play("whoami", [many]);
     expect(code).toBe(0);
-    expect(told).toContain("(5) invites you as team manager.");
+    expect(told).toContain("(5) invited you as team manager.");
     expect(told).toContain("`secureflag-licenses organizations accept 7`");
     expect(told).not.toContain("accept 8");
     expect(told).toContain("2 more invitations");
@@ -146,16 +146,16 @@ describe("organizations assignment-strategy", () => {
   it.each(["none", "NONE"])("sets %s", async (word) => {
     const script: ExpectedCall[] = [{ call: "setAssignmentStrategy", with: [4201, "NONE"], gives: "NONE" }];
     const { code, stdout } = await play(`organizations assignment-strategy ${word} ${ORG}`, script);
-    expect([code, stdout]).toEqual([0, "Assignment strategy set to none; it applies to users added from now on.\n"]);
+    expect([code, stdout]).toEqual([0, "Set the assignment strategy for new users to none.\n"]);
   });
 
   it("sends an API token's holder to the sign-in, and says what the backend has not", async () => {
     const refused = (error: ClientError): ExpectedCall[] => [{ call: "setAssignmentStrategy", fails: error }];
     const forbidden = refused(new ClientError("forbidden", "This needs a signed-in administrator"));
     const token = await play(`organizations assignment-strategy none ${ORG}`, forbidden);
-    expect([token.code, token.told]).toEqual([5, expect.stringContaining("unset SECUREFLAG_API_TOKEN")]);
+    expect([token.code, token.told]).toEqual([5, expect.stringContaining("Unset SECUREFLAG_API_TOKEN")]);
     const missing = refused(new ClientError("unexpected_answer", "Nonsense", { status: 404 }));
     const other = await play(`organizations assignment-strategy none ${ORG}`, missing);
-    expect([other.code, other.told]).toEqual([1, expect.stringContaining("does not offer")]);
+    expect([other.code, other.told]).toEqual([1, expect.stringContaining("does not support")]);
   });
 });

@@ -38,7 +38,7 @@ describe("profiles", () => {
       { name: "work", active: false, ...profiles.work, signedIn: false },
     ]);
     const shown = (await play(["profiles", "list"])).stdout;
-    for (const text of ["default (in use)", EMAIL, "4201", "none set"]) expect(shown).toContain(text);
+    for (const text of ["default (in use)", EMAIL, "4201", "not set"]) expect(shown).toContain(text);
     expect((await play(["profiles", "list", "--json"], [], { profiles: {} })).stdout).toBe("[]\n");
   });
 
@@ -65,7 +65,7 @@ describe("profiles", () => {
   it("removes one: signs it out at its backend, forgets it, and says what to do where it was in use", async () => {
     const revoke: ExpectedCall = { call: "revoke", with: ["refresh_1"] };
     const { code, stdout, stderr, context } = await play(["profiles", "remove", "default", "--yes"], [revoke]);
-    expect([code, stdout]).toEqual([0, 'The profile "default" is gone.\n']);
+    expect([code, stdout]).toEqual([0, "Removed profile default.\n"]);
     expect(stderr).toContain("profiles use");
     expect([Object.keys(context.profiles), context.stored.size]).toEqual([["work"], 0]);
     const other = await play(["profiles", "remove", "work", "--yes", "--json"]);
@@ -88,14 +88,14 @@ describe("profiles", () => {
       [{ call: "revoke", fails }],
     );
     expect([code, context.stored.size]).toEqual([0, 0]);
-    expect(stderr).toContain("could not be told");
+    expect(stderr).toContain("Failed to revoke the sign-in");
   });
 
   it.each(["use", "remove"])("%s of an unknown one: exit 2 with the list", async (command) => {
     const flags = command === "remove" ? ["--yes"] : [];
     const { code, stderr } = await play(["profiles", command, "nosuch", "--json", ...flags]);
     expect(code).toBe(2);
-    expect(JSON.parse(stderr).error).toMatchObject({ code: "profile_unknown", hint: "There are: default, work." });
+    expect(JSON.parse(stderr).error).toMatchObject({ code: "profile_unknown", hint: "Profiles: default, work." });
   });
 
   it.each(["a\u001bb", "a\nb", "\u202eab", " ", "x".repeat(101), "__proto__"])("cannot be called %j", async (name) => {
@@ -118,12 +118,12 @@ describe("profiles", () => {
 describe("whoami", () => {
   const asked = (token: object): ExpectedCall => ({ call: "me", gives: me({ token: { ...me().token, ...token } }) });
 
-  it("says that the environment's token wins over the stored sign-in", async () => {
+  it("says that the environment's token is used instead of the stored sign-in", async () => {
     const world = { env: { SECUREFLAG_API_TOKEN: "t" } };
     const wins = (await play(["whoami"], [asked({})], world)).stdout.replaceAll(/\s+/g, " ");
-    expect(wins).toContain("from SECUREFLAG_API_TOKEN, which wins over the sign-in of profile default");
+    expect(wins).toContain("from SECUREFLAG_API_TOKEN, instead of the sign-in of profile default");
     const profile = { ...world, env: { ...world.env, SECUREFLAG_PROFILE: "work" } };
-    expect((await play(["whoami"], [asked({})], profile)).stdout).not.toContain("wins over");
+    expect((await play(["whoami"], [asked({})], profile)).stdout).not.toContain("instead of");
   });
 
   it("shows what is left of the token's limit", async () => {

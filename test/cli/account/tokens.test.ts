@@ -144,7 +144,7 @@ describe("tokens revoke", () => {
     const script: ExpectedCall[] = [{ call: "tokens", gives: [token()] }];
     const { code, context, stderr } = await play(["tokens", "revoke", "tok_2"], script, { isTerminal: true });
     expect([code, context.questions]).toEqual([2, []]);
-    expect(stderr).toContain("There is no API token tok_2");
+    expect(stderr).toContain("API token not found: tok_2");
   });
 
   it("takes the beginning of an id as a list shows it, unless several begin so", async () => {
@@ -156,7 +156,7 @@ describe("tokens revoke", () => {
       expect((await play(line, [{ call: "tokens", gives: [token({ id }), token()] }, call])).code).toBe(0);
     }
     const { code, stderr } = await play(short, [{ call: "tokens", gives: [token({ id }), token({ id: twin })] }]);
-    expect([code, stderr]).toEqual([2, expect.stringContaining("Several API tokens begin with tok_01234567")]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("Several API tokens start with tok_01234567")]);
   });
 
   const args = ["tokens", "revoke", "tok_1"];

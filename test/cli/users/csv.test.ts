@@ -132,12 +132,11 @@ describe("files that are fine", () => {
   });
 });
 
-const COLUMNS_ARE = "email, firstName, lastName, and perhaps role, adminNoTraining";
+const COLUMNS_ARE = "email, firstName, lastName, and optionally role, adminNoTraining";
 
-const STRAY_QUOTE =
-  'A quote stands where none may: put the whole value in quotes, and write each quote in it twice ("")';
+const STRAY_QUOTE = 'Unexpected quote: put the whole value in quotes, and double each quote inside it ("")';
 
-const NOT_CLOSED = "A quoted value begins here and never ends; what follows it was not read";
+const NOT_CLOSED = "A quoted value starts here and never ends; the rest of the file was not read";
 
 const EDITOR = "save it as CSV UTF-8";
 
@@ -147,7 +146,7 @@ describe("files that are not", () => {
     ["a byte order mark alone", "\ufeff", ["1: The file is empty"]],
     ["blank lines", "\r\n \r\n", ["1: The file is empty"]],
     ["separators", ",,,\n,,", ["1: The file is empty"]],
-    ["a header alone", `${HEADER}\n\n`, ["1: There are no users below the header"]],
+    ["a header alone", `${HEADER}\n\n`, ["1: No users below the header"]],
     ["no header", "ada@x.test,Ada,Lovelace", [`1: The first row must name the columns: ${COLUMNS_ARE}`]],
     ["something else", "<html>", [`1: The first row must name the columns: ${COLUMNS_ARE}`]],
     ["UTF-16", Buffer.from(`\ufeff${HEADER}`, "utf16le"), [`1: The file is UTF-16 text; ${EDITOR}`]],
@@ -163,26 +162,26 @@ describe("files that are not", () => {
       "Latin-1",
       Buffer.from(`${HEADER}\nada@x.test,Zo\u00eb,L\r\nbob@x.test,Bob,\nc@x.test,C,\u00e9`, "latin1"),
       [
-        "2: This line is not UTF-8 text; save the file as CSV UTF-8",
+        "2: Not UTF-8 text; save the file as CSV UTF-8",
         "3: lastName is empty",
-        "4: This line is not UTF-8 text; save the file as CSV UTF-8",
+        "4: Not UTF-8 text; save the file as CSV UTF-8",
       ],
     ],
     [
       "half a character at the end",
       Buffer.from(`${HEADER}\nada@x.test,Ada,Zoë`).subarray(0, -1),
-      ["2: This line is not UTF-8 text; save the file as CSV UTF-8"],
+      ["2: Not UTF-8 text; save the file as CSV UTF-8"],
     ],
     [
       "columns that are missing, unknown and there twice",
       "\nEmail,first_name,EMAIL,x\u001b[31m,,x\u001b[31m\na,b,c,d,e,f",
       [
-        '2: There is no column "first_name"; did you mean firstName?',
-        `2: There is no column "x[31m"; the columns are ${COLUMNS_ARE}`,
+        '2: Unknown column "first_name"; did you mean firstName?',
+        `2: Unknown column "x[31m"; the columns are ${COLUMNS_ARE}`,
         "2: A column has no name",
-        "2: The column email is there twice",
-        "2: The column firstName is missing",
-        "2: The column lastName is missing",
+        "2: Duplicate column email",
+        "2: Missing column firstName",
+        "2: Missing column lastName",
       ],
     ],
     [
@@ -190,8 +189,8 @@ describe("files that are not", () => {
       `sep=,\n${HEADER},,\n"ada\n@x.test",Ada,Lovelace,,x\nbob@x.test,Bob,Ross,,,x\nc@x.test,C`,
       [
         "3: Column 5 has a value, but no name in the header",
-        "5: There are 6 values where the header has 5 columns",
-        "6: There are 2 values where the header has 5 columns",
+        "5: 6 values, but the header has 5 columns",
+        "6: 2 values, but the header has 5 columns",
       ],
     ],
     ["a nameless column in the middle", `email,,firstName,lastName\n1,,2,3`, ["1: A column has no name"]],
@@ -199,27 +198,23 @@ describe("files that are not", () => {
     [
       "__proto__ for a column",
       `${HEADER},__proto__\n1,2,3,4`,
-      [`1: There is no column "__proto__"; the columns are ${COLUMNS_ARE}`],
+      [`1: Unknown column "__proto__"; the columns are ${COLUMNS_ARE}`],
     ],
     [
       "ragged rows",
       `${HEADER}\nada@x.test,Ada\n\n"bob\n@x.test",Bob,Ross,x\nada@x.test`,
       [
-        "2: There are 2 values where the header has 3 columns",
-        "4: There are 4 values where the header has 3 columns",
-        "6: There is 1 value where the header has 3 columns",
+        "2: 2 values, but the header has 3 columns",
+        "4: 4 values, but the header has 3 columns",
+        "6: 1 value, but the header has 3 columns",
       ],
     ],
     [
       "a required column left out behind an optional one",
       `role,${HEADER}\nuser,ada@x.test,Ada`,
-      ["2: There are 3 values where the header has 4 columns"],
+      ["2: 3 values, but the header has 4 columns"],
     ],
-    [
-      "another separator below the header",
-      `${HEADER}\nada@x.test;Ada;L`,
-      ["2: There is 1 value where the header has 3 columns"],
-    ],
+    ["another separator below the header", `${HEADER}\nada@x.test;Ada;L`, ["2: 1 value, but the header has 3 columns"]],
     ["a quote that is never closed", `${HEADER}\r\n\r\nada@x.test,"Ada,L\r\nbob@x.test,B`, [`3: ${NOT_CLOSED}`]],
     ["a quote that is never closed in the header", `"${HEADER}\nada@x.test,A,L`, [`1: ${NOT_CLOSED}`]],
     [
@@ -301,7 +296,7 @@ describe("files that are not", () => {
     [
       "more than 10,000 users",
       `${HEADER}\n${",,\n".repeat(1000)}${Array.from({ length: 10_002 }, (_, index) => `user${index}@x.test,First,Last\n`).join("\n")}`,
-      ["21002: Rows beyond 10,000 do not fit one import; nothing from here on was read"],
+      ["21002: An import has at most 10,000 users; nothing from here on was read"],
     ],
   ])("%s", (_, file, problems) => {
     expect(problemsOf(file)).toEqual(problems);
@@ -385,7 +380,7 @@ describe("files that nobody would write", () => {
     const row = fc.constantFrom(
       { text: ",First,Last", problem: "email is empty" },
       { text: '"x","Two\nlines","x\r\n\r\n"', problem: 'email "x" is not an email address' },
-      { text: "a@x.test,First", problem: "There are 2 values where the header has 3 columns" },
+      { text: "a@x.test,First", problem: "2 values, but the header has 3 columns" },
       { text: 'a"b,c,d', problem: STRAY_QUOTE },
     );
     fc.assert(

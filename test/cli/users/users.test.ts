@@ -161,7 +161,7 @@ describe("users list", () => {
     );
     const { stdout, stderr } = await play("users list --csv", pages);
     expect(stdout.trimEnd().split("\n")).toHaveLength(101);
-    expect(stderr).toContain("There are more than 100: use --all.");
+    expect(stderr).toContain("There are more than 100 users. Pass --all to list every one.");
   });
 });
 
@@ -190,7 +190,7 @@ describe("users add", () => {
 
   it("who is a user already: exit 2 in the backend's words, and where to look", async () => {
     const { code, stderr } = await play(ADD, [fails("addUser", "invalid_request")]);
-    const hint = "Nobody was added. See `secureflag-licenses users list --all`.";
+    const hint = "No users were added. See `secureflag-licenses users list --all`.";
     expect([code, stderr]).toEqual([2, `Error: refused: invalid_request.\n${hint}\n`]);
   });
 
@@ -200,7 +200,10 @@ describe("users add", () => {
 
   it("who was added, but cannot be told: says so", async () => {
     const { code, told } = await play(ADD, [ADDED], { isStdoutFull: true });
-    expect([code, told]).toEqual([1, expect.stringContaining("was added, but the result could not be printed")]);
+    expect([code, told]).toEqual([
+      1,
+      expect.stringContaining("The users were added, but the result could not be printed"),
+    ]);
     expect(told).toContain("users list --all");
   });
 
@@ -210,7 +213,7 @@ describe("users add", () => {
     const context = fakeContext({ ...world, env: ENV, client: scripted.client });
     const client = { ...scripted.client, addUser: () => new Promise(() => context.send("SIGINT")) };
     const code = await runProgram(ADD.split(" "), { ...context, createClient: async () => client as never });
-    expect([code, context.written.stderr]).toEqual([130, expect.stringContaining("may be added already")]);
+    expect([code, context.written.stderr]).toEqual([130, expect.stringContaining("The users may have been added")]);
   });
 });
 
@@ -219,7 +222,7 @@ describe("where licenses are missing", () => {
     for (const flags of ["", " --yes", " --max-total 1"]) {
       const { code, stdout, told } = await play(`${ADD}${flags}`, [refused(1), ...PRICED]);
       expect([code, stdout]).toEqual([9, ""]);
-      expect(told).toContain("1 license is missing, and costs £48.82 (£40.68 + £8.14 tax) now. Nobody was added.");
+      expect(told).toContain("1 license is missing, and costs £48.82 (£40.68 + £8.14 tax) now. No users were added.");
       expect(told).toContain("--buy-missing");
     }
   });
@@ -228,7 +231,7 @@ describe("where licenses are missing", () => {
     const script = [refused(2), fails("subscription", "insufficient_scope")];
     const { code, told } = await play(ADD, script);
     expect(code).toBe(9);
-    expect(told).toContain("2 licenses are missing, and what they cost now is not known: refused: insufficient_scope.");
+    expect(told).toContain("2 licenses are missing, and the price is not known: refused: insufficient_scope.");
   });
 
   it("a refusal that does not say how many is passed on", async () => {
@@ -340,7 +343,7 @@ describe("where licenses are missing", () => {
       expect(run.code).toBe(7);
       expect(JSON.parse(run.stdout)).toMatchObject({ user: null, purchase: { id: "pur_1" } });
       const { error } = JSON.parse(run.stderr);
-      expect(error.message).toMatch(/^Others took the licenses that were bought\. .*Nobody was added\.$/);
+      expect(error.message).toMatch(/^Others took the licenses that were bought\. .*No users were added\.$/);
       expect(error.hint).not.toContain("bought nothing");
     });
 
@@ -394,7 +397,7 @@ describe("where licenses are missing", () => {
     const script = [...Array.from({ length: 5 }, () => [refused(1), pending]).flat(), refused(1)];
     const { code, stdout, told } = await play(`${ADD} --buy-missing`, script);
     expect([code, stdout]).toEqual([9, ""]);
-    expect(told).toContain("1 license is missing: others took them meanwhile, or");
+    expect(told).toContain("1 license is missing: others took them, or");
     expect(told.match(/1 license is missing\./g)).toHaveLength(1);
   });
 
@@ -510,7 +513,7 @@ describe("users import", () => {
       dryRun: false,
     });
     expect((await play(`users import ${three()}`, [imported([1])])).stdout).toBe(
-      "Added 2 users.\n1 user was there already, and was left alone:\n  b@x.example\n" +
+      "Added 2 users.\n1 user already existed and was left alone:\n  b@x.example\n" +
         "Licenses now    26 purchased, 26 used, 0 available\n",
     );
   });
@@ -519,7 +522,7 @@ describe("users import", () => {
     const rows = Array.from({ length: 23 }, (_, index) => `u${index}@x.example,U,U,,`).join("\n");
     const gives = { existing: [...Array(23).keys()], organizationLicenses: AFTER };
     const { stdout } = await play(`users import ${csvFile(HEAD + rows)}`, [{ call: "importUsers", gives }]);
-    expect(stdout).toContain("Added nobody.");
+    expect(stdout).toContain("Added no users.");
     expect(stdout).toContain("  u19@x.example\n  and 3 more\n");
   });
 
@@ -536,7 +539,7 @@ describe("users import", () => {
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toBe(
       'line 2: email "x" is not an email address\nline 4: firstName is empty\n' +
-        "Error: The file has 2 problems. Nobody was added.\nCorrect it and run the command again; nothing was sent.\n",
+        "Error: The file has 2 problems. No users were added.\nCorrect the file and run the command again. Nothing was sent.\n",
     );
     const json = await play(`users import ${path} --json`, []);
     expect(JSON.parse(json.stderr).error).toMatchObject({
@@ -637,7 +640,7 @@ describe("users import", () => {
 it("users import, dry, refuses an administrator in the file with an API token", async () => {
   const file = csvFile("email,firstName,lastName,role\na@b.example,A,B,user\nc@d.example,C,D,administrator\n");
   const { code, told } = await play(`users import ${file} --dry-run`, [page(), { call: "me", gives: me() }]);
-  expect([code, told]).toEqual([5, expect.stringContaining("An API token cannot add or remove administrators")]);
+  expect([code, told]).toEqual([5, expect.stringContaining("API tokens cannot add or remove administrators")]);
 });
 
 describe("users add, dry", () => {
@@ -655,7 +658,7 @@ describe("users add, dry", () => {
 
   it("ends as the real one would: 2 for who is there, 9 without licenses, 7 by a guard", async () => {
     const there = await play(line, [page(user({ email: "ADA@northwind.example" })), page()]);
-    expect([there.code, there.told]).toEqual([2, expect.stringContaining("is a user of this organization already")]);
+    expect([there.code, there.told]).toEqual([2, expect.stringContaining("is already a user of this organization")]);
     expect((await play(line, [page(), READ, ...PRICED])).code).toBe(9);
     const guarded = await play(`${line} --buy-missing --max-total 48.81`, [page(), READ, ...PRICED]);
     expect(guarded.code).toBe(7);
@@ -698,7 +701,7 @@ describe("users add, dry", () => {
 
   it("refuses an administrator with an API token, as the backend would", async () => {
     const { code, told } = await play(`${line} --role administrator`, [page(), { call: "me", gives: me() }]);
-    expect([code, told]).toEqual([5, expect.stringContaining("An API token cannot add or remove administrators")]);
+    expect([code, told]).toEqual([5, expect.stringContaining("API tokens cannot add or remove administrators")]);
     expect(told).toContain("Unset SECUREFLAG_API_TOKEN");
     const missing = new ClientError("not_found", "no", { status: 404 });
     const untold: ExpectedCall = { call: "me", fails: missing };
@@ -746,7 +749,7 @@ describe("users remove", () => {
     expect([self.code, self.questions, self.told]).toEqual([
       2,
       [],
-      expect.stringContaining("Nobody can remove themselves"),
+      expect.stringContaining("You cannot remove yourself"),
     ]);
     const boss = [page({ ...ada, role: 0 }), page(), { call: "me", gives: me() } as const];
     const byToken = await play(line, boss, { isTerminal: true });
@@ -760,21 +763,18 @@ describe("users remove", () => {
 
   it("removes nobody where nobody, or more than one, is meant", async () => {
     const nobody = await play(`${line} --yes`, [page()]);
-    expect([nobody.code, nobody.told]).toEqual([
-      2,
-      expect.stringContaining("No user of this organization has the email"),
-    ]);
+    expect([nobody.code, nobody.told]).toEqual([2, expect.stringContaining("User not found:")]);
     const two = await play(`${line} --yes`, [
       page(ada, { ...ada, idUser: 60, email: "ada@northwind.example" }),
       page(),
     ]);
-    expect([two.code, two.told]).toEqual([2, expect.stringContaining("the numbers 52 and 60")]);
+    expect([two.code, two.told]).toEqual([2, expect.stringContaining("52 and 60")]);
   });
 
   it("tells honestly that an answer was lost", async () => {
     const lost: ExpectedCall = { ...removed, gives: null };
     const { stdout } = await play(`${line} --yes`, [...found, lost]);
-    expect(stdout.replaceAll(/\s+/g, " ")).toContain("this command removed them, or somebody else did.");
+    expect(stdout.replaceAll(/\s+/g, " ")).toContain("somebody else may have removed them.");
     const json = await play(`${line} --yes --json`, [...found, lost]);
     expect(JSON.parse(json.stdout)).toMatchObject({ removed: true, licenses: null });
   });
@@ -785,7 +785,7 @@ describe("users remove", () => {
     expect([code, JSON.parse(stdout)]).toMatchObject([0, { idUser: 52, removed: false, dryRun: true }]);
     const oneself = me({ user: { email: "ADA@northwind.example", role: 0, roleName: "administrator" } });
     const self = await play(`${line} --dry-run`, [...found, read, { call: "me", gives: oneself }]);
-    expect([self.code, self.told]).toEqual([2, expect.stringContaining("Nobody can remove themselves")]);
+    expect([self.code, self.told]).toEqual([2, expect.stringContaining("You cannot remove yourself")]);
     expect((await play(`${line} --dry-run`, [page()])).code).toBe(2);
   });
 
@@ -793,7 +793,7 @@ describe("users remove", () => {
     const read: ExpectedCall = { call: "subscription", gives: subscription() };
     const boss = [page({ ...ada, role: 0 }), page(), read];
     const { code, told } = await play(`${line} --dry-run`, [...boss, { call: "me", gives: me() }]);
-    expect([code, told]).toEqual([5, expect.stringContaining("An API token cannot add or remove administrators")]);
+    expect([code, told]).toEqual([5, expect.stringContaining("API tokens cannot add or remove administrators")]);
     expect((await play(`${line} --dry-run`, [...boss, SESSION])).code).toBe(0);
   });
 });
