@@ -51,7 +51,7 @@ export async function notBought({ missing, refusal }: Shortage, tools: Purchasin
     },
   );
   return new CliError("no_license_available", `${missingWords(missing)}, and ${price}. No users were added`, {
-    hint: "Pass --buy-missing to buy the missing licenses, and --max-total to limit the cost.",
+    hint: "Pass --buy-missing to buy what is missing, and --max-total to limit the cost.",
     cause: refusal,
   });
 }
