@@ -38,8 +38,8 @@ async function helpOn(words: string, columns?: number): Promise<string> {
   return context.written.stdout;
 }
 
-describe.each([60, 80])("every page of the help on %d columns", (columns) => {
-  it("is written down, and no other", async () => {
+describe.each([60, 80])("every help page on %d columns", (columns) => {
+  it("has a snapshot, and no other page", async () => {
     expect((await readdir(new URL(`help/${columns}`, import.meta.url))).sort()).toEqual(pages.map(fileOf).sort());
   });
 
@@ -51,13 +51,13 @@ describe.each([60, 80])("every page of the help on %d columns", (columns) => {
 });
 
 describe("the help", () => {
-  it("is as wide as 80 columns where nobody knows how wide the terminal is, and where it is wider", async () => {
+  it("is 80 columns wide on wider terminals, and if the width is unknown", async () => {
     const text = await helpOn("buy", 80);
     expect(await helpOn("buy")).toBe(text);
     expect(await helpOn("buy", 120)).toBe(text);
   });
 
-  it.each(commands)("of %s is the same by --help, and alone for the program", async (words) => {
+  it.each(commands)("of %s is the same with --help", async (words) => {
     const context = fakeContext();
     expect(await runProgram([...words.split(" ").filter(Boolean), "--help"], context)).toBe(0);
     expect(context.written.stdout).toBe(await helpOn(words));
@@ -66,7 +66,7 @@ describe("the help", () => {
     expect(alone.written.stdout).toBe(await helpOn(""));
   });
 
-  it.each(commands)("of %s has two examples that the program takes", async (words, command) => {
+  it.each(commands)("of %s has two valid examples", async (words, command) => {
     const examples = examplesOf(command);
     expect(new Set(examples).size).toBe(2);
     for (const example of examples) {
@@ -89,13 +89,13 @@ describe("the help", () => {
     expect(context.written.stdout).toContain(isBold ? "\u001b[1mUsage:\u001b[22m secure" : "Usage: secure");
   });
 
-  it("lists every command of the program under a heading of its own choice", () => {
+  it("lists every command under its heading", () => {
     const top = commands.filter(([words]) => /^\S+$/.test(words));
     expect(top.filter(([, command]) => command.helpGroup() === "").map(([words]) => words)).toEqual([]);
   });
 });
 
-describe("a slip of the finger", () => {
+describe("a typo", () => {
   const cut = (name: string) => name.slice(0, -1);
 
   async function hintOn(line: string): Promise<string> {
@@ -104,7 +104,7 @@ describe("a slip of the finger", () => {
     return context.written.stderr;
   }
 
-  it.each(commands.slice(1))("in %s suggests it", async (words) => {
+  it.each(commands.slice(1))("in %s suggests the command", async (words) => {
     const name = words.split(" ").at(-1);
     const slip = cut(words);
     expect(await hintOn(slip)).toMatch(new RegExp(`Did you mean (one of )?.*\\b${name}\\b`));

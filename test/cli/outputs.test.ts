@@ -16,13 +16,13 @@ function commandsOf(command: Command, above: readonly string[] = []): string[] {
     });
 }
 
-describe("the outputs of the commands", () => {
-  it("are known of every command, and of nothing else", async () => {
+describe("the outputs", () => {
+  it("exist for every command and nothing else", async () => {
     const program = await createProgram(fakeContext(), () => {});
     expect(Object.keys(outputs).sort()).toEqual(commandsOf(program).sort());
   });
 
-  it("have a JSON Schema each, and errors have one", () => {
+  it("have JSON Schemas, and so have errors", () => {
     const files = [...Object.keys(outputs), "error"].map((name) => `${name.replaceAll(" ", "-")}.json`);
     expect(Object.keys(outputSchemas()).sort()).toEqual(files.sort());
     for (const schema of Object.values(outputSchemas())) {

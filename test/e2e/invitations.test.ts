@@ -48,7 +48,7 @@ test("an organization invites a person of another one, who joins by accepting an
 
   const { home, stderr } = await signIn(OTHER);
   expect(stderr.replaceAll(/\s+/g, " ")).toContain("`secureflag-licenses organizations accept 1`");
-  expect((await runCli(["organizations", "list"], { home })).stdout).toContain("Invitations");
+  expect((await runCli(["organizations", "list"], { home })).stdout).toContain("\tinvited\n");
   expect(resultOf(await runCli(["organizations", "list", "--json"], { home }))).toMatchObject([{ id: 2 }]);
   const status = ["status", "--org", "1", "--json"];
   expect(errorOf(await runCli(status, { home }))).toMatchObject({ code: "not_found", exitCode: 2 });

@@ -51,7 +51,7 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
 }
 
 describe("login", () => {
-  it("reads the password from stdin and keeps sign-in and profile", async () => {
+  it("reads the password from stdin and stores sign-in and profile", async () => {
     const { code, stdout, context } = await play(`login --email ${EMAIL} --password-stdin --json`, [LOGIN, ME], {
       input: "pass word\n",
     });
@@ -76,7 +76,7 @@ describe("login", () => {
     },
   );
 
-  it("asks a person for the password", async () => {
+  it("prompts for the password", async () => {
     const { code, context } = await play(`login --email ${EMAIL}`, [LOGIN, ME], {
       isTerminal: true,
       answers: ["pass word"],
@@ -85,7 +85,7 @@ describe("login", () => {
     expect(context.questions).toEqual(["Password"]);
   });
 
-  it("without a keyring asks a person before the password, and No sends nothing", async () => {
+  it("asks before the password if there is no keyring, and No sends nothing", async () => {
     const world = { isTerminal: true, hasKeyring: false };
     const yes = await play(`login --email ${EMAIL}`, [LOGIN, ME], { ...world, answers: [true, "pass word"] });
     expect(yes.context.stored.get("default")).toMatchObject({ source: "file" });
@@ -97,7 +97,7 @@ describe("login", () => {
     expect(no.context.stored.size).toBe(0);
   });
 
-  it("without a keyring a script must say --insecure-storage, before the password is sent", async () => {
+  it("requires --insecure-storage in a script without a keyring, before the password is sent", async () => {
     const world = { input: "pass word", hasKeyring: false };
     const line = `login --email ${EMAIL} --password-stdin`;
     const refused = await play(line, [], world);
@@ -105,7 +105,7 @@ describe("login", () => {
     expect((await play(`${line} --insecure-storage`, [LOGIN, ME], world)).code).toBe(0);
   });
 
-  it("asks for nothing where the sign-in cannot be kept", async () => {
+  it("does not prompt if the sign-in cannot be stored", async () => {
     const context = fakeContext({ env, client: scriptedClient([]).client, isTerminal: true });
     const check = async () => {
       throw new SessionError("keyring_locked", "The keyring is locked", "Unlock it");
@@ -115,7 +115,7 @@ describe("login", () => {
     expect(context.questions).toEqual([]);
   });
 
-  it.each(["exclusively", "check"] as const)("sends no password where the sign-in cannot be kept: %s", async (call) => {
+  it.each(["exclusively", "check"] as const)("sends no password if the sign-in cannot be stored: %s", async (call) => {
     const scripted = scriptedClient([]);
     const context = fakeContext({ env, client: scripted.client, input: "pass word", hasKeyring: false });
     const fails = async () => {
@@ -134,7 +134,7 @@ describe("login", () => {
     ["a refusal of a proxy", new ClientError("unauthenticated", "no"), 4],
     ["a lockout", new ClientError("rate_limited", "no"), 10],
     ["an unreachable backend", new ClientError("unreachable", "no"), 10],
-  ])("keeps nothing after %s", async (_what, fails, exitCode) => {
+  ])("stores nothing after %s", async (_what, fails, exitCode) => {
     const { code, context } = await play(`login --email ${EMAIL} --password-stdin`, [{ call: "login", fails }], {
       input: "x",
     });
@@ -165,7 +165,7 @@ describe("login", () => {
     expect(wrong.context.stored.size).toBe(0);
   });
 
-  it("asks a person for the code, again after a wrong one, three times", async () => {
+  it("prompts for the code up to three times", async () => {
     const wrong: ExpectedCall = { call: "mfa", fails: WRONG_CODE };
     const right: ExpectedCall = { call: "mfa", with: ["c", "123456"], gives: SIGNED_IN };
     const line = `login --email ${EMAIL}`;
@@ -209,7 +209,7 @@ describe("login", () => {
     expect(await (await second.context.settings()).activeProfile()).toBe("default");
   });
 
-  it("keeps a token from stdin after it was checked", async () => {
+  it("stores a token from stdin after it was checked", async () => {
     const { code, context } = await play("login --with-token", [ME], { input: " sfl_token\n" });
     expect(code).toBe(0);
     expect(context.stored.get("default")?.credential).toMatchObject({ accessToken: "sfl_token", refreshToken: null });
@@ -247,7 +247,7 @@ describe("login", () => {
 });
 
 describe("logout", () => {
-  it("revokes and forgets", async () => {
+  it("revokes and deletes the sign-in", async () => {
     const { code, stdout, context } = await play("logout --json", [{ call: "revoke", with: ["refresh_1"] }], {
       credential,
     });
@@ -256,7 +256,7 @@ describe("logout", () => {
     expect(context.stored.size).toBe(0);
   });
 
-  it("forgets also where the backend cannot be told, and says so", async () => {
+  it("deletes the sign-in if the backend cannot be reached, and warns", async () => {
     const fails = new ClientError("unreachable", "no");
     const { code, stderr, context } = await play("logout", [{ call: "revoke", fails }], { credential });
     expect(code).toBe(0);
@@ -264,7 +264,7 @@ describe("logout", () => {
     expect(context.stored.size).toBe(0);
   });
 
-  it("has nothing to do", async () => {
+  it("succeeds without a sign-in", async () => {
     expect(await play("logout", [])).toMatchObject({ code: 0, stdout: expect.stringContaining("no sign-in") });
   });
 });
@@ -285,7 +285,7 @@ describe("the stored sign-in", () => {
     scope: "a b",
   };
 
-  it("is sent only to the origin that it came from, and the message names both", async () => {
+  it("is sent only to its origin", async () => {
     const elsewhere = { env: { SECUREFLAG_API_URL: "https://other.example/v2" }, credential };
     const { code, stderr } = await play("status", [], elsewhere);
     expect(code).toBe(4);
@@ -293,11 +293,11 @@ describe("the stored sign-in", () => {
     expect(stderr).toContain("http://127.0.0.1:4010");
   });
 
-  it("is missing: exit 4 and how to sign in", async () => {
+  it("exits with 4 and the way to sign in if it is missing", async () => {
     expect(await play("status", [])).toMatchObject({ code: 4, stderr: expect.stringContaining("login") });
   });
 
-  it("is beaten by SECUREFLAG_API_TOKEN", async () => {
+  it("is not used with SECUREFLAG_API_TOKEN", async () => {
     const context = fakeContext({ env: { SECUREFLAG_API_TOKEN: "env" }, credential });
     const signIn = await findSignIn(context, target);
     const { client } = scriptedClient([]);
@@ -308,7 +308,7 @@ describe("the stored sign-in", () => {
     ]);
   });
 
-  it("is used while it lasts and renewed when it has expired, the new pair kept", async () => {
+  it("is renewed when it has expired, and the new pair stored", async () => {
     const { client } = scriptedClient([]);
     const fresh = fakeContext({ credential });
     expect(await (await findSignIn(fresh, target)).accessToken(client)).toBe("access_1");
@@ -324,14 +324,14 @@ describe("the stored sign-in", () => {
     expect(context.reached).toEqual(["C4"]);
   });
 
-  it("that another command has renewed meanwhile is taken over, not renewed again", async () => {
+  it("is taken over if another command renewed it", async () => {
     const context = fakeContext({ credential });
     const signIn = await findSignIn(context, target);
     context.stored.set("default", { credential: { ...credential, accessToken: "access_9" }, source: "keyring" });
     expect(await signIn.renewToken(scriptedClient([]).client)).toBe("access_9");
   });
 
-  it("is renewed with the newest refresh token, also where that one's access token has expired", async () => {
+  it("is renewed with the newest refresh token", async () => {
     const context = fakeContext({ credential });
     const signIn = await findSignIn(context, target);
     const newer = { ...credential, accessToken: "access_9", refreshToken: "refresh_9", accessExpiresAt: 0 };
@@ -344,7 +344,7 @@ describe("the stored sign-in", () => {
     ["signed out", null],
     ["signed in at another backend", { ...credential, apiUrl: "https://other.example/v2", accessToken: "x" }],
     ["given an API token instead", { ...credential, accessToken: "x", refreshToken: null }],
-  ])("that another command has %s meanwhile is not renewed", async (_what, now) => {
+  ])("is not renewed if another command has %s", async (_what, now) => {
     const context = fakeContext({ credential });
     const signIn = await findSignIn(context, target);
     if (now) context.stored.set("default", { credential: now, source: "keyring" });
@@ -352,13 +352,13 @@ describe("the stored sign-in", () => {
     expect(await signIn.renewToken(scriptedClient([]).client)).toBeNull();
   });
 
-  it("is not renewed where the new one could not be kept: nothing is sent", async () => {
+  it("is not renewed if the new one could not be stored", async () => {
     const world = { credential, hasKeyring: false };
     const signIn = await findSignIn(fakeContext(world), target);
     await expect(signIn.renewToken(scriptedClient([]).client)).rejects.toMatchObject({ code: "keyring_unavailable" });
   });
 
-  it("without a refresh token cannot be renewed", async () => {
+  it("cannot be renewed without a refresh token", async () => {
     const context = fakeContext({ credential: { ...credential, refreshToken: null } });
     expect(await (await findSignIn(context, target)).renewToken(scriptedClient([]).client)).toBeNull();
   });

@@ -55,7 +55,7 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
 describe("login in the browser", () => {
   const pending = polled("authorization_pending");
 
-  it("is what a terminal gets: shows page and code, opens it, waits, and keeps the sign-in", async () => {
+  it("is the default in a terminal: shows page and code, opens it, waits, and stores the sign-in", async () => {
     const { code, at, stderr, stdout, context } = await play(
       "login --json",
       [grant(), pending, pending, approved, ME],
@@ -76,7 +76,7 @@ describe("login in the browser", () => {
     expect(stderr + stdout).not.toContain("device_secret");
   });
 
-  it("without a terminal needs --web, and opens nothing", async () => {
+  it("requires --web off a terminal, and opens nothing", async () => {
     const { code, stderr, context } = await play("login --web -q", [grant(), approved, ME]);
     expect(code).toBe(0);
     expect(stderr).toContain("ABCD-EFGH");
@@ -96,7 +96,7 @@ describe("login in the browser", () => {
     ["another origin for the short address", { verification_uri: "https://evil.example/device" }],
     ["no web page", { verification_uri_complete: "file:///etc/passwd" }],
     ["no URL", { verification_uri: "see the manual", verification_uri_complete: undefined }],
-  ])("a page of %s is shown, never opened, and said why", async (_what, change) => {
+  ])("shows a page of %s with a warning, and does not open it", async (_what, change) => {
     const { code, stderr, context } = await play("login", [grant(change), approved, ME], { isTerminal: true });
     expect([code, context.opened]).toEqual([0, []]);
     expect(stderr).toContain("That page is not on");
@@ -108,7 +108,7 @@ describe("login in the browser", () => {
     expect(stderr).not.toMatch(/[\u001b\u0007\u202e]/);
   });
 
-  it("slows down for good, and doubles its pause while there is trouble", async () => {
+  it("slows down for good, and doubles its pause after failures", async () => {
     const script = [polled("slow_down"), pending, polled("unreachable"), polled("internal"), pending, approved];
     const { code, at } = await play("login --web", [grant({ interval: 2 }), ...script, ME]);
     expect(code).toBe(0);
@@ -127,7 +127,7 @@ describe("login in the browser", () => {
     expect(at).toEqual([5, 305]);
   });
 
-  it.each([2_000_000_000, Number.MAX_SAFE_INTEGER])("keeps a token that lives for %d s, for a year", async (life) => {
+  it.each([2_000_000_000, Number.MAX_SAFE_INTEGER])("stores a token that lives for %d s, for a year", async (life) => {
     const endless: ExpectedCall = { call: "deviceTokens", gives: { ...PAIR, expires_in: life } };
     const { code, context } = await play("login --web", [grant(), endless, ME]);
     expect(code).toBe(0);
@@ -135,14 +135,14 @@ describe("login in the browser", () => {
     expect(accessExpiresAt).toBe(Date.parse("2027-11-22T10:00:05Z"));
   });
 
-  it("opens the page in the form in which it was judged, and shows that", async () => {
+  it("opens and shows the parsed address", async () => {
     const change = { verification_uri: `${PAGE}\\a`, verification_uri_complete: `${PAGE}\\b` };
     const { context, stderr } = await play("login", [grant(change), approved, ME], { isTerminal: true });
     expect(context.opened).toEqual([`${PAGE}/b`]);
     expect(stderr).not.toContain("\\");
   });
 
-  it("asks every 5 s where the backend does not say", async () => {
+  it("polls every 5 s by default", async () => {
     const { at } = await play("login --web", [grant({ interval: undefined }), pending, approved, ME]);
     expect(at).toEqual([5, 10]);
   });
@@ -167,7 +167,7 @@ describe("login in the browser", () => {
     expect(await play("login --web", script)).toMatchObject({ code, at });
   });
 
-  it("stops at the end of the code by itself, whatever the backend says", async () => {
+  it("stops when the code expires, whatever the backend answers", async () => {
     const ended = await play("login --web", [grant({ expires_in: 12 }), pending, pending, pending]);
     expect(ended).toMatchObject({
       code: 4,
@@ -180,13 +180,13 @@ describe("login in the browser", () => {
     expect(never).toMatchObject({ code: 4, at: polls });
   });
 
-  it("names what else there is where the backend has no such thing", async () => {
+  it("names the other ways if the backend does not offer it", async () => {
     const fails = new ClientError("sign_in_not_offered", "no", { hint: "Use --with-token" });
     const ended = await play("login --web", [{ call: "authorizeDevice", fails }]);
     expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining("--with-token") });
   });
 
-  it("asks where the sign-in may be kept before anything is sent", async () => {
+  it("asks where to store the sign-in before anything is sent", async () => {
     const world = { isTerminal: true, hasKeyring: false };
     expect(await play("login", [], { ...world, answers: [false] })).toMatchObject({ code: 3 });
     expect(await play("login --web", [], { hasKeyring: false })).toMatchObject({

@@ -37,7 +37,7 @@ const asked = (invitations: ReturnType<typeof invitation>[], organizations = [NO
 });
 
 describe("organizations list", () => {
-  it("is one record a line off a terminal, invitations too, with what to type on stderr", async () => {
+  it("prints one record a line off a terminal, invitations too, and how to accept on stderr", async () => {
     const { code, stdout, stderr } = await play("organizations list", [asked([invitation(5, 0), invitation(6)])]);
     expect(code).toBe(0);
     expect(stdout).toBe(
@@ -49,7 +49,7 @@ describe("organizations list", () => {
     expect((await play("organizations list --quiet", [asked([invitation(5)])])).stderr).toBe("");
   });
 
-  it("keeps a long name whole on a terminal that has room for it, and on a narrow one", async () => {
+  it("prints a long name whole on wide and narrow terminals", async () => {
     const name = "Northwind Information Security Laboratories Europe";
     const script = [asked([], [{ id: 4201, name, role: 3 }])];
     const wide = await play("organizations list --no-color", script, { isStdoutTerminal: true, columns: 100 });
@@ -61,12 +61,12 @@ describe("organizations list", () => {
     expect(narrow.stdout.replaceAll(/\s+/g, " ")).toBe(`Organization ${name} Id 4201 Role team manager Status member `);
   });
 
-  it("keeps the shape of its JSON: only organizations that the user belongs to", async () => {
+  it("prints only memberships as JSON", async () => {
     const { stdout, stderr } = await play("organizations list --json", [asked([invitation(5)])]);
     expect([JSON.parse(stdout), stderr]).toEqual([[NORTHWIND], ""]);
   });
 
-  it("shows none where the backend knows of no invitations", async () => {
+  it("prints no invitations if the backend has none", async () => {
     const { stdout } = await play("organizations list", [{ call: "me", gives: me() }]);
     expect(stdout).not.toContain("nvitation");
   });
@@ -75,7 +75,7 @@ describe("organizations list", () => {
 describe("organizations accept", () => {
   const accepted: ExpectedCall = { call: "acceptInvitation", with: [5], gives: invitation(5, 0) };
 
-  it("accepts the one that is named, whatever organization is set", async () => {
+  it("accepts the given one, whatever organization is set", async () => {
     const world = { env: { SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" } };
     const { code, stdout, stderr } = await play("organizations accept 5", [accepted], world);
     expect([code, stdout, stderr]).toEqual([0, "You joined South[2Jwind 5 (5) as organization administrator.\n", ""]);
@@ -83,7 +83,7 @@ describe("organizations accept", () => {
     expect(JSON.parse(json.stdout)).toEqual({ ...invitation(5, 0), accepted: true });
   });
 
-  it("with an API token ends with 5 and says how a person signs in", async () => {
+  it("exits with 5 for an API token, and says how to sign in", async () => {
     const fails = new ClientError("forbidden", "Not with an API token", { requestId: "req_1" });
     const call: ExpectedCall = { call: "acceptInvitation", fails };
     const { code, told } = await play("organizations accept 5", [call]);
@@ -92,20 +92,20 @@ describe("organizations accept", () => {
     expect(JSON.parse(stderr).error).toMatchObject({ code: "forbidden", requestId: "req_1" });
   });
 
-  it("without an invitation ends with 2 and names where they are listed", async () => {
+  it("exits with 2 without an invitation, and points to the list", async () => {
     const fails = new ClientError("not_found", "There is no invitation to organization 5");
     const { code, told } = await play("organizations accept 5", [{ call: "acceptInvitation", fails }]);
     expect([code, told]).toEqual([2, expect.stringContaining("organizations list")]);
   });
 
-  it("says that it was done where that cannot be printed", async () => {
+  it("says that it was accepted if the result cannot be printed", async () => {
     const { code, told } = await play("organizations accept 5", [accepted], { isStdoutFull: true });
     expect([code, told]).toEqual([1, expect.stringContaining("was accepted, but the result could not be printed")]);
   });
 });
 
-describe("an invitation that waits", () => {
-  it("is noted by whoami, three of them at most, and by nothing that asked for quiet", async () => {
+describe("a pending invitation", () => {
+  it("is noted by whoami, three at most, unless --quiet", async () => {
     const many = asked([5, 6, 7, 8, 9].map((id) => invitation(id, 3)));
     const { code, told } = await play("whoami", [many]);
     expect(code).toBe(0);
@@ -123,7 +123,7 @@ describe("an invitation that waits", () => {
     expect([code, told]).toEqual([0, expect.stringContaining("organizations accept 5")]);
   });
 
-  it("is named where a command needs an organization and there is no other", async () => {
+  it("is named if a command needs an organization and there is no other", async () => {
     const { code, told } = await play("status", [asked([invitation(5)], [])]);
     expect([code, told]).toEqual([2, expect.stringContaining("organizations accept 5")]);
   });
@@ -132,7 +132,7 @@ describe("an invitation that waits", () => {
 describe("organizations assignment-strategy", () => {
   const ORG = "--org 4201";
 
-  it("shows the one that is set", async () => {
+  it("shows the current one", async () => {
     const script: ExpectedCall[] = [{ call: "assignmentStrategy", with: [4201], gives: "INITIAL_PLAN" }];
     expect(await play(`organizations assignment-strategy ${ORG}`, script)).toMatchObject({
       code: 0,
@@ -149,7 +149,7 @@ describe("organizations assignment-strategy", () => {
     expect([code, stdout]).toEqual([0, "Set the assignment strategy for new users to none.\n"]);
   });
 
-  it("sends an API token's holder to the sign-in, and says what the backend has not", async () => {
+  it("exits with 5 for an API token, and with 1 if the backend does not support it", async () => {
     const refused = (error: ClientError): ExpectedCall[] => [{ call: "setAssignmentStrategy", fails: error }];
     const forbidden = refused(new ClientError("forbidden", "This needs a signed-in administrator"));
     const token = await play(`organizations assignment-strategy none ${ORG}`, forbidden);

@@ -31,7 +31,7 @@ async function play(args: readonly string[], script: readonly ExpectedCall[] = [
 }
 
 describe("profiles", () => {
-  it("lists backend, organization and sign-in of each", async () => {
+  it("lists backend, organization and sign-in", async () => {
     const { stdout } = await play(["profiles", "list", "--json"]);
     expect(JSON.parse(stdout)).toEqual([
       { name: "default", active: true, ...profiles.default, signedIn: true },
@@ -54,7 +54,7 @@ describe("profiles", () => {
     expect(JSON.parse(context.written.stdout)).toMatchObject([{ signedIn: true }, { signedIn: false }]);
   });
 
-  it("uses one from now on", async () => {
+  it("switches to a profile", async () => {
     const { code, stdout, context } = await play(["profiles", "use", "work", "--json"]);
     expect([code, JSON.parse(stdout)]).toEqual([0, { name: "work", active: true }]);
     expect(await (await context.settings()).activeProfile()).toBe("work");
@@ -62,7 +62,7 @@ describe("profiles", () => {
     expect((await play(["profiles", "use", "work"], [], world)).stderr).toContain("SECUREFLAG_PROFILE");
   });
 
-  it("removes one: signs it out at its backend, forgets it, and says what to do where it was in use", async () => {
+  it("signs out of a profile and removes it, and says what to do if it was in use", async () => {
     const revoke: ExpectedCall = { call: "revoke", with: ["refresh_1"] };
     const { code, stdout, stderr, context } = await play(["profiles", "remove", "default", "--yes"], [revoke]);
     expect([code, stdout]).toEqual([0, "Removed profile default.\n"]);
@@ -73,7 +73,7 @@ describe("profiles", () => {
     expect(other.context.stored.size).toBe(1);
   });
 
-  it("asks before it removes one: No keeps it, and a script needs --yes", async () => {
+  it("asks before it removes a profile; a script needs --yes", async () => {
     const no = await play(["profiles", "remove", "default"], [], { isTerminal: true, answers: [false] });
     expect([no.code, no.stderr, no.context.stored.size]).toEqual([3, "Canceled. Nothing was changed.\n", 1]);
     const script = await play(["profiles", "remove", "default"]);
@@ -81,7 +81,7 @@ describe("profiles", () => {
     expect(script.stderr).toContain("Pass --yes to remove the profile without a prompt.");
   });
 
-  it("is forgotten also where the backend cannot be told", async () => {
+  it("removes a profile if the backend cannot be reached", async () => {
     const fails = new ClientError("unreachable", "no");
     const { code, stderr, context } = await play(
       ["profiles", "remove", "default", "--yes"],
@@ -91,14 +91,14 @@ describe("profiles", () => {
     expect(stderr).toContain("Failed to revoke the sign-in");
   });
 
-  it.each(["use", "remove"])("%s of an unknown one: exit 2 with the list", async (command) => {
+  it.each(["use", "remove"])("%s exits with 2 and the list for an unknown profile", async (command) => {
     const flags = command === "remove" ? ["--yes"] : [];
     const { code, stderr } = await play(["profiles", command, "nosuch", "--json", ...flags]);
     expect(code).toBe(2);
     expect(JSON.parse(stderr).error).toMatchObject({ code: "profile_unknown", hint: "Profiles: default, work." });
   });
 
-  it.each(["a\u001bb", "a\nb", "\u202eab", " ", "x".repeat(101), "__proto__"])("cannot be called %j", async (name) => {
+  it.each(["a\u001bb", "a\nb", "\u202eab", " ", "x".repeat(101), "__proto__"])("refuses the name %j", async (name) => {
     const flag = await play(["whoami", "--profile", name]);
     expect(flag).toMatchObject({ code: 2, stderr: expect.stringContaining("--profile cannot be") });
     const variable = await play(["whoami"], [], { env: { SECUREFLAG_PROFILE: name } });
@@ -106,7 +106,7 @@ describe("profiles", () => {
     expect(flag.stderr + variable.stderr).not.toMatch(/[\u001b\u202e]/);
   });
 
-  it("may be called anything else", async () => {
+  it("takes any other name", async () => {
     const names = ["ci.eu", "Büro 東京", "-", "constructor", "x".repeat(100)];
     for (const name of names) {
       const { code } = await play(["profiles", "use", "--", name], [], { profiles: { [name]: profiles.work } });
@@ -142,7 +142,7 @@ describe("whoami", () => {
     [14 * 86_400 + 1, null],
     [null, null],
     [undefined, null],
-  ])("warns of an API token's end: %s s left", async (expiresIn, when) => {
+  ])("warns before an API token expires: %s s left", async (expiresIn, when) => {
     const expiresAt = "2020-01-01T00:00:00Z";
     const { stderr } = await play(["whoami"], [asked({ expiresIn, expiresAt })]);
     expect(stderr).toEqual(when === null ? "" : expect.stringContaining(`The token ci expires ${when}.`));

@@ -79,7 +79,7 @@ describe("tokens create", () => {
     expect((await play([...args, ...limits], script)).code).toBe(0);
   });
 
-  it("refuses an amount that the currency does not have, and creates nothing", async () => {
+  it("refuses an amount with too many decimals", async () => {
     const { code, stderr } = await play(
       [...args, "--max-spend", "1.005/month"],
       [{ call: "subscription", gives: subscription() }],
@@ -88,7 +88,7 @@ describe("tokens create", () => {
     expect(stderr).toContain("--max-spend");
   });
 
-  it("that cannot be printed names the token to revoke, and not its secret", async () => {
+  it("names the token to revoke if it cannot be printed, and not its secret", async () => {
     const { code, stderr } = await play(args, [{ call: "createToken", gives: created }], { isStdoutFull: true });
     expect(code).toBe(1);
     expect(stderr).toContain("tokens revoke tok_1");
@@ -97,7 +97,7 @@ describe("tokens create", () => {
 });
 
 describe("tokens list", () => {
-  it("shows what each may do, and no control characters of the backend", async () => {
+  it("shows scopes and limits, and no control characters", async () => {
     const spendLimit = { amount: gbp(50_000), amountLeft: gbp(12_345), licenses: 10, licensesLeft: 3 };
     const tokens = [token({ spendLimit }), token({ id: "tok_2", name: "a\u001b[31m", expiresAt: null, last4: null })];
     const script: ExpectedCall[] = [{ call: "tokens", with: [ORGANIZATION], gives: tokens }];
@@ -111,7 +111,7 @@ describe("tokens list", () => {
     expect(JSON.parse((await play(["tokens", "list", "--json"], script)).stdout)).toEqual(tokens);
   });
 
-  it("on 80 columns says whether each may buy and what it may spend, whole", async () => {
+  it("shows whether a token may buy, and its limit, within 80 columns", async () => {
     const spendLimit = { amount: gbp(50_000), amountLeft: gbp(12_345), licenses: 10, licensesLeft: 3 };
     const all = ["billing:read", "billing:purchase", "users:read", "users:write"];
     const tokens = [
@@ -134,20 +134,20 @@ describe("tokens list", () => {
     expect(total).toBe("Total: 4 API tokens.\n");
   });
 
-  it("is [] under --json where there is none", async () => {
+  it("prints [] with --json if there are none", async () => {
     expect((await play(["tokens", "list", "--json"], [{ call: "tokens", gives: [] }])).stdout).toBe("[]\n");
   });
 });
 
 describe("tokens revoke", () => {
-  it("asks nobody about a token that is not there", async () => {
+  it("does not prompt for an unknown token", async () => {
     const script: ExpectedCall[] = [{ call: "tokens", gives: [token()] }];
     const { code, context, stderr } = await play(["tokens", "revoke", "tok_2"], script, { isTerminal: true });
     expect([code, context.questions]).toEqual([2, []]);
     expect(stderr).toContain("API token not found: tok_2");
   });
 
-  it("takes the beginning of an id as a list shows it, unless several begin so", async () => {
+  it("takes the first digits of an ID, unless they are ambiguous", async () => {
     const [id, twin] = ["tok_0123456789abcdef01234561", "tok_0123456789abcdef01234562"] as const;
     const call: ExpectedCall = { call: "revokeApiToken", with: [ORGANIZATION, id] };
     const short = ["tokens", "revoke", "tok_01234567", "--yes"];
@@ -162,7 +162,7 @@ describe("tokens revoke", () => {
   const args = ["tokens", "revoke", "tok_1"];
   const revoked: ExpectedCall = { call: "revokeApiToken", with: [ORGANIZATION, "tok_1"] };
 
-  it("asks a person, whose default is No", async () => {
+  it("asks for confirmation, No by default", async () => {
     const listed: ExpectedCall = { call: "tokens", with: [ORGANIZATION], gives: [token()] };
     const yes = await play([...args, "--json"], [listed, revoked], { isTerminal: true, answers: [true] });
     expect([yes.code, JSON.parse(yes.stdout)]).toEqual([0, { id: "tok_1", revoked: true }]);
@@ -174,13 +174,13 @@ describe("tokens revoke", () => {
     });
   });
 
-  it("that cannot be shown says that it was done", async () => {
+  it("says that it was revoked if the result cannot be printed", async () => {
     const { code, stderr } = await play([...args, "--yes"], [revoked], { isStdoutFull: true });
     const told = "The token tok_1 was revoked, but the result could not be printed";
     expect([code, stderr.replaceAll("\n", " ")]).toEqual([1, expect.stringContaining(told)]);
   });
 
-  it("in a script needs --yes, and sends nothing without it", async () => {
+  it("requires --yes in a script, and sends nothing without it", async () => {
     expect(await play(args, [])).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
     expect((await play([...args, "--yes"], [revoked])).code).toBe(0);
   });
@@ -202,13 +202,13 @@ describe("a dry run", () => {
     );
   });
 
-  it("of tokens create is refused to an API token, as creating is", async () => {
+  it("of tokens create is refused for an API token", async () => {
     const refused: ExpectedCall = { call: "tokens", fails: new ClientError("forbidden", "not by an API token") };
     const line = ["tokens", "create", "--name", "ci", "--scopes", "billing:read", "--dry-run"];
     expect(await play(line, [refused])).toMatchObject({ code: 5, stdout: "" });
   });
 
-  it("of tokens revoke looks whether there is such a token, asks nobody, and revokes nothing", async () => {
+  it("of tokens revoke finds the token, does not prompt, and revokes nothing", async () => {
     const listed: ExpectedCall = { call: "tokens", gives: [token()] };
     const line = ["tokens", "revoke", "tok_1", "--dry-run", "--json"];
     const known = await play(line, [listed]);

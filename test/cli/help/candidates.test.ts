@@ -26,7 +26,7 @@ function commandsOf(command: Command, words: readonly string[] = []): [string, C
 }
 
 describe.each(commandsOf(program))("%s", (words, command) => {
-  it("is completed after the words above it, with what it is", async () => {
+  it("is completed with its summary", async () => {
     const completion = await complete(program, words.split(" "), async () => []);
     const value = words.split(" ").at(-1);
     const helper = command.createHelp();
@@ -43,7 +43,7 @@ describe.each(commandsOf(program))("%s", (words, command) => {
     expect(await completionOf(`${words} -q --timeout=5 --`)).not.toContain("--quiet");
   });
 
-  it("completes the values that a flag allows, and every one is taken", async () => {
+  it("completes the choices of a flag, all of them valid", async () => {
     for (const { long, argChoices } of command.options.filter((flag) => flag.argChoices)) {
       expect(await completionOf(`${words} ${long} `)).toEqual(argChoices);
       expect(await completionOf(`${words} ${long}=`)).toEqual(argChoices?.map((choice) => `${long}=${choice}`));
@@ -67,7 +67,7 @@ describe("a word", () => {
     ["users import ", "files"],
     ["sandbox --data ", "directories"],
     ["sandbox reset --data=s", "directories"],
-  ])("after %j is one of the %s", async (line, kind) => {
+  ])("after %j is completed from %s", async (line, kind) => {
     expect(await completionOf(line)).toBe(kind);
   });
 
@@ -129,7 +129,7 @@ describe("a word", () => {
     ["nosuch ", []],
     ["help nosuch ", []],
     ["help exit-codes ", []],
-  ])("after %j is one of %j", async (line, values) => {
+  ])("after %j is completed from %j", async (line, values) => {
     expect(await completionOf(line)).toEqual(values);
   });
 

@@ -15,7 +15,7 @@ const program = await createProgram(fakeContext(), () => {});
 
 const names = async () => [NAME];
 
-describe("the line that bash shows", () => {
+describe("the line of bash", () => {
   it.each([
     ["p buy ", ["buy", ""], 0, ""],
     ["p  buy\t5", ["buy", "5"], 0, ""],
@@ -36,7 +36,7 @@ describe("the line that bash shows", () => {
     expect(readBashLine(line, BREAKS)).toEqual({ words, kept, quote, isClosed: false });
   });
 
-  it.each(['p "a b"', "p 'a'", "p --x='a'b"])("%j ends after a closed quote, where nothing is put", async (line) => {
+  it.each(['p "a b"', "p 'a'", "p --x='a'b"])("inserts nothing after a closed quote: %j", async (line) => {
     expect(readBashLine(line, BREAKS).isClosed).toBe(true);
     expect(await answerTo("bash", [BREAKS, line], program, names)).toEqual(["words"]);
   });
@@ -47,7 +47,7 @@ describe("the line that bash shows", () => {
     maxLength: 12,
   });
 
-  it("is read back as what was inserted, whatever that is and whichever quote is open", () => {
+  it("reads back every insertion, with any open quote", () => {
     fc.assert(
       fc.property(text, fc.constantFrom("" as const, "'" as const, '"' as const), (value, quote) => {
         const inserted = `p ${quote}${bashInsertion(value, { kept: 0, quote })}`;
@@ -72,7 +72,7 @@ describe("the line that bash shows", () => {
   });
 });
 
-describe("what a shell is told", () => {
+describe("the answer to a shell", () => {
   it.each([
     ["bash", [BREAKS, "p profiles use it"], ["words", 'it\\\'s\\ \\$\\(x\\)\\ \\"q\\"\\ :1\\\\\\!']],
     ["bash", [BREAKS, "p profiles use no"], ["words"]],
@@ -93,7 +93,7 @@ describe("what a shell is told", () => {
     expect(answer.slice(0, lines.length)).toEqual(lines);
   });
 
-  it.each(SHELLS)("%s gets an answer whatever was typed, one line a candidate, and nothing is said", async (shell) => {
+  it.each(SHELLS)("answers %s whatever was typed, one line per candidate, with nothing on stderr", async (shell) => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.oneof(fc.string(), fc.constantFrom("--", "--profile", "buy", "help", "-q"))),
@@ -108,7 +108,7 @@ describe("what a shell is told", () => {
     );
   });
 
-  it.each(SHELLS)("%s is told nothing of profiles that cannot be read, and nobody hears of it", async (shell) => {
+  it.each(SHELLS)("answers %s without profiles that cannot be read, with nothing on stderr", async (shell) => {
     const told =
       shell === "bash" ? [BREAKS, "p profiles use "] : ["profiles", "use", shell === "powershell" ? "=" : ""];
     const context = { ...fakeContext(), profileNames: () => Promise.reject(new TypeError("broken")) };
@@ -119,7 +119,7 @@ describe("what a shell is told", () => {
 });
 
 describe("completion", () => {
-  it.each(SHELLS)("prints the script of %s, also as JSON", async (shell) => {
+  it.each(SHELLS)("prints the script of %s, and as JSON", async (shell) => {
     const [plain, json] = [fakeContext(), fakeContext()];
     expect(await runProgram(["completion", shell], plain)).toBe(0);
     expect(await runProgram(["completion", shell, "--json"], json)).toBe(0);
@@ -138,7 +138,7 @@ describe("completion", () => {
     expect(scripts.join("\n")).not.toMatch(/\beval\b|compgen|Invoke-Expression/);
   });
 
-  it.each([["completion"], ["completion csh"], ["complete csh"], ["complete"]])("%s ends with 2", async (line) => {
+  it.each([["completion"], ["completion csh"], ["complete csh"], ["complete"]])("exits with 2: %s", async (line) => {
     expect(await runProgram(line.split(" "), fakeContext())).toBe(2);
   });
 });

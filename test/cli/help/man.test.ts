@@ -32,7 +32,7 @@ const page = await manPage();
 
 const program = await createProgram(fakeContext(), () => {});
 
-it("is the page in the package", () => {
+it("is in the package", () => {
   expect(readFileSync(`${DIST}/man/secureflag-licenses.1`, "utf8")).toBe(page);
   // A list: newer versions of npm install no manual page that is named alone.
   const { man } = JSON.parse(readFileSync(`${DIST}/../package.json`, "utf8"));
@@ -41,7 +41,7 @@ it("is the page in the package", () => {
 
 describe.skipIf(!isInstalled("groff"))("the manual page", () => {
   const text = () => words(rendered(page));
-  it("is set without a warning, by man too", () => {
+  it("is formatted without a warning", () => {
     expect(rendered(page)).not.toMatch(COMPLAINT);
     if (!isInstalled("man")) return;
     const shown = execFileSync("sh", ["-c", `man --warnings=w -l '${DIST}/man/secureflag-licenses.1' 2>&1`], {
@@ -52,7 +52,7 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
     expect(shown).not.toMatch(COMPLAINT);
   });
 
-  it("has every command with what it is, every flag, and the examples of every command of the program", () => {
+  it("has every command and flag, and the examples of the commands", () => {
     const shown = text();
     for (const command of commandsOf(program)) {
       expect(shown).toContain(` ${words(`${termOf(command)} ${command.description()}`.replaceAll("`", ""))}`);
@@ -66,7 +66,7 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
     }
   });
 
-  it("has every exit code and every variable, and what more the help of a command says", () => {
+  it("has every exit code and variable, and the text after the flags", () => {
     const shown = text();
     for (const { code, meaning } of HELP_TOPICS["exit-codes"].data) {
       expect(shown).toContain(`${code} ${meaning.replaceAll("`", "")}`);
@@ -84,7 +84,7 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
     ["C:\\new \\fBbold\\fR \\n"],
     ["--max-total -5 `x` 'y' \"z\" ~ ^"],
     ["£244.10 → ü漢"],
-  ])("shows %j as it is", (line) => {
+  ])("prints %j unchanged", (line) => {
     const page = (text: string) => `.TH X 1\n.SH X\n${text}\n.SH END\n`;
     const between = (shown: string) => words(shown.replace(/^[\s\S]*\nX\n|\nEND[\s\S]*$/g, ""));
     expect(between(rendered(page(literal(line))))).toBe(words(line));
@@ -92,11 +92,11 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
     expect(between(rendered(page(usage(line))))).toBe(words(line));
   });
 
-  it("tells a complaint of groff from a page", () => {
+  it("detects warnings of groff", () => {
     expect(rendered(".TH X 1\n.SH X\n\\fZ \\[nosuch]\n")).toMatch(COMPLAINT);
   });
 
-  it("is never left by a text, whatever it is", () => {
+  it("stays valid with any text", () => {
     const anyLine = fc.string({ unit: fc.constantFrom(..."ab.'\\`\"-<>[]{}% \n"), maxLength: 30 });
     fc.assert(
       fc.property(fc.array(anyLine, { minLength: 20, maxLength: 20 }), (lines) => {

@@ -28,7 +28,7 @@ test.each(["assignmentStrategy", "Assignment strategy"])(
   },
 );
 
-test("one person in several spellings is named with the line before", () => {
+test("reports one person in several spellings, with the earlier line", () => {
   const rows = ["zo\u00e9@b\u00fccher.test,A,A", "zoe\u0301@b\u00fccher.test,B,B", "ZO\u00c9@xn--bcher-kva.test,C,C"];
   expect(problemsOf([HEADER, ...rows].join("\n"))).toEqual([
     `3: email "zoe\u0301@b\u00fccher.test" is on line 2 too`,
@@ -41,7 +41,7 @@ function lineCount(text: string): number {
   return text.split(/\r\n|\r|\n/).length;
 }
 
-describe("files that are fine", () => {
+describe("valid files", () => {
   test.each<[string, string | Uint8Array, AddUserRequest[], number[]]>([
     ["one user", `${HEADER}\nada@x.test,Ada,Lovelace\n`, [ada], [2]],
     ["no line end after the last", `${HEADER}\nada@x.test,Ada,Lovelace`, [ada], [2]],
@@ -124,7 +124,7 @@ describe("files that are fine", () => {
     expect(read(file).users).toEqual([{ ...ada, role: 0, adminNoTraining }]);
   });
 
-  test("10,000 users, and bytes in the middle of others", () => {
+  test("10,000 users, in a view of a larger buffer", () => {
     const rows = Array.from({ length: 10_000 }, (_, index) => `user${index}@x.test,First,Last`);
     const all = Buffer.from(`junk\n${HEADER}\n${rows.join("\n")}`);
     const { users, lines, problems } = read(all.subarray(5));
@@ -140,7 +140,7 @@ const NOT_CLOSED = "A quoted value starts here and never ends; the rest of the f
 
 const EDITOR = "save it as CSV UTF-8";
 
-describe("files that are not", () => {
+describe("invalid files", () => {
   test.each<[string, string | Uint8Array, string[]]>([
     ["nothing", "", ["1: The file is empty"]],
     ["a byte order mark alone", "\ufeff", ["1: The file is empty"]],
@@ -303,7 +303,7 @@ describe("files that are not", () => {
   });
 });
 
-describe("files that nobody would write", () => {
+describe("unusual files", () => {
   test.each([
     ["quotes", '"'],
     ["separators", ","],
@@ -320,7 +320,7 @@ describe("files that nobody would write", () => {
     ["quotes in all places", 'a,"b""c\n'],
     ["unknown columns", "a,"],
     ["bytes that are no text", "\xff\n"],
-  ])("100 KB of %s below a header take no longer than ten seconds", (_, piece) => {
+  ])("reads 100 KB of %s below a header within ten seconds", (_, piece) => {
     const header = piece.includes("\t") ? HEADER.replaceAll(",", "\t") : HEADER;
     const rows = Buffer.from(piece.repeat(100_000 / piece.length), "latin1");
     const began = performance.now();
@@ -336,7 +336,7 @@ describe("files that nobody would write", () => {
   const textual = fc.array(token, { maxLength: 60 }).map((parts) => parts.join(""));
   const below = textual.map((text) => `${HEADER},role\n${text}`);
 
-  test("any bytes: nothing is thrown, every problem is on a line of the file, and what is fine is the contract's", () => {
+  test("never throws, puts every problem on a line of the file, and returns users of the contract, for any bytes", () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.tuple(below, fc.uint8Array({ maxLength: 20 })).map(([text, rest]) => Buffer.concat([Buffer.from(text), rest])),
@@ -360,7 +360,7 @@ describe("files that nobody would write", () => {
     );
   });
 
-  test("the kind of line end changes nothing", () => {
+  test("reads the same with every kind of line end", () => {
     // A NUL at the beginning looks like UTF-16.
     const utf8 = fc.oneof(textual, below).filter((text) => !text.slice(0, 3).includes("\0"));
     const lineFeeds = utf8.map((text) => text.replaceAll(/\r\n?/g, "\n"));
@@ -375,7 +375,7 @@ describe("files that nobody would write", () => {
     );
   });
 
-  test("lines are an editor's, whatever lies between them", () => {
+  test("counts lines as an editor does", () => {
     const between = fc.constantFrom("\n", "\r\n", "\r", "\n\n", "\r\n \r\n", "\r\r", "\n,,\n");
     const row = fc.constantFrom(
       { text: ",First,Last", problem: "email is empty" },
@@ -398,7 +398,7 @@ describe("files that nobody would write", () => {
     );
   });
 
-  test("what the writer writes is read back as it was", () => {
+  test("reads back what the CSV writer writes", () => {
     const name = fc
       .string({ unit: fc.constantFrom(..."aé王\"',;\t =-😀".split("")), minLength: 1, maxLength: 20 })
       .map((text) => `x${text}x`.replaceAll("\t", " "));

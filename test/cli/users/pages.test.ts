@@ -17,13 +17,13 @@ function pages(...list: User[][]) {
   return { usersPage, asked };
 }
 
-describe("a list of users", () => {
+describe("the list of users", () => {
   it.each([
     ["empty", [[]], 0],
     ["one page, not full", [many(0, 3)], 3],
     ["full pages", [many(0, 20), many(20, 20)], 40],
     ["short pages between full ones", [many(0, 20), many(20, 1), many(21, 20), many(41, 7), many(48, 20)], 68],
-  ])("%s, ends with the first empty page", async (_, list, count) => {
+  ])("with %s ends at the first empty page", async (_, list, count) => {
     const backend = pages(...list);
     expect((await readAllUsers(backend, 1)).map(({ idUser }) => idUser)).toEqual([...Array(count).keys()]);
     expect(backend.asked).toEqual([...Array(list.filter((page) => page.length > 0).length + 1).keys()]);
@@ -34,16 +34,19 @@ describe("a list of users", () => {
     [100, 0, false, 6],
     [101, 0, true, 6],
     [500, 0, true, 6],
-  ])("of %d, limited to 100: says whether there are more, and reads no further", async (count, _spare, more, asked) => {
-    const list = Array.from({ length: Math.ceil(count / 20) }, (_, page) =>
-      many(page * 20, Math.min(20, count - page * 20)),
-    );
-    const backend = pages(...list);
-    const { users, hasMore } = await readUsers(backend, 1, 100);
-    expect([users.length, hasMore, backend.asked.length]).toEqual([Math.min(count, 100), more, asked]);
-  });
+  ])(
+    "of %d limited to 100 reports whether there are more, and reads no further",
+    async (count, _spare, more, asked) => {
+      const list = Array.from({ length: Math.ceil(count / 20) }, (_, page) =>
+        many(page * 20, Math.min(20, count - page * 20)),
+      );
+      const backend = pages(...list);
+      const { users, hasMore } = await readUsers(backend, 1, 100);
+      expect([users.length, hasMore, backend.asked.length]).toEqual([Math.min(count, 100), more, asked]);
+    },
+  );
 
-  it("has everybody once, though they moved to another page meanwhile", async () => {
+  it("returns a user once who moved to another page", async () => {
     const backend = pages(many(0, 20), [someone(19)], many(19, 5));
     expect((await readAllUsers(backend, 1)).map(({ idUser }) => idUser)).toEqual([...Array(24).keys()]);
   });
@@ -52,7 +55,7 @@ describe("a list of users", () => {
     ["the same page again and again", (page: number) => many(page * 0, 20)],
     ["the same pages in turn", (page: number) => many((page % 2) * 20, 20)],
     ["ever more users", (page: number) => many(page * 5_000, 5_000)],
-  ])("that never ends, with %s, is an error", async (_, page) => {
+  ])("fails if it never ends, with %s", async (_, page) => {
     const usersPage = async (_organizationId: number, number: number) => page(number);
     await expect(readAllUsers({ usersPage }, 1)).rejects.toMatchObject({
       code: "unexpected_answer",
@@ -61,9 +64,9 @@ describe("a list of users", () => {
   });
 });
 
-describe("whom an email belongs to", () => {
+describe("finding a user by email", () => {
   const ada = user({ email: "Ada@Northwind.example" });
-  it("is told however it is written, of those who are there", () => {
+  it("ignores spelling and removed users", () => {
     const list: User[] = [
       { ...ada, idUser: 1, status: "REMOVED" },
       { ...ada, idUser: 2, email: null },
@@ -75,7 +78,7 @@ describe("whom an email belongs to", () => {
     expect(list.filter(isMember)).toHaveLength(4);
   });
 
-  it("is told in another Unicode form and by the domain's ASCII form; of two who are there, by the spelling", () => {
+  it("matches Unicode forms and ASCII domains, and prefers the exact spelling", () => {
     const composed = { ...ada, idUser: 1, email: "zo\u00e9@b\u00fccher.example" };
     const decomposed = { ...ada, idUser: 2, email: "Zoe\u0301@bu\u0308cher.example" };
     const found = (list: User[], email: string) => withEmail(list, email).map(({ idUser }) => idUser);

@@ -123,7 +123,7 @@ describe("users list", () => {
     },
   ];
 
-  it("prints a table in which everything lines up, within 60 columns and without controls", async () => {
+  it("prints an aligned table within 60 columns, without control characters", async () => {
     const terminal = { isStdoutTerminal: true, columns: 60, env: { NO_COLOR: "1" } };
     const { code, stdout } = await play("users list", [page(...seen), page()], terminal);
     expect(code).toBe(0);
@@ -138,7 +138,7 @@ describe("users list", () => {
     expect(stdout).toContain("number 3");
   });
 
-  it("prints the public fields as JSON, null where they are missing", async () => {
+  it("prints the public fields as JSON, with null for missing ones", async () => {
     const { stdout } = await play("users list --all --json", [page(...seen), page()]);
     expect(JSON.parse(stdout)).toEqual(seen);
     expect((await play("users list --json", [page()])).stdout).toBe("[]\n");
@@ -155,7 +155,7 @@ describe("users list", () => {
     expect((await play("users list --csv", [page()])).stdout.split("\n")).toHaveLength(2);
   });
 
-  it("shows the first 100 and says that there are more", async () => {
+  it("prints the first 100 and notes that there are more", async () => {
     const pages = Array.from({ length: 6 }, (_, number) =>
       page(...Array.from({ length: 20 }, (_, index) => user({ idUser: number * 20 + index }))),
     );
@@ -166,7 +166,7 @@ describe("users list", () => {
 });
 
 describe("users add", () => {
-  it("adds, and prints user and counts; nothing was bought", async () => {
+  it("prints the user and the license counts, and buys nothing", async () => {
     const { code, stdout, stderr } = await play(`${ADD} --json`, [ADDED]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(JSON.parse(stdout)).toEqual({ user: user(), purchase: null, licenses: AFTER, dryRun: false });
@@ -182,23 +182,23 @@ describe("users add", () => {
     [["--role", "user"], { role: 7 }],
     [["--role", "creator"], { role: 5 }],
     [["--role", "threatcanvas-reviewer"], { role: 6 }],
-  ])("%j travels as %j", async (flags, fields) => {
+  ])("sends %j as %j", async (flags, fields) => {
     const sent = [expect.objectContaining({ email: "ada@northwind.example", ...fields })];
     const call: ExpectedCall = { ...ADDED, with: sent };
     expect((await play([...ADD.split(" "), ...flags], [call])).code).toBe(0);
   });
 
-  it("who is a user already: exit 2 in the backend's words, and where to look", async () => {
+  it("exits with 2 and points to the list if the user exists", async () => {
     const { code, stderr } = await play(ADD, [fails("addUser", "invalid_request")]);
     const hint = "No users were added. See `secureflag-licenses users list --all`.";
     expect([code, stderr]).toEqual([2, `Error: refused: invalid_request.\n${hint}\n`]);
   });
 
-  it("whose answer was lost: exit 10", async () => {
+  it("exits with 10 if the answer was lost", async () => {
     expect(await play(`${ADD} --json`, [fails("addUser", "outcome_unknown")])).toMatchObject({ code: 10, stdout: "" });
   });
 
-  it("who was added, but cannot be told: says so", async () => {
+  it("says that the user was added if the result cannot be printed", async () => {
     const { code, told } = await play(ADD, [ADDED], { isStdoutFull: true });
     expect([code, told]).toEqual([
       1,
@@ -207,7 +207,7 @@ describe("users add", () => {
     expect(told).toContain("users list --all");
   });
 
-  it("interrupted meanwhile: says that it may be done", async () => {
+  it("says that the user may have been added if it is interrupted", async () => {
     const world: FakeWorld = {};
     const scripted = scriptedClient([]);
     const context = fakeContext({ ...world, env: ENV, client: scripted.client });
@@ -217,8 +217,8 @@ describe("users add", () => {
   });
 });
 
-describe("where licenses are missing", () => {
-  it("a script without --buy-missing ends 9 with the number and the price, and buys nothing", async () => {
+describe("with licenses missing", () => {
+  it("exits with 9, the number and the price without --buy-missing, and buys nothing", async () => {
     for (const flags of ["", " --yes", " --max-total 1"]) {
       const { code, stdout, told } = await play(`${ADD}${flags}`, [refused(1), ...PRICED]);
       expect([code, stdout]).toEqual([9, ""]);
@@ -227,26 +227,26 @@ describe("where licenses are missing", () => {
     }
   });
 
-  it("the answer is the same where nobody knows the price, and says why", async () => {
+  it("exits with 9 and the reason if the price is not known", async () => {
     const script = [refused(2), fails("subscription", "insufficient_scope")];
     const { code, told } = await play(ADD, script);
     expect(code).toBe(9);
     expect(told).toContain("2 licenses are missing, and the price is not known: refused: insufficient_scope.");
   });
 
-  it("a refusal that does not say how many is passed on", async () => {
+  it("passes on a refusal that does not say how many", async () => {
     const { code, told } = await play(`${ADD} --buy-missing`, [fails("addUser", "no_license_available")]);
     expect([code, told]).toEqual([9, expect.stringContaining("refused: no_license_available.")]);
   });
 
-  it("--buy-missing buys exactly what is missing, then adds", async () => {
+  it("buys exactly the missing licenses with --buy-missing, then adds", async () => {
     const { code, stdout, stderr, context } = await play(`${ADD} --buy-missing --json`, [refused(1), ...BOUGHT, ADDED]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(JSON.parse(stdout)).toEqual({ user: user(), purchase: one, licenses: AFTER, dryRun: false });
     expect(context.reached).toContain("C3");
   });
 
-  it("people read the price before, and the purchase with the user after", async () => {
+  it("shows people the price before, and the purchase and the user after", async () => {
     const { stdout, told } = await play(`${ADD} --buy-missing`, [refused(1), ...BOUGHT, ADDED]);
     expect(told).toContain("1 license is missing.");
     expect(told).toContain("Target 1 license available");
@@ -261,12 +261,12 @@ describe("where licenses are missing", () => {
     ["--max-total 48.81", "max_total_exceeded", PRICED],
     ["--max-licenses 0", "max_licenses_exceeded", [READ]],
     ["--if-purchased 24", "if_purchased_not_met", PRICED],
-  ])("%s stops it: exit 7, nothing printed", async (guard, code, script) => {
+  ])("%s exits with 7 and prints nothing", async (guard, code, script) => {
     const run = await play(`${ADD} --buy-missing --json ${guard}`, [refused(1), ...script]);
     expect([run.code, run.stdout, JSON.parse(run.stderr).error.code]).toEqual([7, "", code]);
   });
 
-  it("PO number and note go with the purchase", async () => {
+  it("sends PO number and note with the purchase", async () => {
     const made = sold({ purchaseOrder: "PO-7", note: "new team" });
     const call = { ...made, with: [{ quoteId: "quo_1", purchaseOrder: "PO-7", note: "new team" }] };
     const line = [...ADD.split(" "), "--buy-missing", "--po", "PO-7", "--note", "new team", "--json"];
@@ -283,7 +283,7 @@ describe("where licenses are missing", () => {
         status: "requires_approval",
       }),
     ],
-  ])("a purchase that ends with %i is printed, and nobody is added", async (expected, made) => {
+  ])("prints a purchase that exits with %i, and adds no users", async (expected, made) => {
     const script = [refused(1), ...PRICED, sold({ ...made, organizationLicenses: FULL })];
     const { code, stdout } = await play(`${ADD} --buy-missing --json`, script);
     expect(code).toBe(expected);
@@ -295,14 +295,14 @@ describe("where licenses are missing", () => {
   it.each([
     [10, fails("addUser", "outcome_unknown"), "outcome_unknown"],
     [2, fails("addUser", "invalid_request"), "invalid_request"],
-  ])("what was bought is printed, though adding then ends with %i", async (expected, add, code) => {
+  ])("prints the purchase even if adding then exits with %i", async (expected, add, code) => {
     const run = await play(`${ADD} --buy-missing --json`, [refused(1), ...BOUGHT, add]);
     expect(run.code).toBe(expected);
     expect(JSON.parse(run.stdout)).toMatchObject({ user: null, purchase: { id: "pur_1" }, licenses: { available: 1 } });
     expect(JSON.parse(run.stderr)).toMatchObject({ error: { code } });
   });
 
-  describe("that others take again once they are bought", () => {
+  describe("taken by others after they were bought", () => {
     const found: ExpectedCall = {
       call: "purchaseByKey",
       gives: { state: "known", purchase: { ...one, organizationLicenses: FULL } },
@@ -312,7 +312,7 @@ describe("where licenses are missing", () => {
     const second = { ...one, id: "pur_2" };
     const robbed = [refused(1), ...BOUGHT, ...again];
 
-    it("they are bought again, and every purchase is printed", async () => {
+    it("buys again and prints every purchase", async () => {
       const script = [...robbed, ...PRICED, sold({ id: "pur_2" }), ADDED];
       const { code, stdout, stderr, context } = await play(`${ADD} --buy-missing --json`, script);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -347,7 +347,7 @@ describe("where licenses are missing", () => {
       expect(error.hint).not.toContain("bought nothing");
     });
 
-    it("guards that leave enough stop nothing", async () => {
+    it("continues within the guards", async () => {
       const now = full({ licenses: { purchased: 26, used: 26, available: 0 } });
       const script: ExpectedCall[] = [
         ...robbed,
@@ -360,7 +360,7 @@ describe("where licenses are missing", () => {
       expect((await play(`${ADD} --buy-missing --json ${guards}`, script)).code).toBe(0);
     });
 
-    it("three times at most: exit 9 with what was bought", async () => {
+    it("buys at most three times, then exits with 9 and the purchases", async () => {
       const script = [
         ...robbed,
         ...PRICED,
@@ -379,7 +379,7 @@ describe("where licenses are missing", () => {
     });
   });
 
-  it("licenses that others are buying are waited for, and not bought again", async () => {
+  it("waits for licenses that others are buying", async () => {
     const pending: ExpectedCall = { call: "subscription", gives: full({ pending: { purchases: 1, licenses: 1 } }) };
     const { code, stdout, context } = await play(`${ADD} --buy-missing --json`, [
       refused(1),
@@ -392,7 +392,7 @@ describe("where licenses are missing", () => {
     expect(context.clock.monotonic()).toBeGreaterThan(600);
   });
 
-  it("licenses that never come, or keep being taken, end it with 9", async () => {
+  it("exits with 9 if licenses never arrive or are always taken", async () => {
     const pending: ExpectedCall = { call: "subscription", gives: full({ pending: { purchases: 1, licenses: 1 } }) };
     const script = [...Array.from({ length: 5 }, () => [refused(1), pending]).flat(), refused(1)];
     const { code, stdout, told } = await play(`${ADD} --buy-missing`, script);
@@ -401,24 +401,24 @@ describe("where licenses are missing", () => {
     expect(told.match(/1 license is missing\./g)).toHaveLength(1);
   });
 
-  it("a subscription that others keep changing is read anew, and bought from later", async () => {
+  it("retries while others change the subscription", async () => {
     const changed = [...PRICED, fails("createPurchase", "subscription_changed")];
     const script = [refused(1), ...Array(4).fill(changed).flat(), ...PRICED, refused(1), ...BOUGHT, ADDED];
     const { code } = await play(`${ADD} --buy-missing --json`, script);
     expect(code).toBe(0);
   });
 
-  it("an admin without training is added without any", async () => {
+  it("adds an administrator without training without a license", async () => {
     const line = `${ADD} --role administrator --no-training --buy-missing --json`;
     const sent = expect.objectContaining({ role: 0, adminNoTraining: true });
     expect((await play(line, [{ ...ADDED, with: [sent] }])).code).toBe(0);
   });
 });
 
-describe("the offer to buy", () => {
+describe("the prompt to buy", () => {
   const ME: ExpectedCall = { call: "me", gives: me() };
 
-  it("is made to a person as buy makes it, whether or not --buy-missing was said; Yes buys and adds", async () => {
+  it("is that of buy, with or without --buy-missing; Yes buys and adds", async () => {
     for (const flag of ["", " --buy-missing"]) {
       const script = [refused(1), ...PRICED, ME, sold(), ADDED];
       const { code, questions, told } = await play(`${ADD}${flag}`, script, { isTerminal: true, answers: [true] });
@@ -427,13 +427,13 @@ describe("the offer to buy", () => {
     }
   });
 
-  it("is No by default: exit 3, nothing bought and nobody added", async () => {
+  it("exits with 3 on No, buys nothing and adds no users", async () => {
     const { code, stdout, told } = await play(ADD, [refused(1), ...PRICED, ME], { isTerminal: true, answers: [false] });
     expect([code, stdout]).toEqual([3, ""]);
     expect(told).toContain("Canceled. Nothing was bought. No users were added.");
   });
 
-  it.each(["--no-input", "--yes"])("is not made with %s", async (flag) => {
+  it.each(["--no-input", "--yes"])("does not appear with %s", async (flag) => {
     const { code, questions } = await play(`${ADD} ${flag}`, [refused(1), ...PRICED], { isTerminal: true });
     expect([code, questions]).toEqual([9, []]);
     const buys = await play(`${ADD} ${flag} --buy-missing`, [refused(1), ...BOUGHT, ADDED], { isTerminal: true });
@@ -441,7 +441,7 @@ describe("the offer to buy", () => {
   });
 });
 
-describe("run again after it was killed", () => {
+describe("run again after a kill", () => {
   const killed = entry({ target: { available: 1 }, licenses: 1 });
   const before = { ...one, id: "pur_0", idempotencyKey: killed.idempotencyKey };
   const known: ExpectedCall = {
@@ -450,7 +450,7 @@ describe("run again after it was killed", () => {
     gives: { state: "known", purchase: { ...before, organizationLicenses: AFTER } },
   };
 
-  it("shows what the killed one bought, and forgets it", async () => {
+  it("prints what the killed command bought, and removes its journal entry", async () => {
     const journal = fakeJournal([killed]);
     const { code, stdout } = await play(`${ADD} --buy-missing --json`, [ADDED, known], { journal });
     expect([code, JSON.parse(stdout).purchase]).toEqual([0, before]);
@@ -462,20 +462,20 @@ describe("run again after it was killed", () => {
     ["another note", { note: "other" }, []],
     ["a key that never arrived", {}, [{ call: "purchaseByKey", gives: { state: "unknown" } } as ExpectedCall]],
     ["a backend that does not say", {}, [fails("purchaseByKey", "unreachable")]],
-  ])("leaves %s to whom it concerns", async (_, change, script) => {
+  ])("leaves %s alone", async (_, change, script) => {
     const journal = fakeJournal([{ ...killed, ...change }]);
     const { code, stdout } = await play(`${ADD} --buy-missing --json`, [ADDED, ...script], { journal });
     expect([code, JSON.parse(stdout).purchase, journal.kept.length]).toEqual([0, null, 1]);
   });
 
-  it("leaves what still runs alone", async () => {
+  it("leaves a running command alone", async () => {
     const journal = fakeJournal([killed]);
     journal.ownerRunsFor = 1;
     expect((await play(`${ADD} --buy-missing`, [ADDED], { journal })).code).toBe(0);
     expect(journal.kept).toHaveLength(1);
   });
 
-  it("buys once more only where more is missing than the killed one bought", async () => {
+  it("buys again only if more is missing than the killed command bought", async () => {
     const journal = fakeJournal([killed]);
     const script = [refused(1), known, READ, ...PRICED];
     const { code, told } = await play(`${ADD} --buy-missing`, [...script, sold(), ADDED], { journal });
@@ -502,7 +502,7 @@ describe("users import", () => {
     call: "importUsers",
   });
 
-  it("adds all in one request; who was there is named by email", async () => {
+  it("adds all users in one request, and names existing ones", async () => {
     const { code, stdout } = await play(`users import ${three()} --json`, [imported([1])]);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
@@ -518,7 +518,7 @@ describe("users import", () => {
     );
   });
 
-  it("names at most 20 who were there", async () => {
+  it("names at most 20 existing users", async () => {
     const rows = Array.from({ length: 23 }, (_, index) => `u${index}@x.example,U,U,,`).join("\n");
     const gives = { existing: [...Array(23).keys()], organizationLicenses: AFTER };
     const { stdout } = await play(`users import ${csvFile(HEAD + rows)}`, [{ call: "importUsers", gives }]);
@@ -526,14 +526,14 @@ describe("users import", () => {
     expect(stdout).toContain("  u19@x.example\n  and 3 more\n");
   });
 
-  it("comes from stdin where it is named -", async () => {
+  it("reads stdin for -", async () => {
     const input = "email,firstName,lastName\na@x.example,A,A\n";
     const gives = { existing: [], organizationLicenses: AFTER };
     const call: ExpectedCall = { call: "importUsers", with: [sent.slice(0, 1)], gives };
     expect((await play("users import -", [call], { input })).code).toBe(0);
   });
 
-  it("tells every problem by its line before anything is sent", async () => {
+  it("reports every problem with its line before anything is sent", async () => {
     const path = csvFile("email,firstName,lastName\nx,A,A\n\nb@x.example,,B\n");
     const { code, stdout, stderr } = await play(`users import ${path} -q`, []);
     expect([code, stdout]).toEqual([2, ""]);
@@ -551,7 +551,7 @@ describe("users import", () => {
     });
   });
 
-  it("tells at most 100 problems, and how many there are", async () => {
+  it("reports at most 100 problems, and how many there are", async () => {
     const path = csvFile(
       `email,firstName,lastName\n${Array.from({ length: 1_234 }, (_, index) => `x${index},A,A`).join("\n")}`,
     );
@@ -562,7 +562,7 @@ describe("users import", () => {
     expect(error.message).toContain("The file has 1,234 problems.");
   });
 
-  it("tells by line what the backend has against somebody", async () => {
+  it("reports the backend's problems by line", async () => {
     const errors = [{ path: "users[1].role", message: "0 is not a role that you may give" }];
     const error = new ClientError("invalid_request", "No.", { problem: { code: "", detail: "", errors } });
     const { code, stderr } = await play(`users import ${three()}`, [{ call: "importUsers", fails: error }]);
@@ -578,7 +578,7 @@ describe("users import", () => {
     },
   );
 
-  it("buys what the new ones lack: the target is what they take, whoever trains", async () => {
+  it("buys the missing licenses of the new users only", async () => {
     const two = full({ licenses: { purchased: 25, used: 24, available: 1 } });
     const script: ExpectedCall[] = [
       lacking(1, 2),
@@ -597,7 +597,7 @@ describe("users import", () => {
     expect([said.code, said.told]).toEqual([9, expect.stringContaining("2 licenses are missing, and cost £97.64 (")]);
   });
 
-  it("prints a purchase that failed, with nobody added", async () => {
+  it("prints a failed purchase and adds no users", async () => {
     const made = failedPurchase({ ...one, status: "failed", failure: { code: "card_declined", message: "" } });
     const script = [lacking(1, 2), ...PRICED, sold({ ...made, organizationLicenses: FULL })];
     const first = script[1] as ExpectedCall;
@@ -610,7 +610,7 @@ describe("users import", () => {
     expect([code, JSON.parse(stdout)]).toMatchObject([6, { added: [], existing: [], purchase: { status: "failed" } }]);
   });
 
-  it("dry, reads only: who is new, what they take and what that costs", async () => {
+  it("only reads in a dry run: new users, licenses and price", async () => {
     const gone = user({ idUser: 3, email: "b@x.example", status: "REMOVED" });
     const there = [page(user({ idUser: 2, email: "A@X.example" }), gone), page()];
     const enough: ExpectedCall = { call: "subscription", gives: subscription() };
@@ -637,16 +637,16 @@ describe("users import", () => {
   });
 });
 
-it("users import, dry, refuses an administrator in the file with an API token", async () => {
+it("users import --dry-run refuses an administrator with an API token", async () => {
   const file = csvFile("email,firstName,lastName,role\na@b.example,A,B,user\nc@d.example,C,D,administrator\n");
   const { code, told } = await play(`users import ${file} --dry-run`, [page(), { call: "me", gives: me() }]);
   expect([code, told]).toEqual([5, expect.stringContaining("API tokens cannot add or remove administrators")]);
 });
 
-describe("users add, dry", () => {
+describe("users add --dry-run", () => {
   const line = `${ADD} --dry-run`;
 
-  it("shows who would be added: nothing that only a user who exists has", async () => {
+  it("shows the user without the fields of an existing one", async () => {
     const enough: ExpectedCall = { call: "subscription", gives: subscription() };
     const { code, stdout } = await play(`${line} --json`, [page(), enough]);
     expect(code).toBe(0);
@@ -656,7 +656,7 @@ describe("users add, dry", () => {
     expect((await play(line, [page(), enough])).stdout).toContain("Dry run: would add ada@northwind.example");
   });
 
-  it("ends as the real one would: 2 for who is there, 9 without licenses, 7 by a guard", async () => {
+  it("exits as the real command: 2 for an existing user, 9 without licenses, 7 by a guard", async () => {
     const there = await play(line, [page(user({ email: "ADA@northwind.example" })), page()]);
     expect([there.code, there.told]).toEqual([2, expect.stringContaining("is already a user of this organization")]);
     expect((await play(line, [page(), READ, ...PRICED])).code).toBe(9);
@@ -674,7 +674,7 @@ describe("users add, dry", () => {
     },
   );
 
-  it("names what is unpaid where the subscription is suspended", async () => {
+  it("names the unpaid renewal of a suspended subscription", async () => {
     const stopped = { call: "subscription", gives: subscription({ state: "suspended", unpaid: UNPAID }) } as const;
     const { code, told } = await play(line, [page(), stopped]);
     expect(code).toBe(7);
@@ -684,17 +684,17 @@ describe("users add, dry", () => {
     expect(told).toContain("Pay the renewal with `secureflag-licenses purchases pay pur_9`.");
   });
 
-  it("asks nobody, also in a terminal", async () => {
+  it("does not prompt in a terminal", async () => {
     const { code, questions } = await play(line, [page(), READ, ...PRICED], { isTerminal: true });
     expect([code, questions]).toEqual([9, []]);
   });
 
-  it("does with a token that may not see the counts", async () => {
+  it("works with a token that cannot read the counts", async () => {
     const { code, stdout } = await play(`${line} --json`, [page(), fails("subscription", "insufficient_scope")]);
     expect([code, JSON.parse(stdout).licenses]).toEqual([0, null]);
   });
 
-  it("of an administrator without training takes no license", async () => {
+  it("needs no license for an administrator without training", async () => {
     const script = [page(), SESSION, READ];
     expect((await play(`${line} --role administrator --no-training --json`, script)).code).toBe(0);
   });
@@ -715,7 +715,7 @@ describe("users remove", () => {
   const removed: ExpectedCall = { call: "removeUser", with: [ORGANIZATION, 52], gives: AFTER };
   const line = "users remove ada@northwind.example";
 
-  it("finds the user by email, however it is written, and removes by number", async () => {
+  it("finds the user by email in any spelling, and removes it by ID", async () => {
     const { code, stdout } = await play(`${line} --yes --json`, [...found, removed]);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
@@ -730,12 +730,12 @@ describe("users remove", () => {
     );
   });
 
-  it("says that it was done where that cannot be printed", async () => {
+  it("says that the user was removed if the result cannot be printed", async () => {
     const { code, told } = await play(`${line} --yes`, [...found, removed], { isStdoutFull: true });
     expect([code, told]).toEqual([1, expect.stringContaining("was removed, but the result could not be printed")]);
   });
 
-  it("asks a person who is meant, whose default is No", async () => {
+  it("asks for confirmation, No by default", async () => {
     const who: ExpectedCall = { call: "me", gives: me() };
     const yes = await play(line, [...found, who, removed], { isTerminal: true, answers: [true] });
     expect([yes.code, yes.questions]).toEqual([0, ["Remove Ada@Northwind.example (Ada[2J Lovelace, team manager)?"]]);
@@ -743,7 +743,7 @@ describe("users remove", () => {
     expect([no.code, no.told]).toEqual([3, expect.stringContaining("Canceled. Nothing was changed.")]);
   });
 
-  it("asks nobody where it would be refused: oneself, and an administrator with an API token", async () => {
+  it("refuses oneself, and administrators with an API token, before the prompt", async () => {
     const oneself = me({ user: { email: "ADA@northwind.example", role: 0, roleName: "administrator" } });
     const self = await play(line, [...found, { call: "me", gives: oneself }], { isTerminal: true });
     expect([self.code, self.questions, self.told]).toEqual([
@@ -756,12 +756,12 @@ describe("users remove", () => {
     expect([byToken.code, byToken.questions]).toEqual([5, []]);
   });
 
-  it("in a script needs --yes, before anything is sent", async () => {
+  it("requires --yes in a script, before anything is sent", async () => {
     const { code, told } = await play(line, []);
     expect([code, told]).toEqual([2, expect.stringContaining("--yes")]);
   });
 
-  it("removes nobody where nobody, or more than one, is meant", async () => {
+  it("removes nothing if no user or several match", async () => {
     const nobody = await play(`${line} --yes`, [page()]);
     expect([nobody.code, nobody.told]).toEqual([2, expect.stringContaining("User not found:")]);
     const two = await play(`${line} --yes`, [
@@ -771,7 +771,7 @@ describe("users remove", () => {
     expect([two.code, two.told]).toEqual([2, expect.stringContaining("52 and 60")]);
   });
 
-  it("tells honestly that an answer was lost", async () => {
+  it("says that an answer was lost", async () => {
     const lost: ExpectedCall = { ...removed, gives: null };
     const { stdout } = await play(`${line} --yes`, [...found, lost]);
     expect(stdout.replaceAll(/\s+/g, " ")).toContain("somebody else may have removed them.");
@@ -779,7 +779,7 @@ describe("users remove", () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ removed: true, licenses: null });
   });
 
-  it("dry, removes nobody and asks nobody", async () => {
+  it("removes nothing and does not prompt in a dry run", async () => {
     const read: ExpectedCall = { call: "subscription", gives: subscription() };
     const { code, stdout } = await play(`${line} --dry-run --json`, [...found, read, { call: "me", gives: me() }]);
     expect([code, JSON.parse(stdout)]).toMatchObject([0, { idUser: 52, removed: false, dryRun: true }]);
@@ -789,7 +789,7 @@ describe("users remove", () => {
     expect((await play(`${line} --dry-run`, [page()])).code).toBe(2);
   });
 
-  it("dry, refuses to remove an administrator with an API token, as the backend would", async () => {
+  it("refuses administrators with an API token in a dry run", async () => {
     const read: ExpectedCall = { call: "subscription", gives: subscription() };
     const boss = [page({ ...ada, role: 0 }), page(), read];
     const { code, told } = await play(`${line} --dry-run`, [...boss, { call: "me", gives: me() }]);

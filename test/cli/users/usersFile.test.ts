@@ -17,29 +17,29 @@ const nothing = {
 };
 
 describe("a file of users", () => {
-  it("is read as it is, bytes that are no text too", async () => {
+  it("is read as it is, even if it is not text", async () => {
     const path = join(directory, "latin1.csv");
     const bytes = Buffer.from([0x61, 0xe9, 0x0d, 0x0a]);
     writeFileSync(path, bytes);
     expect(await readUsersFile(path, nothing)).toEqual(bytes);
   });
 
-  it("comes from stdin where it is named -", async () => {
+  it("is stdin for -", async () => {
     expect((await readUsersFile("-", piped("email\r\n"))).toString()).toBe("email\r\n");
   });
 
-  it.each(["-", "/nonexistent/users.csv", directory])("%s, with nothing to read, is said to be so", async (path) => {
+  it.each(["-", "/nonexistent/users.csv", directory])("fails for %s if there is nothing to read", async (path) => {
     await expect(readUsersFile(path, nothing)).rejects.toMatchObject({ code: "users_file_invalid" });
   });
 
-  it("that is too large is read only as far as tells so", async () => {
+  it("is read only as far as necessary if it is too large", async () => {
     const path = join(directory, "large.csv");
     writeFileSync(path, "");
     truncateSync(path, MAX_FILE_BYTES + 10_000_000);
     expect(await readUsersFile(path, nothing)).toHaveLength(MAX_FILE_BYTES + 1);
   });
 
-  it.each(["/dev/zero", "/dev/null"])("%s is none", async (path) => {
+  it.each(["/dev/zero", "/dev/null"])("cannot be %s", async (path) => {
     await expect(readUsersFile(path, nothing)).rejects.toThrow("it is no file");
   });
 });

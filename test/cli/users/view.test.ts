@@ -26,7 +26,7 @@ test.each([
   ["admin", null],
   ["constructor", null],
   ["__proto__", null],
-])("the role %j has the number %j", (text, number) => {
+])("parses the role %j as %j", (text, number) => {
   expect(roleNumber(text)).toBe(number);
 });
 
@@ -39,11 +39,11 @@ test.each([
   ["plan", null],
   ["toString", null],
   ["", null],
-])("the strategy %j is %j", (text, strategy) => {
+])("parses the strategy %j as %j", (text, strategy) => {
   expect(strategyNamed(text)).toBe(strategy);
 });
 
-test("the words are those of the command line", () => {
+test("has the words of the command line", () => {
   expect(ROLE_WORDS.join("|")).toBe("administrator|manager|statistics|creator|threatcanvas-reviewer|user");
   expect(STRATEGY_WORDS.join("|")).toBe("none|initial-plan|initial-path|initial-labs");
 });
