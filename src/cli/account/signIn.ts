@@ -137,7 +137,7 @@ function showPage(grant: DeviceAuthorization, origin: string, options: LoginOpti
   const opened = isTrusted && options.open && promptsAllowed(context, options) ? trustedPage(complete, origin) : null;
   const lines = [
     `Sign in at ${addressText(page)}`,
-    `and enter the code ${clean(grant.user_code)}`,
+    `with the code ${clean(grant.user_code)}`,
     ...(complete === page ? [] : [`or open ${addressText(complete)}`]),
     ...(isTrusted
       ? []
