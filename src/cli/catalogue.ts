@@ -42,7 +42,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "licenses",
     group: "Licenses",
-    summary: "Reduce the licenses from the next renewal on",
+    summary: "Reduce licenses from the next renewal on",
     load: () => import("./buying/reduce.ts"),
   },
   {

@@ -15,7 +15,7 @@ const BUILT_IN = 4201;
 const builtInToken = { SECUREFLAG_API_TOKEN: "sfl_sandbox_ci", SECUREFLAG_ORGANIZATION: String(BUILT_IN) };
 
 describe("starting", () => {
-  test("the ready line is one JSON document; the built-in organization is the one of cli.md", async () => {
+  test("the ready line is one JSON document; the built-in organization is the one of the README", async () => {
     const sandbox = await startSandbox();
     try {
       expect(sandbox.ready).toEqual({

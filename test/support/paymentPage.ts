@@ -1,4 +1,4 @@
-/** The page is not what a scripted client may count on (details.md, 32). */
+/** The page is not what a scripted client may count on. */
 class PageError extends Error {
   override readonly name = "PageError";
 }
@@ -17,7 +17,7 @@ async function viewPage(url: string): Promise<Page> {
   return { status: response.status, html: await response.text() };
 }
 
-/** The hidden fields of the page's form, names before values (details.md, 32). */
+/** The hidden fields of the page's form, names before values. */
 export function hiddenFields({ status, html }: Page): Record<string, string> {
   if (status !== 200) throw new PageError(`The payment page answered ${status}: ${html}`);
   const fields = [...html.matchAll(HIDDEN)].map(([, name, value = ""]) => [name, unescaped(value)]);

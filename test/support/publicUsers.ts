@@ -1,14 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** The base path of SecureFlag's API (product.md). */
+/** The base path of SecureFlag's API. */
 const BASE_PATH = "/rest/management/v2";
 
 /** What an organization's users are there, page by page. */
 export type Pages = (page: number) => readonly unknown[];
 
 /**
- * A stand-in for SecureFlag's own backend, written from what is public of it (product.md): pages of users, some of them
+ * A stand-in for SecureFlag's own backend, written from what is public of it: pages of users, some of them
  * short, an empty one at the end; `{"result", "error", "errorMsg"}` with HTTP 200 for a token that it does not know; and
  * nothing else.
  */

@@ -6,7 +6,7 @@ import { BIN, clearedEnvironment, temporaryDirectory } from "./places.ts";
 import { ADMIN, NOW, PASSWORD, tokenOf } from "./seed.ts";
 import { WaitError, waitFor } from "./wait.ts";
 
-/** The line that a sandbox prints when it is ready (cli.md, JSON). */
+/** The line that a sandbox prints when it is ready. */
 export interface Ready {
   readonly url: string;
   readonly organizationId: number;

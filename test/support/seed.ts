@@ -1,4 +1,4 @@
-/** The parts of a seed file (cli.md, Seed file). */
+/** The parts of a seed file (README.md, Sandbox). */
 export interface SeedOrganization {
   id: number;
   name: string;
@@ -51,12 +51,12 @@ export const NOW = "2026-11-22T12:00:00Z";
 /** The name of an organization's token for CI. */
 export const tokenOf = (organizationId: number) => `sfl_sandbox_ci_${organizationId}`;
 
-/** What differs from the organization of cli.md; of the subscription only what is named. */
+/** Changes to the built-in organization; of the subscription, only the named fields. */
 export type SeedChanges = Partial<Omit<SeedOrganization, "subscription">> & {
   subscription?: Partial<SeedOrganization["subscription"]>;
 };
 
-/** The organization of cli.md under a number of its own, with changes. */
+/** The built-in organization under another ID, with changes. */
 export function organization(id: number, changes: SeedChanges = {}): SeedOrganization {
   return {
     id,

@@ -13,7 +13,7 @@ export function codeAt(secret: string, milliseconds: number): string {
 
 /**
  * A code that a backend on this machine's clock takes now and that no test of this file has used: each step works once,
- * and the steps beside the present one are taken too (security.md, Signing in). Waits for the next step where all three
+ * and the steps beside the present one are taken too (RFC 6238, section 5.2). Waits for the next step where all three
  * are spent.
  */
 export async function freshCode(secret: string): Promise<string> {

@@ -64,7 +64,7 @@ export function register(program: Command, context: Context, runs: Organizations
     examples: ["organizations assignment-strategy", "organizations assignment-strategy initial-plan"],
   })
     .addArgument(
-      new Argument("[strategy]", "strategy to set (default: show the current one)")
+      new Argument("[strategy]", "strategy to set; omit it to show the current one")
         .choices(STRATEGY_WORDS)
         .argParser(strategyOf),
     )

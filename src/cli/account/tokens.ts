@@ -90,7 +90,7 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
   })
     .requiredOption("--name <name>", "name of the token", shortText(100))
     .addOption(
-      new Option("--scopes <scopes>", "scopes, separated by commas")
+      new Option("--scopes <scopes>", "what the token may do, separated by commas")
         .choices(SCOPES)
         .argParser(scopeList)
         .makeOptionMandatory(),
