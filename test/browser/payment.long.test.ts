@@ -79,10 +79,13 @@ const STEPS = {
     const paying = chooseAndPay(page, "card_processing");
     const looking = await openTab(browser);
     await expect
-      .poll(async () => {
-        await looking.goto(made.address);
-        return title(looking);
-      })
+      .poll(
+        async () => {
+          await looking.goto(made.address);
+          return title(looking);
+        },
+        { timeout: 10_000 },
+      )
       .toBe("The payment is being processed");
     await looking.context().close();
     await page.goto(made.address);

@@ -105,7 +105,7 @@ function chargesOf(receipt: Receipt, dates: DateWords): ChargeLine[] {
       text: LABELS.subtotal,
       details: [
         `${countOf(licenses)} × ${formatMoney(unitPrice)} × ${term.daysRemaining} / ${term.days} days`,
-        `${dates.date(purchaseDate)} to ${dates.date(term.renewalDate)}, end date excluded`,
+        `${dates.date(purchaseDate)} to ${dates.date(term.renewalDate)}, end\u00a0date\u00a0excluded`,
       ],
       amount: formatMoney(dueNow),
     },

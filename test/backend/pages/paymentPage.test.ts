@@ -308,7 +308,9 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     }, 20);
     const fields = { ...hiddenFields(await look(backend, address)), card: "card_processing", action: "pay" };
     const paying = post(backend, address, fields);
-    await expect.poll(async () => (await look(backend, address)).html).toContain("The payment is being processed");
+    await expect
+      .poll(async () => (await look(backend, address)).html, { timeout: 10_000 })
+      .toContain("The payment is being processed");
     expect((await look(backend, address)).html).toContain(`<a href="${address}">Refresh</a>`);
     clearInterval(time);
     backend.clocks.billing += 2_000;
