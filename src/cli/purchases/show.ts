@@ -8,14 +8,14 @@ import { printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { trimmedText } from "../kit/values.ts";
 
-/** What `purchases show` was told. */
+/** The options of `purchases show`. */
 export interface PurchaseOptions extends GlobalOptions {
   readonly purchaseId: string;
 }
 
 /** The argument that names a purchase. */
 export function purchaseArgument(): Argument {
-  return new Argument("<id>", "id, its first 8 digits, or receipt number").argParser(trimmedText);
+  return new Argument("<id>", "ID, its first 8 digits, or receipt number").argParser(trimmedText);
 }
 
 /** Registers `purchases show`. */
@@ -37,7 +37,7 @@ export async function runShow(options: PurchaseOptions, context: Context): Promi
   const id = await organizationId();
   const reading = client.purchase(id, options.purchaseId);
   const { purchase } = splitAnswer(await withSpinner(context, options, "Reading the purchase", reading));
-  // Only the subscription has the deadline of its unpaid renewal as a date.
+  // Only the subscription has the deadline of its unpaid renewal.
   const isUnpaidRenewal = purchase.kind === "renewal" && purchase.nextAction !== null;
   const subscription = isUnpaidRenewal && !options.json ? await client.subscription(id) : null;
   await printResult(context, options, "purchases show", purchase, (view) =>
