@@ -94,7 +94,7 @@ describe("reading", () => {
       },
     ]);
     expect(JSON.parse(stdout)).toHaveLength(150);
-    expect(stderr).toContain("more than 150");
+    expect(stderr).toContain("Showing the newest 150. Pass --limit <n> or --all");
   });
 
   it("purchases list --all goes to the end, and an empty list is []", async () => {
@@ -305,7 +305,7 @@ describe("buy", () => {
     expect(JSON.parse(stderr)).toMatchObject({
       error: {
         code: "result_not_printed",
-        message: "The purchase pur_1 was made, but its result could not be printed.",
+        message: "The purchase pur_1 was made, but the output could not be written.",
       },
     });
     expect(journal.log).toEqual([`record ${KEY}`]);
@@ -342,7 +342,7 @@ describe("buy", () => {
     const script: ExpectedCall[] = [{ call: "purchaseByKey", gives: { state: "known", purchase: old } }];
     const { code, context } = await play("buy 5", script, { ...terminal(false), journal });
     expect(code).toBe(0);
-    expect(context.questions).toEqual(["Buy 5 licenses again, in addition?"]);
+    expect(context.questions).toEqual(["Buy another 5 licenses?"]);
     expect(journal.kept).toEqual([]);
   });
 
@@ -359,7 +359,7 @@ describe("buy", () => {
     expect(await running).toBe(130);
     expect(context.written).toEqual({
       stdout: "",
-      stderr: expect.stringMatching(/pur_1 goes on.*purchases show pur_1/s),
+      stderr: expect.stringMatching(/pur_1 continues without this command.*purchases resume/s),
     });
   });
 
@@ -379,14 +379,14 @@ describe("licenses reduce", () => {
 
   it.each([
     ["licenses reduce 23", subscription(), "reduceLicenses", scheduled, "The reduction was scheduled"],
-    ["licenses reduce --cancel", scheduled, "cancelReduction", subscription(), "The reduction was taken back"],
+    ["licenses reduce --cancel", scheduled, "cancelReduction", subscription(), "The reduction was canceled"],
   ] as const)("%s that cannot be shown says that it was done", async (line, before, call, gives, done) => {
     const reading: ExpectedCall = { call: "subscription", gives: before };
     const full = { isStdoutFull: true };
     const { code, stderr } = await play(`${line} --yes`, [reading, { call, gives }], full);
     const told = stderr.replaceAll(/\s+/g, " ");
     expect([code, told]).toEqual([1, expect.stringContaining(`${done}, but the result could not be printed`)]);
-    expect(told).toContain("Look at `secureflag-licenses status`");
+    expect(told).toContain("See `secureflag-licenses status`");
     const rehearsed = await play(`${line} --dry-run`, [reading], full);
     expect([rehearsed.code, rehearsed.stderr]).toEqual([
       1,

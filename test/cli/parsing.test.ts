@@ -261,7 +261,7 @@ describe("wrong usage ends with 2, before any request", () => {
   it("tells a number that no purchase has before it asks for --yes", async () => {
     const context = ready();
     expect(await runProgram(["buy", "20000"], context)).toBe(2);
-    expect(context.written.stderr).toContain("One purchase has at most 10000 licenses, not 20000.");
+    expect(context.written.stderr).toContain("Cannot buy 20000 licenses at once: the limit is 10000.");
     const guarded = ready();
     expect(await runProgram(["buy", "5", "--max-licenses", "4"], guarded)).toBe(7);
   });

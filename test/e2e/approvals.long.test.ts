@@ -264,7 +264,7 @@ describe("a purchase that a person has to approve", () => {
     const { id: purchaseId } = await purchaseWithPage(id);
     const other = await sandbox.cli(id, ["buy", "3", "--yes", "--wait", "0"], { home: first.home });
     expect(other.exitCode).toBe(8);
-    expect(other.stderr.replaceAll("\n", " ")).toContain(`${purchaseId}, still waits for approval`);
+    expect(other.stderr.replaceAll("\n", " ")).toContain(`${purchaseId}, is still waiting for approval`);
     expect(await sandbox.purchases(id)).toHaveLength(2);
     first.kill("SIGKILL");
     await first.ended;
@@ -330,7 +330,7 @@ test("an approval that nobody gives expires: exit 6 for whoever waits and whoeve
     expect((await own.cli(1, ["sandbox", "clock", "advance", "--by", "2"])).exitCode).toBe(0);
     const waited = await waiting.ended;
     expect(waited.exitCode).toBe(6);
-    expect(waited.stderr).toContain("Nobody paid the purchase in time");
+    expect(waited.stderr).toContain("The purchase was not paid in time");
     const later = await own.cli(1, ["purchases", "resume", "--json"], { home: left.home });
     expect(resultOf(later)).toMatchObject({ resumed: [{ status: "failed", nextAction: null, receiptNumber: null }] });
     expect(errorOf(later)).toMatchObject({ exitCode: 6, hint: expect.stringContaining("nothing was charged") });

@@ -63,7 +63,7 @@ describe.sequential("a renewal that is declined", () => {
         expect(page).toContain(`${isLate ? "Was due by" : "Pay until"}</dt><dd>March 15, 2027 at 12:00 AM GMT`);
         expect(page).toContain("Due now</dt><dd><strong>£4,500.00");
       }
-      if (day === 14) await tells("pay before", "Pay before", "no licenses can be bought until it is");
+      if (day === 14) await tells("pay before", "Pay before", "no licenses can be bought until it is paid");
     }
     await tells("suspended since", "Suspended since", "the subscription is suspended");
   }, 300_000);
@@ -75,7 +75,7 @@ describe.sequential("a renewal that is declined", () => {
       const [status, warned] = await shown(id, "status");
       expect(status).toContain(`Unpaid £4,500.00 with tax, renewal ${renewal} ${label} ${DEADLINE}`);
       expect(status).toContain(`\`secureflag-licenses purchases pay ${renewal}\``);
-      expect(warned).toContain(`Warning: The last renewal is not paid, and ${warning}.`);
+      expect(warned).toContain(`Warning: The last renewal is unpaid, and ${warning}.`);
       expect(warned).not.toContain(renewal);
       expect(warned).not.toContain(DEADLINE);
       expect((await shown(id, "purchases", "show", renewal))[0]).toContain(`${label} ${DEADLINE}`);

@@ -112,9 +112,9 @@ describe("licenses reduce", () => {
   });
 
   test.each([
-    [["21"], 2, "invalid_request", "21 is fewer than the 22 licenses in use"],
-    [["25"], 2, "invalid_request", "25 is not fewer than the 25 licenses purchased"],
-    [["22", "--if-purchased", "24"], 7, "if_purchased_not_met", "There are 25 purchased licenses"],
+    [["21"], 2, "invalid_request", "Cannot reduce to 21 licenses: 22 of 25 purchased are in use"],
+    [["25"], 2, "invalid_request", "Cannot reduce to 25 licenses: only 25 are purchased"],
+    [["22", "--if-purchased", "24"], 7, "if_purchased_not_met", "25 licenses are purchased"],
   ] as const)("%j is refused, in a dry run as well", async (args, exitCode, code, message) => {
     for (const how of ["--yes", "--dry-run"]) {
       const run = await sandbox.cli(4, ["licenses", "reduce", ...args, how, "--json"]);
@@ -153,7 +153,7 @@ describe("licenses reduce", () => {
 
   test.skipIf(!existsSync("/dev/full")).each([
     ["23", "The reduction was scheduled"],
-    ["--cancel", "The reduction was taken back"],
+    ["--cancel", "The reduction was canceled"],
   ])("%s on a full disk says that it was done", async (what, done) => {
     const env = environmentFor(sandbox.ready.url, 4);
     const run = await runCli(["licenses", "reduce", what, "--yes", "--json"], { env, stdoutFile: "/dev/full" });

@@ -142,7 +142,7 @@ describe.sequential("on the renewal date", () => {
       expect(errorOf(refused).hint).toContain(`purchases pay ${id}`);
     }
     const warned = (await sandbox.cli(DECLINED, ["status"])).stderr.replaceAll(/\s+/g, " ");
-    expect(warned).toContain("The last renewal is not paid, and no licenses can be bought until it is.");
+    expect(warned).toContain("The last renewal is unpaid, and no licenses can be bought until it is paid.");
   });
 
   test("purchases pay tries the card again, says what that cost, and leads to the page", async () => {

@@ -19,9 +19,9 @@ import { type BuyingOptions, buyerName } from "./options.ts";
 import { bought } from "./purchaseView.ts";
 
 /**
- * Asks the person at the terminal; the default answer is No (cli.md, Prompts). Everything is shown on stderr.
+ * Creates an approver that asks the person at the terminal, on stderr; the default answer is No (src/cli/README.md, Prompts).
  *
- * @param target of a top-up
+ * @param target the target of a top-up
  */
 export function personApprover(
   options: BuyingOptions,
@@ -53,18 +53,18 @@ export function personApprover(
   };
 }
 
-/** Where and as whom a purchase would be made. */
+/** Where, and by whom, a purchase would be made. */
 export interface PurchaseSetting {
   readonly apiUrl: string;
-  /** A backend on this machine. */
+  /** Whether the backend is on this machine. */
   readonly isSandbox: boolean;
-  /** `null` where it is told elsewhere. */
+  /** `null` if it is shown elsewhere. */
   readonly signedInAs: string | null;
-  /** Of a top-up. */
+  /** The target of a top-up. */
   readonly target: LicenseTarget | null;
 }
 
-/** Everything that a person has to see before saying yes (cli.md, Prompts). */
+/** Renders everything that a person has to see before saying yes (src/cli/README.md, Prompts). */
 export function renderConfirmation({ quote, subscription }: Offer, setting: PurchaseSetting, view: View): string {
   const { total, dueNow, tax, renewsAt } = quote;
   const { style } = view;
@@ -79,7 +79,7 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
       ["Due now", style.bold(withTax({ total, net: dueNow, tax }))],
       ["Subtotal", formula(quote, subscription.plan)],
       renewsAt === null
-        ? ["Ends", `${quote.term.renewalDate}, without a renewal`]
+        ? ["Ends", `${quote.term.renewalDate}, without renewal`]
         : [
             "Renews at",
             `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} on ${renewsAt.date}`,
@@ -91,7 +91,7 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
   );
 }
 
-/** Where it would happen, and whether that is real. */
+/** Names the backend, and whether it is a sandbox. */
 export function backendName({ apiUrl, isSandbox }: PurchaseSetting, { style }: View): string {
   return `${isSandbox ? style.green("SANDBOX") : style.red("LIVE")} ${new URL(apiUrl).origin}`;
 }
@@ -101,12 +101,12 @@ function missing({ licenses: now, pending }: Subscription, count: number): strin
   return `${licenses(count)}: ${now.available} available, ${now.purchased} purchased, ${pending.licenses} in progress`;
 }
 
-/** The question itself. */
+/** The question before buying. */
 export function buyQuestion({ quote }: Offer): string {
   return `Buy ${licenses(quote.licenses)} for ${moneyText(quote.total)} now?`;
 }
 
-/** Everything that a person has to see before paying a declined purchase or a failed renewal. */
+/** Renders everything that a person has to see before paying a declined purchase or a failed renewal. */
 export function renderPayment(
   purchase: Purchase,
   { organization, paymentMethod: method }: Subscription,
@@ -134,13 +134,13 @@ export function payQuestion(purchase: Purchase): string {
   return `Pay ${moneyText(purchase.total)} for ${bought(purchase)} now?`;
 }
 
-/** What changed between an approved offer that went stale and the one that takes its place. */
+/** Renders what changed between a stale offer that was approved and the one that replaces it. */
 export function renderChange(offer: Offer, before: { offer: Offer; refusal: Error }, view: View): string {
   const [old, now] = [before.offer.quote, offer.quote];
   const renewal = ({ renewsAt }: typeof old) => (renewsAt === null ? "none" : moneyText(renewsAt.total));
   const change = (from: string, to: string) => (from === to ? `${to}, unchanged` : `${from} is now ${to}`);
   const intro = wrap(
-    `${clean(before.refusal.message).replace(/\.$/, "")}. Nothing was bought; this is a new quote:`,
+    `${clean(before.refusal.message).replace(/\.$/, "")}. Nothing was bought. The new quote:`,
     view.width,
   );
   const rows = fields(
@@ -154,14 +154,11 @@ export function renderChange(offer: Offer, before: { offer: Offer; refusal: Erro
   return `${intro}\n${rows}\n`;
 }
 
-/** Asks about a purchase that an earlier, unfinished command has made after all (details.md, 1). */
+/** The question about a purchase that an earlier, unfinished command made after all. */
 function buyAgainQuestion(purchase: Purchase): { context: string; question: string } {
   const what = `${licenses(purchase.licenses)} for ${moneyText(purchase.total)}`;
   return {
-    context: wrap(
-      `The same command was begun before, and its purchase ${clean(purchase.id)} of ${what} succeeded.`,
-      60,
-    ),
-    question: `Buy ${licenses(purchase.licenses)} again, in addition?`,
+    context: wrap(`An earlier run of this command bought ${what}, as ${clean(purchase.id)}.`, 60),
+    question: `Buy another ${licenses(purchase.licenses)}?`,
   };
 }

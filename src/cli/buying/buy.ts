@@ -10,7 +10,7 @@ import { MAX_QUOTE_FILE_BYTES, type QuoteFile, readQuoteFile } from "./engine/qu
 import type { BuyRequest } from "./engine/tools.ts";
 import { addBuyingOptions, type BuyingFlags, type BuyingOptions, readBuying } from "./options.ts";
 
-/** What `buy` was told: a number of licenses, or a quote file that says it. */
+/** The options of `buy`: a number of licenses, or a quote file that has it. */
 export interface BuyOptions extends BuyingOptions {
   readonly source: { readonly licenses: number } | { readonly file: string };
 }
@@ -20,12 +20,11 @@ interface BuyFlags extends BuyingFlags {
 }
 
 const KEYS = `
-In a CI job that is known (GitHub, GitLab, CircleCI,
-Jenkins, Buildkite, Azure) the same command in the same
-pipeline run is the same purchase, however often the run is
-tried again. Two equal purchases meant in one job, or in a
-matrix, need a --note or an --idempotency-key of their own.
-A quote file buys once, from whatever machine.`;
+In CI (GitHub, GitLab, CircleCI, Jenkins, Buildkite, Azure)
+the same command in the same pipeline run is one purchase,
+however often the run is retried. For two equal purchases in
+one job or matrix, give each its own --note or
+--idempotency-key. A quote file buys once, on any machine.`;
 
 /** Registers `buy`. */
 export function register(program: Command, context: Context, run: Run<BuyOptions> = runBuy): void {
@@ -33,8 +32,8 @@ export function register(program: Command, context: Context, run: Run<BuyOptions
     name: "buy",
     examples: ["buy 5", "buy 5 --yes --max-total 300 --json"],
   })
-    .addArgument(new Argument("[licenses]", "how many more").argParser(wholeNumber(1)))
-    .option("--from <file>", "buy what this file of `quote --save` says", someText);
+    .addArgument(new Argument("[licenses]", "number of licenses to buy").argParser(wholeNumber(1)))
+    .option("--from <file>", "buy from a quote saved with `quote --save`", someText);
   addBuyingOptions(command)
     .addHelpText("after", KEYS)
     .action((licenses: number | undefined, flags: BuyFlags, command: Command) => {
@@ -45,21 +44,24 @@ export function register(program: Command, context: Context, run: Run<BuyOptions
 
 function sourceOf(licenses: number | undefined, { from: file, idempotencyKey }: BuyFlags): BuyOptions["source"] {
   if (file !== undefined && idempotencyKey !== undefined) {
-    throw usageError("A quote file has a key of its own, so that it is bought once", "Leave --idempotency-key out.");
+    throw usageError(
+      "--idempotency-key cannot be used with --from: a quote file has its own key",
+      "Remove --idempotency-key.",
+    );
   }
   if (licenses !== undefined && file === undefined) return { licenses };
   if (licenses === undefined && file !== undefined) return { file };
   throw usageError(
-    licenses === undefined ? "How many licenses to buy is missing" : "A quote file says by itself how many to buy",
-    "Say either a number, such as `buy 5`, or --from <file>.",
+    licenses === undefined ? "Missing argument: <licenses>" : "<licenses> cannot be used with --from",
+    "Example: `secureflag-licenses buy 5`, or `secureflag-licenses buy --from quote.json`.",
   );
 }
 
 /**
- * Buys licenses and prints the purchase; a purchase that did not succeed is printed as well.
+ * Buys licenses and prints the purchase, even if it did not succeed.
  *
- * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing,
- *   `quote_file_invalid`; what buying throws; the failure of the purchase that was printed
+ * @throws CliError `invalid_usage` if it cannot prompt and `--yes` is missing, `quote_file_invalid`; what buying throws; the
+ *   failure of the purchase, after it was printed
  */
 export async function runBuy(options: BuyOptions, context: Context): Promise<void> {
   const request = { ...options, ...(await orderOf(options.source)) };
@@ -76,7 +78,7 @@ async function orderOf(source: BuyOptions["source"]): Promise<Pick<BuyRequest, "
 
 async function openQuoteFile(path: string): Promise<QuoteFile> {
   const bytes = await readInputFile(path, MAX_QUOTE_FILE_BYTES).catch((cause: unknown) => {
-    throw new CliError("quote_file_invalid", `The quote file ${clean(path)} cannot be read: ${whyUnread(cause)}`, {
+    throw new CliError("quote_file_invalid", `Cannot read the quote file ${clean(path)}: ${whyUnread(cause)}`, {
       hint: "Check the path given with --from. Nothing was bought.",
       cause,
     });

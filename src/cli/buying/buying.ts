@@ -34,10 +34,10 @@ export interface Buying {
 }
 
 /**
- * Connects a command that buys. Sends nothing but what finding the organization takes.
+ * Connects a command that buys. Sends nothing but the requests that find the organization.
  *
- * @throws CliError `invalid_usage` where it cannot prompt and `--yes` is missing, before any request unless a guard is
- *   given; before that the refusal of a guard, and `license_limit`
+ * @throws CliError `invalid_usage` if it cannot prompt and `--yes` is missing, before any request unless a guard is passed; but
+ *   first the refusal of a guard, or `license_limit`
  */
 export async function openBuying(request: BuyRequest, options: BuyingOptions, context: Context): Promise<Buying> {
   assertOffered(await resolveTarget(context, options), context.env.SECUREFLAG_API_TOKEN, "billing");
@@ -58,8 +58,8 @@ const GUARD_REFUSALS: readonly (ErrorCode | null)[] = [
 ];
 
 /**
- * Stops a command whose guards would stop it with `--yes` as well. Reads and quotes only where a guard needs it; whatever
- * else fails meanwhile is not the reason to stop.
+ * Refuses what the guards would refuse with `--yes` as well. Reads and quotes only if a guard needs it, and ignores every
+ * other failure.
  *
  * @throws CliError with one of the guards' codes; `license_limit`
  */
@@ -80,26 +80,26 @@ async function assertGuardsPass(request: BuyRequest, options: BuyingOptions, con
   }
 }
 
-/** Connects a command that may come to buy. Sends nothing but what finding the organization takes. */
+/** Connects a command that may buy. Sends nothing but the requests that find the organization. */
 export async function connectBuying(options: BuyingOptions, context: Context, need: Need): Promise<Buying> {
   const { connection, client, organizationId } = await connectToOrganization(context, options, need);
   return { connection, tools: await purchasingTools(context, options, { client, organizationId }) };
 }
 
-/** Decides that what an earlier run of a command has bought is bought again only where its target is not reached. */
+/** Decides to buy again after an earlier run of the same command only if its target is not reached. */
 export function buyAgainWhatIsMissing(target: LicenseTarget, { client, organizationId, say }: PurchasingTools) {
   return async ({ id }: Pick<Purchase, "id">): Promise<boolean> => {
     const subscription = await client.subscription(organizationId);
     if (licensesToBuy(target, subscription) === 0) return false;
-    say(`The purchase ${id} of the same command succeeded; more is missing now.`);
+    say(`An earlier run of this command made the purchase ${id}. More licenses are missing now.`);
     return true;
   };
 }
 
 /**
- * Buys what was wanted as a command was told to.
+ * Buys what a command asks for.
  *
- * @param decide what else decides about offers; the automatic or the person's decisions unless it says otherwise
+ * @param decide overrides decisions of the automatic approver, or of the person
  */
 export async function buyAs(
   request: BuyRequest,
@@ -141,7 +141,7 @@ async function approverFor(
 
 const APPROVAL_WAIT_SECONDS = 300;
 
-/** The tools of buying and resuming, made of the context. */
+/** Creates the tools of buying and resuming. */
 export async function purchasingTools(
   context: Context,
   options: WaitOptions,
@@ -167,8 +167,8 @@ export async function purchasingTools(
       shownPages.add(nextAction.url);
       const page = trustedPage(nextAction.url, client.origin);
       const reason = status === "failed" ? `${failureReason(failure)} ` : "";
-      const warning = page ? "" : `It is not a page of ${client.origin}, so it was not opened. `;
-      // Nothing goes on without it, so that --quiet does not silence it.
+      const warning = page ? "" : `Not opened, as it is not a page of ${client.origin}. `;
+      // Required to continue, so shown with --quiet, too.
       const shown = { ...options, quiet: false };
       note(
         context,
@@ -183,7 +183,7 @@ export async function purchasingTools(
   };
 }
 
-/** What ending a command takes of how its purchase ended. `failure` may also be of what came after the purchase. */
+/** How a purchase ended, as ending its command needs it. `failure` may come from what followed the purchase. */
 interface Ending {
   readonly result: Pick<Concluded["result"], "purchase" | "dryRun">;
   readonly endedKey: string | null;
@@ -191,11 +191,11 @@ interface Ending {
 }
 
 /**
- * Ends a command that was about one purchase: prints its result, and forgets a purchase that was begun here and has
- * ended. One whose result could not be printed stays in the journal, so that running again shows it.
+ * Ends a command about one purchase: prints its result, and removes the journal entry of a purchase that has ended. If the
+ * result could not be printed, the entry stays, so that running again shows it.
  *
- * @param print prints the result; gives whether it was taken
- * @throws CliError `output_not_written`, `result_not_printed`; the purchase's failure, after it was printed
+ * @param print prints the result; returns whether it was read
+ * @throws CliError `output_not_written`, `result_not_printed`; the failure of the purchase, after it was printed
  */
 export async function conclude(
   ended: Ending,
@@ -212,17 +212,17 @@ export async function conclude(
   if (failure) throw besideResult(failure, ended.result.purchase, options);
 }
 
-/** The failure of a purchase whose result has the payment page: to a person it does not repeat the page's address. */
+/** The failure of a purchase after its result: for people, without the address of the payment page, which the result has. */
 export function besideResult(failure: Error, purchase: Purchase | null, { json }: OutputOptions): Error {
   const isOfPurchase = codeOf(failure) === "approval_required" || codeOf(failure) === "payment_declined";
   if (json || purchase === null || !(failure instanceof CliError) || !isOfPurchase) return failure;
   return errorOfPurchase(purchase, failure.requestId, true) ?? failure;
 }
 
-/** What printing the result of a purchase needs. */
+/** The tools that printing the result of a purchase needs. */
 export type ResultTools = Pick<PurchasingTools, "client" | "journal" | "isPageOnScreen">;
 
-/** Ends a command that prints the purchase as it is; one that did not succeed goes into the job's summary. */
+/** Ends a command that prints its purchase, and adds one that did not succeed to the job summary. */
 export async function concludePurchase(
   name: PurchaseCommand,
   ended: Concluded,
@@ -243,14 +243,14 @@ function notPrinted({ result: { purchase, dryRun }, failure }: Ending, cause: un
   if (codeOf(cause) !== "output_not_written") return cause;
   if (failure) return failure;
   if (purchase === null || dryRun) return cause;
-  // Ending as failed without a failure of the command: that was what the command is for.
+  // Failed without a failure of the command: it was canceled.
   const done = purchase.status === "failed" ? "canceled" : "made";
-  const message = `The purchase ${purchase.id} was ${done}, but its result could not be printed`;
+  const message = `The purchase ${purchase.id} was ${done}, but the output could not be written`;
   const hint = "Running the same command again is safe: it shows the purchase and buys nothing more.";
   return new CliError("result_not_printed", message, { hint, cause });
 }
 
-/** The subscription, or `null` where the token may not see it. */
+/** Reads the subscription; `null` if the token may not read it. */
 export async function readableSubscription(
   client: Pick<Client, "subscription">,
   organizationId: number,

@@ -11,14 +11,14 @@ import type { Output } from "../outputs.ts";
 import { failureCost, failureReason } from "./engine/failureWords.ts";
 import { inProgress, type LicenseTarget, targetWords } from "./engine/wanted.ts";
 
-/** The files of a step of GitHub Actions, by the variables that name them. */
+/** The files of a GitHub Actions step, by the variables that name them. */
 type JobFile = "GITHUB_STEP_SUMMARY" | "GITHUB_OUTPUT";
 
 /**
- * Adds purchases that wait for a person or failed to the job summary of GitHub Actions, where there is one. Failing to
- * is told and is no failure of the command.
+ * Adds purchases that require approval or failed to the job summary of GitHub Actions, if there is one. A failure to write it
+ * is a warning.
  *
- * @param origin the backend's own, whose pages may be linked to
+ * @param origin the origin of the backend, whose pages may be linked to
  */
 export async function summarize(
   context: Context,
@@ -32,12 +32,12 @@ export async function summarize(
   if (text !== "") await addToJobSummary(context, options, text);
 }
 
-/** Adds a section to the job summary of GitHub Actions, where there is one. */
+/** Adds a section to the job summary of GitHub Actions, if there is one. */
 export function addToJobSummary(context: Context, options: OutputOptions, section: string): Promise<void> {
   return appendForJob(context, options, "GITHUB_STEP_SUMMARY", `${section}\n`);
 }
 
-/** Adds to one of the files that a step of GitHub Actions has, if it has; failing to is told and is no failure. */
+/** Appends to one of the files of a GitHub Actions step, if it exists. A failure is a warning. */
 export async function appendForJob(
   context: Context,
   options: OutputOptions,
@@ -50,18 +50,18 @@ export async function appendForJob(
     await appendToFile(path, text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    warn(context, options, `${file} could not be written: ${reason}`);
+    warn(context, options, `Failed to write ${file}: ${reason}`);
   }
 }
 
-/** Appends to a regular file. Any other kind, such as a named pipe without a reader, could block the result forever. */
+/** Appends to a regular file. Another kind, such as a named pipe without a reader, could block the result forever. */
 async function appendToFile(path: string, text: string): Promise<void> {
   const { O_WRONLY, O_APPEND, O_CREAT } = constants;
   // Windows has no O_NONBLOCK.
   const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | (constants.O_NONBLOCK ?? 0), 0o600);
   try {
     if (!(await file.stat()).isFile()) throw new TypeError("not a regular file");
-    // One write, so that what commands that run at the same time add does not mix.
+    // One write, so that sections of concurrent commands do not mix.
     await file.appendFile(text);
   } finally {
     await file.close();
@@ -69,17 +69,17 @@ async function appendToFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * A purchase that did not succeed, as a section of a CI job's summary in Markdown. Whatever a backend wrote stands in a
- * code span, and its page is a link only where it may be trusted (security.md, Hostile input).
+ * Renders a purchase that did not succeed as a section of a job summary in Markdown. Text from the backend is in code spans,
+ * and its page is a link only if it is trusted.
  *
  * @param isTrusted whether the payment page may be linked to
- * @returns `null` for a purchase that needs nobody
+ * @returns `null` for a purchase that needs no action
  */
 export function renderJobSummary(purchase: Purchase, isTrusted: boolean): string | null {
   const { status, nextAction } = purchase;
   if (status !== "requires_approval" && status !== "failed") return null;
   const isWaiting = status === "requires_approval";
-  const title = isWaiting ? "A license purchase waits for approval" : "A license purchase failed";
+  const title = isWaiting ? "A license purchase requires approval" : "A license purchase failed";
   const cost = isWaiting ? "No license was added and nothing was charged yet." : failureCost(purchase);
   const facts = [
     `- Purchase: ${codeSpan(purchase.id)}`,
@@ -104,7 +104,7 @@ function nextSteps({ id, status, nextAction }: Purchase, isTrusted: boolean): st
   return [page, goOn];
 }
 
-/** What a top-up did, as a section of a CI job's summary in Markdown. */
+/** Renders what a top-up did as a section of a job summary in Markdown. */
 export function renderTopUpSummary(topUp: Output<"top-up">): string {
   const { target, shortfall, purchase, quote, licenses: now } = topUp;
   const price = quote ?? purchase;
@@ -123,7 +123,7 @@ export function renderTopUpSummary(topUp: Output<"top-up">): string {
   return [`### ${titleOf(topUp)}`, facts.join("\n"), ""].join("\n\n");
 }
 
-/** Why a top-up stopped before it bought anything, as a section of a CI job's summary in Markdown. */
+/** Renders why a top-up stopped before it bought anything as a section of a job summary in Markdown. */
 export function renderStoppedTopUp(target: LicenseTarget, { message, hint, exitCode }: ErrorReport): string {
   const facts = [`- Target: ${targetWords(target)}`, `- Exit code: ${exitCode}`];
   const why = [message, hint].filter(Boolean).map((sentence) => codeSpan(sentence ?? ""));
@@ -146,14 +146,14 @@ function keyOf({ idempotencyKey }: Purchase): string {
   return idempotencyKey ?? "none";
 }
 
-const LONGEST = 300;
+const MAX_SPAN = 300;
 
 /**
- * A backend's text as a code span: no Markdown, HTML, link or mention in it means anything (CommonMark, 6.1). The fence
- * is longer than any run of backticks inside.
+ * Renders text from a backend as a code span, in which Markdown, HTML, links and mentions have no effect (CommonMark, 6.1).
+ * The fence is longer than any run of backticks inside.
  */
 export function codeSpan(text: string): string {
-  const cleaned = clean(text).trim().slice(0, LONGEST) || "-";
+  const cleaned = clean(text).trim().slice(0, MAX_SPAN) || "-";
   const runs = cleaned.match(/`+/g) ?? [];
   const fence = "`".repeat(1 + Math.max(0, ...runs.map((run) => run.length)));
   const space = cleaned.startsWith("`") || cleaned.endsWith("`") ? " " : "";
@@ -161,10 +161,10 @@ export function codeSpan(text: string): string {
 }
 
 /**
- * A link to a URL that was judged before. Everything in it that Markdown could read is written as a character
- * reference, which a link's destination may hold (CommonMark, 6.3).
+ * Renders a link to a trusted URL. Whatever Markdown could interpret in it is written as a character reference, which a link
+ * destination may contain (CommonMark, 6.3).
  *
- * @param label our own words
+ * @param label a text of ours
  */
 export function link(label: string, url: string): string {
   const destination = new URL(url).href.replace(/[^\w:/?=.~%-]/g, (character) => `&#${character.codePointAt(0)};`);

@@ -7,15 +7,15 @@ import type { GlobalOptions } from "../kit/command.ts";
 import { amountText, idempotencyKey, shortText, wholeNumber } from "../kit/values.ts";
 import type { BuyRequest, Guards } from "./engine/tools.ts";
 
-/** What every command that buys was told beside what it buys. */
+/** The options of every command that buys, apart from what it buys. */
 export interface BuyingOptions extends WaitOptions, Omit<BuyRequest, "wanted" | "quoteFile"> {
   readonly yes: boolean;
   readonly totp: string | null;
 }
 
-/** What a command that takes licenses was told about buying those that are missing. */
+/** The options of a command that needs licenses and may buy those that are missing. */
 export interface BuyMissingOptions extends BuyingOptions {
-  /** Whether they may be bought: a script's consent, which a person is asked for again. */
+  /** Whether missing licenses may be bought; a person is still asked. */
   readonly buyMissing: boolean;
 }
 
@@ -36,12 +36,12 @@ export interface BuyingFlags extends WaitFlags, GuardFlags {
   readonly totp?: string;
 }
 
-/** Adds the guards: what stops a purchase. */
+/** Adds the guards, which stop a purchase. */
 function addGuards(command: Command): Command {
   return command
-    .option("--max-total <amount>", "buy only up to this total with tax, such as 500.00", amountText)
-    .option("--max-licenses <n>", "buy at most this many licenses", wholeNumber(0))
-    .option("--if-purchased <n>", "buy only if this many licenses are purchased now", wholeNumber(0));
+    .option("--max-total <amount>", "maximum total, including tax (e.g. 500.00)", amountText)
+    .option("--max-licenses <n>", "maximum number of licenses to buy", wholeNumber(0))
+    .option("--if-purchased <n>", "buy only if exactly <n> licenses are purchased now", wholeNumber(0));
 }
 
 function readGuards({ maxTotal, maxLicenses, ifPurchased }: GuardFlags): Guards {
@@ -51,25 +51,25 @@ function readGuards({ maxTotal, maxLicenses, ifPurchased }: GuardFlags): Guards 
 /** Adds the flags of a command that buys. */
 export function addBuyingOptions(command: Command): Command {
   addOrderOptions(command)
-    .option("--dry-run", "quote and check the guards, buy nothing")
-    .option("--idempotency-key <key>", "a key of your own: it buys once", idempotencyKey);
+    .option("--dry-run", "quote and check limits without buying")
+    .option("--idempotency-key <key>", "your own key: each key buys once", idempotencyKey);
   return addWaitOptions(command).addOption(totpOption());
 }
 
-/** Adds the flags of a command that takes licenses, and may buy those that are missing. */
+/** Adds the flags of a command that needs licenses and may buy those that are missing. */
 export function addBuyMissingOptions(command: Command): Command {
-  addOrderOptions(command.option("--buy-missing", "buy the licenses that are missing")).option(
+  addOrderOptions(command.option("--buy-missing", "buy missing licenses")).option(
     "--dry-run",
-    "say what would be done, change nothing",
+    "show what would be done without doing it",
   );
   return addWaitOptions(command).addOption(totpOption());
 }
 
-/** Adds how a purchase is confirmed, what stops it, and what is kept with it. */
+/** Adds the flags that confirm, stop and describe a purchase. */
 function addOrderOptions(command: Command): Command {
-  return addGuards(command.option("--yes", "buy without asking"))
+  return addGuards(command.option("--yes", "buy without a prompt"))
     .option("--po <number>", "purchase order number", shortText(100))
-    .option("--note <text>", "a note on the purchase", shortText(500));
+    .option("--note <text>", "note to keep with the purchase", shortText(500));
 }
 
 /** Reads the flags of a command that buys. */
@@ -86,11 +86,11 @@ export function readBuying(flags: BuyingFlags): Omit<BuyingOptions, keyof Omit<W
   };
 }
 
-const LONGEST_WAIT_SECONDS = 86_400;
+const MAX_WAIT_SECONDS = 86_400;
 
-/** What a command that may wait for a person at the payment page was told. */
+/** The options of a command that may wait for a person at the payment page. */
 export interface WaitOptions extends GlobalOptions {
-  /** `null` is 300 s where a prompt could appear, else 0. */
+  /** `null`: 300 s if it can prompt, else 0. */
   readonly waitSeconds: number | null;
   /** False with `--no-open`: the payment page is not opened in a browser. */
   readonly open: boolean;
@@ -107,8 +107,8 @@ export function addWaitOptions(command: Command): Command {
   return command
     .option(
       "--wait <seconds>",
-      "for a person at the payment page (default: 300 in a terminal, else 0)",
-      wholeNumber(0, LONGEST_WAIT_SECONDS),
+      "how long to wait for payment on the payment page (default: 300 in a terminal, else 0)",
+      wholeNumber(0, MAX_WAIT_SECONDS),
     )
     .option("--no-open", "do not open the payment page in a browser");
 }
@@ -118,12 +118,12 @@ export function readWait({ wait, open }: WaitFlags): Pick<WaitOptions, "waitSeco
   return { waitSeconds: wait ?? null, open };
 }
 
-/** Who a command acts as: the person and the token's name. */
+/** Reads who a command acts as: the person and the token's name. */
 export async function whoBuys(connection: Connection): Promise<string> {
   return buyerName(await knownMe(connection.client), connection);
 }
 
-/** A buyer's name, as a person is shown it before they decide. */
+/** Names the buyer, as shown before a decision. */
 export function buyerName(me: Me | null, { signIn }: Pick<Connection, "signIn">): string {
   if (me !== null) return me.token.name === null ? me.user.email : `${me.user.email}, token ${me.token.name}`;
   return signIn.email ?? (signIn.source === "environment" ? "the token in SECUREFLAG_API_TOKEN" : "a token");

@@ -26,7 +26,7 @@ interface Forecast {
   readonly renewal: (Charge & { readonly date: CalendarDate }) | null;
 }
 
-/** Prices the licenses of an offer on dates to come, by the rules that the quote was checked with (src/billing/README.md, Proration and Renewal). */
+/** Prices an offer's licenses on later dates by the rules that the quote was checked with (src/billing/README.md, Proration and Renewal). */
 export function forecast({ subscription, quote }: Offer): Forecast {
   const { licenses, unitPrice, taxRate, renewsAt, chargeStep } = quote;
   const prices = datesOf(quote.purchaseDate, quote.term.renewalDate).map((date) => {
@@ -52,7 +52,7 @@ const GAPS = 4;
 
 const MAX_CHART_WIDTH = 60;
 
-/** What several numbers of licenses cost today, with tax, and what the subscription renews at with them. */
+/** Renders what several numbers of licenses cost today, with tax, and what the subscription would renew at. */
 export function renderComparison(offers: readonly Offer[], view: View): string {
   const totals = offers.map(({ quote }) => quote.total);
   const rows = offers.map(({ quote }) => [
@@ -65,7 +65,7 @@ export function renderComparison(offers: readonly Offer[], view: View): string {
   return [table, ...(first ? [...taxLines(first.quote), ...reductionLines(first.subscription, view)] : [])].join("\n");
 }
 
-/** What an offer's licenses cost on dates to come, with tax, and from the renewal on. */
+/** Renders what an offer's licenses cost on later dates, with tax, and from the renewal on. */
 export function renderForecast({ quote, subscription }: Offer, { prices, renewal }: Forecast, view: View): string {
   const rows = prices.map(({ date, daysRemaining, total }) => [
     date,
@@ -83,26 +83,26 @@ export function renderForecast({ quote, subscription }: Offer, { prices, renewal
   );
   const end = renewal
     ? `From ${renewal.date} on they are part of the recurring total, ${whole}.`
-    : `The subscription ends on ${quote.term.renewalDate}, without a renewal.`;
+    : `The subscription ends on ${quote.term.renewalDate}, without renewal.`;
   const withTax = isTaxed(quote.taxRate) ? ", with tax" : "";
   const intro = `${licenses(quote.licenses)}${withTax}, at today's price and rate:`;
   const reduction = reductionLines(subscription, view);
   return [wrap(intro, view.width), table, wrap(end, view.width), ...reduction].join("\n");
 }
 
-/** That the amounts of a chart are what is charged. */
+/** Says that the amounts of a chart include tax. */
 function taxLines({ taxRate }: Offer["quote"]): string[] {
   return isTaxed(taxRate) ? [`Amounts include ${decimalText(taxRate)} % tax.`] : [];
 }
 
-/** That what is bought comes on top of a scheduled reduction (details.md, 31). */
+/** Says that purchases add to a scheduled reduction (src/billing/README.md, Reductions). */
 function reductionLines({ reduction, licenses: { used } }: Subscription, { width }: View): string[] {
   if (reduction === null) return [];
   const scheduled = `to ${reducedTo(reduction, used)} on ${reduction.date}`;
-  return [wrap(`A reduction ${scheduled} is scheduled; what is bought before comes on top.`, width)];
+  return [wrap(`A reduction ${scheduled} is scheduled; licenses bought before then are added to it.`, width)];
 }
 
-/** Rows with a bar each, as long as its amount is of the largest. */
+/** Draws rows with a bar each, in proportion to the largest amount. */
 function chart(
   heads: readonly string[],
   cellRows: readonly (readonly string[])[],
@@ -122,7 +122,7 @@ function chart(
   return columns([...headCells, ""], drawn, [...widths, room], view);
 }
 
-/** Numbers stand under one another by their ends; the first column says what they are of. */
+/** Aligns numbers to the right, and the first column to the left. */
 function aligned(cell: string, column: number, widths: readonly number[]): string {
   return column === 0 ? cell : " ".repeat((widths[column] ?? 0) - stringWidth(cell)) + cell;
 }

@@ -9,26 +9,26 @@ import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
 import { failureReason, pageInvitation } from "./engine/failureWords.ts";
 
-/** The commands that end with one purchase. */
+/** The commands that print one purchase. */
 export type PurchaseCommand = "buy" | "purchases pay" | "purchases cancel";
 
-/** What decides how a purchase's result is told. */
+/** What the result of a purchase depends on beside the purchase. */
 export interface ResultContext {
-  /** `users` for the commands that add users. */
+  /** `users` for commands that add users. */
   readonly command?: PurchaseCommand | "users" | "purchases resume";
   /** Whether it was paid before the command ran. */
   readonly wasPaid?: boolean;
-  /** The number of licenses purchased after it, where no quote has it. */
+  /** The number of licenses purchased after it, if known without a quote. */
   readonly licensesAfter?: number | null;
-  /** Whether the error that ends the command says why it did not succeed and what to do next. */
+  /** Whether the error says why it did not succeed and what to do next. */
   readonly hasError?: boolean;
   /** Whether its payment page is on the screen already. */
   readonly isPageOnScreen?: boolean;
 }
 
 /**
- * Renders how a command about one purchase went: the outcome in a line, its receipt and where to pay it. What the error on
- * stderr says is left out, and everything else is what `purchases show` is for.
+ * Renders the result of a command about one purchase: the outcome in a line, its receipt and where to pay it. Leaves out what
+ * the error on stderr says, and details that `purchases show` has.
  */
 export function renderBuyResult(result: Output<"buy">, view: View, told: ResultContext = {}): string {
   const { purchase, quote } = result;
@@ -96,9 +96,9 @@ function dryRun(quote: Output<"buy">["quote"], view: View): string {
 }
 
 /**
- * One purchase.
+ * Renders one purchase.
  *
- * @param subscription of which it may be the unpaid renewal; `null` where that is not asked
+ * @param subscription the subscription whose unpaid renewal it may be
  */
 export function renderPurchase(purchase: Purchase, view: View, subscription: Subscription | null = null): string {
   const isUnpaid = subscription?.unpaid?.purchaseId === purchase.id;
@@ -111,9 +111,9 @@ export function renderPurchase(purchase: Purchase, view: View, subscription: Sub
   return lines.filter(Boolean).join("\n");
 }
 
-/** What `purchases resume` knows of a purchase beside the purchase itself. */
+/** What `purchases resume` knows beside its result. */
 export interface ResumeContext {
-  /** The keys under which nothing will ever arrive. */
+  /** Keys under which nothing will ever arrive. */
   readonly voidKeys: readonly string[];
   about(purchase: Purchase): ResultContext;
 }
@@ -131,9 +131,9 @@ export function renderResumeResult(
   for (const { idempotencyKey, licenses: count } of notReceived) {
     const what = `A purchase of ${licenses(count)}`;
     const isVoid = voidKeys.includes(idempotencyKey);
-    parts.push(isVoid ? `${what} never arrived; nothing was charged.` : `${what} has not arrived yet, and may still.`);
+    parts.push(isVoid ? `${what} never arrived. Nothing was charged.` : `${what} has not arrived yet.`);
   }
-  if (parts.length === 0) parts.push("Nothing was left open.");
+  if (parts.length === 0) parts.push("No open purchases.");
   return [...parts, fields([["Licenses now", counts(now)]], view)].join("\n\n");
 }
 
@@ -156,7 +156,7 @@ function purchaseFields(purchase: Purchase, view: View): string {
       ["PO number", purchase.purchaseOrder && clean(purchase.purchaseOrder)],
       ["Note", purchase.note && clean(purchase.note)],
       ["Key", purchase.idempotencyKey && clean(purchase.idempotencyKey)],
-      ["Begun", instant(purchase.createdAt)],
+      ["Started", instant(purchase.createdAt)],
       ["Completed", purchase.completedAt && instant(purchase.completedAt)],
       ["By", buyer(purchase)],
     ],
@@ -164,13 +164,13 @@ function purchaseFields(purchase: Purchase, view: View): string {
   );
 }
 
-/** The payment page, on a line of its own and never broken, so that it can be copied. */
+/** The payment page, on a line of its own that is never broken, so that it can be copied. */
 function pageLines(purchase: Purchase, { width }: View): string[] {
   const { nextAction } = purchase;
   return nextAction === null ? [] : [wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url)];
 }
 
-/** How to go on after or instead of the payment page, the end of its sentence; `null` where nothing can be paid. */
+/** What to do after or instead of opening the payment page, as the end of its sentence; `null` if nothing can be paid. */
 function nextStep({ id, status, nextAction }: Purchase, { width }: View): string | null {
   if (nextAction === null) return null;
   return status === "failed"
@@ -178,21 +178,21 @@ function nextStep({ id, status, nextAction }: Purchase, { width }: View): string
     : wrap("then run `secureflag-licenses purchases resume`.", width);
 }
 
-/** Who bought, and with which token; `null` for a renewal. */
+/** Names who bought, and with which token; `null` for a renewal. */
 export function buyer({ purchasedBy }: Purchase): string | null {
   if (purchasedBy === null) return null;
   return clean(purchasedBy.token ? `${purchasedBy.email}, token ${purchasedBy.token}` : purchasedBy.email);
 }
 
-/** What was bought. */
+/** Names what was bought: `5 licenses`, `renewal of 25 licenses`. */
 export function bought(purchase: Purchase): string {
   return purchase.kind === "renewal" ? `renewal of ${licenses(purchase.licenses)}` : licenses(purchase.licenses);
 }
 
-/** How a purchase failed that nobody declined. */
+/** The status of purchases that failed without a decline. */
 const ENDINGS: Readonly<Record<string, string>> = { payment_expired: "expired", payment_canceled: "canceled" };
 
-/** The status of a purchase. */
+/** Names the status of a purchase. */
 export function statusWords({ status, failure, refund }: Purchase, { style }: View): string {
   const word = (status === "failed" && failure && ENDINGS[failure.code]) || status.replace("_", " ");
   const words = refund ? `${word}, refunded` : word;
@@ -200,10 +200,10 @@ export function statusWords({ status, failure, refund }: Purchase, { style }: Vi
   return status === "failed" ? style.red(words) : style.yellow(words);
 }
 
-/** A subscription, as far as it says what is past due. */
+/** What is past due of a subscription. */
 export type Owing = Pick<Subscription, "state" | "unpaid" | "taxRate">;
 
-/** `£4,500.00 with tax, renewal pur_1`; `null` where nothing is past due. */
+/** `£4,500.00 with tax, renewal pur_1`; `null` if nothing is past due. */
 export function unpaidRenewal({ unpaid, taxRate }: Owing): string | null {
   return unpaid && `${unpaidAmount(unpaid, taxRate)}, renewal ${clean(unpaid.purchaseId)}`;
 }
@@ -212,7 +212,7 @@ function unpaidAmount({ total }: NonNullable<Subscription["unpaid"]>, taxRate: s
   return `${moneyText(total)}${isTaxed(taxRate) ? " with tax" : ""}`;
 }
 
-/** The one deadline of an unpaid renewal, as a labeled row: when the subscription is suspended, or since when it is. */
+/** The deadline of an unpaid renewal as a labeled row: when the subscription will be suspended, or since when it is. */
 export function unpaidDeadline({ state, unpaid }: Owing): [label: string, value: string | null] {
   if (unpaid === null) return ["Pay before", null];
   return state === "suspended"
@@ -220,7 +220,7 @@ export function unpaidDeadline({ state, unpaid }: Owing): [label: string, value:
     : ["Pay before", `${unpaid.deadline}, or the subscription is suspended`];
 }
 
-/** Why a subscription is suspended, the end of a sentence; `null` where nothing is past due. */
+/** Says why a subscription is suspended, as the end of a sentence; `null` if nothing is past due. */
 export function unpaidSuspension({ unpaid, taxRate }: Owing): string | null {
   if (unpaid === null) return null;
   const what = `renewal ${clean(unpaid.purchaseId)} (${unpaidAmount(unpaid, taxRate)}) is unpaid`;

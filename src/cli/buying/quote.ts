@@ -16,12 +16,12 @@ import { type Offer, priceOffer } from "./engine/offer.ts";
 import { quoteFileOf, writeQuoteFile } from "./engine/quoteFile.ts";
 import { forecast, renderComparison, renderForecast } from "./priceChart.ts";
 
-/** What is to be priced: one number of licenses, perhaps on dates to come; or several to compare. */
+/** What to price: one number of licenses, optionally on later dates, or several to compare. */
 type Priced =
   | { readonly licenses: number; readonly when: boolean; readonly explain: boolean; readonly save: OutputFile | null }
   | { readonly compare: readonly number[] };
 
-/** What `quote` was told. `save` is where the quote is written down to be reviewed and bought from later. */
+/** The options of `quote`. */
 export interface QuoteOptions extends GlobalOptions {
   readonly priced: Priced;
 }
@@ -40,16 +40,16 @@ export function register(program: Command, context: Context, run: Run<QuoteOptio
     name: "quote",
     examples: ["quote 5 --explain", "quote --compare 1,5,10,25"],
   })
-    .addArgument(new Argument("[licenses]", "how many more").argParser(wholeNumber(1)))
+    .addArgument(new Argument("[licenses]", "number of licenses to price").argParser(wholeNumber(1)))
     .option("--explain", "show the arithmetic line by line")
     .addOption(
-      new Option("--compare <numbers>", "what several numbers cost, such as 1,5,10")
+      new Option("--compare <numbers>", "compare the prices of several numbers (e.g. 1,5,10)")
         .argParser(countList)
         .conflicts(["explain", "when", "save"]),
     )
-    .addOption(new Option("--when", "what they cost in the months to come").conflicts(["explain", "save"]))
-    .option("--save <file>", "write it down, to review it and `buy --from` it", someText)
-    .option("--force", "replace the file if it exists")
+    .addOption(new Option("--when", "show prices in the coming months").conflicts(["explain", "save"]))
+    .option("--save <file>", "save the quote, to review it and buy from it later", someText)
+    .option("--force", "overwrite the file if it exists")
     .action((licenses: number | undefined, flags: QuoteFlags, command: Command) => {
       const options = { ...readGlobals(command), priced: pricedBy(licenses, flags) };
       return interruptible(context, () => run(options, context));
@@ -62,21 +62,21 @@ function pricedBy(licenses: number | undefined, flags: QuoteFlags): Priced {
   if (licenses !== undefined && compare === undefined) return { licenses, when, explain, save };
   if (licenses === undefined && compare !== undefined) return { compare };
   throw usageError(
-    licenses === undefined ? "How many licenses to price is missing" : "--compare says by itself how many to price",
-    "Say either a number, such as `quote 5`, or several, such as --compare 1,5,10.",
+    licenses === undefined ? "Missing argument: <licenses>" : "<licenses> cannot be used with --compare",
+    "Example: `secureflag-licenses quote 5`, or `secureflag-licenses quote --compare 1,5,10`.",
   );
 }
 
 function fileOf({ save, force = false }: QuoteFlags): OutputFile | null {
   if (save === undefined && force)
-    throw usageError("--force is for a file, and there is none", "Name it with --save <file>.");
+    throw usageError("--force requires --save", "Pass --save <file>, or remove --force.");
   return save === undefined ? null : { path: save, force };
 }
 
-const MOST_READINGS = 3;
+const MAX_READINGS = 3;
 
 /**
- * Prints quotes that the CLI recomputed and agrees with, and writes one down where that was asked for.
+ * Prints quotes that the CLI has verified by recomputing them, and saves one with `--save`.
  *
  * @throws CliError `price_check_failed`, `subscription_changed`, `file_exists`, `file_not_written`; what connecting and
  *   quoting throw
@@ -90,7 +90,11 @@ export async function runQuote(options: QuoteOptions, context: Context): Promise
   const offer = await withSpinner(context, options, "Pricing", offerOf(connection, priced.licenses));
   if (save) {
     writeOutputFile(save, Buffer.from(writeQuoteFile(quoteFileOf(offer, connection.client.apiUrl))), context);
-    note(context, options, `The quote is in ${clean(save.path)}. Buy it with \`buy --from ${clean(save.path)}\`.`);
+    note(
+      context,
+      options,
+      `Saved the quote to ${clean(save.path)}. Buy it with \`secureflag-licenses buy --from ${clean(save.path)}\`.`,
+    );
   }
   if (when) return await printForecast(offer, options, context);
   await printResult(context, options, "quote", offer.quote, (view) => renderQuote(offer, priced, view));
@@ -114,9 +118,9 @@ async function offerOf({ client, organizationId }: Connection, licenses: number)
   return await priceOffer(client, await organizationId(), licenses);
 }
 
-/** Offers that show one picture of the subscription: else they are no comparison. */
+/** Prices several numbers of licenses at one version of the subscription, so that they can be compared. */
 async function offersOf(connection: Connection, counts: readonly number[]): Promise<Offer[]> {
-  for (let readings = 0; readings < MOST_READINGS; readings += 1) {
+  for (let readings = 0; readings < MAX_READINGS; readings += 1) {
     const offers: Offer[] = [];
     for (const count of counts) offers.push(await offerOf(connection, count));
     const versions = new Set(offers.map(({ quote }) => quote.subscriptionVersion));
@@ -125,7 +129,7 @@ async function offersOf(connection: Connection, counts: readonly number[]): Prom
   throw new CliError("subscription_changed", "The subscription keeps changing while it is being quoted");
 }
 
-/** A verified quote for people; with `explain` the arithmetic line by line below it. */
+/** Renders a verified quote; with `explain`, followed by its arithmetic line by line. */
 export function renderQuote({ quote, subscription }: Offer, { explain }: { explain: boolean }, view: View): string {
   const { total, dueNow, tax, renewsAt, term } = quote;
   const facts = fields(
@@ -143,7 +147,7 @@ export function renderQuote({ quote, subscription }: Offer, { explain }: { expla
       ["Reduction", keptReduction(subscription, quote)],
       ["Valid until", instant(quote.expiresAt)],
       ["Quote", quote.id],
-      ["Checked", "recomputed here from the subscription; both agree"],
+      ["Verified", "recomputed from the subscription, with the same result"],
     ],
     view,
   );

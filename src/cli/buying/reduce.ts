@@ -20,9 +20,9 @@ import { assertMayPurchase, checkPurchased } from "./engine/guards.ts";
 import { buyerName } from "./options.ts";
 import { reduced } from "./reduction.ts";
 
-/** What `licenses reduce` was told. */
+/** The options of `licenses reduce`. */
 export interface ReduceOptions extends GlobalOptions {
-  /** How many licenses there are to be from the renewal on; `null` takes a scheduled reduction back. */
+  /** The number of licenses from the renewal on; `null` cancels a scheduled reduction. */
   readonly licenses: number | null;
   readonly yes: boolean;
   readonly ifPurchased: number | null;
@@ -39,9 +39,9 @@ interface ReduceFlags {
 }
 
 const TERMS = `
-It costs nothing and takes effect on the renewal date; until
-then every license stays. Licenses that are bought meanwhile
-come on top, and those in use on that day are all renewed.`;
+A reduction costs nothing and takes effect on the renewal
+date; until then you keep all licenses. Licenses bought
+meanwhile are added; those in use on that day are renewed.`;
 
 /** Registers `licenses reduce`. */
 export function register(program: Command, context: Context, run: Run<ReduceOptions> = runReduce): void {
@@ -51,14 +51,14 @@ export function register(program: Command, context: Context, run: Run<ReduceOpti
   });
   addCommand(group, {
     name: "reduce",
-    description: "Schedule fewer licenses for the renewal date, or take that back",
+    description: "Schedule fewer licenses for the renewal date, or cancel that",
     examples: ["licenses reduce 20 --if-purchased 25", "licenses reduce --cancel"],
   })
-    .addArgument(new Argument("[n]", "so many licenses from the renewal on").argParser(wholeNumber(0)))
-    .addOption(new Option("--cancel", "keep all licenses: take the scheduled reduction back"))
-    .option("--yes", "do it without asking")
-    .option("--if-purchased <n>", "only if this many licenses are purchased now", wholeNumber(0))
-    .option("--dry-run", "say what would be done, change nothing")
+    .addArgument(new Argument("[n]", "number of licenses from the renewal on").argParser(wholeNumber(0)))
+    .addOption(new Option("--cancel", "cancel the scheduled reduction"))
+    .option("--yes", "change the renewal without a prompt")
+    .option("--if-purchased <n>", "only if exactly <n> licenses are purchased now", wholeNumber(0))
+    .option("--dry-run", "show what would be done without doing it")
     .addOption(totpOption())
     .addHelpText("after", TERMS)
     .action((licenses: number | undefined, flags: ReduceFlags, command: Command) => {
@@ -77,16 +77,16 @@ export function register(program: Command, context: Context, run: Run<ReduceOpti
 function countOf(licenses: number | undefined, cancel: boolean): number | null {
   if ((licenses === undefined) === cancel) return licenses ?? null;
   throw usageError(
-    cancel ? "A reduction cannot be both scheduled and canceled" : "How many licenses there are to be is missing",
-    "Say either a number, such as `licenses reduce 20`, or --cancel.",
+    cancel ? "<n> cannot be used with --cancel" : "Missing argument: <n>",
+    "Example: `secureflag-licenses licenses reduce 20`, or `secureflag-licenses licenses reduce --cancel`.",
   );
 }
 
 /**
- * Schedules fewer licenses for the renewal, or takes that back, and prints what the renewal will be.
+ * Schedules fewer licenses for the renewal, or cancels that, and prints what the renewal will be.
  *
- * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing;
- *   `if_purchased_not_met`, `declined_by_person`; what refuses the request
+ * @throws CliError `invalid_usage` if it cannot prompt and `--yes` is missing, before any request unless `--if-purchased` is
+ *   passed; `if_purchased_not_met`, `declined_by_person`; what refuses the request
  */
 export async function runReduce(options: ReduceOptions, context: Context): Promise<void> {
   try {
@@ -102,10 +102,10 @@ export async function runReduce(options: ReduceOptions, context: Context): Promi
   const printing = printResult(context, options, "licenses reduce", result, (view) =>
     renderReduction(result, after.term, view),
   );
-  const done = options.licenses === null ? "The reduction was taken back" : "The reduction was scheduled";
+  const done = options.licenses === null ? "The reduction was canceled" : "The reduction was scheduled";
   await (options.dryRun
     ? printing
-    : doneBefore(printing, done, "Look at `secureflag-licenses status`. Running the same command again is safe."));
+    : doneBefore(printing, done, "See `secureflag-licenses status`. Running the same command again is safe."));
 }
 
 const REFUSALS: readonly (ErrorCode | null)[] = [
@@ -114,7 +114,7 @@ const REFUSALS: readonly (ErrorCode | null)[] = [
   "subscription_not_purchasable",
 ];
 
-/** Stops a reduction that would be refused with `--yes` as well. Reads only where `--if-purchased` needs it. */
+/** Refuses what would be refused with `--yes` as well. Reads the subscription only for `--if-purchased`. */
 async function assertReductionPasses(options: ReduceOptions, context: Context): Promise<void> {
   if (options.ifPurchased === null) return;
   try {
@@ -125,7 +125,7 @@ async function assertReductionPasses(options: ReduceOptions, context: Context): 
   }
 }
 
-/** What is there already is not asked for again. A person who decided on what has changed since decides again. */
+/** Changes nothing that is already so. If the subscription changes while a person decides, asks again. */
 async function reduce(
   organizationId: number,
   connection: Connection,
@@ -143,7 +143,7 @@ async function reduce(
     return await change(before, organizationId, connection, options, context);
   } catch (error) {
     if (options.yes || codeOf(error) !== "subscription_changed") throw error;
-    note(context, options, "The subscription changed meanwhile. Nothing was changed; this is how it is now:");
+    note(context, options, "The subscription changed meanwhile. Nothing was changed. The subscription is now:");
     return await reduce(organizationId, connection, options, context);
   }
 }
@@ -162,7 +162,7 @@ function change(
   return withSpinner(context, options, "Changing the renewal", changing);
 }
 
-/** Shows what the renewal will be, and asks; the default answer is No. */
+/** Shows what the renewal will be and asks; the default answer is No. */
 async function confirm(
   before: Subscription,
   after: Subscription,
@@ -179,12 +179,12 @@ async function confirm(
   context.io.note(`${renderReductionChange(before, after, setting, view)}\n`);
   const question =
     options.licenses === null
-      ? "Take the scheduled reduction back?"
-      : `Have ${licenses(options.licenses)} from ${after.term.renewalDate} on?`;
+      ? "Cancel the scheduled reduction?"
+      : `Reduce to ${licenses(options.licenses)} from ${after.term.renewalDate} on?`;
   await confirmOrCancel(context, options, question);
 }
 
-/** What a person sees before a reduction is scheduled, or taken back. */
+/** Renders what a person sees before a reduction is scheduled or canceled. */
 export function renderReductionChange(
   before: Subscription,
   after: Subscription,
@@ -208,7 +208,7 @@ export function renderReductionChange(
   );
 }
 
-/** What the renewal will be after a reduction was scheduled, or taken back. */
+/** Renders what the renewal will be after a reduction was scheduled or canceled. */
 export function renderReduction(
   { reduction, licenses: now, renewal: next, dryRun }: Output<"licenses reduce">,
   { renewalDate }: Pick<Subscription["term"], "renewalDate">,

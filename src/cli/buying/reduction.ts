@@ -6,14 +6,14 @@ import { licenses } from "../kit/words.ts";
 import { purchaseDateOf } from "./engine/offer.ts";
 import { payCommand } from "./purchaseView.ts";
 
-const NOTHING_CHANGED = "Nothing was changed. Look at `secureflag-licenses status`, then decide again.";
+const NOTHING_CHANGED = "Nothing was changed. See `secureflag-licenses status`, then decide again.";
 
 /**
- * A subscription as it would be with a reduction, or without one, by the rules that the backend follows (details.md, 31).
+ * Computes a subscription with a reduction, or without one, by the rules of the backend (src/billing/README.md, Reductions).
  *
- * @param count so many licenses from the renewal on; `null` for all
- * @throws CliError as the backend would refuse it: `invalid_request` for no fewer licenses, or fewer than are used;
- *   `subscription_not_purchasable` where nothing will be renewed, or a reduction counts already
+ * @param count the number of licenses from the renewal on; `null` for all
+ * @throws CliError as the backend would: `invalid_request` for no fewer licenses, or fewer than are used;
+ *   `subscription_not_purchasable` if nothing will be renewed, or a reduction has taken effect
  */
 export function reduced(subscription: Subscription, count: number | null): Subscription {
   const { purchased, used } = subscription.licenses;
@@ -30,7 +30,7 @@ export function reduced(subscription: Subscription, count: number | null): Subsc
   };
 }
 
-/** Charged in the steps that explain what the renewal costs now: the subscription does not tell them. */
+/** Computes the charge in the steps inferred from the current renewal price: the subscription does not include them. */
 function chargeFor({ plan: { unitPrice }, taxRate, renewal }: Subscription, count: number): Charge {
   const charge = (licenses: number, chargeStep: number) =>
     recurringCharge({ unitPrice, licenses, taxRate, chargeStep });
@@ -40,8 +40,8 @@ function chargeFor({ plan: { unitPrice }, taxRate, renewal }: Subscription, coun
 }
 
 /**
- * While a renewal is not paid, a reduction may wait for the renewal of a term that has begun, and is in its price. Of one
- * whose renewal is just being made the backend decides.
+ * While a renewal is unpaid, a reduction may be part of the price of a term that has started. If that renewal is in progress,
+ * the backend decides.
  */
 function assertChangeable(subscription: Subscription): void {
   const { reduction, state, unpaid } = subscription;
@@ -49,8 +49,8 @@ function assertChangeable(subscription: Subscription): void {
   if (isPaid || reduction === null || reduction.date > purchaseDateOf(subscription)) return;
   throw new CliError(
     "subscription_not_purchasable",
-    `The reduction to ${reduction.licenses} counts since ${reduction.date}; ` +
-      "it cannot be changed before the renewals until today are paid",
+    `The reduction to ${reduction.licenses} took effect on ${reduction.date}; ` +
+      "it cannot be changed until the renewals since then are paid",
     {
       hint:
         unpaid === null
@@ -63,15 +63,13 @@ function assertChangeable(subscription: Subscription): void {
 
 function assertReducible({ renewal, term, licenses: { purchased, used } }: Subscription, count: number): void {
   if (!renewal.autoRenew) {
-    throw new CliError(
-      "subscription_not_purchasable",
-      `The subscription does not renew on ${term.renewalDate}, with fewer licenses or with more`,
-      { hint: NOTHING_CHANGED },
-    );
+    throw new CliError("subscription_not_purchasable", `The subscription does not renew on ${term.renewalDate}`, {
+      hint: NOTHING_CHANGED,
+    });
   }
-  if (count < used) throw refused(`${count} is fewer than the ${licenses(used)} in use, of ${purchased} purchased`);
+  if (count < used) throw refused(`Cannot reduce to ${licenses(count)}: ${used} of ${purchased} purchased are in use`);
   if (count >= purchased) {
-    throw refused(`${count} is not fewer than the ${licenses(purchased)} purchased, of which ${used} are in use`);
+    throw refused(`Cannot reduce to ${licenses(count)}: only ${purchased} are purchased, of which ${used} are in use`);
   }
 }
 

@@ -18,7 +18,7 @@ import { addToJobSummary, appendForJob, renderStoppedTopUp, renderTopUpSummary, 
 import { addBuyingOptions, type BuyingFlags, type BuyingOptions, readBuying, whoBuys } from "./options.ts";
 import { type ResultContext, renderBuyResult } from "./purchaseView.ts";
 
-/** What `top-up` was told. */
+/** The options of `top-up`. */
 export interface TopUpOptions extends BuyingOptions {
   readonly target: LicenseTarget;
 }
@@ -29,9 +29,10 @@ interface TopUpFlags extends BuyingFlags {
 }
 
 const SAFE = `
-Licenses of purchases that are still in progress count as
-there. Run it as often as you like, from any number of jobs:
-a target is reached once.`;
+Licenses of purchases in progress count toward the target:
+run it as often as you like, from any number of jobs. With
+--yes it warns on stderr if neither --max-total nor
+--max-licenses is set; with --quiet or --json it does not.`;
 
 /** Registers `top-up`. */
 export function register(program: Command, context: Context, run: Run<TopUpOptions> = runTopUp): void {
@@ -40,11 +41,11 @@ export function register(program: Command, context: Context, run: Run<TopUpOptio
     examples: ["top-up --available 5", "top-up --purchased 50 --yes --max-total 500 --json"],
   })
     .addOption(
-      new Option("--available <n>", "so many licenses are to be available")
+      new Option("--available <n>", "target number of available licenses")
         .argParser(wholeNumber(0))
         .conflicts("purchased"),
     )
-    .option("--purchased <n>", "so many licenses are to be purchased", wholeNumber(0));
+    .option("--purchased <n>", "target number of purchased licenses", wholeNumber(0));
   addBuyingOptions(command)
     .addHelpText("after", SAFE)
     .action((flags: TopUpFlags, command: Command) => {
@@ -56,14 +57,14 @@ export function register(program: Command, context: Context, run: Run<TopUpOptio
 function targetOf({ available, purchased }: TopUpFlags): LicenseTarget {
   if (available !== undefined) return { available };
   if (purchased !== undefined) return { purchased };
-  throw usageError("The target of the top-up is missing", "Say one of --available <n> and --purchased <n>.");
+  throw usageError("Missing target", "Pass one of --available <n> and --purchased <n>.");
 }
 
 /**
- * Buys what is missing to reach a target and prints what was done; a purchase that did not succeed is printed as well.
+ * Buys what is missing to a target and prints what was done, even if the purchase did not succeed.
  *
- * @throws CliError `invalid_usage` before any request where nobody can be asked and `--yes` is missing; what buying
- *   throws; the failure of the purchase that was printed
+ * @throws CliError `invalid_usage` if it cannot prompt and `--yes` is missing; what buying throws; the failure of the
+ *   purchase, after it was printed
  */
 export async function runTopUp(options: TopUpOptions, context: Context): Promise<void> {
   const ended = await reportTopUp(options, context, () => topUp(options, context));
@@ -89,7 +90,7 @@ async function topUp(options: TopUpOptions, context: Context): Promise<EndedTopU
 const UNLIMITED = "No limit is set. Pass --max-licenses <n> or --max-total <amount>.";
 
 /**
- * A key buys once, whatever the target is then: what it bought before may not be all that is missing now.
+ * Checks that a target is reached by what its key bought before: a key buys only once.
  *
  * @throws CliError `idempotency_key_reused`
  */
@@ -100,11 +101,11 @@ async function assertReached(target: LicenseTarget, { purchase, replayed }: BuyR
   if (missing === 0) return;
   const before = `The key bought ${licenses(purchase.licenses)} before, as ${purchase.id}`;
   throw new CliError("idempotency_key_reused", `${before}; ${missingWords(missing)} to ${targetWords(target)}`, {
-    hint: "This command bought nothing. A target needs no key: leave --idempotency-key out.",
+    hint: "This command bought nothing. A target needs no key: remove --idempotency-key.",
   });
 }
 
-/** Who does what and why, for whoever reads the log of a job later. */
+/** Notes who tops up what to which target, for the log of a job. */
 async function announce(options: TopUpOptions, context: Context, { connection, tools }: Buying): Promise<void> {
   if (options.json || options.quiet) return;
   const who = await withSpinner(context, options, "Asking who you are", whoBuys(connection));
@@ -112,7 +113,7 @@ async function announce(options: TopUpOptions, context: Context, { connection, t
   note(context, options, `Topping up ${where} to ${targetWords(options.target)}, as ${who}.`);
 }
 
-/** A purchase to a target buys exactly what was missing when it was decided. */
+/** A purchase buys exactly what was missing to the target when it was decided. */
 function topUpOf(target: LicenseTarget, result: BuyResult): Output<"top-up"> {
   const { purchase, quote } = result;
   return {
@@ -123,15 +124,14 @@ function topUpOf(target: LicenseTarget, result: BuyResult): Output<"top-up"> {
   };
 }
 
-/** How a top-up ended, and with what it was made. */
+/** How a top-up ended, with the tools that it used. */
 export interface EndedTopUp extends Concluded {
   readonly topUp: Output<"top-up">;
   readonly tools: ResultTools;
 }
 
 /**
- * Tells GitHub Actions, where a step of it runs, what a top-up did: its outputs for later steps, and the job's summary.
- * Failing to is told and is no failure of the command.
+ * Writes the outputs and the job summary of a top-up in GitHub Actions. A failure to write them is a warning.
  *
  * @throws what the work throws
  */
@@ -155,7 +155,7 @@ export async function reportTopUp(
   }
 }
 
-/** The outputs of the action; empty where nothing was bought. */
+/** The outputs of the action; empty if nothing was bought. */
 function outputsOf({ bought, purchase, licenses, dryRun }: Output<"top-up">): Record<string, string> {
   const made = dryRun ? null : purchase;
   return {
@@ -167,7 +167,7 @@ function outputsOf({ bought, purchase, licenses, dryRun }: Output<"top-up">): Re
   };
 }
 
-/** How a `top-up` went, for people. */
+/** Renders the result of `top-up`. */
 export function renderTopUp(topUp: Output<"top-up">, view: View, told: ResultContext = {}): string {
   if (topUp.shortfall > 0) return renderBuyResult(topUp, view, told);
   const facts = fields([["Licenses now", counts(topUp.licenses)]], view);

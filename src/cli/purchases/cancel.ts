@@ -13,7 +13,7 @@ import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { licenses } from "../kit/words.ts";
 import { type PurchaseOptions, purchaseArgument } from "./show.ts";
 
-/** What `purchases cancel` was told. */
+/** The options of `purchases cancel`. */
 export interface CancelOptions extends PurchaseOptions {
   readonly yes: boolean;
   readonly dryRun: boolean;
@@ -23,26 +23,26 @@ export interface CancelOptions extends PurchaseOptions {
 export function registerCancel(group: Command, context: Context, run: Run<CancelOptions>): void {
   addCommand(group, {
     name: "cancel",
-    description: "Cancel a purchase that waits for approval",
+    description: "Cancel a purchase that requires approval",
     examples: ["purchases cancel pur_4f8c21d9", "purchases cancel pur_4f8c21d9 --yes"],
   })
     .addArgument(purchaseArgument())
-    .option("--yes", "cancel without asking")
-    .option("--dry-run", "say what would be done, cancel nothing")
+    .option("--yes", "cancel without a prompt")
+    .option("--dry-run", "show what would be canceled without canceling it")
     .action(
       (purchaseId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>
         interruptible(context, () => run({ ...readGlobals(command), purchaseId, yes, dryRun }, context)),
     );
 }
 
-/** The beginning of an id, as lists show it, or a receipt number: names that only the reading calls know. */
+/** A shortened ID, as lists show it, or a receipt number: only reading requests accept them. */
 const NEEDS_LOOKUP = /^(pur_[0-9a-f]{8,23}|\d+-\d{6,})$/;
 
 /**
- * Cancels a purchase that waits for approval and prints it.
+ * Cancels a purchase that requires approval and prints it.
  *
- * @throws CliError `invalid_usage` before any request where it cannot ask and `--yes` is missing; `declined_by_person`;
- *   `not_cancelable` and what else refused it
+ * @throws CliError `invalid_usage` before any request if it cannot prompt and `--yes` is missing; `declined_by_person`;
+ *   `not_cancelable` and other refusals
  */
 export async function runCancel(options: CancelOptions, context: Context): Promise<void> {
   assertConsent(context, options, "cancel the purchase");

@@ -27,13 +27,13 @@ import { calendarDate, wholeNumber } from "../kit/values.ts";
 import { instant, licenses, moneyText } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 
-/** What `purchases list` was told. */
+/** The options of `purchases list`. */
 export interface ListOptions extends GlobalOptions {
   readonly limit: number | null;
   readonly all: boolean;
   readonly status: string | null;
   readonly kind: string | null;
-  /** Calendar dates in the organization's billing time zone, both included; `null` for no bound. */
+  /** Calendar dates in the organization's billing time zone, both inclusive; `null` for no bound. */
   readonly from: string | null;
   readonly to: string | null;
   readonly csv: boolean;
@@ -60,17 +60,21 @@ export function registerList(group: Command, context: Context, run: Run<ListOpti
     description: "List purchases and renewals, newest first",
     examples: ["purchases list --kind renewal", "purchases list --all --from 2026-01-01 --csv > year.csv"],
   })
-    .addOption(new Option("--limit <n>", "at most this many (default: 100)").argParser(wholeNumber(1)).conflicts("all"))
-    .option("--all", "every purchase")
-    .option("--from <date>", "begun on this date or later, such as 2026-11-01", calendarDate)
-    .option("--to <date>", "begun on this date or before", calendarDate)
-    .addOption(new Option("--status <status>", "only those").choices(STATUSES))
-    .addOption(new Option("--kind <kind>", "only those").choices(KINDS))
+    .addOption(
+      new Option("--limit <n>", "maximum number of purchases (default: 100)")
+        .argParser(wholeNumber(1))
+        .conflicts("all"),
+    )
+    .option("--all", "list every purchase")
+    .option("--from <date>", "started on or after this date (e.g. 2026-11-01)", calendarDate)
+    .option("--to <date>", "started on or before this date", calendarDate)
+    .addOption(new Option("--status <status>", "filter by status").choices(STATUSES))
+    .addOption(new Option("--kind <kind>", "filter by kind").choices(KINDS))
     .addOption(csvOption("print CSV, with amounts in major units"))
     .action((flags: ListFlags, command: Command) => {
       const { limit = null, all = false, status = null, kind = null, from = null, to = null } = flags;
       if (from !== null && to !== null && to < from) {
-        throw usageError(`--to ${to} is before --from ${from}`, "Say the earlier date with --from.");
+        throw usageError(`--to ${to} is before --from ${from}`, "Pass the earlier date with --from.");
       }
       const globals = readGlobals(command);
       const options = { ...globals, limit, all, status, kind, from, to, csv: readCsv(flags, globals) };
@@ -82,7 +86,7 @@ const DEFAULT_LIMIT = 100;
 
 const PAGE_SIZE = 100;
 
-/** Prints the organization's purchases, newest first, and says on stderr when there are more (details.md, 23). */
+/** Prints the organization's purchases, newest first, and notes on stderr if there are more. */
 export async function runList(options: ListOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options, "billing");
   const reading = organizationId().then((id) =>
@@ -94,7 +98,7 @@ export async function runList(options: ListOptions, context: Context): Promise<v
     return renderPurchases(purchases, subscription.organization.timeZone, view, subscription);
   });
   if (hasMore && !options.quiet)
-    context.io.note(`There are more than ${purchases.length}: use --limit <n> or --all.\n`);
+    context.io.note(`Showing the newest ${purchases.length}. Pass --limit <n> or --all to see more.\n`);
 }
 
 async function listPurchases(
@@ -106,7 +110,7 @@ async function listPurchases(
     name: "purchases",
     read: (after: string | null, left) =>
       client.purchases(organizationId, {
-        ...given({ after, status, kind, from, to }),
+        ...setFilters({ after, status, kind, from, to }),
         limit: Math.min(PAGE_SIZE, left),
       }),
     limit: all ? Number.POSITIVE_INFINITY : (limit ?? DEFAULT_LIMIT),
@@ -114,8 +118,10 @@ async function listPurchases(
   return { purchases: items.map(asPrinted), hasMore: next !== null };
 }
 
-/** The filters that were given. */
-function given<Name extends string>(filters: Readonly<Record<Name, string | null>>): Partial<Record<Name, string>> {
+/** The filters that are set. */
+function setFilters<Name extends string>(
+  filters: Readonly<Record<Name, string | null>>,
+): Partial<Record<Name, string>> {
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== null)) as Partial<
     Record<Name, string>
   >;
@@ -131,10 +137,10 @@ const LIST: readonly Column[] = [
 ];
 
 /**
- * Purchases in the order given, each with its date, and what they come to.
+ * Renders purchases in the order given, followed by their total.
  *
- * @param timeZone whose dates they are: the organization's, as everywhere in billing
- * @param owing the subscription, of which one may be the unpaid renewal
+ * @param timeZone the time zone of the dates: the organization's, as everywhere in billing
+ * @param owing the subscription, whose unpaid renewal may be among them
  */
 export function renderPurchases(
   purchases: readonly Purchase[],
@@ -152,7 +158,7 @@ export function renderPurchases(
     statusWords(purchase, view),
     ...(isTerminal
       ? [byToken(purchase) ?? purchase.kind, shortId(clean(purchase.id))]
-      : // There is no line below for it.
+      : // Off a terminal the deadline has no line of its own.
         [buyer(purchase) ?? purchase.kind, clean(purchase.id), deadline(purchase, owing) ?? ""]),
   ]);
   const oneLine = list(LIST, rows, view);
@@ -161,7 +167,7 @@ export function renderPurchases(
     const until = deadline(purchase, owing);
     return until === null ? [] : [wrap(`${shortId(clean(purchase.id))}: ${until}.`, view.width)];
   });
-  const hint = wrap("`secureflag-licenses purchases show <id>` shows where one is paid.", view.width);
+  const hint = wrap("See `secureflag-licenses purchases show <id>` for where to pay.", view.width);
   return [
     oneLine ?? blocks(purchases, dateOf, view, owing),
     "",
@@ -171,13 +177,13 @@ export function renderPurchases(
   ].join("\n");
 }
 
-/** Who bought, the token first: a list cuts what is at the end. */
+/** Names who bought, token first, because a list cuts the end of a cell. */
 function byToken(purchase: Purchase): string | null {
   const { purchasedBy } = purchase;
   return purchasedBy?.token ? clean(`${purchasedBy.token} (${purchasedBy.email})`) : buyer(purchase);
 }
 
-/** A list for a narrow terminal: more lines an item, wrapped and never cut. */
+/** Renders a list for a narrow terminal: several lines an item, wrapped and never cut. */
 function blocks(
   purchases: readonly Purchase[],
   dateOf: (purchase: Purchase) => string,
@@ -201,7 +207,7 @@ function totalOf(purchases: readonly Purchase[]): string {
   const charged = new Map<string, number>();
   for (const { total } of succeeded) charged.set(total.currency, (charged.get(total.currency) ?? 0) + total.amount);
   const amounts = [...charged].map(([currency, amount]) =>
-    // A sum that a number does not hold exactly is no amount to show.
+    // Do not show a sum that a number cannot represent exactly.
     Number.isSafeInteger(amount) ? moneyText({ amount, currency }) : `an unknown amount in ${clean(currency)}`,
   );
   const parts = [
@@ -246,7 +252,7 @@ const COLUMNS: readonly (readonly [head: string, cell: (purchase: Purchase) => C
   ["idempotencyKey", ({ idempotencyKey }) => idempotencyKey],
 ];
 
-/** Purchases as CSV: a row each, the amounts as decimal numbers in major units of the currency beside them. */
+/** Renders purchases as CSV: a row each, with amounts in major units and their currency in a column. */
 export function purchasesCsv(purchases: readonly Purchase[]): string {
   return toCsv(
     COLUMNS.map(([head]) => head),

@@ -13,7 +13,7 @@ import { viewOf } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { type PurchaseOptions, purchaseArgument } from "./show.ts";
 
-/** What `purchases pay` was told. */
+/** The options of `purchases pay`. */
 export interface PayOptions extends PurchaseOptions, WaitOptions {
   readonly yes: boolean;
   readonly totp: string | null;
@@ -35,7 +35,7 @@ export function registerPay(group: Command, context: Context, run: Run<PayOption
   }).addArgument(purchaseArgument());
   addWaitOptions(command)
     .option("--yes", "pay without a prompt")
-    .option("--dry-run", "show what would be paid, pay nothing")
+    .option("--dry-run", "show what would be paid without paying it")
     .addOption(totpOption())
     .action((purchaseId: string, flags: PayFlags, command: Command) => {
       const { yes = false, dryRun = false, totp } = flags;
@@ -45,10 +45,10 @@ export function registerPay(group: Command, context: Context, run: Run<PayOption
 }
 
 /**
- * Pays a declined purchase or a failed renewal after showing what it charges, and prints it, however it ended.
+ * Pays a declined purchase or a failed renewal after showing what it charges, and prints it, even if payment failed.
  *
- * @throws CliError `invalid_usage` before any request where it cannot ask and `--yes` is missing; `declined_by_person`;
- *   `not_payable` and what else refused it; the failure of the purchase that was printed
+ * @throws CliError `invalid_usage` before any request if it cannot prompt and `--yes` is missing; `declined_by_person`;
+ *   `not_payable` and other refusals; the failure of the purchase, after it was printed
  */
 export async function runPay(options: PayOptions, context: Context): Promise<void> {
   assertConsent(context, options, "pay");

@@ -9,7 +9,7 @@ import { type ReceiptOptions, registerReceipt, runReceipt } from "./receipt.ts";
 import { registerResume, runResume } from "./resume.ts";
 import { type PurchaseOptions, registerShow, runShow } from "./show.ts";
 
-/** What the commands of the group do. */
+/** What the commands of the group run. */
 export interface PurchasesRuns {
   readonly list: Run<ListOptions>;
   readonly show: Run<PurchaseOptions>;

@@ -10,12 +10,12 @@ import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
 import { someText } from "../kit/values.ts";
-import { countChange, instant, licenses, moneyText, paymentMethod } from "../kit/words.ts";
+import { countChange, decimalText, instant, licenses, moneyText, paymentMethod } from "../kit/words.ts";
 import { type PurchaseOptions, purchaseArgument } from "./show.ts";
 
-/** What `purchases receipt` was told. */
+/** The options of `purchases receipt`. */
 export interface ReceiptOptions extends PurchaseOptions {
-  /** Where the PDF goes: a file, `-` for stdout, `null` for no PDF. */
+  /** Where to write the PDF: a file, `-` for stdout, `null` for no PDF. */
   readonly pdf: string | null;
   readonly force: boolean;
 }
@@ -28,8 +28,8 @@ export function registerReceipt(group: Command, context: Context, run: Run<Recei
     examples: ["purchases receipt pur_4f8c21d9", "purchases receipt pur_4f8c21d9 --pdf receipt.pdf"],
   })
     .addArgument(purchaseArgument())
-    .option("--pdf <file>", "save it as a PDF file; - for stdout", someText)
-    .option("--force", "replace the file if it exists")
+    .option("--pdf <file>", "save the receipt as PDF; - for stdout", someText)
+    .option("--force", "overwrite the file if it exists")
     .action((purchaseId: string, flags: { pdf?: string; force?: boolean }, command: Command) => {
       const { pdf = null, force = false } = flags;
       return interruptible(context, () => run({ ...readGlobals(command), purchaseId, pdf, force }, context));
@@ -41,7 +41,7 @@ const STDOUT = "-";
 /** Prints the receipt of a purchase, or saves it as PDF. */
 export async function runReceipt(options: ReceiptOptions, context: Context): Promise<void> {
   const { pdf, force } = options;
-  if (pdf === null && force) throw usageError("--force is for a file, and there is none", "Name it with --pdf <file>.");
+  if (pdf === null && force) throw usageError("--force requires --pdf", "Pass --pdf <file>, or remove --force.");
   if (pdf === null) return show(options, context);
   if (pdf === STDOUT) return printPdf(options, context);
   return savePdf({ path: pdf, force }, options, context);
@@ -55,13 +55,9 @@ async function show(options: ReceiptOptions, context: Context): Promise<void> {
 }
 
 async function printPdf(options: ReceiptOptions, context: Context): Promise<void> {
-  if (options.json)
-    throw usageError("--pdf - and --json cannot both write to stdout", "Name a file with --pdf <file>.");
+  if (options.json) throw usageError("--pdf - cannot be used with --json: both write to stdout", "Pass --pdf <file>.");
   if (context.io.stdoutIsTerminal) {
-    throw usageError(
-      "A PDF is not for the terminal",
-      "Send it to a file or a program, or name a file with --pdf <file>.",
-    );
+    throw usageError("Cannot write a PDF to a terminal", "Redirect stdout, or pass --pdf <file>.");
   }
   const { pdf } = await read(options, context);
   await context.io.print(pdf.bytes);
@@ -71,12 +67,12 @@ async function savePdf(file: OutputFile, options: ReceiptOptions, context: Conte
   assertWritable(file);
   const { pdf, receipt } = await read(options, context);
   writeOutputFile(file, pdf.bytes, context);
-  const saved = `The receipt is in ${clean(file.path)}`;
+  const saved = `Saved the receipt to ${clean(file.path)}`;
   if (receipt === null) await context.io.print(`${saved}\n`);
   else await printResult(context, options, "purchases receipt", { ...receipt, pdf: file.path }, () => saved);
 }
 
-/** The PDF, and with `--json` the receipt itself, once both are known to be the same one. */
+/** Reads the PDF, and with `--json` the receipt, and checks that both are the same. */
 async function read(options: ReceiptOptions, context: Context) {
   const { client, organizationId } = await connect(context, options, "billing");
   const reading = async () => {
@@ -93,11 +89,11 @@ function assertSame({ receiptNumber }: Receipt, name: string | null): void {
   if (name === null || name === `receipt-${receiptNumber}.pdf`) return;
   throw new CliError(
     "unexpected_answer",
-    `The backend was asked for receipt ${receiptNumber} and answered with ${name}`,
+    `Unexpected response from the backend: requested receipt ${receiptNumber}, received ${name}`,
   );
 }
 
-/** A receipt for people. Amounts are the receipt's own. */
+/** Renders a receipt, with its own amounts. */
 export function renderReceipt(receipt: Receipt, view: View): string {
   const { organization, term, dueNow, unitPrice, taxRate, purchasedBy, refund } = receipt;
   const token = purchasedBy?.token;
@@ -116,7 +112,7 @@ export function renderReceipt(receipt: Receipt, view: View): string {
         "Subtotal",
         `${licenses(receipt.licenses)} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days} days = ${moneyText(dueNow)}`,
       ],
-      ["Tax", `${clean(taxRate)} % of ${moneyText(dueNow)} = ${moneyText(receipt.tax)}`],
+      ["Tax", `${decimalText(taxRate)} % of ${moneyText(dueNow)} = ${moneyText(receipt.tax)}`],
       ["Total", view.style.bold(moneyText(receipt.total))],
       ["Paid with", paymentMethod(receipt.paymentMethod)],
       [
@@ -132,8 +128,8 @@ export function renderReceipt(receipt: Receipt, view: View): string {
   );
 }
 
-/** A payment may have arrived for licenses that could not be given any more. */
+/** A payment may have arrived too late to add licenses. */
 function licensesOf({ status, kind, licenses: bought, licensesAfter }: Receipt): string {
-  if (status !== undefined && status !== "succeeded") return `${licensesAfter}, none was added`;
+  if (status !== undefined && status !== "succeeded") return `${licensesAfter}, none added`;
   return kind === "purchase" ? countChange(licensesAfter, bought) : `renewal of ${bought}`;
 }

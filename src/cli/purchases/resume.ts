@@ -15,7 +15,7 @@ import { printResult } from "../kit/output.ts";
 export function registerResume(group: Command, context: Context, run: Run<WaitOptions>): void {
   const command = addCommand(group, {
     name: "resume",
-    description: "Follow every purchase that was begun to its end; begins none",
+    description: "Follow every purchase that was started, without starting any",
     examples: ["purchases resume", "purchases resume --wait 120 --json"],
   });
   addWaitOptions(command).action((flags: WaitFlags, command: Command) =>
@@ -24,9 +24,9 @@ export function registerResume(group: Command, context: Context, run: Run<WaitOp
 }
 
 /**
- * Follows what was begun, prints how it ended, and forgets what ended.
+ * Follows what was started, prints how it ended, and removes the journal entries of what ended.
  *
- * @throws CliError of the worst end after everything was printed (details.md, 8)
+ * @throws CliError the worst failure, after everything was printed
  */
 export async function runResume(options: WaitOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");

@@ -8,17 +8,17 @@ import { printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { trimmedText } from "../kit/values.ts";
 
-/** What `purchases show` was told. */
+/** The options of `purchases show`. */
 export interface PurchaseOptions extends GlobalOptions {
   readonly purchaseId: string;
 }
 
 /** The argument that names a purchase. */
 export function purchaseArgument(): Argument {
-  return new Argument("<id>", "id, its first 8 digits, or receipt number").argParser(purchaseName);
+  return new Argument("<id>", "ID, its first 8 digits, or receipt number").argParser(purchaseName);
 }
 
-/** Puts back the `pur_` that somebody left out. */
+/** Restores an omitted `pur_`. */
 function purchaseName(text: string): string {
   const name = trimmedText(text);
   return /^[0-9a-f]{8,24}$/.test(name) ? `pur_${name}` : name;
@@ -43,7 +43,7 @@ export async function runShow(options: PurchaseOptions, context: Context): Promi
   const id = await organizationId();
   const reading = client.purchase(id, options.purchaseId);
   const { purchase } = splitAnswer(await withSpinner(context, options, "Reading the purchase", reading));
-  // Only the subscription has the deadline of its unpaid renewal as a date.
+  // Only the subscription has the deadline of its unpaid renewal.
   const isUnpaidRenewal = purchase.kind === "renewal" && purchase.nextAction !== null;
   const subscription = isUnpaidRenewal && !options.json ? await client.subscription(id) : null;
   await printResult(context, options, "purchases show", purchase, (view) =>

@@ -12,9 +12,19 @@ import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { bar, clean } from "../kit/text.ts";
 import { wholeNumber } from "../kit/values.ts";
-import { counts, dateAhead, interval, licenses, moneyText, paymentMethod, reducedTo, withTax } from "../kit/words.ts";
+import {
+  counts,
+  dateAhead,
+  decimalText,
+  interval,
+  licenses,
+  moneyText,
+  paymentMethod,
+  reducedTo,
+  withTax,
+} from "../kit/words.ts";
 
-/** What `status` was told. */
+/** The options of `status`. */
 export interface StatusOptions extends GlobalOptions {
   readonly failIfAvailableBelow: number | null;
 }
@@ -25,7 +35,7 @@ export function register(program: Command, context: Context, run: Run<StatusOpti
     name: "status",
     examples: ["status", "status --json --fail-if-available-below 3"],
   })
-    .option("--fail-if-available-below <n>", "exit 7 when fewer licenses are available", wholeNumber(0))
+    .option("--fail-if-available-below <n>", "exit with code 7 if fewer licenses are available", wholeNumber(0))
     .action((flags: { failIfAvailableBelow?: number }, command: Command) => {
       const options = { ...readGlobals(command), failIfAvailableBelow: flags.failIfAvailableBelow ?? null };
       return interruptible(context, () => run(options, context));
@@ -33,24 +43,24 @@ export function register(program: Command, context: Context, run: Run<StatusOpti
 }
 
 /**
- * Prints the subscription, and warns on stderr of what an administrator should act on.
+ * Prints the subscription, and warnings on stderr about what needs action.
  *
  * @throws CliError `too_few_available` with nothing printed; what connecting and reading throw
  */
 export async function runStatus(options: StatusOptions, context: Context): Promise<void> {
   const connection = await connect(context, options, "billing");
   const reading = connection.client.subscription(await connection.organizationId());
-  // Asked meanwhile: what it says is worth a warning, and its failing is none.
+  // Runs meanwhile; a failure is ignored.
   const expiring = tokenExpiry(options, connection);
   const subscription = await withSpinner(context, options, "Reading the subscription", reading);
   const { available } = subscription.licenses;
-  const least = options.failIfAvailableBelow;
-  if (least !== null && available < least) {
+  const minimum = options.failIfAvailableBelow;
+  if (minimum !== null && available < minimum) {
     throw new CliError(
       "too_few_available",
-      `${licenses(available)} ${available === 1 ? "is" : "are"} available, fewer than ${least}`,
+      `${licenses(available)} ${available === 1 ? "is" : "are"} available, fewer than ${minimum}`,
       {
-        hint: `Buy more with \`secureflag-licenses buy ${least - available}\`.`,
+        hint: `Buy more with \`secureflag-licenses buy ${minimum - available}\`.`,
       },
     );
   }
@@ -61,7 +71,7 @@ export async function runStatus(options: StatusOptions, context: Context): Promi
     warn(context, options, warning);
 }
 
-/** Whether the API token in use ends soon. A person's sign-in renews itself. */
+/** Warns if the API token in use expires soon. A person's sign-in renews itself. */
 async function tokenExpiry(options: StatusOptions, { client, signIn }: Connection): Promise<string | null> {
   if (options.json || options.quiet || signIn.isSession) return null;
   return await client.me().then(
@@ -72,7 +82,7 @@ async function tokenExpiry(options: StatusOptions, { client, signIn }: Connectio
 
 const BAR_WIDTH = 30;
 
-/** The subscription for people. */
+/** Renders the subscription. */
 export function renderStatus(subscription: Subscription, view: View): string {
   const { organization, plan, state, term, pending, reduction, unpaid } = subscription;
   const { style } = view;
@@ -88,14 +98,16 @@ export function renderStatus(subscription: Subscription, view: View): string {
       ["Licenses", `${licenseBar(subscription, view)}\n${counts(subscription.licenses)}`],
       [
         "Pending",
-        pending.purchases === 0 ? null : `${licenses(pending.licenses)} in ${pending.purchases} unsettled purchases`,
+        pending.purchases === 0
+          ? null
+          : `${licenses(pending.licenses)} in ${pending.purchases === 1 ? "1 unsettled purchase" : `${pending.purchases} unsettled purchases`}`,
       ],
       ["Term", `${term.start} to ${term.renewalDate}, ${term.days} days`],
       nextDate(subscription),
       ["Renews at", renewsAt(subscription)],
       ["Reduction", reduction && `to ${reducedTo(reduction, subscription.licenses.used)} on ${reduction.date}`],
       ["Time zone", clean(organization.timeZone)],
-      ["Tax rate", `${clean(subscription.taxRate)} %`],
+      ["Tax rate", `${decimalText(subscription.taxRate)} %`],
       ["Payment", paymentMethod(subscription.paymentMethod)],
     ],
     view,
@@ -110,7 +122,7 @@ function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: 
   return `${paint(filled)}${style.dim(empty)}`;
 }
 
-/** The renewal date, which without automatic renewal is the end. */
+/** The renewal date, or without automatic renewal the end. */
 function nextDate({ state, term, renewal }: Subscription): [label: string, value: string] {
   if (state === "ended") return ["Ended on", term.renewalDate];
   return [renewal.autoRenew ? "Renewal" : "Ends", dateAhead(term.renewalDate, term.daysRemaining)];
@@ -130,7 +142,7 @@ const DAY_SECONDS = 86_400;
 
 const TOKEN_DAYS = 14;
 
-/** What an administrator should act on, most pressing first; empty where all is well. */
+/** Lists what needs action, most urgent first; empty if nothing does. */
 export function subscriptionWarnings(subscription: Subscription): string[] {
   const { reduction } = subscription;
   return [
@@ -143,23 +155,23 @@ export function subscriptionWarnings(subscription: Subscription): string[] {
 }
 
 /**
- * That an API token ends soon, by the backend's own count of seconds, because this machine's clock may be wrong
- * (details.md, 26); `null` where it does not.
+ * Warns that an API token expires soon, by the backend's own count of seconds, because this machine's clock may be wrong;
+ * `null` if it does not.
  */
 export function tokenWarning({ name, expiresIn }: Me["token"]): string | null {
   if (name === null || expiresIn === null || expiresIn === undefined) return null;
   if (expiresIn > TOKEN_DAYS * DAY_SECONDS) return null;
   const days = Math.floor(expiresIn / DAY_SECONDS);
   const when = days === 0 ? "within a day" : days === 1 ? "in 1 day" : `in ${days} days`;
-  return `The token ${name} expires ${when}. Make a new one: secureflag-licenses tokens create`;
+  return `The token ${name} expires ${when}. Create a new one with \`secureflag-licenses tokens create\`.`;
 }
 
-/** What is unpaid, by when and how to pay it are in the status itself, where the backend reports which renewal it is. */
+/** Says no more than that a renewal is unpaid if the status has its ID, amount, deadline and how to pay it. */
 function unpaidRenewalWarning({ state, unpaid }: Subscription): string | null {
   const isPaid = state !== "past_due" && state !== "suspended";
   if (unpaid === null && isPaid) return null;
-  const effect = state === "suspended" ? "the subscription is suspended" : "no licenses can be bought until it is";
-  const warning = `The last renewal is not paid, and ${effect}.`;
+  const effect = state === "suspended" ? "the subscription is suspended" : "no licenses can be bought until it is paid";
+  const warning = `The last renewal is unpaid, and ${effect}.`;
   if (unpaid !== null) return warning;
   return (
     `${warning} See \`secureflag-licenses purchases list --kind renewal\`, ` +
@@ -177,7 +189,7 @@ function fewLeft({ state, licenses: { purchased, available } }: Subscription): s
 function soon({ state, term, renewal, taxRate }: Subscription): string | null {
   if (state === "ended" || term.daysRemaining > SOON_DAYS) return null;
   const when = term.daysRemaining === 1 ? "in 1 day" : `in ${term.daysRemaining} days`;
-  if (!renewal.autoRenew) return `The subscription ends ${when}, on ${term.renewalDate}, without a renewal.`;
+  if (!renewal.autoRenew) return `The subscription ends ${when}, on ${term.renewalDate}, without renewal.`;
   if (renewal.licenses === null || renewal.total === null) return null;
   const price = `${moneyText(renewal.total)}${isTaxed(taxRate) ? " with tax" : ""}`;
   return `The subscription renews ${when}, on ${term.renewalDate}: ${price} for ${licenses(renewal.licenses)}.`;

@@ -27,10 +27,14 @@ export function addressOf(purchase: Purchase): string {
   return new URL(purchase.nextAction?.url ?? "").pathname;
 }
 
-/** Loads a payment page. */
-export async function look(backend: TestBackend, address: string): Promise<PageAnswer> {
-  const { statusCode, body } = await backend.app.inject({ method: "GET", url: address });
-  return { status: statusCode, html: body };
+/** Loads a payment page. No-break spaces are plain spaces in its HTML. */
+export async function look(
+  backend: TestBackend,
+  address: string,
+  headers: Record<string, string> = {},
+): Promise<PageAnswer> {
+  const { statusCode, body } = await backend.app.inject({ method: "GET", url: address, headers });
+  return { status: statusCode, html: body.replaceAll("\u00a0", " ") };
 }
 
 /** Posts a form to a payment page. */

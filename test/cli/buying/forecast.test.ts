@@ -65,7 +65,7 @@ describe("what the charts show", () => {
     expect(text).toContain("2027-03-01    a year  £900.00");
     expect(text).toContain("From 2027-03-01 on they are part of the recurring total");
     const without = offerOf(5, { renewal: ending });
-    expect(renderForecast(without, forecast(without), view(60))).toContain("ends on 2027-03-01, without a renewal");
+    expect(renderForecast(without, forecast(without), view(60))).toContain("ends on 2027-03-01, without renewal");
   });
 
   it("counts one day as one day", () => {

@@ -47,7 +47,7 @@ describe("a file of a step of GitHub Actions", () => {
   ])("that is %s is told of, and blocks and fails nothing", async (what, make) => {
     const path = what === "below a file" ? join(folder, "file", "output") : join(folder, "output");
     make(path);
-    expect(await append(path)).toContain("GITHUB_OUTPUT could not be written");
+    expect(await append(path)).toContain("Failed to write GITHUB_OUTPUT: ");
   });
 
   it("that is a named pipe with a reader is not written to", async () => {
@@ -55,7 +55,7 @@ describe("a file of a step of GitHub Actions", () => {
     spawnSync("sh", ["-c", 'mkfifo "$0"', path]);
     const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      expect(await append(path)).toContain("could not be written");
+      expect(await append(path)).toContain("Failed to write");
     } finally {
       closeSync(reader);
     }

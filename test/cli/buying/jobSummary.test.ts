@@ -6,7 +6,7 @@ describe("renderJobSummary", () => {
   it("tells what waits, how much, until when, where and how to go on", () => {
     expect(renderJobSummary(openPurchase("requires_approval"), true)).toBe(
       [
-        "### A license purchase waits for approval",
+        "### A license purchase requires approval",
         "No license was added and nothing was charged yet.",
         "- Purchase: `pur_1`\n- Licenses: 5\n- Total: £244.10 (£203.42 + £40.68 tax)\n- Can be paid until: 2026-11-23 10:00 UTC",
         `[Approve the payment](<${ORIGIN}/pay/pur_1>)`,

@@ -82,7 +82,7 @@ describe("buy, in a terminal, of what a person has to approve", () => {
       const script = [...bought({ ...WAITING, nextAction }), look(purchase({ idempotencyKey: KEY }))];
       const { context, stderr } = await play("buy 5 --yes", script, TERMINAL);
       expect(context.opened).toEqual([]);
-      expect(stderr.replaceAll("\n", " ")).toContain(`It is not a page of ${ORIGIN}, so it was not opened.`);
+      expect(stderr.replaceAll("\n", " ")).toContain(`Not opened, as it is not a page of ${ORIGIN}.`);
     },
   );
 
@@ -96,7 +96,7 @@ describe("buy, in a terminal, of what a person has to approve", () => {
     expect(await running).toBe(130);
     const { stdout, stderr } = context.written;
     expect(stdout).toBe("");
-    for (const part of ["pur_1 waits", `${ORIGIN}/pay/pur_1`, "purchases resume", "nothing was charged yet"]) {
+    for (const part of ["pur_1 is waiting", `${ORIGIN}/pay/pur_1`, "purchases resume", "nothing was charged yet"]) {
       expect(stderr.replaceAll("\n", " ")).toContain(part);
     }
     expect(journal.kept).toHaveLength(1);
@@ -131,7 +131,7 @@ describe("what a person reads of a purchase that did not succeed", () => {
       const all = `${stderr}${stdout}`.replaceAll(/\s+/g, " ");
       for (const fact of ["/pay/pur_1", "2026-11-23 10:00 UTC", next])
         expect([fact, times(all, fact)]).toEqual([fact, 1]);
-      for (const fact of ["declined the card", "waits for a person"]) expect(times(all, fact)).toBeLessThanOrEqual(1);
+      for (const fact of ["declined the card", "requires approval."]) expect(times(all, fact)).toBeLessThanOrEqual(1);
       const error = stderr.slice(stderr.indexOf("Error: ")).trimEnd().split("\n");
       expect(error.length).toBeLessThanOrEqual(3);
       expect(error.join(" ")).toContain(next);
@@ -341,7 +341,7 @@ describe("purchases cancel", () => {
 
   it("that cannot be shown says that it was done", async () => {
     const { code, stderr } = await play("purchases cancel pur_1 --yes", [canceling], { isStdoutFull: true });
-    const told = "The purchase pur_1 was canceled, but its result could not be printed";
+    const told = "The purchase pur_1 was canceled, but the output could not be written";
     expect([code, stderr.replaceAll("\n", " ")]).toEqual([10, expect.stringContaining(told)]);
   });
 
@@ -436,7 +436,7 @@ describe("the job summary", () => {
     const paying: ExpectedCall = { call: "payPurchase", gives: payablePurchase() };
     await play("purchases pay pur_1 --yes", [look(payablePurchase()), paying], inJob(path));
     const text = await readFile(path, "utf8");
-    expect(text).toMatch(/^# Before\n### A license purchase waits for approval.*### A license purchase failed/s);
+    expect(text).toMatch(/^# Before\n### A license purchase requires approval.*### A license purchase failed/s);
   });
 
   it("gets nothing of what succeeded, and is made where it is missing, for its owner only", async () => {
@@ -452,7 +452,7 @@ describe("the job summary", () => {
     const { code, stdout, stderr } = await play("buy 5 --yes", bought(WAITING), world);
     expect(code).toBe(8);
     expect(stdout).toContain("/pay/pur_1");
-    expect(stderr).toContain("GITHUB_STEP_SUMMARY could not be written");
+    expect(stderr).toContain("Failed to write GITHUB_STEP_SUMMARY");
   });
 });
 

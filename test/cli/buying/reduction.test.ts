@@ -28,10 +28,10 @@ describe("reduced", () => {
   });
 
   it.each([
-    [21, "21 is fewer than the 22 licenses in use, of 25 purchased"],
-    [0, "0 is fewer than the 22 licenses in use"],
-    [25, "25 is not fewer than the 25 licenses purchased, of which 22 are in use"],
-    [26, "26 is not fewer"],
+    [21, "Cannot reduce to 21 licenses: 22 of 25 purchased are in use"],
+    [0, "Cannot reduce to 0 licenses: 22 of 25"],
+    [25, "Cannot reduce to 25 licenses: only 25 are purchased, of which 22 are in use"],
+    [26, "Cannot reduce to 26 licenses: only 25"],
   ])("refuses %i", (count, message) => {
     const attempt = () => reduced(NORTHWIND, count);
     expect(attempt).toThrow(message);
@@ -51,7 +51,7 @@ describe("reduced", () => {
     // Today is 2026-11-22.
     for (const state of ["past_due", "suspended"] as const) {
       const attempt = () => reduced(since("2026-11-22", state), count);
-      expect(attempt).toThrow("The reduction to 24 counts since 2026-11-22; it cannot be changed before");
+      expect(attempt).toThrow("The reduction to 24 took effect on 2026-11-22; it cannot be changed until");
       expect(codeOf(caught(attempt))).toBe("subscription_not_purchasable");
       expect(reduced(since("2026-11-23", state), count).reduction?.licenses ?? null).toBe(count);
     }

@@ -153,7 +153,7 @@ describe("top-up", () => {
       gives: subscription({ pending: { purchases: 1, licenses: 5 } }),
     };
     expect((await play("top-up --available 8 --yes -q", [pending])).stdout.replaceAll(/\s+/g, " ")).toContain(
-      "the target is 8 licenses available; 5 licenses of them in purchases that are still in progress.",
+      "the target is 8 licenses available, including 5 licenses of purchases in progress.",
     );
   });
 
@@ -221,7 +221,7 @@ describe("a step of GitHub Actions", () => {
     const env = { GITHUB_STEP_SUMMARY: join(directory, "missing/s"), GITHUB_OUTPUT: join(directory, "missing/o") };
     const { code, stderr } = await play("top-up --available 8 --yes", [ME, ...PRICED, ends()], { env });
     expect(code).toBe(0);
-    expect(stderr).toContain("GITHUB_OUTPUT could not be written");
-    expect(stderr).toContain("GITHUB_STEP_SUMMARY could not be written");
+    expect(stderr).toContain("Failed to write GITHUB_OUTPUT");
+    expect(stderr).toContain("Failed to write GITHUB_STEP_SUMMARY");
   });
 });

@@ -81,7 +81,7 @@ describe("the answer to a shell", () => {
     ["bash", [BREAKS, "p buy --from "], ["files"]],
     ["zsh", ["profiles", "use", ""], ["words", 'it\'s $(x) "q" \\:1\\\\!']],
     ["zsh", ["completion", ""], ["words", "bash", "zsh", "fish", "powershell"]],
-    ["zsh", ["top-up", "--av"], ["words", expect.stringMatching(/^--available:so many/)]],
+    ["zsh", ["top-up", "--av"], ["words", expect.stringMatching(/^--available:target number/)]],
     ["fish", ["profiles", "use", ""], ["words", NAME]],
     ["fish", ["sandbox", "--data", ""], ["directories"]],
     ["fish", ["profi"], ["words", expect.stringMatching(/^status\t/)]],

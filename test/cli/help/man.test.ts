@@ -72,7 +72,7 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
       expect(shown).toContain(`${code} ${meaning.replaceAll("`", "")}`);
     }
     for (const { name, meaning } of HELP_TOPICS.environment.data) expect(shown).toContain(`${name} ${meaning}`);
-    expect(shown).toContain("A quote file buys once, from whatever machine.");
+    expect(shown).toContain("A quote file buys once, on any machine.");
     expect(shown).toContain('eval "$(secureflag-licenses completion bash)"');
     expect(shown).toContain(words(HELP_TOPICS.ci.data.text));
   });

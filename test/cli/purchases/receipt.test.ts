@@ -33,7 +33,7 @@ describe("purchases receipt --pdf", () => {
     const path = join(temporaryDirectory(), "receipt.pdf");
     expect(await play(["--pdf", path], [pdfOf()])).toMatchObject({
       code: 0,
-      stdout: `The receipt is in ${path}\n`,
+      stdout: `Saved the receipt to ${path}\n`,
       stderr: "",
     });
     expect(readFileSync(path).equals(BYTES)).toBe(true);
@@ -62,7 +62,10 @@ describe("purchases receipt --pdf", () => {
     const context = fakeContext({ env: TOKEN, client: scripted.client });
     const terminal = { ...context, io: { ...context.io, stdoutIsTerminal: true } };
     expect(await runProgram(["purchases", "receipt", "pur_1", "--pdf", "-"], terminal)).toBe(2);
-    expect(context.written).toEqual({ stdout: "", stderr: expect.stringContaining("not for the terminal") });
+    expect(context.written).toEqual({
+      stdout: "",
+      stderr: expect.stringContaining("Cannot write a PDF to a terminal"),
+    });
     expect(await play(["--pdf", "-", "--json"], [])).toMatchObject({ code: 2, stdout: "" });
   });
 

@@ -33,23 +33,23 @@ describe("subscriptionWarnings", () => {
       { licenses: counts(100, 24), reduction: { licenses: 20, date: "2027-03-01" } },
       [/^From 2027-03-01 there will be 20 licenses \(24, as long as 24 are in use\), as scheduled/],
     ],
-    ["it is past due", { ...plenty, state: "past_due" }, [/not paid.*purchases pay <id>/]],
+    ["it is past due", { ...plenty, state: "past_due" }, [/is unpaid.*purchases pay <id>/]],
     [
       "it is past due, with what and until when",
       { ...plenty, state: "past_due", unpaid: UNPAID },
-      [/^The last renewal is not paid, and no licenses can be bought until it is\.$/],
+      [/^The last renewal is unpaid, and no licenses can be bought until it is paid\.$/],
     ],
     [
       "it is suspended, and since when",
       { ...plenty, state: "suspended", unpaid: UNPAID },
-      [/^The last renewal is not paid, and the subscription is suspended\.$/],
+      [/^The last renewal is unpaid, and the subscription is suspended\.$/],
     ],
-    ["it is suspended", { ...plenty, state: "suspended" }, [/not paid, and the subscription is suspended/]],
+    ["it is suspended", { ...plenty, state: "suspended" }, [/is unpaid, and the subscription is suspended/]],
     ["it has ended", { state: "ended", licenses: counts(25, 25), ...inDays(0), renewal: ending }, []],
     [
       "everything at once",
       { state: "past_due", ...inDays(3), licenses: counts(25, 24) },
-      [/not paid/, /Only 1/, /renews/],
+      [/is unpaid/, /Only 1/, /renews/],
     ],
   ])("%s", (_, change, expected) => {
     const warnings = subscriptionWarnings(subscription(change));

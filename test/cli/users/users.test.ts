@@ -480,7 +480,7 @@ describe("run again after a kill", () => {
     const script = [refused(1), known, READ, ...PRICED];
     const { code, told } = await play(`${ADD} --buy-missing`, [...script, sold(), ADDED], { journal });
     expect(code).toBe(0);
-    expect(told).toContain("The purchase pur_0 of the same command succeeded; more is missing now.");
+    expect(told).toContain("An earlier run of this command made the purchase pur_0. More licenses are missing now.");
   });
 });
 

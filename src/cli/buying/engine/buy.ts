@@ -14,11 +14,10 @@ import { type Approver, type BuyRequest, type Concluded, isSameOrder, type Purch
 import { licensesToBuy } from "./wanted.ts";
 
 /**
- * Buys licenses, once (purchase.md; details.md, 1 to 9): looks at what earlier commands began, asks about a key that is
- * not random, quotes, checks, has the offer approved, journals, sends and follows. Where a target is reached already,
- * nothing is bought.
+ * Buys licenses exactly once (src/cli/README.md, Exactly once): settles what earlier commands began, looks up a key that is
+ * not random, quotes, checks, has the offer approved, journals, sends and follows. Buys nothing if a target is reached.
  *
- * @throws CliError, ClientError; before anything was sent unless the code says otherwise
+ * @throws CliError, ClientError; before anything is sent unless the code says otherwise
  */
 export async function buy(
   request: BuyRequest,
@@ -38,7 +37,7 @@ export async function buy(
   let before: Parameters<Approver["approve"]>[1] = null;
   for (;;) {
     const offer = await offerWithin(request, tools).catch(async (error: unknown) => {
-      // Where a twin has bought the same file meanwhile, that is what does not fit any more.
+      // The file may be outdated because a twin has bought it meanwhile.
       const twin = codeOf(error) === "quote_file_outdated" ? await purchaseOfKey(request, keys, tools) : null;
       if (twin === null) throw error;
       return twin;
@@ -58,8 +57,7 @@ export async function buy(
 }
 
 /**
- * A dry run asks what became of a key that is not random, quotes and checks, and looks at nothing else: it may neither
- * follow nor void (details.md, 3 and 22).
+ * Looks up a key that is not random, quotes and checks, and nothing else: a dry run neither follows nor voids.
  */
 async function rehearse(
   request: BuyRequest,
@@ -105,26 +103,26 @@ async function offerWithin(request: BuyRequest, tools: PurchasingTools): Promise
 }
 
 /**
- * What became of a key that is not random, asked before anything is quoted (details.md, 3). A derived key whose
- * purchase failed, or that is void, moves on to its next ordinal.
+ * Looks up the purchase of a key that is not random, before anything is quoted. A derived key that is void, or whose
+ * purchase failed, advances to its next ordinal.
  *
- * @param toItsEnd what to do with the purchase that was found: to follow it, unless nothing is to be waited for
- * @returns the purchase that this command is, or `null` where the current key is free
+ * @param settle what to do with a purchase that was found; follows it by default
+ * @returns this command's purchase, or `null` if the current key is free
  * @throws CliError `idempotency_key_reused`, `idempotency_key_void`
  */
 async function purchaseOfKey(
   request: BuyRequest,
   keys: KeySeries,
   tools: PurchasingTools,
-  toItsEnd = follow,
+  settle = follow,
 ): Promise<PurchaseAnswer | null> {
   while (keys.source !== "random") {
     const asking = tools.client.purchaseByKey(tools.organizationId, keys.current());
     const answer = await tools.busy("Looking for an earlier purchase", asking);
     if (answer.state === "unknown") return null;
     if (answer.state === "known") {
-      const purchase = await toItsEnd(sameOrder(request, keys, answer.purchase), tools);
-      // What a person had in hand when it was found is this command's purchase, also where they say no to it.
+      const purchase = await settle(sameOrder(request, keys, answer.purchase), tools);
+      // A purchase that was waiting for approval is this command's, even if the person cancels it.
       const wasWithPerson = answer.purchase.status === "requires_approval";
       if (keys.source === "explicit" || wasWithPerson || purchase.status !== "failed") return purchase;
       const whose = keys.source === "file" ? "of this quote file" : "of this job";
@@ -132,7 +130,7 @@ async function purchaseOfKey(
     }
     if (!keys.advance()) {
       throw new CliError("idempotency_key_void", `The idempotency key ${keys.current()} is void`, {
-        hint: "Nothing was charged under it, and nothing ever will be. Choose another key.",
+        hint: "Nothing was charged under it, and nothing ever will be. Pass another --idempotency-key.",
       });
     }
   }
@@ -142,7 +140,7 @@ async function purchaseOfKey(
 function sameOrder(request: BuyRequest, { source }: KeySeries, purchase: PurchaseAnswer): PurchaseAnswer {
   if (isSameOrder(request, purchase)) return purchase;
   if (source === "file") {
-    const message = `The quote file was bought before, as ${purchase.id}, with another PO number or note`;
+    const message = `The quote file was already bought as ${purchase.id}, with another PO number or note`;
     throw new CliError("idempotency_key_reused", message, {
       hint: `See \`secureflag-licenses purchases show ${purchase.id}\`. This command bought nothing.`,
     });
@@ -150,7 +148,7 @@ function sameOrder(request: BuyRequest, { source }: KeySeries, purchase: Purchas
   throw new CliError(
     "idempotency_key_reused",
     `The idempotency key belongs to another purchase, ${purchase.id}, of ${licensesText(purchase.licenses)}`,
-    { hint: "Licenses, PO number or note differ. Choose another key; nothing was bought." },
+    { hint: "Licenses, PO number or note differ. Nothing was bought. Pass another --idempotency-key." },
   );
 }
 
@@ -164,7 +162,7 @@ async function followAccepted(
 ): Promise<Concluded> {
   const followed = await follow(isTwins ? sameOrder(request, keys, accepted) : accepted, tools);
   const purchase = await withAnotherCard(followed, approver, tools);
-  // What a twin needed to reach the same target may be another number of licenses at another price.
+  // To reach the same target, a twin may have bought another number of licenses at another price.
   if (isTwins && !("licenses" in request.wanted)) return replayed(purchase, allowedBy(request, purchase));
   const { quote } = offer;
   const { licenses, dueNow, tax, total } = quote;
@@ -178,13 +176,13 @@ async function followAccepted(
   };
 }
 
-/** What a command allows of a purchase that it finds under its key, made by an earlier run that left no journal here. */
+/** What a command accepts of a purchase found under its key, made by an earlier run that left no journal entry here. */
 function allowedBy({ maxTotal, quoteFile }: BuyRequest, { total }: PurchaseAnswer): Approved {
   const limits = [limitOf({ maxTotal }, total.currency), quoteFile?.total ?? null].filter((limit) => limit !== null);
   return { limit: limits.sort((one, other) => one.amount - other.amount)[0] ?? null };
 }
 
-/** A person who waits may pay a declined purchase with another card; nothing new is bought. */
+/** Offers to pay a declined purchase with another card; buys nothing new. */
 async function withAnotherCard(
   purchase: PurchaseAnswer,
   approver: Approver,
@@ -194,7 +192,7 @@ async function withAnotherCard(
   return await follow(purchase, tools, "unpayable");
 }
 
-/** What an earlier command or a twin bought. An entry of a purchase that is not what was approved stays. */
+/** Ends with what an earlier command or a twin bought. The journal keeps a purchase that is not what was approved. */
 function replayed(answer: PurchaseAnswer, approved: Approved): Concluded {
   const { purchase, licenses } = splitAnswer(answer);
   const difference = differenceFrom(approved, purchase);

@@ -16,21 +16,21 @@ const SETTLED_DAYS = 7;
 
 const DAY_MS = 86_400_000;
 
-/** What became of a journaled purchase: it arrived, as it is now and not followed yet, or it never did. */
-export type Fate = { readonly purchase: PurchaseAnswer } | { readonly purchase: null; readonly isVoid: boolean };
+/** What became of a journaled purchase: the purchase, not followed yet, or `null` if it never arrived. */
+export type Outcome = { readonly purchase: PurchaseAnswer } | { readonly purchase: null; readonly isVoid: boolean };
 
-/** An earlier purchase that a command turns out to be, with what was approved of it. */
+/** An earlier purchase that a command repeats, with its journal entry. */
 export interface Earlier {
   readonly purchase: PurchaseAnswer;
   readonly entry: JournalEntry;
 }
 
 /**
- * Brings what earlier commands began to an end: follows what arrived, voids what did not. An entry of another command
- * stays as settled, because that command was killed before it could print its end; after a week it goes.
+ * Settles what earlier commands began: follows what arrived, voids what did not. An entry of another command is kept as
+ * settled for a week, because that command was killed before it could print its result.
  *
- * @returns the earlier purchase that this command turns out to be, or `null` where it has to go on by itself
- * @throws CliError `purchase_unsettled` where an earlier purchase cannot be brought to an end now
+ * @returns the earlier purchase that this command repeats, or `null` if there is none
+ * @throws CliError `purchase_unsettled` if an earlier purchase cannot be settled now
  */
 export async function settleEarlier(
   request: BuyRequest,
@@ -44,20 +44,20 @@ export async function settleEarlier(
     if (isOutdated(entry, tools)) journal.remove(entry.idempotencyKey);
     if (isOutdated(entry, tools) || (entry.settledAt !== null && !isOurs)) continue;
     const willResend = entry.idempotencyKey === keys.current();
-    const fate = await fateOf(entry, willResend ? "keep" : "void", tools);
-    if (fate === null) continue;
-    if (fate.purchase === null) {
+    const outcome = await outcomeOf(entry, willResend ? "keep" : "void", tools);
+    if (outcome === null) continue;
+    if (outcome.purchase === null) {
       const what = `An earlier purchase of ${licenses(entry.licenses)}`;
       tools.say(
         willResend
-          ? `${what} has not arrived and may still; what is bought now has the same key, so that it is bought once.`
-          : `${what} never arrived; nothing was charged for it.`,
+          ? `${what} has not arrived yet. This purchase uses the same key, so it is made only once.`
+          : `${what} never arrived. Nothing was charged for it.`,
       );
-      if (fate.isVoid) journal.remove(entry.idempotencyKey);
+      if (outcome.isVoid) journal.remove(entry.idempotencyKey);
       continue;
     }
-    const purchase = await followEarlier(fate.purchase, isOurs, tools);
-    if (isOurs && (await isTheAnswer(purchase, fate.purchase, keys, approver))) {
+    const purchase = await followEarlier(outcome.purchase, isOurs, tools);
+    if (isOurs && (await shouldShow(purchase, outcome.purchase, keys, approver))) {
       if (entry.settledAt !== null && purchase.status === "succeeded") tools.say(boughtBefore(purchase));
       return { purchase, entry };
     }
@@ -69,22 +69,22 @@ export async function settleEarlier(
 }
 
 /**
- * What became of a journaled purchase, not followed yet. An entry whose owner still runs is waited for and never voided.
+ * Finds what became of a journaled purchase. Waits for an owner that still runs, and never voids its entry.
  *
- * @param unsent what to do with a key that never arrived: `void` spends it for ever, `keep` leaves it to be sent again
- * @returns `null` where the entry's owner brought it to an end itself
- * @throws CliError `purchase_unsettled` where the owner still runs and nothing has arrived
+ * @param unsent what to do with a key that never arrived: `void` makes it unusable forever, `keep` leaves it to be sent again
+ * @returns `null` if the entry's owner settled it itself
+ * @throws CliError `purchase_unsettled` if the owner still runs and nothing has arrived
  */
-export async function fateOf(
+export async function outcomeOf(
   entry: JournalEntry,
   unsent: "void" | "keep",
   tools: PurchasingTools,
-): Promise<Fate | null> {
+): Promise<Outcome | null> {
   const { client, organizationId, journal } = tools;
   const key = entry.idempotencyKey;
   const look = () => tools.busy("Looking at an earlier purchase", client.purchaseByKey(organizationId, key));
   if (await journal.ownerRuns(entry)) {
-    // An owner that waits for a person may do so for minutes, and is not in the way.
+    // An owner that waits for approval may do so for minutes; do not wait for it.
     const early = await look();
     if (early.state === "known" && early.purchase.status === "requires_approval") return { purchase: early.purchase };
   }
@@ -95,26 +95,26 @@ export async function fateOf(
   if (owner === "running") throw stillRunning(entry);
   if (answer.state === "unknown" && unsent === "keep") return { purchase: null, isVoid: false };
   const voiding = answer.state === "unknown" ? client.voidKey(organizationId, key) : null;
-  const arrived = voiding && (await tools.busy("Making sure that it never arrives", voiding));
+  const arrived = voiding && (await tools.busy("Voiding the earlier purchase", voiding));
   return arrived === null ? { purchase: null, isVoid: true } : { purchase: arrived };
 }
 
-/** Another command's purchase that waits for a person blocks nothing (details.md, 1). */
+/** Does not wait for the approval of another command's purchase. */
 function followEarlier(begun: PurchaseAnswer, isOurs: boolean, tools: PurchasingTools): Promise<PurchaseAnswer> {
   if (!isOurs) return follow(begun, { ...tools, waitSeconds: 0 });
   if (begun.status === "requires_approval") {
-    tools.say(`The same command was begun before; this goes on with its purchase ${begun.id}.`);
+    tools.say(`This command was started before. Continuing with its purchase ${begun.id}.`);
   }
   return follow(begun, tools);
 }
 
 /**
- * Whether an earlier purchase of the same meaning is what this command is to show, and not to repeat. One that a person
- * had in hand when it was found is, however it ended: whoever says no to it does not ask for another one.
+ * Whether this command shows an earlier purchase of the same meaning instead of buying again. Always one that was waiting
+ * for approval: a person who cancels it does not ask for another one.
  *
  * @param begun the purchase as it was found
  */
-async function isTheAnswer(
+async function shouldShow(
   purchase: PurchaseAnswer,
   begun: PurchaseAnswer,
   keys: KeySeries,
@@ -129,8 +129,8 @@ async function isTheAnswer(
 }
 
 /**
- * The purchase that an earlier run of a command made before it was killed, for the run that finds its work done: what
- * was bought is shown once (details.md, 1). Not finding out is no failure of what was done.
+ * Finds the purchase that an earlier run of a command made before it was killed, so that it is shown once. Never fails:
+ * the command's own work is done.
  */
 export async function madeBefore(request: BuyRequest, tools: PurchasingTools): Promise<Concluded | null> {
   const { journal, client, organizationId } = tools;
@@ -148,7 +148,7 @@ export async function madeBefore(request: BuyRequest, tools: PurchasingTools): P
   }
 }
 
-/** Whether an entry was settled so long ago that its command is not run again because it was killed. */
+/** Whether an entry was settled so long ago that its command is not expected to be run again. */
 function isOutdated({ settledAt }: JournalEntry, { clock }: PurchasingTools): boolean {
   return settledAt !== null && clock.now() - Date.parse(settledAt) > SETTLED_DAYS * DAY_MS;
 }
@@ -158,8 +158,8 @@ function boughtBefore({ id, licenses: count, createdAt }: PurchaseAnswer): strin
 }
 
 /**
- * Names what an earlier command did. Its entry goes where this is the same command, or where a target decides again what
- * is missing; else it stays as settled.
+ * Reports what an earlier command did. Removes its entry if this is the same command, or if a target decides anew what is
+ * missing; else keeps it as settled.
  */
 async function concludeEarlier(
   purchase: PurchaseAnswer,
@@ -179,7 +179,7 @@ async function concludeEarlier(
   }
   const what = `An earlier purchase of ${licenses(entry.licenses)}, ${purchase.id},`;
   if (!hasEnded(purchase)) {
-    const state = purchase.status === "requires_approval" ? "still waits for approval" : "is being reviewed";
+    const state = purchase.status === "requires_approval" ? "is still waiting for approval" : "is being reviewed";
     tools.say(`${what} ${state}; follow it with \`secureflag-licenses purchases resume\`.`);
     return;
   }
@@ -192,7 +192,7 @@ async function concludeEarlier(
   else tools.journal.settle(entry, new Date(tools.clock.now()).toISOString());
 }
 
-/** What a command had approved when it wrote its journal entry. */
+/** What was approved when a journal entry was written. */
 export function approvedBy({ licenses, total, purchaseOrder, note }: JournalEntry): Approved {
   return { licenses, total, purchaseOrder, note };
 }
@@ -202,18 +202,19 @@ async function waitForOwner(entry: JournalEntry, tools: PurchasingTools): Promis
   const end = clock.monotonic() + OWNER_PATIENCE_MS;
   for (let looks = 0; ; looks += 1) {
     const runs = await journal.ownerRuns(entry);
-    // Looked at after the owner, so that one that has just ended is not taken for one that was killed.
+    // Read after the owner, so that one that has just ended is not taken for one that was killed.
     const entries = await journal.entries(client.origin, organizationId);
     if (!entries.some(({ idempotencyKey }) => idempotencyKey === entry.idempotencyKey)) return "finished";
     if (!runs) return "gone";
     if (clock.monotonic() >= end) return "running";
-    if (looks === 0) tools.say(`Another command, process ${entry.owner.pid}, is still buying; waiting for it.`);
+    if (looks === 0)
+      tools.say(`Waiting for another secureflag-licenses (process ${entry.owner.pid}) to finish buying.`);
     await tools.busy("Waiting for the other purchase", clock.sleep(OWNER_POLL_MS));
   }
 }
 
 function stillRunning({ owner }: JournalEntry): CliError {
-  return new CliError("purchase_unsettled", `Another secureflag-licenses, process ${owner.pid}, is still buying`, {
-    hint: "Wait for it to end; running the same command again is safe.",
+  return new CliError("purchase_unsettled", `Another secureflag-licenses (process ${owner.pid}) is still buying`, {
+    hint: "Wait for it to finish. Running the same command again is safe.",
   });
 }

@@ -4,32 +4,32 @@ import { addressText } from "../../kit/links.ts";
 import { clean } from "../../kit/text.ts";
 import { instant } from "../../kit/words.ts";
 
-/** Why a payment failed, by the codes that providers and our backend use, in words that need no knowledge of payments. */
+/** Why a payment failed, in plain words, by the codes that providers and our backend use. */
 const REASONS: Readonly<Record<string, string>> = {
   card_declined: "The bank declined the card.",
-  insufficient_funds: "There are not enough funds on the card.",
+  insufficient_funds: "The card has insufficient funds.",
   expired_card: "The card has expired.",
   incorrect_cvc: "The card's security code is wrong.",
-  authentication_required: "The bank wants the cardholder to confirm this payment.",
+  authentication_required: "The bank requires the cardholder to confirm this payment.",
   no_payment_method: "The organization has no payment method.",
   payment_canceled: "The purchase was canceled before it was paid.",
-  payment_expired: "Nobody paid the purchase in time, and it expired.",
+  payment_expired: "The purchase was not paid in time and expired.",
 };
 
-/** Why a purchase failed: in our words where the code is known, else in the backend's, cleaned. */
+/** Says why a purchase failed: in our words if the code is known, else in the backend's, cleaned. */
 export function failureReason(failure: Purchase["failure"]): string {
   if (failure === null) return "The purchase failed.";
   const known = Object.hasOwn(REASONS, failure.code) ? REASONS[failure.code] : undefined;
   return known ?? (clean(failure.message).trim() || "The purchase failed.");
 }
 
-/** What a purchase or a renewal that failed has cost. */
+/** Says what a failed purchase or renewal cost. */
 export function failureCost(failed: Pick<Purchase, "kind" | "refund" | "receiptNumber">): string {
   return noLicense(failed, whatWasCharged(failed));
 }
 
-/** Says of a purchase that no license came of it; a renewal adds none in any case. */
-export function noLicense({ kind }: Pick<Purchase, "kind">, charged: string): string {
+/** Says that a purchase added no license; a renewal never adds any. */
+function noLicense({ kind }: Pick<Purchase, "kind">, charged: string): string {
   return kind === "purchase"
     ? `No license was added and ${charged}.`
     : `${charged[0]?.toUpperCase()}${charged.slice(1)}.`;
@@ -42,14 +42,14 @@ function whatWasCharged({ refund, receiptNumber }: Pick<Purchase, "refund" | "re
 }
 
 /**
- * ` by 2026-11-23 10:00 UTC`: until when a purchase may be paid. Nothing for a renewal, which stays payable; its deadline
- * is a date in the billing time zone (see `unpaidDeadline`).
+ * ` by 2026-11-23 10:00 UTC`: until when a purchase can be paid. Empty for a renewal, which stays payable; its deadline is
+ * a date in the billing time zone (see `unpaidDeadline`).
  */
-export function payableBy({ kind, nextAction }: Pick<Purchase, "kind" | "nextAction">): string {
+function payableBy({ kind, nextAction }: Pick<Purchase, "kind" | "nextAction">): string {
   return nextAction === null || kind === "renewal" ? "" : ` by ${instant(nextAction.expiresAt)}`;
 }
 
-/** What a person does on the payment page, with the time that is left; the URL follows it. */
+/** What to do on the payment page and by when; the URL follows. */
 export function pageInvitation(purchase: Pick<Purchase, "kind" | "status" | "nextAction">): string {
   const { status, nextAction } = purchase;
   const by = payableBy(purchase);
@@ -59,11 +59,10 @@ export function pageInvitation(purchase: Pick<Purchase, "kind" | "status" | "nex
 }
 
 /**
- * The failure of a purchase that ended, or stopped, without success; `null` where it succeeded (src/cli/README.md, Exit
- * codes).
+ * Creates the error of a purchase that did not succeed, or not yet; `null` if it succeeded (src/cli/README.md, Exit codes).
  *
- * @param requestId the backend's name for the request that was answered with a decline
- * @param isPageShown whether the address of its payment page stands beside the error already
+ * @param requestId the ID of the request that the decline answered
+ * @param isPageShown whether the result above the error has the address of the payment page
  */
 export function errorOfPurchase(purchase: Purchase, requestId?: string | null, isPageShown = false): CliError | null {
   const look = `See \`secureflag-licenses purchases show ${purchase.id}\`.`;
@@ -88,7 +87,7 @@ export function errorOfPurchase(purchase: Purchase, requestId?: string | null, i
   }
 }
 
-/** What can be done about a failed purchase; `null` where only looking at it is left. */
+/** What can be done about a failed purchase; `null` if nothing. */
 function nextStep(purchase: Purchase, isPageShown: boolean): string | null {
   const { id, kind, nextAction, failure } = purchase;
   if (nextAction !== null) {
@@ -96,18 +95,18 @@ function nextStep(purchase: Purchase, isPageShown: boolean): string | null {
     if (isPageShown) return `Pay it on the payment page or with ${command}.`;
     const page = addressText(nextAction.url);
     const pay = `To pay it with another card${payableBy(purchase)}, open ${page} or run ${command}`;
-    return kind === "renewal" ? `${pay}.` : `${pay}; buying again makes a new one.`;
+    return kind === "renewal" ? `${pay}.` : `${pay}; buying again makes a new purchase.`;
   }
   const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
-  return isOver ? "Running `buy` or `top-up` again makes a new purchase." : null;
+  return isOver ? "Buy again to make a new purchase." : null;
 }
 
 function approvalRequired(purchase: Purchase, isPageShown: boolean): CliError {
   const { nextAction } = purchase;
   const needsMethod = nextAction?.type === "add_payment_method";
   const what = needsMethod
-    ? "The organization has no payment method; a card is added on the payment page"
-    : "The payment waits for a person's approval";
+    ? "The organization has no payment method; add a card on the payment page"
+    : "The payment requires approval";
   const isHere = isPageShown || nextAction === null;
   const where = isHere
     ? "Pay it on the payment page"

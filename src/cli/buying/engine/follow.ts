@@ -8,38 +8,38 @@ import type { PurchasingTools } from "./tools.ts";
 
 const SETTLING_MS = 60_000;
 
-const SHORTEST_PAUSE_MS = 500;
+const MIN_PAUSE_MS = 500;
 
-const LONGEST_PAUSE_MS = 2_000;
+const MAX_PAUSE_MS = 2_000;
 
-const LONGEST_HOLD_SECONDS = 20;
+const MAX_HOLD_SECONDS = 20;
 
-/** What following needs. */
+/** The tools that following needs. */
 export type FollowTools = Pick<
   PurchasingTools,
   "client" | "organizationId" | "clock" | "waitSeconds" | "say" | "busy" | "setInterruption" | "showPage" | "reach"
 >;
 
-/** What a purchase that goes on is waited for: that its payment settles, or that a person acts on the payment page. */
+/** What an open purchase waits for: its payment to settle, or a person to act on the payment page. */
 type Awaited = "settling" | "person";
 
-/** Where following stops by itself: at the first end, or only where the purchase cannot be paid any more. */
+/** When following ends: at the first end, or only when the purchase can no longer be paid. */
 export type FollowUntil = "ended" | "unpayable";
 
-/** A purchase with the fields that cli.md lists, and `refund` only where money went back. */
+/** A purchase as it is printed: with `refund` only if money was refunded. */
 export function asPrinted({ refund, ...purchase }: Purchase): Purchase {
   return refund ? { ...purchase, refund } : purchase;
 }
 
-/** The purchase itself, as it is printed, and, apart, the organization's license counts. */
+/** Separates a purchase, as it is printed, from the organization's license counts. */
 export function splitAnswer(answer: PurchaseAnswer): { purchase: Purchase; licenses: LicenseCounts } {
   const { organizationLicenses, ...purchase } = answer;
   return { purchase: asPrinted(purchase), licenses: organizationLicenses };
 }
 
 /**
- * The number of licenses purchased after a purchase, where that is known: it succeeded, and what is purchased now is what
- * was purchased before and its own licenses.
+ * The number of licenses purchased after a purchase; `null` unless it succeeded and the count now is the count before plus
+ * its own licenses.
  */
 export function licensesAfter(purchase: PurchaseAnswer, purchasedBefore: number | null): number | null {
   const { kind, status, licenses, organizationLicenses } = purchase;
@@ -48,21 +48,21 @@ export function licensesAfter(purchase: PurchaseAnswer, purchasedBefore: number 
   return purchasedBefore + licenses === purchased ? purchased : null;
 }
 
-/** Whether nothing more will happen to a purchase by itself. */
+/** Whether a purchase has reached its end. */
 export function hasEnded({ status }: Pick<Purchase, "status">): boolean {
   return status === "succeeded" || status === "failed";
 }
 
-/** Whether a purchase was declined and can still be paid with another card (details.md, 11). */
+/** Whether a purchase was declined and can still be paid with another card. */
 export function canBePaid({ status, nextAction }: Pick<Purchase, "status" | "nextAction">): boolean {
   return status === "failed" && nextAction !== null;
 }
 
 /**
- * Follows a purchase until it ends or it is time to stop: 60 s while it is processing, or `--wait` if longer; `--wait`
- * while a person has to act (details.md, 9). Trouble on the way ends nothing: the purchase was accepted.
+ * Follows a purchase until it ends or time is up: 60 s while it is processing, or `--wait` if longer; `--wait` while a
+ * person has to act. Never fails because of the backend: the purchase was accepted.
  *
- * @returns the purchase as it was last seen
+ * @returns the purchase as last seen
  */
 export async function follow(
   begun: PurchaseAnswer,
@@ -73,7 +73,7 @@ export async function follow(
   const deadlines = deadlinesOf(tools);
   const announce = announcer(tools);
   let current = begun;
-  let pause = SHORTEST_PAUSE_MS;
+  let pause = MIN_PAUSE_MS;
   for (;;) {
     const awaited = awaitedOf(current, until);
     const asked = clock.monotonic();
@@ -83,10 +83,10 @@ export async function follow(
     const seen = await lookAgain(current, awaited, left, tools);
     if (seen === null) break;
     current = seen;
-    // A backend that does not hold its answers, or gives none, must not be asked without a pause.
-    const isQuick = clock.monotonic() - asked < SHORTEST_PAUSE_MS;
+    // Pause between requests to a backend that does not hold its responses, or fails.
+    const isQuick = clock.monotonic() - asked < MIN_PAUSE_MS;
     if (isQuick && awaitedOf(current, until) === awaited) await clock.sleep(pause);
-    pause = isQuick ? Math.min(pause * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
+    pause = isQuick ? Math.min(pause * 2, MAX_PAUSE_MS) : MIN_PAUSE_MS;
   }
   tools.setInterruption(notShown(current));
   return current;
@@ -98,7 +98,7 @@ function awaitedOf(purchase: PurchaseAnswer, until: FollowUntil): Awaited | null
   return isWithPerson ? "person" : null;
 }
 
-/** Persons have `--wait` in all; a payment has its time anew each time that it begins to settle. In monotonic ms. */
+/** Deadlines in monotonic ms: a person has `--wait` in total, a payment its full time whenever it starts to settle. */
 function deadlinesOf({ clock, waitSeconds }: FollowTools): { of(awaited: Awaited): number } {
   const waitMs = waitSeconds * 1000;
   const person = clock.monotonic() + waitMs;
@@ -113,41 +113,41 @@ function deadlinesOf({ clock, waitSeconds }: FollowTools): { of(awaited: Awaited
   };
 }
 
-/** Shows the payment page once, tells of a card that was declined there, and keeps the last words of an interruption. */
+/** Shows the payment page once, reports a card declined there, and keeps the interruption note up to date. */
 function announcer(tools: FollowTools): (purchase: PurchaseAnswer, awaited: Awaited) => void {
   let shown: Pick<Purchase, "nextAction" | "failure"> | null = null;
   return (purchase, awaited) => {
-    tools.setInterruption(lastWords(purchase, awaited));
+    tools.setInterruption(interruptionOf(purchase, awaited));
     if (awaited === "settling") return;
     const { nextAction, failure } = purchase;
     if (shown === null) tools.reach("C5");
     if (shown?.nextAction?.url !== nextAction?.url) tools.showPage(purchase);
     else if (failure !== null && shown?.failure?.message !== failure.message) {
-      tools.say(`${failureReason(failure)} Another card can be chosen on the page.`);
+      tools.say(`${failureReason(failure)} Try another card on the page.`);
     }
     shown = { nextAction, failure };
   };
 }
 
-/** Until its result is printed, nobody knows of a purchase but by this. */
+/** What an interruption says before the result is printed. */
 function notShown({ id }: PurchaseAnswer): InterruptionNote {
   return {
-    message: `The purchase ${id} was accepted, and its result was not shown.`,
+    message: `The purchase ${id} was accepted, but its result was not shown.`,
     hint: `See \`secureflag-licenses purchases show ${id}\`. Running the same command again is safe.`,
   };
 }
 
-function lastWords({ id, status, nextAction }: PurchaseAnswer, awaited: Awaited): InterruptionNote {
+function interruptionOf({ id, status, nextAction }: PurchaseAnswer, awaited: Awaited): InterruptionNote {
   if (awaited === "settling") {
     return {
-      message: `The purchase ${id} goes on without this command.`,
-      hint: `See it with \`secureflag-licenses purchases show ${id}\`, follow it with \`purchases resume\`.`,
+      message: `The purchase ${id} continues without this command.`,
+      hint: `Follow it with \`secureflag-licenses purchases resume\`.`,
     };
   }
   const [waits, goOn] =
     status === "failed"
       ? ["can still be paid with another card", `purchases pay ${id}`]
-      : ["waits for a person's approval", "purchases resume"];
+      : ["is waiting for approval", "purchases resume"];
   return {
     message: `The purchase ${id} ${waits}. No license was added and nothing was charged yet.`,
     hint: `Open ${nextAction ? addressText(nextAction.url) : "the payment page"} to pay it, then run \`secureflag-licenses ${goOn}\`.`,
@@ -155,9 +155,9 @@ function lastWords({ id, status, nextAction }: PurchaseAnswer, awaited: Awaited)
 }
 
 /**
- * Asks for the purchase once more. What is known stays true whatever is answered: the purchase was accepted.
+ * Reads the purchase again.
  *
- * @returns `null` where asking again is no use
+ * @returns the purchase as known if the read failed; `null` if reading again is pointless
  */
 async function lookAgain(
   current: PurchaseAnswer,
@@ -165,7 +165,7 @@ async function lookAgain(
   leftMs: number,
   tools: FollowTools,
 ): Promise<PurchaseAnswer | null> {
-  const held = Math.min(LONGEST_HOLD_SECONDS, Math.ceil(leftMs / 1000));
+  const held = Math.min(MAX_HOLD_SECONDS, Math.ceil(leftMs / 1000));
   const text =
     awaited === "settling" ? "Waiting for the payment to settle" : "Waiting for the payment page; Ctrl-C stops waiting";
   try {

@@ -10,7 +10,7 @@ import type { Offer } from "./offer.ts";
 import type { Guards } from "./tools.ts";
 
 /**
- * Stops a purchase of more licenses than the command allows, before anything is quoted.
+ * Checks the number of licenses against `--max-licenses`, before anything is quoted.
  *
  * @throws CliError `max_licenses_exceeded`
  */
@@ -19,22 +19,22 @@ export function checkCount({ maxLicenses }: Pick<Guards, "maxLicenses">, count: 
   throw new CliError(
     "max_licenses_exceeded",
     `This would buy ${licenses(count)}, and --max-licenses allows ${maxLicenses}`,
-    { hint: "This command bought nothing. Aim for fewer licenses, or raise --max-licenses." },
+    { hint: "This command bought nothing. Buy fewer licenses, or raise --max-licenses." },
   );
 }
 
 /**
- * Stops a purchase of more licenses than a backend sells at once, unless its operator set another limit.
+ * Checks the number of licenses against the default limit of a purchase.
  *
  * @throws CliError `license_limit`
  */
 export function checkLimit(count: number): void {
   if (count <= DEFAULT_LICENSE_LIMIT) return;
-  throw new CliError("license_limit", `One purchase has at most ${DEFAULT_LICENSE_LIMIT} licenses, not ${count}`);
+  throw new CliError("license_limit", `Cannot buy ${count} licenses at once: the limit is ${DEFAULT_LICENSE_LIMIT}`);
 }
 
 /**
- * Stops a purchase that goes beyond what the command allows.
+ * Checks an offer against `--if-purchased` and `--max-total`.
  *
  * @throws CliError `if_purchased_not_met`, `max_total_exceeded`; `invalid_usage` for an amount that the currency
  *   does not have
@@ -61,9 +61,9 @@ export function limitOf({ maxTotal }: Pick<Guards, "maxTotal">, currency: string
 }
 
 /**
- * Stops what was decided on another count of purchased licenses.
+ * Checks `--if-purchased`.
  *
- * @param outcome what did not happen, a sentence without its end
+ * @param outcome what was not done, a sentence without its full stop
  * @throws CliError `if_purchased_not_met`
  */
 export function checkPurchased(
@@ -74,13 +74,13 @@ export function checkPurchased(
   if (ifPurchased === null || ifPurchased === purchased) return;
   throw new CliError(
     "if_purchased_not_met",
-    `There are ${purchased} purchased licenses, and --if-purchased says ${ifPurchased}`,
-    { hint: `${outcome}. Look at \`secureflag-licenses status\`, then decide again.` },
+    `${purchased} licenses are purchased, and --if-purchased is ${ifPurchased}`,
+    { hint: `${outcome}. See \`secureflag-licenses status\`, then decide again.` },
   );
 }
 
 /**
- * What is left of a command's guards after what it bought: they hold for all of it.
+ * Computes what is left of a command's guards after its purchases: they hold for all of them together.
  *
  * @param made purchases in one currency, which the guards allowed
  */
@@ -102,8 +102,7 @@ function amountOf(text: string, currency: string): Money {
   try {
     return parseMoney(text, currency);
   } catch (error) {
-    if (error instanceof BillingError)
-      throw usageError(`--max-total: ${error.message}`, "Correct it and run the command again; nothing was bought.");
+    if (error instanceof BillingError) throw usageError(`--max-total: ${error.message}`, "Nothing was bought.");
     throw error;
   }
 }
@@ -111,10 +110,9 @@ function amountOf(text: string, currency: string): Money {
 const NEEDED: Scope = "billing:purchase";
 
 /**
- * Says of a token, before anything is decided, what the backend would say when the purchase comes: that it may not buy,
- * or not so much.
+ * Checks scope and spending limit of the token, before a person decides, as the backend does for the purchase.
  *
- * @param me who is signed in; `null` where the backend does not tell, which is no reason to fail
+ * @param me who is signed in; `null` if the backend does not report it
  * @throws CliError `insufficient_scope`, `spend_limit_exceeded`
  */
 export function assertTokenAllows(me: Me | null, { quote }: Pick<Offer, "quote">): void {
@@ -125,7 +123,7 @@ export function assertTokenAllows(me: Me | null, { quote }: Pick<Offer, "quote">
 }
 
 /**
- * Says of a token that it may not change purchases or the renewal.
+ * Checks that the token may change purchases and the renewal.
  *
  * @throws CliError `insufficient_scope`
  */

@@ -19,7 +19,7 @@ import { licenseTargetSchema } from "./wanted.ts";
 
 const entrySchema = z.object({
   idempotencyKey: idempotencyKeySchema,
-  /** Who made the key: this tool at random, out of a CI run or out of a quote file, or the person. */
+  /** Where the key comes from: random, derived from a CI run or a quote file, or passed with `--idempotency-key`. */
   keySource: z.enum(["random", "ci", "file", "explicit"]),
   origin: z.string(),
   apiUrl: z.string(),
@@ -34,51 +34,51 @@ const entrySchema = z.object({
   purchaseOrder: z.string().nullable(),
   note: z.string().nullable(),
   createdAt: instantSchema,
-  /** When another command saw the end of the purchase; the command that began it was not told. */
+  /** When another command saw the end of the purchase, which the command that started it did not. */
   settledAt: instantSchema.nullable().default(null),
   owner: z.object({ pid: z.int(), startedAt: z.string() }),
 });
 
-/** A purchase that was about to be sent (purchase.md, In the CLI). It holds no secret. */
+/** A purchase that is about to be sent (src/cli/README.md, The journal). Holds no secret. */
 export type JournalEntry = z.infer<typeof entrySchema>;
 
 /** What a journal needs of the machine. */
 export interface JournalMachine extends FileMachine {
-  /** When a process started; `null` where it does not run. */
+  /** When a process started; `null` if it does not run. */
   readonly processStart: ProcessProbe;
 }
 
-/** The purchases that were begun here and whose end was not yet shown. */
+/** The purchases started here whose end has not been shown yet. */
 export interface Journal {
   /**
    * Writes an entry for this process; when it returns, the entry survives a power cut.
    *
-   * @throws JournalError `journal_not_written`: then nothing may be sent
+   * @throws JournalError `journal_not_written`: nothing may be sent
    */
   record(entry: Omit<JournalEntry, "owner" | "settledAt">): Promise<void>;
   /**
    * The entries of one organization at one backend, oldest first.
    *
-   * @throws JournalError `journal_unreadable` where any file of the journal cannot be read: it may be a purchase
+   * @throws JournalError `journal_unreadable` if any file of the journal cannot be read: it may be a purchase
    */
   entries(origin: string, organizationId: number): Promise<JournalEntry[]>;
   /**
-   * Notes that the purchase of an entry has ended and that its own command was not told. Where that cannot be written, the
-   * entry stays as it is, and is settled again.
+   * Records that the purchase of an entry has ended while its own command did not see it. If that fails, the entry stays as
+   * it is and is settled again.
    *
    * @param at RFC 3339
    */
   settle(entry: JournalEntry, at: string): void;
-  /** Removes an entry whose end was shown. A key without an entry is no error. */
+  /** Removes the entry of a purchase whose end was shown. A key without an entry is not an error. */
   remove(idempotencyKey: string): void;
-  /** Whether another process that still runs owns the entry (details.md, 7). */
+  /** Whether another running process owns the entry. */
   ownerRuns(entry: JournalEntry): Promise<boolean>;
 }
 
-/** Opens the journal of a configuration directory: a folder with one file per key (details.md, 7). */
+/** Opens the journal of a configuration directory: a folder with one file per key (src/cli/README.md, The journal). */
 export function createJournal(configDirectory: string, machine: JournalMachine): Journal {
   const directory = join(configDirectory, "journal");
-  // A key may hold any visible character, so its digest names the file.
+  // A key may contain any visible character, so the file is named by its digest.
   const pathOf = (key: string) => join(directory, `${createHash("sha256").update(key).digest("hex")}.json`);
   return {
     async record(entry) {
@@ -124,16 +124,16 @@ function write(path: string, entry: JournalEntry, machine: FileMachine): void {
   } catch (cause) {
     const denied = deniedError(cause, path, machine.uid, "credentials_unsafe");
     if (denied) {
-      const message = `The purchase was not sent, because its journal cannot be written. ${denied.message}`;
+      const message = `The purchase was not sent: failed to write its journal entry. ${denied.message}`;
       throw new JournalError("journal_not_written", message, denied.hint, { cause });
     }
-    const hint = "Check its rights and that the disk is not full, or set SECUREFLAG_CONFIG_DIR.";
-    const message = `The purchase was not sent, because it cannot be written down in ${dirname(path)}`;
+    const hint = "Check its permissions and the free disk space, or set SECUREFLAG_CONFIG_DIR.";
+    const message = `The purchase was not sent: failed to write its journal entry in ${dirname(path)}`;
     throw new JournalError("journal_not_written", message, hint, { cause });
   }
 }
 
-/** `null` where another process has just removed the file. */
+/** Reads an entry; `null` if another process has just removed the file. */
 function read(path: string, machine: FileMachine): JournalEntry | null {
   try {
     const text = readPrivateFile(path, machine);
@@ -143,7 +143,7 @@ function read(path: string, machine: FileMachine): JournalEntry | null {
   }
 }
 
-/** The files of entries; a temporary file left by a killed process was never an entry. */
+/** Names the files of entries; a temporary file left by a killed process is not one. */
 function namesIn(directory: string, machine: FileMachine): string[] {
   try {
     return readdirSync(directory).filter((name) => name.endsWith(".json"));
@@ -154,14 +154,14 @@ function namesIn(directory: string, machine: FileMachine): string[] {
 }
 
 function unreadable(path: string, cause: unknown, { uid }: FileMachine): JournalError {
-  // A file that others can read or write says by itself what to do.
-  const told = cause instanceof SessionError ? cause : deniedError(cause, path, uid, "credentials_unsafe");
-  if (told) return new JournalError("journal_unreadable", told.message, told.hint, { cause });
-  const hint = "It may tell of a purchase: see `secureflag-licenses purchases list`, then remove it.";
-  return new JournalError("journal_unreadable", `The journal in ${path} cannot be used`, hint, { cause });
+  // The error of a file that others can read or write has its own hint.
+  const denied = cause instanceof SessionError ? cause : deniedError(cause, path, uid, "credentials_unsafe");
+  if (denied) return new JournalError("journal_unreadable", denied.message, denied.hint, { cause });
+  const hint = "It may contain a purchase: see `secureflag-licenses purchases list`, then remove it.";
+  return new JournalError("journal_unreadable", `Failed to read the journal in ${path}`, hint, { cause });
 }
 
-/** A journal that fails: `journal_not_written` (nothing was sent) or `journal_unreadable`. Both are exit code 2. */
+/** A failure of the journal: `journal_not_written` (nothing was sent) or `journal_unreadable`. */
 export class JournalError extends Error {
   override readonly name = "JournalError";
 
@@ -175,7 +175,7 @@ export class JournalError extends Error {
   }
 }
 
-/** The journal of a user without a directory for it. It has no entries; `record` throws JournalError. */
+/** The journal of a user who has no configuration directory: has no entries, and `record` throws JournalError. */
 export const noJournal: Journal = {
   record: async () => {
     throw new JournalError("journal_not_written", `The purchase was not sent: no journal can be kept, as ${WHY}`, HINT);
@@ -187,8 +187,8 @@ export const noJournal: Journal = {
 };
 
 /**
- * Removes the journal entries of purchases whose end was printed, as the very last thing that this process does: until
- * then whatever kills it leaves an entry, and running again shows the purchase and buys nothing more (details.md, 1).
+ * Removes the journal entries of purchases whose end was printed, as the last thing this process does. If it is killed
+ * before, running the command again shows the purchase and buys nothing more.
  *
  * @param keys of purchases that have ended
  */
@@ -204,7 +204,7 @@ export function forgetAtExit(
   });
 }
 
-/** The purchase has ended and was shown; an entry that cannot be removed only shows it once more. */
+/** Removes an entry, or leaves it: then the purchase is only shown once more. */
 function tryRemove(journal: Journal, key: string): void {
   try {
     journal.remove(key);

@@ -3,26 +3,26 @@ import type { JournalEntry } from "./journal.ts";
 import { fileKey } from "./quoteFile.ts";
 import type { BuyRequest } from "./tools.ts";
 
-/** The idempotency keys that one command may use, one after the other. */
+/** The idempotency keys that a command may use, one after the other. */
 export interface KeySeries {
   readonly source: JournalEntry["keySource"];
   current(): string;
-  /** Moves on to the next key; false where there is no other, as with `--idempotency-key`. */
+  /** Advances to the next key; false if there is none, as with `--idempotency-key`. */
   advance(): boolean;
 }
 
-/** What keys are made of. */
+/** What keys are derived from. */
 export interface KeyIngredients {
   readonly ciRun: CiRun | null;
   readonly apiUrl: string;
   readonly organizationId: number;
-  /** So many random bytes. */
+  /** Gives this many random bytes. */
   randomBytes(count: number): Buffer;
 }
 
 /**
- * The keys of a command that buys: the one given, else derived from a quote file, else from a known CI run, else random
- * (purchase.md, In the CLI). A target needs none that is derived: it says by itself what is still to be bought.
+ * Creates the keys of a command that buys: the one passed, else derived from a quote file, else from a known CI run, else
+ * random (src/cli/README.md, Keys in CI). A target needs no derived key: it determines what is still missing.
  */
 export function keySeries(request: BuyRequest, ingredients: KeyIngredients): KeySeries {
   const { explicitKey, quoteFile, wanted, purchaseOrder, note } = request;
@@ -50,10 +50,10 @@ function series(source: KeySeries["source"], make: (ordinal: number) => string):
   };
 }
 
-/** The CI systems whose runs are known (purchase.md, In the CLI). */
+/** The CI systems whose runs are recognized (src/cli/README.md, Keys in CI). */
 type CiProvider = "github" | "gitlab" | "circleci" | "jenkins" | "buildkite" | "azure";
 
-/** A job in a run of a pipeline. `run` stays the same when the run, or a job of it, is tried again. */
+/** A job in a pipeline run. `run` stays the same when the run, or a job of it, is retried. */
 export interface CiRun {
   readonly provider: CiProvider;
   readonly repository: string;
@@ -61,7 +61,7 @@ export interface CiRun {
   readonly job: string;
 }
 
-/** What a command means: two commands of one job that mean the same are one purchase. */
+/** What a command orders: two commands of one job that order the same are one purchase. */
 export interface CommandMeaning {
   readonly apiUrl: string;
   readonly organizationId: number;
@@ -77,12 +77,12 @@ type PickVariable = (...names: string[]) => string | undefined;
 
 interface Detector {
   readonly provider: CiProvider;
-  /** The variable that tells the system, and its value where any other would mean something else. */
+  /** The variable that identifies the system, and its value if only that one does. */
   readonly marker: readonly [name: string, value?: string];
   describe(pick: PickVariable): { repository: string | undefined; run: string | undefined; job: string | undefined };
 }
 
-/** Each system by its documented variables; attempts, retries and job numbers are left out on purpose. */
+/** Each system by its documented variables; attempts, retries and job numbers are left out so that a retry has the same key. */
 const DETECTORS: readonly Detector[] = [
   {
     provider: "github",
@@ -106,9 +106,9 @@ const DETECTORS: readonly Detector[] = [
     provider: "circleci",
     marker: ["CIRCLECI", "true"],
     describe: (pick) => ({
-      // Projects of CircleCI's GitHub App and of GitLab have no user and repository name.
+      // Projects of CircleCI's GitHub App and of GitLab have no user or repository name.
       repository: joined(pick("CIRCLE_PROJECT_USERNAME"), pick("CIRCLE_PROJECT_REPONAME")) ?? pick("CIRCLE_PROJECT_ID"),
-      // A rerun is a new workflow of the same pipeline; the workspace stays that of the first one.
+      // A rerun is a new workflow of the same pipeline and keeps the first one's workspace.
       run: pick("CIRCLE_PIPELINE_ID", "CIRCLE_WORKFLOW_WORKSPACE_ID", "CIRCLE_WORKFLOW_ID"),
       job: pick("CIRCLE_JOB"),
     }),
@@ -138,13 +138,13 @@ const DETECTORS: readonly Detector[] = [
     describe: (pick) => ({
       repository: pick("BUILD_REPOSITORY_NAME", "SYSTEM_TEAMPROJECT"),
       run: pick("BUILD_BUILDID"),
-      // Jobs of two stages may have one name; a classic pipeline has no stages.
+      // Jobs of two stages may share a name; a classic pipeline has no stages.
       job: joined(pick("SYSTEM_STAGENAME") ?? "-", pick("SYSTEM_JOBNAME", "AGENT_JOBNAME")),
     }),
   },
 ];
 
-/** The CI job that the environment tells of, or `null` for none, an unknown one, or one that does not tell enough. */
+/** Detects the CI job from the environment; `null` if there is none, or too little is known of it. */
 export function detectCiRun(env: Environment): CiRun | null {
   const detector = DETECTORS.find(({ marker: [name, value] }) => (value ? env[name] === value : Boolean(env[name])));
   if (!detector) return null;
@@ -154,9 +154,9 @@ export function detectCiRun(env: Environment): CiRun | null {
 }
 
 /**
- * The Idempotency-Key of a command in a CI job: the same for every try of the run (purchase.md, In the CLI).
+ * Derives the idempotency key of a command in a CI job: the same for every attempt of the run.
  *
- * @param ordinal from 1; the next one follows a key that was made void or whose purchase failed
+ * @param ordinal from 1; the next one is used after a key that is void or whose purchase failed
  */
 export function ciKey(run: CiRun, meaning: CommandMeaning, ordinal: number): string {
   const { apiUrl, organizationId, licenses, purchaseOrder, note } = meaning;

@@ -12,7 +12,7 @@ import { moneyText } from "../../kit/words.ts";
 /** A quote that the CLI recomputed and agrees with. */
 export type VerifiedQuote = Quote & { readonly verified: true };
 
-/** A verified quote and the subscription that it was checked against, both of one version. */
+/** A verified quote and the subscription that it was checked against, both of the same version. */
 export interface Offer {
   readonly subscription: Subscription;
   readonly quote: VerifiedQuote;
@@ -29,11 +29,11 @@ type PricingClient = Pick<Client, "subscription" | "createQuote">;
 const MAX_READINGS = 3;
 
 /**
- * Reads the subscription, quotes and checks the quote. Both must show one version and one day, else they are read
- * again, at most 3 times (details.md, 6).
+ * Reads the subscription, quotes and checks the quote. Reads both again, at most 3 times, until they have the same version
+ * and day.
  *
- * @param licensesFor how many more, as that follows from the subscription; 0 for nothing to buy
- * @throws CliError `subscription_changed` where they keep differing, `price_check_failed` with both computations;
+ * @param licensesFor computes how many licenses to buy from the subscription; 0 for none
+ * @throws CliError `subscription_changed` if they keep differing, `price_check_failed` with both computations;
  *   ClientError
  */
 export async function priceWanted(
@@ -51,7 +51,7 @@ export async function priceWanted(
     if (licenses === 0) return { subscription, quote: null };
     quote = await client.createQuote(organizationId, licenses);
     readings += 1;
-  } while (!isOnePicture(subscription, quote) && readings < MAX_READINGS);
+  } while (!isConsistent(subscription, quote) && readings < MAX_READINGS);
   if (quote.subscriptionVersion !== subscription.version) {
     throw new CliError("subscription_changed", "The subscription keeps changing while it is being quoted");
   }
@@ -61,18 +61,17 @@ export async function priceWanted(
 }
 
 /**
- * Prices so many more licenses.
+ * Prices a number of licenses, at least 1.
  *
- * @param licenses at least 1
  * @throws as `priceWanted`
  */
 export async function priceOffer(client: PricingClient, organizationId: number, licenses: number): Promise<Offer> {
   const priced = await priceWanted(client, organizationId, () => licenses);
-  if (priced.quote === null) throw usageError("There is nothing to price", "Ask for at least 1 license.");
+  if (priced.quote === null) throw usageError("Nothing to price", "Ask for at least 1 license.");
   return priced;
 }
 
-function isOnePicture(subscription: Subscription, quote: Quote): boolean {
+function isConsistent(subscription: Subscription, quote: Quote): boolean {
   return quote.subscriptionVersion === subscription.version && quote.purchaseDate === purchaseDateOf(subscription);
 }
 
@@ -83,15 +82,15 @@ function priceCheckFailed(
   licenses: number,
 ): CliError {
   const list = differences.map(
-    ({ field, backend, computed }) => `${field}: ${show(backend)} by the backend, ${show(computed)} computed here`,
+    ({ field, backend, computed }) => `${field}: ${show(backend)} from the backend, ${show(computed)} computed here`,
   );
-  const both = `By the backend ${inWords(quote)}; computed here ${computedInWords(subscription, quote, licenses)}`;
+  const both = `Backend: ${inWords(quote)}; computed here: ${computedInWords(subscription, quote, licenses)}`;
   return new CliError("price_check_failed", `The price check failed. ${list.join("; ")}. ${both}`, {
-    hint: "Nothing was bought. Report this to whoever runs the backend before buying.",
+    hint: "Nothing was bought. Report this to the operator of the backend before buying.",
   });
 }
 
-/** A price with the days and amounts that it comes from. */
+/** A price with its arithmetic. */
 function inWords({ licenses, unitPrice, term, dueNow, tax, total }: Price | Quote): string {
   const line = `${licenses} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days}`;
   return `${line} = ${moneyText(dueNow)}, + ${moneyText(tax)} tax = ${moneyText(total)}`;
@@ -111,23 +110,23 @@ function show(value: string | number | Money | null): string {
   return typeof value === "object" ? moneyText(value) : clean(String(value));
 }
 
-/** A field of a quote that the CLI computes otherwise. */
+/** A field of a quote that differs from what the CLI computes. */
 export interface QuoteDifference {
   readonly field: string;
   readonly backend: string | number | Money | null;
   readonly computed: string | number | Money | null;
 }
 
-/** The purchase date by the subscription's own picture: its days remaining count today. */
+/** Derives the purchase date from a subscription, whose days remaining count today. */
 export function purchaseDateOf({ term }: Pick<Subscription, "term">): string {
   return addDays(term.renewalDate, -term.daysRemaining);
 }
 
 /**
- * Recomputes a quote from the subscription with the rules of `billing` (product.md, promise 3).
+ * Recomputes a quote from the subscription (src/billing/README.md, Quotes).
  *
- * @param licenses how many were asked for
- * @returns every field that differs, to the minor unit; an empty list where both agree
+ * @param licenses how many were requested
+ * @returns every field that differs, to the minor unit; empty if both agree
  */
 export function verifyQuote(subscription: Subscription, quote: Quote, licenses: number): QuoteDifference[] {
   const step = quote.chargeStep ?? 1;
@@ -144,8 +143,7 @@ export function verifyQuote(subscription: Subscription, quote: Quote, licenses: 
 }
 
 /**
- * The price by the rules of `billing`: for the date that the quote's own instant has in the billing time zone
- * (billing-rules.md, Dates).
+ * Computes the price on the date that the quote's own instant has in the billing time zone.
  *
  * @throws BillingError
  */
@@ -159,7 +157,7 @@ function recompute(subscription: Subscription, quote: Quote, licenses: number): 
 }
 
 /**
- * The price on a date of the subscription's term, charged in the quote's steps.
+ * Computes the price on a date of the subscription's term, rounded to the quote's charge step.
  *
  * @throws BillingError
  */
@@ -186,7 +184,7 @@ function pricedFacts(subscription: Subscription): PricedSubscription {
 
 type Field = string | number | Money | null;
 
-/** Everything in a price that a person confirms, by name. */
+/** Everything in a price that a person confirms, by field name. */
 function comparable(price: Price | Quote): Record<string, Field> {
   const { term, renewsAt } = price;
   return {

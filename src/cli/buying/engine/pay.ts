@@ -6,7 +6,7 @@ import { approvedAsShown, differenceFrom } from "./send.ts";
 import type { Concluded } from "./tools.ts";
 
 /**
- * A purchase that can be paid now, or was paid already.
+ * Reads a purchase that can be paid now, or is already paid.
  *
  * @throws CliError `not_payable`; ClientError
  */
@@ -14,26 +14,26 @@ export async function readPayable(purchaseId: string, tools: FollowTools): Promi
   const purchase = await read(purchaseId, tools);
   const { id, status, nextAction } = purchase;
   if (nextAction !== null || status === "succeeded") return purchase;
-  throw new CliError("not_payable", `The purchase ${id} ${STATES[status]}; there is nothing to pay`);
+  throw new CliError("not_payable", `Nothing to pay: the purchase ${id} ${STATES[status]}`);
 }
 
 /**
- * Tries to pay a purchase, once, and follows it: to its end, or, where `waitSeconds` says so, until a person has paid
- * it on the payment page. Nothing new is bought. Its journal entry stays: the command that began it was not told.
+ * Tries to pay a purchase once and follows it, for `waitSeconds` also while a person pays on the payment page. Buys nothing
+ * new. Keeps its journal entry: the command that started it has not seen its end.
  *
  * @param shown the purchase whose amount was approved
- * @throws CliError, ClientError: `not_payable` where it cannot be paid any more; what refused the call
+ * @throws CliError, ClientError: `not_payable` if it can no longer be paid; what refused the call
  */
 export async function pay(shown: PurchaseAnswer, tools: FollowTools): Promise<Concluded> {
   if (shown.status === "succeeded") return concluded(shown, null);
   const { id } = shown;
   tools.setInterruption({
-    message: `The payment of ${id} may already be under way. It is charged at most once.`,
+    message: `The payment of ${id} may already be in progress. It is charged at most once.`,
     hint: `See it with \`secureflag-licenses purchases show ${id}\`.`,
   });
   const { begun, lost } = await attempt(id, tools);
   const purchase = await follow(begun, tools, "unpayable");
-  const failure = lost !== null && canBePaid(purchase) ? untold(purchase, lost) : errorOfPurchase(purchase);
+  const failure = lost !== null && canBePaid(purchase) ? unknownOutcome(purchase, lost) : errorOfPurchase(purchase);
   return {
     ...concluded(purchase, differenceFrom(approvedAsShown(shown), purchase) ?? failure),
     licensesAfter: licensesAfter(purchase, shown.organizationLicenses.purchased),
@@ -41,7 +41,7 @@ export async function pay(shown: PurchaseAnswer, tools: FollowTools): Promise<Co
 }
 
 /**
- * A purchase that waits for approval, or is canceled already.
+ * Reads a purchase that waits for approval, or is already canceled.
  *
  * @throws CliError `not_cancelable`; ClientError
  */
@@ -54,14 +54,14 @@ export async function readCancelable(purchaseId: string, tools: FollowTools): Pr
 
 const STATES: Readonly<Record<PurchaseAnswer["status"], string>> = {
   processing: "is still being processed",
-  requires_approval: "waits for approval",
+  requires_approval: "is waiting for approval",
   succeeded: "has succeeded",
   failed: "has failed for good",
   needs_review: "is being reviewed",
 };
 
 /**
- * Cancels a purchase that waits for approval. That it is canceled is a success here.
+ * Cancels a purchase that waits for approval. A canceled purchase is a success here.
  *
  * @throws CliError, ClientError: `not_cancelable`; what refused the call
  */
@@ -76,7 +76,7 @@ function isCanceled({ failure }: PurchaseAnswer): boolean {
   return failure?.code === "payment_canceled";
 }
 
-/** What `pay` or `cancel` would act on; nothing was sent that changes anything. */
+/** The result of a dry run of `pay` or `cancel`. */
 export function rehearsed(purchase: PurchaseAnswer): Concluded {
   const { result, ...rest } = concluded(purchase, null);
   return { ...rest, result: { ...result, dryRun: true } };
@@ -97,8 +97,8 @@ function read(purchaseId: string, { client, organizationId, busy }: FollowTools)
 }
 
 /**
- * Sends the one attempt. Where its answer is lost the purchase is read instead, because a second request could be a
- * second attempt at a card that was declined.
+ * Sends one attempt. If its response is lost, reads the purchase instead: a second request could try a declined card
+ * again.
  */
 async function attempt(
   purchaseId: string,
@@ -110,14 +110,13 @@ async function attempt(
     if (!(error instanceof Error) || codeOf(error) !== "outcome_unknown") throw error;
     const reading = busy("Looking at the purchase", client.purchase(organizationId, purchaseId));
     const begun = await reading.catch(() => Promise.reject(error));
-    // Why its answer is not known: what that leaves open is told of the purchase.
     return { begun, lost: error.cause instanceof Error ? error.cause : error };
   }
 }
 
-function untold({ id }: PurchaseAnswer, cause: Error): CliError {
-  return new CliError("outcome_unknown", `Whether the purchase ${id} was paid is not known yet. ${cause.message}`, {
-    hint: `See \`secureflag-licenses purchases show ${id}\`. Paying again is safe: it is charged once at most.`,
+function unknownOutcome({ id }: PurchaseAnswer, cause: Error): CliError {
+  return new CliError("outcome_unknown", `It is unknown whether the purchase ${id} was paid. ${cause.message}`, {
+    hint: `See \`secureflag-licenses purchases show ${id}\`. Paying again is safe: it is charged at most once.`,
     cause,
   });
 }

@@ -20,7 +20,7 @@ const contentSchema = z.object({
   plan: subscriptionSchema.shape.plan.omit({ unitPrice: true }),
   licenses: z.int().positive(),
   purchased: z.object({ before: z.int().nonnegative(), after: z.int().positive() }),
-  /** Licenses of purchases that were in progress, which `before` does not have. */
+  /** Licenses of purchases in progress, not included in `before`. */
   inProgress: z.int().nonnegative(),
   unitPrice: moneySchema,
   purchaseDate: dateSchema,
@@ -40,13 +40,13 @@ const fileSchema = z.strictObject({ ...contentSchema.shape, digest: z.string() }
 
 type Content = z.output<typeof contentSchema>;
 
-/** An offer that was written down to be reviewed, and to be bought from later, once, by whoever has the file. */
+/** An offer saved to be reviewed and bought from later, once (src/cli/README.md, Quote files). */
 export type QuoteFile = z.output<typeof fileSchema>;
 
-/** The largest quote file that is written and read, in bytes. */
+/** The largest quote file, in bytes. */
 export const MAX_QUOTE_FILE_BYTES = 64 * 1024;
 
-/** What an offer becomes in a file. */
+/** Creates the quote file of an offer. */
 export function quoteFileOf({ quote, subscription }: Offer, apiUrl: string): QuoteFile {
   const { unitPrice, ...plan } = subscription.plan;
   const { id, name } = subscription.organization;
@@ -76,15 +76,15 @@ export function quoteFileOf({ quote, subscription }: Offer, apiUrl: string): Quo
 }
 
 /**
- * The text of a quote file: one that stands in a pull request, a field a line.
+ * Serializes a quote file, a field a line, so that it reads well in a pull request.
  *
- * @throws CliError `file_not_written` for one that could not be read again
+ * @throws CliError `file_not_written` if it is too large to be read again
  */
 export function writeQuoteFile(file: QuoteFile): string {
-  // What a screen acts on, such as a change of direction, is escaped.
+  // Escapes what a screen acts on, such as a change of direction.
   const text = `${toJson(file, 2)}\n`;
   if (Buffer.byteLength(text) <= MAX_QUOTE_FILE_BYTES) return text;
-  throw new CliError("file_not_written", "The quote has names that are too long for a file", {
+  throw new CliError("file_not_written", "The quote is too large for a file", {
     hint: "Buy without a file: `secureflag-licenses buy <n>`.",
   });
 }
@@ -96,32 +96,32 @@ export function writeQuoteFile(file: QuoteFile): string {
  * @throws CliError `quote_file_invalid`
  */
 export function readQuoteFile(path: string, bytes: Uint8Array): QuoteFile {
-  if (bytes.length > MAX_QUOTE_FILE_BYTES) throw invalid(path, "is larger than any quote file");
+  if (bytes.length > MAX_QUOTE_FILE_BYTES) throw invalid(path, "is too large");
   const parsed = fileSchema.safeParse(jsonOf(path, decodeText(bytes)));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    const where = issue && issue.path.length > 0 ? ` at ${issue.path.join(".")}` : "";
-    throw invalid(path, `is not what \`quote --save\` writes${where}: ${clean(issue?.message ?? "")}`);
+    const where = issue && issue.path.length > 0 ? `${issue.path.join(".")}: ` : "";
+    throw invalid(path, `is not a valid quote file: ${where}${clean(issue?.message ?? "")}`);
   }
   const file = parsed.data;
   const { digest, ...content } = file;
-  if (digest !== digestOf(content)) throw invalid(path, "was changed: its digest does not fit what it says");
-  if (!isConsistent(file)) throw invalid(path, "was changed: its amounts do not come from its own figures");
+  if (digest !== digestOf(content)) throw invalid(path, "was changed: its digest does not match");
+  if (!isConsistent(file)) throw invalid(path, "was changed: its amounts do not follow from its own figures");
   return file;
 }
 
-/** A quote file's key: the same from whatever machine it is bought. */
+/** Derives an idempotency key from a quote file: the same on every machine. */
 export function fileKey({ digest }: QuoteFile, ordinal: number): string {
   return `${fileKeyStem(digest)}${ordinal}`;
 }
 
-/** Whether a key is one of a quote file's. */
+/** Whether a key was derived from a quote file. */
 export function isFileKey({ digest }: QuoteFile, idempotencyKey: string): boolean {
   return idempotencyKey.startsWith(fileKeyStem(digest));
 }
 
 /**
- * Makes sure that a quote file is for the organization and the backend that would be bought from.
+ * Checks that a quote file is for this organization and backend.
  *
  * @throws CliError `quote_file_outdated` with the differences
  */
@@ -133,8 +133,8 @@ export function assertSamePlace(file: QuoteFile, place: { apiUrl: string; organi
 }
 
 /**
- * Makes sure that an offer is still what a quote file says: the same count, unit price and term, for no more money. A
- * price falls day by day, so that buying later costs no more.
+ * Checks that an offer still matches a quote file: the same count, unit price and term, for no more money. Prices fall day
+ * by day, so buying later costs no more.
  *
  * @throws CliError `quote_file_outdated` with the differences, field by field
  */
@@ -153,12 +153,12 @@ function refuseDifferences(fields: readonly (readonly [field: string, filed: str
   const differences = fields.filter(([, filed, now]) => filed !== now);
   if (differences.length === 0) return;
   const list = differences.map(([field, filed, now]) => `${field}: ${clean(filed)} in the file, ${clean(now)} now`);
-  throw new CliError("quote_file_outdated", `The quote file does not hold any more (${list.join("; ")})`, {
-    hint: "This command bought nothing. Save a new one with `quote <n> --save <file>`.",
+  throw new CliError("quote_file_outdated", `The quote file is outdated (${list.join("; ")})`, {
+    hint: "This command bought nothing. Save a new one with `secureflag-licenses quote <n> --save <file>`.",
   });
 }
 
-/** Whether the amounts come from the figures by the rules, and the sentences that a reviewer reads from both. */
+/** Whether amounts and arithmetic, which a reviewer reads, follow from the figures. */
 function isConsistent(file: QuoteFile): boolean {
   const { unitPrice, licenses, taxRate, term, purchased, renewsAt, chargeStep } = file;
   const line = { unitPrice, taxRate, chargeStep: chargeStep ?? 1 };
@@ -201,7 +201,7 @@ function jsonOf(path: string, text: string): unknown {
 
 function invalid(path: string, why: string, cause?: unknown): CliError {
   return new CliError("quote_file_invalid", `The quote file ${path} ${why}`, {
-    hint: "Nothing was bought. Save a new one with `quote <n> --save <file>`.",
+    hint: "Save a new one with `secureflag-licenses quote <n> --save <file>`.",
     cause,
   });
 }

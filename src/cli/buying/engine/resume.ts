@@ -4,42 +4,42 @@ import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
 import { emailKey } from "../../../contract/email.ts";
 import { CliError, codeOf, exitCodeOf } from "../../errors.ts";
 import type { Output } from "../../outputs.ts";
-import { approvedBy, fateOf } from "./earlier.ts";
+import { approvedBy, outcomeOf } from "./earlier.ts";
 import { errorOfPurchase } from "./failureWords.ts";
 import { follow, hasEnded, licensesAfter, splitAnswer } from "./follow.ts";
 import { differenceFrom } from "./send.ts";
 import type { PurchasingTools } from "./tools.ts";
 
-/** How a `purchases resume` ended. */
+/** The result of `purchases resume`. */
 export interface Resumed {
   readonly result: Output<"purchases resume">;
-  /** The journal entries to remove once the result was printed: of purchases that ended, and of keys that are void. */
+  /** The keys of journal entries to remove once the result is printed: of purchases that ended, and void ones. */
   readonly endedKeys: readonly string[];
-  /** The licenses purchased after a purchase, by its id, where that is known. */
+  /** The number of licenses purchased after a purchase, by its ID, where it is known. */
   readonly licensesAfter: ReadonlyMap<string, number>;
-  /** The worst end, `null` when nothing is left open and nothing failed. */
+  /** The worst failure; `null` if everything succeeded. */
   readonly failure: CliError | null;
-  /** The purchase that ended so; `null` where it is not known. */
+  /** The purchase that failed so; `null` if it is not known. */
   readonly failed: Purchase | null;
 }
 
 /** The calls that resuming makes beside those of buying. */
 export type ResumeClient = PurchasingTools["client"] & Pick<Client, "purchases">;
 
-/** More than an organization has at one time. */
+/** More than an organization ever has. */
 const MAX_UNSETTLED = 1_000;
 
 const UNSETTLED = ["processing", "requires_approval", "needs_review"] as const;
 
 /**
- * Follows what was begun, and begins nothing (details.md, 8): every journaled purchase, and every unsettled one of the
- * organization that the same user made, on whatever machine.
+ * Follows what was started, and starts nothing: every journaled purchase, and every unsettled one that the same user made
+ * in the organization, on any machine.
  */
 export async function resume(client: ResumeClient, tools: PurchasingTools): Promise<Resumed> {
   const resumed: PurchaseAnswer[] = [];
   const after = new Map<string, number>();
   const open: CliError[] = [];
-  /** By purchase: what was approved is not what the backend reports. Such an entry stays. */
+  /** By purchase ID: the backend reports something other than what was approved. The journal keeps such an entry. */
   const disputed = new Map<string, CliError>();
   const voided: string[] = [];
   const notReceived: { idempotencyKey: string; licenses: number }[] = [];
@@ -52,17 +52,18 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
     return purchase;
   };
   for (const entry of await tools.journal.entries(client.origin, tools.organizationId)) {
-    // A key that a person chose is theirs to send again; for the others there is always a next one (details.md, 2).
+    // A key that a person chose may be sent again; the others have a next one.
     const isChosen = entry.keySource === "explicit";
-    const fate = await fateOf(entry, isChosen ? "keep" : "void", tools);
-    if (fate?.purchase) {
-      const purchase = await followOn(fate.purchase, entry.purchased);
+    const outcome = await outcomeOf(entry, isChosen ? "keep" : "void", tools);
+    if (outcome?.purchase) {
+      const purchase = await followOn(outcome.purchase, entry.purchased);
       const difference = differenceFrom(approvedBy(entry), purchase);
       if (difference !== null) disputed.set(purchase.id, difference);
     }
-    if (fate?.purchase === null) notReceived.push({ idempotencyKey: entry.idempotencyKey, licenses: entry.licenses });
-    if (fate?.purchase === null && fate.isVoid) voided.push(entry.idempotencyKey);
-    if (fate?.purchase === null && !fate.isVoid) open.push(mayStillArrive(entry.idempotencyKey));
+    if (outcome?.purchase === null)
+      notReceived.push({ idempotencyKey: entry.idempotencyKey, licenses: entry.licenses });
+    if (outcome?.purchase === null && outcome.isVoid) voided.push(entry.idempotencyKey);
+    if (outcome?.purchase === null && !outcome.isVoid) open.push(mayStillArrive(entry.idempotencyKey));
   }
   const seen = new Set(resumed.map(({ id }) => id));
   for (const purchase of await unsettledOfUser(client, tools, open)) {
@@ -88,7 +89,7 @@ export async function resume(client: ResumeClient, tools: PurchasingTools): Prom
   };
 }
 
-/** Follows one purchase after the other; all of them share the time that persons have. */
+/** Follows one purchase after the other; all share the time to wait for approval. */
 function follower(tools: PurchasingTools): (purchase: PurchaseAnswer) => Promise<PurchaseAnswer> {
   const start = tools.clock.monotonic();
   return (purchase) => {
@@ -97,7 +98,7 @@ function follower(tools: PurchasingTools): (purchase: PurchaseAnswer) => Promise
   };
 }
 
-/** @param open takes what keeps a list from being read to its end: then the outcome of its purchases is unknown */
+/** @param open receives the error if a list cannot be read to its end: the outcome of its purchases is unknown */
 async function unsettledOfUser(
   client: ResumeClient,
   { organizationId, busy }: PurchasingTools,
@@ -136,7 +137,7 @@ function notListed(cause: Error): CliError {
 }
 
 function mayStillArrive(key: string): CliError {
-  return new CliError("outcome_unknown", `The purchase under the key ${key} has not arrived, and may still`, {
+  return new CliError("outcome_unknown", `The purchase under the key ${key} has not arrived yet`, {
     hint: "Running its command again with the same key is safe.",
   });
 }

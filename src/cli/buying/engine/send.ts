@@ -10,18 +10,18 @@ import type { Offer } from "./offer.ts";
 import type { BuyRequest, PurchasingTools } from "./tools.ts";
 import { targetOf } from "./wanted.ts";
 
-/** What sending a purchase came to: accepted, refused because the quote went stale, or its key void. */
+/** The outcome of sending a purchase: accepted, refused because the quote is stale, or its key is void. */
 export type Sent =
   | {
       readonly kind: "accepted";
       readonly purchase: PurchaseAnswer;
       readonly requestId: string | null;
-      /** Whether another command had used the key: the backend refused this one's offer and showed that purchase. */
+      /** Whether another command had used the key for the purchase before. */
       readonly isTwins: boolean;
     }
   | { readonly kind: "stale" | "void"; readonly refusal: Error };
 
-/** Refusals: nothing was accepted, and nothing of this request ever will be. */
+/** Refusals: this request was not accepted, and never will be. */
 const REFUSED: readonly ErrorCode[] = [
   "invalid_request",
   "idempotency_key_missing",
@@ -38,12 +38,12 @@ const REFUSED: readonly ErrorCode[] = [
   "license_limit",
   "below_minimum_charge",
   "no_license_available",
-  // A person left the question for a one-time code: the request that led to it had just been refused.
+  // The prompt for a one-time code was canceled: the request that led to it had just been refused.
   "interrupted",
   "declined_by_person",
 ];
 
-/** Failures that name a setting or a file of this machine: the request did not leave. */
+/** Failures of settings or files on this machine: the request was not sent. */
 const LOCAL: readonly ErrorCode[] = [
   "insecure_url",
   "insecure_tls",
@@ -55,9 +55,9 @@ const LOCAL: readonly ErrorCode[] = [
 ];
 
 /**
- * Journals the purchase, then sends it. Where no well-formed answer comes, the backend is asked what became of the key.
+ * Journals the purchase, then sends it. Without a valid response, asks the backend what became of the key.
  *
- * @throws CliError `outcome_unknown` and other codes of exit 10 where nobody knows yet, with the journal kept;
+ * @throws CliError `outcome_unknown` and other codes of exit 10 if the outcome is not known yet, with the journal entry kept;
  *   `journal_not_written` with nothing sent; refusals of the contract
  */
 export async function sendPurchase(
@@ -83,7 +83,7 @@ export async function sendPurchase(
     return { kind: "accepted", purchase, requestId, isTwins: false };
   } catch (error) {
     const sent = await outcomeOf(error, key, tools);
-    // What was accepted is followed next, and has its own last words.
+    // An accepted purchase is followed next, with interruption notes of its own.
     if (sent.kind !== "accepted") tools.setInterruption(null);
     return sent;
   }
@@ -120,13 +120,13 @@ async function outcomeOf(error: unknown, key: string, tools: PurchasingTools): P
   return await askAbout(error, key, tools);
 }
 
-/** A void key was charged nothing and never will be (details.md, 2). */
+/** Nothing was charged under a void key, and nothing ever will be. */
 function voided(refusal: Error, key: string, tools: PurchasingTools): Sent {
   tools.journal.remove(key);
   return { kind: "void", refusal };
 }
 
-/** Asks what became of the key: after a lost answer, and after a 409 or 422 that a twin may have caused. */
+/** Asks what became of the key after a lost response, or a 409 or 422 that a twin may have caused. */
 async function askAbout(error: Error, key: string, tools: PurchasingTools): Promise<Sent> {
   const asking = tools.client.purchaseByKey(tools.organizationId, key);
   const answer = await tools.busy("Looking for the purchase", asking).catch(() => null);
@@ -140,11 +140,11 @@ async function askAbout(error: Error, key: string, tools: PurchasingTools): Prom
   if (code === "quote_used") throw error;
   if (code !== null && code !== "outcome_unknown" && EXIT_CODES[code] === 10) throw error;
   const message =
-    code === "outcome_unknown" ? error.message : `Whether the purchase was made is not known. ${error.message}`;
+    code === "outcome_unknown" ? error.message : `It is unknown whether the purchase was made. ${error.message}`;
   throw new CliError("outcome_unknown", message, { hint: ASK_AGAIN_HINT, cause: error });
 }
 
-/** What was approved of a purchase, by an offer, a journal entry, or the purchase as it was shown before it was paid. */
+/** What was approved of a purchase: by an offer, a journal entry, or the purchase as shown before it was paid. */
 export interface Approved {
   readonly licenses?: number;
   readonly dueNow?: Money;
@@ -152,22 +152,22 @@ export interface Approved {
   readonly total?: Money;
   readonly purchaseOrder?: string | null;
   readonly note?: string | null;
-  /** A purchase unless it says otherwise. */
+  /** `purchase` by default. */
   readonly kind?: Purchase["kind"];
-  /** The most that it may cost, where no amount was approved. */
+  /** The highest total, if no amount was approved. */
   readonly limit?: Money | null;
 }
 
-/** What is approved by paying a purchase as it is. */
+/** Everything of a purchase that is approved by paying it. */
 export function approvedAsShown({ kind, licenses, dueNow, tax, total, purchaseOrder, note }: Purchase): Approved {
   return { kind, licenses, dueNow, tax, total, purchaseOrder, note };
 }
 
 /**
- * Compares what came back with what was approved: the one place that decides whether the amount confirmed is the amount
- * charged, to the minor unit. What `approved` leaves out is not compared.
+ * Compares a purchase with what was approved: the one place that decides whether the amount confirmed is the amount
+ * charged, to the minor unit. Does not compare what `approved` leaves out.
  *
- * @returns the failure to end with after the purchase was printed, `null` where they agree
+ * @returns the error to end with after the purchase is printed; `null` if they agree
  */
 export function differenceFrom(approved: Approved, purchase: Purchase): CliError | null {
   const { limit, kind = "purchase", ...fields } = approved;

@@ -25,59 +25,59 @@ export type PurchasingClient = Pick<
   | "me"
 >;
 
-/** Decides whether an offer is taken. */
+/** Decides whether an offer is accepted. */
 export interface Approver {
   /**
    * @param offer what would be bought
-   * @param before the offer that was approved and went stale, with the refusal that said so; `null` the first time
-   * @throws CliError `declined_by_person`, or the refusal where it is not safe to go on alone
+   * @param before the approved offer that became stale, with the refusal; `null` the first time
+   * @throws CliError `declined_by_person`, or the refusal if a person has to decide again
    */
   approve(offer: Offer, before: { offer: Offer; refusal: Error } | null): Promise<void>;
-  /** Whether to buy again what an earlier command already bought. */
+  /** Whether to buy again what an earlier command has bought. */
   buyAgain(purchase: Purchase): Promise<boolean>;
   /** Whether to pay a declined purchase with another card, on the payment page, now. */
   tryAnotherCard(purchase: Purchase): Promise<boolean>;
 }
 
-/** Everything that buying and resuming need from around them. */
+/** What buying and resuming need from the command. */
 export interface PurchasingTools {
   readonly client: PurchasingClient;
   readonly journal: Journal;
   readonly organizationId: number;
   readonly clock: Clock;
-  /** How long a person at the payment page is waited for, in seconds. */
+  /** How long to wait for a person at the payment page, in seconds. */
   readonly waitSeconds: number;
-  /** Tells a person something on the way. */
+  /** Prints a note for people. */
   say(text: string): void;
-  /** Shows a sign of life while work lasts. */
+  /** Shows progress while work lasts. */
   busy<Result>(text: string, work: Promise<Result>): Promise<Result>;
-  /** Sets the last words of a command that is interrupted from here on. */
+  /** Sets what is said if the command is interrupted from now on. */
   setInterruption(note: InterruptionNote | null): void;
-  /** Shows a person the payment page of a purchase. */
+  /** Shows the payment page of a purchase. */
   showPage(purchase: Purchase): void;
   /** Whether a purchase's payment page is on the screen on which its result appears. */
   isPageOnScreen(purchase: Purchase): boolean;
-  /** A crash point (purchase.md, Crash points). */
+  /** Marks a crash point (src/backend/README.md, Crash points). */
   reach(point: string): void;
 }
 
-/** How a command that is about one purchase ended. */
+/** How a command about one purchase ended. */
 export interface Concluded {
   readonly result: BuyResult;
-  /** The journal entry to remove once the result was printed; `null` while the purchase has not ended. */
+  /** The key of the journal entry to remove once the result is printed; `null` while the purchase has not ended. */
   readonly endedKey: string | null;
-  /** What the command ends with after its result was printed; `null` is success. */
+  /** The error to end with once the result is printed; `null` on success. */
   readonly failure: CliError | null;
-  /** The number of licenses purchased after the purchase, where that is known and no quote has it. */
+  /** The number of licenses purchased after the purchase, if it is known without a quote. */
   readonly licensesAfter?: number | null;
 }
 
-/** What became of one purchase, as the commands that are about one print it. */
+/** The result that commands about one purchase print. */
 export interface BuyResult extends Output<"buy"> {
   readonly licenses: LicenseCounts;
 }
 
-/** What stops a purchase that goes beyond what the command allows. */
+/** Limits that stop a purchase. */
 export interface Guards {
   /** An amount in major units of the subscription's currency, tax included. */
   readonly maxTotal: string | null;
@@ -85,19 +85,19 @@ export interface Guards {
   readonly ifPurchased: number | null;
 }
 
-/** What a command that buys was told to do. */
+/** What a command that buys is to do. */
 export interface BuyRequest extends Guards {
   readonly wanted: Wanted;
   readonly purchaseOrder: string | null;
   readonly note: string | null;
-  /** Of `--idempotency-key`. */
+  /** From `--idempotency-key`. */
   readonly explicitKey: string | null;
-  /** Of `--from`: the offer that was reviewed and is bought from. */
+  /** From `--from`: the reviewed offer to buy from. */
   readonly quoteFile: QuoteFile | null;
   readonly dryRun: boolean;
 }
 
-/** Whether a command means the purchase that an earlier one began (details.md, 1). */
+/** Whether a command means the purchase that an earlier one started (src/cli/README.md, Exactly once). */
 export function meansTheSame(request: BuyRequest, entry: JournalEntry): boolean {
   return (
     isSameOrder(request, entry) && isSameTarget(targetOf(request.wanted), entry.target) && hasSameKey(request, entry)
@@ -110,7 +110,7 @@ function hasSameKey({ explicitKey, quoteFile }: BuyRequest, { keySource, idempot
   return keySource === "random" || keySource === "ci";
 }
 
-/** Whether licenses, PO number and note are the same (details.md, 3); a target is met by any number of licenses. */
+/** Whether licenses, PO number and note are the same; a target matches any number of licenses. */
 export function isSameOrder(
   { wanted, purchaseOrder, note }: Pick<BuyRequest, "wanted" | "purchaseOrder" | "note">,
   other: Pick<Purchase, "licenses" | "purchaseOrder" | "note">,
@@ -121,31 +121,30 @@ export function isSameOrder(
 
 const MAX_REFUSALS = 3;
 
-/** How offers are taken where nobody is asked. */
+/** How offers are accepted without a prompt. */
 export interface AutomaticChoice {
-  /** Whether the offer is decided anew after any refusal: a target says by itself what is wanted, a count does not. */
+  /** Whether to decide anew after any refusal: true for a target, which determines what is wanted. */
   readonly decidesAnew: boolean;
-  /** Tells what is about to be bought, before it is. */
+  /** Prints what is about to be bought. */
   announce(offer: Offer): Promise<void>;
 }
 
 /**
- * Takes every first offer, as `--yes` says. After a refusal it goes on alone only where nothing changed but the quote's
- * time or the key: another purchase or another price is somebody's decision again (cli.md, exit code 9). A target is
- * decided anew instead, up to 3 times (purchase.md, Stale quotes).
+ * Accepts every first offer, as `--yes` says. After a refusal, continues only if nothing changed but the quote's time or the
+ * key: another purchase or price is a new decision (exit code 9). A target is decided anew instead, up to 3 times.
  */
 export function automaticApprover({ decidesAnew, announce }: AutomaticChoice): Approver {
   let refusals = 0;
-  const mayGoOn = (offer: Offer, before: { offer: Offer; refusal: Error }) => {
+  const mayContinue = (offer: Offer, before: { offer: Offer; refusal: Error }) => {
     refusals += 1;
     if (refusals > MAX_REFUSALS) return false;
     return decidesAnew || (codeOf(before.refusal) !== "subscription_changed" && isSameOffer(offer, before.offer));
   };
   return {
     async approve(offer, before) {
-      if (before !== null && !mayGoOn(offer, before)) {
+      if (before !== null && !mayContinue(offer, before)) {
         throw new CliError(codeOf(before.refusal) ?? "subscription_changed", before.refusal.message, {
-          hint: "Nothing was bought. Look at `secureflag-licenses status`, then run the command again.",
+          hint: "Nothing was bought. See `secureflag-licenses status`, then run the command again.",
           cause: before.refusal,
         });
       }
@@ -156,7 +155,7 @@ export function automaticApprover({ decidesAnew, announce }: AutomaticChoice): A
   };
 }
 
-/** Whether a person who approved one offer would see the same in the other. */
+/** Whether a person would see the same in both offers. */
 function isSameOffer(one: Offer, other: Offer): boolean {
   const [a, b] = [one.quote, other.quote];
   return (

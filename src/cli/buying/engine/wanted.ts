@@ -3,19 +3,19 @@ import type { LicenseCounts } from "../../../contract/basics.ts";
 import type { Subscription } from "../../../contract/billing.ts";
 import { licenses } from "../../kit/words.ts";
 
-/** The target of a top-up: how many licenses are to be available, or purchased, in the end. */
+/** The target of a top-up: the number of available, or of purchased, licenses. */
 export const licenseTargetSchema = z.union([
   z.strictObject({ available: z.int().nonnegative() }),
   z.strictObject({ purchased: z.int().nonnegative() }),
 ]);
 
-/** A top-up's target. */
+/** The target of a top-up. */
 export type LicenseTarget = z.output<typeof licenseTargetSchema>;
 
-/** What a command is to buy: so many more licenses, or what is missing to a target. */
+/** What to buy: a number of licenses, or what is missing to a target. */
 export type Wanted = { readonly licenses: number } | Readonly<LicenseTarget>;
 
-/** The target, or `null` where a number was asked for. */
+/** The target, or `null` for a number of licenses. */
 export function targetOf(wanted: Wanted): LicenseTarget | null {
   return "licenses" in wanted ? null : wanted;
 }
@@ -28,8 +28,8 @@ export function isSameTarget(one: LicenseTarget | null, other: LicenseTarget | n
 }
 
 /**
- * How many licenses there are to buy now; 0 where a target is reached. Purchases that are still in progress count as
- * there, so that a target is never bought twice.
+ * Computes how many licenses to buy now; 0 if a target is reached. Counts purchases in progress, so that nothing is bought
+ * twice.
  */
 export function licensesToBuy(
   wanted: Wanted,
@@ -47,10 +47,10 @@ export function targetWords(target: LicenseTarget): string {
 }
 
 /**
- * `; 5 licenses of them in purchases that are still in progress`, after a target for which nothing is missing. Nothing
- * where all of it is there.
+ * `, including 5 licenses of purchases in progress`, after a target for which nothing is missing; empty if all of them are
+ * there.
  */
 export function inProgress(target: LicenseTarget, now: LicenseCounts): string {
   const awaited = "available" in target ? target.available - now.available : target.purchased - now.purchased;
-  return awaited > 0 ? `; ${licenses(awaited)} of them in purchases that are still in progress` : "";
+  return awaited > 0 ? `, including ${licenses(awaited)} of purchases in progress` : "";
 }

@@ -44,13 +44,13 @@ describe("a purchase that a person has to approve", () => {
     expect(outcome).toMatchObject({ failure: null, endedKey: KEY, result: { replayed: false } });
     expect(tools).toMatchObject({ shown: ["pur_1"], reached: ["C5"] });
     // Until the result is printed, an interruption still has to name the purchase.
-    expect(tools.lastWords.at(-1)?.message).toBe("The purchase pur_1 was accepted, and its result was not shown.");
+    expect(tools.lastWords.at(-1)?.message).toBe("The purchase pur_1 was accepted, but its result was not shown.");
   });
 
   it("has last words with its id, its page and the way on", async () => {
     const { tools } = await play({ waitSeconds: 1, script: [...accepted(WAITING), ...looks(WAITING, WAITING)] });
     const words = tools.lastWords.find((note) => note?.message.includes("approval"));
-    expect(words?.message).toMatch(/pur_1 waits.*nothing was charged yet/);
+    expect(words?.message).toMatch(/pur_1 is waiting for approval.*nothing was charged yet/);
     expect(words?.hint).toMatch(/\/pay\/pur_1 to pay it, then run `secureflag-licenses purchases resume`/);
   });
 
@@ -112,7 +112,7 @@ describe("a purchase that a person has to approve", () => {
       waitSeconds: 300,
       script: [...accepted(WAITING), ...looks(declined, declined, purchase({ idempotencyKey: KEY }))],
     });
-    expect(said.match(/The card has expired\. Another card can be chosen on the page\./g)).toHaveLength(1);
+    expect(said.match(/The card has expired\. Try another card on the page\./g)).toHaveLength(1);
     expect(tools.shown).toEqual(["pur_1"]);
   });
 });
@@ -128,7 +128,7 @@ describe("an earlier purchase that waits for approval", () => {
       journal: [entry()],
       script: [known(OLD), ...looks(purchase({ idempotencyKey: "key_old" }))],
     });
-    expect(said).toContain("The same command was begun before; this goes on with its purchase pur_1.");
+    expect(said).toContain("This command was started before. Continuing with its purchase pur_1.");
     expect(tools.shown).toEqual(["pur_1"]);
     expect(outcome).toMatchObject({ failure: null, endedKey: "key_old", result: { replayed: true } });
   });
@@ -163,7 +163,7 @@ describe("an earlier purchase that waits for approval", () => {
         },
         script: [known(openPurchase("requires_approval", { licenses: 7 })), ...PRICED, SOLD],
       });
-      expect(said).toMatch(/pur_1, still waits for approval/);
+      expect(said).toMatch(/pur_1, is still waiting for approval/);
       expect(tools.elapsed()).toBe(0);
       expect(outcome).toMatchObject({ result: { replayed: false }, failure: null });
     }

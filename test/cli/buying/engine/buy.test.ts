@@ -121,7 +121,7 @@ describe("buy", () => {
     const lie = quote(5, { total: { amount: 24411, currency: "GBP" } });
     const { outcome } = await play({ script: [PRICED[0] as ExpectedCall, { call: "createQuote", gives: lie }] });
     expect(outcome).toMatchObject({ code: "price_check_failed" });
-    expect(outcome).toHaveProperty("message", expect.stringMatching(/£244\.11 by the backend, £244\.10 computed/));
+    expect(outcome).toHaveProperty("message", expect.stringMatching(/£244\.11 from the backend, £244\.10 computed/));
   });
 
   it.each([
@@ -456,7 +456,7 @@ describe("the journal of an earlier command", () => {
       journal: [entry({ licenses: 7 })],
       script: [known(openPurchase("requires_approval", { licenses: 7 })), ...PRICED, SOLD],
     });
-    expect(said).toContain("waits for approval");
+    expect(said).toContain("is still waiting for approval");
     expect(outcome).toMatchObject({ result: { replayed: false } });
     expect(journal.kept).toHaveLength(2);
   });

@@ -26,16 +26,16 @@ describe("errorOfPurchase", () => {
   it("says where a missing payment method is added", () => {
     const open = openPurchase("requires_approval");
     const nextAction = open.nextAction && { ...open.nextAction, type: "add_payment_method" };
-    expect(errorOfPurchase({ ...open, nextAction })?.message).toContain("a card is added on the payment page");
+    expect(errorOfPurchase({ ...open, nextAction })?.message).toContain("add a card on the payment page");
   });
 
   it.each([
     ["card_declined", "The bank declined the card."],
-    ["insufficient_funds", "There are not enough funds on the card."],
+    ["insufficient_funds", "The card has insufficient funds."],
     ["expired_card", "The card has expired."],
-    ["authentication_required", "The bank wants the cardholder to confirm this payment."],
+    ["authentication_required", "The bank requires the cardholder to confirm this payment."],
     ["payment_canceled", "The purchase was canceled before it was paid."],
-    ["payment_expired", "Nobody paid the purchase in time, and it expired."],
+    ["payment_expired", "The purchase was not paid in time and expired."],
     ["toString", "The backend's own words."],
   ])("says %s in plain words", (code, words) => {
     const error = errorOfPurchase(failedPurchase({ failure: { code, message: "The backend's own words." } }));
@@ -51,7 +51,7 @@ describe("errorOfPurchase", () => {
     const declined = errorOfPurchase(payablePurchase(), "req_1");
     expect(declined?.requestId).toBe("req_1");
     expect(declined?.hint).toMatch(/by 2026-11-23 10:00 UTC, open \S+\/pay\/pur_1 or run `.*purchases pay pur_1`/);
-    expect(declined?.hint).toContain("; buying again makes a new one.");
+    expect(declined?.hint).toContain("; buying again makes a new purchase.");
     expect(errorOfPurchase(failedPurchase())?.hint).not.toContain("purchases pay");
   });
 

@@ -98,7 +98,7 @@ describe("purchases pay", () => {
       expect(ended).toMatchObject({
         failure: {
           code: "outcome_unknown",
-          message: "Whether the purchase pur_1 was paid is not known yet. the connection was lost",
+          message: "It is unknown whether the purchase pur_1 was paid. the connection was lost",
         },
         result: { purchase: { id: "pur_1" } },
       });

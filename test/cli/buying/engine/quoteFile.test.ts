@@ -229,7 +229,7 @@ describe("buy --from", () => {
     const { outcome } = await play({ request, script });
     expect(outcome).toMatchObject({
       code: "idempotency_key_reused",
-      message: expect.stringContaining("was bought before, as pur_1"),
+      message: expect.stringContaining("was already bought as pur_1"),
     });
   });
 
