@@ -117,7 +117,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
 
   test.each([
     ["another currency", { amount: { amount: 1, currency: "EUR" } }, "spendLimit.amount.currency", "GBP"],
-    ["a negative amount", { amount: { amount: -1, currency: "GBP" } }, "spendLimit.amount.amount", "less than 0"],
+    ["a negative amount", { amount: { amount: -1, currency: "GBP" } }, "spendLimit.amount.amount", "not be negative"],
     ["too many licenses", { licenses: 2 ** 31 }, "spendLimit.licenses", `${2 ** 31 - 1}`],
   ])("are not created with a limit of %s, whatever the schema lets through", async (_, spendLimit, path, reason) => {
     const user = await readUser(people.deps.database, await idOf(people, people.plain));
