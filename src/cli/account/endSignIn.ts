@@ -18,7 +18,7 @@ export interface EndedSignIn {
  * Revokes a profile's sign-in at the backend that it belongs to, and forgets it even where that fails. Another command
  * that is just renewing it is waited for, so that it does not come back.
  *
- * @throws SessionError
+ * @throws CliError
  */
 export async function endSignIn(options: GlobalOptions, context: Context, profileName: string): Promise<EndedSignIn> {
   const store = await context.credentials();

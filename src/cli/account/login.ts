@@ -78,7 +78,7 @@ interface Kept {
  * is asked for, and everything is asked for before anything is sent.
  *
  * @throws CliError `invalid_usage`, `keyring_unavailable`, `mfa_required`, `mfa_invalid`, `unauthenticated`,
- *   `access_denied`, `expired_token`; SessionError where the sign-in cannot be kept
+ *   `access_denied`, `expired_token`; CliError where the sign-in cannot be kept
  */
 export async function runLogin(options: LoginOptions, context: Context): Promise<void> {
   const target = await resolveTarget(context, options, true);

@@ -2,7 +2,7 @@ import type { Money } from "../../../billing/money.ts";
 import { ASK_AGAIN_HINT } from "../../../client/outcome.ts";
 import { addsUp } from "../../../contract/basics.ts";
 import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
-import { CliError, codeOf, type ErrorCode, EXIT_CODES } from "../../errors.ts";
+import { CliError, codeOf, ERRORS } from "../../errors.ts";
 import { shorten } from "../../kit/text.ts";
 import { moneyText } from "../../kit/words.ts";
 import type { KeySeries } from "./keys.ts";
@@ -21,44 +21,11 @@ export type Sent =
     }
   | { readonly kind: "stale" | "void"; readonly refusal: Error };
 
-/** Refusals: nothing was accepted, and nothing of this request ever will be. */
-const REFUSED: readonly ErrorCode[] = [
-  "invalid_request",
-  "idempotency_key_missing",
-  "unauthenticated",
-  "mfa_invalid",
-  "mfa_required",
-  "forbidden",
-  "insufficient_scope",
-  "spend_limit_exceeded",
-  "not_found",
-  "quote_expired",
-  "subscription_changed",
-  "subscription_not_purchasable",
-  "license_limit",
-  "below_minimum_charge",
-  "no_license_available",
-  // A person left the question for a one-time code: the request that led to it had just been refused.
-  "interrupted",
-  "declined_by_person",
-];
-
-/** Failures that name a setting or a file of this machine: the request did not leave. */
-const LOCAL: readonly ErrorCode[] = [
-  "insecure_url",
-  "insecure_tls",
-  "keyring_unavailable",
-  "keyring_locked",
-  "credentials_unsafe",
-  "credentials_unreadable",
-  "sign_in_busy",
-];
-
 /**
  * Journals the purchase, then sends it. Where no well-formed answer comes, the backend is asked what became of the key.
  *
- * @throws CliError `outcome_unknown` and other codes of exit 10 where nobody knows yet, with the journal kept;
- *   `journal_not_written` with nothing sent; refusals of the contract
+ * @throws CliError `outcome_unknown` and other retryable codes while the outcome is open, with the journal kept;
+ *   `journal_not_written` with nothing sent; settled codes
  */
 export async function sendPurchase(
   request: BuyRequest,
@@ -108,15 +75,14 @@ function entryOf(request: BuyRequest, keys: KeySeries, { quote }: Offer, tools: 
 
 async function outcomeOf(error: unknown, key: string, tools: PurchasingTools): Promise<Sent> {
   const code = codeOf(error);
-  if (!(error instanceof Error) || (code !== null && LOCAL.includes(code))) throw error;
-  if (code !== null && REFUSED.includes(code)) {
-    tools.journal.remove(key);
-    if (code === "quote_expired" || code === "subscription_changed") return { kind: "stale", refusal: error };
-    throw error;
-  }
+  if (!(error instanceof Error)) throw error;
   if (code === "idempotency_key_void") return voided(error, key, tools);
-  if (code === "unreachable") throw error;
-  return await lookAgain(error, key, tools);
+  const outcome = code === null ? "open" : ERRORS[code].outcome;
+  if (outcome === "unsent") throw error;
+  if (outcome === "open") return await lookAgain(error, key, tools);
+  tools.journal.remove(key);
+  if (code === "quote_expired" || code === "subscription_changed") return { kind: "stale", refusal: error };
+  throw error;
 }
 
 /** A void key was charged nothing and never will be (details.md, 2). */
@@ -137,7 +103,7 @@ async function lookAgain(error: Error, key: string, tools: PurchasingTools): Pro
   if (answer?.state === "void") return voided(error, key, tools);
   if (code === "quote_used" && answer?.state === "unknown") tools.journal.remove(key);
   if (code === "quote_used") throw error;
-  if (code !== null && code !== "outcome_unknown" && EXIT_CODES[code] === 10) throw error;
+  if (code !== null && code !== "outcome_unknown" && ERRORS[code].isRetryable) throw error;
   const message =
     code === "outcome_unknown" ? error.message : `Whether the purchase was made is not known. ${error.message}`;
   throw new CliError("outcome_unknown", message, { hint: ASK_AGAIN_HINT, cause: error });
