@@ -1,156 +1,154 @@
+import type { ClientErrorCode } from "../client/errors.ts";
 import type { ProblemCode } from "../contract/problemCodes.ts";
 
-/** The codes of failures that arise in the CLI itself, beside those of the contract. */
-type OwnCode =
-  // the client
-  | "unreachable"
-  | "outcome_unknown"
-  | "unexpected_answer"
-  | "billing_not_offered"
-  | "users_not_offered"
-  | "insecure_url"
-  | "insecure_tls"
-  // signing in by browser (RFC 8628, section 3.5)
-  | "authorization_pending"
-  | "slow_down"
-  | "access_denied"
-  | "expired_token"
-  | "sign_in_not_offered"
-  | "sign_in_busy"
-  // usage, configuration and files
-  | "invalid_usage"
-  | "organization_required"
-  | "profile_unknown"
-  | "settings_unreadable"
-  | "keyring_unavailable"
-  | "keyring_locked"
-  | "credentials_unsafe"
-  | "credentials_unreadable"
-  | "journal_not_written"
-  | "journal_unreadable"
-  | "not_a_sandbox"
-  | "seed_invalid"
-  | "quote_file_invalid"
-  | "users_file_invalid"
-  | "sandbox_data_in_use"
-  | "sandbox_data_unusable"
-  | "sandbox_data_not_empty"
-  | "sqlite_missing"
-  | "port_in_use"
-  // people and guards
-  | "declined_by_person"
-  | "interrupted"
-  | "not_signed_in"
-  | "price_check_failed"
-  | "max_total_exceeded"
-  | "max_licenses_exceeded"
-  | "if_purchased_not_met"
-  | "quote_file_outdated"
-  | "too_few_available"
-  // ends of a purchase
-  | "approval_required"
-  | "purchase_unsettled"
-  | "charged_other_amount"
-  | "result_not_printed"
-  // this program
-  | "output_not_written"
-  | "file_exists"
-  | "file_not_written"
-  | "defect";
+/** What is known of an error by its code alone. */
+interface ErrorRow {
+  readonly exitCode: number;
+  /** Whether the same command may succeed later, without anything being changed. */
+  readonly isRetryable: boolean;
+  readonly outcome: Outcome;
+  /** The next step for an error that has no hint of its own, as those of a backend. */
+  readonly hint: string | null;
+}
 
-/** Every code that an error of the CLI may carry. */
-export type ErrorCode = OwnCode | ProblemCode;
+type HintedRow = ErrorRow & { readonly hint: string };
 
-/** The one table from code to exit code (cli.md, Exit codes; details.md, 25). */
-export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
-  unexpected_answer: 1,
-  billing_not_offered: 1,
-  users_not_offered: 1,
-  sign_in_not_offered: 1,
-  output_not_written: 1,
-  defect: 1,
+function row<Hint extends string | null>(exitCode: number, again: Again, outcome: Outcome, hint: Hint) {
+  return { exitCode, isRetryable: again === "later", outcome, hint };
+}
 
-  invalid_usage: 2,
-  invalid_request: 2,
-  not_found: 2,
-  license_limit: 2,
-  idempotency_key_missing: 2,
-  idempotency_key_reused: 2,
-  clock_moves_forward_only: 2,
-  insecure_url: 2,
-  insecure_tls: 2,
-  organization_required: 2,
-  profile_unknown: 2,
-  settings_unreadable: 2,
-  keyring_unavailable: 2,
-  keyring_locked: 2,
-  credentials_unsafe: 2,
-  credentials_unreadable: 2,
-  journal_not_written: 2,
-  journal_unreadable: 2,
-  not_a_sandbox: 2,
-  seed_invalid: 2,
-  quote_file_invalid: 2,
-  users_file_invalid: 2,
-  sandbox_data_in_use: 2,
-  sandbox_data_unusable: 2,
-  sandbox_data_not_empty: 2,
-  sqlite_missing: 2,
-  port_in_use: 2,
-  file_exists: 2,
-  file_not_written: 2,
-  font_missing: 2,
+type Again = "later" | "never";
 
-  declined_by_person: 3,
+/**
+ * What came of the request: it was refused and nothing can come of it any more (`settled`), it was never sent
+ * (`unsent`), or it may have been carried out (`open`).
+ */
+type Outcome = "settled" | "unsent" | "open";
 
-  not_signed_in: 4,
-  unauthenticated: 4,
-  mfa_invalid: 4,
-  mfa_required: 4,
-  authorization_pending: 4,
-  slow_down: 4,
-  access_denied: 4,
-  expired_token: 4,
+const VERBOSE =
+  "This looks like a defect of secureflag-licenses. Run it again with --verbose to see where it happened.";
+const LATER_OR_RESET = "Choose a later instant, or start over with `secureflag-licenses sandbox reset`.";
+const RUN_AGAIN = "Running the same command again is safe.";
+const SEE_PURCHASES = "See `secureflag-licenses purchases list`.";
+const SIGN_IN = "Sign in again with `secureflag-licenses login`.";
+const SIGN_IN_OR_SET_TOKEN =
+  "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN to a valid token.";
+const USE_SCOPE = "Use a token that has the scope, or unset SECUREFLAG_API_TOKEN and run `secureflag-licenses login`.";
+const SPEND_LESS = "Buy fewer licenses, wait for the next month, or use a token with a higher limit.";
+const CHECK_ID = "Check the ID or number, and the organization with `secureflag-licenses organizations list`.";
+const BUY_MISSING = "Buy the missing licenses with `secureflag-licenses buy <n>`, then run the command again.";
 
-  forbidden: 5,
-  insufficient_scope: 5,
-  spend_limit_exceeded: 5,
+/**
+ * Every error of the command line, in the order of their exit codes (src/cli/README.md, Exit codes). A code of the
+ * contract needs a hint, because a backend sends none.
+ */
+export const ERRORS = {
+  unexpected_answer: row(1, "never", "open", "Report this to the operator of the backend."),
+  billing_not_offered: row(1, "never", "open", null),
+  users_not_offered: row(1, "never", "open", null),
+  sign_in_not_offered: row(1, "never", "open", null),
+  output_not_written: row(1, "never", "open", "Check that stdout can be written and that the disk is not full."),
+  defect: row(1, "never", "open", VERBOSE),
 
-  payment_declined: 6,
+  invalid_usage: row(2, "never", "unsent", null),
+  invalid_request: row(2, "never", "settled", "Correct the value and run the command again."),
+  not_found: row(2, "never", "settled", CHECK_ID),
+  license_limit: row(2, "never", "settled", "Buy fewer licenses."),
+  idempotency_key_missing: row(2, "never", "settled", "Nothing was bought. Check that no proxy removes headers."),
+  idempotency_key_reused: row(2, "never", "open", "Nothing was bought. Choose another key."),
+  clock_moves_forward_only: row(2, "never", "settled", LATER_OR_RESET),
+  insecure_url: row(2, "never", "unsent", null),
+  insecure_tls: row(2, "never", "unsent", null),
+  organization_required: row(2, "never", "unsent", null),
+  profile_unknown: row(2, "never", "unsent", null),
+  settings_unreadable: row(2, "never", "unsent", null),
+  keyring_unavailable: row(2, "never", "unsent", null),
+  keyring_locked: row(2, "never", "unsent", null),
+  credentials_unsafe: row(2, "never", "unsent", null),
+  credentials_unreadable: row(2, "never", "unsent", null),
+  journal_not_written: row(2, "never", "unsent", null),
+  journal_unreadable: row(2, "never", "unsent", null),
+  not_a_sandbox: row(2, "never", "unsent", null),
+  seed_invalid: row(2, "never", "unsent", null),
+  quote_file_invalid: row(2, "never", "unsent", null),
+  users_file_invalid: row(2, "never", "unsent", null),
+  sandbox_data_in_use: row(2, "never", "unsent", null),
+  sandbox_data_unusable: row(2, "never", "unsent", null),
+  sandbox_data_not_empty: row(2, "never", "unsent", null),
+  sqlite_missing: row(2, "never", "unsent", null),
+  port_in_use: row(2, "never", "unsent", null),
+  file_exists: row(2, "never", "unsent", null),
+  file_not_written: row(2, "never", "unsent", null),
+  font_missing: row(2, "never", "settled", "Omit --pdf to read the receipt here; --json has everything."),
 
-  price_check_failed: 7,
-  max_total_exceeded: 7,
-  max_licenses_exceeded: 7,
-  if_purchased_not_met: 7,
-  quote_file_outdated: 7,
-  too_few_available: 7,
-  below_minimum_charge: 7,
-  subscription_not_purchasable: 7,
+  declined_by_person: row(3, "never", "settled", null),
 
-  approval_required: 8,
+  not_signed_in: row(4, "never", "unsent", null),
+  unauthenticated: row(4, "never", "settled", SIGN_IN_OR_SET_TOKEN),
+  mfa_invalid: row(
+    4,
+    "never",
+    "settled",
+    "Enter the next code that your authenticator app shows; each code works once.",
+  ),
+  mfa_required: row(4, "never", "settled", "Pass the code of your authenticator app with --totp <code>."),
+  authorization_pending: row(4, "later", "open", SIGN_IN),
+  slow_down: row(4, "later", "open", SIGN_IN),
+  access_denied: row(4, "never", "settled", null),
+  expired_token: row(4, "never", "settled", null),
 
-  quote_expired: 9,
-  quote_used: 9,
-  subscription_changed: 9,
-  no_license_available: 9,
-  not_payable: 9,
-  not_cancelable: 9,
-  idempotency_key_void: 9,
+  forbidden: row(5, "never", "settled", "Sign in as an organization administrator with `secureflag-licenses login`."),
+  insufficient_scope: row(5, "never", "settled", USE_SCOPE),
+  spend_limit_exceeded: row(5, "never", "settled", SPEND_LESS),
 
-  unreachable: 10,
-  sign_in_busy: 10,
-  outcome_unknown: 10,
-  charged_other_amount: 10,
-  purchase_unsettled: 10,
-  result_not_printed: 10,
-  idempotency_key_unknown: 10,
-  idempotency_key_in_use: 10,
-  rate_limited: 10,
-  unavailable: 10,
-  internal: 10,
+  payment_declined: row(6, "never", "open", SEE_PURCHASES),
 
-  interrupted: 130,
-};
+  price_check_failed: row(7, "never", "unsent", null),
+  max_total_exceeded: row(7, "never", "unsent", null),
+  max_licenses_exceeded: row(7, "never", "unsent", null),
+  if_purchased_not_met: row(7, "never", "unsent", null),
+  quote_file_outdated: row(7, "never", "unsent", null),
+  too_few_available: row(7, "never", "unsent", null),
+  below_minimum_charge: row(
+    7,
+    "never",
+    "settled",
+    "Nothing was bought. Buy more licenses at once, or after the renewal date.",
+  ),
+  subscription_not_purchasable: row(
+    7,
+    "never",
+    "settled",
+    "See `secureflag-licenses status` and `secureflag-licenses purchases list`.",
+  ),
+
+  approval_required: row(8, "never", "open", null),
+
+  quote_expired: row(9, "never", "settled", "Run the command again for a new quote."),
+  quote_used: row(9, "never", "open", "See `secureflag-licenses purchases list` before you buy again."),
+  subscription_changed: row(9, "never", "settled", "See `secureflag-licenses status` before you try again."),
+  no_license_available: row(9, "never", "settled", BUY_MISSING),
+  not_payable: row(9, "never", "settled", "Nothing was charged. See `secureflag-licenses purchases list`."),
+  not_cancelable: row(9, "never", "settled", "Only a purchase that waits for approval can be canceled."),
+  idempotency_key_void: row(9, "never", "settled", "Choose another key."),
+
+  unreachable: row(10, "later", "unsent", RUN_AGAIN),
+  sign_in_busy: row(10, "later", "unsent", null),
+  outcome_unknown: row(10, "later", "open", "Running the same command again is safe: it never buys twice."),
+  charged_other_amount: row(10, "never", "open", null),
+  purchase_unsettled: row(10, "later", "open", null),
+  result_not_printed: row(10, "later", "open", null),
+  idempotency_key_unknown: row(10, "later", "open", RUN_AGAIN),
+  idempotency_key_in_use: row(10, "later", "open", RUN_AGAIN),
+  rate_limited: row(10, "later", "open", "Wait a moment and run the same command again; that is safe."),
+  unavailable: row(10, "later", "open", RUN_AGAIN),
+  internal: row(10, "later", "open", RUN_AGAIN),
+
+  interrupted: row(130, "never", "settled", null),
+} satisfies Record<ProblemCode, HintedRow> & Record<ClientErrorCode, ErrorRow> & Record<string, ErrorRow>;
+
+/** Every code that an error of the command line may carry. */
+export type ErrorCode = keyof typeof ERRORS;
 
 /** What is wrong with a file, and on which line of it as an editor counts. */
 export interface LineProblem {
@@ -159,7 +157,7 @@ export interface LineProblem {
   readonly message: string;
 }
 
-/** What an error of the CLI may bring beside its code and sentence. */
+/** What is known of an error beside its code and sentence. */
 export interface CliErrorDetails {
   /** The next step, one sentence. */
   readonly hint?: string | undefined;
@@ -169,7 +167,7 @@ export interface CliErrorDetails {
   readonly cause?: unknown;
 }
 
-/** A failure with a stable code, a sentence for people and the next step. */
+/** An error of the command line: a stable code and a sentence for people. */
 export class CliError extends Error {
   override readonly name = "CliError";
   readonly hint: string | undefined;
@@ -193,9 +191,9 @@ export function usageError(message: string, hint: string): CliError {
   return new CliError("invalid_usage", message, { hint });
 }
 
-/** What is told about a failure, and what `--json` prints of it on stderr. */
+/** What is reported about an error, and what `--json` prints of it on stderr. */
 export interface ErrorReport {
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string | null;
   readonly exitCode: number;
@@ -206,81 +204,37 @@ export interface ErrorReport {
 /** The code of a typed error, recognized by its shape: a bundle may hold two copies of one class. */
 export function codeOf(error: unknown): ErrorCode | null {
   const code = error instanceof Error && "code" in error ? error.code : null;
-  return typeof code === "string" && Object.hasOwn(EXIT_CODES, code) ? (code as ErrorCode) : null;
+  return typeof code === "string" && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : null;
 }
 
-/** The exit code of any thrown thing; 1 for what no table knows. */
+/** The exit code of anything thrown; that of a defect if it has no code of ours. */
 export function exitCodeOf(error: unknown): number {
-  const code = codeOf(error);
-  return code === null ? 1 : EXIT_CODES[code];
+  return ERRORS[codeOf(error) ?? "defect"].exitCode;
 }
 
 /**
- * The report of any thrown thing. An error without a code of ours is a defect, and says so.
+ * Reports anything thrown. An error without a code of ours is a defect.
  *
  * @param hasTokenSet whether SECUREFLAG_API_TOKEN is set, which is used before any sign-in
  */
 export function reportOf(error: unknown, hasTokenSet = false): ErrorReport {
-  const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);
-  if (code === null) {
-    const hint = "This looks like a defect of secureflag-licenses. Run again with --verbose to see where it happened.";
-    return { code: "defect", message, hint, exitCode: 1, requestId: null, problems: [] };
-  }
+  const known = codeOf(error);
+  const code = known ?? "defect";
+  const { exitCode, hint } = ERRORS[code];
+  if (known === null) return { code, message, hint, exitCode, requestId: null, problems: [] };
   return {
     code,
     message,
-    hint: textOf(error, "hint") ?? (hasTokenSet && code === "forbidden" ? UNSET_TOKEN : HINTS[code]) ?? null,
-    exitCode: EXIT_CODES[code],
+    hint: textOf(error, "hint") ?? (hasTokenSet && code === "forbidden" ? UNSET_TOKEN : hint),
+    exitCode,
     requestId: textOf(error, "requestId"),
     problems: problemsOf(error),
   };
 }
 
-const SIGN_IN_AGAIN = "Sign in again with `secureflag-licenses login`.";
-
 /** Signing in alone would change nothing. */
 const UNSET_TOKEN = "Unset SECUREFLAG_API_TOKEN and sign in with `secureflag-licenses login`.";
-
-/** The next step for errors that come without one of their own, as those of a backend do. */
-const HINTS: Readonly<Record<ProblemCode, string> & Partial<Record<OwnCode, string>>> = {
-  unexpected_answer: "Report this to whoever runs the backend.",
-  output_not_written: "Check that the disk is not full and that stdout can be written.",
-  invalid_request: "Correct what it names, then run the command again.",
-  idempotency_key_missing: "Nothing was bought. Check that nothing on the way takes headers away.",
-  idempotency_key_reused: "Choose another key; nothing was bought.",
-  clock_moves_forward_only: "Go to a later instant, or begin anew with `secureflag-licenses sandbox reset`.",
-  authorization_pending: SIGN_IN_AGAIN,
-  slow_down: SIGN_IN_AGAIN,
-  below_minimum_charge: "Nothing was bought. Buy more licenses at once, or after the renewal date.",
-  payment_declined: "See `secureflag-licenses purchases list`.",
-  no_license_available: "Buy what is missing with `secureflag-licenses buy <n>`, then run the command again.",
-  not_payable: "Nothing was charged. See `secureflag-licenses purchases list`.",
-  not_cancelable: "Only a purchase that waits for approval can be canceled.",
-  idempotency_key_unknown: "Running the same command again is safe.",
-  font_missing: "Without --pdf the receipt is shown, and --json has everything.",
-  unauthenticated:
-    "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN to a token that is valid.",
-  forbidden: "Sign in as an organization administrator with `secureflag-licenses login`.",
-  insufficient_scope:
-    "Use a token that has the scope, or unset SECUREFLAG_API_TOKEN and run `secureflag-licenses login`.",
-  not_found: "Check the id or number, and the organization: `secureflag-licenses organizations list`.",
-  license_limit: "Buy fewer licenses.",
-  subscription_not_purchasable: "See `secureflag-licenses status` and `secureflag-licenses purchases list`.",
-  spend_limit_exceeded: "Buy fewer licenses, wait for the next month, or use a token with a higher limit.",
-  mfa_invalid: "Give the next code that your authenticator app shows; each works once.",
-  mfa_required: "Say the code of your authenticator app with --totp <code>.",
-  quote_expired: "Run the command again for a new quote.",
-  quote_used: "Look at `secureflag-licenses purchases list`, then decide again.",
-  subscription_changed: "Look at `secureflag-licenses status`, then decide again.",
-  idempotency_key_void: "Choose another key.",
-  outcome_unknown: "Running the same command again is safe: nothing is ever bought twice.",
-  unreachable: "Running the same command again is safe.",
-  unavailable: "Running the same command again is safe.",
-  internal: "Running the same command again is safe.",
-  rate_limited: "Wait a moment; running the same command again is safe.",
-  idempotency_key_in_use: "Running the same command again is safe.",
-};
 
 function problemsOf(error: unknown): readonly LineProblem[] {
   const problems = error instanceof Error && "problems" in error ? error.problems : null;

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import pLimit from "p-limit";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type ErrorCode, EXIT_CODES } from "../../src/cli/errors.ts";
+import { ERRORS, type ErrorCode } from "../../src/cli/errors.ts";
 import { wrap } from "../../src/cli/kit/wrap.ts";
 import { createProgram } from "../../src/cli/main.ts";
 import { errorOutput } from "../../src/cli/outputs.ts";
@@ -14,7 +14,7 @@ import { type Ended, type ErrorCase, filled, playError } from "./errorTable/stag
 import { USAGE_CASES } from "./errorTable/usageCases.ts";
 import { fakeContext } from "./support/fakeContext.ts";
 
-const CODES = Object.keys(EXIT_CODES) as ErrorCode[];
+const CODES = Object.keys(ERRORS) as ErrorCode[];
 
 /** Every error, in the order of the exit codes' table. */
 const CASES = [...BACKEND_CASES, ...USAGE_CASES, ...SIGN_IN_CASES, ...FILE_CASES, ...PURCHASE_CASES].sort(
@@ -119,7 +119,7 @@ describe("every error", () => {
   describe.each(CASES.map((each) => [`${each.code}: ${each.when ?? each.line}`, each] as const))("%s", (_, each) => {
     it("ends with its exit code, and tells a program what it tells a person", () => {
       const { person, program, told } = ending(each);
-      expect(told).toMatchObject({ code: each.code, exitCode: EXIT_CODES[each.code] });
+      expect(told).toMatchObject({ code: each.code, exitCode: ERRORS[each.code].exitCode });
       expect([person.exitCode, program.exitCode]).toEqual([told.exitCode, told.exitCode]);
       const request = told.requestId === null ? [] : [`Request: ${told.requestId}`];
       expect(oneLine(person.stderr)).toMatch(oneLine([...linesOf(told, 80), ...request].join(" ")));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type BuyOptions, register as registerBuy } from "../../src/cli/buying/buy.ts";
-import { EXIT_CODES } from "../../src/cli/errors.ts";
+import { ERRORS } from "../../src/cli/errors.ts";
 import { EXIT_CODE_MEANINGS } from "../../src/cli/help/help.ts";
 import { addGlobalOptions } from "../../src/cli/kit/command.ts";
 import { emptyProgram, main, runProgram } from "../../src/cli/main.ts";
@@ -376,7 +376,9 @@ describe("help", () => {
     expect(await runProgram(["help", "exit-codes"], context)).toBe(0);
     expect(context.written.stdout).toContain("interrupted");
     const told = EXIT_CODE_MEANINGS.map(([code]) => code);
-    expect(told).toEqual([...new Set([0, ...Object.values(EXIT_CODES)])].sort((a, b) => a - b));
+    expect(told).toEqual(
+      [...new Set([0, ...Object.values(ERRORS).map(({ exitCode }) => exitCode)])].sort((a, b) => a - b),
+    );
   });
 
   it.each([["--version"], ["-V"], ["status --version"], ["purchases list -V"]])("%s", async (line) => {

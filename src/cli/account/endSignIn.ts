@@ -18,7 +18,7 @@ export interface EndedSignIn {
  * Revokes a profile's sign-in at its backend, and deletes it even if that fails. Waits for another command that renews it,
  * so that it does not come back.
  *
- * @throws SessionError
+ * @throws CliError
  */
 export async function endSignIn(options: GlobalOptions, context: Context, profileName: string): Promise<EndedSignIn> {
   const store = await context.credentials();

@@ -78,7 +78,7 @@ interface Storing {
  * before the first prompt, and prompts before the first request.
  *
  * @throws CliError `invalid_usage`, `keyring_unavailable`, `mfa_required`, `mfa_invalid`, `unauthenticated`,
- *   `access_denied`, `expired_token`; SessionError if the sign-in cannot be stored
+ *   `access_denied`, `expired_token`; the codes of storing a sign-in
  */
 export async function runLogin(options: LoginOptions, context: Context): Promise<void> {
   const target = await resolveTarget(context, options, true);

@@ -6,7 +6,7 @@ import type { StoredCredential } from "../connection/credentials.ts";
 import { oneTimeCodes } from "../connection/oneTimeCode.ts";
 import { expiryOf, sessionCredential } from "../connection/signIn.ts";
 import type { Context } from "../context.ts";
-import { CliError, codeOf, EXIT_CODES } from "../errors.ts";
+import { CliError, codeOf, ERRORS } from "../errors.ts";
 import type { GlobalOptions } from "../kit/command.ts";
 import { addressText, trustedPage } from "../kit/links.ts";
 import { promptsAllowed } from "../kit/prompt.ts";
@@ -180,7 +180,7 @@ async function pollForTokens(
 function isTransient(error: unknown): boolean {
   const code = codeOf(error);
   if (code === "unexpected_answer") return !(error instanceof Error && "status" in error && error.status === 400);
-  return code !== null && EXIT_CODES[code] === 10;
+  return code !== null && ERRORS[code].isRetryable;
 }
 
 function pauseAfter(error: unknown, pause: number): number {

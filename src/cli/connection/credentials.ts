@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import * as z from "zod";
 import { MAX_TOKEN_BYTES } from "../../client/token.ts";
+import { CliError } from "../errors.ts";
 import { type LockMachine, withFileLock } from "../files/fileLock.ts";
 import { deniedError } from "../files/ownership.ts";
 import {
@@ -11,7 +12,6 @@ import {
   removePrivateFile,
   writePrivateFile,
 } from "../files/privateFile.ts";
-import { SessionError } from "../sessionErrors.ts";
 import type { Keyring } from "./keyring.ts";
 
 const credentialSchema = z.object({
@@ -50,7 +50,7 @@ export type CredentialSource = "keyring" | "file";
 
 /** Keeps one sign-in per profile, in the system's keyring or else in a file (security.md, Secrets in the CLI). */
 export interface CredentialStore {
-  /** @throws SessionError `credentials_unsafe`, `credentials_unreadable`, `keyring_locked`, `keyring_unavailable` */
+  /** @throws CliError `credentials_unsafe`, `credentials_unreadable`, `keyring_locked`, `keyring_unavailable` */
   read(profile: string): Promise<{ credential: StoredCredential; source: CredentialSource } | null>;
   /**
    * Where a profile's sign-in is kept, without asking the keyring; `null` where there is none that can be read.
@@ -61,26 +61,26 @@ export interface CredentialStore {
   /**
    * Makes sure that a sign-in could be written there.
    *
-   * @throws SessionError as `write`
+   * @throws CliError as `write`
    */
   check(place: CredentialSource): Promise<void>;
   /**
    * Takes the place of any older sign-in of the profile. In the file, it makes one in the keyring unknown.
    *
-   * @throws SessionError `keyring_locked`, `keyring_unavailable`, `credentials_unsafe`, `credentials_unreadable`,
+   * @throws CliError `keyring_locked`, `keyring_unavailable`, `credentials_unsafe`, `credentials_unreadable`,
    *   `unexpected_answer` for a sign-in that is larger than any that makes sense
    */
   write(profile: string, credential: StoredCredential, place: CredentialSource): Promise<void>;
   /**
    * Gives whether there was a sign-in.
    *
-   * @throws SessionError `keyring_locked`, `keyring_unavailable` where it is in the keyring; what `check` throws
+   * @throws CliError `keyring_locked`, `keyring_unavailable` where it is in the keyring; what `check` throws
    */
   remove(profile: string): Promise<boolean>;
   /**
    * Runs work while no other process changes this profile's sign-in: what is read in it is the newest until it ends.
    *
-   * @throws SessionError `sign_in_busy` where another process does for more than 30 s; what the work throws
+   * @throws CliError `sign_in_busy` where another process does for more than 30 s; what the work throws
    */
   exclusively<Result>(profile: string, work: () => Promise<Result>): Promise<Result>;
 }
@@ -176,7 +176,7 @@ class CredentialFile {
     try {
       return this.read();
     } catch (error) {
-      if (error instanceof SessionError && error.code === "credentials_unreadable") return null;
+      if (error instanceof CliError && error.code === "credentials_unreadable") return null;
       throw error;
     }
   }
@@ -193,11 +193,11 @@ class CredentialFile {
     try {
       return work();
     } catch (cause) {
-      if (cause instanceof SessionError) throw cause;
+      if (cause instanceof CliError) throw cause;
       const denied = deniedError(cause, this.path, this.machine.uid, "credentials_unreadable");
       if (denied) throw denied;
       const hint = "Check the rights of the file and its directory, and that the disk is not full.";
-      throw new SessionError("credentials_unreadable", `${this.path} cannot be ${done}`, hint, { cause });
+      throw new CliError("credentials_unreadable", `${this.path} cannot be ${done}`, { hint, cause });
     }
   }
 }
@@ -227,7 +227,7 @@ function assertStorable(credential: StoredCredential): void {
   const what = `the ${issue.path[0]?.toString()} of the sign-in cannot be stored`;
   const message = `Unexpected response from ${new URL(credential.apiUrl).origin}: ${what}`;
   const hint = "Nothing was stored. Report this to the operator of the backend.";
-  throw new SessionError("unexpected_answer", message, hint);
+  throw new CliError("unexpected_answer", message, { hint });
 }
 
 /** @param profile whose sign-in it is; `null` for the file of all profiles */
@@ -247,11 +247,11 @@ function checked<Value>(value: unknown, schema: z.ZodType<Value>, where: string,
   throw unreadable(where, profile, parsed.error);
 }
 
-function unreadable(where: string, profile: string | null, cause: unknown): SessionError {
+function unreadable(where: string, profile: string | null, cause: unknown): CliError {
   const logout = `secureflag-licenses logout${profile === "default" ? "" : ` --profile ${profile}`}`;
   const [what, hint] =
     profile === null
       ? ["is not what this tool writes", "Run `secureflag-licenses logout`, or remove it by hand, and sign in again."]
       : ["cannot be read", `Run \`${logout}\` and sign in again; other profiles are kept.`];
-  return new SessionError("credentials_unreadable", `${where} ${what}`, hint, { cause });
+  return new CliError("credentials_unreadable", `${where} ${what}`, { hint, cause });
 }

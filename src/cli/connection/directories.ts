@@ -1,7 +1,6 @@
 import { isAbsolute, join, normalize } from "node:path";
-import { CliError } from "../errors.ts";
+import { CliError, type ErrorCode } from "../errors.ts";
 import { DEFAULT_PROFILE } from "../kit/values.ts";
-import { SessionError, type SessionErrorCode } from "../sessionErrors.ts";
 import type { CredentialStore } from "./credentials.ts";
 import type { Settings } from "./settings.ts";
 
@@ -105,15 +104,15 @@ export const WHY = "this user has no home directory";
 /** What helps. */
 export const HINT = "Set SECUREFLAG_CONFIG_DIR to a directory for settings, sign-ins and journal.";
 
-const refuse = (code: SessionErrorCode, what: string) => async (): Promise<never> => {
-  throw new SessionError(code, `${what}: ${WHY}`, HINT);
+const refuse = (code: ErrorCode, what: string) => async (): Promise<never> => {
+  throw new CliError(code, `${what}: ${WHY}`, { hint: HINT });
 };
 
 const saveNothing = refuse("settings_unreadable", "Cannot save the settings");
 
 const storeNothing = refuse("credentials_unreadable", "Cannot store a sign-in");
 
-/** The settings of a user without a directory for them. Reading finds none, writing throws SessionError. */
+/** The settings of a user without a directory for them. Reading finds none, writing throws CliError. */
 export const noSettings: Settings = {
   activeProfile: async () => DEFAULT_PROFILE,
   profile: async () => null,
@@ -123,7 +122,7 @@ export const noSettings: Settings = {
   activateProfile: saveNothing,
 };
 
-/** The sign-ins of a user without a directory for them. Reading finds none, writing throws SessionError. */
+/** The sign-ins of a user without a directory for them. Reading finds none, writing throws CliError. */
 export const noCredentials: CredentialStore = {
   read: async () => null,
   place: async () => null,

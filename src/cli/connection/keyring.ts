@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
-import { SessionError } from "../sessionErrors.ts";
+import { CliError } from "../errors.ts";
 
 /**
- * The system's keyring, as far as it is used here. Every method throws SessionError `keyring_unavailable` where there is
+ * The system's keyring, as far as it is used here. Every method throws CliError `keyring_unavailable` where there is
  * none or it does not answer, `keyring_locked` where a person has to unlock it.
  */
 export interface Keyring {
@@ -84,7 +84,7 @@ async function ask(request: KeyringRequest, machine: KeyringMachine, program: st
       child.stdout.removeAllListeners();
       child.on("error", () => {}).kill("SIGKILL");
     };
-    const fail = (error: SessionError) => {
+    const fail = (error: CliError) => {
       stop();
       reject(error);
     };
@@ -118,7 +118,7 @@ class KeyringError extends Error {
 /** What secret services (Linux) and the keychain (macOS) say of a keyring that is locked, or that nobody unlocked. */
 const LOCKED = /\blocked\b|prompt was dismissed|user interaction is not allowed|user canceled/i;
 
-function failureOf(why: string): SessionError {
+function failureOf(why: string): CliError {
   const cause = new KeyringError(why);
   return LOCKED.test(why) ? keyringLocked(cause) : keyringMissing(cause);
 }
@@ -126,19 +126,19 @@ function failureOf(why: string): SessionError {
 const INSTEAD = "sign in with `secureflag-licenses login --insecure-storage`, or set SECUREFLAG_API_TOKEN.";
 
 /** The error of a keyring that a person has to unlock. */
-export function keyringLocked(cause: unknown = new KeyringError("it waits to be unlocked")): SessionError {
+export function keyringLocked(cause: unknown = new KeyringError("it waits to be unlocked")): CliError {
   const hint = `Unlock it and run the command again. Or ${INSTEAD}`;
-  return new SessionError("keyring_locked", "The system keyring is locked", hint, { cause });
+  return new CliError("keyring_locked", "The system keyring is locked", { hint, cause });
 }
 
-function silent(): SessionError {
+function silent(): CliError {
   const message = `The system keyring did not answer within ${LIMIT_MS / 1000} seconds`;
   const hint = `Check that the keyring service runs. Or ${INSTEAD}`;
-  return new SessionError("keyring_unavailable", message, hint);
+  return new CliError("keyring_unavailable", message, { hint });
 }
 
 /** The error of a keyring that cannot be used here. */
-export function keyringMissing(cause: unknown): SessionError {
+export function keyringMissing(cause: unknown): CliError {
   const hint = `Start the keyring service. Or ${INSTEAD}`;
-  return new SessionError("keyring_unavailable", "The system keyring is not available", hint, { cause });
+  return new CliError("keyring_unavailable", "The system keyring is not available", { hint, cause });
 }

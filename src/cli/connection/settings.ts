@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import * as z from "zod";
+import { CliError } from "../errors.ts";
 import { type LockMachine, withFileLock } from "../files/fileLock.ts";
 import { deniedError } from "../files/ownership.ts";
 import { type FileMachine, MAX_BYTES, makePrivateDirectory, readPublicFile } from "../files/privateFile.ts";
 import { DEFAULT_PROFILE } from "../kit/values.ts";
-import { SessionError } from "../sessionErrors.ts";
 
 const profileSchema = z.object({
   apiUrl: z.string().trim(),
@@ -23,7 +23,7 @@ type SettingsFile = z.infer<typeof settingsSchema>;
 const UNREADABLE: ProfileSettings = { apiUrl: "", organizationId: null, email: null };
 
 /**
- * The settings of this user on this machine. Every method throws SessionError `settings_unreadable`; those that write
+ * The settings of this user on this machine. Every method throws CliError `settings_unreadable`; those that write
  * also what taking a lock throws.
  */
 export interface Settings {
@@ -93,10 +93,10 @@ class SettingsStore {
       const text = readPublicFile(this.path, this.machine);
       return text === null ? { activeProfile: DEFAULT_PROFILE, profiles: {} } : settingsSchema.parse(JSON.parse(text));
     } catch (cause) {
-      if (cause instanceof SessionError)
-        throw new SessionError("settings_unreadable", cause.message, cause.hint, { cause });
+      if (cause instanceof CliError)
+        throw new CliError("settings_unreadable", cause.message, { hint: cause.hint, cause });
       const hint = `Repair it, or remove it to begin anew: \`rm "${this.path}"\`.`;
-      throw new SessionError("settings_unreadable", `The settings in ${this.path} cannot be read`, hint, { cause });
+      throw new CliError("settings_unreadable", `The settings in ${this.path} cannot be read`, { hint, cause });
     }
   }
 
@@ -105,7 +105,7 @@ class SettingsStore {
     if (parsed.success) return parsed.data;
     const hint = "Run `secureflag-licenses login` with that profile again.";
     const message = `The profile "${name}" in ${this.path} cannot be read`;
-    throw new SessionError("settings_unreadable", message, hint, { cause: parsed.error });
+    throw new CliError("settings_unreadable", message, { hint, cause: parsed.error });
   }
 
   /** Reads, changes and writes while no other process does; gives the settings as they were. */
@@ -127,7 +127,7 @@ class SettingsStore {
       const denied = deniedError(cause, this.path, this.machine.uid, "settings_unreadable");
       if (denied) throw denied;
       const hint = "Check that its directory can be written and that the disk is not full.";
-      throw new SessionError("settings_unreadable", `The settings cannot be written to ${this.path}`, hint, { cause });
+      throw new CliError("settings_unreadable", `The settings cannot be written to ${this.path}`, { hint, cause });
     }
   }
 }
@@ -139,7 +139,7 @@ export const SETTINGS_FILE = "settings.json";
  * The names of the profiles, for a person who waits with a finger on Tab: without the schemas, which take longer to load
  * than all the rest. What is no settings file has none.
  *
- * @throws SessionError where the file is not this user's own
+ * @throws CliError where the file is not this user's own
  */
 export function readProfileNames(directory: string, machine: FileMachine): readonly string[] {
   const text = readPublicFile(join(directory, SETTINGS_FILE), machine);

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import * as z from "zod";
-import { SessionError } from "../sessionErrors.ts";
+import { CliError } from "../errors.ts";
 import { deniedError } from "./ownership.ts";
 import {
   assertPrivateDirectory,
@@ -41,7 +41,7 @@ const POLL_MS = 25;
  * names its owner. A lock whose owner has died is taken over. The file is removed however the work ends.
  *
  * @param path of the lock file; its directory is made where it is missing
- * @throws SessionError `sign_in_busy` after 30 s behind a live owner, `credentials_unsafe`, `credentials_unreadable`
+ * @throws CliError `sign_in_busy` after 30 s behind a live owner, `credentials_unsafe`, `credentials_unreadable`
  *   where the lock cannot be written; what the work throws
  */
 export async function withFileLock<Result>(
@@ -131,21 +131,19 @@ function guarded<Result>(path: string, { uid }: LockMachine, work: () => Result)
   try {
     return work();
   } catch (cause) {
-    if (cause instanceof SessionError) throw cause;
+    if (cause instanceof CliError) throw cause;
     const denied = deniedError(cause, path, uid, "credentials_unreadable");
     if (denied) throw denied;
     const hint = "Check that its directory can be written and that the disk is not full.";
-    throw new SessionError("credentials_unreadable", `The lock ${path} cannot be written`, hint, { cause });
+    throw new CliError("credentials_unreadable", `The lock ${path} cannot be written`, { hint, cause });
   }
 }
 
-function busy(path: string, { owner }: Sight): SessionError {
+function busy(path: string, { owner }: Sight): CliError {
   const who = owner === null ? "Another command" : `Another command, process ${owner.pid},`;
-  return new SessionError(
-    "sign_in_busy",
-    `${who} has been holding the lock ${path} for more than 30 seconds`,
-    "Run the command again when that one has ended.",
-  );
+  return new CliError("sign_in_busy", `${who} has been holding the lock ${path} for more than 30 seconds`, {
+    hint: "Run the command again when that one has ended.",
+  });
 }
 
 /** Tells when a process started, in words that stay the same while it runs; `null` where no such process runs. */

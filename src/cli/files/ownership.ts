@@ -1,6 +1,6 @@
 import { readFileSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { SessionError, type SessionErrorCode } from "../sessionErrors.ts";
+import { CliError, type ErrorCode } from "../errors.ts";
 
 /** Who may do everything anyway. */
 export const ROOT = 0;
@@ -17,12 +17,12 @@ const OTHER_DIRECTORY = "set SECUREFLAG_CONFIG_DIR to a directory of your own";
 export function foreignError(
   path: string,
   { uid, owner }: { uid: number; owner: number },
-  code: SessionErrorCode,
+  code: ErrorCode,
   whose = path,
-): SessionError {
+): CliError {
   const what = whose === path ? "it" : whose;
   const name = userName(owner);
-  return new SessionError(code, `Cannot use ${path}: ${what} belongs to ${name}`, adviceFor(path, uid, name));
+  return new CliError(code, `Cannot use ${path}: ${what} belongs to ${name}`, { hint: adviceFor(path, uid, name) });
 }
 
 /**
@@ -32,18 +32,13 @@ export function foreignError(
  * @param uid the number of this user; `null` where the system has none
  * @returns `null` for any other trouble
  */
-export function deniedError(
-  cause: unknown,
-  path: string,
-  uid: number | null,
-  code: SessionErrorCode,
-): SessionError | null {
+export function deniedError(cause: unknown, path: string, uid: number | null, code: ErrorCode): CliError | null {
   const isDenied = cause instanceof Error && "code" in cause && (cause.code === "EACCES" || cause.code === "EPERM");
   if (!isDenied) return null;
   const found = uid === null ? null : findForeign(path, uid);
   if (uid !== null && found !== null) return foreignError(path, { uid, owner: found.stats.uid }, code, found.path);
   const hint = `Check the permissions of ${path} and of the directories above it.`;
-  return new SessionError(code, `Cannot use ${path}: permission denied`, hint, { cause });
+  return new CliError(code, `Cannot use ${path}: permission denied`, { hint, cause });
 }
 
 function adviceFor(path: string, uid: number, owner: string): string {

@@ -16,8 +16,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { CliError } from "../errors.ts";
 import { decodeText } from "../kit/text.ts";
-import { SessionError } from "../sessionErrors.ts";
 import { deniedError, foreignError, ROOT } from "./ownership.ts";
 
 /** What the files need to know of the machine. */
@@ -106,7 +106,7 @@ function writeFlushed(path: string, content: string | Uint8Array): void {
 /**
  * Reads a file that `writePrivateFile` wrote; `null` where there is none.
  *
- * @throws SessionError `credentials_unsafe` for a link, another user's file, one that others can read or write, or one
+ * @throws CliError `credentials_unsafe` for a link, another user's file, one that others can read or write, or one
  *   that may not be opened
  * @throws what the file system throws
  */
@@ -117,7 +117,7 @@ export function readPrivateFile(path: string, machine: FileMachine): string | nu
 /**
  * Reads a file that holds no secret, also through a link and where others can read it; `null` where there is none.
  *
- * @throws SessionError `credentials_unsafe` for a file of another user but root, one that others can write to, or one
+ * @throws CliError `credentials_unsafe` for a file of another user but root, one that others can write to, or one
  *   that may not be opened
  * @throws what the file system throws
  */
@@ -151,7 +151,7 @@ export function removePrivateFile(path: string): boolean {
  * Checks the directory that sign-ins are kept in: whoever may write there could put other files in their place. It may
  * be reached through a link, because many keep their configuration elsewhere.
  *
- * @throws SessionError `credentials_unsafe` for another user's directory, or one that others can write to
+ * @throws CliError `credentials_unsafe` for another user's directory, or one that others can write to
  * @throws what the file system throws
  */
 export function assertPrivateDirectory(path: string, { uid }: Pick<FileMachine, "uid">): void {
@@ -199,8 +199,8 @@ function assertOrdinary(path: string, stats: Stats): void {
   if (stats.size > MAX_BYTES) throw unsafe(path, "is larger than this tool writes", `Remove it with \`rm "${path}"\`.`);
 }
 
-function unsafe(path: string, why: string, hint: string): SessionError {
-  return new SessionError("credentials_unsafe", `${path} ${why}, so it is not used`, hint);
+function unsafe(path: string, why: string, hint: string): CliError {
+  return new CliError("credentials_unsafe", `${path} ${why}, so it is not used`, { hint });
 }
 
 /** Makes a rename last through a power cut. Systems that cannot flush a directory do not need it. */

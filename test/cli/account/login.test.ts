@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { StoredCredential } from "../../../src/cli/connection/credentials.ts";
 import { findSignIn } from "../../../src/cli/connection/signIn.ts";
+import { CliError } from "../../../src/cli/errors.ts";
 import { trustedPage } from "../../../src/cli/kit/links.ts";
 import { runProgram } from "../../../src/cli/main.ts";
-import { SessionError } from "../../../src/cli/sessionErrors.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import { API_URL, me } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
@@ -108,7 +108,7 @@ describe("login", () => {
   it("does not prompt if the sign-in cannot be stored", async () => {
     const context = fakeContext({ env, client: scriptedClient([]).client, isTerminal: true });
     const check = async () => {
-      throw new SessionError("keyring_locked", "The keyring is locked", "Unlock it");
+      throw new CliError("keyring_locked", "The keyring is locked", { hint: "Unlock it" });
     };
     Object.assign(await context.credentials(), { check });
     expect(await runProgram(["login", "--email", EMAIL], context)).not.toBe(0);
@@ -119,7 +119,7 @@ describe("login", () => {
     const scripted = scriptedClient([]);
     const context = fakeContext({ env, client: scripted.client, input: "pass word", hasKeyring: false });
     const fails = async () => {
-      throw new SessionError("credentials_unsafe", "It can be read by other users", "Run: chmod 600");
+      throw new CliError("credentials_unsafe", "It can be read by other users", { hint: "Run: chmod 600" });
     };
     Object.assign(await context.credentials(), { [call]: fails });
     const line = `login --email ${EMAIL} --password-stdin --insecure-storage`;

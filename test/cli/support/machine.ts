@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import type { Keyring } from "../../../src/cli/connection/keyring.ts";
+import { CliError } from "../../../src/cli/errors.ts";
 import { type LockMachine, processProbe } from "../../../src/cli/files/fileLock.ts";
-import { SessionError } from "../../../src/cli/sessionErrors.ts";
 
 /** A directory that goes away with the test. */
 export function temporaryDirectory(): string {
@@ -33,7 +33,7 @@ export function testMachine(more: Partial<LockMachine> = {}): LockMachine & { re
 /** A keyring that fails whatever it is asked. */
 export function failingKeyring(code: "keyring_unavailable" | "keyring_locked"): Keyring {
   const refuse = async (): Promise<never> => {
-    throw new SessionError(code, "The system keyring does not work", "Repair it.");
+    throw new CliError(code, "The system keyring does not work", { hint: "Repair it." });
   };
   return { read: refuse, write: refuse, remove: refuse, probe: refuse };
 }

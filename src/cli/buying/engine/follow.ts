@@ -1,7 +1,7 @@
 import type { LicenseCounts } from "../../../contract/basics.ts";
 import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
 import type { InterruptionNote } from "../../context.ts";
-import { codeOf, EXIT_CODES } from "../../errors.ts";
+import { codeOf, ERRORS } from "../../errors.ts";
 import { addressText } from "../../kit/links.ts";
 import { failureReason } from "./failureWords.ts";
 import type { PurchasingTools } from "./tools.ts";
@@ -173,7 +173,7 @@ async function lookAgain(
   } catch (error) {
     const code = codeOf(error);
     if (!(error instanceof Error) || code === null) throw error;
-    if (EXIT_CODES[code] === 10 || code === "unexpected_answer") return current;
+    if (ERRORS[code].isRetryable || code === "unexpected_answer") return current;
     tools.say(`The purchase ${current.id} cannot be followed: ${error.message}`);
     return null;
   }

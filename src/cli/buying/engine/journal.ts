@@ -5,6 +5,7 @@ import * as z from "zod";
 import { instantSchema, moneySchema } from "../../../contract/basics.ts";
 import { idempotencyKeySchema } from "../../../contract/billing.ts";
 import { HINT, WHY } from "../../connection/directories.ts";
+import { CliError } from "../../errors.ts";
 import type { ProcessProbe } from "../../files/fileLock.ts";
 import { deniedError } from "../../files/ownership.ts";
 import {
@@ -14,7 +15,6 @@ import {
   removePrivateFile,
   writePrivateFile,
 } from "../../files/privateFile.ts";
-import { SessionError } from "../../sessionErrors.ts";
 import { licenseTargetSchema } from "./wanted.ts";
 
 const entrySchema = z.object({
@@ -53,13 +53,13 @@ export interface Journal {
   /**
    * Writes an entry for this process; when it returns, the entry survives a power cut.
    *
-   * @throws JournalError `journal_not_written`: nothing may be sent
+   * @throws CliError `journal_not_written`: nothing may be sent
    */
   record(entry: Omit<JournalEntry, "owner" | "settledAt">): Promise<void>;
   /**
    * The entries of one organization at one backend, oldest first.
    *
-   * @throws JournalError `journal_unreadable` if any file of the journal cannot be read: it may be a purchase
+   * @throws CliError `journal_unreadable` if any file of the journal cannot be read: it may be a purchase
    */
   entries(origin: string, organizationId: number): Promise<JournalEntry[]>;
   /**
@@ -100,7 +100,7 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
       try {
         if (readPrivateFile(path, machine) !== null) write(path, { ...entry, settledAt: at }, machine);
       } catch (error) {
-        if (!(error instanceof JournalError || error instanceof SessionError)) throw error;
+        if (!(error instanceof CliError)) throw error;
       }
     },
     remove(idempotencyKey) {
@@ -125,11 +125,11 @@ function write(path: string, entry: JournalEntry, machine: FileMachine): void {
     const denied = deniedError(cause, path, machine.uid, "credentials_unsafe");
     if (denied) {
       const message = `The purchase was not sent: failed to write its journal entry. ${denied.message}`;
-      throw new JournalError("journal_not_written", message, denied.hint, { cause });
+      throw new CliError("journal_not_written", message, { hint: denied.hint, cause });
     }
     const hint = "Check its permissions and the free disk space, or set SECUREFLAG_CONFIG_DIR.";
     const message = `The purchase was not sent: failed to write its journal entry in ${dirname(path)}`;
-    throw new JournalError("journal_not_written", message, hint, { cause });
+    throw new CliError("journal_not_written", message, { hint, cause });
   }
 }
 
@@ -153,32 +153,20 @@ function namesIn(directory: string, machine: FileMachine): string[] {
   }
 }
 
-function unreadable(path: string, cause: unknown, { uid }: FileMachine): JournalError {
+function unreadable(path: string, cause: unknown, { uid }: FileMachine): CliError {
   // The error of a file that others can read or write has its own hint.
-  const denied = cause instanceof SessionError ? cause : deniedError(cause, path, uid, "credentials_unsafe");
-  if (denied) return new JournalError("journal_unreadable", denied.message, denied.hint, { cause });
+  const denied = cause instanceof CliError ? cause : deniedError(cause, path, uid, "credentials_unsafe");
+  if (denied) return new CliError("journal_unreadable", denied.message, { hint: denied.hint, cause });
   const hint = "It may contain a purchase: see `secureflag-licenses purchases list`, then remove it.";
-  return new JournalError("journal_unreadable", `Failed to read the journal in ${path}`, hint, { cause });
+  return new CliError("journal_unreadable", `Failed to read the journal in ${path}`, { hint, cause });
 }
 
-/** A failure of the journal: `journal_not_written` (nothing was sent) or `journal_unreadable`. */
-export class JournalError extends Error {
-  override readonly name = "JournalError";
-
-  constructor(
-    readonly code: "journal_not_written" | "journal_unreadable",
-    message: string,
-    readonly hint: string,
-    options?: { cause: unknown },
-  ) {
-    super(message, options);
-  }
-}
-
-/** The journal of a user who has no configuration directory: has no entries, and `record` throws JournalError. */
+/** The journal of a user who has no configuration directory: has no entries, and `record` throws `journal_not_written`. */
 export const noJournal: Journal = {
   record: async () => {
-    throw new JournalError("journal_not_written", `The purchase was not sent: no journal can be kept, as ${WHY}`, HINT);
+    throw new CliError("journal_not_written", `The purchase was not sent: no journal can be kept, as ${WHY}`, {
+      hint: HINT,
+    });
   },
   entries: async () => [],
   settle: () => {},

@@ -2,7 +2,7 @@ import type { Money } from "../../../billing/money.ts";
 import { ASK_AGAIN_HINT } from "../../../client/outcome.ts";
 import { addsUp } from "../../../contract/basics.ts";
 import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
-import { CliError, codeOf, type ErrorCode, EXIT_CODES } from "../../errors.ts";
+import { CliError, codeOf, ERRORS } from "../../errors.ts";
 import { shorten } from "../../kit/text.ts";
 import { moneyText } from "../../kit/words.ts";
 import type { KeySeries } from "./keys.ts";
@@ -21,44 +21,11 @@ export type Sent =
     }
   | { readonly kind: "stale" | "void"; readonly refusal: Error };
 
-/** Refusals: this request was not accepted, and never will be. */
-const REFUSED: readonly ErrorCode[] = [
-  "invalid_request",
-  "idempotency_key_missing",
-  "unauthenticated",
-  "mfa_invalid",
-  "mfa_required",
-  "forbidden",
-  "insufficient_scope",
-  "spend_limit_exceeded",
-  "not_found",
-  "quote_expired",
-  "subscription_changed",
-  "subscription_not_purchasable",
-  "license_limit",
-  "below_minimum_charge",
-  "no_license_available",
-  // The prompt for a one-time code was canceled: the request that led to it had just been refused.
-  "interrupted",
-  "declined_by_person",
-];
-
-/** Failures of settings or files on this machine: the request was not sent. */
-const LOCAL: readonly ErrorCode[] = [
-  "insecure_url",
-  "insecure_tls",
-  "keyring_unavailable",
-  "keyring_locked",
-  "credentials_unsafe",
-  "credentials_unreadable",
-  "sign_in_busy",
-];
-
 /**
  * Journals the purchase, then sends it. Without a valid response, asks the backend what became of the key.
  *
- * @throws CliError `outcome_unknown` and other codes of exit 10 if the outcome is not known yet, with the journal entry kept;
- *   `journal_not_written` with nothing sent; refusals of the contract
+ * @throws CliError `outcome_unknown` and other retryable codes while the outcome is open, with the journal entry kept;
+ *   `journal_not_written` with nothing sent; settled codes
  */
 export async function sendPurchase(
   request: BuyRequest,
@@ -109,15 +76,14 @@ function entryOf(request: BuyRequest, keys: KeySeries, { quote }: Offer, tools: 
 
 async function outcomeOf(error: unknown, key: string, tools: PurchasingTools): Promise<Sent> {
   const code = codeOf(error);
-  if (!(error instanceof Error) || (code !== null && LOCAL.includes(code))) throw error;
-  if (code !== null && REFUSED.includes(code)) {
-    tools.journal.remove(key);
-    if (code === "quote_expired" || code === "subscription_changed") return { kind: "stale", refusal: error };
-    throw error;
-  }
+  if (!(error instanceof Error)) throw error;
   if (code === "idempotency_key_void") return voided(error, key, tools);
-  if (code === "unreachable") throw error;
-  return await askAbout(error, key, tools);
+  const outcome = code === null ? "open" : ERRORS[code].outcome;
+  if (outcome === "unsent") throw error;
+  if (outcome === "open") return await askAbout(error, key, tools);
+  tools.journal.remove(key);
+  if (code === "quote_expired" || code === "subscription_changed") return { kind: "stale", refusal: error };
+  throw error;
 }
 
 /** Nothing was charged under a void key, and nothing ever will be. */
@@ -138,7 +104,7 @@ async function askAbout(error: Error, key: string, tools: PurchasingTools): Prom
   if (answer?.state === "void") return voided(error, key, tools);
   if (code === "quote_used" && answer?.state === "unknown") tools.journal.remove(key);
   if (code === "quote_used") throw error;
-  if (code !== null && code !== "outcome_unknown" && EXIT_CODES[code] === 10) throw error;
+  if (code !== null && code !== "outcome_unknown" && ERRORS[code].isRetryable) throw error;
   const message =
     code === "outcome_unknown" ? error.message : `It is unknown whether the purchase was made. ${error.message}`;
   throw new CliError("outcome_unknown", message, { hint: ASK_AGAIN_HINT, cause: error });
