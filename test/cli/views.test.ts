@@ -140,7 +140,7 @@ const TEXTS: Record<string, (seen: View) => string> = {
     ),
 };
 
-it("tells a purchase that never arrives from one that still may", () => {
+it("distinguishes a purchase that never arrives from one that still may", () => {
   const text = TEXTS.resumed?.(view(false));
   expect(text).toContain("A purchase of 1 license never arrived. Nothing was charged.");
   expect(text).toContain("A purchase of 2 licenses has not arrived yet.");

@@ -461,7 +461,7 @@ test("an organization without a payment method adds one while paying, and has it
   const first = await cli(id, "buy 5 --yes");
   expect(errorOf(first)).toMatchObject({
     exitCode: 8,
-    message: expect.stringContaining("a card is added on the payment page"),
+    message: expect.stringContaining("add a card on the payment page"),
   });
   const running = await start(id, "buy 5 --yes --wait 60", { home: first.home });
   const { url } = await purchaseWithPage(id);

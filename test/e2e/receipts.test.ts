@@ -107,7 +107,7 @@ describe("a receipt as PDF", () => {
     const env = environmentFor(sandbox.ready.url, POUNDS);
     const terminal = await runInTerminal(["purchases", "receipt", "pur_1", "--pdf", "-"], { env });
     expect(await terminal.exitCode()).toBe(2);
-    expect(terminal.screen()).toContain("not for the terminal");
+    expect(terminal.screen()).toContain("Cannot write a PDF to a terminal");
   });
 
   test("goes through a pipe whole, however large", async () => {

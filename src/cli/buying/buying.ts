@@ -229,12 +229,12 @@ export async function concludePurchase(
   { client, journal, isPageOnScreen }: ResultTools,
   options: OutputOptions,
   context: Context,
-  told: ResultContext = {},
+  more: ResultContext = {},
 ): Promise<void> {
   const { result, failure } = ended;
   const { purchase } = result;
   if (purchase !== null && failure !== null) await summarize(context, options, client.origin, [purchase]);
-  const about = { command: name, isPageOnScreen: purchase !== null && isPageOnScreen(purchase), ...told };
+  const about = { command: name, isPageOnScreen: purchase !== null && isPageOnScreen(purchase), ...more };
   const render = async (view: View) => renderBuyResult(result, view, about);
   await conclude(ended, journal, options, context, () => printResult(context, options, name, result, render));
 }

@@ -30,14 +30,14 @@ export interface ResultContext {
  * Renders the result of a command about one purchase: the outcome in a line, its receipt and where to pay it. Leaves out what
  * the error on stderr says, and details that `purchases show` has.
  */
-export function renderBuyResult(result: Output<"buy">, view: View, told: ResultContext = {}): string {
+export function renderBuyResult(result: Output<"buy">, view: View, about: ResultContext = {}): string {
   const { purchase, quote } = result;
-  const { command = "buy", hasError = true, isPageOnScreen = false, wasPaid = false } = told;
+  const { command = "buy", hasError = true, isPageOnScreen = false, wasPaid = false } = about;
   if (purchase === null) return dryRun(quote, view);
   if (result.dryRun) return `Dry run: ${rehearsed(purchase, command)}.\n${renderPurchase(purchase, view)}`;
   const isAdded = purchase.status === "succeeded" && purchase.kind === "purchase" && !wasPaid;
   const lines = [
-    outcome(result, purchase, view, told),
+    outcome(result, purchase, view, about),
     purchase.receiptNumber && `Receipt ${clean(purchase.receiptNumber)}`,
     isAdded && command !== "users" && "Add users with `secureflag-licenses users add`.",
     ...(isPageOnScreen ? [] : pageLines(purchase, view)),
@@ -47,18 +47,18 @@ export function renderBuyResult(result: Output<"buy">, view: View, told: ResultC
   return lines.filter(Boolean).join("\n");
 }
 
-function outcome(result: Output<"buy">, purchase: Purchase, view: View, told: ResultContext): string {
-  if (purchase.status === "succeeded") return `${view.style.green("✓")} ${succeeded(result, purchase, told)}`;
-  if (told.command === "purchases cancel" && purchase.failure?.code === "payment_canceled")
+function outcome(result: Output<"buy">, purchase: Purchase, view: View, about: ResultContext): string {
+  if (purchase.status === "succeeded") return `${view.style.green("✓")} ${succeeded(result, purchase, about)}`;
+  if (about.command === "purchases cancel" && purchase.failure?.code === "payment_canceled")
     return wrap(`Canceled the purchase of ${licensesFor(purchase)}. Nothing was charged.`, view.width);
-  return unfinished(purchase, view, told.hasError ?? true);
+  return unfinished(purchase, view, about.hasError ?? true);
 }
 
 /** `Bought 5 licenses (25 → 30) for £244.10`. */
-function succeeded({ replayed, quote }: Output<"buy">, purchase: Purchase, told: ResultContext): string {
-  if (told.wasPaid) return `Already paid: ${bought(purchase)} for ${moneyText(purchase.total)}. Nothing was charged.`;
+function succeeded({ replayed, quote }: Output<"buy">, purchase: Purchase, about: ResultContext): string {
+  if (about.wasPaid) return `Already paid: ${bought(purchase)} for ${moneyText(purchase.total)}. Nothing was charged.`;
   if (purchase.kind === "renewal") return `Paid the renewal of ${licensesFor(purchase)}`;
-  const after = quote?.licensesAfter ?? told.licensesAfter ?? null;
+  const after = quote?.licensesAfter ?? about.licensesAfter ?? null;
   const change = after === null ? "" : ` (${countChange(after, purchase.licenses)})`;
   return `${replayed ? "Already bought" : "Bought"} ${licenses(purchase.licenses)}${change} for ${moneyText(purchase.total)}`;
 }

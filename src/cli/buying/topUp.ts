@@ -168,8 +168,8 @@ function outputsOf({ bought, purchase, licenses, dryRun }: Output<"top-up">): Re
 }
 
 /** Renders the result of `top-up`. */
-export function renderTopUp(topUp: Output<"top-up">, view: View, told: ResultContext = {}): string {
-  if (topUp.shortfall > 0) return renderBuyResult(topUp, view, told);
+export function renderTopUp(topUp: Output<"top-up">, view: View, about: ResultContext = {}): string {
+  if (topUp.shortfall > 0) return renderBuyResult(topUp, view, about);
   const facts = fields([["Licenses now", counts(topUp.licenses)]], view);
   return `${view.style.green(wrap(nothingToBuy(topUp), view.width))}\n${facts}`;
 }

@@ -27,7 +27,7 @@ describe("forecast", () => {
     expect(renewal).toMatchObject({ date: "2027-03-01", subtotal: { amount: 75_000 }, total: { amount: 90_000 } });
   });
 
-  it("has no renewal where there is none", () => {
+  it("has no renewal if the subscription does not renew", () => {
     expect(forecast(offerOf(5, { renewal: ending })).renewal).toBeNull();
   });
 
@@ -76,7 +76,7 @@ describe("what the charts show", () => {
     expect(text).not.toContain("1 days");
   });
 
-  it.each([40, 60, 80])("fits %i columns, without bars where there is no room for them", (width) => {
+  it.each([40, 60, 80])("fits %i columns, without bars if there is no room", (width) => {
     const charts = [
       renderComparison([offerOf(5), offerOf(10_000)], view(width)),
       renderForecast(offerOf(5), forecast(offerOf(5)), view(width)),

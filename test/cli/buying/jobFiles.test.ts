@@ -31,7 +31,7 @@ describe("a file of a step of GitHub Actions", () => {
     return context.written.stderr;
   }
 
-  it("is added to, also through a link and where it is missing", async () => {
+  it("is appended to, also through a link, and created if it is missing", async () => {
     const path = join(folder, "output");
     expect(await append(path)).toBe("");
     symlinkSync(path, join(folder, "link"));
@@ -44,7 +44,7 @@ describe("a file of a step of GitHub Actions", () => {
     ["a directory", (path) => mkdirSync(path)],
     ["a device", (path) => symlinkSync("/dev/null", path)],
     ["below a file", (path) => writeFileSync(join(path, ".."), "")],
-  ])("that is %s is told of, and blocks and fails nothing", async (what, make) => {
+  ])("that is %s is a warning, and blocks and fails nothing", async (what, make) => {
     const path = what === "below a file" ? join(folder, "file", "output") : join(folder, "output");
     make(path);
     expect(await append(path)).toContain("Failed to write GITHUB_OUTPUT: ");

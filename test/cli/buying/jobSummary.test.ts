@@ -3,7 +3,7 @@ import { codeSpan, link, renderJobSummary } from "../../../src/cli/buying/jobSum
 import { failedPurchase, ORIGIN, openPurchase, payablePurchase, purchase } from "../support/builders.ts";
 
 describe("renderJobSummary", () => {
-  it("tells what waits, how much, until when, where and how to go on", () => {
+  it("shows what requires approval, how much, until when, where and the next step", () => {
     expect(renderJobSummary(openPurchase("requires_approval"), true)).toBe(
       [
         "### A license purchase requires approval",
@@ -22,7 +22,7 @@ describe("renderJobSummary", () => {
     expect(text).not.toContain("](");
   });
 
-  it("tells why a purchase failed, and whether it can still be paid", () => {
+  it("says why a purchase failed, and whether it can still be paid", () => {
     const payable = renderJobSummary(payablePurchase(), true);
     expect(payable).toContain("- Reason: `The bank declined the card.`");
     expect(payable).toContain("`secureflag-licenses purchases pay pur_1`");

@@ -50,7 +50,7 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
   return { code, context, ...context.written };
 }
 
-describe("buy, in a terminal, of what a person has to approve", () => {
+describe("buy, in a terminal, of a purchase that requires approval", () => {
   const approved = [...bought(WAITING), look(purchase({ idempotencyKey: KEY }))];
 
   it("shows and opens the page, waits, and prints the end", async () => {
@@ -86,7 +86,7 @@ describe("buy, in a terminal, of what a person has to approve", () => {
     },
   );
 
-  it("says its last words when it is interrupted: id, page, and the way on", async () => {
+  it("says when it is interrupted: ID, page, and the next step", async () => {
     const scripted = scriptedClient([...bought(WAITING), { call: "purchase", gives: new Promise(() => {}) }]);
     const journal = fakeJournal();
     const context = fakeContext({ env: ENV, client: scripted.client, journal });
@@ -145,7 +145,7 @@ describe("what a person reads of a purchase that did not succeed", () => {
     );
   });
 
-  it("keeps them in the error where the result could not be printed", async () => {
+  it("keeps them in the error if the result could not be printed", async () => {
     const { code, stderr } = await play("buy 5 --yes", bought(WAITING), { isStdoutFull: true });
     expect([code, stderr]).toEqual([8, expect.stringContaining(`Open ${ORIGIN}/pay/pur_1 to pay`)]);
   });
@@ -234,7 +234,7 @@ describe("purchases pay", () => {
     expect(context.reached).toEqual([]);
   });
 
-  it("needs --yes where it cannot ask, and sends nothing without it", async () => {
+  it("needs --yes if it cannot prompt, and sends nothing without it", async () => {
     const { code, stderr } = await play("purchases pay pur_1", []);
     expect({ code, stderr }).toEqual({
       code: 2,
@@ -274,7 +274,7 @@ describe("purchases pay", () => {
     );
   });
 
-  it("says how many licenses there are now where its own were seen to come", async () => {
+  it("says how many licenses there are now if it saw its own added", async () => {
     const paying = (gives: PurchaseAnswer): ExpectedCall[] => [look(payablePurchase()), { call: "payPurchase", gives }];
     const { stdout } = await play("purchases pay pur_1 --yes", paying(purchase()));
     expect(stdout).toContain("✓ Bought 5 licenses (25 → 30) for £244.10\n");
@@ -323,7 +323,7 @@ describe("purchases pay", () => {
     expect(context.opened).toEqual([`${ORIGIN}/pay/pur_1`]);
   });
 
-  it("keeps what was journaled here: the command that began it was not told", async () => {
+  it("keeps what was journaled here: the command that started it has not seen its end", async () => {
     const journal = fakeJournal([entry({ idempotencyKey: "key_1" })]);
     const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", gives: purchase() }];
     expect(await play("purchases pay pur_1 --yes", script, { journal })).toMatchObject({ code: 0 });
@@ -345,7 +345,7 @@ describe("purchases cancel", () => {
     expect([code, stderr.replaceAll("\n", " ")]).toEqual([10, expect.stringContaining(told)]);
   });
 
-  it("needs --yes where nobody can be asked, and sends nothing without it", async () => {
+  it("needs --yes if it cannot prompt, and sends nothing without it", async () => {
     const { code, stderr } = await play("purchases cancel pur_1", []);
     expect(code).toBe(2);
     expect(stderr).toContain("--yes");
@@ -385,13 +385,13 @@ describe("purchases cancel", () => {
         { call: "createQuote", gives: quote(5) },
       ],
     ],
-  ] as [string, ExpectedCall[]][])("%s asks nobody where the token may not do it", async (line, reads) => {
+  ] as [string, ExpectedCall[]][])("%s does not prompt if the token may not do it", async (line, reads) => {
     const reader = me({ token: { ...me().token, scopes: ["billing:read"] } });
     const { code, context } = await play(line, [...reads, { call: "me", gives: reader }], TERMINAL);
     expect([code, context.questions]).toEqual([5, []]);
   });
 
-  it("buy asks nobody where the token's limit does not allow it", async () => {
+  it("buy does not prompt if the token's limit does not allow it", async () => {
     const gbp = (amount: number) => ({ amount, currency: "GBP" });
     const spendLimit = { amount: gbp(50_000), amountLeft: gbp(24_409), licenses: null, licensesLeft: null };
     const reads: ExpectedCall[] = [
@@ -439,7 +439,7 @@ describe("the job summary", () => {
     expect(text).toMatch(/^# Before\n### A license purchase requires approval.*### A license purchase failed/s);
   });
 
-  it("gets nothing of what succeeded, and is made where it is missing, for its owner only", async () => {
+  it("gets nothing of what succeeded, and is created if it is missing, for its owner only", async () => {
     const path = join(folder, "new.md");
     await play("buy 5 --yes", bought(purchase()), inJob(path));
     await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
@@ -447,7 +447,7 @@ describe("the job summary", () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
-  it("that cannot be written is told and changes nothing", async () => {
+  it("that cannot be written is a warning and changes nothing", async () => {
     const world = inJob(join(folder, "missing", "summary.md"));
     const { code, stdout, stderr } = await play("buy 5 --yes", bought(WAITING), world);
     expect(code).toBe(8);
@@ -466,7 +466,7 @@ describe("a dry run of paying and of canceling", () => {
     ["purchases pay", payablePurchase()],
     ["purchases pay", openPurchase("requires_approval")],
     ["purchases cancel", openPurchase("requires_approval")],
-  ])("%s shows the purchase that it is about, asks nobody, and changes nothing", async (line, found) => {
+  ])("%s shows the purchase that it is about, does not prompt, and changes nothing", async (line, found) => {
     const { code, result } = await dry(line, found);
     expect(code).toBe(0);
     expect(result).toMatchObject({ purchase: { id: "pur_1", status: found.status }, dryRun: true, replayed: false });

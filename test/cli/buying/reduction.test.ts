@@ -23,7 +23,7 @@ describe("reduced", () => {
     expect(after.licenses).toEqual(NORTHWIND.licenses);
   });
 
-  it("taken back is as before", () => {
+  it("canceled is as before", () => {
     expect(reduced(reduced(NORTHWIND, 22), null)).toEqual(NORTHWIND);
   });
 
@@ -38,7 +38,7 @@ describe("reduced", () => {
     expect(codeOf(caught(attempt))).toBe("invalid_request");
   });
 
-  it("refuses where nothing will be renewed; to take back is nothing then", () => {
+  it("refuses if nothing will be renewed; canceling changes nothing then", () => {
     const none = { autoRenew: false, licenses: null, subtotal: null, tax: null, total: null };
     const ending = subscription({ renewal: none });
     expect(codeOf(caught(() => reduced(ending, 22)))).toBe("subscription_not_purchasable");

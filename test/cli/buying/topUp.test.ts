@@ -129,7 +129,7 @@ describe("top-up", () => {
     expect(JSON.parse(stdout)).toMatchObject({ shortfall: 5, bought: 0, purchase: { status: answer.status } });
   });
 
-  it("tells who, what, why, and for how much", async () => {
+  it("says who buys what, why, and for how much", async () => {
     const { stdout, stderr } = await play("top-up --available 8 --yes", [ME, ...PRICED, ends()]);
     const log = `${stderr}${stdout}`.replaceAll(/\s+/g, " ");
     for (const part of [
@@ -144,7 +144,7 @@ describe("top-up", () => {
       expect(log).toContain(part);
   });
 
-  it("tells in words that nothing was missing, and what is still to come", async () => {
+  it("says in words that nothing was missing, and what is in progress", async () => {
     expect((await play("top-up --available 8 --yes -q", [REACHED])).stdout).toContain(
       "Nothing to buy: the target is 8 licenses available.",
     );
@@ -165,7 +165,7 @@ describe("top-up", () => {
     expect(stderr).toContain("Target");
   });
 
-  it("needs --yes where nobody can be asked, before anything is sent", async () => {
+  it("needs --yes if it cannot prompt, before anything is sent", async () => {
     const { code, stderr } = await play("top-up --available 8", []);
     expect(code).toBe(2);
     expect(stderr).toContain("--yes");
@@ -194,21 +194,21 @@ describe("a step of GitHub Actions", () => {
       expect(summary()).toContain(part);
   });
 
-  it("gets them under --json as well, and where nothing was bought", async () => {
+  it("gets them under --json as well, and if nothing was bought", async () => {
     const { env, outputs, summary } = job();
     await play("top-up --available 8 --yes --json", [REACHED], { env });
     expect(outputs()).toEqual({ bought: "0", purchased: "30", available: "8", total: "", "purchase-id": "" });
     expect(summary()).toContain("### License top-up: nothing to buy");
   });
 
-  it("gets the purchase that failed, and where to pay one that waits", async () => {
+  it("gets the purchase that failed, and where to pay one that requires approval", async () => {
     const { env, outputs, summary } = job();
     await play("top-up --available 8 --yes", [ME, ...PRICED, ends(openPurchase("requires_approval"))], { env });
     expect(outputs()).toMatchObject({ bought: "0", "purchase-id": "pur_1" });
     expect(summary()).toContain("[Approve the payment](<http://127.0.0.1:4010/pay/pur_1>)");
   });
 
-  it("is told why a guard stopped it", async () => {
+  it("shows which guard stopped it", async () => {
     const { env, summary } = job();
     const { code } = await play("top-up --available 8 --yes --max-total 244.09", [ME, ...PRICED], { env });
     expect(code).toBe(7);
@@ -217,7 +217,7 @@ describe("a step of GitHub Actions", () => {
     expect(summary()).toContain("- Exit code: 7");
   });
 
-  it("has no outputs of a dry run's purchase, and loses nothing where its files cannot be written", async () => {
+  it("has no outputs of a dry run's purchase, and loses nothing if its files cannot be written", async () => {
     const env = { GITHUB_STEP_SUMMARY: join(directory, "missing/s"), GITHUB_OUTPUT: join(directory, "missing/o") };
     const { code, stderr } = await play("top-up --available 8 --yes", [ME, ...PRICED, ends()], { env });
     expect(code).toBe(0);

@@ -36,7 +36,7 @@ describe("purchases for people and as CSV", () => {
     expect(text.replaceAll(/\s+/g, " ")).toContain("by admin@northwind.example, token ci");
   });
 
-  it("in a list of 80 columns, the token even where the email is cut", () => {
+  it("in a list of 80 columns, the token even if the email is cut", () => {
     const email = `${"a".repeat(40)}@northwind.example`;
     const made = [openPurchase("requires_approval", { purchasedBy: { email, token: "deploy" } }), purchase()];
     const rows = renderPurchases(made, "UTC", { ...PLAIN, width: 80 }).split("\n");
@@ -73,7 +73,7 @@ describe("purchases for people and as CSV", () => {
     expect(purchasesCsv([])).toBe(heads);
   });
 
-  it("tells a purchase in a line, its receipt, and what to do next; the rest is in `purchases show`", () => {
+  it("shows a purchase in a line, its receipt, and what to do next; the rest is in `purchases show`", () => {
     const made = { ...paid(purchase()), quote: verified(quote(5)) };
     const next =
       "Receipt 4201-000001\nAdd users with `secureflag-licenses users add`.\nDetails: `secureflag-licenses purchases show pur_1`";

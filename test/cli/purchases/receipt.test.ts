@@ -49,7 +49,7 @@ describe("purchases receipt --pdf", () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it("writes nothing where the PDF is of another receipt; one without a name is taken", async () => {
+  it("writes nothing if the PDF is of another receipt; accepts one without a name", async () => {
     const path = join(temporaryDirectory(), "receipt.pdf");
     const other = await play(["--pdf", path, "--json"], [JSON_RECEIPT, pdfOf("receipt-4201-000002.pdf")]);
     expect({ code: other.code, there: existsSync(path) }).toEqual({ code: 1, there: false });

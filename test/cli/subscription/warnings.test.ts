@@ -74,7 +74,7 @@ describe("tokenWarning", () => {
     else expect(warning).toMatch(expected);
   });
 
-  it("is none for a sign-in, which renews itself", () => {
+  it("is absent for a sign-in, which renews itself", () => {
     expect(tokenWarning({ ...me().token, name: null, expiresIn: 60 })).toBeNull();
   });
 });

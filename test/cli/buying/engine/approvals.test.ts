@@ -31,7 +31,7 @@ const accepted = (answer: PurchaseAnswer): ExpectedCall[] => [
 
 const yes: Approver = { ...silentApprover(), tryAnotherCard: async () => true };
 
-describe("a purchase that a person has to approve", () => {
+describe("a purchase that requires approval", () => {
   it("is shown once, waited for, and ends well", async () => {
     const { outcome, tools } = await play({
       waitSeconds: 300,
@@ -47,7 +47,7 @@ describe("a purchase that a person has to approve", () => {
     expect(tools.lastWords.at(-1)?.message).toBe("The purchase pur_1 was accepted, but its result was not shown.");
   });
 
-  it("has last words with its id, its page and the way on", async () => {
+  it("has an interruption note with its ID, its page and the next step", async () => {
     const { tools } = await play({ waitSeconds: 1, script: [...accepted(WAITING), ...looks(WAITING, WAITING)] });
     const words = tools.lastWords.find((note) => note?.message.includes("approval"));
     expect(words?.message).toMatch(/pur_1 is waiting for approval.*nothing was charged yet/);
@@ -120,7 +120,7 @@ describe("a purchase that a person has to approve", () => {
 describe("an earlier purchase that waits for approval", () => {
   const OLD = { ...openPurchase("requires_approval"), idempotencyKey: "key_old" };
 
-  it("is gone on with by the same command: shown, waited for, and not asked to be bought again", async () => {
+  it("is continued by the same command: shown, waited for, and not bought again", async () => {
     const approver: Approver = { ...yes, buyAgain: async () => expect.unreachable("nobody may be asked") };
     const { outcome, said, tools } = await play({
       approver,
@@ -186,13 +186,13 @@ describe("an earlier purchase that waits for approval", () => {
 describe("a declined purchase that can be paid with another card", () => {
   const declined = payablePurchase({ idempotencyKey: KEY });
 
-  it("ends with 6 unless somebody says to try another card", async () => {
+  it("ends with 6 unless a person tries another card", async () => {
     const { outcome, tools } = await play({ waitSeconds: 300, script: accepted(declined) });
     expect(outcome).toMatchObject({ endedKey: KEY, failure: { code: "payment_declined" } });
     expect(tools.shown).toEqual([]);
   });
 
-  it("is paid on the page by whoever says so", async () => {
+  it("is paid on the page by a person who says so", async () => {
     const { outcome, tools } = await play({
       approver: yes,
       waitSeconds: 300,
@@ -205,7 +205,7 @@ describe("a declined purchase that can be paid with another card", () => {
     expect(tools.shown).toEqual(["pur_1"]);
   });
 
-  it("is not offered where nobody waits, or where it cannot be paid any more", async () => {
+  it("is not offered without waiting, or if it can no longer be paid", async () => {
     const asked: string[] = [];
     const approver: Approver = { ...yes, tryAnotherCard: async ({ id }) => asked.push(id) > 0 };
     await play({ approver, script: accepted(declined) });

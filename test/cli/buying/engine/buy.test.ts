@@ -322,7 +322,7 @@ describe("an unknown outcome", () => {
     expect(outcome).toMatchObject({ code: "outcome_unknown" });
   });
 
-  it("is not asked about where nothing was sent", async () => {
+  it("is not looked up if nothing was sent", async () => {
     const { outcome, journal } = await play({ script: lost("unreachable") });
     expect(outcome).toMatchObject({ code: "unreachable" });
     expect(journal.kept).toHaveLength(1);
@@ -337,7 +337,7 @@ describe("the journal of an earlier command", () => {
     expect(calls).toEqual(["purchaseByKey"]);
   });
 
-  it("buys again where a person says so", async () => {
+  it("buys again if a person says so", async () => {
     const approver: Approver = { ...silentApprover(), approve: async () => {}, buyAgain: async () => true };
     const { outcome, journal } = await play({ approver, journal: [entry()], script: [known(), ...PRICED, SOLD] });
     expect(outcome).toMatchObject({ result: { replayed: false }, endedKey: KEY });
@@ -419,7 +419,7 @@ describe("the journal of an earlier command", () => {
     expect(journal.log).toEqual(["remove key_old", `record ${KEY}`]);
   });
 
-  it("of a target goes once it is settled, whoever settled it: the target decides again", async () => {
+  it("of a target is removed once settled, by any command: the target decides again", async () => {
     const old = purchase({ idempotencyKey: "key_old", licenses: 7 });
     const script = [known(old), ...PRICED, SOLD];
     const { journal } = await play({ journal: [entry({ licenses: 7, target: { available: 9 } })], script });

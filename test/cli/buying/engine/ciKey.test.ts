@@ -42,7 +42,7 @@ const meaning = {
 describe.each(Object.entries(TOLD))("%s", (provider, { run, required }) => {
   const { env, attempt } = CI_SYSTEMS[provider as keyof typeof CI_SYSTEMS];
 
-  test("tells repository, run and job", () => {
+  test("gives repository, run and job", () => {
     expect(detectCiRun(env)).toEqual({ provider, ...run });
   });
 

@@ -23,7 +23,7 @@ describe("errorOfPurchase", () => {
     expect(error?.hint).toMatch(/Open \S+\/pay\/pur_1 to pay by 2026-11-23 10:00 UTC, then run `.*purchases resume`/);
   });
 
-  it("says where a missing payment method is added", () => {
+  it("says where to add a missing payment method", () => {
     const open = openPurchase("requires_approval");
     const nextAction = open.nextAction && { ...open.nextAction, type: "add_payment_method" };
     expect(errorOfPurchase({ ...open, nextAction })?.message).toContain("add a card on the payment page");

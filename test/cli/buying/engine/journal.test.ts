@@ -135,7 +135,7 @@ test("the end of an entry is noted once, and a journal that cannot note it keeps
   expect(await journal.entries(origin, 4201)).toEqual([]);
 });
 
-test("an entry that another process removes meanwhile is none", async () => {
+test("an entry that another process removes meanwhile is ignored", async () => {
   const directory = temporaryDirectory();
   const journal = createJournal(directory, machine(7, { 7: "monday" }));
   await journal.record(key("a"));
@@ -225,7 +225,7 @@ test("an owner whose start is not known is taken for ended once another process 
   expect(found && (await journal.ownerRuns(found))).toBe(false);
 });
 
-test("one's own entry is owned by nobody else", async () => {
+test("one's own entry has no other owner", async () => {
   const journal = createJournal(temporaryDirectory(), machine(7, { 7: "monday" }));
   await journal.record(key("a"));
   const [found] = await journal.entries(origin, 4201);

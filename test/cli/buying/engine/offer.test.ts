@@ -36,7 +36,7 @@ describe("verifyQuote", () => {
     expect(verifyQuote(subscription(), good, 5)).toEqual([]);
   });
 
-  it("computes the days from the quote's own instant in the billing zone, and takes nobody's word for them", () => {
+  it("computes the days from the quote's own instant in the billing zone, and trusts no one else's", () => {
     const picture = subscription();
     const term = { ...picture.term, daysRemaining: 365 };
     const lie = {

@@ -41,7 +41,7 @@ describe("purchases pay", () => {
     expect(ended).toMatchObject({ failure: null });
   });
 
-  it("declined again: exit 6 at once where nobody waits, with the page", async () => {
+  it("declined again: exit 6 at once without waiting, with the page", async () => {
     const { ended, tools } = await playPay([asked(payablePurchase())]);
     expect(ended).toMatchObject({
       failure: { code: "payment_declined", hint: expect.stringContaining("/pay/pur_1") },
@@ -93,7 +93,7 @@ describe("purchases pay", () => {
       expect(ended).toMatchObject({ failure: null });
     });
 
-    it("is not known where the purchase is still declined: the attempt may be on its way", async () => {
+    it("is unknown if the purchase is still declined: the attempt may not have arrived yet", async () => {
       const { ended } = await playPay([lost, read(payablePurchase())]);
       expect(ended).toMatchObject({
         failure: {
@@ -104,12 +104,12 @@ describe("purchases pay", () => {
       });
     });
 
-    it("is certain where the purchase cannot be paid any more", async () => {
+    it("is certain if the purchase can no longer be paid", async () => {
       const { ended } = await playPay([lost, read(failedPurchase())]);
       expect(ended).toMatchObject({ failure: { code: "payment_declined" } });
     });
 
-    it("ends with the first failure where nothing can be read", async () => {
+    it("ends with the first failure if nothing can be read", async () => {
       const { ended } = await playPay([lost, { call: "purchase", fails: refusal("unreachable") }]);
       expect(ended).toEqual({ code: "outcome_unknown" });
     });
@@ -120,7 +120,7 @@ describe("purchases cancel", () => {
   const canceled = failedPurchase({ failure: { code: "payment_canceled", message: "x" } });
   const answer = (gives: unknown): ExpectedCall => ({ call: "cancelPurchase", with: ["pur_1"], gives });
 
-  it("succeeds where the purchase is canceled", async () => {
+  it("succeeds if the purchase is canceled", async () => {
     expect(await playCancel(answer(canceled))).toMatchObject({
       failure: null,
       endedKey: null,

@@ -86,7 +86,7 @@ describe("a quote file", () => {
 
   it("has leaves to change", () => expect(changes.length).toBeGreaterThan(35));
 
-  it.each(changes)("is refused where %s was changed", (_, changed) => {
+  it.each(changes)("is refused if %s was changed", (_, changed) => {
     expect(codeOfReading(`${JSON.stringify(changed, null, 2)}\n`)).toBe("quote_file_invalid");
   });
 
@@ -166,7 +166,7 @@ describe("what a quote file must still hold", () => {
     expect(differences(() => assertStillHolds(file, now))).toMatch(expected);
   });
 
-  it("tells every difference, field by field", () => {
+  it("reports every difference, field by field", () => {
     const now = offer(5, {
       licenses: { purchased: 26, used: 22, available: 4 },
       plan: { ...subscription().plan, unitPrice: gbp(16_000) },
@@ -196,14 +196,14 @@ describe("buy --from", () => {
     expect(calls).toEqual(["purchaseByKey"]);
   });
 
-  it("moves on to its next key where the first one is void or failed", async () => {
+  it("advances to its next key if the first one is void or failed", async () => {
     const second = `file_${file.digest}_2`;
     const isVoid = { call: "purchaseByKey", with: [key], gives: { state: "void" } } as const;
     const script = [isVoid, { ...unknown, with: [second] }, ...PRICED, soldUnder(second)];
     expect((await play({ request, script })).outcome).toMatchObject({ endedKey: second });
   });
 
-  it("stops where the file does not hold any more, before anything is journaled", async () => {
+  it("stops if the file is outdated, before anything is journaled", async () => {
     const dearer = { ...file, total: { amount: 24_409, currency: "GBP" } };
     const script = [unknown, ...PRICED, unknown];
     const { outcome, journal } = await play({ request: { ...request, quoteFile: dearer }, script });
@@ -224,7 +224,7 @@ describe("buy --from", () => {
     expect(outcome).toMatchObject({ result: { replayed: true, purchase: { id: "pur_1" } }, failure: null });
   });
 
-  it("names the purchase where PO number or note are others", async () => {
+  it("names the purchase if PO number or note differ", async () => {
     const script = [known(purchase({ idempotencyKey: key, purchaseOrder: "P1" }))];
     const { outcome } = await play({ request, script });
     expect(outcome).toMatchObject({

@@ -110,7 +110,7 @@ describe("purchases resume", () => {
     expect(endedKeys).toHaveLength(1);
   });
 
-  it("follows what the same user began on another machine, and nobody else's", async () => {
+  it("follows what the same user began on another machine, and no one else's", async () => {
     const foreign = {
       ...openPurchase("processing"),
       id: "pur_2",

@@ -34,18 +34,18 @@ describe("a top-up", () => {
     expect(journal.kept).toMatchObject([{ target: TARGET, licenses: 5, keySource: "random" }]);
   });
 
-  it("buys nothing where the target is reached, or will be by what is in progress", async () => {
+  it("buys nothing if the target is reached, or will be with purchases in progress", async () => {
     expect((await play({ script: [reads(REACHED)] })).outcome).toMatchObject(NOTHING);
     const pending = { pending: { purchases: 1, licenses: 5 } };
     expect((await play({ script: [reads(pending)] })).outcome).toMatchObject(NOTHING);
   });
 
-  it("needs no derived key in CI, where a run that is tried again finds the target reached", async () => {
+  it("needs no derived key in CI, where a retried run finds the target reached", async () => {
     const { journal } = await play({ ciRun: RUN, script: [reads(), quotes(5), SOLD] });
     expect(journal.kept).toMatchObject([{ idempotencyKey: KEY, keySource: "random" }]);
   });
 
-  it("reads again where the quote shows another picture, and counts what is missing anew", async () => {
+  it("reads again if quote and subscription differ, and computes anew what is missing", async () => {
     const later = { licenses: { purchased: 27, used: 22, available: 5 }, version: 2 };
     const script = [reads(), quotes(5, { version: 2 }), reads(later), quotes(3, later)];
     const { calls, outcome } = await play({
@@ -107,7 +107,7 @@ describe("a top-up that was cut short", () => {
     tryAnotherCard: async () => false,
   });
 
-  it("is followed, and shown where the target is reached with it", async () => {
+  it("is followed, and shown if the target is reached with it", async () => {
     const { outcome } = await play({ approver: approver(false), journal, script: [old] });
     expect(outcome).toMatchObject({ result: { replayed: true, purchase: { id: "pur_1" } }, endedKey: "key_old" });
   });
