@@ -1,5 +1,3 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { addDays, dateInZone, type Interval, startOfDateInZone } from "../../src/billing/calendar.ts";
 import { divideRoundHalfUp } from "../../src/billing/decimal.ts";
@@ -27,7 +25,6 @@ import { DEFAULT_GRACE_DAYS, graceEnd, nextRetry, renewalDue } from "../../src/b
 import { isOfferedRole, isRole, mayBuy, roleName, takesLicense } from "../../src/billing/roles.ts";
 import { termAt, termIndexOn } from "../../src/billing/term.ts";
 import { type Row, readSections, rowsOf } from "../support/page.ts";
-import { ROOT } from "../support/places.ts";
 
 const sections = await readSections("src/billing/README.md");
 /** Returns the text of a section in one line. */
@@ -235,13 +232,4 @@ describe("Roles", () => {
     expect(yesOrNo(isOfferedRole(role))).toBe(row("Can be given"));
     expect(yesOrNo(takesLicense({ role, adminNoTraining: true }))).toBe(row("License without training"));
   });
-});
-
-test("every section that the code cites is there", async () => {
-  const folder = join(ROOT, "src/billing");
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
-  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
-  const cited = texts.flatMap((text) => [...text.matchAll(/([\w-]+\.md)(?:, ([\w ]+))?/g)]);
-  expect(cited.length).toBeGreaterThan(5);
-  expect(cited.filter(([, page, heading = ""]) => page !== "README.md" || !sections.has(heading))).toEqual([]);
 });

@@ -64,7 +64,7 @@ const PURCHASE = `id,status,licenses,total${MONEY},quoteId,idempotencyKey,create
   receiptNumber,failure,nextAction,purchasedBy{email,token},dueNow${MONEY},tax${MONEY}`;
 
 describe("buy", () => {
-  test("--json has exactly the fields of cli.md; the count, the list, the receipt and the capture agree", async () => {
+  test("--json has exactly the documented fields; the count, the list, the receipt and the capture agree", async () => {
     const id = untouched();
     const run = await sandbox.cli(id, ["buy", "5", "--yes", "--po", "PO-7", "--note", "Q4 growth", "--json"]);
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });

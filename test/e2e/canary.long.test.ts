@@ -8,7 +8,7 @@ import { ADMIN, organization, seed, token, user } from "../support/seed.ts";
 import { KEYS, runInTerminal } from "../support/terminal.ts";
 import { freshCode } from "../support/totp.ts";
 
-/** Marked secrets: whoever finds one of them somewhere has found a leak (security.md, Secrets in the CLI). */
+/** Marked secrets: finding one of them anywhere is a leak. */
 const CANARY_PASSWORD = "canary-Passw0rd-7f3a91";
 const WRONG_PASSWORD = "canary-Wr0ng-5b20cc";
 const CANARY_TOKEN = "sfl_canary_token_c41d9e";

@@ -110,7 +110,7 @@ describe.concurrent("every fault in every call of buy: one charge or none, and a
       });
       return;
     }
-    // Exit 1 is for an answer to a read that makes no sense, never for a purchase (details.md, 4).
+    // Exit 1 is for an answer to a read that makes no sense, never for a purchase.
     if (run.exitCode === 1)
       expect([fault.kind, method === "GET" || path.source.includes("quotes")]).toEqual(["html", true]);
     else expect(JSON.parse(run.stderr)).toMatchObject({ error: { exitCode: 10 } });

@@ -27,7 +27,7 @@ const pounds = (amount: number) => ({ amount, currency: "GBP" });
 const dollars = (amount: number) => ({ amount, currency: "USD" });
 const yearly = { start: "2026-03-01", renewalDate: "2027-03-01", days: 365 };
 
-/** The worked figures of billing-rules.md, and more, by the instant at which they are quoted. */
+/** The worked figures of src/billing/README.md, and more, by the instant at which they are quoted. */
 const FIGURES: readonly [string, readonly Figure[]][] = [
   [
     "2026-02-14T12:00:00Z",

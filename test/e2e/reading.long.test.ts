@@ -72,7 +72,7 @@ describe("status", () => {
     });
   });
 
-  test("--json has exactly the fields of cli.md, and the figures", async () => {
+  test("--json has exactly the documented fields, and the figures", async () => {
     const run = await sandbox.cli(1, ["status", "--json"]);
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });
     const status = resultOf(run);
@@ -117,7 +117,7 @@ describe("status", () => {
 });
 
 describe("quote", () => {
-  test("--json has exactly the fields of cli.md", async () => {
+  test("--json has exactly the documented fields", async () => {
     const run = await sandbox.cli(1, ["quote", "5", "--json"]);
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });
     const quote = resultOf(run);
@@ -230,7 +230,7 @@ describe("purchases that are not there", () => {
 });
 
 describe("who may read", () => {
-  test("whoami --json has exactly the fields of cli.md", async () => {
+  test("whoami --json has exactly the documented fields", async () => {
     const run = await sandbox.cli(1, ["whoami", "--json"]);
     expect(run.exitCode).toBe(0);
     const who = resultOf(run);

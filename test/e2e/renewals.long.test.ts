@@ -64,7 +64,7 @@ describe.sequential("on the renewal date", () => {
       renewal: { licenses: 23, total: { amount: 414_000 } },
       dryRun: false,
     });
-    // What is bought meanwhile comes on top (details.md, 31).
+    // Licenses bought meanwhile come on top (src/billing/README.md, Reductions).
     expect(await json(OK, "quote", "2")).toMatchObject({ licensesAfter: 32, renewsAt: { licenses: 25 } });
     expect((await sandbox.cli(OK, ["buy", "2", "--yes"])).exitCode).toBe(0);
     const moved = await json<{ renewals: Listed[] }>(OK, "sandbox", "clock", "advance", "--to-renewal");

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Import, readImports, readSources } from "./sources.ts";
 
-/** What each room may import of ours (house.md, Arrows): anything to the right of it. */
+/** What each room may import of ours: anything to the right of it. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   cli: ["cli", "client", "contract", "billing"],
   client: ["client", "contract", "billing"],
@@ -10,7 +10,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   billing: ["billing"],
 };
 
-/** The only packages of the pure rooms: no framework (house.md, Arrows). */
+/** The only packages of the pure rooms: no framework. */
 const OWN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   contract: ["zod", "@hapi/address"],
   billing: ["dayjs"],
