@@ -4,7 +4,7 @@ import { hangUp, html, problem, refusedUrl, startBackend, testClient } from "./b
 
 const base = "/rest/management/v2/organizations/4201/users";
 
-/** A user as SecureFlag's own backend may show one (product.md). */
+/** A user as SecureFlag's own backend may show one. */
 const theirs = {
   idUser: 52_101,
   email: "ada@northwind.example",

@@ -3,7 +3,7 @@ import { isMissing } from "../../client/missing.ts";
 import { MAX_TOKEN_BYTES } from "../../client/token.ts";
 import type { Me } from "../../contract/identity.ts";
 import { createTargetClient } from "../connection/client.ts";
-import { organizationUntold } from "../connection/connect.ts";
+import { organizationNotReported } from "../connection/connect.ts";
 import type { CredentialSource, CredentialStore, StoredCredential } from "../connection/credentials.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { ProfileSettings } from "../connection/settings.ts";
@@ -232,7 +232,7 @@ async function meWith(
     return await withSpinner(context, options, "Asking who you are", client.me());
   } catch (error) {
     if (!options.withToken || !isMissing(error)) throw error;
-    if (organizationId === null) throw organizationUntold(error);
+    if (organizationId === null) throw organizationNotReported(error);
     await withSpinner(context, options, "Trying the token", client.usersPage(organizationId, 0));
     return { organizationId };
   }

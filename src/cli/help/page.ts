@@ -27,7 +27,7 @@ export function helpPage(command: Command, helper: Help): string {
       return [title(heading), ...items].join("\n");
     }),
   ];
-  if (isGroup(command)) sections.push(`${title("Flags everywhere:")}\n${flagNames(command, helper, width)}`);
+  if (isGroup(command)) sections.push(`${title("Global flags:")}\n${flagNames(command, helper, width)}`);
   return `${sections.join("\n\n")}\n`;
 }
 
@@ -76,7 +76,7 @@ function listsOf(command: Command, helper: Help): [heading: string, rows: Row[]]
     const term = command.parent ? termOf(below) : below.name();
     lists.set(heading, [...(lists.get(heading) ?? []), [term, helper.subcommandDescription(below)]]);
   }
-  if (!isGroup(command)) lists.set("Flags everywhere:", flags.filter(isGlobalOption).map(rowOf));
+  if (!isGroup(command)) lists.set("Global flags:", flags.filter(isGlobalOption).map(rowOf));
   return [...lists].filter(([, rows]) => rows.length > 0);
 }
 

@@ -57,7 +57,7 @@ async function rendered(
 }
 
 /**
- * Waits for the result of a change to be printed. What was done stays done where nobody could be told.
+ * Waits for the result of a change to be printed. The change stays done even if that fails.
  *
  * @param done what was done, a sentence without its end
  * @throws CliError that says so with the printing's code
