@@ -106,7 +106,7 @@ export async function runLogin(options: LoginOptions, context: Context): Promise
   const profile = { apiUrl: target.apiUrl, organizationId, email: me.user.email };
   await saveProfile(options, context, target.profileName, profile);
   const identity = identityOf(me, { ...target, profile, organizationId }, place);
-  await printResult(context, options, "login", identity, (view) => renderIdentity(identity, view));
+  await printResult<"login">(context, options, identity, (view) => renderIdentity(identity, view));
   noteInvitations(context, options, me);
   noteEnvironment(options, context);
 }
@@ -131,10 +131,9 @@ async function keepUntold(options: LoginOptions, context: Context, kept: Kept, o
   await saveProfile(options, context, profileName, { apiUrl, organizationId, email: null });
   const token = { source: kept.place };
   const result = { user: null, organization: { id: organizationId }, apiUrl, profile: profileName, token };
-  await printResult(
+  await printResult<"login">(
     context,
     options,
-    "login",
     result,
     () => `The token was stored for organization ${organizationId}; this backend does not tell whose it is.`,
   );

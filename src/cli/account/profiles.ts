@@ -91,7 +91,7 @@ export async function listProfiles(options: GlobalOptions, context: Context): Pr
     const signedIn = await hasSignIn(store, name);
     profiles.push({ name, active: name === active, apiUrl, organizationId, email, signedIn });
   }
-  await printResult(context, options, "profiles list", profiles, (view) => renderProfiles(profiles, view));
+  await printResult<"profiles list">(context, options, profiles, (view) => renderProfiles(profiles, view));
 }
 
 /**
@@ -104,10 +104,9 @@ export async function useProfile(options: ProfileOptions, context: Context): Pro
   await assertKnown(name, context);
   await (await context.settings()).activateProfile(name);
   if (context.env.SECUREFLAG_PROFILE) warn(context, options, "SECUREFLAG_PROFILE is set and is used instead.");
-  await printResult(
+  await printResult<"profiles use">(
     context,
     options,
-    "profiles use",
     { name, active: true },
     () => `The profile "${name}" is used from now on.`,
   );
@@ -130,10 +129,9 @@ export async function removeProfile(options: RemoveProfileOptions, context: Cont
   if (wasActive && (await settings.profiles()).size > 0) {
     note(context, options, "It was in use. Choose another with `secureflag-licenses profiles use <name>`.");
   }
-  await printResult(
+  await printResult<"profiles remove">(
     context,
     options,
-    "profiles remove",
     { name, removed: true, revoked },
     () => `The profile "${name}" is gone.`,
   );

@@ -190,7 +190,7 @@ export async function concludePurchase(
   const { result, failure } = ended;
   if (result.purchase !== null && failure !== null) await summarize(context, options, client.origin, [result.purchase]);
   const render = async (view: View) => renderBuyResult(result, view, name);
-  await conclude(ended, journal, context, () => printResult(context, options, name, result, render));
+  await conclude(ended, journal, context, () => printResult<PurchaseCommand>(context, options, result, render));
 }
 
 function notPrinted({ result: { purchase, dryRun }, failure }: Ending, cause: unknown): unknown {

@@ -68,7 +68,7 @@ function targetOf({ available, purchased }: TopUpFlags): LicenseTarget {
 export async function runTopUp(options: TopUpOptions, context: Context): Promise<void> {
   const ended = await reportTopUp(options, context, () => topUp(options, context));
   await conclude(ended, ended.tools.journal, context, () =>
-    printResult(context, options, "top-up", ended.topUp, (view) => renderTopUp(ended.topUp, view)),
+    printResult<"top-up">(context, options, ended.topUp, (view) => renderTopUp(ended.topUp, view)),
   );
 }
 

@@ -23,13 +23,12 @@ export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "ve
  * Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them. Where the
  * renderer fails, the data are printed as JSON all the same: what was done must be seen, and the exit code stays.
  *
- * @param _name the command, whose output has this shape
+ * @typeParam Name the command, whose output has this shape
  * @returns whether it was taken: a reader that went away is no error, but has not seen it
  */
 export async function printResult<Name extends OutputName>(
   context: Context,
   options: OutputOptions,
-  _name: Name,
   data: Output<Name>,
   render: (view: View) => string | Promise<string>,
 ): Promise<boolean> {

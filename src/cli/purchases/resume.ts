@@ -32,7 +32,7 @@ export async function runResume(options: WaitOptions, context: Context): Promise
   const tools = await purchasingTools(context, options, { client, organizationId });
   const ended = await resume(client, tools);
   await summarize(context, options, client.origin, ended.result.resumed);
-  const wasTaken = await printResult(context, options, "purchases resume", ended.result, (view) =>
+  const wasTaken = await printResult<"purchases resume">(context, options, ended.result, (view) =>
     renderResumeResult(ended.result, ended.endedKeys, view),
   );
   if (wasTaken) forgetAtExit(context, tools.journal, ended.endedKeys);

@@ -112,7 +112,7 @@ export async function runSandbox(options: SandboxRunOptions, context: Context): 
   try {
     // Told under --json as well: nothing failed, so that no error has to stand alone on stderr.
     for (const line of sandbox.notes) note(context, { ...options, json: false }, line);
-    await printResult(context, options, "sandbox", sandbox.ready, (view) => renderReady(sandbox.ready, view));
+    await printResult<"sandbox">(context, options, sandbox.ready, (view) => renderReady(sandbox.ready, view));
     await ended;
   } finally {
     await sandbox.close();
