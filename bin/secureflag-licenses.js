@@ -16,7 +16,7 @@ function known(argument) {
   return isVersion || isPlain() ? require("../dist/answers.json")[argument] : undefined;
 }
 
-/** Whether neither a terminal nor a variable decides on width and color. */
+/** Whether neither a terminal nor a variable decides width and color. */
 function isPlain() {
   const { isatty } = require("node:tty");
   const { COLUMNS, FORCE_COLOR } = process.env;
@@ -53,7 +53,7 @@ function silenceNode() {
   }
 }
 
-/** Tells in a sentence why the program itself cannot run, such as an installation that is not whole. */
+/** Reports why the program itself cannot run, such as an installation that is not whole. */
 function tellFailure(args, error) {
   const message = `secureflag-licenses cannot run: ${error instanceof Error ? error.message : error}`;
   const hint = "Install it again, or report this with what `node --version` prints.";
@@ -62,7 +62,7 @@ function tellFailure(args, error) {
   try {
     require("node:fs").writeSync(2, `${text}\n`);
   } catch (_) {
-    // Nobody is left to tell.
+    // The failure cannot be reported.
   }
 }
 
@@ -78,7 +78,7 @@ function keepCompiledCode() {
   }
 }
 
-/** A folder of this user alone, so that nobody else can put code there that would then run; `null` where it is not. */
+/** A folder of this user alone, so that no other user can put code there that would then run; else `null`. */
 function cacheFolder() {
   const { isAbsolute, join } = require("node:path");
   const { lstatSync } = require("node:fs");

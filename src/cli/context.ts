@@ -22,7 +22,7 @@ export interface Clock {
 /** A signal that a person or a supervisor ends a process with. */
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
-/** What an interruption is told with. */
+/** What is printed after an interruption. */
 export interface InterruptionNote {
   readonly message: string;
   readonly hint: string;
@@ -48,7 +48,7 @@ export interface Context {
    * @throws CliError `settings_unreadable` for a SECUREFLAG_CONFIG_DIR that is not an absolute path
    */
   readonly configDirectory: string | null;
-  /** Where the sandbox keeps its data unless told otherwise; `null` where there is no place for them. */
+  /** The sandbox's default data directory; `null` if there is no place for one. */
   readonly sandboxDirectory: string | null;
   settings(): Promise<Settings>;
   /** The names of the profiles in the settings, found fast. */
@@ -59,13 +59,13 @@ export interface Context {
   createClient(options: ClientOptions): Promise<Client>;
   /** Listens for a signal; the answer stops listening. */
   onSignal(signal: EndSignal, listener: () => void): () => void;
-  /** What Ctrl-C would leave behind at this moment, for the last words of an interrupted command. */
+  /** What Ctrl-C would leave behind at this moment, for the message of an interrupted command. */
   interruption: InterruptionNote | null;
   /** What moves on the terminal at this moment. */
   animation: Animation | null;
   /** Opens a URL in the person's browser, as one argument and without a shell. Failing to is no error. */
   openUrl(url: string): void;
-  /** A crash point (purchase.md, Crash points): does nothing unless SECUREFLAG_CRASH_AT arms it. */
+  /** A crash point: kills the process if SECUREFLAG_CRASH_AT names it. */
   reach(point: string): void;
   /** Runs at the very end of the process, after everything else and without waiting; not where it is killed. */
   atExit(work: () => void): void;
@@ -73,7 +73,7 @@ export interface Context {
   onEnd(cleanUp: () => Promise<void>): void;
   /**
    * Stops what a command still does after it was interrupted: cuts its connections, and gives it no client, journal,
-   * settings or prompt any more. Only its last words can still be printed.
+   * settings or prompt any more. Only its message can still be printed.
    */
   stop(): Promise<void>;
   /** Lets go of everything that would keep the process alive. */

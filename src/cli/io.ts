@@ -27,7 +27,7 @@ export interface Io {
    * @param isData whether programs read it, so that it is written as it is
    */
   note(text: string, isData?: boolean): void;
-  /** Tells GitHub Actions something on stderr, where it reads what this writes, and gives whether it does. */
+  /** Writes a command for GitHub Actions on stderr if it reads it; returns whether it does. */
   workflowCommand(command: WorkflowCommand, value: string): boolean;
   /** The raw streams that a prompt and a spinner draw on. */
   terminal(): { input: NodeJS.ReadStream; output: NodeJS.WriteStream };
@@ -40,8 +40,8 @@ export interface Lifetime {
   sleep(milliseconds: number): Promise<void>;
 }
 
-/** The longest time that a timer of Node.js takes; beyond it, it fires at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** The maximum delay of a timer in Node.js; beyond it, the timer fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** What an interrupted command left running must stop: once the command has ended, its waits never end. */
 export function createLifetime(): Lifetime {
@@ -61,7 +61,7 @@ export function createLifetime(): Lifetime {
             timers.delete(timer);
             done();
           },
-          Math.min(milliseconds, LONGEST_TIMER_MS),
+          Math.min(milliseconds, MAX_TIMER_MS),
         );
         timers.add(timer);
       }),
@@ -85,7 +85,7 @@ export function processIo(
   const { stdout, stderr } = streams;
   const stderrIsTerminal = isatty(2);
   let opened = false;
-  // Every write tells by itself whether it failed; where stderr fails there is nobody left to tell.
+  // Every write reports its own failure; a failure of stderr cannot be reported.
   stdout.on("error", () => {});
   stderr.on("error", () => {});
   const stdin = () => {
@@ -96,7 +96,7 @@ export function processIo(
     stdinIsTerminal: isatty(0),
     stdoutIsTerminal: isatty(1),
     stderrIsTerminal,
-    // A terminal that was never told its size says 0.
+    // A terminal whose size was never set reports 0.
     columns: stdout.columns || stderr.columns || undefined,
     isAscii,
     readInput: async (most = Number.POSITIVE_INFINITY) => {
@@ -128,7 +128,7 @@ export function processIo(
       stderr.write(onGithub ? withoutCommands(written) : written);
     },
     workflowCommand: (command, value) => {
-      // A file is somebody's own, and a mask that no runner reads is a secret in it.
+      // No runner reads a file, and a mask would leave the secret in it.
       if (!onGithub || lifetime.hasEnded() || isFile(stderr.fd)) return false;
       stderr.write(workflowCommand(command, value));
       return true;
@@ -164,7 +164,7 @@ function isFile(descriptor: number): boolean {
 }
 
 function outputError(cause: Error): CliError {
-  return new CliError("output_not_written", "The output could not be written", { cause });
+  return new CliError("output_not_written", "Cannot write the output", { cause });
 }
 
 /** The environment as it is passed in. */
@@ -193,7 +193,7 @@ export function withoutCommands(text: string): string {
 }
 
 /**
- * Values for the file that GITHUB_OUTPUT names. Each stands between delimiters that nobody can guess, so that no value
+ * Values for the file that GITHUB_OUTPUT names. Each stands between unguessable delimiters, so that no value
  * can end early and set another (GitHub, "Workflow commands", multiline strings).
  *
  * @param delimiter random, and in no value

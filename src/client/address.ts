@@ -18,35 +18,35 @@ export function isLoopbackHost(hostname: string): boolean {
 }
 
 /**
- * Reads the URL of a backend (security.md: https only, except loopback).
+ * Reads the URL of a backend (https only, except loopback).
  *
  * @throws ClientError `invalid_usage` for what is not the URL of a backend, `insecure_url` for http to another machine
  */
 export function parseAddress(apiUrl: string): BackendAddress {
   const url = URL.canParse(apiUrl) ? new URL(apiUrl) : null;
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
-    throw new ClientError("invalid_usage", "The API URL is not the URL of a backend", {
-      hint: "Give one such as https://api.secureflag.com/rest/management/v2, without user, query or fragment.",
+    throw new ClientError("invalid_usage", "The API URL is not valid", {
+      hint: "Pass one such as https://api.secureflag.com/rest/management/v2, without user, query or fragment.",
     });
   }
   const isLoopback = isLoopbackHost(url.hostname);
   if (url.protocol === "http:" && !isLoopback) {
-    throw new ClientError("insecure_url", `${url.origin} is not https, so nothing is sent there`, {
-      hint: "Use https; http is only for this machine, such as http://127.0.0.1:4010/rest/management/v2.",
+    throw new ClientError("insecure_url", `${url.origin} is not https`, {
+      hint: "Use https. Only a backend on this machine may use http, as in http://127.0.0.1:4010/rest/management/v2.",
     });
   }
   return { origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), isLoopback };
 }
 
 /**
- * Refuses to run with certificate checks switched off (security.md).
+ * Refuses to run without certificate checks.
  *
  * @throws ClientError `insecure_tls`
  */
 export function assertVerifiedTls(env: Environment): void {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED !== "0") return;
-  throw new ClientError("insecure_tls", "NODE_TLS_REJECT_UNAUTHORIZED=0 switches certificate checks off", {
-    hint: "Unset it. A private certificate authority goes into NODE_EXTRA_CA_CERTS.",
+  throw new ClientError("insecure_tls", "NODE_TLS_REJECT_UNAUTHORIZED=0 disables certificate checks", {
+    hint: "Unset it. For a private certificate authority, set NODE_EXTRA_CA_CERTS.",
   });
 }
 

@@ -1,10 +1,10 @@
 import type { WireAnswer } from "./transport.ts";
 
-/** Answers nested deeper than this are refused (security.md, Hostile input). */
+/** Answers nested deeper than this are refused. */
 const MAX_JSON_DEPTH = 64;
 
 /**
- * A body as JSON, or the reason why it is none, as the end of the sentence "The answer …". `broken`: it says that it
+ * A body as JSON, or why it is not, as the end of the sentence "The answer …". `broken`: it says that it
  * is JSON and is not, as where it was cut on its way.
  */
 export type JsonBody =

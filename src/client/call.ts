@@ -4,7 +4,7 @@ import type { Operation } from "../contract/operations/operation.ts";
 import type { BackendAddress, Environment } from "./address.ts";
 import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
-import { isAnyLost, isUntold, outcomeOf, untold } from "./outcome.ts";
+import { isAnyLost, isOutcomeOpen, outcomeOf, outcomeUnknown } from "./outcome.ts";
 import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
 import { readAnswer } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
@@ -58,7 +58,7 @@ export class Caller {
   ) {}
 
   /**
-   * Calls one operation until it succeeds, is refused, or trying on is no use (details.md, 4).
+   * Calls one operation until it succeeds, is refused, or a further try is useless.
    *
    * @throws ClientError
    */
@@ -113,7 +113,7 @@ export class Caller {
       const reply = await this.complete(operations[id], input, failures);
       return { ...reply, value: reply.value as AnswerOf<Id> };
     } catch (error) {
-      throw isUntold(failures, error) ? untold(error, hint) : error;
+      throw isOutcomeOpen(failures, error) ? outcomeUnknown(error, hint) : error;
     }
   }
 
@@ -138,7 +138,7 @@ export class Caller {
       if ("reply" in attempt) return attempt.reply;
       failures.push(attempt.failure);
       this.spentMs += this.options.now() - tryBegan;
-      if (await this.steppedUp(failures)) continue;
+      if (await this.stepUp(failures)) continue;
       const wait = this.waitAfter(failures, input, this.options.now() - began);
       if (wait === null) throw attempt.failure.error;
       await this.options.sleep(wait);
@@ -147,13 +147,13 @@ export class Caller {
   }
 
   /**
-   * Where a call needs a one-time code, proves with one that the person is still there (details.md, 17): then the call
-   * can be made again as it is, because a refused one did nothing. The time a person takes is not the command's.
+   * Proves with a one-time code that the person is still there, if a call needs one. Then the call can be made again as
+   * it is: a refused one did nothing. The time that a person takes does not count.
    *
-   * @returns false where that was not the trouble, or there is no code to be had
+   * @returns false if no code is needed, or none is available
    * @throws ClientError `mfa_invalid` after the last code, and what else became of the request
    */
-  private async steppedUp(failures: readonly Failure[]): Promise<boolean> {
+  private async stepUp(failures: readonly Failure[]): Promise<boolean> {
     const needed = failures.filter(({ error }) => error.code === "mfa_required");
     // Asked for a second time, the backend means something that codes do not mend.
     if (needed.length !== 1 || failures.at(-1) !== needed[0]) return false;
@@ -285,7 +285,7 @@ export interface ClientOptions {
   random(): number;
   /** Takes a line about every request; it may hold control characters of the backend. */
   trace?(line: string): void;
-  /** Crash points (purchase.md); does nothing unless a test arms one. */
+  /** A crash point: a place where a test kills the process. */
   reach(point: string): void;
   readonly userAgent: string;
 }

@@ -13,7 +13,7 @@ import { assertVerifiedTls, parseAddress } from "./address.ts";
 import { Caller, type CallInput, type ClientOptions, type Reply } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
-import { ASK_AGAIN_HINT, untold } from "./outcome.ts";
+import { ASK_AGAIN_HINT, outcomeUnknown } from "./outcome.ts";
 import type { PdfFile } from "./pdf.ts";
 import { createTransport } from "./transport.ts";
 import { type UserCalls, userCalls } from "./users.ts";
@@ -27,15 +27,14 @@ export type ClockRequest = z.infer<typeof clockRequestSchema>;
 /** Where the sandbox's clock is now. */
 export type ClockAnswer = z.infer<typeof clockAnswerSchema>;
 
-/** What became of an Idempotency-Key: `unknown` only where the backend says that it never arrived (details.md, 5). */
+/** What became of an Idempotency-Key: `unknown` only if the backend says that it never arrived. */
 export type KeyOutcome =
   | { readonly state: "known"; readonly purchase: PurchaseAnswer }
   | { readonly state: "unknown" }
   | { readonly state: "void" };
 
 /**
- * The contract, seen from a command: one client per command, because the time for retries is the command's
- * (details.md, 4). Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
+ * The contract, seen from a command: one client per command, because they share the time for retries. Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
  */
 export interface Client extends IdentityCalls, UserCalls {
   readonly apiUrl: string;
@@ -61,7 +60,7 @@ export interface Client extends IdentityCalls, UserCalls {
   payPurchase(organizationId: number, purchaseId: string): Promise<PurchaseAnswer>;
   /** Ends a purchase that waits for approval. `outcome_unknown` where an answer was lost and no refusal came after it. */
   cancelPurchase(organizationId: number, purchaseId: string): Promise<PurchaseAnswer>;
-  /** Spends a key for ever. Gives the purchase of a key that the backend knew, `null` where the key is void now. */
+  /** Spends a key forever. Returns the purchase of a key that the backend knew, `null` where the key is void now. */
   voidKey(organizationId: number, idempotencyKey: string): Promise<PurchaseAnswer | null>;
   purchases(
     organizationId: number,
@@ -200,9 +199,9 @@ function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurcha
   };
 }
 
-const CHANGED_HINT = "Look at `secureflag-licenses status`. Running the same command again is safe.";
+const CHANGED_HINT = "See `secureflag-licenses status`. Running the same command again is safe.";
 
-const CLOCK_HINT = "Look at `secureflag-licenses sandbox clock show` before you move it again.";
+const CLOCK_HINT = "See `secureflag-licenses sandbox clock show` before you move it again.";
 
 function reducingCalls(caller: Caller): Pick<Client, "reduceLicenses" | "cancelReduction"> {
   const change = async (id: "reduceLicenses" | "cancelReduction", organizationId: number, body?: ReductionRequest) => {
@@ -233,10 +232,10 @@ function isNamed(name: string, id: string, receiptNumber: string | null): boolea
 function another(asked: string, answered: string | number, changeHint: string | null = null): ClientError {
   const message = `The backend was asked for ${asked} and answered with ${answered}`;
   const error = new ClientError("unexpected_answer", message);
-  return changeHint === null ? error : untold(error, changeHint);
+  return changeHint === null ? error : outcomeUnknown(error, changeHint);
 }
 
-/** An answer about another key's purchase says nothing of this one (details.md, 4). */
+/** An answer about another key's purchase says nothing about this one. */
 function ofKey(purchase: PurchaseAnswer, idempotencyKey: string): PurchaseAnswer {
   if (purchase.idempotencyKey === idempotencyKey) return purchase;
   throw new ClientError("outcome_unknown", `The backend answered with another purchase, ${purchase.id}`, {

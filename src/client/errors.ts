@@ -7,7 +7,7 @@ import type { Problem } from "../contract/problems.ts";
  * - `unreachable`: no usable answer came, and where it was a purchase or another change it was certainly never sent
  * - `outcome_unknown`: a purchase or another change was sent, or a key was asked about, and no well-formed answer came
  * - `unexpected_answer`: the answer to a call that only reads or quotes, or signs in or out, makes no sense
- * - `billing_not_offered`: the backend has no billing calls (contract.md)
+ * - `billing_not_offered`: the backend has no billing calls
  * - `users_not_offered`: the backend adds and removes no users
  * - `sign_in_not_offered`: the backend has no such way to sign in
  * - `invalid_usage`: a URL that is not one of a backend

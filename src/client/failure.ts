@@ -27,7 +27,7 @@ const SIGN_IN_HINT =
 
 const RUN_AGAIN_HINT = "Check the connection and run the same command again; that is safe.";
 
-/** Whether losing the answer leaves open what became of a purchase (details.md, 4 and 5). */
+/** Whether the outcome of a purchase is open after a lost answer. */
 export function concernsKey(operation: Operation): boolean {
   return operation.path.includes("{idempotencyKey}") || operation.idempotent === true;
 }
@@ -48,19 +48,19 @@ export function failureOfWire(failure: WireFailure, operation: Operation, origin
   return { error, transient: !isFinal && !nonsense, sent, refused: false };
 }
 
-const NO_PDF = "This backend makes no receipts as PDF";
+const NO_PDF = "This backend does not offer receipts as PDF";
 
-const NO_PDF_HINT = "Without --pdf the receipt is shown, and --json has everything.";
+const NO_PDF_HINT = "Omit --pdf to read the receipt here; --json has everything.";
 
-const NONSENSE_HINT = "Check the API URL, and that nothing on the way changes answers.";
+const NONSENSE_HINT = "Check the API URL, and that no proxy changes responses.";
 
 const GATE_HINT =
-  "Something on the way may have refused it: check the API URL and the proxy, then `secureflag-licenses whoami`.";
+  "A proxy may have refused it: check the API URL and the proxy, then run `secureflag-licenses whoami`.";
 
 function wireMessage({ reason, sent }: WireFailure, origin: string): string {
-  if (reason === "timeout") return `${origin} did not answer in time`;
-  if (reason === "too_large") return `The answer of ${origin} is larger than 1 MB`;
-  return sent ? `The connection to ${origin} was lost` : `${origin} cannot be reached`;
+  if (reason === "timeout") return `Request to ${origin} timed out`;
+  if (reason === "too_large") return `Unexpected response from ${origin}: it is larger than 1 MB`;
+  return sent ? `The connection to ${origin} was lost` : `Cannot connect to ${origin}`;
 }
 
 /** An answer that is not the success that was asked for. */
@@ -108,7 +108,7 @@ function failureOfProblem(
       : undefined;
   const error = new ClientError(code, problem.detail, { ...details, requestId, problem, hint });
   const transient = isTransientStatus(details.status) || code === "idempotency_key_in_use";
-  // Asked about a key, only one 404 speaks of that key; any other may come from a wrong place (details.md, 5).
+  // Asked about a key, only one 404 speaks of that key; any other may come from a wrong place.
   const elsewhere = details.status === 404 && concernsKey(operation) && !operation.idempotent;
   const refused = !transient && (!elsewhere || code === "idempotency_key_unknown");
   return { error, transient, sent: true, refused };
@@ -126,21 +126,21 @@ function failureOfNonsense(
   const refusal = concernsKey(operation) ? null : refusalOf(origin, details);
   if (refusal) return final(refusal);
   if (isTransientStatus(details.status)) {
-    const message = `${origin} answered with the HTTP status ${details.status}`;
+    const message = `${origin} responded with HTTP status ${details.status}`;
     const error = new ClientError("unreachable", message, { ...details, hint: RUN_AGAIN_HINT });
     return { error, transient: true, sent: true, refused: false };
   }
-  const message = `The answer of ${origin} makes no sense: it ${why}`;
+  const message = `Unexpected response from ${origin}: it ${why}`;
   const error = new ClientError("unexpected_answer", message, { ...details, hint: NONSENSE_HINT });
   return { error, transient: concernsKey(operation) || broken, sent: true, refused: false };
 }
 
-/** A refusal in somebody else's words: a gateway's, or a page for browsers. */
+/** A refusal that is not the backend's: a gateway's, or a page for browsers. */
 function refusalOf(origin: string, details: AnswerDetails): ClientError | null {
   const { status } = details;
   const code = refusalCodeOf(status);
   if (code === null) return null;
-  const message = `${origin} answered with the HTTP status ${status}, and not in the backend's own words`;
+  const message = `${origin} refused the request with HTTP status ${status}, without an error code`;
   return new ClientError(code, message, { ...details, ...(code === "forbidden" && { hint: GATE_HINT }) });
 }
 
@@ -201,17 +201,17 @@ function wrongPassword(details: AnswerDetails): ClientError {
 }
 
 function signInNotOffered(details: AnswerDetails): ClientError {
-  const message = "This backend does not offer to sign in that way";
+  const message = "This backend does not offer this way to sign in";
   return new ClientError("sign_in_not_offered", message, { ...details, hint: SIGN_IN_HINT });
 }
 
 function notOffered(details: AnswerDetails): ClientError {
-  const message = "This backend does not offer the billing calls: it sells no licenses";
+  const message = "This backend does not sell licenses: it does not offer the billing calls";
   return new ClientError("billing_not_offered", message, { ...details, hint: SANDBOX_HINT });
 }
 
 function usersNotOffered(details: AnswerDetails): ClientError {
-  const message = "This backend does not offer to add and remove users";
+  const message = "This backend does not add or remove users";
   const hint = "Manage them in SecureFlag's portal. Try it without an account: `secureflag-licenses sandbox`.";
   return new ClientError("users_not_offered", message, { ...details, hint });
 }

@@ -13,7 +13,7 @@ import {
 } from "../contract/identity.ts";
 import type { Caller } from "./call.ts";
 import { ClientError } from "./errors.ts";
-import { untold } from "./outcome.ts";
+import { outcomeUnknown } from "./outcome.ts";
 
 /** The answer to a right password. */
 type LoginAnswer = z.infer<typeof loginAnswerSchema>;
@@ -21,7 +21,7 @@ type LoginAnswer = z.infer<typeof loginAnswerSchema>;
 /** A new pair of tokens. */
 export type TokenAnswer = z.infer<typeof tokenAnswerSchema>;
 
-/** The calls about who somebody is, and about tokens. Every method throws `ClientError`. */
+/** The calls about identity and tokens. Every method throws `ClientError`. */
 export interface IdentityCalls {
   /** Never repeated. */
   login(credentials: { email: string; password: string }): Promise<LoginAnswer>;
@@ -47,7 +47,7 @@ export interface IdentityCalls {
   /** The API tokens that were not revoked, newest first. */
   tokens(organizationId: number): Promise<ApiToken[]>;
   /**
-   * Never repeated, and `outcome_unknown` where the answer is lost: then the token may exist, and nobody knows its secret.
+   * Never repeated, and `outcome_unknown` where the answer is lost: then the token may exist, and its secret is lost.
    */
   createToken(organizationId: number, request: CreateTokenRequest): Promise<CreatedToken>;
   /** `outcome_unknown` where an answer was lost and no refusal came after it. */
@@ -80,7 +80,7 @@ function sessionCalls(caller: Caller): Pick<IdentityCalls, SessionCalls> {
       const { value } = await caller.change("acceptInvitation", input, ACCEPTED_HINT);
       if (value.id === organizationId) return value;
       const message = `The backend was asked for organization ${organizationId} and answered with ${value.id}`;
-      throw untold(new ClientError("unexpected_answer", message), ACCEPTED_HINT);
+      throw outcomeUnknown(new ClientError("unexpected_answer", message), ACCEPTED_HINT);
     },
   };
 }
@@ -99,7 +99,7 @@ function deviceCalls(caller: Caller): Pick<IdentityCalls, "authorizeDevice" | "d
 }
 
 const CREATED_HINT = "If `secureflag-licenses tokens list` shows it, revoke it: its secret is lost.";
-const REVOKED_HINT = "Look at `secureflag-licenses tokens list`. Running the same command again is safe.";
+const REVOKED_HINT = "See `secureflag-licenses tokens list`. Running the same command again is safe.";
 
 function tokenCalls(caller: Caller): Pick<IdentityCalls, "tokens" | "createToken" | "revokeApiToken"> {
   return {

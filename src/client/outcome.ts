@@ -14,18 +14,17 @@ const SETTLING: ReadonlySet<string> = new Set([
   "idempotency_key_reused",
 ]);
 
-/** Whether any try may have done its work without telling: its answer was lost, or said nothing for certain. */
+/** Whether any try may have done its work: its answer was lost or not conclusive. */
 export function isAnyLost(failures: readonly Failure[]): boolean {
   return failures.some((failure) => failure.sent && !failure.refused);
 }
 
 /**
  * The error that a call ends with. Where the call concerns an Idempotency-Key, only a well-formed refusal says what
- * became of it, and only if no earlier try was lost on the way; anything else leaves the outcome unknown
- * (details.md, 4 and 5).
+ * became of it, and only if no earlier try was lost on the way; anything else leaves the outcome unknown.
  *
  * @param failures every failed try in order
- * @param error why there is no further try: the last failure's, or a token that could not be had for it
+ * @param error why there is no further try: the last failure's, or a token that could not be renewed for it
  */
 export function outcomeOf(operation: Operation, failures: readonly Failure[], error: unknown): unknown {
   if (!concernsKey(operation) || !isAnyLost(failures)) return error;
@@ -54,14 +53,14 @@ const OPEN: ReadonlySet<ClientErrorCode> = new Set(["unreachable", "unexpected_a
  * @param failures every failed try in order
  * @param error what the call ends with
  */
-export function isUntold(failures: readonly Failure[], error: unknown): boolean {
+export function isOutcomeOpen(failures: readonly Failure[], error: unknown): boolean {
   const last = failures.at(-1);
   const isRefused = last?.refused && last.error === error;
   return !isRefused && failures.some((failure) => failure.sent && OPEN.has(failure.error.code));
 }
 
 /** The error of a call that may have done its work. `hint`: how a person finds out. */
-export function untold(cause: unknown, hint: string): ClientError {
+export function outcomeUnknown(cause: unknown, hint: string): ClientError {
   return unknown("The request was sent, but what became of it is not known.", cause, hint);
 }
 

@@ -43,7 +43,7 @@ export function proxyConnector(
   const secure = buildConnector({ timeout: timeoutMs });
   const open = proxy.authorization === null ? openTunnel : untilRejected(openTunnel);
   const timedOut = (cause?: unknown) =>
-    new ProxyError(`No answer through the proxy ${proxy.name} in time`, CHECK_PROXY_HINT, false, { cause });
+    new ProxyError(`Connection through the proxy ${proxy.name} timed out`, CHECK_PROXY_HINT, false, { cause });
   return {
     timedOut,
     connect: (options, callback) => {
@@ -114,12 +114,12 @@ function openTunnel(proxy: Proxy, target: string, timeoutMs: number, signal: Abo
     const headers = { host: target, ...(authorization !== null && { "proxy-authorization": authorization }) };
     const connecting = request({ host, port, method: "CONNECT", path: target, headers, agent: false, signal });
     const timer = setTimeout(() => {
-      connecting.destroy(new ProxyError(`The proxy ${name} did not answer in time`, CHECK_PROXY_HINT, false));
+      connecting.destroy(new ProxyError(`Connection to the proxy ${name} timed out`, CHECK_PROXY_HINT, false));
     }, timeoutMs);
     // Stays: an error after the tunnel is open is the socket's own.
     connecting.on("error", (cause) => {
       clearTimeout(timer);
-      const message = `The proxy ${name} cannot be reached`;
+      const message = `Cannot connect to the proxy ${name}`;
       reject(cause instanceof ProxyError ? cause : new ProxyError(message, CHECK_PROXY_HINT, false, { cause }));
     });
     connecting.once("connect", ({ statusCode = 0 }, socket: Socket, head: Buffer) => {
@@ -140,7 +140,7 @@ function openTunnel(proxy: Proxy, target: string, timeoutMs: number, signal: Abo
 /** A 407 is final, because accounts are locked after some wrong passwords; so is every other refusal but a gateway's. */
 function refusal({ name, authorization }: Proxy, status: number): ProxyError {
   if (status !== 407) {
-    const message = `The proxy ${name} refused the connection with the HTTP status ${status}`;
+    const message = `The proxy ${name} refused the connection with HTTP status ${status}`;
     return new ProxyError(message, CHECK_PROXY_HINT, status < 500);
   }
   return authorization === null

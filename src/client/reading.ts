@@ -55,7 +55,7 @@ function readKnownError(operation: Operation, status: number, { value }: GoodBod
   return { kind: "oauth_error", error: oauth.data.error, description: oauth.data.error_description };
 }
 
-/** A declined purchase is an answer with the whole purchase in it (details.md, 10). */
+/** A declined purchase is an answer with the whole purchase in it. */
 function readProblem(operation: Operation, code: ProblemCode, problem: Problem): Reading {
   if (code !== "payment_declined" || !mayCharge(operation)) return { kind: "problem", code, problem };
   const purchase = purchaseAnswerSchema.safeParse(problem.purchase, ONE_ANSWER);

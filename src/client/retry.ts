@@ -1,16 +1,16 @@
-/** At most this many tries of one request (details.md, 4). */
+/** The maximum number of tries of one request. */
 const MAX_TRIES = 6;
 
-/** Failed tries and the waits between them take at most this long for one command, in milliseconds (details.md, 4). */
+/** The maximum time of failed tries and the waits between them for one command, in milliseconds. */
 export const COMMAND_BUDGET_MS = 120_000;
 
-/** Where nothing was ever sent, trying ends after this many milliseconds (details.md, 4). */
+/** The maximum time of tries of which none was sent, in milliseconds. */
 const UNSENT_LIMIT_MS = 20_000;
 
 const BACKOFF_BASE_MS = 300;
 const BACKOFF_CAP_MS = 8_000;
 
-/** Whether an answer of this status says "not now" (details.md, 4). */
+/** Whether an answer of this status says "not now". */
 export function isTransientStatus(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || status >= 500;
 }
@@ -22,8 +22,8 @@ export function backoffMs(tries: number, random: number): number {
 
 /**
  * How long `Retry-After` asks to wait, in milliseconds (RFC 9110, section 10.2.3); `null` where it says nothing.
- * A date is measured from the answer's own `Date`: no instant of a backend is compared with this machine's clock
- * (details.md, 26).
+ * A date is measured from the answer's own `Date`: no instant of a backend is compared with this machine's
+ * clock.
  */
 export function parseRetryAfter(value: string | undefined, date: string | undefined): number | null {
   if (value === undefined) return null;
@@ -48,7 +48,7 @@ export interface RetrySituation {
   readonly elapsedMs: number;
 }
 
-/** How long to wait before the next try, in milliseconds, or `null` to give up (details.md, 4). */
+/** How long to wait before the next try, in milliseconds, or `null` to give up. */
 export function nextWaitMs(situation: RetrySituation): number | null {
   const { tries, retryAfterMs, random, leftMs, everSent, elapsedMs } = situation;
   const wait = Math.max(retryAfterMs ?? 0, backoffMs(tries, random));

@@ -1,6 +1,6 @@
 import type { WireAnswer, WireFailure, WireRequest } from "./transport.ts";
 
-/** The only headers that `--verbose` shows (security.md): none of them can hold a secret. */
+/** The only headers that `--verbose` shows; none of them can hold a secret. */
 const SHOWN_REQUEST_HEADERS = ["idempotency-key"];
 const SHOWN_ANSWER_HEADERS = ["x-request-id", "retry-after", "idempotency-replayed", "content-type"];
 

@@ -4,7 +4,7 @@ import { type BackendAddress, type Environment, proxyFor } from "./address.ts";
 import { ClientError, ProxyError } from "./errors.ts";
 import type { ProxyConnector } from "./proxy.ts";
 
-/** Answers above this many bytes are refused (security.md, Hostile input). */
+/** Answers above this many bytes are refused. */
 const MAX_ANSWER_BYTES = 1_000_000;
 
 const CONNECT_TIMEOUT_MS = 10_000;

@@ -8,15 +8,15 @@ export interface UserCalls {
   /** From page 0; a page may be short, an empty one ends the list. SecureFlag's own backend is understood as well. */
   usersPage(organizationId: number, page: number): Promise<User[]>;
   /**
-   * Repeated only while it certainly never left: where the answer is lost, which is `outcome_unknown`, nothing tells a
-   * user who was added from one who was there before.
+   * Repeated only while it certainly never left: after a lost answer, which is `outcome_unknown`, a user who was
+   * added looks like one who was there before.
    */
   addUser(organizationId: number, user: AddUserRequest): Promise<AddUserAnswer>;
   /** All or nothing. Repeated only while it certainly never left, and `outcome_unknown` where the answer is lost. */
   importUsers(organizationId: number, users: readonly AddUserRequest[]): Promise<ImportUsersAnswer>;
   /**
    * Removes a user by number; gives the license counts after it. `null` where an answer was lost on the way and the user
-   * is not there any more: the try that was lost removed them, or somebody else did. `outcome_unknown` where one was lost
+   * is not there any more: the try that was lost removed them, or another command did. `outcome_unknown` where one was lost
    * and neither that nor a refusal came after it.
    */
   removeUser(organizationId: number, idUser: number): Promise<LicenseCounts | null>;
@@ -28,7 +28,7 @@ export interface UserCalls {
 
 const ADDED_HINT = "Running the same command again is safe: it names those who are users already.";
 const SET_HINT = "See `secureflag-licenses organizations assignment-strategy`. Running the same command again is safe.";
-const REMOVED_HINT = "Look at `secureflag-licenses users list --all`. Running the same command again is safe.";
+const REMOVED_HINT = "See `secureflag-licenses users list --all`. Running the same command again is safe.";
 
 /** The calls of `UserCalls` at one backend. */
 export function userCalls(caller: Caller): UserCalls {

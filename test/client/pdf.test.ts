@@ -70,7 +70,7 @@ describe("the client", () => {
     const { client } = testClient(backend.apiUrl);
     await expect(client.receiptPdf(1, "pur_1")).rejects.toMatchObject({
       code: "unexpected_answer",
-      message: "This backend makes no receipts as PDF",
+      message: "This backend does not offer receipts as PDF",
       hint: expect.stringContaining("--json"),
     });
   });

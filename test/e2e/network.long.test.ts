@@ -166,7 +166,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       const run = await runCli(["quote", "1", "--json", "--timeout", "2"], { env });
       expect(errorOf(run)).toMatchObject({
         exitCode: 10,
-        message: `No answer through the proxy ${value} in time.`,
+        message: `Connection through the proxy ${value} timed out.`,
         hint: expect.stringContaining("HTTPS_PROXY"),
       });
     });
@@ -186,7 +186,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       const env = { ...environmentFor(`https://${NAME}${PATH}`, 1), HTTPS_PROXY: `127.0.0.1:${proxy.port}` };
       const run = await runCli(args, { env });
       expect(run.exitCode).toBe(10);
-      expect(run.stderr).toContain(`The proxy 127.0.0.1:${proxy.port} cannot be reached`);
+      expect(run.stderr).toContain(`Cannot connect to the proxy 127.0.0.1:${proxy.port}`);
       expect(run.stderr).toContain("ECONNREFUSED");
     });
   });

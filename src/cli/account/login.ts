@@ -3,7 +3,7 @@ import { isMissing } from "../../client/missing.ts";
 import { MAX_TOKEN_BYTES } from "../../client/token.ts";
 import type { Me } from "../../contract/identity.ts";
 import { createTargetClient } from "../connection/client.ts";
-import { organizationUntold } from "../connection/connect.ts";
+import { organizationNotReported } from "../connection/connect.ts";
 import type { CredentialSource, CredentialStore, StoredCredential } from "../connection/credentials.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { ProfileSettings } from "../connection/settings.ts";
@@ -106,7 +106,7 @@ export async function runLogin(options: LoginOptions, context: Context): Promise
   const profile = { apiUrl: target.apiUrl, organizationId, email: me.user.email };
   await saveProfile(options, context, target.profileName, profile);
   const identity = identityOf(me, { ...target, profile, organizationId }, place);
-  await printResult(context, options, "login", identity, (view) => renderIdentity(identity, view));
+  await printResult<"login">(context, options, identity, (view) => renderIdentity(identity, view));
   noteInvitations(context, options, me);
   noteEnvironment(options, context);
 }
@@ -136,10 +136,9 @@ async function storeAnonymous(
   await saveProfile(options, context, profileName, { apiUrl, organizationId, email: null });
   const token = { source: storing.place };
   const result = { user: null, organization: { id: organizationId }, apiUrl, profile: profileName, token };
-  await printResult(
+  await printResult<"login">(
     context,
     options,
-    "login",
     result,
     () => `Stored the token for organization ${organizationId}. This backend does not report who it belongs to.`,
   );
@@ -239,7 +238,7 @@ async function meWith(
     return await withSpinner(context, options, "Checking who is signed in", client.me());
   } catch (error) {
     if (!options.withToken || !isMissing(error)) throw error;
-    if (organizationId === null) throw organizationUntold(error);
+    if (organizationId === null) throw organizationNotReported(error);
     await withSpinner(context, options, "Checking the token", client.usersPage(organizationId, 0));
     return { organizationId };
   }

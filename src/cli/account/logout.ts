@@ -23,7 +23,7 @@ export async function runLogout(options: GlobalOptions, context: Context): Promi
   const { profileName } = await resolveTarget(context, { ...options, apiUrl: null });
   const result: LogoutResult = { profile: profileName, ...(await endSignIn(options, context, profileName)) };
   if (context.env.SECUREFLAG_API_TOKEN) warn(context, options, "SECUREFLAG_API_TOKEN is still set and still used.");
-  await printResult(context, options, "logout", result, () =>
+  await printResult<"logout">(context, options, result, () =>
     result.removed ? "Signed out." : "There was no sign-in to forget.",
   );
 }

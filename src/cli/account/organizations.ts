@@ -102,7 +102,7 @@ const LIST_HINT = "See `secureflag-licenses organizations list` for your invitat
 export async function listOrganizations(options: GlobalOptions, context: Context): Promise<void> {
   const { client } = await connect(context, options, "public");
   const { organizations, invitations } = await withSpinner(context, options, "Reading organizations", client.me());
-  await printResult(context, options, "organizations list", organizations, (view) =>
+  await printResult<"organizations list">(context, options, organizations, (view) =>
     renderOrganizations(organizations, view, invitations),
   );
   if (invitations && invitations.length > 0) {
@@ -122,7 +122,7 @@ export async function acceptInvitation(options: AcceptOptions, context: Context)
   });
   const organization = await withSpinner(context, options, "Accepting the invitation", accepting);
   const result = { ...organization, accepted: true } as const;
-  const printing = printResult(context, options, "organizations accept", result, () =>
+  const printing = printResult<"organizations accept">(context, options, result, () =>
     renderAcceptedInvitation(organization),
   );
   await doneBefore(printing, "The invitation was accepted", "See `secureflag-licenses organizations list`.");
@@ -158,7 +158,7 @@ export async function runStrategy(options: StrategyOptions, context: Context): P
   const assignmentStrategy = await withSpinner(context, options, words, asking);
   const result = { organizationId, assignmentStrategy };
   const word = strategyWord(assignmentStrategy);
-  const printing = printResult(context, options, "organizations assignment-strategy", result, () =>
+  const printing = printResult<"organizations assignment-strategy">(context, options, result, () =>
     strategy === null
       ? `Assignment strategy for new users: ${word}.`
       : `Set the assignment strategy for new users to ${word}.`,

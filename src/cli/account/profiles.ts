@@ -90,7 +90,7 @@ export async function listProfiles(options: GlobalOptions, context: Context): Pr
     const signedIn = (await store.place(name)) !== null;
     profiles.push({ name, active: name === active, apiUrl, organizationId, email, signedIn });
   }
-  await printResult(context, options, "profiles list", profiles, (view) => renderProfiles(profiles, view));
+  await printResult<"profiles list">(context, options, profiles, (view) => renderProfiles(profiles, view));
 }
 
 /**
@@ -103,7 +103,7 @@ export async function useProfile(options: ProfileOptions, context: Context): Pro
   await assertKnown(name, context);
   await (await context.settings()).activateProfile(name);
   if (context.env.SECUREFLAG_PROFILE) warn(context, options, "SECUREFLAG_PROFILE is set and takes precedence.");
-  await printResult(context, options, "profiles use", { name, active: true }, () => `Switched to profile ${name}.`);
+  await printResult<"profiles use">(context, options, { name, active: true }, () => `Switched to profile ${name}.`);
 }
 
 /**
@@ -127,10 +127,9 @@ export async function removeProfile(options: RemoveProfileOptions, context: Cont
       "The profile was in use. Choose another one with `secureflag-licenses profiles use <name>`.",
     );
   }
-  await printResult(
+  await printResult<"profiles remove">(
     context,
     options,
-    "profiles remove",
     { name, removed: true, revoked },
     () => `Removed profile ${name}.`,
   );

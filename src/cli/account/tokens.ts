@@ -121,7 +121,7 @@ const RUNS: TokensRuns = { list: listTokens, create: createToken, revoke: revoke
 export async function listTokens(options: GlobalOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const tokens = await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
-  await printResult(context, options, "tokens list", tokens, (view) => renderTokens(tokens, view));
+  await printResult<"tokens list">(context, options, tokens, (view) => renderTokens(tokens, view));
 }
 
 /**
@@ -142,7 +142,7 @@ export async function createToken(options: CreateOptions, context: Context): Pro
   const creating = client.createToken(organizationId, { name, scopes: [...scopes], expiresInDays, spendLimit });
   const token = await withSpinner(context, options, "Creating the token", creating);
   if (!options.json) context.io.workflowCommand("add-mask", token.token);
-  const printing = printResult(context, options, "tokens create", token, (view) => renderCreatedToken(token, view));
+  const printing = printResult<"tokens create">(context, options, token, (view) => renderCreatedToken(token, view));
   const hint = `It cannot be shown again. Revoke it with \`secureflag-licenses tokens revoke ${token.id}\`.`;
   await doneBefore(printing, `The token ${token.id} was created`, hint);
 }
@@ -158,10 +158,9 @@ async function printPlan(
   const spendLimit = limit ? { amount, amountLeft: amount, licenses, licensesLeft: licenses } : null;
   const unmade = { id: null, createdAt: null, expiresAt: null, last4: null, createdBy: null, token: null };
   const plan = { ...unmade, name, scopes: [...scopes], expiresIn: expiresInDays * 86_400, spendLimit };
-  await printResult(
+  await printResult<"tokens create">(
     context,
     options,
-    "tokens create",
     { ...plan, dryRun: true },
     () => `Dry run: would create the token ${name} for ${scopes.join(", ")}, for ${expiresInDays} days.`,
   );
@@ -189,7 +188,7 @@ export async function revokeToken(options: RevokeOptions, context: Context): Pro
 
 async function printRevoked(options: RevokeOptions, context: Context, id: string): Promise<void> {
   const { dryRun } = options;
-  await printResult(context, options, "tokens revoke", { id, revoked: !dryRun, ...(dryRun && { dryRun }) }, () =>
+  await printResult<"tokens revoke">(context, options, { id, revoked: !dryRun, ...(dryRun && { dryRun }) }, () =>
     dryRun ? `Dry run: would revoke the token ${id}.` : `Revoked the token ${id}.`,
   );
 }

@@ -31,7 +31,7 @@ export async function runWhoami(options: GlobalOptions, context: Context): Promi
     throw isMissing(error) ? unknownIdentity(error) : error;
   });
   const identity = identityOf(me, target, signIn.source);
-  await printResult(context, options, "whoami", identity, async (view) => {
+  await printResult<"whoami">(context, options, identity, async (view) => {
     const unused = signIn.source === "environment" ? await storedProfile(context, target.profileName) : null;
     return renderIdentity(identity, view, unused);
   });

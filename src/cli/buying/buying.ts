@@ -236,7 +236,9 @@ export async function concludePurchase(
   if (purchase !== null && failure !== null) await summarize(context, options, client.origin, [purchase]);
   const about = { command: name, isPageOnScreen: purchase !== null && isPageOnScreen(purchase), ...more };
   const render = async (view: View) => renderBuyResult(result, view, about);
-  await conclude(ended, journal, options, context, () => printResult(context, options, name, result, render));
+  await conclude(ended, journal, options, context, () =>
+    printResult<PurchaseCommand>(context, options, result, render),
+  );
 }
 
 function notPrinted({ result: { purchase, dryRun }, failure }: Ending, cause: unknown): unknown {

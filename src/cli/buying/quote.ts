@@ -97,19 +97,19 @@ export async function runQuote(options: QuoteOptions, context: Context): Promise
     );
   }
   if (when) return await printForecast(offer, options, context);
-  await printResult(context, options, "quote", offer.quote, (view) => renderQuote(offer, priced, view));
+  await printResult<"quote">(context, options, offer.quote, (view) => renderQuote(offer, priced, view));
 }
 
 async function compare(counts: readonly number[], options: QuoteOptions, context: Context): Promise<void> {
   const connection = await connect(context, options, "billing");
   const offers = await withSpinner(context, options, "Pricing", offersOf(connection, counts));
   const quotes = offers.map(({ quote }) => quote);
-  await printResult(context, options, "quote", quotes, (view) => renderComparison(offers, view));
+  await printResult<"quote">(context, options, quotes, (view) => renderComparison(offers, view));
 }
 
 async function printForecast(offer: Offer, options: QuoteOptions, context: Context): Promise<void> {
   const { prices, renewal } = forecast(offer);
-  await printResult(context, options, "quote", { quote: offer.quote, prices, renewal }, (view) =>
+  await printResult<"quote">(context, options, { quote: offer.quote, prices, renewal }, (view) =>
     renderForecast(offer, { prices, renewal }, view),
   );
 }

@@ -99,7 +99,7 @@ export async function runReduce(options: ReduceOptions, context: Context): Promi
   const after = await reduce(organizationId, connection, options, context);
   const { reduction, licenses: counts, renewal } = after;
   const result = { reduction, licenses: counts, renewal, dryRun: options.dryRun };
-  const printing = printResult(context, options, "licenses reduce", result, (view) =>
+  const printing = printResult<"licenses reduce">(context, options, result, (view) =>
     renderReduction(result, after.term, view),
   );
   const done = options.licenses === null ? "The reduction was canceled" : "The reduction was scheduled";

@@ -71,7 +71,7 @@ export async function runTopUp(options: TopUpOptions, context: Context): Promise
   const { topUp: result, tools } = ended;
   const isPageOnScreen = result.purchase !== null && tools.isPageOnScreen(result.purchase);
   await conclude(ended, tools.journal, options, context, () =>
-    printResult(context, options, "top-up", result, (view) => renderTopUp(result, view, { isPageOnScreen })),
+    printResult<"top-up">(context, options, result, (view) => renderTopUp(result, view, { isPageOnScreen })),
   );
 }
 

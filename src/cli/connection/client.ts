@@ -7,13 +7,13 @@ import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
 /** Who a command acts as. */
 export interface SignIn {
   readonly source: "environment" | "keyring" | "file";
-  /** Whether a person signed in, and may be asked for a one-time code; an API token is none. */
+  /** Whether a person signed in, and may be asked for a one-time code, unlike with an API token. */
   readonly isSession: boolean;
   /** Known for a stored sign-in. */
   readonly email: string | null;
   /** A token that has not expired as far as is known here. */
   accessToken(client: RefreshingClient): Promise<string>;
-  /** A new token after the backend refused the old one, or `null` where there is none to be had. */
+  /** A new token after the backend refused the old one, or `null` if it cannot be renewed. */
   renewToken(client: RefreshingClient): Promise<string | null>;
 }
 

@@ -12,9 +12,9 @@ import type { OneTimeCodeOptions } from "./oneTimeCode.ts";
 import { findSignIn } from "./signIn.ts";
 import { assertOffered, type Need, resolveTarget, type Target } from "./target.ts";
 
-const JOIN_ONE = "Ask an administrator to add you, or sign in as somebody else: `secureflag-licenses login`.";
+const JOIN_ONE = "Ask an administrator to add you, or sign in as another user: `secureflag-licenses login`.";
 
-const NAME_ONE = "Name one with --org <id> or SECUREFLAG_ORGANIZATION.";
+const NAME_ONE = "Pass --org <id> or set SECUREFLAG_ORGANIZATION.";
 
 /** A signed-in way to a backend. */
 export interface Connection {
@@ -22,7 +22,7 @@ export interface Connection {
   readonly target: Target;
   readonly signIn: SignIn;
   /**
-   * The organization: the one that is set, else the only one that `/me` lists (details.md, 37).
+   * The organization: the one that is set, else the only one that `/me` lists.
    *
    * @throws CliError `organization_required` with the list
    */
@@ -69,13 +69,13 @@ export async function connectToOrganization(
 
 async function onlyOrganization(client: Pick<Client, "me">): Promise<number> {
   const { organizations, invitations = [] } = await client.me().catch((error: unknown) => {
-    throw isMissing(error) ? organizationUntold(error) : error;
+    throw isMissing(error) ? organizationNotReported(error) : error;
   });
   const [only, another] = organizations;
   if (only && !another) return only.id;
   const list = organizations.map(({ id, name }) => `${id} (${clean(name)})`).join(", ");
   throw only
-    ? new CliError("organization_required", `There are several organizations: ${list}`, { hint: NAME_ONE })
+    ? new CliError("organization_required", `You belong to several organizations: ${list}`, { hint: NAME_ONE })
     : new CliError("organization_required", "You belong to no organization", { hint: waysToJoin(invitations) });
 }
 
@@ -86,8 +86,8 @@ function waysToJoin([invitation]: NonNullable<Me["invitations"]>): string {
 }
 
 /** The failure of a backend without `GET /me` where the organization has to be known. */
-export function organizationUntold(cause: unknown): CliError {
-  return new CliError("organization_required", "This backend does not tell which organizations you belong to", {
+export function organizationNotReported(cause: unknown): CliError {
+  return new CliError("organization_required", "The backend does not report which organizations you belong to", {
     hint: `Check the API URL: a sandbox's ends with ${BASE_PATH}. ${NAME_ONE}`,
     cause,
   });

@@ -48,7 +48,7 @@ export type StoredCredential = z.infer<typeof credentialSchema>;
 /** Where a sign-in is kept. */
 export type CredentialSource = "keyring" | "file";
 
-/** Keeps one sign-in per profile, in the system's keyring or else in a file (security.md, Secrets in the CLI). */
+/** Keeps one sign-in per profile, in the system's keyring or else in a file. */
 export interface CredentialStore {
   /** @throws CliError `credentials_unsafe`, `credentials_unreadable`, `keyring_locked`, `keyring_unavailable` */
   read(profile: string): Promise<{ credential: StoredCredential; source: CredentialSource } | null>;
@@ -65,7 +65,7 @@ export interface CredentialStore {
    */
   check(place: CredentialSource): Promise<void>;
   /**
-   * Takes the place of any older sign-in of the profile. In the file, it makes one in the keyring unknown.
+   * Replaces any older sign-in of the profile, in the keyring as well.
    *
    * @throws CliError `keyring_locked`, `keyring_unavailable`, `credentials_unsafe`, `credentials_unreadable`,
    *   `unexpected_answer` for a sign-in that is larger than any that makes sense

@@ -115,7 +115,7 @@ class KeyringError extends Error {
   override readonly name = "KeyringError";
 }
 
-/** What secret services (Linux) and the keychain (macOS) say of a keyring that is locked, or that nobody unlocked. */
+/** What secret services (Linux) and the keychain (macOS) report for a keyring that is locked or was not unlocked. */
 const LOCKED = /\blocked\b|prompt was dismissed|user interaction is not allowed|user canceled/i;
 
 function failureOf(why: string): CliError {

@@ -6,7 +6,7 @@ import type { KeyringAnswer, KeyringRequest } from "./keyring.ts";
 /**
  * A program of its own, `dist/keyring.js`: does one thing in the system's keyring, and answers on stdout. The calls are
  * native and block for as long as the keyring likes, so that they are made in a thread; meanwhile the main thread watches
- * stdin, whose end means that nobody waits for the answer any more, whatever has become of the one who did.
+ * stdin, whose end means that the process waiting for the answer has gone.
  */
 
 const SERVICE = "secureflag-licenses";

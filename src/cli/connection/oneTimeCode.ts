@@ -8,19 +8,19 @@ import { openPrompter, promptsAllowed } from "../kit/prompt.ts";
 /** What decides where a one-time code comes from. */
 export interface OneTimeCodeOptions extends OutputOptions {
   readonly input: boolean;
-  /** What `--totp` said; left out by commands without the flag. */
+  /** The value of `--totp`; left out by commands without the flag. */
   readonly totp?: string | null;
 }
 
-const MOST_QUESTIONS = 3;
+const MAX_QUESTIONS = 3;
 
-const QUESTION = "One-time code of your authenticator app";
+const QUESTION = "One-time code from your authenticator app";
 
-const QUESTION_AGAIN = "That code is wrong, or was used already. The next one";
+const QUESTION_AGAIN = "That code is wrong or was already used. Next code";
 
 /** `--totp`, for a command that may need a one-time code; `readTotp` reads it. */
 export function totpOption(): Option {
-  return new Option("--totp <code>", "the one-time code of your authenticator app");
+  return new Option("--totp <code>", "one-time code from your authenticator app");
 }
 
 /**
@@ -32,7 +32,7 @@ export function readTotp(text: string | undefined): string | null {
   if (text === undefined) return null;
   const code = withoutSpaces(text);
   if (isCode(code)) return code;
-  throw usageError("--totp is not a one-time code", "Give the 6 digits that your authenticator app shows now.");
+  throw usageError("--totp is not a one-time code", "Pass the 6 digits that your authenticator app shows now.");
 }
 
 /**
@@ -46,7 +46,7 @@ export function oneTimeCodes(context: Context, options: OneTimeCodeOptions): Non
       asked += 1;
       return asked === 1 ? options.totp : null;
     }
-    while (asked < MOST_QUESTIONS && promptsAllowed(context, options)) {
+    while (asked < MAX_QUESTIONS && promptsAllowed(context, options)) {
       const prompter = await openPrompter(context, options);
       const code = withoutSpaces(await prompter.secret(asked === 0 ? QUESTION : QUESTION_AGAIN));
       asked += 1;

@@ -95,8 +95,8 @@ class SettingsStore {
     } catch (cause) {
       if (cause instanceof CliError)
         throw new CliError("settings_unreadable", cause.message, { hint: cause.hint, cause });
-      const hint = `Repair it, or remove it to begin anew: \`rm "${this.path}"\`.`;
-      throw new CliError("settings_unreadable", `The settings in ${this.path} cannot be read`, { hint, cause });
+      const hint = `Repair it, or remove it to start over: \`rm "${this.path}"\`.`;
+      throw new CliError("settings_unreadable", `Cannot read the settings in ${this.path}`, { hint, cause });
     }
   }
 
@@ -104,7 +104,7 @@ class SettingsStore {
     const parsed = profileSchema.safeParse(profile);
     if (parsed.success) return parsed.data;
     const hint = "Run `secureflag-licenses login` with that profile again.";
-    const message = `The profile "${name}" in ${this.path} cannot be read`;
+    const message = `Cannot read the profile "${name}" in ${this.path}`;
     throw new CliError("settings_unreadable", message, { hint, cause: parsed.error });
   }
 
@@ -127,7 +127,7 @@ class SettingsStore {
       const denied = deniedError(cause, this.path, this.machine.uid, "settings_unreadable");
       if (denied) throw denied;
       const hint = "Check that its directory can be written and that the disk is not full.";
-      throw new CliError("settings_unreadable", `The settings cannot be written to ${this.path}`, { hint, cause });
+      throw new CliError("settings_unreadable", `Cannot write the settings to ${this.path}`, { hint, cause });
     }
   }
 }

@@ -7,12 +7,12 @@ import type { Target } from "./target.ts";
 
 const EXPIRY_MARGIN_MS = 5_000;
 
-/** Whatever a backend says, a token is renewed after a year: no instant is too far away to be stored. */
-const LONGEST_LIFE_SECONDS = 31_536_000;
+/** A token is renewed after a year at most, so that its expiry can always be stored. */
+const MAX_LIFE_SECONDS = 31_536_000;
 
 /** When a token of this many seconds expires, in milliseconds of this machine's clock. */
 export function expiryOf(expiresIn: number, now: number): number {
-  return now + Math.min(expiresIn, LONGEST_LIFE_SECONDS) * 1000;
+  return now + Math.min(expiresIn, MAX_LIFE_SECONDS) * 1000;
 }
 
 /**
@@ -36,7 +36,7 @@ export function sessionCredential(
 
 /**
  * The sign-in for a target: SECUREFLAG_API_TOKEN, else the stored one. A stored token is bound to the origin that it
- * came from and used nowhere else (security.md).
+ * came from and used nowhere else.
  *
  * @throws CliError `not_signed_in`
  */

@@ -6,7 +6,7 @@ import { shorten } from "../kit/text.ts";
 import { isProfileName } from "../kit/values.ts";
 import type { ProfileSettings, Settings } from "./settings.ts";
 
-/** Which of the places won that a setting may come from (cli.md, Environment). */
+/** Where a setting came from (src/cli/README.md, Environment). */
 export type SettingSource = "flag" | "environment" | "profile" | "default";
 
 /** The backend, and the organization there, that a command is about. */
@@ -47,8 +47,8 @@ export async function resolveTarget(
   const profileName = named ?? (await settings.activeProfile());
   const profile = await settings.profile(profileName);
   if (named !== null && profile === null && named !== "default" && !mayBeNew) {
-    throw new CliError("profile_unknown", `There is no profile "${shorten(named)}"`, {
-      hint: `Make it with \`secureflag-licenses login --profile ${named}\`.`,
+    throw new CliError("profile_unknown", `Profile not found: "${shorten(named)}"`, {
+      hint: `Create it with \`secureflag-licenses login --profile ${named}\`.`,
     });
   }
   const apiUrl = canonical(urlOutside ?? profile?.apiUrl ?? PUBLIC_API_URL);
@@ -70,14 +70,14 @@ const NO_SETTINGS: ProfileReader = { activeProfile: async () => "default", profi
 function environmentProfile(text: string | undefined): string | null {
   if (!text) return null;
   if (!isProfileName(text))
-    throw usageError(`SECUREFLAG_PROFILE is not a profile's name: "${shorten(text)}"`, CORRECT_IT);
+    throw usageError(`SECUREFLAG_PROFILE is not a valid profile name: "${shorten(text)}"`, CORRECT_IT);
   return text;
 }
 
 function environmentOrganization(text: string | undefined): number | null {
   if (!text) return null;
   if (!/^(0|[1-9]\d{0,14})$/.test(text)) {
-    throw usageError(`SECUREFLAG_ORGANIZATION is not an organization's number: "${shorten(text)}"`, CORRECT_IT);
+    throw usageError(`SECUREFLAG_ORGANIZATION is not a valid organization number: "${shorten(text)}"`, CORRECT_IT);
   }
   return Number(text);
 }
@@ -146,7 +146,7 @@ export function assertSignInOffered(target: Target, withToken: boolean): void {
     throw new CliError("sign_in_not_offered", message, { hint: HINT });
   }
   const message =
-    "SecureFlag's API (https://api.secureflag.com) does not tell whose a token is, and has no public billing calls";
+    "SecureFlag's API (https://api.secureflag.com) does not report whose a token is, and has no public billing calls";
   const hint = "Pass --org <id> to list users with this token. Try the rest with `secureflag-licenses sandbox`.";
   throw new CliError("organization_required", message, { hint });
 }

@@ -17,7 +17,7 @@ import {
 
 /** What a lock needs of the machine. */
 export interface LockMachine extends FileMachine {
-  /** When a process started; `null` where it does not run, or where this system cannot tell. */
+  /** When a process started; `null` if it does not run, or if this system does not report it. */
   readonly processStart: ProcessProbe;
   /** Milliseconds that never go back. */
   monotonic(): number;
@@ -31,7 +31,7 @@ type Owner = z.infer<typeof ownerSchema>;
 /** How long a live owner is waited for. */
 const PATIENCE_MS = 30_000;
 
-/** A lock that names nobody is just being written, or was left by a process that died while it wrote. */
+/** A lock without an owner is just being written, or was left by a process that died while it wrote. */
 const NAMELESS_MS = 2_000;
 
 const POLL_MS = 25;
@@ -86,7 +86,7 @@ function tryLock(path: string, me: Owner, machine: LockMachine): boolean {
     if (isNameless(path)) removePrivateFile(path);
     throw error;
   }
-  // Whoever slept between creating and writing may have been taken for dead.
+  // A process that slept between creating and writing may have been taken for dead.
   return readPrivateFile(path, machine) === text;
 }
 
@@ -108,7 +108,7 @@ function ownerIn(text: string | null): Owner | null {
   }
 }
 
-/** Whether nobody holds a lock any more. A system that cannot tell when a process started only knows that it is old. */
+/** Whether a lock has lost its owner. A system that does not report when a process started only knows its age. */
 async function isLeft({ text, owner, since }: Sight, tellsStarts: boolean, machine: LockMachine): Promise<boolean> {
   if (text === null) return false;
   const age = machine.monotonic() - since;
@@ -118,8 +118,8 @@ async function isLeft({ text, owner, since }: Sight, tellsStarts: boolean, machi
 }
 
 /**
- * Removes a lock that was left, if it is still the one that was looked at. This is done under a lock of its own: only
- * then nobody else can take it over, and lock anew, between the look and the removal.
+ * Removes a lock that was left, if it is still the one that was looked at. This is done under a lock of its own: otherwise
+ * another process could take it over, and lock anew, between the look and the removal.
  */
 async function takeOver(path: string, seen: Sight, machine: LockMachine): Promise<void> {
   await withFileLock(`${path}.takeover`, machine, async () => {
@@ -135,7 +135,7 @@ function guarded<Result>(path: string, { uid }: LockMachine, work: () => Result)
     const denied = deniedError(cause, path, uid, "credentials_unreadable");
     if (denied) throw denied;
     const hint = "Check that its directory can be written and that the disk is not full.";
-    throw new CliError("credentials_unreadable", `The lock ${path} cannot be written`, { hint, cause });
+    throw new CliError("credentials_unreadable", `Cannot write the lock ${path}`, { hint, cause });
   }
 }
 
@@ -146,7 +146,7 @@ function busy(path: string, { owner }: Sight): CliError {
   });
 }
 
-/** Tells when a process started, in words that stay the same while it runs; `null` where no such process runs. */
+/** Finds when a process started, as text that stays the same while it runs; `null` if it does not run. */
 export type ProcessProbe = (pid: number) => Promise<string | null>;
 
 /**

@@ -5,14 +5,14 @@ import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { hasErrno, isMissing, writePrivateFile } from "./privateFile.ts";
 
-/** What is named as a file to read is none. */
+/** A path to read is not a file. */
 class NoFileError extends Error {
   override readonly name = "NoFileError";
 }
 
 /**
- * Reads a file that a person named; of one that is too large no more than tells so. What is no file, such as a named
- * pipe, which could keep the command waiting for ever, is refused.
+ * Reads a file that a person named, and stops after `most` bytes and one more. Anything but a file is refused: a named
+ * pipe could keep the command waiting forever.
  *
  * @param most the largest content that makes sense, in bytes
  * @throws what the file system throws
@@ -21,7 +21,7 @@ export async function readInputFile(path: string, most: number): Promise<Buffer>
   // Windows has no O_NONBLOCK.
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
-    if (!(await file.stat()).isFile()) throw new NoFileError("it is no file");
+    if (!(await file.stat()).isFile()) throw new NoFileError("it is not a file");
     const chunks: Buffer[] = [];
     for await (const chunk of file.createReadStream({ end: most, autoClose: false })) chunks.push(Buffer.from(chunk));
     return Buffer.concat(chunks);
@@ -30,7 +30,7 @@ export async function readInputFile(path: string, most: number): Promise<Buffer>
   }
 }
 
-/** Why a file cannot be read: what the system says of it, without its code and the path, which whoever asks has said. */
+/** Why a file cannot be read, in the system's words without its code and the path. */
 export function whyUnread(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
   return text.replace(/^[A-Z]+: (.*?), \w+(?: '.*')?$/s, "$1");
@@ -52,7 +52,8 @@ export function assertWritable({ path, force }: OutputFile): void {
   try {
     const there = lstatSync(path, { throwIfNoEntry: false });
     // Replacing a device, or what a link points to, is never what was meant.
-    if (there && !there.isFile()) throw notWritten(path, there.isDirectory() ? "it is a directory" : "it is no file");
+    if (there && !there.isFile())
+      throw notWritten(path, there.isDirectory() ? "it is a directory" : "it is not a file");
     if (there && !force) throw fileExists(path);
     if (!lstatSync(`${dirname(path)}/`).isDirectory()) throw notWritten(path, NO_DIRECTORY);
     accessSync(dirname(path), constants.W_OK | constants.X_OK);
@@ -76,19 +77,19 @@ export function writeOutputFile({ path, force }: OutputFile, bytes: Uint8Array, 
 }
 
 function fileExists(path: string): CliError {
-  const hint = "Choose another name, or replace it with --force.";
-  return new CliError("file_exists", `${path} exists, and was left as it is`, { hint });
+  const hint = "Choose another name, or pass --force to replace it.";
+  return new CliError("file_exists", `${path} already exists`, { hint });
 }
 
 const NO_DIRECTORY = "its directory does not exist";
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: NO_DIRECTORY,
-  EACCES: "you may not write there",
-  EPERM: "you may not write there",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
   EROFS: "the disk is read-only",
   ENOSPC: "the disk is full",
-  EDQUOT: "your part of the disk is full",
+  EDQUOT: "your disk quota is used up",
   ENAMETOOLONG: "its name is too long",
 };
 
@@ -100,5 +101,5 @@ function failureOf(error: unknown, path: string): CliError {
 
 function notWritten(path: string, reason: string, cause?: unknown): CliError {
   const hint = "Choose another place for the file.";
-  return new CliError("file_not_written", `${path} could not be written: ${reason}`, { hint, cause });
+  return new CliError("file_not_written", `Cannot write ${path}: ${reason}`, { hint, cause });
 }

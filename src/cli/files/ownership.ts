@@ -9,7 +9,7 @@ const OTHER_DIRECTORY = "set SECUREFLAG_CONFIG_DIR to a directory of your own";
 
 /**
  * Explains that a file or directory of this tool belongs to another user: whose it is, and how to take it back, as after
- * `sudo secureflag-licenses login`. Root is not told to take what is another user's.
+ * `sudo secureflag-licenses login`. Root is never advised to take what is another user's.
  *
  * @param users the numbers of this user and of the owner
  * @param whose what belongs to the owner: the path itself, or a directory above it
@@ -57,7 +57,7 @@ interface Found {
 function findForeign(path: string, uid: number): Found | null {
   for (const found of upwards(path)) {
     if (found.stats.uid !== uid) return found;
-    // What is missing or hidden below a directory of one's own is nobody else's.
+    // What is missing or hidden below a directory of one's own is no other user's.
     if (found.path !== path) return null;
   }
   return null;

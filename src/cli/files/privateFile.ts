@@ -25,15 +25,15 @@ export interface FileMachine {
   readonly pid: number;
   /** The user's number; `null` where the system has none (Windows), which has no modes to check either. */
   readonly uid: number | null;
-  /** Crash points (purchase.md). */
+  /** A crash point: a place where a test kills the process. */
   reach(point: string): void;
 }
 
-/** The largest file that is read, in bytes: whatever is larger was not written by this tool. */
+/** The maximum size of a file that is read, in bytes: this tool never writes a larger one. */
 export const MAX_BYTES = 1_000_000;
 
 /**
- * Writes a file that only its owner can read (security.md, Secrets in the CLI): whole and flushed under another name in
+ * Writes a file that only its owner can read: whole and flushed under another name in
  * the same directory, then renamed, so that whatever happens the old file or the new one is there. Directories that are
  * missing are made with mode 0700.
  *
@@ -70,7 +70,7 @@ export function writePrivateFile(
  */
 export function makePrivateDirectory(path: string): void {
   try {
-    // Not `recursive`: where nothing can be made, such as in /proc, Node.js 20 would try for ever.
+    // Not `recursive`: where nothing can be made, such as in /proc, Node.js 20 would try forever.
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
@@ -148,7 +148,7 @@ export function removePrivateFile(path: string): boolean {
 }
 
 /**
- * Checks the directory that sign-ins are kept in: whoever may write there could put other files in their place. It may
+ * Checks the directory that sign-ins are kept in: anyone who can write there could replace them. It may
  * be reached through a link, because many keep their configuration elsewhere.
  *
  * @throws CliError `credentials_unsafe` for another user's directory, or one that others can write to
@@ -196,7 +196,7 @@ function assertOwn(path: string, stats: Stats, { uid }: FileMachine): void {
 
 function assertOrdinary(path: string, stats: Stats): void {
   if (!stats.isFile()) throw unsafe(path, "is not a file", "Move it away, or remove it.");
-  if (stats.size > MAX_BYTES) throw unsafe(path, "is larger than this tool writes", `Remove it with \`rm "${path}"\`.`);
+  if (stats.size > MAX_BYTES) throw unsafe(path, "is too large", `Remove it with \`rm "${path}"\`.`);
 }
 
 function unsafe(path: string, why: string, hint: string): CliError {

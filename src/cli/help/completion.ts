@@ -39,7 +39,7 @@ export function register(program: Command, context: Context, run: Run<Completion
 export async function runCompletion(options: CompletionOptions, context: Context): Promise<void> {
   const { shell } = options;
   const script = SCRIPTS[shell];
-  await printResult(context, options, "completion", { shell, script }, () => script.trimEnd());
+  await printResult<"completion">(context, options, { shell, script }, () => script.trimEnd());
 }
 
 /*

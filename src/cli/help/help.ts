@@ -41,11 +41,11 @@ export async function runHelp(options: HelpOptions, context: Context, program: C
   if (topic.length === 1 && isHelpTopic(name)) {
     const { data, render } = HELP_TOPICS[name];
     const width = helpWidth(context);
-    await printResult(context, options, "help", data, (view) => render({ ...view, width }));
+    await printResult<"help">(context, options, data, (view) => render({ ...view, width }));
     return;
   }
   const text = helpOf(find(program, topic), hasColors(options, context)).trimEnd();
-  await printResult(context, options, "help", { topic: topic.join(" ") || null, text }, () => text);
+  await printResult<"help">(context, options, { topic: topic.join(" ") || null, text }, () => text);
 }
 
 /** Renders a command's help with the text after it, which Commander adds only when it prints by itself. */

@@ -3,14 +3,14 @@ import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { profileName, trimmedText, wholeNumber } from "./values.ts";
 
-/** What a command's help says of it. */
+/** The help of a command. */
 export interface CommandHelp {
   readonly name: string;
-  /** Left out where the catalogue's summary says it all. */
+  /** Defaults to the catalogue's summary. */
   readonly description?: string;
-  /** What the command above it says about it, where that is shorter. */
+  /** A shorter text for the help of the command above it. */
   readonly summary?: string;
-  /** Two lines as they would be typed, without the program's name. */
+  /** Two command lines without the program's name. */
   readonly examples: readonly [string, string];
 }
 
@@ -46,7 +46,7 @@ export type Run<Options> = (options: Options, context: Context) => Promise<void>
  * Runs a command until it ends or a person interrupts it. What still runs then is stopped at once: it sends nothing, asks
  * nothing and writes nothing any more.
  *
- * @throws CliError `interrupted` with the command's last words
+ * @throws CliError `interrupted` with the interruption's message
  */
 export async function interruptible(context: Context, work: () => Promise<void>): Promise<void> {
   let interrupt: (reason: CliError) => void = () => {};
@@ -65,7 +65,7 @@ export async function interruptible(context: Context, work: () => Promise<void>)
   }
 }
 
-/** The flags that every command takes (cli.md, Flags everywhere). */
+/** The flags of every command. */
 export interface GlobalOptions {
   readonly profile: string | null;
   readonly organizationId: number | null;
@@ -80,7 +80,7 @@ export interface GlobalOptions {
   readonly timeoutMs: number;
 }
 
-const GROUP = "Flags everywhere:";
+const GROUP = "Global flags:";
 
 const DEFAULT_TIMEOUT_SECONDS = 30;
 
@@ -94,14 +94,14 @@ export function addGlobalOptions(command: Command, version: string): void {
   command.optionsGroup(GROUP);
   const flags = [
     new Option("--profile <name>", "settings and sign-in to use").argParser(profileName),
-    new Option("--org <id>", "the organization").argParser((text) => wholeNumber(0)(text.trim())),
-    new Option("--api-url <url>", "the backend").argParser(trimmedText),
+    new Option("--org <id>", "number of the organization").argParser((text) => wholeNumber(0)(text.trim())),
+    new Option("--api-url <url>", "URL of the backend").argParser(trimmedText),
     new Option("--json", "print one JSON document"),
     new Option("--no-input", "never prompt"),
-    new Option("--no-color", "no color"),
-    new Option("-q, --quiet", "no notes"),
-    new Option("-v, --verbose", "requests and timings on stderr"),
-    new Option("--timeout <seconds>", `for one request (default: ${DEFAULT_TIMEOUT_SECONDS})`).argParser(
+    new Option("--no-color", "disable color"),
+    new Option("-q, --quiet", "suppress informational output"),
+    new Option("-v, --verbose", "show requests and timings on stderr"),
+    new Option("--timeout <seconds>", `limit for one request (default: ${DEFAULT_TIMEOUT_SECONDS})`).argParser(
       wholeNumber(1, 3600),
     ),
   ];
@@ -142,11 +142,11 @@ function everywhere(command: Command, flag: "input" | "color"): boolean {
   return command.opts()[flag] !== false && (command.parent === null || everywhere(command.parent, flag));
 }
 
-/** A secret in the arguments is seen by every process and kept in the shell's history (security.md). */
+/** A secret in the arguments is visible to every process and kept in the shell's history. */
 function refuseSecret(command: Command, name: string, instead: string): void {
   command.addOption(new Option(`--${name} [value]`).hideHelp());
   command.on(`option:${name}`, () => {
-    throw usageError(`There is no --${name}: other processes and the history would see it`, instead);
+    throw usageError(`--${name} is not allowed: other processes could read it`, instead);
   });
 }
 
@@ -205,6 +205,6 @@ export function csvOption(description: string): Option {
  * @throws CliError `invalid_usage` where JSON is to be printed, too
  */
 export function readCsv({ csv = false }: { readonly csv?: boolean }, { json }: Pick<GlobalOptions, "json">): boolean {
-  if (csv && json) throw usageError("--csv and --json cannot both be printed", "Say one of them.");
+  if (csv && json) throw usageError("--csv cannot be used with --json", "Pass one of them.");
   return csv;
 }

@@ -6,13 +6,13 @@ export type Cell = string | number | boolean | null;
 
 /**
  * Rows under their heads as CSV (RFC 4180), one row a line, without a line end after the last. Texts are made safe for
- * terminals, and for spreadsheets: one that looks like a formula gets a `'` in front (security.md, Hostile input).
+ * terminals, and for spreadsheets: one that looks like a formula gets a `'` in front.
  */
 export function toCsv(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
   return stringify([heads.map(cellText), ...rows.map((row) => row.map(cellText))], { eof: false });
 }
 
-/** Numbers, a negative one too, are no formulas. */
+/** Numbers, even negative ones, are not formulas. */
 function cellText(cell: Cell): string {
   if (typeof cell !== "string") return cell === null ? "" : String(cell);
   const text = cleanWhole(cell);

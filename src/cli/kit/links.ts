@@ -3,7 +3,7 @@ import { clean, MAX_TEXT } from "./text.ts";
 
 /**
  * The address of a backend's page in the parsed form, in which it was judged, where it may be opened in a browser: https,
- * or http on this machine, and on the backend's own origin or Stripe's hosted pages (security.md, Hostile input).
+ * or http on this machine, and on the backend's own origin or Stripe's hosted pages.
  *
  * @returns `null` for any other text
  */

@@ -23,13 +23,12 @@ export type OutputOptions = Pick<GlobalOptions, "json" | "color" | "quiet" | "ve
  * Prints a command's result on stdout: the data as one JSON document, or what the renderer makes of them. Where the
  * renderer fails, the data are printed as JSON all the same: what was done must be seen, and the exit code stays.
  *
- * @param _name the command, whose output has this shape
+ * @typeParam Name the command, whose output has this shape
  * @returns whether it was taken: a reader that went away is no error, but has not seen it
  */
 export async function printResult<Name extends OutputName>(
   context: Context,
   options: OutputOptions,
-  _name: Name,
   data: Output<Name>,
   render: (view: View) => string | Promise<string>,
 ): Promise<boolean> {
@@ -57,7 +56,7 @@ async function rendered(
 }
 
 /**
- * Waits for the result of a change to be printed. What was done stays done where nobody could be told.
+ * Waits for the result of a change to be printed. The change stays done even if that fails.
  *
  * @param done what was done, a sentence without its end
  * @throws CliError that says so with the printing's code

@@ -6,7 +6,7 @@ import type { Prompter } from "./prompter.ts";
 
 /**
  * Whether a question may be asked: stdin and stderr are terminals, and neither `--no-input` nor `CI` forbids it
- * (cli.md, Prompts). `CI=false` and `CI=0` forbid nothing.
+ * (src/cli/README.md, Prompts). `CI=false` and `CI=0` forbid nothing.
  */
 export function promptsAllowed({ io, env }: Pick<Context, "io" | "env">, options: { input: boolean }): boolean {
   const inCi = env.CI !== undefined && !["", "false", "0"].includes(env.CI.toLowerCase());

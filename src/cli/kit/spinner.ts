@@ -6,12 +6,12 @@ import { note, type OutputOptions } from "./output.ts";
 
 const PATIENCE_MS = 300;
 
-/** How long work may last without a word where nothing animates. */
+/** How long work may take without a note where nothing animates. */
 export const SLOW_MS = 3_000;
 
 /**
- * Shows a spinner on a terminal's stderr while work lasts longer than 300 ms, which is away while the work asks a person
- * something; nothing animates elsewhere (cli.md), where a sentence says what lasts longer than 3 seconds.
+ * Shows a spinner on a terminal's stderr while work lasts longer than 300 ms, hidden during a prompt.
+ * Elsewhere nothing animates: a note says what takes longer than 3 seconds (src/cli/README.md, Output).
  */
 export async function withSpinner<Result>(
   context: Context,

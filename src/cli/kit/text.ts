@@ -9,13 +9,13 @@ export function decodeText(bytes: Uint8Array): string {
     .replace(/^\uFEFF/, "");
 }
 
-/** The longest text of a backend that a person is shown, in characters. */
+/** The maximum length of a backend's text on a terminal, in characters. */
 export const MAX_TEXT = 2048;
 
 /**
- * Makes a text from a backend or a file safe for a terminal (security.md, Hostile input): C0, C1 and bidirectional
- * controls and what no terminal can show go; tabs and line ends become spaces. Every visible character stays, also
- * those of an escape sequence, which is none without its first character.
+ * Makes a text from a backend or a file safe for a terminal: C0, C1 and bidirectional
+ * controls and what no terminal can show go; tabs and line ends become spaces. Every visible character stays, even
+ * those of an escape sequence, which does nothing without its first character.
  *
  * @param longest how many characters stay; what is cut ends with `…`
  */
@@ -31,12 +31,12 @@ export function cleanWhole(text: string): string {
   return clean(text, { longest: Number.POSITIVE_INFINITY });
 }
 
-const LONGEST = 40;
+const MAX_SHORT = 40;
 
 /** A value as an error names it: at most 40 characters of it. */
 export function shorten(text: string): string {
   const characters = [...text];
-  return characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join("")}…` : text;
+  return characters.length > MAX_SHORT ? `${characters.slice(0, MAX_SHORT - 1).join("")}…` : text;
 }
 
 /** How many digits of an id a list shows; a command that takes an id takes these for the whole. */

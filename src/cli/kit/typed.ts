@@ -19,7 +19,7 @@ const PARTIAL_MARKER = /\u001b(?:\[(?:2(?:0[01]?)?)?)?$/;
 const QUIET_MS = 50;
 
 /** A paste whose end mark does not come after so many quiet moments has none. */
-const LONGEST_PASTE_PAUSE = 20;
+const MAX_PASTE_PAUSE = 20;
 
 /** How a question takes what is typed. */
 export interface TypedOptions {
@@ -74,7 +74,7 @@ export function readTyped(
   const onQuiet = () => {
     if (state === "entered") return finish();
     quietMoments += 1;
-    if (isPasting && quietMoments < LONGEST_PASTE_PAUSE) return awaitQuiet();
+    if (isPasting && quietMoments < MAX_PASTE_PAUSE) return awaitQuiet();
     isPasting = false;
     state = "asking";
     open();

@@ -18,13 +18,13 @@ export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER):
   };
 }
 
-const MOST_COUNTS = 20;
+const MAX_COUNTS = 20;
 
 /** Reads numbers of licenses, separated by commas; one that is there twice counts once. */
 export function countList(text: string): number[] {
   const counts = text.split(",").map((part) => wholeNumber(1)(part.trim()));
-  if (counts.length <= MOST_COUNTS) return [...new Set(counts)];
-  throw new InvalidArgumentError(`It must be at most ${MOST_COUNTS} numbers, separated by commas.`);
+  if (counts.length <= MAX_COUNTS) return [...new Set(counts)];
+  throw new InvalidArgumentError(`It must be at most ${MAX_COUNTS} numbers, separated by commas.`);
 }
 
 /** Checks the shape of an amount in major units, `500` or `500.00`; its decimals depend on the currency. */
@@ -33,7 +33,7 @@ export function amountText(text: string): string {
   throw new InvalidArgumentError("It must be an amount such as 500 or 500.00, without a currency sign.");
 }
 
-/** Checks an idempotency key: 1 to 255 visible ASCII characters (purchase.md, Idempotency). */
+/** Checks an idempotency key: 1 to 255 visible ASCII characters (src/contract/README.md, Idempotency). */
 export function idempotencyKey(text: string): string {
   if (/^[\x21-\x7e]{1,255}$/.test(text)) return text;
   throw new InvalidArgumentError("It must be 1 to 255 visible ASCII characters without spaces.");
@@ -58,19 +58,19 @@ export function someText(text: string): string {
   throw new InvalidArgumentError("It must not be empty.");
 }
 
-const LONGEST_PROFILE_NAME = 100;
+const MAX_PROFILE_NAME = 100;
 
 /** Whether a text may name a profile: no control characters, up to 100 characters. */
 export function isProfileName(text: string): boolean {
   // `__proto__` is no name of a field that a JSON file could keep.
   const isText = text.trim() !== "" && clean(text) === text && text !== "__proto__";
-  return isText && [...text].length <= LONGEST_PROFILE_NAME;
+  return isText && [...text].length <= MAX_PROFILE_NAME;
 }
 
 /** Checks a profile's name. */
 export function profileName(text: string): string {
   if (isProfileName(text)) return text.trim();
-  throw new InvalidArgumentError(`It must have 1 to ${LONGEST_PROFILE_NAME} characters that can be seen.`);
+  throw new InvalidArgumentError(`It must have 1 to ${MAX_PROFILE_NAME} characters that can be seen.`);
 }
 
 /** Reads scopes, separated by commas. */
@@ -131,5 +131,5 @@ export function calendarDate(text: string): string {
   throw new InvalidArgumentError("It must be a date such as 2026-11-22.");
 }
 
-/** The profile that is used unless one is named. */
+/** The profile without `--profile`, SECUREFLAG_PROFILE and `profiles use`. */
 export const DEFAULT_PROFILE = "default";

@@ -48,13 +48,13 @@ export function formula(quote: Quote, plan: Subscription["plan"]): string {
   return `${licenses(quote.licenses)} × ${moneyText(quote.unitPrice)} ${interval(plan)} × ${daysRemaining} of ${days} days`;
 }
 
-/** `22 licenses`; where more are used, which a reduction never takes away (details.md, 31), it says so. */
+/** `22 licenses`; if more are used, which a reduction never takes away, it says so. */
 export function reducedTo(reduction: { readonly licenses: number }, used: number): string {
   const asked = licenses(reduction.licenses);
   return used > reduction.licenses ? `${asked} (${used}, as long as ${used} are in use)` : asked;
 }
 
-/** A scheduled reduction, and what the renewal is with the purchase that raises it (details.md, 31); `null` without one. */
+/** A scheduled reduction, and the renewal with the purchase that raises it; `null` without one. */
 export function keptReduction(
   { reduction, licenses: { used } }: Pick<Subscription, "reduction" | "licenses">,
   { renewsAt }: Pick<Quote, "renewsAt">,
@@ -63,7 +63,7 @@ export function keptReduction(
   return `to ${reducedTo(reduction, used)} on ${reduction.date}, with this purchase to ${renewsAt.licenses}`;
 }
 
-/** What pays: its label, or that there is none. */
+/** The payment method's label, `none` without one. */
 export function paymentMethod(method: Subscription["paymentMethod"]): string {
   return method === null ? "none" : clean(method.label);
 }

@@ -93,7 +93,7 @@ export async function runList(options: ListOptions, context: Context): Promise<v
     Promise.all([listPurchases(client, id, options), options.json || options.csv ? null : client.subscription(id)]),
   );
   const [{ purchases, hasMore }, subscription] = await withSpinner(context, options, "Reading purchases", reading);
-  await printResult(context, options, "purchases list", purchases, async (view) => {
+  await printResult<"purchases list">(context, options, purchases, async (view) => {
     if (subscription === null) return purchasesCsv(purchases);
     return renderPurchases(purchases, subscription.organization.timeZone, view, subscription);
   });

@@ -51,7 +51,7 @@ async function show(options: ReceiptOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options, "billing");
   const reading = organizationId().then((id) => client.receipt(id, options.purchaseId));
   const receipt = await withSpinner(context, options, "Reading the receipt", reading);
-  await printResult(context, options, "purchases receipt", receipt, (view) => renderReceipt(receipt, view));
+  await printResult<"purchases receipt">(context, options, receipt, (view) => renderReceipt(receipt, view));
 }
 
 async function printPdf(options: ReceiptOptions, context: Context): Promise<void> {
@@ -69,7 +69,7 @@ async function savePdf(file: OutputFile, options: ReceiptOptions, context: Conte
   writeOutputFile(file, pdf.bytes, context);
   const saved = `Saved the receipt to ${clean(file.path)}`;
   if (receipt === null) await context.io.print(`${saved}\n`);
-  else await printResult(context, options, "purchases receipt", { ...receipt, pdf: file.path }, () => saved);
+  else await printResult<"purchases receipt">(context, options, { ...receipt, pdf: file.path }, () => saved);
 }
 
 /** Reads the PDF, and with `--json` the receipt, and checks that both are the same. */

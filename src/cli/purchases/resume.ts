@@ -39,7 +39,7 @@ export async function runResume(options: WaitOptions, context: Context): Promise
     hasError: failed?.id === purchase.id,
     isPageOnScreen: tools.isPageOnScreen(purchase),
   });
-  const wasTaken = await printResult(context, options, "purchases resume", ended.result, (view) =>
+  const wasTaken = await printResult<"purchases resume">(context, options, ended.result, (view) =>
     renderResumeResult(ended.result, { voidKeys: ended.endedKeys, about }, view),
   );
   if (wasTaken) forgetAtExit(context, tools.journal, ended.endedKeys);

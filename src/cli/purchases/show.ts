@@ -46,7 +46,7 @@ export async function runShow(options: PurchaseOptions, context: Context): Promi
   // Only the subscription has the deadline of its unpaid renewal.
   const isUnpaidRenewal = purchase.kind === "renewal" && purchase.nextAction !== null;
   const subscription = isUnpaidRenewal && !options.json ? await client.subscription(id) : null;
-  await printResult(context, options, "purchases show", purchase, (view) =>
+  await printResult<"purchases show">(context, options, purchase, (view) =>
     renderPurchase(purchase, view, subscription),
   );
 }

@@ -63,7 +63,7 @@ export async function runShow(options: GlobalOptions, context: Context): Promise
   const { client } = await sandboxAt(options, context);
   const reading = asSandbox(client.sandboxState(), client);
   const state = await withSpinner(context, options, "Reading the clock", reading);
-  await printResult(context, options, "sandbox clock show", state, (view) => renderClock(state, view));
+  await printResult<"sandbox clock show">(context, options, state, (view) => renderClock(state, view));
 }
 
 /**
@@ -77,7 +77,7 @@ export async function runAdvance(options: AdvanceOptions, context: Context): Pro
   const request =
     options.to === "renewal" ? { toRenewalOf: await renewingOrganization(options, context, target) } : options.to;
   const answer = await withSpinner(context, options, "Moving the clock", move(request, client));
-  const printing = printResult(context, options, "sandbox clock advance", answer, (view) => renderMoved(answer, view));
+  const printing = printResult<"sandbox clock advance">(context, options, answer, (view) => renderMoved(answer, view));
   const hint = "See `secureflag-licenses sandbox clock show` before you move it again.";
   await doneBefore(printing, "The clock was moved", hint);
 }

@@ -45,10 +45,9 @@ export async function runReset(options: ResetOptions, context: Context): Promise
     await confirmOrCancel(context, options, `Delete all data of the sandbox in ${dataDir}?`);
   }
   await resetSandbox(dataDir);
-  await printResult(
+  await printResult<"sandbox reset">(
     context,
     options,
-    "sandbox reset",
     { dataDir, reset: true },
     () => `Deleted the data of the sandbox in ${dataDir}.`,
   );

@@ -112,7 +112,7 @@ export async function runSandbox(options: SandboxRunOptions, context: Context): 
   try {
     // Noted with --json too: nothing failed, so stderr does not have to be a single error.
     for (const line of sandbox.notes) note(context, { ...options, json: false }, line);
-    await printResult(context, options, "sandbox", sandbox.ready, (view) => renderReady(sandbox.ready, view));
+    await printResult<"sandbox">(context, options, sandbox.ready, (view) => renderReady(sandbox.ready, view));
     await ended;
   } finally {
     await sandbox.close();

@@ -64,7 +64,7 @@ export async function runStatus(options: StatusOptions, context: Context): Promi
       },
     );
   }
-  await printResult(context, options, "status", subscription, (view) => renderStatus(subscription, view));
+  await printResult<"status">(context, options, subscription, (view) => renderStatus(subscription, view));
   if (options.json || options.quiet) return;
   const expiry = await expiring;
   for (const warning of [...subscriptionWarnings(subscription), ...(expiry === null ? [] : [expiry])])

@@ -167,5 +167,5 @@ function planned({ email, firstName, lastName, role, adminNoTraining }: ReturnTy
 }
 
 function print(output: Output<"users add">, options: AddUserOptions, context: Context): Promise<boolean> {
-  return printResult(context, options, "users add", output, (view) => renderAddedUser(output, view));
+  return printResult<"users add">(context, options, output, (view) => renderAddedUser(output, view));
 }

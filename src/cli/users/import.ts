@@ -116,5 +116,5 @@ function licensesOf(users: readonly AddUserRequest[]): number {
 }
 
 function print(output: Output<"users import">, options: ImportUsersOptions, context: Context): Promise<boolean> {
-  return printResult(context, options, "users import", output, (view) => renderImportedUsers(output, view));
+  return printResult<"users import">(context, options, output, (view) => renderImportedUsers(output, view));
 }

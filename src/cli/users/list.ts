@@ -51,7 +51,7 @@ export async function runList(options: ListUsersOptions, context: Context): Prom
       : await readUsers(client, id, DEFAULT_LIMIT),
   );
   const { users, hasMore } = await withSpinner(context, options, "Reading users", reading);
-  await printResult(context, options, "users list", users, (view) =>
+  await printResult<"users list">(context, options, users, (view) =>
     options.csv ? usersCsv(users) : renderUsers(users, view, hasMore),
   );
   if (hasMore && !options.quiet)

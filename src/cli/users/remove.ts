@@ -110,5 +110,5 @@ async function confirm(user: User, options: RemoveUserOptions, context: Context)
 }
 
 async function print(output: Output<"users remove">, options: RemoveUserOptions, context: Context): Promise<void> {
-  await printResult(context, options, "users remove", output, (view) => renderRemovedUser(output, view));
+  await printResult<"users remove">(context, options, output, (view) => renderRemovedUser(output, view));
 }

@@ -176,7 +176,7 @@ describe("login", () => {
     expect(second.code).toBe(0);
     expect(second.context.questions).toEqual([
       "Password",
-      "One-time code of your authenticator app",
+      "One-time code from your authenticator app",
       expect.stringContaining("wrong"),
     ]);
     const never = await play(line, [CODE_NEEDED, wrong, wrong], {

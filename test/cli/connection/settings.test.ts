@@ -52,7 +52,7 @@ test("settings that cannot be written are a clear error", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
   const settings = createSettings(join(file, "config"), testMachine());
-  const unwritable = { code: "credentials_unreadable", message: expect.stringContaining("cannot be written") };
+  const unwritable = { code: "credentials_unreadable", message: expect.stringContaining("Cannot write") };
   await expect(settings.saveProfile("default", profile)).rejects.toMatchObject(unwritable);
 });
 

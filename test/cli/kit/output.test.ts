@@ -13,7 +13,7 @@ const failing = () => {
 };
 
 const print = (context: ReturnType<typeof fakeContext>, options: typeof OPTIONS & { csv?: boolean }) =>
-  printResult(context, options, "profiles use", DATA, failing);
+  printResult<"profiles use">(context, options, DATA, failing);
 
 it("prints a result as JSON where formatting it fails, and says why", async () => {
   const context = fakeContext();

@@ -107,16 +107,16 @@ describe("purchases receipt --pdf", () => {
       },
       "its directory does not exist",
     ],
-    ["a name for a directory", (directory) => join(directory, "none/"), "could not be written"],
+    ["a name for a directory", (directory) => join(directory, "none/"), "it names a directory"],
     [
       "a link",
       (directory) => {
         symlinkSync(join(directory, "elsewhere"), join(directory, "link"));
         return join(directory, "link");
       },
-      "it is no file",
+      "it is not a file",
     ],
-    ["a device", () => "/dev/null", "it is no file"],
+    ["a device", () => "/dev/null", "it is not a file"],
     ["a name too long", (directory) => join(directory, "x".repeat(300)), "its name is too long"],
   ])("refuses %s before it asks for anything, even with --force", async (_, pathIn, reason) => {
     const directory = temporaryDirectory();
