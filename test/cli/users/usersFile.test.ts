@@ -40,6 +40,6 @@ describe("a file of users", () => {
   });
 
   it.each(["/dev/zero", "/dev/null"])("cannot be %s", async (path) => {
-    await expect(readUsersFile(path, nothing)).rejects.toThrow("it is no file");
+    await expect(readUsersFile(path, nothing)).rejects.toThrow("it is not a file");
   });
 });
