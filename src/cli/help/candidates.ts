@@ -1,5 +1,5 @@
 import type { Argument, Command, Option } from "commander";
-import { isGlobalOption } from "../kit/command.ts";
+import { isGlobalOption, parserOf } from "../kit/command.ts";
 import { isProfileName, profileName, scopeList } from "../kit/values.ts";
 import { HELP_TOPIC_NAMES } from "./page.ts";
 
@@ -57,13 +57,14 @@ async function afterFlag(name: string, flag: Option, value: string, profileNames
 }
 
 async function valuesOf(taker: Option | Argument, word: string, profileNames: ProfileNames): Promise<Completion> {
-  const { parseArg, argChoices } = taker;
+  const { argChoices } = taker;
+  const parse = parserOf(taker);
   if (argChoices) {
-    const before = parseArg === scopeList ? word.slice(0, word.lastIndexOf(",") + 1) : "";
+    const before = parse === scopeList ? word.slice(0, word.lastIndexOf(",") + 1) : "";
     const left = argChoices.filter((choice) => !before.split(",").includes(choice));
     return left.map((choice) => ({ value: `${before}${choice}`, meaning: "" }));
   }
-  if (parseArg === profileName)
+  if (parse === profileName)
     return (await profileNames()).filter(isProfileName).map((value) => ({ value, meaning: "" }));
   const name = "flags" in taker ? (/[<[](.*)[>\]]/.exec(taker.flags)?.[1] ?? "") : taker.name();
   return KINDS[name] ?? [];

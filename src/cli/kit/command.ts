@@ -1,4 +1,4 @@
-import { Command, Option } from "commander";
+import { type Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { profileName, trimmedText, wholeNumber } from "./values.ts";
@@ -108,7 +108,38 @@ export function addGlobalOptions(command: Command, version: string): void {
   for (const flag of flags) command.addOption(flag);
   command.version(version, "-V, --version", "show the version").helpOption("-h, --help", "show this help");
   for (const [name, instead] of Object.entries(NEVER_IN_ARGUMENTS)) refuseSecret(command, name, instead);
+  for (const parameter of [...command.options, ...command.registeredArguments]) keepInvalidValue(parameter);
   for (const below of command.commands) if (isLoaded(below)) addGlobalOptions(below, version);
+}
+
+/** A value that a flag or an argument does not take; the message says what it takes. */
+export class InvalidValueError extends CommanderError {
+  constructor(
+    readonly parameter: Option | Argument,
+    readonly value: string,
+    reason: string,
+  ) {
+    super(1, "invalidValue", reason);
+  }
+}
+
+/** Makes the parser of a flag or an argument throw InvalidValueError, where commander would throw a sentence. */
+function keepInvalidValue(parameter: Option | Argument): void {
+  const { parseArg: parser } = parameter;
+  if (parser === undefined) return;
+  const keeping = (value: string, previous: unknown): unknown => {
+    try {
+      return parser(value, previous);
+    } catch (error) {
+      throw error instanceof InvalidArgumentError ? new InvalidValueError(parameter, value, error.message) : error;
+    }
+  };
+  parameter.argParser(Object.assign(keeping, { parser }));
+}
+
+/** The parser that a flag or an argument was registered with. */
+export function parserOf({ parseArg }: Option | Argument): unknown {
+  return parseArg !== undefined && "parser" in parseArg ? parseArg.parser : parseArg;
 }
 
 /** A command that is only named by the help does nothing, and has no flags. */

@@ -1,21 +1,21 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { Context } from "../context.ts";
 import { type CliError, reportOf, usageError } from "../errors.ts";
 import { label } from "./color.ts";
-import { commandOf } from "./command.ts";
+import { commandOf, InvalidValueError } from "./command.ts";
 import { toJson } from "./output.ts";
 import { clean, MAX_TEXT, shorten } from "./text.ts";
 import { textWidth } from "./width.ts";
 import { wrap } from "./wrap.ts";
 
-const MOST_PROBLEMS = 100;
+const MAX_PROBLEMS = 100;
 
 /**
- * Tells a failure on stderr: what is wrong with an input file line by line, what happened and what to do next, or under
- * `--json` one JSON document and nothing else (cli.md, Output). An interruption without last words is silent, and
- * canceling is no error.
+ * Reports a failure on stderr: the problems of an input file line by line, what failed and what to do next; or under
+ * `--json` one JSON document and nothing else (src/cli/README.md, Output). An interruption without a message is silent,
+ * and canceling is not an error.
  *
- * @param argv read here once more, because a failure may come before the flags were understood
+ * @param argv read here again, because a failure may come before the flags were parsed
  * @returns the exit code
  */
 export function reportFailure(error: unknown, argv: readonly string[], context: Context): number {
@@ -25,10 +25,10 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
   const message = sentence(report.message, isJson ? Number.POSITIVE_INFINITY : MAX_TEXT);
   // A hint may hold an address beside our own words.
   const hint = report.hint === null ? null : sentence(report.hint, isJson ? Number.POSITIVE_INFINITY : 2 * MAX_TEXT);
-  const problems = report.problems.slice(0, MOST_PROBLEMS);
+  const problems = report.problems.slice(0, MAX_PROBLEMS);
   if (isJson) {
-    const told = { code, message: message || "Interrupted.", hint, exitCode, requestId };
-    context.io.note(`${toJson({ error: { ...told, ...(problems.length > 0 && { problems }) } })}\n`, true);
+    const document = { code, message: message || "Interrupted.", hint, exitCode, requestId };
+    context.io.note(`${toJson({ error: { ...document, ...(problems.length > 0 && { problems }) } })}\n`, true);
   } else if (message !== "") {
     const isAnnotated = context.io.workflowCommand("error", [message, hint].filter(Boolean).join(" "));
     const isCanceled = code === "declined_by_person" || code === "interrupted";
@@ -40,10 +40,10 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
     const error = isAnnotated ? [] : [isCanceled ? message : `${label("Error", choice)} ${message}`, hint ?? ""];
     const lines = [...error, requestId === null ? "" : `Request: ${clean(requestId)}`];
     const width = textWidth(context, "stderr");
-    const told = lines.filter((line) => line !== "").map((line) => wrap(line, width));
+    const wrapped = lines.filter((line) => line !== "").map((line) => wrap(line, width));
     const more = report.problems.length - problems.length;
     const list = problems.map((problem) => `line ${problem.line}: ${clean(problem.message)}`);
-    const all = [...list, ...(more > 0 ? [`and ${more.toLocaleString("en-US")} more`] : []), ...told];
+    const all = [...list, ...(more > 0 ? [`and ${more.toLocaleString("en-US")} more`] : []), ...wrapped];
     if (all.length > 0) context.io.note(`${all.join("\n")}\n`);
   }
   if (argv.some((argument) => argument === "-v" || argument === "--verbose")) context.io.note(`${traceOf(error)}\n`);
@@ -65,14 +65,67 @@ function traceOf(error: unknown): string {
   return error.cause instanceof Error ? `${own}\nCaused by: ${traceOf(error.cause)}` : own;
 }
 
-/** Commander's words, told as ours. Its suggestion of the nearest name becomes the hint. */
+/** An error of commander as a usage error. The nearest name, flag or value becomes the hint. */
 export function asUsageError(error: CommanderError, argv: readonly string[], program: Command): CliError {
   const command = commandOf(program, argv);
-  const help = `Run \`${wordsOf(command)} --help\` to see what it takes.`;
-  if (error.code === "commander.help") return usageError(`\`${wordsOf(command)}\` needs one of its commands`, help);
-  const hint = suggestionIn(error) ?? otherSuggestion(error, argv, command) ?? help;
-  const message = shortened(error.message.replace(/^error: /, "").replace(SUGGESTION, ""), argv);
-  return usageError(capitalized(plain(message.trim())), hint);
+  const { message, hint } =
+    error instanceof InvalidValueError ? invalidValue(error) : explained(error, argv, flagsOf(command), command);
+  return usageError(message, hint ?? `Run \`${wordsOf(command)} --help\` to see its arguments and flags.`);
+}
+
+interface Explanation {
+  readonly message: string;
+  readonly hint: string | null;
+}
+
+function invalidValue({ parameter, value, message }: InvalidValueError): Explanation {
+  const name = parameter instanceof Option ? parameter.long : `<${parameter.name()}>`;
+  const { argChoices: choices } = parameter;
+  return {
+    message: `${name} cannot be '${shorten(value)}'. ${message}`,
+    hint: choices ? suggestion(value.toLowerCase(), choices) : null,
+  };
+}
+
+/** Commander's errors by their code. The names that they are about are in quotes, the first one up to the last. */
+function explained(error: CommanderError, argv: readonly string[], flags: string[], command: Command): Explanation {
+  const [, name = ""] = /'(.*)'/s.exec(error.message) ?? [];
+  switch (error.code) {
+    case "commander.help":
+      return { message: `\`${wordsOf(command)}\` needs one of its commands`, hint: null };
+    case "commander.missingArgument":
+      return { message: `Missing argument: <${name}>`, hint: null };
+    case "commander.missingMandatoryOptionValue":
+      return { message: `Missing flag: ${name}`, hint: misspelledFlag(argv, flags) };
+    case "commander.optionMissingArgument":
+      return { message: `Missing value: ${name}`, hint: null };
+    case "commander.conflictingOption":
+      return { message: name.replace(/' .* '/, " cannot be used with "), hint: null };
+    case "commander.unknownOption": {
+      const flag = name.toLowerCase().replace(/^-*/, "--");
+      return { message: `Unknown flag: ${shorten(name)}`, hint: suggestionIn(error) ?? suggestion(flag, flags) };
+    }
+    case "commander.unknownCommand": {
+      const names = command.commands.map((below) => below.name());
+      const hint = suggestionIn(error) ?? suggestion(name.toLowerCase(), names);
+      return { message: `Unknown command: ${shorten(name)}`, hint };
+    }
+    case "commander.excessArguments":
+      return { message: `Too many arguments for \`${wordsOf(command)}\``, hint: null };
+    default:
+      return { message: error.message.replace(/^error: /, ""), hint: null };
+  }
+}
+
+/** A flag that is missing may have been misspelled. */
+function misspelledFlag(argv: readonly string[], flags: readonly string[]): string | null {
+  const typed = argv.map((argument) => argument.replace(/=.*$/s, ""));
+  const unknown = typed.find((flag) => flag.startsWith("--") && flag !== "--" && !flags.includes(flag));
+  return unknown === undefined ? null : suggestion(unknown, flags);
+}
+
+function flagsOf(command: Command): string[] {
+  return command.options.filter(({ hidden }) => !hidden).map(({ long }) => long ?? "");
 }
 
 /** What the nearest of some names is, `Did you mean status?`, as commander finds it; `null` where none is near. */
@@ -99,56 +152,6 @@ function suggestionIn({ message }: CommanderError): string | null {
   return SUGGESTION.exec(message)?.[1] ?? null;
 }
 
-/** What commander itself does not suggest: a flag for `-yes` or for one that is missing, lower case, a value. */
-function otherSuggestion({ code, message }: CommanderError, argv: readonly string[], command: Command): string | null {
-  const flags = command.options.filter(({ hidden }) => !hidden).map(({ long }) => long ?? "");
-  const [, kind, name = ""] = /^error: unknown (option|command) '(.*)'/s.exec(message) ?? [];
-  if (kind === "option") return suggestion(name.toLowerCase().replace(/^-*/, "--"), flags);
-  if (kind === "command") {
-    const names = command.commands.map((below) => below.name());
-    return suggestion(name.toLowerCase(), names);
-  }
-  if (code === "commander.missingMandatoryOptionValue") {
-    const unknown = argv.map((argument) => argument.replace(/=.*$/s, "")).find((flag) => isUnknown(flag, flags));
-    return unknown === undefined ? null : suggestion(unknown, flags);
-  }
-  const [, value = "", choices] = / '([^']*)' is invalid\..* Allowed choices are (.*)\.$/s.exec(message) ?? [];
-  return choices === undefined ? null : suggestion(value.toLowerCase(), choices.split(", "));
-}
-
-function isUnknown(argument: string, flags: readonly string[]): boolean {
-  return argument.startsWith("--") && argument !== "--" && !flags.includes(argument);
-}
-
 function wordsOf(command: Command): string {
   return command.parent ? `${wordsOf(command.parent)} ${command.name()}` : command.name();
-}
-
-const INVALID =
-  /^(?:option '(?<option>.*?)' argument|command-argument value) (?<value>'.*') is invalid(?: for argument '(?<argument>.*?)')?\. (?<reason>.*)$/s;
-
-/** Other words of commander, and ours for them. */
-const PLAIN: readonly (readonly [RegExp, string])[] = [
-  [/^missing required argument '(.*)'$/s, "<$1> is missing"],
-  [/^required option '(.*)' not specified$/s, "$1 is missing"],
-  [/^option '(\S+) (.*)' argument missing$/s, "$1 needs its $2"],
-  [/^option '(.*?)' cannot be used with option '(.*?)'$/s, "$1 cannot be used with $2"],
-  [/^unknown option /s, "unknown flag "],
-];
-
-/** What commander says, in words that need no knowledge of parsers. */
-function plain(message: string): string {
-  const { option, argument, value, reason } = INVALID.exec(message)?.groups ?? {};
-  if (reason === undefined) return PLAIN.reduce((text, [words, ours]) => text.replace(words, ours), message);
-  const name = option?.match(/--[\w-]+/)?.[0] ?? `<${argument}>`;
-  return `${name} cannot be ${value}. ${reason}`;
-}
-
-function shortened(message: string, argv: readonly string[]): string {
-  const values = argv.flatMap((argument) => [argument, argument.slice(argument.indexOf("=") + 1)]);
-  return values.reduce((text, value) => text.replaceAll(value || "''", shorten(value) || "''"), message);
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
