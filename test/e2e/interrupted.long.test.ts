@@ -31,10 +31,9 @@ test("Ctrl-C at any moment of a start: what ended with 130 and without a word ha
     const { exitCode, stderr } = await running.ended;
     clearTimeout(timer);
     const made = (await sandbox.purchases(1)).length - before.length;
-    if (exitCode !== 130 || stderr.includes("may already have been sent") || stderr.includes("continues without"))
-      continue;
+    if (exitCode !== 130 || stderr !== "") continue;
     silent += 1;
-    expect({ moment, made, stderr }).toMatchObject({ moment, made: 0 });
+    expect({ moment, made }).toEqual({ moment, made: 0 });
   }
   expect(silent).toBeGreaterThan(0);
 });

@@ -59,9 +59,9 @@ describe.sequential("a renewal that is declined", () => {
         expect(unpaid).toEqual({ purchaseId: expect.stringMatching(/^pur_/), total: TOTAL, deadline: DEADLINE });
         const renewal = await json<Purchase>(id, "purchases", "show", unpaid?.purchaseId ?? "");
         expect(renewal.nextAction?.expiresAt).toBe(SAME_DEADLINE[id]);
-        const page = await (await fetch(renewal.nextAction?.url ?? "")).text();
-        expect(page).toContain(`${isLate ? "Was due by" : "Pay until"}</dt><dd>March 15, 2027 at 12:00 AM GMT`);
-        expect(page).toContain("Due now</dt><dd><strong>£4,500.00");
+        const page = (await (await fetch(renewal.nextAction?.url ?? "")).text()).replaceAll("\u00a0", " ");
+        expect(page).toContain(`${isLate ? "Was due" : "Pay until"}</dt><dd>March 15, 2027 at 12:00 AM GMT`);
+        expect(page).toContain("Due now</dt><dd>£4,500.00");
       }
       if (day === 14) await tells("pay before", "Pay before", "no licenses can be bought until it is paid");
     }

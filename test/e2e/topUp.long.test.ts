@@ -126,7 +126,7 @@ describe("what stops a top-up", () => {
   test.each([
     ["--max-licenses", "4", "max_licenses_exceeded", /would buy 5 licenses, and --max-licenses allows 4/],
     ["--max-total", "244.09", "max_total_exceeded", /£244.10, and --max-total allows £244.09/],
-    ["--if-purchased", "24", "if_purchased_not_met", /25 purchased licenses, and --if-purchased says 24/],
+    ["--if-purchased", "24", "if_purchased_not_met", /25 licenses are purchased, and --if-purchased is 24/],
   ])("%s %s: exit 7 with the figure and the limit, nothing bought", async (flag, limit, code, message) => {
     const run = await sandbox.cli(5, [...TO_EIGHT, flag, limit]);
     expect(run).toMatchObject({ exitCode: 7, stdout: "" });
@@ -146,7 +146,7 @@ describe("what stops a top-up", () => {
     for (const run of [real, rehearsed]) {
       expect(run).toMatchObject({ exitCode: 5, stdout: "" });
       expect(errorOf(run)).toMatchObject({ code: "spend_limit_exceeded" });
-      expect(errorOf(run).message).toMatch(/costs £244.10, and the token "ci" has £200.00 left/);
+      expect(errorOf(run).message).toMatch(/costs £244.10, but the token "ci" has £200.00 left/);
     }
     expect(await sandbox.purchases(LIMITED)).toEqual([]);
   });

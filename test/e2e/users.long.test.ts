@@ -139,7 +139,7 @@ describe("users add", () => {
     const again = await sandbox.cli(ROOMY, adding("ONE@example.test"));
     expect(errorOf(again)).toMatchObject({
       exitCode: 2,
-      message: "ONE@example.test is a user of this organization already.",
+      message: "ONE@example.test is already a user of this organization.",
     });
   });
 

@@ -4,6 +4,7 @@ import { type Connection, connectToOrganization } from "../connection/connect.ts
 import { assertOffered, type Need, resolveTarget } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, type ErrorCode } from "../errors.ts";
+import { isOnGithub } from "../io.ts";
 import { addressText, trustedPage } from "../kit/links.ts";
 import { note, type OutputOptions, printResult, type View, viewOf } from "../kit/output.ts";
 import { assertConsent, promptsAllowed } from "../kit/prompt.ts";
@@ -209,13 +210,21 @@ export async function conclude(
   });
   const { endedKey, failure } = ended;
   if (wasTaken && endedKey !== null) forgetAtExit(context, journal, [endedKey]);
-  if (failure) throw besideResult(failure, ended.result.purchase, options);
+  if (failure) throw besideResult(failure, ended.result.purchase, options, context);
 }
 
-/** The failure of a purchase after its result: for people, without the address of the payment page, which the result has. */
-export function besideResult(failure: Error, purchase: Purchase | null, { json }: OutputOptions): Error {
+/**
+ * The failure of a purchase after its result: for people, without the address of the payment page, which the result has.
+ * An annotation on GitHub stands alone, so it keeps the address.
+ */
+export function besideResult(
+  failure: Error,
+  purchase: Purchase | null,
+  { json }: OutputOptions,
+  { env }: Pick<Context, "env">,
+): Error {
   const isOfPurchase = codeOf(failure) === "approval_required" || codeOf(failure) === "payment_declined";
-  if (json || purchase === null || !(failure instanceof CliError) || !isOfPurchase) return failure;
+  if (json || isOnGithub(env) || purchase === null || !(failure instanceof CliError) || !isOfPurchase) return failure;
   return errorOfPurchase(purchase, failure.requestId, true) ?? failure;
 }
 

@@ -42,7 +42,7 @@ export function renderBuyResult(result: Output<"buy">, view: View, about: Result
     isAdded && command !== "users" && "Add users with `secureflag-licenses users add`.",
     ...(isPageOnScreen ? [] : pageLines(purchase, view)),
     !hasError && nextStep(purchase, view),
-    `Details: \`secureflag-licenses purchases show ${clean(purchase.id)}\``,
+    `Details: \`secureflag-licenses purchases show ${clean(purchase.receiptNumber ?? purchase.id)}\``,
   ];
   return lines.filter(Boolean).join("\n");
 }

@@ -43,5 +43,5 @@ export async function runResume(options: WaitOptions, context: Context): Promise
     renderResumeResult(ended.result, { voidKeys: ended.endedKeys, about }, view),
   );
   if (wasTaken) forgetAtExit(context, tools.journal, ended.endedKeys);
-  if (failure) throw besideResult(failure, failed, options);
+  if (failure) throw besideResult(failure, failed, options, context);
 }

@@ -139,7 +139,7 @@ describe("top-up", () => {
       "£244.10 (£203.42 + £40.68 tax)",
       "5 licenses × £150.00 a year × 99 of 365 days",
       "✓ Bought 5 licenses (25 → 30) for £244.10 Receipt 4201-000001",
-      "Details: `secureflag-licenses purchases show pur_1`",
+      "Details: `secureflag-licenses purchases show 4201-000001`",
     ])
       expect(log).toContain(part);
   });

@@ -76,7 +76,7 @@ describe("purchases for people and as CSV", () => {
   it("shows a purchase in a line, its receipt, and what to do next; the rest is in `purchases show`", () => {
     const made = { ...paid(purchase()), quote: verified(quote(5)) };
     const next =
-      "Receipt 4201-000001\nAdd users with `secureflag-licenses users add`.\nDetails: `secureflag-licenses purchases show pur_1`";
+      "Receipt 4201-000001\nAdd users with `secureflag-licenses users add`.\nDetails: `secureflag-licenses purchases show 4201-000001`";
     expect(renderBuyResult(made, PLAIN)).toBe(`✓ Bought 5 licenses (25 → 30) for £244.10\n${next}`);
     expect(renderBuyResult({ ...made, quote: null, replayed: true }, PLAIN)).toBe(
       `✓ Already bought 5 licenses for £244.10\n${next}`,

@@ -309,11 +309,11 @@ describe("with licenses missing", () => {
     };
     // Buying finds its own purchase, and that more is missing now.
     const again = [refused(1), found, READ];
-    const second = { ...one, id: "pur_2" };
+    const second = { ...one, id: "pur_2", receiptNumber: "4201-000002" };
     const robbed = [refused(1), ...BOUGHT, ...again];
 
     it("buys again and prints every purchase", async () => {
-      const script = [...robbed, ...PRICED, sold({ id: "pur_2" }), ADDED];
+      const script = [...robbed, ...PRICED, sold({ id: "pur_2", receiptNumber: "4201-000002" }), ADDED];
       const { code, stdout, stderr, context } = await play(`${ADD} --buy-missing --json`, script);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(JSON.parse(stdout)).toEqual({
@@ -325,7 +325,7 @@ describe("with licenses missing", () => {
       });
       expect(await (await context.journal()).entries("", 0)).toEqual([]);
       const human = await play(`${ADD} --buy-missing`, script);
-      expect(human.stdout).toMatch(/pur_1[\s\S]*pur_2[\s\S]*\nAdded ada@northwind.example/);
+      expect(human.stdout).toMatch(/4201-000001[\s\S]*4201-000002[\s\S]*\nAdded ada@northwind.example/);
     });
 
     it.each([

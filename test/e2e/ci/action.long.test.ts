@@ -236,7 +236,7 @@ describe("the top-up action", () => {
       exitCode: 0,
       outputs: { bought: "0", "purchase-id": "" },
       summary: expect.stringMatching(
-        /nothing to buy[\s\S]*; 5 licenses of them in purchases that are still in progress/,
+        /nothing to buy[\s\S]*, including 5 licenses of purchases in progress/,
       ),
     });
     expect(await sandbox.purchases(APPROVAL)).toHaveLength(1);

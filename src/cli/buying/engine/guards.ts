@@ -137,10 +137,10 @@ function exceededLimit({ name, spendLimit }: Me["token"], { total, licenses: cou
   const { amount, amountLeft, licenses: most, licensesLeft } = spendLimit;
   if (amount !== null && amountLeft !== null && total.amount > amountLeft.amount) {
     const left = `${moneyText(amountLeft)} left of its ${moneyText(amount)}`;
-    return `costs ${moneyText(total)}, and the token "${name}" has ${left}`;
+    return `costs ${moneyText(total)}, but the token "${name}" has ${left}`;
   }
   if (licensesLeft !== null && count > licensesLeft) {
-    return `has ${licenses(count)}, and the token "${name}" has ${licensesLeft} left of its ${most}`;
+    return `has ${licenses(count)}, but the token "${name}" has ${licensesLeft} left of its ${most}`;
   }
   return null;
 }
