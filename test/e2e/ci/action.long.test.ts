@@ -235,9 +235,7 @@ describe("the top-up action", () => {
     expect(await topUp(APPROVAL, { available: "8" })).toMatchObject({
       exitCode: 0,
       outputs: { bought: "0", "purchase-id": "" },
-      summary: expect.stringMatching(
-        /nothing to buy[\s\S]*, including 5 licenses of purchases in progress/,
-      ),
+      summary: expect.stringMatching(/nothing to buy[\s\S]*, including 5 licenses of purchases in progress/),
     });
     expect(await sandbox.purchases(APPROVAL)).toHaveLength(1);
   });
