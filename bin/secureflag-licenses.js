@@ -18,9 +18,13 @@ function known(argument) {
 
 /** Whether neither a terminal nor a variable decides width and color. */
 function isPlain() {
-  const { isatty } = require("node:tty");
   const { COLUMNS, FORCE_COLOR } = process.env;
-  return !isatty(1) && !isatty(2) && COLUMNS === undefined && FORCE_COLOR === undefined;
+  return !isTerminal(1) && !isTerminal(2) && COLUMNS === undefined && FORCE_COLOR === undefined;
+}
+
+/** Only a character device may be one, so that most starts do not load what can tell. */
+function isTerminal(fd) {
+  return require("node:fs").fstatSync(fd).isCharacterDevice() && require("node:tty").isatty(fd);
 }
 
 /** Prints what is known; whatever is in the way, the program itself deals with. */

@@ -2,10 +2,8 @@ import { join } from "node:path";
 import { BIN, clearedEnvironment, ROOT, temporaryDirectory } from "../support/places.ts";
 import { environmentFor, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
-import type { Budget, Figure } from "./budget.ts";
+import type { Budget } from "./budget.ts";
 import { type Runner, race, ratio } from "./race.ts";
-
-const BARE_STATUS = join(ROOT, "test/bench/bareStatus.mjs");
 
 /** What every start is measured against: Node.js that does nothing. */
 const NOTHING = ["-e", "0"];
@@ -13,9 +11,10 @@ const NOTHING = ["-e", "0"];
 /** `--version` and `--help` beside Node.js itself. */
 export const startBudgets: readonly Budget[] = [
   againstNode("start-version", 1.15, [BIN, "--version"], "end"),
-  againstNode("start-help", 1.35, [BIN, "--help"], "end"),
+  againstNode("start-help", 1.12, [BIN, "--help"], "end"),
   againstNode("sandbox-ready", 6, [BIN, "sandbox", "--ephemeral", "--port", "0", "--json"], "line"),
-  { name: "status-overhead", isSlow: false, measure: measureStatus },
+  againstUndici("status-overhead", 1.1, ["status", "--json"], "bareStatus.mjs", "a bare GET with undici"),
+  againstUndici("buy-overhead", 1.15, ["buy", "1", "--yes", "--json"], "bareBuy.mjs", "its three requests with undici"),
 ];
 
 function againstNode(name: string, goal: number, args: readonly string[], until: Runner["until"]): Budget {
@@ -33,21 +32,27 @@ function againstNode(name: string, goal: number, args: readonly string[], until:
   };
 }
 
-async function measureStatus(): Promise<Figure[]> {
-  const sandbox = await startSandbox({ seed: seed(organization(1)) });
-  try {
-    const connected = environmentFor(sandbox.ready.url, 1);
-    const bare = Object.fromEntries(
-      Object.entries(connected).map(([name, value]) => [name.replace("SECUREFLAG_", ""), value]),
-    );
-    const env = clearedEnvironment(await temporaryDirectory(), { ...connected, ...bare });
-    const samples = await race({
-      status: { file: process.execPath, args: [BIN, "status", "--json"], env, until: "end" },
-      bare: { file: process.execPath, args: [BARE_STATUS], env, until: "end" },
-    });
-    const value = ratio(samples.status, samples.bare);
-    return [{ name: "status-overhead", value, unit: "× a bare GET with undici", goal: 1.25, samples }];
-  } finally {
-    await sandbox.stop();
-  }
+/** Measures a command beside a script that sends the same requests and prints what comes. */
+function againstUndici(name: string, goal: number, command: readonly string[], script: string, what: string): Budget {
+  return {
+    name,
+    isSlow: false,
+    measure: async () => {
+      const sandbox = await startSandbox({ seed: seed(organization(1)) });
+      try {
+        const connected = environmentFor(sandbox.ready.url, 1);
+        const bare = Object.fromEntries(
+          Object.entries(connected).map(([variable, value]) => [variable.replace("SECUREFLAG_", ""), value]),
+        );
+        const env = clearedEnvironment(await temporaryDirectory(), { ...connected, ...bare });
+        const samples = await race({
+          program: { file: process.execPath, args: [BIN, ...command], env, until: "end" },
+          bare: { file: process.execPath, args: [join(ROOT, "test/bench", script)], env, until: "end" },
+        });
+        return [{ name, value: ratio(samples.program, samples.bare), unit: `× ${what}`, goal, samples }];
+      } finally {
+        await sandbox.stop();
+      }
+    },
+  };
 }

@@ -73,8 +73,16 @@ const FALLBACK_LOCALE = "en-US";
 /** What `LC_ALL=de_DE@euro` and `LC_ALL=C.UTF-8@x` add to a locale, which no amount is formatted with. */
 const NO_LOCALE_PARTS = /(?:-u-va)?(?:-posix)?(?:-x-.*)?$/i;
 
-/** The locale that the environment names (`LC_ALL`, `LC_MESSAGES`, `LANG`), as far as it formats amounts. */
-const LOCALE = formattingLocale(() => new Intl.NumberFormat().resolvedOptions().locale);
+let machineLocale: string | null = null;
+
+/**
+ * The locale that the environment names (`LC_ALL`, `LC_MESSAGES`, `LANG`), if amounts can be formatted with it. Found when
+ * the first amount is formatted, because loading locales takes longer than a request, and `--json` needs none.
+ */
+function localeHere(): string {
+  machineLocale ??= formattingLocale(() => new Intl.NumberFormat().resolvedOptions().locale);
+  return machineLocale;
+}
 
 /**
  * Finds the locale to format with: the platform's without its private-use and POSIX parts, or en-US where the platform
@@ -97,7 +105,7 @@ export function formattingLocale(platform: () => string): string {
  * An amount for a person, as their locale writes it; what others read later is written with `formatMoney`. Never throws:
  * an amount that no locale formats is `GBP 244.10`.
  */
-export function moneyText(value: Money, locale = LOCALE): string {
+export function moneyText(value: Money, locale = localeHere()): string {
   for (const tried of [locale, FALLBACK_LOCALE]) {
     try {
       return formatMoney(value, tried);
@@ -109,7 +117,7 @@ export function moneyText(value: Money, locale = LOCALE): string {
 }
 
 /** A plain decimal such as `1528.767123` as a person's locale writes it: all its digits, in Latin digits. */
-export function decimalText(decimal: string, locale = LOCALE): string {
+export function decimalText(decimal: string, locale = localeHere()): string {
   const decimals = decimal.split(".")[1]?.length ?? 0;
   const style = { numberingSystem: "latn", minimumFractionDigits: decimals, maximumFractionDigits: decimals };
   const text = new Intl.NumberFormat(locale, style).format(decimal as Intl.StringNumericLiteral);
