@@ -9,6 +9,8 @@ export interface CatalogueEntry {
   readonly group: "Licenses" | "People" | "Sign-in" | "Try it" | "Help" | null;
   /** Its line in the program's help, and its description unless it has a longer one. */
   readonly summary: string;
+  /** Its first request needs the client, so that it loads beside the command. */
+  readonly connects?: true;
   /** Imports the file that registers it. */
   readonly load: () => Promise<{ register(program: Command, context: Context): void }>;
 }
@@ -19,42 +21,49 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     word: "status",
     group: "Licenses",
     summary: "Show the subscription, its licenses and its renewal",
+    connects: true,
     load: () => import("./subscription/status.ts"),
   },
   {
     word: "quote",
     group: "Licenses",
     summary: "Get a price for more licenses, prorated to the renewal date",
+    connects: true,
     load: () => import("./buying/quote.ts"),
   },
   {
     word: "buy",
     group: "Licenses",
     summary: "Buy licenses: quote, confirm, purchase",
+    connects: true,
     load: () => import("./buying/buy.ts"),
   },
   {
     word: "top-up",
     group: "Licenses",
     summary: "Buy only what is missing to reach a target",
+    connects: true,
     load: () => import("./buying/topUp.ts"),
   },
   {
     word: "licenses",
     group: "Licenses",
     summary: "Reduce licenses from the next renewal on",
+    connects: true,
     load: () => import("./buying/reduce.ts"),
   },
   {
     word: "purchases",
     group: "Licenses",
     summary: "List, show, resume, pay or cancel purchases",
+    connects: true,
     load: () => import("./purchases/purchases.ts"),
   },
   {
     word: "users",
     group: "People",
     summary: "List, add, import and remove users",
+    connects: true,
     load: () => import("./users/users.ts"),
   },
   {
@@ -67,18 +76,21 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     word: "logout",
     group: "Sign-in",
     summary: "Sign out and delete the stored sign-in",
+    connects: true,
     load: () => import("./account/logout.ts"),
   },
   {
     word: "whoami",
     group: "Sign-in",
     summary: "Show who is signed in, where, and with what token",
+    connects: true,
     load: () => import("./account/whoami.ts"),
   },
   {
     word: "tokens",
     group: "Sign-in",
     summary: "List, create and revoke API tokens for CI",
+    connects: true,
     load: () => import("./account/tokens.ts"),
   },
   {
@@ -91,6 +103,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     word: "organizations",
     group: "Sign-in",
     summary: "List your organizations and accept invitations",
+    connects: true,
     load: () => import("./account/organizations.ts"),
   },
   {

@@ -59,6 +59,13 @@ function hasWord(text: string, word: string): boolean {
   return new RegExp(`(?<![\\w-])${word}(?![\\w-])`).test(text);
 }
 
+/** Whether the command will send a request; if its client cannot be loaded, that is reported when it needs the client. */
+function connects(argv: readonly string[]): boolean {
+  if (argv.includes("--help") || argv.includes("-h")) return false;
+  const named = argv.map((argument) => CATALOGUE.find(({ word }) => word === argument)).find((entry) => entry);
+  return named?.connects === true;
+}
+
 /** Creates the program without commands and global flags. */
 export function emptyProgram(context: Context, writeOut: (text: string) => void): Command {
   const { io, env } = context;
@@ -89,6 +96,7 @@ export function emptyProgram(context: Context, writeOut: (text: string) => void)
  */
 export async function runProgram(argv: readonly string[], context: Context): Promise<number> {
   let help = "";
+  if (connects(argv)) void import("../client/client.ts").catch(() => {});
   const program = await createProgram(context, (text) => (help += text), argv);
   try {
     maskToken(argv, context);

@@ -20,6 +20,8 @@ const ONE_BY_ONE = [
   new RegExp(String.raw`\(await ${FROM}\)\.(\w+)`, "g"),
   // The catalogue: each entry registers its command.
   new RegExp(String.raw`load:\(\)=>${FROM}()`, "g"),
+  // Loaded early, and taken from later.
+  new RegExp(String.raw`void ${FROM}()`, "g"),
 ];
 const TOGETHER = new RegExp(String.raw`\[((?:${NAMES},?)+)\]=await Promise\.all\(\[((?:${FROM},?)+)\]\)`, "g");
 
@@ -40,7 +42,7 @@ function lateImports(chunk: string, text: string): LateImport[] {
 
 /** `a,b:c` takes a and b. */
 function namesIn(list: string): string[] {
-  return list.split(",").map((name) => name.split(":")[0]?.trim() ?? "");
+  return list.split(",").flatMap((name) => name.split(":")[0]?.trim() || []);
 }
 
 /** `export{a,b as c}` gives a and c; a package in CommonJS gives only a default. */

@@ -1,4 +1,4 @@
-import { addDays, type CalendarDate, dateInZone } from "../../../billing/calendar.ts";
+import { addDays, type CalendarDate, dateInZone, isTimeZone } from "../../../billing/calendar.ts";
 import { BillingError } from "../../../billing/errors.ts";
 import type { Money } from "../../../billing/money.ts";
 import { largestChargeStep } from "../../../billing/proration.ts";
@@ -49,6 +49,7 @@ export async function priceWanted(
     subscription = await client.subscription(organizationId);
     licenses = licensesFor(subscription);
     if (licenses === 0) return { subscription, quote: null };
+    loadTimeZone(subscription.organization.timeZone);
     quote = await client.createQuote(organizationId, licenses);
     readings += 1;
   } while (!isConsistent(subscription, quote) && readings < MAX_READINGS);
@@ -69,6 +70,11 @@ export async function priceOffer(client: PricingClient, organizationId: number, 
   const priced = await priceWanted(client, organizationId, () => licenses);
   if (priced.quote === null) throw usageError("Nothing to price", "Ask for at least 1 license.");
   return priced;
+}
+
+/** Loads what checking the quote needs while the quote is on its way, because it takes longer than the quote. */
+function loadTimeZone(name: string): void {
+  setImmediate(isTimeZone, name);
 }
 
 function isConsistent(subscription: Subscription, quote: Quote): boolean {
