@@ -21,7 +21,7 @@ const ONE_BY_ONE = [
   // The catalogue: each entry registers its command.
   new RegExp(String.raw`load:\(\)=>${FROM}()`, "g"),
   // Loaded early, and taken from later.
-  new RegExp(String.raw`void ${FROM}()`, "g"),
+  new RegExp(`${FROM}\\.catch\\(`, "g"),
 ];
 const TOGETHER = new RegExp(String.raw`\[((?:${NAMES},?)+)\]=await Promise\.all\(\[((?:${FROM},?)+)\]\)`, "g");
 
