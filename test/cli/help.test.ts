@@ -38,7 +38,7 @@ async function helpOn(words: string, columns?: number): Promise<string> {
   return context.written.stdout;
 }
 
-describe.each([60, 80])("every help page on %d columns", (columns) => {
+describe.each([80, 100])("every help page on %d columns", (columns) => {
   it("has a snapshot, and no other page", async () => {
     expect((await readdir(new URL(`help/${columns}`, import.meta.url))).sort()).toEqual(pages.map(fileOf).sort());
   });
@@ -47,6 +47,7 @@ describe.each([60, 80])("every help page on %d columns", (columns) => {
     const text = await helpOn(words, columns);
     await expect(text).toMatchFileSnapshot(`help/${columns}/${fileOf(words)}`);
     expect(widthOf(text)).toBeLessThanOrEqual(columns);
+    expect(widthOf(await helpOn(words, 60))).toBeLessThanOrEqual(60);
   });
 });
 

@@ -12,10 +12,11 @@ import {
 } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
 import { actOnPage } from "../support/paymentPage.ts";
-import { removePlaces, temporaryDirectory } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { temporaryDirectory } from "../support/places.ts";
+import { environmentFor, startSandbox } from "../support/sandbox.ts";
 import { organization, seed, tokenOf } from "../support/seed.ts";
 import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 import { waitFor } from "../support/wait.ts";
 
 const APPROVAL = Array.from({ length: 24 }, (_, index) => index + 1);
@@ -34,7 +35,6 @@ interface Bought {
   replayed: boolean;
 }
 
-let sandbox: RunningSandbox;
 let proxy: FaultProxy;
 let terminals: TerminalRun[] = [];
 const free = { approval: [...APPROVAL], declined: [...DECLINED] };
@@ -45,14 +45,15 @@ function untouched(kind: keyof typeof free): number {
   return id;
 }
 
+const sandbox = useSandbox({
+  seed: seed(
+    ...APPROVAL.map((id) => organization(id, { paymentMethod: "card_requires_approval" })),
+    ...DECLINED.map((id) => organization(id, { paymentMethod: "card_declined" })),
+    organization(WITHOUT_METHOD, { paymentMethod: null }),
+  ),
+});
+
 beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(
-      ...APPROVAL.map((id) => organization(id, { paymentMethod: "card_requires_approval" })),
-      ...DECLINED.map((id) => organization(id, { paymentMethod: "card_declined" })),
-      organization(WITHOUT_METHOD, { paymentMethod: null }),
-    ),
-  });
   proxy = await FaultProxy.start(sandbox.ready.url);
 });
 
@@ -64,8 +65,6 @@ afterEach(() => {
 
 afterAll(async () => {
   await proxy?.close();
-  await sandbox?.stop();
-  await removePlaces();
 });
 
 function cli(id: number, line: string, options: RunOptions = {}): Promise<RunResult> {

@@ -1,19 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { removePlaces } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { describe, expect, test } from "vitest";
+import { environmentFor } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
 import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({ seed: seed(organization(1, { name: "Łódź Labs" }), organization(2)) });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
-});
+const sandbox = useSandbox({ seed: seed(organization(1, { name: "Łódź Labs" }), organization(2)) });
 
 describe("a locale with a modifier", () => {
   test("fails no command that shows an amount, and the result of a purchase is printed", async () => {

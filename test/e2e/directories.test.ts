@@ -3,22 +3,16 @@ import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BIN, removePlaces, temporaryDirectory } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { describe, expect, test } from "vitest";
+import { BIN, temporaryDirectory } from "../support/places.ts";
+import { environmentFor } from "../support/sandbox.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
 /** A number that no account has. */
 const USER = 123_456;
 const NOTHING_LISTENS = "http://127.0.0.1:9/rest/management/v2";
 
-let sandbox: RunningSandbox;
-beforeAll(async () => {
-  sandbox = await startSandbox();
-});
-afterAll(async () => {
-  await sandbox.stop();
-  await removePlaces();
-});
+const sandbox = useSandbox();
 
 type Env = Record<string, string>;
 type Options = { cwd?: string; uid?: number; nodeArguments?: readonly string[] };

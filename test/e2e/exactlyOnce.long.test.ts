@@ -4,9 +4,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { CI_SYSTEMS } from "../support/ciSystems.ts";
 import { errorOf, type RunOptions, type RunResult, resultOf, runCli, startCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
-import { removePlaces, temporaryDirectory } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { temporaryDirectory } from "../support/places.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import { organization, seed, tokenOf } from "../support/seed.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 import { waitFor } from "../support/wait.ts";
 
 const PROCESSING = 201;
@@ -18,7 +19,6 @@ const KILLED = ["card_processing", "card_timeout"].flatMap((method, row) =>
 );
 const ORDINARY = Array.from({ length: 50 }, (_, index) => index + 1);
 
-let sandbox: RunningSandbox;
 let proxy: FaultProxy;
 let free = [...ORDINARY];
 
@@ -29,16 +29,17 @@ function untouched(): number {
   return id;
 }
 
+const sandbox = useSandbox({
+  seed: seed(
+    ...ORDINARY.map((id) => organization(id)),
+    organization(PROCESSING, { paymentMethod: "card_processing" }),
+    organization(TIMEOUT, { paymentMethod: "card_timeout" }),
+    organization(INTERRUPTED, { paymentMethod: "card_processing" }),
+    ...KILLED.map(({ id, method }) => organization(id, { paymentMethod: method })),
+  ),
+});
+
 beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(
-      ...ORDINARY.map((id) => organization(id)),
-      organization(PROCESSING, { paymentMethod: "card_processing" }),
-      organization(TIMEOUT, { paymentMethod: "card_timeout" }),
-      organization(INTERRUPTED, { paymentMethod: "card_processing" }),
-      ...KILLED.map(({ id, method }) => organization(id, { paymentMethod: method })),
-    ),
-  });
   proxy = await FaultProxy.start(sandbox.ready.url);
 });
 
@@ -46,8 +47,6 @@ afterEach(() => proxy.heal());
 
 afterAll(async () => {
   await proxy?.close();
-  await sandbox?.stop();
-  await removePlaces();
 });
 
 interface Bought {

@@ -1,23 +1,15 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { startCli } from "../support/cli.ts";
-import { BIN, removePlaces } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { BIN } from "../support/places.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
 import { runInTerminal, startInTerminal } from "../support/terminal.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
 const MOMENTS = Array.from({ length: 16 }, (_, index) => 60 + index * 45);
 const QUESTION = "(y/N)";
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({ seed: seed(organization(1), organization(2)) });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
-});
+const sandbox = useSandbox({ seed: seed(organization(1), organization(2)) });
 
 test("Ctrl-C at any moment of a start: what ended with 130 and without a word has bought nothing, and buys nothing later", async () => {
   let silent = 0;

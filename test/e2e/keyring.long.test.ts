@@ -5,9 +5,9 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { errorOf, type RunResult, resultOf, runCli, startCli } from "../support/cli.ts";
 import { HAS_KEYRING, type RunningKeyring, startKeyring, startSilentBus } from "../support/keyrings.ts";
-import { removePlaces, temporaryDirectory } from "../support/places.ts";
-import { type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { temporaryDirectory } from "../support/places.ts";
 import { organization, seed, tokenOf } from "../support/seed.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 import { waitFor } from "../support/wait.ts";
 
 // Several programs in a row, on a machine that may be busy.
@@ -17,16 +17,7 @@ const TOKEN_LOGIN = ["login", "--with-token", "--json"];
 /** A call may take five seconds, and a busy machine has to start a process or two. */
 const LIMIT_MS = 12_000;
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({ seed: seed(organization(1)) });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
-});
+const sandbox = useSandbox({ seed: seed(organization(1)) });
 
 /** Runs the built program without a token in the environment. */
 function run(args: readonly string[], home: string, env: Readonly<Record<string, string>>): Promise<RunResult> {

@@ -1,19 +1,11 @@
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BIN, clearedEnvironment, removePlaces, temporaryDirectory } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { describe, expect, test } from "vitest";
+import { BIN, clearedEnvironment, temporaryDirectory } from "../support/places.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({ seed: seed(organization(1)) });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
-});
+const sandbox = useSandbox({ seed: seed(organization(1)) });
 
 /** What would be asked in a terminal, and the flag that gives the answer. */
 const ASKING: readonly (readonly [args: string[], flag: string])[] = [

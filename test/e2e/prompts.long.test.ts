@@ -1,21 +1,19 @@
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { removePlaces, temporaryDirectory } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { temporaryDirectory } from "../support/places.ts";
+import { environmentFor, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
 import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
 const QUESTION = "(y/N)";
 const PASTED = (text: string) => `\u001b[200~${text}\u001b[201~`;
 
-let sandbox: RunningSandbox;
 let terminals: TerminalRun[] = [];
 let term = "xterm-256color";
 
-beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(organization(1), organization(2, { paymentMethod: "card_declined" })),
-  });
+const sandbox = useSandbox({
+  seed: seed(organization(1), organization(2, { paymentMethod: "card_declined" })),
 });
 
 afterEach(() => {
@@ -24,11 +22,6 @@ afterEach(() => {
     if (term === "dumb") expect(terminal.raw()).not.toContain("\u001b");
   }
   terminals = [];
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
 });
 
 async function open(args: readonly string[], id = 1, env: Record<string, string> = {}): Promise<TerminalRun> {

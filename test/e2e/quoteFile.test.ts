@@ -1,21 +1,12 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { errorOf, resultOf } from "../support/cli.ts";
-import { removePlaces, temporaryDirectory } from "../support/places.ts";
-import { type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { temporaryDirectory } from "../support/places.ts";
 import { organization, seed } from "../support/seed.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({ seed: seed(...[1, 2, 3, 4, 5].map((id) => organization(id))) });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
-});
+const sandbox = useSandbox({ seed: seed(...[1, 2, 3, 4, 5].map((id) => organization(id))) });
 
 async function saved(id: number): Promise<string> {
   const file = join(await temporaryDirectory(), "quote.json");

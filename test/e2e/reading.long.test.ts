@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
-import { removePlaces } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import { fields, fieldsOf, hasControls } from "../support/screen.ts";
 import { ADMIN, organization, seed, token, user } from "../support/seed.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
 const HOSTILE = 2;
 const NOT_RENEWING = 3;
@@ -15,33 +15,24 @@ const READ_ONLY = 7;
 
 const hostileName = "\u001b]0;owned\u0007\u001b[2J\u001b[31mEvil\u202egnp\u009b5m\r\n\u0008Corp";
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(
-      organization(1),
-      organization(HOSTILE, { name: hostileName, subscription: { plan: "SMB\u001b[1m\u2066" } }),
-      organization(NOT_RENEWING, { subscription: { autoRenew: false } }),
-      organization(NO_METHOD, { paymentMethod: null }),
-      organization(LONG, {
-        name: `The ${"Very Long ".repeat(12)}Name`,
-        subscription: { unitPrice: { amount: 1_234_567_890, currency: "USD" }, licenses: 9_990 },
-        usedLicenses: 9_990,
-      }),
-      organization(PLAIN_USER, {
-        users: [user({}), user({ email: "uma@northwind.example", role: 7, adminNoTraining: false })],
-        tokens: [token(PLAIN_USER, { userEmail: "uma@northwind.example" })],
-      }),
-      organization(WITH_NUL, { name: "Acme\u0000Corp" }),
-      organization(READ_ONLY, { tokens: [token(READ_ONLY, { scopes: ["billing:read"] })] }),
-    ),
-  });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
+const sandbox = useSandbox({
+  seed: seed(
+    organization(1),
+    organization(HOSTILE, { name: hostileName, subscription: { plan: "SMB\u001b[1m\u2066" } }),
+    organization(NOT_RENEWING, { subscription: { autoRenew: false } }),
+    organization(NO_METHOD, { paymentMethod: null }),
+    organization(LONG, {
+      name: `The ${"Very Long ".repeat(12)}Name`,
+      subscription: { unitPrice: { amount: 1_234_567_890, currency: "USD" }, licenses: 9_990 },
+      usedLicenses: 9_990,
+    }),
+    organization(PLAIN_USER, {
+      users: [user({}), user({ email: "uma@northwind.example", role: 7, adminNoTraining: false })],
+      tokens: [token(PLAIN_USER, { userEmail: "uma@northwind.example" })],
+    }),
+    organization(WITH_NUL, { name: "Acme\u0000Corp" }),
+    organization(READ_ONLY, { tokens: [token(READ_ONLY, { scopes: ["billing:read"] })] }),
+  ),
 });
 
 const MONEY = "{amount,currency}";

@@ -4,35 +4,27 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
-import { BIN, clearedEnvironment, removePlaces, temporaryDirectory } from "../support/places.ts";
+import { BIN, clearedEnvironment, temporaryDirectory } from "../support/places.ts";
 import { HAS_POPPLER, readPdf } from "../support/poppler.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
 import { runInTerminal } from "../support/terminal.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
 const POUNDS = 1;
 const YEN = 2;
 const DINARS = 3;
 const JAPANESE = 4;
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(
-      organization(POUNDS, { name: "Łódź, Αθήνα, Київ" }),
-      organization(YEN, { subscription: { unitPrice: { amount: 15_000, currency: "JPY" }, taxRate: "10" } }),
-      organization(DINARS, { subscription: { unitPrice: { amount: 150_000, currency: "KWD" }, taxRate: "8.875" } }),
-      organization(JAPANESE, { name: "株式会社テスト" }),
-    ),
-  });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
+const sandbox = useSandbox({
+  seed: seed(
+    organization(POUNDS, { name: "Łódź, Αθήνα, Київ" }),
+    organization(YEN, { subscription: { unitPrice: { amount: 15_000, currency: "JPY" }, taxRate: "10" } }),
+    organization(DINARS, { subscription: { unitPrice: { amount: 150_000, currency: "KWD" }, taxRate: "8.875" } }),
+    organization(JAPANESE, { name: "株式会社テスト" }),
+  ),
 });
 
 interface Bought {

@@ -2,25 +2,25 @@ import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
-import { removePlaces } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import { ADMIN, organization, seed, token } from "../support/seed.ts";
 import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
 const READ_ONLY = 9;
 const CONFIRMATION = /\(y\/N\)/i;
 
-let sandbox: RunningSandbox;
 let proxy: FaultProxy;
 let terminals: TerminalRun[] = [];
 
+const sandbox = useSandbox({
+  seed: seed(
+    ...[1, 2, 3, 4, 5].map((id) => organization(id)),
+    organization(READ_ONLY, { tokens: [token(READ_ONLY, { scopes: ["billing:read"] })] }),
+  ),
+});
+
 beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(
-      ...[1, 2, 3, 4, 5].map((id) => organization(id)),
-      organization(READ_ONLY, { tokens: [token(READ_ONLY, { scopes: ["billing:read"] })] }),
-    ),
-  });
   proxy = await FaultProxy.start(sandbox.ready.url);
 });
 
@@ -32,8 +32,6 @@ afterEach(() => {
 
 afterAll(async () => {
   await proxy?.close();
-  await sandbox?.stop();
-  await removePlaces();
 });
 
 async function open(id: number, ...args: string[]): Promise<TerminalRun> {

@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { errorOf, resultOf } from "../support/cli.ts";
 import { actOnPage } from "../support/paymentPage.ts";
-import { removePlaces } from "../support/places.ts";
-import { type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
 const OK = 1;
 const DECLINED = 2;
@@ -24,24 +23,15 @@ interface Listed {
   readonly purchasedBy: { readonly email: string; readonly token: string | null } | null;
 }
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(
-      organization(OK),
-      organization(DECLINED, { paymentMethod: "card_declined" }),
-      organization(APPROVAL, { paymentMethod: "card_requires_approval" }),
-      organization(ENDING, { subscription: { autoRenew: false } }),
-      organization(MONTHLY, { subscription: { interval: "month", anchorDate: "2026-01-31", licenses: 30 } }),
-      organization(MISSED, { subscription: { interval: "month" }, paymentMethod: null }),
-    ),
-  });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
+const sandbox = useSandbox({
+  seed: seed(
+    organization(OK),
+    organization(DECLINED, { paymentMethod: "card_declined" }),
+    organization(APPROVAL, { paymentMethod: "card_requires_approval" }),
+    organization(ENDING, { subscription: { autoRenew: false } }),
+    organization(MONTHLY, { subscription: { interval: "month", anchorDate: "2026-01-31", licenses: 30 } }),
+    organization(MISSED, { subscription: { interval: "month" }, paymentMethod: null }),
+  ),
 });
 
 const json = async <Result>(id: number, ...args: string[]) =>

@@ -2,24 +2,25 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { FaultProxy } from "../support/faultProxy.ts";
-import { removePlaces, temporaryDirectory } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { temporaryDirectory } from "../support/places.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import { widthOf } from "../support/screen.ts";
 import { ADMIN, organization, PASSWORD, seed, tokenOf, user } from "../support/seed.ts";
 import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
-let sandbox: RunningSandbox;
 let proxy: FaultProxy;
 let terminals: TerminalRun[] = [];
 
-beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(
-      ...[1, 2, 3, 4, 5, 6, 7].map((id) =>
-        organization(id, { users: [user({}), user({ email: `only${id}@northwind.example` })] }),
-      ),
+const sandbox = useSandbox({
+  seed: seed(
+    ...[1, 2, 3, 4, 5, 6, 7].map((id) =>
+      organization(id, { users: [user({}), user({ email: `only${id}@northwind.example` })] }),
     ),
-  });
+  ),
+});
+
+beforeAll(async () => {
   proxy = await FaultProxy.start(sandbox.ready.url);
 });
 
@@ -31,8 +32,6 @@ afterEach(() => {
 
 afterAll(async () => {
   await proxy?.close();
-  await sandbox?.stop();
-  await removePlaces();
 });
 
 async function open(args: readonly string[], env: Record<string, string>, columns = 80): Promise<TerminalRun> {

@@ -5,8 +5,8 @@ import { SCOPES } from "../../src/contract/constants.ts";
 import { errorOf, type RunOptions, resultOf, runCli } from "../support/cli.ts";
 import { FaultProxy } from "../support/faultProxy.ts";
 import { actOnPage } from "../support/paymentPage.ts";
-import { removePlaces, temporaryDirectory } from "../support/places.ts";
-import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
+import { temporaryDirectory } from "../support/places.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import {
   ADMIN,
   organization,
@@ -18,6 +18,7 @@ import {
   tokenOf,
 } from "../support/seed.ts";
 import { KEYS, runInTerminal, type TerminalRun } from "../support/terminal.ts";
+import { useSandbox } from "../support/useSandbox.ts";
 
 /** Organizations with no license left, unless said. */
 const FULL = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16];
@@ -28,7 +29,6 @@ const DECLINED = 31;
 const APPROVAL = 32;
 const USERS_ONLY = 33;
 
-let sandbox: RunningSandbox;
 let proxy: FaultProxy;
 let terminals: TerminalRun[] = [];
 
@@ -36,18 +36,19 @@ function withUsers(id: number, changes: SeedChanges = {}): SeedOrganization {
   return organization(id, { usedLicenses: 25, tokens: [token(id, { scopes: [...SCOPES] })], ...changes });
 }
 
+const sandbox = useSandbox({
+  seed: seed(
+    ...FULL.map((id) => withUsers(id)),
+    withUsers(ROOMY, { usedLicenses: 5 }),
+    withUsers(LAST_TEN, { usedLicenses: 15 }),
+    withUsers(LARGE, { subscription: { licenses: 10_030 } }),
+    withUsers(DECLINED, { paymentMethod: "card_declined" }),
+    withUsers(APPROVAL, { paymentMethod: "card_requires_approval" }),
+    withUsers(USERS_ONLY, { tokens: [token(USERS_ONLY, { scopes: ["users:read", "users:write"] })] }),
+  ),
+});
+
 beforeAll(async () => {
-  sandbox = await startSandbox({
-    seed: seed(
-      ...FULL.map((id) => withUsers(id)),
-      withUsers(ROOMY, { usedLicenses: 5 }),
-      withUsers(LAST_TEN, { usedLicenses: 15 }),
-      withUsers(LARGE, { subscription: { licenses: 10_030 } }),
-      withUsers(DECLINED, { paymentMethod: "card_declined" }),
-      withUsers(APPROVAL, { paymentMethod: "card_requires_approval" }),
-      withUsers(USERS_ONLY, { tokens: [token(USERS_ONLY, { scopes: ["users:read", "users:write"] })] }),
-    ),
-  });
   proxy = await FaultProxy.start(sandbox.ready.url);
 });
 
@@ -59,8 +60,6 @@ afterEach(() => {
 
 afterAll(async () => {
   await proxy?.close();
-  await sandbox?.stop();
-  await removePlaces();
 });
 
 interface Counts {

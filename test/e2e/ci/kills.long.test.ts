@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { describe, test } from "vitest";
 import { CI_SYSTEMS } from "../../support/ciSystems.ts";
 import { resultOf } from "../../support/cli.ts";
-import { removePlaces, temporaryDirectory } from "../../support/places.ts";
-import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
+import { temporaryDirectory } from "../../support/places.ts";
 import { organization, seed } from "../../support/seed.ts";
+import { useSandbox } from "../../support/useSandbox.ts";
 
 const CHARGE = 24410;
 const KILLED = 137;
@@ -19,16 +19,7 @@ const CASES = Object.entries(CI_SYSTEMS)
   .flatMap((how) => COMMANDS.map((command) => ({ ...how, command })))
   .map((how, index) => ({ id: index + 1, ...how, isOwnFirst: (index + Math.floor(index / 6)) % 2 === 0 }));
 
-let sandbox: RunningSandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({ seed: seed(...CASES.map(({ id }) => organization(id))) });
-});
-
-afterAll(async () => {
-  await sandbox?.stop();
-  await removePlaces();
-});
+const sandbox = useSandbox({ seed: seed(...CASES.map(({ id }) => organization(id))) });
 
 describe.concurrent("a job that is killed and tried again reaches its target once", () => {
   test.for(CASES)("$system, $command, killed at $point", async (how, { expect }) => {
