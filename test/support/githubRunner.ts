@@ -157,14 +157,15 @@ async function runScript(
   };
 }
 
-/** Evaluates expressions; only `${{ context.name }}` is supported. */
+/** Evaluates expressions; only `${{ context.name }}` and `${{ context.name || 'text' }}` are supported. */
 function evaluated(texts: Readonly<Record<string, string>>, contexts: Contexts): Record<string, string> {
   const evaluate = (text: string) =>
     text.replaceAll(/\$\{\{(.*?)\}\}/g, (_, expression: string) => {
-      const [, context = "", name = ""] = /^ ([\w.-]+)\.([\w-]+) $/.exec(expression) ?? [];
+      const [, context = "", name = "", otherwise = ""] =
+        /^ ([\w.-]+)\.([\w-]+) (?:\|\| '(\w+)' )?$/.exec(expression) ?? [];
       const values = contexts[context];
       if (values === undefined) throw new RunnerError(`no ${expression} here`);
-      return values[name] ?? "";
+      return values[name] || otherwise;
     });
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, evaluate(text)]));
 }
