@@ -30,7 +30,7 @@ export const BACKEND_CASES: readonly ErrorCase[] = [
     line: "users list",
     answers: [ok({ result: null, error: true, errorMsg: "internal error" })],
   },
-  { code: "unexpected_answer", when: "the same page for ever", line: "users list", answers: [ok([user()])] },
+  { code: "unexpected_answer", when: "the same page forever", line: "users list", answers: [ok([user()])] },
   { code: "billing_not_offered", line: "status", answers: [html(404)] },
   { code: "users_not_offered", line: ADD, answers: [html(404)] },
   {

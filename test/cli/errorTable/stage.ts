@@ -47,7 +47,7 @@ export interface Ended {
 /** What the table says in place of the names of a run. */
 const TABLE = { directory: "/home/ada", port: "4010" };
 
-const MOST_ANSWERS = 10;
+const MAX_ANSWERS = 10;
 
 /**
  * Runs the program once for an error, with a real client at a backend on loopback that answers by the case's script.
@@ -64,7 +64,7 @@ export async function playError(
   const stage = { directory, apiUrl: "", port: "", interrupt: () => playing.context?.send("SIGINT") };
   const script = typeof answers === "function" ? answers(stage) : answers;
   const last = script.at(-1);
-  await using backend = await startBackend(...script, ...(last ? Array<Answer>(MOST_ANSWERS).fill(last) : []));
+  await using backend = await startBackend(...script, ...(last ? Array<Answer>(MAX_ANSWERS).fill(last) : []));
   stage.apiUrl = backend.apiUrl;
   stage.port = new URL(backend.apiUrl).port;
   mkdirSync(join(directory, "config"), { mode: 0o700 });

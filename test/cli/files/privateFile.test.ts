@@ -18,7 +18,7 @@ test("writes whole files that only their owner reads, and directories likewise",
   expect(machine.reached).toEqual(["C6", "C6"]);
 });
 
-test("fails, and does not try for ever, where no directory can be made", () => {
+test("fails, and does not try forever, where no directory can be made", () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
   // Linux's /proc takes none and says that it was not found.
