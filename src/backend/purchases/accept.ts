@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
+import type { Money } from "../../billing/money.ts";
 import type { Quote } from "../../contract/billing.ts";
 import type { Database, PurchaseRow, QuoteRow } from "../database/schema.ts";
 import { ProblemError } from "../errors.ts";
@@ -58,7 +59,7 @@ export async function acceptPurchase(
     const { total } = JSON.parse(quote.quote_json) as Quote;
     const wanted = { purchaseId: order.purchaseId, licenses: quote.licenses, total };
     await assertWithinSpendLimit(tx, order.buyer.token, wanted, { timeZone: subscription.time_zone, at: now });
-    const purchase = await insertPurchase(tx, order, quote, subscription, now);
+    const purchase = await insertPurchase(tx, order, { quote, total, subscription }, now);
     await recordEvent(tx, {
       organizationId: order.organizationId,
       at: now,
@@ -148,11 +149,9 @@ async function claimVersion(tx: Kysely<Database>, quote: QuoteRow): Promise<void
 async function insertPurchase(
   tx: Kysely<Database>,
   order: Order,
-  quote: QuoteRow,
-  subscription: OrganizationSubscription,
+  { quote, total, subscription }: { quote: QuoteRow; total: Money; subscription: OrganizationSubscription },
   now: number,
 ): Promise<PurchaseRow> {
-  const { total } = JSON.parse(quote.quote_json) as Quote;
   return tx
     .insertInto("purchases")
     .values({
