@@ -103,17 +103,17 @@ export function cancelPage(order: Order, form: Pick<PaymentForm, "token" | "addr
 }
 
 /** Shows a purchase that needs no action. `order` is `null` once its time to pay is over. */
-export function standingPage(
-  standing: { readonly status: number; readonly title: string; readonly sentences: readonly ComponentChildren[] },
+export function noticePage(
+  notice: { readonly status: number; readonly title: string; readonly sentences: readonly ComponentChildren[] },
   order: Order | null,
   more?: ComponentChildren,
 ): Page {
   return {
-    status: standing.status,
-    title: standing.title,
+    status: notice.status,
+    title: notice.title,
     body: (
       <>
-        {standing.sentences.map((sentence, index) => (
+        {notice.sentences.map((sentence, index) => (
           <p key={index}>{sentence}</p>
         ))}
         {more}

@@ -14,7 +14,7 @@ import { readSubscription } from "../subscriptions/store.ts";
 import { readerLocale } from "./dates.ts";
 import type { Page } from "./page.tsx";
 import { askPage, cancelPage, type PaymentProblem } from "./payment.tsx";
-import { isShown, orderOf, RECEIPT_PATH, receiptPage, standingOf, type Visit } from "./purchase.tsx";
+import { isShown, noticeOf, orderOf, RECEIPT_PATH, receiptPage, type Visit } from "./purchase.tsx";
 import { registerPage } from "./route.tsx";
 
 /** How long the answer to a payment waits for its outcome. */
@@ -134,7 +134,7 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
 /** Returns the form if the purchase can be paid, otherwise its outcome. */
 async function pageOf(deps: BackendDeps, row: PurchaseRecord, visit: Visit, problem?: PaymentProblem): Promise<Page> {
   const subscription = await readSubscription(deps.database, row.organization_id);
-  if (!isAsked(row, visit.now)) return standingOf(row, subscription, visit);
+  if (!isAsked(row, visit.now)) return noticeOf(row, subscription, visit);
   const { payment_method: stored } = subscription;
   const form = {
     token: formToken(deps, row.id, deps.now()),

@@ -12,7 +12,7 @@ import type { OrganizationSubscription } from "../subscriptions/store.ts";
 import { snapshotAt } from "../subscriptions/view.ts";
 import { readerDates } from "./dates.ts";
 import { Facts, type Page } from "./page.tsx";
-import { type Order, Refresh, standingPage } from "./payment.tsx";
+import { noticePage, type Order, Refresh } from "./payment.tsx";
 
 /** A visit to a payment page. */
 export interface Visit {
@@ -71,18 +71,18 @@ function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscript
  * Returns the page of a purchase that needs no payment: its outcome, and what to do next. Once the time to pay is over, it
  * shows nothing else.
  */
-export function standingOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Page {
+export function noticeOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Page {
   const { address } = visit;
   const order = isShown(row, visit.now) ? orderOf(row, subscription, visit) : null;
-  const standing = standings(row, subscription);
-  const more = standing.isOpen ? (
+  const notice = notices(row, subscription);
+  const more = notice.isOpen ? (
     <Refresh address={address} />
   ) : order !== null && row.receipt_number !== null ? (
     <p>
       <a href={`${address}${RECEIPT_PATH}`}>Show the receipt</a>
     </p>
   ) : undefined;
-  return standingPage(standing, order, more);
+  return noticePage(notice, order, more);
 }
 
 /** The path of a receipt, relative to the purchase's page. */
@@ -97,7 +97,7 @@ export function isShown(row: PurchaseRecord, now: number): boolean {
   return now < deadlineOf(row, row.time_zone);
 }
 
-interface Standing {
+interface Notice {
   readonly status: number;
   readonly title: string;
   readonly sentences: readonly ComponentChildren[];
@@ -109,7 +109,7 @@ const RENEWAL_UNPAID = "The renewal is unpaid. Ask the operator of the backend t
 
 const BUY_AGAIN = "No license was added. To buy, make a new purchase in your terminal.";
 
-function standings(row: PurchaseRecord, subscription: OrganizationSubscription): Standing {
+function notices(row: PurchaseRecord, subscription: OrganizationSubscription): Notice {
   const total = formatMoney(money(row.total, row.currency));
   const why = row.failure_message ?? "The payment failed.";
   const isRenewal = row.kind === "renewal";
@@ -147,7 +147,7 @@ function standings(row: PurchaseRecord, subscription: OrganizationSubscription):
   }
 }
 
-function paid(row: PurchaseRecord, { name, licenses }: OrganizationSubscription, total: string): Standing {
+function paid(row: PurchaseRecord, { name, licenses }: OrganizationSubscription, total: string): Notice {
   const receipt = receiptNumber(row.organization_id, row.receipt_number ?? 0);
   return {
     status: 200,

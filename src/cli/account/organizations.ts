@@ -6,7 +6,7 @@ import { connect, connectToOrganization } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { doneBefore, note, printResult } from "../kit/output.ts";
+import { awaitPrinting, note, printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { wholeNumber } from "../kit/values.ts";
 import { STRATEGY_WORDS, strategyNamed, strategyWord } from "../users/view.ts";
@@ -125,7 +125,7 @@ export async function acceptInvitation(options: AcceptOptions, context: Context)
   const printing = printResult<"organizations accept">(context, options, result, () =>
     renderAcceptedInvitation(organization),
   );
-  await doneBefore(printing, "The invitation was accepted", "See `secureflag-licenses organizations list`.");
+  await awaitPrinting(printing, "The invitation was accepted", "See `secureflag-licenses organizations list`.");
 }
 
 /** Replaces hints that are meant for administrators. */
@@ -165,7 +165,7 @@ export async function runStrategy(options: StrategyOptions, context: Context): P
   );
   if (strategy === null) await printing;
   else
-    await doneBefore(
+    await awaitPrinting(
       printing,
       `The assignment strategy was set to ${word}`,
       "See `organizations assignment-strategy`.",

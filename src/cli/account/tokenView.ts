@@ -14,7 +14,7 @@ const LIST: readonly Column[] = [
   { head: "Expires" },
   { head: "By", cutTo: 8, isOptional: true },
   { head: "Ends in", isOptional: true },
-  { head: "Id" },
+  { head: "ID" },
 ];
 
 /** Renders API tokens as a table, on a terminal with a total; never a secret. */
@@ -73,7 +73,7 @@ function renderToken(token: ApiToken, view: View): string {
   return fields(
     [
       ["Token", view.style.bold(clean(token.name))],
-      ["Id", clean(token.id)],
+      ["ID", clean(token.id)],
       ["Ends in", token.last4 && clean(token.last4)],
       ["Scopes", allScopes(token)],
       ["Expires", expiry(token)],

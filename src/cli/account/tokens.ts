@@ -9,7 +9,7 @@ import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { doneBefore, printResult } from "../kit/output.ts";
+import { awaitPrinting, printResult } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { shorten } from "../kit/text.ts";
@@ -144,7 +144,7 @@ export async function createToken(options: CreateOptions, context: Context): Pro
   if (!options.json) context.io.workflowCommand("add-mask", token.token);
   const printing = printResult<"tokens create">(context, options, token, (view) => renderCreatedToken(token, view));
   const hint = `It cannot be shown again. Revoke it with \`secureflag-licenses tokens revoke ${token.id}\`.`;
-  await doneBefore(printing, `The token ${token.id} was created`, hint);
+  await awaitPrinting(printing, `The token ${token.id} was created`, hint);
 }
 
 /** Prints what would be created; the fields of an existing token are `null`. */
@@ -183,7 +183,7 @@ export async function revokeToken(options: RevokeOptions, context: Context): Pro
   }
   await withSpinner(context, options, "Revoking the token", client.revokeApiToken(organizationId, id));
   const hint = "See `secureflag-licenses tokens list`. Running the same command again is safe.";
-  await doneBefore(printRevoked(options, context, id), `The token ${id} was revoked`, hint);
+  await awaitPrinting(printRevoked(options, context, id), `The token ${id} was revoked`, hint);
 }
 
 async function printRevoked(options: RevokeOptions, context: Context, id: string): Promise<void> {

@@ -117,7 +117,7 @@ function insteadOf(profile: string | null): string {
 }
 
 const LIST: readonly Column[] = [
-  { head: "Id", align: "right" },
+  { head: "ID", align: "right" },
   { head: "Name", cutTo: 20 },
   { head: "Role" },
   { head: "Status" },
@@ -148,7 +148,7 @@ function renderMembership([id, name, role, status]: readonly [string, string, st
   return fields(
     [
       ["Organization", name],
-      ["Id", id],
+      ["ID", id],
       ["Role", role],
       ["Status", status],
     ],

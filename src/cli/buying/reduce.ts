@@ -6,7 +6,7 @@ import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
 import { codeOf, type ErrorCode, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { doneBefore, note, printResult, type View, viewOf } from "../kit/output.ts";
+import { awaitPrinting, note, printResult, type View, viewOf } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
@@ -105,7 +105,7 @@ export async function runReduce(options: ReduceOptions, context: Context): Promi
   const done = options.licenses === null ? "The reduction was canceled" : "The reduction was scheduled";
   await (options.dryRun
     ? printing
-    : doneBefore(printing, done, "See `secureflag-licenses status`. Running the same command again is safe."));
+    : awaitPrinting(printing, done, "See `secureflag-licenses status`. Running the same command again is safe."));
 }
 
 const REFUSALS: readonly (ErrorCode | null)[] = [

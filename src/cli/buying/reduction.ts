@@ -6,7 +6,7 @@ import { licenses } from "../kit/words.ts";
 import { purchaseDateOf } from "./engine/offer.ts";
 import { payCommand } from "./purchaseView.ts";
 
-const NOTHING_CHANGED = "Nothing was changed. See `secureflag-licenses status`, then decide again.";
+const NOTHING_CHANGED = "Nothing was changed. See `secureflag-licenses status`, then try again.";
 
 /**
  * Computes a subscription with a reduction, or without one, by the rules of the backend (src/billing/README.md, Reductions).

@@ -61,7 +61,7 @@ async function rendered(
  * @param done what was done, a sentence without its end
  * @throws CliError that says so with the printing's code
  */
-export async function doneBefore<Printed>(printing: Promise<Printed>, done: string, hint: string): Promise<Printed> {
+export async function awaitPrinting<Printed>(printing: Promise<Printed>, done: string, hint: string): Promise<Printed> {
   try {
     return await printing;
   } catch (cause) {

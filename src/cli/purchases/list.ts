@@ -133,7 +133,7 @@ const LIST: readonly Column[] = [
   { head: "Amount", align: "right" },
   { head: "Status" },
   { head: "By", cutTo: 8 },
-  { head: "Id" },
+  { head: "ID" },
 ];
 
 /**

@@ -8,7 +8,7 @@ import { resolveTarget, type Target } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { doneBefore, printResult, type View } from "../kit/output.ts";
+import { awaitPrinting, printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { columns } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
@@ -79,7 +79,7 @@ export async function runAdvance(options: AdvanceOptions, context: Context): Pro
   const answer = await withSpinner(context, options, "Moving the clock", move(request, client));
   const printing = printResult<"sandbox clock advance">(context, options, answer, (view) => renderMoved(answer, view));
   const hint = "See `secureflag-licenses sandbox clock show` before you move it again.";
-  await doneBefore(printing, "The clock was moved", hint);
+  await awaitPrinting(printing, "The clock was moved", hint);
 }
 
 async function move(request: ClockRequest, client: Client): Promise<ClockAnswer> {

@@ -10,7 +10,7 @@ import { summarize } from "../buying/jobSummary.ts";
 import { type BuyingFlags, type BuyMissingOptions, readBuying } from "../buying/options.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf } from "../errors.ts";
-import { doneBefore, note, type OutputOptions } from "../kit/output.ts";
+import { awaitPrinting, note, type OutputOptions } from "../kit/output.ts";
 import { promptsAllowed } from "../kit/prompt.ts";
 import { missingWords } from "../kit/words.ts";
 import { LOOK_HINT, notBought, requestFor, type Shortage, shortageOf, stillMissing } from "./shortage.ts";
@@ -222,5 +222,5 @@ export async function concludeAdding(
   const concluding = conclude(ended, tools.journal, options, context, print);
   const hint =
     "See `secureflag-licenses users list --all` and `purchases list`. Running the same command again is safe.";
-  await (answer === null ? concluding : doneBefore(concluding, "The users were added", hint));
+  await (answer === null ? concluding : awaitPrinting(concluding, "The users were added", hint));
 }

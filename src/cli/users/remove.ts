@@ -8,7 +8,7 @@ import { connectToOrganization } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { doneBefore, printResult } from "../kit/output.ts";
+import { awaitPrinting, printResult } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { shorten } from "../kit/text.ts";
@@ -67,7 +67,11 @@ export async function runRemove(options: RemoveUserOptions, context: Context): P
   }
   const licenses = await withSpinner(context, options, "Removing the user", client.removeUser(organizationId, idUser));
   const printing = print({ email, idUser, removed: true, licenses, dryRun }, options, context);
-  await doneBefore(printing, `The user ${shorten(email)} was removed`, "See `secureflag-licenses users list --all`.");
+  await awaitPrinting(
+    printing,
+    `The user ${shorten(email)} was removed`,
+    "See `secureflag-licenses users list --all`.",
+  );
 }
 
 /**

@@ -54,11 +54,11 @@ describe("organizations list", () => {
     const script = [asked([], [{ id: 4201, name, role: 3 }])];
     const wide = await play("organizations list --no-color", script, { isStdoutTerminal: true, columns: 100 });
     expect(lines(wide.stdout).map((line) => line.split(/ {2,}/).filter(Boolean))).toEqual([
-      ["Id", "Name", "Role", "Status"],
+      ["ID", "Name", "Role", "Status"],
       ["4201", name, "team manager", "member"],
     ]);
     const narrow = await play("organizations list --no-color", script, { isStdoutTerminal: true, columns: 60 });
-    expect(narrow.stdout.replaceAll(/\s+/g, " ")).toBe(`Organization ${name} Id 4201 Role team manager Status member `);
+    expect(narrow.stdout.replaceAll(/\s+/g, " ")).toBe(`Organization ${name} ID 4201 Role team manager Status member `);
   });
 
   it("prints only memberships as JSON", async () => {

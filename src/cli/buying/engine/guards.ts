@@ -75,7 +75,7 @@ export function checkPurchased(
   throw new CliError(
     "if_purchased_not_met",
     `${purchased} licenses are purchased, and --if-purchased is ${ifPurchased}`,
-    { hint: `${outcome}. See \`secureflag-licenses status\`, then decide again.` },
+    { hint: `${outcome}. See \`secureflag-licenses status\`, then try again.` },
   );
 }
 
