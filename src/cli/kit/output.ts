@@ -111,8 +111,8 @@ export interface View {
 }
 
 /**
- * One JSON document, on one line unless it is indented, in which whatever a terminal would act on is escaped as `\uXXXX`, and so is what GitHub
- * Actions would take for a command in the middle of a line.
+ * Serializes one JSON document, on one line unless it is indented. What a terminal would act on is escaped as `\uXXXX`, and
+ * so is what GitHub Actions would take for a command in the middle of a line.
  */
 export function toJson(data: unknown, indent = 0): string {
   return JSON.stringify(data, null, indent).replace(

@@ -170,13 +170,18 @@ function isConsistent(file: QuoteFile): boolean {
     return (
       isSame([file.dueNow, file.tax, file.total], [due.subtotal, due.tax, due.total]) &&
       isSame(renewsAt, renewsAt && renewal) &&
-      isSame(file.arithmetic, sentences) &&
+      [sentences, inEarlierWords(sentences)].some((lines) => isSame(file.arithmetic, lines)) &&
       purchased.after === purchased.before + licenses
     );
   } catch (error) {
     if (error instanceof BillingError) return false;
     throw error;
   }
+}
+
+/** Names the amounts as files did that were saved before each amount had one name everywhere. */
+function inEarlierWords(sentences: readonly string[]): string[] {
+  return sentences.map((line) => line.replace(/^Due now:/, "Total:").replace(/^Subtotal:/, "Due now:"));
 }
 
 function isSame(one: unknown, other: unknown): boolean {

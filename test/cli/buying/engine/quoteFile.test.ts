@@ -72,6 +72,14 @@ describe("a quote file", () => {
     expect(file.arithmetic.join("\n")).toContain("£150.00 × 5 × 99 / 365 = 203.424657…, rounded £203.42");
   });
 
+  it("is still read where an earlier version named the amounts", () => {
+    const earlier = file.arithmetic.map((line) =>
+      line.startsWith("Due now:") ? line.replace("Due now", "Total") : line.replace("Subtotal", "Due now"),
+    );
+    expect(earlier).not.toEqual(file.arithmetic);
+    expect(read(forged({ arithmetic: earlier })).arithmetic).toEqual(earlier);
+  });
+
   it.each([
     ["the line ends of Windows", text.replaceAll("\n", "\r\n")],
     ["a byte order mark", `\ufeff${text}`],
