@@ -85,7 +85,7 @@ export function endOfDateInZone(date: CalendarDate, timeZone: string): number {
  *
  * @param instant milliseconds since the epoch
  */
-export function daysLater(instant: number, days: number, timeZone: string): number {
+export function addDaysInZone(instant: number, days: number, timeZone: string): number {
   const date = dateInZone(instant, timeZone);
   const target = addDays(date, days);
   const sameTime = startOfDateInZone(target, timeZone) + (instant - startOfDateInZone(date, timeZone));

@@ -23,7 +23,7 @@ export function parseDecimal(text: string): Decimal {
  *
  * @param denominator greater than zero
  */
-export function divideRoundHalfUp(numerator: bigint, denominator: bigint): bigint {
+export function divideRounded(numerator: bigint, denominator: bigint): bigint {
   const half = numerator < 0n ? -denominator : denominator;
   return (2n * numerator + half) / (2n * denominator);
 }

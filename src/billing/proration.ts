@@ -1,4 +1,4 @@
-import { divideRoundHalfUp, parseDecimal } from "./decimal.ts";
+import { divideRounded, parseDecimal } from "./decimal.ts";
 import { addMoney, currencyExponent, type Money, money } from "./money.ts";
 
 /** A line with its tax: `total = subtotal + tax`. */
@@ -54,7 +54,7 @@ export function isTaxed(taxRate: string): boolean {
  * Returns the coarsest step, in minor units, in which a payment provider may charge a currency (README.md, Rounding). A
  * client rejects a quote with a coarser one.
  */
-export function largestChargeStep(currency: string): number {
+export function maxChargeStep(currency: string): number {
   return currencyExponent(currency) === 3 ? 10 : 1;
 }
 
@@ -68,5 +68,5 @@ function chargeOf({ unitPrice, licenses, taxRate, chargeStep = 1 }: LineInput, p
 /** Rounds a fraction of minor units to the nearest multiple of `chargeStep`. */
 function roundToStep(numerator: bigint, denominator: bigint, chargeStep: number, currency: string): Money {
   const step = BigInt(chargeStep);
-  return money(divideRoundHalfUp(numerator, denominator * step) * step, currency);
+  return money(divideRounded(numerator, denominator * step) * step, currency);
 }

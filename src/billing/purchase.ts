@@ -66,7 +66,7 @@ export const PENDING_STATES: readonly PurchaseState[] = [
 ];
 
 /** The states that a worker advances on its own. */
-export const WORKABLE_STATES: readonly PurchaseState[] = [
+export const ADVANCED_STATES: readonly PurchaseState[] = [
   "accepted",
   "charging",
   "processing",
@@ -79,7 +79,7 @@ export const WORKABLE_STATES: readonly PurchaseState[] = [
  * The states that a worker only checks, when a check is due: a person has to approve the payment, or the purchase has
  * ended but its payment may still arrive.
  */
-export const WATCHED_STATES: readonly PurchaseState[] = ["requires_approval", "canceled", "expired"];
+export const CHECKED_STATES: readonly PurchaseState[] = ["requires_approval", "canceled", "expired"];
 
 const PAYABLE_MS = 24 * 3_600_000;
 

@@ -117,11 +117,7 @@ export function quoteExpiry(createdAt: number, purchaseDate: CalendarDate, timeZ
  *
  * @param totalOf returns the total in minor units for a number of licenses; must not fall as the number grows
  */
-export function fewestLicensesReaching(
-  minimum: number,
-  limit: number,
-  totalOf: (licenses: number) => number,
-): number | null {
+export function minLicensesFor(minimum: number, limit: number, totalOf: (licenses: number) => number): number | null {
   if (totalOf(limit) < minimum) return null;
   let low = 1;
   let high = limit;

@@ -1,4 +1,4 @@
-import { addDays, type CalendarDate, daysLater, startOfDateInZone } from "./calendar.ts";
+import { addDays, addDaysInZone, type CalendarDate, startOfDateInZone } from "./calendar.ts";
 import { recurringCharge } from "./proration.ts";
 import { licensesAtRenewal, type Price, type PricedSubscription } from "./quote.ts";
 import { type TermRule, termAt, termOnDate } from "./term.ts";
@@ -15,7 +15,7 @@ const RETRY_DAYS = [1, 3, 7];
  * @param index the number of the term that ends
  * @param timeZone the billing time zone
  */
-export function renewalDue(rule: TermRule, index: number, timeZone: string): number {
+export function renewalDueAt(rule: TermRule, index: number, timeZone: string): number {
   return startOfDateInZone(termAt(rule, index).renewalDate, timeZone);
 }
 
@@ -48,7 +48,7 @@ export function priceRenewal(subscription: Omit<PricedSubscription, "autoRenew">
  * Returns when the grace period of an unpaid renewal ends, in milliseconds since the epoch: `days` calendar days after
  * the renewal date, in the billing time zone.
  */
-export function graceEnd(renewalDate: CalendarDate, days: number, timeZone: string): number {
+export function gracePeriodEnd(renewalDate: CalendarDate, days: number, timeZone: string): number {
   return startOfDateInZone(addDays(renewalDate, days), timeZone);
 }
 
@@ -58,6 +58,6 @@ export function graceEnd(renewalDate: CalendarDate, days: number, timeZone: stri
  *
  * @param madeAt when the renewal was created, and `now`, both in milliseconds since the epoch
  */
-export function nextRetry(madeAt: number, now: number, timeZone: string): number | null {
-  return RETRY_DAYS.map((days) => daysLater(madeAt, days, timeZone)).find((retry) => retry > now) ?? null;
+export function nextRetryAt(madeAt: number, now: number, timeZone: string): number | null {
+  return RETRY_DAYS.map((days) => addDaysInZone(madeAt, days, timeZone)).find((retry) => retry > now) ?? null;
 }

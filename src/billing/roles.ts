@@ -31,12 +31,12 @@ export function isRole(role: number): boolean {
 }
 
 /** Reports whether a user can be given the role. The others are only shown, when a backend sends them. */
-export function isOfferedRole(role: number): boolean {
+export function isAssignableRole(role: number): boolean {
   return role !== ROLES.platformAdministrator && Object.values<number>(ROLES).includes(role);
 }
 
 /** Reports whether the role may see billing and buy: organization administrators and above. */
-export function mayBuy(role: number): boolean {
+export function canBuy(role: number): boolean {
   return role <= ROLES.organizationAdministrator;
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { isOfferedRole, isRole, ROLES } from "../billing/roles.ts";
+import { isAssignableRole, isRole, ROLES } from "../billing/roles.ts";
 import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./basics.ts";
 import { ASSIGNMENT_STRATEGIES } from "./constants.ts";
 import { emailKey, isEmailAddress } from "./email.ts";
@@ -78,7 +78,7 @@ export type OwnUser = z.infer<typeof userSchema>;
 /** A role's number, including roles that are no longer offered. */
 export const roleSchema = z.int().refine(isRole, "is not a role: -1, 0, 1, 3, 4, 5, 6 or 7");
 
-const offeredRoleSchema = z.int().refine(isOfferedRole, "is not a role that can be assigned: 0, 3, 4, 5, 6 or 7");
+const offeredRoleSchema = z.int().refine(isAssignableRole, "is not a role that can be assigned: 0, 3, 4, 5, 6 or 7");
 
 /** An email address without invisible characters. */
 const emailSchema = z

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { divideRoundHalfUp, parseDecimal } from "../../src/billing/decimal.ts";
+import { divideRounded, parseDecimal } from "../../src/billing/decimal.ts";
 import { oracleRound } from "../support/oracle.ts";
 
-describe("divideRoundHalfUp rounds half away from zero", () => {
+describe("divideRounded rounds half away from zero", () => {
   test.each([
     [0n, 1n, 0n],
     [1n, 2n, 1n],
@@ -17,7 +17,7 @@ describe("divideRoundHalfUp rounds half away from zero", () => {
     [1_188_000_000n, 365n, 3_254_795n],
     [10n ** 40n + 5n, 10n, 10n ** 39n + 1n],
   ])("%s / %s is %s", (numerator, denominator, result) => {
-    expect(divideRoundHalfUp(numerator, denominator)).toBe(result);
+    expect(divideRounded(numerator, denominator)).toBe(result);
   });
 
   test("agrees with quotient and remainder, on both sides of zero", () => {
@@ -26,8 +26,8 @@ describe("divideRoundHalfUp rounds half away from zero", () => {
     fc.assert(
       fc.property(numerators, denominators, (numerator, denominator) => {
         const rounded = oracleRound(numerator, denominator);
-        expect(divideRoundHalfUp(numerator, denominator)).toBe(rounded);
-        expect(divideRoundHalfUp(-numerator, denominator)).toBe(-rounded);
+        expect(divideRounded(numerator, denominator)).toBe(rounded);
+        expect(divideRounded(-numerator, denominator)).toBe(-rounded);
       }),
       { numRuns: 1000 },
     );

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isTaxed, largestChargeStep, prorate, recurringCharge, taxOn } from "../../src/billing/proration.ts";
+import { isTaxed, maxChargeStep, prorate, recurringCharge, taxOn } from "../../src/billing/proration.ts";
 import { anyLine, anyTaxRate, type Line } from "../support/arbitraries.ts";
 import { oracleCharge } from "../support/oracle.ts";
 
@@ -87,7 +87,7 @@ describe("a coarser step", () => {
     ["JPY", 1],
     ["CLF", 1],
   ])("the largest of %s is %d", (currency, step) => {
-    expect(largestChargeStep(currency)).toBe(step);
+    expect(maxChargeStep(currency)).toBe(step);
   });
 
   test("every amount is a multiple of the step, and within half a step of the exact one", () => {

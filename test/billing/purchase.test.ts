@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import {
+  ADVANCED_STATES,
   assertTransition,
+  CHECKED_STATES,
   PENDING_STATES,
   type PurchaseState,
   paymentDeadline,
   statusOf,
-  WATCHED_STATES,
-  WORKABLE_STATES,
 } from "../../src/billing/purchase.ts";
 
 const STATES: readonly PurchaseState[] = [
@@ -81,13 +81,13 @@ describe("what must never happen is impossible", () => {
 test("what is pending and what a worker goes on with are open states", () => {
   for (const state of PENDING_STATES)
     expect(["processing", "requires_approval", "needs_review"]).toContain(statusOf(state));
-  expect(WORKABLE_STATES.filter((state) => nextOf(state).length === 0)).toEqual([]);
-  expect(WORKABLE_STATES).not.toContain("requires_approval");
+  expect(ADVANCED_STATES.filter((state) => nextOf(state).length === 0)).toEqual([]);
+  expect(ADVANCED_STATES).not.toContain("requires_approval");
 });
 
 test("what is only watched waits for a person or for money that may come late, and is worked on by nobody", () => {
-  expect(WATCHED_STATES).toEqual(["requires_approval", "canceled", "expired"]);
-  expect(WATCHED_STATES.filter((state) => WORKABLE_STATES.includes(state))).toEqual([]);
+  expect(CHECKED_STATES).toEqual(["requires_approval", "canceled", "expired"]);
+  expect(CHECKED_STATES.filter((state) => ADVANCED_STATES.includes(state))).toEqual([]);
 });
 
 describe("a purchase may be paid for 24 hours, and never into the next term", () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { addDays } from "../../src/billing/calendar.ts";
 import { recurringCharge } from "../../src/billing/proration.ts";
-import { fewestLicensesReaching, licensesAtRenewal, priceLicenses } from "../../src/billing/quote.ts";
+import { licensesAtRenewal, minLicensesFor, priceLicenses } from "../../src/billing/quote.ts";
 import { type TermRule, termAt, termIndexOn } from "../../src/billing/term.ts";
 import { anyDate, anyLine } from "../support/arbitraries.ts";
 import { oracleCharge } from "../support/oracle.ts";
@@ -106,7 +106,7 @@ describe("licensesAtRenewal", () => {
   });
 });
 
-describe("fewestLicensesReaching", () => {
+describe("minLicensesFor", () => {
   test.each([
     [30, 10_000, (licenses: number) => licenses, 30],
     [30, 10_000, () => 30, 1],
@@ -115,7 +115,7 @@ describe("fewestLicensesReaching", () => {
     [1, 1, () => 1, 1],
     [1, 1, () => 0, null],
   ])("a minimum of %d within %d licenses", (minimum, limit, totalOf, fewest) => {
-    expect(fewestLicensesReaching(minimum, limit, totalOf)).toBe(fewest);
+    expect(minLicensesFor(minimum, limit, totalOf)).toBe(fewest);
   });
 
   test("agrees with trying every number", () => {
@@ -125,7 +125,7 @@ describe("fewestLicensesReaching", () => {
         const totalOf = (licenses: number) => Number(oracleCharge({ ...small, licenses }).total);
         const counts = Array.from({ length: limit }, (_, index) => index + 1);
         const bruteForce = counts.find((licenses) => totalOf(licenses) >= minimum) ?? null;
-        expect(fewestLicensesReaching(minimum, limit, totalOf)).toBe(bruteForce);
+        expect(minLicensesFor(minimum, limit, totalOf)).toBe(bruteForce);
       }),
       { numRuns: 1000 },
     );

@@ -1,28 +1,28 @@
 import { describe, expect, test } from "vitest";
 import { addDays, dateInZone, type Interval, startOfDateInZone } from "../../src/billing/calendar.ts";
-import { divideRoundHalfUp } from "../../src/billing/decimal.ts";
+import { divideRounded } from "../../src/billing/decimal.ts";
 import { formatMoney, type Money, parseMoney, toDecimalString } from "../../src/billing/money.ts";
-import { type Charge, largestChargeStep, prorate, recurringCharge } from "../../src/billing/proration.ts";
+import { type Charge, maxChargeStep, prorate, recurringCharge } from "../../src/billing/proration.ts";
 import {
+  ADVANCED_STATES,
   assertTransition,
+  CHECKED_STATES,
   PENDING_STATES,
   type PurchaseState,
   type PurchaseStatus,
   paymentDeadline,
   statesOf,
   statusOf,
-  WATCHED_STATES,
-  WORKABLE_STATES,
 } from "../../src/billing/purchase.ts";
 import {
   DEFAULT_LICENSE_LIMIT,
-  fewestLicensesReaching,
   licensesAtRenewal,
+  minLicensesFor,
   priceLicenses,
   quoteExpiry,
 } from "../../src/billing/quote.ts";
-import { DEFAULT_GRACE_DAYS, graceEnd, nextRetry, renewalDue } from "../../src/billing/renewal.ts";
-import { isOfferedRole, isRole, mayBuy, roleName, takesLicense } from "../../src/billing/roles.ts";
+import { DEFAULT_GRACE_DAYS, gracePeriodEnd, nextRetryAt, renewalDueAt } from "../../src/billing/renewal.ts";
+import { canBuy, isAssignableRole, isRole, roleName, takesLicense } from "../../src/billing/roles.ts";
 import { termAt, termIndexOn } from "../../src/billing/term.ts";
 import { type Row, readSections, rowsOf } from "../support/page.ts";
 
@@ -106,7 +106,7 @@ describe("Rounding", () => {
   test.each(tableOf("Rounding", "Fraction"))("%s", (_, row) => {
     const [product = "", divisor = ""] = row("Fraction").split(" / ");
     const numerator = product.split(" × ").reduce((result, factor) => result * BigInt(factor), 1n);
-    expect(divideRoundHalfUp(numerator, BigInt(divisor))).toBe(BigInt(row("Rounded")));
+    expect(divideRounded(numerator, BigInt(divisor))).toBe(BigInt(row("Rounded")));
   });
 
   test("a float gets the first of them wrong", () => {
@@ -115,7 +115,7 @@ describe("Rounding", () => {
 
   test.each(tableOf("Rounding", "Unit price"))("%s", (_, row) => {
     const unitPrice = amountIn(row("Unit price"));
-    const chargeStep = largestChargeStep(unitPrice.currency);
+    const chargeStep = maxChargeStep(unitPrice.currency);
     expect(chargeStep).toBe(Number(row("Step")));
     expectCharge(
       row,
@@ -139,7 +139,7 @@ describe("Quotes", () => {
     const line = { unitPrice: amountIn(row("Unit price")), taxRate: row("Tax rate"), ...daysIn(row("Days")) };
     const totalOf = (licenses: number) => prorate({ ...line, licenses }).total;
     const { amount: minimum } = amountIn(row("Minimum"));
-    const fewest = fewestLicensesReaching(minimum, DEFAULT_LICENSE_LIMIT, (licenses) => totalOf(licenses).amount);
+    const fewest = minLicensesFor(minimum, DEFAULT_LICENSE_LIMIT, (licenses) => totalOf(licenses).amount);
     expect(formatMoney(totalOf(1))).toBe(row("Total of 1"));
     expect(fewest).toBe(Number(row("Fewest licenses")));
   });
@@ -162,14 +162,14 @@ describe("Renewal", () => {
   test.each(tableOf("Renewal", "Renewal date"))("%s", (_, row) => {
     const renewalDate = row("Renewal date");
     const timeZone = row("Time zone");
-    const due = renewalDue({ anchorDate: renewalDate, interval: "year", intervalCount: 1 }, -1, timeZone);
+    const due = renewalDueAt({ anchorDate: renewalDate, interval: "year", intervalCount: 1 }, -1, timeZone);
     const retries: number[] = [];
-    for (let retry = nextRetry(due, due, timeZone); retry !== null; retry = nextRetry(due, retry, timeZone)) {
+    for (let retry = nextRetryAt(due, due, timeZone); retry !== null; retry = nextRetryAt(due, retry, timeZone)) {
       retries.push(retry);
     }
     expect(instant(due)).toBe(row("Due at"));
     expect(retries.map(instant).join(", ")).toBe(row("Retried at"));
-    expect(instant(graceEnd(renewalDate, DEFAULT_GRACE_DAYS, timeZone))).toBe(row("Grace period ends"));
+    expect(instant(gracePeriodEnd(renewalDate, DEFAULT_GRACE_DAYS, timeZone))).toBe(row("Grace period ends"));
   });
 });
 
@@ -213,8 +213,8 @@ describe("Purchase states", () => {
 
   test("what is pending, worked on and checked", () => {
     expect(PENDING_STATES).toEqual(statesWith("Pending", "yes"));
-    expect([...WORKABLE_STATES].sort()).toEqual(statesWith("Worker", "advances").sort());
-    expect(WATCHED_STATES).toEqual(statesWith("Worker", "checks"));
+    expect([...ADVANCED_STATES].sort()).toEqual(statesWith("Worker", "advances").sort());
+    expect(CHECKED_STATES).toEqual(statesWith("Worker", "checks"));
   });
 
   test.each(tableOf("Purchase states", "Accepted at"))("%s", (_, row) => {
@@ -228,8 +228,8 @@ describe("Roles", () => {
     const role = Number(row("Role"));
     expect(isRole(role)).toBe(true);
     expect(roleName(role)).toBe(row("Name"));
-    expect(yesOrNo(mayBuy(role))).toBe(row("Can buy"));
-    expect(yesOrNo(isOfferedRole(role))).toBe(row("Can be given"));
+    expect(yesOrNo(canBuy(role))).toBe(row("Can buy"));
+    expect(yesOrNo(isAssignableRole(role))).toBe(row("Can be given"));
     expect(yesOrNo(takesLicense({ role, adminNoTraining: true }))).toBe(row("License without training"));
   });
 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { dateInZone } from "../../src/billing/calendar.ts";
 import { priceLicenses } from "../../src/billing/quote.ts";
-import { graceEnd, nextRetry, priceRenewal, renewalDue } from "../../src/billing/renewal.ts";
+import { gracePeriodEnd, nextRetryAt, priceRenewal, renewalDueAt } from "../../src/billing/renewal.ts";
 import { type TermRule, termAt } from "../../src/billing/term.ts";
 import { anyDate, anyLine, lateDate } from "../support/arbitraries.ts";
 import { oracleBoundary, oracleCharge } from "../support/oracle.ts";
@@ -12,7 +12,7 @@ const leapDay: TermRule = { anchorDate: "2028-02-29", interval: "year", interval
 const gbp = (amount: number) => ({ amount, currency: "GBP" });
 const iso = (instant: number | null) => (instant === null ? null : new Date(instant).toISOString());
 
-describe("renewalDue", () => {
+describe("renewalDueAt", () => {
   test.each([
     [monthly, 0, "Europe/London", "2026-02-28T00:00:00.000Z"],
     [monthly, 2, "Europe/London", "2026-04-29T23:00:00.000Z"],
@@ -20,7 +20,7 @@ describe("renewalDue", () => {
     [leapDay, 3, "America/New_York", "2032-02-29T05:00:00.000Z"],
     [leapDay, 0, "Pacific/Tongatapu", "2029-02-27T11:00:00.000Z"],
   ])("the term after %j, %d, in %s falls due at %s", (rule, index, timeZone, instant) => {
-    expect(iso(renewalDue(rule, index, timeZone))).toBe(instant);
+    expect(iso(renewalDueAt(rule, index, timeZone))).toBe(instant);
   });
 
   test("is the first instant of the next term, whatever the anchor and the zone", () => {
@@ -34,7 +34,7 @@ describe("renewalDue", () => {
       fc.property(anyRule, fc.nat(30), anyZone, (rule, index, timeZone) => {
         const months = (index + 1) * rule.intervalCount * (rule.interval === "year" ? 12 : 1);
         const date = oracleBoundary(rule.anchorDate, months);
-        const due = renewalDue(rule, index, timeZone);
+        const due = renewalDueAt(rule, index, timeZone);
         expect(dateInZone(due, timeZone)).toBe(date);
         expect(dateInZone(due - 1, timeZone) < date).toBe(true);
       }),
@@ -112,7 +112,7 @@ test.each([
   ["2027-03-20", 14, "Europe/London", "2027-04-02T23:00:00.000Z"],
   ["2027-03-01", 0, "Europe/London", "2027-03-01T00:00:00.000Z"],
 ])("the grace period of %s and %d days in %s ends at %s", (date, days, timeZone, instant) => {
-  expect(iso(graceEnd(date, days, timeZone))).toBe(instant);
+  expect(iso(gracePeriodEnd(date, days, timeZone))).toBe(instant);
 });
 
 test.each([
@@ -124,5 +124,5 @@ test.each([
   ["2028-01-01T00:00:00Z", null],
 ])("a renewal made on 2027-03-01 that failed by %s is tried again at %s", (now, instant) => {
   const madeAt = Date.parse("2027-03-01T00:00:00Z");
-  expect(iso(nextRetry(madeAt, Date.parse(now), "Europe/London"))).toBe(instant);
+  expect(iso(nextRetryAt(madeAt, Date.parse(now), "Europe/London"))).toBe(instant);
 });

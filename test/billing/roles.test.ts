@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { isOfferedRole, isRole, mayBuy, roleName, takesLicense } from "../../src/billing/roles.ts";
+import { canBuy, isAssignableRole, isRole, roleName, takesLicense } from "../../src/billing/roles.ts";
 
 test("an unknown role is shown by its number and may not buy", () => {
-  expect([isRole(2), roleName(2), mayBuy(2), isOfferedRole(2)]).toEqual([false, "role 2", false, false]);
+  expect([isRole(2), roleName(2), canBuy(2), isAssignableRole(2)]).toEqual([false, "role 2", false, false]);
 });
 
 test.each([

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { addDays, dateInZone, daysLater, endOfDateInZone, startOfDateInZone } from "../../src/billing/calendar.ts";
+import { addDays, addDaysInZone, dateInZone, endOfDateInZone, startOfDateInZone } from "../../src/billing/calendar.ts";
 import { quoteExpiry } from "../../src/billing/quote.ts";
 import { calendarDate } from "../support/oracle.ts";
 
@@ -134,13 +134,13 @@ describe("quoteExpiry", () => {
   });
 });
 
-describe("daysLater", () => {
+describe("addDaysInZone", () => {
   test.each([
     ["2027-03-27T23:30:00Z", 1, "Europe/London", "2027-03-28T22:59:59.999Z"],
     ["2027-03-27T00:00:00Z", 2, "Europe/London", "2027-03-28T23:00:00.000Z"],
     ["2026-11-22T12:00:00Z", 100, "Europe/London", "2027-03-02T12:00:00.000Z"],
     ["2026-10-31T04:00:00Z", 3, "America/New_York", "2026-11-03T05:00:00.000Z"],
   ])("%s and %d days in %s is %s: the same time of day, also where the clocks change", (from, days, zone, to) => {
-    expect(new Date(daysLater(Date.parse(from), days, zone)).toISOString()).toBe(to);
+    expect(new Date(addDaysInZone(Date.parse(from), days, zone)).toISOString()).toBe(to);
   });
 });

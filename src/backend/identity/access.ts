@@ -1,4 +1,4 @@
-import { mayBuy, roleName } from "../../billing/roles.ts";
+import { canBuy, roleName } from "../../billing/roles.ts";
 import { SCOPES, type Scope } from "../../contract/constants.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
@@ -67,7 +67,7 @@ async function authorize(
 ): Promise<Membership> {
   const membership = (await organizationsOf(deps, identity)).find(({ id }) => id === organizationId);
   if (!membership) throw new ProblemError("not_found", `Organization ${organizationId} not found`);
-  if (!mayBuy(membership.role)) {
+  if (!canBuy(membership.role)) {
     throw new ProblemError(
       "forbidden",
       `The role organization administrator is required; ${identity.user.email} is ${roleName(membership.role)} of ${membership.name}`,

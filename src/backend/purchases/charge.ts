@@ -1,6 +1,6 @@
 import { dateInZone } from "../../billing/calendar.ts";
 import { money } from "../../billing/money.ts";
-import { nextRetry } from "../../billing/renewal.ts";
+import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
@@ -251,7 +251,7 @@ async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure):
 
 async function readRetry({ database }: WorkerRun, purchase: PurchaseRow, now: number): Promise<number | null> {
   const { time_zone } = await readSubscription(database, purchase.organization_id);
-  return nextRetry(purchase.accepted_at, now, time_zone);
+  return nextRetryAt(purchase.accepted_at, now, time_zone);
 }
 
 /** Ends a waiting purchase whose payment the provider canceled. It stays watched for a payment that arrives anyway. */

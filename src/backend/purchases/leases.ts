@@ -1,5 +1,5 @@
 import type { ExpressionBuilder, Kysely, Updateable } from "kysely";
-import { assertTransition, type PurchaseState, WATCHED_STATES, WORKABLE_STATES } from "../../billing/purchase.ts";
+import { ADVANCED_STATES, assertTransition, CHECKED_STATES, type PurchaseState } from "../../billing/purchase.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
 
 /** How long a lease lasts unless it is renewed, machine clock (src/backend/README.md, Leases and the sweep). */
@@ -29,7 +29,7 @@ export async function leasePurchase(
 ): Promise<PurchaseRow | null> {
   const row = await nextEpoch(database, purchaseId, clocks)
     .where((expression) =>
-      expression.or([expression("state", "in", WORKABLE_STATES), isWatchedAndDue(expression, clocks.billing)]),
+      expression.or([expression("state", "in", ADVANCED_STATES), isWatchedAndDue(expression, clocks.billing)]),
     )
     .returningAll()
     .executeTakeFirst();
@@ -65,7 +65,7 @@ function nextEpoch(database: Kysely<Database>, purchaseId: string, { machine }: 
 }
 
 function isWatchedAndDue(expression: ExpressionBuilder<Database, "purchases">, billingNow: number) {
-  return expression.and([expression("state", "in", WATCHED_STATES), expression("next_check_at", "<=", billingNow)]);
+  return expression.and([expression("state", "in", CHECKED_STATES), expression("next_check_at", "<=", billingNow)]);
 }
 
 /** Renews a lease. Does nothing if another worker has taken over. */
@@ -124,7 +124,7 @@ export async function duePurchases(database: Kysely<Database>, clocks: Clocks, l
     .select("id")
     .where("next_check_at", "<=", clocks.billing)
     .where("lease_until", "<=", clocks.machine)
-    .where("state", "in", [...WORKABLE_STATES, ...WATCHED_STATES])
+    .where("state", "in", [...ADVANCED_STATES, ...CHECKED_STATES])
     .orderBy("next_check_at")
     .limit(limit)
     .execute();
@@ -155,7 +155,7 @@ export async function purchasesInProgress(database: Kysely<Database>): Promise<s
     .where(
       "state",
       "in",
-      WORKABLE_STATES.filter((state) => state !== "needs_review"),
+      ADVANCED_STATES.filter((state) => state !== "needs_review"),
     )
     .execute();
   return rows.map((row) => row.id);
@@ -169,12 +169,12 @@ export async function reclaimLeases(database: Kysely<Database>, billingNow: numb
   await database
     .updateTable("purchases")
     .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: 0, next_check_at: billingNow }))
-    .where("state", "in", WORKABLE_STATES)
+    .where("state", "in", ADVANCED_STATES)
     .execute();
   await database
     .updateTable("purchases")
     .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: 0 }))
-    .where("state", "in", WATCHED_STATES)
+    .where("state", "in", CHECKED_STATES)
     .where("lease_until", ">", 0)
     .execute();
 }

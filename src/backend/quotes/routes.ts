@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { z } from "zod";
 import { BillingError } from "../../billing/errors.ts";
 import { formatMoney, money } from "../../billing/money.ts";
-import { fewestLicensesReaching, type Price, priceLicenses, quoteExpiry } from "../../billing/quote.ts";
+import { minLicensesFor, type Price, priceLicenses, quoteExpiry } from "../../billing/quote.ts";
 import type { eventSchema, Quote } from "../../contract/billing.ts";
 import type { EventRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -121,7 +121,7 @@ function assertAboveMinimum(deps: BackendDeps, snapshot: SubscriptionSnapshot, p
   const minimum = deps.gateway.minimumCharge(currency);
   if (amount === 0 || amount >= minimum) return;
   const totalOf = (licenses: number) => priceOf(deps, snapshot, licenses).total.amount;
-  const fewest = fewestLicensesReaching(minimum, deps.licenseLimit, totalOf);
+  const fewest = minLicensesFor(minimum, deps.licenseLimit, totalOf);
   const advice =
     fewest === null
       ? "which no number of licenses reaches today; from the renewal date on, the full price is charged"

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
-import { graceEnd, priceRenewal, renewalDue } from "../../billing/renewal.ts";
+import { gracePeriodEnd, priceRenewal, renewalDueAt } from "../../billing/renewal.ts";
 import { termAt } from "../../billing/term.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -169,7 +169,7 @@ async function moveTerm(
     .updateTable("subscriptions")
     .set({
       term_index: index,
-      renew_at: renewalDue(termRuleOf(row), index, row.time_zone),
+      renew_at: renewalDueAt(termRuleOf(row), index, row.time_zone),
       licenses,
       ...(reductionOfNext(row) !== null && { reduction: null, reduction_term: null }),
       unpaid_renewal: purchaseId,
@@ -202,7 +202,7 @@ async function insertRenewal(
       spent_at: now,
       next_check_at: nextCheck(now, now),
       renewal_term: row.term_index + 1,
-      grace_until: graceEnd(price.term.start, graceDays, row.time_zone),
+      grace_until: gracePeriodEnd(price.term.start, graceDays, row.time_zone),
     })
     .returningAll()
     .executeTakeFirstOrThrow();

@@ -2,7 +2,7 @@ import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { isCalendarDate } from "../../billing/calendarDate.ts";
-import { WATCHED_STATES, WORKABLE_STATES } from "../../billing/purchase.ts";
+import { ADVANCED_STATES, CHECKED_STATES } from "../../billing/purchase.ts";
 import type { Database } from "../database/schema.ts";
 import type { BackendDeps, BillingClock } from "../deps.ts";
 import { leasedPurchases, purchasesInProgress } from "../purchases/leases.ts";
@@ -126,7 +126,7 @@ async function nextPurchaseCheck(database: Kysely<Database>, after: number): Pro
     .selectFrom("purchases")
     .select((expression) => expression.fn.min("next_check_at").as("at"))
     .where("next_check_at", ">", after)
-    .where("state", "in", [...WORKABLE_STATES, ...WATCHED_STATES, "declined"])
+    .where("state", "in", [...ADVANCED_STATES, ...CHECKED_STATES, "declined"])
     .executeTakeFirstOrThrow();
   return at;
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import pLimit from "p-limit";
-import { addIntervals, dateInZone, daysBetween, daysLater, startOfDateInZone } from "../../billing/calendar.ts";
+import { addDaysInZone, addIntervals, dateInZone, daysBetween, startOfDateInZone } from "../../billing/calendar.ts";
 import type { Purchase } from "../../contract/billing.ts";
 import { MAX_CLOCK_YEARS } from "../../contract/constants.ts";
 import { type AppOptions, buildApp } from "../app.ts";
@@ -65,7 +65,7 @@ export function registerSandbox(app: FastifyInstance, deps: RouteDeps, controls:
 /** Refuses a target more than `MAX_CLOCK_YEARS` calendar years ahead. */
 function assertNear(target: number, now: number, timeZone: string): number {
   const today = dateInZone(now, timeZone);
-  const farthest = daysLater(now, daysBetween(today, addIntervals(today, "year", MAX_CLOCK_YEARS)), timeZone);
+  const farthest = addDaysInZone(now, daysBetween(today, addIntervals(today, "year", MAX_CLOCK_YEARS)), timeZone);
   if (target <= farthest) return target;
   throw new ProblemError(
     "invalid_request",
@@ -106,7 +106,7 @@ async function targetOf(
   now: number,
 ): Promise<number> {
   if ("to" in request) return assertNear(instantOf(request.to, now, controls.timeZone), now, controls.timeZone);
-  if ("days" in request) return assertNear(daysLater(now, request.days, controls.timeZone), now, controls.timeZone);
+  if ("days" in request) return assertNear(addDaysInZone(now, request.days, controls.timeZone), now, controls.timeZone);
   const row = await readSubscription(deps.database, request.toRenewalOf);
   return Math.max(now, startOfDateInZone(snapshotAt(row, now).term.renewalDate, row.time_zone));
 }

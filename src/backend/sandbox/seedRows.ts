@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
-import { renewalDue } from "../../billing/renewal.ts";
+import { renewalDueAt } from "../../billing/renewal.ts";
 import { takesLicense } from "../../billing/roles.ts";
 import { termIndexOn } from "../../billing/term.ts";
 import { emailKey } from "../../contract/email.ts";
@@ -79,7 +79,7 @@ function subscriptionRow(organization: SeedOrganization, now: number): SeedRows[
     licenses: subscription.licenses,
     used: organization.usedLicenses,
     auto_renew: autoRenew ? 1 : 0,
-    renew_at: autoRenew ? renewalDue(rule, termIndex, timeZone) : null,
+    renew_at: autoRenew ? renewalDueAt(rule, termIndex, timeZone) : null,
     payment_method: organization.paymentMethod,
     version: 1,
     receipt_count: 0,

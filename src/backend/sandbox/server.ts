@@ -5,7 +5,7 @@ import type { Kysely } from "kysely";
 import type Libsql from "libsql";
 import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
-import { mayBuy } from "../../billing/roles.ts";
+import { canBuy } from "../../billing/roles.ts";
 import { BASE_PATH } from "../../contract/constants.ts";
 import { migrate } from "../database/migrations/index.ts";
 import { createSchema } from "../database/migrations/newest.ts";
@@ -156,7 +156,7 @@ async function startClock(
 
 function credentialsOf({ seed }: SandboxStart): Pick<RunningSandbox["ready"], "admin" | "token"> {
   const first = seed?.organizations[0];
-  const admin = first?.users.find((user) => mayBuy(user.role));
+  const admin = first?.users.find((user) => canBuy(user.role));
   return {
     admin: admin ? { email: admin.email, password: admin.password } : null,
     token: first?.tokens?.[0]?.token ?? null,

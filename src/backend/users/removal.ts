@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import { mayBuy, ROLES, roleName, takesLicense } from "../../billing/roles.ts";
+import { canBuy, ROLES, roleName, takesLicense } from "../../billing/roles.ts";
 import type { Database } from "../database/schema.ts";
 import { ProblemError } from "../errors.ts";
 import { type Change, recordEvent } from "../events/events.ts";
@@ -28,7 +28,7 @@ export async function removeMember(
 ): Promise<void> {
   await database.transaction().execute(async (tx) => {
     const { user_id: userId, email, role, admin_no_training } = await takeOut(tx, organizationId, idUser);
-    if (mayBuy(role)) assertSignedIn(remover.isSignedIn);
+    if (canBuy(role)) assertSignedIn(remover.isSignedIn);
     if (userId === remover.id) throw new ProblemError("invalid_request", "You cannot remove yourself");
     if (role < remover.role) {
       const sentence = `The role ${roleName(remover.role)} cannot remove a ${roleName(role)}`;

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import { mayBuy, ROLES, takesLicense } from "../../billing/roles.ts";
+import { canBuy, ROLES, takesLicense } from "../../billing/roles.ts";
 import type { AddUserRequest, OwnUser } from "../../contract/users.ts";
 import type { BackendDeps } from "../deps.ts";
 import { ProblemError } from "../errors.ts";
@@ -102,7 +102,7 @@ function userView(row: MemberDetails, organization: { id: number; name: string }
  */
 function assertMayAssign(caller: Membership, { token }: Identity, role: number | undefined, path: string): void {
   if (role === undefined) return;
-  if (mayBuy(role)) assertSignedIn(token === null);
+  if (canBuy(role)) assertSignedIn(token === null);
   if (role >= caller.role) return;
   const message = `you may not assign role ${role}`;
   throw new ProblemError("invalid_request", `The request is not valid: ${path}: ${message}`, {

@@ -92,7 +92,7 @@ export function renderForecast({ quote, subscription }: Offer, { prices, renewal
 
 /** Says that the amounts of a chart include tax. */
 function taxLines({ taxRate }: Offer["quote"]): string[] {
-  return isTaxed(taxRate) ? [`Amounts include ${decimalText(taxRate)} % tax.`] : [];
+  return isTaxed(taxRate) ? [`Amounts include ${decimalText(taxRate)}% tax.`] : [];
 }
 
 /** Says that purchases add to a scheduled reduction (src/billing/README.md, Reductions). */

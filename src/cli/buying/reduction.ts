@@ -1,4 +1,4 @@
-import { type Charge, largestChargeStep, recurringCharge } from "../../billing/proration.ts";
+import { type Charge, maxChargeStep, recurringCharge } from "../../billing/proration.ts";
 import { licensesAtRenewal } from "../../billing/quote.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import { CliError } from "../errors.ts";
@@ -34,7 +34,7 @@ export function reduced(subscription: Subscription, count: number | null): Subsc
 function chargeFor({ plan: { unitPrice }, taxRate, renewal }: Subscription, count: number): Charge {
   const charge = (licenses: number, chargeStep: number) =>
     recurringCharge({ unitPrice, licenses, taxRate, chargeStep });
-  const coarse = largestChargeStep(unitPrice.currency);
+  const coarse = maxChargeStep(unitPrice.currency);
   const isCoarse = renewal.licenses !== null && charge(renewal.licenses, coarse).total.amount === renewal.total?.amount;
   return charge(count, isCoarse ? coarse : 1);
 }

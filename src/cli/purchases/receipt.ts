@@ -102,7 +102,7 @@ export function renderReceipt(receipt: Receipt, view: View): string {
       ["Receipt", view.style.bold(clean(receipt.receiptNumber))],
       ["Issued", instant(receipt.issuedAt)],
       ["Organization", `${clean(organization.name)} (${organization.id})`],
-      ["Administrator", purchasedBy && clean(token ? `${purchasedBy.email}, token ${token}` : purchasedBy.email)],
+      ["Bought by", purchasedBy && clean(token ? `${purchasedBy.email}, token ${token}` : purchasedBy.email)],
       ["Purchase", clean(receipt.purchaseId)],
       [receipt.kind === "purchase" ? "Bought on" : "Renewed on", `${receipt.purchaseDate} in the billing time zone`],
       ["Plan", clean(receipt.plan)],
@@ -112,7 +112,7 @@ export function renderReceipt(receipt: Receipt, view: View): string {
         "Subtotal",
         `${licenses(receipt.licenses)} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days} days = ${moneyText(dueNow)}`,
       ],
-      ["Tax", `${decimalText(taxRate)} % of ${moneyText(dueNow)} = ${moneyText(receipt.tax)}`],
+      ["Tax", `${decimalText(taxRate)}% of ${moneyText(dueNow)} = ${moneyText(receipt.tax)}`],
       ["Total", view.style.bold(moneyText(receipt.total))],
       ["Paid with", paymentMethod(receipt.paymentMethod)],
       [

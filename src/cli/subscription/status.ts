@@ -107,7 +107,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
       ["Renews at", renewsAt(subscription)],
       ["Reduction", reduction && `to ${reducedTo(reduction, subscription.licenses.used)} on ${reduction.date}`],
       ["Time zone", clean(organization.timeZone)],
-      ["Tax rate", `${decimalText(subscription.taxRate)} %`],
+      ["Tax rate", `${decimalText(subscription.taxRate)}%`],
       ["Payment", paymentMethod(subscription.paymentMethod)],
     ],
     view,

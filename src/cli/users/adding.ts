@@ -80,7 +80,7 @@ async function addInRounds<Answer>(
     if ("answer" in outcome) return outcome.answer;
     const { shortage } = outcome;
     if (round === MAX_ROUNDS || made.length === MAX_PURCHASES) throw stillMissing(shortage);
-    if (round === 1 && mayBuy(options, context)) tools.say(`${missingWords(shortage.missing)}.`);
+    if (round === 1 && canBuy(options, context)) tools.say(`${missingWords(shortage.missing)}.`);
     const bought = await buyFor(
       shortage,
       { ...options, ...guardsAfter(options, purchasesOf(made)) },
@@ -128,7 +128,7 @@ function isNew({ id }: Purchase, made: readonly Concluded[]): boolean {
 }
 
 /** Reports whether licenses may be bought: a person is asked, a script passed `--buy-missing`. */
-function mayBuy(options: BuyMissingOptions, context: Context): boolean {
+function canBuy(options: BuyMissingOptions, context: Context): boolean {
   return options.buyMissing || isAsked(options, context);
 }
 
@@ -149,7 +149,7 @@ async function buyFor(
   buying: Buying,
 ): Promise<Concluded | null> {
   const { tools } = buying;
-  if (!mayBuy(options, context)) throw await notBought(shortage, tools);
+  if (!canBuy(options, context)) throw await notBought(shortage, tools);
   const request = requestFor(shortage.needed, options);
   const buyAgain = buyAgainWhatIsMissing(request.wanted, tools);
   try {

@@ -1,4 +1,4 @@
-import { mayBuy } from "../../billing/roles.ts";
+import { canBuy } from "../../billing/roles.ts";
 import type { Client } from "../../client/client.ts";
 import { knownMe } from "../../client/missing.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
@@ -119,5 +119,5 @@ export function assertMayChange({ token }: Pick<Me, "token">, roles: readonly (n
 }
 
 function isAdministrator(role: number | null | undefined): boolean {
-  return typeof role === "number" && mayBuy(role);
+  return typeof role === "number" && canBuy(role);
 }

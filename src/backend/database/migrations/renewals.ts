@@ -1,5 +1,5 @@
 import type { Kysely, Migration } from "kysely";
-import { renewalDue } from "../../../billing/renewal.ts";
+import { renewalDueAt } from "../../../billing/renewal.ts";
 import { addColumn } from "./dialect.ts";
 
 /** Adds renewals and scheduled reductions. */
@@ -52,7 +52,7 @@ async function scheduleRenewals(db: Kysely<unknown>): Promise<void> {
     const rule = { anchorDate: row.anchor_date, interval: row.interval, intervalCount: row.interval_count };
     await tables
       .updateTable("subscriptions")
-      .set({ renew_at: renewalDue(rule, row.term_index, row.time_zone) })
+      .set({ renew_at: renewalDueAt(rule, row.term_index, row.time_zone) })
       .where("organization_id", "=", row.organization_id)
       .execute();
   }

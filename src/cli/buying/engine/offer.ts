@@ -1,7 +1,7 @@
 import { addDays, type CalendarDate, dateInZone, isTimeZone } from "../../../billing/calendar.ts";
 import { BillingError } from "../../../billing/errors.ts";
 import type { Money } from "../../../billing/money.ts";
-import { largestChargeStep } from "../../../billing/proration.ts";
+import { maxChargeStep } from "../../../billing/proration.ts";
 import { type Price, type PricedSubscription, priceLicenses } from "../../../billing/quote.ts";
 import type { Client } from "../../../client/client.ts";
 import type { Quote, Subscription } from "../../../contract/billing.ts";
@@ -137,7 +137,7 @@ export function purchaseDateOf({ term }: Pick<Subscription, "term">): string {
 export function verifyQuote(subscription: Subscription, quote: Quote, licenses: number): QuoteDifference[] {
   const step = quote.chargeStep ?? 1;
   const { unitPrice } = subscription.plan;
-  const allowed = [1, largestChargeStep(unitPrice.currency)];
+  const allowed = [1, maxChargeStep(unitPrice.currency)];
   if (!allowed.includes(step)) return [{ field: "chargeStep", backend: step, computed: allowed.join(" or ") }];
   try {
     const expected = recompute(subscription, quote, licenses);
