@@ -3,7 +3,7 @@ import { BASE_PATH } from "../contract/constants.ts";
 import { openapiDocument } from "../contract/openapi.ts";
 import { MAX_BODY_BYTES } from "../contract/operations/operation.ts";
 import type { BackendDeps } from "./deps.ts";
-import { ProblemError } from "./errors.ts";
+import { BackendError } from "./errors.ts";
 import { parseStrictJson } from "./http/body.ts";
 import { commonHeaders, newRequestId, problemHeaders, problemOf, problemText } from "./http/failure.ts";
 import { type RouteDeps, register } from "./http/register.ts";
@@ -53,7 +53,7 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
   });
   app.setErrorHandler((error, request, reply) => sendError(deps, error as Error, request, reply));
   app.setNotFoundHandler((request, reply) =>
-    sendError(deps, new ProblemError("not_found", "There is no such call here"), request, reply),
+    sendError(deps, new BackendError("not_found", "There is no such call here"), request, reply),
   );
   const routes = { ...deps, guard: createGuard(deps) };
   registerIdentity(app, routes, { ...deps, ...options.signIn });
@@ -81,7 +81,7 @@ function readBodies(app: FastifyInstance): void {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       done(
-        new ProblemError("invalid_request", `The request body: ${reason}`, { errors: [{ path: "", message: reason }] }),
+        new BackendError("invalid_request", `The request body: ${reason}`, { errors: [{ path: "", message: reason }] }),
       );
     }
   });
@@ -89,7 +89,7 @@ function readBodies(app: FastifyInstance): void {
     const fields = [...new URLSearchParams(String(text))];
     const seen = new Set<string>();
     const twice = fields.find(([name]) => seen.size === seen.add(name).size);
-    if (twice) done(new ProblemError("invalid_request", `The field ${twice[0]} is there twice`));
+    if (twice) done(new BackendError("invalid_request", `The field ${twice[0]} is there twice`));
     else done(null, Object.fromEntries(fields));
   });
 }
@@ -112,7 +112,7 @@ function registerOperations(app: FastifyInstance, deps: RouteDeps): void {
       await deps.database.selectFrom("settings").select("name").limit(1).execute();
     } catch (error) {
       deps.log(`not ready: ${error}`);
-      throw new ProblemError("unavailable", "The store does not answer", {}, { "Retry-After": "5" });
+      throw new BackendError("unavailable", "The store does not answer", {}, { "Retry-After": "5" });
     }
     return { status: 200, body: { status: "ready" } };
   });

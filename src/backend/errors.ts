@@ -1,37 +1,38 @@
-import { PROBLEM_STATUS, type ProblemCode } from "../contract/problemCodes.ts";
+import { PROBLEMS, type ProblemCode } from "../contract/problemCodes.ts";
 
-/** A refusal, sent as `application/problem+json`; `extra` members are added to the standard ones. */
-export class ProblemError extends Error {
-  override readonly name = "ProblemError";
-  readonly status: number;
+/** Why a backend cannot start or be reset. */
+type StartCode =
+  | "seed_invalid"
+  | "sandbox_data_in_use"
+  | "sandbox_data_unusable"
+  | "sandbox_data_not_empty"
+  | "sqlite_missing"
+  | "port_in_use";
+
+/**
+ * A refusal, sent as `application/problem+json`, where `extra` members are added to the standard ones; or why the
+ * backend cannot start, with a `hint` that says what to do.
+ */
+export class BackendError extends Error {
+  override readonly name = "BackendError";
 
   constructor(
-    readonly code: ProblemCode,
+    readonly code: ProblemCode | StartCode,
     message: string,
     readonly extra: Readonly<Record<string, unknown>> = {},
     readonly headers: Readonly<Record<string, string>> = {},
-  ) {
-    super(message);
-    this.status = PROBLEM_STATUS[code];
-  }
-}
-
-/** A sandbox cannot start or be reset; `hint` says what to do. */
-export class SandboxError extends Error {
-  override readonly name = "SandboxError";
-
-  constructor(
-    readonly code:
-      | "seed_invalid"
-      | "sandbox_data_in_use"
-      | "sandbox_data_unusable"
-      | "sandbox_data_not_empty"
-      | "sqlite_missing"
-      | "port_in_use",
-    message: string,
-    readonly hint: string,
+    readonly hint: string | null = null,
     options?: ErrorOptions,
   ) {
     super(message, options);
   }
+
+  get status(): number {
+    return this.code in PROBLEMS ? PROBLEMS[this.code as ProblemCode].status : PROBLEMS.internal.status;
+  }
+}
+
+/** Creates the error of a backend that cannot start or be reset; `hint` says what to do. */
+export function startError(code: StartCode, message: string, hint: string, options?: ErrorOptions): BackendError {
+  return new BackendError(code, message, {}, {}, hint, options);
 }

@@ -1,8 +1,9 @@
-import type { ProblemCode } from "../contract/problemCodes.ts";
+import { type Effect, PROBLEMS, type ProblemCode } from "../contract/problemCodes.ts";
 import type { Problem } from "../contract/problems.ts";
 
 /**
- * What went wrong with a call: a code of the contract, or one of the client's own.
+ * What may go wrong with a call, with its effect: the codes of the contract, those of signing in with a device code
+ * (RFC 8628, section 3.5), and the client's own.
  *
  * - `unreachable`: no usable answer came, and where it was a purchase or another change it was certainly never sent
  * - `outcome_unknown`: a purchase or another change was sent, or a key was asked about, and no well-formed answer came
@@ -13,21 +14,29 @@ import type { Problem } from "../contract/problems.ts";
  * - `invalid_usage`: a URL that is not one of a backend
  * - `insecure_url`, `insecure_tls`: refused before anything was sent
  */
-export type ClientErrorCode =
-  | ProblemCode
-  | OauthCode
-  | "unreachable"
-  | "outcome_unknown"
-  | "unexpected_answer"
-  | "billing_not_offered"
-  | "users_not_offered"
-  | "sign_in_not_offered"
-  | "invalid_usage"
-  | "insecure_url"
-  | "insecure_tls";
+const EFFECTS = {
+  authorization_pending: "refused",
+  slow_down: "refused",
+  access_denied: "refused",
+  expired_token: "refused",
+  unreachable: "open",
+  outcome_unknown: "open",
+  unexpected_answer: "open",
+  billing_not_offered: "refused",
+  users_not_offered: "refused",
+  sign_in_not_offered: "refused",
+  invalid_usage: "refused",
+  insecure_url: "refused",
+  insecure_tls: "refused",
+} as const satisfies Record<string, Effect>;
 
-/** Why a device code gives no tokens (yet), RFC 8628, section 3.5. */
-type OauthCode = "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
+/** A code of the contract or of the client. */
+export type ClientErrorCode = ProblemCode | keyof typeof EFFECTS;
+
+/** Returns what an error with this code says of the request that was sent. */
+export function effectOf(code: ClientErrorCode): Effect {
+  return code in PROBLEMS ? PROBLEMS[code as ProblemCode].effect : EFFECTS[code as keyof typeof EFFECTS];
+}
 
 /** Why the environment's proxy opens no tunnel to the backend. The message names the proxy and holds no password. */
 export class ProxyError extends Error {

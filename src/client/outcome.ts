@@ -1,18 +1,6 @@
 import type { Operation } from "../contract/operations/operation.ts";
-import { ClientError, type ClientErrorCode } from "./errors.ts";
+import { ClientError, effectOf } from "./errors.ts";
 import { concernsKey, type Failure } from "./failure.ts";
-
-/**
- * Refusals that settle a key even where an earlier try may still be on its way: that try would be refused as well,
- * because a quote never becomes valid again and a spent key stays spent.
- */
-const SETTLING: ReadonlySet<string> = new Set([
-  "quote_expired",
-  "quote_used",
-  "subscription_changed",
-  "idempotency_key_void",
-  "idempotency_key_reused",
-]);
 
 /** Whether any try may have done its work: its answer was lost or not conclusive. */
 export function isAnyLost(failures: readonly Failure[]): boolean {
@@ -30,7 +18,7 @@ export function outcomeOf(operation: Operation, failures: readonly Failure[], er
   if (!concernsKey(operation) || !isAnyLost(failures)) return error;
   const last = failures.at(-1);
   const refused = last?.refused && last.error === error;
-  if (refused && (!operation.idempotent || SETTLING.has(last.error.code))) return error;
+  if (refused && (!operation.idempotent || effectOf(last.error.code) === "settles key")) return error;
   const isNotOffered = error instanceof ClientError && error.code === "billing_not_offered";
   return unknown(outcomeMessage(operation), error, isNotOffered ? error.hint : ASK_AGAIN_HINT);
 }
@@ -43,9 +31,6 @@ function outcomeMessage(operation: Operation): string {
   return `${subject} is not known yet.`;
 }
 
-/** What a request ends with whose answer never came, or does not say what was done. */
-const OPEN: ReadonlySet<ClientErrorCode> = new Set(["unreachable", "unexpected_answer", "unavailable", "internal"]);
-
 /**
  * Whether a change without a key may have been made: a try left that open, and the call did not end with a well-formed
  * refusal.
@@ -56,7 +41,7 @@ const OPEN: ReadonlySet<ClientErrorCode> = new Set(["unreachable", "unexpected_a
 export function isOutcomeOpen(failures: readonly Failure[], error: unknown): boolean {
   const last = failures.at(-1);
   const isRefused = last?.refused && last.error === error;
-  return !isRefused && failures.some((failure) => failure.sent && OPEN.has(failure.error.code));
+  return !isRefused && failures.some((failure) => failure.sent && effectOf(failure.error.code) === "open");
 }
 
 /** The error of a call that may have done its work. `hint`: how a person finds out. */

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { purchaseAnswerSchema } from "../contract/billing.ts";
 import { oauthErrorSchema } from "../contract/identity.ts";
 import type { Operation } from "../contract/operations/operation.ts";
-import { PROBLEM_STATUS, type ProblemCode } from "../contract/problemCodes.ts";
+import { PROBLEMS, type ProblemCode } from "../contract/problemCodes.ts";
 import { type Problem, problemSchema, secureFlagErrorSchema } from "../contract/problems.ts";
 import { type JsonBody, readJson } from "./body.ts";
 import type { WireAnswer } from "./transport.ts";
@@ -73,8 +73,7 @@ function mayCharge({ method, answers }: Operation): boolean {
 /** A code counts only with a status of its own kind: a refusal under a server error would be a guess. */
 function isProblemOf(status: number, code: string): code is ProblemCode {
   return (
-    Object.hasOwn(PROBLEM_STATUS, code) &&
-    Math.floor(PROBLEM_STATUS[code as ProblemCode] / 100) === Math.floor(status / 100)
+    Object.hasOwn(PROBLEMS, code) && Math.floor(PROBLEMS[code as ProblemCode].status / 100) === Math.floor(status / 100)
   );
 }
 

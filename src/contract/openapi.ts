@@ -2,7 +2,7 @@ import * as z from "zod";
 import { BASE_PATH } from "./constants.ts";
 import { operations } from "./operations/index.ts";
 import { MAX_BODY_BYTES, type Operation } from "./operations/operation.ts";
-import { PROBLEM_MEDIA_TYPE, PROBLEM_STATUS } from "./problemCodes.ts";
+import { PROBLEM_MEDIA_TYPE, PROBLEMS } from "./problemCodes.ts";
 import { problemSchema } from "./problems.ts";
 
 /**
@@ -30,7 +30,7 @@ export function openapiDocument(version: string): Record<string, unknown> {
     components: {
       securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
       schemas: {
-        Problem: { ...jsonSchema(problemSchema), description: `Codes: ${Object.keys(PROBLEM_STATUS).join(", ")}` },
+        Problem: { ...jsonSchema(problemSchema), description: `Codes: ${Object.keys(PROBLEMS).join(", ")}` },
       },
     },
   };

@@ -6,7 +6,7 @@ import { BASE_PATH } from "../../src/contract/constants.ts";
 import { openapiDocument } from "../../src/contract/openapi.ts";
 import { operations } from "../../src/contract/operations/index.ts";
 import type { Operation } from "../../src/contract/operations/operation.ts";
-import { PROBLEM_STATUS } from "../../src/contract/problemCodes.ts";
+import { PROBLEMS } from "../../src/contract/problemCodes.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -95,7 +95,7 @@ describe("openapi.json", () => {
 
   test("names every error code", () => {
     const { description } = document.components.schemas.Problem;
-    expect(Object.keys(PROBLEM_STATUS).filter((code) => !description.includes(code))).toEqual([]);
+    expect(Object.keys(PROBLEMS).filter((code) => !description.includes(code))).toEqual([]);
   });
 
   test.skipIf(!existsSync(built))("the built file is the generated one", async () => {

@@ -1,12 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { PROBLEM_STATUS } from "../../src/contract/problemCodes.ts";
+import { PROBLEMS } from "../../src/contract/problemCodes.ts";
 import { problemSchema } from "../../src/contract/problems.ts";
 
 test("the README documents every code with its status, and no other", async () => {
   const page = await readFile(new URL("../../src/contract/README.md", import.meta.url), "utf8");
   const rows = [...page.matchAll(/^\| `([a-z_]+)` \| (\d{3}) \| \S/gm)];
-  expect(rows.map(([, code, status]) => [code, Number(status)])).toEqual(Object.entries(PROBLEM_STATUS));
+  expect(rows.map(([, code, status]) => [code, Number(status)])).toEqual(
+    Object.entries(PROBLEMS).map(([code, { status }]) => [code, status]),
+  );
 });
 
 test.each([

@@ -3,7 +3,7 @@ import { type AnyNode, parse } from "@humanwhocodes/momoa";
 import { parseCookie, stringifySetCookie } from "cookie";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 
 type FormDeps = Pick<BackendDeps, "pageOrigin" | "pageKey" | "random">;
 
@@ -14,17 +14,17 @@ const BROWSER_BYTES = 32;
  * Accepts only forms of our own pages. Browsers send where a form comes from; a program that does not is accepted here,
  * and still needs the form's token.
  *
- * @throws ProblemError `forbidden`, `invalid_request`
+ * @throws BackendError `forbidden`, `invalid_request`
  */
 export function assertOwnForm(deps: Pick<BackendDeps, "pageOrigin">, request: FastifyRequest): void {
   const { origin, "sec-fetch-site": site = "same-origin", "content-type": type = "" } = request.headers;
   const isOurs = origin === undefined || origin === new URL(deps.pageOrigin(request.host)).origin;
   // `none` is a form that was sent again by reloading the page.
   if (!isOurs || (site !== "same-origin" && site !== "none")) {
-    throw new ProblemError("forbidden", "This form was sent from another site; nothing was changed");
+    throw new BackendError("forbidden", "This form was sent from another site; nothing was changed");
   }
   if (!type.startsWith("application/x-www-form-urlencoded")) {
-    throw new ProblemError("invalid_request", "This page requires a form");
+    throw new BackendError("invalid_request", "This page requires a form");
   }
 }
 

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyRequest } from "fastify";
 import { PROBLEM_MEDIA_TYPE } from "../../contract/problemCodes.ts";
 import { isStorageFailure } from "../database/storageFailure.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 
 /** Creates a request id, which answers and the operator's log share. */
 export function newRequestId({ random }: Pick<BackendDeps, "random">): string {
@@ -24,7 +24,7 @@ export function problemHeaders(requestId: string) {
  *
  * @param status the HTTP status, if it is more specific than the problem's
  */
-export function problemText(problem: ProblemError, requestId: string, status = problem.status): string {
+export function problemText(problem: BackendError, requestId: string, status = problem.status): string {
   return JSON.stringify({
     type: "about:blank",
     title: problem.code.replaceAll("_", " "),
@@ -37,21 +37,21 @@ export function problemText(problem: ProblemError, requestId: string, status = p
 }
 
 /** Converts an error to the problem that the caller sees, and logs it if the fault is the backend's. */
-export function problemOf(deps: Pick<BackendDeps, "log">, error: Error, request: FastifyRequest): ProblemError {
-  const problem = error instanceof ProblemError ? error : fromFramework(error as FastifyError);
+export function problemOf(deps: Pick<BackendDeps, "log">, error: Error, request: FastifyRequest): BackendError {
+  const problem = error instanceof BackendError ? error : fromFramework(error as FastifyError);
   if (problem.status >= 500) {
     deps.log(`${request.id} ${request.method} ${request.routeOptions.url}: ${error.stack ?? error}`);
   }
   return problem;
 }
 
-function fromFramework(error: FastifyError): ProblemError {
+function fromFramework(error: FastifyError): BackendError {
   const status = error.statusCode ?? 500;
   if (status >= 400 && status < 500)
-    return new ProblemError("invalid_request", `The request is not valid: ${error.message}`);
+    return new BackendError("invalid_request", `The request is not valid: ${error.message}`);
   if (isStorageFailure(error)) {
     const message = "The backend cannot write its data, for example because its disk is full; try again later";
-    return new ProblemError("unavailable", message, {}, { "Retry-After": "5" });
+    return new BackendError("unavailable", message, {}, { "Retry-After": "5" });
   }
-  return new ProblemError("internal", "Internal error; the backend logged it under this request ID");
+  return new BackendError("internal", "Internal error; the backend logged it under this request ID");
 }

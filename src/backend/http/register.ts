@@ -5,7 +5,7 @@ import { type OperationId, operations } from "../../contract/operations/index.ts
 import { MAX_BODY_BYTES, type Operation } from "../../contract/operations/operation.ts";
 import type { ApiTokenRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 
 type Operations = typeof operations;
 
@@ -34,16 +34,16 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Handles one operation. Refusals are thrown as `ProblemError`. */
+/** Handles one operation. Refusals are thrown as `BackendError`. */
 export type Handler<Id extends OperationId> = (call: Call<Id>) => Promise<Answer>;
 
 /** Authenticates and authorizes callers. */
 export interface Guard {
-  /** @throws ProblemError `unauthenticated` */
+  /** @throws BackendError `unauthenticated` */
   authenticate(authorization: string | undefined): Promise<Identity>;
-  /** @throws ProblemError `not_found`, `forbidden`, `insufficient_scope` */
+  /** @throws BackendError `not_found`, `forbidden`, `insufficient_scope` */
   authorize(identity: Identity, organizationId: number, scope: Scope | "administrator"): Promise<Membership>;
-  /** @throws ProblemError `mfa_required` */
+  /** @throws BackendError `mfa_required` */
   assertFreshCode(identity: Identity): void;
 }
 
@@ -99,7 +99,7 @@ async function admit(guard: Guard, operation: Operation, request: FastifyRequest
 function assertMediaType(operation: Operation, request: FastifyRequest): void {
   const isForm = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") ?? false;
   if (isForm !== (operation.bodyType === "form") && request.body !== undefined) {
-    throw new ProblemError(
+    throw new BackendError(
       "invalid_request",
       `This call requires ${operation.bodyType === "form" ? "a form" : "JSON"}`,
     );
@@ -122,7 +122,7 @@ const MAX_ERRORS = 50;
 /**
  * Validates a value against a schema of the contract.
  *
- * @throws ProblemError `invalid_request` with `errors: [{path, message}]`, at most `MAX_ERRORS`
+ * @throws BackendError `invalid_request` with `errors: [{path, message}]`, at most `MAX_ERRORS`
  */
 export function validated<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const result = schema.safeParse(value);
@@ -131,7 +131,7 @@ export function validated<Schema extends z.ZodType>(schema: Schema, value: unkno
   const errors = all.slice(0, MAX_ERRORS);
   const summary = errors.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ");
   const more = all.length > errors.length ? `; and ${all.length - errors.length} more` : "";
-  throw new ProblemError("invalid_request", `The request is not valid: ${summary}${more}`, { errors });
+  throw new BackendError("invalid_request", `The request is not valid: ${summary}${more}`, { errors });
 }
 
 /** Describes an issue by path and message; unknown fields are listed one by one. */
@@ -158,13 +158,13 @@ const MAX_LIMIT = 100;
 /**
  * Returns how many items a page of a list has: 20 by default, at most 100.
  *
- * @throws ProblemError `invalid_request`
+ * @throws BackendError `invalid_request`
  */
 export function pageLimit(asked: number | undefined): number {
   if (asked === undefined) return DEFAULT_LIMIT;
   if (asked >= 1 && asked <= MAX_LIMIT) return asked;
   const message = `must be between 1 and ${MAX_LIMIT}`;
-  throw new ProblemError("invalid_request", `The request is not valid: limit: ${message}`, {
+  throw new BackendError("invalid_request", `The request is not valid: limit: ${message}`, {
     errors: [{ path: "limit", message }],
   });
 }

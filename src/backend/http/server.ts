@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { Duplex } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { newRequestId, problemHeaders, problemText } from "./failure.ts";
 
 type ServerDeps = Pick<BackendDeps, "now" | "random">;
@@ -73,7 +73,7 @@ function problemOfParser({ code, reason }: NodeJS.ErrnoException & { reason?: un
 /** Writes an answer to a connection without a request, and closes the connection once it has been read. */
 function refuse(deps: ServerDeps, socket: Duplex, { status, detail }: Refusal): void {
   const requestId = newRequestId(deps);
-  const body = problemText(new ProblemError("invalid_request", detail), requestId, status);
+  const body = problemText(new BackendError("invalid_request", detail), requestId, status);
   const headers = Object.entries({
     ...problemHeaders(requestId),
     "Content-Length": String(Buffer.byteLength(body)),
@@ -129,15 +129,15 @@ export function toOriginForm(request: IncomingMessage): string {
  * Refuses a request without exactly one valid Host (RFC 9112, section 3.2), or whose target is not a path. Must run before
  * anything reads the Host, such as the address of a payment page.
  *
- * @throws ProblemError `invalid_request`
+ * @throws BackendError `invalid_request`
  */
 export function assertAuthority(request: IncomingMessage): void {
   const hosts = request.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === "host");
-  if (hosts.length > 1) throw new ProblemError("invalid_request", "The request has more than one Host header");
+  if (hosts.length > 1) throw new BackendError("invalid_request", "The request has more than one Host header");
   if (!isAuthority(request.headers.host ?? "")) {
-    throw new ProblemError("invalid_request", "The Host header is missing or invalid");
+    throw new BackendError("invalid_request", "The Host header is missing or invalid");
   }
-  if (!request.url?.startsWith("/")) throw new ProblemError("invalid_request", "The request target is not a path");
+  if (!request.url?.startsWith("/")) throw new BackendError("invalid_request", "The request target is not a path");
 }
 
 function isAuthority(text: string): boolean {

@@ -1,7 +1,7 @@
 import { canBuy, roleName } from "../../billing/roles.ts";
 import { SCOPES, type Scope } from "../../contract/constants.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import type { Guard, Identity, Membership } from "../http/register.ts";
 import { findSession, invitationsOf, membershipsOf, readUser } from "./memberships.ts";
 import { hashToken } from "./secrets.ts";
@@ -16,7 +16,7 @@ type AccessDeps = Pick<BackendDeps, "database" | "now">;
  * Authenticates a bearer token.
  *
  * @param authorization the header as received
- * @throws ProblemError `unauthenticated`
+ * @throws BackendError `unauthenticated`
  */
 export async function authenticate(deps: AccessDeps, authorization: string | undefined): Promise<Identity> {
   const bearer = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? "")?.[1];
@@ -57,7 +57,7 @@ export async function invitationsFor(deps: AccessDeps, { user, token }: Identity
  * Authorizes the caller for an organization. Other organizations are `not_found`, so that nobody learns which ones exist
  * (src/backend/README.md, Sign-in).
  *
- * @throws ProblemError `not_found`, `forbidden`, `insufficient_scope`
+ * @throws BackendError `not_found`, `forbidden`, `insufficient_scope`
  */
 async function authorize(
   deps: AccessDeps,
@@ -66,19 +66,19 @@ async function authorize(
   scope: Scope | "administrator",
 ): Promise<Membership> {
   const membership = (await organizationsOf(deps, identity)).find(({ id }) => id === organizationId);
-  if (!membership) throw new ProblemError("not_found", `Organization ${organizationId} not found`);
+  if (!membership) throw new BackendError("not_found", `Organization ${organizationId} not found`);
   if (!canBuy(membership.role)) {
-    throw new ProblemError(
+    throw new BackendError(
       "forbidden",
       `The role organization administrator is required; ${identity.user.email} is ${roleName(membership.role)} of ${membership.name}`,
     );
   }
   if (scope === "administrator") {
     if (identity.token === null) return membership;
-    throw new ProblemError("forbidden", "This needs a signed-in administrator; an API token cannot do it");
+    throw new BackendError("forbidden", "This needs a signed-in administrator; an API token cannot do it");
   }
   if (!identity.scopes.includes(scope)) {
-    throw new ProblemError("insufficient_scope", `A token with the scope ${scope} is required`);
+    throw new BackendError("insufficient_scope", `A token with the scope ${scope} is required`);
   }
   return membership;
 }
@@ -87,12 +87,12 @@ async function authorize(
  * Requires a recent one-time code in the session of a user who has them; never of an API token (src/backend/README.md,
  * Sign-in).
  *
- * @throws ProblemError `mfa_required`
+ * @throws BackendError `mfa_required`
  */
 function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, session }: Identity): void {
   if (session === null || user.totp_secret === null) return;
   if (session.mfaAt !== null && now() - session.mfaAt <= FRESH_CODE_MS) return;
-  throw new ProblemError(
+  throw new BackendError(
     "mfa_required",
     "A one-time code from the last 15 minutes is required",
     {},
@@ -101,8 +101,8 @@ function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, session }: I
   );
 }
 
-function unauthenticated(message: string): ProblemError {
-  return new ProblemError("unauthenticated", message, {}, { "WWW-Authenticate": "Bearer" });
+function unauthenticated(message: string): BackendError {
+  return new BackendError("unauthenticated", message, {}, { "WWW-Authenticate": "Bearer" });
 }
 
 /** Creates the guard of all routes. */

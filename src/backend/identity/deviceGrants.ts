@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 import type { DeviceAuthorization, SessionTokens } from "../../contract/identity.ts";
 import type { Database, DeviceGrantRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { hashToken } from "./secrets.ts";
 import { attempt, startSession } from "./sessions.ts";
 import { assertKnownClient, OauthError } from "./signIn.ts";
@@ -99,7 +99,7 @@ export async function pollDevice(
  *
  * @param userCode as typed; case, spaces and dashes do not matter
  * @param address the network address of the request
- * @throws ProblemError `not_found` if it is unknown, expired or decided; `rate_limited`
+ * @throws BackendError `not_found` if it is unknown, expired or decided; `rate_limited`
  */
 export async function findGrant(deps: GrantDeps, userCode: string, address: string): Promise<DeviceGrantRow> {
   const grant = await attempt(deps, { account: USER_CODES, address }, async (isLocked) => {
@@ -107,7 +107,7 @@ export async function findGrant(deps: GrantDeps, userCode: string, address: stri
     return (await readGrant(deps.database, "user_code_hash", hashToken(plain(userCode)))) ?? null;
   });
   if (grant === null) {
-    throw new ProblemError("not_found", "No sign-in has this code; compare it with the one in your terminal");
+    throw new BackendError("not_found", "No sign-in has this code; compare it with the one in your terminal");
   }
   if (grant.state !== "pending" || grant.expires_at <= deps.now()) throw isOver(grant);
   return grant;
@@ -123,7 +123,7 @@ export function formatUserCode(userCode: string): string {
  * Approves a grant for a user.
  *
  * @param mfaAt when the user gave a one-time code, machine milliseconds; `null` for a user without
- * @throws ProblemError `not_found` if it was decided in the meantime or has expired
+ * @throws BackendError `not_found` if it was decided in the meantime or has expired
  */
 export function approveGrant(
   deps: GrantDeps,
@@ -137,7 +137,7 @@ export function approveGrant(
 /**
  * Denies a grant.
  *
- * @throws ProblemError `not_found` if it was decided in the meantime or has expired
+ * @throws BackendError `not_found` if it was decided in the meantime or has expired
  */
 export function denyGrant(deps: GrantDeps, grant: DeviceGrantRow): Promise<void> {
   return decide(deps, grant, { state: "denied", user_id: null, mfa_at: null });
@@ -167,13 +167,13 @@ function plain(userCode: string): string {
   return userCode.replace(/[\s-]/g, "").toUpperCase();
 }
 
-function isOver(grant: DeviceGrantRow): ProblemError {
+function isOver(grant: DeviceGrantRow): BackendError {
   const what = { pending: "has expired", denied: "was denied", approved: "was used already", used: "was used already" };
-  return new ProblemError("not_found", `This code ${what[grant.state]}; run the command again for a new one`);
+  return new BackendError("not_found", `This code ${what[grant.state]}; run the command again for a new one`);
 }
 
-function tooManyCodes(): ProblemError {
-  return new ProblemError(
+function tooManyCodes(): BackendError {
+  return new BackendError(
     "rate_limited",
     "Too many wrong codes from this address; try again in 15 minutes",
     {},

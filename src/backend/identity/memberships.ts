@@ -2,7 +2,7 @@ import type { Insertable, Kysely } from "kysely";
 import { emailKey } from "../../contract/email.ts";
 import { batches } from "../database/batches.ts";
 import type { Database, SessionRow, UserRow } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { type Change, recordEvent } from "../events/events.ts";
 
 /** Stored instead of a hash if there is no password. `null` is a password whose hash is still being computed. */
@@ -144,7 +144,7 @@ export async function revokeSession(database: Kysely<Database>, id: string, now:
  * Makes an invited person a member and records it in the audit log; does nothing for a member.
  *
  * @returns the organization, with the person's role in it
- * @throws ProblemError `not_found` without an invitation, or if it was withdrawn
+ * @throws BackendError `not_found` without an invitation, or if it was withdrawn
  */
 export async function acceptInvitation(
   database: Kysely<Database>,
@@ -157,7 +157,7 @@ export async function acceptInvitation(
     if (isInvited) await becomeMember(tx, { organizationId, userId }, change);
     const membership = (await membershipsOf(tx, userId)).find(({ id }) => id === organizationId);
     if (membership) return membership;
-    throw new ProblemError("not_found", `Invitation to organization ${organizationId} not found`);
+    throw new BackendError("not_found", `Invitation to organization ${organizationId} not found`);
   });
 }
 

@@ -1,7 +1,7 @@
 import { Secret, TOTP } from "otpauth";
 import type { UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { attempt, forgetAttempts, spendCode } from "./sessions.ts";
 
 /** The usual parameters of RFC 6238. */
@@ -19,7 +19,7 @@ const REMEMBERED_STEPS = 120;
  * @param code as typed; white space is ignored
  * @param address the network address of the request
  * @returns when the code was given, machine milliseconds
- * @throws ProblemError `mfa_invalid`, with one message for a wrong code, a used one, and any code while sign-in is locked
+ * @throws BackendError `mfa_invalid`, with one message for a wrong code, a used one, and any code while sign-in is locked
  */
 export async function acceptCode(
   deps: Pick<BackendDeps, "database" | "now" | "random">,
@@ -35,7 +35,7 @@ export async function acceptCode(
     return (await spendCode(deps.database, { userId: user.id, step }, step - REMEMBERED_STEPS)) || null;
   });
   if (accepted === null) {
-    throw new ProblemError(
+    throw new BackendError(
       "mfa_invalid",
       "The one-time code is wrong or was already used, or sign-in is locked for 15 minutes after repeated failures",
     );

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { ROLES, roleName } from "../../billing/roles.ts";
 import { DEVICE_GRANT, type Me, type SessionTokens } from "../../contract/identity.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { type Answer, type Identity, type RouteDeps, register } from "../http/register.ts";
 import { invitationsFor, organizationsOf } from "./access.ts";
 import { authorizeDevice, pollDevice } from "./deviceGrants.ts";
@@ -34,7 +34,7 @@ export function registerIdentity(app: FastifyInstance, deps: RouteDeps, signInDe
   register(app, deps, "acceptInvitation", async ({ identity, params: { organizationId } }) => {
     const { user, session } = identity;
     if (session === null) {
-      throw new ProblemError("forbidden", "An API token cannot accept invitations; sign in instead");
+      throw new BackendError("forbidden", "An API token cannot accept invitations; sign in instead");
     }
     const change = { actor: user.email, at: deps.clock.now() };
     const membership = await acceptInvitation(deps.database, { organizationId, userId: user.id }, change);
@@ -81,10 +81,10 @@ function oauthTokens(session: SessionTokens): Answer {
 async function stepUp(deps: BackendDeps, identity: Identity, code: string, address: string): Promise<void> {
   const { user, session } = identity;
   if (session === null) {
-    throw new ProblemError("forbidden", "An API token cannot submit a one-time code; sign in instead");
+    throw new BackendError("forbidden", "An API token cannot submit a one-time code; sign in instead");
   }
   if (user.totp_secret === null) {
-    throw new ProblemError("invalid_request", "This account does not use one-time codes");
+    throw new BackendError("invalid_request", "This account does not use one-time codes");
   }
   await saveSessionCode(deps.database, session.id, await acceptCode(deps, user, code, address));
 }

@@ -4,7 +4,7 @@ import { SCOPES } from "../../contract/constants.ts";
 import type { SessionTokens } from "../../contract/identity.ts";
 import type { Database, SessionRow, TicketRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { findSession, findSessionById, revokeSession, rotateSession, saveSession } from "./memberships.ts";
 import { hashToken } from "./secrets.ts";
 
@@ -41,7 +41,7 @@ export async function startSession(deps: SessionDeps, userId: number, mfaAt: num
  * Exchanges a refresh token for a new pair. A used one ends the whole session, except that the previous one works once
  * more within a minute (src/backend/README.md, Sign-in).
  *
- * @throws ProblemError `unauthenticated`
+ * @throws BackendError `unauthenticated`
  */
 export async function refreshSession(deps: SessionDeps, refreshToken: string): Promise<SessionTokens> {
   const session = await findSessionById(deps.database, sessionIdOf(refreshToken));
@@ -106,8 +106,8 @@ function sameHash(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 }
 
-function refused(): ProblemError {
-  return new ProblemError("unauthenticated", "The session has ended");
+function refused(): BackendError {
+  return new BackendError("unauthenticated", "The session has ended");
 }
 
 /** The account of a sign-in attempt, its email in lower case, and the network address of the attempt. */

@@ -3,7 +3,7 @@ import { emailKey } from "../../contract/email.ts";
 import { CLIENT_ID, type loginAnswerSchema, type SessionTokens, tokenRequestSchema } from "../../contract/identity.ts";
 import type { UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { findUser } from "./memberships.ts";
 import type { Passwords } from "./secrets.ts";
 import { attempt, forgetAttempts, startSession } from "./sessions.ts";
@@ -30,7 +30,7 @@ export interface Credentials {
  * required after it.
  *
  * @param address the network address of the request
- * @throws ProblemError `unauthenticated`, `rate_limited`
+ * @throws BackendError `unauthenticated`, `rate_limited`
  */
 export async function checkPassword(
   deps: SignInDeps,
@@ -38,7 +38,7 @@ export async function checkPassword(
   address: string,
 ): Promise<UserRow> {
   if (deps.passwords.waiting() > MAX_WAITING) {
-    throw new ProblemError("rate_limited", "Too many sign-ins at once; try again", {}, { "Retry-After": "5" });
+    throw new BackendError("rate_limited", "Too many sign-ins at once; try again", {}, { "Retry-After": "5" });
   }
   const place = { account: emailKey(email), address };
   const found = await findUser(deps.database, email);
@@ -48,7 +48,7 @@ export async function checkPassword(
     attempt(deps, place, async () => ((await deps.passwords.verify(password, hash)) && found) || null),
   );
   if (user === null) {
-    throw new ProblemError(
+    throw new BackendError(
       "unauthenticated",
       "The email or password is wrong, or sign-in is locked for 15 minutes after repeated failures",
     );
@@ -61,7 +61,7 @@ export async function checkPassword(
  * Signs a person in with email and password, or requests a one-time code of a user who has them.
  *
  * @param address the network address of the request
- * @throws ProblemError `unauthenticated`, `rate_limited`
+ * @throws BackendError `unauthenticated`, `rate_limited`
  */
 export async function signIn(
   deps: SignInDeps,
@@ -77,7 +77,7 @@ export async function signIn(
  * Completes a sign-in with a one-time code: 5 tries within 5 minutes (src/backend/README.md, Sign-in).
  *
  * @param address the network address of the request
- * @throws ProblemError `mfa_invalid`, `unauthenticated`
+ * @throws BackendError `mfa_invalid`, `unauthenticated`
  */
 export async function signInWithCode(
   deps: SignInDeps,
@@ -123,12 +123,12 @@ export function assertKnownClient(clientId: string): void {
  *
  * @param body the parsed body of the request
  */
-export function oauthErrorBody(error: OauthError | ProblemError, body: unknown): Record<string, string> {
+export function oauthErrorBody(error: OauthError | BackendError, body: unknown): Record<string, string> {
   const code = error instanceof OauthError ? error.code : oauthCode(error, body);
   return { error: code, error_description: describable(error.message) };
 }
 
-function oauthCode(problem: ProblemError, body: unknown): string {
+function oauthCode(problem: BackendError, body: unknown): string {
   if (problem.status >= 500) return "server_error";
   if (problem.code === "unauthenticated") return "invalid_grant";
   const grant = (body as { grant_type?: unknown } | null | undefined)?.grant_type;

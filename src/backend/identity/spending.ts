@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 import { addIntervals, dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { formatMoney, type Money, money } from "../../billing/money.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 
 /** The states in which a purchase does not count against its token's spending limit. */
 const GIVEN_BACK = ["declined", "canceled", "expired", "refund_due", "refunded"] as const;
@@ -22,7 +22,7 @@ export function isSameSpendingMonth(first: number, second: number, timeZone: str
  * that parallel orders and payments wait for each other.
  *
  * @param month the billing time zone, and an instant of the month by the billing clock, milliseconds
- * @throws ProblemError `spend_limit_exceeded`
+ * @throws BackendError `spend_limit_exceeded`
  */
 export async function assertWithinSpendLimit(
   tx: Kysely<Database>,
@@ -36,13 +36,13 @@ export async function assertWithinSpendLimit(
   const licensesLeft = token.limit_licenses === null ? null : token.limit_licenses - spent.licenses;
   if (amountLeft !== null && total.amount > amountLeft) {
     const left = formatMoney(money(Math.max(0, amountLeft), total.currency));
-    throw new ProblemError(
+    throw new BackendError(
       "spend_limit_exceeded",
       `The purchase costs ${formatMoney(total)}, but the token "${token.name}" has ${left} left of its ${formatMoney(money(token.limit_amount ?? 0, total.currency))} this month`,
     );
   }
   if (licensesLeft !== null && licenses > licensesLeft) {
-    throw new ProblemError(
+    throw new BackendError(
       "spend_limit_exceeded",
       `The purchase is for ${inLicenses(licenses)}, but the token "${token.name}" has ${Math.max(0, licensesLeft)} left of its ${token.limit_licenses} this month`,
     );

@@ -1,6 +1,6 @@
 import type { TicketRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { readUser } from "./memberships.ts";
 import { acceptCode } from "./oneTimeCodes.ts";
 import { hashToken } from "./secrets.ts";
@@ -49,7 +49,7 @@ export async function issueTicket(
 /**
  * Returns the person of a ticket, which stays valid.
  *
- * @throws ProblemError `unauthenticated` if it is unknown, of another kind or expired
+ * @throws BackendError `unauthenticated` if it is unknown, of another kind or expired
  */
 export async function readTicket(deps: TicketDeps, ticket: string, kind: TicketRow["kind"]): Promise<SignedIn> {
   const row = await findTicket(deps.database, { hash: hashToken(ticket), kind, now: deps.now() });
@@ -62,7 +62,7 @@ export async function readTicket(deps: TicketDeps, ticket: string, kind: TicketR
  * up.
  *
  * @param address the network address of the request
- * @throws ProblemError `mfa_invalid`, or `unauthenticated` if the ticket is unknown, used or expired
+ * @throws BackendError `mfa_invalid`, or `unauthenticated` if the ticket is unknown, used or expired
  */
 export async function codeForTicket(
   deps: TicketDeps,
@@ -78,6 +78,6 @@ export async function codeForTicket(
   return { user, mfaAt };
 }
 
-function signInAgain(): ProblemError {
-  return new ProblemError("unauthenticated", "The sign-in has expired; sign in again");
+function signInAgain(): BackendError {
+  return new BackendError("unauthenticated", "The sign-in has expired; sign in again");
 }

@@ -1,6 +1,6 @@
 import type { Insertable, Kysely } from "kysely";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { type Change, recordEvent, recordEvents } from "../events/events.ts";
 
 /** An API token with the email of the person who created it. */
@@ -49,7 +49,7 @@ export async function listApiTokens(
  * when they are added in parallel.
  *
  * @param now the machine's clock, milliseconds
- * @throws ProblemError `invalid_request`
+ * @throws BackendError `invalid_request`
  */
 export async function saveApiToken(
   database: Kysely<Database>,
@@ -64,7 +64,7 @@ export async function saveApiToken(
       .where("organization_id", "=", token.organization_id)
       .executeTakeFirstOrThrow();
     if (Number(count) >= MAX_TOKENS) {
-      throw new ProblemError(
+      throw new BackendError(
         "invalid_request",
         `This organization has ${MAX_TOKENS} API tokens, the maximum; revoke one first`,
       );
@@ -100,7 +100,7 @@ async function lockOrganization(tx: Kysely<Database>, organizationId: number): P
  * Revokes an API token and records it in the audit log; does nothing if it was revoked before.
  *
  * @param now the machine's clock, milliseconds
- * @throws ProblemError `not_found`, also for another organization's token
+ * @throws BackendError `not_found`, also for another organization's token
  */
 export async function revokeToken(
   database: Kysely<Database>,
@@ -115,7 +115,7 @@ export async function revokeToken(
       .where("id", "=", token.id)
       .where("organization_id", "=", token.organizationId)
       .executeTakeFirst();
-    if (!own) throw new ProblemError("not_found", `API token ${token.id} not found in this organization`);
+    if (!own) throw new BackendError("not_found", `API token ${token.id} not found in this organization`);
     const revoked = await tx
       .updateTable("api_tokens")
       .set({ revoked_at: now })

@@ -5,7 +5,7 @@ import { DEFAULT_TOKEN_DAYS, SCOPES } from "../../contract/constants.ts";
 import type { ApiToken, CreatedToken, CreateTokenRequest, Me } from "../../contract/identity.ts";
 import type { ApiTokenRow, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { type RouteDeps, register } from "../http/register.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { hashToken } from "./secrets.ts";
@@ -21,7 +21,7 @@ const MAX_LICENSES = 2 ** 31 - 1;
  * Creates an API token of an organization. The answer contains its secret, which is not stored.
  *
  * @param user the creator, on whose behalf the token acts
- * @throws ProblemError `invalid_request` for an invalid limit, or if there are too many tokens
+ * @throws BackendError `invalid_request` for an invalid limit, or if there are too many tokens
  */
 export async function createApiToken(
   deps: Pick<BackendDeps, "database" | "now" | "clock" | "random">,
@@ -67,8 +67,8 @@ function limitsOf({ spendLimit }: CreateTokenRequest, currency: string) {
   return { limit_amount: amount?.amount ?? null, limit_licenses: licenses };
 }
 
-function invalid(path: string, message: string): ProblemError {
-  return new ProblemError("invalid_request", `The request is not valid: ${path}: ${message}`, {
+function invalid(path: string, message: string): BackendError {
+  return new BackendError("invalid_request", `The request is not valid: ${path}: ${message}`, {
     errors: [{ path, message }],
   });
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import * as z from "zod";
 import type { DeviceGrantRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { browserSecret, isSigned, signed } from "../http/body.ts";
 import { type Membership, validated } from "../http/register.ts";
 import { approveGrant, countWrongSignIn, denyGrant, findGrant, formatUserCode } from "../identity/deviceGrants.ts";
@@ -94,7 +94,7 @@ async function submitForm(visit: Visit, form: SignInForm | CodeForm | ConsentFor
   }
   if (form.step === "sign_in") return submitPassword(visit, form);
   const grant = await settled(findGrant(visit.deps, form.user_code, visit.request.ip));
-  if (grant instanceof ProblemError) return overPage(wrongOf(visit, grant));
+  if (grant instanceof BackendError) return overPage(wrongOf(visit, grant));
   return form.step === "code" ? submitCode(visit, form, grant) : submitDecision(visit, form, grant);
 }
 
@@ -102,9 +102,9 @@ async function submitPassword(visit: Visit, form: SignInForm): Promise<Page> {
   const { deps, request } = visit;
   const known = { userCode: form.user_code, email: form.email };
   const grant = await settled(findGrant(deps, form.user_code, request.ip));
-  if (grant instanceof ProblemError) return signInStep(visit, known, wrongOf(visit, grant, ["user_code"]));
+  if (grant instanceof BackendError) return signInStep(visit, known, wrongOf(visit, grant, ["user_code"]));
   const user = await settled(checkPassword(deps, form, request.ip));
-  if (user instanceof ProblemError) {
+  if (user instanceof BackendError) {
     if (user.code === "unauthenticated" && !(await staysOpen(visit, grant, form.user_code)))
       return endedByWrongSignIns();
     return signInStep(visit, known, wrongOf(visit, user, ["email", "password"]));
@@ -117,7 +117,7 @@ async function submitPassword(visit: Visit, form: SignInForm): Promise<Page> {
 async function submitCode(visit: Visit, form: CodeForm, grant: DeviceGrantRow): Promise<Page> {
   const answer = { challenge: form.ticket, code: form.code };
   const signedIn = await settled(codeForTicket(visit.deps, answer, visit.request.ip));
-  if (!(signedIn instanceof ProblemError)) return askConsent(visit, form.user_code, grant, signedIn);
+  if (!(signedIn instanceof BackendError)) return askConsent(visit, form.user_code, grant, signedIn);
   if (signedIn.code !== "mfa_invalid") return signInStep(visit, { userCode: form.user_code }, wrongOf(visit, signedIn));
   if (!(await staysOpen(visit, grant, form.user_code))) return endedByWrongSignIns();
   return codePage(signedStep(visit, "code", form.ticket, form.user_code), wrongOf(visit, signedIn, ["code"]));
@@ -125,7 +125,7 @@ async function submitCode(visit: Visit, form: CodeForm, grant: DeviceGrantRow): 
 
 async function submitDecision(visit: Visit, form: ConsentForm, grant: DeviceGrantRow): Promise<Page> {
   const signedIn = await settled(readTicket(visit.deps, form.ticket, "page"));
-  if (signedIn instanceof ProblemError) {
+  if (signedIn instanceof BackendError) {
     return signInStep(visit, { userCode: form.user_code }, wrongOf(visit, signedIn));
   }
   const answer = form.action === "approve" ? await acceptChecked(visit, form, signedIn) : undefined;
@@ -134,7 +134,7 @@ async function submitDecision(visit: Visit, form: ConsentForm, grant: DeviceGran
       ? approveGrant(visit.deps, grant, signedIn.user, signedIn.mfaAt)
       : denyGrant(visit.deps, grant),
   );
-  return decided instanceof ProblemError ? overPage(wrongOf(visit, decided)) : decidedPage(form.action, answer);
+  return decided instanceof BackendError ? overPage(wrongOf(visit, decided)) : decidedPage(form.action, answer);
 }
 
 /** Accepts the selected invitations, before the terminal gets its tokens and reads the memberships. */
@@ -145,7 +145,7 @@ async function acceptChecked({ deps }: Visit, form: ConsentForm, { user }: Signe
   for (const organizationId of ids) {
     const change = { actor: user.email, at: deps.clock.now() };
     const membership = await settled(acceptInvitation(deps.database, { organizationId, userId: user.id }, change));
-    if (!(membership instanceof ProblemError)) joined.push(membership);
+    if (!(membership instanceof BackendError)) joined.push(membership);
   }
   return { joined, withdrawn: ids.length - joined.length };
 }
@@ -179,7 +179,7 @@ function signInStep(
 /** Counts a wrong sign-in, and reports whether the grant is still open. */
 async function staysOpen({ deps, request }: Visit, grant: DeviceGrantRow, userCode: string): Promise<boolean> {
   await countWrongSignIn(deps, grant);
-  return !((await settled(findGrant(deps, userCode, request.ip))) instanceof ProblemError);
+  return !((await settled(findGrant(deps, userCode, request.ip))) instanceof BackendError);
 }
 
 function endedByWrongSignIns(): Page {
@@ -202,17 +202,17 @@ function signedStep(visit: Visit, step: "code" | "consent", secretTicket: string
 }
 
 /** Shows a refusal on a page, and sends its headers, such as `Retry-After`. */
-function wrongOf({ reply }: Visit, problem: ProblemError, fields: readonly string[] = []) {
+function wrongOf({ reply }: Visit, problem: BackendError, fields: readonly string[] = []) {
   reply.headers(problem.headers);
   return { status: problem.status, sentence: `${problem.message}.`, fields };
 }
 
 /** Returns a refusal as a value; throws any other error. */
-async function settled<Value>(work: Promise<Value>): Promise<Value | ProblemError> {
+async function settled<Value>(work: Promise<Value>): Promise<Value | BackendError> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof ProblemError) return error;
+    if (error instanceof BackendError) return error;
     throw error;
   }
 }

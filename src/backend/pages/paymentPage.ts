@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import * as z from "zod";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { PAYMENT_PAGE } from "../events/events.ts";
 import { validated } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
@@ -62,8 +62,8 @@ export function registerPaymentPage(app: FastifyInstance, deps: BackendDeps): vo
   });
 }
 
-function noReceipt(): ProblemError {
-  return new ProblemError(
+function noReceipt(): BackendError {
+  return new BackendError(
     "not_found",
     "The receipt is no longer shown here; run `secureflag-licenses purchases receipt` in your terminal",
   );
@@ -83,12 +83,12 @@ function isCancelable(row: PurchaseRecord, now: number): boolean {
   return row.state === "requires_approval" && isAsked(row, now);
 }
 
-/** @throws ProblemError `not_found`, with one message for an unknown purchase and a wrong signature */
+/** @throws BackendError `not_found`, with one message for an unknown purchase and a wrong signature */
 async function purchaseOf(deps: BackendDeps, request: FastifyRequest): Promise<PurchaseRecord> {
   const { purchaseId, signature } = request.params as { purchaseId: string; signature: string };
   const purchase = isPageSignature(deps, purchaseId, signature) ? await findPurchase(deps.database, purchaseId) : null;
   if (!purchase)
-    throw new ProblemError("not_found", "No payment found at this address; check that the address is complete");
+    throw new BackendError("not_found", "No payment found at this address; check that the address is complete");
   return purchase;
 }
 
@@ -126,7 +126,7 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
     await payNow(deps, row, { paymentMethod, byPerson: true, actor: PAYMENT_PAGE });
     return null;
   } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
+    if (!(error instanceof BackendError)) throw error;
     return { status: error.status, sentence: `${error.message}. Nothing was charged.` };
   }
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { BackendDeps } from "../deps.ts";
-import type { ProblemError } from "../errors.ts";
+import type { BackendError } from "../errors.ts";
 import { assertOwnForm } from "../http/body.ts";
 import { problemOf } from "../http/failure.ts";
 import type { PaymentAccount } from "../payments/gateway.ts";
@@ -58,7 +58,7 @@ function bannerOf({ mode }: PaymentAccount): string | null {
   return mode === "live" ? null : `${mode.toUpperCase()}: no money moves`;
 }
 
-function problemPage(problem: ProblemError, requestId: string): Page {
+function problemPage(problem: BackendError, requestId: string): Page {
   return {
     status: problem.status,
     title: problem.status === 404 ? "Page not found" : "Something went wrong",

@@ -3,7 +3,7 @@ import { dateInZone } from "../../billing/calendar.ts";
 import type { Money } from "../../billing/money.ts";
 import type { Quote } from "../../contract/billing.ts";
 import type { Database, PurchaseRow, QuoteRow } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { actorOf, type Buyer, recordEvent } from "../events/events.ts";
 import { assertWithinSpendLimit } from "../identity/spending.ts";
 import { isRenewalDue, type OrganizationSubscription, readQuote, readSubscription } from "../subscriptions/store.ts";
@@ -40,7 +40,7 @@ export const UNCHARGED = {
  * the subscription's version together, so a refusal claims none of them (src/contract/README.md, Idempotency).
  *
  * @param now the billing clock, milliseconds
- * @throws ProblemError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
+ * @throws BackendError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
  *   `subscription_changed`, `spend_limit_exceeded`
  */
 export async function acceptPurchase(
@@ -96,7 +96,7 @@ async function claimKey(tx: Kysely<Database>, order: Order, now: number): Promis
     .executeTakeFirstOrThrow();
   if (owner.purchase_id === null) throw keyIsVoid();
   if (owner.request_hash !== order.requestHash) {
-    throw new ProblemError("idempotency_key_reused", "This Idempotency-Key belongs to another purchase", {
+    throw new BackendError("idempotency_key_reused", "This Idempotency-Key belongs to another purchase", {
       purchaseId: owner.purchase_id,
     });
   }
@@ -104,8 +104,8 @@ async function claimKey(tx: Kysely<Database>, order: Order, now: number): Promis
 }
 
 /** The problem of a voided key. */
-export function keyIsVoid(): ProblemError {
-  return new ProblemError(
+export function keyIsVoid(): BackendError {
+  return new BackendError(
     "idempotency_key_void",
     "This Idempotency-Key was voided: nothing is or will be bought under it",
   );
@@ -119,17 +119,17 @@ async function assertBuyable(
 ): Promise<void> {
   await assertUnsold(tx, quote);
   if (now >= quote.expires_at || dateInZone(now, subscription.time_zone) !== quote.purchase_date) {
-    throw new ProblemError("quote_expired", `Quote ${quote.id} has expired`);
+    throw new BackendError("quote_expired", `Quote ${quote.id} has expired`);
   }
   // Sold before the renewal is made, the licenses would be charged twice for the new term.
   if (isRenewalDue(subscription, now)) {
-    throw new ProblemError("subscription_changed", "The subscription is being renewed; request a new quote");
+    throw new BackendError("subscription_changed", "The subscription is being renewed; request a new quote");
   }
 }
 
 async function assertUnsold(tx: Kysely<Database>, quote: QuoteRow): Promise<void> {
   const sold = await tx.selectFrom("purchases").select("id").where("quote_id", "=", quote.id).executeTakeFirst();
-  if (sold) throw new ProblemError("quote_used", `Quote ${quote.id} was already bought`, { purchaseId: sold.id });
+  if (sold) throw new BackendError("quote_used", `Quote ${quote.id} was already bought`, { purchaseId: sold.id });
 }
 
 /** Compare-and-set on the version, so that of two orders for the same version the second is refused. Locks the row. */
@@ -142,7 +142,7 @@ async function claimVersion(tx: Kysely<Database>, quote: QuoteRow): Promise<void
     .executeTakeFirst();
   if (Number(taken.numUpdatedRows) === 0) {
     await assertUnsold(tx, quote);
-    throw new ProblemError("subscription_changed", "The subscription changed after the quote was made");
+    throw new BackendError("subscription_changed", "The subscription changed after the quote was made");
   }
 }
 

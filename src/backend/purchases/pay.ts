@@ -3,7 +3,7 @@ import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
 import type { ApiTokenRow, Database, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { assertWithinSpendLimit, isSameSpendingMonth } from "../identity/spending.ts";
 import type { PaymentChoice, PaymentGateway } from "../payments/gateway.ts";
@@ -36,7 +36,7 @@ export function paymentChoicesFor(gateway: PaymentGateway, stored: string | null
  * Begins another attempt to pay a purchase, unless it has changed since it was read. Advancing the purchase is left to the
  * caller.
  *
- * @throws ProblemError `not_payable`, `spend_limit_exceeded`
+ * @throws BackendError `not_payable`, `spend_limit_exceeded`
  */
 export async function payNow(deps: BackendDeps, purchase: PurchaseRecord, attempt: NextAttempt): Promise<void> {
   if (purchase.state === "declined" && !isPayableAgain(purchase, deps.clock.now())) throw notPayable(purchase.id);
@@ -68,8 +68,8 @@ export interface AttemptTimes {
 }
 
 /** The problem of a purchase that can no longer be paid. */
-export function notPayable(purchaseId: string): ProblemError {
-  return new ProblemError("not_payable", `Purchase ${purchaseId} can no longer be paid`);
+export function notPayable(purchaseId: string): BackendError {
+  return new BackendError("not_payable", `Purchase ${purchaseId} can no longer be paid`);
 }
 
 /**
@@ -79,7 +79,7 @@ export function notPayable(purchaseId: string): ProblemError {
  * another month the limit is checked again and the purchase counts there.
  *
  * @returns whether the attempt began; `false` if the purchase has changed or is leased
- * @throws ProblemError `not_payable`, `spend_limit_exceeded`
+ * @throws BackendError `not_payable`, `spend_limit_exceeded`
  */
 export async function beginAttempt(
   database: Kysely<Database>,

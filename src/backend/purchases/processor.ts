@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { BACKEND } from "../events/events.ts";
 import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import {
@@ -143,7 +143,7 @@ function lateFailure({ state }: PurchaseRow): Failure {
  * or leased purchases. If someone pays at the same time, exactly one of the two takes effect.
  *
  * @param actor who cancels, for the audit log
- * @throws ProblemError `unavailable` if the provider does not answer; the sweep finds out the outcome
+ * @throws BackendError `unavailable` if the provider does not answer; the sweep finds out the outcome
  */
 export async function cancelWaiting(deps: WorkerDeps, purchaseId: string, actor: string): Promise<void> {
   const lease = await leaseWaiting(deps.database, purchaseId, clocksOf(deps));
@@ -165,7 +165,7 @@ async function cancelAtProvider(run: WorkerRun, lease: PurchaseRow, actor: strin
     if (!(error instanceof GatewayUnavailable)) throw error;
     run.log(`purchase ${lease.id}: ${error.message}`);
     await releaseLease(run.database, lease, run.clock.now());
-    throw new ProblemError(
+    throw new BackendError(
       "unavailable",
       "The payment provider did not answer, so the purchase may not be canceled yet; try again",
       {},

@@ -4,7 +4,7 @@ import { endOfDateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { statesOf } from "../../billing/purchase.ts";
 import { idempotencyKeySchema, type PurchaseRequest } from "../../contract/billing.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { actorOf, type Buyer } from "../events/events.ts";
 import { type Answer, type Identity, pageLimit, type RouteDeps, register } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
@@ -111,18 +111,18 @@ async function answerTo(deps: BackendDeps, row: PurchaseRecord, host: string, re
 
 function readKey(header: string | string[] | undefined): string {
   if (header === undefined || header === "") {
-    throw new ProblemError("idempotency_key_missing", "A purchase requires the header Idempotency-Key");
+    throw new BackendError("idempotency_key_missing", "A purchase requires the header Idempotency-Key");
   }
   const key = idempotencyKeySchema.safeParse(header);
   if (key.success) return key.data;
   const message = "is 1 to 255 visible ASCII characters";
-  throw new ProblemError("invalid_request", `The request is not valid: Idempotency-Key: ${message}`, {
+  throw new BackendError("invalid_request", `The request is not valid: Idempotency-Key: ${message}`, {
     errors: [{ path: "Idempotency-Key", message }],
   });
 }
 
-function keyInUse(): ProblemError {
-  return new ProblemError(
+function keyInUse(): BackendError {
+  return new BackendError(
     "idempotency_key_in_use",
     "A purchase under this Idempotency-Key is being accepted; try again",
     {},
@@ -174,7 +174,7 @@ async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, { user, tok
   const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
   if (isLimited && token.id !== purchase.buyer_token_id) {
     const sentence = `The token "${token.name}" has a spending limit and pays only for what it bought itself`;
-    throw new ProblemError("spend_limit_exceeded", sentence);
+    throw new BackendError("spend_limit_exceeded", sentence);
   }
   const { payment_method: paymentMethod } = await readSubscription(deps.database, purchase.organization_id);
   const actor = actorOf({ email: user.email, token });
@@ -189,7 +189,7 @@ async function paymentAnswer(deps: BackendDeps, row: PurchaseRecord, host: strin
   return { status: purchase.status === "succeeded" ? 200 : 202, body: purchase };
 }
 
-function notCancelable({ id, state }: PurchaseRecord): ProblemError {
+function notCancelable({ id, state }: PurchaseRecord): BackendError {
   const why = state === "fulfilled" ? "is paid" : "is not waiting for a payment";
-  return new ProblemError("not_cancelable", `Purchase ${id} ${why} and cannot be canceled`);
+  return new BackendError("not_cancelable", `Purchase ${id} ${why} and cannot be canceled`);
 }

@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import { PENDING_STATES, type PurchaseState, statusOf } from "../../billing/purchase.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { purchaseOfReceipt } from "../receipts/content.ts";
 import { keyIsVoid } from "./accept.ts";
@@ -60,7 +60,7 @@ function records(database: Kysely<Database>) {
 /**
  * Reads a purchase of an organization.
  *
- * @throws ProblemError `not_found`, also for a purchase of another organization
+ * @throws BackendError `not_found`, also for a purchase of another organization
  */
 export async function readPurchase(
   database: Kysely<Database>,
@@ -71,14 +71,14 @@ export async function readPurchase(
     .where("purchases.organization_id", "=", organizationId)
     .where("purchases.id", "=", purchaseId)
     .executeTakeFirst();
-  if (!row) throw new ProblemError("not_found", `There is no purchase ${purchaseId} in organization ${organizationId}`);
+  if (!row) throw new BackendError("not_found", `There is no purchase ${purchaseId} in organization ${organizationId}`);
   return row;
 }
 
 /**
  * Finds a purchase by its ID, by a prefix of it with at least 8 digits, or by its receipt number.
  *
- * @throws ProblemError `not_found`; `invalid_request` if the prefix is ambiguous
+ * @throws BackendError `not_found`; `invalid_request` if the prefix is ambiguous
  */
 export async function findNamedPurchase(
   database: Kysely<Database>,
@@ -96,7 +96,7 @@ export async function findNamedPurchase(
     .limit(2)
     .execute();
   if (found.length > 1) {
-    throw new ProblemError("invalid_request", `Several purchases begin with ${name}; give the whole id`);
+    throw new BackendError("invalid_request", `Several purchases begin with ${name}; give the whole id`);
   }
   return readPurchase(database, organizationId, found[0]?.id ?? name);
 }
@@ -166,7 +166,7 @@ export async function countRenewals(database: Kysely<Database>, { after, until }
 /**
  * Reads the purchase that a key belongs to.
  *
- * @throws ProblemError `idempotency_key_unknown` for a key that never arrived, `idempotency_key_void`
+ * @throws BackendError `idempotency_key_unknown` for a key that never arrived, `idempotency_key_void`
  */
 export async function readPurchaseByKey(
   database: Kysely<Database>,
@@ -179,7 +179,7 @@ export async function readPurchaseByKey(
     .where("organization_id", "=", organizationId)
     .where("key", "=", key)
     .executeTakeFirst();
-  if (!owner) throw new ProblemError("idempotency_key_unknown", "No purchase has arrived under this Idempotency-Key");
+  if (!owner) throw new BackendError("idempotency_key_unknown", "No purchase has arrived under this Idempotency-Key");
   if (owner.purchase_id === null) throw keyIsVoid();
   return readPurchase(database, organizationId, owner.purchase_id);
 }

@@ -2,7 +2,7 @@ import { money } from "../../billing/money.ts";
 import { statusOf } from "../../billing/purchase.ts";
 import type { Purchase, PurchaseAnswer, Receipt } from "../../contract/billing.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { creditNoteNumber, readReceipt, receiptNumber } from "../receipts/content.ts";
 import { readLicenseCounts, readSubscription } from "../subscriptions/store.ts";
 import { paymentPageUrl } from "./pageAddress.ts";
@@ -86,16 +86,16 @@ export async function purchaseAnswer(
 }
 
 /** The problem of a failed payment, with the whole purchase. */
-export function paymentDeclined(purchase: PurchaseAnswer, headers: Record<string, string> = {}): ProblemError {
+export function paymentDeclined(purchase: PurchaseAnswer, headers: Record<string, string> = {}): BackendError {
   const reason = purchase.failure?.message ?? "The payment failed.";
   const outcome = purchase.kind === "renewal" ? "The renewal is not paid." : "No license was added.";
-  return new ProblemError("payment_declined", `${reason} ${outcome}`, { purchase }, headers);
+  return new BackendError("payment_declined", `${reason} ${outcome}`, { purchase }, headers);
 }
 
 /**
  * The contract's view of a purchase's receipt.
  *
- * @throws ProblemError `not_found` if it was never paid
+ * @throws BackendError `not_found` if it was never paid
  */
 export async function receiptView(
   deps: Pick<BackendDeps, "database" | "gateway">,
@@ -103,7 +103,7 @@ export async function receiptView(
 ): Promise<Receipt> {
   const receipt = await readReceipt(deps.database, row.id);
   if (!receipt) {
-    throw new ProblemError("not_found", `Purchase ${row.id} has no receipt: it is ${statusOf(row.state)}`);
+    throw new BackendError("not_found", `Purchase ${row.id} has no receipt: it is ${statusOf(row.state)}`);
   }
   const { name, plan } = await readSubscription(deps.database, row.organization_id);
   const { unitPrice, purchaseDate, term, taxRate } = priceOf(row);

@@ -6,7 +6,7 @@ import { minLicensesFor, type Price, priceLicenses, quoteExpiry } from "../../bi
 import type { eventSchema, Quote } from "../../contract/billing.ts";
 import type { EventRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { actorOf, BACKEND, listEvents, PAYMENT_PAGE } from "../events/events.ts";
 import type { RouteDeps } from "../http/register.ts";
 import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
@@ -70,12 +70,12 @@ function changeBy({ clock }: BackendDeps, { user, token }: Identity) {
  * Prices additional licenses and stores the quote (src/billing/README.md, Quotes). A renewal that is due is made first, so
  * that licenses bought on the renewal date belong to the new term.
  *
- * @throws ProblemError `not_found`, `license_limit`, `subscription_not_purchasable`, `below_minimum_charge`,
+ * @throws BackendError `not_found`, `license_limit`, `subscription_not_purchasable`, `below_minimum_charge`,
  *   `unavailable` while a renewal is being charged
  */
 async function makeQuote(deps: BackendDeps, organizationId: number, licenses: number): Promise<Quote> {
   if (licenses > deps.licenseLimit) {
-    throw new ProblemError(
+    throw new BackendError(
       "license_limit",
       `A purchase can have at most ${deps.licenseLimit} licenses, not ${licenses}`,
     );
@@ -112,7 +112,7 @@ function priceOf(deps: BackendDeps, snapshot: SubscriptionSnapshot, licenses: nu
     return priceLicenses(snapshot.priced, licenses, snapshot.today, deps.gateway.chargeStep(snapshot.row.currency));
   } catch (error) {
     if (!(error instanceof BillingError) || error.code !== "amount_out_of_range") throw error;
-    throw new ProblemError("license_limit", `${error.message}; request fewer licenses`);
+    throw new BackendError("license_limit", `${error.message}; request fewer licenses`);
   }
 }
 
@@ -126,7 +126,7 @@ function assertAboveMinimum(deps: BackendDeps, snapshot: SubscriptionSnapshot, p
     fewest === null
       ? "which no number of licenses reaches today; from the renewal date on, the full price is charged"
       : `which ${fewest} licenses reach today`;
-  throw new ProblemError(
+  throw new BackendError(
     "below_minimum_charge",
     `${formatMoney(price.total)} is below the minimum charge of ${formatMoney(money(minimum, currency))}, ${advice}`,
     { fewestLicenses: fewest },

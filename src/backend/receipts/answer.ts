@@ -32,7 +32,7 @@ function readRange(text: string): MediaRange[] {
 /**
  * Answers with a receipt: JSON, or a PDF if `Accept` prefers it.
  *
- * @throws ProblemError `font_missing`
+ * @throws BackendError `font_missing`
  */
 export async function receiptAnswer(receipt: Receipt, accept: string | undefined): Promise<Answer> {
   const vary = { Vary: "Accept" };

@@ -1,5 +1,5 @@
 import type PDFDocument from "pdfkit";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { type FontFiles, fontsFor, isRightToLeft, needsScriptFont, type ScriptFont } from "./fonts.ts";
 
 /** A piece of text in one font, by its name in the document. */
@@ -44,7 +44,7 @@ export class FontChoice {
    * a font is replaced.
    *
    * @param names the names of the organization, of people and of the product
-   * @throws ProblemError `font_missing`, with the packages to install
+   * @throws BackendError `font_missing`, with the packages to install
    */
   assertReadable(names: string): void {
     if (isRightToLeft(names)) {
@@ -156,6 +156,6 @@ function listOf(names: readonly (string | undefined)[], between = " and "): stri
   return [...new Set(names)].join(between);
 }
 
-function fontMissing(message: string): ProblemError {
-  return new ProblemError("font_missing", message);
+function fontMissing(message: string): BackendError {
+  return new BackendError("font_missing", message);
 }

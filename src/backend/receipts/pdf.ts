@@ -9,7 +9,7 @@ import { type TextStyle, Typesetter } from "./typesetter.ts";
  * Renders a receipt as a PDF file: A4, with a text layer, tagged for screen readers, fonts embedded. The same receipt gives
  * the same bytes (src/backend/README.md, Receipts).
  *
- * @throws ProblemError `font_missing` for a name in a script that no installed font covers
+ * @throws BackendError `font_missing` for a name in a script that no installed font covers
  */
 export async function renderReceiptPdf(receipt: Receipt, files: FontFiles): Promise<Buffer> {
   const content = receiptContent(receipt);

@@ -6,7 +6,7 @@ import { gracePeriodEnd, priceRenewal, renewalDueAt } from "../../billing/renewa
 import { termAt } from "../../billing/term.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { BACKEND, recordEvent } from "../events/events.ts";
 import { UNCHARGED } from "../purchases/accept.ts";
 import { beginAttempt } from "../purchases/pay.ts";
@@ -50,7 +50,7 @@ export async function renewDue(deps: BackendDeps, organizationId: number): Promi
  * Makes the renewals that are due, and reads the subscription in its current term.
  *
  * @param now the billing clock, milliseconds
- * @throws ProblemError `not_found`; `unavailable` while purchases of the old term delay the renewal
+ * @throws BackendError `not_found`; `unavailable` while purchases of the old term delay the renewal
  */
 export async function readRenewed(
   deps: BackendDeps,
@@ -66,9 +66,9 @@ export async function readRenewed(
 }
 
 /** The problem of a request that has to wait for a renewal. */
-export function renewalInProgress(): ProblemError {
+export function renewalInProgress(): BackendError {
   const message = "The renewal of the subscription is being processed; try again in a moment";
-  return new ProblemError("unavailable", message, {}, { "Retry-After": "5" });
+  return new BackendError("unavailable", message, {}, { "Retry-After": "5" });
 }
 
 /**

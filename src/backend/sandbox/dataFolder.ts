@@ -5,7 +5,7 @@ import type Libsql from "libsql";
 import type { Database } from "../database/schema.ts";
 import { openSqlite } from "../database/sqlite.ts";
 import { isStorageFailure } from "../database/storageFailure.ts";
-import { SandboxError } from "../errors.ts";
+import { BackendError, startError } from "../errors.ts";
 
 /** The backend's store, and the records of the simulated outside world: the payment provider and the mailbox. */
 const FILES = { backend: "backend.db", outside: "outside.db" } as const;
@@ -19,7 +19,7 @@ export interface SandboxData {
 /**
  * Opens a sandbox's data, in memory for `null`. The process owns the files until it ends, in whatever way.
  *
- * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
+ * @throws BackendError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
  */
 export async function openData(folder: string | null): Promise<SandboxData> {
   if (folder === null) return { backend: await openInstalled(":memory:"), outside: await openInstalled(":memory:") };
@@ -61,7 +61,7 @@ export async function withRelaxedSync<Result>(
 /**
  * Deletes a stopped sandbox's data. Other files in the folder stay.
  *
- * @throws SandboxError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
+ * @throws BackendError `sandbox_data_in_use`, `sandbox_data_unusable`, `sqlite_missing`
  */
 export async function resetSandbox(folder: string): Promise<void> {
   const files = await assertResettable(folder);
@@ -78,12 +78,12 @@ export async function resetSandbox(folder: string): Promise<void> {
  * Checks that a reset would succeed, before anyone is prompted to confirm it.
  *
  * @returns the files that it would delete
- * @throws SandboxError as `resetSandbox`
+ * @throws BackendError as `resetSandbox`
  */
 export async function assertResettable(folder: string): Promise<string[]> {
   const files = await filesIn(folder);
   if (!files.includes(FILES.backend)) {
-    throw new SandboxError(
+    throw startError(
       "sandbox_data_unusable",
       `No sandbox data found in ${folder}`,
       "Pass the folder of the sandbox with --data <dir>.",
@@ -113,7 +113,7 @@ async function open(folder: string, file: string): Promise<Libsql.Database> {
   } catch (error) {
     const { code } = error as { code?: string };
     if (code !== "SQLITE_BUSY") throw unusable(folder, error);
-    throw new SandboxError(
+    throw startError(
       "sandbox_data_in_use",
       `Another sandbox is using the data in ${folder}`,
       "Stop it, or pass another folder with --data <dir>, or --ephemeral.",
@@ -133,8 +133,8 @@ async function openInstalled(file: string): Promise<Libsql.Database> {
 }
 
 /** The error of an installation without SQLite. */
-export function sqliteMissing(cause: unknown): SandboxError {
-  return new SandboxError(
+export function sqliteMissing(cause: unknown): BackendError {
+  return startError(
     "sqlite_missing",
     "A sandbox requires SQLite, but the optional package libsql is not installed",
     "Reinstall the package with its optional dependencies.",
@@ -163,12 +163,12 @@ const REASONS: Readonly<Record<string, string>> = {
   SQLITE_CANTOPEN: "its files cannot be opened",
 };
 
-/** The error of a folder that cannot be used. A `SandboxError` stays as it is. */
-function unusable(folder: string, cause: unknown): SandboxError {
-  if (cause instanceof SandboxError) return cause;
+/** The error of a folder that cannot be used. A `BackendError` stays as it is. */
+function unusable(folder: string, cause: unknown): BackendError {
+  if (cause instanceof BackendError) return cause;
   const { code = "", message = String(cause) } = cause as NodeJS.ErrnoException;
   const isFull = REASONS[code]?.startsWith("the disk") === true;
-  return new SandboxError(
+  return startError(
     "sandbox_data_unusable",
     `The sandbox data in ${folder} cannot be used: ${REASONS[code] ?? message}`,
     `${isFull ? "Free some space, or pass" : "Pass"} another folder with --data <dir>, or --ephemeral.`,

@@ -5,7 +5,7 @@ import type { Purchase } from "../../contract/billing.ts";
 import { MAX_CLOCK_YEARS } from "../../contract/constants.ts";
 import { type AppOptions, buildApp } from "../app.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { type RouteDeps, register } from "../http/register.ts";
 import { isLoopbackAuthority } from "../http/server.ts";
 import type { CapturePage } from "../payments/sandboxGateway.ts";
@@ -36,7 +36,7 @@ export interface SandboxControls {
 export function registerSandbox(app: FastifyInstance, deps: RouteDeps, controls: SandboxControls): void {
   app.addHook("onRequest", async (request) => {
     if (!isLoopbackAuthority(request.host)) {
-      throw new ProblemError("forbidden", "A sandbox answers only to loopback hosts: localhost, 127.0.0.1, [::1]");
+      throw new BackendError("forbidden", "A sandbox answers only to loopback hosts: localhost, 127.0.0.1, [::1]");
     }
   });
 
@@ -67,16 +67,16 @@ function assertNear(target: number, now: number, timeZone: string): number {
   const today = dateInZone(now, timeZone);
   const farthest = addDaysInZone(now, daysBetween(today, addIntervals(today, "year", MAX_CLOCK_YEARS)), timeZone);
   if (target <= farthest) return target;
-  throw new ProblemError(
+  throw new BackendError(
     "invalid_request",
     `The clock moves at most ${MAX_CLOCK_YEARS} years at a time, now to ${new Date(farthest).toISOString()}`,
   );
 }
 
 function assertAhead(now: number, target: number): void {
-  if (target > LAST_INSTANT) throw new ProblemError("invalid_request", "The clock does not go beyond the year 9000");
+  if (target > LAST_INSTANT) throw new BackendError("invalid_request", "The clock does not go beyond the year 9000");
   if (target >= now) return;
-  throw new ProblemError(
+  throw new BackendError(
     "clock_moves_forward_only",
     `The clock is at ${new Date(now).toISOString()} and never moves back`,
   );

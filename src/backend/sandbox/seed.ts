@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { SandboxError } from "../errors.ts";
+import { type BackendError, startError } from "../errors.ts";
 
 /** The seed file of a sandbox without `--seed`. */
 export const BUILT_IN_SEED = `{
@@ -33,10 +33,10 @@ export function digestOf(text: string): string {
 const MAX_PROBLEMS = 3;
 
 /** The error of an invalid seed file, with the paths of its problems. */
-export function invalidSeed(file: string, problems: { path: string; message: string }[]): SandboxError {
+export function invalidSeed(file: string, problems: { path: string; message: string }[]): BackendError {
   const lines = problems.slice(0, MAX_PROBLEMS).map(({ path, message }) => (path ? `${path}: ${message}` : message));
   const more = problems.length > lines.length ? `; and ${problems.length - lines.length} more` : "";
-  return new SandboxError(
+  return startError(
     "seed_invalid",
     `The seed file ${file} is not valid: ${lines.join("; ")}${more}`,
     "Correct the file. Its fields are described in the README, under Sandbox.",

@@ -148,7 +148,7 @@ export interface SeedFile {
 /**
  * Reads a seed file.
  *
- * @throws SandboxError `seed_invalid`, with the paths of the problems
+ * @throws BackendError `seed_invalid`, with the paths of the problems
  */
 export function readSeed(file: { path: string; text: string }): SeedFile {
   const result = seedSchema.safeParse(parseJson(file), { jitless: true });

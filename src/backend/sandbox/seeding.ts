@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
 import type { Database } from "../database/schema.ts";
-import { SandboxError } from "../errors.ts";
+import { startError } from "../errors.ts";
 import { CLOCK_SETTING } from "./clock.ts";
 import { BUILT_IN_SEED, digestOf, invalidSeed } from "./seed.ts";
 import type { Seed, SeedFile } from "./seedFile.ts";
@@ -21,7 +21,7 @@ export interface SandboxStart {
 /**
  * Seeds empty data, or reopens existing data.
  *
- * @throws SandboxError `seed_invalid`, `sandbox_data_not_empty`
+ * @throws BackendError `seed_invalid`, `sandbox_data_not_empty`
  */
 export async function seedOrReopen(
   database: Kysely<Database>,
@@ -52,7 +52,7 @@ async function reopen(
   stored: string,
 ): Promise<SandboxStart> {
   if (file && digestOf(file.text) !== stored) {
-    throw new SandboxError(
+    throw startError(
       "sandbox_data_not_empty",
       `Cannot use --seed: ${dataDir} already has data`,
       "Delete the data with `sandbox reset`, or pass another folder with --data <dir>, or --ephemeral.",

@@ -12,7 +12,7 @@ import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";
 import { sqliteStore } from "../database/sqlite.ts";
 import type { BackendDeps, Notification, Notifier } from "../deps.ts";
-import { SandboxError } from "../errors.ts";
+import { startError } from "../errors.ts";
 import { createHttpServer } from "../http/server.ts";
 import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
@@ -50,7 +50,7 @@ export interface RunningSandbox {
 /**
  * Starts the embedded backend on a loopback port.
  *
- * @throws SandboxError for an invalid seed, data in use or not empty, or a port in use
+ * @throws BackendError for an invalid seed, data in use or not empty, or a port in use
  */
 export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): Promise<RunningSandbox> {
   const data = await openData(options.dataDir);
@@ -168,7 +168,7 @@ async function listen(server: Server, port: number): Promise<string> {
     await once(server.listen(port, "127.0.0.1"), "listening");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw new SandboxError(
+    throw startError(
       "port_in_use",
       `Port ${port} is in use`,
       "Stop the program that uses it, or pass another port with --port <n> (0 picks a free one).",

@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import { termAt } from "../../billing/term.ts";
 import type { Database } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { type OrganizationSubscription, readSubscription, termRuleOf } from "./store.ts";
 import { snapshotAt } from "./view.ts";
@@ -18,7 +18,7 @@ interface Change {
  * changes nothing, so a request can be repeated.
  *
  * @param wanted the count, and the version that the decision was based on, `null` for any
- * @throws ProblemError `subscription_not_purchasable`, `subscription_changed`, `invalid_request`
+ * @throws BackendError `subscription_not_purchasable`, `subscription_changed`, `invalid_request`
  */
 export async function scheduleReduction(
   database: Kysely<Database>,
@@ -31,7 +31,7 @@ export async function scheduleReduction(
     if (subscription.reduction === wanted.licenses) return;
     assertRenews(subscription, change.now);
     if (wanted.version !== null && wanted.version !== subscription.version) {
-      throw new ProblemError("subscription_changed", "The subscription changed after this was decided");
+      throw new BackendError("subscription_changed", "The subscription changed after this was decided");
     }
     assertChangeable(subscription, change.now);
     assertFewer(subscription, wanted.licenses);
@@ -45,7 +45,7 @@ export async function scheduleReduction(
 /**
  * Cancels a scheduled reduction, if there is one.
  *
- * @throws ProblemError `subscription_not_purchasable` if it is already in effect
+ * @throws BackendError `subscription_not_purchasable` if it is already in effect
  */
 export async function cancelReduction(
   database: Kysely<Database>,
@@ -75,7 +75,7 @@ async function lock(tx: Kysely<Database>, organizationId: number): Promise<Organ
 function assertRenews(subscription: OrganizationSubscription, now: number): void {
   if (subscription.auto_renew === 1) return;
   const { state, term } = snapshotAt(subscription, now);
-  throw new ProblemError(
+  throw new BackendError(
     "subscription_not_purchasable",
     `The subscription ${state === "ended" ? "ended" : "ends"} on ${term.renewalDate}; there is no renewal to reduce`,
   );
@@ -91,7 +91,7 @@ function assertChangeable(subscription: OrganizationSubscription, now: number): 
   const { reduction, reduction_term, unpaid_renewal: purchaseId } = subscription;
   if (reduction_term === null || reduction_term >= nextTerm(subscription, now)) return;
   const { start } = termAt(termRuleOf(subscription), reduction_term);
-  throw new ProblemError(
+  throw new BackendError(
     "subscription_not_purchasable",
     `The reduction to ${reduction} took effect on ${start}; it cannot be changed before the renewals until today are paid`,
     purchaseId === null ? {} : { purchaseId },
@@ -104,7 +104,7 @@ function assertFewer({ licenses: purchased, used }: OrganizationSubscription, li
     licenses < used
       ? `${licenses} is fewer than the ${used} licenses in use, of ${purchased} purchased`
       : `${licenses} is not fewer than the ${purchased} licenses purchased, of which ${used} are in use`;
-  throw new ProblemError("invalid_request", `The request is not valid: licenses: ${message}`, {
+  throw new BackendError("invalid_request", `The request is not valid: licenses: ${message}`, {
     errors: [{ path: "licenses", message }],
   });
 }

@@ -3,7 +3,7 @@ import { PENDING_STATES, type PurchaseState } from "../../billing/purchase.ts";
 import type { TermRule } from "../../billing/term.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Database, QuoteRow, SubscriptionRow } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 
 /** A subscription with its organization's name and billing time zone, and its unpaid renewal. */
 export interface OrganizationSubscription extends SubscriptionRow {
@@ -19,7 +19,7 @@ export interface OrganizationSubscription extends SubscriptionRow {
 /**
  * Reads the subscription of an organization.
  *
- * @throws ProblemError `not_found`
+ * @throws BackendError `not_found`
  */
 export async function readSubscription(
   database: Kysely<Database>,
@@ -39,7 +39,7 @@ export async function readSubscription(
     ])
     .where("subscriptions.organization_id", "=", organizationId)
     .executeTakeFirst();
-  if (!row) throw new ProblemError("not_found", `There is no organization ${organizationId} here`);
+  if (!row) throw new BackendError("not_found", `There is no organization ${organizationId} here`);
   return row;
 }
 
@@ -110,7 +110,7 @@ export async function saveQuote(database: Kysely<Database>, quote: QuoteRow): Pr
 /**
  * Reads a quote of an organization.
  *
- * @throws ProblemError `not_found`, also for a quote of another organization
+ * @throws BackendError `not_found`, also for a quote of another organization
  */
 export async function readQuote(
   database: Kysely<Database>,
@@ -123,7 +123,7 @@ export async function readQuote(
     .where("organization_id", "=", organizationId)
     .where("id", "=", quoteId)
     .executeTakeFirst();
-  if (!row) throw new ProblemError("not_found", `There is no quote ${quoteId} for organization ${organizationId}`);
+  if (!row) throw new BackendError("not_found", `There is no quote ${quoteId} for organization ${organizationId}`);
   return row;
 }
 

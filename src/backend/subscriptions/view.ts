@@ -4,7 +4,7 @@ import { isTaxed, recurringCharge } from "../../billing/proration.ts";
 import { licensesAtRenewal, type PricedSubscription } from "../../billing/quote.ts";
 import { type Term, termAt, termIndexOn, termOnDate } from "../../billing/term.ts";
 import type { Subscription } from "../../contract/billing.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import type { PaymentGateway } from "../payments/gateway.ts";
 import { licenseCounts, type OrganizationSubscription, termRuleOf } from "./store.ts";
 
@@ -115,7 +115,7 @@ function reductionView(row: OrganizationSubscription): Subscription["reduction"]
 /**
  * Refuses to sell licenses to a subscription that has ended or whose renewal is unpaid (src/billing/README.md, Renewal).
  *
- * @throws ProblemError `subscription_not_purchasable`, with the renewal to pay as `purchaseId`
+ * @throws BackendError `subscription_not_purchasable`, with the renewal to pay as `purchaseId`
  */
 export function assertPurchasable(snapshot: SubscriptionSnapshot): void {
   if (snapshot.state !== "active") throw notPurchasable(snapshot, "No licenses can be bought");
@@ -124,18 +124,18 @@ export function assertPurchasable(snapshot: SubscriptionSnapshot): void {
 /**
  * Refuses to assign licenses of a subscription that has ended or is suspended. While it is past due, they stay usable.
  *
- * @throws ProblemError `subscription_not_purchasable`, with the renewal to pay as `purchaseId`
+ * @throws BackendError `subscription_not_purchasable`, with the renewal to pay as `purchaseId`
  */
 export function assertUsable(snapshot: SubscriptionSnapshot): void {
   if (snapshot.state === "ended" || snapshot.state === "suspended")
     throw notPurchasable(snapshot, "Users cannot take licenses");
 }
 
-function notPurchasable(snapshot: SubscriptionSnapshot, consequence: string): ProblemError {
+function notPurchasable(snapshot: SubscriptionSnapshot, consequence: string): BackendError {
   const { row, term, state } = snapshot;
   const unpaid = unpaidRenewal(snapshot);
   if (unpaid === null) {
-    return new ProblemError(
+    return new BackendError(
       "subscription_not_purchasable",
       `${consequence}: the subscription ended on ${term.renewalDate}`,
     );
@@ -146,7 +146,7 @@ function notPurchasable(snapshot: SubscriptionSnapshot, consequence: string): Pr
     state === "suspended"
       ? `the subscription has been suspended since ${deadline}`
       : `on ${deadline} the subscription is suspended`;
-  return new ProblemError(
+  return new BackendError(
     "subscription_not_purchasable",
     `${consequence}: renewal ${purchaseId} (${amount}) is unpaid, and ${suspension}`,
     { purchaseId },

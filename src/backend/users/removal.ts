@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import { canBuy, ROLES, roleName, takesLicense } from "../../billing/roles.ts";
 import type { Database } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { type Change, recordEvent } from "../events/events.ts";
 import { revokeTokensOf } from "../identity/tokenStore.ts";
 import { changeUsed } from "../subscriptions/store.ts";
@@ -17,7 +17,7 @@ export interface Removal {
  * Removes a user, frees the license, revokes the user's API tokens of the organization, and records it in the audit log.
  *
  * @param now the machine's clock, milliseconds
- * @throws ProblemError `not_found` if there is no such user; `invalid_request` for oneself and for the organization's last
+ * @throws BackendError `not_found` if there is no such user; `invalid_request` for oneself and for the organization's last
  *   administrator; `forbidden` for a role above the caller's, and for an administrator if the caller is an API token
  */
 export async function removeMember(
@@ -29,10 +29,10 @@ export async function removeMember(
   await database.transaction().execute(async (tx) => {
     const { user_id: userId, email, role, admin_no_training } = await takeOut(tx, organizationId, idUser);
     if (canBuy(role)) assertSignedIn(remover.isSignedIn);
-    if (userId === remover.id) throw new ProblemError("invalid_request", "You cannot remove yourself");
+    if (userId === remover.id) throw new BackendError("invalid_request", "You cannot remove yourself");
     if (role < remover.role) {
       const sentence = `The role ${roleName(remover.role)} cannot remove a ${roleName(role)}`;
-      throw new ProblemError("forbidden", sentence);
+      throw new BackendError("forbidden", sentence);
     }
     const used = takesLicense({ role, adminNoTraining: admin_no_training === 1 }) ? -1 : 0;
     // Locks the row even if `used` is 0: of two administrators who remove each other, the second sees the first.
@@ -54,7 +54,7 @@ async function takeOut(tx: Kysely<Database>, organizationId: number, idUser: num
     .where("status", "!=", "REMOVED")
     .returning(["user_id", "email", "role", "admin_no_training"])
     .executeTakeFirst();
-  if (!removed) throw new ProblemError("not_found", `User ${idUser} not found in this organization`);
+  if (!removed) throw new BackendError("not_found", `User ${idUser} not found in this organization`);
   return removed;
 }
 
@@ -62,11 +62,11 @@ async function takeOut(tx: Kysely<Database>, organizationId: number, idUser: num
  * Refuses API tokens that add or remove administrators: they could take over the organization, or revoke the tokens of its
  * administrators by removing them.
  *
- * @throws ProblemError `forbidden`
+ * @throws BackendError `forbidden`
  */
 export function assertSignedIn(isSignedIn: boolean): void {
   if (isSignedIn) return;
-  throw new ProblemError(
+  throw new BackendError(
     "forbidden",
     "An API token cannot add or remove administrators; a signed-in administrator can",
   );
@@ -84,5 +84,5 @@ async function assertAdministratorLeft(tx: Kysely<Database>, organizationId: num
     .executeTakeFirst();
   if (left) return;
   const sentence = "The last organization administrator cannot be removed; add another one first";
-  throw new ProblemError("invalid_request", sentence);
+  throw new BackendError("invalid_request", sentence);
 }

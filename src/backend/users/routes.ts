@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { canBuy, ROLES, takesLicense } from "../../billing/roles.ts";
 import type { AddUserRequest, OwnUser } from "../../contract/users.ts";
 import type { BackendDeps } from "../deps.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { actorOf } from "../events/events.ts";
 import { type Identity, type Membership, type RouteDeps, register } from "../http/register.ts";
 import { uuidFrom } from "../identity/secrets.ts";
@@ -105,7 +105,7 @@ function assertMayAssign(caller: Membership, { token }: Identity, role: number |
   if (canBuy(role)) assertSignedIn(token === null);
   if (role >= caller.role) return;
   const message = `you may not assign role ${role}`;
-  throw new ProblemError("invalid_request", `The request is not valid: ${path}: ${message}`, {
+  throw new BackendError("invalid_request", `The request is not valid: ${path}: ${message}`, {
     errors: [{ path, message }],
   });
 }

@@ -5,7 +5,7 @@ import { emailKey } from "../../contract/email.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { batches } from "../database/batches.ts";
 import type { Database } from "../database/schema.ts";
-import { ProblemError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { type Change, recordEvent, recordEvents } from "../events/events.ts";
 import { findOrCreateUsers, NO_PASSWORD } from "../identity/memberships.ts";
 import { changeUsed, readSubscription } from "../subscriptions/store.ts";
@@ -46,7 +46,7 @@ export async function listMembers(database: Kysely<Database>, organizationId: nu
  * never take more licenses than there are. A person of another organization has no access until they accept; the answer is
  * the same, so that it reveals nothing about them.
  *
- * @throws ProblemError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for an existing user
+ * @throws BackendError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for an existing user
  */
 export async function addMember(
   database: Kysely<Database>,
@@ -58,7 +58,7 @@ export async function addMember(
     const [id] = (await enroll(tx, organizationId, [member], change)).values();
     if (id === undefined) {
       const message = `${member.email} is already a user of this organization`;
-      throw new ProblemError("invalid_request", message, { errors: [{ path: "email", message }] });
+      throw new BackendError("invalid_request", message, { errors: [{ path: "email", message }] });
     }
     return members(tx).where("id", "=", id).executeTakeFirstOrThrow();
   });
@@ -68,7 +68,7 @@ export async function addMember(
  * Adds users and takes their licenses, all or nothing; existing users stay unchanged.
  *
  * @returns the positions of the existing users in the list
- * @throws ProblemError `no_license_available`, `subscription_not_purchasable`
+ * @throws BackendError `no_license_available`, `subscription_not_purchasable`
  */
 export async function addMembers(
   database: Kysely<Database>,
@@ -195,7 +195,7 @@ async function takeLicenses(tx: Kysely<Database>, organizationId: number, count:
   if (used <= licenses) return;
   const missing = used - licenses;
   const needed = count === 1 ? "1 license is needed" : `${count} licenses are needed`;
-  throw new ProblemError(
+  throw new BackendError(
     "no_license_available",
     `${needed}, but ${count - missing} of the ${licenses} purchased are available; buy ${missing} more`,
     { needed: count, missing },

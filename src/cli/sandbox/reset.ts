@@ -33,7 +33,7 @@ export function registerReset(sandbox: Command, context: Context, run: Run<Reset
 /**
  * Deletes the data of a stopped sandbox.
  *
- * @throws CliError `invalid_usage` if there is no prompt and no `--yes`, `declined_by_person`; SandboxError if the data are
+ * @throws CliError `invalid_usage` if there is no prompt and no `--yes`, `declined_by_person`; BackendError if the data are
  *   in use or not a sandbox's
  */
 export async function runReset(options: ResetOptions, context: Context): Promise<void> {

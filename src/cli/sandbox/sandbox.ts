@@ -89,7 +89,7 @@ const RUNS: SandboxRuns = { start: runSandbox, reset: runReset, clockShow: runSh
 /**
  * Runs the embedded backend until SIGINT or SIGTERM, which is not a failure.
  *
- * @throws SandboxError if data, seed or port cannot be used; CliError `seed_invalid` if the seed file cannot be read
+ * @throws BackendError if data, seed or port cannot be used; CliError `seed_invalid` if the seed file cannot be read
  */
 export async function runSandbox(options: SandboxRunOptions, context: Context): Promise<void> {
   const ended = endSignal(context);

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ProblemError } from "../../../src/backend/errors.ts";
+import { BackendError } from "../../../src/backend/errors.ts";
 import { authenticate, invitationsFor } from "../../../src/backend/identity/access.ts";
 import { passwords, uuidFrom } from "../../../src/backend/identity/secrets.ts";
 import { assertKnownClient, OauthError, oauthErrorBody, signIn } from "../../../src/backend/identity/signIn.ts";
@@ -202,13 +202,13 @@ test("a version 4 UUID is written as RFC 9562, appendix A.3, has it", () => {
 describe("an error under /oauth", () => {
   test.each([
     [new OauthError("slow_down", "Slow"), {}, "slow_down"],
-    [new ProblemError("unauthenticated", "No"), {}, "invalid_grant"],
-    [new ProblemError("internal", "No"), {}, "server_error"],
-    [new ProblemError("invalid_request", "No"), {}, "invalid_request"],
-    [new ProblemError("invalid_request", "No"), undefined, "invalid_request"],
-    [new ProblemError("invalid_request", "No"), { grant_type: "refresh_token" }, "invalid_request"],
-    [new ProblemError("invalid_request", "No"), { grant_type: DEVICE_GRANT }, "invalid_request"],
-    [new ProblemError("invalid_request", "No"), { grant_type: "password" }, "unsupported_grant_type"],
+    [new BackendError("unauthenticated", "No"), {}, "invalid_grant"],
+    [new BackendError("internal", "No"), {}, "server_error"],
+    [new BackendError("invalid_request", "No"), {}, "invalid_request"],
+    [new BackendError("invalid_request", "No"), undefined, "invalid_request"],
+    [new BackendError("invalid_request", "No"), { grant_type: "refresh_token" }, "invalid_request"],
+    [new BackendError("invalid_request", "No"), { grant_type: DEVICE_GRANT }, "invalid_request"],
+    [new BackendError("invalid_request", "No"), { grant_type: "password" }, "unsupported_grant_type"],
   ])("%s to %j has the code %s", (error, body, code) => {
     expect(oauthErrorBody(error, body)).toEqual({ error: code, error_description: error.message });
   });

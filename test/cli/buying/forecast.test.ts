@@ -52,7 +52,7 @@ describe("what the charts show", () => {
       "Licenses  Renews at  Due now",
       `25 → 30   £5,400.00  £244.10  ${"█".repeat(15)}`,
       `25 → 35   £6,300.00  £488.22  ${"█".repeat(30)}`,
-      "Amounts include 20 % tax.",
+      "Amounts include 20% tax.",
     ]);
     expect(renderComparison([offerOf(5, { taxRate: "0" })], view(60))).not.toContain("tax");
   });

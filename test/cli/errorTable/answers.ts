@@ -1,5 +1,5 @@
 import type { StoredCredential } from "../../../src/cli/connection/credentials.ts";
-import { PROBLEM_STATUS, type ProblemCode } from "../../../src/contract/problemCodes.ts";
+import { PROBLEMS, type ProblemCode } from "../../../src/contract/problemCodes.ts";
 import { type Answer, problem } from "../../client/backend.ts";
 import { me, quote, subscription } from "../support/builders.ts";
 import { KEY } from "../support/playBuy.ts";
@@ -10,7 +10,7 @@ export const ok = (json: unknown): Answer => ({ status: 200, json });
 
 /** A refusal, with what the embedded backend says. */
 export const says = (code: ProblemCode, detail: string, more: object = {}, headers: Record<string, string> = {}) =>
-  problem(PROBLEM_STATUS[code], code, { detail, ...more }, headers);
+  problem(PROBLEMS[code].status, code, { detail, ...more }, headers);
 
 export const READ = ok(subscription());
 

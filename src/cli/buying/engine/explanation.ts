@@ -36,7 +36,7 @@ export function explanation(quote: Explained, plan: Subscription["plan"], style 
   const lines = [
     `Days: ${quote.purchaseDate} (counted) to ${term.renewalDate} (not counted) = ${term.daysRemaining} of the term's ${term.days}`,
     `Subtotal: ${money(unitPrice)} × ${licenses} × ${term.daysRemaining} / ${term.days} = ${subtotal}, rounded ${money(dueNow)}`,
-    `Tax: ${money(dueNow)} × ${decimal(taxRate)}% = ${exactTax(dueNow, taxRate, style)}, rounded ${money(tax)}`,
+    `Tax: ${money(dueNow)} × ${decimal(taxRate)} % = ${exactTax(dueNow, taxRate, style)}, rounded ${money(tax)}`,
     `Due now: ${money(dueNow)} + ${money(tax)} = ${money(total)}`,
   ];
   if ((quote.chargeStep ?? 1) > 1) lines.push(`Amounts are rounded to steps of ${quote.chargeStep} minor units.`);
