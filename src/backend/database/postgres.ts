@@ -1,6 +1,10 @@
-import { Kysely, PostgresDialect } from "kysely";
+import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { Kysely, PostgresDialect, type PostgresPoolClient } from "kysely";
 import pg from "pg";
 import type { Database } from "./schema.ts";
+import { isConnectionFailure, isSerializationFailure } from "./storageFailure.ts";
+import { MAX_TRIES, retryPause } from "./transaction.ts";
 
 const INT8 = 20;
 
@@ -11,20 +15,60 @@ function parseBigint(text: string): number {
   return value;
 }
 
+/** How to connect to PostgreSQL. */
+export interface PostgresOptions {
+  /** The most connections at a time; 10 if left out. */
+  readonly connections?: number;
+  /** PEM certificates of the authorities to trust instead of the system's; the server's certificate is then verified. */
+  readonly ca?: string | null;
+  /** Whether the server's certificate has to be valid; `false` connects without TLS. The URL decides if left out. */
+  readonly isTlsRequired?: boolean;
+  /** Whether a PgBouncer in transaction mode is in between: no named statements, and time-outs are settings of the role. */
+  readonly isPgbouncer?: boolean;
+  /** Session parameters, such as `search_path`, for tests. */
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** Called for an idle connection that broke; the pool replaces it. */
+  onPoolError?(error: Error): void;
+  /** Called before a statement or transaction is repeated after a conflict, with its SQLSTATE. */
+  onRetry?(code: string): void;
+  /** Called with each statement that is sent. */
+  onStatement?(text: string): void;
+}
+
+/** A store on PostgreSQL, and what its pool is doing. */
+export interface PostgresStore {
+  readonly database: Kysely<Database>;
+  /** The connections, those that are idle, and how many callers wait for one. */
+  pool(): { total: number; idle: number; waiting: number };
+}
+
+/** How long the database waits, in milliseconds. */
+const TIMEOUTS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };
+
+/** How long to wait for a connection, milliseconds. */
+const ACQUIRE_MS = 2_000;
+
+const CONNECTION_LIFE_S = 1_800;
+
 /**
  * Opens the store on PostgreSQL.
  *
  * @param connectionString `postgresql://user@host:port/database`
- * @param options `schema` is where the tables are, the connection's default if left out
  */
-export function postgresStore(
-  connectionString: string,
-  options: { schema?: string; connections?: number } = {},
-): Kysely<Database> {
+export function openPostgres(connectionString: string, options: PostgresOptions = {}): PostgresStore {
+  const { parameters = {} } = options;
+  const startup = Object.entries(parameters).map(([name, value]) => `-c ${name}=${value}`);
   const pool = new pg.Pool({
     connectionString,
     max: options.connections ?? 10,
-    ...(options.schema && { options: `-c search_path=${options.schema}` }),
+    connectionTimeoutMillis: ACQUIRE_MS,
+    maxLifetimeSeconds: CONNECTION_LIFE_S,
+    keepAlive: true,
+    ...(!options.isPgbouncer && TIMEOUTS),
+    ...(startup.length > 0 && { options: startup.join(" ") }),
+    ...(options.isTlsRequired !== undefined && {
+      ssl: options.isTlsRequired && { rejectUnauthorized: true, ...(options.ca && { ca: options.ca }) },
+    }),
     types: {
       getTypeParser: ((oid: number, format: "text" | "binary") =>
         oid === INT8 && format !== "binary"
@@ -32,7 +76,96 @@ export function postgresStore(
           : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
     },
   });
-  // The pool drops an idle connection that breaks. The next query opens another one, or fails.
-  pool.on("error", () => {});
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  pool.on("error", (error) => options.onPoolError?.(error));
+  const dialect = new PostgresDialect({
+    pool: {
+      connect: async () => new Connection(await connect(pool), options) as unknown as PostgresPoolClient,
+      end: () => pool.end(),
+    },
+  });
+  return {
+    database: new Kysely<Database>({ dialect }),
+    pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+  };
+}
+
+/** Opens the store on PostgreSQL; see `openPostgres`. */
+export function postgresStore(connectionString: string, options: PostgresOptions = {}): Kysely<Database> {
+  return openPostgres(connectionString, options).database;
+}
+
+async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect();
+  } catch (error) {
+    throw withCode(error);
+  }
+}
+
+/** The SQLSTATE of a connection failure. */
+const CONNECTION_FAILURE = "08006";
+
+/** Gives errors of the driver, which have no code, the one of a connection failure. */
+function withCode(error: unknown): unknown {
+  if (error instanceof Error && !("code" in error)) Object.assign(error, { code: CONNECTION_FAILURE });
+  return error;
+}
+
+/** Statements with more parameters are not prepared: their number of rows varies, and each would be kept. */
+const MAX_PREPARED_PARAMETERS = 60;
+
+/**
+ * A connection of the pool. Statements outside of a transaction are repeated after a conflict, which is possible on any
+ * isolation level above READ COMMITTED; `inTransaction` repeats transactions.
+ */
+class Connection {
+  private isInTransaction = false;
+  private isBroken = false;
+
+  constructor(
+    private readonly client: pg.PoolClient,
+    private readonly options: PostgresOptions,
+  ) {}
+
+  release(): void {
+    this.client.release(this.isBroken);
+  }
+
+  async query(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+    // The server has already rolled back, and another error would hide the one that is reported.
+    if (text === "rollback" && this.isBroken) return { rows: [], command: "ROLLBACK", rowCount: 0, oid: 0, fields: [] };
+    for (let tries = 1; ; tries += 1) {
+      try {
+        this.options.onStatement?.(text);
+        const result = await this.client.query(this.prepared(text, values));
+        this.follow(text);
+        return result;
+      } catch (error) {
+        if (isConnectionFailure(withCode(error))) this.isBroken = true;
+        if (this.isInTransaction || !isSerializationFailure(error) || tries >= MAX_TRIES) throw error;
+        this.options.onRetry?.(error.code);
+        await delay(retryPause());
+      }
+    }
+  }
+
+  private follow(text: string): void {
+    if (/^(begin|start transaction)/.test(text)) this.isInTransaction = true;
+    else if (text === "commit" || text === "rollback") this.isInTransaction = false;
+  }
+
+  private prepared(text: string, values: readonly unknown[]): pg.QueryConfig {
+    const isNamed = !this.options.isPgbouncer && values.length > 0 && values.length <= MAX_PREPARED_PARAMETERS;
+    return { text, values: [...values], ...(isNamed && { name: nameOf(text) }) };
+  }
+}
+
+const names = new Map<string, string>();
+
+function nameOf(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  const name = createHash("sha256").update(text).digest("base64url");
+  names.set(text, name);
+  return name;
 }

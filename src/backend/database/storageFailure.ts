@@ -1,12 +1,29 @@
-/**
- * The codes of a store that cannot be written or reached: a disk that is full, read-only or failing, and PostgreSQL's
- * classes 08, 53, 57P and 58 (appendix A of its manual).
- */
+/** PostgreSQL's classes of lost connections and of a server that stops (appendix A of its manual), and Node's codes. */
+const CONNECTION_CODE = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|08\w{3}|57P\w{2})$/;
+
+/** A disk that is full, read-only or failing, PostgreSQL's classes 53 and 58, and its time-outs. */
 const STORAGE_CODE =
-  /^(SQLITE_(FULL|READONLY|CANTOPEN|IOERR)(_\w+)?|ENOSPC|EDQUOT|EROFS|EIO|ECONNREFUSED|08\w{3}|53\w{3}|57P\w{2}|58\w{3})$/;
+  /^(SQLITE_(FULL|READONLY|CANTOPEN|IOERR)(_\w+)?|ENOSPC|EDQUOT|EROFS|EIO|53\w{3}|58\w{3}|57014|55P03)$/;
+
+/** Another transaction got in the way: `serialization_failure`, `deadlock_detected`. Nothing was written. */
+const CONFLICT_CODE = /^(40001|40P01)$/;
+
+function hasCode(error: unknown, pattern: RegExp): error is { readonly code: string } {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && pattern.test(code);
+}
+
+/** Whether the connection to the store was lost or never made. A COMMIT that was sent may have been carried out. */
+export function isConnectionFailure(error: unknown): boolean {
+  return hasCode(error, CONNECTION_CODE);
+}
 
 /** Whether an error means that the store cannot be written or reached for now, whatever the request. */
 export function isStorageFailure(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" && STORAGE_CODE.test(code);
+  return hasCode(error, STORAGE_CODE) || isConnectionFailure(error) || isSerializationFailure(error);
+}
+
+/** Whether PostgreSQL refused a statement or transaction because of another one, so that it has to be repeated. */
+export function isSerializationFailure(error: unknown): error is { readonly code: string } {
+  return hasCode(error, CONFLICT_CODE);
 }

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { DeviceAuthorization, SessionTokens } from "../../contract/identity.ts";
 import type { Database, DeviceGrantRow, UserRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { hashToken } from "./secrets.ts";
@@ -87,7 +88,7 @@ export async function pollDevice(
     }
     throw new OauthError("slow_down", "Polling too often; the interval is 5 seconds longer from now on");
   }
-  return deps.database.transaction().execute(async (tx) => {
+  return inTransaction(deps.database, async (tx) => {
     const taken = await takeGrant(tx, grant);
     if (!taken || taken.user_id === null) throw notGranted();
     return startSession({ ...deps, database: tx }, taken.user_id, taken.mfa_at);

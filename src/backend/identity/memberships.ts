@@ -2,6 +2,7 @@ import type { Insertable, Kysely } from "kysely";
 import { emailKey } from "../../contract/email.ts";
 import { batches } from "../database/batches.ts";
 import type { Database, SessionRow, UserRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { type Change, recordEvent } from "../events/events.ts";
 
@@ -151,7 +152,7 @@ export async function acceptInvitation(
   { organizationId, userId }: { organizationId: number; userId: number },
   change: Change,
 ) {
-  return database.transaction().execute(async (tx) => {
+  return inTransaction(database, async (tx) => {
     // Compare in memory: an arbitrary number may not fit the column.
     const isInvited = (await invitationsOf(tx, userId)).some(({ id }) => id === organizationId);
     if (isInvited) await becomeMember(tx, { organizationId, userId }, change);

@@ -1,5 +1,6 @@
 import type { Insertable, Kysely } from "kysely";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { type Change, recordEvent, recordEvents } from "../events/events.ts";
 
@@ -57,7 +58,7 @@ export async function saveApiToken(
   change: Change,
   now: number,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     await lockOrganization(tx, token.organization_id);
     const { count } = await liveTokens(tx, now)
       .select((expression) => expression.fn.countAll<string | number>().as("count"))
@@ -108,7 +109,7 @@ export async function revokeToken(
   change: Change,
   now: number,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     const own = await tx
       .selectFrom("api_tokens")
       .select("name")

@@ -3,6 +3,7 @@ import { dateInZone } from "../../billing/calendar.ts";
 import type { Money } from "../../billing/money.ts";
 import type { Quote } from "../../contract/billing.ts";
 import type { Database, PurchaseRow, QuoteRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { actorOf, type Buyer, recordEvent } from "../events/events.ts";
 import { assertWithinSpendLimit } from "../identity/spending.ts";
@@ -49,7 +50,7 @@ export async function acceptPurchase(
   now: number,
   reach: (point: string) => void,
 ): Promise<{ purchase: PurchaseRow; replayed: boolean }> {
-  return database.transaction().execute(async (tx) => {
+  return inTransaction(database, async (tx) => {
     const known = await claimKey(tx, order, now);
     if (known) return { purchase: known, replayed: true };
     const quote = await readQuote(tx, order.organizationId, order.quoteId);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
 import type { ApiTokenRow, Database, PurchaseRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
@@ -88,7 +89,7 @@ export async function beginAttempt(
   times: AttemptTimes,
 ): Promise<boolean> {
   if (times.now >= times.deadline) throw notPayable(purchase.id);
-  return database.transaction().execute(async (tx) => {
+  return inTransaction(database, async (tx) => {
     const begun = await moveToCharging(tx, purchase, attempt, times);
     if (!begun) return false;
     if (purchase.state === "declined") await reserveAgain(tx, purchase, times.now);

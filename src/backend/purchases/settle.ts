@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Database, PurchaseRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BACKEND, queueNotification, recordEvent } from "../events/events.ts";
 import { creditNoteNumber } from "../receipts/content.ts";
 import { movePurchase } from "./leases.ts";
@@ -28,7 +29,7 @@ const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.cancele
  * @throws StaleLease
  */
 export async function fulfillPurchase(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     // It was never confirmed by us: it was free, or the bank approved it while it waited.
     const isChargedNow = lease.state === "accepted" || lease.state === "requires_approval";
     const paid = await movePurchase(tx, lease, "paid", isChargedNow ? { spent_at: now } : {});
@@ -54,7 +55,7 @@ export async function endUnpaid(
   end: UnpaidEnd,
   now: number,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     await movePurchase(tx, lease, end.state, {
       ...settled(now),
       ...failed(end.failure),
@@ -77,7 +78,7 @@ export async function requireApprovalAgain(
   failure: Failure,
   { now, deadline }: { now: number; deadline: number },
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     await movePurchase(tx, lease, "requires_approval", {
       ...failed(failure),
       lease_until: 0,
@@ -98,7 +99,7 @@ export async function requireApproval(
   lease: PurchaseRow,
   { now, deadline }: { now: number; deadline: number },
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: deadline });
     await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now, {}));
   });
@@ -115,7 +116,7 @@ export async function markRefundDue(
   failure: Failure,
   now: number,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     const hasEnded = lease.state === "canceled" || lease.state === "expired";
     const paid = hasEnded ? lease : await movePurchase(tx, lease, "paid");
     await movePurchase(tx, paid, "refund_due", { ...failed(failure), next_check_at: now });
@@ -130,7 +131,7 @@ export async function markRefundDue(
  * @throws StaleLease
  */
 export async function recordRefund(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     await movePurchase(tx, lease, "refunded", settled(now));
     const { credit_note_count } = await tx
       .updateTable("subscriptions")

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import { PENDING_STATES, type PurchaseState, statusOf } from "../../billing/purchase.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { purchaseOfReceipt } from "../receipts/content.ts";
@@ -195,7 +196,7 @@ export async function voidKey(
   key: { organizationId: number; key: string; actor: string },
   now: number,
 ): Promise<PurchaseRecord | null> {
-  return database.transaction().execute(async (tx) => {
+  return inTransaction(database, async (tx) => {
     const voided = await tx
       .insertInto("idempotency_keys")
       .values({

@@ -5,6 +5,7 @@ import type { Price } from "../../billing/quote.ts";
 import { gracePeriodEnd, priceRenewal, renewalDueAt } from "../../billing/renewal.ts";
 import { termAt } from "../../billing/term.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND, recordEvent } from "../events/events.ts";
@@ -113,7 +114,7 @@ export async function makeRenewal(
   organizationId: number,
   options: RenewalOptions,
 ): Promise<PurchaseRow | null> {
-  return database.transaction().execute(async (tx) => {
+  return inTransaction(database, async (tx) => {
     if (!(await lockDue(tx, organizationId, options.now))) return null;
     const subscription = await readSubscription(tx, organizationId);
     const mayWait = options.now < (subscription.renew_at ?? 0) + MAX_RENEWAL_DELAY_MS;

@@ -1,6 +1,7 @@
 import type { Insertable, Kysely } from "kysely";
 import { batches } from "../database/batches.ts";
 import type { Database } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { findOrCreateUsers } from "../identity/memberships.ts";
 
 /** The rows of an organization of a seed. */
@@ -19,7 +20,7 @@ export async function seedStore(
   organizations: readonly SeedRows[],
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     for (const rows of organizations) await insertOrganization(tx, rows);
     for (const [name, value] of Object.entries(settings)) await writeSetting(tx, name, value);
   });

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import { termAt } from "../../billing/term.ts";
 import type { Database } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { type OrganizationSubscription, readSubscription, termRuleOf } from "./store.ts";
@@ -26,7 +27,7 @@ export async function scheduleReduction(
   wanted: { licenses: number; version: number | null },
   change: Change,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     const subscription = await lock(tx, organizationId);
     if (subscription.reduction === wanted.licenses) return;
     assertRenews(subscription, change.now);
@@ -52,7 +53,7 @@ export async function cancelReduction(
   organizationId: number,
   { actor, now: at }: Change,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     const subscription = await lock(tx, organizationId);
     if (subscription.reduction === null) return;
     assertChangeable(subscription, at);

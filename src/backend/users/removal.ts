@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import { canBuy, ROLES, roleName, takesLicense } from "../../billing/roles.ts";
 import type { Database } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { type Change, recordEvent } from "../events/events.ts";
 import { revokeTokensOf } from "../identity/tokenStore.ts";
@@ -26,7 +27,7 @@ export async function removeMember(
   change: Change,
   now: number,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     const { user_id: userId, email, role, admin_no_training } = await takeOut(tx, organizationId, idUser);
     if (canBuy(role)) assertSignedIn(remover.isSignedIn);
     if (userId === remover.id) throw new BackendError("invalid_request", "You cannot remove yourself");

@@ -5,6 +5,7 @@ import { emailKey } from "../../contract/email.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
 import { batches } from "../database/batches.ts";
 import type { Database } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { type Change, recordEvent, recordEvents } from "../events/events.ts";
 import { findOrCreateUsers, NO_PASSWORD } from "../identity/memberships.ts";
@@ -54,7 +55,7 @@ export async function addMember(
   member: NewMember,
   change: Change,
 ): Promise<MemberDetails> {
-  return database.transaction().execute(async (tx) => {
+  return inTransaction(database, async (tx) => {
     const [id] = (await enroll(tx, organizationId, [member], change)).values();
     if (id === undefined) {
       const message = `${member.email} is already a user of this organization`;
@@ -76,7 +77,7 @@ export async function addMembers(
   list: readonly NewMember[],
   change: Change,
 ): Promise<number[]> {
-  return database.transaction().execute(async (tx) => {
+  return inTransaction(database, async (tx) => {
     const added = await enroll(tx, organizationId, list, change);
     return list.flatMap(({ email }, index) => (added.has(emailKey(email)) ? [] : [index]));
   });
@@ -222,7 +223,7 @@ export async function saveAssignmentStrategy(
   strategy: AssignmentStrategy,
   change: Change,
 ): Promise<void> {
-  await database.transaction().execute(async (tx) => {
+  await inTransaction(database, async (tx) => {
     const { numUpdatedRows } = await tx
       .updateTable("organizations")
       .set({ assignment_strategy: strategy })

@@ -131,8 +131,9 @@ test.each([
   ["SQLITE_CONSTRAINT", false],
   ["SQLITE_ERROR", false],
   ["23505", false],
-  ["40001", false],
-  ["ECONNRESET", false],
+  ["40001", true],
+  ["ECONNRESET", true],
+  ["57014", true],
 ])("the code %s means that the store cannot be written or reached: %s", (code, expected) => {
   expect(isStorageFailure(failure(code))).toBe(expected);
   expect(isStorageFailure(new Error(code))).toBe(false);

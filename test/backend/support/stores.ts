@@ -39,7 +39,7 @@ async function openSchema(connectionString: string): Promise<TestStore> {
   const schema = `test_${randomBytes(6).toString("hex")}`;
   const admin = postgresStore(connectionString, { connections: 1 });
   await sql`create schema ${sql.id(schema)}`.execute(admin);
-  const database = postgresStore(connectionString, { schema });
+  const database = postgresStore(connectionString, { parameters: { search_path: schema } });
   // The migrator reads every schema, and fails if another test drops one meanwhile.
   const toNewest = async () => {
     await sql`select pg_advisory_lock_shared(${DROPPING})`.execute(admin);

@@ -17,6 +17,33 @@ import { spendingMigration } from "./spending.ts";
  * @throws the database's error
  */
 export async function migrate(database: Kysely<Database>, dialect: Dialect): Promise<void> {
+  const migrator = await createMigrator(database, dialect);
+  const { error } = await migrator.migrateToLatest();
+  if (error) throw error;
+}
+
+/** The migrations that a database lacks, in order, and the applied ones that this version does not know. */
+export interface SchemaState {
+  readonly pending: readonly string[];
+  readonly unknown: readonly string[];
+}
+
+/** Compares the schema of a database with this version's. */
+export async function schemaState(database: Kysely<Database>, dialect: Dialect): Promise<SchemaState> {
+  const migrator = await createMigrator(database, dialect);
+  const known = await migrator.getMigrations();
+  const names = new Set(known.map(({ name }) => name));
+  const pending = known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name);
+  const applied = pending.length === known.length ? [] : await appliedMigrations(database);
+  return { pending, unknown: applied.filter((name) => !names.has(name)) };
+}
+
+async function appliedMigrations(database: Kysely<Database>): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(database);
+  return rows.map(({ name }) => name);
+}
+
+async function createMigrator(database: Kysely<Database>, dialect: Dialect): Promise<Migrator> {
   const schema = await currentSchema(database, dialect);
   const migrations = {
     "0001_billing": billingMigration(dialect),
@@ -28,15 +55,13 @@ export async function migrate(database: Kysely<Database>, dialect: Dialect): Pro
     "0007_emails": emailsMigration,
     "0008_assignment_strategy": assignmentStrategyMigration,
   };
-  const migrator = new Migrator({
+  return new Migrator({
     db: database,
     ...(schema !== null && { migrationTableSchema: schema }),
     // The migrator's own collator would load every language's rules to compare four digits.
     nameComparator: (one, other) => (one < other ? -1 : 1),
     provider: { getMigrations: async () => migrations },
   });
-  const { error } = await migrator.migrateToLatest();
-  if (error) throw error;
 }
 
 /** The current schema. Without it the migrator finds its own tables in any other schema of the database. */
