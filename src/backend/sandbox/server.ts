@@ -17,15 +17,15 @@ import { createHttpServer } from "../http/server.ts";
 import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { reclaimLeases } from "../purchases/leases.ts";
+import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "../seeding/seed.ts";
+import { SeedPasswords } from "../seeding/seedRows.ts";
+import { readPageKey, readSetting, writeSetting } from "../seeding/store.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { startSweeping } from "../sweep.ts";
 import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
 import { openData, startFailure, withRelaxedSync } from "./dataFolder.ts";
 import type { SandboxControls } from "./routes.ts";
-import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
 import { type SandboxDeps, type SandboxOptions, type SandboxStart, seedOrReopen } from "./seeding.ts";
-import { SeedPasswords } from "./seedRows.ts";
-import { readPageKey, readSetting, writeSetting } from "./store.ts";
 
 /** How long clients have to finish when the sandbox stops. */
 const CLOSING_MS = 1_000;

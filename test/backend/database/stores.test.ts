@@ -6,8 +6,8 @@ import { membershipsMigration } from "../../../src/backend/database/migrations/m
 import { renewalsMigration } from "../../../src/backend/database/migrations/renewals.ts";
 import type { Database } from "../../../src/backend/database/schema.ts";
 import { findOrCreateUsers, findUser } from "../../../src/backend/identity/memberships.ts";
-import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
-import { seedStore } from "../../../src/backend/sandbox/store.ts";
+import { seedRows } from "../../../src/backend/seeding/seedRows.ts";
+import { seedStore } from "../../../src/backend/seeding/store.ts";
 import { addMember } from "../../../src/backend/users/store.ts";
 import { NOON, organization } from "../support/backend.ts";
 import { DIALECTS, openTestStore } from "../support/stores.ts";

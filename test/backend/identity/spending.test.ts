@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spendingMigration } from "../../../src/backend/database/migrations/spending.ts";
 import { isSameSpendingMonth, readSpent } from "../../../src/backend/identity/spending.ts";
 import { LEASE_MS } from "../../../src/backend/purchases/leases.ts";
-import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
-import { seedStore } from "../../../src/backend/sandbox/store.ts";
+import { seedRows } from "../../../src/backend/seeding/seedRows.ts";
+import { seedStore } from "../../../src/backend/seeding/store.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import {

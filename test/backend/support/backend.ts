@@ -6,9 +6,9 @@ import { openSqlite } from "../../../src/backend/database/sqlite.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
-import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
 import { mailbox } from "../../../src/backend/sandbox/server.ts";
-import { seedStore } from "../../../src/backend/sandbox/store.ts";
+import { seedRows } from "../../../src/backend/seeding/seedRows.ts";
+import { seedStore } from "../../../src/backend/seeding/store.ts";
 import { BASE_PATH, SCOPES } from "../../../src/contract/constants.ts";
 import {
   NOW,

@@ -7,6 +7,7 @@ import { emailKey } from "../../contract/email.ts";
 import type { Database, UserRow } from "../database/schema.ts";
 import { NO_PASSWORD, savePasswordHash } from "../identity/memberships.ts";
 import { hashToken, type Passwords, uuidFrom } from "../identity/secrets.ts";
+import { invalidSeed } from "./seed.ts";
 import type { Seed, SeedOrganization } from "./seedFile.ts";
 import { type SeedRows, usersWithoutPassword } from "./store.ts";
 
@@ -59,6 +60,23 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       last4: token.token.slice(-4),
     })),
   };
+}
+
+/**
+ * Refuses a seed with a subscription that has not started.
+ *
+ * @param path the seed file, for the message
+ * @param now the billing clock, milliseconds
+ * @throws BackendError `seed_invalid`
+ */
+export function assertStarted({ organizations }: Seed, path: string, now: number): void {
+  for (const [index, { subscription, timeZone }] of organizations.entries()) {
+    const today = dateInZone(now, timeZone);
+    if (subscription.anchorDate > today) {
+      const where = `organizations[${index}].subscription.anchorDate`;
+      throw invalidSeed(path, [{ path: where, message: `${subscription.anchorDate} is after today, ${today}` }]);
+    }
+  }
 }
 
 function subscriptionRow(organization: SeedOrganization, now: number): SeedRows["subscription"] {
