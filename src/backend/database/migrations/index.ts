@@ -8,6 +8,7 @@ import { identityMigration } from "./identity.ts";
 import { membershipsMigration } from "./memberships.ts";
 import { paymentsMigration } from "./payments.ts";
 import { renewalsMigration } from "./renewals.ts";
+import { sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
 
 /**
@@ -54,6 +55,8 @@ async function createMigrator(database: Kysely<Database>, dialect: Dialect): Pro
     "0006_spending": spendingMigration,
     "0007_emails": emailsMigration,
     "0008_assignment_strategy": assignmentStrategyMigration,
+    // On SQLite the sandbox's provider has a database of its own.
+    ...(dialect === "postgres" && { "0100_sandbox_payments": sandboxPaymentsMigration }),
   };
   return new Migrator({
     db: database,
