@@ -20,7 +20,7 @@ describe("strict JSON", () => {
     expect(() => parseStrictJson(text)).toThrow(message);
   });
 
-  test("accepts any JSON without duplicate names, also strings full of quotes and colons", () => {
+  test("accepts any JSON without duplicate names, including strings full of quotes and colons", () => {
     const text = fc.string({ unit: fc.constantFrom('"', "\\", ":", "{", "}", ",", "a", "é", "\n") });
     const key = text.filter((name) => name !== "__proto__");
     fc.assert(
