@@ -44,7 +44,7 @@ describe("the program on its own", () => {
     expect((stdout + stderr).match(/^\s*\$? ?secureflag-licenses \w+/gm)?.length).toBeGreaterThanOrEqual(2);
   });
 
-  test.each(COMMANDS)("help %s and %s --help are the same", async (command) => {
+  test.each(COMMANDS)("help %s prints the same as --help", async (command) => {
     const [asked, flagged] = await Promise.all([runCli(["help", command]), runCli([command, "--help"])]);
     expect(asked).toMatchObject({ exitCode: 0, stderr: "" });
     expect(asked.stdout).toBe(flagged.stdout);

@@ -39,7 +39,7 @@ test.each<[string, Fault | null, number, string | RegExp]>([
   ["drop after", { kind: "drop", when: "after" }, 1, "broken"],
   ["reset before", { kind: "reset", when: "before" }, 0, "broken"],
   ["reset after", { kind: "reset", when: "after" }, 1, "broken"],
-  ["drop before", { kind: "cut" }, 1, "broken"],
+  ["a truncated response", { kind: "cut" }, 1, "broken"],
   ["one byte per second", { kind: "trickle" }, 1, "timeout"],
   ["delay before", { kind: "delay", when: "before", ms: 50 }, 1, /^200/],
   ["delay after, too long", { kind: "delay", when: "after", ms: 600 }, 1, "timeout"],

@@ -16,7 +16,7 @@ describe("strict JSON", () => {
     ["{a:1}", "is not JSON"],
     ["[".repeat(65) + "]".repeat(65), "is nested too deeply"],
     ["[".repeat(100_000) + "]".repeat(100_000), "is nested too deeply"],
-  ])("refuses %.40s", (text, message) => {
+  ])("rejects invalid text %#", (text, message) => {
     expect(() => parseStrictJson(text)).toThrow(message);
   });
 
@@ -35,7 +35,7 @@ describe("strict JSON", () => {
     );
   });
 
-  test("refuses a duplicate name anywhere", () => {
+  test("rejects a duplicate name anywhere", () => {
     const key = fc.string({ unit: fc.constantFrom('"', "\\", ":", "a"), maxLength: 3 });
     // That name is refused by itself.
     const value = fc.jsonValue().filter((one) => !JSON.stringify(one).includes("__proto__"));

@@ -209,7 +209,7 @@ describe("an error under /oauth", () => {
     [new ProblemError("invalid_request", "No"), { grant_type: "refresh_token" }, "invalid_request"],
     [new ProblemError("invalid_request", "No"), { grant_type: DEVICE_GRANT }, "invalid_request"],
     [new ProblemError("invalid_request", "No"), { grant_type: "password" }, "unsupported_grant_type"],
-  ])("%s to %j has the code %s", (error, body, code) => {
+  ])("%s for %j has the code %s", (error, body, code) => {
     expect(oauthErrorBody(error, body)).toEqual({ error: code, error_description: error.message });
   });
 
