@@ -77,6 +77,9 @@ export const ERRORS = {
   sandbox_data_not_empty: row(2, "never", "unsent", null),
   sqlite_missing: row(2, "never", "unsent", null),
   port_in_use: row(2, "never", "unsent", null),
+  settings_invalid: row(2, "never", "unsent", null),
+  schema_mismatch: row(2, "never", "unsent", null),
+  organization_exists: row(2, "never", "settled", null),
   file_exists: row(2, "never", "unsent", null),
   file_not_written: row(2, "never", "unsent", null),
   font_missing: row(2, "never", "settled", "Omit --pdf to read the receipt here; --json has everything."),
@@ -133,6 +136,7 @@ export const ERRORS = {
   idempotency_key_void: row(9, "never", "settled", "Choose another key."),
 
   unreachable: row(10, "later", "unsent", RUN_AGAIN),
+  database_unreachable: row(10, "later", "unsent", null),
   sign_in_busy: row(10, "later", "unsent", null),
   outcome_unknown: row(10, "later", "open", "Running the same command again is safe: it never buys twice."),
   charged_other_amount: row(10, "never", "open", null),

@@ -168,6 +168,11 @@ export const outputs = {
   "sandbox clock show": sandboxStateSchema,
   "sandbox clock advance": clockAnswerSchema,
   "sandbox reset": z.object({ dataDir: z.string(), reset: z.literal(true) }),
+  serve: z.object({ url: z.string(), instance: z.string(), pid: z.int() }),
+  /** The migrations that were applied, or would be. */
+  "serve migrate": z.object({ migrations: z.array(z.string()), plan: z.boolean() }),
+  "serve check": z.object({ ok: z.literal(true), warnings: z.array(z.string()) }),
+  "serve admin import": z.object({ organizations: z.array(z.object({ id: z.int(), name: z.string() })) }),
   help: helpSchema,
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;

@@ -12,8 +12,7 @@ import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";
 import { sqliteStore } from "../database/sqlite.ts";
 import type { BackendDeps, Notification, Notifier } from "../deps.ts";
-import { startError } from "../errors.ts";
-import { createHttpServer } from "../http/server.ts";
+import { createHttpServer, listenFailure } from "../http/server.ts";
 import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { reclaimLeases } from "../purchases/leases.ts";
@@ -156,9 +155,9 @@ async function startClock(
 
 function credentialsOf({ seed }: SandboxStart): Pick<RunningSandbox["ready"], "admin" | "token"> {
   const first = seed?.organizations[0];
-  const admin = first?.users.find((user) => canBuy(user.role));
+  const { email, password } = first?.users.find((user) => canBuy(user.role)) ?? {};
   return {
-    admin: admin ? { email: admin.email, password: admin.password } : null,
+    admin: email !== undefined && password !== undefined ? { email, password } : null,
     token: first?.tokens?.[0]?.token ?? null,
   };
 }
@@ -167,13 +166,7 @@ async function listen(server: Server, port: number): Promise<string> {
   try {
     await once(server.listen(port, "127.0.0.1"), "listening");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw startError(
-      "port_in_use",
-      `Port ${port} is in use`,
-      "Stop the program that uses it, or pass another port with --port <n> (0 picks a free one).",
-      { cause: error },
-    );
+    throw listenFailure(error, port);
   }
   const { port: chosen } = server.address() as AddressInfo;
   return `http://127.0.0.1:${chosen}${BASE_PATH}`;

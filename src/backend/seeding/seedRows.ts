@@ -28,7 +28,7 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       uuid: uuidFrom(random(16)),
       email: user.email,
       email_key: emailKey(user.email),
-      password_hash: user.password === "" ? NO_PASSWORD : null,
+      password_hash: user.password ? null : NO_PASSWORD,
       totp_secret: user.totpSecret ?? null,
     })),
     members: users.map((user) => ({
@@ -116,7 +116,6 @@ function sampleUsers(organization: SeedOrganization): SeedUser[] {
     firstName: "Sample",
     lastName: `User ${number}`,
     role: 7,
-    password: "",
     totpSecret: null,
     adminNoTraining: false,
   }));
@@ -139,7 +138,7 @@ export class SeedPasswords {
   ) {
     const users = (seed?.organizations ?? []).flatMap((organization) => organization.users);
     this.byPassword = new Map(Object.entries(known).map(([password, hash]) => [password, Promise.resolve(hash)]));
-    this.wanted = new Map(users.map((user) => [emailKey(user.email), user.password]));
+    this.wanted = new Map(users.flatMap(({ email, password }) => (password ? [[emailKey(email), password]] : [])));
   }
 
   /** Returns the hash of a user's password, `null` without a password. */

@@ -4,15 +4,12 @@ import type { Database } from "../database/schema.ts";
 /** How often the difference to the database's clock is measured, milliseconds. */
 const MEASURE_EVERY_MS = 30_000;
 
-/** After how many milliseconds a measurement no longer counts. */
-const MAX_AGE_MS = 300_000;
-
 /** The clock of the database, which all instances share. */
 export interface DatabaseClock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Whether the last measurement is recent enough to go by. */
-  isFresh(): boolean;
+  /** How long ago it was last measured, milliseconds. */
+  age(): number;
   stop(): void;
 }
 
@@ -43,7 +40,7 @@ export async function startDatabaseClock(database: Kysely<Database>, machine: Ma
   }, MEASURE_EVERY_MS);
   return {
     now: () => machine.now() + difference,
-    isFresh: () => machine.monotonic() - measuredAt < MAX_AGE_MS,
+    age: () => machine.monotonic() - measuredAt,
     stop: () => clearInterval(timer),
   };
 }
@@ -51,13 +48,19 @@ export async function startDatabaseClock(database: Kysely<Database>, machine: Ma
 const SAMPLES = 3;
 
 /** The median of three differences, each taken in the middle of the round trip, in whole milliseconds. */
-async function measureDifference(database: Kysely<Database>, machine: Machine): Promise<number> {
+async function measureDifference(database: Kysely<Database>, machine: Pick<Machine, "now">): Promise<number> {
   const differences: number[] = [];
   for (let sample = 0; sample < SAMPLES; sample += 1) {
     const start = machine.now();
-    const { rows } = await sql<{ at: number }>`
-      select (extract(epoch from clock_timestamp()) * 1000)::double precision as at`.execute(database);
-    differences.push((rows[0]?.at ?? start) - (start + machine.now()) / 2);
+    const at = await databaseNow(database);
+    differences.push(at - (start + machine.now()) / 2);
   }
   return Math.round(differences.sort((one, other) => one - other)[Math.floor(SAMPLES / 2)] ?? 0);
+}
+
+/** Reads the clock of the database, milliseconds since the epoch, which may have a fraction. */
+export async function databaseNow(database: Kysely<Database>): Promise<number> {
+  const { rows } = await sql<{ at: number }>`
+    select (extract(epoch from clock_timestamp()) * 1000)::double precision as at`.execute(database);
+  return rows[0]?.at ?? Number.NaN;
 }

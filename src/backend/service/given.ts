@@ -40,7 +40,7 @@ export async function collectSettings<Settings>(
 
 /** The error of settings that are missing or wrong. */
 export function invalidSettings(problems: readonly string[]): BackendError {
-  const message = problems.length === 1 ? String(problems[0]) : `${problems.length} settings: ${problems.join("; ")}`;
+  const message = problems.join("; ");
   return startError("settings_invalid", message, "Run `secureflag-licenses serve --help` to see the settings.");
 }
 

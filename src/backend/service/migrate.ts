@@ -61,8 +61,9 @@ async function repeatWhileLocked(work: () => Promise<void>): Promise<void> {
 const APPEND_ONLY = ["receipts", "credit_notes", "ledger", "events"];
 
 async function grant(database: Kysely<Database>, role: string): Promise<void> {
-  const { rows } = await sql<{ schema: string }>`select current_schema() as schema from pg_roles where rolname = ${role}`
-    .execute(database);
+  const { rows } = await sql<{
+    schema: string;
+  }>`select current_schema() as schema from pg_roles where rolname = ${role}`.execute(database);
   const [found] = rows;
   if (!found) throw invalidSettings([`--service-role names a role that does not exist: ${role}`]);
   const [schema, to] = [sql.id(found.schema), sql.id(role)];
@@ -71,7 +72,9 @@ async function grant(database: Kysely<Database>, role: string): Promise<void> {
   await sql`grant usage, select on all sequences in schema ${schema} to ${to}`.execute(database);
   const tables = sql.join(APPEND_ONLY.map((table) => sql.id(found.schema, table)));
   await sql`revoke update, delete, truncate on ${tables} from ${to}`.execute(database);
-  const migrations = sql.join(["kysely_migration", "kysely_migration_lock"].map((table) => sql.id(found.schema, table)));
+  const migrations = sql.join(
+    ["kysely_migration", "kysely_migration_lock"].map((table) => sql.id(found.schema, table)),
+  );
   await sql`revoke insert, update, delete on ${migrations} from ${to}`.execute(database);
 }
 

@@ -82,3 +82,19 @@ export async function assertSchema(database: Kysely<Database>): Promise<void> {
     "Run `secureflag-licenses serve migrate`.",
   );
 }
+
+/**
+ * Runs work on a store with this version's schema, and closes it.
+ *
+ * @throws BackendError `database_unreachable`, `schema_mismatch`, or what `work` throws
+ */
+export function withSchema<Result>(
+  settings: DatabaseSettings,
+  log: (line: string) => void,
+  work: (database: Kysely<Database>) => Promise<Result>,
+): Promise<Result> {
+  return withStore(settings, log, async (database) => {
+    await assertSchema(database);
+    return work(database);
+  });
+}
