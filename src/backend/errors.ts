@@ -11,7 +11,8 @@ type StartCode =
   | "settings_invalid"
   | "schema_mismatch"
   | "database_unreachable"
-  | "organization_exists";
+  | "organization_exists"
+  | "not_in_review";
 
 /**
  * A refusal, sent as `application/problem+json`, where `extra` members are added to the standard ones; or why the

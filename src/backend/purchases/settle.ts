@@ -28,7 +28,12 @@ const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.cancele
  * @param now the billing clock, milliseconds
  * @throws StaleLease
  */
-export async function fulfillPurchase(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
+export async function fulfillPurchase(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  now: number,
+  actor = BACKEND,
+): Promise<void> {
   await inTransaction(database, async (tx) => {
     // It was never confirmed by us: it was free, or the bank approved it while it waited.
     const isChargedNow = lease.state === "accepted" || lease.state === "requires_approval";
@@ -38,7 +43,7 @@ export async function fulfillPurchase(database: Kysely<Database>, lease: Purchas
     const isRenewal = lease.kind === "renewal";
     const receipt = await issueReceipt(tx, lease, isRenewal ? 0 : lease.licenses, now);
     if (isRenewal) await clearUnpaidRenewal(tx, lease);
-    await recordAndNotify(tx, lease, "purchase.succeeded", now, receipt);
+    await recordAndNotify(tx, lease, "purchase.succeeded", now, receipt, actor);
   });
 }
 

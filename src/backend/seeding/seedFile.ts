@@ -160,6 +160,7 @@ export function readSeed(file: { path: string; text: string }, mode: "test" | "l
   return { seed: result.data, digest: digestOf(file.text) };
 }
 
+/** A problem of a file by the path of the field. */
 type Problem = { path: string; message: string };
 
 function problemsOfTest({ organizations }: Seed): Problem[] {
@@ -186,6 +187,16 @@ function problemsOfLive({ organizations }: Seed): Problem[] {
       ...(usedLicenses === taking ? [] : [at("usedLicenses", `is not the ${taking} that the listed users take`)]),
     ];
   });
+}
+
+/**
+ * Validates one organization as a seed file would have it.
+ *
+ * @returns the organization, or the problems by path
+ */
+export function parseOrganization(value: unknown): SeedOrganization | Problem[] {
+  const result = organizationSchema.safeParse(value, { jitless: true });
+  return result.success ? result.data : result.error.issues.flatMap(describeIssue);
 }
 
 function parseJson(file: { path: string; text: string }): unknown {

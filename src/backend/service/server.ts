@@ -4,9 +4,11 @@ import type { FastifyInstance } from "fastify";
 import { BASE_PATH } from "../../contract/constants.ts";
 import { buildApp } from "../app.ts";
 import type { PostgresStore } from "../database/postgres.ts";
+import type { UserRow } from "../database/schema.ts";
 import type { BackendDeps, Notifier } from "../deps.ts";
 import { listenFailure } from "../http/server.ts";
 import { passwords } from "../identity/secrets.ts";
+import { registerSetupPage } from "../pages/setupPage.ts";
 import { testGateway } from "../payments/testGateway.ts";
 import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
@@ -124,14 +126,16 @@ function logNotifier(log: (line: string) => void): Notifier {
 const HSTS_SECONDS = 31_536_000;
 
 function buildService(backend: BackendDeps, { settings, clock, deps }: Running, isDraining: () => boolean) {
-  const hashing = passwords(deps.random);
+  const isApiOff = !settings.roles.includes("http");
+  const signIn = { passwords: passwords(deps.random), passwordHashOf: async (user: UserRow) => user.password_hash };
   return buildApp(backend, {
-    signIn: { passwords: hashing, passwordHashOf: async (user) => user.password_hash },
+    signIn,
     trustProxy: settings.trustProxy,
     tls: settings.tls,
-    isApiOff: !settings.roles.includes("http"),
+    isApiOff,
     isReady: async () => !isDraining() && clock.age() < CLOCK_STALE_MS && (await isSchemaKnown(backend)),
     extend(app) {
+      if (!isApiOff) registerSetupPage(app, { ...backend, ...signIn });
       app.addHook("onRequest", async (_request, reply) => {
         reply.header("X-Content-Type-Options", "nosniff");
         if (settings.publicUrl.protocol === "https:") {
