@@ -16,7 +16,7 @@ export interface DatabaseSettings {
 }
 
 /** What an instance does. */
-export type Role = "http" | "jobs";
+type Role = "http" | "jobs";
 
 /** The settings of a service (src/backend/README.md, Service). */
 export interface ServiceSettings {
@@ -39,7 +39,7 @@ export interface ServiceSettings {
 }
 
 /** The longest drain: a service ends within 25 seconds. */
-export const MAX_DRAIN_SECONDS = 20;
+const MAX_DRAIN_SECONDS = 20;
 
 /**
  * Reads the settings of the database alone.

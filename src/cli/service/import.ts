@@ -2,14 +2,14 @@ import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { readInputFile, whyUnread } from "../files/files.ts";
-import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { awaitPrinting, note, printResult } from "../kit/output.ts";
+import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { awaitPrinting, printResult } from "../kit/output.ts";
 import { clean, decodeText } from "../kit/text.ts";
-import { addDatabaseFlags, addTestModeFlag, type GivenSettings, givenSettings } from "./settings.ts";
+import { addDatabaseFlags, addTestModeFlag, givenSettings } from "./settings.ts";
+import { onStore, type StoreOptions } from "./store.ts";
 
 /** Options of `serve admin import`. */
-export interface ImportOptions extends GlobalOptions {
-  readonly settings: GivenSettings;
+export interface ImportOptions extends StoreOptions {
   readonly path: string;
   readonly isTestMode: boolean;
 }
@@ -36,19 +36,12 @@ export function registerImport(admin: Command, context: Context, run: Run<Import
  * @throws BackendError `seed_invalid`, `organization_exists`, `settings_invalid`, `schema_mismatch`, `database_unreachable`;
  *   CliError `seed_invalid` if the file cannot be read
  */
-export async function runImport(options: ImportOptions, context: Context): Promise<void> {
-  const [{ readDatabaseSettings }, { withSchema }, { importSeed }] = await Promise.all([
-    import("../../backend/service/settings.ts"),
-    import("../../backend/service/store.ts"),
-    import("../../backend/service/import.ts"),
-  ]);
-  const settings = await readDatabaseSettings(options.settings);
+async function runImport(options: ImportOptions, context: Context): Promise<void> {
   const file = { path: options.path, text: await seedText(options.path) };
   const { isTestMode } = options;
-  const organizations = await withSchema(
-    settings,
-    (line) => note(context, options, line),
-    (database) => importSeed(database, file, { isTestMode, random: context.random.bytes }),
+  const { importSeed } = await import("../../backend/service/import.ts");
+  const organizations = await onStore(options, context, (database) =>
+    importSeed(database, file, { isTestMode, random: context.random.bytes }),
   );
   const printing = printResult<"serve admin import">(context, options, { organizations }, () =>
     organizations.map(({ id, name }) => `Created ${clean(name)} (${id})`).join("\n"),

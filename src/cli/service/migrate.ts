@@ -47,7 +47,7 @@ export async function runMigrate(options: MigrateOptions, context: Context): Pro
 }
 
 /** Renders the migrations, one a line. */
-export function renderMigrations(migrations: readonly string[], isPlan: boolean): string {
+function renderMigrations(migrations: readonly string[], isPlan: boolean): string {
   if (migrations.length === 0) return "The schema is up to date.";
   return [isPlan ? "Pending:" : "Applied:", ...migrations.map((name) => `  ${name}`)].join("\n");
 }
