@@ -39,10 +39,11 @@ export async function collectSettings<Settings>(
 }
 
 /** The error of settings that are missing or wrong. */
-export function invalidSettings(problems: readonly string[]): BackendError {
-  const message = problems.join("; ");
-  return startError("settings_invalid", message, "Run `secureflag-licenses serve --help` to see the settings.");
+export function invalidSettings(problems: readonly string[], hint = SEE_SETTINGS): BackendError {
+  return startError("settings_invalid", problems.join("; "), hint);
 }
+
+const SEE_SETTINGS = "Run `secureflag-licenses serve --help` to see the settings.";
 
 function createReader({ flags, env }: GivenSettings, problems: string[]): SettingsReader {
   const refuse = (problem: string) => void problems.push(problem);

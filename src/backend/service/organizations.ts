@@ -1,4 +1,5 @@
 import type { Kysely } from "kysely";
+import { dateInZone } from "../../billing/calendar.ts";
 import { BillingError } from "../../billing/errors.ts";
 import { isCurrency, type Money, parseMoney } from "../../billing/money.ts";
 import type { PaymentMethod } from "../../contract/basics.ts";
@@ -7,8 +8,8 @@ import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { OPERATOR, recordEvent } from "../events/events.ts";
 import { CARD_RULES } from "../payments/cards.ts";
-import { parseOrganization } from "../seeding/seedFile.ts";
-import { assertStarted, seedRows } from "../seeding/seedRows.ts";
+import { parseOrganization, type SeedOrganization } from "../seeding/seedFile.ts";
+import { seedRows } from "../seeding/seedRows.ts";
 import { databaseNow } from "./clock.ts";
 import { invalidSettings } from "./given.ts";
 import { type CreatedOrganization, createOrganizations } from "./import.ts";
@@ -47,7 +48,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 /**
  * Creates an organization without users and without a payment method.
  *
- * @throws BackendError `settings_invalid` with all problems, `seed_invalid` for a subscription that has not started,
+ * @throws BackendError `settings_invalid` with all problems, also for a subscription that has not started;
  *   `organization_exists`
  */
 export async function createOrganization(
@@ -66,16 +67,25 @@ export async function createOrganization(
     users: [],
   });
   if (Array.isArray(organization)) {
-    throw invalidSettings([
-      ...problems,
-      ...organization.map(({ path, message }) => `${FLAGS[path] ?? path} ${message}`),
-    ]);
-  }
-  if (problems.length > 0) throw invalidSettings(problems);
+    problems.push(...organization.map(({ path, message }) => `${FLAGS[path] ?? path} ${message}`));
+  } else if (problems.length === 0) return create(database, organization, random);
+  throw invalidSettings(problems, CORRECT_FLAGS);
+}
+
+const CORRECT_FLAGS = "Nothing was created. Correct the flags.";
+
+async function create(
+  database: Kysely<Database>,
+  organization: SeedOrganization,
+  random: (bytes: number) => Buffer,
+): Promise<CreatedOrganization> {
   const now = Math.round(await databaseNow(database));
-  assertStarted({ organizations: [organization] }, "of the flags", now);
+  const today = dateInZone(now, organization.timeZone);
+  if (organization.subscription.anchorDate > today) {
+    throw invalidSettings([`--anchor-date cannot be after today, ${today}`], CORRECT_FLAGS);
+  }
   await createOrganizations(database, [seedRows(organization, now, random)]);
-  return { id, name };
+  return { id: organization.id, name: organization.name };
 }
 
 function parsePrice(text: string, currency: string, problems: string[]): Money {

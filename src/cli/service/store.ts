@@ -1,10 +1,10 @@
-import type { withSchema } from "../../backend/service/store.ts";
+import type * as Backend from "../../backend/service/store.ts";
 import type { Context } from "../context.ts";
 import type { GlobalOptions } from "../kit/command.ts";
 import { note } from "../kit/output.ts";
 import type { GivenSettings } from "./settings.ts";
 
-type Store = Parameters<Parameters<typeof withSchema>[2]>[0];
+type Store = Parameters<Parameters<typeof Backend.withSchema>[2]>[0];
 
 /** What every command takes that works on the database of the service. */
 export interface StoreOptions extends GlobalOptions {
@@ -21,10 +21,10 @@ export async function onStore<Result>(
   context: Context,
   work: (database: Store) => Promise<Result>,
 ): Promise<Result> {
-  const [settings, store] = await Promise.all([
+  const [{ readDatabaseSettings }, { withSchema }] = await Promise.all([
     import("../../backend/service/settings.ts"),
     import("../../backend/service/store.ts"),
   ]);
-  const database = await settings.readDatabaseSettings(options.settings);
-  return store.withSchema(database, (line) => note(context, options, line), work);
+  const settings = await readDatabaseSettings(options.settings);
+  return withSchema(settings, (line) => note(context, options, line), work);
 }
