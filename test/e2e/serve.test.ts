@@ -227,9 +227,13 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
       const service = await startService(database);
       const [waiting] = await database.query("select id from purchases where state = 'requires_approval'");
       const url = `${service.ready.url}/organizations/2/purchases/${waiting?.id}?wait=20`;
-      const answer = fetch(url, { headers: { authorization: `Bearer ${tokenOf(2)}` } });
+      let isAnswered = false;
+      const answer = fetch(url, { headers: { authorization: `Bearer ${tokenOf(2)}` } }).finally(() => {
+        isAnswered = true;
+      });
       // Once a second request is answered, the first one has arrived.
       await fetch(`${new URL(url).origin}/healthz`);
+      expect(isAnswered).toBe(false);
       const start = performance.now();
       service.process.kill("SIGTERM");
       expect((await answer).status).toBe(200);

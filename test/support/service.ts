@@ -42,7 +42,7 @@ async function onServer(statement: string): Promise<void> {
 }
 
 /** The line that a service prints once it listens. */
-export interface ServiceReady {
+interface ServiceReady {
   readonly url: string;
   readonly instance: string;
   readonly pid: number;

@@ -84,7 +84,8 @@ export async function createOrganizations(
 /** The SQLSTATE of a duplicate key. */
 const UNIQUE_VIOLATION = "23505";
 
-function organizationExists(ids: readonly number[]): BackendError {
+/** The error of organizations that exist already. */
+export function organizationExists(ids: readonly number[]): BackendError {
   const [first, ...more] = ids;
   const which =
     more.length === 0 ? `Organization ${first} already exists` : `Organizations already exist: ${ids.join(", ")}`;

@@ -5,7 +5,7 @@ import type { Database } from "../database/schema.ts";
 import { isSerializationFailure } from "../database/storageFailure.ts";
 import { invalidSettings } from "./given.ts";
 import type { DatabaseSettings } from "./settings.ts";
-import { assertSchema, withStore } from "./store.ts";
+import { schemaMismatch, withStore } from "./store.ts";
 
 /** How to migrate. */
 export interface MigrateOptions {
@@ -28,8 +28,9 @@ export function migrateService(
   log: (line: string) => void,
 ): Promise<readonly string[]> {
   return withStore(settings, log, async (database) => {
-    const { pending, unknown } = await schemaState(database, "postgres");
-    if (unknown.length > 0) await assertSchema(database);
+    const state = await schemaState(database, "postgres");
+    const { pending } = state;
+    if (state.unknown.length > 0) throw schemaMismatch(state);
     if (isPlan) return pending;
     // A statement of a migration may take longer than one of the service.
     await sql`set statement_timeout = 0`.execute(database);

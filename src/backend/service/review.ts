@@ -64,7 +64,8 @@ export async function resolvePurchase(
 
 const REVIEW_HINT = "See `secureflag-licenses serve admin list-review`.";
 
-function notInReview(purchaseId: string): BackendError {
+/** The error of a purchase that nobody has to review. */
+export function notInReview(purchaseId: string): BackendError {
   return startError("not_in_review", `Purchase ${purchaseId} is not waiting for a review`, REVIEW_HINT);
 }
 

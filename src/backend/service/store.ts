@@ -1,9 +1,9 @@
 import type { Kysely } from "kysely";
-import { schemaState } from "../database/migrations/index.ts";
+import { type SchemaState, schemaState } from "../database/migrations/index.ts";
 import { openPostgres, type PostgresStore } from "../database/postgres.ts";
 import type { Database } from "../database/schema.ts";
 import { isConnectionFailure } from "../database/storageFailure.ts";
-import { startError } from "../errors.ts";
+import { type BackendError, startError } from "../errors.ts";
 import type { DatabaseSettings } from "./settings.ts";
 
 /**
@@ -67,18 +67,23 @@ export function databaseFailure(error: unknown): unknown {
  * @throws BackendError `schema_mismatch`
  */
 export async function assertSchema(database: Kysely<Database>): Promise<void> {
-  const { pending, unknown } = await schemaState(database, "postgres");
+  const state = await schemaState(database, "postgres");
+  if (state.unknown.length + state.pending.length > 0) throw schemaMismatch(state);
+}
+
+/** The error of a schema that is newer or older than this version's. */
+export function schemaMismatch({ pending, unknown }: SchemaState): BackendError {
   if (unknown.length > 0) {
-    throw startError(
+    return startError(
       "schema_mismatch",
       `The schema of the database is newer than this version: it has ${unknown.join(", ")}`,
       "Install the version that migrated it, or a newer one.",
     );
   }
-  if (pending.length === 0) return;
-  throw startError(
+  const lacking = pending.length === 1 ? pending[0] : `${pending.length} migrations`;
+  return startError(
     "schema_mismatch",
-    `The schema of the database is outdated: it lacks ${pending.length === 1 ? pending[0] : `${pending.length} migrations`}`,
+    `The schema of the database is outdated: it lacks ${lacking}`,
     "Run `secureflag-licenses serve migrate`.",
   );
 }

@@ -30,7 +30,7 @@ export function registerCreateOrganization(
     name: "create-organization",
     description: "Create an organization and its subscription",
     examples: [
-      `serve admin create-organization --id 7 --name "Northwind Labs" --time-zone Europe/London --plan SMB --unit-price 150 ${rest}`,
+      `serve admin create-organization --id 7 --name Northwind --time-zone Europe/London --plan SMB --unit-price 150 ${rest}`,
       `serve admin create-organization --id 8 --name Contoso --time-zone UTC --plan SMB --interval month --unit-price 15 ${rest}`,
     ],
   });
