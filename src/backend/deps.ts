@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import type { Kysely } from "kysely";
 import type { Database } from "./database/schema.ts";
 import type { PaymentGateway } from "./payments/gateway.ts";
@@ -33,6 +34,8 @@ export interface BackendDeps {
   random(bytes: number): Buffer;
   /** Marks a crash point; does nothing unless a test armed it (src/backend/README.md, Crash points). */
   reach(point: string): void;
+  /** Emits a purchase's ID when a worker of this process has advanced it, for requests that wait. */
+  readonly changes: EventEmitter;
   /** Writes a line to the operator's log; lines must not contain secrets. */
   log(line: string): void;
   /**

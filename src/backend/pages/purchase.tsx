@@ -8,7 +8,7 @@ import type { PaymentGateway } from "../payments/gateway.ts";
 import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../purchases/store.ts";
 import { countOf, creditNoteNumber, LABELS, receiptContent, receiptNumber } from "../receipts/content.ts";
-import type { OrganizationSubscription } from "../subscriptions/store.ts";
+import type { OrganizationSubscription } from "../database/schema.ts";
 import { snapshotAt } from "../subscriptions/view.ts";
 import { readerDates } from "./dates.ts";
 import { Facts, type Page } from "./page.tsx";

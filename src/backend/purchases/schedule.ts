@@ -6,7 +6,7 @@ import type { PurchaseRow } from "../database/schema.ts";
 export const REVIEW_AFTER_MS = 24 * 3_600_000;
 
 /** The ages at which the sweep checks an unsettled purchase; after the last one, daily. */
-const AGES_MS = [5_000, 15_000, 60_000, 300_000, 3_600_000];
+const AGES_MS = [2_500, 5_000, 15_000, 60_000, 300_000, 3_600_000];
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -35,26 +35,18 @@ export function priceOf({ price_json }: Pick<PurchaseRow, "price_json">): Price 
 
 /**
  * Until when a purchase can be paid, billing clock, milliseconds (see `paymentDeadline`). A renewal stays payable.
- *
- * @param timeZone the billing time zone of its organization
  */
-export function deadlineOf(
-  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json">,
-  timeZone: string,
-): number {
+export function deadlineOf(purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "time_zone">): number {
   if (purchase.kind === "renewal") return Number.POSITIVE_INFINITY;
-  return paymentDeadline(purchase.accepted_at, priceOf(purchase).term.renewalDate, timeZone);
+  return paymentDeadline(purchase.accepted_at, priceOf(purchase).term.renewalDate, purchase.time_zone);
 }
 
 /**
  * The deadline to show for a purchase, billing clock, milliseconds; it never moves. For a renewal it is the end of the grace
  * period, although the renewal stays payable after it: the subscription is suspended from then on.
- *
- * @param timeZone the billing time zone of its organization
  */
 export function payUntil(
-  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "grace_until">,
-  timeZone: string,
+  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "time_zone" | "grace_until">,
 ): number {
-  return purchase.grace_until ?? deadlineOf(purchase, timeZone);
+  return purchase.grace_until ?? deadlineOf(purchase);
 }

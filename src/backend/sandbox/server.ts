@@ -60,7 +60,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     data.outside.close();
   };
   try {
-    await (options.dataDir === null ? createSchema(data.backend, database) : migrate(database, "sqlite"));
+    await (options.dataDir === null ? createSchema(data.backend, database) : migrate(database, { dialect: "sqlite" }));
     const start = await seedOrReopen(database, options, deps);
     const clock = await startClock(database, options, deps, start);
     const gateway = sandboxGateway(data.outside, { ...deps, clock });

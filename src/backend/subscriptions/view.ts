@@ -4,9 +4,10 @@ import { isTaxed, recurringCharge } from "../../billing/proration.ts";
 import { licensesAtRenewal, type PricedSubscription } from "../../billing/quote.ts";
 import { type Term, termAt, termIndexOn, termOnDate } from "../../billing/term.ts";
 import type { Subscription } from "../../contract/billing.ts";
+import type { OrganizationSubscription } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
 import type { PaymentGateway } from "../payments/gateway.ts";
-import { licenseCounts, type OrganizationSubscription, termRuleOf } from "./store.ts";
+import { licenseCounts, termRuleOf } from "./store.ts";
 
 /** A stored subscription at an instant of the billing clock. */
 export interface SubscriptionSnapshot {

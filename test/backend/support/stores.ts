@@ -30,7 +30,7 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
 
 async function openMemory(): Promise<TestStore> {
   const database = sqliteStore(await openSqlite(":memory:"));
-  const toNewest = () => migrate(database, "sqlite");
+  const toNewest = () => migrate(database, { dialect: "sqlite" });
   await toNewest();
   return { dialect: "sqlite", database, migrate: toNewest, close: () => database.destroy() };
 }
@@ -43,7 +43,7 @@ async function openSchema(connectionString: string): Promise<TestStore> {
   // The migrator reads every schema, and fails if another test drops one meanwhile.
   const toNewest = async () => {
     await sql`select pg_advisory_lock_shared(${DROPPING})`.execute(admin);
-    await migrate(database, "postgres");
+    await migrate(database, { dialect: "postgres" });
     await sql`select pg_advisory_unlock_shared(${DROPPING})`.execute(admin);
   };
   await toNewest();

@@ -81,7 +81,7 @@ const oldData: Prepare = async (stage) => {
   const folder = join(stage.directory, "stopped");
   const { backend, outside } = await openData(folder);
   const database = sqliteStore(backend);
-  await migrate(database, "sqlite");
+  await migrate(database, { dialect: "sqlite" });
   await seedOrReopen(database, { seed: null, dataDir: null, now: null }, { now: Date.now, random: randomBytes });
   await database.destroy();
   outside.close();
