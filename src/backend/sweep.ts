@@ -1,11 +1,12 @@
 import { setImmediate } from "node:timers/promises";
 import type { BackendDeps } from "./deps.ts";
-import { markSent, unsentNotifications } from "./events/events.ts";
+import { claimNotifications, markSent } from "./events/events.ts";
 import { clocksOf } from "./purchases/charge.ts";
 import { duePurchases, isOrphan } from "./purchases/leases.ts";
 import { advanceOrLog } from "./purchases/processor.ts";
 import { dueRetries, dueSubscriptions, renewDue, retryRenewal } from "./renewals/renew.ts";
 
+/** How many rows are listed at once. */
 const BATCH = 100;
 
 /**
@@ -21,42 +22,58 @@ export async function sweep(deps: BackendDeps): Promise<void> {
 }
 
 async function advanceDue(deps: BackendDeps): Promise<void> {
-  const seen = new Set<string>();
-  for (;;) {
-    const due = await duePurchases(deps.database, clocksOf(deps), BATCH);
-    const fresh = due.filter((purchaseId) => !seen.has(purchaseId));
-    if (fresh.length === 0) return;
-    for (const purchaseId of fresh) {
-      seen.add(purchaseId);
-      await yieldToEventLoop();
-      await advanceOrLog(deps, purchaseId);
-    }
-  }
+  await inBatches(
+    () => duePurchases(deps.database, clocksOf(deps), BATCH),
+    ({ id }) => id,
+    (purchase) => advanceOrLog(deps, purchase),
+  );
 }
 
 /** Retries declined renewals first, because paying one makes the next ones due. */
 async function renewAll(deps: BackendDeps): Promise<void> {
-  for (const purchaseId of await dueRetries(deps.database, deps.clock.now())) {
-    await tryOrLog(deps, `renewal ${purchaseId}`, () => retryRenewal(deps, purchaseId));
-  }
-  for (const organizationId of await dueSubscriptions(deps.database, deps.clock.now())) {
-    await tryOrLog(deps, `renewal of organization ${organizationId}`, () => renewDue(deps, organizationId));
+  await inBatches(
+    () => dueRetries(deps.database, deps.clock.now(), BATCH),
+    ({ id }) => id,
+    (renewal) => orLog(deps, `renewal ${renewal.id}`, () => retryRenewal(deps, renewal)),
+  );
+  await inBatches(
+    () => dueSubscriptions(deps.database, deps.clock.now(), BATCH),
+    String,
+    (organizationId) => orLog(deps, `renewal of organization ${organizationId}`, () => renewDue(deps, organizationId)),
+  );
+}
+
+/** Lists and handles what is due until nothing new is listed. What stays due is handled once. */
+async function inBatches<Due>(
+  list: () => Promise<readonly Due[]>,
+  idOf: (due: Due) => string,
+  handle: (due: Due) => Promise<void>,
+): Promise<void> {
+  const seen = new Set<string>();
+  for (;;) {
+    const fresh = (await list()).filter((due) => !seen.has(idOf(due)));
+    if (fresh.length === 0) return;
+    for (const due of fresh) {
+      seen.add(idOf(due));
+      await yieldToEventLoop();
+      await handle(due);
+    }
   }
 }
 
 /** Sends queued notifications at least once; receivers deduplicate by ID. */
 async function sendOutbox(deps: BackendDeps): Promise<void> {
-  for (const notification of await unsentNotifications(deps.database, BATCH)) {
-    await tryOrLog(deps, `notification ${notification.id}`, async () => {
+  for (const notification of await claimNotifications(deps.database, deps.now(), BATCH)) {
+    await yieldToEventLoop();
+    await orLog(deps, `notification ${notification.id}`, async () => {
       await deps.notifier.deliver(notification);
       deps.reach("B10");
-      await markSent(deps.database, notification.id, deps.now());
+      await markSent(deps.database, notification, deps.now());
     });
   }
 }
 
-async function tryOrLog(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
-  await yieldToEventLoop();
+async function orLog(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {

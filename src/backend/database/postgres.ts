@@ -25,6 +25,8 @@ export interface PostgresOptions {
   readonly isTlsRequired?: boolean;
   /** Whether a PgBouncer in transaction mode is in between: no named statements, and time-outs are settings of the role. */
   readonly isPgbouncer?: boolean;
+  /** How long to wait for a connection, milliseconds; 2 seconds if left out. */
+  readonly acquireMs?: number;
   /** Session parameters, such as `search_path`, for tests. */
   readonly parameters?: Readonly<Record<string, string>>;
   /** Called for an idle connection that broke; the pool replaces it. */
@@ -61,7 +63,7 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
   const pool = new pg.Pool({
     connectionString,
     max: options.connections ?? 10,
-    connectionTimeoutMillis: ACQUIRE_MS,
+    connectionTimeoutMillis: options.acquireMs ?? ACQUIRE_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
     keepAlive: true,
     ...(!options.isPgbouncer && TIMEOUTS),

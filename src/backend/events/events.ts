@@ -48,14 +48,14 @@ export async function insertEvent(tx: Kysely<Database>, event: NewEvent, number:
 }
 
 /** The row of an entry of the audit log. */
-export function eventRow({ organizationId, at, type, actor, purchaseId = null, data = {} }: NewEvent, number: number) {
+export function eventRow({ organizationId, at, type, actor, purchaseId, data = {} }: NewEvent, number: number) {
   return {
     organization_id: organizationId,
     number,
     at,
     type,
     actor,
-    purchase_id: purchaseId,
+    purchase_id: purchaseId ?? null,
     data_json: JSON.stringify(data),
   };
 }

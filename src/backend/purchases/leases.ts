@@ -97,28 +97,48 @@ export async function releaseLease(
 }
 
 /**
- * Moves a leased purchase to another state: compare-and-set on its epoch and state.
+ * Moves a leased purchase to another state, or through several at once: compare-and-set on its epoch and state.
  *
  * @throws StaleLease if another worker has taken over; BillingError `invalid_state` for a transition that does not exist
  */
 export async function movePurchase(
   tx: Kysely<Database>,
   lease: PurchaseRow,
-  to: PurchaseState,
+  to: PurchaseState | readonly PurchaseState[],
   changes: Omit<Updateable<Database["purchases"]>, "state" | "epoch"> = {},
 ): Promise<PurchaseRow> {
-  if (to !== lease.state) assertTransition(lease.state, to);
+  const path = typeof to === "string" ? [to] : to;
   const row = await tx
     .updateTable("purchases")
-    .set({ ...changes, state: to })
+    .set({ ...changes, state: followPath(lease.state, path) })
     .where("organization_id", "=", lease.organization_id)
     .where("id", "=", lease.id)
     .where("epoch", "=", lease.epoch)
     .where("state", "=", lease.state)
     .returningAll()
     .executeTakeFirst();
-  if (!row) throw new StaleLease(`Purchase ${lease.id} has been taken over`);
+  if (!row) throw takenOver(lease);
   return row;
+}
+
+/** The signal that another worker has taken over. */
+export function takenOver({ id }: PurchaseKey): StaleLease {
+  return new StaleLease(`Purchase ${id} has been taken over`);
+}
+
+/**
+ * Follows transitions from a state, which may stay as it is.
+ *
+ * @returns the last state
+ * @throws BillingError `invalid_state` for a transition that does not exist
+ */
+export function followPath(from: PurchaseState, path: readonly PurchaseState[]): PurchaseState {
+  let state = from;
+  for (const next of path) {
+    if (next !== state) assertTransition(state, next);
+    state = next;
+  }
+  return state;
 }
 
 /** Lists the purchases whose check is due and that are not leased. */
@@ -140,28 +160,32 @@ export async function duePurchases(database: Kysely<Database>, clocks: Clocks, l
  * @param machineNow the machine's clock, milliseconds
  */
 export async function leasedPurchases(database: Kysely<Database>, machineNow: number): Promise<PurchaseKey[]> {
-  return database
-    .selectFrom("purchases")
-    .select(["organization_id", "id"])
-    // Every leased purchase has a next check, and that column has an index.
-    .where("next_check_at", "is not", null)
-    .where("lease_until", ">", machineNow)
-    .execute();
+  return (
+    database
+      .selectFrom("purchases")
+      .select(["organization_id", "id"])
+      // Every leased purchase has a next check, and that column has an index.
+      .where("next_check_at", "is not", null)
+      .where("lease_until", ">", machineNow)
+      .execute()
+  );
 }
 
 /** Lists the purchases that are being paid, leased or not, without those that an operator has to review. */
 export async function purchasesInProgress(database: Kysely<Database>): Promise<PurchaseKey[]> {
-  return database
-    .selectFrom("purchases")
-    .select(["organization_id", "id"])
-    // Lets the index of open purchases answer.
-    .where("completed_at", "is", null)
-    .where(
-      "state",
-      "in",
-      ADVANCED_STATES.filter((state) => state !== "needs_review"),
-    )
-    .execute();
+  return (
+    database
+      .selectFrom("purchases")
+      .select(["organization_id", "id"])
+      // Every purchase in progress has a next check, and that column has an index.
+      .where("next_check_at", "is not", null)
+      .where(
+        "state",
+        "in",
+        ADVANCED_STATES.filter((state) => state !== "needs_review"),
+      )
+      .execute()
+  );
 }
 
 /**
@@ -202,6 +226,9 @@ export async function isOrphan(
   database: Kysely<Database>,
   payment: { id: string; purchaseId: string },
 ): Promise<boolean> {
-  const owner = await withId(database.selectFrom("purchases").select("payment_id"), payment.purchaseId).executeTakeFirst();
+  const owner = await withId(
+    database.selectFrom("purchases").select("payment_id"),
+    payment.purchaseId,
+  ).executeTakeFirst();
   return !owner || (owner.payment_id !== null && owner.payment_id !== payment.id);
 }

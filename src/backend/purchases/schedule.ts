@@ -6,7 +6,7 @@ import type { PurchaseRow } from "../database/schema.ts";
 export const REVIEW_AFTER_MS = 24 * 3_600_000;
 
 /** The ages at which the sweep checks an unsettled purchase; after the last one, daily. */
-const AGES_MS = [2_500, 5_000, 15_000, 60_000, 300_000, 3_600_000];
+const AGES_MS = [5_000, 15_000, 60_000, 300_000, 3_600_000];
 
 const DAY_MS = 24 * 3_600_000;
 

@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 import type { CalendarDate } from "../../billing/calendar.ts";
 import { formatMoney } from "../../billing/money.ts";
 import type { Receipt } from "../../contract/billing.ts";
-import type { Database } from "../database/schema.ts";
+import type { Database, PurchaseKey } from "../database/schema.ts";
 
 /** The labels of a purchase, the same on its pages and its receipt. */
 export const LABELS = {
@@ -160,8 +160,13 @@ export function creditNoteNumber(organizationId: number, number: number): string
 }
 
 /** Reads the receipt of a purchase; `undefined` if it was never paid. */
-export async function readReceipt(database: Kysely<Database>, purchaseId: string) {
-  return database.selectFrom("receipts").selectAll().where("purchase_id", "=", purchaseId).executeTakeFirst();
+export async function readReceipt(database: Kysely<Database>, purchase: PurchaseKey) {
+  return database
+    .selectFrom("receipts")
+    .selectAll()
+    .where("organization_id", "=", purchase.organization_id)
+    .where("purchase_id", "=", purchase.id)
+    .executeTakeFirst();
 }
 
 /**

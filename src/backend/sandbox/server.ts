@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Kysely } from "kysely";
@@ -74,6 +74,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
       now: deps.now,
       random: deps.random,
       reach: deps.reach,
+      changes: new EventEmitter(),
       log: deps.log,
       pageOrigin: (host) => `http://${host}`,
       pageKey: await readPageKey(database, deps.random),

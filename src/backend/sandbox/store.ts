@@ -11,7 +11,10 @@ export interface SeedRows {
   readonly users: readonly Insertable<Database["users"]>[];
   /** By the user's `email_key`. */
   readonly members: readonly (Omit<Insertable<Database["members"]>, "user_id"> & { email_key: string })[];
-  readonly tokens: readonly (Omit<Insertable<Database["api_tokens"]>, "user_id"> & { email_key: string })[];
+  readonly tokens: readonly (Omit<Insertable<Database["api_tokens"]>, "user_id"> & {
+    email_key: string;
+    token_hash: string;
+  })[];
 }
 
 /** Seeds an empty store in one transaction, and saves the settings that identify the seed. */
@@ -35,7 +38,16 @@ async function insertOrganization(tx: Kysely<Database>, rows: SeedRows): Promise
     user_id: ids.get(email_key) ?? 0,
   });
   for await (const batch of batches(rows.members)) await tx.insertInto("members").values(batch.map(owned)).execute();
-  for await (const batch of batches(rows.tokens)) await tx.insertInto("api_tokens").values(batch.map(owned)).execute();
+  for await (const batch of batches(rows.tokens)) {
+    const tokens = batch.map(owned).map(({ token_hash: _, ...token }) => token);
+    await tx.insertInto("api_tokens").values(tokens).execute();
+    const hashes = batch.map(({ token_hash, organization_id, id: token_id }) => ({
+      token_hash,
+      organization_id,
+      token_id,
+    }));
+    await tx.insertInto("token_index").values(hashes).execute();
+  }
 }
 
 /** Lists the users, of those given, without a password hash. */

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { EventEmitter } from "node:events";
 import type { FastifyInstance } from "fastify";
 import { buildApp } from "../../../src/backend/app.ts";
-import type { Dialect } from "../../../src/backend/database/migrations/dialect.ts";
 import { openSqlite } from "../../../src/backend/database/sqlite.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
@@ -18,7 +18,7 @@ import {
   token,
   user,
 } from "../../support/seed.ts";
-import { openTestStore } from "./stores.ts";
+import { DIALECTS, openTestStore, type StoreKind } from "./stores.ts";
 
 /** The purchase instant of the first worked figure (src/billing/README.md, Proration). */
 export const NOON = Date.parse(NOW);
@@ -42,7 +42,7 @@ export class SimulatedCrash extends Error {}
 
 /** Starts a backend on an empty store of its own. Tests that are not about passwords pass a fast `hashing`. */
 export async function startBackend(
-  dialect: Dialect = "sqlite",
+  dialect: StoreKind = DIALECTS.includes("sharded") ? "sharded" : "sqlite",
   hashing: Passwords = passwords(randomBytes),
 ): Promise<TestBackend> {
   const store = await openTestStore(dialect);
@@ -66,6 +66,7 @@ export async function startBackend(
     now: () => clocks.machine,
     random: randomBytes,
     reach,
+    changes: new EventEmitter(),
     log: (line) => log.push(line),
     pageOrigin: (host) => `http://${host}`,
     pageKey: randomBytes(32),

@@ -16,6 +16,8 @@ export interface MigrationOptions {
   readonly dialect: Dialect;
   /** On PostgreSQL: into how many partitions the tables of the organizations are split; 0 for none. */
   readonly partitions?: number;
+  /** The last step to take; the newest if left out. */
+  readonly last?: string;
 }
 
 /**
@@ -26,7 +28,8 @@ export interface MigrationOptions {
  */
 export async function migrate(database: Kysely<Database>, options: MigrationOptions): Promise<void> {
   const migrator = await createMigrator(database, options);
-  const { error } = await migrator.migrateToLatest();
+  const { last } = options;
+  const { error } = await (last === undefined ? migrator.migrateToLatest() : migrator.migrateTo(last));
   if (error) throw error;
 }
 
