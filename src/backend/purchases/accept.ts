@@ -7,26 +7,13 @@ import type { Database, PurchaseRow, QuoteRow, SubscriptionRow } from "../databa
 import { isConnectionFailure } from "../database/storageFailure.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
-import { actorOf, type Buyer, insertEvent } from "../events/events.ts";
+import { actorOf, insertEvent } from "../events/events.ts";
 import { assertWithinSpendLimit } from "../identity/spending.ts";
 import { isRenewalDue, readQuote } from "../subscriptions/store.ts";
 import { acceptAtOnce } from "./atOnce.ts";
 import { type Clocks, LEASE_MS } from "./leases.ts";
+import type { Order } from "./order.ts";
 import { nextCheck } from "./schedule.ts";
-
-/** An order. `requestHash` identifies its contents, so that the same key with another order is refused. */
-export interface Order {
-  readonly purchaseId: string;
-  readonly organizationId: number;
-  /** The organization's billing time zone. */
-  readonly timeZone: string;
-  readonly idempotencyKey: string;
-  readonly requestHash: string;
-  readonly quoteId: string;
-  readonly purchaseOrder: string | null;
-  readonly note: string | null;
-  readonly buyer: Buyer;
-}
 
 /** The initial columns of every purchase and renewal. */
 export const UNCHARGED = {

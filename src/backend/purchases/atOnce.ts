@@ -5,8 +5,8 @@ import { inTransaction } from "../database/transaction.ts";
 import type { Notification } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { actorOf, type NewEvent, outboxRow } from "../events/events.ts";
-import type { Order } from "./accept.ts";
 import { type Clocks, LEASE_MS } from "./leases.ts";
+import type { Order } from "./order.ts";
 import { nextCheck } from "./schedule.ts";
 
 /** Rolls a transaction back in which the statement found nothing to do. */

@@ -100,7 +100,7 @@ export async function findNamedPurchase(
 ): Promise<PurchaseRecord> {
   const ofReceipt = await purchaseOfReceipt(database, organizationId, name);
   if (ofReceipt !== null) return readPurchase(database, organizationId, ofReceipt);
-  const [, digits] = new RegExp(`^pur_(?:${organizationId}_)?([0-9a-f]{8,23})$`).exec(name) ?? [];
+  const [, digits] = new RegExp(`^pur_(?:${organizationId}_)?([0-9a-f]{8,24})$`).exec(name) ?? [];
   if (digits === undefined) return readPurchase(database, organizationId, name);
   const found = await database
     .selectFrom("purchases")
