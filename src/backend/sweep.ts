@@ -60,7 +60,7 @@ async function tryOrLog(deps: BackendDeps, what: string, work: () => Promise<voi
   try {
     await work();
   } catch (error) {
-    deps.log(`${what}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+    deps.log(what, error);
   }
 }
 
@@ -88,7 +88,7 @@ export function startSweeping(deps: BackendDeps): () => Promise<void> {
     if (busy) return;
     busy = true;
     round = sweep(deps)
-      .catch((error) => deps.log(`sweep: ${error}`))
+      .catch((error) => deps.log("sweep", error))
       .finally(() => {
         busy = false;
       });

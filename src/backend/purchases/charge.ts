@@ -2,7 +2,7 @@ import { dateInZone } from "../../billing/calendar.ts";
 import { money } from "../../billing/money.ts";
 import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
-import type { BackendDeps } from "../deps.ts";
+import type { BackendDeps, SettledPurchase } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
 import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
@@ -165,7 +165,7 @@ async function isPastDeadline(run: WorkerRun, purchase: PurchaseRow): Promise<bo
 }
 
 /** The dependencies of a worker. */
-export type WorkerDeps = Pick<BackendDeps, "database" | "gateway" | "clock" | "now" | "reach" | "log">;
+export type WorkerDeps = Pick<BackendDeps, "database" | "gateway" | "clock" | "now" | "reach" | "log" | "observe">;
 
 /** One worker's run on a purchase, under one lease. */
 export interface WorkerRun extends WorkerDeps {
@@ -198,7 +198,7 @@ export function clocksOf({ clock, now }: Pick<WorkerDeps, "clock" | "now">): Clo
 /** Renews a lease while `work` runs. If the lease is lost, the work is dropped, because another worker continues it. */
 export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () => Promise<void>): Promise<void> {
   const renewal = setInterval(() => {
-    renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of ${lease.id}: ${error}`));
+    renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of purchase ${lease.id}`, error));
   }, LEASE_MS / 3);
   try {
     await work();
@@ -224,6 +224,7 @@ export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<St
     return startRefund(run, purchase, { code: "term_ended", message });
   }
   await fulfillPurchase(run.database, purchase, now);
+  observeSettled(run, purchase, "fulfilled");
   run.reach("B8");
   return "settled";
 }
@@ -246,6 +247,7 @@ async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure):
   const now = run.clock.now();
   const nextCheckAt = purchase.kind === "renewal" ? await readRetry(run, purchase, now) : null;
   await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
+  observeSettled(run, purchase, "declined");
   return "settled";
 }
 
@@ -259,5 +261,12 @@ export async function endWaiting(run: WorkerRun, purchase: PurchaseRow, { state,
   const now = run.clock.now();
   const end = { state, failure: END_FAILURES[state], actor, nextCheckAt: nextCheck(now, now) };
   await endUnpaid(run.database, purchase, end, now);
+  observeSettled(run, purchase, state);
   return "settled";
+}
+
+/** Reports a purchase that has settled. */
+export function observeSettled(run: WorkerRun, purchase: PurchaseRow, outcome: SettledPurchase["outcome"]): void {
+  const seconds = Math.max(0, run.clock.now() - lastAttemptAt(purchase)) / 1_000;
+  run.observe?.({ kind: purchase.kind, outcome, seconds });
 }

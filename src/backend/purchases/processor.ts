@@ -10,6 +10,7 @@ import {
   endWaiting,
   fulfill,
   holdLease,
+  observeSettled,
   readDeadline,
   type Step,
   startRefund,
@@ -42,7 +43,7 @@ export async function advanceOrLog(deps: WorkerDeps, purchaseId: string): Promis
   try {
     await advancePurchase(deps, purchaseId);
   } catch (error) {
-    deps.log(`purchase ${purchaseId}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+    deps.log(`purchase ${purchaseId}`, error);
   }
 }
 
@@ -99,6 +100,7 @@ async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
 async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   if (purchase.payment_id) await run.gateway.refund(purchase.payment_id, `${purchase.id}:refund`);
   await recordRefund(run.database, purchase, run.clock.now());
+  observeSettled(run, purchase, "refunded");
   return "settled";
 }
 
