@@ -9,8 +9,15 @@ export interface RateLimit {
 /** How many buckets are kept at most, whatever callers do. */
 const MAX_BUCKETS = 100_000;
 
+/** How long the bucket of an idle caller is kept at least, milliseconds. */
+const IDLE_MS = 60_000;
+
+/** What the sum of rates that are no whole numbers is off by at most, milliseconds. */
+const ROUNDING = 1e-6;
+
 interface Bucket {
-  tokens: number;
+  /** After how long it is full again, milliseconds. */
+  debt: number;
   /** Machine clock, milliseconds. */
   at: number;
 }
@@ -27,42 +34,44 @@ export interface Buckets {
 }
 
 /**
- * Creates token buckets. The buckets of callers who have been idle until theirs was full again are dropped, because a new
- * one is as full; beyond `MAX_BUCKETS` so are those of whoever has been idle longest.
+ * Creates token buckets. Those of callers who have been idle for a minute, and whose bucket is full again, are dropped;
+ * beyond `MAX_BUCKETS` so are those of whoever has been idle longest.
  *
  * @param now the machine's clock, milliseconds
  */
 export function createBuckets({ rate, burst }: RateLimit, now: () => number): Buckets {
   /** By last use, oldest first. */
   const buckets = new Map<string, Bucket>();
-  const refillMs = (burst / rate) * 1_000;
+  // Milliseconds, so that the usual rates are counted in whole numbers.
+  const cost = 1_000 / rate;
+  const mostDebt = (burst - 1) * cost + ROUNDING;
+  const idleMs = Math.max(IDLE_MS, burst * cost);
 
   function dropIdle(at: number): void {
     for (const [caller, bucket] of buckets) {
-      if (buckets.size <= MAX_BUCKETS && at - bucket.at < refillMs) return;
+      if (buckets.size <= MAX_BUCKETS && at - bucket.at < idleMs) return;
       buckets.delete(caller);
     }
   }
 
-  function tokensOf(caller: string, at: number): number {
+  function debtOf(caller: string, at: number): number {
     const bucket = buckets.get(caller);
-    if (!bucket) return burst;
     // A clock that was set back gives nothing, and takes nothing.
-    return Math.min(burst, bucket.tokens + (Math.max(0, at - bucket.at) * rate) / 1_000);
+    return bucket ? Math.max(0, bucket.debt - Math.max(0, at - bucket.at)) : 0;
   }
 
-  const secondsUntilOne = (tokens: number) => Math.max(0, 1 - tokens) / rate;
+  const secondsUntil = (debt: number) => (debt <= mostDebt ? 0 : (debt - mostDebt + ROUNDING) / 1_000);
 
   return {
     take(caller) {
       const at = now();
-      const tokens = tokensOf(caller, at);
+      const debt = debtOf(caller, at);
       buckets.delete(caller);
-      buckets.set(caller, { tokens: tokens < 1 ? tokens : tokens - 1, at });
+      buckets.set(caller, { debt: debt <= mostDebt ? debt + cost : debt, at });
       dropIdle(at);
-      return secondsUntilOne(tokens);
+      return secondsUntil(debt);
     },
-    wait: (caller) => secondsUntilOne(tokensOf(caller, now())),
+    wait: (caller) => secondsUntil(debtOf(caller, now())),
     has: (caller) => buckets.has(caller),
     drop: (caller) => void buckets.delete(caller),
     get size() {

@@ -17,7 +17,7 @@ export type ShedReason = "pool" | "event_loop" | "open_requests";
  * How early requests of a class are refused, as a multiple of the limits: lists and what waits at half of them, reads of a
  * purchase by its key and pages at twice them, because those are what a buyer needs to learn what became of a purchase.
  */
-export const SHED_AT = { first: 0.5, normal: 1, last: 2, never: Number.POSITIVE_INFINITY } as const;
+const SHED_AT = { first: 0.5, normal: 1, last: 2, never: Number.POSITIVE_INFINITY } as const;
 
 /** When requests of a class are refused. */
 export type ShedClass = keyof typeof SHED_AT;

@@ -87,7 +87,7 @@ export function logRequests(app: FastifyInstance, log: Log): void {
   app.addHook("onRequest", async (request, reply) => {
     const operation = operationOf(request);
     reply.raw.once("close", () => {
-      const isAnswered = reply.raw.writableFinished;
+      const isAnswered = reply.raw.writableEnded;
       log({
         level: operation === "health" || operation === "ready" ? "debug" : "info",
         msg: isAnswered ? "request" : "request aborted by the client",

@@ -68,7 +68,7 @@ export function observeRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook("onRequest", async (request, reply) => {
     const operation = operationOf(request);
     reply.raw.once("close", () => {
-      const status = reply.raw.writableFinished ? String(reply.statusCode) : "aborted";
+      const status = reply.raw.writableEnded ? String(reply.statusCode) : "aborted";
       metrics.requests.inc({ operation, status });
       metrics.requestSeconds.observe({ operation }, reply.elapsedTime / 1_000);
     });

@@ -24,7 +24,7 @@ export interface MetricsServer {
 }
 
 /** Reads the gauges and returns all metrics in the text format of Prometheus. */
-export async function scrape(metrics: Metrics, sources: GaugeSources): Promise<string> {
+async function scrape(metrics: Metrics, sources: GaugeSources): Promise<string> {
   await sources.readStore();
   const { total, idle, waiting } = sources.pool();
   metrics.poolConnections.set({ state: "idle" }, idle);
