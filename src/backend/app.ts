@@ -29,6 +29,8 @@ export interface AppOptions {
   readonly signIn: Pick<SignInDeps, "passwords" | "passwordHashOf">;
   /** Whether requests can be served; without it, whether the store answers. */
   isReady?(): Promise<boolean>;
+  /** Adds hooks that see every request, also one that is refused. */
+  addHooks?(app: FastifyInstance): void;
   /** Adds the composition's own routes, such as the sandbox's. */
   extend?(app: FastifyInstance, deps: RouteDeps): void;
 }
@@ -51,6 +53,9 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
   readBodies(app);
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(commonHeaders(request.id));
+  });
+  options.addHooks?.(app);
+  app.addHook("onRequest", async (request) => {
     assertAuthority(request.raw);
   });
   app.setErrorHandler((error, request, reply) => sendError(deps, error as Error, request, reply));

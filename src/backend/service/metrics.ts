@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { PostgresOptions } from "../database/postgres.ts";
 import type { SettledPurchase } from "../deps.ts";
 import { operationOf } from "../http/register.ts";
 
@@ -58,6 +59,14 @@ export function observePurchase(metrics: Metrics, { kind, outcome, seconds }: Se
   }
   metrics.purchases.inc({ outcome });
   metrics.settleSeconds.observe(seconds);
+}
+
+/** Returns the options of the pool that measure it. */
+export function poolObservers(metrics: Metrics): Required<Pick<PostgresOptions, "onAcquire" | "onRetry">> {
+  return {
+    onAcquire: () => metrics.poolWait.startTimer(),
+    onRetry: (code) => metrics.transactionRetries.inc({ code }),
+  };
 }
 
 /**

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { openPostgres } from "../../../src/backend/database/postgres.ts";
 import { inTransaction } from "../../../src/backend/database/transaction.ts";
+import { createMetrics, poolObservers } from "../../../src/backend/service/metrics.ts";
 
 const url = process.env.TEST_DATABASE_URL;
 
@@ -46,6 +47,23 @@ describe.runIf(url)("what a pool reports", () => {
         if (tries < 3) await sql`do $$ begin raise exception 'conflict' using errcode = '40001'; end $$`.execute(tx);
       });
       expect([tries, retries]).toEqual([3, ["40001", "40001"]]);
+    } finally {
+      await database.destroy();
+    }
+  });
+
+  test("becomes metrics", async () => {
+    const metrics = createMetrics();
+    const { database } = openPostgres(url ?? "", poolObservers(metrics));
+    try {
+      let tries = 0;
+      await inTransaction(database, async (tx) => {
+        tries += 1;
+        if (tries < 2) await sql`do $$ begin raise exception 'conflict' using errcode = '40P01'; end $$`.execute(tx);
+      });
+      const text = await metrics.registry.metrics();
+      expect(text).toContain('transaction_retries_total{code="40P01"} 1');
+      expect(text).toContain("pool_wait_seconds_count 2");
     } finally {
       await database.destroy();
     }
