@@ -27,6 +27,10 @@ const NO_COMPILERS = { buildValidator: refuseSchema, buildSerializer: refuseSche
 /** What compositions of the backend differ in. */
 export interface AppOptions {
   readonly signIn: Pick<SignInDeps, "passwords" | "passwordHashOf">;
+  /** Whether requests can be served; without it, whether the store answers. */
+  isReady?(): Promise<boolean>;
+  /** Adds hooks that see every request, also one that is refused. */
+  addHooks?(app: FastifyInstance): void;
   /** Adds the composition's own routes, such as the sandbox's. */
   extend?(app: FastifyInstance, deps: RouteDeps): void;
 }
@@ -49,6 +53,9 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
   readBodies(app);
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(commonHeaders(request.id));
+  });
+  options.addHooks?.(app);
+  app.addHook("onRequest", async (request) => {
     assertAuthority(request.raw);
   });
   app.setErrorHandler((error, request, reply) => sendError(deps, error as Error, request, reply));
@@ -63,7 +70,7 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
   registerPayments(app, routes);
   registerPaymentPage(app, deps);
   registerUsers(app, routes);
-  registerOperations(app, routes);
+  registerOperations(app, routes, options.isReady ?? (() => doesStoreAnswer(deps)));
   registerDevicePage(app, { ...deps, ...options.signIn });
   options.extend?.(app, routes);
   return app;
@@ -99,23 +106,33 @@ function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, rep
   const problem = problemOf(deps, error, request);
   reply.code(problem.status).headers({ "X-Request-Id": request.id, ...problem.headers });
   if (request.url.startsWith(`${BASE_PATH}/oauth/`))
-    return reply.code(problem.status >= 500 ? problem.status : 400).send(oauthErrorBody(problem, request.body));
+    return reply.code(isTransient(problem) ? problem.status : 400).send(oauthErrorBody(problem, request.body));
   return reply.headers(problemHeaders(request.id)).send(problemText(problem, request.id));
 }
 
+/** Reports whether to try again later, which clients of `/oauth` learn from the status. */
+function isTransient({ code, status }: BackendError): boolean {
+  return status >= 500 || code === "rate_limited";
+}
+
 /** Registers health, readiness and the OpenAPI document. */
-function registerOperations(app: FastifyInstance, deps: RouteDeps): void {
+function registerOperations(app: FastifyInstance, deps: RouteDeps, isReady: () => Promise<boolean>): void {
   register(app, deps, "health", async () => ({ status: 200, body: { status: "ok" } }));
 
   register(app, deps, "ready", async () => {
-    try {
-      await deps.database.selectFrom("settings").select("name").limit(1).execute();
-    } catch (error) {
-      deps.log(`not ready: ${error}`);
-      throw new BackendError("unavailable", "The store does not answer", {}, { "Retry-After": "5" });
-    }
+    if (!(await isReady())) throw new BackendError("unavailable", "Not ready", {}, { "Retry-After": "5" });
     return { status: 200, body: { status: "ready" } };
   });
 
   register(app, deps, "openapi", async () => ({ status: 200, body: openapiDocument(deps.version) }));
+}
+
+async function doesStoreAnswer({ database, log }: BackendDeps): Promise<boolean> {
+  try {
+    await database.selectFrom("settings").select("name").limit(1).execute();
+    return true;
+  } catch (error) {
+    log("not ready", error);
+    return false;
+  }
 }

@@ -18,6 +18,13 @@ export interface Notification {
   readonly to: string | null;
 }
 
+/** How a purchase ended. `seconds` is how long that took since its last attempt to pay began, by the billing clock. */
+export interface SettledPurchase {
+  readonly kind: "purchase" | "renewal";
+  readonly outcome: "fulfilled" | "declined" | "canceled" | "expired" | "refunded";
+  readonly seconds: number;
+}
+
 /** Where notifications go. */
 export interface Notifier {
   deliver(notification: Notification): Promise<void>;
@@ -36,8 +43,14 @@ export interface BackendDeps {
   reach(point: string): void;
   /** Emits a purchase's ID when a worker of this process has advanced it, for requests that wait. */
   readonly changes: EventEmitter;
-  /** Writes a line to the operator's log; lines must not contain secrets. */
-  log(line: string): void;
+  /**
+   * Writes a line to the operator's log; lines must not contain secrets.
+   *
+   * @param error what went wrong, whose message may contain anything
+   */
+  log(line: string, error?: unknown): void;
+  /** Called after the commit with each purchase that settles, for metrics. */
+  observe?(settled: SettledPurchase): void;
   /**
    * Returns the origin of the backend's pages for a caller: `https://billing.example.com`.
    *

@@ -77,7 +77,7 @@ async function orLog(deps: BackendDeps, what: string, work: () => Promise<void>)
   try {
     await work();
   } catch (error) {
-    deps.log(`${what}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+    deps.log(what, error);
   }
 }
 
@@ -105,7 +105,7 @@ export function startSweeping(deps: BackendDeps): () => Promise<void> {
     if (busy) return;
     busy = true;
     round = sweep(deps)
-      .catch((error) => deps.log(`sweep: ${error}`))
+      .catch((error) => deps.log("sweep", error))
       .finally(() => {
         busy = false;
       });

@@ -31,6 +31,8 @@ export interface PostgresOptions {
   readonly parameters?: Readonly<Record<string, string>>;
   /** Called for an idle connection that broke; the pool replaces it. */
   onPoolError?(error: Error): void;
+  /** Called when a connection is asked for; what it returns is called once there is one, or none in time. */
+  onAcquire?(): () => void;
   /** Called before a statement or transaction is repeated after a conflict, with its SQLSTATE. */
   onRetry?(code: string): void;
   /** Called with each statement that is sent. */
@@ -81,7 +83,7 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
   pool.on("error", (error) => options.onPoolError?.(error));
   const dialect = new PostgresDialect({
     pool: {
-      connect: async () => new Connection(await connect(pool), options) as unknown as PostgresPoolClient,
+      connect: async () => new Connection(await connect(pool, options), options) as unknown as PostgresPoolClient,
       end: () => pool.end(),
     },
   });
@@ -96,11 +98,14 @@ export function postgresStore(connectionString: string, options: PostgresOptions
   return openPostgres(connectionString, options).database;
 }
 
-async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+async function connect(pool: pg.Pool, options: PostgresOptions): Promise<pg.PoolClient> {
+  const acquired = options.onAcquire?.();
   try {
     return await pool.connect();
   } catch (error) {
     throw withCode(error);
+  } finally {
+    acquired?.();
   }
 }
 
@@ -144,8 +149,9 @@ class Connection {
         return result;
       } catch (error) {
         if (isConnectionFailure(withCode(error))) this.isBroken = true;
-        if (this.isInTransaction || !isSerializationFailure(error) || tries >= MAX_TRIES) throw error;
+        if (!isSerializationFailure(error) || (tries >= MAX_TRIES && !this.isInTransaction)) throw error;
         this.options.onRetry?.(error.code);
+        if (this.isInTransaction) throw error;
         await delay(retryPause());
       }
     }

@@ -67,6 +67,7 @@ export function register<Id extends OperationId>(
     method: operation.method,
     url: (operation.atRoot ? "" : BASE_PATH) + operation.path.replace(/\{(\w+)\}/g, ":$1"),
     bodyLimit: operation.maxBodyBytes ?? MAX_BODY_BYTES,
+    config: { operation: id },
     // Parsing a long body delays every other request, so the caller is authorized first.
     ...(operation.maxBodyBytes && {
       onRequest: async (request: FastifyRequest) => {
@@ -86,6 +87,18 @@ export function register<Id extends OperationId>(
       return reply.send(answer.body ?? null);
     },
   });
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** What metrics, logs and limits call the route: an operation of the contract, or `page:<name>`. */
+    operation?: string;
+  }
+}
+
+/** Returns what metrics, logs and limits call a request: its operation, `page:<name>`, or `none` without a route. */
+export function operationOf({ routeOptions }: FastifyRequest): string {
+  return routeOptions.config?.operation ?? "none";
 }
 
 /** Authenticates the caller and authorizes it for the organization in the path. */

@@ -130,6 +130,7 @@ export function oauthErrorBody(error: OauthError | BackendError, body: unknown):
 
 function oauthCode(problem: BackendError, body: unknown): string {
   if (problem.status >= 500) return "server_error";
+  if (problem.code === "rate_limited") return "temporarily_unavailable";
   if (problem.code === "unauthenticated") return "invalid_grant";
   const grant = (body as { grant_type?: unknown } | null | undefined)?.grant_type;
   const isKnown = tokenRequestSchema.options.some(({ shape }) => shape.grant_type.value === grant);

@@ -30,6 +30,7 @@ export function registerPage(
   { show, submit }: PageHandlers,
 ): void {
   const banner = bannerOf(deps.gateway.account);
+  const config = { operation: `page:${pageName(url)}` };
   const errorHandler = (error: Error, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOf(deps, error, request);
     return sendPage(reply.headers(problem.headers), problemPage(problem, request.id), banner);
@@ -37,6 +38,7 @@ export function registerPage(
   app.route({
     method: "GET",
     url,
+    config,
     exposeHeadRoute: true,
     errorHandler,
     handler: async (request, reply) => sendPage(reply, await show(request, reply), banner),
@@ -45,12 +47,21 @@ export function registerPage(
   app.route({
     method: "POST",
     url,
+    config,
     errorHandler,
     handler: async (request, reply) => {
       assertOwnForm(deps, request);
       return sendPage(reply, await submit(request, reply), banner);
     },
   });
+}
+
+/** `/pay/:purchaseId/:signature/receipt` → `pay-receipt`. */
+function pageName(url: string): string {
+  return url
+    .split("/")
+    .filter((part) => part !== "" && !part.startsWith(":"))
+    .join("-");
 }
 
 /** Returns what every page says first where no money moves: also one that only asks for a password. */

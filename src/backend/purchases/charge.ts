@@ -2,7 +2,7 @@ import { dateInZone } from "../../billing/calendar.ts";
 import { money } from "../../billing/money.ts";
 import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
-import type { BackendDeps } from "../deps.ts";
+import type { BackendDeps, SettledPurchase } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
 import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
@@ -158,7 +158,10 @@ export async function waitOrReview(run: WorkerRun, purchase: PurchaseRow): Promi
 }
 
 /** The dependencies of a worker. */
-export type WorkerDeps = Pick<BackendDeps, "database" | "gateway" | "clock" | "now" | "reach" | "log" | "changes">;
+export type WorkerDeps = Pick<
+  BackendDeps,
+  "database" | "gateway" | "clock" | "now" | "reach" | "log" | "changes" | "observe"
+>;
 
 /** One worker's run on a purchase, under one lease. */
 export interface WorkerRun extends WorkerDeps {
@@ -191,7 +194,7 @@ export function clocksOf({ clock, now }: Pick<WorkerDeps, "clock" | "now">): Clo
 /** Renews a lease while `work` runs. If the lease is lost, the work is dropped, because another worker continues it. */
 export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () => Promise<void>): Promise<void> {
   const renewal = setInterval(() => {
-    renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of ${lease.id}: ${error}`));
+    renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of purchase ${lease.id}`, error));
   }, LEASE_MS / 3);
   try {
     await work();
@@ -212,6 +215,7 @@ export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<St
     return startRefund(run, purchase, { code: "term_ended", message });
   }
   await fulfillPurchase(run.database, purchase, now);
+  observeSettled(run, purchase, "fulfilled");
   run.reach("B8");
   return "settled";
 }
@@ -233,6 +237,7 @@ async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure):
   const now = run.clock.now();
   const nextCheckAt = purchase.kind === "renewal" ? nextRetryAt(purchase.accepted_at, now, purchase.time_zone) : null;
   await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
+  observeSettled(run, purchase, "declined");
   return "settled";
 }
 
@@ -241,5 +246,12 @@ export async function endWaiting(run: WorkerRun, purchase: PurchaseRow, { state,
   const now = run.clock.now();
   const end = { state, failure: END_FAILURES[state], actor, nextCheckAt: nextCheck(now, now) };
   await endUnpaid(run.database, purchase, end, now);
+  observeSettled(run, purchase, state);
   return "settled";
+}
+
+/** Reports a purchase that has settled. */
+export function observeSettled(run: WorkerRun, purchase: PurchaseRow, outcome: SettledPurchase["outcome"]): void {
+  const seconds = Math.max(0, run.clock.now() - lastAttemptAt(purchase)) / 1_000;
+  run.observe?.({ kind: purchase.kind, outcome, seconds });
 }

@@ -11,6 +11,7 @@ import {
   endWaiting,
   fulfill,
   holdLease,
+  observeSettled,
   type Step,
   startRefund,
   type WaitingEnd,
@@ -50,7 +51,7 @@ async function orLog(deps: WorkerDeps, { id }: PurchaseKey, work: Promise<void>)
   try {
     await work;
   } catch (error) {
-    deps.log(`purchase ${id}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+    deps.log(`purchase ${id}`, error);
   }
 }
 
@@ -107,6 +108,7 @@ async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
 async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   if (purchase.payment_id) await run.gateway.refund(purchase.payment_id, `${purchase.id}:refund`);
   await recordRefund(run.database, purchase, run.clock.now());
+  observeSettled(run, purchase, "refunded");
   return "settled";
 }
 

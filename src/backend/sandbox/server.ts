@@ -12,7 +12,7 @@ import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";
 import { sqliteStore } from "../database/sqlite.ts";
 import type { BackendDeps, Notification, Notifier } from "../deps.ts";
-import { startError } from "../errors.ts";
+import { describeError, startError } from "../errors.ts";
 import { createHttpServer } from "../http/server.ts";
 import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
@@ -75,7 +75,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
       random: deps.random,
       reach: deps.reach,
       changes: new EventEmitter(),
-      log: deps.log,
+      log: (line, error) => deps.log(error === undefined ? line : `${line}: ${describeError(error)}`),
       pageOrigin: (host) => `http://${host}`,
       pageKey: await readPageKey(database, deps.random),
       version: deps.version,

@@ -4,6 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { buildApp } from "../../../src/backend/app.ts";
 import { openSqlite } from "../../../src/backend/database/sqlite.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
+import { describeError } from "../../../src/backend/errors.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
@@ -67,7 +68,7 @@ export async function startBackend(
     random: randomBytes,
     reach,
     changes: new EventEmitter(),
-    log: (line) => log.push(line),
+    log: (line, error) => log.push(error === undefined ? line : `${line}: ${describeError(error)}`),
     pageOrigin: (host) => `http://${host}`,
     pageKey: randomBytes(32),
     version: "0.0.0",
