@@ -270,6 +270,10 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
 
   test.each<[string, Partial<Receipt>, string[], string[]]>([
     ["nothing that is not there", { note: null, purchaseOrder: null, purchasedBy: null }, [], ["null", "Note", "PO"]],
+    ["no mode of a live receipt", { livemode: true, mode: "live" }, [], ["LIVE", "no money"]],
+    ["no mode of a receipt without one", {}, [], ["LIVE", "no money"]],
+    ["the test mode", { livemode: false, mode: "test" }, ["TEST: no money moves"], ["LIVE"]],
+    ["the sandbox", { livemode: false, mode: "sandbox" }, ["SANDBOX: no money moves"], ["LIVE"]],
     ["one license", { licenses: 1 }, ["1 license ×"], ["1 licenses"]],
     ["a renewal", { kind: "renewal", licenses: 30 }, ["30, renewed", "Renewed on"], ["Bought on"]],
     [
