@@ -35,8 +35,8 @@ const purchaseOutput = {
 const identitySchema = z.object({
   user: meSchema.shape.user,
   organization: z.object({ id: z.int(), name: z.string() }).nullable(),
-  livemode: z.boolean().nullable().describe("Whether payments move money; `null` if the backend does not tell"),
-  mode: z.enum(MODES).nullable().describe("`null` if the backend does not tell"),
+  livemode: z.boolean().nullable().describe("Whether payments move money; `null` if the backend leaves it out"),
+  mode: z.enum(MODES).nullable().describe("`null` if the backend leaves it out"),
   apiUrl: z.string(),
   apiUrlSource: z.enum(["flag", "environment", "profile", "default"]),
   profile: z.string().nullable(),

@@ -4,7 +4,7 @@ import { expectInvariants } from "./support/invariants.ts";
 import { DIALECTS } from "./support/stores.ts";
 
 test.each(DIALECTS)(
-  "on %s 64 parallel requests with one key are one purchase",
+  "on %s, 64 parallel requests with one key make one purchase",
   async (dialect) => {
     const backend = await startBackend(dialect);
     try {

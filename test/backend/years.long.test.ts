@@ -69,7 +69,7 @@ describe.each(DIALECTS)("years on %s", (dialect) => {
   });
   afterAll(() => backend.close());
 
-  test("every term of every anchor, in every zone, is renewed at its first instant and charged to the minor unit", async () => {
+  test("every term of every anchor, in every zone, renews at its first instant and is charged to the minor unit", async () => {
     const years = dialect === "sqlite" ? 11 : 2;
     backend.clocks.billing = NOON;
     const subscriptions = [];

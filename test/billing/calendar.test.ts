@@ -27,11 +27,11 @@ describe("days", () => {
     ["2026-12-01", "2027-06-15", 196],
     ["2026-03-28", "2026-03-30", 2],
     ["2026-01-02", "2026-01-01", -1],
-  ])("from %s to %s are %d", (from, to, days) => {
+  ])("from %s to %s: %d", (from, to, days) => {
     expect(daysBetween(from, to)).toBe(days);
   });
 
-  test("are counted as day numbers count them, and added back", () => {
+  test("match the difference of day numbers, and can be added back", () => {
     fc.assert(
       fc.property(anyDate(), anyDate(), (from, to) => {
         const days = dayNumber(to) - dayNumber(from);
@@ -42,14 +42,14 @@ describe("days", () => {
     );
   });
 
-  test("a year has 365 of them, or 366 when it is a leap year", () => {
+  test("are 365 in a year, or 366 in a leap year", () => {
     for (let year = 1896; year <= 2404; year += 1) {
       expect(daysBetween(`${year}-01-01`, `${year + 1}-01-01`)).toBe(isLeapYear(year) ? 366 : 365);
     }
   });
 });
 
-describe("intervals are added to the anchor, the day clamped", () => {
+describe("intervals are added to the anchor, with the day clamped", () => {
   test.each([
     ["2026-01-31", "month", [1, 2, 3], ["2026-02-28", "2026-03-31", "2026-04-30"]],
     ["2028-01-31", "month", [1, 2], ["2028-02-29", "2028-03-31"]],
@@ -60,7 +60,7 @@ describe("intervals are added to the anchor, the day clamped", () => {
     expect(counts.map((count) => addIntervals(anchor, interval, count))).toEqual(dates);
   });
 
-  test("agrees with arithmetic on months, on every anchor", () => {
+  test("agrees with month arithmetic, for every anchor", () => {
     fc.assert(
       fc.property(
         fc.oneof(anyDate(), lateDate()),

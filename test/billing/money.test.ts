@@ -34,7 +34,7 @@ describe("the currency's minor unit (ISO 4217)", () => {
     expect(currencyExponent(currency)).toBe(exponent);
   });
 
-  test.each(["constructor", "__proto__", "toString"])("%s is no currency of three decimals", (name) => {
+  test.each(["constructor", "__proto__", "toString"])("%s is not a currency with three decimals", (name) => {
     expect(currencyExponent(name)).toBe(2);
     expect(isCurrency(name)).toBe(false);
   });
@@ -162,7 +162,7 @@ describe("toDecimalString and parseMoney", () => {
     ["٥", "GBP"],
     ["Infinity", "GBP"],
     ["5\n", "GBP"],
-  ])("%j is no amount in %s", (text, currency) => {
+  ])("%j is not an amount in %s", (text, currency) => {
     expect(() => parseMoney(text, currency)).toThrow(expect.objectContaining({ code: "invalid_amount" }));
   });
 
@@ -172,7 +172,7 @@ describe("toDecimalString and parseMoney", () => {
     );
   });
 
-  test("reading what was written gives the amount back", () => {
+  test("parsing a formatted amount gives it back", () => {
     fc.assert(
       fc.property(fc.nat(999_999_999_999_999), anyCurrency, (amount, currency) => {
         expect(parseMoney(toDecimalString({ amount, currency }), currency)).toEqual({ amount, currency });
@@ -189,14 +189,14 @@ describe("money and addMoney", () => {
     },
   );
 
-  test("a bigint that a double cannot hold is never rounded into range", () => {
+  test("a bigint beyond double precision is never rounded into range", () => {
     expect(money(9_007_199_254_740_991n, "USD").amount).toBe(Number.MAX_SAFE_INTEGER);
     expect(() => money(9_007_199_254_740_993n, "USD")).toThrow(
       expect.objectContaining({ code: "amount_out_of_range" }),
     );
   });
 
-  test("sums are exact or refused", () => {
+  test("sums are exact or rejected", () => {
     expect(addMoney({ amount: 20342, currency: "GBP" }, { amount: 4068, currency: "GBP" })).toEqual({
       amount: 24410,
       currency: "GBP",

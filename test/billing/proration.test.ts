@@ -47,7 +47,7 @@ describe("exactness", () => {
   });
 
   test.each(["", "-1", "1e2", "1,5", ".5", "5.", "20%", " 20", "0x10", "1.0000000001", "NaN"])(
-    "the tax rate %j is refused",
+    "the tax rate %j is rejected",
     (taxRate) => {
       expect(() => taxOn({ amount: 100, currency: "USD" }, taxRate)).toThrow(
         expect.objectContaining({ code: "invalid_rate" }),
@@ -80,13 +80,13 @@ test.each([
   expect(isTaxed(taxRate)).toBe(taxed);
 });
 
-describe("a coarser step", () => {
+describe("a coarser rounding step", () => {
   test.each([
     ["KWD", 10],
     ["USD", 1],
     ["JPY", 1],
     ["CLF", 1],
-  ])("the largest of %s is %d", (currency, step) => {
+  ])("the largest for %s is %d", (currency, step) => {
     expect(maxChargeStep(currency)).toBe(step);
   });
 
@@ -106,7 +106,7 @@ describe("a coarser step", () => {
 describe("properties", () => {
   const runs = { numRuns: 1000 };
 
-  test("agrees with exact arithmetic written another way", () => {
+  test("the price agrees with an independent exact computation", () => {
     fc.assert(
       fc.property(anyLine, (line) => {
         const { subtotal, tax, total } = chargeOf(line);
@@ -122,7 +122,7 @@ describe("properties", () => {
     );
   });
 
-  test("is never negative, and never more than the full term", () => {
+  test("the price is never negative, and never more than for the full term", () => {
     fc.assert(
       fc.property(anyLine, (line) => {
         const { subtotal, tax, total } = chargeOf(line);
@@ -146,7 +146,7 @@ describe("properties", () => {
     );
   });
 
-  test("one day later never costs more", () => {
+  test("a day later never costs more", () => {
     fc.assert(
       fc.property(anyLine, (line) => {
         fc.pre(line.remainingDays > 0);

@@ -37,36 +37,36 @@ function allowed(from: PurchaseState, to: PurchaseState): boolean {
 
 const nextOf = (from: PurchaseState) => STATES.filter((to) => allowed(from, to));
 
-describe("what must never happen is impossible", () => {
-  test.each(["fulfilled", "refunded"] as const)("nothing leaves %s", (state) => {
+describe("impossible transitions", () => {
+  test.each(["fulfilled", "refunded"] as const)("%s is final", (state) => {
     expect(nextOf(state)).toEqual([]);
   });
 
-  test("a decline can only be paid again; what ended without money can only give a late payment back", () => {
+  test("a declined purchase can only be paid again; one that ended unpaid can only refund a late payment", () => {
     expect(nextOf("declined")).toEqual(["charging"]);
     expect(nextOf("canceled")).toEqual(["refund_due"]);
     expect(nextOf("expired")).toEqual(["refund_due"]);
   });
 
-  test("licenses come from a payment only, and a payment ends in licenses or in a refund", () => {
+  test("licenses require a payment, and a payment ends in licenses or in a refund", () => {
     expect(STATES.filter((from) => allowed(from, "fulfilled"))).toEqual(["paid"]);
     expect(nextOf("paid")).toEqual(["fulfilled", "refund_due"]);
     expect(nextOf("refund_due")).not.toContain("fulfilled");
   });
 
-  test("unknown is never recorded as failed without evidence: it does not expire and is not canceled", () => {
+  test("an unknown purchase never fails without evidence: it neither expires nor is canceled", () => {
     for (const state of ["unknown", "processing"] as const) {
       expect(nextOf(state)).not.toContain("expired");
       expect(nextOf(state)).not.toContain("canceled");
     }
   });
 
-  test("nothing goes back to accepted, and no state to itself", () => {
+  test("no state goes back to accepted, and none to itself", () => {
     expect(STATES.filter((from) => allowed(from, "accepted"))).toEqual([]);
     expect(STATES.filter((state) => allowed(state, state))).toEqual([]);
   });
 
-  test("every state can be reached, and every open one can come to an end", () => {
+  test("every state is reachable, and every open one can end", () => {
     const reached = new Set<PurchaseState>(["accepted"]);
     for (const state of reached) for (const to of nextOf(state)) reached.add(to);
     expect([...reached].sort()).toEqual([...STATES].sort());
@@ -78,19 +78,19 @@ describe("what must never happen is impossible", () => {
   });
 });
 
-test("what is pending and what a worker goes on with are open states", () => {
+test("pending and active states are open", () => {
   for (const state of PENDING_STATES)
     expect(["processing", "requires_approval", "needs_review"]).toContain(statusOf(state));
   expect(ADVANCED_STATES.filter((state) => nextOf(state).length === 0)).toEqual([]);
   expect(ADVANCED_STATES).not.toContain("requires_approval");
 });
 
-test("what is only watched waits for a person or for money that may come late, and is worked on by nobody", () => {
+test("watched states wait for a user or a late payment, and no worker advances them", () => {
   expect(CHECKED_STATES).toEqual(["requires_approval", "canceled", "expired"]);
   expect(CHECKED_STATES.filter((state) => ADVANCED_STATES.includes(state))).toEqual([]);
 });
 
-describe("a purchase may be paid for 24 hours, and never into the next term", () => {
+describe("a purchase can be paid for 24 hours, but not into the next term", () => {
   test.each([
     ["2026-11-22T12:00:00Z", "2027-03-01", "Europe/London", "2026-11-23T12:00:00.000Z"],
     ["2027-02-28T12:00:00Z", "2027-03-01", "Europe/London", "2027-03-01T00:00:00.000Z"],

@@ -18,7 +18,7 @@ function subscription(rule: TermRule, date: string, changes: object = {}) {
 const yearly: TermRule = { anchorDate: "2026-03-01", interval: "year", intervalCount: 1 };
 
 describe("priceLicenses", () => {
-  test("the first worked figure, whole", () => {
+  test("matches the first worked example in full", () => {
     expect(priceLicenses(subscription(yearly, "2026-11-22"), 5, "2026-11-22")).toEqual({
       licenses: 5,
       unitPrice: gbp(15000),
@@ -39,13 +39,13 @@ describe("priceLicenses", () => {
     });
   });
 
-  test("without autoRenew there is nothing that it renews at", () => {
+  test("has no renewal without autoRenew", () => {
     const price = priceLicenses(subscription(yearly, "2026-11-22", { autoRenew: false }), 5, "2026-11-22");
     expect(price.renewsAt).toBeNull();
     expect(price.total).toEqual(gbp(24410));
   });
 
-  test("on any date of any term: exact, and it renews at all the licenses", () => {
+  test("is exact on any date of any term, and renews all the licenses", () => {
     const anyRule = fc.record({
       anchorDate: anyDate(2020, 2030),
       interval: fc.constantFrom("month" as const, "year" as const),
@@ -86,7 +86,7 @@ describe("priceLicenses", () => {
 });
 
 describe("licensesAtRenewal", () => {
-  test("what is bought is in the next term, whether a reduction was scheduled before it or raised by it", () => {
+  test("includes purchased licenses in the next term, whether a reduction was scheduled before or is raised by them", () => {
     fc.assert(
       fc.property(fc.nat(100), fc.nat(100), fc.nat(100), fc.nat(50), (used, free, kept, bought) => {
         const reduction = used + Math.min(kept, free);
@@ -99,7 +99,7 @@ describe("licensesAtRenewal", () => {
     );
   });
 
-  test("a quote shows it, and adds to what there is now", () => {
+  test("is shown by a quote, which adds to the current count", () => {
     const price = priceLicenses(subscription(yearly, "2026-11-22", { reduction: 23 }), 5, "2026-11-22");
     expect(price).toMatchObject({ licensesAfter: 30, dueNow: gbp(20342) });
     expect(price.renewsAt).toMatchObject({ licenses: 28, subtotal: gbp(420000), total: gbp(504000) });

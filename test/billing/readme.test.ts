@@ -109,7 +109,7 @@ describe("Rounding", () => {
     expect(divideRounded(numerator, BigInt(divisor))).toBe(BigInt(row("Rounded")));
   });
 
-  test("a float gets the first of them wrong", () => {
+  test("a float gets the first one wrong", () => {
     expect(textOf("Rounding")).toContain(`\`999 * 5 * (11 / 30)\` is ${999 * 5 * (11 / 30)}`);
   });
 
@@ -211,7 +211,7 @@ describe("Purchase states", () => {
     for (const status of statuses) expect(statesOf(status)).toEqual(statesWith("Status", status));
   });
 
-  test("what is pending, worked on and checked", () => {
+  test("pending, active and watched states", () => {
     expect(PENDING_STATES).toEqual(statesWith("Pending", "yes"));
     expect([...ADVANCED_STATES].sort()).toEqual(statesWith("Worker", "advances").sort());
     expect(CHECKED_STATES).toEqual(statesWith("Worker", "checks"));

@@ -23,7 +23,7 @@ describe("renewalDueAt", () => {
     expect(iso(renewalDueAt(rule, index, timeZone))).toBe(instant);
   });
 
-  test("is the first instant of the next term, whatever the anchor and the zone", () => {
+  test("is the first instant of the next term, for any anchor and zone", () => {
     const anyZone = fc.constantFrom("Europe/London", "America/St_Johns", "Pacific/Apia", "Asia/Kathmandu");
     const anyRule = fc.record({
       anchorDate: fc.oneof(anyDate(2020, 2040), lateDate(2020, 2040)),
@@ -46,7 +46,7 @@ describe("renewalDueAt", () => {
 describe("priceRenewal", () => {
   const facts = { unitPrice: gbp(15000), taxRate: "20", term: termAt(monthly, 1), purchased: 30, used: 22 };
 
-  test("every license for the whole term", () => {
+  test("charges every license for the whole term", () => {
     const charge = { tax: gbp(90000), total: gbp(540000) };
     expect(priceRenewal({ ...facts, reduction: null }, 1)).toEqual({
       licenses: 30,
@@ -61,19 +61,19 @@ describe("priceRenewal", () => {
     });
   });
 
-  test("after a reduction fewer, and none is free", () => {
+  test("charges fewer licenses after a reduction, and none is free", () => {
     expect(priceRenewal({ ...facts, reduction: 23 }, 1)).toMatchObject({ licenses: 23, total: gbp(414000) });
     expect(priceRenewal({ ...facts, reduction: 0 }, 1)).toMatchObject({ licenses: 22, total: gbp(396000) });
     expect(priceRenewal({ ...facts, used: 0, reduction: 0 }, 1)).toMatchObject({ licenses: 0, total: gbp(0) });
   });
 
-  test("is rounded to the provider's step", () => {
+  test("rounds to the provider's step", () => {
     const dinars = { unitPrice: { amount: 1_234, currency: "KWD" }, taxRate: "5" };
     const { dueNow, tax, total } = priceRenewal({ ...facts, ...dinars, purchased: 3, reduction: null }, 10);
     expect([dueNow.amount, tax.amount, total.amount]).toEqual([3_700, 190, 3_890]);
   });
 
-  test("is exact, and is what every quote of the old term said that it renews at", () => {
+  test("is exact, and matches the renewal price of every quote in the old term", () => {
     fc.assert(
       fc.property(anyLine, fc.nat(1_000), fc.option(fc.nat(1_000)), ({ currency, ...line }, purchased, scheduled) => {
         const reduction = scheduled === null ? null : Math.min(scheduled, purchased);
@@ -122,7 +122,7 @@ test.each([
   ["2027-03-05T08:00:00Z", "2027-03-08T00:00:00.000Z"],
   ["2027-03-08T00:00:00Z", null],
   ["2028-01-01T00:00:00Z", null],
-])("a renewal made on 2027-03-01 that failed by %s is tried again at %s", (now, instant) => {
+])("a renewal made on 2027-03-01 that failed by %s is retried at %s", (now, instant) => {
   const madeAt = Date.parse("2027-03-01T00:00:00Z");
   expect(iso(nextRetryAt(madeAt, Date.parse(now), "Europe/London"))).toBe(instant);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { canBuy, isAssignableRole, isRole, roleName, takesLicense } from "../../src/billing/roles.ts";
 
-test("an unknown role is shown by its number and may not buy", () => {
+test("an unknown role is shown by its number and cannot buy", () => {
   expect([isRole(2), roleName(2), canBuy(2), isAssignableRole(2)]).toEqual([false, "role 2", false, false]);
 });
 

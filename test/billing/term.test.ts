@@ -90,11 +90,11 @@ describe("the term that contains a date", () => {
     expect(termOn(rule, date)).toEqual(term);
   });
 
-  test("a date before the anchor is in none", () => {
+  test("does not exist for a date before the anchor", () => {
     expect(() => termIndexOn(yearly, "2026-02-28")).toThrow(expect.objectContaining({ code: "invalid_date" }));
   });
 
-  test("a term that is over has no days left, never a negative number", () => {
+  test("has no days left once it is over, never a negative number", () => {
     expect(termOnDate({ start: "2026-03-01", renewalDate: "2027-03-01" }, "2027-04-01").daysRemaining).toBe(0);
   });
 });
@@ -111,7 +111,7 @@ describe("properties", () => {
     );
   });
 
-  test("every date from the anchor on is in exactly the term that its number names", () => {
+  test("every date from the anchor on is in exactly the term with its index", () => {
     fc.assert(
       fc.property(anyRule, fc.integer({ min: 0, max: 20_000 }), (rule, days) => {
         const date = addDays(rule.anchorDate, days);
@@ -124,7 +124,7 @@ describe("properties", () => {
     );
   });
 
-  test("days left run from the whole term on its first day to 1 on its last", () => {
+  test("the days left run from the whole term on its first day to 1 on its last", () => {
     fc.assert(
       fc.property(anyTerm(50), ([rule, index]) => {
         const { start, renewalDate } = termAt(rule, index);

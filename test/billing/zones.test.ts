@@ -42,7 +42,7 @@ describe("dateInZone", () => {
     expect(dateInZone(Date.parse(instant), timeZone)).toBe(date);
   });
 
-  test("an unknown zone is an error", () => {
+  test("throws for an unknown zone", () => {
     expect(() => dateInZone(0, "Mars/Olympus")).toThrow(expect.objectContaining({ code: "invalid_date" }));
   });
 
@@ -70,7 +70,7 @@ describe("startOfDateInZone", () => {
     expect(new Date(startOfDateInZone(date, timeZone)).toISOString()).toBe(instant);
   });
 
-  test.each(zones)("%s: the millisecond before is the day before, on both sides of midnight", (timeZone) => {
+  test.each(zones)("%s: the millisecond before belongs to the day before, on both sides of midnight", (timeZone) => {
     const dates = ["2026-01-01", "2026-03-29", "2026-07-01", "2026-10-25", "2026-12-31", "2028-02-29", "2028-03-01"];
     for (const date of dates) {
       const start = startOfDateInZone(date, timeZone);
@@ -80,7 +80,7 @@ describe("startOfDateInZone", () => {
     }
   });
 
-  test("is the first instant of any date in any zone, at most 25 hours before the next date's", () => {
+  test("is the first instant of any date in any zone, at most 25 hours before that of the next date", () => {
     fc.assert(
       fc.property(anyInstant, anyZone, (instant, timeZone) => {
         const date = dateInZone(instant, timeZone);
@@ -104,7 +104,7 @@ describe("endOfDateInZone", () => {
     expect(new Date(endOfDateInZone(date, timeZone)).toISOString()).toBe(instant);
   });
 
-  test("the last date that can be written never ends", () => {
+  test("never ends for the last representable date", () => {
     expect(endOfDateInZone("9999-12-31", "UTC")).toBe(Number.MAX_SAFE_INTEGER);
   });
 });
@@ -116,11 +116,11 @@ describe("quoteExpiry", () => {
     ["2026-11-22T23:45:00Z", "2026-11-22", "Europe/London", "2026-11-23T00:00:00.000Z"],
     ["2026-11-22T23:29:59Z", "2026-11-22", "Europe/London", "2026-11-22T23:59:59.000Z"],
     ["2026-11-23T04:45:00Z", "2026-11-22", "America/New_York", "2026-11-23T05:00:00.000Z"],
-  ])("a quote made %s for %s in %s ends %s", (createdAt, date, timeZone, expiresAt) => {
+  ])("a quote made %s for %s in %s expires %s", (createdAt, date, timeZone, expiresAt) => {
     expect(new Date(quoteExpiry(Date.parse(createdAt), date, timeZone)).toISOString()).toBe(expiresAt);
   });
 
-  test("lies after the quote, within 30 minutes, and never after the end of the purchase date, in any zone", () => {
+  test("is after the quote, within 30 minutes, and never after the end of the purchase date, in any zone", () => {
     fc.assert(
       fc.property(anyInstant, anyZone, (createdAt, timeZone) => {
         const date = dateInZone(createdAt, timeZone);
@@ -140,7 +140,7 @@ describe("addDaysInZone", () => {
     ["2027-03-27T00:00:00Z", 2, "Europe/London", "2027-03-28T23:00:00.000Z"],
     ["2026-11-22T12:00:00Z", 100, "Europe/London", "2027-03-02T12:00:00.000Z"],
     ["2026-10-31T04:00:00Z", 3, "America/New_York", "2026-11-03T05:00:00.000Z"],
-  ])("%s and %d days in %s is %s: the same time of day, also where the clocks change", (from, days, zone, to) => {
+  ])("%s plus %d days in %s is %s: the same time of day, even across a clock change", (from, days, zone, to) => {
     expect(new Date(addDaysInZone(Date.parse(from), days, zone)).toISOString()).toBe(to);
   });
 });

@@ -139,7 +139,7 @@ const TITLES: Readonly<Record<keyof typeof STEPS, string>> = {
 const addressOf = ({ verification_uri_complete: address = "" }: DeviceAuthorization) => address;
 
 describe("the approval page in a browser without JavaScript", () => {
-  test("signs in with a one-time code by keyboard alone, in the sandbox that people start", async () => {
+  test("signs in with a one-time code by keyboard alone, in the default sandbox", async () => {
     const sandbox = await startSandbox({ seed: seed(organization(1, { users: [user({ totpSecret: SECRET })] })) });
     const grant = await begin(sandbox.origin);
     const page = await openTab(browser);
@@ -165,7 +165,7 @@ describe("the approval page in a browser without JavaScript", () => {
     await sandbox.stop();
   });
 
-  test("a wrong password and a wrong code are reported, and the next try works", async () => {
+  test("reports a wrong password and a wrong code, and accepts the next attempt", async () => {
     const grant = await begin();
     const page = await openTab(browser);
     await STEPS["wrong password"](page, addressOf(grant));
@@ -183,7 +183,7 @@ describe("the approval page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("denies, and reloading the answer decides nothing more", async () => {
+  test("denies, and reloading the result does not decide again", async () => {
     const grant = await begin();
     const page = await openTab(browser);
     await STEPS.denied(page, addressOf(grant));
@@ -194,7 +194,7 @@ describe("the approval page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("an expired code is reported", async () => {
+  test("reports an expired code", async () => {
     const grant = await begin();
     const page = await openTab(browser);
     await STEPS.over(page, addressOf(grant));
@@ -203,7 +203,7 @@ describe("the approval page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("a form that another site sends changes nothing", async () => {
+  test("ignores a form sent by another site", async () => {
     const grant = await begin();
     const page = await openTab(browser);
     await STEPS.consent(page, addressOf(grant));
@@ -227,7 +227,7 @@ describe.each(Object.keys(STEPS) as (keyof typeof STEPS)[])("the step %s", (step
     ["light", 1024],
     ["dark", 1024],
     ["light", 320],
-  ] as const)("has nothing that axe finds and fits the window (%s, %i px)", async (scheme, width) => {
+  ] as const)("passes axe and fits the window (%s, %i px)", async (scheme, width) => {
     const page = await openTab(browser, { dark: scheme === "dark", width, javaScript: true });
     const errors: string[] = [];
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));

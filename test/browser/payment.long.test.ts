@@ -139,7 +139,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("an organization without a card has to choose one", async () => {
+  test("requires an organization without a card to choose one", async () => {
     const made = await waiting(null, "Northwind Labs");
     const page = await openTab(browser);
     await page.goto(made.address);
@@ -151,7 +151,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("an unpaid renewal shows what is due with tax, and a deadline that never moves", async () => {
+  test("shows the amount due with tax for an unpaid renewal, and a deadline that never moves", async () => {
     onTestFinished(() => setClock(backend, NOON));
     const id = await openSubscription(backend, {}, { paymentMethod: "card_declined" });
     const page = await openTab(browser);
@@ -173,7 +173,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("cancels, also without a chosen card", async () => {
+  test("cancels, even without a chosen card", async () => {
     const made = await waiting(null);
     const page = await openTab(browser);
     await STEPS.canceled(page, made);
@@ -183,7 +183,7 @@ describe("the payment page in a browser without JavaScript", () => {
     await page.context().close();
   });
 
-  test("stacks labels and values on a phone, keeps amounts beside theirs, and prints what is due in bold", async () => {
+  test("stacks labels and values on a phone, keeps amounts beside their labels, and prints the amount due in bold", async () => {
     const made = await waiting(undefined, "Northwind Labs");
     for (const [width, isStacked] of [
       [390, true],
@@ -212,7 +212,7 @@ describe("the payment page in a browser without JavaScript", () => {
     }
   });
 
-  test("two windows pay once", async () => {
+  test("pays once from two windows", async () => {
     const made = await waiting();
     const [one, two] = [await openTab(browser), await openTab(browser)];
     for (const page of [one, two]) await page.goto(made.address);
@@ -222,7 +222,7 @@ describe("the payment page in a browser without JavaScript", () => {
     for (const page of [one, two]) await page.context().close();
   });
 
-  test("a form that another site sends pays nothing", async () => {
+  test("ignores a form sent by another site", async () => {
     const made = await waiting();
     const page = await openTab(browser);
     await page.goto(made.address);
@@ -245,17 +245,14 @@ describe.each([
   ["light", false],
   ["dark", true],
 ])("the payment page in %s", (_theme, dark) => {
-  test.each(Object.keys(STEPS) as (keyof typeof STEPS)[])(
-    "%s: axe finds nothing, and 320 pixels are enough",
-    async (step) => {
-      const made = await waiting();
-      const page = await openTab(browser, { dark, width: 320, javaScript: true });
-      await STEPS[step](page, made);
-      expect((await title(page)).replace(/ \d+-\d+$/, "")).toBe(TITLES[step]);
-      expect(await violations(page)).toEqual([]);
-      expect(await overflow(page)).toBe(0);
-      await page.context().close();
-      backend.clocks.machine += 10_000;
-    },
-  );
+  test.each(Object.keys(STEPS) as (keyof typeof STEPS)[])("%s: passes axe and fits 320 pixels", async (step) => {
+    const made = await waiting();
+    const page = await openTab(browser, { dark, width: 320, javaScript: true });
+    await STEPS[step](page, made);
+    expect((await title(page)).replace(/ \d+-\d+$/, "")).toBe(TITLES[step]);
+    expect(await violations(page)).toEqual([]);
+    expect(await overflow(page)).toBe(0);
+    await page.context().close();
+    backend.clocks.machine += 10_000;
+  });
 });

@@ -45,7 +45,7 @@ describe("reading", () => {
     expect(stdout.trimEnd()).not.toContain("\n");
   });
 
-  it("status fails below a number of available licenses, printing nothing", async () => {
+  it("status fails below a number of available licenses and prints nothing", async () => {
     const reading: ExpectedCall = { call: "subscription", gives: subscription() };
     expect(await play("status --fail-if-available-below 4", [reading])).toMatchObject({ code: 7, stdout: "" });
     expect(await play("status --fail-if-available-below 3", [reading])).toMatchObject({ code: 0 });
@@ -57,7 +57,7 @@ describe("reading", () => {
     expect(JSON.parse(stdout)).toEqual({ ...quote(5), verified: true });
   });
 
-  it("quote --compare prices every number on one picture of the subscription", async () => {
+  it("quote --compare prices every number from one read of the subscription", async () => {
     const later = subscription({ version: 2 });
     const quoted = (count: number, seen = subscription()): ExpectedCall[] => [
       { call: "subscription", gives: seen },
@@ -73,7 +73,7 @@ describe("reading", () => {
     expect(JSON.parse(stdout)).toEqual([1, 5].map((count) => ({ ...quote(count, {}, later), verified: true })));
   });
 
-  it("quote --when tells what they cost later", async () => {
+  it("quote --when shows what they cost later", async () => {
     const { code, stdout } = await play("quote 5 --when --json", PRICED);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -83,7 +83,7 @@ describe("reading", () => {
     });
   });
 
-  it("purchases list pages up to its limit and says that there is more", async () => {
+  it("purchases list reads pages up to its limit and says that there are more", async () => {
     const items = Array.from({ length: 100 }, (_, index) => purchase({ id: `pur_${index}` }));
     const { stdout, stderr } = await play("purchases list --limit 150 --status succeeded --json", [
       { call: "purchases", with: [{ limit: 100, status: "succeeded" }], gives: { items, next: "c1" } },
@@ -97,7 +97,7 @@ describe("reading", () => {
     expect(stderr).toContain("Showing the newest 150. Pass --limit <n> or --all");
   });
 
-  it("purchases list --all goes to the end, and an empty list is []", async () => {
+  it("purchases list --all reads to the end, and an empty list is []", async () => {
     const page = (next: string | null): ExpectedCall => ({ call: "purchases", gives: { items: [purchase()], next } });
     expect(
       JSON.parse((await play("purchases list --all --json", [page("a"), page("b"), page(null)])).stdout),
@@ -106,7 +106,7 @@ describe("reading", () => {
     expect(await play("purchases list --json", [empty])).toMatchObject({ code: 0, stdout: "[]\n", stderr: "" });
   });
 
-  it("purchases list shows people the dates of the billing time zone", async () => {
+  it("purchases list shows dates in the billing time zone", async () => {
     const here = subscription({ organization: { id: 4201, name: "N", timeZone: "Pacific/Auckland" } });
     const { stdout } = await play("purchases list", [
       { call: "purchases", gives: { items: [purchase({ createdAt: "2026-11-22T12:00:00Z" })], next: null } },
@@ -116,7 +116,7 @@ describe("reading", () => {
   });
 
   it.each(["ed76f451", "pur_ed76f451", "ed76f45190a1b2c3d4e5f607"])(
-    "purchases show takes %s for the purchase that begins so",
+    "purchases show accepts %s as the start of an ID",
     async (name) => {
       const asked = name.startsWith("pur_") ? name : `pur_${name}`;
       const script: ExpectedCall[] = [{ call: "purchase", with: [asked], gives: purchase() }];
@@ -124,7 +124,7 @@ describe("reading", () => {
     },
   );
 
-  it("purchases show leaves the organization's counts out", async () => {
+  it("purchases show omits the organization's counts", async () => {
     const { organizationLicenses, ...shown } = purchase();
     const { stdout } = await play("purchases show pur_1 --json", [
       { call: "purchase", with: ["pur_1"], gives: purchase() },
@@ -133,7 +133,7 @@ describe("reading", () => {
     expect(organizationLicenses.purchased).toBe(30);
   });
 
-  it("purchases show and list have a refund only where money went back", async () => {
+  it("purchases show and list have a refund only if money was returned", async () => {
     const refund = { amount: purchase().total, creditNoteNumber: "CN-1", refundedAt: "2026-11-23T10:00:01Z" };
     for (const [given, shown] of [
       [null, undefined],
@@ -147,12 +147,12 @@ describe("reading", () => {
     }
   });
 
-  it("purchases receipt", async () => {
+  it("purchases receipt prints the receipt", async () => {
     const { stdout } = await play("purchases receipt pur_1 --json", [{ call: "receipt", gives: receipt() }]);
     expect(JSON.parse(stdout)).toEqual(receipt());
   });
 
-  it("tells a refusal with its request id", async () => {
+  it("a rejection is shown with its request ID", async () => {
     const fails = new ClientError("forbidden", "Not \u001b[31myou", { status: 403, requestId: "req_1" });
     const { code, stdout, stderr } = await play("status --json", [{ call: "subscription", fails }]);
     expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
@@ -161,7 +161,7 @@ describe("reading", () => {
     });
   });
 
-  it("that cannot be printed is a failure without a stack", async () => {
+  it("a result that cannot be printed is a failure without a stack", async () => {
     const reading: ExpectedCall = { call: "subscription", gives: subscription() };
     for (const [line, script] of [
       ["status", [reading]],
@@ -176,7 +176,7 @@ describe("reading", () => {
     }
   });
 
-  it("shows where a defect is only with --verbose", async () => {
+  it("the location of a defect is shown only with --verbose", async () => {
     const broken: ExpectedCall = { call: "subscription", fails: new TypeError("x is undefined") };
     expect((await play("status", [broken])).stderr).not.toContain("    at ");
     const loud = await play("status -v", [broken]);
@@ -187,7 +187,7 @@ describe("reading", () => {
 describe("the organization", () => {
   const env = { SECUREFLAG_API_TOKEN: "t", SECUREFLAG_API_URL: API_URL };
 
-  it("is the only one that /me lists", async () => {
+  it("is the only one listed by /me", async () => {
     const script: ExpectedCall[] = [
       { call: "me", gives: me() },
       { call: "subscription", with: [4201], gives: subscription() },
@@ -195,7 +195,7 @@ describe("the organization", () => {
     expect(await play("status", script, { env })).toMatchObject({ code: 0 });
   });
 
-  it("is asked for where there are several", async () => {
+  it("must be given if there are several", async () => {
     const organizations = [
       { id: 1, name: "One", role: 0 },
       { id: 2, name: "Two", role: 0 },
@@ -205,7 +205,7 @@ describe("the organization", () => {
     expect(stderr).toContain("1 (One), 2 (Two)");
   });
 
-  it("comes from flag before environment before profile, and from a profile only at its own backend", async () => {
+  it("comes from flag, then environment, then profile, and from a profile only with its own backend", async () => {
     const profile = { apiUrl: API_URL, organizationId: 3, email: null };
     const reads = (id: number): ExpectedCall[] => [{ call: "subscription", with: [id], gives: subscription() }];
     const profiles = { default: profile };
@@ -219,7 +219,7 @@ describe("the organization", () => {
 });
 
 describe("whoami", () => {
-  it("says which settings won", async () => {
+  it("shows which settings apply", async () => {
     const { stdout } = await play("whoami --json", [{ call: "me", gives: me() }]);
     expect(JSON.parse(stdout)).toEqual({
       user: me().user,
@@ -232,7 +232,7 @@ describe("whoami", () => {
     expect(stdout).not.toContain("sfl_secret");
   });
 
-  it("says so where the backend does not tell", async () => {
+  it("says so if the backend does not report the user", async () => {
     const untold: ExpectedCall = { call: "me", fails: new ClientError("unexpected_answer", "no", { status: 404 }) };
     expect(await play("whoami", [untold])).toMatchObject({
       code: 1,
@@ -255,7 +255,7 @@ describe("buy", () => {
   };
   const terminal = (answer: boolean): FakeWorld => ({ isTerminal: true, answers: [answer] });
 
-  it("prints, then forgets", async () => {
+  it("prints the result, then removes the entry", async () => {
     const journal = fakeJournal();
     const { code, stdout, stderr, context } = await play("buy 5 --yes --json", [...PRICED, sold], { journal });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -284,21 +284,21 @@ describe("buy", () => {
     expect(stdout).toContain("/pay/pur_1");
   });
 
-  it("asks a person, whose yes buys", async () => {
+  it("asks for confirmation, and buys on Yes", async () => {
     const { code, context, stderr } = await play("buy 5", [...PRICED, ME, sold], terminal(true));
     expect(code).toBe(0);
     expect(context.questions).toEqual(["Buy 5 licenses for £244.10 now?"]);
     expect(stderr).toContain("admin@northwind.example, token ci");
   });
 
-  it("asks a person also where the backend does not tell who that is", async () => {
+  it("asks for confirmation even if the backend does not report the user", async () => {
     const untold: ExpectedCall = { call: "me", fails: new ClientError("not_found", "no", { status: 404 }) };
     const { code, stderr } = await play("buy 5", [...PRICED, untold, sold], terminal(true));
     expect(code).toBe(0);
     expect(stderr).toContain("the token in SECUREFLAG_API_TOKEN");
   });
 
-  it("keeps the journal and ends with 10 where the result cannot be printed", async () => {
+  it("keeps the journal and exits with 10 if the result cannot be printed", async () => {
     const journal = fakeJournal();
     const { code, stderr } = await play("buy 5 --yes --json", [...PRICED, sold], { journal, isStdoutFull: true });
     expect(code).toBe(10);
@@ -317,17 +317,17 @@ describe("buy", () => {
     expect(JSON.parse(stderr)).toMatchObject({ error: { requestId: "req_1" } });
   });
 
-  it("takes a no", async () => {
+  it("accepts No", async () => {
     expect(await play("buy 5", [...PRICED, ME], terminal(false))).toMatchObject({ code: 3, stdout: "" });
     const { stderr } = await play("buy 5 --json", [...PRICED, ME], terminal(false));
     expect(stderr).toContain('"declined_by_person"');
   });
 
-  it.each([{ CI: "true" }, { CI: "1" }])("never asks where %o is set", async (ci) => {
+  it.each([{ CI: "true" }, { CI: "1" }])("never asks if %o is set", async (ci) => {
     expect(await play("buy 5", [], { isTerminal: true, env: { ...TOKEN, ...ci } })).toMatchObject({ code: 2 });
   });
 
-  it.each([{ CI: "false" }, { CI: "0" }, { CI: "" }])("asks where %o is set", async (ci) => {
+  it.each([{ CI: "false" }, { CI: "0" }, { CI: "" }])("asks if %o is set", async (ci) => {
     const world = { ...terminal(false), env: { ...TOKEN, ...ci } };
     expect(await play("buy 5", [...PRICED, ME], world)).toMatchObject({ code: 3 });
   });
@@ -346,7 +346,7 @@ describe("buy", () => {
     expect(journal.kept).toEqual([]);
   });
 
-  it("says its last words when it is interrupted while a payment settles", async () => {
+  it("prints its final message when interrupted while a payment settles", async () => {
     const scripted = scriptedClient([
       ...PRICED,
       { call: "createPurchase", gives: { purchase: openPurchase("processing"), replayed: false } },
@@ -363,7 +363,7 @@ describe("buy", () => {
     });
   });
 
-  it("ends silently when it is interrupted before anything was sent", async () => {
+  it("exits silently when interrupted before anything was sent", async () => {
     const scripted = scriptedClient([{ call: "subscription", gives: new Promise(() => {}) }]);
     const context = fakeContext({ env: TOKEN, client: scripted.client });
     const running = runProgram(["buy", "5", "--yes"], context);
@@ -380,7 +380,7 @@ describe("licenses reduce", () => {
   it.each([
     ["licenses reduce 23", subscription(), "reduceLicenses", scheduled, "The reduction was scheduled"],
     ["licenses reduce --cancel", scheduled, "cancelReduction", subscription(), "The reduction was canceled"],
-  ] as const)("%s that cannot be shown says that it was done", async (line, before, call, gives, done) => {
+  ] as const)("%s says that it was done if the result cannot be printed", async (line, before, call, gives, done) => {
     const reading: ExpectedCall = { call: "subscription", gives: before };
     const full = { isStdoutFull: true };
     const { code, stderr } = await play(`${line} --yes`, [reading, { call, gives }], full);
@@ -405,7 +405,7 @@ describe("sandbox clock", () => {
     ["--to 2026-12-01T02:00+05:00", { to: "2026-11-30T21:00:00.000Z" }],
     ["--to 2026-11-30T24:00:00Z", { to: "2026-12-01T00:00:00.000Z" }],
     ["--to-renewal", { toRenewalOf: 4201 }],
-  ])("advance %s", async (flags, request) => {
+  ])("advance %s moves the clock", async (flags, request) => {
     const { code, stdout } = await play(`sandbox clock advance ${flags} --json`, [
       { call: "advanceClock", with: [request], gives: moved },
     ]);
@@ -420,7 +420,7 @@ describe("sandbox clock", () => {
     expect(await play("sandbox clock advance --to-renewal", [], { env })).toMatchObject({ code: 2 });
   });
 
-  it("sends nothing to what is not this machine", async () => {
+  it("sends nothing to another machine", async () => {
     const { client } = scriptedClient([]);
     const remote = { ...client, isLoopback: false, origin: "https://api.secureflag.com", close: async () => {} };
     const context = fakeContext({ client: remote });
@@ -428,7 +428,7 @@ describe("sandbox clock", () => {
     expect(context.written.stderr).toContain("https://api.secureflag.com is not a sandbox");
   });
 
-  it("that was moved and cannot be shown: says so, and not to move it again unseen", async () => {
+  it("says that the clock moved if the result cannot be printed, and not to move it again blindly", async () => {
     const script: ExpectedCall[] = [{ call: "advanceClock", gives: moved }];
     const { code, stderr } = await play("sandbox clock advance --by 30", script, { isStdoutFull: true });
     const told = stderr.replaceAll(/\s+/g, " ");
@@ -437,7 +437,7 @@ describe("sandbox clock", () => {
     expect(told).not.toContain("safe");
   });
 
-  it("says so where the backend is not a sandbox, and never moves back", async () => {
+  it("says if the backend is not a sandbox, and never moves back", async () => {
     const missing = new ClientError("unexpected_answer", "no", { status: 404 });
     expect(await play("sandbox clock show", [{ call: "sandboxState", fails: missing }])).toMatchObject({ code: 2 });
     const nobody = new ClientError("not_found", "There is no organization 77", { status: 404 });

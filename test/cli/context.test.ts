@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createContext } from "../../src/cli/context.ts";
 import { createLifetime } from "../../src/cli/io.ts";
 
-describe.skipIf(process.platform !== "linux")("opening an address", () => {
+describe.skipIf(process.platform !== "linux")("opening a URL", () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "sfl-"));
@@ -22,7 +22,7 @@ describe.skipIf(process.platform !== "linux")("opening an address", () => {
   it.each([
     ["a NUL", "https://billing.example/\0"],
     ["200 KB", `https://billing.example/${"x".repeat(200_000)}`],
-  ])("with %s, which no process can be started with, fails nothing", async (_, url) => {
+  ])("fails nothing if no process can be started with %s", async (_, url) => {
     const failures: unknown[] = [];
     const fail = (reason: unknown) => failures.push(reason);
     process.on("unhandledRejection", fail);
@@ -41,7 +41,7 @@ describe.skipIf(process.platform !== "linux")("opening an address", () => {
   });
 });
 
-it("a wait that is longer than timers are does not end at once", async () => {
+it("a wait beyond the timer limit does not end at once", async () => {
   vi.useFakeTimers();
   try {
     const lifetime = createLifetime();

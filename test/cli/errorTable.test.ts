@@ -107,7 +107,7 @@ describe("every error", () => {
     expect(CODES.filter((code) => !CASES.some((each) => each.code === code))).toEqual([]);
   });
 
-  it("is written down with its exit code, as a person reads it", async () => {
+  it("is documented with its exit code and its text for people", async () => {
     const table = CASES.map((each) => {
       const { person, told } = ending(each);
       const title = `[${person.exitCode}] ${each.code}${each.when ? `: ${each.when}` : ""}`;
@@ -117,7 +117,7 @@ describe("every error", () => {
   });
 
   describe.each(CASES.map((each) => [`${each.code}: ${each.when ?? each.line}`, each] as const))("%s", (_, each) => {
-    it("ends with its exit code, and tells a program what it tells a person", () => {
+    it("exits with its code, and gives programs the same text as people", () => {
       const { person, program, told } = ending(each);
       expect(told).toMatchObject({ code: each.code, exitCode: ERRORS[each.code].exitCode });
       expect([person.exitCode, program.exitCode]).toEqual([told.exitCode, told.exitCode]);
@@ -125,7 +125,7 @@ describe("every error", () => {
       expect(oneLine(person.stderr)).toMatch(oneLine([...linesOf(told, 80), ...request].join(" ")));
     });
 
-    it("says what to do next, in three lines, with commands and flags that exist", () => {
+    it("shows the next step, in three lines, with commands and flags that exist", () => {
       const { told } = ending(each);
       expect(told.message).toMatch(/[.!?…]$/);
       // Canceling leaves nothing to do.
@@ -138,7 +138,7 @@ describe("every error", () => {
       expect(`${told.message} ${told.hint}`.replaceAll(/`[^`]*`/g, "")).not.toMatch(/secureflag-licenses [a-z]+ /);
     });
 
-    it("fits 60 columns of a terminal, elsewhere is not wrapped, and shows no stack", () => {
+    it("fits 60 columns in a terminal, is not wrapped elsewhere, and shows no stack", () => {
       const { person, program, told } = ending(each);
       // What people copy stays whole.
       const wide = linesOf(told, 60).filter((line) => widthOf(line) > 60 && !/^(`[^`]*`|\S)+$/.test(line));
@@ -149,7 +149,7 @@ describe("every error", () => {
     });
   });
 
-  it("shows its stack, and those of its causes, with --verbose", async () => {
+  it("shows its stack and those of its causes with --verbose", async () => {
     const defect = CASES.find(({ code }) => code === "defect") as ErrorCase;
     expect((await playError(defect, ["--verbose"])).stderr).toMatch(/^\s+at /m);
   });

@@ -26,17 +26,17 @@ describe("withoutCommands", () => {
     "a\n::error::x",
     "note ##[error]x",
     "::::",
-  ])("%j holds no command", (text) => {
+  ])("%j contains no command", (text) => {
     expect(text.split("\n").some(isCommand)).toBe(true);
     expect(withoutCommands(text).split("\n").filter(isCommand)).toEqual([]);
     expect(withoutCommands(text).replaceAll("\u200b", "")).toBe(text);
   });
 
-  it.each(["£244.10", "a :: b", "10:30::40", "#[x]", "http://[::1]:4010/"])("%j stays as it is", (text) => {
+  it.each(["£244.10", "a :: b", "10:30::40", "#[x]", "http://[::1]:4010/"])("%j is unchanged", (text) => {
     expect(withoutCommands(text)).toBe(text);
   });
 
-  it("whatever was written, no line of it is one", () => {
+  it("no output line is a command, whatever was written", () => {
     const text = fc
       .array(fc.constantFrom(":", "::", "##", "[", "]", "error", " ", "\n", "\t", "\u00a0", "x"))
       .map((p) => p.join(""));
@@ -47,7 +47,7 @@ describe("withoutCommands", () => {
     );
   });
 
-  it("leaves JSON as it is, in which no line is one either", () => {
+  it("JSON is unchanged, and none of its lines is a command either", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom("##[", "::", "error", "]", "\n", '"')), (parts) => {
         const data = { note: parts.join("") };

@@ -38,8 +38,8 @@ async function helpOn(words: string, columns?: number): Promise<string> {
   return context.written.stdout;
 }
 
-describe.each([80, 100])("every help page on %d columns", (columns) => {
-  it("has a snapshot, and no other page", async () => {
+describe.each([80, 100])("every help page at %d columns", (columns) => {
+  it("has a snapshot, and there is no other page", async () => {
     expect((await readdir(new URL(`help/${columns}`, import.meta.url))).sort()).toEqual(pages.map(fileOf).sort());
   });
 
@@ -53,7 +53,7 @@ describe.each([80, 100])("every help page on %d columns", (columns) => {
 
 describe("the help", () => {
   it.each(["buy", "exit-codes"])(
-    "on %s is 80 columns wide off a terminal, as wide as one, and at most 100",
+    "for %s is 80 columns wide off a terminal, as wide as the terminal, and at most 100",
     async (words) => {
       expect(await helpOn(words)).toBe(await helpOn(words, 80));
       const widest = await helpOn(words, 100);
@@ -66,7 +66,7 @@ describe("the help", () => {
     },
   );
 
-  it.each(commands)("of %s is the same with --help", async (words) => {
+  it.each(commands)("for %s is the same with --help", async (words) => {
     const context = fakeContext();
     expect(await runProgram([...words.split(" ").filter(Boolean), "--help"], context)).toBe(0);
     expect(context.written.stdout).toBe(await helpOn(words));
@@ -75,7 +75,7 @@ describe("the help", () => {
     expect(alone.written.stdout).toBe(await helpOn(""));
   });
 
-  it.each(commands)("of %s has two valid examples", async (words, command) => {
+  it.each(commands)("for %s has two valid examples", async (words, command) => {
     const examples = examplesOf(command);
     expect(new Set(examples).size).toBe(2);
     for (const example of examples) {

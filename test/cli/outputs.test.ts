@@ -16,7 +16,7 @@ function commandsOf(command: Command, above: readonly string[] = []): string[] {
     });
 }
 
-describe("the outputs", () => {
+describe("the output schemas", () => {
   it("exist for every command and nothing else", async () => {
     const program = await createProgram(fakeContext(), () => {});
     expect(Object.keys(outputs).sort()).toEqual(commandsOf(program).sort());
@@ -37,7 +37,7 @@ describe("the outputs", () => {
     ["users add", { user: null, purchase: null, licenses: null }],
     ["users list", [{ email: "ada@northwind.example" }]],
     ["tokens revoke", { id: "tok_1", revoked: true, dryRun: false }],
-  ])("refuse what %s never prints", (name, document) => {
+  ])("reject what %s never prints", (name, document) => {
     expect(outputs[name].safeParse(document).success).toBe(false);
   });
 });

@@ -11,7 +11,7 @@ import { fakeContext } from "./support/fakeContext.ts";
 const ready = () =>
   fakeContext({ env: { SECUREFLAG_API_URL: API_URL, SECUREFLAG_API_TOKEN: "t", SECUREFLAG_ORGANIZATION: "1" } });
 
-describe("wrong usage ends with 2, before any request", () => {
+describe("usage errors exit with 2, before any request", () => {
   it.each([
     ["statsu"],
     ["status --fial"],
@@ -168,7 +168,7 @@ describe("wrong usage ends with 2, before any request", () => {
     expect(context.written.stderr).toMatch(line.includes("--json") ? /^\{"error":/ : /^Error: \S/);
   });
 
-  it("tells it in one JSON document under --json", async () => {
+  it("are one JSON document with --json", async () => {
     const context = ready();
     expect(await runProgram(["buy", "0", "--json"], context)).toBe(2);
     expect(JSON.parse(context.written.stderr)).toEqual({
@@ -201,7 +201,7 @@ describe("wrong usage ends with 2, before any request", () => {
     ["--po", ["buy", "5", "--yes", "--po", ""]],
     ["--idempotency-key", ["buy", "5", "--yes", "--idempotency-key", ""]],
     ["--max-total", ["buy", "5", "--yes", "--max-total", ""]],
-  ])("refuses an empty %s by its name", async (name, line) => {
+  ])("reject an empty %s by name", async (name, line) => {
     const context = ready();
     expect(await runProgram(line, context)).toBe(2);
     expect(context.written.stderr).toMatch(new RegExp(`^Error: ${name} cannot be '\\s*'\\.`));
@@ -250,7 +250,7 @@ describe("wrong usage ends with 2, before any request", () => {
     ["buy 5 --note --quiet --yes", "--note needs its <text>, and `--quiet` is a flag."],
     ["status --timeout -q", "--timeout needs its <seconds>, and `-q` is a flag."],
     ["buy 5 --max-total abc", "--max-total cannot be 'abc'."],
-  ])("%s says: %s", async (line, message) => {
+  ])("%s reports: %s", async (line, message) => {
     const context = ready();
     expect(await runProgram([...line.split(" "), "--json"], context)).toBe(2);
     const { error } = JSON.parse(context.written.stderr);
@@ -258,7 +258,7 @@ describe("wrong usage ends with 2, before any request", () => {
     expect(error.message).toContain(message);
   });
 
-  it("tells a number that no purchase has before it asks for --yes", async () => {
+  it("reject an impossible number of licenses before asking for --yes", async () => {
     const context = ready();
     expect(await runProgram(["buy", "20000"], context)).toBe(2);
     expect(context.written.stderr).toContain("Cannot buy 20000 licenses at once: the limit is 10000.");
@@ -305,7 +305,7 @@ describe("wrong usage ends with 2, before any request", () => {
   });
 });
 
-describe("what buy is told", () => {
+describe("the arguments of buy", () => {
   async function parse(line: readonly string[]): Promise<BuyOptions> {
     const seen: BuyOptions[] = [];
     const context = fakeContext();
@@ -317,7 +317,7 @@ describe("what buy is told", () => {
     return seen[0] as BuyOptions;
   }
 
-  it("has defaults", async () => {
+  it("have defaults", async () => {
     expect(await parse(["buy", "5"])).toEqual({
       source: { licenses: 5 },
       yes: false,
@@ -343,11 +343,11 @@ describe("what buy is told", () => {
     });
   });
 
-  it("takes a one-time code as apps show it", async () => {
+  it("include a one-time code in the format of authenticator apps", async () => {
     expect(await parse(["buy", "5", "--totp", "123 456"])).toMatchObject({ totp: "123456" });
   });
 
-  it("takes flags before and after the command", async () => {
+  it("accept flags before and after the command", async () => {
     const line = ["--json", "--no-input", "--org", "7", "buy", "5", "--no-color", "-q", "--timeout", "2", "--no-open"];
     expect(await parse(line)).toMatchObject({
       json: true,
@@ -360,7 +360,7 @@ describe("what buy is told", () => {
     });
   });
 
-  it("takes texts as they are, even those that look like flags", async () => {
+  it("accept text as it is, even if it looks like a flag", async () => {
     expect(await parse(["buy", "5", "--note", "-v fix", "--po=--json"])).toMatchObject({
       note: "-v fix",
       purchaseOrder: "--json",
@@ -371,7 +371,7 @@ describe("what buy is told", () => {
 });
 
 describe("help", () => {
-  it("exit-codes has every exit code that the table of errors leads to", async () => {
+  it("exit-codes lists every exit code of the error table", async () => {
     const context = fakeContext();
     expect(await runProgram(["help", "exit-codes"], context)).toBe(0);
     expect(context.written.stdout).toContain("interrupted");

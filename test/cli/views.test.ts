@@ -150,7 +150,7 @@ const TEXTS: Record<string, (seen: View) => string> = {
     ),
 };
 
-it("distinguishes a purchase that never arrives from one that still may", () => {
+it("distinguishes a purchase that cannot arrive anymore from one that still may", () => {
   const text = TEXTS.resumed?.(view(false));
   expect(text).toContain("A purchase of 1 license never arrived. Nothing was charged.");
   expect(text).toContain("A purchase of 2 licenses has not arrived yet.");
@@ -171,7 +171,7 @@ describe("every text for people", () => {
     if (!endless.includes("rounded")) expect(endless).not.toContain("…");
   });
 
-  it.each(Object.entries(TEXTS))("%s without color holds no control character", (_name, render) => {
+  it.each(Object.entries(TEXTS))("%s contains no control character without color", (_name, render) => {
     expect(render(PLAIN)).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
   });
 
@@ -180,8 +180,8 @@ describe("every text for people", () => {
   });
 });
 
-describe("what must be seen", () => {
-  it("status", () => {
+describe("key information", () => {
+  it("in status", () => {
     const text = renderStatus(subscription(), PLAIN);
     for (const part of [
       "Northwind Labs (4201)",
@@ -199,7 +199,7 @@ describe("what must be seen", () => {
   it.each([
     ["past_due", /Pay before +2027-03-15, or the subscription is suspended\n/],
     ["suspended", /Suspended +since 2027-03-15, until the renewal is paid\n/],
-  ] as const)("status of a subscription that is %s, in the same words as its renewal", (state, deadline) => {
+  ] as const)("in the status of a subscription that is %s, in the same words as its renewal", (state, deadline) => {
     const owing = subscription({ state, unpaid: UNPAID });
     const text = renderStatus(owing, PLAIN);
     expect(text).toMatch(/Unpaid +£4,500.00 with tax, renewal pur_9\n/);
@@ -215,7 +215,7 @@ describe("what must be seen", () => {
     expect(listed).toContain(state === "suspended" ? "suspended since 2027-03-15" : "pay before 2027-03-15");
   });
 
-  it("status of a subscription that ends, or has ended", () => {
+  it("in the status of a subscription that ends or has ended", () => {
     const renewal = { ...subscription().renewal, autoRenew: false };
     const ending = renderStatus(subscription({ renewal }), PLAIN);
     expect(ending).toMatch(/Ends +2027-03-01 \(in 99 days\)/);
@@ -225,7 +225,7 @@ describe("what must be seen", () => {
     expect(ended).not.toMatch(/Renew|today/);
   });
 
-  it("quote", () => {
+  it("in a quote", () => {
     const text = renderQuote(offer, { explain: true }, PLAIN);
     for (const part of ["25 → 30", "£244.10 (£203.42 + £40.68 tax)", "99 of 365 days", "203.424657…", "= 40.684"]) {
       expect(text.replaceAll("\n", " ")).toContain(part);
@@ -239,7 +239,7 @@ describe("what must be seen", () => {
     expect(renderConfirmation(ending, setting, PLAIN)).toMatch(/Ends +2027-03-01, without renewal/);
   });
 
-  it("confirmation", () => {
+  it("in the confirmation", () => {
     const text = renderConfirmation(offer, { ...setting, signedInAs: "ada@northwind.example" }, PLAIN);
     for (const part of ["Northwind Labs", "ada@", "25 → 30", "£244.10", "£5,400.00", "2027-03-01", "Visa"]) {
       expect(text).toContain(part);
@@ -253,7 +253,7 @@ describe("what must be seen", () => {
     expect(buyQuestion(offer)).toBe("Buy 5 licenses for £244.10 now?");
   });
 
-  it("the mode in which a declined purchase is paid, and a reduction is scheduled", () => {
+  it("in the confirmation of a payment and of a reduction: the mode", () => {
     for (const [fields, word] of MODE_WORDS) {
       const now = subscription(fields);
       for (const text of [
@@ -265,13 +265,13 @@ describe("what must be seen", () => {
     }
   });
 
-  it("a receipt's mode", () => {
+  it("in a receipt: the mode", () => {
     for (const [fields, word] of MODE_WORDS) {
       expect(renderReceipt(receipt(fields), PLAIN)).toMatch(new RegExp(`Northwind Labs \\(4201\\), ${word}\n`));
     }
   });
 
-  it("the mode of a sign-in, unless the backend does not tell", () => {
+  it("in an identity: the mode, unless the backend leaves it out", () => {
     for (const [fields, word] of MODE_WORDS.filter(([{ mode, livemode }]) => mode ?? livemode !== undefined)) {
       const identity = identityOf(me(fields), target, "file");
       expect(identity).toMatchObject({ mode: word.toLowerCase(), livemode: word === "LIVE" });
@@ -282,11 +282,11 @@ describe("what must be seen", () => {
     expect(renderIdentity(untold, PLAIN)).not.toMatch(/Mode|LIVE/);
   });
 
-  it("a receipt's purchase date", () => {
+  it("in a receipt: the purchase date", () => {
     expect(renderReceipt(receipt(), PLAIN)).toMatch(/Bought on +2026-11-22 in the billing time zone/);
   });
 
-  it("a sign-in that is renewed by itself, and a token that is not", () => {
+  it("in the sign-in: whether it is renewed automatically", () => {
     const expiring = (name: string | null) => me({ token: { ...me().token, name, expiresAt: "2026-11-22T10:15:00Z" } });
     expect(renderIdentity(identityOf(expiring(null), target, "file"), PLAIN)).toContain("renewed automatically");
     expect(renderIdentity(identityOf(me(), target, "file"), PLAIN)).toContain("billing:read, billing:purchase");
@@ -295,11 +295,11 @@ describe("what must be seen", () => {
     expect(renderIdentity(identityOf(expiring("ci"), target, "file"), PLAIN)).toContain("10:15 UTC");
   });
 
-  it("the role's name in a list of organizations", () => {
+  it("in a list of organizations: the role's name", () => {
     expect(renderOrganizations(me().organizations, PLAIN)).toContain("organization administrator");
   });
 
-  it("an approval's URL, in one piece", () => {
+  it("in an approval: the URL, unbroken", () => {
     const url = `https://pay.example/${"a".repeat(100)}`;
     const open = {
       ...openPurchase("requires_approval"),
@@ -308,7 +308,7 @@ describe("what must be seen", () => {
     expect(renderPurchase(open, PLAIN)).toContain(`by 2026-11-23 10:00 UTC at:\n${url}\nthen run`);
   });
 
-  it("how a declined purchase can still be paid, why it failed, and a refund", () => {
+  it("in a declined purchase: how to pay it, why it failed, and a refund", () => {
     const payable = renderPurchase(payablePurchase(), PLAIN);
     for (const part of ["The bank declined the card.", "Pay with another card by", "purchases pay pur_1"]) {
       expect(payable).toContain(part);
@@ -320,13 +320,13 @@ describe("what must be seen", () => {
     expect(renderPurchase(missing, PLAIN)).toContain("Add a payment method and pay by");
   });
 
-  it("the lines to copy from the sandbox, in one piece and quoted for a shell", () => {
+  it("in the sandbox: the lines to copy, unbroken and quoted for a shell", () => {
     const ready = { url: API_URL, organizationId: 1, admin: null, token: "it's $(x)", dataDir: null, pid: 1 };
     const text = renderReady(ready, PLAIN);
     expect(text).toContain(`export SECUREFLAG_API_URL=${API_URL} SECUREFLAG_API_TOKEN='it'\\''s $(x)'\n`);
   });
 
-  it("the clock after it moved, and empty lists", async () => {
+  it("after moving the clock, and in empty lists", async () => {
     const [first, second] = ["pur_1", "pur_2"].map((id) => purchase({ id, kind: "renewal", purchasedBy: null }));
     const moved = { now: "2027-03-01T00:00:00Z", renewals: [first, second].filter((one) => one !== undefined) };
     expect(await renderMoved(moved, PLAIN)).toMatch(
@@ -347,20 +347,20 @@ describe("what must be seen", () => {
 });
 
 describe("clean, toJson, wrap, colorLevel", () => {
-  it("cleans", () => {
+  it("strips control characters", () => {
     expect(clean("a\u001b[31mb\u001b[0m\u202Ec\u0000\u0085d\te\r\nf\u2028g")).toBe("a[31mb[0mcd e f g");
     expect(clean("Nm \u001b[31mE\u0007\ud800\uffff")).toBe("Nm [31mE");
     expect(clean("\u001b[31mfoo\u0007")).toBe("[31mfoo");
     expect(clean("Ünïcode 日本 👩‍💻")).toBe("Ünïcode 日本 👩‍💻");
   });
 
-  it("escapes in JSON what a terminal acts on, and keeps the data", () => {
+  it("escapes terminal control characters in JSON, and keeps the data", () => {
     const text = toJson({ name: "\u001b[2J\u009b\u202e\u2028\u007f" });
     expect(text).toMatch(/^[\x20-\x7e]+$/);
     expect(JSON.parse(text)).toEqual({ name: "\u001b[2J\u009b\u202e\u2028\u007f" });
   });
 
-  it("wraps words and leaves long ones whole", () => {
+  it("wraps at words and leaves long ones unbroken", () => {
     expect(wrap("one two three", 7)).toBe("one two\nthree");
     expect(wrap(`see ${"x".repeat(20)} now`, 10)).toBe(`see\n${"x".repeat(20)}\nnow`);
   });
@@ -377,7 +377,7 @@ describe("clean, toJson, wrap, colorLevel", () => {
     [0, { FORCE_COLOR: "0" }, true, true],
     [0, { FORCE_COLOR: "1" }, true, false],
     [0, { TERM: "dumb" }, true, true],
-  ])("level %s for %o", (level, env, isTerminal, color) => {
+  ])("uses color level %s for %o", (level, env, isTerminal, color) => {
     expect(colorLevel({ env, isTerminal, color })).toBe(level);
   });
 });

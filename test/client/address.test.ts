@@ -32,7 +32,7 @@ describe("parseAddress", () => {
   });
 
   test.each(["http://api.secureflag.com/rest/management/v2", "http://127.0.0.1.example.com/"])(
-    "refuses %s and suggests no other URL of that host",
+    "rejects %s and suggests no other URL of that host",
     (url) => {
       const hint = expect.not.stringContaining(new URL(url).host);
       expect(() => parseAddress(url)).toThrow(expect.objectContaining({ code: "insecure_url", hint }));
@@ -46,7 +46,7 @@ describe("parseAddress", () => {
     "https://api.secureflag.com/#a",
     "api.secureflag.com",
     "",
-  ])("refuses %s", (url) => {
+  ])("rejects %s", (url) => {
     expect(() => parseAddress(url)).toThrow(expect.objectContaining({ code: "invalid_usage" }));
   });
 
@@ -56,7 +56,7 @@ describe("parseAddress", () => {
 });
 
 describe("assertVerifiedTls", () => {
-  test("refuses certificate checks that are switched off", () => {
+  test("rejects disabled certificate checks", () => {
     const refused = expect.objectContaining({ code: "insecure_tls" });
     expect(() => assertVerifiedTls({ NODE_TLS_REJECT_UNAUTHORIZED: "0" })).toThrow(refused);
     expect(() => assertVerifiedTls({ NODE_TLS_REJECT_UNAUTHORIZED: "1" })).not.toThrow();
@@ -80,7 +80,7 @@ describe("proxyFor", () => {
     expect(proxyFor(remote, env)).toEqual(expected);
   });
 
-  test.each(["http://127.0.0.1:4010/", "http://localhost:4010/", "https://[::1]/"])("never for %s", (url) => {
+  test.each(["http://127.0.0.1:4010/", "http://localhost:4010/", "https://[::1]/"])("uses no proxy for %s", (url) => {
     expect(proxyFor(parseAddress(url), { HTTPS_PROXY: "http://proxy:1", NO_PROXY: "" })).toBeNull();
   });
 });

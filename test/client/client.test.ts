@@ -16,8 +16,8 @@ import {
 
 const base = "/rest/management/v2/organizations/4201";
 
-describe("what is asked", () => {
-  test("reads carry the token, ask for nothing compressed and name the tool", async () => {
+describe("requests", () => {
+  test("carry the token, ask for no compression and name the tool when reading", async () => {
     await using backend = await startBackend({ status: 200, json: subscription });
     expect(await testClient(backend.apiUrl).client.subscription(4201)).toEqual(subscription);
     expect(backend.seen).toMatchObject([
@@ -34,13 +34,13 @@ describe("what is asked", () => {
     ]);
   });
 
-  test("a backend that does not tell what is unpaid is taken to say that nothing is", async () => {
+  test("treat nothing as unpaid if the backend does not report it", async () => {
     const { unpaid: _, ...untold } = subscription;
     await using backend = await startBackend({ status: 200, json: untold });
     expect(await testClient(backend.apiUrl).client.subscription(4201)).toEqual({ ...subscription, unpaid: null });
   });
 
-  test("an answer about something else makes no sense", async () => {
+  test("reject a response about something else", async () => {
     await using backend = await startBackend(
       { status: 200, json: subscription },
       { status: 200, json: purchaseAnswer },
@@ -50,7 +50,7 @@ describe("what is asked", () => {
     await expect(client.purchase(4201, "pur_other")).rejects.toMatchObject({ code: "unexpected_answer" });
   });
 
-  test("every other call has its method, path and body", async () => {
+  test("have the right method, path and body for every other call", async () => {
     const receipt = {
       ...quote,
       ...purchase,
@@ -119,7 +119,7 @@ describe("what is asked", () => {
     expect(backend.seen.filter(({ headers }) => headers.authorization).map(({ url }) => url)).not.toContain("/sandbox");
   });
 
-  test("nothing is sent without a sign-in, nor with a token that cannot be one", async () => {
+  test("are not sent without a sign-in or with a malformed token", async () => {
     await using backend = await startBackend();
     const missing = testClient(backend.apiUrl, { accessToken: async () => null }).client;
     await expect(missing.me()).rejects.toMatchObject({ code: "unauthenticated" });
@@ -129,7 +129,7 @@ describe("what is asked", () => {
   });
 });
 
-describe("hostile and broken answers to a read", () => {
+describe("hostile and malformed responses to a read", () => {
   test.each([
     ["HTML", html(200), "unexpected_answer"],
     ["a redirect", { status: 302, headers: { location: "http://127.0.0.1:1/" } }, "unexpected_answer"],
@@ -137,14 +137,18 @@ describe("hostile and broken answers to a read", () => {
     ["more than 1 MB", { status: 200, json: "x".repeat(1_100_000) }, "unexpected_answer"],
     ["a 404 without a code", html(404), "billing_not_offered"],
     ["SecureFlag's own error", { status: 200, json: { error: true, errorMsg: "EmptyUser" } }, "billing_not_offered"],
-    ["SecureFlag's refusal", { status: 200, json: { error: true, errorMsg: "unauthorized" } }, "unauthenticated"],
-    ["its other shape", { status: 200, json: { result: "error", errorMsg: "unauthorized" } }, "unauthenticated"],
-    ["its other shape of 500", { status: 500, json: { result: "error", errorMsg: "unauthorized" } }, "unauthenticated"],
+    ["SecureFlag's rejection", { status: 200, json: { error: true, errorMsg: "unauthorized" } }, "unauthenticated"],
+    ["its other error shape", { status: 200, json: { result: "error", errorMsg: "unauthorized" } }, "unauthenticated"],
+    [
+      "its other shape with 500",
+      { status: 500, json: { result: "error", errorMsg: "unauthorized" } },
+      "unauthenticated",
+    ],
     ["a problem", problem(403, "forbidden"), "forbidden"],
-    ["a gateway's own refusal", html(403), "forbidden"],
-    ["a gateway's own sign-in", html(401), "unauthenticated"],
-    ["a refusal without a body", { status: 401 }, "unauthenticated"],
-    ["a refusal in other words", { status: 403, json: { message: "no" } }, "forbidden"],
+    ["a gateway's own rejection", html(403), "forbidden"],
+    ["a gateway's own sign-in page", html(401), "unauthenticated"],
+    ["a rejection without a body", { status: 401 }, "unauthenticated"],
+    ["a rejection in another format", { status: 403, json: { message: "no" } }, "forbidden"],
   ] as const)("%s ends at once", async (_name, answer, code) => {
     await using backend = await startBackend(answer);
     const { client, waits } = testClient(backend.apiUrl);
@@ -153,7 +157,7 @@ describe("hostile and broken answers to a read", () => {
     expect(waits).toEqual([]);
   });
 
-  test("a body without end is cut at 1 MB", async () => {
+  test("an endless body is cut at 1 MB", async () => {
     let sent = 0;
     await using backend = await startBackend((response) => {
       response.writeHead(200, { "content-type": "application/json" });
@@ -169,7 +173,7 @@ describe("hostile and broken answers to a read", () => {
     expect(sent).toBeLessThan(50_000_000);
   });
 
-  test("a problem keeps its detail, request id and wait", async () => {
+  test("a problem keeps its detail, request ID and wait", async () => {
     const refusal = problem(403, "spend_limit_exceeded", { requestId: "req_7" }, { "retry-after": "9" });
     await using backend = await startBackend(refusal);
     await expect(testClient(backend.apiUrl).client.subscription(4201)).rejects.toMatchObject({
@@ -182,7 +186,7 @@ describe("hostile and broken answers to a read", () => {
     });
   });
 
-  test("SecureFlag's own words on calls that it offers", async () => {
+  test("SecureFlag's own error messages are recognized for calls that it offers", async () => {
     const own = (errorMsg: string) => ({ status: 200, json: { result: null, error: true, errorMsg } });
     await using backend = await startBackend(
       own("unauthorized"),
@@ -207,7 +211,7 @@ describe("hostile and broken answers to a read", () => {
   });
 });
 
-describe("trying again", () => {
+describe("retrying", () => {
   const cut = (response: Parameters<typeof respond>[0]) => {
     response.writeHead(200, { "content-type": "application/json", "content-length": "500" });
     response.write('{"organization":');
@@ -217,15 +221,15 @@ describe("trying again", () => {
 
   test.each([
     ["a lost connection", (response: Parameters<typeof respond>[0]) => void response.destroy()],
-    ["a cut answer", cut],
-    ["JSON that breaks off", slice],
+    ["a truncated response", cut],
+    ["truncated JSON", slice],
     ["408", html(408)],
     ["425", html(425)],
     ["429", problem(429, "rate_limited")],
     ["500", problem(500, "internal")],
     ["502", html(502)],
     ["503", problem(503, "unavailable")],
-  ])("a read after %s", async (_name, answer) => {
+  ])("repeats a read after %s", async (_name, answer) => {
     await using backend = await startBackend(answer, answer, { status: 200, json: subscription });
     const { client, waits } = testClient(backend.apiUrl);
     expect(await client.subscription(4201)).toEqual(subscription);
@@ -234,17 +238,17 @@ describe("trying again", () => {
 
   test.each([
     ["problems", problem(503, "unavailable"), "unavailable"],
-    ["pages of a gateway", html(502), "unreachable"],
+    ["gateway pages", html(502), "unreachable"],
     ["lost connections", (response: Parameters<typeof respond>[0]) => void response.destroy(), "unreachable"],
-    ["JSON that breaks off", slice, "unexpected_answer"],
-  ] as const)("ends after six %s", async (_name, answer, code) => {
+    ["truncated JSON bodies", slice, "unexpected_answer"],
+  ] as const)("gives up after six %s", async (_name, answer, code) => {
     await using backend = await startBackend(...Array.from({ length: 7 }, () => answer));
     const { client } = testClient(backend.apiUrl);
     await expect(client.subscription(4201)).rejects.toMatchObject({ code });
     expect(backend.seen).toHaveLength(6);
   });
 
-  test("Retry-After is obeyed, and ends at once beyond the time left", async () => {
+  test("honors Retry-After, and gives up at once if it exceeds the time left", async () => {
     const busy = (after: string) => problem(429, "rate_limited", {}, { "retry-after": after });
     await using backend = await startBackend(busy("70"), { status: 200, json: subscription }, busy("70"));
     const { client, waits } = testClient(backend.apiUrl);
@@ -255,7 +259,7 @@ describe("trying again", () => {
     expect(waits).toEqual([70_000]);
   });
 
-  test("a timeout counts from the first byte to the last", async () => {
+  test("counts a timeout from the first byte to the last", async () => {
     await using backend = await startBackend(
       (response) => {
         response.writeHead(200, { "content-type": "application/json" });
@@ -269,7 +273,7 @@ describe("trying again", () => {
     expect(lines[0]).toContain("no answer (timeout)");
   });
 
-  test("what the backend holds on purpose is no timeout", async () => {
+  test("does not time out while the backend waits on purpose", async () => {
     await using backend = await startBackend((response) => {
       setTimeout(() => respond(response, 200, purchaseAnswer), 400);
     });
@@ -277,7 +281,7 @@ describe("trying again", () => {
     expect(await client.purchase(4201, "pur_1", 1)).toEqual(purchaseAnswer);
   });
 
-  test("a refused connection gives up after 20 s", async () => {
+  test("gives up after 20 s of refused connections", async () => {
     let clock = 0;
     const { client } = testClient(await refusedUrl(), {
       now: () => clock,
@@ -290,23 +294,23 @@ describe("trying again", () => {
     expect(clock).toBeLessThan(30_000);
   });
 
-  test("garbage instead of HTTP is no answer", async () => {
+  test("treats garbage instead of HTTP as no response", async () => {
     await using backend = await startTcp((socket) => socket.end("220 mail.example ESMTP\r\n"));
     await expect(testClient(backend.apiUrl).client.subscription(4201)).rejects.toMatchObject({ code: "unreachable" });
   });
 
   test.each([
     ["sign-in", (client: ReturnType<typeof testClient>["client"]) => client.login({ email: "a", password: "b" })],
-    ["a refresh that was sent", (client: ReturnType<typeof testClient>["client"]) => client.refresh("r")],
-    ["revoking", (client: ReturnType<typeof testClient>["client"]) => client.revoke("r")],
-  ])("%s is never repeated", async (_name, call) => {
+    ["a sent refresh", (client: ReturnType<typeof testClient>["client"]) => client.refresh("r")],
+    ["a revocation", (client: ReturnType<typeof testClient>["client"]) => client.revoke("r")],
+  ])("never repeats %s", async (_name, call) => {
     await using backend = await startBackend(html(503), html(503));
     const { client } = testClient(backend.apiUrl);
     await expect(call(client)).rejects.toMatchObject({ code: "unreachable" });
     expect(backend.seen).toHaveLength(1);
   });
 
-  test("a refresh that never left is repeated, a sign-in is not", async () => {
+  test("repeats an unsent refresh, but not a sign-in", async () => {
     const apiUrl = await refusedUrl();
     const refreshing = testClient(apiUrl);
     await expect(refreshing.client.refresh("r")).rejects.toMatchObject({ code: "unreachable" });
@@ -325,22 +329,22 @@ const CHANGES: [string, (client: Calls) => Promise<unknown>, isRepeated: boolean
   ["creating a token", (client) => client.createToken(4201, request), false, "shows it, revoke it"],
   ["revoking a token", (client) => client.revokeApiToken(4201, "tok_1"), true, "tokens list"],
   ["a reduction", (client) => client.reduceLicenses(4201, { licenses: 23, subscriptionVersion: 7 }), true, "status"],
-  ["taking a reduction back", (client) => client.cancelReduction(4201), true, "status"],
+  ["canceling a reduction", (client) => client.cancelReduction(4201), true, "status"],
   ["removing a user", (client) => client.removeUser(4201, 10), true, "users list --all"],
 ];
 
 describe.each(CHANGES)("%s, without a key", (_, call, isRepeated, hint) => {
   const unknown = { code: "outcome_unknown", hint: expect.stringContaining(hint) };
 
-  test("may have been done after a page of a gateway", async () => {
+  test("may have been done after a gateway page", async () => {
     await using backend = await startBackend(html(200));
     await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject(unknown);
     expect(backend.seen).toHaveLength(1);
   });
 
   test.each([
-    ["a defect of the backend", problem(500, "internal")],
-    ["no answer in the end", html(503)],
+    ["an internal error", problem(500, "internal")],
+    ["no response at all", html(503)],
   ])("may have been done after %s", async (_name, answer) => {
     await using backend = await startBackend(...Array.from({ length: 10 }, () => answer));
     await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject(unknown);
@@ -350,7 +354,7 @@ describe.each(CHANGES)("%s, without a key", (_, call, isRepeated, hint) => {
 
 test.each<[string, (client: Calls) => Promise<unknown>]>([
   ["a reduction", (client) => client.reduceLicenses(7, { licenses: 23, subscriptionVersion: 7 })],
-  ["taking a reduction back", (client) => client.cancelReduction(7)],
+  ["canceling a reduction", (client) => client.cancelReduction(7)],
 ])("%s answered with another organization may have been done", async (_, call) => {
   await using backend = await startBackend({ status: 200, json: subscription });
   await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject({
@@ -363,39 +367,39 @@ describe.each(CHANGES.filter(([, , isRepeated]) => isRepeated))("%s, repeated wi
   const unknown = { code: "outcome_unknown", hint: expect.stringContaining(hint) };
 
   test.each([
-    ["nothing answers any more", hangUp],
-    ["it is asked to wait", problem(429, "rate_limited")],
-    ["a gateway refuses it", html(403)],
-    ["a gateway does not find it", html(404)],
-  ])("may have been done where an answer is lost and then %s", async (_name, answer) => {
+    ["the backend stays unreachable", hangUp],
+    ["it is rate limited", problem(429, "rate_limited")],
+    ["a gateway rejects it", html(403)],
+    ["a gateway answers 404", html(404)],
+  ])("may have been done if a response is lost and then %s", async (_name, answer) => {
     await using backend = await startBackend(hangUp, ...Array.from({ length: 5 }, () => answer));
     await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject(unknown);
   });
 
-  test("may have been done where an answer is lost and then no connection comes about", async () => {
+  test("may have been done if a response is lost and then no connection succeeds", async () => {
     const backend = await startBackend(hangUp);
     const sleep = async () => await backend[Symbol.asyncDispose]();
     await expect(call(testClient(backend.apiUrl, { sleep }).client)).rejects.toMatchObject(unknown);
   });
 
-  test("may have been done where an answer is lost and then no token is to be had", async () => {
+  test("may have been done if a response is lost and then no token is available", async () => {
     await using backend = await startBackend(hangUp);
     const tokens = ["good", null];
     const { client } = testClient(backend.apiUrl, { accessToken: async () => tokens.shift() ?? null });
     await expect(call(client)).rejects.toMatchObject({ ...unknown, cause: { code: "unauthenticated" } });
   });
 
-  test("was not done where it is refused after an answer was lost", async () => {
+  test("was not done if it is rejected after a lost response", async () => {
     await using backend = await startBackend(hangUp, problem(403, "forbidden"));
     await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject({ code: "forbidden" });
   });
 });
 
-describe("a token that the backend does not know", () => {
+describe("a token unknown to the backend", () => {
   const refused = problem(401, "unauthenticated");
   const good = { status: 200, json: subscription };
 
-  test("is renewed once, and the request sent once more", async () => {
+  test("is renewed once, and the request is repeated once", async () => {
     await using backend = await startBackend(refused, good);
     let token = "old";
     const renewToken = async () => {
@@ -407,7 +411,7 @@ describe("a token that the backend does not know", () => {
     expect(backend.seen.map(({ headers }) => headers.authorization)).toEqual(["Bearer old", "Bearer new"]);
   });
 
-  test("ends where it cannot be renewed", async () => {
+  test("fails if it cannot be renewed", async () => {
     await using backend = await startBackend(refused, refused);
     const { client } = testClient(backend.apiUrl, { renewToken: async () => null });
     await expect(client.subscription(4201)).rejects.toMatchObject({ code: "unauthenticated" });
@@ -417,14 +421,14 @@ describe("a token that the backend does not know", () => {
     expect(backend.seen).toHaveLength(2);
   });
 
-  test("ends where the new one is refused as well", async () => {
+  test("fails if the new token is rejected as well", async () => {
     await using backend = await startBackend(refused, refused);
     const { client } = testClient(backend.apiUrl, { renewToken: async () => "new" });
     await expect(client.subscription(4201)).rejects.toMatchObject({ code: "unauthenticated" });
     expect(backend.seen).toHaveLength(2);
   });
 
-  test("two calls at once share one renewal", async () => {
+  test("is renewed once for two concurrent calls", async () => {
     await using backend = await startBackend(refused, refused, good, good);
     let renewals = 0;
     let token = "old";
@@ -439,21 +443,21 @@ describe("a token that the backend does not know", () => {
     expect(renewals).toBe(1);
   });
 
-  test("a wrong password asks for no renewal", async () => {
+  test("is not renewed after a wrong password", async () => {
     await using backend = await startBackend(refused);
     const { client } = testClient(backend.apiUrl, { renewToken: () => expect.unreachable() });
     const signIn = client.login({ email: "a", password: "b" });
     await expect(signIn).rejects.toMatchObject({ code: "unauthenticated" });
   });
 
-  test("a used refresh token is an expired sign-in", async () => {
+  test("gives an expired sign-in if the refresh token was used", async () => {
     const used = { status: 400, json: { error: "invalid_grant" }, headers: { "content-type": "application/json" } };
     await using backend = await startBackend(used);
     await expect(testClient(backend.apiUrl).client.refresh("r")).rejects.toMatchObject({ code: "unauthenticated" });
   });
 });
 
-test("a trace line has no secret", async () => {
+test("a trace line contains no secret", async () => {
   await using backend = await startBackend(
     { status: 201, json: purchaseAnswer, headers: { "set-cookie": "secret=1" } },
     { status: 200, json: { status: "mfa_required", challenge: "c", methods: [] } },
@@ -470,7 +474,7 @@ test("a trace line has no secret", async () => {
   expect(lines.join()).not.toContain("secret");
 });
 
-test("close cuts what is under way, and nothing is tried again", async () => {
+test("close cancels requests in progress, and nothing is retried", async () => {
   await using backend = await startTcp(() => {});
   const { client, waits } = testClient(backend.apiUrl);
   const call = client.subscription(4201);
@@ -480,12 +484,12 @@ test("close cuts what is under way, and nothing is tried again", async () => {
   expect(waits).toEqual([]);
 });
 
-test("a client that was never used closes", async () => {
+test("an unused client can be closed", async () => {
   expect(await testClient("https://api.secureflag.com/v2").client.close()).toBeUndefined();
 });
 
 describe("proxies", () => {
-  test("an https backend is reached through HTTPS_PROXY", async () => {
+  test("are used for an https backend with HTTPS_PROXY", async () => {
     const asked: string[] = [];
     await using proxy = await startTcp((socket) => {
       socket.once("data", (chunk) => {
@@ -500,14 +504,14 @@ describe("proxies", () => {
     await client.close();
   });
 
-  test("this machine is reached directly, whatever the environment says", async () => {
+  test("are not used for this machine, whatever the environment", async () => {
     await using backend = await startBackend({ status: 200, json: subscription });
     const proxy = "http://127.0.0.1:1";
     const env = { HTTP_PROXY: proxy, http_proxy: proxy, HTTPS_PROXY: proxy, https_proxy: proxy, NO_PROXY: "" };
     expect(await testClient(backend.apiUrl, { env }).client.subscription(4201)).toEqual(subscription);
   });
 
-  test("what NO_PROXY names is reached directly", async () => {
+  test("are not used for hosts in NO_PROXY", async () => {
     const proxy = await refusedUrl();
     // A documentation address (RFC 5737) is nobody's.
     const env = { HTTPS_PROXY: new URL(proxy).origin, NO_PROXY: "192.0.2.0/24" };
@@ -517,7 +521,7 @@ describe("proxies", () => {
     await client.close();
   });
 
-  test("a proxy that is none is a clear error", async () => {
+  test("give a clear error if invalid", async () => {
     const { client } = testClient("https://backend.example/v2", { env: { HTTPS_PROXY: "not a url" } });
     await expect(client.me()).rejects.toMatchObject({ code: "insecure_url" });
   });

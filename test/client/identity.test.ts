@@ -31,7 +31,7 @@ const TOKEN = {
 
 const oauth = (status: number, error: string, more: object = {}): Answer => ({ status, json: { error, ...more } });
 
-test("every call has its method, path and body, and a token only where it needs one", async () => {
+test("every call has its method, path and body, and a token only if needed", async () => {
   await using backend = await startBackend(
     { status: 200, json: SESSION },
     { status: 200, json: GRANT },
@@ -70,15 +70,15 @@ test.each([
   ["slow_down", oauth(400, "slow_down"), "slow_down"],
   ["access_denied", oauth(400, "access_denied"), "access_denied"],
   ["expired_token", oauth(400, "expired_token"), "expired_token"],
-  ["a spent code", oauth(400, "invalid_grant", { error_description: "used" }), "unauthenticated"],
-  ["another error of OAuth's", oauth(400, "constructor"), "unexpected_answer"],
+  ["a used code", oauth(400, "invalid_grant", { error_description: "used" }), "unauthenticated"],
+  ["another OAuth error", oauth(400, "constructor"), "unexpected_answer"],
   ["an overloaded server", oauth(503, "temporarily_unavailable"), "unavailable"],
-  ["a refusal without a word of it", html(403), "forbidden"],
-  ["a refusal in other words", oauth(401, "invalid_token"), "unauthenticated"],
+  ["a rejection without an OAuth code", html(403), "forbidden"],
+  ["a rejection in another format", oauth(401, "invalid_token"), "unauthenticated"],
   ["an unknown client", oauth(401, "invalid_client"), "sign_in_not_offered"],
   ["an unknown grant", oauth(400, "unsupported_grant_type"), "sign_in_not_offered"],
-  ["no such place", html(404), "sign_in_not_offered"],
-  ["no such place, in our words", problem(404, "not_found"), "sign_in_not_offered"],
+  ["an unknown route", html(404), "sign_in_not_offered"],
+  ["an unknown route, as a problem", problem(404, "not_found"), "sign_in_not_offered"],
   ["SecureFlag's own error", { status: 200, json: { error: true, errorMsg: "unauthorized" } }, "sign_in_not_offered"],
 ] as const)("the device grant answered with %s", async (_what, answer, code) => {
   await using backend = await startBackend(answer);
@@ -90,13 +90,13 @@ test.each([
   ["unauthorized", { status: 200, json: { result: "error", errorMsg: "unauthorized" } }, "unauthenticated"],
   ["Unauthorized, with a status", { status: 401, json: { error: true, errorMsg: "Unauthorized" } }, "unauthenticated"],
   ["another error", { status: 200, json: { error: true, errorMsg: "EmptyUser" } }, "sign_in_not_offered"],
-])("a password that SecureFlag answers with %s", async (_what, answer, code) => {
+])("a password answered by SecureFlag with %s", async (_what, answer, code) => {
   await using backend = await startBackend(answer);
   const signingIn = testClient(backend.apiUrl).client.login({ email: "a@b.example", password: "p" });
   await expect(signingIn).rejects.toMatchObject({ code });
 });
 
-test("an invitation is accepted again while the answer is lost, and only the organization that was asked for counts", async () => {
+test("an invitation is accepted again if a response is lost, and only the requested organization counts", async () => {
   const joined = { id: 7, name: "Southwind Labs", role: 0 };
   await using backend = await startBackend(problem(503, "unavailable"), { status: 200, json: joined });
   expect(await testClient(backend.apiUrl).client.acceptInvitation(7)).toEqual(joined);
@@ -157,7 +157,7 @@ describe("a call that needs a one-time code", () => {
     }
   }
 
-  test("proves with it that the person is there, and is made again under the same key", async () => {
+  test("verifies the user with it and is repeated under the same key", async () => {
     const { outcome, seen, waits } = await buy(["123456"], NEEDED, { status: 204 }, BOUGHT);
     expect(outcome).toMatchObject({ purchase: { id: "pur_1" }, replayed: false });
     expect(seen.map(({ url, body, headers }) => [url, body, headers["idempotency-key"]])).toEqual([
@@ -175,31 +175,31 @@ describe("a call that needs a one-time code", () => {
   });
 
   test.each([
-    ["without a code stays refused", [], [NEEDED], "mfa_required"],
-    ["after the last code ends with what was wrong", ["1"], [NEEDED, WRONG], "mfa_invalid"],
-    ["is not asked for twice", ["1", "2"], [NEEDED, { status: 204 }, NEEDED], "mfa_required"],
-    ["ends where signing in is paused", ["1"], [NEEDED, problem(429, "rate_limited")], "rate_limited"],
-    ["ends where the code cannot be sent", ["1"], [NEEDED, html(502)], "unreachable"],
+    ["stays rejected without a code", [], [NEEDED], "mfa_required"],
+    ["ends with the reason after the last code", ["1"], [NEEDED, WRONG], "mfa_invalid"],
+    ["is not prompted for twice", ["1", "2"], [NEEDED, { status: 204 }, NEEDED], "mfa_required"],
+    ["ends if signing in is paused", ["1"], [NEEDED, problem(429, "rate_limited")], "rate_limited"],
+    ["ends if the code cannot be sent", ["1"], [NEEDED, html(502)], "unreachable"],
   ] as const)("%s", async (_what, codes, script, failed) => {
     const { outcome, seen } = await buy(codes, ...script);
     expect(outcome).toEqual({ failed });
     expect(seen).toHaveLength(script.length);
   });
 
-  test("the time that a person takes is not the command's: trouble afterwards is still tried again", async () => {
+  test("does not count the user's time: later failures are still retried", async () => {
     const trouble = problem(503, "unavailable");
     const { outcome, waits } = await buy(["1"], NEEDED, { status: 204 }, trouble, BOUGHT);
     expect(outcome).toMatchObject({ purchase: { id: "pur_1" } });
     expect(waits).toHaveLength(1);
   });
 
-  test("what was bought before under the key is told as a replay, though a try was refused", async () => {
+  test("reports an earlier purchase under the key as a replay, even if an attempt was rejected", async () => {
     const replay: Answer = { status: 200, json: purchaseAnswer, headers: { "idempotency-replayed": "true" } };
     const { outcome } = await buy(["1"], NEEDED, { status: 204 }, replay);
     expect(outcome).toMatchObject({ replayed: true });
   });
 
-  test("--verbose shows neither the code nor a body", async () => {
+  test("shows neither the code nor a body with --verbose", async () => {
     const { lines } = await buy(["987654"], NEEDED, WRONG);
     expect(lines.join("\n")).not.toContain("987654");
     expect(lines.join("\n")).toContain("/auth/step-up");

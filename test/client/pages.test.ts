@@ -29,13 +29,13 @@ describe("a list in pages", () => {
     expect(asked).toEqual([null, "c0", "c1", "c2", "c3"]);
   });
 
-  it("is read no further than is wanted", async () => {
+  it("is read no further than requested", async () => {
     const { ended, asked } = await read((page) => ({ items: many(page * 10, 10), next: `c${page}` }), { limit: 20 });
     expect(ended).toEqual({ items: many(0, 20), next: "c1" });
     expect(asked).toHaveLength(2);
   });
 
-  it("may have an empty page on its way", async () => {
+  it("may contain an empty page", async () => {
     const { ended } = await read((page) => ({
       items: page === 1 ? [] : many(page, 1),
       next: page < 2 ? `c${page}` : null,
@@ -44,20 +44,24 @@ describe("a list in pages", () => {
   });
 
   it.each<[string, (page: number) => Page<Item, string>, number]>([
-    ["with a cursor that comes again", (page) => ({ items: many(page, 1), next: "again" }), 2],
-    ["with cursors that go round", (page) => ({ items: many(page, 1), next: `c${page % 3}` }), 4],
+    ["with a repeated cursor", (page) => ({ items: many(page, 1), next: "again" }), 2],
+    ["with a cycle of cursors", (page) => ({ items: many(page, 1), next: `c${page % 3}` }), 4],
     ["of empty pages", (page) => ({ items: [], next: `c${page}` }), 3],
     ["of the same items", (page) => ({ items: many(0, 5), next: `c${page}` }), 4],
-    ["of more items than there are", (page) => ({ items: many(page * 1_000, 1_000), next: `c${page}` }), 101],
-    ["of more pages than there are", (page) => ({ items: many(page, 1), next: `c${page}` }), 10_000],
-    ["that fills the memory", (page) => ({ items: [{ id: page, text: "x".repeat(900_000) }], next: `c${page}` }), 112],
-  ])("%s ends with an error", async (_, page, requests) => {
+    ["of more items than allowed", (page) => ({ items: many(page * 1_000, 1_000), next: `c${page}` }), 101],
+    ["of more pages than allowed", (page) => ({ items: many(page, 1), next: `c${page}` }), 10_000],
+    [
+      "that would fill the memory",
+      (page) => ({ items: [{ id: page, text: "x".repeat(900_000) }], next: `c${page}` }),
+      112,
+    ],
+  ])("%s fails", async (_, page, requests) => {
     const { ended, asked } = await read(page);
     expect(ended).toMatchObject({ code: "unexpected_answer", message: expect.stringContaining("things never ends") });
     expect(asked).toHaveLength(requests);
   });
 
-  it("can have fewer items at most", async () => {
+  it("can have a lower limit of items", async () => {
     const { ended } = await read((page) => ({ items: many(page * 10, 10), next: `c${page}` }), { maxItems: 50 });
     expect(ended).toMatchObject({ code: "unexpected_answer" });
   });

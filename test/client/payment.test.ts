@@ -17,9 +17,9 @@ const open: Answer = { status: 202, json: { ...purchaseAnswer, status: "requires
 describe("payPurchase", () => {
   test.each([
     ["paid", paid, "succeeded"],
-    ["under way", open, "requires_approval"],
+    ["in progress", open, "requires_approval"],
     ["declined again", problem(402, "payment_declined", { purchase: declined }), "failed"],
-  ])("%s: resolves with the purchase", async (_what, answer, status) => {
+  ])("returns the purchase: %s", async (_what, answer, status) => {
     await using backend = await startBackend(answer);
     const { client } = testClient(backend.apiUrl);
     expect(await client.payPurchase(4201, "pur_1")).toMatchObject({ id: "pur_1", status });
@@ -30,21 +30,21 @@ describe("payPurchase", () => {
   });
 
   test.each([
-    ["a cut connection", hangUp, "outcome_unknown"],
+    ["a dropped connection", hangUp, "outcome_unknown"],
     ["503", problem(503, "unavailable"), "outcome_unknown"],
     ["HTML", html(502), "outcome_unknown"],
-    ["HTML under 200", html(200), "outcome_unknown"],
+    ["HTML with 200", html(200), "outcome_unknown"],
     ["a decline without its purchase", problem(402, "payment_declined"), "outcome_unknown"],
     ["another purchase", { status: 200, json: { ...purchaseAnswer, id: "pur_2" } }, "outcome_unknown"],
-    ["a refusal", problem(409, "not_payable"), "not_payable"],
-  ])("%s is never answered with a second attempt", async (_what, answer, code) => {
+    ["a rejection", problem(409, "not_payable"), "not_payable"],
+  ])("%s never causes a second attempt", async (_what, answer, code) => {
     await using backend = await startBackend(answer, paid);
     const { client } = testClient(backend.apiUrl);
     await expect(client.payPurchase(4201, "pur_1")).rejects.toMatchObject({ code });
     expect(backend.seen).toHaveLength(1);
   });
 
-  test("is tried again while it certainly never left", async () => {
+  test("is retried only while it certainly was not sent", async () => {
     const { client, waits } = testClient(await refusedUrl());
     await expect(client.payPurchase(4201, "pur_1")).rejects.toMatchObject({ code: "unreachable" });
     expect(waits.length).toBeGreaterThan(0);
@@ -57,7 +57,7 @@ describe("cancelPurchase", () => {
     json: { ...declined, failure: { code: "payment_canceled", message: "The purchase was canceled." } },
   };
 
-  test("is repeated after trouble: what is canceled stays so", async () => {
+  test("is repeated after failures, because canceling is idempotent", async () => {
     await using backend = await startBackend(hangUp, problem(503, "unavailable"), canceled);
     const { client } = testClient(backend.apiUrl);
     expect(await client.cancelPurchase(4201, "pur_1")).toMatchObject({ failure: { code: "payment_canceled" } });
@@ -68,7 +68,7 @@ describe("cancelPurchase", () => {
 
   test.each<[string, Answer]>([
     ["HTML", html(200)],
-    ["an answer of another shape", { status: 200, json: {} }],
+    ["a response of another shape", { status: 200, json: {} }],
     ["another purchase", { status: 200, json: { ...purchaseAnswer, id: "pur_2" } }],
   ])("%s leaves open whether it was canceled", async (_what, answer) => {
     await using backend = await startBackend(answer);
@@ -79,7 +79,7 @@ describe("cancelPurchase", () => {
     expect(backend.seen).toHaveLength(1);
   });
 
-  test("is refused", async () => {
+  test("fails if refused", async () => {
     await using backend = await startBackend(problem(409, "not_cancelable"));
     const { client } = testClient(backend.apiUrl);
     await expect(client.cancelPurchase(4201, "pur_1")).rejects.toMatchObject({ code: "not_cancelable" });

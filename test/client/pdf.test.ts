@@ -10,7 +10,7 @@ function read(status: number, body: string, headers: Record<string, string>) {
   return readPdfAnswer(operations.getReceipt, { kind: "answer", status, headers, body: Buffer.from(body) });
 }
 
-describe("an answer that was asked for as PDF", () => {
+describe("a response to a PDF request", () => {
   const pdf = { "content-type": "application/pdf" };
   const json = { "content-type": "application/json; charset=utf-8" };
 
@@ -24,13 +24,13 @@ describe("an answer that was asked for as PDF", () => {
   });
 
   test.each([
-    ["what is no PDF", "<html>", pdf, true],
-    ["half a PDF", WHOLE.slice(0, 50), pdf, true],
-    ["nothing", "", pdf, true],
-    ["a compressed one", WHOLE, { ...pdf, "content-encoding": "gzip" }, false],
-    ["a PDF that does not say so", WHOLE, { "content-type": "application/octet-stream" }, false],
-    ["a page", "<html>", { "content-type": "text/html" }, false],
-  ])("%s is nonsense", (_, body, headers, broken) => {
+    ["a file that is not a PDF", "<html>", pdf, true],
+    ["a truncated PDF", WHOLE.slice(0, 50), pdf, true],
+    ["an empty body", "", pdf, true],
+    ["a compressed PDF", WHOLE, { ...pdf, "content-encoding": "gzip" }, false],
+    ["a PDF with another content type", WHOLE, { "content-type": "application/octet-stream" }, false],
+    ["an HTML page", "<html>", { "content-type": "text/html" }, false],
+  ])("%s is unexpected", (_, body, headers, broken) => {
     expect(read(200, body, headers)).toMatchObject({ kind: "nonsense", broken });
   });
 
@@ -38,11 +38,11 @@ describe("an answer that was asked for as PDF", () => {
     ["the receipt as JSON", 200, JSON.stringify(receipt()), json],
     ["406 without a code", 406, "", {}],
     ["406 with a page", 406, "<html>", { "content-type": "text/html" }],
-  ])("%s means that the backend makes none", (_, status, body, headers) => {
+  ])("%s means that the backend does not make PDFs", (_, status, body, headers) => {
     expect(read(status, body, headers)).toEqual({ kind: "other_form" });
   });
 
-  test("a problem is a problem", () => {
+  test("a problem is reported as such", () => {
     const body = JSON.stringify({ code: "font_missing", detail: "Install it" });
     const problem = { "content-type": "application/problem+json" };
     expect(read(406, body, problem)).toMatchObject({ kind: "problem", code: "font_missing" });
@@ -56,7 +56,7 @@ describe("the client", () => {
       response.writeHead(200, { "content-type": "application/pdf" }).end(body);
     };
 
-  test("asks for a PDF, and again where it came cut", async () => {
+  test("requests a PDF, and again if it was truncated", async () => {
     await using backend = await startBackend(pdf(WHOLE.slice(0, 60)), pdf(WHOLE));
     const { client } = testClient(backend.apiUrl);
     expect((await client.receiptPdf(1, "pur_1")).bytes.toString()).toBe(WHOLE);
@@ -65,7 +65,7 @@ describe("the client", () => {
     );
   });
 
-  test("says that the backend makes none", async () => {
+  test("reports that the backend does not make PDFs", async () => {
     await using backend = await startBackend({ status: 200, json: receipt() });
     const { client } = testClient(backend.apiUrl);
     await expect(client.receiptPdf(1, "pur_1")).rejects.toMatchObject({
@@ -75,7 +75,7 @@ describe("the client", () => {
     });
   });
 
-  test("refuses more than 1 MB", async () => {
+  test("rejects more than 1 MB", async () => {
     await using backend = await startBackend(pdf(`%PDF-${"x".repeat(1_000_001)}`));
     const { client } = testClient(backend.apiUrl);
     await expect(client.receiptPdf(1, "pur_1")).rejects.toMatchObject({ code: "unexpected_answer" });

@@ -23,7 +23,7 @@ const cutJson: Answer = (response) => {
 };
 
 describe("createPurchase", () => {
-  test("sends the quote under its key, and says when it left", async () => {
+  test("sends the quote under its key, and reports when it was sent", async () => {
     await using backend = await startBackend(bought);
     const { client, reached } = testClient(backend.apiUrl);
     const result = await client.createPurchase(4201, "key-1", { ...request, note: "n" });
@@ -38,7 +38,7 @@ describe("createPurchase", () => {
     ]);
   });
 
-  test("has left whole when it says so", async () => {
+  test("has sent the complete request when it reports so", async () => {
     let arrived = "";
     await using backend = await startTcp((socket) => {
       socket.on("data", (chunk) => {
@@ -54,7 +54,7 @@ describe("createPurchase", () => {
     await call;
   });
 
-  test("an answer about another key's purchase leaves the outcome unknown", async () => {
+  test("leaves the outcome unknown after a response about another key's purchase", async () => {
     await using backend = await startBackend(bought, { status: 200, json: purchaseAnswer });
     const { client } = testClient(backend.apiUrl);
     const unknown = { code: "outcome_unknown", message: expect.stringContaining(purchaseAnswer.id) };
@@ -62,13 +62,13 @@ describe("createPurchase", () => {
     await expect(client.purchaseByKey(4201, "key-2")).rejects.toMatchObject(unknown);
   });
 
-  test("a replay of an earlier purchase says so", async () => {
+  test("reports a replay of an earlier purchase", async () => {
     await using backend = await startBackend(replay);
     const { client } = testClient(backend.apiUrl);
     expect(await client.createPurchase(4201, "key-1", request)).toMatchObject({ replayed: true });
   });
 
-  test("a decline resolves with the failed purchase", async () => {
+  test("returns the failed purchase after a decline", async () => {
     await using backend = await startBackend(problem(402, "payment_declined", { purchase: declined }));
     const { client } = testClient(backend.apiUrl);
     expect(await client.createPurchase(4201, "key-1", request)).toEqual({
@@ -78,7 +78,7 @@ describe("createPurchase", () => {
     });
   });
 
-  test("a decline names the request as the backend does in its body", async () => {
+  test("names the request of a decline as in the body", async () => {
     await using backend = await startBackend(
       problem(402, "payment_declined", { purchase: declined, requestId: "req_9" }),
     );
@@ -87,19 +87,19 @@ describe("createPurchase", () => {
   });
 
   test.each<[string, Answer]>([
-    ["a lost answer", hangUp],
-    ["a cut answer", cutJson],
+    ["a lost response", hangUp],
+    ["a truncated response", cutJson],
     ["HTML", html(200)],
     ["a redirect", { status: 307, headers: { location: "http://127.0.0.1:1/" } }],
     ["the wrong shape", { status: 201, json: { id: "pur_1" } }],
     ["500", problem(500, "internal")],
     ["502", html(502)],
     ["429", problem(429, "rate_limited")],
-    ["a twin", problem(409, "idempotency_key_in_use", {}, { "retry-after": "0" })],
+    ["a concurrent request", problem(409, "idempotency_key_in_use", {}, { "retry-after": "0" })],
     ["a decline without its purchase", problem(402, "payment_declined")],
     ["HTML with 400", html(400)],
     ["more than 1 MB", { status: 201, json: "x".repeat(1_100_000) }],
-  ])("%s is followed by the same key, and what it made is its own", async (_name, answer) => {
+  ])("%s is retried with the same key, and the purchase made counts as its own", async (_name, answer) => {
     await using backend = await startBackend(answer, replay);
     const { client } = testClient(backend.apiUrl);
     expect(await client.createPurchase(4201, "key-1", request)).toEqual({
@@ -114,12 +114,12 @@ describe("createPurchase", () => {
   });
 
   test.each<[string, Answer]>([
-    ["lost answers", hangUp],
-    ["cut answers", cutJson],
+    ["lost responses", hangUp],
+    ["truncated responses", cutJson],
     ["HTML", html(200)],
     ["500", problem(500, "internal")],
     ["503", html(503)],
-    ["twins", problem(409, "idempotency_key_in_use")],
+    ["concurrent requests", problem(409, "idempotency_key_in_use")],
   ])("six times %s leave the outcome unknown", async (_name, answer) => {
     await using backend = await startBackend(...Array.from({ length: 7 }, () => answer));
     const { client } = testClient(backend.apiUrl);
@@ -145,7 +145,7 @@ describe("createPurchase", () => {
     [403, "spend_limit_exceeded"],
     [401, "unauthenticated"],
     [422, "idempotency_key_reused"],
-  ])("a refusal %i %s is the end", async (status, code) => {
+  ])("ends after the rejection %i %s", async (status, code) => {
     await using backend = await startBackend(problem(status, code));
     const { client } = testClient(backend.apiUrl);
     await expect(client.createPurchase(4201, "key-1", request)).rejects.toMatchObject({ code });
@@ -159,13 +159,13 @@ describe("createPurchase", () => {
     [401, "unauthenticated", "outcome_unknown"],
     [403, "insufficient_scope", "outcome_unknown"],
     [409, "subscription_not_purchasable", "outcome_unknown"],
-  ])("after a lost answer, %i %s ends as %s", async (status, code, expected) => {
+  ])("after a lost response, %i %s ends as %s", async (status, code, expected) => {
     await using backend = await startBackend(hangUp, problem(status, code));
     const { client } = testClient(backend.apiUrl);
     await expect(client.createPurchase(4201, "key-1", request)).rejects.toMatchObject({ code: expected });
   });
 
-  test("a token that cannot be had after a lost answer leaves the outcome unknown", async () => {
+  test("leaves the outcome unknown if no token is available after a lost response", async () => {
     await using backend = await startBackend(hangUp);
     const tokens = ["good", null];
     const { client } = testClient(backend.apiUrl, { accessToken: async () => tokens.shift() ?? null });
@@ -177,19 +177,19 @@ describe("createPurchase", () => {
     await expect(refusing.client.createPurchase(4201, "key-1", request)).rejects.toThrow(TypeError);
   });
 
-  test("what was never sent is only unreachable", async () => {
+  test("is only unreachable if nothing was sent", async () => {
     const { client, reached } = testClient(await refusedUrl());
     await expect(client.createPurchase(4201, "key-1", request)).rejects.toMatchObject({ code: "unreachable" });
     expect(reached).toEqual([]);
   });
 
-  test("a timeout after sending leaves the outcome unknown", async () => {
+  test("leaves the outcome unknown after a timeout once sent", async () => {
     await using backend = await startTcp(() => {});
     const { client } = testClient(backend.apiUrl, { timeoutMs: 50 });
     await expect(client.createPurchase(4201, "key-1", request)).rejects.toMatchObject({ code: "outcome_unknown" });
   });
 
-  test("a renewed token goes on under the same key", async () => {
+  test("continues under the same key with a renewed token", async () => {
     await using backend = await startBackend(problem(401, "unauthenticated"), bought);
     const { client } = testClient(backend.apiUrl, { renewToken: async () => "new" });
     expect(await client.createPurchase(4201, "key-1", request)).toMatchObject({ replayed: false });
@@ -217,12 +217,12 @@ describe("purchaseByKey", () => {
     ["500", problem(500, "internal"), "outcome_unknown"],
     ["404 not_found", problem(404, "not_found"), "outcome_unknown"],
     ["403 forbidden", problem(403, "forbidden"), "forbidden"],
-  ])("%s ends as it must", async (_name, answer, code) => {
+  ])("%s fails", async (_name, answer, code) => {
     await using backend = await startBackend(...Array.from({ length: 6 }, () => answer));
     await expect(testClient(backend.apiUrl).client.purchaseByKey(4201, "key-1")).rejects.toMatchObject({ code });
   });
 
-  test("answers after passing trouble", async () => {
+  test("retries after temporary failures", async () => {
     await using backend = await startBackend(html(502), hangUp, problem(404, "idempotency_key_unknown"));
     const { client } = testClient(backend.apiUrl);
     expect(await client.purchaseByKey(4201, "key-1")).toEqual({ state: "unknown" });
@@ -232,7 +232,7 @@ describe("purchaseByKey", () => {
 describe("voidKey", () => {
   test.each<[string, Answer, unknown]>([
     ["204", { status: 204 }, null],
-    ["409, void already", problem(409, "idempotency_key_void"), null],
+    ["already void, with 409", problem(409, "idempotency_key_void"), null],
     ["200 with the purchase of a key that arrived", { status: 200, json: purchaseAnswer }, purchaseAnswer],
   ])("%s", async (_name, answer, expected) => {
     await using backend = await startBackend(hangUp, answer);

@@ -27,12 +27,12 @@ test("isDeeperThan counts objects and arrays", () => {
 describe("a subscription", () => {
   const read = (...given: Parameters<typeof answer>) => readAnswer(operations.getSubscription, answer(...given));
 
-  test("is read, unknown fields ignored", () => {
+  test("is read, ignoring unknown fields", () => {
     expect(read(200, { ...subscription, later: true })).toEqual({ kind: "success", value: subscription });
   });
 
   test.each([{}, { "content-type": "text/plain; charset=utf-8" }, { "content-type": "text/html" }])(
-    "is read under %j",
+    "is read as %j",
     (headers) => {
       expect(read(200, subscription, headers)).toEqual({ kind: "success", value: subscription });
     },
@@ -41,24 +41,24 @@ describe("a subscription", () => {
   test.each([
     ["HTML", [200, "<html>", { "content-type": "text/html" }], { broken: false }],
     ["text", [200, "unavailable", { "content-type": "text/plain" }], { broken: false }],
-    ["text that is a number", [200, "42", { "content-type": "text/plain" }], { broken: false }],
-    ["text that is null", [200, "null", {}], { broken: false }],
+    ["text with a number", [200, "42", { "content-type": "text/plain" }], { broken: false }],
+    ["text with null", [200, "null", {}], { broken: false }],
     ["compressed", [200, subscription, { ...json, "content-encoding": "gzip" }], { broken: false }],
-    ["cut", [200, JSON.stringify(subscription).slice(0, -5)], { broken: true }],
+    ["truncated", [200, JSON.stringify(subscription).slice(0, -5)], { broken: true }],
     ["empty", [200, ""], { broken: true }],
-    ["wrong UTF-8", [200, Buffer.from([0x22, 0xff, 0x22])], { broken: true }],
-    ["too deep", [200, nested(65)], { broken: false }],
-    ["an amount that is no integer", [200, { ...subscription, version: 1.5 }], { broken: false }],
+    ["invalid UTF-8", [200, Buffer.from([0x22, 0xff, 0x22])], { broken: true }],
+    ["too deeply nested", [200, nested(65)], { broken: false }],
+    ["a fractional amount", [200, { ...subscription, version: 1.5 }], { broken: false }],
     ["a status of another call", [201, subscription], { broken: false }],
     ["a redirect", [302, "", { location: "https://elsewhere.example" }], { broken: false }],
     ["an error without a code", [404, { message: "Not Found" }], { broken: false }],
     ["an unknown code", [400, { code: "made_up", detail: "?" }], { broken: false }],
-    ["a refusal under a server error", [500, { code: "forbidden", detail: "?" }], { broken: false }],
-  ] as const)("%s is nonsense", (_name, given, expected) => {
+    ["a rejection with a server error status", [500, { code: "forbidden", detail: "?" }], { broken: false }],
+  ] as const)("%s is unexpected", (_name, given, expected) => {
     expect(read(given[0], given[1], given[2])).toMatchObject({ kind: "nonsense", ...expected });
   });
 
-  test("names the field that is wrong", () => {
+  test("names the invalid field", () => {
     const reading = read(200, { ...subscription, term: { ...subscription.term, days: "365" } });
     expect(reading).toMatchObject({ kind: "nonsense", why: expect.stringContaining('"term.days"') });
   });
@@ -72,7 +72,7 @@ describe("a subscription", () => {
     });
   });
 
-  test.each([200, 401, 500])("SecureFlag's own error shape is understood with status %i", (status) => {
+  test.each([200, 401, 500])("SecureFlag's own error shape is parsed with status %i", (status) => {
     for (const shape of [{ result: null, error: true }, { error: true }, { result: "error" }]) {
       for (const headers of [json, {}, { "content-type": "text/html" }]) {
         const own = { ...shape, errorMsg: " EmptyUser\n" };
@@ -93,16 +93,19 @@ describe("a purchase", () => {
     expect(read(status, purchaseAnswer)).toEqual({ kind: "success", value: purchaseAnswer });
   });
 
-  test("a decline is the failed purchase in it", () => {
+  test("a decline contains the failed purchase", () => {
     expect(read(402, { ...problem, purchase: declined })).toEqual({ kind: "success", value: declined });
   });
 
-  test.each([undefined, { id: "pur_1" }, purchaseAnswer])("a decline with the purchase %o is nonsense", (purchase) => {
-    expect(read(402, { ...problem, purchase })).toMatchObject({ kind: "nonsense" });
-  });
+  test.each([undefined, { id: "pur_1" }, purchaseAnswer])(
+    "a decline with the purchase %o is unexpected",
+    (purchase) => {
+      expect(read(402, { ...problem, purchase })).toMatchObject({ kind: "nonsense" });
+    },
+  );
 });
 
-test("under /oauth an error of RFC 6749 is understood", () => {
+test("an RFC 6749 error is parsed under /oauth", () => {
   const body = { error: "invalid_grant", error_description: "The token was used" };
   const expected = { kind: "oauth_error", error: "invalid_grant", description: "The token was used" };
   expect(readAnswer(operations.token, answer(400, body))).toEqual(expected);

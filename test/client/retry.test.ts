@@ -54,17 +54,17 @@ describe("nextWaitMs", () => {
   const situation = { tries: 1, retryAfterMs: null, random: 0.5, leftMs: 120_000, everSent: true, elapsedMs: 0 };
 
   test.each([
-    ["waits by jitter", {}, 150],
-    ["obeys Retry-After", { retryAfterMs: 5_000 }, 5_000],
-    ["waits by jitter where Retry-After is shorter", { tries: 5, retryAfterMs: 100 }, 2_400],
-    ["gives up after six tries", { tries: 6 }, null],
-    ["tries for the fifth time", { tries: 5 }, 2_400],
-    ["gives up where Retry-After is beyond the time left", { retryAfterMs: 120_000 }, null],
+    ["waits with jitter", {}, 150],
+    ["honors Retry-After", { retryAfterMs: 5_000 }, 5_000],
+    ["waits with jitter if Retry-After is shorter", { tries: 5, retryAfterMs: 100 }, 2_400],
+    ["gives up after six attempts", { tries: 6 }, null],
+    ["makes a fifth attempt", { tries: 5 }, 2_400],
+    ["gives up if Retry-After exceeds the time left", { retryAfterMs: 120_000 }, null],
     ["waits just within the time left", { retryAfterMs: 119_999 }, 119_999],
-    ["gives up without time left", { leftMs: 0 }, null],
-    ["gives up after 20 s where nothing was sent", { everSent: false, elapsedMs: 19_900 }, null],
-    ["goes on before 20 s where nothing was sent", { everSent: false, elapsedMs: 19_000 }, 150],
-    ["goes on after 20 s where something was sent", { elapsedMs: 90_000 }, 150],
+    ["gives up with no time left", { leftMs: 0 }, null],
+    ["gives up after 20 s if nothing was sent", { everSent: false, elapsedMs: 19_900 }, null],
+    ["continues before 20 s if nothing was sent", { everSent: false, elapsedMs: 19_000 }, 150],
+    ["continues after 20 s if something was sent", { elapsedMs: 90_000 }, 150],
   ])("%s", (_name, change, expected) => {
     expect(nextWaitMs({ ...situation, ...change })).toBe(expected);
   });

@@ -11,17 +11,17 @@ test.each([
   [".", "%2E"],
   ["..", "%2E%2E"],
   ["a.b", "a.b"],
-])("a key %s travels as %s", (idempotencyKey, encoded) => {
+])("the key %s is sent as %s", (idempotencyKey, encoded) => {
   const target = targetOf(operations.getPurchaseByKey, address, { organizationId: 7, idempotencyKey }, {});
   expect(target).toBe(`/rest/management/v2/organizations/7/purchases/by-key/${encoded}`);
 });
 
-test("a query leaves out what is not given", () => {
+test("a query omits missing values", () => {
   const query = { limit: 5, after: "a b&c", status: undefined };
   const target = targetOf(operations.listPurchases, address, { organizationId: 7 }, query);
   expect(target).toBe("/rest/management/v2/organizations/7/purchases?limit=5&after=a+b%26c");
 });
 
-test("calls at the root leave the base path out", () => {
+test("calls at the root omit the base path", () => {
   expect(targetOf(operations.getSandbox, address, {}, {})).toBe("/sandbox");
 });

@@ -54,16 +54,16 @@ const nothingKnown = Object.fromEntries(Object.keys(asRead).map((name) => [name,
 
 describe("a page of users", () => {
   test.each([
-    ["SecureFlag's own, with fields of its own", [theirs], [{ ...asRead, ...kept }]],
-    ["with nothing but a number", [{ idUser: 9 }], [nothingKnown]],
+    ["from SecureFlag, with its own fields", [theirs], [{ ...asRead, ...kept }]],
+    ["with only a number", [{ idUser: 9 }], [nothingKnown]],
     ["all null", [{ ...nothingKnown }], [nothingKnown]],
     [
-      "with values of another kind",
+      "with values of other types",
       [{ idUser: 9, email: 5, role: "0", status: {}, adminNoTraining: "no", team: "red", defaultOrganization: [] }],
       [nothingKnown],
     ],
-    ["an empty one", [], []],
-    ["a short one", [{ idUser: 9 }, theirs], [nothingKnown, { ...asRead, ...kept }]],
+    ["empty", [], []],
+    ["short", [{ idUser: 9 }, theirs], [nothingKnown, { ...asRead, ...kept }]],
   ])("%s", async (_, page, read) => {
     await using backend = await startBackend({ status: 200, json: page });
     expect(await testClient(backend.apiUrl).client.usersPage(4201, 3)).toEqual(read);
@@ -72,16 +72,16 @@ describe("a page of users", () => {
 
   test.each([
     ["without a number", [{ ...theirs, idUser: undefined }]],
-    ["with a number that is none", [{ ...theirs, idUser: "52101" }]],
-    ["that is none", { users: [theirs] }],
-    ["of texts", ["ada@northwind.example"]],
-  ])("%s makes no sense", async (_, page) => {
+    ["with an invalid number", [{ ...theirs, idUser: "52101" }]],
+    ["that is not a page", { users: [theirs] }],
+    ["of strings", ["ada@northwind.example"]],
+  ])("%s is unexpected", async (_, page) => {
     await using backend = await startBackend({ status: 200, json: page });
     const read = testClient(backend.apiUrl).client.usersPage(4201, 0);
     await expect(read).rejects.toMatchObject({ code: "unexpected_answer" });
   });
 
-  test("__proto__ in an answer changes nothing", async () => {
+  test("is not affected by __proto__ in a response", async () => {
     const text = '[{"idUser":9,"__proto__":{"email":"evil@example.test"},"team":{"__proto__":{"name":"evil"}}}]';
     await using backend = await startBackend((response) => {
       response.writeHead(200, { "content-type": "application/json" });
@@ -138,7 +138,7 @@ test("adding, importing and removing have their method, path and body", async ()
   ]);
 });
 
-test("too few licenses: the refusal says how many are missing", async () => {
+test("a rejection for lack of licenses reports how many are missing", async () => {
   await using backend = await startBackend(problem(409, "no_license_available", { needed: 5, missing: 3 }));
   await expect(bring(testClient(backend.apiUrl).client)).rejects.toMatchObject({
     code: "no_license_available",
@@ -151,12 +151,12 @@ describe.each([
   ["importing", bring],
 ])("%s", (_, call) => {
   test.each([
-    ["a lost answer", hangUp],
+    ["a lost response", hangUp],
     ["a busy backend", problem(503, "unavailable")],
-    ["a defect of the backend", problem(500, "internal")],
+    ["an internal error", problem(500, "internal")],
     ["a gateway", html(502)],
-    ["a page of a gateway", html(200)],
-    ["an answer of another shape", { status: 200, json: {} }],
+    ["a gateway page", html(200)],
+    ["a response of another shape", { status: 200, json: {} }],
   ])("after %s is not repeated, and may have been done", async (_name, answer) => {
     await using backend = await startBackend(answer, answer);
     const { client } = testClient(backend.apiUrl);
@@ -169,10 +169,10 @@ describe.each([
   });
 
   test.each([
-    ["refused", problem(409, "no_license_available"), "no_license_available"],
-    ["asked to wait", problem(429, "rate_limited"), "rate_limited"],
+    ["rejected", problem(409, "no_license_available"), "no_license_available"],
+    ["rate limited", problem(429, "rate_limited"), "rate_limited"],
     [
-      "refused by SecureFlag's own",
+      "rejected by SecureFlag itself",
       { status: 200, json: { error: true, errorMsg: "unauthorized" } },
       "unauthenticated",
     ],
@@ -182,7 +182,7 @@ describe.each([
     await expect(call(testClient(backend.apiUrl).client)).rejects.toMatchObject({ code });
   });
 
-  test("that never left is repeated", async () => {
+  test("that was not sent is repeated", async () => {
     const { client, waits } = testClient(await refusedUrl());
     await expect(call(client)).rejects.toMatchObject({ code: "unreachable" });
     expect(waits).toHaveLength(5);
@@ -191,25 +191,25 @@ describe.each([
 
 describe("removing", () => {
   test.each([
-    ["a lost answer", [hangUp, gone]],
-    ["a gateway's", [html(502), gone]],
+    ["a lost response", [hangUp, gone]],
+    ["a gateway error", [html(502), gone]],
     ["two of them", [hangUp, problem(503, "unavailable"), gone]],
-  ])("a user who is not there after %s is done", async (_, script) => {
+  ])("is done if the user is missing after %s", async (_, script) => {
     await using backend = await startBackend(...script);
     expect(await remove(testClient(backend.apiUrl).client)).toBeNull();
     expect(backend.seen).toHaveLength(script.length);
   });
 
-  test("after a lost answer the counts are those of the second", async () => {
+  test("returns the second counts after a lost response", async () => {
     await using backend = await startBackend(hangUp, { status: 200, json: { organizationLicenses } });
     expect(await remove(testClient(backend.apiUrl).client)).toEqual(organizationLicenses);
   });
 
   test.each([
     ["who was never there", [gone], "not_found"],
-    ["whom nobody may remove", [hangUp, problem(403, "forbidden")], "forbidden"],
-    ["of a backend that removes nobody", [html(404)], "users_not_offered"],
-  ])("a user %s is not done", async (_, script, code) => {
+    ["who cannot be removed", [hangUp, problem(403, "forbidden")], "forbidden"],
+    ["of a backend without removal", [html(404)], "users_not_offered"],
+  ])("is not done for a user %s", async (_, script, code) => {
     await using backend = await startBackend(...script);
     await expect(remove(testClient(backend.apiUrl).client)).rejects.toMatchObject({ code });
   });

@@ -14,8 +14,8 @@ describe("the key of an email", () => {
     ["a domain in punycode", "ada@XN--BCHER-KVA.example", "ada@xn--bcher-kva.example"],
     ["a domain with an ideographic full stop", "ada@\u4f8b\u3048\u3002jp", "ada@xn--r8jz45g.jp"],
     ["a plus, which is kept", "ada+ci@example.test", "ada+ci@example.test"],
-    ["dots of the local part, which are kept", "a.d.a@example.test", "a.d.a@example.test"],
-    ["sharp s, which is another domain than ss", "ada@stra\u00dfe.example", "ada@xn--strae-oqa.example"],
+    ["dots in the local part, which are kept", "a.d.a@example.test", "a.d.a@example.test"],
+    ["a sharp s, which is another domain than ss", "ada@stra\u00dfe.example", "ada@xn--strae-oqa.example"],
     ["no domain", "Ada", "ada"],
     ["a character that ends a URL's host", "ada@example.test/X", "ada@example.test/x"],
     ["an invalid domain", "ada@xn--a", "ada@xn--a"],
@@ -102,7 +102,7 @@ describe("an address", () => {
     `ada@${"x".repeat(64)}.test`,
     `ada@${"\u00fc".repeat(60)}.test`,
     `${"x".repeat(64)}@${LABEL_63}.${LABEL_63}.${"x".repeat(59)}.co`,
-  ])("%j is not", (email) => {
+  ])("%j is invalid", (email) => {
     expect(isEmailAddress(email)).toBe(false);
   });
 });

@@ -79,21 +79,21 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   ["capture", sandboxStateSchema.shape.captures.element, "amount currency paymentId purchaseId refunded"],
 ];
 
-test.each(FIELDS)("the fields of %s", (_, schema, fields) => {
+test.each(FIELDS)("the fields of %s are those documented", (_, schema, fields) => {
   expect(Object.keys(schema.shape).sort().join(" ")).toBe(fields);
 });
 
-describe("requests refuse unknown fields and invalid values", () => {
+describe("requests reject unknown fields and invalid values", () => {
   test.each<[string, z.ZodType, unknown, boolean]>([
     ["5 licenses", quoteRequestSchema, { licenses: 5 }, true],
     ["0 licenses", quoteRequestSchema, { licenses: 0 }, false],
     ["-1 licenses", quoteRequestSchema, { licenses: -1 }, false],
     ["1.5 licenses", quoteRequestSchema, { licenses: 1.5 }, false],
-    ["licenses as a text", quoteRequestSchema, { licenses: "5" }, false],
+    ["licenses as a string", quoteRequestSchema, { licenses: "5" }, false],
     ["licenses beyond a safe integer", quoteRequestSchema, { licenses: 2 ** 53 }, false],
     ["an unknown field", quoteRequestSchema, { licenses: 5, price: 1 }, false],
     ["a reduction", reductionRequestSchema, { licenses: 0 }, true],
-    ["a reduction of a version", reductionRequestSchema, { licenses: 5, subscriptionVersion: 3 }, true],
+    ["a reduction with a version", reductionRequestSchema, { licenses: 5, subscriptionVersion: 3 }, true],
     ["a reduction to -1", reductionRequestSchema, { licenses: -1 }, false],
     ["a reduction without a count", reductionRequestSchema, {}, false],
     ["a purchase", purchaseRequestSchema, { quoteId: "q", purchaseOrder: "PO-1", note: "n" }, true],
@@ -106,17 +106,17 @@ describe("requests refuse unknown fields and invalid values", () => {
     ["an instant", clockRequestSchema, { to: "2027-03-01T00:00:00Z" }, true],
     ["a date that does not exist", clockRequestSchema, { to: "2027-02-29" }, false],
     ["days", clockRequestSchema, { days: 3 }, true],
-    ["days of 25 years", clockRequestSchema, { days: 9_132 }, true],
-    ["days of more than 25 years", clockRequestSchema, { days: 9_133 }, false],
-    ["days back", clockRequestSchema, { days: -3 }, false],
+    ["25 years in days", clockRequestSchema, { days: 9_132 }, true],
+    ["more than 25 years in days", clockRequestSchema, { days: 9_133 }, false],
+    ["negative days", clockRequestSchema, { days: -3 }, false],
     ["a renewal", clockRequestSchema, { toRenewalOf: 4201 }, true],
-    ["two of them", clockRequestSchema, { days: 3, toRenewalOf: 4201 }, false],
+    ["two targets at once", clockRequestSchema, { days: 3, toRenewalOf: 4201 }, false],
     ["a key of 255 characters", idempotencyKeySchema, "k".repeat(255), true],
     ["a key of 256 characters", idempotencyKeySchema, "k".repeat(256), false],
     ["a key with / % ? #", idempotencyKeySchema, "a/b%c?d#e", true],
     ["an empty key", idempotencyKeySchema, "", false],
     ["a key with a space", idempotencyKeySchema, "a b", false],
-    ["a key with a letter beyond ASCII", idempotencyKeySchema, "clé", false],
+    ["a key with a non-ASCII letter", idempotencyKeySchema, "clé", false],
     ["a key that ends in a newline", idempotencyKeySchema, "key\n", false],
   ])("%s", (_, schema, value, isValid) => {
     expect(schema.safeParse(value).success).toBe(isValid);

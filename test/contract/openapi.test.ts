@@ -52,12 +52,12 @@ describe("openapi.json", () => {
     expect(ids.sort()).toEqual(Object.keys(operations).sort());
   });
 
-  test("no two paths differ only in the names of their parameters", () => {
+  test("has no two paths that differ only in parameter names", () => {
     const shapes = Object.keys(document.paths).map((path) => path.replaceAll(/\{\w+\}/g, "{}"));
     expect(shapes.length).toBe(new Set(shapes).size);
   });
 
-  test("documents the limits of bodies", () => {
+  test("documents the size limits of bodies", () => {
     expect(document.info.description).toContain("Request bodies have up to 65536 bytes");
     const { description } = document.paths[`${BASE_PATH}/organizations/{organizationId}/users/import`].post;
     expect(description).toBe("Scope: users:write. The body may have up to 4194304 bytes.");
@@ -75,20 +75,20 @@ describe("openapi.json", () => {
     }
   });
 
-  test("every reference can be resolved", () => {
+  test("has no unresolved reference", () => {
     const references = everyObject(document).flatMap(({ $ref }) => (typeof $ref === "string" ? [$ref] : []));
     expect(references).toContain("#/components/schemas/Problem");
     expect(references.filter((reference) => resolve(reference) === undefined)).toEqual([]);
   });
 
-  test("answers are open to new fields", () => {
+  test("allows new fields in responses", () => {
     const answers = Object.values<Record<string, { responses: unknown }>>(document.paths)
       .flatMap((methods) => Object.values(methods))
       .map(({ responses }) => responses);
     expect(everyObject(answers).filter(({ additionalProperties }) => additionalProperties === false)).toEqual([]);
   });
 
-  test("requests are closed to unknown fields", () => {
+  test("allows no unknown fields in requests", () => {
     const quotes = document.paths[`${BASE_PATH}/organizations/{organizationId}/quotes`].post;
     expect(quotes.requestBody.content["application/json"].schema).toMatchObject({ additionalProperties: false });
   });
@@ -98,7 +98,7 @@ describe("openapi.json", () => {
     expect(Object.keys(PROBLEMS).filter((code) => !description.includes(code))).toEqual([]);
   });
 
-  test.skipIf(!existsSync(built))("the built file is the generated one", async () => {
+  test.skipIf(!existsSync(built))("matches the built file", async () => {
     expect(JSON.parse(await readFile(built, "utf8"))).toEqual(document);
   });
 });

@@ -117,8 +117,8 @@ async function journalOf(home: string): Promise<string[]> {
   return names.filter((name) => name.endsWith(".json"));
 }
 
-describe("a purchase that a person has to approve", () => {
-  test("is waited for, and ends well when it is approved", async () => {
+describe("a purchase that requires approval", () => {
+  test("is waited for, and succeeds when approved", async () => {
     const id = untouched("approval");
     const running = await start(id, "buy 5 --yes --wait 60");
     const { url } = await purchaseWithPage(id);
@@ -135,7 +135,7 @@ describe("a purchase that a person has to approve", () => {
     await expectBoughtOnce(id);
   });
 
-  test("ends with 6 when the person says no, and nothing was charged", async () => {
+  test("exits with 6 when rejected, and charges nothing", async () => {
     const id = untouched("approval");
     const running = await start(id, "buy 5 --yes --wait 60");
     const { url } = await purchaseWithPage(id);
@@ -151,7 +151,7 @@ describe("a purchase that a person has to approve", () => {
     await expectNothingBought(id);
   });
 
-  test("in CI: exit 8 at once, the page in the output and the job summary; a later job resumes", async () => {
+  test("in CI: exits with 8 at once, shows the page in the output and the job summary, and a later job resumes it", async () => {
     const id = untouched("approval");
     const summary = join(await temporaryDirectory(), "summary.md");
     const env = {
@@ -182,7 +182,7 @@ describe("a purchase that a person has to approve", () => {
     await expectBoughtOnce(id);
   });
 
-  test("when --wait runs out: exit 8, journaled, and resume goes on", async () => {
+  test("when --wait runs out: exits with 8, stays in the journal, and resume continues it", async () => {
     const id = untouched("approval");
     const run = await cli(id, "buy 5 --yes --wait 1");
     expect(errorOf(run)).toMatchObject({
@@ -200,7 +200,7 @@ describe("a purchase that a person has to approve", () => {
     await expectBoughtOnce(id);
   });
 
-  test("Ctrl-C: 130 with id, page and the way on; the same command goes on with it", async () => {
+  test("on Ctrl-C: exits with 130, showing the ID, the page and the next step; the same command continues it", async () => {
     const id = untouched("approval");
     const env = environmentFor(sandbox.ready.url, id);
     const running = await startCli(["buy", "5", "--yes", "--wait", "60"], { env });
@@ -217,7 +217,7 @@ describe("a purchase that a person has to approve", () => {
     await expectBoughtOnce(id);
   });
 
-  test("trouble on the line while it waits never ends it", async () => {
+  test("survives network failures while waiting", async () => {
     const id = untouched("approval");
     const env = environmentFor(proxy.url, id);
     const running = await startCli(["buy", "5", "--yes", "--wait", "60", "--timeout", "2", "--json"], { env });
@@ -234,7 +234,7 @@ describe("a purchase that a person has to approve", () => {
     await expectBoughtOnce(id);
   }, 90_000);
 
-  test("in two terminals at once: both see the one end, and it is paid once", async () => {
+  test("in two terminals at once: both see the same outcome, and it is paid once", async () => {
     const id = untouched("approval");
     const env = environmentFor(proxy.url, id);
     const begin = (args: string, home?: string) =>
@@ -257,7 +257,7 @@ describe("a purchase that a person has to approve", () => {
     await expectBoughtOnce(id);
   });
 
-  test("another command is not held up by it", async () => {
+  test("does not block another command", async () => {
     const id = untouched("approval");
     const first = await start(id, "buy 5 --yes --wait 60");
     const { id: purchaseId } = await purchaseWithPage(id);
@@ -270,8 +270,8 @@ describe("a purchase that a person has to approve", () => {
   });
 });
 
-describe("killed", () => {
-  test("C5, while it waits: resume goes on", async () => {
+describe("when the command is killed", () => {
+  test("C5, while waiting: resume continues", async () => {
     const id = untouched("approval");
     const killed = await cli(id, "buy 5 --yes --wait 60", { env: { SECUREFLAG_CRASH_AT: "C5" } });
     expect(killed).toMatchObject({ exitCode: 137, stdout: "" });
@@ -282,7 +282,7 @@ describe("killed", () => {
     await expectBoughtOnce(id);
   });
 
-  test("C5, and approved before anybody looks again: the same command shows it", async () => {
+  test("C5, and approved before the next command: the same command shows it", async () => {
     const id = untouched("approval");
     const killed = await cli(id, "buy 5 --yes --wait 60", { env: { SECUREFLAG_CRASH_AT: "C5" } });
     await actOnPage((await purchaseWithPage(id)).url, "pay");
@@ -305,7 +305,7 @@ describe("killed", () => {
     await expectBoughtOnce(id);
   });
 
-  test("C3, after the end was printed: the replay shows it and clears the journal", async () => {
+  test("C3, after the result was printed: the replay shows it and clears the journal", async () => {
     const id = untouched("approval");
     const running = await start(id, "buy 5 --yes --wait 60", { env: { SECUREFLAG_CRASH_AT: "C3" } });
     await actOnPage((await purchaseWithPage(id)).url, "pay");
@@ -317,7 +317,7 @@ describe("killed", () => {
   });
 });
 
-test("an approval that nobody gives expires: exit 6 for whoever waits and whoever comes later", async () => {
+test("a purchase that nobody approves expires: exits with 6 for waiting and later commands", async () => {
   const own = await startSandbox({ seed: seed(organization(1, { paymentMethod: "card_requires_approval" })) });
   try {
     const left = await own.cli(1, ["buy", "5", "--yes", "--json"]);
@@ -341,7 +341,7 @@ test("an approval that nobody gives expires: exit 6 for whoever waits and whoeve
 });
 
 describe("purchases cancel", () => {
-  test("ends what waits: exit 0, also a second time, and its page sells nothing any more", async () => {
+  test("cancels a waiting purchase: exits with 0, even a second time, and its page accepts no payment", async () => {
     const id = untouched("approval");
     const run = await cli(id, "buy 5 --yes");
     const { purchase } = resultOf<Bought>(run);
@@ -356,7 +356,7 @@ describe("purchases cancel", () => {
     await expectNothingBought(id);
   });
 
-  test("of what was paid: exit 9", async () => {
+  test("exits with 9 for a paid purchase", async () => {
     const id = untouched("approval");
     const { purchase } = resultOf<Bought>(await cli(id, "buy 5 --yes"));
     await actOnPage(purchase.nextAction?.url ?? "", "pay");
@@ -368,7 +368,7 @@ describe("purchases cancel", () => {
 });
 
 describe("a declined card", () => {
-  test("exit 6 in plain words; the same card again declines again; another card on the page pays it", async () => {
+  test("exits with 6 and a plain message; the same card is declined again; another card on the page pays", async () => {
     const id = untouched("declined");
     const run = await cli(id, "buy 5 --yes");
     const { purchase } = resultOf<Bought>(run);
@@ -390,7 +390,7 @@ describe("a declined card", () => {
     await expectBoughtOnce(id);
   });
 
-  test("buying anew closes the declined purchase: paying it ends with 9", async () => {
+  test("a new purchase closes the declined one: paying it exits with 9", async () => {
     const id = untouched("declined");
     const { purchase } = resultOf<Bought>(await cli(id, "buy 5 --yes"));
     expect((await cli(id, "buy 5 --yes")).exitCode).toBe(6);
@@ -399,7 +399,7 @@ describe("a declined card", () => {
     await expectNothingBought(id);
   });
 
-  test("a lost answer to pay is never a second attempt", async () => {
+  test("a lost response to pay never causes a second attempt", async () => {
     const id = untouched("declined");
     const { purchase } = resultOf<Bought>(await cli(id, "buy 5 --yes"));
     proxy.inject({ method: "POST", path: /payment$/, fault: { kind: "drop", when: "after" } });
@@ -411,7 +411,7 @@ describe("a declined card", () => {
     await expectNothingBought(id);
   });
 
-  test("in a terminal another card is offered, and the page opened", async () => {
+  test("offers another card in a terminal, and opens the page", async () => {
     const id = untouched("declined");
     const { path, opened } = await fakeBrowser();
     const terminal = await openTerminal(id, "buy 5", { PATH: path });
@@ -430,7 +430,7 @@ describe("a declined card", () => {
 });
 
 describe("in a terminal", () => {
-  test("the page is shown and opened once, a spinner turns, and Ctrl-C ends with the last words", async () => {
+  test("the page is shown and opened once, a spinner is drawn, and Ctrl-C prints the final message", async () => {
     const id = untouched("approval");
     const { path, opened } = await fakeBrowser();
     const terminal = await openTerminal(id, "buy 5 --yes", { PATH: path });
@@ -444,7 +444,7 @@ describe("in a terminal", () => {
     expect(await opened()).toBe(`1 ${url}\n`);
   });
 
-  test("a cancellation is asked for, its default No", async () => {
+  test("cancel asks for confirmation, No by default", async () => {
     const id = untouched("approval");
     const { purchase } = resultOf<Bought>(await cli(id, "buy 5 --yes"));
     const terminal = await openTerminal(id, `purchases cancel ${purchase.id}`);
@@ -455,7 +455,7 @@ describe("in a terminal", () => {
   });
 });
 
-test("an organization without a payment method adds one while paying, and has it from then on", async () => {
+test("an organization without a payment method adds one while paying, and keeps it", async () => {
   const id = WITHOUT_METHOD;
   const first = await cli(id, "buy 5 --yes");
   expect(errorOf(first)).toMatchObject({

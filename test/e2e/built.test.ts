@@ -19,12 +19,12 @@ async function copyOfBuild(): Promise<string> {
   return folder;
 }
 
-test("what was built is not built again", async () => {
+test("an existing build is not repeated", async () => {
   expect(await isBuiltFrom(await digestOfSources(), await copyOfBuild())).toBe(true);
 });
 
 test.each(["main.js", "schema.sql", "man/secureflag-licenses.1", "schemas", "build.json"])(
-  "is built again without its %s",
+  "a build without its %s is repeated",
   async (name) => {
     const folder = await copyOfBuild();
     await rm(join(folder, name), { recursive: true });
@@ -32,12 +32,12 @@ test.each(["main.js", "schema.sql", "man/secureflag-licenses.1", "schemas", "bui
   },
 );
 
-test("is built again after a file was cut", async () => {
+test("a build with a truncated file is repeated", async () => {
   const folder = await copyOfBuild();
   await writeFile(join(folder, "main.js"), "");
   expect(await isBuiltFrom(await digestOfSources(), folder)).toBe(false);
 });
 
-test("is built again from other sources", async () => {
+test("a build from other sources is repeated", async () => {
   expect(await isBuiltFrom("0".repeat(64), await copyOfBuild())).toBe(false);
 });

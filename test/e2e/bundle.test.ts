@@ -53,7 +53,7 @@ function exportsOf(text: string): string[] {
   return /\bexport default\b/.test(text) ? [...listed, "default"] : listed;
 }
 
-test("every name that the built program imports late is there", async () => {
+test("every name that the built program imports lazily exists", async () => {
   const files = (await readdir(DIST)).filter((name) => name.endsWith(".js"));
   const texts = new Map(
     await Promise.all(

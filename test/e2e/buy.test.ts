@@ -111,7 +111,7 @@ describe("buy", () => {
     expect(await chargesOf(id)).toEqual([24410]);
   });
 
-  test("a person reads the new count, what was charged and the receipt number", async () => {
+  test("shows people the new count, the charge and the receipt number", async () => {
     const id = untouched();
     const { exitCode, stdout } = await sandbox.cli(id, ["buy", "5", "--yes"]);
     expect(exitCode).toBe(0);
@@ -124,7 +124,7 @@ describe("buy", () => {
     for (const part of [purchase?.receiptNumber, "£203.42", "£40.68", "£244.10"]) expect(shown.stdout).toContain(part);
   });
 
-  test("after it the backend lets exactly that many users be added", async () => {
+  test("lets the backend accept exactly that many new users", async () => {
     const id = untouched();
     expect((await sandbox.cli(id, ["buy", "2", "--yes"])).exitCode).toBe(0);
     const session = await sandbox.signIn();
@@ -149,7 +149,7 @@ describe("buy", () => {
     expect(end.body).toEqual([]);
   });
 
-  test("needs three requests at most", async () => {
+  test("needs at most three requests", async () => {
     const id = untouched();
     const before = proxy.requests.length;
     const env = environmentFor(proxy.url, id);
@@ -157,7 +157,7 @@ describe("buy", () => {
     expect(proxy.requests.length - before).toBeLessThanOrEqual(3);
   });
 
-  test("before the renewal of a subscription that ends, it says that there is no renewal", async () => {
+  test("says that there is no renewal for a subscription that ends", async () => {
     const run = await sandbox.cli(ENDS, ["buy", "5", "--yes", "--json"]);
     expect(run.exitCode).toBe(0);
     expect(resultOf(run)).toMatchObject({ quote: { renewsAt: null }, licenses: { purchased: 30 } });
@@ -165,7 +165,7 @@ describe("buy", () => {
 });
 
 describe.skipIf(!existsSync("/dev/full"))("a result that cannot be printed", () => {
-  test("is told on stderr, exit 10; running again shows it and buys nothing more", async () => {
+  test("exits with 10 and a message on stderr; running again shows it and buys nothing more", async () => {
     const id = untouched();
     const env = environmentFor(sandbox.ready.url, id);
     const lost = await runCli(["buy", "1", "--yes", "--json"], { env, stdoutFile: "/dev/full" });
@@ -178,7 +178,7 @@ describe.skipIf(!existsSync("/dev/full"))("a result that cannot be printed", () 
   });
 });
 
-test("a disk that takes only a part of the result is noticed: exit 10, and running again shows it", async () => {
+test("a partially written result is detected: exits with 10, and running again shows it", async () => {
   const id = untouched();
   const home = await temporaryDirectory();
   const env = environmentFor(sandbox.ready.url, id);
@@ -195,7 +195,7 @@ test("a disk that takes only a part of the result is noticed: exit 10, and runni
 });
 
 describe("nothing is bought", () => {
-  test("without a terminal and without --yes: exit 2 before any request", async () => {
+  test("without a terminal and without --yes: exits with 2 before any request", async () => {
     const id = untouched();
     const before = proxy.requests.length;
     const run = await runCli(["buy", "5", "--json"], { env: environmentFor(proxy.url, id) });
@@ -220,7 +220,7 @@ describe("nothing is bought", () => {
     ["5", ["--note", ""]],
     ["5", ["--org", "seven"]],
     ["5", ["--nonsense"]],
-  ])("buy %s %j: exit 2 before any request", async (licenses, flags) => {
+  ])("buy %s %j: exits with 2 before any request", async (licenses, flags) => {
     const before = proxy.requests.length;
     const env = environmentFor(proxy.url, 1);
     const run = await runCli(["buy", licenses, "--yes", "--json", ...flags], { env });
@@ -229,7 +229,7 @@ describe("nothing is bought", () => {
     expect(proxy.requests.length).toBe(before);
   });
 
-  test("--dry-run: exit 0, the quote, no purchase, unchanged counts; it needs no --yes", async () => {
+  test("--dry-run: exits with 0 and the quote, makes no purchase, changes no counts, and needs no --yes", async () => {
     const id = untouched();
     const run = await sandbox.cli(id, ["buy", "5", "--dry-run", "--json"]);
     expect(run.exitCode).toBe(0);
@@ -245,8 +245,8 @@ describe("nothing is bought", () => {
 
   test.each([
     ["--max-total just under the total with tax", ["--max-total", "244.09"], "max_total_exceeded"],
-    ["--if-purchased another count", ["--if-purchased", "24"], "if_purchased_not_met"],
-  ])("%s: exit 7, also with --dry-run", async (_, flags, code) => {
+    ["--if-purchased with another count", ["--if-purchased", "24"], "if_purchased_not_met"],
+  ])("%s: exits with 7, even with --dry-run", async (_, flags, code) => {
     const id = untouched();
     for (const extra of [["--yes"], ["--dry-run"]]) {
       const run = await sandbox.cli(id, ["buy", "5", "--json", ...flags, ...extra]);
@@ -256,18 +256,18 @@ describe("nothing is bought", () => {
     expect(await sandbox.purchases(id)).toEqual([]);
   });
 
-  test("a guard's sentence has the figure and the limit", async () => {
+  test("a guard's message has the amount and the limit", async () => {
     const { message } = errorOf(await sandbox.cli(1, ["buy", "5", "--yes", "--json", "--max-total", "200"]));
     expect(message).toContain("£244.10");
     expect(message).toContain("£200.00");
   });
 
-  test("--max-total finer than the currency: exit 2", async () => {
+  test("--max-total finer than the currency: exits with 2", async () => {
     const run = await sandbox.cli(untouched(), ["buy", "5", "--yes", "--json", "--max-total", "500.001"]);
     expect(errorOf(run)).toMatchObject({ exitCode: 2 });
   });
 
-  test("guards that hold let it through, to the minor unit", async () => {
+  test("guards that are just met allow the purchase, to the minor unit", async () => {
     const id = untouched();
     const flags = ["--max-total", "244.10", "--if-purchased", "25"];
     expect((await sandbox.cli(id, ["buy", "5", "--yes", ...flags])).exitCode).toBe(0);
@@ -278,7 +278,7 @@ describe("nothing is bought", () => {
     [DECLINED, "card_declined", /declin/i],
     [INSUFFICIENT, "insufficient_funds", /fund/i],
   ])(
-    "a payment that fails (organization %d, %s): exit 6 with the purchase, no license, no charge",
+    "a failed payment (organization %d, %s): exits with 6 and the purchase, adds no license, charges nothing",
     async (id, code, words) => {
       const run = await sandbox.cli(id, ["buy", "5", "--yes", "--json"]);
       expect(run.exitCode).toBe(6);
@@ -303,14 +303,14 @@ describe("nothing is bought", () => {
     },
   );
 
-  test("less than the provider's minimum: exit 7 with the fewest licenses that reach it", async () => {
+  test("below the provider's minimum: exits with 7 and the lowest number of licenses that reaches it", async () => {
     const run = await sandbox.cli(TINY, ["quote", "1", "--json"]);
     expect(errorOf(run)).toMatchObject({ exitCode: 7, code: "below_minimum_charge" });
     expect(`${errorOf(run).message} ${errorOf(run).hint}`).toMatch(/\b2\b/);
     expect((await sandbox.cli(TINY, ["buy", "2", "--yes"])).exitCode).toBe(0);
   });
 
-  test("a total of nothing needs no payment", async () => {
+  test("a zero total: needs no payment", async () => {
     const run = await sandbox.cli(FREE, ["buy", "5", "--yes", "--json"]);
     expect(run.exitCode).toBe(0);
     expect(resultOf(run)).toMatchObject({
@@ -321,7 +321,7 @@ describe("nothing is bought", () => {
   });
 });
 
-describe("a backend that reckons wrong", () => {
+describe("a backend that calculates incorrectly", () => {
   const spoil = (edit: (quote: never) => unknown) =>
     ({
       method: "POST",
@@ -334,7 +334,7 @@ describe("a backend that reckons wrong", () => {
 
   test.each<[string, (quote: never) => unknown]>([
     ["one penny more", (quote: { total: object }) => ({ ...quote, total: { ...quote.total, amount: 24411 } })],
-    ["due now", (quote: { dueNow: object }) => ({ ...quote, dueNow: { ...quote.dueNow, amount: 20343 } })],
+    ["the amount due", (quote: { dueNow: object }) => ({ ...quote, dueNow: { ...quote.dueNow, amount: 20343 } })],
     [
       "both, consistently",
       (quote: { dueNow: object; total: object }) => ({
@@ -351,13 +351,13 @@ describe("a backend that reckons wrong", () => {
     ["the days left", (quote: { term: object }) => ({ ...quote, term: { ...quote.term, daysRemaining: 100 } })],
     ["the purchase date", (quote: object) => ({ ...quote, purchaseDate: "2026-11-21" })],
     [
-      "what it renews at",
+      "the renewal price",
       (quote: { renewsAt: { total: object } }) => ({
         ...quote,
         renewsAt: { ...quote.renewsAt, total: { amount: 540001, currency: "GBP" } },
       }),
     ],
-  ])("%s: exit 7, both computations shown, nothing bought", async (_, edit) => {
+  ])("%s: exits with 7, shows both computations, buys nothing", async (_, edit) => {
     proxy.inject(spoil(edit));
     const env = environmentFor(proxy.url, 1);
     const before = await sandbox.purchases(1);
@@ -373,7 +373,7 @@ describe("a backend that reckons wrong", () => {
     expect(proxy.seen("POST", /organizations\/1\/purchases$/)).toEqual([]);
   });
 
-  test("a person sees what the backend says and what is right", async () => {
+  test("shows people the backend's and the correct amounts", async () => {
     proxy.inject(spoil((quote: { total: object }) => ({ ...quote, total: { ...quote.total, amount: 24411 } })));
     const run = await runCli(["quote", "5"], { env: environmentFor(proxy.url, 1) });
     expect(run).toMatchObject({ exitCode: 7, stdout: "" });
@@ -381,36 +381,36 @@ describe("a backend that reckons wrong", () => {
   });
 });
 
-describe("answers that make no sense", () => {
+describe("malformed responses", () => {
   test.each([
-    ["a page", { kind: "html", when: "before" }],
+    ["an HTML page", { kind: "html", when: "before" }],
     ["another shape", { kind: "rewrite", edit: () => '{"licenses":"many"}' }],
     [
-      "a float for money",
+      "a float as an amount",
       { kind: "rewrite", edit: (body: string) => body.replace('"amount":15000', '"amount":15000.5') },
     ],
     [
       "a number too large",
       { kind: "rewrite", edit: (body: string) => body.replace('"amount":15000', '"amount":15000000000000000000') },
     ],
-    ["JSON too deep", { kind: "rewrite", edit: () => `${'{"a":'.repeat(100)}1${"}".repeat(100)}` }],
+    ["too deeply nested JSON", { kind: "rewrite", edit: () => `${'{"a":'.repeat(100)}1${"}".repeat(100)}` }],
     ["more than a megabyte", { kind: "rewrite", edit: () => JSON.stringify({ text: "x".repeat(1_100_000) }) }],
-    ["nothing", { kind: "rewrite", edit: () => "" }],
-  ] as const)("%s to status: exit 1, nothing on stdout", async (_, fault) => {
+    ["an empty body", { kind: "rewrite", edit: () => "" }],
+  ] as const)("%s for status: exits with 1, nothing on stdout", async (_, fault) => {
     proxy.inject({ method: "GET", path: /\/subscription$/, fault });
     const run = await runCli(["status", "--json"], { env: environmentFor(proxy.url, 1) });
     expect(run.stdout).toBe("");
     expect(errorOf(run)).toMatchObject({ exitCode: 1, code: "unexpected_answer" });
   });
 
-  test("a backend without billing: exit 1 and the sandbox named", async () => {
+  test("a backend without billing: exits with 1 and mentions the sandbox", async () => {
     proxy.inject({ method: "GET", path: /./, fault: { kind: "status", when: "before", status: 404 } });
     const run = await runCli(["status", "--json"], { env: environmentFor(proxy.url, 1) });
     expect(errorOf(run)).toMatchObject({ exitCode: 1, code: "billing_not_offered" });
     expect(`${errorOf(run).message} ${errorOf(run).hint}`).toContain("sandbox");
   });
 
-  test("SecureFlag's own error shape is understood", async () => {
+  test("SecureFlag's own error shape is parsed", async () => {
     for (const [own, exitCode, code] of [
       [{ error: true, errorMsg: "EmptyUser" }, 1, "billing_not_offered"],
       [{ result: "error", errorMsg: "unauthorized" }, 4, "unauthenticated"],
@@ -422,7 +422,7 @@ describe("answers that make no sense", () => {
     }
   });
 
-  test("an unreachable backend: exit 10, and running it again is safe", async () => {
+  test("an unreachable backend: exits with 10, and running again is safe", async () => {
     const env = environmentFor("http://127.0.0.1:1/rest/management/v2", 1);
     const run = await runCli(["buy", "5", "--yes", "--json"], { env, timeout: 40_000 });
     expect(run.stdout).toBe("");
@@ -435,7 +435,7 @@ describe("answers that make no sense", () => {
     ["https://127.0.0.1:1/rest/management/v2", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }],
     ["ftp://127.0.0.1/", {}],
     ["not a url", {}],
-  ])("%s %j is refused: exit 2", async (url, extra) => {
+  ])("%s %j is rejected: exits with 2", async (url, extra) => {
     const run = await runCli(["status", "--json"], { env: { ...environmentFor(url, 1), ...extra } });
     expect(run.exitCode).toBe(2);
     expect(run.stdout).toBe("");

@@ -114,8 +114,8 @@ const COMMANDS = [
   ["sandbox", "clock", "show"],
 ];
 
-describe("marked secrets go through every command and stay out of sight", () => {
-  test("password and code typed in a terminal, then every command with that sign-in", {
+describe("marked secrets pass through every command and stay hidden", () => {
+  test("with password and code typed in a terminal, then every command with that sign-in", {
     timeout: 180_000,
   }, async () => {
     const code = await freshCode(TOTP_SECRET);
@@ -144,7 +144,7 @@ describe("marked secrets go through every command and stay out of sight", () => 
     expect(found).toEqual([]);
   });
 
-  test("a token of the environment, a dead one, and a token on stdin", { timeout: 180_000 }, async () => {
+  test("with a token from the environment, a revoked one, and a token on stdin", { timeout: 180_000 }, async () => {
     const env = { SECUREFLAG_API_URL: sandbox.ready.url };
     for (const command of COMMANDS) {
       await run(command, { env: { ...env, SECUREFLAG_API_TOKEN: CANARY_TOKEN } });
@@ -157,7 +157,7 @@ describe("marked secrets go through every command and stay out of sight", () => 
     expect(found).toEqual([]);
   });
 
-  test("a password on stdin that is wrong, right without a code, and sent to nobody", async () => {
+  test("with a password on stdin that is wrong, right without a code, and never sent", async () => {
     const login = ["login", "--email", ADMIN, "--password-stdin", "--insecure-storage"];
     const env = { SECUREFLAG_API_URL: sandbox.ready.url };
     const [wrong] = await run(login, { env, input: `${WRONG_PASSWORD}\n` });
@@ -168,13 +168,13 @@ describe("marked secrets go through every command and stay out of sight", () => 
     expect(found).toEqual([]);
   });
 
-  test("the backend keeps none of them readable, and logs none", async () => {
+  test("in the backend, which stores and logs none readable", async () => {
     look("the log of the backend", sandbox.stderr);
     expect(await lookAtFiles(data, /^$/)).toBeGreaterThan(0);
     expect(found).toEqual([]);
   });
 
-  test("the watch sees what it looks for", () => {
+  test("would be detected by this check", () => {
     look("a place that leaks", `password=${CANARY_PASSWORD} code ${codes[0]} `);
     expect(found.splice(0)).toHaveLength(2);
   });

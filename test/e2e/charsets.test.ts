@@ -25,7 +25,7 @@ describe("a terminal that is not UTF-8", () => {
     return terminal.screen();
   }
 
-  test.each(["C", "POSIX", "en_US.ISO-8859-1"])("%s: everything that a purchase shows is ASCII", async (locale) => {
+  test.each(["C", "POSIX", "en_US.ISO-8859-1"])("shows a purchase in ASCII: %s", async (locale) => {
     const env = { ...environmentFor(sandbox.ready.url, 1), LC_ALL: locale };
     const terminal = await runInTerminal(["buy", "5"], { env });
     await terminal.waitForText("(y/N)");
@@ -36,7 +36,7 @@ describe("a terminal that is not UTF-8", () => {
     expect(screen).toContain("Buy 5 licenses for GBP 244.10 now? (y/N)");
   });
 
-  test("charts have bars of ASCII, under columns that are aligned", async () => {
+  test("draws charts with ASCII bars below aligned columns", async () => {
     const env = { ...environmentFor(sandbox.ready.url, 1), LC_CTYPE: "en_US" };
     const compared = await finished(await runInTerminal(["quote", "--compare", "1,100"], { env }));
     const [heads = "", ...rows] = compared.split("\n");
@@ -46,7 +46,7 @@ describe("a terminal that is not UTF-8", () => {
     expect(await finished(await runInTerminal(["status"], { env }))).toMatch(/#+\.+\n/);
   });
 
-  test("a result for programs stays UTF-8", async () => {
+  test("keeps results for programs in UTF-8", async () => {
     const env = { ...environmentFor(sandbox.ready.url, 1), LC_ALL: "C" };
     const terminal = await runInTerminal(["status", "--json"], { env, columns: 2_000 });
     expect(await terminal.exitCode()).toBe(0);

@@ -34,7 +34,7 @@ async function npm(folder: string, ...args: string[]) {
 const builtAs = async () => (await stat(join(checkout, "dist"))).ino;
 
 describe("a checkout in a folder whose name has a space, #, % and é", { timeout: LIMIT }, () => {
-  test("npm run demo builds what is missing, also twice at once", async () => {
+  test("npm run demo builds what is missing, even twice at once", async () => {
     for (const { exitCode, all } of await Promise.all([npm(checkout, "run", "demo"), npm(checkout, "run", "demo")])) {
       expect(exitCode, all).toBe(0);
       expect(all).toContain("25 → 30");
@@ -43,7 +43,7 @@ describe("a checkout in a folder whose name has a space, #, % and é", { timeout
     expect(left.sort()).toEqual(["dist", "node_modules"]);
   });
 
-  test("nothing is built again where nothing changed; what is old is", async () => {
+  test("nothing is rebuilt without changes, and outdated files are", async () => {
     const first = await builtAs();
     expect(await npm(checkout, "run", "demo")).toMatchObject({ exitCode: 0 });
     expect(await builtAs()).toBe(first);
@@ -54,7 +54,7 @@ describe("a checkout in a folder whose name has a space, #, % and é", { timeout
     expect(await builtAs()).not.toBe(first);
   });
 
-  test("npm pack builds, and packs what an installation needs and no more", async () => {
+  test("npm pack builds, and includes exactly what an installation needs", async () => {
     await rm(join(checkout, "dist"), { recursive: true, force: true });
     const { exitCode, all = "" } = await npm(checkout, "pack", "--dry-run");
     expect(exitCode, all).toBe(0);
@@ -72,7 +72,7 @@ test("npm test runs in a folder whose name has a space, and builds first", { tim
   expect(await readdir(join(folder, "dist"))).toContain("main.js");
 });
 
-test("an installation runs no script of ours", () => {
+test("an installation runs none of our scripts", () => {
   const hooks = ["preinstall", "install", "postinstall", "prepare"];
   expect(Object.keys(manifest.scripts).filter((name) => hooks.includes(name))).toEqual([]);
 });

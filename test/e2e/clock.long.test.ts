@@ -24,7 +24,7 @@ async function peakMemory(): Promise<number> {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1000;
 }
 
-test("25 years of monthly renewals of several organizations take little memory, and requests are answered", async () => {
+test("25 years of monthly renewals of several organizations use little memory, and requests are answered", async () => {
   const before = await peakMemory();
   let moving = true;
   const moved = sandbox.request("POST", "//sandbox/clock", { body: { days: 9_131 } }).finally(() => {

@@ -91,7 +91,7 @@ for (const shell of SHELLS) {
       await terminal.waitForText(/^\$ *$/);
     });
 
-    test("shows what there is, and nothing of the names was run", async () => {
+    test("shows the candidates, and executes nothing from their names", async () => {
       terminal.type("secureflag-licenses purchases \t\t");
       await terminal.waitForText(/receipt[\s\S]*resume/);
       expect(await readdir(terminal.home)).not.toContain("pwned");

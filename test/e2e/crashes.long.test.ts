@@ -9,8 +9,8 @@ afterAll(removePlaces);
 
 const POINTS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9"];
 
-describe.concurrent("a backend that dies in the middle of a purchase (src/backend/README.md, Crash points)", () => {
-  test.for(POINTS)("%s: one charge, and its licenses", { timeout: 130_000 }, async (point, { expect }) => {
+describe.concurrent("a backend that crashes during a purchase (src/backend/README.md, Crash points)", () => {
+  test.for(POINTS)("%s: one charge and its licenses", { timeout: 130_000 }, async (point, { expect }) => {
     const data = join(await temporaryDirectory(), "data");
     const content = seed(organization(1));
     const first = await startSandbox({ data, seed: content, env: { SECUREFLAG_CRASH_AT: point } });

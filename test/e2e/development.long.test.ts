@@ -4,7 +4,7 @@ import { clearedEnvironment, ROOT, removePlaces, temporaryDirectory } from "../s
 
 afterAll(removePlaces);
 
-test("npm run dev runs the sources with its arguments, and passes outputs and exit code on", async () => {
+test("npm run dev runs the sources with its arguments, and passes on output and exit code", async () => {
   const env = clearedEnvironment(await temporaryDirectory());
   const run = (...args: string[]) =>
     execa("npm", ["run", "--silent", "dev", "--", ...args], { cwd: ROOT, env, extendEnv: false, reject: false });

@@ -35,8 +35,8 @@ const signedIn = (): Env => {
   return { ...rest, SECUREFLAG_API_TOKEN: sandbox.ready.token ?? "" };
 };
 
-describe("a SECUREFLAG_CONFIG_DIR that depends on where one stands", () => {
-  test.each([".sfl", "~ada/.sfl", "$HOME/.sfl", "sfl"])("%s: exit 2, and nothing is sent", async (directory) => {
+describe("a SECUREFLAG_CONFIG_DIR that depends on the current directory", () => {
+  test.each([".sfl", "~ada/.sfl", "$HOME/.sfl", "sfl"])("%s: exits with 2, and nothing is sent", async (directory) => {
     const home = await temporaryDirectory();
     const env = { HOME: home, SECUREFLAG_CONFIG_DIR: directory, SECUREFLAG_API_URL: NOTHING_LISTENS };
     for (const more of [{}, { SECUREFLAG_ORGANIZATION: "1", SECUREFLAG_API_TOKEN: "t" }]) {
@@ -47,7 +47,7 @@ describe("a SECUREFLAG_CONFIG_DIR that depends on where one stands", () => {
     expect(await readdir(home)).toEqual([]);
   });
 
-  test("is nothing to commands that need no directory", async () => {
+  test("is ignored by commands that need no directory", async () => {
     const env = { SECUREFLAG_CONFIG_DIR: ".sfl" };
     for (const args of [["--version"], ["--help"], ["help", "ci"], ["completion", "bash"], ["buy", "--help"]]) {
       expect(await run(args, env), args.join(" ")).toMatchObject({ exitCode: 0, stderr: "" });
@@ -58,7 +58,7 @@ describe("a SECUREFLAG_CONFIG_DIR that depends on where one stands", () => {
     ["a literal ~", { SECUREFLAG_CONFIG_DIR: "~/.config/secureflag-licenses" }],
     ["a relative XDG_CONFIG_HOME", { XDG_CONFIG_HOME: "cfg" }],
     ["an empty SECUREFLAG_CONFIG_DIR", { SECUREFLAG_CONFIG_DIR: "", XDG_CONFIG_HOME: "" }],
-  ])("%s: the journal of a purchase that is killed is in the home", async (_, env) => {
+  ])("%s: the journal of a killed purchase is in the home directory", async (_, env) => {
     const home = await temporaryDirectory();
     const elsewhere = await temporaryDirectory();
     const killed = { ...signedIn(), ...env, HOME: home, SECUREFLAG_CRASH_AT: "C1" };
@@ -72,7 +72,7 @@ const canBeAnother = process.getuid?.() === 0 && spawnSync(process.execPath, [BI
 
 // Only root can become another user.
 describe.skipIf(!canBeAnother)("a user without an account and HOME", () => {
-  test("reads, and buys where SECUREFLAG_CONFIG_DIR says where the journal is", async () => {
+  test("reads, and buys if SECUREFLAG_CONFIG_DIR sets the journal's directory", async () => {
     const directory = await temporaryDirectory();
     await chown(directory, USER, 0);
     const env = { ...signedIn(), SECUREFLAG_CONFIG_DIR: directory };
@@ -80,7 +80,7 @@ describe.skipIf(!canBeAnother)("a user without an account and HOME", () => {
     expect(await run(["buy", "1", "--yes", "--json"], env, { uid: USER })).toMatchObject({ exitCode: 0, stderr: "" });
   });
 
-  test("without it, reads, and every change of what is kept ends with exit 2 and its name", async () => {
+  test("reads without it, but exits with 2 and names it for every change to stored data", async () => {
     const env = signedIn();
     for (const args of [["status"], ["purchases", "list"], ["profiles", "list"], ["whoami"], ["completion", "zsh"]]) {
       expect(await run([...args, "--json"], env, { uid: USER }), args[0]).toMatchObject({ exitCode: 0, stderr: "" });
@@ -97,7 +97,7 @@ describe.skipIf(!canBeAnother)("a user without an account and HOME", () => {
     expect(started).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("--data") });
   });
 
-  test("whose settings are root's after one sudo login is told how to take them back", async () => {
+  test("gets the command to reclaim settings that root owns after one sudo login", async () => {
     const home = await temporaryDirectory();
     await chown(home, USER, 0);
     await chmod(home, 0o755);
@@ -122,7 +122,7 @@ const CACHING = `
   require("node:module").enableCompileCache = (folder) => fs.writeSync(2, "cache in " + folder + "\\n");
 `;
 
-describe("the folder of compiled code", () => {
+describe("the directory of compiled code", () => {
   async function cacheOf(env: Env, options: Options = {}): Promise<string> {
     const preload = join(await temporaryDirectory(), "caching.cjs");
     await writeFile(preload, CACHING);
@@ -136,7 +136,7 @@ describe("the folder of compiled code", () => {
     return ended.stderr;
   }
 
-  test("is the user's own, and made where it is missing", async () => {
+  test("is the user's own, and created if missing", async () => {
     const home = await temporaryDirectory();
     expect(await cacheOf({ HOME: home })).toBe(`cache in ${home}/.cache/secureflag-licenses`);
     expect(await cacheOf({ HOME: home, XDG_CACHE_HOME: "" })).toBe(`cache in ${home}/.cache/secureflag-licenses`);
@@ -147,13 +147,13 @@ describe("the folder of compiled code", () => {
     expect(await readdir(home)).toEqual([".cache", "x"]);
   });
 
-  test("is none where NODE_DISABLE_COMPILE_CACHE is set", async () => {
+  test("is disabled if NODE_DISABLE_COMPILE_CACHE is set", async () => {
     const home = await temporaryDirectory();
     expect(await cacheOf({ HOME: home, NODE_DISABLE_COMPILE_CACHE: "1" })).toBe("");
     expect(await readdir(home)).toEqual([]);
   });
 
-  test.skipIf(!existsSync("/proc/self"))("is none where nothing can be made", async () => {
+  test.skipIf(!existsSync("/proc/self"))("is disabled if it cannot be created", async () => {
     const place = await temporaryDirectory();
     await writeFile(join(place, "file"), "");
     spawnSync("sh", ["-c", 'mkfifo "$0"', join(place, "fifo")]);
@@ -163,7 +163,7 @@ describe("the folder of compiled code", () => {
     expect(await cacheOf({ HOME: "/proc/none" })).toBe("");
   });
 
-  test("is none where others could put code", async () => {
+  test("is disabled if others could add code", async () => {
     const home = await temporaryDirectory();
     await cacheOf({ HOME: home });
     const folder = join(home, ".cache", "secureflag-licenses");
@@ -182,7 +182,7 @@ describe("the folder of compiled code", () => {
   });
 });
 
-test("a program that cannot be loaded says so in a sentence", async () => {
+test("a program that cannot be loaded reports it in one sentence", async () => {
   const folder = await temporaryDirectory();
   await mkdir(join(folder, "bin"));
   await mkdir(join(folder, "dist"));

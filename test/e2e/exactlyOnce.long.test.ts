@@ -89,10 +89,10 @@ function throughProxy(id: number, args: readonly string[], home: string): Promis
 
 describe("--idempotency-key", () => {
   test.each([
-    ["an ordinary one", "order-7"],
-    ["the longest", "k".repeat(255)],
-    ["one that paths are made of", "a/b%2Fc?d#e&f=../..;%"],
-  ])("%s: the second run shows the first one's purchase", async (_, key) => {
+    ["an ordinary key", "order-7"],
+    ["the longest key", "k".repeat(255)],
+    ["a key that looks like a path", "a/b%2Fc?d#e&f=../..;%"],
+  ])("%s: the second run shows the purchase of the first", async (_, key) => {
     const id = untouched();
     const first = resultOf<Bought>(await buy(id, ["5", "--idempotency-key", key]));
     expect(first).toMatchObject({ replayed: false, purchase: { status: "succeeded", idempotencyKey: key } });
@@ -102,7 +102,7 @@ describe("--idempotency-key", () => {
     expect(await chargesOf(id)).toEqual([24410]);
   });
 
-  test("with another meaning: exit 2", async () => {
+  test("for another purchase: exits with 2", async () => {
     const id = untouched();
     const key = ["--idempotency-key", "order-8"];
     expect((await buy(id, ["5", ...key])).exitCode).toBe(0);
@@ -112,7 +112,7 @@ describe("--idempotency-key", () => {
     expect(await chargesOf(id)).toEqual([24410]);
   });
 
-  test("a void one: exit 9, choose another", async () => {
+  test("that is void: exits with 9 and asks for another one", async () => {
     const id = untouched();
     const path = `/organizations/${id}/purchases/by-key/gone/void`;
     expect((await sandbox.request("POST", path, { token: tokenOf(id) })).status).toBe(204);
@@ -121,7 +121,7 @@ describe("--idempotency-key", () => {
     expect(await sandbox.purchases(id)).toEqual([]);
   });
 
-  test("before every guard: a purchase of this key is shown though the count has changed", async () => {
+  test("is checked before every guard: its purchase is shown although the count has changed", async () => {
     const id = untouched();
     const args = ["5", "--idempotency-key", "guarded", "--if-purchased", "25", "--max-total", "300"];
     expect((await buy(id, args)).exitCode).toBe(0);
@@ -133,7 +133,7 @@ describe("in CI", () => {
   const github = CI_SYSTEMS.github.env;
 
   test.each(Object.entries(CI_SYSTEMS))(
-    "%s: a job that is run again on another machine buys nothing more",
+    "%s: a job retried on another machine buys nothing more",
     async (_, { env, attempt }) => {
       const id = untouched();
       const first = resultOf<Bought>(await buy(id, ["5"], { env }));
@@ -144,7 +144,7 @@ describe("in CI", () => {
     },
   );
 
-  test("another run, another note and other licenses are other purchases", async () => {
+  test("another run, another note and another number of licenses are other purchases", async () => {
     const id = untouched();
     const runs = [
       await buy(id, ["1"], { env: github }),
@@ -156,7 +156,7 @@ describe("in CI", () => {
     expect(await sandbox.purchased(id)).toBe(30);
   });
 
-  test("twins that run at the same moment buy once, and both say so", async () => {
+  test("concurrent identical runs buy once, and both say so", async () => {
     const id = untouched();
     const runs = await Promise.all([1, 2, 3, 4].map(() => buy(id, ["5"], { env: github })));
     expect(runs.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0, 0]);
@@ -182,7 +182,7 @@ describe("after a crash", () => {
     expect(await journalOf(run.home)).toEqual([]);
   });
 
-  test("C2, arrived: the same command shows the purchase, replayed, and buys nothing more", async () => {
+  test("C2, arrived: the same command shows the purchase as replayed, and buys nothing more", async () => {
     const id = untouched();
     const home = await loseAnswer(id, "after");
     const again = await throughProxy(id, ["buy", "5", "--yes"], home);
@@ -204,7 +204,7 @@ describe("after a crash", () => {
     expect(await chargesOf(id)).toEqual([24410]);
   });
 
-  test("C2, arrived: another command brings it to an end first, and goes on", async () => {
+  test("C2, arrived: another command settles it first, and continues", async () => {
     const id = untouched();
     const home = await loseAnswer(id, "after");
     const other = await runCli(["buy", "3", "--yes"], { home, env: environmentFor(proxy.url, id) });
@@ -219,8 +219,8 @@ describe("after a crash", () => {
     ["buy with --quiet", ["buy", "3", "--yes", "--quiet"]],
     ["buy with another note", ["buy", "5", "--yes", "--note", "B"]],
     ["top-up", ["top-up", "--available", "9", "--yes", "--json"]],
-    ["top-up that finds nothing missing", ["top-up", "--available", "1", "--yes", "--json"]],
-  ])("C2, arrived: %s settles it, and the command that was killed still finds its purchase", async (_, args) => {
+    ["top-up with nothing missing", ["top-up", "--available", "1", "--yes", "--json"]],
+  ])("C2, arrived: %s settles it, and the killed command still finds its purchase", async (_, args) => {
     const id = untouched();
     const home = await loseAnswer(id, "after");
     const env = environmentFor(proxy.url, id);
@@ -244,7 +244,7 @@ describe("after a crash", () => {
     );
   });
 
-  test("C2, never arrived: another command makes the key void first", async () => {
+  test("C2, never arrived: another command voids the key first", async () => {
     const id = untouched();
     const home = await loseAnswer(id, "before");
     const key = proxy.requests.findLast(({ method, path }) => method === "POST" && path.endsWith(`${id}/purchases`))
@@ -267,7 +267,7 @@ describe("after a crash", () => {
 });
 
 describe("purchases resume", () => {
-  test("with nothing open: exit 0 and empty lists", async () => {
+  test("with nothing open: exits with 0 and empty lists", async () => {
     const id = untouched();
     const run = await sandbox.cli(id, ["purchases", "resume", "--json"]);
     expect(run.exitCode).toBe(0);
@@ -291,7 +291,7 @@ describe("purchases resume", () => {
     expect(await journalOf(home)).toEqual([]);
   });
 
-  test("names what never arrived, makes its key void, and begins nothing", async () => {
+  test("names what never arrived, voids its key, and starts nothing", async () => {
     const id = untouched();
     const home = await loseAnswer(id, "before");
     const run = await throughProxy(id, ["purchases", "resume"], home);
@@ -307,22 +307,22 @@ describe("purchases resume", () => {
   });
 });
 
-describe("payments that take their time", () => {
-  test("one that settles later is followed to its end", async () => {
+describe("slow payments", () => {
+  test("are followed to their end if they settle later", async () => {
     const run = await buy(PROCESSING, ["5"]);
     expect(run.exitCode).toBe(0);
     expect(resultOf<Bought>(run)).toMatchObject({ purchase: { status: "succeeded" }, licenses: { purchased: 30 } });
     expect(await chargesOf(PROCESSING)).toEqual([24410]);
   });
 
-  test("one whose answer the provider lost is found out, and charged once", async () => {
+  test("are resolved if the provider's response is lost, and charged once", async () => {
     const run = await buy(TIMEOUT, ["5"]);
     expect(run.exitCode).toBe(0);
     expect(await chargesOf(TIMEOUT)).toEqual([24410]);
     expect(await sandbox.purchased(TIMEOUT)).toBe(30);
   });
 
-  test("Ctrl-C while waiting: 130, it goes on, and resume shows its end", async () => {
+  test("continue after Ctrl-C, which exits with 130, and resume shows the outcome", async () => {
     const env = environmentFor(sandbox.ready.url, INTERRUPTED);
     const running = await startCli(["buy", "5", "--yes"], { env, timeout: 15_000 });
     await waitFor(async () => (await sandbox.purchases(INTERRUPTED)).length > 0, 10_000, "the purchase");
@@ -337,7 +337,7 @@ describe("payments that take their time", () => {
   });
 });
 
-describe("payments that take their time, killed", () => {
+describe("slow payments, killed", () => {
   test.each(KILLED)("$method at $point: the same command ends with one purchase", async ({ id, point }) => {
     const killed = await buy(id, ["5"], { env: { SECUREFLAG_CRASH_AT: point } });
     expect(killed.exitCode).toBe(137);
@@ -350,8 +350,8 @@ describe("payments that take their time, killed", () => {
   });
 });
 
-describe("many at once", () => {
-  test("20 parallel buys from 20 machines: each ends 0 or 9, and the counts add up", async () => {
+describe("concurrent purchases", () => {
+  test("20 parallel buys from 20 machines: each exits with 0 or 9, and the counts add up", async () => {
     const id = untouched();
     const runs = await Promise.all(Array.from({ length: 20 }, () => buy(id, ["1"])));
     for (const { exitCode, stderr } of runs) expect([0, 9], stderr).toContain(exitCode);
@@ -384,7 +384,7 @@ describe("many at once", () => {
     expect((await chargesOf(id)).length).toBe(10);
   });
 
-  test("a quote sells once: another key gets 409 quote_used with the purchase", async () => {
+  test("a quote is bought once: another key gets 409 quote_used with the purchase", async () => {
     const id = untouched();
     const token = tokenOf(id);
     const quote = await sandbox.request("POST", `/organizations/${id}/quotes`, { token, body: { licenses: 1 } });
@@ -403,7 +403,7 @@ describe("many at once", () => {
   });
 });
 
-test("no home keeps a secret in its journal", async () => {
+test("no secret is stored in any journal", async () => {
   const id = untouched();
   const home = await temporaryDirectory();
   await buy(id, ["5"], { home, env: { SECUREFLAG_CRASH_AT: "C1" } });

@@ -95,7 +95,7 @@ async function truth(id: number): Promise<{ purchased: number; charges: number[]
 const ONCE = { purchased: 30, charges: [24410] };
 const NEVER = { purchased: 25, charges: [] };
 
-describe.concurrent("every fault in every call of buy: one charge or none, and a true answer", () => {
+describe.concurrent("every fault in every call of buy: at most one charge, and a correct result", () => {
   test.for(CASES)("$name", { timeout: 240_000 }, async ({ id, method, path, fault, always }, { expect }) => {
     const home = await temporaryDirectory();
     proxy.inject({ method, path, fault, ...(always ? {} : { nth: 1 }) });
@@ -123,7 +123,7 @@ describe.concurrent("every fault in every call of buy: one charge or none, and a
     if (after.purchased === 30) expect(JSON.parse(again.stdout)).toMatchObject({ replayed: true });
   });
 
-  test("nothing answers after the purchase was sent: exit 10, then the same command shows it, replayed", async ({
+  test("no response after the purchase was sent: exits with 10, then the same command shows it as replayed", async ({
     expect,
   }) => {
     const home = await temporaryDirectory();
@@ -146,7 +146,7 @@ describe.concurrent("every fault in every call of buy: one charge or none, and a
   }, 240_000);
 });
 
-test("afterwards the provider's captures are the purchases that succeeded, one each", async () => {
+test("afterwards the provider's captures match the successful purchases, one each", async () => {
   const captures = await sandbox.captures();
   expect(new Set(captures.map(({ purchaseId }) => purchaseId)).size).toBe(captures.length);
   const lists = await Promise.all([...CASES.map(({ id }) => id), BLIND].map((id) => sandbox.purchases(id)));

@@ -13,7 +13,7 @@ const signedIn = (apiUrl: string, token = "t") => ({
   SECUREFLAG_ORGANIZATION: "4201",
 });
 
-describe("a list that never ends", () => {
+describe("an endless list", () => {
   const circle = ok({ items: [openPurchase("processing")], next: "1" });
   const END = ok({ items: [], next: null });
 
@@ -21,7 +21,7 @@ describe("a list that never ends", () => {
     ["purchases list --all", [circle, circle], 1, "unexpected_answer"],
     ["users list --all", Array<Answer>(4).fill(ok([user()])), 1, "unexpected_answer"],
     ["purchases resume", [ok(me()), circle, circle, END, END, ok(subscription())], 10, "outcome_unknown"],
-  ])("%s ends with an error", async (line, script, exitCode, code) => {
+  ])("%s fails", async (line, script, exitCode, code) => {
     await using backend = await startBackend(...script);
     const ended = await runCli([...line.split(" "), "--json"], { env: signedIn(backend.apiUrl) });
     expect(ended.exitCode).toBe(exitCode);
@@ -34,8 +34,8 @@ test.each([
   ["a NUL", "https://checkout.stripe.com/\0"],
   ["200 KB", `https://checkout.stripe.com/${"x".repeat(200_000)}`],
   ["another scheme", "blob:https://checkout.stripe.com/1"],
-  ["no form at all", "\u001b]8;;x"],
-])("a payment page with %s fails no purchase that was accepted", async (_, url) => {
+  ["an invalid URL", "\u001b]8;;x"],
+])("a payment page with %s does not fail an accepted purchase", async (_, url) => {
   const open = openPurchase("requires_approval");
   const nextAction = open.nextAction && { ...open.nextAction, url };
   const accept: Answer = (response, request) =>
@@ -50,7 +50,7 @@ test.each([
   }
 });
 
-test("a token over 8 KB is sent nowhere", async () => {
+test("a token over 8 KB is not sent", async () => {
   await using backend = await startBackend();
   const token = "t".repeat(8193);
   const ended = await runCli(["status", "--json"], { env: signedIn(backend.apiUrl, token) });

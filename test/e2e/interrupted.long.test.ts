@@ -11,7 +11,7 @@ const QUESTION = "(y/N)";
 
 const sandbox = useSandbox({ seed: seed(organization(1), organization(2)) });
 
-test("Ctrl-C at any moment of a start: what ended with 130 and without a word has bought nothing, and buys nothing later", async () => {
+test("Ctrl-C at any moment of startup: an exit with 130 and no output means that nothing was or will be bought", async () => {
   let silent = 0;
   for (const moment of MOMENTS) {
     const before = await sandbox.purchases(1);
@@ -30,7 +30,7 @@ test("Ctrl-C at any moment of a start: what ended with 130 and without a word ha
   expect(silent).toBeGreaterThan(0);
 });
 
-test("Ctrl-C at any moment before a question: no question comes after it", async () => {
+test("Ctrl-C at any moment before a prompt: no prompt follows", async () => {
   for (const moment of MOMENTS.filter((_, index) => index % 3 === 0)) {
     const terminal = await runInTerminal(["buy", "1"], { env: environmentFor(sandbox.ready.url, 2) });
     const timer = setTimeout(() => terminal.type("\u0003"), moment);
@@ -44,7 +44,7 @@ test("Ctrl-C at any moment before a question: no question comes after it", async
   expect(await sandbox.purchases(2)).toEqual([]);
 });
 
-test.each(["SIGTERM", "SIGHUP"] as const)("%s at a question leaves the terminal as it was", async (signal) => {
+test.each(["SIGTERM", "SIGHUP"] as const)("%s at a prompt leaves the terminal as it was", async (signal) => {
   // The inner shell becomes the program, so that its number is the program's.
   const script = `sh -c 'echo "process $$"; exec "$NODE" "$BIN" buy 1'; echo "ended $?"; stty -a`;
   const terminal = await startInTerminal("sh", ["-c", script], {

@@ -39,7 +39,7 @@ const invite = (id: number, home: string, role: string) => {
   return runCli(["users", "add", ...person, "--org", String(id), "--json"], { home });
 };
 
-test("an organization invites a person of another one, who joins by accepting and not before", async () => {
+test("an organization invites a user of another one, who joins only by accepting", async () => {
   const { home: admin } = await signIn(ADMIN);
   const added = await invite(1, admin, "administrator");
   expect(resultOf(added)).toMatchObject({
@@ -69,7 +69,7 @@ test("an organization invites a person of another one, who joins by accepting an
   });
 }, 60_000);
 
-test("an invitation is accepted on the sign-in page by its checkbox", async () => {
+test("an invitation is accepted by its checkbox on the sign-in page", async () => {
   const { home: admin } = await signIn(ADMIN);
   expect((await invite(3, admin, "manager")).exitCode).toBe(0);
   for (const accepted of [[], [3]]) {

@@ -43,7 +43,7 @@ describe.skipIf(!HAS_KEYRING)("a real keyring", () => {
     await keyring?.[Symbol.asyncDispose]();
   });
 
-  test("keeps the sign-in while it is unlocked, and is told as locked when it is", async () => {
+  test("keeps the sign-in while unlocked, and is reported as locked when locked", async () => {
     const home = await temporaryDirectory();
     const { env } = keyring;
     expect(resultOf(await run(TOKEN_LOGIN, home, env))).toMatchObject({ token: { source: "keyring" } });
@@ -62,8 +62,8 @@ describe.skipIf(!HAS_KEYRING)("a real keyring", () => {
   });
 });
 
-describe("a message bus that never answers", () => {
-  test("is not touched where no entry of the keyring is needed", async () => {
+describe("a message bus that never responds", () => {
+  test("is not contacted if no keyring entry is needed", async () => {
     await using bus = await startSilentBus();
     const home = await temporaryDirectory();
     const token = { SECUREFLAG_API_TOKEN: tokenOf(1) };
@@ -76,7 +76,7 @@ describe("a message bus that never answers", () => {
     expect(bus.connections()).toBe(0);
   });
 
-  test("ends a sign-in after five seconds, before anything is sent, and leaves no process", async () => {
+  test("ends a sign-in after five seconds, before anything is sent, and leaves no process behind", async () => {
     await using bus = await startSilentBus();
     const home = await temporaryDirectory();
     const ended = await run(["login", "--with-token", "--verbose"], home, bus.env);
@@ -87,7 +87,7 @@ describe("a message bus that never answers", () => {
     expect(await keyringProcesses(bus.env.DBUS_SESSION_BUS_ADDRESS ?? "")).toEqual([]);
   });
 
-  test.each(["SIGINT", "SIGKILL"] as const)("%s ends the program at once, and its process", async (signal) => {
+  test.each(["SIGINT", "SIGKILL"] as const)("%s ends the program and its helper process at once", async (signal) => {
     await using bus = await startSilentBus();
     const home = await temporaryDirectory();
     const env = { ...bus.env, SECUREFLAG_API_URL: sandbox.ready.url };
@@ -102,7 +102,7 @@ describe("a message bus that never answers", () => {
   });
 });
 
-test("without a keyring, --verbose tells why", async () => {
+test("without a keyring, --verbose shows the reason", async () => {
   const home = await temporaryDirectory();
   await mkdir(join(home, "config"));
   const ended = await run(["login", "--with-token", "--verbose"], home, {

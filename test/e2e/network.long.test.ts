@@ -20,7 +20,7 @@ async function emptyFile(): Promise<string> {
 /** Longer than one try, shorter than the 20 seconds for which a backend that cannot be reached is tried. */
 const ONE_TRY_MS = 15_000;
 
-describe.skipIf(!isInstalled("openssl"))("the built program on the way to an https backend", () => {
+describe.skipIf(!isInstalled("openssl"))("the built program connecting to an https backend", () => {
   let sandbox: RunningSandbox;
   let authority: Authority;
   let certificate: Certificate;
@@ -58,7 +58,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       expect(proxy.seen).toEqual([{ target: `${NAME}:${front.port}`, authorization: null }]);
     });
 
-    test("a whole purchase", async () => {
+    test("makes a complete purchase", async () => {
       await using front = await startTlsFront(sandbox.origin, certificate);
       await using proxy = await startConnectProxy();
       const env = {
@@ -70,21 +70,24 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       expect(resultOf(run)).toMatchObject({ purchase: { status: "succeeded" }, replayed: false });
     });
 
-    test.each(["u:p%40ss%20word", "u:p%40ss%20word@"])("a proxy that needs a password gets it (%s)", async (text) => {
-      const expected = `Basic ${Buffer.from("u:p@ss word").toString("base64")}`;
-      await using front = await startTlsFront(sandbox.origin, certificate);
-      await using proxy = await startConnectProxy((authorization) => (authorization === expected ? null : 407));
-      const user = text.replace(/@$/, "");
-      const scheme = text.endsWith("@") ? "" : "http://";
-      const value = `${scheme}${user}@127.0.0.1:${proxy.port}`;
-      expect((await status(`https://${NAME}:${front.port}`, { HTTPS_PROXY: value })).exitCode).toBe(0);
-      expect(proxy.seen).toEqual([{ target: `${NAME}:${front.port}`, authorization: expected }]);
-    });
+    test.each(["u:p%40ss%20word", "u:p%40ss%20word@"])(
+      "sends a password that the proxy requires (%s)",
+      async (text) => {
+        const expected = `Basic ${Buffer.from("u:p@ss word").toString("base64")}`;
+        await using front = await startTlsFront(sandbox.origin, certificate);
+        await using proxy = await startConnectProxy((authorization) => (authorization === expected ? null : 407));
+        const user = text.replace(/@$/, "");
+        const scheme = text.endsWith("@") ? "" : "http://";
+        const value = `${scheme}${user}@127.0.0.1:${proxy.port}`;
+        expect((await status(`https://${NAME}:${front.port}`, { HTTPS_PROXY: value })).exitCode).toBe(0);
+        expect(proxy.seen).toEqual([{ target: `${NAME}:${front.port}`, authorization: expected }]);
+      },
+    );
 
     test.each([
       ["", "requires a user and password"],
       ["u:hunter2@", "rejected the user or password"],
-    ])("407 to %j is final: tried once, and shown without the password", async (user, message) => {
+    ])("407 for %j is final: tried once, and shown without the password", async (user, message) => {
       await using proxy = await startConnectProxy(() => 407);
       const value = `http://${user}127.0.0.1:${proxy.port}`;
       const run = await status(`https://${NAME}`, { HTTPS_PROXY: value }, "--verbose");
@@ -95,7 +98,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       expect(proxy.seen.map(({ target }) => target)).toEqual([`${NAME}:443`]);
     });
 
-    test("a rejected password is sent once, also by calls in parallel", async () => {
+    test("a rejected password is sent once, even for parallel calls", async () => {
       await using proxy = await startConnectProxy(() => 407);
       const env = { HTTPS_PROXY: `http://u:hunter2@127.0.0.1:${proxy.port}` };
       // For a person, `status` also asks whether the token ends soon.
@@ -104,7 +107,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       expect(proxy.seen.length).toBe(1);
     });
 
-    test("a password is sent for every connection that it opens", async () => {
+    test("a password is sent for every connection", async () => {
       await using front = await startTlsFront(sandbox.origin, certificate);
       await using proxy = await startConnectProxy();
       const env = {
@@ -120,7 +123,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
     test.each([
       [403, 1],
       [502, 2],
-    ])("after a refusal with %i there are %i tries in all", async (refusal, tries) => {
+    ])("after a rejection with %i there are %i attempts in total", async (refusal, tries) => {
       let asked = 0;
       await using front = await startTlsFront(sandbox.origin, certificate);
       await using proxy = await startConnectProxy(() => {
@@ -147,7 +150,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       ["'http://u:hunter2@127.0.0.1:1'", "not a valid URL"],
       ["'u:hunter2@127.0.0.1:1'", "not a valid URL"],
       ["http://u:hunter2%@127.0.0.1:1", "not percent-encoded"],
-    ])("HTTPS_PROXY=%s is refused without showing it", async (value, message) => {
+    ])("HTTPS_PROXY=%s is rejected without showing it", async (value, message) => {
       const args = ["status", "--verbose"];
       const run = await runCli(args, { env: { ...environmentFor(`https://${NAME}${PATH}`, 1), HTTPS_PROXY: value } });
       expect(run.exitCode).toBe(2);
@@ -159,7 +162,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
     test.each([
       ["to CONNECT", null],
       ["in the tunnel", "HTTP/1.1 200 OK\r\n\r\n"],
-    ])("a proxy from which nothing comes %s is named", async (_, answer) => {
+    ])("a proxy that does not respond %s is named", async (_, answer) => {
       await using proxy = await startSilentProxy(answer);
       const value = `127.0.0.1:${proxy.port}`;
       const env = { ...environmentFor(`https://${NAME}${PATH}`, 1), HTTPS_PROXY: value };
@@ -171,7 +174,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       });
     });
 
-    test("this machine is reached without it", async () => {
+    test("this machine is reached directly", async () => {
       await using front = await startTlsFront(sandbox.origin, await authority.issue({ host: "localhost" }));
       await using proxy = await startConnectProxy(() => 407);
       const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` };
@@ -191,7 +194,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
     });
   });
 
-  describe("certificates that cannot be trusted", () => {
+  describe("untrusted certificates", () => {
     test.each([
       ["another host name", { host: NAME }, true, "is for another host name", /API URL/],
       ["expired", { host: "localhost", days: [-3, -1] as const }, true, "has expired", /clock.*operator/],
@@ -231,7 +234,7 @@ describe.skipIf(!isInstalled("openssl"))("the built program on the way to an htt
       expect(error.hint).toContain(`No certificate can be read from ${file}.`);
     });
 
-    test("a server without TLS is no matter of certificates", async () => {
+    test("a server without TLS is not reported as a certificate error", async () => {
       const run = await status(sandbox.origin.replace("http:", "https:"), {});
       expect(errorOf(run)).toMatchObject({ exitCode: 10, message: expect.stringContaining("does not speak TLS") });
     });

@@ -31,8 +31,8 @@ const WAYS: readonly (readonly [way: string, shell: string, env: Record<string, 
   ["CI is set", 'yes | "$0" "$@"', { CI: "true" }],
 ];
 
-describe.each(ASKING)("%j asks nobody", (args, flag) => {
-  test.each(WAYS)("where %s: exit 2, at once, naming the flag", async (_, shell, extra) => {
+describe.each(ASKING)("%j does not prompt", (args, flag) => {
+  test.each(WAYS)("exits with 2 at once and names the flag when %s", async (_, shell, extra) => {
     const env = { ...clearedEnvironment(await temporaryDirectory(), environmentFor(sandbox.ready.url, 1)), ...extra };
     const began = (await sandbox.purchases(1)).length;
     const run = await execa("sh", ["-c", shell, process.execPath, BIN, ...args], {

@@ -41,8 +41,8 @@ function run(args: readonly string[], options: RunOptions = {}) {
   return runCli(args, { ...options, bin: installed.bin, env: { ...env, ...options.env } });
 }
 
-describe("the packed program, installed where nothing else is", () => {
-  test("is one package, with the licenses of what is in it, and without source maps", async () => {
+describe("the packed program, installed on its own", () => {
+  test("is one package with the licenses of its contents, and without source maps", async () => {
     const names = (await readdir(join(installed.directory, "node_modules"))).filter((name) => !name.startsWith("."));
     expect(names).toEqual(["secureflag-licenses"]);
     const files = await readdir(installed.root, { recursive: true });
@@ -53,7 +53,7 @@ describe("the packed program, installed where nothing else is", () => {
       expect(licenses).toMatch(new RegExp(`^${name} \\d`, "m"));
   });
 
-  test.concurrent("does the whole job of a person", async ({ expect }) => {
+  test.concurrent("completes a typical session", async ({ expect }) => {
     const home = await temporaryDirectory();
     const json = async (...args: string[]) => {
       const ended = await run([...args, "--json"], { home });
@@ -75,7 +75,7 @@ describe("the packed program, installed where nothing else is", () => {
     expect(await run(["status"], { home })).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("32") });
   });
 
-  test.concurrent("tells one failure from another, whichever of its files it comes from", async ({ expect }) => {
+  test.concurrent("distinguishes failures, whichever file they come from", async ({ expect }) => {
     const nowhere = { SECUREFLAG_API_URL: "http://127.0.0.1:9/rest/management/v2" };
     const failures: [string[], Record<string, string>, { code: string; exitCode: number }][] = [
       [["buy", "many"], {}, { code: "invalid_usage", exitCode: 2 }],
@@ -89,12 +89,12 @@ describe("the packed program, installed where nothing else is", () => {
     expect((await Promise.all(ended)).map(errorOf)).toMatchObject(failures.map(([, , expected]) => expected));
   });
 
-  test("says what is missing for a sandbox", async () => {
+  test("reports what is missing for a sandbox", async () => {
     const ended = errorOf(await run(["sandbox", "--ephemeral", "--port", "0", "--json"]));
     expect(ended).toMatchObject({ exitCode: 2, code: "sqlite_missing" });
   });
 
-  test("talks to the configured backend and to nothing else, and so does a sandbox", async () => {
+  test("connects only to the configured backend, and so does a sandbox", async () => {
     const { host } = new URL(sandbox.ready.url);
     const seen = new Set((await readFile(record, "utf8")).trim().split("\n"));
     expect(seen).toEqual(new Set([`connect ${host}`, "connect 127.0.0.1:9"]));
@@ -102,7 +102,7 @@ describe("the packed program, installed where nothing else is", () => {
     expect(await readFile(sandboxRecord, "utf8")).toBe("look up 127.0.0.1\n");
   });
 
-  test("is watched by something that sees", async () => {
+  test("is monitored by a check that works", async () => {
     const file = join(await temporaryDirectory(), "record");
     const script = `
       require("node:http").get("http://localhost:9").on("error", () => {});

@@ -48,7 +48,7 @@ describe.sequential("a renewal that is declined", () => {
     expect(await json(LONDON, "status")).toMatchObject({ state: "active", unpaid: null });
   });
 
-  test("has one deadline on every day of the grace period and after it, whatever is retried", async () => {
+  test("has the same deadline on every day of the grace period and after it, whatever is retried", async () => {
     // 06:00 UTC on 1 March is the renewal date everywhere here.
     for (let day = 1; day <= 18; day += 1) {
       expect((await sandbox.cli(LONDON, ["sandbox", "clock", "advance", "--by", "1"])).exitCode).toBe(0);
@@ -95,7 +95,7 @@ describe.sequential("a renewal that is declined", () => {
     }
   }
 
-  test("is paid after its deadline, and then nothing is unpaid", async () => {
+  test("can be paid after its deadline, and then nothing is unpaid", async () => {
     const { nextAction } = await renewalOf(LONDON);
     expect((await actOnPage(nextAction?.url ?? "", "pay", "card_ok")).status).toBe(200);
     expect(await json(LONDON, "status")).toMatchObject({ state: "active", unpaid: null });

@@ -14,7 +14,7 @@ function lasting(svg: string): string {
     .replaceAll(/ textLength="[\d.]+"/g, "");
 }
 
-test("the README's pictures show what the program prints; `npm run pictures` draws them", async () => {
+test("the README's pictures match the program's output; `npm run pictures` draws them", async () => {
   const pictures = await drawPictures();
   const readme = await readFile(join(ROOT, "README.md"), "utf8");
   for (const { name, svg } of pictures satisfies Picture[]) {

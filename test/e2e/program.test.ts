@@ -26,7 +26,7 @@ const COMMANDS = [
   "completion",
 ];
 
-describe("the program by itself", () => {
+describe("the program on its own", () => {
   test.each([["--version"], ["-V"]])("%s", async (flag) => {
     const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
     expect(await runCli([flag])).toMatchObject({ exitCode: 0, stdout: `${version}\n`, stderr: "" });
@@ -38,13 +38,13 @@ describe("the program by itself", () => {
     for (const command of COMMANDS) expect(stdout).toContain(command);
   });
 
-  test("alone it shows short help with two examples", async () => {
+  test("shows short help with two examples without arguments", async () => {
     const { exitCode, stdout, stderr } = await runCli([]);
     expect([0, 2]).toContain(exitCode);
     expect((stdout + stderr).match(/^\s*\$? ?secureflag-licenses \w+/gm)?.length).toBeGreaterThanOrEqual(2);
   });
 
-  test.each(COMMANDS)("help %s and %s --help say the same", async (command) => {
+  test.each(COMMANDS)("help %s prints the same as --help", async (command) => {
     const [asked, flagged] = await Promise.all([runCli(["help", command]), runCli([command, "--help"])]);
     expect(asked).toMatchObject({ exitCode: 0, stderr: "" });
     expect(asked.stdout).toBe(flagged.stdout);
@@ -62,7 +62,7 @@ describe("the program by itself", () => {
     [["staus"], "status"],
     [["purchases", "lst"], "list"],
     [["buy", "5", "--dryrun"], "--dry-run"],
-  ])("%j: exit 2, and the nearest is suggested", async (args, nearest) => {
+  ])("%j: exits with 2 and suggests the nearest match", async (args, nearest) => {
     const run = await runCli(args);
     expect(run).toMatchObject({ exitCode: 2, stdout: "" });
     expect(run.stderr).toContain(nearest);
@@ -72,13 +72,13 @@ describe("the program by itself", () => {
   });
 
   test.each([[["quote"]], [["buy"]], [["purchases", "show"]], [["quote", "5", "6"]]])(
-    "%j: exit 2 for a missing or an extra argument",
+    "%j: exits with 2 for a missing or extra argument",
     async (args) => {
       expect(await runCli(args)).toMatchObject({ exitCode: 2, stdout: "" });
     },
   );
 
-  test("where the current directory was removed, a relative setting is told to be meaningless", async () => {
+  test("rejects a relative setting if the current directory was removed", async () => {
     const home = await temporaryDirectory();
     const shell = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
     const run = await execa("sh", ["-c", shell, process.execPath, BIN, "status", "--json"], {
@@ -91,7 +91,7 @@ describe("the program by itself", () => {
     expect(JSON.parse(run.stderr).error).toMatchObject({ code: "settings_unreadable" });
   });
 
-  describe("Node's own warnings", () => {
+  describe("Node.js warnings", () => {
     const WARN = [
       'process.emitWarning("early");',
       'process.emitWarning("old", "DeprecationWarning", "DEP9999");',
@@ -106,7 +106,7 @@ describe("the program by itself", () => {
       return runCli(["status", "--org", "1", "--timeout", "1", ...flags], { env });
     }
 
-    test("stay off the stderr of --json", async () => {
+    test("are hidden from stderr with --json", async () => {
       const run = await runWarned("--json");
       expect(errorOf(run)).toMatchObject({ code: "unreachable" });
     });
@@ -117,12 +117,12 @@ describe("the program by itself", () => {
     });
   });
 
-  test("commands of later versions are not there", async () => {
+  test("has no commands of later versions", async () => {
     const { stdout } = await runCli(["--help"]);
     for (const command of ["serve"]) expect(stdout).not.toMatch(new RegExp(`^\\s+${command}`, "m"));
   });
 
-  test("help fits 80 columns", async () => {
+  test("fits help into 80 columns", async () => {
     const below = [
       "tokens create",
       "tokens revoke",
@@ -140,7 +140,7 @@ describe("the program by itself", () => {
     }
   });
 
-  test("a closed stdin, and closed outputs, end as they should", async () => {
+  test("handles closed stdin and closed outputs", async () => {
     const home = await temporaryDirectory();
     const shell = (redirection: string, ...args: string[]) =>
       execa("sh", ["-c", `exec "$0" "$@" ${redirection}`, process.execPath, BIN, ...args], {
@@ -156,7 +156,7 @@ describe("the program by itself", () => {
   });
 
   test.skipIf(!existsSync("/dev/full")).each([["--version"], ["--help"], ["help exit-codes"]])(
-    "%s on a full disk: exit 1 and a sentence, no stack",
+    "%s on a full disk: exits with 1 and a message, no stack",
     async (line) => {
       const run = await runCli(line.split(" "), { stdoutFile: "/dev/full" });
       expect(run).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("Cannot write the output") });
@@ -164,7 +164,7 @@ describe("the program by itself", () => {
     },
   );
 
-  test("a reader that goes away is no failure", async () => {
+  test("succeeds if a reader closes the pipe", async () => {
     const home = await temporaryDirectory();
     const { stderr } = await execa("sh", ["-c", `"$0" "$@" --help | head -n 1`, process.execPath, BIN], {
       env: clearedEnvironment(home),

@@ -36,7 +36,7 @@ async function bought(work: () => Promise<unknown>): Promise<number> {
   return (await sandbox.purchased(1)) - before;
 }
 
-describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type) => {
+describe.each(["xterm-256color", "dumb"])("on a terminal of type %s", (type) => {
   beforeAll(() => {
     term = type;
   });
@@ -45,7 +45,7 @@ describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type)
     term = "xterm-256color";
   });
 
-  describe("an answer to the question", () => {
+  describe("a reply to the prompt", () => {
     test.each(["y\r", "Y\r", "yes\r", "YES\n", " yes \r", "y\r\n", "x\u007fy\r"])("%j buys", async (keys) => {
       const count = await bought(async () => {
         const terminal = await open(["buy", "1", "--note", JSON.stringify(keys)]);
@@ -57,7 +57,7 @@ describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type)
     });
 
     test.each(["\r", "n\r", "yarn install\r", "yikes, no!\r", "y?\r", "yes please\r", "ye\r", "yy\r", "j\r", "ｙ\r"])(
-      "%j is No: exit 3, and says so without an error or a tick",
+      "%j means No: exits with 3, and says so without an error or a check mark",
       async (keys) => {
         const count = await bought(async () => {
           const terminal = await open(["buy", "1"]);
@@ -84,7 +84,7 @@ describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type)
       expect(terminal.screen()).not.toContain("Error:");
     });
 
-    test("is asked for under --json as well", async () => {
+    test("is requested with --json as well", async () => {
       const terminal = await open(["buy", "1", "--json"]);
       await terminal.waitForText(QUESTION);
       terminal.type("n\r");
@@ -93,7 +93,7 @@ describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type)
     });
   });
 
-  describe("what is no answer, so that the question waits", () => {
+  describe("input that is ignored, so that the prompt waits", () => {
     test.each([
       ["typed before the program started", "yes\r"],
       ["a command pasted with another one", "y\ryarn install\r"],
@@ -109,7 +109,7 @@ describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type)
       expect(count).toBe(0);
     });
 
-    test("typed while the price is asked for, again and again", async () => {
+    test("typed repeatedly while the price is requested", async () => {
       const count = await bought(async () => {
         const terminal = await open(["buy", "1"]);
         const typing = setInterval(() => terminal.screen().includes(QUESTION) || terminal.type("y\r"), 10);
@@ -127,10 +127,10 @@ describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type)
 
     test.each([
       ["a bracketed paste", PASTED("y\r")],
-      ["a bracketed paste of a bare y, then nothing", PASTED("y")],
-      ["bytes after the Enter, in one read", "y\rls\r"],
-      ["a second line that says yes, too", "y\ryes\r"],
-    ])("%s; typing afterwards answers", async (_, keys) => {
+      ["a bracketed paste of only y, then nothing", PASTED("y")],
+      ["bytes after Enter, in one read", "y\rls\r"],
+      ["a second line with yes", "y\ryes\r"],
+    ])("%s; later typing is accepted", async (_, keys) => {
       const count = await bought(async () => {
         const terminal = await open(["buy", "1", "--note", `after ${JSON.stringify(keys)}`]);
         await terminal.waitForText(QUESTION);
@@ -151,7 +151,7 @@ describe.each(["xterm-256color", "dumb"])("on a terminal of the type %s", (type)
   });
 });
 
-test("the marks of a paste are asked for only while a question stands, and not of a dumb terminal", async () => {
+test("bracketed paste is enabled only during a prompt, and not on a dumb terminal", async () => {
   const terminal = await open(["buy", "1"]);
   await terminal.waitForText(QUESTION);
   terminal.type("n\r");
@@ -160,7 +160,7 @@ test("the marks of a paste are asked for only while a question stands, and not o
   expect(marks).toEqual(["\u001b[?2004h", "\u001b[?2004l"]);
 });
 
-test("a dumb terminal gets a line that is edited and echoed without escape sequences, and no echo of a secret", async () => {
+test("a dumb terminal edits and echoes a line without escape sequences, and does not echo a secret", async () => {
   const env = { TERM: "dumb", SECUREFLAG_API_URL: sandbox.ready.url };
   const terminal = await open(["login", "--email", "admin1@northwind.example", "--insecure-storage"], 1, env);
   await terminal.waitForText("? Password");
@@ -176,13 +176,13 @@ test("a dumb terminal gets a line that is edited and echoed without escape seque
   expect(asked.raw()).not.toContain("\u001b");
 });
 
-describe("every other question before something is done", () => {
+describe("every other confirmation prompt", () => {
   async function declined(): Promise<string> {
     const { stdout } = await sandbox.cli(2, ["buy", "1", "--yes", "--json"]);
     return JSON.parse(stdout).purchase.id;
   }
 
-  test("purchases pay: asks with amount and card; what was typed ahead pays nothing", async () => {
+  test("purchases pay: asks with amount and card, and ignores what was typed ahead", async () => {
     const id = await declined();
     const terminal = await open(["purchases", "pay", id], 2);
     terminal.type("yes\r");
@@ -194,7 +194,7 @@ describe("every other question before something is done", () => {
     expect(exitCode).toBe(2);
   });
 
-  test("sandbox reset: a word that begins with y is No", async () => {
+  test("sandbox reset: a word that starts with y is No", async () => {
     const data = join(await temporaryDirectory(), "data");
     await (await startSandbox({ data })).stop();
     const terminal = await open(["sandbox", "reset", "--data", data]);

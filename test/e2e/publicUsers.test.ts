@@ -56,7 +56,7 @@ function run(args: readonly string[], options: RunOptions & { at?: PublicUsers }
 }
 
 describe("users list against SecureFlag's own pages", () => {
-  test("reads on after short pages until an empty one, with nothing but the token", async () => {
+  test("continues after short pages until an empty one, with only the token", async () => {
     backend.requests.length = 0;
     const { exitCode, stdout, stderr, ...rest } = await run(["users", "list", "--all", "--json"]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
@@ -90,7 +90,7 @@ describe("users list against SecureFlag's own pages", () => {
     );
   });
 
-  test("a person reads the first 100, one a line between tabs and without other controls", async () => {
+  test("shows people the first 100, one tab-separated line each, without other control characters", async () => {
     const { exitCode, stdout, stderr } = await run(["users", "list"]);
     expect([exitCode, stderr]).toEqual([0, "There are more than 100 users. Pass --all to list every one.\n"]);
     expect(
@@ -103,7 +103,7 @@ describe("users list against SecureFlag's own pages", () => {
     expect(stdout).toContain("role 2");
   });
 
-  test("CSV has the same users, safe for spreadsheets", async () => {
+  test("prints the same users as CSV, safe for spreadsheets", async () => {
     const { stdout } = await run(["users", "list", "--all", "--csv"]);
     const lines = stdout.trimEnd().split("\n");
     expect(lines).toHaveLength(PAGES.flat().length + 1);
@@ -112,20 +112,20 @@ describe("users list against SecureFlag's own pages", () => {
     expect(hasControls(stdout)).toBe(false);
   });
 
-  test("a token that it does not know: exit 4, though the answer is HTTP 200", async () => {
+  test("an unknown token: exits with 4, although the response is HTTP 200", async () => {
     const refused = await run(["users", "list", "--json"], { env: { SECUREFLAG_API_TOKEN: "wrong" } });
     expect(refused).toMatchObject({ exitCode: 4, stdout: "" });
     expect(errorOf(refused)).toMatchObject({ code: "unauthenticated" });
   });
 
-  test("a list that never ends: exit 1 with a clear error, after few requests", async () => {
+  test("an endless list: exits with 1 and a clear error, after few requests", async () => {
     const lost = await run(["users", "list", "--all", "--json"], { at: endless });
     expect(lost).toMatchObject({ exitCode: 1, stdout: "" });
     expect(errorOf(lost)).toMatchObject({ code: "unexpected_answer", message: expect.stringContaining("never ends") });
     expect(endless.requests.length).toBeLessThan(10);
   });
 
-  test("without --org it says that the organization has to be named", async () => {
+  test("without --org: requires an organization", async () => {
     const env = { SECUREFLAG_API_URL: backend.url, SECUREFLAG_API_TOKEN: TOKEN };
     const unknown = await runCli(["users", "list", "--json"], { env });
     expect(errorOf(unknown)).toMatchObject({ exitCode: 2, code: "organization_required" });
@@ -133,7 +133,7 @@ describe("users list against SecureFlag's own pages", () => {
   });
 });
 
-test("what it does not offer is said to be so: exit 1", async () => {
+test("commands not available there say so: exit 1", async () => {
   const person = ["--first-name", "New", "--last-name", "User"];
   const add = await run(["users", "add", "--email", "new@northwind.example", ...person, "--json"]);
   const remove = await run(["users", "remove", "user1@northwind.example", "--yes", "--json"]);

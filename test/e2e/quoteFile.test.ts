@@ -18,7 +18,7 @@ async function saved(id: number): Promise<string> {
 const from = (file: string) => ["buy", "--from", file, "--yes", "--json"];
 
 describe("a quote that is reviewed and bought later", () => {
-  test("is a private file that is never replaced by accident", async () => {
+  test("is a private file that is never overwritten by accident", async () => {
     const file = await saved(1);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     const before = await readFile(file, "utf8");
@@ -31,7 +31,7 @@ describe("a quote that is reviewed and bought later", () => {
     expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ licenses: 6 });
   });
 
-  test("is bought once, from whatever machine, also from four at once", { timeout: 60_000 }, async () => {
+  test("is bought once from any machine, even from four at once", { timeout: 60_000 }, async () => {
     const file = await saved(2);
     const runs = await Promise.all([1, 2, 3, 4].map(() => sandbox.cli(2, from(file), { timeout: 50_000 })));
     expect(runs.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual(runs.map(() => [0, ""]));
@@ -43,7 +43,7 @@ describe("a quote that is reviewed and bought later", () => {
     expect(await sandbox.captures()).toMatchObject([{ amount: 24_410, purchaseId: ids[0] }]);
   });
 
-  test("with another PO number after it was bought is refused", async () => {
+  test("is rejected with another PO number after it was bought", async () => {
     const file = await saved(3);
     expect((await sandbox.cli(3, [...from(file), "--po", "PO-1"])).exitCode).toBe(0);
     const other = await sandbox.cli(3, [...from(file), "--po", "PO-2"]);
@@ -52,7 +52,7 @@ describe("a quote that is reviewed and bought later", () => {
     expect(await sandbox.purchased(3)).toBe(30);
   });
 
-  test("does not hold any more where somebody bought meanwhile, or elsewhere", async () => {
+  test("is outdated after another purchase, or for another organization", async () => {
     const file = await saved(4);
     expect((await sandbox.cli(4, ["buy", "1", "--yes"])).exitCode).toBe(0);
     const stale = await sandbox.cli(4, from(file));
@@ -64,7 +64,7 @@ describe("a quote that is reviewed and bought later", () => {
     expect(await sandbox.purchases(5)).toEqual([]);
   });
 
-  test("has the arithmetic of every machine, which people read in their own locale", async () => {
+  test("has the same arithmetic on every machine, shown in the reader's locale", async () => {
     const file = join(await temporaryDirectory(), "quote.json");
     const german = { env: { LC_ALL: "de_DE.UTF-8" } };
     const { stdout } = await sandbox.cli(5, ["quote", "50", "--explain", "--save", file], german);
@@ -74,7 +74,7 @@ describe("a quote that is reviewed and bought later", () => {
     expect(arithmetic[1]).toBe("Subtotal: £150.00 × 50 × 99 / 365 = 2034.246575…, rounded £2,034.25");
   });
 
-  test("is refused where it was changed, before anything is sent", async () => {
+  test("is rejected if changed, before anything is sent", async () => {
     const file = await saved(5);
     await writeFile(file, (await readFile(file, "utf8")).replace('"licenses": 5', '"licenses": 500'));
     const run = await sandbox.cli(5, from(file), { env: { SECUREFLAG_API_URL: "http://127.0.0.1:9/v2" } });

@@ -53,7 +53,7 @@ describe("status", () => {
     ["en_US.UTF-8", "£150.00", "£4,500.00"],
     ["C", "£150.00", "£4,500.00"],
     ["", "£150.00", "£4,500.00"],
-  ])("writes amounts as the locale %j does, and JSON always alike", async (locale, unit, total) => {
+  ])("writes amounts in the locale %j, and JSON always the same", async (locale, unit, total) => {
     const env = { ...environmentFor(sandbox.ready.url, 1), LC_ALL: locale };
     const { stdout } = await runCli(["status"], { env });
     expect(stdout).toContain(`${unit} per license a year`);
@@ -63,7 +63,7 @@ describe("status", () => {
     });
   });
 
-  test("--json has exactly the documented fields, and the figures", async () => {
+  test("--json has exactly the documented fields, and the amounts", async () => {
     const run = await sandbox.cli(1, ["status", "--json"]);
     expect(run).toMatchObject({ exitCode: 0, stderr: "" });
     const status = resultOf(run);
@@ -90,14 +90,14 @@ describe("status", () => {
     expect(run.stdout.endsWith("}\n")).toBe(true);
   });
 
-  test("without autoRenew nothing renews, and without a payment method it is null", async () => {
+  test("has no renewal without autoRenew, and null without a payment method", async () => {
     expect(resultOf(await sandbox.cli(NOT_RENEWING, ["status", "--json"]))).toMatchObject({
       renewal: { autoRenew: false, licenses: null, subtotal: null, tax: null, total: null },
     });
     expect(resultOf(await sandbox.cli(NO_METHOD, ["status", "--json"]))).toMatchObject({ paymentMethod: null });
   });
 
-  test("a person reads plan, price, counts, term, renewal and payment method", async () => {
+  test("shows people plan, price, counts, term, renewal and payment method", async () => {
     const { exitCode, stdout, stderr } = await sandbox.cli(1, ["status"]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     for (const part of ["Northwind Labs", "SMB", "£150.00", "25", "22", "3", "99", "£4,500.00"]) {
@@ -131,12 +131,12 @@ describe("quote", () => {
     });
   });
 
-  test("renewsAt is null without autoRenew, and a person is told that there is no renewal", async () => {
+  test("has a null renewsAt without autoRenew, and says that there is no renewal", async () => {
     expect(resultOf(await sandbox.cli(NOT_RENEWING, ["quote", "5", "--json"]))).toMatchObject({ renewsAt: null });
     expect((await sandbox.cli(NOT_RENEWING, ["quote", "5"])).stdout).toMatch(/not renew|no renewal|ends/i);
   });
 
-  test("a person reads what is due, the counts and what it renews at; --explain shows the arithmetic", async () => {
+  test("shows people the amount due, the counts and the renewal; --explain shows the arithmetic", async () => {
     const plain = await sandbox.cli(1, ["quote", "5"]);
     expect(plain.exitCode).toBe(0);
     for (const part of ["£203.42", "£40.68", "£244.10", "25 → 30", "£5,400.00"]) expect(plain.stdout).toContain(part);
@@ -146,7 +146,7 @@ describe("quote", () => {
   });
 
   test.each(["0", "-1", "1.5", "1e3", "+5", "0x5", "five", "", " 5", "5 ", "99999999999999999999", "٥"])(
-    "%j licenses: exit 2",
+    "%j licenses: exits with 2",
     async (licenses) => {
       const run = await sandbox.cli(1, ["quote", "--json", "--", licenses]);
       expect(run).toMatchObject({ exitCode: 2, stdout: "" });
@@ -154,7 +154,7 @@ describe("quote", () => {
     },
   );
 
-  test("more than the backend's limit: exit 2 with its reason", async () => {
+  test("more than the backend's limit: exits with 2 and its reason", async () => {
     const run = await sandbox.cli(1, ["quote", "10001", "--json"]);
     expect(errorOf(run)).toMatchObject({ exitCode: 2, code: "license_limit" });
     expect(errorOf(run).message).toMatch(/10,?000/);
@@ -163,7 +163,7 @@ describe("quote", () => {
 
 describe("output", () => {
   test.each(["status", "quote 5", "quote 5 --explain", "buy 5 --dry-run", "purchases list", "whoami"])(
-    "%s: nothing of a hostile name reaches a terminal",
+    "%s: sends nothing from a hostile name to a terminal",
     async (command) => {
       for (const id of [1, HOSTILE, LONG]) {
         const run = await sandbox.cli(id, command.split(" "), { env: { FORCE_COLOR: "0", COLUMNS: "60" } });
@@ -173,19 +173,19 @@ describe("output", () => {
     },
   );
 
-  test("JSON keeps a hostile name as data, and a terminal that shows it does nothing", async () => {
+  test("keeps a hostile name as data in JSON, which is harmless on a terminal", async () => {
     const run = await sandbox.cli(HOSTILE, ["status", "--json"]);
     expect(resultOf(run)).toMatchObject({ organization: { name: hostileName } });
     expect(hasControls(run.stdout)).toBe(false);
   });
 
-  test("a NUL does not cut a name short", async () => {
+  test("keeps a name with a NUL complete", async () => {
     expect(resultOf(await sandbox.cli(WITH_NUL, ["status", "--json"]))).toMatchObject({
       organization: { name: "Acme\u0000Corp" },
     });
   });
 
-  test("a pipe gets no color; NO_COLOR and --no-color win over FORCE_COLOR", async () => {
+  test("has no color in a pipe; NO_COLOR and --no-color override FORCE_COLOR", async () => {
     const forced = { env: { FORCE_COLOR: "1" } };
     const silenced = { env: { NO_COLOR: "1" } };
     expect((await sandbox.cli(1, ["status"])).stdout).not.toContain("\u001b[");
@@ -194,11 +194,11 @@ describe("output", () => {
     expect((await sandbox.cli(1, ["status", "--no-color"], forced)).stdout).not.toContain("\u001b[");
   });
 
-  test("an empty list is []", async () => {
+  test("is [] for an empty list", async () => {
     expect(await sandbox.cli(1, ["purchases", "list", "--json"])).toMatchObject({ exitCode: 0, stdout: "[]\n" });
   });
 
-  test("--verbose tells requests on stderr, and no secret", async () => {
+  test("shows requests on stderr with --verbose, without secrets", async () => {
     const run = await sandbox.cli(1, ["status", "--json", "--verbose"]);
     expect(run.exitCode).toBe(0);
     expect(resultOf(run)).toMatchObject({ organization: { id: 1 } });
@@ -207,20 +207,20 @@ describe("output", () => {
     expect(run.stderr).not.toContain("sfl_sandbox_ci_1");
   });
 
-  test("--quiet leaves the result", async () => {
+  test("is only the result with --quiet", async () => {
     expect(await sandbox.cli(1, ["status", "--quiet"])).toMatchObject({ exitCode: 0, stderr: "" });
   });
 });
 
-describe("purchases that are not there", () => {
-  test.each([["show"], ["receipt"]])("%s: exit 2, not_found", async (command) => {
+describe("missing purchases", () => {
+  test.each([["show"], ["receipt"]])("%s: exits with 2, not_found", async (command) => {
     const run = await sandbox.cli(1, ["purchases", command, "pur_nothing", "--json"]);
     expect(run.stdout).toBe("");
     expect(errorOf(run)).toMatchObject({ exitCode: 2, code: "not_found", requestId: expect.any(String) });
   });
 });
 
-describe("who may read", () => {
+describe("read permissions", () => {
   test("whoami --json has exactly the documented fields", async () => {
     const run = await sandbox.cli(1, ["whoami", "--json"]);
     expect(run.exitCode).toBe(0);
@@ -240,25 +240,25 @@ describe("who may read", () => {
     });
   });
 
-  test("a role that may not see billing: exit 5", async () => {
+  test("a role without access to billing: exits with 5", async () => {
     const run = await sandbox.cli(PLAIN_USER, ["status", "--json"]);
     expect(run.stdout).toBe("");
     expect(errorOf(run)).toMatchObject({ exitCode: 5, code: "forbidden" });
   });
 
-  test("a token without the scope to buy reads, and buys nothing: exit 5", async () => {
+  test("a token without the scope to buy can read, but not buy: exits with 5", async () => {
     expect((await sandbox.cli(READ_ONLY, ["status"])).exitCode).toBe(0);
     const run = await sandbox.cli(READ_ONLY, ["buy", "1", "--yes", "--json"]);
     expect(errorOf(run)).toMatchObject({ exitCode: 5, code: "insufficient_scope" });
     expect(await sandbox.purchased(READ_ONLY)).toBe(25);
   });
 
-  test("another organization's things are not there: exit 2, not_found", async () => {
+  test("another organization's resources: exits with 2, not_found", async () => {
     const run = await sandbox.cli(1, ["status", "--org", "3", "--json"]);
     expect(errorOf(run)).toMatchObject({ exitCode: 2, code: "not_found" });
   });
 
-  test("without a token, and with a wrong one: exit 4", async () => {
+  test("no token, and a wrong one: exits with 4", async () => {
     const { SECUREFLAG_API_URL } = environmentFor(sandbox.ready.url, 1);
     const nobody = await runCli(["status", "--org", "1", "--json"], {
       env: { SECUREFLAG_API_URL: SECUREFLAG_API_URL ?? "" },
@@ -268,12 +268,12 @@ describe("who may read", () => {
     expect(errorOf(stranger)).toMatchObject({ exitCode: 4, code: "unauthenticated" });
   });
 
-  test("without --org, a token's only organization is taken", async () => {
+  test("a token's only organization is used without --org", async () => {
     const run = await sandbox.cli(1, ["status", "--json"], { env: { SECUREFLAG_ORGANIZATION: "" } });
     expect(resultOf(run)).toMatchObject({ organization: { id: 1 } });
   });
 
-  test("organizations list", async () => {
+  test("organizations list shows the organizations", async () => {
     const run = await sandbox.cli(1, ["organizations", "list", "--json"]);
     expect(resultOf<unknown[]>(run)).toEqual([{ id: 1, name: "Northwind Labs", role: 0 }]);
   });

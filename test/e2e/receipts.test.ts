@@ -44,7 +44,7 @@ async function piped(id: number, purchaseId: string): Promise<Buffer> {
 }
 
 describe("a receipt as PDF", () => {
-  test("is saved whole and private, the same as on stdout and by HTTP", async () => {
+  test("is saved complete and private, identical to stdout and HTTP", async () => {
     const { id, receiptNumber } = await buy(POUNDS);
     const path = join(await temporaryDirectory(), "receipt.pdf");
     const saved = await sandbox.cli(POUNDS, ["purchases", "receipt", id, "--pdf", path, "--json"]);
@@ -67,7 +67,7 @@ describe("a receipt as PDF", () => {
     [POUNDS, ["£150.00", "£203.42", "£40.68", "£244.10"]],
     [YEN, ["¥15,000", "¥20,342", "¥2,034", "¥22,376"]],
     [DINARS, ["KWD 150.000", "KWD 203.425", "KWD 18.054", "KWD 221.479"]],
-  ])("says what was paid, organization %i", async (organizationId, figures) => {
+  ])("shows what was paid, organization %i", async (organizationId, figures) => {
     const { id } = await buy(organizationId, "--po", "PO-7781", "--note", "n".repeat(500));
     const { text, pages } = await readPdf(await piped(organizationId, id));
     const said = [
@@ -80,7 +80,7 @@ describe("a receipt as PDF", () => {
     expect(pages).toBe(1);
   });
 
-  test("of a script without an installed font names the package, and leaves no file", async () => {
+  test("in a script without an installed font names the package, and leaves no file", async () => {
     const { id } = await buy(JAPANESE);
     const directory = await temporaryDirectory();
     const args = ["purchases", "receipt", id, "--pdf", join(directory, "receipt.pdf"), "--json"];
@@ -95,14 +95,14 @@ describe("a receipt as PDF", () => {
     expect(shown.stdout).toContain("株式会社テスト");
   });
 
-  test("never goes to a terminal", async () => {
+  test("is never printed to a terminal", async () => {
     const env = environmentFor(sandbox.ready.url, POUNDS);
     const terminal = await runInTerminal(["purchases", "receipt", "pur_1", "--pdf", "-"], { env });
     expect(await terminal.exitCode()).toBe(2);
     expect(terminal.screen()).toContain("Cannot write a PDF to a terminal");
   });
 
-  test("goes through a pipe whole, however large", async () => {
+  test("passes through a pipe complete, however large", async () => {
     const pdf = `%PDF-1.7\n${"x".repeat(900_000)}\n%%EOF\n`;
     const server = createServer((_request, response) => {
       response.writeHead(200, { "content-type": "application/pdf" }).end(pdf);

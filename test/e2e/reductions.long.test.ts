@@ -46,7 +46,7 @@ const scheduled = async (id: number) =>
     .reduction;
 
 describe("licenses reduce", () => {
-  test("shows a person what the renewal will be, and asks; yes schedules it", async () => {
+  test("shows what the renewal will be, and asks; Yes schedules it", async () => {
     const terminal = await open(1, "licenses", "reduce", "22");
     const parts = [
       "SANDBOX",
@@ -65,14 +65,14 @@ describe("licenses reduce", () => {
     expect(await sandbox.captures()).toEqual([]);
   });
 
-  test("its default is No: Enter alone changes nothing, exit 3", async () => {
+  test("asks with No as the default: Enter changes nothing and exits with 3", async () => {
     const terminal = await open(2, "licenses", "reduce", "22");
     terminal.type(KEYS.enter);
     expect(await terminal.exitCode()).toBe(3);
     expect(await scheduled(2)).toBeNull();
   });
 
-  test("a person who was overtaken is shown how it is now, and asked again", async () => {
+  test("shows the current state and asks again if the subscription changed meanwhile", async () => {
     const terminal = await open(2, "licenses", "reduce", "23");
     expect((await sandbox.cli(2, ["buy", "5", "--yes"])).exitCode).toBe(0);
     terminal.type(`y${KEYS.enter}`);
@@ -83,7 +83,7 @@ describe("licenses reduce", () => {
     expect(await scheduled(2)).toEqual({ licenses: 23, date: "2027-03-01" });
   });
 
-  test("--cancel takes it back, and again does nothing", async () => {
+  test("cancels with --cancel, and does nothing when repeated", async () => {
     for (const _ of [1, 2]) {
       const run = await sandbox.cli(1, ["licenses", "reduce", "--cancel", "--yes", "--json"]);
       expect(resultOf(run)).toMatchObject({ reduction: null, renewal: { licenses: 25 }, dryRun: false });
@@ -91,14 +91,14 @@ describe("licenses reduce", () => {
     expect(await scheduled(1)).toBeNull();
   });
 
-  test("a script that runs twice schedules it once", async () => {
+  test("schedules once if a script runs twice", async () => {
     const line = ["licenses", "reduce", "23", "--if-purchased", "25", "--yes", "--json"];
     const [first, second] = [await sandbox.cli(3, line), await sandbox.cli(3, line)];
     expect(resultOf(first)).toEqual(resultOf(second));
     expect(await scheduled(3)).toMatchObject({ licenses: 23 });
   });
 
-  test("--dry-run says what would be, and changes nothing", async () => {
+  test("shows what would happen with --dry-run, and changes nothing", async () => {
     const run = await sandbox.cli(4, ["licenses", "reduce", "22", "--dry-run", "--json"]);
     expect(resultOf(run)).toMatchObject({
       reduction: { licenses: 22, date: "2027-03-01" },
@@ -113,7 +113,7 @@ describe("licenses reduce", () => {
     [["21"], 2, "invalid_request", "Cannot reduce to 21 licenses: 22 of 25 purchased are in use"],
     [["25"], 2, "invalid_request", "Cannot reduce to 25 licenses: only 25 are purchased"],
     [["22", "--if-purchased", "24"], 7, "if_purchased_not_met", "25 licenses are purchased"],
-  ] as const)("%j is refused, in a dry run as well", async (args, exitCode, code, message) => {
+  ] as const)("%j is rejected, in a dry run as well", async (args, exitCode, code, message) => {
     for (const how of ["--yes", "--dry-run"]) {
       const run = await sandbox.cli(4, ["licenses", "reduce", ...args, how, "--json"]);
       expect(run.exitCode).toBe(exitCode);
@@ -122,12 +122,12 @@ describe("licenses reduce", () => {
     expect(await scheduled(4)).toBeNull();
   });
 
-  test("a token that may not buy may not reduce", async () => {
+  test("rejects a token that may not buy", async () => {
     const run = await sandbox.cli(READ_ONLY, ["licenses", "reduce", "22", "--yes", "--json"]);
     expect([run.exitCode, errorOf(run).code]).toEqual([5, "insufficient_scope"]);
   });
 
-  test("an answer that was lost does no harm: it is asked for again", async () => {
+  test("repeats the request after a lost response without harm", async () => {
     proxy.inject({ method: "PUT", path: /reduction$/, nth: 1, fault: { kind: "drop", when: "after" } });
     const env = environmentFor(proxy.url, 5);
     const run = await runCli(["licenses", "reduce", "24", "--yes", "--json"], { env });
@@ -136,18 +136,21 @@ describe("licenses reduce", () => {
     expect(await scheduled(5)).toMatchObject({ licenses: 24 });
   });
 
-  test.each(["--cancel", "24"])("%s answered with a page of a gateway: exit 10, and where to look", async (what) => {
-    proxy.inject({
-      method: what === "24" ? "PUT" : "DELETE",
-      path: /reduction$/,
-      fault: { kind: "html", when: "after" },
-    });
-    const env = environmentFor(proxy.url, 5);
-    const run = await runCli(["licenses", "reduce", what, "--yes", "--json"], { env });
-    expect(run).toMatchObject({ exitCode: 10, stdout: "" });
-    expect(errorOf(run)).toMatchObject({ code: "outcome_unknown", hint: expect.stringContaining("status") });
-    expect(await scheduled(5)).toEqual(what === "24" ? { licenses: 24, date: "2027-03-01" } : null);
-  });
+  test.each(["--cancel", "24"])(
+    "%s answered with a gateway page: exits with 10 and says where to check",
+    async (what) => {
+      proxy.inject({
+        method: what === "24" ? "PUT" : "DELETE",
+        path: /reduction$/,
+        fault: { kind: "html", when: "after" },
+      });
+      const env = environmentFor(proxy.url, 5);
+      const run = await runCli(["licenses", "reduce", what, "--yes", "--json"], { env });
+      expect(run).toMatchObject({ exitCode: 10, stdout: "" });
+      expect(errorOf(run)).toMatchObject({ code: "outcome_unknown", hint: expect.stringContaining("status") });
+      expect(await scheduled(5)).toEqual(what === "24" ? { licenses: 24, date: "2027-03-01" } : null);
+    },
+  );
 
   test.skipIf(!existsSync("/dev/full")).each([
     ["23", "The reduction was scheduled"],
@@ -159,7 +162,7 @@ describe("licenses reduce", () => {
     expect((await scheduled(4))?.licenses ?? null).toBe(what === "23" ? 23 : null);
   });
 
-  test("with the network broken: exit 10, and nothing is scheduled", async () => {
+  test("exits with 10 and schedules nothing without a network", async () => {
     proxy.inject({ method: "GET", path: /./, fault: { kind: "drop", when: "before" } });
     const env = environmentFor(proxy.url, 4);
     const run = await runCli(["licenses", "reduce", "22", "--yes", "--json"], { env });

@@ -46,7 +46,7 @@ async function renewalOf(id: number): Promise<Listed> {
 
 // One clock for all of them: each part goes on from where the one before has left it.
 describe.sequential("on the renewal date", () => {
-  test("the licenses bought in the old term, and a reduction, are in the renewal", async () => {
+  test("the renewal includes the licenses bought in the old term, and a reduction", async () => {
     expect((await sandbox.cli(OK, ["buy", "5", "--yes"])).exitCode).toBe(0);
     expect(await json(OK, "licenses", "reduce", "23", "--yes")).toMatchObject({
       reduction: { licenses: 23, date: "2027-03-01" },
@@ -79,7 +79,7 @@ describe.sequential("on the renewal date", () => {
     expect(captures.map(({ amount }) => amount)).toEqual([450_000]);
   });
 
-  test("a purchase on that date is in the new term: it costs the whole price", async () => {
+  test("a purchase on that date belongs to the new term and costs the full price", async () => {
     expect(await json(OK, "quote", "5")).toMatchObject({
       purchaseDate: "2027-03-01",
       term: { start: "2027-03-01", daysRemaining: 366 },
@@ -88,7 +88,7 @@ describe.sequential("on the renewal date", () => {
     });
   });
 
-  test("purchases list filters by kind, status and dates, both included", async () => {
+  test("purchases list filters by kind, status and dates, both inclusive", async () => {
     const ids = (listed: Listed[]) => listed.map(({ kind, licenses }) => `${kind} ${licenses}`);
     expect(ids(await list(OK))).toEqual(["renewal 25", "purchase 2", "purchase 5"]);
     expect(ids(await list(OK, "--kind", "purchase"))).toEqual(["purchase 2", "purchase 5"]);
@@ -100,7 +100,7 @@ describe.sequential("on the renewal date", () => {
     expect(ids(resultOf(limited))).toEqual(["renewal 25", "purchase 2"]);
   });
 
-  test("purchases list --csv has a row each, with who bought it and with which token", async () => {
+  test("purchases list --csv has one row per purchase, with the buyer and the token", async () => {
     const { exitCode, stdout } = await sandbox.cli(OK, ["purchases", "list", "--all", "--csv"]);
     expect(exitCode).toBe(0);
     const [heads = "", ...rows] = stdout
@@ -117,7 +117,7 @@ describe.sequential("on the renewal date", () => {
     ]);
   });
 
-  test("a renewal that is declined is past due: nothing is sold until it is paid", async () => {
+  test("a declined renewal is past due: nothing can be bought until it is paid", async () => {
     expect(await json(DECLINED, "status")).toMatchObject({ state: "past_due", term: { start: "2027-03-01" } });
     const { id, failure } = await renewalOf(DECLINED);
     expect(failure?.code).toBe("card_declined");
@@ -135,7 +135,7 @@ describe.sequential("on the renewal date", () => {
     expect(warned).toContain("The last renewal is unpaid, and no licenses can be bought until it is paid.");
   });
 
-  test("purchases pay tries the card again, says what that cost, and leads to the page", async () => {
+  test("purchases pay tries the card again, shows the result, and points to the page", async () => {
     const renewal = await renewalOf(DECLINED);
     const again = await sandbox.cli(DECLINED, ["purchases", "pay", renewal.id, "--yes"]);
     expect(again.exitCode).toBe(6);
@@ -155,7 +155,7 @@ describe.sequential("on the renewal date", () => {
     expect((await sandbox.cli(DECLINED, ["quote", "5", "--json"])).exitCode).toBe(0);
   });
 
-  test("a reduction while terms are missed is for the one after today's, as the dry run says", async () => {
+  test("a reduction while terms are missed applies after the current one, as in the dry run", async () => {
     // 2026-12-01 is not paid, and three more wait for it.
     expect(await json(MISSED, "status")).toMatchObject({ state: "suspended", term: { start: "2027-03-01" } });
     const expected = { reduction: { licenses: 23, date: "2027-04-01" }, renewal: { licenses: 23 } };
@@ -172,7 +172,7 @@ describe.sequential("on the renewal date", () => {
     expect(await json(MISSED, "status")).toMatchObject({ state: "active", ...expected });
   });
 
-  test("a renewal that the bank wants confirmed is failed, and paid on its page", async () => {
+  test("a renewal that requires confirmation by the bank fails, and is paid on its page", async () => {
     const renewal = await renewalOf(APPROVAL);
     expect(renewal).toMatchObject({ status: "failed", failure: { code: "authentication_required" } });
     expect((await actOnPage(renewal.nextAction?.url ?? "", "pay", "card_requires_approval")).status).toBe(200);
@@ -180,7 +180,7 @@ describe.sequential("on the renewal date", () => {
     expect(await json(APPROVAL, "status")).toMatchObject({ state: "active" });
   });
 
-  test("without automatic renewal the subscription has ended: nothing is sold and nothing can be reduced", async () => {
+  test("a subscription without automatic renewal has ended: nothing can be bought or reduced", async () => {
     expect(await json(ENDING, "status")).toMatchObject({ state: "ended", licenses: { purchased: 25 } });
     expect(await list(ENDING)).toEqual([]);
     for (const command of [
@@ -193,7 +193,7 @@ describe.sequential("on the renewal date", () => {
     expect(await json(ENDING, "licenses", "reduce", "--cancel", "--yes")).toMatchObject({ reduction: null });
   });
 
-  test("months that were missed are charged one by one, in order, on the last day where the 31st is not", async () => {
+  test("missed months are charged one by one, in order, on the last day if there is no 31st", async () => {
     const dates = (await list(MONTHLY, "--kind", "renewal", "--all")).map(({ id }) => id);
     const receipts = await Promise.all(
       dates.map((id) =>
@@ -204,7 +204,7 @@ describe.sequential("on the renewal date", () => {
     expect(receipts.map(({ total }) => total.amount)).toEqual([540_000, 540_000, 540_000, 540_000]);
   });
 
-  test("grace ends: the subscription is suspended, and paying late ends that, too", async () => {
+  test("the subscription is suspended after the grace period, and paying late reactivates it", async () => {
     const failing = { kind: "renewal", status: "failed" };
     const moved = await json<{ renewals: Listed[] }>(DECLINED, "sandbox", "clock", "advance", "--to-renewal");
     expect(moved.renewals.filter(({ status }) => status === "failed").length).toBeGreaterThan(0);

@@ -15,7 +15,7 @@ const BUILT_IN = 4201;
 const builtInToken = { SECUREFLAG_API_TOKEN: "sfl_sandbox_ci", SECUREFLAG_ORGANIZATION: String(BUILT_IN) };
 
 describe("starting", () => {
-  test("the ready line is one JSON document; the built-in organization is the one of the README", async () => {
+  test("prints one JSON document when ready; the built-in organization is that of the README", async () => {
     const sandbox = await startSandbox();
     try {
       expect(sandbox.ready).toEqual({
@@ -41,7 +41,7 @@ describe("starting", () => {
     }
   });
 
-  test("without --json it says where, who, and the lines to copy", async () => {
+  test("prints URL, accounts and the lines to copy without --json", async () => {
     const running = await startCli(["sandbox", "--port", "0", "--ephemeral"]);
     const lines = /export SECUREFLAG_API_URL=\S+ SECUREFLAG_API_TOKEN=\S+\n/;
     await waitFor(() => lines.test(running.printed()), 15_000, "the lines to copy");
@@ -53,7 +53,7 @@ describe("starting", () => {
     expect(answer.stdout).toContain(ADMIN);
   });
 
-  test("a port in use, and flags that contradict or make no sense: exit 2", async () => {
+  test("a port in use, and contradictory or invalid flags: exits with 2", async () => {
     const server = createServer();
     const port = await new Promise<number>((resolve) => {
       server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
@@ -76,7 +76,7 @@ describe("starting", () => {
     }
   });
 
-  test("--now may lie in the past, and the clock runs on from there", async () => {
+  test("--now may be in the past, and the clock continues from there", async () => {
     const sandbox = await startSandbox({
       now: "2024-02-29T12:00:00Z",
       seed: seed(organization(1, { subscription: { anchorDate: "2024-01-31", interval: "month" } })),
@@ -93,7 +93,7 @@ describe("starting", () => {
 });
 
 describe("its data", () => {
-  test("outlive SIGTERM and kill -9; a second sandbox on them is refused; another seed and an earlier --now too", async () => {
+  test("survives SIGTERM and kill -9; a second sandbox on it is rejected, and so are another seed and an earlier --now", async () => {
     const data = join(await temporaryDirectory(), "data");
     const content = seed(organization(1));
     const first = await startSandbox({ data, seed: content });
@@ -132,7 +132,7 @@ describe("its data", () => {
     expect(errorOf(other)).toMatchObject({ exitCode: 2 });
   });
 
-  test("reset empties a stopped sandbox's data, with --yes, and never a running one's or another directory", async () => {
+  test("is emptied by reset --yes when stopped, but never while running or in another directory", async () => {
     const data = join(await temporaryDirectory(), "data");
     const sandbox = await startSandbox({ data });
     const reset = (directory: string, ...flags: string[]) =>
@@ -152,7 +152,7 @@ describe("its data", () => {
     expect(await readdir(precious)).toEqual(["thesis.txt"]);
   });
 
-  test("its default place is the platform's data directory, 0700", async () => {
+  test("is in the platform's data directory by default, 0700", async () => {
     const home = await temporaryDirectory();
     const running = await startCli(["sandbox", "--port", "0", "--json"], { home });
     await waitFor(() => running.printed().includes("\n"), 15_000, "the ready line");
@@ -170,7 +170,7 @@ describe("its data", () => {
   });
 });
 
-describe("a seed file that is wrong is refused by path", () => {
+describe("an invalid seed file is rejected with the path", () => {
   const good = () => JSON.parse(JSON.stringify(seed(organization(1)))) as ReturnType<typeof seed>;
   const first = (edit: (one: ReturnType<typeof organization>) => void) => {
     const content = good();
@@ -182,19 +182,19 @@ describe("a seed file that is wrong is refused by path", () => {
   };
 
   test.concurrent.for<[string, unknown, RegExp]>([
-    ["no JSON", "{", /JSON/],
+    ["invalid JSON", "{", /JSON/],
     ["an empty object", {}, /organizations/],
     ["no organization", { organizations: [] }, /organizations/],
     ["an unknown field", { ...good(), extra: 1 }, /extra/],
     [
-      "an unknown field inside",
+      "an unknown nested field",
       first((one) => Object.assign(one.subscription, { discount: 5 })),
       /organizations\S*0\S*subscription[\s\S]*discount/,
     ],
     ["a missing field", first((one) => without(one, "timeZone")), /organizations\S*0\S*timeZone/],
     ["a missing field of a user", first((one) => without(one.users[0] ?? {}, "password")), /users\S*0\S*password/],
     [
-      "a price as a text",
+      "a price as a string",
       first((one) => Object.assign(one.subscription.unitPrice, { amount: "150" })),
       /unitPrice\S*amount/,
     ],
@@ -216,7 +216,7 @@ describe("a seed file that is wrong is refused by path", () => {
       /anchorDate/,
     ],
     [
-      "an anchor after today",
+      "a start date after today",
       first((one) => Object.assign(one.subscription, { anchorDate: "2026-11-24" })),
       /anchorDate/,
     ],
@@ -227,7 +227,7 @@ describe("a seed file that is wrong is refused by path", () => {
       /intervalCount/,
     ],
     ["negative licenses", first((one) => Object.assign(one.subscription, { licenses: -1 })), /licenses/],
-    ["more used than bought", first((one) => Object.assign(one, { usedLicenses: 26 })), /usedLicenses/],
+    ["more used than purchased", first((one) => Object.assign(one, { usedLicenses: 26 })), /usedLicenses/],
     ["an unknown payment method", first((one) => Object.assign(one, { paymentMethod: "cash" })), /paymentMethod/],
     [
       "an unknown scope",
@@ -235,17 +235,17 @@ describe("a seed file that is wrong is refused by path", () => {
       /tokens\S*0\S*scopes/,
     ],
     [
-      "a token of nobody",
+      "a token of an unknown user",
       first((one) => Object.assign(one.tokens[0] ?? {}, { userEmail: "no@one.example" })),
       /tokens\S*0\S*userEmail/,
     ],
     [
-      "two organizations with one number",
+      "two organizations with the same ID",
       seed(organization(1), organization(1, { tokens: [] })),
       /organizations\S*1\S*id/,
     ],
-    ["one token twice", seed(organization(1), organization(2, { tokens: [token(1, {})] })), /tokens/],
-    ["one person twice", first((one) => one.users.push(user({}))), /users\S*1\S*email/],
+    ["a duplicate token", seed(organization(1), organization(2, { tokens: [token(1, {})] })), /tokens/],
+    ["a duplicate user", first((one) => one.users.push(user({}))), /users\S*1\S*email/],
   ])("%s", async ([, content, path], { expect }) => {
     const run = await runCli(
       [
@@ -265,7 +265,7 @@ describe("a seed file that is wrong is refused by path", () => {
     expect(`${errorOf(run).message} ${errorOf(run).hint}`).toMatch(path);
   });
 
-  test("a person reads it too, without control characters", async () => {
+  test("is shown to people too, without control characters", async () => {
     const path = await seedFile(first((one) => Object.assign(one, { "\u001b[31mred": 1 })));
     const run = await runCli(["sandbox", "--port", "0", "--ephemeral", "--seed", path], { timeout: 15_000 });
     expect(run).toMatchObject({ exitCode: 2, stdout: "" });
@@ -275,7 +275,7 @@ describe("a seed file that is wrong is refused by path", () => {
 });
 
 describe("sandbox clock", () => {
-  test("shows and advances by days, to a date, to an instant; never back; only a loopback sandbox", async () => {
+  test("shows and advances by days, to a date, to an instant; never back; only in a loopback sandbox", async () => {
     const sandbox = await startSandbox({ seed: seed(organization(1)) });
     const url = { SECUREFLAG_API_URL: sandbox.ready.url };
     const clock = (...args: string[]) => runCli(["sandbox", "clock", ...args, "--json"], { env: url });
@@ -315,7 +315,7 @@ describe("sandbox clock", () => {
     }
   });
 
-  test("a quote made before the clock moved past it is stale; the next one is priced for the new day", async () => {
+  test("makes an earlier quote stale; the next one is priced for the new day", async () => {
     const sandbox = await startSandbox({ seed: seed(organization(1)) });
     try {
       const token = "sfl_sandbox_ci_1";
@@ -338,7 +338,7 @@ describe("sandbox clock", () => {
     }
   });
 
-  test("a host that is not loopback is refused, against rebinding", async () => {
+  test("rejects a non-loopback host, against DNS rebinding", async () => {
     const sandbox = await startSandbox();
     try {
       const status = await new Promise<number>((resolve, reject) => {

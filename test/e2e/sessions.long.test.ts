@@ -90,7 +90,7 @@ async function ageCodes(): Promise<void> {
 }
 
 describe("login with a one-time code", () => {
-  test("by --totp, which a script needs: exit 4 names it", async () => {
+  test("with --totp, which a script needs: exit 4 names it", async () => {
     await signIn(CODES);
     const args = ["login", "--email", CODES, "--password-stdin", "--insecure-storage", "--json"];
     const without = await runCli(args, { env: env(), input: PASSWORD });
@@ -119,7 +119,7 @@ describe("login with a one-time code", () => {
 describe("login in the browser", () => {
   const link = (text: string) => /or open (http\S+)/.exec(text)?.[1];
 
-  test("in a terminal: shows page and code, waits, and is signed in once a person has approved", async () => {
+  test("in a terminal: shows page and code, waits, and signs in after approval", async () => {
     const terminal = await open(["login", "--no-open", "--insecure-storage"], { env: env() });
     await terminal.waitForText("with the code");
     await terminal.waitForText("Waiting for approval in the browser");
@@ -132,7 +132,7 @@ describe("login in the browser", () => {
     expect((await runCli(["status", "--json"], { home: terminal.home })).exitCode).toBe(0);
   }, 60_000);
 
-  test("in a script: --web, the result on stdout alone", async () => {
+  test("in a script: --web, with only the result on stdout", async () => {
     const running = await startCli(["login", "--web", "--insecure-storage", "--json", "-q"], { env: env() });
     const url = await waitFor(() => link(running.noted()), 10_000, "the address of the page");
     await decideOnPage(url, { email: ADMIN, password: PASSWORD }, "approve");
@@ -141,7 +141,7 @@ describe("login in the browser", () => {
     expect(resultOf(run)).toMatchObject({ user: { email: ADMIN }, profile: "default", token: { source: "file" } });
   }, 60_000);
 
-  test("denied: exit 4, nothing kept", async () => {
+  test("denied: exits with 4, keeps nothing", async () => {
     const running = await startCli(["login", "--web", "--insecure-storage"], { env: env() });
     const url = await waitFor(() => link(running.noted()), 10_000, "the address of the page");
     await decideOnPage(url, { email: ADMIN, password: PASSWORD }, "deny");
@@ -151,7 +151,7 @@ describe("login in the browser", () => {
     await expect(readFile(credentialsOf(run.home))).rejects.toThrow("ENOENT");
   }, 60_000);
 
-  test("Ctrl-C while it waits: exit 130, quietly", async () => {
+  test("Ctrl-C while waiting: exits with 130, silently", async () => {
     const terminal = await open(["login", "--no-open", "--insecure-storage"], { env: env() });
     await terminal.waitForText("Waiting for approval in the browser");
     terminal.type(KEYS.controlC);
@@ -169,7 +169,7 @@ describe("login in the browser", () => {
 });
 
 describe("the stored sign-in", () => {
-  test("is renewed once by ten commands that need it at the same time", async () => {
+  test("is renewed once by ten concurrent commands that need it", async () => {
     const home = await signIn(ADMIN, proxy.url);
     await expire(home);
     const before = proxy.seen("POST", /\/oauth\/token$/).length;
@@ -179,7 +179,7 @@ describe("the stored sign-in", () => {
     expect((await readdir(join(home, "config"))).filter((name) => /lock|tmp/.test(name))).toEqual([]);
   }, 60_000);
 
-  test("C4: killed between renewing and writing, the next command goes on with the old one", async () => {
+  test("C4: after a kill between renewing and writing, the next command continues with the old one", async () => {
     const home = await signIn(ADMIN);
     await expire(home);
     const before = await readFile(credentialsOf(home), "utf8");
@@ -190,7 +190,7 @@ describe("the stored sign-in", () => {
     expect((await runCli(["status", "--json"], { home })).exitCode).toBe(0);
   });
 
-  test("is not renewed where the new one could not be written: nothing is sent", async () => {
+  test("is not renewed if the new one cannot be written: nothing is sent", async () => {
     const home = await signIn(ADMIN, proxy.url);
     await expire(home);
     const before = proxy.requests.length;
@@ -203,7 +203,7 @@ describe("the stored sign-in", () => {
     expect((await runCli(["status", "--json"], { home })).exitCode).toBe(0);
   });
 
-  test("of twenty profiles that sign in at the same time, all are kept", async () => {
+  test("is kept for all of twenty profiles that sign in concurrently", async () => {
     const home = await temporaryDirectory();
     const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
     const login = (name: string) =>
@@ -225,7 +225,7 @@ describe("the stored sign-in", () => {
   test.each([
     ["a link", async (path: string) => symlink("/dev/null", path)],
     ["readable by others", async (path: string) => writeFile(path, "{}").then(() => chmod(path, 0o644))],
-  ])("in a file that is %s is refused: exit 2, and what to do", async (_what, plant) => {
+  ])("in a file that is %s is rejected: exits with 2 and explains the fix", async (_what, plant) => {
     const home = await temporaryDirectory();
     await mkdir(join(home, "config"), { mode: 0o700 });
     await plant(credentialsOf(home));
@@ -242,7 +242,7 @@ describe("a purchase that needs a fresh one-time code", () => {
     await ageCodes();
   });
 
-  test("in a script: exit 4 names --totp, nothing is bought and nothing remembered", async () => {
+  test("in a script: exits with 4 and names --totp; nothing is bought or kept", async () => {
     const before = await sandbox.purchased(1);
     const run = await runCli(["buy", "1", "--yes", "--json"], { home });
     expect(errorOf(run)).toMatchObject({ code: "mfa_required", exitCode: 4 });
@@ -251,7 +251,7 @@ describe("a purchase that needs a fresh one-time code", () => {
     expect(await readdir(join(home, "config", "journal"))).toEqual([]);
   });
 
-  test("Ctrl-C at the question: exit 130, nothing is bought and nothing remembered", async () => {
+  test("Ctrl-C at the prompt: exits with 130; nothing is bought or kept", async () => {
     const before = await sandbox.purchased(1);
     const terminal = await open(["buy", "1", "--yes"], { home });
     await terminal.waitForText("One-time code");
@@ -262,7 +262,7 @@ describe("a purchase that needs a fresh one-time code", () => {
     expect(await readdir(join(home, "config", "journal"))).toEqual([]);
   });
 
-  test("is made once the code was typed", async () => {
+  test("is made after the code was entered", async () => {
     const before = await sandbox.purchased(1);
     const terminal = await open(["buy", "1", "--yes"], { home });
     await terminal.waitForText("One-time code");
@@ -273,7 +273,7 @@ describe("a purchase that needs a fresh one-time code", () => {
     expect((await runCli(["buy", "1", "--yes", "--note", "second", "--json"], { home })).exitCode).toBe(0);
   }, 60_000);
 
-  test("takes --totp in a script, and tokens create as well", async () => {
+  test("accepts --totp in a script, as does tokens create", async () => {
     const home = await signIn(SCRIPT);
     await ageCodes();
     const before = await sandbox.purchased(1);

@@ -63,7 +63,7 @@ async function signIn(email = ADMIN, backend = sandbox): Promise<string> {
 }
 
 describe("login", () => {
-  test("with the password on stdin: whoami, status, buy, then logout forgets and revokes", async () => {
+  test("reads the password from stdin: whoami, status, buy, then logout deletes and revokes", async () => {
     const home = await signIn();
     // The backend's URL, the organization and the sign-in come from the profile now.
     const who = resultOf(await runCli(["whoami", "--json"], { home }));
@@ -83,7 +83,7 @@ describe("login", () => {
     for (const { text } of await everyFile(home)) expect(text).not.toMatch(/accessToken":\s*"[^"]/);
   });
 
-  test("what it leaves is 0600 in 0700, and holds no password", async () => {
+  test("leaves only files with 0600 in 0700, without a password", async () => {
     const files = await everyFile(await signIn());
     expect(files.length).toBeGreaterThan(0);
     for (const { path, text, mode, folderMode } of files) {
@@ -94,8 +94,8 @@ describe("login", () => {
 
   test.each([
     ["a wrong password", ADMIN, "battery staple horse"],
-    ["an unknown person", "nobody@northwind.example", PASSWORD],
-  ])("%s: exit 4, nothing kept", async (_, email, password) => {
+    ["an unknown user", "nobody@northwind.example", PASSWORD],
+  ])("%s: exits with 4, keeps nothing", async (_, email, password) => {
     const args = ["login", "--email", email, "--password-stdin", "--insecure-storage", "--json"];
     const run = await runCli(args, { env: urlOf(sandbox), input: password });
     expect(run.stdout).toBe("");
@@ -104,7 +104,7 @@ describe("login", () => {
     for (const { text } of await everyFile(run.home)) expect(text).not.toContain(email);
   });
 
-  test("a script without a keyring must say --insecure-storage, before the password is sent", async () => {
+  test("a script without a keyring requires --insecure-storage, before the password is sent", async () => {
     const args = ["login", "--email", ADMIN, "--password-stdin", "--json"];
     const run = await runCli(args, { env: urlOf(sandbox), input: PASSWORD });
     if (run.exitCode === 0) return expect(await everyFile(join(run.home, "config"))).not.toContain(PASSWORD);
@@ -117,14 +117,14 @@ describe("login", () => {
     [["login", "--email", ADMIN], /--password-stdin/],
     [["login", "--email", ADMIN, "--password", PASSWORD], /--password-stdin/],
     [["status", "--token", "sfl_secret"], /SECUREFLAG_API_TOKEN/],
-  ])("%j in a script: exit 2, and the flag or variable that helps", async (args, help) => {
+  ])("%j in a script: exits with 2 and names the flag or variable", async (args, help) => {
     const run = await runCli([...args, "--json"], { env: urlOf(sandbox) });
     expect(run).toMatchObject({ exitCode: 2, stdout: "" });
     expect(`${errorOf(run).message} ${errorOf(run).hint}`).toMatch(help);
     expect(run.stderr).not.toContain("sfl_secret");
   });
 
-  test("--with-token keeps a token from stdin; a refused one is not kept", async () => {
+  test("--with-token stores a token from stdin, and no rejected one", async () => {
     const home = await temporaryDirectory();
     const args = ["login", "--with-token", "--insecure-storage", "--json"];
     expect((await runCli(args, { home, env: urlOf(sandbox), input: "sfl_sandbox_ci_1\n" })).exitCode).toBe(0);
@@ -135,14 +135,14 @@ describe("login", () => {
     expect(errorOf(refused)).toMatchObject({ exitCode: 4 });
   });
 
-  test("a member signs in and may not see billing or buy: exit 5", async () => {
+  test("a member signs in but cannot see billing or buy: exits with 5", async () => {
     const home = await signIn(MEMBER);
     for (const args of [["status"], ["buy", "1", "--yes"]]) {
       expect(errorOf(await runCli([...args, "--json"], { home }))).toMatchObject({ exitCode: 5, code: "forbidden" });
     }
   });
 
-  test("a person of two organizations must say which: exit 2 with the list", async () => {
+  test("a user of two organizations must choose one: exits with 2 and the list", async () => {
     const home = await signIn(BOSS);
     const run = await runCli(["status", "--json"], { home });
     expect(errorOf(run)).toMatchObject({ exitCode: 2 });
@@ -154,7 +154,7 @@ describe("login", () => {
 });
 
 describe("a stored sign-in", () => {
-  test("is sent to its own origin and nowhere else: exit 4, both named", async () => {
+  test("is sent only to its own origin: exits with 4 and names both", async () => {
     const home = await signIn();
     const run = await runCli(["status", "--org", "4201", "--json"], { home, env: urlOf(other) });
     expect(errorOf(run)).toMatchObject({ exitCode: 4 });
@@ -163,13 +163,13 @@ describe("a stored sign-in", () => {
     expect(said).toContain(other.origin);
   });
 
-  test("yields to SECUREFLAG_API_TOKEN", async () => {
+  test("is overridden by SECUREFLAG_API_TOKEN", async () => {
     const home = await signIn();
     const run = await runCli(["whoami", "--json"], { home, env: { SECUREFLAG_API_TOKEN: "sfl_sandbox_ci_1" } });
     expect(resultOf(run)).toMatchObject({ token: { source: "environment", name: "ci" } });
   });
 
-  test("is kept apart by --profile", async () => {
+  test("is stored separately for each --profile", async () => {
     const home = await signIn();
     const env = urlOf(other);
     const args = ["login", "--profile", "second", "--email", ADMIN, "--password-stdin", "--insecure-storage"];

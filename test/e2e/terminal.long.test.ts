@@ -43,7 +43,7 @@ async function open(args: readonly string[], env: Record<string, string>, column
 const CONFIRMATION = /\(y\/N\)/i;
 
 describe("the confirmation of a purchase", () => {
-  test("shows what is bought from whom for how much; yes buys", async () => {
+  test("shows what is bought, from whom and at what price; Yes buys", async () => {
     const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 1));
     await terminal.waitForText(CONFIRMATION);
     const parts = [
@@ -62,7 +62,7 @@ describe("the confirmation of a purchase", () => {
     expect(await sandbox.purchased(1)).toBe(30);
   });
 
-  test("its default is No: Enter alone buys nothing, exit 3", async () => {
+  test("is No by default: Enter buys nothing and exits with 3", async () => {
     const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2));
     await terminal.waitForText(CONFIRMATION);
     terminal.type(KEYS.enter);
@@ -70,7 +70,7 @@ describe("the confirmation of a purchase", () => {
     expect(await sandbox.purchases(2)).toEqual([]);
   });
 
-  test("Ctrl-C ends quietly with 130", async () => {
+  test("exits silently with 130 on Ctrl-C", async () => {
     const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2));
     await terminal.waitForText(CONFIRMATION);
     terminal.type(KEYS.controlC);
@@ -79,7 +79,7 @@ describe("the confirmation of a purchase", () => {
     expect(await sandbox.purchases(2)).toEqual([]);
   });
 
-  test("Ctrl-D is No: exit 3", async () => {
+  test("treats Ctrl-D as No: exits with 3", async () => {
     const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2));
     await terminal.waitForText(CONFIRMATION);
     terminal.type(KEYS.controlD);
@@ -88,7 +88,7 @@ describe("the confirmation of a purchase", () => {
     expect(await sandbox.purchases(2)).toEqual([]);
   });
 
-  test("60 columns hold it, and a resize does no harm", async () => {
+  test("fits 60 columns, and survives a resize", async () => {
     const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 2), 60);
     await terminal.waitForText(CONFIRMATION);
     expect(widthOf(terminal.screen())).toBeLessThanOrEqual(60);
@@ -100,13 +100,13 @@ describe("the confirmation of a purchase", () => {
   test.each([
     ["--no-input", ["--no-input"], {}],
     ["CI", [], { CI: "true" }],
-  ])("%s forbids it even in a terminal: exit 2", async (_, flags, extra) => {
+  ])("is disabled by %s even in a terminal: exits with 2", async (_, flags, extra) => {
     const terminal = await open(["buy", "5", ...flags], { ...environmentFor(sandbox.ready.url, 2), ...extra });
     expect(await terminal.exitCode()).toBe(2);
     await terminal.waitForText("--yes");
   });
 
-  test("a quote that went stale while the person thought is quoted again, the difference shown", async () => {
+  test("quotes again and shows the difference if the quote became stale during the prompt", async () => {
     const terminal = await open(["buy", "5"], environmentFor(sandbox.ready.url, 3));
     await terminal.waitForText(CONFIRMATION);
     expect((await sandbox.cli(3, ["buy", "2", "--yes"])).exitCode).toBe(0);
@@ -118,7 +118,7 @@ describe("the confirmation of a purchase", () => {
     expect(await sandbox.purchased(3)).toBe(32);
   });
 
-  test("the same purchase after a lost answer is followed, not bought again without a yes", async () => {
+  test("follows the same purchase after a lost response, and buys again only on Yes", async () => {
     proxy.inject({ method: "POST", path: /\/purchases$/, fault: { kind: "status", when: "after", status: 500 } });
     proxy.inject({ method: "GET", path: /by-key/, fault: { kind: "drop", when: "before" } });
     const env = environmentFor(proxy.url, 4);
@@ -142,7 +142,7 @@ describe("signing in", () => {
     await terminal.waitForText(question);
   }
 
-  test("asks before a file is written, then for the password, and shows no letter of it", async () => {
+  test("asks before writing a file, then for the password, which is not echoed", async () => {
     const terminal = await open(["login", "--email", "only5@northwind.example"], {
       SECUREFLAG_API_URL: sandbox.ready.url,
     });
@@ -154,7 +154,7 @@ describe("signing in", () => {
     expect(terminal.raw()).not.toContain("staple");
   });
 
-  test("Ctrl-D at its questions: exit 3", async () => {
+  test("Ctrl-D at its prompts: exits with 3", async () => {
     const env = { SECUREFLAG_API_URL: sandbox.ready.url };
     const data = await temporaryDirectory();
     await writeFile(join(data, "backend.db"), "");
@@ -170,7 +170,7 @@ describe("signing in", () => {
     }
   });
 
-  test("Ctrl-D at the second question: exit 3", async () => {
+  test("Ctrl-D at the second prompt: exits with 3", async () => {
     const terminal = await open(["login", "--totp", "123456"], { SECUREFLAG_API_URL: sandbox.ready.url });
     await allowFile(terminal, /email/i);
     terminal.type(`${ADMIN}${KEYS.enter}`);
@@ -179,7 +179,7 @@ describe("signing in", () => {
     expect(await terminal.exitCode()).toBe(3);
   });
 
-  test("a wrong password: exit 4", async () => {
+  test("a wrong password: exits with 4", async () => {
     const terminal = await open(["login", "--email", ADMIN, "--insecure-storage"], {
       SECUREFLAG_API_URL: sandbox.ready.url,
     });
@@ -189,7 +189,7 @@ describe("signing in", () => {
   });
 });
 
-describe("what is read", () => {
+describe("output", () => {
   test("has color in a terminal, none with NO_COLOR, and fits 60 columns", async () => {
     const env = environmentFor(sandbox.ready.url, 6);
     const colored = await open(["status"], env, 60);
@@ -201,7 +201,7 @@ describe("what is read", () => {
     expect(plain.raw()).not.toMatch(/\u001b\[\d*(;\d+)*m/);
   });
 
-  test("a slow request shows a spinner on the terminal, and is cleared away", async () => {
+  test("shows a spinner for a slow request in the terminal, and clears it", async () => {
     proxy.inject({ method: "GET", path: /subscription/, fault: { kind: "delay", when: "before", ms: 1500 } });
     const terminal = await open(["status"], environmentFor(proxy.url, 6));
     await terminal.waitForText(/[⠁-⣿]/);
@@ -214,7 +214,7 @@ describe("what is read", () => {
     ["the organization", /\/me$/],
     ["the price", /quotes$/],
     ["the purchase", /purchases$/],
-  ])("buying shows a spinner while %s is waited for", async (_what, path) => {
+  ])("shows a spinner while %s is requested", async (_what, path) => {
     for (const method of ["GET", "POST"]) {
       proxy.inject({ method, path, fault: { kind: "delay", when: "before", ms: 1500 } });
     }
@@ -225,7 +225,7 @@ describe("what is read", () => {
     expect(terminal.screen()).not.toMatch(/[⠁-⣿]/);
   });
 
-  test("Ctrl-C during a request: exit 130", async () => {
+  test("Ctrl-C during a request: exits with 130", async () => {
     proxy.inject({ method: "GET", path: /subscription/, fault: { kind: "delay", when: "before", ms: 20_000 } });
     const terminal = await open(["status"], environmentFor(proxy.url, 6));
     await terminal.waitForText(/[⠁-⣿]/);
@@ -234,7 +234,7 @@ describe("what is read", () => {
   });
 });
 
-test("no token ever shows on a terminal", async () => {
+test("no token is ever shown in a terminal", async () => {
   const terminal = await open(["whoami", "--verbose"], environmentFor(sandbox.ready.url, 7));
   expect(await terminal.exitCode()).toBe(0);
   expect(terminal.raw()).not.toContain(tokenOf(7));

@@ -69,14 +69,14 @@ describe("top-up", () => {
     await expectOnce(1);
   });
 
-  test("from twenty jobs at once, each on a machine of its own", { timeout: 90_000 }, async () => {
+  test("reaches it once from twenty concurrent jobs on separate machines", { timeout: 90_000 }, async () => {
     const runs = await Promise.all(Array.from({ length: 20 }, () => sandbox.cli(2, TO_EIGHT, { timeout: 80_000 })));
     expect(runs.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual(runs.map(() => [0, ""]));
     expect(boughtBy(runs)).toBe(5);
     await expectOnce(2);
   });
 
-  test("from eight jobs at once that share a home", { timeout: 90_000 }, async () => {
+  test("reaches it once from eight concurrent jobs with a shared home", { timeout: 90_000 }, async () => {
     const home = await temporaryDirectory();
     const runs = await Promise.all(
       Array.from({ length: 8 }, () => sandbox.cli(3, TO_EIGHT, { home, timeout: 80_000 })),
@@ -87,7 +87,7 @@ describe("top-up", () => {
   });
 
   test.each(POINTS.map((point, index) => [point, 11 + index, 21 + index] as const))(
-    "killed at %s and run again, at home and elsewhere",
+    "reaches it once when killed at %s and run again, at home and elsewhere",
     async (point, here, elsewhere) => {
       for (const id of [here, elsewhere]) {
         const killed = await sandbox.cli(id, TO_EIGHT, { env: { SECUREFLAG_CRASH_AT: point } });
@@ -99,7 +99,7 @@ describe("top-up", () => {
     },
   );
 
-  test("a lost answer is asked about, and nothing is bought twice", async () => {
+  test("looks up a purchase after a lost response, and buys nothing twice", async () => {
     proxy.inject({ method: "POST", path: /\/purchases$/, nth: 1, fault: { kind: "drop", when: "after" } });
     const env = { ...environmentFor(sandbox.ready.url, 4), SECUREFLAG_API_URL: proxy.url };
     const run = await runCli(TO_EIGHT, { env });
@@ -127,20 +127,20 @@ describe("what stops a top-up", () => {
     ["--max-licenses", "4", "max_licenses_exceeded", /would buy 5 licenses, and --max-licenses allows 4/],
     ["--max-total", "244.09", "max_total_exceeded", /£244.10, and --max-total allows £244.09/],
     ["--if-purchased", "24", "if_purchased_not_met", /25 licenses are purchased, and --if-purchased is 24/],
-  ])("%s %s: exit 7 with the figure and the limit, nothing bought", async (flag, limit, code, message) => {
+  ])("%s %s: exits with 7, the amount and the limit, and buys nothing", async (flag, limit, code, message) => {
     const run = await sandbox.cli(5, [...TO_EIGHT, flag, limit]);
     expect(run).toMatchObject({ exitCode: 7, stdout: "" });
     expect(errorOf(run)).toMatchObject({ code, message: expect.stringMatching(message), hint: expect.any(String) });
     expect(await sandbox.purchases(5)).toEqual([]);
   });
 
-  test("guards that are just met stop nothing", async () => {
+  test("a guard that is just met: buys", async () => {
     const guards = ["--max-licenses", "5", "--max-total", "244.10", "--if-purchased", "25"];
     expect((await sandbox.cli(6, [...TO_EIGHT, ...guards])).exitCode).toBe(0);
     await expectOnce(6);
   });
 
-  test("a token's spending limit: exit 5 with the figure and what is left, in a dry run too", async () => {
+  test("a token's spending limit: exits with 5, the limit and what is left, in a dry run too", async () => {
     const real = await sandbox.cli(LIMITED, TO_EIGHT);
     const rehearsed = await sandbox.cli(LIMITED, ["top-up", "--available", "8", "--dry-run", "--json"]);
     for (const run of [real, rehearsed]) {
@@ -151,7 +151,7 @@ describe("what stops a top-up", () => {
     expect(await sandbox.purchases(LIMITED)).toEqual([]);
   });
 
-  test("a declined card: exit 6, and the next run tries anew", async () => {
+  test("a declined card: exits with 6, and the next run tries again", async () => {
     const home = await temporaryDirectory();
     for (const count of [1, 2]) {
       const run = await sandbox.cli(DECLINED, TO_EIGHT, { home });
@@ -161,7 +161,7 @@ describe("what stops a top-up", () => {
     }
   });
 
-  test("an approval: exit 8 with its address, here again and nothing more to buy elsewhere", async () => {
+  test("an approval: exits with 8 and its URL, again for a second run, and nothing more is bought elsewhere", async () => {
     const home = await temporaryDirectory();
     const first = await sandbox.cli(APPROVAL, TO_EIGHT, { home });
     const again = await sandbox.cli(APPROVAL, TO_EIGHT, { home });

@@ -115,7 +115,7 @@ async function open(args: readonly string[], id: number): Promise<TerminalRun> {
 }
 
 describe("users add", () => {
-  test("takes a license at once; an administrator without training takes none, one who trains does", async () => {
+  test("takes a license at once, except for an administrator without training", async () => {
     const first = await sandbox.cli(ROOMY, adding("one@example.test"));
     expect(first).toMatchObject({ exitCode: 0, stderr: "" });
     expect(resultOf(first)).toMatchObject({
@@ -142,7 +142,7 @@ describe("users add", () => {
     });
   });
 
-  test("works with a token that may do nothing else, dry too", async () => {
+  test("works with a token that has no other scope, in a dry run too", async () => {
     const line = adding("boss@example.test", "--role", "manager", "--no-training");
     expect(resultOf(await sandbox.cli(USERS_ONLY, [...line, "--dry-run"]))).toMatchObject({
       licenses: null,
@@ -153,7 +153,7 @@ describe("users add", () => {
     expect(lacking).toMatchObject({ exitCode: 9, message: expect.stringContaining("1 license is missing") });
   });
 
-  test("of twenty at once on the last ten licenses, ten are added, and ten are told what one costs", async () => {
+  test("adds ten of twenty concurrent users on the last ten licenses, and quotes the price to the others", async () => {
     const runs = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
         sandbox.cli(LAST_TEN, adding(`crowd${index}@example.test`), { timeout: 80_000 }),
@@ -169,7 +169,7 @@ describe("users add", () => {
 });
 
 describe("--buy-missing", () => {
-  test("from six jobs at once buys six licenses for six users", async () => {
+  test("from six concurrent jobs buys six licenses for six users", async () => {
     const runs = await Promise.all(
       Array.from({ length: 6 }, (_, index) =>
         sandbox.cli(1, adding(`job${index}@example.test`, "--buy-missing"), { timeout: 80_000 }),
@@ -186,7 +186,7 @@ describe("--buy-missing", () => {
 
   test.each(
     ["C1", "C2", "C3"].map((point, index) => [point, FULL[index * 2 + 1] ?? 0, FULL[index * 2 + 2] ?? 0] as const),
-  )("killed at %s and run again, at home and elsewhere: one license is bought", async (point, here, elsewhere) => {
+  )("buys one license when killed at %s and run again, at home and elsewhere", async (point, here, elsewhere) => {
     for (const id of [here, elsewhere]) {
       const line = adding("new@example.test", "--buy-missing");
       const killed = await sandbox.cli(id, line, { env: { SECUREFLAG_CRASH_AT: point } });
@@ -201,7 +201,7 @@ describe("--buy-missing", () => {
     }
   });
 
-  test("a guard stops it: exit 7, nobody added and nothing bought", async () => {
+  test("stopped by a guard: exits with 7, adds nobody and buys nothing", async () => {
     const guards = [
       ["--max-total", "48.81"],
       ["--max-licenses", "0"],
@@ -216,14 +216,14 @@ describe("--buy-missing", () => {
     expect(await emails(11)).not.toContain("new@example.test");
   });
 
-  test("a declined card: exit 6 with the purchase, and nobody added", async () => {
+  test("a declined card: exits with 6 and the purchase, and adds nobody", async () => {
     const run = await sandbox.cli(DECLINED, adding("new@example.test", "--buy-missing"));
     expect(run.exitCode).toBe(6);
     expect(resultOf(run)).toMatchObject({ user: null, purchase: { status: "failed" }, licenses: { available: 0 } });
     expect(await emails(DECLINED)).not.toContain("new@example.test");
   });
 
-  test("an approval: exit 8, the same purchase when run again, and added once it is paid", async () => {
+  test("an approval: exits with 8, shows the same purchase when run again, and adds once it is paid", async () => {
     const home = await temporaryDirectory();
     const line = adding("new@example.test", "--buy-missing");
     const first = await sandbox.cli(APPROVAL, line, { home });
@@ -242,7 +242,7 @@ describe("--buy-missing", () => {
     await expectBought(APPROVAL, 1);
   });
 
-  test("a dry run sends nothing that changes anything, and says what it would cost", async () => {
+  test("changes nothing in a dry run, and shows what it would cost", async () => {
     proxy.requests.length = 0;
     const path = await csvFile("email,firstName,lastName\na@example.test,A,A\nb@example.test,B,B\n");
     const runs = [
@@ -268,7 +268,7 @@ describe("--buy-missing", () => {
 });
 
 describe("users import", () => {
-  test("10,000 rows with CRLF, a byte order mark, quotes and columns in another order; then all are there", async () => {
+  test("10,000 rows with CRLF, a byte order mark, quotes and reordered columns are all imported", async () => {
     const rows = Array.from({ length: 10_000 }, (_, index) => `"Last, ""${index}""",u${index}@example.test,First`);
     const path = await csvFile(`\ufefflastName,email,firstName\r\n${rows.join("\r\n")}\r\n`);
     const first = await sandbox.cli(LARGE, ["users", "import", path, "--json"]);
@@ -283,7 +283,7 @@ describe("users import", () => {
     expect(body).toContainEqual(expect.objectContaining({ lastName: expect.stringMatching(/^Last, "\d+"$/) }));
   });
 
-  test("all or nothing: who is there is left alone, and what is missing is bought for the others", async () => {
+  test("all or nothing: existing users are unchanged, and missing licenses are bought for the others", async () => {
     const path = await csvFile(
       "email;firstName;lastName;role;adminNoTraining\nUSER1@organization-12.example;A;A;;\n" +
         "b@example.test;B;B;manager;true\nc@example.test;C;C;;\nd@example.test;D;D;threatcanvas-reviewer;no\n",
@@ -307,7 +307,7 @@ describe("users import", () => {
   test.each([
     ["a file", "email,firstName,lastName\npiped@example.test,P,P\n", 0],
     ["a file that is too large", `email,firstName,lastName\n${"x".repeat(4_000_000)}`, 2],
-    ["nothing", "", 2],
+    ["an empty file", "", 2],
   ])("%s from stdin", async (_, input, exitCode) => {
     const run = await sandbox.cli(ROOMY, ["users", "import", "-", "--json"], { input });
     expect(run.exitCode).toBe(exitCode);
@@ -315,7 +315,7 @@ describe("users import", () => {
     else expect(errorOf(run)).toMatchObject({ code: "users_file_invalid", problems: [{ line: 1 }] });
   });
 
-  test("killed while it buys, and run again: bought once, and shown", async () => {
+  test("killed while buying, and run again: bought once, and shown", async () => {
     const path = await csvFile("email,firstName,lastName\nc@example.test,C,C\nd@example.test,D,D\n");
     const line = ["users", "import", path, "--buy-missing", "--json"];
     const killed = await sandbox.cli(13, line, { env: { SECUREFLAG_CRASH_AT: "C2" } });
@@ -325,7 +325,7 @@ describe("users import", () => {
     await expectBought(13, 2);
   });
 
-  test("every problem of a file is told by its line, and nothing is sent", async () => {
+  test("every problem of a file is reported with its line, and nothing is sent", async () => {
     proxy.requests.length = 0;
     const path = await csvFile(
       'email,firstName,lastName\r\nx,A,A\r\n"a@example.test","A\r\nB",A\r\na@example.test,A\r\n',
@@ -340,8 +340,8 @@ describe("users import", () => {
   });
 });
 
-describe("an answer that was lost", () => {
-  test("of an add: exit 10, and running again says that they are there", async () => {
+describe("a lost response", () => {
+  test("of an add: exits with 10, and running again reports the existing user", async () => {
     proxy.inject({ method: "POST", path: /\/users$/, nth: 1, fault: { kind: "drop", when: "after" } });
     const line = adding("lost@example.test");
     const lost = await atProxy(ROOMY, line);
@@ -350,7 +350,7 @@ describe("an answer that was lost", () => {
     expect(errorOf(await atProxy(ROOMY, line))).toMatchObject({ exitCode: 2, code: "invalid_request" });
   });
 
-  test("of an add after a purchase: exit 10 with the purchase, and not bought again", async () => {
+  test("of an add after a purchase: exits with 10 and the purchase, which is not bought again", async () => {
     proxy.inject({ method: "POST", path: /\/users$/, nth: 2, fault: { kind: "drop", when: "before" } });
     const line = adding("lost@example.test", "--buy-missing");
     const lost = await atProxy(15, line);
@@ -360,7 +360,7 @@ describe("an answer that was lost", () => {
     await expectBought(15, 1);
   });
 
-  test("of an import: exit 10, and running again says who is there", async () => {
+  test("of an import: exits with 10, and running again reports the existing users", async () => {
     proxy.inject({ method: "POST", path: /\/import$/, nth: 1, fault: { kind: "html", when: "after" } });
     const path = await csvFile("email,firstName,lastName\nimported@example.test,C,C\n");
     const line = ["users", "import", path, "--json"];
@@ -368,7 +368,7 @@ describe("an answer that was lost", () => {
     expect(resultOf(await atProxy(ROOMY, line))).toMatchObject({ added: [], existing: ["imported@example.test"] });
   });
 
-  test("of a removal: sent again, done, and told as far as it is known", async () => {
+  test("of a removal: repeated, done, and reported as far as known", async () => {
     proxy.inject({ method: "DELETE", path: /\/users\//, nth: 1, fault: { kind: "drop", when: "after" } });
     const run = await atProxy(ROOMY, ["users", "remove", "USER3@organization-20.example", "--yes", "--json"]);
     expect(resultOf(run)).toMatchObject({ email: "user3@organization-20.example", removed: true, licenses: null });
@@ -379,7 +379,7 @@ describe("an answer that was lost", () => {
 const QUESTION = /\(y\/N\)/i;
 
 describe("in a terminal", () => {
-  test("missing licenses are offered as buy offers them: No is the default, yes buys and adds", async () => {
+  test("missing licenses are offered as in buy: No by default, Yes buys and adds", async () => {
     const line = adding("asked@example.test").filter((word) => word !== "--json");
     const no = await open(line, 16);
     await no.waitForText(QUESTION);
@@ -396,7 +396,7 @@ describe("in a terminal", () => {
     await expectBought(16, 1);
   });
 
-  test("removing asks: No is the default, yes removes", async () => {
+  test("removing asks for confirmation: No by default, Yes removes", async () => {
     const line = ["users", "remove", "user2@organization-20.example"];
     const no = await open(line, ROOMY);
     await no.waitForText("Remove user2@organization-20.example (Sample User 2, user)?");
@@ -411,7 +411,7 @@ describe("in a terminal", () => {
     expect(await emails(ROOMY)).not.toContain("user2@organization-20.example");
   });
 
-  test("a long file has a bar with its numbers, which is gone in the end; with --quiet there is none", async () => {
+  test("a long import shows progress with numbers, cleared at the end, and none with --quiet", async () => {
     const rows = Array.from({ length: 5_000 }, (_, index) => `bar${index}@example.test,First,Last`);
     const path = await csvFile(`email,firstName,lastName\n${rows.join("\n")}\n`);
     const shown = await open(["users", "import", path, "--no-input"], 14);

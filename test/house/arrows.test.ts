@@ -46,18 +46,18 @@ function circles(imports: readonly Import[]): string[][] {
   return found;
 }
 
-describe("the arrows of the house", () => {
+describe("imports between rooms", () => {
   let imports: Import[];
 
   beforeAll(async () => {
     imports = await readImports(await readSources());
   });
 
-  test("there are imports to look at", () => {
+  test("are found", () => {
     expect(imports.filter(({ from }) => roomOf(from) === "billing").length).toBeGreaterThan(5);
   });
 
-  test.each(Object.keys(ROOMS))("%s imports only what is to its right", (room) => {
+  test.each(Object.keys(ROOMS))("from %s go only to its right", (room) => {
     const wrong = imports
       .filter(({ from, to }) => roomOf(from) === room && isOurs(to))
       .filter(({ to }) => !(ROOMS[room] ?? []).includes(roomOf(to)))
@@ -65,7 +65,7 @@ describe("the arrows of the house", () => {
     expect(wrong.map(show)).toEqual([]);
   });
 
-  test("the cli reaches the backend by dynamic import only", () => {
+  test("from the cli to the backend are dynamic only", () => {
     const wrong = imports.filter(
       ({ from, to, kind }) => roomOf(from) === "cli" && isOurs(to) && roomOf(to) === "backend" && kind === "static",
     );
@@ -74,7 +74,7 @@ describe("the arrows of the house", () => {
 
   const packagesOf = (room: string) => imports.filter(({ from, to }) => roomOf(from) === room && !isOurs(to));
 
-  test.each(Object.entries(OWN_PACKAGES))("%s imports no package but %j", (room, own) => {
+  test.each(Object.entries(OWN_PACKAGES))("from %s use no package but %j", (room, own) => {
     expect(
       packagesOf(room)
         .filter(({ to }) => !own.includes(to))
@@ -82,7 +82,7 @@ describe("the arrows of the house", () => {
     ).toEqual([]);
   });
 
-  test.each(Object.entries(FOREIGN_PACKAGES))("%s imports none of %j", (room, foreign) => {
+  test.each(Object.entries(FOREIGN_PACKAGES))("from %s use none of %j", (room, foreign) => {
     expect(
       packagesOf(room)
         .filter(({ to }) => foreign.includes(to))
@@ -91,7 +91,7 @@ describe("the arrows of the house", () => {
   });
 
   // A shell that completes a word waits as long as for a start.
-  test.each(["main.ts", "help/complete.ts"])("%s loads no package but commander", (entry) => {
+  test.each(["main.ts", "help/complete.ts"])("from %s load no package but commander", (entry) => {
     const loaded = new Set([`src/cli/${entry}`]);
     // A set also goes through what is added meanwhile.
     for (const file of loaded) {
@@ -100,11 +100,11 @@ describe("the arrows of the house", () => {
     expect([...loaded].filter((file) => !isOurs(file) && !file.endsWith(".json"))).toEqual(["commander"]);
   });
 
-  test("no files import each other in a circle, nor types", () => {
+  test("form no cycle, including types", () => {
     expect(circles(imports.filter(({ to }) => isOurs(to)))).toEqual([]);
   });
 
-  test.each(["cli", "backend"])("no two folders inside %s import each other", (room) => {
+  test.each(["cli", "backend"])("between folders of %s go one way", (room) => {
     const folderOf = (path: string) => path.split("/").slice(0, -1).join("/");
     const pairs = new Set(
       imports
@@ -116,7 +116,7 @@ describe("the arrows of the house", () => {
     expect(mutual.filter((pair) => !inRoot(pair))).toEqual([]);
   });
 
-  test("every folder of src is a room of the house", async () => {
+  test("cover every folder of src", async () => {
     const rooms = new Set((await readSources()).map(({ path }) => roomOf(path)));
     expect([...rooms].filter((room) => !Object.hasOwn(ROOMS, room))).toEqual([]);
   });

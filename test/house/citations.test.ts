@@ -31,7 +31,7 @@ function pageOf(name: string, file: string): string | null {
   );
 }
 
-test("what a comment cites can be opened, at that heading", async () => {
+test("every citation in a comment exists, including its heading", async () => {
   const files = (await readProgramFiles()).filter(({ path }) => path !== THIS_FILE);
   const dead: string[] = [];
   let count = 0;

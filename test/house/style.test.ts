@@ -10,7 +10,7 @@ const JITTER = "src/backend/database/transaction.ts";
 const MAX_LINES = 300;
 const THIS_FILE = "test/house/style.test.ts";
 
-describe("how a room is furnished", () => {
+describe("code conventions", () => {
   let sources: Source[];
 
   beforeAll(async () => {
@@ -39,7 +39,7 @@ describe("how a room is furnished", () => {
     expect(importing.filter((path) => !CONTEXTS.includes(path))).toEqual([]);
   });
 
-  test("zod is imported as a namespace, so that the bundle leaves out what is not used: most of it", () => {
+  test("zod is imported as a namespace, so that the bundle can be tree-shaken", () => {
     const pattern = /^import \{.*\} from "zod"/m;
     expect(sources.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([]);
   });
@@ -48,18 +48,18 @@ describe("how a room is furnished", () => {
     expect(linesWith(/\bnew Error\(/)).toEqual([]);
   });
 
-  test("no any, no suppression, no unfinished work", () => {
+  test("no any, no suppressions, no unfinished work", () => {
     expect(linesWith(/(:|<|as|,|\|) any\b|\bany\[\]/)).toEqual([]);
     const marks = /@ts-|biome-ignore|eslint-|\bTODO\b|\bFIXME\b|\bXXX\b/;
     expect(sources.filter(({ text }) => marks.test(text)).map(({ path }) => path)).toEqual([]);
   });
 
-  test("nothing ends the process with output pending", () => {
+  test("nothing exits the process with pending output", () => {
     expect(linesWith(/\bprocess\.exit\(/)).toEqual([]);
   });
 
   // It is percent-encoded, and on Windows begins with a slash: `fileURLToPath` gives a path.
-  test("the pathname of a file's URL is nowhere taken for its path", async () => {
+  test("the pathname of a file URL is never used as its path", async () => {
     const files = await readProgramFiles();
     expect(files.map(({ path }) => path)).toEqual(
       expect.arrayContaining([".config/build.mjs", "bin/secureflag-licenses.js", "src/cli/main.ts", THIS_FILE]),
@@ -68,12 +68,12 @@ describe("how a room is furnished", () => {
     expect(wrong.map(({ path }) => path).filter((path) => path !== THIS_FILE)).toEqual([]);
   });
 
-  test(`a file holds one idea: at most ${MAX_LINES} lines`, () => {
+  test(`a file has at most ${MAX_LINES} lines`, () => {
     const long = sources.filter(({ text }) => text.split("\n").length > MAX_LINES);
     expect(long.map(({ path, text }) => `${path}: ${text.split("\n").length} lines`)).toEqual([]);
   });
 
-  test("what is exported says what it takes and gives", () => {
+  test("every export has a doc comment", () => {
     const silent = sources.flatMap(({ path, text }) => {
       const found = text.matchAll(/(^|\n)([^\n]*)\nexport (?:async )?(?:function|class|interface|type|const) (\w+)/g);
       return [...found].filter(([, , before = ""]) => !/\*\/\s*$/.test(before)).map((match) => `${path}: ${match[3]}`);

@@ -44,7 +44,7 @@ export interface PaymentChoice {
 }
 
 /** The account that is paid, and whether payments move money. */
-export interface PaymentAccount {
+interface PaymentAccount {
   readonly mode: Mode;
   /** The seller's name on the payment page. */
   readonly seller: string;

@@ -58,7 +58,7 @@ function unknownIdentity(cause: unknown): CliError {
 export interface Identity {
   readonly user: Me["user"];
   readonly organization: { readonly id: number; readonly name: string } | null;
-  /** Whether payments move money; `null` if the backend does not tell, as `livemode`. */
+  /** Whether payments move money; `null` if the backend leaves it out. */
   readonly mode: Mode | null;
   readonly livemode: boolean | null;
   readonly apiUrl: string;
@@ -84,7 +84,7 @@ export function identityOf(me: Me, target: Target, source: SignIn["source"]): Id
   };
 }
 
-/** Unlike a purchase, a sign-in costs nothing: a backend that does not tell its mode is not called live. */
+/** Unlike a purchase, a sign-in costs nothing: a backend that leaves its mode out is not called live. */
 function identityMode(me: Me): Pick<Identity, "livemode" | "mode"> {
   const isUnknown = me.mode === undefined && me.livemode === undefined;
   return isUnknown ? { livemode: null, mode: null } : modeFields(modeOf(me));

@@ -12,7 +12,7 @@ import { expectInvariants } from "../support/invariants.ts";
 
 const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code });
 
-describe("a disk that becomes full", () => {
+describe("a full disk", () => {
   const made = organization();
   let backend: TestBackend;
   beforeEach(async () => {
@@ -25,7 +25,7 @@ describe("a disk that becomes full", () => {
   const allowGrowth = (isAllowed: boolean) =>
     sql`pragma max_page_count = ${sql.raw(isAllowed ? "1000000" : "1")}`.execute(backend.deps.database);
 
-  test("refuses writes for now, changes nothing, and works again with free space", async () => {
+  test("rejects writes, changes nothing, and recovers once there is free space", async () => {
     await allowGrowth(false);
     const note = "n".repeat(400);
     let bought = 0;
@@ -45,7 +45,7 @@ describe("a disk that becomes full", () => {
     await expectInvariants(backend, made.id, 25);
   });
 
-  test("loses no purchase if only the provider's record is full", async () => {
+  test("loses no purchase when only the provider's record is full", async () => {
     const { confirm } = backend.deps.gateway;
     Object.assign(backend.deps.gateway, { confirm: () => Promise.reject(failure("SQLITE_FULL")) });
     const { status, body } = await buy(backend, made.id, 5, "k");
@@ -62,7 +62,7 @@ describe("a disk that becomes full", () => {
     await expectInvariants(backend, made.id, 25);
   });
 
-  test("keeps the error of a transaction that SQLite rolled back by itself", async () => {
+  test("keeps the error of a transaction that SQLite rolled back itself", async () => {
     await allowGrowth(false);
     const { database } = backend.deps;
     const filling = database.transaction().execute(async (tx) => {
@@ -78,7 +78,7 @@ describe("a disk that becomes full", () => {
   });
 });
 
-describe("data that cannot be written at the start", () => {
+describe("data that cannot be written on startup", () => {
   test.each([
     ["SQLITE_FULL", "the disk is full", "Free some space, or pass another folder"],
     ["ENOSPC", "the disk is full", "Free some space, or pass another folder"],
@@ -87,7 +87,7 @@ describe("data that cannot be written at the start", () => {
     ["SQLITE_READONLY", "it is read-only", "Pass another folder"],
     ["SQLITE_IOERR_WRITE", "failed with SQLITE_IOERR_WRITE", "Pass another folder"],
     ["SQLITE_CORRUPT", "failed with SQLITE_CORRUPT", "Pass another folder"],
-  ])("are refused with the reason: %s", async (code, reason, hint) => {
+  ])("is rejected with the reason: %s", async (code, reason, hint) => {
     const dataDir = join(await mkdtemp(join(tmpdir(), "full-")), "data");
     const random = () => {
       throw failure(code);
@@ -101,7 +101,7 @@ describe("data that cannot be written at the start", () => {
     await rm(dataDir, { recursive: true });
   });
 
-  test("do not hide other errors, nor errors of data in memory", async () => {
+  test("does not hide other errors, or errors of in-memory data", async () => {
     const start = (dataDir: string | null, error: Error) =>
       startSandbox(
         { port: 0, dataDir, seed: null, now: null },
@@ -134,7 +134,7 @@ test.each([
   ["40001", true],
   ["ECONNRESET", true],
   ["57014", true],
-])("the code %s means that the store cannot be written or reached: %s", (code, expected) => {
+])("the code %s means that the store cannot be written to or reached: %s", (code, expected) => {
   expect(isStorageFailure(failure(code))).toBe(expected);
   expect(isStorageFailure(new Error(code))).toBe(false);
 });

@@ -18,7 +18,7 @@ async function opened() {
   };
 }
 
-test("the schema file of the build equals the migrated schema, whose tables are empty", async () => {
+test("the schema file of the build matches the migrated schema, and its tables are empty", async () => {
   const [migrated, prebuilt] = [await opened(), await opened()];
   await migrate(migrated.store, "sqlite");
   prebuilt.database.exec(await newestSchema());

@@ -30,7 +30,7 @@ async function backToPeopleOfAll(database: Kysely<Database>): Promise<void> {
 }
 
 describe.each(DIALECTS)("stores on %s", (dialect) => {
-  test("can be created at the same time, side by side, and migrated again", async () => {
+  test("can be created concurrently, side by side, and migrated again", async () => {
     const first = await openTestStore(dialect);
     const stores = [first, ...(await Promise.all([1, 2, 3].map(() => openTestStore(dialect))))];
     for (const { database, migrate } of stores) {
@@ -130,7 +130,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     await close();
   });
 
-  test("from before the emails migration find everyone as before, and in every spelling", async () => {
+  test("from before the emails migration still find everyone, in any spelling", async () => {
     const { database, close } = await openTestStore(dialect);
     const insert = async (email: string) => {
       const person = { uuid: email, email, email_key: email.toLowerCase(), password_hash: "", totp_secret: null };

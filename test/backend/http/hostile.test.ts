@@ -70,9 +70,9 @@ function expectProblem({ status, headers, body }: Awaited<ReturnType<typeof only
   expect(problem).toMatchObject({ status, requestId: headers["x-request-id"], ...expected });
 }
 
-describe("the Host of a request", () => {
+describe("the Host header", () => {
   test.each(["localhost", "LocalHost:1", "127.0.0.1:65535", "127.9.8.255", "[::1]", "[::1]:4010"])(
-    "is this machine: %s",
+    "refers to this machine: %s",
     async (host) => {
       expect((await only(get("/healthz", `Host: ${host}`))).status).toBe(200);
     },
@@ -88,7 +88,7 @@ describe("the Host of a request", () => {
     "[::2]",
     "[::ffff:127.0.0.1]",
     "0.0.0.0",
-  ])("is another machine: %s", async (host) => {
+  ])("refers to another machine: %s", async (host) => {
     expectProblem(await only(get("/healthz", `Host: ${host}`)), { status: 403, code: "forbidden" });
   });
 
@@ -112,7 +112,7 @@ describe("the Host of a request", () => {
     "[localhost]",
     "%6cocalhost",
     "",
-  ])("is not valid: '%s'", async (host) => {
+  ])("is invalid: '%s'", async (host) => {
     for (const path of ["/healthz", "/sandbox", "/device", `${BASE_PATH}/me`]) {
       const answer = await only(get(path, `Host: ${host}`));
       expect([answer.status, answer.body.includes("other.example")]).toEqual([400, false]);
@@ -126,7 +126,7 @@ describe("the Host of a request", () => {
     expectProblem(await only(get("/healthz", "Host: localhost", "hOST: other.example")), refusal);
   });
 
-  test("is the authority of a target in absolute-form", async () => {
+  test("is taken from the authority of an absolute-form target", async () => {
     const target = (authority: string) => get(`http://${authority}/healthz`, "Host: localhost");
     expect((await only(target("localhost:4010"))).status).toBe(200);
     expect((await only(get("http://127.0.0.1/healthz?", "Host: other.example"))).status).toBe(200);
@@ -136,91 +136,99 @@ describe("the Host of a request", () => {
     expect((await only(get("http://localhost", "Host: localhost"))).status).toBe(404);
   });
 
-  test("is the origin of the pages, and their forms are accepted", async () => {
+  test("becomes the origin of the pages, whose forms are accepted", async () => {
     const address = new URL(await pageOf("b", "[::1]:4711"));
     expect(address.origin).toBe("http://[::1]:4711");
     expect(new URL(page).origin).toBe("http://127.0.0.1");
   });
 });
 
-describe("what is not HTTP", () => {
+describe("a malformed request", () => {
   const chunked = (body: string) =>
     post("/quotes", body, "Content-Type: application/json", "Transfer-Encoding: chunked");
   test.each<[string, string, object]>([
     ["no request at all", "hello\r\n\r\n", { status: 400 }],
     ["an unknown method", lines("BUY / HTTP/1.1", "Host: localhost"), { status: 400 }],
-    ["a method in lower case", lines("get / HTTP/1.1", "Host: localhost"), { status: 400 }],
-    ["another version", lines("GET / HTTP/9.9", "Host: localhost"), { status: 400 }],
-    ["the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", { status: 400 }],
-    ["the beginning of TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", { status: 400 }],
-    ["a space in a header's name", get("/", "Host: localhost", "A B: c"), { status: 400 }],
+    ["a lowercase method", lines("get / HTTP/1.1", "Host: localhost"), { status: 400 }],
+    ["an unsupported version", lines("GET / HTTP/9.9", "Host: localhost"), { status: 400 }],
+    ["an HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", { status: 400 }],
+    ["the start of a TLS handshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", { status: 400 }],
+    ["a space in a header name", get("/", "Host: localhost", "A B: c"), { status: 400 }],
     ["a control character in a header", get("/", "Host: localhost", "A: \x01"), { status: 400 }],
     ["a NUL in a header", get("/", "Host: localhost", "A: b\0c"), { status: 400 }],
-    ["a line feed alone", "GET / HTTP/1.1\nHost: localhost\n\n", { status: 400 }],
-    ["headers of 20 KB", get("/", "Host: localhost", `A: ${"a".repeat(20_000)}`), { status: 431 }],
-    ["headers of 2 MB", get("/", "Host: localhost", `A: ${"a".repeat(2_000_000)}`), { status: 431 }],
-    ["a path of 20 KB", get(`/${"a".repeat(20_000)}`, "Host: localhost"), { status: 431 }],
-    ["a length that is no number", post("/quotes", "{}", "Content-Length: two"), { status: 400 }],
-    ["a negative length", post("/quotes", "{}", "Content-Length: -2"), { status: 400 }],
-    ["two lengths", post("/quotes", "{}", "Content-Length: 2", "Content-Length: 3"), { status: 400 }],
+    ["a bare line feed", "GET / HTTP/1.1\nHost: localhost\n\n", { status: 400 }],
+    ["20 KB of headers", get("/", "Host: localhost", `A: ${"a".repeat(20_000)}`), { status: 431 }],
+    ["2 MB of headers", get("/", "Host: localhost", `A: ${"a".repeat(2_000_000)}`), { status: 431 }],
+    ["a 20 KB path", get(`/${"a".repeat(20_000)}`, "Host: localhost"), { status: 431 }],
+    ["a Content-Length that is not a number", post("/quotes", "{}", "Content-Length: two"), { status: 400 }],
+    ["a negative Content-Length", post("/quotes", "{}", "Content-Length: -2"), { status: 400 }],
+    ["two Content-Length headers", post("/quotes", "{}", "Content-Length: 2", "Content-Length: 3"), { status: 400 }],
     [
-      "a length and chunks",
+      "Content-Length with chunked encoding",
       post("/quotes", "0\r\n\r\n", "Content-Length: 2", "Transfer-Encoding: chunked"),
       { status: 400 },
     ],
-    ["chunks that are none", chunked("zz\r\n{}\r\n0\r\n\r\n"), { status: 400 }],
-    ["a chunk that is too long", chunked("1\r\n{}\r\n0\r\n\r\n"), { status: 400 }],
-    ["chunk extensions of 20 KB", chunked(`2;${"a".repeat(20_000)}\r\n{}\r\n0\r\n\r\n`), { status: 413 }],
-    ["another transfer coding", post("/quotes", "{}", "Transfer-Encoding: gzip"), { status: 400 }],
-    ["a tunnel", lines("CONNECT other.example:443 HTTP/1.1", "Host: other.example"), { status: 400 }],
-  ])("is refused with a problem document: %s", async (_, bytes, expected) => {
+    ["invalid chunks", chunked("zz\r\n{}\r\n0\r\n\r\n"), { status: 400 }],
+    ["a chunk longer than its size", chunked("1\r\n{}\r\n0\r\n\r\n"), { status: 400 }],
+    ["20 KB of chunk extensions", chunked(`2;${"a".repeat(20_000)}\r\n{}\r\n0\r\n\r\n`), { status: 413 }],
+    ["an unsupported transfer coding", post("/quotes", "{}", "Transfer-Encoding: gzip"), { status: 400 }],
+    ["a tunnel request", lines("CONNECT other.example:443 HTTP/1.1", "Host: other.example"), { status: 400 }],
+  ])("is rejected with a problem document: %s", async (_, bytes, expected) => {
     const answer = await only(Buffer.from(bytes, "latin1"));
     expectProblem(answer, { code: "invalid_request", ...expected });
     expect(answer.headers.connection).toBe("close");
   });
 
   test.each<[string, string, number]>([
-    ["a broken percent-encoding", get("/%zz", "Host: localhost"), 400],
+    ["a malformed percent-encoding", get("/%zz", "Host: localhost"), 400],
     [
-      "a broken percent-encoding in a parameter",
+      "a malformed percent-encoding in a parameter",
       get(`${BASE_PATH}/organizations/1/purchases/%ff`, "Host: localhost"),
       400,
     ],
-    ["a percent alone", get("/pay/%/x", "Host: localhost"), 400],
+    ["a bare percent sign", get("/pay/%/x", "Host: localhost"), 400],
     ["a NUL in the path", get("/healthz%00", "Host: localhost"), 404],
-    ["a target that is a star", lines("OPTIONS * HTTP/1.1", "Host: localhost", "Connection: close"), 400],
-    ["a method that nothing takes", lines("PROPFIND /healthz HTTP/1.1", "Host: localhost", "Connection: close"), 404],
-    ["a call by another method", lines("DELETE /healthz HTTP/1.1", "Host: localhost", "Connection: close"), 404],
+    ["an asterisk as target", lines("OPTIONS * HTTP/1.1", "Host: localhost", "Connection: close"), 400],
+    ["a method that nothing accepts", lines("PROPFIND /healthz HTTP/1.1", "Host: localhost", "Connection: close"), 404],
+    [
+      "an operation with the wrong method",
+      lines("DELETE /healthz HTTP/1.1", "Host: localhost", "Connection: close"),
+      404,
+    ],
     ["an unknown media type", post("/quotes", "{}", "Content-Type: text/xml", "Content-Length: 2"), 400],
     ["no media type", post("/quotes", "{}", "Content-Length: 2"), 400],
-    ["a broken media type", post("/quotes", "{}", "Content-Type: ;;", "Content-Length: 2"), 400],
-    ["a length of 1 GB", post("/quotes", "", "Content-Type: application/json", "Content-Length: 1000000000"), 400],
+    ["a malformed media type", post("/quotes", "{}", "Content-Type: ;;", "Content-Length: 2"), 400],
     [
-      "a length of 30 digits",
+      "a Content-Length of 1 GB",
+      post("/quotes", "", "Content-Type: application/json", "Content-Length: 1000000000"),
+      400,
+    ],
+    [
+      "a Content-Length of 30 digits",
       post("/quotes", "", "Content-Type: application/json", `Content-Length: ${"9".repeat(30)}`),
       400,
     ],
-    ["chunks of 100 KB", chunked(`186a0\r\n"${"a".repeat(99_998)}"\r\n0\r\n\r\n`), 400],
-  ])("with an unsupported request is refused as well: %s", async (_, bytes, status) => {
+    ["100 KB of chunks", chunked(`186a0\r\n"${"a".repeat(99_998)}"\r\n0\r\n\r\n`), 400],
+  ])("or an unsupported one is rejected: %s", async (_, bytes, status) => {
     const code = status === 404 ? "not_found" : "invalid_request";
     expectProblem(await only(Buffer.from(bytes, "latin1")), { status, code });
   });
 
-  test("an unknown expectation is ignored, and 100-continue is met", async () => {
+  test("with an unknown expectation is accepted, and 100-continue is answered", async () => {
     expect((await only(get("/healthz", "Host: localhost", "Expect: a-miracle"))).status).toBe(200);
     const body = '{"licenses":1}';
     const json = ["Content-Type: application/json", `Content-Length: ${body.length}`];
     expect((await only(post("/quotes", body, "Expect: 100-continue", ...json))).status).toBe(201);
   });
 
-  test("after a complete request does not become its answer", async () => {
+  test("after a complete request does not replace its response", async () => {
     const body = '{"licenses":1}';
     const quote = post("/quotes", body, "Content-Type: application/json", `Content-Length: ${body.length}`);
     const answers = readAnswers(await sendRaw(port, `${quote.replace("Connection: close\r\n", "")}nonsense\r\n\r\n`));
     expect(answers.filter(({ status }) => status !== 201)).toEqual([]);
   });
 
-  test("a request that does not arrive in time is refused with 408", async () => {
+  test("that does not arrive in time is rejected with 408", async () => {
     const server = createHttpServer({ now: Date.now, random: randomBytes });
     await once(server.listen(0, "127.0.0.1"), "listening");
     const address = server.address();
@@ -240,7 +248,7 @@ describe("what is not HTTP", () => {
   });
 });
 
-test("HEAD of a page is its GET without the body", async () => {
+test("HEAD for a page responds like GET, without the body", async () => {
   for (const path of ["/device", new URL(page).pathname]) {
     const full = await only(get(path, "Host: localhost"));
     const head = await only(get(path, "Host: localhost").replace("GET", "HEAD"), { isHead: true });
@@ -251,7 +259,7 @@ test("HEAD of a page is its GET without the body", async () => {
   }
 });
 
-test("a thousand broken requests each get a problem document or nothing, and never a 500", async () => {
+test("a thousand malformed requests each get a problem document or nothing, never a 500", async () => {
   const body = '{"licenses":1}';
   const whole = [
     get("/healthz", "Host: localhost"),

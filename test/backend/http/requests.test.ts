@@ -25,12 +25,12 @@ test.each([
   ["a fraction", { licenses: 1.5 }, "licenses"],
   ["a string", { licenses: "5" }, "licenses"],
   ["too large a number", '{"licenses": 1e999}', "licenses"],
-  ["a name that is there twice", '{"licenses": 1, "licenses": 2}', ""],
-  ["a name that is there twice, escaped", '{"licenses": 1, "l\\u0069censes": 2}', ""],
+  ["a duplicate name", '{"licenses": 1, "licenses": 2}', ""],
+  ["a duplicate name, escaped", '{"licenses": 1, "l\\u0069censes": 2}', ""],
   ["__proto__", '{"licenses": 1, "__proto__": {"x": 1}}', ""],
-  ["a list", "[1]", ""],
-  ["no JSON", "{licenses: 1}", ""],
-  ["a body of over 64 KB", JSON.stringify({ licenses: 1, more: "x".repeat(70_000) }), null],
+  ["an array", "[1]", ""],
+  ["invalid JSON", "{licenses: 1}", ""],
+  ["a body over 64 KB", JSON.stringify({ licenses: 1, more: "x".repeat(70_000) }), null],
 ])("a quote with %s is invalid_request", async (_name, body, path) => {
   const answer = await call(backend, "POST", quotes, { token, body });
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request", status: 400 } });
@@ -39,24 +39,21 @@ test.each([
   if (path !== null) expect(answer.body.errors[0].path).toBe(path);
 });
 
-test.each(["text/plain", "application/x-www-form-urlencoded"])(
-  "a body of the type %s is invalid_request",
-  async (type) => {
-    const answer = await call(backend, "POST", quotes, {
-      token,
-      body: "licenses=1",
-      headers: { "content-type": type },
-    });
-    expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request" } });
-  },
-);
+test.each(["text/plain", "application/x-www-form-urlencoded"])("a body of type %s is invalid_request", async (type) => {
+  const answer = await call(backend, "POST", quotes, {
+    token,
+    body: "licenses=1",
+    headers: { "content-type": type },
+  });
+  expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+});
 
-test("more licenses than one purchase may have", async () => {
+test("a quote for more licenses than one purchase allows is rejected", async () => {
   const answer = await call(backend, "POST", quotes, { token, body: { licenses: 10_001 } });
   expect(answer).toMatchObject({ status: 409, body: { code: "license_limit" } });
 });
 
-test("an unknown call, and an invalid number in a path", async () => {
+test("an unknown operation and an invalid number in a path are rejected", async () => {
   expect(await call(backend, "GET", "/nothing", { token })).toMatchObject({ status: 404, body: { code: "not_found" } });
   expect(await call(backend, "GET", "/organizations/x/subscription", { token })).toMatchObject({
     status: 400,
@@ -73,14 +70,14 @@ test.each([
   "/events?after=99999999999",
   "/users/-1",
   `/purchases/by-key/${"k".repeat(800)}`,
-])("%s is invalid_request, in the words of the contract", async (path) => {
+])("%s is invalid_request, worded as in the contract", async (path) => {
   const answer = await call(backend, "GET", `/organizations/${made.id}${path}`, { token });
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request" } });
   expect(answer.headers["content-type"]).toContain("application/problem+json");
   expect(answer.headers["x-request-id"]).toBe(answer.body.requestId);
 });
 
-test("a defect answers 500 without its cause, which is logged", async () => {
+test("an internal error answers 500 without its cause, which is logged", async () => {
   const { database } = backend.deps;
   await database.schema.alterTable("purchases").renameTo("hidden").execute();
   const answer = await call(backend, "GET", `/organizations/${made.id}/purchases`, { token });
@@ -90,7 +87,7 @@ test("a defect answers 500 without its cause, which is logged", async () => {
   expect(backend.log.join("\n")).toContain(answer.body.requestId);
 });
 
-test("health, readiness and the description are at the root", async () => {
+test("health, readiness and the OpenAPI document are served at the root", async () => {
   expect((await call(backend, "GET", "/healthz", { atRoot: true })).body).toEqual({ status: "ok" });
   expect((await call(backend, "GET", "/readyz", { atRoot: true })).body).toEqual({ status: "ready" });
   expect((await call(backend, "GET", "/openapi.json", { atRoot: true })).body.paths).toHaveProperty([
@@ -98,7 +95,7 @@ test("health, readiness and the description are at the root", async () => {
   ]);
 });
 
-test("users: pages of up to 20, an empty one ends them; adding takes a license until none is left", async () => {
+test("users are listed in pages of up to 20 until an empty one; adding takes a license until none is left", async () => {
   const page = async (number: number) =>
     (await call(backend, "GET", `/organizations/${made.id}/users/${number}`, { token })).body;
   expect([(await page(0)).length, (await page(1)).length, (await page(2)).length]).toEqual([20, 5, 0]);
@@ -131,7 +128,7 @@ test("users: pages of up to 20, an empty one ends them; adding takes a license u
   expect((await add("d")).body.code).toBe("invalid_request");
 });
 
-test("the audit log lists events, oldest first, in pages", async () => {
+test("the audit log lists events in pages, oldest first", async () => {
   const first = await call(backend, "GET", `/organizations/${made.id}/events?limit=2`, { token });
   const rest = await call(backend, "GET", `/organizations/${made.id}/events?limit=100&after=${first.body.next}`, {
     token,

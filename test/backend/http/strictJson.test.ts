@@ -16,11 +16,11 @@ describe("strict JSON", () => {
     ["{a:1}", "is not JSON"],
     ["[".repeat(65) + "]".repeat(65), "is nested too deeply"],
     ["[".repeat(100_000) + "]".repeat(100_000), "is nested too deeply"],
-  ])("refuses %.40s", (text, message) => {
+  ])("rejects invalid text %#", (text, message) => {
     expect(() => parseStrictJson(text)).toThrow(message);
   });
 
-  test("accepts any JSON without duplicate names, also strings full of quotes and colons", () => {
+  test("accepts any JSON without duplicate names, including strings full of quotes and colons", () => {
     const text = fc.string({ unit: fc.constantFrom('"', "\\", ":", "{", "}", ",", "a", "é", "\n") });
     const key = text.filter((name) => name !== "__proto__");
     fc.assert(
@@ -35,7 +35,7 @@ describe("strict JSON", () => {
     );
   });
 
-  test("refuses a duplicate name anywhere", () => {
+  test("rejects a duplicate name anywhere", () => {
     const key = fc.string({ unit: fc.constantFrom('"', "\\", ":", "a"), maxLength: 3 });
     // That name is refused by itself.
     const value = fc.jsonValue().filter((one) => !JSON.stringify(one).includes("__proto__"));

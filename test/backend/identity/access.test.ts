@@ -153,15 +153,15 @@ describe.each(calls)("$id", (one) => {
     ["an unknown token", "sfl_unknown"],
     ["an expired token", "sfl_expired"],
     ["a revoked token", "sfl_revoked"],
-    ["a token that is not one", "two words"],
+    ["a malformed token", "two words"],
     ["an expired session", undefined],
     ["a revoked session", undefined],
-  ])("with %s is 401", async (name, token) => {
+  ])("answers 401 with %s", async (name, token) => {
     const answer = await request(one, OWN, token === undefined ? tokens[name] : token);
     expect(answer).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
   });
 
-  test("is allowed for role 0 and above, with a session, or a token where tokens are allowed", async () => {
+  test("is allowed for role 0 and above with a session, or with a token where tokens are allowed", async () => {
     const isForPeople = one.operation.access === "administrator" || ["stepUp", "acceptInvitation"].includes(one.id);
     const bearers = [tokens.session, tokens["session -1"], ...(isForPeople ? [] : [tokenOf(OWN), "sfl_role_-1"])];
     for (const bearer of bearers) {
@@ -180,7 +180,7 @@ describe.each(calls)("$id", (one) => {
 });
 
 describe.each(inOrganization)("$id of an organization", (one) => {
-  test("with another organization's number is 404, whether it exists or not", async () => {
+  test("answers 404 with another organization's number, whether it exists or not", async () => {
     for (const bearer of [tokenOf(OWN), tokens.session, tokens["session -1"]]) {
       const there = await request(one, other.id, bearer);
       const nowhere = await request(one, 999_999, bearer);
@@ -194,7 +194,7 @@ describe.each(inOrganization)("$id of an organization", (one) => {
     [3, "team manager"],
     [4, "statistics"],
     [7, "user"],
-  ])("with role %i is 403 and names the role needed and the one had", async (role, name) => {
+  ])("answers 403 with role %i, and names the required and the actual role", async (role, name) => {
     for (const bearer of [`sfl_role_${role}`, tokens[`session ${role}`]]) {
       const answer = await request(one, OWN, bearer);
       expect(answer).toMatchObject({ status: 403, body: { code: "forbidden" } });
@@ -205,19 +205,19 @@ describe.each(inOrganization)("$id of an organization", (one) => {
   });
 });
 
-test.each(scoped)("$id with a token without the scope is 403 and names the scope", async (one) => {
+test.each(scoped)("$id with a token without the scope answers 403 and names the scope", async (one) => {
   const answer = await request(one, OWN, without(one.operation.access));
   expect(answer).toMatchObject({ status: 403, body: { code: "insufficient_scope" } });
   expect(answer.body.detail).toContain(one.operation.access);
 });
 
-test.each(managing)("$id with an API token, whatever its scopes, is 403", async (one) => {
+test.each(managing)("$id with an API token answers 403, whatever its scopes", async (one) => {
   for (const bearer of [tokenOf(OWN), "sfl_role_-1"]) {
     expect(await request(one, OWN, bearer)).toMatchObject({ status: 403, body: { code: "forbidden" } });
   }
 });
 
-test("/me shows a token's person, and only its own organization", async () => {
+test("/me shows the token's user, and only the token's organization", async () => {
   const { body } = await call(backend, "GET", "/me", { token: tokenOf(OWN) });
   expect(body).toEqual({
     user: { email: ADMIN, role: 0, roleName: "organization administrator" },
@@ -236,7 +236,7 @@ test("/me shows a token's person, and only its own organization", async () => {
   expect(session.body.token).toMatchObject({ name: null, expiresIn: 900, spendLimit: null });
 });
 
-test("another organization's things are not found by id either", async () => {
+test("resources of another organization are not found by ID either", async () => {
   const { id, quoteId } = (await buy(backend, other.id, 1, "theirs")).body;
   const paths = [`purchases/${id}`, `purchases/${id}/receipt`, `quotes/${quoteId}`, "purchases/by-key/theirs"];
   for (const path of paths) {
@@ -251,7 +251,7 @@ test("another organization's things are not found by id either", async () => {
   }
 });
 
-test("a token reaches its own organization only, whatever else its person may see", async () => {
+test("a token reaches only its own organization, whatever else its user may access", async () => {
   const both = organization({ users: own.users.filter(({ email }) => email === ADMIN) });
   for (const token of both.tokens ?? []) token.userEmail = ADMIN;
   await backend.addOrganization(both);
@@ -263,7 +263,7 @@ test("a token reaches its own organization only, whatever else its person may se
   expect((await subscription(both.id, tokens.session ?? "")).status).toBe(200);
 });
 
-test("nobody can create a user more powerful than themselves", async () => {
+test("nobody can create a user with more permissions than their own", async () => {
   const body = { email: "boss@example.test", firstName: "Big", lastName: "Boss", role: -1, adminNoTraining: true };
   const answer = await call(backend, "POST", `/organizations/${OWN}/users`, { token: tokens.session ?? "", body });
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: "role" }] } });

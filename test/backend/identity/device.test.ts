@@ -65,9 +65,9 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
 
   test.each<[string, string, Record<string, string>, string]>([
     ["an unknown client", "device_authorization", { client_id: "other" }, "invalid_client"],
-    ["no client", "device_authorization", {}, "invalid_request"],
+    ["no client ID", "device_authorization", {}, "invalid_request"],
     [
-      "an unknown client that polls",
+      "an unknown client polling",
       "token",
       { grant_type: DEVICE_GRANT, device_code: "x", client_id: "other" },
       "invalid_client",
@@ -83,12 +83,12 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     ["no grant type", "token", { device_code: "x" }, "invalid_request"],
     ["an unknown refresh token", "token", { grant_type: "refresh_token", refresh_token: "x" }, "invalid_grant"],
     [
-      "an unknown client that refreshes",
+      "an unknown client refreshing",
       "token",
       { grant_type: "refresh_token", refresh_token: "x", client_id: "other" },
       "invalid_client",
     ],
-  ])("%s is refused as in RFC 6749, section 5.2", async (_, path, fields, error) => {
+  ])("%s is rejected as in RFC 6749, section 5.2", async (_, path, fields, error) => {
     const answer = await form(people, path, fields);
     expect(answer).toMatchObject({ status: 400, body: { error } });
     expect(answer.headers["cache-control"]).toBe("no-store");
@@ -96,7 +96,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(answer.body.error_description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/);
   });
 
-  test("waits, and then returns the tokens of the person who approved, once", async () => {
+  test("stays pending, then returns the tokens of the user who approved, once", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     expect(await outcome(deviceCode)).toBe("authorization_pending");
     await approve(userCode);
@@ -109,7 +109,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect((await call(people, "GET", "/me", { token: body.access_token })).status).toBe(200);
   });
 
-  test("of ten parallel polls, one gets the tokens", async () => {
+  test("gives the tokens to one of ten parallel polls", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     await approve(userCode);
     const sessions = () => people.deps.database.selectFrom("sessions").select("id").execute();
@@ -119,7 +119,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(await sessions()).toHaveLength(before + 1);
   });
 
-  test("polling early lengthens the interval by 5 seconds for good", async () => {
+  test("adds 5 seconds to the interval permanently when polled too early", async () => {
     const { device_code: deviceCode } = await begin();
     const waits: [number, string][] = [
       [0, "authorization_pending"],
@@ -139,7 +139,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(seen).toEqual(waits);
   });
 
-  test("carries when the page took the one-time code", async () => {
+  test("carries the time at which the page accepted the one-time code", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     await approve(userCode, people.codes, people.clocks.machine);
     later(5 * 60 * SECOND);
@@ -153,7 +153,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     });
   });
 
-  test("denied is access_denied, and nothing changes it", async () => {
+  test("answers access_denied once denied, and nothing changes that", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     const grant = await findGrant(people.deps, userCode, HERE);
     await denyGrant(people.deps, grant);
@@ -164,7 +164,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(await outcome(deviceCode)).toBe("access_denied");
   });
 
-  test("of two parallel decisions, one counts", async () => {
+  test("takes one of two parallel decisions", async () => {
     const { user_code: userCode } = await begin();
     const grant = await findGrant(people.deps, userCode, HERE);
     const user = await readUser(people.deps.database, await idOf(people, people.plain));
@@ -176,7 +176,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(decided.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   });
 
-  test("ends after ten minutes, approved or not", async () => {
+  test("expires after ten minutes, approved or not", async () => {
     const [left, late, unused] = [await begin(), await begin(), await begin()];
     later(600 * SECOND - 1);
     expect(await outcome(left.device_code)).toBe("authorization_pending");
@@ -193,7 +193,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     expect(await people.deps.database.selectFrom("device_grants").selectAll().execute()).toHaveLength(1);
   });
 
-  test("five wrong sign-ins under a user code deny it, from any addresses and in parallel", async () => {
+  test("is denied after five wrong sign-ins under its user code, from any addresses and in parallel", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     const grant = await findGrant(people.deps, userCode, HERE);
     for (let wrong = 0; wrong < 4; wrong += 1) await countWrongSignIn(people.deps, grant);
@@ -203,7 +203,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     await expect(findGrant(people.deps, userCode, HERE)).rejects.toMatchObject(OVER);
   });
 
-  test("wrong sign-ins after the approval do not take it back", async () => {
+  test("stays approved after wrong sign-ins", async () => {
     const { device_code: deviceCode, user_code: userCode } = await begin();
     const grant = await findGrant(people.deps, userCode, HERE);
     await approve(userCode);
@@ -213,8 +213,8 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
 
   describe("a user code", () => {
     test.each<[string, (code: string) => string]>([
-      ["as it is shown", (code) => code],
-      ["in lower case", (code) => code.toLowerCase()],
+      ["as shown", (code) => code],
+      ["in lowercase", (code) => code.toLowerCase()],
       ["without its dash", (code) => code.replace("-", "")],
       ["with spaces", (code) => ` ${code.replace("-", " ")} `],
     ])("is found %s", async (_, typed) => {
@@ -222,7 +222,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
       expect((await findGrant(people.deps, typed(userCode), HERE)).state).toBe("pending");
     });
 
-    test("may be wrong five times from an address in 15 minutes; right ones neither count nor reset it", async () => {
+    test("can be wrong five times per address in 15 minutes; correct ones neither count nor reset it", async () => {
       const { user_code: userCode } = await begin();
       const find = (code: string, address = HERE) => findGrant(people.deps, code, address);
       for (let wrong = 0; wrong < 5; wrong += 1) {
@@ -236,7 +236,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
       expect((await find((await begin()).user_code)).state).toBe("pending");
     });
 
-    test("that is in use is drawn again", async () => {
+    test("is drawn again if it is already in use", async () => {
       const { random } = people.deps;
       const drawn = [Buffer.alloc(8, 0), Buffer.alloc(8, 0), Buffer.alloc(8, 255), Buffer.alloc(8, 239)];
       const unlucky = { ...people.deps, random: (bytes: number) => (bytes === 8 && drawn.shift()) || random(bytes) };

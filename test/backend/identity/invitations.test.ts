@@ -9,7 +9,7 @@ import { DIALECTS } from "../support/stores.ts";
 
 type User = ReturnType<typeof userSchema.parse>;
 
-describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
+describe.each(DIALECTS)("users of several organizations on %s", (dialect) => {
   let backend: TestBackend;
 
   beforeAll(async () => {
@@ -62,7 +62,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
   /** Returns what two users who were added alike have in common. */
   const comparable = ({ idUser, uuid, email, username, ...rest }: User) => rest;
 
-  test("a person of another organization looks like a new one to the organization that adds them", async () => {
+  test("a user of another organization looks new to the organization that adds them", async () => {
     const [here, there] = [await start(), await start()];
     const theirs = await there.find(there.admin);
     const known = await here.add(there.admin.toUpperCase());
@@ -88,7 +88,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect(await there.events()).toEqual([]);
   });
 
-  test("an import does not tell them apart either", async () => {
+  test("an import does not reveal the difference either", async () => {
     const [here, there] = [await start(), await start()];
     const fresh = `fresh-${here.id}@example.test`;
     const users = [there.admin, fresh].map((email) => ({ email, firstName: "Entered", lastName: "Alike" }));
@@ -102,7 +102,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect((await here.bring(users)).body.existing).toEqual([0, 1]);
   });
 
-  test("an invitation takes its license at once and grants nothing until it is accepted", async () => {
+  test("an invitation takes its license at once and grants nothing until accepted", async () => {
     const [here, there] = [await start(), await start()];
     const before = await here.used();
     await here.add(there.admin, { role: 0 });
@@ -137,7 +137,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     });
   });
 
-  test("accepting again or in parallel changes nothing more", async () => {
+  test("accepting again or in parallel changes nothing", async () => {
     const [here, there] = [await start(), await start()];
     await here.add(there.admin, { role: 4 });
     const answers = await Promise.all([1, 2, 3].map(() => accept(here.id, there.session)));
@@ -147,7 +147,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect(types).toEqual(["user.added", "user.accepted"]);
   });
 
-  test("nobody accepts for another, without an invitation, or with an API token", async () => {
+  test("nobody accepts for another user, without an invitation, or with an API token", async () => {
     const [here, there, third] = [await start(), await start(), await start()];
     await here.add(there.admin, { role: 0 });
     for (const id of [here.id, 999_999, 2 ** 31, 9_999_999_999]) {
@@ -204,7 +204,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect(await Promise.all([here.status(there.session), there.status(here.session)])).toEqual([200, 404]);
   });
 
-  test("an invited administrator does not count: the last one cannot be removed", async () => {
+  test("an invited administrator does not count: the last active one cannot be removed", async () => {
     const [here, there] = [await start(), await start()];
     await here.add(there.admin, { role: 0 });
     const remove = { organizationId: here.id, idUser: (await here.find(here.admin))?.idUser ?? 0 };
@@ -218,7 +218,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect([await here.status(here.session), await here.status(there.session)]).toEqual([404, 200]);
   });
 
-  test("a person removed elsewhere decides, too; a person who is nowhere else is a member at once", async () => {
+  test("a user removed elsewhere still has to accept; a user without other organizations becomes a member at once", async () => {
     const [here, there] = [await start(), await start()];
     const leaver = `leaver-${here.id}@example.test`;
     const { idUser } = (await there.add(leaver)).body.user;
@@ -235,7 +235,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     expect(await me(await sessionOf(own))).toMatchObject({ organizations: [{ id: here.id }], invitations: [] });
   });
 
-  test("a new email that two organizations add at the same time is a member of one, and invited by the other", async () => {
+  test("a new email that two organizations add concurrently becomes a member of one and is invited by the other", async () => {
     const [here, there] = [await start(), await start()];
     for (let round = 0; round < 3; round += 1) {
       const email = `both-${round}-${here.id}@example.test`;
@@ -246,7 +246,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
     }
   });
 
-  test("an email of a seed in two organizations is one person who has accepted both", async () => {
+  test("an email seeded in two organizations is one user who has accepted both", async () => {
     const first = organization();
     const second = organization({
       users: first.users.map((user) => ({ ...user, firstName: "Otherwise" })),
@@ -275,7 +275,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       adminNoTraining: true,
     });
 
-    test.each([0, -1])("cannot add one of role %i, alone or in an import, and change nothing", async (role) => {
+    test.each([0, -1])("cannot add one with role %i, alone or in an import", async (role) => {
       const here = await start();
       const before = { list: await here.list(), used: await here.used(), events: await here.events() };
       const email = `boss-${here.id}@example.test`;
@@ -295,7 +295,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       expect((await here.add(plain.email, {}, here.token)).status).toBe(201);
     });
 
-    test("cannot remove one, so that their tokens live on; a signed-in administrator can", async () => {
+    test("cannot remove one, whose tokens keep working; a signed-in administrator can", async () => {
       const here = await start();
       const email = `second-${here.id}@example.test`;
       const { idUser } = (await here.add(email, boss(email))).body.user;
@@ -312,7 +312,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       expect((await here.remove(idUser)).status).toBe(200);
     });
 
-    test("cannot withdraw an administrator's invitation either, but any other", async () => {
+    test("cannot withdraw an administrator's invitation, but can withdraw any other", async () => {
       const [here, there, third] = [await start(), await start(), await start()];
       const invited = (await here.add(there.admin, boss(there.admin))).body.user;
       const other = (await here.add(third.admin)).body.user;
@@ -338,7 +338,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       return { here, tokenId: id };
     }
 
-    test("shows a signed-in administrator everything", async () => {
+    test("shows everything to a signed-in administrator", async () => {
       const { here, tokenId } = await happen(["billing:read"]);
       const events = await here.events();
       expect(events.map(({ type }: { type: string }) => type)).toEqual([
@@ -355,7 +355,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       expect(events[4].data).toMatchObject({ tokenId, scopes: ["billing:read", "billing:purchase"], limitLicenses: 5 });
     });
 
-    test("shows billing:read no person, no email and no scope of a token, and all of billing", async () => {
+    test("shows all of billing to billing:read, but no user, email or token scope", async () => {
       const { here } = await happen(["billing:read"]);
       const [all, events] = [await here.events(), await here.events(here.token)];
       const text = JSON.stringify(events);
@@ -368,7 +368,7 @@ describe.each(DIALECTS)("people of several organizations on %s", (dialect) => {
       expect(events.at(-1).actor).toBe("backend");
     });
 
-    test("shows users:read people too, and of tokens no more than their names", async () => {
+    test("also shows users to users:read, but only the names of tokens", async () => {
       const { here, tokenId } = await happen(["billing:read", "users:read"]);
       const [all, events] = [await here.events(), await here.events(here.token)];
       const isAbout = (about: string) => (event: { type: string }) => event.type.startsWith(about);

@@ -49,7 +49,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     [1234567890, "005924"],
     [2000000000, "279037"],
     [20000000000, "353130"],
-  ])("the vector of RFC 6238 at %i s", async (seconds, expected) => {
+  ])("the RFC 6238 test vector at %i s matches", async (seconds, expected) => {
     people.clocks.machine = seconds * 1000;
     const { status, body } = await login(people, people.codes);
     expect(status).toBe(200);
@@ -66,7 +66,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     [0, 200],
     [1, 200],
     [2, 401],
-  ])("a clock %i steps away is answered %i", async (steps, status) => {
+  ])("a code from a clock %i steps off answers %i", async (steps, status) => {
     expect((await answer(people, await challengeOf(people), code(people, steps))).status).toBe(status);
   });
 
@@ -77,13 +77,13 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     },
   );
 
-  test("a code may be typed in groups", async () => {
+  test("a code may be entered in groups", async () => {
     const right = code(people);
     const spaced = `${right.slice(0, 3)} ${right.slice(3)}`;
     expect((await answer(people, await challengeOf(people), spaced)).status).toBe(200);
   });
 
-  test("a code works once, and the ones beside it still do", async () => {
+  test("a code works once, and its neighbors still work", async () => {
     const right = code(people);
     expect((await answer(people, await challengeOf(people), right)).status).toBe(200);
     expect(await answer(people, await challengeOf(people), right)).toMatchObject(INVALID);
@@ -104,20 +104,20 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
   });
 
   describe("a challenge", () => {
-    test("survives wrong codes and is spent by a right one", async () => {
+    test("survives wrong codes and is spent by a correct one", async () => {
       const challenge = await challengeOf(people);
       expect(await answer(people, challenge, wrongCode(people))).toMatchObject(INVALID);
       expect((await answer(people, challenge, code(people))).status).toBe(200);
       expect(await answer(people, challenge, code(people, 1))).toMatchObject(ENDED);
     });
 
-    test("is spent once by two right codes at the same time", async () => {
+    test("is spent once by two concurrent correct codes", async () => {
       const challenge = await challengeOf(people);
       const answers = await Promise.all([0, 1].map((steps) => answer(people, challenge, code(people, steps))));
       expect(answers.map(({ status }) => status).sort()).toEqual([200, 401]);
     });
 
-    test("has five tries, from any addresses and in parallel", async () => {
+    test("allows five attempts, from any addresses and in parallel", async () => {
       const challenge = await challengeOf(people);
       const tries = Array.from({ length: 10 }, (_, index) =>
         answer(people, challenge, wrongCode(people), `198.51.100.${index}`),
@@ -130,13 +130,13 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     test.each([
       [5 * MINUTE - 1, 200],
       [5 * MINUTE, 401],
-    ])("after %i ms is answered %i", async (later, status) => {
+    ])("after %i ms answers %i", async (later, status) => {
       const challenge = await challengeOf(people);
       people.clocks.machine += later;
       expect((await answer(people, challenge, code(people))).status).toBe(status);
     });
 
-    test("is not a ticket of another kind, nor any text", async () => {
+    test("rejects tickets of other kinds and arbitrary text", async () => {
       const page = await issueTicket(people.deps, await idOf(people, people.codes), "page", null);
       expect(await answer(people, page, code(people))).toMatchObject(ENDED);
       expect(await answer(people, "unknown", code(people))).toMatchObject(ENDED);
@@ -144,7 +144,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
   });
 
   describe("the lock", () => {
-    test("five wrong codes lock the password and the code there, and nowhere else", async () => {
+    test("applies to password and code at that address after five wrong codes, and nowhere else", async () => {
       const [first, spare] = [await challengeOf(people), await challengeOf(people)];
       for (let tried = 0; tried < 5; tried += 1) await answer(people, first, wrongCode(people));
       expect(await login(people, people.codes)).toMatchObject(ENDED);
@@ -155,7 +155,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect((await answer(people, await challengeOf(people), code(people))).status).toBe(200);
     });
 
-    test("locked or wrong, password or code: the same words", async () => {
+    test("answers with the same message, locked or wrong, password or code", async () => {
       const challenge = await challengeOf(people);
       const wrong = await answer(people, challenge, wrongCode(people));
       const noPassword = await login(people, people.codes, { password: "wrong" });
@@ -166,12 +166,12 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect({ ...lockedOut.body, requestId: "" }).toEqual({ ...noPassword.body, requestId: "" });
     });
 
-    test("a right password in between does not reset wrong codes", async () => {
+    test("counts on after a correct password", async () => {
       for (let tried = 0; tried < 5; tried += 1) await answer(people, await challengeOf(people), wrongCode(people));
       expect(await login(people, people.codes)).toMatchObject(ENDED);
     });
 
-    test("wrong passwords and wrong codes add up, step-up's too", async () => {
+    test("counts wrong passwords and wrong codes together, including those of step-up", async () => {
       const { accessToken } = await signedIn(people, people.codes);
       for (const password of ["a", "b"]) await login(people, people.codes, { password });
       await answer(people, await challengeOf(people), wrongCode(people));
@@ -181,7 +181,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect((await call(people, "GET", "/me", { token: accessToken })).status).toBe(200);
     });
 
-    test("abandoned sign-ins are no failures, and a right code resets failures", async () => {
+    test("ignores abandoned sign-ins, and is reset by a correct code", async () => {
       for (let left = 0; left < 8; left += 1) expect((await login(people, people.codes)).status).toBe(200);
       for (let round = 0; round < 3; round += 1) {
         people.clocks.machine += STEP;
@@ -192,7 +192,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect(await people.deps.database.selectFrom("sign_in_attempts").selectAll().execute()).toEqual([]);
     });
 
-    test("parallel guesses count each other", async () => {
+    test("counts parallel guesses", async () => {
       const challenges = await Promise.all(Array.from({ length: 8 }, () => challengeOf(people, undefined)));
       const guesses = challenges.map((challenge) => answer(people, challenge, wrongCode(people)));
       expect((await Promise.all(guesses)).map(({ status }) => status)).toEqual(Array(8).fill(401));
@@ -217,7 +217,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     test.each([
       [age, 201],
       [age + 1, 401],
-    ])("%i ms after the last code buys or not: %i", async (later, status) => {
+    ])("%i ms after the last code may buy: %i", async (later, status) => {
       const token = await renewed();
       people.clocks.machine += later;
       expect((await buy(people, people.organizationId, 1, `key-${later}`, { token })).status).toBe(status);
@@ -241,7 +241,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect(await order()).toMatchObject({ status: 201, body: { licenses: 2 } });
     });
 
-    test("is asked for a code last: not for a request that is refused anyway", async () => {
+    test("is asked for a code last, and not for a request that is rejected anyway", async () => {
       const token = await renewed();
       people.clocks.machine += age + 1;
       const path = `/organizations/${people.organizationId}/tokens`;
@@ -251,7 +251,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect((await call(people, "GET", path, { token })).status).toBe(200);
     });
 
-    test("keeps when the code was given through rotation and its grace", async () => {
+    test("keeps the time of its code through rotation and the grace period", async () => {
       const session = await signedIn(people, people.codes);
       people.clocks.machine += 14 * MINUTE;
       await refresh(people, session.refreshToken);
@@ -263,7 +263,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       expect(await buy(people, people.organizationId, 1, "key-2", { token: grace.access_token })).toMatchObject(STALE);
     });
 
-    test("that began before its person had one-time codes is stale", async () => {
+    test("that started before its user had one-time codes is stale", async () => {
       const { accessToken } = await signedIn(people, people.plain);
       const userId = await idOf(people, people.plain);
       await people.deps.database.updateTable("users").set({ totp_secret: SECRET }).where("id", "=", userId).execute();
@@ -273,7 +273,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       await people.deps.database.updateTable("users").set({ totp_secret: null }).where("id", "=", userId).execute();
     });
 
-    test("of a user without one-time codes is never asked, nor is an API token", async () => {
+    test("of a user without one-time codes is never asked, and neither is an API token", async () => {
       const { accessToken } = await signedIn(people, people.plain);
       people.clocks.machine += 14 * MINUTE;
       for (const token of [accessToken, tokenOf(people.organizationId)]) {
@@ -287,7 +287,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     });
   });
 
-  test("neither challenges nor codes are in the store, and old ones are forgotten", async () => {
+  test("stores neither challenges nor codes, and deletes old ones", async () => {
     const { database } = people.deps;
     const challenge = await challengeOf(people);
     const right = code(people);
@@ -310,7 +310,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     expect(await database.selectFrom("sign_in_tickets").selectAll().execute()).toEqual([]);
   });
 
-  test("does the same work for known and unknown users, right and wrong passwords, locked or not", async () => {
+  test("takes the same work for known and unknown users, right and wrong passwords, locked or not", async () => {
     people.checked.length = 0;
     for (const email of [people.plain, people.codes, "nobody@example.test"]) {
       for (let tried = 0; tried < 7; tried += 1) await login(people, email, { password: "wrong" });

@@ -38,7 +38,7 @@ describe("a refresh token", () => {
   test.each([
     [30 * DAY - 1, 200],
     [30 * DAY, 400],
-  ])("after %i ms is answered %i", async (age, status) => {
+  ])("after %i ms answers %i", async (age, status) => {
     const { refreshToken } = await signedIn(people, people.plain);
     people.clocks.machine += age;
     expect((await refresh(people, refreshToken)).status).toBe(status);
@@ -47,34 +47,34 @@ describe("a refresh token", () => {
   test.each([
     [MINUTE, 200],
     [MINUTE + 1, 400],
-  ])("that was exchanged %i ms ago is answered %i", async (age, status) => {
+  ])("exchanged %i ms ago answers %i", async (age, status) => {
     const { refreshToken } = await signedIn(people, people.plain);
     await refresh(people, refreshToken);
     people.clocks.machine += age;
     expect((await refresh(people, refreshToken)).status).toBe(status);
   });
 
-  test.each(["", "sfr", "sfr_unknown_secret", "sfs_unknown"])("that is unknown is refused: %j", async (suffix) => {
+  test.each(["", "sfr", "sfr_unknown_secret", "sfs_unknown"])("is rejected if unknown: %j", async (suffix) => {
     expect(await refresh(people, `x${suffix}`)).toMatchObject(REFUSED);
   });
 
-  test("with the name of a session and another secret ends it", async () => {
+  test("ends a session when it has that session's name but another secret", async () => {
     const { refreshToken, accessToken } = await signedIn(people, people.plain);
     expect(await refresh(people, `${refreshToken}x`)).toMatchObject(REFUSED);
     expect((await me(accessToken)).status).toBe(401);
   });
 });
 
-describe("revoking", () => {
+describe("revoking a token", () => {
   const revoke = (token: string) => form(people, "revoke", { token });
 
-  test("with the name of a session and another secret leaves it as it is", async () => {
+  test("leaves the session alone if the name matches but the secret does not", async () => {
     const { refreshToken, accessToken } = await signedIn(people, people.plain);
     expect((await revoke(`${refreshToken}x`)).status).toBe(200);
     expect((await me(accessToken)).status).toBe(200);
   });
 
-  test("works with the refresh token before the last", async () => {
+  test("also works with the token before the previous one", async () => {
     const { refreshToken } = await signedIn(people, people.plain);
     const { body } = await refresh(people, refreshToken);
     expect((await revoke(refreshToken)).status).toBe(200);
@@ -88,10 +88,10 @@ describe("a bearer token", () => {
     ["an empty header", () => ""],
     ["no token", () => "Bearer"],
     ["another scheme", () => `Basic ${tokenOf(people.organizationId)}`],
-    ["something before the scheme", () => `x Bearer ${tokenOf(people.organizationId)}`],
-    ["something after the token", () => `Bearer ${tokenOf(people.organizationId)} x`],
+    ["text before the scheme", () => `x Bearer ${tokenOf(people.organizationId)}`],
+    ["text after the token", () => `Bearer ${tokenOf(people.organizationId)} x`],
     ["an unknown token", () => "Bearer sfl_unknown"],
-  ])("is refused with %s", async (_, header) => {
+  ])("is rejected with %s", async (_, header) => {
     await expect(authenticate(people.deps, header())).rejects.toMatchObject({
       code: "unauthenticated",
       message: TEXT,
@@ -99,12 +99,12 @@ describe("a bearer token", () => {
     });
   });
 
-  test.each(["Bearer", "bearer", "BEARER"])("may come as %s", async (scheme) => {
+  test.each(["Bearer", "bearer", "BEARER"])("accepts the scheme %s", async (scheme) => {
     const identity = await authenticate(people.deps, `${scheme} ${tokenOf(people.organizationId)}`);
     expect(identity).toMatchObject({ user: { email: people.plain }, session: null });
   });
 
-  test("of an API token shows no invitation of its person", async () => {
+  test("hides its user's invitations if it is an API token", async () => {
     const person = await authenticate(people.deps, `Bearer ${(await signedIn(people, people.plain)).accessToken}`);
     const token = await authenticate(people.deps, `Bearer ${tokenOf(people.organizationId)}`);
     const setAccepted = (accepted: 0 | 1) =>
@@ -115,7 +115,7 @@ describe("a bearer token", () => {
     await setAccepted(1);
   });
 
-  test("of a person with one-time codes buys without one when it is an API token", async () => {
+  test("buys without a one-time code if it is an API token, even if its user has them", async () => {
     const { accessToken } = await signedIn(people, people.codes);
     const path = `/organizations/${people.organizationId}/tokens`;
     const { body } = await call(people, "POST", path, {
@@ -131,7 +131,7 @@ describe("a ticket", () => {
   test.each([
     ["mfa", 5 * MINUTE],
     ["page", 10 * MINUTE],
-  ] as const)("of the kind %s is good for %i ms", async (kind, life) => {
+  ] as const)("of kind %s is valid for %i ms", async (kind, life) => {
     const id = await idOf(people, people.codes);
     const ticket = await issueTicket(people.deps, id, kind, NOON);
     people.clocks.machine += life - 1;
@@ -143,14 +143,14 @@ describe("a ticket", () => {
     await expect(readTicket(people.deps, ticket, kind)).rejects.toMatchObject(ended);
   });
 
-  test("that is unknown is refused with a reason", async () => {
+  test("is rejected with a reason if unknown", async () => {
     const refused = { status: 401, body: { code: "unauthenticated", detail: TEXT } };
     expect(await answer(people, "unknown", "123456")).toMatchObject(refused);
   });
 });
 
 describe("signing in", () => {
-  test("with the right password makes earlier failures forgotten, where no code is asked for", async () => {
+  test("with the correct password resets earlier failures if no code is required", async () => {
     const address = "192.0.2.44";
     for (let round = 0; round < 3; round += 1) {
       for (let tried = 0; tried < 4; tried += 1) await login(people, people.plain, { password: "wrong", address });
@@ -161,7 +161,7 @@ describe("signing in", () => {
   test.each([
     [30, "mfa_required"],
     [31, "rate_limited"],
-  ])("while %i wait for their turn is answered %s", async (waiting, outcome) => {
+  ])("with %i already waiting answers %s", async (waiting, outcome) => {
     const deps = {
       ...people.deps,
       passwords: { ...quickPasswords(), waiting: () => waiting, verify: async () => true },
@@ -174,7 +174,7 @@ describe("signing in", () => {
 });
 
 describe("passwords", () => {
-  test("are hashed two at a time, and the others wait", async () => {
+  test("are hashed two at a time while the others wait", async () => {
     const real = passwords(randomBytes);
     const resolvers: (() => void)[] = [];
     const work = () => new Promise<void>((resolve) => resolvers.push(resolve));
@@ -189,12 +189,12 @@ describe("passwords", () => {
     expect(real.waiting()).toBe(0);
   });
 
-  test.each(["scrypt$AAAA$AAAA", "scrypt$AAAA", "other"])("never fit what is no hash: %s", async (hash) => {
+  test.each(["scrypt$AAAA$AAAA", "scrypt$AAAA", "other"])("never match an invalid hash: %s", async (hash) => {
     expect(await passwords(randomBytes).verify("x", hash)).toBe(false);
   });
 });
 
-test("a version 4 UUID is written as RFC 9562, appendix A.3, has it", () => {
+test("a version 4 UUID is formatted as in RFC 9562, appendix A.3", () => {
   const bytes = Buffer.from("919108f752d133205bacf847db4148a8", "hex");
   expect(uuidFrom(bytes)).toBe("919108f7-52d1-4320-9bac-f847db4148a8");
 });
@@ -209,16 +209,16 @@ describe("an error under /oauth", () => {
     [new BackendError("invalid_request", "No"), { grant_type: "refresh_token" }, "invalid_request"],
     [new BackendError("invalid_request", "No"), { grant_type: DEVICE_GRANT }, "invalid_request"],
     [new BackendError("invalid_request", "No"), { grant_type: "password" }, "unsupported_grant_type"],
-  ])("%s to %j has the code %s", (error, body, code) => {
+  ])("%s for %j has the code %s", (error, body, code) => {
     expect(oauthErrorBody(error, body)).toEqual({ error: code, error_description: error.message });
   });
 
-  test("is described in the characters of RFC 6749, section 5.2", () => {
+  test("is described with the characters allowed by RFC 6749, section 5.2", () => {
     const { error_description } = oauthErrorBody(new OauthError("access_denied", 'a "b" \\ é ~!'), {});
     expect(error_description).toBe("a 'b' ? ? ~!");
   });
 
-  test("is what an unknown client gets", () => {
+  test("is returned to an unknown client", () => {
     expect(() => assertKnownClient(CLIENT_ID)).not.toThrow();
     expect(() => assertKnownClient("other")).toThrow(
       expect.objectContaining({ name: "OauthError", code: "invalid_client", message: TEXT }),

@@ -51,7 +51,7 @@ beforeAll(async () => {
 
 afterAll(() => backend.close());
 
-test("the right password gives a session with every scope, for 15 minutes", async () => {
+test("the correct password gives a session with every scope, for 15 minutes", async () => {
   const { status, body } = await login({ email: email.toUpperCase(), password: PASSWORD });
   expect(status).toBe(200);
   expect(body).toMatchObject({ status: "signed_in", tokenType: "Bearer", expiresIn: 900 });
@@ -62,7 +62,7 @@ test("the right password gives a session with every scope, for 15 minutes", asyn
 });
 
 test.each(["Zoe\u0301@b\u00fccher.test", "zo\u00e9@B\u00dcCHER.test", "zo\u00e9@xn--bcher-kva.test"])(
-  "one person signs in as %j as well, and is shown as they were entered",
+  "a user also signs in as %j, and is shown as entered",
   async (spelling) => {
     const { status, body } = await login({ email: spelling, password: PASSWORD });
     expect(status).toBe(200);
@@ -71,21 +71,21 @@ test.each(["Zoe\u0301@b\u00fccher.test", "zo\u00e9@B\u00dcCHER.test", "zo\u00e9@
   },
 );
 
-test("unknown user and wrong password get the same answer", async () => {
+test("an unknown user and a wrong password get the same answer", async () => {
   const wrong = await login({ email, password: "wrong" });
   const unknown = await login({ email: "nobody@example.test", password: PASSWORD });
   expect(wrong).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
   expect({ ...unknown.body, requestId: "" }).toEqual({ ...wrong.body, requestId: "" });
 });
 
-test("a user with one-time codes is not signed in by the password alone", async () => {
+test("a user with one-time codes cannot sign in by password alone", async () => {
   const { status, body } = await login({ email: "totp@example.test", password: PASSWORD });
   expect(status).toBe(200);
   expect(body).toEqual({ status: "mfa_required", challenge: expect.any(String), methods: ["totp"] });
   expect(JSON.stringify(body)).not.toContain("sfs_");
 });
 
-test("refresh rotates; the one before works once more within a minute; an older one ends the session", async () => {
+test("refreshing rotates; the previous token works once more within a minute; an older one ends the session", async () => {
   const { body: session } = await login({ email, password: PASSWORD });
   const first = await refresh(session.refreshToken);
   expect(first).toMatchObject({ status: 200, body: { token_type: "Bearer", expires_in: 900 } });
@@ -97,7 +97,7 @@ test("refresh rotates; the one before works once more within a minute; an older 
   expect(await me(grace.body.access_token)).toBe(401);
 });
 
-test("after a minute the token before the last ends the session", async () => {
+test("after a minute the token before the previous one ends the session", async () => {
   const { body: session } = await login({ email, password: PASSWORD });
   const next = await refresh(session.refreshToken);
   backend.clocks.machine += 60_001;
@@ -105,7 +105,7 @@ test("after a minute the token before the last ends the session", async () => {
   expect(await me(next.body.access_token)).toBe(401);
 });
 
-test("revoking either token ends the session, and an unknown one is no error", async () => {
+test("revoking either token ends the session, and an unknown token is not an error", async () => {
   for (const which of ["accessToken", "refreshToken"] as const) {
     const { body: session } = await login({ email, password: PASSWORD });
     expect((await form("/oauth/revoke", { token: session[which] })).statusCode).toBe(200);
@@ -114,7 +114,7 @@ test("revoking either token ends the session, and an unknown one is no error", a
   expect((await form("/oauth/revoke", { token: "unknown" })).statusCode).toBe(200);
 });
 
-test("five failures in 15 minutes lock sign-in from there, even with the right password, with the same answer", async () => {
+test("five failures in 15 minutes lock sign-in from that address, even with the correct password and with the same answer", async () => {
   backend.clocks.machine += 15 * 60_000;
   for (let attempt = 0; attempt < 5; attempt += 1) await login({ email, password: "wrong" });
   const locked = await login({ email, password: PASSWORD });
@@ -136,7 +136,7 @@ test("parallel correct sign-ins do not count as guesses", async () => {
   expect(answers.map(({ status }) => status)).toEqual(Array(12).fill(200));
 }, 60_000);
 
-test("50 failures lock an address, and no other one", async () => {
+test("50 failures lock an address, and no other", async () => {
   backend.clocks.machine += 16 * 60_000;
   const rows = Array.from({ length: 50 }, (_, index) => ({
     email_key: `guess${index}@example.test`,
@@ -149,7 +149,7 @@ test("50 failures lock an address, and no other one", async () => {
   expect((await backend.app.inject({ ...elsewhere, payload: { email, password: PASSWORD } })).statusCode).toBe(200);
 });
 
-test("a password matches its own hash, in any Unicode composition, and no other", async () => {
+test("a password matches its own hash, in any Unicode normalization, and no other", async () => {
   const real = passwords(randomBytes);
   const hash = await real.hash(PASSWORD);
   expect(hash).toMatch(/^scrypt\$[\w-]{22}\$[\w-]{43}$/);
@@ -179,14 +179,14 @@ test("an unknown user takes the same work as a known one", async () => {
   expect(performance.now() - started).toBeGreaterThan(50);
 });
 
-test("a refused refresh is 400, a defect is not", async () => {
+test("a rejected refresh answers 400, an internal error does not", async () => {
   await backend.deps.database.schema.alterTable("sessions").renameTo("hidden").execute();
   const answer = await refresh("sfr_x_y");
   await backend.deps.database.schema.alterTable("hidden").renameTo("sessions").execute();
   expect(answer).toMatchObject({ status: 500, body: { error: "server_error" } });
 });
 
-test("neither passwords nor tokens are in the store", async () => {
+test("neither passwords nor tokens are stored", async () => {
   const { body: session } = await login({ email, password: PASSWORD });
   const { database } = backend.deps;
   const everything = JSON.stringify([

@@ -35,7 +35,7 @@ test.each([
   ["2026-11-30T20:00:00Z", "2026-12-01T04:59:59Z", "America/New_York", true],
   ["2026-11-30T20:00:00Z", "2026-12-01T05:00:00Z", "America/New_York", false],
   ["2026-11-30T14:59:59Z", "2026-11-30T15:00:00Z", "Asia/Tokyo", false],
-])("%s and %s in %s are in one spending month: %s", (first, second, timeZone, expected) => {
+])("%s and %s in %s are in the same spending month: %s", (first, second, timeZone, expected) => {
   expect(isSameSpendingMonth(Date.parse(first), Date.parse(second), timeZone)).toBe(expected);
 });
 
@@ -73,7 +73,7 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
     ["licenses", { licenses: 7 }, "The purchase is for 5 licenses, but the token “ci” has 2 left of its 7 this month."],
     // 5 licenses cost £244.10 until the renewal with tax when they are bought in November, a little less in December.
     ["money", { amount: 40_000 }, "left of its £400.00 this month."],
-  ])("of a purchase that is paid later is the one in which it is paid: a limit of %s", async (_, limit, sentence) => {
+  ])("of a purchase paid later is the month of payment: a limit of %s", async (_, limit, sentence) => {
     const id = await open(limit);
     const waiting = await buyWaiting(backend, id);
     expect(await licensesSpent(id)).toEqual([5, 0]);
@@ -100,14 +100,14 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("of a purchase that is paid in the month of its acceptance is not looked at again", async () => {
+  test("of a purchase paid in the month of its acceptance is not checked again", async () => {
     const id = await open({ licenses: 5 });
     const waiting = await buyWaiting(backend, id);
     expect((await act(backend, addressOf(waiting), { action: "pay", card: "card_ok" })).status).toBe(200);
     expect(await licensesSpent(id)).toEqual([5, 0]);
   });
 
-  test("of a declined purchase that is paid again is the one in which it is paid", async () => {
+  test("of a declined purchase paid again is the month of payment", async () => {
     const id = await open({ licenses: 5 }, "card_declined");
     const { body } = await buy(backend, id, 5, "k");
     const { purchase } = body;
@@ -119,7 +119,7 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
   });
 
   test.each(["B1", "B4", "B5"])(
-    "is that of the charge where it comes late by itself, which no limit stops: %s",
+    "of a charge that recovery makes late is the month of the charge, and no limit stops it: %s",
     async (point) => {
       const id = await open({ licenses: 5 }, "card_ok");
       setClock(backend, LAST_OF_NOVEMBER);
@@ -141,7 +141,7 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
     },
   );
 
-  test("is that of the attempt which took the money when an answer was lost", async () => {
+  test("is the month of the attempt that took the money when a response was lost", async () => {
     const id = await open({ licenses: 5 }, "card_timeout");
     setClock(backend, LAST_OF_NOVEMBER);
     expect((await buy(backend, id, 5, "k")).status).toBeLessThan(300);
@@ -150,7 +150,7 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
     expect(await licensesSpent(id)).toEqual([5, 0]);
   });
 
-  test("has one limit for all who pay and buy in it at once", async () => {
+  test("applies one limit to all concurrent payments and purchases", async () => {
     const id = await open({ licenses: 20 });
     const waiting: Purchase[] = [];
     for (const key of ["a", "b", "c", "d"]) waiting.push(await buyWaiting(backend, id, key));
@@ -173,8 +173,8 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
   });
 });
 
-describe.each(DIALECTS)("data from before there was a spending month on %s", (dialect) => {
-  test("count where they were last tried, else where they were accepted", async () => {
+describe.each(DIALECTS)("data from before spending months existed on %s", (dialect) => {
+  test("counts in the month of the last attempt, or else of acceptance", async () => {
     const { database, close } = await openTestStore(dialect);
     const made = organization();
     await seedStore(database, [seedRows(made, NOON, randomBytes)], {});

@@ -84,7 +84,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect(shown).toMatchObject({ expiresIn: 0 });
   });
 
-  test("have each scope once, and any limit of licenses or money", async () => {
+  test("list each scope once, and accept any limit of licenses or money", async () => {
     const { body } = await create({
       scopes: ["users:read", "billing:read", "users:read"],
       spendLimit: { licenses: 0 },
@@ -98,16 +98,16 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
   test.each<[string, Record<string, unknown>, string]>([
     ["no name", { name: "" }, "name"],
     ["a NUL in the name", { name: "a\0b" }, "name"],
-    ["a name of 101 characters", { name: "n".repeat(101) }, "name"],
+    ["a name over 100 characters", { name: "n".repeat(101) }, "name"],
     ["no scope", { scopes: [] }, "scopes"],
     ["an unknown scope", { scopes: ["billing:read", "all"] }, "scopes[1]"],
     ["0 days", { expiresInDays: 0 }, "expiresInDays"],
     ["367 days", { expiresInDays: 367 }, "expiresInDays"],
     ["half a day", { expiresInDays: 0.5 }, "expiresInDays"],
     ["another currency", { spendLimit: { amount: { amount: 1, currency: "EUR" } } }, "spendLimit.amount.currency"],
-    ["less than nothing", { spendLimit: { amount: { amount: -1, currency: "GBP" } } }, "spendLimit.amount.amount"],
-    ["fewer licenses than none", { spendLimit: { licenses: -1 } }, "spendLimit.licenses"],
-    ["more licenses than can be counted", { spendLimit: { licenses: 2 ** 31 } }, "spendLimit.licenses"],
+    ["a negative amount", { spendLimit: { amount: { amount: -1, currency: "GBP" } } }, "spendLimit.amount.amount"],
+    ["a negative number of licenses", { spendLimit: { licenses: -1 } }, "spendLimit.licenses"],
+    ["too many licenses", { spendLimit: { licenses: 2 ** 31 } }, "spendLimit.licenses"],
     ["an unknown field", { token: "sfl_mine" }, "token"],
   ])("are not created with %s", async (_, changes, path) => {
     const answer = await create(changes);
@@ -119,7 +119,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     ["another currency", { amount: { amount: 1, currency: "EUR" } }, "spendLimit.amount.currency", "GBP"],
     ["a negative amount", { amount: { amount: -1, currency: "GBP" } }, "spendLimit.amount.amount", "not be negative"],
     ["too many licenses", { licenses: 2 ** 31 }, "spendLimit.licenses", `${2 ** 31 - 1}`],
-  ])("are not created with a limit of %s, whatever the schema lets through", async (_, spendLimit, path, reason) => {
+  ])("are not created with a limit of %s, even if the schema accepts it", async (_, spendLimit, path, reason) => {
     const user = await readUser(people.deps.database, await idOf(people, people.plain));
     const refused = createApiToken(people.deps, people.organizationId, user, {
       name: "ci",
@@ -136,14 +136,14 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
   test.each([
     [{ amount: { amount: 0, currency: "GBP" } }, { amountLeft: { amount: 0, currency: "GBP" }, licensesLeft: null }],
     [{ licenses: 2 ** 31 - 1 }, { amountLeft: null, licensesLeft: 2 ** 31 - 1 }],
-  ])("have a limit of %j", async (spendLimit, left) => {
+  ])("accept the limit %j", async (spendLimit, left) => {
     expect(await create({ spendLimit })).toMatchObject({
       status: 201,
       body: { spendLimit: { ...spendLimit, ...left } },
     });
   });
 
-  test("end in a checksum of eight digits, also where it begins with 0", async () => {
+  test("end in an eight-digit checksum, even one with a leading 0", async () => {
     const user = await readUser(people.deps.database, await idOf(people, people.plain));
     const bodies = Array.from({ length: 256 }, (_, byte) => `sfl_${Buffer.alloc(32, byte).toString("base64url")}`);
     const byte = bodies.findIndex((body) => crc32(body) < 16 ** 7);
@@ -152,7 +152,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect(created.token).toBe(`${bodies[byte]}0${crc32(bodies[byte] ?? "").toString(16)}`);
   });
 
-  test("from before their creation was kept have no such date", async () => {
+  test("from before creation dates were stored have none", async () => {
     const { id } = (await create()).body;
     await people.deps.database.updateTable("api_tokens").set({ created_at: null }).where("id", "=", id).execute();
     const { body } = await request("GET");
@@ -177,7 +177,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect((await request("GET")).body.next).toBeNull();
   });
 
-  test("of another organization, and unknown ones, are not found", async () => {
+  test("of another organization are not found, and neither are unknown ones", async () => {
     const other = organization();
     await people.addOrganization(other);
     const [theirs] = await people.deps.database
@@ -191,7 +191,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect((await call(people, "GET", "/me", { token: other.tokens?.[0]?.token ?? "" })).status).toBe(200);
   });
 
-  test("are in the audit log from beginning to end, once each", async () => {
+  test("appear in the audit log from creation to revocation, once each", async () => {
     const { body } = await create({ name: "audited", spendLimit: { licenses: 3 } });
     await Promise.all([request("DELETE", `/${body.id}`), request("DELETE", `/${body.id}`)]);
     const { body: log } = await call(people, "GET", `/organizations/${people.organizationId}/events?limit=100`, {
@@ -209,7 +209,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     expect(about).toHaveLength(2);
   });
 
-  test("are at most 100 live ones, also when created in parallel", async () => {
+  test("are limited to 100 active ones, even when created in parallel", async () => {
     const { database, now } = people.deps;
     const live = await database
       .selectFrom("api_tokens")
@@ -243,7 +243,7 @@ describe.each(DIALECTS)("a spending limit on %s", (dialect) => {
     // One license costs £45.83 until the renewal with tax, so that about five fit.
     ["licenses", { licenses: 7 }],
     ["money", { amount: { amount: 30_000, currency: "GBP" } }],
-  ])("of %s is not exceeded by 20 purchases at the same time", async (_, spendLimit) => {
+  ])("of %s is not exceeded by 20 concurrent purchases", async (_, spendLimit) => {
     const people = await startWithPeople(dialect);
     const session = await signedIn(people, people.plain);
     const made = await call(people, "POST", `/organizations/${people.organizationId}/tokens`, {

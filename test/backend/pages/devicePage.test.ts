@@ -139,7 +139,7 @@ function unescaped(text: string): string {
 describe.each(DIALECTS)("the approval page on %s", (dialect) => {
   beforeEach(() => start(dialect));
 
-  test("signs a terminal in by password", async () => {
+  test("signs in a terminal with a password", async () => {
     const { device_code, user_code } = await begin();
     const window = await new Window().signIn(user_code);
     expect(window).toMatchObject({ status: 200, title: "Approve this sign-in?" });
@@ -182,14 +182,14 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
     ]);
   });
 
-  test("says when the sign-in was started, in the order of the reader's dates", async () => {
+  test("shows when the sign-in was started, with the date in the reader's format", async () => {
     const { user_code } = await begin();
     const window = await new Window().open(`/device?user_code=${user_code}`);
     await window.send({ email: PLAIN, password: PASSWORD }, { "accept-language": "de-DE, en;q=0.5" });
     expect(window.text).toContain("Started</dt><dd>less than a minute ago (22 November 2026 at 12:00 UTC)");
   });
 
-  test("asks people with an authenticator app for a one-time code, and the session records when it was given", async () => {
+  test("asks users with an authenticator app for a one-time code, and the session records when it was given", async () => {
     const { device_code, user_code } = await begin();
     const given = now();
     const window = await new Window().signIn(user_code.toLowerCase().replace("-", " "), CODES);
@@ -200,7 +200,7 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
     expect(sessions).toEqual([{ mfa_at: given }]);
   });
 
-  test("denies", async () => {
+  test("denies the sign-in", async () => {
     const { device_code, user_code } = await begin();
     const window = await new Window().signIn(user_code);
     await window.send({ action: "deny" });
@@ -208,7 +208,7 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
     expect(await outcome(device_code)).toBe("access_denied");
   });
 
-  test("two windows at once decide once", async () => {
+  test("accepts one decision from two windows at once", async () => {
     const { device_code, user_code } = await begin();
     const windows = [await new Window().signIn(user_code), await new Window().signIn(user_code)];
     await Promise.all(windows.map((window) => window.send({ action: "approve" })));
@@ -218,7 +218,7 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
     expect(await outcome(device_code)).toBe("signed_in");
   });
 
-  test("five wrong sign-ins under a code deny it, for any accounts", async () => {
+  test("denies after five wrong sign-ins under a code, for any accounts", async () => {
     const { device_code, user_code } = await begin();
     const window = await new Window().open(`/device?user_code=${user_code}`);
     const statuses: number[] = [];
@@ -238,7 +238,7 @@ describe.each(DIALECTS)("the approval page on %s", (dialect) => {
 describe("the approval page", () => {
   beforeEach(() => start());
 
-  test("showing it changes nothing and counts nothing", async () => {
+  test("changes and counts nothing when shown", async () => {
     const { user_code } = await begin();
     const everything = async () => {
       const { database } = backend.deps;
@@ -254,7 +254,7 @@ describe("the approval page", () => {
     expect(await everything()).toEqual(before);
   });
 
-  test("shows the code of its address, and only in the form", async () => {
+  test("shows the code from its URL, only in the form", async () => {
     const window = await new Window().open("/device?user_code=BCDF-GHJK");
     expect(window.fields).toMatchObject({ user_code: "BCDF-GHJK", email: "", password: "" });
     expect(window.html.match(/autofocus/g)).toHaveLength(1);
@@ -262,7 +262,7 @@ describe("the approval page", () => {
     expect((await new Window().open("/device?user_code=A&user_code=B")).fields.user_code).toBe("");
   });
 
-  test("forbids scripts, loading, framing and caching", async () => {
+  test("forbids scripts, subresources, framing and caching", async () => {
     const { headers } = await new Window().open();
     expect(headers).toMatchObject({
       "content-type": "text/html; charset=utf-8",
@@ -278,7 +278,7 @@ describe("the approval page", () => {
     expect(headers["set-cookie"]).toMatch(/^secureflag-device=[\w-]{43}; Path=\/device; HttpOnly; SameSite=Strict$/);
   });
 
-  test("over https the cookie has the __Host- prefix, and forms must come from the https origin", async () => {
+  test("over https uses the __Host- cookie prefix and accepts forms only from the https origin", async () => {
     const deps = { ...backend.deps, pageOrigin: () => "https://billing.example.com" };
     const app = buildApp(deps, { signIn: { passwords: quick, passwordHashOf: async () => null } });
     const shown = await app.inject({ method: "GET", url: "/device" });
@@ -290,7 +290,7 @@ describe("the approval page", () => {
     await app.close();
   });
 
-  test("escapes text from others", async () => {
+  test("escapes untrusted text", async () => {
     const { user_code } = await begin();
     const window = await new Window().open(`/device?user_code=${encodeURIComponent('"><script>1</script>')}`);
     expect(window.fields.user_code).toBe('"><script>1</script>');
@@ -316,7 +316,7 @@ describe("the approval page", () => {
     expect(window.title).toBe("Approve this sign-in?");
   });
 
-  test("refuses a wrong one-time code, and takes the right one after it", async () => {
+  test("rejects a wrong one-time code, then accepts the correct one", async () => {
     const { user_code } = await begin();
     const window = await new Window().open(`/device?user_code=${user_code}`);
     await window.send({ email: CODES, password: PASSWORD });
@@ -329,7 +329,7 @@ describe("the approval page", () => {
     expect(window.title).toBe("Approve this sign-in?");
   });
 
-  test("after five wrong user codes from an address, all are refused for 15 minutes", async () => {
+  test("rejects every user code for 15 minutes after five wrong ones from an address", async () => {
     const { user_code } = await begin();
     const window = await new Window().open();
     for (let tries = 0; tries < 5; tries += 1) {
@@ -348,7 +348,7 @@ describe("the approval page", () => {
   test.each([
     ["password", (window: Window) => window.open("/device"), { email: PLAIN, password: PASSWORD }],
     ["decision", (window: Window, code: string) => window.signIn(code), { action: "approve" }],
-  ] as const)("a code that expires before the %s is reported as expired", async (_, reach, typed) => {
+  ] as const)("reports a code that expires before the %s as expired", async (_, reach, typed) => {
     const { device_code, user_code } = await begin();
     const window = await reach(new Window(), user_code);
     backend.clocks.machine += 600_000;
@@ -357,7 +357,7 @@ describe("the approval page", () => {
     expect(await outcome(device_code)).toBe("expired_token");
   });
 
-  test("an approval that is sent again is reported as decided", async () => {
+  test("reports an approval that is submitted again as already decided", async () => {
     const { user_code } = await begin();
     const window = await new Window().signIn(user_code);
     const sent = new URLSearchParams({ ...window.fields, action: "approve" }).toString();
@@ -396,7 +396,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
 
   const boxes = (window: Window) => [...window.html.matchAll(/<input type="checkbox" name="([^"]*)"[^>]*>/g)];
 
-  test("are listed with their role, unchecked and escaped; without any, nothing is shown", async () => {
+  test("are listed with their role, unchecked and escaped; nothing is shown if there are none", async () => {
     const window = await new Window().signIn((await begin()).user_code);
     expect(window.html).not.toContain("accept_");
     const [first, second] = await invite(0, 7);
@@ -407,7 +407,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     expect(window.html).not.toContain("<script");
   });
 
-  test("that are checked are accepted on approval, and no others", async () => {
+  test("are accepted on approval if checked, and only those", async () => {
     const [first, second] = await invite(0, 7);
     const { device_code, user_code } = await begin();
     const window = await new Window().signIn(user_code);
@@ -418,7 +418,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     expect(await outcome(device_code)).toBe("signed_in");
   });
 
-  test("stay pending if the person denies or checks nothing, or a script sends every field", async () => {
+  test("stay pending if the user denies, checks nothing, or a script sends every field", async () => {
     const [first] = await invite(0);
     for (const typed of [{ action: "deny", [`accept_${first}`]: "on" }, { action: "approve" }]) {
       const window = await new Window().signIn((await begin()).user_code);
@@ -428,7 +428,7 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     }
   });
 
-  test("that were withdrawn or belong to someone else are not joined, but the terminal is signed in", async () => {
+  test("that were withdrawn or belong to another user are not accepted, but the terminal is signed in", async () => {
     const [first, second] = await invite(7, 7);
     const { device_code, user_code } = await begin();
     const window = await new Window().signIn(user_code);
@@ -449,8 +449,8 @@ describe.each(DIALECTS)("invitations on the approval page on %s", (dialect) => {
     ["without the form's token", { token: "" }, 403],
     ["with another value", { accept_1: "yes" }, 400],
     ["under another name", { more: "on" }, 400],
-    ["under a name that every object has", { constructor: "on" }, 400],
-  ])("%s nothing is accepted", async (_, typed, status) => {
+    ["under the name of an object's built-in property", { constructor: "on" }, 400],
+  ])("are not accepted %s", async (_, typed, status) => {
     const [first] = await invite(0);
     const { device_code, user_code } = await begin();
     const window = await new Window().signIn(user_code);
@@ -473,14 +473,14 @@ describe("forged forms of the approval page", () => {
     ["without its token", { token: "" }, {}],
     ["with another token", { token: "A".repeat(43) }, {}],
     ["from another site", {}, { origin: "https://evil.example" }],
-    ["from nowhere", {}, { origin: "null" }],
+    ["without an origin", {}, { origin: "null" }],
     ["from another port", {}, { origin: "http://localhost:8080" }],
-    ["from another site, as the browser says", {}, { "sec-fetch-site": "cross-site" }],
-    ["from a sibling", {}, { "sec-fetch-site": "same-site", origin: ORIGIN }],
+    ["from another site, according to the browser", {}, { "sec-fetch-site": "cross-site" }],
+    ["from a sibling domain", {}, { "sec-fetch-site": "same-site", origin: ORIGIN }],
     ["without its cookie", {}, { cookie: "" }],
     ["with another browser's cookie", {}, { cookie: `secureflag-device=${"A".repeat(43)}` }],
-    ["with a cookie that is none", {}, { cookie: "secureflag-device=x" }],
-  ])("%s are refused at every step", async (_, typed, headers) => {
+    ["with an invalid cookie", {}, { cookie: "secureflag-device=x" }],
+  ])("%s are rejected at every step", async (_, typed, headers) => {
     const { window, device_code, user_code } = await reachConsent();
     const consent = await window.send({ action: "approve", ...typed }, headers);
     expect(consent).toMatchObject({ status: 403, problem: expect.any(String) });
@@ -498,7 +498,7 @@ describe("forged forms of the approval page", () => {
     expect(await window.send({ action: "approve" }, headers)).toMatchObject({ title: "You are signed in" });
   });
 
-  test("a person approves what they saw: another code does not pass with their ticket", async () => {
+  test("a ticket cannot approve a code other than the one shown", async () => {
     const { window } = await reachConsent();
     const other = await begin("198.51.100.9");
     await window.send({ action: "approve", user_code: other.user_code });
@@ -506,7 +506,7 @@ describe("forged forms of the approval page", () => {
     expect(await outcome(other.device_code)).toBe("authorization_pending");
   });
 
-  test("a password's ticket does not pass for a whole sign-in", async () => {
+  test("a password ticket is not accepted as a complete sign-in", async () => {
     const { user_code, device_code } = await begin();
     const window = await new Window().open(`/device?user_code=${user_code}`);
     await window.send({ email: CODES, password: PASSWORD });
@@ -515,7 +515,7 @@ describe("forged forms of the approval page", () => {
     expect(await outcome(device_code)).toBe("authorization_pending");
   });
 
-  test("tickets of another kind, unknown and old ones ask to sign in again", async () => {
+  test("mismatched, unknown and expired tickets ask to sign in again", async () => {
     const { window } = await reachConsent();
     const { database } = backend.deps;
     const page = await database.selectFrom("sign_in_tickets").selectAll().execute();
@@ -539,13 +539,13 @@ describe("forged forms of the approval page", () => {
   });
 
   test.each([
-    ["a field twice", "step=sign_in&step=sign_in", {}],
+    ["a duplicate field", "step=sign_in&step=sign_in", {}],
     ["an unknown field", "step=sign_in&token=&user_code=&email=&password=&more=1", {}],
     ["an unknown step", "step=approve", {}],
     ["JSON", '{"step":"sign_in"}', { "content-type": "application/json" }],
-    ["nothing", "", {}],
-    ["too much", `step=${"x".repeat(65 * 1024)}`, {}],
-  ])("%s is refused on a page", async (_, payload, headers) => {
+    ["an empty body", "", {}],
+    ["an oversized body", `step=${"x".repeat(65 * 1024)}`, {}],
+  ])("%s is rejected with an error page", async (_, payload, headers) => {
     const window = await (await new Window().open()).sendRaw(payload, headers);
     expect(window.status).toBe(400);
     expect(window.headers["content-type"]).toBe("text/html; charset=utf-8");

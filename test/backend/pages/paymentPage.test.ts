@@ -27,7 +27,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
   });
   afterAll(() => backend.close());
 
-  test("shows what is bought, for whom, by whom, and what it costs; viewing changes nothing", async () => {
+  test("shows the item, organization, buyer and price, and viewing it changes nothing", async () => {
     const { id, purchase, address } = await waiting({ name: "Northwind Labs" });
     const before = await backend.deps.database
       .selectFrom("purchases")
@@ -88,7 +88,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     ["en-US", "November 23, 2026 at 12:00 PM GMT", "March 1, 2026"],
     ["*", "November 23, 2026 at 12:00 PM GMT", "March 1, 2026"],
     [`${"x".repeat(5_000)}, de`, "November 23, 2026 at 12:00 PM GMT", "March 1, 2026"],
-  ])("writes dates in English, in the order of a reader of %s", async (language, deadline, start) => {
+  ])("writes dates in English, ordered as for a reader of %s", async (language, deadline, start) => {
     const { address } = await waiting();
     const reader = { "accept-language": language };
     const asked = await look(backend, address, reader);
@@ -104,7 +104,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(html).not.toMatch(/\d{4}-\d{2}-\d{2}/);
   });
 
-  test("keeps a date, a time and a receipt number on one line", async () => {
+  test("keeps dates, times and receipt numbers on one line", async () => {
     const { id, address } = await waiting();
     const raw = async () => (await backend.app.inject({ method: "GET", url: address })).body;
     expect(await raw()).toContain("November\u00a023,\u00a02026 at 12:00\u00a0PM\u00a0GMT");
@@ -112,7 +112,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(await raw()).toContain(`<span class="whole">${id}-000001</span>`);
   });
 
-  test("shows the note, and what the subscription renews at with the licenses of now", async () => {
+  test("shows the note, and the renewal price for the current number of licenses", async () => {
     const id = await open();
     const quote = await call(backend, "POST", `/organizations/${id}/quotes`, {
       token: tokenOf(id),
@@ -130,7 +130,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(html).toContain("Note</dt><dd>For &lt;the> new team");
   });
 
-  test("without automatic renewal, says when the subscription ends", async () => {
+  test("shows when the subscription ends if it does not renew", async () => {
     const { id, address } = await waiting();
     await backend.deps.database
       .updateTable("subscriptions")
@@ -140,7 +140,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect((await look(backend, address)).html).toContain("Ends</dt><dd>March 1, 2027, without a renewal");
   });
 
-  test("labels a purchase and its receipt alike", async () => {
+  test("uses the same labels for a purchase and its receipt", async () => {
     const { address } = await waiting();
     const labelsOf = ({ html }: { html: string }) => [...html.matchAll(/<dt>([^<]*)/g)].map(([, label]) => label);
     const asked = labelsOf(await look(backend, address));
@@ -152,7 +152,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     );
   });
 
-  test("asks before it cancels: the link shows a form and changes nothing, the form cancels", async () => {
+  test("asks before canceling: the link shows a form and changes nothing, the form cancels", async () => {
     const { id, purchase, address } = await waiting();
     expect((await look(backend, address)).html).toContain(`<a href="${address}?cancel">Cancel purchase</a>`);
     const asked = await look(backend, `${address}?cancel`);
@@ -166,7 +166,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(await statusOf(id, purchase.id)).toBe("failed");
   });
 
-  test("links the receipt once it is paid, until the time to pay is over", async () => {
+  test("links to the receipt once paid, until the payment window closes", async () => {
     const { id, address } = await waiting({ name: "山田 <Labs> 😀" });
     const receipt = `${address}/receipt`;
     expect((await look(backend, receipt)).status).toBe(404);
@@ -194,7 +194,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(headers["set-cookie"]).toBeUndefined();
   });
 
-  test("escapes text from others", async () => {
+  test("escapes untrusted text", async () => {
     const id = await open({ name: `<img src=x onerror="alert(1)">` });
     const quote = await call(backend, "POST", `/organizations/${id}/quotes`, {
       token: tokenOf(id),
@@ -207,7 +207,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(html).toContain("&lt;script>alert(2)");
   });
 
-  test("has an unguessable address: any other is 404, with one message", async () => {
+  test("has an unguessable URL: any other answers 404 with one message", async () => {
     const { address } = await waiting();
     const other = await waiting();
     const [, , purchaseId, signature = ""] = address.split("/");
@@ -227,7 +227,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect((await look(backend, wrong[4] ?? "")).status).toBeGreaterThanOrEqual(400);
   });
 
-  test("accepts only a form that it showed in the last hour, for this purchase", async () => {
+  test("accepts only a form that it served in the last hour, for this purchase", async () => {
     const { id, purchase, address } = await waiting();
     const other = await waiting();
     const { form = "" } = hiddenFields(await look(backend, address));
@@ -255,7 +255,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     [{ "content-type": "application/json" }, 400],
     [{ origin: "http://localhost", "sec-fetch-site": "same-origin" }, 200],
     [{ "sec-fetch-site": "none" }, 200],
-  ])("a form that comes with %o is answered with %d", async (headers, expected) => {
+  ])("answers a form submitted with %o with %d", async (headers, expected) => {
     const { id, purchase, address } = await waiting();
     const fields = { ...hiddenFields(await look(backend, address)), action: "pay" };
     const page = await post(backend, address, fields, headers as Record<string, string>);
@@ -269,7 +269,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     [{ action: "pay", card: "__proto__" }],
     [{ action: "pay", amount: "1" }],
     [{}],
-  ])("a form with %o is refused and charges nothing", async (fields) => {
+  ])("rejects a form with %o and charges nothing", async (fields) => {
     const { id, purchase, address } = await waiting();
     const page = await post(backend, address, { ...hiddenFields(await look(backend, address)), ...fields });
     expect(page.status).toBe(400);
@@ -286,7 +286,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("pays once from many windows in parallel, with any cards", async () => {
+  test("pays once from many parallel windows, with any cards", async () => {
     for (let round = 0; round < 10; round += 1) {
       const { id, purchase, address } = await waiting();
       const fields = hiddenFields(await look(backend, address));
@@ -301,7 +301,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     }
   });
 
-  test("shows that a payment is being processed, offers to refresh, and then shows its success", async () => {
+  test("shows that a payment is processing, offers to refresh, then shows its success", async () => {
     const { id, address } = await waiting();
     const time = setInterval(() => {
       backend.clocks.machine += 10;
@@ -318,7 +318,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("says that it was canceled", async () => {
+  test("shows that the purchase was canceled", async () => {
     const { id, purchase, address } = await waiting();
     const page = await act(backend, address, { action: "cancel" });
     expect([page.status, page.html.includes("The purchase was canceled")]).toEqual([200, true]);
@@ -328,7 +328,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a form that comes after the deadline finds the purchase expired", async () => {
+  test("shows an expired purchase for a form submitted after the deadline", async () => {
     const { id, purchase, address } = await waiting();
     const fields = hiddenFields(await look(backend, address));
     backend.clocks.billing += 24 * 3_600_000;
@@ -339,7 +339,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("shows only the outcome once the time to pay is over", async () => {
+  test("shows only the outcome after the deadline", async () => {
     const { address } = await waiting({ name: "Northwind Labs" });
     await act(backend, address, { action: "cancel" });
     expect((await look(backend, address)).html).toContain("token ci");
@@ -350,7 +350,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
     expect(html).not.toContain("£");
   });
 
-  test("is not linked for a purchase that needed nobody, and another organization's token cannot cancel", async () => {
+  test("is not linked for a purchase that needed no approval, and rejects cancellation with another organization's token", async () => {
     const id = await open({ paymentMethod: "card_ok" });
     const { body } = await buy(backend, id, 1, "k");
     expect(body.nextAction).toBeNull();

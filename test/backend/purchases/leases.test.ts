@@ -108,14 +108,14 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
   });
 
   describe("a leased purchase", () => {
-    test("moves with its changes, and can stay in its state", async () => {
+    test("moves with its transitions, and can stay in its state", async () => {
       const leased = await lease();
       const moved = await movePurchase(database(), leased, "unknown", { spent_at: NOON });
       expect(moved).toMatchObject({ id, state: "unknown", spent_at: NOON, epoch: 8 });
       expect(await movePurchase(database(), moved, "unknown", { spent_at: NOON + 1 })).toEqual(await read());
     });
 
-    test("makes no transition that does not exist", async () => {
+    test("rejects an undefined transition", async () => {
       const leased = await lease();
       await expect(movePurchase(database(), leased, "accepted")).rejects.toMatchObject({ code: "invalid_state" });
       expect(await read()).toEqual(leased);
@@ -124,7 +124,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     test.each([
       ["was taken over", { epoch: 9 }],
       ["has moved on", { state: "unknown" }],
-    ] as const)("makes no move once it %s", async (_, changes) => {
+    ] as const)("rejects every transition once it %s", async (_, changes) => {
       const leased = await lease();
       await set(changes);
       const stale = { name: "StaleLease", message: expect.stringContaining(id) };
@@ -143,12 +143,12 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     [{ state: "needs_review" }, true],
     [{ state: "declined" }, false],
     [{ state: "fulfilled" }, false],
-  ] as const)("with %j a purchase is due: %s", async (changes, isDue) => {
+  ] as const)("a purchase with %j is due: %s", async (changes, isDue) => {
     await set(changes);
     expect(await duePurchases(database(), CLOCKS, 10)).toEqual(isDue ? [id] : []);
   });
 
-  test("lists the longest due first, up to the limit", async () => {
+  test("the longest overdue purchases are listed first, up to the limit", async () => {
     const first = id;
     const { id: organizationId } = await addOrganization();
     const { body } = await buy(backend, organizationId, 1, "k");
@@ -162,7 +162,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     [{ lease_until: CLOCKS.machine + 1 }, true],
     [{ lease_until: CLOCKS.machine }, false],
     [{ lease_until: CLOCKS.machine + 1, next_check_at: null }, false],
-  ])("with %j a purchase is leased: %s", async (changes, isLeased) => {
+  ])("a purchase with %j is leased: %s", async (changes, isLeased) => {
     await set(changes);
     expect(await leasedPurchases(database(), CLOCKS.machine)).toEqual(isLeased ? [id] : []);
   });
@@ -177,12 +177,12 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     ["requires_approval", false],
     ["canceled", false],
     ["fulfilled", false],
-  ] as const)("a purchase that is %s is under way: %s", async (state, isInProgress) => {
+  ] as const)("a purchase that is %s is in progress: %s", async (state, isInProgress) => {
     await set({ state });
     expect(await purchasesInProgress(database())).toEqual(isInProgress ? [id] : []);
   });
 
-  describe("a backend that owns its data alone", () => {
+  describe("a backend that is the only owner of its data", () => {
     const leased = { epoch: 7, lease_until: CLOCKS.machine + 1, next_check_at: NOON + 60_000 };
 
     test.each(["processing", "needs_review", "refund_due"] as PurchaseState[])(
@@ -194,7 +194,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
       },
     );
 
-    test("reclaims a watched purchase, and keeps its check", async () => {
+    test("reclaims a watched purchase and keeps its check", async () => {
       await set({ ...leased, state: "requires_approval" });
       await reclaimLeases(database(), NOON + 1);
       const taken = { epoch: 8, lease_until: 0, next_check_at: leased.next_check_at };
@@ -211,15 +211,15 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
   });
 
   test.each([
-    ["is another one than its purchase has", "pay_other", true],
-    ["is the one that its purchase has", "pay_1", false],
-    ["may be the one of a purchase that has none yet", null, false],
+    ["differs from its purchase's payment", "pay_other", true],
+    ["matches its purchase's payment", "pay_1", false],
+    ["could belong to a purchase that has none yet", null, false],
   ])("a payment that %s is an orphan: %s, %s", async (_, payment_id, isOrphaned) => {
     await set({ payment_id });
     expect(await isOrphan(database(), { id: "pay_1", purchaseId: id })).toBe(isOrphaned);
   });
 
-  test("a payment of no purchase is an orphan", async () => {
+  test("a payment without a purchase is an orphan", async () => {
     expect(await isOrphan(database(), { id: "pay_1", purchaseId: "pur_unknown" })).toBe(true);
   });
 });

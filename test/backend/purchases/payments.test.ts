@@ -115,7 +115,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("`wait` delays the answer until it is paid", async () => {
+    test("delays the response until it is paid with `wait`", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const path = `/organizations/${id}/purchases/${purchase.id}?wait=20`;
@@ -124,7 +124,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       expect((await waiting).body.status).toBe("succeeded");
     });
 
-    test("`wait` ends after its seconds", async () => {
+    test("responds when the seconds of `wait` are over", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const path = `/organizations/${id}/purchases/${purchase.id}?wait=20`;
@@ -152,7 +152,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("never outlives its term", async () => {
+    test("expires no later than its term", async () => {
       backend.clocks.billing = Date.parse("2027-02-28T20:00:00Z");
       const id = await open();
       const purchase = await buyWaiting(backend, id);
@@ -162,7 +162,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("does not expire while the provider does not answer, and is paid once it reports so", async () => {
+    test("does not expire while the provider is unreachable, and counts as paid once the provider reports it", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       Object.assign(backend.deps.gateway, { cancel: silent });
@@ -224,7 +224,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("saves no declined card, and none if it has one already", async () => {
+    test("saves no declined card, and none if it already has one", async () => {
       const id = await open(null);
       const purchase = await buyWaiting(backend, id);
       await act(backend, addressOf(purchase), { action: "pay", card: "card_declined" });
@@ -241,7 +241,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       ["card_declined", "The bank declined the card."],
       ["card_insufficient_funds", "The card has insufficient funds."],
       ["card_expired", "The card has expired."],
-    ])("%s: the page shows the reason, and another card pays the same purchase", async (card, why) => {
+    ])("is explained on the page for %s, and another card pays the same purchase", async (card, why) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const page = await act(backend, addressOf(purchase), { action: "pay", card });
@@ -262,7 +262,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("without a person: the purchase fails, can be paid again on the page, and fails again with the next card", async () => {
+    test("fails the purchase in a script; it can be paid again on the page, and fails again with the next declined card", async () => {
       const id = await open("card_declined");
       const purchase = await declined(id);
       expect(purchase).toMatchObject({
@@ -291,7 +291,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
   });
 
   describe("POST …/payment", () => {
-    test("retries the stored method: 402 if it is declined, 200 if it is paid", async () => {
+    test("retries the stored method: 402 if declined, 200 if paid", async () => {
       const id = await open("card_declined");
       const purchase = await declined(id);
       expect(await send(backend, id, purchase.id, "payment")).toMatchObject({
@@ -312,7 +312,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       ["card_requires_approval", "requires_approval"],
       ["card_processing", "processing"],
       [null, "requires_approval"],
-    ])("with %s stored it is 202 %s, and starts no second attempt", async (card, status) => {
+    ])("with %s stored answers 202 %s, and starts no second attempt", async (card, status) => {
       const id = await open("card_declined");
       const purchase = await declined(id);
       await storeCard(id, card);
@@ -328,7 +328,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is refused for good once another purchase was accepted", async () => {
+    test("is rejected permanently once another purchase was accepted", async () => {
       const id = await open("card_declined");
       const purchase = await declined(id, "1");
       await declined(id, "2");
@@ -343,7 +343,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is refused after 24 hours, in the next term, and for a canceled purchase", async () => {
+    test("is rejected after 24 hours, in the next term, and for a canceled purchase", async () => {
       const id = await open("card_declined");
       const purchase = await declined(id);
       await storeCard(id, "card_ok");
@@ -362,7 +362,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, third, 25);
     });
 
-    test("makes exactly one attempt of many concurrent requests and the page", async () => {
+    test("makes exactly one attempt for many concurrent requests and the page", async () => {
       for (let round = 0; round < 10; round += 1) {
         const id = await open("card_declined");
         const purchase = await declined(id);
@@ -381,7 +381,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       }
     });
 
-    test("and a concurrent purchase: one of them is accepted", async () => {
+    test("accepts only one of itself and a concurrent purchase", async () => {
       for (let round = 0; round < 10; round += 1) {
         const id = await open("card_declined");
         const purchase = await declined(id);
@@ -396,7 +396,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       }
     });
 
-    test("based on the state before a declined attempt makes no attempt", async () => {
+    test("makes no attempt based on the state before a declined attempt", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const seen = await findPurchase(backend.deps.database, purchase.id);
@@ -409,7 +409,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       expect(capturesOf(purchase)).toEqual([]);
     });
 
-    test("based on the state before another purchase is refused, and stays declined", async () => {
+    test("is rejected if based on the state before another purchase, and the purchase stays declined", async () => {
       const id = await open("card_declined");
       const { id: purchaseId } = await declined(id, "1");
       const { database } = backend.deps;
@@ -479,19 +479,22 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test.each(["card_ok", "card_processing", "card_declined"])("with %s there is nothing to cancel", async (card) => {
-      const id = await open(card);
-      const answer = await buy(backend, id, 1, "k");
-      const { id: purchaseId } = answer.body.purchase ?? answer.body;
-      expect(await send(backend, id, purchaseId, "cancel")).toMatchObject({
-        status: 409,
-        body: { code: "not_cancelable" },
-      });
-      await later(6_000);
-      await expectInvariants(backend, id, 25);
-    });
+    test.each(["card_ok", "card_processing", "card_declined"])(
+      "is rejected with %s, with nothing to cancel",
+      async (card) => {
+        const id = await open(card);
+        const answer = await buy(backend, id, 1, "k");
+        const { id: purchaseId } = answer.body.purchase ?? answer.body;
+        expect(await send(backend, id, purchaseId, "cancel")).toMatchObject({
+          status: 409,
+          body: { code: "not_cancelable" },
+        });
+        await later(6_000);
+        await expectInvariants(backend, id, 25);
+      },
+    );
 
-    test("and expiring need evidence: a purchase keeps waiting if the provider does not cancel its payment", async () => {
+    test("and expiring require evidence: a purchase keeps waiting if the provider does not cancel its payment", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       Object.assign(backend.deps.gateway, { cancel: untouched.read });
@@ -507,7 +510,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("has an unknown outcome while the provider does not answer; the sweep finds out", async () => {
+    test("has an unknown outcome while the provider is unreachable; the sweep resolves it", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       Object.assign(backend.deps.gateway, {
@@ -527,7 +530,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("and paying at the same time: exactly one takes effect", async () => {
+    test("and paying concurrently: exactly one takes effect", async () => {
       const ends = new Set<string>();
       const rounds = dialect === "sqlite" ? 60 : 40;
       for (let round = 0; round < rounds; round += 1) {
@@ -604,7 +607,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       return (await rows.executeTakeFirstOrThrow()).next_check_at;
     };
 
-    test("is checked for until the provider has answered a day after the end", async () => {
+    test("is checked for until the provider responds at least a day after the end", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       await send(backend, id, purchase.id, "cancel");
@@ -620,7 +623,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
   });
 
   describe("a crash", () => {
-    test.each(["B2", "B6", "B7", "B8", "B9"])("at %s while a person pays leaves one payment", async (point) => {
+    test.each(["B2", "B6", "B7", "B8", "B9"])("at %s while a user pays leaves one payment", async (point) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       backend.crashAt(point);
@@ -632,20 +635,23 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test.each(["B2", "B6", "B7"])("at %s while a declined card is tried lets the person go on", async (point) => {
-      const id = await open();
-      const purchase = await buyWaiting(backend, id);
-      backend.crashAt(point);
-      await passing(act(backend, addressOf(purchase), { action: "pay", card: "card_declined" }));
-      backend.crashAt(null);
-      await later(1_000);
-      expect((await read(backend, id, purchase.id)).status).toBe("requires_approval");
-      await act(backend, addressOf(purchase), { action: "pay", card: "card_ok" });
-      expect((await read(backend, id, purchase.id)).status).toBe("succeeded");
-      await expectInvariants(backend, id, 25);
-    });
+    test.each(["B2", "B6", "B7"])(
+      "at %s during an attempt with a declined card lets the user continue",
+      async (point) => {
+        const id = await open();
+        const purchase = await buyWaiting(backend, id);
+        backend.crashAt(point);
+        await passing(act(backend, addressOf(purchase), { action: "pay", card: "card_declined" }));
+        backend.crashAt(null);
+        await later(1_000);
+        expect((await read(backend, id, purchase.id)).status).toBe("requires_approval");
+        await act(backend, addressOf(purchase), { action: "pay", card: "card_ok" });
+        expect((await read(backend, id, purchase.id)).status).toBe("succeeded");
+        await expectInvariants(backend, id, 25);
+      },
+    );
 
-    test.each(["B3", "B4", "B5"])("at %s for an organization without a card: it is asked for one", async (point) => {
+    test.each(["B3", "B4", "B5"])("at %s for an organization without a card still asks for one", async (point) => {
       const id = await open(null);
       backend.crashAt(point);
       const answer = await buy(backend, id, 5, "k");
@@ -658,7 +664,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test.each(["B2", "B7"])("at %s during a cancellation: it can be canceled again", async (point) => {
+    test.each(["B2", "B7"])("at %s during a cancellation lets it be canceled again", async (point) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       backend.crashAt(point);
@@ -668,7 +674,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("an attempt that began but was never sent is not sent after the deadline", async () => {
+    test("before an attempt was sent does not send it after the deadline", async () => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       backend.crashAt("B2");
@@ -684,7 +690,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     });
   });
 
-  test("a lost answer while a person pays is requested again with the same key", async () => {
+  test("a response lost while a user pays is requested again with the same key", async () => {
     const id = await open();
     const purchase = await buyWaiting(backend, id);
     const keys: string[] = [];
@@ -704,7 +710,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a waiting purchase is leased by a sweep when its check is due, and by a cancellation, but not otherwise", async () => {
+  test("a waiting purchase is leased only by a cancellation, or by a sweep when its check is due", async () => {
     const id = await open();
     const { id: purchaseId } = await buyWaiting(backend, id);
     const { database } = backend.deps;
@@ -717,7 +723,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
 });
 
 describe("the sandbox's provider", () => {
-  test("remembers every key: an old attempt that arrives late does nothing", async () => {
+  test("remembers every key: an old attempt that arrives late has no effect", async () => {
     const backend = await startBackend();
     const { gateway } = backend.deps;
     const amount = { amount: 100, currency: "GBP" };

@@ -44,7 +44,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("the same key and contents return the same purchase, whatever the order of the fields", async () => {
+  test("the same key and body return the same purchase, whatever the order of the fields", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 2);
     const first = await submit(backend, id, { quoteId, note: "a", purchaseOrder: "b" }, "k/ü".replace("ü", "%?#"));
@@ -56,7 +56,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("the same key with another body is refused and buys nothing", async () => {
+  test("the same key with another body is rejected and buys nothing", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 2);
     await submit(backend, id, { quoteId }, "k");
@@ -88,7 +88,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a quote expires after 30 minutes, or at the end of its day", async () => {
+  test("a quote expires after 30 minutes or at the end of its day", async () => {
     const id = await open();
     const late = await quote(id, 1);
     backend.clocks.billing += 30 * 60_000;
@@ -121,7 +121,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("card_timeout: the charge succeeds although its answer is lost, as one purchase", async () => {
+  test("card_timeout: the charge succeeds as one purchase although its response is lost", async () => {
     const id = await open({ paymentMethod: "card_timeout" });
     const answer = await buy(backend, id, 5, "k");
     expect(answer.body).toMatchObject({ status: "succeeded", organizationLicenses: { purchased: 30 } });
@@ -147,7 +147,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a key that never arrived is voided forever", async () => {
+  test("a key that was never used is voided permanently", async () => {
     const id = await open();
     const token = tokenOf(id);
     const key = `${"x".repeat(254)}%`;
@@ -174,14 +174,14 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect(answer).toMatchObject({ status: 200, body: { id: bought.body.id, status: "succeeded" } });
   });
 
-  test("a refusal does not spend the key", async () => {
+  test("a rejection does not use up the key", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 1);
     expect((await submit(backend, id, { quoteId: "quo_none" }, "k")).body.code).toBe("not_found");
     expect((await submit(backend, id, { quoteId }, "k")).status).toBe(201);
   });
 
-  test("a missing or malformed key is refused", async () => {
+  test("a missing or malformed key is rejected", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 1);
     const path = `/organizations/${id}/purchases`;
@@ -201,7 +201,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
   const leftOf = async (id: number) =>
     (await call(backend, "GET", "/me", { token: tokenOf(id) })).body.token.spendLimit;
 
-  test("a token's monthly limit of licenses holds for concurrent purchases, and resets next month", async () => {
+  test("a token's monthly license limit holds for concurrent purchases, and resets the next month", async () => {
     const id = await limited({ licenses: 3 });
     const outcomes = [];
     for (let attempt = 0; attempt < 6; attempt += 1) {
@@ -216,7 +216,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a token's monthly limit of money counts tax, to the minor unit", async () => {
+  test("a token's monthly spending limit includes tax, to the minor unit", async () => {
     const id = await limited({ amount: 2 * 4_882 });
     expect((await buy(backend, id, 1, "1")).status).toBe(201);
     expect(await leftOf(id)).toMatchObject({ amountLeft: { amount: 4_882, currency: "GBP" } });
@@ -225,14 +225,14 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     expect((await buy(backend, id, 1, "4")).body.detail).toContain("£0.00 left");
   });
 
-  test("a failed purchase releases its reservation of a limit", async () => {
+  test("a failed purchase releases the limit that it reserved", async () => {
     const id = await limited({ licenses: 1 }, "card_declined");
     expect((await buy(backend, id, 1, "1")).status).toBe(402);
     expect((await buy(backend, id, 1, "2")).status).toBe(402);
     expect(await leftOf(id)).toMatchObject({ licensesLeft: 1 });
   });
 
-  test("the database itself refuses a second purchase of one quote or key", async () => {
+  test("the database itself rejects a second purchase with the same quote or key", async () => {
     const id = await open();
     const bought = await buy(backend, id, 1, "k");
     const { database } = backend.deps;
@@ -247,7 +247,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expect(database.insertInto("idempotency_keys").values(key).execute()).rejects.toThrow(/unique/i);
   });
 
-  test("a quote is valid on its own day only", async () => {
+  test("a quote is valid only on its own day", async () => {
     const id = await open();
     const { id: quoteId } = await quote(id, 1);
     await backend.deps.database
@@ -301,7 +301,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("below the provider's minimum the error names how many licenses reach it", async () => {
+  test("below the provider's minimum, the error names the number of licenses that reaches it", async () => {
     backend.clocks.billing = Date.parse("2027-02-28T12:00:00Z");
     const subscription = { ...organization().subscription, unitPrice: { amount: 2_000, currency: "GBP" } };
     const id = await open({ subscription });
@@ -336,7 +336,7 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("a subscription that does not renew ends on its renewal date and cannot be bought for", async () => {
+  test("a subscription that does not renew ends on its renewal date and accepts no more purchases", async () => {
     const id = await open({ subscription: { ...organization().subscription, autoRenew: false } });
     expect((await quote(id, 1)).renewsAt).toBeNull();
     backend.clocks.billing = Date.parse("2027-03-01T00:00:00Z");

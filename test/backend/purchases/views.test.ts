@@ -13,7 +13,7 @@ beforeAll(async () => {
 
 afterAll(() => backend.close());
 
-test.each(MODES)("every answer about money, and /me, tells the mode of a %s account", async (mode) => {
+test.each(MODES)("purchases, receipts, subscriptions and /me carry the mode of a %s account", async (mode) => {
   const { id } = await addOrganization();
   const gateway = { ...backend.deps.gateway, account: { ...backend.deps.gateway.account, mode } };
   const app = buildApp(

@@ -91,7 +91,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     expect(await unsent()).toEqual([]);
   });
 
-  test("of two workers one gets the lease, and the first one's writes are refused after it lost it", async () => {
+  test("one of two workers gets the lease, and writes of the first are rejected once it lost it", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
     const { id: purchaseId } = await onlyPurchase(id);
@@ -122,7 +122,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     expect(backend.captures().length).toBeGreaterThanOrEqual(10);
   });
 
-  test("a backend that owns its data reclaims leases of its predecessor at once", async () => {
+  test("a backend that owns its data reclaims its predecessor's leases at once", async () => {
     const id = await open();
     const crashed = await buyWithCrash(id, "B5");
     expect(crashed.status).toBe(202);
@@ -132,7 +132,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("after 24 hours without evidence a purchase needs review; it is still checked, and never failed", async () => {
+  test("after 24 hours without evidence a purchase needs review; it is still checked, and never marked failed", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
     backend.clocks.billing += 24 * 3_600_000;
@@ -146,7 +146,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("the status processing is evidence, however long it takes", async () => {
+  test("the status processing counts as evidence, however long it takes", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
     backend.clocks.billing += 48 * 3_600_000;
@@ -164,7 +164,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     backend.clocks.billing = NOON;
   });
 
-  test("a confirmation without an answer is tried once per run, and its purchase stays unknown", async () => {
+  test("a confirmation without a response is tried once per run, and its purchase stays unknown", async () => {
     const id = await open();
     let confirms = 0;
     const deps = withGateway({
@@ -184,7 +184,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
   });
 
   test.each(["B2", "B4", "B5"])(
-    "an order that died at %s and was never paid is not charged a day later",
+    "an order that crashed at %s and was never paid is not charged a day later",
     async (point) => {
       const id = await open();
       await buyWithCrash(id, point);
@@ -197,7 +197,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     },
   );
 
-  test("a refund without an answer is retried", async () => {
+  test("a refund without a response is retried", async () => {
     const id = await open("card_processing");
     const { body: bought } = await buy(backend, id, 5, "k");
     const capture = () => backend.captures().find(({ purchaseId }) => purchaseId === bought.id);
@@ -252,7 +252,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a payment that no purchase saved is canceled", async () => {
+  test("a payment that was not saved with any purchase is canceled", async () => {
     const orphan = await backend.deps.gateway.create({
       idempotencyKey: "nobody",
       purchaseId: "pur_nobody",
@@ -276,7 +276,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
   });
 });
 
-test("the sweep checks at the age of 5 s, 15 s, 1 min, 5 min, 1 h, then daily, regardless of checks in between", () => {
+test("the sweep checks after 5 s, 15 s, 1 min, 5 min, 1 h, then daily, regardless of checks in between", () => {
   const looks = [0, 1, 5, 14, 15, 60, 299, 300, 3_600, 86_399, 86_400, 200_000];
   const next = looks.map((age) => (nextCheck(NOON, NOON + age * 1000) - NOON) / 1000);
   expect(next).toEqual([5, 5, 15, 15, 60, 300, 300, 3_600, 86_400, 86_400, 172_800, 259_200]);

@@ -56,7 +56,7 @@ function having(fonts: Record<string, string>): FontFiles {
   };
 }
 
-describe("what a request prefers", () => {
+describe("content negotiation", () => {
   test.each([
     [undefined, false],
     ["", false],
@@ -75,11 +75,11 @@ describe("what a request prefers", () => {
     ["application/pdf;q=2", false],
     ["application/pdf;q=0.1234", false],
     ["pdf", false],
-  ])("%j: PDF %s", (accept, expected) => {
+  ])("%j prefers PDF: %s", (accept, expected) => {
     expect(prefersPdf(accept)).toBe(expected);
   });
 
-  test("JSON is the receipt itself, a PDF has a file name", async () => {
+  test("returns the receipt as JSON, or a PDF with a file name", async () => {
     expect(await receiptAnswer(receipt(), "application/json")).toEqual({
       status: 200,
       body: receipt(),
@@ -98,14 +98,14 @@ describe("what a request prefers", () => {
 });
 
 describe("fonts", () => {
-  test("are found in their packages: the built-in one when running from source, no others", () => {
+  test("are found in their packages: only the built-in one when running from source", () => {
     const files = installedFonts();
     expect(readFileSync(files.base).equals(readFileSync(DEJAVU))).toBe(true);
     const [japanese] = fontsFor("か", "");
     expect(japanese && files.read(japanese)).toBeNull();
   });
 
-  test("of a package are read and unpacked; an unknown layout counts as missing", () => {
+  test("are read and unpacked from a package; an unknown layout counts as missing", () => {
     const [japanese] = fontsFor("か", "");
     if (!japanese) return expect.unreachable();
     expect(readFont(japanese, () => DEJAVU)?.equals(readFileSync(DEJAVU))).toBe(true);
@@ -113,7 +113,7 @@ describe("fonts", () => {
     expect(unpackFont(woffOf("株")).toString("hex", 0, 4)).toBe("00010000");
   });
 
-  test("of other scripts are optional peers of this package", () => {
+  test("for other scripts are optional peer dependencies", () => {
     const known = ["か", "한", "株", "क", "น"].flatMap((character) => fontsFor(character, ""));
     const packages = [...new Set(known.map((font) => font.package))].sort();
     expect(Object.keys(manifest.peerDependencies)).toEqual(packages);
@@ -159,20 +159,20 @@ describe("fonts", () => {
     ["emoji anywhere", { note: "🎉", purchaseOrder: "PO 👩‍👩‍👧", organization: { id: 4201, name: "Acme 🫠" } }, PLAIN],
     ["a note in a script that no font has", { note: "বাংলা" }, PLAIN],
     ["a note in a script whose font is not installed", { note: "有限公司" }, PLAIN],
-    ["a note from right to left", { note: "שלום" }, PLAIN],
-    ["a rare letter of a script whose fonts are installed", named("株式会社𠮷"), having(Object.fromEntries(CJK))],
+    ["a right-to-left note", { note: "שלום" }, PLAIN],
+    ["a rare letter of a script with installed fonts", named("株式会社𠮷"), having(Object.fromEntries(CJK))],
     ["a rare Latin letter in a name", named("Acme \u{1DF00}"), PLAIN],
     ["private and unassigned characters in a name", named("Acme \ue123\u{1fbff}"), PLAIN],
   ])("%s does not prevent a receipt", async (_, change, files) => {
     expect((await renderReceiptPdf(receipt(change), files)).length).toBeGreaterThan(1_000);
   });
 
-  test("a character that the installed font lacks names the next package", async () => {
+  test("a character missing from the installed font names the next package", async () => {
     const files = having({ "@fontsource/noto-sans-sc": "株式会社" });
     await expect(renderReceiptPdf(named("株式会社龜"), files)).rejects.toThrow("@fontsource/noto-sans-tc");
   });
 
-  test("the built-in one has the amounts of every currency", async () => {
+  test("the built-in font covers the amounts of every currency", async () => {
     const amounts = Intl.supportedValuesOf("currency").map((currency) => formatMoney({ amount: 1, currency }));
     expect(amounts.length).toBeGreaterThan(100);
     const pdf = await renderReceiptPdf(receipt({ note: amounts.join(" ") }), PLAIN);
@@ -180,7 +180,7 @@ describe("fonts", () => {
   });
 });
 
-test("a purchase is found by its receipt number and by the first 8 digits of its id, in its own organization", async () => {
+test("a purchase is found by its receipt number and by the first 8 digits of its ID, in its own organization", async () => {
   const backend = await startBackend();
   const [one, other] = [organization(), organization()];
   for (const made of [one, other]) await backend.addOrganization(made);
@@ -263,17 +263,17 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
     ["JPY", ["¥15,000", "¥20,342", "¥4,068", "¥24,410"]],
     ["KWD", ["KWD 15.000", "KWD 20.342", "KWD 4.068", "KWD 24.410"]],
     ["USD", ["$150.00", "$203.42", "$40.68", "$244.10"]],
-  ])("finds the figures in %s", async (currency, figures) => {
+  ])("finds the amounts in %s", async (currency, figures) => {
     const { text } = await read(receipt({}, currency));
     expect(figures.filter((figure) => !text.includes(figure))).toEqual([]);
   });
 
   test.each<[string, Partial<Receipt>, string[], string[]]>([
-    ["nothing that is not there", { note: null, purchaseOrder: null, purchasedBy: null }, [], ["null", "Note", "PO"]],
-    ["no mode of a live receipt", { livemode: true, mode: "live" }, [], ["LIVE", "no money"]],
-    ["no mode of a receipt without one", {}, [], ["LIVE", "no money"]],
-    ["the test mode", { livemode: false, mode: "test" }, ["TEST: no money moves"], ["LIVE"]],
-    ["the sandbox", { livemode: false, mode: "sandbox" }, ["SANDBOX: no money moves"], ["LIVE"]],
+    ["no empty sections", { note: null, purchaseOrder: null, purchasedBy: null }, [], ["null", "Note", "PO"]],
+    ["no banner on a live receipt", { livemode: true, mode: "live" }, [], ["LIVE", "no money"]],
+    ["no banner without a mode", {}, [], ["LIVE", "no money"]],
+    ["a test banner", { livemode: false, mode: "test" }, ["TEST: no money moves"], ["LIVE"]],
+    ["a sandbox banner", { livemode: false, mode: "sandbox" }, ["SANDBOX: no money moves"], ["LIVE"]],
     ["one license", { licenses: 1 }, ["1 license ×"], ["1 licenses"]],
     ["a renewal", { kind: "renewal", licenses: 30 }, ["30, renewed", "Renewed on"], ["Bought on"]],
     [
@@ -291,7 +291,7 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
       ["20 → 25"],
     ],
     [
-      "names without their controls",
+      "names without control characters",
       { note: "one\r\ntwo\u0000\u202ethree\u0007 cafe\u0301" },
       ["Note one twothree café"],
       [],
@@ -302,7 +302,7 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
     expect(notThere.filter((part) => text.includes(part))).toEqual([]);
   });
 
-  test("finds a note of 500 characters whole, with spaces and without", async () => {
+  test("finds a 500-character note in full, with and without spaces", async () => {
     const note = "Ab9 ".repeat(125).trim();
     expect((await read(receipt({ note }))).text).toContain(note);
     const word = "x".repeat(500);
@@ -313,7 +313,7 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
     ]);
   });
 
-  test("continues on numbered pages for a very long name", async () => {
+  test("finds numbered continuation pages for a very long name", async () => {
     const { text, pages } = await read(named("Very Long ".repeat(2_000)));
     expect(pages).toBeGreaterThan(3);
     expect(text).toContain(`Page ${pages} of ${pages}`);
@@ -330,7 +330,7 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
     ["שלום", "□□□□"],
     ["private \ue123", "private □"],
     ["cafe\u0301 \u200bz\u20dd", "café z"],
-  ])("finds one stand-in for each visible character of %s", async (note, shown) => {
+  ])("finds one placeholder for each visible character of %s", async (note, shown) => {
     const { text, fonts } = await read(receipt({ note, purchaseOrder: note }));
     expect(text.replaceAll(/[\ufe0f\u20e3]/g, "").normalize("NFC")).toContain(`Note ${shown}`);
     expect(text.match(/□/g) ?? []).toHaveLength(2 * (shown.match(/□/g) ?? []).length);

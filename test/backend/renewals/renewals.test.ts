@@ -56,7 +56,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
   afterAll(() => backend.close());
 
   describe("on the renewal date", () => {
-    test("the term moves and all licenses are charged, including those bought in the old term", async () => {
+    test("the next term starts, and all licenses are charged, including those bought in the old term", async () => {
       const id = await open();
       await buy(backend, id, 5, "k");
       const before = await subscriptionOf(backend, id);
@@ -105,7 +105,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("many concurrent workers renew every subscription once", async () => {
+    test("many concurrent workers renew each subscription once", async () => {
       const ids = await Promise.all(Array.from({ length: 8 }, () => open()));
       setClock(backend, RENEWAL);
       await Promise.all([1, 2, 3].map(() => sweep(backend.deps)));
@@ -118,7 +118,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       }
     });
 
-    test("of many concurrent workers one makes it, although the next term is due too", async () => {
+    test("only one of many concurrent workers renews, even if the next term is due too", async () => {
       const id = await open();
       const made = await Promise.all(
         [1, 2, 3, 4].map((number) =>
@@ -135,7 +135,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect(await renewalsOf(backend, id)).toHaveLength(1);
     });
 
-    test("the database itself refuses a second renewal of a term", async () => {
+    test("the database itself rejects a second renewal of a term", async () => {
       const { id, renewal } = await pastDue("card_ok");
       const { database } = backend.deps;
       const row = await database.selectFrom("purchases").selectAll().where("id", "=", renewal.id).executeTakeFirst();
@@ -150,7 +150,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
     });
 
     test.each(["B0", "B12", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B10"])(
-      "after a crash at %s it is made and charged once",
+      "a renewal is made and charged once after a crash at %s",
       async (point) => {
         const id = await open();
         setClock(backend, RENEWAL);
@@ -166,7 +166,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       },
     );
 
-    test("a free one needs no payment and has a receipt", async () => {
+    test("a free renewal needs no payment and has a receipt", async () => {
       const id = await openSubscription(
         backend,
         { unitPrice: { amount: 0, currency: "GBP" } },
@@ -195,7 +195,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("one that cannot be charged delays no other", async () => {
+    test("a renewal that cannot be charged delays no other", async () => {
       const [bad, good] = [await open(), await open()];
       const { create } = backend.deps.gateway;
       setClock(backend, RENEWAL);
@@ -239,7 +239,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("none is made while one is unpaid; once it is paid the others follow, one by one", async () => {
+    test("none is made while another is unpaid; once it is paid the others follow one by one", async () => {
       const id = await openSubscription(backend, monthly, { paymentMethod: "card_declined" });
       await sweepAt("2027-02-15T00:00:00Z");
       const first = await onlyRenewal(backend, id);
@@ -266,7 +266,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
   });
 
   describe("unpaid", () => {
-    test("makes the subscription past due, is retried after 1, 3 and 7 days, suspends it after 14, and is active again once paid", async () => {
+    test("makes the subscription past due, is retried after 1, 3 and 7 days, suspends it after 14, and reactivates it once paid", async () => {
       const { id, renewal } = await pastDue();
       expect(renewal).toMatchObject({
         status: "failed",
@@ -328,7 +328,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is named by the oldest renewal, then by the next declined one", async () => {
+    test("names the oldest renewal, then the next declined one", async () => {
       const id = await openSubscription(backend, { ...monthly, licenses: 30 }, { paymentMethod: "card_declined" });
       await sweepAt("2027-02-15T12:00:00Z");
       const oldest = await onlyRenewal(backend, id);
@@ -349,7 +349,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect(next?.nextAction?.expiresAt).toBe("2027-01-14T00:00:00.000Z");
     });
 
-    test("a retry uses the payment method stored by then", async () => {
+    test("is retried with the payment method stored by then", async () => {
       const { id, renewal } = await pastDue();
       await storeCard(backend, id, "card_timeout");
       await sweepAt(DUE + DAY_MS);
@@ -359,7 +359,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("a slow retry is checked soon, and the subscription stays past due until it is paid", async () => {
+    test("is checked soon after a slow retry, and leaves the subscription past due until paid", async () => {
       const { id } = await pastDue();
       await storeCard(backend, id, "card_processing");
       await sweepAt(DUE + DAY_MS);
@@ -370,7 +370,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("of concurrent retries exactly one is made, and none before the next is due", async () => {
+    test("has exactly one retry of many concurrent ones, and none before the next is due", async () => {
       const { id, renewal } = await pastDue();
       setClock(backend, DUE + DAY_MS);
       await Promise.all([1, 2, 3].map(() => retryRenewal(backend.deps, renewal.id)));
@@ -384,7 +384,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       ["card_requires_approval", "authentication_required"],
       [null, "no_payment_method"],
       ["card_insufficient_funds", "insufficient_funds"],
-    ])("with %s it is %s, and a person pays it on its page", async (card, code) => {
+    ])("with %s it is %s, and a user can pay it on its page", async (card, code) => {
       const { id, renewal } = await pastDue(card);
       expect(renewal).toMatchObject({ status: "failed", failure: { code }, nextAction: { type: "pay" } });
       expect((await subscriptionOf(backend, id)).state).toBe("past_due");
@@ -401,7 +401,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("the payment can be retried on request any number of times, and cannot be canceled", async () => {
+    test("can be retried on request any number of times, and cannot be canceled", async () => {
       const { id, renewal } = await pastDue();
       for (const _ of [1, 2]) {
         expect(await send(backend, id, renewal.id, "payment")).toMatchObject({
@@ -419,7 +419,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("a payment after the renewal's own term is not refunded", async () => {
+    test("is not refunded when paid after the renewal's own term", async () => {
       const { id, renewal } = await pastDue("card_processing");
       expect(renewal.status).toBe("processing");
       expect((await subscriptionOf(backend, id)).state).toBe("active");
@@ -431,7 +431,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test.each(["B2", "B5", "B6", "B7", "B8"])("a retry that crashes at %s charges once", async (point) => {
+    test.each(["B2", "B5", "B6", "B7", "B8"])("is charged once if a retry crashes at %s", async (point) => {
       const { id, renewal } = await pastDue();
       await storeCard(backend, id, "card_ok");
       setClock(backend, DUE + DAY_MS);
@@ -444,7 +444,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("the audit log and the notifications have it", async () => {
+    test("appears in the audit log and the notifications", async () => {
       const { id, renewal } = await pastDue();
       await sweepAt(DUE + DAY_MS);
       const sent = backend.delivered().filter(({ organizationId }) => organizationId === id);
@@ -466,8 +466,8 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
     });
   });
 
-  describe("and buying", () => {
-    test("on the renewal date a purchase is in the new term, even before the sweep", async () => {
+  describe("and purchases", () => {
+    test("a purchase on the renewal date belongs to the new term, even before the sweep", async () => {
       const id = await open();
       setClock(backend, RENEWAL);
       const { status, body } = await buy(backend, id, 5, "k");
@@ -488,7 +488,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("a quote of the old term is refused in the new one", async () => {
+    test("a quote from the old term is rejected in the new one", async () => {
       const id = await open();
       setClock(backend, DUE - 60_000);
       const { body: offered } = await quote(backend, id, 5);
@@ -499,7 +499,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("is refused while a renewal is due, because it would be charged in both terms", async () => {
+    test("a purchase is rejected while a renewal is due, because it would be charged in both terms", async () => {
       const id = await open();
       const { body: offered } = await quote(backend, id, 5);
       const { database } = backend.deps;
@@ -508,20 +508,23 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect(answer).toMatchObject({ status: 409, body: { code: "subscription_changed" } });
     });
 
-    test.each([0, 20])("is refused %d days after an unpaid renewal, which the error names", async (days) => {
-      const { id, renewal } = await pastDue();
-      await sweepAt(DUE + days * DAY_MS);
-      expect(await quote(backend, id)).toMatchObject({
-        status: 409,
-        body: {
-          code: "subscription_not_purchasable",
-          detail: expect.stringContaining(`renewal ${renewal.id} (£4,500.00 with tax) is unpaid`),
-          purchaseId: renewal.id,
-        },
-      });
-    });
+    test.each([0, 20])(
+      "a purchase is rejected %d days after an unpaid renewal, which the error names",
+      async (days) => {
+        const { id, renewal } = await pastDue();
+        await sweepAt(DUE + days * DAY_MS);
+        expect(await quote(backend, id)).toMatchObject({
+          status: 409,
+          body: {
+            code: "subscription_not_purchasable",
+            detail: expect.stringContaining(`renewal ${renewal.id} (£4,500.00 with tax) is unpaid`),
+            purchaseId: renewal.id,
+          },
+        });
+      },
+    );
 
-    test("has to wait while a renewal is being charged", async () => {
+    test("a purchase has to wait while a renewal is being charged", async () => {
       const { id } = await pastDue("card_processing");
       const busy = await quote(backend, id);
       expect(busy).toMatchObject({ status: 503, body: { code: "unavailable" } });
@@ -530,7 +533,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect((await quote(backend, id)).status).toBe(201);
     });
 
-    test("a purchase that waits for a person at the renewal expires, and the renewal goes ahead", async () => {
+    test("a purchase waiting for approval expires at the renewal, which goes ahead", async () => {
       const id = await open("card_requires_approval");
       setClock(backend, DUE - 1_000);
       const purchase = await buyWaiting(backend, id);
@@ -541,7 +544,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("buying on the renewal date expires a waiting purchase without a sweep", async () => {
+    test("a purchase on the renewal date expires a waiting one without a sweep", async () => {
       const id = await open("card_requires_approval");
       setClock(backend, DUE - 1_000);
       const purchase = await buyWaiting(backend, id);
@@ -582,7 +585,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("an unknown payment delays a renewal by an hour at most; if it arrives, it is refunded", async () => {
+    test("an unknown payment delays a renewal by at most an hour; if it arrives later, it is refunded", async () => {
       const id = await open("card_processing");
       setClock(backend, DUE - 1_000);
       const { body: purchase } = await buy(backend, id, 5, "k");
@@ -623,7 +626,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       expect(await onlyRenewal(backend, id)).toMatchObject({ createdAt: "2027-03-01T01:00:00.000Z", licenses: 25 });
     });
 
-    test("users can take licenses while it is past due, but not once it is suspended or has ended", async () => {
+    test("users can take licenses while the subscription is past due, but not once it is suspended or has ended", async () => {
       const ended = await openSubscription(backend, { autoRenew: false });
       const { id, renewal } = await pastDue();
       const add = async (organizationId: number, name: string, more = {}) => {
@@ -650,7 +653,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
     });
   });
 
-  test("advancing the clock makes everything happen at its own instant", async () => {
+  test("every event happens at its own time when the clock is advanced", async () => {
     const id = await openSubscription(
       backend,
       { interval: "month", anchorDate: "2026-10-31" },

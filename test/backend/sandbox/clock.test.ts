@@ -71,7 +71,7 @@ describe("POST /sandbox/clock", () => {
     for (const sandbox of running.splice(0)) await sandbox.close();
   });
 
-  test("answers with the renewals on the way, settled and in order, with any card", async () => {
+  test("returns the renewals made on the way, settled and in order, with any card", async () => {
     const made = [
       seeded(monthly),
       seeded(monthly, { paymentMethod: "card_processing" }),
@@ -102,7 +102,7 @@ describe("POST /sandbox/clock", () => {
     expect((await advance(sandbox, { days: 1 })).body.renewals).toEqual([]);
   });
 
-  test("to a renewal date, which settles although its payment takes two seconds", async () => {
+  test("advances to a renewal date and settles it although its payment takes two seconds", async () => {
     const sandbox = await start([seeded({}, { paymentMethod: "card_processing" })]);
     const { body } = await advance(sandbox, { toRenewalOf: sandbox.ready.organizationId });
     expect(body).toMatchObject({
@@ -112,7 +112,7 @@ describe("POST /sandbox/clock", () => {
     expect((await advance(sandbox, { toRenewalOf: sandbox.ready.organizationId })).body.now).toMatch(/^2028-03-01/);
   });
 
-  test("a payment in progress when the clock moves settles at its own time, and is renewed", async () => {
+  test("settles a payment in progress at its own time, then renews its licenses too", async () => {
     const sandbox = await start([seeded({}, { paymentMethod: "card_processing" })]);
     const id = sandbox.ready.organizationId;
     expect((await buy(sandbox, id, 5)).status).toBe(202);
@@ -120,7 +120,7 @@ describe("POST /sandbox/clock", () => {
     expect(body.renewals).toMatchObject([{ licenses: 30, status: "succeeded" }]);
   });
 
-  test("a bank debit takes two seconds if the clock is not moved", async () => {
+  test("takes two seconds to settle a bank debit if the clock does not move", async () => {
     const sandbox = await start([seeded({}, { paymentMethod: "card_processing" })]);
     const id = sandbox.ready.organizationId;
     const began = performance.now();
@@ -130,7 +130,7 @@ describe("POST /sandbox/clock", () => {
     expect(performance.now() - began).toBeGreaterThanOrEqual(1_990);
   });
 
-  test("deadlines happen on the way too: an unpaid purchase expires before the renewal", async () => {
+  test("applies deadlines on the way: an unpaid purchase expires before the renewal", async () => {
     const sandbox = await start([seeded({}, { paymentMethod: "card_requires_approval" })]);
     const id = sandbox.ready.organizationId;
     const { body: waiting } = await buy(sandbox, id, 5);
@@ -142,7 +142,7 @@ describe("POST /sandbox/clock", () => {
     });
   });
 
-  test("concurrent calls move it one after the other, and every term is renewed once", async () => {
+  test("handles concurrent calls one after the other, and renews each term once", async () => {
     const sandbox = await start([seeded(monthly)]);
     const answers = await Promise.all([advance(sandbox, { days: 60 }), advance(sandbox, { days: 60 })]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
@@ -151,12 +151,12 @@ describe("POST /sandbox/clock", () => {
   });
 
   test.each([
-    ["25 years and a day by days", { days: 9_133 }],
-    ["more days than 25 years have", { days: 9_132 }],
+    ["25 years and a day, in days", { days: 9_133 }],
+    ["more days than in 25 years", { days: 9_132 }],
     ["an instant in 25 years and a day", { to: "2051-11-23T12:00:00Z" }],
     ["a date in 25 years and a day", { to: "2051-11-23" }],
     ["the year 9000", { to: "9000-01-01" }],
-  ])("is refused before anything moves: %s", async (_, body) => {
+  ])("rejects before anything moves: %s", async (_, body) => {
     const sandbox = await start([seeded(monthly)]);
     expect(await advance(sandbox, body)).toMatchObject({ status: 400, body: { code: "invalid_request" } });
     expect((await state(sandbox)).now).toMatch(/^2026-11-22T12:00:/);
@@ -166,13 +166,13 @@ describe("POST /sandbox/clock", () => {
   test.each([
     [{ days: 9_131 }, /^2051-11-22T12:00:/],
     [{ to: "2051-11-22" }, /^2051-11-22T00:00:/],
-  ])("moves by 25 years: %s", async (body, now) => {
+  ])("advances 25 years: %s", async (body, now) => {
     const sandbox = await start([seeded({ interval: "year", intervalCount: 10 })]);
     const moved = await advance(sandbox, body);
     expect([moved.body.now, moved.body.renewals.length]).toEqual([expect.stringMatching(now), 2]);
   });
 
-  test("to a renewal makes exactly one renewal, however far it is", async () => {
+  test("advances to a renewal and makes exactly one, however far away", async () => {
     const sandbox = await start([seeded({ intervalCount: 120, anchorDate: "2026-11-22" })]);
     const to = { toRenewalOf: sandbox.ready.organizationId };
     for (const year of ["2146", "2266"]) {
@@ -181,7 +181,7 @@ describe("POST /sandbox/clock", () => {
     }
   });
 
-  test("requests are answered meanwhile, also while many renewals fall on one instant", async () => {
+  test("lets other requests through, even while many renewals are due at the same time", async () => {
     const sandbox = await start(Array.from({ length: 12 }, () => seeded(monthly)));
     let moving = true;
     const moved = advance(sandbox, { days: 120 }).finally(() => {
@@ -196,7 +196,7 @@ describe("POST /sandbox/clock", () => {
     expect(asked).toBeGreaterThan(10);
   });
 
-  test("20 years are fast, on disk too", async () => {
+  test("advances 20 years quickly, on disk too", async () => {
     const folder = await mkdtemp(join(tmpdir(), "clock-"));
     const sandbox = await start([seeded(monthly)], join(folder, "data"));
     const began = performance.now();
@@ -207,7 +207,7 @@ describe("POST /sandbox/clock", () => {
   });
 });
 
-test("an answer that would be too long has the newest renewals, and no more are read", async () => {
+test("an oversized response contains the newest renewals, and no more are read", async () => {
   const renewals = Array.from({ length: 20_000 }, (_, index) => purchase({ id: `pur_${index}`, kind: "renewal" }));
   let read = 0;
   async function* newestFirst(all: readonly Purchase[]) {
@@ -226,7 +226,7 @@ test("an answer that would be too long has the newest renewals, and no more are 
   expect(read - newest.length).toBeLessThanOrEqual(100);
 });
 
-test("the provider's captures come in pages of a thousand, oldest first, and each once", async () => {
+test("the provider's captures are listed in pages of a thousand, oldest first, each once", async () => {
   const outside = await openSqlite(":memory:");
   let made = 0;
   const gateway = sandboxGateway(outside, {

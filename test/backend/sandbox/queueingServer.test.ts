@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { createQueueingServer } from "../../../src/backend/sandbox/server.ts";
 
-test("requests are queued with their bodies until there is a listener, then answered", async () => {
+test("requests and their bodies are queued until there is a listener, then answered", async () => {
   const queueing = createQueueingServer({ now: Date.now, random: randomBytes });
   await once(queueing.server.listen(0, "127.0.0.1"), "listening");
   const { port } = queueing.server.address() as AddressInfo;

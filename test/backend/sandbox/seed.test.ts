@@ -78,13 +78,13 @@ test.each<[string, Change]>([
   ["organizations[1].id", (seed) => seed.organizations.push({ ...seed.organizations[0], tokens: [] })],
   ["organizations[1].tokens[0].token", (seed) => seed.organizations.push({ ...seed.organizations[0], id: 2 })],
   ["organizations", (seed) => (seed.organizations = [])],
-])("a seed with an invalid %s is refused, with its path", (path, change) => {
+])("a seed with an invalid %s is rejected with its path", (path, change) => {
   const seed = builtIn();
   change(seed);
   expect(() => read(JSON.stringify(seed))).toThrow(`seed.json is not valid: ${path}: `);
 });
 
-test.each(["", "{", '{"organizations": [], "organizations": []}', "[]", "null"])("the seed %j is refused", (text) => {
+test.each(["", "{", '{"organizations": [], "organizations": []}', "[]", "null"])("the seed %j is rejected", (text) => {
   expect(() => read(text)).toThrow(/seed.json is not valid/);
 });
 
@@ -105,7 +105,7 @@ test("a byte order mark is ignored", () => {
   expect(read(`\ufeff${BUILT_IN_SEED}`).seed.organizations).toHaveLength(1);
 });
 
-test("a TOTP secret can be in groups and in lower case", () => {
+test("a TOTP secret may be grouped and lowercase", () => {
   const seed = builtIn();
   seed.organizations[0].users[0].totpSecret = "gezd gnbv gy3t qojq";
   expect(() => read(JSON.stringify(seed))).not.toThrow();
@@ -113,7 +113,7 @@ test("a TOTP secret can be in groups and in lower case", () => {
   expect(() => read(JSON.stringify(seed))).toThrow("totpSecret: is not a base32 secret of at least 16 characters");
 });
 
-test("optional fields can be left out", () => {
+test("optional fields may be omitted", () => {
   const seed = builtIn();
   delete seed.organizations[0].tokens;
   delete seed.organizations[0].users[0].totpSecret;
@@ -140,7 +140,7 @@ describe("data", () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  test("have one owner, and a port has one listener", async () => {
+  test("has one owner, and a port has one listener", async () => {
     const first = await start({ seed: other });
     expect(first.ready).toMatchObject({ organizationId: 4201, token: "sfl_sandbox_ci", dataDir: folder });
     await expect(start()).rejects.toMatchObject({ code: "sandbox_data_in_use" });
@@ -149,14 +149,14 @@ describe("data", () => {
     await first.close();
   });
 
-  test("a subscription that has not started is refused", async () => {
+  test("rejects a subscription that has not started", async () => {
     const now = Date.parse("2026-02-28T12:00:00Z");
     await expect(start({ dataDir: null, now })).rejects.toThrow(
       /organizations\[0\].subscription.anchorDate: 2026-03-01 is after today/,
     );
   });
 
-  test("a Host other than loopback is refused", async () => {
+  test("rejects a non-loopback Host", async () => {
     const sandbox = await start({ dataDir: null });
     const answer = await fetch(new URL("/sandbox", sandbox.ready.url));
     expect(answer.status).toBe(200);

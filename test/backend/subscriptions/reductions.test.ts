@@ -86,7 +86,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     [26, /26 is not fewer than the 25/],
     [-1, /licenses/],
     [20.5, /licenses/],
-  ])("to %d are refused, with the reason", async (licenses, reason) => {
+  ])("to %d are rejected with the reason", async (licenses, reason) => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     const { status, body } = await reduce(backend, id, licenses);
@@ -96,7 +96,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     expect((await subscriptionOf(backend, id)).version).toBe(version);
   });
 
-  test("are refused if the subscription has changed since the decision", async () => {
+  test("are rejected if the subscription has changed since the decision", async () => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     await buy(backend, id, 1, "k");
@@ -107,7 +107,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     expect((await reduce(backend, id, 22)).body.reduction).toEqual({ licenses: 22, date: "2027-03-01" });
   });
 
-  test("can be repeated, so that a request can be retried after a lost answer", async () => {
+  test("can be repeated, so that a request can be retried after a lost response", async () => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     const first = await reduce(backend, id, 22, version);
@@ -116,7 +116,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     expect(events.filter(({ type }) => type === "reduction.scheduled")).toHaveLength(1);
   });
 
-  test("can be changed and canceled, and canceling without one changes nothing", async () => {
+  test("can be changed and canceled, and canceling without one does nothing", async () => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     expect((await reduce(backend, id, null)).body).toMatchObject({ reduction: null, version });
@@ -161,7 +161,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     expect((await subscriptionOf(backend, id)).reduction?.licenses).toBe(21);
   });
 
-  test("never remove a license in use: the receipt has a note", async () => {
+  test("never remove a license in use, and the receipt has a note", async () => {
     const id = await open();
     await reduce(backend, id, 21);
     const { version } = await subscriptionOf(backend, id);
@@ -188,7 +188,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("adding users does not change the version without a reduction", async () => {
+  test("without one, adding users does not change the version", async () => {
     const id = await open();
     const { version } = await subscriptionOf(backend, id);
     await addUser(id, "one");
@@ -219,7 +219,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("while a renewal is unpaid apply to the one after it", async () => {
+  test("apply to the renewal after an unpaid one", async () => {
     const id = await openSubscription(
       backend,
       { interval: "month" },
@@ -239,7 +239,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     });
   });
 
-  describe("while renewals of started terms are missing", () => {
+  describe("while renewals of past terms are missing", () => {
     /** The renewal of 2026-12-01 is unpaid, and those of 2027-01-01 and 2027-02-01 wait for it. */
     const miss = async (reduction: number | null = null) => {
       const id = await openSubscription(
@@ -272,7 +272,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       ["2027-02-01", 25, 450_000],
     ];
 
-    test("they apply to the term after the current one, and missed terms keep their price", async () => {
+    test("apply to the term after the current one, and missed terms keep their price", async () => {
       const id = await miss();
       const scheduled = {
         licenses: { purchased: 25 },
@@ -295,7 +295,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("they are noted on the receipt of their term only", async () => {
+    test("are noted only on the receipt of their term", async () => {
       const id = await miss();
       await reduce(backend, id, 20);
       await settle(id);
@@ -310,7 +310,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("they can be changed and canceled until their date", async () => {
+    test("can be changed and canceled until their date", async () => {
       const id = await miss();
       for (const licenses of [22, 21, 23]) {
         expect((await reduce(backend, id, licenses)).body.reduction).toEqual({ licenses, date: "2027-03-01" });
@@ -322,7 +322,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
-    test("one in effect is in the price of its term, and can be neither changed nor canceled", async () => {
+    test("are in the price of their term once in effect, and can be neither changed nor canceled", async () => {
       const id = await miss(22);
       const before = await subscriptionOf(backend, id);
       const { id: purchaseId } = await onlyRenewal(backend, id);
@@ -355,7 +355,7 @@ describe.each(DIALECTS)("scheduled reductions on %s", (dialect) => {
     });
   });
 
-  test("by a backend with a slow clock do not apply to a term that another backend has renewed", async () => {
+  test("from a backend with a slow clock do not apply to a term that another backend has renewed", async () => {
     const id = await open();
     await renew();
     setClock(backend, Date.parse(RENEWAL) - 1);

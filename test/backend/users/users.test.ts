@@ -88,7 +88,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect(available).toBeGreaterThanOrEqual(0);
   }
 
-  test("a hundred parallel adds on the last ten licenses take exactly ten", async () => {
+  test("a hundred parallel adds for the last ten licenses take exactly ten", async () => {
     const users = await start(15);
     const answers = await Promise.all(people(100, `crowd-${users.id}-`).map((one) => users.add(one)));
     const refused = answers.filter(({ status }) => status !== 201);
@@ -104,7 +104,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("parallel imports, adds, removals and purchases: every import is all or nothing", async () => {
+  test("with parallel imports, adds, removals and purchases, every import is all or nothing", async () => {
     const users = await start(15);
     const first = people(8, `first-${users.id}-`);
     const second = people(8, `second-${users.id}-`);
@@ -132,7 +132,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectInvariants(backend, users.id, 25);
   });
 
-  test("the same people, added in parallel in any order to two organizations, are one person each", async () => {
+  test("the same users added to two organizations, in parallel and in any order, are one user each", async () => {
     const [here, there] = [await start(0, 2_000), await start(0, 2_000)];
     // More than one statement takes, so that each import waits for others with something in its hands.
     const list = people(1_200, `shared-${here.id}-`);
@@ -150,7 +150,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect(persons).toHaveLength(1_200);
   });
 
-  test("an import without enough licenses adds nobody, and says how many are missing", async () => {
+  test("an import without enough licenses adds nobody and reports how many are missing", async () => {
     const users = await start(15);
     const before = { list: await users.list(), counts: await users.counts(), events: await users.events() };
     const list = [
@@ -184,7 +184,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("a removed user frees the license, is not listed, and can be added again in a new role", async () => {
+  test("a removed user frees the license, is no longer listed, and can be added again with a new role", async () => {
     const users = await start(24);
     const mail = `back-${users.id}@example.test`;
     const added = await users.add(person(mail));
@@ -210,7 +210,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("one person takes one license in any spelling, and is shown as entered", async () => {
+  test("a user takes one license in any spelling, and is shown as entered", async () => {
     const users = await start(22);
     const typed = `Zoe\u0301-${users.id}@Bu\u0308cher.test`;
     const added = await users.add(person(typed));
@@ -229,7 +229,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("the assignment strategy applies to new users, and is set by a signed-in administrator", async () => {
+  test("the assignment strategy applies to new users, and only a signed-in administrator can set it", async () => {
     const users = await start(15);
     const path = `/organizations/${users.id}/assignment-strategy`;
     const read = async () => (await call(backend, "GET", path, { token: tokenOf(users.id) })).body;
@@ -260,7 +260,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     ]);
   });
 
-  test.each([5, 6])("role %d is given, and takes a license where it trains", async (role) => {
+  test.each([5, 6])("role %d can be assigned, and takes a license if it trains", async (role) => {
     const users = await start(22);
     expect(await users.add(person(`trains-${users.id}@example.test`, { role }))).toMatchObject({
       status: 201,
@@ -287,7 +287,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     [{ role: 0, adminNoTraining: true }, 0],
     [{ role: 4, adminNoTraining: true }, 0],
     [{ role: 3, adminNoTraining: false }, 1],
-  ])("%j takes %i licenses, and frees as many", async (more, taken) => {
+  ])("%j takes %i licenses, and removal frees as many", async (more, taken) => {
     const users = await start();
     const mail = `role-${users.id}@example.test`;
     const { body } = await users.add(person(mail, more), users.session);
@@ -298,7 +298,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
-  test("oneself, the last administrator and more powerful users cannot be removed", async () => {
+  test("users cannot remove themselves, the last administrator or users with more permissions", async () => {
     const users = await start();
     const platform = `platform-${users.id}@example.test`;
     await users.add(person(platform, { role: 0, adminNoTraining: true }), users.session);
@@ -324,7 +324,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     });
   });
 
-  test("of two administrators who remove each other in parallel, one is left", async () => {
+  test("one of two administrators who remove each other in parallel remains", async () => {
     for (let round = 0; round < 5; round += 1) {
       const users = await start();
       const other = `other-${users.id}@example.test`;
@@ -347,7 +347,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     }
   });
 
-  test("a removed user's API tokens end, and do not come back with them", async () => {
+  test("a removed user's API tokens are revoked, and not restored with the user", async () => {
     const users = await start();
     const mail = `tokens-${users.id}@example.test`;
     await users.add(person(mail, { role: 0 }), users.session);
@@ -386,7 +386,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     ]);
   });
 
-  test("answers have exactly the fields of the contract", async () => {
+  test("responses have exactly the fields of the contract", async () => {
     const users = await start();
     for (const user of await users.list()) expect(userSchema.strict().parse(user)).toEqual(user);
     const { body } = await users.add(person(`exact-${users.id}@example.test`));
@@ -396,7 +396,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     expect(importUsersAnswerSchema.strict().parse(answer)).toEqual(answer);
   });
 
-  test("10,000 users in one request, and once more", async () => {
+  test("10,000 users can be imported in one request, and again", async () => {
     const users = await start(0, 10_000);
     const list = people(10_000, `many-${users.id}-`);
     expect((await users.bring(list)).body).toEqual({
@@ -411,7 +411,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
   });
 });
 
-describe("requests that are refused", () => {
+describe("rejected requests", () => {
   let backend: TestBackend;
   const made = organization();
   const path = `/organizations/${made.id}/users`;
@@ -433,31 +433,31 @@ describe("requests that are refused", () => {
     ["an email with a space", { email: "a b@example.test" }, "email"],
     ["an email with a line break", { email: "a@example.test\n" }, "email"],
     ["an email with a NUL", { email: "a\0@example.test" }, "email"],
-    ["an email that is written backwards", { email: "\u202ea@example.test" }, "email"],
-    ["an email with half a character", { email: "\ud800@example.test" }, "email"],
+    ["an email with a right-to-left override", { email: "\u202ea@example.test" }, "email"],
+    ["an email with a lone surrogate", { email: "\ud800@example.test" }, "email"],
     ["an email with two @", { email: "a@b@example.test" }, "email"],
-    ["an email with a name", { email: "Ada<a@example.test>" }, "email"],
+    ["an email with a display name", { email: "Ada<a@example.test>" }, "email"],
     ["an email of 321 characters", { email: `${"a".repeat(308)}@example.test` }, "email"],
     ["no email", { email: "" }, "email"],
     ["an email that ends in a dot", { email: "a@example.test." }, "email"],
-    ["an email with two dots in a row", { email: "a@example..test" }, "email"],
+    ["an email with consecutive dots", { email: "a@example..test" }, "email"],
     ["an email with a slash in its domain", { email: "a@example.test/b" }, "email"],
     ["an email with a label of 64 characters", { email: `a@${"x".repeat(64)}.test` }, "email"],
     ["an email without a top-level domain", { email: "a@localhost" }, "email"],
     ["an email with an invisible character in its domain", { email: "a@exa\u00admple.test" }, "email"],
     ["an email with a no-break space", { email: "a\u00a0b@example.test" }, "email"],
     ["an empty name", { firstName: "" }, "firstName"],
-    ["a name of spaces", { lastName: " \u00a0" }, "lastName"],
-    ["a name of 101 characters", { lastName: "x".repeat(101) }, "lastName"],
+    ["a blank name", { lastName: " \u00a0" }, "lastName"],
+    ["a name over 100 characters", { lastName: "x".repeat(101) }, "lastName"],
     ["a name with a control character", { firstName: "A\u001b[31m" }, "firstName"],
     ["a name with a line break", { firstName: "A\nB" }, "firstName"],
-    ["a role that is none", { role: 2 }, "role"],
-    ["a role more powerful than one's own", { role: -1, adminNoTraining: true }, "role"],
+    ["an unknown role", { role: 2 }, "role"],
+    ["a role with more permissions than one's own", { role: -1, adminNoTraining: true }, "role"],
     ["a role by name", { role: "user" }, "role"],
     ["a user without training", { adminNoTraining: true }, "adminNoTraining"],
     ["role 7 without training", { role: 7, adminNoTraining: true }, "adminNoTraining"],
-    ["a strategy, which is the organization's", { assignmentStrategy: "INITIAL_PLAN" }, "assignmentStrategy"],
-    ["a role that is not offered any more", { role: 1 }, "role"],
+    ["a strategy, which belongs to the organization", { assignmentStrategy: "INITIAL_PLAN" }, "assignmentStrategy"],
+    ["a role that is no longer offered", { role: 1 }, "role"],
     ["an unknown field", { team: 1 }, "team"],
   ])("%s, added or imported", async (_, change, at) => {
     expect(await add({ ...good, ...change })).toMatchObject({
@@ -471,7 +471,7 @@ describe("requests that are refused", () => {
   });
 
   test.each([
-    ["nobody", []],
+    ["no users", []],
     ["10,001 users", people(10_001, "too-many")],
   ])("an import of %s", async (_, users) => {
     expect(await bring({ users })).toMatchObject({ status: 400, body: { errors: [{ path: "users" }] } });
@@ -490,14 +490,14 @@ describe("requests that are refused", () => {
     );
   });
 
-  test("many errors: only the first are listed", async () => {
+  test("with many errors list only the first ones", async () => {
     const answer = await bring({ users: people(10_000, "no email at ") });
     expect(answer.status).toBe(400);
     expect(answer.body.errors).toHaveLength(50);
     expect(answer.body.detail).toMatch(/; and 9950 more$/);
   });
 
-  test("a body of more than 4 MB; an add of more than 64 KB", async () => {
+  test("a body over 4 MB; an add over 64 KB", async () => {
     const padding = " ".repeat(4 * 1024 * 1024);
     const fits = JSON.stringify({ users: [good] });
     expect((await bring(fits + padding)).status).toBe(400);
@@ -514,17 +514,17 @@ describe("requests that are refused", () => {
     expect(elsewhere.status).toBe(404);
   });
 
-  test.each(["0", "999999", "2147483647"])("to remove user %s, who does not exist", async (number) => {
+  test.each(["0", "999999", "2147483647"])("removing user %s, who does not exist", async (number) => {
     const answer = await call(backend, "DELETE", `${path}/${number}`, { token });
     expect(answer).toMatchObject({ status: 404, body: { code: "not_found" } });
   });
 
-  test.each(["2147483648", "-1", "1.5", "me"])("to remove user %s, which is not a user number", async (number) => {
+  test.each(["2147483648", "-1", "1.5", "me"])("removing user %s, which is not a user number", async (number) => {
     const answer = await call(backend, "DELETE", `${path}/${number}`, { token });
     expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request", errors: [{ path: "number" }] } });
   });
 
-  test("another organization's user is not found", async () => {
+  test("removing another organization's user, who is not found", async () => {
     const other = organization();
     await backend.addOrganization(other);
     const users = await call(backend, "GET", `/organizations/${other.id}/users/0`, { token: tokenOf(other.id) });

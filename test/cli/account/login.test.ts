@@ -51,7 +51,7 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
 }
 
 describe("login", () => {
-  it("reads the password from stdin and stores sign-in and profile", async () => {
+  it("reads the password from stdin and stores the sign-in and the profile", async () => {
     const { code, stdout, context } = await play(`login --email ${EMAIL} --password-stdin --json`, [LOGIN, ME], {
       input: "pass word\n",
     });
@@ -66,7 +66,7 @@ describe("login", () => {
   });
 
   it.each([["pass word\r\n"], ["\uFEFFpass word\r\n"], ["\uFEFF pass word \r\n\n"]])(
-    "takes %j on stdin for the password, trimmed like the email and the URL",
+    "accepts %j from stdin as the password, trimmed like the email and the URL",
     async (input) => {
       const scripted = scriptedClient([LOGIN, ME]);
       const context = fakeContext({ env, client: scripted.client, input });
@@ -85,7 +85,7 @@ describe("login", () => {
     expect(context.questions).toEqual(["Password"]);
   });
 
-  it("asks before the password if there is no keyring, and No sends nothing", async () => {
+  it("asks before the password if there is no keyring, and sends nothing on No", async () => {
     const world = { isTerminal: true, hasKeyring: false };
     const yes = await play(`login --email ${EMAIL}`, [LOGIN, ME], { ...world, answers: [true, "pass word"] });
     expect(yes.context.stored.get("default")).toMatchObject({ source: "file" });
@@ -131,7 +131,7 @@ describe("login", () => {
 
   it.each([
     ["a wrong password", new ClientError("unauthenticated", "no", inOwnWords), 4],
-    ["a refusal of a proxy", new ClientError("unauthenticated", "no"), 4],
+    ["a rejection by a proxy", new ClientError("unauthenticated", "no"), 4],
     ["a lockout", new ClientError("rate_limited", "no"), 10],
     ["an unreachable backend", new ClientError("unreachable", "no"), 10],
   ])("stores nothing after %s", async (_what, fails, exitCode) => {
@@ -144,8 +144,8 @@ describe("login", () => {
 
   it.each([
     ["the backend's own words", inOwnWords, true],
-    ["the words of something on the way", {}, false],
-  ])("a refusal in %s", async (_whose, details, isPassword) => {
+    ["the words of an intermediary", {}, false],
+  ])("shows a rejection in %s", async (_whose, details, isPassword) => {
     const fails = new ClientError("unauthenticated", "no", details);
     const { stderr } = await play(`login --email ${EMAIL} --password-stdin`, [{ call: "login", fails }], {
       input: "x",
@@ -153,7 +153,7 @@ describe("login", () => {
     expect(stderr.includes("The email or password is incorrect")).toBe(isPassword);
   });
 
-  it("finishes with the code of --totp, which works once", async () => {
+  it("completes with the code from --totp, which works once", async () => {
     const line = `login --email ${EMAIL} --password-stdin --totp`;
     const asked: ExpectedCall = { call: "mfa", with: ["c", "123456"] };
     const right = await play(`${line} 123456`, [CODE_NEEDED, { ...asked, gives: SIGNED_IN }, ME], { input: "x" });
@@ -187,7 +187,7 @@ describe("login", () => {
     expect(never.context.stored.size).toBe(0);
   });
 
-  it("names --totp if there is no prompt", async () => {
+  it("names --totp if it cannot prompt", async () => {
     const { code, stderr } = await play(`login --email ${EMAIL} --password-stdin --json`, [CODE_NEEDED], {
       input: "x",
     });
@@ -198,7 +198,7 @@ describe("login", () => {
     });
   });
 
-  it("makes the first profile the active one, and says so", async () => {
+  it("activates the first profile and says so", async () => {
     const line = `login --profile work --email ${EMAIL} --password-stdin`;
     const first = await play(line, [LOGIN, ME], { input: "pass word" });
     expect(first.stderr).toContain("Switched to profile work.");
@@ -209,7 +209,7 @@ describe("login", () => {
     expect(await (await second.context.settings()).activeProfile()).toBe("default");
   });
 
-  it("stores a token from stdin after it was checked", async () => {
+  it("stores a token from stdin after checking it", async () => {
     const { code, context } = await play("login --with-token", [ME], { input: " sfl_token\n" });
     expect(code).toBe(0);
     expect(context.stored.get("default")?.credential).toMatchObject({ accessToken: "sfl_token", refreshToken: null });
@@ -217,7 +217,7 @@ describe("login", () => {
     expect((await play("login --with-token", [refused], { input: "bad" })).context.stored.size).toBe(0);
   });
 
-  it("stores a token for a backend without GET /me, after a users page answered", async () => {
+  it("stores a token for a backend without GET /me, after reading a page of users", async () => {
     const untold: ExpectedCall = { call: "me", fails: new ClientError("unexpected_answer", "no", { status: 404 }) };
     const page = { call: "usersPage", with: [7, 0] } as const;
     const kept = await play("login --with-token --org 7 --json", [untold, { ...page, gives: [] }], { input: "t" });
@@ -239,7 +239,7 @@ describe("login", () => {
   });
 
   it.each(["login --with-token", `login --email ${EMAIL} --password-stdin`])(
-    "%s with nothing on stdin",
+    "rejects %s with empty stdin",
     async (line) => {
       expect(await play(line, [], { input: "\n" })).toMatchObject({ code: 2 });
     },
@@ -256,7 +256,7 @@ describe("logout", () => {
     expect(context.stored.size).toBe(0);
   });
 
-  it("deletes the sign-in if the backend cannot be reached, and warns", async () => {
+  it("deletes the sign-in and warns if the backend cannot be reached", async () => {
     const fails = new ClientError("unreachable", "no");
     const { code, stderr, context } = await play("logout", [{ call: "revoke", fails }], { credential });
     expect(code).toBe(0);
@@ -285,7 +285,7 @@ describe("the stored sign-in", () => {
     scope: "a b",
   };
 
-  it("is sent only to its origin", async () => {
+  it("is sent only to its own origin", async () => {
     const elsewhere = { env: { SECUREFLAG_API_URL: "https://other.example/v2" }, credential };
     const { code, stderr } = await play("status", [], elsewhere);
     expect(code).toBe(4);
@@ -293,7 +293,7 @@ describe("the stored sign-in", () => {
     expect(stderr).toContain("http://127.0.0.1:4010");
   });
 
-  it("exits with 4 and the way to sign in if it is missing", async () => {
+  it("exits with 4 and explains how to sign in if it is missing", async () => {
     expect(await play("status", [])).toMatchObject({ code: 4, stderr: expect.stringContaining("login") });
   });
 
@@ -308,7 +308,7 @@ describe("the stored sign-in", () => {
     ]);
   });
 
-  it("is renewed when it has expired, and the new pair stored", async () => {
+  it("is renewed when it has expired, and the new pair is stored", async () => {
     const { client } = scriptedClient([]);
     const fresh = fakeContext({ credential });
     expect(await (await findSignIn(fresh, target)).accessToken(client)).toBe("access_1");
@@ -324,7 +324,7 @@ describe("the stored sign-in", () => {
     expect(context.reached).toEqual(["C4"]);
   });
 
-  it("is taken over if another command renewed it", async () => {
+  it("is reused if another command has renewed it", async () => {
     const context = fakeContext({ credential });
     const signIn = await findSignIn(context, target);
     context.stored.set("default", { credential: { ...credential, accessToken: "access_9" }, source: "keyring" });
@@ -342,7 +342,7 @@ describe("the stored sign-in", () => {
 
   it.each([
     ["signed out", null],
-    ["signed in at another backend", { ...credential, apiUrl: "https://other.example/v2", accessToken: "x" }],
+    ["signed in to another backend", { ...credential, apiUrl: "https://other.example/v2", accessToken: "x" }],
     ["given an API token instead", { ...credential, accessToken: "x", refreshToken: null }],
   ])("is not renewed if another command has %s", async (_what, now) => {
     const context = fakeContext({ credential });
@@ -364,7 +364,7 @@ describe("the stored sign-in", () => {
   });
 });
 
-describe("a page that may be opened", () => {
+describe("a page to open", () => {
   const BACKEND = "https://billing.example";
 
   it.each([
@@ -377,7 +377,7 @@ describe("a page that may be opened", () => {
     ["https://billing.example/pay\0x", BACKEND, "https://billing.example/pay%00x"],
     [" https://billing.example/a\n b\u202e ", BACKEND, "https://billing.example/a%20b%E2%80%AE"],
     [`https://billing.example/${"x".repeat(2024)}`, BACKEND, `https://billing.example/${"x".repeat(2024)}`],
-  ])("%j at %s is the parsed one", (url, origin, page) => {
+  ])("%j at %s is returned as parsed", (url, origin, page) => {
     expect(trustedPage(url, origin)).toBe(page);
   });
 
@@ -400,7 +400,7 @@ describe("a page that may be opened", () => {
     [`https://billing.example/${"x".repeat(2025)}`, BACKEND],
     [`https://billing.example/${"\u00e9".repeat(1000)}`, BACKEND],
     [`https://billing.example/${"x".repeat(200_000)}`, BACKEND],
-  ])("is never %j at %s", (url, origin) => {
+  ])("is rejected: %j at %s", (url, origin) => {
     expect(trustedPage(url, origin)).toBeNull();
   });
 });

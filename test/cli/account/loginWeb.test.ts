@@ -55,7 +55,7 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
 describe("login in the browser", () => {
   const pending = polled("authorization_pending");
 
-  it("is the default in a terminal: shows page and code, opens it, waits, and stores the sign-in", async () => {
+  it("is the default in a terminal: shows the page and code, opens the page, waits, and stores the sign-in", async () => {
     const { code, at, stderr, stdout, context } = await play(
       "login --json",
       [grant(), pending, pending, approved, ME],
@@ -94,7 +94,7 @@ describe("login in the browser", () => {
   it.each([
     ["another origin", { verification_uri_complete: "https://evil.example/device" }],
     ["another origin for the short address", { verification_uri: "https://evil.example/device" }],
-    ["no web page", { verification_uri_complete: "file:///etc/passwd" }],
+    ["another scheme", { verification_uri_complete: "file:///etc/passwd" }],
     ["no URL", { verification_uri: "see the manual", verification_uri_complete: undefined }],
   ])("shows a page of %s with a warning, and does not open it", async (_what, change) => {
     const { code, stderr, context } = await play("login", [grant(change), approved, ME], { isTerminal: true });
@@ -102,13 +102,13 @@ describe("login in the browser", () => {
     expect(stderr).toContain("That page is not on");
   });
 
-  it("shows no control characters of the backend", async () => {
+  it("strips control characters from the backend's text", async () => {
     const hostile = { user_code: "A\u001b[2JB\u202e", verification_uri: `${PAGE}\u001b]8;;x\u0007` };
     const { stderr } = await play("login --web", [grant(hostile), approved, ME]);
     expect(stderr).not.toMatch(/[\u001b\u0007\u202e]/);
   });
 
-  it("slows down for good, and doubles its pause after failures", async () => {
+  it("slows down permanently, and doubles its interval after failures", async () => {
     const script = [polled("slow_down"), pending, polled("unreachable"), polled("internal"), pending, approved];
     const { code, at } = await play("login --web", [grant({ interval: 2 }), ...script, ME]);
     expect(code).toBe(0);
@@ -116,24 +116,27 @@ describe("login in the browser", () => {
     expect(at).toEqual([2, 9, 16, 30, 58, 65]);
   });
 
-  it("obeys Retry-After, and pauses no longer than 60 s by itself", async () => {
+  it("honors Retry-After, and backs off to 60 s at most on its own", async () => {
     const lost = Array.from({ length: 5 }, () => polled("unreachable"));
     const { at } = await play("login --web", [grant(), polled("rate_limited", 20_000), ...lost, approved, ME]);
     expect(at).toEqual([5, 25, 65, 125, 185, 245, 305]);
   });
 
-  it("waits no longer than 5 minutes, whatever Retry-After asks for", async () => {
+  it("waits no longer than 5 minutes, whatever Retry-After says", async () => {
     const { at } = await play("login --web", [grant(), polled("rate_limited", 8.64e15), approved, ME]);
     expect(at).toEqual([5, 305]);
   });
 
-  it.each([2_000_000_000, Number.MAX_SAFE_INTEGER])("stores a token that lives for %d s, for a year", async (life) => {
-    const endless: ExpectedCall = { call: "deviceTokens", gives: { ...PAIR, expires_in: life } };
-    const { code, context } = await play("login --web", [grant(), endless, ME]);
-    expect(code).toBe(0);
-    const { accessExpiresAt = null } = context.stored.get("default")?.credential ?? {};
-    expect(accessExpiresAt).toBe(Date.parse("2027-11-22T10:00:05Z"));
-  });
+  it.each([2_000_000_000, Number.MAX_SAFE_INTEGER])(
+    "stores a token that lives for %d s as valid for a year",
+    async (life) => {
+      const endless: ExpectedCall = { call: "deviceTokens", gives: { ...PAIR, expires_in: life } };
+      const { code, context } = await play("login --web", [grant(), endless, ME]);
+      expect(code).toBe(0);
+      const { accessExpiresAt = null } = context.stored.get("default")?.credential ?? {};
+      expect(accessExpiresAt).toBe(Date.parse("2027-11-22T10:00:05Z"));
+    },
+  );
 
   it("opens and shows the parsed address", async () => {
     const change = { verification_uri: `${PAGE}\\a`, verification_uri_complete: `${PAGE}\\b` };
@@ -151,7 +154,7 @@ describe("login in the browser", () => {
     ["access_denied", [polled("access_denied")], "denied in the browser"],
     ["expired_token", [polled("expired_token")], "was not approved in time"],
     ["unauthenticated", [polled("unauthenticated")], "unauthenticated"],
-  ] as const)("%s ends with 4, nothing kept", async (code, script, message) => {
+  ] as const)("%s exits with 4 and keeps nothing", async (code, script, message) => {
     const ended = await play("login --web", [grant(), ...script]);
     expect(ended).toMatchObject({ code: 4, stdout: "", stderr: expect.stringContaining(message) });
     expect(ended.stderr).toContain(code === "unauthenticated" ? "login" : "Nothing was stored");
@@ -159,15 +162,15 @@ describe("login in the browser", () => {
   });
 
   it.each([
-    ["goes on after an answer that makes no sense", undefined, 0, [5, 15]],
-    ["stops at a refusal that it does not know", 400, 1, [5]],
+    ["continues after a malformed response", undefined, 0, [5, 15]],
+    ["stops at an unknown error", 400, 1, [5]],
   ])("%s", async (_what, status, code, at) => {
     const fails = new ClientError("unexpected_answer", "The backend says: no", { status });
     const script = [grant(), { call: "deviceTokens", fails }, ...(code === 0 ? [approved, ME] : [])] as const;
     expect(await play("login --web", script)).toMatchObject({ code, at });
   });
 
-  it("stops when the code expires, whatever the backend answers", async () => {
+  it("stops when the code expires, whatever the backend returns", async () => {
     const ended = await play("login --web", [grant({ expires_in: 12 }), pending, pending, pending]);
     expect(ended).toMatchObject({
       code: 4,
@@ -180,13 +183,13 @@ describe("login in the browser", () => {
     expect(never).toMatchObject({ code: 4, at: polls });
   });
 
-  it("names the other ways if the backend does not offer it", async () => {
+  it("names the alternatives if the backend does not offer it", async () => {
     const fails = new ClientError("sign_in_not_offered", "no", { hint: "Use --with-token" });
     const ended = await play("login --web", [{ call: "authorizeDevice", fails }]);
     expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining("--with-token") });
   });
 
-  it("asks where to store the sign-in before anything is sent", async () => {
+  it("asks where to store the sign-in before sending anything", async () => {
     const world = { isTerminal: true, hasKeyring: false };
     expect(await play("login", [], { ...world, answers: [false] })).toMatchObject({ code: 3 });
     expect(await play("login --web", [], { hasKeyring: false })).toMatchObject({

@@ -37,7 +37,7 @@ const asked = (invitations: ReturnType<typeof invitation>[], organizations = [NO
 });
 
 describe("organizations list", () => {
-  it("prints one record a line off a terminal, invitations too, and how to accept on stderr", async () => {
+  it("prints one record per line off a terminal, including invitations, and how to accept on stderr", async () => {
     const { code, stdout, stderr } = await play("organizations list", [asked([invitation(5, 0), invitation(6)])]);
     expect(code).toBe(0);
     expect(stdout).toBe(
@@ -49,7 +49,7 @@ describe("organizations list", () => {
     expect((await play("organizations list --quiet", [asked([invitation(5)])])).stderr).toBe("");
   });
 
-  it("prints a long name whole on wide and narrow terminals", async () => {
+  it("prints a long name in full on wide and narrow terminals", async () => {
     const name = "Northwind Information Security Laboratories Europe";
     const script = [asked([], [{ id: 4201, name, role: 3 }])];
     const wide = await play("organizations list --no-color", script, { isStdoutTerminal: true, columns: 100 });
@@ -75,7 +75,7 @@ describe("organizations list", () => {
 describe("organizations accept", () => {
   const accepted: ExpectedCall = { call: "acceptInvitation", with: [5], gives: invitation(5, 0) };
 
-  it("accepts the given one, whatever organization is set", async () => {
+  it("accepts the given organization, whichever is set", async () => {
     const world = { env: { SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" } };
     const { code, stdout, stderr } = await play("organizations accept 5", [accepted], world);
     expect([code, stdout, stderr]).toEqual([0, "You joined South[2Jwind 5 (5) as organization administrator.\n", ""]);
@@ -83,7 +83,7 @@ describe("organizations accept", () => {
     expect(JSON.parse(json.stdout)).toEqual({ ...invitation(5, 0), accepted: true });
   });
 
-  it("exits with 5 for an API token, and says how to sign in", async () => {
+  it("exits with 5 for an API token and explains how to sign in", async () => {
     const fails = new ClientError("forbidden", "Not with an API token", { requestId: "req_1" });
     const call: ExpectedCall = { call: "acceptInvitation", fails };
     const { code, told } = await play("organizations accept 5", [call]);
@@ -92,7 +92,7 @@ describe("organizations accept", () => {
     expect(JSON.parse(stderr).error).toMatchObject({ code: "forbidden", requestId: "req_1" });
   });
 
-  it("exits with 2 without an invitation, and points to the list", async () => {
+  it("exits with 2 without an invitation and points to the list", async () => {
     const fails = new ClientError("not_found", "There is no invitation to organization 5");
     const { code, told } = await play("organizations accept 5", [{ call: "acceptInvitation", fails }]);
     expect([code, told]).toEqual([2, expect.stringContaining("organizations list")]);
@@ -105,7 +105,7 @@ describe("organizations accept", () => {
 });
 
 describe("a pending invitation", () => {
-  it("is noted by whoami, three at most, unless --quiet", async () => {
+  it("is mentioned by whoami, at most three, unless --quiet", async () => {
     const many = asked([5, 6, 7, 8, 9].map((id) => invitation(id, 3)));
     const { code, told } = await play("whoami", [many]);
     expect(code).toBe(0);
@@ -117,7 +117,7 @@ describe("a pending invitation", () => {
     expect((await play("whoami --json", [many])).stderr).toBe("");
   });
 
-  it("is noted by login", async () => {
+  it("is mentioned by login", async () => {
     const env = { SECUREFLAG_API_URL: API_URL };
     const { code, told } = await play("login --with-token", [asked([invitation(5)])], { env, input: "sfl_1" });
     expect([code, told]).toEqual([0, expect.stringContaining("organizations accept 5")]);

@@ -42,7 +42,7 @@ describe("profiles", () => {
     expect((await play(["profiles", "list", "--json"], [], { profiles: {} })).stdout).toBe("[]\n");
   });
 
-  it("lists them without asking the keyring, which may be locked", async () => {
+  it("lists them without accessing the keyring, which may be locked", async () => {
     const context = fakeContext({ profiles, credential });
     const store = await context.credentials();
     const read = () => Promise.reject(new Error("the keyring was asked"));
@@ -62,7 +62,7 @@ describe("profiles", () => {
     expect((await play(["profiles", "use", "work"], [], world)).stderr).toContain("SECUREFLAG_PROFILE");
   });
 
-  it("signs out of a profile and removes it, and says what to do if it was in use", async () => {
+  it("signs out of a profile and removes it, and explains what to do if it was active", async () => {
     const revoke: ExpectedCall = { call: "revoke", with: ["refresh_1"] };
     const { code, stdout, stderr, context } = await play(["profiles", "remove", "default", "--yes"], [revoke]);
     expect([code, stdout]).toEqual([0, "Removed profile default.\n"]);
@@ -73,7 +73,7 @@ describe("profiles", () => {
     expect(other.context.stored.size).toBe(1);
   });
 
-  it("asks before it removes a profile; a script needs --yes", async () => {
+  it("asks before removing a profile; a script needs --yes", async () => {
     const no = await play(["profiles", "remove", "default"], [], { isTerminal: true, answers: [false] });
     expect([no.code, no.stderr, no.context.stored.size]).toEqual([3, "Canceled. Nothing was changed.\n", 1]);
     const script = await play(["profiles", "remove", "default"]);
@@ -81,7 +81,7 @@ describe("profiles", () => {
     expect(script.stderr).toContain("Pass --yes to remove the profile without a prompt.");
   });
 
-  it("removes a profile if the backend cannot be reached", async () => {
+  it("removes a profile even if the backend cannot be reached", async () => {
     const fails = new ClientError("unreachable", "no");
     const { code, stderr, context } = await play(
       ["profiles", "remove", "default", "--yes"],
@@ -91,14 +91,14 @@ describe("profiles", () => {
     expect(stderr).toContain("Failed to revoke the sign-in");
   });
 
-  it.each(["use", "remove"])("%s exits with 2 and the list for an unknown profile", async (command) => {
+  it.each(["use", "remove"])("%s exits with 2 and lists the profiles for an unknown one", async (command) => {
     const flags = command === "remove" ? ["--yes"] : [];
     const { code, stderr } = await play(["profiles", command, "nosuch", "--json", ...flags]);
     expect(code).toBe(2);
     expect(JSON.parse(stderr).error).toMatchObject({ code: "profile_unknown", hint: "Profiles: default, work." });
   });
 
-  it.each(["a\u001bb", "a\nb", "\u202eab", " ", "x".repeat(101), "__proto__"])("refuses the name %j", async (name) => {
+  it.each(["a\u001bb", "a\nb", "\u202eab", " ", "x".repeat(101), "__proto__"])("rejects the name %j", async (name) => {
     const flag = await play(["whoami", "--profile", name]);
     expect(flag).toMatchObject({ code: 2, stderr: expect.stringContaining("--profile cannot be") });
     const variable = await play(["whoami"], [], { env: { SECUREFLAG_PROFILE: name } });
@@ -106,7 +106,7 @@ describe("profiles", () => {
     expect(flag.stderr + variable.stderr).not.toMatch(/[\u001b\u202e]/);
   });
 
-  it("takes any other name", async () => {
+  it("accepts any other name", async () => {
     const names = ["ci.eu", "Büro 東京", "-", "constructor", "x".repeat(100)];
     for (const name of names) {
       const { code } = await play(["profiles", "use", "--", name], [], { profiles: { [name]: profiles.work } });
@@ -118,7 +118,7 @@ describe("profiles", () => {
 describe("whoami", () => {
   const asked = (token: object): ExpectedCall => ({ call: "me", gives: me({ token: { ...me().token, ...token } }) });
 
-  it("says that the environment's token is used instead of the stored sign-in", async () => {
+  it("says that the token from the environment is used instead of the stored sign-in", async () => {
     const world = { env: { SECUREFLAG_API_TOKEN: "t" } };
     const wins = (await play(["whoami"], [asked({})], world)).stdout.replaceAll(/\s+/g, " ");
     expect(wins).toContain("from SECUREFLAG_API_TOKEN, instead of the sign-in of profile default");

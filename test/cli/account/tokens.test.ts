@@ -41,7 +41,7 @@ describe("tokens create", () => {
   const args = ["tokens", "create", "--name", "ci", "--scopes", "billing:read,billing:purchase"];
   const created = { ...token(), token: SECRET };
 
-  it("prints the new token alone on its line, whole, and the flat object with --json", async () => {
+  it("prints the new token alone on its line, in full, and the flat object with --json", async () => {
     const request = {
       name: "ci",
       scopes: ["billing:read", "billing:purchase"],
@@ -79,7 +79,7 @@ describe("tokens create", () => {
     expect((await play([...args, ...limits], script)).code).toBe(0);
   });
 
-  it("refuses an amount with too many decimals", async () => {
+  it("rejects an amount with too many decimals", async () => {
     const { code, stderr } = await play(
       [...args, "--max-spend", "1.005/month"],
       [{ call: "subscription", gives: subscription() }],
@@ -88,7 +88,7 @@ describe("tokens create", () => {
     expect(stderr).toContain("--max-spend");
   });
 
-  it("names the token to revoke if it cannot be printed, and not its secret", async () => {
+  it("names the token to revoke if the result cannot be printed, but not its secret", async () => {
     const { code, stderr } = await play(args, [{ call: "createToken", gives: created }], { isStdoutFull: true });
     expect(code).toBe(1);
     expect(stderr).toContain("tokens revoke tok_1");
@@ -97,7 +97,7 @@ describe("tokens create", () => {
 });
 
 describe("tokens list", () => {
-  it("shows scopes and limits, and no control characters", async () => {
+  it("shows scopes and limits, without control characters", async () => {
     const spendLimit = { amount: gbp(50_000), amountLeft: gbp(12_345), licenses: 10, licensesLeft: 3 };
     const tokens = [token({ spendLimit }), token({ id: "tok_2", name: "a\u001b[31m", expiresAt: null, last4: null })];
     const script: ExpectedCall[] = [{ call: "tokens", with: [ORGANIZATION], gives: tokens }];
@@ -147,7 +147,7 @@ describe("tokens revoke", () => {
     expect(stderr).toContain("API token not found: tok_2");
   });
 
-  it("takes the first digits of an ID, unless they are ambiguous", async () => {
+  it("accepts the first digits of an ID, unless they are ambiguous", async () => {
     const [id, twin] = ["tok_0123456789abcdef01234561", "tok_0123456789abcdef01234562"] as const;
     const call: ExpectedCall = { call: "revokeApiToken", with: [ORGANIZATION, id] };
     const short = ["tokens", "revoke", "tok_01234567", "--yes"];
@@ -202,7 +202,7 @@ describe("a dry run", () => {
     );
   });
 
-  it("of tokens create is refused for an API token", async () => {
+  it("of tokens create is rejected for an API token", async () => {
     const refused: ExpectedCall = { call: "tokens", fails: new ClientError("forbidden", "not by an API token") };
     const line = ["tokens", "create", "--name", "ci", "--scopes", "billing:read", "--dry-run"];
     expect(await play(line, [refused])).toMatchObject({ code: 5, stdout: "" });

@@ -15,7 +15,7 @@ const ending = { autoRenew: false, licenses: null, subtotal: null, tax: null, to
 const view = (width: number) => ({ width, style: createStyle({ env: {}, isTerminal: false, color: false }) });
 
 describe("forecast", () => {
-  it("is what the licenses cost today and on that day of the months to come, and at the renewal", () => {
+  it("shows today's price, the price on the same day of each coming month, and the renewal", () => {
     const { prices, renewal } = forecast(offerOf(5));
     // £150.00 × 5 × days / 365, rounded; 20 % of that, rounded.
     expect(prices.map(({ date, daysRemaining, total }) => [date, daysRemaining, total.amount])).toEqual([
@@ -27,11 +27,11 @@ describe("forecast", () => {
     expect(renewal).toMatchObject({ date: "2027-03-01", subtotal: { amount: 75_000 }, total: { amount: 90_000 } });
   });
 
-  it("has no renewal if the subscription does not renew", () => {
+  it("shows no renewal if the subscription does not renew", () => {
     expect(forecast(offerOf(5, { renewal: ending })).renewal).toBeNull();
   });
 
-  it("is at most twelve dates of a long term, today first, and never dearer later", () => {
+  it("shows at most twelve dates of a long term, today first, and never a higher price later", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 1, max: 500 }), (daysRemaining, licenses) => {
         const renewalDate = new Date(Date.UTC(2026, 10, 22) + daysRemaining * 86_400_000).toISOString().slice(0, 10);
@@ -46,8 +46,8 @@ describe("forecast", () => {
   });
 });
 
-describe("what the charts show", () => {
-  it("a comparison, each bar as long as its price is of the largest", () => {
+describe("the charts", () => {
+  it("show a comparison, with each bar in proportion to the highest price", () => {
     expect(renderComparison([offerOf(5), offerOf(10)], view(60)).split("\n")).toEqual([
       "Licenses  Renews at  Due now",
       `25 → 30   £5,400.00  £244.10  ${"█".repeat(15)}`,
@@ -57,7 +57,7 @@ describe("what the charts show", () => {
     expect(renderComparison([offerOf(5, { taxRate: "0" })], view(60))).not.toContain("tax");
   });
 
-  it("a forecast, with what comes after it", () => {
+  it("show a forecast, followed by the renewal", () => {
     const offer = offerOf(5);
     const text = renderForecast(offer, forecast(offer), view(60));
     expect(text).toContain("5 licenses, with tax, at");
@@ -68,7 +68,7 @@ describe("what the charts show", () => {
     expect(renderForecast(without, forecast(without), view(60))).toContain("ends on 2027-03-01, without renewal");
   });
 
-  it("counts one day as one day", () => {
+  it("write one day in the singular", () => {
     const term = { start: "2026-03-01", renewalDate: "2026-11-23", days: 267, daysRemaining: 1 };
     const offer = offerOf(5, { term });
     const text = renderForecast(offer, forecast(offer), view(60));
@@ -76,7 +76,7 @@ describe("what the charts show", () => {
     expect(text).not.toContain("1 days");
   });
 
-  it.each([40, 60, 80])("fits %i columns, without bars if there is no room", (width) => {
+  it.each([40, 60, 80])("fit %i columns, without bars if there is no room", (width) => {
     const charts = [
       renderComparison([offerOf(5), offerOf(10_000)], view(width)),
       renderForecast(offerOf(5), forecast(offerOf(5)), view(width)),

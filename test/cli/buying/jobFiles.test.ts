@@ -18,7 +18,7 @@ import { fakeContext } from "../support/fakeContext.ts";
 
 const OPTIONS = { json: false, color: false, quiet: false, verbose: false };
 
-describe("a file of a step of GitHub Actions", () => {
+describe("a step file of GitHub Actions", () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "sfl-"));
@@ -31,7 +31,7 @@ describe("a file of a step of GitHub Actions", () => {
     return context.written.stderr;
   }
 
-  it("is appended to, also through a link, and created if it is missing", async () => {
+  it("is appended to, even through a link, and created if missing", async () => {
     const path = join(folder, "output");
     expect(await append(path)).toBe("");
     symlinkSync(path, join(folder, "link"));
@@ -40,11 +40,11 @@ describe("a file of a step of GitHub Actions", () => {
   });
 
   it.each<[string, (path: string) => unknown]>([
-    ["a named pipe that nobody reads", (path) => spawnSync("sh", ["-c", 'mkfifo "$0"', path])],
+    ["a named pipe without a reader", (path) => spawnSync("sh", ["-c", 'mkfifo "$0"', path])],
     ["a directory", (path) => mkdirSync(path)],
     ["a device", (path) => symlinkSync("/dev/null", path)],
     ["below a file", (path) => writeFileSync(join(path, ".."), "")],
-  ])("that is %s is a warning, and blocks and fails nothing", async (what, make) => {
+  ])("that is %s causes a warning, and neither blocks nor fails the command", async (what, make) => {
     const path = what === "below a file" ? join(folder, "file", "output") : join(folder, "output");
     make(path);
     expect(await append(path)).toContain("Failed to write GITHUB_OUTPUT: ");

@@ -3,7 +3,7 @@ import { codeSpan, link, renderJobSummary } from "../../../src/cli/buying/jobSum
 import { failedPurchase, ORIGIN, openPurchase, payablePurchase, purchase } from "../support/builders.ts";
 
 describe("renderJobSummary", () => {
-  it("shows what requires approval, how much, until when, where and the next step", () => {
+  it("shows what requires approval, the amount, the deadline, the page and the next step", () => {
     expect(renderJobSummary(openPurchase("requires_approval"), true)).toBe(
       [
         "### A license purchase requires approval",
@@ -16,7 +16,7 @@ describe("renderJobSummary", () => {
     );
   });
 
-  it("links to no page that may not be trusted", () => {
+  it("links only to trusted pages", () => {
     const text = renderJobSummary(openPurchase("requires_approval"), false);
     expect(text).toContain(`Approve the payment at \`${ORIGIN}/pay/pur_1\``);
     expect(text).not.toContain("](");
@@ -29,11 +29,11 @@ describe("renderJobSummary", () => {
     expect(renderJobSummary(failedPurchase(), true)).not.toContain("purchases pay");
   });
 
-  it.each([purchase(), openPurchase("processing"), openPurchase("needs_review")])("is silent on $status", (found) => {
+  it.each([purchase(), openPurchase("processing"), openPurchase("needs_review")])("is empty for $status", (found) => {
     expect(renderJobSummary(found, true)).toBeNull();
   });
 
-  it("keeps whatever a backend wrote in code", () => {
+  it("keeps the backend's text in code spans", () => {
     const hostile = "x`\n\n## Fake\n<img src=x onerror=alert(1)> | [a](http://evil.example) @everyone \u001b[2J``` ";
     const text = renderJobSummary(failedPurchase({ id: hostile, failure: { code: "x", message: hostile } }), true);
     for (const line of text?.split("\n").filter((one) => one.includes("Fake")) ?? []) {
@@ -56,7 +56,7 @@ describe("codeSpan", () => {
   });
 });
 
-it("link writes what Markdown could read as character references", () => {
+it("link escapes what Markdown would read as character references", () => {
   expect(link("Go", "https://pay.example/a?b=1&copy;=`2`)>\\#<x")).toBe(
     "[Go](<https://pay.example/a?b=1&#38;copy&#59;=&#96;2&#96;&#41;%3E&#92;&#35;%3Cx>)",
   );

@@ -50,10 +50,10 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
   return { code, context, ...context.written };
 }
 
-describe("buy, in a terminal, of a purchase that requires approval", () => {
+describe("buy in a terminal, with a purchase that requires approval", () => {
   const approved = [...bought(WAITING), look(purchase({ idempotencyKey: KEY }))];
 
-  it("shows and opens the page, waits, and prints the end", async () => {
+  it("shows and opens the page, waits, and prints the result", async () => {
     const { code, stdout, stderr, context } = await play("buy 5 --yes", approved, TERMINAL);
     expect(code).toBe(0);
     expect(context.opened).toEqual([`${ORIGIN}/pay/pur_1`]);
@@ -86,7 +86,7 @@ describe("buy, in a terminal, of a purchase that requires approval", () => {
     },
   );
 
-  it("says when it is interrupted: ID, page, and the next step", async () => {
+  it("names ID, page and next step when interrupted", async () => {
     const scripted = scriptedClient([...bought(WAITING), { call: "purchase", gives: new Promise(() => {}) }]);
     const journal = fakeJournal();
     const context = fakeContext({ env: ENV, client: scripted.client, journal });
@@ -103,7 +103,7 @@ describe("buy, in a terminal, of a purchase that requires approval", () => {
   });
 });
 
-describe("what a person reads of a purchase that did not succeed", () => {
+describe("the text for a purchase that did not succeed", () => {
   const WIDE: FakeWorld = { env: { ...ENV, NO_COLOR: "1" }, isTerminal: true, isStdoutTerminal: true, columns: 100 };
 
   const still = { call: "purchase", gives: WAITING } as const;
@@ -112,7 +112,7 @@ describe("what a person reads of a purchase that did not succeed", () => {
 
   it.each([
     ["waits, in a terminal", "buy 5 --yes --wait 1", [...bought(WAITING), still], WIDE, "purchases resume"],
-    ["waits, and nobody waits for it", "buy 5 --yes --wait 0", bought(WAITING), WIDE, "purchases resume"],
+    ["waits, with --wait 0", "buy 5 --yes --wait 0", bought(WAITING), WIDE, "purchases resume"],
     ["waits, off a terminal", "buy 5 --yes", bought(WAITING), {}, "purchases resume"],
     ["was declined, off a terminal", "buy 5 --yes", bought(payablePurchase()), {}, "purchases pay pur_1"],
     [
@@ -123,7 +123,7 @@ describe("what a person reads of a purchase that did not succeed", () => {
       "purchases pay pur_1",
     ],
   ] as [string, string, ExpectedCall[], FakeWorld, string][])(
-    "that %s: page, deadline and next step once",
+    "shows page, deadline and next step once if it %s",
     async (...row) => {
       const [, line, script, world, next] = row;
       const { code, stdout, stderr } = await play(line, script, world);
@@ -138,20 +138,20 @@ describe("what a person reads of a purchase that did not succeed", () => {
     },
   );
 
-  it("keeps page and deadline in the error document of --json", async () => {
+  it("keeps page and deadline in the --json error document", async () => {
     const { stderr } = await play("buy 5 --yes --json", bought(WAITING));
     expect(JSON.parse(stderr).error.hint).toBe(
       `Open ${ORIGIN}/pay/pur_1 to pay by 2026-11-23 10:00 UTC, then run \`secureflag-licenses purchases resume\`.`,
     );
   });
 
-  it("keeps them in the error if the result could not be printed", async () => {
+  it("keeps them in the error if the result cannot be printed", async () => {
     const { code, stderr } = await play("buy 5 --yes", bought(WAITING), { isStdoutFull: true });
     expect([code, stderr]).toEqual([8, expect.stringContaining(`Open ${ORIGIN}/pay/pur_1 to pay`)]);
   });
 });
 
-describe("a guard that stops a purchase anyway", () => {
+describe("a guard that would stop a purchase", () => {
   const few = [PRICED[0], { call: "createQuote", gives: quote(5) }] as ExpectedCall[];
 
   it.each([
@@ -160,7 +160,7 @@ describe("a guard that stops a purchase anyway", () => {
     ["buy 5 --max-licenses 3", [], "max_licenses_exceeded"],
     ["top-up --available 500 --max-licenses 3", [PRICED[0]], "max_licenses_exceeded"],
     ["top-up --available 8 --max-total 1", few, "max_total_exceeded"],
-  ] as [string, ExpectedCall[], string][])("%s: comes before a missing --yes", async (line, script, code) => {
+  ] as [string, ExpectedCall[], string][])("is checked before a missing --yes: %s", async (line, script, code) => {
     const run = await play(`${line} --json`, script);
     expect([run.code, run.stdout, JSON.parse(run.stderr).error.code]).toEqual([7, "", code]);
     const asked = await play(`${line} --no-input --json`, script, TERMINAL);
@@ -175,7 +175,7 @@ describe("a guard that stops a purchase anyway", () => {
     ["top-up --available 8", []],
     ["buy 5", []],
   ] as [string, ExpectedCall[]][])(
-    "%s: a purchase that it does not stop needs --yes, and is not sent",
+    "needs --yes if it allows the purchase, which is not sent: %s",
     async (line, script) => {
       const { code, stdout, stderr, context } = await play(line, script);
       expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -191,14 +191,14 @@ describe("a guard that stops a purchase anyway", () => {
     ["licenses reduce 40 --if-purchased 25", [PRICED[0]], 2],
     ["licenses reduce 22 --if-purchased 25", [PRICED[0]], 2],
     ["licenses reduce 40", [], 2],
-  ] as [string, ExpectedCall[], number][])("%s changes nothing", async (line, script, exitCode) => {
+  ] as [string, ExpectedCall[], number][])("changes nothing: %s", async (line, script, exitCode) => {
     const { code, stderr } = await play(line, script);
     expect(code).toBe(exitCode);
     expect(stderr).toContain(line.includes("22 --if-purchased 25") || !line.includes("if") ? "Pass --yes" : "Error: ");
   });
 });
 
-describe("buy of what is declined, in a terminal", () => {
+describe("buy in a terminal, with a declined card", () => {
   const declined = bought(payablePurchase());
   const asking: ExpectedCall[] = [...PRICED, { call: "me", gives: me() }, ...declined.slice(-1)];
 
@@ -211,7 +211,7 @@ describe("buy of what is declined, in a terminal", () => {
     expect(stderr.replaceAll("\n", " ")).toContain("The bank declined the card. No license was added");
   });
 
-  it("takes a no", async () => {
+  it("accepts No", async () => {
     const { code, context, stdout } = await play("buy 5", asking, { ...TERMINAL, answers: [true, false] });
     expect({ code, opened: context.opened }).toEqual({ code: 6, opened: [] });
     expect(stdout).toContain("Pay with another card by 2026-11-23 10:00 UTC at:");
@@ -242,7 +242,7 @@ describe("purchases pay", () => {
     });
   });
 
-  it.each([true, false])("shows a person the amount and the payment method, and asks: %s", async (answer) => {
+  it.each([true, false])("shows the amount and the payment method, and asks: %s", async (answer) => {
     const paying: ExpectedCall = { call: "payPurchase", gives: purchase() };
     const script: ExpectedCall[] = [look(payablePurchase()), ...SHOWN, ...(answer ? [paying] : [])];
     const { code, context, stderr } = await play("purchases pay pur_1", script, { ...TERMINAL, answers: [answer] });
@@ -262,7 +262,7 @@ describe("purchases pay", () => {
     expect(stderr).not.toContain("Error:");
   });
 
-  it("of what was paid already shows it and asks nothing", async () => {
+  it("shows an already paid purchase without asking", async () => {
     const { code, context, stdout } = await play("purchases pay pur_1", [look(purchase())], TERMINAL);
     expect({ code, questions: context.questions }).toEqual({ code: 0, questions: [] });
     expect(stdout).toMatch(
@@ -274,7 +274,7 @@ describe("purchases pay", () => {
     );
   });
 
-  it("says how many licenses there are now if it saw its own added", async () => {
+  it("reports the current number of licenses if its own were added", async () => {
     const paying = (gives: PurchaseAnswer): ExpectedCall[] => [look(payablePurchase()), { call: "payPurchase", gives }];
     const { stdout } = await play("purchases pay pur_1 --yes", paying(purchase()));
     expect(stdout).toContain("✓ Bought 5 licenses (25 → 30) for £244.10\n");
@@ -284,12 +284,12 @@ describe("purchases pay", () => {
     );
   });
 
-  it("refuses before it asks: what cannot be paid any more", async () => {
+  it("rejects what can no longer be paid before asking", async () => {
     const { code, context } = await play("purchases pay pur_1", [look(failedPurchase())], TERMINAL);
     expect({ code, questions: context.questions }).toEqual({ code: 9, questions: [] });
   });
 
-  it("of another amount than was shown: exit 10, the purchase on stdout", async () => {
+  it("exits with 10 if the amount differs from the one shown, with the purchase on stdout", async () => {
     const charged = { ...purchase(), total: { amount: 244_100, currency: "GBP" } };
     const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", gives: charged }];
     const { code, stdout, stderr } = await play("purchases pay pur_1 --yes --json", script);
@@ -300,7 +300,7 @@ describe("purchases pay", () => {
     expect(JSON.parse(stdout)).toMatchObject({ purchase: { total: charged.total } });
   });
 
-  it("in a script ends with 6, the purchase on stdout and the page in both", async () => {
+  it("exits with 6 in a script, with the purchase on stdout and the page in both", async () => {
     const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", gives: payablePurchase() }];
     const { code, stdout, stderr } = await play("purchases pay pur_1 --yes --json", script);
     expect(code).toBe(6);
@@ -310,7 +310,7 @@ describe("purchases pay", () => {
     });
   });
 
-  it("in a terminal shows why, opens the page, and waits for another card", async () => {
+  it("shows the reason in a terminal, opens the page, and waits for another card", async () => {
     const script = [
       look(payablePurchase()),
       { call: "payPurchase", gives: payablePurchase() } as const,
@@ -323,14 +323,14 @@ describe("purchases pay", () => {
     expect(context.opened).toEqual([`${ORIGIN}/pay/pur_1`]);
   });
 
-  it("keeps what was journaled here: the command that started it has not seen its end", async () => {
+  it("keeps the journal entry of the command that started the purchase", async () => {
     const journal = fakeJournal([entry({ idempotencyKey: "key_1" })]);
     const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", gives: purchase() }];
     expect(await play("purchases pay pur_1 --yes", script, { journal })).toMatchObject({ code: 0 });
     expect(journal.kept).toHaveLength(1);
   });
 
-  it("is refused with 9, printing nothing", async () => {
+  it("exits with 9 if refused, and prints nothing", async () => {
     const script: ExpectedCall[] = [look(payablePurchase()), { call: "payPurchase", fails: refusal("not_payable") }];
     expect(await play("purchases pay pur_1 --yes", script)).toMatchObject({ code: 9, stdout: "" });
   });
@@ -339,7 +339,7 @@ describe("purchases pay", () => {
 describe("purchases cancel", () => {
   const canceling: ExpectedCall = { call: "cancelPurchase", with: [4201, "pur_1"], gives: CANCELED };
 
-  it("that cannot be shown says that it was done", async () => {
+  it("says that it was done if the result cannot be printed", async () => {
     const { code, stderr } = await play("purchases cancel pur_1 --yes", [canceling], { isStdoutFull: true });
     const told = "The purchase pur_1 was canceled, but the output could not be written";
     expect([code, stderr.replaceAll("\n", " ")]).toEqual([10, expect.stringContaining(told)]);
@@ -351,13 +351,13 @@ describe("purchases cancel", () => {
     expect(stderr).toContain("--yes");
   });
 
-  it("prints the canceled purchase as pay does: exit 0", async () => {
+  it("prints the canceled purchase as pay does, and exits with 0", async () => {
     const { code, stdout, stderr } = await play("purchases cancel pur_1 --yes --json", [canceling]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(JSON.parse(stdout)).toMatchObject({ purchase: { failure: { code: "payment_canceled" } }, replayed: false });
   });
 
-  it("asks a person, whose default is No", async () => {
+  it("asks for confirmation, No by default", async () => {
     const world = (answer: boolean): FakeWorld => ({ ...TERMINAL, answers: [answer] });
     const { code, context, stderr } = await play(
       "purchases cancel pur_1",
@@ -385,13 +385,13 @@ describe("purchases cancel", () => {
         { call: "createQuote", gives: quote(5) },
       ],
     ],
-  ] as [string, ExpectedCall[]][])("%s does not prompt if the token may not do it", async (line, reads) => {
+  ] as [string, ExpectedCall[]][])("does not prompt if the token lacks permission: %s", async (line, reads) => {
     const reader = me({ token: { ...me().token, scopes: ["billing:read"] } });
     const { code, context } = await play(line, [...reads, { call: "me", gives: reader }], TERMINAL);
     expect([code, context.questions]).toEqual([5, []]);
   });
 
-  it("buy does not prompt if the token's limit does not allow it", async () => {
+  it("does not prompt in buy if the token's limit does not allow it", async () => {
     const gbp = (amount: number) => ({ amount, currency: "GBP" });
     const spendLimit = { amount: gbp(50_000), amountLeft: gbp(24_409), licenses: null, licensesLeft: null };
     const reads: ExpectedCall[] = [
@@ -404,7 +404,7 @@ describe("purchases cancel", () => {
     expect(stderr).toContain("£244.09 left");
   });
 
-  it("takes the beginning of an id, or a receipt number, also with --yes", async () => {
+  it("accepts the start of an ID or a receipt number, even with --yes", async () => {
     const whole = `pur_${"a".repeat(24)}`;
     for (const name of [whole.slice(0, 12), "4201-000001"]) {
       const script: ExpectedCall[] = [
@@ -415,7 +415,7 @@ describe("purchases cancel", () => {
     }
   });
 
-  it("is refused with 9", async () => {
+  it("exits with 9 if refused", async () => {
     const script: ExpectedCall[] = [{ call: "cancelPurchase", fails: refusal("not_cancelable") }];
     expect(await play("purchases cancel pur_1 --yes", script)).toMatchObject({ code: 9, stdout: "" });
   });
@@ -429,7 +429,7 @@ describe("the job summary", () => {
   afterAll(() => rm(folder, { recursive: true }));
   const inJob = (path: string): FakeWorld => ({ env: { ...ENV, CI: "true", GITHUB_STEP_SUMMARY: path } });
 
-  it("gets a section after what is there already", async () => {
+  it("is appended to existing content", async () => {
     const path = join(folder, "there.md");
     await writeFile(path, "# Before\n");
     await play("buy 5 --yes --json", bought(WAITING), inJob(path));
@@ -439,7 +439,7 @@ describe("the job summary", () => {
     expect(text).toMatch(/^# Before\n### A license purchase requires approval.*### A license purchase failed/s);
   });
 
-  it("gets nothing of what succeeded, and is created if it is missing, for its owner only", async () => {
+  it("has nothing for a successful purchase, and is created private if missing", async () => {
     const path = join(folder, "new.md");
     await play("buy 5 --yes", bought(purchase()), inJob(path));
     await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
@@ -447,7 +447,7 @@ describe("the job summary", () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
-  it("that cannot be written is a warning and changes nothing", async () => {
+  it("causes a warning and changes nothing if it cannot be written", async () => {
     const world = inJob(join(folder, "missing", "summary.md"));
     const { code, stdout, stderr } = await play("buy 5 --yes", bought(WAITING), world);
     expect(code).toBe(8);
@@ -456,7 +456,7 @@ describe("the job summary", () => {
   });
 });
 
-describe("a dry run of paying and of canceling", () => {
+describe("a dry run of pay and cancel", () => {
   const dry = async (line: string, found: PurchaseAnswer) => {
     const { code, stdout } = await play(`${line} pur_1 --dry-run --json`, [look(found)]);
     return { code, result: stdout === "" ? null : JSON.parse(stdout) };
@@ -466,7 +466,7 @@ describe("a dry run of paying and of canceling", () => {
     ["purchases pay", payablePurchase()],
     ["purchases pay", openPurchase("requires_approval")],
     ["purchases cancel", openPurchase("requires_approval")],
-  ])("%s shows the purchase that it is about, does not prompt, and changes nothing", async (line, found) => {
+  ])("%s shows the purchase, does not prompt, and changes nothing", async (line, found) => {
     const { code, result } = await dry(line, found);
     expect(code).toBe(0);
     expect(result).toMatchObject({ purchase: { id: "pur_1", status: found.status }, dryRun: true, replayed: false });
@@ -476,7 +476,7 @@ describe("a dry run of paying and of canceling", () => {
     ["purchases pay", failedPurchase()],
     ["purchases cancel", purchase()],
     ["purchases cancel", payablePurchase()],
-  ])("%s says by exit 9 that it would be refused", async (line, found) => {
+  ])("%s exits with 9 if it would be refused", async (line, found) => {
     expect(await dry(line, found)).toEqual({ code: 9, result: null });
   });
 
@@ -485,7 +485,7 @@ describe("a dry run of paying and of canceling", () => {
     ["purchases pay", purchase(), "already paid"],
     ["purchases cancel", openPurchase("requires_approval"), "would cancel this"],
     ["purchases cancel", failedPurchase({ failure: { code: "payment_canceled", message: "x" } }), "already canceled"],
-  ])("%s says in words what would be done", async (line, found, words) => {
+  ])("%s describes what would be done", async (line, found, words) => {
     const { code, stdout } = await play(`${line} pur_1 --dry-run`, [look(found)]);
     expect(code).toBe(0);
     expect(stdout).toMatch(new RegExp(`^Dry run: ${words}\\.\\nPurchase +pur_1`));

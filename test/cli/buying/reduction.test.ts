@@ -10,7 +10,7 @@ import { subscription } from "../support/builders.ts";
 const NORTHWIND = subscription();
 
 describe("reduced", () => {
-  it("renews the smaller count, for its price", () => {
+  it("renews the smaller count at its price", () => {
     const after = reduced(NORTHWIND, 22);
     expect(after.reduction).toEqual({ licenses: 22, date: "2027-03-01" });
     expect(after.renewal).toEqual({
@@ -23,7 +23,7 @@ describe("reduced", () => {
     expect(after.licenses).toEqual(NORTHWIND.licenses);
   });
 
-  it("canceled is as before", () => {
+  it("shows the original renewal once canceled", () => {
     expect(reduced(reduced(NORTHWIND, 22), null)).toEqual(NORTHWIND);
   });
 
@@ -32,20 +32,20 @@ describe("reduced", () => {
     [0, "Cannot reduce to 0 licenses: 22 of 25"],
     [25, "Cannot reduce to 25 licenses: only 25 are purchased, of which 22 are in use"],
     [26, "Cannot reduce to 26 licenses: only 25"],
-  ])("refuses %i", (count, message) => {
+  ])("rejects %i", (count, message) => {
     const attempt = () => reduced(NORTHWIND, count);
     expect(attempt).toThrow(message);
     expect(codeOf(caught(attempt))).toBe("invalid_request");
   });
 
-  it("refuses if nothing will be renewed; canceling changes nothing then", () => {
+  it("rejects if nothing will be renewed, and canceling does nothing then", () => {
     const none = { autoRenew: false, licenses: null, subtotal: null, tax: null, total: null };
     const ending = subscription({ renewal: none });
     expect(codeOf(caught(() => reduced(ending, 22)))).toBe("subscription_not_purchasable");
     expect(reduced(ending, null)).toEqual(ending);
   });
 
-  it.each([null, 23])("while a renewal is not paid refuses to change (to %j) one that counts already", (count) => {
+  it.each([null, 23])("rejects changing one in effect (to %j) while a renewal is unpaid", (count) => {
     const since = (date: string, state: "active" | "past_due" | "suspended") =>
       subscription({ reduction: { licenses: 24, date }, state });
     // Today is 2026-11-22.
@@ -59,7 +59,7 @@ describe("reduced", () => {
     expect(reduced(since("2026-11-22", "active"), count).reduction?.licenses ?? null).toBe(count);
   });
 
-  it("charges in the steps that the renewal has now", () => {
+  it("rounds to the current charge step of the renewal", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.constantFrom(1, 10), (price, chargeStep) => {
         const unitPrice = money(price, "KWD");

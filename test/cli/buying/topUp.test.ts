@@ -59,7 +59,7 @@ function job() {
 describe("top-up", () => {
   const json = "top-up --available 8 --yes --json";
 
-  it("prints target, shortfall, what was bought and the purchase", async () => {
+  it("prints the target, the shortfall, the licenses bought and the purchase", async () => {
     const { code, stdout, stderr } = await play(json, [...PRICED, ends()]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const { organizationLicenses, ...bought } = purchase({ idempotencyKey: KEY });
@@ -87,7 +87,7 @@ describe("top-up", () => {
     expect([code, stderr.includes("Warning: No limit is set. Pass --max-licenses <n>")]).toEqual([0, warns]);
   });
 
-  it("with a key that bought less before, says what is missing and buys nothing", async () => {
+  it("reports what is missing and buys nothing with a key that bought fewer before", async () => {
     const before: ExpectedCall = {
       call: "purchaseByKey",
       with: ["mine"],
@@ -123,13 +123,16 @@ describe("top-up", () => {
   it.each([
     [6, failedPurchase()],
     [8, openPurchase("requires_approval")],
-  ])("ends with %i after a purchase that did not succeed, and says that none was bought", async (expected, answer) => {
-    const { code, stdout } = await play(json, [...PRICED, ends(answer)]);
-    expect(code).toBe(expected);
-    expect(JSON.parse(stdout)).toMatchObject({ shortfall: 5, bought: 0, purchase: { status: answer.status } });
-  });
+  ])(
+    "exits with %i after a purchase that did not succeed, and reports that none was bought",
+    async (expected, answer) => {
+      const { code, stdout } = await play(json, [...PRICED, ends(answer)]);
+      expect(code).toBe(expected);
+      expect(JSON.parse(stdout)).toMatchObject({ shortfall: 5, bought: 0, purchase: { status: answer.status } });
+    },
+  );
 
-  it("says who buys what, why, and for how much", async () => {
+  it("shows who buys what, why, and for how much", async () => {
     const { stdout, stderr } = await play("top-up --available 8 --yes", [ME, ...PRICED, ends()]);
     const log = `${stderr}${stdout}`.replaceAll(/\s+/g, " ");
     for (const part of [
@@ -144,7 +147,7 @@ describe("top-up", () => {
       expect(log).toContain(part);
   });
 
-  it("says in words that nothing was missing, and what is in progress", async () => {
+  it("says that nothing was missing, and what is in progress", async () => {
     expect((await play("top-up --available 8 --yes -q", [REACHED])).stdout).toContain(
       "Nothing to buy: the target is 8 licenses available.",
     );
@@ -157,7 +160,7 @@ describe("top-up", () => {
     );
   });
 
-  it("asks a person, who sees the target; No buys nothing", async () => {
+  it("prompts with the target, and buys nothing on No", async () => {
     const world = { isTerminal: true, answers: [false] };
     const { code, questions, stderr } = await play("top-up --available 8", [ME, ...PRICED, ME], world);
     expect(code).toBe(3);
@@ -171,7 +174,7 @@ describe("top-up", () => {
     expect(stderr).toContain("--yes");
   });
 
-  it("dry, shows what would be bought in the same JSON", async () => {
+  it("shows what would be bought in the same JSON in a dry run", async () => {
     const { code, stdout } = await play("top-up --available 8 --dry-run --json", [...PRICED, ME]);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ shortfall: 5, bought: 0, purchase: null, dryRun: true, quote: {} });
@@ -194,14 +197,14 @@ describe("a step of GitHub Actions", () => {
       expect(summary()).toContain(part);
   });
 
-  it("gets them under --json as well, and if nothing was bought", async () => {
+  it("gets them with --json as well, and if nothing was bought", async () => {
     const { env, outputs, summary } = job();
     await play("top-up --available 8 --yes --json", [REACHED], { env });
     expect(outputs()).toEqual({ bought: "0", purchased: "30", available: "8", total: "", "purchase-id": "" });
     expect(summary()).toContain("### License top-up: nothing to buy");
   });
 
-  it("gets the purchase that failed, and where to pay one that requires approval", async () => {
+  it("gets the failed purchase, and where to pay one that requires approval", async () => {
     const { env, outputs, summary } = job();
     await play("top-up --available 8 --yes", [ME, ...PRICED, ends(openPurchase("requires_approval"))], { env });
     expect(outputs()).toMatchObject({ bought: "0", "purchase-id": "pur_1" });
@@ -217,7 +220,7 @@ describe("a step of GitHub Actions", () => {
     expect(summary()).toContain("- Exit code: 7");
   });
 
-  it("has no outputs of a dry run's purchase, and loses nothing if its files cannot be written", async () => {
+  it("gets no outputs for a dry run, and loses nothing if its files cannot be written", async () => {
     const env = { GITHUB_STEP_SUMMARY: join(directory, "missing/s"), GITHUB_OUTPUT: join(directory, "missing/o") };
     const { code, stderr } = await play("top-up --available 8 --yes", [ME, ...PRICED, ends()], { env });
     expect(code).toBe(0);

@@ -38,7 +38,7 @@ function memoryKeyring(secrets = new Map<string, string>()): Keyring {
   };
 }
 
-test("a sign-in goes into the file without touching the keyring", async () => {
+test("a sign-in is saved to the file without touching the keyring", async () => {
   const directory = temporaryDirectory();
   const store = createCredentialStore(directory, testMachine(), untouched);
   expect(await store.read("default")).toBeNull();
@@ -55,7 +55,7 @@ test("a sign-in goes into the file without touching the keyring", async () => {
   expect(() => readFileSync(join(directory, "credentials.json"))).toThrow("ENOENT");
 });
 
-test("where a sign-in is kept is known without the keyring", async () => {
+test("the storage of a sign-in is known without the keyring", async () => {
   const directory = temporaryDirectory();
   const store = createCredentialStore(directory, testMachine(), memoryKeyring());
   expect(await store.place("default")).toBeNull();
@@ -75,7 +75,7 @@ test.each([
   ["keyring_unavailable", none],
   ["keyring_locked", locked],
 ])(
-  "with a keyring that fails (%s) nothing is written, and what is in it is never told as missing",
+  "with a keyring that fails (%s) nothing is written, and its content is never reported missing",
   async (code, keyring) => {
     const directory = temporaryDirectory();
     const store = createCredentialStore(directory, testMachine(), keyring);
@@ -89,7 +89,7 @@ test.each([
   },
 );
 
-test("with a keyring a sign-in goes there, and its secrets leave the file", async () => {
+test("with a keyring a sign-in is stored there, and its secrets leave the file", async () => {
   const directory = temporaryDirectory();
   const store = createCredentialStore(directory, testMachine(), memoryKeyring());
   await store.write("default", token, "file");
@@ -100,7 +100,7 @@ test("with a keyring a sign-in goes there, and its secrets leave the file", asyn
   expect(() => readFileSync(join(directory, "credentials.json"))).toThrow("ENOENT");
 });
 
-test("a sign-in in the file is newer than one in the keyring, and leaves none behind", async () => {
+test("a sign-in in the file replaces the one in the keyring", async () => {
   const directory = temporaryDirectory();
   const keyring = memoryKeyring();
   const store = createCredentialStore(directory, testMachine(), keyring);
@@ -110,7 +110,7 @@ test("a sign-in in the file is newer than one in the keyring, and leaves none be
   expect([await store.remove("default"), await store.read("default")]).toEqual([true, null]);
 });
 
-test("a sign-in that somebody took out of the keyring is none", async () => {
+test("a sign-in deleted from the keyring is missing", async () => {
   const secrets = new Map<string, string>();
   const store = createCredentialStore(temporaryDirectory(), testMachine(), memoryKeyring(secrets));
   await store.write("default", token, "keyring");
@@ -119,7 +119,7 @@ test("a sign-in that somebody took out of the keyring is none", async () => {
 });
 
 test.each(["", "{", "[]", '{"profiles": {"default": {"accessToken": 1}}}'])(
-  "a broken file (%s) is named",
+  "a malformed file (%s) is named",
   async (text) => {
     const directory = temporaryDirectory();
     const path = join(directory, "credentials.json");
@@ -130,14 +130,14 @@ test.each(["", "{", "[]", '{"profiles": {"default": {"accessToken": 1}}}'])(
   },
 );
 
-test("a file that others can read is refused", async () => {
+test("a file that others can read is rejected", async () => {
   const directory = temporaryDirectory();
   writeFileSync(join(directory, "credentials.json"), "{}", { mode: 0o644 });
   const store = createCredentialStore(directory, testMachine(), none);
   await expect(store.read("default")).rejects.toMatchObject({ code: "credentials_unsafe" });
 });
 
-test("a directory that cannot be made is a clear error", async () => {
+test("a directory that cannot be created gives a clear error", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
   const store = createCredentialStore(join(file, "config"), testMachine(), none);
@@ -157,7 +157,7 @@ test.each([
   expect(boundTo(credential, apiUrl)).toBe(expected);
 });
 
-test("what cannot be read can still be forgotten", async () => {
+test("an unreadable sign-in can still be removed", async () => {
   const directory = temporaryDirectory();
   const path = join(directory, "credentials.json");
   writeFileSync(path, "{bad", { mode: 0o600 });
@@ -166,7 +166,7 @@ test("what cannot be read can still be forgotten", async () => {
   expect(await store.read("default")).toBeNull();
 });
 
-test("sign-ins that are written and removed at the same time do not lose one another", async () => {
+test("concurrent writes and removals do not lose other sign-ins", async () => {
   const directory = temporaryDirectory();
   const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
   const open = () => createCredentialStore(directory, testMachine(), none);
@@ -176,7 +176,7 @@ test("sign-ins that are written and removed at the same time do not lose one ano
   expect(left).toEqual(names.map((_, index) => index >= 10));
 });
 
-test("work on one profile waits for other work on it, and for no other profile's", async () => {
+test("work on a profile waits for other work on it, but not for other profiles", async () => {
   const store = createCredentialStore(temporaryDirectory(), testMachine(), none);
   const log: string[] = [];
   const turn = (profile: string, name: string) =>
@@ -195,7 +195,7 @@ test("work on one profile waits for other work on it, and for no other profile's
   expect(log.indexOf("two")).toBeLessThan(2);
 });
 
-test.each([0o770, 0o702])("a directory of mode %o, where others could put a file, is refused", async (mode) => {
+test.each([0o770, 0o702])("a directory of mode %o, where others could add files, is rejected", async (mode) => {
   const directory = temporaryDirectory();
   const store = createCredentialStore(directory, testMachine(), none);
   await store.write("default", credential, "file");
@@ -205,7 +205,7 @@ test.each([0o770, 0o702])("a directory of mode %o, where others could put a file
   await expect(store.write("default", token, "file")).rejects.toMatchObject(unsafe);
 });
 
-test("another user's directory is refused; one behind a link is not", async () => {
+test("another user's directory is rejected; one behind a link is not", async () => {
   const directory = temporaryDirectory();
   const link = join(temporaryDirectory(), "link");
   symlinkSync(directory, link);
@@ -220,7 +220,7 @@ test("another user's directory is refused; one behind a link is not", async () =
   expect(() => assertPrivateDirectory(link, { uid: null })).not.toThrow();
 });
 
-describe("a file with one broken sign-in", () => {
+describe("a file with one malformed sign-in", () => {
   const text = JSON.stringify({ profiles: { good: credential, bad: { ...credential, accessExpiresAt: 1e300 } } });
 
   function open() {
@@ -230,7 +230,7 @@ describe("a file with one broken sign-in", () => {
     return { path, store: createCredentialStore(directory, testMachine(), none) };
   }
 
-  test("shows the others, and says of which profile it is", async () => {
+  test("returns the others, and names the affected profile", async () => {
     const { store } = open();
     expect(await store.read("good")).toMatchObject({ source: "file" });
     expect(await store.read("other")).toBeNull();
@@ -255,7 +255,7 @@ describe("a file with one broken sign-in", () => {
 });
 
 test.each<[string, Partial<StoredCredential>]>([
-  ["an expiry that is no whole number", { accessExpiresAt: 1e300 }],
+  ["a fractional expiry", { accessExpiresAt: 1e300 }],
   ["a token over 8 KB", { accessToken: "t".repeat(8193) }],
   ["a refresh token over 8 KB", { refreshToken: "t".repeat(8193) }],
   ["too many scopes", { scopes: Array(101).fill("billing:read") }],
@@ -272,7 +272,7 @@ test.each<[string, Partial<StoredCredential>]>([
   }
 });
 
-test("the file of sign-ins never grows larger than what is read", async () => {
+test("the credentials file never grows larger than what is read", async () => {
   const store = createCredentialStore(temporaryDirectory(), testMachine(), none);
   const large = { ...credential, scopes: Array(100).fill("x".repeat(256)) };
   const writeAll = async () => {

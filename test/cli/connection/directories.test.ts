@@ -23,7 +23,7 @@ describe("the directory of settings, sign-ins and journal", () => {
     ["~ alone", { ...HOME, SECUREFLAG_CONFIG_DIR: "~" }, "/home/ada"],
     ["~/ without HOME", { SECUREFLAG_CONFIG_DIR: "~/.sfl" }, "/home/account/.sfl"],
     ["an empty variable", { ...HOME, SECUREFLAG_CONFIG_DIR: "" }, "/home/ada/.config/secureflag-licenses"],
-    ["nothing", HOME, "/home/ada/.config/secureflag-licenses"],
+    ["no variable", HOME, "/home/ada/.config/secureflag-licenses"],
     ["XDG_CONFIG_HOME", { ...HOME, XDG_CONFIG_HOME: "/cfg" }, "/cfg/secureflag-licenses"],
     ["an empty XDG_CONFIG_HOME", { ...HOME, XDG_CONFIG_HOME: "" }, "/home/ada/.config/secureflag-licenses"],
     ["a relative XDG_CONFIG_HOME", { ...HOME, XDG_CONFIG_HOME: "cfg" }, "/home/ada/.config/secureflag-licenses"],
@@ -36,7 +36,7 @@ describe("the directory of settings, sign-ins and journal", () => {
   });
 
   it.each(["sfl", ".sfl", "./sfl", "../sfl", "~ada/.sfl", "~ada", "$HOME/x", " /srv/sfl", "~\u00a0/x"])(
-    "is never the relative %j",
+    "rejects the relative %j",
     (chosen) => {
       const refusal = expect.objectContaining({
         code: "settings_unreadable",
@@ -46,7 +46,7 @@ describe("the directory of settings, sign-ins and journal", () => {
     },
   );
 
-  it("does not take ~/ for a home that nobody has", () => {
+  it("rejects ~/ without a home directory", () => {
     const env = { HOME: "", SECUREFLAG_CONFIG_DIR: "~/.sfl" };
     expect(() => findConfigDirectory(machine(env, "linux", null))).toThrow("SECUREFLAG_CONFIG_DIR");
   });
@@ -55,7 +55,7 @@ describe("the directory of settings, sign-ins and journal", () => {
     ["no HOME", {}],
     ["an empty HOME", { HOME: "" }],
     ["a relative HOME", { HOME: "home" }],
-  ])("is nowhere with %s and no account, unless a variable says where", (_, env) => {
+  ])("is unknown with %s and no account, unless a variable sets it", (_, env) => {
     expect(findConfigDirectory(machine(env, "linux", null))).toBeNull();
     expect(findSandboxDirectory(machine(env, "linux", null))).toBeNull();
     const named = { ...env, XDG_CONFIG_HOME: "/cfg", XDG_DATA_HOME: "/data" };
@@ -64,7 +64,7 @@ describe("the directory of settings, sign-ins and journal", () => {
     expect(findConfigDirectory(machine({ ...env, SECUREFLAG_CONFIG_DIR: "/srv/sfl" }, "linux", null))).toBe("/srv/sfl");
   });
 
-  it("is where each platform keeps such things", () => {
+  it("follows the conventions of each platform", () => {
     const mac = machine({ ...HOME, XDG_CONFIG_HOME: "/cfg" }, "darwin");
     expect(findConfigDirectory(mac)).toBe("/home/ada/Library/Preferences/secureflag-licenses");
     expect(findSandboxDirectory(mac)).toBe("/home/ada/Library/Application Support/secureflag-licenses/sandbox");
@@ -75,7 +75,7 @@ describe("the directory of settings, sign-ins and journal", () => {
 });
 
 it.each<[string, Env, string]>([
-  ["nothing", HOME, "/home/ada/.local/share/secureflag-licenses/sandbox"],
+  ["no variable", HOME, "/home/ada/.local/share/secureflag-licenses/sandbox"],
   ["XDG_DATA_HOME", { ...HOME, XDG_DATA_HOME: "/data" }, "/data/secureflag-licenses/sandbox"],
   ["an empty XDG_DATA_HOME", { ...HOME, XDG_DATA_HOME: "" }, "/home/ada/.local/share/secureflag-licenses/sandbox"],
   ["a relative XDG_DATA_HOME", { ...HOME, XDG_DATA_HOME: "d" }, "/home/ada/.local/share/secureflag-licenses/sandbox"],

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { createSettings, readProfileNames } from "../../../src/cli/connection/settings.ts";
 import { temporaryDirectory, testMachine } from "../support/machine.ts";
 
-test("the names are those of the settings, and none where there are none", async () => {
+test("the names are those of the settings, and none if there are none", async () => {
   const directory = join(temporaryDirectory(), "config");
   expect(readProfileNames(directory, testMachine())).toEqual([]);
   const settings = createSettings(directory, testMachine());
@@ -20,7 +20,7 @@ test.each(["null", "[]", '"text"', "{}", '{"profiles": null}', '{"profiles": 7}'
   expect(readProfileNames(directory, testMachine())).toEqual([]);
 });
 
-test("a file that others can write, or that is no JSON, is not taken", () => {
+test("a file that others can write or that is not JSON is ignored", () => {
   const directory = join(temporaryDirectory(), "config");
   mkdirSync(directory, { mode: 0o700 });
   writeFileSync(join(directory, "settings.json"), "{", { mode: 0o600 });

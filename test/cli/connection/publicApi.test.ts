@@ -48,7 +48,7 @@ describe("without settings", () => {
     ["login --email a@b.co", 4],
     ["login --web", 4],
     ["login --with-token", 2],
-  ])("%s says at once what works, asks nothing and sends nothing", async (line, exitCode) => {
+  ])("%s explains what works, without prompting or sending anything", async (line, exitCode) => {
     const { code, told, stdout } = await play(line);
     expect([code, stdout]).toEqual([exitCode, ""]);
     expect(told).toContain("https://api.secureflag.com");
@@ -58,11 +58,11 @@ describe("without settings", () => {
   });
 });
 
-describe("with a token and no backend set", () => {
+describe("with a token and no backend", () => {
   const TOKEN = { SECUREFLAG_API_TOKEN: "their-own-token" };
 
   it.each(["status", "buy 5 --yes", "quote 5", "top-up --available 5 --yes", "purchases list", "status --org 4201"])(
-    "%s says so with the code that it has without a token",
+    "%s says so with the same exit code as without a token",
     async (line) => {
       const [withToken, without] = [await play(line, TOKEN), await play(line)];
       expect(withToken).toEqual(without);
@@ -79,7 +79,7 @@ describe("with a token and no backend set", () => {
   );
 
   it.each(["status", "buy 5 --yes", "top-up --available 5 --yes"])(
-    "%s at SecureFlag's own URL says that its billing calls are not public",
+    "%s with SecureFlag's own URL says that its billing API is not public",
     async (line) => {
       const { code, told } = await play(line, { ...TOKEN, SECUREFLAG_API_URL: `${PUBLIC}/` });
       expect(code).toBe(1);
@@ -89,12 +89,12 @@ describe("with a token and no backend set", () => {
     },
   );
 
-  it("login at SecureFlag's own URL says that it takes only tokens", async () => {
+  it("login with SecureFlag's own URL says that it accepts only tokens", async () => {
     const { code, told } = await play(`login --api-url ${PUBLIC}`);
     expect([code, told]).toEqual([1, expect.stringContaining("takes only tokens")]);
   });
 
-  it("users list lists users, and what would change them is not sent", async () => {
+  it("users list lists users, and changes are not sent", async () => {
     const pages: ExpectedCall[] = [
       { call: "usersPage", with: [4201, 0], gives: [user()] },
       { call: "usersPage", with: [4201, 1], gives: [] },
@@ -106,7 +106,7 @@ describe("with a token and no backend set", () => {
     }
   });
 
-  it.each(SPELLINGS)("users list reaches the API by %s", async (url) => {
+  it.each(SPELLINGS)("users list reaches the API as %s", async (url) => {
     const { client, assertDone } = scriptedClient([{ call: "usersPage", with: [4201, 0], gives: [] }]);
     const asked: string[] = [];
     const context = fakeContext({ env: { ...TOKEN, SECUREFLAG_API_URL: url } });
@@ -131,7 +131,7 @@ describe("with a token and no backend set", () => {
     },
   );
 
-  it("whoami is tried there", async () => {
+  it("whoami is attempted there", async () => {
     expect((await play("whoami --json", TOKEN, [{ call: "me", gives: me() }])).code).toBe(0);
   });
 });

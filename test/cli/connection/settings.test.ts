@@ -6,7 +6,7 @@ import { temporaryDirectory, testMachine } from "../support/machine.ts";
 
 const profile = { apiUrl: "http://127.0.0.1:4010/rest/management/v2", organizationId: 4201, email: "a@b.example" };
 
-test("profiles are kept and removed", async () => {
+test("profiles are saved and removed", async () => {
   const directory = join(temporaryDirectory(), "config");
   const settings = createSettings(directory, testMachine());
   expect([await settings.activeProfile(), await settings.profile("default")]).toEqual(["default", null]);
@@ -23,7 +23,7 @@ test("profiles are kept and removed", async () => {
   expect((statSync(join(directory, "settings.json")).mode & 0o777).toString(8)).toBe("600");
 });
 
-test("settings that an editor on Windows saved are read without byte order mark and spaces", async () => {
+test("settings saved by an editor on Windows are read without the byte order mark and spaces", async () => {
   const directory = temporaryDirectory();
   const spaced = { ...profile, apiUrl: ` ${profile.apiUrl}\r\n`, email: " a@b.example " };
   const text = `\uFEFF${JSON.stringify({ activeProfile: "default", profiles: { default: spaced } })}\r\n`;
@@ -31,7 +31,7 @@ test("settings that an editor on Windows saved are read without byte order mark 
   expect(await createSettings(directory, testMachine()).profile("default")).toEqual(profile);
 });
 
-test("removing the active profile makes the default one active", async () => {
+test("removing the active profile activates the default one", async () => {
   const directory = temporaryDirectory();
   const text = JSON.stringify({ activeProfile: "eu", profiles: { eu: profile } });
   writeFileSync(join(directory, "settings.json"), text, { mode: 0o600 });
@@ -41,14 +41,14 @@ test("removing the active profile makes the default one active", async () => {
   expect(await settings.activeProfile()).toBe("default");
 });
 
-test.each(["", "{", '{"profiles": []}'])("broken settings (%s) are named", async (text) => {
+test.each(["", "{", '{"profiles": []}'])("malformed settings (%s) are named", async (text) => {
   const path = join(temporaryDirectory(), "settings.json");
   writeFileSync(path, text, { mode: 0o600 });
   const unreadable = expect.objectContaining({ code: "settings_unreadable", message: expect.stringContaining(path) });
   await expect(createSettings(join(path, ".."), testMachine()).activeProfile()).rejects.toEqual(unreadable);
 });
 
-test("settings that cannot be written are a clear error", async () => {
+test("settings that cannot be written give a clear error", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
   const settings = createSettings(join(file, "config"), testMachine());
@@ -56,7 +56,7 @@ test("settings that cannot be written are a clear error", async () => {
   await expect(settings.saveProfile("default", profile)).rejects.toMatchObject(unwritable);
 });
 
-test("the first profile of all is the active one, a further one only where it is chosen", async () => {
+test("the first profile becomes active, and later ones only if chosen", async () => {
   const settings = createSettings(temporaryDirectory(), testMachine());
   expect(await settings.saveProfile("work", profile)).toBe(true);
   expect(await settings.saveProfile("work", profile)).toBe(false);
@@ -67,7 +67,7 @@ test("the first profile of all is the active one, a further one only where it is
   expect([...(await settings.profiles()).keys()]).toEqual(["work", "default"]);
 });
 
-test("profiles that are saved at the same time all survive", async () => {
+test("profiles saved concurrently all survive", async () => {
   const directory = temporaryDirectory();
   const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
   const save = (name: string) => createSettings(directory, testMachine()).saveProfile(name, profile);

@@ -5,22 +5,22 @@ import type { ErrorCase } from "./stage.ts";
 
 /** Answers that make no sense, and a defect (exit code 1). */
 export const BACKEND_CASES: readonly ErrorCase[] = [
-  { code: "unexpected_answer", when: "a page of HTML", line: "status", answers: [html(200)] },
+  { code: "unexpected_answer", when: "an HTML page", line: "status", answers: [html(200)] },
   {
     code: "unexpected_answer",
-    when: "an answer of another shape",
+    when: "a response of another shape",
     line: "status",
     answers: [ok({ ...subscription(), licenses: "many" })],
   },
   {
     code: "unexpected_answer",
-    when: "an answer about something else",
+    when: "a response about something else",
     line: "status",
     answers: [ok(subscription({ organization: { id: 9, name: "Other", timeZone: "UTC" } }))],
   },
   {
     code: "unexpected_answer",
-    when: "an answer that is too large",
+    when: "an oversized response",
     line: "status",
     answers: [ok({ ...subscription(), more: "x".repeat(1_100_000) })],
   },
@@ -30,7 +30,7 @@ export const BACKEND_CASES: readonly ErrorCase[] = [
     line: "users list",
     answers: [ok({ result: null, error: true, errorMsg: "internal error" })],
   },
-  { code: "unexpected_answer", when: "the same page forever", line: "users list", answers: [ok([user()])] },
+  { code: "unexpected_answer", when: "the same page repeatedly", line: "users list", answers: [ok([user()])] },
   { code: "billing_not_offered", line: "status", answers: [html(404)] },
   { code: "users_not_offered", line: ADD, answers: [html(404)] },
   {

@@ -148,7 +148,7 @@ export const FILE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "credentials_unsafe",
-    when: "a directory that others write to",
+    when: "a directory writable by others",
     line: "status",
     ...FILES,
     prepare: (stage) => {
@@ -159,14 +159,14 @@ export const FILE_CASES: readonly ErrorCase[] = [
   { code: "credentials_unreadable", line: "status", ...FILES, prepare: file("config/credentials.json", "{") },
   {
     code: "credentials_unreadable",
-    when: "the sign-in of one profile",
+    when: "one profile's sign-in",
     line: "status",
     ...FILES,
     prepare: file("config/credentials.json", JSON.stringify({ profiles: { default: { accessToken: 7 } } })),
   },
   {
     code: "unexpected_answer",
-    when: "a sign-in that is too large to store",
+    when: "a sign-in too large to store",
     line: "login --with-token --insecure-storage",
     ...JOURNAL,
     world: piped("t"),
@@ -195,7 +195,7 @@ export const FILE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "journal_unreadable",
-    when: "others can read it",
+    when: "readable by others",
     line: "buy 5 --yes",
     ...JOURNAL,
     prepare: file("config/journal/1.json", "{}", 0o644),
@@ -210,7 +210,7 @@ export const FILE_CASES: readonly ErrorCase[] = [
   {
     code: "seed_invalid",
     line: `${SANDBOX} --ephemeral --seed {dir}/seed.json`,
-    when: "a field of another kind",
+    when: "a field of another type",
     prepare: file("seed.json", JSON.stringify({ organizations: [{ ...organization(1), usedLicenses: "many" }] })),
   },
   { code: "sandbox_data_in_use", line: `${SANDBOX} --data {dir}/data`, prepare: openedData },
@@ -235,7 +235,7 @@ export const FILE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "quote_file_invalid",
-    when: "some other JSON",
+    when: "other JSON",
     line: "buy --yes --from {dir}/quote.json",
     prepare: file("quote.json", "{}"),
   },
@@ -243,7 +243,7 @@ export const FILE_CASES: readonly ErrorCase[] = [
   {
     code: "users_file_invalid",
     line: "users import {dir}/users.csv",
-    when: "rows that are wrong",
+    when: "invalid rows",
     prepare: file("users.csv", "email,firstName,lastName\nada,Ada,Lovelace\ntim@northwind.example,,Lead\n"),
   },
   {
@@ -255,7 +255,7 @@ export const FILE_CASES: readonly ErrorCase[] = [
   {
     code: "users_file_invalid",
     line: "users import {dir}/users.csv",
-    when: "a row that the backend refuses",
+    when: "a row that the backend rejects",
     prepare: file("users.csv", "email,firstName,lastName\nada@northwind.example,Ada,Lovelace\n"),
     answers: [
       says("invalid_request", "The request is not valid: users[0].role: 0 is not a role that you may give", {

@@ -76,7 +76,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "idempotency_key_missing",
-    when: "something on the way that takes headers away",
+    when: "a gateway that strips headers",
     line: "buy 5 --yes -q",
     answers: [...OFFER, says("idempotency_key_missing", "A purchase needs the header Idempotency-Key")],
   },
@@ -95,7 +95,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "quote_file_invalid",
-    when: "changed by hand",
+    when: "edited by hand",
     line: FROM_FILE,
     prepare: quoteFile("here", (text) => text.replace('"licenses": 5', '"licenses": 6')),
   },
@@ -162,7 +162,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   { code: "if_purchased_not_met", line: "licenses reduce 23 --yes --if-purchased 20", answers: [READ] },
   {
     code: "quote_file_outdated",
-    when: "of another backend",
+    when: "for another backend",
     line: FROM_FILE,
     prepare: quoteFile("elsewhere"),
     answers: [NEW_KEY],
@@ -190,7 +190,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "below_minimum_charge",
-    when: "no number reaches it",
+    when: "no number of licenses reaches it",
     line: "quote 1",
     answers: [
       READ,
@@ -268,19 +268,19 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   { code: "no_license_available", line: ADD, answers: [FULL, ok(fullUp), COSTS_ONE] },
   {
     code: "no_license_available",
-    when: "a backend that does not say how many",
+    when: "a backend that does not report how many",
     line: ADD,
     answers: [says("no_license_available", "There are not enough available licenses")],
   },
   {
     code: "no_license_available",
-    when: "the token may not ask for the price",
+    when: "the token may not request a price",
     line: ADD,
     answers: [FULL, says("insufficient_scope", "This needs a token with the scope billing:read")],
   },
   {
     code: "no_license_available",
-    when: "others take what is bought",
+    when: "others take the new licenses",
     line: `${ADD} --buy-missing -q`,
     answers: takenByOthers(),
   },
@@ -298,20 +298,20 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   { code: "not_cancelable", line: "purchases cancel pur_1 --dry-run", answers: [ok(purchase())] },
   {
     code: "not_cancelable",
-    when: "paid at the same moment",
+    when: "paid at the same time",
     line: "purchases cancel pur_1 --yes",
     answers: [ok(purchase())],
   },
   { code: "idempotency_key_void", line: "buy 5 --yes --idempotency-key k", answers: [VOID] },
 
   { code: "unreachable", line: "status", answers: [hangUp] },
-  { code: "unreachable", when: "nobody listens", line: "status", answers: [], ...nobody() },
-  { code: "unreachable", when: "a gateway answers", line: "status", answers: [html(502)] },
+  { code: "unreachable", when: "connection refused", line: "status", answers: [], ...nobody() },
+  { code: "unreachable", when: "a gateway responds", line: "status", answers: [html(502)] },
   { code: "unreachable", line: "login --web --timeout 1", env: NO_TOKEN, answers: [() => {}] },
   { code: "outcome_unknown", line: "buy 5 --yes -q", answers: [...OFFER, hangUp] },
   {
     code: "outcome_unknown",
-    when: "an answer about something else",
+    when: "a response about something else",
     line: "buy 5 --yes -q",
     answers: [...OFFER, { status: 201, json: purchase() }, html(500)],
   },
@@ -332,14 +332,14 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "outcome_unknown",
-    when: "under a key of one's own",
+    when: "with an explicit key",
     line: "purchases resume",
     answers: [NEW_KEY, ...NOTHING_ELSE],
     world: () => ({ journal: fakeJournal([entry({ keySource: "explicit" })]) }),
   },
   {
     code: "outcome_unknown",
-    when: "a list that never ends",
+    when: "an endless list",
     line: "purchases resume",
     answers: [
       ME,
@@ -366,13 +366,13 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "purchase_unsettled",
-    when: "in review",
+    when: "under review",
     line: "buy 5 --yes -q",
     answers: [...OFFER, accepted(openPurchase("needs_review"))],
   },
   {
     code: "purchase_unsettled",
-    when: "an earlier one of another number",
+    when: "an earlier one for another number of licenses",
     line: "buy 3 --yes -q",
     answers: [ok({ ...openPurchase("processing"), idempotencyKey: "key_old" })],
     world: () => ({ journal: fakeJournal([entry()]) }),
@@ -424,19 +424,19 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   {
     code: "interrupted",
-    when: "Ctrl-C while it buys",
+    when: "Ctrl-C while buying",
     line: "buy 5 --yes -q",
     answers: ({ interrupt }) => [...OFFER, () => interrupt()],
   },
   {
     code: "interrupted",
-    when: "Ctrl-C while it pays",
+    when: "Ctrl-C while paying",
     line: "purchases pay pur_1 --yes",
     answers: ({ interrupt }) => [ok(payablePurchase()), () => interrupt()],
   },
   {
     code: "interrupted",
-    when: "Ctrl-C while it adds",
+    when: "Ctrl-C while adding",
     line: ADD,
     answers: ({ interrupt }) => [() => interrupt()],
   },

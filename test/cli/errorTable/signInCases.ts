@@ -52,14 +52,14 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
   },
   {
     code: "organization_required",
-    when: "a user of none",
+    when: "a user without organizations",
     line: "status",
     env: { SECUREFLAG_ORGANIZATION: "" },
     answers: [ok(me({ organizations: [] }))],
   },
   {
     code: "organization_required",
-    when: "a user of none who is invited",
+    when: "an invited user without organizations",
     line: "status",
     env: { SECUREFLAG_ORGANIZATION: "" },
     answers: [ok(me({ organizations: [], invitations: [northwind] }))],
@@ -84,7 +84,7 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
   },
   {
     code: "organization_required",
-    when: "a backend that does not tell",
+    when: "a backend that does not report it",
     line: "status",
     env: { SECUREFLAG_ORGANIZATION: "" },
     answers: [NO_ME],
@@ -109,7 +109,7 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
   },
   {
     code: "declined_by_person",
-    when: "no to the file",
+    when: "No to the credentials file",
     line: "login --with-token",
     env: NO_TOKEN,
     world: () => ({ hasKeyring: false, input: "sfl_1", isTerminal: true, answers: [false] }),
@@ -178,7 +178,7 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
   },
   {
     code: "unauthenticated",
-    when: "a sign-in that has ended",
+    when: "an expired sign-in",
     line: "status",
     ...SIGNED_IN,
     answers: [oauth("invalid_grant", "The sign-in has ended")],
@@ -195,8 +195,8 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
       ),
     ],
   },
-  { code: "unauthenticated", when: "something on the way", line: "status", answers: [html(401)] },
-  { code: "forbidden", when: "something on the way", line: "status", answers: [html(403)] },
+  { code: "unauthenticated", when: "a gateway", line: "status", answers: [html(401)] },
+  { code: "forbidden", when: "a gateway", line: "status", answers: [html(403)] },
   { code: "mfa_required", line: LOGIN, env: NO_TOKEN, world: piped("right"), answers: [MFA] },
   {
     code: "mfa_required",
@@ -266,5 +266,5 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
       ),
     ],
   },
-  { code: "unexpected_answer", when: "a backend that does not tell", line: "whoami", answers: [NO_ME] },
+  { code: "unexpected_answer", when: "a backend that does not report it", line: "whoami", answers: [NO_ME] },
 ];

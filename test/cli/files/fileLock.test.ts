@@ -33,7 +33,7 @@ function lockFile(content?: string): string {
 
 const isThere = (path: string) => statSync(path, { throwIfNoEntry: false }) !== undefined;
 
-test("names its owner while work runs, readable for nobody else, and goes however the work ends", async () => {
+test("the lock names its owner while work runs, is readable only by it, and is removed however the work ends", async () => {
   const path = join(temporaryDirectory(), "new", "test.lock");
   const machine = timeless();
   const seen = await withFileLock(path, machine, async () => {
@@ -52,7 +52,7 @@ test("names its owner while work runs, readable for nobody else, and goes howeve
 
 test.each([
   ["whose process has ended", DEAD],
-  ["of a process whose number another one has now", JSON.stringify({ pid: process.pid, startedAt: "earlier" })],
+  ["whose process ID was reused", JSON.stringify({ pid: process.pid, startedAt: "earlier" })],
 ])("a lock %s is taken over at once", async (_what, content) => {
   const path = lockFile(content);
   let slept = 0;
@@ -63,14 +63,14 @@ test.each([
   expect([slept, isThere(path), isThere(`${path}.takeover`)]).toEqual([0, false, false]);
 });
 
-test("the lock of a takeover that was killed does not stand in the way", async () => {
+test("a takeover that was killed does not block the lock", async () => {
   const path = lockFile(DEAD);
   writeFileSync(`${path}.takeover`, DEAD, { mode: 0o600 });
   expect(await withFileLock(path, timeless(), async () => "done")).toBe("done");
   expect([isThere(path), isThere(`${path}.takeover`)]).toEqual([false, false]);
 });
 
-test.each(["", "{", '{"pid":"1"}'])("a lock that names nobody (%s) is left alone for 2 s", async (content) => {
+test.each(["", "{", '{"pid":"1"}'])("a lock without an owner (%s) is left alone for 2 s", async (content) => {
   const path = lockFile(content);
   let elapsed = 0;
   const machine = timeless({}, (now) => {
@@ -81,7 +81,7 @@ test.each(["", "{", '{"pid":"1"}'])("a lock that names nobody (%s) is left alone
   expect(elapsed).toBeLessThan(3000);
 });
 
-test("a lock that is just being written is its writer's", async () => {
+test("a lock that is being written belongs to its writer", async () => {
   const path = lockFile("");
   const machine = timeless({}, (now) => {
     if (now === 1000) writeFileSync(path, JSON.stringify({ pid: 7, startedAt: "start of 7" }));
@@ -89,7 +89,7 @@ test("a lock that is just being written is its writer's", async () => {
   await expect(withFileLock(path, machine, async () => "done")).rejects.toMatchObject({ code: "sign_in_busy" });
 });
 
-test("a live owner is waited for, 30 s and no longer", async () => {
+test("a running owner is waited for, but no longer than 30 s", async () => {
   const owner = JSON.stringify({ pid: 7, startedAt: "start of 7" });
   const path = lockFile(owner);
   let elapsed = 0;
@@ -104,13 +104,13 @@ test("a live owner is waited for, 30 s and no longer", async () => {
   expect(readFileSync(path, "utf8")).toBe(owner);
 });
 
-test("a system that cannot tell when a process started gives up a lock of 30 s", async () => {
+test("a lock is taken over after 30 s if process start times are unavailable", async () => {
   const path = lockFile(JSON.stringify({ pid: 7, startedAt: "unknown" }));
   const machine = timeless({ processStart: async () => null, uid: null });
   expect(await withFileLock(path, machine, async () => "done")).toBe("done");
 });
 
-test("what is no lock of this user's is refused", async () => {
+test("a file that is not this user's lock is rejected", async () => {
   const [link, folder, open] = [lockFile(), lockFile(), lockFile(DEAD)];
   symlinkSync(lockFile(DEAD), link);
   mkdirSync(folder, { mode: 0o700 });
@@ -127,7 +127,7 @@ test("what is no lock of this user's is refused", async () => {
   });
 });
 
-test("where it cannot be written the work does not begin", async () => {
+test("work does not start if the lock cannot be written", async () => {
   const file = lockFile("");
   let began = false;
   const work = withFileLock(join(file, "below", "x.lock"), timeless(), async () => {
@@ -137,7 +137,7 @@ test("where it cannot be written the work does not begin", async () => {
   expect(began).toBe(false);
 });
 
-test("processes, some of them killed while they hold it, never work at the same time", async () => {
+test("processes never work at the same time, even if some are killed while holding the lock", async () => {
   const directory = temporaryDirectory();
   const [lock, counter, script] = [join(directory, "l.lock"), join(directory, "count"), join(directory, "script.ts")];
   writeFileSync(lock, DEAD, { mode: 0o600 });

@@ -29,7 +29,7 @@ function place(home: string, name: string, text = "{}"): string {
 describe.skipIf(!isRoot)("after one sudo login", () => {
   const told = (path: string) => deniedError(denied, path, USER, "credentials_unsafe");
 
-  it("the largest folder of root's in the user's home is taken back", () => {
+  it("advises reclaiming the largest root-owned folder in the user's home", () => {
     const home = temporaryDirectory();
     const path = place(home, "settings.json");
     chownSync(home, USER, 0);
@@ -47,7 +47,7 @@ describe.skipIf(!isRoot)("after one sudo login", () => {
     expect(told(path)?.hint).toContain(`"${dirname(path)}"`);
   });
 
-  it("a folder of this tool's own is taken back, one of the system never", () => {
+  it("advises reclaiming the tool's own folder, but never a system folder", () => {
     const folder = join(temporaryDirectory(), "sfl");
     mkdirSync(folder, { mode: 0o700 });
     chmodSync(dirname(folder), 0o755);
@@ -58,7 +58,7 @@ describe.skipIf(!isRoot)("after one sudo login", () => {
     expect(hint).toBe("Set SECUREFLAG_CONFIG_DIR to a directory of your own.");
   });
 
-  it("root is not told to take what is a user's", async () => {
+  it("does not advise root to take over a user's files", async () => {
     const home = temporaryDirectory();
     const path = place(home, "settings.json", SETTINGS);
     chownSync(path, USER, 0);
@@ -73,7 +73,7 @@ describe.skipIf(!isRoot)("after one sudo login", () => {
     expect(String((error as { hint: string }).hint)).not.toContain("chown");
   });
 
-  it("journal, sign-ins and locks say the same", async () => {
+  it("gives the same advice for journal, sign-ins and locks", async () => {
     const home = temporaryDirectory();
     const path = place(home, "credentials.json");
     const entry = place(home, join("journal", "1.json"));
@@ -95,7 +95,7 @@ describe.skipIf(!isRoot)("after one sudo login", () => {
   });
 });
 
-it("what is denied without another user's doing says so, and other trouble is not explained", () => {
+it("a denied file that no other user owns is reported plainly, and other errors are left alone", () => {
   const path = join(temporaryDirectory(), "settings.json");
   writeFileSync(path, "{}");
   const error = deniedError(denied, path, process.getuid?.() ?? null, "credentials_unsafe");
@@ -103,14 +103,14 @@ it("what is denied without another user's doing says so, and other trouble is no
   expect(deniedError(new Error("full"), path, USER, "credentials_unsafe")).toBeNull();
 });
 
-describe("settings hold no secret", () => {
-  it.each([0o644, 0o444, 0o600])("so that mode %o is read", async (mode) => {
+describe("settings contain no secret", () => {
+  it.each([0o644, 0o444, 0o600])("and are read with mode %o", async (mode) => {
     const path = place(temporaryDirectory(), "settings.json", SETTINGS);
     chmodSync(path, mode);
     expect(await createSettings(dirname(path), testMachine()).activeProfile()).toBe("work");
   });
 
-  it("so that a link is read, and stays one", async () => {
+  it("and are read through a link, which is kept", async () => {
     const directory = temporaryDirectory();
     const [kept, link] = [join(directory, "dotfiles.json"), join(directory, "settings.json")];
     writeFileSync(kept, SETTINGS, { mode: 0o644 });
@@ -121,7 +121,7 @@ describe("settings hold no secret", () => {
     expect(Object.keys(JSON.parse(readFileSync(kept, "utf8")).profiles)).toEqual(["work", "other"]);
   });
 
-  it.each([0o666, 0o620])("but mode %o is refused: they say where a token goes", async (mode) => {
+  it.each([0o666, 0o620])("but are rejected with mode %o: they determine where a token is sent", async (mode) => {
     const path = place(temporaryDirectory(), "settings.json", SETTINGS);
     chmodSync(path, mode);
     await expect(createSettings(dirname(path), testMachine()).activeProfile()).rejects.toMatchObject({
@@ -130,7 +130,7 @@ describe("settings hold no secret", () => {
     });
   });
 
-  it("a profile that is broken hides no other, and is kept", async () => {
+  it("and a malformed profile hides no other and is kept", async () => {
     const path = place(
       temporaryDirectory(),
       "settings.json",

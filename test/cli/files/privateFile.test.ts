@@ -6,7 +6,7 @@ import { temporaryDirectory, testMachine } from "../support/machine.ts";
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
-test("writes whole files that only their owner reads, and directories likewise", () => {
+test("writes complete files that only their owner can read, and directories likewise", () => {
   const directory = join(temporaryDirectory(), "a", "b");
   const path = join(directory, "file.json");
   const machine = testMachine();
@@ -18,7 +18,7 @@ test("writes whole files that only their owner reads, and directories likewise",
   expect(machine.reached).toEqual(["C6", "C6"]);
 });
 
-test("fails, and does not try forever, where no directory can be made", () => {
+test("fails instead of retrying forever if the directory cannot be created", () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
   // Linux's /proc takes none and says that it was not found.
@@ -27,7 +27,7 @@ test("fails, and does not try forever, where no directory can be made", () => {
   }
 });
 
-test("C6: killed before the rename, the old file is intact and the next write is not hindered", () => {
+test("C6: after a kill before the rename, the old file is intact and the next write succeeds", () => {
   const directory = temporaryDirectory();
   const path = join(directory, "file.json");
   writePrivateFile(path, "old", testMachine());
@@ -45,7 +45,7 @@ test("C6: killed before the rename, the old file is intact and the next write is
   expect(readdirSync(directory)).toEqual(["file.json"]);
 });
 
-test("a link planted in the place of the temporary file is not followed", () => {
+test("a link planted at the path of the temporary file is not followed", () => {
   const directory = temporaryDirectory();
   const [path, victim] = [join(directory, "file.json"), join(directory, "victim")];
   writeFileSync(victim, "precious");
@@ -56,7 +56,7 @@ test("a link planted in the place of the temporary file is not followed", () => 
   expect(statSync(path).isFile()).toBe(true);
 });
 
-test("a missing file is null, in a missing directory as well", () => {
+test("a missing file is null, even in a missing directory", () => {
   const directory = temporaryDirectory();
   expect(readPrivateFile(join(directory, "none"), testMachine())).toBeNull();
   expect(readPrivateFile(join(directory, "none", "none"), testMachine())).toBeNull();
@@ -67,7 +67,7 @@ test.each([
   [0o640, "chmod 600"],
   [0o604, "chmod 600"],
   [0o602, "chmod 600"],
-])("mode %o is refused with what to run", (mode, hint) => {
+])("mode %o is rejected with the command to run", (mode, hint) => {
   const path = join(temporaryDirectory(), "file.json");
   writeFileSync(path, "x");
   chmodSync(path, mode);
@@ -82,7 +82,7 @@ test.each([
   expect(readPrivateFile(path, testMachine({ uid: null }))).toBe("x");
 });
 
-test("a link, another user's file and what is no file are refused", () => {
+test("a link, another user's file and a non-file are rejected", () => {
   const directory = temporaryDirectory();
   const [path, link, folder] = [join(directory, "file"), join(directory, "link"), join(directory, "folder")];
   writePrivateFile(path, "x", testMachine());
@@ -94,7 +94,7 @@ test("a link, another user's file and what is no file are refused", () => {
   expect(() => readPrivateFile(path, testMachine({ uid: 4_000_000 }))).toThrow(unsafe);
 });
 
-test("removing says whether there was something", () => {
+test("removing reports whether there was a file", () => {
   const path = join(temporaryDirectory(), "file");
   writePrivateFile(path, "x", testMachine());
   expect([removePrivateFile(path), removePrivateFile(path)]).toEqual([true, false]);

@@ -6,7 +6,7 @@ import { parseProcStat, processProbe } from "../../../src/cli/files/fileLock.ts"
 // Systems without /proc have `ps`; a small Linux image has no `ps`.
 const PLATFORMS = [...(existsSync("/proc/self/stat") ? ["linux"] : []), ...(existsSync("/bin/ps") ? ["darwin"] : [])];
 
-test.each(PLATFORMS)("on %s this process has one start, and an ended one has none", async (platform) => {
+test.each(PLATFORMS)("on %s this process has one start time, and an ended one has none", async (platform) => {
   const probe = processProbe(platform);
   const child = execa("node", ["-e", "setTimeout(() => {}, 60000)"], { reject: false });
   const { pid = 0 } = child;

@@ -57,7 +57,7 @@ describe.each(commandsOf(program))("%s", (words, command) => {
   });
 });
 
-describe("a word", () => {
+describe("completion of a word", () => {
   it.each([
     ["quote 5 --save ", "files"],
     ["quote 5 --save=", "files"],
@@ -67,7 +67,7 @@ describe("a word", () => {
     ["users import ", "files"],
     ["sandbox --data ", "directories"],
     ["sandbox reset --data=s", "directories"],
-  ])("after %j is completed from %s", async (line, kind) => {
+  ])("after %j uses %s", async (line, kind) => {
     expect(await completionOf(line)).toBe(kind);
   });
 
@@ -129,16 +129,16 @@ describe("a word", () => {
     ["nosuch ", []],
     ["help nosuch ", []],
     ["help exit-codes ", []],
-  ])("after %j is completed from %j", async (line, values) => {
+  ])("after %j offers %j", async (line, values) => {
     expect(await completionOf(line)).toEqual(values);
   });
 
-  it("after `help` is a command or a topic", async () => {
+  it("after `help` offers commands and topics", async () => {
     expect(await completionOf("help ")).toEqual([...((await completionOf("")) as string[]), ...HELP_TOPIC_NAMES]);
   });
 
   it.each(["profiles use ", "profiles remove ", "status --profile ", "--profile "])(
-    "after %j is a profile",
+    "after %j offers profiles",
     async (line) => {
       const names = [
         "work",

@@ -15,7 +15,7 @@ const program = await createProgram(fakeContext(), () => {});
 
 const names = async () => [NAME];
 
-describe("the line of bash", () => {
+describe("a bash command line", () => {
   it.each([
     ["p buy ", ["buy", ""], 0, ""],
     ["p  buy\t5", ["buy", "5"], 0, ""],
@@ -32,7 +32,7 @@ describe("the line of bash", () => {
     ["p $(touch x) ", ["$(touch", "x)", ""], 0, ""],
     ["p a\\", ["a"], 0, ""],
     ["p ü漢=😀", ["ü漢=😀"], 3, ""],
-  ])("%j has the words %j", (line, words, kept, quote) => {
+  ])("%j is split into %j", (line, words, kept, quote) => {
     expect(readBashLine(line, BREAKS)).toEqual({ words, kept, quote, isClosed: false });
   });
 
@@ -56,7 +56,7 @@ describe("the line of bash", () => {
     );
   });
 
-  it.skipIf(!isInstalled("bash"))("is for bash itself what was inserted", () => {
+  it.skipIf(!isInstalled("bash"))("matches how bash parses what was inserted", () => {
     fc.assert(
       fc.property(fc.array(text, { minLength: 50, maxLength: 50 }), (values) => {
         const words = values.flatMap((value) =>
@@ -72,7 +72,7 @@ describe("the line of bash", () => {
   });
 });
 
-describe("the answer to a shell", () => {
+describe("the response to a shell", () => {
   it.each([
     ["bash", [BREAKS, "p profiles use it"], ["words", 'it\\\'s\\ \\$\\(x\\)\\ \\"q\\"\\ :1\\\\\\!']],
     ["bash", [BREAKS, "p profiles use no"], ["words"]],
@@ -93,7 +93,7 @@ describe("the answer to a shell", () => {
     expect(answer.slice(0, lines.length)).toEqual(lines);
   });
 
-  it.each(SHELLS)("answers %s whatever was typed, one line per candidate, with nothing on stderr", async (shell) => {
+  it.each(SHELLS)("has one line per candidate in %s whatever was typed, with nothing on stderr", async (shell) => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.oneof(fc.string(), fc.constantFrom("--", "--profile", "buy", "help", "-q"))),
@@ -108,7 +108,7 @@ describe("the answer to a shell", () => {
     );
   });
 
-  it.each(SHELLS)("answers %s without profiles that cannot be read, with nothing on stderr", async (shell) => {
+  it.each(SHELLS)("omits unreadable profiles in %s, with nothing on stderr", async (shell) => {
     const told =
       shell === "bash" ? [BREAKS, "p profiles use "] : ["profiles", "use", shell === "powershell" ? "=" : ""];
     const context = { ...fakeContext(), profileNames: () => Promise.reject(new TypeError("broken")) };
@@ -119,7 +119,7 @@ describe("the answer to a shell", () => {
 });
 
 describe("completion", () => {
-  it.each(SHELLS)("prints the script of %s, and as JSON", async (shell) => {
+  it.each(SHELLS)("prints the script for %s, also as JSON", async (shell) => {
     const [plain, json] = [fakeContext(), fakeContext()];
     expect(await runProgram(["completion", shell], plain)).toBe(0);
     expect(await runProgram(["completion", shell, "--json"], json)).toBe(0);
@@ -127,7 +127,7 @@ describe("completion", () => {
     expect(plain.written.stdout).toContain(`secureflag-licenses complete ${shell} -- `);
   });
 
-  it("runs nothing that was typed", async () => {
+  it("does not execute what was typed", async () => {
     const scripts = await Promise.all(
       SHELLS.map(async (shell) => {
         const context = fakeContext();

@@ -32,7 +32,7 @@ const page = await manPage();
 
 const program = await createProgram(fakeContext(), () => {});
 
-it("is in the package", () => {
+it("the manual page is in the package", () => {
   expect(readFileSync(`${DIST}/man/secureflag-licenses.1`, "utf8")).toBe(page);
   // A list: newer versions of npm install no manual page that is named alone.
   const { man } = JSON.parse(readFileSync(`${DIST}/../package.json`, "utf8"));
@@ -41,7 +41,7 @@ it("is in the package", () => {
 
 describe.skipIf(!isInstalled("groff"))("the manual page", () => {
   const text = () => words(rendered(page));
-  it("is formatted without a warning", () => {
+  it("is formatted without warnings", () => {
     expect(rendered(page)).not.toMatch(COMPLAINT);
     if (!isInstalled("man")) return;
     const shown = execFileSync("sh", ["-c", `man --warnings=w -l '${DIST}/man/secureflag-licenses.1' 2>&1`], {
@@ -52,7 +52,7 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
     expect(shown).not.toMatch(COMPLAINT);
   });
 
-  it("has every command and flag, and the examples of the commands", () => {
+  it("has every command and flag, and the commands' examples", () => {
     const shown = text();
     for (const command of commandsOf(program)) {
       expect(shown).toContain(` ${words(`${termOf(command)} ${command.description()}`.replaceAll("`", ""))}`);
@@ -92,7 +92,7 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
     expect(between(rendered(page(usage(line))))).toBe(words(line));
   });
 
-  it("detects warnings of groff", () => {
+  it("reports groff warnings", () => {
     expect(rendered(".TH X 1\n.SH X\n\\fZ \\[nosuch]\n")).toMatch(COMPLAINT);
   });
 

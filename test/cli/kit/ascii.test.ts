@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatMoney } from "../../../src/billing/money.ts";
 import { isAsciiTerminal, toAscii } from "../../../src/cli/kit/ascii.ts";
 
-describe("whether a terminal shows nothing but ASCII", () => {
+describe("detecting an ASCII-only terminal", () => {
   it.each([
     [{}, false, false],
     [{ LANG: "" }, false, false],
@@ -28,7 +28,7 @@ describe("whether a terminal shows nothing but ASCII", () => {
   });
 });
 
-describe("a text in ASCII", () => {
+describe("text in ASCII", () => {
   it.each([
     ["25 → 30, 5 × £150.00…", "25 -> 30, 5 x GBP 150.00..."],
     ["✓ Bought – “it’s” done", 'OK Bought - "it\'s" done'],
@@ -40,7 +40,7 @@ describe("a text in ASCII", () => {
     ["party 🎉 👩‍👩‍👧 🇬🇧 日本", "party ? ? ? ??"],
     ["a\u00a0b\u202fc", "a b c"],
     ["plain ? text\t", "plain ? text\t"],
-  ])("%j is %j", (text, expected) => {
+  ])("%j becomes %j", (text, expected) => {
     expect(toAscii(text)).toBe(expected);
   });
 

@@ -37,11 +37,11 @@ test.each<[Cell, string]>([
   expect(toCsv(["first", "second"], [[cell, 7]])).toBe(`first,second\n${text},7`);
 });
 
-test("heads alone, without rows", () => {
+test("headers are written without rows", () => {
   expect(toCsv(["email", "first, last"], [])).toBe('email,"first, last"');
 });
 
-test("whatever the cells hold, what is read back begins no formula, moves no cursor and has every cell", () => {
+test("whatever the cells contain, reading back gives every cell, with no formula and no cursor movement", () => {
   const unit = fc.constantFrom(..."=+-@\t\r\n '\",;\0\u001b\u202e\uff1dxé".split(""), "😀");
   const row = fc.tuple(fc.string({ unit }), fc.string({ unit }), fc.string());
   fc.assert(

@@ -15,7 +15,7 @@ const failing = () => {
 const print = (context: ReturnType<typeof fakeContext>, options: typeof OPTIONS & { csv?: boolean }) =>
   printResult<"profiles use">(context, options, DATA, failing);
 
-it("prints a result as JSON where formatting it fails, and says why", async () => {
+it("prints a result as JSON if formatting it fails, and says why", async () => {
   const context = fakeContext();
   expect(await print(context, OPTIONS)).toBe(true);
   expect(context.written.stdout).toBe(`${JSON.stringify(DATA)}\n`);
@@ -24,7 +24,7 @@ it("prints a result as JSON where formatting it fails, and says why", async () =
   );
 });
 
-it("prints no JSON to a reader of CSV", async () => {
+it("prints no JSON if CSV was requested", async () => {
   await expect(print(fakeContext(), { ...OPTIONS, csv: true })).rejects.toThrow("Invalid language tag");
 });
 
@@ -35,7 +35,7 @@ describe("text on stderr", () => {
     ["the terminal", { columns: 90 }, 89],
     ["at most 100 columns", { columns: 140 }, 99],
     ["COLUMNS", { columns: 140, env: { COLUMNS: "60" } }, 59],
-    ["80 columns without a width", {}, 79],
+    ["80 columns by default", {}, 79],
   ])("is as wide as %s", (_, world, widest) => {
     const context = fakeContext({ isTerminal: true, ...world });
     note(context, OPTIONS, LONG);
@@ -69,7 +69,7 @@ describe("labels on stderr", () => {
     expect(warned.written.stderr).toBe(`${isColored ? YELLOW : "Warning: 1 license is left."}\n`);
   });
 
-  it.each(["json", "quiet"])("warn of nothing with --%s", (flag) => {
+  it.each(["json", "quiet"])("omit warnings with --%s", (flag) => {
     const context = fakeContext({ isTerminal: true });
     warn(context, { ...OPTIONS, [flag]: true }, "1 license is left.");
     expect(context.written.stderr).toBe("");
@@ -83,7 +83,7 @@ describe("labels on stderr", () => {
     expect([commands, context.written.stderr]).toEqual([[["warning", "No limit is set."]], ""]);
   });
 
-  it("are not there where a person cancels", () => {
+  it("are omitted when the user cancels", () => {
     const context = fakeContext({ isTerminal: true });
     reportFailure(new CliError("declined_by_person", "Canceled. Nothing was bought"), [], context);
     expect(context.written.stderr).toBe("Canceled. Nothing was bought.\n");

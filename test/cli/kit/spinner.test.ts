@@ -21,7 +21,7 @@ it.each([
   ["a dumb terminal", { isTerminal: true, env: { TERM: "dumb" } }, {}, "Waiting …\n"],
   ["--quiet", {}, { quiet: true }, ""],
   ["--json", {}, { json: true }, ""],
-])("on %s says a sentence of what lasts long, and draws nothing", async (_, world, flags, said) => {
+])("on %s prints a sentence for slow work, and draws nothing", async (_, world, flags, said) => {
   const context = fakeContext({ ...world, isSlow: true });
   const work = new Promise((done) => setTimeout(done, 50, "done"));
   expect(await withSpinner(context, { ...options, ...flags }, "Waiting", work)).toBe("done");
@@ -29,7 +29,7 @@ it.each([
   expect(await withSpinner(fakeContext(world), { ...options, ...flags }, "Waiting", Promise.resolve(1))).toBe(1);
 });
 
-it("is away while a person is asked, and back afterwards", async () => {
+it("is hidden during a prompt, and shown again afterwards", async () => {
   const fake = fakeContext({ isTerminal: true });
   const drawn: string[] = [];
   const output = { columns: 80, isTTY: true, write: (text: string) => drawn.push(text), clearLine() {}, cursorTo() {} };
@@ -59,7 +59,7 @@ it("is away while a person is asked, and back afterwards", async () => {
 it.each([
   [true, /^[\0-\x7f]*$/],
   [false, /[⠁-⣿]/],
-])("draws ASCII on a terminal that shows nothing else (%s)", async (isAscii, frames) => {
+])("draws ASCII on a terminal that supports nothing else (%s)", async (isAscii, frames) => {
   const fake = fakeContext({ isTerminal: true, isAscii });
   const drawn: string[] = [];
   const output = { columns: 80, isTTY: true, write: (text: string) => drawn.push(text), clearLine() {}, cursorTo() {} };
@@ -69,7 +69,7 @@ it.each([
   expect(drawn.join("")).toMatch(frames);
 });
 
-it("shows how far work has come at once, and is gone at its end, though the work lets nothing else happen", async () => {
+it("shows progress at once and disappears at the end, even if the work never yields", async () => {
   const fake = fakeContext({ isTerminal: true });
   const drawn: string[] = [];
   let cleared = 0;

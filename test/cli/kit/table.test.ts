@@ -48,7 +48,7 @@ const LISTS: readonly [name: string, count: number, render: (seen: View) => stri
 ];
 
 describe.each(LISTS)("the list of %s", (_name, count, render) => {
-  it.each([80, 90, 100])("has a row for each below its heads on %d columns, and every column lines up", (width) => {
+  it.each([80, 90, 100])("has a header and a row for each on %d columns, all aligned", (width) => {
     const [table = ""] = render(view(width)).split("\n\n");
     const [heads = "", ...rows] = table.split("\n");
     expect(rows).toHaveLength(count);
@@ -59,13 +59,13 @@ describe.each(LISTS)("the list of %s", (_name, count, render) => {
     for (const row of rows) expect(stringWidth(row.slice(0, row.lastIndexOf("  ") + 2))).toBe(start);
   });
 
-  it("uses a terminal that is wider than text", () => {
+  it("uses the full width of a wide terminal", () => {
     const [table = ""] = render({ ...view(100), columns: 240 }).split("\n\n");
     expect(table).toContain(LONG);
     expect(table).not.toContain("…");
   });
 
-  it("is wrapped and whole below 80 columns", () => {
+  it("is wrapped and complete below 80 columns", () => {
     for (const width of [60, 79]) {
       const text = render(view(width));
       expect(text).not.toContain("…");
@@ -73,7 +73,7 @@ describe.each(LISTS)("the list of %s", (_name, count, render) => {
     }
   });
 
-  it("is one line a record between tabs off a terminal, whole and without heads", () => {
+  it("is one tab-separated line per record off a terminal, complete and without headers", () => {
     const rows = render(OFF).split("\n");
     expect(rows).toHaveLength(count);
     expect(new Set(rows.map((row) => row.split("\t").length)).size).toBe(1);
@@ -82,7 +82,7 @@ describe.each(LISTS)("the list of %s", (_name, count, render) => {
   });
 });
 
-it("keeps names of users whole beside one long email, and ends with how many there are", () => {
+it("user names are complete beside a long email, and the list ends with a count", () => {
   const users = [user({ firstName: "Bartholomew", lastName: "Higgins", email: LONG.repeat(2) }), user()];
   const text = renderUsers(users, view(80));
   expect(text).toMatch(/\nBartholomew Higgins {2}/);
@@ -91,14 +91,14 @@ it("keeps names of users whole beside one long email, and ends with how many the
 });
 
 describe("the list of purchases", () => {
-  it("shows ids that can be copied: short on a terminal, whole elsewhere", () => {
+  it("shows IDs that can be copied: short on a terminal, complete elsewhere", () => {
     expect(renderPurchases(PURCHASES, "UTC", view(80))).toMatch(/ {2}pur_bbbbbbbb\n/);
     expect(renderPurchases(PURCHASES, "UTC", OFF).split("\n")[1]).toBe(
       ["2026-11-22", "3", "£1,234,567.89", "succeeded", "admin@northwind.example", id("b"), ""].join("\t"),
     );
   });
 
-  it("ends with what succeeded: licenses and what was charged, each currency by itself", () => {
+  it("ends with the totals of successful purchases: licenses and charges, per currency", () => {
     const euros = purchase({ total: { amount: 1_000, currency: "EUR" } });
     expect(renderPurchases([...PURCHASES, euros], "UTC", view(80))).toContain(
       "\n\nTotal: 8 licenses bought, 25 licenses renewed, £1,235,788.43 and €10.00 charged.\n",
@@ -110,7 +110,7 @@ describe("the list of purchases", () => {
     expect(renderPurchases([much, much], "UTC", view(80))).toContain("an unknown amount in GBP charged.");
   });
 
-  it("names until when each purchase may be paid", () => {
+  it("shows the deadline of each payable purchase", () => {
     expect(renderPurchases(PURCHASES, "UTC", OFF)).toContain(`\t${id("a")}\tpay by 2026-11-23 10:00 UTC\n`);
     expect(renderPurchases(PURCHASES, "UTC", view(80))).toContain("\npur_aaaaaaaa: pay by 2026-11-23 10:00 UTC.\n");
   });

@@ -8,8 +8,8 @@ import { fakeContext } from "../support/fakeContext.ts";
 
 const LONG = "x".repeat(500_000);
 
-describe("a long text of a backend", () => {
-  it("is cut for people at 2 KB, never within a character", () => {
+describe("a long text from a backend", () => {
+  it("is cut at 2 KB for people, never within a character", () => {
     expect(clean("x".repeat(2048))).toBe("x".repeat(2048));
     expect(clean(LONG)).toBe(`${"x".repeat(2047)}…`);
     expect(clean(`${"x".repeat(2046)}😀${LONG}`)).toBe(`${"x".repeat(2046)}…`);
@@ -18,7 +18,7 @@ describe("a long text of a backend", () => {
     expect(addressText(`https://billing.example/${LONG}`)).toHaveLength(2048);
   });
 
-  it("is whole in an error for programs, and cut in one for people, whose hint stays", () => {
+  it("is complete in an error for programs, and cut in one for people, which keeps its hint", () => {
     const error = new CliError("unexpected_answer", LONG, { hint: "Look there." });
     const person = fakeContext();
     expect(reportFailure(error, [], person)).toBe(1);
@@ -34,6 +34,6 @@ it.each([
   ["https://checkout.stripe.com\\@other.example", "https://checkout.stripe.com/@other.example"],
   ["http://127.0.0.1:4010/pay/1", "http://127.0.0.1:4010/pay/1"],
   ["javascript:alert(1)\u0007", "javascript:alert(1)"],
-])("the address %j is shown as %s", (text, shown) => {
+])("the URL %j is shown as %s", (text, shown) => {
   expect(addressText(text)).toBe(shown);
 });

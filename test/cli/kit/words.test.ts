@@ -3,7 +3,7 @@ import { formattingLocale, moneyText } from "../../../src/cli/kit/words.ts";
 
 const POUNDS = { amount: 123_450, currency: "GBP" };
 
-describe("the locale that amounts are written in", () => {
+describe("the locale for amounts", () => {
   it.each([
     ["de-DE-x-lvariant-euro", "de-DE", "1.234,50 £"],
     ["de-DE-x-lvariant-long-modifier-name-very", "de-DE", "1.234,50 £"],
@@ -15,7 +15,7 @@ describe("the locale that amounts are written in", () => {
     ["not a locale!", "en-US", "£1,234.50"],
     ["x".repeat(1_000), "en-US", "£1,234.50"],
     ["", "en-US", "£1,234.50"],
-  ])("instead of %s is %s", (platform, locale, text) => {
+  ])("replaces %s by %s", (platform, locale, text) => {
     expect(formattingLocale(() => platform)).toBe(locale);
     expect(
       moneyText(
@@ -25,7 +25,7 @@ describe("the locale that amounts are written in", () => {
     ).toBe(text);
   });
 
-  it("is en-US where the platform has none to give", () => {
+  it("is en-US if the platform reports none", () => {
     const failing = () => {
       throw new RangeError("Incorrect locale information provided");
     };
@@ -33,7 +33,7 @@ describe("the locale that amounts are written in", () => {
   });
 });
 
-it("writes an amount whatever the locale and the currency are", () => {
+it("an amount is formatted with any locale and currency", () => {
   expect(moneyText(POUNDS, "de-DE-x-lvariant-euro")).toBe("£1,234.50");
   expect(moneyText(POUNDS, "!")).toBe("£1,234.50");
   expect(moneyText({ amount: 5, currency: "£" }, "en-US")).toBe("£ 0.05");

@@ -5,7 +5,7 @@ import stringWidth from "string-width";
 import { expect, test } from "vitest";
 import { ROOT } from "../../support/places.ts";
 
-test("what the bundle counts as one column each is as wide as that", async () => {
+test("characters that the bundle treats as one column are that wide", async () => {
   const [, source = ""] =
     /SINGLE_COLUMNS = \/(.*)\/;/.exec(await readFile(join(ROOT, ".config/lean.mjs"), "utf8")) ?? [];
   const single = new RegExp(source);

@@ -19,14 +19,14 @@ function paid({ organizationLicenses: licenses, ...made }: PurchaseAnswer) {
 }
 
 describe("purchases for people and as CSV", () => {
-  it("in a list, until when a purchase can be paid and where that is shown", () => {
+  it("lists the payment deadline of a purchase and where it is shown", () => {
     const text = renderPurchases([purchase(), openPurchase("requires_approval")], "UTC", PLAIN);
     expect(text).toContain("pay by 2026-11-23 10:00 UTC");
     expect(text).toContain("purchases show <id>");
     expect(renderPurchases([purchase()], "UTC", PLAIN)).not.toContain("purchases show");
   });
 
-  it("in a list, who bought a purchase and with which token", () => {
+  it("lists who bought a purchase and with which token", () => {
     const text = renderPurchases(
       [purchase({ purchasedBy: BY_TOKEN }), purchase({ kind: "renewal", purchasedBy: null })],
       "UTC",
@@ -36,7 +36,7 @@ describe("purchases for people and as CSV", () => {
     expect(text.replaceAll(/\s+/g, " ")).toContain("by admin@northwind.example, token ci");
   });
 
-  it("in a list of 80 columns, the token even if the email is cut", () => {
+  it("lists the token within 80 columns, even if the email is cut", () => {
     const email = `${"a".repeat(40)}@northwind.example`;
     const made = [openPurchase("requires_approval", { purchasedBy: { email, token: "deploy" } }), purchase()];
     const rows = renderPurchases(made, "UTC", { ...PLAIN, width: 80 }).split("\n");
@@ -48,14 +48,14 @@ describe("purchases for people and as CSV", () => {
     ["payment_expired", "expired"],
     ["payment_canceled", "canceled"],
     ["card_declined", "failed"],
-  ])("says of %s in a list that it is %s, and the data stay", (code, word) => {
+  ])("lists %s as %s, and leaves the data unchanged", (code, word) => {
     const ended = failedPurchase({ failure: { code, message: "x" } });
     expect(renderPurchases([ended], "UTC", OFF).split("\t")[3]).toBe(word);
     expect(renderPurchases([{ ...ended, refund: REFUND }], "UTC", OFF).split("\t")[3]).toBe(`${word}, refunded`);
     expect(purchasesCsv([ended])).toContain(",failed,5,");
   });
 
-  it("purchases as CSV, made safe, with amounts in major units", () => {
+  it("writes purchases as CSV, sanitized, with amounts in major units", () => {
     const by = { email: "=cmd@northwind.example", token: "ci" };
     const text = purchasesCsv([
       purchase({ note: 'a "b", c\n+1', purchasedBy: by }),
@@ -73,7 +73,7 @@ describe("purchases for people and as CSV", () => {
     expect(purchasesCsv([])).toBe(heads);
   });
 
-  it("shows a purchase in a line, its receipt, and what to do next; the rest is in `purchases show`", () => {
+  it("shows a purchase on one line, its receipt and the next step; the rest is in `purchases show`", () => {
     const made = { ...paid(purchase()), quote: verified(quote(5)) };
     const next =
       "Receipt 4201-000001\nAdd users with `secureflag-licenses users add`.\nDetails: `secureflag-licenses purchases show 4201-000001`";
@@ -90,11 +90,11 @@ describe("purchases for people and as CSV", () => {
       "needs_review",
       "Purchase needs review: 5 licenses for £244.10\nDetails: `secureflag-licenses purchases show pur_1`",
     ],
-  ] as const)("a purchase that is %s, in two lines", (status, text) => {
+  ] as const)("shows a purchase that is %s on two lines", (status, text) => {
     expect(renderBuyResult(paid(openPurchase(status)), PLAIN)).toBe(text);
   });
 
-  it("a purchase that was canceled, failed, or was refunded", () => {
+  it("shows a purchase that was canceled, failed or refunded", () => {
     const canceled = failedPurchase({ failure: { code: "payment_canceled", message: "x" } });
     expect(renderBuyResult(paid(canceled), PLAIN, { command: "purchases cancel" }).replaceAll("\n", " ")).toBe(
       "Canceled the purchase of 5 licenses for £244.10. Nothing was charged. Details: `secureflag-licenses purchases show pur_1`",
@@ -108,7 +108,7 @@ describe("purchases for people and as CSV", () => {
     );
   });
 
-  it("a renewal that failed, and one that was paid", () => {
+  it("shows a failed renewal, and one that was paid", () => {
     const renewal = { kind: "renewal", purchasedBy: null } as const;
     const failed = renderBuyResult(paid(payablePurchase(renewal)), PLAIN);
     expect(failed).toContain("Renewal failed: 5 licenses for £244.10\nPay with another card at:\n");

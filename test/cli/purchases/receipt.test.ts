@@ -29,7 +29,7 @@ async function play(args: readonly string[], script: readonly ExpectedCall[], wo
 }
 
 describe("purchases receipt --pdf", () => {
-  it("writes a file that only its owner reads, and says where", async () => {
+  it("writes a file that only its owner can read, and says where", async () => {
     const path = join(temporaryDirectory(), "receipt.pdf");
     expect(await play(["--pdf", path], [pdfOf()])).toMatchObject({
       code: 0,
@@ -41,7 +41,7 @@ describe("purchases receipt --pdf", () => {
     expect(readdirSync(join(path, ".."))).toEqual(["receipt.pdf"]);
   });
 
-  it("prints the receipt and the file's place with --json", async () => {
+  it("prints the receipt and the file's path with --json", async () => {
     const path = join(temporaryDirectory(), "receipt.pdf");
     const { code, stdout } = await play(["--pdf", path, "--json"], [JSON_RECEIPT, pdfOf()]);
     expect(code).toBe(0);
@@ -49,14 +49,14 @@ describe("purchases receipt --pdf", () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it("writes nothing if the PDF is of another receipt; accepts one without a name", async () => {
+  it("writes nothing if the PDF is for another receipt; accepts one without a name", async () => {
     const path = join(temporaryDirectory(), "receipt.pdf");
     const other = await play(["--pdf", path, "--json"], [JSON_RECEIPT, pdfOf("receipt-4201-000002.pdf")]);
     expect({ code: other.code, there: existsSync(path) }).toEqual({ code: 1, there: false });
     expect(await play(["--pdf", path, "--json"], [JSON_RECEIPT, pdfOf(null)])).toMatchObject({ code: 0 });
   });
 
-  it("writes the bytes to stdout, but never to a terminal and never beside --json", async () => {
+  it("writes the bytes to stdout, but never to a terminal or together with --json", async () => {
     expect(await play(["--pdf", "-"], [pdfOf()])).toMatchObject({ code: 0, stdout: BYTES.toString() });
     const scripted = scriptedClient([]);
     const context = fakeContext({ env: TOKEN, client: scripted.client });
@@ -69,7 +69,7 @@ describe("purchases receipt --pdf", () => {
     expect(await play(["--pdf", "-", "--json"], [])).toMatchObject({ code: 2, stdout: "" });
   });
 
-  it("replaces a file only with --force, and asks for nothing otherwise", async () => {
+  it("replaces a file only with --force, and otherwise requests nothing", async () => {
     const path = join(temporaryDirectory(), "receipt.pdf");
     writeFileSync(path, "old");
     const refused = await play(["--pdf", path], []);
@@ -81,7 +81,7 @@ describe("purchases receipt --pdf", () => {
     expect((statSync(path).mode & 0o777).toString(8)).toBe("600");
   });
 
-  it("does not replace a file that appears while it asks", async () => {
+  it("does not replace a file that appears during the request", async () => {
     const path = join(temporaryDirectory(), "receipt.pdf");
     const appearing: ExpectedCall = {
       call: "receiptPdf",
@@ -100,14 +100,14 @@ describe("purchases receipt --pdf", () => {
     ["a directory", (directory) => directory, "it is a directory"],
     ["a missing directory", (directory) => join(directory, "none", "receipt.pdf"), "its directory does not exist"],
     [
-      "a file as directory",
+      "a file as a directory",
       (directory) => {
         writeFileSync(join(directory, "file"), "");
         return join(directory, "file", "receipt.pdf");
       },
       "its directory does not exist",
     ],
-    ["a name for a directory", (directory) => join(directory, "none/"), "it names a directory"],
+    ["a directory name", (directory) => join(directory, "none/"), "it names a directory"],
     [
       "a link",
       (directory) => {
@@ -118,7 +118,7 @@ describe("purchases receipt --pdf", () => {
     ],
     ["a device", () => "/dev/null", "it is not a file"],
     ["a name too long", (directory) => join(directory, "x".repeat(300)), "its name is too long"],
-  ])("refuses %s before it asks for anything, even with --force", async (_, pathIn, reason) => {
+  ])("rejects %s before any request, even with --force", async (_, pathIn, reason) => {
     const directory = temporaryDirectory();
     const path = pathIn(directory);
     const before = readdirSync(directory);
@@ -144,7 +144,7 @@ describe("purchases receipt --pdf", () => {
     ["--force alone", ["--force"]],
     ["an empty name", ["--pdf", ""]],
     ["no name", ["--pdf"]],
-  ])("refuses %s", async (_, args) => {
+  ])("rejects %s", async (_, args) => {
     expect(await play(args, [])).toMatchObject({ code: 2, stdout: "" });
   });
 });

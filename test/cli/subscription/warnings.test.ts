@@ -12,12 +12,12 @@ const ending = { autoRenew: false, licenses: null, subtotal: null, tax: null, to
 
 describe("subscriptionWarnings", () => {
   it.each<[string, Parameters<typeof subscription>[0], RegExp[]]>([
-    ["all is well", plenty, []],
+    ["nothing to warn about", plenty, []],
     ["a tenth is left", { licenses: counts(100, 90) }, [/^Only 10 licenses are available, of 100/]],
     ["more than a tenth is left", { licenses: counts(100, 89) }, []],
     ["one is left", { licenses: counts(5, 4) }, [/^Only 1 license is available, of 5/]],
     ["none is left", { licenses: counts(25, 25) }, [/^No license is available, of 25/]],
-    ["there never was any", { licenses: counts(0, 0) }, []],
+    ["there were never any licenses", { licenses: counts(0, 0) }, []],
     ["31 days are left", { ...plenty, ...inDays(31) }, []],
     ["30 days are left", { ...plenty, ...inDays(30) }, [/renews in 30 days, on 2027-03-01: £4,500.00 with tax for 25/]],
     ["a day is left", { ...plenty, ...inDays(1) }, [/renews in 1 day, on/]],
@@ -29,18 +29,18 @@ describe("subscriptionWarnings", () => {
       [/^From 2027-03-01 there will be 20 licenses, as scheduled/],
     ],
     [
-      "there will be fewer, but not as few as was asked for",
+      "there will be fewer, but not as few as requested",
       { licenses: counts(100, 24), reduction: { licenses: 20, date: "2027-03-01" } },
       [/^From 2027-03-01 there will be 20 licenses \(24, as long as 24 are in use\), as scheduled/],
     ],
     ["it is past due", { ...plenty, state: "past_due" }, [/is unpaid.*purchases pay <id>/]],
     [
-      "it is past due, with what and until when",
+      "it is past due, with amount and deadline",
       { ...plenty, state: "past_due", unpaid: UNPAID },
       [/^The last renewal is unpaid, and no licenses can be bought until it is paid\.$/],
     ],
     [
-      "it is suspended, and since when",
+      "it is suspended, with the date",
       { ...plenty, state: "suspended", unpaid: UNPAID },
       [/^The last renewal is unpaid, and the subscription is suspended\.$/],
     ],
@@ -68,13 +68,13 @@ describe("tokenWarning", () => {
     [0, /expires within a day/],
     [null, null],
     [undefined, null],
-  ])("%s seconds before its end", (expiresIn, expected) => {
+  ])("%s seconds before expiry", (expiresIn, expected) => {
     const warning = tokenWarning({ ...me().token, expiresIn });
     if (expected === null) expect(warning).toBeNull();
     else expect(warning).toMatch(expected);
   });
 
-  it("is absent for a sign-in, which renews itself", () => {
+  it("is absent for a sign-in, which is renewed automatically", () => {
     expect(tokenWarning({ ...me().token, name: null, expiresIn: 60 })).toBeNull();
   });
 });

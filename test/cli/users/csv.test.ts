@@ -20,7 +20,7 @@ function problemsOf(file: string | Uint8Array): string[] {
 }
 
 test.each(["assignmentStrategy", "Assignment strategy"])(
-  "the column %j is refused with the command to use",
+  "the column %j is rejected with the command to use instead",
   (column) => {
     expect(problemsOf(`${HEADER},${column}\nada@x.test,Ada,Lovelace,none`)).toEqual([
       expect.stringMatching(/^1: .*remove the column and use `secureflag-licenses organizations assignment-strategy`$/),
@@ -28,7 +28,7 @@ test.each(["assignmentStrategy", "Assignment strategy"])(
   },
 );
 
-test("reports one person in several spellings, with the earlier line", () => {
+test("reports one user in several spellings, with the earlier line", () => {
   const rows = ["zo\u00e9@b\u00fccher.test,A,A", "zoe\u0301@b\u00fccher.test,B,B", "ZO\u00c9@xn--bcher-kva.test,C,C"];
   expect(problemsOf([HEADER, ...rows].join("\n"))).toEqual([
     `3: email "zoe\u0301@b\u00fccher.test" is on line 2 too`,
@@ -44,10 +44,10 @@ function lineCount(text: string): number {
 describe("valid files", () => {
   test.each<[string, string | Uint8Array, AddUserRequest[], number[]]>([
     ["one user", `${HEADER}\nada@x.test,Ada,Lovelace\n`, [ada], [2]],
-    ["no line end after the last", `${HEADER}\nada@x.test,Ada,Lovelace`, [ada], [2]],
-    ["lines that end in CRLF", `${HEADER}\r\nada@x.test,Ada,Lovelace\r\nbob@x.test,Bob,Ross\r\n`, [ada, bob], [2, 3]],
-    ["lines that end in CR", `${HEADER}\rada@x.test,Ada,Lovelace\rbob@x.test,Bob,Ross\r`, [ada, bob], [2, 3]],
-    ["mixed line ends", `${HEADER}\r\nada@x.test,Ada,Lovelace\rbob@x.test,Bob,Ross\n`, [ada, bob], [2, 3]],
+    ["no newline at the end", `${HEADER}\nada@x.test,Ada,Lovelace`, [ada], [2]],
+    ["CRLF line endings", `${HEADER}\r\nada@x.test,Ada,Lovelace\r\nbob@x.test,Bob,Ross\r\n`, [ada, bob], [2, 3]],
+    ["CR line endings", `${HEADER}\rada@x.test,Ada,Lovelace\rbob@x.test,Bob,Ross\r`, [ada, bob], [2, 3]],
+    ["mixed line endings", `${HEADER}\r\nada@x.test,Ada,Lovelace\rbob@x.test,Bob,Ross\n`, [ada, bob], [2, 3]],
     ["a byte order mark", `\ufeff${HEADER}\nada@x.test,Ada,Lovelace`, [ada], [2]],
     ["a byte order mark before a quote", `\ufeff"email",firstName,lastName\nada@x.test,Ada,Lovelace`, [ada], [2]],
     ["any order, case and spaces", "LASTNAME , Email,firstname\nLovelace, ada@x.test ,Ada", [ada], [2]],
@@ -61,23 +61,18 @@ describe("valid files", () => {
       [2],
     ],
     ["blank lines", `\n \n${HEADER}\n\n\t\nada@x.test,Ada,Lovelace\n\n\nbob@x.test,Bob,Ross\n\n`, [ada, bob], [6, 9]],
-    [
-      "Excel's line that names the separator",
-      `sep=;\r\n${HEADER.replaceAll(",", ";")}\r\nada@x.test;Ada;Lovelace`,
-      [ada],
-      [3],
-    ],
+    ["Excel's separator line", `sep=;\r\n${HEADER.replaceAll(",", ";")}\r\nada@x.test;Ada;Lovelace`, [ada], [3]],
     ["the same after a byte order mark, quoted", `\ufeff"SEP=,"\n\n${HEADER}\nada@x.test,Ada,Lovelace`, [ada], [4]],
-    ["a separator of its own", `sep=|\r${HEADER.replaceAll(",", "|")}\rada@x.test|Ada|Lovelace`, [ada], [3]],
-    ["a tab for it", `sep=\t\n${HEADER.replaceAll(",", "\t")}\nada@x.test\tAda\tLovelace`, [ada], [3]],
+    ["a custom separator", `sep=|\r${HEADER.replaceAll(",", "|")}\rada@x.test|Ada|Lovelace`, [ada], [3]],
+    ["a tab as the separator", `sep=\t\n${HEADER.replaceAll(",", "\t")}\nada@x.test\tAda\tLovelace`, [ada], [3]],
     [
-      "nameless columns at the end, empty or left out",
+      "unnamed trailing columns, empty or omitted",
       `${HEADER},,\nada@x.test,Ada,Lovelace,,\n,,,,\nbob@x.test,Bob,Ross`,
       [ada, bob],
       [2, 4],
     ],
     [
-      "optional columns at the end left out",
+      "omitted trailing optional columns",
       `${HEADER},role,adminNoTraining\nada@x.test,Ada,Lovelace\nbob@x.test,Bob,Ross,user`,
       [ada, { ...bob, role: 7 }],
       [2, 3],
@@ -88,15 +83,15 @@ describe("valid files", () => {
       [ada, bob],
       [2, 3],
     ],
-    ["rows of nothing", `${HEADER}\n,,\nada@x.test,Ada,Lovelace\n"", ,\n`, [ada], [3]],
+    ["empty rows", `${HEADER}\n,,\nada@x.test,Ada,Lovelace\n"", ,\n`, [ada], [3]],
     [
-      "letters of many kinds",
+      "letters of many scripts",
       `${HEADER}\nç@é.test,Zoë,王小明`,
       [{ email: "ç@é.test", firstName: "Zoë", lastName: "王小明" }],
       [2],
     ],
     [
-      "a name like an object's own",
+      "a name like a built-in property",
       `${HEADER}\nada@x.test,__proto__,constructor`,
       [{ ...ada, firstName: "__proto__", lastName: "constructor" }],
       [2],
@@ -142,22 +137,22 @@ const EDITOR = "save it as CSV UTF-8";
 
 describe("invalid files", () => {
   test.each<[string, string | Uint8Array, string[]]>([
-    ["nothing", "", ["1: The file is empty"]],
-    ["a byte order mark alone", "\ufeff", ["1: The file is empty"]],
+    ["an empty file", "", ["1: The file is empty"]],
+    ["only a byte order mark", "\ufeff", ["1: The file is empty"]],
     ["blank lines", "\r\n \r\n", ["1: The file is empty"]],
     ["separators", ",,,\n,,", ["1: The file is empty"]],
-    ["a header alone", `${HEADER}\n\n`, ["1: No users below the header"]],
+    ["only a header", `${HEADER}\n\n`, ["1: No users below the header"]],
     ["no header", "ada@x.test,Ada,Lovelace", [`1: The first row must name the columns: ${COLUMNS_ARE}`]],
-    ["something else", "<html>", [`1: The first row must name the columns: ${COLUMNS_ARE}`]],
+    ["arbitrary text", "<html>", [`1: The first row must name the columns: ${COLUMNS_ARE}`]],
     ["UTF-16", Buffer.from(`\ufeff${HEADER}`, "utf16le"), [`1: The file is UTF-16 text; ${EDITOR}`]],
-    ["UTF-16 without its mark", Buffer.from(HEADER, "utf16le"), [`1: The file is UTF-16 text; ${EDITOR}`]],
+    ["UTF-16 without a byte order mark", Buffer.from(HEADER, "utf16le"), [`1: The file is UTF-16 text; ${EDITOR}`]],
     [
-      "UTF-16, big end first",
+      "UTF-16, big-endian",
       Buffer.from(`\ufeff${HEADER}`, "utf16le").swap16(),
       [`1: The file is UTF-16 text; ${EDITOR}`],
     ],
     ["a spreadsheet", Buffer.from("PK\u0003\u0004\u0014"), [`1: This is a spreadsheet; ${EDITOR}`]],
-    ["3 MB and a byte", Buffer.alloc(3_000_001, "a"), ["1: The file is larger than 3 MB"]],
+    ["3 MB plus one byte", Buffer.alloc(3_000_001, "a"), ["1: The file is larger than 3 MB"]],
     [
       "Latin-1",
       Buffer.from(`${HEADER}\nada@x.test,Zo\u00eb,L\r\nbob@x.test,Bob,\nc@x.test,C,\u00e9`, "latin1"),
@@ -168,12 +163,12 @@ describe("invalid files", () => {
       ],
     ],
     [
-      "half a character at the end",
+      "a truncated character at the end",
       Buffer.from(`${HEADER}\nada@x.test,Ada,Zoë`).subarray(0, -1),
       ["2: Not UTF-8 text; save the file as CSV UTF-8"],
     ],
     [
-      "columns that are missing, unknown and there twice",
+      "missing, unknown and duplicate columns",
       "\nEmail,first_name,EMAIL,x\u001b[31m,,x\u001b[31m\na,b,c,d,e,f",
       [
         '2: Unknown column "first_name"; did you mean firstName?',
@@ -185,7 +180,7 @@ describe("invalid files", () => {
       ],
     ],
     [
-      "values in nameless columns at the end, and beyond them",
+      "values in unnamed trailing columns, and beyond them",
       `sep=,\n${HEADER},,\n"ada\n@x.test",Ada,Lovelace,,x\nbob@x.test,Bob,Ross,,,x\nc@x.test,C`,
       [
         "3: Column 5 has a value, but no name in the header",
@@ -193,10 +188,10 @@ describe("invalid files", () => {
         "6: 2 values, but the header has 5 columns",
       ],
     ],
-    ["a nameless column in the middle", `email,,firstName,lastName\n1,,2,3`, ["1: A column has no name"]],
-    ["the separator's line alone", "sep=;", ["1: The file is empty"]],
+    ["an unnamed column in the middle", `email,,firstName,lastName\n1,,2,3`, ["1: A column has no name"]],
+    ["only the separator line", "sep=;", ["1: The file is empty"]],
     [
-      "__proto__ for a column",
+      "__proto__ as a column",
       `${HEADER},__proto__\n1,2,3,4`,
       [`1: Unknown column "__proto__"; the columns are ${COLUMNS_ARE}`],
     ],
@@ -210,20 +205,24 @@ describe("invalid files", () => {
       ],
     ],
     [
-      "a required column left out behind an optional one",
+      "an omitted required column after an optional one",
       `role,${HEADER}\nuser,ada@x.test,Ada`,
       ["2: 3 values, but the header has 4 columns"],
     ],
-    ["another separator below the header", `${HEADER}\nada@x.test;Ada;L`, ["2: 1 value, but the header has 3 columns"]],
-    ["a quote that is never closed", `${HEADER}\r\n\r\nada@x.test,"Ada,L\r\nbob@x.test,B`, [`3: ${NOT_CLOSED}`]],
-    ["a quote that is never closed in the header", `"${HEADER}\nada@x.test,A,L`, [`1: ${NOT_CLOSED}`]],
+    [
+      "a different separator below the header",
+      `${HEADER}\nada@x.test;Ada;L`,
+      ["2: 1 value, but the header has 3 columns"],
+    ],
+    ["an unclosed quote", `${HEADER}\r\n\r\nada@x.test,"Ada,L\r\nbob@x.test,B`, [`3: ${NOT_CLOSED}`]],
+    ["an unclosed quote in the header", `"${HEADER}\nada@x.test,A,L`, [`1: ${NOT_CLOSED}`]],
     [
       "quotes in the middle, and every problem after them",
       `${HEADER}\nada@x.test,Ada "A",L\nbob@x.test,"B"ob,R\n,C,C\nd@x.test,5",D\ne@x.test,E,`,
       [`2: ${STRAY_QUOTE}`, `3: ${STRAY_QUOTE}`, "4: email is empty", `5: ${STRAY_QUOTE}`, "6: lastName is empty"],
     ],
     [
-      "what quoted line ends do to the count",
+      "line numbers after quoted line breaks",
       `${HEADER}\r\na@x.test,"A\r\nA",A\r\nb@x.test,"B\nB",B\rc@x.test,"C\rC",C\nd@x.test,D,`,
       [
         "2: firstName contains a line break or a control character",
@@ -246,7 +245,7 @@ describe("invalid files", () => {
       ],
     ],
     [
-      "emails that are none",
+      "invalid emails",
       `${HEADER}\nada,A,A\na b@x.test,A,A\na@b@x.test,A,A\n${"a".repeat(321)}@x.test,A,A\n,A,A\n"a,b@x.test",A,A`,
       [
         '2: email "ada" is not an email address',
@@ -258,7 +257,7 @@ describe("invalid files", () => {
       ],
     ],
     [
-      "an email twice, however it is written",
+      "a duplicate email in different spellings",
       `${HEADER}\nada@x.test,A,A\nbob@x.test,B,B\nADA@X.TEST,A,A\n,C,C\n,C,C\nada@x.test,A,A`,
       [
         '4: email "ADA@X.TEST" is on line 2 too',
@@ -268,7 +267,7 @@ describe("invalid files", () => {
       ],
     ],
     [
-      "names that are empty or too long",
+      "empty and oversized names",
       `${HEADER}\na@x.test,,\nb@x.test,${"x".repeat(101)}, \u00a0`,
       [
         "2: firstName is empty",
@@ -278,7 +277,7 @@ describe("invalid files", () => {
       ],
     ],
     [
-      "values that are none of those",
+      "invalid values",
       `${HEADER},role,adminNoTraining\na@x.test,A,A,boss,maybe\nb@x.test,B,B,-1,\nc@x.test,C,C,2,\nd@x.test,D,D,reviewer,`,
       [
         '2: role "boss" is not one of administrator, manager, statistics, creator, threatcanvas-reviewer, user',
@@ -315,11 +314,11 @@ describe("unusual files", () => {
     ["rows of tabs", "\t\t\n"],
     ["empty values", '"",'],
     ["stray quotes", '"a"b\n'],
-    ["three quotes a line", '"""\n'],
-    ["quotes that open and never close", '"a\n'],
-    ["quotes in all places", 'a,"b""c\n'],
+    ["three quotes per line", '"""\n'],
+    ["unclosed quotes", '"a\n'],
+    ["quotes everywhere", 'a,"b""c\n'],
     ["unknown columns", "a,"],
-    ["bytes that are no text", "\xff\n"],
+    ["binary data", "\xff\n"],
   ])("reads 100 KB of %s below a header within ten seconds", (_, piece) => {
     const header = piece.includes("\t") ? HEADER.replaceAll(",", "\t") : HEADER;
     const rows = Buffer.from(piece.repeat(100_000 / piece.length), "latin1");
@@ -336,7 +335,7 @@ describe("unusual files", () => {
   const textual = fc.array(token, { maxLength: 60 }).map((parts) => parts.join(""));
   const below = textual.map((text) => `${HEADER},role\n${text}`);
 
-  test("never throws, puts every problem on a line of the file, and returns users of the contract, for any bytes", () => {
+  test("never throws, gives every problem a line number, and returns valid users, for any bytes", () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.tuple(below, fc.uint8Array({ maxLength: 20 })).map(([text, rest]) => Buffer.concat([Buffer.from(text), rest])),
@@ -360,7 +359,7 @@ describe("unusual files", () => {
     );
   });
 
-  test("reads the same with every kind of line end", () => {
+  test("reads every kind of line ending alike", () => {
     // A NUL at the beginning looks like UTF-16.
     const utf8 = fc.oneof(textual, below).filter((text) => !text.slice(0, 3).includes("\0"));
     const lineFeeds = utf8.map((text) => text.replaceAll(/\r\n?/g, "\n"));

@@ -23,7 +23,7 @@ describe("the list of users", () => {
     ["one page, not full", [many(0, 3)], 3],
     ["full pages", [many(0, 20), many(20, 20)], 40],
     ["short pages between full ones", [many(0, 20), many(20, 1), many(21, 20), many(41, 7), many(48, 20)], 68],
-  ])("with %s ends at the first empty page", async (_, list, count) => {
+  ])("ends at the first empty page: %s", async (_, list, count) => {
     const backend = pages(...list);
     expect((await readAllUsers(backend, 1)).map(({ idUser }) => idUser)).toEqual([...Array(count).keys()]);
     expect(backend.asked).toEqual([...Array(list.filter((page) => page.length > 0).length + 1).keys()]);
@@ -46,15 +46,15 @@ describe("the list of users", () => {
     },
   );
 
-  it("returns a user once who moved to another page", async () => {
+  it("returns a user who moved to another page once", async () => {
     const backend = pages(many(0, 20), [someone(19)], many(19, 5));
     expect((await readAllUsers(backend, 1)).map(({ idUser }) => idUser)).toEqual([...Array(24).keys()]);
   });
 
   it.each([
-    ["the same page again and again", (page: number) => many(page * 0, 20)],
-    ["the same pages in turn", (page: number) => many((page % 2) * 20, 20)],
-    ["ever more users", (page: number) => many(page * 5_000, 5_000)],
+    ["the same page repeatedly", (page: number) => many(page * 0, 20)],
+    ["a cycle of pages", (page: number) => many((page % 2) * 20, 20)],
+    ["an endless supply of users", (page: number) => many(page * 5_000, 5_000)],
   ])("fails if it never ends, with %s", async (_, page) => {
     const usersPage = async (_organizationId: number, number: number) => page(number);
     await expect(readAllUsers({ usersPage }, 1)).rejects.toMatchObject({

@@ -144,7 +144,7 @@ describe("users list", () => {
     expect((await play("users list --json", [page()])).stdout).toBe("[]\n");
   });
 
-  it("prints CSV with the names of organization and team, safe for spreadsheets", async () => {
+  it("prints CSV with organization and team names, safe for spreadsheets", async () => {
     const { stdout } = await play("users list --csv", [page(...seen.slice(0, 1)), page()]);
     expect(stdout).toBe(
       "idUser,email,username,firstName,lastName,role,status,adminNoTraining,joinedDateTime,licenseStart,licenseEnd," +
@@ -194,7 +194,7 @@ describe("users add", () => {
     expect([code, stderr]).toEqual([2, `Error: refused: invalid_request.\n${hint}\n`]);
   });
 
-  it("exits with 10 if the answer was lost", async () => {
+  it("exits with 10 if the response was lost", async () => {
     expect(await play(`${ADD} --json`, [fails("addUser", "outcome_unknown")])).toMatchObject({ code: 10, stdout: "" });
   });
 
@@ -207,7 +207,7 @@ describe("users add", () => {
     expect(told).toContain("users list --all");
   });
 
-  it("says that the user may have been added if it is interrupted", async () => {
+  it("says that the user may have been added if interrupted", async () => {
     const world: FakeWorld = {};
     const scripted = scriptedClient([]);
     const context = fakeContext({ ...world, env: ENV, client: scripted.client });
@@ -217,8 +217,8 @@ describe("users add", () => {
   });
 });
 
-describe("with licenses missing", () => {
-  it("exits with 9, the number and the price without --buy-missing, and buys nothing", async () => {
+describe("with missing licenses", () => {
+  it("exits with 9, and prints the number and the price, without --buy-missing, and buys nothing", async () => {
     for (const flags of ["", " --yes", " --max-total 1"]) {
       const { code, stdout, told } = await play(`${ADD}${flags}`, [refused(1), ...PRICED]);
       expect([code, stdout]).toEqual([9, ""]);
@@ -227,14 +227,14 @@ describe("with licenses missing", () => {
     }
   });
 
-  it("exits with 9 and the reason if the price is not known", async () => {
+  it("exits with 9 and the reason if the price is unknown", async () => {
     const script = [refused(2), fails("subscription", "insufficient_scope")];
     const { code, told } = await play(ADD, script);
     expect(code).toBe(9);
     expect(told).toContain("2 licenses are missing, and the price is not known: refused: insufficient_scope.");
   });
 
-  it("passes on a refusal that does not say how many", async () => {
+  it("passes on a rejection without a number", async () => {
     const { code, told } = await play(`${ADD} --buy-missing`, [fails("addUser", "no_license_available")]);
     expect([code, told]).toEqual([9, expect.stringContaining("refused: no_license_available.")]);
   });
@@ -246,7 +246,7 @@ describe("with licenses missing", () => {
     expect(context.reached).toContain("C3");
   });
 
-  it("shows people the price before, and the purchase and the user after", async () => {
+  it("shows people the price beforehand, and the purchase and the user afterwards", async () => {
     const { stdout, told } = await play(`${ADD} --buy-missing`, [refused(1), ...BOUGHT, ADDED]);
     expect(told).toContain("1 license is missing.");
     expect(told).toContain("Target 1 license available");
@@ -302,7 +302,7 @@ describe("with licenses missing", () => {
     expect(JSON.parse(run.stderr)).toMatchObject({ error: { code } });
   });
 
-  describe("taken by others after they were bought", () => {
+  describe("taken by others after the purchase", () => {
     const found: ExpectedCall = {
       call: "purchaseByKey",
       gives: { state: "known", purchase: { ...one, organizationLicenses: FULL } },
@@ -332,7 +332,7 @@ describe("with licenses missing", () => {
       ["--max-licenses 1", [READ]],
       ["--max-total 97.63", PRICED],
       ["--if-purchased 25", [...PRICED]],
-    ])("%s holds for all of it: exit 7 with what was bought", async (guard, script) => {
+    ])("%s applies to the total: exits with 7 and prints what was bought", async (guard, script) => {
       const others = full({ licenses: { purchased: 27, used: 27, available: 0 } });
       const moved: ExpectedCall[] = [
         { call: "subscription", gives: others },
@@ -418,7 +418,7 @@ describe("with licenses missing", () => {
 describe("the prompt to buy", () => {
   const ME: ExpectedCall = { call: "me", gives: me() };
 
-  it("is that of buy, with or without --buy-missing; Yes buys and adds", async () => {
+  it("is the same as for buy, with or without --buy-missing; Yes buys and adds", async () => {
     for (const flag of ["", " --buy-missing"]) {
       const script = [refused(1), ...PRICED, ME, sold(), ADDED];
       const { code, questions, told } = await play(`${ADD}${flag}`, script, { isTerminal: true, answers: [true] });
@@ -441,7 +441,7 @@ describe("the prompt to buy", () => {
   });
 });
 
-describe("run again after a kill", () => {
+describe("running again after a kill", () => {
   const killed = entry({ target: { available: 1 }, licenses: 1 });
   const before = { ...one, id: "pur_0", idempotencyKey: killed.idempotencyKey };
   const known: ExpectedCall = {
@@ -461,7 +461,7 @@ describe("run again after a kill", () => {
     ["another target", { target: { available: 2 } }, []],
     ["another note", { note: "other" }, []],
     ["a key that never arrived", {}, [{ call: "purchaseByKey", gives: { state: "unknown" } } as ExpectedCall]],
-    ["a backend that does not say", {}, [fails("purchaseByKey", "unreachable")]],
+    ["a backend without an answer", {}, [fails("purchaseByKey", "unreachable")]],
   ])("leaves %s alone", async (_, change, script) => {
     const journal = fakeJournal([{ ...killed, ...change }]);
     const { code, stdout } = await play(`${ADD} --buy-missing --json`, [ADDED, ...script], { journal });
@@ -570,7 +570,7 @@ describe("users import", () => {
   });
 
   it.each([[[{ path: "users", message: "are too many" }]], [[{ path: "users[9].role", message: "is wrong" }]], [[]]])(
-    "passes on what is about no line of the file: %j",
+    "passes on problems that concern no line of the file: %j",
     async (errors) => {
       const error = new ClientError("invalid_request", "No.", { problem: { code: "", detail: "", errors } });
       const { code, stderr } = await play(`users import ${three()}`, [{ call: "importUsers", fails: error }]);
@@ -637,7 +637,7 @@ describe("users import", () => {
   });
 });
 
-it("users import --dry-run refuses an administrator with an API token", async () => {
+it("users import --dry-run rejects an administrator with an API token", async () => {
   const file = csvFile("email,firstName,lastName,role\na@b.example,A,B,user\nc@d.example,C,D,administrator\n");
   const { code, told } = await play(`users import ${file} --dry-run`, [page(), { call: "me", gives: me() }]);
   expect([code, told]).toEqual([5, expect.stringContaining("API tokens cannot add or remove administrators")]);
@@ -656,7 +656,7 @@ describe("users add --dry-run", () => {
     expect((await play(line, [page(), enough])).stdout).toContain("Dry run: would add ada@northwind.example");
   });
 
-  it("exits as the real command: 2 for an existing user, 9 without licenses, 7 by a guard", async () => {
+  it("exits like the real command: 2 for an existing user, 9 without licenses, 7 by a guard", async () => {
     const there = await play(line, [page(user({ email: "ADA@northwind.example" })), page()]);
     expect([there.code, there.told]).toEqual([2, expect.stringContaining("is already a user of this organization")]);
     expect((await play(line, [page(), READ, ...PRICED])).code).toBe(9);
@@ -664,15 +664,12 @@ describe("users add --dry-run", () => {
     expect(guarded.code).toBe(7);
   });
 
-  it.each(["suspended", "ended"] as const)(
-    "refuses where the subscription is %s, and licenses are taken",
-    async (state) => {
-      const stopped: ExpectedCall = { call: "subscription", gives: subscription({ state }) };
-      const { code, told } = await play(line, [page(), stopped]);
-      expect([code, told]).toEqual([7, expect.stringContaining("Users cannot take licenses: the subscription ")]);
-      expect((await play(`${line} --role statistics --no-training`, [page(), stopped])).code).toBe(0);
-    },
-  );
+  it.each(["suspended", "ended"] as const)("fails if the subscription is %s and licenses are needed", async (state) => {
+    const stopped: ExpectedCall = { call: "subscription", gives: subscription({ state }) };
+    const { code, told } = await play(line, [page(), stopped]);
+    expect([code, told]).toEqual([7, expect.stringContaining("Users cannot take licenses: the subscription ")]);
+    expect((await play(`${line} --role statistics --no-training`, [page(), stopped])).code).toBe(0);
+  });
 
   it("names the unpaid renewal of a suspended subscription", async () => {
     const stopped = { call: "subscription", gives: subscription({ state: "suspended", unpaid: UNPAID }) } as const;
@@ -699,7 +696,7 @@ describe("users add --dry-run", () => {
     expect((await play(`${line} --role administrator --no-training --json`, script)).code).toBe(0);
   });
 
-  it("refuses an administrator with an API token, as the backend would", async () => {
+  it("rejects an administrator with an API token, as the backend would", async () => {
     const { code, told } = await play(`${line} --role administrator`, [page(), { call: "me", gives: me() }]);
     expect([code, told]).toEqual([5, expect.stringContaining("API tokens cannot add or remove administrators")]);
     expect(told).toContain("Unset SECUREFLAG_API_TOKEN");
@@ -743,7 +740,7 @@ describe("users remove", () => {
     expect([no.code, no.told]).toEqual([3, expect.stringContaining("Canceled. Nothing was changed.")]);
   });
 
-  it("refuses oneself, and administrators with an API token, before the prompt", async () => {
+  it("rejects oneself, and administrators with an API token, before the prompt", async () => {
     const oneself = me({ user: { email: "ADA@northwind.example", role: 0, roleName: "administrator" } });
     const self = await play(line, [...found, { call: "me", gives: oneself }], { isTerminal: true });
     expect([self.code, self.questions, self.told]).toEqual([
@@ -771,7 +768,7 @@ describe("users remove", () => {
     expect([two.code, two.told]).toEqual([2, expect.stringContaining("52 and 60")]);
   });
 
-  it("says that an answer was lost", async () => {
+  it("reports a lost response", async () => {
     const lost: ExpectedCall = { ...removed, gives: null };
     const { stdout } = await play(`${line} --yes`, [...found, lost]);
     expect(stdout.replaceAll(/\s+/g, " ")).toContain("somebody else may have removed them.");
@@ -789,7 +786,7 @@ describe("users remove", () => {
     expect((await play(`${line} --dry-run`, [page()])).code).toBe(2);
   });
 
-  it("refuses administrators with an API token in a dry run", async () => {
+  it("rejects administrators with an API token in a dry run", async () => {
     const read: ExpectedCall = { call: "subscription", gives: subscription() };
     const boss = [page({ ...ada, role: 0 }), page(), read];
     const { code, told } = await play(`${line} --dry-run`, [...boss, { call: "me", gives: me() }]);

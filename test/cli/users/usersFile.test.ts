@@ -17,7 +17,7 @@ const nothing = {
 };
 
 describe("a file of users", () => {
-  it("is read as it is, even if it is not text", async () => {
+  it("is read unchanged, even if it is not text", async () => {
     const path = join(directory, "latin1.csv");
     const bytes = Buffer.from([0x61, 0xe9, 0x0d, 0x0a]);
     writeFileSync(path, bytes);
@@ -32,7 +32,7 @@ describe("a file of users", () => {
     await expect(readUsersFile(path, nothing)).rejects.toMatchObject({ code: "users_file_invalid" });
   });
 
-  it("is read only as far as necessary if it is too large", async () => {
+  it("is read only up to the limit if it is too large", async () => {
     const path = join(directory, "large.csv");
     writeFileSync(path, "");
     truncateSync(path, MAX_FILE_BYTES + 10_000_000);

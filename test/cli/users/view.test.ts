@@ -43,7 +43,7 @@ test.each([
   expect(strategyNamed(text)).toBe(strategy);
 });
 
-test("has the words of the command line", () => {
+test("roles and strategies are named as on the command line", () => {
   expect(ROLE_WORDS.join("|")).toBe("administrator|manager|statistics|creator|threatcanvas-reviewer|user");
   expect(STRATEGY_WORDS.join("|")).toBe("none|initial-plan|initial-path|initial-labs");
 });

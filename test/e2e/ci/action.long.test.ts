@@ -111,7 +111,7 @@ const errorsOf = ({ commands }: StepEnd) => commands.filter(({ name }) => name =
 const NOTHING = { bought: "", purchased: "", available: "", total: "", "purchase-id": "" };
 
 describe("the top-up action", () => {
-  test("buys what is missing, sets every output and tells why in the summary; run again, it buys nothing", async () => {
+  test("buys what is missing, sets every output and explains it in the summary; run again, it buys nothing", async () => {
     const id = untouched();
     const first = await topUp(id, { available: "8" });
     const [purchase] = await sandbox.purchases(id);
@@ -135,7 +135,7 @@ describe("the top-up action", () => {
     expect(await chargesOf(id)).toEqual([24410]);
   });
 
-  test("runs the file of the repository by itself, after its checksum, and asks no registry", async () => {
+  test("runs the repository's file on its own after verifying its checksum, without a registry", async () => {
     const id = untouched();
     const others = { organization: String(id), "max-licenses": "5", "max-total": "244.10", "dry-run": "false" };
     const end = await topUp(id, { purchased: "30", command: undefined, ...others });
@@ -146,7 +146,7 @@ describe("the top-up action", () => {
 
   test.each([
     ["another checksum", { sha256: "0".repeat(64) }, "sha256"],
-    ["a part of the checksum", { sha256: "PART" }, "sha256"],
+    ["part of the checksum", { sha256: "PART" }, "sha256"],
     ["another file", { file: ".github/other file;touch injected.tgz" }, "sha256"],
     ["no file", { file: "vendor/none.tgz" }, "file"],
     ["no checksum", { file: ".github/actions/top-up/action.yml" }, "sha256"],
@@ -158,7 +158,7 @@ describe("the top-up action", () => {
     expect((await readdir(workspace)).sort()).toEqual([".github", "vendor"]);
   });
 
-  test("with none for both limits, has none, and warns in an annotation", async () => {
+  test("with none for both limits, has no limit and warns in an annotation", async () => {
     const id = untouched();
     const end = await topUp(id, { available: "4", "max-total": "none", "max-licenses": "none" });
     expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "1" } });
@@ -171,7 +171,7 @@ describe("the top-up action", () => {
     expect(end).toMatchObject({ exitCode: 7, outputs: NOTHING });
   });
 
-  test("takes token and backend from the job if their inputs are left out", async () => {
+  test("uses token and backend from the job if their inputs are omitted", async () => {
     const id = untouched();
     const env = { SECUREFLAG_API_TOKEN: tokenOf(id), SECUREFLAG_API_URL: sandbox.ready.url };
     const given = { available: "4", "max-total": "500" };
@@ -213,7 +213,7 @@ describe("the top-up action", () => {
     expect(await sandbox.purchases(LIMITED)).toEqual([]);
   });
 
-  test("ends with 6 where the card is declined, and names the purchase", async () => {
+  test("exits with 6 if the card is declined, and names the purchase", async () => {
     const end = await topUp(DECLINED, { available: "8" });
     const [purchase] = await sandbox.purchases(DECLINED);
     expect(end).toMatchObject({
@@ -225,7 +225,7 @@ describe("the top-up action", () => {
     expect(await chargesOf(DECLINED)).toEqual([]);
   });
 
-  test("ends with 8 where a person has to approve, with the page in the summary; until then nothing more is bought", async () => {
+  test("exits with 8 if approval is required, with the page in the summary; nothing more is bought until then", async () => {
     const end = await topUp(APPROVAL, { available: "8" });
     const [purchase] = await sandbox.purchases(APPROVAL);
     expect(end).toMatchObject({ exitCode: 8, outputs: { bought: "0", "purchase-id": purchase?.id } });
@@ -251,17 +251,17 @@ describe("the top-up action", () => {
   });
 });
 
-describe("wrong inputs: exit 2, nothing is sent", () => {
+describe("invalid inputs: exit 2, nothing is sent", () => {
   test.each<[string, Record<string, string | undefined>]>([
     ["no target", {}],
     ["no limit", { available: "500", "max-licenses": undefined }],
     ["none for one limit, and no other", { available: "5", "max-licenses": "none" }],
     ["two targets", { available: "5", purchased: "30" }],
-    ["an amount that is none", { available: "5", "max-total": "£5" }],
+    ["an invalid amount", { available: "5", "max-total": "£5" }],
     ["a dry run that is neither true nor false", { available: "5", "dry-run": "yes" }],
     ["a flag in place of a number", { available: "--json" }],
     ["a flag beside a number", { available: "5 --dry-run" }],
-    ["an organization that is none", { available: "5", organization: "x" }],
+    ["an invalid organization", { available: "5", organization: "x" }],
   ])("%s", async (_, inputs) => {
     const before = proxy.requests.length;
     const end = await topUp(1, inputs, proxy.url);
@@ -271,7 +271,7 @@ describe("wrong inputs: exit 2, nothing is sent", () => {
   });
 });
 
-describe("an empty input, as a misspelled variable leaves it: exit 2, nothing is sent", () => {
+describe("an empty input, as from a misspelled variable: exit 2, nothing is sent", () => {
   test.each<[string, Record<string, string>]>([
     ["available", { purchased: "30" }],
     ["max-licenses", { available: "8", "max-total": "none" }],
@@ -284,7 +284,7 @@ describe("an empty input, as a misspelled variable leaves it: exit 2, nothing is
     ["file", { available: "8" }],
     ["sha256", { available: "8" }],
     ["command", { available: "8" }],
-  ])("%s beside %j", async (name, others) => {
+  ])("%s with %j", async (name, others) => {
     const before = proxy.requests.length;
     const end = await topUp(1, { ...others, [name]: "" }, proxy.url);
     expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING, log: "" });
@@ -293,10 +293,10 @@ describe("an empty input, as a misspelled variable leaves it: exit 2, nothing is
   });
 });
 
-describe("what stops it before it knows what is missing is in the summary, too", () => {
+describe("an early failure also appears in the summary", () => {
   test.each<[string, Record<string, string | undefined>, number, string]>([
     ["no token", { "api-token": undefined }, 4, "SECUREFLAG_API_TOKEN"],
-    ["a dead token", { "api-token": "sfl_dead" }, 4, "Sign in again"],
+    ["a revoked token", { "api-token": "sfl_dead" }, 4, "Sign in again"],
     ["no https", { "api-url": "http://billing.example" }, 2, "https"],
   ])("%s", async (_, inputs, exitCode, words) => {
     const end = await topUp(1, { available: "5", ...inputs });
@@ -331,7 +331,7 @@ describe("hostile text", () => {
     await expectNothing(await topUp(1, { available: payload, "max-total": payload, organization: payload }));
   });
 
-  test("in the inputs, where it runs the file", async () => {
+  test("in the inputs, with a file", async () => {
     await expectNothing(await topUp(1, { available: PAYLOADS.join("\n"), command: undefined }));
   });
 
@@ -355,7 +355,7 @@ describe("hostile text", () => {
     expect(end?.log.replaceAll("\u200b", "")).toContain(note);
   });
 
-  test("in the purchase that the backend answers with", async () => {
+  test("in the purchase returned by the backend", async () => {
     const id = untouched();
     const spoilt = `${HOSTILE_TEXT}\nghadelimiter_00\nEOF\navailable<<E\n99\nE\n`;
     const edit = (body: string) => JSON.stringify({ ...JSON.parse(body), id: spoilt });
@@ -373,7 +373,7 @@ describe("hostile text", () => {
     expect(end.summary).not.toMatch(/^(### Fake|::|bought)/m);
   });
 
-  test("would be found", () => {
+  test("would be detected", () => {
     const { commands } = readLog(HOSTILE_TEXT);
     expect(commands.map(({ name }) => name)).toEqual(["set-output", "add-mask", "set-output", "stop-commands"]);
   });

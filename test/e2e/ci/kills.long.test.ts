@@ -21,7 +21,7 @@ const CASES = Object.entries(CI_SYSTEMS)
 
 const sandbox = useSandbox({ seed: seed(...CASES.map(({ id }) => organization(id))) });
 
-describe.concurrent("a job that is killed and tried again reaches its target once", () => {
+describe.concurrent("a job that is killed and retried reaches its target once", () => {
   test.for(CASES)("$system, $command, killed at $point", async (how, { expect }) => {
     const { id, env, attempt, point, command, isOwnFirst } = how;
     const args = [...command.split(" "), "--yes", "--json"];

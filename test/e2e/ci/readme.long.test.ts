@@ -94,7 +94,7 @@ async function expectToppedUp(id: number): Promise<void> {
   expect(await sandbox.purchased(id)).toBe(27);
 }
 
-describe("the README's examples for CI, as they stand there", () => {
+describe("the README's CI examples, verbatim", () => {
   test("the workflow for GitHub Actions, in a fresh project, run twice", async () => {
     const workspace = await freshProject();
     const path = await place(workspace, exampleWith(examples, "yaml", ".github/workflows/licenses.yml"));
@@ -116,21 +116,18 @@ describe("the README's examples for CI, as they stand there", () => {
     await expectToppedUp(STEP);
   });
 
-  test.each(["- run:", ".github/workflows/licenses.yml"])(
-    "%s runs nothing of a file that was changed",
-    async (words) => {
-      const workspace = await freshProject();
-      await appendFile(join(workspace, "vendor/secureflag-licenses-0.1.0.tgz"), "x");
-      const repository = { workspace, env: NO_REGISTRY, ...settingsFor(CHANGED) };
-      const example = exampleWith(examples, "yaml", words);
-      const [end] = await (words === "- run:"
-        ? runSteps(example, repository)
-        : runWorkflow(await place(workspace, example), repository));
-      expect(end).toMatchObject({ summary: "" });
-      expect(end?.exitCode).toBeGreaterThan(0);
-      expect(await sandbox.purchases(CHANGED)).toEqual([]);
-    },
-  );
+  test.each(["- run:", ".github/workflows/licenses.yml"])("%s runs nothing from a modified file", async (words) => {
+    const workspace = await freshProject();
+    await appendFile(join(workspace, "vendor/secureflag-licenses-0.1.0.tgz"), "x");
+    const repository = { workspace, env: NO_REGISTRY, ...settingsFor(CHANGED) };
+    const example = exampleWith(examples, "yaml", words);
+    const [end] = await (words === "- run:"
+      ? runSteps(example, repository)
+      : runWorkflow(await place(workspace, example), repository));
+    expect(end).toMatchObject({ summary: "" });
+    expect(end?.exitCode).toBeGreaterThan(0);
+    expect(await sandbox.purchases(CHANGED)).toEqual([]);
+  });
 
   test("the job for GitLab CI, run twice", async () => {
     const { licenses: job } = parse(exampleWith(examples, "yaml", "# .gitlab-ci.yml"));
@@ -191,7 +188,7 @@ describe("the README's examples for CI, as they stand there", () => {
     expect(left.sort()).toEqual([".config", ".secureflag-licenses.env"]);
   });
 
-  test("the line for cron, mailing only what went wrong", async () => {
+  test("the line for cron, mailing only failures", async () => {
     const home = await homeWithFile(QUIET);
     const more = " --quiet > /dev/null";
     expect(await cron(home, more)).toMatchObject({ exitCode: 0, all: "" });
@@ -204,7 +201,7 @@ describe("the README's examples for CI, as they stand there", () => {
     });
   });
 
-  test("a quote file that is reviewed and bought later, elsewhere", async () => {
+  test("a quote file that is reviewed and bought later, on another machine", async () => {
     const workspace = await temporaryDirectory();
     const [save = "", buy = "", ...others] = exampleWith(examples, "sh", "--save").trim().split("\n");
     const run = async (line: string) =>
@@ -227,8 +224,8 @@ describe("the README's examples for CI, as they stand there", () => {
   });
 });
 
-describe("what the README says beside them", () => {
-  test("the file that it names is this version's, and nothing points to a registry", async () => {
+describe("the README's text about CI", () => {
+  test("names this version's file, and refers to no registry", async () => {
     const texts = [
       await readFile(join(ROOT, "README.md"), "utf8"),
       await readFile(join(ROOT, ".github/actions/top-up/action.yml"), "utf8"),
@@ -240,7 +237,7 @@ describe("what the README says beside them", () => {
     expect(texts).not.toMatch(/\bnpx\b|secureflag-licenses@|npm (i|install|exec)\b(?! --global \.\/)/);
   });
 
-  test("the inputs and outputs that it names are the action's", async () => {
+  test("names the action's inputs and outputs", async () => {
     const readme = await readFile(join(ROOT, "README.md"), "utf8");
     const [, inputs = "", outputs = ""] =
       /^Its inputs are (.*?)\. Its outputs are\s(.*?)\. Without/ms.exec(readme) ?? [];
@@ -250,7 +247,7 @@ describe("what the README says beside them", () => {
     expect(named(outputs)).toEqual(Object.keys(action.outputs));
   });
 
-  test("the installed package has the JSON Schemas and the action", async () => {
+  test("describes the installed package, which has the JSON Schemas and the action", async () => {
     const installed = join(prefix, "lib", "node_modules", "secureflag-licenses");
     expect(await readdir(join(installed, "dist", "schemas"))).toEqual(
       expect.arrayContaining(["top-up.json", "buy.json", "quote.json", "error.json"]),

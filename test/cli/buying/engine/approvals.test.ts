@@ -32,7 +32,7 @@ const accepted = (answer: PurchaseAnswer): ExpectedCall[] => [
 const yes: Approver = { ...silentApprover(), tryAnotherCard: async () => true };
 
 describe("a purchase that requires approval", () => {
-  it("is shown once, waited for, and ends well", async () => {
+  it("is shown once, waited for, and succeeds", async () => {
     const { outcome, tools } = await play({
       waitSeconds: 300,
       script: [
@@ -47,14 +47,14 @@ describe("a purchase that requires approval", () => {
     expect(tools.lastWords.at(-1)?.message).toBe("The purchase pur_1 was accepted, but its result was not shown.");
   });
 
-  it("has an interruption note with its ID, its page and the next step", async () => {
+  it("is named when interrupted, with its ID, page and the next step", async () => {
     const { tools } = await play({ waitSeconds: 1, script: [...accepted(WAITING), ...looks(WAITING, WAITING)] });
     const words = tools.lastWords.find((note) => note?.message.includes("approval"));
     expect(words?.message).toMatch(/pur_1 is waiting for approval.*nothing was charged yet/);
     expect(words?.hint).toMatch(/\/pay\/pur_1 to pay it, then run `secureflag-licenses purchases resume`/);
   });
 
-  it("is canceled on the page: exit 6, nothing bought anew, forgotten", async () => {
+  it("is canceled on the page: exit 6, nothing else bought, removed from the journal", async () => {
     const { outcome } = await play({ waitSeconds: 300, script: [...accepted(WAITING), ...looks(CANCELED)] });
     expect(outcome).toMatchObject({
       endedKey: KEY,
@@ -62,14 +62,14 @@ describe("a purchase that requires approval", () => {
     });
   });
 
-  it("without --wait ends at once, and stays journaled", async () => {
+  it("ends at once without --wait, and stays in the journal", async () => {
     const { outcome, journal, tools } = await play({ script: accepted(WAITING) });
     expect(outcome).toMatchObject({ endedKey: null, failure: { code: "approval_required" } });
     expect(journal.kept).toHaveLength(1);
     expect(tools).toMatchObject({ shown: [], reached: [] });
   });
 
-  it("is given up when --wait is over", async () => {
+  it("is left open when --wait runs out", async () => {
     // 0.5 + 1 + 4 × 2 s of pauses reach 9 s.
     const { outcome, tools } = await play({
       waitSeconds: 9,
@@ -80,7 +80,7 @@ describe("a purchase that requires approval", () => {
   });
 
   it.each(["unreachable", "rate_limited", "unavailable", "internal", "unexpected_answer"] as const)(
-    "is never taken for failed because of %s",
+    "is never treated as failed because of %s",
     async (code) => {
       const { outcome } = await play({
         waitSeconds: 300,
@@ -94,7 +94,7 @@ describe("a purchase that requires approval", () => {
     },
   );
 
-  it("has its 60 s to settle though the approval came at the end of --wait", async () => {
+  it("has 60 s to settle even if approved at the end of --wait", async () => {
     const settling = { ...WAITING, status: "processing" as const };
     const { outcome } = await play({
       waitSeconds: 1,
@@ -106,7 +106,7 @@ describe("a purchase that requires approval", () => {
     expect(outcome).toMatchObject({ failure: null });
   });
 
-  it("says why a card was declined on the page, once, and waits on", async () => {
+  it("shows why a card was declined on the page, once, and keeps waiting", async () => {
     const declined = { ...WAITING, failure: { code: "expired_card", message: "x" } };
     const { tools, said } = await play({
       waitSeconds: 300,
@@ -133,13 +133,13 @@ describe("an earlier purchase that waits for approval", () => {
     expect(outcome).toMatchObject({ failure: null, endedKey: "key_old", result: { replayed: true } });
   });
 
-  it("and is canceled while the same command waits: that is the command's end", async () => {
+  it("ends the same command if it is canceled meanwhile", async () => {
     const canceled = { ...CANCELED, idempotencyKey: "key_old" };
     const { outcome } = await play({ waitSeconds: 300, journal: [entry()], script: [known(OLD), ...looks(canceled)] });
     expect(outcome).toMatchObject({ endedKey: "key_old", failure: { code: "payment_declined" } });
   });
 
-  it("under the key of this job: its cancellation is this command's end, too", async () => {
+  it("ends this command if it is canceled under the key of this job", async () => {
     const key = ciKey(
       RUN,
       { apiUrl: API_URL, organizationId: ORGANIZATION, licenses: 5, purchaseOrder: null, note: null },
@@ -153,7 +153,7 @@ describe("an earlier purchase that waits for approval", () => {
     expect(outcome).toMatchObject({ endedKey: key, failure: { code: "payment_declined" } });
   });
 
-  it("of another command is named and blocks nothing, also while its owner waits for the person", async () => {
+  it("is mentioned and blocks nothing if it belongs to another command, even while its owner waits", async () => {
     for (const runs of [0, Number.POSITIVE_INFINITY]) {
       const { outcome, said, tools } = await play({
         waitSeconds: 300,
@@ -169,7 +169,7 @@ describe("an earlier purchase that waits for approval", () => {
     }
   });
 
-  it("in another terminal is followed here as well", async () => {
+  it("is followed here as well if it belongs to another terminal", async () => {
     const journal = fakeJournal([entry()]);
     const { outcome } = await play({
       waitSeconds: 300,
@@ -186,13 +186,13 @@ describe("an earlier purchase that waits for approval", () => {
 describe("a declined purchase that can be paid with another card", () => {
   const declined = payablePurchase({ idempotencyKey: KEY });
 
-  it("ends with 6 unless a person tries another card", async () => {
+  it("exits with 6 unless another card is tried", async () => {
     const { outcome, tools } = await play({ waitSeconds: 300, script: accepted(declined) });
     expect(outcome).toMatchObject({ endedKey: KEY, failure: { code: "payment_declined" } });
     expect(tools.shown).toEqual([]);
   });
 
-  it("is paid on the page by a person who says so", async () => {
+  it("is paid on the page if the user confirms", async () => {
     const { outcome, tools } = await play({
       approver: yes,
       waitSeconds: 300,

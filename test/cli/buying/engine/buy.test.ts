@@ -28,7 +28,7 @@ import {
 import type { ExpectedCall } from "../../support/script.ts";
 
 describe("buy", () => {
-  it("quotes, journals, then sends under the journaled key", async () => {
+  it("quotes, writes the journal, then sends under the journaled key", async () => {
     const { outcome, journal } = await play({ script: [...PRICED, { ...SOLD, with: [KEY, { quoteId: "quo_1" }] }] });
     expect(outcome).toMatchObject({
       result: { purchase: { id: "pur_1" }, licenses: { purchased: 30 }, quote: { verified: true }, replayed: false },
@@ -39,7 +39,7 @@ describe("buy", () => {
     expect(journal.log).toEqual([`record ${KEY}`]);
   });
 
-  it("sends nothing that could not be journaled", async () => {
+  it("sends nothing if the journal cannot be written", async () => {
     const { outcome } = await play({
       script: PRICED,
       prepare: (journal) => {
@@ -67,7 +67,7 @@ describe("buy", () => {
     expect(outcome).toMatchObject({ result: { purchase: { note: "team B" } } });
   });
 
-  it("in a dry run quotes and checks, and touches nothing else", async () => {
+  it("quotes and checks in a dry run, and changes nothing", async () => {
     const { outcome, journal } = await play({ request: { dryRun: true }, journal: [entry()], script: [...PRICED, ME] });
     expect(outcome).toMatchObject({
       result: { purchase: null, licenses: { purchased: 25 }, quote: { id: "quo_1" }, replayed: false, dryRun: true },
@@ -76,7 +76,7 @@ describe("buy", () => {
     expect(journal.log).toEqual([]);
   });
 
-  it("in a dry run asks first what became of a key that is not random, and follows nothing", async () => {
+  it("first looks up a fixed key in a dry run, and follows nothing", async () => {
     const request = { dryRun: true, explicitKey: "mine" };
     const asked = (gives: unknown): ExpectedCall => ({ call: "purchaseByKey", with: ["mine"], gives });
     const known = asked({ state: "known", purchase: purchase({ idempotencyKey: "mine" }) });
@@ -108,7 +108,7 @@ describe("buy", () => {
     expect(outcome).toMatchObject({ failure: null });
   });
 
-  it("reads again while subscription and quote show different versions, and gives up after 3 times", async () => {
+  it("reads again while subscription and quote have different versions, and gives up after 3 attempts", async () => {
     const newer = { call: "createQuote", gives: quote(5, { subscriptionVersion: 2 }) } as const;
     const pair = [PRICED[0] as ExpectedCall, newer];
     expect((await play({ script: [...pair, ...PRICED, SOLD] })).outcome).toMatchObject({ failure: null });
@@ -141,7 +141,7 @@ describe("buy", () => {
     ["another PO number", { purchaseOrder: "PO-9" }],
     ["another kind", { kind: "renewal" as const }],
     ["another currency", { ...amounts(5, "USD") }],
-  ])("ends with 10 where the answer has %s than was approved, and keeps the entry", async (_, change) => {
+  ])("exits with 10 and keeps the entry if the response has %s than approved", async (_, change) => {
     const other = { ...purchase({ idempotencyKey: KEY }), ...change };
     const { outcome, journal } = await play({
       request: { maxTotal: "250.00" },
@@ -163,13 +163,13 @@ function amounts(count: number, currency = "GBP") {
   return { dueNow: of(dueNow), tax: of(tax), total: of(total) };
 }
 
-describe("the end of a purchase", () => {
+describe("the outcome of a purchase", () => {
   const answering = (answer: ReturnType<typeof purchase>): ExpectedCall[] => [
     ...PRICED,
     { call: "createPurchase", gives: { purchase: { ...answer, idempotencyKey: KEY }, replayed: false } },
   ];
 
-  it("prints a declined one and forgets it", async () => {
+  it("prints a declined one and removes its entry", async () => {
     const { outcome } = await play({ script: answering(failedPurchase()) });
     expect(outcome).toMatchObject({
       result: { purchase: { status: "failed" } },
@@ -196,7 +196,7 @@ describe("the end of a purchase", () => {
   });
 
   it.each(["unauthenticated", "forbidden", "not_found", "invalid_request", "billing_not_offered"] as const)(
-    "that cannot be followed because of %s was accepted all the same: exit 10, with the purchase",
+    "that cannot be followed because of %s exits with 10 and prints the accepted purchase",
     async (code) => {
       const { outcome, journal } = await play({
         script: [...answering(openPurchase("processing")), { call: "purchase", fails: refusal(code) }],
@@ -210,7 +210,7 @@ describe("the end of a purchase", () => {
     },
   );
 
-  it("gives up following after 60 s and keeps the entry", async () => {
+  it("stops following after 60 s and keeps the entry", async () => {
     const still: ExpectedCall = { call: "purchase", gives: openPurchase("processing") };
     const { outcome, journal } = await play({
       // Answers that are not held are asked for ever more slowly, at last every 2 s: 0.5 + 1 + 30 × 2 s.
@@ -225,14 +225,14 @@ describe("the end of a purchase", () => {
   });
 });
 
-describe("a refused purchase", () => {
+describe("a rejected purchase", () => {
   const refused = (code: ClientErrorCode): ExpectedCall[] => [
     ...PRICED,
     { call: "createPurchase", fails: refusal(code) },
   ];
 
   it.each(["forbidden", "insufficient_scope", "spend_limit_exceeded", "unauthenticated", "not_found"] as const)(
-    "ends with %s and forgets the key",
+    "exits with %s and removes the key",
     async (code) => {
       const { outcome, journal } = await play({ script: refused(code) });
       expect(outcome).toMatchObject({ code });
@@ -240,13 +240,13 @@ describe("a refused purchase", () => {
     },
   );
 
-  it("does not go on alone after another purchase came first", async () => {
+  it("does not retry on its own after another purchase came first", async () => {
     const { outcome, journal } = await play({ script: [...refused("subscription_changed"), ...PRICED] });
     expect(outcome).toMatchObject({ code: "subscription_changed" });
     expect(journal.kept).toEqual([]);
   });
 
-  it("goes on with a fresh quote of the same price after one expired", async () => {
+  it("retries with a fresh quote of the same price after one expired", async () => {
     const fresh = { call: "createQuote", gives: quote(5, { id: "quo_2" }) } as const;
     const sold = purchase({ quoteId: "quo_2", idempotencyKey: KEY });
     const { outcome } = await play({
@@ -260,7 +260,7 @@ describe("a refused purchase", () => {
     expect(outcome).toMatchObject({ failure: null, result: { replayed: false } });
   });
 
-  it("does not go on alone when the price moved with the expiry", async () => {
+  it("does not retry on its own if the price changed with the expiry", async () => {
     const { outcome } = await play({
       script: [
         ...refused("quote_expired"),
@@ -277,7 +277,7 @@ describe("a refused purchase", () => {
     expect(outcome).toMatchObject({ code: "quote_expired" });
   });
 
-  it("asks a person again and shows the old offer beside the new one", async () => {
+  it("prompts again and shows the old offer beside the new one", async () => {
     const seen: (string | null)[] = [];
     const approver: Approver = {
       approve: async (_offer, before) => {
@@ -291,7 +291,7 @@ describe("a refused purchase", () => {
     expect(outcome).toMatchObject({ failure: null });
   });
 
-  it("goes on under a new key when the key was voided meanwhile", async () => {
+  it("continues under a new key if the key was voided meanwhile", async () => {
     const { outcome, journal } = await play({ script: [...refused("idempotency_key_void"), ...PRICED, SOLD] });
     expect(journal.log.slice(0, 2)).toEqual([`record ${KEY}`, `remove ${KEY}`]);
     expect(outcome).toMatchObject({ failure: null });
@@ -302,7 +302,7 @@ describe("an unknown outcome", () => {
   const lost = (code: ClientErrorCode): ExpectedCall[] => [...PRICED, { call: "createPurchase", fails: refusal(code) }];
 
   it.each(["outcome_unknown", "internal", "unavailable", "idempotency_key_in_use"] as const)(
-    "after %s shows what became of the key",
+    "after %s looks up the key and shows the result",
     async (code) => {
       const { outcome } = await play({ script: [...lost(code), known(purchase({ idempotencyKey: KEY }))] });
       expect(outcome).toMatchObject({ failure: null, endedKey: KEY, result: { replayed: false } });
@@ -317,7 +317,7 @@ describe("an unknown outcome", () => {
     }
   });
 
-  it("is never a defect: an answer that makes no sense leaves the outcome unknown", async () => {
+  it("is not reported as a defect after a malformed response", async () => {
     const { outcome } = await play({ script: [...lost("unexpected_answer"), unknown] });
     expect(outcome).toMatchObject({ code: "outcome_unknown" });
   });
@@ -330,21 +330,21 @@ describe("an unknown outcome", () => {
 });
 
 describe("the journal of an earlier command", () => {
-  it("is the same purchase: it is followed, shown as replayed, and nothing more is bought", async () => {
+  it("has the same purchase: it is followed, shown as replayed, and nothing more is bought", async () => {
     const old = purchase({ idempotencyKey: "key_old" });
     const { outcome, calls } = await play({ journal: [entry()], script: [{ ...known(old), with: ["key_old"] }] });
     expect(outcome).toMatchObject({ result: { replayed: true, quote: null }, endedKey: "key_old", failure: null });
     expect(calls).toEqual(["purchaseByKey"]);
   });
 
-  it("buys again if a person says so", async () => {
+  it("has a completed purchase: buys again if the user confirms", async () => {
     const approver: Approver = { ...silentApprover(), approve: async () => {}, buyAgain: async () => true };
     const { outcome, journal } = await play({ approver, journal: [entry()], script: [known(), ...PRICED, SOLD] });
     expect(outcome).toMatchObject({ result: { replayed: false }, endedKey: KEY });
     expect(journal.log).toContain("remove key_old");
   });
 
-  it("waits for approval or is processing: shown with its own exit code, kept", async () => {
+  it("has one that waits for approval or is processing: shown with its own exit code, and kept", async () => {
     for (const status of ["requires_approval", "needs_review"] as const) {
       const { outcome, journal } = await play({ journal: [entry()], script: [known(openPurchase(status))] });
       expect(outcome).toMatchObject({ result: { replayed: true, purchase: { status } }, endedKey: null });
@@ -352,13 +352,13 @@ describe("the journal of an earlier command", () => {
     }
   });
 
-  it("failed: says so and buys", async () => {
+  it("has one that failed: says so and buys", async () => {
     const { outcome, said } = await play({ journal: [entry()], script: [known(failedPurchase()), ...PRICED, SOLD] });
     expect(said).toContain("The bank declined the card.");
     expect(outcome).toMatchObject({ result: { replayed: false }, endedKey: KEY });
   });
 
-  it("never arrived: its key is voided before another one is used", async () => {
+  it("has one that never arrived: its key is voided before another one is used", async () => {
     const { outcome, said, journal } = await play({
       journal: [entry()],
       script: [unknown, { call: "voidKey", with: ["key_old"], gives: null }, ...PRICED, SOLD],
@@ -368,7 +368,7 @@ describe("the journal of an earlier command", () => {
     expect(outcome).toMatchObject({ result: { replayed: false } });
   });
 
-  it("arrived while its key was being voided: followed", async () => {
+  it("has one that arrived while its key was being voided: followed", async () => {
     const { outcome } = await play({
       journal: [entry()],
       script: [unknown, { call: "voidKey", gives: purchase({ idempotencyKey: "key_old" }) }],
@@ -376,14 +376,14 @@ describe("the journal of an earlier command", () => {
     expect(outcome).toMatchObject({ result: { replayed: true }, endedKey: "key_old" });
   });
 
-  it("cannot be asked about: nothing is bought", async () => {
+  it("has one that cannot be looked up: nothing is bought", async () => {
     const script: ExpectedCall[] = [{ call: "purchaseByKey", fails: refusal("outcome_unknown") }];
     const { outcome, journal } = await play({ journal: [entry()], script });
     expect(outcome).toMatchObject({ code: "outcome_unknown" });
     expect(journal.kept).toHaveLength(1);
   });
 
-  it("meant something else: brought to an end, noted, then the new one is bought", async () => {
+  it("has a different purchase: settled, noted, then the new one is bought", async () => {
     const other = entry({ licenses: 7 });
     const { outcome, said, journal } = await play({
       journal: [other],
@@ -394,14 +394,14 @@ describe("the journal of an earlier command", () => {
     expect(outcome).toMatchObject({ result: { replayed: false } });
   });
 
-  it("that another command settled is not looked at again by others", async () => {
+  it("has one that another command settled: not looked up again by others", async () => {
     const settled = entry({ licenses: 7, settledAt: "2026-11-22T09:30:00.000Z" });
     const { said, journal } = await play({ journal: [settled], script: [...PRICED, SOLD] });
     expect(said).toBe("");
     expect(journal.kept).toContainEqual(settled);
   });
 
-  it("that another command settled is still this one's purchase: shown with its date, nothing more is bought", async () => {
+  it("has one that another command settled: shown with its date to the same command, and nothing more is bought", async () => {
     const settled = entry({ settledAt: "2026-11-16T10:00:00.000Z" });
     const old = purchase({ idempotencyKey: "key_old", createdAt: "2026-11-16T09:00:00Z" });
     const { outcome, said, journal } = await play({ journal: [settled], script: [known(old)] });
@@ -412,14 +412,14 @@ describe("the journal of an earlier command", () => {
     expect(journal.kept).toHaveLength(1);
   });
 
-  it("that was settled more than 7 days ago goes, and the same command buys", async () => {
+  it("has one that was settled more than 7 days ago: removed, and the same command buys", async () => {
     const settled = entry({ settledAt: "2026-11-15T09:59:59.000Z" });
     const { outcome, journal } = await play({ journal: [settled], script: [...PRICED, SOLD] });
     expect(outcome).toMatchObject({ result: { replayed: false } });
     expect(journal.log).toEqual(["remove key_old", `record ${KEY}`]);
   });
 
-  it("of a target is removed once settled, by any command: the target decides again", async () => {
+  it("has one for a target: removed by any command once settled, and the target decides again", async () => {
     const old = purchase({ idempotencyKey: "key_old", licenses: 7 });
     const script = [known(old), ...PRICED, SOLD];
     const { journal } = await play({ journal: [entry({ licenses: 7, target: { available: 9 } })], script });
@@ -432,7 +432,7 @@ describe("the journal of an earlier command", () => {
     ["note", { note: "for somebody else" }],
     ["kind", { kind: "renewal" as const }],
     ["tax", { tax: { amount: 1, currency: "GBP" } }],
-  ])("with another %s than was journaled: exit 10, and it stays", async (_, change) => {
+  ])("has one with another %s than journaled: exit 10, and it stays", async (_, change) => {
     const old = { ...purchase({ idempotencyKey: "key_old" }), ...change };
     const { outcome, journal } = await play({ journal: [entry()], script: [known(old)] });
     expect(outcome).toMatchObject({
@@ -444,14 +444,14 @@ describe("the journal of an earlier command", () => {
   });
 
   it.each([[{ purchaseOrder: "PO-1" }], [{ note: "x" }], [{ keySource: "explicit" as const }]])(
-    "with other %o is another purchase",
+    "has one with other %o: treated as another purchase",
     async (change) => {
       const { outcome } = await play({ journal: [entry(change)], script: [known(), ...PRICED, SOLD] });
       expect(outcome).toMatchObject({ result: { replayed: false } });
     },
   );
 
-  it("of another meaning waits for approval: named, blocks nothing, kept", async () => {
+  it("has a different one that waits for approval: named, blocks nothing, kept", async () => {
     const { outcome, said, journal } = await play({
       journal: [entry({ licenses: 7 })],
       script: [known(openPurchase("requires_approval", { licenses: 7 })), ...PRICED, SOLD],
@@ -461,7 +461,7 @@ describe("the journal of an earlier command", () => {
     expect(journal.kept).toHaveLength(2);
   });
 
-  it("belongs to a process that still runs and then ends: it goes on by itself", async () => {
+  it("has one of a process that is running and then ends: continues on its own", async () => {
     const { outcome, said } = await play({
       journal: [entry()],
       prepare: (journal) => {
@@ -474,7 +474,7 @@ describe("the journal of an earlier command", () => {
     expect(outcome).toMatchObject({ result: { replayed: false } });
   });
 
-  it("belongs to a process that is killed meanwhile: looked at then", async () => {
+  it("has one of a process that is killed meanwhile: looked up then", async () => {
     const { outcome } = await play({
       journal: [entry()],
       prepare: (journal) => {
@@ -485,7 +485,7 @@ describe("the journal of an earlier command", () => {
     expect(outcome).toMatchObject({ result: { replayed: true }, endedKey: "key_old" });
   });
 
-  it("belongs to a process that keeps running: never voided", async () => {
+  it("has one of a process that keeps running: never voided", async () => {
     const { outcome, journal, calls } = await play({
       journal: [entry()],
       prepare: (fake) => {
@@ -499,7 +499,7 @@ describe("the journal of an earlier command", () => {
   });
 });
 
-describe("a key that is not random", () => {
+describe("a fixed key", () => {
   const ci = (ordinal: number) =>
     ciKey(
       RUN,
@@ -507,19 +507,19 @@ describe("a key that is not random", () => {
       ordinal,
     );
 
-  it("is asked about before anything is quoted", async () => {
+  it("is looked up before anything is quoted", async () => {
     const { outcome, calls } = await play({ ciRun: RUN, script: [{ ...known(), with: [ci(1)] }] });
     expect(outcome).toMatchObject({ result: { replayed: true }, failure: null });
     expect(calls).toEqual(["purchaseByKey"]);
   });
 
-  it("is asked about before every guard", async () => {
+  it("is looked up before every guard", async () => {
     const request = { explicitKey: "mine", maxTotal: "0.01", ifPurchased: 1 };
     const { outcome } = await play({ request, script: [{ ...known(), with: ["mine"] }] });
     expect(outcome).toMatchObject({ result: { replayed: true } });
   });
 
-  it("moves to the next ordinal after a failed purchase or a void", async () => {
+  it("moves to the next ordinal after a failed or voided purchase", async () => {
     const sold = purchase({ idempotencyKey: ci(3) });
     const { outcome } = await play({
       ciRun: RUN,
@@ -538,22 +538,22 @@ describe("a key that is not random", () => {
     ["licenses", { licenses: 6 }],
     ["PO number", { purchaseOrder: "PO-2" }],
     ["note", { note: "other" }],
-  ] as const)("of another purchase's %s is refused", async (_what, change) => {
+  ] as const)("is rejected if used with another purchase's %s", async (_what, change) => {
     const { outcome } = await play({ request: { explicitKey: "mine" }, script: [known(purchase(change))] });
     expect(outcome).toMatchObject({ code: "idempotency_key_reused" });
   });
 
-  it("that is explicit and void asks for another one", async () => {
+  it("asks for another one if explicit and void", async () => {
     const { outcome } = await play({ request: { explicitKey: "mine" }, script: [isVoid] });
     expect(outcome).toMatchObject({ code: "idempotency_key_void" });
   });
 
-  it("that is explicit and failed shows its failure again", async () => {
+  it("shows the failure again if explicit and failed", async () => {
     const { outcome } = await play({ request: { explicitKey: "mine" }, script: [known(failedPurchase())] });
     expect(outcome).toMatchObject({ result: { replayed: true }, failure: { code: "payment_declined" } });
   });
 
-  it("is sent again, not voided, when its journaled request never arrived", async () => {
+  it("is sent again, not voided, if its journaled request never arrived", async () => {
     const journaled = entry({ idempotencyKey: ci(1), keySource: "ci" });
     const sold = purchase({ idempotencyKey: ci(1) });
     const { outcome, calls } = await play({
@@ -571,7 +571,7 @@ describe("a key that is not random", () => {
   });
 
   it.each(["idempotency_key_reused", "quote_used", "idempotency_key_in_use"] as const)(
-    "after %s from a twin is answered by looking again",
+    "is looked up again after %s from a concurrent run",
     async (code) => {
       const twins = purchase({ idempotencyKey: ci(1), quoteId: "quo_twin" });
       const { outcome } = await play({
@@ -587,7 +587,7 @@ describe("a key that is not random", () => {
     },
   );
 
-  it("that was voided while it was sent moves on, and asks about the next one", async () => {
+  it("moves on if it was voided while being sent, and looks up the next one", async () => {
     const sold = purchase({ idempotencyKey: ci(2) });
     const { outcome } = await play({
       ciRun: RUN,

@@ -42,15 +42,15 @@ const meaning = {
 describe.each(Object.entries(TOLD))("%s", (provider, { run, required }) => {
   const { env, attempt } = CI_SYSTEMS[provider as keyof typeof CI_SYSTEMS];
 
-  test("gives repository, run and job", () => {
+  test("detects repository, run and job", () => {
     expect(detectCiRun(env)).toEqual({ provider, ...run });
   });
 
-  test("another attempt of the run is the same", () => {
+  test("detects the same run for another attempt", () => {
     expect(detectCiRun({ ...env, ...attempt })).toEqual({ provider, ...run });
   });
 
-  test.each(required)("without %s there is no run", (name) => {
+  test.each(required)("detects no run without %s", (name) => {
     expect(detectCiRun({ ...env, [name]: undefined })).toBeNull();
     expect(detectCiRun({ ...env, [name]: "" })).toBeNull();
   });
@@ -60,13 +60,13 @@ test.each([
   [{}],
   [{ CI: "true" }],
   [{ CI: "true", TRAVIS: "true", GITHUB_RUN_ID: "1", GITHUB_JOB: "x", GITHUB_REPOSITORY: "a/b" }],
-])("no known system: %o", (env) => {
+])("no run is detected with %o", (env) => {
   expect(detectCiRun(env)).toBeNull();
 });
 
 test.each([
   [
-    "CircleCI without its pipeline",
+    "CircleCI without a pipeline",
     {
       ...CI_SYSTEMS.circleci.env,
       CIRCLE_PIPELINE_ID: "",
@@ -76,7 +76,7 @@ test.each([
     { run: "w1" },
   ],
   [
-    "CircleCI with only its workflow",
+    "CircleCI with only a workflow",
     { ...CI_SYSTEMS.circleci.env, CIRCLE_PIPELINE_ID: "", CIRCLE_WORKFLOW_ID: "w2" },
     { run: "w2" },
   ],
@@ -86,7 +86,7 @@ test.each([
     { repository: "p1" },
   ],
   ["Jenkins without stages", { ...CI_SYSTEMS.jenkins.env, STAGE_NAME: undefined }, { job: "infra/main" }],
-  ["Jenkins by its build's number", { ...CI_SYSTEMS.jenkins.env, BUILD_TAG: "" }, { run: "12" }],
+  ["Jenkins by build number", { ...CI_SYSTEMS.jenkins.env, BUILD_TAG: "" }, { run: "12" }],
   ["Buildkite by step", { ...CI_SYSTEMS.buildkite.env, BUILDKITE_STEP_KEY: "top-up" }, { job: "top-up" }],
   [
     "Buildkite by step number",
@@ -98,11 +98,7 @@ test.each([
     { ...CI_SYSTEMS.azure.env, SYSTEM_STAGENAME: "", SYSTEM_JOBNAME: "", AGENT_JOBNAME: "Job" },
     { job: "-/Job" },
   ],
-  [
-    "Azure without a repository's name",
-    { ...CI_SYSTEMS.azure.env, BUILD_REPOSITORY_NAME: "" },
-    { repository: "infra" },
-  ],
+  ["Azure without a repository name", { ...CI_SYSTEMS.azure.env, BUILD_REPOSITORY_NAME: "" }, { repository: "infra" }],
 ])("%s", (_name, env, expected) => {
   expect(detectCiRun(env)).toMatchObject(expected);
 });
@@ -117,7 +113,7 @@ describe("ciKey", () => {
     expect(idempotencyKeySchema.safeParse(ciKey(run, { ...meaning, note: "é\n" }, 12)).success).toBe(true);
   });
 
-  test("differs with everything that makes another purchase", () => {
+  test("differs for everything that makes a different purchase", () => {
     const keys = [
       ciKey(run, meaning, 1),
       ciKey(run, meaning, 2),

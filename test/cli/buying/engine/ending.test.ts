@@ -17,7 +17,7 @@ describe("errorOfPurchase", () => {
     expect(error && exitCodeOf(error)).toBe(exitCode);
   });
 
-  it("says that nothing was charged yet, until when, at what page, and how to go on", () => {
+  it("says that nothing was charged yet, the deadline, the page, and how to continue", () => {
     const error = errorOfPurchase(openPurchase("requires_approval"));
     expect(error?.message).toContain("No license was added and nothing was charged yet.");
     expect(error?.hint).toMatch(/Open \S+\/pay\/pur_1 to pay by 2026-11-23 10:00 UTC, then run `.*purchases resume`/);
@@ -37,17 +37,17 @@ describe("errorOfPurchase", () => {
     ["payment_canceled", "The purchase was canceled before it was paid."],
     ["payment_expired", "The purchase was not paid in time and expired."],
     ["toString", "The backend's own words."],
-  ])("says %s in plain words", (code, words) => {
+  ])("describes %s in plain words", (code, words) => {
     const error = errorOfPurchase(failedPurchase({ failure: { code, message: "The backend's own words." } }));
     expect(error?.message).toBe(words);
     expect(error?.hint).toContain("No license was added and nothing was charged.");
   });
 
-  it.each([null, { code: "x", message: " \u001b " }])("never says nothing: %o", (failure) => {
+  it.each([null, { code: "x", message: " \u001b " }])("always has a message: %o", (failure) => {
     expect(errorOfPurchase(failedPurchase({ failure }))?.message).toMatch(/^The purchase failed|\S/);
   });
 
-  it("names the request that was declined, the two ways on, and that they differ", () => {
+  it("names the declined request, both ways to continue, and how they differ", () => {
     const declined = errorOfPurchase(payablePurchase(), "req_1");
     expect(declined?.requestId).toBe("req_1");
     expect(declined?.hint).toMatch(/by 2026-11-23 10:00 UTC, open \S+\/pay\/pur_1 or run `.*purchases pay pur_1`/);

@@ -7,7 +7,7 @@ const { plan } = subscription();
 const priced = quote(50, {}, subscription({ taxRate: "8.875" }));
 
 describe("the arithmetic of a quote", () => {
-  it("in a quote file is the same in every locale", () => {
+  it("is the same in every locale in a quote file", () => {
     expect(explanation(priced, plan)).toEqual([
       "Days: 2026-11-22 (counted) to 2027-03-01 (not counted) = 99 of the term's 365",
       "Subtotal: £150.00 × 50 × 99 / 365 = 2034.246575…, rounded £2,034.25",
@@ -21,13 +21,13 @@ describe("the arithmetic of a quote", () => {
     ["en-US", "£150.00 × 50 × 99 / 365 = 2,034.246575…, rounded £2,034.25", "£2,034.25 × 8.875 % = 180.539687…"],
     ["de-DE", "150,00 £ × 50 × 99 / 365 = 2.034,246575…, rounded 2.034,25 £", "2.034,25 £ × 8,875 % = 180,539687…"],
     ["fr-FR", "150,00 £ × 50 × 99 / 365 = 2 034,246575…, rounded 2 034,25 £", "2 034,25 £ × 8,875 % = 180,539687…"],
-  ])("for people follows %s in every number", (locale, subtotal, tax) => {
+  ])("follows %s in every number for people", (locale, subtotal, tax) => {
     const [, first, second] = explanation(priced, plan, localized(locale));
     expect(first).toBe(`Subtotal: ${subtotal}`);
     expect(second).toContain(`Tax: ${tax}, `);
   });
 
-  it("keeps every digit of a number that a float could not hold", () => {
+  it("keeps every digit of a number that a float cannot hold", () => {
     const line = explanation(quote(1_000_000), { ...plan }, localized("en-US"))[1];
     expect(line).toContain("= 40,684,931.506849…, ");
   });

@@ -37,7 +37,7 @@ function machine(pid: number, starts: Record<number, string>): JournalMachine & 
 /** The names of the files of a journal. */
 const filesOf = (directory: string) => readdirSync(join(directory, "journal"));
 
-test("an entry is whole, private and named by its key's digest", async () => {
+test("an entry is complete, private and named after its key's digest", async () => {
   const directory = join(temporaryDirectory(), "config");
   const here = machine(7, { 7: "monday" });
   const journal = createJournal(directory, here);
@@ -54,7 +54,7 @@ test("an entry is whole, private and named by its key's digest", async () => {
   expect(readFileSync(join(directory, "journal", name), "utf8")).toContain('"quoteId": "quo_1"');
 });
 
-test("entries are those of one organization at one backend, oldest first", async () => {
+test("entries belong to one organization at one backend, oldest first", async () => {
   const journal = createJournal(temporaryDirectory(), machine(7, { 7: "monday" }));
   const hours = ["15", "09", "17", "11", "13"];
   for (const hour of hours) await journal.record(key(hour, { createdAt: `2026-11-22T${hour}:00:00.000Z` }));
@@ -64,7 +64,7 @@ test("entries are those of one organization at one backend, oldest first", async
   expect(keys).toEqual([...hours].sort());
 });
 
-test("removing takes one entry, and a key without one is no error", async () => {
+test("removing deletes one entry, and a key without one is not an error", async () => {
   const journal = createJournal(temporaryDirectory(), machine(7, { 7: "monday" }));
   await journal.record(key("a"));
   await journal.record(key("b"));
@@ -73,13 +73,13 @@ test("removing takes one entry, and a key without one is no error", async () => 
   expect(await journal.entries(origin, 4201)).toMatchObject([{ idempotencyKey: "b" }]);
 });
 
-test.each(["random", "ci", "file", "explicit"] as const)("a key of the source %s is read again", async (keySource) => {
+test.each(["random", "ci", "file", "explicit"] as const)("a key with source %s is read back", async (keySource) => {
   const journal = createJournal(temporaryDirectory(), machine(7, { 7: "monday" }));
   await journal.record(key("a", { keySource }));
   expect(await journal.entries(origin, 4201)).toMatchObject([{ keySource }]);
 });
 
-test("what cannot be written is said, and nothing is there", async () => {
+test("a failed write is reported and leaves nothing behind", async () => {
   const file = join(temporaryDirectory(), "file");
   writeFileSync(file, "");
   const journal = createJournal(file, machine(7, { 7: "monday" }));
@@ -91,7 +91,7 @@ test("what cannot be written is said, and nothing is there", async () => {
   });
 });
 
-test("a journal that may not be written says whose it is or what its permissions are", async () => {
+test("an unwritable journal is reported with its owner or permissions", async () => {
   const refuse = () => {
     throw Object.assign(new Error("denied"), { code: "EACCES" });
   };
@@ -105,7 +105,7 @@ test("a journal that may not be written says whose it is or what its permissions
   });
 });
 
-test("the end of an entry is noted once, and a journal that cannot note it keeps the entry", async () => {
+test("the end of an entry is recorded once, and the entry is kept if that fails", async () => {
   const directory = temporaryDirectory();
   const journal = createJournal(directory, machine(7, { 7: "monday" }));
   await journal.record(key("a"));
@@ -151,7 +151,7 @@ test("an entry that another process removes meanwhile is ignored", async () => {
 test.each([
   ["read", (journal: Journal) => journal.entries(origin, 4201)],
   ["removed", async (journal: Journal) => journal.remove("a")],
-])("a folder in place of an entry is no entry that can be %s", async (_name, use) => {
+])("a directory in place of an entry cannot be %s", async (_name, use) => {
   const directory = temporaryDirectory();
   const journal = createJournal(directory, machine(7, { 7: "monday" }));
   await journal.record(key("a"));
@@ -167,7 +167,7 @@ test.each([
   });
 });
 
-test("a journal that is a link into a circle is not taken for none", async () => {
+test("a journal behind a circular link is not treated as empty", async () => {
   const directory = temporaryDirectory();
   symlinkSync("journal", join(directory, "journal"));
   const journal = createJournal(directory, machine(7, { 7: "monday" }));
@@ -180,7 +180,7 @@ test("a journal that is a link into a circle is not taken for none", async () =>
 });
 
 test.each([
-  ["broken JSON", "{", 0o600],
+  ["malformed JSON", "{", 0o600],
   ["another shape", '{"idempotencyKey": "a"}', 0o600],
   ["a file that others can read", JSON.stringify({ ...key("a"), owner: { pid: 1, startedAt: "x" } }), 0o644],
 ])("%s is never ignored", async (_name, text, mode) => {
@@ -195,7 +195,7 @@ test.each([
   await expect(journal.entries(origin, 4201)).rejects.toMatchObject(unreadable);
 });
 
-test("a temporary file of a killed process is no entry", async () => {
+test("a temporary file of a killed process is not an entry", async () => {
   const directory = temporaryDirectory();
   const journal = createJournal(directory, machine(7, { 7: "monday" }));
   await journal.record(key("a"));
@@ -205,10 +205,10 @@ test("a temporary file of a killed process is no entry", async () => {
 });
 
 test.each([
-  ["the same process still runs", { 8: "monday" }, true],
-  ["it has ended", {}, false],
-  ["its number is another's now", { 8: "tuesday" }, false],
-])("an owner: %s", async (_name, starts, expected) => {
+  ["the process is still running", { 8: "monday" }, true],
+  ["the process has ended", {}, false],
+  ["the process ID was reused", { 8: "tuesday" }, false],
+])("detects an owner: %s", async (_name, starts, expected) => {
   const directory = temporaryDirectory();
   await createJournal(directory, machine(8, { 8: "monday" })).record(key("a"));
   const journal = createJournal(directory, machine(7, { 7: "monday", ...starts }));
@@ -216,7 +216,7 @@ test.each([
   expect(found && (await journal.ownerRuns(found))).toBe(expected);
 });
 
-test("an owner whose start is not known is taken for ended once another process looks", async () => {
+test("an owner with an unknown start time is treated as ended by another process", async () => {
   const directory = temporaryDirectory();
   await createJournal(directory, machine(8, {})).record(key("a"));
   const journal = createJournal(directory, machine(7, {}));

@@ -32,11 +32,11 @@ const LIES: [field: string, change: Partial<Quote>][] = [
 ];
 
 describe("verifyQuote", () => {
-  it("agrees with a right quote", () => {
+  it("accepts a correct quote", () => {
     expect(verifyQuote(subscription(), good, 5)).toEqual([]);
   });
 
-  it("computes the days from the quote's own instant in the billing zone, and trusts no one else's", () => {
+  it("computes the days from the quote's own instant in the billing zone, and trusts no other", () => {
     const picture = subscription();
     const term = { ...picture.term, daysRemaining: 365 };
     const lie = {
@@ -55,14 +55,14 @@ describe("verifyQuote", () => {
     expect(verifyQuote(subscription(), { ...good, ...change }, 5)).toMatchObject([{ field }]);
   });
 
-  it("finds a missing renewal, and one that should not be", () => {
+  it("finds a missing renewal, and an unexpected one", () => {
     const fields = verifyQuote(subscription(), { ...good, renewsAt: null }, 5).map(({ field }) => field);
     expect(fields).toContain("renewsAt.total");
     const ending = subscription({ renewal: { ...subscription().renewal, autoRenew: false } });
     expect(verifyQuote(ending, good, 5).length).toBeGreaterThan(0);
   });
 
-  it("computes what it renews at after a scheduled reduction, raised by what is bought, never below what is used", () => {
+  it("computes the renewal after a scheduled reduction, raised by the purchase, never below the licenses in use", () => {
     for (const [scheduled, renewed] of [
       [23, 28],
       [15, 22],
@@ -75,7 +75,7 @@ describe("verifyQuote", () => {
     }
   });
 
-  it("finds a quote for another number than was asked for", () => {
+  it("finds a quote for another number of licenses than requested", () => {
     expect(verifyQuote(subscription(), quote(6), 5).map(({ field }) => field)).toContain("licenses");
   });
 
@@ -86,14 +86,14 @@ describe("verifyQuote", () => {
     );
   });
 
-  it("calls amounts that cannot be computed a difference, not a crash", () => {
+  it("reports incomputable amounts as a difference instead of crashing", () => {
     const huge = subscription({
       plan: { ...subscription().plan, unitPrice: { amount: Number.MAX_SAFE_INTEGER, currency: "GBP" } },
     });
     expect(verifyQuote(huge, good, 5)).toMatchObject([{ field: "total" }]);
   });
 
-  it("takes the purchase date from the days that remain", () => {
+  it("derives the purchase date from the days left", () => {
     expect(purchaseDateOf(subscription())).toBe("2026-11-22");
   });
 });

@@ -41,7 +41,7 @@ describe("purchases pay", () => {
     expect(ended).toMatchObject({ failure: null });
   });
 
-  it("declined again: exit 6 at once without waiting, with the page", async () => {
+  it("declined again: exits with 6 at once without waiting, and shows the page", async () => {
     const { ended, tools } = await playPay([asked(payablePurchase())]);
     expect(ended).toMatchObject({
       failure: { code: "payment_declined", hint: expect.stringContaining("/pay/pur_1") },
@@ -61,7 +61,7 @@ describe("purchases pay", () => {
     });
   });
 
-  it("needs an approval: as buy", async () => {
+  it("handles a required approval as buy does", async () => {
     const open = openPurchase("requires_approval");
     const { ended } = await playPay([asked(open)]);
     expect(ended).toMatchObject({ endedKey: null, failure: { code: "approval_required" } });
@@ -78,22 +78,22 @@ describe("purchases pay", () => {
     "rate_limited",
     "spend_limit_exceeded",
     "unreachable",
-  ] as const)("ends with %s, and nothing else is asked", async (code) => {
+  ] as const)("exits with %s without asking anything", async (code) => {
     const { ended } = await playPay([{ call: "payPurchase", fails: refusal(code) }]);
     expect(ended).toEqual({ code });
   });
 
-  describe("after a lost answer", () => {
+  describe("after a lost response", () => {
     const why = new Error("the connection was lost");
     const unknown = new ClientError("outcome_unknown", "not known", { cause: why });
     const lost: ExpectedCall = { call: "payPurchase", fails: unknown };
 
-    it("never asks for a second attempt, and shows what became of the first", async () => {
+    it("never asks for a second attempt, and shows the result of the first", async () => {
       const { ended } = await playPay([lost, read(purchase())]);
       expect(ended).toMatchObject({ failure: null });
     });
 
-    it("is unknown if the purchase is still declined: the attempt may not have arrived yet", async () => {
+    it("the outcome is unknown if the purchase is still declined: the attempt may not have arrived yet", async () => {
       const { ended } = await playPay([lost, read(payablePurchase())]);
       expect(ended).toMatchObject({
         failure: {
@@ -104,12 +104,12 @@ describe("purchases pay", () => {
       });
     });
 
-    it("is certain if the purchase can no longer be paid", async () => {
+    it("the outcome is certain if the purchase can no longer be paid", async () => {
       const { ended } = await playPay([lost, read(failedPurchase())]);
       expect(ended).toMatchObject({ failure: { code: "payment_declined" } });
     });
 
-    it("ends with the first failure if nothing can be read", async () => {
+    it("exits with the first failure if nothing can be read", async () => {
       const { ended } = await playPay([lost, { call: "purchase", fails: refusal("unreachable") }]);
       expect(ended).toEqual({ code: "outcome_unknown" });
     });
@@ -132,11 +132,11 @@ describe("purchases cancel", () => {
     ["payment_declined", failedPurchase({ failure: { code: "payment_expired", message: "Too late." } })],
     ["not_cancelable", purchase()],
     ["purchase_unsettled", openPurchase("requires_approval")],
-  ])("ends with %s where it turns out to be something else", async (code, found) => {
+  ])("exits with %s if it turns out to be something else", async (code, found) => {
     expect(await playCancel(answer(found))).toMatchObject({ failure: { code } });
   });
 
-  it("is refused", async () => {
+  it("fails if refused", async () => {
     expect(await playCancel({ call: "cancelPurchase", fails: refusal("not_cancelable") })).toEqual({
       code: "not_cancelable",
     });

@@ -58,7 +58,7 @@ function mutations(value: unknown, path: readonly (string | number)[] = []): [st
 }
 
 describe("a quote file", () => {
-  it("says everything that a reviewer has to know, and is read as it was written", () => {
+  it("contains everything a reviewer needs, and is read back as written", () => {
     expect(read(text)).toEqual(file);
     expect(file).toMatchObject({
       organization: { id: ORGANIZATION, name: "Northwind Labs" },
@@ -72,7 +72,7 @@ describe("a quote file", () => {
     expect(file.arithmetic.join("\n")).toContain("£150.00 × 5 × 99 / 365 = 203.424657…, rounded £203.42");
   });
 
-  it("is still read where an earlier version named the amounts", () => {
+  it("is still read if an earlier version named the amounts", () => {
     const earlier = file.arithmetic.map((line) =>
       line.startsWith("Due now:") ? line.replace("Due now", "Total") : line.replace("Subtotal", "Due now"),
     );
@@ -81,50 +81,50 @@ describe("a quote file", () => {
   });
 
   it.each([
-    ["the line ends of Windows", text.replaceAll("\n", "\r\n")],
+    ["CRLF line endings", text.replaceAll("\n", "\r\n")],
     ["a byte order mark", `\ufeff${text}`],
-    ["no newline at its end", text.trimEnd()],
-    ["another layout", JSON.stringify(file)],
+    ["no trailing newline", text.trimEnd()],
+    ["different formatting", JSON.stringify(file)],
     ["fields in another order", writeQuoteFile(Object.fromEntries(Object.entries(file).reverse()) as QuoteFile)],
-  ])("may come back with %s", (_, written) => {
+  ])("is accepted with %s", (_, written) => {
     expect(read(written)).toEqual(file);
   });
 
   const changes = mutations(file);
 
-  it("has leaves to change", () => expect(changes.length).toBeGreaterThan(35));
+  it("has fields to change", () => expect(changes.length).toBeGreaterThan(35));
 
-  it.each(changes)("is refused if %s was changed", (_, changed) => {
+  it.each(changes)("is rejected if %s was changed", (_, changed) => {
     expect(codeOfReading(`${JSON.stringify(changed, null, 2)}\n`)).toBe("quote_file_invalid");
   });
 
   it.each([
-    ["nothing", ""],
-    ["no JSON", "{"],
+    ["an empty file", ""],
+    ["invalid JSON", "{"],
     ["another document", '{"a": 1}\n'],
-    ["a list", "[]"],
-    ["a field that is not known", text.replace('"licenses"', '"more": 1,\n  "licenses"')],
-    ["more than any file has", `${text}${" ".repeat(70_000)}`],
-    ["bytes that are no text", "\u0000\ufffd"],
+    ["an array", "[]"],
+    ["an unknown field", text.replace('"licenses"', '"more": 1,\n  "licenses"')],
+    ["an oversized file", `${text}${" ".repeat(70_000)}`],
+    ["binary data", "\u0000\ufffd"],
     ["__proto__", text.replace('"licenses"', '"__proto__": {},\n  "licenses"')],
-  ])("is refused: %s", (_, written) => {
+  ])("is rejected: %s", (_, written) => {
     expect(codeOfReading(written)).toBe("quote_file_invalid");
   });
 
   it.each([
-    ["a total of its own", { total: { amount: 99_999, currency: "GBP" } }],
-    ["a due amount of its own", { dueNow: { amount: 1, currency: "GBP" } }],
-    ["sentences of its own", { arithmetic: ["Total: £1.00"] }],
+    ["its own total", { total: { amount: 99_999, currency: "GBP" } }],
+    ["its own amount due", { dueNow: { amount: 1, currency: "GBP" } }],
+    ["its own sentences", { arithmetic: ["Total: £1.00"] }],
     ["a count that is not the sum", { purchased: { before: 25, after: 31 } }],
     ["more licenses for the same money", { licenses: 6, purchased: { before: 25, after: 31 } }],
-    ["a renewal of its own", { renewsAt: { ...offer().quote.renewsAt, licenses: 99 } }],
-    ["amounts that no rule gives", { unitPrice: { amount: Number.MAX_SAFE_INTEGER, currency: "GBP" } }],
-  ])("is refused with a digest that fits, but with %s", (_, change) => {
+    ["its own renewal", { renewsAt: { ...offer().quote.renewsAt, licenses: 99 } }],
+    ["amounts that no rule produces", { unitPrice: { amount: Number.MAX_SAFE_INTEGER, currency: "GBP" } }],
+  ])("is rejected with a matching digest but %s", (_, change) => {
     expect(codeOfReading(forged(change))).toBe("quote_file_invalid");
   });
 });
 
-describe("what a quote file must still hold", () => {
+describe("checking a quote file against the current state", () => {
   const differences = (check: () => void): string => {
     try {
       check();
@@ -135,7 +135,7 @@ describe("what a quote file must still hold", () => {
     }
   };
 
-  it("is the place", () => {
+  it("compares the backend and the organization", () => {
     const place = { apiUrl: API_URL, organizationId: ORGANIZATION };
     expect(differences(() => assertSamePlace(file, place))).toBe("");
     expect(differences(() => assertSamePlace(file, { ...place, organizationId: 7 }))).toContain(
@@ -148,9 +148,9 @@ describe("what a quote file must still hold", () => {
   const gbp = (amount: number) => ({ amount, currency: "GBP" });
   it.each<[string, Offer, RegExp | ""]>([
     ["nothing changed", offer(), ""],
-    ["it became cheaper", offer(5, { term: { ...subscription().term, daysRemaining: 98 } }), ""],
+    ["it is cheaper now", offer(5, { term: { ...subscription().term, daysRemaining: 98 } }), ""],
     [
-      "others bought meanwhile",
+      "others have bought",
       offer(5, { licenses: { purchased: 26, used: 22, available: 4 } }),
       /purchased licenses: 25 in the file, 26 now/,
     ],
@@ -160,17 +160,17 @@ describe("what a quote file must still hold", () => {
       /licenses in progress: 0 in the file, 5 now/,
     ],
     [
-      "the unit price fell",
+      "the unit price is lower",
       offer(5, { plan: { ...subscription().plan, unitPrice: gbp(14_000) } }),
       /unit price: £150.00 in the file, £140.00 now/,
     ],
-    ["the tax rose", offer(5, { taxRate: "21" }), /total with tax: £244.10 in the file, £246.14 now/],
+    ["the tax is higher", offer(5, { taxRate: "21" }), /total with tax: £244.10 in the file, £246.14 now/],
     [
-      "the term is the next one",
+      "the next term has started",
       offer(5, { term: { start: "2027-03-01", renewalDate: "2028-03-01", days: 366, daysRemaining: 99 } }),
       /term: 2026-03-01 to 2027-03-01 in the file, 2027-03-01 to 2028-03-01 now/,
     ],
-  ])("is the price: %s", (_, now, expected) => {
+  ])("compares the price: %s", (_, now, expected) => {
     expect(differences(() => assertStillHolds(file, now))).toMatch(expected);
   });
 
@@ -191,7 +191,7 @@ describe("buy --from", () => {
     gives: { purchase: purchase({ idempotencyKey }), replayed: false },
   });
 
-  it("asks first what became of the file, then buys under its key", async () => {
+  it("first looks up the file's key, then buys under it", async () => {
     const asked = { ...unknown, with: [key] };
     const { outcome, journal } = await play({ request, script: [asked, ...PRICED, soldUnder(key)] });
     expect(outcome).toMatchObject({ result: { replayed: false }, endedKey: key });
@@ -204,7 +204,7 @@ describe("buy --from", () => {
     expect(calls).toEqual(["purchaseByKey"]);
   });
 
-  it("advances to its next key if the first one is void or failed", async () => {
+  it("advances to the next key if the first one is void or failed", async () => {
     const second = `file_${file.digest}_2`;
     const isVoid = { call: "purchaseByKey", with: [key], gives: { state: "void" } } as const;
     const script = [isVoid, { ...unknown, with: [second] }, ...PRICED, soldUnder(second)];
@@ -222,7 +222,7 @@ describe("buy --from", () => {
   it.each([
     ["is in progress", subscription({ pending: { purchases: 1, licenses: 5 } })],
     ["has succeeded", subscription({ licenses: { purchased: 30, used: 22, available: 8 } })],
-  ])("is the purchase of a twin that %s since it asked", async (_, now) => {
+  ])("returns the purchase of a concurrent run that %s since the lookup", async (_, now) => {
     const priced = [
       { call: "subscription", gives: now } as const,
       { call: "createQuote", gives: quote(5, {}, now) } as const,
@@ -241,14 +241,14 @@ describe("buy --from", () => {
     });
   });
 
-  it("quotes nothing at another backend or organization", async () => {
+  it("requests no quote from another backend or organization", async () => {
     const elsewhere = { ...file, organization: { id: 7, name: "Other" } };
     const { outcome, calls } = await play({ request: { ...request, quoteFile: elsewhere }, script: [unknown] });
     expect(outcome).toMatchObject({ code: "quote_file_outdated" });
     expect(calls).toEqual(["purchaseByKey"]);
   });
 
-  it("knows its own keys", () => {
+  it("recognizes its own keys", () => {
     expect(isFileKey(file, key)).toBe(true);
     expect(isFileKey(file, `file_${"0".repeat(64)}_1`)).toBe(false);
   });

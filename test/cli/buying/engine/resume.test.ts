@@ -29,7 +29,7 @@ async function play(entries: JournalEntry[], script: readonly ExpectedCall[]) {
 }
 
 describe("purchases resume", () => {
-  it("has nothing to do", async () => {
+  it("does nothing if nothing is open", async () => {
     const { result, failure } = await play([], [...unsettled(), COUNTS]);
     expect(result).toEqual({ resumed: [], notReceived: [], licenses: subscription().licenses });
     expect(failure).toBeNull();
@@ -59,33 +59,30 @@ describe("purchases resume", () => {
   });
 
   it.each([
-    ["a cursor that comes again", [purchase({ id: "pur_x" })], 2],
+    ["a repeated cursor", [purchase({ id: "pur_x" })], 2],
     ["empty pages", [], 3],
-  ])(
-    "a list that never ends, with %s, leaves the outcome unknown, and prints what was found",
-    async (_, items, pages) => {
-      const page = (page: number): ExpectedCall => ({
-        call: "purchases",
-        gives: { items, next: items.length > 0 ? "again" : `c${page}` },
-      });
-      const { result, failure } = await play(
-        [entry()],
-        [
-          { call: "purchaseByKey", gives: { state: "known", purchase: purchase({ idempotencyKey: "key_old" }) } },
-          { call: "me", gives: me() },
-          ...[...Array(pages).keys()].map(page),
-          { call: "purchases", with: [{ status: "requires_approval" }], gives: EMPTY },
-          { call: "purchases", with: [{ status: "needs_review" }], gives: EMPTY },
-          COUNTS,
-        ],
-      );
-      expect(result.resumed.map(({ id }) => id)).toEqual(["pur_1"]);
-      expect(failure).toMatchObject({ code: "outcome_unknown", message: expect.stringContaining("never ends") });
-      expect(exitCodeOf(failure)).toBe(10);
-    },
-  );
+  ])("leaves the outcome unknown for an endless list with %s, and prints what was found", async (_, items, pages) => {
+    const page = (page: number): ExpectedCall => ({
+      call: "purchases",
+      gives: { items, next: items.length > 0 ? "again" : `c${page}` },
+    });
+    const { result, failure } = await play(
+      [entry()],
+      [
+        { call: "purchaseByKey", gives: { state: "known", purchase: purchase({ idempotencyKey: "key_old" }) } },
+        { call: "me", gives: me() },
+        ...[...Array(pages).keys()].map(page),
+        { call: "purchases", with: [{ status: "requires_approval" }], gives: EMPTY },
+        { call: "purchases", with: [{ status: "needs_review" }], gives: EMPTY },
+        COUNTS,
+      ],
+    );
+    expect(result.resumed.map(({ id }) => id)).toEqual(["pur_1"]);
+    expect(failure).toMatchObject({ code: "outcome_unknown", message: expect.stringContaining("never ends") });
+    expect(exitCodeOf(failure)).toBe(10);
+  });
 
-  it("leaves a key that a person chose to be sent again, and says that it may still arrive", async () => {
+  it("keeps an explicit key so it can be sent again, and says that it may still arrive", async () => {
     const { calls, journal, failure, result } = await play(
       [entry({ keySource: "explicit" })],
       [{ call: "purchaseByKey", gives: { state: "unknown" } }, ...unsettled(), COUNTS],
@@ -96,7 +93,7 @@ describe("purchases resume", () => {
     expect(exitCodeOf(failure)).toBe(10);
   });
 
-  it("voids a key that was derived from a CI run: the job has a next one", async () => {
+  it("voids a key derived from a CI run: the job has a next one", async () => {
     const { endedKeys, failure } = await play(
       [entry({ keySource: "ci" })],
       [
@@ -110,7 +107,7 @@ describe("purchases resume", () => {
     expect(endedKeys).toHaveLength(1);
   });
 
-  it("follows what the same user began on another machine, and no one else's", async () => {
+  it("follows purchases the same user started on another machine, and no others", async () => {
     const foreign = {
       ...openPurchase("processing"),
       id: "pur_2",
@@ -131,10 +128,10 @@ describe("purchases resume", () => {
   });
 
   it.each([
-    ["is what its quote promised", { purchased: 25 }, [["pur_1", 30]]],
-    ["is not, because others bought as well", { purchased: 24 }, []],
-    ["was not written down", { purchased: null }, []],
-  ])("knows the count of licenses after a purchase where it %s", async (_, change, expected) => {
+    ["matches its quote", { purchased: 25 }, [["pur_1", 30]]],
+    ["differs from its quote because others bought too", { purchased: 24 }, []],
+    ["was not recorded", { purchased: null }, []],
+  ])("reports the license count after a purchase if it %s", async (_, change, expected) => {
     const found = purchase({ idempotencyKey: "key_old" });
     const asked: ExpectedCall = { call: "purchaseByKey", gives: { state: "known", purchase: found } };
     const { licensesAfter, failed } = await play([entry(change)], [asked, ...unsettled(), COUNTS]);
@@ -149,7 +146,7 @@ describe("purchases resume", () => {
       "purchase_unsettled",
       [failedPurchase(), { ...openPurchase("needs_review"), id: "pur_2" }, purchase({ id: "pur_3" })],
     ],
-  ])("ends with the worst: %s", async (code, purchases) => {
+  ])("exits with the most severe outcome: %s", async (code, purchases) => {
     const entries = purchases.map(({ id }) => entry({ idempotencyKey: id }));
     const asked = purchases.map(
       (found): ExpectedCall => ({ call: "purchaseByKey", gives: { state: "known", purchase: found } }),

@@ -28,7 +28,7 @@ const REACHED = { licenses: { purchased: 30, used: 22, available: 8 }, version: 
 const NOTHING = { result: { purchase: null, quote: null, replayed: false }, endedKey: null, failure: null };
 
 describe("a top-up", () => {
-  it("buys what is missing, and no more", async () => {
+  it("buys exactly what is missing", async () => {
     const { outcome, journal } = await play({ script: [reads(), quotes(5), SOLD] });
     expect(outcome).toMatchObject({ result: { purchase: { licenses: 5 }, replayed: false }, endedKey: KEY });
     expect(journal.kept).toMatchObject([{ target: TARGET, licenses: 5, keySource: "random" }]);
@@ -40,12 +40,12 @@ describe("a top-up", () => {
     expect((await play({ script: [reads(pending)] })).outcome).toMatchObject(NOTHING);
   });
 
-  it("needs no derived key in CI, where a retried run finds the target reached", async () => {
+  it("needs no derived key in CI, because a retried run finds the target reached", async () => {
     const { journal } = await play({ ciRun: RUN, script: [reads(), quotes(5), SOLD] });
     expect(journal.kept).toMatchObject([{ idempotencyKey: KEY, keySource: "random" }]);
   });
 
-  it("reads again if quote and subscription differ, and computes anew what is missing", async () => {
+  it("reads again if quote and subscription differ, and recomputes what is missing", async () => {
     const later = { licenses: { purchased: 27, used: 22, available: 5 }, version: 2 };
     const script = [reads(), quotes(5, { version: 2 }), reads(later), quotes(3, later)];
     const { calls, outcome } = await play({
@@ -55,13 +55,16 @@ describe("a top-up", () => {
     expect(calls).toEqual(["subscription", "createQuote", "subscription", "createQuote", "createPurchase"]);
   });
 
-  it.each(["subscription_changed", "quote_expired"] as const)("decides a stale picture again: %s", async (code) => {
-    const { outcome, journal } = await play({ script: [reads(), quotes(5), refused(code), reads(REACHED)] });
-    expect(outcome).toMatchObject(NOTHING);
-    expect(journal.kept).toEqual([]);
-  });
+  it.each(["subscription_changed", "quote_expired"] as const)(
+    "decides again from fresh data after %s",
+    async (code) => {
+      const { outcome, journal } = await play({ script: [reads(), quotes(5), refused(code), reads(REACHED)] });
+      expect(outcome).toMatchObject(NOTHING);
+      expect(journal.kept).toEqual([]);
+    },
+  );
 
-  it("decides up to three times again, then says that it changed meanwhile", async () => {
+  it("decides again up to three times, then reports that the subscription keeps changing", async () => {
     const round = [reads(), quotes(5), refused("subscription_changed")];
     const { outcome } = await play({ script: [...round, ...round, ...round, reads(), quotes(5), SOLD] });
     expect(outcome).toMatchObject({ result: { purchase: { status: "succeeded" } } });
@@ -70,7 +73,7 @@ describe("a top-up", () => {
     expect(given.journal.kept).toEqual([]);
   });
 
-  it("stops at the guards on every picture, the count before anything is quoted", async () => {
+  it("applies the guards to fresh data each time, --max-licenses before anything is quoted", async () => {
     const count = await play({ request: { maxLicenses: 4 }, script: [reads()] });
     expect(count.outcome).toMatchObject({
       code: "max_licenses_exceeded",
@@ -87,7 +90,7 @@ describe("a top-up", () => {
     expect(later.outcome).toMatchObject({ code: "max_licenses_exceeded" });
   });
 
-  it("asks first what became of a key of one's own, whatever is missing now", async () => {
+  it("first looks up an explicit key, whatever is missing now", async () => {
     const request = { explicitKey: "mine" };
     const mine = (change: Parameters<typeof purchase>[0]) => known(purchase({ idempotencyKey: "mine", ...change }));
     const again = await play({ request, script: [mine({ licenses: 3 })] });
@@ -98,7 +101,7 @@ describe("a top-up", () => {
   });
 });
 
-describe("a top-up that was cut short", () => {
+describe("an interrupted top-up", () => {
   const journal = [entry({ target: TARGET })];
   const old = known(purchase({ idempotencyKey: "key_old" }));
   const approver = (missing: boolean) => ({
@@ -107,32 +110,32 @@ describe("a top-up that was cut short", () => {
     tryAnotherCard: async () => false,
   });
 
-  it("is followed, and shown if the target is reached with it", async () => {
+  it("is followed, and shown if it reaches the target", async () => {
     const { outcome } = await play({ approver: approver(false), journal, script: [old] });
     expect(outcome).toMatchObject({ result: { replayed: true, purchase: { id: "pur_1" } }, endedKey: "key_old" });
   });
 
-  it("is brought to an end, and what is still missing is bought", async () => {
+  it("is settled, and what is still missing is bought", async () => {
     const script = [old, reads(), quotes(5), SOLD];
     const played = await play({ approver: approver(true), journal, script });
     expect(played.outcome).toMatchObject({ result: { replayed: false }, endedKey: KEY });
     expect(played.journal.log).toContain("remove key_old");
   });
 
-  it("waits for approval: shown with its own end, and nothing more is bought", async () => {
+  it("is shown with its own exit code if it waits for approval, and nothing more is bought", async () => {
     const script = [known(openPurchase("requires_approval"))];
     const { outcome } = await play({ journal, script });
     expect(outcome).toMatchObject({ result: { replayed: true, purchase: { status: "requires_approval" } } });
   });
 
-  it("failed: said, and bought anew", async () => {
+  it("is reported if it failed, and bought again", async () => {
     const script = [known(failedPurchase({ idempotencyKey: "key_old" })), reads(), quotes(5), SOLD];
     const { outcome, said } = await play({ journal, script });
     expect(outcome).toMatchObject({ result: { replayed: false } });
     expect(said).toContain("failed");
   });
 
-  it("never arrived: its key is made void before another is used", async () => {
+  it("has its key voided before another is used if it never arrived", async () => {
     const script = [unknown, { call: "voidKey", gives: null } as const, reads(), quotes(5), SOLD];
     const { outcome, journal: after } = await play({ journal, script });
     expect(outcome).toMatchObject({ endedKey: KEY });
@@ -144,7 +147,7 @@ describe("a top-up that was cut short", () => {
     ["a target of the other kind", { target: { purchased: 8 } }],
     ["a number", { target: null }],
     ["another note", { target: TARGET, note: "other" }],
-  ])("is not what was meant with %s: it is named, and the target decides", async (_, change) => {
+  ])("is named if it had %s, and the target decides", async (_, change) => {
     const journaled = entry(change);
     const made = purchase({ idempotencyKey: "key_old", note: journaled.note });
     const { outcome, said } = await play({ journal: [journaled], script: [known(made), reads(REACHED)] });
@@ -156,7 +159,7 @@ describe("a top-up that was cut short", () => {
 describe("a dry run of a top-up", () => {
   const request = { dryRun: true };
 
-  it("says what would be bought, or that nothing would, and sends nothing that changes anything", async () => {
+  it("shows what would be bought, or that nothing would, and changes nothing", async () => {
     const { outcome } = await play({ request, journal: [entry()], script: [reads(), quotes(5), ME] });
     expect(outcome).toMatchObject({ result: { purchase: null, quote: { licenses: 5 }, dryRun: true } });
     const reached = await play({ request, script: [reads(REACHED)] });
@@ -170,7 +173,7 @@ describe("a dry run of a top-up", () => {
     ["spend_limit_exceeded", { spendLimit: { ...limit, licensesLeft: 4 } }, /has 5 licenses.*has 4 left/],
     ["insufficient_scope", { scopes: ["billing:read"] }, /billing:purchase/],
     [null, { spendLimit: limit }, null],
-  ])("says what the token would be refused: %s", async (code, token, message) => {
+  ])("shows the error that the token would get: %s", async (code, token, message) => {
     const asked: ExpectedCall = { call: "me", gives: me({ token: { ...me().token, ...token } }) };
     const { outcome } = await play({ request, script: [reads(), quotes(5), asked] });
     if (code === null) expect(outcome).toMatchObject({ failure: null });

@@ -28,11 +28,11 @@ describe("licensesToBuy", () => {
     [{ purchased: 30 }, picture(25, 22, 5), 0],
     [{ purchased: 30 }, picture(31, 22), 0],
     [{ purchased: 0 }, picture(0, 0), 0],
-  ])("%j of %j is %i", (wanted, seen, expected) => {
+  ])("%j of %j: %i", (wanted, seen, expected) => {
     expect(licensesToBuy(wanted, seen)).toBe(expected);
   });
 
-  it("reaches a target exactly, once what is in progress has come", () => {
+  it("reaches a target exactly once purchases in progress complete", () => {
     const count = fc.integer({ min: 0, max: 20_000 });
     fc.assert(
       fc.property(count, count, count, count, (aim, purchased, used, coming) => {
