@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Database } from "./database/schema.ts";
+import type { SecretBox } from "./identity/secretBox.ts";
 import type { PaymentGateway } from "./payments/gateway.ts";
 
 /** The billing clock, which a sandbox can move (src/backend/README.md, Leases and the sweep). */
@@ -43,6 +44,8 @@ export interface BackendDeps {
   pageOrigin(host: string): string;
   /** Signs addresses of payment pages and forms: 32 random bytes, secret, the same for the life of the data. */
   readonly pageKey: Buffer;
+  /** Encrypts the secrets of one-time codes. */
+  readonly secrets: SecretBox;
   readonly version: string;
   /** The maximum number of licenses per purchase. */
   readonly licenseLimit: number;

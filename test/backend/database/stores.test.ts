@@ -6,6 +6,7 @@ import { membershipsMigration } from "../../../src/backend/database/migrations/m
 import { renewalsMigration } from "../../../src/backend/database/migrations/renewals.ts";
 import type { Database } from "../../../src/backend/database/schema.ts";
 import { findOrCreateUsers, findUser } from "../../../src/backend/identity/memberships.ts";
+import { secretBox } from "../../../src/backend/identity/secretBox.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
 import { seedStore } from "../../../src/backend/sandbox/store.ts";
 import { addMember } from "../../../src/backend/users/store.ts";
@@ -13,6 +14,8 @@ import { NOON, organization } from "../support/backend.ts";
 import { DIALECTS, openTestStore } from "../support/stores.ts";
 
 /** The columns of the renewals migration. */
+const secrets = secretBox([randomBytes(32)], randomBytes);
+
 const ADDED = {
   subscriptions: ["renew_at", "reduction", "reduction_term", "unpaid_renewal"],
   purchases: ["attempted_at", "renewal_term", "grace_until"],
@@ -53,6 +56,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
       database,
       [renewing, ending].map((one) => seedRows(one, NOON, randomBytes)),
       {},
+      secrets,
     );
     for (const index of ["subscriptions_due", "purchases_renewal"]) await database.schema.dropIndex(index).execute();
     for (const [table, columns] of Object.entries(ADDED)) {
@@ -72,6 +76,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
       database,
       [first, second, third].flatMap((one) => (one ? [seedRows(one, NOON, randomBytes)] : [])),
       {},
+      secrets,
     );
     await backToPeopleOfAll(database);
     // The IDs of three people: of one organization, of all three, and removed from the first one.

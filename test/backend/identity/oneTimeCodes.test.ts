@@ -287,6 +287,32 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     });
   });
 
+  test("the secret is encrypted in the store, and a plain one from before works", async () => {
+    const users = people.deps.database.updateTable("users").where("email_key", "=", people.codes);
+    const { totp_secret: encrypted } = await people.deps.database
+      .selectFrom("users")
+      .select("totp_secret")
+      .where("email_key", "=", people.codes)
+      .executeTakeFirstOrThrow();
+    expect(encrypted).toMatch(/^v1\./);
+    expect(people.deps.secrets.decrypt(await idOf(people, people.codes), encrypted ?? "")).toBe(SECRET);
+    await users.set({ totp_secret: SECRET }).execute();
+    expect((await answer(people, await challengeOf(people), code(people))).status).toBe(200);
+    await users.set({ totp_secret: encrypted }).execute();
+  });
+
+  test("the secret of another user is an internal error that does not name its cause", async () => {
+    const { database, secrets } = people.deps;
+    const users = database.updateTable("users").where("email_key", "=", people.codes);
+    const id = await idOf(people, people.codes);
+    await users.set({ totp_secret: secrets.encrypt(id + 1, SECRET) }).execute();
+    const { status, body } = await answer(people, await challengeOf(people), code(people));
+    expect([status, body.code, body.detail]).toEqual([500, "internal", expect.not.stringMatching(/secret|decrypt/i)]);
+    expect(people.log.at(-1)).toContain(`Secret of user ${id}: cannot be decrypted`);
+    await users.set({ totp_secret: secrets.encrypt(id, SECRET) }).execute();
+    expect((await answer(people, await challengeOf(people), code(people))).status).toBe(200);
+  });
+
   test("stores neither challenges nor codes, and deletes old ones", async () => {
     const { database } = people.deps;
     const challenge = await challengeOf(people);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { spendingMigration } from "../../../src/backend/database/migrations/spending.ts";
+import { secretBox } from "../../../src/backend/identity/secretBox.ts";
 import { isSameSpendingMonth, readSpent } from "../../../src/backend/identity/spending.ts";
 import { LEASE_MS } from "../../../src/backend/purchases/leases.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
@@ -177,7 +178,7 @@ describe.each(DIALECTS)("data from before spending months existed on %s", (diale
   test("counts in the month of the last attempt, or else of acceptance", async () => {
     const { database, close } = await openTestStore(dialect);
     const made = organization();
-    await seedStore(database, [seedRows(made, NOON, randomBytes)], {});
+    await seedStore(database, [seedRows(made, NOON, randomBytes)], {}, secretBox([randomBytes(32)], randomBytes));
     const old = {
       organization_id: made.id,
       kind: "purchase",
