@@ -34,7 +34,7 @@ export async function acceptCode(
   const accepted = await attempt(deps, place, async (isLocked) => {
     const step = stepOf(secret, code.replace(/\s/g, ""), now);
     if (step === null || isLocked) return null;
-    return (await spendCode(deps.database, { userId: id, step }, step - REMEMBERED_STEPS)) || null;
+    return (await spendCode(deps.database, { userId: id, step })) || null;
   });
   if (accepted === null) {
     throw new BackendError(
@@ -44,6 +44,11 @@ export async function acceptCode(
   }
   await forgetAttempts(deps.database, place);
   return now;
+}
+
+/** Returns the oldest time step whose used codes are still remembered; `now` in machine milliseconds. */
+export function oldestUsedStep(now: number): number {
+  return TOTP.counter({ period: PARAMETERS.period, timestamp: now }) - REMEMBERED_STEPS;
 }
 
 /** Returns the time step of a code, among those around now; compares in constant time. */
