@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { Kysely } from "kysely";
 import type { Database } from "./database/schema.ts";
+import type { SecretBox } from "./identity/secretBox.ts";
 import type { PaymentGateway } from "./payments/gateway.ts";
 
 /** The billing clock, which a sandbox can move (src/backend/README.md, Leases and the sweep). */
@@ -59,6 +60,8 @@ export interface BackendDeps {
   pageOrigin(host: string): string;
   /** Signs addresses of payment pages and forms: 32 random bytes, secret, the same for the life of the data. */
   readonly pageKey: Buffer;
+  /** Encrypts the secrets of one-time codes. */
+  readonly secrets: SecretBox;
   readonly version: string;
   /** The maximum number of licenses per purchase. */
   readonly licenseLimit: number;

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { BackendDeps } from "./deps.ts";
 import { claimNotifications, markSent } from "./events/events.ts";
+import { pruner } from "./prune.ts";
 import { clocksOf } from "./purchases/charge.ts";
 import { duePurchases, isOrphan } from "./purchases/leases.ts";
 import { advanceOrLog } from "./purchases/processor.ts";
@@ -94,17 +95,19 @@ export async function cancelOrphans(deps: BackendDeps): Promise<void> {
 const ORPHAN_AGE_MS = 3_600_000;
 
 /**
- * Runs the sweep every second until stopped, one round at a time. A round that fails is logged.
+ * Runs the sweep every second until stopped, one round at a time, and prunes once a minute. A round that fails is logged.
  *
  * @returns a function that stops it, and resolves when the current round is over
  */
 export function startSweeping(deps: BackendDeps): () => Promise<void> {
   let round: Promise<void> = Promise.resolve();
   let busy = false;
+  const pruneInTime = pruner(deps);
   const tick = () => {
     if (busy) return;
     busy = true;
     round = sweep(deps)
+      .then(() => orLog(deps, "prune", pruneInTime))
       .catch((error) => deps.log("sweep", error))
       .finally(() => {
         busy = false;

@@ -3,7 +3,7 @@ import type { BackendDeps } from "../deps.ts";
 import type { BackendError } from "../errors.ts";
 import { assertOwnForm } from "../http/body.ts";
 import { problemOf } from "../http/failure.ts";
-import type { PaymentAccount } from "../payments/gateway.ts";
+import { bannerOf } from "../receipts/content.ts";
 import { type Page, Problem, sendPage } from "./page.tsx";
 
 /** Creates the page that answers a request. */
@@ -29,7 +29,7 @@ export function registerPage(
   url: string,
   { show, submit }: PageHandlers,
 ): void {
-  const banner = bannerOf(deps.gateway.account);
+  const banner = bannerOf(deps.gateway.account.mode);
   const config = { operation: `page:${pageName(url)}` };
   const errorHandler = (error: Error, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOf(deps, error, request);
@@ -62,11 +62,6 @@ function pageName(url: string): string {
     .split("/")
     .filter((part) => part !== "" && !part.startsWith(":"))
     .join("-");
-}
-
-/** Returns what every page says first where no money moves: also one that only asks for a password. */
-function bannerOf({ mode }: PaymentAccount): string | null {
-  return mode === "live" ? null : `${mode.toUpperCase()}: no money moves`;
 }
 
 function problemPage(problem: BackendError, requestId: string): Page {

@@ -1,6 +1,7 @@
 import { money } from "../../billing/money.ts";
 import { statusOf } from "../../billing/purchase.ts";
 import type { Purchase, PurchaseAnswer, Receipt } from "../../contract/billing.ts";
+import { modeFields } from "../../contract/mode.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { creditNoteNumber, readReceipt, receiptNumber } from "../receipts/content.ts";
@@ -10,7 +11,7 @@ import { payUntil, priceOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord } from "./store.ts";
 
 /** The dependencies of views. */
-type ViewDeps = Pick<BackendDeps, "clock" | "pageKey" | "pageOrigin">;
+type ViewDeps = Pick<BackendDeps, "clock" | "gateway" | "pageKey" | "pageOrigin">;
 
 /**
  * The contract's view of a purchase.
@@ -31,6 +32,7 @@ export function purchaseView(deps: ViewDeps, row: PurchaseRecord, host: string):
     failure: isFailure ? { code: row.failure_code ?? "", message: row.failure_message ?? "" } : null,
     nextAction: nextAction(deps, row, host),
     refund: refundView(row),
+    ...modeFields(deps.gateway.account.mode),
   };
 }
 
@@ -126,5 +128,6 @@ export async function receiptView(
     purchasedBy,
     status: statusOf(row.state),
     refund: refundView(row),
+    ...modeFields(deps.gateway.account.mode),
   };
 }

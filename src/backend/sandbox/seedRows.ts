@@ -8,7 +8,7 @@ import type { Database, UserRow } from "../database/schema.ts";
 import { NO_PASSWORD, savePasswordHash } from "../identity/memberships.ts";
 import { hashToken, type Passwords, uuidFrom } from "../identity/secrets.ts";
 import type { Seed, SeedOrganization } from "./seedFile.ts";
-import { type SeedRows, usersWithoutPassword } from "./store.ts";
+import { type SeedRows, UNENCRYPTED, usersWithoutPassword } from "./store.ts";
 
 type SeedUser = SeedOrganization["users"][number];
 
@@ -28,8 +28,9 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       email: user.email,
       email_key: emailKey(user.email),
       password_hash: user.password === "" ? NO_PASSWORD : null,
-      totp_secret: user.totpSecret ?? null,
+      totp_secret: user.totpSecret ? UNENCRYPTED : null,
     })),
+    totpSecrets: new Map(users.flatMap(({ email, totpSecret }) => (totpSecret ? [[emailKey(email), totpSecret]] : []))),
     members: users.map((user) => ({
       organization_id: id,
       email_key: emailKey(user.email),

@@ -14,6 +14,7 @@ import { sqliteStore } from "../database/sqlite.ts";
 import type { BackendDeps, Notification, Notifier } from "../deps.ts";
 import { describeError, startError } from "../errors.ts";
 import { createHttpServer } from "../http/server.ts";
+import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { reclaimLeases } from "../purchases/leases.ts";
@@ -61,7 +62,9 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
   };
   try {
     await (options.dataDir === null ? createSchema(data.backend, database) : migrate(database, { dialect: "sqlite" }));
-    const start = await seedOrReopen(database, options, deps);
+    const pageKey = await readPageKey(database, deps.random);
+    const secrets = secretBox([pageKey], deps.random);
+    const start = await seedOrReopen(database, options, { ...deps, secrets });
     const clock = await startClock(database, options, deps, start);
     const gateway = sandboxGateway(data.outside, { ...deps, clock });
     const backend: BackendDeps = {
@@ -77,7 +80,8 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
       changes: new EventEmitter(),
       log: (line, error) => deps.log(error === undefined ? line : `${line}: ${describeError(error)}`),
       pageOrigin: (host) => `http://${host}`,
-      pageKey: await readPageKey(database, deps.random),
+      pageKey,
+      secrets,
       version: deps.version,
     };
     const controls: Omit<SandboxControls, "timeZone"> = {

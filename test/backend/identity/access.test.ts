@@ -228,6 +228,8 @@ test("/me shows the token's user, and only the token's organization", async () =
   expect(body).toEqual({
     user: { email: ADMIN, role: 0, roleName: "organization administrator" },
     organizations: [{ id: OWN, name: own.name, role: 0 }],
+    livemode: false,
+    mode: "sandbox",
     invitations: [],
     token: {
       name: "ci",

@@ -271,6 +271,10 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
 
   test.each<[string, Partial<Receipt>, string[], string[]]>([
     ["no empty sections", { note: null, purchaseOrder: null, purchasedBy: null }, [], ["null", "Note", "PO"]],
+    ["no banner on a live receipt", { livemode: true, mode: "live" }, [], ["LIVE", "no money"]],
+    ["no banner without a mode", {}, [], ["LIVE", "no money"]],
+    ["a test banner", { livemode: false, mode: "test" }, ["TEST: no money moves"], ["LIVE"]],
+    ["a sandbox banner", { livemode: false, mode: "sandbox" }, ["SANDBOX: no money moves"], ["LIVE"]],
     ["one license", { licenses: 1 }, ["1 license ×"], ["1 licenses"]],
     ["a renewal", { kind: "renewal", licenses: 30 }, ["30, renewed", "Renewed on"], ["Bought on"]],
     [

@@ -5,6 +5,7 @@ import { buildApp } from "../../../src/backend/app.ts";
 import { openSqlite } from "../../../src/backend/database/sqlite.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
 import { describeError } from "../../../src/backend/errors.ts";
+import { secretBox } from "../../../src/backend/identity/secretBox.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
 import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
@@ -71,6 +72,7 @@ export async function startBackend(
     log: (line, error) => log.push(error === undefined ? line : `${line}: ${describeError(error)}`),
     pageOrigin: (host) => `http://${host}`,
     pageKey: randomBytes(32),
+    secrets: secretBox([randomBytes(32)], randomBytes),
     version: "0.0.0",
     licenseLimit: 10_000,
     renewalGraceDays: 14,
@@ -97,7 +99,7 @@ export async function startBackend(
       armed = point;
     },
     async addOrganization(organization) {
-      await seedStore(store.database, [seedRows(organization, clocks.billing, randomBytes)], {});
+      await seedStore(store.database, [seedRows(organization, clocks.billing, randomBytes)], {}, deps.secrets);
     },
     async close() {
       await app.close();

@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { createIndex, required, type TableOptions } from "./tables.ts";
 
 /** Creates the directory: the tables that belong to no organization (src/backend/README.md, Keys). */
@@ -43,6 +43,7 @@ async function createSessions(db: Kysely<unknown>): Promise<void> {
     .addColumn("mfa_at", "bigint")
     .execute();
   await createIndex(db, "sessions_expiry", "sessions", ["refresh_expires_at"]);
+  await sql`create index sessions_revoked on sessions (revoked_at) where revoked_at is not null`.execute(db);
   await db.schema
     .createTable("sign_in_attempts")
     .addColumn("id", "text")
