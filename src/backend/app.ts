@@ -34,6 +34,8 @@ export interface AppOptions {
   readonly isApiOff?: boolean;
   /** Whether requests can be served; without it, whether the store answers. */
   isReady?(): Promise<boolean>;
+  /** Adds hooks that see every request, also one that is refused. */
+  addHooks?(app: FastifyInstance): void;
   /** Adds the composition's own routes, such as the sandbox's. */
   extend?(app: FastifyInstance, deps: RouteDeps): void;
 }
@@ -57,6 +59,9 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
   readBodies(app);
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(commonHeaders(request.id));
+  });
+  options.addHooks?.(app);
+  app.addHook("onRequest", async (request) => {
     assertAuthority(request.raw);
   });
   app.setErrorHandler((error, request, reply) => sendError(deps, error as Error, request, reply));
@@ -111,8 +116,13 @@ function sendError(deps: BackendDeps, error: Error, request: FastifyRequest, rep
   const problem = problemOf(deps, error, request);
   reply.code(problem.status).headers({ "X-Request-Id": request.id, ...problem.headers });
   if (request.url.startsWith(`${BASE_PATH}/oauth/`))
-    return reply.code(problem.status >= 500 ? problem.status : 400).send(oauthErrorBody(problem, request.body));
+    return reply.code(isTransient(problem) ? problem.status : 400).send(oauthErrorBody(problem, request.body));
   return reply.headers(problemHeaders(request.id)).send(problemText(problem, request.id));
+}
+
+/** Reports whether to try again later, which clients of `/oauth` learn from the status. */
+function isTransient({ code, status }: BackendError): boolean {
+  return status >= 500 || code === "rate_limited";
 }
 
 /** Registers health, readiness and the OpenAPI document. */
@@ -132,7 +142,7 @@ async function doesStoreAnswer({ database, log }: BackendDeps): Promise<boolean>
     await database.selectFrom("settings").select("name").limit(1).execute();
     return true;
   } catch (error) {
-    log(`not ready: ${error}`);
+    log("not ready", error);
     return false;
   }
 }

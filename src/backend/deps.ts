@@ -1,5 +1,7 @@
+import type { EventEmitter } from "node:events";
 import type { Kysely } from "kysely";
 import type { Database } from "./database/schema.ts";
+import type { SecretBox } from "./identity/secretBox.ts";
 import type { PaymentGateway } from "./payments/gateway.ts";
 
 /** The billing clock, which a sandbox can move (src/backend/README.md, Leases and the sweep). */
@@ -15,6 +17,13 @@ export interface Notification {
   readonly organizationId: number;
   readonly purchaseId: string;
   readonly to: string | null;
+}
+
+/** How a purchase ended. `seconds` is how long that took since its last attempt to pay began, by the billing clock. */
+export interface SettledPurchase {
+  readonly kind: "purchase" | "renewal";
+  readonly outcome: "fulfilled" | "declined" | "canceled" | "expired" | "refunded";
+  readonly seconds: number;
 }
 
 /** Where notifications go. */
@@ -33,8 +42,16 @@ export interface BackendDeps {
   random(bytes: number): Buffer;
   /** Marks a crash point; does nothing unless a test armed it (src/backend/README.md, Crash points). */
   reach(point: string): void;
-  /** Writes a line to the operator's log; lines must not contain secrets. */
-  log(line: string): void;
+  /** Emits a purchase's ID when a worker of this process has advanced it, for requests that wait. */
+  readonly changes: EventEmitter;
+  /**
+   * Writes a line to the operator's log; lines must not contain secrets.
+   *
+   * @param error what went wrong, whose message may contain anything
+   */
+  log(line: string, error?: unknown): void;
+  /** Called after the commit with each purchase that settles, for metrics. */
+  observe?(settled: SettledPurchase): void;
   /**
    * Returns the origin of the backend's pages for a caller: `https://billing.example.com`.
    *
@@ -45,6 +62,8 @@ export interface BackendDeps {
   readonly pageKey: Buffer;
   /** Earlier keys, whose signatures still count. */
   readonly olderPageKeys?: readonly Buffer[];
+  /** Encrypts the secrets of one-time codes. */
+  readonly secrets: SecretBox;
   readonly version: string;
   /** The maximum number of licenses per purchase. */
   readonly licenseLimit: number;

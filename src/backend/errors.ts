@@ -37,6 +37,11 @@ export class BackendError extends Error {
   }
 }
 
+/** Describes an error for a log, with its stack. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
 /** Creates the error of a backend that cannot start or be reset; `hint` says what to do. */
 export function startError(code: StartCode, message: string, hint: string, options?: ErrorOptions): BackendError {
   return new BackendError(code, message, {}, {}, hint, options);

@@ -1,11 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import type { BackendDeps } from "./deps.ts";
-import { markSent, unsentNotifications } from "./events/events.ts";
+import { claimNotifications, markSent } from "./events/events.ts";
+import { pruner } from "./prune.ts";
 import { clocksOf } from "./purchases/charge.ts";
 import { duePurchases, isOrphan } from "./purchases/leases.ts";
 import { advanceOrLog } from "./purchases/processor.ts";
 import { dueRetries, dueSubscriptions, renewDue, retryRenewal } from "./renewals/renew.ts";
 
+/** How many rows are listed at once. */
 const BATCH = 100;
 
 /**
@@ -21,46 +23,62 @@ export async function sweep(deps: BackendDeps): Promise<void> {
 }
 
 async function advanceDue(deps: BackendDeps): Promise<void> {
-  const seen = new Set<string>();
-  for (;;) {
-    const due = await duePurchases(deps.database, clocksOf(deps), BATCH);
-    const fresh = due.filter((purchaseId) => !seen.has(purchaseId));
-    if (fresh.length === 0) return;
-    for (const purchaseId of fresh) {
-      seen.add(purchaseId);
-      await yieldToEventLoop();
-      await advanceOrLog(deps, purchaseId);
-    }
-  }
+  await inBatches(
+    () => duePurchases(deps.database, clocksOf(deps), BATCH),
+    ({ id }) => id,
+    (purchase) => advanceOrLog(deps, purchase),
+  );
 }
 
 /** Retries declined renewals first, because paying one makes the next ones due. */
 async function renewAll(deps: BackendDeps): Promise<void> {
-  for (const purchaseId of await dueRetries(deps.database, deps.clock.now())) {
-    await tryOrLog(deps, `renewal ${purchaseId}`, () => retryRenewal(deps, purchaseId));
-  }
-  for (const organizationId of await dueSubscriptions(deps.database, deps.clock.now())) {
-    await tryOrLog(deps, `renewal of organization ${organizationId}`, () => renewDue(deps, organizationId));
+  await inBatches(
+    () => dueRetries(deps.database, deps.clock.now(), BATCH),
+    ({ id }) => id,
+    (renewal) => orLog(deps, `renewal ${renewal.id}`, () => retryRenewal(deps, renewal)),
+  );
+  await inBatches(
+    () => dueSubscriptions(deps.database, deps.clock.now(), BATCH),
+    String,
+    (organizationId) => orLog(deps, `renewal of organization ${organizationId}`, () => renewDue(deps, organizationId)),
+  );
+}
+
+/** Lists and handles what is due until nothing new is listed. What stays due is handled once. */
+async function inBatches<Due>(
+  list: () => Promise<readonly Due[]>,
+  idOf: (due: Due) => string,
+  handle: (due: Due) => Promise<void>,
+): Promise<void> {
+  const seen = new Set<string>();
+  for (;;) {
+    const fresh = (await list()).filter((due) => !seen.has(idOf(due)));
+    if (fresh.length === 0) return;
+    for (const due of fresh) {
+      seen.add(idOf(due));
+      await yieldToEventLoop();
+      await handle(due);
+    }
   }
 }
 
 /** Sends queued notifications at least once; receivers deduplicate by ID. */
 async function sendOutbox(deps: BackendDeps): Promise<void> {
-  for (const notification of await unsentNotifications(deps.database, BATCH)) {
-    await tryOrLog(deps, `notification ${notification.id}`, async () => {
+  for (const notification of await claimNotifications(deps.database, deps.now(), BATCH)) {
+    await yieldToEventLoop();
+    await orLog(deps, `notification ${notification.id}`, async () => {
       await deps.notifier.deliver(notification);
       deps.reach("B10");
-      await markSent(deps.database, notification.id, deps.now());
+      await markSent(deps.database, notification, deps.now());
     });
   }
 }
 
-async function tryOrLog(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
-  await yieldToEventLoop();
+async function orLog(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    deps.log(`${what}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+    deps.log(what, error);
   }
 }
 
@@ -77,18 +95,20 @@ export async function cancelOrphans(deps: BackendDeps): Promise<void> {
 const ORPHAN_AGE_MS = 3_600_000;
 
 /**
- * Runs the sweep every second until stopped, one round at a time. A round that fails is logged.
+ * Runs the sweep every second until stopped, one round at a time, and prunes once a minute. A round that fails is logged.
  *
  * @returns a function that stops it, and resolves when the current round is over
  */
 export function startSweeping(deps: BackendDeps): () => Promise<void> {
   let round: Promise<void> = Promise.resolve();
   let busy = false;
+  const pruneInTime = pruner(deps);
   const tick = () => {
     if (busy) return;
     busy = true;
     round = sweep(deps)
-      .catch((error) => deps.log(`sweep: ${error}`))
+      .then(() => orLog(deps, "prune", pruneInTime))
+      .catch((error) => deps.log("sweep", error))
       .finally(() => {
         busy = false;
       });

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { dateSchema, licenseCountsSchema, moneySchema, paymentMethodSchema } from "../contract/basics.ts";
 import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
+import { MODES } from "../contract/mode.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assignmentStrategySchema, listedUserSchema, userSchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./buying/engine/wanted.ts";
@@ -34,6 +35,8 @@ const purchaseOutput = {
 const identitySchema = z.object({
   user: meSchema.shape.user,
   organization: z.object({ id: z.int(), name: z.string() }).nullable(),
+  livemode: z.boolean().nullable().describe("Whether payments move money; `null` if the backend leaves it out"),
+  mode: z.enum(MODES).nullable().describe("`null` if the backend leaves it out"),
   apiUrl: z.string(),
   apiUrlSource: z.enum(["flag", "environment", "profile", "default"]),
   profile: z.string().nullable(),

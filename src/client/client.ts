@@ -226,7 +226,16 @@ function ofOrganization(
 
 /** Whether a purchase is the one that was asked for: by its id, the first 8 digits of it or more, or its receipt. */
 function isNamed(name: string, id: string, receiptNumber: string | null): boolean {
-  return name === id || name === receiptNumber || (/^pur_[0-9a-f]{8,}$/.test(name) && id.startsWith(name));
+  const isBeginning = /^pur_(\d+_)?[0-9a-f]{8,}$/.test(name);
+  return (
+    name === id ||
+    name === receiptNumber ||
+    (isBeginning && (id.startsWith(name) || withoutOrganization(id).startsWith(name)))
+  );
+}
+
+function withoutOrganization(id: string): string {
+  return id.replace(/^pur_\d+_/, "pur_");
 }
 
 function another(asked: string, answered: string | number, changeHint: string | null = null): ClientError {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { isCalendarDate } from "../billing/calendarDate.ts";
+import { MODES } from "./mode.ts";
 
 /** Money: an integer in the currency's minor unit, never negative, with its ISO 4217 code. */
 export const moneySchema = z.object({ amount: z.int().nonnegative(), currency: z.string().regex(/^[A-Z]{3}$/) });
@@ -43,6 +44,12 @@ export const termSchema = z.object({
   days: z.int().positive(),
   daysRemaining: z.int().nonnegative(),
 });
+
+/** Whether payments move money; older backends leave the fields out, see `modeOf`. */
+export const modeShape = {
+  livemode: z.boolean().optional().describe("Whether payments move money; true if left out"),
+  mode: z.enum(MODES).optional().describe("`live`, the provider's test mode, or a sandbox; `live` if left out"),
+};
 
 /** How an organization pays. */
 export const paymentMethodSchema = z.object({ type: z.string(), label: z.string() });

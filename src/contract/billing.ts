@@ -6,6 +6,7 @@ import {
   idSchema,
   instantSchema,
   licenseCountsSchema,
+  modeShape,
   moneySchema,
   organizationRefSchema,
   paymentMethodSchema,
@@ -66,6 +67,7 @@ export const subscriptionSchema = z.object({
   unpaid: unpaidSchema.nullable().default(null),
   version: z.int(),
   asOf: instantSchema,
+  ...modeShape,
 });
 
 /** A subscription, parsed. */
@@ -148,6 +150,7 @@ export const purchaseSchema = z.object({
     .object({ amount: moneySchema, creditNoteNumber: z.string(), refundedAt: instantSchema })
     .nullable()
     .optional(),
+  ...modeShape,
 });
 
 /** A purchase, parsed: as lists contain it and as the CLI prints it. */
@@ -187,6 +190,7 @@ export const receiptSchema = z
     /** The purchase's: a payment may have arrived too late for its licenses. A backend may leave it out. */
     status: purchaseSchema.shape.status.optional(),
     refund: purchaseSchema.shape.refund,
+    ...modeShape,
   })
   .refine(addsUp, { path: ["total"], message: "is not dueNow plus tax" });
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { freeTextSchema, instantSchema, moneySchema } from "./basics.ts";
+import { freeTextSchema, instantSchema, modeShape, moneySchema } from "./basics.ts";
 import { MAX_TOKEN_DAYS, SCOPES } from "./constants.ts";
 
 /** The body of `POST /auth/login`. Secrets have at most 1 KiB. */
@@ -160,6 +160,7 @@ export const meSchema = z.object({
     last4: z.string(),
     spendLimit: spendLimitSchema.nullable(),
   }),
+  ...modeShape,
 });
 
 /** Who a token belongs to, parsed. */

@@ -4,7 +4,7 @@ import type { BackendDeps } from "../../src/backend/deps.ts";
 import { LEASE_MS } from "../../src/backend/purchases/leases.ts";
 import { isAsked, payNow } from "../../src/backend/purchases/pay.ts";
 import { advancePurchase, cancelWaiting } from "../../src/backend/purchases/processor.ts";
-import { findPurchase } from "../../src/backend/purchases/store.ts";
+import { findPurchase, type PurchaseRecord } from "../../src/backend/purchases/store.ts";
 import { sweep } from "../../src/backend/sweep.ts";
 import {
   call,
@@ -170,19 +170,19 @@ class ActOnPage implements Step {
     clocks.machine += LEASE_MS;
     crashAt(this.crash);
     try {
-      if (this.card === null) await cancelWaiting(deps, purchaseId, "page");
-      else await this.pay(deps, purchaseId, this.card);
+      const purchase = await findPurchase(deps.database, purchaseId);
+      if (purchase && this.card === null) await cancelWaiting(deps, purchase, "page");
+      else if (purchase && this.card !== null) await this.pay(deps, purchase, this.card);
     } catch (error) {
       if (!(error instanceof SimulatedCrash)) throw error;
     } finally {
       crashAt(null);
     }
   }
-  async pay(deps: BackendDeps, purchaseId: string, card: string) {
-    const purchase = await findPurchase(deps.database, purchaseId);
-    if (!purchase || !isAsked(purchase, deps.clock.now())) return;
+  async pay(deps: BackendDeps, purchase: PurchaseRecord, card: string) {
+    if (!isAsked(purchase, deps.clock.now())) return;
     await payNow(deps, purchase, { paymentMethod: card, byPerson: true, actor: "page" });
-    await advancePurchase(deps, purchaseId);
+    await advancePurchase(deps, purchase);
   }
   toString = () => `${this.card ?? "cancel"} on the page of ${this.key}${this.crash ? ` dying at ${this.crash}` : ""}`;
 }

@@ -85,7 +85,7 @@ const onPage = (card: string): Happening => ({
     const row = renewal && (await findPurchase(backend.deps.database, renewal.id));
     if (row?.state !== "declined") return;
     await payNow(backend.deps, row, { paymentMethod: card, byPerson: true, actor: "page" });
-    await advancePurchase(backend.deps, row.id);
+    await advancePurchase(backend.deps, row);
   },
 });
 

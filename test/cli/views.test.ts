@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { identityOf, renderIdentity, renderOrganizations } from "../../src/cli/account/whoami.ts";
-import { buyQuestion, renderChange, renderConfirmation } from "../../src/cli/buying/approver.ts";
+import { buyQuestion, renderChange, renderConfirmation, renderPayment } from "../../src/cli/buying/approver.ts";
 import { renderBuyResult, renderPurchase, renderResumeResult } from "../../src/cli/buying/purchaseView.ts";
 import { renderQuote } from "../../src/cli/buying/quote.ts";
 import { renderReduction, renderReductionChange } from "../../src/cli/buying/reduce.ts";
@@ -16,6 +16,7 @@ import { renderClock, renderMoved } from "../../src/cli/sandbox/clock.ts";
 import { renderReady } from "../../src/cli/sandbox/sandbox.ts";
 import { renderStatus } from "../../src/cli/subscription/status.ts";
 import { renderAddedUser, renderImportedUsers, renderRemovedUser, renderUsers } from "../../src/cli/users/view.ts";
+import type { ModeFields } from "../../src/contract/mode.ts";
 import {
   API_URL,
   failedPurchase,
@@ -46,7 +47,7 @@ const offer = { subscription: subscription(), quote: verified(quote(5)) };
 
 const evilOffer = { subscription: subscription({ organization: evilOrganization }), quote: verified(quote(5)) };
 
-const setting = { apiUrl: API_URL, isSandbox: true, signedInAs: HOSTILE, target: null };
+const setting = { apiUrl: API_URL, signedInAs: HOSTILE, target: null };
 
 const target = {
   profileName: "default",
@@ -55,6 +56,15 @@ const target = {
   apiUrlSource: "flag",
   organizationId: null,
 } as const;
+
+/** What a backend tells about its mode, and the word for it. */
+const MODE_WORDS: readonly (readonly [ModeFields, string])[] = [
+  [{ livemode: true, mode: "live" }, "LIVE"],
+  [{ livemode: false, mode: "test" }, "TEST"],
+  [{ livemode: false, mode: "sandbox" }, "SANDBOX"],
+  [{ livemode: false }, "TEST"],
+  [{}, "LIVE"],
+];
 
 const REFUND = { amount: purchase().total, creditNoteNumber: "CN-4201-000001", refundedAt: "2026-11-23T10:00:01Z" };
 
@@ -107,7 +117,7 @@ const TEXTS: Record<string, (seen: View) => string> = {
     renderReductionChange(
       subscription({ organization: evilOrganization }),
       reduced(subscription(), 22),
-      { apiUrl: API_URL, isSandbox: true, signedInAs: HOSTILE, target: null },
+      { apiUrl: API_URL, signedInAs: HOSTILE, target: null },
       seen,
     ),
   reduced: (seen) => {
@@ -231,11 +241,45 @@ describe("key information", () => {
 
   it("in the confirmation", () => {
     const text = renderConfirmation(offer, { ...setting, signedInAs: "ada@northwind.example" }, PLAIN);
-    for (const part of ["Northwind Labs", "SANDBOX", "ada@", "25 → 30", "£244.10", "£5,400.00", "2027-03-01", "Visa"]) {
+    for (const part of ["Northwind Labs", "ada@", "25 → 30", "£244.10", "£5,400.00", "2027-03-01", "Visa"]) {
       expect(text).toContain(part);
     }
-    expect(renderConfirmation(offer, { ...setting, isSandbox: false }, PLAIN)).toContain("LIVE");
+    for (const [fields, word] of MODE_WORDS) {
+      const inMode = { ...offer, subscription: subscription(fields) };
+      const shown = renderConfirmation(inMode, setting, PLAIN);
+      expect(shown).toMatch(new RegExp(`Organization +Northwind Labs \\(4201\\), ${word}\n`));
+      expect(shown.match(/LIVE|TEST|SANDBOX/g)).toEqual([word]);
+    }
     expect(buyQuestion(offer)).toBe("Buy 5 licenses for £244.10 now?");
+  });
+
+  it("in the confirmation of a payment and of a reduction: the mode", () => {
+    for (const [fields, word] of MODE_WORDS) {
+      const now = subscription(fields);
+      for (const text of [
+        renderPayment(payablePurchase(), now, setting, PLAIN),
+        renderReductionChange(now, reduced(now, 22), setting, PLAIN),
+      ]) {
+        expect(text.match(/LIVE|TEST|SANDBOX/g)).toEqual([word]);
+      }
+    }
+  });
+
+  it("in a receipt: the mode", () => {
+    for (const [fields, word] of MODE_WORDS) {
+      expect(renderReceipt(receipt(fields), PLAIN)).toMatch(new RegExp(`Northwind Labs \\(4201\\), ${word}\n`));
+    }
+  });
+
+  it("in an identity: the mode, unless the backend leaves it out", () => {
+    for (const [fields, word] of MODE_WORDS.filter(([{ mode, livemode }]) => mode ?? livemode !== undefined)) {
+      const identity = identityOf(me(fields), target, "file");
+      expect(identity).toMatchObject({ mode: word.toLowerCase(), livemode: word === "LIVE" });
+      expect(renderIdentity(identity, PLAIN)).toMatch(new RegExp(`Mode +${word}\n`));
+    }
+    const untold = identityOf(me(), target, "file");
+    expect(untold).toMatchObject({ mode: null, livemode: null });
+    expect(renderIdentity(untold, PLAIN)).not.toMatch(/Mode|LIVE/);
   });
 
   it("in a receipt: the purchase date", () => {

@@ -24,7 +24,7 @@ import {
 } from "../../src/contract/users.ts";
 
 const PURCHASE_FIELDS =
-  "completedAt createdAt dueNow failure id idempotencyKey kind licenses nextAction note purchaseOrder purchasedBy quoteId receiptNumber refund status tax total";
+  "completedAt createdAt dueNow failure id idempotencyKey kind licenses livemode mode nextAction note purchaseOrder purchasedBy quoteId receiptNumber refund status tax total";
 
 const USER_FIELDS =
   "adminNoTraining defaultOrganization email firstName idUser joinedDateTime lastName licenseEnd licenseStart role status stripeCustomerId stripeSubscriptionAutorenewal stripeSubscriptionId team username uuid";
@@ -37,7 +37,7 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   [
     "subscription",
     subscriptionSchema,
-    "asOf licenses organization paymentMethod pending plan reduction renewal state taxRate term unpaid version",
+    "asOf licenses livemode mode organization paymentMethod pending plan reduction renewal state taxRate term unpaid version",
   ],
   ["subscription.organization", subscriptionSchema.shape.organization, "id name timeZone"],
   ["subscription.plan", subscriptionSchema.shape.plan, "interval intervalCount name unitPrice"],
@@ -62,9 +62,9 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   [
     "receipt",
     receiptSchema,
-    "dueNow issuedAt kind licenses licensesAfter note organization paymentMethod plan purchaseDate purchaseId purchaseOrder purchasedBy receiptNumber refund status tax taxRate term total unitPrice",
+    "dueNow issuedAt kind licenses licensesAfter livemode mode note organization paymentMethod plan purchaseDate purchaseId purchaseOrder purchasedBy receiptNumber refund status tax taxRate term total unitPrice",
   ],
-  ["me", meSchema, "invitations organizations token user"],
+  ["me", meSchema, "invitations livemode mode organizations token user"],
   ["me.user", meSchema.shape.user, "email role roleName"],
   ["me.token", meSchema.shape.token, "expiresAt expiresIn last4 name scopes spendLimit"],
   ["spend limit", spendLimitSchema, "amount amountLeft licenses licensesLeft"],

@@ -61,7 +61,8 @@ async function chargesOf(organizationId: number): Promise<number[]> {
 
 const MONEY = "{amount,currency}";
 const PURCHASE = `id,status,licenses,total${MONEY},quoteId,idempotencyKey,createdAt,completedAt,purchaseOrder,note,kind,
-  receiptNumber,failure,nextAction,purchasedBy{email,token},dueNow${MONEY},tax${MONEY}`;
+  receiptNumber,failure,nextAction,purchasedBy{email,token},dueNow${MONEY},tax${MONEY},
+  livemode,mode`;
 
 describe("buy", () => {
   test("--json has exactly the documented fields; the count, the list, the receipt and the capture agree", async () => {

@@ -40,7 +40,7 @@ const TERM = "term{start,renewalDate,days,daysRemaining}";
 
 const STATUS = fields(`organization{id,name,timeZone},
   plan{name,interval,intervalCount,unitPrice${MONEY}},state,licenses{purchased,used,available},${TERM},
-  renewal{autoRenew,licenses,subtotal${MONEY},tax${MONEY},total${MONEY}},paymentMethod{type,label},taxRate,version,asOf,
+  renewal{autoRenew,licenses,subtotal${MONEY},tax${MONEY},total${MONEY}},paymentMethod{type,label},taxRate,version,asOf,livemode,mode,
   pending{purchases,licenses},reduction,unpaid`);
 
 const QUOTE = fields(`id,licenses,unitPrice${MONEY},purchaseDate,${TERM},dueNow${MONEY},taxRate,tax${MONEY},
@@ -226,12 +226,14 @@ describe("read permissions", () => {
     expect(run.exitCode).toBe(0);
     const who = resultOf(run);
     expect(fieldsOf(who)).toEqual(
-      fields(`user{email,role,roleName},organization{id,name},apiUrl,apiUrlSource,profile,
+      fields(`user{email,role,roleName},organization{id,name},livemode,mode,apiUrl,apiUrlSource,profile,
         token{source,name,scopes[],expiresAt,last4,spendLimit}`),
     );
     expect(who).toMatchObject({
       user: { email: ADMIN, role: 0 },
       organization: { id: 1, name: "Northwind Labs" },
+      livemode: false,
+      mode: "sandbox",
       apiUrl: sandbox.ready.url,
       apiUrlSource: "environment",
       token: { source: "environment", name: "ci", scopes: ["billing:read", "billing:purchase"], last4: "ci_1" },

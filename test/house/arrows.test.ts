@@ -17,7 +17,7 @@ const OWN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 const FOR_TERMINALS = "@napi-rs/keyring chalk commander csv-parse csv-stringify inquirer ora".split(" ");
-const FOR_BACKENDS = ["cookie", "fastify", "kysely", "libsql", "otpauth", "pdfkit", "pg", "preact"];
+const FOR_BACKENDS = ["cookie", "fastify", "kysely", "libsql", "otpauth", "pdfkit", "pg", "preact", "prom-client"];
 
 /** What has no business in a room. */
 const FOREIGN_PACKAGES: Readonly<Record<string, readonly string[]>> = {

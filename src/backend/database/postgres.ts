@@ -25,10 +25,14 @@ export interface PostgresOptions {
   readonly isTlsRequired?: boolean;
   /** Whether a PgBouncer in transaction mode is in between: no named statements, and time-outs are settings of the role. */
   readonly isPgbouncer?: boolean;
+  /** How long to wait for a connection, milliseconds; 2 seconds if left out. */
+  readonly acquireMs?: number;
   /** Session parameters, such as `search_path`, for tests. */
   readonly parameters?: Readonly<Record<string, string>>;
   /** Called for an idle connection that broke; the pool replaces it. */
   onPoolError?(error: Error): void;
+  /** Called when a connection is asked for; what it returns is called once there is one, or none in time. */
+  onAcquire?(): () => void;
   /** Called before a statement or transaction is repeated after a conflict, with its SQLSTATE. */
   onRetry?(code: string): void;
   /** Called with each statement that is sent. */
@@ -61,7 +65,7 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
   const pool = new pg.Pool({
     connectionString,
     max: options.connections ?? 10,
-    connectionTimeoutMillis: ACQUIRE_MS,
+    connectionTimeoutMillis: options.acquireMs ?? ACQUIRE_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
     keepAlive: true,
     ...(!options.isPgbouncer && TIMEOUTS),
@@ -79,7 +83,7 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
   pool.on("error", (error) => options.onPoolError?.(error));
   const dialect = new PostgresDialect({
     pool: {
-      connect: async () => new Connection(await connect(pool), options) as unknown as PostgresPoolClient,
+      connect: async () => new Connection(await connect(pool, options), options) as unknown as PostgresPoolClient,
       end: () => pool.end(),
     },
   });
@@ -94,11 +98,14 @@ export function postgresStore(connectionString: string, options: PostgresOptions
   return openPostgres(connectionString, options).database;
 }
 
-async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+async function connect(pool: pg.Pool, options: PostgresOptions): Promise<pg.PoolClient> {
+  const acquired = options.onAcquire?.();
   try {
     return await pool.connect();
   } catch (error) {
     throw withCode(error);
+  } finally {
+    acquired?.();
   }
 }
 
@@ -142,8 +149,9 @@ class Connection {
         return result;
       } catch (error) {
         if (isConnectionFailure(withCode(error))) this.isBroken = true;
-        if (this.isInTransaction || !isSerializationFailure(error) || tries >= MAX_TRIES) throw error;
+        if (!isSerializationFailure(error) || (tries >= MAX_TRIES && !this.isInTransaction)) throw error;
         this.options.onRetry?.(error.code);
+        if (this.isInTransaction) throw error;
         await delay(retryPause());
       }
     }

@@ -13,6 +13,8 @@ export interface Database {
   users: UserTable;
   members: MemberTable;
   api_tokens: ApiTokenTable;
+  /** Where the token of a hash is. */
+  token_index: { token_hash: string; organization_id: number; token_id: string };
   sessions: SessionTable;
   sign_in_attempts: { id: string | null; email_key: string; address: string; at: number };
   used_codes: { user_id: number; step: number };
@@ -25,7 +27,7 @@ export interface Database {
   credit_notes: { organization_id: number; number: number; purchase_id: string; issued_at: number };
   ledger: LedgerTable;
   events: EventTable;
-  outbox: { id: string; payload_json: string; created_at: number; sent_at: number | null };
+  outbox: OutboxTable;
 }
 
 /** One subscription per organization. `version` changes with everything that a quote depends on. */
@@ -47,6 +49,10 @@ interface SubscriptionTable {
   version: number;
   receipt_count: number;
   credit_note_count: number;
+  /** How many purchases and renewals were accepted: the sequence of the newest. */
+  purchase_count: Generated<number>;
+  /** How many entries the audit log has: the number of the newest. */
+  event_count: Generated<number>;
   /** When the next renewal falls due, billing clock; `null` without `auto_renew`. */
   renew_at: number | null;
   /** The scheduled license count. */
@@ -97,7 +103,6 @@ interface ApiTokenTable {
   organization_id: number;
   user_id: number;
   name: string;
-  token_hash: string;
   scopes_json: string;
   expires_at: number | null;
   revoked_at: number | null;
@@ -163,9 +168,11 @@ interface QuoteTable {
 }
 
 interface PurchaseTable {
-  sequence: Generated<number>;
-  id: string;
   organization_id: number;
+  /** `pur_<organization>_<random>`; older sandboxes have some without the organization. */
+  id: string;
+  /** Counts the purchases and renewals of the organization. */
+  sequence: number;
   kind: "purchase" | "renewal";
   state: PurchaseState;
   epoch: number;
@@ -176,6 +183,8 @@ interface PurchaseTable {
   total: number;
   currency: string;
   price_json: string;
+  /** The billing time zone, frozen at acceptance like the price. */
+  time_zone: string;
   purchase_order: string | null;
   note: string | null;
   buyer_email: string | null;
@@ -223,8 +232,9 @@ interface LedgerTable {
 }
 
 interface EventTable {
-  id: Generated<number>;
   organization_id: number;
+  /** Counts the entries of the organization, in the order of their commits. */
+  number: number;
   at: number;
   type: string;
   actor: string;
@@ -232,11 +242,36 @@ interface EventTable {
   data_json: string;
 }
 
+/** A notification to send at least once. */
+interface OutboxTable {
+  organization_id: number;
+  id: string;
+  payload_json: string;
+  created_at: number;
+  /** Until when the worker that sends it has it, machine clock. */
+  claimed_until: Generated<number>;
+  sent_at: number | null;
+}
+
 /** A subscription as stored. */
 export type SubscriptionRow = Selectable<SubscriptionTable>;
 
+/** A subscription with its organization's name and billing time zone, and its unpaid renewal. */
+export interface OrganizationSubscription extends SubscriptionRow {
+  readonly name: string;
+  readonly time_zone: string;
+  /** Of the unpaid renewal: its state, its total, its attempts after the first, and the end of the grace period. */
+  readonly renewal_state: PurchaseState | null;
+  readonly renewal_total: number | null;
+  readonly renewal_attempts: number | null;
+  readonly renewal_grace_until: number | null;
+}
+
 /** A purchase as stored. */
 export type PurchaseRow = Selectable<PurchaseTable>;
+
+/** Identifies a purchase. */
+export type PurchaseKey = Pick<PurchaseRow, "organization_id" | "id">;
 
 /** An API token as stored. */
 export type ApiTokenRow = Selectable<ApiTokenTable>;

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { batches } from "../database/batches.ts";
+import { isPostgres } from "../database/engine.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
 import type { Notification } from "../deps.ts";
 
@@ -27,21 +28,39 @@ export async function recordEvent(tx: Kysely<Database>, event: NewEvent): Promis
   await recordEvents(tx, event, [event]);
 }
 
-/** Adds entries to the audit log in order, inside the transaction of the change. */
+/** Adds entries to the audit log in order, inside the transaction of the change. Locks the subscription, which numbers them. */
 export async function recordEvents(
   tx: Kysely<Database>,
-  { organizationId, at, actor }: Pick<NewEvent, "organizationId" | "at" | "actor">,
+  change: Pick<NewEvent, "organizationId" | "at" | "actor">,
   events: readonly Pick<NewEvent, "type" | "purchaseId" | "data">[],
 ): Promise<void> {
-  const rows = events.map(({ type, purchaseId = null, data = {} }) => ({
+  if (events.length === 0) return;
+  const { event_count: last } = await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({ event_count: expression("event_count", "+", events.length) }))
+    .where("organization_id", "=", change.organizationId)
+    .returning("event_count")
+    .executeTakeFirstOrThrow();
+  const rows = events.map((event, index) => eventRow({ ...change, ...event }, last - events.length + 1 + index));
+  for await (const batch of batches(rows)) await tx.insertInto("events").values(batch).execute();
+}
+
+/** Adds an entry whose number the caller has already counted in the subscription. */
+export async function insertEvent(tx: Kysely<Database>, event: NewEvent, number: number): Promise<void> {
+  await tx.insertInto("events").values(eventRow(event, number)).execute();
+}
+
+/** The row of an entry of the audit log. */
+export function eventRow({ organizationId, at, type, actor, purchaseId, data = {} }: NewEvent, number: number) {
+  return {
     organization_id: organizationId,
+    number,
     at,
     type,
     actor,
-    purchase_id: purchaseId,
+    purchase_id: purchaseId ?? null,
     data_json: JSON.stringify(data),
-  }));
-  for await (const batch of batches(rows)) await tx.insertInto("events").values(batch).execute();
+  };
 }
 
 /** Lists a page of the audit log, oldest first, after an entry. */
@@ -54,35 +73,74 @@ export async function listEvents(
     .selectFrom("events")
     .selectAll()
     .where("organization_id", "=", organizationId)
-    .where("id", ">", page.after)
-    .orderBy("id")
+    .where("number", ">", page.after)
+    .orderBy("number")
     .limit(page.limit)
     .execute();
 }
 
 /** Queues a notification in the outbox, inside the transaction of the change. It is sent after the commit. */
 export async function queueNotification(tx: Kysely<Database>, notification: Notification, now: number): Promise<void> {
-  await tx
-    .insertInto("outbox")
-    .values({ id: notification.id, payload_json: JSON.stringify(notification), created_at: now, sent_at: null })
-    .execute();
+  await tx.insertInto("outbox").values(outboxRow(notification, now)).execute();
 }
 
-/** Lists notifications that are not marked as sent, oldest first. */
-export async function unsentNotifications(database: Kysely<Database>, limit: number): Promise<Notification[]> {
-  const rows = await database
+/** The row of a notification to send. */
+export function outboxRow(notification: Notification, now: number) {
+  return {
+    organization_id: notification.organizationId,
+    id: notification.id,
+    payload_json: JSON.stringify(notification),
+    created_at: now,
+    sent_at: null,
+  };
+}
+
+/** How long a worker has to send what it claimed, milliseconds. */
+const CLAIM_MS = 60_000;
+
+/**
+ * Claims notifications that were not sent, oldest first, so that no other worker sends them meanwhile.
+ *
+ * @param now the machine's clock, milliseconds
+ */
+export async function claimNotifications(
+  database: Kysely<Database>,
+  now: number,
+  limit: number,
+): Promise<Notification[]> {
+  const due = database
     .selectFrom("outbox")
-    .select("payload_json")
+    .select(["organization_id", "id"])
     .where("sent_at", "is", null)
+    .where("claimed_until", "<=", now)
     .orderBy("created_at")
-    .limit(limit)
+    .limit(limit);
+  const claimed = isPostgres(database) ? due.forUpdate().skipLocked() : due;
+  const rows = await database
+    .updateTable("outbox")
+    .set({ claimed_until: now + CLAIM_MS })
+    .where((expression) =>
+      expression(expression.refTuple("organization_id", "id"), "in", claimed.$asTuple("organization_id", "id")),
+    )
+    .returning(["payload_json", "created_at"])
     .execute();
-  return rows.map((row) => JSON.parse(row.payload_json) as Notification);
+  return rows
+    .toSorted((one, other) => one.created_at - other.created_at)
+    .map((row) => JSON.parse(row.payload_json) as Notification);
 }
 
 /** Marks a notification as sent. */
-export async function markSent(database: Kysely<Database>, id: string, now: number): Promise<void> {
-  await database.updateTable("outbox").set({ sent_at: now }).where("id", "=", id).execute();
+export async function markSent(
+  database: Kysely<Database>,
+  { organizationId, id }: Notification,
+  now: number,
+): Promise<void> {
+  await database
+    .updateTable("outbox")
+    .set({ sent_at: now })
+    .where("organization_id", "=", organizationId)
+    .where("id", "=", id)
+    .execute();
 }
 
 /** The actor that the audit log names for a buyer. */

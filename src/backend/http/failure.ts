@@ -39,9 +39,8 @@ export function problemText(problem: BackendError, requestId: string, status = p
 /** Converts an error to the problem that the caller sees, and logs it if the fault is the backend's. */
 export function problemOf(deps: Pick<BackendDeps, "log">, error: Error, request: FastifyRequest): BackendError {
   const problem = error instanceof BackendError ? error : fromFramework(error as FastifyError);
-  if (problem.status >= 500) {
-    deps.log(`${request.id} ${request.method} ${request.routeOptions.url}: ${error.stack ?? error}`);
-  }
+  const isOurFault = problem.status >= 500 && !(error instanceof BackendError);
+  if (isOurFault) deps.log(`${request.id} ${request.method} ${request.routeOptions.url}`, error);
   return problem;
 }
 

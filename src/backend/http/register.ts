@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { BASE_PATH, type Scope } from "../../contract/constants.ts";
 import { type OperationId, operations } from "../../contract/operations/index.ts";
 import { MAX_BODY_BYTES, type Operation } from "../../contract/operations/operation.ts";
-import type { ApiTokenRow, UserRow } from "../database/schema.ts";
+import type { ApiTokenRow, OrganizationSubscription, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 
@@ -40,9 +40,9 @@ export type Handler<Id extends OperationId> = (call: Call<Id>) => Promise<Answer
 /** Authenticates and authorizes callers. */
 export interface Guard {
   /** @throws BackendError `unauthenticated` */
-  authenticate(authorization: string | undefined): Promise<Identity>;
+  authenticate(authorization: string | undefined, organizationId: number | null): Promise<Caller>;
   /** @throws BackendError `not_found`, `forbidden`, `insufficient_scope` */
-  authorize(identity: Identity, organizationId: number, scope: Scope | "administrator"): Promise<Membership>;
+  authorize(caller: Caller, organizationId: number, scope: Scope | "administrator"): Membership;
   /** @throws BackendError `mfa_required` */
   assertFreshCode(identity: Identity): void;
 }
@@ -67,6 +67,7 @@ export function register<Id extends OperationId>(
     method: operation.method,
     url: (operation.atRoot ? "" : BASE_PATH) + operation.path.replace(/\{(\w+)\}/g, ":$1"),
     bodyLimit: operation.maxBodyBytes ?? MAX_BODY_BYTES,
+    config: { operation: id },
     // Parsing a long body delays every other request, so the caller is authorized first.
     ...(operation.maxBodyBytes && {
       onRequest: async (request: FastifyRequest) => {
@@ -88,11 +89,38 @@ export function register<Id extends OperationId>(
   });
 }
 
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** What metrics, logs and limits call the route: an operation of the contract, or `page:<name>`. */
+    operation?: string;
+  }
+}
+
+/** Returns what metrics, logs and limits call a request: its operation, `page:<name>`, or `none` without a route. */
+export function operationOf({ routeOptions }: FastifyRequest): string {
+  return routeOptions.config?.operation ?? "none";
+}
+
 /** Authenticates the caller and authorizes it for the organization in the path. */
 async function admit(guard: Guard, operation: Operation, request: FastifyRequest) {
-  const identity = operation.access === "public" ? null : await guard.authenticate(request.headers.authorization);
-  const params = operation.params && validated(operation.params, request.params);
-  return { params, identity, organization: identity && (await organizationOf(guard, operation, identity, params)) };
+  const { access } = operation;
+  if (access === "public") {
+    return {
+      params: operation.params && validated(operation.params, request.params),
+      identity: null,
+      organization: null,
+    };
+  }
+  const params = operation.params?.safeParse(request.params);
+  const organizationId = access === "signed_in" ? null : organizationIdOf(params?.data);
+  // Whoever is not signed in learns nothing of what is wrong with a request.
+  const caller = await guard.authenticate(request.headers.authorization, organizationId);
+  return {
+    params: params?.success ? params.data : operation.params && validated(operation.params, request.params),
+    identity: caller.identity,
+    organization:
+      access === "signed_in" || organizationId === null ? null : guard.authorize(caller, organizationId, access),
+  };
 }
 
 /** Only `/oauth` accepts forms: any website can make a browser send one. */
@@ -106,14 +134,8 @@ function assertMediaType(operation: Operation, request: FastifyRequest): void {
   }
 }
 
-async function organizationOf(
-  guard: Guard,
-  operation: Operation,
-  identity: Identity,
-  params: Record<string, unknown> | undefined,
-): Promise<Membership | null> {
-  if (operation.access === "public" || operation.access === "signed_in") return null;
-  return guard.authorize(identity, params?.organizationId as number, operation.access);
+function organizationIdOf(params: unknown): number | null {
+  return ((params ?? {}) as { organizationId?: number }).organizationId ?? null;
 }
 
 /** How many errors an answer lists: those of a long request would exceed what clients accept. */
@@ -181,9 +203,20 @@ export interface Identity {
   readonly last4: string;
 }
 
+/** A caller, with its access to the organization that was asked for; `null` without access. */
+export interface Caller {
+  readonly identity: Identity;
+  readonly membership: Membership | null;
+}
+
 /** An organization, with the caller's role in it. */
-export interface Membership {
+export interface OrganizationRole {
   readonly id: number;
   readonly name: string;
   readonly role: number;
+}
+
+/** An organization that the caller may access, with its subscription as it was when the request arrived. */
+export interface Membership extends OrganizationRole {
+  readonly subscription: OrganizationSubscription;
 }

@@ -2,54 +2,63 @@ import { canBuy, roleName } from "../../billing/roles.ts";
 import { SCOPES, type Scope } from "../../contract/constants.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
-import type { Guard, Identity, Membership } from "../http/register.ts";
-import { findSession, invitationsOf, membershipsOf, readUser } from "./memberships.ts";
+import type { Caller, Guard, Identity, Membership, OrganizationRole } from "../http/register.ts";
+import { type Admitted, findCaller } from "./admission.ts";
+import { invitationsOf, membershipsOf } from "./memberships.ts";
 import { hashToken } from "./secrets.ts";
-import { findApiToken } from "./tokenStore.ts";
 
 /** How old the last one-time code may be when money is spent (src/backend/README.md, Sign-in). */
 const FRESH_CODE_MS = 15 * 60_000;
 
 type AccessDeps = Pick<BackendDeps, "database" | "now">;
 
+/** Access tokens of sessions begin like this; API tokens may be any text. */
+const SESSION_PREFIX = "sfs_";
+
 /**
- * Authenticates a bearer token.
+ * Authenticates a bearer token, and reads the caller's access to an organization in the same statement.
  *
  * @param authorization the header as received
+ * @param organizationId `null` to ask for no organization
  * @throws BackendError `unauthenticated`
  */
-export async function authenticate(deps: AccessDeps, authorization: string | undefined): Promise<Identity> {
+export async function authenticate(
+  deps: AccessDeps,
+  authorization: string | undefined,
+  organizationId: number | null,
+): Promise<Caller> {
   const bearer = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? "")?.[1];
   if (!bearer) throw unauthenticated("Authentication is required; sign in first");
-  const last4 = bearer.slice(-4);
-  const hash = hashToken(bearer);
-  const token = await findApiToken(deps.database, hash, deps.now());
-  if (token) {
-    const user = await readUser(deps.database, token.user_id);
-    const scopes = JSON.parse(token.scopes_json) as string[];
-    return { user, token, session: null, scopes, expiresAt: token.expires_at, last4 };
-  }
-  const session = await findSession(deps.database, hash, deps.now());
-  if (!session) throw unauthenticated("The token is invalid, expired or revoked");
-  const user = await readUser(deps.database, session.user_id);
+  const kind = bearer.startsWith(SESSION_PREFIX) ? "session" : "token";
+  const find = (which: typeof kind) => findCaller(deps.database, which, hashToken(bearer), organizationId, deps.now());
+  const found = (await find(kind)) ?? (await find(kind === "session" ? "token" : "session"));
+  if (!found) throw unauthenticated("The token is invalid, expired or revoked");
+  return { identity: identityOf(found, bearer.slice(-4)), membership: found.member && membershipOf(found.member) };
+}
+
+function identityOf({ user, token, session }: Admitted, last4: string): Identity {
   return {
     user,
-    token: null,
-    session: { id: session.id, mfaAt: session.mfa_at },
-    scopes: SCOPES,
-    expiresAt: session.access_expires_at,
+    token,
+    session: session && { id: session.id, mfaAt: session.mfa_at },
+    scopes: token ? (JSON.parse(token.scopes_json) as string[]) : SCOPES,
+    expiresAt: token ? token.expires_at : (session?.access_expires_at ?? null),
     last4,
   };
 }
 
+function membershipOf({ role, subscription }: NonNullable<Admitted["member"]>): Membership {
+  return { id: subscription.organization_id, name: subscription.name, role, subscription };
+}
+
 /** Returns the organizations that the caller may access. */
-export async function organizationsOf(deps: AccessDeps, identity: Identity): Promise<Membership[]> {
+export async function organizationsOf(deps: AccessDeps, identity: Identity): Promise<OrganizationRole[]> {
   const memberships = await membershipsOf(deps.database, identity.user.id);
   return memberships.filter(({ id }) => identity.token === null || identity.token.organization_id === id);
 }
 
 /** Returns the caller's pending invitations; none for an API token. */
-export async function invitationsFor(deps: AccessDeps, { user, token }: Identity): Promise<Membership[]> {
+export async function invitationsFor(deps: AccessDeps, { user, token }: Identity): Promise<OrganizationRole[]> {
   return token === null ? invitationsOf(deps.database, user.id) : [];
 }
 
@@ -59,13 +68,11 @@ export async function invitationsFor(deps: AccessDeps, { user, token }: Identity
  *
  * @throws BackendError `not_found`, `forbidden`, `insufficient_scope`
  */
-async function authorize(
-  deps: AccessDeps,
-  identity: Identity,
+function authorize(
+  { identity, membership }: Caller,
   organizationId: number,
   scope: Scope | "administrator",
-): Promise<Membership> {
-  const membership = (await organizationsOf(deps, identity)).find(({ id }) => id === organizationId);
+): Membership {
   if (!membership) throw new BackendError("not_found", `Organization ${organizationId} not found`);
   if (!canBuy(membership.role)) {
     throw new BackendError(
@@ -108,8 +115,8 @@ function unauthenticated(message: string): BackendError {
 /** Creates the guard of all routes. */
 export function createGuard(deps: BackendDeps): Guard {
   return {
-    authenticate: (authorization) => authenticate(deps, authorization),
-    authorize: (identity, organizationId, scope) => authorize(deps, identity, organizationId, scope),
+    authenticate: (authorization, organizationId) => authenticate(deps, authorization, organizationId),
+    authorize,
     assertFreshCode: (identity) => assertFreshCode(deps, identity),
   };
 }

@@ -13,7 +13,7 @@ const LIFE_SECONDS = 600;
 const INTERVAL_SECONDS = 5;
 
 /** How long an expired grant is kept, so that device and person learn how it ended. */
-const REMEMBERED_MS = 86_400_000;
+export const GRANT_MEMORY_MS = 86_400_000;
 
 /** Letters without vowels, which would make words, and without lookalikes (RFC 8628, section 6.1). */
 const LETTERS = "BCDFGHJKLMNPQRSTVWXZ";
@@ -54,7 +54,7 @@ export async function authorizeDevice(
     mfa_at: null,
   } as const;
   // The user code is taken, which is as unlikely as guessing it: draw another one.
-  if (!(await saveGrant(deps.database, grant, now - REMEMBERED_MS))) return authorizeDevice(deps, request);
+  if (!(await saveGrant(deps.database, grant))) return authorizeDevice(deps, request);
   const page = `${request.pageOrigin}/device`;
   return {
     device_code: deviceCode,
@@ -196,12 +196,11 @@ const SLOWER_SECONDS = 5;
 type Decision = Pick<DeviceGrantRow, "user_id" | "mfa_at"> & { readonly state: "approved" | "denied" };
 
 /**
- * Stores a new grant and deletes those that expired before `oldest` (machine milliseconds).
+ * Stores a new grant.
  *
  * @returns `false` if the user code is taken
  */
-async function saveGrant(database: Kysely<Database>, grant: DeviceGrantRow, oldest: number): Promise<boolean> {
-  await database.deleteFrom("device_grants").where("expires_at", "<", oldest).execute();
+async function saveGrant(database: Kysely<Database>, grant: DeviceGrantRow): Promise<boolean> {
   const saved = await database
     .insertInto("device_grants")
     .values(grant)

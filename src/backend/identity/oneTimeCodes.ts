@@ -22,17 +22,19 @@ const REMEMBERED_STEPS = 120;
  * @throws BackendError `mfa_invalid`, with one message for a wrong code, a used one, and any code while sign-in is locked
  */
 export async function acceptCode(
-  deps: Pick<BackendDeps, "database" | "now" | "random">,
+  deps: Pick<BackendDeps, "database" | "now" | "random" | "secrets">,
   user: UserRow,
   code: string,
   address: string,
 ): Promise<number> {
   const now = deps.now();
+  const { id, totp_secret: stored } = user;
+  const secret = stored === null ? null : deps.secrets.decrypt(id, stored);
   const place = { account: user.email_key, address };
   const accepted = await attempt(deps, place, async (isLocked) => {
-    const step = stepOf(user.totp_secret, code.replace(/\s/g, ""), now);
+    const step = stepOf(secret, code.replace(/\s/g, ""), now);
     if (step === null || isLocked) return null;
-    return (await spendCode(deps.database, { userId: user.id, step }, step - REMEMBERED_STEPS)) || null;
+    return (await spendCode(deps.database, { userId: id, step })) || null;
   });
   if (accepted === null) {
     throw new BackendError(
@@ -42,6 +44,11 @@ export async function acceptCode(
   }
   await forgetAttempts(deps.database, place);
   return now;
+}
+
+/** Returns the oldest time step whose used codes are still remembered; `now` in machine milliseconds. */
+export function oldestUsedStep(now: number): number {
+  return TOTP.counter({ period: PARAMETERS.period, timestamp: now }) - REMEMBERED_STEPS;
 }
 
 /** Returns the time step of a code, among those around now; compares in constant time. */

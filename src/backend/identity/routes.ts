@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { ROLES, roleName } from "../../billing/roles.ts";
 import { DEVICE_GRANT, type Me, type SessionTokens } from "../../contract/identity.ts";
+import { modeFields } from "../../contract/mode.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { type Answer, type Identity, type RouteDeps, register } from "../http/register.ts";
@@ -103,5 +104,6 @@ async function describe(deps: BackendDeps, identity: Identity): Promise<Me> {
       last4: identity.last4,
       spendLimit: identity.token && (await spendLimitOf(deps, identity.token)),
     },
+    ...modeFields(deps.gateway.account.mode),
   };
 }

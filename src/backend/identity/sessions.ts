@@ -117,7 +117,7 @@ export interface Place {
 }
 
 /**
- * Records an attempt before it is judged, so that parallel attempts count each other, and deletes those before `since`.
+ * Records an attempt before it is judged, so that parallel attempts count each other.
  *
  * @param attempt `at` in machine milliseconds
  * @returns how many others there were since then, on the account from the address and on any account from it
@@ -128,7 +128,6 @@ async function noteAttempt(
   since: number,
 ): Promise<{ account: number; address: number }> {
   const { id, account, address, at } = attempt;
-  await database.deleteFrom("sign_in_attempts").where("at", "<", since).execute();
   await database.insertInto("sign_in_attempts").values({ id, email_key: account, address, at }).execute();
   const rows = await database
     .selectFrom("sign_in_attempts")
@@ -154,16 +153,11 @@ export async function forgetAttempts(database: Kysely<Database>, { account, addr
 }
 
 /**
- * Uses up a user's one-time code of a time step; of parallel calls, one succeeds. Steps before `oldest` are deleted.
+ * Uses up a user's one-time code of a time step; of parallel calls, one succeeds.
  *
  * @returns whether this call used the code
  */
-export async function spendCode(
-  database: Kysely<Database>,
-  code: { userId: number; step: number },
-  oldest: number,
-): Promise<boolean> {
-  await database.deleteFrom("used_codes").where("step", "<", oldest).execute();
+export async function spendCode(database: Kysely<Database>, code: { userId: number; step: number }): Promise<boolean> {
   const spent = await database
     .insertInto("used_codes")
     .values({ user_id: code.userId, step: code.step })
@@ -173,9 +167,8 @@ export async function spendCode(
   return spent !== undefined;
 }
 
-/** Stores a ticket, and deletes those that have expired at `now` (machine milliseconds). */
-export async function saveTicket(database: Kysely<Database>, ticket: TicketRow, now: number): Promise<void> {
-  await database.deleteFrom("sign_in_tickets").where("expires_at", "<=", now).execute();
+/** Stores a ticket. */
+export async function saveTicket(database: Kysely<Database>, ticket: TicketRow): Promise<void> {
   await database.insertInto("sign_in_tickets").values(ticket).execute();
 }
 
@@ -223,7 +216,8 @@ export async function takeTicket(database: Kysely<Database>, hash: string): Prom
   return Number(result.numDeletedRows) === 1;
 }
 
-const WINDOW_MS = 15 * 60_000;
+/** How long an attempt counts. */
+export const ATTEMPT_WINDOW_MS = 15 * 60_000;
 
 const MAX_PER_ACCOUNT = 5;
 
@@ -244,7 +238,7 @@ export async function attempt<Proof>(
 ): Promise<Proof | null> {
   const id = deps.random(12).toString("hex");
   const now = deps.now();
-  const others = await noteAttempt(deps.database, { ...place, id, at: now }, now - WINDOW_MS);
+  const others = await noteAttempt(deps.database, { ...place, id, at: now }, now - ATTEMPT_WINDOW_MS);
   const isLocked = others.account >= MAX_PER_ACCOUNT || others.address >= MAX_PER_ADDRESS;
   if (isLocked) await takeBackAttempt(deps.database, id);
   const proof = await judge(isLocked);

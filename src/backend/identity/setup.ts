@@ -35,7 +35,7 @@ export async function readSetup(deps: SetupDeps, ticket: string): Promise<Signed
  * @throws BackendError `unauthenticated` if the ticket is unknown, used or expired
  */
 export async function completeSetup(
-  deps: SetupDeps,
+  deps: SetupDeps & Pick<BackendDeps, "secrets">,
   ticket: string,
   account: { passwordHash: string; codeSecret: string },
 ): Promise<void> {
@@ -45,7 +45,7 @@ export async function completeSetup(
     if (!(await takeTicket(tx, hashToken(ticket)))) throw setupOver();
     await tx
       .updateTable("users")
-      .set({ password_hash: account.passwordHash, totp_secret: account.codeSecret })
+      .set({ password_hash: account.passwordHash, totp_secret: deps.secrets.encrypt(id, account.codeSecret) })
       .where("id", "=", id)
       .execute();
     await tx

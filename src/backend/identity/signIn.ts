@@ -13,7 +13,7 @@ import { codeForTicket, issueTicket } from "./tickets.ts";
 const MAX_WAITING = 30;
 
 /** The dependencies of sign-in. `passwordHashOf` waits for a seed's hash that is still being computed. */
-export interface SignInDeps extends Pick<BackendDeps, "database" | "now" | "random"> {
+export interface SignInDeps extends Pick<BackendDeps, "database" | "now" | "random" | "secrets"> {
   readonly passwords: Passwords;
   passwordHashOf(user: UserRow): Promise<string | null>;
 }
@@ -130,6 +130,7 @@ export function oauthErrorBody(error: OauthError | BackendError, body: unknown):
 
 function oauthCode(problem: BackendError, body: unknown): string {
   if (problem.status >= 500) return "server_error";
+  if (problem.code === "rate_limited") return "temporarily_unavailable";
   if (problem.code === "unauthenticated") return "invalid_grant";
   const grant = (body as { grant_type?: unknown } | null | undefined)?.grant_type;
   const isKnown = tokenRequestSchema.options.some(({ shape }) => shape.grant_type.value === grant);

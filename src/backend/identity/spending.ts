@@ -21,17 +21,16 @@ export function isSameSpendingMonth(first: number, second: number, timeZone: str
  * Asserts that a purchase is within its token's spending limit for the month. The subscription's row must be locked, so
  * that parallel orders and payments wait for each other.
  *
- * @param month the billing time zone, and an instant of the month by the billing clock, milliseconds
  * @throws BackendError `spend_limit_exceeded`
  */
 export async function assertWithinSpendLimit(
   tx: Kysely<Database>,
   token: ApiTokenRow | null,
   { purchaseId, licenses, total }: { purchaseId: string; licenses: number; total: Money },
-  month: { timeZone: string; at: number },
+  month: Month,
 ): Promise<void> {
   if (!token || (token.limit_amount === null && token.limit_licenses === null)) return;
-  const spent = await readSpent(tx, token.id, month.timeZone, month.at, purchaseId);
+  const spent = await readSpent(tx, token, month, purchaseId);
   const amountLeft = token.limit_amount === null ? null : token.limit_amount - spent.amount;
   const licensesLeft = token.limit_licenses === null ? null : token.limit_licenses - spent.licenses;
   if (amountLeft !== null && total.amount > amountLeft) {
@@ -53,28 +52,61 @@ function inLicenses(count: number): string {
   return count === 1 ? "1 license" : `${count} licenses`;
 }
 
-/** Sums up what a token bought in a month, without failed purchases and the purchase `except`. */
-export async function readSpent(
-  database: Kysely<Database>,
-  tokenId: string,
-  timeZone: string,
-  at: number,
-  except = "",
-) {
+/** A calendar month: the billing time zone, and an instant of the month by the billing clock, milliseconds. */
+export interface Month {
+  readonly timeZone: string;
+  readonly at: number;
+}
+
+/** What was bought in a month: an amount in minor units of the subscription's currency, and licenses. */
+export interface Spent {
+  readonly amount: number;
+  readonly licenses: number;
+}
+
+function spentIn(database: Kysely<Database>, organizationId: number, { timeZone, at }: Month) {
   const firstDay = firstDayOfMonth(at, timeZone);
-  const monthStart = startOfDateInZone(firstDay, timeZone);
-  const nextMonth = startOfDateInZone(addIntervals(firstDay, "month", 1), timeZone);
-  const row = await database
+  return database
     .selectFrom("purchases")
     .select((expression) => [
       expression.fn.sum<string | number | null>("total").as("amount"),
       expression.fn.sum<string | number | null>("licenses").as("licenses"),
     ])
-    .where("buyer_token_id", "=", tokenId)
-    .where("spent_at", ">=", monthStart)
-    .where("spent_at", "<", nextMonth)
+    .where("organization_id", "=", organizationId)
+    .where("spent_at", ">=", startOfDateInZone(firstDay, timeZone))
+    .where("spent_at", "<", startOfDateInZone(addIntervals(firstDay, "month", 1), timeZone))
+    .where("state", "not in", GIVEN_BACK);
+}
+
+/** Sums up what a token bought in a month, without failed purchases and the purchase `except`. */
+export async function readSpent(
+  database: Kysely<Database>,
+  token: Pick<ApiTokenRow, "organization_id" | "id">,
+  month: Month,
+  except = "",
+): Promise<Spent> {
+  const row = await spentIn(database, token.organization_id, month)
+    .where("buyer_token_id", "=", token.id)
     .where("id", "<>", except)
-    .where("state", "not in", GIVEN_BACK)
     .executeTakeFirstOrThrow();
   return { amount: Number(row.amount ?? 0), licenses: Number(row.licenses ?? 0) };
+}
+
+/** Sums up what each token of an organization bought in a month, without failed purchases, by the token's ID. */
+export async function readSpentByToken(
+  database: Kysely<Database>,
+  organizationId: number,
+  month: Month,
+): Promise<ReadonlyMap<string, Spent>> {
+  const rows = await spentIn(database, organizationId, month)
+    .select("buyer_token_id")
+    .where("buyer_token_id", "is not", null)
+    .groupBy("buyer_token_id")
+    .execute();
+  return new Map(
+    rows.map(({ buyer_token_id: id, amount, licenses }) => [
+      id ?? "",
+      { amount: Number(amount ?? 0), licenses: Number(licenses ?? 0) },
+    ]),
+  );
 }

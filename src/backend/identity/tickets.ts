@@ -31,19 +31,14 @@ export async function issueTicket(
   mfaAt: number | null,
 ): Promise<string> {
   const secret = deps.random(32).toString("base64url");
-  const now = deps.now();
-  await saveTicket(
-    deps.database,
-    {
-      ticket_hash: hashToken(secret),
-      user_id: userId,
-      kind,
-      tries: 0,
-      mfa_at: mfaAt,
-      expires_at: now + LIFE_MS[kind],
-    },
-    now,
-  );
+  await saveTicket(deps.database, {
+    ticket_hash: hashToken(secret),
+    user_id: userId,
+    kind,
+    tries: 0,
+    mfa_at: mfaAt,
+    expires_at: deps.now() + LIFE_MS[kind],
+  });
   return secret;
 }
 
@@ -66,7 +61,7 @@ export async function readTicket(deps: TicketDeps, ticket: string, kind: TicketR
  * @throws BackendError `mfa_invalid`, or `unauthenticated` if the ticket is unknown, used or expired
  */
 export async function codeForTicket(
-  deps: TicketDeps,
+  deps: TicketDeps & Pick<BackendDeps, "secrets">,
   { challenge, code }: { challenge: string; code: string },
   address: string,
 ): Promise<{ user: UserRow; mfaAt: number }> {

@@ -12,15 +12,6 @@ export interface ApiTokenWithCreator extends ApiTokenRow {
 /** How many live tokens an organization may have. */
 const MAX_TOKENS = 100;
 
-/** Finds a live API token by its hash; `now` in machine milliseconds. */
-export async function findApiToken(
-  database: Kysely<Database>,
-  tokenHash: string,
-  now: number,
-): Promise<ApiTokenRow | undefined> {
-  return liveTokens(database, now).selectAll().where("token_hash", "=", tokenHash).executeTakeFirst();
-}
-
 function liveTokens(database: Kysely<Database>, now: number) {
   return database
     .selectFrom("api_tokens")
@@ -46,21 +37,21 @@ export async function listApiTokens(
 }
 
 /**
- * Stores an API token and records it in the audit log. An organization never has more than `MAX_TOKENS` live ones, also
+ * Stores an API token with its hash, and records it in the audit log. An organization never has more than `MAX_TOKENS` live ones, also
  * when they are added in parallel.
  *
- * @param now the machine's clock, milliseconds
+ * @param change `now` is the machine's clock, milliseconds
  * @throws BackendError `invalid_request`
  */
 export async function saveApiToken(
   database: Kysely<Database>,
   token: Insertable<Database["api_tokens"]>,
-  change: Change,
-  now: number,
+  tokenHash: string,
+  change: Change & { now: number },
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
     await lockOrganization(tx, token.organization_id);
-    const { count } = await liveTokens(tx, now)
+    const { count } = await liveTokens(tx, change.now)
       .select((expression) => expression.fn.countAll<string | number>().as("count"))
       .where("organization_id", "=", token.organization_id)
       .executeTakeFirstOrThrow();
@@ -71,6 +62,10 @@ export async function saveApiToken(
       );
     }
     await tx.insertInto("api_tokens").values(token).execute();
+    await tx
+      .insertInto("token_index")
+      .values({ token_hash: tokenHash, organization_id: token.organization_id, token_id: token.id })
+      .execute();
     await recordEvent(tx, {
       organizationId: token.organization_id,
       at: change.at,
@@ -120,6 +115,7 @@ export async function revokeToken(
     const revoked = await tx
       .updateTable("api_tokens")
       .set({ revoked_at: now })
+      .where("organization_id", "=", token.organizationId)
       .where("id", "=", token.id)
       .where("revoked_at", "is", null)
       .executeTakeFirst();

@@ -2,14 +2,14 @@ import { crc32 } from "node:zlib";
 import type { FastifyInstance } from "fastify";
 import { money } from "../../billing/money.ts";
 import { DEFAULT_TOKEN_DAYS, SCOPES } from "../../contract/constants.ts";
-import type { ApiToken, CreatedToken, CreateTokenRequest, Me } from "../../contract/identity.ts";
-import type { ApiTokenRow, UserRow } from "../database/schema.ts";
+import type { ApiToken, CreatedToken, CreateTokenRequest } from "../../contract/identity.ts";
+import type { ApiTokenRow, OrganizationSubscription, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
-import { type RouteDeps, register } from "../http/register.ts";
+import { type Membership, type RouteDeps, register } from "../http/register.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { hashToken } from "./secrets.ts";
-import { readSpent } from "./spending.ts";
+import { readSpent, readSpentByToken, type Spent } from "./spending.ts";
 import { type ApiTokenWithCreator, listApiTokens, revokeToken, saveApiToken } from "./tokenStore.ts";
 
 const DAY_MS = 86_400_000;
@@ -20,33 +20,33 @@ const MAX_LICENSES = 2 ** 31 - 1;
 /**
  * Creates an API token of an organization. The answer contains its secret, which is not stored.
  *
+ * @param subscription the organization's
  * @param user the creator, on whose behalf the token acts
  * @throws BackendError `invalid_request` for an invalid limit, or if there are too many tokens
  */
 export async function createApiToken(
   deps: Pick<BackendDeps, "database" | "now" | "clock" | "random">,
-  organizationId: number,
+  subscription: OrganizationSubscription,
   user: UserRow,
   request: CreateTokenRequest,
 ): Promise<CreatedToken> {
   const secret = newSecret(deps.random);
   const now = deps.now();
-  const { currency } = await readSubscription(deps.database, organizationId);
   const row = {
     id: `tok_${deps.random(12).toString("hex")}`,
-    organization_id: organizationId,
+    organization_id: subscription.organization_id,
     user_id: user.id,
     name: request.name,
-    token_hash: hashToken(secret),
     scopes_json: JSON.stringify(SCOPES.filter((scope) => request.scopes.includes(scope))),
     created_at: now,
     expires_at: now + (request.expiresInDays ?? DEFAULT_TOKEN_DAYS) * DAY_MS,
     revoked_at: null,
-    ...limitsOf(request, currency),
+    ...limitsOf(request, subscription.currency),
     last4: secret.slice(-4),
   };
-  await saveApiToken(deps.database, row, { actor: user.email, at: deps.clock.now() }, now);
-  return { ...(await tokenView(deps, { ...row, email: user.email })), token: secret };
+  await saveApiToken(deps.database, row, hashToken(secret), { actor: user.email, at: deps.clock.now(), now });
+  const spendLimit = tokenLimit(row, NOTHING_SPENT, subscription.currency);
+  return { ...tokenView({ ...row, email: user.email }, spendLimit, now), token: secret };
 }
 
 /** Creates `sfl_`, 256 random bits, and a CRC-32 of both, by which scanners recognize a leaked token. */
@@ -73,18 +73,16 @@ function invalid(path: string, message: string): BackendError {
   });
 }
 
-type ViewDeps = Pick<BackendDeps, "database" | "now" | "clock">;
-
-/** Returns an API token as the contract shows it, with what is left of its limits this month. */
-async function tokenView(deps: ViewDeps, token: ApiTokenWithCreator): Promise<ApiToken> {
+/** Returns an API token as the contract shows it, with what is left of its limits this month; `now` by the machine's clock. */
+function tokenView(token: ApiTokenWithCreator, spendLimit: ApiToken["spendLimit"], now: number): ApiToken {
   return {
     id: token.id,
     name: token.name,
     scopes: JSON.parse(token.scopes_json) as string[],
     createdAt: token.created_at === null ? null : new Date(token.created_at).toISOString(),
-    ...lifeOf(token.expires_at, deps.now()),
+    ...lifeOf(token.expires_at, now),
     last4: token.last4,
-    spendLimit: await spendLimitOf(deps, token),
+    spendLimit,
     createdBy: { email: token.email },
   };
 }
@@ -99,11 +97,23 @@ export function lifeOf(expiresAt: number | null, now: number): Pick<ApiToken, "e
 }
 
 /** Returns a token's spending limit and what is left of it in this month of the billing zone; `null` without a limit. */
-export async function spendLimitOf(deps: ViewDeps, token: ApiTokenRow): Promise<Me["token"]["spendLimit"]> {
-  const { limit_amount: amount, limit_licenses: licenses } = token;
-  if (amount === null && licenses === null) return null;
+export async function spendLimitOf(
+  deps: Pick<BackendDeps, "database" | "clock">,
+  token: ApiTokenRow,
+): Promise<ApiToken["spendLimit"]> {
+  if (token.limit_amount === null && token.limit_licenses === null) return null;
   const { currency, time_zone: timeZone } = await readSubscription(deps.database, token.organization_id);
-  const spent = await readSpent(deps.database, token.id, timeZone, deps.clock.now());
+  return tokenLimit(token, await readSpent(deps.database, token, { timeZone, at: deps.clock.now() }), currency);
+}
+
+type Limits = Pick<ApiTokenRow, "limit_amount" | "limit_licenses">;
+
+function tokenLimit(
+  { limit_amount: amount, limit_licenses: licenses }: Limits,
+  spent: Spent,
+  currency: string,
+): ApiToken["spendLimit"] {
+  if (amount === null && licenses === null) return null;
   return {
     amount: amount === null ? null : money(amount, currency),
     amountLeft: amount === null ? null : money(Math.max(0, amount - spent.amount), currency),
@@ -112,16 +122,26 @@ export async function spendLimitOf(deps: ViewDeps, token: ApiTokenRow): Promise<
   };
 }
 
+const NOTHING_SPENT: Spent = { amount: 0, licenses: 0 };
+
+async function tokensOf(deps: RouteDeps, { subscription }: Membership): Promise<ApiToken[]> {
+  const { organization_id: id, currency, time_zone: timeZone } = subscription;
+  const rows = await listApiTokens(deps.database, id);
+  const isLimited = rows.some((row) => row.limit_amount !== null || row.limit_licenses !== null);
+  const month = { timeZone, at: deps.clock.now() };
+  const spent = isLimited ? await readSpentByToken(deps.database, id, month) : new Map<string, Spent>();
+  return rows.map((row) => tokenView(row, tokenLimit(row, spent.get(row.id) ?? NOTHING_SPENT, currency), deps.now()));
+}
+
 /** Registers the calls that list, create and revoke API tokens. */
 export function registerTokens(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "listTokens", async ({ organization }) => {
-    const rows = await listApiTokens(deps.database, organization.id);
-    return { status: 200, body: { items: await Promise.all(rows.map((row) => tokenView(deps, row))), next: null } };
+    return { status: 200, body: { items: await tokensOf(deps, organization), next: null } };
   });
 
   register(app, deps, "createToken", async ({ organization, identity, body }) => ({
     status: 201,
-    body: await createApiToken(deps, organization.id, identity.user, body),
+    body: await createApiToken(deps, organization.subscription, identity.user, body),
   }));
 
   register(app, deps, "revokeApiToken", async ({ organization, identity, params }) => {

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { roleName } from "../../billing/roles.ts";
-import type { Membership } from "../http/register.ts";
+import type { OrganizationRole } from "../http/register.ts";
 import { readerDates } from "./dates.ts";
 import { Facts, Field, Hidden, type Page, Problem } from "./page.tsx";
 
@@ -37,7 +37,7 @@ export interface Consent {
   /** The reader's kind of English, a BCP 47 tag (see `readerLocale`). */
   readonly locale: string;
   /** The person's pending invitations. */
-  readonly invitations: readonly Membership[];
+  readonly invitations: readonly OrganizationRole[];
 }
 
 /** The prefix of the checkbox that accepts an organization's invitation, before the organization's id. */
@@ -173,7 +173,7 @@ function Invitations({ invitations }: Pick<Consent, "invitations">): VNode {
  */
 export function decidedPage(
   action: "approve" | "deny",
-  { joined, withdrawn }: { joined: readonly Membership[]; withdrawn: number } = { joined: [], withdrawn: 0 },
+  { joined, withdrawn }: { joined: readonly OrganizationRole[]; withdrawn: number } = { joined: [], withdrawn: 0 },
 ): Page {
   return action === "approve"
     ? {

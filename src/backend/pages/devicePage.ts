@@ -4,7 +4,7 @@ import type { DeviceGrantRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { browserSecret, isSigned, signed } from "../http/body.ts";
-import { type Membership, validated } from "../http/register.ts";
+import { type OrganizationRole, validated } from "../http/register.ts";
 import { approveGrant, countWrongSignIn, denyGrant, findGrant, formatUserCode } from "../identity/deviceGrants.ts";
 import { acceptInvitation, invitationsOf } from "../identity/memberships.ts";
 import { checkPassword, type SignInDeps } from "../identity/signIn.ts";
@@ -141,7 +141,7 @@ async function submitDecision(visit: Visit, form: ConsentForm, grant: DeviceGran
 async function acceptChecked({ deps }: Visit, form: ConsentForm, { user }: SignedIn) {
   const checked = Object.entries(form).filter(([, value]) => value === "on");
   const ids = checked.map(([name]) => Number(ACCEPTANCE.exec(name)?.[1]));
-  const joined: Membership[] = [];
+  const joined: OrganizationRole[] = [];
   for (const organizationId of ids) {
     const change = { actor: user.email, at: deps.clock.now() };
     const membership = await settled(acceptInvitation(deps.database, { organizationId, userId: user.id }, change));

@@ -99,7 +99,7 @@ async function act(
   { isClosing, ...visit }: Visit & { isClosing(): boolean },
 ): Promise<Page> {
   const asked = isAsked(row, deps.clock.now());
-  if (form.action === "cancel") await cancelWaiting(deps, row.id, PAYMENT_PAGE);
+  if (form.action === "cancel") await cancelWaiting(deps, row, PAYMENT_PAGE);
   else if (asked) {
     const problem = await pay(deps, row, form.card);
     if (problem) return pageOf(deps, row, visit, problem);

@@ -4,11 +4,11 @@ import { recurringCharge } from "../../billing/proration.ts";
 import { PENDING_STATES } from "../../billing/purchase.ts";
 import { licensesAtRenewal } from "../../billing/quote.ts";
 import type { Receipt } from "../../contract/billing.ts";
+import type { OrganizationSubscription } from "../database/schema.ts";
 import type { PaymentGateway } from "../payments/gateway.ts";
 import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../purchases/store.ts";
 import { countOf, creditNoteNumber, LABELS, receiptContent, receiptNumber } from "../receipts/content.ts";
-import type { OrganizationSubscription } from "../subscriptions/store.ts";
 import { snapshotAt } from "../subscriptions/view.ts";
 import { readerDates } from "./dates.ts";
 import { Facts, type Page } from "./page.tsx";
@@ -28,7 +28,7 @@ export interface Visit {
 /** Describes a purchase for its payment page. */
 export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Order {
   const { email, token } = { email: row.buyer_email, token: row.buyer_token_name };
-  const deadline = payUntil(row, row.time_zone);
+  const deadline = payUntil(row);
   return {
     kind: row.kind,
     seller: visit.gateway.account.seller,
@@ -94,7 +94,7 @@ export const RECEIPT_PATH = "/receipt";
  * @param now the billing clock, milliseconds
  */
 export function isShown(row: PurchaseRecord, now: number): boolean {
-  return now < deadlineOf(row, row.time_zone);
+  return now < deadlineOf(row);
 }
 
 interface Notice {

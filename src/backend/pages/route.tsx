@@ -3,7 +3,7 @@ import type { BackendDeps } from "../deps.ts";
 import type { BackendError } from "../errors.ts";
 import { assertOwnForm } from "../http/body.ts";
 import { problemOf } from "../http/failure.ts";
-import type { PaymentAccount } from "../payments/gateway.ts";
+import { bannerOf } from "../receipts/content.ts";
 import { type Page, Problem, sendPage } from "./page.tsx";
 
 /** Creates the page that answers a request. */
@@ -29,7 +29,8 @@ export function registerPage(
   url: string,
   { show, submit }: PageHandlers,
 ): void {
-  const banner = bannerOf(deps.gateway.account);
+  const banner = bannerOf(deps.gateway.account.mode);
+  const config = { operation: `page:${pageName(url)}` };
   const errorHandler = (error: Error, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOf(deps, error, request);
     return sendPage(reply.headers(problem.headers), problemPage(problem, request.id), banner);
@@ -37,6 +38,7 @@ export function registerPage(
   app.route({
     method: "GET",
     url,
+    config,
     exposeHeadRoute: true,
     errorHandler,
     handler: async (request, reply) => sendPage(reply, await show(request, reply), banner),
@@ -45,6 +47,7 @@ export function registerPage(
   app.route({
     method: "POST",
     url,
+    config,
     errorHandler,
     handler: async (request, reply) => {
       assertOwnForm(deps, request);
@@ -53,9 +56,12 @@ export function registerPage(
   });
 }
 
-/** Returns what every page says first where no money moves: also one that only asks for a password. */
-function bannerOf({ mode }: PaymentAccount): string | null {
-  return mode === "live" ? null : `${mode.toUpperCase()}: no money moves`;
+/** `/pay/:purchaseId/:signature/receipt` → `pay-receipt`. */
+function pageName(url: string): string {
+  return url
+    .split("/")
+    .filter((part) => part !== "" && !part.startsWith(":"))
+    .join("-");
 }
 
 function problemPage(problem: BackendError, requestId: string): Page {

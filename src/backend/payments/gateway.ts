@@ -1,5 +1,6 @@
 import type { Money } from "../../billing/money.ts";
 import type { PaymentMethod } from "../../contract/basics.ts";
+import type { Mode } from "../../contract/mode.ts";
 
 /** The status of a payment, as of Stripe's PaymentIntent. `requires_payment_method` after a confirmation is a decline. */
 export type PaymentStatus =
@@ -43,8 +44,8 @@ export interface PaymentChoice {
 }
 
 /** The account that is paid, and whether payments move money. */
-export interface PaymentAccount {
-  readonly mode: "live" | "test" | "sandbox";
+interface PaymentAccount {
+  readonly mode: Mode;
   /** The seller's name on the payment page. */
   readonly seller: string;
 }

@@ -2,31 +2,21 @@ import type { Kysely } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
 import type { Money } from "../../billing/money.ts";
 import type { Quote } from "../../contract/billing.ts";
-import type { Database, PurchaseRow, QuoteRow } from "../database/schema.ts";
+import { isPostgres } from "../database/engine.ts";
+import type { Database, PurchaseRow, QuoteRow, SubscriptionRow } from "../database/schema.ts";
+import { isConnectionFailure } from "../database/storageFailure.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
-import { actorOf, type Buyer, recordEvent } from "../events/events.ts";
+import { actorOf, insertEvent } from "../events/events.ts";
 import { assertWithinSpendLimit } from "../identity/spending.ts";
-import { isRenewalDue, type OrganizationSubscription, readQuote, readSubscription } from "../subscriptions/store.ts";
+import { isRenewalDue, readQuote } from "../subscriptions/store.ts";
+import { acceptAtOnce } from "./atOnce.ts";
+import { type Clocks, LEASE_MS } from "./leases.ts";
+import type { Order } from "./order.ts";
 import { nextCheck } from "./schedule.ts";
-
-/** An order. `requestHash` identifies its contents, so that the same key with another order is refused. */
-export interface Order {
-  readonly purchaseId: string;
-  readonly organizationId: number;
-  readonly idempotencyKey: string;
-  readonly requestHash: string;
-  readonly quoteId: string;
-  readonly purchaseOrder: string | null;
-  readonly note: string | null;
-  readonly buyer: Buyer;
-}
 
 /** The initial columns of every purchase and renewal. */
 export const UNCHARGED = {
-  state: "accepted",
-  epoch: 0,
-  lease_until: 0,
   payment_id: null,
   confirm_count: 0,
   failure_code: null,
@@ -36,39 +26,67 @@ export const UNCHARGED = {
   on_decline: "declined",
 } as const;
 
+/** A purchase, and whether its key had it before. */
+export interface Accepted {
+  readonly purchase: PurchaseRow;
+  readonly replayed: boolean;
+}
+
 /**
  * Accepts an order, or returns the purchase that its key already belongs to. One transaction claims the key, the quote and
- * the subscription's version together, so a refusal claims none of them (src/contract/README.md, Idempotency).
+ * the subscription's version together, so a refusal claims none of them (src/contract/README.md, Idempotency). The purchase
+ * is already leased to the caller, to charge it. If the connection is lost at COMMIT, the key says whether it was accepted.
  *
- * @param now the billing clock, milliseconds
  * @throws BackendError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
  *   `subscription_changed`, `spend_limit_exceeded`
  */
 export async function acceptPurchase(
   database: Kysely<Database>,
   order: Order,
-  now: number,
+  clocks: Clocks,
   reach: (point: string) => void,
-): Promise<{ purchase: PurchaseRow; replayed: boolean }> {
+): Promise<Accepted> {
+  try {
+    return await acceptOnce(database, order, clocks, reach);
+  } catch (error) {
+    if (!isConnectionFailure(error)) throw error;
+    return acceptOnce(database, order, clocks, reach);
+  }
+}
+
+async function acceptOnce(
+  database: Kysely<Database>,
+  order: Order,
+  clocks: Clocks,
+  reach: (point: string) => void,
+): Promise<Accepted> {
+  const { token } = order.buyer;
+  const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
+  const accepted = isPostgres(database) && !isLimited ? await acceptAtOnce(database, order, clocks, reach) : null;
+  if (accepted) return { purchase: accepted, replayed: false };
   return inTransaction(database, async (tx) => {
-    const known = await claimKey(tx, order, now);
-    if (known) return { purchase: known, replayed: true };
+    const known = await claimKey(tx, order, clocks.billing);
+    if (known) return { purchase: known, replayed: known.id !== order.purchaseId };
     const quote = await readQuote(tx, order.organizationId, order.quoteId);
-    const subscription = await readSubscription(tx, order.organizationId);
-    await assertBuyable(tx, quote, subscription, now);
-    await claimVersion(tx, quote);
+    await assertUnsold(tx, quote);
+    assertInTime(quote, order, clocks.billing);
+    const subscription = await claimVersion(tx, quote, clocks.billing);
     const { total } = JSON.parse(quote.quote_json) as Quote;
     const wanted = { purchaseId: order.purchaseId, licenses: quote.licenses, total };
-    await assertWithinSpendLimit(tx, order.buyer.token, wanted, { timeZone: subscription.time_zone, at: now });
-    const purchase = await insertPurchase(tx, order, { quote, total, subscription }, now);
-    await recordEvent(tx, {
-      organizationId: order.organizationId,
-      at: now,
-      type: "purchase.accepted",
-      actor: actorOf(order.buyer),
-      purchaseId: purchase.id,
-      data: { licenses: purchase.licenses, total: purchase.total, currency: purchase.currency, quoteId: quote.id },
-    });
+    await assertWithinSpendLimit(tx, token, wanted, { timeZone: order.timeZone, at: clocks.billing });
+    const purchase = await insertPurchase(tx, order, { quote, total, subscription }, clocks);
+    await insertEvent(
+      tx,
+      {
+        organizationId: order.organizationId,
+        at: clocks.billing,
+        type: "purchase.accepted",
+        actor: actorOf(order.buyer),
+        purchaseId: purchase.id,
+        data: { licenses: purchase.licenses, total: purchase.total, currency: purchase.currency, quoteId: quote.id },
+      },
+      subscription.event_count,
+    );
     reach("B0");
     return { purchase, replayed: false };
   });
@@ -101,7 +119,12 @@ async function claimKey(tx: Kysely<Database>, order: Order, now: number): Promis
       purchaseId: owner.purchase_id,
     });
   }
-  return tx.selectFrom("purchases").selectAll().where("id", "=", owner.purchase_id).executeTakeFirstOrThrow();
+  return tx
+    .selectFrom("purchases")
+    .selectAll()
+    .where("organization_id", "=", order.organizationId)
+    .where("id", "=", owner.purchase_id)
+    .executeTakeFirstOrThrow();
 }
 
 /** The problem of a voided key. */
@@ -112,69 +135,81 @@ export function keyIsVoid(): BackendError {
   );
 }
 
-async function assertBuyable(
-  tx: Kysely<Database>,
-  quote: QuoteRow,
-  subscription: OrganizationSubscription,
-  now: number,
-): Promise<void> {
-  await assertUnsold(tx, quote);
-  if (now >= quote.expires_at || dateInZone(now, subscription.time_zone) !== quote.purchase_date) {
-    throw new BackendError("quote_expired", `Quote ${quote.id} has expired`);
+function assertInTime(quote: QuoteRow, { timeZone }: Order, now: number): void {
+  if (now < quote.expires_at && dateInZone(now, timeZone) === quote.purchase_date) return;
+  throw new BackendError("quote_expired", `Quote ${quote.id} has expired`);
+}
+
+async function assertUnsold(tx: Kysely<Database>, quote: QuoteRow): Promise<void> {
+  const sold = await tx
+    .selectFrom("purchases")
+    .select("id")
+    .where("organization_id", "=", quote.organization_id)
+    .where("quote_id", "=", quote.id)
+    .executeTakeFirst();
+  if (sold) throw new BackendError("quote_used", `Quote ${quote.id} was already bought`, { purchaseId: sold.id });
+}
+
+/**
+ * Compare-and-set on the version, so that of two orders for the same version the second is refused. Locks the row, and
+ * counts the purchase and its first event.
+ */
+async function claimVersion(tx: Kysely<Database>, quote: QuoteRow, now: number): Promise<SubscriptionRow> {
+  const subscription = await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({
+      version: expression("version", "+", 1),
+      purchase_count: expression("purchase_count", "+", 1),
+      event_count: expression("event_count", "+", 1),
+    }))
+    .where("organization_id", "=", quote.organization_id)
+    .where("version", "=", quote.subscription_version)
+    .returningAll()
+    .executeTakeFirst();
+  if (!subscription) {
+    await assertUnsold(tx, quote);
+    throw new BackendError("subscription_changed", "The subscription changed after the quote was made");
   }
   // Sold before the renewal is made, the licenses would be charged twice for the new term.
   if (isRenewalDue(subscription, now)) {
     throw new BackendError("subscription_changed", "The subscription is being renewed; request a new quote");
   }
-}
-
-async function assertUnsold(tx: Kysely<Database>, quote: QuoteRow): Promise<void> {
-  const sold = await tx.selectFrom("purchases").select("id").where("quote_id", "=", quote.id).executeTakeFirst();
-  if (sold) throw new BackendError("quote_used", `Quote ${quote.id} was already bought`, { purchaseId: sold.id });
-}
-
-/** Compare-and-set on the version, so that of two orders for the same version the second is refused. Locks the row. */
-async function claimVersion(tx: Kysely<Database>, quote: QuoteRow): Promise<void> {
-  const taken = await tx
-    .updateTable("subscriptions")
-    .set((expression) => ({ version: expression("version", "+", 1) }))
-    .where("organization_id", "=", quote.organization_id)
-    .where("version", "=", quote.subscription_version)
-    .executeTakeFirst();
-  if (Number(taken.numUpdatedRows) === 0) {
-    await assertUnsold(tx, quote);
-    throw new BackendError("subscription_changed", "The subscription changed after the quote was made");
-  }
+  return subscription;
 }
 
 async function insertPurchase(
   tx: Kysely<Database>,
   order: Order,
-  { quote, total, subscription }: { quote: QuoteRow; total: Money; subscription: OrganizationSubscription },
-  now: number,
+  { quote, total, subscription }: { quote: QuoteRow; total: Money; subscription: SubscriptionRow },
+  { billing, machine }: Clocks,
 ): Promise<PurchaseRow> {
   return tx
     .insertInto("purchases")
     .values({
       ...UNCHARGED,
-      id: order.purchaseId,
       organization_id: order.organizationId,
+      id: order.purchaseId,
+      sequence: subscription.purchase_count,
       kind: "purchase",
+      state: "charging",
+      epoch: 1,
+      lease_until: machine + LEASE_MS,
       quote_id: quote.id,
       idempotency_key: order.idempotencyKey,
       licenses: quote.licenses,
       total: total.amount,
       currency: total.currency,
       price_json: quote.quote_json,
+      time_zone: order.timeZone,
       purchase_order: order.purchaseOrder,
       note: order.note,
       buyer_email: order.buyer.email,
       buyer_token_id: order.buyer.token?.id ?? null,
       buyer_token_name: order.buyer.token?.name ?? null,
       payment_method: subscription.payment_method,
-      accepted_at: now,
-      spent_at: now,
-      next_check_at: nextCheck(now, now),
+      accepted_at: billing,
+      spent_at: billing,
+      next_check_at: nextCheck(billing, billing),
     })
     .returningAll()
     .executeTakeFirstOrThrow();

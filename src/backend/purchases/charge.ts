@@ -2,11 +2,10 @@ import { dateInZone } from "../../billing/calendar.ts";
 import { money } from "../../billing/money.ts";
 import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
-import type { BackendDeps } from "../deps.ts";
+import type { BackendDeps, SettledPurchase } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
 import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
-import { readSubscription } from "../subscriptions/store.ts";
 import { type Clocks, LEASE_MS, movePurchase, renewLease, StaleLease } from "./leases.ts";
 import { deadlineOf, lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
 import {
@@ -36,12 +35,12 @@ const REFUSED: Failure = { code: "payment_refused", message: "The payment was re
 /** Takes the next step of charging a purchase: creates its payment, confirms it, or follows its status. */
 export async function charge(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   if (purchase.payment_id) return followPayment(run, purchase, await run.gateway.read(purchase.payment_id));
-  if (await isPastDeadline(run, purchase)) return decline(run, purchase, NEVER_PAID);
+  if (run.clock.now() >= deadlineOf(purchase)) return decline(run, purchase, NEVER_PAID);
   if (purchase.state === "accepted") return movePurchase(run.database, purchase, "charging");
   return createPayment(run, purchase);
 }
 
-/** Creates the payment unconfirmed, and commits its ID before any money can move. */
+/** Creates the payment unconfirmed, commits its ID before any money can move, and confirms it. */
 async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const payment = await run.gateway.create({
     idempotencyKey: `${purchase.id}:create`,
@@ -53,7 +52,7 @@ async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   const changes = { payment_id: payment.id, spent_at: run.clock.now() };
   const saved = await movePurchase(run.database, purchase, "charging", changes);
   run.reach("B5");
-  return saved;
+  return followPayment(run, saved, payment);
 }
 
 /** Moves the purchase to where its payment is. Only the provider's status decides. */
@@ -87,7 +86,7 @@ function isOutcomeKnown(purchase: PurchaseRow, payment: Payment): boolean {
 /** Handles a payment that requires a person or was declined. A renewal is charged without a person, so both decline it. */
 async function handleRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
   if (purchase.kind === "renewal") return decline(run, purchase, renewalFailure(purchase, payment));
-  const times = { now: run.clock.now(), deadline: await readDeadline(run, purchase) };
+  const times = { now: run.clock.now(), deadline: deadlineOf(purchase) };
   const isLate = times.now >= times.deadline;
   if (purchase.payment_method === null || payment.status === "requires_action") {
     if (isLate) return cancelPayment(run, purchase, payment);
@@ -111,12 +110,11 @@ function renewalFailure(purchase: PurchaseRow, payment: Payment): Failure {
  * the limit is not checked again, because no request is waiting for the result.
  */
 async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  const { time_zone: timeZone } = await readSubscription(run.database, purchase.organization_id);
   const now = run.clock.now();
-  if (now >= deadlineOf(purchase, timeZone)) return cancelPayment(run, purchase, payment);
+  if (now >= deadlineOf(purchase)) return cancelPayment(run, purchase, payment);
   if (run.hasConfirmed || purchase.payment_method === null) return waitOrReview(run, purchase);
   run.hasConfirmed = true;
-  const isUnchanged = purchase.state === "charging" && isSameSpendingMonth(purchase.spent_at, now, timeZone);
+  const isUnchanged = purchase.state === "charging" && isSameSpendingMonth(purchase.spent_at, now, purchase.time_zone);
   const charging = isUnchanged ? purchase : await movePurchase(run.database, purchase, "charging", { spent_at: now });
   try {
     const confirmed = await run.gateway.confirm(payment.id, {
@@ -159,13 +157,11 @@ export async function waitOrReview(run: WorkerRun, purchase: PurchaseRow): Promi
   return "wait";
 }
 
-/** Whether the deadline to pay has passed. */
-async function isPastDeadline(run: WorkerRun, purchase: PurchaseRow): Promise<boolean> {
-  return run.clock.now() >= (await readDeadline(run, purchase));
-}
-
 /** The dependencies of a worker. */
-export type WorkerDeps = Pick<BackendDeps, "database" | "gateway" | "clock" | "now" | "reach" | "log">;
+export type WorkerDeps = Pick<
+  BackendDeps,
+  "database" | "gateway" | "clock" | "now" | "reach" | "log" | "changes" | "observe"
+>;
 
 /** One worker's run on a purchase, under one lease. */
 export interface WorkerRun extends WorkerDeps {
@@ -198,7 +194,7 @@ export function clocksOf({ clock, now }: Pick<WorkerDeps, "clock" | "now">): Clo
 /** Renews a lease while `work` runs. If the lease is lost, the work is dropped, because another worker continues it. */
 export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () => Promise<void>): Promise<void> {
   const renewal = setInterval(() => {
-    renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of ${lease.id}: ${error}`));
+    renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of purchase ${lease.id}`, error));
   }, LEASE_MS / 3);
   try {
     await work();
@@ -207,32 +203,27 @@ export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () =
     deps.log(`purchase ${lease.id}: lease lost to another worker`);
   } finally {
     clearInterval(renewal);
+    deps.changes.emit(lease.id);
   }
-}
-
-/** Reads until when a purchase can be paid, billing clock, milliseconds. */
-export async function readDeadline({ database }: WorkerDeps, purchase: PurchaseRow): Promise<number> {
-  const { time_zone } = await readSubscription(database, purchase.organization_id);
-  return deadlineOf(purchase, time_zone);
 }
 
 /** Fulfills a paid purchase, or refunds it if its term has ended meanwhile. */
 export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const now = run.clock.now();
-  if (purchase.total > 0 && (await isTermOver(run, purchase, now))) {
+  if (purchase.total > 0 && isTermOver(purchase, now)) {
     const message = "The payment arrived after the term had ended; it is refunded.";
     return startRefund(run, purchase, { code: "term_ended", message });
   }
   await fulfillPurchase(run.database, purchase, now);
+  observeSettled(run, purchase, "fulfilled");
   run.reach("B8");
   return "settled";
 }
 
 /** Whether the term of a purchase has ended. A renewal is owed even then. */
-async function isTermOver({ database }: WorkerRun, purchase: PurchaseRow, now: number): Promise<boolean> {
+function isTermOver(purchase: PurchaseRow, now: number): boolean {
   if (purchase.kind === "renewal") return false;
-  const { time_zone } = await readSubscription(database, purchase.organization_id);
-  return dateInZone(now, time_zone) >= priceOf(purchase).term.renewalDate;
+  return dateInZone(now, purchase.time_zone) >= priceOf(purchase).term.renewalDate;
 }
 
 /** Records that a payment has to be refunded. */
@@ -244,14 +235,10 @@ export async function startRefund(run: WorkerRun, purchase: PurchaseRow, failure
 /** Ends a purchase declined. A renewal is retried on its schedule. */
 async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
   const now = run.clock.now();
-  const nextCheckAt = purchase.kind === "renewal" ? await readRetry(run, purchase, now) : null;
+  const nextCheckAt = purchase.kind === "renewal" ? nextRetryAt(purchase.accepted_at, now, purchase.time_zone) : null;
   await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
+  observeSettled(run, purchase, "declined");
   return "settled";
-}
-
-async function readRetry({ database }: WorkerRun, purchase: PurchaseRow, now: number): Promise<number | null> {
-  const { time_zone } = await readSubscription(database, purchase.organization_id);
-  return nextRetryAt(purchase.accepted_at, now, time_zone);
 }
 
 /** Ends a waiting purchase whose payment the provider canceled. It stays watched for a payment that arrives anyway. */
@@ -259,5 +246,12 @@ export async function endWaiting(run: WorkerRun, purchase: PurchaseRow, { state,
   const now = run.clock.now();
   const end = { state, failure: END_FAILURES[state], actor, nextCheckAt: nextCheck(now, now) };
   await endUnpaid(run.database, purchase, end, now);
+  observeSettled(run, purchase, state);
   return "settled";
+}
+
+/** Reports a purchase that has settled. */
+export function observeSettled(run: WorkerRun, purchase: PurchaseRow, outcome: SettledPurchase["outcome"]): void {
+  const seconds = Math.max(0, run.clock.now() - lastAttemptAt(purchase)) / 1_000;
+  run.observe?.({ kind: purchase.kind, outcome, seconds });
 }

@@ -1,6 +1,6 @@
-import type { ExpressionBuilder, Kysely, Updateable } from "kysely";
+import type { ExpressionBuilder, Kysely, SelectQueryBuilder, Updateable } from "kysely";
 import { ADVANCED_STATES, assertTransition, CHECKED_STATES, type PurchaseState } from "../../billing/purchase.ts";
-import type { Database, PurchaseRow } from "../database/schema.ts";
+import type { Database, PurchaseKey, PurchaseRow } from "../database/schema.ts";
 
 /** How long a lease lasts unless it is renewed, machine clock (src/backend/README.md, Leases and the sweep). */
 export const LEASE_MS = 10_000;
@@ -24,10 +24,10 @@ export class StaleLease extends Error {
  */
 export async function leasePurchase(
   database: Kysely<Database>,
-  purchaseId: string,
+  purchase: PurchaseKey,
   clocks: Clocks,
 ): Promise<PurchaseRow | null> {
-  const row = await nextEpoch(database, purchaseId, clocks)
+  const row = await nextEpoch(database, purchase, clocks)
     .where((expression) =>
       expression.or([expression("state", "in", ADVANCED_STATES), isWatchedAndDue(expression, clocks.billing)]),
     )
@@ -44,10 +44,10 @@ export async function leasePurchase(
  */
 export async function leaseWaiting(
   database: Kysely<Database>,
-  purchaseId: string,
+  purchase: PurchaseKey,
   clocks: Clocks,
 ): Promise<PurchaseRow | null> {
-  const row = await nextEpoch(database, purchaseId, clocks)
+  const row = await nextEpoch(database, purchase, clocks)
     .set({ next_check_at: clocks.billing })
     .where("state", "=", "requires_approval")
     .returningAll()
@@ -56,11 +56,12 @@ export async function leaseWaiting(
 }
 
 /** Starts the next epoch of a purchase without a lease. */
-function nextEpoch(database: Kysely<Database>, purchaseId: string, { machine }: Clocks) {
+function nextEpoch(database: Kysely<Database>, purchase: PurchaseKey, { machine }: Clocks) {
   return database
     .updateTable("purchases")
     .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: machine + LEASE_MS }))
-    .where("id", "=", purchaseId)
+    .where("organization_id", "=", purchase.organization_id)
+    .where("id", "=", purchase.id)
     .where("lease_until", "<=", machine);
 }
 
@@ -73,6 +74,7 @@ export async function renewLease(database: Kysely<Database>, lease: PurchaseRow,
   await database
     .updateTable("purchases")
     .set({ lease_until: now + LEASE_MS })
+    .where("organization_id", "=", lease.organization_id)
     .where("id", "=", lease.id)
     .where("epoch", "=", lease.epoch)
     .where("lease_until", ">", 0)
@@ -88,47 +90,68 @@ export async function releaseLease(
   await database
     .updateTable("purchases")
     .set({ lease_until: 0, next_check_at: nextCheckAt })
+    .where("organization_id", "=", lease.organization_id)
     .where("id", "=", lease.id)
     .where("epoch", "=", lease.epoch)
     .execute();
 }
 
 /**
- * Moves a leased purchase to another state: compare-and-set on its epoch and state.
+ * Moves a leased purchase to another state, or through several at once: compare-and-set on its epoch and state.
  *
  * @throws StaleLease if another worker has taken over; BillingError `invalid_state` for a transition that does not exist
  */
 export async function movePurchase(
   tx: Kysely<Database>,
   lease: PurchaseRow,
-  to: PurchaseState,
+  to: PurchaseState | readonly PurchaseState[],
   changes: Omit<Updateable<Database["purchases"]>, "state" | "epoch"> = {},
 ): Promise<PurchaseRow> {
-  if (to !== lease.state) assertTransition(lease.state, to);
+  const path = typeof to === "string" ? [to] : to;
   const row = await tx
     .updateTable("purchases")
-    .set({ ...changes, state: to })
+    .set({ ...changes, state: followPath(lease.state, path) })
+    .where("organization_id", "=", lease.organization_id)
     .where("id", "=", lease.id)
     .where("epoch", "=", lease.epoch)
     .where("state", "=", lease.state)
     .returningAll()
     .executeTakeFirst();
-  if (!row) throw new StaleLease(`Purchase ${lease.id} has been taken over`);
+  if (!row) throw takenOver(lease);
   return row;
 }
 
+/** The signal that another worker has taken over. */
+export function takenOver({ id }: PurchaseKey): StaleLease {
+  return new StaleLease(`Purchase ${id} has been taken over`);
+}
+
+/**
+ * Follows transitions from a state, which may stay as it is.
+ *
+ * @returns the last state
+ * @throws BillingError `invalid_state` for a transition that does not exist
+ */
+export function followPath(from: PurchaseState, path: readonly PurchaseState[]): PurchaseState {
+  let state = from;
+  for (const next of path) {
+    if (next !== state) assertTransition(state, next);
+    state = next;
+  }
+  return state;
+}
+
 /** Lists the purchases whose check is due and that are not leased. */
-export async function duePurchases(database: Kysely<Database>, clocks: Clocks, limit: number): Promise<string[]> {
-  const rows = await database
+export async function duePurchases(database: Kysely<Database>, clocks: Clocks, limit: number): Promise<PurchaseKey[]> {
+  return database
     .selectFrom("purchases")
-    .select("id")
+    .select(["organization_id", "id"])
     .where("next_check_at", "<=", clocks.billing)
     .where("lease_until", "<=", clocks.machine)
     .where("state", "in", [...ADVANCED_STATES, ...CHECKED_STATES])
     .orderBy("next_check_at")
     .limit(limit)
     .execute();
-  return rows.map((row) => row.id);
 }
 
 /**
@@ -136,29 +159,33 @@ export async function duePurchases(database: Kysely<Database>, clocks: Clocks, l
  *
  * @param machineNow the machine's clock, milliseconds
  */
-export async function leasedPurchases(database: Kysely<Database>, machineNow: number): Promise<string[]> {
-  const rows = await database
-    .selectFrom("purchases")
-    .select("id")
-    // Every leased purchase has a next check, and that column has an index.
-    .where("next_check_at", "is not", null)
-    .where("lease_until", ">", machineNow)
-    .execute();
-  return rows.map((row) => row.id);
+export async function leasedPurchases(database: Kysely<Database>, machineNow: number): Promise<PurchaseKey[]> {
+  return (
+    database
+      .selectFrom("purchases")
+      .select(["organization_id", "id"])
+      // Every leased purchase has a next check, and that column has an index.
+      .where("next_check_at", "is not", null)
+      .where("lease_until", ">", machineNow)
+      .execute()
+  );
 }
 
 /** Lists the purchases that are being paid, leased or not, without those that an operator has to review. */
-export async function purchasesInProgress(database: Kysely<Database>): Promise<string[]> {
-  const rows = await database
-    .selectFrom("purchases")
-    .select("id")
-    .where(
-      "state",
-      "in",
-      ADVANCED_STATES.filter((state) => state !== "needs_review"),
-    )
-    .execute();
-  return rows.map((row) => row.id);
+export async function purchasesInProgress(database: Kysely<Database>): Promise<PurchaseKey[]> {
+  return (
+    database
+      .selectFrom("purchases")
+      .select(["organization_id", "id"])
+      // Every purchase in progress has a next check, and that column has an index.
+      .where("next_check_at", "is not", null)
+      .where(
+        "state",
+        "in",
+        ADVANCED_STATES.filter((state) => state !== "needs_review"),
+      )
+      .execute()
+  );
 }
 
 /**
@@ -179,15 +206,29 @@ export async function reclaimLeases(database: Kysely<Database>, billingNow: numb
     .execute();
 }
 
+/** Creates the ID of a purchase, which names its organization. */
+export function newPurchaseId(organizationId: number, random: (bytes: number) => Buffer): string {
+  return `pur_${organizationId}_${random(12).toString("hex")}`;
+}
+
+/** Selects a purchase by its ID alone. Older sandboxes have IDs without the organization. */
+export function withId<Row>(
+  query: SelectQueryBuilder<Database, "purchases", Row>,
+  id: string,
+): SelectQueryBuilder<Database, "purchases", Row> {
+  const [, organizationId] = /^pur_(\d{1,15})_/.exec(id) ?? [];
+  const named = query.where("purchases.id", "=", id);
+  return organizationId === undefined ? named : named.where("purchases.organization_id", "=", Number(organizationId));
+}
+
 /** Whether a payment belongs to no purchase: the purchase does not exist, or has another payment. */
 export async function isOrphan(
   database: Kysely<Database>,
   payment: { id: string; purchaseId: string },
 ): Promise<boolean> {
-  const owner = await database
-    .selectFrom("purchases")
-    .select("payment_id")
-    .where("id", "=", payment.purchaseId)
-    .executeTakeFirst();
+  const owner = await withId(
+    database.selectFrom("purchases").select("payment_id"),
+    payment.purchaseId,
+  ).executeTakeFirst();
   return !owner || (owner.payment_id !== null && owner.payment_id !== payment.id);
 }

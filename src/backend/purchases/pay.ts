@@ -8,7 +8,6 @@ import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { assertWithinSpendLimit, isSameSpendingMonth } from "../identity/spending.ts";
 import type { PaymentChoice, PaymentGateway } from "../payments/gateway.ts";
-import { readSubscription } from "../subscriptions/store.ts";
 import { deadlineOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord, readPurchase } from "./store.ts";
 
@@ -23,7 +22,7 @@ const RETRY_PAUSE_MS = 100;
  * @param now the billing clock, milliseconds
  */
 export function isAsked(purchase: PurchaseRecord, now: number): boolean {
-  const waits = purchase.state === "requires_approval" && now < deadlineOf(purchase, purchase.time_zone);
+  const waits = purchase.state === "requires_approval" && now < deadlineOf(purchase);
   return waits || isPayableAgain(purchase, now);
 }
 
@@ -41,7 +40,7 @@ export function paymentChoicesFor(gateway: PaymentGateway, stored: string | null
  */
 export async function payNow(deps: BackendDeps, purchase: PurchaseRecord, attempt: NextAttempt): Promise<void> {
   if (purchase.state === "declined" && !isPayableAgain(purchase, deps.clock.now())) throw notPayable(purchase.id);
-  const deadline = deadlineOf(purchase, purchase.time_zone);
+  const deadline = deadlineOf(purchase);
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const times = { now: deps.clock.now(), machine: deps.now(), deadline };
     if (await beginAttempt(deps.database, purchase, attempt, times)) return;
@@ -109,7 +108,7 @@ export async function beginAttempt(
 /** Compare-and-set on the state and the number of attempts that the caller read. */
 async function moveToCharging(
   tx: Kysely<Database>,
-  { id, state, confirm_count: attempts }: PurchaseRow,
+  { organization_id, id, state, confirm_count: attempts }: PurchaseRow,
   { paymentMethod, byPerson }: NextAttempt,
   { now, machine }: AttemptTimes,
 ): Promise<boolean> {
@@ -129,6 +128,7 @@ async function moveToCharging(
       spent_at: now,
       next_check_at: now,
     }))
+    .where("organization_id", "=", organization_id)
     .where("id", "=", id)
     .where("state", "=", state)
     .where("confirm_count", "=", attempts)
@@ -159,33 +159,32 @@ async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: nu
     .where("sequence", ">", purchase.sequence)
     .executeTakeFirst();
   if (later) throw notPayable(purchase.id);
-  const { time_zone: timeZone } = await readSubscription(tx, organizationId);
-  await assertAffordable(tx, purchase, { timeZone, at: now });
+  await assertAffordable(tx, purchase, now);
 }
 
 /** Checks the limit of a month in which a waiting purchase has no reservation. Locks the subscription, as orders do. */
 async function reserveInNewMonth(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
-  const { time_zone: timeZone } = await readSubscription(tx, purchase.organization_id);
-  if (isSameSpendingMonth(purchase.spent_at, now, timeZone)) return;
+  if (isSameSpendingMonth(purchase.spent_at, now, purchase.time_zone)) return;
   await tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression.ref("version") }))
     .where("organization_id", "=", purchase.organization_id)
     .execute();
-  await assertAffordable(tx, purchase, { timeZone, at: now });
+  await assertAffordable(tx, purchase, now);
 }
 
-async function assertAffordable(
-  tx: Kysely<Database>,
-  purchase: PurchaseRow,
-  month: { timeZone: string; at: number },
-): Promise<void> {
+async function assertAffordable(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
   const { id: purchaseId, licenses } = purchase;
   const wanted = { purchaseId, licenses, total: money(purchase.total, purchase.currency) };
-  await assertWithinSpendLimit(tx, await buyerToken(tx, purchase), wanted, month);
+  await assertWithinSpendLimit(tx, await buyerToken(tx, purchase), wanted, { timeZone: purchase.time_zone, at: now });
 }
 
-async function buyerToken(tx: Kysely<Database>, { buyer_token_id: id }: PurchaseRow): Promise<ApiTokenRow | null> {
-  if (id === null) return null;
-  return tx.selectFrom("api_tokens").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+async function buyerToken(tx: Kysely<Database>, purchase: PurchaseRow): Promise<ApiTokenRow | null> {
+  if (purchase.buyer_token_id === null) return null;
+  return tx
+    .selectFrom("api_tokens")
+    .selectAll()
+    .where("organization_id", "=", purchase.organization_id)
+    .where("id", "=", purchase.buyer_token_id)
+    .executeTakeFirstOrThrow();
 }

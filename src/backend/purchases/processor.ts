@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import type { PurchaseRow } from "../database/schema.ts";
+import type { PurchaseKey, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND } from "../events/events.ts";
@@ -10,7 +11,7 @@ import {
   endWaiting,
   fulfill,
   holdLease,
-  readDeadline,
+  observeSettled,
   type Step,
   startRefund,
   type WaitingEnd,
@@ -19,7 +20,7 @@ import {
   waitOrReview,
 } from "./charge.ts";
 import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
-import { lastAttemptAt, nextCheck } from "./schedule.ts";
+import { deadlineOf, lastAttemptAt, nextCheck } from "./schedule.ts";
 import { type Failure, recordRefund } from "./settle.ts";
 import { isSettled, type PurchaseRecord, readPurchase } from "./store.ts";
 
@@ -30,19 +31,27 @@ const REFUND_RETRY_MS = 60_000;
  * time, from any number of workers: a lease decides who works, every write checks its epoch, and the provider is never
  * called inside a transaction. Returns once the purchase is settled, has to wait, or belongs to another worker.
  */
-export async function advancePurchase(deps: WorkerDeps, purchaseId: string): Promise<void> {
-  const lease = await leasePurchase(deps.database, purchaseId, clocksOf(deps));
-  if (!lease) return;
+export async function advancePurchase(deps: WorkerDeps, purchase: PurchaseKey): Promise<void> {
+  const lease = await leasePurchase(deps.database, purchase, clocksOf(deps));
+  if (lease) await advanceLeased(deps, lease);
+}
+
+/** Advances a purchase that this worker has leased already. */
+async function advanceLeased(deps: WorkerDeps, lease: PurchaseRow): Promise<void> {
   deps.reach("B2");
   await holdLease(deps, lease, () => work({ ...deps, hasConfirmed: false }, lease));
 }
 
 /** Advances a purchase in the background: an error is logged, and the sweep tries again. */
-export async function advanceOrLog(deps: WorkerDeps, purchaseId: string): Promise<void> {
+export async function advanceOrLog(deps: WorkerDeps, purchase: PurchaseKey): Promise<void> {
+  await orLog(deps, purchase, advancePurchase(deps, purchase));
+}
+
+async function orLog(deps: WorkerDeps, { id }: PurchaseKey, work: Promise<void>): Promise<void> {
   try {
-    await advancePurchase(deps, purchaseId);
+    await work;
   } catch (error) {
-    deps.log(`purchase ${purchaseId}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+    deps.log(`purchase ${id}`, error);
   }
 }
 
@@ -52,7 +61,7 @@ async function work(run: WorkerRun, lease: PurchaseRow): Promise<void> {
     const step = await stepOrUnknown(run, purchase);
     if (step === "settled") return;
     if (step === "wait") {
-      await releaseLease(run.database, lease, await nextCheckOf(run, purchase));
+      await releaseLease(run.database, lease, nextCheckOf(run, purchase));
       return;
     }
     purchase = step;
@@ -60,7 +69,7 @@ async function work(run: WorkerRun, lease: PurchaseRow): Promise<void> {
 }
 
 /** When to check a purchase again: a refund every minute, anything else by the age of its last attempt. */
-async function nextCheckOf(run: WorkerRun, purchase: PurchaseRow): Promise<number> {
+function nextCheckOf(run: WorkerRun, purchase: PurchaseRow): number {
   const now = run.clock.now();
   switch (purchase.state) {
     case "refund_due":
@@ -99,6 +108,7 @@ async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
 async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   if (purchase.payment_id) await run.gateway.refund(purchase.payment_id, `${purchase.id}:refund`);
   await recordRefund(run.database, purchase, run.clock.now());
+  observeSettled(run, purchase, "refunded");
   return "settled";
 }
 
@@ -117,7 +127,7 @@ const LATE_FAILURES: Readonly<Record<"canceled" | "expired", Failure>> = {
  */
 async function watchWaiting(run: WorkerRun, purchase: PurchaseRow, paymentId: string): Promise<Step> {
   const payment = await run.gateway.read(paymentId);
-  const isOver = run.clock.now() >= (await readDeadline(run, purchase));
+  const isOver = run.clock.now() >= deadlineOf(purchase);
   const end: WaitingEnd = { state: isOver ? "expired" : "canceled", actor: BACKEND };
   return followWaiting(run, purchase, isOver ? await run.gateway.cancel(payment.id) : payment, end);
 }
@@ -145,14 +155,14 @@ function lateFailure({ state }: PurchaseRow): Failure {
  * @param actor who cancels, for the audit log
  * @throws BackendError `unavailable` if the provider does not answer; the sweep finds out the outcome
  */
-export async function cancelWaiting(deps: WorkerDeps, purchaseId: string, actor: string): Promise<void> {
-  const lease = await leaseWaiting(deps.database, purchaseId, clocksOf(deps));
+export async function cancelWaiting(deps: WorkerDeps, purchase: PurchaseKey, actor: string): Promise<void> {
+  const lease = await leaseWaiting(deps.database, purchase, clocksOf(deps));
   if (!lease) return;
   deps.reach("B2");
   await holdLease(deps, lease, async () => {
     const run: WorkerRun = { ...deps, hasConfirmed: false };
     const step = await cancelAtProvider(run, lease, actor);
-    if (step === "wait") await releaseLease(deps.database, lease, await nextWaitingCheck(run, lease));
+    if (step === "wait") await releaseLease(deps.database, lease, nextWaitingCheck(run, lease));
   });
 }
 
@@ -188,21 +198,23 @@ async function followWaiting(run: WorkerRun, purchase: PurchaseRow, payment: Pay
 }
 
 /** When to check a waiting purchase again: at its deadline at the latest, and every minute after it (billing clock). */
-async function nextWaitingCheck(run: WorkerRun, purchase: PurchaseRow): Promise<number> {
+function nextWaitingCheck(run: WorkerRun, purchase: PurchaseRow): number {
   const now = run.clock.now();
-  const deadline = await readDeadline(run, purchase);
+  const deadline = deadlineOf(purchase);
   return now < deadline ? Math.min(deadline, nextCheck(purchase.accepted_at, now)) : now + OVERDUE_RETRY_MS;
 }
-
-/** How often a waiting request checks again. */
-const POLL_MS = 250;
 
 /** How long a request waits for the work of one round. */
 const MAX_ADVANCE_MS = 5_000;
 
+/** How long a waiting request waits before it reads the purchase again; after the last one, always as long as that. */
+const READ_AFTER_MS = [250, 500, 1_000, 2_000] as const;
+
 /**
  * Advances a purchase and returns it once it is settled or has started to wait for a person, or after `waitMs`. If it was
- * already waiting for a person, only a change ends the wait early. Errors of the work are left to the sweep.
+ * already waiting for a person, only a change ends the wait early. Errors of the work are left to the sweep. Whoever waits
+ * reads the purchase when this process has advanced it, and now and then because another one may have; it never asks the
+ * provider.
  *
  * @param waitMs the longest wait, in milliseconds
  */
@@ -212,16 +224,32 @@ export async function settleWithin(
   waitMs: number,
   isClosing: () => boolean,
 ): Promise<PurchaseRecord> {
-  const { organization_id: organizationId, id, state: before } = purchase;
   const deadline = deps.now() + waitMs;
-  for (;;) {
-    const work = advanceOrLog(deps, id);
-    const timeout = new AbortController();
-    await Promise.race([work, delay(MAX_ADVANCE_MS, undefined, { signal: timeout.signal }).catch(() => {})]);
-    timeout.abort();
-    const row = await readPurchase(deps.database, organizationId, id);
-    const waitsNow = row.state === "requires_approval" && before !== "requires_approval";
+  await within(MAX_ADVANCE_MS, advanceOrLog(deps, purchase));
+  for (let reads = 0; ; reads += 1) {
+    const row = await readPurchase(deps.database, purchase.organization_id, purchase.id);
+    const waitsNow = row.state === "requires_approval" && purchase.state !== "requires_approval";
     if (isSettled(row) || waitsNow || isClosing() || deps.now() >= deadline) return row;
-    await delay(Math.min(POLL_MS, Math.max(0, deadline - deps.now())));
+    const pause = READ_AFTER_MS[Math.min(reads, READ_AFTER_MS.length - 1)] ?? 0;
+    await changeOf(deps, purchase.id, Math.min(pause, Math.max(0, deadline - deps.now())));
   }
+}
+
+/** Advances a purchase that was accepted with a lease, and reads it after 5 seconds at the latest. */
+export async function settleAccepted(deps: BackendDeps, lease: PurchaseRow): Promise<PurchaseRecord> {
+  await within(MAX_ADVANCE_MS, orLog(deps, lease, advanceLeased(deps, lease)));
+  return readPurchase(deps.database, lease.organization_id, lease.id);
+}
+
+/** Waits for work, at most for a time in milliseconds. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  const timeout = new AbortController();
+  await Promise.race([work, delay(ms, undefined, { signal: timeout.signal }).catch(() => {})]);
+  timeout.abort();
+}
+
+/** Waits until this process has advanced a purchase, at most for a time in milliseconds. */
+async function changeOf({ changes }: BackendDeps, purchaseId: string, ms: number): Promise<void> {
+  const timeout = AbortSignal.timeout(ms);
+  await once(changes, purchaseId, { signal: timeout }).catch(() => {});
 }

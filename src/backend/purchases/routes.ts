@@ -11,8 +11,10 @@ import { closingOf } from "../http/server.ts";
 import { receiptAnswer } from "../receipts/answer.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { acceptPurchase } from "./accept.ts";
+import { clocksOf } from "./charge.ts";
+import { newPurchaseId } from "./leases.ts";
 import { notPayable, payNow } from "./pay.ts";
-import { cancelWaiting, settleWithin } from "./processor.ts";
+import { cancelWaiting, settleAccepted, settleWithin } from "./processor.ts";
 import {
   findNamedPurchase,
   listPurchases,
@@ -32,7 +34,7 @@ export function registerPurchases(app: FastifyInstance, deps: RouteDeps): void {
 
   register(app, deps, "listPurchases", async ({ organization, query, request }) => {
     const limit = pageLimit(query.limit);
-    const { time_zone: timeZone } = await readSubscription(deps.database, organization.id);
+    const { time_zone: timeZone } = organization.subscription;
     const rows = await listPurchases(deps.database, organization.id, {
       before: query.after === undefined ? null : Number(query.after),
       limit: limit + 1,
@@ -50,18 +52,18 @@ export function registerPurchases(app: FastifyInstance, deps: RouteDeps): void {
     const found = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
     const seconds = Math.min(query.wait ?? 0, MAX_WAIT_S);
     const row = seconds === 0 ? found : await settleWithin(deps, found, seconds * 1000, isClosing);
-    return { status: 200, body: await purchaseAnswer(deps, row, request.host) };
+    return { status: 200, body: purchaseAnswer(deps, row, request.host) };
   });
 
   register(app, deps, "getPurchaseByKey", async ({ organization, params, request }) => {
     const row = await readPurchaseByKey(deps.database, organization.id, params.idempotencyKey);
-    return { status: 200, body: await purchaseAnswer(deps, row, request.host) };
+    return { status: 200, body: purchaseAnswer(deps, row, request.host) };
   });
 
   register(app, deps, "voidKey", async ({ organization, params, identity, request }) => {
     const key = { organizationId: organization.id, key: params.idempotencyKey, actor: actorOf(buyerOf(identity)) };
     const row = await voidKey(deps.database, key, deps.clock.now());
-    return row ? { status: 200, body: await purchaseAnswer(deps, row, request.host) } : { status: 204, body: null };
+    return row ? { status: 200, body: purchaseAnswer(deps, row, request.host) } : { status: 204, body: null };
   });
 
   register(app, deps, "getReceipt", async ({ organization, params, request }) => {
@@ -81,8 +83,9 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
     const accepted = await acceptPurchase(
       deps.database,
       {
-        purchaseId: `pur_${deps.random(12).toString("hex")}`,
+        purchaseId: newPurchaseId(organization.id, deps.random),
         organizationId: organization.id,
+        timeZone: organization.subscription.time_zone,
         idempotencyKey: key,
         requestHash: hashOf(body),
         quoteId: body.quoteId,
@@ -90,18 +93,20 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
         note: body.note ?? null,
         buyer: buyerOf(identity),
       },
-      deps.clock.now(),
+      clocksOf(deps),
       deps.reach,
     ).finally(() => inFlight.delete(scopedKey));
-    if (!accepted.replayed) deps.reach("B1");
-    const row = await settleWithin(deps, accepted.purchase, 0, isClosing);
-    return answerTo(deps, row, request.host, accepted.replayed);
+    if (accepted.replayed) {
+      return answerTo(deps, await settleWithin(deps, accepted.purchase, 0, isClosing), request.host, true);
+    }
+    deps.reach("B1");
+    return answerTo(deps, await settleAccepted(deps, accepted.purchase), request.host, false);
   });
 }
 
 /** Answers 201 if settled, 202 if not yet, 200 for a replay, 402 for a failure (src/contract/README.md, Wire). */
-async function answerTo(deps: BackendDeps, row: PurchaseRecord, host: string, replayed: boolean): Promise<Answer> {
-  const purchase = await purchaseAnswer(deps, row, host);
+function answerTo(deps: BackendDeps, row: PurchaseRecord, host: string, replayed: boolean): Answer {
+  const purchase = purchaseAnswer(deps, row, host);
   deps.reach("B9");
   const headers: Record<string, string> = replayed ? { "Idempotency-Replayed": "true" } : {};
   if (purchase.status === "failed") throw paymentDeclined(purchase, headers);
@@ -156,14 +161,14 @@ export function registerPayments(app: FastifyInstance, deps: RouteDeps): void {
   });
 
   register(app, deps, "cancelPurchase", async ({ organization, params, identity, request }) => {
-    const { id } = await readPurchase(deps.database, organization.id, params.purchaseId);
-    await cancelWaiting(deps, id, actorOf({ email: identity.user.email, token: identity.token }));
-    const row = await readPurchase(deps.database, organization.id, id);
+    const found = await readPurchase(deps.database, organization.id, params.purchaseId);
+    await cancelWaiting(deps, found, actorOf({ email: identity.user.email, token: identity.token }));
+    const row = await readPurchase(deps.database, organization.id, found.id);
     const isBusy = row.state === "requires_approval";
     const end = isBusy ? await settleWithin(deps, row, CANCEL_WAIT_MS, isClosing) : row;
-    if (end.state === "canceled") return { status: 200, body: await purchaseAnswer(deps, end, request.host) };
+    if (end.state === "canceled") return { status: 200, body: purchaseAnswer(deps, end, request.host) };
     if (end.state === "requires_approval") {
-      return { status: 202, body: await purchaseAnswer(deps, end, request.host) };
+      return { status: 202, body: purchaseAnswer(deps, end, request.host) };
     }
     throw notCancelable(end);
   });
@@ -182,8 +187,8 @@ async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, { user, tok
 }
 
 /** Answers 200 if paid, 202 if not settled yet, 402 if declined, 409 if it ended otherwise. */
-async function paymentAnswer(deps: BackendDeps, row: PurchaseRecord, host: string): Promise<Answer> {
-  const purchase = await purchaseAnswer(deps, row, host);
+function paymentAnswer(deps: BackendDeps, row: PurchaseRecord, host: string): Answer {
+  const purchase = purchaseAnswer(deps, row, host);
   deps.reach("B9");
   if (purchase.status === "failed") throw row.state === "declined" ? paymentDeclined(purchase) : notPayable(row.id);
   return { status: purchase.status === "succeeded" ? 200 : 202, body: purchase };

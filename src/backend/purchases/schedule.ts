@@ -35,26 +35,18 @@ export function priceOf({ price_json }: Pick<PurchaseRow, "price_json">): Price 
 
 /**
  * Until when a purchase can be paid, billing clock, milliseconds (see `paymentDeadline`). A renewal stays payable.
- *
- * @param timeZone the billing time zone of its organization
  */
-export function deadlineOf(
-  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json">,
-  timeZone: string,
-): number {
+export function deadlineOf(purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "time_zone">): number {
   if (purchase.kind === "renewal") return Number.POSITIVE_INFINITY;
-  return paymentDeadline(purchase.accepted_at, priceOf(purchase).term.renewalDate, timeZone);
+  return paymentDeadline(purchase.accepted_at, priceOf(purchase).term.renewalDate, purchase.time_zone);
 }
 
 /**
  * The deadline to show for a purchase, billing clock, milliseconds; it never moves. For a renewal it is the end of the grace
  * period, although the renewal stays payable after it: the subscription is suspended from then on.
- *
- * @param timeZone the billing time zone of its organization
  */
 export function payUntil(
-  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "grace_until">,
-  timeZone: string,
+  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "time_zone" | "grace_until">,
 ): number {
-  return purchase.grace_until ?? deadlineOf(purchase, timeZone);
+  return purchase.grace_until ?? deadlineOf(purchase);
 }

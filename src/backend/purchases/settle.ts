@@ -1,9 +1,12 @@
 import type { Kysely } from "kysely";
+import { isPostgres } from "../database/engine.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
-import { BACKEND, queueNotification, recordEvent } from "../events/events.ts";
+import type { Notification } from "../deps.ts";
+import { BACKEND, insertEvent, queueNotification, recordEvent } from "../events/events.ts";
 import { creditNoteNumber } from "../receipts/content.ts";
-import { movePurchase } from "./leases.ts";
+import { type Fulfillment, fulfillAtOnce } from "./atOnce.ts";
+import { followPath, movePurchase, takenOver } from "./leases.ts";
 
 /** Why a purchase failed: a stable code and a sentence. */
 export interface Failure {
@@ -34,16 +37,36 @@ export async function fulfillPurchase(
   now: number,
   actor = BACKEND,
 ): Promise<void> {
+  // It was never confirmed by us: it was free, or the bank approved it while it waited.
+  const isChargedNow = lease.total === 0 || lease.state === "requires_approval";
+  const fulfillment: Fulfillment = {
+    licenses: lease.kind === "renewal" ? 0 : lease.licenses,
+    paymentMethod: lease.total === 0 ? null : lease.payment_method,
+    spentAt: isChargedNow ? now : lease.spent_at,
+    event: { ...eventOf(lease, "purchase.succeeded", now), actor },
+    notification: notificationOf(lease, "purchase.succeeded"),
+  };
+  followPath(lease.state, FULFILLED);
+  if (!isPostgres(database)) return fulfillInSteps(database, lease, fulfillment, now);
+  if (!(await fulfillAtOnce(database, lease, fulfillment, now))) throw takenOver(lease);
+}
+
+const FULFILLED = ["paid", "fulfilled"] as const;
+
+/** Fulfills a purchase with portable statements. `fulfillAtOnce` does the same. */
+export async function fulfillInSteps(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  { licenses, paymentMethod, spentAt, event, notification }: Fulfillment,
+  now: number,
+): Promise<void> {
   await inTransaction(database, async (tx) => {
-    // It was never confirmed by us: it was free, or the bank approved it while it waited.
-    const isChargedNow = lease.state === "accepted" || lease.state === "requires_approval";
-    const paid = await movePurchase(tx, lease, "paid", isChargedNow ? { spent_at: now } : {});
-    await movePurchase(tx, paid, "fulfilled", settled(now));
-    await saveFirstPaymentMethod(tx, lease);
-    const isRenewal = lease.kind === "renewal";
-    const receipt = await issueReceipt(tx, lease, isRenewal ? 0 : lease.licenses, now);
-    if (isRenewal) await clearUnpaidRenewal(tx, lease);
-    await recordAndNotify(tx, lease, "purchase.succeeded", now, receipt, actor);
+    await movePurchase(tx, lease, FULFILLED, { ...settled(now), spent_at: spentAt });
+    const counts = await issueReceipt(tx, lease, { licenses, paymentMethod, now });
+    const { licenses: licensesAfter, receipt_count: receipt, reduction } = counts;
+    const data = { licensesAfter, receipt, ...(licenses > 0 && reduction !== null && { reduction }) };
+    await insertEvent(tx, { ...event, data }, counts.event_count);
+    await queueNotification(tx, notification, now);
   });
 }
 
@@ -89,7 +112,7 @@ export async function requireApprovalAgain(
       lease_until: 0,
       next_check_at: deadline,
     });
-    await recordEvent(tx, eventOf(lease, "payment.declined", now, { ...failure }));
+    await recordEvent(tx, { ...eventOf(lease, "payment.declined", now), data: { ...failure } });
   });
 }
 
@@ -106,7 +129,7 @@ export async function requireApproval(
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
     await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: deadline });
-    await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now, {}));
+    await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now));
   });
 }
 
@@ -123,10 +146,10 @@ export async function markRefundDue(
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
     const hasEnded = lease.state === "canceled" || lease.state === "expired";
-    const paid = hasEnded ? lease : await movePurchase(tx, lease, "paid");
-    await movePurchase(tx, paid, "refund_due", { ...failed(failure), next_check_at: now });
-    await issueReceipt(tx, lease, 0, now);
-    await recordEvent(tx, eventOf(lease, "purchase.refund_due", now, { ...failure }));
+    const path = hasEnded ? (["refund_due"] as const) : (["paid", "refund_due"] as const);
+    await movePurchase(tx, lease, path, { ...failed(failure), next_check_at: now });
+    const { event_count } = await issueReceipt(tx, lease, { licenses: 0, paymentMethod: null, now });
+    await insertEvent(tx, { ...eventOf(lease, "purchase.refund_due", now), data: { ...failure } }, event_count);
   });
 }
 
@@ -170,14 +193,16 @@ function failed({ code, message }: Failure) {
 
 /**
  * Issues the next receipt, books the charge, and adds `licenses` to the count and to a scheduled reduction
- * (src/billing/README.md, Reductions). `licenses` is 0 for a renewal, and for a purchase to refund.
+ * (src/billing/README.md, Reductions). Counts an event, marks a renewal as paid, so that the next one can be made, and saves
+ * what a person paid with as the payment method of an organization that has none.
+ *
+ * @param change `licenses` is 0 for a renewal, and for a purchase to refund
  */
 async function issueReceipt(
   tx: Kysely<Database>,
   { organization_id, id, total, currency }: PurchaseRow,
-  licenses: number,
-  now: number,
-): Promise<{ licensesAfter: number; receipt: number; reduction?: number }> {
+  { licenses, paymentMethod, now }: Pick<Fulfillment, "licenses" | "paymentMethod"> & { now: number },
+) {
   const counts = await tx
     .updateTable("subscriptions")
     .set((expression) => ({
@@ -185,41 +210,28 @@ async function issueReceipt(
       reduction: expression("reduction", "+", licenses),
       version: expression("version", "+", 1),
       receipt_count: expression("receipt_count", "+", 1),
+      event_count: expression("event_count", "+", 1),
+      unpaid_renewal: expression.fn<string | null>("nullif", ["unpaid_renewal", expression.val(id)]),
+      payment_method: expression.fn.coalesce("payment_method", expression.val(paymentMethod)),
     }))
     .where("organization_id", "=", organization_id)
-    .returning(["licenses", "reduction", "receipt_count"])
+    .returning(["licenses", "reduction", "receipt_count", "event_count"])
     .executeTakeFirstOrThrow();
-  const { licenses: licensesAfter, reduction, receipt_count: receipt } = counts;
   await tx
     .insertInto("receipts")
-    .values({ organization_id, number: receipt, purchase_id: id, issued_at: now, licenses_after: licensesAfter })
+    .values({
+      organization_id,
+      number: counts.receipt_count,
+      purchase_id: id,
+      issued_at: now,
+      licenses_after: counts.licenses,
+    })
     .execute();
   await tx
     .insertInto("ledger")
     .values({ organization_id, purchase_id: id, kind: "charge", amount: total, currency, at: now })
     .execute();
-  return { licensesAfter, receipt, ...(licenses > 0 && reduction !== null && { reduction }) };
-}
-
-/** Marks the renewal as paid, so that the next one can be made. */
-async function clearUnpaidRenewal(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
-  await tx
-    .updateTable("subscriptions")
-    .set({ unpaid_renewal: null })
-    .where("organization_id", "=", lease.organization_id)
-    .where("unpaid_renewal", "=", lease.id)
-    .execute();
-}
-
-/** Saves what a person paid with as the payment method of an organization that has none. */
-async function saveFirstPaymentMethod(tx: Kysely<Database>, lease: PurchaseRow): Promise<void> {
-  if (lease.payment_method === null || lease.total === 0) return;
-  await tx
-    .updateTable("subscriptions")
-    .set({ payment_method: lease.payment_method })
-    .where("organization_id", "=", lease.organization_id)
-    .where("payment_method", "is", null)
-    .execute();
+  return counts;
 }
 
 async function bumpVersion(tx: Kysely<Database>, organizationId: number): Promise<void> {
@@ -238,18 +250,20 @@ async function recordAndNotify(
   data: Record<string, unknown>,
   actor = BACKEND,
 ): Promise<void> {
-  await recordEvent(tx, { ...eventOf(lease, type, now, data), actor });
-  const { id, organization_id, buyer_email, confirm_count } = lease;
-  const notification = {
+  await recordEvent(tx, { ...eventOf(lease, type, now), data, actor });
+  await queueNotification(tx, notificationOf(lease, type), now);
+}
+
+function notificationOf({ id, organization_id, buyer_email, confirm_count }: PurchaseRow, type: string): Notification {
+  return {
     id: `${id}:${type}:${confirm_count}`,
     type,
     organizationId: organization_id,
     purchaseId: id,
     to: buyer_email,
   };
-  await queueNotification(tx, notification, now);
 }
 
-function eventOf(lease: PurchaseRow, type: string, at: number, data: Record<string, unknown>) {
-  return { organizationId: lease.organization_id, at, type, actor: BACKEND, purchaseId: lease.id, data };
+function eventOf(lease: PurchaseRow, type: string, at: number) {
+  return { organizationId: lease.organization_id, at, type, actor: BACKEND, purchaseId: lease.id };
 }

@@ -6,6 +6,7 @@ import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { purchaseOfReceipt } from "../receipts/content.ts";
 import { keyIsVoid } from "./accept.ts";
+import { withId } from "./leases.ts";
 import { deadlineOf } from "./schedule.ts";
 
 /** A purchase with the values of other tables that its view needs. */
@@ -15,8 +16,9 @@ export interface PurchaseRecord extends PurchaseRow {
   readonly licenses_after: number | null;
   readonly credit_note_number: number | null;
   readonly refunded_at: number | null;
-  /** The organization's billing time zone. */
-  readonly time_zone: string;
+  /** The organization's licenses now, and how many are in use. */
+  readonly organization_licenses: number;
+  readonly organization_used: number;
   /** The sequence of the organization's newest purchase, renewals excluded. */
   readonly newest_sequence: number | null;
 }
@@ -32,15 +34,25 @@ export interface PurchaseFilter {
   readonly until: number | null;
 }
 
-function records(database: Kysely<Database>) {
+/** Selects purchases with the values of other tables that their views need. */
+export function records(database: Kysely<Database>) {
   return database
     .selectFrom("purchases")
-    .innerJoin("organizations", "organizations.id", "purchases.organization_id")
-    .leftJoin("receipts", "receipts.purchase_id", "purchases.id")
-    .leftJoin("credit_notes", "credit_notes.purchase_id", "purchases.id")
+    .innerJoin("subscriptions", "subscriptions.organization_id", "purchases.organization_id")
+    .leftJoin("receipts", (join) =>
+      join
+        .onRef("receipts.organization_id", "=", "purchases.organization_id")
+        .onRef("receipts.purchase_id", "=", "purchases.id"),
+    )
+    .leftJoin("credit_notes", (join) =>
+      join
+        .onRef("credit_notes.organization_id", "=", "purchases.organization_id")
+        .onRef("credit_notes.purchase_id", "=", "purchases.id"),
+    )
     .selectAll("purchases")
     .select([
-      "organizations.time_zone",
+      "subscriptions.licenses as organization_licenses",
+      "subscriptions.used as organization_used",
       "receipts.number as receipt_number",
       "receipts.licenses_after",
       "credit_notes.number as credit_note_number",
@@ -88,12 +100,16 @@ export async function findNamedPurchase(
 ): Promise<PurchaseRecord> {
   const ofReceipt = await purchaseOfReceipt(database, organizationId, name);
   if (ofReceipt !== null) return readPurchase(database, organizationId, ofReceipt);
-  if (!/^pur_[0-9a-f]{8,23}$/.test(name)) return readPurchase(database, organizationId, name);
+  const [, digits] = new RegExp(`^pur_(?:${organizationId}_)?([0-9a-f]{8,24})$`).exec(name) ?? [];
+  if (digits === undefined) return readPurchase(database, organizationId, name);
   const found = await database
     .selectFrom("purchases")
     .select("id")
     .where("organization_id", "=", organizationId)
-    .where("id", "like", `${name}%`)
+    // Older sandboxes have IDs without the organization.
+    .where((where) =>
+      where.or([where("id", "like", `pur_${organizationId}_${digits}%`), where("id", "like", `pur_${digits}%`)]),
+    )
     .limit(2)
     .execute();
   if (found.length > 1) {
@@ -104,7 +120,7 @@ export async function findNamedPurchase(
 
 /** Reads a purchase by its ID alone, for its payment page; `null` if it does not exist. */
 export async function findPurchase(database: Kysely<Database>, purchaseId: string): Promise<PurchaseRecord | null> {
-  return (await records(database).where("purchases.id", "=", purchaseId).executeTakeFirst()) ?? null;
+  return (await withId(records(database), purchaseId).executeTakeFirst()) ?? null;
 }
 
 /** Lists purchases of an organization, newest first. */
@@ -120,48 +136,6 @@ export async function listPurchases(
   if (filter.from !== null) query = query.where("purchases.accepted_at", ">=", filter.from);
   if (filter.until !== null) query = query.where("purchases.accepted_at", "<", filter.until);
   return query.orderBy("purchases.sequence", "desc").limit(filter.limit).execute();
-}
-
-/** The sequence of the newest purchase of all organizations; 0 without one. */
-export async function newestSequence(database: Kysely<Database>): Promise<number> {
-  const { newest } = await database
-    .selectFrom("purchases")
-    .select((expression) => expression.fn.max("sequence").as("newest"))
-    .executeTakeFirstOrThrow();
-  return newest ?? 0;
-}
-
-/** A range of sequences: after `after`, up to and including `until`. */
-export interface RenewalRange {
-  readonly after: number;
-  readonly until: number;
-}
-
-/** Lists the newest renewals of a range, newest first. */
-export async function renewalsBefore(
-  database: Kysely<Database>,
-  { after, until }: RenewalRange,
-  limit: number,
-): Promise<PurchaseRecord[]> {
-  return records(database)
-    .where("purchases.kind", "=", "renewal")
-    .where("purchases.sequence", ">", after)
-    .where("purchases.sequence", "<=", until)
-    .orderBy("purchases.sequence", "desc")
-    .limit(limit)
-    .execute();
-}
-
-/** Counts the renewals of a range. */
-export async function countRenewals(database: Kysely<Database>, { after, until }: RenewalRange): Promise<number> {
-  const { count } = await database
-    .selectFrom("purchases")
-    .select((expression) => expression.fn.countAll<string | number>().as("count"))
-    .where("kind", "=", "renewal")
-    .where("sequence", ">", after)
-    .where("sequence", "<=", until)
-    .executeTakeFirstOrThrow();
-  return Number(count);
 }
 
 /**
@@ -238,5 +212,5 @@ export function isSettled({ state }: Pick<PurchaseRow, "state">): boolean {
 export function isPayableAgain(purchase: PurchaseRecord, now: number): boolean {
   if (purchase.state !== "declined" || purchase.failure_code === "payment_canceled") return false;
   const isLast = purchase.kind === "renewal" || purchase.sequence === purchase.newest_sequence;
-  return isLast && now < deadlineOf(purchase, purchase.time_zone);
+  return isLast && now < deadlineOf(purchase);
 }

@@ -1,16 +1,17 @@
 import { money } from "../../billing/money.ts";
 import { statusOf } from "../../billing/purchase.ts";
 import type { Purchase, PurchaseAnswer, Receipt } from "../../contract/billing.ts";
+import { modeFields } from "../../contract/mode.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { creditNoteNumber, readReceipt, receiptNumber } from "../receipts/content.ts";
-import { readLicenseCounts, readSubscription } from "../subscriptions/store.ts";
+import { licenseCounts, readSubscription } from "../subscriptions/store.ts";
 import { paymentPageUrl } from "./pageAddress.ts";
 import { payUntil, priceOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord } from "./store.ts";
 
 /** The dependencies of views. */
-type ViewDeps = Pick<BackendDeps, "clock" | "pageKey" | "pageOrigin">;
+type ViewDeps = Pick<BackendDeps, "clock" | "gateway" | "pageKey" | "pageOrigin">;
 
 /**
  * The contract's view of a purchase.
@@ -31,6 +32,7 @@ export function purchaseView(deps: ViewDeps, row: PurchaseRecord, host: string):
     failure: isFailure ? { code: row.failure_code ?? "", message: row.failure_message ?? "" } : null,
     nextAction: nextAction(deps, row, host),
     refund: refundView(row),
+    ...modeFields(deps.gateway.account.mode),
   };
 }
 
@@ -58,7 +60,7 @@ function nextAction(deps: ViewDeps, row: PurchaseRecord, host: string): Purchase
   return {
     type: !asks ? "pay" : row.payment_method === null ? "add_payment_method" : "approve_payment",
     url: paymentPageUrl(deps, row.id, host),
-    expiresAt: instant(payUntil(row, row.time_zone)),
+    expiresAt: instant(payUntil(row)),
   };
 }
 
@@ -76,13 +78,9 @@ function instant(milliseconds: number): string {
 }
 
 /** The contract's view of a single purchase, with the current license counts; `host` as in `purchaseView`. */
-export async function purchaseAnswer(
-  deps: ViewDeps & Pick<BackendDeps, "database">,
-  row: PurchaseRecord,
-  host: string,
-): Promise<PurchaseAnswer> {
-  const organizationLicenses = await readLicenseCounts(deps.database, row.organization_id);
-  return { ...purchaseView(deps, row, host), organizationLicenses };
+export function purchaseAnswer(deps: ViewDeps, row: PurchaseRecord, host: string): PurchaseAnswer {
+  const { organization_licenses: licenses, organization_used: used } = row;
+  return { ...purchaseView(deps, row, host), organizationLicenses: licenseCounts({ licenses, used }) };
 }
 
 /** The problem of a failed payment, with the whole purchase. */
@@ -101,7 +99,7 @@ export async function receiptView(
   deps: Pick<BackendDeps, "database" | "gateway">,
   row: PurchaseRecord,
 ): Promise<Receipt> {
-  const receipt = await readReceipt(deps.database, row.id);
+  const receipt = await readReceipt(deps.database, row);
   if (!receipt) {
     throw new BackendError("not_found", `Purchase ${row.id} has no receipt: it is ${statusOf(row.state)}`);
   }
@@ -130,5 +128,6 @@ export async function receiptView(
     purchasedBy,
     status: statusOf(row.state),
     refund: refundView(row),
+    ...modeFields(deps.gateway.account.mode),
   };
 }

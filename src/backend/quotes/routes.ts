@@ -4,7 +4,7 @@ import { BillingError } from "../../billing/errors.ts";
 import { formatMoney, money } from "../../billing/money.ts";
 import { minLicensesFor, type Price, priceLicenses, quoteExpiry } from "../../billing/quote.ts";
 import type { eventSchema, Quote } from "../../contract/billing.ts";
-import type { EventRow } from "../database/schema.ts";
+import type { EventRow, OrganizationSubscription } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { actorOf, BACKEND, listEvents, PAYMENT_PAGE } from "../events/events.ts";
@@ -17,26 +17,28 @@ import { assertPurchasable, type SubscriptionSnapshot, snapshotAt, subscriptionV
 
 /** Registers the calls about the subscription, its reduction, quotes and the audit log. */
 export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
-  register(app, deps, "getSubscription", async ({ organization }) => subscriptionAnswer(deps, organization.id));
+  register(app, deps, "getSubscription", async ({ organization }) =>
+    subscriptionAnswer(deps, organization.subscription),
+  );
 
   register(app, deps, "reduceLicenses", async ({ organization, body, identity }) => {
     const { licenses, subscriptionVersion: version = null } = body;
     const change = changeBy(deps, identity);
-    await readRenewed(deps, organization.id, change.now);
+    await readRenewed(deps, organization.subscription, change.now);
     await scheduleReduction(deps.database, organization.id, { licenses, version }, change);
-    return subscriptionAnswer(deps, organization.id);
+    return subscriptionAnswer(deps, await readSubscription(deps.database, organization.id));
   });
 
   register(app, deps, "cancelReduction", async ({ organization, identity }) => {
     const change = changeBy(deps, identity);
-    await readRenewed(deps, organization.id, change.now);
+    await readRenewed(deps, organization.subscription, change.now);
     await cancelReduction(deps.database, organization.id, change);
-    return subscriptionAnswer(deps, organization.id);
+    return subscriptionAnswer(deps, await readSubscription(deps.database, organization.id));
   });
 
   register(app, deps, "createQuote", async ({ organization, body }) => ({
     status: 201,
-    body: await makeQuote(deps, organization.id, body.licenses),
+    body: await makeQuote(deps, organization.subscription, body.licenses),
   }));
 
   register(app, deps, "getQuote", async ({ organization, params }) => {
@@ -55,10 +57,10 @@ export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
   });
 }
 
-async function subscriptionAnswer(deps: BackendDeps, organizationId: number): Promise<Answer> {
+async function subscriptionAnswer(deps: BackendDeps, subscription: OrganizationSubscription): Promise<Answer> {
   const now = deps.clock.now();
-  const snapshot = snapshotAt(await readSubscription(deps.database, organizationId), now);
-  const pending = await readPending(deps.database, organizationId);
+  const snapshot = snapshotAt(subscription, now);
+  const pending = await readPending(deps.database, subscription.organization_id);
   return { status: 200, body: subscriptionView(snapshot, pending, deps.gateway, now) };
 }
 
@@ -73,7 +75,7 @@ function changeBy({ clock }: BackendDeps, { user, token }: Identity) {
  * @throws BackendError `not_found`, `license_limit`, `subscription_not_purchasable`, `below_minimum_charge`,
  *   `unavailable` while a renewal is being charged
  */
-async function makeQuote(deps: BackendDeps, organizationId: number, licenses: number): Promise<Quote> {
+async function makeQuote(deps: BackendDeps, subscription: OrganizationSubscription, licenses: number): Promise<Quote> {
   if (licenses > deps.licenseLimit) {
     throw new BackendError(
       "license_limit",
@@ -81,7 +83,7 @@ async function makeQuote(deps: BackendDeps, organizationId: number, licenses: nu
     );
   }
   const now = deps.clock.now();
-  const snapshot = snapshotAt(await readRenewed(deps, organizationId, now), now);
+  const snapshot = snapshotAt(await readRenewed(deps, subscription, now), now);
   assertPurchasable(snapshot);
   if (snapshot.row.unpaid_renewal !== null) throw renewalInProgress();
   const price = priceOf(deps, snapshot, licenses);
@@ -97,7 +99,7 @@ async function makeQuote(deps: BackendDeps, organizationId: number, licenses: nu
   };
   await saveQuote(deps.database, {
     id: quote.id,
-    organization_id: organizationId,
+    organization_id: subscription.organization_id,
     licenses,
     subscription_version: quote.subscriptionVersion,
     purchase_date: quote.purchaseDate,
@@ -148,7 +150,7 @@ function eventView(row: EventRow, reader: Pick<Identity, "scopes" | "token">): z
   const [about] = row.type.split(".");
   const isReduced = (about === "user" && !seesPeople) || (about === "token" && reader.token !== null);
   return {
-    id: String(row.id),
+    id: String(row.number),
     at: new Date(row.at).toISOString(),
     type: row.type,
     actor: seesPeople ? row.actor : impersonal(row.actor),

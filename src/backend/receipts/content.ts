@@ -2,7 +2,8 @@ import type { Kysely } from "kysely";
 import type { CalendarDate } from "../../billing/calendar.ts";
 import { formatMoney } from "../../billing/money.ts";
 import type { Receipt } from "../../contract/billing.ts";
-import type { Database } from "../database/schema.ts";
+import { type Mode, modeOf } from "../../contract/mode.ts";
+import type { Database, PurchaseKey } from "../database/schema.ts";
 
 /** The labels of a purchase, the same on its pages and its receipt. */
 export const LABELS = {
@@ -42,6 +43,8 @@ export interface ChargeLine {
 /** The text of a receipt, in reading order. */
 export interface ReceiptContent {
   readonly title: string;
+  /** What stands above everything else; `null` for a live receipt. */
+  readonly banner: string | null;
   readonly fields: readonly Field[];
   readonly currency: string;
   readonly charges: readonly ChargeLine[];
@@ -57,6 +60,7 @@ export function receiptContent(receipt: Receipt, dates: DateWords = ISO_DATES): 
   const { total, refund, note, organization, plan, purchasedBy, paymentMethod } = receipt;
   return {
     title: `Receipt ${receipt.receiptNumber}`,
+    banner: bannerOf(modeOf(receipt)),
     fields: fieldsOf(receipt, dates),
     currency: total.currency,
     charges: chargesOf(receipt, dates),
@@ -66,6 +70,11 @@ export function receiptContent(receipt: Receipt, dates: DateWords = ISO_DATES): 
       (name) => typeof name === "string",
     ),
   };
+}
+
+/** Returns what every page and receipt begins with where no money moves; `null` where it does. */
+export function bannerOf(mode: Mode): string | null {
+  return mode === "live" ? null : `${mode.toUpperCase()}: no money moves`;
 }
 
 function refundFields(refund: Receipt["refund"], dates: DateWords): Field[] {
@@ -160,8 +169,13 @@ export function creditNoteNumber(organizationId: number, number: number): string
 }
 
 /** Reads the receipt of a purchase; `undefined` if it was never paid. */
-export async function readReceipt(database: Kysely<Database>, purchaseId: string) {
-  return database.selectFrom("receipts").selectAll().where("purchase_id", "=", purchaseId).executeTakeFirst();
+export async function readReceipt(database: Kysely<Database>, purchase: PurchaseKey) {
+  return database
+    .selectFrom("receipts")
+    .selectAll()
+    .where("organization_id", "=", purchase.organization_id)
+    .where("purchase_id", "=", purchase.id)
+    .executeTakeFirst();
 }
 
 /**

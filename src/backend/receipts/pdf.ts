@@ -72,6 +72,8 @@ const LABEL: TextStyle = { size: 8.5, color: GRAY };
 
 const BODY: TextStyle = { size: 10, color: INK };
 
+const BANNER: TextStyle = { size: 12, color: "#7a4100", bold: true };
+
 const STRONG: TextStyle = { size: 12, color: INK, bold: true };
 
 /** The line height, and the distance from the top of a line to its baseline, as factors of the font size. */
@@ -96,6 +98,10 @@ class ReceiptLayout {
 
   /** Draws the receipt. */
   draw(content: ReceiptContent): void {
+    if (content.banner !== null) {
+      this.paragraph("P", content.banner, BANNER);
+      this.y += 10;
+    }
     this.paragraph("P", "SecureFlag licenses", LABEL);
     this.paragraph("H1", content.title, TITLE);
     this.y += 14;

@@ -4,23 +4,18 @@ import { money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
 import { gracePeriodEnd, priceRenewal, renewalDueAt } from "../../billing/renewal.ts";
 import { termAt } from "../../billing/term.ts";
-import type { Database, PurchaseRow } from "../database/schema.ts";
+import type { Database, OrganizationSubscription, PurchaseKey, PurchaseRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND, recordEvent } from "../events/events.ts";
 import { UNCHARGED } from "../purchases/accept.ts";
+import { newPurchaseId } from "../purchases/leases.ts";
 import { beginAttempt } from "../purchases/pay.ts";
 import { advanceOrLog, advancePurchase } from "../purchases/processor.ts";
 import { nextCheck } from "../purchases/schedule.ts";
-import { findPurchase } from "../purchases/store.ts";
-import {
-  isRenewalDue,
-  OPEN_STATES,
-  type OrganizationSubscription,
-  readSubscription,
-  termRuleOf,
-} from "../subscriptions/store.ts";
+import { readPurchase } from "../purchases/store.ts";
+import { isRenewalDue, OPEN_STATES, readSubscription, termRuleOf } from "../subscriptions/store.ts";
 
 /**
  * Renews a subscription for every term that is due, in order, each only once the one before is paid. Advances the purchases
@@ -33,9 +28,9 @@ export async function renewDue(deps: BackendDeps, organizationId: number): Promi
     await setImmediate();
     const subscription = await readSubscription(deps.database, organizationId);
     if (!isRenewalDue(subscription, deps.clock.now())) return;
-    for (const purchaseId of await openPurchases(deps.database, organizationId)) await advanceOrLog(deps, purchaseId);
+    for (const open of await openPurchases(deps.database, organizationId)) await advanceOrLog(deps, open);
     const renewal = await makeRenewal(deps.database, organizationId, {
-      purchaseId: `pur_${deps.random(12).toString("hex")}`,
+      purchaseId: newPurchaseId(organizationId, deps.random),
       now: deps.clock.now(),
       graceDays: deps.renewalGraceDays,
       chargeStep: (currency) => deps.gateway.chargeStep(currency),
@@ -43,23 +38,24 @@ export async function renewDue(deps: BackendDeps, organizationId: number): Promi
     });
     if (!renewal) return;
     deps.reach("B12");
-    await advancePurchase(deps, renewal.id);
+    await advancePurchase(deps, renewal);
   }
 }
 
 /**
- * Makes the renewals that are due, and reads the subscription in its current term.
+ * Makes the renewals that are due, and returns the subscription in its current term.
  *
+ * @param before the subscription as it was read for this request
  * @param now the billing clock, milliseconds
  * @throws BackendError `not_found`; `unavailable` while purchases of the old term delay the renewal
  */
 export async function readRenewed(
   deps: BackendDeps,
-  organizationId: number,
+  before: OrganizationSubscription,
   now: number,
 ): Promise<OrganizationSubscription> {
-  const before = await readSubscription(deps.database, organizationId);
   if (!isRenewalDue(before, now)) return before;
+  const { organization_id: organizationId } = before;
   await renewDue(deps, organizationId);
   const after = await readSubscription(deps.database, organizationId);
   if (isRenewalDue(after, now)) throw renewalInProgress();
@@ -76,14 +72,14 @@ export function renewalInProgress(): BackendError {
  * Retries a declined renewal with the organization's current payment method, if it is due: another worker may have retried
  * it since it was listed.
  */
-export async function retryRenewal(deps: BackendDeps, purchaseId: string): Promise<void> {
-  const renewal = await findPurchase(deps.database, purchaseId);
+export async function retryRenewal(deps: BackendDeps, { organization_id, id }: PurchaseKey): Promise<void> {
+  const renewal = await readPurchase(deps.database, organization_id, id);
   const now = deps.clock.now();
-  if (renewal?.state !== "declined" || renewal.next_check_at === null || renewal.next_check_at > now) return;
+  if (renewal.state !== "declined" || renewal.next_check_at === null || renewal.next_check_at > now) return;
   const { payment_method: paymentMethod } = await readSubscription(deps.database, renewal.organization_id);
   const attempt = { paymentMethod, byPerson: false, actor: BACKEND };
   const times = { now, machine: deps.now(), deadline: Number.POSITIVE_INFINITY };
-  if (await beginAttempt(deps.database, renewal, attempt, times)) await advancePurchase(deps, purchaseId);
+  if (await beginAttempt(deps.database, renewal, attempt, times)) await advancePurchase(deps, renewal);
 }
 
 /** How long a renewal waits for purchases of the old term to settle (src/backend/README.md, Renewals). */
@@ -175,6 +171,7 @@ async function moveTerm(
       ...(reductionOfNext(row) !== null && { reduction: null, reduction_term: null }),
       unpaid_renewal: purchaseId,
       version: row.version + 1,
+      purchase_count: row.purchase_count + 1,
     })
     .where("organization_id", "=", row.organization_id)
     .execute();
@@ -190,13 +187,18 @@ async function insertRenewal(
     .insertInto("purchases")
     .values({
       ...UNCHARGED,
-      id: purchaseId,
       organization_id: row.organization_id,
+      id: purchaseId,
+      sequence: row.purchase_count + 1,
       kind: "renewal",
+      state: "accepted",
+      epoch: 0,
+      lease_until: 0,
       licenses: price.licenses,
       total: price.total.amount,
       currency: price.total.currency,
       price_json: JSON.stringify(price),
+      time_zone: row.time_zone,
       note: noteOf(row, price),
       payment_method: row.payment_method,
       accepted_at: now,
@@ -237,39 +239,51 @@ async function recordRenewal(
 }
 
 /** Lists the purchases of an organization that are in progress or wait for a person, without renewals. */
-async function openPurchases(database: Kysely<Database>, organizationId: number): Promise<string[]> {
-  const rows = await database
-    .selectFrom("purchases")
-    .select("id")
-    .where("organization_id", "=", organizationId)
-    .where("kind", "=", "purchase")
-    .where("state", "in", OPEN_STATES)
-    .orderBy("sequence")
-    .execute();
-  return rows.map((row) => row.id);
+async function openPurchases(database: Kysely<Database>, organizationId: number): Promise<PurchaseKey[]> {
+  return (
+    database
+      .selectFrom("purchases")
+      .select(["organization_id", "id"])
+      .where("organization_id", "=", organizationId)
+      .where("kind", "=", "purchase")
+      // Lets the index of open purchases answer.
+      .where("completed_at", "is", null)
+      .where("state", "in", OPEN_STATES)
+      .orderBy("sequence")
+      .execute()
+  );
 }
 
 /** Lists the organizations whose renewal is due and whose last one is paid. */
-export async function dueSubscriptions(database: Kysely<Database>, billingNow: number): Promise<number[]> {
+export async function dueSubscriptions(
+  database: Kysely<Database>,
+  billingNow: number,
+  limit: number,
+): Promise<number[]> {
   const rows = await database
     .selectFrom("subscriptions")
     .select("organization_id")
     .where("renew_at", "<=", billingNow)
     .where("unpaid_renewal", "is", null)
     .orderBy("renew_at")
+    .limit(limit)
     .execute();
   return rows.map((row) => row.organization_id);
 }
 
 /** Lists the declined renewals whose retry is due. */
-export async function dueRetries(database: Kysely<Database>, billingNow: number): Promise<string[]> {
-  const rows = await database
+export async function dueRetries(
+  database: Kysely<Database>,
+  billingNow: number,
+  limit: number,
+): Promise<PurchaseKey[]> {
+  return database
     .selectFrom("purchases")
-    .select("id")
+    .select(["organization_id", "id"])
     .where("next_check_at", "<=", billingNow)
     .where("kind", "=", "renewal")
     .where("state", "=", "declined")
     .orderBy("next_check_at")
+    .limit(limit)
     .execute();
-  return rows.map((row) => row.id);
 }

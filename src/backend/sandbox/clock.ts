@@ -99,9 +99,9 @@ async function arriveAt(deps: BackendDeps, clock: SandboxClock, instant: number,
 async function waitForOthers(deps: BackendDeps, stuck: Set<string>): Promise<boolean> {
   const end = deps.now() + MAX_OTHERS_WAIT_MS;
   for (let looks = 0; ; looks += 1) {
-    const leased = (await leasedPurchases(deps.database, deps.now())).filter((purchaseId) => !stuck.has(purchaseId));
+    const leased = (await leasedPurchases(deps.database, deps.now())).filter(({ id }) => !stuck.has(id));
     if (leased.length === 0) return looks > 0;
-    if (deps.now() >= end) for (const purchaseId of leased) stuck.add(purchaseId);
+    if (deps.now() >= end) for (const { id } of leased) stuck.add(id);
     await delay(POLL_MS);
   }
 }

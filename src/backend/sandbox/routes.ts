@@ -9,11 +9,11 @@ import { BackendError } from "../errors.ts";
 import { type RouteDeps, register } from "../http/register.ts";
 import { isLoopbackAuthority } from "../http/server.ts";
 import type { CapturePage } from "../payments/sandboxGateway.ts";
-import { countRenewals, newestSequence, type RenewalRange, renewalsBefore } from "../purchases/store.ts";
 import { purchaseView } from "../purchases/views.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { snapshotAt } from "../subscriptions/view.ts";
 import { advanceTo, instantOf, type SandboxClock } from "./clock.ts";
+import { countRenewals, newestPurchase, type RenewalRange, renewalsBefore } from "./renewals.ts";
 
 /** Years have four digits, and terms reach beyond today. */
 const LAST_INSTANT = Date.parse("9001-01-01T00:00:00Z");
@@ -51,9 +51,9 @@ export function registerSandbox(app: FastifyInstance, deps: RouteDeps, controls:
       const now = controls.clock.now();
       const target = await targetOf(deps, controls, body, now);
       assertAhead(now, target);
-      const after = await newestSequence(deps.database);
+      const after = await newestPurchase(deps.database);
       await controls.withRelaxedSync(() => advanceTo(deps, controls.clock, target));
-      const made = { after, until: await newestSequence(deps.database) };
+      const made = { after, until: await newestPurchase(deps.database) };
       const renewals = await newestRenewalsWithin(renewalPages(deps, made, request.host));
       const count = await countRenewals(deps.database, made);
       const more = count > renewals.length && { renewalCount: count };
@@ -93,7 +93,7 @@ async function* renewalPages(deps: BackendDeps, range: RenewalRange, host: strin
     yield rows.map((row) => purchaseView(deps, row, host));
     const last = rows.at(-1);
     if (last === undefined) return;
-    until = last.sequence - 1;
+    until = last.inserted - 1;
   }
 }
 

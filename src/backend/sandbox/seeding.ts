@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Database } from "../database/schema.ts";
+import type { BackendDeps } from "../deps.ts";
 import { startError } from "../errors.ts";
 import { BUILT_IN_SEED, digestOf } from "../seeding/seed.ts";
 import type { Seed, SeedFile } from "../seeding/seedFile.ts";
@@ -25,7 +26,7 @@ export interface SandboxStart {
 export async function seedOrReopen(
   database: Kysely<Database>,
   options: Pick<SandboxOptions, "seed" | "now" | "dataDir">,
-  deps: Pick<SandboxDeps, "now" | "random">,
+  deps: Pick<SandboxDeps, "now" | "random"> & Pick<BackendDeps, "secrets">,
 ): Promise<SandboxStart> {
   const stored = await readSetting(database, "seed_digest");
   if (stored !== null) return reopen(database, options, stored);
@@ -41,6 +42,7 @@ export async function seedOrReopen(
       first_organization: String(organizationId),
       [CLOCK_SETTING]: String(options.now === null ? 0 : options.now - deps.now()),
     },
+    deps.secrets,
   );
   return { isNew: true, organizationId, seed, notes: [] };
 }

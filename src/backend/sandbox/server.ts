@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Kysely } from "kysely";
@@ -12,7 +12,9 @@ import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";
 import { sqliteStore } from "../database/sqlite.ts";
 import type { BackendDeps, Notification, Notifier } from "../deps.ts";
+import { describeError } from "../errors.ts";
 import { createHttpServer, listenFailure } from "../http/server.ts";
+import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { reclaimLeases } from "../purchases/leases.ts";
@@ -59,8 +61,10 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     data.outside.close();
   };
   try {
-    await (options.dataDir === null ? createSchema(data.backend, database) : migrate(database, "sqlite"));
-    const start = await seedOrReopen(database, options, deps);
+    await (options.dataDir === null ? createSchema(data.backend, database) : migrate(database, { dialect: "sqlite" }));
+    const pageKey = await readPageKey(database, deps.random);
+    const secrets = secretBox([pageKey], deps.random);
+    const start = await seedOrReopen(database, options, { ...deps, secrets });
     const clock = await startClock(database, options, deps, start);
     const gateway = sandboxGateway(data.outside, { ...deps, clock });
     const backend: BackendDeps = {
@@ -73,9 +77,11 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
       now: deps.now,
       random: deps.random,
       reach: deps.reach,
-      log: deps.log,
+      changes: new EventEmitter(),
+      log: (line, error) => deps.log(error === undefined ? line : `${line}: ${describeError(error)}`),
       pageOrigin: (host) => `http://${host}`,
-      pageKey: await readPageKey(database, deps.random),
+      pageKey,
+      secrets,
       version: deps.version,
     };
     const controls: Omit<SandboxControls, "timeZone"> = {

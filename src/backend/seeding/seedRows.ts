@@ -9,7 +9,7 @@ import { NO_PASSWORD, savePasswordHash } from "../identity/memberships.ts";
 import { hashToken, type Passwords, uuidFrom } from "../identity/secrets.ts";
 import { invalidSeed } from "./seed.ts";
 import type { Seed, SeedOrganization } from "./seedFile.ts";
-import { type SeedRows, usersWithoutPassword } from "./store.ts";
+import { type SeedRows, UNENCRYPTED, usersWithoutPassword } from "./store.ts";
 
 type SeedUser = SeedOrganization["users"][number];
 
@@ -29,8 +29,9 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       email: user.email,
       email_key: emailKey(user.email),
       password_hash: user.password ? null : NO_PASSWORD,
-      totp_secret: user.totpSecret ?? null,
+      totp_secret: user.totpSecret ? UNENCRYPTED : null,
     })),
+    totpSecrets: new Map(users.flatMap(({ email, totpSecret }) => (totpSecret ? [[emailKey(email), totpSecret]] : []))),
     members: users.map((user) => ({
       organization_id: id,
       email_key: emailKey(user.email),

@@ -3,39 +3,63 @@ import { batches } from "../database/batches.ts";
 import type { Database } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { findOrCreateUsers } from "../identity/memberships.ts";
+import type { SecretBox } from "../identity/secretBox.ts";
 
 /** The rows of an organization of a seed. */
 export interface SeedRows {
   readonly organization: Insertable<Database["organizations"]>;
   readonly subscription: Insertable<Database["subscriptions"]>;
   readonly users: readonly Insertable<Database["users"]>[];
+  /** The secrets of one-time codes in plain text, by the user's `email_key`. */
+  readonly totpSecrets: ReadonlyMap<string, string>;
   /** By the user's `email_key`. */
   readonly members: readonly (Omit<Insertable<Database["members"]>, "user_id"> & { email_key: string })[];
-  readonly tokens: readonly (Omit<Insertable<Database["api_tokens"]>, "user_id"> & { email_key: string })[];
+  readonly tokens: readonly (Omit<Insertable<Database["api_tokens"]>, "user_id"> & {
+    email_key: string;
+    token_hash: string;
+  })[];
 }
+
+/** Stands for the secret of a new user until the transaction has their ID, which encrypting it needs. */
+export const UNENCRYPTED = "";
 
 /** Seeds an empty store in one transaction, and saves the settings that identify the seed. */
 export async function seedStore(
   database: Kysely<Database>,
   organizations: readonly SeedRows[],
   settings: Readonly<Record<string, string>>,
+  secrets: SecretBox,
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
-    for (const rows of organizations) await insertOrganization(tx, rows);
+    for (const rows of organizations) await insertOrganization(tx, rows, secrets);
     for (const [name, value] of Object.entries(settings)) await writeSetting(tx, name, value);
   });
 }
 
-async function insertOrganization(tx: Kysely<Database>, rows: SeedRows): Promise<void> {
+async function insertOrganization(tx: Kysely<Database>, rows: SeedRows, secrets: SecretBox): Promise<void> {
   await tx.insertInto("organizations").values(rows.organization).execute();
   await tx.insertInto("subscriptions").values(rows.subscription).execute();
   const ids = await findOrCreateUsers(tx, rows.users);
+  for (const [emailKey, secret] of rows.totpSecrets) {
+    const id = ids.get(emailKey) ?? 0;
+    const encrypted = { totp_secret: secrets.encrypt(id, secret) };
+    await tx.updateTable("users").set(encrypted).where("id", "=", id).where("totp_secret", "=", UNENCRYPTED).execute();
+  }
   const owned = <Row extends { email_key: string }>({ email_key, ...row }: Row) => ({
     ...row,
     user_id: ids.get(email_key) ?? 0,
   });
   for await (const batch of batches(rows.members)) await tx.insertInto("members").values(batch.map(owned)).execute();
-  for await (const batch of batches(rows.tokens)) await tx.insertInto("api_tokens").values(batch.map(owned)).execute();
+  for await (const batch of batches(rows.tokens)) {
+    const tokens = batch.map(owned).map(({ token_hash: _, ...token }) => token);
+    await tx.insertInto("api_tokens").values(tokens).execute();
+    const hashes = batch.map(({ token_hash, organization_id, id: token_id }) => ({
+      token_hash,
+      organization_id,
+      token_id,
+    }));
+    await tx.insertInto("token_index").values(hashes).execute();
+  }
 }
 
 /** Lists the users, of those given, without a password hash. */

@@ -8,7 +8,9 @@ const MEASURE_EVERY_MS = 30_000;
 export interface DatabaseClock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** How long ago it was last measured, milliseconds. */
+  /** What it is ahead of the machine's, milliseconds. */
+  offset(): number;
+  /** How long ago that was last measured, milliseconds. */
   age(): number;
   stop(): void;
 }
@@ -40,6 +42,7 @@ export async function startDatabaseClock(database: Kysely<Database>, machine: Ma
   }, MEASURE_EVERY_MS);
   return {
     now: () => machine.now() + difference,
+    offset: () => difference,
     age: () => machine.monotonic() - measuredAt,
     stop: () => clearInterval(timer),
   };

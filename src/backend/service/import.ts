@@ -3,33 +3,49 @@ import { emailKey } from "../../contract/email.ts";
 import type { Database } from "../database/schema.ts";
 import { type BackendError, startError } from "../errors.ts";
 import { NO_PASSWORD } from "../identity/memberships.ts";
+import { type SecretBox, secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "../seeding/seed.ts";
 import { readSeed, type Seed, type SeedOrganization } from "../seeding/seedFile.ts";
 import { assertStarted, seedRows } from "../seeding/seedRows.ts";
 import { type SeedRows, seedStore } from "../seeding/store.ts";
 import { databaseNow } from "./clock.ts";
+import { invalidSettings } from "./given.ts";
 
 /** An organization that was created. */
 export type CreatedOrganization = Pick<SeedOrganization, "id" | "name">;
 
+/** How to import. */
+export interface ImportOptions {
+  /** Without it the file must have nothing that is only for tests. */
+  readonly isTestMode: boolean;
+  /** Encrypt the secrets of one-time codes. */
+  readonly masterKeys: readonly Buffer[];
+  random(bytes: number): Buffer;
+}
+
 /**
  * Imports the organizations of a seed file, all or none. Their passwords are hashed first.
  *
- * @param isTestMode without it the file must have nothing that is only for tests
  * @throws BackendError `seed_invalid`, `organization_exists`
  */
 export async function importSeed(
   database: Kysely<Database>,
   file: { path: string; text: string },
-  { isTestMode, random }: { isTestMode: boolean; random(bytes: number): Buffer },
+  { isTestMode, masterKeys, random }: ImportOptions,
 ): Promise<CreatedOrganization[]> {
   const { seed } = readSeed(file, isTestMode ? "test" : "live");
   const now = Math.round(await databaseNow(database));
   assertStarted(seed, file.path, now);
   const hashes = await hashPasswords(seed, random);
   const rows = seed.organizations.map((organization) => withHashes(seedRows(organization, now, random), hashes));
-  await createOrganizations(database, rows);
+  const hasCodes = rows.some(({ totpSecrets }) => totpSecrets.size > 0);
+  if (hasCodes && masterKeys.length === 0) {
+    throw invalidSettings(["SECUREFLAG_SECRETS_KEY is required to encrypt the secrets of one-time codes"]);
+  }
+  // Nothing is encrypted with the key that stands in for none.
+  const secrets = secretBox(masterKeys.length === 0 ? [random(32)] : masterKeys, random);
+  await createOrganizations(database, rows, secrets);
   return seed.organizations.map(({ id, name }) => ({ id, name }));
 }
 
@@ -65,12 +81,13 @@ function withHashes(rows: SeedRows, hashes: Hashes): SeedRows {
 export async function createOrganizations(
   database: Kysely<Database>,
   organizations: readonly SeedRows[],
+  secrets: SecretBox,
 ): Promise<void> {
   const ids = organizations.map(({ organization }) => organization.id);
   const known = await database.selectFrom("organizations").select("id").where("id", "in", ids).execute();
   if (known.length > 0) throw organizationExists(known.map(({ id }) => id));
   try {
-    await seedStore(database, organizations, {});
+    await seedStore(database, organizations, {}, secrets);
   } catch (error) {
     if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
     const { table = "" } = error as { table?: string };

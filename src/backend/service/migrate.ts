@@ -28,13 +28,13 @@ export function migrateService(
   log: (line: string) => void,
 ): Promise<readonly string[]> {
   return withStore(settings, log, async (database) => {
-    const state = await schemaState(database, "postgres");
+    const state = await schemaState(database, { dialect: "postgres" });
     const { pending } = state;
     if (state.unknown.length > 0) throw schemaMismatch(state);
     if (isPlan) return pending;
     // A statement of a migration may take longer than one of the service.
     await sql`set statement_timeout = 0`.execute(database);
-    if (pending.length > 0) await repeatWhileLocked(() => migrate(database, "postgres"));
+    if (pending.length > 0) await repeatWhileLocked(() => migrate(database, { dialect: "postgres" }));
     if (serviceRole !== null) await grant(database, serviceRole);
     return pending;
   });

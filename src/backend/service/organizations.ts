@@ -7,6 +7,7 @@ import type { Database } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { OPERATOR, recordEvent } from "../events/events.ts";
+import { secretBox } from "../identity/secretBox.ts";
 import { CARD_RULES } from "../payments/cards.ts";
 import { parseOrganization, type SeedOrganization } from "../seeding/seedFile.ts";
 import { seedRows } from "../seeding/seedRows.ts";
@@ -84,7 +85,8 @@ async function create(
   if (organization.subscription.anchorDate > today) {
     throw invalidSettings([`--anchor-date cannot be after today, ${today}`], CORRECT_FLAGS);
   }
-  await createOrganizations(database, [seedRows(organization, now, random)]);
+  // There are no users, and so no secrets to encrypt.
+  await createOrganizations(database, [seedRows(organization, now, random)], secretBox([random(32)], random));
   return { id: organization.id, name: organization.name };
 }
 

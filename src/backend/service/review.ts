@@ -44,11 +44,15 @@ export async function resolvePurchase(
   purchaseId: string,
   finding: Finding,
 ): Promise<PurchaseRow["state"]> {
-  const known = await database.selectFrom("purchases").select("state").where("id", "=", purchaseId).executeTakeFirst();
+  const known = await database
+    .selectFrom("purchases")
+    .select(["id", "organization_id", "state"])
+    .where("id", "=", purchaseId)
+    .executeTakeFirst();
   if (!known) throw new BackendError("not_found", `Purchase ${purchaseId} not found`, {}, {}, REVIEW_HINT);
   const now = Math.round(await databaseNow(database));
-  const lease =
-    known.state === "needs_review" ? await leasePurchase(database, purchaseId, { billing: now, machine: now }) : null;
+  const clocks = { billing: now, machine: now };
+  const lease = known.state === "needs_review" ? await leasePurchase(database, known, clocks) : null;
   if (lease?.state !== "needs_review") {
     if (lease) await releaseLease(database, lease, now);
     throw notInReview(purchaseId);

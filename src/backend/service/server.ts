@@ -1,19 +1,29 @@
+import { EventEmitter } from "node:events";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { BASE_PATH } from "../../contract/constants.ts";
 import { buildApp } from "../app.ts";
+import { schemaState } from "../database/migrations/index.ts";
 import type { PostgresStore } from "../database/postgres.ts";
 import type { UserRow } from "../database/schema.ts";
 import type { BackendDeps, Notifier } from "../deps.ts";
 import { listenFailure } from "../http/server.ts";
+import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { registerSetupPage } from "../pages/setupPage.ts";
 import { testGateway } from "../payments/testGateway.ts";
 import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
-import type { ServiceSettings } from "./settings.ts";
+import { serviceHooks } from "./hooks.ts";
+import { measureLoopDelay } from "./load.ts";
+import { createLog, type Log, lineLog } from "./log.ts";
+import { createMetrics, type Metrics, observePurchase, poolObservers } from "./metrics.ts";
+import { startMetricsServer } from "./metricsServer.ts";
+import { createReadiness } from "./readiness.ts";
+import { pageKeyOf, type ServiceSettings } from "./settings.ts";
 import { assertSchema, databaseFailure, openStore } from "./store.ts";
+import { storeGauges } from "./storeGauges.ts";
 
 /** What a service takes from its machine. */
 export interface ServiceDeps {
@@ -23,7 +33,7 @@ export interface ServiceDeps {
   random(bytes: number): Buffer;
   readonly pid: number;
   reach(point: string): void;
-  /** Writes a line of the log. */
+  /** Writes a line of the log, which ends with a newline. */
   log(line: string): void;
   readonly version: string;
 }
@@ -39,74 +49,85 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
+/** What an instance is made of. */
+interface Instance {
+  readonly name: string;
+  readonly settings: ServiceSettings;
+  readonly deps: ServiceDeps;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly store: PostgresStore;
+  readonly clock: DatabaseClock;
+  /** Stops whatever was started so far, in reverse order. */
+  readonly cleanUps: (() => unknown)[];
+}
+
 /**
  * Starts an instance of the service.
  *
  * @throws BackendError `database_unreachable`, `schema_mismatch`, `port_in_use`
  */
 export async function startService(settings: ServiceSettings, deps: ServiceDeps): Promise<RunningService> {
-  const instance = `ins_${deps.random(6).toString("hex")}`;
-  const log = (message: string) => {
-    deps.log(JSON.stringify({ time: new Date(deps.now()).toISOString(), instance, message }));
-  };
-  const store = openStore(settings.database, settings.connections, log);
-  let clock: DatabaseClock | null = null;
+  const name = `ins_${deps.random(6).toString("hex")}`;
+  const log = createLog({ level: settings.logLevel, instance: name, now: deps.now, write: deps.log });
+  const metrics = createMetrics();
+  const store = openStore(settings.database, settings.connections, lineLog(log), poolObservers(metrics));
+  const cleanUps: Instance["cleanUps"] = [() => store.database.destroy()];
   try {
     await assertSchema(store.database);
-    clock = await startDatabaseClock(store.database, { ...deps, log });
-    return await run({ settings, store, clock, instance, deps: { ...deps, log } });
+    const clock = await startDatabaseClock(store.database, { ...deps, log: lineLog(log) });
+    cleanUps.push(clock.stop);
+    return await run({ name, settings, deps, log, metrics, store, clock, cleanUps });
   } catch (error) {
-    clock?.stop();
-    await store.database.destroy();
+    await cleanUp(cleanUps);
     throw databaseFailure(error);
   }
 }
 
-interface Running {
-  readonly settings: ServiceSettings;
-  readonly store: PostgresStore;
-  readonly clock: DatabaseClock;
-  readonly instance: string;
-  readonly deps: ServiceDeps;
+async function cleanUp(cleanUps: Instance["cleanUps"]): Promise<void> {
+  for (const stop of cleanUps.splice(0).reverse()) await stop();
 }
 
-async function run(running: Running): Promise<RunningService> {
-  const { settings, store, clock, instance, deps } = running;
+async function run(instance: Instance): Promise<RunningService> {
+  const { name, settings, deps, cleanUps } = instance;
   let isDraining = false;
   const publicUrl = new URL(settings.publicUrl);
-  const backend = backendOf(running, () => publicUrl.origin);
-  const app = buildService(backend, running, () => isDraining);
+  const backend = backendOf(instance, () => publicUrl.origin);
+  const addHooks = await observe(backend, instance);
+  const app = buildService(backend, instance, { addHooks, isDraining: () => isDraining });
   const url = await listen(app, settings);
   if (publicUrl.port === "0") publicUrl.port = url.port;
   const stopSweeping = settings.roles.includes("jobs") ? startSweeping(backend) : async () => {};
   return {
-    ready: { url: `${url.origin}${BASE_PATH}`, instance, pid: deps.pid },
+    ready: { url: `${url.origin}${BASE_PATH}`, instance: name, pid: deps.pid },
     async close() {
       isDraining = true;
       await delay(settings.drainSeconds * 1_000);
       await endWithin(app, stopSweeping(), MAX_CLOSING_MS - settings.drainSeconds * 1_000);
-      clock.stop();
-      await store.database.destroy();
+      await cleanUp(cleanUps);
     },
   };
 }
 
-function backendOf({ settings, store, clock, deps }: Running, origin: () => string): BackendDeps {
+function backendOf({ settings, store, clock, deps, log, metrics }: Instance, origin: () => string): BackendDeps {
   const { database } = store;
-  const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.pageKeys;
+  const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
   return {
     database,
     gateway: testGateway({ ...deps, database, clock, now: clock.now }),
-    notifier: logNotifier(deps.log),
+    notifier: logNotifier(log),
     clock,
     now: clock.now,
     random: deps.random,
     reach: deps.reach,
-    log: deps.log,
+    changes: new EventEmitter(),
+    log: lineLog(log),
+    observe: (settled) => observePurchase(metrics, settled),
     // The request's `Host` is whatever the client says.
     pageOrigin: origin,
     pageKey,
     olderPageKeys,
+    secrets: secretBox(settings.masterKeys, deps.random),
     version: deps.version,
     licenseLimit: settings.licenseLimit,
     renewalGraceDays: settings.graceDays,
@@ -114,10 +135,10 @@ function backendOf({ settings, store, clock, deps }: Running, origin: () => stri
 }
 
 /** Writes notifications to the log, without the person's email. */
-function logNotifier(log: (line: string) => void): Notifier {
+function logNotifier(log: Log): Notifier {
   return {
-    async deliver({ id, type, organizationId }) {
-      log(`notification ${type} ${id} organization ${organizationId}`);
+    async deliver({ type, organizationId, purchaseId }) {
+      log({ level: "info", msg: `notification ${type}`, organizationId, purchaseId });
     },
   };
 }
@@ -125,7 +146,11 @@ function logNotifier(log: (line: string) => void): Notifier {
 /** How long browsers remember to use https, seconds: a year. */
 const HSTS_SECONDS = 31_536_000;
 
-function buildService(backend: BackendDeps, { settings, clock, deps }: Running, isDraining: () => boolean) {
+function buildService(
+  backend: BackendDeps,
+  { settings, deps, clock }: Instance,
+  { addHooks, isDraining }: { addHooks(app: FastifyInstance): void; isDraining(): boolean },
+): FastifyInstance {
   const isApiOff = !settings.roles.includes("http");
   const signIn = { passwords: passwords(deps.random), passwordHashOf: async (user: UserRow) => user.password_hash };
   return buildApp(backend, {
@@ -133,37 +158,59 @@ function buildService(backend: BackendDeps, { settings, clock, deps }: Running, 
     trustProxy: settings.trustProxy,
     tls: settings.tls,
     isApiOff,
-    isReady: async () => !isDraining() && clock.age() < CLOCK_STALE_MS && (await isSchemaKnown(backend)),
-    extend(app) {
-      if (!isApiOff) registerSetupPage(app, { ...backend, ...signIn });
+    isReady: createReadiness(backend, {
+      isDraining,
+      clockAge: clock.age,
+      isSchemaKnown: () => isSchemaKnown(backend),
+    }),
+    addHooks(app) {
       app.addHook("onRequest", async (_request, reply) => {
         reply.header("X-Content-Type-Options", "nosniff");
         if (settings.publicUrl.protocol === "https:") {
           reply.header("Strict-Transport-Security", `max-age=${HSTS_SECONDS}`);
         }
       });
+      addHooks(app);
+    },
+    extend(app) {
+      if (!isApiOff) registerSetupPage(app, { ...backend, ...signIn });
     },
   });
 }
 
-/** After how many milliseconds a measurement of the clock no longer counts. */
-const CLOCK_STALE_MS = 300_000;
+/** A newer schema is served while instances are replaced: only `serve` at its start refuses it. */
+async function isSchemaKnown({ database }: Pick<BackendDeps, "database">): Promise<boolean> {
+  const { pending } = await schemaState(database, { dialect: "postgres" });
+  return pending.length === 0;
+}
 
-/** How long the database may take to answer, milliseconds. */
-const READY_MS = 1_000;
-
-/** Whether the database answers in time, with the schema of this version. */
-async function isSchemaKnown({ database, log }: Pick<BackendDeps, "database" | "log">): Promise<boolean> {
-  const stop = new AbortController();
-  const known = assertSchema(database).then(
-    () => true,
-    (error: unknown) => {
-      log(`not ready: ${error}`);
-      return false;
-    },
-  );
-  const late = delay(READY_MS, false, { signal: stop.signal }).catch(() => false);
-  return Promise.race([known, late]).finally(() => stop.abort());
+/** Starts to measure the load, and returns the hooks that log, count and limit requests. */
+async function observe(backend: BackendDeps, instance: Instance): Promise<(app: FastifyInstance) => void> {
+  const { settings, store, clock, log, metrics, deps, cleanUps } = instance;
+  const loopDelay = measureLoopDelay();
+  cleanUps.push(loopDelay.stop);
+  if (settings.metricsPort !== null) {
+    const sources = {
+      pool: store.pool,
+      loopDelay: loopDelay.read,
+      clockOffset: clock.offset,
+      readStore: storeGauges(metrics, backend),
+    };
+    const { url, close } = await startMetricsServer(metrics, sources, {
+      host: settings.host,
+      port: settings.metricsPort,
+    });
+    cleanUps.push(close);
+    log({ level: "info", msg: `metrics on port ${new URL(url).port}` });
+  }
+  return serviceHooks({
+    now: deps.now,
+    load: () => ({ waiting: store.pool().waiting, loopDelay: loopDelay.read() }),
+    connections: settings.connections,
+    metrics,
+    log,
+    limit: settings.limit,
+  });
 }
 
 /** Listens, and returns the address: a wildcard is reached through loopback. */

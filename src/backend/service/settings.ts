@@ -3,7 +3,9 @@ import { isIP } from "node:net";
 import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
 import { isLoopbackAuthority, type TlsFiles } from "../http/server.ts";
+import type { RateLimit } from "./buckets.ts";
 import { collectSettings, type GivenSettings, type SettingsReader } from "./given.ts";
+import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
 /** How to reach the database. */
 export interface DatabaseSettings {
@@ -29,13 +31,18 @@ export interface ServiceSettings {
   readonly tls: TlsFiles | null;
   /** The proxies whose `X-Forwarded-For` counts, as addresses or ranges. */
   readonly trustProxy: readonly string[];
-  /** Sign pages and forms, 32 bytes each: the first signs, all verify. */
-  readonly pageKeys: readonly Buffer[];
+  /** The secrets that every key of the service is derived from, 32 bytes each, the newest first. */
+  readonly masterKeys: readonly Buffer[];
   readonly roles: readonly Role[];
   readonly connections: number;
   readonly licenseLimit: number;
   readonly graceDays: number;
   readonly drainSeconds: number;
+  /** Of a token, or of an address without one. */
+  readonly limit: RateLimit;
+  readonly logLevel: LogLevel;
+  /** Where `/metrics` is served; `null` for nowhere. */
+  readonly metricsPort: number | null;
 }
 
 /** The longest drain: a service ends within 25 seconds. */
@@ -48,6 +55,16 @@ const MAX_DRAIN_SECONDS = 20;
  */
 export function readDatabaseSettings(given: GivenSettings): Promise<DatabaseSettings> {
   return collectSettings(given, databaseSettings);
+}
+
+/**
+ * Reads the secrets for a command that may not need them.
+ *
+ * @returns none if they are not set
+ * @throws BackendError `settings_invalid`
+ */
+export function readMasterKeys(given: GivenSettings): Promise<readonly Buffer[]> {
+  return collectSettings(given, async (reader) => masterKeys(reader, await reader.variable("SECRETS_KEY")));
 }
 
 /**
@@ -76,12 +93,19 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
       port: reader.number("port", { usual: 8080, min: 0, max: 65_535 }),
       tls: await tlsFiles(reader),
       trustProxy: trustedProxies(reader),
-      pageKeys: await pageKeys(reader),
+      masterKeys: await masterKeys(reader, await reader.required("SECRETS_KEY")),
       roles: roles(reader),
       connections: reader.number("pool", { usual: 10, min: 1, max: 1_000 }),
       licenseLimit: reader.number("license-limit", { usual: DEFAULT_LICENSE_LIMIT, min: 1, max: 1_000_000 }),
       graceDays: reader.number("grace-days", { usual: DEFAULT_GRACE_DAYS, min: 0, max: 365 }),
       drainSeconds: reader.number("drain-seconds", { usual: 5, min: 0, max: MAX_DRAIN_SECONDS }),
+      limit: {
+        rate: reader.number("rate", { usual: 50, min: 1, max: 100_000 }),
+        burst: reader.number("burst", { usual: 200, min: 1, max: 1_000_000 }),
+      },
+      logLevel: logLevel(reader),
+      metricsPort:
+        reader.flag("metrics-port") === null ? null : reader.number("metrics-port", { usual: 0, min: 0, max: 65_535 }),
     };
     refuseOtherPayments(reader);
     refuseExposure(reader, settings);
@@ -154,9 +178,7 @@ function isRange(text: string): boolean {
 
 const KEY_BYTES = 32;
 
-/** Derives the keys of pages and forms from the service's secrets (RFC 5869): each use has a key of its own. */
-async function pageKeys(reader: SettingsReader): Promise<Buffer[]> {
-  const text = await reader.required("SECRETS_KEY");
+function masterKeys(reader: SettingsReader, text: string | null): Buffer[] {
   if (text === null) return [];
   const secrets = text.split(",").map((key) => key.trim());
   const isWhole = (key: string) =>
@@ -164,7 +186,19 @@ async function pageKeys(reader: SettingsReader): Promise<Buffer[]> {
   if (!secrets.every(isWhole)) {
     reader.refuse(`SECUREFLAG_SECRETS_KEY must be base64 of ${KEY_BYTES} bytes, older keys after it with commas`);
   }
-  return secrets.map((key) => Buffer.from(hkdfSync("sha256", Buffer.from(key, "base64"), "", "page key", KEY_BYTES)));
+  return secrets.map((key) => Buffer.from(key, "base64"));
+}
+
+/** Derives the key that signs pages and forms from a master key (RFC 5869), so that neither reveals the other. */
+export function pageKeyOf(masterKey: Buffer): Buffer {
+  return Buffer.from(hkdfSync("sha256", masterKey, "", "secureflag-licenses pages", KEY_BYTES));
+}
+
+function logLevel(reader: SettingsReader): LogLevel {
+  const text = reader.flag("log-level");
+  const level = LOG_LEVELS.find((each) => each === text);
+  if (text !== null && level === undefined) reader.refuse(`--log-level must be one of ${LOG_LEVELS.join(", ")}`);
+  return level ?? "info";
 }
 
 const ROLES: readonly Role[] = ["http", "jobs"];

@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import { type SchemaState, schemaState } from "../database/migrations/index.ts";
-import { openPostgres, type PostgresStore } from "../database/postgres.ts";
+import { openPostgres, type PostgresOptions, type PostgresStore } from "../database/postgres.ts";
 import type { Database } from "../database/schema.ts";
 import { isConnectionFailure } from "../database/storageFailure.ts";
 import { type BackendError, startError } from "../errors.ts";
@@ -11,13 +11,16 @@ import type { DatabaseSettings } from "./settings.ts";
  *
  * @param connections the most connections at a time
  * @param log gets what happens to idle connections
+ * @param observers are told of what the pool does
  */
 export function openStore(
   { url, ca, isTlsRequired, isPgbouncer }: DatabaseSettings,
   connections: number,
   log: (line: string) => void,
+  observers: Pick<PostgresOptions, "onAcquire" | "onRetry"> = {},
 ): PostgresStore {
   return openPostgres(url, {
+    ...observers,
     connections,
     ca,
     isPgbouncer,
@@ -67,7 +70,7 @@ export function databaseFailure(error: unknown): unknown {
  * @throws BackendError `schema_mismatch`
  */
 export async function assertSchema(database: Kysely<Database>): Promise<void> {
-  const state = await schemaState(database, "postgres");
+  const state = await schemaState(database, { dialect: "postgres" });
   if (state.unknown.length + state.pending.length > 0) throw schemaMismatch(state);
 }
 

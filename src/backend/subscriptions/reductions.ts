@@ -1,10 +1,10 @@
 import type { Kysely } from "kysely";
 import { termAt } from "../../billing/term.ts";
-import type { Database } from "../database/schema.ts";
+import type { Database, OrganizationSubscription } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
-import { type OrganizationSubscription, readSubscription, termRuleOf } from "./store.ts";
+import { readSubscription, termRuleOf } from "./store.ts";
 import { snapshotAt } from "./view.ts";
 
 /** Who changes a reduction, for the audit log, and when, billing clock, milliseconds. */

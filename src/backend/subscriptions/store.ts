@@ -1,20 +1,9 @@
 import type { Kysely } from "kysely";
-import { PENDING_STATES, type PurchaseState } from "../../billing/purchase.ts";
+import { PENDING_STATES } from "../../billing/purchase.ts";
 import type { TermRule } from "../../billing/term.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
-import type { Database, QuoteRow, SubscriptionRow } from "../database/schema.ts";
+import type { Database, OrganizationSubscription, QuoteRow, SubscriptionRow } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
-
-/** A subscription with its organization's name and billing time zone, and its unpaid renewal. */
-export interface OrganizationSubscription extends SubscriptionRow {
-  readonly name: string;
-  readonly time_zone: string;
-  /** Of the unpaid renewal: its state, its total, its attempts after the first, and the end of the grace period. */
-  readonly renewal_state: PurchaseState | null;
-  readonly renewal_total: number | null;
-  readonly renewal_attempts: number | null;
-  readonly renewal_grace_until: number | null;
-}
 
 /**
  * Reads the subscription of an organization.
@@ -28,7 +17,11 @@ export async function readSubscription(
   const row = await database
     .selectFrom("subscriptions")
     .innerJoin("organizations", "organizations.id", "subscriptions.organization_id")
-    .leftJoin("purchases as renewal", "renewal.id", "subscriptions.unpaid_renewal")
+    .leftJoin("purchases as renewal", (join) =>
+      join
+        .onRef("renewal.organization_id", "=", "subscriptions.organization_id")
+        .onRef("renewal.id", "=", "subscriptions.unpaid_renewal"),
+    )
     .selectAll("subscriptions")
     .select(["organizations.name", "organizations.time_zone"])
     .select([
@@ -97,6 +90,8 @@ export async function readPending(database: Kysely<Database>, organizationId: nu
     ])
     .where("organization_id", "=", organizationId)
     .where("kind", "=", "purchase")
+    // Lets the index of open purchases answer.
+    .where("completed_at", "is", null)
     .where("state", "in", PENDING_STATES)
     .executeTakeFirstOrThrow();
   return { purchases: Number(row.purchases), licenses: Number(row.licenses ?? 0) };

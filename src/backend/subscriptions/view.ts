@@ -4,9 +4,11 @@ import { isTaxed, recurringCharge } from "../../billing/proration.ts";
 import { licensesAtRenewal, type PricedSubscription } from "../../billing/quote.ts";
 import { type Term, termAt, termIndexOn, termOnDate } from "../../billing/term.ts";
 import type { Subscription } from "../../contract/billing.ts";
+import { modeFields } from "../../contract/mode.ts";
+import type { OrganizationSubscription } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
 import type { PaymentGateway } from "../payments/gateway.ts";
-import { licenseCounts, type OrganizationSubscription, termRuleOf } from "./store.ts";
+import { licenseCounts, termRuleOf } from "./store.ts";
 
 /** A stored subscription at an instant of the billing clock. */
 export interface SubscriptionSnapshot {
@@ -91,6 +93,7 @@ export function subscriptionView(
     unpaid: unpaidRenewal(snapshot),
     version: row.version,
     asOf: new Date(now).toISOString(),
+    ...modeFields(gateway.account.mode),
   };
 }
 

@@ -61,7 +61,7 @@ export async function addMember(
       const message = `${member.email} is already a user of this organization`;
       throw new BackendError("invalid_request", message, { errors: [{ path: "email", message }] });
     }
-    return members(tx).where("id", "=", id).executeTakeFirstOrThrow();
+    return members(tx).where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirstOrThrow();
   });
 }
 

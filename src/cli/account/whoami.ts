@@ -3,6 +3,7 @@ import type { Money } from "../../billing/money.ts";
 import { roleName } from "../../billing/roles.ts";
 import { isMissing } from "../../client/missing.ts";
 import type { Me } from "../../contract/identity.ts";
+import { type Mode, modeFields, modeOf } from "../../contract/mode.ts";
 import type { SignIn } from "../connection/client.ts";
 import { connect } from "../connection/connect.ts";
 import type { SettingSource, Target } from "../connection/target.ts";
@@ -57,6 +58,9 @@ function unknownIdentity(cause: unknown): CliError {
 export interface Identity {
   readonly user: Me["user"];
   readonly organization: { readonly id: number; readonly name: string } | null;
+  /** Whether payments move money; `null` if the backend leaves it out. */
+  readonly mode: Mode | null;
+  readonly livemode: boolean | null;
   readonly apiUrl: string;
   readonly apiUrlSource: SettingSource;
   readonly profile: string | null;
@@ -72,11 +76,18 @@ export function identityOf(me: Me, target: Target, source: SignIn["source"]): Id
   return {
     user: me.user,
     organization: found ? { id: found.id, name: found.name } : null,
+    ...identityMode(me),
     apiUrl: target.apiUrl,
     apiUrlSource: target.apiUrlSource,
     profile: target.profile === null ? null : target.profileName,
     token: { source, name, scopes, expiresAt, last4, spendLimit },
   };
+}
+
+/** Unlike a purchase, a sign-in costs nothing: a backend that leaves its mode out is not called live. */
+function identityMode(me: Me): Pick<Identity, "livemode" | "mode"> {
+  const isUnknown = me.mode === undefined && me.livemode === undefined;
+  return isUnknown ? { livemode: null, mode: null } : modeFields(modeOf(me));
 }
 
 const API_URL_SOURCES: Readonly<Record<Identity["apiUrlSource"], string>> = {
@@ -101,6 +112,7 @@ export function renderIdentity(identity: Identity, view: View, unused: string | 
       ["User", view.style.bold(clean(user.email))],
       ["Role", clean(user.roleName)],
       ["Organization", organization ? `${clean(organization.name)} (${organization.id})` : "not set"],
+      ["Mode", identity.mode && view.style.bold(identity.mode.toUpperCase())],
       ["Backend", `${clean(identity.apiUrl)}\n${API_URL_SOURCES[identity.apiUrlSource]}`],
       ["Profile", identity.profile && clean(identity.profile)],
       ["Token", `${name}, ending in ${clean(token.last4)}, ${source}`],

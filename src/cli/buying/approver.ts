@@ -8,7 +8,16 @@ import { confirmOrCancel, openPrompter } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
-import { countChange, formula, keptReduction, licenses, moneyText, paymentMethod, withTax } from "../kit/words.ts";
+import {
+  countChange,
+  formula,
+  keptReduction,
+  licenses,
+  moneyText,
+  organizationAndMode,
+  paymentMethod,
+  withTax,
+} from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import { failureCost, failureReason } from "./engine/failureWords.ts";
 import { assertTokenAllows } from "./engine/guards.ts";
@@ -29,7 +38,7 @@ export function personApprover(
   connection: Connection,
   target: LicenseTarget | null,
 ): Approver {
-  const { apiUrl, isLoopback: isSandbox } = connection.client;
+  const { apiUrl } = connection.client;
   let known: { readonly me: Me | null } | null = null;
   return {
     async approve(offer, before) {
@@ -38,7 +47,7 @@ export function personApprover(
       known ??= { me: await withSpinner(context, options, "Asking who you are", knownMe(connection.client)) };
       assertTokenAllows(known.me, offer);
       const signedInAs = buyerName(known.me, connection);
-      context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs, target }, view)}\n`);
+      context.io.note(`${renderConfirmation(offer, { apiUrl, signedInAs, target }, view)}\n`);
       await confirmOrCancel(context, options, buyQuestion(offer), "Nothing was bought");
     },
     async buyAgain(purchase) {
@@ -56,8 +65,6 @@ export function personApprover(
 /** Where, and by whom, a purchase would be made. */
 export interface PurchaseSetting {
   readonly apiUrl: string;
-  /** Whether the backend is on this machine. */
-  readonly isSandbox: boolean;
   /** `null` if it is shown elsewhere. */
   readonly signedInAs: string | null;
   /** The target of a top-up. */
@@ -70,8 +77,8 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
   const { style } = view;
   return fields(
     [
-      ["Organization", `${clean(subscription.organization.name)} (${subscription.organization.id})`],
-      ["Backend", backendName(setting, view)],
+      ["Organization", organizationAndMode(subscription, view)],
+      ["Backend", new URL(setting.apiUrl).origin],
       ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
       ["Target", setting.target && targetWords(setting.target)],
       ["Missing", setting.target && missing(subscription, quote.licenses)],
@@ -91,11 +98,6 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
   );
 }
 
-/** Names the backend, and whether it is a sandbox. */
-export function backendName({ apiUrl, isSandbox }: PurchaseSetting, { style }: View): string {
-  return `${isSandbox ? style.green("SANDBOX") : style.red("LIVE")} ${new URL(apiUrl).origin}`;
-}
-
 /** `5 licenses: 3 available, 25 purchased, 0 in progress`. */
 function missing({ licenses: now, pending }: Subscription, count: number): string {
   return `${licenses(count)}: ${now.available} available, ${now.purchased} purchased, ${pending.licenses} in progress`;
@@ -109,21 +111,21 @@ export function buyQuestion({ quote }: Offer): string {
 /** Renders everything that a person has to see before paying a declined purchase or a failed renewal. */
 export function renderPayment(
   purchase: Purchase,
-  { organization, paymentMethod: method }: Subscription,
+  subscription: Subscription,
   setting: PurchaseSetting,
   view: View,
 ): string {
   const { total, dueNow: net, tax } = purchase;
   return fields(
     [
-      ["Organization", `${clean(organization.name)} (${organization.id})`],
-      ["Backend", backendName(setting, view)],
+      ["Organization", organizationAndMode(subscription, view)],
+      ["Backend", new URL(setting.apiUrl).origin],
       ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
       ["Purchase", clean(purchase.id)],
       ["What", bought(purchase)],
       ["Due now", view.style.bold(withTax({ total, net, tax }))],
       ["Declined", purchase.failure && failureReason(purchase.failure)],
-      ["Payment", paymentMethod(method)],
+      ["Payment", paymentMethod(subscription.paymentMethod)],
     ],
     view,
   );

@@ -126,7 +126,7 @@ async function approverFor(
   connection: Connection,
 ): Promise<Approver> {
   const target = targetOf(request.wanted);
-  const { apiUrl, isLoopback: isSandbox } = connection.client;
+  const { apiUrl } = connection.client;
   if (!options.yes && !options.dryRun) {
     return personApprover(options, context, connection, target);
   }
@@ -135,7 +135,7 @@ async function approverFor(
     announce: async (offer) => {
       if (options.json || options.quiet) return;
       const view = await viewOf(context, options, "stderr");
-      context.io.note(`${renderConfirmation(offer, { apiUrl, isSandbox, signedInAs: null, target }, view)}\n\n`);
+      context.io.note(`${renderConfirmation(offer, { apiUrl, signedInAs: null, target }, view)}\n\n`);
     },
   });
 }

@@ -12,10 +12,10 @@ import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
 import { wholeNumber } from "../kit/values.ts";
-import { counts, licenses, reducedTo, withTax } from "../kit/words.ts";
+import { counts, licenses, organizationAndMode, reducedTo, withTax } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
-import { backendName, type PurchaseSetting } from "./approver.ts";
+import type { PurchaseSetting } from "./approver.ts";
 import { assertMayPurchase, checkPurchased } from "./engine/guards.ts";
 import { buyerName } from "./options.ts";
 import { reduced } from "./reduction.ts";
@@ -173,9 +173,9 @@ async function confirm(
   const me = await withSpinner(context, options, "Asking who you are", knownMe(connection.client));
   assertMayPurchase(me);
   const signedInAs = buyerName(me, connection);
-  const { apiUrl, isLoopback: isSandbox } = connection.client;
+  const { apiUrl } = connection.client;
   const view = await viewOf(context, options, "stderr");
-  const setting = { apiUrl, isSandbox, signedInAs, target: null };
+  const setting = { apiUrl, signedInAs, target: null };
   context.io.note(`${renderReductionChange(before, after, setting, view)}\n`);
   const question =
     options.licenses === null
@@ -191,11 +191,11 @@ export function renderReductionChange(
   setting: PurchaseSetting,
   view: View,
 ): string {
-  const { organization, term } = before;
+  const { term } = before;
   return fields(
     [
-      ["Organization", `${clean(organization.name)} (${organization.id})`],
-      ["Backend", backendName(setting, view)],
+      ["Organization", organizationAndMode(before, view)],
+      ["Backend", new URL(setting.apiUrl).origin],
       ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
       ["Licenses now", counts(before.licenses)],
       ["On the renewal", view.style.bold(`${before.renewal.licenses ?? 0} → ${after.renewal.licenses ?? 0} licenses`)],

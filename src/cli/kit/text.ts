@@ -42,9 +42,13 @@ export function shorten(text: string): string {
 /** How many digits of an id a list shows; a command that takes an id takes these for the whole. */
 const SHORT_DIGITS = 8;
 
-/** The beginning of an id such as `pur_4f8c21d90a1b2c3d4e5f6071`, `pur_4f8c21d9`; another id is given back whole. */
+/**
+ * The beginning of an id, without its organization: `pur_4f8c21d9` of `pur_4201_4f8c21d90a1b2c3d4e5f6071`. Another id is
+ * given back whole.
+ */
 export function shortId(id: string): string {
-  return new RegExp(`^[a-z]+_[0-9a-f]{${SHORT_DIGITS}}(?=[0-9a-f]+$)`).exec(id)?.[0] ?? id;
+  const [, kind, digits] = new RegExp(`^([a-z]+_)(?:\\d+_)?([0-9a-f]{${SHORT_DIGITS}})[0-9a-f]+$`).exec(id) ?? [];
+  return kind === undefined ? id : `${kind}${digits}`;
 }
 
 /** A bar of so many columns, filled as far as its share; other than a color it says the same to everybody. */

@@ -3,6 +3,7 @@ import utc from "dayjs/plugin/utc.js";
 import { formatMoney, type Money, toDecimalString } from "../../billing/money.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
+import { type ModeFields, modeOf } from "../../contract/mode.ts";
 import { clean } from "./text.ts";
 
 dayjs.extend(utc);
@@ -66,6 +67,15 @@ export function keptReduction(
 /** The payment method's label, `none` without one. */
 export function paymentMethod(method: Subscription["paymentMethod"]): string {
   return method === null ? "none" : clean(method.label);
+}
+
+/** Names an organization, and whether payments move money: `Northwind Labs (4201), SANDBOX`. */
+export function organizationAndMode(
+  about: ModeFields & { readonly organization: { readonly id: number; readonly name: string } },
+  { style }: { readonly style: { bold(text: string): string } },
+): string {
+  const { id, name } = about.organization;
+  return `${clean(name)} (${id}), ${style.bold(modeOf(about).toUpperCase())}`;
 }
 
 const FALLBACK_LOCALE = "en-US";

@@ -36,7 +36,7 @@ export function registerCancel(group: Command, context: Context, run: Run<Cancel
 }
 
 /** A shortened ID, as lists show it, or a receipt number: only reading requests accept them. */
-const NEEDS_LOOKUP = /^(pur_[0-9a-f]{8,23}|\d+-\d{6,})$/;
+const NEEDS_LOOKUP = /^(pur_[0-9a-f]{8,24}|pur_\d+_[0-9a-f]{8,23}|\d+-\d{6,})$/;
 
 /**
  * Cancels a purchase that requires approval and prints it.

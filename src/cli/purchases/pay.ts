@@ -61,9 +61,9 @@ export async function runPay(options: PayOptions, context: Context): Promise<voi
     const [subscription, me] = await tools.busy("Reading the payment method", asking);
     assertMayPurchase(me);
     const signedInAs = buyerName(me, connection);
-    const { apiUrl, isLoopback: isSandbox } = client;
+    const { apiUrl } = client;
     const view = await viewOf(context, options, "stderr");
-    const setting = { apiUrl, isSandbox, signedInAs, target: null };
+    const setting = { apiUrl, signedInAs, target: null };
     context.io.note(`${renderPayment(purchase, subscription, setting, view)}\n`);
     await confirmOrCancel(context, options, payQuestion(purchase));
   }

@@ -10,7 +10,15 @@ import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
 import { someText } from "../kit/values.ts";
-import { countChange, decimalText, instant, licenses, moneyText, paymentMethod } from "../kit/words.ts";
+import {
+  countChange,
+  decimalText,
+  instant,
+  licenses,
+  moneyText,
+  organizationAndMode,
+  paymentMethod,
+} from "../kit/words.ts";
 import { type PurchaseOptions, purchaseArgument } from "./show.ts";
 
 /** The options of `purchases receipt`. */
@@ -95,13 +103,13 @@ function assertSame({ receiptNumber }: Receipt, name: string | null): void {
 
 /** Renders a receipt, with its own amounts. */
 export function renderReceipt(receipt: Receipt, view: View): string {
-  const { organization, term, dueNow, unitPrice, taxRate, purchasedBy, refund } = receipt;
+  const { term, dueNow, unitPrice, taxRate, purchasedBy, refund } = receipt;
   const token = purchasedBy?.token;
   return fields(
     [
       ["Receipt", view.style.bold(clean(receipt.receiptNumber))],
       ["Issued", instant(receipt.issuedAt)],
-      ["Organization", `${clean(organization.name)} (${organization.id})`],
+      ["Organization", organizationAndMode(receipt, view)],
       ["Bought by", purchasedBy && clean(token ? `${purchasedBy.email}, token ${token}` : purchasedBy.email)],
       ["Purchase", clean(receipt.purchaseId)],
       [receipt.kind === "purchase" ? "Bought on" : "Renewed on", `${receipt.purchaseDate} in the billing time zone`],

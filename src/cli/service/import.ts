@@ -39,9 +39,13 @@ export function registerImport(admin: Command, context: Context, run: Run<Import
 async function runImport(options: ImportOptions, context: Context): Promise<void> {
   const file = { path: options.path, text: await seedText(options.path) };
   const { isTestMode } = options;
-  const { importSeed } = await import("../../backend/service/import.ts");
+  const [{ readMasterKeys }, { importSeed }] = await Promise.all([
+    import("../../backend/service/settings.ts"),
+    import("../../backend/service/import.ts"),
+  ]);
+  const masterKeys = await readMasterKeys(options.settings);
   const organizations = await onStore(options, context, (database) =>
-    importSeed(database, file, { isTestMode, random: context.random.bytes }),
+    importSeed(database, file, { isTestMode, masterKeys, random: context.random.bytes }),
   );
   const printing = printResult<"serve admin import">(context, options, { organizations }, () =>
     organizations.map(({ id, name }) => `Created ${clean(name)} (${id})`).join("\n"),

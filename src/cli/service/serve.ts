@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { endSignal, refuseUnknown } from "../kit/foreground.ts";
 import { printResult } from "../kit/output.ts";
-import { clean } from "../kit/text.ts";
+import { cleanWhole } from "../kit/text.ts";
 import { registerAdmin } from "./admin.ts";
 import { runCheck } from "./check.ts";
 import { type MigrateOptions, registerMigrate, runMigrate } from "./migrate.ts";
@@ -74,7 +74,7 @@ export async function runServe(options: ServeOptions, context: Context): Promise
     random: context.random.bytes,
     pid: context.pid,
     reach: context.reach,
-    log: (line) => context.io.note(`${clean(line)}\n`, true),
+    log: (line) => context.io.note(`${cleanWhole(line.trimEnd())}\n`, true),
     version: context.version,
   });
   try {

@@ -41,6 +41,10 @@ export function addServiceFlags(command: Command): Command {
     .option("--roles <roles>", "what the instance does (default: http,jobs)", someText)
     .option("--license-limit <n>", "licenses per purchase at most (default: 10000)", someText)
     .option("--grace-days <n>", "days that licenses stay usable while a renewal is unpaid (default: 14)", someText)
+    .option("--rate <n>", "requests per second of a token in the long run (default: 50)", someText)
+    .option("--burst <n>", "requests of a token at once (default: 200)", someText)
+    .option("--metrics-port <n>", "port for `/metrics` (default: none; 0 picks a free one)", someText)
+    .option("--log-level <level>", "error, warn, info or debug (default: info)", someText)
     .option("--drain-seconds <n>", "how long to go on after SIGTERM (default: 5)", someText);
 }
 

@@ -20,7 +20,7 @@ async function opened() {
 
 test("the schema file of the build matches the migrated schema, and its tables are empty", async () => {
   const [migrated, prebuilt] = [await opened(), await opened()];
-  await migrate(migrated.store, "sqlite");
+  await migrate(migrated.store, { dialect: "sqlite" });
   prebuilt.database.exec(await newestSchema());
   expect(prebuilt.schema()).toEqual(migrated.schema());
   expect(prebuilt.schema().length).toBeGreaterThan(20);

@@ -1,33 +1,16 @@
-import { randomBytes } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { emailsMigration } from "../../../src/backend/database/migrations/emails.ts";
 import { membershipsMigration } from "../../../src/backend/database/migrations/memberships.ts";
-import { renewalsMigration } from "../../../src/backend/database/migrations/renewals.ts";
 import type { Database } from "../../../src/backend/database/schema.ts";
+import { claimNotifications, listEvents } from "../../../src/backend/events/events.ts";
+import { findCaller } from "../../../src/backend/identity/admission.ts";
 import { findOrCreateUsers, findUser } from "../../../src/backend/identity/memberships.ts";
-import { seedRows } from "../../../src/backend/seeding/seedRows.ts";
-import { seedStore } from "../../../src/backend/seeding/store.ts";
+import { hashToken } from "../../../src/backend/identity/secrets.ts";
+import { findPurchase } from "../../../src/backend/purchases/store.ts";
 import { addMember } from "../../../src/backend/users/store.ts";
-import { NOON, organization } from "../support/backend.ts";
-import { DIALECTS, openTestStore } from "../support/stores.ts";
-
-/** The columns of the renewals migration. */
-const ADDED = {
-  subscriptions: ["renew_at", "reduction", "reduction_term", "unpaid_renewal"],
-  purchases: ["attempted_at", "renewal_term", "grace_until"],
-};
-
-/** Recreates the empty tables as of before the memberships migration. */
-async function backToPeopleOfAll(database: Kysely<Database>): Promise<void> {
-  for (const column of ["first_name", "last_name"]) {
-    await database.schema.alterTable("users").addColumn(column, "text").execute();
-  }
-  await database.schema.dropTable("members").execute();
-  await sql`create table members (organization_id integer not null, user_id integer not null, role integer not null,
-    admin_no_training integer not null, status text not null, joined_at bigint, assignment_strategy text not null,
-    primary key (organization_id, user_id))`.execute(database);
-}
+import { NOON } from "../support/backend.ts";
+import { DIALECTS, openOldStore, openTestStore } from "../support/stores.ts";
 
 describe.each(DIALECTS)("stores on %s", (dialect) => {
   test("can be created concurrently, side by side, and migrated again", async () => {
@@ -43,37 +26,45 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     for (const store of stores) await store.close();
   });
 
-  test("from before the renewals migration get their next renewal", async () => {
+  test("bind a single null", async () => {
     const { database, close } = await openTestStore(dialect);
-    const anchored = { interval: "month", anchorDate: "2026-01-31" } as const;
-    const made = organization({ timeZone: "America/New_York", usedLicenses: 0 });
-    const renewing = { ...made, subscription: { ...made.subscription, ...anchored } };
-    const ending = organization({ subscription: { ...made.subscription, autoRenew: false } });
-    await seedStore(
+    const outbox = { organization_id: 1, id: "1", payload_json: "{}", created_at: 1, sent_at: 1 };
+    await database.insertInto("outbox").values(outbox).execute();
+    await database.updateTable("outbox").set({ sent_at: null }).execute();
+    expect(await database.selectFrom("outbox").select("sent_at").execute()).toEqual([{ sent_at: null }]);
+    await close();
+  });
+});
+
+describe("sandboxes of earlier versions", () => {
+  const addOrganization = async (
+    database: Kysely<Database>,
+    id: number,
+    changes = { anchor: "2026-01-31", renews: 1 },
+  ) => {
+    await sql`insert into organizations (id, name, time_zone) values (${id}, ${`Organization ${id}`}, 'America/New_York')`.execute(
       database,
-      [renewing, ending].map((one) => seedRows(one, NOON, randomBytes)),
-      {},
     );
-    for (const index of ["subscriptions_due", "purchases_renewal"]) await database.schema.dropIndex(index).execute();
-    for (const [table, columns] of Object.entries(ADDED)) {
-      for (const column of columns) await database.schema.alterTable(table).dropColumn(column).execute();
-    }
-    await renewalsMigration.up(database);
+    await sql`insert into subscriptions (organization_id, plan, interval, interval_count, anchor_date, term_index,
+      unit_price, currency, tax_rate, licenses, used, auto_renew, payment_method, version, receipt_count, credit_note_count)
+      values (${id}, 'Enterprise', 'month', 1, ${changes.anchor}, 9, 100, 'GBP', '20', 25, 0, ${changes.renews}, 'card_ok', 1,
+      0, 0)`.execute(database);
+  };
+
+  test("from before the renewals migration get their next renewal", async () => {
+    const { database, migrate, close } = await openOldStore("0003_payments");
+    await addOrganization(database, 1);
+    await addOrganization(database, 2, { anchor: "2026-01-31", renews: 0 });
+    await migrate();
     const rows = await database.selectFrom("subscriptions").select("renew_at").orderBy("organization_id").execute();
     expect(rows.map(({ renew_at }) => renew_at)).toEqual([Date.parse("2026-11-30T05:00:00Z"), null]);
     await close();
   });
 
   test("from before the memberships migration keep every idUser once, with accepted memberships", async () => {
-    const { database, migrate, close } = await openTestStore(dialect);
-    const [first, second, third] = [1, 2, 3].map(() => organization({ usedLicenses: 0, users: [], tokens: [] }));
-    const ids = [first, second, third].map((one) => one?.id ?? 0) as [number, number, number];
-    await seedStore(
-      database,
-      [first, second, third].flatMap((one) => (one ? [seedRows(one, NOON, randomBytes)] : [])),
-      {},
-    );
-    await backToPeopleOfAll(database);
+    const { database, migrate, close } = await openOldStore("0004_renewals");
+    const ids = [11, 12, 13];
+    for (const id of ids) await addOrganization(database, id);
     // The IDs of three people: of one organization, of all three, and removed from the first one.
     const members = { 7: [1], 8: [0, 1, 2], 9: [0, 2] } as const;
     for (const [id, organizations] of Object.entries(members)) {
@@ -89,7 +80,9 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
         );
       }
     }
-    await membershipsMigration(dialect).up(database);
+    await membershipsMigration.up(database);
+    // As after a crash before the migrator recorded it.
+    await migrate();
     const rows = await database
       .selectFrom("members")
       .selectAll()
@@ -121,17 +114,14 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     const change = { actor: "test", at: NOON };
     const later = { uuid: "later", email: "later@example.test", firstName: "Later", lastName: "On" };
     const training = { role: 3, adminNoTraining: true };
-    const added = await addMember(database, ids[0], { ...later, ...training }, change);
+    const added = await addMember(database, 11, { ...later, ...training }, change);
     expect(added.id).toBeGreaterThan(Math.max(...rows.map(({ id }) => id)));
-    await migrate();
-    // After a crash before the migrator recorded it, it runs again; on SQLite it then does nothing, elsewhere it cannot happen.
-    if (dialect === "sqlite") await membershipsMigration(dialect).up(database);
     expect(await database.selectFrom("members").select("id").execute()).toHaveLength(7);
     await close();
   });
 
   test("from before the emails migration still find everyone, in any spelling", async () => {
-    const { database, close } = await openTestStore(dialect);
+    const { database, migrate, close } = await openOldStore("0006_spending");
     const insert = async (email: string) => {
       const person = { uuid: email, email, email_key: email.toLowerCase(), password_hash: "", totp_secret: null };
       return (await database.insertInto("users").values(person).returning("id").executeTakeFirstOrThrow()).id;
@@ -146,7 +136,7 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     };
     await emailsMigration.up(database);
     // As after a crash before the migrator recorded it.
-    await emailsMigration.up(database);
+    await migrate();
     const idOf = async (email: string) => (await findUser(database, email))?.id;
     expect(await idOf("ADA@example.test")).toBe(old.plain);
     expect(await idOf("ada@xn--bcher-kva.TEST")).toBe(old.domain);
@@ -168,12 +158,65 @@ describe.each(DIALECTS)("stores on %s", (dialect) => {
     await close();
   });
 
-  test("bind a single null", async () => {
-    const { database, close } = await openTestStore(dialect);
-    const outbox = { id: "1", payload_json: "{}", created_at: 1, sent_at: 1 };
-    await database.insertInto("outbox").values(outbox).execute();
-    await database.updateTable("outbox").set({ sent_at: null }).execute();
-    expect(await database.selectFrom("outbox").select("sent_at").execute()).toEqual([{ sent_at: null }]);
+  test("from before keys began with the organization keep every row, their cursors and their token", async () => {
+    const { database, migrate, close } = await openOldStore("0008_assignment_strategy");
+    await addOrganization(database, 1);
+    await addOrganization(database, 2);
+    const price = JSON.stringify({ term: { renewalDate: "2027-03-01" } });
+    await sql`insert into users (id, uuid, email, email_key, password_hash)
+      values (7, 'u7', 'ada@example.test', 'ada@example.test', '')`.execute(database);
+    await sql`insert into api_tokens (id, organization_id, user_id, name, token_hash, scopes_json)
+      values ('tok_1', 1, 7, 'ci', ${hashToken("sfl_old")}, '["billing:read"]')`.execute(database);
+    await sql`insert into quotes values ('quo_1', 1, 5, 1, '2026-11-22', 5, '{}')`.execute(database);
+    for (const [id, organizationId, token] of [
+      ["pur_a", 1, "tok_1"],
+      ["pur_b", 2, null],
+      ["pur_c", 1, null],
+    ] as const) {
+      await sql`insert into purchases (id, organization_id, kind, state, epoch, lease_until, quote_id, licenses, total,
+        currency, price_json, buyer_token_id, confirm_count, accepted_at, spent_at)
+        values (${id}, ${organizationId}, 'purchase', 'fulfilled', 1, 0, ${token && "quo_1"}, 5, 600, 'GBP', ${price},
+        ${token}, 0, ${NOON}, ${NOON})`.execute(database);
+    }
+    await sql`insert into receipts values (1, 1, 'pur_a', 5, 30)`.execute(database);
+    await sql`insert into ledger (organization_id, purchase_id, kind, amount, currency, at)
+      values (1, 'pur_a', 'charge', 600, 'GBP', 5)`.execute(database);
+    for (const organizationId of [1, 2, 1]) {
+      await sql`insert into events (organization_id, at, type, actor, data_json)
+        values (${organizationId}, 5, 'made', 'test', '{}')`.execute(database);
+    }
+    await sql`insert into outbox values ('n1', '{"organizationId":1}', 5, null)`.execute(database);
+    await migrate();
+
+    const purchases = await database
+      .selectFrom("purchases")
+      .select(["organization_id", "id", "sequence", "time_zone"])
+      .orderBy("sequence")
+      .execute();
+    expect(purchases).toEqual([
+      { organization_id: 1, id: "pur_a", sequence: 1, time_zone: "America/New_York" },
+      { organization_id: 2, id: "pur_b", sequence: 2, time_zone: "America/New_York" },
+      { organization_id: 1, id: "pur_c", sequence: 3, time_zone: "America/New_York" },
+    ]);
+    const counts = ["organization_id", "purchase_count", "event_count", "licenses"] as const;
+    expect(await database.selectFrom("subscriptions").select(counts).orderBy("organization_id").execute()).toEqual([
+      { organization_id: 1, purchase_count: 3, event_count: 3, licenses: 25 },
+      { organization_id: 2, purchase_count: 2, event_count: 2, licenses: 25 },
+    ]);
+    const events = await listEvents(database, 1, { after: 1, limit: 10 });
+    expect(events.map(({ number }) => number)).toEqual([3]);
+    expect(await findCaller(database, "token", hashToken("sfl_old"), 1, NOON)).toMatchObject({
+      user: { id: 7 },
+      token: { id: "tok_1", organization_id: 1 },
+    });
+    expect(await findPurchase(database, "pur_a")).toMatchObject({ receipt_number: 1, licenses_after: 30 });
+    expect(await claimNotifications(database, NOON, 5)).toEqual([{ organizationId: 1 }]);
+    await expect(database.deleteFrom("ledger").execute()).rejects.toThrow("append-only");
+    const { rows } = await sql`pragma foreign_key_check`.execute(database);
+    expect(rows).toEqual([]);
+    await expect(sql`insert into receipts values (1, 2, 'pur_none', 5, 30)`.execute(database)).rejects.toThrow(
+      /FOREIGN KEY/,
+    );
     await close();
   });
 });

@@ -123,7 +123,13 @@ beforeAll(async () => {
   await backend.addOrganization(own);
   await backend.addOrganization(other);
   const change = (token: string, to: { expires_at: number } | { revoked_at: number }) =>
-    backend.deps.database.updateTable("api_tokens").set(to).where("token_hash", "=", hashToken(token)).execute();
+    backend.deps.database
+      .updateTable("api_tokens")
+      .set(to)
+      .where("id", "=", (where) =>
+        where.selectFrom("token_index").select("token_id").where("token_hash", "=", hashToken(token)),
+      )
+      .execute();
   await change("sfl_expired", { expires_at: backend.clocks.machine });
   await change("sfl_revoked", { revoked_at: backend.clocks.machine });
   tokens["an expired session"] = await sessionOf(ADMIN);
@@ -222,6 +228,8 @@ test("/me shows the token's user, and only the token's organization", async () =
   expect(body).toEqual({
     user: { email: ADMIN, role: 0, roleName: "organization administrator" },
     organizations: [{ id: OWN, name: own.name, role: 0 }],
+    livemode: false,
+    mode: "sandbox",
     invitations: [],
     token: {
       name: "ci",

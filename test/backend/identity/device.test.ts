@@ -7,6 +7,7 @@ import {
   findGrant,
 } from "../../../src/backend/identity/deviceGrants.ts";
 import { readUser } from "../../../src/backend/identity/memberships.ts";
+import { prune } from "../../../src/backend/prune.ts";
 import { CLIENT_ID, DEVICE_GRANT } from "../../../src/contract/identity.ts";
 import { buy, call } from "../support/backend.ts";
 import { form, idOf, type People, startWithPeople } from "../support/people.ts";
@@ -189,6 +190,7 @@ describe.each(DIALECTS)("the device grant on %s", (dialect) => {
     await expect(findGrant(people.deps, left.user_code, HERE)).rejects.toThrow(/has expired/);
     await expect(findGrant(people.deps, unused.user_code, HERE)).rejects.toThrow(/used already/);
     later(86_400 * SECOND + 1);
+    await prune(people.deps);
     await begin();
     expect(await people.deps.database.selectFrom("device_grants").selectAll().execute()).toHaveLength(1);
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { issueTicket } from "../../../src/backend/identity/tickets.ts";
+import { prune } from "../../../src/backend/prune.ts";
 import { buy, call, NOON, submit, tokenOf } from "../support/backend.ts";
 import {
   answer,
@@ -36,9 +37,10 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
   afterAll(() => people.close());
   // Expire what the previous test left behind.
   let hours = 0;
-  beforeEach(() => {
+  beforeEach(async () => {
     hours += 1;
     people.clocks.machine = NOON + hours * 3_600_000;
+    await prune(people.deps);
   });
 
   // RFC 6238, appendix B, the rows of SHA-1, of which six digits are the last six.
@@ -287,6 +289,32 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     });
   });
 
+  test("the secret is encrypted in the store, and a plain one from before works", async () => {
+    const users = people.deps.database.updateTable("users").where("email_key", "=", people.codes);
+    const { totp_secret: encrypted } = await people.deps.database
+      .selectFrom("users")
+      .select("totp_secret")
+      .where("email_key", "=", people.codes)
+      .executeTakeFirstOrThrow();
+    expect(encrypted).toMatch(/^v1\./);
+    expect(people.deps.secrets.decrypt(await idOf(people, people.codes), encrypted ?? "")).toBe(SECRET);
+    await users.set({ totp_secret: SECRET }).execute();
+    expect((await answer(people, await challengeOf(people), code(people))).status).toBe(200);
+    await users.set({ totp_secret: encrypted }).execute();
+  });
+
+  test("the secret of another user is an internal error that does not name its cause", async () => {
+    const { database, secrets } = people.deps;
+    const users = database.updateTable("users").where("email_key", "=", people.codes);
+    const id = await idOf(people, people.codes);
+    await users.set({ totp_secret: secrets.encrypt(id + 1, SECRET) }).execute();
+    const { status, body } = await answer(people, await challengeOf(people), code(people));
+    expect([status, body.code, body.detail]).toEqual([500, "internal", expect.not.stringMatching(/secret|decrypt/i)]);
+    expect(people.log.at(-1)).toContain(`Secret of user ${id}: cannot be decrypted`);
+    await users.set({ totp_secret: secrets.encrypt(id, SECRET) }).execute();
+    expect((await answer(people, await challengeOf(people), code(people))).status).toBe(200);
+  });
+
   test("stores neither challenges nor codes, and deletes old ones", async () => {
     const { database } = people.deps;
     const challenge = await challengeOf(people);
@@ -300,12 +328,13 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
     ]);
     for (const secret of [challenge, left, right]) expect(everything).not.toContain(secret);
     people.clocks.machine += 2 * 3_600_000;
+    await prune(people.deps);
     await answer(people, await challengeOf(people), code(people));
-    // Without the vector of the year 2603.
+    // Without the vectors of the years 2033 and 2603.
     const steps = database
       .selectFrom("used_codes")
       .select("step")
-      .where("step", "<", NOON / 15_000);
+      .where("step", "<", NOON / STEP + 100_000);
     expect(await steps.execute()).toHaveLength(1);
     expect(await database.selectFrom("sign_in_tickets").selectAll().execute()).toEqual([]);
   });

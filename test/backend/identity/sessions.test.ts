@@ -92,7 +92,7 @@ describe("a bearer token", () => {
     ["text after the token", () => `Bearer ${tokenOf(people.organizationId)} x`],
     ["an unknown token", () => "Bearer sfl_unknown"],
   ])("is rejected with %s", async (_, header) => {
-    await expect(authenticate(people.deps, header())).rejects.toMatchObject({
+    await expect(authenticate(people.deps, header(), null)).rejects.toMatchObject({
       code: "unauthenticated",
       message: TEXT,
       headers: { "WWW-Authenticate": "Bearer" },
@@ -100,13 +100,14 @@ describe("a bearer token", () => {
   });
 
   test.each(["Bearer", "bearer", "BEARER"])("accepts the scheme %s", async (scheme) => {
-    const identity = await authenticate(people.deps, `${scheme} ${tokenOf(people.organizationId)}`);
+    const { identity } = await authenticate(people.deps, `${scheme} ${tokenOf(people.organizationId)}`, null);
     expect(identity).toMatchObject({ user: { email: people.plain }, session: null });
   });
 
   test("hides its user's invitations if it is an API token", async () => {
-    const person = await authenticate(people.deps, `Bearer ${(await signedIn(people, people.plain)).accessToken}`);
-    const token = await authenticate(people.deps, `Bearer ${tokenOf(people.organizationId)}`);
+    const { accessToken } = await signedIn(people, people.plain);
+    const { identity: person } = await authenticate(people.deps, `Bearer ${accessToken}`, null);
+    const { identity: token } = await authenticate(people.deps, `Bearer ${tokenOf(people.organizationId)}`, null);
     const setAccepted = (accepted: 0 | 1) =>
       people.deps.database.updateTable("members").set({ accepted }).where("user_id", "=", person.user.id).execute();
     await setAccepted(0);

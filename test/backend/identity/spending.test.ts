@@ -1,10 +1,7 @@
-import { randomBytes } from "node:crypto";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { spendingMigration } from "../../../src/backend/database/migrations/spending.ts";
 import { isSameSpendingMonth, readSpent } from "../../../src/backend/identity/spending.ts";
 import { LEASE_MS } from "../../../src/backend/purchases/leases.ts";
-import { seedRows } from "../../../src/backend/seeding/seedRows.ts";
-import { seedStore } from "../../../src/backend/seeding/store.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import {
@@ -20,7 +17,7 @@ import {
 import { expectInvariants } from "../support/invariants.ts";
 import { act, addressOf, buyWaiting, read, send } from "../support/paying.ts";
 import { setClock, storeCard } from "../support/renewing.ts";
-import { DIALECTS, openTestStore } from "../support/stores.ts";
+import { DIALECTS, openOldStore } from "../support/stores.ts";
 
 const LATE_IN_NOVEMBER = Date.parse("2026-11-30T20:00:00Z");
 
@@ -60,7 +57,8 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
       .select("id")
       .where("organization_id", "=", id)
       .executeTakeFirstOrThrow();
-    return readSpent(backend.deps.database, tokenId, "Europe/London", at);
+    const token = { organization_id: id, id: tokenId };
+    return readSpent(backend.deps.database, token, { timeZone: "Europe/London", at });
   };
   const licensesSpent = async (id: number) => [
     (await spentIn(id, LATE_IN_NOVEMBER)).licenses,
@@ -173,37 +171,21 @@ describe.each(DIALECTS)("the spending month on %s", (dialect) => {
   });
 });
 
-describe.each(DIALECTS)("data from before spending months existed on %s", (dialect) => {
-  test("counts in the month of the last attempt, or else of acceptance", async () => {
-    const { database, close } = await openTestStore(dialect);
-    const made = organization();
-    await seedStore(database, [seedRows(made, NOON, randomBytes)], {});
-    const old = {
-      organization_id: made.id,
-      kind: "purchase",
-      state: "requires_approval",
-      epoch: 0,
-      lease_until: 0,
-      licenses: 1,
-      total: 1,
-      currency: "GBP",
-      price_json: "{}",
-      confirm_count: 0,
-      by_person: 0,
-      on_decline: "declined",
-      accepted_at: NOON,
-      spent_at: 1,
-    } as const;
-    await database
-      .insertInto("purchases")
-      .values([
-        { ...old, id: "first" },
-        { ...old, id: "again", attempted_at: NOON + 5 },
-      ])
-      .execute();
-    await database.schema.dropIndex("purchases_spent").execute();
-    await database.schema.alterTable("purchases").dropColumn("spent_at").execute();
-    await spendingMigration.up(database);
+describe("data from before spending months existed", () => {
+  test("count in the month of the last attempt, or else of acceptance", async () => {
+    const { database, migrate, close } = await openOldStore("0005_memberships");
+    await sql`insert into organizations (id, name, time_zone) values (1, 'One', 'UTC')`.execute(database);
+    for (const [id, attempted] of [
+      ["first", null],
+      ["again", NOON + 5],
+    ] as const) {
+      await sql`insert into purchases (id, organization_id, kind, state, epoch, lease_until, licenses, total, currency,
+        price_json, confirm_count, accepted_at, attempted_at)
+        values (${id}, 1, 'purchase', 'requires_approval', 0, 0, 1, 1, 'GBP', '{}', 0, ${NOON}, ${attempted})`.execute(
+        database,
+      );
+    }
+    await migrate();
     const rows = await database.selectFrom("purchases").select(["id", "spent_at"]).orderBy("sequence").execute();
     expect(rows).toEqual([
       { id: "first", spent_at: NOON },

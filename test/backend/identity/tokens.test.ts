@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readUser } from "../../../src/backend/identity/memberships.ts";
 import { createApiToken } from "../../../src/backend/identity/tokens.ts";
+import { readSubscription } from "../../../src/backend/subscriptions/store.ts";
 import { apiTokenSchema, createdTokenSchema, spendLimitSchema } from "../../../src/contract/identity.ts";
 import { buy, call, organization } from "../support/backend.ts";
 import { idOf, type People, signedIn, startWithPeople } from "../support/people.ts";
@@ -18,6 +19,8 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     call(people, method, `/organizations/${people.organizationId}/tokens${more}`, { token, body });
   const create = (changes: Record<string, unknown> = {}) => request("POST", "", { ...WHOLE, ...changes });
   const me = (secret: string) => call(people, "GET", "/me", { token: secret });
+
+  const subscription = () => readSubscription(people.deps.database, people.organizationId);
 
   beforeAll(async () => {
     people = await startWithPeople(dialect);
@@ -121,7 +124,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     ["too many licenses", { licenses: 2 ** 31 }, "spendLimit.licenses", `${2 ** 31 - 1}`],
   ])("are not created with a limit of %s, even if the schema accepts it", async (_, spendLimit, path, reason) => {
     const user = await readUser(people.deps.database, await idOf(people, people.plain));
-    const refused = createApiToken(people.deps, people.organizationId, user, {
+    const refused = createApiToken(people.deps, await subscription(), user, {
       name: "ci",
       scopes: ["billing:read"],
       spendLimit,
@@ -148,7 +151,7 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
     const bodies = Array.from({ length: 256 }, (_, byte) => `sfl_${Buffer.alloc(32, byte).toString("base64url")}`);
     const byte = bodies.findIndex((body) => crc32(body) < 16 ** 7);
     const deps = { ...people.deps, random: (bytes: number) => Buffer.alloc(bytes, byte) };
-    const created = await createApiToken(deps, people.organizationId, user, { name: "ci", scopes: ["billing:read"] });
+    const created = await createApiToken(deps, await subscription(), user, { name: "ci", scopes: ["billing:read"] });
     expect(created.token).toBe(`${bodies[byte]}0${crc32(bodies[byte] ?? "").toString(16)}`);
   });
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { sweep } from "../../../src/backend/sweep.ts";
 import { hiddenFields } from "../../support/paymentPage.ts";
 import { buy, call, NOON, organization, startBackend, submit, type TestBackend, tokenOf } from "../support/backend.ts";
 import { expectInvariants } from "../support/invariants.ts";
@@ -313,7 +314,8 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
       .toContain("The payment is being processed");
     expect((await look(backend, address)).html).toContain(`<a href="${address}">Refresh</a>`);
     clearInterval(time);
-    backend.clocks.billing += 2_000;
+    backend.clocks.billing += 3_000;
+    await sweep(backend.deps);
     expect((await paying).html).toContain("Payment received");
     await expectInvariants(backend, id, 25);
   });

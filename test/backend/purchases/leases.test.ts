@@ -1,6 +1,6 @@
 import type { Updateable } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Database, PurchaseRow } from "../../../src/backend/database/schema.ts";
+import type { Database, PurchaseKey, PurchaseRow } from "../../../src/backend/database/schema.ts";
 import {
   duePurchases,
   isOrphan,
@@ -18,18 +18,21 @@ import type { PurchaseState } from "../../../src/billing/purchase.ts";
 import { buy, NOON, organization, startBackend, type TestBackend } from "../support/backend.ts";
 import { DIALECTS } from "../support/stores.ts";
 
+const idsOf = (keys: readonly PurchaseKey[]) => keys.map(({ id }) => id);
+
 const CLOCKS = { billing: NOON, machine: NOON + 500 };
 
 describe.each(DIALECTS)("leases on %s", (dialect) => {
   let backend: TestBackend;
   /** The purchase of each test, without a lease and with a due check. */
   let id: string;
+  let purchase: PurchaseKey;
 
   const database = () => backend.deps.database;
   const set = (changes: Updateable<Database["purchases"]>) =>
     database().updateTable("purchases").set(changes).where("id", "=", id).execute();
   const read = () => database().selectFrom("purchases").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
-  const lease = async (clocks = CLOCKS) => (await leasePurchase(database(), id, clocks)) as PurchaseRow;
+  const lease = async (clocks = CLOCKS) => (await leasePurchase(database(), purchase, clocks)) as PurchaseRow;
 
   beforeAll(async () => {
     backend = await startBackend(dialect);
@@ -39,6 +42,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     const { id: organizationId } = await addOrganization();
     const { body } = await buy(backend, organizationId, 1, "k");
     id = body.id;
+    purchase = { organization_id: organizationId, id };
     await database().updateTable("purchases").set({ state: "fulfilled", next_check_at: null }).execute();
     await set({ state: "processing", epoch: 7, lease_until: 0, next_check_at: NOON });
   });
@@ -64,7 +68,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
   ] as const)("a purchase that is %s can be leased before its check is due: %s", async (state, isLeased) => {
     for (const next_check_at of [NOON, NOON + 1, null]) {
       await set({ state, lease_until: 0, next_check_at });
-      expect((await leasePurchase(database(), id, CLOCKS)) !== null).toBe(isLeased);
+      expect((await leasePurchase(database(), purchase, CLOCKS)) !== null).toBe(isLeased);
     }
   });
 
@@ -81,15 +85,15 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     expect(await lease()).toMatchObject({ epoch: 8, lease_until: CLOCKS.machine + LEASE_MS });
     expect(await lease({ ...CLOCKS, machine: CLOCKS.machine + LEASE_MS - 1 })).toBeNull();
     expect(await lease({ ...CLOCKS, machine: CLOCKS.machine + LEASE_MS })).toMatchObject({ epoch: 9 });
-    expect(await leasePurchase(database(), "pur_unknown", CLOCKS)).toBeNull();
+    expect(await leasePurchase(database(), { ...purchase, id: "pur_unknown" }, CLOCKS)).toBeNull();
   });
 
   test("a cancellation leases only a purchase that waits for approval, and makes its check due", async () => {
     await set({ next_check_at: NOON + 1 });
-    expect(await leaseWaiting(database(), id, CLOCKS)).toBeNull();
+    expect(await leaseWaiting(database(), purchase, CLOCKS)).toBeNull();
     await set({ state: "requires_approval" });
-    expect(await leaseWaiting(database(), id, CLOCKS)).toMatchObject({ id, epoch: 8, next_check_at: NOON });
-    expect(await leaseWaiting(database(), id, CLOCKS)).toBeNull();
+    expect(await leaseWaiting(database(), purchase, CLOCKS)).toMatchObject({ id, epoch: 8, next_check_at: NOON });
+    expect(await leaseWaiting(database(), purchase, CLOCKS)).toBeNull();
   });
 
   test("a lease is renewed and released only by its own epoch", async () => {
@@ -145,7 +149,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     [{ state: "fulfilled" }, false],
   ] as const)("a purchase with %j is due: %s", async (changes, isDue) => {
     await set(changes);
-    expect(await duePurchases(database(), CLOCKS, 10)).toEqual(isDue ? [id] : []);
+    expect(idsOf(await duePurchases(database(), CLOCKS, 10))).toEqual(isDue ? [id] : []);
   });
 
   test("the longest overdue purchases are listed first, up to the limit", async () => {
@@ -153,9 +157,10 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     const { id: organizationId } = await addOrganization();
     const { body } = await buy(backend, organizationId, 1, "k");
     id = body.id;
+    purchase = { organization_id: organizationId, id };
     await set({ state: "processing", lease_until: 0, next_check_at: NOON - 1 });
-    expect(await duePurchases(database(), CLOCKS, 10)).toEqual([id, first]);
-    expect(await duePurchases(database(), CLOCKS, 1)).toEqual([id]);
+    expect(idsOf(await duePurchases(database(), CLOCKS, 10))).toEqual([id, first]);
+    expect(idsOf(await duePurchases(database(), CLOCKS, 1))).toEqual([id]);
   });
 
   test.each([
@@ -164,7 +169,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     [{ lease_until: CLOCKS.machine + 1, next_check_at: null }, false],
   ])("a purchase with %j is leased: %s", async (changes, isLeased) => {
     await set(changes);
-    expect(await leasedPurchases(database(), CLOCKS.machine)).toEqual(isLeased ? [id] : []);
+    expect(idsOf(await leasedPurchases(database(), CLOCKS.machine))).toEqual(isLeased ? [id] : []);
   });
 
   test.each([
@@ -179,7 +184,7 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     ["fulfilled", false],
   ] as const)("a purchase that is %s is in progress: %s", async (state, isInProgress) => {
     await set({ state });
-    expect(await purchasesInProgress(database())).toEqual(isInProgress ? [id] : []);
+    expect(idsOf(await purchasesInProgress(database()))).toEqual(isInProgress ? [id] : []);
   });
 
   describe("a backend that is the only owner of its data", () => {

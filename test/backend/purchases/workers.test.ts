@@ -86,6 +86,9 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     expect(backend.log.at(-1)).toContain("B10");
     expect(await unsent()).toHaveLength(1);
     await sweep(backend.deps);
+    expect(await unsent()).toHaveLength(1);
+    backend.clocks.machine += 60_000;
+    await sweep(backend.deps);
     const ours = backend.delivered().filter((notification) => notification.organizationId === id);
     expect(ours.map((notification) => notification.type)).toEqual(["purchase.succeeded"]);
     expect(await unsent()).toEqual([]);
@@ -94,19 +97,19 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
   test("one of two workers gets the lease, and writes of the first are rejected once it lost it", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
-    const { id: purchaseId } = await onlyPurchase(id);
+    const purchase = { organization_id: id, id: (await onlyPurchase(id)).id };
     const { database } = backend.deps;
-    const leases = await Promise.all([1, 2, 3].map(() => leasePurchase(database, purchaseId, backend.clocks)));
+    const leases = await Promise.all([1, 2, 3].map(() => leasePurchase(database, purchase, backend.clocks)));
     const [first] = leases.filter((lease) => lease !== null);
     expect(leases.filter((lease) => lease !== null)).toHaveLength(1);
     backend.clocks.machine += LEASE_MS;
-    const second = await leasePurchase(database, purchaseId, backend.clocks);
+    const second = await leasePurchase(database, purchase, backend.clocks);
     expect(second?.epoch).toBe((first?.epoch ?? 0) + 1);
     if (!first) throw new SimulatedCrash("no lease");
     await expect(fulfillPurchase(database, first, NOON)).rejects.toThrow(StaleLease);
     backend.clocks.machine += LEASE_MS;
     backend.clocks.billing += 2_000;
-    await advancePurchase(backend.deps, purchaseId);
+    await advancePurchase(backend.deps, purchase);
     expect((await onlyPurchase(id)).status).toBe("succeeded");
     await expectInvariants(backend, id, 25);
   });
@@ -175,7 +178,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     });
     await buyWithCrash(id, "B5");
     backend.clocks.machine += LEASE_MS;
-    await advancePurchase(deps, (await onlyPurchase(id)).id);
+    await advancePurchase(deps, { organization_id: id, id: (await onlyPurchase(id)).id });
     expect(confirms).toBe(1);
     expect((await onlyPurchase(id)).status).toBe("processing");
     await recover();
@@ -234,21 +237,21 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
   test("a renewed lease cannot be taken, and a lost one cannot write", async () => {
     const id = await open("card_processing");
     await buy(backend, id, 5, "k");
-    const { id: purchaseId } = await onlyPurchase(id);
+    const purchase = { organization_id: id, id: (await onlyPurchase(id)).id };
     const { database } = backend.deps;
-    const lease = await leasePurchase(database, purchaseId, backend.clocks);
+    const lease = await leasePurchase(database, purchase, backend.clocks);
     if (!lease) throw new SimulatedCrash("no lease");
     backend.clocks.machine += LEASE_MS - 1;
     await renewLease(database, lease, backend.clocks.machine);
     backend.clocks.machine += LEASE_MS - 1;
-    expect(await leasePurchase(database, purchaseId, backend.clocks)).toBeNull();
+    expect(await leasePurchase(database, purchase, backend.clocks)).toBeNull();
     await reclaimLeases(database, backend.clocks.billing);
     await expect(fulfillPurchase(database, lease, NOON)).rejects.toThrow(StaleLease);
-    const next = await leasePurchase(database, purchaseId, backend.clocks);
+    const next = await leasePurchase(database, purchase, backend.clocks);
     if (!next) throw new SimulatedCrash("no lease");
     await expect(fulfillPurchase(database, { ...next, state: "unknown" }, NOON)).rejects.toThrow(StaleLease);
     backend.clocks.machine += LEASE_MS;
-    await advancePurchase(backend.deps, purchaseId);
+    await advancePurchase(backend.deps, purchase);
     await expectInvariants(backend, id, 25);
   });
 

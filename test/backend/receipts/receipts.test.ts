@@ -186,12 +186,13 @@ test("a purchase is found by its receipt number and by the first 8 digits of its
   for (const made of [one, other]) await backend.addOrganization(made);
   const { body: bought } = await buy(backend, one.id, 1, "k");
   await buy(backend, other.id, 1, "k");
+  const digits = bought.id.split("_").at(-1) ?? "";
   const find = async (name: string, what = "", id = one.id) => {
     const path = `/organizations/${id}/purchases/${name}${what}`;
     const { status, body } = await call(backend, "GET", path, { token: tokenOf(id) });
     return [status, body.id ?? body.purchaseId ?? body.code];
   };
-  for (const name of [bought.id, bought.id.slice(0, 12), bought.id.slice(0, 20), `${one.id}-000001`]) {
+  for (const name of [bought.id, `pur_${digits.slice(0, 8)}`, bought.id.slice(0, 20), `${one.id}-000001`]) {
     expect(await find(name)).toEqual([200, bought.id]);
     expect(await find(name, "/receipt")).toEqual([200, bought.id]);
     expect(await find(name, "", other.id)).toEqual([404, "not_found"]);
@@ -270,6 +271,10 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
 
   test.each<[string, Partial<Receipt>, string[], string[]]>([
     ["no empty sections", { note: null, purchaseOrder: null, purchasedBy: null }, [], ["null", "Note", "PO"]],
+    ["no banner on a live receipt", { livemode: true, mode: "live" }, [], ["LIVE", "no money"]],
+    ["no banner without a mode", {}, [], ["LIVE", "no money"]],
+    ["a test banner", { livemode: false, mode: "test" }, ["TEST: no money moves"], ["LIVE"]],
+    ["a sandbox banner", { livemode: false, mode: "sandbox" }, ["SANDBOX: no money moves"], ["LIVE"]],
     ["one license", { licenses: 1 }, ["1 license ×"], ["1 licenses"]],
     ["a renewal", { kind: "renewal", licenses: 30 }, ["30, renewed", "Renewed on"], ["Bought on"]],
     [

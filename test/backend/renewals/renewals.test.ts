@@ -139,7 +139,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       const { id, renewal } = await pastDue("card_ok");
       const { database } = backend.deps;
       const row = await database.selectFrom("purchases").selectAll().where("id", "=", renewal.id).executeTakeFirst();
-      const { sequence: _, ...again } = { ...row, id: `${renewal.id}_2`, payment_id: null };
+      const again = { ...row, id: `${renewal.id}_2`, sequence: 99, payment_id: null };
       await expect(
         database
           .insertInto("purchases")
@@ -373,8 +373,9 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
     test("has exactly one retry of many concurrent ones, and none before the next is due", async () => {
       const { id, renewal } = await pastDue();
       setClock(backend, DUE + DAY_MS);
-      await Promise.all([1, 2, 3].map(() => retryRenewal(backend.deps, renewal.id)));
-      await retryRenewal(backend.deps, renewal.id);
+      const key = { organization_id: id, id: renewal.id };
+      await Promise.all([1, 2, 3].map(() => retryRenewal(backend.deps, key)));
+      await retryRenewal(backend.deps, key);
       const events: { type: string }[] = await eventsOf(id);
       expect(events.filter(({ type }) => type === "payment.started")).toHaveLength(1);
       await expectInvariants(backend, id, 25);

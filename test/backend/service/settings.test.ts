@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { readDatabaseSettings, readServiceSettings } from "../../../src/backend/service/settings.ts";
+import { pageKeyOf, readDatabaseSettings, readServiceSettings } from "../../../src/backend/service/settings.ts";
 import { removePlaces, temporaryDirectory } from "../../support/places.ts";
 
 const KEY = Buffer.alloc(32, 1).toString("base64");
@@ -83,7 +83,7 @@ describe("the settings of a service", () => {
     await writeFile(file, `${KEY}\n`);
     const { SECUREFLAG_DATABASE_URL } = ENV;
     const fromFile = await read(FLAGS, { SECUREFLAG_DATABASE_URL, SECUREFLAG_SECRETS_KEY_FILE: file });
-    expect(fromFile.pageKeys).toEqual((await read()).pageKeys);
+    expect(fromFile.masterKeys).toEqual((await read()).masterKeys);
     expect(await problems(FLAGS, { ...ENV, SECUREFLAG_SECRETS_KEY_FILE: file })).toEqual([
       "settings_invalid",
       "SECUREFLAG_SECRETS_KEY and SECUREFLAG_SECRETS_KEY_FILE cannot both be set",
@@ -99,11 +99,12 @@ describe("the settings of a service", () => {
     expect(problem).toMatch(/^--database must not have a password/);
   });
 
-  test("derive keys of 32 bytes, the newest first, that are not the secrets", async () => {
-    const { pageKeys } = await read(FLAGS, { ...ENV, SECUREFLAG_SECRETS_KEY: `${OTHER_KEY}, ${KEY}` });
+  test("have secrets, the newest first, which are not the keys of pages", async () => {
+    const { masterKeys } = await read(FLAGS, { ...ENV, SECUREFLAG_SECRETS_KEY: `${OTHER_KEY}, ${KEY}` });
+    expect(masterKeys.map((key) => key.toString("base64"))).toEqual([OTHER_KEY, KEY]);
+    const pageKeys = masterKeys.map(pageKeyOf);
     expect(pageKeys.map((key) => key.length)).toEqual([32, 32]);
-    expect(pageKeys[1]).toEqual((await read()).pageKeys[0]);
-    expect(pageKeys[0]?.toString("base64")).not.toBe(OTHER_KEY);
+    expect([...masterKeys, pageKeys[1]]).not.toContainEqual(pageKeys[0]);
   });
 
   test.each([

@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { EventEmitter } from "node:events";
 import type { FastifyInstance } from "fastify";
 import { buildApp } from "../../../src/backend/app.ts";
-import type { Dialect } from "../../../src/backend/database/migrations/dialect.ts";
 import { openSqlite } from "../../../src/backend/database/sqlite.ts";
 import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
+import { describeError } from "../../../src/backend/errors.ts";
+import { secretBox } from "../../../src/backend/identity/secretBox.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
 import { mailbox } from "../../../src/backend/sandbox/server.ts";
@@ -18,7 +20,7 @@ import {
   token,
   user,
 } from "../../support/seed.ts";
-import { openTestStore } from "./stores.ts";
+import { DIALECTS, openTestStore, type StoreKind } from "./stores.ts";
 
 /** The purchase instant of the first worked figure (src/billing/README.md, Proration). */
 export const NOON = Date.parse(NOW);
@@ -42,7 +44,7 @@ export class SimulatedCrash extends Error {}
 
 /** Starts a backend on an empty store of its own. Tests that are not about passwords pass a fast `hashing`. */
 export async function startBackend(
-  dialect: Dialect = "sqlite",
+  dialect: StoreKind = DIALECTS.includes("sharded") ? "sharded" : "sqlite",
   hashing: Passwords = passwords(randomBytes),
 ): Promise<TestBackend> {
   const store = await openTestStore(dialect);
@@ -66,9 +68,11 @@ export async function startBackend(
     now: () => clocks.machine,
     random: randomBytes,
     reach,
-    log: (line) => log.push(line),
+    changes: new EventEmitter(),
+    log: (line, error) => log.push(error === undefined ? line : `${line}: ${describeError(error)}`),
     pageOrigin: (host) => `http://${host}`,
     pageKey: randomBytes(32),
+    secrets: secretBox([randomBytes(32)], randomBytes),
     version: "0.0.0",
     licenseLimit: 10_000,
     renewalGraceDays: 14,
@@ -95,7 +99,7 @@ export async function startBackend(
       armed = point;
     },
     async addOrganization(organization) {
-      await seedStore(store.database, [seedRows(organization, clocks.billing, randomBytes)], {});
+      await seedStore(store.database, [seedRows(organization, clocks.billing, randomBytes)], {}, deps.secrets);
     },
     async close() {
       await app.close();

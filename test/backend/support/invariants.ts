@@ -61,6 +61,16 @@ export async function expectInvariants(backend: TestBackend, organizationId: num
   expect(subscription.receipt_count).toBe(receipts.length);
   expect(notes.map((note) => note.number)).toEqual(notes.map((_, index) => index + 1));
   expect(subscription.credit_note_count).toBe(notes.length);
+  expect(purchases.map(({ sequence }) => sequence)).toEqual(purchases.map((_, index) => index + 1));
+  expect(subscription.purchase_count).toBe(purchases.length);
+  const events = await database
+    .selectFrom("events")
+    .select("number")
+    .where("organization_id", "=", organizationId)
+    .orderBy("number")
+    .execute();
+  expect(events.map(({ number }) => number)).toEqual(events.map((_, index) => index + 1));
+  expect(subscription.event_count).toBe(events.length);
   expect(notes.map((note) => note.purchase_id).sort()).toEqual(
     purchases
       .filter(({ state }) => state === "refunded")
@@ -89,7 +99,7 @@ async function licensesReduced(
     .select(["type", "at", "purchase_id", "data_json"])
     .where("organization_id", "=", organizationId)
     .where("type", "in", ["reduction.scheduled", "reduction.applied"])
-    .orderBy("id")
+    .orderBy("number")
     .execute();
   const months = interval_count * (interval === "year" ? 12 : 1);
   let reduced = 0;

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import pLimit from "p-limit";
-import type { Dialect } from "../../../src/backend/database/migrations/dialect.ts";
 import { findUser, savePasswordHash } from "../../../src/backend/identity/memberships.ts";
 import type { Passwords } from "../../../src/backend/identity/secrets.ts";
 import { BASE_PATH } from "../../../src/contract/constants.ts";
 import { PASSWORD } from "../../support/seed.ts";
 import { codeAt } from "../../support/totp.ts";
 import { call, organization, startBackend, type TestBackend } from "./backend.ts";
+import type { StoreKind } from "./stores.ts";
 
 /** The secret of RFC 6238, appendix B: the ASCII text 12345678901234567890. */
 export const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -40,7 +40,7 @@ export function quickPasswords(checked: (string | null)[] = []): Passwords {
 }
 
 /** Starts a backend with people and fast passwords. */
-export async function startWithPeople(dialect: Dialect = "sqlite"): Promise<People> {
+export async function startWithPeople(dialect: StoreKind = "sqlite"): Promise<People> {
   const checked: (string | null)[] = [];
   const quick = quickPasswords(checked);
   const backend = await startBackend(dialect, quick);

@@ -70,10 +70,11 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
         const own = {
           id: `tok_${idUser}_${made.id}`,
           user_id: await idOf(backend, email),
-          token_hash: hashToken(bearer),
         };
         const row = { ...like, ...own };
         await database.insertInto("api_tokens").values(row).execute();
+        const index = { token_hash: hashToken(bearer), organization_id: made.id, token_id: own.id };
+        await database.insertInto("token_index").values(index).execute();
         return bearer;
       },
     };

@@ -3,6 +3,7 @@ import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:f
 import { dirname, join } from "node:path";
 import { migrate } from "../../../src/backend/database/migrations/index.ts";
 import { sqliteStore } from "../../../src/backend/database/sqlite.ts";
+import { secretBox } from "../../../src/backend/identity/secretBox.ts";
 import { openData, sqliteMissing } from "../../../src/backend/sandbox/dataFolder.ts";
 import { seedOrReopen } from "../../../src/backend/sandbox/seeding.ts";
 import { createJournal } from "../../../src/cli/buying/engine/journal.ts";
@@ -81,8 +82,10 @@ const oldData: Prepare = async (stage) => {
   const folder = join(stage.directory, "stopped");
   const { backend, outside } = await openData(folder);
   const database = sqliteStore(backend);
-  await migrate(database, "sqlite");
-  await seedOrReopen(database, { seed: null, dataDir: null, now: null }, { now: Date.now, random: randomBytes });
+  await migrate(database, { dialect: "sqlite" });
+  const secrets = secretBox([randomBytes(32)], randomBytes);
+  const deps = { now: Date.now, random: randomBytes, secrets };
+  await seedOrReopen(database, { seed: null, dataDir: null, now: null }, deps);
   await database.destroy();
   outside.close();
   // SQLite may let go of its lock later, which is of the file and not of its name.

@@ -1,22 +1,17 @@
 import { type ColumnDefinitionBuilder, type Kysely, type Migration, sql } from "kysely";
-import type { Dialect } from "./dialect.ts";
 
 /** Creates the first tables. */
-export function billingMigration(dialect: Dialect): Migration {
-  const identity = (column: ColumnDefinitionBuilder) =>
-    dialect === "postgres" ? column.primaryKey().generatedByDefaultAsIdentity() : column.primaryKey().autoIncrement();
-  return {
-    async up(db: Kysely<unknown>) {
-      await createOrganizations(db);
-      await createIdentities(db, identity);
-      await createPurchases(db, identity);
-      await createRecords(db, identity);
-      for (const table of ["ledger", "events", "receipts", "credit_notes"]) await makeAppendOnly(db, dialect, table);
-    },
-  };
-}
+export const billingMigration: Migration = {
+  async up(db: Kysely<unknown>) {
+    await createOrganizations(db);
+    await createIdentities(db);
+    await createPurchases(db);
+    await createRecords(db);
+    for (const table of ["ledger", "events", "receipts", "credit_notes"]) await makeAppendOnly(db, table);
+  },
+};
 
-type Identity = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
+const identity = (column: ColumnDefinitionBuilder) => column.primaryKey().autoIncrement();
 
 async function createOrganizations(db: Kysely<unknown>): Promise<void> {
   await db.schema
@@ -54,7 +49,7 @@ async function createOrganizations(db: Kysely<unknown>): Promise<void> {
     .execute();
 }
 
-async function createIdentities(db: Kysely<unknown>, identity: Identity): Promise<void> {
+async function createIdentities(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable("users")
     .ifNotExists()
@@ -122,7 +117,7 @@ async function createIdentities(db: Kysely<unknown>, identity: Identity): Promis
     .execute();
 }
 
-async function createPurchases(db: Kysely<unknown>, identity: Identity): Promise<void> {
+async function createPurchases(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable("quotes")
     .ifNotExists()
@@ -189,7 +184,7 @@ async function createPurchases(db: Kysely<unknown>, identity: Identity): Promise
     .execute();
 }
 
-async function createRecords(db: Kysely<unknown>, identity: Identity): Promise<void> {
+async function createRecords(db: Kysely<unknown>): Promise<void> {
   const numbered = (table: string) =>
     db.schema
       .createTable(table)
@@ -239,14 +234,7 @@ async function createRecords(db: Kysely<unknown>, identity: Identity): Promise<v
 }
 
 /** Makes the database itself refuse to update or delete rows of a table. */
-async function makeAppendOnly(db: Kysely<unknown>, dialect: Dialect, table: string): Promise<void> {
-  if (dialect === "postgres") {
-    await sql`create or replace function refuse_change() returns trigger language plpgsql as
-      $$ begin raise exception '% is append-only', tg_table_name; end $$`.execute(db);
-    await sql`create or replace trigger ${sql.ref(`${table}_append_only`)} before update or delete on ${sql.table(table)}
-      for each row execute function refuse_change()`.execute(db);
-    return;
-  }
+async function makeAppendOnly(db: Kysely<unknown>, table: string): Promise<void> {
   for (const change of ["update", "delete"]) {
     await sql`create trigger if not exists ${sql.ref(`${table}_no_${change}`)} before ${sql.raw(change)} on ${sql.table(table)}
       begin select raise(abort, 'append-only'); end`.execute(db);

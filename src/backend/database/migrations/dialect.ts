@@ -4,8 +4,7 @@ import { type ColumnDefinitionBuilder, type Kysely, sql } from "kysely";
 export type Dialect = "sqlite" | "postgres";
 
 /**
- * Adds a column unless the table has it, because on SQLite an earlier run may have crashed right after adding it. On
- * PostgreSQL a migration is one transaction.
+ * Adds a column on SQLite unless the table has it, because an earlier run may have crashed right after adding it.
  */
 export async function addColumn(
   db: Kysely<unknown>,
@@ -13,8 +12,7 @@ export async function addColumn(
   type: "text" | "integer" | "bigint",
   build: (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder = (added) => added,
 ): Promise<void> {
-  const isTransactional = db.getExecutor().adapter.supportsTransactionalDdl;
-  if (!isTransactional && (await hasColumn(db, [table, column]))) return;
+  if (await hasColumn(db, [table, column])) return;
   await db.schema.alterTable(table).addColumn(column, type, build).execute();
 }
 

@@ -1,4 +1,4 @@
-import { type Kysely, Migrator, sql } from "kysely";
+import { type Kysely, type Migration, Migrator, sql } from "kysely";
 import type { Database } from "../schema.ts";
 import { assignmentStrategyMigration } from "./assignmentStrategy.ts";
 import { billingMigration } from "./billing.ts";
@@ -6,10 +6,20 @@ import type { Dialect } from "./dialect.ts";
 import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
 import { membershipsMigration } from "./memberships.ts";
+import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
 import { paymentsMigration } from "./payments.ts";
 import { renewalsMigration } from "./renewals.ts";
 import { sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
+
+/** What a migrator needs to know of a database. */
+export interface MigrationOptions {
+  readonly dialect: Dialect;
+  /** On PostgreSQL: into how many partitions the tables of the organizations are split; 0 for none. */
+  readonly partitions?: number;
+  /** The last step to take; the newest if left out. */
+  readonly last?: string;
+}
 
 /**
  * Migrates a database to the newest schema. Safe to repeat, and to run in two processes at once (the migrator locks). On
@@ -17,9 +27,10 @@ import { spendingMigration } from "./spending.ts";
  *
  * @throws the database's error
  */
-export async function migrate(database: Kysely<Database>, dialect: Dialect): Promise<void> {
-  const migrator = await createMigrator(database, dialect);
-  const { error } = await migrator.migrateToLatest();
+export async function migrate(database: Kysely<Database>, options: MigrationOptions): Promise<void> {
+  const migrator = await createMigrator(database, options);
+  const { last } = options;
+  const { error } = await (last === undefined ? migrator.migrateToLatest() : migrator.migrateTo(last));
   if (error) throw error;
 }
 
@@ -30,8 +41,8 @@ export interface SchemaState {
 }
 
 /** Compares the schema of a database with this version's. */
-export async function schemaState(database: Kysely<Database>, dialect: Dialect): Promise<SchemaState> {
-  const migrator = await createMigrator(database, dialect);
+export async function schemaState(database: Kysely<Database>, options: MigrationOptions): Promise<SchemaState> {
+  const migrator = await createMigrator(database, options);
   const known = await migrator.getMigrations();
   const names = new Set(known.map(({ name }) => name));
   const pending = known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name);
@@ -44,20 +55,33 @@ async function appliedMigrations(database: Kysely<Database>): Promise<string[]> 
   return rows.map(({ name }) => name);
 }
 
-async function createMigrator(database: Kysely<Database>, dialect: Dialect): Promise<Migrator> {
-  const schema = await currentSchema(database, dialect);
-  const migrations = {
-    "0001_billing": billingMigration(dialect),
-    "0002_identity": identityMigration,
-    "0003_payments": paymentsMigration,
-    "0004_renewals": renewalsMigration,
-    "0005_memberships": membershipsMigration(dialect),
-    "0006_spending": spendingMigration,
-    "0007_emails": emailsMigration,
-    "0008_assignment_strategy": assignmentStrategyMigration,
-    // On SQLite the sandbox's provider has a database of its own.
-    ...(dialect === "postgres" && { "0100_sandbox_payments": sandboxPaymentsMigration }),
+/** The steps of sandbox files, the oldest of which were made by the first version. */
+const SQLITE: Readonly<Record<string, Migration>> = {
+  "0001_billing": billingMigration,
+  "0002_identity": identityMigration,
+  "0003_payments": paymentsMigration,
+  "0004_renewals": renewalsMigration,
+  "0005_memberships": membershipsMigration,
+  "0006_spending": spendingMigration,
+  "0007_emails": emailsMigration,
+  "0008_assignment_strategy": assignmentStrategyMigration,
+  "0009_organization_keys": organizationKeysMigration,
+};
+
+/** The steps of the service, whose first schema is made from empty. */
+function postgresMigrations(partitions: number): Readonly<Record<string, Migration>> {
+  return {
+    "0001_service": { up: (db) => createTables(db, { dialect: "postgres", partitions }) },
+    "0002_sandbox_payments": sandboxPaymentsMigration,
   };
+}
+
+async function createMigrator(
+  database: Kysely<Database>,
+  { dialect, partitions = 0 }: MigrationOptions,
+): Promise<Migrator> {
+  const schema = await currentSchema(database, dialect);
+  const migrations = dialect === "sqlite" ? SQLITE : postgresMigrations(partitions);
   return new Migrator({
     db: database,
     ...(schema !== null && { migrationTableSchema: schema }),

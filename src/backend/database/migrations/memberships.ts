@@ -1,30 +1,24 @@
-import { type ColumnDefinitionBuilder, type Kysely, type Migration, sql } from "kysely";
-import { type Dialect, hasColumn } from "./dialect.ts";
+import { type Kysely, type Migration, sql } from "kysely";
+import { hasColumn } from "./dialect.ts";
 
 /**
  * Moves what an organization knows of a person (`idUser`, uuid, names, email) from the person to the membership, and
  * lets a membership wait until the person accepts it. Existing memberships are accepted and keep their idUser; where a
  * person is in several organizations, the first one keeps it and the others get their own.
  */
-export function membershipsMigration(dialect: Dialect): Migration {
-  return {
-    async up(db: Kysely<unknown>) {
-      const isTransactional = db.getExecutor().adapter.supportsTransactionalDdl;
-      if (isTransactional) return rebuildMembers(db, dialect);
-      // On SQLite a process may have crashed after this was committed and before the migrator recorded it.
-      if (await hasColumn(db, ["members", "accepted"])) return;
-      await db.transaction().execute((tx) => rebuildMembers(tx, dialect));
-    },
-  };
-}
+export const membershipsMigration: Migration = {
+  async up(db: Kysely<unknown>) {
+    // A process may have crashed after this was committed and before the migrator recorded it.
+    if (await hasColumn(db, ["members", "accepted"])) return;
+    await db.transaction().execute(rebuildMembers);
+  },
+};
 
 /** SQLite cannot add a primary key to a table, so a new table replaces the old one. */
-async function rebuildMembers(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
-  const identity = (column: ColumnDefinitionBuilder) =>
-    dialect === "postgres" ? column.primaryKey().generatedByDefaultAsIdentity() : column.primaryKey().autoIncrement();
+async function rebuildMembers(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable("memberships")
-    .addColumn("id", "integer", identity)
+    .addColumn("id", "integer", (c) => c.primaryKey().autoIncrement())
     .addColumn("organization_id", "integer", (c) => c.notNull().references("organizations.id"))
     .addColumn("user_id", "integer", (c) => c.notNull().references("users.id"))
     .addColumn("uuid", "text", (c) => c.notNull().unique())
@@ -39,7 +33,7 @@ async function rebuildMembers(db: Kysely<unknown>, dialect: Dialect): Promise<vo
     .addColumn("accepted", "integer", (c) => c.notNull())
     .addUniqueConstraint("memberships_person", ["organization_id", "user_id"] as never)
     .execute();
-  await copyMembers(db, dialect);
+  await copyMembers(db);
   await db.schema.dropTable("members").execute();
   await db.schema.alterTable("memberships").renameTo("members").execute();
   await db.schema.createIndex("members_user").on("members").column("user_id").execute();
@@ -47,13 +41,12 @@ async function rebuildMembers(db: Kysely<unknown>, dialect: Dialect): Promise<vo
 }
 
 /** A person's first membership that was not removed gets the ID and the uuid of the person. */
-async function copyMembers(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
-  const newUuid = dialect === "postgres" ? sql`gen_random_uuid()::text` : RANDOM_UUID;
+async function copyMembers(db: Kysely<unknown>): Promise<void> {
   await sql`
     insert into memberships (id, organization_id, user_id, uuid, email, first_name, last_name, role, admin_no_training,
       status, joined_at, assignment_strategy, accepted)
     select case when nth = 1 then user_id else highest + row_number() over (order by nth, organization_id, user_id) end,
-      organization_id, user_id, case when nth = 1 then uuid else ${newUuid} end, email, first_name, last_name, role,
+      organization_id, user_id, case when nth = 1 then uuid else ${RANDOM_UUID} end, email, first_name, last_name, role,
       admin_no_training, status, joined_at, assignment_strategy, 1
     from (
       select members.*, users.uuid, users.email, users.first_name, users.last_name,
@@ -63,9 +56,6 @@ async function copyMembers(db: Kysely<unknown>, dialect: Dialect): Promise<void>
         ) as nth
       from members join users on users.id = members.user_id
     ) as numbered`.execute(db);
-  if (dialect === "sqlite") return;
-  const next = sql`(select coalesce(max(id), 0) + 1 from memberships)`;
-  await sql`select setval(pg_get_serial_sequence('memberships', 'id'), ${next}, false)`.execute(db);
 }
 
 /** A random UUID (RFC 9562, section 5.4). */

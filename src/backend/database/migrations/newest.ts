@@ -15,7 +15,7 @@ import { migrate } from "./index.ts";
 export async function createSchema(database: Libsql.Database, store: Kysely<Database>): Promise<void> {
   const prebuilt = new URL("schema.sql", import.meta.url);
   if (existsSync(prebuilt)) database.exec(await readFile(prebuilt, "utf8"));
-  else await migrate(store, "sqlite");
+  else await migrate(store, { dialect: "sqlite" });
 }
 
 /** Generates the statements of the newest schema for `createSchema`, without the migrator's own tables. */
@@ -23,7 +23,7 @@ export async function newestSchema(): Promise<string> {
   const database = await openSqlite(":memory:");
   const store = sqliteStore(database);
   try {
-    await migrate(store, "sqlite");
+    await migrate(store, { dialect: "sqlite" });
     const statements = database
       .prepare(
         "select sql from sqlite_master where sql > '' and name not glob 'sqlite_*' and name not glob 'kysely_*' order by rowid",

@@ -1,0 +1,133 @@
+import { type Kysely, sql } from "kysely";
+import type { ApiTokenRow, Database, OrganizationSubscription, SessionRow, UserRow } from "../database/schema.ts";
+
+const USER = ["id", "uuid", "email", "email_key", "password_hash", "totp_secret"] as const;
+
+const TOKEN = [
+  "organization_id",
+  "id",
+  "user_id",
+  "name",
+  "scopes_json",
+  "expires_at",
+  "revoked_at",
+  "limit_amount",
+  "limit_licenses",
+  "created_at",
+  "last4",
+] as const;
+
+const SESSION = ["id", "access_expires_at", "mfa_at"] as const;
+
+const SUBSCRIPTION = [
+  "organization_id",
+  "plan",
+  "interval",
+  "interval_count",
+  "anchor_date",
+  "term_index",
+  "unit_price",
+  "currency",
+  "tax_rate",
+  "licenses",
+  "used",
+  "auto_renew",
+  "payment_method",
+  "version",
+  "receipt_count",
+  "credit_note_count",
+  "purchase_count",
+  "event_count",
+  "renew_at",
+  "reduction",
+  "reduction_term",
+  "unpaid_renewal",
+] as const;
+
+/** What one statement finds out about a caller. */
+export interface Admitted {
+  readonly user: UserRow;
+  readonly token: ApiTokenRow | null;
+  readonly session: Pick<SessionRow, (typeof SESSION)[number]> | null;
+  /** The caller's role in the organization that was asked for, and its subscription; `null` without access to it. */
+  readonly member: { readonly role: number; readonly subscription: OrganizationSubscription } | null;
+}
+
+/**
+ * Finds the API token or the session with a hash, its user, and the user's access to an organization with its subscription,
+ * in one statement.
+ *
+ * @param organizationId `null` to ask for no organization
+ * @param now the machine's clock, milliseconds
+ */
+export async function findCaller(
+  database: Kysely<Database>,
+  kind: "token" | "session",
+  tokenHash: string,
+  organizationId: number | null,
+  now: number,
+): Promise<Admitted | null> {
+  const isToken = kind === "token";
+  const caller = isToken
+    ? sql`token_index as i
+        join api_tokens as t on t.organization_id = i.organization_id and t.id = i.token_id
+          and t.revoked_at is null and (t.expires_at is null or t.expires_at > ${now})
+        join users as u on u.id = t.user_id`
+    : sql`sessions as x join users as u on u.id = x.user_id`;
+  const isCaller = isToken
+    ? sql`i.token_hash = ${tokenHash}`
+    : sql`x.access_hash = ${tokenHash} and x.access_expires_at > ${now} and x.revoked_at is null`;
+  const own = isToken ? sql`and t.organization_id = ${organizationId}` : sql``;
+  const from =
+    organizationId === null
+      ? caller
+      : sql`${caller}
+        left join members as m on m.organization_id = ${organizationId} and m.user_id = u.id
+          and m.status <> 'REMOVED' and m.accepted = 1 ${own}
+        left join organizations as o on o.id = ${organizationId} and m.user_id is not null
+        left join subscriptions as s on s.organization_id = ${organizationId} and m.user_id is not null
+        left join purchases as r on r.organization_id = ${organizationId} and r.id = s.unpaid_renewal`;
+  const columns = [
+    ...aliased("u", USER),
+    ...(isToken ? aliased("t", TOKEN) : aliased("x", SESSION)),
+    ...(organizationId === null ? [] : [...aliased("s", SUBSCRIPTION), ORGANIZATION]),
+  ];
+  const { rows } = await sql<Record<string, unknown>>`
+    select ${sql.join(columns)} from ${from} where ${isCaller}`.execute(database);
+  const [row] = rows;
+  return row ? admitted(row, isToken) : null;
+}
+
+const ORGANIZATION = sql`m.role as role, o.name as o_name, o.time_zone as o_time_zone, r.state as r_state,
+  r.total as r_total, r.confirm_count as r_attempts, r.grace_until as r_grace_until`;
+
+function aliased(table: string, columns: readonly string[]) {
+  return columns.map((column) => sql`${sql.ref(`${table}.${column}`)} as ${sql.id(`${table}_${column}`)}`);
+}
+
+function admitted(row: Record<string, unknown>, isToken: boolean): Admitted {
+  const part = <Part>(table: string, columns: readonly string[]) =>
+    Object.fromEntries(columns.map((column) => [column, row[`${table}_${column}`]])) as Part;
+  const hasAccess = typeof row.role === "number";
+  return {
+    user: part<UserRow>("u", USER),
+    token: isToken ? part<ApiTokenRow>("t", TOKEN) : null,
+    session: isToken ? null : part<NonNullable<Admitted["session"]>>("x", SESSION),
+    member: hasAccess ? { role: row.role as number, subscription: subscriptionOf(row, part("s", SUBSCRIPTION)) } : null,
+  };
+}
+
+function subscriptionOf(
+  row: Record<string, unknown>,
+  subscription: Omit<OrganizationSubscription, "name">,
+): OrganizationSubscription {
+  return {
+    ...subscription,
+    name: row.o_name,
+    time_zone: row.o_time_zone,
+    renewal_state: row.r_state,
+    renewal_total: row.r_total,
+    renewal_attempts: row.r_attempts,
+    renewal_grace_until: row.r_grace_until,
+  } as OrganizationSubscription;
+}

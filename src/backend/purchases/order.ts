@@ -1,0 +1,15 @@
+import type { Buyer } from "../events/events.ts";
+
+/** An order. `requestHash` identifies its contents, so that the same key with another order is refused. */
+export interface Order {
+  readonly purchaseId: string;
+  readonly organizationId: number;
+  /** The organization's billing time zone. */
+  readonly timeZone: string;
+  readonly idempotencyKey: string;
+  readonly requestHash: string;
+  readonly quoteId: string;
+  readonly purchaseOrder: string | null;
+  readonly note: string | null;
+  readonly buyer: Buyer;
+}

@@ -1,0 +1,85 @@
+import type { FastifyInstance } from "fastify";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { PostgresOptions } from "../database/postgres.ts";
+import type { SettledPurchase } from "../deps.ts";
+import { operationOf } from "../http/register.ts";
+
+/** Upper bounds in seconds: of a request, which may wait for 20 s; of a purchase, which may wait for a person; of a pool. */
+const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25];
+const SETTLE_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400];
+const WAIT_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2];
+
+/** The metrics of one instance of the service (src/backend/README.md, Metrics). */
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Creates the metrics, on a registry of their own. */
+export function createMetrics() {
+  const registry = new Registry();
+  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Counter({ name, help, labelNames, registers: [registry] });
+  const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+    new Gauge({ name, help, labelNames, registers: [registry] });
+  const seconds = <Label extends string>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: readonly Label[] = [],
+  ) => new Histogram({ name, help, buckets, labelNames, registers: [registry] });
+  return {
+    registry,
+    requests: counter("http_requests_total", "Requests, by operation and HTTP status", ["operation", "status"]),
+    requestSeconds: seconds("http_request_seconds", "How long requests took", REQUEST_BUCKETS, ["operation"]),
+    purchases: counter("purchases_total", "Settled purchases", ["outcome"]),
+    settleSeconds: seconds(
+      "purchase_settle_seconds",
+      "From the last attempt to pay a purchase until it settled, billing clock",
+      SETTLE_BUCKETS,
+    ),
+    purchasesOpen: gauge("purchases_open", "Purchases that are not settled", ["state"]),
+    needsReview: gauge("needs_review", "Purchases that an operator has to review"),
+    oldestDue: gauge("oldest_due_seconds", "How long the oldest work that is due has been due", ["kind"]),
+    outboxUnsent: gauge("outbox_unsent", "Notifications that are not sent yet"),
+    renewals: counter("renewals_total", "Settled renewals", ["outcome"]),
+    poolConnections: gauge("pool_connections", "Connections to the database; waiting: callers without one", ["state"]),
+    poolWait: seconds("pool_wait_seconds", "How long a caller waited for a connection", WAIT_BUCKETS),
+    transactionRetries: counter("transaction_retries_total", "Statements and transactions repeated, by SQLSTATE", [
+      "code",
+    ]),
+    loopDelay: gauge("event_loop_delay_seconds", "Mean delay of the event loop in the last second"),
+    clockOffset: gauge("clock_offset_seconds", "The database's clock minus this machine's"),
+    shed: counter("shed_total", "Requests refused because of the load, by what was over its limit", ["reason"]),
+  };
+}
+
+/** Counts a purchase that settled: the `observe` of the backend's dependencies. */
+export function observePurchase(metrics: Metrics, { kind, outcome, seconds }: SettledPurchase): void {
+  if (kind === "renewal") {
+    metrics.renewals.inc({ outcome });
+    return;
+  }
+  metrics.purchases.inc({ outcome });
+  metrics.settleSeconds.observe(seconds);
+}
+
+/** Returns the options of the pool that measure it. */
+export function poolObservers(metrics: Metrics): Required<Pick<PostgresOptions, "onAcquire" | "onRetry">> {
+  return {
+    onAcquire: () => metrics.poolWait.startTimer(),
+    onRetry: (code) => metrics.transactionRetries.inc({ code }),
+  };
+}
+
+/**
+ * Counts every request by its operation, never by its URL, once its answer is out. One whose caller went away before has
+ * the status `aborted`.
+ */
+export function observeRequests(app: FastifyInstance, metrics: Metrics): void {
+  app.addHook("onRequest", async (request, reply) => {
+    const operation = operationOf(request);
+    reply.raw.once("close", () => {
+      const status = reply.raw.writableEnded ? String(reply.statusCode) : "aborted";
+      metrics.requests.inc({ operation, status });
+      metrics.requestSeconds.observe({ operation }, reply.elapsedTime / 1_000);
+    });
+  });
+}

@@ -1,0 +1,166 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Database } from "../../src/backend/database/schema.ts";
+import { prune, pruner } from "../../src/backend/prune.ts";
+import { buy, call, NOON, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
+import { DIALECTS } from "./support/stores.ts";
+
+const [SECOND, MINUTE, DAY] = [1_000, 60_000, 86_400_000];
+
+/** The time step of `NOON`. */
+const STEP = NOON / (30 * SECOND);
+
+describe.each(DIALECTS)("pruning on %s", (dialect) => {
+  let backend: TestBackend;
+  let userId: number;
+  let id: number;
+
+  beforeEach(async () => {
+    backend = await startBackend(dialect);
+    const made = organization();
+    id = made.id;
+    await backend.addOrganization(made);
+    userId = (await backend.deps.database.selectFrom("users").select("id").executeTakeFirstOrThrow()).id;
+  });
+
+  afterEach(() => backend.close());
+
+  const rowsOf = (table: keyof Database) => backend.deps.database.selectFrom(table).selectAll().execute();
+
+  const attempt = (name: string, at: number) => ({ id: name, email_key: "ada", address: "192.0.2.1", at });
+
+  const ticket = (ticket_hash: string, expires_at: number) => ({
+    ...{ ticket_hash, expires_at, user_id: userId, kind: "mfa", tries: 0, mfa_at: null },
+  });
+
+  const grant = (name: string, expires_at: number) => ({
+    device_code_hash: name,
+    user_code_hash: `user code ${name}`,
+    client_id: "cli",
+    address: "192.0.2.1",
+    created_at: 0,
+    expires_at,
+    interval_seconds: 5,
+    polled_at: null,
+    tries: 0,
+    state: "pending",
+    user_id: null,
+    mfa_at: null,
+  });
+
+  const session = (name: string, refresh_expires_at: number, revoked_at: number | null) => ({
+    id: name,
+    user_id: userId,
+    access_hash: `access ${name}`,
+    access_expires_at: 0,
+    refresh_hash: `refresh ${name}`,
+    refresh_expires_at,
+    previous_refresh_hash: null,
+    rotated_at: null,
+    revoked_at,
+    mfa_at: null,
+  });
+
+  const sent = (name: string, sent_at: number | null) => ({ id: name, payload_json: "{}", created_at: 0, sent_at });
+
+  const quote = (name: string, expires_at: number) => ({
+    id: name,
+    organization_id: id,
+    licenses: 1,
+    subscription_version: 1,
+    purchase_date: "2026-01-01",
+    expires_at,
+    quote_json: "{}",
+  });
+
+  test.each<[keyof Database, () => readonly object[], () => readonly object[]]>([
+    [
+      "sign_in_attempts",
+      () => [attempt("outdated", NOON - 15 * MINUTE - 1), { ...attempt("", 0), id: null }],
+      () => [attempt("kept", NOON - 15 * MINUTE)],
+    ],
+    ["used_codes", () => [{ user_id: userId, step: STEP - 121 }], () => [{ user_id: userId, step: STEP - 120 }]],
+    ["sign_in_tickets", () => [ticket("outdated", NOON)], () => [ticket("kept", NOON + 1)]],
+    ["device_grants", () => [grant("outdated", NOON - DAY - 1)], () => [grant("kept", NOON - DAY)]],
+    [
+      "sessions",
+      () => [session("expired", NOON, null), session("revoked", NOON + DAY, NOON - 30 * DAY - 1)],
+      () => [session("live", NOON + 1, null), session("revoked lately", NOON + DAY, NOON - 30 * DAY)],
+    ],
+    [
+      "outbox",
+      () => [sent("outdated", NOON - 30 * DAY - 1)],
+      () => [sent("kept", NOON - 30 * DAY), sent("unsent", null)],
+    ],
+    ["quotes", () => [quote("outdated", NOON - 90 * DAY - 1)], () => [quote("kept", NOON - 90 * DAY)]],
+  ])("deletes outdated rows of %s only", async (table, outdated, kept) => {
+    await backend.deps.database
+      .insertInto(table)
+      .values([...outdated(), ...kept()] as never)
+      .execute();
+    await prune(backend.deps);
+    const rows = await rowsOf(table);
+    expect(rows).toHaveLength(kept().length);
+    expect(rows).toEqual(expect.arrayContaining([...kept()]));
+  });
+
+  test("keeps the quote of a purchase, and everything that a purchase left behind", async () => {
+    const sold = await buy(backend, id, 1, "key");
+    const unsold = await call(backend, "POST", `/organizations/${id}/quotes`, {
+      token: tokenOf(id),
+      body: { licenses: 2 },
+    });
+    backend.clocks.billing += 91 * DAY;
+    await prune(backend.deps);
+    expect((await rowsOf("quotes")).map((row) => (row as { id: string }).id)).toEqual([sold.body.quoteId]);
+    expect(unsold.body.id).not.toBe(sold.body.quoteId);
+    for (const table of ["purchases", "receipts", "ledger", "idempotency_keys"] as const)
+      expect(await rowsOf(table)).toHaveLength(1);
+  });
+
+  test("deletes more than a batch, and a backlog in more than one run", async () => {
+    const add = async (count: number) => {
+      const rows = Array.from({ length: count }, (_, index) => ({ user_id: userId, step: index }));
+      for (let at = 0; at < count; at += 500)
+        await backend.deps.database
+          .insertInto("used_codes")
+          .values(rows.slice(at, at + 500))
+          .execute();
+    };
+    await add(2_500);
+    await prune(backend.deps);
+    expect(await rowsOf("used_codes")).toEqual([]);
+    await add(20_001);
+    await prune(backend.deps);
+    expect(await rowsOf("used_codes")).toHaveLength(1);
+    await prune(backend.deps);
+    expect(await rowsOf("used_codes")).toEqual([]);
+  });
+
+  test("runs at the same time as another backend's", async () => {
+    const rows = Array.from({ length: 3_000 }, (_, index) => attempt(`${index}`, index));
+    for (let at = 0; at < rows.length; at += 500)
+      await backend.deps.database
+        .insertInto("sign_in_attempts")
+        .values(rows.slice(at, at + 500))
+        .execute();
+    await Promise.all([prune(backend.deps), prune(backend.deps), prune(backend.deps)]);
+    expect(await rowsOf("sign_in_attempts")).toEqual([]);
+  });
+
+  test("runs at most once a minute", async () => {
+    const pruneInTime = pruner(backend.deps);
+    const leftAfter = async (milliseconds: number) => {
+      backend.clocks.machine += milliseconds;
+      await backend.deps.database
+        .insertInto("sign_in_attempts")
+        .values(attempt(`${backend.clocks.machine}`, 0))
+        .execute();
+      await pruneInTime();
+      return (await rowsOf("sign_in_attempts")).length;
+    };
+    expect(await leftAfter(0)).toBe(0);
+    expect(await leftAfter(MINUTE - 1)).toBe(1);
+    expect(await leftAfter(1)).toBe(0);
+    expect(await leftAfter(1)).toBe(1);
+  });
+});
