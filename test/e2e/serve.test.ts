@@ -81,7 +81,11 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
       code: "organization_exists",
       exitCode: 2,
     });
-    expect(await database.query("select id from organizations order by id")).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
+    expect(await database.query("select id::int from organizations order by id")).toEqual([
+      { id: 1 },
+      { id: 2 },
+      { id: 3 },
+    ]);
     expect(await database.query("select 1 from users where password_hash is null")).toEqual([]);
   });
 

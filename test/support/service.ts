@@ -21,6 +21,8 @@ export async function createDatabase(): Promise<TestDatabase> {
   const url = new URL(POSTGRES ?? "");
   url.pathname = `/${name}`;
   const pool = new pg.Pool({ connectionString: url.href, max: 2 });
+  // Dropping the database may cut a connection that is being closed.
+  pool.on("error", () => {});
   return {
     url: url.href,
     query: async (text, values = []) => (await pool.query(text, values)).rows,

@@ -29,7 +29,7 @@ describe("readiness", () => {
   test("of an instance that can serve", async () => {
     const { app, state } = await startReady();
     state.schema = async () => {
-      const { pending, unknown } = await schemaState(backend.deps.database, "sqlite");
+      const { pending, unknown } = await schemaState(backend.deps.database, { dialect: "sqlite" });
       return pending.length + unknown.length === 0;
     };
     state.clockAge = CLOCK_STALE_MS - 1;
