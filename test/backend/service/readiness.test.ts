@@ -12,7 +12,7 @@ afterEach(() => backend.close());
 
 /** Starts a backend whose readiness a test decides. */
 async function startReady() {
-  backend = await startBackend();
+  backend = await startBackend("sqlite");
   const state = { isDraining: false, clockAge: 0, schema: async () => true };
   const { deps } = backend;
   const isReady = createReadiness(deps, {
@@ -29,7 +29,7 @@ describe("readiness", () => {
   test("of an instance that can serve", async () => {
     const { app, state } = await startReady();
     state.schema = async () => {
-      const { pending, unknown } = await schemaState(backend.deps.database, "sqlite");
+      const { pending, unknown } = await schemaState(backend.deps.database, { dialect: "sqlite" });
       return pending.length + unknown.length === 0;
     };
     state.clockAge = CLOCK_STALE_MS - 1;
