@@ -60,7 +60,14 @@ describe.each(DIALECTS)("pruning on %s", (dialect) => {
     mfa_at: null,
   });
 
-  const sent = (name: string, sent_at: number | null) => ({ id: name, payload_json: "{}", created_at: 0, sent_at });
+  const sent = (name: string, sent_at: number | null) => ({
+    organization_id: id,
+    id: name,
+    payload_json: "{}",
+    created_at: 0,
+    claimed_until: 0,
+    sent_at,
+  });
 
   const quote = (name: string, expires_at: number) => ({
     id: name,

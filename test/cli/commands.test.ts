@@ -227,6 +227,8 @@ describe("whoami", () => {
       apiUrl: API_URL,
       apiUrlSource: "environment",
       profile: null,
+      livemode: null,
+      mode: null,
       token: { source: "environment", ...me().token },
     });
     expect(stdout).not.toContain("sfl_secret");

@@ -51,7 +51,7 @@ export async function insertEvent(tx: Kysely<Database>, event: NewEvent, number:
 }
 
 /** The row of an entry of the audit log. */
-export function eventRow({ organizationId, at, type, actor, purchaseId, data = {} }: NewEvent, number: number) {
+function eventRow({ organizationId, at, type, actor, purchaseId, data = {} }: NewEvent, number: number) {
   return {
     organization_id: organizationId,
     number,

@@ -126,7 +126,7 @@ export async function fulfillAtOnce(
       select organization_id, id, 'charge', total, currency, ${now}::bigint from counted, moved
     ), recorded as (
       insert into events (organization_id, number, at, type, actor, purchase_id, data_json)
-      select organization_id, event_count, ${now}::bigint, ${event.type}::text, ${event.actor}::text, ${id}::text,
+      select organization_id, event_count, ${event.at}::bigint, ${event.type}::text, ${event.actor}::text, ${id}::text,
         json_strip_nulls(json_build_object('licensesAfter', licenses, 'receipt', receipt_count,
           'reduction', case when ${licenses}::bigint > 0 then reduction end))::text
       from counted

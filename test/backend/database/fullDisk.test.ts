@@ -16,7 +16,7 @@ describe("a full disk", () => {
   const made = organization();
   let backend: TestBackend;
   beforeEach(async () => {
-    backend = await startBackend();
+    backend = await startBackend("sqlite");
     await backend.addOrganization(made);
   });
   afterEach(() => backend.close());

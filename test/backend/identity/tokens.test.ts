@@ -221,7 +221,14 @@ describe.each(DIALECTS)("API tokens on %s", (dialect) => {
       .where("revoked_at", "is", null)
       .where((where) => where.or([where("expires_at", "is", null), where("expires_at", ">", now())]))
       .execute();
-    const answers = await Promise.all(Array.from({ length: 105 - live.length }, () => create()));
+    /** Rivals that always got in the way are asked to try again. */
+    const createAmongRivals = async () => {
+      for (;;) {
+        const answer = await create();
+        if (answer.status !== 503) return answer;
+      }
+    };
+    const answers = await Promise.all(Array.from({ length: 105 - live.length }, createAmongRivals));
     const statuses = answers.map(({ status }) => status);
     expect(statuses.filter((status) => status === 201)).toHaveLength(100 - live.length);
     const refused = answers.find(({ status }) => status !== 201);

@@ -314,7 +314,7 @@ describe.each(DIALECTS)("the payment page on %s", (dialect) => {
       .toContain("The payment is being processed");
     expect((await look(backend, address)).html).toContain(`<a href="${address}">Refresh</a>`);
     clearInterval(time);
-    backend.clocks.billing += 3_000;
+    backend.clocks.billing += 5_000;
     await sweep(backend.deps);
     expect((await paying).html).toContain("Payment received");
     await expectInvariants(backend, id, 25);

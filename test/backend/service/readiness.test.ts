@@ -12,7 +12,7 @@ afterEach(() => backend.close());
 
 /** Starts a backend whose readiness a test decides. */
 async function startReady() {
-  backend = await startBackend();
+  backend = await startBackend("sqlite");
   const state = { isDraining: false, clockAge: 0, schema: async () => true };
   const { deps } = backend;
   const isReady = createReadiness(deps, {

@@ -46,8 +46,9 @@ export class SimulatedCrash extends Error {}
 export async function startBackend(
   dialect: StoreKind = DIALECTS.includes("sharded") ? "sharded" : "sqlite",
   hashing: Passwords = passwords(randomBytes),
+  onStatement?: (text: string) => void,
 ): Promise<TestBackend> {
-  const store = await openTestStore(dialect);
+  const store = await openTestStore(dialect, onStatement);
   const outside = await openSqlite(":memory:");
   const clocks = { billing: NOON, machine: NOON };
   const log: string[] = [];

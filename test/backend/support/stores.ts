@@ -35,9 +35,13 @@ export const DIALECTS: readonly StoreKind[] = url
 /** The partitions of a sharded store. */
 const PARTITIONS = 4;
 
-/** Opens an empty store: SQLite in memory, or a PostgreSQL schema that is dropped on close. */
-export async function openTestStore(kind: StoreKind): Promise<TestStore> {
-  return kind === "sqlite" ? openMemory() : openSchema(kind, url ?? "");
+/**
+ * Opens an empty store: SQLite in memory, or a PostgreSQL schema that is dropped on close.
+ *
+ * @param onStatement called with each statement that PostgreSQL gets
+ */
+export async function openTestStore(kind: StoreKind, onStatement?: (text: string) => void): Promise<TestStore> {
+  return kind === "sqlite" ? openMemory() : openSchema(kind, url ?? "", onStatement);
 }
 
 /** Opens a SQLite store as an earlier version left it, whose last migration is named. */
@@ -52,13 +56,18 @@ async function openMemory(last?: string): Promise<TestStore> {
   return { dialect: "sqlite", database, migrate: toNewest, close: () => database.destroy() };
 }
 
-async function openSchema(kind: StoreKind, connectionString: string): Promise<TestStore> {
+async function openSchema(
+  kind: StoreKind,
+  connectionString: string,
+  onStatement: (text: string) => void = () => {},
+): Promise<TestStore> {
   const schema = `test_${randomBytes(6).toString("hex")}`;
   const admin = postgresStore(connectionString, { connections: 1 });
   await sql`create schema ${sql.id(schema)}`.execute(admin);
   const isolation = kind === "sharded" ? { default_transaction_isolation: "serializable" } : {};
   const database = postgresStore(connectionString, {
     acquireMs: 30_000,
+    onStatement,
     parameters: { search_path: schema, ...isolation },
   });
   const partitions = kind === "sharded" ? PARTITIONS : 0;
