@@ -7,7 +7,7 @@ import { BackendError } from "./errors.ts";
 import { parseStrictJson } from "./http/body.ts";
 import { commonHeaders, newRequestId, problemHeaders, problemOf, problemText } from "./http/failure.ts";
 import { type RouteDeps, register } from "./http/register.ts";
-import { assertAuthority, createHttpServer, toOriginForm } from "./http/server.ts";
+import { assertAuthority, createHttpServer, type TlsFiles, toOriginForm } from "./http/server.ts";
 import { createGuard } from "./identity/access.ts";
 import { registerIdentity } from "./identity/routes.ts";
 import { OauthError, oauthErrorBody, type SignInDeps } from "./identity/signIn.ts";
@@ -27,6 +27,11 @@ const NO_COMPILERS = { buildValidator: refuseSchema, buildSerializer: refuseSche
 /** What compositions of the backend differ in. */
 export interface AppOptions {
   readonly signIn: Pick<SignInDeps, "passwords" | "passwordHashOf">;
+  /** The proxies, as addresses or ranges, whose `X-Forwarded-For` counts. */
+  readonly trustProxy?: readonly string[];
+  readonly tls?: TlsFiles | null;
+  /** Serves nothing but health, readiness and the OpenAPI document. */
+  readonly isApiOff?: boolean;
   /** Whether requests can be served; without it, whether the store answers. */
   isReady?(): Promise<boolean>;
   /** Adds hooks that see every request, also one that is refused. */
@@ -41,7 +46,8 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
-    serverFactory: (listener) => createHttpServer(deps).on("request", listener),
+    ...(options.trustProxy && { trustProxy: [...options.trustProxy] }),
+    serverFactory: (listener) => createHttpServer(deps, options.tls).on("request", listener),
     // `createHttpServer` answers them.
     clientErrorHandler: () => {},
     rewriteUrl: toOriginForm,
@@ -63,17 +69,21 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
     sendError(deps, new BackendError("not_found", "There is no such call here"), request, reply),
   );
   const routes = { ...deps, guard: createGuard(deps) };
-  registerIdentity(app, routes, { ...deps, ...options.signIn });
+  if (!options.isApiOff) registerApi(app, routes, options);
+  registerOperations(app, routes, options.isReady ?? (() => doesStoreAnswer(deps)));
+  options.extend?.(app, routes);
+  return app;
+}
+
+function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<AppOptions, "signIn">): void {
+  registerIdentity(app, routes, { ...routes, ...signIn });
   registerTokens(app, routes);
   registerBilling(app, routes);
   registerPurchases(app, routes);
   registerPayments(app, routes);
-  registerPaymentPage(app, deps);
+  registerPaymentPage(app, routes);
   registerUsers(app, routes);
-  registerOperations(app, routes, options.isReady ?? (() => doesStoreAnswer(deps)));
-  registerDevicePage(app, { ...deps, ...options.signIn });
-  options.extend?.(app, routes);
-  return app;
+  registerDevicePage(app, { ...routes, ...signIn });
 }
 
 function refuseSchema(): never {

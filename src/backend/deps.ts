@@ -60,6 +60,8 @@ export interface BackendDeps {
   pageOrigin(host: string): string;
   /** Signs addresses of payment pages and forms: 32 random bytes, secret, the same for the life of the data. */
   readonly pageKey: Buffer;
+  /** Earlier keys, whose signatures still count. */
+  readonly olderPageKeys?: readonly Buffer[];
   /** Encrypts the secrets of one-time codes. */
   readonly secrets: SecretBox;
   readonly version: string;

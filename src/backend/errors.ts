@@ -7,7 +7,12 @@ type StartCode =
   | "sandbox_data_unusable"
   | "sandbox_data_not_empty"
   | "sqlite_missing"
-  | "port_in_use";
+  | "port_in_use"
+  | "settings_invalid"
+  | "schema_mismatch"
+  | "database_unreachable"
+  | "organization_exists"
+  | "not_in_review";
 
 /**
  * A refusal, sent as `application/problem+json`, where `extra` members are added to the standard ones; or why the

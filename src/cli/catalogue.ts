@@ -6,7 +6,7 @@ export interface CatalogueEntry {
   /** The word that calls it. */
   readonly word: string;
   /** The heading in the program's help; `null` for a hidden command. */
-  readonly group: "Licenses" | "People" | "Sign-in" | "Try it" | "Help" | null;
+  readonly group: "Licenses" | "People" | "Sign-in" | "Try it" | "Operate" | "Help" | null;
   /** Its line in the program's help, and its description unless it has a longer one. */
   readonly summary: string;
   /** Its first request needs the client, so that it loads beside the command. */
@@ -111,6 +111,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     group: "Try it",
     summary: "Run a billing backend on this machine",
     load: () => import("./sandbox/sandbox.ts"),
+  },
+  {
+    word: "serve",
+    group: "Operate",
+    summary: "Run the billing service on PostgreSQL",
+    load: () => import("./service/serve.ts"),
   },
   {
     word: "help",

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { dateSchema, licenseCountsSchema } from "../contract/basics.ts";
+import { dateSchema, licenseCountsSchema, moneySchema, paymentMethodSchema } from "../contract/basics.ts";
 import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { MODES } from "../contract/mode.ts";
@@ -171,6 +171,31 @@ export const outputs = {
   "sandbox clock show": sandboxStateSchema,
   "sandbox clock advance": clockAnswerSchema,
   "sandbox reset": z.object({ dataDir: z.string(), reset: z.literal(true) }),
+  serve: z.object({ url: z.string(), instance: z.string(), pid: z.int() }),
+  /** The migrations that were applied, or would be. */
+  "serve migrate": z.object({ migrations: z.array(z.string()), plan: z.boolean() }),
+  "serve check": z.object({ ok: z.literal(true), warnings: z.array(z.string()) }),
+  "serve admin import": z.object({ organizations: z.array(z.object({ id: z.int(), name: z.string() })) }),
+  "serve admin create-organization": z.object({ id: z.int(), name: z.string() }),
+  "serve admin create-administrator": z.object({
+    organizationId: z.int(),
+    email: z.string(),
+    /** `null` for a person who has a password. */
+    link: z.string().nullable(),
+  }),
+  "serve admin set-payment-method": z.object({ organizationId: z.int(), paymentMethod: paymentMethodSchema }),
+  "serve admin list-review": z.array(
+    z.object({
+      id: z.string(),
+      organizationId: z.int(),
+      kind: z.enum(["purchase", "renewal"]),
+      licenses: z.int(),
+      total: moneySchema,
+      acceptedAt: z.string(),
+      paymentId: z.string().nullable(),
+    }),
+  ),
+  "serve admin resolve": z.object({ id: z.string(), state: z.string() }),
   help: helpSchema,
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;

@@ -9,6 +9,7 @@ import { widthOf } from "../support/screen.ts";
 import { BACKEND_CASES } from "./errorTable/backendCases.ts";
 import { FILE_CASES } from "./errorTable/fileCases.ts";
 import { PURCHASE_CASES } from "./errorTable/purchaseCases.ts";
+import { SERVICE_CASES } from "./errorTable/serviceCases.ts";
 import { SIGN_IN_CASES } from "./errorTable/signInCases.ts";
 import { type Ended, type ErrorCase, filled, playError } from "./errorTable/stage.ts";
 import { USAGE_CASES } from "./errorTable/usageCases.ts";
@@ -17,9 +18,14 @@ import { fakeContext } from "./support/fakeContext.ts";
 const CODES = Object.keys(ERRORS) as ErrorCode[];
 
 /** Every error, in the order of the exit codes' table. */
-const CASES = [...BACKEND_CASES, ...USAGE_CASES, ...SIGN_IN_CASES, ...FILE_CASES, ...PURCHASE_CASES].sort(
-  (one, other) => CODES.indexOf(one.code) - CODES.indexOf(other.code),
-);
+const CASES = [
+  ...BACKEND_CASES,
+  ...USAGE_CASES,
+  ...SIGN_IN_CASES,
+  ...FILE_CASES,
+  ...SERVICE_CASES,
+  ...PURCHASE_CASES,
+].sort((one, other) => CODES.indexOf(one.code) - CODES.indexOf(other.code));
 
 type Told = ReturnType<typeof errorOutput.parse>["error"];
 

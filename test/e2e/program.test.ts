@@ -117,11 +117,6 @@ describe("the program on its own", () => {
     });
   });
 
-  test("has no commands of later versions", async () => {
-    const { stdout } = await runCli(["--help"]);
-    for (const command of ["serve"]) expect(stdout).not.toMatch(new RegExp(`^\\s+${command}`, "m"));
-  });
-
   test("fits help into 80 columns", async () => {
     const below = [
       "tokens create",

@@ -26,7 +26,7 @@ const FOREIGN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   backend: [...FOR_TERMINALS, "undici"],
 };
 
-const COMMANDS_WITH_BACKEND = /^src\/cli\/(sandbox|serve)\//;
+const COMMANDS_WITH_BACKEND = /^src\/cli\/(sandbox|service)\//;
 
 const roomOf = (path: string) => path.split("/")[1] ?? "";
 const isOurs = (path: string) => path.startsWith("src/");

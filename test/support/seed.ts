@@ -1,4 +1,4 @@
-import type { SeedOrganization as AnySeedOrganization } from "../../src/backend/sandbox/seedFile.ts";
+import type { SeedOrganization as AnySeedOrganization } from "../../src/backend/seeding/seedFile.ts";
 
 type SeedUser = AnySeedOrganization["users"][number];
 

@@ -127,11 +127,14 @@ interface SessionTable {
   mfa_at: number | null;
 }
 
-/** Proof of a step of signing in: `mfa` of the right password, `page` of a complete sign-in on a page. */
+/**
+ * Proof of a step of signing in: `mfa` of the right password, `page` of a complete sign-in on a page; `setup` lets a new
+ * administrator choose a password.
+ */
 interface TicketTable {
   ticket_hash: string;
   user_id: number;
-  kind: "mfa" | "page";
+  kind: "mfa" | "page" | "setup";
   tries: number;
   mfa_at: number | null;
   expires_at: number;

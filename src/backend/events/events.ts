@@ -7,7 +7,10 @@ import type { Notification } from "../deps.ts";
 /** The actor on a payment page, who is anyone with its URL. */
 export const PAYMENT_PAGE = "payment page";
 
-/** An event to record. `actor` is an email, `token <name>`, `BACKEND` or `PAYMENT_PAGE`; `at` is by the billing clock. */
+/** The actor of the service's own commands. */
+export const OPERATOR = "operator";
+
+/** An event to record. `actor` is an email, `token <name>`, `BACKEND`, `OPERATOR` or `PAYMENT_PAGE`; `at` is by the billing clock. */
 export interface NewEvent {
   readonly organizationId: number;
   readonly at: number;

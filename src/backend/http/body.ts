@@ -37,11 +37,17 @@ export function signed(deps: Pick<BackendDeps, "pageKey">, parts: readonly strin
   return createHmac("sha256", deps.pageKey).update(JSON.stringify(parts)).digest("base64url");
 }
 
-/** Reports whether a signature matches the parts, in constant time. */
-export function isSigned(deps: Pick<BackendDeps, "pageKey">, parts: readonly string[], signature: string): boolean {
-  const expected = Buffer.from(signed(deps, parts));
+/** Reports whether a signature of this key or an earlier one matches the parts, in constant time. */
+export function isSigned(
+  { pageKey, olderPageKeys = [] }: Pick<BackendDeps, "pageKey"> & Partial<Pick<BackendDeps, "olderPageKeys">>,
+  parts: readonly string[],
+  signature: string,
+): boolean {
   const presented = Buffer.from(signature);
-  return presented.length === expected.length && timingSafeEqual(presented, expected);
+  return [pageKey, ...olderPageKeys].some((key) => {
+    const expected = Buffer.from(signed({ pageKey: key }, parts));
+    return presented.length === expected.length && timingSafeEqual(presented, expected);
+  });
 }
 
 /**

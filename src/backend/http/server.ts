@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import type { BackendDeps } from "../deps.ts";
-import { BackendError } from "../errors.ts";
+import { BackendError, startError } from "../errors.ts";
 import { newRequestId, problemHeaders, problemText } from "./failure.ts";
 
 type ServerDeps = Pick<BackendDeps, "now" | "random">;
@@ -10,17 +11,26 @@ type ServerDeps = Pick<BackendDeps, "now" | "random">;
 /** How long a refused connection stays open so that its sender can read the refusal, milliseconds. */
 const LINGER_MS = 1_000;
 
+/** A certificate with its chain, and its private key; PEM. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
 /**
  * Creates an HTTP server that does not listen yet. Input that is not HTTP, and so never becomes a request, is answered
  * with a problem document before the connection is closed.
+ *
+ * @param tls `null` for plain HTTP
  */
-export function createHttpServer(deps: ServerDeps): Server {
-  const server = createServer({
+export function createHttpServer(deps: ServerDeps, tls: TlsFiles | null = null): Server {
+  const options = {
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // A missing Host is refused like an invalid one, with a problem document.
     requireHostHeader: false,
-  });
+  };
+  const server: Server = tls === null ? createServer(options) : createTlsServer({ ...options, ...tls });
   const unanswered = new WeakMap<Duplex, Set<ServerResponse>>();
   server.on("request", ({ socket }, response) => {
     const responses = unanswered.get(socket) ?? new Set();
@@ -148,4 +158,15 @@ function isAuthority(text: string): boolean {
 /** Reports whether a valid Host is loopback: `localhost`, an address in 127.0.0.0/8, or `[::1]`, with any port. */
 export function isLoopbackAuthority(text: string): boolean {
   return LOOPBACK.test(AUTHORITY.exec(text)?.groups?.name ?? "");
+}
+
+/** Translates the error of a server that cannot listen on a port. Any other than that it is in use stays as it is. */
+export function listenFailure(error: unknown, port: number): unknown {
+  if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return error;
+  return startError(
+    "port_in_use",
+    `Port ${port} is in use`,
+    "Stop the program that uses it, or pass another port with --port <n> (0 picks a free one).",
+    { cause: error },
+  );
 }

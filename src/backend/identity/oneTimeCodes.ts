@@ -58,3 +58,8 @@ function stepOf(secret: string | null, code: string, now: number): number | null
   const drift = TOTP.validate(given);
   return drift === null ? null : TOTP.counter({ period: PARAMETERS.period, timestamp: now }) + drift;
 }
+
+/** Whether a code is one that a secret, which no user has yet, gives around an instant of the machine's clock. */
+export function isCodeOf(secret: string, code: string, now: number): boolean {
+  return stepOf(secret, code.replace(/\s/g, ""), now) !== null;
+}

@@ -6,8 +6,8 @@ import { acceptCode } from "./oneTimeCodes.ts";
 import { hashToken } from "./secrets.ts";
 import { countTry, findTicket, saveTicket, takeTicket } from "./sessions.ts";
 
-/** How long a ticket is valid: `mfa` until the code is given, `page` until the person decides. */
-const LIFE_MS = { mfa: 5 * 60_000, page: 10 * 60_000 } as const;
+/** How long a ticket is valid: `mfa` until the code is given, `page` until the person decides, `setup` until it is used. */
+const LIFE_MS = { mfa: 5 * 60_000, page: 10 * 60_000, setup: 3_600_000 } as const;
 
 const MAX_TRIES = 5;
 
@@ -20,7 +20,8 @@ export interface SignedIn {
 }
 
 /**
- * Issues a secret that proves a step of a sign-in: `mfa` the password, for 5 minutes; `page` the whole sign-in, for 10.
+ * Issues a secret that proves a step of a sign-in: `mfa` the password, for 5 minutes; `page` the whole sign-in, for 10;
+ * `setup` that an operator asked for the account, for an hour.
  * Only its hash is stored.
  */
 export async function issueTicket(

@@ -1,4 +1,5 @@
-import type { PaymentStatus } from "./gateway.ts";
+import { currencyExponent } from "../../billing/money.ts";
+import type { Payment, PaymentAttempt, PaymentGateway, PaymentStatus } from "./gateway.ts";
 
 /** How a test card behaves when it is charged. */
 interface TestCard {
@@ -8,7 +9,7 @@ interface TestCard {
 }
 
 /** The sandbox's test cards. */
-export const CARDS: Readonly<Record<string, TestCard>> = {
+const CARDS: Readonly<Record<string, TestCard>> = {
   card_ok: { label: "Visa ending in 4242 (test card)", status: "succeeded" },
   card_declined: {
     label: "Visa ending in 0002 (test card, declined)",
@@ -32,3 +33,72 @@ export const CARDS: Readonly<Record<string, TestCard>> = {
 
 /** The payment methods that a seed can name. */
 export const SANDBOX_PAYMENT_METHODS = Object.keys(CARDS);
+
+/** Who is paid with test cards. */
+export const SANDBOX_SELLER = "Example Seller Ltd (made up)";
+
+/** The statuses of a payment that has not taken money and is not taking it. */
+export const CHARGEABLE_STATUSES: readonly PaymentStatus[] = [
+  "requires_confirmation",
+  "requires_payment_method",
+  "requires_action",
+];
+
+/** The stored method of a payment without one. */
+const NO_METHOD = "";
+
+/** How long a `card_processing` payment takes to settle, billing clock, so that moving the clock settles it. */
+const SETTLE_MS = 2_000;
+
+/** A payment as both records of test cards keep it. */
+export interface CardPayment {
+  readonly id: string;
+  readonly purchase_id: string;
+  readonly amount: number;
+  readonly currency: string;
+  readonly method: string;
+  readonly status: PaymentStatus;
+}
+
+/** What does not depend on where a provider of test cards keeps its record. */
+export const CARD_RULES: Pick<PaymentGateway, "minimumCharge" | "chargeStep" | "choices" | "describe"> = {
+  // The smallest charge: 30 minor units of a two-decimal currency, 50 of JPY, none otherwise (src/billing/README.md, Quotes).
+  minimumCharge: (currency) => (currency === "JPY" ? 50 : currencyExponent(currency) === 2 ? 30 : 0),
+  chargeStep: () => 1,
+  choices: () => Object.entries(CARDS).map(([id, { label }]) => ({ id, label })),
+  describe: (method) => ({ type: "card", label: CARDS[method]?.label ?? method }),
+};
+
+/** The columns of a new payment that depend on its method. */
+export function unconfirmedColumns(paymentMethod: string | null): Pick<CardPayment, "method" | "status"> {
+  return {
+    method: paymentMethod ?? NO_METHOD,
+    status: paymentMethod === null ? "requires_payment_method" : "requires_confirmation",
+  };
+}
+
+/**
+ * Decides what an attempt to charge a test card comes to.
+ *
+ * @param now the billing clock, milliseconds
+ * @returns the status of the payment, and when it settles by itself, or `null`
+ */
+export function outcomeOf(
+  { paymentMethod, approvedByPerson }: PaymentAttempt,
+  now: number,
+): { status: PaymentStatus; settlesAt: number | null } {
+  const usual = CARDS[paymentMethod]?.status ?? "requires_payment_method";
+  const status = usual === "requires_action" && approvedByPerson ? "succeeded" : usual;
+  return { status, settlesAt: status === "processing" ? now + SETTLE_MS : null };
+}
+
+/** Whether the answer to the first attempt under a key gets lost. */
+export function losesAnswer({ paymentMethod }: PaymentAttempt): boolean {
+  return paymentMethod === "card_timeout";
+}
+
+/** A payment as the provider reports it. */
+export function reportOf({ id, purchase_id, status, amount, currency, method }: CardPayment): Payment {
+  const failure = status === "requires_payment_method" ? CARDS[method]?.failure : undefined;
+  return { id, purchaseId: purchase_id, status, amount: { amount, currency }, failure: failure ?? null };
+}

@@ -1,25 +1,25 @@
 import type Libsql from "libsql";
-import { currencyExponent } from "../../billing/money.ts";
-import type { PaymentMethod } from "../../contract/basics.ts";
 import type { BillingClock } from "../deps.ts";
-import { CARDS } from "./cards.ts";
+import {
+  CARD_RULES,
+  type CardPayment,
+  CHARGEABLE_STATUSES,
+  losesAnswer,
+  outcomeOf,
+  reportOf,
+  SANDBOX_SELLER,
+  unconfirmedColumns,
+} from "./cards.ts";
 import {
   GatewayUnavailable,
   type Payment,
   type PaymentAttempt,
   type PaymentGateway,
   type PaymentRequest,
-  type PaymentStatus,
 } from "./gateway.ts";
 
-/** How long a `card_processing` payment takes to settle, billing clock, so that moving the clock settles it. */
-const SETTLE_MS = 2_000;
-
-/** The stored method of a payment without one. */
-const NO_METHOD = "";
-
 /** The statuses, in SQL, of a payment that has not taken money and is not taking it. */
-const CHARGEABLE = "'requires_confirmation', 'requires_payment_method', 'requires_action'";
+const CHARGEABLE = CHARGEABLE_STATUSES.map((status) => `'${status}'`).join(", ");
 
 /** How many captures a page has. */
 const CAPTURES_PAGE = 1_000;
@@ -39,14 +39,8 @@ export interface CapturePage {
   readonly next: number | null;
 }
 
-interface PaymentRecord {
+interface PaymentRecord extends CardPayment {
   rowid: number;
-  id: string;
-  purchase_id: string;
-  amount: number;
-  currency: string;
-  method: string;
-  status: PaymentStatus;
   refunded: number;
   settles_at: number | null;
 }
@@ -76,7 +70,7 @@ export function sandboxGateway(
       | PaymentRecord
       | undefined;
     if (!record) throw new GatewayUnavailable(`The provider has no payment ${value}`);
-    return paymentOf(record);
+    return reportOf(record);
   };
   const settleDue = () =>
     database
@@ -84,14 +78,12 @@ export function sandboxGateway(
       .run(deps.clock.now());
 
   return {
-    account: { mode: "sandbox", seller: "Example Seller Ltd (made up)" },
-    minimumCharge: (currency) => minimumCharge(currency),
-    chargeStep: () => 1,
-    choices: () => Object.entries(CARDS).map(([id, { label }]) => ({ id, label })),
-    describe: (method): PaymentMethod => ({ type: "card", label: CARDS[method]?.label ?? method }),
+    ...CARD_RULES,
+    account: { mode: "sandbox", seller: SANDBOX_SELLER },
 
     async create(request: PaymentRequest) {
       deps.reach("B3");
+      const { method, status } = unconfirmedColumns(request.paymentMethod);
       database
         .prepare(
           `insert into payments (id, purchase_id, create_key, amount, currency, method, status, created_at)
@@ -103,8 +95,8 @@ export function sandboxGateway(
           request.idempotencyKey,
           request.amount.amount,
           request.amount.currency,
-          request.paymentMethod ?? NO_METHOD,
-          request.paymentMethod === null ? "requires_payment_method" : "requires_confirmation",
+          method,
+          status,
           deps.now(),
         );
       return load("create_key", request.idempotencyKey);
@@ -113,7 +105,7 @@ export function sandboxGateway(
     async confirm(paymentId, attempt) {
       deps.reach("B6");
       const isNew = database.transaction(() => charge(database, paymentId, attempt, deps.clock.now()))();
-      if (isNew && attempt.paymentMethod === "card_timeout") {
+      if (isNew && losesAnswer(attempt)) {
         throw new GatewayUnavailable("The provider's answer was lost");
       }
       return load("id", paymentId);
@@ -140,7 +132,7 @@ export function sandboxGateway(
       const records = database
         .prepare(`select * from payments where confirm_key is null and status in (${CHARGEABLE}) and created_at < ?`)
         .all(createdBefore) as PaymentRecord[];
-      return records.map(paymentOf);
+      return records.map(reportOf);
     },
 
     captures(after = 0) {
@@ -163,42 +155,17 @@ export function sandboxGateway(
 
 /** Makes an attempt unless its key was used before. Returns whether it was made. */
 function charge(database: Libsql.Database, paymentId: string, attempt: PaymentAttempt, now: number): boolean {
-  const { idempotencyKey, paymentMethod, approvedByPerson } = attempt;
+  const { idempotencyKey, paymentMethod } = attempt;
   const taken = database
     .prepare("insert into attempts (key, payment_id) values (?, ?) on conflict (key) do nothing")
     .run(idempotencyKey, paymentId);
   if (taken.changes === 0) return false;
-  const usual = CARDS[paymentMethod]?.status ?? "requires_payment_method";
-  const status = usual === "requires_action" && approvedByPerson ? "succeeded" : usual;
+  const { status, settlesAt } = outcomeOf(attempt, now);
   const { changes } = database
     .prepare(
       `update payments set status = ?, method = ?, confirm_key = ?, settles_at = ?
        where id = ? and status in (${CHARGEABLE}) and confirm_key is not ?`,
     )
-    .run(
-      status,
-      paymentMethod,
-      idempotencyKey,
-      status === "processing" ? now + SETTLE_MS : null,
-      paymentId,
-      idempotencyKey,
-    );
+    .run(status, paymentMethod, idempotencyKey, settlesAt, paymentId, idempotencyKey);
   return changes > 0;
-}
-
-function paymentOf(record: PaymentRecord): Payment {
-  const failure = record.status === "requires_payment_method" ? CARDS[record.method]?.failure : undefined;
-  return {
-    id: record.id,
-    purchaseId: record.purchase_id,
-    status: record.status,
-    amount: { amount: record.amount, currency: record.currency },
-    failure: failure ?? null,
-  };
-}
-
-/** The smallest charge: 30 minor units of a two-decimal currency, 50 of JPY, none otherwise (src/billing/README.md, Quotes). */
-function minimumCharge(currency: string): number {
-  if (currency === "JPY") return 50;
-  return currencyExponent(currency) === 2 ? 30 : 0;
 }

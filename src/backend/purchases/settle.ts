@@ -31,14 +31,19 @@ const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.cancele
  * @param now the billing clock, milliseconds
  * @throws StaleLease
  */
-export async function fulfillPurchase(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
+export async function fulfillPurchase(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  now: number,
+  actor = BACKEND,
+): Promise<void> {
   // It was never confirmed by us: it was free, or the bank approved it while it waited.
   const isChargedNow = lease.total === 0 || lease.state === "requires_approval";
   const fulfillment: Fulfillment = {
     licenses: lease.kind === "renewal" ? 0 : lease.licenses,
     paymentMethod: lease.total === 0 ? null : lease.payment_method,
     spentAt: isChargedNow ? now : lease.spent_at,
-    event: eventOf(lease, "purchase.succeeded", now),
+    event: { ...eventOf(lease, "purchase.succeeded", now), actor },
     notification: notificationOf(lease, "purchase.succeeded"),
   };
   followPath(lease.state, FULFILLED);

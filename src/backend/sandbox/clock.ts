@@ -7,8 +7,8 @@ import type { Database } from "../database/schema.ts";
 import type { BackendDeps, BillingClock } from "../deps.ts";
 import { leasedPurchases, purchasesInProgress } from "../purchases/leases.ts";
 import { MAX_RENEWAL_DELAY_MS } from "../renewals/renew.ts";
+import { writeSetting } from "../seeding/store.ts";
 import { sweep } from "../sweep.ts";
-import { writeSetting } from "./store.ts";
 
 /** The setting that stores the clock's offset from the machine's. */
 export const CLOCK_SETTING = "clock_distance";

@@ -1,13 +1,12 @@
 import type { Kysely } from "kysely";
-import { dateInZone } from "../../billing/calendar.ts";
 import type { Database } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { startError } from "../errors.ts";
+import { BUILT_IN_SEED, digestOf } from "../seeding/seed.ts";
+import type { Seed, SeedFile } from "../seeding/seedFile.ts";
+import { assertStarted, seedRows } from "../seeding/seedRows.ts";
+import { hasUnhashedPasswords, readSetting, seedStore } from "../seeding/store.ts";
 import { CLOCK_SETTING } from "./clock.ts";
-import { BUILT_IN_SEED, digestOf, invalidSeed } from "./seed.ts";
-import type { Seed, SeedFile } from "./seedFile.ts";
-import { seedRows } from "./seedRows.ts";
-import { hasUnhashedPasswords, readSetting, seedStore } from "./store.ts";
 
 /** The initial state of a sandbox. */
 export interface SandboxStart {
@@ -72,7 +71,7 @@ async function reopen(
 
 /** Loads the schema only when there is a file to validate, to keep the start fast. */
 async function readSeed(file: { path: string; text: string }): Promise<SeedFile> {
-  return (await import("./seedFile.ts")).readSeed(file);
+  return (await import("../seeding/seedFile.ts")).readSeed(file);
 }
 
 function knownSeed(digest: string): { seed: Seed | null } {
@@ -83,17 +82,6 @@ function knownSeed(digest: string): { seed: Seed | null } {
 /** The seed of a sandbox without `--seed`. It is not validated, so that the start need not load the schema. */
 export function builtInSeed(): SeedFile {
   return { seed: JSON.parse(BUILT_IN_SEED) as Seed, digest: digestOf(BUILT_IN_SEED) };
-}
-
-/** Refuses a seed with a subscription that has not started. */
-function assertStarted({ organizations }: Seed, path: string, now: number): void {
-  for (const [index, { subscription, timeZone }] of organizations.entries()) {
-    const today = dateInZone(now, timeZone);
-    if (subscription.anchorDate > today) {
-      const where = `organizations[${index}].subscription.anchorDate`;
-      throw invalidSeed(path, [{ path: where, message: `${subscription.anchorDate} is after today, ${today}` }]);
-    }
-  }
 }
 
 /** How to start a sandbox. */

@@ -12,21 +12,21 @@ import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";
 import { sqliteStore } from "../database/sqlite.ts";
 import type { BackendDeps, Notification, Notifier } from "../deps.ts";
-import { describeError, startError } from "../errors.ts";
-import { createHttpServer } from "../http/server.ts";
+import { describeError } from "../errors.ts";
+import { createHttpServer, listenFailure } from "../http/server.ts";
 import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { reclaimLeases } from "../purchases/leases.ts";
+import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "../seeding/seed.ts";
+import { SeedPasswords } from "../seeding/seedRows.ts";
+import { readPageKey, readSetting, writeSetting } from "../seeding/store.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { startSweeping } from "../sweep.ts";
 import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
 import { openData, startFailure, withRelaxedSync } from "./dataFolder.ts";
 import type { SandboxControls } from "./routes.ts";
-import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "./seed.ts";
 import { type SandboxDeps, type SandboxOptions, type SandboxStart, seedOrReopen } from "./seeding.ts";
-import { SeedPasswords } from "./seedRows.ts";
-import { readPageKey, readSetting, writeSetting } from "./store.ts";
 
 /** How long clients have to finish when the sandbox stops. */
 const CLOSING_MS = 1_000;
@@ -161,9 +161,9 @@ async function startClock(
 
 function credentialsOf({ seed }: SandboxStart): Pick<RunningSandbox["ready"], "admin" | "token"> {
   const first = seed?.organizations[0];
-  const admin = first?.users.find((user) => canBuy(user.role));
+  const { email, password } = first?.users.find((user) => canBuy(user.role)) ?? {};
   return {
-    admin: admin ? { email: admin.email, password: admin.password } : null,
+    admin: email !== undefined && password !== undefined ? { email, password } : null,
     token: first?.tokens?.[0]?.token ?? null,
   };
 }
@@ -172,13 +172,7 @@ async function listen(server: Server, port: number): Promise<string> {
   try {
     await once(server.listen(port, "127.0.0.1"), "listening");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw startError(
-      "port_in_use",
-      `Port ${port} is in use`,
-      "Stop the program that uses it, or pass another port with --port <n> (0 picks a free one).",
-      { cause: error },
-    );
+    throw listenFailure(error, port);
   }
   const { port: chosen } = server.address() as AddressInfo;
   return `http://127.0.0.1:${chosen}${BASE_PATH}`;

@@ -100,6 +100,10 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
   ["SECUREFLAG_ORGANIZATION", "organization ID, like --org; not needed if you belong to one only"],
   ["SECUREFLAG_PROFILE", "profile, like --profile"],
   ["SECUREFLAG_CONFIG_DIR", "directory of settings, journal and sign-ins, instead of the platform's own"],
+  [
+    "SECUREFLAG_DATABASE_URL, SECUREFLAG_PUBLIC_URL, SECUREFLAG_SECRETS_KEY",
+    "settings of `serve`; with _FILE after the name, the file that holds the value",
+  ],
   ["HTTPS_PROXY, NO_PROXY", "proxy for https backends, and hosts to reach without it; never used for loopback"],
   ["NODE_EXTRA_CA_CERTS", "file with the certificates of a private authority"],
   ["NO_COLOR, FORCE_COLOR", "disable color, or force it off a terminal"],

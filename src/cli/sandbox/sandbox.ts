@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
-import { Command, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { whyUnread } from "../files/files.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { endSignal, refuseUnknown } from "../kit/foreground.ts";
 import { note, printResult, type View } from "../kit/output.ts";
 import { fields } from "../kit/table.ts";
 import { clean, cleanWhole, decodeText } from "../kit/text.ts";
@@ -73,17 +74,6 @@ function registerStart(sandbox: Command, context: Context, run: Run<SandboxRunOp
     });
 }
 
-/** Suggests the nearest subcommand, which Commander does only for commands without an action. */
-function refuseUnknown({ args, commands }: Command): void {
-  const group = new Command()
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-    .helpOption(false)
-    .helpCommand(false);
-  for (const command of commands) group.command(command.name());
-  group.parse(args, { from: "user" });
-}
-
 const RUNS: SandboxRuns = { start: runSandbox, reset: runReset, clockShow: runShow, clockAdvance: runAdvance };
 
 /**
@@ -117,21 +107,6 @@ export async function runSandbox(options: SandboxRunOptions, context: Context): 
   } finally {
     await sandbox.close();
   }
-}
-
-/** Settles at the first signal. A second one kills the process, in case closing hangs. */
-function endSignal(context: Context): Promise<void> {
-  let end = () => {};
-  const ended = new Promise<void>((done) => {
-    end = done;
-  });
-  const stops = (["SIGINT", "SIGTERM"] as const).map((signal) =>
-    context.onSignal(signal, () => {
-      for (const stop of stops) stop();
-      end();
-    }),
-  );
-  return ended;
 }
 
 async function seedText(path: string): Promise<string> {

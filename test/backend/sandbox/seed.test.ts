@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { instantOf } from "../../../src/backend/sandbox/clock.ts";
-import { BUILT_IN_SEED } from "../../../src/backend/sandbox/seed.ts";
-import { readSeed } from "../../../src/backend/sandbox/seedFile.ts";
 import { builtInSeed, type SandboxOptions } from "../../../src/backend/sandbox/seeding.ts";
 import { startSandbox } from "../../../src/backend/sandbox/server.ts";
+import { BUILT_IN_SEED } from "../../../src/backend/seeding/seed.ts";
+import { readSeed } from "../../../src/backend/seeding/seedFile.ts";
 import { NOON } from "../support/backend.ts";
 
 type Change = (seed: ReturnType<typeof builtIn>) => unknown;

@@ -8,9 +8,9 @@ import { describeError } from "../../../src/backend/errors.ts";
 import { secretBox } from "../../../src/backend/identity/secretBox.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
-import { seedRows } from "../../../src/backend/sandbox/seedRows.ts";
 import { mailbox } from "../../../src/backend/sandbox/server.ts";
-import { seedStore } from "../../../src/backend/sandbox/store.ts";
+import { seedRows } from "../../../src/backend/seeding/seedRows.ts";
+import { seedStore } from "../../../src/backend/seeding/store.ts";
 import { BASE_PATH, SCOPES } from "../../../src/contract/constants.ts";
 import {
   NOW,

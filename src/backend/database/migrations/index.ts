@@ -9,6 +9,7 @@ import { membershipsMigration } from "./memberships.ts";
 import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
 import { paymentsMigration } from "./payments.ts";
 import { renewalsMigration } from "./renewals.ts";
+import { sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
 
 /** What a migrator needs to know of a database. */
@@ -69,7 +70,10 @@ const SQLITE: Readonly<Record<string, Migration>> = {
 
 /** The steps of the service, whose first schema is made from empty. */
 function postgresMigrations(partitions: number): Readonly<Record<string, Migration>> {
-  return { "0001_service": { up: (db) => createTables(db, { dialect: "postgres", partitions }) } };
+  return {
+    "0001_service": { up: (db) => createTables(db, { dialect: "postgres", partitions }) },
+    "0002_sandbox_payments": sandboxPaymentsMigration,
+  };
 }
 
 async function createMigrator(

@@ -20,7 +20,7 @@ const userSchema = z.strictObject({
   firstName: z.string(),
   lastName: z.string(),
   role: roleSchema,
-  password: text.max(1024),
+  password: text.max(1024).optional(),
   totpSecret: z
     .string()
     // People copy it from an authenticator in groups and in either case.
@@ -148,12 +148,55 @@ export interface SeedFile {
 /**
  * Reads a seed file.
  *
+ * @param mode `test` requires a password of every user; `live` refuses what is only for tests: passwords, tokens, test cards
+ *   and sample users
  * @throws BackendError `seed_invalid`, with the paths of the problems
  */
-export function readSeed(file: { path: string; text: string }): SeedFile {
+export function readSeed(file: { path: string; text: string }, mode: "test" | "live" = "test"): SeedFile {
   const result = seedSchema.safeParse(parseJson(file), { jitless: true });
   if (!result.success) throw invalidSeed(file.path, result.error.issues.flatMap(describeIssue));
+  const problems = mode === "live" ? problemsOfLive(result.data) : problemsOfTest(result.data);
+  if (problems.length > 0) throw invalidSeed(file.path, problems);
   return { seed: result.data, digest: digestOf(file.text) };
+}
+
+/** A problem of a file by the path of the field. */
+type Problem = { path: string; message: string };
+
+function problemsOfTest({ organizations }: Seed): Problem[] {
+  return organizations.flatMap(({ users }, o) =>
+    users.flatMap(({ password }, u) =>
+      password === undefined ? [{ path: `organizations[${o}].users[${u}].password`, message: "is missing" }] : [],
+    ),
+  );
+}
+
+const TEST_MODE_ONLY = "is allowed in test mode only";
+
+function problemsOfLive({ organizations }: Seed): Problem[] {
+  return organizations.flatMap(({ users, tokens = [], paymentMethod, usedLicenses }, o) => {
+    const at = (path: string, message = TEST_MODE_ONLY) => ({ path: `organizations[${o}].${path}`, message });
+    const taking = users.filter(takesLicense).length;
+    return [
+      ...users.flatMap(({ password, totpSecret }, u) => [
+        ...(password === undefined ? [] : [at(`users[${u}].password`)]),
+        ...(totpSecret ? [at(`users[${u}].totpSecret`)] : []),
+      ]),
+      ...(tokens.length === 0 ? [] : [at("tokens")]),
+      ...(paymentMethod === null ? [] : [at("paymentMethod")]),
+      ...(usedLicenses === taking ? [] : [at("usedLicenses", `is not the ${taking} that the listed users take`)]),
+    ];
+  });
+}
+
+/**
+ * Validates one organization as a seed file would have it.
+ *
+ * @returns the organization, or the problems by path
+ */
+export function parseOrganization(value: unknown): SeedOrganization | Problem[] {
+  const result = organizationSchema.safeParse(value, { jitless: true });
+  return result.success ? result.data : result.error.issues.flatMap(describeIssue);
 }
 
 function parseJson(file: { path: string; text: string }): unknown {

@@ -7,6 +7,7 @@ import { emailKey } from "../../contract/email.ts";
 import type { Database, UserRow } from "../database/schema.ts";
 import { NO_PASSWORD, savePasswordHash } from "../identity/memberships.ts";
 import { hashToken, type Passwords, uuidFrom } from "../identity/secrets.ts";
+import { invalidSeed } from "./seed.ts";
 import type { Seed, SeedOrganization } from "./seedFile.ts";
 import { type SeedRows, UNENCRYPTED, usersWithoutPassword } from "./store.ts";
 
@@ -27,7 +28,7 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       uuid: uuidFrom(random(16)),
       email: user.email,
       email_key: emailKey(user.email),
-      password_hash: user.password === "" ? NO_PASSWORD : null,
+      password_hash: user.password ? null : NO_PASSWORD,
       totp_secret: user.totpSecret ? UNENCRYPTED : null,
     })),
     totpSecrets: new Map(users.flatMap(({ email, totpSecret }) => (totpSecret ? [[emailKey(email), totpSecret]] : []))),
@@ -60,6 +61,23 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       last4: token.token.slice(-4),
     })),
   };
+}
+
+/**
+ * Refuses a seed with a subscription that has not started.
+ *
+ * @param path the seed file, for the message
+ * @param now the billing clock, milliseconds
+ * @throws BackendError `seed_invalid`
+ */
+export function assertStarted({ organizations }: Seed, path: string, now: number): void {
+  for (const [index, { subscription, timeZone }] of organizations.entries()) {
+    const today = dateInZone(now, timeZone);
+    if (subscription.anchorDate > today) {
+      const where = `organizations[${index}].subscription.anchorDate`;
+      throw invalidSeed(path, [{ path: where, message: `${subscription.anchorDate} is after today, ${today}` }]);
+    }
+  }
 }
 
 function subscriptionRow(organization: SeedOrganization, now: number): SeedRows["subscription"] {
@@ -99,7 +117,6 @@ function sampleUsers(organization: SeedOrganization): SeedUser[] {
     firstName: "Sample",
     lastName: `User ${number}`,
     role: 7,
-    password: "",
     totpSecret: null,
     adminNoTraining: false,
   }));
@@ -122,7 +139,7 @@ export class SeedPasswords {
   ) {
     const users = (seed?.organizations ?? []).flatMap((organization) => organization.users);
     this.byPassword = new Map(Object.entries(known).map(([password, hash]) => [password, Promise.resolve(hash)]));
-    this.wanted = new Map(users.map((user) => [emailKey(user.email), user.password]));
+    this.wanted = new Map(users.flatMap(({ email, password }) => (password ? [[emailKey(email), password]] : [])));
   }
 
   /** Returns the hash of a user's password, `null` without a password. */

@@ -1,0 +1,63 @@
+import { Secret } from "otpauth";
+import { inTransaction } from "../database/transaction.ts";
+import type { BackendDeps } from "../deps.ts";
+import { BackendError } from "../errors.ts";
+import { hashToken } from "./secrets.ts";
+import { takeTicket } from "./sessions.ts";
+import { readTicket, type SignedIn } from "./tickets.ts";
+
+type SetupDeps = Pick<BackendDeps, "database" | "now" | "random">;
+
+/** The bytes of a secret for one-time codes: as many as the hash of RFC 4226 has, section 4. */
+const SECRET_BYTES = 20;
+
+/** Creates the secret of an authenticator app, in base32. */
+export function newCodeSecret({ random }: Pick<SetupDeps, "random">): string {
+  return new Secret({ buffer: Uint8Array.from(random(SECRET_BYTES)).buffer }).base32;
+}
+
+/**
+ * Returns the person whose account a `setup` ticket sets up. The ticket stays valid.
+ *
+ * @throws BackendError `unauthenticated` if it is unknown, used or expired
+ */
+export async function readSetup(deps: SetupDeps, ticket: string): Promise<SignedIn["user"]> {
+  try {
+    return (await readTicket(deps, ticket, "setup")).user;
+  } catch (error) {
+    throw error instanceof BackendError ? setupOver() : error;
+  }
+}
+
+/**
+ * Gives a person a password and one-time codes, and uses up the ticket. Their memberships become active.
+ *
+ * @throws BackendError `unauthenticated` if the ticket is unknown, used or expired
+ */
+export async function completeSetup(
+  deps: SetupDeps & Pick<BackendDeps, "secrets">,
+  ticket: string,
+  account: { passwordHash: string; codeSecret: string },
+): Promise<void> {
+  const { id } = await readSetup(deps, ticket);
+  const now = deps.now();
+  await inTransaction(deps.database, async (tx) => {
+    if (!(await takeTicket(tx, hashToken(ticket)))) throw setupOver();
+    await tx
+      .updateTable("users")
+      .set({ password_hash: account.passwordHash, totp_secret: deps.secrets.encrypt(id, account.codeSecret) })
+      .where("id", "=", id)
+      .execute();
+    await tx
+      .updateTable("members")
+      .set({ status: "ACTIVE", joined_at: now })
+      .where("user_id", "=", id)
+      .where("status", "=", "INVITED")
+      .where("accepted", "=", 1)
+      .execute();
+  });
+}
+
+function setupOver(): BackendError {
+  return new BackendError("unauthenticated", "This link has expired or was already used; ask for a new one");
+}

@@ -1,0 +1,145 @@
+import type { Generated, Transaction } from "kysely";
+import type { Database } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
+import type { BackendDeps } from "../deps.ts";
+import {
+  CARD_RULES,
+  type CardPayment,
+  CHARGEABLE_STATUSES,
+  losesAnswer,
+  outcomeOf,
+  reportOf,
+  SANDBOX_SELLER,
+  unconfirmedColumns,
+} from "./cards.ts";
+import { GatewayUnavailable, type Payment, type PaymentAttempt, type PaymentGateway } from "./gateway.ts";
+
+/** The provider's own tables, which the backend's code never reads. */
+type Tables = {
+  sandbox_payments: CardPayment & {
+    create_key: string;
+    confirm_key: Generated<string | null>;
+    settles_at: Generated<number | null>;
+    refunded: Generated<number>;
+    refund_key: Generated<string | null>;
+    created_at: number;
+  };
+  sandbox_attempts: { key: string; payment_id: string };
+};
+
+type TestGatewayDeps = Pick<BackendDeps, "database" | "clock" | "now" | "random" | "reach">;
+
+/**
+ * The payment provider of a service in test mode: the sandbox's cards, with a record on PostgreSQL that any number of
+ * instances share. It answers as `sandboxGateway` does.
+ *
+ * @param deps payments settle by the billing clock and are created by the machine's
+ */
+export function testGateway(deps: TestGatewayDeps): PaymentGateway {
+  const record = deps.database.withTables<Tables>();
+
+  const load = async (column: "id" | "create_key", value: string): Promise<Payment> => {
+    const found = await record.selectFrom("sandbox_payments").selectAll().where(column, "=", value).executeTakeFirst();
+    if (!found) throw new GatewayUnavailable(`The provider has no payment ${value}`);
+    const hasSettled = found.status === "processing" && (found.settles_at ?? 0) <= deps.clock.now();
+    if (hasSettled) await changeStatus(found.id, "succeeded", ["processing"]);
+    return reportOf(hasSettled ? { ...found, status: "succeeded" } : found);
+  };
+
+  const changeStatus = async (id: string, status: Payment["status"], from: readonly Payment["status"][]) => {
+    await record
+      .updateTable("sandbox_payments")
+      .set({ status })
+      .where("id", "=", id)
+      .where("status", "in", from)
+      .execute();
+  };
+
+  return {
+    ...CARD_RULES,
+    account: { mode: "test", seller: SANDBOX_SELLER },
+
+    async create(request) {
+      deps.reach("B3");
+      const payment = {
+        id: `pay_${deps.random(12).toString("hex")}`,
+        purchase_id: request.purchaseId,
+        create_key: request.idempotencyKey,
+        amount: request.amount.amount,
+        currency: request.amount.currency,
+        ...unconfirmedColumns(request.paymentMethod),
+        created_at: deps.now(),
+      };
+      await record
+        .insertInto("sandbox_payments")
+        .values(payment)
+        .onConflict((conflict) => conflict.column("create_key").doNothing())
+        .execute();
+      return load("create_key", request.idempotencyKey);
+    },
+
+    async confirm(paymentId, attempt) {
+      deps.reach("B6");
+      const isNew = await inTransaction(deps.database, (tx) => charge(tx, paymentId, attempt, deps.clock.now()));
+      if (isNew && losesAnswer(attempt)) throw new GatewayUnavailable("The provider's answer was lost");
+      return load("id", paymentId);
+    },
+
+    read: (paymentId) => load("id", paymentId),
+
+    async cancel(paymentId) {
+      await changeStatus(paymentId, "canceled", CHARGEABLE_STATUSES);
+      return load("id", paymentId);
+    },
+
+    async refund(paymentId, idempotencyKey) {
+      await record
+        .updateTable("sandbox_payments")
+        .set((expression) => ({ refunded: expression.ref("amount"), refund_key: idempotencyKey }))
+        .where("id", "=", paymentId)
+        .where("status", "=", "succeeded")
+        .where("refund_key", "is", null)
+        .execute();
+    },
+
+    async unconfirmed(createdBefore) {
+      const found = await record
+        .selectFrom("sandbox_payments")
+        .selectAll()
+        .where("status", "in", CHARGEABLE_STATUSES)
+        .where("created_at", "<", createdBefore)
+        .where("confirm_key", "is", null)
+        .execute();
+      return found.map(reportOf);
+    },
+  };
+}
+
+/**
+ * Makes an attempt unless its key was used before; of two at once the second waits for the first. Returns whether it was
+ * made.
+ */
+async function charge(
+  tx: Transaction<Database>,
+  paymentId: string,
+  attempt: PaymentAttempt,
+  now: number,
+): Promise<boolean> {
+  const record = tx.withTables<Tables>();
+  const { idempotencyKey, paymentMethod } = attempt;
+  const taken = await record
+    .insertInto("sandbox_attempts")
+    .values({ key: idempotencyKey, payment_id: paymentId })
+    .onConflict((conflict) => conflict.column("key").doNothing())
+    .executeTakeFirst();
+  if (taken.numInsertedOrUpdatedRows === 0n) return false;
+  const { status, settlesAt } = outcomeOf(attempt, now);
+  const changed = await record
+    .updateTable("sandbox_payments")
+    .set({ status, method: paymentMethod, confirm_key: idempotencyKey, settles_at: settlesAt })
+    .where("id", "=", paymentId)
+    .where("status", "in", CHARGEABLE_STATUSES)
+    .where("confirm_key", "is distinct from", idempotencyKey)
+    .executeTakeFirst();
+  return changed.numUpdatedRows > 0n;
+}

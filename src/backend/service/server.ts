@@ -1,0 +1,252 @@
+import { EventEmitter } from "node:events";
+import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import type { FastifyInstance } from "fastify";
+import { BASE_PATH } from "../../contract/constants.ts";
+import { buildApp } from "../app.ts";
+import { schemaState } from "../database/migrations/index.ts";
+import type { PostgresStore } from "../database/postgres.ts";
+import type { UserRow } from "../database/schema.ts";
+import type { BackendDeps, Notifier } from "../deps.ts";
+import { listenFailure } from "../http/server.ts";
+import { secretBox } from "../identity/secretBox.ts";
+import { passwords } from "../identity/secrets.ts";
+import { registerSetupPage } from "../pages/setupPage.ts";
+import { testGateway } from "../payments/testGateway.ts";
+import { startSweeping } from "../sweep.ts";
+import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
+import { serviceHooks } from "./hooks.ts";
+import { measureLoopDelay } from "./load.ts";
+import { createLog, type Log, lineLog } from "./log.ts";
+import { createMetrics, type Metrics, observePurchase, poolObservers } from "./metrics.ts";
+import { startMetricsServer } from "./metricsServer.ts";
+import { createReadiness } from "./readiness.ts";
+import { pageKeyOf, type ServiceSettings } from "./settings.ts";
+import { assertSchema, databaseFailure, openStore } from "./store.ts";
+import { storeGauges } from "./storeGauges.ts";
+
+/** What a service takes from its machine. */
+export interface ServiceDeps {
+  /** The machine's clock, milliseconds; `monotonic` never goes back. */
+  now(): number;
+  monotonic(): number;
+  random(bytes: number): Buffer;
+  readonly pid: number;
+  reach(point: string): void;
+  /** Writes a line of the log, which ends with a newline. */
+  log(line: string): void;
+  readonly version: string;
+}
+
+/** A service that is listening. */
+export interface RunningService {
+  /** The values of the ready line. */
+  readonly ready: { readonly url: string; readonly instance: string; readonly pid: number };
+  /**
+   * Ends it within 25 seconds: it is no longer ready, goes on for the time to drain, takes no new connections, and answers
+   * the requests that it has.
+   */
+  close(): Promise<void>;
+}
+
+/** What an instance is made of. */
+interface Instance {
+  readonly name: string;
+  readonly settings: ServiceSettings;
+  readonly deps: ServiceDeps;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly store: PostgresStore;
+  readonly clock: DatabaseClock;
+  /** Stops whatever was started so far, in reverse order. */
+  readonly cleanUps: (() => unknown)[];
+}
+
+/**
+ * Starts an instance of the service.
+ *
+ * @throws BackendError `database_unreachable`, `schema_mismatch`, `port_in_use`
+ */
+export async function startService(settings: ServiceSettings, deps: ServiceDeps): Promise<RunningService> {
+  const name = `ins_${deps.random(6).toString("hex")}`;
+  const log = createLog({ level: settings.logLevel, instance: name, now: deps.now, write: deps.log });
+  const metrics = createMetrics();
+  const store = openStore(settings.database, settings.connections, lineLog(log), poolObservers(metrics));
+  const cleanUps: Instance["cleanUps"] = [() => store.database.destroy()];
+  try {
+    await assertSchema(store.database);
+    const clock = await startDatabaseClock(store.database, { ...deps, log: lineLog(log) });
+    cleanUps.push(clock.stop);
+    return await run({ name, settings, deps, log, metrics, store, clock, cleanUps });
+  } catch (error) {
+    await cleanUp(cleanUps);
+    throw databaseFailure(error);
+  }
+}
+
+async function cleanUp(cleanUps: Instance["cleanUps"]): Promise<void> {
+  for (const stop of cleanUps.splice(0).reverse()) await stop();
+}
+
+async function run(instance: Instance): Promise<RunningService> {
+  const { name, settings, deps, cleanUps } = instance;
+  let isDraining = false;
+  const publicUrl = new URL(settings.publicUrl);
+  const backend = backendOf(instance, () => publicUrl.origin);
+  const addHooks = await observe(backend, instance);
+  const app = buildService(backend, instance, { addHooks, isDraining: () => isDraining });
+  const url = await listen(app, settings);
+  if (publicUrl.port === "0") publicUrl.port = url.port;
+  const stopSweeping = settings.roles.includes("jobs") ? startSweeping(backend) : async () => {};
+  return {
+    ready: { url: `${url.origin}${BASE_PATH}`, instance: name, pid: deps.pid },
+    async close() {
+      isDraining = true;
+      await delay(settings.drainSeconds * 1_000);
+      await endWithin(app, stopSweeping(), MAX_CLOSING_MS - settings.drainSeconds * 1_000);
+      await cleanUp(cleanUps);
+    },
+  };
+}
+
+function backendOf({ settings, store, clock, deps, log, metrics }: Instance, origin: () => string): BackendDeps {
+  const { database } = store;
+  const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
+  return {
+    database,
+    gateway: testGateway({ ...deps, database, clock, now: clock.now }),
+    notifier: logNotifier(log),
+    clock,
+    now: clock.now,
+    random: deps.random,
+    reach: deps.reach,
+    changes: new EventEmitter(),
+    log: lineLog(log),
+    observe: (settled) => observePurchase(metrics, settled),
+    // The request's `Host` is whatever the client says.
+    pageOrigin: origin,
+    pageKey,
+    olderPageKeys,
+    secrets: secretBox(settings.masterKeys, deps.random),
+    version: deps.version,
+    licenseLimit: settings.licenseLimit,
+    renewalGraceDays: settings.graceDays,
+  };
+}
+
+/** Writes notifications to the log, without the person's email. */
+function logNotifier(log: Log): Notifier {
+  return {
+    async deliver({ type, organizationId, purchaseId }) {
+      log({ level: "info", msg: `notification ${type}`, organizationId, purchaseId });
+    },
+  };
+}
+
+/** How long browsers remember to use https, seconds: a year. */
+const HSTS_SECONDS = 31_536_000;
+
+function buildService(
+  backend: BackendDeps,
+  { settings, deps, clock }: Instance,
+  { addHooks, isDraining }: { addHooks(app: FastifyInstance): void; isDraining(): boolean },
+): FastifyInstance {
+  const isApiOff = !settings.roles.includes("http");
+  const signIn = { passwords: passwords(deps.random), passwordHashOf: async (user: UserRow) => user.password_hash };
+  return buildApp(backend, {
+    signIn,
+    trustProxy: settings.trustProxy,
+    tls: settings.tls,
+    isApiOff,
+    isReady: createReadiness(backend, {
+      isDraining,
+      clockAge: clock.age,
+      isSchemaKnown: () => isSchemaKnown(backend),
+    }),
+    addHooks(app) {
+      app.addHook("onRequest", async (_request, reply) => {
+        reply.header("X-Content-Type-Options", "nosniff");
+        if (settings.publicUrl.protocol === "https:") {
+          reply.header("Strict-Transport-Security", `max-age=${HSTS_SECONDS}`);
+        }
+      });
+      addHooks(app);
+    },
+    extend(app) {
+      if (!isApiOff) registerSetupPage(app, { ...backend, ...signIn });
+    },
+  });
+}
+
+/** A newer schema is served while instances are replaced: only `serve` at its start refuses it. */
+async function isSchemaKnown({ database }: Pick<BackendDeps, "database">): Promise<boolean> {
+  const { pending } = await schemaState(database, { dialect: "postgres" });
+  return pending.length === 0;
+}
+
+/** Starts to measure the load, and returns the hooks that log, count and limit requests. */
+async function observe(backend: BackendDeps, instance: Instance): Promise<(app: FastifyInstance) => void> {
+  const { settings, store, clock, log, metrics, deps, cleanUps } = instance;
+  const loopDelay = measureLoopDelay();
+  cleanUps.push(loopDelay.stop);
+  if (settings.metricsPort !== null) {
+    const sources = {
+      pool: store.pool,
+      loopDelay: loopDelay.read,
+      clockOffset: clock.offset,
+      readStore: storeGauges(metrics, backend),
+    };
+    const { url, close } = await startMetricsServer(metrics, sources, {
+      host: settings.host,
+      port: settings.metricsPort,
+    });
+    cleanUps.push(close);
+    log({ level: "info", msg: `metrics on port ${new URL(url).port}` });
+  }
+  return serviceHooks({
+    now: deps.now,
+    load: () => ({ waiting: store.pool().waiting, loopDelay: loopDelay.read() }),
+    connections: settings.connections,
+    metrics,
+    log,
+    limit: settings.limit,
+  });
+}
+
+/** Listens, and returns the address: a wildcard is reached through loopback. */
+async function listen(
+  app: FastifyInstance,
+  { host, port, tls }: Pick<ServiceSettings, "host" | "port" | "tls">,
+): Promise<URL> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    throw listenFailure(error, port);
+  }
+  const { address, port: chosen, family } = app.server.address() as AddressInfo;
+  const name = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[address] ?? (family === "IPv6" ? `[${address}]` : address);
+  return new URL(`${tls === null ? "http" : "https"}://${name}:${chosen}`);
+}
+
+/** How long a service takes to end at most, milliseconds. */
+const MAX_CLOSING_MS = 24_000;
+
+/** How often connections are closed that have become idle, milliseconds. */
+const IDLE_POLL_MS = 50;
+
+/** Closes the application and waits for its work, but cuts what lasts longer than a time. */
+async function endWithin(app: FastifyInstance, work: Promise<void>, milliseconds: number): Promise<void> {
+  const stop = new AbortController();
+  const closing = Promise.all([app.close(), work]).finally(() => stop.abort());
+  // A connection whose last request was answered would stay open until its keep-alive time is over.
+  const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_POLL_MS);
+  const cut = delay(milliseconds, undefined, { signal: stop.signal }).then(
+    () => app.server.closeAllConnections(),
+    () => {},
+  );
+  try {
+    await Promise.race([closing, cut]);
+  } finally {
+    clearInterval(idle);
+  }
+}

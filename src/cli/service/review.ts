@@ -1,0 +1,94 @@
+import { Argument, type Command } from "commander";
+import type { Context } from "../context.ts";
+import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { awaitPrinting, printResult, type View } from "../kit/output.ts";
+import { columns } from "../kit/table.ts";
+import { clean } from "../kit/text.ts";
+import { trimmedText } from "../kit/values.ts";
+import { instant, moneyText } from "../kit/words.ts";
+import type { Output } from "../outputs.ts";
+import { addDatabaseFlags, givenSettings } from "./settings.ts";
+import { onStore, type StoreOptions } from "./store.ts";
+
+/** Options of `serve admin resolve`. */
+export interface ResolveOptions extends StoreOptions {
+  readonly purchaseId: string;
+  readonly finding: "paid" | "declined";
+}
+
+/** Registers `serve admin list-review`. */
+export function registerListReview(admin: Command, context: Context, run: Run<StoreOptions> = runListReview): void {
+  const command = addCommand(admin, {
+    name: "list-review",
+    description: "List purchases whose payment has to be looked at",
+    examples: ["serve admin list-review", "serve admin list-review --json"],
+  });
+  addDatabaseFlags(command).action((_flags: unknown, called: Command) => {
+    const options = { ...readGlobals(called), settings: givenSettings(called, context) };
+    return interruptible(context, () => run(options, context));
+  });
+}
+
+/**
+ * Prints the purchases of all organizations that have to be reviewed, oldest first.
+ *
+ * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`
+ */
+async function runListReview(options: StoreOptions, context: Context): Promise<void> {
+  const { listReview } = await import("../../backend/service/review.ts");
+  const purchases = await onStore(options, context, listReview);
+  await printResult<"serve admin list-review">(context, options, purchases, (view) => renderReview(purchases, view));
+}
+
+/** Renders the purchases to review. */
+function renderReview(purchases: Output<"serve admin list-review">, view: View): string {
+  if (purchases.length === 0) return "Nothing to review.";
+  const rows = purchases.map(({ id, organizationId, licenses, total, acceptedAt, paymentId }) => [
+    clean(id),
+    String(organizationId),
+    String(licenses),
+    moneyText(total),
+    instant(acceptedAt),
+    clean(paymentId ?? ""),
+  ]);
+  return columns(
+    ["Purchase", "Organization", "Licenses", "Total", "Accepted", "Payment"],
+    rows,
+    [32, 12, 8, 14, 20, 32],
+    view,
+  );
+}
+
+/** Registers `serve admin resolve`. */
+export function registerResolve(admin: Command, context: Context, run: Run<ResolveOptions> = runResolve): void {
+  const command = addCommand(admin, {
+    name: "resolve",
+    description: "End the review of a purchase: fulfill or decline it",
+    examples: ["serve admin resolve pur_5f2c… paid", "serve admin resolve pur_5f2c… declined"],
+  });
+  addDatabaseFlags(command)
+    .argument("<purchase>", "ID of the purchase", trimmedText)
+    .addArgument(new Argument("<finding>", "what became of the payment").choices(["paid", "declined"]))
+    .action((purchaseId: string, finding: ResolveOptions["finding"], _flags: unknown, called: Command) => {
+      const options = { ...readGlobals(called), settings: givenSettings(called, context), purchaseId, finding };
+      return interruptible(context, () => run(options, context));
+    });
+}
+
+/**
+ * Ends the review of a purchase.
+ *
+ * @throws BackendError `not_found`, `not_in_review`, `settings_invalid`, `schema_mismatch`, `database_unreachable`
+ */
+async function runResolve(options: ResolveOptions, context: Context): Promise<void> {
+  const { purchaseId: id, finding } = options;
+  const { resolvePurchase } = await import("../../backend/service/review.ts");
+  const state = await onStore(options, context, (database) => resolvePurchase(database, id, finding));
+  const printing = printResult<"serve admin resolve">(
+    context,
+    options,
+    { id, state },
+    () => `Purchase ${clean(id)} is ${state}.`,
+  );
+  await awaitPrinting(printing, `The purchase is ${state}`, "See `secureflag-licenses serve admin list-review`.");
+}

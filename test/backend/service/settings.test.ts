@@ -1,0 +1,145 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { pageKeyOf, readDatabaseSettings, readServiceSettings } from "../../../src/backend/service/settings.ts";
+import { removePlaces, temporaryDirectory } from "../../support/places.ts";
+
+const KEY = Buffer.alloc(32, 1).toString("base64");
+const OTHER_KEY = Buffer.alloc(32, 2).toString("base64");
+const FLAGS = { payments: "sandbox", "test-mode": true, "public-url": "http://127.0.0.1:8080" };
+const ENV = { SECUREFLAG_DATABASE_URL: "postgresql://billing@127.0.0.1/billing", SECUREFLAG_SECRETS_KEY: KEY };
+const BEHIND = { ...FLAGS, "public-url": "https://billing.example.com", "trust-proxy": "10.0.0.0/8, ::1" };
+
+const read = (flags: Record<string, string | boolean | undefined> = FLAGS, env: Record<string, string> = ENV) =>
+  readServiceSettings({ flags, env });
+
+const problems = (flags?: Record<string, string | boolean | undefined>, env?: Record<string, string>) =>
+  read(flags, env).then(
+    () => [],
+    (error) => [error.code, ...error.message.split("; ")],
+  );
+
+afterAll(removePlaces);
+
+describe("the settings of a service", () => {
+  test("have defaults", async () => {
+    const settings = await read();
+    expect(settings).toMatchObject({
+      host: "127.0.0.1",
+      port: 8080,
+      tls: null,
+      roles: ["http", "jobs"],
+      connections: 10,
+    });
+    expect(settings.publicUrl.origin).toBe("http://127.0.0.1:8080");
+  });
+
+  test("that are missing are all named at once", async () => {
+    expect(await problems({}, {})).toEqual([
+      "settings_invalid",
+      "--database (or SECUREFLAG_DATABASE_URL) is required",
+      "--public-url (or SECUREFLAG_PUBLIC_URL) is required",
+      "SECUREFLAG_SECRETS_KEY is required",
+      "--payments is required: sandbox",
+    ]);
+  });
+
+  test("that are wrong are all named at once", async () => {
+    const flags = {
+      database: "mysql://127.0.0.1/x",
+      "public-url": "https://billing.example.com/path",
+      port: "65536",
+      "trust-proxy": "0.0.0.0/0",
+      payments: "stripe",
+      roles: "http,cron",
+      pool: "0",
+      "drain-seconds": "21",
+    };
+    expect(await problems(flags, { SECUREFLAG_SECRETS_KEY: "short" })).toEqual([
+      "settings_invalid",
+      "--database must be a URL such as postgresql://user@host:5432/database",
+      "--public-url must be an origin such as https://billing.example.com",
+      "--port must be a whole number, 0 to 65535",
+      "--trust-proxy must be addresses or ranges such as 10.0.0.0/8, not '0.0.0.0/0'",
+      "SECUREFLAG_SECRETS_KEY must be base64 of 32 bytes, older keys after it with commas",
+      "--roles must be http, jobs, or both: http,jobs",
+      "--pool must be a whole number, 1 to 1000",
+      "--drain-seconds must be a whole number, 0 to 20",
+      "--payments cannot be 'stripe': the only value is sandbox",
+    ]);
+  });
+
+  test("of flags beat the environment", async () => {
+    const settings = await read(
+      { ...FLAGS, database: "postgresql://flag@127.0.0.1/x" },
+      { ...ENV, SECUREFLAG_PUBLIC_URL: "http://localhost:1" },
+    );
+    expect(settings.database.url).toContain("flag@");
+    expect(settings.publicUrl.port).toBe("8080");
+  });
+
+  test("can come from files, but not from both", async () => {
+    const file = join(await temporaryDirectory(), "key");
+    await writeFile(file, `${KEY}\n`);
+    const { SECUREFLAG_DATABASE_URL } = ENV;
+    const fromFile = await read(FLAGS, { SECUREFLAG_DATABASE_URL, SECUREFLAG_SECRETS_KEY_FILE: file });
+    expect(fromFile.masterKeys).toEqual((await read()).masterKeys);
+    expect(await problems(FLAGS, { ...ENV, SECUREFLAG_SECRETS_KEY_FILE: file })).toEqual([
+      "settings_invalid",
+      "SECUREFLAG_SECRETS_KEY and SECUREFLAG_SECRETS_KEY_FILE cannot both be set",
+    ]);
+    expect(await problems(FLAGS, { SECUREFLAG_DATABASE_URL, SECUREFLAG_SECRETS_KEY_FILE: `${file}.none` })).toEqual([
+      "settings_invalid",
+      "SECUREFLAG_SECRETS_KEY_FILE names a file that cannot be read (ENOENT)",
+    ]);
+  });
+
+  test("never have a password in the arguments", async () => {
+    const [, problem] = await problems({ ...FLAGS, database: "postgresql://billing:secret@127.0.0.1/billing" });
+    expect(problem).toMatch(/^--database must not have a password/);
+  });
+
+  test("have secrets, the newest first, which are not the keys of pages", async () => {
+    const { masterKeys } = await read(FLAGS, { ...ENV, SECUREFLAG_SECRETS_KEY: `${OTHER_KEY}, ${KEY}` });
+    expect(masterKeys.map((key) => key.toString("base64"))).toEqual([OTHER_KEY, KEY]);
+    const pageKeys = masterKeys.map(pageKeyOf);
+    expect(pageKeys.map((key) => key.length)).toEqual([32, 32]);
+    expect([...masterKeys, pageKeys[1]]).not.toContainEqual(pageKeys[0]);
+  });
+
+  test.each([
+    ["test cards without test mode", { ...FLAGS, "test-mode": undefined }, /requires --test-mode/],
+    ["http elsewhere", { ...BEHIND, "public-url": "http://billing.example.com" }, /must be https/],
+    ["plain HTTP on every address", { ...FLAGS, host: "0.0.0.0" }, /--trust-proxy, are required/],
+    ["plain HTTP for a public name", { ...BEHIND, "trust-proxy": undefined }, /--trust-proxy, are required/],
+    ["half of TLS", { ...BEHIND, "tls-cert": "/none" }, /--tls-cert and --tls-key must be passed together/],
+  ])("refuse %s", async (_, flags, problem) => {
+    expect((await problems(flags)).slice(1).join("; ")).toMatch(problem);
+  });
+
+  test("allow plain HTTP behind a proxy", async () => {
+    const { trustProxy } = await read({ ...BEHIND, host: "0.0.0.0" });
+    expect(trustProxy).toEqual(["10.0.0.0/8", "::1"]);
+  });
+});
+
+describe("the database", () => {
+  const database = async (url: string) => readDatabaseSettings({ flags: {}, env: { SECUREFLAG_DATABASE_URL: url } });
+
+  test("is verified by TLS elsewhere, whatever its URL asks for", async () => {
+    const { url, isTlsRequired } = await database(
+      "postgresql://u:p@db.example.com/x?sslmode=no-verify&application_name=a",
+    );
+    expect(isTlsRequired).toBe(true);
+    expect(url).toBe("postgresql://u:p@db.example.com/x?application_name=a");
+  });
+
+  test.each([
+    "postgresql://u@127.0.0.1:5432/x",
+    "postgresql://u@localhost/x",
+    "postgresql://u@[::1]/x",
+    "postgresql:///x?host=/var/run/postgresql",
+  ])("on this machine needs none: %s", async (url) => {
+    expect((await database(url)).isTlsRequired).toBeUndefined();
+  });
+});

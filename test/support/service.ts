@@ -1,0 +1,102 @@
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { type RunningCli, type RunOptions, type RunResult, runCli, startCli } from "./cli.ts";
+import { environmentFor } from "./sandbox.ts";
+import { WaitError, waitFor } from "./wait.ts";
+
+/** The server of the tests on PostgreSQL; `undefined` without one. */
+export const POSTGRES: string | undefined = process.env.TEST_DATABASE_URL;
+
+/** An empty database of a test. */
+export interface TestDatabase {
+  readonly url: string;
+  query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  drop(): Promise<void>;
+}
+
+/** Creates an empty database. */
+export async function createDatabase(): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  await onServer(`create database ${name}`);
+  const url = new URL(POSTGRES ?? "");
+  url.pathname = `/${name}`;
+  const pool = new pg.Pool({ connectionString: url.href, max: 2 });
+  // Dropping the database may cut a connection that is being closed.
+  pool.on("error", () => {});
+  return {
+    url: url.href,
+    query: async (text, values = []) => (await pool.query(text, values)).rows,
+    async drop() {
+      await pool.end();
+      await onServer(`drop database ${name} with (force)`);
+    },
+  };
+}
+
+async function onServer(statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: POSTGRES });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The line that a service prints once it listens. */
+interface ServiceReady {
+  readonly url: string;
+  readonly instance: string;
+  readonly pid: number;
+}
+
+/** An instance of the service in a process of its own. */
+export interface RunningService {
+  readonly ready: ServiceReady;
+  readonly process: RunningCli;
+  /** Runs the CLI against it with an organization's token. */
+  cli(organizationId: number, args: readonly string[], options?: RunOptions): Promise<RunResult>;
+}
+
+/** The secrets of all instances. */
+const SECRETS_KEY = Buffer.alloc(32, 7).toString("base64");
+
+/** The environment of the service and its commands. */
+export function serviceEnvironment(database: Pick<TestDatabase, "url">): Record<string, string> {
+  return {
+    SECUREFLAG_DATABASE_URL: database.url,
+    SECUREFLAG_PUBLIC_URL: "http://127.0.0.1:0",
+    SECUREFLAG_SECRETS_KEY: SECRETS_KEY,
+  };
+}
+
+/** Starts the built program's service on a free port, with test cards, and waits until it listens. */
+export async function startService(
+  database: Pick<TestDatabase, "url">,
+  args: readonly string[] = [],
+): Promise<RunningService> {
+  const process = await startCli(
+    ["serve", "--payments", "sandbox", "--test-mode", "--port", "0", "--json", "--drain-seconds", "0", ...args],
+    { env: serviceEnvironment(database), timeout: 120_000 },
+  );
+  let end: RunResult | undefined;
+  void process.ended.then((result) => {
+    end = result;
+  });
+  const line = await waitFor(
+    () => {
+      if (end) throw new WaitError(`The service ended with ${end.exitCode}: ${end.stderr}`);
+      return process.printed().includes("\n") && process.printed();
+    },
+    20_000,
+    () => `the service to listen: ${process.noted()}`,
+  );
+  const ready = JSON.parse(line) as ServiceReady;
+  return {
+    ready,
+    process,
+    cli(organizationId, words, options = {}) {
+      return runCli(words, { ...options, env: { ...environmentFor(ready.url, organizationId), ...options.env } });
+    },
+  };
+}
