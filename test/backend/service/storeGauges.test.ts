@@ -64,7 +64,7 @@ describe.each(DIALECTS)("the gauges of the store on %s", (dialect) => {
 
 describe("a store that does not answer", () => {
   test("leaves its gauges out, and is asked again at the next scrape", async () => {
-    backend = await startBackend();
+    backend = await startBackend("sqlite");
     metrics = createMetrics();
     const broken = backend.deps.database.withSchema("missing");
     let database = backend.deps.database;
@@ -86,7 +86,7 @@ describe("a store that does not answer", () => {
   });
 
   test("is asked once, and waited for a second each time", async () => {
-    backend = await startBackend();
+    backend = await startBackend("sqlite");
     metrics = createMetrics();
     let asked = 0;
     const read = storeGauges(metrics, {
