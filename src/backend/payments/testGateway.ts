@@ -3,16 +3,18 @@ import type { Database } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import {
+  CAPTURES_PAGE,
   CARD_RULES,
   type CardPayment,
   CHARGEABLE_STATUSES,
+  captureOf,
   losesAnswer,
   outcomeOf,
   reportOf,
   SANDBOX_SELLER,
   unconfirmedColumns,
 } from "./cards.ts";
-import { GatewayUnavailable, type Payment, type PaymentAttempt, type PaymentGateway } from "./gateway.ts";
+import { GatewayUnavailable, type PaidKind, type Payment, type PaymentAttempt, type PaymentGateway } from "./gateway.ts";
 
 /** The provider's own tables, which the backend's code never reads. */
 type Tables = {
@@ -20,6 +22,9 @@ type Tables = {
     create_key: string;
     confirm_key: Generated<string | null>;
     settles_at: Generated<number | null>;
+    kind: PaidKind | null;
+    captured_at: Generated<number | null>;
+    refunded_at: Generated<number | null>;
     refunded: Generated<number>;
     refund_key: Generated<string | null>;
     created_at: number;
@@ -42,9 +47,20 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
     const found = await record.selectFrom("sandbox_payments").selectAll().where(column, "=", value).executeTakeFirst();
     if (!found) throw new GatewayUnavailable(`The provider has no payment ${value}`);
     const hasSettled = found.status === "processing" && (found.settles_at ?? 0) <= deps.clock.now();
-    if (hasSettled) await changeStatus(found.id, "succeeded", ["processing"]);
+    if (hasSettled) await settleDue(found.id);
     return reportOf(hasSettled ? { ...found, status: "succeeded" } : found);
   };
+
+  const settleDue = async (id?: string) => {
+    const due = record
+      .updateTable("sandbox_payments")
+      .set((expression) => ({ status: "succeeded", captured_at: expression.ref("settles_at") }))
+      .where("status", "=", "processing")
+      .where("settles_at", "<=", deps.clock.now());
+    await (id === undefined ? due : due.where("id", "=", id)).execute();
+  };
+
+  const captured = () => record.selectFrom("sandbox_payments").selectAll().where("status", "=", "succeeded");
 
   const changeStatus = async (id: string, status: Payment["status"], from: readonly Payment["status"][]) => {
     await record
@@ -64,6 +80,7 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
       const payment = {
         id: `pay_${deps.random(12).toString("hex")}`,
         purchase_id: request.purchaseId,
+        kind: request.kind,
         create_key: request.idempotencyKey,
         amount: request.amount.amount,
         currency: request.amount.currency,
@@ -95,7 +112,7 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
     async refund(paymentId, idempotencyKey) {
       await record
         .updateTable("sandbox_payments")
-        .set((expression) => ({ refunded: expression.ref("amount"), refund_key: idempotencyKey }))
+        .set((expression) => ({ refunded: expression.ref("amount"), refund_key: idempotencyKey, refunded_at: deps.clock.now() }))
         .where("id", "=", paymentId)
         .where("status", "=", "succeeded")
         .where("refund_key", "is", null)
@@ -111,6 +128,26 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
         .where("confirm_key", "is", null)
         .execute();
       return found.map(reportOf);
+    },
+
+    async listCaptures(from, after) {
+      await settleDue();
+      const found = await captured()
+        .where("id", ">", after ?? "")
+        .where(({ eb, or, fn }) =>
+          or([eb(fn.coalesce("captured_at", "created_at"), ">=", from), eb("refunded_at", ">=", from)]),
+        )
+        .orderBy("id")
+        .limit(CAPTURES_PAGE)
+        .execute();
+      const next = found.length === CAPTURES_PAGE ? (found.at(-1)?.id ?? null) : null;
+      return { captures: found.map(captureOf), next };
+    },
+
+    async findCapture(paymentId) {
+      await settleDue();
+      const found = await captured().where("id", "=", paymentId).executeTakeFirst();
+      return found ? captureOf(found) : null;
     },
   };
 }
@@ -136,7 +173,13 @@ async function charge(
   const { status, settlesAt } = outcomeOf(attempt, now);
   const changed = await record
     .updateTable("sandbox_payments")
-    .set({ status, method: paymentMethod, confirm_key: idempotencyKey, settles_at: settlesAt })
+    .set({
+      status,
+      method: paymentMethod,
+      confirm_key: idempotencyKey,
+      settles_at: settlesAt,
+      captured_at: status === "succeeded" ? now : null,
+    })
     .where("id", "=", paymentId)
     .where("status", "in", CHARGEABLE_STATUSES)
     .where("confirm_key", "is distinct from", idempotencyKey)

@@ -45,6 +45,7 @@ async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   const payment = await run.gateway.create({
     idempotencyKey: `${purchase.id}:create`,
     purchaseId: purchase.id,
+    kind: purchase.kind,
     amount: money(purchase.total, purchase.currency),
     paymentMethod: purchase.payment_method,
   });

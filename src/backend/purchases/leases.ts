@@ -142,6 +142,17 @@ export function followPath(from: PurchaseState, path: readonly PurchaseState[]):
   return state;
 }
 
+/** Makes the next check of a purchase due that workers only check now and then (billing clock). */
+export async function makeDue(database: Kysely<Database>, purchase: PurchaseKey, billingNow: number): Promise<void> {
+  await database
+    .updateTable("purchases")
+    .set({ next_check_at: billingNow })
+    .where("organization_id", "=", purchase.organization_id)
+    .where("id", "=", purchase.id)
+    .where("state", "in", CHECKED_STATES)
+    .execute();
+}
+
 /**
  * Leases purchases whose check is due, the longest overdue first. Workers that do so at the same time get different ones,
  * and none waits for another.

@@ -29,6 +29,8 @@ export async function renewDue(deps: BackendDeps, organizationId: number): Promi
     const subscription = await readSubscription(deps.database, organizationId);
     if (!isRenewalDue(subscription, deps.clock.now())) return;
     for (const open of await openPurchases(deps.database, organizationId)) await advanceOrLog(deps, open);
+    // The renewal may have been made and paid in what a restore lost.
+    if (deps.isHeld?.()) return;
     const renewal = await makeRenewal(deps.database, organizationId, {
       purchaseId: newPurchaseId(organizationId, deps.random),
       now: deps.clock.now(),

@@ -38,6 +38,11 @@ export function createMetrics() {
     purchasesOpen: gauge("purchases_open", "Purchases that are not settled", ["state"]),
     needsReview: gauge("needs_review", "Purchases that an operator has to review"),
     oldestDue: gauge("oldest_due_seconds", "How long the oldest work that is due has been due", ["kind"]),
+    reconcileDifference: gauge(
+      "reconcile_difference",
+      "By how much the provider's payments and the ledger differ, in minor units",
+      ["currency"],
+    ),
     outboxUnsent: gauge("outbox_unsent", "Notifications that are not sent yet"),
     renewals: counter("renewals_total", "Settled renewals", ["outcome"]),
     poolConnections: gauge("pool_connections", "Connections to the database; waiting: callers without one", ["state"]),

@@ -82,6 +82,18 @@ export function readLinkSettings(given: GivenSettings): Promise<Pick<ServiceSett
 }
 
 /**
+ * Reads the settings of the database and of the payment provider.
+ *
+ * @throws BackendError `settings_invalid`
+ */
+export function readPaymentSettings(given: GivenSettings): Promise<DatabaseSettings> {
+  return collectSettings(given, async (reader) => {
+    refuseOtherPayments(reader);
+    return databaseSettings(reader);
+  });
+}
+
+/**
  * Reads the settings of a service.
  *
  * @throws BackendError `settings_invalid`

@@ -9,7 +9,7 @@ import { membershipsMigration } from "./memberships.ts";
 import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
 import { paymentsMigration } from "./payments.ts";
 import { renewalsMigration } from "./renewals.ts";
-import { sandboxPaymentsMigration } from "./sandboxPayments.ts";
+import { sandboxCapturesMigration, sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
 
 /** What a migrator needs to know of a database. */
@@ -73,6 +73,7 @@ function postgresMigrations(partitions: number): Readonly<Record<string, Migrati
   return {
     "0001_service": { up: (db) => createTables(db, { dialect: "postgres", partitions }) },
     "0002_sandbox_payments": sandboxPaymentsMigration,
+    "0003_sandbox_captures": sandboxCapturesMigration,
   };
 }
 
