@@ -157,9 +157,9 @@ export function sandboxGateway(
 
     async findCapture(paymentId) {
       settleDue();
-      const record = database
-        .prepare("select * from payments where id = ? and status = 'succeeded'")
-        .get(paymentId) as PaymentRecord | undefined;
+      const record = database.prepare("select * from payments where id = ? and status = 'succeeded'").get(paymentId) as
+        | PaymentRecord
+        | undefined;
       return record ? captureOf(record) : null;
     },
 

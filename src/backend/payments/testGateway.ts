@@ -14,7 +14,13 @@ import {
   SANDBOX_SELLER,
   unconfirmedColumns,
 } from "./cards.ts";
-import { GatewayUnavailable, type PaidKind, type Payment, type PaymentAttempt, type PaymentGateway } from "./gateway.ts";
+import {
+  GatewayUnavailable,
+  type PaidKind,
+  type Payment,
+  type PaymentAttempt,
+  type PaymentGateway,
+} from "./gateway.ts";
 
 /** The provider's own tables, which the backend's code never reads. */
 type Tables = {
@@ -112,7 +118,11 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
     async refund(paymentId, idempotencyKey) {
       await record
         .updateTable("sandbox_payments")
-        .set((expression) => ({ refunded: expression.ref("amount"), refund_key: idempotencyKey, refunded_at: deps.clock.now() }))
+        .set((expression) => ({
+          refunded: expression.ref("amount"),
+          refund_key: idempotencyKey,
+          refunded_at: deps.clock.now(),
+        }))
         .where("id", "=", paymentId)
         .where("status", "=", "succeeded")
         .where("refund_key", "is", null)

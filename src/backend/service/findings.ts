@@ -6,17 +6,13 @@ import { readSetting, writeSetting } from "../seeding/store.ts";
 import type { Booking } from "./bookings.ts";
 
 /** How the provider's record of a payment and ours can differ (README.md, Reconciliation). */
-export const FINDINGS = [
-  "unknownPurchase",
-  "notBooked",
-  "amountDiffers",
-  "notCaptured",
-  "refundNotBooked",
-  "refundNotMade",
-] as const;
-
-/** A kind of difference. */
-export type FindingKind = (typeof FINDINGS)[number];
+type FindingKind =
+  | "unknownPurchase"
+  | "notBooked"
+  | "amountDiffers"
+  | "notCaptured"
+  | "refundNotBooked"
+  | "refundNotMade";
 
 /** A payment on which the provider's record and ours differ. */
 export interface Finding {

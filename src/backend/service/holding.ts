@@ -107,7 +107,8 @@ export async function startHolding(database: Kysely<Database>, deps: HoldingDeps
     const before = timeline === null ? null : await noticeRestore(database, timeline);
     if (before !== null) deps.log(`the database was restored: its timeline is ${timeline}, it was ${before}`);
     const hold = await readHold(database);
-    if ((hold !== null) !== isHeld) deps.log(hold ? `buying is on hold (${hold.reason})` : "buying is no longer on hold");
+    if ((hold !== null) !== isHeld)
+      deps.log(hold ? `buying is on hold (${hold.reason})` : "buying is no longer on hold");
     isHeld = hold !== null;
     if (isHeld || deps.now() - aliveAt < ALIVE_EVERY_MS) return;
     aliveAt = deps.now();

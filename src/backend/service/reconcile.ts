@@ -27,6 +27,8 @@ export interface Reconciliation {
   readonly advanced: number;
   /** The differences that are left, also earlier ones. */
   readonly findings: readonly Finding[];
+  /** What they amount to, by currency, minor units. */
+  readonly differences: ReadonlyMap<string, number>;
 }
 
 /** What to reconcile. */
@@ -63,8 +65,9 @@ export async function reconcile(deps: WorkerDeps, options: ReconcileOptions): Pr
   const left = new Set(run.findings.map(pairOf));
   for (const finding of run.findings) await keepFinding(deps.database, finding);
   for (const finding of earlier) if (!left.has(pairOf(finding))) await dropFinding(deps.database, finding);
-  await saveReconciled(deps.database, { until, differences: Object.fromEntries(differencesOf(run.findings)) });
-  return { from: options.from, until, payments, advanced: run.advanced, findings: run.findings };
+  const differences = differencesOf(run.findings);
+  await saveReconciled(deps.database, { until, differences: Object.fromEntries(differences) });
+  return { from: options.from, until, payments, advanced: run.advanced, findings: run.findings, differences };
 }
 
 function pairOf({ purchaseId, paymentId }: Pick<Finding, "purchaseId" | "paymentId">): string {

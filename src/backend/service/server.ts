@@ -123,7 +123,10 @@ function startJobs(backend: BackendDeps, settings: ServiceSettings, deps: Servic
   };
 }
 
-function backendOf({ settings, store, clock, holding, deps, log, metrics }: Instance, origin: () => string): BackendDeps {
+function backendOf(
+  { settings, store, clock, holding, deps, log, metrics }: Instance,
+  origin: () => string,
+): BackendDeps {
   const { database } = store;
   const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
   return {

@@ -27,16 +27,20 @@ export function addTestModeFlag(command: Command): Command {
   return command.option("--test-mode", "allow test cards and test data; no money moves");
 }
 
+/** Adds the flags of the payment provider. */
+export function addPaymentFlags(command: Command): Command {
+  return addTestModeFlag(command.option("--payments <provider>", "payment provider: sandbox", someText));
+}
+
 /** Adds the flags of the service. */
 export function addServiceFlags(command: Command): Command {
-  addPublicUrlFlag(addDatabaseFlags(command))
+  const listening = addPublicUrlFlag(addDatabaseFlags(command))
     .option("--host <address>", "address to listen on (default: 127.0.0.1)", someText)
     .option("--port <n>", "port to listen on (default: 8080; 0 picks a free one)", someText)
     .option("--tls-cert <file>", "certificate with its chain", someText)
     .option("--tls-key <file>", "private key of the certificate", someText)
-    .option("--trust-proxy <ranges>", "proxies that may name the client's address, separated by commas", someText)
-    .option("--payments <provider>", "payment provider: sandbox", someText);
-  return addTestModeFlag(command)
+    .option("--trust-proxy <ranges>", "proxies that may name the client's address, separated by commas", someText);
+  return addPaymentFlags(listening)
     .option("--pool <n>", "connections to the database (default: 10)", someText)
     .option("--jobs <n>", "background jobs at a time (default: 8)", someText)
     .option("--roles <roles>", "what the instance does: http, jobs, or both (default)", someText)
