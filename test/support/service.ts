@@ -14,10 +14,20 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Creates an empty database. */
-export async function createDatabase(): Promise<TestDatabase> {
+/**
+ * Creates an empty database, or a copy of one that nobody is connected to.
+ *
+ * @param original the database to copy; the connections of the test itself are ended
+ */
+export async function createDatabase(original?: Pick<TestDatabase, "url">): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString("hex")}`;
-  await onServer(`create database ${name}`);
+  if (original) {
+    const source = new URL(original.url).pathname.slice(1);
+    await onServer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${source}'`);
+    await onServer(`create database ${name} template ${source}`);
+  } else {
+    await onServer(`create database ${name}`);
+  }
   const url = new URL(POSTGRES ?? "");
   url.pathname = `/${name}`;
   const pool = new pg.Pool({ connectionString: url.href, max: 2 });

@@ -63,6 +63,7 @@ export function reconcileService(
 /** A purchase that is advanced renews its lease at the same time. */
 const CONNECTIONS = 4;
 
-function providerSilent(cause: GatewayUnavailable): BackendError {
+/** The error of a provider that did not answer. */
+export function providerSilent(cause: GatewayUnavailable): BackendError {
   return new BackendError("unavailable", "The payment provider did not answer", {}, {}, null, { cause });
 }
