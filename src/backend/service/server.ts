@@ -230,6 +230,7 @@ async function observe(backend: BackendDeps, instance: Instance): Promise<(app: 
   }
   return serviceHooks({
     now: deps.now,
+    monotonic: deps.monotonic,
     load: () => ({ waiting: store.pool().waiting, loopDelay: loopDelay.read() }),
     connections: settings.connections,
     metrics,

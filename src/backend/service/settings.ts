@@ -20,7 +20,7 @@ export interface DatabaseSettings {
 /** What an instance does. */
 type Role = "http" | "jobs";
 
-/** The settings of a service (src/backend/README.md, Service). */
+/** The settings of a service (src/backend/service/README.md, Settings and roles). */
 export interface ServiceSettings {
   readonly database: DatabaseSettings;
   /** The origin of pages and links. Port 0, on loopback, stands for the port that was picked. */
