@@ -34,7 +34,7 @@ export interface Capture {
 }
 
 /** A page of captures. `next` is the cursor of the next page, `null` on the last one. */
-export interface CaptureList {
+interface CaptureList {
   readonly captures: readonly Capture[];
   readonly next: string | null;
 }

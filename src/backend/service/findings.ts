@@ -5,7 +5,7 @@ import type { Capture, PaidKind } from "../payments/gateway.ts";
 import { readSetting, writeSetting } from "../seeding/store.ts";
 import type { Booking } from "./bookings.ts";
 
-/** How the provider's record of a payment and ours can differ (README.md, Reconciliation). */
+/** How the provider's record of a payment and ours can differ (src/backend/service/README.md, Reconciliation). */
 type FindingKind =
   | "unknownPurchase"
   | "notBooked"

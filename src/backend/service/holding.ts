@@ -7,7 +7,8 @@ import { databaseNow } from "./clock.ts";
 /** Why nothing can be bought: the database was restored, or an operator said so. */
 type HoldReason = "restore" | "operator";
 
-/** That nothing can be bought until the payments were reconciled (README.md, Restore). Instants are milliseconds. */
+/** That nothing can be bought until the payments were reconciled (src/backend/service/README.md,
+ * Restore). Instants are milliseconds. */
 export interface Hold {
   readonly reason: HoldReason;
   readonly at: number;

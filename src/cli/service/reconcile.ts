@@ -109,7 +109,7 @@ export const FINDING_WORDS = {
 } as const;
 
 /** Renders the counts, the differences and what became of the hold. */
-export function renderReconciliation(result: Output<"serve reconcile">, view: View): string {
+function renderReconciliation(result: Output<"serve reconcile">, view: View): string {
   const { payments, advanced, differences, from } = result;
   const found = Object.entries(FINDING_WORDS)
     .map(([kind, words]) => [words, String(result.findings[kind as keyof typeof FINDING_WORDS])])
