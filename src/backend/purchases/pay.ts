@@ -27,7 +27,8 @@ export function assertNotHeld({ isHeld }: Pick<BackendDeps, "isHeld">): void {
   throw new BackendError("unavailable", message, {}, { "Retry-After": HELD_RETRY_S });
 }
 
-const HELD_RETRY_S = "60";
+/** Longer than a command of ours tries: it ends at once, with its key kept. */
+const HELD_RETRY_S = "300";
 
 /**
  * Whether a person can pay a purchase on its page now, for the first time or again.

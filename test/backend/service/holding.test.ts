@@ -29,7 +29,7 @@ describe.each(DIALECTS)("buying on hold on %s", (dialect) => {
     backend.hold(true);
     const refused = await buy(backend, id, 1, "held");
     expect(refused).toMatchObject({ status: 503, body: { code: "unavailable" } });
-    expect(refused.headers["retry-after"]).toBe("60");
+    expect(refused.headers["retry-after"]).toBe("300");
     expect(refused.body.detail).toContain("nothing was charged");
     const byKey = await call(backend, "GET", `/organizations/${id}/purchases/by-key/held`, { token: tokenOf(id) });
     expect(byKey.status).toBe(404);

@@ -130,7 +130,7 @@ describe.skipIf(!POSTGRES)("a restored database", () => {
     const service = await start(restored);
     const held = await buy(service, "10");
     expect(held).toMatchObject({ status: 503, body: { code: "unavailable" } });
-    expect(held.headers.get("retry-after")).toBe("60");
+    expect(held.headers.get("retry-after")).toBe("300");
     expect((await send(service, `/purchases/${interrupted}`)).body).toMatchObject({ status: "processing" });
 
     const found = await reconcileAll();
