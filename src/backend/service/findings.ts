@@ -1,6 +1,7 @@
-import { type Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 import type { Money } from "../../billing/money.ts";
 import type { Database } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import type { Capture, PaidKind } from "../payments/gateway.ts";
 import { readSetting, writeSetting } from "../seeding/store.ts";
 import type { Booking } from "./bookings.ts";
@@ -118,7 +119,10 @@ export async function dropFinding(database: Kysely<Database>, finding: Finding):
 
 const RECONCILED = "reconciled";
 
-/** The last reconciliation: until when it was complete (milliseconds), and the differences it left, by currency. */
+/**
+ * The last reconciliation: until when it was complete (milliseconds), and the differences it left, by every currency that
+ * was compared.
+ */
 export interface Reconciled {
   readonly until: number;
   readonly differences: Readonly<Record<string, number>>;
@@ -130,17 +134,12 @@ export async function readReconciled(database: Kysely<Database>): Promise<Reconc
   return text === null ? null : (JSON.parse(text) as Reconciled);
 }
 
-/** Saves what a reconciliation found. Of two at the same time, the later end counts. */
+/** Saves what a reconciliation found, unless a later one has been saved. */
 export async function saveReconciled(database: Kysely<Database>, reconciled: Reconciled): Promise<void> {
-  const value = JSON.stringify(reconciled);
-  await database
-    .insertInto("settings")
-    .values({ name: RECONCILED, value })
-    .onConflict((conflict) =>
-      conflict
-        .column("name")
-        .doUpdateSet({ value })
-        .where(sql<boolean>`(settings.value::json ->> 'until')::bigint <= ${reconciled.until}`),
-    )
-    .execute();
+  await inTransaction(database, async (tx) => {
+    const last = await readReconciled(tx);
+    if (last === null || last.until <= reconciled.until) {
+      await writeSetting(tx, RECONCILED, JSON.stringify(reconciled));
+    }
+  });
 }

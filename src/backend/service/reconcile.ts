@@ -43,7 +43,9 @@ interface Run extends ReconcileOptions {
   readonly deps: WorkerDeps;
   /** The payments that were compared, by purchase and payment. */
   readonly seen: Set<string>;
+  readonly currencies: Set<string>;
   readonly findings: Finding[];
+  payments: number;
   advanced: number;
 }
 
@@ -56,17 +58,18 @@ interface Run extends ReconcileOptions {
  */
 export async function reconcile(deps: WorkerDeps, options: ReconcileOptions): Promise<Reconciliation> {
   const until = deps.clock.now();
-  const run: Run = { ...options, deps, seen: new Set(), findings: [], advanced: 0 };
+  const run: Run = { ...options, deps, seen: new Set(), currencies: new Set(), findings: [], payments: 0, advanced: 0 };
   await compareCaptures(run);
   await compareBookings(run);
-  const payments = run.seen.size;
+  const { payments } = run;
   const earlier = await openFindings(deps.database);
   for (const finding of earlier) await compareAgain(run, finding);
   const left = new Set(run.findings.map(pairOf));
   for (const finding of run.findings) await keepFinding(deps.database, finding);
   for (const finding of earlier) if (!left.has(pairOf(finding))) await dropFinding(deps.database, finding);
   const differences = differencesOf(run.findings);
-  await saveReconciled(deps.database, { until, differences: Object.fromEntries(differences) });
+  const none = [...run.currencies].map((currency) => [currency, 0] as const);
+  await saveReconciled(deps.database, { until, differences: Object.fromEntries([...none, ...differences]) });
   return { from: options.from, until, payments, advanced: run.advanced, findings: run.findings, differences };
 }
 
@@ -132,9 +135,14 @@ async function readBoth(
 async function judge(run: Run, compared: Compared): Promise<void> {
   run.signal?.throwIfAborted();
   const { capture, booking } = compared;
+  const known = capture ?? booking;
+  if (known === null) return;
   const purchaseId = booking?.id ?? capture?.purchaseId ?? "";
   const paymentId = capture?.paymentId ?? booking?.payment_id ?? null;
   run.seen.add(pairOf({ purchaseId, paymentId }));
+  if (booking) run.seen.add(pairOf({ purchaseId, paymentId: booking.payment_id }));
+  run.currencies.add(known.currency);
+  run.payments += 1;
   const found = compare(compared);
   if (found === null) return;
   const isAdvanced = booking !== null && (found === "notBooked" || found === "refundNotBooked");

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { GatewayUnavailable, type PaymentGateway } from "../../../src/backend/payments/gateway.ts";
-import { openFindings, readReconciled } from "../../../src/backend/service/findings.ts";
+import { keepFinding, openFindings, readReconciled } from "../../../src/backend/service/findings.ts";
 import { type Reconciliation, reconcile } from "../../../src/backend/service/reconcile.ts";
 import { reconcileIfDue } from "../../../src/backend/service/reconcileJob.ts";
 import { listReview } from "../../../src/backend/service/review.ts";
@@ -61,7 +61,10 @@ describe.skipIf(!POSTGRES)("a reconciliation", () => {
     expect(await run(NOON + 1)).toMatchObject({ payments: 1, findings: [] });
     await backend.deps.database.updateTable("ledger").set({ at: backend.clocks.billing }).execute();
     expect(await run(backend.clocks.billing)).toMatchObject({ payments: 2, findings: [] });
-    expect(await readReconciled(backend.deps.database)).toEqual({ until: backend.clocks.billing, differences: {} });
+    expect(await readReconciled(backend.deps.database)).toEqual({
+      until: backend.clocks.billing,
+      differences: { GBP: 0 },
+    });
   });
 
   test("advances a purchase that was captured and not booked", async () => {
@@ -116,6 +119,21 @@ describe.skipIf(!POSTGRES)("a reconciliation", () => {
       "pur_of_nobody",
     ]);
     expect(await openFindings(backend.deps.database)).toHaveLength(1);
+  });
+
+  test("takes the payment of a purchase that has saved none, and books it once", async () => {
+    await bought("key-1");
+    await backend.deps.database.updateTable("purchases").set({ payment_id: null }).execute();
+    expect(await run()).toMatchObject({ payments: 1, findings: [] });
+  });
+
+  test("drops a difference once neither side knows the payment", async () => {
+    const { database } = backend.deps;
+    const gone = { purchaseId: `pur_${id}_gone`, organizationId: id, kind: null, paymentId: "pay_gone" };
+    const captured = { amount: 1, currency: "GBP" };
+    await keepFinding(database, { ...gone, finding: "unknownPurchase", captured, booked: null });
+    expect(await run()).toMatchObject({ payments: 0, findings: [] });
+    expect(await openFindings(database)).toEqual([]);
   });
 
   test("keeps a second payment of a purchase", async () => {
