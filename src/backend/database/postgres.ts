@@ -46,8 +46,8 @@ export interface PostgresStore {
   pool(): { total: number; idle: number; waiting: number };
 }
 
-/** How long the database waits, in milliseconds. */
-const TIMEOUTS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };
+/** How long the database waits, in milliseconds, by the names of its settings. */
+export const TIMEOUTS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };
 
 /** How long to wait for a connection, milliseconds. */
 const ACQUIRE_MS = 2_000;

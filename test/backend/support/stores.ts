@@ -16,14 +16,11 @@ export interface TestStore {
   readonly dialect: StoreKind;
   readonly database: Kysely<Database>;
   /** Runs the migrations again. */
-  migrate(): Promise<void>;
+  migrate(): Promise<unknown>;
   close(): Promise<void>;
 }
 
 const url = process.env.TEST_DATABASE_URL;
-
-/** The advisory lock that dropping a schema holds and migrations share. */
-const DROPPING = 4201;
 
 /** The kinds to test: PostgreSQL only if `TEST_DATABASE_URL` is set, and `sharded` alone if `TEST_SHARDED` is. */
 export const DIALECTS: readonly StoreKind[] = url
@@ -71,12 +68,7 @@ async function openSchema(
     parameters: { search_path: schema, ...isolation },
   });
   const partitions = kind === "sharded" ? PARTITIONS : 0;
-  // The migrator reads every schema, and fails if another test drops one meanwhile.
-  const toNewest = async () => {
-    await sql`select pg_advisory_lock_shared(${DROPPING})`.execute(admin);
-    await migrate(database, { dialect: "postgres", partitions });
-    await sql`select pg_advisory_unlock_shared(${DROPPING})`.execute(admin);
-  };
+  const toNewest = () => migrate(database, { dialect: "postgres", partitions });
   await toNewest();
   return {
     dialect: kind,
@@ -84,7 +76,6 @@ async function openSchema(
     migrate: toNewest,
     async close() {
       await database.destroy();
-      await sql`select pg_advisory_lock(${DROPPING})`.execute(admin);
       await sql`drop schema ${sql.id(schema)} cascade`.execute(admin);
       await admin.destroy();
     },
