@@ -6,6 +6,12 @@ import { renewLease, withLease } from "./lease.ts";
 import { repeatWhileLocked } from "./locks.ts";
 import { progressOf, type Step, type Steps } from "./step.ts";
 
+/**
+ * How long a step waits for a table. Requests wait behind it and give up after 2 seconds, so it has to give up well before,
+ * and to try again.
+ */
+const LOCK_TIMEOUT = "1s";
+
 /** How steps are applied. */
 export interface ApplyOptions {
   /** Whether a PgBouncer in transaction mode is in between, which some steps cannot pass. */
@@ -85,7 +91,7 @@ async function record(
   work: (tx: Kysely<Database>) => Promise<void>,
 ): Promise<boolean> {
   return inTransaction(database, async (tx) => {
-    await sql`set local lock_timeout = '2s'`.execute(tx);
+    await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT)}`.execute(tx);
     await sql`set local statement_timeout = 0`.execute(tx);
     // Holds the row of the lease until the commit.
     if (!(await renewLease(tx, holder))) return false;
@@ -104,7 +110,7 @@ async function inSession(
   work: (session: Kysely<Database>) => Promise<void>,
 ): Promise<void> {
   await database.connection().execute(async (session) => {
-    await sql`set lock_timeout = '2s'`.execute(session);
+    await sql`set lock_timeout = ${sql.lit(LOCK_TIMEOUT)}`.execute(session);
     await sql`set statement_timeout = 0`.execute(session);
     try {
       await work(session);

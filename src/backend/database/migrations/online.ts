@@ -61,7 +61,7 @@ async function changeBatch(db: Kysely<Database>, change: Backfill, progress: str
       select ${key} from ${table} ${last ? sql`where (${key}) > (${sql.join(last)})` : sql``}
       order by ${key} limit ${sql.lit(BATCH)}
     ), changes as (
-      update ${table} as changed set ${sql.raw(change.set)} from batch where ${isSame} and ${sql.raw(change.where)}
+      update ${table} as changed set ${sql.raw(change.set)} from batch where ${isSame} and (${sql.raw(change.where)})
     )
     insert into settings (name, value)
     select ${progress}, json_build_array(${key})::text from batch order by ${backwards} limit 1

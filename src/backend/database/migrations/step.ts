@@ -2,8 +2,8 @@ import type { Kysely } from "kysely";
 import type { Database } from "../schema.ts";
 
 /**
- * A step of the schema on PostgreSQL. Instances of this version and the one before serve while it runs, so it takes no lock
- * that they wait for longer than 2 seconds, and what they read and write stays valid.
+ * A step of the schema on PostgreSQL. Instances of this version and the one before serve while it runs, so it holds no
+ * lock that they wait for, and what they read and write stays valid.
  */
 export interface Step {
   /**
