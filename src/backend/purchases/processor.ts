@@ -47,6 +47,11 @@ export async function advanceOrLog(deps: WorkerDeps, purchase: PurchaseKey): Pro
   await orLog(deps, purchase, advancePurchase(deps, purchase));
 }
 
+/** Advances a purchase that this worker has leased already, like `advanceOrLog`. */
+export async function advanceLeasedOrLog(deps: WorkerDeps, lease: PurchaseRow): Promise<void> {
+  await orLog(deps, lease, advanceLeased(deps, lease));
+}
+
 async function orLog(deps: WorkerDeps, { id }: PurchaseKey, work: Promise<void>): Promise<void> {
   try {
     await work;
@@ -237,7 +242,7 @@ export async function settleWithin(
 
 /** Advances a purchase that was accepted with a lease, and reads it after 5 seconds at the latest. */
 export async function settleAccepted(deps: BackendDeps, lease: PurchaseRow): Promise<PurchaseRecord> {
-  await within(MAX_ADVANCE_MS, orLog(deps, lease, advanceLeased(deps, lease)));
+  await within(MAX_ADVANCE_MS, advanceLeasedOrLog(deps, lease));
   return readPurchase(deps.database, lease.organization_id, lease.id);
 }
 
