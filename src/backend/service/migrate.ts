@@ -1,6 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import { migrate, schemaState } from "../database/migrations/index.ts";
 import type { Database } from "../database/schema.ts";
+import { type BackendError, startError } from "../errors.ts";
 import { invalidSettings } from "./given.ts";
 import type { DatabaseSettings } from "./settings.ts";
 import { assertSchema, schemaMismatch, withStore } from "./store.ts";
@@ -18,7 +19,7 @@ export interface MigrateOptions {
  *
  * @returns the migrations that this call applied or, as a plan, would apply, in order
  * @throws BackendError `schema_mismatch` if the schema is newer, `settings_invalid` for a role that does not exist,
- *   `database_unreachable`
+ *   `database_busy` if a table stays in use, `database_unreachable`
  */
 export function migrateService(
   settings: DatabaseSettings,
@@ -32,7 +33,8 @@ export function migrateService(
     if (isPlan) return pending;
     const { isPgbouncer } = settings;
     const onWait = () => log("Waiting for another migration to finish…");
-    const applied = pending.length > 0 ? await migrate(database, { dialect: "postgres", isPgbouncer, onWait }) : [];
+    const applying = () => migrate(database, { dialect: "postgres", isPgbouncer, onWait });
+    const applied = pending.length > 0 ? await applying().catch(rethrow) : [];
     // A newer version may have migrated while this one waited.
     await assertSchema(database);
     if (serviceRole !== null) await grant(database, serviceRole);
@@ -43,6 +45,23 @@ export function migrateService(
 
 /** One migrates, another renews the lease. */
 const CONNECTIONS = 2;
+
+/** PostgreSQL's `lock_not_available`. */
+const LOCK_NOT_AVAILABLE = "55P03";
+
+function rethrow(error: unknown): never {
+  throw (error as { code?: unknown }).code === LOCK_NOT_AVAILABLE ? databaseBusy(error) : error;
+}
+
+/** The error of a migration that found a table in use at every try. */
+export function databaseBusy(cause: unknown): BackendError {
+  return startError(
+    "database_busy",
+    "Cannot migrate: a table of the database stayed in use",
+    "Run the command again, or end the transaction that uses it (pg_stat_activity).",
+    { cause },
+  );
+}
 
 /** What nobody may change once it is written. */
 const APPEND_ONLY = ["receipts", "credit_notes", "ledger", "events"];
