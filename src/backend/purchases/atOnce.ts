@@ -8,6 +8,7 @@ import { actorOf, type NewEvent, outboxRow } from "../events/events.ts";
 import { type Clocks, LEASE_MS } from "./leases.ts";
 import type { Order } from "./order.ts";
 import { nextCheck } from "./schedule.ts";
+import type { PurchaseRecord } from "./store.ts";
 
 /**
  * Accepts an order in one statement, on PostgreSQL: what the steps of `acceptPurchase` do if nothing stands in the way. The
@@ -98,16 +99,16 @@ export interface Fulfillment {
  * Fulfills a leased purchase in one statement, on PostgreSQL: what the steps of `fulfillPurchase` do.
  *
  * @param now the billing clock, milliseconds
- * @returns whether it was; `false` if another worker has taken over
+ * @returns the purchase as it is now; `null` if another worker has taken over
  */
 export async function fulfillAtOnce(
   database: Kysely<Database>,
   lease: PurchaseRow,
   fulfillment: Fulfillment,
   now: number,
-): Promise<boolean> {
-  const rows = await fulfill(database, fulfillmentOf(lease, fulfillment, now));
-  return rows.length === 1;
+): Promise<PurchaseRecord | null> {
+  const [fulfilled] = await fulfill(database, fulfillmentOf(lease, fulfillment, now));
+  return fulfilled ?? null;
 }
 
 /** The values of `fulfill`. */
@@ -121,14 +122,14 @@ function fulfillmentOf(lease: PurchaseRow, fulfillment: Fulfillment, now: number
   };
 }
 
-const fulfill = preparedStatement<ReturnType<typeof fulfillmentOf>, unknown>(
-  (value) => sql`
+const fulfill = preparedStatement<ReturnType<typeof fulfillmentOf>, PurchaseRecord>(
+  (value) => sql<PurchaseRecord>`
     with moved as (
       update purchases set state = 'fulfilled', spent_at = ${value("spentAt")}, completed_at = ${value("now")},
         next_check_at = null, lease_until = 0
       where organization_id = ${value("organizationId")} and id = ${value("id")} and epoch = ${value("epoch")}
         and state = ${value("state")}
-      returning id, total, currency
+      returning *
     ), counted as (
       update subscriptions set licenses = licenses + ${value("licenses")}::bigint,
         reduction = reduction + ${value("licenses")}::bigint,
@@ -136,13 +137,13 @@ const fulfill = preparedStatement<ReturnType<typeof fulfillmentOf>, unknown>(
         unpaid_renewal = nullif(unpaid_renewal, ${value("id")}::text),
         payment_method = coalesce(payment_method, ${value("paymentMethod")}::text)
       where organization_id = ${value("organizationId")} and exists (select 1 from moved)
-      returning organization_id, licenses, reduction, receipt_count, event_count
+      returning organization_id, licenses, used, reduction, receipt_count, event_count
     ), issued as (
       insert into receipts (organization_id, number, purchase_id, issued_at, licenses_after)
       select organization_id, receipt_count, ${value("id")}::text, ${value("now")}::bigint, licenses from counted
     ), charged as (
       insert into ledger (organization_id, purchase_id, kind, amount, currency, at)
-      select organization_id, id, 'charge', total, currency, ${value("now")}::bigint from counted, moved
+      select counted.organization_id, id, 'charge', total, currency, ${value("now")}::bigint from counted, moved
     ), recorded as (
       insert into events (organization_id, number, at, type, actor, purchase_id, data_json)
       select organization_id, event_count, ${value("eventAt")}::bigint, ${value("eventType")}::text,
@@ -154,5 +155,10 @@ const fulfill = preparedStatement<ReturnType<typeof fulfillmentOf>, unknown>(
       insert into outbox (organization_id, id, payload_json, created_at)
       select organization_id, ${value("queuedId")}::text, ${value("payload")}::text, ${value("now")}::bigint from counted
     )
-    select 1 from counted`,
+    select moved.*, counted.receipt_count as receipt_number, counted.licenses as licenses_after,
+      null::bigint as credit_note_number, null::bigint as refunded_at, counted.licenses as organization_licenses,
+      counted.used as organization_used, (
+        select sequence from purchases where organization_id = ${value("organizationId")} and kind = 'purchase'
+        order by sequence desc limit 1) as newest_sequence
+    from moved, counted`,
 );

@@ -6,8 +6,8 @@ import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { purchaseOfReceipt } from "../receipts/content.ts";
-import { keyIsVoid } from "./accept.ts";
 import { withId } from "./leases.ts";
+import { keyIsVoid } from "./order.ts";
 import { deadlineOf } from "./schedule.ts";
 
 /** A purchase with the values of other tables that its view needs. */
