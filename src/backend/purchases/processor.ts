@@ -48,6 +48,11 @@ export async function advanceOrLog(deps: WorkerDeps, purchase: PurchaseKey): Pro
   await orLog(deps, purchase, advancePurchase(deps, purchase));
 }
 
+/** Advances a purchase that this worker has leased already, like `advanceOrLog`. Returns what `advanceLeased` does. */
+export async function advanceLeasedOrLog(deps: WorkerDeps, lease: PurchaseRow): Promise<PurchaseRecord | null> {
+  return orLog(deps, lease, advanceLeased(deps, lease));
+}
+
 async function orLog<Result>(deps: WorkerDeps, { id }: PurchaseKey, work: Promise<Result>): Promise<Result | null> {
   try {
     return await work;
@@ -239,7 +244,7 @@ export async function settleWithin(
 
 /** Advances a purchase that was accepted with a lease, and reads it after 5 seconds at the latest. */
 export async function settleAccepted(deps: BackendDeps, lease: PurchaseRow): Promise<PurchaseRecord> {
-  const fulfilled = await within(MAX_ADVANCE_MS, orLog(deps, lease, advanceLeased(deps, lease)));
+  const fulfilled = await within(MAX_ADVANCE_MS, advanceLeasedOrLog(deps, lease));
   return fulfilled ?? readPurchase(deps.database, lease.organization_id, lease.id);
 }
 

@@ -13,6 +13,7 @@ import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { registerSetupPage } from "../pages/setupPage.ts";
 import { testGateway } from "../payments/testGateway.ts";
+import { BUCKETS } from "../renewals/renew.ts";
 import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
 import { serviceHooks } from "./hooks.ts";
@@ -97,7 +98,9 @@ async function run(instance: Instance): Promise<RunningService> {
   const app = buildService(backend, instance, { addHooks, isDraining: () => isDraining });
   const url = await listen(app, settings);
   if (publicUrl.port === "0") publicUrl.port = url.port;
-  const stopSweeping = settings.roles.includes("jobs") ? startSweeping(backend) : async () => {};
+  const stopSweeping = settings.roles.includes("jobs")
+    ? startSweeping(backend, sweepingOf(settings, deps))
+    : async () => {};
   return {
     ready: { url: `${url.origin}${BASE_PATH}`, instance: name, pid: deps.pid },
     async close() {
@@ -132,6 +135,13 @@ function backendOf({ settings, store, clock, deps, log, metrics }: Instance, ori
     licenseLimit: settings.licenseLimit,
     renewalGraceDays: settings.graceDays,
   };
+}
+
+/** How long an idle instance waits before it looks for work again, milliseconds. */
+const MAX_PAUSE_MS = 5_000;
+
+function sweepingOf({ jobs }: ServiceSettings, { random }: ServiceDeps) {
+  return { jobs, bucket: random(1).readUInt8(0) % BUCKETS, maxPauseMs: MAX_PAUSE_MS };
 }
 
 /** Writes notifications to the log, without the person's email. */
@@ -205,6 +215,7 @@ async function observe(backend: BackendDeps, instance: Instance): Promise<(app: 
   }
   return serviceHooks({
     now: deps.now,
+    monotonic: deps.monotonic,
     load: () => ({ waiting: store.pool().waiting, loopDelay: loopDelay.read() }),
     connections: settings.connections,
     metrics,

@@ -20,7 +20,7 @@ export interface ResolveOptions extends StoreOptions {
 export function registerListReview(admin: Command, context: Context, run: Run<StoreOptions> = runListReview): void {
   const command = addCommand(admin, {
     name: "list-review",
-    description: "List purchases whose payment has to be looked at",
+    description: "List the purchases that need review",
     examples: ["serve admin list-review", "serve admin list-review --json"],
   });
   addDatabaseFlags(command).action((_flags: unknown, called: Command) => {

@@ -47,8 +47,9 @@ export async function startBackend(
   dialect: StoreKind = DIALECTS.includes("sharded") ? "sharded" : "sqlite",
   hashing: Passwords = passwords(randomBytes),
   onStatement?: (text: string) => void,
+  more: { connections?: number } = {},
 ): Promise<TestBackend> {
-  const store = await openTestStore(dialect, onStatement);
+  const store = await openTestStore(dialect, onStatement, more);
   const outside = await openSqlite(":memory:");
   const clocks = { billing: NOON, machine: NOON };
   const log: string[] = [];

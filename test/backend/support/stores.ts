@@ -40,8 +40,12 @@ const PARTITIONS = 4;
  *
  * @param onStatement called with each statement that PostgreSQL gets
  */
-export async function openTestStore(kind: StoreKind, onStatement?: (text: string) => void): Promise<TestStore> {
-  return kind === "sqlite" ? openMemory() : openSchema(kind, url ?? "", onStatement);
+export async function openTestStore(
+  kind: StoreKind,
+  onStatement?: (text: string) => void,
+  more: { connections?: number } = {},
+): Promise<TestStore> {
+  return kind === "sqlite" ? openMemory() : openSchema(kind, url ?? "", onStatement, more);
 }
 
 /** Opens a SQLite store as an earlier version left it, whose last migration is named. */
@@ -60,12 +64,14 @@ async function openSchema(
   kind: StoreKind,
   connectionString: string,
   onStatement: (text: string) => void = () => {},
+  more: { connections?: number } = {},
 ): Promise<TestStore> {
   const schema = `test_${randomBytes(6).toString("hex")}`;
   const admin = postgresStore(connectionString, { connections: 1 });
   await sql`create schema ${sql.id(schema)}`.execute(admin);
   const isolation = kind === "sharded" ? { default_transaction_isolation: "serializable" } : {};
   const database = postgresStore(connectionString, {
+    ...more,
     acquireMs: 30_000,
     onStatement,
     parameters: { search_path: schema, ...isolation },
