@@ -30,3 +30,8 @@ export function isStorageFailure(error: unknown): boolean {
 export function isSerializationFailure(error: unknown): error is { readonly code: string } {
   return hasCode(error, CONFLICT_CODE);
 }
+
+/** Whether PostgreSQL refused a statement because a row with its key exists: `unique_violation`. */
+export function isUniqueViolation(error: unknown): boolean {
+  return hasCode(error, /^23505$/);
+}

@@ -1,6 +1,4 @@
-import type { Generated, Transaction } from "kysely";
-import type { Database } from "../database/schema.ts";
-import { inTransaction } from "../database/transaction.ts";
+import type { Generated, Kysely, Selectable } from "kysely";
 import type { BackendDeps } from "../deps.ts";
 import {
   CAPTURES_PAGE,
@@ -38,6 +36,8 @@ type Tables = {
   sandbox_attempts: { key: string; payment_id: string };
 };
 
+type PaymentRecord = Selectable<Tables["sandbox_payments"]>;
+
 type TestGatewayDeps = Pick<BackendDeps, "database" | "clock" | "now" | "random" | "reach">;
 
 /**
@@ -52,6 +52,10 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
   const load = async (column: "id" | "create_key", value: string): Promise<Payment> => {
     const found = await record.selectFrom("sandbox_payments").selectAll().where(column, "=", value).executeTakeFirst();
     if (!found) throw new GatewayUnavailable(`The provider has no payment ${value}`);
+    return settled(found);
+  };
+
+  const settled = async (found: PaymentRecord): Promise<Payment> => {
     const hasSettled = found.status === "processing" && (found.settles_at ?? 0) <= deps.clock.now();
     if (hasSettled) await settleDue(found.id);
     return reportOf(hasSettled ? { ...found, status: "succeeded" } : found);
@@ -93,19 +97,20 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
         ...unconfirmedColumns(request.paymentMethod),
         created_at: deps.now(),
       };
-      await record
+      const created = await record
         .insertInto("sandbox_payments")
         .values(payment)
         .onConflict((conflict) => conflict.column("create_key").doNothing())
-        .execute();
-      return load("create_key", request.idempotencyKey);
+        .returningAll()
+        .executeTakeFirst();
+      return created ? settled(created) : load("create_key", request.idempotencyKey);
     },
 
     async confirm(paymentId, attempt) {
       deps.reach("B6");
-      const isNew = await inTransaction(deps.database, (tx) => charge(tx, paymentId, attempt, deps.clock.now()));
-      if (isNew && losesAnswer(attempt)) throw new GatewayUnavailable("The provider's answer was lost");
-      return load("id", paymentId);
+      const charged = await charge(record, paymentId, attempt, deps.clock.now());
+      if (charged && losesAnswer(attempt)) throw new GatewayUnavailable("The provider's answer was lost");
+      return charged ? settled(charged) : load("id", paymentId);
     },
 
     read: (paymentId) => load("id", paymentId),
@@ -163,25 +168,26 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
 }
 
 /**
- * Makes an attempt unless its key was used before; of two at once the second waits for the first. Returns whether it was
- * made.
+ * Makes an attempt unless its key was used before; of two at once the second waits for the first.
+ *
+ * @returns the payment, or nothing if the attempt was not made
  */
 async function charge(
-  tx: Transaction<Database>,
+  record: Kysely<Tables>,
   paymentId: string,
   attempt: PaymentAttempt,
   now: number,
-): Promise<boolean> {
-  const record = tx.withTables<Tables>();
+): Promise<PaymentRecord | undefined> {
   const { idempotencyKey, paymentMethod } = attempt;
-  const taken = await record
-    .insertInto("sandbox_attempts")
-    .values({ key: idempotencyKey, payment_id: paymentId })
-    .onConflict((conflict) => conflict.column("key").doNothing())
-    .executeTakeFirst();
-  if (taken.numInsertedOrUpdatedRows === 0n) return false;
   const { status, settlesAt } = outcomeOf(attempt, now);
-  const changed = await record
+  return record
+    .with("taken", (query) =>
+      query
+        .insertInto("sandbox_attempts")
+        .values({ key: idempotencyKey, payment_id: paymentId })
+        .onConflict((conflict) => conflict.column("key").doNothing())
+        .returning("key"),
+    )
     .updateTable("sandbox_payments")
     .set({
       status,
@@ -193,6 +199,7 @@ async function charge(
     .where("id", "=", paymentId)
     .where("status", "in", CHARGEABLE_STATUSES)
     .where("confirm_key", "is distinct from", idempotencyKey)
+    .where(({ exists, selectFrom }) => exists(selectFrom("taken").select("key")))
+    .returningAll()
     .executeTakeFirst();
-  return changed.numUpdatedRows > 0n;
 }
