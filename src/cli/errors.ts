@@ -138,6 +138,7 @@ export const ERRORS = {
 
   unreachable: row(10, "later", "unsent", RUN_AGAIN),
   database_unreachable: row(10, "later", "unsent", null),
+  database_busy: row(10, "later", "unsent", null),
   sign_in_busy: row(10, "later", "unsent", null),
   outcome_unknown: row(10, "later", "open", "Running the same command again is safe: it never buys twice."),
   charged_other_amount: row(10, "never", "open", null),

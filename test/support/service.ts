@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
+import { TIMEOUTS } from "../../src/backend/database/postgres.ts";
 import { type RunningCli, type RunOptions, type RunResult, runCli, startCli } from "./cli.ts";
 import { environmentFor } from "./sandbox.ts";
 import { WaitError, waitFor } from "./wait.ts";
@@ -31,6 +32,12 @@ export async function createDatabase(): Promise<TestDatabase> {
       await onServer(`drop database ${name} with (force)`);
     },
   };
+}
+
+/** Sets the time-outs of a database's connections, as an operator does who runs PgBouncer. */
+export async function setTimeouts({ url, query }: TestDatabase): Promise<void> {
+  const name = new URL(url).pathname.slice(1);
+  for (const [timeout, ms] of Object.entries(TIMEOUTS)) await query(`alter database ${name} set ${timeout} = ${ms}`);
 }
 
 async function onServer(statement: string): Promise<void> {

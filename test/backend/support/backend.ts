@@ -44,7 +44,7 @@ export class SimulatedCrash extends Error {}
 
 /** Starts a backend on an empty store of its own. Tests that are not about passwords pass a fast `hashing`. */
 export async function startBackend(
-  dialect: StoreKind = DIALECTS.includes("sharded") ? "sharded" : "sqlite",
+  dialect: StoreKind = DIALECTS[0],
   hashing: Passwords = passwords(randomBytes),
   onStatement?: (text: string) => void,
   more: { connections?: number } = {},

@@ -1,4 +1,5 @@
 import { organizationExists } from "../../../src/backend/service/import.ts";
+import { databaseBusy } from "../../../src/backend/service/migrate.ts";
 import { notInReview } from "../../../src/backend/service/review.ts";
 import { schemaMismatch } from "../../../src/backend/service/store.ts";
 import type { ErrorCase } from "./stage.ts";
@@ -31,6 +32,11 @@ export const SERVICE_CASES: readonly ErrorCase[] = [
     line: "serve admin set-payment-method card_ok --org 7",
   },
   { code: "database_unreachable", line: "serve migrate --database postgresql://billing@127.0.0.1:1/billing" },
+  {
+    code: "database_busy",
+    line: "serve migrate --database postgresql://billing@127.0.0.1/billing",
+    ...failing(databaseBusy(null)),
+  },
   {
     code: "schema_mismatch",
     when: "a database that was not migrated",
