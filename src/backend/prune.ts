@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { type RawBuilder, sql } from "kysely";
+import { batches } from "./database/batches.ts";
 import type { Database } from "./database/schema.ts";
 import type { BackendDeps } from "./deps.ts";
 import { GRANT_MEMORY_MS } from "./identity/deviceGrants.ts";
@@ -33,7 +34,8 @@ interface Outdated {
  * may run it on one database (src/backend/README.md, Leases and the sweep).
  */
 export async function prune(deps: PruneDeps): Promise<void> {
-  for (const outdated of outdatedRows(deps.now(), deps.clock.now())) {
+  await pruneQuotes(deps.database, deps.clock.now() - UNSOLD_QUOTE_MS);
+  for (const outdated of outdatedRows(deps.now())) {
     for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
       // SQLite blocks the event loop; let requests in between.
       await setImmediate();
@@ -42,8 +44,82 @@ export async function prune(deps: PruneDeps): Promise<void> {
   }
 }
 
-/** Lists what to delete; `now` by the machine's clock, `billingNow` by the billing clock, milliseconds. */
-function outdatedRows(now: number, billingNow: number): readonly Outdated[] {
+/** The setting that says until which expiry quotes were pruned: those that are left before it were sold. */
+const PRUNED_SETTING = "quotes_pruned_until";
+
+/**
+ * Deletes unsold quotes that expired before an instant. It goes on where the last run ended, because sold quotes stay
+ * forever and are not to be looked at again.
+ */
+async function pruneQuotes(database: BackendDeps["database"], before: number): Promise<void> {
+  let from = await readPrunedUntil(database);
+  for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+    await setImmediate();
+    const page = await database
+      .selectFrom("quotes")
+      .select(["organization_id", "id", "expires_at"])
+      .where("expires_at", ">=", from)
+      .where("expires_at", "<", before)
+      .orderBy("expires_at")
+      .limit(BATCH)
+      .execute();
+    await deleteUnsold(database, page);
+    const last = page.at(-1)?.expires_at;
+    if (last === undefined || page.length < BATCH) return savePrunedUntil(database, before);
+    // Quotes that expire at the same instant may be on the next page.
+    from = last > from ? last : last + 1;
+    await savePrunedUntil(database, from);
+  }
+}
+
+async function deleteUnsold(
+  database: BackendDeps["database"],
+  quotes: readonly { organization_id: number; id: string }[],
+): Promise<void> {
+  for await (const batch of batches(quotes)) {
+    await database
+      .deleteFrom("quotes")
+      .where(({ eb, refTuple, tuple }) =>
+        eb(
+          refTuple("organization_id", "id"),
+          "in",
+          batch.map(({ organization_id, id }) => tuple(organization_id, id)),
+        ),
+      )
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom("purchases")
+              .select("purchases.id")
+              .whereRef("purchases.organization_id", "=", "quotes.organization_id")
+              .whereRef("purchases.quote_id", "=", "quotes.id"),
+          ),
+        ),
+      )
+      .execute();
+  }
+}
+
+async function readPrunedUntil(database: BackendDeps["database"]): Promise<number> {
+  const row = await database
+    .selectFrom("settings")
+    .select("value")
+    .where("name", "=", PRUNED_SETTING)
+    .executeTakeFirst();
+  return Number(row?.value ?? 0);
+}
+
+async function savePrunedUntil(database: BackendDeps["database"], until: number): Promise<void> {
+  const value = String(until);
+  await database
+    .insertInto("settings")
+    .values({ name: PRUNED_SETTING, value })
+    .onConflict((conflict) => conflict.column("name").doUpdateSet({ value }))
+    .execute();
+}
+
+/** Lists what else to delete; `now` by the machine's clock, milliseconds. */
+function outdatedRows(now: number): readonly Outdated[] {
   return [
     {
       // Attempts of older versions have no ID.
@@ -60,14 +136,6 @@ function outdatedRows(now: number, billingNow: number): readonly Outdated[] {
       where: sql`refresh_expires_at <= ${now} or revoked_at < ${now - REVOKED_SESSION_MS}`,
     },
     { table: "outbox", key: ["organization_id", "id"], where: sql`sent_at < ${now - SENT_NOTIFICATION_MS}` },
-    {
-      table: "quotes",
-      key: ["organization_id", "id"],
-      where: sql`expires_at < ${billingNow - UNSOLD_QUOTE_MS} and not exists (
-        select 1 from purchases
-        where purchases.organization_id = quotes.organization_id and purchases.quote_id = quotes.id
-      )`,
-    },
   ];
 }
 

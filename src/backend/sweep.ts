@@ -1,14 +1,15 @@
 import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import pLimit from "p-limit";
-import type { BackendDeps } from "./deps.ts";
+import type { BackendDeps, Notification } from "./deps.ts";
 import { claimNotifications, markSent } from "./events/events.ts";
 import { prune } from "./prune.ts";
 import { clocksOf } from "./purchases/charge.ts";
 import { isOrphan, leaseDue } from "./purchases/leases.ts";
 import { advanceLeasedOrLog } from "./purchases/processor.ts";
-import { dueRetries, dueSubscriptions, renewDue, retryRenewal } from "./renewals/renew.ts";
+import { type DueRetry, type DueSubscription, dueRetries, dueSubscriptions } from "./renewals/due.ts";
+import { renewDue, retryRenewal } from "./renewals/renew.ts";
 
-/** How many renewals and notifications are listed at once. */
+/** How many renewals are listed at once. */
 const BATCH = 100;
 
 /** How an instance works in the background. */
@@ -17,10 +18,16 @@ export interface SweepOptions {
   readonly jobs: number;
   /** The bucket that renewals begin with, of `BUCKETS`: other instances begin with others. */
   readonly bucket: number;
+  /** How many of a kind a round takes at most, so that none waits for the backlog of another. */
+  readonly limit: number;
+  /** Where the next round goes on with a kind that this round left off. */
+  readonly positions: Map<string, unknown>;
+  /** Ends a round early. */
+  readonly signal?: AbortSignal;
 }
 
-/** SQLite does one thing at a time, and a sandbox everything in order. */
-const ALONE: SweepOptions = { jobs: 1, bucket: 0 };
+/** A backend alone does everything in order: SQLite does one thing at a time. */
+const alone = (): SweepOptions => ({ jobs: 1, bucket: 0, limit: Number.POSITIVE_INFINITY, positions: new Map() });
 
 /**
  * Runs one round of background work: advances due purchases, makes renewals and sends the outbox. Any number of backends
@@ -29,50 +36,55 @@ const ALONE: SweepOptions = { jobs: 1, bucket: 0 };
  *
  * @returns whether there was anything to do
  */
-export async function sweep(deps: BackendDeps, options: SweepOptions = ALONE): Promise<boolean> {
+export async function sweep(deps: BackendDeps, options: SweepOptions = alone()): Promise<boolean> {
   const done = [await advanceDue(deps, options), await renewAll(deps, options), await sendOutbox(deps, options)];
   return done.includes(true);
 }
 
-async function advanceDue(deps: BackendDeps, { jobs }: SweepOptions): Promise<boolean> {
+async function advanceDue(deps: BackendDeps, { jobs, limit, signal }: SweepOptions): Promise<boolean> {
   const seen = new Set<string>();
-  for (;;) {
+  while (seen.size < limit && !signal?.aborted) {
     const leases = await leaseDue(deps.database, clocksOf(deps), jobs);
     await Promise.all(leases.map((lease) => advanceLeasedOrLog(deps, lease)));
     const isNew = leases.some(({ id }) => !seen.has(id));
     for (const { id } of leases) seen.add(id);
-    if (!isNew) return seen.size > 0;
+    if (!isNew) break;
     await yieldToEventLoop();
   }
+  return seen.size > 0;
 }
 
 /** Retries declined renewals first, because paying one makes the next ones due. */
 async function renewAll(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
-  const retried = await inBatches(
+  const { database, clock } = deps;
+  const retried = await inPages<DueRetry>(
     options,
-    () => dueRetries(deps.database, deps.clock.now(), BATCH),
-    ({ id }) => id,
+    "retries",
+    (after) => dueRetries(database, clock.now(), { limit: BATCH, after }),
     (renewal) => orLog(deps, `renewal ${renewal.id}`, () => retryRenewal(deps, renewal)),
   );
   let renewed = false;
   for (const bucket of new Set([options.bucket, 0])) {
-    const isDone = await inBatches(
+    const isDone = await inPages<DueSubscription>(
       options,
-      () => dueSubscriptions(deps.database, deps.clock.now(), { limit: BATCH, bucket }),
-      String,
-      (id) => orLog(deps, `renewal of organization ${id}`, () => renewDue(deps, id)),
+      `renewals from ${bucket}`,
+      (after) => dueSubscriptions(database, clock.now(), { limit: BATCH, after, bucket }),
+      ({ organization_id: id }) => orLog(deps, `renewal of organization ${id}`, () => renewDue(deps, id)),
     );
     renewed ||= isDone;
   }
   return retried || renewed;
 }
 
+/** How many notifications an instance claims for each that it can send at once: it has a minute for them. */
+const CLAIMS_PER_JOB = 4;
+
 /** Sends queued notifications at least once; receivers deduplicate by ID. */
 async function sendOutbox(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
-  return inBatches(
+  return inPages<Notification>(
     options,
-    () => claimNotifications(deps.database, deps.now(), BATCH),
-    ({ id }) => id,
+    "notifications",
+    () => claimNotifications(deps.database, deps.now(), CLAIMS_PER_JOB * options.jobs),
     (notification) =>
       orLog(deps, `notification ${notification.id}`, async () => {
         await deps.notifier.deliver(notification);
@@ -83,31 +95,37 @@ async function sendOutbox(deps: BackendDeps, options: SweepOptions): Promise<boo
 }
 
 /**
- * Lists and handles what is due until nothing new is listed. What stays due is handled once.
+ * Lists and handles what is due, page by page, and notes where the next round goes on: what cannot be done now must not
+ * keep later ones from their turn.
  *
+ * @param list returns a page after an item, the first one after `null`; an empty page is the end
  * @returns whether there was anything
  */
-async function inBatches<Due>(
-  { jobs }: SweepOptions,
-  list: () => Promise<readonly Due[]>,
-  idOf: (due: Due) => string,
+async function inPages<Due>(
+  { jobs, limit, positions, signal }: SweepOptions,
+  kind: string,
+  list: (after: Due | null) => Promise<readonly Due[]>,
   handle: (due: Due) => Promise<void>,
 ): Promise<boolean> {
-  const seen = new Set<string>();
-  const limit = pLimit(jobs);
-  for (;;) {
-    const fresh = (await list()).filter((due) => !seen.has(idOf(due)));
-    if (fresh.length === 0) return seen.size > 0;
-    for (const due of fresh) seen.add(idOf(due));
+  const turn = pLimit(jobs);
+  let count = 0;
+  let after = (positions.get(kind) as Due | undefined) ?? null;
+  while (count < limit && !signal?.aborted) {
+    const page = await list(after);
+    after = page.at(-1) ?? null;
+    if (after === null) break;
+    count += page.length;
     await Promise.all(
-      fresh.map((due) =>
-        limit(async () => {
+      page.map((due) =>
+        turn(async () => {
           await yieldToEventLoop();
-          await handle(due);
+          if (!signal?.aborted) await handle(due);
         }),
       ),
     );
   }
+  positions.set(kind, after);
+  return count > 0;
 }
 
 async function orLog(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
@@ -130,52 +148,73 @@ export async function cancelOrphans(deps: BackendDeps): Promise<void> {
 
 const ORPHAN_AGE_MS = 3_600_000;
 
-/** How long to wait after a round, milliseconds; after rounds without work up to `maxPauseMs`. */
+/** How long to wait after a round, milliseconds. */
 const PAUSE_MS = 1_000;
 
 /** How often outdated rows are pruned and orphans canceled, milliseconds. */
 const UPKEEP_MS = 60_000;
 
+/** How many of a kind a round takes, so that purchases are looked at every few seconds whatever else is due. */
+const ROUND = 100;
+
+/** How an instance sweeps among others. */
+export interface SweepingOptions extends Pick<SweepOptions, "jobs" | "bucket"> {
+  /** The longest pause, reached after rounds without work, milliseconds. */
+  readonly maxPauseMs: number;
+}
+
 /**
- * Sweeps until stopped, one round at a time with a pause after each, and once a minute prunes and cancels orphaned payments.
- * A round that fails is logged.
+ * Sweeps until stopped, one round at a time with a pause after each, and once a minute prunes and cancels orphaned payments. A round that fails is logged.
  *
- * @param maxPauseMs the longest pause, reached after rounds without work
+ * @param among how it shares the work with other instances; `null` for a backend alone
  * @returns a function that stops it, and resolves when the current round is over
  */
-export function startSweeping(
-  deps: BackendDeps,
-  { maxPauseMs = PAUSE_MS, ...options }: SweepOptions & { maxPauseMs?: number } = ALONE,
-): () => Promise<void> {
+export function startSweeping(deps: BackendDeps, among: SweepingOptions | null = null): () => Promise<void> {
   const stop = new AbortController();
+  const options: SweepOptions = {
+    ...alone(),
+    ...(among && { jobs: among.jobs, bucket: among.bucket, limit: ROUND }),
+    signal: stop.signal,
+  };
+  const pauseOf = (last: number) => Math.min(among?.maxPauseMs ?? PAUSE_MS, last * 2);
+  const sweeping = repeat(stop.signal, pauseOf, async () => {
+    let hasWorked = false;
+    await orLog(deps, "sweep", async () => {
+      hasWorked = await sweep(deps, options);
+    });
+    return hasWorked;
+  });
   const keepUp = everyMinute(deps, async () => {
     await orLog(deps, "prune", () => prune(deps));
     await orLog(deps, "orphans", () => cancelOrphans(deps));
   });
-  const run = async () => {
-    for (let pause = PAUSE_MS; !stop.signal.aborted; ) {
-      let hasWorked = false;
-      await orLog(deps, "sweep", async () => {
-        hasWorked = await sweep(deps, options);
-        await keepUp();
-      });
-      pause = hasWorked ? PAUSE_MS : Math.min(maxPauseMs, pause * 2);
-      await delay(pause, undefined, { signal: stop.signal }).catch(() => {});
-    }
-  };
-  const ended = run();
+  // On its own, because deleting a backlog may take longer than a payment should wait.
+  const keeping = repeat(stop.signal, () => PAUSE_MS, keepUp);
   return async () => {
     stop.abort();
-    await ended;
+    await Promise.all([sweeping, keeping]);
   };
 }
 
+/** Repeats work until aborted, with a pause after each time; after times without work `pauseOf` makes it longer. */
+async function repeat(
+  signal: AbortSignal,
+  pauseOf: (last: number) => number,
+  work: () => Promise<boolean>,
+): Promise<void> {
+  for (let pause = PAUSE_MS; !signal.aborted; ) {
+    pause = (await work()) ? PAUSE_MS : pauseOf(pause);
+    await delay(pause, undefined, { signal }).catch(() => {});
+  }
+}
+
 /** Creates a function that does work if the last time was a minute ago, by the machine's clock. */
-function everyMinute({ now }: BackendDeps, work: () => Promise<void>): () => Promise<void> {
+function everyMinute({ now }: BackendDeps, work: () => Promise<void>): () => Promise<boolean> {
   let last = Number.NEGATIVE_INFINITY;
   return async () => {
-    if (now() - last < UPKEEP_MS) return;
+    if (now() - last < UPKEEP_MS) return false;
     last = now();
     await work();
+    return true;
   };
 }

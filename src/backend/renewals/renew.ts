@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { type Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
 import { gracePeriodEnd, priceRenewal, renewalDueAt } from "../../billing/renewal.ts";
@@ -254,46 +254,4 @@ async function openPurchases(database: Kysely<Database>, organizationId: number)
       .orderBy("sequence")
       .execute()
   );
-}
-
-/** How many buckets the organizations are divided into, so that instances can begin at different ones. */
-export const BUCKETS = 256;
-
-/**
- * Lists organizations whose renewal is due and whose last one is paid, the longest overdue first.
- *
- * @param bucket the first bucket to list, of `BUCKETS`
- */
-export async function dueSubscriptions(
-  database: Kysely<Database>,
-  billingNow: number,
-  { limit, bucket }: { limit: number; bucket: number },
-): Promise<number[]> {
-  const rows = await database
-    .selectFrom("subscriptions")
-    .select("organization_id")
-    .where("renew_at", "<=", billingNow)
-    .where("unpaid_renewal", "is", null)
-    .where(sql<number>`organization_id % ${sql.lit(BUCKETS)}`, ">=", bucket)
-    .orderBy("renew_at")
-    .limit(limit)
-    .execute();
-  return rows.map((row) => row.organization_id);
-}
-
-/** Lists the declined renewals whose retry is due. */
-export async function dueRetries(
-  database: Kysely<Database>,
-  billingNow: number,
-  limit: number,
-): Promise<PurchaseKey[]> {
-  return database
-    .selectFrom("purchases")
-    .select(["organization_id", "id"])
-    .where("next_check_at", "<=", billingNow)
-    .where("kind", "=", "renewal")
-    .where("state", "=", "declined")
-    .orderBy("next_check_at")
-    .limit(limit)
-    .execute();
 }

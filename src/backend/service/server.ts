@@ -13,7 +13,7 @@ import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { registerSetupPage } from "../pages/setupPage.ts";
 import { testGateway } from "../payments/testGateway.ts";
-import { BUCKETS } from "../renewals/renew.ts";
+import { BUCKETS } from "../renewals/due.ts";
 import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
 import { type Holding, startHolding } from "./holding.ts";
