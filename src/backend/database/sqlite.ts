@@ -17,7 +17,8 @@ export async function openSqlite(file: string): Promise<Libsql.Database> {
   const database = new Libsql(file);
   try {
     database.exec("pragma locking_mode = exclusive; pragma foreign_keys = on; pragma busy_timeout = 0;");
-    database.exec("pragma journal_mode = wal; pragma synchronous = full;");
+    // Nothing is lost when the process dies; only a power failure may take the last commits of a sandbox.
+    database.exec("pragma journal_mode = wal; pragma synchronous = normal;");
     database.exec("begin immediate; commit;");
   } catch (error) {
     database.close();

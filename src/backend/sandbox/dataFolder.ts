@@ -1,8 +1,6 @@
 import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Kysely, sql } from "kysely";
 import type Libsql from "libsql";
-import type { Database } from "../database/schema.ts";
 import { openSqlite } from "../database/sqlite.ts";
 import { isStorageFailure } from "../database/storageFailure.ts";
 import { BackendError, startError } from "../errors.ts";
@@ -32,29 +30,6 @@ export async function openData(folder: string | null): Promise<SandboxData> {
   } catch (error) {
     backend.close();
     throw unusable(folder, error);
-  }
-}
-
-/**
- * Runs work with very many commits without waiting for the disk after each (`pragma synchronous = normal`). A crash of the
- * process loses nothing, but a power failure may lose the last commits.
- *
- * @param database the store on `data.backend`, which may be in a transaction
- */
-export async function withRelaxedSync<Result>(
-  { outside }: Pick<SandboxData, "outside">,
-  database: Kysely<Database>,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  const setSync = async (level: "normal" | "full") => {
-    await sql`pragma synchronous = ${sql.raw(level)}`.execute(database);
-    outside.exec(`pragma synchronous = ${level}`);
-  };
-  await setSync("normal");
-  try {
-    return await work();
-  } finally {
-    await setSync("full");
   }
 }
 

@@ -28,8 +28,6 @@ export interface SandboxControls {
   readonly timeZone: string;
   /** Lists a page of the provider's captures, after a cursor. */
   captures(after?: number): CapturePage;
-  /** Runs work with very many commits, see `dataFolder.ts`. */
-  withRelaxedSync<Result>(work: () => Promise<Result>): Promise<Result>;
 }
 
 /** Registers `/sandbox` and `/sandbox/clock`, and refuses hosts other than loopback (src/backend/README.md, Sandbox). */
@@ -52,7 +50,7 @@ export function registerSandbox(app: FastifyInstance, deps: RouteDeps, controls:
       const target = await targetOf(deps, controls, body, now);
       assertAhead(now, target);
       const after = await newestPurchase(deps.database);
-      await controls.withRelaxedSync(() => advanceTo(deps, controls.clock, target));
+      await advanceTo(deps, controls.clock, target);
       const made = { after, until: await newestPurchase(deps.database) };
       const renewals = await newestRenewalsWithin(renewalPages(deps, made, request.host));
       const count = await countRenewals(deps.database, made);

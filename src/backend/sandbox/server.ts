@@ -24,7 +24,7 @@ import { readPageKey, readSetting, writeSetting } from "../seeding/store.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { startSweeping } from "../sweep.ts";
 import { CLOCK_SETTING, type SandboxClock, sandboxClock } from "./clock.ts";
-import { openData, startFailure, withRelaxedSync } from "./dataFolder.ts";
+import { openData, startFailure } from "./dataFolder.ts";
 import type { SandboxControls } from "./routes.ts";
 import { type SandboxDeps, type SandboxOptions, type SandboxStart, seedOrReopen } from "./seeding.ts";
 
@@ -87,7 +87,6 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     const controls: Omit<SandboxControls, "timeZone"> = {
       clock,
       captures: gateway.captures,
-      withRelaxedSync: (work) => withRelaxedSync(data, database, work),
     };
     return await run(backend, { options, deps, start, controls, closeData });
   } catch (error) {
