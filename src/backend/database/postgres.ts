@@ -132,11 +132,20 @@ class Connection {
   constructor(
     private readonly client: pg.PoolClient,
     private readonly options: PostgresOptions,
-  ) {}
+  ) {
+    client.on("error", this.onLost);
+  }
 
   release(): void {
     this.client.release(this.isBroken);
+    // The pool listens to idle connections, and to none that it drops.
+    if (!this.isBroken) this.client.off("error", this.onLost);
   }
+
+  /** The driver reports a lost connection also as an event, which ends the process if nobody listens. */
+  private readonly onLost = (): void => {
+    this.isBroken = true;
+  };
 
   async query(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
     // The server has already rolled back, and another error would hide the one that is reported.
