@@ -50,11 +50,11 @@ try {
   await checkAccounts(cluster, SEEDED_LICENSES, tally);
   await checkOrders(cluster, orders, tally);
 } finally {
+  for (const violation of tally.violations) console.error(`VIOLATION ${violation}`);
   await fleet?.stop();
   await cluster.stop();
   await removePlaces();
 }
-for (const violation of tally.violations) console.error(`VIOLATION ${violation}`);
 const { purchases, renewals, clicks, kills, faults, violations } = tally;
 console.log(
   `${purchases} purchases, ${renewals} renewals, ${clicks} acts of persons, ${kills} kills, ${faults} faults: ` +

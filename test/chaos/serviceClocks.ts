@@ -13,7 +13,6 @@ const AHEAD_MS = 600_000;
 
 /** What Debian's `faketime -f +10m` sets, with timers left alone. */
 const FAKED = {
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the loader replaces it.
   LD_PRELOAD: "/usr/$LIB/faketime/libfaketime.so.1",
   FAKETIME: `+${AHEAD_MS / 1_000}`,
   DONT_FAKE_MONOTONIC: "1",
@@ -133,7 +132,7 @@ async function respectLease(scene: Scene, side: number, then: "SIGCONT" | "SIGKI
   orders.push(order);
   const start = performance.now();
   const quote = await send(fleet.url(side), organizationId, ["POST", "/quotes"], { body: { licenses: 1 } });
-  const { id: quoteId } = quote?.body as { id: string };
+  const { id: quoteId } = (quote?.body ?? {}) as { id?: string };
   const buying = send(fleet.url(side), organizationId, ["POST", "/purchases"], { body: { quoteId }, key: order.key });
   const leased = () =>
     fleet.cluster.query("select epoch::int, state from purchases where idempotency_key = $1", [order.key]);

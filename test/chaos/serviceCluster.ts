@@ -57,7 +57,7 @@ export async function startCluster(): Promise<Cluster> {
     async terminate(most) {
       const { rows } = await pool.query(
         `select pg_terminate_backend(pid) from
-           (select pid from pg_stat_activity where datname = 'chaos' order by random() limit $1) some`,
+           (select pid from pg_stat_activity where datname = 'chaos' order by random() limit $1) as chosen`,
         [most],
       );
       return rows.length;

@@ -13,6 +13,9 @@ const SIDES = [0, 1] as const;
 const DRAIN = ["--drain-seconds", "2"];
 const MAX_END_MS = 25_000;
 
+/** How long a client pauses after a purchase, milliseconds: so few that no instance has to refuse any for the load. */
+const PAUSE_MS = 500;
+
 interface Crowd {
   readonly fleet: Fleet;
   readonly tally: Tally;
@@ -45,6 +48,7 @@ export async function drainUnderLoad(fleet: Fleet, first: number, tally: Tally):
 
 /** A second signal ends an instance that drains. */
 async function endAtOnce({ fleet, tally }: Crowd): Promise<void> {
+  await fleet.end(0, "SIGTERM");
   const { process } = await fleet.start(0, { args: ["--drain-seconds", "20"] });
   process.kill("SIGTERM");
   const isDraining = async () => (await fetch(new URL("/readyz", fleet.url(0)))).status === 503;
@@ -52,6 +56,7 @@ async function endAtOnce({ fleet, tally }: Crowd): Promise<void> {
   const start = performance.now();
   const exitCode = await fleet.end(0, "SIGTERM");
   const took = performance.now() - start;
+  await fleet.end(1, "SIGTERM");
   tally.expect(exitCode === 143 && took < 2_000, `drain: ended ${exitCode} ${took} ms after the second signal`);
 }
 
@@ -70,7 +75,7 @@ async function client(crowd: Crowd, index: number): Promise<Order[]> {
     orders.push(order);
     const purchase = await next("/purchases", { quoteId: quote.id }, { "idempotency-key": order.key });
     order.end = purchase?.status === "succeeded" ? "succeeded" : null;
-    await sleep(20);
+    await sleep(PAUSE_MS);
   }
   agent.destroy();
   return orders;

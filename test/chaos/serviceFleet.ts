@@ -7,7 +7,7 @@ import { WaitError, waitFor } from "../support/wait.ts";
 import { type Cluster, freePort } from "./serviceCluster.ts";
 
 /** How an instance is started. */
-export interface StartOptions {
+interface StartOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** The database, if not at the cluster's own address. */
@@ -73,10 +73,7 @@ export async function createFleet(cluster: Cluster, organizations: readonly Seed
         startService({ url: databaseUrl }, flags, { env, timeout: FOREVER_MS }),
       );
       running.set(number, service);
-      void service.process.ended.then(({ exitCode, stderr }) => {
-        ends.set(service, exitCode);
-        if (exitCode !== 0 && exitCode !== 137) console.log(number, exitCode, args, stderr.slice(-1500));
-      });
+      void service.process.ended.then(({ exitCode }) => ends.set(service, exitCode));
       return service;
     },
     ended,
