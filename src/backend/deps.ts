@@ -50,6 +50,8 @@ export interface BackendDeps {
    * @param error what went wrong, whose message may contain anything
    */
   log(line: string, error?: unknown): void;
+  /** Whether nothing can be bought and no renewal is made until the operator has reconciled the payments. */
+  isHeld?(): boolean;
   /** Called after the commit with each purchase that settles, for metrics. */
   observe?(settled: SettledPurchase): void;
   /**

@@ -11,6 +11,7 @@ type StartCode =
   | "settings_invalid"
   | "schema_mismatch"
   | "database_unreachable"
+  | "database_busy"
   | "organization_exists"
   | "not_in_review";
 

@@ -19,8 +19,6 @@ const SENT_NOTIFICATION_MS = 30 * DAY_MS;
 
 const UNSOLD_QUOTE_MS = 90 * DAY_MS;
 
-const INTERVAL_MS = 60_000;
-
 type PruneDeps = Pick<BackendDeps, "database" | "now" | "clock">;
 
 /** Rows of a table that nothing reads any more; `key` identifies a row, or rows that are all outdated. */
@@ -28,21 +26,6 @@ interface Outdated {
   readonly table: keyof Database;
   readonly key: readonly string[];
   readonly where: RawBuilder<unknown>;
-}
-
-/**
- * Creates a job that prunes at most once a minute, by the machine's clock.
- *
- * @returns a function that prunes if it is time
- */
-export function pruner(deps: PruneDeps): () => Promise<void> {
-  let prunedAt = Number.NEGATIVE_INFINITY;
-  return async () => {
-    const now = deps.now();
-    if (now - prunedAt < INTERVAL_MS) return;
-    prunedAt = now;
-    await prune(deps);
-  };
 }
 
 /**

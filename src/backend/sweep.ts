@@ -1,76 +1,112 @@
-import { setImmediate } from "node:timers/promises";
+import { setTimeout as delay, setImmediate } from "node:timers/promises";
+import pLimit from "p-limit";
 import type { BackendDeps } from "./deps.ts";
 import { claimNotifications, markSent } from "./events/events.ts";
-import { pruner } from "./prune.ts";
+import { prune } from "./prune.ts";
 import { clocksOf } from "./purchases/charge.ts";
-import { duePurchases, isOrphan } from "./purchases/leases.ts";
-import { advanceOrLog } from "./purchases/processor.ts";
+import { isOrphan, leaseDue } from "./purchases/leases.ts";
+import { advanceLeasedOrLog } from "./purchases/processor.ts";
 import { dueRetries, dueSubscriptions, renewDue, retryRenewal } from "./renewals/renew.ts";
 
-/** How many rows are listed at once. */
+/** How many renewals and notifications are listed at once. */
 const BATCH = 100;
 
-/**
- * Runs one round of background work: advances due purchases, makes renewals, sends the outbox, and cancels orphaned
- * payments. Any number of backends may run it on one database. A failure is logged, left for a later round, and stops
- * nothing else (src/backend/README.md, Leases and the sweep).
- */
-export async function sweep(deps: BackendDeps): Promise<void> {
-  await advanceDue(deps);
-  await renewAll(deps);
-  await sendOutbox(deps);
-  await cancelOrphans(deps);
+/** How an instance works in the background. */
+export interface SweepOptions {
+  /** How many purchases, renewals or notifications are in work at a time. */
+  readonly jobs: number;
+  /** The bucket that renewals begin with, of `BUCKETS`: other instances begin with others. */
+  readonly bucket: number;
 }
 
-async function advanceDue(deps: BackendDeps): Promise<void> {
-  await inBatches(
-    () => duePurchases(deps.database, clocksOf(deps), BATCH),
-    ({ id }) => id,
-    (purchase) => advanceOrLog(deps, purchase),
-  );
+/** SQLite does one thing at a time, and a sandbox everything in order. */
+const ALONE: SweepOptions = { jobs: 1, bucket: 0 };
+
+/**
+ * Runs one round of background work: advances due purchases, makes renewals and sends the outbox. Any number of backends
+ * may run it on one database. A failure is logged, left for a later round, and stops nothing else (src/backend/README.md,
+ * Leases and the sweep).
+ *
+ * @returns whether there was anything to do
+ */
+export async function sweep(deps: BackendDeps, options: SweepOptions = ALONE): Promise<boolean> {
+  const done = [await advanceDue(deps, options), await renewAll(deps, options), await sendOutbox(deps, options)];
+  return done.includes(true);
+}
+
+async function advanceDue(deps: BackendDeps, { jobs }: SweepOptions): Promise<boolean> {
+  const seen = new Set<string>();
+  for (;;) {
+    const leases = await leaseDue(deps.database, clocksOf(deps), jobs);
+    await Promise.all(leases.map((lease) => advanceLeasedOrLog(deps, lease)));
+    const isNew = leases.some(({ id }) => !seen.has(id));
+    for (const { id } of leases) seen.add(id);
+    if (!isNew) return seen.size > 0;
+    await yieldToEventLoop();
+  }
 }
 
 /** Retries declined renewals first, because paying one makes the next ones due. */
-async function renewAll(deps: BackendDeps): Promise<void> {
-  await inBatches(
+async function renewAll(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
+  const retried = await inBatches(
+    options,
     () => dueRetries(deps.database, deps.clock.now(), BATCH),
     ({ id }) => id,
     (renewal) => orLog(deps, `renewal ${renewal.id}`, () => retryRenewal(deps, renewal)),
   );
-  await inBatches(
-    () => dueSubscriptions(deps.database, deps.clock.now(), BATCH),
-    String,
-    (organizationId) => orLog(deps, `renewal of organization ${organizationId}`, () => renewDue(deps, organizationId)),
-  );
-}
-
-/** Lists and handles what is due until nothing new is listed. What stays due is handled once. */
-async function inBatches<Due>(
-  list: () => Promise<readonly Due[]>,
-  idOf: (due: Due) => string,
-  handle: (due: Due) => Promise<void>,
-): Promise<void> {
-  const seen = new Set<string>();
-  for (;;) {
-    const fresh = (await list()).filter((due) => !seen.has(idOf(due)));
-    if (fresh.length === 0) return;
-    for (const due of fresh) {
-      seen.add(idOf(due));
-      await yieldToEventLoop();
-      await handle(due);
-    }
+  let renewed = false;
+  for (const bucket of new Set([options.bucket, 0])) {
+    const isDone = await inBatches(
+      options,
+      () => dueSubscriptions(deps.database, deps.clock.now(), { limit: BATCH, bucket }),
+      String,
+      (id) => orLog(deps, `renewal of organization ${id}`, () => renewDue(deps, id)),
+    );
+    renewed ||= isDone;
   }
+  return retried || renewed;
 }
 
 /** Sends queued notifications at least once; receivers deduplicate by ID. */
-async function sendOutbox(deps: BackendDeps): Promise<void> {
-  for (const notification of await claimNotifications(deps.database, deps.now(), BATCH)) {
-    await yieldToEventLoop();
-    await orLog(deps, `notification ${notification.id}`, async () => {
-      await deps.notifier.deliver(notification);
-      deps.reach("B10");
-      await markSent(deps.database, notification, deps.now());
-    });
+async function sendOutbox(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
+  return inBatches(
+    options,
+    () => claimNotifications(deps.database, deps.now(), BATCH),
+    ({ id }) => id,
+    (notification) =>
+      orLog(deps, `notification ${notification.id}`, async () => {
+        await deps.notifier.deliver(notification);
+        deps.reach("B10");
+        await markSent(deps.database, notification, deps.now());
+      }),
+  );
+}
+
+/**
+ * Lists and handles what is due until nothing new is listed. What stays due is handled once.
+ *
+ * @returns whether there was anything
+ */
+async function inBatches<Due>(
+  { jobs }: SweepOptions,
+  list: () => Promise<readonly Due[]>,
+  idOf: (due: Due) => string,
+  handle: (due: Due) => Promise<void>,
+): Promise<boolean> {
+  const seen = new Set<string>();
+  const limit = pLimit(jobs);
+  for (;;) {
+    const fresh = (await list()).filter((due) => !seen.has(idOf(due)));
+    if (fresh.length === 0) return seen.size > 0;
+    for (const due of fresh) seen.add(idOf(due));
+    await Promise.all(
+      fresh.map((due) =>
+        limit(async () => {
+          await yieldToEventLoop();
+          await handle(due);
+        }),
+      ),
+    );
   }
 }
 
@@ -94,29 +130,52 @@ export async function cancelOrphans(deps: BackendDeps): Promise<void> {
 
 const ORPHAN_AGE_MS = 3_600_000;
 
+/** How long to wait after a round, milliseconds; after rounds without work up to `maxPauseMs`. */
+const PAUSE_MS = 1_000;
+
+/** How often outdated rows are pruned and orphans canceled, milliseconds. */
+const UPKEEP_MS = 60_000;
+
 /**
- * Runs the sweep every second until stopped, one round at a time, and prunes once a minute. A round that fails is logged.
+ * Sweeps until stopped, one round at a time with a pause after each, and once a minute prunes and cancels orphaned payments.
+ * A round that fails is logged.
  *
+ * @param maxPauseMs the longest pause, reached after rounds without work
  * @returns a function that stops it, and resolves when the current round is over
  */
-export function startSweeping(deps: BackendDeps): () => Promise<void> {
-  let round: Promise<void> = Promise.resolve();
-  let busy = false;
-  const pruneInTime = pruner(deps);
-  const tick = () => {
-    if (busy) return;
-    busy = true;
-    round = sweep(deps)
-      .then(() => orLog(deps, "prune", pruneInTime))
-      .catch((error) => deps.log("sweep", error))
-      .finally(() => {
-        busy = false;
+export function startSweeping(
+  deps: BackendDeps,
+  { maxPauseMs = PAUSE_MS, ...options }: SweepOptions & { maxPauseMs?: number } = ALONE,
+): () => Promise<void> {
+  const stop = new AbortController();
+  const keepUp = everyMinute(deps, async () => {
+    await orLog(deps, "prune", () => prune(deps));
+    await orLog(deps, "orphans", () => cancelOrphans(deps));
+  });
+  const run = async () => {
+    for (let pause = PAUSE_MS; !stop.signal.aborted; ) {
+      let hasWorked = false;
+      await orLog(deps, "sweep", async () => {
+        hasWorked = await sweep(deps, options);
+        await keepUp();
       });
+      pause = hasWorked ? PAUSE_MS : Math.min(maxPauseMs, pause * 2);
+      await delay(pause, undefined, { signal: stop.signal }).catch(() => {});
+    }
   };
-  const timer = setInterval(tick, 1_000);
-  tick();
+  const ended = run();
   return async () => {
-    clearInterval(timer);
-    await round;
+    stop.abort();
+    await ended;
+  };
+}
+
+/** Creates a function that does work if the last time was a minute ago, by the machine's clock. */
+function everyMinute({ now }: BackendDeps, work: () => Promise<void>): () => Promise<void> {
+  let last = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (now() - last < UPKEEP_MS) return;
+    last = now();
+    await work();
   };
 }

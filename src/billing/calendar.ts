@@ -50,19 +50,29 @@ export function addIntervals(anchor: CalendarDate, interval: Interval, count: nu
  * @throws BillingError `invalid_date` for an unknown time zone
  */
 export function dateInZone(instant: number, timeZone: string): CalendarDate {
-  const parts = Object.fromEntries(
-    formatterOf(timeZone)
-      .formatToParts(instant)
-      .map(({ type, value }) => [type, value]),
-  );
-  return [`${parts.year}`.padStart(4, "0"), parts.month, parts.day].join("-");
+  // `en-US` writes 11/22/2026.
+  const [month = "", day = "", year = ""] = formatterOf(timeZone).format(instant).split("/");
+  return `${year.padStart(4, "0")}-${month}-${day}`;
 }
 
-/**
- * Returns the first instant of a calendar date in a time zone, in milliseconds since the epoch. Searches for it instead
- * of using a zone offset, because some zones skip midnight when daylight saving time begins.
- */
+/** The starts of dates that were searched lately, by date and zone. */
+const starts = new Map<string, number>();
+
+const MAX_STARTS = 10_000;
+
+/** Returns the first instant of a calendar date in a time zone, in milliseconds since the epoch. */
 export function startOfDateInZone(date: CalendarDate, timeZone: string): number {
+  const key = `${date} ${timeZone}`;
+  const known = starts.get(key);
+  if (known !== undefined) return known;
+  const start = findStart(date, timeZone);
+  if (starts.size >= MAX_STARTS) starts.clear();
+  starts.set(key, start);
+  return start;
+}
+
+/** Searches, instead of using a zone offset, because some zones skip midnight when daylight saving time begins. */
+function findStart(date: CalendarDate, timeZone: string): number {
   const middle = Date.parse(`${date}T00:00:00Z`);
   let before = middle - DAY_MS;
   let after = middle + DAY_MS;

@@ -48,6 +48,7 @@ export const ERRORS = {
   users_not_offered: row(1, "never", "open", null),
   sign_in_not_offered: row(1, "never", "open", null),
   output_not_written: row(1, "never", "open", "Check that stdout can be written and that the disk is not full."),
+  reconciliation_differs: row(1, "never", "settled", null),
   defect: row(1, "never", "open", VERBOSE),
 
   invalid_usage: row(2, "never", "unsent", null),
@@ -138,6 +139,7 @@ export const ERRORS = {
 
   unreachable: row(10, "later", "unsent", RUN_AGAIN),
   database_unreachable: row(10, "later", "unsent", null),
+  database_busy: row(10, "later", "unsent", null),
   sign_in_busy: row(10, "later", "unsent", null),
   outcome_unknown: row(10, "later", "open", "Running the same command again is safe: it never buys twice."),
   charged_other_amount: row(10, "never", "open", null),

@@ -101,6 +101,33 @@ const addingOutput = {
   quote: verifiedQuoteSchema.optional(),
 };
 
+/** How the provider's record of a payment and the ledger can differ. */
+const findingSchema = z.enum([
+  "unknownPurchase",
+  "notBooked",
+  "amountDiffers",
+  "notCaptured",
+  "refundNotBooked",
+  "refundNotMade",
+]);
+
+const reconciliationSchema = z.object({
+  from: z.string(),
+  until: z.string(),
+  /** How many were compared. */
+  payments: z.int(),
+  /** How many differences were settled by advancing the purchase. */
+  advanced: z.int(),
+  /** How many differences of a kind are left. */
+  findings: z.record(findingSchema, z.int()),
+  /** What they amount to, whatever the direction, by currency. */
+  differences: z.array(moneySchema),
+  /** `none` if buying was not on hold. */
+  hold: z.enum(["none", "released", "kept"]),
+  /** The latest `--from` that releases a hold; `null` if that is not known. */
+  heldSince: z.string().nullable(),
+});
+
 const helpSchema = z.union([
   z.array(z.object({ code: z.int(), meaning: z.string() })),
   z.array(z.object({ name: z.string(), meaning: z.string() })),
@@ -175,6 +202,7 @@ export const outputs = {
   /** The migrations that were applied, or would be. */
   "serve migrate": z.object({ migrations: z.array(z.string()), plan: z.boolean() }),
   "serve check": z.object({ ok: z.literal(true), warnings: z.array(z.string()) }),
+  "serve reconcile": reconciliationSchema,
   "serve admin import": z.object({ organizations: z.array(z.object({ id: z.int(), name: z.string() })) }),
   "serve admin create-organization": z.object({ id: z.int(), name: z.string() }),
   "serve admin create-administrator": z.object({
@@ -187,15 +215,20 @@ export const outputs = {
   "serve admin list-review": z.array(
     z.object({
       id: z.string(),
-      organizationId: z.int(),
-      kind: z.enum(["purchase", "renewal"]),
-      licenses: z.int(),
-      total: moneySchema,
-      acceptedAt: z.string(),
+      organizationId: z.int().nullable(),
+      kind: z.enum(["purchase", "renewal"]).nullable(),
+      licenses: z.int().nullable(),
+      /** Of a difference: what was captured, otherwise what is booked. */
+      total: moneySchema.nullable(),
+      acceptedAt: z.string().nullable(),
       paymentId: z.string().nullable(),
+      /** `null` for a purchase whose payment is not known. */
+      finding: findingSchema.nullable(),
     }),
   ),
   "serve admin resolve": z.object({ id: z.string(), state: z.string() }),
+  "serve admin hold": z.object({ held: z.literal(true), since: z.string().nullable() }),
+  "serve admin release": z.object({ held: z.literal(false), wasHeld: z.boolean() }),
   help: helpSchema,
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../src/backend/database/schema.ts";
-import { prune, pruner } from "../../src/backend/prune.ts";
+import { prune } from "../../src/backend/prune.ts";
+import { startSweeping } from "../../src/backend/sweep.ts";
 import { buy, call, NOON, organization, startBackend, type TestBackend, tokenOf } from "./support/backend.ts";
 import { DIALECTS } from "./support/stores.ts";
 
@@ -8,6 +9,8 @@ const [SECOND, MINUTE, DAY] = [1_000, 60_000, 86_400_000];
 
 /** The time step of `NOON`. */
 const STEP = NOON / (30 * SECOND);
+
+const attempt = (name: string, at: number) => ({ id: name, email_key: "ada", address: "192.0.2.1", at });
 
 describe.each(DIALECTS)("pruning on %s", (dialect) => {
   let backend: TestBackend;
@@ -25,8 +28,6 @@ describe.each(DIALECTS)("pruning on %s", (dialect) => {
   afterEach(() => backend.close());
 
   const rowsOf = (table: keyof Database) => backend.deps.database.selectFrom(table).selectAll().execute();
-
-  const attempt = (name: string, at: number) => ({ id: name, email_key: "ada", address: "192.0.2.1", at });
 
   const ticket = (ticket_hash: string, expires_at: number) => ({
     ...{ ticket_hash, expires_at, user_id: userId, kind: "mfa", tries: 0, mfa_at: null },
@@ -153,21 +154,21 @@ describe.each(DIALECTS)("pruning on %s", (dialect) => {
     await Promise.all([prune(backend.deps), prune(backend.deps), prune(backend.deps)]);
     expect(await rowsOf("sign_in_attempts")).toEqual([]);
   });
+});
 
-  test("runs at most once a minute", async () => {
-    const pruneInTime = pruner(backend.deps);
-    const leftAfter = async (milliseconds: number) => {
-      backend.clocks.machine += milliseconds;
-      await backend.deps.database
-        .insertInto("sign_in_attempts")
-        .values(attempt(`${backend.clocks.machine}`, 0))
-        .execute();
-      await pruneInTime();
-      return (await rowsOf("sign_in_attempts")).length;
-    };
-    expect(await leftAfter(0)).toBe(0);
-    expect(await leftAfter(MINUTE - 1)).toBe(1);
-    expect(await leftAfter(1)).toBe(0);
-    expect(await leftAfter(1)).toBe(1);
-  });
+test("a backend that sweeps prunes at its start, and then once a minute", async () => {
+  const own = await startBackend();
+  const add = (id: string) => own.deps.database.insertInto("sign_in_attempts").values(attempt(id, 0)).execute();
+  const left = async () => (await own.deps.database.selectFrom("sign_in_attempts").select("id").execute()).length;
+  await add("before");
+  const stop = startSweeping(own.deps);
+  await expect.poll(left).toBe(0);
+  await add("within the minute");
+  own.clocks.machine += MINUTE - 1;
+  await new Promise((done) => setTimeout(done, 1_500));
+  expect(await left()).toBe(1);
+  own.clocks.machine += 1;
+  await expect.poll(left, { timeout: 5_000 }).toBe(0);
+  await stop();
+  await own.close();
 });

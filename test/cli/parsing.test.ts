@@ -161,6 +161,8 @@ describe("usage errors exit with 2, before any request", () => {
     ["users remove"],
     ["users remove a@b.example"],
     ["serve"],
+    ["serve reconcile --payments sandbox --test-mode"],
+    ["serve reconcile --from yesterday --payments sandbox --test-mode"],
   ])("%s", async (line) => {
     const context = ready();
     const code = await runProgram(line.split(" "), context);

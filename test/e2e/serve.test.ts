@@ -226,6 +226,52 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect((await service.process.ended).exitCode).toBe(0);
   });
 
+  test("is reconciled with the provider, and holds buying until then", async () => {
+    const service = await startService(database, ["--roles", "http"]);
+    const reconcile = async (from: string) => {
+      const flags = ["--from", from, "--payments", "sandbox", "--test-mode"];
+      return operate(["serve", "reconcile", ...flags]);
+    };
+    const buy = (key: string) => service.cli(1, ["buy", "1", "--yes", "--idempotency-key", key, "--json"]);
+    expect((await buy("reconciled")).exitCode).toBe(0);
+    // An earlier test has changed what was booked.
+    await database.query("delete from sandbox_payments where purchase_id like 'pur_3_%'");
+    await database.query("delete from ledger where organization_id = 3");
+    expect(resultOf(await reconcile("2026-01-01"))).toMatchObject({ findings: { notBooked: 0 }, hold: "none" });
+
+    const { since } = resultOf<{ since: string }>(await operate(["serve", "admin", "hold"]));
+    await waitFor(() => service.process.noted().includes("buying is on hold"), 5_000, "the instance to hold");
+    const held = await buy("held");
+    expect(held.exitCode).toBe(10);
+    expect(errorOf(held).message).toMatch(/on hold.*nothing was charged/);
+    await database.query(
+      `insert into sandbox_payments (id, purchase_id, kind, create_key, amount, currency, method, status, created_at)
+       values ('pay_lost', 'pur_1_lost', 'purchase', 'lost', 700, 'GBP', 'card_ok', 'succeeded', $1)`,
+      [Date.now()],
+    );
+    const run = await reconcile(since);
+    expect(run.exitCode).toBe(1);
+    expect(errorOf(run)).toMatchObject({ code: "reconciliation_differs" });
+    expect(JSON.parse(run.stdout)).toMatchObject({
+      findings: { unknownPurchase: 1 },
+      differences: [{ amount: 700, currency: "GBP" }],
+      hold: "kept",
+      heldSince: since,
+    });
+    const list = resultOf<{ id: string }[]>(await operate(["serve", "admin", "list-review"]));
+    expect(list).toEqual([expect.objectContaining({ id: "pur_1_lost", finding: "unknownPurchase", kind: "purchase" })]);
+    const text = await runCli(["serve", "admin", "list-review"], { env: serviceEnvironment(database) });
+    expect(text.stdout).toContain("captured, purchase unknown");
+    expect(resultOf(await operate(["serve", "admin", "release"]))).toEqual({ held: false, wasHeld: true });
+    await database.query("update sandbox_payments set refunded = amount where id = 'pay_lost'");
+    const settled = await runCli(["serve", "reconcile", "--from", since, "--payments", "sandbox", "--test-mode"], {
+      env: serviceEnvironment(database),
+    });
+    expect(settled).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/No differences\.\n$/) });
+    service.process.kill("SIGTERM");
+    expect((await service.process.ended).exitCode).toBe(0);
+  });
+
   describe("that ends", () => {
     test("answers who waits, and exits with 0", async () => {
       const service = await startService(database);

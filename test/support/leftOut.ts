@@ -3,6 +3,7 @@ import type { TestProject } from "vitest/node";
 import { CHROMIUM } from "./chromium.ts";
 import { isInstalled } from "./installed.ts";
 import { HAS_KEYRING } from "./keyrings.ts";
+import { HAS_PGBOUNCER } from "./pgbouncer.ts";
 import { HAS_POPPLER } from "./poppler.ts";
 
 /** Prints once, before the tests run, which of them are skipped and why. */
@@ -18,6 +19,7 @@ export default function setup({ vite }: TestProject): void {
   if (isLong && !HAS_KEYRING) {
     console.log("gnome-keyring or dbus is not there: the tests with a real keyring are left out.");
   }
+  if (!HAS_PGBOUNCER) console.log("pgbouncer is not there: the tests of the service behind it are left out.");
   if (isLong && !isInstalled("openssl")) {
     console.log("openssl is not there: the tests of proxies and certificates are left out.");
   }

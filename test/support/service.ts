@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
+import { TIMEOUTS } from "../../src/backend/database/postgres.ts";
 import { type RunningCli, type RunOptions, type RunResult, runCli, startCli } from "./cli.ts";
 import { environmentFor } from "./sandbox.ts";
 import { WaitError, waitFor } from "./wait.ts";
@@ -14,10 +15,20 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Creates an empty database. */
-export async function createDatabase(): Promise<TestDatabase> {
+/**
+ * Creates an empty database, or a copy of one that nobody is connected to.
+ *
+ * @param original the database to copy; the connections of the test itself are ended
+ */
+export async function createDatabase(original?: Pick<TestDatabase, "url">): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString("hex")}`;
-  await onServer(`create database ${name}`);
+  if (original) {
+    const source = new URL(original.url).pathname.slice(1);
+    await onServer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${source}'`);
+    await onServer(`create database ${name} template ${source}`);
+  } else {
+    await onServer(`create database ${name}`);
+  }
   const url = new URL(POSTGRES ?? "");
   url.pathname = `/${name}`;
   const pool = new pg.Pool({ connectionString: url.href, max: 2 });
@@ -31,6 +42,12 @@ export async function createDatabase(): Promise<TestDatabase> {
       await onServer(`drop database ${name} with (force)`);
     },
   };
+}
+
+/** Sets the time-outs of a database's connections, as an operator does who runs PgBouncer. */
+export async function setTimeouts({ url, query }: TestDatabase): Promise<void> {
+  const name = new URL(url).pathname.slice(1);
+  for (const [timeout, ms] of Object.entries(TIMEOUTS)) await query(`alter database ${name} set ${timeout} = ${ms}`);
 }
 
 async function onServer(statement: string): Promise<void> {

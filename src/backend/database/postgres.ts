@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { Kysely, PostgresDialect, type PostgresPoolClient } from "kysely";
 import pg from "pg";
 import type { Database } from "./schema.ts";
+import { isStalePlan, type StatementNames, statementNames } from "./statementNames.ts";
 import { isConnectionFailure, isSerializationFailure } from "./storageFailure.ts";
 import { MAX_TRIES, retryPause } from "./transaction.ts";
 
@@ -46,8 +46,8 @@ export interface PostgresStore {
   pool(): { total: number; idle: number; waiting: number };
 }
 
-/** How long the database waits, in milliseconds. */
-const TIMEOUTS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };
+/** How long the database waits, in milliseconds, by the names of its settings. */
+export const TIMEOUTS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };
 
 /** How long to wait for a connection, milliseconds. */
 const ACQUIRE_MS = 2_000;
@@ -81,9 +81,11 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
     },
   });
   pool.on("error", (error) => options.onPoolError?.(error));
+  const statements = statementNames(options.isPgbouncer ?? false);
   const dialect = new PostgresDialect({
     pool: {
-      connect: async () => new Connection(await connect(pool, options), options) as unknown as PostgresPoolClient,
+      connect: async () =>
+        new Connection(await connect(pool, options), options, statements) as unknown as PostgresPoolClient,
       end: () => pool.end(),
     },
   });
@@ -118,9 +120,6 @@ function withCode(error: unknown): unknown {
   return error;
 }
 
-/** Statements with more parameters are not prepared: their number of rows varies, and each would be kept. */
-const MAX_PREPARED_PARAMETERS = 60;
-
 /**
  * A connection of the pool. Statements outside of a transaction are repeated after a conflict, which is possible on any
  * isolation level above READ COMMITTED; `inTransaction` repeats transactions.
@@ -132,31 +131,33 @@ class Connection {
   constructor(
     private readonly client: pg.PoolClient,
     private readonly options: PostgresOptions,
+    private readonly statements: StatementNames,
   ) {
     client.on("error", this.onLost);
   }
 
-  release(): void {
-    this.client.release(this.isBroken);
-    // The pool listens to idle connections, and to none that it drops.
-    if (!this.isBroken) this.client.off("error", this.onLost);
-  }
-
-  /** The driver reports a lost connection also as an event, which ends the process if nobody listens. */
-  private readonly onLost = (): void => {
+  /** Without a listener, a connection that is lost between two statements would end the process. */
+  private readonly onLost = () => {
     this.isBroken = true;
   };
+
+  release(): void {
+    if (!this.isBroken) this.client.off("error", this.onLost);
+    this.client.release(this.isBroken);
+  }
 
   async query(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
     // The server has already rolled back, and another error would hide the one that is reported.
     if (text === "rollback" && this.isBroken) return { rows: [], command: "ROLLBACK", rowCount: 0, oid: 0, fields: [] };
     for (let tries = 1; ; tries += 1) {
+      const name = this.statements.of(text, values);
       try {
         this.options.onStatement?.(text);
-        const result = await this.client.query(this.prepared(text, values));
+        const result = await this.client.query({ text, values: [...values], ...(name !== null && { name }) });
         this.follow(text);
         return result;
       } catch (error) {
+        if (name !== null && isStalePlan(error)) this.statements.forget(name, error);
         if (isConnectionFailure(withCode(error))) this.isBroken = true;
         if (!isSerializationFailure(error) || (tries >= MAX_TRIES && !this.isInTransaction)) throw error;
         this.options.onRetry?.(error.code);
@@ -170,19 +171,4 @@ class Connection {
     if (/^(begin|start transaction)/.test(text)) this.isInTransaction = true;
     else if (text === "commit" || text === "rollback") this.isInTransaction = false;
   }
-
-  private prepared(text: string, values: readonly unknown[]): pg.QueryConfig {
-    const isNamed = !this.options.isPgbouncer && values.length > 0 && values.length <= MAX_PREPARED_PARAMETERS;
-    return { text, values: [...values], ...(isNamed && { name: nameOf(text) }) };
-  }
-}
-
-const names = new Map<string, string>();
-
-function nameOf(text: string): string {
-  const known = names.get(text);
-  if (known !== undefined) return known;
-  const name = createHash("sha256").update(text).digest("base64url");
-  names.set(text, name);
-  return name;
 }

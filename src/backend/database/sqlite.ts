@@ -31,11 +31,32 @@ export function sqliteStore(database: Libsql.Database): Kysely<Database> {
   return new Kysely<Database>({ dialect: new SqliteDialect({ database: withCheckedBindings(database) }) });
 }
 
+/** How many prepared statements are kept. */
+const MAX_STATEMENTS = 200;
+
+/** What reads or changes rows, and so leaves prepared statements valid. */
+const KEPT = /^\s*(select|insert|update|delete|with)\b/i;
+
+/** Prepares statements, and keeps those that change no table: most are run again and again. */
+function preparer(database: Libsql.Database): (query: string) => Libsql.Statement {
+  const statements = new Map<string, Libsql.Statement>();
+  return (query) => {
+    const known = statements.get(query);
+    if (known) return known;
+    const statement = database.prepare(query);
+    if (!KEPT.test(query)) return statement;
+    if (statements.size >= MAX_STATEMENTS) statements.clear();
+    statements.set(query, statement);
+    return statement;
+  };
+}
+
 function withCheckedBindings(database: Libsql.Database): SqliteDatabase {
+  const prepare = preparer(database);
   return {
     close: () => database.close(),
     prepare(query) {
-      const statement = database.prepare(query);
+      const statement = prepare(query);
       return {
         reader: statement.reader,
         // Passed as one array, because libsql takes a single null for an object of named values.
@@ -45,7 +66,8 @@ function withCheckedBindings(database: Libsql.Database): SqliteDatabase {
           if (query === "rollback" && !database.inTransaction) return { changes: 0, lastInsertRowid: 0 };
           return statement.run(parameters.map(bindable));
         },
-        iterate: (parameters) => statement.iterate(parameters.map(bindable)),
+        // Of its own, because rows are still read while others use the kept one.
+        iterate: (parameters) => database.prepare(query).iterate(parameters.map(bindable)),
       };
     },
   };
@@ -64,7 +86,9 @@ function storable(text: string): string {
 
 function readable(row: unknown): unknown {
   const restored = (value: unknown) =>
-    typeof value === "string" ? value.replaceAll(STORED_NUL, "\0").replaceAll(STORED_ESCAPE, ESCAPE) : value;
+    typeof value === "string" && value.includes(ESCAPE)
+      ? value.replaceAll(STORED_NUL, "\0").replaceAll(STORED_ESCAPE, ESCAPE)
+      : value;
   return Object.fromEntries(Object.entries(row as object).map(([name, value]) => [name, restored(value)]));
 }
 

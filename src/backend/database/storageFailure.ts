@@ -5,6 +5,9 @@ const CONNECTION_CODE = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|
 const STORAGE_CODE =
   /^(SQLITE_(FULL|READONLY|CANTOPEN|IOERR)(_\w+)?|ENOSPC|EDQUOT|EROFS|EIO|53\w{3}|58\w{3}|57014|55P03)$/;
 
+/** The code of a transaction that PostgreSQL refused because of another one, and that may be repeated. */
+export const SERIALIZATION_FAILURE = "40001";
+
 /** Another transaction got in the way: `serialization_failure`, `deadlock_detected`. Nothing was written. */
 const CONFLICT_CODE = /^(40001|40P01)$/;
 
@@ -26,4 +29,9 @@ export function isStorageFailure(error: unknown): boolean {
 /** Whether PostgreSQL refused a statement or transaction because of another one, so that it has to be repeated. */
 export function isSerializationFailure(error: unknown): error is { readonly code: string } {
   return hasCode(error, CONFLICT_CODE);
+}
+
+/** Whether PostgreSQL refused a statement because a row with its key exists: `unique_violation`. */
+export function isUniqueViolation(error: unknown): boolean {
+  return hasCode(error, /^23505$/);
 }

@@ -63,6 +63,7 @@ export function register<Id extends OperationId>(
   handler: Handler<Id>,
 ): void {
   const operation: Operation = operations[id];
+  const querySchema = operation.query?.strict();
   app.route({
     method: operation.method,
     url: (operation.atRoot ? "" : BASE_PATH) + operation.path.replace(/\{(\w+)\}/g, ":$1"),
@@ -77,7 +78,7 @@ export function register<Id extends OperationId>(
     handler: async (request, reply) => {
       assertMediaType(operation, request);
       const admission = await admit(guard, operation, request);
-      const query = operation.query && validated(operation.query.strict(), request.query);
+      const query = querySchema && validated(querySchema, request.query);
       const body = operation.body && validated(operation.body, request.body ?? null);
       // Last, so that nobody is asked for a code over a request that would be refused anyway.
       if (operation.freshCode && admission.identity) guard.assertFreshCode(admission.identity);

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from "kysely";
+import { preparedStatement } from "../database/prepared.ts";
 import type { ApiTokenRow, Database, OrganizationSubscription, SessionRow, UserRow } from "../database/schema.ts";
 
 const USER = ["id", "uuid", "email", "email_key", "password_hash", "totp_secret"] as const;
@@ -53,6 +54,9 @@ export interface Admitted {
   readonly member: { readonly role: number; readonly subscription: OrganizationSubscription } | null;
 }
 
+/** What identifies a caller: the hash of a token, the organization that is asked for, and the machine's clock. */
+type CallerValues = { readonly hash: string; readonly organization: number | null; readonly now: number };
+
 /**
  * Finds the API token or the session with a hash, its user, and the user's access to an organization with its subscription,
  * in one statement.
@@ -67,39 +71,48 @@ export async function findCaller(
   organizationId: number | null,
   now: number,
 ): Promise<Admitted | null> {
-  const isToken = kind === "token";
-  const caller = isToken
-    ? sql`token_index as i
-        join api_tokens as t on t.organization_id = i.organization_id and t.id = i.token_id
-          and t.revoked_at is null and (t.expires_at is null or t.expires_at > ${now})
-        join users as u on u.id = t.user_id`
-    : sql`sessions as x join users as u on u.id = x.user_id`;
-  const isCaller = isToken
-    ? sql`i.token_hash = ${tokenHash}`
-    : sql`x.access_hash = ${tokenHash} and x.access_expires_at > ${now} and x.revoked_at is null`;
-  const own = isToken ? sql`and t.organization_id = ${organizationId}` : sql``;
-  const from =
-    organizationId === null
-      ? caller
-      : sql`${caller}
-        left join members as m on m.organization_id = ${organizationId} and m.user_id = u.id
-          and m.status <> 'REMOVED' and m.accepted = 1 ${own}
-        left join organizations as o on o.id = ${organizationId} and m.user_id is not null
-        left join subscriptions as s on s.organization_id = ${organizationId} and m.user_id is not null
-        left join purchases as r on r.organization_id = ${organizationId} and r.id = s.unpaid_renewal`;
-  const columns = [
-    ...aliased("u", USER),
-    ...(isToken ? aliased("t", TOKEN) : aliased("x", SESSION)),
-    ...(organizationId === null ? [] : [...aliased("s", SUBSCRIPTION), ORGANIZATION]),
-  ];
-  const { rows } = await sql<Record<string, unknown>>`
-    select ${sql.join(columns)} from ${from} where ${isCaller}`.execute(database);
-  const [row] = rows;
-  return row ? admitted(row, isToken) : null;
+  const find = STATEMENTS[kind][organizationId === null ? "alone" : "inOrganization"];
+  const [row] = await find(database, { hash: tokenHash, organization: organizationId, now });
+  return row ? admitted(row, kind === "token") : null;
+}
+
+function callerStatement(isToken: boolean, inOrganization: boolean) {
+  return preparedStatement<CallerValues, Record<string, unknown>>((parameter) => {
+    const caller = isToken
+      ? sql`token_index as i
+          join api_tokens as t on t.organization_id = i.organization_id and t.id = i.token_id
+            and t.revoked_at is null and (t.expires_at is null or t.expires_at > ${parameter("now")})
+          join users as u on u.id = t.user_id`
+      : sql`sessions as x join users as u on u.id = x.user_id`;
+    const isCaller = isToken
+      ? sql`i.token_hash = ${parameter("hash")}`
+      : sql`x.access_hash = ${parameter("hash")} and x.access_expires_at > ${parameter("now")} and x.revoked_at is null`;
+    const organization = parameter("organization");
+    const own = isToken ? sql`and t.organization_id = ${organization}` : sql``;
+    const from = inOrganization
+      ? sql`${caller}
+          left join members as m on m.organization_id = ${organization} and m.user_id = u.id
+            and m.status <> 'REMOVED' and m.accepted = 1 ${own}
+          left join organizations as o on o.id = ${organization} and m.user_id is not null
+          left join subscriptions as s on s.organization_id = ${organization} and m.user_id is not null
+          left join purchases as r on r.organization_id = ${organization} and r.id = s.unpaid_renewal`
+      : caller;
+    const columns = [
+      ...aliased("u", USER),
+      ...(isToken ? aliased("t", TOKEN) : aliased("x", SESSION)),
+      ...(inOrganization ? [...aliased("s", SUBSCRIPTION), ORGANIZATION] : []),
+    ];
+    return sql<Record<string, unknown>>`select ${sql.join(columns)} from ${from} where ${isCaller}`;
+  });
 }
 
 const ORGANIZATION = sql`m.role as role, o.name as o_name, o.time_zone as o_time_zone, r.state as r_state,
   r.total as r_total, r.confirm_count as r_attempts, r.grace_until as r_grace_until`;
+
+const STATEMENTS = {
+  token: { alone: callerStatement(true, false), inOrganization: callerStatement(true, true) },
+  session: { alone: callerStatement(false, false), inOrganization: callerStatement(false, true) },
+};
 
 function aliased(table: string, columns: readonly string[]) {
   return columns.map((column) => sql`${sql.ref(`${table}.${column}`)} as ${sql.id(`${table}_${column}`)}`);

@@ -6,7 +6,7 @@ import { PAYMENT_PAGE } from "../events/events.ts";
 import { validated } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
 import { formToken, isFormToken, isPageSignature } from "../purchases/pageAddress.ts";
-import { isAsked, paymentChoicesFor, payNow } from "../purchases/pay.ts";
+import { assertNotHeld, isAsked, paymentChoicesFor, payNow } from "../purchases/pay.ts";
 import { cancelWaiting, settleWithin } from "../purchases/processor.ts";
 import { findPurchase, type PurchaseRecord, readPurchase } from "../purchases/store.ts";
 import { receiptView } from "../purchases/views.ts";
@@ -101,6 +101,7 @@ async function act(
   const asked = isAsked(row, deps.clock.now());
   if (form.action === "cancel") await cancelWaiting(deps, row, PAYMENT_PAGE);
   else if (asked) {
+    assertNotHeld(deps);
     const problem = await pay(deps, row, form.card);
     if (problem) return pageOf(deps, row, visit, problem);
   }

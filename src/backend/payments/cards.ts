@@ -1,5 +1,5 @@
 import { currencyExponent } from "../../billing/money.ts";
-import type { Payment, PaymentAttempt, PaymentGateway, PaymentStatus } from "./gateway.ts";
+import type { Capture, PaidKind, Payment, PaymentAttempt, PaymentGateway, PaymentStatus } from "./gateway.ts";
 
 /** How a test card behaves when it is charged. */
 interface TestCard {
@@ -60,6 +60,18 @@ export interface CardPayment {
   readonly status: PaymentStatus;
 }
 
+/** A payment that took money, as both records keep it. */
+export interface CapturedCardPayment extends CardPayment {
+  readonly kind: PaidKind | null;
+  readonly refunded: number;
+  /** `null` for payments of an earlier version. */
+  readonly captured_at: number | null;
+  readonly created_at: number;
+}
+
+/** How many captures a page has. */
+export const CAPTURES_PAGE = 1_000;
+
 /** What does not depend on where a provider of test cards keeps its record. */
 export const CARD_RULES: Pick<PaymentGateway, "minimumCharge" | "chargeStep" | "choices" | "describe"> = {
   // The smallest charge: 30 minor units of a two-decimal currency, 50 of JPY, none otherwise (src/billing/README.md, Quotes).
@@ -101,4 +113,18 @@ export function losesAnswer({ paymentMethod }: PaymentAttempt): boolean {
 export function reportOf({ id, purchase_id, status, amount, currency, method }: CardPayment): Payment {
   const failure = status === "requires_payment_method" ? CARDS[method]?.failure : undefined;
   return { id, purchaseId: purchase_id, status, amount: { amount, currency }, failure: failure ?? null };
+}
+
+/** What a payment took. */
+export function captureOf(payment: CapturedCardPayment): Capture {
+  const { id, purchase_id, kind, amount, currency, refunded, captured_at, created_at } = payment;
+  return {
+    paymentId: id,
+    purchaseId: purchase_id,
+    kind,
+    amount,
+    currency,
+    refunded,
+    capturedAt: captured_at ?? created_at,
+  };
 }

@@ -20,10 +20,33 @@ export interface Payment {
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
 
+/** A payment that took money, and what of it was refunded, in minor units. */
+export interface Capture {
+  readonly paymentId: string;
+  readonly purchaseId: string;
+  /** What was paid, where the provider knows. */
+  readonly kind: PaidKind | null;
+  readonly amount: number;
+  readonly currency: string;
+  readonly refunded: number;
+  /** When the money was taken, milliseconds. */
+  readonly capturedAt: number;
+}
+
+/** A page of captures. `next` is the cursor of the next page, `null` on the last one. */
+interface CaptureList {
+  readonly captures: readonly Capture[];
+  readonly next: string | null;
+}
+
+/** What a payment pays. */
+export type PaidKind = "purchase" | "renewal";
+
 /** A payment to create. Frozen at acceptance, so that every worker sends the same one. */
 export interface PaymentRequest {
   readonly idempotencyKey: string;
   readonly purchaseId: string;
+  readonly kind: PaidKind;
   readonly amount: Money;
   /** `null` if the organization has none: a person chooses one on the payment page. */
   readonly paymentMethod: string | null;
@@ -76,6 +99,14 @@ export interface PaymentGateway {
   refund(paymentId: string, idempotencyKey: string): Promise<void>;
   /** Lists payments created before an instant (machine clock, milliseconds) and never confirmed. */
   unconfirmed(createdBefore: number): Promise<readonly Payment[]>;
+  /**
+   * Lists a page of the payments that took money, or were refunded, at an instant (milliseconds) or later.
+   *
+   * @param after the cursor of the page, `null` for the first one
+   */
+  listCaptures(from: number, after: string | null): Promise<CaptureList>;
+  /** Reads what a payment took; `null` if it took nothing, or if the provider does not know it. */
+  findCapture(paymentId: string): Promise<Capture | null>;
 }
 
 /** The provider did not answer, or its answer was lost. The outcome is unknown. */

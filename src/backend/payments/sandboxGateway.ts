@@ -1,9 +1,11 @@
 import type Libsql from "libsql";
 import type { BillingClock } from "../deps.ts";
 import {
+  CAPTURES_PAGE,
   CARD_RULES,
-  type CardPayment,
+  type CapturedCardPayment,
   CHARGEABLE_STATUSES,
+  captureOf,
   losesAnswer,
   outcomeOf,
   reportOf,
@@ -11,6 +13,7 @@ import {
   unconfirmedColumns,
 } from "./cards.ts";
 import {
+  type Capture as FullCapture,
   GatewayUnavailable,
   type Payment,
   type PaymentAttempt,
@@ -21,17 +24,8 @@ import {
 /** The statuses, in SQL, of a payment that has not taken money and is not taking it. */
 const CHARGEABLE = CHARGEABLE_STATUSES.map((status) => `'${status}'`).join(", ");
 
-/** How many captures a page has. */
-const CAPTURES_PAGE = 1_000;
-
 /** A captured payment, for `GET /sandbox`. */
-export interface Capture {
-  readonly paymentId: string;
-  readonly purchaseId: string;
-  readonly amount: number;
-  readonly currency: string;
-  readonly refunded: number;
-}
+export type Capture = Omit<FullCapture, "kind" | "capturedAt">;
 
 /** A page of captures, oldest first. `next` is the cursor of the next page, `null` on the last one. */
 export interface CapturePage {
@@ -39,10 +33,19 @@ export interface CapturePage {
   readonly next: number | null;
 }
 
-interface PaymentRecord extends CardPayment {
+interface PaymentRecord extends CapturedCardPayment {
   rowid: number;
-  refunded: number;
   settles_at: number | null;
+}
+
+/** Columns that the first version did not have. */
+const LATER_COLUMNS = { kind: "text", captured_at: "integer", refunded_at: "integer" };
+
+function addLaterColumns(database: Libsql.Database): void {
+  const known = database.prepare("select name from pragma_table_info('payments')").pluck().all();
+  for (const [name, type] of Object.entries(LATER_COLUMNS)) {
+    if (!known.includes(name)) database.exec(`alter table payments add column ${name} ${type}`);
+  }
 }
 
 /**
@@ -63,6 +66,7 @@ export function sandboxGateway(
       settles_at integer, refunded integer not null default 0, refund_key text unique, created_at integer not null);
     create index if not exists payments_status on payments (status);
     create table if not exists attempts (key text primary key, payment_id text not null);`);
+  addLaterColumns(database);
 
   const load = (column: "id" | "create_key", value: string): Payment => {
     settleDue();
@@ -74,7 +78,9 @@ export function sandboxGateway(
   };
   const settleDue = () =>
     database
-      .prepare("update payments set status = 'succeeded' where status = 'processing' and settles_at <= ?")
+      .prepare(
+        "update payments set status = 'succeeded', captured_at = settles_at where status = 'processing' and settles_at <= ?",
+      )
       .run(deps.clock.now());
 
   return {
@@ -86,12 +92,13 @@ export function sandboxGateway(
       const { method, status } = unconfirmedColumns(request.paymentMethod);
       database
         .prepare(
-          `insert into payments (id, purchase_id, create_key, amount, currency, method, status, created_at)
-           values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (create_key) do nothing`,
+          `insert into payments (id, purchase_id, kind, create_key, amount, currency, method, status, created_at)
+           values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (create_key) do nothing`,
         )
         .run(
           `pay_${deps.random(12).toString("hex")}`,
           request.purchaseId,
+          request.kind,
           request.idempotencyKey,
           request.amount.amount,
           request.amount.currency,
@@ -123,9 +130,10 @@ export function sandboxGateway(
     async refund(paymentId, idempotencyKey) {
       database
         .prepare(
-          "update payments set refunded = amount, refund_key = ? where id = ? and status = 'succeeded' and refund_key is null",
+          `update payments set refunded = amount, refund_key = ?, refunded_at = ?
+           where id = ? and status = 'succeeded' and refund_key is null`,
         )
-        .run(idempotencyKey, paymentId);
+        .run(idempotencyKey, deps.clock.now(), paymentId);
     },
 
     async unconfirmed(createdBefore) {
@@ -133,6 +141,26 @@ export function sandboxGateway(
         .prepare(`select * from payments where confirm_key is null and status in (${CHARGEABLE}) and created_at < ?`)
         .all(createdBefore) as PaymentRecord[];
       return records.map(reportOf);
+    },
+
+    async listCaptures(from, after) {
+      settleDue();
+      const records = database
+        .prepare(
+          `select * from payments where status = 'succeeded' and id > ?
+           and (coalesce(captured_at, created_at) >= ? or refunded_at >= ?) order by id limit ?`,
+        )
+        .all(after ?? "", from, from, CAPTURES_PAGE) as PaymentRecord[];
+      const next = records.length === CAPTURES_PAGE ? (records.at(-1)?.id ?? null) : null;
+      return { captures: records.map(captureOf), next };
+    },
+
+    async findCapture(paymentId) {
+      settleDue();
+      const record = database.prepare("select * from payments where id = ? and status = 'succeeded'").get(paymentId) as
+        | PaymentRecord
+        | undefined;
+      return record ? captureOf(record) : null;
     },
 
     captures(after = 0) {
@@ -163,9 +191,17 @@ function charge(database: Libsql.Database, paymentId: string, attempt: PaymentAt
   const { status, settlesAt } = outcomeOf(attempt, now);
   const { changes } = database
     .prepare(
-      `update payments set status = ?, method = ?, confirm_key = ?, settles_at = ?
+      `update payments set status = ?, method = ?, confirm_key = ?, settles_at = ?, captured_at = ?
        where id = ? and status in (${CHARGEABLE}) and confirm_key is not ?`,
     )
-    .run(status, paymentMethod, idempotencyKey, settlesAt, paymentId, idempotencyKey);
+    .run(
+      status,
+      paymentMethod,
+      idempotencyKey,
+      settlesAt,
+      status === "succeeded" ? now : null,
+      paymentId,
+      idempotencyKey,
+    );
   return changes > 0;
 }

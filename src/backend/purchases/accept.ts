@@ -12,7 +12,7 @@ import { assertWithinSpendLimit } from "../identity/spending.ts";
 import { isRenewalDue, readQuote } from "../subscriptions/store.ts";
 import { acceptAtOnce } from "./atOnce.ts";
 import { type Clocks, LEASE_MS } from "./leases.ts";
-import type { Order } from "./order.ts";
+import { keyIsVoid, type Order } from "./order.ts";
 import { nextCheck } from "./schedule.ts";
 
 /** The initial columns of every purchase and renewal. */
@@ -125,14 +125,6 @@ async function claimKey(tx: Kysely<Database>, order: Order, now: number): Promis
     .where("organization_id", "=", order.organizationId)
     .where("id", "=", owner.purchase_id)
     .executeTakeFirstOrThrow();
-}
-
-/** The problem of a voided key. */
-export function keyIsVoid(): BackendError {
-  return new BackendError(
-    "idempotency_key_void",
-    "This Idempotency-Key was voided: nothing is or will be bought under it",
-  );
 }
 
 function assertInTime(quote: QuoteRow, { timeZone }: Order, now: number): void {

@@ -1,16 +1,14 @@
 import { type Kysely, sql } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
+import { preparedStatement } from "../database/prepared.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
-import { inTransaction } from "../database/transaction.ts";
+import { isUniqueViolation } from "../database/storageFailure.ts";
 import type { Notification } from "../deps.ts";
-import { BackendError } from "../errors.ts";
 import { actorOf, type NewEvent, outboxRow } from "../events/events.ts";
 import { type Clocks, LEASE_MS } from "./leases.ts";
 import type { Order } from "./order.ts";
 import { nextCheck } from "./schedule.ts";
-
-/** Rolls a transaction back in which the statement found nothing to do. */
-const NOTHING_DONE = new BackendError("internal", "The order cannot be accepted at once");
+import type { PurchaseRecord } from "./store.ts";
 
 /**
  * Accepts an order in one statement, on PostgreSQL: what the steps of `acceptPurchase` do if nothing stands in the way. The
@@ -24,60 +22,66 @@ export async function acceptAtOnce(
   clocks: Clocks,
   reach: (point: string) => void,
 ): Promise<PurchaseRow | null> {
+  reach("B0");
   try {
-    return await inTransaction(database, async (tx) => {
-      const { rows } = await acceptance(order, clocks).execute(tx);
-      const [accepted] = rows;
-      if (!accepted) throw NOTHING_DONE;
-      reach("B0");
-      return accepted;
-    });
+    const [accepted] = await accept(database, acceptanceOf(order, clocks));
+    return accepted ?? null;
   } catch (error) {
-    if (error === NOTHING_DONE) return null;
+    // The key was claimed before. The statement is a transaction of its own, so it left nothing behind.
+    if (isUniqueViolation(error)) return null;
     throw error;
   }
 }
 
-function acceptance(order: Order, { billing: now, machine }: Clocks) {
-  const { organizationId, purchaseId, buyer } = order;
-  return sql<PurchaseRow>`
+/** The values of `accept`: the order's, the clocks', and what follows from them. */
+function acceptanceOf(order: Order, { billing, machine }: Clocks) {
+  const { organizationId, purchaseId, idempotencyKey, requestHash, quoteId, timeZone, buyer } = order;
+  return {
+    ...{ organizationId, purchaseId, idempotencyKey, requestHash, quoteId, timeZone },
+    ...{ purchaseOrder: order.purchaseOrder, note: order.note },
+    ...{ email: buyer.email, tokenId: buyer.token?.id ?? null, tokenName: buyer.token?.name ?? null },
+    ...{ now: billing, today: dateInZone(billing, timeZone), nextCheckAt: nextCheck(billing, billing) },
+    ...{ leaseUntil: machine + LEASE_MS, actor: actorOf(buyer) },
+  };
+}
+
+const accept = preparedStatement<ReturnType<typeof acceptanceOf>, PurchaseRow>(
+  (value) => sql<PurchaseRow>`
     with quote as (
       select *, (quote_json::json #>> '{total,amount}')::bigint as total, quote_json::json #>> '{total,currency}' as currency
       from quotes
-      where organization_id = ${organizationId} and id = ${order.quoteId}
-        and expires_at > ${now} and purchase_date = ${dateInZone(now, order.timeZone)}
-    ), claimed as (
-      insert into idempotency_keys (organization_id, key, request_hash, purchase_id, created_at)
-      select organization_id, ${order.idempotencyKey}::text, ${order.requestHash}::text, ${purchaseId}::text, ${now}::bigint
-      from quote
-      on conflict (organization_id, key) do nothing
-      returning organization_id
+      where organization_id = ${value("organizationId")} and id = ${value("quoteId")}
+        and expires_at > ${value("now")} and purchase_date = ${value("today")}
     ), counted as (
       update subscriptions set version = version + 1, purchase_count = purchase_count + 1, event_count = event_count + 1
-      where organization_id = ${organizationId} and version = (select subscription_version from quote)
-        and exists (select 1 from claimed)
-        and (renew_at is null or renew_at > ${now} or unpaid_renewal is not null)
-      returning purchase_count, event_count, payment_method
+      where organization_id = ${value("organizationId")} and version = (select subscription_version from quote)
+        and (renew_at is null or renew_at > ${value("now")} or unpaid_renewal is not null)
+      returning organization_id, purchase_count, event_count, payment_method
+    ), claimed as (
+      insert into idempotency_keys (organization_id, key, request_hash, purchase_id, created_at)
+      select organization_id, ${value("idempotencyKey")}::text, ${value("requestHash")}::text, ${value("purchaseId")}::text,
+        ${value("now")}::bigint
+      from counted
     ), accepted as (
       insert into purchases (
         organization_id, id, sequence, kind, state, epoch, lease_until, quote_id, idempotency_key, licenses, total, currency,
         price_json, time_zone, purchase_order, note, buyer_email, buyer_token_id, buyer_token_name, payment_method,
         confirm_count, accepted_at, spent_at, next_check_at)
-      select ${organizationId}::bigint, ${purchaseId}::text, counted.purchase_count, 'purchase', 'charging', 1,
-        ${machine + LEASE_MS}::bigint, quote.id, ${order.idempotencyKey}::text, quote.licenses, quote.total, quote.currency,
-        quote.quote_json, ${order.timeZone}::text, ${order.purchaseOrder}::text, ${order.note}::text, ${buyer.email}::text,
-        ${buyer.token?.id ?? null}::text, ${buyer.token?.name ?? null}::text, counted.payment_method,
-        0, ${now}::bigint, ${now}::bigint, ${nextCheck(now, now)}::bigint
+      select counted.organization_id, ${value("purchaseId")}::text, counted.purchase_count, 'purchase', 'charging', 1,
+        ${value("leaseUntil")}::bigint, quote.id, ${value("idempotencyKey")}::text, quote.licenses, quote.total, quote.currency,
+        quote.quote_json, ${value("timeZone")}::text, ${value("purchaseOrder")}::text, ${value("note")}::text,
+        ${value("email")}::text, ${value("tokenId")}::text, ${value("tokenName")}::text, counted.payment_method,
+        0, ${value("now")}::bigint, ${value("now")}::bigint, ${value("nextCheckAt")}::bigint
       from quote, counted
       returning *
     ), recorded as (
       insert into events (organization_id, number, at, type, actor, purchase_id, data_json)
-      select organization_id, counted.event_count, accepted_at, 'purchase.accepted', ${actorOf(buyer)}::text, id,
+      select accepted.organization_id, counted.event_count, accepted_at, 'purchase.accepted', ${value("actor")}::text, id,
         json_build_object('licenses', licenses, 'total', total, 'currency', currency, 'quoteId', quote_id)::text
       from accepted, counted
     )
-    select * from accepted`;
-}
+    select * from accepted`,
+);
 
 /** What fulfilling a purchase changes beside the purchase itself. */
 export interface Fulfillment {
@@ -95,45 +99,66 @@ export interface Fulfillment {
  * Fulfills a leased purchase in one statement, on PostgreSQL: what the steps of `fulfillPurchase` do.
  *
  * @param now the billing clock, milliseconds
- * @returns whether it was; `false` if another worker has taken over
+ * @returns the purchase as it is now; `null` if another worker has taken over
  */
 export async function fulfillAtOnce(
   database: Kysely<Database>,
   lease: PurchaseRow,
-  { licenses, paymentMethod, spentAt, event, notification }: Fulfillment,
+  fulfillment: Fulfillment,
   now: number,
-): Promise<boolean> {
+): Promise<PurchaseRecord | null> {
+  const [fulfilled] = await fulfill(database, fulfillmentOf(lease, fulfillment, now));
+  return fulfilled ?? null;
+}
+
+/** The values of `fulfill`. */
+function fulfillmentOf(lease: PurchaseRow, fulfillment: Fulfillment, now: number) {
   const { organization_id: organizationId, id, epoch, state } = lease;
-  const queued = outboxRow(notification, now);
-  const { rows } = await sql`
+  const { licenses, paymentMethod, spentAt, event, notification } = fulfillment;
+  const { id: queuedId, payload_json: payload } = outboxRow(notification, now);
+  return {
+    ...{ organizationId, id, epoch, state, licenses, paymentMethod, spentAt, now },
+    ...{ eventAt: event.at, eventType: event.type, actor: event.actor, queuedId, payload },
+  };
+}
+
+const fulfill = preparedStatement<ReturnType<typeof fulfillmentOf>, PurchaseRecord>(
+  (value) => sql<PurchaseRecord>`
     with moved as (
-      update purchases set state = 'fulfilled', spent_at = ${spentAt}, completed_at = ${now}, next_check_at = null,
-        lease_until = 0
-      where organization_id = ${organizationId} and id = ${id} and epoch = ${epoch} and state = ${state}
-      returning id, total, currency
+      update purchases set state = 'fulfilled', spent_at = ${value("spentAt")}, completed_at = ${value("now")},
+        next_check_at = null, lease_until = 0
+      where organization_id = ${value("organizationId")} and id = ${value("id")} and epoch = ${value("epoch")}
+        and state = ${value("state")}
+      returning *
     ), counted as (
-      update subscriptions set licenses = licenses + ${licenses}::bigint, reduction = reduction + ${licenses}::bigint,
+      update subscriptions set licenses = licenses + ${value("licenses")}::bigint,
+        reduction = reduction + ${value("licenses")}::bigint,
         version = version + 1, receipt_count = receipt_count + 1, event_count = event_count + 1,
-        unpaid_renewal = nullif(unpaid_renewal, ${id}::text),
-        payment_method = coalesce(payment_method, ${paymentMethod}::text)
-      where organization_id = ${organizationId} and exists (select 1 from moved)
-      returning organization_id, licenses, reduction, receipt_count, event_count
+        unpaid_renewal = nullif(unpaid_renewal, ${value("id")}::text),
+        payment_method = coalesce(payment_method, ${value("paymentMethod")}::text)
+      where organization_id = ${value("organizationId")} and exists (select 1 from moved)
+      returning organization_id, licenses, used, reduction, receipt_count, event_count
     ), issued as (
       insert into receipts (organization_id, number, purchase_id, issued_at, licenses_after)
-      select organization_id, receipt_count, ${id}::text, ${now}::bigint, licenses from counted
+      select organization_id, receipt_count, ${value("id")}::text, ${value("now")}::bigint, licenses from counted
     ), charged as (
       insert into ledger (organization_id, purchase_id, kind, amount, currency, at)
-      select organization_id, id, 'charge', total, currency, ${now}::bigint from counted, moved
+      select counted.organization_id, id, 'charge', total, currency, ${value("now")}::bigint from counted, moved
     ), recorded as (
       insert into events (organization_id, number, at, type, actor, purchase_id, data_json)
-      select organization_id, event_count, ${event.at}::bigint, ${event.type}::text, ${event.actor}::text, ${id}::text,
+      select organization_id, event_count, ${value("eventAt")}::bigint, ${value("eventType")}::text,
+        ${value("actor")}::text, ${value("id")}::text,
         json_strip_nulls(json_build_object('licensesAfter', licenses, 'receipt', receipt_count,
-          'reduction', case when ${licenses}::bigint > 0 then reduction end))::text
+          'reduction', case when ${value("licenses")}::bigint > 0 then reduction end))::text
       from counted
     ), queued as (
       insert into outbox (organization_id, id, payload_json, created_at)
-      select organization_id, ${queued.id}::text, ${queued.payload_json}::text, ${now}::bigint from counted
+      select organization_id, ${value("queuedId")}::text, ${value("payload")}::text, ${value("now")}::bigint from counted
     )
-    select 1 from counted`.execute(database);
-  return rows.length === 1;
-}
+    select moved.*, counted.receipt_count as receipt_number, counted.licenses as licenses_after,
+      null::bigint as credit_note_number, null::bigint as refunded_at, counted.licenses as organization_licenses,
+      counted.used as organization_used, (
+        select sequence from purchases where organization_id = ${value("organizationId")} and kind = 'purchase'
+        order by sequence desc limit 1) as newest_sequence
+    from moved, counted`,
+);

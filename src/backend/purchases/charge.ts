@@ -16,6 +16,7 @@ import {
   requireApproval,
   requireApprovalAgain,
 } from "./settle.ts";
+import type { PurchaseRecord } from "./store.ts";
 
 /** The payment was canceled before any money was taken. */
 const NEVER_PAID: Failure = {
@@ -45,6 +46,7 @@ async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   const payment = await run.gateway.create({
     idempotencyKey: `${purchase.id}:create`,
     purchaseId: purchase.id,
+    kind: purchase.kind,
     amount: money(purchase.total, purchase.currency),
     paymentMethod: purchase.payment_method,
   });
@@ -167,6 +169,8 @@ export type WorkerDeps = Pick<
 export interface WorkerRun extends WorkerDeps {
   /** A run confirms at most once. If the outcome stays unknown, a later run checks it. */
   hasConfirmed: boolean;
+  /** The purchase once it is fulfilled, if it need not be read again. */
+  fulfilled?: PurchaseRecord | null;
 }
 
 /** The result of a step: the purchase in its new state, `settled`, or `wait` for a later check. */
@@ -214,7 +218,7 @@ export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<St
     const message = "The payment arrived after the term had ended; it is refunded.";
     return startRefund(run, purchase, { code: "term_ended", message });
   }
-  await fulfillPurchase(run.database, purchase, now);
+  run.fulfilled = await fulfillPurchase(run.database, purchase, now);
   observeSettled(run, purchase, "fulfilled");
   run.reach("B8");
   return "settled";

@@ -1,5 +1,6 @@
 import type { ExpressionBuilder, Kysely, SelectQueryBuilder, Updateable } from "kysely";
 import { ADVANCED_STATES, assertTransition, CHECKED_STATES, type PurchaseState } from "../../billing/purchase.ts";
+import { isPostgres } from "../database/engine.ts";
 import type { Database, PurchaseKey, PurchaseRow } from "../database/schema.ts";
 
 /** How long a lease lasts unless it is renewed, machine clock (src/backend/README.md, Leases and the sweep). */
@@ -141,17 +142,40 @@ export function followPath(from: PurchaseState, path: readonly PurchaseState[]):
   return state;
 }
 
-/** Lists the purchases whose check is due and that are not leased. */
-export async function duePurchases(database: Kysely<Database>, clocks: Clocks, limit: number): Promise<PurchaseKey[]> {
-  return database
+/** Makes the next check of a purchase due that workers only check now and then (billing clock). */
+export async function makeDue(database: Kysely<Database>, purchase: PurchaseKey, billingNow: number): Promise<void> {
+  await database
+    .updateTable("purchases")
+    .set({ next_check_at: billingNow })
+    .where("organization_id", "=", purchase.organization_id)
+    .where("id", "=", purchase.id)
+    .where("state", "in", CHECKED_STATES)
+    .execute();
+}
+
+/**
+ * Leases purchases whose check is due, the longest overdue first. Workers that do so at the same time get different ones,
+ * and none waits for another.
+ */
+export async function leaseDue(database: Kysely<Database>, clocks: Clocks, limit: number): Promise<PurchaseRow[]> {
+  const due = database
     .selectFrom("purchases")
     .select(["organization_id", "id"])
     .where("next_check_at", "<=", clocks.billing)
     .where("lease_until", "<=", clocks.machine)
     .where("state", "in", [...ADVANCED_STATES, ...CHECKED_STATES])
     .orderBy("next_check_at")
-    .limit(limit)
+    .limit(limit);
+  const free = isPostgres(database) ? due.forUpdate().skipLocked() : due;
+  const leased = await database
+    .updateTable("purchases")
+    .set((expression) => ({ epoch: expression("epoch", "+", 1), lease_until: clocks.machine + LEASE_MS }))
+    .where((expression) =>
+      expression(expression.refTuple("organization_id", "id"), "in", free.$asTuple("organization_id", "id")),
+    )
+    .returningAll()
     .execute();
+  return leased.sort((one, other) => (one.next_check_at ?? 0) - (other.next_check_at ?? 0));
 }
 
 /**

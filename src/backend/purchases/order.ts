@@ -1,3 +1,4 @@
+import { BackendError } from "../errors.ts";
 import type { Buyer } from "../events/events.ts";
 
 /** An order. `requestHash` identifies its contents, so that the same key with another order is refused. */
@@ -12,4 +13,12 @@ export interface Order {
   readonly purchaseOrder: string | null;
   readonly note: string | null;
   readonly buyer: Buyer;
+}
+
+/** The problem of a voided key. */
+export function keyIsVoid(): BackendError {
+  return new BackendError(
+    "idempotency_key_void",
+    "This Idempotency-Key was voided: nothing is or will be bought under it",
+  );
 }

@@ -17,6 +17,20 @@ const MAX_TRIES = 20;
 const RETRY_PAUSE_MS = 100;
 
 /**
+ * Makes sure that something can be bought or paid now.
+ *
+ * @throws BackendError `unavailable` while buying is on hold
+ */
+export function assertNotHeld({ isHeld }: Pick<BackendDeps, "isHeld">): void {
+  if (!isHeld?.()) return;
+  const message = "Buying is on hold while payments are checked, and nothing was charged; try again later";
+  throw new BackendError("unavailable", message, {}, { "Retry-After": HELD_RETRY_S });
+}
+
+/** Longer than a command of ours tries: it ends at once, with its key kept. */
+const HELD_RETRY_S = "300";
+
+/**
  * Whether a person can pay a purchase on its page now, for the first time or again.
  *
  * @param now the billing clock, milliseconds

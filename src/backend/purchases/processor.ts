@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { setTimeout as delay } from "node:timers/promises";
 import type { PurchaseKey, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
@@ -36,10 +35,12 @@ export async function advancePurchase(deps: WorkerDeps, purchase: PurchaseKey): 
   if (lease) await advanceLeased(deps, lease);
 }
 
-/** Advances a purchase that this worker has leased already. */
-async function advanceLeased(deps: WorkerDeps, lease: PurchaseRow): Promise<void> {
+/** Advances a purchase that this worker has leased already. Returns it if it is fulfilled and need not be read again. */
+async function advanceLeased(deps: WorkerDeps, lease: PurchaseRow): Promise<PurchaseRecord | null> {
   deps.reach("B2");
-  await holdLease(deps, lease, () => work({ ...deps, hasConfirmed: false }, lease));
+  const run: WorkerRun = { ...deps, hasConfirmed: false };
+  await holdLease(deps, lease, () => work(run, lease));
+  return run.fulfilled ?? null;
 }
 
 /** Advances a purchase in the background: an error is logged, and the sweep tries again. */
@@ -47,11 +48,17 @@ export async function advanceOrLog(deps: WorkerDeps, purchase: PurchaseKey): Pro
   await orLog(deps, purchase, advancePurchase(deps, purchase));
 }
 
-async function orLog(deps: WorkerDeps, { id }: PurchaseKey, work: Promise<void>): Promise<void> {
+/** Advances a purchase that this worker has leased already, like `advanceOrLog`. Returns what `advanceLeased` does. */
+export async function advanceLeasedOrLog(deps: WorkerDeps, lease: PurchaseRow): Promise<PurchaseRecord | null> {
+  return orLog(deps, lease, advanceLeased(deps, lease));
+}
+
+async function orLog<Result>(deps: WorkerDeps, { id }: PurchaseKey, work: Promise<Result>): Promise<Result | null> {
   try {
-    await work;
+    return await work;
   } catch (error) {
     deps.log(`purchase ${id}`, error);
+    return null;
   }
 }
 
@@ -237,15 +244,21 @@ export async function settleWithin(
 
 /** Advances a purchase that was accepted with a lease, and reads it after 5 seconds at the latest. */
 export async function settleAccepted(deps: BackendDeps, lease: PurchaseRow): Promise<PurchaseRecord> {
-  await within(MAX_ADVANCE_MS, orLog(deps, lease, advanceLeased(deps, lease)));
-  return readPurchase(deps.database, lease.organization_id, lease.id);
+  const fulfilled = await within(MAX_ADVANCE_MS, advanceLeasedOrLog(deps, lease));
+  return fulfilled ?? readPurchase(deps.database, lease.organization_id, lease.id);
 }
 
-/** Waits for work, at most for a time in milliseconds. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  const timeout = new AbortController();
-  await Promise.race([work, delay(ms, undefined, { signal: timeout.signal }).catch(() => {})]);
-  timeout.abort();
+/** Waits for work, at most for a time in milliseconds, after which it returns nothing. */
+async function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Waits until this process has advanced a purchase, at most for a time in milliseconds. */

@@ -13,7 +13,7 @@ import { readSubscription } from "../subscriptions/store.ts";
 import { acceptPurchase } from "./accept.ts";
 import { clocksOf } from "./charge.ts";
 import { newPurchaseId } from "./leases.ts";
-import { notPayable, payNow } from "./pay.ts";
+import { assertNotHeld, notPayable, payNow } from "./pay.ts";
 import { cancelWaiting, settleAccepted, settleWithin } from "./processor.ts";
 import {
   findNamedPurchase,
@@ -76,6 +76,7 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
   const inFlight = new Set<string>();
 
   register(app, deps, "createPurchase", async ({ organization, body, identity, request }) => {
+    assertNotHeld(deps);
     const key = readKey(request.headers["idempotency-key"]);
     const scopedKey = `${organization.id}:${key}`;
     if (inFlight.has(scopedKey)) throw keyInUse();
@@ -154,6 +155,7 @@ export function registerPayments(app: FastifyInstance, deps: RouteDeps): void {
   const isClosing = closingOf(app);
 
   register(app, deps, "payPurchase", async ({ organization, params, identity, request }) => {
+    assertNotHeld(deps);
     const found = await readPurchase(deps.database, organization.id, params.purchaseId);
     if (found.state === "declined") await payAgain(deps, found, identity);
     const row = await settleWithin(deps, found, 0, isClosing);

@@ -7,6 +7,7 @@ import { BACKEND, insertEvent, queueNotification, recordEvent } from "../events/
 import { creditNoteNumber } from "../receipts/content.ts";
 import { type Fulfillment, fulfillAtOnce } from "./atOnce.ts";
 import { followPath, movePurchase, takenOver } from "./leases.ts";
+import type { PurchaseRecord } from "./store.ts";
 
 /** Why a purchase failed: a stable code and a sentence. */
 export interface Failure {
@@ -29,6 +30,7 @@ const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.cancele
  * notification (src/backend/README.md, States).
  *
  * @param now the billing clock, milliseconds
+ * @returns the purchase as it is now, if that cost no statement
  * @throws StaleLease
  */
 export async function fulfillPurchase(
@@ -36,7 +38,7 @@ export async function fulfillPurchase(
   lease: PurchaseRow,
   now: number,
   actor = BACKEND,
-): Promise<void> {
+): Promise<PurchaseRecord | null> {
   // It was never confirmed by us: it was free, or the bank approved it while it waited.
   const isChargedNow = lease.total === 0 || lease.state === "requires_approval";
   const fulfillment: Fulfillment = {
@@ -47,8 +49,13 @@ export async function fulfillPurchase(
     notification: notificationOf(lease, "purchase.succeeded"),
   };
   followPath(lease.state, FULFILLED);
-  if (!isPostgres(database)) return fulfillInSteps(database, lease, fulfillment, now);
-  if (!(await fulfillAtOnce(database, lease, fulfillment, now))) throw takenOver(lease);
+  if (!isPostgres(database)) {
+    await fulfillInSteps(database, lease, fulfillment, now);
+    return null;
+  }
+  const fulfilled = await fulfillAtOnce(database, lease, fulfillment, now);
+  if (!fulfilled) throw takenOver(lease);
+  return fulfilled;
 }
 
 const FULFILLED = ["paid", "fulfilled"] as const;

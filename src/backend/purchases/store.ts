@@ -1,12 +1,13 @@
 import type { Kysely } from "kysely";
 import { PENDING_STATES, type PurchaseState, statusOf } from "../../billing/purchase.ts";
+import { preparedStatement } from "../database/prepared.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { purchaseOfReceipt } from "../receipts/content.ts";
-import { keyIsVoid } from "./accept.ts";
 import { withId } from "./leases.ts";
+import { keyIsVoid } from "./order.ts";
 import { deadlineOf } from "./schedule.ts";
 
 /** A purchase with the values of other tables that its view needs. */
@@ -70,6 +71,13 @@ export function records(database: Kysely<Database>) {
     );
 }
 
+const selectPurchase = preparedStatement<{ organizationId: number; purchaseId: string }, PurchaseRecord>(
+  (parameter, database) =>
+    records(database)
+      .where("purchases.organization_id", "=", parameter("organizationId"))
+      .where("purchases.id", "=", parameter("purchaseId")),
+);
+
 /**
  * Reads a purchase of an organization.
  *
@@ -80,10 +88,7 @@ export async function readPurchase(
   organizationId: number,
   purchaseId: string,
 ): Promise<PurchaseRecord> {
-  const row = await records(database)
-    .where("purchases.organization_id", "=", organizationId)
-    .where("purchases.id", "=", purchaseId)
-    .executeTakeFirst();
+  const [row] = await selectPurchase(database, { organizationId, purchaseId });
   if (!row) throw new BackendError("not_found", `There is no purchase ${purchaseId} in organization ${organizationId}`);
   return row;
 }

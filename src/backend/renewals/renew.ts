@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
 import { gracePeriodEnd, priceRenewal, renewalDueAt } from "../../billing/renewal.ts";
@@ -29,6 +29,8 @@ export async function renewDue(deps: BackendDeps, organizationId: number): Promi
     const subscription = await readSubscription(deps.database, organizationId);
     if (!isRenewalDue(subscription, deps.clock.now())) return;
     for (const open of await openPurchases(deps.database, organizationId)) await advanceOrLog(deps, open);
+    // The renewal may have been made and paid in what a restore lost.
+    if (deps.isHeld?.()) return;
     const renewal = await makeRenewal(deps.database, organizationId, {
       purchaseId: newPurchaseId(organizationId, deps.random),
       now: deps.clock.now(),
@@ -254,17 +256,25 @@ async function openPurchases(database: Kysely<Database>, organizationId: number)
   );
 }
 
-/** Lists the organizations whose renewal is due and whose last one is paid. */
+/** How many buckets the organizations are divided into, so that instances can begin at different ones. */
+export const BUCKETS = 256;
+
+/**
+ * Lists organizations whose renewal is due and whose last one is paid, the longest overdue first.
+ *
+ * @param bucket the first bucket to list, of `BUCKETS`
+ */
 export async function dueSubscriptions(
   database: Kysely<Database>,
   billingNow: number,
-  limit: number,
+  { limit, bucket }: { limit: number; bucket: number },
 ): Promise<number[]> {
   const rows = await database
     .selectFrom("subscriptions")
     .select("organization_id")
     .where("renew_at", "<=", billingNow)
     .where("unpaid_renewal", "is", null)
+    .where(sql<number>`organization_id % ${sql.lit(BUCKETS)}`, ">=", bucket)
     .orderBy("renew_at")
     .limit(limit)
     .execute();

@@ -1,3 +1,7 @@
+import { type Kysely, sql } from "kysely";
+import { TIMEOUTS } from "../database/postgres.ts";
+import type { Database } from "../database/schema.ts";
+import { readTimeline } from "./holding.ts";
 import { changeableRecords } from "./migrate.ts";
 import type { DatabaseSettings } from "./settings.ts";
 import { assertSchema, withStore } from "./store.ts";
@@ -12,9 +16,30 @@ export function checkService(settings: DatabaseSettings, log: (line: string) => 
   return withStore(settings, log, async (database) => {
     await assertSchema(database);
     const changeable = await changeableRecords(database);
-    if (changeable.length === 0) return [];
+    const unset = await unsetTimeouts(database);
     return [
-      `The role of the service may change or delete ${changeable.join(", ")}. Migrate as another role, with --service-role.`,
+      ...(changeable.length > 0
+        ? [
+            `The role of the service may change or delete ${changeable.join(", ")}. Migrate as another role, with --service-role.`,
+          ]
+        : []),
+      ...(unset.length > 0
+        ? [
+            `Behind PgBouncer, time-outs are settings of the role, and ${unset.join(", ")} ${unset.length > 1 ? "are" : "is"} not set. Set them with ALTER ROLE.`,
+          ]
+        : []),
+      ...((await readTimeline(database)) === null ? [TIMELINE_HIDDEN] : []),
     ];
   });
+}
+
+const TIMELINE_HIDDEN =
+  "The role of the service may not call pg_control_checkpoint(), so a restored database is not noticed. Grant it, or run `secureflag-licenses serve admin hold` after a restore.";
+
+/** Lists the time-outs that a connection lacks. Without a PgBouncer, each connection sets them itself. */
+async function unsetTimeouts(database: Kysely<Database>): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select name from pg_settings where name = any(${Object.keys(TIMEOUTS)}::text[]) and setting = '0'
+    order by name`.execute(database);
+  return rows.map(({ name }) => name);
 }

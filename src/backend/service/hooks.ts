@@ -8,14 +8,16 @@ import { type Metrics, observeRequests } from "./metrics.ts";
 export interface HookDeps extends LimitDeps {
   readonly metrics: Metrics;
   readonly log: Log;
+  /** A clock that never goes back, milliseconds. */
+  monotonic(): number;
   readonly limit: RateLimit;
 }
 
 /** Returns the `addHooks` of the service: requests are logged and counted, also those that the limits refuse. */
 export function serviceHooks(deps: HookDeps): (app: FastifyInstance) => void {
   return (app) => {
-    logRequests(app, deps.log);
-    observeRequests(app, deps.metrics);
+    logRequests(app, deps.log, deps.monotonic);
+    observeRequests(app, deps.metrics, deps.monotonic);
     limitRequests(app, deps.limit, deps);
   };
 }

@@ -38,6 +38,11 @@ export function createMetrics() {
     purchasesOpen: gauge("purchases_open", "Purchases that are not settled", ["state"]),
     needsReview: gauge("needs_review", "Purchases that an operator has to review"),
     oldestDue: gauge("oldest_due_seconds", "How long the oldest work that is due has been due", ["kind"]),
+    reconcileDifference: gauge(
+      "reconcile_difference",
+      "By how much the provider's payments and the ledger differ, in minor units",
+      ["currency"],
+    ),
     outboxUnsent: gauge("outbox_unsent", "Notifications that are not sent yet"),
     renewals: counter("renewals_total", "Settled renewals", ["outcome"]),
     poolConnections: gauge("pool_connections", "Connections to the database; waiting: callers without one", ["state"]),
@@ -72,14 +77,17 @@ export function poolObservers(metrics: Metrics): Required<Pick<PostgresOptions, 
 /**
  * Counts every request by its operation, never by its URL, once its answer is out. One whose caller went away before has
  * the status `aborted`.
+ *
+ * @param monotonic a clock that never goes back, milliseconds
  */
-export function observeRequests(app: FastifyInstance, metrics: Metrics): void {
+export function observeRequests(app: FastifyInstance, metrics: Metrics, monotonic: () => number): void {
   app.addHook("onRequest", async (request, reply) => {
     const operation = operationOf(request);
+    const began = monotonic();
     reply.raw.once("close", () => {
       const status = reply.raw.writableEnded ? String(reply.statusCode) : "aborted";
       metrics.requests.inc({ operation, status });
-      metrics.requestSeconds.observe({ operation }, reply.elapsedTime / 1_000);
+      metrics.requestSeconds.observe({ operation }, (monotonic() - began) / 1_000);
     });
   });
 }

@@ -1,11 +1,10 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { type Kysely, sql } from "kysely";
 import { migrate, schemaState } from "../database/migrations/index.ts";
 import type { Database } from "../database/schema.ts";
-import { isSerializationFailure } from "../database/storageFailure.ts";
+import { type BackendError, startError } from "../errors.ts";
 import { invalidSettings } from "./given.ts";
 import type { DatabaseSettings } from "./settings.ts";
-import { schemaMismatch, withStore } from "./store.ts";
+import { assertSchema, schemaMismatch, withStore } from "./store.ts";
 
 /** How to migrate. */
 export interface MigrateOptions {
@@ -18,44 +17,50 @@ export interface MigrateOptions {
 /**
  * Migrates the database of a service to this version's schema. Safe to repeat, and to run twice at once.
  *
- * @returns the migrations that were or would be applied, in order
+ * @returns the migrations that this call applied or, as a plan, would apply, in order
  * @throws BackendError `schema_mismatch` if the schema is newer, `settings_invalid` for a role that does not exist,
- *   `database_unreachable`
+ *   `database_busy` if a table stays in use, `database_unreachable`
  */
 export function migrateService(
   settings: DatabaseSettings,
   { isPlan, serviceRole }: MigrateOptions,
   log: (line: string) => void,
 ): Promise<readonly string[]> {
-  return withStore(settings, log, async (database) => {
+  const work = async (database: Kysely<Database>) => {
     const state = await schemaState(database, { dialect: "postgres" });
     const { pending } = state;
     if (state.unknown.length > 0) throw schemaMismatch(state);
     if (isPlan) return pending;
-    // A statement of a migration may take longer than one of the service.
-    await sql`set statement_timeout = 0`.execute(database);
-    if (pending.length > 0) await repeatWhileLocked(() => migrate(database, { dialect: "postgres" }));
+    const { isPgbouncer } = settings;
+    const onWait = () => log("Waiting for another migration to finish…");
+    const applying = () => migrate(database, { dialect: "postgres", isPgbouncer, onWait });
+    const applied = pending.length > 0 ? await applying().catch(rethrow) : [];
+    // A newer version may have migrated while this one waited.
+    await assertSchema(database);
     if (serviceRole !== null) await grant(database, serviceRole);
-    return pending;
-  });
+    return applied;
+  };
+  return withStore(settings, log, work, CONNECTIONS);
 }
 
-/** For how long and how often to try while another process migrates, or uses a table that is to be changed. */
-const [TRIES, PAUSE_MS] = [60, 250];
+/** One migrates, another renews the lease. */
+const CONNECTIONS = 2;
 
-/** A lock was not available in time (`lock_not_available`), or another process created the same table first. */
-const LOCKED = /^(55P03|42P07|23505)$/;
+/** PostgreSQL's `lock_not_available`. */
+const LOCK_NOT_AVAILABLE = "55P03";
 
-async function repeatWhileLocked(work: () => Promise<void>): Promise<void> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      const isLocked = LOCKED.test(String((error as { code?: unknown }).code)) || isSerializationFailure(error);
-      if (!isLocked || tries >= TRIES) throw error;
-      await delay(PAUSE_MS);
-    }
-  }
+function rethrow(error: unknown): never {
+  throw (error as { code?: unknown }).code === LOCK_NOT_AVAILABLE ? databaseBusy(error) : error;
+}
+
+/** The error of a migration that found a table in use at every try. */
+export function databaseBusy(cause: unknown): BackendError {
+  return startError(
+    "database_busy",
+    "Cannot migrate: a table of the database stayed in use",
+    "Run the command again, or end the transaction that uses it (pg_stat_activity).",
+    { cause },
+  );
 }
 
 /** What nobody may change once it is written. */
@@ -73,9 +78,7 @@ async function grant(database: Kysely<Database>, role: string): Promise<void> {
   await sql`grant usage, select on all sequences in schema ${schema} to ${to}`.execute(database);
   const tables = sql.join(APPEND_ONLY.map((table) => sql.id(found.schema, table)));
   await sql`revoke update, delete, truncate on ${tables} from ${to}`.execute(database);
-  const migrations = sql.join(
-    ["kysely_migration", "kysely_migration_lock"].map((table) => sql.id(found.schema, table)),
-  );
+  const migrations = sql.id(found.schema, "kysely_migration");
   await sql`revoke insert, update, delete on ${migrations} from ${to}`.execute(database);
 }
 

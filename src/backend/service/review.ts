@@ -8,8 +8,12 @@ import { leasePurchase, releaseLease, StaleLease } from "../purchases/leases.ts"
 import { endUnpaid, fulfillPurchase } from "../purchases/settle.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { databaseNow } from "./clock.ts";
+import { openFindings } from "./findings.ts";
 
-/** Lists the purchases of all organizations that an operator has to review, oldest first. */
+/**
+ * Lists what an operator has to review: the purchases of all organizations whose payment is not known, oldest first, then
+ * the payments on which the last reconciliations found a difference.
+ */
 export async function listReview(database: Kysely<Database>) {
   const rows = await database
     .selectFrom("purchases")
@@ -17,7 +21,7 @@ export async function listReview(database: Kysely<Database>) {
     .where("state", "=", "needs_review")
     .orderBy("accepted_at")
     .execute();
-  return rows.map((row) => ({
+  const purchases = rows.map((row) => ({
     id: row.id,
     organizationId: row.organization_id,
     kind: row.kind,
@@ -25,7 +29,19 @@ export async function listReview(database: Kysely<Database>) {
     total: money(row.total, row.currency),
     acceptedAt: new Date(row.accepted_at).toISOString(),
     paymentId: row.payment_id,
+    finding: null,
   }));
+  const findings = (await openFindings(database)).map(({ finding, purchaseId, organizationId, kind, ...found }) => ({
+    id: purchaseId,
+    organizationId,
+    kind,
+    licenses: null,
+    total: found.captured ?? found.booked,
+    acceptedAt: null,
+    paymentId: found.paymentId,
+    finding,
+  }));
+  return [...purchases, ...findings];
 }
 
 /** What an operator found out about a payment. */

@@ -13,15 +13,18 @@ import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { registerSetupPage } from "../pages/setupPage.ts";
 import { testGateway } from "../payments/testGateway.ts";
+import { BUCKETS } from "../renewals/renew.ts";
 import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
 import { endWithin } from "./closing.ts";
+import { type Holding, startHolding } from "./holding.ts";
 import { serviceHooks } from "./hooks.ts";
 import { measureLoopDelay } from "./load.ts";
 import { createLog, type Log, lineLog } from "./log.ts";
 import { createMetrics, type Metrics, observePurchase, poolObservers } from "./metrics.ts";
 import { startMetricsServer } from "./metricsServer.ts";
 import { createReadiness } from "./readiness.ts";
+import { startReconciling } from "./reconcileJob.ts";
 import { pageKeyOf, type ServiceSettings } from "./settings.ts";
 import { assertSchema, databaseFailure, openStore } from "./store.ts";
 import { storeGauges } from "./storeGauges.ts";
@@ -62,6 +65,7 @@ interface Instance {
   readonly metrics: Metrics;
   readonly store: PostgresStore;
   readonly clock: DatabaseClock;
+  readonly holding: Holding;
   /** Stops whatever was started so far, in reverse order. */
   readonly cleanUps: (() => unknown)[];
 }
@@ -81,7 +85,9 @@ export async function startService(settings: ServiceSettings, deps: ServiceDeps)
     await assertSchema(store.database);
     const clock = await startDatabaseClock(store.database, { ...deps, log: lineLog(log) });
     cleanUps.push(clock.stop);
-    return await run({ name, settings, deps, log, metrics, store, clock, cleanUps });
+    const holding = await startHolding(store.database, { now: clock.now, log: lineLog(log) });
+    cleanUps.push(holding.stop);
+    return await run({ name, settings, deps, log, metrics, store, clock, holding, cleanUps });
   } catch (error) {
     await cleanUp(cleanUps);
     throw databaseFailure(error);
@@ -101,13 +107,13 @@ async function run(instance: Instance): Promise<RunningService> {
   const app = buildService(backend, instance, { addHooks, isDraining: () => isDraining });
   const url = await listen(app, settings);
   if (publicUrl.port === "0") publicUrl.port = url.port;
-  const stopSweeping = settings.roles.includes("jobs") ? startSweeping(backend) : async () => {};
+  const stopJobs = settings.roles.includes("jobs") ? startJobs(backend, settings, deps) : async () => {};
   return {
     ready: { url: `${url.origin}${BASE_PATH}`, instance: name, pid: deps.pid },
     async close() {
       isDraining = true;
       await delay(settings.drainSeconds * 1_000);
-      await endWithin(app, stopSweeping(), {
+      await endWithin(app, stopJobs(), {
         milliseconds: MAX_CLOSING_MS - settings.drainSeconds * 1_000,
         monotonic: deps.monotonic,
       });
@@ -116,7 +122,18 @@ async function run(instance: Instance): Promise<RunningService> {
   };
 }
 
-function backendOf({ settings, store, clock, deps, log, metrics }: Instance, origin: () => string): BackendDeps {
+/** Starts what an instance with the role `jobs` does, and returns what ends it. */
+function startJobs(backend: BackendDeps, settings: ServiceSettings, deps: ServiceDeps): () => Promise<void> {
+  const stops = [startSweeping(backend, sweepingOf(settings, deps)), startReconciling(backend)];
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
+function backendOf(
+  { settings, store, clock, holding, deps, log, metrics }: Instance,
+  origin: () => string,
+): BackendDeps {
   const { database } = store;
   const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
   return {
@@ -129,6 +146,7 @@ function backendOf({ settings, store, clock, deps, log, metrics }: Instance, ori
     reach: deps.reach,
     changes: new EventEmitter(),
     log: lineLog(log),
+    isHeld: holding.isHeld,
     observe: (settled) => observePurchase(metrics, settled),
     // The request's `Host` is whatever the client says.
     pageOrigin: origin,
@@ -139,6 +157,13 @@ function backendOf({ settings, store, clock, deps, log, metrics }: Instance, ori
     licenseLimit: settings.licenseLimit,
     renewalGraceDays: settings.graceDays,
   };
+}
+
+/** How long an idle instance waits before it looks for work again, milliseconds. */
+const MAX_PAUSE_MS = 5_000;
+
+function sweepingOf({ jobs }: ServiceSettings, { random }: ServiceDeps) {
+  return { jobs, bucket: random(1).readUInt8(0) % BUCKETS, maxPauseMs: MAX_PAUSE_MS };
 }
 
 /** Writes notifications to the log, without the person's email. */
@@ -214,6 +239,7 @@ async function observe(backend: BackendDeps, instance: Instance): Promise<(app: 
   }
   return serviceHooks({
     now: deps.now,
+    monotonic: deps.monotonic,
     load: () => ({ waiting: store.pool().waiting, loopDelay: loopDelay.read() }),
     connections: settings.connections,
     metrics,

@@ -20,7 +20,7 @@ export interface DatabaseSettings {
 /** What an instance does. */
 type Role = "http" | "jobs";
 
-/** The settings of a service (src/backend/README.md, Service). */
+/** The settings of a service (src/backend/service/README.md, Settings and roles). */
 export interface ServiceSettings {
   readonly database: DatabaseSettings;
   /** The origin of pages and links. Port 0, on loopback, stands for the port that was picked. */
@@ -35,6 +35,8 @@ export interface ServiceSettings {
   readonly masterKeys: readonly Buffer[];
   readonly roles: readonly Role[];
   readonly connections: number;
+  /** How many purchases, renewals or notifications are in work in the background at a time. */
+  readonly jobs: number;
   readonly licenseLimit: number;
   readonly graceDays: number;
   readonly drainSeconds: number;
@@ -80,6 +82,18 @@ export function readLinkSettings(given: GivenSettings): Promise<Pick<ServiceSett
 }
 
 /**
+ * Reads the settings of the database and of the payment provider.
+ *
+ * @throws BackendError `settings_invalid`
+ */
+export function readPaymentSettings(given: GivenSettings): Promise<DatabaseSettings> {
+  return collectSettings(given, async (reader) => {
+    refuseOtherPayments(reader);
+    return databaseSettings(reader);
+  });
+}
+
+/**
  * Reads the settings of a service.
  *
  * @throws BackendError `settings_invalid`
@@ -96,6 +110,7 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
       masterKeys: await masterKeys(reader, await reader.required("SECRETS_KEY")),
       roles: roles(reader),
       connections: reader.number("pool", { usual: 10, min: 1, max: 1_000 }),
+      jobs: reader.number("jobs", { usual: 8, min: 1, max: 100 }),
       licenseLimit: reader.number("license-limit", { usual: DEFAULT_LICENSE_LIMIT, min: 1, max: 1_000_000 }),
       graceDays: reader.number("grace-days", { usual: DEFAULT_GRACE_DAYS, min: 0, max: 365 }),
       drainSeconds: reader.number("drain-seconds", { usual: 5, min: 0, max: MAX_DRAIN_SECONDS }),

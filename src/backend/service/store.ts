@@ -32,14 +32,16 @@ export function openStore(
 /**
  * Runs work on the store and closes it.
  *
+ * @param connections the most connections at a time
  * @throws BackendError `database_unreachable`, or what `work` throws
  */
 export async function withStore<Result>(
   settings: DatabaseSettings,
   log: (line: string) => void,
   work: (database: Kysely<Database>) => Promise<Result>,
+  connections = 1,
 ): Promise<Result> {
-  const { database } = openStore(settings, 1, log);
+  const { database } = openStore(settings, connections, log);
   try {
     return await work(database);
   } catch (error) {
@@ -94,15 +96,18 @@ export function schemaMismatch({ pending, unknown }: SchemaState): BackendError 
 /**
  * Runs work on a store with this version's schema, and closes it.
  *
+ * @param connections the most connections at a time
  * @throws BackendError `database_unreachable`, `schema_mismatch`, or what `work` throws
  */
 export function withSchema<Result>(
   settings: DatabaseSettings,
   log: (line: string) => void,
   work: (database: Kysely<Database>) => Promise<Result>,
+  connections = 1,
 ): Promise<Result> {
-  return withStore(settings, log, async (database) => {
+  const checked = async (database: Kysely<Database>) => {
     await assertSchema(database);
     return work(database);
-  });
+  };
+  return withStore(settings, log, checked, connections);
 }

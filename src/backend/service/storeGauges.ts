@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { ADVANCED_STATES, CHECKED_STATES, type PurchaseState } from "../../billing/purchase.ts";
 import type { Database } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
+import { readReconciled } from "./findings.ts";
 import type { Metrics } from "./metrics.ts";
 import { within } from "./within.ts";
 
@@ -20,6 +21,8 @@ interface StoreGauges {
   /** Since when the oldest due work of a kind has been due, in seconds; 0 if none is due. */
   readonly oldestDue: Readonly<Record<DueKind, number>>;
   readonly unsent: number;
+  /** What the last reconciliation left, by currency. */
+  readonly differences: Readonly<Record<string, number>>;
 }
 
 type StoreDeps = Pick<BackendDeps, "database" | "clock" | "now">;
@@ -40,14 +43,15 @@ export function storeGauges(metrics: Metrics, deps: StoreDeps): () => Promise<vo
 }
 
 function setGauges(metrics: Metrics, gauges: StoreGauges | null): void {
-  const { purchasesOpen, needsReview, oldestDue, outboxUnsent } = metrics;
-  for (const gauge of [purchasesOpen, oldestDue]) gauge.reset();
+  const { purchasesOpen, needsReview, oldestDue, outboxUnsent, reconcileDifference } = metrics;
+  for (const gauge of [purchasesOpen, oldestDue, reconcileDifference]) gauge.reset();
   for (const gauge of [needsReview, outboxUnsent]) gauge.remove();
   if (!gauges) return;
   for (const state of OPEN_STATES) purchasesOpen.set({ state }, gauges.open.get(state) ?? 0);
   needsReview.set(gauges.open.get("needs_review") ?? 0);
   for (const [kind, seconds] of Object.entries(gauges.oldestDue)) oldestDue.set({ kind }, seconds);
   outboxUnsent.set(gauges.unsent);
+  for (const [currency, amount] of Object.entries(gauges.differences)) reconcileDifference.set({ currency }, amount);
 }
 
 /** Reads one after another, so that a scrape takes one connection. */
@@ -64,6 +68,7 @@ async function readStore(deps: StoreDeps): Promise<StoreGauges> {
       notification: secondsSince(billing, await oldestNotification(database)),
     },
     unsent: await unsentCount(database),
+    differences: (await readReconciled(database))?.differences ?? {},
   };
 }
 

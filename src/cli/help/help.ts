@@ -80,7 +80,7 @@ function otherHelp(topics: readonly string[]): string {
 /** The table of `help exit-codes` (src/cli/README.md, Exit codes). */
 export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
   [0, "done, or nothing needed doing"],
-  [1, "a defect, or an unexpected answer"],
+  [1, "a defect, an unexpected answer, or differences in a reconciliation"],
   [2, "wrong usage: arguments, flags, configuration, input file"],
   [3, "the person said no"],
   [4, "not signed in, the sign-in was refused or has expired, or no backend is set"],

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { addCommand } from "../kit/command.ts";
 import { registerCreateAdministrator } from "./administrators.ts";
+import { registerHold, registerRelease } from "./hold.ts";
 import { registerImport } from "./import.ts";
 import { registerCreateOrganization, registerSetPaymentMethod } from "./organizations.ts";
 import { registerListReview, registerResolve } from "./review.ts";
@@ -19,4 +20,6 @@ export function registerAdmin(serve: Command, context: Context): void {
   registerSetPaymentMethod(admin, context);
   registerListReview(admin, context);
   registerResolve(admin, context);
+  registerHold(admin, context);
+  registerRelease(admin, context);
 }

@@ -32,7 +32,7 @@ export function registerMigrate(serve: Command, context: Context, run: Run<Migra
 /**
  * Migrates the database of the service, or lists what would be done. Safe to repeat.
  *
- * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`
+ * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_busy`, `database_unreachable`
  */
 export async function runMigrate(options: MigrateOptions, context: Context): Promise<void> {
   const { plan, serviceRole } = options;

@@ -7,6 +7,7 @@ import { clean } from "../kit/text.ts";
 import { trimmedText } from "../kit/values.ts";
 import { instant, moneyText } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
+import { FINDING_WORDS } from "./reconcile.ts";
 import { addDatabaseFlags, givenSettings } from "./settings.ts";
 import { onStore, type StoreOptions } from "./store.ts";
 
@@ -20,7 +21,7 @@ export interface ResolveOptions extends StoreOptions {
 export function registerListReview(admin: Command, context: Context, run: Run<StoreOptions> = runListReview): void {
   const command = addCommand(admin, {
     name: "list-review",
-    description: "List purchases whose payment has to be looked at",
+    description: "List the purchases and payments that need review",
     examples: ["serve admin list-review", "serve admin list-review --json"],
   });
   addDatabaseFlags(command).action((_flags: unknown, called: Command) => {
@@ -30,7 +31,8 @@ export function registerListReview(admin: Command, context: Context, run: Run<St
 }
 
 /**
- * Prints the purchases of all organizations that have to be reviewed, oldest first.
+ * Prints the purchases of all organizations that have to be reviewed, oldest first, and the payments on which the provider
+ * and the ledger differ.
  *
  * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`
  */
@@ -43,20 +45,23 @@ async function runListReview(options: StoreOptions, context: Context): Promise<v
 /** Renders the purchases to review. */
 function renderReview(purchases: Output<"serve admin list-review">, view: View): string {
   if (purchases.length === 0) return "Nothing to review.";
-  const rows = purchases.map(({ id, organizationId, licenses, total, acceptedAt, paymentId }) => [
+  const rows = purchases.map(({ id, organizationId, licenses, total, acceptedAt, paymentId, finding }) => [
     clean(id),
-    String(organizationId),
-    String(licenses),
-    moneyText(total),
-    instant(acceptedAt),
+    String(organizationId ?? ""),
+    String(licenses ?? ""),
+    total ? moneyText(total) : "",
+    acceptedAt ? instant(acceptedAt) : "",
     clean(paymentId ?? ""),
+    finding ? FINDING_WORDS[finding] : "",
   ]);
-  return columns(
-    ["Purchase", "Organization", "Licenses", "Total", "Accepted", "Payment"],
+  const list = columns(
+    ["Purchase", "Organization", "Licenses", "Total", "Accepted", "Payment", "Difference"],
     rows,
-    [32, 12, 8, 14, 20, 32],
+    [32, 12, 8, 14, 20, 32, 34],
     view,
   );
+  if (purchases.every(({ finding }) => finding === null)) return list;
+  return `${list}\nA difference goes once the provider and the ledger agree and \`serve reconcile\` ran again.`;
 }
 
 /** Registers `serve admin resolve`. */

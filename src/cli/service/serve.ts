@@ -7,6 +7,7 @@ import { cleanWhole } from "../kit/text.ts";
 import { registerAdmin } from "./admin.ts";
 import { runCheck } from "./check.ts";
 import { type MigrateOptions, registerMigrate, runMigrate } from "./migrate.ts";
+import { registerReconcile } from "./reconcile.ts";
 import { addServiceFlags, type GivenSettings, givenSettings } from "./settings.ts";
 
 /** Options of `serve` and `serve check`. */
@@ -21,7 +22,7 @@ export interface ServeRuns {
   readonly migrate: Run<MigrateOptions>;
 }
 
-/** Registers `serve`, `serve migrate | check` and `serve admin`. */
+/** Registers `serve`, `serve migrate | check | reconcile` and `serve admin`. */
 export function register(program: Command, context: Context, runs: ServeRuns = RUNS): void {
   const serve = addCommand(program, {
     name: "serve",
@@ -39,6 +40,7 @@ export function register(program: Command, context: Context, runs: ServeRuns = R
   addServiceFlags(check).action((_flags: unknown, command: Command) =>
     interruptible(context, () => runs.check(optionsOf(command, context), context)),
   );
+  registerReconcile(serve, context);
   registerAdmin(serve, context);
   // Last, because subcommands would inherit that excess arguments are allowed.
   addServiceFlags(serve)

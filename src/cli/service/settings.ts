@@ -13,7 +13,7 @@ export interface GivenSettings {
 export function addDatabaseFlags(command: Command): Command {
   return command
     .option("--database <url>", "URL of the database (or set SECUREFLAG_DATABASE_URL)", someText)
-    .option("--database-ca <file>", "certificates of the authority of the database", someText)
+    .option("--database-ca <file>", "CA certificates to trust for the database", someText)
     .option("--pgbouncer", "the database is behind PgBouncer in transaction mode");
 }
 
@@ -24,28 +24,33 @@ export function addPublicUrlFlag(command: Command): Command {
 
 /** Adds the flag that allows what is only for tests. */
 export function addTestModeFlag(command: Command): Command {
-  return command.option("--test-mode", "allow what is only for tests: no money moves");
+  return command.option("--test-mode", "allow test cards and test data; no money moves");
+}
+
+/** Adds the flags of the payment provider. */
+export function addPaymentFlags(command: Command): Command {
+  return addTestModeFlag(command.option("--payments <provider>", "payment provider: sandbox", someText));
 }
 
 /** Adds the flags of the service. */
 export function addServiceFlags(command: Command): Command {
-  addPublicUrlFlag(addDatabaseFlags(command))
+  const listening = addPublicUrlFlag(addDatabaseFlags(command))
     .option("--host <address>", "address to listen on (default: 127.0.0.1)", someText)
     .option("--port <n>", "port to listen on (default: 8080; 0 picks a free one)", someText)
     .option("--tls-cert <file>", "certificate with its chain", someText)
     .option("--tls-key <file>", "private key of the certificate", someText)
-    .option("--trust-proxy <ranges>", "proxies that may name the client's address, separated by commas", someText)
-    .option("--payments <provider>", "payment provider: sandbox", someText);
-  return addTestModeFlag(command)
+    .option("--trust-proxy <ranges>", "proxies that may name the client's address, separated by commas", someText);
+  return addPaymentFlags(listening)
     .option("--pool <n>", "connections to the database (default: 10)", someText)
-    .option("--roles <roles>", "what the instance does (default: http,jobs)", someText)
+    .option("--jobs <n>", "background jobs at a time (default: 8)", someText)
+    .option("--roles <roles>", "what the instance does: http, jobs, or both (default)", someText)
     .option("--license-limit <n>", "licenses per purchase at most (default: 10000)", someText)
     .option("--grace-days <n>", "days that licenses stay usable while a renewal is unpaid (default: 14)", someText)
-    .option("--rate <n>", "requests per second of a token in the long run (default: 50)", someText)
-    .option("--burst <n>", "requests of a token at once (default: 200)", someText)
+    .option("--rate <n>", "sustained requests per second of a token (default: 50)", someText)
+    .option("--burst <n>", "requests of a token in a burst (default: 200)", someText)
     .option("--metrics-port <n>", "port for `/metrics` (default: none; 0 picks a free one)", someText)
     .option("--log-level <level>", "error, warn, info or debug (default: info)", someText)
-    .option("--drain-seconds <n>", "how long to go on after SIGTERM (default: 5)", someText);
+    .option("--drain-seconds <n>", "seconds to keep serving after SIGTERM (default: 5)", someText);
 }
 
 /** The settings that a command was called with; those of `serve` may also come before its subcommand. */

@@ -48,6 +48,7 @@ describe.skipIf(!POSTGRES)("the provider of test cards on PostgreSQL", () => {
     const request = {
       idempotencyKey: `create ${payments}`,
       purchaseId: `pur_${payments}`,
+      kind: "purchase" as const,
       amount: AMOUNT,
       paymentMethod,
     };
@@ -102,7 +103,8 @@ describe.skipIf(!POSTGRES)("the provider of test cards on PostgreSQL", () => {
   });
 
   test("creates one payment for a key, also at the same time", async () => {
-    const request = { idempotencyKey: "same", purchaseId: "pur_same", amount: AMOUNT, paymentMethod: "card_ok" };
+    const paid = { purchaseId: "pur_same", kind: "purchase", amount: AMOUNT, paymentMethod: "card_ok" } as const;
+    const request = { ...paid, idempotencyKey: "same" };
     const made = await Promise.all([gateway, other, gateway, other].map((each) => each.create(request)));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
   });
@@ -134,5 +136,37 @@ describe.skipIf(!POSTGRES)("the provider of test cards on PostgreSQL", () => {
     expect(ids).toContain(open);
     expect(ids).not.toContain(charged);
     expect((await gateway.unconfirmed(5_000)).map(({ id }) => id)).not.toContain(open);
+  });
+
+  test("lists what was captured or refunded since an instant, page by page, as the sandbox does", async () => {
+    for (const from of [gateway, sandbox]) {
+      clocks.billing = 10_000;
+      const [early, refunded] = [await create(from, "card_ok"), await create(from, "card_ok")];
+      const debit = await create(from, "card_processing");
+      const [declined] = [await create(from, "card_declined")];
+      for (const id of [early, refunded]) await confirm(`listed ${id}`, "card_ok")(from, id);
+      await confirm(`listed ${debit}`, "card_processing")(from, debit);
+      await confirm(`listed ${declined}`, "card_declined")(from, declined);
+      clocks.billing = 20_000;
+      await refund(from, refunded);
+      const late = await create(from, "card_ok");
+      await confirm(`listed ${late}`, "card_ok")(from, late);
+      const since = async (start: number) => {
+        const { captures, next } = await from.listCaptures(start, null);
+        expect(next).toBeNull();
+        return new Map(captures.map((capture) => [capture.paymentId, capture]));
+      };
+      const all = await since(10_000);
+      expect([early, refunded, debit, late].every((id) => all.has(id))).toBe(true);
+      expect(all.get(debit)).toMatchObject({ capturedAt: 12_000, refunded: 0, kind: "purchase", ...AMOUNT });
+      expect(all.has(declined)).toBe(false);
+      const recent = await since(12_001);
+      expect([early, debit].some((id) => recent.has(id))).toBe(false);
+      expect(recent.get(refunded)).toMatchObject({ capturedAt: 10_000, refunded: AMOUNT.amount });
+      expect(await from.findCapture(late)).toEqual(recent.get(late));
+      expect(await from.findCapture(declined)).toBeNull();
+      expect(await from.findCapture("pay_none")).toBeNull();
+      expect((await from.listCaptures(0, late)).captures.every(({ paymentId }) => paymentId > late)).toBe(true);
+    }
   });
 });

@@ -2,9 +2,9 @@ import type { Updateable } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Database, PurchaseKey, PurchaseRow } from "../../../src/backend/database/schema.ts";
 import {
-  duePurchases,
   isOrphan,
   LEASE_MS,
+  leaseDue,
   leasedPurchases,
   leasePurchase,
   leaseWaiting,
@@ -149,18 +149,21 @@ describe.each(DIALECTS)("leases on %s", (dialect) => {
     [{ state: "fulfilled" }, false],
   ] as const)("a purchase with %j is due: %s", async (changes, isDue) => {
     await set(changes);
-    expect(idsOf(await duePurchases(database(), CLOCKS, 10))).toEqual(isDue ? [id] : []);
+    expect(idsOf(await leaseDue(database(), CLOCKS, 10))).toEqual(isDue ? [id] : []);
   });
 
-  test("the longest overdue purchases are listed first, up to the limit", async () => {
+  test("the longest overdue purchases are leased first, up to the limit, and once", async () => {
     const first = id;
     const { id: organizationId } = await addOrganization();
     const { body } = await buy(backend, organizationId, 1, "k");
     id = body.id;
     purchase = { organization_id: organizationId, id };
     await set({ state: "processing", lease_until: 0, next_check_at: NOON - 1 });
-    expect(idsOf(await duePurchases(database(), CLOCKS, 10))).toEqual([id, first]);
-    expect(idsOf(await duePurchases(database(), CLOCKS, 1))).toEqual([id]);
+    expect(idsOf(await leaseDue(database(), CLOCKS, 1))).toEqual([id]);
+    expect(await leaseDue(database(), CLOCKS, 10)).toMatchObject([
+      { id: first, epoch: 8, lease_until: CLOCKS.machine + LEASE_MS },
+    ]);
+    expect(await leaseDue(database(), CLOCKS, 10)).toEqual([]);
   });
 
   test.each([

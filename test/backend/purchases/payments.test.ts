@@ -727,7 +727,13 @@ describe("the sandbox's provider", () => {
     const backend = await startBackend();
     const { gateway } = backend.deps;
     const amount = { amount: 100, currency: "GBP" };
-    const { id } = await gateway.create({ idempotencyKey: "c", purchaseId: "p", amount, paymentMethod: "card_ok" });
+    const { id } = await gateway.create({
+      idempotencyKey: "c",
+      purchaseId: "p",
+      kind: "purchase",
+      amount,
+      paymentMethod: "card_ok",
+    });
     const attempt = (key: string, paymentMethod: string) =>
       gateway.confirm(id, { idempotencyKey: key, paymentMethod, approvedByPerson: false });
     expect((await attempt("0", "card_declined")).status).toBe("requires_payment_method");

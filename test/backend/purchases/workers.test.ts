@@ -259,6 +259,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     const orphan = await backend.deps.gateway.create({
       idempotencyKey: "nobody",
       purchaseId: "pur_nobody",
+      kind: "purchase",
       amount: { amount: 100, currency: "GBP" },
       paymentMethod: "card_ok",
     });

@@ -239,7 +239,13 @@ test("the provider's captures are listed in pages of a thousand, oldest first, e
     made += 1;
     const idempotencyKey = `k${made}`;
     const amount = { amount: made, currency: "GBP" };
-    const { id } = await gateway.create({ idempotencyKey, purchaseId: `pur_${made}`, amount, paymentMethod });
+    const { id } = await gateway.create({
+      idempotencyKey,
+      purchaseId: `pur_${made}`,
+      kind: "purchase",
+      amount,
+      paymentMethod,
+    });
     await gateway.confirm(id, { idempotencyKey, paymentMethod, approvedByPerson: false });
   };
   for (let count = 0; count < 2_000; count += 1) await charge("card_ok");

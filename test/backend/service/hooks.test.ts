@@ -15,6 +15,7 @@ test("requests are logged and counted, also those that are refused before they a
   const app = buildApp(backend.deps, {
     signIn: { passwords: passwords(randomBytes), passwordHashOf: async () => null },
     addHooks: serviceHooks({
+      monotonic: () => 0,
       ...{ metrics, log: (entry) => entries.push(entry), limit: { rate: 1, burst: 2 } },
       ...{ now: backend.deps.now, load: () => load, connections: 1 },
     }),

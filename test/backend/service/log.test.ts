@@ -110,6 +110,15 @@ describe("a line of the backend", () => {
   });
 });
 
+/** A clock that is 7 milliseconds further at each look. */
+function ticking(): () => number {
+  let now = 0;
+  return () => {
+    now += 7;
+    return now;
+  };
+}
+
 describe("requests", () => {
   let backend: TestBackend;
 
@@ -120,7 +129,7 @@ describe("requests", () => {
     const made = organization();
     await backend.addOrganization(made);
     const { log, entries, lines } = capture("info");
-    logRequests(backend.app, log);
+    logRequests(backend.app, log, ticking());
     const token = tokenOf(made.id);
     await call(backend, "GET", "/healthz", { atRoot: true });
     await call(backend, "GET", `/organizations/${made.id}/subscription?email=ada@example.com`, { token });
@@ -128,7 +137,7 @@ describe("requests", () => {
     await call(backend, "GET", `/organizations/${made.id}/purchases/ada@example.com`, { token: "sfl_wrong" });
     await call(backend, "GET", "/nothing/ada@example.com", { token });
     await expect.poll(() => lines.length).toBe(4);
-    const fields = { level: "info", msg: "request", requestId: expect.stringMatching(/^req_/), ms: expect.any(Number) };
+    const fields = { level: "info", msg: "request", requestId: expect.stringMatching(/^req_/), ms: 7 };
     const organizationId = made.id;
     expect(entries()).toMatchObject([
       { ...fields, operation: "getSubscription", status: 200, organizationId },
@@ -144,7 +153,7 @@ describe("requests", () => {
     const { log, entries, lines } = capture();
     const signIn = { passwords: passwords(randomBytes), passwordHashOf: async () => null };
     const app = buildApp({ ...backend.deps, log: lineLog(log) }, { signIn });
-    logRequests(app, log);
+    logRequests(app, log, ticking());
     app.get("/fails", async () => {
       throw Object.assign(new TypeError(SECRETS.join(" ")), { code: "22P02" });
     });

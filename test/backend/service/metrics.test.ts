@@ -13,13 +13,21 @@ let backend: TestBackend;
 
 afterEach(() => backend.close());
 
+let seconds = 0;
+
+/** A clock that is 2 seconds further at each look, in milliseconds. */
+function ticking(): number {
+  seconds += 2;
+  return seconds * 1_000;
+}
+
 describe("requests", () => {
   test("are counted by operation and status, never by URL", async () => {
     backend = await startBackend();
     const metrics = createMetrics();
     const made = organization();
     await backend.addOrganization(made);
-    observeRequests(backend.app, metrics);
+    observeRequests(backend.app, metrics, ticking);
     await buy(backend, made.id, 1, "key-1");
     await call(backend, "GET", `/organizations/${made.id}/purchases/pur_1`, { token: tokenOf(made.id) });
     await backend.app.inject({ url: "/device" });
@@ -43,13 +51,14 @@ describe("requests", () => {
       ]);
     const text = await metrics.registry.metrics();
     expect(text).toContain('http_request_seconds_count{operation="createPurchase"} 1');
+    expect(text).toContain('http_request_seconds_sum{operation="createPurchase"} 2');
     expect(text).not.toMatch(/pur_1|secret-path/);
   });
 
   test("whose caller went away are counted as aborted", async () => {
     backend = await startBackend();
     const metrics = createMetrics();
-    observeRequests(backend.app, metrics);
+    observeRequests(backend.app, metrics, ticking);
     let isReached = false;
     backend.app.get("/slow", { config: { operation: "slow" } }, async (request) => {
       isReached = true;

@@ -30,6 +30,7 @@ describe("the settings of a service", () => {
       tls: null,
       roles: ["http", "jobs"],
       connections: 10,
+      jobs: 8,
     });
     expect(settings.publicUrl.origin).toBe("http://127.0.0.1:8080");
   });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { saveReconciled } from "../../../src/backend/service/findings.ts";
 import { createMetrics, type Metrics } from "../../../src/backend/service/metrics.ts";
 import { storeGauges } from "../../../src/backend/service/storeGauges.ts";
 import { buy, organization, startBackend, type TestBackend } from "../support/backend.ts";
@@ -17,6 +18,25 @@ async function linesOf(...names: string[]): Promise<string[]> {
 }
 
 describe.each(DIALECTS)("the gauges of the store on %s", (dialect) => {
+  test("say what the last reconciliation left", async () => {
+    backend = await startBackend(dialect);
+    metrics = createMetrics();
+    const read = storeGauges(metrics, backend.deps);
+    await read();
+    expect(await linesOf("reconcile_difference")).toEqual([]);
+    const { database } = backend.deps;
+    await saveReconciled(database, { until: 2, differences: { GBP: 700, JPY: 0 } });
+    await saveReconciled(database, { until: 1, differences: {} });
+    await read();
+    expect(await linesOf("reconcile_difference")).toEqual([
+      'reconcile_difference{currency="GBP"} 700',
+      'reconcile_difference{currency="JPY"} 0',
+    ]);
+    await saveReconciled(database, { until: 3, differences: {} });
+    await read();
+    expect(await linesOf("reconcile_difference")).toEqual([]);
+  });
+
   test("say what is open, due and not sent", async () => {
     backend = await startBackend(dialect);
     metrics = createMetrics();

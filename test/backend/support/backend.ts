@@ -35,6 +35,8 @@ export interface TestBackend {
   delivered(): Notification[];
   /** Makes the code throw the next time it reaches this point, as if the process had crashed. */
   crashAt(point: string | null): void;
+  /** Puts buying on hold, or releases it. */
+  hold(isHeld: boolean): void;
   addOrganization(organization: SeedOrganization): Promise<void>;
   close(): Promise<void>;
 }
@@ -44,15 +46,17 @@ export class SimulatedCrash extends Error {}
 
 /** Starts a backend on an empty store of its own. Tests that are not about passwords pass a fast `hashing`. */
 export async function startBackend(
-  dialect: StoreKind = DIALECTS.includes("sharded") ? "sharded" : "sqlite",
+  dialect: StoreKind = DIALECTS[0],
   hashing: Passwords = passwords(randomBytes),
   onStatement?: (text: string) => void,
+  more: { connections?: number } = {},
 ): Promise<TestBackend> {
-  const store = await openTestStore(dialect, onStatement);
+  const store = await openTestStore(dialect, onStatement, more);
   const outside = await openSqlite(":memory:");
   const clocks = { billing: NOON, machine: NOON };
   const log: string[] = [];
   let armed: string | null = null;
+  let held = false;
   const reach = (point: string) => {
     if (point !== armed) return;
     armed = null;
@@ -77,6 +81,7 @@ export async function startBackend(
     version: "0.0.0",
     licenseLimit: 10_000,
     renewalGraceDays: 14,
+    isHeld: () => held,
   };
   const app = buildApp(deps, {
     signIn: { passwords: hashing, passwordHashOf: async (user) => user.password_hash },
@@ -98,6 +103,9 @@ export async function startBackend(
     delivered: mail.delivered,
     crashAt(point) {
       armed = point;
+    },
+    hold(isHeld) {
+      held = isHeld;
     },
     async addOrganization(organization) {
       await seedStore(store.database, [seedRows(organization, clocks.billing, randomBytes)], {}, deps.secrets);

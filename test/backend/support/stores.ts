@@ -4,33 +4,37 @@ import { migrate } from "../../../src/backend/database/migrations/index.ts";
 import { postgresStore } from "../../../src/backend/database/postgres.ts";
 import type { Database } from "../../../src/backend/database/schema.ts";
 import { openSqlite, sqliteStore } from "../../../src/backend/database/sqlite.ts";
+import { createDatabase, setTimeouts } from "../../support/service.ts";
 
 /**
  * Where a test's store is: `sharded` is PostgreSQL whose transactions are serializable and whose tables are partitioned by
- * organization, which refuses statements and keys that span organizations.
+ * organization, which refuses statements and keys that span organizations, `pgbouncer` one behind a PgBouncer in
+ * transaction mode.
  */
-export type StoreKind = "sqlite" | "postgres" | "sharded";
+export type StoreKind = "sqlite" | "postgres" | "sharded" | "pgbouncer";
 
 /** An empty, migrated store of a test. */
 export interface TestStore {
   readonly dialect: StoreKind;
   readonly database: Kysely<Database>;
   /** Runs the migrations again. */
-  migrate(): Promise<void>;
+  migrate(): Promise<unknown>;
   close(): Promise<void>;
 }
 
 const url = process.env.TEST_DATABASE_URL;
 
-/** The advisory lock that dropping a schema holds and migrations share. */
-const DROPPING = 4201;
+/**
+ * The kinds to test: PostgreSQL only if `TEST_DATABASE_URL` is set, and `sharded` or `pgbouncer` alone if `TEST_SHARDED` or
+ * `TEST_PGBOUNCER` is.
+ */
+export const DIALECTS: readonly [StoreKind, ...StoreKind[]] = kindsToTest();
 
-/** The kinds to test: PostgreSQL only if `TEST_DATABASE_URL` is set, and `sharded` alone if `TEST_SHARDED` is. */
-export const DIALECTS: readonly StoreKind[] = url
-  ? process.env.TEST_SHARDED
-    ? ["sharded"]
-    : ["sqlite", "postgres"]
-  : ["sqlite"];
+function kindsToTest(): [StoreKind, ...StoreKind[]] {
+  if (!url) return ["sqlite"];
+  if (process.env.TEST_PGBOUNCER) return ["pgbouncer"];
+  return process.env.TEST_SHARDED ? ["sharded"] : ["sqlite", "postgres"];
+}
 
 /** The partitions of a sharded store. */
 const PARTITIONS = 4;
@@ -40,8 +44,14 @@ const PARTITIONS = 4;
  *
  * @param onStatement called with each statement that PostgreSQL gets
  */
-export async function openTestStore(kind: StoreKind, onStatement?: (text: string) => void): Promise<TestStore> {
-  return kind === "sqlite" ? openMemory() : openSchema(kind, url ?? "", onStatement);
+export async function openTestStore(
+  kind: StoreKind,
+  onStatement?: (text: string) => void,
+  more: { connections?: number } = {},
+): Promise<TestStore> {
+  if (kind === "sqlite") return openMemory();
+  if (kind === "pgbouncer") return openBehindPgbouncer(onStatement, more);
+  return openSchema(kind, url ?? "", onStatement, more);
 }
 
 /** Opens a SQLite store as an earlier version left it, whose last migration is named. */
@@ -60,23 +70,20 @@ async function openSchema(
   kind: StoreKind,
   connectionString: string,
   onStatement: (text: string) => void = () => {},
+  more: { connections?: number } = {},
 ): Promise<TestStore> {
   const schema = `test_${randomBytes(6).toString("hex")}`;
   const admin = postgresStore(connectionString, { connections: 1 });
   await sql`create schema ${sql.id(schema)}`.execute(admin);
   const isolation = kind === "sharded" ? { default_transaction_isolation: "serializable" } : {};
   const database = postgresStore(connectionString, {
+    ...more,
     acquireMs: 30_000,
     onStatement,
     parameters: { search_path: schema, ...isolation },
   });
   const partitions = kind === "sharded" ? PARTITIONS : 0;
-  // The migrator reads every schema, and fails if another test drops one meanwhile.
-  const toNewest = async () => {
-    await sql`select pg_advisory_lock_shared(${DROPPING})`.execute(admin);
-    await migrate(database, { dialect: "postgres", partitions });
-    await sql`select pg_advisory_unlock_shared(${DROPPING})`.execute(admin);
-  };
+  const toNewest = () => migrate(database, { dialect: "postgres", partitions });
   await toNewest();
   return {
     dialect: kind,
@@ -84,9 +91,31 @@ async function openSchema(
     migrate: toNewest,
     async close() {
       await database.destroy();
-      await sql`select pg_advisory_lock(${DROPPING})`.execute(admin);
       await sql`drop schema ${sql.id(schema)} cascade`.execute(admin);
       await admin.destroy();
+    },
+  };
+}
+
+/** Opens a database of its own, because PgBouncer passes no search path on; its time-outs are settings of the database. */
+async function openBehindPgbouncer(
+  onStatement: (text: string) => void = () => {},
+  more: { connections?: number } = {},
+): Promise<TestStore> {
+  const behind = await createDatabase();
+  await setTimeouts(behind);
+  const through = new URL(process.env.TEST_PGBOUNCER_URL ?? "");
+  through.pathname = new URL(behind.url).pathname;
+  const database = postgresStore(through.href, { acquireMs: 30_000, isPgbouncer: true, onStatement, ...more });
+  const toNewest = () => migrate(database, { dialect: "postgres", isPgbouncer: true });
+  await toNewest();
+  return {
+    dialect: "pgbouncer",
+    database,
+    migrate: toNewest,
+    async close() {
+      await database.destroy();
+      await behind.drop();
     },
   };
 }

@@ -1,6 +1,10 @@
+import { GatewayUnavailable } from "../../../src/backend/payments/gateway.ts";
 import { organizationExists } from "../../../src/backend/service/import.ts";
+import { databaseBusy } from "../../../src/backend/service/migrate.ts";
+import { providerSilent } from "../../../src/backend/service/reconcileService.ts";
 import { notInReview } from "../../../src/backend/service/review.ts";
 import { schemaMismatch } from "../../../src/backend/service/store.ts";
+import { reconciliationDiffers } from "../../../src/cli/service/reconcile.ts";
 import type { ErrorCase } from "./stage.ts";
 
 /** What a database answers that is not there: a command first listens for signals. */
@@ -11,6 +15,8 @@ const failing = (error: Error): Pick<ErrorCase, "parts"> => ({
     },
   }),
 });
+
+const RECONCILE = "serve reconcile --from 2026-11-22 --payments sandbox --test-mode";
 
 const PURCHASE = "pur_5f2c41d09b7a3e6688c0d1f2";
 
@@ -32,6 +38,11 @@ export const SERVICE_CASES: readonly ErrorCase[] = [
   },
   { code: "database_unreachable", line: "serve migrate --database postgresql://billing@127.0.0.1:1/billing" },
   {
+    code: "database_busy",
+    line: "serve migrate --database postgresql://billing@127.0.0.1/billing",
+    ...failing(databaseBusy(null)),
+  },
+  {
     code: "schema_mismatch",
     when: "a database that was not migrated",
     line: "serve admin list-review",
@@ -52,5 +63,16 @@ export const SERVICE_CASES: readonly ErrorCase[] = [
     code: "not_in_review",
     line: `serve admin resolve ${PURCHASE} paid`,
     ...failing(notInReview(PURCHASE)),
+  },
+  {
+    code: "reconciliation_differs",
+    line: RECONCILE,
+    ...failing(reconciliationDiffers(3)),
+  },
+  {
+    code: "unavailable",
+    when: "the payment provider",
+    line: RECONCILE,
+    ...failing(providerSilent(new GatewayUnavailable("no answer"))),
   },
 ];

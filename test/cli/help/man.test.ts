@@ -71,7 +71,8 @@ describe.skipIf(!isInstalled("groff"))("the manual page", () => {
     for (const { code, meaning } of HELP_TOPICS["exit-codes"].data) {
       expect(shown).toContain(`${code} ${meaning.replaceAll("`", "")}`);
     }
-    for (const { name, meaning } of HELP_TOPICS.environment.data) expect(shown).toContain(`${name} ${meaning}`);
+    for (const { name, meaning } of HELP_TOPICS.environment.data)
+      expect(shown).toContain(`${name} ${meaning.replaceAll("`", "")}`);
     expect(shown).toContain("A quote file buys once, on any machine.");
     expect(shown).toContain('eval "$(secureflag-licenses completion bash)"');
     expect(shown).toContain(words(HELP_TOPICS.ci.data.text));

@@ -3,8 +3,10 @@ import { createIndex, required, type TableOptions } from "./tables.ts";
 
 /** Creates the directory: the tables that belong to no organization (src/backend/README.md, Keys). */
 export async function createDirectory(db: Kysely<unknown>, { dialect }: TableOptions): Promise<void> {
+  // On PostgreSQL the migrator needs it before the first step.
   await db.schema
     .createTable("settings")
+    .ifNotExists()
     .addColumn("name", "text", (c) => c.primaryKey())
     .addColumn("value", "text", required)
     .execute();

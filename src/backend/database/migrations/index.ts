@@ -1,5 +1,6 @@
 import { type Kysely, type Migration, Migrator, sql } from "kysely";
 import type { Database } from "../schema.ts";
+import { type ApplyOptions, appliedSteps, applySteps } from "./apply.ts";
 import { assignmentStrategyMigration } from "./assignmentStrategy.ts";
 import { billingMigration } from "./billing.ts";
 import type { Dialect } from "./dialect.ts";
@@ -9,29 +10,35 @@ import { membershipsMigration } from "./memberships.ts";
 import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
 import { paymentsMigration } from "./payments.ts";
 import { renewalsMigration } from "./renewals.ts";
-import { sandboxPaymentsMigration } from "./sandboxPayments.ts";
+import { sandboxCapturesMigration, sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
+import type { Step, Steps } from "./step.ts";
 
 /** What a migrator needs to know of a database. */
-export interface MigrationOptions {
+export interface MigrationOptions extends ApplyOptions {
   readonly dialect: Dialect;
   /** On PostgreSQL: into how many partitions the tables of the organizations are split; 0 for none. */
   readonly partitions?: number;
-  /** The last step to take; the newest if left out. */
+  /** On PostgreSQL: further steps, after this version's. */
+  readonly steps?: Steps;
+  /** On SQLite: the last step to take; the newest if left out. */
   readonly last?: string;
 }
 
 /**
- * Migrates a database to the newest schema. Safe to repeat, and to run in two processes at once (the migrator locks). On
- * SQLite every statement commits by itself, so migrations can be repeated after a crash in between.
+ * Migrates a database to the newest schema. Safe to repeat, also after a crash, and to run in two processes at once. On
+ * SQLite every statement commits by itself, and so can be repeated; on PostgreSQL see `applySteps`.
  *
- * @throws the database's error
+ * @returns the names of the steps that were applied
+ * @throws BackendError `settings_invalid`; the database's error
  */
-export async function migrate(database: Kysely<Database>, options: MigrationOptions): Promise<void> {
-  const migrator = await createMigrator(database, options);
-  const { last } = options;
-  const { error } = await (last === undefined ? migrator.migrateToLatest() : migrator.migrateTo(last));
+export async function migrate(database: Kysely<Database>, options: MigrationOptions): Promise<readonly string[]> {
+  const { dialect, last } = options;
+  if (dialect === "postgres") return applySteps(database, stepsOf(options), options);
+  const migrator = createMigrator(database);
+  const { error, results = [] } = await (last === undefined ? migrator.migrateToLatest() : migrator.migrateTo(last));
   if (error) throw error;
+  return results.map(({ migrationName }) => migrationName);
 }
 
 /** The migrations that a database lacks, in order, and the applied ones that this version does not know. */
@@ -42,15 +49,18 @@ export interface SchemaState {
 
 /** Compares the schema of a database with this version's. */
 export async function schemaState(database: Kysely<Database>, options: MigrationOptions): Promise<SchemaState> {
-  const migrator = await createMigrator(database, options);
-  const known = await migrator.getMigrations();
-  const names = new Set(known.map(({ name }) => name));
-  const pending = known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name);
-  const applied = pending.length === known.length ? [] : await appliedMigrations(database);
-  return { pending, unknown: applied.filter((name) => !names.has(name)) };
+  const isPostgres = options.dialect === "postgres";
+  const known = Object.keys(isPostgres ? stepsOf(options) : SQLITE);
+  const applied = isPostgres ? await appliedSteps(database) : await appliedMigrations(database);
+  return {
+    pending: known.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !known.includes(name)),
+  };
 }
 
 async function appliedMigrations(database: Kysely<Database>): Promise<string[]> {
+  const { rows: tables } = await sql`select 1 from sqlite_master where name = 'kysely_migration'`.execute(database);
+  if (tables.length === 0) return [];
   const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(database);
   return rows.map(({ name }) => name);
 }
@@ -69,31 +79,24 @@ const SQLITE: Readonly<Record<string, Migration>> = {
 };
 
 /** The steps of the service, whose first schema is made from empty. */
-function postgresMigrations(partitions: number): Readonly<Record<string, Migration>> {
+function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
   return {
-    "0001_service": { up: (db) => createTables(db, { dialect: "postgres", partitions }) },
-    "0002_sandbox_payments": sandboxPaymentsMigration,
+    "0001_service": inOneTransaction({ up: (db) => createTables(db, { dialect: "postgres", partitions }) }),
+    "0002_sandbox_payments": inOneTransaction(sandboxPaymentsMigration),
+    "0003_sandbox_captures": inOneTransaction(sandboxCapturesMigration),
+    ...steps,
   };
 }
 
-async function createMigrator(
-  database: Kysely<Database>,
-  { dialect, partitions = 0 }: MigrationOptions,
-): Promise<Migrator> {
-  const schema = await currentSchema(database, dialect);
-  const migrations = dialect === "sqlite" ? SQLITE : postgresMigrations(partitions);
-  return new Migrator({
-    db: database,
-    ...(schema !== null && { migrationTableSchema: schema }),
-    // The migrator's own collator would load every language's rules to compare four digits.
-    nameComparator: (one, other) => (one < other ? -1 : 1),
-    provider: { getMigrations: async () => migrations },
-  });
+function inOneTransaction({ up }: Migration): Step {
+  return { kind: "transaction", up };
 }
 
-/** The current schema. Without it the migrator finds its own tables in any other schema of the database. */
-async function currentSchema(database: Kysely<Database>, dialect: Dialect): Promise<string | null> {
-  if (dialect === "sqlite") return null;
-  const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(database);
-  return rows[0]?.name ?? null;
+function createMigrator(database: Kysely<Database>): Migrator {
+  return new Migrator({
+    db: database,
+    // The migrator's own collator would load every language's rules to compare four digits.
+    nameComparator: (one, other) => (one < other ? -1 : 1),
+    provider: { getMigrations: async () => SQLITE },
+  });
 }

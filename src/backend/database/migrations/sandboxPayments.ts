@@ -33,3 +33,18 @@ export const sandboxPaymentsMigration: Migration = {
       .execute();
   },
 };
+
+/**
+ * Adds what a payment pays, and when it took money and was refunded, so that captures can be listed by time. Payments from
+ * before are listed by when they were created.
+ */
+export const sandboxCapturesMigration: Migration = {
+  async up(db: Kysely<unknown>) {
+    await db.schema
+      .alterTable("sandbox_payments")
+      .addColumn("kind", "text")
+      .addColumn("captured_at", "bigint")
+      .addColumn("refunded_at", "bigint")
+      .execute();
+  },
+};
