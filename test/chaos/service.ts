@@ -14,13 +14,13 @@ import { DRAIN_CLIENTS, drainUnderLoad } from "./serviceDrain.ts";
 import { createFleet, type Fleet } from "./serviceFleet.ts";
 import { checkAccounts, checkOrders, settle } from "./serviceLedger.ts";
 import type { Order } from "./serviceOrders.ts";
-import { killAtServicePoints, POINT_ORGANIZATIONS } from "./servicePoints.ts";
+import { killAtServicePoints, pointOrganizations } from "./servicePoints.ts";
 import { STORM_CARDS, stormService } from "./serviceStorm.ts";
 
 const SEEDED_LICENSES = 25;
 
-/** The first organization of each part. */
-const FIRST = { points: 1, storm: 41, clocks: 51, drain: 101 } as const;
+/** The first organization of each other part; those of the crash points are below. */
+const FIRST = { storm: 41, clocks: 51, drain: 101 } as const;
 
 const { seconds, seed } = readOptions();
 const tally = new Tally();
@@ -30,7 +30,7 @@ console.log(
 
 const some = (first: number, count: number) => Array.from({ length: count }, (_, index) => organization(first + index));
 const organizations = [
-  ...some(FIRST.points, POINT_ORGANIZATIONS),
+  ...pointOrganizations(),
   ...STORM_CARDS.map((paymentMethod, index) => organization(FIRST.storm + index, { paymentMethod })),
   ...clockOrganizations(FIRST.clocks),
   ...some(FIRST.drain, DRAIN_CLIENTS),

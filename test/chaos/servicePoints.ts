@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { organization, type SeedOrganization, token } from "../support/seed.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Loss, startCommitProxy } from "./commitProxy.ts";
 import type { Tally } from "./ledger.ts";
@@ -11,10 +12,17 @@ const REQUEST_POINTS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B
 /** Where an instance loses its lease: before and after each call to the provider. */
 const PAUSED_POINTS = ["B3", "B4", "B6", "B7"];
 
-/** The statements that are lost, or whose answer is: COMMIT of the acceptance, and the one that fulfills. */
+const COMMIT = "commit\0";
+
+/**
+ * The statements that are lost, or whose answer is: the one that accepts, the one that fulfills, and COMMIT where the
+ * spending limit of a token is checked.
+ */
 const LOST: readonly (readonly [text: string, loss: Loss])[] = [
-  ["commit\0", "statement"],
-  ["commit\0", "answer"],
+  ["with quote as", "statement"],
+  ["with quote as", "answer"],
+  [COMMIT, "statement"],
+  [COMMIT, "answer"],
   ["with moved as", "statement"],
   ["with moved as", "answer"],
 ];
@@ -26,8 +34,19 @@ const DRAINS: readonly (readonly [killAfter: number, drainSeconds: number])[] = 
   [500, 2],
 ];
 
-/** The organizations that `killAtServicePoints` needs, from 1 on. */
-export const POINT_ORGANIZATIONS = 40;
+const ORGANIZATIONS = 40;
+
+/** From this organization on, tokens have a spending limit. */
+const FIRST_LIMITED = 36;
+
+/** The organizations that `killAtServicePoints` needs. */
+export function pointOrganizations(): SeedOrganization[] {
+  const spendLimit = { licenses: 1_000 };
+  return Array.from({ length: ORGANIZATIONS }, (_, index) => {
+    const id = index + 1;
+    return organization(id, id < FIRST_LIMITED ? {} : { tokens: [token(id, { spendLimit })] });
+  });
+}
 
 /** The instance that is never killed; the others have numbers above it. */
 const SURVIVOR = 0;
@@ -67,8 +86,8 @@ export async function killAtServicePoints(fleet: Fleet, tally: Tally): Promise<O
 }
 
 /** Buys from one instance for as long as it lives, then from the survivor. */
-function buyFrom({ fleet, take, tally, orders }: Scene, number: number): Promise<Order> {
-  const order = newOrder(take(), 1 + (orders.length % 3));
+function buyFrom({ fleet, take, tally, orders }: Scene, number: number, organizationId = take()): Promise<Order> {
+  const order = newOrder(organizationId, 1 + (orders.length % 3));
   orders.push(order);
   let isGone = false;
   const gone = () => {
@@ -128,7 +147,8 @@ async function loseConnection(scene: Scene, number: number, text: string, loss: 
     const databaseUrl = fleet.cluster.url.replace(/:\d+\//, `:${proxy.port}/`);
     await fleet.start(number, { args: NO_JOBS, databaseUrl });
     const lost = proxy.loseNext(text, loss);
-    const { key, end } = await buyFrom(scene, number);
+    const organizationId = text === COMMIT ? FIRST_LIMITED + (number % 4) : scene.take();
+    const { key, end } = await buyFrom(scene, number, organizationId);
     await waitFor(() => Promise.race([lost.then(() => true), sleep(0, false)]), 1_000, `${where} to happen`);
     tally.faults += 1;
     tally.expect(end === "succeeded", `${where}: ${key} ended ${end}`);
