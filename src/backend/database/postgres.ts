@@ -27,6 +27,8 @@ export interface PostgresOptions {
   readonly isPgbouncer?: boolean;
   /** How long to wait for a connection, milliseconds; 2 seconds if left out. */
   readonly acquireMs?: number;
+  /** How long to wait for the answer to a statement, milliseconds; 7 seconds if left out, `null` without a limit. */
+  readonly answerMs?: number | null;
   /** Session parameters, such as `search_path`, for tests. */
   readonly parameters?: Readonly<Record<string, string>>;
   /** Called for an idle connection that broke; the pool replaces it. */
@@ -52,6 +54,11 @@ export const TIMEOUTS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in
 /** How long to wait for a connection, milliseconds. */
 const ACQUIRE_MS = 2_000;
 
+/** How long to wait for an answer, a little more than a statement may take, milliseconds. */
+const ANSWER_MS = 7_000;
+
+const KEEP_ALIVE_MS = 10_000;
+
 const CONNECTION_LIFE_S = 1_800;
 
 /**
@@ -68,6 +75,9 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
     connectionTimeoutMillis: options.acquireMs ?? ACQUIRE_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    // The server's limit does not help if the network swallows what either side sends.
+    ...(options.answerMs !== null && { query_timeout: options.answerMs ?? ANSWER_MS }),
     ...(!options.isPgbouncer && TIMEOUTS),
     ...(startup.length > 0 && { options: startup.join(" ") }),
     ...(options.isTlsRequired !== undefined && {
@@ -114,9 +124,14 @@ async function connect(pool: pg.Pool, options: PostgresOptions): Promise<pg.Pool
 /** The SQLSTATE of a connection failure. */
 const CONNECTION_FAILURE = "08006";
 
-/** Gives errors of the driver, which have no code, the one of a connection failure. */
+/** What the driver says, without a code, of a connection that is lost, silent, or not to be had in time. */
+const DRIVER_FAILURE = /timeout|terminated|not queryable|closed the connection|after calling end/i;
+
+/** Gives the driver's errors about its connection, which have no code, the one of a connection failure. */
 function withCode(error: unknown): unknown {
-  if (error instanceof Error && !("code" in error)) Object.assign(error, { code: CONNECTION_FAILURE });
+  if (error instanceof Error && !("code" in error) && DRIVER_FAILURE.test(error.message)) {
+    Object.assign(error, { code: CONNECTION_FAILURE });
+  }
   return error;
 }
 

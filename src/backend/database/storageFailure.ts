@@ -1,5 +1,9 @@
-/** PostgreSQL's classes of lost connections and of a server that stops (appendix A of its manual), and Node's codes. */
-const CONNECTION_CODE = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|08\w{3}|57P\w{2})$/;
+/**
+ * PostgreSQL's classes of lost connections and of a server that stops (appendix A of its manual), its codes of a transaction
+ * that it ended (25P03) and of a server that has become a standby (25006), and Node's codes.
+ */
+const CONNECTION_CODE =
+  /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|08\w{3}|57P\w{2}|25P03|25006)$/;
 
 /** A disk that is full, read-only or failing, PostgreSQL's classes 53 and 58, and its time-outs. */
 const STORAGE_CODE =

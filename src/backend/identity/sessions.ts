@@ -99,7 +99,7 @@ function newPair(deps: SessionDeps, sessionId: string) {
 }
 
 function sessionIdOf(refreshToken: string): string {
-  return refreshToken.split("_")[1] ?? "";
+  return /^sfr_([0-9a-f]+)_/.exec(refreshToken)?.[1] ?? "";
 }
 
 function sameHash(a: string, b: string): boolean {

@@ -9,7 +9,7 @@ import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { actorOf, insertEvent } from "../events/events.ts";
 import { assertWithinSpendLimit } from "../identity/spending.ts";
-import { isRenewalDue, readQuote } from "../subscriptions/store.ts";
+import { readQuote, readSubscription } from "../subscriptions/store.ts";
 import { acceptAtOnce } from "./atOnce.ts";
 import { type Clocks, LEASE_MS } from "./leases.ts";
 import { keyIsVoid, type Order } from "./order.ts";
@@ -26,16 +26,18 @@ export const UNCHARGED = {
   on_decline: "declined",
 } as const;
 
-/** A purchase, and whether its key had it before. */
+/** A purchase, whether its key had it before, and whether it is leased to the caller. */
 export interface Accepted {
   readonly purchase: PurchaseRow;
   readonly replayed: boolean;
+  readonly isLeased: boolean;
 }
 
 /**
  * Accepts an order, or returns the purchase that its key already belongs to. One transaction claims the key, the quote and
  * the subscription's version together, so a refusal claims none of them (src/contract/README.md, Idempotency). The purchase
- * is already leased to the caller, to charge it. If the connection is lost at COMMIT, the key says whether it was accepted.
+ * is already leased to the caller, to charge it. If the connection is lost at COMMIT, the key says whether it was accepted;
+ * another worker may have it by then.
  *
  * @throws BackendError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
  *   `subscription_changed`, `spend_limit_exceeded`
@@ -63,14 +65,15 @@ async function acceptOnce(
   const { token } = order.buyer;
   const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
   const accepted = isPostgres(database) && !isLimited ? await acceptAtOnce(database, order, clocks, reach) : null;
-  if (accepted) return { purchase: accepted, replayed: false };
-  return inTransaction(database, async (tx) => {
+  if (accepted) return { purchase: accepted, replayed: false, isLeased: true };
+  const outcome = await inTransaction(database, async (tx) => {
     const known = await claimKey(tx, order, clocks.billing);
-    if (known) return { purchase: known, replayed: known.id !== order.purchaseId };
+    if (known) return found(known, order, clocks.machine);
     const quote = await readQuote(tx, order.organizationId, order.quoteId);
     await assertUnsold(tx, quote);
-    assertInTime(quote, order, clocks.billing);
+    if (isOutdated(quote, order, clocks.billing)) return giveUp(tx, order, quoteExpired(quote));
     const subscription = await claimVersion(tx, quote, clocks.billing);
+    if (subscription === null) return giveUp(tx, order, renewalDue());
     const { total } = JSON.parse(quote.quote_json) as Quote;
     const wanted = { purchaseId: order.purchaseId, licenses: quote.licenses, total };
     await assertWithinSpendLimit(tx, token, wanted, { timeZone: order.timeZone, at: clocks.billing });
@@ -88,8 +91,51 @@ async function acceptOnce(
       subscription.event_count,
     );
     reach("B0");
-    return { purchase, replayed: false };
+    return { purchase, replayed: false, isLeased: true };
   });
+  if (outcome instanceof BackendError) throw outcome;
+  return outcome;
+}
+
+/**
+ * A purchase that the key already belongs to. It may be this order's own, if the connection was lost after its COMMIT, and
+ * is then leased to the caller unless another worker has had it since.
+ */
+function found(purchase: PurchaseRow, order: Order, machineNow: number): Accepted {
+  const isOwn = purchase.id === order.purchaseId;
+  const isLeased = isOwn && purchase.epoch === 1 && purchase.state === "charging" && purchase.lease_until > machineNow;
+  return { purchase, replayed: !isOwn, isLeased };
+}
+
+/**
+ * Ends an order that came too late, by the clock of this process. The quote is closed for good and the key stays free, so
+ * that an earlier try of the same order, which another process judges by an earlier clock, cannot be accepted any more:
+ * whoever is told so may buy again under another key. Both processes lock the quote.
+ */
+async function giveUp(tx: Kysely<Database>, order: Order, refusal: BackendError): Promise<BackendError> {
+  await tx
+    .updateTable("quotes")
+    .set({ expires_at: CLOSED })
+    .where("organization_id", "=", order.organizationId)
+    .where("id", "=", order.quoteId)
+    .execute();
+  await tx
+    .deleteFrom("idempotency_keys")
+    .where("organization_id", "=", order.organizationId)
+    .where("key", "=", order.idempotencyKey)
+    .execute();
+  return refusal;
+}
+
+/** When a closed quote expired: before any clock. */
+const CLOSED = 0;
+
+function quoteExpired({ id }: QuoteRow): BackendError {
+  return new BackendError("quote_expired", `Quote ${id} has expired`);
+}
+
+function renewalDue(): BackendError {
+  return new BackendError("subscription_changed", "The subscription is being renewed; request a new quote");
 }
 
 /** Claims the key, or returns the purchase that has it. Waits for a concurrent transaction that is claiming it. */
@@ -127,9 +173,8 @@ async function claimKey(tx: Kysely<Database>, order: Order, now: number): Promis
     .executeTakeFirstOrThrow();
 }
 
-function assertInTime(quote: QuoteRow, { timeZone }: Order, now: number): void {
-  if (now < quote.expires_at && dateInZone(now, timeZone) === quote.purchase_date) return;
-  throw new BackendError("quote_expired", `Quote ${quote.id} has expired`);
+function isOutdated(quote: QuoteRow, { timeZone }: Order, now: number): boolean {
+  return now >= quote.expires_at || dateInZone(now, timeZone) !== quote.purchase_date;
 }
 
 async function assertUnsold(tx: Kysely<Database>, quote: QuoteRow): Promise<void> {
@@ -145,8 +190,10 @@ async function assertUnsold(tx: Kysely<Database>, quote: QuoteRow): Promise<void
 /**
  * Compare-and-set on the version, so that of two orders for the same version the second is refused. Locks the row, and
  * counts the purchase and its first event.
+ *
+ * @returns the subscription as it is now; `null`, and nothing is changed, if its renewal is due
  */
-async function claimVersion(tx: Kysely<Database>, quote: QuoteRow, now: number): Promise<SubscriptionRow> {
+async function claimVersion(tx: Kysely<Database>, quote: QuoteRow, now: number): Promise<SubscriptionRow | null> {
   const subscription = await tx
     .updateTable("subscriptions")
     .set((expression) => ({
@@ -156,17 +203,17 @@ async function claimVersion(tx: Kysely<Database>, quote: QuoteRow, now: number):
     }))
     .where("organization_id", "=", quote.organization_id)
     .where("version", "=", quote.subscription_version)
+    // Sold before the renewal is made, the licenses would be charged twice for the new term.
+    .where((where) =>
+      where.or([where("renew_at", "is", null), where("renew_at", ">", now), where("unpaid_renewal", "is not", null)]),
+    )
     .returningAll()
     .executeTakeFirst();
-  if (!subscription) {
-    await assertUnsold(tx, quote);
-    throw new BackendError("subscription_changed", "The subscription changed after the quote was made");
-  }
-  // Sold before the renewal is made, the licenses would be charged twice for the new term.
-  if (isRenewalDue(subscription, now)) {
-    throw new BackendError("subscription_changed", "The subscription is being renewed; request a new quote");
-  }
-  return subscription;
+  if (subscription) return subscription;
+  await assertUnsold(tx, quote);
+  const { version } = await readSubscription(tx, quote.organization_id);
+  if (version === quote.subscription_version) return null;
+  throw new BackendError("subscription_changed", "The subscription changed after the quote was made");
 }
 
 async function insertPurchase(

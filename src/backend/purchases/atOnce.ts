@@ -52,6 +52,8 @@ const accept = preparedStatement<ReturnType<typeof acceptanceOf>, PurchaseRow>(
       from quotes
       where organization_id = ${value("organizationId")} and id = ${value("quoteId")}
         and expires_at > ${value("now")} and purchase_date = ${value("today")}
+      -- Against another process that closes it.
+      for share
     ), counted as (
       update subscriptions set version = version + 1, purchase_count = purchase_count + 1, event_count = event_count + 1
       where organization_id = ${value("organizationId")} and version = (select subscription_version from quote)

@@ -101,7 +101,10 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
       return answerTo(deps, await settleWithin(deps, accepted.purchase, 0, isClosing), request.host, true);
     }
     deps.reach("B1");
-    return answerTo(deps, await settleAccepted(deps, accepted.purchase), request.host, false);
+    const row = accepted.isLeased
+      ? await settleAccepted(deps, accepted.purchase)
+      : await settleWithin(deps, accepted.purchase, 0, isClosing);
+    return answerTo(deps, row, request.host, false);
   });
 }
 

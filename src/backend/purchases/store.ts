@@ -93,6 +93,9 @@ export async function readPurchase(
   return row;
 }
 
+/** `pur_` and 24 digits. */
+const OLD_LENGTH = 28;
+
 /**
  * Finds a purchase by its ID, by a prefix of it with at least 8 digits, or by its receipt number.
  *
@@ -111,9 +114,12 @@ export async function findNamedPurchase(
     .selectFrom("purchases")
     .select("id")
     .where("organization_id", "=", organizationId)
-    // Older sandboxes have IDs without the organization.
     .where((where) =>
-      where.or([where("id", "like", `pur_${organizationId}_${digits}%`), where("id", "like", `pur_${digits}%`)]),
+      where.or([
+        where("id", "like", `pur_${organizationId}_${digits}%`),
+        // Older sandboxes have IDs without the organization, which are shorter than any other.
+        where.and([where("id", "like", `pur_${digits}%`), where(where.fn<number>("length", ["id"]), "=", OLD_LENGTH)]),
+      ]),
     )
     .limit(2)
     .execute();

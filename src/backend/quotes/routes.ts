@@ -7,7 +7,7 @@ import type { eventSchema, Quote } from "../../contract/billing.ts";
 import type { EventRow, OrganizationSubscription } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
-import { actorOf, BACKEND, listEvents, PAYMENT_PAGE } from "../events/events.ts";
+import { actorOf, BACKEND, listEvents, OPERATOR, PAYMENT_PAGE } from "../events/events.ts";
 import type { RouteDeps } from "../http/register.ts";
 import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
 import { readRenewed, renewalInProgress } from "../renewals/renew.ts";
@@ -135,7 +135,7 @@ function assertAboveMinimum(deps: BackendDeps, snapshot: SubscriptionSnapshot, p
   );
 }
 
-const NOT_PEOPLE: readonly string[] = [BACKEND, PAYMENT_PAGE];
+const NOT_PEOPLE: readonly string[] = [BACKEND, OPERATOR, PAYMENT_PAGE];
 
 /** The data of events about users and API tokens that every reader sees: no person, no scope, no limit. */
 const PUBLIC_FIELDS = { user: ["role", "adminNoTraining"], token: ["tokenId", "name"] } as const;

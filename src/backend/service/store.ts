@@ -11,16 +11,16 @@ import type { DatabaseSettings } from "./settings.ts";
  *
  * @param connections the most connections at a time
  * @param log gets what happens to idle connections
- * @param observers are told of what the pool does
+ * @param more who is told of what the pool does, and how long to wait for answers
  */
 export function openStore(
   { url, ca, isTlsRequired, isPgbouncer }: DatabaseSettings,
   connections: number,
   log: (line: string) => void,
-  observers: Pick<PostgresOptions, "onAcquire" | "onRetry"> = {},
+  more: Pick<PostgresOptions, "onAcquire" | "onRetry" | "answerMs"> = {},
 ): PostgresStore {
   return openPostgres(url, {
-    ...observers,
+    ...more,
     connections,
     ca,
     isPgbouncer,
@@ -41,7 +41,8 @@ export async function withStore<Result>(
   work: (database: Kysely<Database>) => Promise<Result>,
   connections = 1,
 ): Promise<Result> {
-  const { database } = openStore(settings, connections, log);
+  // A statement of a migration may take long.
+  const { database } = openStore(settings, connections, log, { answerMs: null });
   try {
     return await work(database);
   } catch (error) {
