@@ -46,6 +46,8 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
+    // What arrives on an open connection while the backend closes is still answered.
+    return503OnClosing: false,
     ...(options.trustProxy && { trustProxy: [...options.trustProxy] }),
     serverFactory: (listener) => createHttpServer(deps, options.tls).on("request", listener),
     // `createHttpServer` answers them.

@@ -65,7 +65,7 @@ export interface Context {
   animation: Animation | null;
   /** Opens a URL in the person's browser, as one argument and without a shell. Failing to is no error. */
   openUrl(url: string): void;
-  /** A crash point: kills the process if SECUREFLAG_CRASH_AT names it. */
+  /** A crash point: kills or pauses the process if SECUREFLAG_CRASH_AT names it. */
   reach(point: string): void;
   /** Runs at the very end of the process, after everything else and without waiting; not where it is killed. */
   atExit(work: () => void): void;
@@ -199,15 +199,15 @@ function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
   };
 }
 
-/** `B3` kills the process at the first time that the point is reached, `C1:2` at the second. */
+/** `B3` kills the process at the first time that the point is reached, `C1:2` at the second; `B3:1:pause` stops it there. */
 function crashPoints(armed: string | undefined): (point: string) => void {
   if (!armed) return () => {};
-  const [name, time = "1"] = armed.split(":");
+  const [name, time = "1", action] = armed.split(":");
   let left = Number(time);
   return (point) => {
     if (point !== name) return;
     left -= 1;
-    if (left === 0) process.kill(process.pid, "SIGKILL");
+    if (left === 0) process.kill(process.pid, action === "pause" ? "SIGSTOP" : "SIGKILL");
   };
 }
 

@@ -296,7 +296,8 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
       const root = new URL(service.ready.url).origin;
       service.process.kill("SIGTERM");
       await waitFor(async () => (await fetch(`${root}/readyz`)).status === 503, 5_000, "the drain");
-      expect((await fetch(`${root}/healthz`)).status).toBe(200);
+      const health = await fetch(`${root}/healthz`);
+      expect([health.status, health.headers.get("connection")]).toEqual([200, "close"]);
       const start = performance.now();
       service.process.kill("SIGTERM");
       expect((await service.process.ended).exitCode).toBe(143);

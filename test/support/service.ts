@@ -87,14 +87,20 @@ export function serviceEnvironment(database: Pick<TestDatabase, "url">): Record<
   };
 }
 
-/** Starts the built program's service on a free port, with test cards, and waits until it listens. */
+/**
+ * Starts the built program's service on a free port, with test cards, and waits until it listens.
+ *
+ * @param env added to its environment
+ * @param timeout how long it may run, milliseconds
+ */
 export async function startService(
   database: Pick<TestDatabase, "url">,
   args: readonly string[] = [],
+  { env, timeout = 120_000 }: Pick<RunOptions, "env" | "timeout"> = {},
 ): Promise<RunningService> {
   const process = await startCli(
     ["serve", "--payments", "sandbox", "--test-mode", "--port", "0", "--json", "--drain-seconds", "0", ...args],
-    { env: serviceEnvironment(database), timeout: 120_000 },
+    { env: { ...serviceEnvironment(database), ...env }, timeout },
   );
   let end: RunResult | undefined;
   void process.ended.then((result) => {

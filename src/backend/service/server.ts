@@ -16,6 +16,7 @@ import { testGateway } from "../payments/testGateway.ts";
 import { BUCKETS } from "../renewals/due.ts";
 import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
+import { endWithin } from "./closing.ts";
 import { type Holding, startHolding } from "./holding.ts";
 import { serviceHooks } from "./hooks.ts";
 import { measureLoopDelay } from "./load.ts";
@@ -40,6 +41,9 @@ export interface ServiceDeps {
   log(line: string): void;
   readonly version: string;
 }
+
+/** How long a service takes to end at most, milliseconds. */
+const MAX_CLOSING_MS = 24_000;
 
 /** A service that is listening. */
 export interface RunningService {
@@ -109,7 +113,10 @@ async function run(instance: Instance): Promise<RunningService> {
     async close() {
       isDraining = true;
       await delay(settings.drainSeconds * 1_000);
-      await endWithin(app, stopJobs(), MAX_CLOSING_MS - settings.drainSeconds * 1_000);
+      await endWithin(app, stopJobs(), {
+        milliseconds: MAX_CLOSING_MS - settings.drainSeconds * 1_000,
+        monotonic: deps.monotonic,
+      });
       await cleanUp(cleanUps);
     },
   };
@@ -190,6 +197,8 @@ function buildService(
     }),
     addHooks(app) {
       app.addHook("onRequest", async (_request, reply) => {
+        // Clients that keep connections open move to other instances before this one closes them.
+        if (isDraining()) reply.header("Connection", "close");
         reply.header("X-Content-Type-Options", "nosniff");
         if (settings.publicUrl.protocol === "https:") {
           reply.header("Strict-Transport-Security", `max-age=${HSTS_SECONDS}`);
@@ -252,27 +261,4 @@ async function listen(
   const { address, port: chosen, family } = app.server.address() as AddressInfo;
   const name = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[address] ?? (family === "IPv6" ? `[${address}]` : address);
   return new URL(`${tls === null ? "http" : "https"}://${name}:${chosen}`);
-}
-
-/** How long a service takes to end at most, milliseconds. */
-const MAX_CLOSING_MS = 24_000;
-
-/** How often connections are closed that have become idle, milliseconds. */
-const IDLE_POLL_MS = 50;
-
-/** Closes the application and waits for its work, but cuts what lasts longer than a time. */
-async function endWithin(app: FastifyInstance, work: Promise<void>, milliseconds: number): Promise<void> {
-  const stop = new AbortController();
-  const closing = Promise.all([app.close(), work]).finally(() => stop.abort());
-  // A connection whose last request was answered would stay open until its keep-alive time is over.
-  const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_POLL_MS);
-  const cut = delay(milliseconds, undefined, { signal: stop.signal }).then(
-    () => app.server.closeAllConnections(),
-    () => {},
-  );
-  try {
-    await Promise.race([closing, cut]);
-  } finally {
-    clearInterval(idle);
-  }
 }

@@ -1,0 +1,74 @@
+import { once } from "node:events";
+import { setTimeout as delay, setImmediate } from "node:timers/promises";
+import type { FastifyInstance } from "fastify";
+
+/** How often connections are closed that have become idle, milliseconds. */
+const IDLE_POLL_MS = 50;
+
+/** After how long a listener is closed although connections still come, milliseconds. */
+const MAX_ACCEPTING_MS = 5_000;
+
+/**
+ * How long a turn of the event loop may take that proves that no connection waits, milliseconds; a busy machine has longer
+ * ones, so that it grows by a part of the time that was spent on waiting for one.
+ */
+const [SHORT_TURN_MS, GROWTH] = [1, 0.005];
+
+/**
+ * Stops listening once no connection waits to be accepted, because the system resets those that do. A turn of the event
+ * loop accepts one.
+ */
+async function stopListening({ server }: Pick<FastifyInstance, "server">, monotonic: () => number): Promise<void> {
+  const begin = monotonic();
+  let hasAccepted = false;
+  server.on("connection", () => {
+    hasAccepted = true;
+  });
+  for (let waited = 0; waited < MAX_ACCEPTING_MS; ) {
+    hasAccepted = false;
+    await setImmediate();
+    const turn = monotonic() - begin - waited;
+    waited += turn;
+    if (!hasAccepted && turn < SHORT_TURN_MS + GROWTH * waited) break;
+  }
+  server.close();
+}
+
+/** Stops listening, closes the application and waits for its work and its connections. */
+async function closeAll(app: FastifyInstance, work: Promise<void>, monotonic: () => number): Promise<void> {
+  const closed = once(app.server, "close");
+  await stopListening(app, monotonic);
+  await Promise.all([app.close(), closed, work]);
+}
+
+/** How an application ends. */
+export interface Ending {
+  /** How long to wait for its connections and its work. */
+  readonly milliseconds: number;
+  /** The machine's clock, milliseconds, which never goes back. */
+  monotonic(): number;
+}
+
+/**
+ * Closes the application and waits for its work, but cuts what lasts longer than a time. Connections that wait to be
+ * accepted are answered, too.
+ */
+export async function endWithin(
+  app: FastifyInstance,
+  work: Promise<void>,
+  { milliseconds, monotonic }: Ending,
+): Promise<void> {
+  const stop = new AbortController();
+  const closing = closeAll(app, work, monotonic).finally(() => stop.abort());
+  // A connection whose last request was answered would stay open until its keep-alive time is over.
+  const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_POLL_MS);
+  const cut = delay(milliseconds, undefined, { signal: stop.signal }).then(
+    () => app.server.closeAllConnections(),
+    () => {},
+  );
+  try {
+    await Promise.race([closing, cut]);
+  } finally {
+    clearInterval(idle);
+  }
+}
