@@ -82,7 +82,7 @@ const STORED_NUL = `${ESCAPE}\ue001`;
 const STORED_ESCAPE = `${ESCAPE}\ue002`;
 
 function storable(text: string): string {
-  return text.replaceAll(ESCAPE, STORED_ESCAPE).replaceAll("\0", STORED_NUL);
+  return /[\0\ue000]/.test(text) ? text.replaceAll(ESCAPE, STORED_ESCAPE).replaceAll("\0", STORED_NUL) : text;
 }
 
 function readable(row: unknown): unknown {

@@ -53,6 +53,7 @@ export async function createOrganizations(db: Kysely<unknown>, options: TableOpt
       .addColumn("accepted", "integer", required),
   );
   await createIndex(db, "members_user", "members", ["user_id"]);
+  await createIndex(db, "members_id", "members", ["organization_id", "id"]);
   await createOf(db, options, "api_tokens", (table) =>
     table
       .addColumn("organization_id", "bigint", (c) => c.notNull().references("organizations.id"))

@@ -47,8 +47,7 @@ export function numbered(table: Table, { dialect }: TableOptions, name: string, 
   }
   return table
     .addColumn("id", "bigint", (column) => column.notNull().generatedByDefaultAsIdentity())
-    .addPrimaryKeyConstraint(`${name}_key`, key as never)
-    .addUniqueConstraint(`${name}_id`, ["organization_id", "id"] as never);
+    .addPrimaryKeyConstraint(`${name}_key`, key as never);
 }
 
 /** Creates an index. */
