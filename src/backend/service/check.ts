@@ -7,7 +7,7 @@ import type { DatabaseSettings } from "./settings.ts";
 import { assertSchema, withStore } from "./store.ts";
 
 /**
- * Checks that the database of a service can be reached and has this version's schema.
+ * Checks that the database of a service is reachable and has this version's schema.
  *
  * @returns warnings, one sentence each
  * @throws BackendError `schema_mismatch`, `database_unreachable`
@@ -20,12 +20,12 @@ export function checkService(settings: DatabaseSettings, log: (line: string) => 
     return [
       ...(changeable.length > 0
         ? [
-            `The role of the service may change or delete ${changeable.join(", ")}. Migrate as another role, with --service-role.`,
+            `The role of the service can update or delete ${changeable.join(", ")}. Run \`secureflag-licenses serve migrate --service-role <name>\` as another role.`,
           ]
         : []),
       ...(unset.length > 0
         ? [
-            `Behind PgBouncer, time-outs are settings of the role, and ${unset.join(", ")} ${unset.length > 1 ? "are" : "is"} not set. Set them with ALTER ROLE.`,
+            `Behind PgBouncer, the role of the service must set its own timeouts. Set ${unset.join(", ")} with ALTER ROLE.`,
           ]
         : []),
       ...((await readTimeline(database)) === null ? [TIMELINE_HIDDEN] : []),
@@ -34,9 +34,9 @@ export function checkService(settings: DatabaseSettings, log: (line: string) => 
 }
 
 const TIMELINE_HIDDEN =
-  "The role of the service may not call pg_control_checkpoint(), so a restored database is not noticed. Grant it, or run `secureflag-licenses serve admin hold` after a restore.";
+  "The role of the service cannot call pg_control_checkpoint(), so a restored database is not detected. Grant EXECUTE on it, or run `secureflag-licenses serve admin hold` after a restore.";
 
-/** Lists the time-outs that a connection lacks. Without a PgBouncer, each connection sets them itself. */
+/** Lists the timeouts that are not set. Without PgBouncer, each connection sets its own. */
 async function unsetTimeouts(database: Kysely<Database>): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`
     select name from pg_settings where name = any(${Object.keys(TIMEOUTS)}::text[]) and setting = '0'

@@ -1,15 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { type BackendError, startError } from "../errors.ts";
 
-/** Settings as a command line gives them: flags by their name without dashes, and the environment. */
+/** Settings from a command line: flags by name, without dashes, and the environment. */
 export interface GivenSettings {
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Reads settings, and collects what is wrong with them instead of stopping at the first. */
+/** Reads settings, and collects all problems instead of stopping at the first. */
 export interface SettingsReader {
-  /** Adds a problem: a sentence without its full stop that begins with the name of the setting. */
+  /** Adds a problem: a sentence without a period that starts with the name of the setting. */
   refuse(problem: string): void;
   flag(name: string): string | null;
   isSet(name: string): boolean;
@@ -19,14 +19,14 @@ export interface SettingsReader {
   required(variable: string, flag?: string): Promise<string | null>;
   /** A whole number. */
   number(name: string, range: { usual: number; min: number; max: number }): number;
-  /** The content of the file that a flag names. */
+  /** The contents of the file that a flag points to. */
   file(name: string): Promise<string | null>;
 }
 
 /**
- * Reads settings with every problem collected.
+ * Reads settings and reports all problems together.
  *
- * @throws BackendError `settings_invalid`, which names every setting that is missing or wrong
+ * @throws BackendError `settings_invalid`, which lists every setting that is missing or invalid
  */
 export async function collectSettings<Settings>(
   given: GivenSettings,
@@ -38,7 +38,7 @@ export async function collectSettings<Settings>(
   return settings;
 }
 
-/** The error of settings that are missing or wrong. */
+/** Returns the error for settings that are missing or invalid. */
 export function invalidSettings(problems: readonly string[], hint = SEE_SETTINGS): BackendError {
   return startError("settings_invalid", problems.join("; "), hint);
 }
@@ -55,7 +55,7 @@ function createReader({ flags, env }: GivenSettings, problems: string[]): Settin
     try {
       return await readFile(path, "utf8");
     } catch (error) {
-      refuse(`${name} names a file that cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`);
+      refuse(`${name}: cannot read the file (${(error as NodeJS.ErrnoException).code ?? error})`);
       return null;
     }
   };

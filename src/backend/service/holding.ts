@@ -4,15 +4,17 @@ import { inTransaction } from "../database/transaction.ts";
 import { readSetting, writeSetting } from "../seeding/store.ts";
 import { databaseNow } from "./clock.ts";
 
-/** Why nothing can be bought: the database was restored, or an operator said so. */
+/** Why buying is on hold: the database was restored, or an operator ran `serve admin hold`. */
 type HoldReason = "restore" | "operator";
 
-/** That nothing can be bought until the payments were reconciled (src/backend/service/README.md,
- * Restore). Instants are milliseconds. */
+/**
+ * A hold on buying until the payments are reconciled (src/backend/service/README.md, Restore). Instants are in
+ * milliseconds.
+ */
 export interface Hold {
   readonly reason: HoldReason;
   readonly at: number;
-  /** When an instance was last known to sell on these data; what is missing was bought after it. `null` if none ever did. */
+  /** When an instance last recorded that it sells on this data. Lost purchases are later. `null` if none ever did. */
   readonly since: number | null;
 }
 
@@ -20,13 +22,13 @@ const HOLD = "hold";
 const TIMELINE = "timeline";
 const ALIVE_AT = "alive_at";
 
-/** Reads whether buying is on hold. */
+/** Reads the hold; `null` if buying is not on hold. */
 export async function readHold(database: Kysely<Database>): Promise<Hold | null> {
   const text = await readSetting(database, HOLD);
   return text === null ? null : (JSON.parse(text) as Hold);
 }
 
-/** Puts buying on hold. A hold that is there already stays as it is. */
+/** Puts buying on hold. An existing hold is kept. */
 export async function holdBuying(database: Kysely<Database>, reason: HoldReason): Promise<Hold> {
   const at = Math.round(await databaseNow(database));
   return inTransaction(database, async (tx) => {
@@ -47,13 +49,13 @@ export async function releaseBuying(database: Kysely<Database>): Promise<boolean
   return numDeletedRows > 0n;
 }
 
-/** The role may not call the function, or the engine does not have it. */
+/** The role cannot call the function, or the server does not have it. */
 const NOT_READABLE = /^(42501|42883|0A000)$/;
 
 /**
- * Reads the timeline of the database, which PostgreSQL counts up when a backup is restored or a standby is promoted.
+ * Reads the timeline of the database, which PostgreSQL increments when a backup is restored or a standby is promoted.
  *
- * @returns `null` if the role may not read it
+ * @returns `null` if the role cannot read it
  */
 export async function readTimeline(database: Kysely<Database>): Promise<string | null> {
   try {
@@ -67,20 +69,20 @@ export async function readTimeline(database: Kysely<Database>): Promise<string |
 }
 
 /**
- * Compares the timeline with the one that is stored, and puts buying on hold if it is another one. The first is stored.
+ * Compares the timeline with the stored one, puts buying on hold if it changed, and stores it.
  *
- * @returns the stored timeline if it was another one, otherwise `null`
+ * @returns the previous timeline if it changed, otherwise `null`
  */
 async function noticeRestore(database: Kysely<Database>, timeline: string): Promise<string | null> {
   const known = await readSetting(database, TIMELINE);
   if (known === timeline) return null;
-  // Of several instances, each puts it on hold before the new timeline is stored.
+  // Place the hold before storing the new timeline. A concurrent instance does the same.
   if (known !== null) await holdBuying(database, "restore");
   await writeSetting(database, TIMELINE, timeline);
   return known;
 }
 
-/** How often an instance looks whether buying is on hold, and says that it sells, milliseconds. */
+/** How often an instance checks for a hold, and records that it sells, milliseconds. */
 const [LOOK_EVERY_MS, ALIVE_EVERY_MS] = [2_000, 60_000];
 
 /** Whether an instance may sell. */
@@ -96,8 +98,8 @@ interface HoldingDeps {
 }
 
 /**
- * Looks now and every 2 seconds whether buying is on hold, and puts it on hold if the database was restored. Without an
- * answer it stays as it was.
+ * Checks now and every 2 seconds whether buying is on hold, and puts it on hold if the database was restored. If a
+ * check fails, the last state is kept.
  */
 export async function startHolding(database: Kysely<Database>, deps: HoldingDeps): Promise<Holding> {
   let isHeld = false;
@@ -106,7 +108,7 @@ export async function startHolding(database: Kysely<Database>, deps: HoldingDeps
   const look = async () => {
     const timeline = isReadable ? await readTimeline(database) : null;
     const before = timeline === null ? null : await noticeRestore(database, timeline);
-    if (before !== null) deps.log(`the database was restored: its timeline is ${timeline}, it was ${before}`);
+    if (before !== null) deps.log(`the database was restored: timeline ${before} is now ${timeline}`);
     const hold = await readHold(database);
     if ((hold !== null) !== isHeld)
       deps.log(hold ? `buying is on hold (${hold.reason})` : "buying is no longer on hold");

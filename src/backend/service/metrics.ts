@@ -4,7 +4,7 @@ import type { PostgresOptions } from "../database/postgres.ts";
 import type { SettledPurchase } from "../deps.ts";
 import { operationOf } from "../http/register.ts";
 
-/** Upper bounds in seconds: of a request, which may wait for 20 s; of a purchase, which may wait for a person; of a pool. */
+/** Upper bounds in seconds: requests wait up to 20 s, purchases may wait for a person, and callers for the pool. */
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25];
 const SETTLE_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400];
 const WAIT_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2];
@@ -28,31 +28,31 @@ export function createMetrics() {
   return {
     registry,
     requests: counter("http_requests_total", "Requests, by operation and HTTP status", ["operation", "status"]),
-    requestSeconds: seconds("http_request_seconds", "How long requests took", REQUEST_BUCKETS, ["operation"]),
+    requestSeconds: seconds("http_request_seconds", "Request duration", REQUEST_BUCKETS, ["operation"]),
     purchases: counter("purchases_total", "Settled purchases", ["outcome"]),
     settleSeconds: seconds(
       "purchase_settle_seconds",
-      "From the last attempt to pay a purchase until it settled, billing clock",
+      "Time from the last payment attempt until the purchase settled, billing clock",
       SETTLE_BUCKETS,
     ),
     purchasesOpen: gauge("purchases_open", "Purchases that are not settled", ["state"]),
-    needsReview: gauge("needs_review", "Purchases that an operator has to review"),
-    oldestDue: gauge("oldest_due_seconds", "How long the oldest work that is due has been due", ["kind"]),
+    needsReview: gauge("needs_review", "Purchases that need review by an operator"),
+    oldestDue: gauge("oldest_due_seconds", "How overdue the oldest due work is", ["kind"]),
     reconcileDifference: gauge(
       "reconcile_difference",
-      "By how much the provider's payments and the ledger differ, in minor units",
+      "Difference between the provider's payments and the ledger, in minor units",
       ["currency"],
     ),
-    outboxUnsent: gauge("outbox_unsent", "Notifications that are not sent yet"),
+    outboxUnsent: gauge("outbox_unsent", "Notifications not sent yet"),
     renewals: counter("renewals_total", "Settled renewals", ["outcome"]),
-    poolConnections: gauge("pool_connections", "Connections to the database; waiting: callers without one", ["state"]),
-    poolWait: seconds("pool_wait_seconds", "How long a caller waited for a connection", WAIT_BUCKETS),
-    transactionRetries: counter("transaction_retries_total", "Statements and transactions repeated, by SQLSTATE", [
+    poolConnections: gauge("pool_connections", "Database connections, and callers waiting for one", ["state"]),
+    poolWait: seconds("pool_wait_seconds", "Time a caller waited for a connection", WAIT_BUCKETS),
+    transactionRetries: counter("transaction_retries_total", "Statements and transactions retried, by SQLSTATE", [
       "code",
     ]),
     loopDelay: gauge("event_loop_delay_seconds", "Mean delay of the event loop in the last second"),
     clockOffset: gauge("clock_offset_seconds", "The database's clock minus this machine's"),
-    shed: counter("shed_total", "Requests refused because of the load, by what was over its limit", ["reason"]),
+    shed: counter("shed_total", "Requests refused because of load, by the limit exceeded", ["reason"]),
   };
 }
 
@@ -75,8 +75,8 @@ export function poolObservers(metrics: Metrics): Required<Pick<PostgresOptions, 
 }
 
 /**
- * Counts every request by its operation, never by its URL, once its answer is out. One whose caller went away before has
- * the status `aborted`.
+ * Counts every request by its operation, never by its URL, once it was answered. A request that
+ * the client aborted has the status `aborted`.
  *
  * @param monotonic a clock that never goes back, milliseconds
  */

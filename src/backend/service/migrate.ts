@@ -8,18 +8,18 @@ import { assertSchema, schemaMismatch, withStore } from "./store.ts";
 
 /** How to migrate. */
 export interface MigrateOptions {
-  /** Whether to tell what would be done, and do nothing. */
+  /** Whether to list the pending migrations without applying them. */
   readonly isPlan: boolean;
-  /** The role of the service, which gets what it needs and no more; `null` if it owns the tables. */
+  /** The role of the service, which is granted only what it needs; `null` if it owns the tables. */
   readonly serviceRole: string | null;
 }
 
 /**
- * Migrates the database of a service to this version's schema. Safe to repeat, and to run twice at once.
+ * Migrates the database of a service to this version's schema. Safe to repeat and to run concurrently.
  *
- * @returns the migrations that this call applied or, as a plan, would apply, in order
+ * @returns the migrations that this call applied or, for a plan, would apply, in order
  * @throws BackendError `schema_mismatch` if the schema is newer, `settings_invalid` for a role that does not exist,
- *   `database_busy` if a table stays in use, `database_unreachable`
+ *   `database_busy` if a table is in use at every try, `database_unreachable`
  */
 export function migrateService(
   settings: DatabaseSettings,
@@ -43,7 +43,7 @@ export function migrateService(
   return withStore(settings, log, work, CONNECTIONS);
 }
 
-/** One migrates, another renews the lease. */
+/** One connection migrates, the other renews the lease. */
 const CONNECTIONS = 2;
 
 /** PostgreSQL's `lock_not_available`. */
@@ -53,17 +53,17 @@ function rethrow(error: unknown): never {
   throw (error as { code?: unknown }).code === LOCK_NOT_AVAILABLE ? databaseBusy(error) : error;
 }
 
-/** The error of a migration that found a table in use at every try. */
+/** Returns the error for a table that was in use at every try. */
 export function databaseBusy(cause: unknown): BackendError {
   return startError(
     "database_busy",
-    "Cannot migrate: a table of the database stayed in use",
-    "Run the command again, or end the transaction that uses it (pg_stat_activity).",
+    "Cannot migrate: a database table is in use",
+    "Run the command again, or end the transaction that uses the table (see pg_stat_activity).",
     { cause },
   );
 }
 
-/** What nobody may change once it is written. */
+/** Append-only tables. */
 const APPEND_ONLY = ["receipts", "credit_notes", "ledger", "events"];
 
 async function grant(database: Kysely<Database>, role: string): Promise<void> {
@@ -71,7 +71,7 @@ async function grant(database: Kysely<Database>, role: string): Promise<void> {
     schema: string;
   }>`select current_schema() as schema from pg_roles where rolname = ${role}`.execute(database);
   const [found] = rows;
-  if (!found) throw invalidSettings([`--service-role names a role that does not exist: ${role}`]);
+  if (!found) throw invalidSettings([`--service-role: role not found: ${role}`]);
   const [schema, to] = [sql.id(found.schema), sql.id(role)];
   await sql`grant usage on schema ${schema} to ${to}`.execute(database);
   await sql`grant select, insert, update, delete on all tables in schema ${schema} to ${to}`.execute(database);
@@ -83,7 +83,7 @@ async function grant(database: Kysely<Database>, role: string): Promise<void> {
 }
 
 /**
- * Lists the tables that should only ever be added to, and that the role of the connection may change or delete from.
+ * Lists the append-only tables that the role of the connection can update or delete from.
  */
 export async function changeableRecords(database: Kysely<Database>): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`

@@ -31,7 +31,7 @@ export interface NewOrganization {
   readonly autoRenew: boolean;
 }
 
-/** The flags of what is at a path of an organization. */
+/** The flag for each path of an organization. */
 const FLAGS: Readonly<Record<string, string>> = {
   id: "--id",
   name: "--name",
@@ -49,7 +49,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 /**
  * Creates an organization without users and without a payment method.
  *
- * @throws BackendError `settings_invalid` with all problems, also for a subscription that has not started;
+ * @throws BackendError `settings_invalid` with all problems, including a subscription that has not started;
  *   `organization_exists`
  */
 export async function createOrganization(
@@ -83,16 +83,16 @@ async function create(
   const now = Math.round(await databaseNow(database));
   const today = dateInZone(now, organization.timeZone);
   if (organization.subscription.anchorDate > today) {
-    throw invalidSettings([`--anchor-date cannot be after today, ${today}`], CORRECT_FLAGS);
+    throw invalidSettings([`--anchor-date cannot be later than today (${today})`], CORRECT_FLAGS);
   }
-  // There are no users, and so no secrets to encrypt.
+  // Without users there are no secrets to encrypt, so any key will do.
   await createOrganizations(database, [seedRows(organization, now, random)], secretBox([random(32)], random));
   return { id: organization.id, name: organization.name };
 }
 
 function parsePrice(text: string, currency: string, problems: string[]): Money {
   try {
-    // An unknown currency is found with the rest.
+    // `parseOrganization` reports an unknown currency.
     return isCurrency(currency) ? parseMoney(text, currency) : { amount: 0, currency };
   } catch (error) {
     if (!(error instanceof BillingError)) throw error;
@@ -102,9 +102,9 @@ function parsePrice(text: string, currency: string, problems: string[]): Money {
 }
 
 /**
- * Sets the payment method of an organization, which later purchases and renewals are charged to.
+ * Sets the payment method for an organization's later purchases and renewals.
  *
- * @throws BackendError `not_found`; `settings_invalid` for a method that the provider does not have
+ * @throws BackendError `not_found`; `settings_invalid` for a method unknown to the provider
  */
 export async function setPaymentMethod(
   database: Kysely<Database>,
@@ -117,7 +117,7 @@ export async function setPaymentMethod(
   await inTransaction(database, async (tx) => {
     const changed = await tx
       .updateTable("subscriptions")
-      // Whoever has confirmed a purchase has seen the earlier method.
+      // A buyer who is about to confirm a purchase has seen the previous method, so outdate their quote.
       .set((expression) => ({ payment_method: paymentMethod, version: expression("version", "+", 1) }))
       .where("organization_id", "=", organizationId)
       .returning("organization_id")

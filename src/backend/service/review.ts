@@ -11,8 +11,8 @@ import { databaseNow } from "./clock.ts";
 import { openFindings } from "./findings.ts";
 
 /**
- * Lists what an operator has to review: the purchases of all organizations whose payment is not known, oldest first, then
- * the payments on which the last reconciliations found a difference.
+ * Lists what needs review by an operator: the purchases of all organizations whose payment outcome is unknown, oldest
+ * first, then the differences that reconciliations found.
  */
 export async function listReview(database: Kysely<Database>) {
   const rows = await database
@@ -44,16 +44,16 @@ export async function listReview(database: Kysely<Database>) {
   return [...purchases, ...findings];
 }
 
-/** What an operator found out about a payment. */
+/** The outcome of a payment, as an operator found it. */
 export type Finding = "paid" | "declined";
 
 const DECLINED = { code: "payment_not_found", message: "The payment was not made." };
 
 /**
- * Ends the review of a purchase: one that was paid is fulfilled, any other is declined. Both are in the audit log with the
- * operator as the actor.
+ * Ends the review of a purchase: fulfills it if it was paid, and declines it otherwise. The audit log names the operator
+ * as the actor.
  *
- * @throws BackendError `not_found`; `not_in_review` if nobody has to review it, or a worker is looking at it
+ * @throws BackendError `not_found`; `not_in_review` if it does not need review, or a worker holds its lease
  */
 export async function resolvePurchase(
   database: Kysely<Database>,
@@ -84,12 +84,12 @@ export async function resolvePurchase(
 
 const REVIEW_HINT = "See `secureflag-licenses serve admin list-review`.";
 
-/** The error of a purchase that nobody has to review. */
+/** Returns the error for a purchase that does not need review. */
 export function notInReview(purchaseId: string): BackendError {
-  return startError("not_in_review", `Purchase ${purchaseId} is not waiting for a review`, REVIEW_HINT);
+  return startError("not_in_review", `Purchase ${purchaseId} does not need review`, REVIEW_HINT);
 }
 
-/** A renewal is tried again on its schedule. */
+/** Declines a purchase. A renewal is retried on its schedule. */
 async function decline(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
   const { time_zone: timeZone } = await readSubscription(database, lease.organization_id);
   const nextCheckAt = lease.kind === "renewal" ? nextRetryAt(lease.accepted_at, now, timeZone) : null;

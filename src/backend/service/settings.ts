@@ -12,18 +12,18 @@ export interface DatabaseSettings {
   readonly url: string;
   /** PEM certificates of the authorities to trust instead of the system's. */
   readonly ca: string | null;
-  /** Whether the server's certificate has to be valid; `undefined` leaves it to the URL of a server on this machine. */
+  /** Whether the server's certificate must be valid; `undefined` leaves it to the URL, for a server on this machine. */
   readonly isTlsRequired: boolean | undefined;
   readonly isPgbouncer: boolean;
 }
 
-/** What an instance does. */
+/** A role of an instance. */
 type Role = "http" | "jobs";
 
 /** The settings of a service (src/backend/service/README.md, Settings and roles). */
 export interface ServiceSettings {
   readonly database: DatabaseSettings;
-  /** The origin of pages and links. Port 0, on loopback, stands for the port that was picked. */
+  /** The origin of pages and links. Port 0, on loopback, is replaced by the port picked. */
   readonly publicUrl: URL;
   readonly host: string;
   /** 0 picks a free one. */
@@ -31,38 +31,38 @@ export interface ServiceSettings {
   readonly tls: TlsFiles | null;
   /** The proxies whose `X-Forwarded-For` counts, as addresses or ranges. */
   readonly trustProxy: readonly string[];
-  /** The secrets that every key of the service is derived from, 32 bytes each, the newest first. */
+  /** The secrets from which all keys are derived, 32 bytes each, newest first. */
   readonly masterKeys: readonly Buffer[];
   readonly roles: readonly Role[];
   readonly connections: number;
-  /** How many purchases, renewals or notifications are in work in the background at a time. */
+  /** How many purchases, renewals or notifications are processed in the background at once. */
   readonly jobs: number;
   readonly licenseLimit: number;
   readonly graceDays: number;
   readonly drainSeconds: number;
-  /** Of a token, or of an address without one. */
+  /** Per token, or per address without one. */
   readonly limit: RateLimit;
   readonly logLevel: LogLevel;
-  /** Where `/metrics` is served; `null` for nowhere. */
+  /** Where `/metrics` is served; `null` if it is not served. */
   readonly metricsPort: number | null;
 }
 
-/** The longest drain: a service ends within 25 seconds. */
+/** The longest drain: a service exits within 25 seconds. */
 const MAX_DRAIN_SECONDS = 20;
 
 /**
  * Reads the settings of the database alone.
  *
- * @throws BackendError `settings_invalid`, which names all that are missing or wrong
+ * @throws BackendError `settings_invalid`, which lists all that are missing or invalid
  */
 export function readDatabaseSettings(given: GivenSettings): Promise<DatabaseSettings> {
   return collectSettings(given, databaseSettings);
 }
 
 /**
- * Reads the secrets for a command that may not need them.
+ * Reads the secrets for a command that does not always need them.
  *
- * @returns none if they are not set
+ * @returns an empty array if they are not set
  * @throws BackendError `settings_invalid`
  */
 export function readMasterKeys(given: GivenSettings): Promise<readonly Buffer[]> {
@@ -139,19 +139,21 @@ async function databaseSettings(reader: SettingsReader): Promise<DatabaseSetting
   const text = (await reader.required("DATABASE_URL", "database")) ?? PLACEHOLDER;
   const ca = await reader.file("database-ca");
   const isPgbouncer = reader.isSet("pgbouncer");
-  // A URL without a host is one of a socket, which the URL parser does not take with a user.
+  // A URL without a host is for a socket; the URL parser rejects one that has a user.
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) {
     reader.refuse("--database must be a URL such as postgresql://user@host:5432/database");
     return { url: text, ca, isTlsRequired: true, isPgbouncer };
   }
   if (url.password !== "" && reader.flag("database")) {
-    reader.refuse("--database must not have a password, which other processes could read: set SECUREFLAG_DATABASE_URL");
+    reader.refuse(
+      "--database cannot contain a password, which other processes could read: set SECUREFLAG_DATABASE_URL",
+    );
   }
   const host = url.searchParams.get("host") ?? url.hostname;
   const isHere = host === "" || host.startsWith("/") || host.startsWith("%2F") || isLoopback(host);
   if (isHere && ca === null) return { url: text, ca, isTlsRequired: undefined, isPgbouncer };
-  // The driver lets them override that certificates are verified.
+  // The driver lets these parameters turn off certificate verification.
   for (const name of [...url.searchParams.keys()]) if (name.startsWith("ssl")) url.searchParams.delete(name);
   return { url: url.href, ca, isTlsRequired: true, isPgbouncer };
 }
@@ -199,7 +201,9 @@ function masterKeys(reader: SettingsReader, text: string | null): Buffer[] {
   const isWhole = (key: string) =>
     /^[A-Za-z0-9+/]+={0,2}$/.test(key) && Buffer.from(key, "base64").length === KEY_BYTES;
   if (!secrets.every(isWhole)) {
-    reader.refuse(`SECUREFLAG_SECRETS_KEY must be base64 of ${KEY_BYTES} bytes, older keys after it with commas`);
+    reader.refuse(
+      `SECUREFLAG_SECRETS_KEY must be ${KEY_BYTES} bytes in base64, optionally followed by older keys, separated by commas`,
+    );
   }
   return secrets.map((key) => Buffer.from(key, "base64"));
 }
@@ -229,15 +233,15 @@ function roles(reader: SettingsReader): Role[] {
   return known;
 }
 
-/** Refuses payments other than test cards, and test cards unless it is plain that no money moves. */
+/** Refuses payments other than test cards, and test cards without `--test-mode`. */
 function refuseOtherPayments(reader: SettingsReader): void {
   const payments = reader.flag("payments");
   if (payments === null) reader.refuse("--payments is required: sandbox");
-  else if (payments !== "sandbox") reader.refuse(`--payments cannot be '${payments}': the only value is sandbox`);
+  else if (payments !== "sandbox") reader.refuse(`--payments must be sandbox, not '${payments}'`);
   else if (!reader.isSet("test-mode")) reader.refuse("--payments sandbox requires --test-mode");
 }
 
-/** Refuses plain HTTP that could leave this machine without a proxy. */
+/** Refuses plain HTTP beyond this machine unless it is behind a proxy. */
 function refuseExposure(
   reader: SettingsReader,
   { host, publicUrl: url, tls, trustProxy }: Pick<ServiceSettings, "host" | "publicUrl" | "tls" | "trustProxy">,

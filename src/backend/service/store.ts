@@ -10,8 +10,8 @@ import type { DatabaseSettings } from "./settings.ts";
  * Opens the store of a service, which connects on demand.
  *
  * @param connections the most connections at a time
- * @param log gets what happens to idle connections
- * @param more who is told of what the pool does, and how long to wait for answers
+ * @param log receives errors of idle connections
+ * @param more observers of the pool, and how long to wait for a response
  */
 export function openStore(
   { url, ca, isTlsRequired, isPgbouncer }: DatabaseSettings,
@@ -52,17 +52,17 @@ export async function withStore<Result>(
   }
 }
 
-/** PostgreSQL's class of refused sign-ins, and of a database that does not exist (appendix A of its manual). */
+/** SQLSTATEs of failed authentication, and of a database that does not exist (appendix A of its manual). */
 const REFUSED = /^(28\w{3}|3D000)$/;
 
-/** Translates the error of a database that cannot be reached or refuses the service. Any other stays as it is. */
+/** Translates the error of a database that is unreachable or refuses the connection. Returns any other error as is. */
 export function databaseFailure(error: unknown): unknown {
   const { code = "", message = String(error) } = error as { code?: string; message?: string };
   if (!isConnectionFailure(error) && !REFUSED.test(code) && !/^(ERR_TLS|CERT_|[A-Z_]*CERT)/.test(code)) return error;
   return startError(
     "database_unreachable",
     `Cannot connect to the database: ${message || code}`,
-    "Check that it is running, and SECUREFLAG_DATABASE_URL or --database.",
+    "Check that it is running and that SECUREFLAG_DATABASE_URL or --database is correct.",
     { cause: error },
   );
 }
@@ -77,7 +77,7 @@ export async function assertSchema(database: Kysely<Database>): Promise<void> {
   if (state.unknown.length + state.pending.length > 0) throw schemaMismatch(state);
 }
 
-/** The error of a schema that is newer or older than this version's. */
+/** Returns the error for a schema that is newer or older than this version's. */
 export function schemaMismatch({ pending, unknown }: SchemaState): BackendError {
   if (unknown.length > 0) {
     return startError(
@@ -89,7 +89,7 @@ export function schemaMismatch({ pending, unknown }: SchemaState): BackendError 
   const lacking = pending.length === 1 ? pending[0] : `${pending.length} migrations`;
   return startError(
     "schema_mismatch",
-    `The schema of the database is outdated: it lacks ${lacking}`,
+    `The schema of the database is outdated: missing ${lacking}`,
     "Run `secureflag-licenses serve migrate`.",
   );
 }

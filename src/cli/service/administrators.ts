@@ -23,14 +23,14 @@ export function registerCreateAdministrator(
 ): void {
   const command = addCommand(admin, {
     name: "create-administrator",
-    description: "Make a person an administrator, and print a link to set up the account",
+    description: "Add an administrator and print a link to set up the account",
     examples: [
       "serve admin create-administrator ada@northwind.example --org 4201",
       "serve admin create-administrator tim@northwind.example --org 4201 --first-name Tim --last-name Lead",
     ],
   });
   addPublicUrlFlag(addDatabaseFlags(command))
-    .argument("<email>", "email of the person", trimmedText)
+    .argument("<email>", "email of the administrator", trimmedText)
     .option("--first-name <name>", "first name", someText)
     .option("--last-name <name>", "last name", someText)
     .action((email: string, flags: { firstName?: string; lastName?: string }, called: Command) => {
@@ -42,8 +42,8 @@ export function registerCreateAdministrator(
 }
 
 /**
- * Makes a person an administrator of the organization that `--org` names, and prints the link with which they choose a
- * password. The link is good once, for an hour.
+ * Makes a person an administrator of the organization that `--org` names, and prints a link for setting a password. The
+ * link works once and expires after an hour.
  *
  * @throws CliError `invalid_usage` without `--org`; BackendError `not_found`, `invalid_request`, `settings_invalid`,
  *   `schema_mismatch`, `database_unreachable`
@@ -61,8 +61,8 @@ async function runCreateAdministrator(options: AdministratorOptions, context: Co
   const { email, link } = created;
   const printing = printResult<"serve admin create-administrator">(context, options, created, () =>
     link === null
-      ? `${clean(email)} was invited, and signs in with the password they have.`
-      : `${clean(email)} sets up the account here, within an hour:\n${cleanWhole(link)}`,
+      ? `Invited ${clean(email)}, who signs in with their existing password.`
+      : `${clean(email)} can set up the account with this link, valid for one hour:\n${cleanWhole(link)}`,
   );
-  await awaitPrinting(printing, "The administrator was created", "Run the same command again for another link.");
+  await awaitPrinting(printing, "The administrator was created", "Run the command again to get another link.");
 }

@@ -4,7 +4,7 @@ import { note, printResult } from "../kit/output.ts";
 import type { GivenSettings } from "./settings.ts";
 
 /**
- * Checks the settings of the service, and that its database can be reached and has this version's schema.
+ * Checks the settings of the service, and that its database is reachable and has this version's schema.
  *
  * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`
  */

@@ -19,7 +19,7 @@ export function registerHold(admin: Command, context: Context, run: Run<StoreOpt
 export function registerRelease(admin: Command, context: Context, run: Run<StoreOptions> = runRelease): void {
   const command = addCommand(admin, {
     name: "release",
-    description: "Release buying, whatever differences are left",
+    description: "Release the hold on buying, even if differences remain",
     examples: ["serve admin release", "serve admin release --json"],
   });
   registerAction(command, context, run);
@@ -46,13 +46,13 @@ async function runHold(options: StoreOptions, context: Context): Promise<void> {
     context,
     options,
     result,
-    () => `Buying is on hold. Next: \`secureflag-licenses serve reconcile --from ${from}\``,
+    () => `Buying is on hold. Next, run \`secureflag-licenses serve reconcile --from ${from}\`.`,
   );
   await awaitPrinting(printing, "Buying is on hold", "See `secureflag-licenses serve reconcile --help`.");
 }
 
 /**
- * Releases buying.
+ * Releases the hold on buying.
  *
  * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`
  */

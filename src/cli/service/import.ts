@@ -18,11 +18,11 @@ export interface ImportOptions extends StoreOptions {
 export function registerImport(admin: Command, context: Context, run: Run<ImportOptions> = runImport): void {
   const command = addCommand(admin, {
     name: "import",
-    description: "Create the organizations of a seed file, all or none",
+    description: "Create the organizations in a seed file, all or none",
     examples: ["serve admin import organizations.json", "serve admin import seed.json --test-mode"],
   });
   addTestModeFlag(addDatabaseFlags(command))
-    .argument("<file>", "seed file, as of `sandbox --seed`")
+    .argument("<file>", "seed file, in the format of `sandbox --seed`")
     .action((path: string, _flags: unknown, called: Command) => {
       const settings = givenSettings(called, context);
       const options = { ...readGlobals(called), settings, path, isTestMode: settings.flags["test-mode"] === true };
@@ -50,7 +50,11 @@ async function runImport(options: ImportOptions, context: Context): Promise<void
   const printing = printResult<"serve admin import">(context, options, { organizations }, () =>
     organizations.map(({ id, name }) => `Created ${clean(name)} (${id})`).join("\n"),
   );
-  await awaitPrinting(printing, "The organizations were created", "They are not created again by the same command.");
+  await awaitPrinting(
+    printing,
+    "The organizations were created",
+    "Running the command again does not create them twice.",
+  );
 }
 
 const MAX_BYTES = 256 * 1024 * 1024;

@@ -21,7 +21,7 @@ export function registerMigrate(serve: Command, context: Context, run: Run<Migra
   });
   addDatabaseFlags(migrate)
     .option("--plan", "list the migrations without applying them")
-    .option("--service-role <name>", "role of the service, which is granted what it needs", someText)
+    .option("--service-role <name>", "role to grant the privileges that the service needs", someText)
     .action((flags: { plan?: boolean; serviceRole?: string }, command: Command) => {
       const { plan = false, serviceRole = null } = flags;
       const options = { ...readGlobals(command), settings: givenSettings(command, context), plan, serviceRole };
@@ -30,7 +30,7 @@ export function registerMigrate(serve: Command, context: Context, run: Run<Migra
 }
 
 /**
- * Migrates the database of the service, or lists what would be done. Safe to repeat.
+ * Migrates the database of the service, or lists the pending migrations. Safe to repeat.
  *
  * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_busy`, `database_unreachable`
  */
@@ -46,7 +46,7 @@ export async function runMigrate(options: MigrateOptions, context: Context): Pro
   await printResult<"serve migrate">(context, options, { migrations, plan }, () => renderMigrations(migrations, plan));
 }
 
-/** Renders the migrations, one a line. */
+/** Renders the migrations, one per line. */
 function renderMigrations(migrations: readonly string[], isPlan: boolean): string {
   if (migrations.length === 0) return "The schema is up to date.";
   return [isPlan ? "Pending:" : "Applied:", ...migrations.map((name) => `  ${name}`)].join("\n");

@@ -40,7 +40,7 @@ export function registerCreateOrganization(
   required("--name <name>", "name of the organization");
   required("--time-zone <zone>", "billing time zone, such as Europe/London");
   required("--plan <name>", "name of the plan");
-  required("--unit-price <amount>", "price of a license for an interval, before tax", amountText);
+  required("--unit-price <amount>", "price per license and interval, before tax", amountText);
   required("--currency <code>", "currency, such as GBP");
   required("--anchor-date <date>", "first day of the first term", calendarDate);
   required("--tax-rate <percent>", "tax rate in percent, such as 20");
@@ -49,7 +49,7 @@ export function registerCreateOrganization(
     .addOption(new Option("--interval <interval>", "length of a term (default: year)").choices(["month", "year"]))
     .option("--interval-count <n>", "intervals in a term (default: 1)", wholeNumber(1, 120))
     .option("--auto-renew", "renew the subscription at the end of each term (default)")
-    .option("--no-auto-renew", "let the subscription end with its term")
+    .option("--no-auto-renew", "end the subscription after the current term")
     .action(
       (flags: Partial<NewOrganization> & Omit<NewOrganization, "interval" | "intervalCount">, called: Command) => {
         const { interval = "year", intervalCount = 1, autoRenew = true } = flags;
@@ -100,7 +100,7 @@ export function registerSetPaymentMethod(
 ): void {
   const command = addCommand(admin, {
     name: "set-payment-method",
-    description: "Set what later purchases and renewals of an organization are charged to",
+    description: "Set the payment method of an organization",
     examples: [
       "serve admin set-payment-method card_ok --org 4201 --test-mode",
       "serve admin set-payment-method card_declined --org 4201 --test-mode",
@@ -123,7 +123,7 @@ export function registerSetPaymentMethod(
 async function runSetPaymentMethod(options: PaymentMethodOptions, context: Context): Promise<void> {
   const organizationId = namedOrganization(options);
   if (options.settings.flags["test-mode"] !== true) {
-    throw usageError("Test cards are allowed in test mode only", "Pass --test-mode if no money is to move.");
+    throw usageError("Test cards are allowed in test mode only", "Pass --test-mode to use test cards; no money moves.");
   }
   const { setPaymentMethod } = await import("../../backend/service/organizations.ts");
   const paymentMethod = await onStore(options, context, (database) =>
@@ -138,7 +138,7 @@ async function runSetPaymentMethod(options: PaymentMethodOptions, context: Conte
 }
 
 /**
- * Returns the organization that `--org` names. A profile or a variable is not enough, because the service has no default.
+ * Returns the organization that `--org` names. A profile or variable does not count: the service has no default.
  *
  * @throws CliError `invalid_usage`
  */

@@ -29,7 +29,7 @@ export function registerReconcile(serve: Command, context: Context, run: Run<Rec
       "serve reconcile --from 2026-11-22T10:00:00Z --payments sandbox --test-mode --json",
     ],
   });
-  const from = new Option("--from <time>", "payments and refunds since an instant, or a date in UTC");
+  const from = new Option("--from <time>", "compare payments and refunds since this instant or UTC date");
   addPaymentFlags(addDatabaseFlags(command.addOption(from.argParser(startOf).makeOptionMandatory()))).action(
     (flags: { from: number }, called: Command) => {
       const options = { ...readGlobals(called), settings: givenSettings(called, context), from: flags.from };
@@ -38,15 +38,15 @@ export function registerReconcile(serve: Command, context: Context, run: Run<Rec
   );
 }
 
-/** Reads an instant, or a date, which means its first moment in UTC. */
+/** Parses an instant, or a date, which stands for its start in UTC. */
 function startOf(text: string): number {
   return isCalendarDate(text) ? Date.parse(`${text}T00:00:00Z`) : instantOrDate(text);
 }
 
 /**
- * Compares the provider's payments with the purchases and the ledger, and prints what differs.
+ * Compares the provider's payments with the purchases and the ledger, and prints the differences.
  *
- * @throws CliError `reconciliation_differs` if differences are left; BackendError `settings_invalid`, `unavailable`,
+ * @throws CliError `reconciliation_differs` if differences remain; BackendError `settings_invalid`, `unavailable`,
  *   `schema_mismatch`, `database_unreachable`
  */
 async function runReconcile(options: ReconcileOptions, context: Context): Promise<void> {
@@ -68,10 +68,10 @@ async function runReconcile(options: ReconcileOptions, context: Context): Promis
   if (findings.length > 0) throw reconciliationDiffers(findings.length);
 }
 
-/** The error of differences that nothing but an operator can settle. */
+/** Returns the error for differences that only an operator can settle. */
 export function reconciliationDiffers(count: number): CliError {
-  const differences = count === 1 ? "1 difference is" : `${count} differences are`;
-  return new CliError("reconciliation_differs", `${differences} left between the provider and the ledger`, {
+  const differences = count === 1 ? "1 difference remains" : `${count} differences remain`;
+  return new CliError("reconciliation_differs", `${differences} between the provider and the ledger`, {
     hint: "See `secureflag-licenses serve admin list-review`.",
   });
 }
@@ -98,7 +98,7 @@ function resultOf({ findings, differences, hold, ...reconciled }: ReconciledServ
   };
 }
 
-/** What the differences are called. */
+/** The labels of the differences. */
 export const FINDING_WORDS = {
   unknownPurchase: "captured, purchase unknown",
   notBooked: "captured, not booked",
@@ -108,19 +108,19 @@ export const FINDING_WORDS = {
   refundNotMade: "booked as refunded, not refunded",
 } as const;
 
-/** Renders the counts, the differences and what became of the hold. */
+/** Renders the counts, the differences and the state of the hold. */
 function renderReconciliation(result: Output<"serve reconcile">, view: View): string {
   const { payments, advanced, differences, from } = result;
   const found = Object.entries(FINDING_WORDS)
     .map(([kind, words]) => [words, String(result.findings[kind as keyof typeof FINDING_WORDS])])
     .filter(([, count]) => count !== "0");
   const compared = `Compared ${payments} ${payments === 1 ? "payment" : "payments"} since ${instant(from)}.`;
-  const settled = `Settled ${advanced} ${advanced === 1 ? "purchase" : "purchases"} that had been paid.`;
+  const settled = `Settled ${advanced} paid ${advanced === 1 ? "purchase" : "purchases"}.`;
   return [
     compared,
     ...(advanced > 0 ? [settled] : []),
     found.length === 0 ? "No differences." : columns(["Difference", "Payments"], found, [34, 8], view),
-    ...(differences.length === 0 ? [] : [`In question: ${differences.map((amount) => moneyText(amount)).join(", ")}`]),
+    ...(differences.length === 0 ? [] : [`Unreconciled: ${differences.map((amount) => moneyText(amount)).join(", ")}`]),
     ...holdLines(result),
   ].join("\n");
 }
@@ -129,5 +129,5 @@ function holdLines({ hold, heldSince, from }: Output<"serve reconcile">): string
   if (hold === "none") return [];
   if (hold === "released") return ["Buying is no longer on hold."];
   const isTooLate = heldSince !== null && from > heldSince;
-  return [`Buying stays on hold${isTooLate ? `: reconcile from ${heldSince} or earlier` : ""}.`];
+  return [`Buying stays on hold.${isTooLate ? ` Run again with --from ${heldSince} or earlier.` : ""}`];
 }

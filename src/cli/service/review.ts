@@ -31,8 +31,8 @@ export function registerListReview(admin: Command, context: Context, run: Run<St
 }
 
 /**
- * Prints the purchases of all organizations that have to be reviewed, oldest first, and the payments on which the provider
- * and the ledger differ.
+ * Prints the purchases of all organizations that need review, oldest first, and the payments on which the provider and
+ * the ledger differ.
  *
  * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`
  */
@@ -61,19 +61,19 @@ function renderReview(purchases: Output<"serve admin list-review">, view: View):
     view,
   );
   if (purchases.every(({ finding }) => finding === null)) return list;
-  return `${list}\nA difference goes once the provider and the ledger agree and \`serve reconcile\` ran again.`;
+  return `${list}\nA difference is removed when \`serve reconcile\` finds that the provider and the ledger agree.`;
 }
 
 /** Registers `serve admin resolve`. */
 export function registerResolve(admin: Command, context: Context, run: Run<ResolveOptions> = runResolve): void {
   const command = addCommand(admin, {
     name: "resolve",
-    description: "End the review of a purchase: fulfill or decline it",
+    description: "Fulfill or decline a purchase that needs review",
     examples: ["serve admin resolve pur_5f2c… paid", "serve admin resolve pur_5f2c… declined"],
   });
   addDatabaseFlags(command)
     .argument("<purchase>", "ID of the purchase", trimmedText)
-    .addArgument(new Argument("<finding>", "what became of the payment").choices(["paid", "declined"]))
+    .addArgument(new Argument("<finding>", "outcome of the payment").choices(["paid", "declined"]))
     .action((purchaseId: string, finding: ResolveOptions["finding"], _flags: unknown, called: Command) => {
       const options = { ...readGlobals(called), settings: givenSettings(called, context), purchaseId, finding };
       return interruptible(context, () => run(options, context));

@@ -42,12 +42,12 @@ export function register(program: Command, context: Context, runs: ServeRuns = R
   );
   registerReconcile(serve, context);
   registerAdmin(serve, context);
-  // Last, because subcommands would inherit that excess arguments are allowed.
+  // Registered last: subcommands would inherit `allowExcessArguments`.
   addServiceFlags(serve)
     .allowExcessArguments()
     .action((_flags: unknown, command: Command) => {
       if (command.args.length > 0) refuseUnknown(command);
-      // The service is stopped by a signal, so it listens itself.
+      // Not interruptible: the service handles the signals itself.
       return runs.serve(optionsOf(command, context), context);
     });
 }
@@ -59,7 +59,7 @@ function optionsOf(command: Command, context: Context): ServeOptions {
 const RUNS: ServeRuns = { serve: runServe, check: runCheck, migrate: runMigrate };
 
 /**
- * Runs the service until SIGINT or SIGTERM, which is not a failure. A second signal ends it at once.
+ * Runs the service until SIGINT or SIGTERM, which exits with 0. A second signal ends it at once.
  *
  * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`, `port_in_use`
  */

@@ -6,13 +6,13 @@ import type { GivenSettings } from "./settings.ts";
 
 type Store = Parameters<Parameters<typeof Backend.withSchema>[2]>[0];
 
-/** What every command takes that works on the database of the service. */
+/** Options of every command that uses the database of the service. */
 export interface StoreOptions extends GlobalOptions {
   readonly settings: GivenSettings;
 }
 
 /**
- * Runs work on the database of the service, which has to have this version's schema.
+ * Runs work on the database of the service, which must have this version's schema.
  *
  * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`, or what `work` throws
  */

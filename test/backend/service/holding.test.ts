@@ -108,7 +108,7 @@ describe.skipIf(!POSTGRES)("the hold of all instances", () => {
     const [one, other] = await Promise.all([start(), start()]);
     expect([one.isHeld(), other.isHeld()]).toEqual([true, true]);
     expect(await readHold(store.database)).toMatchObject({ reason: "restore", since: now - 3_600_000 });
-    expect(lines.join("\n")).toMatch(/the database was restored: its timeline is \d+, it was 99/);
+    expect(lines.join("\n")).toMatch(/the database was restored: timeline 99 is now \d+/);
     expect(await readSetting(store.database, "timeline")).toBe(await readTimeline(store.database));
     await releaseBuying(store.database);
     expect((await start()).isHeld()).toBe(false);

@@ -40,10 +40,10 @@ describe("readiness", () => {
 
   test.each<[string, Partial<Awaited<ReturnType<typeof startReady>>["state"]>]>([
     ["draining", { isDraining: true }],
-    ["the database's clock was not measured for 5 minutes", { clockAge: CLOCK_STALE_MS }],
-    ["the schema of the database is of another version", { schema: async () => false }],
-    ["the database does not answer", { schema: () => Promise.reject(new TypeError("connection lost")) }],
-    ["the database does not answer", { schema: () => new Promise(() => {}) }],
+    ["the database clock was not measured for 5 minutes", { clockAge: CLOCK_STALE_MS }],
+    ["the database schema is from another version", { schema: async () => false }],
+    ["the database is not responding", { schema: () => Promise.reject(new TypeError("connection lost")) }],
+    ["the database is not responding", { schema: () => new Promise(() => {}) }],
   ])("ends for one reason: %s", async (reason, change) => {
     const { app, state } = await startReady();
     const before = { ...state };

@@ -62,11 +62,11 @@ describe("the settings of a service", () => {
       "--public-url must be an origin such as https://billing.example.com",
       "--port must be a whole number, 0 to 65535",
       "--trust-proxy must be addresses or ranges such as 10.0.0.0/8, not '0.0.0.0/0'",
-      "SECUREFLAG_SECRETS_KEY must be base64 of 32 bytes, older keys after it with commas",
+      "SECUREFLAG_SECRETS_KEY must be 32 bytes in base64, optionally followed by older keys, separated by commas",
       "--roles must be http, jobs, or both: http,jobs",
       "--pool must be a whole number, 1 to 1000",
       "--drain-seconds must be a whole number, 0 to 20",
-      "--payments cannot be 'stripe': the only value is sandbox",
+      "--payments must be sandbox, not 'stripe'",
     ]);
   });
 
@@ -91,13 +91,13 @@ describe("the settings of a service", () => {
     ]);
     expect(await problems(FLAGS, { SECUREFLAG_DATABASE_URL, SECUREFLAG_SECRETS_KEY_FILE: `${file}.none` })).toEqual([
       "settings_invalid",
-      "SECUREFLAG_SECRETS_KEY_FILE names a file that cannot be read (ENOENT)",
+      "SECUREFLAG_SECRETS_KEY_FILE: cannot read the file (ENOENT)",
     ]);
   });
 
   test("never have a password in the arguments", async () => {
     const [, problem] = await problems({ ...FLAGS, database: "postgresql://billing:secret@127.0.0.1/billing" });
-    expect(problem).toMatch(/^--database must not have a password/);
+    expect(problem).toMatch(/^--database cannot contain a password/);
   });
 
   test("have secrets, the newest first, which are not the keys of pages", async () => {

@@ -124,7 +124,7 @@ async function inSession(
 function needsSession(name: string) {
   return startError(
     "settings_invalid",
-    `--pgbouncer cannot be used with ${name}, which needs a session`,
-    "Pass a --database that connects to PostgreSQL directly.",
+    `--pgbouncer is not allowed with migration ${name}, which needs a session`,
+    "Omit --pgbouncer, and set --database to connect to PostgreSQL directly.",
   );
 }
