@@ -25,7 +25,7 @@ describe.skipIf(!POSTGRES || !HAS_PGBOUNCER)("behind PgBouncer", () => {
 
   const timeoutWarnings = async (url: string, flags: Record<string, true> = {}) => {
     const warnings = await checkService(await settingsOf(url, flags), () => {});
-    return warnings.filter((warning) => warning.includes("time-outs"));
+    return warnings.filter((warning) => warning.includes("timeouts"));
   };
 
   test("two migrators of an empty database end well, and one has applied everything", async () => {
@@ -40,7 +40,7 @@ describe.skipIf(!POSTGRES || !HAS_PGBOUNCER)("behind PgBouncer", () => {
   test("time-outs that the role lacks are named, and only with --pgbouncer", async () => {
     const through = pgbouncer.urlOf(database.url);
     expect(await timeoutWarnings(through, { pgbouncer: true })).toEqual([
-      expect.stringContaining("idle_in_transaction_session_timeout, lock_timeout, statement_timeout are not set"),
+      expect.stringContaining("Set idle_in_transaction_session_timeout, lock_timeout, statement_timeout with ALTER ROLE"),
     ]);
     expect(await timeoutWarnings(database.url)).toEqual([]);
     await setTimeouts(database);
