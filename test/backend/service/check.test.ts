@@ -40,7 +40,9 @@ describe.skipIf(!POSTGRES || !HAS_PGBOUNCER)("behind PgBouncer", () => {
   test("time-outs that the role lacks are named, and only with --pgbouncer", async () => {
     const through = pgbouncer.urlOf(database.url);
     expect(await timeoutWarnings(through, { pgbouncer: true })).toEqual([
-      expect.stringContaining("Set idle_in_transaction_session_timeout, lock_timeout, statement_timeout with ALTER ROLE"),
+      expect.stringContaining(
+        "Set idle_in_transaction_session_timeout, lock_timeout, statement_timeout with ALTER ROLE",
+      ),
     ]);
     expect(await timeoutWarnings(database.url)).toEqual([]);
     await setTimeouts(database);
