@@ -49,6 +49,10 @@ try {
   await settle(cluster, tally);
   await checkAccounts(cluster, SEEDED_LICENSES, tally);
   await checkOrders(cluster, orders, tally);
+} catch (error) {
+  // Said at once: cleaning up after it may fail as well.
+  console.error(error);
+  throw error;
 } finally {
   for (const violation of tally.violations) console.error(`VIOLATION ${violation}`);
   await fleet?.stop();

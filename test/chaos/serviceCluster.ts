@@ -1,10 +1,10 @@
-import { chown, readdir } from "node:fs/promises";
-import { createServer } from "node:net";
+import { chown, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import pg from "pg";
 import { temporaryDirectory } from "../support/places.ts";
-import { waitFor } from "../support/wait.ts";
+import { freePort } from "../support/ports.ts";
+import { WaitError, waitFor } from "../support/wait.ts";
 
 /** A PostgreSQL cluster of a run's own, with one database. */
 export interface Cluster {
@@ -20,6 +20,9 @@ export interface Cluster {
 }
 
 const PROGRAMS = "/usr/lib/postgresql";
+
+/** How much of the server's log is told when it does not start, characters. */
+const LOG_LENGTH = 1_000;
 
 /** How long the server may be away, milliseconds. */
 const AWAY_MS = 30_000;
@@ -37,8 +40,14 @@ export async function startCluster(): Promise<Cluster> {
   const port = await freePort();
   // What a server without `fsync` loses when the machine stops is kept when only its processes are killed.
   const options = `-p ${port} -k ${folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60`;
-  const start = () =>
-    run("pg_ctl", "start", "--wait", "--silent", "--pgdata", data, "--log", join(folder, "log"), "--options", options);
+  const log = join(folder, "log");
+  const start = async () => {
+    try {
+      await run("pg_ctl", "start", "--wait", "--silent", "--pgdata", data, "--log", log, "--options", options);
+    } catch {
+      throw new WaitError(`PostgreSQL did not start: ${(await readFile(log, "utf8")).slice(-LOG_LENGTH)}`);
+    }
+  };
   const stop = () => run("pg_ctl", "stop", "--wait", "--silent", "--pgdata", data, "--mode", "immediate");
   await start();
 
@@ -90,13 +99,4 @@ async function serverUser(): Promise<{ uid: number; gid: number } | null> {
     ["-u", "-g"].map(async (flag) => Number((await execa("id", [flag, "postgres"])).stdout)),
   );
   return { uid: uid ?? 0, gid: gid ?? 0 };
-}
-
-/** Returns a port of loopback that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((done) => server.once("listening", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }

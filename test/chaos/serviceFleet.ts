@@ -1,10 +1,11 @@
 import { BASE_PATH } from "../../src/contract/constants.ts";
 import { runCli } from "../support/cli.ts";
+import { freePort } from "../support/ports.ts";
 import { seedFile } from "../support/sandbox.ts";
 import type { SeedOrganization } from "../support/seed.ts";
 import { type RunningService, serviceEnvironment, startService } from "../support/service.ts";
 import { WaitError, waitFor } from "../support/wait.ts";
-import { type Cluster, freePort } from "./serviceCluster.ts";
+import type { Cluster } from "./serviceCluster.ts";
 
 /** How an instance is started. */
 interface StartOptions {

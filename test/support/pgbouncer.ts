@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isInstalled } from "./installed.ts";
+import { freePort } from "./ports.ts";
 import { WaitError, waitFor } from "./wait.ts";
 
 const PROGRAM = "pgbouncer";
@@ -76,15 +76,6 @@ export async function startPgbouncer(serverUrl: string): Promise<RunningPgbounce
     },
     stop,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function listening(program: ChildProcess): Promise<void> {

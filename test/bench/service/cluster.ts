@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { chown, readdir, readFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { execa } from "execa";
 import pg from "pg";
 import { temporaryDirectory } from "../../support/places.ts";
+import { freePort } from "../../support/ports.ts";
 import { waitFor } from "../../support/wait.ts";
 
 /** A PostgreSQL server of the run's own, with the settings it has out of the box. */
@@ -71,14 +71,6 @@ async function serverUser(): Promise<{ uid: number; gid: number } | null> {
   if (process.getuid?.() !== 0) return null;
   const idOf = async (flag: string) => Number((await execa("id", [flag, "postgres"])).stdout);
   return { uid: await idOf("-u"), gid: await idOf("-g") };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Linux counts the time of a process in hundredths of a second. */
