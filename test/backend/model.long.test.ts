@@ -181,7 +181,7 @@ class ActOnPage implements Step {
   }
   async pay(deps: BackendDeps, purchase: PurchaseRecord, card: string) {
     if (!isAsked(purchase, deps.clock.now())) return;
-    await payNow(deps, purchase, { paymentMethod: card, byPerson: true, actor: "page" });
+    await payNow(deps, purchase, { paymentMethod: card, byPerson: true, label: null, returnUrl: null, actor: "page" });
     await advancePurchase(deps, purchase);
   }
   toString = () => `${this.card ?? "cancel"} on the page of ${this.key}${this.crash ? ` dying at ${this.crash}` : ""}`;

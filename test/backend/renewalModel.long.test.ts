@@ -84,7 +84,13 @@ const onPage = (card: string): Happening => ({
     const renewal = await unpaidRenewal(backend, id);
     const row = renewal && (await findPurchase(backend.deps.database, renewal.id));
     if (row?.state !== "declined") return;
-    await payNow(backend.deps, row, { paymentMethod: card, byPerson: true, actor: "page" });
+    await payNow(backend.deps, row, {
+      paymentMethod: card,
+      byPerson: true,
+      label: null,
+      returnUrl: null,
+      actor: "page",
+    });
     await advancePurchase(backend.deps, row);
   },
 });

@@ -61,6 +61,14 @@ interface SubscriptionTable {
   reduction_term: number | null;
   /** The unpaid renewal; until it is paid, no further one is made. */
   unpaid_renewal: string | null;
+  /** Who pays, at a payment provider that knows customers. */
+  customer_id: Generated<string | null>;
+  payment_method_label: Generated<string | null>;
+  /** The subscription that renews at the provider, and its item whose quantity is the license count; else `null`. */
+  provider_subscription: Generated<string | null>;
+  provider_item: Generated<string | null>;
+  /** The quantity that the provider was last seen to have. */
+  provider_quantity: Generated<number | null>;
 }
 
 /**
@@ -210,6 +218,23 @@ interface PurchaseTable {
   renewal_term: number | null;
   /** Of a renewal: the end of its grace period, billing clock. */
   grace_until: number | null;
+  /** Who pays, frozen at acceptance, or when the customer was created. */
+  customer_id: Generated<string | null>;
+  payment_method_label: Generated<string | null>;
+  /**
+   * The provider's last attempt before the attempt `noted_attempt`, of `confirm_count`: once the provider has another, the
+   * attempt was answered.
+   */
+  attempt_before: Generated<string | null>;
+  noted_attempt: Generated<number>;
+  /** How many keys of the current request the provider has spoiled, and from when on the next is used, billing clock. */
+  key_retries: Generated<number>;
+  key_retry_at: Generated<number | null>;
+  /** Where the person who makes the attempt comes back to from their bank. */
+  return_url: Generated<string | null>;
+  /** The page of the provider that asks for a card, and how many there were. */
+  card_entry: Generated<string | null>;
+  card_entries: Generated<number>;
 }
 
 /** A key belongs to one purchase forever, or is void forever if `purchase_id` is null. */

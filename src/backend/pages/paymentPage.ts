@@ -124,7 +124,7 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
     return { status: 400, sentence: "Choose a card to pay with. Nothing was charged." };
   }
   try {
-    await payNow(deps, row, { paymentMethod, byPerson: true, actor: PAYMENT_PAGE });
+    await payNow(deps, row, { paymentMethod, label: null, byPerson: true, returnUrl: null, actor: PAYMENT_PAGE });
     return null;
   } catch (error) {
     if (!(error instanceof BackendError)) throw error;

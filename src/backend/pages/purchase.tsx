@@ -5,7 +5,7 @@ import { PENDING_STATES } from "../../billing/purchase.ts";
 import { licensesAtRenewal } from "../../billing/quote.ts";
 import type { Receipt } from "../../contract/billing.ts";
 import type { OrganizationSubscription } from "../database/schema.ts";
-import type { PaymentGateway } from "../payments/gateway.ts";
+import { chargeStepOf, type PaymentGateway } from "../payments/gateway.ts";
 import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../purchases/store.ts";
 import { countOf, creditNoteNumber, LABELS, receiptContent, receiptNumber } from "../receipts/content.ts";
@@ -16,7 +16,7 @@ import { noticePage, type Order, Refresh } from "./payment.tsx";
 
 /** A visit to a payment page. */
 export interface Visit {
-  readonly gateway: Pick<PaymentGateway, "account" | "chargeStep">;
+  readonly gateway: Pick<PaymentGateway, "account" | "limits">;
   /** The billing clock, milliseconds. */
   readonly now: number;
   /** The path of the page. */
@@ -56,7 +56,7 @@ function renewsAt(row: PurchaseRecord, subscription: OrganizationSubscription, {
     unitPrice,
     licenses,
     taxRate: priced.taxRate,
-    chargeStep: gateway.chargeStep(row.currency),
+    chargeStep: chargeStepOf(gateway, row.currency),
   });
 }
 

@@ -1,4 +1,5 @@
 import { currencyExponent } from "../../billing/money.ts";
+import type { Mode } from "../../contract/mode.ts";
 import type { Capture, PaidKind, Payment, PaymentAttempt, PaymentGateway, PaymentStatus } from "./gateway.ts";
 
 /** How a test card behaves when it is charged. */
@@ -58,6 +59,8 @@ export interface CardPayment {
   readonly currency: string;
   readonly method: string;
   readonly status: PaymentStatus;
+  /** The key of the last attempt that was made. */
+  readonly confirm_key: string | null;
 }
 
 /** A payment that took money, as both records keep it. */
@@ -73,13 +76,22 @@ export interface CapturedCardPayment extends CardPayment {
 export const CAPTURES_PAGE = 1_000;
 
 /** What does not depend on where a provider of test cards keeps its record. */
-export const CARD_RULES: Pick<PaymentGateway, "minimumCharge" | "chargeStep" | "choices" | "describe"> = {
+export const CARD_RULES: Pick<PaymentGateway, "limits" | "choices" | "describe" | "readLabel" | "customers"> = {
   // The smallest charge: 30 minor units of a two-decimal currency, 50 of JPY, none otherwise (src/billing/README.md, Quotes).
-  minimumCharge: (currency) => (currency === "JPY" ? 50 : currencyExponent(currency) === 2 ? 30 : 0),
-  chargeStep: () => 1,
+  limits: (currency) => ({
+    minimum: currency === "JPY" ? 50 : currencyExponent(currency) === 2 ? 30 : 0,
+    maximum: null,
+    step: 1,
+  }),
+  customers: null,
   choices: () => Object.entries(CARDS).map(([id, { label }]) => ({ id, label })),
-  describe: (method) => ({ type: "card", label: CARDS[method]?.label ?? method }),
+  describe: (method) => ({ type: "card", label: labelOf(method) }),
+  readLabel: async (method) => labelOf(method),
 };
+
+function labelOf(method: string): string {
+  return CARDS[method]?.label ?? method;
+}
 
 /** The columns of a new payment that depend on its method. */
 export function unconfirmedColumns(paymentMethod: string | null): Pick<CardPayment, "method" | "status"> {
@@ -110,9 +122,21 @@ export function losesAnswer({ paymentMethod }: PaymentAttempt): boolean {
 }
 
 /** A payment as the provider reports it. */
-export function reportOf({ id, purchase_id, status, amount, currency, method }: CardPayment): Payment {
+export function reportOf(payment: CardPayment, mode: Mode): Payment {
+  const { id, purchase_id, status, amount, currency, method, confirm_key } = payment;
   const failure = status === "requires_payment_method" ? CARDS[method]?.failure : undefined;
-  return { id, purchaseId: purchase_id, status, amount: { amount, currency }, failure: failure ?? null };
+  return {
+    id,
+    purchaseId: purchase_id,
+    status,
+    amount: { amount, currency },
+    mode,
+    customer: null,
+    paymentMethod: method === NO_METHOD ? null : method,
+    lastAttempt: confirm_key,
+    failure: failure ?? null,
+    approvalUrl: null,
+  };
 }
 
 /** What a payment took. */

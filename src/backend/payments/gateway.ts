@@ -1,6 +1,7 @@
 import type { Money } from "../../billing/money.ts";
 import type { PaymentMethod } from "../../contract/basics.ts";
 import type { Mode } from "../../contract/mode.ts";
+import { BackendError } from "../errors.ts";
 
 /** The status of a payment, as of Stripe's PaymentIntent. `requires_payment_method` after a confirmation is a decline. */
 export type PaymentStatus =
@@ -17,7 +18,16 @@ export interface Payment {
   readonly purchaseId: string;
   readonly status: PaymentStatus;
   readonly amount: Money;
+  readonly mode: Mode;
+  /** Who pays, at a provider that knows customers. */
+  readonly customer: string | null;
+  /** What was last tried to be charged. */
+  readonly paymentMethod: string | null;
+  /** Changes with every attempt that the provider has made, whatever its outcome; `null` before the first. */
+  readonly lastAttempt: string | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
+  /** Where a person approves the payment at their bank, of a payment that `requires_action`. */
+  readonly approvalUrl: string | null;
 }
 
 /** A payment that took money, and what of it was refunded, in minor units. */
@@ -45,9 +55,14 @@ export type PaidKind = "purchase" | "renewal";
 /** A payment to create. Frozen at acceptance, so that every worker sends the same one. */
 export interface PaymentRequest {
   readonly idempotencyKey: string;
+  readonly organizationId: number;
   readonly purchaseId: string;
   readonly kind: PaidKind;
+  /** What is sold, for the provider's records. */
+  readonly description: string;
   readonly amount: Money;
+  /** Who pays; `null` at a provider without customers. */
+  readonly customer: string | null;
   /** `null` if the organization has none: a person chooses one on the payment page. */
   readonly paymentMethod: string | null;
 }
@@ -58,12 +73,57 @@ export interface PaymentAttempt {
   readonly paymentMethod: string;
   /** Whether a person approves the payment on the payment page, so that the bank does not have to ask. */
   readonly approvedByPerson: boolean;
+  /** Where a person comes back to from their bank; `null` if none is there. */
+  readonly returnUrl: string | null;
 }
+
+/** The amounts that can be charged in a currency, in minor units. */
+export interface ChargeLimits {
+  /** The smallest total above zero; 0 without a minimum. */
+  readonly minimum: number;
+  /** `null` without a maximum. */
+  readonly maximum: number | null;
+  /** Amounts are multiples of it: 1 for most currencies. */
+  readonly step: number;
+}
+
+/** What became of a refund. */
+export type RefundStatus = "succeeded" | "pending" | "failed";
 
 /** A payment method to choose on the payment page. */
 export interface PaymentChoice {
   readonly id: string;
   readonly label: string;
+}
+
+/** What it takes to ask a person for a card on a page of the provider. */
+export interface CardEntryRequest {
+  readonly idempotencyKey: string;
+  readonly organizationId: number;
+  readonly purchaseId: string;
+  readonly customer: string;
+  /** Where the person comes back to. */
+  readonly returnUrl: string;
+}
+
+/** A page of the provider that asks a person for a card. `method` is there once it is `complete`. */
+export interface CardEntry {
+  readonly id: string;
+  readonly status: "open" | "complete" | "expired";
+  /** Where the page is while it is open. */
+  readonly url: string | null;
+  readonly customer: string | null;
+  readonly mode: Mode;
+  readonly method: PaymentChoice | null;
+}
+
+/** What only a provider with customers of its own can do. */
+export interface CustomerRecords {
+  /** Creates a customer. The same key gives the same one. */
+  create(organization: { id: number; name: string }, idempotencyKey: string): Promise<string>;
+  /** Opens a page that asks for a card. The same key gives the same page. */
+  startCardEntry(request: CardEntryRequest): Promise<CardEntry>;
+  readCardEntry(id: string): Promise<CardEntry>;
 }
 
 /** The account that is paid, and whether payments move money. */
@@ -75,16 +135,22 @@ interface PaymentAccount {
 
 /**
  * A payment provider: a payment is created unconfirmed, its ID is committed, then it is confirmed. Every call can throw
- * `GatewayUnavailable`, after which only `read` shows the outcome.
+ * `GatewayUnavailable`, after which only `read` shows the outcome, and `GatewayRefusal`.
  */
 export interface PaymentGateway {
   readonly account: PaymentAccount;
-  /** The smallest total above zero that can be charged, in minor units; 0 without a minimum. */
-  minimumCharge(currency: string): number;
-  /** The step of amounts, in minor units; 1 for most currencies. */
-  chargeStep(currency: string): number;
-  /** Describes a payment method for people. */
-  describe(paymentMethod: string): PaymentMethod;
+  /** The amounts that can be charged; `null` for a currency that the provider lacks. */
+  limits(currency: string): ChargeLimits | null;
+  /**
+   * Describes a payment method for people. Calls nobody.
+   *
+   * @param label what was stored with it
+   */
+  describe(paymentMethod: string, label: string | null): PaymentMethod;
+  /** Reads the label of a payment method, to store it. */
+  readLabel(paymentMethod: string): Promise<string>;
+  /** `null` at a provider without customers, whose `choices` are all there is. */
+  readonly customers: CustomerRecords | null;
   /** Creates a payment that moves no money yet. The same key gives the same payment. */
   create(request: PaymentRequest): Promise<Payment>;
   /** The payment methods that the payment page offers besides the organization's own. */
@@ -95,9 +161,12 @@ export interface PaymentGateway {
   read(paymentId: string): Promise<Payment>;
   /** Cancels a payment unless it has taken money or is taking it. */
   cancel(paymentId: string): Promise<Payment>;
-  /** Refunds the whole captured amount. The same key refunds once. */
-  refund(paymentId: string, idempotencyKey: string): Promise<void>;
-  /** Lists payments created before an instant (machine clock, milliseconds) and never confirmed. */
+  /** Refunds the whole captured amount, or tells what became of that. The same key refunds once. */
+  refund(paymentId: string, idempotencyKey: string): Promise<RefundStatus>;
+  /**
+   * Lists payments created before an instant (machine clock, milliseconds) and never confirmed. A provider that cannot
+   * tell lists none: they move no money.
+   */
   unconfirmed(createdBefore: number): Promise<readonly Payment[]>;
   /**
    * Lists a page of the payments that took money, or were refunded, at an instant (milliseconds) or later.
@@ -109,7 +178,44 @@ export interface PaymentGateway {
   findCapture(paymentId: string): Promise<Capture | null>;
 }
 
+/**
+ * Returns what can be charged in a currency.
+ *
+ * @throws BackendError `internal`: organizations are only created with a currency that the provider has
+ */
+export function limitsOf(gateway: Pick<PaymentGateway, "limits">, currency: string): ChargeLimits {
+  const limits = gateway.limits(currency);
+  if (limits === null) throw new BackendError("internal", `The payment provider cannot charge in ${currency}`);
+  return limits;
+}
+
+/** The step of amounts in a currency, in minor units. */
+export function chargeStepOf(gateway: Pick<PaymentGateway, "limits">, currency: string): number {
+  return limitsOf(gateway, currency).step;
+}
+
 /** The provider did not answer, or its answer was lost. The outcome is unknown. */
 export class GatewayUnavailable extends Error {
   override readonly name = "GatewayUnavailable";
+  /** Whether the provider repeats a failure of its own for this key, which therefore never has another outcome. */
+  readonly isReplayed: boolean;
+
+  constructor(message: string, { isReplayed = false, ...options }: ErrorOptions & { isReplayed?: boolean } = {}) {
+    super(message, options);
+    this.isReplayed = isReplayed;
+  }
+}
+
+/**
+ * The provider refuses a request as such, and has done nothing. `isConflict` says that the key was used for another
+ * request, so that something may have been done before.
+ */
+export class GatewayRefusal extends Error {
+  override readonly name = "GatewayRefusal";
+  readonly isConflict: boolean;
+
+  constructor(message: string, { isConflict, ...options }: ErrorOptions & { isConflict: boolean }) {
+    super(message, options);
+    this.isConflict = isConflict;
+  }
 }

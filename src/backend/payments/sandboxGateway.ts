@@ -21,6 +21,8 @@ import {
   type PaymentRequest,
 } from "./gateway.ts";
 
+const MODE = "sandbox";
+
 /** The statuses, in SQL, of a payment that has not taken money and is not taking it. */
 const CHARGEABLE = CHARGEABLE_STATUSES.map((status) => `'${status}'`).join(", ");
 
@@ -74,7 +76,7 @@ export function sandboxGateway(
       | PaymentRecord
       | undefined;
     if (!record) throw new GatewayUnavailable(`The provider has no payment ${value}`);
-    return reportOf(record);
+    return reportOf(record, MODE);
   };
   const settleDue = () =>
     database
@@ -85,7 +87,7 @@ export function sandboxGateway(
 
   return {
     ...CARD_RULES,
-    account: { mode: "sandbox", seller: SANDBOX_SELLER },
+    account: { mode: MODE, seller: SANDBOX_SELLER },
 
     async create(request: PaymentRequest) {
       deps.reach("B3");
@@ -134,13 +136,14 @@ export function sandboxGateway(
            where id = ? and status = 'succeeded' and refund_key is null`,
         )
         .run(idempotencyKey, deps.clock.now(), paymentId);
+      return "succeeded";
     },
 
     async unconfirmed(createdBefore) {
       const records = database
         .prepare(`select * from payments where confirm_key is null and status in (${CHARGEABLE}) and created_at < ?`)
         .all(createdBefore) as PaymentRecord[];
-      return records.map(reportOf);
+      return records.map((record) => reportOf(record, MODE));
     },
 
     async listCaptures(from, after) {

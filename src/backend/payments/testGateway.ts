@@ -22,9 +22,9 @@ import {
 
 /** The provider's own tables, which the backend's code never reads. */
 type Tables = {
-  sandbox_payments: CardPayment & {
+  sandbox_payments: Omit<CardPayment, "confirm_key"> & {
     create_key: string;
-    confirm_key: Generated<string | null>;
+    confirm_key: Generated<CardPayment["confirm_key"]>;
     settles_at: Generated<number | null>;
     kind: PaidKind | null;
     captured_at: Generated<number | null>;
@@ -37,6 +37,8 @@ type Tables = {
 };
 
 type PaymentRecord = Selectable<Tables["sandbox_payments"]>;
+
+const MODE = "test";
 
 type TestGatewayDeps = Pick<BackendDeps, "database" | "clock" | "now" | "random" | "reach">;
 
@@ -58,7 +60,7 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
   const settled = async (found: PaymentRecord): Promise<Payment> => {
     const hasSettled = found.status === "processing" && (found.settles_at ?? 0) <= deps.clock.now();
     if (hasSettled) await settleDue(found.id);
-    return reportOf(hasSettled ? { ...found, status: "succeeded" } : found);
+    return reportOf(hasSettled ? { ...found, status: "succeeded" } : found, MODE);
   };
 
   const settleDue = async (id?: string) => {
@@ -83,7 +85,7 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
 
   return {
     ...CARD_RULES,
-    account: { mode: "test", seller: SANDBOX_SELLER },
+    account: { mode: MODE, seller: SANDBOX_SELLER },
 
     async create(request) {
       deps.reach("B3");
@@ -132,6 +134,7 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
         .where("status", "=", "succeeded")
         .where("refund_key", "is", null)
         .execute();
+      return "succeeded";
     },
 
     async unconfirmed(createdBefore) {
@@ -142,7 +145,7 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
         .where("created_at", "<", createdBefore)
         .where("confirm_key", "is", null)
         .execute();
-      return found.map(reportOf);
+      return found.map((payment) => reportOf(payment, MODE));
     },
 
     async listCaptures(from, after) {

@@ -246,6 +246,8 @@ async function insertPurchase(
       buyer_token_id: order.buyer.token?.id ?? null,
       buyer_token_name: order.buyer.token?.name ?? null,
       payment_method: subscription.payment_method,
+      payment_method_label: subscription.payment_method_label,
+      customer_id: subscription.customer_id,
       accepted_at: billing,
       spent_at: billing,
       next_check_at: nextCheck(billing, billing),

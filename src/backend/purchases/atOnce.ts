@@ -58,7 +58,7 @@ const accept = preparedStatement<ReturnType<typeof acceptanceOf>, PurchaseRow>(
       update subscriptions set version = version + 1, purchase_count = purchase_count + 1, event_count = event_count + 1
       where organization_id = ${value("organizationId")} and version = (select subscription_version from quote)
         and (renew_at is null or renew_at > ${value("now")} or unpaid_renewal is not null)
-      returning organization_id, purchase_count, event_count, payment_method
+      returning organization_id, purchase_count, event_count, payment_method, payment_method_label, customer_id
     ), claimed as (
       insert into idempotency_keys (organization_id, key, request_hash, purchase_id, created_at)
       select organization_id, ${value("idempotencyKey")}::text, ${value("requestHash")}::text, ${value("purchaseId")}::text,
@@ -68,12 +68,12 @@ const accept = preparedStatement<ReturnType<typeof acceptanceOf>, PurchaseRow>(
       insert into purchases (
         organization_id, id, sequence, kind, state, epoch, lease_until, quote_id, idempotency_key, licenses, total, currency,
         price_json, time_zone, purchase_order, note, buyer_email, buyer_token_id, buyer_token_name, payment_method,
-        confirm_count, accepted_at, spent_at, next_check_at)
+        payment_method_label, customer_id, confirm_count, accepted_at, spent_at, next_check_at)
       select counted.organization_id, ${value("purchaseId")}::text, counted.purchase_count, 'purchase', 'charging', 1,
         ${value("leaseUntil")}::bigint, quote.id, ${value("idempotencyKey")}::text, quote.licenses, quote.total, quote.currency,
         quote.quote_json, ${value("timeZone")}::text, ${value("purchaseOrder")}::text, ${value("note")}::text,
         ${value("email")}::text, ${value("tokenId")}::text, ${value("tokenName")}::text, counted.payment_method,
-        0, ${value("now")}::bigint, ${value("now")}::bigint, ${value("nextCheckAt")}::bigint
+        counted.payment_method_label, counted.customer_id, 0, ${value("now")}::bigint, ${value("now")}::bigint, ${value("nextCheckAt")}::bigint
       from quote, counted
       returning *
     ), recorded as (
@@ -91,6 +91,7 @@ export interface Fulfillment {
   readonly licenses: number;
   /** The payment method of an organization that has none; `null` to save none. */
   readonly paymentMethod: string | null;
+  readonly paymentMethodLabel: string | null;
   /** When it counts against a spending limit, billing clock, milliseconds. */
   readonly spentAt: number;
   readonly event: Omit<NewEvent, "data">;
@@ -116,10 +117,10 @@ export async function fulfillAtOnce(
 /** The values of `fulfill`. */
 function fulfillmentOf(lease: PurchaseRow, fulfillment: Fulfillment, now: number) {
   const { organization_id: organizationId, id, epoch, state } = lease;
-  const { licenses, paymentMethod, spentAt, event, notification } = fulfillment;
+  const { licenses, paymentMethod, paymentMethodLabel, spentAt, event, notification } = fulfillment;
   const { id: queuedId, payload_json: payload } = outboxRow(notification, now);
   return {
-    ...{ organizationId, id, epoch, state, licenses, paymentMethod, spentAt, now },
+    ...{ organizationId, id, epoch, state, licenses, paymentMethod, paymentMethodLabel, spentAt, now },
     ...{ eventAt: event.at, eventType: event.type, actor: event.actor, queuedId, payload },
   };
 }
@@ -137,7 +138,8 @@ const fulfill = preparedStatement<ReturnType<typeof fulfillmentOf>, PurchaseReco
         reduction = reduction + ${value("licenses")}::bigint,
         version = version + 1, receipt_count = receipt_count + 1, event_count = event_count + 1,
         unpaid_renewal = nullif(unpaid_renewal, ${value("id")}::text),
-        payment_method = coalesce(payment_method, ${value("paymentMethod")}::text)
+        payment_method = coalesce(payment_method, ${value("paymentMethod")}::text),
+        payment_method_label = case when payment_method is null then ${value("paymentMethodLabel")}::text else payment_method_label end
       where organization_id = ${value("organizationId")} and exists (select 1 from moved)
       returning organization_id, licenses, used, reduction, receipt_count, event_count
     ), issued as (

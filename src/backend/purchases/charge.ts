@@ -1,11 +1,14 @@
 import { dateInZone } from "../../billing/calendar.ts";
 import { money } from "../../billing/money.ts";
+import type { PurchaseState } from "../../billing/purchase.ts";
 import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps, SettledPurchase } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
-import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { type CustomerRecords, GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { readSubscription } from "../subscriptions/store.ts";
 import { type Clocks, LEASE_MS, movePurchase, renewLease, StaleLease } from "./leases.ts";
 import { deadlineOf, lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
 import {
@@ -31,6 +34,15 @@ const NEEDS_PERSON: Failure = {
   message: "The bank requires a person to approve the payment.",
 };
 
+/** How long a payment may be processing before an operator is asked, milliseconds. */
+const MAX_PROCESSING_MS = 14 * 24 * 3_600_000;
+
+/** How long the provider remembers a key, milliseconds (Stripe's documentation, Idempotent requests). */
+const KEY_LIFE_MS = 24 * 3_600_000;
+
+/** How long a failure that the provider repeats may still turn out to have done something, milliseconds. */
+const KEY_RETRY_MS = 60_000;
+
 const REFUSED: Failure = { code: "payment_refused", message: "The payment was refused." };
 
 /** Takes the next step of charging a purchase: creates its payment, confirms it, or follows its status. */
@@ -38,51 +50,92 @@ export async function charge(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   if (purchase.payment_id) return followPayment(run, purchase, await run.gateway.read(purchase.payment_id));
   if (run.clock.now() >= deadlineOf(purchase)) return decline(run, purchase, NEVER_PAID);
   if (purchase.state === "accepted") return movePurchase(run.database, purchase, "charging");
+  if (run.gateway.customers && purchase.customer_id === null) {
+    return { ...purchase, customer_id: await saveCustomer(run, run.gateway.customers, purchase) };
+  }
   return createPayment(run, purchase);
 }
 
 /** Creates the payment unconfirmed, commits its ID before any money can move, and confirms it. */
 async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
-  const payment = await run.gateway.create({
-    idempotencyKey: `${purchase.id}:create`,
-    purchaseId: purchase.id,
-    kind: purchase.kind,
-    amount: money(purchase.total, purchase.currency),
-    paymentMethod: purchase.payment_method,
-  });
+  if (isKeySpoiled(run, purchase)) return "wait";
+  const payment = await createdPayment(run, purchase);
+  if (payment === null) return "wait";
+  if ("refusal" in payment) return refuse(run, purchase, payment.refusal, { isHarmless: true });
   run.reach("B4");
-  const changes = { payment_id: payment.id, spent_at: run.clock.now() };
+  const changes = { payment_id: payment.id, spent_at: run.clock.now(), ...UNSPOILED };
   const saved = await movePurchase(run.database, purchase, "charging", changes);
   run.reach("B5");
   return followPayment(run, saved, payment);
+}
+
+/** Creates the payment. Returns nothing if its key is spoiled. */
+async function createdPayment(
+  run: WorkerRun,
+  purchase: PurchaseRow,
+): Promise<Payment | { readonly refusal: GatewayRefusal } | null> {
+  try {
+    return await run.gateway.create({
+      idempotencyKey: keyOf(purchase, "create"),
+      organizationId: purchase.organization_id,
+      purchaseId: purchase.id,
+      kind: purchase.kind,
+      description: descriptionOf(purchase),
+      amount: money(purchase.total, purchase.currency),
+      customer: purchase.customer_id,
+      paymentMethod: purchase.payment_method,
+    });
+  } catch (error) {
+    if (error instanceof GatewayRefusal) return { refusal: error };
+    if (!(error instanceof GatewayUnavailable && error.isReplayed)) throw error;
+    await movePurchase(run.database, purchase, purchase.state, spoiledKey(run, purchase));
+    return null;
+  }
+}
+
+function descriptionOf({ kind, licenses }: PurchaseRow): string {
+  const what = licenses === 1 ? "1 license" : `${licenses} licenses`;
+  return kind === "renewal" ? `Renewal of ${what}` : what;
 }
 
 /** Moves the purchase to where its payment is. Only the provider's status decides. */
 async function followPayment(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
   switch (payment.status) {
     case "succeeded":
-      return fulfill(run, purchase);
+      return fulfillPaid(run, purchase, payment);
     case "canceled":
       return decline(run, purchase, NEVER_PAID);
     case "processing":
-      if (purchase.state === "charging" || purchase.state === "unknown") {
-        await movePurchase(run.database, purchase, "processing");
-      }
-      return "wait";
+      return followProcessing(run, purchase);
     default:
-      return isOutcomeKnown(purchase, payment)
+      return isAnswered(purchase, payment)
         ? handleRefusal(run, purchase, payment)
         : confirmPayment(run, purchase, payment);
   }
 }
 
+/** Follows a payment that takes days, as a bank debit does. It is looked at on its schedule only. */
+async function followProcessing(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+  if (purchase.state === "charging" || purchase.state === "unknown") {
+    await movePurchase(run.database, purchase, "processing");
+  } else if (purchase.state === "processing" && run.clock.now() - lastAttemptAt(purchase) >= MAX_PROCESSING_MS) {
+    return review(run, purchase, "its payment has been processing for 14 days");
+  }
+  return "wait";
+}
+
 /**
- * Whether the status of an unpaid payment is the outcome of the last attempt. After a second attempt it may still be the
- * outcome of the first, so the attempt is repeated under its own key.
+ * Whether the status of an unpaid payment is the answer to the current attempt. It may be that of an earlier one, until the
+ * provider has made another than the one that was noted before; until then the attempt is repeated under its own key.
  */
-function isOutcomeKnown(purchase: PurchaseRow, payment: Payment): boolean {
+function isAnswered(purchase: PurchaseRow, payment: Payment): boolean {
   if (purchase.payment_method === null || purchase.state === "processing") return true;
-  return purchase.confirm_count === 0 && payment.status !== "requires_confirmation";
+  if (payment.status === "requires_confirmation") return false;
+  return isNoted(purchase) && payment.lastAttempt !== purchase.attempt_before;
+}
+
+function isNoted({ noted_attempt, confirm_count }: PurchaseRow): boolean {
+  return noted_attempt === confirm_count;
 }
 
 /** Handles a payment that requires a person or was declined. A renewal is charged without a person, so both decline it. */
@@ -90,7 +143,7 @@ async function handleRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   if (purchase.kind === "renewal") return decline(run, purchase, renewalFailure(purchase, payment));
   const times = { now: run.clock.now(), deadline: deadlineOf(purchase) };
   const isLate = times.now >= times.deadline;
-  if (purchase.payment_method === null || payment.status === "requires_action") {
+  if (purchase.payment_method === null || needsPerson(payment)) {
     if (isLate) return cancelPayment(run, purchase, payment);
     await requireApproval(run.database, purchase, times);
     return "settled";
@@ -104,7 +157,12 @@ async function handleRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Pay
 /** Why a renewal was not paid, in Stripe's terms for off-session payments. */
 function renewalFailure(purchase: PurchaseRow, payment: Payment): Failure {
   if (purchase.payment_method === null) return NO_METHOD;
-  return payment.status === "requires_action" ? NEEDS_PERSON : (payment.failure ?? REFUSED);
+  return needsPerson(payment) ? NEEDS_PERSON : (payment.failure ?? REFUSED);
+}
+
+/** Whether the bank asks for a person. Without one at hand, the provider declines such a payment. */
+function needsPerson({ status, failure }: Payment): boolean {
+  return status === "requires_action" || failure?.code === NEEDS_PERSON.code;
 }
 
 /**
@@ -112,25 +170,50 @@ function renewalFailure(purchase: PurchaseRow, payment: Payment): Failure {
  * the limit is not checked again, because no request is waiting for the result.
  */
 async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  const now = run.clock.now();
-  if (now >= deadlineOf(purchase)) return cancelPayment(run, purchase, payment);
-  if (run.hasConfirmed || purchase.payment_method === null) return waitOrReview(run, purchase);
+  if (run.clock.now() >= deadlineOf(purchase)) return cancelPayment(run, purchase, payment);
+  const { payment_method: paymentMethod } = purchase;
+  if (run.hasConfirmed || paymentMethod === null) return waitOrReview(run, purchase);
+  if (isKeySpoiled(run, purchase)) return "wait";
+  if (isKeyForgotten(run, purchase, payment)) {
+    return review(run, purchase, "the provider may not remember the last attempt to pay");
+  }
   run.hasConfirmed = true;
-  const isUnchanged = purchase.state === "charging" && isSameSpendingMonth(purchase.spent_at, now, purchase.time_zone);
-  const charging = isUnchanged ? purchase : await movePurchase(run.database, purchase, "charging", { spent_at: now });
+  const charging = await noteAttempt(run, purchase, payment);
   try {
     const confirmed = await run.gateway.confirm(payment.id, {
-      idempotencyKey: `${purchase.id}:confirm:${purchase.confirm_count}`,
-      paymentMethod: purchase.payment_method,
+      idempotencyKey: keyOf(purchase, `confirm:${purchase.confirm_count}`),
+      paymentMethod,
       approvedByPerson: purchase.by_person === 1,
+      returnUrl: purchase.return_url,
     });
     run.reach("B7");
     return await followConfirmation(run, charging, confirmed);
   } catch (error) {
+    if (error instanceof GatewayRefusal) return refuse(run, charging, error, { isHarmless: false });
     if (!(error instanceof GatewayUnavailable)) throw error;
     run.log(`purchase ${purchase.id}: ${error.message}`);
-    return movePurchase(run.database, charging, "unknown");
+    return movePurchase(run.database, charging, "unknown", error.isReplayed ? spoiledKey(run, purchase) : {});
   }
+}
+
+/** Notes the provider's last attempt before a new one, and the time, unless both are known. */
+async function noteAttempt(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<PurchaseRow> {
+  const now = run.clock.now();
+  const isTimed = purchase.state === "charging" && isSameSpendingMonth(purchase.spent_at, now, purchase.time_zone);
+  if (isTimed && isNoted(purchase)) return purchase;
+  return movePurchase(run.database, purchase, "charging", {
+    ...(!isTimed && { spent_at: now }),
+    ...(!isNoted(purchase) && { noted_attempt: purchase.confirm_count, attempt_before: payment.lastAttempt }),
+  });
+}
+
+/**
+ * Whether an attempt that was sent may not be repeated any more: the provider may have forgotten its key, and has no trace of
+ * the attempt, as after an approval at the bank that failed.
+ */
+function isKeyForgotten(run: WorkerRun, purchase: PurchaseRow, { status }: Payment): boolean {
+  if (status === "requires_confirmation" || !isNoted(purchase)) return false;
+  return run.clock.now() - lastAttemptAt(purchase) >= KEY_LIFE_MS;
 }
 
 /** Follows the answer to a confirmation, which is the outcome of this attempt. */
@@ -148,15 +231,80 @@ async function cancelPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pay
 }
 
 /**
+ * Ends a purchase whose request the provider refused as such. What was refused before money could move is declined; anything
+ * else is an operator's to look at, because the provider may have done it under the same key before.
+ */
+async function refuse(
+  run: WorkerRun,
+  purchase: PurchaseRow,
+  refusal: GatewayRefusal,
+  { isHarmless }: { isHarmless: boolean },
+): Promise<Step> {
+  if (!isHarmless || refusal.isConflict) return review(run, purchase, refusal.message);
+  run.log(`purchase ${purchase.id}: ${refusal.message}`);
+  return decline(run, purchase, REFUSED);
+}
+
+/** Leaves a purchase to the operator. It is still checked every day. */
+export async function review(run: WorkerRun, purchase: PurchaseRow, reason: string): Promise<Step> {
+  const before = BEFORE_REVIEW[purchase.state];
+  await movePurchase(run.database, purchase, before ? [before, "needs_review"] : "needs_review");
+  run.log(`purchase ${purchase.id} needs review: ${reason}`);
+  return "wait";
+}
+
+/** The states through which others reach `needs_review`. */
+const BEFORE_REVIEW: Partial<Record<PurchaseState, PurchaseState>> = {
+  charging: "unknown",
+  requires_approval: "processing",
+};
+
+/**
+ * Creates the customer of an organization that has none, and freezes it in the purchase. Of two workers that do so at once,
+ * the first decides.
+ */
+async function saveCustomer(run: WorkerRun, customers: CustomerRecords, purchase: PurchaseRow): Promise<string> {
+  const { organization_id: organizationId } = purchase;
+  const { name } = await readSubscription(run.database, organizationId);
+  const created = await customers.create({ id: organizationId, name }, `organization_${organizationId}:customer`);
+  return inTransaction(run.database, async (tx) => {
+    const { customer_id } = await tx
+      .updateTable("subscriptions")
+      .set((expression) => ({ customer_id: expression.fn.coalesce("customer_id", expression.val(created)) }))
+      .where("organization_id", "=", organizationId)
+      .returning("customer_id")
+      .executeTakeFirstOrThrow();
+    const customer = customer_id ?? created;
+    await movePurchase(tx, purchase, purchase.state, { customer_id: customer });
+    return customer;
+  });
+}
+
+/** The key of a request. Keys that the provider has spoiled are not used again. */
+function keyOf({ id, key_retries }: PurchaseRow, request: string): string {
+  return key_retries === 0 ? `${id}:${request}` : `${id}:${request}:r${key_retries}`;
+}
+
+/** The columns of a purchase whose next request needs another key, after a read has shown that this one did nothing. */
+function spoiledKey(run: WorkerRun, { key_retries }: PurchaseRow) {
+  return { key_retries: key_retries + 1, key_retry_at: run.clock.now() + KEY_RETRY_MS };
+}
+
+/** The columns of a request whose key was not used yet. */
+export const UNSPOILED = { key_retries: 0, key_retry_at: null } as const;
+
+function isKeySpoiled(run: WorkerRun, { key_retry_at }: PurchaseRow): boolean {
+  return key_retry_at !== null && run.clock.now() < key_retry_at;
+}
+
+/**
  * Leaves a payment with an unknown outcome for later. After 24 hours an operator is asked to review the purchase, which is
  * still checked every day (src/backend/README.md, States).
  */
 export async function waitOrReview(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const isOpen = purchase.state === "processing" || purchase.state === "unknown";
   if (!isOpen || run.clock.now() - lastAttemptAt(purchase) < REVIEW_AFTER_MS) return "wait";
-  await movePurchase(run.database, purchase, "needs_review");
-  run.log(`purchase ${purchase.id} needs review: no evidence of its payment for 24 hours`);
-  return "wait";
+  return review(run, purchase, "no evidence of its payment for 24 hours");
 }
 
 /** The dependencies of a worker. */
@@ -211,6 +359,26 @@ export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () =
   }
 }
 
+/**
+ * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance. Otherwise nothing
+ * is given.
+ */
+export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  if (isAsFrozen(run, purchase, payment)) return fulfill(run, purchase);
+  return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
+}
+
+/** Whether the amount, currency, customer and mode of a payment are those of the purchase. */
+export function isAsFrozen({ gateway }: WorkerRun, purchase: PurchaseRow, payment: Payment): boolean {
+  const { amount, currency } = payment.amount;
+  return (
+    amount === purchase.total &&
+    currency === purchase.currency &&
+    payment.customer === purchase.customer_id &&
+    payment.mode === gateway.account.mode
+  );
+}
+
 /** Fulfills a paid purchase, or refunds it if its term has ended meanwhile. */
 export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const now = run.clock.now();
@@ -228,6 +396,14 @@ export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<St
 function isTermOver(purchase: PurchaseRow, now: number): boolean {
   if (purchase.kind === "renewal") return false;
   return dateInZone(now, purchase.time_zone) >= priceOf(purchase).term.renewalDate;
+}
+
+/** Why a payment that arrived is refunded. */
+const REFUND_REASONS = ["payment_late", "term_ended"];
+
+/** Whether a refund is owed, also one that failed and is an operator's now. */
+export function isRefundOwed({ state, failure_code }: PurchaseRow): boolean {
+  return state === "refund_due" || (state === "needs_review" && REFUND_REASONS.includes(failure_code ?? ""));
 }
 
 /** Records that a payment has to be refunded. */

@@ -8,6 +8,7 @@ import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { assertWithinSpendLimit, isSameSpendingMonth } from "../identity/spending.ts";
 import type { PaymentChoice, PaymentGateway } from "../payments/gateway.ts";
+import { UNSPOILED } from "./charge.ts";
 import { deadlineOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord, readPurchase } from "./store.ts";
 
@@ -43,7 +44,7 @@ export function isAsked(purchase: PurchaseRecord, now: number): boolean {
 /** The payment methods to choose from, the organization's own first. */
 export function paymentChoicesFor(gateway: PaymentGateway, stored: string | null): readonly PaymentChoice[] {
   const others = gateway.choices().filter(({ id }) => id !== stored);
-  return stored === null ? others : [{ id: stored, label: gateway.describe(stored).label }, ...others];
+  return stored === null ? others : [{ id: stored, label: gateway.describe(stored, null).label }, ...others];
 }
 
 /**
@@ -68,8 +69,12 @@ export async function payNow(deps: BackendDeps, purchase: PurchaseRecord, attemp
 export interface NextAttempt {
   /** `null` if the organization has none: then a person has to choose one. */
   readonly paymentMethod: string | null;
+  /** What was stored with it. */
+  readonly label: string | null;
   /** Whether a person makes it on the payment page, which approves the payment. */
   readonly byPerson: boolean;
+  /** Where the person comes back to from their bank; `null` without a person. */
+  readonly returnUrl: string | null;
   /** Who makes it, for the audit log. */
   readonly actor: string;
 }
@@ -123,7 +128,7 @@ export async function beginAttempt(
 async function moveToCharging(
   tx: Kysely<Database>,
   { organization_id, id, state, confirm_count: attempts }: PurchaseRow,
-  { paymentMethod, byPerson }: NextAttempt,
+  { paymentMethod, label, byPerson, returnUrl }: NextAttempt,
   { now, machine }: AttemptTimes,
 ): Promise<boolean> {
   const begun = await tx
@@ -133,6 +138,9 @@ async function moveToCharging(
       epoch: expression("epoch", "+", 1),
       confirm_count: attempts + 1,
       payment_method: paymentMethod,
+      payment_method_label: label,
+      return_url: returnUrl,
+      ...UNSPOILED,
       by_person: byPerson ? 1 : 0,
       on_decline: state === "requires_approval" ? state : "declined",
       failure_code: null,

@@ -3,14 +3,17 @@ import type { PurchaseKey, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND } from "../events/events.ts";
-import { GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import {
   charge,
   clocksOf,
   endWaiting,
   fulfill,
+  fulfillPaid,
   holdLease,
+  isRefundOwed,
   observeSettled,
+  review,
   type Step,
   startRefund,
   type WaitingEnd,
@@ -20,7 +23,7 @@ import {
 } from "./charge.ts";
 import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
 import { deadlineOf, lastAttemptAt, nextCheck } from "./schedule.ts";
-import { type Failure, recordRefund } from "./settle.ts";
+import { type Failure, recordRefund, requireApprovalAgain } from "./settle.ts";
 import { isSettled, type PurchaseRecord, readPurchase } from "./store.ts";
 
 const REFUND_RETRY_MS = 60_000;
@@ -96,24 +99,32 @@ async function stepOrUnknown(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   try {
     return await step(run, purchase);
   } catch (error) {
-    if (!(error instanceof GatewayUnavailable)) throw error;
+    if (!isGatewayError(error)) throw error;
     run.log(`purchase ${purchase.id}: ${error.message}`);
     if (purchase.state === "charging" && purchase.payment_id) return movePurchase(run.database, purchase, "unknown");
     return waitOrReview(run, purchase);
   }
 }
 
+function isGatewayError(error: unknown): error is GatewayUnavailable | GatewayRefusal {
+  return error instanceof GatewayUnavailable || error instanceof GatewayRefusal;
+}
+
 async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const { state, payment_id: paymentId } = purchase;
-  if (state === "refund_due") return refund(run, purchase);
+  if (isRefundOwed(purchase)) return refund(run, purchase);
   if (purchase.total === 0) return fulfill(run, purchase);
   if (paymentId && state === "requires_approval") return watchWaiting(run, purchase, paymentId);
   if (paymentId && (state === "canceled" || state === "expired")) return watchEnded(run, purchase, paymentId);
   return charge(run, purchase);
 }
 
+/** Refunds a payment. The refund is recorded once the provider says that it was made; one that fails is an operator's. */
 async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
-  if (purchase.payment_id) await run.gateway.refund(purchase.payment_id, `${purchase.id}:refund`);
+  const key = `${purchase.id}:refund`;
+  const status = purchase.payment_id ? await run.gateway.refund(purchase.payment_id, key) : "succeeded";
+  if (status === "pending") return "wait";
+  if (status === "failed") return review(run, purchase, "its refund failed");
   await recordRefund(run.database, purchase, run.clock.now());
   observeSettled(run, purchase, "refunded");
   return "settled";
@@ -179,7 +190,7 @@ async function cancelAtProvider(run: WorkerRun, lease: PurchaseRow, actor: strin
     run.reach("B7");
     return await followWaiting(run, lease, payment, { state: "canceled", actor });
   } catch (error) {
-    if (!(error instanceof GatewayUnavailable)) throw error;
+    if (!isGatewayError(error)) throw error;
     run.log(`purchase ${lease.id}: ${error.message}`);
     await releaseLease(run.database, lease, run.clock.now());
     throw new BackendError(
@@ -194,14 +205,23 @@ async function cancelAtProvider(run: WorkerRun, lease: PurchaseRow, actor: strin
 async function followWaiting(run: WorkerRun, purchase: PurchaseRow, payment: Payment, end: WaitingEnd): Promise<Step> {
   switch (payment.status) {
     case "succeeded":
-      return fulfill(run, purchase);
+      return fulfillPaid(run, purchase, payment);
     case "canceled":
       return endWaiting(run, purchase, end);
     case "processing":
       return movePurchase(run.database, purchase, "processing", { spent_at: run.clock.now() });
     default:
-      return "wait";
+      return followRefusal(run, purchase, payment);
   }
+}
+
+/** Tells the person whose approval at the bank failed, once. */
+async function followRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  const { failure, status } = payment;
+  const isTold = purchase.by_person === 0 || purchase.failure_code !== null;
+  if (isTold || failure === null || status !== "requires_payment_method") return "wait";
+  await requireApprovalAgain(run.database, purchase, failure, { now: run.clock.now(), deadline: deadlineOf(purchase) });
+  return "settled";
 }
 
 /** When to check a waiting purchase again: at its deadline at the latest, and every minute after it (billing clock). */

@@ -186,9 +186,10 @@ async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, { user, tok
     const sentence = `The token "${token.name}" has a spending limit and pays only for what it bought itself`;
     throw new BackendError("spend_limit_exceeded", sentence);
   }
-  const { payment_method: paymentMethod } = await readSubscription(deps.database, purchase.organization_id);
+  const subscription = await readSubscription(deps.database, purchase.organization_id);
+  const { payment_method: paymentMethod, payment_method_label: label } = subscription;
   const actor = actorOf({ email: user.email, token });
-  await payNow(deps, purchase, { paymentMethod, byPerson: false, actor });
+  await payNow(deps, purchase, { paymentMethod, label, byPerson: false, returnUrl: null, actor });
 }
 
 /** Answers 200 if paid, 202 if not settled yet, 402 if declined, 409 if it ended otherwise. */

@@ -44,6 +44,7 @@ export async function fulfillPurchase(
   const fulfillment: Fulfillment = {
     licenses: lease.kind === "renewal" ? 0 : lease.licenses,
     paymentMethod: lease.total === 0 ? null : lease.payment_method,
+    paymentMethodLabel: lease.payment_method_label,
     spentAt: isChargedNow ? now : lease.spent_at,
     event: { ...eventOf(lease, "purchase.succeeded", now), actor },
     notification: notificationOf(lease, "purchase.succeeded"),
@@ -64,12 +65,12 @@ const FULFILLED = ["paid", "fulfilled"] as const;
 export async function fulfillInSteps(
   database: Kysely<Database>,
   lease: PurchaseRow,
-  { licenses, paymentMethod, spentAt, event, notification }: Fulfillment,
+  { licenses, paymentMethod, paymentMethodLabel, spentAt, event, notification }: Fulfillment,
   now: number,
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
     await movePurchase(tx, lease, FULFILLED, { ...settled(now), spent_at: spentAt });
-    const counts = await issueReceipt(tx, lease, { licenses, paymentMethod, now });
+    const counts = await issueReceipt(tx, lease, { licenses, paymentMethod, paymentMethodLabel, now });
     const { licenses: licensesAfter, receipt_count: receipt, reduction } = counts;
     const data = { licensesAfter, receipt, ...(licenses > 0 && reduction !== null && { reduction }) };
     await insertEvent(tx, { ...event, data }, counts.event_count);
@@ -155,7 +156,12 @@ export async function markRefundDue(
     const hasEnded = lease.state === "canceled" || lease.state === "expired";
     const path = hasEnded ? (["refund_due"] as const) : (["paid", "refund_due"] as const);
     await movePurchase(tx, lease, path, { ...failed(failure), next_check_at: now });
-    const { event_count } = await issueReceipt(tx, lease, { licenses: 0, paymentMethod: null, now });
+    const { event_count } = await issueReceipt(tx, lease, {
+      licenses: 0,
+      paymentMethod: null,
+      paymentMethodLabel: null,
+      now,
+    });
     await insertEvent(tx, { ...eventOf(lease, "purchase.refund_due", now), data: { ...failure } }, event_count);
   });
 }
@@ -208,8 +214,9 @@ function failed({ code, message }: Failure) {
 async function issueReceipt(
   tx: Kysely<Database>,
   { organization_id, id, total, currency }: PurchaseRow,
-  { licenses, paymentMethod, now }: Pick<Fulfillment, "licenses" | "paymentMethod"> & { now: number },
+  change: Pick<Fulfillment, "licenses" | "paymentMethod" | "paymentMethodLabel"> & { now: number },
 ) {
+  const { licenses, paymentMethod, paymentMethodLabel, now } = change;
   const counts = await tx
     .updateTable("subscriptions")
     .set((expression) => ({
@@ -220,6 +227,12 @@ async function issueReceipt(
       event_count: expression("event_count", "+", 1),
       unpaid_renewal: expression.fn<string | null>("nullif", ["unpaid_renewal", expression.val(id)]),
       payment_method: expression.fn.coalesce("payment_method", expression.val(paymentMethod)),
+      payment_method_label: expression
+        .case()
+        .when("payment_method", "is", null)
+        .then(paymentMethodLabel)
+        .else(expression.ref("payment_method_label"))
+        .end(),
     }))
     .where("organization_id", "=", organization_id)
     .returning(["licenses", "reduction", "receipt_count", "event_count"])

@@ -122,7 +122,8 @@ export async function receiptView(
     taxRate,
     tax,
     total,
-    paymentMethod: row.payment_method === null ? null : deps.gateway.describe(row.payment_method),
+    paymentMethod:
+      row.payment_method === null ? null : deps.gateway.describe(row.payment_method, row.payment_method_label),
     purchaseOrder,
     note,
     purchasedBy,

@@ -10,6 +10,7 @@ import { BackendError } from "../errors.ts";
 import { actorOf, BACKEND, listEvents, OPERATOR, PAYMENT_PAGE } from "../events/events.ts";
 import type { RouteDeps } from "../http/register.ts";
 import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
+import { chargeStepOf, limitsOf } from "../payments/gateway.ts";
 import { readRenewed, renewalInProgress } from "../renewals/renew.ts";
 import { cancelReduction, scheduleReduction } from "../subscriptions/reductions.ts";
 import { readPending, readQuote, readSubscription, saveQuote } from "../subscriptions/store.ts";
@@ -87,8 +88,8 @@ async function makeQuote(deps: BackendDeps, subscription: OrganizationSubscripti
   assertPurchasable(snapshot);
   if (snapshot.row.unpaid_renewal !== null) throw renewalInProgress();
   const price = priceOf(deps, snapshot, licenses);
-  const chargeStep = deps.gateway.chargeStep(snapshot.row.currency);
-  assertAboveMinimum(deps, snapshot, price);
+  const chargeStep = chargeStepOf(deps.gateway, snapshot.row.currency);
+  assertChargeable(deps, snapshot, price);
   const quote: Quote = {
     id: `quo_${deps.random(12).toString("hex")}`,
     ...price,
@@ -111,16 +112,23 @@ async function makeQuote(deps: BackendDeps, subscription: OrganizationSubscripti
 
 function priceOf(deps: BackendDeps, snapshot: SubscriptionSnapshot, licenses: number): Price {
   try {
-    return priceLicenses(snapshot.priced, licenses, snapshot.today, deps.gateway.chargeStep(snapshot.row.currency));
+    return priceLicenses(snapshot.priced, licenses, snapshot.today, chargeStepOf(deps.gateway, snapshot.row.currency));
   } catch (error) {
     if (!(error instanceof BillingError) || error.code !== "amount_out_of_range") throw error;
     throw new BackendError("license_limit", `${error.message}; request fewer licenses`);
   }
 }
 
-function assertAboveMinimum(deps: BackendDeps, snapshot: SubscriptionSnapshot, price: Price): void {
+function assertChargeable(deps: BackendDeps, snapshot: SubscriptionSnapshot, price: Price): void {
   const { amount, currency } = price.total;
-  const minimum = deps.gateway.minimumCharge(currency);
+  const { minimum, maximum } = limitsOf(deps.gateway, currency);
+  if (maximum !== null && amount > maximum) {
+    const most = formatMoney(money(maximum, currency));
+    throw new BackendError(
+      "license_limit",
+      `${formatMoney(price.total)} is above the maximum charge of ${most}; request fewer licenses`,
+    );
+  }
   if (amount === 0 || amount >= minimum) return;
   const totalOf = (licenses: number) => priceOf(deps, snapshot, licenses).total.amount;
   const fewest = minLicensesFor(minimum, deps.licenseLimit, totalOf);

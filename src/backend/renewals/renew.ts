@@ -9,6 +9,7 @@ import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND, recordEvent } from "../events/events.ts";
+import { chargeStepOf } from "../payments/gateway.ts";
 import { UNCHARGED } from "../purchases/accept.ts";
 import { newPurchaseId } from "../purchases/leases.ts";
 import { beginAttempt } from "../purchases/pay.ts";
@@ -35,7 +36,7 @@ export async function renewDue(deps: BackendDeps, organizationId: number): Promi
       purchaseId: newPurchaseId(organizationId, deps.random),
       now: deps.clock.now(),
       graceDays: deps.renewalGraceDays,
-      chargeStep: (currency) => deps.gateway.chargeStep(currency),
+      chargeStep: (currency) => chargeStepOf(deps.gateway, currency),
       reach: deps.reach,
     });
     if (!renewal) return;
@@ -78,8 +79,9 @@ export async function retryRenewal(deps: BackendDeps, { organization_id, id }: P
   const renewal = await readPurchase(deps.database, organization_id, id);
   const now = deps.clock.now();
   if (renewal.state !== "declined" || renewal.next_check_at === null || renewal.next_check_at > now) return;
-  const { payment_method: paymentMethod } = await readSubscription(deps.database, renewal.organization_id);
-  const attempt = { paymentMethod, byPerson: false, actor: BACKEND };
+  const subscription = await readSubscription(deps.database, renewal.organization_id);
+  const { payment_method: paymentMethod, payment_method_label: label } = subscription;
+  const attempt = { paymentMethod, label, byPerson: false, returnUrl: null, actor: BACKEND };
   const times = { now, machine: deps.now(), deadline: Number.POSITIVE_INFINITY };
   if (await beginAttempt(deps.database, renewal, attempt, times)) await advancePurchase(deps, renewal);
 }
@@ -203,6 +205,8 @@ async function insertRenewal(
       time_zone: row.time_zone,
       note: noteOf(row, price),
       payment_method: row.payment_method,
+      payment_method_label: row.payment_method_label,
+      customer_id: row.customer_id,
       accepted_at: now,
       spent_at: now,
       next_check_at: nextCheck(now, now),

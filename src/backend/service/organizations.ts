@@ -126,5 +126,5 @@ export async function setPaymentMethod(
     const data = { paymentMethod };
     await recordEvent(tx, { organizationId, at, actor: OPERATOR, type: "payment_method.changed", data });
   });
-  return CARD_RULES.describe(paymentMethod);
+  return CARD_RULES.describe(paymentMethod, null);
 }

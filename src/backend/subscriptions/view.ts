@@ -7,7 +7,7 @@ import type { Subscription } from "../../contract/billing.ts";
 import { modeFields } from "../../contract/mode.ts";
 import type { OrganizationSubscription } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
-import type { PaymentGateway } from "../payments/gateway.ts";
+import { chargeStepOf, type PaymentGateway } from "../payments/gateway.ts";
 import { licenseCounts, termRuleOf } from "./store.ts";
 
 /** A stored subscription at an instant of the billing clock. */
@@ -71,7 +71,7 @@ export function subscriptionView(
 ): Subscription {
   const { row, today, term, state, unitPrice, priced } = snapshot;
   const licenses = licensesAtRenewal(priced);
-  const line = { unitPrice, licenses, taxRate: row.tax_rate, chargeStep: gateway.chargeStep(row.currency) };
+  const line = { unitPrice, licenses, taxRate: row.tax_rate, chargeStep: chargeStepOf(gateway, row.currency) };
   const recurring = priced.autoRenew ? recurringCharge(line) : null;
   return {
     organization: { id: row.organization_id, name: row.name, timeZone: row.time_zone },
@@ -86,7 +86,7 @@ export function subscriptionView(
       tax: recurring?.tax ?? null,
       total: recurring?.total ?? null,
     },
-    paymentMethod: row.payment_method === null ? null : gateway.describe(row.payment_method),
+    paymentMethod: row.payment_method === null ? null : gateway.describe(row.payment_method, row.payment_method_label),
     taxRate: row.tax_rate,
     pending,
     reduction: reductionView(row),

@@ -16,7 +16,7 @@ type Step = (gateway: PaymentGateway, id: string) => Promise<unknown>;
 const confirm =
   (key: string, paymentMethod: string, approvedByPerson = false): Step =>
   (gateway, id) =>
-    gateway.confirm(id, { idempotencyKey: key, paymentMethod, approvedByPerson });
+    gateway.confirm(id, { idempotencyKey: key, paymentMethod, approvedByPerson, returnUrl: null });
 const read: Step = (gateway, id) => gateway.read(id);
 const cancel: Step = (gateway, id) => gateway.cancel(id);
 const refund: Step = (gateway, id) => gateway.refund(id, `${id}:refund`);
@@ -49,6 +49,9 @@ describe.skipIf(!POSTGRES)("the provider of test cards on PostgreSQL", () => {
       idempotencyKey: `create ${payments}`,
       purchaseId: `pur_${payments}`,
       kind: "purchase" as const,
+      organizationId: 1,
+      description: "Licenses",
+      customer: null,
       amount: AMOUNT,
       paymentMethod,
     };
@@ -103,7 +106,15 @@ describe.skipIf(!POSTGRES)("the provider of test cards on PostgreSQL", () => {
   });
 
   test("creates one payment for a key, also at the same time", async () => {
-    const paid = { purchaseId: "pur_same", kind: "purchase", amount: AMOUNT, paymentMethod: "card_ok" } as const;
+    const paid = {
+      purchaseId: "pur_same",
+      kind: "purchase",
+      organizationId: 1,
+      description: "Licenses",
+      customer: null,
+      amount: AMOUNT,
+      paymentMethod: "card_ok",
+    } as const;
     const request = { ...paid, idempotencyKey: "same" };
     const made = await Promise.all([gateway, other, gateway, other].map((each) => each.create(request)));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
@@ -111,7 +122,7 @@ describe.skipIf(!POSTGRES)("the provider of test cards on PostgreSQL", () => {
 
   test("charges once when two instances confirm under one key, and loses one answer", async () => {
     const id = await create(gateway, "card_timeout");
-    const attempt = { idempotencyKey: "once", paymentMethod: "card_timeout", approvedByPerson: false };
+    const attempt = { idempotencyKey: "once", paymentMethod: "card_timeout", approvedByPerson: false, returnUrl: null };
     const told = await Promise.allSettled([gateway, other, gateway, other].map((each) => each.confirm(id, attempt)));
     expect(told.filter(({ status }) => status === "rejected")).toHaveLength(1);
     expect(await gateway.read(id)).toMatchObject({ status: "succeeded" });
@@ -120,7 +131,12 @@ describe.skipIf(!POSTGRES)("the provider of test cards on PostgreSQL", () => {
   test("takes one of a charge and a cancellation at the same time", async () => {
     for (let round = 0; round < 10; round += 1) {
       const id = await create(gateway, "card_ok");
-      const attempt = { idempotencyKey: `race ${round}`, paymentMethod: "card_ok", approvedByPerson: false };
+      const attempt = {
+        idempotencyKey: `race ${round}`,
+        paymentMethod: "card_ok",
+        approvedByPerson: false,
+        returnUrl: null,
+      };
       const [charged, canceled] = await Promise.all([gateway.confirm(id, attempt), other.cancel(id)]);
       const { status } = await gateway.read(id);
       expect(["succeeded", "canceled"]).toContain(status);

@@ -95,7 +95,14 @@ describe.skipIf(!dialect)("purchases at once on PostgreSQL", () => {
         .set({ payment_method: null, unpaid_renewal: lease.id })
         .where("organization_id", "=", id)
         .execute();
-      const change = { licenses: 5, paymentMethod: "card_ok", spentAt: NOON + 1, event: about, notification };
+      const change = {
+        licenses: 5,
+        paymentMethod: "card_ok",
+        paymentMethodLabel: "A card",
+        spentAt: NOON + 1,
+        event: about,
+        notification,
+      };
       await fulfill(backend.deps.database, lease, change, NOON + 2);
       const tables = ["subscriptions", "purchases", "receipts", "ledger", "events", "outbox"] as const;
       const rows: Record<string, unknown> = {};

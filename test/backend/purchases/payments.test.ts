@@ -174,7 +174,12 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
         .select("payment_id")
         .where("id", "=", purchase.id)
         .executeTakeFirstOrThrow();
-      const attempt = { idempotencyKey: "elsewhere", paymentMethod: "card_ok", approvedByPerson: true };
+      const attempt = {
+        idempotencyKey: "elsewhere",
+        paymentMethod: "card_ok",
+        approvedByPerson: true,
+        returnUrl: null,
+      };
       await untouched.confirm(payment_id ?? "", attempt);
       await later(60_000);
       expect((await read(backend, id, purchase.id)).status).toBe("succeeded");
@@ -402,7 +407,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       const seen = await findPurchase(backend.deps.database, purchase.id);
       await act(backend, addressOf(purchase), { action: "pay", card: "card_declined" });
       if (!seen) throw new GatewayUnavailable("no purchase");
-      const attempt = { paymentMethod: "card_ok", byPerson: true, actor: "test" };
+      const attempt = { paymentMethod: "card_ok", byPerson: true, label: null, returnUrl: null, actor: "test" };
       const times = { now: NOON, deadline: NOON + 1, machine: backend.clocks.machine };
       expect(await beginAttempt(backend.deps.database, seen, attempt, times)).toBe(false);
       expect(await read(backend, id, purchase.id)).toMatchObject({ status: "requires_approval" });
@@ -416,7 +421,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       const seen = await findPurchase(database, purchaseId);
       await declined(id, "2");
       const { version } = await subscription(id);
-      const attempt = { paymentMethod: "card_ok", byPerson: false, actor: "test" };
+      const attempt = { paymentMethod: "card_ok", byPerson: false, label: null, returnUrl: null, actor: "test" };
       const times = { now: NOON, deadline: NOON + 1, machine: backend.clocks.machine };
       if (!seen) throw new GatewayUnavailable("no purchase");
       await expect(beginAttempt(database, seen, attempt, times)).rejects.toMatchObject({ code: "not_payable" });
@@ -565,7 +570,12 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
         .select("payment_id")
         .where("id", "=", purchase.id)
         .executeTakeFirstOrThrow();
-      const attempt = { idempotencyKey: `late ${paymentId}`, paymentMethod: "card_ok", approvedByPerson: true };
+      const attempt = {
+        idempotencyKey: `late ${paymentId}`,
+        paymentMethod: "card_ok",
+        approvedByPerson: true,
+        returnUrl: null,
+      };
       await untouched.confirm(paymentId ?? "", attempt);
     };
 
@@ -690,25 +700,31 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
     });
   });
 
-  test("a response lost while a user pays is requested again with the same key", async () => {
-    const id = await open();
-    const purchase = await buyWaiting(backend, id);
-    const keys: string[] = [];
-    Object.assign(backend.deps.gateway, {
-      async confirm(...[paymentId, attempt]: Parameters<PaymentGateway["confirm"]>) {
-        keys.push(attempt.idempotencyKey);
-        await untouched.confirm(paymentId, attempt);
-        return silent();
-      },
-    });
-    await passing(act(backend, addressOf(purchase), { action: "pay", card: "card_declined" }));
-    Object.assign(backend.deps.gateway, untouched);
-    expect((await read(backend, id, purchase.id)).status).toBe("processing");
-    await later(6_000);
-    expect((await read(backend, id, purchase.id)).status).toBe("requires_approval");
-    expect(new Set(keys)).toEqual(new Set([`${purchase.id}:confirm:1`]));
-    await expectInvariants(backend, id, 25);
-  });
+  test.each([
+    { when: "before the attempt", makesAttempt: false, then: "processing" },
+    { when: "after the attempt", makesAttempt: true, then: "requires_approval" },
+  ])(
+    "a response lost $when of a user is read, or requested again with the same key",
+    async ({ makesAttempt, then }) => {
+      const id = await open();
+      const purchase = await buyWaiting(backend, id);
+      const keys: string[] = [];
+      Object.assign(backend.deps.gateway, {
+        async confirm(...[paymentId, attempt]: Parameters<PaymentGateway["confirm"]>) {
+          keys.push(attempt.idempotencyKey);
+          if (makesAttempt) await untouched.confirm(paymentId, attempt);
+          return silent();
+        },
+      });
+      await passing(act(backend, addressOf(purchase), { action: "pay", card: "card_declined" }));
+      Object.assign(backend.deps.gateway, untouched);
+      expect((await read(backend, id, purchase.id)).status).toBe(then);
+      await later(6_000);
+      expect((await read(backend, id, purchase.id)).status).toBe("requires_approval");
+      expect(new Set(keys)).toEqual(new Set([`${purchase.id}:confirm:1`]));
+      await expectInvariants(backend, id, 25);
+    },
+  );
 
   test("a waiting purchase is leased only by a cancellation, or by a sweep when its check is due", async () => {
     const id = await open();
@@ -731,11 +747,14 @@ describe("the sandbox's provider", () => {
       idempotencyKey: "c",
       purchaseId: "p",
       kind: "purchase",
+      organizationId: 1,
+      description: "Licenses",
+      customer: null,
       amount,
       paymentMethod: "card_ok",
     });
     const attempt = (key: string, paymentMethod: string) =>
-      gateway.confirm(id, { idempotencyKey: key, paymentMethod, approvedByPerson: false });
+      gateway.confirm(id, { idempotencyKey: key, paymentMethod, approvedByPerson: false, returnUrl: null });
     expect((await attempt("0", "card_declined")).status).toBe("requires_payment_method");
     expect((await attempt("1", "card_requires_approval")).status).toBe("requires_action");
     expect((await attempt("0", "card_declined")).status).toBe("requires_action");

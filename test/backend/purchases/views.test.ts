@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildApp } from "../../../src/backend/app.ts";
 import { passwords } from "../../../src/backend/identity/secrets.ts";
+import type { PaymentGateway } from "../../../src/backend/payments/gateway.ts";
 import { MODES } from "../../../src/contract/mode.ts";
 import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
 
@@ -15,7 +16,13 @@ afterAll(() => backend.close());
 
 test.each(MODES)("purchases, receipts, subscriptions and /me carry the mode of a %s account", async (mode) => {
   const { id } = await addOrganization();
-  const gateway = { ...backend.deps.gateway, account: { ...backend.deps.gateway.account, mode } };
+  const { gateway: provider } = backend.deps;
+  const gateway: PaymentGateway = {
+    ...provider,
+    account: { ...provider.account, mode },
+    create: async (request) => ({ ...(await provider.create(request)), mode }),
+    confirm: async (id, attempt) => ({ ...(await provider.confirm(id, attempt)), mode }),
+  };
   const app = buildApp(
     { ...backend.deps, gateway },
     { signIn: { passwords: passwords(randomBytes), passwordHashOf: async (user) => user.password_hash } },

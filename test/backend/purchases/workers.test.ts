@@ -260,6 +260,9 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
       idempotencyKey: "nobody",
       purchaseId: "pur_nobody",
       kind: "purchase",
+      organizationId: 1,
+      description: "Licenses",
+      customer: null,
       amount: { amount: 100, currency: "GBP" },
       paymentMethod: "card_ok",
     });

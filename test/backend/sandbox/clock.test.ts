@@ -243,10 +243,13 @@ test("the provider's captures are listed in pages of a thousand, oldest first, e
       idempotencyKey,
       purchaseId: `pur_${made}`,
       kind: "purchase",
+      organizationId: 1,
+      description: "Licenses",
+      customer: null,
       amount,
       paymentMethod,
     });
-    await gateway.confirm(id, { idempotencyKey, paymentMethod, approvedByPerson: false });
+    await gateway.confirm(id, { idempotencyKey, paymentMethod, approvedByPerson: false, returnUrl: null });
   };
   for (let count = 0; count < 2_000; count += 1) await charge("card_ok");
   await charge("card_declined");

@@ -45,11 +45,19 @@ describe.skipIf(!POSTGRES)("a reconciliation", () => {
       idempotencyKey: `${purchaseId}:create`,
       purchaseId,
       kind: "purchase",
+      organizationId: 1,
+      description: "Licenses",
+      customer: null,
       amount: { amount: 500, currency: "GBP" },
       paymentMethod: "card_ok",
     });
     const idempotencyKey = `${purchaseId}:confirm:0`;
-    await gateway.confirm(payment.id, { idempotencyKey, paymentMethod: "card_ok", approvedByPerson: false });
+    await gateway.confirm(payment.id, {
+      idempotencyKey,
+      paymentMethod: "card_ok",
+      approvedByPerson: false,
+      returnUrl: null,
+    });
     return payment.id;
   }
 
@@ -88,7 +96,7 @@ describe.skipIf(!POSTGRES)("a reconciliation", () => {
       .select("payment_id")
       .where("id", "=", purchaseId)
       .executeTakeFirstOrThrow();
-    const attempt = { idempotencyKey: "paid", paymentMethod: "card_ok", approvedByPerson: true };
+    const attempt = { idempotencyKey: "paid", paymentMethod: "card_ok", approvedByPerson: true, returnUrl: null };
     await backend.deps.gateway.confirm(row.payment_id ?? "", attempt);
     expect(await run()).toMatchObject({ advanced: 1, findings: [] });
     await expectInvariants(backend, waiting.id, 25);
@@ -139,9 +147,17 @@ describe.skipIf(!POSTGRES)("a reconciliation", () => {
   test("keeps a second payment of a purchase", async () => {
     const purchaseId = await bought("key-1");
     const { gateway } = backend.deps;
-    const second = { idempotencyKey: "second", purchaseId, kind: "purchase", paymentMethod: "card_ok" } as const;
+    const second = {
+      idempotencyKey: "second",
+      purchaseId,
+      kind: "purchase",
+      organizationId: 1,
+      description: "Licenses",
+      customer: null,
+      paymentMethod: "card_ok",
+    } as const;
     const { id: paymentId } = await gateway.create({ ...second, amount: { amount: 700, currency: "GBP" } });
-    const attempt = { idempotencyKey: "second", paymentMethod: "card_ok", approvedByPerson: false };
+    const attempt = { idempotencyKey: "second", paymentMethod: "card_ok", approvedByPerson: false, returnUrl: null };
     await gateway.confirm(paymentId, attempt);
     expect((await run()).findings).toEqual([
       expect.objectContaining({ finding: "unknownPurchase", purchaseId, paymentId, booked: null }),

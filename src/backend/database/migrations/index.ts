@@ -9,6 +9,7 @@ import { identityMigration } from "./identity.ts";
 import { membershipsMigration } from "./memberships.ts";
 import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
 import { paymentsMigration } from "./payments.ts";
+import { providerMigration } from "./provider.ts";
 import { renewalsMigration } from "./renewals.ts";
 import { sandboxCapturesMigration, sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
@@ -76,6 +77,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0007_emails": emailsMigration,
   "0008_assignment_strategy": assignmentStrategyMigration,
   "0009_organization_keys": organizationKeysMigration,
+  "0010_provider": providerMigration,
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -84,6 +86,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0001_service": inOneTransaction({ up: (db) => createTables(db, { dialect: "postgres", partitions }) }),
     "0002_sandbox_payments": inOneTransaction(sandboxPaymentsMigration),
     "0003_sandbox_captures": inOneTransaction(sandboxCapturesMigration),
+    "0004_provider": inOneTransaction(providerMigration),
     ...steps,
   };
 }
