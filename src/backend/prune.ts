@@ -18,6 +18,9 @@ const REVOKED_SESSION_MS = 30 * DAY_MS;
 
 const SENT_NOTIFICATION_MS = 30 * DAY_MS;
 
+/** Longer than Stripe repeats an event (Stripe's documentation, Webhooks). */
+const WEBHOOK_MS = 35 * DAY_MS;
+
 const UNSOLD_QUOTE_MS = 90 * DAY_MS;
 
 type PruneDeps = Pick<BackendDeps, "database" | "now" | "clock">;
@@ -136,6 +139,7 @@ function outdatedRows(now: number): readonly Outdated[] {
       where: sql`refresh_expires_at <= ${now} or revoked_at < ${now - REVOKED_SESSION_MS}`,
     },
     { table: "outbox", key: ["organization_id", "id"], where: sql`sent_at < ${now - SENT_NOTIFICATION_MS}` },
+    { table: "webhook_events", key: ["id"], where: sql`received_at < ${now - WEBHOOK_MS}` },
   ];
 }
 

@@ -161,6 +161,8 @@ const ROUND = 100;
 export interface SweepingOptions extends Pick<SweepOptions, "jobs" | "bucket"> {
   /** The longest pause, reached after rounds without work, milliseconds. */
   readonly maxPauseMs: number;
+  /** Further work of each round, which returns whether there was any. */
+  readonly more?: readonly (() => Promise<boolean>)[];
 }
 
 /**
@@ -179,9 +181,11 @@ export function startSweeping(deps: BackendDeps, among: SweepingOptions | null =
   const pauseOf = (last: number) => Math.min(among?.maxPauseMs ?? PAUSE_MS, last * 2);
   const sweeping = repeat(stop.signal, pauseOf, async () => {
     let hasWorked = false;
-    await orLog(deps, "sweep", async () => {
-      hasWorked = await sweep(deps, options);
-    });
+    for (const work of [() => sweep(deps, options), ...(among?.more ?? [])]) {
+      await orLog(deps, "sweep", async () => {
+        hasWorked = (await work()) || hasWorked;
+      });
+    }
     return hasWorked;
   });
   const keepUp = everyMinute(deps, async () => {

@@ -222,8 +222,8 @@ export const outputs = {
       total: moneySchema.nullable(),
       acceptedAt: z.string().nullable(),
       paymentId: z.string().nullable(),
-      /** `null` for a purchase whose payment is not known. */
-      finding: findingSchema.nullable(),
+      /** `null` for a purchase whose payment is not known; `disputed` for one that the payer's bank disputes. */
+      finding: z.enum([...findingSchema.options, "disputed"]).nullable(),
     }),
   ),
   "serve admin resolve": z.object({ id: z.string(), state: z.string() }),

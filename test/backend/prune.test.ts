@@ -70,6 +70,14 @@ describe.each(DIALECTS)("pruning on %s", (dialect) => {
     sent_at,
   });
 
+  const webhook = (name: string, received_at: number) => ({
+    id: name,
+    type: "customer.deleted",
+    object_id: null,
+    received_at,
+    check_at: null,
+  });
+
   const quote = (name: string, expires_at: number) => ({
     id: name,
     organization_id: id,
@@ -99,6 +107,7 @@ describe.each(DIALECTS)("pruning on %s", (dialect) => {
       () => [sent("outdated", NOON - 30 * DAY - 1)],
       () => [sent("kept", NOON - 30 * DAY), sent("unsent", null)],
     ],
+    ["webhook_events", () => [webhook("outdated", NOON - 35 * DAY - 1)], () => [webhook("kept", NOON - 35 * DAY)]],
     ["quotes", () => [quote("outdated", NOON - 90 * DAY - 1)], () => [quote("kept", NOON - 90 * DAY)]],
   ])("deletes outdated rows of %s only", async (table, outdated, kept) => {
     await backend.deps.database

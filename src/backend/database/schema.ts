@@ -1,6 +1,14 @@
 import type { Generated, Selectable } from "kysely";
 import type { PurchaseState } from "../../billing/purchase.ts";
 import type { AssignmentStrategy } from "../../contract/constants.ts";
+import type {
+  ApiTokenTable,
+  DeviceGrantTable,
+  MemberTable,
+  SessionTable,
+  TicketTable,
+  UserTable,
+} from "./identityTables.ts";
 
 /**
  * The tables, the same on SQLite and PostgreSQL. Instants are milliseconds since the epoch, dates `YYYY-MM-DD`,
@@ -28,6 +36,8 @@ export interface Database {
   ledger: LedgerTable;
   events: EventTable;
   outbox: OutboxTable;
+  webhook_events: WebhookEventTable;
+  provider_objects: ProviderObjectTable;
 }
 
 /** One subscription per organization. `version` changes with everything that a quote depends on. */
@@ -69,101 +79,12 @@ interface SubscriptionTable {
   provider_item: Generated<string | null>;
   /** The quantity that the provider was last seen to have. */
   provider_quantity: Generated<number | null>;
+  /** The state that the provider was last seen to have it in. */
+  provider_status: Generated<ProviderStatus | null>;
 }
 
-/**
- * A person, who signs in once for all of their organizations; what an organization sees of them is in its membership.
- * `password_hash` is null until a seed's password is hashed, and empty without a password.
- */
-interface UserTable {
-  id: Generated<number>;
-  /** Unused, because SQLite cannot drop a unique column. */
-  uuid: string;
-  email: string;
-  /** `emailKey` of the email. */
-  email_key: string;
-  password_hash: string | null;
-  totp_secret: string | null;
-}
-
-/** A person in one organization, with what that organization entered. Nothing is shared with other organizations. */
-interface MemberTable {
-  /** The `idUser` that the organization sees. */
-  id: Generated<number>;
-  organization_id: number;
-  user_id: number;
-  uuid: string;
-  email: string;
-  first_name: string | null;
-  last_name: string | null;
-  role: number;
-  admin_no_training: number;
-  status: "ACTIVE" | "INVITED" | "REMOVED";
-  joined_at: number | null;
-  /** The organization's strategy when they were last added. */
-  assignment_strategy: string;
-  /** 0 while a person of another organization is only invited, who takes a license and has no access. */
-  accepted: number;
-}
-
-interface ApiTokenTable {
-  id: string;
-  organization_id: number;
-  user_id: number;
-  name: string;
-  scopes_json: string;
-  expires_at: number | null;
-  revoked_at: number | null;
-  limit_amount: number | null;
-  limit_licenses: number | null;
-  created_at: number | null;
-  last4: string | null;
-}
-
-/** A session. After a rotation the previous refresh token works once more for a minute (src/backend/README.md, Sign-in). */
-interface SessionTable {
-  id: string;
-  user_id: number;
-  access_hash: string;
-  access_expires_at: number;
-  refresh_hash: string;
-  refresh_expires_at: number;
-  previous_refresh_hash: string | null;
-  rotated_at: number | null;
-  revoked_at: number | null;
-  /** When the person last entered a one-time code. */
-  mfa_at: number | null;
-}
-
-/**
- * Proof of a step of signing in: `mfa` of the right password, `page` of a complete sign-in on a page; `setup` lets a new
- * administrator choose a password.
- */
-interface TicketTable {
-  ticket_hash: string;
-  user_id: number;
-  kind: "mfa" | "page" | "setup";
-  tries: number;
-  mfa_at: number | null;
-  expires_at: number;
-}
-
-/** A device authorization (RFC 8628). `used` is approved and exchanged for tokens. Instants are by the machine's clock. */
-interface DeviceGrantTable {
-  device_code_hash: string;
-  user_code_hash: string;
-  client_id: string;
-  address: string;
-  created_at: number;
-  expires_at: number;
-  interval_seconds: number;
-  polled_at: number | null;
-  /** Failed sign-ins with its user code. */
-  tries: number;
-  state: "pending" | "approved" | "denied" | "used";
-  user_id: number | null;
-  mfa_at: number | null;
-}
+/** The state of a subscription at the provider: unpaid renewals are first `past_due`, then `unpaid`. */
+export type ProviderStatus = "active" | "past_due" | "unpaid" | "canceled";
 
 interface QuoteTable {
   id: string;
@@ -276,6 +197,27 @@ interface OutboxTable {
   /** Until when the worker that sends it has it, machine clock. */
   claimed_until: Generated<number>;
   sent_at: number | null;
+}
+
+/** An event of the provider that was received. Nothing of its content counts but what it is about. */
+interface WebhookEventTable {
+  id: string;
+  type: string;
+  /** What a job has to read from the provider because of it. */
+  object_id: string | null;
+  /** Machine clock. */
+  received_at: number;
+  /** When a job handles it, machine clock; `null` once it is handled. */
+  check_at: number | null;
+}
+
+/** A customer or subscription of the provider, and whose it is. */
+interface ProviderObjectTable {
+  id: string;
+  kind: "customer" | "subscription";
+  organization_id: number;
+  /** When it is looked at next, billing clock. */
+  check_at: number | null;
 }
 
 /** A subscription as stored. */

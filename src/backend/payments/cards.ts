@@ -76,7 +76,10 @@ export interface CapturedCardPayment extends CardPayment {
 export const CAPTURES_PAGE = 1_000;
 
 /** What does not depend on where a provider of test cards keeps its record. */
-export const CARD_RULES: Pick<PaymentGateway, "limits" | "choices" | "describe" | "readLabel" | "customers"> = {
+export const CARD_RULES: Pick<
+  PaymentGateway,
+  "limits" | "choices" | "describe" | "readLabel" | "customers" | "subscriptions" | "findDispute"
+> = {
   // The smallest charge: 30 minor units of a two-decimal currency, 50 of JPY, none otherwise (src/billing/README.md, Quotes).
   limits: (currency) => ({
     minimum: currency === "JPY" ? 50 : currencyExponent(currency) === 2 ? 30 : 0,
@@ -84,6 +87,8 @@ export const CARD_RULES: Pick<PaymentGateway, "limits" | "choices" | "describe" 
     step: 1,
   }),
   customers: null,
+  subscriptions: null,
+  findDispute: async () => null,
   choices: () => Object.entries(CARDS).map(([id, { label }]) => ({ id, label })),
   describe: (method) => ({ type: "card", label: labelOf(method) }),
   readLabel: async (method) => labelOf(method),

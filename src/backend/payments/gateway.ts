@@ -1,6 +1,7 @@
 import type { Money } from "../../billing/money.ts";
 import type { PaymentMethod } from "../../contract/basics.ts";
 import type { Mode } from "../../contract/mode.ts";
+import type { ProviderStatus } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
 
 /** The status of a payment, as of Stripe's PaymentIntent. `requires_payment_method` after a confirmation is a decline. */
@@ -124,6 +125,50 @@ export interface CustomerRecords {
   /** Opens a page that asks for a card. The same key gives the same page. */
   startCardEntry(request: CardEntryRequest): Promise<CardEntry>;
   readCardEntry(id: string): Promise<CardEntry>;
+  /** Reads a payment method of a customer; `null` if it is not, or no longer, theirs. */
+  findMethod(customer: string, paymentMethod: string): Promise<PaymentChoice | null>;
+}
+
+/** A payment that its payer's bank disputes. */
+export interface Dispute {
+  readonly id: string;
+  readonly paymentId: string | null;
+  readonly amount: Money;
+  /** The provider's words. */
+  readonly status: string;
+  readonly reason: string;
+  readonly isOpen: boolean;
+  /** Until when it can be answered, milliseconds; `null` if nothing can be answered. */
+  readonly answerBefore: number | null;
+}
+
+/** A subscription that renews at the provider. */
+export interface ProviderSubscription {
+  readonly id: string;
+  readonly customer: string;
+  readonly mode: Mode;
+  readonly status: ProviderStatus;
+  /** Whether another term begins when the current one ends. */
+  readonly autoRenew: boolean;
+  readonly items: readonly ProviderItem[];
+  /** The invoice of the current term, unless the provider has none. */
+  readonly invoice: string | null;
+}
+
+/** What a subscription is for. The term is `[start, end)`, milliseconds. */
+interface ProviderItem {
+  readonly id: string;
+  readonly quantity: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The subscriptions of a provider that renews them by itself. */
+export interface ProviderSubscriptions {
+  /** Returns `null` for one that the provider does not know. */
+  read(id: string): Promise<ProviderSubscription | null>;
+  /** Sets the quantity of an item from its next invoice on. Nothing is charged for the current term. */
+  setQuantity(itemId: string, quantity: number, idempotencyKey: string): Promise<void>;
 }
 
 /** The account that is paid, and whether payments move money. */
@@ -176,6 +221,10 @@ export interface PaymentGateway {
   listCaptures(from: number, after: string | null): Promise<CaptureList>;
   /** Reads what a payment took; `null` if it took nothing, or if the provider does not know it. */
   findCapture(paymentId: string): Promise<Capture | null>;
+  /** `null` at a provider that renews nothing by itself. */
+  readonly subscriptions: ProviderSubscriptions | null;
+  /** Reads a dispute; `null` if the provider does not know it. */
+  findDispute(id: string): Promise<Dispute | null>;
 }
 
 /**

@@ -82,7 +82,10 @@ export async function renewLease(database: Kysely<Database>, lease: PurchaseRow,
     .execute();
 }
 
-/** Releases a lease, and sets when to check the purchase again (billing clock; `null` for never). */
+/**
+ * Releases a lease, and sets when to check the purchase again (billing clock; `null` for never), unless the check was moved
+ * meanwhile: the provider may have told about something that this worker has not seen.
+ */
 export async function releaseLease(
   database: Kysely<Database>,
   lease: PurchaseRow,
@@ -90,7 +93,15 @@ export async function releaseLease(
 ): Promise<void> {
   await database
     .updateTable("purchases")
-    .set({ lease_until: 0, next_check_at: nextCheckAt })
+    .set(({ eb, ref, val }) => ({
+      lease_until: 0,
+      next_check_at: eb
+        .case()
+        .when("next_check_at", "=", lease.next_check_at)
+        .then(val(nextCheckAt))
+        .else(ref("next_check_at"))
+        .end(),
+    }))
     .where("organization_id", "=", lease.organization_id)
     .where("id", "=", lease.id)
     .where("epoch", "=", lease.epoch)
@@ -142,15 +153,20 @@ export function followPath(from: PurchaseState, path: readonly PurchaseState[]):
   return state;
 }
 
-/** Makes the next check of a purchase due that workers only check now and then (billing clock). */
-export async function makeDue(database: Kysely<Database>, purchase: PurchaseKey, billingNow: number): Promise<void> {
-  await database
+/**
+ * Makes the next check of a purchase due (billing clock), also while a worker has it.
+ *
+ * @returns whether anything is left to check
+ */
+export async function makeDue(database: Kysely<Database>, purchase: PurchaseKey, billingNow: number): Promise<boolean> {
+  const due = await database
     .updateTable("purchases")
     .set({ next_check_at: billingNow })
     .where("organization_id", "=", purchase.organization_id)
     .where("id", "=", purchase.id)
-    .where("state", "in", CHECKED_STATES)
-    .execute();
+    .where("state", "in", [...ADVANCED_STATES, ...CHECKED_STATES])
+    .executeTakeFirst();
+  return due.numUpdatedRows > 0n;
 }
 
 /**

@@ -113,7 +113,10 @@ export async function keepFinding(database: Kysely<Database>, finding: Finding):
 }
 
 /** Drops a difference that is settled. */
-export async function dropFinding(database: Kysely<Database>, finding: Finding): Promise<void> {
+export async function dropFinding(
+  database: Kysely<Database>,
+  finding: Pick<Finding, "purchaseId" | "paymentId">,
+): Promise<void> {
   await database.deleteFrom("settings").where("name", "=", nameOf(finding)).execute();
 }
 

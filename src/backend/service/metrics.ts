@@ -4,9 +4,10 @@ import type { PostgresOptions } from "../database/postgres.ts";
 import type { SettledPurchase } from "../deps.ts";
 import { operationOf } from "../http/register.ts";
 
-/** Upper bounds in seconds: requests wait up to 20 s, purchases may wait for a person, and callers for the pool. */
+/** Upper bounds in seconds: requests wait up to 20 s, purchases may wait for a person, and callers for the pool. Webhooks are repeated for three days. */
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25];
 const SETTLE_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400];
+const LAG_BUCKETS = [0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400];
 const WAIT_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2];
 
 /** The metrics of one instance of the service (src/backend/README.md, Metrics). */
@@ -45,6 +46,11 @@ export function createMetrics() {
     ),
     outboxUnsent: gauge("outbox_unsent", "Notifications not sent yet"),
     renewals: counter("renewals_total", "Settled renewals", ["outcome"]),
+    webhooks: counter("webhooks_total", "Webhooks received, by type of event and what became of them", [
+      "type",
+      "result",
+    ]),
+    webhookLag: seconds("webhook_lag_seconds", "Time from an event until its webhook was stored", LAG_BUCKETS),
     poolConnections: gauge("pool_connections", "Database connections, and callers waiting for one", ["state"]),
     poolWait: seconds("pool_wait_seconds", "Time a caller waited for a connection", WAIT_BUCKETS),
     transactionRetries: counter("transaction_retries_total", "Statements and transactions retried, by SQLSTATE", [

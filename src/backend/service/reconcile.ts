@@ -73,7 +73,20 @@ export async function reconcile(deps: WorkerDeps, options: ReconcileOptions): Pr
   return { from: options.from, until, payments, advanced: run.advanced, findings: run.findings, differences };
 }
 
-function pairOf({ purchaseId, paymentId }: Pick<Finding, "purchaseId" | "paymentId">): string {
+/** A payment, and the purchase that it names. */
+type Pair = Pick<Finding, "purchaseId" | "paymentId">;
+
+/** Compares one payment, as `reconcile` does. */
+export async function reconcilePayment(deps: WorkerDeps, pair: Pair): Promise<void> {
+  const now = deps.clock.now();
+  const run: Run = { deps, from: now, seen: new Set(), currencies: new Set(), findings: [], payments: 0, advanced: 0 };
+  await judge(run, await readBoth(deps, pair));
+  const [finding] = run.findings;
+  if (finding) await keepFinding(deps.database, finding);
+  else await dropFinding(deps.database, pair);
+}
+
+function pairOf({ purchaseId, paymentId }: Pair): string {
   return `${purchaseId}:${paymentId ?? ""}`;
 }
 
@@ -121,10 +134,7 @@ function isOf(booking: Booking | null, paymentId: string | null): boolean {
   return booking !== null && (booking.payment_id === null || paymentId === null || booking.payment_id === paymentId);
 }
 
-async function readBoth(
-  { database, gateway }: WorkerDeps,
-  { purchaseId, paymentId }: Pick<Finding, "purchaseId" | "paymentId">,
-): Promise<Compared> {
+async function readBoth({ database, gateway }: WorkerDeps, { purchaseId, paymentId }: Pair): Promise<Compared> {
   const key = keyOf(purchaseId);
   const booking = key && (await readBooking(database, key));
   const capture = paymentId === null ? null : await gateway.findCapture(paymentId);

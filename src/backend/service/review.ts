@@ -8,11 +8,12 @@ import { leasePurchase, releaseLease, StaleLease } from "../purchases/leases.ts"
 import { endUnpaid, fulfillPurchase } from "../purchases/settle.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { databaseNow } from "./clock.ts";
+import { openDisputes } from "./disputes.ts";
 import { openFindings } from "./findings.ts";
 
 /**
  * Lists what needs review by an operator: the purchases of all organizations whose payment outcome is unknown, oldest
- * first, then the differences that reconciliations found.
+ * first, then the differences that reconciliations and webhooks found, and the disputes that have not ended.
  */
 export async function listReview(database: Kysely<Database>) {
   const rows = await database
@@ -41,7 +42,17 @@ export async function listReview(database: Kysely<Database>) {
     paymentId: found.paymentId,
     finding,
   }));
-  return [...purchases, ...findings];
+  const disputes = (await openDisputes(database)).map(({ purchaseId, organizationId, paymentId, amount }) => ({
+    id: purchaseId,
+    organizationId,
+    kind: null,
+    licenses: null,
+    total: amount,
+    acceptedAt: null,
+    paymentId,
+    finding: "disputed" as const,
+  }));
+  return [...purchases, ...findings, ...disputes];
 }
 
 /** The outcome of a payment, as an operator found it. */

@@ -28,6 +28,7 @@ import { startReconciling } from "./reconcileJob.ts";
 import { pageKeyOf, type ServiceSettings } from "./settings.ts";
 import { assertSchema, databaseFailure, openStore } from "./store.ts";
 import { storeGauges } from "./storeGauges.ts";
+import { handleEvents } from "./webhookJob.ts";
 
 /** What a service takes from its machine. */
 export interface ServiceDeps {
@@ -104,7 +105,8 @@ async function run(instance: Instance): Promise<RunningService> {
   const publicUrl = new URL(settings.publicUrl);
   const backend = backendOf(instance, () => publicUrl.origin);
   const addHooks = await observe(backend, instance);
-  const app = buildService(backend, instance, { addHooks, isDraining: () => isDraining });
+  const addWebhooks = await webhooksOf(backend, instance);
+  const app = buildService(backend, instance, { addHooks, addWebhooks, isDraining: () => isDraining });
   const url = await listen(app, settings);
   if (publicUrl.port === "0") publicUrl.port = url.port;
   const stopJobs = settings.roles.includes("jobs") ? startJobs(backend, settings, deps) : async () => {};
@@ -124,7 +126,7 @@ async function run(instance: Instance): Promise<RunningService> {
 
 /** Starts what an instance with the role `jobs` does, and returns what ends it. */
 function startJobs(backend: BackendDeps, settings: ServiceSettings, deps: ServiceDeps): () => Promise<void> {
-  const stops = [startSweeping(backend, sweepingOf(settings, deps)), startReconciling(backend)];
+  const stops = [startSweeping(backend, sweepingOf(backend, settings, deps)), startReconciling(backend)];
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
   };
@@ -162,8 +164,19 @@ function backendOf(
 /** How long an idle instance waits before it looks for work again, milliseconds. */
 const MAX_PAUSE_MS = 5_000;
 
-function sweepingOf({ jobs }: ServiceSettings, { random }: ServiceDeps) {
-  return { jobs, bucket: random(1).readUInt8(0) % BUCKETS, maxPauseMs: MAX_PAUSE_MS };
+function sweepingOf(backend: BackendDeps, { jobs, payments }: ServiceSettings, { random }: ServiceDeps) {
+  const more = payments.provider === "stripe" ? [() => handleEvents(backend, jobs)] : [];
+  return { jobs, bucket: random(1).readUInt8(0) % BUCKETS, maxPauseMs: MAX_PAUSE_MS, more };
+}
+
+/** Returns what registers the provider's webhook. Stripe's client is loaded only where it is needed. */
+async function webhooksOf(
+  backend: BackendDeps,
+  { settings: { payments }, metrics }: Instance,
+): Promise<(app: FastifyInstance) => void> {
+  if (payments.provider !== "stripe") return () => {};
+  const { registerWebhooks } = await import("./webhooks.ts");
+  return (app) => registerWebhooks(app, { ...backend, metrics, secrets: payments.webhookSecrets });
 }
 
 /** Writes notifications to the log, without the person's email. */
@@ -181,7 +194,11 @@ const HSTS_SECONDS = 31_536_000;
 function buildService(
   backend: BackendDeps,
   { settings, deps, clock }: Instance,
-  { addHooks, isDraining }: { addHooks(app: FastifyInstance): void; isDraining(): boolean },
+  {
+    addHooks,
+    addWebhooks,
+    isDraining,
+  }: { addHooks(app: FastifyInstance): void; addWebhooks(app: FastifyInstance): void; isDraining(): boolean },
 ): FastifyInstance {
   const isApiOff = !settings.roles.includes("http");
   const signIn = { passwords: passwords(deps.random), passwordHashOf: async (user: UserRow) => user.password_hash };
@@ -207,7 +224,9 @@ function buildService(
       addHooks(app);
     },
     extend(app) {
-      if (!isApiOff) registerSetupPage(app, { ...backend, ...signIn });
+      if (isApiOff) return;
+      registerSetupPage(app, { ...backend, ...signIn });
+      addWebhooks(app);
     },
   });
 }

@@ -20,9 +20,24 @@ export interface DatabaseSettings {
 /** A role of an instance. */
 type Role = "http" | "jobs";
 
+/** Who is paid through. */
+export type PaymentSettings =
+  | { readonly provider: "sandbox" }
+  | {
+      readonly provider: "stripe";
+      readonly key: string;
+      /** One, or two while one replaces the other. */
+      readonly webhookSecrets: readonly string[];
+      /** Where Stripe is instead of its own address. */
+      readonly apiUrl: URL | null;
+      /** Requests a second. */
+      readonly rate: number;
+    };
+
 /** The settings of a service (src/backend/service/README.md, Settings and roles). */
 export interface ServiceSettings {
   readonly database: DatabaseSettings;
+  readonly payments: PaymentSettings;
   /** The origin of pages and links. Port 0, on loopback, is replaced by the port picked. */
   readonly publicUrl: URL;
   readonly host: string;
@@ -102,6 +117,7 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
   return collectSettings(given, async (reader) => {
     const settings = {
       database: await databaseSettings(reader),
+      payments: { provider: "sandbox" as const },
       publicUrl: await publicUrl(reader),
       host: reader.flag("host") ?? "127.0.0.1",
       port: reader.number("port", { usual: 8080, min: 0, max: 65_535 }),

@@ -31,8 +31,8 @@ export function registerListReview(admin: Command, context: Context, run: Run<St
 }
 
 /**
- * Prints the purchases of all organizations that need review, oldest first, and the payments on which the provider and
- * the ledger differ.
+ * Prints the purchases of all organizations that need review, oldest first, the payments on which the provider and the
+ * ledger differ, and those that are disputed.
  *
  * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`
  */
@@ -41,6 +41,8 @@ async function runListReview(options: StoreOptions, context: Context): Promise<v
   const purchases = await onStore(options, context, listReview);
   await printResult<"serve admin list-review">(context, options, purchases, (view) => renderReview(purchases, view));
 }
+
+const REVIEW_WORDS = { ...FINDING_WORDS, disputed: "disputed by the payer's bank" } as const;
 
 /** Renders the purchases to review. */
 function renderReview(purchases: Output<"serve admin list-review">, view: View): string {
@@ -52,7 +54,7 @@ function renderReview(purchases: Output<"serve admin list-review">, view: View):
     total ? moneyText(total) : "",
     acceptedAt ? instant(acceptedAt) : "",
     clean(paymentId ?? ""),
-    finding ? FINDING_WORDS[finding] : "",
+    finding ? REVIEW_WORDS[finding] : "",
   ]);
   const list = columns(
     ["Purchase", "Organization", "Licenses", "Total", "Accepted", "Payment", "Difference"],
@@ -60,8 +62,16 @@ function renderReview(purchases: Output<"serve admin list-review">, view: View):
     [32, 12, 8, 14, 20, 32, 34],
     view,
   );
-  if (purchases.every(({ finding }) => finding === null)) return list;
-  return `${list}\nA difference is removed when \`serve reconcile\` finds that the provider and the ledger agree.`;
+  const found = new Set(purchases.map(({ finding }) => finding));
+  const advice = [
+    ...(found.has("disputed")
+      ? ["Answer disputes at the payment provider. One is removed when it is closed; its licenses stay."]
+      : []),
+    ...([...found].some((finding) => finding !== null && finding !== "disputed")
+      ? ["A difference is removed when `serve reconcile` finds that the provider and the ledger agree."]
+      : []),
+  ];
+  return [list, ...advice].join("\n");
 }
 
 /** Registers `serve admin resolve`. */

@@ -14,6 +14,7 @@ import { renewalsMigration } from "./renewals.ts";
 import { sandboxCapturesMigration, sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
 import type { Step, Steps } from "./step.ts";
+import { webhooksMigration } from "./webhooks.ts";
 
 /** What a migrator needs to know of a database. */
 export interface MigrationOptions extends ApplyOptions {
@@ -78,6 +79,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0008_assignment_strategy": assignmentStrategyMigration,
   "0009_organization_keys": organizationKeysMigration,
   "0010_provider": providerMigration,
+  "0011_webhooks": webhooksMigration,
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -87,6 +89,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0002_sandbox_payments": inOneTransaction(sandboxPaymentsMigration),
     "0003_sandbox_captures": inOneTransaction(sandboxCapturesMigration),
     "0004_provider": inOneTransaction(providerMigration),
+    "0005_webhooks": inOneTransaction(webhooksMigration),
     ...steps,
   };
 }
