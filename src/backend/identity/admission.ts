@@ -1,6 +1,13 @@
 import { type Kysely, sql } from "kysely";
 import { preparedStatement } from "../database/prepared.ts";
-import type { ApiTokenRow, Database, OrganizationSubscription, SessionRow, UserRow } from "../database/schema.ts";
+import type {
+  ApiTokenRow,
+  Database,
+  OrganizationSubscription,
+  SessionRow,
+  SubscriptionRow,
+  UserRow,
+} from "../database/schema.ts";
 
 const USER = ["id", "uuid", "email", "email_key", "password_hash", "totp_secret"] as const;
 
@@ -20,30 +27,37 @@ const TOKEN = [
 
 const SESSION = ["id", "access_expires_at", "mfa_at"] as const;
 
-const SUBSCRIPTION = [
-  "organization_id",
-  "plan",
-  "interval",
-  "interval_count",
-  "anchor_date",
-  "term_index",
-  "unit_price",
-  "currency",
-  "tax_rate",
-  "licenses",
-  "used",
-  "auto_renew",
-  "payment_method",
-  "version",
-  "receipt_count",
-  "credit_note_count",
-  "purchase_count",
-  "event_count",
-  "renew_at",
-  "reduction",
-  "reduction_term",
-  "unpaid_renewal",
-] as const;
+/** All columns: whoever gets a subscription from here must not miss one. */
+const SUBSCRIPTION = Object.keys({
+  organization_id: true,
+  plan: true,
+  interval: true,
+  interval_count: true,
+  anchor_date: true,
+  term_index: true,
+  unit_price: true,
+  currency: true,
+  tax_rate: true,
+  licenses: true,
+  used: true,
+  auto_renew: true,
+  payment_method: true,
+  version: true,
+  receipt_count: true,
+  credit_note_count: true,
+  purchase_count: true,
+  event_count: true,
+  renew_at: true,
+  reduction: true,
+  reduction_term: true,
+  unpaid_renewal: true,
+  customer_id: true,
+  payment_method_label: true,
+  provider_subscription: true,
+  provider_item: true,
+  provider_quantity: true,
+  provider_status: true,
+} satisfies Record<keyof SubscriptionRow, true>);
 
 /** What one statement finds out about a caller. */
 export interface Admitted {

@@ -125,6 +125,8 @@ export interface CustomerRecords {
   /** Opens a page that asks for a card. The same key gives the same page. */
   startCardEntry(request: CardEntryRequest): Promise<CardEntry>;
   readCardEntry(id: string): Promise<CardEntry>;
+  /** Whether a customer exists. */
+  exists(customer: string): Promise<boolean>;
   /** Reads a payment method of a customer; `null` if it is not, or no longer, theirs. */
   findMethod(customer: string, paymentMethod: string): Promise<PaymentChoice | null>;
 }

@@ -158,6 +158,9 @@ const fulfill = preparedStatement<ReturnType<typeof fulfillmentOf>, PurchaseReco
     ), queued as (
       insert into outbox (organization_id, id, payload_json, created_at)
       select organization_id, ${value("queuedId")}::text, ${value("payload")}::text, ${value("now")}::bigint from counted
+    ), followed as (
+      update provider_objects set check_at = 0 where organization_id = ${value("organizationId")}
+        and kind = 'subscription' and ${value("licenses")}::bigint > 0 and exists (select 1 from counted)
     )
     select moved.*, counted.receipt_count as receipt_number, counted.licenses as licenses_after,
       null::bigint as credit_note_number, null::bigint as refunded_at, counted.licenses as organization_licenses,

@@ -275,6 +275,11 @@ async function saveCustomer(run: WorkerRun, customers: CustomerRecords, purchase
       .returning("customer_id")
       .executeTakeFirstOrThrow();
     const customer = customer_id ?? created;
+    await tx
+      .insertInto("provider_objects")
+      .values({ id: customer, kind: "customer", organization_id: organizationId, check_at: null })
+      .onConflict((conflict) => conflict.column("id").doNothing())
+      .execute();
     await movePurchase(tx, purchase, purchase.state, { customer_id: customer });
     return customer;
   });

@@ -5,6 +5,7 @@ import { inTransaction } from "../database/transaction.ts";
 import type { Notification } from "../deps.ts";
 import { BACKEND, insertEvent, queueNotification, recordEvent } from "../events/events.ts";
 import { creditNoteNumber } from "../receipts/content.ts";
+import { makeProviderDue } from "../subscriptions/store.ts";
 import { type Fulfillment, fulfillAtOnce } from "./atOnce.ts";
 import { followPath, movePurchase, takenOver } from "./leases.ts";
 import type { PurchaseRecord } from "./store.ts";
@@ -75,6 +76,7 @@ export async function fulfillInSteps(
     const data = { licensesAfter, receipt, ...(licenses > 0 && reduction !== null && { reduction }) };
     await insertEvent(tx, { ...event, data }, counts.event_count);
     await queueNotification(tx, notification, now);
+    if (licenses > 0) await makeProviderDue(tx, lease.organization_id);
   });
 }
 

@@ -17,6 +17,7 @@ import { advanceOrLog, advancePurchase } from "../purchases/processor.ts";
 import { nextCheck } from "../purchases/schedule.ts";
 import { readPurchase } from "../purchases/store.ts";
 import { isRenewalDue, OPEN_STATES, readSubscription, termRuleOf } from "../subscriptions/store.ts";
+import { followSubscription, isBetweenTerms } from "./atProvider.ts";
 
 /**
  * Renews a subscription for every term that is due, in order, each only once the one before is paid. Advances the purchases
@@ -57,11 +58,29 @@ export async function readRenewed(
   before: OrganizationSubscription,
   now: number,
 ): Promise<OrganizationSubscription> {
-  if (!isRenewalDue(before, now)) return before;
   const { organization_id: organizationId } = before;
+  if (before.provider_subscription !== null) return readFollowed(deps, before, now);
+  if (!isRenewalDue(before, now)) return before;
   await renewDue(deps, organizationId);
   const after = await readSubscription(deps.database, organizationId);
   if (isRenewalDue(after, now)) throw renewalInProgress();
+  return after;
+}
+
+/** Waits for a renewal that the provider makes. */
+async function readFollowed(
+  deps: BackendDeps,
+  before: OrganizationSubscription,
+  now: number,
+): Promise<OrganizationSubscription> {
+  if (!isBetweenTerms(before, now)) return before;
+  try {
+    await followSubscription(deps, before.organization_id);
+  } catch (error) {
+    deps.log(`subscription of organization ${before.organization_id} at the provider`, error);
+  }
+  const after = await readSubscription(deps.database, before.organization_id);
+  if (isBetweenTerms(after, now)) throw renewalInProgress();
   return after;
 }
 

@@ -66,6 +66,12 @@ function isAffordable(subscription: z.output<typeof subscriptionSchema>): boolea
   }
 }
 
+/** The ID of an object at Stripe, whose kind its prefix says. */
+function stripeIdSchema(prefix: string) {
+  const isId = new RegExp(`^${prefix}_[A-Za-z0-9_]{1,250}$`);
+  return z.string().regex(isId, `is not an ID of Stripe that begins with ${prefix}_`).nullish();
+}
+
 const organizationSchema = z
   .strictObject({
     id: z
@@ -77,6 +83,9 @@ const organizationSchema = z
     subscription: subscriptionSchema,
     paymentMethod: z.enum(SANDBOX_PAYMENT_METHODS as [string, ...string[]]).nullable(),
     usedLicenses: z.int().nonnegative(),
+    stripeCustomerId: stripeIdSchema("cus"),
+    stripeSubscriptionId: stripeIdSchema("sub"),
+    stripeSubscriptionItemId: stripeIdSchema("si"),
     users: z.array(userSchema),
     tokens: z.array(tokenSchema).optional(),
   })
@@ -84,6 +93,10 @@ const organizationSchema = z
     const problem = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
     if (!isAffordable(organization.subscription)) {
       problem(["subscription", "unitPrice", "amount"], "times the licenses is too large to charge");
+    }
+    const { stripeCustomerId, stripeSubscriptionId, stripeSubscriptionItemId } = organization;
+    if (!stripeSubscriptionId !== !stripeSubscriptionItemId || (stripeSubscriptionId && !stripeCustomerId)) {
+      problem(["stripeSubscriptionId"], "requires stripeCustomerId and stripeSubscriptionItemId, and they require it");
     }
     const taking = organization.users.filter(takesLicense).length;
     if (organization.usedLicenses > organization.subscription.licenses) {

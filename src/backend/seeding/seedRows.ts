@@ -85,6 +85,7 @@ function subscriptionRow(organization: SeedOrganization, now: number): SeedRows[
   const { anchorDate, interval, intervalCount, autoRenew } = subscription;
   const rule = { anchorDate, interval, intervalCount };
   const termIndex = termIndexOn(rule, dateInZone(now, timeZone));
+  const renewsHere = autoRenew && !organization.stripeSubscriptionId;
   return {
     organization_id: organization.id,
     plan: subscription.plan,
@@ -98,11 +99,14 @@ function subscriptionRow(organization: SeedOrganization, now: number): SeedRows[
     licenses: subscription.licenses,
     used: organization.usedLicenses,
     auto_renew: autoRenew ? 1 : 0,
-    renew_at: autoRenew ? renewalDueAt(rule, termIndex, timeZone) : null,
+    renew_at: renewsHere ? renewalDueAt(rule, termIndex, timeZone) : null,
     payment_method: organization.paymentMethod,
     version: 1,
     receipt_count: 0,
     credit_note_count: 0,
+    customer_id: organization.stripeCustomerId ?? null,
+    provider_subscription: organization.stripeSubscriptionId ?? null,
+    provider_item: organization.stripeSubscriptionItemId ?? null,
   };
 }
 

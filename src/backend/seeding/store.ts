@@ -39,6 +39,7 @@ export async function seedStore(
 async function insertOrganization(tx: Kysely<Database>, rows: SeedRows, secrets: SecretBox): Promise<void> {
   await tx.insertInto("organizations").values(rows.organization).execute();
   await tx.insertInto("subscriptions").values(rows.subscription).execute();
+  await insertProviderObjects(tx, rows.subscription);
   const ids = await findOrCreateUsers(tx, rows.users);
   for (const [emailKey, secret] of rows.totpSecrets) {
     const id = ids.get(emailKey) ?? 0;
@@ -60,6 +61,19 @@ async function insertOrganization(tx: Kysely<Database>, rows: SeedRows, secrets:
     }));
     await tx.insertInto("token_index").values(hashes).execute();
   }
+}
+
+/** Notes whose the customer and the subscription at the provider are. The subscription is looked at once at the start. */
+async function insertProviderObjects(
+  tx: Kysely<Database>,
+  { organization_id, customer_id, provider_subscription }: SeedRows["subscription"],
+): Promise<void> {
+  const customer = customer_id ? [{ id: customer_id, kind: "customer", organization_id, check_at: null } as const] : [];
+  const subscription = provider_subscription
+    ? [{ id: provider_subscription, kind: "subscription", organization_id, check_at: 0 } as const]
+    : [];
+  const objects = [...customer, ...subscription];
+  if (objects.length > 0) await tx.insertInto("provider_objects").values(objects).execute();
 }
 
 /** Lists the users, of those given, without a password hash. */

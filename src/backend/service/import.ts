@@ -5,12 +5,14 @@ import { type BackendError, startError } from "../errors.ts";
 import { NO_PASSWORD } from "../identity/memberships.ts";
 import { type SecretBox, secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
+import type { PaymentGateway } from "../payments/gateway.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "../seeding/seed.ts";
 import { readSeed, type Seed, type SeedOrganization } from "../seeding/seedFile.ts";
 import { assertStarted, seedRows } from "../seeding/seedRows.ts";
 import { type SeedRows, seedStore } from "../seeding/store.ts";
 import { databaseNow } from "./clock.ts";
 import { invalidSettings } from "./given.ts";
+import { assertAtProvider } from "./importCheck.ts";
 
 /** An organization that was created. */
 export type CreatedOrganization = Pick<SeedOrganization, "id" | "name">;
@@ -19,6 +21,8 @@ export type CreatedOrganization = Pick<SeedOrganization, "id" | "name">;
 export interface ImportOptions {
   /** Without it the file must have nothing that is only for tests. */
   readonly isTestMode: boolean;
+  /** The provider whose customers and subscriptions the file may name; none without it. */
+  readonly gateway?: Pick<PaymentGateway, "account" | "customers" | "subscriptions">;
   /** Encrypt the secrets of one-time codes. */
   readonly masterKeys: readonly Buffer[];
   random(bytes: number): Buffer;
@@ -27,16 +31,17 @@ export interface ImportOptions {
 /**
  * Imports the organizations of a seed file, all or none. Their passwords are hashed first.
  *
- * @throws BackendError `seed_invalid`, `organization_exists`
+ * @throws BackendError `seed_invalid`, `organization_exists`; `unavailable` without an answer from the provider
  */
 export async function importSeed(
   database: Kysely<Database>,
   file: { path: string; text: string },
-  { isTestMode, masterKeys, random }: ImportOptions,
+  { isTestMode, gateway, masterKeys, random }: ImportOptions,
 ): Promise<CreatedOrganization[]> {
   const { seed } = readSeed(file, isTestMode ? "test" : "live");
   const now = Math.round(await databaseNow(database));
   assertStarted(seed, file.path, now);
+  await assertAtProvider(seed, file.path, { gateway: gateway ?? null, now });
   const hashes = await hashPasswords(seed, random);
   const rows = seed.organizations.map((organization) => withHashes(seedRows(organization, now, random), hashes));
   const hasCodes = rows.some(({ totpSecrets }) => totpSecrets.size > 0);
@@ -91,6 +96,10 @@ export async function createOrganizations(
   } catch (error) {
     if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
     const { table = "" } = error as { table?: string };
+    if (/provider/.test(table)) {
+      const message = "A customer or subscription at the provider already belongs to another organization";
+      throw startError("seed_invalid", message, "Nothing was created. Correct the file.", { cause: error });
+    }
     if (!/token/.test(table)) throw organizationExists(ids);
     throw startError("seed_invalid", "A token already exists in another organization", "Choose other tokens.", {
       cause: error,

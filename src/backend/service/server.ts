@@ -13,6 +13,7 @@ import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { registerSetupPage } from "../pages/setupPage.ts";
 import { testGateway } from "../payments/testGateway.ts";
+import { followDue } from "../renewals/atProvider.ts";
 import { BUCKETS } from "../renewals/due.ts";
 import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
@@ -165,7 +166,8 @@ function backendOf(
 const MAX_PAUSE_MS = 5_000;
 
 function sweepingOf(backend: BackendDeps, { jobs, payments }: ServiceSettings, { random }: ServiceDeps) {
-  const more = payments.provider === "stripe" ? [() => handleEvents(backend, jobs)] : [];
+  const more =
+    payments.provider === "stripe" ? [() => handleEvents(backend, jobs), () => followDue(backend, jobs)] : [];
   return { jobs, bucket: random(1).readUInt8(0) % BUCKETS, maxPauseMs: MAX_PAUSE_MS, more };
 }
 

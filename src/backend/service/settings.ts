@@ -21,7 +21,7 @@ export interface DatabaseSettings {
 type Role = "http" | "jobs";
 
 /** Who is paid through. */
-export type PaymentSettings =
+type PaymentSettings =
   | { readonly provider: "sandbox" }
   | {
       readonly provider: "stripe";

@@ -4,7 +4,7 @@ import type { Database, OrganizationSubscription } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
-import { readSubscription, termRuleOf } from "./store.ts";
+import { makeProviderDue, readSubscription, termRuleOf } from "./store.ts";
 import { snapshotAt } from "./view.ts";
 
 /** Who changes a reduction, for the audit log, and when, billing clock, milliseconds. */
@@ -120,4 +120,5 @@ async function setReduction(
     .set({ ...change, version: version + 1 })
     .where("organization_id", "=", organizationId)
     .execute();
+  await makeProviderDue(tx, organizationId);
 }

@@ -65,7 +65,7 @@ export function licenseCounts({ licenses, used }: Pick<SubscriptionRow, "license
  * licenses affect the renewal, so the version changes (src/billing/README.md, Reductions).
  */
 export async function changeUsed(tx: Kysely<Database>, organizationId: number, count: number): Promise<void> {
-  await tx
+  const { reduction } = await tx
     .updateTable("subscriptions")
     .set((expression) => ({
       used: expression("used", "+", count),
@@ -77,6 +77,18 @@ export async function changeUsed(tx: Kysely<Database>, organizationId: number, c
         .end(),
     }))
     .where("organization_id", "=", organizationId)
+    .returning("reduction")
+    .executeTakeFirstOrThrow();
+  if (reduction !== null) await makeProviderDue(tx, organizationId);
+}
+
+/** Makes the subscription at the provider due, if the organization has one, so that its quantity follows the count. */
+export async function makeProviderDue(tx: Kysely<Database>, organizationId: number): Promise<void> {
+  await tx
+    .updateTable("provider_objects")
+    .set({ check_at: 0 })
+    .where("organization_id", "=", organizationId)
+    .where("kind", "=", "subscription")
     .execute();
 }
 

@@ -57,6 +57,8 @@ export function snapshotAt(row: OrganizationSubscription, now: number): Subscrip
 
 /** A renewal makes a subscription past due once its first attempt has failed (src/billing/README.md, Renewal). */
 function renewalState(row: OrganizationSubscription, now: number): "active" | "past_due" | "suspended" {
+  if (row.provider_status === "past_due") return "past_due";
+  if (row.provider_status === "unpaid") return "suspended";
   const hasFailed = row.renewal_state === "declined" || (row.renewal_attempts ?? 0) > 0;
   if (!hasFailed) return "active";
   return now < (row.renewal_grace_until ?? 0) ? "past_due" : "suspended";
@@ -137,6 +139,12 @@ export function assertUsable(snapshot: SubscriptionSnapshot): void {
 function notPurchasable(snapshot: SubscriptionSnapshot, consequence: string): BackendError {
   const { row, term, state } = snapshot;
   const unpaid = unpaidRenewal(snapshot);
+  if (unpaid === null && state !== "ended") {
+    return new BackendError(
+      "subscription_not_purchasable",
+      `${consequence}: the invoice of the last renewal is unpaid. Pay it from the email that it came with`,
+    );
+  }
   if (unpaid === null) {
     return new BackendError(
       "subscription_not_purchasable",

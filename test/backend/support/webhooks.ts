@@ -37,7 +37,7 @@ export function webhookApp(deps: BackendDeps, metrics: Metrics = createMetrics()
 }
 
 /** The body of an event. */
-export function bodyOf({ id, type, object, previous, livemode = false }: TestEvent, now: number): string {
+function bodyOf({ id, type, object, previous, livemode = false }: TestEvent, now: number): string {
   return JSON.stringify({
     id: id ?? `evt_${randomBytes(8).toString("hex")}`,
     object: "event",

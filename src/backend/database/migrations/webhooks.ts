@@ -25,9 +25,7 @@ export const webhooksMigration: Migration = {
       .addColumn("check_at", "bigint")
       .execute();
     await createIndex(db, "provider_objects_of", "provider_objects", ["organization_id"]);
-    await sql`create index provider_objects_due on provider_objects (kind, check_at) where check_at is not null`.execute(
-      db,
-    );
+    await sql`create index provider_objects_due on provider_objects (check_at) where check_at is not null`.execute(db);
     await db.schema.alterTable("subscriptions").addColumn("provider_status", "text").execute();
   },
 };
