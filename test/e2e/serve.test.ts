@@ -262,6 +262,15 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect(list).toEqual([expect.objectContaining({ id: "pur_1_lost", finding: "unknownPurchase", kind: "purchase" })]);
     const text = await runCli(["serve", "admin", "list-review"], { env: serviceEnvironment(database) });
     expect(text.stdout).toContain("captured, purchase unknown");
+    const dispute = { id: "du_1", paymentId: "pi_1", amount: { amount: 900, currency: "GBP" }, isOpen: true };
+    const kept = JSON.stringify({ ...dispute, purchaseId: "pur_1_disputed", organizationId: 1 });
+    await database.query("insert into settings (name, value) values ('dispute:du_1', $1)", [kept]);
+    const disputed = resultOf<{ id: string }[]>(await operate(["serve", "admin", "list-review"]));
+    expect(disputed[1]).toMatchObject({ id: "pur_1_disputed", finding: "disputed", total: dispute.amount });
+    const listed = await runCli(["serve", "admin", "list-review"], { env: serviceEnvironment(database) });
+    expect(listed.stdout).toMatch(/pur_1_disputed.*9\.00.*disputed/);
+    expect(listed.stdout).toContain("Answer disputes at the payment provider.");
+    await database.query("delete from settings where name = 'dispute:du_1'");
     expect(resultOf(await operate(["serve", "admin", "release"]))).toEqual({ held: false, wasHeld: true });
     await database.query("update sandbox_payments set refunded = amount where id = 'pay_lost'");
     const settled = await runCli(["serve", "reconcile", "--from", since, "--payments", "sandbox", "--test-mode"], {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
+import Stripe from "stripe";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { checkService } from "../../../src/backend/service/check.ts";
 import { importSeed } from "../../../src/backend/service/import.ts";
@@ -30,16 +31,18 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
       env: { ...serviceEnvironment(database), ...env },
     });
 
+  const machine = () => ({
+    now: Date.now,
+    monotonic: () => performance.now(),
+    random: randomBytes,
+    pid: process.pid,
+    reach: () => {},
+    log: (line: string) => log.push(line),
+    version: "0.0.0",
+  });
+
   async function start(flags: Record<string, string> = {}, env: Record<string, string> = {}): Promise<RunningService> {
-    const service = await startService(await settingsOf(flags, env), {
-      now: Date.now,
-      monotonic: () => performance.now(),
-      random: randomBytes,
-      pid: process.pid,
-      reach: () => {},
-      log: (line) => log.push(line),
-      version: "0.0.0",
-    });
+    const service = await startService(await settingsOf(flags, env), machine());
     running.push(service);
     return service;
   }
@@ -108,6 +111,32 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
     const statuses = [];
     for (let sent = 0; sent < 4; sent += 1) statuses.push((await fetch(`${ready.url}/me`)).status);
     expect(statuses.at(-1)).toBe(429);
+  });
+
+  test("takes webhooks if it is paid through Stripe, and has the role of requests", async () => {
+    const startWith = async (roles: string) => {
+      const payments = {
+        provider: "stripe",
+        key: "sk_test_1",
+        webhookSecrets: ["whsec_1"],
+        apiUrl: null,
+        rate: 1,
+      } as const;
+      const service = await startService({ ...(await settingsOf({ roles })), payments }, machine());
+      running.push(service);
+      return service.ready.url;
+    };
+    const event = { type: "customer.deleted", created: 0, livemode: false, data: { object: { id: "cus_1" } } };
+    const payload = JSON.stringify({ id: "evt_1", object: "event", ...event });
+    const signature = Stripe.webhooks.generateTestHeaderString({ payload, secret: "whsec_1" });
+    const send = async (url: string) => {
+      const headers = { "content-type": "application/json", "stripe-signature": signature };
+      return (await fetch(new URL("/webhooks/stripe", url), { method: "POST", headers, body: payload })).status;
+    };
+    expect(await send(await startWith("http"))).toBe(200);
+    expect(await database.query("select id from webhook_events")).toEqual([{ id: "evt_1" }]);
+    expect(await send(await startWith("jobs"))).toBe(404);
+    expect(await send((await start()).ready.url)).toBe(404);
   });
 
   test("sells under a role that cannot change what was booked", async () => {
