@@ -13,7 +13,7 @@ const READ_MS = 1_000;
 const OPEN_STATES: readonly PurchaseState[] = [...ADVANCED_STATES, "requires_approval"];
 
 /** Work that instances share, by what is overdue. */
-type DueKind = "purchase" | "retry" | "renewal" | "notification";
+type DueKind = "purchase" | "retry" | "renewal" | "notification" | "webhook";
 
 /** What the store says of the work that is left. */
 interface StoreGauges {
@@ -66,6 +66,7 @@ async function readStore(deps: StoreDeps): Promise<StoreGauges> {
       retry: secondsSince(billing, await oldestRetry(database, billing)),
       renewal: secondsSince(billing, await oldestRenewal(database, billing)),
       notification: secondsSince(billing, await oldestNotification(database)),
+      webhook: secondsSince(machine, await oldestWebhook(database)),
     },
     unsent: await unsentCount(database),
     differences: (await readReconciled(database))?.differences ?? {},
@@ -124,6 +125,16 @@ async function oldestNotification(database: Kysely<Database>): Promise<number | 
     .selectFrom("outbox")
     .select(({ fn }) => fn.min("created_at").as("since"))
     .where("sent_at", "is", null)
+    .executeTakeFirstOrThrow();
+  return since;
+}
+
+/** A job that fails claims an event again and again, so its age counts and not when it is due. */
+async function oldestWebhook(database: Kysely<Database>): Promise<number | null> {
+  const { since } = await database
+    .selectFrom("webhook_events")
+    .select(({ fn }) => fn.min("received_at").as("since"))
+    .where("check_at", "is not", null)
     .executeTakeFirstOrThrow();
   return since;
 }

@@ -48,6 +48,7 @@ describe.each(DIALECTS)("the gauges of the store on %s", (dialect) => {
       'oldest_due_seconds{kind="retry"} 0',
       'oldest_due_seconds{kind="renewal"} 0',
       'oldest_due_seconds{kind="notification"} 0',
+      'oldest_due_seconds{kind="webhook"} 0',
       "outbox_unsent 0",
     ]);
     const waiting = organization({ paymentMethod: "card_requires_approval" });
@@ -55,6 +56,11 @@ describe.each(DIALECTS)("the gauges of the store on %s", (dialect) => {
     for (const each of [waiting, paid]) await backend.addOrganization(each);
     await buy(backend, waiting.id, 1, "key-1");
     await buy(backend, paid.id, 1, "key-2");
+    const webhook = { id: "evt_1", type: "refund.created", object_id: "pi_1", check_at: backend.clocks.machine };
+    await backend.deps.database
+      .insertInto("webhook_events")
+      .values({ ...webhook, received_at: backend.clocks.machine - 90_000 })
+      .execute();
     backend.clocks.billing += 10 * DAY_MS;
     await backend.deps.database
       .updateTable("purchases")
@@ -68,6 +74,7 @@ describe.each(DIALECTS)("the gauges of the store on %s", (dialect) => {
     expect(await linesOf("outbox_unsent")).toEqual(["outbox_unsent 1"]);
     const due = await linesOf("oldest_due_seconds");
     expect(due).toContain('oldest_due_seconds{kind="purchase"} 30');
+    expect(due).toContain('oldest_due_seconds{kind="webhook"} 90');
     expect(due).toContain(`oldest_due_seconds{kind="notification"} ${(10 * DAY_MS) / 1_000}`);
     // The term ended on 1 December at midnight in London.
     const renewal = (backend.clocks.billing - Date.parse("2026-12-01T00:00:00Z")) / 1_000;
