@@ -5,6 +5,7 @@ import type { BackendDeps } from "../../../src/backend/deps.ts";
 import { passwords } from "../../../src/backend/identity/secrets.ts";
 import { GatewayUnavailable, type Payment, type ProviderSubscription } from "../../../src/backend/payments/gateway.ts";
 import { followDue } from "../../../src/backend/renewals/atProvider.ts";
+import { changeUsed } from "../../../src/backend/subscriptions/store.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import type { Subscription } from "../../../src/contract/billing.ts";
 import {
@@ -77,7 +78,7 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
         },
       },
       customers: {
-        create: async () => "cus_1",
+        create: async (created) => `cus_${created.id}`,
         exists: async () => true,
         findMethod: async (_customer, method) => (labels[method] ? { id: method, label: labels[method] } : null),
         startCardEntry: () => Promise.reject(new Error("unexpected")),
@@ -86,7 +87,10 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
     },
   });
 
-  const ofCustomer = (payment: Payment): Payment => ({ ...payment, customer: "cus_1" });
+  const ofCustomer = (payment: Payment): Payment => {
+    const [, organizationId] = payment.purchaseId.split("_");
+    return { ...payment, customer: Number(organizationId) === id ? "cus_1" : `cus_${organizationId}` };
+  };
 
   const work = () => followDue(deps(), 10);
 
@@ -144,6 +148,16 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
     await bought(2, "a");
     await work();
     expect(quantities).toEqual([23, 25]);
+  });
+
+  test("gets as many as are in use if a reduction to fewer is scheduled", async () => {
+    await reduce(23);
+    await work();
+    await changeUsed(backend.deps.database, id, 2);
+    await work();
+    await changeUsed(backend.deps.database, id, -2);
+    await work();
+    expect(quantities).toEqual([23, 24, 23]);
   });
 
   test("is set right again after somebody else has set it, and looked at every day", async () => {
@@ -249,6 +263,18 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
     await work();
     expect(quantities).toEqual([]);
     expect(backend.log.join("\n")).toContain("is not the one that was imported");
+  });
+
+  test("is told apart from a customer who was created here, and whose it is known", async () => {
+    const other = organization();
+    await backend.addOrganization(other);
+    expect((await buy(shop, other.id, 1, "a")).status).toBe(201);
+    const known = backend.deps.database
+      .selectFrom("provider_objects")
+      .selectAll()
+      .where("organization_id", "=", other.id);
+    const customer = { id: `cus_${other.id}`, kind: "customer", organization_id: other.id, check_at: null };
+    expect(await known.execute()).toEqual([customer]);
   });
 
   test("has its payment method's label read again, and forgets one that is gone", async () => {
