@@ -3,9 +3,9 @@ import pLimit from "p-limit";
 import type { BackendDeps, Notification } from "./deps.ts";
 import { claimNotifications, markSent } from "./events/events.ts";
 import { prune } from "./prune.ts";
-import { clocksOf } from "./purchases/charge.ts";
 import { isOrphan, leaseDue } from "./purchases/leases.ts";
 import { advanceLeasedOrLog } from "./purchases/processor.ts";
+import { clocksOf } from "./purchases/worker.ts";
 import { type DueRetry, type DueSubscription, dueRetries, dueSubscriptions } from "./renewals/due.ts";
 import { renewDue, retryRenewal } from "./renewals/renew.ts";
 

@@ -89,7 +89,7 @@ export interface ChargeLimits {
 }
 
 /** What became of a refund. */
-export type RefundStatus = "succeeded" | "pending" | "failed";
+type RefundStatus = "succeeded" | "pending" | "failed";
 
 /** A payment method to choose on the payment page. */
 export interface PaymentChoice {
@@ -98,7 +98,7 @@ export interface PaymentChoice {
 }
 
 /** What it takes to ask a person for a card on a page of the provider. */
-export interface CardEntryRequest {
+interface CardEntryRequest {
   readonly idempotencyKey: string;
   readonly organizationId: number;
   readonly purchaseId: string;
@@ -108,7 +108,7 @@ export interface CardEntryRequest {
 }
 
 /** A page of the provider that asks a person for a card. `method` is there once it is `complete`. */
-export interface CardEntry {
+interface CardEntry {
   readonly id: string;
   readonly status: "open" | "complete" | "expired";
   /** Where the page is while it is open. */

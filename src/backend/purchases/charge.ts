@@ -1,31 +1,14 @@
-import { dateInZone } from "../../billing/calendar.ts";
 import { money } from "../../billing/money.ts";
-import type { PurchaseState } from "../../billing/purchase.ts";
-import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
-import type { BackendDeps, SettledPurchase } from "../deps.ts";
-import { BACKEND } from "../events/events.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
 import { type CustomerRecords, GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { readSubscription } from "../subscriptions/store.ts";
-import { type Clocks, LEASE_MS, movePurchase, renewLease, StaleLease } from "./leases.ts";
-import { deadlineOf, lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
-import {
-  endUnpaid,
-  type Failure,
-  fulfillPurchase,
-  markRefundDue,
-  requireApproval,
-  requireApprovalAgain,
-} from "./settle.ts";
-import type { PurchaseRecord } from "./store.ts";
-
-/** The payment was canceled before any money was taken. */
-const NEVER_PAID: Failure = {
-  code: "payment_canceled",
-  message: "The payment could not be made in time and was canceled.",
-};
+import { movePurchase } from "./leases.ts";
+import { decline, fulfillPaid, NEVER_PAID, REFUSED, refuse, review, waitOrReview } from "./outcomes.ts";
+import { deadlineOf, lastAttemptAt } from "./schedule.ts";
+import { type Failure, requireApproval, requireApprovalAgain } from "./settle.ts";
+import type { Step, WorkerRun } from "./worker.ts";
 
 const NO_METHOD: Failure = { code: "no_payment_method", message: "There is no payment method." };
 
@@ -42,8 +25,6 @@ const KEY_LIFE_MS = 24 * 3_600_000;
 
 /** How long a failure that the provider repeats may still turn out to have done something, milliseconds. */
 const KEY_RETRY_MS = 60_000;
-
-const REFUSED: Failure = { code: "payment_refused", message: "The payment was refused." };
 
 /** Takes the next step of charging a purchase: creates its payment, confirms it, or follows its status. */
 export async function charge(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
@@ -231,35 +212,6 @@ async function cancelPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pay
 }
 
 /**
- * Ends a purchase whose request the provider refused as such. What was refused before money could move is declined; anything
- * else is an operator's to look at, because the provider may have done it under the same key before.
- */
-async function refuse(
-  run: WorkerRun,
-  purchase: PurchaseRow,
-  refusal: GatewayRefusal,
-  { isHarmless }: { isHarmless: boolean },
-): Promise<Step> {
-  if (!isHarmless || refusal.isConflict) return review(run, purchase, refusal.message);
-  run.log(`purchase ${purchase.id}: ${refusal.message}`);
-  return decline(run, purchase, REFUSED);
-}
-
-/** Leaves a purchase to the operator. It is still checked every day. */
-export async function review(run: WorkerRun, purchase: PurchaseRow, reason: string): Promise<Step> {
-  const before = BEFORE_REVIEW[purchase.state];
-  await movePurchase(run.database, purchase, before ? [before, "needs_review"] : "needs_review");
-  run.log(`purchase ${purchase.id} needs review: ${reason}`);
-  return "wait";
-}
-
-/** The states through which others reach `needs_review`. */
-const BEFORE_REVIEW: Partial<Record<PurchaseState, PurchaseState>> = {
-  charging: "unknown",
-  requires_approval: "processing",
-};
-
-/**
  * Creates the customer of an organization that has none, and freezes it in the purchase. Of two workers that do so at once,
  * the first decides.
  */
@@ -300,143 +252,4 @@ export const UNSPOILED = { key_retries: 0, key_retry_at: null } as const;
 
 function isKeySpoiled(run: WorkerRun, { key_retry_at }: PurchaseRow): boolean {
   return key_retry_at !== null && run.clock.now() < key_retry_at;
-}
-
-/**
- * Leaves a payment with an unknown outcome for later. After 24 hours an operator is asked to review the purchase, which is
- * still checked every day (src/backend/README.md, States).
- */
-export async function waitOrReview(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
-  const isOpen = purchase.state === "processing" || purchase.state === "unknown";
-  if (!isOpen || run.clock.now() - lastAttemptAt(purchase) < REVIEW_AFTER_MS) return "wait";
-  return review(run, purchase, "no evidence of its payment for 24 hours");
-}
-
-/** The dependencies of a worker. */
-export type WorkerDeps = Pick<
-  BackendDeps,
-  "database" | "gateway" | "clock" | "now" | "reach" | "log" | "changes" | "observe"
->;
-
-/** One worker's run on a purchase, under one lease. */
-export interface WorkerRun extends WorkerDeps {
-  /** A run confirms at most once. If the outcome stays unknown, a later run checks it. */
-  hasConfirmed: boolean;
-  /** The purchase once it is fulfilled, if it need not be read again. */
-  fulfilled?: PurchaseRecord | null;
-}
-
-/** The result of a step: the purchase in its new state, `settled`, or `wait` for a later check. */
-export type Step = PurchaseRow | "settled" | "wait";
-
-/** How a purchase ends that waited for a person and was not paid, and who ended it, for the audit log. */
-export interface WaitingEnd {
-  readonly state: "canceled" | "expired";
-  readonly actor: string;
-}
-
-const END_FAILURES: Readonly<Record<WaitingEnd["state"], Failure>> = {
-  canceled: { code: "payment_canceled", message: "The purchase was canceled; nothing was charged." },
-  expired: {
-    code: "payment_expired",
-    message: "The purchase was not paid in time and expired; nothing was charged.",
-  },
-};
-
-/** Reads both clocks. */
-export function clocksOf({ clock, now }: Pick<WorkerDeps, "clock" | "now">): Clocks {
-  return { billing: clock.now(), machine: now() };
-}
-
-/** Renews a lease while `work` runs. If the lease is lost, the work is dropped, because another worker continues it. */
-export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () => Promise<void>): Promise<void> {
-  const renewal = setInterval(() => {
-    renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of purchase ${lease.id}`, error));
-  }, LEASE_MS / 3);
-  try {
-    await work();
-  } catch (error) {
-    if (!(error instanceof StaleLease)) throw error;
-    deps.log(`purchase ${lease.id}: lease lost to another worker`);
-  } finally {
-    clearInterval(renewal);
-    deps.changes.emit(lease.id);
-  }
-}
-
-/**
- * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance. Otherwise nothing
- * is given.
- */
-export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  if (isAsFrozen(run, purchase, payment)) return fulfill(run, purchase);
-  return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
-}
-
-/** Whether the amount, currency, customer and mode of a payment are those of the purchase. */
-export function isAsFrozen({ gateway }: WorkerRun, purchase: PurchaseRow, payment: Payment): boolean {
-  const { amount, currency } = payment.amount;
-  return (
-    amount === purchase.total &&
-    currency === purchase.currency &&
-    payment.customer === purchase.customer_id &&
-    payment.mode === gateway.account.mode
-  );
-}
-
-/** Fulfills a paid purchase, or refunds it if its term has ended meanwhile. */
-export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
-  const now = run.clock.now();
-  if (purchase.total > 0 && isTermOver(purchase, now)) {
-    const message = "The payment arrived after the term had ended; it is refunded.";
-    return startRefund(run, purchase, { code: "term_ended", message });
-  }
-  run.fulfilled = await fulfillPurchase(run.database, purchase, now);
-  observeSettled(run, purchase, "fulfilled");
-  run.reach("B8");
-  return "settled";
-}
-
-/** Whether the term of a purchase has ended. A renewal is owed even then. */
-function isTermOver(purchase: PurchaseRow, now: number): boolean {
-  if (purchase.kind === "renewal") return false;
-  return dateInZone(now, purchase.time_zone) >= priceOf(purchase).term.renewalDate;
-}
-
-/** Why a payment that arrived is refunded. */
-const REFUND_REASONS = ["payment_late", "term_ended"];
-
-/** Whether a refund is owed, also one that failed and is an operator's now. */
-export function isRefundOwed({ state, failure_code }: PurchaseRow): boolean {
-  return state === "refund_due" || (state === "needs_review" && REFUND_REASONS.includes(failure_code ?? ""));
-}
-
-/** Records that a payment has to be refunded. */
-export async function startRefund(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
-  await markRefundDue(run.database, purchase, failure, run.clock.now());
-  return { ...purchase, state: "refund_due" };
-}
-
-/** Ends a purchase declined. A renewal is retried on its schedule. */
-async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
-  const now = run.clock.now();
-  const nextCheckAt = purchase.kind === "renewal" ? nextRetryAt(purchase.accepted_at, now, purchase.time_zone) : null;
-  await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
-  observeSettled(run, purchase, "declined");
-  return "settled";
-}
-
-/** Ends a waiting purchase whose payment the provider canceled. It stays watched for a payment that arrives anyway. */
-export async function endWaiting(run: WorkerRun, purchase: PurchaseRow, { state, actor }: WaitingEnd): Promise<Step> {
-  const now = run.clock.now();
-  const end = { state, failure: END_FAILURES[state], actor, nextCheckAt: nextCheck(now, now) };
-  await endUnpaid(run.database, purchase, end, now);
-  observeSettled(run, purchase, state);
-  return "settled";
-}
-
-/** Reports a purchase that has settled. */
-export function observeSettled(run: WorkerRun, purchase: PurchaseRow, outcome: SettledPurchase["outcome"]): void {
-  const seconds = Math.max(0, run.clock.now() - lastAttemptAt(purchase)) / 1_000;
-  run.observe?.({ kind: purchase.kind, outcome, seconds });
 }

@@ -4,27 +4,23 @@ import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND } from "../events/events.ts";
 import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { charge } from "./charge.ts";
+import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
 import {
-  charge,
-  clocksOf,
   endWaiting,
   fulfill,
   fulfillPaid,
-  holdLease,
   isRefundOwed,
   observeSettled,
   review,
-  type Step,
   startRefund,
   type WaitingEnd,
-  type WorkerDeps,
-  type WorkerRun,
   waitOrReview,
-} from "./charge.ts";
-import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
+} from "./outcomes.ts";
 import { deadlineOf, lastAttemptAt, nextCheck } from "./schedule.ts";
 import { type Failure, recordRefund, requireApprovalAgain } from "./settle.ts";
 import { isSettled, type PurchaseRecord, readPurchase } from "./store.ts";
+import { clocksOf, holdLease, type Step, type WorkerDeps, type WorkerRun } from "./worker.ts";
 
 const REFUND_RETRY_MS = 60_000;
 

@@ -11,7 +11,6 @@ import { closingOf } from "../http/server.ts";
 import { receiptAnswer } from "../receipts/answer.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { acceptPurchase } from "./accept.ts";
-import { clocksOf } from "./charge.ts";
 import { newPurchaseId } from "./leases.ts";
 import { assertNotHeld, notPayable, payNow } from "./pay.ts";
 import { cancelWaiting, settleAccepted, settleWithin } from "./processor.ts";
@@ -24,6 +23,7 @@ import {
   voidKey,
 } from "./store.ts";
 import { paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "./views.ts";
+import { clocksOf } from "./worker.ts";
 
 const MAX_WAIT_S = 20;
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PurchaseKey } from "../database/schema.ts";
-import type { WorkerDeps } from "../purchases/charge.ts";
 import { makeDue } from "../purchases/leases.ts";
 import { advancePurchase } from "../purchases/processor.ts";
+import type { WorkerDeps } from "../purchases/worker.ts";
 import { type Booking, bookingsSince, readBooking, readBookings } from "./bookings.ts";
 import {
   type Compared,

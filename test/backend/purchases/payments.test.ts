@@ -701,11 +701,11 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
   });
 
   test.each([
-    { when: "before the attempt", makesAttempt: false, then: "processing" },
-    { when: "after the attempt", makesAttempt: true, then: "requires_approval" },
+    { when: "before the attempt", makesAttempt: false, result: "processing" },
+    { when: "after the attempt", makesAttempt: true, result: "requires_approval" },
   ])(
     "a response lost $when of a user is read, or requested again with the same key",
-    async ({ makesAttempt, then }) => {
+    async ({ makesAttempt, result }) => {
       const id = await open();
       const purchase = await buyWaiting(backend, id);
       const keys: string[] = [];
@@ -718,7 +718,7 @@ describe.each(DIALECTS)("payments on %s", (dialect) => {
       });
       await passing(act(backend, addressOf(purchase), { action: "pay", card: "card_declined" }));
       Object.assign(backend.deps.gateway, untouched);
-      expect((await read(backend, id, purchase.id)).status).toBe(then);
+      expect((await read(backend, id, purchase.id)).status).toBe(result);
       await later(6_000);
       expect((await read(backend, id, purchase.id)).status).toBe("requires_approval");
       expect(new Set(keys)).toEqual(new Set([`${purchase.id}:confirm:1`]));

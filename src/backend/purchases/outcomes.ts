@@ -1,0 +1,150 @@
+import { dateInZone } from "../../billing/calendar.ts";
+import type { PurchaseState } from "../../billing/purchase.ts";
+import { nextRetryAt } from "../../billing/renewal.ts";
+import type { PurchaseRow } from "../database/schema.ts";
+import type { SettledPurchase } from "../deps.ts";
+import { BACKEND } from "../events/events.ts";
+import type { GatewayRefusal, Payment } from "../payments/gateway.ts";
+import { movePurchase } from "./leases.ts";
+import { lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
+import { endUnpaid, type Failure, fulfillPurchase, markRefundDue } from "./settle.ts";
+import type { Step, WorkerRun } from "./worker.ts";
+
+/** The payment was canceled before any money was taken. */
+export const NEVER_PAID: Failure = {
+  code: "payment_canceled",
+  message: "The payment could not be made in time and was canceled.",
+};
+
+/** The provider gave no other reason. */
+export const REFUSED: Failure = { code: "payment_refused", message: "The payment was refused." };
+
+/**
+ * Ends a purchase whose request the provider refused as such. What was refused before money could move is declined; anything
+ * else is an operator's to look at, because the provider may have done it under the same key before.
+ */
+export async function refuse(
+  run: WorkerRun,
+  purchase: PurchaseRow,
+  refusal: GatewayRefusal,
+  { isHarmless }: { isHarmless: boolean },
+): Promise<Step> {
+  if (!isHarmless || refusal.isConflict) return review(run, purchase, refusal.message);
+  run.log(`purchase ${purchase.id}: ${refusal.message}`);
+  return decline(run, purchase, REFUSED);
+}
+
+/** Leaves a purchase to the operator. It is still checked every day. */
+export async function review(run: WorkerRun, purchase: PurchaseRow, reason: string): Promise<Step> {
+  const before = BEFORE_REVIEW[purchase.state];
+  await movePurchase(run.database, purchase, before ? [before, "needs_review"] : "needs_review");
+  run.log(`purchase ${purchase.id} needs review: ${reason}`);
+  return "wait";
+}
+
+/** The states through which others reach `needs_review`. */
+const BEFORE_REVIEW: Partial<Record<PurchaseState, PurchaseState>> = {
+  charging: "unknown",
+  requires_approval: "processing",
+};
+
+/**
+ * Leaves a payment with an unknown outcome for later. After 24 hours an operator is asked to review the purchase, which is
+ * still checked every day (src/backend/README.md, States).
+ */
+export async function waitOrReview(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+  const isOpen = purchase.state === "processing" || purchase.state === "unknown";
+  if (!isOpen || run.clock.now() - lastAttemptAt(purchase) < REVIEW_AFTER_MS) return "wait";
+  return review(run, purchase, "no evidence of its payment for 24 hours");
+}
+
+/** How a purchase ends that waited for a person and was not paid, and who ended it, for the audit log. */
+export interface WaitingEnd {
+  readonly state: "canceled" | "expired";
+  readonly actor: string;
+}
+
+const END_FAILURES: Readonly<Record<WaitingEnd["state"], Failure>> = {
+  canceled: { code: "payment_canceled", message: "The purchase was canceled; nothing was charged." },
+  expired: {
+    code: "payment_expired",
+    message: "The purchase was not paid in time and expired; nothing was charged.",
+  },
+};
+
+/**
+ * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance. Otherwise nothing
+ * is given.
+ */
+export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  if (isAsFrozen(run, purchase, payment)) return fulfill(run, purchase);
+  return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
+}
+
+/** Whether the amount, currency, customer and mode of a payment are those of the purchase. */
+function isAsFrozen({ gateway }: WorkerRun, purchase: PurchaseRow, payment: Payment): boolean {
+  const { amount, currency } = payment.amount;
+  return (
+    amount === purchase.total &&
+    currency === purchase.currency &&
+    payment.customer === purchase.customer_id &&
+    payment.mode === gateway.account.mode
+  );
+}
+
+/** Fulfills a paid purchase, or refunds it if its term has ended meanwhile. */
+export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+  const now = run.clock.now();
+  if (purchase.total > 0 && isTermOver(purchase, now)) {
+    const message = "The payment arrived after the term had ended; it is refunded.";
+    return startRefund(run, purchase, { code: "term_ended", message });
+  }
+  run.fulfilled = await fulfillPurchase(run.database, purchase, now);
+  observeSettled(run, purchase, "fulfilled");
+  run.reach("B8");
+  return "settled";
+}
+
+/** Whether the term of a purchase has ended. A renewal is owed even then. */
+function isTermOver(purchase: PurchaseRow, now: number): boolean {
+  if (purchase.kind === "renewal") return false;
+  return dateInZone(now, purchase.time_zone) >= priceOf(purchase).term.renewalDate;
+}
+
+/** Why a payment that arrived is refunded. */
+const REFUND_REASONS = ["payment_late", "term_ended"];
+
+/** Whether a refund is owed, also one that failed and is an operator's now. */
+export function isRefundOwed({ state, failure_code }: PurchaseRow): boolean {
+  return state === "refund_due" || (state === "needs_review" && REFUND_REASONS.includes(failure_code ?? ""));
+}
+
+/** Records that a payment has to be refunded. */
+export async function startRefund(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
+  await markRefundDue(run.database, purchase, failure, run.clock.now());
+  return { ...purchase, state: "refund_due" };
+}
+
+/** Ends a purchase declined. A renewal is retried on its schedule. */
+export async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
+  const now = run.clock.now();
+  const nextCheckAt = purchase.kind === "renewal" ? nextRetryAt(purchase.accepted_at, now, purchase.time_zone) : null;
+  await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
+  observeSettled(run, purchase, "declined");
+  return "settled";
+}
+
+/** Ends a waiting purchase whose payment the provider canceled. It stays watched for a payment that arrives anyway. */
+export async function endWaiting(run: WorkerRun, purchase: PurchaseRow, { state, actor }: WaitingEnd): Promise<Step> {
+  const now = run.clock.now();
+  const end = { state, failure: END_FAILURES[state], actor, nextCheckAt: nextCheck(now, now) };
+  await endUnpaid(run.database, purchase, end, now);
+  observeSettled(run, purchase, state);
+  return "settled";
+}
+
+/** Reports a purchase that has settled. */
+export function observeSettled(run: WorkerRun, purchase: PurchaseRow, outcome: SettledPurchase["outcome"]): void {
+  const seconds = Math.max(0, run.clock.now() - lastAttemptAt(purchase)) / 1_000;
+  run.observe?.({ kind: purchase.kind, outcome, seconds });
+}
