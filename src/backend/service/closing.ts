@@ -14,9 +14,12 @@ const MAX_ACCEPTING_MS = 5_000;
  */
 const [SHORT_TURN_MS, GROWTH] = [1, 0.005];
 
+/** For how long no connection may have come, milliseconds: on a busy machine they arrive late. */
+const QUIET_MS = 25;
+
 /**
- * Stops listening once no connection waits to be accepted, because the system resets those that do. A turn of the event
- * loop accepts one.
+ * Stops listening once no connection has waited to be accepted for a moment, because the system resets those that do. A turn
+ * of the event loop accepts one.
  */
 async function stopListening({ server }: Pick<FastifyInstance, "server">, monotonic: () => number): Promise<void> {
   const begin = monotonic();
@@ -24,12 +27,12 @@ async function stopListening({ server }: Pick<FastifyInstance, "server">, monoto
   server.on("connection", () => {
     hasAccepted = true;
   });
-  for (let waited = 0; waited < MAX_ACCEPTING_MS; ) {
+  for (let waited = 0, quietSince = 0; waited < MAX_ACCEPTING_MS && waited - quietSince < QUIET_MS; ) {
     hasAccepted = false;
     await setImmediate();
     const turn = monotonic() - begin - waited;
     waited += turn;
-    if (!hasAccepted && turn < SHORT_TURN_MS + GROWTH * waited) break;
+    if (hasAccepted || turn >= SHORT_TURN_MS + GROWTH * waited) quietSince = waited;
   }
   server.close();
 }
