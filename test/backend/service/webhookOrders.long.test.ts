@@ -98,7 +98,7 @@ describe.skipIf(!POSTGRES)("six events of a payment", () => {
     };
   }
 
-  test("leave the same, in each of their 720 orders", async () => {
+  test("leave the same, in each of their 720 orders", { timeout: 180_000 }, async () => {
     const orders = permutations(EVENTS);
     expect(new Set(orders.map(String)).size).toBe(720);
     for (const [number, order] of orders.entries()) {
