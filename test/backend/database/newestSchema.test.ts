@@ -28,3 +28,34 @@ test("the schema file of the build matches the migrated schema, and its tables a
   await migrated.store.destroy();
   await prebuilt.store.destroy();
 });
+
+test("a migration that is cut off at any statement is completed by the next one", async () => {
+  const whole = await opened();
+  const count = await cutOff(whole, Number.POSITIVE_INFINITY);
+  expect(count).toBeGreaterThan(100);
+  for (let statement = 1; statement <= count; statement += 1) {
+    const cut = await opened();
+    await expect(cutOff(cut, statement), `statement ${statement}`).rejects.toThrow("cut off");
+    await expect(migrate(cut.store, { dialect: "sqlite" }), `after statement ${statement}`).resolves.toBeDefined();
+    expect(cut.schema()).toEqual(whole.schema());
+    await cut.store.destroy();
+  }
+  await whole.store.destroy();
+});
+
+/** Migrates, but throws instead of the statement of a number. Returns how many there were. */
+async function cutOff({ database, store }: Awaited<ReturnType<typeof opened>>, statement: number): Promise<number> {
+  const prepare = database.prepare.bind(database);
+  let count = 0;
+  database.prepare = (text) => {
+    count += 1;
+    if (count === statement) throw new Error("cut off");
+    return prepare(text);
+  };
+  try {
+    await migrate(store, { dialect: "sqlite" });
+  } finally {
+    database.prepare = prepare;
+  }
+  return count;
+}

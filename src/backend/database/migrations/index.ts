@@ -3,7 +3,7 @@ import type { Database } from "../schema.ts";
 import { type ApplyOptions, appliedSteps, applySteps } from "./apply.ts";
 import { assignmentStrategyMigration } from "./assignmentStrategy.ts";
 import { billingMigration } from "./billing.ts";
-import type { Dialect } from "./dialect.ts";
+import { type Dialect, hasColumn } from "./dialect.ts";
 import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
 import { membershipsMigration } from "./memberships.ts";
@@ -78,8 +78,8 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0007_emails": emailsMigration,
   "0008_assignment_strategy": assignmentStrategyMigration,
   "0009_organization_keys": organizationKeysMigration,
-  "0010_provider": providerMigration,
-  "0011_webhooks": webhooksMigration,
+  "0010_provider": atOnceOnSqlite(providerMigration, ["purchases", "key_retry_at"]),
+  "0011_webhooks": atOnceOnSqlite(webhooksMigration, ["subscriptions", "provider_status"]),
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -96,6 +96,19 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
 
 function inOneTransaction({ up }: Migration): Step {
   return { kind: "transaction", up };
+}
+
+/**
+ * Makes a step of SQLite one transaction, because the migrator does not.
+ *
+ * @param added a column that the step adds: a process may have crashed after the commit, before the migrator recorded it
+ */
+function atOnceOnSqlite({ up }: Migration, added: readonly [table: string, column: string]): Migration {
+  return {
+    async up(db) {
+      if (!(await hasColumn(db, added))) await db.transaction().execute(up);
+    },
+  };
 }
 
 function createMigrator(database: Kysely<Database>): Migrator {
