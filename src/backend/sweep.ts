@@ -161,7 +161,7 @@ const ROUND = 100;
 export interface SweepingOptions extends Pick<SweepOptions, "jobs" | "bucket"> {
   /** The longest pause, reached after rounds without work, milliseconds. */
   readonly maxPauseMs: number;
-  /** Further work of each round, which returns whether there was any. */
+  /** More work for each round; each returns whether there was anything to do. */
   readonly more?: readonly (() => Promise<boolean>)[];
 }
 

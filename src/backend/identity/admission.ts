@@ -27,7 +27,7 @@ const TOKEN = [
 
 const SESSION = ["id", "access_expires_at", "mfa_at"] as const;
 
-/** All columns: whoever gets a subscription from here must not miss one. */
+/** All columns, because callers use any of them. */
 const SUBSCRIPTION = Object.keys({
   organization_id: true,
   plan: true,

@@ -89,7 +89,7 @@ export interface ChargeLimits {
 }
 
 /** What became of a refund. */
-type RefundStatus = "succeeded" | "pending" | "failed";
+export type RefundStatus = "succeeded" | "pending" | "failed";
 
 /** A payment method to choose on the payment page. */
 export interface PaymentChoice {

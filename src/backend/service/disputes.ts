@@ -15,7 +15,7 @@ const PREFIX = "dispute:";
 
 /**
  * Keeps a dispute for an operator, and records in the audit log that it began and how it ended. The licenses stay. One that
- * has ended does not begin again: whoever says so has read it earlier.
+ * has ended does not begin again: an older state of it may be stored later.
  *
  * @param now the billing clock, milliseconds
  */

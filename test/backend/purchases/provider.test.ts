@@ -1,0 +1,290 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import {
+  GatewayRefusal,
+  GatewayUnavailable,
+  type Payment,
+  type PaymentGateway,
+  type RefundStatus,
+} from "../../../src/backend/payments/gateway.ts";
+import { sweep } from "../../../src/backend/sweep.ts";
+import type { Purchase } from "../../../src/contract/billing.ts";
+import { buy, NOON, organization, startBackend, type TestBackend } from "../support/backend.ts";
+import { expectInvariants } from "../support/invariants.ts";
+import { act, addressOf, buyWaiting, read } from "../support/paying.ts";
+import { onlyRenewal, openSubscription, quote, setClock, subscriptionOf } from "../support/renewing.ts";
+import { DIALECTS } from "../support/stores.ts";
+
+const [MINUTE_MS, DAY_MS] = [60_000, 86_400_000];
+
+/** What a provider does that the sandbox's cards never do. */
+describe.each(DIALECTS)("a provider on %s", (dialect) => {
+  let backend: TestBackend;
+  let untouched: PaymentGateway;
+  const replace = (changes: Partial<PaymentGateway>) => Object.assign(backend.deps.gateway, changes);
+  const open = async (paymentMethod: string | null = "card_ok") => {
+    const made = organization({ paymentMethod });
+    await backend.addOrganization(made);
+    return made.id;
+  };
+  const later = async (ms: number) => {
+    setClock(backend, backend.clocks.billing + ms);
+    await sweep(backend.deps);
+  };
+  const bought = async (id: number): Promise<Purchase> => {
+    const { body } = await buy(backend, id, 5, "k");
+    return body.purchase ?? body;
+  };
+  const purchasesOf = (id: number) =>
+    backend.deps.database.selectFrom("purchases").selectAll().where("organization_id", "=", id).execute();
+  const stateOf = async (id: number) => (await purchasesOf(id)).map(({ state }) => state);
+  const licensesOf = async (id: number) => (await subscriptionOf(backend, id)).licenses.purchased;
+
+  beforeAll(async () => {
+    backend = await startBackend(dialect);
+    untouched = { ...backend.deps.gateway };
+  });
+  afterEach(async () => {
+    replace(untouched);
+    await backend.deps.database.updateTable("purchases").set({ next_check_at: null }).execute();
+    backend.clocks.billing = NOON;
+  });
+  afterAll(() => backend.close());
+
+  describe("takes money that was not agreed", () => {
+    const others: Record<string, (payment: Payment) => Partial<Payment>> = {
+      amount: ({ amount }) => ({ amount: { ...amount, amount: amount.amount + 1 } }),
+      currency: ({ amount }) => ({ amount: { ...amount, currency: "EUR" } }),
+      customer: () => ({ customer: "cus_other" }),
+      mode: () => ({ mode: "live" }),
+    };
+
+    test.each(Object.entries(others))(
+      "another %s: an operator is asked, and nothing is given",
+      async (_name, other) => {
+        const id = await open();
+        const altered = (payment: Payment) => ({ ...payment, ...other(payment) });
+        replace({
+          confirm: async (...given) => altered(await untouched.confirm(...given)),
+          read: async (paymentId) => altered(await untouched.read(paymentId)),
+        });
+        expect(await bought(id)).toMatchObject({ status: "needs_review", receiptNumber: null });
+        await later(DAY_MS);
+        expect([await stateOf(id), await licensesOf(id)]).toEqual([["needs_review"], 25]);
+      },
+    );
+  });
+
+  describe("refuses a request", () => {
+    test.each([
+      { request: "create", isConflict: false, ending: "declined" },
+      { request: "create", isConflict: true, ending: "needs_review" },
+      { request: "confirm", isConflict: false, ending: "needs_review" },
+      { request: "confirm", isConflict: true, ending: "needs_review" },
+    ] as const)("$request, conflict $isConflict: $ending", async ({ request, isConflict, ending }) => {
+      const id = await open();
+      replace({
+        [request]: async () => {
+          throw new GatewayRefusal("No such thing", { isConflict });
+        },
+      });
+      const purchase = await bought(id);
+      expect([await stateOf(id), await licensesOf(id)]).toEqual([[ending], 25]);
+      const failure = ending === "declined" ? { code: "payment_refused", message: "The payment was refused." } : null;
+      expect(purchase.failure).toEqual(failure);
+      await expectInvariants(backend, id, 25);
+    });
+  });
+
+  test.each(["create", "confirm"] as const)(
+    "repeats its failure of %s: a minute later another key",
+    async (request) => {
+      const id = await open();
+      const keys: string[] = [];
+      const fail = async (first: string | { idempotencyKey: string }, second?: { idempotencyKey: string }) => {
+        keys.push((typeof first === "string" ? second : first)?.idempotencyKey ?? "");
+        throw new GatewayUnavailable("500 again", { isReplayed: true });
+      };
+      replace({ [request]: fail });
+      const { id: purchaseId } = await bought(id);
+      await later(6_000);
+      await later(20_000);
+      const key = `${purchaseId}:${request === "create" ? "create" : "confirm:0"}`;
+      expect(keys).toEqual([key]);
+      await later(MINUTE_MS);
+      expect(keys).toEqual([key, `${key}:r1`]);
+      replace(untouched);
+      const used: string[] = [];
+      replace({
+        confirm: async (paymentId, attempt) => {
+          used.push(attempt.idempotencyKey);
+          return untouched.confirm(paymentId, attempt);
+        },
+      });
+      await later(10 * MINUTE_MS);
+      // The next request begins with its own key again.
+      expect(used).toEqual([request === "create" ? `${purchaseId}:confirm:0` : `${key}:r2`]);
+      expect(await stateOf(id)).toEqual(["fulfilled"]);
+      await expectInvariants(backend, id, 25);
+    },
+  );
+
+  describe("refunds", () => {
+    const lateOf = async () => {
+      const id = await open("card_processing");
+      const { id: purchaseId } = await bought(id);
+      let status: RefundStatus = "pending";
+      const keys: string[] = [];
+      replace({
+        refund: async (paymentId, key) => {
+          keys.push(key);
+          return status === "succeeded" ? untouched.refund(paymentId, key) : status;
+        },
+      });
+      setClock(backend, "2027-03-01T12:00:00Z");
+      await sweep(backend.deps);
+      return { id, purchaseId, keys, say: (next: RefundStatus) => (status = next) };
+    };
+
+    test("later: it is recorded once it was made", async () => {
+      const { id, purchaseId, keys, say } = await lateOf();
+      expect(await stateOf(id)).toContain("refund_due");
+      say("succeeded");
+      await later(2 * MINUTE_MS);
+      expect(await stateOf(id)).toContain("refunded");
+      expect(new Set(keys)).toEqual(new Set([`${purchaseId}:refund`]));
+    });
+
+    test("never: an operator is asked, and a refund by hand is recorded", async () => {
+      const { id, say } = await lateOf();
+      say("failed");
+      await later(2 * MINUTE_MS);
+      expect(await stateOf(id)).toContain("needs_review");
+      say("succeeded");
+      await later(DAY_MS);
+      expect(await stateOf(id)).toContain("refunded");
+    });
+  });
+
+  test("knows customers: one is created once, and frozen in the purchase", async () => {
+    const id = await open();
+    const created: string[] = [];
+    const customers = {
+      async create({ name }: { name: string }, key: string) {
+        created.push(`${name} ${key}`);
+        return "cus_1";
+      },
+    } as PaymentGateway["customers"];
+    const asked: (string | null)[] = [];
+    replace({
+      customers,
+      create: async (request) => {
+        asked.push(request.customer);
+        return { ...(await untouched.create(request)), customer: request.customer };
+      },
+      confirm: async (...given) => ({ ...(await untouched.confirm(...given)), customer: "cus_1" }),
+    });
+    expect(await bought(id)).toMatchObject({ status: "succeeded" });
+    expect((await buy(backend, id, 1, "second")).body).toMatchObject({ status: "succeeded" });
+    const { name } = (await subscriptionOf(backend, id)).organization;
+    expect(created).toEqual([`${name} organization_${id}:customer`]);
+    expect(asked).toEqual(["cus_1", "cus_1"]);
+    expect((await purchasesOf(id)).map(({ customer_id }) => customer_id)).toEqual(["cus_1", "cus_1"]);
+    await expectInvariants(backend, id, 25);
+  });
+
+  describe("declines because it needs a person", () => {
+    const failure = { code: "authentication_required", message: "The bank asks for approval." };
+    const asking = () =>
+      replace({
+        confirm: async (...given) => ({ ...(await untouched.confirm(...given)), failure }),
+        read: async (paymentId) => ({ ...(await untouched.read(paymentId)), failure }),
+      });
+
+    test("a purchase waits for one", async () => {
+      const id = await open("card_declined");
+      asking();
+      expect(await bought(id)).toMatchObject({ status: "requires_approval", failure: null });
+    });
+
+    test("a renewal is declined", async () => {
+      const id = await openSubscription(backend, {}, { paymentMethod: "card_declined" });
+      asking();
+      setClock(backend, "2027-03-01T12:00:00Z");
+      await sweep(backend.deps);
+      expect(await onlyRenewal(backend, id)).toMatchObject({
+        status: "failed",
+        failure: { code: "authentication_required" },
+      });
+    });
+  });
+
+  test("says that the bank did not approve: the person is told, once", async () => {
+    const id = await open("card_requires_approval");
+    const purchase = await buyWaiting(backend, id);
+    // A link to the bank is no decline yet.
+    replace({
+      confirm: async (...given) => ({ ...(await untouched.confirm(...given)), status: "requires_action" }),
+    });
+    await act(backend, addressOf(purchase), { action: "pay", card: "card_declined" });
+    expect((await read(backend, id, purchase.id)).status).toBe("requires_approval");
+    replace(untouched);
+    const events = () =>
+      backend.deps.database
+        .selectFrom("events")
+        .select("type")
+        .where("organization_id", "=", id)
+        .where("type", "=", "payment.declined")
+        .execute();
+    for (const _check of [1, 2]) {
+      await backend.deps.database
+        .updateTable("purchases")
+        .set({ next_check_at: backend.clocks.billing })
+        .where("organization_id", "=", id)
+        .execute();
+      await later(1);
+      expect(await events()).toHaveLength(1);
+    }
+    expect((await purchasesOf(id))[0]).toMatchObject({ state: "requires_approval", failure_code: "card_declined" });
+  });
+
+  test("shows no trace of an attempt: its key is used for a day, then an operator is asked", async () => {
+    const id = await openSubscription(backend, {}, { paymentMethod: "card_declined" });
+    let attempts = 0;
+    replace({
+      confirm: async () => {
+        attempts += 1;
+        throw new GatewayUnavailable("no answer");
+      },
+      read: async (paymentId) => ({
+        ...(await untouched.read(paymentId)),
+        status: "requires_payment_method",
+        lastAttempt: null,
+      }),
+    });
+    setClock(backend, "2027-03-01T12:00:00Z");
+    await sweep(backend.deps);
+    await later(MINUTE_MS);
+    expect(attempts).toBeGreaterThan(1);
+    const before = attempts;
+    await later(2 * DAY_MS);
+    expect([attempts, (await onlyRenewal(backend, id)).status]).toEqual([before, "needs_review"]);
+  });
+
+  test("takes more than 14 days for a payment: an operator is asked", async () => {
+    const id = await open("card_processing");
+    replace({ read: async (paymentId) => ({ ...(await untouched.read(paymentId)), status: "processing" }) });
+    await bought(id);
+    await later(13 * DAY_MS);
+    expect(await stateOf(id)).toEqual(["processing"]);
+    await later(2 * DAY_MS);
+    expect(await stateOf(id)).toEqual(["needs_review"]);
+  });
+
+  test("has a maximum: more than that is not quoted", async () => {
+    const id = await open();
+    replace({ limits: () => ({ minimum: 0, maximum: 1_000, step: 1 }) });
+    const { status, body } = await quote(backend, id, 100);
+    expect([status, body.code]).toEqual([409, "license_limit"]);
+    expect(body.detail).toMatch(/^£[\d,.]+ is above the maximum charge of £10\.00; request fewer licenses/);
+  });
+});
