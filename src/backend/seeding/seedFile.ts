@@ -161,14 +161,14 @@ export interface SeedFile {
 /**
  * Reads a seed file.
  *
- * @param mode `test` requires a password of every user; `live` refuses what is only for tests: passwords, tokens, test cards
- *   and sample users
+ * @param mode `test` requires a password of every user, and so does `sandbox`, which refuses the customers and subscriptions
+ *   of a provider; `live` refuses what is only for tests: passwords, tokens, test cards and sample users
  * @throws BackendError `seed_invalid`, with the paths of the problems
  */
-export function readSeed(file: { path: string; text: string }, mode: "test" | "live" = "test"): SeedFile {
+export function readSeed(file: { path: string; text: string }, mode: keyof typeof PROBLEMS_OF = "sandbox"): SeedFile {
   const result = seedSchema.safeParse(parseJson(file), { jitless: true });
   if (!result.success) throw invalidSeed(file.path, result.error.issues.flatMap(describeIssue));
-  const problems = mode === "live" ? problemsOfLive(result.data) : problemsOfTest(result.data);
+  const problems = PROBLEMS_OF[mode](result.data);
   if (problems.length > 0) throw invalidSeed(file.path, problems);
   return { seed: result.data, digest: digestOf(file.text) };
 }
@@ -201,6 +201,23 @@ function problemsOfLive({ organizations }: Seed): Problem[] {
     ];
   });
 }
+
+/** What nothing would renew in a sandbox, which has no such provider. */
+function problemsOfSandbox(seed: Seed): Problem[] {
+  const named = seed.organizations.flatMap(({ stripeCustomerId }, o) =>
+    stripeCustomerId
+      ? [
+          {
+            path: `organizations[${o}].stripeCustomerId`,
+            message: "is not possible in a sandbox, which does not use Stripe",
+          },
+        ]
+      : [],
+  );
+  return [...problemsOfTest(seed), ...named];
+}
+
+const PROBLEMS_OF = { sandbox: problemsOfSandbox, test: problemsOfTest, live: problemsOfLive };
 
 /**
  * Validates one organization as a seed file would have it.

@@ -4,7 +4,10 @@ import type { PostgresOptions } from "../database/postgres.ts";
 import type { SettledPurchase } from "../deps.ts";
 import { operationOf } from "../http/register.ts";
 
-/** Upper bounds in seconds: requests wait up to 20 s, purchases may wait for a person, and callers for the pool. Webhooks are repeated for three days. */
+/**
+ * Upper bounds in seconds: requests wait up to 20 s, purchases may wait for a person, and callers for the pool. Webhooks are
+ * repeated for three days.
+ */
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25];
 const SETTLE_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400];
 const LAG_BUCKETS = [0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400];

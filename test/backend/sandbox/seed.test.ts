@@ -23,6 +23,7 @@ test("the built-in seed is valid", () => {
 
 test.each<[string, Change]>([
   ["organizations[0].name", (seed) => delete seed.organizations[0].name],
+  ["organizations[0].stripeCustomerId", (seed) => (seed.organizations[0].stripeCustomerId = "cus_1")],
   ["organizations[0].nmae", (seed) => (seed.organizations[0].nmae = "x")],
   ["organizations[0].timeZone", (seed) => (seed.organizations[0].timeZone = "Europe/Nowhere")],
   ["organizations[0].subscription.interval", (seed) => (seed.organizations[0].subscription.interval = "week")],
