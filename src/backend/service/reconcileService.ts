@@ -6,7 +6,7 @@ import { testGateway } from "../payments/testGateway.ts";
 import { startDatabaseClock } from "./clock.ts";
 import { readHold, releaseBuying } from "./holding.ts";
 import { type Reconciliation, reconcile } from "./reconcile.ts";
-import type { DatabaseSettings } from "./settings.ts";
+import type { ServiceSettings } from "./settings.ts";
 import { withSchema } from "./store.ts";
 
 /** What the command takes from its machine. */
@@ -31,12 +31,12 @@ export interface ReconciledService extends Reconciliation {
  * @throws BackendError `unavailable` without an answer from the provider, `schema_mismatch`, `database_unreachable`
  */
 export function reconcileService(
-  settings: DatabaseSettings,
+  settings: Pick<ServiceSettings, "database" | "payments">,
   from: number,
   machine: CommandDeps,
 ): Promise<ReconciledService> {
   return withSchema(
-    settings,
+    settings.database,
     machine.log,
     async (database) => {
       const clock = await startDatabaseClock(database, machine);

@@ -24,12 +24,23 @@ export function addPublicUrlFlag(command: Command): Command {
 
 /** Adds the flag that allows test cards and test data. */
 export function addTestModeFlag(command: Command): Command {
-  return command.option("--test-mode", "allow test cards and test data; no money moves");
+  return command.option("--test-mode", "allow test keys, test cards and test data; no money moves");
 }
 
 /** Adds the flags of the payment provider. */
 export function addPaymentFlags(command: Command): Command {
-  return addTestModeFlag(command.option("--payments <provider>", "payment provider: sandbox", someText));
+  return addTestModeFlag(
+    command
+      .option("--payments <provider>", "payment provider: stripe (default) or sandbox", someText)
+      .option("--stripe-rate <n>", "maximum requests to Stripe per second (default: 40)", someText),
+  );
+}
+
+/** Adds the flags of the payment provider for commands that sell through it. */
+export function addSellingFlags(command: Command): Command {
+  return addPaymentFlags(command)
+    .option("--minimum-charge <amounts>", "minimum in currencies for which Stripe has none, such as KES=50", someText)
+    .option("--seller <name>", "seller on the payment page (default: name of the Stripe account)", someText);
 }
 
 /** Adds the flags of the service. */
@@ -40,7 +51,7 @@ export function addServiceFlags(command: Command): Command {
     .option("--tls-cert <file>", "TLS certificate chain, PEM", someText)
     .option("--tls-key <file>", "TLS private key, PEM", someText)
     .option("--trust-proxy <ranges>", "comma-separated proxies to trust for `X-Forwarded-For`", someText);
-  return addPaymentFlags(listening)
+  return addSellingFlags(listening)
     .option("--pool <n>", "maximum database connections (default: 10)", someText)
     .option("--jobs <n>", "concurrent background jobs (default: 8)", someText)
     .option("--roles <roles>", "roles of the instance: http, jobs, or both (default)", someText)

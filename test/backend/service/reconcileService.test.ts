@@ -82,7 +82,7 @@ describe.skipIf(!POSTGRES)("a restored database", () => {
   };
 
   const reconcileAll = async (from = Date.now() - HOUR_MS) =>
-    reconcileService((await settingsOf(restored)).database, from, machine);
+    reconcileService(await settingsOf(restored), from, machine);
 
   beforeAll(async () => {
     original = await createDatabase();

@@ -118,9 +118,12 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
       const payments = {
         provider: "stripe",
         key: "sk_test_1",
+        mode: "test",
         webhookSecrets: ["whsec_1"],
         apiUrl: null,
         rate: 1,
+        seller: "SecureFlag",
+        minimumCharges: {},
       } as const;
       const service = await startService({ ...(await settingsOf({ roles })), payments }, machine());
       running.push(service);
