@@ -1,7 +1,7 @@
 import { GatewayUnavailable } from "../../../src/backend/payments/gateway.ts";
 import { organizationExists } from "../../../src/backend/service/import.ts";
 import { databaseBusy } from "../../../src/backend/service/migrate.ts";
-import { providerSilent } from "../../../src/backend/service/reconcileService.ts";
+import { providerSilent } from "../../../src/backend/service/provider.ts";
 import { notInReview } from "../../../src/backend/service/review.ts";
 import { schemaMismatch } from "../../../src/backend/service/store.ts";
 import { reconciliationDiffers } from "../../../src/cli/service/reconcile.ts";
