@@ -2,18 +2,35 @@ import { EventEmitter } from "node:events";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError, describeError } from "../errors.ts";
 import { GatewayUnavailable, type PaymentGateway } from "../payments/gateway.ts";
+import type { StripeCall } from "../payments/stripe/client.ts";
 import { testGateway } from "../payments/testGateway.ts";
 import type { WorkerDeps } from "../purchases/worker.ts";
 import { startDatabaseClock } from "./clock.ts";
 import type { ServiceSettings } from "./settings.ts";
 import { withSchema } from "./store.ts";
 
-/** Opens the payment provider of a service. */
-export async function openGateway(
-  _payments: ServiceSettings["payments"],
-  deps: Parameters<typeof testGateway>[0],
-): Promise<PaymentGateway> {
-  return testGateway(deps);
+/** What a provider takes from a service. */
+interface ProviderDeps extends TestGatewayDeps {
+  /** Milliseconds that never go back. */
+  monotonic(): number;
+  /** Is told of each request to Stripe. */
+  readonly observeCall?: (call: StripeCall) => void;
+  /** The seller's name on the payment page while the account's is not known; absent without pages. */
+  readonly fallbackSeller?: string;
+}
+
+type TestGatewayDeps = Parameters<typeof testGateway>[0];
+
+/** Opens the payment provider of a service. Stripe's client is loaded only where it is needed. */
+export async function openGateway(payments: ServiceSettings["payments"], deps: ProviderDeps): Promise<PaymentGateway> {
+  if (payments.provider === "sandbox") return testGateway(deps);
+  const { openStripeGateway } = await import("../payments/stripe/open.ts");
+  const { observeCall, fallbackSeller } = deps;
+  const seller = payments.seller ?? (fallbackSeller === undefined ? "" : null);
+  return openStripeGateway({
+    ...{ ...payments, ...deps, seller, fallback: fallbackSeller ?? "" },
+    ...(observeCall && { observe: observeCall }),
+  });
 }
 
 /** What a command takes from its machine. */

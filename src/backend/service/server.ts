@@ -29,6 +29,7 @@ import { startReconciling } from "./reconcileJob.ts";
 import { pageKeyOf, type ServiceSettings } from "./settings.ts";
 import { assertSchema, databaseFailure, openStore } from "./store.ts";
 import { storeGauges } from "./storeGauges.ts";
+import { observeStripe } from "./stripeCalls.ts";
 import { handleEvents } from "./webhookJob.ts";
 
 /** What a service takes from its machine. */
@@ -141,7 +142,14 @@ async function backendOf(
   const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
   return {
     database,
-    gateway: await openGateway(settings.payments, { ...deps, database, clock, now: clock.now }),
+    gateway: await openGateway(settings.payments, {
+      ...deps,
+      database,
+      clock,
+      now: clock.now,
+      observeCall: observeStripe(metrics, log, deps.monotonic),
+      fallbackSeller: settings.publicUrl.host,
+    }),
     notifier: logNotifier(log),
     clock,
     now: clock.now,
