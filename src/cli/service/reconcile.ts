@@ -25,7 +25,7 @@ export function registerReconcile(serve: Command, context: Context, run: Run<Rec
     name: "reconcile",
     description: "Compare the provider's payments with the purchases and the ledger",
     examples: [
-      "serve reconcile --from 2026-11-22 --payments sandbox --test-mode",
+      "serve reconcile --from 2026-11-22",
       "serve reconcile --from 2026-11-22T10:00:00Z --payments sandbox --test-mode --json",
     ],
   });
