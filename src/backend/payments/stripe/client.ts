@@ -19,6 +19,8 @@ export interface StripeOptions {
   readonly apiUrl: URL | null;
   /** Requests per second. */
   readonly rate: number;
+  /** Milliseconds that never go back. */
+  monotonic(): number;
   readonly observe?: (call: StripeCall) => void;
 }
 
@@ -29,12 +31,12 @@ const TIMEOUT_MS = 20_000;
  * Opens a Stripe account. Requests are not repeated here: whoever sends one knows what it did. (The client repeats a reset
  * connection once, under the same idempotency key.)
  */
-export function openStripe({ key, apiUrl, rate, observe }: StripeOptions): Stripe {
+export function openStripe({ key, apiUrl, ...options }: StripeOptions): Stripe {
   return new Stripe(key, {
     maxNetworkRetries: 0,
     timeout: TIMEOUT_MS,
     telemetry: false,
-    httpClient: pacedClient(rate, observe),
+    httpClient: pacedClient(options),
     ...(apiUrl && {
       host: apiUrl.hostname,
       port: apiUrl.port || (apiUrl.protocol === "https:" ? 443 : 80),
@@ -43,22 +45,24 @@ export function openStripe({ key, apiUrl, rate, observe }: StripeOptions): Strip
   });
 }
 
+type Pacing = Pick<StripeOptions, "rate" | "monotonic" | "observe">;
+
 type HttpClient = ReturnType<typeof Stripe.createNodeHttpClient>;
 
 /** How many requests may leave at once after a pause, in seconds' worth of the rate. */
 const BURST_S = 0.25;
 
 /** Sends `rate` requests a second in the long run, the others later, and reports each one. */
-function pacedClient(rate: number, observe?: (call: StripeCall) => void): HttpClient {
+function pacedClient(options: Pacing): HttpClient {
   const client = Stripe.createNodeHttpClient();
   const send = client.makeRequest.bind(client);
   let next = 0;
   client.makeRequest = async (...request) => {
-    const now = performance.now();
+    const now = options.monotonic();
     const at = Math.max(now - BURST_S * 1_000, next);
-    next = at + 1_000 / rate;
+    next = at + 1_000 / options.rate;
     if (at > now) await delay(at - now);
-    return observed(observe, { path: request[2], method: request[3] }, () => send(...request));
+    return observed(options, { path: request[2], method: request[3] }, () => send(...request));
   };
   return client;
 }
@@ -66,13 +70,13 @@ function pacedClient(rate: number, observe?: (call: StripeCall) => void): HttpCl
 type HttpResponse = Awaited<ReturnType<HttpClient["makeRequest"]>>;
 
 async function observed(
-  observe: ((call: StripeCall) => void) | undefined,
+  { monotonic, observe }: Pacing,
   { path, method }: { path: string; method: string },
   send: () => Promise<HttpResponse>,
 ): Promise<HttpResponse> {
-  const start = performance.now();
+  const start = monotonic();
   const report = (status: number | null, requestId: string | null) => {
-    observe?.({ call: `${method} ${nameOf(path)}`, status, requestId, seconds: (performance.now() - start) / 1_000 });
+    observe?.({ call: `${method} ${nameOf(path)}`, status, requestId, seconds: (monotonic() - start) / 1_000 });
   };
   try {
     const response = await send();

@@ -24,7 +24,13 @@ afterEach(() => void server.close());
 const open = (rate = 1_000) => {
   const { port } = server.address() as AddressInfo;
   const apiUrl = new URL(`http://127.0.0.1:${port}`);
-  return openStripe({ key: "sk_test_1", apiUrl, rate, observe: (made) => calls.push(made) });
+  return openStripe({
+    key: "sk_test_1",
+    apiUrl,
+    rate,
+    monotonic: () => performance.now(),
+    observe: (made) => calls.push(made),
+  });
 };
 
 test("every request is reported by name, status and Stripe's ID, without the IDs in its path", async () => {

@@ -9,7 +9,7 @@ const NOW = Date.UTC(2026, 10, 22, 12);
 const stripe = useAnswers();
 
 const gateway = () =>
-  stripeGateway(openStripe({ key: "sk_test_1", apiUrl: stripe.url, rate: 1_000 }), {
+  stripeGateway(openStripe({ key: "sk_test_1", apiUrl: stripe.url, rate: 1_000, monotonic: () => performance.now() }), {
     account: { mode: "test", seller: "SecureFlag" },
     now: () => NOW,
   });
