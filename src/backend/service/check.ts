@@ -60,18 +60,19 @@ export interface CheckedAccount {
 /**
  * Checks the payment provider of a service: that Stripe accepts the key, what the key may do, and that webhooks arrive.
  *
+ * @param monotonic a clock that never goes back, milliseconds
  * @returns `null` for test cards, which need no check
  * @throws BackendError `settings_invalid` with all that keeps the service from selling; `unavailable` without an answer
  */
-export async function checkProvider({
-  payments,
-  publicUrl,
-}: Pick<ServiceSettings, "payments" | "publicUrl">): Promise<CheckedAccount | null> {
+export async function checkProvider(
+  { payments, publicUrl }: Pick<ServiceSettings, "payments" | "publicUrl">,
+  monotonic: () => number,
+): Promise<CheckedAccount | null> {
   if (payments.provider === "sandbox") return null;
   const { checkStripeAccount } = await import("../payments/stripe/open.ts");
   const webhookUrl = new URL("/webhooks/stripe", publicUrl).href;
   try {
-    const { problems, ...report } = await checkStripeAccount({ ...payments, webhookUrl });
+    const { problems, ...report } = await checkStripeAccount({ ...payments, monotonic, webhookUrl });
     if (problems.length > 0) throw invalidSettings(problems, CORRECT_KEY);
     return { provider: "stripe", mode: payments.mode, ...report };
   } catch (error) {

@@ -6,7 +6,7 @@ import { isLoopbackAuthority, type TlsFiles } from "../http/server.ts";
 import type { RateLimit } from "./buckets.ts";
 import { collectSettings, type GivenSettings, type SettingsReader } from "./given.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
-import { type PaymentSettings, paymentSettings } from "./paymentSettings.ts";
+import { type PaymentSettings, paymentSettings, providerOf } from "./paymentSettings.ts";
 
 /** How to reach the database. */
 export interface DatabaseSettings {
@@ -93,6 +93,15 @@ export function readPaymentSettings(given: GivenSettings): Promise<Pick<ServiceS
     database: await databaseSettings(reader),
     payments: await paymentSettings(reader, { takesWebhooks: false }),
   }));
+}
+
+/**
+ * Reads which payment provider is meant.
+ *
+ * @throws BackendError `settings_invalid`
+ */
+export function readProvider(given: GivenSettings): Promise<PaymentSettings["provider"]> {
+  return collectSettings(given, async (reader) => providerOf(reader) ?? "stripe");
 }
 
 /**

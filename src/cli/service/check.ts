@@ -22,7 +22,7 @@ export async function runCheck(
   ]);
   const settings = await readServiceSettings(options.settings);
   const ofDatabase = await checkService(settings.database, (line) => note(context, options, line));
-  const account = await checkProvider(settings);
+  const account = await checkProvider(settings, context.clock.monotonic);
   const warnings = [...ofDatabase, ...(account?.warnings ?? [])];
   const payments = account && {
     provider: account.provider,

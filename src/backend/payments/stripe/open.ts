@@ -12,9 +12,8 @@ interface OpenOptions extends StripeOptions {
   readonly fallback: string;
   /** The smallest charges of currencies for which Stripe names none, minor units. */
   readonly minimumCharges: Readonly<Record<string, number>>;
-  /** The machine's clock, milliseconds; `monotonic` never goes back. */
+  /** The machine's clock, milliseconds. */
   now(): number;
-  monotonic(): number;
 }
 
 /** Opens Stripe as the payment provider. Calls nobody. */
