@@ -4,7 +4,7 @@ import { isLoopbackAuthority } from "../http/server.ts";
 import type { SettingsReader } from "./given.ts";
 
 /** How to be paid through Stripe. */
-export interface StripeSettings {
+interface StripeSettings {
   readonly provider: "stripe";
   readonly key: string;
   /** What the key is for. */

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { BackendDeps } from "../deps.ts";
-import { BackendError, describeError } from "../errors.ts";
+import { BackendError, describeError, startError } from "../errors.ts";
 import { GatewayUnavailable, type PaymentGateway } from "../payments/gateway.ts";
 import type { StripeCall } from "../payments/stripe/client.ts";
 import { testGateway } from "../payments/testGateway.ts";
@@ -74,7 +74,15 @@ export function withProvider<Result>(
 /** A purchase that is advanced renews its lease at the same time. */
 const CONNECTIONS = 4;
 
-/** The error of a provider that did not answer. */
+/** The error of a provider that did not answer, or that refuses the key. */
 export function providerSilent(cause: GatewayUnavailable): BackendError {
-  return new BackendError("unavailable", "The payment provider did not answer", {}, {}, null, { cause });
+  const { statusCode } = (cause.cause ?? {}) as { statusCode?: number };
+  if (statusCode !== 401 && statusCode !== 403) {
+    return new BackendError("unavailable", "The payment provider did not answer", {}, {}, null, { cause });
+  }
+  const problem =
+    statusCode === 401 ? "Stripe refuses SECUREFLAG_STRIPE_KEY" : "SECUREFLAG_STRIPE_KEY lacks a permission";
+  return startError("settings_invalid", problem, "Run `secureflag-licenses serve check` to see what it lacks.", {
+    cause,
+  });
 }

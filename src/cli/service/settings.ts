@@ -23,7 +23,7 @@ export function addPublicUrlFlag(command: Command): Command {
 }
 
 /** Adds the flag that allows test cards and test data. */
-export function addTestModeFlag(command: Command): Command {
+function addTestModeFlag(command: Command): Command {
   return command.option("--test-mode", "allow test keys, test cards and test data; no money moves");
 }
 
@@ -37,7 +37,7 @@ export function addPaymentFlags(command: Command): Command {
 }
 
 /** Adds the flags of the payment provider for commands that sell through it. */
-export function addSellingFlags(command: Command): Command {
+function addSellingFlags(command: Command): Command {
   return addPaymentFlags(command)
     .option("--minimum-charge <amounts>", "minimum in currencies for which Stripe has none, such as KES=50", someText)
     .option("--seller <name>", "seller on the payment page (default: name of the Stripe account)", someText);
