@@ -123,7 +123,8 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
         key: "sk_test_1",
         mode: "test",
         webhookSecrets: ["whsec_1"],
-        apiUrl: null,
+        // Nobody is there.
+        apiUrl: new URL("http://127.0.0.1:9"),
         rate: 1,
         seller: "SecureFlag",
         minimumCharges: {},
