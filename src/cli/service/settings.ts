@@ -24,23 +24,26 @@ export function addPublicUrlFlag(command: Command): Command {
 
 /** Adds the flag that allows test cards and test data. */
 function addTestModeFlag(command: Command): Command {
-  return command.option("--test-mode", "allow test keys, test cards and test data; no money moves");
+  return command.option("--test-mode", "allow test keys, cards and data; no money moves");
 }
 
 /** Adds the flags of the payment provider. */
 export function addPaymentFlags(command: Command): Command {
   return addTestModeFlag(
-    command
-      .option("--payments <provider>", "payment provider: stripe (default) or sandbox", someText)
-      .option("--stripe-rate <n>", "maximum requests to Stripe per second (default: 40)", someText),
+    command.option("--payments <provider>", "payment provider: stripe (default) or sandbox", someText),
   );
+}
+
+/** Adds the flag that limits requests to Stripe. */
+export function addStripeRateFlag(command: Command): Command {
+  return command.option("--stripe-rate <n>", "maximum requests to Stripe per second (default: 40)", someText);
 }
 
 /** Adds the flags of the payment provider for commands that sell through it. */
 function addSellingFlags(command: Command): Command {
-  return addPaymentFlags(command)
-    .option("--minimum-charge <amounts>", "minimum in currencies for which Stripe has none, such as KES=50", someText)
-    .option("--seller <name>", "seller on the payment page (default: name of the Stripe account)", someText);
+  return addStripeRateFlag(addPaymentFlags(command))
+    .option("--minimum-charge <list>", "minimum where Stripe documents none, such as KES=50", someText)
+    .option("--seller <name>", "seller on the payment page (default: the account's name)", someText);
 }
 
 /** Adds the flags of the service. */
