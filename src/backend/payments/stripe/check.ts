@@ -84,7 +84,10 @@ const PERMISSIONS: readonly (readonly [name: string, attempt: (stripe: Stripe) =
   ["Checkout Sessions (write)", (stripe) => stripe.checkout.sessions.expire("cs_test_serve_check")],
   ["SetupIntents (read)", (stripe) => stripe.setupIntents.retrieve("seti_serve_check")],
   ["Disputes (read)", (stripe) => stripe.disputes.retrieve("dp_serve_check")],
-  ["Subscriptions (write)", (stripe) => stripe.subscriptionItems.update("si_serve_check", {})],
+  [
+    "Subscriptions (write)",
+    (stripe) => stripe.subscriptionItems.update("si_serve_check", { quantity: 1, proration_behavior: "none" }),
+  ],
   ["Invoices (read)", (stripe) => stripe.invoices.retrieve("in_serve_check")],
 ];
 
