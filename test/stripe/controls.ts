@@ -1,0 +1,57 @@
+import type { RequestRecord, Violation } from "./api.ts";
+import { NEXT } from "./cards.ts";
+import { addFault, clearFaults, type Fault } from "./faults.ts";
+import { Problem } from "./problems.ts";
+import { idOf, type World } from "./world.ts";
+
+/** The money that a payment took. */
+export interface Capture {
+  readonly payment: string;
+  readonly customer: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly amount: number;
+  readonly refunded: number;
+  readonly currency: string;
+}
+
+/** What tests can do at the stand-in that callers of Stripe cannot. Each function is called by its name over HTTP. */
+export function createControls(world: World, { advance }: { advance(seconds: number): void }) {
+  const { store } = world;
+  return {
+    /** Lists the requests to the API, oldest first. */
+    requests: () => store.records<RequestRecord>("request"),
+    /** Lists what Stripe's types do not know. */
+    violations: () => store.records<Violation>("violation"),
+    /** Forgets the violations of a test that wanted them. */
+    forgetViolations: () => store.forget("violation"),
+    /** Lets the next requests of a call go wrong. */
+    fault: (fault: Fault) => addFault(store, fault),
+    /** Lets nothing go wrong any more. */
+    clearFaults: () => clearFaults(store),
+    /** Changes fields of an object, whatever they mean. */
+    alter(id: string, fields: Readonly<Record<string, unknown>>) {
+      const found = store.find(id);
+      if (found === null) throw new Problem(404, { type: "invalid_request_error", message: `No object ${id}` });
+      return store.put({ ...found, ...fields });
+    },
+    /** Lets the next attempts of a payment, or with a payment method, behave as those of test payment methods. */
+    setCard: (id: string, ...cards: readonly string[]) => store.setNote(id, NEXT, cards),
+    /** Moves the clock ahead. */
+    advance: (seconds: number) => advance(seconds),
+    /** Lists the money that payments took, newest first. */
+    captures(): Capture[] {
+      const { data } = store.list("charge", { status: "succeeded" }, { limit: 1_000_000 });
+      return data.map((charge) => ({
+        payment: idOf(charge.payment_intent) ?? "",
+        customer: idOf(charge.customer),
+        metadata: charge.metadata,
+        amount: charge.amount_captured,
+        refunded: charge.amount_refunded,
+        currency: charge.currency,
+      }));
+    },
+  };
+}
+
+/** The functions of a control. */
+export type Controls = ReturnType<typeof createControls>;
