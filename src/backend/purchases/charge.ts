@@ -1,11 +1,10 @@
 import { money } from "../../billing/money.ts";
 import type { PurchaseRow } from "../database/schema.ts";
-import { inTransaction } from "../database/transaction.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
-import { type CustomerRecords, GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
-import { readSubscription } from "../subscriptions/store.ts";
+import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { isMethodRemoved, saveCustomer } from "./customer.ts";
 import { movePurchase } from "./leases.ts";
-import { decline, fulfillPaid, NEVER_PAID, REFUSED, refuse, review, waitOrReview } from "./outcomes.ts";
+import { decline, fulfillPaid, METHOD_REMOVED, NEVER_PAID, REFUSED, refuse, review, waitOrReview } from "./outcomes.ts";
 import { deadlineOf, lastAttemptAt } from "./schedule.ts";
 import { type Failure, requireApproval, requireApprovalAgain } from "./settle.ts";
 import type { Step, WorkerRun } from "./worker.ts";
@@ -19,6 +18,9 @@ const NEEDS_PERSON: Failure = {
 
 /** How long a payment may be processing before an operator is asked, milliseconds. */
 const MAX_PROCESSING_MS = 14 * 24 * 3_600_000;
+
+/** When to ask what became of an approval at the bank, milliseconds. */
+const APPROVAL_MS = 5 * 60_000;
 
 /** How long the provider remembers a key, milliseconds (Stripe's documentation, Idempotent requests). */
 const KEY_LIFE_MS = 24 * 3_600_000;
@@ -42,12 +44,22 @@ async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   if (isKeySpoiled(run, purchase)) return "wait";
   const payment = await createdPayment(run, purchase);
   if (payment === null) return "wait";
-  if ("refusal" in payment) return refuse(run, purchase, payment.refusal, { isHarmless: true });
+  if ("refusal" in payment) return followRefusedCreation(run, purchase, payment.refusal);
   run.reach("B4");
   const changes = { payment_id: payment.id, spent_at: run.clock.now(), ...UNSPOILED };
   const saved = await movePurchase(run.database, purchase, "charging", changes);
   run.reach("B5");
   return followPayment(run, saved, payment);
+}
+
+/** Creates the payment without its payment method, under another key, if that is why it was refused. */
+async function followRefusedCreation(run: WorkerRun, purchase: PurchaseRow, refusal: GatewayRefusal): Promise<Step> {
+  if (!(await isMethodRemoved(run, purchase, refusal))) return refuse(run, purchase, refusal, { isHarmless: true });
+  return movePurchase(run.database, purchase, purchase.state, {
+    payment_method: null,
+    payment_method_label: null,
+    key_retries: purchase.key_retries + 1,
+  });
 }
 
 /** Creates the payment. Returns nothing if its key is spoiled. */
@@ -126,13 +138,18 @@ async function handleRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   const isLate = times.now >= times.deadline;
   if (purchase.payment_method === null || needsPerson(payment)) {
     if (isLate) return cancelPayment(run, purchase, payment);
-    await requireApproval(run.database, purchase, times);
+    await requireApproval(run.database, purchase, { now: times.now, checkAt: approvalCheckAt(payment, times) });
     return "settled";
   }
   const failure = payment.failure ?? NEVER_PAID;
   if (purchase.on_decline === "declined" || isLate) return decline(run, purchase, failure);
   await requireApprovalAgain(run.database, purchase, failure, times);
   return "settled";
+}
+
+/** When to look at a purchase that waits: a person who approves it at their bank may not come back. */
+function approvalCheckAt({ approvalUrl }: Payment, { now, deadline }: { now: number; deadline: number }): number {
+  return approvalUrl === null ? deadline : Math.min(deadline, now + APPROVAL_MS);
 }
 
 /** Why a renewal was not paid, in Stripe's terms for off-session payments. */
@@ -165,16 +182,31 @@ async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pa
       idempotencyKey: keyOf(purchase, `confirm:${purchase.confirm_count}`),
       paymentMethod,
       approvedByPerson: purchase.by_person === 1,
-      returnUrl: purchase.return_url,
+      returnUrl: purchase.by_person === 1 ? purchase.return_url : null,
     });
     run.reach("B7");
     return await followConfirmation(run, charging, confirmed);
   } catch (error) {
-    if (error instanceof GatewayRefusal) return refuse(run, charging, error, { isHarmless: false });
+    if (error instanceof GatewayRefusal) return followRefusedConfirmation(run, charging, payment, error);
     if (!(error instanceof GatewayUnavailable)) throw error;
     run.log(`purchase ${purchase.id}: ${error.message}`);
     return movePurchase(run.database, charging, "unknown", error.isReplayed ? spoiledKey(run, purchase) : {});
   }
+}
+
+/** Asks the person again, or declines a renewal, if the customer no longer has the payment method. */
+async function followRefusedConfirmation(
+  run: WorkerRun,
+  purchase: PurchaseRow,
+  payment: Payment,
+  refusal: GatewayRefusal,
+): Promise<Step> {
+  if (!(await isMethodRemoved(run, purchase, refusal))) return refuse(run, purchase, refusal, { isHarmless: false });
+  if (purchase.kind === "renewal") return decline(run, purchase, METHOD_REMOVED);
+  const times = { now: run.clock.now(), deadline: deadlineOf(purchase) };
+  if (times.now >= times.deadline) return cancelPayment(run, purchase, payment);
+  await requireApprovalAgain(run.database, purchase, METHOD_REMOVED, times);
+  return "settled";
 }
 
 /** Notes the provider's last attempt before a new one, and the time, unless both are known. */
@@ -209,32 +241,6 @@ async function cancelPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   if (canceled.status === "canceled") return decline(run, purchase, payment.failure ?? NEVER_PAID);
   const isOpen = canceled.status !== "succeeded" && canceled.status !== "processing";
   return isOpen ? "wait" : followPayment(run, purchase, canceled);
-}
-
-/**
- * Creates the customer of an organization that has none, and freezes it in the purchase. Of two workers that do so at once,
- * the first decides.
- */
-async function saveCustomer(run: WorkerRun, customers: CustomerRecords, purchase: PurchaseRow): Promise<string> {
-  const { organization_id: organizationId } = purchase;
-  const { name } = await readSubscription(run.database, organizationId);
-  const created = await customers.create({ id: organizationId, name }, `organization_${organizationId}:customer`);
-  return inTransaction(run.database, async (tx) => {
-    const { customer_id } = await tx
-      .updateTable("subscriptions")
-      .set((expression) => ({ customer_id: expression.fn.coalesce("customer_id", expression.val(created)) }))
-      .where("organization_id", "=", organizationId)
-      .returning("customer_id")
-      .executeTakeFirstOrThrow();
-    const customer = customer_id ?? created;
-    await tx
-      .insertInto("provider_objects")
-      .values({ id: customer, kind: "customer", organization_id: organizationId, check_at: null })
-      .onConflict((conflict) => conflict.column("id").doNothing())
-      .execute();
-    await movePurchase(tx, purchase, purchase.state, { customer_id: customer });
-    return customer;
-  });
 }
 
 /** The key of a request. Keys that the provider has spoiled are not used again. */

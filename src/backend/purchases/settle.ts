@@ -129,16 +129,16 @@ export async function requireApprovalAgain(
 /**
  * Makes a purchase wait for a person to approve the payment or to choose a payment method.
  *
- * @param deadline when the purchase expires, billing clock, milliseconds
+ * @param checkAt when to look at it again, at its deadline at the latest; `now` and this by the billing clock, milliseconds
  * @throws StaleLease
  */
 export async function requireApproval(
   database: Kysely<Database>,
   lease: PurchaseRow,
-  { now, deadline }: { now: number; deadline: number },
+  { now, checkAt }: { now: number; checkAt: number },
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
-    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: deadline });
+    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: checkAt });
     await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now));
   });
 }
