@@ -31,6 +31,8 @@ const MINIMUMS: Readonly<Record<string, number>> = {
   huf: 17_500,
 };
 
+/** The largest amounts, in Stripe's units (Stripe's documentation, Minimum and maximum charge amounts). */
+const MAXIMUMS: Readonly<Record<string, number>> = { cop: 999_999_999, idr: 999_999_999, inr: 999_999_999 };
 const MAXIMUM = 99_999_999;
 
 /** Currencies that Stripe charges beside those (Stripe's documentation, Supported currencies). */
@@ -57,7 +59,8 @@ export function checkAmount(amount: number, currency: string): void {
   if (amount < minimum) {
     throw wrongRequest(`Amount must be at least ${minimum} ${currency}`, "amount", "amount_too_small");
   }
-  if (amount > MAXIMUM) throw wrongRequest("Amount must be no more than 99999999", "amount", "amount_too_large");
+  const maximum = MAXIMUMS[currency] ?? MAXIMUM;
+  if (amount > maximum) throw wrongRequest(`Amount must be no more than ${maximum}`, "amount", "amount_too_large");
   const step = STEPS[currency] ?? 1;
   if (amount % step !== 0) {
     throw wrongRequest(`Amounts in ${currency} must be multiples of ${step}`, "amount", "parameter_invalid_integer");

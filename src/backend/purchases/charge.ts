@@ -3,6 +3,7 @@ import type { PurchaseRow } from "../database/schema.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
 import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { isMethodRemoved, saveCustomer } from "./customer.ts";
+import { isKeySpoiled, keyOf, spoiledKey, UNSPOILED, unlessSpoiled } from "./keys.ts";
 import { movePurchase } from "./leases.ts";
 import { decline, fulfillPaid, METHOD_REMOVED, NEVER_PAID, REFUSED, refuse, review, waitOrReview } from "./outcomes.ts";
 import { deadlineOf, lastAttemptAt } from "./schedule.ts";
@@ -25,24 +26,20 @@ const APPROVAL_MS = 5 * 60_000;
 /** How long the provider remembers a key, milliseconds (Stripe's documentation, Idempotent requests). */
 const KEY_LIFE_MS = 24 * 3_600_000;
 
-/** How long a failure that the provider repeats may still turn out to have done something, milliseconds. */
-const KEY_RETRY_MS = 60_000;
-
 /** Takes the next step of charging a purchase: creates its payment, confirms it, or follows its status. */
 export async function charge(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   if (purchase.payment_id) return followPayment(run, purchase, await run.gateway.read(purchase.payment_id));
   if (run.clock.now() >= deadlineOf(purchase)) return decline(run, purchase, NEVER_PAID);
   if (purchase.state === "accepted") return movePurchase(run.database, purchase, "charging");
-  if (run.gateway.customers && purchase.customer_id === null) {
-    return { ...purchase, customer_id: await saveCustomer(run, run.gateway.customers, purchase) };
-  }
-  return createPayment(run, purchase);
+  if (isKeySpoiled(run, purchase)) return "wait";
+  const { customers } = run.gateway;
+  if (customers === null || purchase.customer_id !== null) return createPayment(run, purchase);
+  return (await unlessSpoiled(run, purchase, () => saveCustomer(run, customers, purchase))) ?? "wait";
 }
 
 /** Creates the payment unconfirmed, commits its ID before any money can move, and confirms it. */
 async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
-  if (isKeySpoiled(run, purchase)) return "wait";
-  const payment = await createdPayment(run, purchase);
+  const payment = await unlessSpoiled(run, purchase, () => createdPayment(run, purchase));
   if (payment === null) return "wait";
   if ("refusal" in payment) return followRefusedCreation(run, purchase, payment.refusal);
   run.reach("B4");
@@ -62,11 +59,10 @@ async function followRefusedCreation(run: WorkerRun, purchase: PurchaseRow, refu
   });
 }
 
-/** Creates the payment. Returns nothing if its key is spoiled. */
 async function createdPayment(
   run: WorkerRun,
   purchase: PurchaseRow,
-): Promise<Payment | { readonly refusal: GatewayRefusal } | null> {
+): Promise<Payment | { readonly refusal: GatewayRefusal }> {
   try {
     return await run.gateway.create({
       idempotencyKey: keyOf(purchase, "create"),
@@ -80,9 +76,7 @@ async function createdPayment(
     });
   } catch (error) {
     if (error instanceof GatewayRefusal) return { refusal: error };
-    if (!(error instanceof GatewayUnavailable && error.isReplayed)) throw error;
-    await movePurchase(run.database, purchase, purchase.state, spoiledKey(run, purchase));
-    return null;
+    throw error;
   }
 }
 
@@ -241,21 +235,4 @@ async function cancelPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   if (canceled.status === "canceled") return decline(run, purchase, payment.failure ?? NEVER_PAID);
   const isOpen = canceled.status !== "succeeded" && canceled.status !== "processing";
   return isOpen ? "wait" : followPayment(run, purchase, canceled);
-}
-
-/** The key of a request. Keys that the provider has spoiled are not used again. */
-function keyOf({ id, key_retries }: PurchaseRow, request: string): string {
-  return key_retries === 0 ? `${id}:${request}` : `${id}:${request}:r${key_retries}`;
-}
-
-/** The columns of a purchase whose next request needs another key, after a read has shown that this one did nothing. */
-function spoiledKey(run: WorkerRun, { key_retries }: PurchaseRow) {
-  return { key_retries: key_retries + 1, key_retry_at: run.clock.now() + KEY_RETRY_MS };
-}
-
-/** The columns of a request whose key was not used yet. */
-export const UNSPOILED = { key_retries: 0, key_retry_at: null } as const;
-
-function isKeySpoiled(run: WorkerRun, { key_retry_at }: PurchaseRow): boolean {
-  return key_retry_at !== null && run.clock.now() < key_retry_at;
 }

@@ -8,7 +8,7 @@ import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { assertWithinSpendLimit, isSameSpendingMonth } from "../identity/spending.ts";
 import type { PaymentChoice, PaymentGateway } from "../payments/gateway.ts";
-import { UNSPOILED } from "./charge.ts";
+import { UNSPOILED } from "./keys.ts";
 import { takenOver } from "./leases.ts";
 import { deadlineOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord, readPurchase } from "./store.ts";
