@@ -1,8 +1,12 @@
 import type { RequestRecord, Violation } from "./api.ts";
-import { NEXT } from "./cards.ts";
+import { settlePayment } from "./attempts.ts";
+import { NEXT, type RefundOutcome } from "./cards.ts";
+import { release, WEBHOOKS, type WebhookSettings } from "./events.ts";
 import { addFault, clearFaults, type Fault } from "./faults.ts";
 import { Problem } from "./problems.ts";
-import { idOf, type World } from "./world.ts";
+import { settleLaterRefunds, settleRefund } from "./refunds.ts";
+import { expireSessions } from "./sessions.ts";
+import { idOf, need, type World } from "./world.ts";
 
 /** The money that a payment took. */
 export interface Capture {
@@ -17,6 +21,7 @@ export interface Capture {
 /** What tests can do at the stand-in that callers of Stripe cannot. Each function is called by its name over HTTP. */
 export function createControls(world: World, { advance }: { advance(seconds: number): void }) {
   const { store } = world;
+  const change = <Result>(work: () => Result) => store.transaction(work);
   return {
     /** Lists the requests to the API, oldest first. */
     requests: () => store.records<RequestRecord>("request"),
@@ -36,8 +41,31 @@ export function createControls(world: World, { advance }: { advance(seconds: num
     },
     /** Lets the next attempts of a payment, or with a payment method, behave as those of test payment methods. */
     setCard: (id: string, ...cards: readonly string[]) => store.setNote(id, NEXT, cards),
-    /** Moves the clock ahead. */
-    advance: (seconds: number) => advance(seconds),
+    /** Moves the clock ahead: sessions expire, and refunds that end later do. */
+    advance(seconds: number) {
+      advance(seconds);
+      store.transaction(() => {
+        expireSessions(world);
+        settleLaterRefunds(world);
+      });
+    },
+    /** Ends a payment that is processing. */
+    settlePayment: (id: string, outcome: "succeeded" | "failed") => change(() => settlePayment(world, id, outcome)),
+    /** Lets the next refund of a payment's last charge become this. */
+    setRefund(payment: string, outcome: RefundOutcome) {
+      store.setNote(idOf(need(world, "payment_intent", payment).latest_charge) ?? "", "refund", outcome);
+    },
+    /** Ends a refund that is pending, or that had succeeded so far. */
+    settleRefund: (id: string, status: "succeeded" | "failed" | "canceled") =>
+      change(() => settleRefund(world, id, status)),
+    /** Says where events are sent, and how; those that were made before keep their time. */
+    setWebhooks: (settings: WebhookSettings) => store.setNote(...WEBHOOKS, settings),
+    /** Sends what is held. */
+    release: (order: "as_made" | "shuffled" = "as_made") => release(store, order),
+    /** Sends an event again. */
+    resend: (event: string) => store.addDelivery(event, Date.now()),
+    /** Lists what was sent, or will be, in the order in which it was made. */
+    deliveries: () => store.deliveries({ dueOnly: false }),
     /** Lists the money that payments took, newest first. */
     captures(): Capture[] {
       const { data } = store.list("charge", { status: "succeeded" }, { limit: 1_000_000 });

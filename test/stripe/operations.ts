@@ -2,6 +2,7 @@ import { attach, createCustomer, deleteCustomer, detach, needMethod } from "./cu
 import type { Call, Parameters } from "./parameters.ts";
 import { cancelPayment, confirmPayment, createPayment } from "./payments.ts";
 import { createRefund } from "./refunds.ts";
+import { createSession, expireSession, needSession } from "./sessions.ts";
 import type { Filter, Kinds, Page } from "./store.ts";
 import { need, type World } from "./world.ts";
 
@@ -78,6 +79,14 @@ export const OPERATIONS: Readonly<Record<Call, Operation>> = {
   "charges.retrieve": read("/v1/charges", "charge"),
   "charges.list": list("/v1/charges", "charge", ["customer", "payment_intent"]),
   "refunds.create": operation<"refunds.create">("POST /v1/refunds", createRefund),
+  "checkout.sessions.create": operation<"checkout.sessions.create">("POST /v1/checkout/sessions", createSession),
+  "checkout.sessions.retrieve": operation("GET /v1/checkout/sessions/:id", (world, _, id) => needSession(world, id)),
+  "checkout.sessions.expire": operation("POST /v1/checkout/sessions/:id/expire", (world, _, id) =>
+    expireSession(world, id),
+  ),
+  "setupIntents.retrieve": read("/v1/setup_intents", "setup_intent"),
+  "events.retrieve": read("/v1/events", "event"),
+  "events.list": list("/v1/events", "event", ["type"]),
   "refunds.retrieve": read("/v1/refunds", "refund"),
   "refunds.list": list("/v1/refunds", "refund", ["charge", "payment_intent"]),
 };

@@ -104,7 +104,9 @@ function controlOf(url: string): Control {
           method: "POST",
           body: JSON.stringify(parameters),
         });
-        return answer.json();
+        const { result, error } = (await answer.json()) as { result?: unknown; error?: string };
+        if (error !== undefined) throw new TypeError(error);
+        return result;
       },
   });
 }
