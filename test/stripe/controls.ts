@@ -1,11 +1,14 @@
+import { addEndpoint, type NewEndpoint } from "./account.ts";
 import type { RequestRecord, Violation } from "./api.ts";
 import { settlePayment } from "./attempts.ts";
 import { NEXT, type RefundOutcome } from "./cards.ts";
+import { closeDispute, openDispute } from "./disputes.ts";
 import { release, WEBHOOKS, type WebhookSettings } from "./events.ts";
 import { addFault, clearFaults, type Fault } from "./faults.ts";
 import { Problem } from "./problems.ts";
 import { settleLaterRefunds, settleRefund } from "./refunds.ts";
 import { expireSessions } from "./sessions.ts";
+import { cancelSubscription, createSubscription, type NewSubscription, payInvoice, renew } from "./subscriptions.ts";
 import { idOf, need, type World } from "./world.ts";
 
 /** The money that a payment took. */
@@ -58,6 +61,21 @@ export function createControls(world: World, { advance }: { advance(seconds: num
     /** Ends a refund that is pending, or that had succeeded so far. */
     settleRefund: (id: string, status: "succeeded" | "failed" | "canceled") =>
       change(() => settleRefund(world, id, status)),
+    /** Lets a cardholder dispute a payment; fraudulent by default, and the whole amount. */
+    dispute: (payment: string, fields: { amount?: number; reason?: string } = {}) =>
+      change(() => openDispute(world, payment, fields)),
+    /** Ends a dispute. */
+    closeDispute: (id: string, status: "won" | "lost") => change(() => closeDispute(world, id, status)),
+    /** Creates a subscription that Stripe renews; its current period is paid. */
+    createSubscription: (settings: NewSubscription) => change(() => createSubscription(world, settings)),
+    /** Begins the next period of a subscription. */
+    renew: (id: string, outcome: "paid" | "failed") => change(() => renew(world, id, outcome)),
+    /** Pays an invoice that is open. */
+    payInvoice: (id: string) => change(() => payInvoice(world, id)),
+    /** Ends a subscription. */
+    cancelSubscription: (id: string) => change(() => cancelSubscription(world, id)),
+    /** Adds to the endpoints that the account lists; `setWebhooks` says where events really go. */
+    addEndpoint: (endpoint: NewEndpoint) => addEndpoint(world, endpoint),
     /** Says where events are sent, and how; those that were made before keep their time. */
     setWebhooks: (settings: WebhookSettings) => store.setNote(...WEBHOOKS, settings),
     /** Sends what is held. */

@@ -139,6 +139,21 @@ export const PARAMETERS = {
   "events.list": known<Stripe.EventListParams>()({ ...listed, type: optional }),
   "refunds.retrieve": known<Stripe.RefundRetrieveParams>()({ expand }),
   "refunds.list": known<Stripe.RefundListParams>()({ ...listed, charge: optional, payment_intent: optional }),
+  "subscriptions.retrieve": known<Stripe.SubscriptionRetrieveParams>()({ expand }),
+  "subscriptionItems.retrieve": known<Stripe.SubscriptionItemRetrieveParams>()({ expand }),
+  // Nothing is ever prorated at Stripe: the service has charged it already.
+  "subscriptionItems.update": known<Stripe.SubscriptionItemUpdateParams>()({
+    expand,
+    quantity: integer.pipe(z.number().min(0)),
+    proration_behavior: z.literal("none"),
+  }),
+  "invoices.retrieve": known<Stripe.InvoiceRetrieveParams>()({ expand }),
+  "invoices.list": known<Stripe.InvoiceListParams>()({ ...listed, customer: optional, subscription: optional }),
+  "disputes.retrieve": known<Stripe.DisputeRetrieveParams>()({ expand }),
+  "disputes.list": known<Stripe.DisputeListParams>()({ ...listed, charge: optional, payment_intent: optional }),
+  "accounts.retrieveCurrent": known<Stripe.AccountRetrieveCurrentParams>()({ expand }),
+  "balance.retrieve": known<Stripe.BalanceRetrieveParams>()({ expand }),
+  "webhookEndpoints.list": known<Stripe.WebhookEndpointListParams>()(page),
 };
 
 /** The name of a call: `paymentIntents.confirm`. */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { ensureAccount } from "./account.ts";
 import { Api } from "./api.ts";
 import { createControls } from "./controls.ts";
 import { answerPage } from "./pages.ts";
@@ -38,6 +39,7 @@ export async function serve(options: { port: number; data: string; isLive: boole
     ahead += seconds;
     store.setNote("account", "ahead", ahead);
   };
+  ensureAccount(world);
   const webhooks = new Webhooks(store, keys.webhookSecret);
   const routes = { world, api: new Api(world, keys.key), controls: createControls(world, { advance }) };
   server.on("request", (request, response) => {

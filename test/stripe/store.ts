@@ -12,6 +12,11 @@ export interface Kinds {
   "checkout.session": Stripe.Checkout.Session;
   setup_intent: Stripe.SetupIntent;
   event: Stripe.Event;
+  subscription: Stripe.Subscription;
+  invoice: Stripe.Invoice;
+  dispute: Stripe.Dispute;
+  account: Stripe.Account;
+  webhook_endpoint: Stripe.WebhookEndpoint;
 }
 
 /** An object of Stripe. */
