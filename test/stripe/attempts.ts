@@ -1,7 +1,8 @@
 import type Stripe from "stripe";
 import { type Card, type Decline, declineError, takeCard } from "./cards.ts";
-import { Problem, type ProblemBody } from "./problems.ts";
-import { idOf, newId, type World } from "./world.ts";
+import { emit } from "./events.ts";
+import { Problem, type ProblemBody, refused } from "./problems.ts";
+import { idOf, need, newId, type World } from "./world.ts";
 
 /** Who is there when a payment is confirmed. */
 export interface Presence {
@@ -29,16 +30,15 @@ export function attempt(
 ): Stripe.PaymentIntent {
   const { store } = world;
   const card = takeCard(store, payment.id, method.id);
-  if (method.customer === null) store.setNote(method.id, "used", true);
+  if (method.customer === null) store.setNote(method.id, "used", "charged");
   const tried = { ...payment, payment_method: method.id, last_payment_error: null, next_action: null };
   if (mustAuthenticate(world, card, method.id, isOffSession)) {
     if (isOffSession) throw declined(declinePayment(world, tried, method, ABSENT));
-    store.setNote(payment.id, "card", card);
-    return store.put({
-      ...tried,
-      status: "requires_action",
-      next_action: authentication(world, payment.id, returnUrl),
-    });
+    const step = newId("step");
+    store.setNote(payment.id, "waiting", { card, step } satisfies Waiting);
+    const next_action = authentication(world, `${payment.id}/${step}`, returnUrl);
+    const waiting = store.put<Stripe.PaymentIntent>({ ...tried, status: "requires_action", next_action });
+    return emit(world, "payment_intent.requires_action", waiting);
   }
   const charged = charge(world, tried, method, card);
   if (charged.last_payment_error !== null) throw declined(charged);
@@ -51,11 +51,79 @@ function mustAuthenticate({ store }: World, { authentication }: Card, method: st
   return authentication === "unless_set_up" && store.note(method, "isSetUp") === null;
 }
 
-function authentication(world: World, payment: string, returnUrl: string | null): Stripe.PaymentIntent.NextAction {
+/** What is noted about a payment that waits for its cardholder. */
+interface Waiting {
+  readonly card: Card;
+  /** Another one with each attempt, so that pages of earlier ones change nothing. */
+  readonly step: string;
+}
+
+/** The cardholder was asked, and did not approve. */
+const NOT_APPROVED: Decline = {
+  type: "invalid_request_error",
+  code: "payment_intent_authentication_failure",
+  message:
+    "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod to attempt to fulfill this PaymentIntent again.",
+};
+
+/** Reads a payment that waits for its cardholder at a step; `null` if it does not, or not any more. */
+export function waitingPayment(world: World, id: string, step: string): Stripe.PaymentIntent | null {
+  const payment = world.store.get("payment_intent", id);
+  const waiting = world.store.note<Waiting>(id, "waiting");
+  return payment?.status === "requires_action" && waiting?.step === step ? payment : null;
+}
+
+/** Goes on with a payment whose cardholder was asked. */
+export function authenticated(world: World, payment: Stripe.PaymentIntent, isApproved: boolean): Stripe.PaymentIntent {
+  const method = need(world, "payment_method", idOf(payment.payment_method) ?? "");
+  const waiting = world.store.note<Waiting>(payment.id, "waiting");
+  world.store.setNote(payment.id, "waiting", null);
+  if (!isApproved || waiting === null)
+    return fail(world, payment, declineError(NOT_APPROVED, { payment_method: method }));
+  return charge(world, { ...payment, next_action: null }, method, waiting.card);
+}
+
+/** Ends a payment that was processing: the bank has paid it, or has not. */
+export function settlePayment(world: World, id: string, outcome: "succeeded" | "failed"): Stripe.PaymentIntent {
+  const payment = need(world, "payment_intent", id);
+  if (payment.status !== "processing") throw refused(`PaymentIntent ${id} is ${payment.status}, not processing`);
+  const last = need(world, "charge", idOf(payment.latest_charge) ?? "");
+  const method = need(world, "payment_method", idOf(payment.payment_method) ?? "");
+  if (outcome === "failed") {
+    const { code, message } = NOT_PAID;
+    world.store.put({ ...last, status: "failed", failure_code: code, failure_message: message });
+    return fail(world, payment, declineError(NOT_PAID, { charge: last.id, payment_method: method }));
+  }
+  const { amount } = payment;
+  emit(
+    world,
+    "charge.succeeded",
+    world.store.put<Stripe.Charge>({
+      ...last,
+      status: "succeeded",
+      paid: true,
+      captured: true,
+      amount_captured: amount,
+    }),
+  );
+  return emit(
+    world,
+    "payment_intent.succeeded",
+    world.store.put<Stripe.PaymentIntent>({ ...payment, status: "succeeded", amount_received: amount }),
+  );
+}
+
+/** A bank debit that came back. */
+const NOT_PAID: Decline = {
+  code: "payment_intent_payment_attempt_failed",
+  message: "The payment failed.",
+};
+
+function authentication(world: World, place: string, returnUrl: string | null): Stripe.PaymentIntent.NextAction {
   if (returnUrl === null) return { type: "use_stripe_sdk", use_stripe_sdk: {} };
   return {
     type: "redirect_to_url",
-    redirect_to_url: { return_url: returnUrl, url: `${world.origin()}/authenticate/${payment}` },
+    redirect_to_url: { return_url: returnUrl, url: `${world.origin()}/authenticate/${place}` },
   };
 }
 
@@ -69,12 +137,10 @@ function charge(
   if (card.decline !== null) return declinePayment(world, payment, method, card.decline);
   const { id } = addCharge(world, payment, method, { status: card.isSlow ? "pending" : "succeeded" });
   world.store.setNote(id, "refund", card.refund);
-  return world.store.put({
-    ...payment,
-    latest_charge: id,
-    status: card.isSlow ? "processing" : "succeeded",
-    amount_received: card.isSlow ? 0 : payment.amount,
-  });
+  const status = card.isSlow ? "processing" : "succeeded";
+  const amount_received = card.isSlow ? 0 : payment.amount;
+  const charged = world.store.put<Stripe.PaymentIntent>({ ...payment, latest_charge: id, status, amount_received });
+  return emit(world, `payment_intent.${status}`, charged);
 }
 
 /** The answer to an attempt that was declined. */
@@ -105,7 +171,7 @@ function fail(
     next_action: null,
     last_payment_error: error as Stripe.PaymentIntent.LastPaymentError,
   };
-  return world.store.put(failed);
+  return emit(world, "payment_intent.payment_failed", world.store.put(failed));
 }
 
 function addCharge(
@@ -115,7 +181,7 @@ function addCharge(
   { status, decline = null }: { status: Stripe.Charge.Status; decline?: Decline | null },
 ): Stripe.Charge {
   const isPaid = status === "succeeded";
-  return world.store.put<Stripe.Charge>({
+  const charge = world.store.put<Stripe.Charge>({
     id: newId("ch"),
     object: "charge",
     amount: payment.amount,
@@ -159,4 +225,5 @@ function addCharge(
     transfer_data: null,
     transfer_group: null,
   });
+  return emit(world, `charge.${status}`, charge);
 }

@@ -3,6 +3,8 @@ import type { Store } from "./store.ts";
 
 /** What a bank answers with a decline. */
 export interface Decline {
+  /** `card_error` by default. */
+  readonly type?: "invalid_request_error";
   readonly code: string;
   readonly declineCode?: string;
   readonly message: string;
@@ -25,8 +27,8 @@ export interface Card {
   readonly refund: RefundOutcome;
 }
 
-/** What becomes of a refund: at once, or once the bank has answered. */
-export type RefundOutcome = "succeeded" | "pending" | "failed" | "fails_later";
+/** What becomes of a refund: at once, or (`later`) when the clock is moved ahead. */
+export type RefundOutcome = "succeeded" | "pending" | "failed" | "succeeds_later" | "fails_later";
 
 const declined = (declineCode: string, message = "Your card was declined."): Decline => ({
   code: "card_declined",
@@ -100,7 +102,7 @@ export const CARDS: Readonly<Record<string, Card>> = {
     decline: DECLINES.generic,
     canAttach: true,
   }),
-  pm_card_pendingRefund: card("7726", { refund: "pending" }),
+  pm_card_pendingRefund: card("7726", { refund: "succeeds_later" }),
   pm_card_refundFail: card("5126", { refund: "fails_later" }),
   pm_stand_in_processing: card("0000", { isSlow: true }),
 };
@@ -131,11 +133,11 @@ export function takeCard(store: Store, payment: string, method: string): Card {
 
 /** The error of a decline, as in `last_payment_error` and in the body of a 402. */
 export function declineError(
-  { code, declineCode, message }: Decline,
+  { type, code, declineCode, message }: Decline,
   fields: { readonly charge?: string; readonly payment_method: Stripe.PaymentMethod },
 ) {
   return {
-    type: "card_error" as const,
+    type: type ?? ("card_error" as const),
     code,
     ...(declineCode !== undefined && { decline_code: declineCode }),
     doc_url: `https://docs.stripe.com/error-codes/${code.replaceAll("_", "-")}`,

@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
 import { CARDS, cardOf, declineError } from "./cards.ts";
+import { emit } from "./events.ts";
 import type { Parameters } from "./parameters.ts";
 import { Problem, refused, resourceMissing } from "./problems.ts";
 import { idOf, need, newId, type World } from "./world.ts";
@@ -25,6 +26,7 @@ export function createCustomer(world: World, parameters: Parameters<"customers.c
     shipping: null,
     tax_exempt: "none",
   });
+  emit(world, "customer.created", customer);
   if (method !== undefined) attach(world, method, { customer: customer.id });
   return customer;
 }
@@ -43,6 +45,7 @@ export function deleteCustomer(world: World, id: string): Stripe.DeletedCustomer
   for (const { id: method } of world.store.list("payment_method", { customer: id }, { limit: 100 }).data) {
     detach(world, method);
   }
+  emit(world, "customer.deleted", customer);
   return world.store.put<Stripe.DeletedCustomer>({ id, object: "customer", deleted: true });
 }
 
@@ -103,7 +106,7 @@ export function attach(
   assertReusable(world, method);
   const { decline, canAttach } = cardOf(world.store.note<string>(method.id, "card"));
   if (decline !== null && !canAttach) throw new Problem(402, declineError(decline, { payment_method: method }));
-  return world.store.put({ ...method, customer });
+  return emit(world, "payment_method.attached", world.store.put({ ...method, customer }));
 }
 
 /** Detaches a payment method, which is good for nothing afterwards. */
@@ -112,16 +115,22 @@ export function detach(world: World, id: string): Stripe.PaymentMethod {
   if (method.customer === null) {
     throw refused("The payment method you provided is not attached to a customer so detachment is impossible.");
   }
-  world.store.setNote(id, "used", true);
-  return world.store.put({ ...method, customer: null });
+  world.store.setNote(id, "used", "detached");
+  const detached = world.store.put({ ...method, customer: null });
+  return emit(world, "payment_method.detached", detached, { customer: method.customer });
 }
 
-/** One that was detached, or used without a customer, cannot be used again. */
-export function assertReusable({ store }: World, { id, customer }: Stripe.PaymentMethod): void {
-  if (customer !== null || store.note(id, "used") === null) return;
+/**
+ * One that was detached, or charged without a customer, cannot be used again.
+ *
+ * @param isCurrent whether the payment that is to charge it has it already
+ */
+export function assertReusable({ store }: World, { id, customer }: Stripe.PaymentMethod, isCurrent = false): void {
+  const used = customer === null ? store.note<"charged" | "detached">(id, "used") : null;
+  if (used === null || (used === "charged" && isCurrent)) return;
   throw refused(
-    `The provided PaymentMethod ${id} was previously used with a PaymentIntent without Customer attachment, shared with ` +
-      "a connected account without Customer attachment, or was detached from a Customer. It may not be used again.",
+    `The provided PaymentMethod ${id} was previously used with a PaymentIntent without Customer attachment, or was ` +
+      "detached from a Customer. It may not be used again.",
     { code: "payment_method_unexpected_state" },
   );
 }

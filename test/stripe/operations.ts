@@ -1,8 +1,11 @@
+import { ACCOUNT, balance } from "./account.ts";
 import { attach, createCustomer, deleteCustomer, detach, needMethod } from "./customers.ts";
 import type { Call, Parameters } from "./parameters.ts";
 import { cancelPayment, confirmPayment, createPayment } from "./payments.ts";
 import { createRefund } from "./refunds.ts";
+import { createSession, expireSession, needSession } from "./sessions.ts";
 import type { Filter, Kinds, Page } from "./store.ts";
+import { needItem, updateItem } from "./subscriptions.ts";
 import { need, type World } from "./world.ts";
 
 /** What a call does. */
@@ -78,8 +81,33 @@ export const OPERATIONS: Readonly<Record<Call, Operation>> = {
   "charges.retrieve": read("/v1/charges", "charge"),
   "charges.list": list("/v1/charges", "charge", ["customer", "payment_intent"]),
   "refunds.create": operation<"refunds.create">("POST /v1/refunds", createRefund),
+  "checkout.sessions.create": operation<"checkout.sessions.create">("POST /v1/checkout/sessions", createSession),
+  "checkout.sessions.retrieve": operation("GET /v1/checkout/sessions/:id", (world, _, id) => needSession(world, id)),
+  "checkout.sessions.expire": operation("POST /v1/checkout/sessions/:id/expire", (world, _, id) =>
+    expireSession(world, id),
+  ),
+  "setupIntents.retrieve": read("/v1/setup_intents", "setup_intent"),
+  "events.retrieve": read("/v1/events", "event"),
+  "events.list": list("/v1/events", "event", ["type"]),
   "refunds.retrieve": read("/v1/refunds", "refund"),
   "refunds.list": list("/v1/refunds", "refund", ["charge", "payment_intent"]),
+  "subscriptions.retrieve": read("/v1/subscriptions", "subscription"),
+  "subscriptionItems.retrieve": operation("GET /v1/subscription_items/:id", (world, _, id) => needItem(world, id).item),
+  "subscriptionItems.update": operation<"subscriptionItems.update">(
+    "POST /v1/subscription_items/:id",
+    (world, parameters, id) => updateItem(world, id, parameters),
+  ),
+  "invoices.retrieve": read("/v1/invoices", "invoice"),
+  "invoices.list": operation<"invoices.list">("GET /v1/invoices", (world, parameters) => {
+    const { customer, subscription } = parameters;
+    const filter = { customer, "parent.subscription_details.subscription": subscription };
+    return listOf(world, "/v1/invoices", "invoice", filter, parameters);
+  }),
+  "disputes.retrieve": read("/v1/disputes", "dispute"),
+  "disputes.list": list("/v1/disputes", "dispute", ["charge", "payment_intent"]),
+  "accounts.retrieveCurrent": operation("GET /v1/account", (world) => need(world, "account", ACCOUNT)),
+  "balance.retrieve": operation("GET /v1/balance", balance),
+  "webhookEndpoints.list": list("/v1/webhook_endpoints", "webhook_endpoint", []),
 };
 
 const ROUTES = (Object.entries(OPERATIONS) as [Call, Operation][]).map(([call, { method, path }]) => ({

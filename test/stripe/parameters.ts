@@ -114,8 +114,46 @@ export const PARAMETERS = {
     payment_intent: optional,
     reason: z.enum(["duplicate", "fraudulent", "requested_by_customer"]).exactOptional(),
   }),
+  "checkout.sessions.create": known<Stripe.Checkout.SessionCreateParams>()({
+    expand,
+    metadata,
+    mode: z.literal("setup"),
+    ui_mode: z.literal("hosted_page").exactOptional(),
+    customer: optional,
+    currency: currency.exactOptional(),
+    allowed_payment_method_types: cards,
+    success_url: url,
+    cancel_url: url.exactOptional(),
+    expires_at: integer.exactOptional(),
+    locale: z
+      .literal("auto")
+      .or(z.string().regex(/^[a-z]{2,3}(-[A-Za-z0-9]+)?$/))
+      .exactOptional(),
+    client_reference_id: z.string().max(200).exactOptional(),
+    setup_intent_data: z.strictObject({ metadata, description: z.string().max(1_000).exactOptional() }).exactOptional(),
+  }),
+  "checkout.sessions.retrieve": known<Stripe.Checkout.SessionRetrieveParams>()({ expand }),
+  "checkout.sessions.expire": known<Stripe.Checkout.SessionExpireParams>()({ expand }),
+  "setupIntents.retrieve": known<Stripe.SetupIntentRetrieveParams>()({ expand }),
+  "events.retrieve": known<Stripe.EventRetrieveParams>()({ expand }),
+  "events.list": known<Stripe.EventListParams>()({ ...listed, type: optional }),
   "refunds.retrieve": known<Stripe.RefundRetrieveParams>()({ expand }),
   "refunds.list": known<Stripe.RefundListParams>()({ ...listed, charge: optional, payment_intent: optional }),
+  "subscriptions.retrieve": known<Stripe.SubscriptionRetrieveParams>()({ expand }),
+  "subscriptionItems.retrieve": known<Stripe.SubscriptionItemRetrieveParams>()({ expand }),
+  // Nothing is ever prorated at Stripe: the service has charged it already.
+  "subscriptionItems.update": known<Stripe.SubscriptionItemUpdateParams>()({
+    expand,
+    quantity: integer.pipe(z.number().min(0)),
+    proration_behavior: z.literal("none"),
+  }),
+  "invoices.retrieve": known<Stripe.InvoiceRetrieveParams>()({ expand }),
+  "invoices.list": known<Stripe.InvoiceListParams>()({ ...listed, customer: optional, subscription: optional }),
+  "disputes.retrieve": known<Stripe.DisputeRetrieveParams>()({ expand }),
+  "disputes.list": known<Stripe.DisputeListParams>()({ ...listed, charge: optional, payment_intent: optional }),
+  "accounts.retrieveCurrent": known<Stripe.AccountRetrieveCurrentParams>()({ expand }),
+  "balance.retrieve": known<Stripe.BalanceRetrieveParams>()({ expand }),
+  "webhookEndpoints.list": known<Stripe.WebhookEndpointListParams>()(page),
 };
 
 /** The name of a call: `paymentIntents.confirm`. */

@@ -2,6 +2,7 @@ import type Stripe from "stripe";
 import { attempt } from "./attempts.ts";
 import { checkAmount } from "./currencies.ts";
 import { assertReusable, needCustomer, needMethod } from "./customers.ts";
+import { emit } from "./events.ts";
 import type { Parameters } from "./parameters.ts";
 import { refused, wrongRequest } from "./problems.ts";
 import { idOf, need, newId, type World } from "./world.ts";
@@ -13,7 +14,7 @@ export function createPayment(world: World, parameters: Parameters<"paymentInten
   if (customer !== null) needCustomer(world, customer);
   const method = parameters.payment_method === undefined ? null : methodFor(world, customer, parameters.payment_method);
   const id = newId("pi");
-  return world.store.put<Stripe.PaymentIntent>({
+  const payment = world.store.put<Stripe.PaymentIntent>({
     id,
     object: "payment_intent",
     allowed_payment_method_types: parameters.allowed_payment_method_types ?? null,
@@ -57,12 +58,18 @@ export function createPayment(world: World, parameters: Parameters<"paymentInten
     status: method === null ? "requires_payment_method" : "requires_confirmation",
     transfer_group: null,
   });
+  return emit(world, "payment_intent.created", payment);
 }
 
-/** The method that is to be charged, which has to be the customer's, or nobody's. */
-function methodFor(world: World, customer: string | null, id: string): Stripe.PaymentMethod {
+/** The method that is to be charged, which has to be the customer's, or nobody's. The payment has the current one already. */
+function methodFor(
+  world: World,
+  customer: string | null,
+  id: string,
+  current: string | null = null,
+): Stripe.PaymentMethod {
   const method = needMethod(world, id);
-  assertReusable(world, method);
+  assertReusable(world, method, id === current);
   const owner = idOf(method.customer);
   if (owner === null || owner === customer) return method;
   throw refused(
@@ -96,11 +103,12 @@ export function confirmPayment(
         : `it has a status of ${payment.status}`;
     throw unexpectedState(payment, `You cannot confirm this PaymentIntent because ${reason}.`);
   }
-  const method = given === undefined ? idOf(payment.payment_method) : given;
+  const current = idOf(payment.payment_method);
+  const method = given ?? current;
   if (method === null) {
     throw unexpectedState(payment, "You cannot confirm this PaymentIntent because it's missing a payment method.");
   }
-  return attempt(world, payment, methodFor(world, idOf(payment.customer), method), {
+  return attempt(world, payment, methodFor(world, idOf(payment.customer), method, current), {
     isOffSession: off_session,
     returnUrl: return_url,
   });
@@ -117,13 +125,14 @@ export function cancelPayment(
     const message = `You cannot cancel this PaymentIntent because it has a status of ${payment.status}.`;
     throw unexpectedState(payment, message);
   }
-  return world.store.put({
+  const canceled = world.store.put<Stripe.PaymentIntent>({
     ...payment,
     status: "canceled",
     canceled_at: world.now(),
     cancellation_reason: reason ?? null,
     next_action: null,
   });
+  return emit(world, "payment_intent.canceled", canceled);
 }
 
 function unexpectedState(payment: Stripe.PaymentIntent, message: string) {

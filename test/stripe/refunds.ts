@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
 import type { RefundOutcome } from "./cards.ts";
+import { emit } from "./events.ts";
 import type { Parameters } from "./parameters.ts";
 import { refused, wrongRequest } from "./problems.ts";
 import { idOf, need, newId, type World } from "./world.ts";
@@ -37,13 +38,49 @@ export function createRefund(world: World, parameters: Parameters<"refunds.creat
     reason,
     receipt_number: null,
     source_transfer_reversal: null,
-    status: outcome === "fails_later" ? "succeeded" : outcome,
+    status: FIRST_STATUS[outcome],
     transfer_reversal: null,
     ...(outcome === "failed" && { failure_reason: "expired_or_canceled_card" }),
-    ...(outcome === "pending" && { pending_reason: "processing" }),
+    ...(FIRST_STATUS[outcome] === "pending" && { pending_reason: "processing" }),
   });
-  if (outcome !== "failed") addRefunded(world, charge, amount);
+  emit(world, "refund.created", refund);
+  if (outcome === "failed") return emit(world, "refund.failed", refund);
+  if (outcome.endsWith("later")) world.store.setNote(refund.id, "later", outcome);
+  emit(world, "charge.refunded", addRefunded(world, charge, amount));
   return refund;
+}
+
+const FIRST_STATUS: Readonly<Record<RefundOutcome, string>> = {
+  succeeded: "succeeded",
+  pending: "pending",
+  failed: "failed",
+  succeeds_later: "pending",
+  fails_later: "succeeded",
+};
+
+/** Ends a refund: the bank has paid it, or has not. Then the charge is not refunded either. */
+export function settleRefund(world: World, id: string, status: "succeeded" | "failed" | "canceled"): Stripe.Refund {
+  const { pending_reason: _, ...refund } = need(world, "refund", id);
+  const settled = world.store.put<Stripe.Refund>({
+    ...refund,
+    status,
+    ...(status === "failed" && { failure_reason: "expired_or_canceled_card" }),
+  });
+  emit(world, "refund.updated", settled, { status: refund.status });
+  if (status === "succeeded") return settled;
+  const charge = need(world, "charge", idOf(refund.charge) ?? "");
+  addRefunded(world, charge, -refund.amount);
+  return status === "failed" ? emit(world, "refund.failed", settled) : settled;
+}
+
+/** Ends the refunds that test payment methods end later. */
+export function settleLaterRefunds(world: World): void {
+  for (const { id } of world.store.list("refund", {}, { limit: 1_000_000 }).data) {
+    const outcome = world.store.note<RefundOutcome>(id, "later");
+    if (outcome === null) continue;
+    world.store.setNote(id, "later", null);
+    settleRefund(world, id, outcome === "fails_later" ? "failed" : "succeeded");
+  }
 }
 
 function chargeOf(

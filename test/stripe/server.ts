@@ -3,9 +3,12 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { ensureAccount } from "./account.ts";
 import { Api } from "./api.ts";
 import { createControls } from "./controls.ts";
+import { answerPage } from "./pages.ts";
 import { Store } from "./store.ts";
+import { Webhooks } from "./webhooks.ts";
 import type { World } from "./world.ts";
 
 /** What a stand-in prints when it listens. */
@@ -36,18 +39,24 @@ export async function serve(options: { port: number; data: string; isLive: boole
     ahead += seconds;
     store.setNote("account", "ahead", ahead);
   };
-  const routes = { api: new Api(world, keys.key), controls: createControls(world, { advance }) };
+  ensureAccount(world);
+  const webhooks = new Webhooks(store, keys.webhookSecret);
+  const routes = { world, api: new Api(world, keys.key), controls: createControls(world, { advance }) };
   server.on("request", (request, response) => {
-    handle(routes, request, response).catch((error: unknown) => {
-      process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
-      response.destroy();
-    });
+    handle(routes, request, response)
+      .catch((error: unknown) => {
+        process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+        response.destroy();
+      })
+      .finally(() => webhooks.send());
   });
   await once(server.listen(options.port, "127.0.0.1"), "listening");
+  webhooks.send();
   return { url: world.origin(), ...keys };
 }
 
 interface Routes {
+  readonly world: World;
   readonly api: Api;
   readonly controls: ReturnType<typeof createControls>;
 }
@@ -59,8 +68,16 @@ async function handle(routes: Routes, request: IncomingMessage, response: Server
   const body = Buffer.concat(chunks).toString();
   const control = /^\/_control\/(\w+)$/.exec(path)?.[1];
   if (control !== undefined) {
-    const result = await callControl(routes.controls, control, body);
-    response.setHeader("Content-Type", "application/json").end(JSON.stringify(result ?? null));
+    response
+      .setHeader("Content-Type", "application/json")
+      .end(JSON.stringify(callControl(routes.controls, control, body)));
+    return;
+  }
+  const page = answerPage(routes.world, path, request.method === "POST" ? new URLSearchParams(body) : null);
+  if (page !== null) {
+    const { status, html, location } = page;
+    response.writeHead(status, { "Content-Type": "text/html; charset=utf-8", ...(location && { Location: location }) });
+    response.end(html);
     return;
   }
   const header = (name: string) => request.headers[name]?.toString() ?? null;
@@ -84,10 +101,14 @@ async function handle(routes: Routes, request: IncomingMessage, response: Server
   response.end(JSON.stringify(answer.body));
 }
 
-async function callControl(controls: Routes["controls"], name: string, body: string): Promise<unknown> {
-  if (!Object.hasOwn(controls, name)) throw new TypeError(`There is no control ${name}`);
+function callControl(controls: Routes["controls"], name: string, body: string): object {
+  if (!Object.hasOwn(controls, name)) return { error: `There is no control ${name}` };
   const call = controls[name as keyof typeof controls] as (...parameters: unknown[]) => unknown;
-  return call(...(JSON.parse(body || "[]") as unknown[]));
+  try {
+    return { result: call(...(JSON.parse(body || "[]") as unknown[])) ?? null };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /** The secret key, sent as a bearer token or as the user of basic authentication. */

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
@@ -86,13 +87,27 @@ function built(): Promise<string> {
   return program;
 }
 
+/** Writes the program where packages, which stay outside, are found; each version once. */
 async function bundle(): Promise<string> {
-  // Where packages, which stay outside, are found.
-  const outdir = join(ROOT, "node_modules/.cache/run", randomUUID());
-  process.on("exit", () => rmSync(outdir, { recursive: true, force: true }));
-  const settings = { bundle: true, platform: "node", format: "esm", target: "node20", packages: "external" } as const;
-  await build({ absWorkingDir: ROOT, entryPoints: ["test/stripe/standIn.ts"], outdir, ...settings });
-  return join(outdir, "standIn.js");
+  const { outputFiles } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: ["test/stripe/standIn.ts"],
+    write: false,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    packages: "external",
+  });
+  const { text = "", hash = "" } = outputFiles[0] ?? {};
+  const folder = join(ROOT, "node_modules/.cache/stand-in");
+  const file = join(folder, `${hash.replaceAll(/\W/g, "-")}.mjs`);
+  if (existsSync(file)) return file;
+  await mkdir(folder, { recursive: true });
+  const unfinished = join(folder, `${randomUUID()}.mjs`);
+  await writeFile(unfinished, text);
+  await rename(unfinished, file);
+  return file;
 }
 
 function controlOf(url: string): Control {
@@ -104,7 +119,9 @@ function controlOf(url: string): Control {
           method: "POST",
           body: JSON.stringify(parameters),
         });
-        return answer.json();
+        const { result, error } = (await answer.json()) as { result?: unknown; error?: string };
+        if (error !== undefined) throw new TypeError(error);
+        return result;
       },
   });
 }

@@ -9,6 +9,14 @@ export interface Kinds {
   payment_intent: Stripe.PaymentIntent;
   charge: Stripe.Charge;
   refund: Stripe.Refund;
+  "checkout.session": Stripe.Checkout.Session;
+  setup_intent: Stripe.SetupIntent;
+  event: Stripe.Event;
+  subscription: Stripe.Subscription;
+  invoice: Stripe.Invoice;
+  dispute: Stripe.Dispute;
+  account: Stripe.Account;
+  webhook_endpoint: Stripe.WebhookEndpoint;
 }
 
 /** An object of Stripe. */
@@ -16,6 +24,17 @@ export type StoredObject = Kinds[keyof Kinds];
 
 /** Fields that an object of a list has, by their paths: `payment_intent`. `undefined` is any value. */
 export type Filter = Readonly<Record<string, string | undefined>>;
+
+/** An event that is sent, or was. */
+export interface Delivery {
+  readonly number: number;
+  readonly event: string;
+  /** When it is sent, milliseconds of the machine's clock; `null` if it is held, or done with. */
+  readonly due: number | null;
+  readonly tries: number;
+  /** Of the last answer, 0 without one; `null` before the first try. */
+  readonly status: number | null;
+}
 
 /** A page of a list, newest first, as Stripe's parameters name it. */
 export interface Page {
@@ -38,6 +57,10 @@ const TABLES = `
   create table if not exists answers (key text primary key, digest text not null, at integer not null, json text not null);
   create table if not exists records (number integer primary key, kind text not null, json text not null);
   create index if not exists records_of_kind on records (kind, number);
+  create table if not exists deliveries (
+    number integer primary key, event text not null, due integer, tries integer not null, status integer
+  );
+  create index if not exists deliveries_due on deliveries (due);
 `;
 
 /** What the stand-in remembers. Every transaction is on the disk when it returns. */
@@ -157,15 +180,27 @@ export class Store {
     this.#run("delete from records where kind = ?", [kind]);
   }
 
-  close(): void {
-    this.#database.close();
+  /** Adds an event to send. `due` in milliseconds; `null` holds it. */
+  addDelivery(event: string, due: number | null): void {
+    this.#run("insert into deliveries (event, due, tries) values (?, ?, 0)", [event, due]);
+  }
+
+  /** Sets what became of a delivery. */
+  updateDelivery({ number, due, tries, status }: Omit<Delivery, "event">): void {
+    this.#run("update deliveries set due = ?, tries = ?, status = ? where number = ?", [due, tries, status, number]);
+  }
+
+  /** Lists the deliveries in the order in which they are due, or all of them as they were made. */
+  deliveries({ dueOnly }: { dueOnly: boolean }): Delivery[] {
+    const condition = dueOnly ? "where due is not null order by due, number limit 1000" : "order by number";
+    return this.#all(`select * from deliveries ${condition}`, []) as Delivery[];
   }
 
   #all(query: string, values: readonly (string | number)[]): unknown[] {
     return this.#prepare(query).all(values);
   }
 
-  #run(query: string, values: readonly (string | number)[]): void {
+  #run(query: string, values: readonly (string | number | null)[]): void {
     this.#prepare(query).run(values);
   }
 
