@@ -5,6 +5,7 @@ import { BackendError } from "../errors.ts";
 import { BACKEND } from "../events/events.ts";
 import { GatewayRefusal, GatewayUnavailable, type Payment, type PaymentGateway } from "../payments/gateway.ts";
 import { attemptWith, forgetCardEntry, readCardEntry } from "./cardEntry.ts";
+import { NEEDS_PERSON } from "./charge.ts";
 import { makeDue } from "./leases.ts";
 import { beginAttempt, isAsked, type NextAttempt } from "./pay.ts";
 import { advancePurchase, settleWithin } from "./processor.ts";
@@ -18,7 +19,7 @@ export interface Approval {
   readonly bankUrl: string | null;
   /** Where the provider asks for a card. */
   readonly cardUrl: string | null;
-  /** Why the bank did not approve the last attempt, if that is all that is known. */
+  /** Why the bank did not approve the last attempt of a renewal, which was declined before. */
   readonly failure: string | null;
   /** Whether the provider did not answer. */
   readonly isUnknown: boolean;
@@ -64,7 +65,7 @@ async function lookElsewhere(
     return {
       bankUrl,
       cardUrl: entry?.status === "open" ? entry.url : null,
-      failure,
+      failure: row.state === "declined" && row.failure_code === NEEDS_PERSON.code ? failure : null,
       isUnknown: false,
       hasChanged: isMoved || isRefused || (entry !== null && entry.status !== "open"),
     };

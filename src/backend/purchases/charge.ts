@@ -12,7 +12,8 @@ import type { Step, WorkerRun } from "./worker.ts";
 
 const NO_METHOD: Failure = { code: "no_payment_method", message: "There is no payment method." };
 
-const NEEDS_PERSON: Failure = {
+/** Without a person at hand the bank declines. */
+export const NEEDS_PERSON: Failure = {
   code: "authentication_required",
   message: "The bank requires a person to approve the payment.",
 };
