@@ -51,6 +51,7 @@ function pick(parameters: object, fields: readonly string[]): Filter {
 export const OPERATIONS: Readonly<Record<Call, Operation>> = {
   "customers.create": operation<"customers.create">("POST /v1/customers", createCustomer),
   "customers.retrieve": read("/v1/customers", "customer"),
+  "customers.update": operation("POST /v1/customers/:id", (world, _, id) => need(world, "customer", id)),
   "customers.del": operation("DELETE /v1/customers/:id", (world, _, id) => deleteCustomer(world, id)),
   "customers.list": list("/v1/customers", "customer", ["email"]),
   "customers.listPaymentMethods": operation<"customers.listPaymentMethods">(

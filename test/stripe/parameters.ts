@@ -67,6 +67,8 @@ export const PARAMETERS = {
     payment_method: optional,
   }),
   "customers.retrieve": known<Stripe.CustomerRetrieveParams>()({ expand }),
+  // `serve check` tries it on a customer that does not exist.
+  "customers.update": known<Stripe.CustomerUpdateParams>()({}),
   "customers.del": known<Stripe.CustomerDeleteParams>()({}),
   "customers.list": known<Stripe.CustomerListParams>()({ ...listed, email: optional }),
   "paymentMethods.retrieve": known<Stripe.PaymentMethodRetrieveParams>()({ expand }),
