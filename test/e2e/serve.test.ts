@@ -202,15 +202,15 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     await database.query(unsettle, [[paid, declined]]);
     const list = resultOf<{ id: string }[]>(await operate(["serve", "admin", "list-review"]));
     expect(list.map(({ id }) => id)).toEqual([paid, declined]);
-    expect(resultOf(await operate(["serve", "admin", "resolve", paid, "paid"]))).toEqual({
-      id: paid,
-      state: "fulfilled",
-    });
-    expect(resultOf(await operate(["serve", "admin", "resolve", declined, "declined"]))).toEqual({
-      id: declined,
-      state: "declined",
-    });
-    expect(errorOf(await operate(["serve", "admin", "resolve", paid, "paid"]))).toMatchObject({
+    const resolve = (purchaseId: string, outcome: string) =>
+      operate(["serve", "admin", "resolve", purchaseId, outcome, "--payments", "sandbox", "--test-mode"]);
+    expect(resultOf(await resolve(paid, "paid"))).toEqual({ id: paid, state: "fulfilled" });
+    const refused = await resolve(declined, "declined");
+    expect(errorOf(refused)).toMatchObject({ code: "not_resolvable", exitCode: 9 });
+    expect(refused.stderr).toMatch(/Resolve the purchase as paid, or refund the payment/);
+    await database.query("update sandbox_payments set refunded = amount where purchase_id = $1", [declined]);
+    expect(resultOf(await resolve(declined, "declined"))).toEqual({ id: declined, state: "declined" });
+    expect(errorOf(await resolve(paid, "paid"))).toMatchObject({
       code: "not_in_review",
       exitCode: 9,
     });

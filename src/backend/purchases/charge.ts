@@ -57,7 +57,7 @@ async function createdPayment(
 ): Promise<Payment | { readonly refusal: GatewayRefusal } | null> {
   try {
     return await run.gateway.create({
-      idempotencyKey: keyOf(purchase, "create"),
+      idempotencyKey: keyOf(purchase, createOf(purchase)),
       organizationId: purchase.organization_id,
       purchaseId: purchase.id,
       kind: purchase.kind,
@@ -72,6 +72,11 @@ async function createdPayment(
     await movePurchase(run.database, purchase, purchase.state, spoiledKey(run, purchase));
     return null;
   }
+}
+
+/** A later attempt that has no payment freezes other parameters, and so needs another key. */
+function createOf({ confirm_count }: PurchaseRow): string {
+  return confirm_count === 0 ? "create" : `create:${confirm_count}`;
 }
 
 function descriptionOf({ kind, licenses }: PurchaseRow): string {

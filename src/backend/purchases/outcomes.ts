@@ -7,7 +7,7 @@ import { BACKEND } from "../events/events.ts";
 import type { GatewayRefusal, Payment } from "../payments/gateway.ts";
 import { movePurchase } from "./leases.ts";
 import { lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
-import { endUnpaid, type Failure, fulfillPurchase, markRefundDue } from "./settle.ts";
+import { endUnpaid, type Failure, fulfillPurchase, markRefundDue, type UnpaidEnd } from "./settle.ts";
 import type { Step, WorkerRun } from "./worker.ts";
 
 /** The payment was canceled before any money was taken. */
@@ -93,13 +93,13 @@ function isAsFrozen({ gateway }: WorkerRun, purchase: PurchaseRow, payment: Paym
 }
 
 /** Fulfills a paid purchase, or refunds it if its term has ended meanwhile. */
-export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+export async function fulfill(run: WorkerRun, purchase: PurchaseRow, actor = BACKEND): Promise<Step> {
   const now = run.clock.now();
   if (purchase.total > 0 && isTermOver(purchase, now)) {
     const message = "The payment arrived after the term had ended; it is refunded.";
     return startRefund(run, purchase, { code: "term_ended", message });
   }
-  run.fulfilled = await fulfillPurchase(run.database, purchase, now);
+  run.fulfilled = await fulfillPurchase(run.database, purchase, now, actor);
   observeSettled(run, purchase, "fulfilled");
   run.reach("B8");
   return "settled";
@@ -126,10 +126,15 @@ export async function startRefund(run: WorkerRun, purchase: PurchaseRow, failure
 }
 
 /** Ends a purchase declined. A renewal is retried on its schedule. */
-export async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
+export async function decline(
+  run: WorkerRun,
+  purchase: PurchaseRow,
+  failure: Failure,
+  more: Partial<Pick<UnpaidEnd, "actor" | "isPaymentOver">> = {},
+): Promise<Step> {
   const now = run.clock.now();
   const nextCheckAt = purchase.kind === "renewal" ? nextRetryAt(purchase.accepted_at, now, purchase.time_zone) : null;
-  await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
+  await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt, ...more }, now);
   observeSettled(run, purchase, "declined");
   return "settled";
 }

@@ -3,7 +3,7 @@ import { termAt, termIndexOn } from "../../billing/term.ts";
 import { GatewayUnavailable, type PaymentGateway, type ProviderSubscription } from "../payments/gateway.ts";
 import { invalidSeed } from "../seeding/seed.ts";
 import type { Seed, SeedOrganization } from "../seeding/seedFile.ts";
-import { providerSilent } from "./reconcileService.ts";
+import { providerSilent } from "./provider.ts";
 
 /** What to check the IDs of the provider with. */
 interface Provider {

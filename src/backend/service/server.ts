@@ -12,7 +12,6 @@ import { listenFailure } from "../http/server.ts";
 import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { registerSetupPage } from "../pages/setupPage.ts";
-import { testGateway } from "../payments/testGateway.ts";
 import { followDue } from "../renewals/atProvider.ts";
 import { BUCKETS } from "../renewals/due.ts";
 import { startSweeping } from "../sweep.ts";
@@ -24,6 +23,7 @@ import { measureLoopDelay } from "./load.ts";
 import { createLog, type Log, lineLog } from "./log.ts";
 import { createMetrics, type Metrics, observePurchase, poolObservers } from "./metrics.ts";
 import { startMetricsServer } from "./metricsServer.ts";
+import { openGateway } from "./provider.ts";
 import { createReadiness } from "./readiness.ts";
 import { startReconciling } from "./reconcileJob.ts";
 import { pageKeyOf, type ServiceSettings } from "./settings.ts";
@@ -104,7 +104,7 @@ async function run(instance: Instance): Promise<RunningService> {
   const { name, settings, deps, cleanUps } = instance;
   let isDraining = false;
   const publicUrl = new URL(settings.publicUrl);
-  const backend = backendOf(instance, () => publicUrl.origin);
+  const backend = await backendOf(instance, () => publicUrl.origin);
   const addHooks = await observe(backend, instance);
   const addWebhooks = await webhooksOf(backend, instance);
   const app = buildService(backend, instance, { addHooks, addWebhooks, isDraining: () => isDraining });
@@ -133,15 +133,15 @@ function startJobs(backend: BackendDeps, settings: ServiceSettings, deps: Servic
   };
 }
 
-function backendOf(
+async function backendOf(
   { settings, store, clock, holding, deps, log, metrics }: Instance,
   origin: () => string,
-): BackendDeps {
+): Promise<BackendDeps> {
   const { database } = store;
   const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
   return {
     database,
-    gateway: testGateway({ ...deps, database, clock, now: clock.now }),
+    gateway: await openGateway(settings.payments, { ...deps, database, clock, now: clock.now }),
     notifier: logNotifier(log),
     clock,
     now: clock.now,

@@ -101,10 +101,10 @@ export function readLinkSettings(given: GivenSettings): Promise<Pick<ServiceSett
  *
  * @throws BackendError `settings_invalid`
  */
-export function readPaymentSettings(given: GivenSettings): Promise<DatabaseSettings> {
+export function readPaymentSettings(given: GivenSettings): Promise<Pick<ServiceSettings, "database" | "payments">> {
   return collectSettings(given, async (reader) => {
     refuseOtherPayments(reader);
-    return databaseSettings(reader);
+    return { database: await databaseSettings(reader), payments: { provider: "sandbox" as const } };
   });
 }
 
