@@ -4,7 +4,7 @@ import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
 import type { SettledPurchase } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
-import type { GatewayRefusal, Payment } from "../payments/gateway.ts";
+import { type GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { movePurchase } from "./leases.ts";
 import { lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
 import { endUnpaid, type Failure, fulfillPurchase, markRefundDue, type UnpaidEnd } from "./settle.ts";
@@ -15,6 +15,9 @@ export const NEVER_PAID: Failure = {
   code: "payment_canceled",
   message: "The payment could not be made in time and was canceled.",
 };
+
+/** The money was returned by hand at the provider before anything was given for it. */
+export const REFUNDED: Failure = { code: "payment_refunded", message: "The payment was refunded." };
 
 /** The provider gave no other reason. */
 export const REFUSED: Failure = { code: "payment_refused", message: "The payment was refused." };
@@ -73,12 +76,33 @@ const END_FAILURES: Readonly<Record<WaitingEnd["state"], Failure>> = {
 };
 
 /**
- * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance. Otherwise nothing
- * is given.
+ * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance, and nothing of it
+ * was refunded since. Otherwise nothing is given.
  */
 export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
+  // The answer to a confirmation of this run is new.
+  const refund = run.hasConfirmed ? "none" : await refundOf(run, payment);
+  if (refund === "whole" && canEndRefunded(purchase)) return decline(run, purchase, REFUNDED, { isPaymentOver: true });
+  if (refund === "whole") return review(run, purchase, "its payment was refunded");
+  if (refund === "part") return review(run, purchase, "a part of its payment was refunded");
   if (isAsFrozen(run, purchase, payment)) return fulfill(run, purchase);
   return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
+}
+
+/** How much of a payment that took money was given back since, by hand at the provider. */
+async function refundOf({ gateway }: WorkerRun, { id }: Payment): Promise<"none" | "part" | "whole"> {
+  const capture = await gateway.findCapture(id);
+  if (capture === null) throw new GatewayUnavailable(`The provider does not know what payment ${id} took`);
+  if (capture.refunded === 0) return "none";
+  return capture.refunded < capture.amount ? "part" : "whole";
+}
+
+/**
+ * Whether a purchase ends once its payment was refunded. A renewal would be charged again on its schedule, which whoever
+ * refunded it has to decide.
+ */
+function canEndRefunded({ kind, state }: PurchaseRow): boolean {
+  return kind === "purchase" && state !== "requires_approval";
 }
 
 /** Whether the amount, currency, customer and mode of a payment are those of the purchase. */

@@ -4,7 +4,7 @@ import { BackendError, startError } from "../errors.ts";
 import { OPERATOR } from "../events/events.ts";
 import { type Capture, GatewayRefusal, type Payment } from "../payments/gateway.ts";
 import { leasePurchase, releaseLease, withId } from "../purchases/leases.ts";
-import { decline, fulfill, isRefundOwed } from "../purchases/outcomes.ts";
+import { decline, fulfill, isRefundOwed, REFUNDED } from "../purchases/outcomes.ts";
 import { type Failure, recordRefund } from "../purchases/settle.ts";
 import { clocksOf, holdLease, type WorkerDeps, type WorkerRun } from "../purchases/worker.ts";
 
@@ -12,8 +12,6 @@ import { clocksOf, holdLease, type WorkerDeps, type WorkerRun } from "../purchas
 export type Outcome = "paid" | "declined";
 
 const NOT_PAID: Failure = { code: "payment_not_found", message: "The payment was not made." };
-
-const REFUNDED: Failure = { code: "payment_refunded", message: "The payment was refunded." };
 
 /**
  * Ends the review of a purchase with the outcome that an operator found, if the payment provider agrees. What is declined is
