@@ -90,7 +90,7 @@ async function followPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pay
     case "succeeded":
       return fulfillPaid(run, purchase, payment);
     case "canceled":
-      return decline(run, purchase, NEVER_PAID);
+      return decline(run, purchase, NEVER_PAID, { isPaymentOver: true });
     case "processing":
       return followProcessing(run, purchase);
     default:

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { GatewayRefusal, GatewayUnavailable, type PaymentGateway } from "../../../src/backend/payments/gateway.ts";
+import { reconcile } from "../../../src/backend/service/reconcile.ts";
 import { type Outcome, resolvePurchase } from "../../../src/backend/service/resolve.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import { POSTGRES } from "../../support/service.ts";
 import { buy, organization, startBackend, type TestBackend } from "../support/backend.ts";
 import { expectInvariants } from "../support/invariants.ts";
 import { buyWaiting, send } from "../support/paying.ts";
-import { setClock, subscriptionOf } from "../support/renewing.ts";
+import { onlyRenewal, setClock, subscriptionOf } from "../support/renewing.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -157,6 +158,54 @@ describe.skipIf(!POSTGRES)("the resolution of a review", () => {
     refund(null);
     expect(await resolve(purchaseId, "declined")).toBe("declined");
     expect(await rowOf(purchaseId)).toMatchObject({ payment_id: null, failure_code: "payment_refunded" });
+  });
+
+  /** A renewal in review whose payment took money. */
+  async function renewalInReview(): Promise<string> {
+    await open();
+    backend.crashAt("B7");
+    setClock(backend, "2027-03-01T12:00:00Z");
+    await sweep(backend.deps);
+    const renewal = await onlyRenewal(backend, id);
+    backend.clocks.machine += 60_000;
+    return toReview(renewal.id);
+  }
+
+  test("declined: charges a renewal that was refunded again on its schedule, with another payment", async () => {
+    const renewalId = await renewalInReview();
+    await expect(resolve(renewalId, "declined")).rejects.toMatchObject({ code: "not_resolvable" });
+    const { payment_id: before } = await rowOf(renewalId);
+    const { findCapture } = backend.deps.gateway;
+    await backend.deps.gateway.refund(before ?? "", "by hand");
+    await expect(resolve(renewalId, "paid")).rejects.toMatchObject({ code: "not_resolvable" });
+    expect(await resolve(renewalId, "declined")).toBe("declined");
+    setClock(backend, backend.clocks.billing + DAY_MS);
+    await sweep(backend.deps);
+    const after = await rowOf(renewalId);
+    expect(after).toMatchObject({ state: "fulfilled" });
+    expect(after.payment_id).not.toBe(before);
+    expect(await findCapture(after.payment_id ?? "")).toMatchObject({ refunded: 0 });
+    expect((await reconcile(backend.deps, { from: 0 })).findings).toEqual([]);
+  });
+
+  test("is not needed for a renewal whose payment was canceled by hand: the next attempt makes another", async () => {
+    await open("card_requires_approval");
+    const { read } = backend.deps.gateway;
+    replace({ confirm: async () => Promise.reject(new GatewayUnavailable("No answer")) });
+    setClock(backend, "2027-03-01T12:00:00Z");
+    await sweep(backend.deps);
+    const { id: renewalId } = await onlyRenewal(backend, id);
+    const { payment_id: before } = await rowOf(renewalId);
+    replace({ read: async (paymentId) => ({ ...(await read(paymentId)), status: "canceled" }) });
+    setClock(backend, backend.clocks.billing + 60_000);
+    await sweep(backend.deps);
+    expect(await rowOf(renewalId)).toMatchObject({ state: "declined", payment_id: null });
+    replace({ read });
+    setClock(backend, backend.clocks.billing + DAY_MS);
+    await sweep(backend.deps);
+    const { payment_id: after } = await rowOf(renewalId);
+    expect(after).not.toBeNull();
+    expect(after).not.toBe(before);
   });
 
   test("records a refund by hand of what was paid too late", async () => {
