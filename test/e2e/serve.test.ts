@@ -262,6 +262,12 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect(list).toEqual([expect.objectContaining({ id: "pur_1_lost", finding: "unknownPurchase", kind: "purchase" })]);
     const text = await runCli(["serve", "admin", "list-review"], { env: serviceEnvironment(database) });
     expect(text.stdout).toContain("captured, purchase unknown");
+    expect(text.stdout).toContain("Refund what was captured for an unknown purchase");
+    const resolve = ["serve", "admin", "resolve", "pur_1_lost", "paid", "--payments", "sandbox", "--test-mode"];
+    expect(errorOf(await operate(resolve))).toMatchObject({
+      code: "not_resolvable",
+      hint: expect.stringContaining("Refund the payment in full"),
+    });
     const dispute = { id: "du_1", paymentId: "pi_1", amount: { amount: 900, currency: "GBP" }, isOpen: true };
     const kept = JSON.stringify({ ...dispute, purchaseId: "pur_1_disputed", organizationId: 1 });
     await database.query("insert into settings (name, value) values ('dispute:du_1', $1)", [kept]);

@@ -1,5 +1,6 @@
+import type { Kysely } from "kysely";
 import { formatMoney, money } from "../../billing/money.ts";
-import type { PurchaseRow } from "../database/schema.ts";
+import type { Database, PurchaseRow } from "../database/schema.ts";
 import { BackendError, startError } from "../errors.ts";
 import { OPERATOR } from "../events/events.ts";
 import { type Capture, GatewayRefusal, type Payment } from "../payments/gateway.ts";
@@ -7,6 +8,7 @@ import { leasePurchase, releaseLease, withId } from "../purchases/leases.ts";
 import { decline, fulfill, isRefundOwed, REFUNDED } from "../purchases/outcomes.ts";
 import { type Failure, recordRefund } from "../purchases/settle.ts";
 import { clocksOf, holdLease, type WorkerDeps, type WorkerRun } from "../purchases/worker.ts";
+import { openFindings } from "./findings.ts";
 
 /** The outcome of a payment, as an operator found it. */
 export type Outcome = "paid" | "declined";
@@ -20,7 +22,7 @@ const NOT_PAID: Failure = { code: "payment_not_found", message: "The payment was
  *
  * @returns the state: `refund_due` for a purchase that was paid after its term had ended, `refunded` once that was refunded
  * @throws BackendError `not_found`; `not_in_review` if it does not need review, or a worker holds its lease;
- *   `not_resolvable` if the provider does not agree; GatewayUnavailable
+ *   `not_resolvable` if the provider does not agree, or a restore lost the purchase; GatewayUnavailable
  */
 export async function resolvePurchase(
   deps: WorkerDeps,
@@ -30,7 +32,7 @@ export async function resolvePurchase(
   const { database } = deps;
   const purchases = database.selectFrom("purchases").select(["id", "organization_id", "state"]);
   const known = await withId(purchases, purchaseId).executeTakeFirst();
-  if (!known) throw new BackendError("not_found", `Purchase ${purchaseId} not found`, {}, {}, REVIEW_HINT);
+  if (!known) throw await unknownPurchase(database, purchaseId);
   const lease = known.state === "needs_review" ? await leasePurchase(database, known, clocksOf(deps)) : null;
   if (lease === null) throw notInReview(purchaseId);
   let state: PurchaseRow["state"] | null = null;
@@ -45,6 +47,18 @@ export async function resolvePurchase(
   });
   if (state === null) throw notInReview(purchaseId);
   return state;
+}
+
+/** What a restore lost cannot be made again: the provider has the payment, and not what was sold for it. */
+async function unknownPurchase(database: Kysely<Database>, purchaseId: string): Promise<BackendError> {
+  const lost = (await openFindings(database)).find((finding) => finding.purchaseId === purchaseId);
+  if (lost?.finding !== "unknownPurchase") {
+    return new BackendError("not_found", `Purchase ${purchaseId} not found`, {}, {}, REVIEW_HINT);
+  }
+  return notResolvable(
+    `Purchase ${purchaseId} is not in the database, only its payment ${lost.paymentId} at the provider`,
+    "Refund the payment in full at the payment provider, let the organization buy again, and run `secureflag-licenses serve reconcile`.",
+  );
 }
 
 const REVIEW_HINT = "See `secureflag-licenses serve admin list-review`.";

@@ -67,6 +67,11 @@ function renderReview(purchases: Output<"serve admin list-review">, view: View):
     ...(found.has("disputed")
       ? ["Answer disputes at the payment provider. One is removed when it is closed; its licenses stay."]
       : []),
+    ...(found.has("unknownPurchase")
+      ? [
+          "Refund what was captured for an unknown purchase at the payment provider, and let the organization buy again.",
+        ]
+      : []),
     ...([...found].some((finding) => finding !== null && finding !== "disputed")
       ? ["A difference is removed when `serve reconcile` finds that the provider and the ledger agree."]
       : []),

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { GatewayRefusal, GatewayUnavailable, type PaymentGateway } from "../../../src/backend/payments/gateway.ts";
+import { keepFinding } from "../../../src/backend/service/findings.ts";
 import { reconcile } from "../../../src/backend/service/reconcile.ts";
 import { type Outcome, resolvePurchase } from "../../../src/backend/service/resolve.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
@@ -238,6 +239,18 @@ describe.skipIf(!POSTGRES)("the resolution of a review", () => {
       0,
       backend.clocks.billing + 1,
     ]);
+  });
+
+  test("is refused for what a restore lost, and says what to do", async () => {
+    const purchaseId = "pur_1_lost";
+    const captured = { amount: 700, currency: "GBP" };
+    const lost = { purchaseId, paymentId: "pay_1", organizationId: 1, kind: null, captured, booked: null };
+    await keepFinding(backend.deps.database, { ...lost, finding: "unknownPurchase" });
+    await expect(resolve(purchaseId, "paid")).rejects.toMatchObject({
+      code: "not_resolvable",
+      message: expect.stringContaining("payment pay_1"),
+      hint: expect.stringContaining("Refund the payment in full"),
+    });
   });
 
   test("is refused while a worker has the purchase, and for what needs no review", async () => {
