@@ -277,7 +277,7 @@ async function listen(
   try {
     await app.listen({ host, port });
   } catch (error) {
-    throw listenFailure(error, port);
+    throw listenFailure(error, { host, port });
   }
   const { address, port: chosen, family } = app.server.address() as AddressInfo;
   const name = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[address] ?? (family === "IPv6" ? `[${address}]` : address);
