@@ -115,6 +115,10 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     test("is ready, and has no sandbox's calls", async () => {
       expect((await fetch(`${root()}/readyz`)).status).toBe(200);
       expect((await fetch(`${root()}/sandbox`)).status).toBe(404);
+      const { paths } = (await (await fetch(`${root()}/openapi.json`)).json()) as { paths: Record<string, unknown> };
+      const mine = Object.keys(paths);
+      expect(mine).toContain("/healthz");
+      expect(mine.filter((path) => path.includes("sandbox"))).toEqual([]);
     });
 
     test("sells: the CLI buys from it exactly once", async () => {
