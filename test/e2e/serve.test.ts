@@ -117,6 +117,10 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     test("is ready, and has no sandbox's calls", async () => {
       expect((await fetch(`${root()}/readyz`)).status).toBe(200);
       expect((await fetch(`${root()}/sandbox`)).status).toBe(404);
+      const { paths } = (await (await fetch(`${root()}/openapi.json`)).json()) as { paths: Record<string, unknown> };
+      const mine = Object.keys(paths);
+      expect(mine).toContain("/healthz");
+      expect(mine.filter((path) => path.includes("sandbox"))).toEqual([]);
     });
 
     test("sells: the CLI buys from it exactly once", async () => {
@@ -204,15 +208,15 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     await database.query(unsettle, [[paid, declined]]);
     const list = resultOf<{ id: string }[]>(await operate(["serve", "admin", "list-review"]));
     expect(list.map(({ id }) => id)).toEqual([paid, declined]);
-    expect(resultOf(await operate(["serve", "admin", "resolve", paid, "paid"]))).toEqual({
-      id: paid,
-      state: "fulfilled",
-    });
-    expect(resultOf(await operate(["serve", "admin", "resolve", declined, "declined"]))).toEqual({
-      id: declined,
-      state: "declined",
-    });
-    expect(errorOf(await operate(["serve", "admin", "resolve", paid, "paid"]))).toMatchObject({
+    const resolve = (purchaseId: string, outcome: string) =>
+      operate(["serve", "admin", "resolve", purchaseId, outcome, "--payments", "sandbox", "--test-mode"]);
+    expect(resultOf(await resolve(paid, "paid"))).toEqual({ id: paid, state: "fulfilled" });
+    const refused = await resolve(declined, "declined");
+    expect(errorOf(refused)).toMatchObject({ code: "not_resolvable", exitCode: 9 });
+    expect(refused.stderr).toMatch(/Resolve the purchase as paid, or refund the payment/);
+    await database.query("update sandbox_payments set refunded = amount where purchase_id = $1", [declined]);
+    expect(resultOf(await resolve(declined, "declined"))).toEqual({ id: declined, state: "declined" });
+    expect(errorOf(await resolve(paid, "paid"))).toMatchObject({
       code: "not_in_review",
       exitCode: 9,
     });
@@ -263,6 +267,12 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect(list).toEqual([expect.objectContaining({ id: "pur_1_lost", finding: "unknownPurchase", kind: "purchase" })]);
     const text = await runCli(["serve", "admin", "list-review"], { env: serviceEnvironment(database) });
     expect(text.stdout).toContain("captured, purchase unknown");
+    expect(text.stdout).toContain("Refund what was captured for an unknown purchase");
+    const resolve = ["serve", "admin", "resolve", "pur_1_lost", "paid", "--payments", "sandbox", "--test-mode"];
+    expect(errorOf(await operate(resolve))).toMatchObject({
+      code: "not_resolvable",
+      hint: expect.stringContaining("Refund the payment in full"),
+    });
     const dispute = { id: "du_1", paymentId: "pi_1", amount: { amount: 900, currency: "GBP" }, isOpen: true };
     const kept = JSON.stringify({ ...dispute, purchaseId: "pur_1_disputed", organizationId: 1 });
     await database.query("insert into settings (name, value) values ('dispute:du_1', $1)", [kept]);

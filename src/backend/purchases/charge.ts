@@ -66,7 +66,7 @@ async function createdPayment(
 ): Promise<Payment | { readonly refusal: GatewayRefusal }> {
   try {
     return await run.gateway.create({
-      idempotencyKey: keyOf(purchase, "create"),
+      idempotencyKey: keyOf(purchase, createOf(purchase)),
       organizationId: purchase.organization_id,
       purchaseId: purchase.id,
       kind: purchase.kind,
@@ -81,6 +81,11 @@ async function createdPayment(
   }
 }
 
+/** A later attempt that has no payment freezes other parameters, and so needs another key. */
+function createOf({ confirm_count }: PurchaseRow): string {
+  return confirm_count === 0 ? "create" : `create:${confirm_count}`;
+}
+
 function descriptionOf({ kind, licenses }: PurchaseRow): string {
   const what = licenses === 1 ? "1 license" : `${licenses} licenses`;
   return kind === "renewal" ? `Renewal of ${what}` : what;
@@ -92,7 +97,7 @@ async function followPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pay
     case "succeeded":
       return fulfillPaid(run, purchase, payment);
     case "canceled":
-      return decline(run, purchase, NEVER_PAID);
+      return decline(run, purchase, NEVER_PAID, { isPaymentOver: true });
     case "processing":
       return followProcessing(run, purchase);
     default:

@@ -23,6 +23,8 @@ export interface UnpaidEnd {
   readonly failure: Failure;
   readonly actor: string;
   readonly nextCheckAt: number | null;
+  /** Whether its payment can never be paid again, so that another attempt needs another one. */
+  readonly isPaymentOver?: boolean;
 }
 
 const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.canceled", expired: "purchase.expired" };
@@ -99,6 +101,7 @@ export async function endUnpaid(
       ...settled(now),
       ...failed(end.failure),
       next_check_at: end.nextCheckAt,
+      ...(end.isPaymentOver && { payment_id: null }),
     });
     await bumpVersion(tx, lease.organization_id);
     await recordAndNotify(tx, lease, UNPAID_EVENTS[end.state], now, { ...end.failure }, end.actor);

@@ -7,6 +7,7 @@ import type { RateLimit } from "./buckets.ts";
 import { collectSettings, type GivenSettings, type SettingsReader } from "./given.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 import { type PaymentSettings, paymentSettings, providerOf } from "./paymentSettings.ts";
+import { authorities, tlsFiles } from "./tlsSettings.ts";
 
 /** How to reach the database. */
 export interface DatabaseSettings {
@@ -148,7 +149,7 @@ const PLACEHOLDER = "postgresql://127.0.0.1/unset";
 
 async function databaseSettings(reader: SettingsReader): Promise<DatabaseSettings> {
   const text = (await reader.required("DATABASE_URL", "database")) ?? PLACEHOLDER;
-  const ca = await reader.file("database-ca");
+  const ca = await authorities(reader, "database-ca");
   const isPgbouncer = reader.isSet("pgbouncer");
   // A URL without a host is for a socket; the URL parser rejects one that has a user.
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -177,14 +178,6 @@ async function publicUrl(reader: SettingsReader): Promise<URL> {
   if (!isOrigin) reader.refuse("--public-url must be an origin such as https://billing.example.com");
   else if (url.protocol !== "https:" && !isLoopback(url.hostname)) reader.refuse("--public-url must be https");
   return url;
-}
-
-async function tlsFiles(reader: SettingsReader): Promise<TlsFiles | null> {
-  const [cert, key] = [await reader.file("tls-cert"), await reader.file("tls-key")];
-  if ((reader.flag("tls-cert") === null) !== (reader.flag("tls-key") === null)) {
-    reader.refuse("--tls-cert and --tls-key must be passed together");
-  }
-  return cert === null || key === null ? null : { cert, key };
 }
 
 function trustedProxies(reader: SettingsReader): string[] {

@@ -161,7 +161,7 @@ describe.skipIf(!POSTGRES)("a restored database", () => {
 
   test("is released by a reconciliation without differences that goes back far enough", async () => {
     await on(restored, (store) => holdBuying(store, "operator"));
-    const settings = (await settingsOf(restored)).database;
+    const { database: settings } = await settingsOf(restored);
     expect(await reconcileAll()).toMatchObject({ hold: "kept", findings: { length: 3 } });
     await restored.query(
       "update sandbox_payments set refunded = amount, refunded_at = $2 where purchase_id = any($1)",

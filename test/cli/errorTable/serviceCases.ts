@@ -2,7 +2,7 @@ import { GatewayUnavailable } from "../../../src/backend/payments/gateway.ts";
 import { organizationExists } from "../../../src/backend/service/import.ts";
 import { databaseBusy } from "../../../src/backend/service/migrate.ts";
 import { providerSilent } from "../../../src/backend/service/provider.ts";
-import { notInReview } from "../../../src/backend/service/review.ts";
+import { notInReview, notResolvable } from "../../../src/backend/service/resolve.ts";
 import { schemaMismatch } from "../../../src/backend/service/store.ts";
 import { reconciliationDiffers } from "../../../src/cli/service/reconcile.ts";
 import type { ErrorCase } from "./stage.ts";
@@ -63,6 +63,11 @@ export const SERVICE_CASES: readonly ErrorCase[] = [
     code: "not_in_review",
     line: `serve admin resolve ${PURCHASE} paid`,
     ...failing(notInReview(PURCHASE)),
+  },
+  {
+    code: "not_resolvable",
+    line: `serve admin resolve ${PURCHASE} declined`,
+    ...failing(notResolvable("Payment pi_1 took £12.00 that was not refunded", "Refund it, and try again.")),
   },
   {
     code: "reconciliation_differs",
