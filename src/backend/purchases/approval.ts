@@ -44,11 +44,21 @@ export async function followPerson(
   const first = await lookElsewhere(deps, row);
   if (!first.hasChanged) return { row, approval: first };
   await makeDue(deps.database, row, deps.clock.now());
-  if (row.state === "declined") await resumeDeclined(deps, row);
+  if (row.state === "declined" && !(await resumeOrLog(deps, row))) return { row, approval: first };
   const begun = await settleWithin(deps, row, 0, isClosing);
   const after = begun.state === "requires_approval" ? begun : await settleWithin(deps, begun, waitMs, isClosing);
   if (!isAsked(after, deps.clock.now())) return { row: after, approval: NOWHERE };
   return { row: after, approval: await lookElsewhere(deps, after) };
+}
+
+/** Goes on with a declined purchase. Without an answer from the provider it stays due. */
+async function resumeOrLog(deps: BackendDeps, row: PurchaseRecord): Promise<boolean> {
+  try {
+    return await resumeDeclined(deps, row);
+  } catch (error) {
+    deps.log(`purchase ${row.id}`, error);
+    return false;
+  }
 }
 
 /** Reads what a person may be doing elsewhere. `hasChanged` if there is anything for a worker to do. */

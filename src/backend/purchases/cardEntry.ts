@@ -10,8 +10,8 @@ import { deadlineOf } from "./schedule.ts";
 import type { PurchaseRecord } from "./store.ts";
 import type { Step, WorkerRun } from "./worker.ts";
 
-/** How long a page of the provider asks for a card, and a minute more, milliseconds. */
-const CARD_ENTRY_MS = 31 * 60_000;
+/** When a page of the provider has surely stopped asking for a card, milliseconds after it was opened. */
+const CARD_ENTRY_MS = 62 * 60_000;
 
 /** What became of the page that asks for a card: it still asks, has one, or is of no use any more. */
 export type CardEntryState =
