@@ -181,6 +181,8 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
       const form = { token: field("token"), secret, email: field("email"), password };
       const send = (code: string) => fetch(link, { method: "POST", body: new URLSearchParams({ ...form, code }) });
       expect((await send("000000")).status).toBe(400);
+      const guessable = new URLSearchParams({ ...form, password: "Boss@Acme.example 1", code: "000000" });
+      expect(await (await fetch(link, { method: "POST", body: guessable })).text()).toContain("easy to guess");
       expect((await send(codeAt(secret, Date.now()))).status).toBe(200);
       const answer = await fetch(`${service.ready.url}/auth/login`, {
         method: "POST",
