@@ -29,6 +29,17 @@ export async function readSetup(deps: SetupDeps, ticket: string): Promise<Signed
   }
 }
 
+/** Lists the names of the organizations of a person, which their password must not be made of. */
+export async function organizationNames({ database }: Pick<SetupDeps, "database">, userId: number): Promise<string[]> {
+  const rows = await database
+    .selectFrom("members")
+    .innerJoin("organizations", "organizations.id", "members.organization_id")
+    .select("organizations.name")
+    .where("members.user_id", "=", userId)
+    .execute();
+  return rows.map(({ name }) => name);
+}
+
 /**
  * Gives a person a password and one-time codes, and uses up the ticket. Their memberships become active.
  *

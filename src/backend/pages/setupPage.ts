@@ -4,8 +4,9 @@ import * as z from "zod";
 import type { BackendDeps } from "../deps.ts";
 import { isSigned, signed } from "../http/body.ts";
 import { validated } from "../http/register.ts";
+import { isGuessable } from "../identity/guessing.ts";
 import { isCodeOf } from "../identity/oneTimeCodes.ts";
-import { completeSetup, newCodeSecret, readSetup } from "../identity/setup.ts";
+import { completeSetup, newCodeSecret, organizationNames, readSetup } from "../identity/setup.ts";
 import type { SignInDeps } from "../identity/signIn.ts";
 import { registerPage } from "./route.tsx";
 import { PASSWORD_LENGTH, SETUP_PATH, setupDonePage, setupPage, type WrongSetup } from "./setup.tsx";
@@ -40,13 +41,13 @@ export function registerSetupPage(app: FastifyInstance, deps: BackendDeps & Pick
     },
     async submit(request) {
       const ticket = ticketOf(request.params);
-      const { email } = await readSetup(deps, ticket);
+      const { id, email } = await readSetup(deps, ticket);
       const form = validated(formSchema, request.body ?? null);
       if (!isSigned(deps, tokenParts(ticket, form.secret), form.token)) {
         const sentence = "This form is no longer valid. Add the new key to your authenticator app.";
         return pageOf(ticket, email, newCodeSecret(deps), { sentence, field: null });
       }
-      const wrong = wrongOf(form, deps.now());
+      const wrong = wrongOf(form, [email, ...(await organizationNames(deps, id))], deps.now());
       if (wrong) return pageOf(ticket, email, form.secret, wrong);
       const passwordHash = await deps.passwords.hash(form.password);
       await completeSetup(deps, ticket, { passwordHash, codeSecret: form.secret });
@@ -67,11 +68,16 @@ function formToken(deps: Pick<BackendDeps, "pageKey">, ticket: string, secret: s
   return signed(deps, tokenParts(ticket, secret));
 }
 
-function wrongOf({ password, secret, code }: Form, now: number): WrongSetup | null {
+function wrongOf({ password, secret, code }: Form, context: readonly string[], now: number): WrongSetup | null {
   const length = [...password].length;
   if (length < PASSWORD_LENGTH.min || length > PASSWORD_LENGTH.max) {
     const { min, max } = PASSWORD_LENGTH;
     return { sentence: `The password must have ${min} to ${max} characters.`, field: "password" };
+  }
+  if (isGuessable(password, context)) {
+    const sentence =
+      "The password is easy to guess. Do not make it of your email, the organization's name, common words or sequences.";
+    return { sentence, field: "password" };
   }
   if (isCodeOf(secret, code, now)) return null;
   return {

@@ -25,7 +25,7 @@ const RETRY_PAUSE_MS = 100;
  */
 export function assertNotHeld({ isHeld }: Pick<BackendDeps, "isHeld">): void {
   if (!isHeld?.()) return;
-  const message = "Buying is on hold while payments are checked, and nothing was charged; try again later";
+  const message = "Buying is on hold while payments are checked; try again later";
   throw new BackendError("unavailable", message, {}, { "Retry-After": HELD_RETRY_S });
 }
 

@@ -30,7 +30,7 @@ describe.each(DIALECTS)("buying on hold on %s", (dialect) => {
     const refused = await buy(backend, id, 1, "held");
     expect(refused).toMatchObject({ status: 503, body: { code: "unavailable" } });
     expect(refused.headers["retry-after"]).toBe("300");
-    expect(refused.body.detail).toContain("nothing was charged");
+    expect(refused.body.detail).not.toMatch(/charged/);
     const byKey = await call(backend, "GET", `/organizations/${id}/purchases/by-key/held`, { token: tokenOf(id) });
     expect(byKey.status).toBe(404);
     expect(await send(backend, id, waiting.id, "payment")).toMatchObject({ status: 503 });

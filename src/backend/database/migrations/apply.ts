@@ -7,8 +7,8 @@ import { repeatWhileLocked } from "./locks.ts";
 import { progressOf, type Step, type Steps } from "./step.ts";
 
 /**
- * How long a step waits for a table. Requests wait behind it and give up after 2 seconds, so it has to give up well before,
- * and to try again.
+ * How long a step waits for a table, before it tries again. Requests give up after 2 seconds, and some wait for a row that
+ * another one holds while it waits behind the step: at 2 seconds here, sales fail.
  */
 const LOCK_TIMEOUT = "1s";
 
