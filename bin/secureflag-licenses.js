@@ -45,7 +45,9 @@ function run(args) {
   process.exitCode = 1;
   import("../dist/main.js")
     .then(async ({ createContext, main }) => {
-      process.exitCode = await main(args, createContext());
+      const context = createContext();
+      process.exitCode = await main(args, context);
+      if (context.leavesWork) process.exit();
     })
     .catch((error) => tellFailure(args, error));
 }

@@ -136,7 +136,8 @@ function registerOperations(app: FastifyInstance, deps: RouteDeps, isReady: () =
     return { status: 200, body: { status: "ready" } };
   });
 
-  register(app, deps, "openapi", async () => ({ status: 200, body: openapiDocument(deps.version) }));
+  const { mode } = deps.gateway.account;
+  register(app, deps, "openapi", async () => ({ status: 200, body: openapiDocument(deps.version, mode) }));
 }
 
 async function doesStoreAnswer({ database, log }: BackendDeps): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { Kysely } from "kysely";
-import type { Database } from "./database/schema.ts";
+import type { Database, PurchaseRow } from "./database/schema.ts";
 import type { SecretBox } from "./identity/secretBox.ts";
 import type { PaymentGateway } from "./payments/gateway.ts";
 
@@ -50,6 +50,8 @@ export interface BackendDeps {
    * @param error what went wrong, whose message may contain anything
    */
   log(line: string, error?: unknown): void;
+  /** The leases that this process has now, to give back those of work that does not end in time. */
+  readonly leases?: Set<PurchaseRow>;
   /** Whether nothing can be bought and no renewal is made until the operator has reconciled the payments. */
   isHeld?(): boolean;
   /** Called after the commit with each purchase that settles, for metrics. */

@@ -13,7 +13,8 @@ type StartCode =
   | "database_unreachable"
   | "database_busy"
   | "organization_exists"
-  | "not_in_review";
+  | "not_in_review"
+  | "not_resolvable";
 
 /**
  * A refusal, sent as `application/problem+json`, where `extra` members are added to the standard ones; or why the

@@ -67,6 +67,8 @@ export interface Context {
   openUrl(url: string): void;
   /** A crash point: kills or pauses the process if SECUREFLAG_CRASH_AT names it. */
   reach(point: string): void;
+  /** Whether the process ends after the command with what it still waits for, such as an answer. */
+  leavesWork: boolean;
   /** Runs at the very end of the process, after everything else and without waiting; not where it is killed. */
   atExit(work: () => void): void;
   /** Runs when the command has ended, however it ended. */
@@ -160,6 +162,7 @@ export function createContext(): Context {
     animation: null,
     openUrl: (url) => void (isStopped || openUrl(url).catch(() => {})),
     reach,
+    leavesWork: false,
     atExit: (work) => void process.once("exit", work),
     onEnd: (cleanUp) => {
       if (isStopped) void cleanUp().catch(() => {});

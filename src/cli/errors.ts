@@ -135,6 +135,7 @@ export const ERRORS = {
   not_payable: row(9, "never", "settled", "Nothing was charged. See `secureflag-licenses purchases list`."),
   not_cancelable: row(9, "never", "settled", "Only a purchase that waits for approval can be canceled."),
   not_in_review: row(9, "never", "settled", null),
+  not_resolvable: row(9, "never", "settled", null),
   idempotency_key_void: row(9, "never", "settled", "Choose another key."),
 
   unreachable: row(10, "later", "unsent", RUN_AGAIN),

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { BASE_PATH } from "./constants.ts";
+import type { Mode } from "./mode.ts";
 import { operations } from "./operations/index.ts";
 import { MAX_BODY_BYTES, type Operation } from "./operations/operation.ts";
 import { PROBLEM_MEDIA_TYPE, PROBLEMS } from "./problemCodes.ts";
@@ -9,10 +10,12 @@ import { problemSchema } from "./problems.ts";
  * Generates the OpenAPI 3.1 document from the schemas that both sides validate with.
  *
  * @param version the package's
+ * @param mode of the backend that is described: only a sandbox has all operations
  */
-export function openapiDocument(version: string): Record<string, unknown> {
+export function openapiDocument(version: string, mode: Mode = "sandbox"): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const [id, operation] of Object.entries<Operation>(operations)) {
+    if (operation.sandboxOnly && mode !== "sandbox") continue;
     const path = (operation.atRoot ? "" : BASE_PATH) + operation.path;
     paths[path] = { ...paths[path], [operation.method.toLowerCase()]: describe(id, operation) };
   }

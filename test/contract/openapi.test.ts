@@ -35,6 +35,13 @@ describe("openapi.json", () => {
     expect(document).toMatchObject({ openapi: "3.1.0", info: { title: expect.any(String), version } });
   });
 
+  test("of a service lacks what only a sandbox has", () => {
+    const served = Object.keys(openapiDocument(version, "live").paths as object);
+    const all = Object.keys(document.paths);
+    expect(all.filter((path) => !served.includes(path))).toEqual(["/sandbox", "/sandbox/clock"]);
+    expect(served.filter((path) => !all.includes(path))).toEqual([]);
+  });
+
   test.each(Object.entries<Operation>(operations))("has %s", (id, operation) => {
     const path = (operation.atRoot ? "" : BASE_PATH) + operation.path;
     const described = document.paths[path]?.[operation.method.toLowerCase()];

@@ -15,13 +15,15 @@ import {
 import { codeAt } from "../support/totp.ts";
 import { waitFor } from "../support/wait.ts";
 
-const SERVE = ["serve", "--payments", "sandbox", "--test-mode", "--port", "0", "--json"];
+const TEST_CARDS = ["--payments", "sandbox", "--test-mode"];
+
+const SERVE = ["serve", ...TEST_CARDS, "--port", "0", "--json"];
 
 afterAll(removePlaces);
 
 test("wrong settings are named together, and end with 2", async () => {
   const env = { SECUREFLAG_DATABASE_URL: "mysql://x", SECUREFLAG_SECRETS_KEY: "short" };
-  const run = await runCli(["serve", "--payments", "stripe", "--port", "x", "--json"], { env });
+  const run = await runCli(["serve", "--payments", "paypal", "--port", "x", "--json"], { env });
   expect(run).toMatchObject({ exitCode: 2, stdout: "" });
   const { code, message } = errorOf(run);
   expect(code).toBe("settings_invalid");
@@ -74,10 +76,10 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect(refused).toMatchObject({ code: "seed_invalid", exitCode: 2 });
     expect(refused.message).toContain("password");
     const again = await seedFile({ organizations: [organization(4), organization(1)] });
-    expect(resultOf(await operate(["serve", "admin", "import", file, "--test-mode"]))).toMatchObject({
+    expect(resultOf(await operate(["serve", "admin", "import", file, ...TEST_CARDS]))).toMatchObject({
       organizations: [{ id: 1 }, { id: 2 }, { id: 3 }],
     });
-    expect(errorOf(await operate(["serve", "admin", "import", again, "--test-mode"]))).toMatchObject({
+    expect(errorOf(await operate(["serve", "admin", "import", again, ...TEST_CARDS]))).toMatchObject({
       code: "organization_exists",
       exitCode: 2,
     });
@@ -115,6 +117,10 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     test("is ready, and has no sandbox's calls", async () => {
       expect((await fetch(`${root()}/readyz`)).status).toBe(200);
       expect((await fetch(`${root()}/sandbox`)).status).toBe(404);
+      const { paths } = (await (await fetch(`${root()}/openapi.json`)).json()) as { paths: Record<string, unknown> };
+      const mine = Object.keys(paths);
+      expect(mine).toContain("/healthz");
+      expect(mine.filter((path) => path.includes("sandbox"))).toEqual([]);
     });
 
     test("sells: the CLI buys from it exactly once", async () => {
@@ -154,7 +160,7 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
       const create = ["serve", "admin", "create-organization", ...`${flags} ${more}`.split(" ")];
       expect(resultOf(await operate(create))).toEqual({ id: 7, name: "Acme" });
       expect(errorOf(await operate(create))).toMatchObject({ code: "organization_exists" });
-      const method = ["serve", "admin", "set-payment-method", "card_ok", "--org", "7", "--test-mode"];
+      const method = ["serve", "admin", "set-payment-method", "card_ok", "--org", "7", ...TEST_CARDS];
       expect(resultOf(await operate(method))).toMatchObject({ paymentMethod: { type: "card" } });
       const made = await runCli(
         ["serve", "admin", "create-administrator", "boss@acme.example", "--org", "7", "--json"],
@@ -202,15 +208,15 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     await database.query(unsettle, [[paid, declined]]);
     const list = resultOf<{ id: string }[]>(await operate(["serve", "admin", "list-review"]));
     expect(list.map(({ id }) => id)).toEqual([paid, declined]);
-    expect(resultOf(await operate(["serve", "admin", "resolve", paid, "paid"]))).toEqual({
-      id: paid,
-      state: "fulfilled",
-    });
-    expect(resultOf(await operate(["serve", "admin", "resolve", declined, "declined"]))).toEqual({
-      id: declined,
-      state: "declined",
-    });
-    expect(errorOf(await operate(["serve", "admin", "resolve", paid, "paid"]))).toMatchObject({
+    const resolve = (purchaseId: string, outcome: string) =>
+      operate(["serve", "admin", "resolve", purchaseId, outcome, "--payments", "sandbox", "--test-mode"]);
+    expect(resultOf(await resolve(paid, "paid"))).toEqual({ id: paid, state: "fulfilled" });
+    const refused = await resolve(declined, "declined");
+    expect(errorOf(refused)).toMatchObject({ code: "not_resolvable", exitCode: 9 });
+    expect(refused.stderr).toMatch(/Resolve the purchase as paid, or refund the payment/);
+    await database.query("update sandbox_payments set refunded = amount where purchase_id = $1", [declined]);
+    expect(resultOf(await resolve(declined, "declined"))).toEqual({ id: declined, state: "declined" });
+    expect(errorOf(await resolve(paid, "paid"))).toMatchObject({
       code: "not_in_review",
       exitCode: 9,
     });
@@ -229,8 +235,7 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
   test("is reconciled with the provider, and holds buying until then", async () => {
     const service = await startService(database, ["--roles", "http"]);
     const reconcile = async (from: string) => {
-      const flags = ["--from", from, "--payments", "sandbox", "--test-mode"];
-      return operate(["serve", "reconcile", ...flags]);
+      return operate(["serve", "reconcile", "--from", from, ...TEST_CARDS]);
     };
     const buy = (key: string) => service.cli(1, ["buy", "1", "--yes", "--idempotency-key", key, "--json"]);
     expect((await buy("reconciled")).exitCode).toBe(0);
@@ -262,6 +267,12 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect(list).toEqual([expect.objectContaining({ id: "pur_1_lost", finding: "unknownPurchase", kind: "purchase" })]);
     const text = await runCli(["serve", "admin", "list-review"], { env: serviceEnvironment(database) });
     expect(text.stdout).toContain("captured, purchase unknown");
+    expect(text.stdout).toContain("Refund what was captured for an unknown purchase");
+    const resolve = ["serve", "admin", "resolve", "pur_1_lost", "paid", "--payments", "sandbox", "--test-mode"];
+    expect(errorOf(await operate(resolve))).toMatchObject({
+      code: "not_resolvable",
+      hint: expect.stringContaining("Refund the payment in full"),
+    });
     const dispute = { id: "du_1", paymentId: "pi_1", amount: { amount: 900, currency: "GBP" }, isOpen: true };
     const kept = JSON.stringify({ ...dispute, purchaseId: "pur_1_disputed", organizationId: 1 });
     await database.query("insert into settings (name, value) values ('dispute:du_1', $1)", [kept]);

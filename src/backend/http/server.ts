@@ -160,13 +160,28 @@ export function isLoopbackAuthority(text: string): boolean {
   return LOOPBACK.test(AUTHORITY.exec(text)?.groups?.name ?? "");
 }
 
-/** Translates the error of a server that cannot listen on a port. Any other than that it is in use stays as it is. */
-export function listenFailure(error: unknown, port: number): unknown {
-  if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return error;
-  return startError(
-    "port_in_use",
-    `Port ${port} is in use`,
-    "Stop the program that uses it, or pass another port with --port <n> (0 picks a free one).",
-    { cause: error },
-  );
+/** Where a server was to listen, and the flag of its port. */
+interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly flag?: string;
+}
+
+/** What a system answers for a host that is unknown, or not an address of this machine. */
+const OTHER_HOST = /^(ENOTFOUND|EAI_AGAIN|EAI_FAIL|EADDRNOTAVAIL|EAFNOSUPPORT|EINVAL)$/;
+
+/** Translates the error of a server that cannot listen. Any other error stays as it is. */
+export function listenFailure(cause: unknown, { host, port, flag = "--port" }: ListenAddress): unknown {
+  const { code = "" } = cause as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") {
+    const hint = `Stop the program that uses it, or pass another port with ${flag} <n> (0 picks a free one).`;
+    return startError("port_in_use", `Port ${port} is in use`, hint, { cause });
+  }
+  if (code === "EACCES") {
+    const hint = "Pass a port above 1023, or let the program listen on low ports.";
+    return startError("settings_invalid", `${flag} ${port}: permission denied`, hint, { cause });
+  }
+  if (!OTHER_HOST.test(code)) return cause;
+  const hint = "Pass 127.0.0.1, 0.0.0.0 for all addresses, or another address of this machine.";
+  return startError("settings_invalid", `--host ${host} is not an address of this machine`, hint, { cause });
 }

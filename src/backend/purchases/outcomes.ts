@@ -4,10 +4,10 @@ import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
 import type { SettledPurchase } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
-import type { GatewayRefusal, Payment } from "../payments/gateway.ts";
+import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { movePurchase } from "./leases.ts";
 import { lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
-import { endUnpaid, type Failure, fulfillPurchase, markRefundDue } from "./settle.ts";
+import { endUnpaid, type Failure, fulfillPurchase, markRefundDue, type UnpaidEnd } from "./settle.ts";
 import type { Step, WorkerRun } from "./worker.ts";
 
 /** The payment was canceled before any money was taken. */
@@ -15,6 +15,11 @@ export const NEVER_PAID: Failure = {
   code: "payment_canceled",
   message: "The payment could not be made in time and was canceled.",
 };
+
+/** The customer no longer has the payment method. */
+export const METHOD_REMOVED: Failure = { code: "payment_method_removed", message: "The card is no longer available." };
+/** The money was returned by hand at the provider before anything was given for it. */
+export const REFUNDED: Failure = { code: "payment_refunded", message: "The payment was refunded." };
 
 /** The provider gave no other reason. */
 export const REFUSED: Failure = { code: "payment_refused", message: "The payment was refused." };
@@ -73,12 +78,33 @@ const END_FAILURES: Readonly<Record<WaitingEnd["state"], Failure>> = {
 };
 
 /**
- * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance. Otherwise nothing
- * is given.
+ * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance, and nothing of it
+ * was refunded since. Otherwise nothing is given.
  */
 export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
-  if (isAsFrozen(run, purchase, payment)) return fulfill(run, purchase);
+  // The answer to a confirmation of this run is new.
+  const refund = run.hasConfirmed ? "none" : await refundOf(run, payment);
+  if (refund === "whole" && canEndRefunded(purchase)) return decline(run, purchase, REFUNDED, { isPaymentOver: true });
+  if (refund === "whole") return review(run, purchase, "its payment was refunded");
+  if (refund === "part") return review(run, purchase, "a part of its payment was refunded");
+  if (isAsFrozen(run, purchase, payment)) return fulfill(run, await withPaidMethod(run, purchase, payment));
   return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
+}
+
+/** How much of a payment that took money was given back since, by hand at the provider. */
+async function refundOf({ gateway }: WorkerRun, { id }: Payment): Promise<"none" | "part" | "whole"> {
+  const capture = await gateway.findCapture(id);
+  if (capture === null) throw new GatewayUnavailable(`The provider does not know what payment ${id} took`);
+  if (capture.refunded === 0) return "none";
+  return capture.refunded < capture.amount ? "part" : "whole";
+}
+
+/**
+ * Whether a purchase ends once its payment was refunded. A renewal would be charged again on its schedule, which whoever
+ * refunded it has to decide.
+ */
+function canEndRefunded({ kind, state }: PurchaseRow): boolean {
+  return kind === "purchase" && state !== "requires_approval";
 }
 
 /** Whether the amount, currency, customer and mode of a payment are those of the purchase. */
@@ -92,14 +118,36 @@ function isAsFrozen({ gateway }: WorkerRun, purchase: PurchaseRow, payment: Paym
   );
 }
 
+/**
+ * Names the payment method that was charged, for the receipt and as the one to store. It is not that of the last attempt if the
+ * bank approved an earlier one while that began.
+ */
+export async function withPaidMethod(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<PurchaseRow> {
+  const { paymentMethod } = payment;
+  if (paymentMethod === null || paymentMethod === purchase.payment_method) return purchase;
+  const changes = { payment_method: paymentMethod, payment_method_label: await labelOf(run, paymentMethod) };
+  return movePurchase(run.database, purchase, purchase.state, changes);
+}
+
+/** The label of a payment method, unless the provider does not show it: what was paid has to be given all the same. */
+async function labelOf({ gateway, log }: WorkerRun, paymentMethod: string): Promise<string | null> {
+  try {
+    return await gateway.readLabel(paymentMethod);
+  } catch (error) {
+    if (!(error instanceof GatewayUnavailable || error instanceof GatewayRefusal)) throw error;
+    log(`label of payment method ${paymentMethod}`, error);
+    return null;
+  }
+}
+
 /** Fulfills a paid purchase, or refunds it if its term has ended meanwhile. */
-export async function fulfill(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
+export async function fulfill(run: WorkerRun, purchase: PurchaseRow, actor = BACKEND): Promise<Step> {
   const now = run.clock.now();
   if (purchase.total > 0 && isTermOver(purchase, now)) {
     const message = "The payment arrived after the term had ended; it is refunded.";
     return startRefund(run, purchase, { code: "term_ended", message });
   }
-  run.fulfilled = await fulfillPurchase(run.database, purchase, now);
+  run.fulfilled = await fulfillPurchase(run.database, purchase, now, actor);
   observeSettled(run, purchase, "fulfilled");
   run.reach("B8");
   return "settled";
@@ -126,10 +174,15 @@ export async function startRefund(run: WorkerRun, purchase: PurchaseRow, failure
 }
 
 /** Ends a purchase declined. A renewal is retried on its schedule. */
-export async function decline(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
+export async function decline(
+  run: WorkerRun,
+  purchase: PurchaseRow,
+  failure: Failure,
+  more: Partial<Pick<UnpaidEnd, "actor" | "isPaymentOver">> = {},
+): Promise<Step> {
   const now = run.clock.now();
   const nextCheckAt = purchase.kind === "renewal" ? nextRetryAt(purchase.accepted_at, now, purchase.time_zone) : null;
-  await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt }, now);
+  await endUnpaid(run.database, purchase, { state: "declined", failure, actor: BACKEND, nextCheckAt, ...more }, now);
   observeSettled(run, purchase, "declined");
   return "settled";
 }

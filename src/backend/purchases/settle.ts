@@ -23,6 +23,8 @@ export interface UnpaidEnd {
   readonly failure: Failure;
   readonly actor: string;
   readonly nextCheckAt: number | null;
+  /** Whether its payment can never be paid again, so that another attempt needs another one. */
+  readonly isPaymentOver?: boolean;
 }
 
 const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.canceled", expired: "purchase.expired" };
@@ -99,6 +101,7 @@ export async function endUnpaid(
       ...settled(now),
       ...failed(end.failure),
       next_check_at: end.nextCheckAt,
+      ...(end.isPaymentOver && { payment_id: null }),
     });
     await bumpVersion(tx, lease.organization_id);
     await recordAndNotify(tx, lease, UNPAID_EVENTS[end.state], now, { ...end.failure }, end.actor);
@@ -130,16 +133,16 @@ export async function requireApprovalAgain(
 /**
  * Makes a purchase wait for a person to approve the payment or to choose a payment method.
  *
- * @param deadline when the purchase expires, billing clock, milliseconds
+ * @param checkAt when to look at it again, at its deadline at the latest; `now` and this by the billing clock, milliseconds
  * @throws StaleLease
  */
 export async function requireApproval(
   database: Kysely<Database>,
   lease: PurchaseRow,
-  { now, deadline }: { now: number; deadline: number },
+  { now, checkAt }: { now: number; checkAt: number },
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
-    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: deadline });
+    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: checkAt });
     await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now));
   });
 }

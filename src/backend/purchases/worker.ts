@@ -6,7 +6,7 @@ import type { PurchaseRecord } from "./store.ts";
 /** The dependencies of a worker. */
 export type WorkerDeps = Pick<
   BackendDeps,
-  "database" | "gateway" | "clock" | "now" | "reach" | "log" | "changes" | "observe"
+  "database" | "gateway" | "clock" | "now" | "reach" | "log" | "changes" | "leases" | "observe"
 >;
 
 /** One worker's run on a purchase, under one lease. */
@@ -30,6 +30,7 @@ export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () =
   const renewal = setInterval(() => {
     renewLease(deps.database, lease, deps.now()).catch((error) => deps.log(`lease of purchase ${lease.id}`, error));
   }, LEASE_MS / 3);
+  deps.leases?.add(lease);
   try {
     await work();
   } catch (error) {
@@ -37,6 +38,7 @@ export async function holdLease(deps: WorkerDeps, lease: PurchaseRow, work: () =
     deps.log(`purchase ${lease.id}: lease lost to another worker`);
   } finally {
     clearInterval(renewal);
+    deps.leases?.delete(lease);
     deps.changes.emit(lease.id);
   }
 }

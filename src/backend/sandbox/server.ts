@@ -168,10 +168,11 @@ function credentialsOf({ seed }: SandboxStart): Pick<RunningSandbox["ready"], "a
 }
 
 async function listen(server: Server, port: number): Promise<string> {
+  const host = "127.0.0.1";
   try {
-    await once(server.listen(port, "127.0.0.1"), "listening");
+    await once(server.listen(port, host), "listening");
   } catch (error) {
-    throw listenFailure(error, port);
+    throw listenFailure(error, { host, port });
   }
   const { port: chosen } = server.address() as AddressInfo;
   return `http://127.0.0.1:${chosen}${BASE_PATH}`;

@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
+import type { BackendDeps } from "../deps.ts";
+import { releaseLease } from "../purchases/leases.ts";
 
-/** How often connections are closed that have become idle, milliseconds. */
+/** How often to look for connections that have become idle, and whether work has ended, milliseconds. */
 const IDLE_POLL_MS = 50;
 
 /** After how long a listener is closed although connections still come, milliseconds. */
@@ -38,7 +40,7 @@ async function stopListening({ server }: Pick<FastifyInstance, "server">, monoto
 }
 
 /** Stops listening, closes the application and waits for its work and its connections. */
-async function closeAll(app: FastifyInstance, work: Promise<void>, monotonic: () => number): Promise<void> {
+async function closeAll(app: FastifyInstance, work: Promise<unknown>, monotonic: () => number): Promise<void> {
   const closed = once(app.server, "close");
   await stopListening(app, monotonic);
   await Promise.all([app.close(), closed, work]);
@@ -55,23 +57,45 @@ export interface Ending {
 /**
  * Closes the application and waits for its work, but cuts what lasts longer than a time. Connections that wait to be
  * accepted are answered, too.
+ *
+ * @returns whether everything ended in time
  */
 export async function endWithin(
   app: FastifyInstance,
-  work: Promise<void>,
+  work: Promise<unknown>,
   { milliseconds, monotonic }: Ending,
-): Promise<void> {
+): Promise<boolean> {
   const stop = new AbortController();
-  const closing = closeAll(app, work, monotonic).finally(() => stop.abort());
+  const closing = closeAll(app, work, monotonic)
+    .then(() => true)
+    .finally(() => stop.abort());
   // A connection whose last request was answered would stay open until its keep-alive time is over.
   const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_POLL_MS);
   const cut = delay(milliseconds, undefined, { signal: stop.signal }).then(
-    () => app.server.closeAllConnections(),
-    () => {},
+    () => {
+      app.server.closeAllConnections();
+      return false;
+    },
+    () => closing,
   );
   try {
-    await Promise.race([closing, cut]);
+    return await Promise.race([closing, cut]);
   } finally {
     clearInterval(idle);
   }
+}
+
+/** Waits until no purchase is in work, also those whose request has been answered. */
+export async function purchasesAtRest({ leases = new Set() }: Pick<BackendDeps, "leases">): Promise<void> {
+  // The process does not wait for this when the work is left to others.
+  while (leases.size > 0) await delay(IDLE_POLL_MS, undefined, { ref: false });
+}
+
+/** Gives back the leases of work that has not ended, so that another instance goes on with its purchases at once. */
+export async function giveBackLeases({
+  database,
+  clock,
+  leases = new Set(),
+}: Pick<BackendDeps, "database" | "clock" | "leases">): Promise<void> {
+  await Promise.all([...leases].map((lease) => releaseLease(database, lease, clock.now())));
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { startError } from "../errors.ts";
+import { listenFailure } from "../http/server.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** What the gauges of an instance are read from when they are scraped. */
@@ -39,7 +39,7 @@ async function scrape(metrics: Metrics, sources: GaugeSources): Promise<string> 
  * Serves `/metrics`, and nothing else, on a port of its own.
  *
  * @param port 0 picks a free one
- * @throws BackendError `port_in_use`
+ * @throws BackendError `port_in_use`, `settings_invalid`
  */
 export async function startMetricsServer(
   metrics: Metrics,
@@ -50,10 +50,7 @@ export async function startMetricsServer(
   try {
     await once(server.listen(port, host), "listening");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw startError("port_in_use", `Port ${port} is in use`, "Pass another port with --metrics-port <n>.", {
-      cause: error,
-    });
+    throw listenFailure(error, { host, port, flag: "--metrics-port" });
   }
   const { address, family, port: chosen } = server.address() as AddressInfo;
   return {

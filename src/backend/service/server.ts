@@ -12,24 +12,26 @@ import { listenFailure } from "../http/server.ts";
 import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { registerSetupPage } from "../pages/setupPage.ts";
-import { testGateway } from "../payments/testGateway.ts";
 import { followDue } from "../renewals/atProvider.ts";
 import { BUCKETS } from "../renewals/due.ts";
 import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
-import { endWithin } from "./closing.ts";
+import { endWithin, giveBackLeases, purchasesAtRest } from "./closing.ts";
 import { type Holding, startHolding } from "./holding.ts";
 import { serviceHooks } from "./hooks.ts";
 import { measureLoopDelay } from "./load.ts";
 import { createLog, type Log, lineLog } from "./log.ts";
 import { createMetrics, type Metrics, observePurchase, poolObservers } from "./metrics.ts";
 import { startMetricsServer } from "./metricsServer.ts";
+import { openGateway } from "./provider.ts";
 import { createReadiness } from "./readiness.ts";
 import { startReconciling } from "./reconcileJob.ts";
 import { pageKeyOf, type ServiceSettings } from "./settings.ts";
 import { assertSchema, databaseFailure, openStore } from "./store.ts";
 import { storeGauges } from "./storeGauges.ts";
+import { observeStripe } from "./stripeCalls.ts";
 import { handleEvents } from "./webhookJob.ts";
+import { within } from "./within.ts";
 
 /** What a service takes from its machine. */
 export interface ServiceDeps {
@@ -44,8 +46,8 @@ export interface ServiceDeps {
   readonly version: string;
 }
 
-/** How long a service takes to end at most, milliseconds. */
-const MAX_CLOSING_MS = 24_000;
+/** How long a service drains and ends its work at most, then gives back its leases and cleans up, milliseconds. */
+const [MAX_CLOSING_MS, MAX_GIVING_BACK_MS, MAX_CLEANING_MS] = [23_500, 500, 500];
 
 /** A service that is listening. */
 export interface RunningService {
@@ -53,9 +55,11 @@ export interface RunningService {
   readonly ready: { readonly url: string; readonly instance: string; readonly pid: number };
   /**
    * Ends it within 25 seconds: it is no longer ready, goes on for the time to drain, takes no new connections, and answers
-   * the requests that it has.
+   * the requests that it has. Work that is not over by then is left to other instances.
+   *
+   * @returns whether nothing was left
    */
-  close(): Promise<void>;
+  close(): Promise<boolean>;
 }
 
 /** What an instance is made of. */
@@ -104,7 +108,7 @@ async function run(instance: Instance): Promise<RunningService> {
   const { name, settings, deps, cleanUps } = instance;
   let isDraining = false;
   const publicUrl = new URL(settings.publicUrl);
-  const backend = backendOf(instance, () => publicUrl.origin);
+  const backend = await backendOf(instance, () => publicUrl.origin);
   const addHooks = await observe(backend, instance);
   const addWebhooks = await webhooksOf(backend, instance);
   const app = buildService(backend, instance, { addHooks, addWebhooks, isDraining: () => isDraining });
@@ -116,11 +120,14 @@ async function run(instance: Instance): Promise<RunningService> {
     async close() {
       isDraining = true;
       await delay(settings.drainSeconds * 1_000);
-      await endWithin(app, stopJobs(), {
+      const work = Promise.all([stopJobs(), purchasesAtRest(backend)]);
+      const isOver = await endWithin(app, work, {
         milliseconds: MAX_CLOSING_MS - settings.drainSeconds * 1_000,
         monotonic: deps.monotonic,
       });
-      await cleanUp(cleanUps);
+      if (!isOver) await within(MAX_GIVING_BACK_MS, () => giveBackLeases(backend));
+      const isClean = await within(MAX_CLEANING_MS, () => cleanUp(cleanUps).then(() => true));
+      return isOver && isClean === true;
     },
   };
 }
@@ -133,15 +140,22 @@ function startJobs(backend: BackendDeps, settings: ServiceSettings, deps: Servic
   };
 }
 
-function backendOf(
+async function backendOf(
   { settings, store, clock, holding, deps, log, metrics }: Instance,
   origin: () => string,
-): BackendDeps {
+): Promise<BackendDeps> {
   const { database } = store;
   const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
   return {
     database,
-    gateway: testGateway({ ...deps, database, clock, now: clock.now }),
+    gateway: await openGateway(settings.payments, {
+      ...deps,
+      database,
+      clock,
+      now: clock.now,
+      observeCall: observeStripe(metrics, log, deps.monotonic),
+      fallbackSeller: settings.publicUrl.host,
+    }),
     notifier: logNotifier(log),
     clock,
     now: clock.now,
@@ -149,6 +163,7 @@ function backendOf(
     reach: deps.reach,
     changes: new EventEmitter(),
     log: lineLog(log),
+    leases: new Set(),
     isHeld: holding.isHeld,
     observe: (settled) => observePurchase(metrics, settled),
     // The request's `Host` is whatever the client says.
@@ -277,7 +292,7 @@ async function listen(
   try {
     await app.listen({ host, port });
   } catch (error) {
-    throw listenFailure(error, port);
+    throw listenFailure(error, { host, port });
   }
   const { address, port: chosen, family } = app.server.address() as AddressInfo;
   const name = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[address] ?? (family === "IPv6" ? `[${address}]` : address);

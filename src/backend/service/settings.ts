@@ -6,6 +6,8 @@ import { isLoopbackAuthority, type TlsFiles } from "../http/server.ts";
 import type { RateLimit } from "./buckets.ts";
 import { collectSettings, type GivenSettings, type SettingsReader } from "./given.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import { type PaymentSettings, paymentSettings, providerOf } from "./paymentSettings.ts";
+import { authorities, tlsFiles } from "./tlsSettings.ts";
 
 /** How to reach the database. */
 export interface DatabaseSettings {
@@ -19,20 +21,6 @@ export interface DatabaseSettings {
 
 /** A role of an instance. */
 type Role = "http" | "jobs";
-
-/** Who is paid through. */
-type PaymentSettings =
-  | { readonly provider: "sandbox" }
-  | {
-      readonly provider: "stripe";
-      readonly key: string;
-      /** One, or two while one replaces the other. */
-      readonly webhookSecrets: readonly string[];
-      /** Where Stripe is instead of its own address. */
-      readonly apiUrl: URL | null;
-      /** Requests a second. */
-      readonly rate: number;
-    };
 
 /** The settings of a service (src/backend/service/README.md, Settings and roles). */
 export interface ServiceSettings {
@@ -97,15 +85,24 @@ export function readLinkSettings(given: GivenSettings): Promise<Pick<ServiceSett
 }
 
 /**
- * Reads the settings of the database and of the payment provider.
+ * Reads the settings of the database and of the payment provider, for a command that receives no webhooks.
  *
  * @throws BackendError `settings_invalid`
  */
-export function readPaymentSettings(given: GivenSettings): Promise<DatabaseSettings> {
-  return collectSettings(given, async (reader) => {
-    refuseOtherPayments(reader);
-    return databaseSettings(reader);
-  });
+export function readPaymentSettings(given: GivenSettings): Promise<Pick<ServiceSettings, "database" | "payments">> {
+  return collectSettings(given, async (reader) => ({
+    database: await databaseSettings(reader),
+    payments: await paymentSettings(reader, { takesWebhooks: false }),
+  }));
+}
+
+/**
+ * Reads which payment provider is meant.
+ *
+ * @throws BackendError `settings_invalid`
+ */
+export function readProvider(given: GivenSettings): Promise<PaymentSettings["provider"]> {
+  return collectSettings(given, async (reader) => providerOf(reader) ?? "stripe");
 }
 
 /**
@@ -117,7 +114,7 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
   return collectSettings(given, async (reader) => {
     const settings = {
       database: await databaseSettings(reader),
-      payments: { provider: "sandbox" as const },
+      payments: await paymentSettings(reader, { takesWebhooks: true }),
       publicUrl: await publicUrl(reader),
       host: reader.flag("host") ?? "127.0.0.1",
       port: reader.number("port", { usual: 8080, min: 0, max: 65_535 }),
@@ -138,7 +135,6 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
       metricsPort:
         reader.flag("metrics-port") === null ? null : reader.number("metrics-port", { usual: 0, min: 0, max: 65_535 }),
     };
-    refuseOtherPayments(reader);
     refuseExposure(reader, settings);
     return settings;
   });
@@ -153,7 +149,7 @@ const PLACEHOLDER = "postgresql://127.0.0.1/unset";
 
 async function databaseSettings(reader: SettingsReader): Promise<DatabaseSettings> {
   const text = (await reader.required("DATABASE_URL", "database")) ?? PLACEHOLDER;
-  const ca = await reader.file("database-ca");
+  const ca = await authorities(reader, "database-ca");
   const isPgbouncer = reader.isSet("pgbouncer");
   // A URL without a host is for a socket; the URL parser rejects one that has a user.
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -182,14 +178,6 @@ async function publicUrl(reader: SettingsReader): Promise<URL> {
   if (!isOrigin) reader.refuse("--public-url must be an origin such as https://billing.example.com");
   else if (url.protocol !== "https:" && !isLoopback(url.hostname)) reader.refuse("--public-url must be https");
   return url;
-}
-
-async function tlsFiles(reader: SettingsReader): Promise<TlsFiles | null> {
-  const [cert, key] = [await reader.file("tls-cert"), await reader.file("tls-key")];
-  if ((reader.flag("tls-cert") === null) !== (reader.flag("tls-key") === null)) {
-    reader.refuse("--tls-cert and --tls-key must be passed together");
-  }
-  return cert === null || key === null ? null : { cert, key };
 }
 
 function trustedProxies(reader: SettingsReader): string[] {
@@ -247,14 +235,6 @@ function roles(reader: SettingsReader): Role[] {
     reader.refuse("--roles must be http, jobs, or both: http,jobs");
   }
   return known;
-}
-
-/** Refuses payments other than test cards, and test cards without `--test-mode`. */
-function refuseOtherPayments(reader: SettingsReader): void {
-  const payments = reader.flag("payments");
-  if (payments === null) reader.refuse("--payments is required: sandbox");
-  else if (payments !== "sandbox") reader.refuse(`--payments must be sandbox, not '${payments}'`);
-  else if (!reader.isSet("test-mode")) reader.refuse("--payments sandbox requires --test-mode");
 }
 
 /** Refuses plain HTTP beyond this machine unless it is behind a proxy. */

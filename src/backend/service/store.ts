@@ -58,7 +58,8 @@ const REFUSED = /^(28\w{3}|3D000)$/;
 /** Translates the error of a database that is unreachable or refuses the connection. Returns any other error as is. */
 export function databaseFailure(error: unknown): unknown {
   const { code = "", message = String(error) } = error as { code?: string; message?: string };
-  if (!isConnectionFailure(error) && !REFUSED.test(code) && !/^(ERR_TLS|CERT_|[A-Z_]*CERT)/.test(code)) return error;
+  if (!isConnectionFailure(error) && !REFUSED.test(code) && !/^(ERR_TLS|UNABLE_TO_|[A-Z_]*CERT)/.test(code))
+    return error;
   return startError(
     "database_unreachable",
     `Cannot connect to the database: ${message || code}`,

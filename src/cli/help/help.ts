@@ -104,6 +104,10 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
     "SECUREFLAG_DATABASE_URL, SECUREFLAG_PUBLIC_URL, SECUREFLAG_SECRETS_KEY",
     "settings of `serve`; with _FILE after the name, the file that holds the value",
   ],
+  [
+    "SECUREFLAG_STRIPE_KEY, SECUREFLAG_STRIPE_WEBHOOK_SECRETS",
+    "how `serve` is paid through Stripe; likewise with _FILE",
+  ],
   ["HTTPS_PROXY, NO_PROXY", "proxy for https backends, and hosts to reach without it; never used for loopback"],
   ["NODE_EXTRA_CA_CERTS", "file with the certificates of a private authority"],
   ["NO_COLOR, FORCE_COLOR", "disable color, or force it off a terminal"],

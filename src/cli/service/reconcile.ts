@@ -5,13 +5,13 @@ import { money } from "../../billing/money.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { note, printResult, type View } from "../kit/output.ts";
+import { printResult, type View } from "../kit/output.ts";
 import { columns } from "../kit/table.ts";
 import { instantOrDate } from "../kit/values.ts";
 import { instant, moneyText } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
-import { addDatabaseFlags, addPaymentFlags, givenSettings } from "./settings.ts";
-import type { StoreOptions } from "./store.ts";
+import { addDatabaseFlags, addPaymentFlags, addStripeRateFlag, givenSettings } from "./settings.ts";
+import { commandDeps, type StoreOptions } from "./store.ts";
 
 /** Options of `serve reconcile`. */
 export interface ReconcileOptions extends StoreOptions {
@@ -25,17 +25,17 @@ export function registerReconcile(serve: Command, context: Context, run: Run<Rec
     name: "reconcile",
     description: "Compare the provider's payments with the purchases and the ledger",
     examples: [
-      "serve reconcile --from 2026-11-22 --payments sandbox --test-mode",
+      "serve reconcile --from 2026-11-22",
       "serve reconcile --from 2026-11-22T10:00:00Z --payments sandbox --test-mode --json",
     ],
   });
   const from = new Option("--from <time>", "compare payments and refunds since this instant or UTC date");
-  addPaymentFlags(addDatabaseFlags(command.addOption(from.argParser(startOf).makeOptionMandatory()))).action(
-    (flags: { from: number }, called: Command) => {
-      const options = { ...readGlobals(called), settings: givenSettings(called, context), from: flags.from };
-      return interruptible(context, () => run(options, context));
-    },
-  );
+  addStripeRateFlag(
+    addPaymentFlags(addDatabaseFlags(command.addOption(from.argParser(startOf).makeOptionMandatory()))),
+  ).action((flags: { from: number }, called: Command) => {
+    const options = { ...readGlobals(called), settings: givenSettings(called, context), from: flags.from };
+    return interruptible(context, () => run(options, context));
+  });
 }
 
 /** Parses an instant, or a date, which stands for its start in UTC. */
@@ -55,13 +55,7 @@ async function runReconcile(options: ReconcileOptions, context: Context): Promis
     import("../../backend/service/reconcileService.ts"),
   ]);
   const settings = await readPaymentSettings(options.settings);
-  const reconciled = await reconcileService(settings, options.from, {
-    now: context.clock.now,
-    monotonic: context.clock.monotonic,
-    random: context.random.bytes,
-    reach: context.reach,
-    log: (line) => note(context, options, line),
-  });
+  const reconciled = await reconcileService(settings, options.from, commandDeps(options, context));
   const { findings } = reconciled;
   const result = resultOf(reconciled);
   await printResult<"serve reconcile">(context, options, result, (view) => renderReconciliation(result, view));

@@ -8,13 +8,13 @@ import { trimmedText } from "../kit/values.ts";
 import { instant, moneyText } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
 import { FINDING_WORDS } from "./reconcile.ts";
-import { addDatabaseFlags, givenSettings } from "./settings.ts";
-import { onStore, type StoreOptions } from "./store.ts";
+import { addDatabaseFlags, addPaymentFlags, givenSettings } from "./settings.ts";
+import { onProvider, onStore, type StoreOptions } from "./store.ts";
 
 /** Options of `serve admin resolve`. */
 export interface ResolveOptions extends StoreOptions {
   readonly purchaseId: string;
-  readonly finding: "paid" | "declined";
+  readonly outcome: "paid" | "declined";
 }
 
 /** Registers `serve admin list-review`. */
@@ -67,6 +67,11 @@ function renderReview(purchases: Output<"serve admin list-review">, view: View):
     ...(found.has("disputed")
       ? ["Answer disputes at the payment provider. One is removed when it is closed; its licenses stay."]
       : []),
+    ...(found.has("unknownPurchase")
+      ? [
+          "Refund what was captured for an unknown purchase at the payment provider, and let the organization buy again.",
+        ]
+      : []),
     ...([...found].some((finding) => finding !== null && finding !== "disputed")
       ? ["A difference is removed when `serve reconcile` finds that the provider and the ledger agree."]
       : []),
@@ -79,26 +84,30 @@ export function registerResolve(admin: Command, context: Context, run: Run<Resol
   const command = addCommand(admin, {
     name: "resolve",
     description: "Fulfill or decline a purchase that needs review",
-    examples: ["serve admin resolve pur_5f2c… paid", "serve admin resolve pur_5f2c… declined"],
+    examples: [
+      "serve admin resolve pur_4201_5f2c… paid --payments sandbox --test-mode",
+      "serve admin resolve pur_4201_5f2c… declined --payments sandbox --test-mode",
+    ],
   });
-  addDatabaseFlags(command)
+  addPaymentFlags(addDatabaseFlags(command))
     .argument("<purchase>", "ID of the purchase", trimmedText)
-    .addArgument(new Argument("<finding>", "outcome of the payment").choices(["paid", "declined"]))
-    .action((purchaseId: string, finding: ResolveOptions["finding"], _flags: unknown, called: Command) => {
-      const options = { ...readGlobals(called), settings: givenSettings(called, context), purchaseId, finding };
+    .addArgument(new Argument("<outcome>", "outcome of the payment").choices(["paid", "declined"]))
+    .action((purchaseId: string, outcome: ResolveOptions["outcome"], _flags: unknown, called: Command) => {
+      const options = { ...readGlobals(called), settings: givenSettings(called, context), purchaseId, outcome };
       return interruptible(context, () => run(options, context));
     });
 }
 
 /**
- * Ends the review of a purchase.
+ * Ends the review of a purchase, as far as the payment provider agrees.
  *
- * @throws BackendError `not_found`, `not_in_review`, `settings_invalid`, `schema_mismatch`, `database_unreachable`
+ * @throws BackendError `not_found`, `not_in_review`, `not_resolvable`, `unavailable`, `settings_invalid`,
+ *   `schema_mismatch`, `database_unreachable`
  */
 async function runResolve(options: ResolveOptions, context: Context): Promise<void> {
-  const { purchaseId: id, finding } = options;
-  const { resolvePurchase } = await import("../../backend/service/review.ts");
-  const state = await onStore(options, context, (database) => resolvePurchase(database, id, finding));
+  const { purchaseId: id, outcome } = options;
+  const { resolvePurchase } = await import("../../backend/service/resolve.ts");
+  const state = await onProvider(options, context, (deps) => resolvePurchase(deps, id, outcome));
   const printing = printResult<"serve admin resolve">(
     context,
     options,

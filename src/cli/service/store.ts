@@ -1,8 +1,11 @@
+import type { CommandDeps, withProvider } from "../../backend/service/provider.ts";
 import type * as Backend from "../../backend/service/store.ts";
 import type { Context } from "../context.ts";
 import type { GlobalOptions } from "../kit/command.ts";
 import { note } from "../kit/output.ts";
 import type { GivenSettings } from "./settings.ts";
+
+type Provider = Parameters<Parameters<typeof withProvider>[2]>[0];
 
 type Store = Parameters<Parameters<typeof Backend.withSchema>[2]>[0];
 
@@ -27,4 +30,32 @@ export async function onStore<Result>(
   ]);
   const settings = await readDatabaseSettings(options.settings);
   return withSchema(settings, (line) => note(context, options, line), work);
+}
+
+/**
+ * Runs work on the database of the service and with its payment provider.
+ *
+ * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`, `unavailable`, or what `work` throws
+ */
+export async function onProvider<Result>(
+  options: StoreOptions,
+  context: Context,
+  work: (deps: Provider) => Promise<Result>,
+): Promise<Result> {
+  const [{ readPaymentSettings }, { withProvider }] = await Promise.all([
+    import("../../backend/service/settings.ts"),
+    import("../../backend/service/provider.ts"),
+  ]);
+  return withProvider(await readPaymentSettings(options.settings), commandDeps(options, context), work);
+}
+
+/** Returns what a command of the backend takes from its machine. */
+export function commandDeps(options: GlobalOptions, context: Context): CommandDeps {
+  return {
+    now: context.clock.now,
+    monotonic: context.clock.monotonic,
+    random: context.random.bytes,
+    reach: context.reach,
+    log: (line) => note(context, options, line),
+  };
 }

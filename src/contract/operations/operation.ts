@@ -14,6 +14,8 @@ export interface Operation {
   /** With parameters as `{name}`, relative to `BASE_PATH`, or to the root with `atRoot`. */
   readonly path: string;
   readonly atRoot?: true;
+  /** Whether only a sandbox has it. */
+  readonly sandboxOnly?: true;
   readonly summary: string;
   /**
    * The required scope; `administrator` for the session of an organization administrator (not an API token), `signed_in`

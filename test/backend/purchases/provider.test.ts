@@ -10,7 +10,7 @@ import { sweep } from "../../../src/backend/sweep.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import { buy, NOON, organization, startBackend, type TestBackend } from "../support/backend.ts";
 import { expectInvariants } from "../support/invariants.ts";
-import { act, addressOf, buyWaiting, read } from "../support/paying.ts";
+import { act, addressOf, buyWaiting, read, send } from "../support/paying.ts";
 import { onlyRenewal, openSubscription, quote, setClock, subscriptionOf } from "../support/renewing.ts";
 import { DIALECTS } from "../support/stores.ts";
 
@@ -165,6 +165,68 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
     });
   });
 
+  describe("was told to refund by hand while an operator is asked", () => {
+    const [NONE, PART, WHOLE] = [0, 1, Number.POSITIVE_INFINITY];
+
+    /** Loses the payment until an operator is asked, and then finds it, with a refund. */
+    const found = async (refunded: number) => {
+      replace({
+        confirm: async (...given) => {
+          await untouched.confirm(...given);
+          throw new GatewayUnavailable("no answer");
+        },
+        read: async () => {
+          throw new GatewayUnavailable("no answer");
+        },
+        findCapture: async (paymentId) => {
+          const capture = await untouched.findCapture(paymentId);
+          return capture && { ...capture, refunded: Math.min(refunded, capture.amount) };
+        },
+      });
+      return async () => {
+        await later(2 * DAY_MS);
+        replace({ confirm: untouched.confirm, read: untouched.read });
+        await later(DAY_MS);
+      };
+    };
+
+    test.each([
+      { refunded: NONE, ending: "fulfilled", licenses: 30 },
+      { refunded: PART, ending: "needs_review", licenses: 25 },
+      { refunded: WHOLE, ending: "declined", licenses: 25 },
+    ])("$refunded: a purchase is $ending", async ({ refunded, ending, licenses }) => {
+      const id = await open();
+      const find = await found(refunded);
+      await bought(id);
+      await find();
+      expect([await stateOf(id), await licensesOf(id)]).toEqual([[ending], licenses]);
+      if (refunded === PART) expect(backend.log.at(-1)).toMatch(/needs review: a part of its payment was refunded/);
+    });
+
+    test("all of it: it can be paid again with another payment, and not for nothing", async () => {
+      const id = await open();
+      const find = await found(WHOLE);
+      const { id: purchaseId } = await bought(id);
+      const before = (await purchasesOf(id))[0]?.payment_id;
+      await find();
+      backend.clocks.billing = NOON;
+      replace({ findCapture: untouched.findCapture });
+      const { body } = await send(backend, id, purchaseId, "payment");
+      expect(body).toMatchObject({ status: "succeeded" });
+      expect((await purchasesOf(id))[0]?.payment_id).not.toBe(before);
+    });
+
+    test("all of it: a renewal is left to the operator, and not charged again", async () => {
+      const id = await openSubscription(backend, {}, { paymentMethod: "card_ok" });
+      const find = await found(WHOLE);
+      setClock(backend, "2027-03-01T12:00:00Z");
+      await sweep(backend.deps);
+      await find();
+      expect(await onlyRenewal(backend, id)).toMatchObject({ status: "needs_review" });
+      expect(backend.log.at(-1)).toMatch(/needs review: its payment was refunded/);
+    });
+  });
+
   test("knows customers: one is created once, and frozen in the purchase", async () => {
     const id = await open();
     const created: string[] = [];
@@ -183,10 +245,11 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
       },
       confirm: async (...given) => ({ ...(await untouched.confirm(...given)), customer: "cus_1" }),
     });
-    expect(await bought(id)).toMatchObject({ status: "succeeded" });
+    const first = await bought(id);
+    expect(first).toMatchObject({ status: "succeeded" });
     expect((await buy(backend, id, 1, "second")).body).toMatchObject({ status: "succeeded" });
     const { name } = (await subscriptionOf(backend, id)).organization;
-    expect(created).toEqual([`${name} organization_${id}:customer`]);
+    expect(created).toEqual([`${name} ${first.id}:customer`]);
     expect(asked).toEqual(["cus_1", "cus_1"]);
     expect((await purchasesOf(id)).map(({ customer_id }) => customer_id)).toEqual(["cus_1", "cus_1"]);
     await expectInvariants(backend, id, 25);

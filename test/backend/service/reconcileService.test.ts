@@ -4,6 +4,7 @@ import { checkService } from "../../../src/backend/service/check.ts";
 import { holdBuying, releaseBuying } from "../../../src/backend/service/holding.ts";
 import { importSeed } from "../../../src/backend/service/import.ts";
 import { migrateService } from "../../../src/backend/service/migrate.ts";
+import { operatorProvider } from "../../../src/backend/service/operatorProvider.ts";
 import { reconcileService } from "../../../src/backend/service/reconcileService.ts";
 import { listReview } from "../../../src/backend/service/review.ts";
 import { type RunningService, type ServiceDeps, startService } from "../../../src/backend/service/server.ts";
@@ -82,14 +83,18 @@ describe.skipIf(!POSTGRES)("a restored database", () => {
   };
 
   const reconcileAll = async (from = Date.now() - HOUR_MS) =>
-    reconcileService((await settingsOf(restored)).database, from, machine);
+    reconcileService(await settingsOf(restored), from, machine);
 
   beforeAll(async () => {
     original = await createDatabase();
     const { database: settings } = await settingsOf(original);
     await migrateService(settings, { isPlan: false, serviceRole: null }, () => {});
     const file = { path: "seed.json", text: JSON.stringify(seed(organization(1))) };
-    await on(original, (store) => importSeed(store, file, { isTestMode: true, masterKeys: [], random: randomBytes }));
+    const given = { flags: { payments: "sandbox", "test-mode": true }, env: {} };
+    const provider = await operatorProvider(given, machine);
+    await on(original, (store) =>
+      importSeed(store, file, { isTestMode: true, provider, masterKeys: [], random: randomBytes }),
+    );
     let isArmed = false;
     const service = await start(original, {
       reach(point) {
@@ -156,7 +161,7 @@ describe.skipIf(!POSTGRES)("a restored database", () => {
 
   test("is released by a reconciliation without differences that goes back far enough", async () => {
     await on(restored, (store) => holdBuying(store, "operator"));
-    const settings = (await settingsOf(restored)).database;
+    const { database: settings } = await settingsOf(restored);
     expect(await reconcileAll()).toMatchObject({ hold: "kept", findings: { length: 3 } });
     await restored.query(
       "update sandbox_payments set refunded = amount, refunded_at = $2 where purchase_id = any($1)",

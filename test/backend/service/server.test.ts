@@ -5,9 +5,11 @@ import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import Stripe from "stripe";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { listenFailure } from "../../../src/backend/http/server.ts";
 import { checkService } from "../../../src/backend/service/check.ts";
 import { importSeed } from "../../../src/backend/service/import.ts";
 import { migrateService } from "../../../src/backend/service/migrate.ts";
+import { operatorProvider } from "../../../src/backend/service/operatorProvider.ts";
 import { type RunningService, startService } from "../../../src/backend/service/server.ts";
 import { readServiceSettings } from "../../../src/backend/service/settings.ts";
 import { withStore } from "../../../src/backend/service/store.ts";
@@ -53,7 +55,9 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
     const settings = (await settingsOf()).database;
     await migrateService(settings, { isPlan: false, serviceRole: ROLE }, () => {});
     const file = { path: "seed.json", text: JSON.stringify(seed(organization(1))) };
-    const options = { isTestMode: true, masterKeys: [], random: randomBytes };
+    const given = { flags: { payments: "sandbox", "test-mode": true }, env: {} };
+    const provider = await operatorProvider(given, machine());
+    const options = { isTestMode: true, provider, masterKeys: [], random: randomBytes };
     await withStore(
       settings,
       () => {},
@@ -118,9 +122,13 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
       const payments = {
         provider: "stripe",
         key: "sk_test_1",
+        mode: "test",
         webhookSecrets: ["whsec_1"],
-        apiUrl: null,
+        // Nobody is there.
+        apiUrl: new URL("http://127.0.0.1:9"),
         rate: 1,
+        seller: "SecureFlag",
+        minimumCharges: {},
       } as const;
       const service = await startService({ ...(await settingsOf({ roles })), payments }, machine());
       running.push(service);
@@ -169,6 +177,25 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
     });
     const { ready } = await start();
     await expect(start({ port: new URL(ready.url).port })).rejects.toMatchObject({ code: "port_in_use" });
+    const behind = { "trust-proxy": "10.0.0.0/8", "public-url": "https://billing.example.com" };
+    for (const host of ["192.0.2.1", "no-such-host.invalid", "not a name"]) {
+      for (const metrics of [{}, { "metrics-port": "0" }]) {
+        await expect(start({ ...behind, ...metrics, host }), host).rejects.toMatchObject({
+          code: "settings_invalid",
+          message: `--host ${host} is not an address of this machine`,
+        });
+      }
+    }
+  });
+
+  test("says that a port is not allowed, and leaves other errors as they are", () => {
+    const of = (code: string) => listenFailure({ code }, { host: "::", port: 80, flag: "--metrics-port" });
+    expect(of("EACCES")).toMatchObject({
+      code: "settings_invalid",
+      message: "--metrics-port 80: permission denied",
+      hint: "Pass a port above 1023, or let the program listen on low ports.",
+    });
+    expect(of("EMFILE")).toEqual({ code: "EMFILE" });
   });
 
   test.runIf(isInstalled("openssl"))("serves https, and says to stay with it", async () => {

@@ -1,7 +1,10 @@
+import { generateKeyPairSync } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { pageKeyOf, readDatabaseSettings, readServiceSettings } from "../../../src/backend/service/settings.ts";
+import { createAuthority } from "../../support/certificates.ts";
+import { isInstalled } from "../../support/installed.ts";
 import { removePlaces, temporaryDirectory } from "../../support/places.ts";
 
 const KEY = Buffer.alloc(32, 1).toString("base64");
@@ -39,9 +42,10 @@ describe("the settings of a service", () => {
     expect(await problems({}, {})).toEqual([
       "settings_invalid",
       "--database (or SECUREFLAG_DATABASE_URL) is required",
+      "SECUREFLAG_STRIPE_KEY is required",
+      "SECUREFLAG_STRIPE_WEBHOOK_SECRETS is required",
       "--public-url (or SECUREFLAG_PUBLIC_URL) is required",
       "SECUREFLAG_SECRETS_KEY is required",
-      "--payments is required: sandbox",
     ]);
   });
 
@@ -51,7 +55,7 @@ describe("the settings of a service", () => {
       "public-url": "https://billing.example.com/path",
       port: "65536",
       "trust-proxy": "0.0.0.0/0",
-      payments: "stripe",
+      payments: "paypal",
       roles: "http,cron",
       pool: "0",
       "drain-seconds": "21",
@@ -59,6 +63,7 @@ describe("the settings of a service", () => {
     expect(await problems(flags, { SECUREFLAG_SECRETS_KEY: "short" })).toEqual([
       "settings_invalid",
       "--database must be a URL such as postgresql://user@host:5432/database",
+      "--payments must be stripe or sandbox, not 'paypal'",
       "--public-url must be an origin such as https://billing.example.com",
       "--port must be a whole number, 0 to 65535",
       "--trust-proxy must be addresses or ranges such as 10.0.0.0/8, not '0.0.0.0/0'",
@@ -66,7 +71,6 @@ describe("the settings of a service", () => {
       "--roles must be http, jobs, or both: http,jobs",
       "--pool must be a whole number, 1 to 1000",
       "--drain-seconds must be a whole number, 0 to 20",
-      "--payments must be sandbox, not 'stripe'",
     ]);
   });
 
@@ -116,6 +120,36 @@ describe("the settings of a service", () => {
     ["half of TLS", { ...BEHIND, "tls-cert": "/none" }, /--tls-cert and --tls-key must be passed together/],
   ])("refuse %s", async (_, flags, problem) => {
     expect((await problems(flags)).slice(1).join("; ")).toMatch(problem);
+  });
+
+  test.runIf(isInstalled("openssl"))("refuse certificates and keys that cannot be used", async () => {
+    const authority = await createAuthority();
+    const [one, other] = [await authority.issue({ host: "localhost" }), await authority.issue({ host: "localhost" })];
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+    const encrypted = privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "x" });
+    const folder = await temporaryDirectory();
+    const tls = async (cert: string, key: string, ca = one.cert) => {
+      const texts = { "tls-cert": cert, "tls-key": key, "database-ca": ca };
+      const paths = Object.entries(texts).map(([name, text]) => [name, join(folder, name), text] as const);
+      for (const [, path, text] of paths) await writeFile(path, text);
+      return { ...BEHIND, ...Object.fromEntries(paths.map(([name, path]) => [name, path])) };
+    };
+    await expect(read(await tls(one.cert, one.key))).resolves.toMatchObject({ tls: one });
+    expect((await problems(await tls(one.key, one.cert, "no certificate"))).slice(1)).toEqual([
+      "--database-ca must be certificates in PEM",
+      "--tls-cert must be a certificate in PEM",
+      "--tls-key must be a private key in PEM",
+    ]);
+    expect((await problems(await tls(one.cert, other.key))).slice(1)).toEqual([
+      "--tls-key is not the key of the first certificate of --tls-cert",
+    ]);
+    expect((await problems(await tls(one.cert, String(encrypted)))).slice(1)).toEqual(["--tls-key has a passphrase"]);
+    const nowhere = { "tls-cert": folder, "tls-key": `${folder}.none`, "database-ca": `${folder}.none` };
+    expect((await problems({ ...BEHIND, ...nowhere })).slice(1)).toEqual([
+      "--database-ca: cannot read the file (ENOENT)",
+      "--tls-cert: cannot read the file (EISDIR)",
+      "--tls-key: cannot read the file (ENOENT)",
+    ]);
   });
 
   test("allow plain HTTP behind a proxy", async () => {

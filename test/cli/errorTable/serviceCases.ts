@@ -1,8 +1,8 @@
 import { GatewayUnavailable } from "../../../src/backend/payments/gateway.ts";
 import { organizationExists } from "../../../src/backend/service/import.ts";
 import { databaseBusy } from "../../../src/backend/service/migrate.ts";
-import { providerSilent } from "../../../src/backend/service/reconcileService.ts";
-import { notInReview } from "../../../src/backend/service/review.ts";
+import { providerSilent } from "../../../src/backend/service/provider.ts";
+import { notInReview, notResolvable } from "../../../src/backend/service/resolve.ts";
 import { schemaMismatch } from "../../../src/backend/service/store.ts";
 import { reconciliationDiffers } from "../../../src/cli/service/reconcile.ts";
 import type { ErrorCase } from "./stage.ts";
@@ -30,7 +30,7 @@ export const SERVICE_CASES: readonly ErrorCase[] = [
     line: "serve migrate --database postgresql://billing:secret@127.0.0.1/billing",
   },
   { code: "seed_invalid", when: "of the service", line: "serve admin import {dir}/seed.json" },
-  { code: "invalid_usage", when: "no organization", line: "serve admin set-payment-method card_ok --test-mode" },
+  { code: "invalid_usage", when: "no organization", line: "serve admin set-payment-method pm_1Nx8mQ2e" },
   {
     code: "invalid_usage",
     when: "a test card without test mode",
@@ -63,6 +63,11 @@ export const SERVICE_CASES: readonly ErrorCase[] = [
     code: "not_in_review",
     line: `serve admin resolve ${PURCHASE} paid`,
     ...failing(notInReview(PURCHASE)),
+  },
+  {
+    code: "not_resolvable",
+    line: `serve admin resolve ${PURCHASE} declined`,
+    ...failing(notResolvable("Payment pi_1 took £12.00 that was not refunded", "Refund it, and try again.")),
   },
   {
     code: "reconciliation_differs",

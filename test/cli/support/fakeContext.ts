@@ -161,6 +161,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     animation: null,
     openUrl: (url) => opened.push(url),
     reach: (point) => reached.push(point),
+    leavesWork: false,
     atExit: (work) => work(),
     onEnd: () => {},
     stop: async () => {},
