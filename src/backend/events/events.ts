@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { batches } from "../database/batches.ts";
+import { preparedInsert } from "../database/prepared.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
 
 /** The actor on a payment page, who is anyone with its URL. */
@@ -45,8 +46,18 @@ export async function recordEvents(
 
 /** Adds an entry whose number the caller has already counted in the subscription. */
 export async function insertEvent(tx: Kysely<Database>, event: NewEvent, number: number): Promise<void> {
-  await tx.insertInto("events").values(eventRow(event, number)).execute();
+  await insertRow(tx, eventRow(event, number));
 }
+
+const insertRow = preparedInsert("events", [
+  "organization_id",
+  "number",
+  "at",
+  "type",
+  "actor",
+  "purchase_id",
+  "data_json",
+]);
 
 /** The row of an entry of the audit log. */
 function eventRow({ organizationId, at, type, actor, purchaseId, data = {} }: NewEvent, number: number) {

@@ -2,13 +2,16 @@ import { setImmediate } from "node:timers/promises";
 import { type Kysely, sql } from "kysely";
 import pLimit from "p-limit";
 import { isPostgres } from "../database/engine.ts";
+import { preparedInsert } from "../database/prepared.ts";
 import type { Database } from "../database/schema.ts";
 import type { BackendDeps, Notification } from "../deps.ts";
 
 /** Queues a notification in the outbox, inside the transaction of the change. It is sent after the commit. */
 export async function queueNotification(tx: Kysely<Database>, notification: Notification, now: number): Promise<void> {
-  await tx.insertInto("outbox").values(outboxRow(notification, now)).execute();
+  await insertRow(tx, outboxRow(notification, now));
 }
+
+const insertRow = preparedInsert("outbox", ["organization_id", "id", "payload_json", "created_at"]);
 
 /** The row of a notification to send. */
 export function outboxRow(notification: Notification, now: number) {
@@ -17,7 +20,6 @@ export function outboxRow(notification: Notification, now: number) {
     id: notification.id,
     payload_json: JSON.stringify(notification),
     created_at: now,
-    sent_at: null,
   };
 }
 
