@@ -1,5 +1,6 @@
 import Stripe from "stripe";
 import { afterEach, describe, expect, test } from "vitest";
+import { waitFor } from "../support/wait.ts";
 import { errorOf } from "./errorOf.ts";
 import { useStandIn } from "./useStandIn.ts";
 
@@ -62,12 +63,14 @@ describe("a key", () => {
   test("is in use while the first request runs, and its object is locked", async () => {
     const [stripe, key] = [standIn.client(), newKey()];
     const id = await newPayment();
-    await standIn.control.fault({ call: "paymentIntents.confirm", about: id, effect: "slow", milliseconds: 700 });
+    await standIn.control.fault({ call: "paymentIntents.confirm", about: id, effect: "slow", milliseconds: 3_000 });
     const first = stripe.paymentIntents.confirm(id, {}, key);
-    await expect
-      .poll(async () => (await errorOf(stripe.paymentIntents.confirm(id, {}, newKey()))).code)
-      .toBe("lock_timeout");
-    const second = await errorOf(stripe.paymentIntents.confirm(id, {}, key));
+    await waitFor(async () => (await standIn.control.faults()).length === 0);
+    const [other, second] = await Promise.all([
+      errorOf(stripe.paymentIntents.confirm(id, {}, newKey())),
+      errorOf(stripe.paymentIntents.confirm(id, {}, key)),
+    ]);
+    expect(other).toMatchObject({ statusCode: 429, code: "lock_timeout" });
     expect(second).toMatchObject({ statusCode: 409, code: "idempotency_key_in_use" });
     expect(await first).toMatchObject({ status: "succeeded" });
   });
@@ -189,5 +192,26 @@ describe("a request", () => {
     expect(confirmed.lastResponse.headers["idempotent-replayed"]).toBe("true");
     expect(await standIn.control.captures()).toContainEqual(expect.objectContaining({ payment: id }));
     expect(await standIn.control.requests()).toHaveLength(requests + 2);
+  });
+
+  test("that was answered while others came survives kill -9, and the others happened once or not at all", async () => {
+    const stripe = standIn.client();
+    const keys = Array.from({ length: 60 }, newKey);
+    const create = (key: { idempotencyKey: string }) =>
+      stripe.paymentIntents.create({ ...AMOUNT, metadata: { purchaseId: key.idempotencyKey } }, key);
+    const answered = new Map<string, string>();
+    const calls = keys.map(async (key) => answered.set(key.idempotencyKey, (await create(key)).id).size);
+    await Promise.any(calls);
+    await Promise.all([standIn.restart(), Promise.allSettled(calls)]);
+    const again = await Promise.all(keys.map(create));
+    for (const { id, metadata } of again) expect(answered.get(metadata.purchaseId ?? "") ?? id).toBe(id);
+    const { data } = await stripe.paymentIntents.list({ limit: 100 });
+    const made = data.filter(({ metadata }) => keys.some((key) => key.idempotencyKey === metadata.purchaseId));
+    expect(made.map(({ id }) => id).toSorted()).toEqual(again.map(({ id }) => id).toSorted());
+  });
+
+  test("with a key that is too long is refused", async () => {
+    const key = { idempotencyKey: "k".repeat(256) };
+    expect(await errorOf(standIn.client().paymentIntents.create(AMOUNT, key))).toMatchObject({ statusCode: 400 });
   });
 });

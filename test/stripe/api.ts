@@ -13,6 +13,12 @@ import type { World } from "./world.ts";
 /** How long an answer is kept under its idempotency key, seconds. */
 const KEPT_S = 24 * 60 * 60;
 
+/** How long a request waits for another that works with the same object. */
+const LOCK_WAIT_MS = 300;
+
+/** The longest idempotency key. */
+const MAX_KEY = 255;
+
 /** A request to the API. */
 export interface ApiRequest {
   readonly method: string;
@@ -112,6 +118,7 @@ export class Api {
     if (version !== Stripe.API_VERSION) this.#violate(request, `Stripe-Version is ${version}`);
     const { success, data, error } = PARAMETERS[route.call].safeParse(form);
     if (!success) throw this.#wrongParameters(request, error);
+    if ((request.idempotencyKey?.length ?? 0) > MAX_KEY) throw longKey();
     const words = [path, JSON.stringify(form), request.idempotencyKey].join(" ");
     return { ...route, form, parameters: data, fault: takeFault(this.#world.store, route.call, words) };
   }
@@ -135,21 +142,28 @@ export class Api {
     this.#world.store.record("violation", { request: `${method} ${path}`, message } satisfies Violation);
   }
 
-  /** Two requests with one key, or that change one object, are not executed at once. */
+  /** Of two requests with one key the second is refused; of two that change one object it waits, but not for long. */
   async #exclusively<Result>(
     { method, idempotencyKey }: ApiRequest,
     { id }: Pending,
     work: () => Promise<Result>,
   ): Promise<Result> {
     if (method === "GET") return work();
-    const names = [idempotencyKey === null ? "" : `key ${idempotencyKey}`, id].filter((name) => name !== "");
-    if (idempotencyKey !== null && this.#busy.has(`key ${idempotencyKey}`)) throw refusal("key_in_use");
-    if (this.#busy.has(id)) throw refusal("lock_timeout");
-    for (const name of names) this.#busy.add(name);
+    const key = `key ${idempotencyKey ?? randomBytes(8).toString("hex")}`;
+    if (this.#busy.has(key)) throw refusal("key_in_use");
+    const taken = [key];
+    this.#busy.add(key);
     try {
+      const end = performance.now() + LOCK_WAIT_MS;
+      while (id !== "" && this.#busy.has(id)) {
+        if (performance.now() > end) throw refusal("lock_timeout");
+        await sleep(5);
+      }
+      taken.push(id);
+      this.#busy.add(id);
       return await work();
     } finally {
-      for (const name of names) this.#busy.delete(name);
+      for (const name of taken) this.#busy.delete(name);
     }
   }
 
@@ -163,7 +177,7 @@ export class Api {
     if (fault?.effect === "slow" && isBefore) await sleep(fault.milliseconds ?? 1_000);
     if (fault?.effect === "lost" && isBefore) return record(null);
     if (fault && isRefusal(fault.effect)) throw refusal(fault.effect);
-    const answer = this.#world.store.transaction(() => {
+    const answer = await this.#world.store.batch(() => {
       const done = this.#once(request, pending);
       return record(fault?.effect === "lost" ? null : done);
     });
@@ -200,6 +214,11 @@ export class Api {
       return { answer: answerOf(error), isKept: error.isKept };
     }
   }
+}
+
+function longKey(): Problem {
+  const message = `Idempotency keys have at most ${MAX_KEY} characters.`;
+  return new Problem(400, { type: "idempotency_error", message }, { isKept: false });
 }
 
 function differentParameters(key: string): Problem {

@@ -1,11 +1,10 @@
 import { addEndpoint, type NewEndpoint } from "./account.ts";
 import type { RequestRecord, Violation } from "./api.ts";
 import { settlePayment } from "./attempts.ts";
-import { NEXT, type RefundOutcome } from "./cards.ts";
+import { CARDS, NEXT, type RefundOutcome } from "./cards.ts";
 import { closeDispute, openDispute } from "./disputes.ts";
-import { release, WEBHOOKS, type WebhookSettings } from "./events.ts";
-import { addFault, clearFaults, type Fault } from "./faults.ts";
-import { Problem } from "./problems.ts";
+import { emit, release, WEBHOOKS, type WebhookSettings } from "./events.ts";
+import { addFault, clearFaults, type Fault, readFaults } from "./faults.ts";
 import { settleLaterRefunds, settleRefund } from "./refunds.ts";
 import { expireSessions } from "./sessions.ts";
 import { cancelSubscription, createSubscription, type NewSubscription, payInvoice, renew } from "./subscriptions.ts";
@@ -34,16 +33,25 @@ export function createControls(world: World, { advance }: { advance(seconds: num
     forgetViolations: () => store.forget("violation"),
     /** Lets the next requests of a call go wrong. */
     fault: (fault: Fault) => addFault(store, fault),
+    /** Lists what has not gone wrong yet. */
+    faults: () => readFaults(store),
     /** Lets nothing go wrong any more. */
     clearFaults: () => clearFaults(store),
-    /** Changes fields of an object, whatever they mean. */
-    alter(id: string, fields: Readonly<Record<string, unknown>>) {
-      const found = store.find(id);
-      if (found === null) throw new Problem(404, { type: "invalid_request_error", message: `No object ${id}` });
-      return store.put({ ...found, ...fields });
-    },
+    /** Changes fields of an object, whatever they mean, and sends an event if its type is given. */
+    alter: (id: string, fields: Readonly<Record<string, unknown>>, event?: string) =>
+      change(() => {
+        const found = store.find(id);
+        if (found === null) throw new TypeError(`There is no object ${id}`);
+        const altered = store.put({ ...found, ...fields });
+        const previous = Object.fromEntries(Object.keys(fields).map((name) => [name, Reflect.get(found, name)]));
+        return event === undefined ? altered : emit(world, event, altered, previous);
+      }),
     /** Lets the next attempts of a payment, or with a payment method, behave as those of test payment methods. */
-    setCard: (id: string, ...cards: readonly string[]) => store.setNote(id, NEXT, cards),
+    setCard(id: string, ...cards: readonly string[]) {
+      const unknown = [...cards].find((name) => !Object.hasOwn(CARDS, name));
+      if (unknown !== undefined || store.find(id) === null) throw new TypeError(`There is no ${unknown ?? id}`);
+      store.setNote(id, NEXT, cards);
+    },
     /** Moves the clock ahead: sessions expire, and refunds that end later do. */
     advance(seconds: number) {
       advance(seconds);
@@ -56,7 +64,9 @@ export function createControls(world: World, { advance }: { advance(seconds: num
     settlePayment: (id: string, outcome: "succeeded" | "failed") => change(() => settlePayment(world, id, outcome)),
     /** Lets the next refund of a payment's last charge become this. */
     setRefund(payment: string, outcome: RefundOutcome) {
-      store.setNote(idOf(need(world, "payment_intent", payment).latest_charge) ?? "", "refund", outcome);
+      const charge = idOf(need(world, "payment_intent", payment).latest_charge);
+      if (charge === null) throw new TypeError(`PaymentIntent ${payment} has no charge`);
+      store.setNote(charge, "refund", outcome);
     },
     /** Ends a refund that is pending, or that had succeeded so far. */
     settleRefund: (id: string, status: "succeeded" | "failed" | "canceled") =>

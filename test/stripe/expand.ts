@@ -1,4 +1,4 @@
-import { wrongRequest } from "./problems.ts";
+import { refused } from "./problems.ts";
 import type { Store } from "./store.ts";
 
 /** Stripe expands four levels at most (Stripe's API reference, Expanding responses). */
@@ -40,5 +40,5 @@ function refundsOf(store: Store, charge: string): object {
 }
 
 function unknownPath(path: string, why: string) {
-  return wrongRequest(`This property (${path}) ${why}.`, "expand", "parameter_invalid_string");
+  return refused(`This property (${path}) ${why}.`, { param: "expand" });
 }

@@ -25,13 +25,11 @@ const REFUSALS = {
     status: 401,
     type: "invalid_request_error",
     message: "Invalid API Key provided",
-    code: "api_key_expired",
   },
   forbidden: {
     status: 403,
     type: "invalid_request_error",
     message: "The provided key does not have the required permissions for this endpoint.",
-    code: "more_permissions_required",
   },
   key_in_use: {
     status: 409,
@@ -68,7 +66,12 @@ const [ID, NAME] = ["faults", "list"];
 
 /** Adds a fault; those that were added first come first. */
 export function addFault(store: Store, fault: Fault): void {
-  store.setNote(ID, NAME, [...(store.note<Fault[]>(ID, NAME) ?? []), fault]);
+  store.setNote(ID, NAME, [...readFaults(store), fault]);
+}
+
+/** Lists the faults that no request has met. */
+export function readFaults(store: Store): Fault[] {
+  return store.note<Fault[]>(ID, NAME) ?? [];
 }
 
 /** Removes every fault. */
@@ -82,7 +85,7 @@ export function clearFaults(store: Store): void {
  * @param words what of the request `about` is looked for in
  */
 export function takeFault(store: Store, call: Call, words: string): Fault | null {
-  const faults = store.note<Fault[]>(ID, NAME) ?? [];
+  const faults = readFaults(store);
   const index = faults.findIndex((fault) => fault.call === call && words.includes(fault.about ?? ""));
   const fault = faults[index];
   if (fault === undefined) return null;

@@ -4,7 +4,7 @@ import { checkAmount } from "./currencies.ts";
 import { assertReusable, needCustomer, needMethod } from "./customers.ts";
 import { emit } from "./events.ts";
 import type { Parameters } from "./parameters.ts";
-import { refused, wrongRequest } from "./problems.ts";
+import { refused } from "./problems.ts";
 import { idOf, need, newId, type World } from "./world.ts";
 
 /** Creates a payment, which moves nothing before it is confirmed. */
@@ -93,9 +93,6 @@ export function confirmPayment(
 ): Stripe.PaymentIntent {
   const payment = need(world, "payment_intent", id);
   const { off_session = false, return_url = null, payment_method: given } = parameters;
-  if (off_session && return_url !== null) {
-    throw wrongRequest("`return_url` cannot be set with `off_session`.", "return_url", "parameter_invalid_string");
-  }
   if (!CONFIRMABLE.has(payment.status)) {
     const reason =
       payment.status === "succeeded"

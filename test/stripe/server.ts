@@ -27,7 +27,8 @@ export async function serve(options: { port: number; data: string; isLive: boole
     webhookSecret: `whsec_${randomBytes(16).toString("hex")}`,
   };
   store.setNote("account", "keys", keys);
-  const server = createServer();
+  // Longer than clients keep connections, so that none is closed just as it is used again.
+  const server = createServer({ keepAliveTimeout: 120_000 });
   let ahead = store.note<number>("account", "ahead") ?? 0;
   const world: World = {
     store,

@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { execa } from "execa";
-import { afterAll, expect, test } from "vitest";
-import { ROOT, removePlaces, temporaryDirectory } from "../support/places.ts";
+import { expect, test } from "vitest";
+import { ROOT, temporaryDirectory } from "../support/places.ts";
 import { startStandIn } from "./start.ts";
+import { useStandIn } from "./useStandIn.ts";
 
-afterAll(removePlaces);
+const standIn = useStandIn();
 
 test("the program prints where it listens, as JSON", async () => {
   const data = await temporaryDirectory();
@@ -30,14 +31,16 @@ test("a live account has a live key and live objects", async () => {
   await standIn.kill();
 });
 
-test("two stand-ins do not share a directory, and a later one goes on where an earlier one was killed", async () => {
-  const data = await temporaryDirectory();
-  const first = await startStandIn({ data });
-  const { id } = await first.client().customers.create({ name: "Ada" });
-  await expect(startStandIn({ data })).rejects.toThrow("exited");
-  await first.kill();
-  const second = await startStandIn({ data });
-  expect(second.ready).toEqual({ ...first.ready, url: second.ready.url });
+test("two stand-ins do not share a directory", async () => {
+  await expect(startStandIn({ data: standIn.data })).rejects.toThrow("exited");
+});
+
+test("a stand-in goes on where another was killed", async () => {
+  const { id } = await standIn.client().customers.create({ name: "Ada" });
+  await standIn.kill();
+  const second = await startStandIn({ data: standIn.data });
+  expect(second.ready).toEqual({ ...standIn.ready, url: second.ready.url });
   expect(await second.client().customers.retrieve(id)).toMatchObject({ name: "Ada" });
   await second.kill();
+  await standIn.restart();
 });

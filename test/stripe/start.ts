@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
@@ -24,16 +25,24 @@ export interface StandInSettings {
   readonly isLive?: boolean;
 }
 
+interface Started {
+  readonly child: ChildProcess;
+  readonly ready: Ready;
+}
+
 /** A stand-in for Stripe in a process of its own. */
 export class RunningStandIn {
   readonly control: Control;
   readonly ready: Ready;
-  readonly #start: () => Promise<{ child: ChildProcess }>;
+  /** The directory with everything that it knows. */
+  readonly data: string;
+  readonly #start: () => Promise<Started>;
   #child: ChildProcess;
 
-  constructor(child: ChildProcess, ready: Ready, start: () => Promise<{ child: ChildProcess }>) {
+  constructor({ child, ready }: Started, data: string, start: () => Promise<Started>) {
     this.#child = child;
     this.ready = ready;
+    this.data = data;
     this.#start = start;
     this.control = controlOf(ready.url);
   }
@@ -65,7 +74,7 @@ export class RunningStandIn {
 /** Starts a stand-in. It ends with this process at the latest. */
 export async function startStandIn({ data, isLive = false }: StandInSettings = {}): Promise<RunningStandIn> {
   const [program, directory, port] = [await built(), data ?? (await temporaryDirectory()), await freePort()];
-  const start = async () => {
+  const start = async (): Promise<Started> => {
     const flags = ["--json", "--port", String(port), "--data", directory, ...(isLive ? ["--live"] : [])];
     const child = spawn(process.execPath, [program, ...flags], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
     if (!child.stdout) throw new TypeError("The stand-in has no stdout");
@@ -73,10 +82,13 @@ export async function startStandIn({ data, isLive = false }: StandInSettings = {
       once(createInterface(child.stdout), "line"),
       once(child, "exit").then(([code]) => Promise.reject(new TypeError(`The stand-in exited with ${code}`))),
     ])) as [string];
+    // It keeps no program running, and ends when that has ended.
+    child.unref();
+    child.channel?.unref();
+    (child.stdout as Socket).unref();
     return { child, ready: JSON.parse(line) as Ready };
   };
-  const { child, ready } = await start();
-  return new RunningStandIn(child, ready, start);
+  return new RunningStandIn(await start(), directory, start);
 }
 
 let program: Promise<string> | undefined;

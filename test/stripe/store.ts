@@ -63,10 +63,17 @@ const TABLES = `
   create index if not exists deliveries_due on deliveries (due);
 `;
 
+/** What is to be done in the next transaction. `run` returns what to do once it is on the disk. */
+interface Job {
+  readonly run: () => () => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** What the stand-in remembers. Every transaction is on the disk when it returns. */
 export class Store {
   readonly #database: Libsql.Database;
   readonly #statements = new Map<string, Libsql.Statement>();
+  #jobs: Job[] = [];
 
   private constructor(database: Libsql.Database) {
     this.#database = database;
@@ -91,6 +98,39 @@ export class Store {
     } catch (error) {
       if (this.#database.inTransaction) this.#database.exec("rollback");
       throw error;
+    }
+  }
+
+  /**
+   * Does what `work` does, all of it or nothing, together with what else is waiting: what is done at once is flushed to the
+   * disk once, before the promises settle.
+   */
+  batch<Result>(work: () => Result): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#jobs.length === 0) setImmediate(() => this.#runJobs());
+      this.#jobs.push({ run: () => this.#attempt(work, resolve, reject), reject });
+    });
+  }
+
+  #runJobs(): void {
+    const jobs = this.#jobs.splice(0);
+    try {
+      const settle = this.transaction(() => jobs.map(({ run }) => run()));
+      for (const settled of settle) settled();
+    } catch (error) {
+      for (const { reject } of jobs) reject(error);
+    }
+  }
+
+  #attempt<Result>(work: () => Result, resolve: (result: Result) => void, reject: Job["reject"]): () => void {
+    this.#database.exec("savepoint job");
+    try {
+      const result = work();
+      this.#database.exec("release job");
+      return () => resolve(result);
+    } catch (error) {
+      this.#database.exec("rollback to job; release job");
+      return () => reject(error);
     }
   }
 
