@@ -22,6 +22,8 @@ export interface SweepOptions {
   readonly limit: number;
   /** How many notifications a round sends at most; each takes less than a purchase. */
   readonly notifications: number;
+  /** How many renewals a listing of a round takes at most, and what resolves when the next one may begin. */
+  readonly renewals?: { readonly most: number; begin(): Promise<void> };
   /** Where the next round goes on with a kind that this round left off. */
   readonly positions: Map<string, unknown>;
   /** Ends a round early. */
@@ -68,21 +70,25 @@ async function advanceDue(deps: BackendDeps, { jobs, limit, signal }: SweepOptio
 }
 
 /** Retries declined renewals first, because paying one makes the next ones due. */
-async function renewAll(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
+async function renewAll(deps: BackendDeps, among: SweepOptions): Promise<boolean> {
   const { database, clock } = deps;
+  const options = { ...among, limit: Math.min(among.limit, among.renewals?.most ?? among.limit) };
+  const limit = Math.min(BATCH, options.limit);
   const retried = await inPages<DueRetry>(
     options,
     "retries",
-    (after) => dueRetries(database, clock.now(), { limit: BATCH, after }),
-    (renewal) => orLog(deps, `renewal ${renewal.id}`, () => retryRenewal(deps, renewal)),
+    (after) => dueRetries(database, clock.now(), { limit, after }),
+    paced(options, (renewal) => orLog(deps, `renewal ${renewal.id}`, () => retryRenewal(deps, renewal))),
   );
   let renewed = false;
   for (const bucket of new Set([options.bucket, 0])) {
     const isDone = await inPages<DueSubscription>(
       options,
       `renewals from ${bucket}`,
-      (after) => dueSubscriptions(database, clock.now(), { limit: BATCH, after, bucket }),
-      ({ organization_id: id }) => orLog(deps, `renewal of organization ${id}`, () => renewDue(deps, id)),
+      (after) => dueSubscriptions(database, clock.now(), { limit, after, bucket }),
+      paced(options, ({ organization_id: id }) =>
+        orLog(deps, `renewal of organization ${id}`, () => renewDue(deps, id)),
+      ),
     );
     renewed ||= isDone;
   }
@@ -123,6 +129,17 @@ async function inPages<Due>(
   return count > 0;
 }
 
+/** Handles each renewal when its turn comes. */
+function paced<Due>(
+  { renewals, signal }: SweepOptions,
+  handle: (due: Due) => Promise<void>,
+): (due: Due) => Promise<void> {
+  return async (due) => {
+    await renewals?.begin();
+    if (!signal?.aborted) await handle(due);
+  };
+}
+
 async function orLog(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -156,7 +173,7 @@ const ROUND = 100;
 const ROUND_NOTIFICATIONS = 1_000;
 
 /** How an instance sweeps among others. */
-export interface SweepingOptions extends Pick<SweepOptions, "jobs" | "bucket"> {
+export interface SweepingOptions extends Pick<SweepOptions, "jobs" | "bucket" | "renewals"> {
   /** The longest pause, reached after rounds without work, milliseconds. */
   readonly maxPauseMs: number;
   /** More work for each round; each returns whether there was anything to do. */
