@@ -68,6 +68,8 @@ export interface Page {
   readonly status: number;
   readonly title: string;
   readonly body: ComponentChildren;
+  /** The path of the page to go on to, with status 303, so that a browser can come back to it without the form. */
+  readonly location?: string;
 }
 
 /**
@@ -75,13 +77,18 @@ export interface Page {
  *
  * @param banner shown above everything else, `null` for none
  */
-export function sendPage(reply: FastifyReply, { status, title, body }: Page, banner: string | null): FastifyReply {
+export function sendPage(
+  reply: FastifyReply,
+  { status, title, body, location }: Page,
+  banner: string | null,
+): FastifyReply {
   const html = `<!doctype html>${renderToString(
     <Document title={title} banner={banner}>
       {body}
     </Document>,
   )}`;
-  return reply.code(status).headers(HEADERS).send(html);
+  const headers = { ...HEADERS, ...(location !== undefined && { Location: location }) };
+  return reply.code(status).headers(headers).send(html);
 }
 
 function Document(props: { title: string; banner: string | null; children: ComponentChildren }): VNode {

@@ -116,7 +116,7 @@ async function act(
     deps,
     after,
     { ...visit, now: deps.clock.now() },
-    { isClosing, declinedStatus: form.action === "pay" && asked ? 402 : 200 },
+    { isClosing, isAnswer: true, declinedStatus: form.action === "pay" && asked ? 402 : 200 },
   );
 }
 
@@ -159,6 +159,8 @@ interface Showing {
   readonly isClosing: () => boolean;
   /** Why nothing was begun. */
   readonly problem?: PaymentProblem;
+  /** Whether it answers a form. Then a person who goes on elsewhere gets it from its address, and can go back to it. */
+  readonly isAnswer?: boolean;
   /** The status of the answer if the last attempt was declined. */
   readonly declinedStatus?: number;
 }
@@ -177,7 +179,9 @@ async function pageOf(deps: BackendDeps, found: PurchaseRecord, visit: Visit, sh
     asksCards: deps.gateway.customers !== null,
     approval,
   };
-  return askPage(orderOf(row, subscription, visit), form, showing.problem ?? problemWith(row, approval, showing));
+  const page = askPage(orderOf(row, subscription, visit), form, showing.problem ?? problemWith(row, approval, showing));
+  const isElsewhere = page.status === 200 && (approval.bankUrl ?? approval.cardUrl) !== null;
+  return showing.isAnswer && isElsewhere ? { ...page, status: 303, location: visit.address } : page;
 }
 
 async function askToCancel(deps: BackendDeps, row: PurchaseRecord, visit: Visit): Promise<Page> {

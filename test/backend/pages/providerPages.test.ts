@@ -47,8 +47,11 @@ describe.each(DIALECTS)("the payment page of a provider with customers, on %s", 
     const purchase = await buyWaiting(backend, id);
     return { id, purchase, address: addressOf(purchase) };
   };
-  const press = async (address: string, action: "pay" | "enter_card" | "cancel") =>
-    post(backend, address, { ...hiddenFields(await look(backend, address)), action });
+  /** Presses a button as a browser does. */
+  const press = async (address: string, action: "pay" | "enter_card" | "cancel") => {
+    const answer = await post(backend, address, { ...hiddenFields(await look(backend, address)), action });
+    return answer.status === 303 ? look(backend, address) : answer;
+  };
   const linkOf = ({ html }: PageAnswer, text: string) =>
     new RegExp(`<a class="button" href="([^"]*)">${text}</a>`).exec(html)?.[1] ?? null;
   const enterCard = async (address: string): Promise<CardPage> => {
