@@ -41,6 +41,24 @@ test("a round ends with its limit, so that purchases do not wait for a backlog o
   await backend.close();
 });
 
+test("renewals that are paced take their share of a round, each in its turn", async () => {
+  const backend = await startBackend("sqlite");
+  for (let number = 0; number < 5; number += 1) await openSubscription(backend, {}, { paymentMethod: "card_ok" });
+  setClock(backend, new Date(DUE).toISOString());
+  let turns = 0;
+  const begin = async () => {
+    turns += 1;
+  };
+  const options: SweepOptions = {
+    ...{ jobs: 8, bucket: 0, limit: 100, notifications: 100, positions: new Map() },
+    renewals: { most: 2, begin },
+  };
+  await sweep(backend.deps, options);
+  const renewed = await backend.deps.database.selectFrom("purchases").select("id").execute();
+  expect([renewed.length, turns]).toEqual([2, 2]);
+  await backend.close();
+});
+
 test("a round that is aborted begins nothing more", async () => {
   const backend = await startBackend("sqlite");
   await openSubscription(backend, {}, { paymentMethod: "card_ok" });
