@@ -27,6 +27,7 @@ import { pageKeyOf, type ServiceSettings } from "./settings.ts";
 import { assertSchema, databaseFailure, openStore } from "./store.ts";
 import { storeGauges } from "./storeGauges.ts";
 import { observeStripe } from "./stripeCalls.ts";
+import { noteProvider } from "./usualProvider.ts";
 import { within } from "./within.ts";
 
 /** What a service takes from its machine. */
@@ -85,6 +86,7 @@ export async function startService(settings: ServiceSettings, deps: ServiceDeps)
   const cleanUps: Instance["cleanUps"] = [() => store.database.destroy()];
   try {
     await assertSchema(store.database);
+    await noteProvider(store.database, settings.payments.provider);
     const clock = await startDatabaseClock(store.database, { ...deps, log: lineLog(log) });
     cleanUps.push(clock.stop);
     const holding = await startHolding(store.database, { now: clock.now, log: lineLog(log) });

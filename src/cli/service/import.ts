@@ -6,7 +6,7 @@ import { addCommand, interruptible, type Run, readGlobals } from "../kit/command
 import { awaitPrinting, printResult } from "../kit/output.ts";
 import { clean, decodeText } from "../kit/text.ts";
 import { addDatabaseFlags, addPaymentFlags, givenSettings } from "./settings.ts";
-import { onStore, type StoreOptions } from "./store.ts";
+import { onStore, type StoreOptions, usualSettings } from "./store.ts";
 
 /** Options of `serve admin import`. */
 export interface ImportOptions extends StoreOptions {
@@ -19,7 +19,7 @@ export function registerImport(admin: Command, context: Context, run: Run<Import
   const command = addCommand(admin, {
     name: "import",
     description: "Create the organizations in a seed file, all or none",
-    examples: ["serve admin import organizations.json", "serve admin import seed.json --payments sandbox --test-mode"],
+    examples: ["serve admin import organizations.json", "serve admin import seed.json --test-mode"],
   });
   addPaymentFlags(addDatabaseFlags(command))
     .argument("<file>", "seed file, in the format of `sandbox --seed`")
@@ -45,7 +45,7 @@ async function runImport(options: ImportOptions, context: Context): Promise<void
     import("../../backend/service/operatorProvider.ts"),
   ]);
   const masterKeys = await readMasterKeys(options.settings);
-  const provider = await operatorProvider(options.settings, context.clock);
+  const provider = await operatorProvider(await usualSettings(options, context), context.clock);
   const organizations = await onStore(options, context, (database) =>
     importSeed(database, file, { isTestMode, provider, masterKeys, random: context.random.bytes }),
   );

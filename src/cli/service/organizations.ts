@@ -7,7 +7,7 @@ import { awaitPrinting, printResult } from "../kit/output.ts";
 import { clean } from "../kit/text.ts";
 import { amountText, calendarDate, someText, wholeNumber } from "../kit/values.ts";
 import { addDatabaseFlags, addPaymentFlags, givenSettings } from "./settings.ts";
-import { onStore, type StoreOptions } from "./store.ts";
+import { onStore, type StoreOptions, usualSettings } from "./store.ts";
 
 /** Options of `serve admin create-organization`. */
 export interface CreateOrganizationOptions extends StoreOptions {
@@ -90,7 +90,7 @@ async function runCreateOrganization(options: CreateOrganizationOptions, context
     import("../../backend/service/organizations.ts"),
     import("../../backend/service/operatorProvider.ts"),
   ]);
-  const provider = await operatorProvider(options.settings, context.clock);
+  const provider = await operatorProvider(await usualSettings(options, context), context.clock);
   const created = await onStore(options, context, (database) =>
     createOrganization(database, options.organization, { provider, random: context.random.bytes }),
   );
@@ -115,7 +115,7 @@ export function registerSetPaymentMethod(
     description: "Set the payment method of an organization",
     examples: [
       "serve admin set-payment-method pm_1Nx8mQ2e --org 4201",
-      "serve admin set-payment-method card_ok --org 4201 --payments sandbox --test-mode",
+      "serve admin set-payment-method card_ok --org 4201 --test-mode",
     ],
   });
   addPaymentFlags(addDatabaseFlags(command))
@@ -129,22 +129,27 @@ export function registerSetPaymentMethod(
 /**
  * Sets the payment method of the organization that `--org` names.
  *
- * @throws CliError `invalid_usage` without `--org`, and for a test card without `--payments sandbox`; BackendError
+ * @throws CliError `invalid_usage` without `--org`, and for a test card without `--test-mode`, or at Stripe; BackendError
  *   `not_found`, `settings_invalid`, `schema_mismatch`, `database_unreachable`, `unavailable`
  */
 async function runSetPaymentMethod(options: PaymentMethodOptions, context: Context): Promise<void> {
   const organizationId = namedOrganization(options);
-  if (options.paymentMethod.startsWith("card_") && options.settings.flags.payments !== "sandbox") {
+  const isTestCard = options.paymentMethod.startsWith("card_");
+  if (isTestCard && options.settings.flags["test-mode"] !== true) {
+    throw usageError("Test cards are allowed in test mode only", "Pass --test-mode to use test cards; no money moves.");
+  }
+  const settings = await usualSettings(options, context);
+  if (isTestCard && settings.flags.payments !== "sandbox") {
     throw usageError(
-      "Test cards are allowed in test mode only",
-      "Pass --payments sandbox --test-mode to use test cards; no money moves.",
+      "Stripe has no test cards of this name",
+      "Pass a payment method of Stripe (pm_…), or --payments sandbox --test-mode.",
     );
   }
   const [{ setPaymentMethod }, { operatorProvider }] = await Promise.all([
     import("../../backend/service/organizations.ts"),
     import("../../backend/service/operatorProvider.ts"),
   ]);
-  const provider = await operatorProvider(options.settings, context.clock);
+  const provider = await operatorProvider(settings, context.clock);
   const paymentMethod = await onStore(options, context, (database) =>
     setPaymentMethod(database, organizationId, { paymentMethod: options.paymentMethod, provider }),
   );

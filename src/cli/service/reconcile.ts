@@ -11,7 +11,7 @@ import { instantOrDate } from "../kit/values.ts";
 import { instant, moneyText } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
 import { addDatabaseFlags, addPaymentFlags, addStripeRateFlag, givenSettings } from "./settings.ts";
-import { commandDeps, type StoreOptions } from "./store.ts";
+import { commandDeps, type StoreOptions, usualSettings } from "./store.ts";
 
 /** Options of `serve reconcile`. */
 export interface ReconcileOptions extends StoreOptions {
@@ -54,7 +54,7 @@ async function runReconcile(options: ReconcileOptions, context: Context): Promis
     import("../../backend/service/settings.ts"),
     import("../../backend/service/reconcileService.ts"),
   ]);
-  const settings = await readPaymentSettings(options.settings);
+  const settings = await readPaymentSettings(await usualSettings(options, context));
   const reconciled = await reconcileService(settings, options.from, commandDeps(options, context));
   const { findings } = reconciled;
   const result = resultOf(reconciled);

@@ -27,11 +27,13 @@ function addTestModeFlag(command: Command): Command {
   return command.option("--test-mode", "allow test keys, cards and data; no money moves");
 }
 
-/** Adds the flags of the payment provider. */
+/** Adds the flags of the payment provider for a command of the operator. */
 export function addPaymentFlags(command: Command): Command {
-  return addTestModeFlag(
-    command.option("--payments <provider>", "payment provider: stripe (default) or sandbox", someText),
-  );
+  return addProviderFlag(command, "stripe or sandbox (default: the service's)");
+}
+
+function addProviderFlag(command: Command, choices: string): Command {
+  return addTestModeFlag(command.option("--payments <provider>", `payment provider: ${choices}`, someText));
 }
 
 /** Adds the flag that limits requests to Stripe. */
@@ -41,7 +43,7 @@ export function addStripeRateFlag(command: Command): Command {
 
 /** Adds the flags of the payment provider for commands that sell through it. */
 function addSellingFlags(command: Command): Command {
-  return addStripeRateFlag(addPaymentFlags(command))
+  return addStripeRateFlag(addProviderFlag(command, "stripe (default) or sandbox"))
     .option("--minimum-charge <list>", "minimum where Stripe documents none, such as KES=50", someText)
     .option("--seller <name>", "seller on the payment page (default: the account's name)", someText);
 }

@@ -46,7 +46,18 @@ export async function onProvider<Result>(
     import("../../backend/service/settings.ts"),
     import("../../backend/service/provider.ts"),
   ]);
-  return withProvider(await readPaymentSettings(options.settings), commandDeps(options, context), work);
+  const settings = await usualSettings(options, context);
+  return withProvider(await readPaymentSettings(settings), commandDeps(options, context), work);
+}
+
+/**
+ * Returns the settings of a command, with the payment provider that the service last started with if they name none.
+ *
+ * @throws BackendError `settings_invalid`, `schema_mismatch`, `database_unreachable`
+ */
+export async function usualSettings(options: StoreOptions, context: Context): Promise<GivenSettings> {
+  const { withUsualProvider } = await import("../../backend/service/usualProvider.ts");
+  return withUsualProvider(options.settings, (line) => note(context, options, line));
 }
 
 /** Returns what a command of the backend takes from its machine. */

@@ -23,7 +23,7 @@ const PURCHASE = "pur_5f2c41d09b7a3e6688c0d1f2";
 /** Errors of the billing service and its commands. */
 export const SERVICE_CASES: readonly ErrorCase[] = [
   { code: "settings_invalid", line: "serve migrate" },
-  { code: "settings_invalid", when: "several at once", line: "serve --database postgresql://127.0.0.1/billing" },
+  { code: "settings_invalid", when: "several at once", line: "serve --payments sandbox --test-mode" },
   {
     code: "settings_invalid",
     when: "a password in the arguments",
