@@ -55,6 +55,8 @@ export function isTaxed(taxRate: string): boolean {
  * client rejects a quote with a coarser one.
  */
 export function maxChargeStep(currency: string): number {
+  // The ariary has no hundredths: it is divided by five.
+  if (currency === "MGA") return 100;
   return currencyExponent(currency) === 3 ? 10 : 1;
 }
 

@@ -83,6 +83,7 @@ test.each([
 describe("a coarser rounding step", () => {
   test.each([
     ["KWD", 10],
+    ["MGA", 100],
     ["USD", 1],
     ["JPY", 1],
     ["CLF", 1],

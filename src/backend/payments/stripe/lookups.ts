@@ -1,25 +1,8 @@
-import Stripe from "stripe";
-import type { Money } from "../../../billing/money.ts";
-import { type Dispute, GatewayRefusal, GatewayUnavailable } from "../gateway.ts";
-
-/**
- * Asks Stripe.
- *
- * @returns `null` for what it does not have
- * @throws GatewayUnavailable, GatewayRefusal
- */
-export async function ask<Result>(call: () => Promise<Result>): Promise<Result | null> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!(error instanceof Stripe.errors.StripeError)) throw error;
-    if (error.code === "resource_missing") return null;
-    const isRefusal = error instanceof Stripe.errors.StripeInvalidRequestError;
-    const isConflict = error instanceof Stripe.errors.StripeIdempotencyError;
-    if (isRefusal || isConflict) throw new GatewayRefusal(error.message, { isConflict, cause: error });
-    throw new GatewayUnavailable(error.message, { cause: error });
-  }
-}
+import type Stripe from "stripe";
+import type { Dispute, PaymentChoice } from "../gateway.ts";
+import { ask } from "./errors.ts";
+import { labelOf } from "./labels.ts";
+import { fromStripeAmount } from "./units.ts";
 
 /** Whether a customer exists and was not deleted. */
 export async function customerExists(stripe: Stripe, id: string): Promise<boolean> {
@@ -28,39 +11,31 @@ export async function customerExists(stripe: Stripe, id: string): Promise<boolea
 }
 
 /** Reads a payment method; `null` if it is not, or no longer, the customer's. */
-export async function findPaymentMethod(
-  stripe: Stripe,
-  customer: string,
-  id: string,
-): Promise<Stripe.PaymentMethod | null> {
+export async function findPaymentMethod(stripe: Stripe, customer: string, id: string): Promise<PaymentChoice | null> {
   const found = await ask(() => stripe.paymentMethods.retrieve(id));
-  const owner = typeof found?.customer === "string" ? found.customer : found?.customer?.id;
-  return owner === customer ? found : null;
+  return found && idOf(found.customer) === customer ? { id: found.id, label: labelOf(found) } : null;
 }
 
 /** The statuses of a dispute that is over (Stripe's documentation, How disputes work). */
 const CLOSED: ReadonlySet<string> = new Set(["won", "lost", "warning_closed", "prevented"]);
 
-/**
- * Reads a dispute.
- *
- * @param amountOf converts Stripe's units
- */
-export async function findDispute(
-  stripe: Stripe,
-  id: string,
-  amountOf: (amount: number, currency: string) => Money,
-): Promise<Dispute | null> {
+/** Reads a dispute; `null` if Stripe does not have it. */
+export async function findDispute(stripe: Stripe, id: string): Promise<Dispute | null> {
   const found = await ask(() => stripe.disputes.retrieve(id));
   if (found === null) return null;
-  const { payment_intent: payment, amount, currency, status, reason, evidence_details } = found;
+  const { payment_intent, amount, currency, status, reason, evidence_details } = found;
   return {
     id: found.id,
-    paymentId: typeof payment === "string" ? payment : (payment?.id ?? null),
-    amount: amountOf(amount, currency),
+    paymentId: idOf(payment_intent),
+    amount: fromStripeAmount(amount, currency),
     status,
     reason,
     isOpen: !CLOSED.has(status),
     answerBefore: evidence_details.due_by === null ? null : evidence_details.due_by * 1_000,
   };
+}
+
+/** The ID of an object that Stripe may have expanded. */
+export function idOf(reference: string | { readonly id: string } | null | undefined): string | null {
+  return typeof reference === "string" ? reference : (reference?.id ?? null);
 }

@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import type { ProviderStatus } from "../../database/schema.ts";
 import { GatewayRefusal, type ProviderSubscription, type ProviderSubscriptions } from "../gateway.ts";
-import { ask } from "./lookups.ts";
+import { ask } from "./errors.ts";
 
 /** The subscriptions of a Stripe account, which Stripe renews by invoices. */
 export function stripeSubscriptions(stripe: Stripe): ProviderSubscriptions {

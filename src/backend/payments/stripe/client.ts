@@ -1,0 +1,99 @@
+import { setTimeout as delay } from "node:timers/promises";
+import Stripe from "stripe";
+
+/** A request to Stripe that was answered, or not. */
+export interface StripeCall {
+  /** What was asked for, without IDs: `POST payment_intents/confirm`. */
+  readonly call: string;
+  /** The status of the answer; `null` if none arrived. */
+  readonly status: number | null;
+  readonly seconds: number;
+  /** Stripe's ID of the request. */
+  readonly requestId: string | null;
+}
+
+/** How to reach a Stripe account. */
+export interface StripeOptions {
+  readonly key: string;
+  /** Where its API is, instead of Stripe's own address. */
+  readonly apiUrl: URL | null;
+  /** Requests per second. */
+  readonly rate: number;
+  /** Milliseconds that never go back. */
+  monotonic(): number;
+  readonly observe?: (call: StripeCall) => void;
+}
+
+/** After how long a request without an answer is given up, milliseconds. Its outcome is then unknown. */
+const TIMEOUT_MS = 20_000;
+
+/**
+ * Opens a Stripe account. Requests are not repeated here: whoever sends one knows what it did. (The client repeats a reset
+ * connection once, under the same idempotency key.)
+ */
+export function openStripe({ key, apiUrl, ...options }: StripeOptions): Stripe {
+  return new Stripe(key, {
+    maxNetworkRetries: 0,
+    timeout: TIMEOUT_MS,
+    telemetry: false,
+    httpClient: pacedClient(options),
+    ...(apiUrl && {
+      host: apiUrl.hostname,
+      port: apiUrl.port || (apiUrl.protocol === "https:" ? 443 : 80),
+      protocol: apiUrl.protocol === "https:" ? ("https" as const) : ("http" as const),
+    }),
+  });
+}
+
+type Pacing = Pick<StripeOptions, "rate" | "monotonic" | "observe">;
+
+type HttpClient = ReturnType<typeof Stripe.createNodeHttpClient>;
+
+/** How many requests may leave at once after a pause, in seconds' worth of the rate. */
+const BURST_S = 0.25;
+
+/** Sends `rate` requests a second in the long run, the others later, and reports each one. */
+function pacedClient(options: Pacing): HttpClient {
+  const client = Stripe.createNodeHttpClient();
+  const send = client.makeRequest.bind(client);
+  let next = 0;
+  client.makeRequest = async (...request) => {
+    const now = options.monotonic();
+    const at = Math.max(now - BURST_S * 1_000, next);
+    next = at + 1_000 / options.rate;
+    if (at > now) await delay(at - now);
+    return observed(options, { path: request[2], method: request[3] }, () => send(...request));
+  };
+  return client;
+}
+
+type HttpResponse = Awaited<ReturnType<HttpClient["makeRequest"]>>;
+
+async function observed(
+  { monotonic, observe }: Pacing,
+  { path, method }: { path: string; method: string },
+  send: () => Promise<HttpResponse>,
+): Promise<HttpResponse> {
+  const start = monotonic();
+  const report = (status: number | null, requestId: string | null) => {
+    observe?.({ call: `${method} ${nameOf(path)}`, status, requestId, seconds: (monotonic() - start) / 1_000 });
+  };
+  try {
+    const response = await send();
+    const requestId = response.getHeaders()["request-id"];
+    report(response.getStatusCode(), typeof requestId === "string" ? requestId : null);
+    return response;
+  } catch (error) {
+    report(null, null);
+    throw error;
+  }
+}
+
+/** A path without version, query and IDs, so that there are few names. */
+function nameOf(path: string): string {
+  const [route = ""] = path.split("?");
+  return route
+    .split("/")
+    .filter((part) => /^[a-z_]+$/.test(part))
+    .join("/");
+}

@@ -1,0 +1,29 @@
+import Stripe from "stripe";
+import type { RefundStatus } from "../gateway.ts";
+import { refundedOf, refundsOf } from "./captures.ts";
+import { call, gatewayErrorOf } from "./errors.ts";
+import { refundStatusOf } from "./payments.ts";
+
+/**
+ * Refunds what a payment took. A refund is read after it was made, because a repeated key repeats the first answer.
+ *
+ * @returns what became of it, also if it was made before, or by hand in the Dashboard
+ */
+export async function refund(stripe: Stripe, paymentId: string, idempotencyKey: string): Promise<RefundStatus> {
+  const made = await makeRefund(stripe, paymentId, idempotencyKey);
+  if (made) return refundStatusOf(await call(() => stripe.refunds.retrieve(made.id)));
+  const intent = await call(() => stripe.paymentIntents.retrieve(paymentId));
+  const refunds = await refundsOf(stripe, paymentId);
+  if (refunds.some((found) => refundStatusOf(found) === "pending")) return "pending";
+  return refundedOf(refunds) >= intent.amount_received ? "succeeded" : "failed";
+}
+
+/** Makes a refund; returns nothing if there is nothing left to refund. */
+async function makeRefund(stripe: Stripe, paymentId: string, idempotencyKey: string): Promise<Stripe.Refund | null> {
+  try {
+    return await stripe.refunds.create({ payment_intent: paymentId }, { idempotencyKey });
+  } catch (error) {
+    if (error instanceof Stripe.errors.StripeError && error.code === "charge_already_refunded") return null;
+    throw gatewayErrorOf(error);
+  }
+}
