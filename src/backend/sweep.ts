@@ -1,7 +1,7 @@
 import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import pLimit from "p-limit";
-import type { BackendDeps, Notification } from "./deps.ts";
-import { claimNotifications, markSent } from "./events/events.ts";
+import type { BackendDeps } from "./deps.ts";
+import { sendNotifications } from "./events/outbox.ts";
 import { prune } from "./prune.ts";
 import { isOrphan, leaseDue } from "./purchases/leases.ts";
 import { advanceLeasedOrLog } from "./purchases/processor.ts";
@@ -18,8 +18,12 @@ export interface SweepOptions {
   readonly jobs: number;
   /** The bucket that renewals begin with, of `BUCKETS`: other instances begin with others. */
   readonly bucket: number;
-  /** How many of a kind a round takes at most, so that none waits for the backlog of another. */
+  /** How many purchases, and how many renewals, a round takes at most, so that none waits for the backlog of another. */
   readonly limit: number;
+  /** How many notifications a round sends at most; each takes less than a purchase. */
+  readonly notifications: number;
+  /** How many renewals a listing of a round takes at most, and what resolves when the next one may begin. */
+  readonly renewals?: { readonly most: number; begin(): Promise<void> };
   /** Where the next round goes on with a kind that this round left off. */
   readonly positions: Map<string, unknown>;
   /** Ends a round early. */
@@ -27,7 +31,13 @@ export interface SweepOptions {
 }
 
 /** A backend alone does everything in order: SQLite does one thing at a time. */
-const alone = (): SweepOptions => ({ jobs: 1, bucket: 0, limit: Number.POSITIVE_INFINITY, positions: new Map() });
+const alone = (): SweepOptions => ({
+  jobs: 1,
+  bucket: 0,
+  limit: Number.POSITIVE_INFINITY,
+  notifications: Number.POSITIVE_INFINITY,
+  positions: new Map(),
+});
 
 /**
  * Runs one round of background work: advances due purchases, makes renewals and sends the outbox. Any number of backends
@@ -37,7 +47,12 @@ const alone = (): SweepOptions => ({ jobs: 1, bucket: 0, limit: Number.POSITIVE_
  * @returns whether there was anything to do
  */
 export async function sweep(deps: BackendDeps, options: SweepOptions = alone()): Promise<boolean> {
-  const done = [await advanceDue(deps, options), await renewAll(deps, options), await sendOutbox(deps, options)];
+  const { jobs, notifications: limit, signal } = options;
+  const done = [
+    await advanceDue(deps, options),
+    await renewAll(deps, options),
+    await sendNotifications(deps, { jobs, limit, signal }),
+  ];
   return done.includes(true);
 }
 
@@ -55,43 +70,29 @@ async function advanceDue(deps: BackendDeps, { jobs, limit, signal }: SweepOptio
 }
 
 /** Retries declined renewals first, because paying one makes the next ones due. */
-async function renewAll(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
+async function renewAll(deps: BackendDeps, among: SweepOptions): Promise<boolean> {
   const { database, clock } = deps;
+  const options = { ...among, limit: Math.min(among.limit, among.renewals?.most ?? among.limit) };
+  const limit = Math.min(BATCH, options.limit);
   const retried = await inPages<DueRetry>(
     options,
     "retries",
-    (after) => dueRetries(database, clock.now(), { limit: BATCH, after }),
-    (renewal) => orLog(deps, `renewal ${renewal.id}`, () => retryRenewal(deps, renewal)),
+    (after) => dueRetries(database, clock.now(), { limit, after }),
+    paced(options, (renewal) => orLog(deps, `renewal ${renewal.id}`, () => retryRenewal(deps, renewal))),
   );
   let renewed = false;
   for (const bucket of new Set([options.bucket, 0])) {
     const isDone = await inPages<DueSubscription>(
       options,
       `renewals from ${bucket}`,
-      (after) => dueSubscriptions(database, clock.now(), { limit: BATCH, after, bucket }),
-      ({ organization_id: id }) => orLog(deps, `renewal of organization ${id}`, () => renewDue(deps, id)),
+      (after) => dueSubscriptions(database, clock.now(), { limit, after, bucket }),
+      paced(options, ({ organization_id: id }) =>
+        orLog(deps, `renewal of organization ${id}`, () => renewDue(deps, id)),
+      ),
     );
     renewed ||= isDone;
   }
   return retried || renewed;
-}
-
-/** How many notifications an instance claims for each that it can send at once: it has a minute for them. */
-const CLAIMS_PER_JOB = 4;
-
-/** Sends queued notifications at least once; receivers deduplicate by ID. */
-async function sendOutbox(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
-  return inPages<Notification>(
-    options,
-    "notifications",
-    () => claimNotifications(deps.database, deps.now(), CLAIMS_PER_JOB * options.jobs),
-    (notification) =>
-      orLog(deps, `notification ${notification.id}`, async () => {
-        await deps.notifier.deliver(notification);
-        deps.reach("B10");
-        await markSent(deps.database, notification, deps.now());
-      }),
-  );
 }
 
 /**
@@ -128,6 +129,17 @@ async function inPages<Due>(
   return count > 0;
 }
 
+/** Handles each renewal when its turn comes. */
+function paced<Due>(
+  { renewals, signal }: SweepOptions,
+  handle: (due: Due) => Promise<void>,
+): (due: Due) => Promise<void> {
+  return async (due) => {
+    await renewals?.begin();
+    if (!signal?.aborted) await handle(due);
+  };
+}
+
 async function orLog(deps: BackendDeps, what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -157,8 +169,11 @@ const UPKEEP_MS = 60_000;
 /** How many of a kind a round takes, so that purchases are looked at every few seconds whatever else is due. */
 const ROUND = 100;
 
+/** How many notifications a round sends: more than an instance sells a second. */
+const ROUND_NOTIFICATIONS = 1_000;
+
 /** How an instance sweeps among others. */
-export interface SweepingOptions extends Pick<SweepOptions, "jobs" | "bucket"> {
+export interface SweepingOptions extends Pick<SweepOptions, "jobs" | "bucket" | "renewals"> {
   /** The longest pause, reached after rounds without work, milliseconds. */
   readonly maxPauseMs: number;
   /** More work for each round; each returns whether there was anything to do. */
@@ -175,7 +190,7 @@ export function startSweeping(deps: BackendDeps, among: SweepingOptions | null =
   const stop = new AbortController();
   const options: SweepOptions = {
     ...alone(),
-    ...(among && { jobs: among.jobs, bucket: among.bucket, limit: ROUND }),
+    ...(among && { jobs: among.jobs, bucket: among.bucket, limit: ROUND, notifications: ROUND_NOTIFICATIONS }),
     signal: stop.signal,
   };
   const pauseOf = (last: number) => Math.min(among?.maxPauseMs ?? PAUSE_MS, last * 2);

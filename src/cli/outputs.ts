@@ -201,7 +201,19 @@ export const outputs = {
   serve: z.object({ url: z.string(), instance: z.string(), pid: z.int() }),
   /** The migrations that were applied, or would be. */
   "serve migrate": z.object({ migrations: z.array(z.string()), plan: z.boolean() }),
-  "serve check": z.object({ ok: z.literal(true), warnings: z.array(z.string()) }),
+  "serve check": z.object({
+    ok: z.literal(true),
+    warnings: z.array(z.string()),
+    /** The account that is paid; `null` for test cards. */
+    payments: z
+      .object({
+        provider: z.literal("stripe"),
+        mode: z.enum(["live", "test"]),
+        seller: z.string().nullable(),
+        apiVersion: z.string(),
+      })
+      .nullable(),
+  }),
   "serve reconcile": reconciliationSchema,
   "serve admin import": z.object({ organizations: z.array(z.object({ id: z.int(), name: z.string() })) }),
   "serve admin create-organization": z.object({ id: z.int(), name: z.string() }),

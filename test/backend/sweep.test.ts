@@ -21,7 +21,7 @@ test("a hundred renewals that have to wait do not keep a later one from its turn
   const { gateway } = backend.deps;
   const read = async (id: string) => ({ ...(await gateway.read(id)), status: "processing" as const });
   setClock(backend, new Date(DUE).toISOString());
-  const options: SweepOptions = { jobs: 8, bucket: 0, limit: 100, positions: new Map() };
+  const options: SweepOptions = { jobs: 8, bucket: 0, limit: 100, notifications: 100, positions: new Map() };
   for (let round = 0; round < 3; round += 1) await sweep({ ...backend.deps, gateway: { ...gateway, read } }, options);
   expect(await renewalsOf(backend, last)).toHaveLength(1);
   await backend.close();
@@ -33,7 +33,7 @@ test("a round ends with its limit, so that purchases do not wait for a backlog o
   setClock(backend, new Date(DUE).toISOString());
   const renewed = async () =>
     (await backend.deps.database.selectFrom("purchases").select("id").where("kind", "=", "renewal").execute()).length;
-  const options: SweepOptions = { jobs: 8, bucket: 0, limit: 100, positions: new Map() };
+  const options: SweepOptions = { jobs: 8, bucket: 0, limit: 100, notifications: 100, positions: new Map() };
   expect(await sweep(backend.deps, options)).toBe(true);
   expect(await renewed()).toBe(100);
   await sweep(backend.deps, options);
@@ -45,7 +45,14 @@ test("a round that is aborted begins nothing more", async () => {
   const backend = await startBackend("sqlite");
   await openSubscription(backend, {}, { paymentMethod: "card_ok" });
   setClock(backend, new Date(DUE).toISOString());
-  const options: SweepOptions = { jobs: 1, bucket: 0, limit: 100, positions: new Map(), signal: AbortSignal.abort() };
+  const options: SweepOptions = {
+    jobs: 1,
+    bucket: 0,
+    limit: 100,
+    notifications: 100,
+    positions: new Map(),
+    signal: AbortSignal.abort(),
+  };
   expect(await sweep(backend.deps, options)).toBe(false);
   await backend.close();
 });

@@ -8,6 +8,10 @@ export interface Load {
   /** The base address of the API. */
   readonly url: string;
   readonly seconds: number;
+  /**
+   * Seconds before those, whose times are not kept: a new client is slow at first, and opens its connections. 0 if left out.
+   */
+  readonly warmUp?: number;
   readonly connections: number;
   /** The organizations to buy for, `first` and those after it. */
   readonly first: number;
@@ -45,7 +49,7 @@ const STRIDE = 7_919;
  * @throws LoadError for an answer that is neither a sale nor a conflict
  */
 export async function buyUnderLoad(load: Load): Promise<LoadResult> {
-  const given = { rate: null, stride: STRIDE, tokenPrefix: tokenOf(0).slice(0, -1), ...load };
+  const given = { rate: null, warmUp: 0, stride: STRIDE, tokenPrefix: tokenOf(0).slice(0, -1), ...load };
   const { stdout } = await execa(process.execPath, [join(ROOT, "test/bench/load.mjs"), JSON.stringify(given)]);
   const result = JSON.parse(stdout) as LoadResult;
   if (result.failures.length > 0) {

@@ -49,7 +49,15 @@ const END_MS = 40_000;
 /** Migrates the cluster's database, imports organizations, and prepares instances without starting one. */
 export async function createFleet(cluster: Cluster, organizations: readonly SeedOrganization[]): Promise<Fleet> {
   await operate(cluster, ["serve", "migrate"]);
-  await operate(cluster, ["serve", "admin", "import", await seedFile({ organizations }), "--test-mode"]);
+  await operate(cluster, [
+    "serve",
+    "admin",
+    "import",
+    await seedFile({ organizations }),
+    "--payments",
+    "sandbox",
+    "--test-mode",
+  ]);
   const running = new Map<number, RunningService>();
   const ends = new Map<RunningService, number>();
   const ports = new Map<number, number>();

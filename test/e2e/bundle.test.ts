@@ -76,3 +76,34 @@ test("every name that the built program imports lazily exists", async () => {
   );
   expect(missing.flat()).toEqual([]);
 });
+
+/** The part of esbuild's metafile that says what is in a chunk, and what it loads. */
+interface Metafile {
+  readonly outputs: Readonly<
+    Record<
+      string,
+      {
+        readonly entryPoint?: string;
+        readonly inputs: Readonly<Record<string, unknown>>;
+        readonly imports: readonly { readonly path: string; readonly kind: string }[];
+      }
+    >
+  >;
+}
+
+test("Stripe's client is loaded by nothing but the part of the service that sells through Stripe", async () => {
+  const { outputs } = JSON.parse(await readFile(join(DIST, "metafile.json"), "utf8")) as Metafile;
+  const loadsStripe = (chunk: string, seen = new Set<string>()): boolean => {
+    const output = outputs[chunk];
+    if (output === undefined || seen.has(chunk)) return false;
+    seen.add(chunk);
+    return (
+      Object.keys(output.inputs).some((path) => path.startsWith("node_modules/stripe/")) ||
+      output.imports.some(({ path, kind }) => kind !== "dynamic-import" && loadsStripe(path, seen))
+    );
+  };
+  const loading = Object.entries(outputs).flatMap(([chunk, { entryPoint }]) =>
+    entryPoint !== undefined && loadsStripe(chunk) ? [entryPoint] : [],
+  );
+  expect(loading.sort()).toEqual(["src/backend/payments/stripe/open.ts", "src/backend/service/webhooks.ts"]);
+});

@@ -15,13 +15,15 @@ import {
 import { codeAt } from "../support/totp.ts";
 import { waitFor } from "../support/wait.ts";
 
-const SERVE = ["serve", "--payments", "sandbox", "--test-mode", "--port", "0", "--json"];
+const TEST_CARDS = ["--payments", "sandbox", "--test-mode"];
+
+const SERVE = ["serve", ...TEST_CARDS, "--port", "0", "--json"];
 
 afterAll(removePlaces);
 
 test("wrong settings are named together, and end with 2", async () => {
   const env = { SECUREFLAG_DATABASE_URL: "mysql://x", SECUREFLAG_SECRETS_KEY: "short" };
-  const run = await runCli(["serve", "--payments", "stripe", "--port", "x", "--json"], { env });
+  const run = await runCli(["serve", "--payments", "paypal", "--port", "x", "--json"], { env });
   expect(run).toMatchObject({ exitCode: 2, stdout: "" });
   const { code, message } = errorOf(run);
   expect(code).toBe("settings_invalid");
@@ -74,10 +76,10 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect(refused).toMatchObject({ code: "seed_invalid", exitCode: 2 });
     expect(refused.message).toContain("password");
     const again = await seedFile({ organizations: [organization(4), organization(1)] });
-    expect(resultOf(await operate(["serve", "admin", "import", file, "--test-mode"]))).toMatchObject({
+    expect(resultOf(await operate(["serve", "admin", "import", file, ...TEST_CARDS]))).toMatchObject({
       organizations: [{ id: 1 }, { id: 2 }, { id: 3 }],
     });
-    expect(errorOf(await operate(["serve", "admin", "import", again, "--test-mode"]))).toMatchObject({
+    expect(errorOf(await operate(["serve", "admin", "import", again, ...TEST_CARDS]))).toMatchObject({
       code: "organization_exists",
       exitCode: 2,
     });
@@ -158,7 +160,7 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
       const create = ["serve", "admin", "create-organization", ...`${flags} ${more}`.split(" ")];
       expect(resultOf(await operate(create))).toEqual({ id: 7, name: "Acme" });
       expect(errorOf(await operate(create))).toMatchObject({ code: "organization_exists" });
-      const method = ["serve", "admin", "set-payment-method", "card_ok", "--org", "7", "--test-mode"];
+      const method = ["serve", "admin", "set-payment-method", "card_ok", "--org", "7", ...TEST_CARDS];
       expect(resultOf(await operate(method))).toMatchObject({ paymentMethod: { type: "card" } });
       const made = await runCli(
         ["serve", "admin", "create-administrator", "boss@acme.example", "--org", "7", "--json"],
@@ -263,8 +265,7 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
   test("is reconciled with the provider, and holds buying until then", async () => {
     const service = await startService(database, ["--roles", "http"]);
     const reconcile = async (from: string) => {
-      const flags = ["--from", from, "--payments", "sandbox", "--test-mode"];
-      return operate(["serve", "reconcile", ...flags]);
+      return operate(["serve", "reconcile", "--from", from, ...TEST_CARDS]);
     };
     const buy = (key: string) => service.cli(1, ["buy", "1", "--yes", "--idempotency-key", key, "--json"]);
     expect((await buy("reconciled")).exitCode).toBe(0);

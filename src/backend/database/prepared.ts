@@ -35,6 +35,17 @@ export function preparedStatement<Given extends Values, Row>(
   };
 }
 
+/** Returns a function that inserts a row with these columns; see `preparedStatement`. */
+export function preparedInsert<Table extends keyof Database, Column extends keyof Database[Table] & string>(
+  table: Table,
+  columns: readonly Column[],
+): (database: Kysely<Database>, row: Readonly<Record<Column, string | number | null>>) => Promise<unknown> {
+  return preparedStatement<Record<Column, string | number | null>, never>((value) => {
+    const names = columns.map((column) => sql.ref(column));
+    return sql<never>`insert into ${sql.table(table)} (${sql.join(names)}) values (${sql.join(columns.map(value))})`;
+  });
+}
+
 function parameter(name: string): RawBuilder<never> {
   return sql.val<unknown>({ parameter: name } satisfies Placeholder) as RawBuilder<never>;
 }

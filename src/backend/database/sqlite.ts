@@ -38,8 +38,11 @@ const MAX_STATEMENTS = 200;
 /** What reads or changes rows, and so leaves prepared statements valid. */
 const KEPT = /^\s*(select|insert|update|delete|with)\b/i;
 
-/** Prepares statements, and keeps those that change no table: most are run again and again. */
-function preparer(database: Libsql.Database): (query: string) => Libsql.Statement {
+/**
+ * Returns a function that prepares statements, and keeps those that change no table: most are run again and again, and
+ * preparing takes longer than running. A kept one must not be left with rows to read.
+ */
+export function preparer(database: Libsql.Database): (query: string) => Libsql.Statement {
   const statements = new Map<string, Libsql.Statement>();
   return (query) => {
     const known = statements.get(query);
@@ -54,12 +57,21 @@ function preparer(database: Libsql.Database): (query: string) => Libsql.Statemen
 
 function withCheckedBindings(database: Libsql.Database): SqliteDatabase {
   const prepare = preparer(database);
+  /** Whether statements return rows. The library finds that out anew each time. */
+  const readers = new WeakMap<Libsql.Statement, boolean>();
+  const isReader = (statement: Libsql.Statement) => {
+    const known = readers.get(statement);
+    if (known !== undefined) return known;
+    const { reader } = statement;
+    readers.set(statement, reader);
+    return reader;
+  };
   return {
     close: () => database.close(),
     prepare(query) {
       const statement = prepare(query);
       return {
-        reader: statement.reader,
+        reader: isReader(statement),
         // Passed as one array, because libsql takes a single null for an object of named values.
         all: (parameters) => statement.all(parameters.map(bindable)).map(readable),
         run(parameters) {
@@ -85,12 +97,15 @@ function storable(text: string): string {
   return /[\0\ue000]/.test(text) ? text.replaceAll(ESCAPE, STORED_ESCAPE).replaceAll("\0", STORED_NUL) : text;
 }
 
+/** Restores the text of a row, in place: copying its columns would take longer than reading them. */
 function readable(row: unknown): unknown {
-  const restored = (value: unknown) =>
-    typeof value === "string" && value.includes(ESCAPE)
-      ? value.replaceAll(STORED_NUL, "\0").replaceAll(STORED_ESCAPE, ESCAPE)
-      : value;
-  return Object.fromEntries(Object.entries(row as object).map(([name, value]) => [name, restored(value)]));
+  const columns = row as Record<string, unknown>;
+  for (const name of Object.keys(columns)) {
+    const value = columns[name];
+    if (typeof value !== "string" || !value.includes(ESCAPE)) continue;
+    columns[name] = value.replaceAll(STORED_NUL, "\0").replaceAll(STORED_ESCAPE, ESCAPE);
+  }
+  return row;
 }
 
 function bindable(value: unknown): Bindable {

@@ -1,8 +1,7 @@
 import type { Kysely } from "kysely";
 import { batches } from "../database/batches.ts";
-import { isPostgres } from "../database/engine.ts";
+import { preparedInsert } from "../database/prepared.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
-import type { Notification } from "../deps.ts";
 
 /** The actor on a payment page, who is anyone with its URL. */
 export const PAYMENT_PAGE = "payment page";
@@ -47,8 +46,18 @@ export async function recordEvents(
 
 /** Adds an entry whose number the caller has already counted in the subscription. */
 export async function insertEvent(tx: Kysely<Database>, event: NewEvent, number: number): Promise<void> {
-  await tx.insertInto("events").values(eventRow(event, number)).execute();
+  await insertRow(tx, eventRow(event, number));
 }
+
+const insertRow = preparedInsert("events", [
+  "organization_id",
+  "number",
+  "at",
+  "type",
+  "actor",
+  "purchase_id",
+  "data_json",
+]);
 
 /** The row of an entry of the audit log. */
 function eventRow({ organizationId, at, type, actor, purchaseId, data = {} }: NewEvent, number: number) {
@@ -76,70 +85,6 @@ export async function listEvents(
     .where("number", ">", page.after)
     .orderBy("number")
     .limit(page.limit)
-    .execute();
-}
-
-/** Queues a notification in the outbox, inside the transaction of the change. It is sent after the commit. */
-export async function queueNotification(tx: Kysely<Database>, notification: Notification, now: number): Promise<void> {
-  await tx.insertInto("outbox").values(outboxRow(notification, now)).execute();
-}
-
-/** The row of a notification to send. */
-export function outboxRow(notification: Notification, now: number) {
-  return {
-    organization_id: notification.organizationId,
-    id: notification.id,
-    payload_json: JSON.stringify(notification),
-    created_at: now,
-    sent_at: null,
-  };
-}
-
-/** How long a worker has to send what it claimed, milliseconds. */
-const CLAIM_MS = 60_000;
-
-/**
- * Claims notifications that were not sent, oldest first, so that no other worker sends them meanwhile.
- *
- * @param now the machine's clock, milliseconds
- */
-export async function claimNotifications(
-  database: Kysely<Database>,
-  now: number,
-  limit: number,
-): Promise<Notification[]> {
-  const due = database
-    .selectFrom("outbox")
-    .select(["organization_id", "id"])
-    .where("sent_at", "is", null)
-    .where("claimed_until", "<=", now)
-    .orderBy("created_at")
-    .limit(limit);
-  const claimed = isPostgres(database) ? due.forUpdate().skipLocked() : due;
-  const rows = await database
-    .updateTable("outbox")
-    .set({ claimed_until: now + CLAIM_MS })
-    .where((expression) =>
-      expression(expression.refTuple("organization_id", "id"), "in", claimed.$asTuple("organization_id", "id")),
-    )
-    .returning(["payload_json", "created_at"])
-    .execute();
-  return rows
-    .toSorted((one, other) => one.created_at - other.created_at)
-    .map((row) => JSON.parse(row.payload_json) as Notification);
-}
-
-/** Marks a notification as sent. */
-export async function markSent(
-  database: Kysely<Database>,
-  { organizationId, id }: Notification,
-  now: number,
-): Promise<void> {
-  await database
-    .updateTable("outbox")
-    .set({ sent_at: now })
-    .where("organization_id", "=", organizationId)
-    .where("id", "=", id)
     .execute();
 }
 

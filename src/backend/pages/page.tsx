@@ -32,8 +32,8 @@ legend { padding: 0 .25rem; font-weight: 600; }
 .code { font-family: ui-monospace, monospace; letter-spacing: .1em; }
 .hint { display: block; margin: .25rem 0 0; color: var(--quiet); font-size: .875rem; font-weight: 400; }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; }
-button { flex: 1 1 10rem; padding: .75rem 1rem; font: inherit; font-weight: 600; border-radius: .5rem; border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); cursor: pointer; }
 a { color: var(--accent); }
+button, .button { flex: 1 1 10rem; padding: .75rem 1rem; font: inherit; font-weight: 600; border-radius: .5rem; border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); cursor: pointer; text-align: center; text-decoration: none; }
 .quiet { margin: 1rem 0 0; text-align: center; }
 button.second { background: transparent; color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -68,6 +68,8 @@ export interface Page {
   readonly status: number;
   readonly title: string;
   readonly body: ComponentChildren;
+  /** The path of the page to go on to, with status 303, so that a browser can come back to it without the form. */
+  readonly location?: string;
 }
 
 /**
@@ -75,13 +77,18 @@ export interface Page {
  *
  * @param banner shown above everything else, `null` for none
  */
-export function sendPage(reply: FastifyReply, { status, title, body }: Page, banner: string | null): FastifyReply {
+export function sendPage(
+  reply: FastifyReply,
+  { status, title, body, location }: Page,
+  banner: string | null,
+): FastifyReply {
   const html = `<!doctype html>${renderToString(
     <Document title={title} banner={banner}>
       {body}
     </Document>,
   )}`;
-  return reply.code(status).headers(HEADERS).send(html);
+  const headers = { ...HEADERS, ...(location !== undefined && { Location: location }) };
+  return reply.code(status).headers(headers).send(html);
 }
 
 function Document(props: { title: string; banner: string | null; children: ComponentChildren }): VNode {

@@ -2,6 +2,7 @@ import type { ComponentChildren, VNode } from "preact";
 import { formatMoney, type Money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
 import type { PaymentChoice } from "../payments/gateway.ts";
+import type { Approval } from "../purchases/approval.ts";
 import { buyerText, countOf, type DateWords, LABELS, licensesText, termText } from "../receipts/content.ts";
 import { type Fact, Facts, Hidden, type Page, Problem } from "./page.tsx";
 
@@ -38,6 +39,10 @@ export interface PaymentForm {
   readonly cancelable: boolean;
   /** The path of the page. */
   readonly address: string;
+  /** Whether the provider asks for cards, on a page of its own. */
+  readonly asksCards: boolean;
+  /** Where the person can go on with the payment. */
+  readonly approval: Pick<Approval, "bankUrl" | "cardUrl">;
 }
 
 /** Why the last attempt failed, and the status of the answer. */
@@ -54,15 +59,11 @@ export function askPage(order: Order, form: PaymentForm, problem?: PaymentProble
     body: (
       <>
         {problem && <Problem>{problem.sentence}</Problem>}
+        <Elsewhere approval={form.approval} />
         <OrderFacts order={order} isAsked />
-        <form method="post">
+        <form method="post" action={form.asksCards ? form.address : undefined}>
           <Hidden fields={{ form: form.token }} />
-          <CardField form={form} />
-          <div class="actions">
-            <button type="submit" name="action" value="pay">
-              Pay {formatMoney(order.total)}
-            </button>
-          </div>
+          {form.asksCards ? <CardButtons order={order} form={form} /> : <CardChoice order={order} form={form} />}
         </form>
         {form.cancelable && (
           <p class="quiet">
@@ -132,9 +133,81 @@ export function Refresh({ address }: { address: string }): VNode {
   );
 }
 
+/** Links to where the payment goes on: a form that led there would be stopped by `form-action 'self'`. */
+function Elsewhere({ approval: { bankUrl, cardUrl } }: Pick<PaymentForm, "approval">): VNode {
+  return (
+    <>
+      {bankUrl !== null && (
+        <ElsewhereLink
+          sentence="Your bank asks you to approve this payment. You come back here afterwards."
+          url={bankUrl}
+          text="Approve at your bank"
+        />
+      )}
+      {cardUrl !== null && (
+        <ElsewhereLink
+          sentence="Enter the card on the page of our payment provider. This purchase is then paid with it."
+          url={cardUrl}
+          text="Enter the card"
+        />
+      )}
+    </>
+  );
+}
+
+function ElsewhereLink({ sentence, url, text }: { sentence: string; url: string; text: string }): VNode {
+  return (
+    <>
+      <p>{sentence}</p>
+      <div class="actions">
+        <a class="button" href={url}>
+          {text}
+        </a>
+      </div>
+      <p class="hint">Opens {new URL(url).host}</p>
+    </>
+  );
+}
+
+const STORES_CARD = "There is no stored payment method. This one is stored for future payments.";
+
+/** Pays with the stored card, or with one that the provider asks for. */
+function CardButtons({ order, form }: { order: Order; form: PaymentForm }): VNode {
+  const [stored] = form.choices;
+  const total = formatMoney(order.total);
+  return (
+    <>
+      <p class={stored ? undefined : "hint"}>{stored ? `Stored payment method: ${stored.label}` : STORES_CARD}</p>
+      <div class="actions">
+        {stored && (
+          <button type="submit" name="action" value="pay">
+            Pay {total}
+          </button>
+        )}
+        <button class={stored && "second"} type="submit" name="action" value="enter_card">
+          {stored ? "Pay with another card" : `Pay ${total} by card`}
+        </button>
+      </div>
+    </>
+  );
+}
+
+/** Pays with one of the provider's own choices. */
+function CardChoice({ order, form }: { order: Order; form: PaymentForm }): VNode {
+  return (
+    <>
+      <CardField form={form} />
+      <div class="actions">
+        <button type="submit" name="action" value="pay">
+          Pay {formatMoney(order.total)}
+        </button>
+      </div>
+    </>
+  );
+}
+
 function CardField({ form }: { form: PaymentForm }): VNode {
-  const hint =
-    form.stored === null ? "There is no stored payment method. This one is stored for future payments." : null;
+  const hint = form.stored === null ? STORES_CARD : null;
   return (
     <>
       <label for="card">Pay with</label>

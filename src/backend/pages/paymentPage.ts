@@ -5,7 +5,10 @@ import { BackendError } from "../errors.ts";
 import { PAYMENT_PAGE } from "../events/events.ts";
 import { validated } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
-import { formToken, isFormToken, isPageSignature } from "../purchases/pageAddress.ts";
+import { GatewayUnavailable } from "../payments/gateway.ts";
+import { type Approval, followPerson } from "../purchases/approval.ts";
+import { openCardEntry } from "../purchases/cardEntry.ts";
+import { formToken, isFormToken, isPageSignature, paymentPageUrl } from "../purchases/pageAddress.ts";
 import { assertNotHeld, isAsked, paymentChoicesFor, payNow } from "../purchases/pay.ts";
 import { cancelWaiting, settleWithin } from "../purchases/processor.ts";
 import { findPurchase, type PurchaseRecord, readPurchase } from "../purchases/store.ts";
@@ -23,7 +26,7 @@ const PAYING_MS = 5_000;
 const formSchema = z.strictObject({
   form: z.string().max(200),
   card: z.string().max(200).optional(),
-  action: z.enum(["pay", "cancel"]),
+  action: z.enum(["pay", "enter_card", "cancel"]),
 });
 
 type Form = z.output<typeof formSchema>;
@@ -38,19 +41,20 @@ export function registerPaymentPage(app: FastifyInstance, deps: BackendDeps): vo
     async show(request) {
       const row = await purchaseOf(deps, request);
       const isCanceling = Object.hasOwn(request.query as object, "cancel") && isCancelable(row, deps.clock.now());
-      return isCanceling ? askToCancel(deps, row, visitOf(deps, request)) : pageOf(deps, row, visitOf(deps, request));
+      return isCanceling
+        ? askToCancel(deps, row, visitOf(deps, request))
+        : pageOf(deps, row, visitOf(deps, request), { isClosing });
     },
     async submit(request) {
       const found = await purchaseOf(deps, request);
       const form = validated(formSchema, request.body ?? null);
       const row = await settleWithin(deps, found, 0, isClosing);
       if (!isFormToken(deps, row.id, form.form, deps.now())) {
-        return pageOf(deps, row, visitOf(deps, request), {
-          status: 403,
-          sentence: "This form has expired, and nothing was done. Check the payment and submit it again.",
-        });
+        const sentence = "This form has expired, and nothing was done. Check the payment and submit it again.";
+        return pageOf(deps, row, visitOf(deps, request), { isClosing, problem: { status: 403, sentence } });
       }
-      return act(deps, row, form, { ...visitOf(deps, request), isClosing });
+      const pageUrl = paymentPageUrl(deps, row.id, request.host);
+      return act(deps, row, form, { ...visitOf(deps, request), isClosing, pageUrl });
     },
   });
   registerPage(app, deps, `/pay/:purchaseId/:signature${RECEIPT_PATH}`, {
@@ -96,35 +100,53 @@ async function act(
   deps: BackendDeps,
   row: PurchaseRecord,
   form: Form,
-  { isClosing, ...visit }: Visit & { isClosing(): boolean },
+  { isClosing, pageUrl, ...visit }: Visit & { isClosing(): boolean; pageUrl: string },
 ): Promise<Page> {
   const asked = isAsked(row, deps.clock.now());
   if (form.action === "cancel") await cancelWaiting(deps, row, PAYMENT_PAGE);
   else if (asked) {
     assertNotHeld(deps);
-    const problem = await pay(deps, row, form.card);
-    if (problem) return pageOf(deps, row, visit, problem);
+    const start = form.action === "pay" ? pay(deps, row, form.card, pageUrl) : enterCard(deps, row, pageUrl);
+    const problem = await problemOf(start);
+    if (problem) return pageOf(deps, row, visit, { isClosing, problem });
   }
   const before = await readPurchase(deps.database, row.organization_id, row.id);
-  const after = await settleWithin(deps, before, PAYING_MS, isClosing);
-  const wasDeclined = form.action === "pay" && asked && after.failure_code !== null && isAsked(after, deps.clock.now());
+  const after = await settleWithin(deps, before, form.action === "enter_card" ? 0 : PAYING_MS, isClosing);
   return pageOf(
     deps,
     after,
     { ...visit, now: deps.clock.now() },
-    wasDeclined ? declinedProblem(after, 402) : undefined,
+    { isClosing, isAnswer: true, declinedStatus: form.action === "pay" && asked ? 402 : 200 },
   );
 }
 
-/** Starts a payment with the chosen card, or returns why that is not possible. */
-async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefined): Promise<PaymentProblem | null> {
-  const { payment_method: stored } = await readSubscription(deps.database, row.organization_id);
-  const paymentMethod = card ?? stored;
-  if (!paymentChoicesFor(deps.gateway, stored).some(({ id }) => id === paymentMethod)) {
-    return { status: 400, sentence: "Choose a card to pay with. Nothing was charged." };
-  }
+/** Begins to pay with the chosen card. */
+async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefined, pageUrl: string): Promise<void> {
+  const subscription = await readSubscription(deps.database, row.organization_id);
+  const paymentMethod = card ?? subscription.payment_method;
+  const choice = paymentChoicesFor(deps.gateway, subscription).find(({ id }) => id === paymentMethod);
+  if (!choice) throw new BackendError("invalid_request", "Choose a card to pay with");
+  const label = choice.id === subscription.payment_method ? subscription.payment_method_label : null;
+  const attempt = { paymentMethod: choice.id, label, byPerson: true, returnUrl: pageUrl, actor: PAYMENT_PAGE };
+  await payNow(deps, row, attempt);
+}
+
+/** Opens a page of the provider that asks for a card, which then pays. */
+async function enterCard(deps: BackendDeps, row: PurchaseRecord, pageUrl: string): Promise<void> {
+  if (deps.gateway.customers === null) throw new BackendError("invalid_request", "Choose a card to pay with");
   try {
-    await payNow(deps, row, { paymentMethod, label: null, byPerson: true, returnUrl: null, actor: PAYMENT_PAGE });
+    await openCardEntry(deps, row, pageUrl);
+  } catch (error) {
+    if (!(error instanceof GatewayUnavailable)) throw error;
+    deps.log(`card for purchase ${row.id}`, error);
+    throw new BackendError("unavailable", "The payment provider did not answer; try again");
+  }
+}
+
+/** Why a payment was not begun; `null` if it was. */
+async function problemOf(start: Promise<void>): Promise<PaymentProblem | null> {
+  try {
+    await start;
     return null;
   } catch (error) {
     if (!(error instanceof BackendError)) throw error;
@@ -132,20 +154,34 @@ async function pay(deps: BackendDeps, row: PurchaseRecord, card: string | undefi
   }
 }
 
+/** How a page shows a purchase that can be paid. */
+interface Showing {
+  readonly isClosing: () => boolean;
+  /** Why nothing was begun. */
+  readonly problem?: PaymentProblem;
+  /** Whether it answers a form. Then a person who goes on elsewhere gets it from its address, and can go back to it. */
+  readonly isAnswer?: boolean;
+  /** The status of the answer if the last attempt was declined. */
+  readonly declinedStatus?: number;
+}
+
 /** Returns the form if the purchase can be paid, otherwise its outcome. */
-async function pageOf(deps: BackendDeps, row: PurchaseRecord, visit: Visit, problem?: PaymentProblem): Promise<Page> {
+async function pageOf(deps: BackendDeps, found: PurchaseRecord, visit: Visit, showing: Showing): Promise<Page> {
+  const { row, approval } = await followPerson(deps, found, PAYING_MS, showing.isClosing);
   const subscription = await readSubscription(deps.database, row.organization_id);
   if (!isAsked(row, visit.now)) return noticeOf(row, subscription, visit);
-  const { payment_method: stored } = subscription;
   const form = {
     token: formToken(deps, row.id, deps.now()),
-    choices: paymentChoicesFor(deps.gateway, stored),
-    stored,
+    choices: paymentChoicesFor(deps.gateway, subscription),
+    stored: subscription.payment_method,
     cancelable: isCancelable(row, visit.now),
     address: visit.address,
+    asksCards: deps.gateway.customers !== null,
+    approval,
   };
-  const before = row.failure_code === null ? undefined : declinedProblem(row, 200);
-  return askPage(orderOf(row, subscription, visit), form, problem ?? before);
+  const page = askPage(orderOf(row, subscription, visit), form, showing.problem ?? problemWith(row, approval, showing));
+  const isElsewhere = page.status === 200 && (approval.bankUrl ?? approval.cardUrl) !== null;
+  return showing.isAnswer && isElsewhere ? { ...page, status: 303, location: visit.address } : page;
 }
 
 async function askToCancel(deps: BackendDeps, row: PurchaseRecord, visit: Visit): Promise<Page> {
@@ -154,6 +190,16 @@ async function askToCancel(deps: BackendDeps, row: PurchaseRecord, visit: Visit)
   return cancelPage(orderOf(row, subscription, visit), { token, address: visit.address });
 }
 
-function declinedProblem(row: PurchaseRecord, status: number): PaymentProblem {
-  return { status, sentence: `${row.failure_message} Nothing was charged. Choose another card, or try again.` };
+/** Why the last attempt has not paid the purchase, unless the person's bank still has to approve it. */
+function problemWith(
+  { failure_message }: PurchaseRecord,
+  { bankUrl, failure, isUnknown }: Approval,
+  { declinedStatus = 200 }: Showing,
+): PaymentProblem | undefined {
+  if (isUnknown) {
+    return { status: 503, sentence: "The payment provider did not answer. Load this page again before you pay." };
+  }
+  const why = failure ?? failure_message;
+  if (why === null || bankUrl !== null) return undefined;
+  return { status: declinedStatus, sentence: `${why} Nothing was charged. Choose another card, or try again.` };
 }

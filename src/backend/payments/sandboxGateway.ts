@@ -1,4 +1,5 @@
 import type Libsql from "libsql";
+import { preparer } from "../database/sqlite.ts";
 import type { BillingClock } from "../deps.ts";
 import {
   CAPTURES_PAGE,
@@ -70,20 +71,19 @@ export function sandboxGateway(
     create table if not exists attempts (key text primary key, payment_id text not null);`);
   addLaterColumns(database);
 
+  const prepare = preparer(database);
+
   const load = (column: "id" | "create_key", value: string): Payment => {
-    settleDue();
-    const record = database.prepare(`select * from payments where ${column} = ?`).get(value) as
-      | PaymentRecord
-      | undefined;
+    const record = prepare(`select * from payments where ${column} = ?`).get(value) as PaymentRecord | undefined;
     if (!record) throw new GatewayUnavailable(`The provider has no payment ${value}`);
-    return reportOf(record, MODE);
+    const hasSettled = record.status === "processing" && (record.settles_at ?? 0) <= deps.clock.now();
+    if (hasSettled) settleDue();
+    return reportOf(hasSettled ? { ...record, status: "succeeded" } : record, MODE);
   };
   const settleDue = () =>
-    database
-      .prepare(
-        "update payments set status = 'succeeded', captured_at = settles_at where status = 'processing' and settles_at <= ?",
-      )
-      .run(deps.clock.now());
+    prepare(
+      "update payments set status = 'succeeded', captured_at = settles_at where status = 'processing' and settles_at <= ?",
+    ).run(deps.clock.now());
 
   return {
     ...CARD_RULES,
@@ -92,28 +92,26 @@ export function sandboxGateway(
     async create(request: PaymentRequest) {
       deps.reach("B3");
       const { method, status } = unconfirmedColumns(request.paymentMethod);
-      database
-        .prepare(
-          `insert into payments (id, purchase_id, kind, create_key, amount, currency, method, status, created_at)
+      prepare(
+        `insert into payments (id, purchase_id, kind, create_key, amount, currency, method, status, created_at)
            values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (create_key) do nothing`,
-        )
-        .run(
-          `pay_${deps.random(12).toString("hex")}`,
-          request.purchaseId,
-          request.kind,
-          request.idempotencyKey,
-          request.amount.amount,
-          request.amount.currency,
-          method,
-          status,
-          deps.now(),
-        );
+      ).run(
+        `pay_${deps.random(12).toString("hex")}`,
+        request.purchaseId,
+        request.kind,
+        request.idempotencyKey,
+        request.amount.amount,
+        request.amount.currency,
+        method,
+        status,
+        deps.now(),
+      );
       return load("create_key", request.idempotencyKey);
     },
 
     async confirm(paymentId, attempt) {
       deps.reach("B6");
-      const isNew = database.transaction(() => charge(database, paymentId, attempt, deps.clock.now()))();
+      const isNew = database.transaction(() => charge(prepare, paymentId, attempt, deps.clock.now()))();
       if (isNew && losesAnswer(attempt)) {
         throw new GatewayUnavailable("The provider's answer was lost");
       }
@@ -123,44 +121,38 @@ export function sandboxGateway(
     read: async (paymentId) => load("id", paymentId),
 
     async cancel(paymentId) {
-      database
-        .prepare(`update payments set status = 'canceled' where id = ? and status in (${CHARGEABLE})`)
-        .run(paymentId);
+      prepare(`update payments set status = 'canceled' where id = ? and status in (${CHARGEABLE})`).run(paymentId);
       return load("id", paymentId);
     },
 
     async refund(paymentId, idempotencyKey) {
-      database
-        .prepare(
-          `update payments set refunded = amount, refund_key = ?, refunded_at = ?
+      prepare(
+        `update payments set refunded = amount, refund_key = ?, refunded_at = ?
            where id = ? and status = 'succeeded' and refund_key is null`,
-        )
-        .run(idempotencyKey, deps.clock.now(), paymentId);
+      ).run(idempotencyKey, deps.clock.now(), paymentId);
       return "succeeded";
     },
 
     async unconfirmed(createdBefore) {
-      const records = database
-        .prepare(`select * from payments where confirm_key is null and status in (${CHARGEABLE}) and created_at < ?`)
-        .all(createdBefore) as PaymentRecord[];
+      const records = prepare(
+        `select * from payments where confirm_key is null and status in (${CHARGEABLE}) and created_at < ?`,
+      ).all(createdBefore) as PaymentRecord[];
       return records.map((record) => reportOf(record, MODE));
     },
 
     async listCaptures(from, after) {
       settleDue();
-      const records = database
-        .prepare(
-          `select * from payments where status = 'succeeded' and id > ?
+      const records = prepare(
+        `select * from payments where status = 'succeeded' and id > ?
            and (coalesce(captured_at, created_at) >= ? or refunded_at >= ?) order by id limit ?`,
-        )
-        .all(after ?? "", from, from, CAPTURES_PAGE) as PaymentRecord[];
+      ).all(after ?? "", from, from, CAPTURES_PAGE) as PaymentRecord[];
       const next = records.length === CAPTURES_PAGE ? (records.at(-1)?.id ?? null) : null;
       return { captures: records.map(captureOf), next };
     },
 
     async findCapture(paymentId) {
       settleDue();
-      const record = database.prepare("select * from payments where id = ? and status = 'succeeded'").get(paymentId) as
+      const record = prepare("select * from payments where id = ? and status = 'succeeded'").get(paymentId) as
         | PaymentRecord
         | undefined;
       return record ? captureOf(record) : null;
@@ -168,9 +160,9 @@ export function sandboxGateway(
 
     captures(after = 0) {
       settleDue();
-      const records = database
-        .prepare("select rowid, * from payments where status = 'succeeded' and rowid > ? order by rowid limit ?")
-        .all(after, CAPTURES_PAGE + 1) as PaymentRecord[];
+      const records = prepare(
+        "select rowid, * from payments where status = 'succeeded' and rowid > ? order by rowid limit ?",
+      ).all(after, CAPTURES_PAGE + 1) as PaymentRecord[];
       const page = records.slice(0, CAPTURES_PAGE);
       const captures = page.map(({ id, purchase_id, amount, currency, refunded }) => ({
         paymentId: id,
@@ -185,26 +177,30 @@ export function sandboxGateway(
 }
 
 /** Makes an attempt unless its key was used before. Returns whether it was made. */
-function charge(database: Libsql.Database, paymentId: string, attempt: PaymentAttempt, now: number): boolean {
+function charge(
+  prepare: ReturnType<typeof preparer>,
+  paymentId: string,
+  attempt: PaymentAttempt,
+  now: number,
+): boolean {
   const { idempotencyKey, paymentMethod } = attempt;
-  const taken = database
-    .prepare("insert into attempts (key, payment_id) values (?, ?) on conflict (key) do nothing")
-    .run(idempotencyKey, paymentId);
+  const taken = prepare("insert into attempts (key, payment_id) values (?, ?) on conflict (key) do nothing").run(
+    idempotencyKey,
+    paymentId,
+  );
   if (taken.changes === 0) return false;
   const { status, settlesAt } = outcomeOf(attempt, now);
-  const { changes } = database
-    .prepare(
-      `update payments set status = ?, method = ?, confirm_key = ?, settles_at = ?, captured_at = ?
+  const { changes } = prepare(
+    `update payments set status = ?, method = ?, confirm_key = ?, settles_at = ?, captured_at = ?
        where id = ? and status in (${CHARGEABLE}) and confirm_key is not ?`,
-    )
-    .run(
-      status,
-      paymentMethod,
-      idempotencyKey,
-      settlesAt,
-      status === "succeeded" ? now : null,
-      paymentId,
-      idempotencyKey,
-    );
+  ).run(
+    status,
+    paymentMethod,
+    idempotencyKey,
+    settlesAt,
+    status === "succeeded" ? now : null,
+    paymentId,
+    idempotencyKey,
+  );
   return changes > 0;
 }

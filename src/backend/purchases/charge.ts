@@ -1,18 +1,19 @@
 import { money } from "../../billing/money.ts";
 import type { PurchaseRow } from "../database/schema.ts";
-import { inTransaction } from "../database/transaction.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
-import { type CustomerRecords, GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
-import { readSubscription } from "../subscriptions/store.ts";
+import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { isMethodRemoved, saveCustomer } from "./customer.ts";
+import { isKeySpoiled, keyOf, spoiledKey, UNSPOILED, unlessSpoiled } from "./keys.ts";
 import { movePurchase } from "./leases.ts";
-import { decline, fulfillPaid, NEVER_PAID, REFUSED, refuse, review, waitOrReview } from "./outcomes.ts";
+import { decline, fulfillPaid, METHOD_REMOVED, NEVER_PAID, REFUSED, refuse, review, waitOrReview } from "./outcomes.ts";
 import { deadlineOf, lastAttemptAt } from "./schedule.ts";
 import { type Failure, requireApproval, requireApprovalAgain } from "./settle.ts";
 import type { Step, WorkerRun } from "./worker.ts";
 
 const NO_METHOD: Failure = { code: "no_payment_method", message: "There is no payment method." };
 
-const NEEDS_PERSON: Failure = {
+/** Without a person at hand the bank declines. */
+export const NEEDS_PERSON: Failure = {
   code: "authentication_required",
   message: "The bank requires a person to approve the payment.",
 };
@@ -20,29 +21,28 @@ const NEEDS_PERSON: Failure = {
 /** How long a payment may be processing before an operator is asked, milliseconds. */
 const MAX_PROCESSING_MS = 14 * 24 * 3_600_000;
 
+/** When to ask what became of an approval at the bank, milliseconds. */
+const APPROVAL_MS = 5 * 60_000;
+
 /** How long the provider remembers a key, milliseconds (Stripe's documentation, Idempotent requests). */
 const KEY_LIFE_MS = 24 * 3_600_000;
-
-/** How long a failure that the provider repeats may still turn out to have done something, milliseconds. */
-const KEY_RETRY_MS = 60_000;
 
 /** Takes the next step of charging a purchase: creates its payment, confirms it, or follows its status. */
 export async function charge(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   if (purchase.payment_id) return followPayment(run, purchase, await run.gateway.read(purchase.payment_id));
   if (run.clock.now() >= deadlineOf(purchase)) return decline(run, purchase, NEVER_PAID);
   if (purchase.state === "accepted") return movePurchase(run.database, purchase, "charging");
-  if (run.gateway.customers && purchase.customer_id === null) {
-    return { ...purchase, customer_id: await saveCustomer(run, run.gateway.customers, purchase) };
-  }
-  return createPayment(run, purchase);
+  if (isKeySpoiled(run, purchase)) return "wait";
+  const { customers } = run.gateway;
+  if (customers === null || purchase.customer_id !== null) return createPayment(run, purchase);
+  return (await unlessSpoiled(run, purchase, () => saveCustomer(run, customers, purchase))) ?? "wait";
 }
 
 /** Creates the payment unconfirmed, commits its ID before any money can move, and confirms it. */
 async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
-  if (isKeySpoiled(run, purchase)) return "wait";
-  const payment = await createdPayment(run, purchase);
+  const payment = await unlessSpoiled(run, purchase, () => createdPayment(run, purchase));
   if (payment === null) return "wait";
-  if ("refusal" in payment) return refuse(run, purchase, payment.refusal, { isHarmless: true });
+  if ("refusal" in payment) return followRefusedCreation(run, purchase, payment.refusal);
   run.reach("B4");
   const changes = { payment_id: payment.id, spent_at: run.clock.now(), ...UNSPOILED };
   const saved = await movePurchase(run.database, purchase, "charging", changes);
@@ -50,11 +50,20 @@ async function createPayment(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   return followPayment(run, saved, payment);
 }
 
-/** Creates the payment. Returns nothing if its key is spoiled. */
+/** Creates the payment without its payment method, under another key, if that is why it was refused. */
+async function followRefusedCreation(run: WorkerRun, purchase: PurchaseRow, refusal: GatewayRefusal): Promise<Step> {
+  if (!(await isMethodRemoved(run, purchase, refusal))) return refuse(run, purchase, refusal, { isHarmless: true });
+  return movePurchase(run.database, purchase, purchase.state, {
+    payment_method: null,
+    payment_method_label: null,
+    key_retries: purchase.key_retries + 1,
+  });
+}
+
 async function createdPayment(
   run: WorkerRun,
   purchase: PurchaseRow,
-): Promise<Payment | { readonly refusal: GatewayRefusal } | null> {
+): Promise<Payment | { readonly refusal: GatewayRefusal }> {
   try {
     return await run.gateway.create({
       idempotencyKey: keyOf(purchase, createOf(purchase)),
@@ -68,9 +77,7 @@ async function createdPayment(
     });
   } catch (error) {
     if (error instanceof GatewayRefusal) return { refusal: error };
-    if (!(error instanceof GatewayUnavailable && error.isReplayed)) throw error;
-    await movePurchase(run.database, purchase, purchase.state, spoiledKey(run, purchase));
-    return null;
+    throw error;
   }
 }
 
@@ -131,13 +138,18 @@ async function handleRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   const isLate = times.now >= times.deadline;
   if (purchase.payment_method === null || needsPerson(payment)) {
     if (isLate) return cancelPayment(run, purchase, payment);
-    await requireApproval(run.database, purchase, times);
+    await requireApproval(run.database, purchase, { now: times.now, checkAt: approvalCheckAt(payment, times) });
     return "settled";
   }
   const failure = payment.failure ?? NEVER_PAID;
   if (purchase.on_decline === "declined" || isLate) return decline(run, purchase, failure);
   await requireApprovalAgain(run.database, purchase, failure, times);
   return "settled";
+}
+
+/** When to look at a purchase that waits: a person who approves it at their bank may not come back. */
+function approvalCheckAt({ approvalUrl }: Payment, { now, deadline }: { now: number; deadline: number }): number {
+  return approvalUrl === null ? deadline : Math.min(deadline, now + APPROVAL_MS);
 }
 
 /** Why a renewal was not paid, in Stripe's terms for off-session payments. */
@@ -170,16 +182,31 @@ async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pa
       idempotencyKey: keyOf(purchase, `confirm:${purchase.confirm_count}`),
       paymentMethod,
       approvedByPerson: purchase.by_person === 1,
-      returnUrl: purchase.return_url,
+      returnUrl: purchase.by_person === 1 ? purchase.return_url : null,
     });
     run.reach("B7");
     return await followConfirmation(run, charging, confirmed);
   } catch (error) {
-    if (error instanceof GatewayRefusal) return refuse(run, charging, error, { isHarmless: false });
+    if (error instanceof GatewayRefusal) return followRefusedConfirmation(run, charging, payment, error);
     if (!(error instanceof GatewayUnavailable)) throw error;
     run.log(`purchase ${purchase.id}: ${error.message}`);
     return movePurchase(run.database, charging, "unknown", error.isReplayed ? spoiledKey(run, purchase) : {});
   }
+}
+
+/** Asks the person again, or declines a renewal, if the customer no longer has the payment method. */
+async function followRefusedConfirmation(
+  run: WorkerRun,
+  purchase: PurchaseRow,
+  payment: Payment,
+  refusal: GatewayRefusal,
+): Promise<Step> {
+  if (!(await isMethodRemoved(run, purchase, refusal))) return refuse(run, purchase, refusal, { isHarmless: false });
+  if (purchase.kind === "renewal") return decline(run, purchase, METHOD_REMOVED);
+  const times = { now: run.clock.now(), deadline: deadlineOf(purchase) };
+  if (times.now >= times.deadline) return cancelPayment(run, purchase, payment);
+  await requireApprovalAgain(run.database, purchase, METHOD_REMOVED, times);
+  return "settled";
 }
 
 /** Notes the provider's last attempt before a new one, and the time, unless both are known. */
@@ -214,47 +241,4 @@ async function cancelPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   if (canceled.status === "canceled") return decline(run, purchase, payment.failure ?? NEVER_PAID);
   const isOpen = canceled.status !== "succeeded" && canceled.status !== "processing";
   return isOpen ? "wait" : followPayment(run, purchase, canceled);
-}
-
-/**
- * Creates the customer of an organization that has none, and freezes it in the purchase. Of two workers that do so at once,
- * the first decides.
- */
-async function saveCustomer(run: WorkerRun, customers: CustomerRecords, purchase: PurchaseRow): Promise<string> {
-  const { organization_id: organizationId } = purchase;
-  const { name } = await readSubscription(run.database, organizationId);
-  const created = await customers.create({ id: organizationId, name }, `organization_${organizationId}:customer`);
-  return inTransaction(run.database, async (tx) => {
-    const { customer_id } = await tx
-      .updateTable("subscriptions")
-      .set((expression) => ({ customer_id: expression.fn.coalesce("customer_id", expression.val(created)) }))
-      .where("organization_id", "=", organizationId)
-      .returning("customer_id")
-      .executeTakeFirstOrThrow();
-    const customer = customer_id ?? created;
-    await tx
-      .insertInto("provider_objects")
-      .values({ id: customer, kind: "customer", organization_id: organizationId, check_at: null })
-      .onConflict((conflict) => conflict.column("id").doNothing())
-      .execute();
-    await movePurchase(tx, purchase, purchase.state, { customer_id: customer });
-    return customer;
-  });
-}
-
-/** The key of a request. Keys that the provider has spoiled are not used again. */
-function keyOf({ id, key_retries }: PurchaseRow, request: string): string {
-  return key_retries === 0 ? `${id}:${request}` : `${id}:${request}:r${key_retries}`;
-}
-
-/** The columns of a purchase whose next request needs another key, after a read has shown that this one did nothing. */
-function spoiledKey(run: WorkerRun, { key_retries }: PurchaseRow) {
-  return { key_retries: key_retries + 1, key_retry_at: run.clock.now() + KEY_RETRY_MS };
-}
-
-/** The columns of a request whose key was not used yet. */
-export const UNSPOILED = { key_retries: 0, key_retry_at: null } as const;
-
-function isKeySpoiled(run: WorkerRun, { key_retry_at }: PurchaseRow): boolean {
-  return key_retry_at !== null && run.clock.now() < key_retry_at;
 }

@@ -154,7 +154,8 @@ export function followPath(from: PurchaseState, path: readonly PurchaseState[]):
 }
 
 /**
- * Makes the next check of a purchase due (billing clock), also while a worker has it.
+ * Makes the next check of a purchase due (billing clock), also while a worker has it. A declined one is checked if its person
+ * may still be at their bank or on a page of the provider.
  *
  * @returns whether anything is left to check
  */
@@ -164,9 +165,19 @@ export async function makeDue(database: Kysely<Database>, purchase: PurchaseKey,
     .set({ next_check_at: billingNow })
     .where("organization_id", "=", purchase.organization_id)
     .where("id", "=", purchase.id)
-    .where("state", "in", [...ADVANCED_STATES, ...CHECKED_STATES])
+    .where(({ eb, or, and }) =>
+      or([
+        eb("state", "in", [...ADVANCED_STATES, ...CHECKED_STATES]),
+        and([eb("state", "=", "declined"), or([isApprovedLater(eb), eb("card_entry", "is not", null)])]),
+      ]),
+    )
     .executeTakeFirst();
   return due.numUpdatedRows > 0n;
+}
+
+/** Whether a person's bank may still approve the payment of a declined purchase: only a renewal is declined before. */
+function isApprovedLater(expression: ExpressionBuilder<Database, "purchases">) {
+  return expression.and([expression("kind", "=", "renewal"), expression("by_person", "=", 1)]);
 }
 
 /**

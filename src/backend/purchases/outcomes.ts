@@ -4,7 +4,7 @@ import { nextRetryAt } from "../../billing/renewal.ts";
 import type { PurchaseRow } from "../database/schema.ts";
 import type { SettledPurchase } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
-import { type GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { movePurchase } from "./leases.ts";
 import { lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
 import { endUnpaid, type Failure, fulfillPurchase, markRefundDue, type UnpaidEnd } from "./settle.ts";
@@ -16,6 +16,8 @@ export const NEVER_PAID: Failure = {
   message: "The payment could not be made in time and was canceled.",
 };
 
+/** The customer no longer has the payment method. */
+export const METHOD_REMOVED: Failure = { code: "payment_method_removed", message: "The card is no longer available." };
 /** The money was returned by hand at the provider before anything was given for it. */
 export const REFUNDED: Failure = { code: "payment_refunded", message: "The payment was refunded." };
 
@@ -85,7 +87,7 @@ export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment
   if (refund === "whole" && canEndRefunded(purchase)) return decline(run, purchase, REFUNDED, { isPaymentOver: true });
   if (refund === "whole") return review(run, purchase, "its payment was refunded");
   if (refund === "part") return review(run, purchase, "a part of its payment was refunded");
-  if (isAsFrozen(run, purchase, payment)) return fulfill(run, purchase);
+  if (isAsFrozen(run, purchase, payment)) return fulfill(run, await withPaidMethod(run, purchase, payment));
   return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
 }
 
@@ -114,6 +116,28 @@ function isAsFrozen({ gateway }: WorkerRun, purchase: PurchaseRow, payment: Paym
     payment.customer === purchase.customer_id &&
     payment.mode === gateway.account.mode
   );
+}
+
+/**
+ * Names the payment method that was charged, for the receipt and as the one to store. It is not that of the last attempt if the
+ * bank approved an earlier one while that began.
+ */
+export async function withPaidMethod(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<PurchaseRow> {
+  const { paymentMethod } = payment;
+  if (paymentMethod === null || paymentMethod === purchase.payment_method) return purchase;
+  const changes = { payment_method: paymentMethod, payment_method_label: await labelOf(run, paymentMethod) };
+  return movePurchase(run.database, purchase, purchase.state, changes);
+}
+
+/** The label of a payment method, unless the provider does not show it: what was paid has to be given all the same. */
+async function labelOf({ gateway, log }: WorkerRun, paymentMethod: string): Promise<string | null> {
+  try {
+    return await gateway.readLabel(paymentMethod);
+  } catch (error) {
+    if (!(error instanceof GatewayUnavailable || error instanceof GatewayRefusal)) throw error;
+    log(`label of payment method ${paymentMethod}`, error);
+    return null;
+  }
 }
 
 /** Fulfills a paid purchase, or refunds it if its term has ended meanwhile. */

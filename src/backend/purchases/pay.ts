@@ -1,14 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
-import type { ApiTokenRow, Database, PurchaseRow } from "../database/schema.ts";
+import type { ApiTokenRow, Database, PurchaseRow, SubscriptionRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
 import { assertWithinSpendLimit, isSameSpendingMonth } from "../identity/spending.ts";
 import type { PaymentChoice, PaymentGateway } from "../payments/gateway.ts";
-import { UNSPOILED } from "./charge.ts";
+import { UNSPOILED } from "./keys.ts";
+import { takenOver } from "./leases.ts";
 import { deadlineOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord, readPurchase } from "./store.ts";
 
@@ -42,10 +43,16 @@ export function isAsked(purchase: PurchaseRecord, now: number): boolean {
 }
 
 /** The payment methods to choose from, the organization's own first. */
-export function paymentChoicesFor(gateway: PaymentGateway, stored: string | null): readonly PaymentChoice[] {
+export function paymentChoicesFor(
+  gateway: Pick<PaymentGateway, "choices" | "describe">,
+  { payment_method: stored, payment_method_label: label }: StoredMethod,
+): readonly PaymentChoice[] {
   const others = gateway.choices().filter(({ id }) => id !== stored);
-  return stored === null ? others : [{ id: stored, label: gateway.describe(stored, null).label }, ...others];
+  return stored === null ? others : [{ id: stored, label: gateway.describe(stored, label).label }, ...others];
 }
+
+/** The payment method of an organization. */
+type StoredMethod = Pick<SubscriptionRow, "payment_method" | "payment_method_label">;
 
 /**
  * Begins another attempt to pay a purchase, unless it has changed since it was read. Advancing the purchase is left to the
@@ -77,13 +84,18 @@ export interface NextAttempt {
   readonly returnUrl: string | null;
   /** Who makes it, for the audit log. */
   readonly actor: string;
+  /** Whether it uses up the card that the person entered on a page of the provider. */
+  readonly usesCardEntry?: boolean;
 }
 
 /** The time of an attempt and its deadline (billing clock), and the machine's clock; milliseconds. */
-export interface AttemptTimes {
+export interface AttemptTimes extends LeasedAttemptTimes {
+  readonly machine: number;
+}
+
+interface LeasedAttemptTimes {
   readonly now: number;
   readonly deadline: number;
-  readonly machine: number;
 }
 
 /** The problem of a purchase that can no longer be paid. */
@@ -106,10 +118,35 @@ export async function beginAttempt(
   attempt: NextAttempt,
   times: AttemptTimes,
 ): Promise<boolean> {
+  return (await begin(database, purchase, attempt, times)) !== null;
+}
+
+/**
+ * Begins the next attempt to pay a purchase that a worker has leased, which keeps its lease.
+ *
+ * @throws StaleLease; BackendError `not_payable`, `spend_limit_exceeded`
+ */
+export async function beginLeased(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  attempt: NextAttempt,
+  times: LeasedAttemptTimes,
+): Promise<PurchaseRow> {
+  const begun = await begin(database, lease, attempt, { ...times, machine: null });
+  if (begun === null) throw takenOver(lease);
+  return begun;
+}
+
+async function begin(
+  database: Kysely<Database>,
+  purchase: PurchaseRow,
+  attempt: NextAttempt,
+  times: BeginTimes,
+): Promise<PurchaseRow | null> {
   if (times.now >= times.deadline) throw notPayable(purchase.id);
   return inTransaction(database, async (tx) => {
     const begun = await moveToCharging(tx, purchase, attempt, times);
-    if (!begun) return false;
+    if (!begun) return null;
     if (purchase.state === "declined") await reserveAgain(tx, purchase, times.now);
     else await reserveInNewMonth(tx, purchase, times.now);
     await recordEvent(tx, {
@@ -120,26 +157,31 @@ export async function beginAttempt(
       purchaseId: purchase.id,
       data: { attempt: purchase.confirm_count + 1, paymentMethod: attempt.paymentMethod },
     });
-    return true;
+    return begun;
   });
 }
 
-/** Compare-and-set on the state and the number of attempts that the caller read. */
+/** The times of an attempt; `machine` is `null` for the worker that has the lease. */
+type BeginTimes = LeasedAttemptTimes & { readonly machine: number | null };
+
+/** Compare-and-set on the state, the number of attempts and the lease that the caller read. */
 async function moveToCharging(
   tx: Kysely<Database>,
-  { organization_id, id, state, confirm_count: attempts }: PurchaseRow,
-  { paymentMethod, label, byPerson, returnUrl }: NextAttempt,
-  { now, machine }: AttemptTimes,
-): Promise<boolean> {
-  const begun = await tx
+  { organization_id, id, state, epoch, confirm_count: attempts }: PurchaseRow,
+  { paymentMethod, label, byPerson, returnUrl, usesCardEntry = false }: NextAttempt,
+  { now, machine }: BeginTimes,
+): Promise<PurchaseRow | undefined> {
+  return tx
     .updateTable("purchases")
     .set((expression) => ({
       state: "charging",
-      epoch: expression("epoch", "+", 1),
+      epoch: machine === null ? epoch : expression("epoch", "+", 1),
       confirm_count: attempts + 1,
       payment_method: paymentMethod,
       payment_method_label: label,
-      return_url: returnUrl,
+      // A page that asks for a card has the person come back there, too.
+      ...(byPerson && { return_url: returnUrl }),
+      ...(usesCardEntry && { card_entry: null }),
       ...UNSPOILED,
       by_person: byPerson ? 1 : 0,
       on_decline: state === "requires_approval" ? state : "declined",
@@ -154,9 +196,11 @@ async function moveToCharging(
     .where("id", "=", id)
     .where("state", "=", state)
     .where("confirm_count", "=", attempts)
-    .where("lease_until", "<=", machine)
+    .where((expression) =>
+      machine === null ? expression("epoch", "=", epoch) : expression("lease_until", "<=", machine),
+    )
+    .returningAll()
     .executeTakeFirst();
-  return Number(begun.numUpdatedRows) === 1;
 }
 
 /**

@@ -3,7 +3,9 @@ import type { PurchaseKey, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND } from "../events/events.ts";
+import { CHARGEABLE_STATUSES } from "../payments/cards.ts";
 import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { payWithEnteredCard } from "./cardEntry.ts";
 import { charge } from "./charge.ts";
 import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
 import {
@@ -16,6 +18,7 @@ import {
   startRefund,
   type WaitingEnd,
   waitOrReview,
+  withPaidMethod,
 } from "./outcomes.ts";
 import { deadlineOf, lastAttemptAt, nextCheck } from "./schedule.ts";
 import { type Failure, recordRefund, requireApprovalAgain } from "./settle.ts";
@@ -136,12 +139,15 @@ const LATE_FAILURES: Readonly<Record<"canceled" | "expired", Failure>> = {
 };
 
 /**
- * Checks a purchase that waits for a person: follows its payment, and at the deadline cancels the payment and then expires
- * the purchase.
+ * Checks a purchase that waits for a person: follows its payment, pays with the card that the person has entered, and at the
+ * deadline cancels the payment and then expires the purchase.
  */
 async function watchWaiting(run: WorkerRun, purchase: PurchaseRow, paymentId: string): Promise<Step> {
   const payment = await run.gateway.read(paymentId);
   const isOver = run.clock.now() >= deadlineOf(purchase);
+  const begun =
+    !isOver && CHARGEABLE_STATUSES.includes(payment.status) ? await payWithEnteredCard(run, purchase) : null;
+  if (begun !== null) return begun;
   const end: WaitingEnd = { state: isOver ? "expired" : "canceled", actor: BACKEND };
   return followWaiting(run, purchase, isOver ? await run.gateway.cancel(payment.id) : payment, end);
 }
@@ -151,8 +157,10 @@ async function watchWaiting(run: WorkerRun, purchase: PurchaseRow, paymentId: st
  * first answer a day after that.
  */
 async function watchEnded(run: WorkerRun, purchase: PurchaseRow, paymentId: string): Promise<Step> {
-  const { status } = await run.gateway.read(paymentId);
-  if (status === "succeeded") return startRefund(run, purchase, lateFailure(purchase));
+  const payment = await run.gateway.read(paymentId);
+  if (payment.status === "succeeded") {
+    return startRefund(run, await withPaidMethod(run, purchase, payment), lateFailure(purchase));
+  }
   if (run.clock.now() - (purchase.completed_at ?? 0) < WATCH_MS) return "wait";
   await releaseLease(run.database, purchase, null);
   return "settled";

@@ -3,7 +3,8 @@ import { isPostgres } from "../database/engine.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { Notification } from "../deps.ts";
-import { BACKEND, insertEvent, queueNotification, recordEvent } from "../events/events.ts";
+import { BACKEND, insertEvent, recordEvent } from "../events/events.ts";
+import { queueNotification } from "../events/outbox.ts";
 import { creditNoteNumber } from "../receipts/content.ts";
 import { makeProviderDue } from "../subscriptions/store.ts";
 import { type Fulfillment, fulfillAtOnce } from "./atOnce.ts";
@@ -132,16 +133,16 @@ export async function requireApprovalAgain(
 /**
  * Makes a purchase wait for a person to approve the payment or to choose a payment method.
  *
- * @param deadline when the purchase expires, billing clock, milliseconds
+ * @param checkAt when to look at it again, at its deadline at the latest; `now` and this by the billing clock, milliseconds
  * @throws StaleLease
  */
 export async function requireApproval(
   database: Kysely<Database>,
   lease: PurchaseRow,
-  { now, deadline }: { now: number; deadline: number },
+  { now, checkAt }: { now: number; checkAt: number },
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
-    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: deadline });
+    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: checkAt });
     await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now));
   });
 }

@@ -32,11 +32,11 @@ export async function dueSubscriptions(
   return due.orderBy("renew_at").orderBy("organization_id").limit(limit).execute();
 }
 
-/** A declined renewal whose retry is due. */
+/** A declined purchase whose check is due: a renewal to retry, or one that its person may have paid elsewhere. */
 export type DueRetry = Pick<PurchaseRow, "organization_id" | "id" | "next_check_at">;
 
 /**
- * Lists the declined renewals whose retry is due, the longest overdue first.
+ * Lists the declined purchases whose check is due, the longest overdue first.
  *
  * @param page `after` is the last one of the page before
  */
@@ -49,7 +49,6 @@ export async function dueRetries(
     .selectFrom("purchases")
     .select(["organization_id", "id", "next_check_at"])
     .where("next_check_at", "<=", billingNow)
-    .where("kind", "=", "renewal")
     .where("state", "=", "declined");
   if (after?.next_check_at != null) {
     const { next_check_at, organization_id, id } = after;

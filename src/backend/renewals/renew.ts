@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
 import type { Price } from "../../billing/quote.ts";
-import { gracePeriodEnd, priceRenewal, renewalDueAt } from "../../billing/renewal.ts";
+import { gracePeriodEnd, nextRetryAt, priceRenewal, renewalDueAt } from "../../billing/renewal.ts";
 import { termAt } from "../../billing/term.ts";
 import type { Database, OrganizationSubscription, PurchaseKey, PurchaseRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
@@ -11,6 +11,7 @@ import { BackendError } from "../errors.ts";
 import { BACKEND, recordEvent } from "../events/events.ts";
 import { chargeStepOf } from "../payments/gateway.ts";
 import { UNCHARGED } from "../purchases/accept.ts";
+import { checkDeclinedAt, resumeDeclined } from "../purchases/approval.ts";
 import { newPurchaseId } from "../purchases/leases.ts";
 import { beginAttempt } from "../purchases/pay.ts";
 import { advanceOrLog, advancePurchase } from "../purchases/processor.ts";
@@ -91,18 +92,26 @@ export function renewalInProgress(): BackendError {
 }
 
 /**
- * Retries a declined renewal with the organization's current payment method, if it is due: another worker may have retried
- * it since it was listed.
+ * Goes on with a declined purchase that is due, which its person may have paid at their bank meanwhile; otherwise retries a
+ * renewal with the organization's current payment method when that is due. Another worker may have done so since it was listed.
  */
 export async function retryRenewal(deps: BackendDeps, { organization_id, id }: PurchaseKey): Promise<void> {
   const renewal = await readPurchase(deps.database, organization_id, id);
   const now = deps.clock.now();
   if (renewal.state !== "declined" || renewal.next_check_at === null || renewal.next_check_at > now) return;
+  if (await resumeDeclined(deps, renewal)) return;
+  const retryAt = nextRetryOf(renewal);
+  if (retryAt === null || retryAt > now) return checkDeclinedAt(deps.database, renewal, retryAt);
   const subscription = await readSubscription(deps.database, renewal.organization_id);
   const { payment_method: paymentMethod, payment_method_label: label } = subscription;
   const attempt = { paymentMethod, label, byPerson: false, returnUrl: null, actor: BACKEND };
   const times = { now, machine: deps.now(), deadline: Number.POSITIVE_INFINITY };
   if (await beginAttempt(deps.database, renewal, attempt, times)) await advancePurchase(deps, renewal);
+}
+
+/** When a declined renewal is retried next after it was declined, billing clock; a purchase never is. */
+function nextRetryOf({ kind, accepted_at, completed_at, time_zone }: PurchaseRow): number | null {
+  return kind === "renewal" ? nextRetryAt(accepted_at, completed_at ?? accepted_at, time_zone) : null;
 }
 
 /** How long a renewal waits for purchases of the old term to settle (src/backend/README.md, Renewals). */

@@ -10,7 +10,7 @@ import { BASE_PATH } from "../../contract/constants.ts";
 import { migrate } from "../database/migrations/index.ts";
 import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";
-import { sqliteStore } from "../database/sqlite.ts";
+import { preparer, sqliteStore } from "../database/sqlite.ts";
 import type { BackendDeps, Notification, Notifier } from "../deps.ts";
 import { describeError } from "../errors.ts";
 import { createHttpServer, listenFailure } from "../http/server.ts";
@@ -203,14 +203,16 @@ export function createQueueingServer(deps: Parameters<typeof createHttpServer>[0
 /** Creates the sandbox's notifier: a table outside the backend's store that keeps each ID once. */
 export function mailbox(database: Libsql.Database): Notifier & { delivered(): Notification[] } {
   database.exec("create table if not exists mailbox (id text primary key, notification text not null)");
+  const prepare = preparer(database);
   return {
     async deliver(notification) {
-      database
-        .prepare("insert into mailbox (id, notification) values (?, ?) on conflict (id) do nothing")
-        .run(notification.id, JSON.stringify(notification));
+      prepare("insert into mailbox (id, notification) values (?, ?) on conflict (id) do nothing").run(
+        notification.id,
+        JSON.stringify(notification),
+      );
     },
     delivered() {
-      const rows = database.prepare("select notification from mailbox order by rowid").all() as {
+      const rows = prepare("select notification from mailbox order by rowid").all() as {
         notification: string;
       }[];
       return rows.map((row) => JSON.parse(row.notification) as Notification);

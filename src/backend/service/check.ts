@@ -1,9 +1,12 @@
 import { type Kysely, sql } from "kysely";
 import { TIMEOUTS } from "../database/postgres.ts";
 import type { Database } from "../database/schema.ts";
+import { GatewayUnavailable } from "../payments/gateway.ts";
+import { invalidSettings } from "./given.ts";
 import { readTimeline } from "./holding.ts";
 import { changeableRecords } from "./migrate.ts";
-import type { DatabaseSettings } from "./settings.ts";
+import { providerSilent } from "./provider.ts";
+import type { DatabaseSettings, ServiceSettings } from "./settings.ts";
 import { assertSchema, withStore } from "./store.ts";
 
 /**
@@ -43,3 +46,38 @@ async function unsetTimeouts(database: Kysely<Database>): Promise<string[]> {
     order by name`.execute(database);
   return rows.map(({ name }) => name);
 }
+
+/** A Stripe account that can be paid. */
+export interface CheckedAccount {
+  readonly provider: "stripe";
+  readonly mode: "live" | "test";
+  /** The seller's name on the payment page; `null` if the account's is not known. */
+  readonly seller: string | null;
+  readonly apiVersion: string;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Checks the payment provider of a service: that Stripe accepts the key, what the key may do, and that webhooks arrive.
+ *
+ * @param monotonic a clock that never goes back, milliseconds
+ * @returns `null` for test cards, which need no check
+ * @throws BackendError `settings_invalid` with all that keeps the service from selling; `unavailable` without an answer
+ */
+export async function checkProvider(
+  { payments, publicUrl }: Pick<ServiceSettings, "payments" | "publicUrl">,
+  monotonic: () => number,
+): Promise<CheckedAccount | null> {
+  if (payments.provider === "sandbox") return null;
+  const { checkStripeAccount } = await import("../payments/stripe/open.ts");
+  const webhookUrl = new URL("/webhooks/stripe", publicUrl).href;
+  try {
+    const { problems, ...report } = await checkStripeAccount({ ...payments, monotonic, webhookUrl });
+    if (problems.length > 0) throw invalidSettings(problems, CORRECT_KEY);
+    return { provider: "stripe", mode: payments.mode, ...report };
+  } catch (error) {
+    throw error instanceof GatewayUnavailable ? providerSilent(error) : error;
+  }
+}
+
+const CORRECT_KEY = "Correct the key, or what it may do, at https://dashboard.stripe.com/apikeys.";

@@ -5,7 +5,6 @@ import { type BackendError, startError } from "../errors.ts";
 import { NO_PASSWORD } from "../identity/memberships.ts";
 import { type SecretBox, secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
-import type { PaymentGateway } from "../payments/gateway.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "../seeding/seed.ts";
 import { readSeed, type Seed, type SeedOrganization } from "../seeding/seedFile.ts";
 import { assertStarted, seedRows } from "../seeding/seedRows.ts";
@@ -13,6 +12,7 @@ import { type SeedRows, seedStore } from "../seeding/store.ts";
 import { databaseNow } from "./clock.ts";
 import { invalidSettings } from "./given.ts";
 import { assertAtProvider } from "./importCheck.ts";
+import type { OperatorProvider } from "./operatorProvider.ts";
 
 /** An organization that was created. */
 export type CreatedOrganization = Pick<SeedOrganization, "id" | "name">;
@@ -21,8 +21,8 @@ export type CreatedOrganization = Pick<SeedOrganization, "id" | "name">;
 export interface ImportOptions {
   /** Without it the file must have nothing that is only for tests. */
   readonly isTestMode: boolean;
-  /** The provider whose customers and subscriptions the file may name; none without it. */
-  readonly gateway?: Pick<PaymentGateway, "account" | "customers" | "subscriptions">;
+  /** Who is to charge the organizations. */
+  readonly provider: OperatorProvider;
   /** Encrypt the secrets of one-time codes. */
   readonly masterKeys: readonly Buffer[];
   random(bytes: number): Buffer;
@@ -31,17 +31,18 @@ export interface ImportOptions {
 /**
  * Imports the organizations of a seed file, all or none. Their passwords are hashed first.
  *
- * @throws BackendError `seed_invalid`, `organization_exists`; `unavailable` without an answer from the provider
+ * @throws BackendError `seed_invalid`, `organization_exists`; `settings_invalid` if a key is needed and missing;
+ *   `unavailable` without an answer from the provider
  */
 export async function importSeed(
   database: Kysely<Database>,
   file: { path: string; text: string },
-  { isTestMode, gateway, masterKeys, random }: ImportOptions,
+  { isTestMode, provider, masterKeys, random }: ImportOptions,
 ): Promise<CreatedOrganization[]> {
   const { seed } = readSeed(file, isTestMode ? "test" : "live");
   const now = Math.round(await databaseNow(database));
   assertStarted(seed, file.path, now);
-  await assertAtProvider(seed, file.path, { gateway: gateway ?? null, now });
+  await assertAtProvider(seed, file.path, { provider, now });
   const hashes = await hashPasswords(seed, random);
   const rows = seed.organizations.map((organization) => withHashes(seedRows(organization, now, random), hashes));
   const hasCodes = rows.some(({ totpSecrets }) => totpSecrets.size > 0);
@@ -98,7 +99,7 @@ export async function createOrganizations(
     const { table = "" } = error as { table?: string };
     if (/provider/.test(table)) {
       const message = "A customer or subscription at the provider already belongs to another organization";
-      throw startError("seed_invalid", message, "Nothing was created. Correct the file.", { cause: error });
+      throw startError("seed_invalid", message, "Nothing was created. Choose others.", { cause: error });
     }
     if (!/token/.test(table)) throw organizationExists(ids);
     throw startError("seed_invalid", "A token already exists in another organization", "Choose other tokens.", {

@@ -1,13 +1,14 @@
 import { dateInZone } from "../../billing/calendar.ts";
 import { termAt, termIndexOn } from "../../billing/term.ts";
-import { GatewayUnavailable, type PaymentGateway, type ProviderSubscription } from "../payments/gateway.ts";
+import type { Mode } from "../../contract/mode.ts";
+import type { ProviderSubscription } from "../payments/gateway.ts";
 import { invalidSeed } from "../seeding/seed.ts";
 import type { Seed, SeedOrganization } from "../seeding/seedFile.ts";
-import { providerSilent } from "./provider.ts";
+import type { OperatorProvider } from "./operatorProvider.ts";
 
-/** What to check the IDs of the provider with. */
-interface Provider {
-  readonly gateway: Pick<PaymentGateway, "account" | "customers" | "subscriptions"> | null;
+/** What to check organizations with. */
+interface CheckOptions {
+  readonly provider: OperatorProvider;
   /** The billing clock, milliseconds. */
   readonly now: number;
 }
@@ -16,48 +17,59 @@ interface Provider {
 type Problem = readonly [path: string, message: string];
 
 /**
- * Reads back the customers and subscriptions that a seed names, and refuses those that the provider does not have or that
- * are not what the seed says.
+ * Refuses a seed that the provider cannot charge: its currencies and test cards. Reads back the customers and subscriptions
+ * that it names, and refuses those that the provider does not have or that are not what the seed says.
  *
  * @param path the seed file, for the message
- * @throws BackendError `seed_invalid` with all problems; `unavailable` without an answer from the provider
+ * @throws BackendError `seed_invalid` with all problems; `settings_invalid` if the provider's key is needed and missing;
+ *   `unavailable` without an answer from the provider
  */
-export async function assertAtProvider({ organizations }: Seed, path: string, provider: Provider): Promise<void> {
+export async function assertAtProvider({ organizations }: Seed, path: string, options: CheckOptions): Promise<void> {
   const problems: { path: string; message: string }[] = [];
   for (const [index, organization] of organizations.entries()) {
-    if (!organization.stripeCustomerId) continue;
-    for (const [field, message] of await problemsOf(organization, provider)) {
-      problems.push({ path: `organizations[${index}].${field}`, message });
-    }
+    const found = [...unchargeable(organization, options), ...(await problemsOf(organization, options))];
+    problems.push(...found.map(([field, message]) => ({ path: `organizations[${index}].${field}`, message })));
   }
   if (problems.length > 0) throw invalidSeed(path, problems);
 }
 
-async function problemsOf(organization: SeedOrganization, provider: Provider): Promise<Problem[]> {
+function unchargeable({ subscription, paymentMethod }: SeedOrganization, { provider }: CheckOptions): Problem[] {
+  const { currency } = subscription.unitPrice;
+  const isTestCard = paymentMethod !== null && provider.name === "stripe";
+  return [
+    ...(provider.limits(currency) === null
+      ? [["subscription.unitPrice.currency", `${currency} cannot be charged by the payment provider`] as const]
+      : []),
+    ...(isTestCard ? [["paymentMethod", "is a test card, which requires --payments sandbox"] as const] : []),
+  ];
+}
+
+async function problemsOf(organization: SeedOrganization, { provider, now }: CheckOptions): Promise<Problem[]> {
   const { stripeCustomerId: customer, stripeSubscriptionId: id } = organization;
-  const { customers = null, subscriptions = null } = provider.gateway ?? {};
-  if (customers === null || subscriptions === null) return [["stripeCustomerId", "requires --payments stripe"]];
-  try {
-    if (!(await customers.exists(customer ?? ""))) return [["stripeCustomerId", `${customer} was not found at Stripe`]];
+  if (!customer) return [];
+  return provider.lookUp(async (records) => {
+    const { customers = null, subscriptions = null } = records ?? {};
+    if (records === null || customers === null || subscriptions === null) {
+      return [["stripeCustomerId", "requires --payments stripe"]];
+    }
+    if (!(await customers.exists(customer))) return [["stripeCustomerId", `${customer} was not found at Stripe`]];
     if (!id) return [];
     const found = await subscriptions.read(id);
     if (found === null) return [["stripeSubscriptionId", `${id} was not found at Stripe`]];
-    return differences(organization, found, provider);
-  } catch (error) {
-    throw error instanceof GatewayUnavailable ? providerSilent(error) : error;
-  }
+    return differences(organization, found, { mode: records.account.mode, now });
+  });
 }
 
 function differences(
   organization: SeedOrganization,
   found: ProviderSubscription,
-  { gateway, now }: Provider,
+  { mode, now }: { mode: Mode; now: number },
 ): Problem[] {
   const { subscription, timeZone, stripeCustomerId, stripeSubscriptionItemId: itemId } = organization;
   const item = found.items.find(({ id }) => id === itemId);
   if (found.customer !== stripeCustomerId)
     return [["stripeCustomerId", `is not ${found.customer}, who has ${found.id}`]];
-  if (found.mode !== gateway?.account.mode) return [["stripeSubscriptionId", `is of the mode ${found.mode}`]];
+  if (found.mode !== mode) return [["stripeSubscriptionId", `is of the mode ${found.mode}`]];
   if (found.status === "canceled") return [["stripeSubscriptionId", "is canceled"]];
   if (!item) return [["stripeSubscriptionItemId", `${itemId} is not an item of ${found.id}`]];
   const rule = subscription;

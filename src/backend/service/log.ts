@@ -13,6 +13,8 @@ export interface LogEntry {
   readonly level: LogLevel;
   readonly msg: string;
   readonly requestId?: string | undefined;
+  /** Stripe's ID of a request to it. */
+  readonly stripeRequestId?: string | undefined;
   readonly purchaseId?: string | undefined;
   readonly organizationId?: number | undefined;
   readonly operation?: string | undefined;
@@ -46,13 +48,13 @@ export function createLog({ level, instance, now, write }: LogOptions): Log {
   const written = LOG_LEVELS.slice(0, LOG_LEVELS.indexOf(level) + 1);
   return (entry) => {
     if (!written.includes(entry.level)) return;
-    const { msg, requestId, purchaseId, organizationId, operation, status, ms, code, stack } = entry;
+    const { msg, requestId, stripeRequestId, purchaseId, organizationId, operation, status, ms, code, stack } = entry;
     const fields = {
       time: new Date(now()).toISOString(),
       level: entry.level,
       msg: redact(msg).slice(0, MAX_MESSAGE),
       instance,
-      ...{ requestId, purchaseId, organizationId, operation, status, ms, code },
+      ...{ requestId, stripeRequestId, purchaseId, organizationId, operation, status, ms, code },
       stack: stack && redactFrames(stack),
     };
     write(`${JSON.stringify(fields)}\n`);
@@ -116,14 +118,16 @@ function idsOf({ params }: FastifyRequest): Pick<LogEntry, "purchaseId" | "organ
   };
 }
 
-function describe(error: unknown): Pick<LogEntry, "code" | "stack"> {
+function describe(error: unknown): Pick<LogEntry, "code" | "stack" | "stripeRequestId"> {
   if (!(error instanceof Error)) return {};
   const { code } = error as NodeJS.ErrnoException;
+  const { requestId } = (error.cause ?? {}) as { requestId?: unknown };
   const { name, message, stack = "" } = error;
   const at = stack.indexOf(message);
   const frames = at < 0 ? stack : stack.slice(at + message.length);
   return {
     ...(typeof code === "string" && /^\w{1,40}$/.test(code) && { code }),
+    ...(typeof requestId === "string" && /^req_\w{1,64}$/.test(requestId) && { stripeRequestId: requestId }),
     stack: [/^[\w$]{1,40}$/.test(name) ? name : "Error", ...frames.split("\n").filter(isFrame)].join("\n"),
   };
 }

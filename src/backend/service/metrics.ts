@@ -54,6 +54,8 @@ export function createMetrics() {
       "result",
     ]),
     webhookLag: seconds("webhook_lag_seconds", "Time from an event until its webhook was stored", LAG_BUCKETS),
+    stripeRequests: counter("stripe_requests_total", "Requests to Stripe, by call and HTTP status", ["call", "result"]),
+    stripeSeconds: seconds("stripe_request_seconds", "Duration of requests to Stripe", REQUEST_BUCKETS),
     poolConnections: gauge("pool_connections", "Database connections, and callers waiting for one", ["state"]),
     poolWait: seconds("pool_wait_seconds", "Time a caller waited for a connection", WAIT_BUCKETS),
     transactionRetries: counter("transaction_retries_total", "Statements and transactions retried, by SQLSTATE", [

@@ -14,6 +14,7 @@ import { seedRows } from "../seeding/seedRows.ts";
 import { databaseNow } from "./clock.ts";
 import { invalidSettings } from "./given.ts";
 import { type CreatedOrganization, createOrganizations } from "./import.ts";
+import type { OperatorProvider } from "./operatorProvider.ts";
 
 /** An organization to create. `unitPrice` is in major units, before tax. */
 export interface NewOrganization {
@@ -29,6 +30,15 @@ export interface NewOrganization {
   readonly taxRate: string;
   readonly licenses: number;
   readonly autoRenew: boolean;
+  /** Its customer at Stripe, instead of one that is created with the first payment. */
+  readonly stripeCustomerId: string | null;
+}
+
+/** How to create an organization. */
+interface CreateOptions {
+  /** Who is to charge it. */
+  readonly provider: OperatorProvider;
+  random(bytes: number): Buffer;
 }
 
 /** The flag for each path of an organization. */
@@ -44,18 +54,19 @@ const FLAGS: Readonly<Record<string, string>> = {
   "subscription.unitPrice.currency": "--currency",
   "subscription.taxRate": "--tax-rate",
   "subscription.licenses": "--licenses",
+  stripeCustomerId: "--stripe-customer",
 };
 
 /**
  * Creates an organization without users and without a payment method.
  *
  * @throws BackendError `settings_invalid` with all problems, including a subscription that has not started;
- *   `organization_exists`
+ *   `organization_exists`; `unavailable` without an answer from the provider
  */
 export async function createOrganization(
   database: Kysely<Database>,
-  { id, name, timeZone, unitPrice, currency, ...subscription }: NewOrganization,
-  random: (bytes: number) => Buffer,
+  { id, name, timeZone, unitPrice, currency, stripeCustomerId, ...subscription }: NewOrganization,
+  { provider, random }: CreateOptions,
 ): Promise<CreatedOrganization> {
   const problems: string[] = [];
   const organization = parseOrganization({
@@ -64,13 +75,37 @@ export async function createOrganization(
     timeZone,
     subscription: { ...subscription, unitPrice: parsePrice(unitPrice, currency, problems) },
     paymentMethod: null,
+    stripeCustomerId,
     usedLicenses: 0,
     users: [],
   });
-  if (Array.isArray(organization)) {
-    problems.push(...organization.map(({ path, message }) => `${FLAGS[path] ?? path} ${message}`));
-  } else if (problems.length === 0) return create(database, organization, random);
-  throw invalidSettings(problems, CORRECT_FLAGS);
+  const described = Array.isArray(organization) ? organization : await chargeProblems(organization, provider);
+  problems.push(...described.map(({ path, message }) => `${FLAGS[path] ?? path} ${message}`));
+  if (Array.isArray(organization) || problems.length > 0) throw invalidSettings(problems, CORRECT_FLAGS);
+  return create(database, organization, random);
+}
+
+/** Why the provider cannot charge an organization, by path. */
+async function chargeProblems(
+  { subscription, stripeCustomerId: customer }: SeedOrganization,
+  provider: OperatorProvider,
+): Promise<{ path: string; message: string }[]> {
+  const { currency } = subscription.unitPrice;
+  const problems = [];
+  if (provider.limits(currency) === null) {
+    problems.push({
+      path: "subscription.unitPrice.currency",
+      message: `cannot be ${currency}: the payment provider lacks it`,
+    });
+  }
+  if (customer) {
+    const message = await provider.lookUp(async (records) => {
+      if (!records?.customers) return "requires --payments stripe";
+      return (await records.customers.exists(customer)) ? null : `${customer} was not found at Stripe`;
+    });
+    if (message !== null) problems.push({ path: "stripeCustomerId", message });
+  }
+  return problems;
 }
 
 const CORRECT_FLAGS = "Nothing was created. Correct the flags.";
@@ -102,29 +137,71 @@ function parsePrice(text: string, currency: string, problems: string[]): Money {
 }
 
 /**
- * Sets the payment method for an organization's later purchases and renewals.
+ * Sets the payment method for an organization's later purchases and renewals: a test card, or a payment method of the
+ * organization's customer at the provider.
  *
- * @throws BackendError `not_found`; `settings_invalid` for a method unknown to the provider
+ * @throws BackendError `not_found`; `settings_invalid` for a method unknown to the provider; `unavailable` without an answer
+ *   from it
  */
 export async function setPaymentMethod(
   database: Kysely<Database>,
   organizationId: number,
-  paymentMethod: string,
+  { paymentMethod, provider }: { paymentMethod: string; provider: OperatorProvider },
 ): Promise<PaymentMethod> {
-  const known = CARD_RULES.choices().map(({ id }) => id);
-  if (!known.includes(paymentMethod)) throw invalidSettings([`The payment method must be one of ${known.join(", ")}`]);
+  const label = await labelOf(database, organizationId, { paymentMethod, provider });
   const at = Math.round(await databaseNow(database));
   await inTransaction(database, async (tx) => {
     const changed = await tx
       .updateTable("subscriptions")
       // A buyer who is about to confirm a purchase has seen the previous method, so outdate their quote.
-      .set((expression) => ({ payment_method: paymentMethod, version: expression("version", "+", 1) }))
+      .set((expression) => ({
+        payment_method: paymentMethod,
+        payment_method_label: label,
+        version: expression("version", "+", 1),
+      }))
       .where("organization_id", "=", organizationId)
       .returning("organization_id")
       .executeTakeFirst();
-    if (!changed) throw new BackendError("not_found", `Organization ${organizationId} not found`);
+    if (!changed) throw organizationNotFound(organizationId);
     const data = { paymentMethod };
     await recordEvent(tx, { organizationId, at, actor: OPERATOR, type: "payment_method.changed", data });
   });
-  return CARD_RULES.describe(paymentMethod, null);
+  return label === null ? CARD_RULES.describe(paymentMethod, null) : { type: "card", label };
+}
+
+/** The label of a payment method, as the provider has it; `null` for a test card. */
+async function labelOf(
+  database: Kysely<Database>,
+  organizationId: number,
+  { paymentMethod, provider }: { paymentMethod: string; provider: OperatorProvider },
+): Promise<string | null> {
+  if (provider.name === "sandbox") {
+    const known = CARD_RULES.choices().map(({ id }) => id);
+    if (known.includes(paymentMethod)) return null;
+    throw invalidSettings([`The payment method must be one of ${known.join(", ")}`]);
+  }
+  const found = await database
+    .selectFrom("subscriptions")
+    .select("customer_id")
+    .where("organization_id", "=", organizationId)
+    .executeTakeFirst();
+  if (!found) throw organizationNotFound(organizationId);
+  const { customer_id: customer } = found;
+  if (customer === null) {
+    throw invalidSettings([`Organization ${organizationId} has no customer at Stripe`], WITHOUT_CUSTOMER);
+  }
+  const method = await provider.lookUp(
+    async (records) => records?.customers?.findMethod(customer, paymentMethod) ?? null,
+  );
+  if (method === null)
+    throw invalidSettings([`${paymentMethod} is not a payment method of ${customer}`], CORRECT_METHOD);
+  return method.label;
+}
+
+const WITHOUT_CUSTOMER = "Its first purchase creates one and asks for a card on the payment page.";
+
+const CORRECT_METHOD = "Pass the ID of a payment method of that customer: pm_…";
+
+function organizationNotFound(id: number): BackendError {
+  return new BackendError("not_found", `Organization ${id} not found`);
 }

@@ -1,19 +1,36 @@
 import { EventEmitter } from "node:events";
 import type { BackendDeps } from "../deps.ts";
-import { BackendError, describeError } from "../errors.ts";
+import { BackendError, describeError, startError } from "../errors.ts";
 import { GatewayUnavailable, type PaymentGateway } from "../payments/gateway.ts";
+import type { StripeCall } from "../payments/stripe/client.ts";
 import { testGateway } from "../payments/testGateway.ts";
 import type { WorkerDeps } from "../purchases/worker.ts";
 import { startDatabaseClock } from "./clock.ts";
 import type { ServiceSettings } from "./settings.ts";
 import { withSchema } from "./store.ts";
 
-/** Opens the payment provider of a service. */
-export async function openGateway(
-  _payments: ServiceSettings["payments"],
-  deps: Parameters<typeof testGateway>[0],
-): Promise<PaymentGateway> {
-  return testGateway(deps);
+/** What a provider takes from a service. */
+interface ProviderDeps extends TestGatewayDeps {
+  /** Milliseconds that never go back. */
+  monotonic(): number;
+  /** Is told of each request to Stripe. */
+  readonly observeCall?: (call: StripeCall) => void;
+  /** The seller's name on the payment page while the account's is not known; absent without pages. */
+  readonly fallbackSeller?: string;
+}
+
+type TestGatewayDeps = Parameters<typeof testGateway>[0];
+
+/** Opens the payment provider of a service. Stripe's client is loaded only where it is needed. */
+export async function openGateway(payments: ServiceSettings["payments"], deps: ProviderDeps): Promise<PaymentGateway> {
+  if (payments.provider === "sandbox") return testGateway(deps);
+  const { openStripeGateway } = await import("../payments/stripe/open.ts");
+  const { observeCall, fallbackSeller } = deps;
+  const seller = payments.seller ?? (fallbackSeller === undefined ? "" : null);
+  return openStripeGateway({
+    ...{ ...payments, ...deps, seller, fallback: fallbackSeller ?? "" },
+    ...(observeCall && { observe: observeCall }),
+  });
 }
 
 /** What a command takes from its machine. */
@@ -57,7 +74,15 @@ export function withProvider<Result>(
 /** A purchase that is advanced renews its lease at the same time. */
 const CONNECTIONS = 4;
 
-/** The error of a provider that did not answer. */
+/** The error of a provider that did not answer, or that refuses the key. */
 export function providerSilent(cause: GatewayUnavailable): BackendError {
-  return new BackendError("unavailable", "The payment provider did not answer", {}, {}, null, { cause });
+  const { statusCode } = (cause.cause ?? {}) as { statusCode?: number };
+  if (statusCode !== 401 && statusCode !== 403) {
+    return new BackendError("unavailable", "The payment provider did not answer", {}, {}, null, { cause });
+  }
+  const problem =
+    statusCode === 401 ? "Stripe refuses SECUREFLAG_STRIPE_KEY" : "SECUREFLAG_STRIPE_KEY lacks a permission";
+  return startError("settings_invalid", problem, "Run `secureflag-licenses serve check` to see what it lacks.", {
+    cause,
+  });
 }

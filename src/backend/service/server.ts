@@ -12,24 +12,21 @@ import { listenFailure } from "../http/server.ts";
 import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
 import { registerSetupPage } from "../pages/setupPage.ts";
-import { followDue } from "../renewals/atProvider.ts";
-import { BUCKETS } from "../renewals/due.ts";
-import { startSweeping } from "../sweep.ts";
 import { type DatabaseClock, startDatabaseClock } from "./clock.ts";
 import { endWithin, giveBackLeases, purchasesAtRest } from "./closing.ts";
 import { type Holding, startHolding } from "./holding.ts";
 import { serviceHooks } from "./hooks.ts";
+import { startJobs } from "./jobs.ts";
 import { measureLoopDelay } from "./load.ts";
 import { createLog, type Log, lineLog } from "./log.ts";
 import { createMetrics, type Metrics, observePurchase, poolObservers } from "./metrics.ts";
 import { startMetricsServer } from "./metricsServer.ts";
 import { openGateway } from "./provider.ts";
 import { createReadiness } from "./readiness.ts";
-import { startReconciling } from "./reconcileJob.ts";
 import { pageKeyOf, type ServiceSettings } from "./settings.ts";
 import { assertSchema, databaseFailure, openStore } from "./store.ts";
 import { storeGauges } from "./storeGauges.ts";
-import { handleEvents } from "./webhookJob.ts";
+import { observeStripe } from "./stripeCalls.ts";
 import { within } from "./within.ts";
 
 /** What a service takes from its machine. */
@@ -131,14 +128,6 @@ async function run(instance: Instance): Promise<RunningService> {
   };
 }
 
-/** Starts what an instance with the role `jobs` does, and returns what ends it. */
-function startJobs(backend: BackendDeps, settings: ServiceSettings, deps: ServiceDeps): () => Promise<void> {
-  const stops = [startSweeping(backend, sweepingOf(backend, settings, deps)), startReconciling(backend)];
-  return async () => {
-    await Promise.all(stops.map((stop) => stop()));
-  };
-}
-
 async function backendOf(
   { settings, store, clock, holding, deps, log, metrics }: Instance,
   origin: () => string,
@@ -147,7 +136,14 @@ async function backendOf(
   const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
   return {
     database,
-    gateway: await openGateway(settings.payments, { ...deps, database, clock, now: clock.now }),
+    gateway: await openGateway(settings.payments, {
+      ...deps,
+      database,
+      clock,
+      now: clock.now,
+      observeCall: observeStripe(metrics, log, deps.monotonic),
+      fallbackSeller: settings.publicUrl.host,
+    }),
     notifier: logNotifier(log),
     clock,
     now: clock.now,
@@ -167,15 +163,6 @@ async function backendOf(
     licenseLimit: settings.licenseLimit,
     renewalGraceDays: settings.graceDays,
   };
-}
-
-/** How long an idle instance waits before it looks for work again, milliseconds. */
-const MAX_PAUSE_MS = 5_000;
-
-function sweepingOf(backend: BackendDeps, { jobs, payments }: ServiceSettings, { random }: ServiceDeps) {
-  const more =
-    payments.provider === "stripe" ? [() => handleEvents(backend, jobs), () => followDue(backend, jobs)] : [];
-  return { jobs, bucket: random(1).readUInt8(0) % BUCKETS, maxPauseMs: MAX_PAUSE_MS, more };
 }
 
 /** Returns what registers the provider's webhook. Stripe's client is loaded only where it is needed. */

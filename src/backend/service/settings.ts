@@ -6,6 +6,7 @@ import { isLoopbackAuthority, type TlsFiles } from "../http/server.ts";
 import type { RateLimit } from "./buckets.ts";
 import { collectSettings, type GivenSettings, type SettingsReader } from "./given.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import { type PaymentSettings, paymentSettings, providerOf } from "./paymentSettings.ts";
 import { authorities, tlsFiles } from "./tlsSettings.ts";
 
 /** How to reach the database. */
@@ -20,20 +21,6 @@ export interface DatabaseSettings {
 
 /** A role of an instance. */
 type Role = "http" | "jobs";
-
-/** Who is paid through. */
-type PaymentSettings =
-  | { readonly provider: "sandbox" }
-  | {
-      readonly provider: "stripe";
-      readonly key: string;
-      /** One, or two while one replaces the other. */
-      readonly webhookSecrets: readonly string[];
-      /** Where Stripe is instead of its own address. */
-      readonly apiUrl: URL | null;
-      /** Requests a second. */
-      readonly rate: number;
-    };
 
 /** The settings of a service (src/backend/service/README.md, Settings and roles). */
 export interface ServiceSettings {
@@ -98,15 +85,24 @@ export function readLinkSettings(given: GivenSettings): Promise<Pick<ServiceSett
 }
 
 /**
- * Reads the settings of the database and of the payment provider.
+ * Reads the settings of the database and of the payment provider, for a command that receives no webhooks.
  *
  * @throws BackendError `settings_invalid`
  */
 export function readPaymentSettings(given: GivenSettings): Promise<Pick<ServiceSettings, "database" | "payments">> {
-  return collectSettings(given, async (reader) => {
-    refuseOtherPayments(reader);
-    return { database: await databaseSettings(reader), payments: { provider: "sandbox" as const } };
-  });
+  return collectSettings(given, async (reader) => ({
+    database: await databaseSettings(reader),
+    payments: await paymentSettings(reader, { takesWebhooks: false }),
+  }));
+}
+
+/**
+ * Reads which payment provider is meant.
+ *
+ * @throws BackendError `settings_invalid`
+ */
+export function readProvider(given: GivenSettings): Promise<PaymentSettings["provider"]> {
+  return collectSettings(given, async (reader) => providerOf(reader) ?? "stripe");
 }
 
 /**
@@ -118,7 +114,7 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
   return collectSettings(given, async (reader) => {
     const settings = {
       database: await databaseSettings(reader),
-      payments: { provider: "sandbox" as const },
+      payments: await paymentSettings(reader, { takesWebhooks: true }),
       publicUrl: await publicUrl(reader),
       host: reader.flag("host") ?? "127.0.0.1",
       port: reader.number("port", { usual: 8080, min: 0, max: 65_535 }),
@@ -139,7 +135,6 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
       metricsPort:
         reader.flag("metrics-port") === null ? null : reader.number("metrics-port", { usual: 0, min: 0, max: 65_535 }),
     };
-    refuseOtherPayments(reader);
     refuseExposure(reader, settings);
     return settings;
   });
@@ -240,14 +235,6 @@ function roles(reader: SettingsReader): Role[] {
     reader.refuse("--roles must be http, jobs, or both: http,jobs");
   }
   return known;
-}
-
-/** Refuses payments other than test cards, and test cards without `--test-mode`. */
-function refuseOtherPayments(reader: SettingsReader): void {
-  const payments = reader.flag("payments");
-  if (payments === null) reader.refuse("--payments is required: sandbox");
-  else if (payments !== "sandbox") reader.refuse(`--payments must be sandbox, not '${payments}'`);
-  else if (!reader.isSet("test-mode")) reader.refuse("--payments sandbox requires --test-mode");
 }
 
 /** Refuses plain HTTP beyond this machine unless it is behind a proxy. */

@@ -104,7 +104,6 @@ async function oldestRetry(database: Kysely<Database>, billing: number): Promise
     .selectFrom("purchases")
     .select(({ fn }) => fn.min("next_check_at").as("since"))
     .where("next_check_at", "<=", billing)
-    .where("kind", "=", "renewal")
     .where("state", "=", "declined")
     .executeTakeFirstOrThrow();
   return since;

@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { PENDING_STATES } from "../../billing/purchase.ts";
 import type { TermRule } from "../../billing/term.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
+import { preparedInsert } from "../database/prepared.ts";
 import type { Database, OrganizationSubscription, QuoteRow, SubscriptionRow } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
 
@@ -111,8 +112,18 @@ export async function readPending(database: Kysely<Database>, organizationId: nu
 
 /** Stores a quote. */
 export async function saveQuote(database: Kysely<Database>, quote: QuoteRow): Promise<void> {
-  await database.insertInto("quotes").values(quote).execute();
+  await insertQuote(database, quote);
 }
+
+const insertQuote = preparedInsert("quotes", [
+  "id",
+  "organization_id",
+  "licenses",
+  "subscription_version",
+  "purchase_date",
+  "expires_at",
+  "quote_json",
+]);
 
 /**
  * Reads a quote of an organization.

@@ -5,7 +5,7 @@ import { readInputFile, whyUnread } from "../files/files.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { awaitPrinting, printResult } from "../kit/output.ts";
 import { clean, decodeText } from "../kit/text.ts";
-import { addDatabaseFlags, addTestModeFlag, givenSettings } from "./settings.ts";
+import { addDatabaseFlags, addPaymentFlags, givenSettings } from "./settings.ts";
 import { onStore, type StoreOptions } from "./store.ts";
 
 /** Options of `serve admin import`. */
@@ -19,9 +19,9 @@ export function registerImport(admin: Command, context: Context, run: Run<Import
   const command = addCommand(admin, {
     name: "import",
     description: "Create the organizations in a seed file, all or none",
-    examples: ["serve admin import organizations.json", "serve admin import seed.json --test-mode"],
+    examples: ["serve admin import organizations.json", "serve admin import seed.json --payments sandbox --test-mode"],
   });
-  addTestModeFlag(addDatabaseFlags(command))
+  addPaymentFlags(addDatabaseFlags(command))
     .argument("<file>", "seed file, in the format of `sandbox --seed`")
     .action((path: string, _flags: unknown, called: Command) => {
       const settings = givenSettings(called, context);
@@ -33,19 +33,21 @@ export function registerImport(admin: Command, context: Context, run: Run<Import
 /**
  * Creates the organizations of a seed file.
  *
- * @throws BackendError `seed_invalid`, `organization_exists`, `settings_invalid`, `schema_mismatch`, `database_unreachable`;
- *   CliError `seed_invalid` if the file cannot be read
+ * @throws BackendError `seed_invalid`, `organization_exists`, `settings_invalid`, `schema_mismatch`, `database_unreachable`,
+ *   `unavailable`; CliError `seed_invalid` if the file cannot be read
  */
 async function runImport(options: ImportOptions, context: Context): Promise<void> {
   const file = { path: options.path, text: await seedText(options.path) };
   const { isTestMode } = options;
-  const [{ readMasterKeys }, { importSeed }] = await Promise.all([
+  const [{ readMasterKeys }, { importSeed }, { operatorProvider }] = await Promise.all([
     import("../../backend/service/settings.ts"),
     import("../../backend/service/import.ts"),
+    import("../../backend/service/operatorProvider.ts"),
   ]);
   const masterKeys = await readMasterKeys(options.settings);
+  const provider = await operatorProvider(options.settings, context.clock);
   const organizations = await onStore(options, context, (database) =>
-    importSeed(database, file, { isTestMode, masterKeys, random: context.random.bytes }),
+    importSeed(database, file, { isTestMode, provider, masterKeys, random: context.random.bytes }),
   );
   const printing = printResult<"serve admin import">(context, options, { organizations }, () =>
     organizations.map(({ id, name }) => `Created ${clean(name)} (${id})`).join("\n"),

@@ -6,7 +6,7 @@ import { addCommand, interruptible, type Run, readGlobals } from "../kit/command
 import { awaitPrinting, printResult } from "../kit/output.ts";
 import { clean } from "../kit/text.ts";
 import { amountText, calendarDate, someText, wholeNumber } from "../kit/values.ts";
-import { addDatabaseFlags, addTestModeFlag, givenSettings } from "./settings.ts";
+import { addDatabaseFlags, addPaymentFlags, givenSettings } from "./settings.ts";
 import { onStore, type StoreOptions } from "./store.ts";
 
 /** Options of `serve admin create-organization`. */
@@ -45,15 +45,21 @@ export function registerCreateOrganization(
   required("--anchor-date <date>", "first day of the first term", calendarDate);
   required("--tax-rate <percent>", "tax rate in percent, such as 20");
   required("--licenses <n>", "licenses purchased so far", wholeNumber(0, 1_000_000));
-  addDatabaseFlags(command)
+  addPaymentFlags(addDatabaseFlags(command))
     .addOption(new Option("--interval <interval>", "length of a term (default: year)").choices(["month", "year"]))
     .option("--interval-count <n>", "intervals in a term (default: 1)", wholeNumber(1, 120))
     .option("--auto-renew", "renew the subscription at the end of each term (default)")
     .option("--no-auto-renew", "end the subscription after the current term")
+    .option("--stripe-customer <id>", "customer at Stripe (default: one created with the first purchase)", someText)
     .action(
-      (flags: Partial<NewOrganization> & Omit<NewOrganization, "interval" | "intervalCount">, called: Command) => {
+      (
+        flags: Partial<NewOrganization> &
+          Omit<NewOrganization, "interval" | "intervalCount"> & { readonly stripeCustomer?: string },
+        called: Command,
+      ) => {
         const { interval = "year", intervalCount = 1, autoRenew = true } = flags;
         const { id, name, timeZone, plan, unitPrice, currency, anchorDate, taxRate, licenses } = flags;
+        const stripeCustomerId = flags.stripeCustomer ?? null;
         const subscription = {
           plan,
           unitPrice,
@@ -64,6 +70,7 @@ export function registerCreateOrganization(
           taxRate,
           licenses,
           autoRenew,
+          stripeCustomerId,
         };
         const settings = givenSettings(called, context);
         const options = { ...readGlobals(called), settings, organization: { id, name, timeZone, ...subscription } };
@@ -75,12 +82,17 @@ export function registerCreateOrganization(
 /**
  * Creates an organization without users and without a payment method.
  *
- * @throws BackendError `settings_invalid`, `seed_invalid`, `organization_exists`, `schema_mismatch`, `database_unreachable`
+ * @throws BackendError `settings_invalid`, `seed_invalid`, `organization_exists`, `schema_mismatch`, `database_unreachable`;
+ *   `unavailable` without an answer from the provider
  */
 async function runCreateOrganization(options: CreateOrganizationOptions, context: Context): Promise<void> {
-  const { createOrganization } = await import("../../backend/service/organizations.ts");
+  const [{ createOrganization }, { operatorProvider }] = await Promise.all([
+    import("../../backend/service/organizations.ts"),
+    import("../../backend/service/operatorProvider.ts"),
+  ]);
+  const provider = await operatorProvider(options.settings, context.clock);
   const created = await onStore(options, context, (database) =>
-    createOrganization(database, options.organization, context.random.bytes),
+    createOrganization(database, options.organization, { provider, random: context.random.bytes }),
   );
   const next = `secureflag-licenses serve admin create-administrator <email> --org ${created.id}`;
   const printing = printResult<"serve admin create-organization">(
@@ -102,12 +114,12 @@ export function registerSetPaymentMethod(
     name: "set-payment-method",
     description: "Set the payment method of an organization",
     examples: [
-      "serve admin set-payment-method card_ok --org 4201 --test-mode",
-      "serve admin set-payment-method card_declined --org 4201 --test-mode",
+      "serve admin set-payment-method pm_1Nx8mQ2e --org 4201",
+      "serve admin set-payment-method card_ok --org 4201 --payments sandbox --test-mode",
     ],
   });
-  addTestModeFlag(addDatabaseFlags(command))
-    .argument("<method>", "payment method of the provider; a test card requires --test-mode", someText)
+  addPaymentFlags(addDatabaseFlags(command))
+    .argument("<method>", "payment method of the organization's customer at Stripe, or a test card", someText)
     .action((paymentMethod: string, _flags: unknown, called: Command) => {
       const options = { ...readGlobals(called), settings: givenSettings(called, context), paymentMethod };
       return interruptible(context, () => run(options, context));
@@ -117,17 +129,24 @@ export function registerSetPaymentMethod(
 /**
  * Sets the payment method of the organization that `--org` names.
  *
- * @throws CliError `invalid_usage` without `--org` or `--test-mode`; BackendError `not_found`, `settings_invalid`,
- *   `schema_mismatch`, `database_unreachable`
+ * @throws CliError `invalid_usage` without `--org`, and for a test card without `--payments sandbox`; BackendError
+ *   `not_found`, `settings_invalid`, `schema_mismatch`, `database_unreachable`, `unavailable`
  */
 async function runSetPaymentMethod(options: PaymentMethodOptions, context: Context): Promise<void> {
   const organizationId = namedOrganization(options);
-  if (options.settings.flags["test-mode"] !== true) {
-    throw usageError("Test cards are allowed in test mode only", "Pass --test-mode to use test cards; no money moves.");
+  if (options.paymentMethod.startsWith("card_") && options.settings.flags.payments !== "sandbox") {
+    throw usageError(
+      "Test cards are allowed in test mode only",
+      "Pass --payments sandbox --test-mode to use test cards; no money moves.",
+    );
   }
-  const { setPaymentMethod } = await import("../../backend/service/organizations.ts");
+  const [{ setPaymentMethod }, { operatorProvider }] = await Promise.all([
+    import("../../backend/service/organizations.ts"),
+    import("../../backend/service/operatorProvider.ts"),
+  ]);
+  const provider = await operatorProvider(options.settings, context.clock);
   const paymentMethod = await onStore(options, context, (database) =>
-    setPaymentMethod(database, organizationId, options.paymentMethod),
+    setPaymentMethod(database, organizationId, { paymentMethod: options.paymentMethod, provider }),
   );
   await printResult<"serve admin set-payment-method">(
     context,

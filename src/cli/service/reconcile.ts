@@ -10,7 +10,7 @@ import { columns } from "../kit/table.ts";
 import { instantOrDate } from "../kit/values.ts";
 import { instant, moneyText } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
-import { addDatabaseFlags, addPaymentFlags, givenSettings } from "./settings.ts";
+import { addDatabaseFlags, addPaymentFlags, addStripeRateFlag, givenSettings } from "./settings.ts";
 import { commandDeps, type StoreOptions } from "./store.ts";
 
 /** Options of `serve reconcile`. */
@@ -25,17 +25,17 @@ export function registerReconcile(serve: Command, context: Context, run: Run<Rec
     name: "reconcile",
     description: "Compare the provider's payments with the purchases and the ledger",
     examples: [
-      "serve reconcile --from 2026-11-22 --payments sandbox --test-mode",
+      "serve reconcile --from 2026-11-22",
       "serve reconcile --from 2026-11-22T10:00:00Z --payments sandbox --test-mode --json",
     ],
   });
   const from = new Option("--from <time>", "compare payments and refunds since this instant or UTC date");
-  addPaymentFlags(addDatabaseFlags(command.addOption(from.argParser(startOf).makeOptionMandatory()))).action(
-    (flags: { from: number }, called: Command) => {
-      const options = { ...readGlobals(called), settings: givenSettings(called, context), from: flags.from };
-      return interruptible(context, () => run(options, context));
-    },
-  );
+  addStripeRateFlag(
+    addPaymentFlags(addDatabaseFlags(command.addOption(from.argParser(startOf).makeOptionMandatory()))),
+  ).action((flags: { from: number }, called: Command) => {
+    const options = { ...readGlobals(called), settings: givenSettings(called, context), from: flags.from };
+    return interruptible(context, () => run(options, context));
+  });
 }
 
 /** Parses an instant, or a date, which stands for its start in UTC. */

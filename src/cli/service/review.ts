@@ -84,10 +84,7 @@ export function registerResolve(admin: Command, context: Context, run: Run<Resol
   const command = addCommand(admin, {
     name: "resolve",
     description: "Fulfill or decline a purchase that needs review",
-    examples: [
-      "serve admin resolve pur_4201_5f2c… paid --payments sandbox --test-mode",
-      "serve admin resolve pur_4201_5f2c… declined --payments sandbox --test-mode",
-    ],
+    examples: ["serve admin resolve pur_4201_5f2c… paid", "serve admin resolve pur_4201_5f2c… declined"],
   });
   addPaymentFlags(addDatabaseFlags(command))
     .argument("<purchase>", "ID of the purchase", trimmedText)

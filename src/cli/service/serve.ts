@@ -27,15 +27,15 @@ export function register(program: Command, context: Context, runs: ServeRuns = R
   const serve = addCommand(program, {
     name: "serve",
     examples: [
-      "serve --payments sandbox --test-mode --public-url https://billing.example.com --trust-proxy 10.0.0.0/8",
+      "serve --public-url https://billing.example.com --trust-proxy 10.0.0.0/8",
       "serve --payments sandbox --test-mode --public-url http://127.0.0.1:8080",
     ],
   });
   registerMigrate(serve, context, runs.migrate);
   const check = addCommand(serve, {
     name: "check",
-    description: "Check the settings and the database of the service",
-    examples: ["serve check --payments sandbox --test-mode", "serve check --json"],
+    description: "Check the settings, the database and the payment provider of the service",
+    examples: ["serve check", "serve check --payments sandbox --test-mode --json"],
   });
   addServiceFlags(check).action((_flags: unknown, command: Command) =>
     interruptible(context, () => runs.check(optionsOf(command, context), context)),

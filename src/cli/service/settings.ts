@@ -23,13 +23,27 @@ export function addPublicUrlFlag(command: Command): Command {
 }
 
 /** Adds the flag that allows test cards and test data. */
-export function addTestModeFlag(command: Command): Command {
-  return command.option("--test-mode", "allow test cards and test data; no money moves");
+function addTestModeFlag(command: Command): Command {
+  return command.option("--test-mode", "allow test keys, cards and data; no money moves");
 }
 
 /** Adds the flags of the payment provider. */
 export function addPaymentFlags(command: Command): Command {
-  return addTestModeFlag(command.option("--payments <provider>", "payment provider: sandbox", someText));
+  return addTestModeFlag(
+    command.option("--payments <provider>", "payment provider: stripe (default) or sandbox", someText),
+  );
+}
+
+/** Adds the flag that limits requests to Stripe. */
+export function addStripeRateFlag(command: Command): Command {
+  return command.option("--stripe-rate <n>", "maximum requests to Stripe per second (default: 40)", someText);
+}
+
+/** Adds the flags of the payment provider for commands that sell through it. */
+function addSellingFlags(command: Command): Command {
+  return addStripeRateFlag(addPaymentFlags(command))
+    .option("--minimum-charge <list>", "minimum where Stripe documents none, such as KES=50", someText)
+    .option("--seller <name>", "seller on the payment page (default: the account's name)", someText);
 }
 
 /** Adds the flags of the service. */
@@ -40,7 +54,7 @@ export function addServiceFlags(command: Command): Command {
     .option("--tls-cert <file>", "TLS certificate chain, PEM", someText)
     .option("--tls-key <file>", "TLS private key, PEM", someText)
     .option("--trust-proxy <ranges>", "comma-separated proxies to trust for `X-Forwarded-For`", someText);
-  return addPaymentFlags(listening)
+  return addSellingFlags(listening)
     .option("--pool <n>", "maximum database connections (default: 10)", someText)
     .option("--jobs <n>", "concurrent background jobs (default: 8)", someText)
     .option("--roles <roles>", "roles of the instance: http, jobs, or both (default)", someText)

@@ -3,6 +3,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { importSeed } from "../../../src/backend/service/import.ts";
 import { migrateService } from "../../../src/backend/service/migrate.ts";
+import { operatorProvider } from "../../../src/backend/service/operatorProvider.ts";
 import { startService } from "../../../src/backend/service/server.ts";
 import { readServiceSettings } from "../../../src/backend/service/settings.ts";
 import { withStore } from "../../../src/backend/service/store.ts";
@@ -13,18 +14,19 @@ import { waitFor } from "../../support/wait.ts";
 describe.skipIf(!POSTGRES)("an instance whose payment provider does not answer", () => {
   let database: TestDatabase;
 
-  const settingsOf = () =>
-    readServiceSettings({
-      flags: { payments: "sandbox", "test-mode": true, port: "0", "drain-seconds": "20" },
-      env: serviceEnvironment(database),
-    });
+  const given = () => ({
+    flags: { payments: "sandbox", "test-mode": true, port: "0", "drain-seconds": "20" },
+    env: serviceEnvironment(database),
+  });
+  const settingsOf = () => readServiceSettings(given());
 
   beforeAll(async () => {
     database = await createDatabase();
     const { database: settings } = await settingsOf();
     await migrateService(settings, { isPlan: false, serviceRole: null }, () => {});
     const file = { path: "seed.json", text: JSON.stringify(seed(organization(1))) };
-    const options = { isTestMode: true, masterKeys: [], random: randomBytes };
+    const provider = await operatorProvider(given(), { now: Date.now, monotonic: () => performance.now() });
+    const options = { isTestMode: true, provider, masterKeys: [], random: randomBytes };
     await withStore(
       settings,
       () => {},

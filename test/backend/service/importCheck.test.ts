@@ -1,7 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { GatewayUnavailable, type ProviderSubscription } from "../../../src/backend/payments/gateway.ts";
-import { type ImportOptions, importSeed } from "../../../src/backend/service/import.ts";
+import { stripeLimits } from "../../../src/backend/payments/stripe/units.ts";
+import { importSeed } from "../../../src/backend/service/import.ts";
+import { type OperatorProvider, operatorProvider } from "../../../src/backend/service/operatorProvider.ts";
+import { providerSilent } from "../../../src/backend/service/provider.ts";
 import { seed } from "../../support/seed.ts";
 import { POSTGRES } from "../../support/service.ts";
 import { organization } from "../support/backend.ts";
@@ -28,9 +31,15 @@ const FOUND: ProviderSubscription = {
   items: [{ id: "si_1", quantity: 25, start: Date.parse(`${ANCHOR}T09:00:00Z`), end: Date.parse(`${NEXT}T09:00:00Z`) }],
 };
 
-type Gateway = NonNullable<ImportOptions["gateway"]>;
+type Records = NonNullable<Parameters<Parameters<OperatorProvider["lookUp"]>[0]>[0]>;
 
-function provider(found: Partial<ProviderSubscription> | null, customers = ["cus_1"]): Gateway {
+const stripe = (records: Records): OperatorProvider => ({
+  name: "stripe",
+  limits: (currency) => stripeLimits(currency),
+  lookUp: (look) => look(records),
+});
+
+function records(found: Partial<ProviderSubscription> | null, customers = ["cus_1"]): Records {
   const unexpected = () => Promise.reject(new Error("unexpected"));
   return {
     account: { mode: "test", seller: "SecureFlag" },
@@ -45,14 +54,23 @@ function provider(found: Partial<ProviderSubscription> | null, customers = ["cus
   };
 }
 
+const provider = (found: Partial<ProviderSubscription> | null, customers?: string[]) =>
+  stripe(records(found, customers));
+
 describe.skipIf(!POSTGRES)("an import of organizations that the provider knows", () => {
-  async function importOf(changes: object, gateway?: Gateway) {
+  async function importOf(changes: object, provider: OperatorProvider | "sandbox", currency = "GBP") {
     const store = await openTestStore("postgres");
     try {
-      const seeded = organization({ timeZone: "UTC", ...changes });
+      const flags = { payments: "sandbox", "test-mode": true };
+      const chosen =
+        provider === "sandbox"
+          ? await operatorProvider({ flags, env: {} }, { now: Date.now, monotonic: () => 0 })
+          : provider;
+      const seeded = organization({ timeZone: "UTC", paymentMethod: null, ...changes });
       seeded.subscription.anchorDate = ANCHOR ?? "";
+      seeded.subscription.unitPrice.currency = currency;
       const file = { path: "seed.json", text: JSON.stringify(seed(seeded)) };
-      const options = { isTestMode: true, masterKeys: [], random: randomBytes, ...(gateway && { gateway }) };
+      const options = { isTestMode: true, provider: chosen, masterKeys: [], random: randomBytes };
       const message = await importSeed(store.database, file, options).then(
         () => null,
         (error) => String(error.message),
@@ -90,8 +108,8 @@ describe.skipIf(!POSTGRES)("an import of organizations that the provider knows",
     end: (item?.end ?? 0) + DAY_MS,
   };
 
-  test.each<[string, object, Gateway | undefined, string]>([
-    ["without a provider that has customers", IDS, undefined, "stripeCustomerId: requires --payments stripe"],
+  test.each<[string, object, OperatorProvider | "sandbox", string]>([
+    ["without a provider that has customers", IDS, "sandbox", "stripeCustomerId: requires --payments stripe"],
     ["with an unknown customer", IDS, provider({}, []), "stripeCustomerId: cus_1 was not found"],
     ["with an unknown subscription", IDS, provider(null), "stripeSubscriptionId: sub_1 was not found"],
     ["with another's subscription", IDS, provider({ customer: "cus_2" }), "stripeCustomerId: is not cus_2"],
@@ -101,17 +119,26 @@ describe.skipIf(!POSTGRES)("an import of organizations that the provider knows",
     ["with another quantity", IDS, provider({ items: [{ ...later, quantity: 24 }] }), "licenses: is not 24"],
     ["with another term", IDS, provider({ items: [later] }), "anchorDate: makes the current term"],
     ["with a subscription alone", { stripeSubscriptionId: "sub_1" }, provider({}), "requires stripeCustomerId"],
+    ["with a test card", { paymentMethod: "card_ok" }, provider({}), "paymentMethod: is a test card, which requires"],
     ["with a wrong kind of ID", { stripeCustomerId: "sub_1" }, provider({}), "begins with cus_"],
-  ])("is refused %s", async (_what, ids, gateway, expected) => {
-    const { message, row } = await importOf(ids, gateway);
+  ])("is refused %s", async (_what, ids, by, expected) => {
+    const { message, row } = await importOf(ids, by);
     expect(message).toContain(expected);
     expect(row).toBeUndefined();
   });
 
   test("is refused while the provider does not answer", async () => {
-    const gateway = provider({});
-    const silent = { read: () => Promise.reject(new GatewayUnavailable("No answer")), setQuantity: async () => {} };
-    const { message } = await importOf(IDS, { ...gateway, subscriptions: silent });
+    const failing = {
+      ...provider({}),
+      lookUp: () => Promise.reject(providerSilent(new GatewayUnavailable("No answer"))),
+    };
+    const { message } = await importOf(IDS, failing);
     expect(message).toBe("The payment provider did not answer");
+  });
+
+  test("is refused in a currency that the provider lacks", async () => {
+    const { message, row } = await importOf({}, provider({}), "IRR");
+    expect(message).toContain("unitPrice.currency: IRR cannot be charged");
+    expect(row).toBeUndefined();
   });
 });

@@ -103,6 +103,16 @@ describe("a line of the backend", () => {
     expect(stack).toContain("log.test.ts");
   });
 
+  test.each([
+    ["req_8AbC9", "req_8AbC9"],
+    ["req_1 of ada@example.com", undefined],
+    [7, undefined],
+  ])("has Stripe's ID of the request that failed: %j", (requestId, written) => {
+    const { log, entries } = capture();
+    lineLog(log)("sweep", new Error("x", { cause: Object.assign(new Error("y"), { requestId }) }));
+    expect(entries()[0].stripeRequestId).toBe(written);
+  });
+
   test.each([["a text"], [null], [{ code: "x" }]])("takes what was thrown and is no error: %j", (thrown) => {
     const { log, entries } = capture();
     lineLog(log)("sweep", thrown);

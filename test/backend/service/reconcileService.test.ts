@@ -4,6 +4,7 @@ import { checkService } from "../../../src/backend/service/check.ts";
 import { holdBuying, releaseBuying } from "../../../src/backend/service/holding.ts";
 import { importSeed } from "../../../src/backend/service/import.ts";
 import { migrateService } from "../../../src/backend/service/migrate.ts";
+import { operatorProvider } from "../../../src/backend/service/operatorProvider.ts";
 import { reconcileService } from "../../../src/backend/service/reconcileService.ts";
 import { listReview } from "../../../src/backend/service/review.ts";
 import { type RunningService, type ServiceDeps, startService } from "../../../src/backend/service/server.ts";
@@ -89,7 +90,11 @@ describe.skipIf(!POSTGRES)("a restored database", () => {
     const { database: settings } = await settingsOf(original);
     await migrateService(settings, { isPlan: false, serviceRole: null }, () => {});
     const file = { path: "seed.json", text: JSON.stringify(seed(organization(1))) };
-    await on(original, (store) => importSeed(store, file, { isTestMode: true, masterKeys: [], random: randomBytes }));
+    const given = { flags: { payments: "sandbox", "test-mode": true }, env: {} };
+    const provider = await operatorProvider(given, machine);
+    await on(original, (store) =>
+      importSeed(store, file, { isTestMode: true, provider, masterKeys: [], random: randomBytes }),
+    );
     let isArmed = false;
     const service = await start(original, {
       reach(point) {

@@ -9,6 +9,7 @@ import { listenFailure } from "../../../src/backend/http/server.ts";
 import { checkService } from "../../../src/backend/service/check.ts";
 import { importSeed } from "../../../src/backend/service/import.ts";
 import { migrateService } from "../../../src/backend/service/migrate.ts";
+import { operatorProvider } from "../../../src/backend/service/operatorProvider.ts";
 import { type RunningService, startService } from "../../../src/backend/service/server.ts";
 import { readServiceSettings } from "../../../src/backend/service/settings.ts";
 import { withStore } from "../../../src/backend/service/store.ts";
@@ -54,7 +55,9 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
     const settings = (await settingsOf()).database;
     await migrateService(settings, { isPlan: false, serviceRole: ROLE }, () => {});
     const file = { path: "seed.json", text: JSON.stringify(seed(organization(1))) };
-    const options = { isTestMode: true, masterKeys: [], random: randomBytes };
+    const given = { flags: { payments: "sandbox", "test-mode": true }, env: {} };
+    const provider = await operatorProvider(given, machine());
+    const options = { isTestMode: true, provider, masterKeys: [], random: randomBytes };
     await withStore(
       settings,
       () => {},
@@ -119,9 +122,13 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
       const payments = {
         provider: "stripe",
         key: "sk_test_1",
+        mode: "test",
         webhookSecrets: ["whsec_1"],
-        apiUrl: null,
+        // Nobody is there.
+        apiUrl: new URL("http://127.0.0.1:9"),
         rate: 1,
+        seller: "SecureFlag",
+        minimumCharges: {},
       } as const;
       const service = await startService({ ...(await settingsOf({ roles })), payments }, machine());
       running.push(service);

@@ -42,9 +42,10 @@ describe("the settings of a service", () => {
     expect(await problems({}, {})).toEqual([
       "settings_invalid",
       "--database (or SECUREFLAG_DATABASE_URL) is required",
+      "SECUREFLAG_STRIPE_KEY is required",
+      "SECUREFLAG_STRIPE_WEBHOOK_SECRETS is required",
       "--public-url (or SECUREFLAG_PUBLIC_URL) is required",
       "SECUREFLAG_SECRETS_KEY is required",
-      "--payments is required: sandbox",
     ]);
   });
 
@@ -54,7 +55,7 @@ describe("the settings of a service", () => {
       "public-url": "https://billing.example.com/path",
       port: "65536",
       "trust-proxy": "0.0.0.0/0",
-      payments: "stripe",
+      payments: "paypal",
       roles: "http,cron",
       pool: "0",
       "drain-seconds": "21",
@@ -62,6 +63,7 @@ describe("the settings of a service", () => {
     expect(await problems(flags, { SECUREFLAG_SECRETS_KEY: "short" })).toEqual([
       "settings_invalid",
       "--database must be a URL such as postgresql://user@host:5432/database",
+      "--payments must be stripe or sandbox, not 'paypal'",
       "--public-url must be an origin such as https://billing.example.com",
       "--port must be a whole number, 0 to 65535",
       "--trust-proxy must be addresses or ranges such as 10.0.0.0/8, not '0.0.0.0/0'",
@@ -69,7 +71,6 @@ describe("the settings of a service", () => {
       "--roles must be http, jobs, or both: http,jobs",
       "--pool must be a whole number, 1 to 1000",
       "--drain-seconds must be a whole number, 0 to 20",
-      "--payments must be sandbox, not 'stripe'",
     ]);
   });
 

@@ -29,7 +29,7 @@ export async function createOrganizations(cluster: Cluster, name: string, count:
   const file = await seedFile(seed(...Array.from({ length: count }, (_, index) => organizationOf(index + 1))));
   for (const args of [
     ["serve", "migrate"],
-    ["serve", "admin", "import", file, "--test-mode"],
+    ["serve", "admin", "import", file, "--payments", "sandbox", "--test-mode"],
   ]) {
     const { exitCode, stderr } = await runCli(args, { env, timeout: 60_000 });
     if (exitCode !== 0) throw new ServingError(`${args.join(" ")} ended with ${exitCode}: ${stderr}`);

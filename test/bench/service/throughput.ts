@@ -97,11 +97,17 @@ async function withCosts(cluster: Cluster, serving: Serving, work: () => Promise
   return { result, cost };
 }
 
+/** Measures quotes at a load that leaves room, once what the load before left behind is done. */
 async function quotesAtHalf(load: Load): Promise<Figure> {
-  const { quoteMs } = await buyUnderLoad(load);
-  const [p50, p99] = [percentile(quoteMs, 0.5), percentile(quoteMs, 0.99)];
-  const unit = `× p50 is p99 (${p50.toFixed(1)} ms, ${p99.toFixed(1)} ms)`;
-  return { name: "quote-latency", value: p99 / p50, unit, goal: 4, samples: { p50: [p50], p99: [p99] } };
+  const [p50, p99]: [number[], number[]] = [[], []];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const { quoteMs } = await buyUnderLoad({ ...load, warmUp: WARM_UP_SECONDS });
+    p50.push(percentile(quoteMs, 0.5));
+    p99.push(percentile(quoteMs, 0.99));
+  }
+  const value = median(p99.map((slow, round) => slow / (p50[round] ?? Number.NaN)));
+  const unit = `× p50 is p99 (${median(p50).toFixed(1)} ms, ${median(p99).toFixed(1)} ms)`;
+  return { name: "quote-latency", value, unit, goal: 4, samples: { p50, p99 } };
 }
 
 /** Lets all connections buy for one organization, and holds what they were told against what is stored. */

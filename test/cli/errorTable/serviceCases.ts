@@ -30,7 +30,7 @@ export const SERVICE_CASES: readonly ErrorCase[] = [
     line: "serve migrate --database postgresql://billing:secret@127.0.0.1/billing",
   },
   { code: "seed_invalid", when: "of the service", line: "serve admin import {dir}/seed.json" },
-  { code: "invalid_usage", when: "no organization", line: "serve admin set-payment-method card_ok --test-mode" },
+  { code: "invalid_usage", when: "no organization", line: "serve admin set-payment-method pm_1Nx8mQ2e" },
   {
     code: "invalid_usage",
     when: "a test card without test mode",

@@ -13,6 +13,7 @@ import { providerMigration } from "./provider.ts";
 import { renewalsMigration } from "./renewals.ts";
 import { sandboxCapturesMigration, sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
+import { statisticsMigration } from "./statistics.ts";
 import type { Step, Steps } from "./step.ts";
 import { webhooksMigration } from "./webhooks.ts";
 
@@ -90,6 +91,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0003_sandbox_captures": inOneTransaction(sandboxCapturesMigration),
     "0004_provider": inOneTransaction(providerMigration),
     "0005_webhooks": inOneTransaction(webhooksMigration),
+    "0006_statistics": inOneTransaction(statisticsMigration),
     ...steps,
   };
 }

@@ -61,9 +61,9 @@ function range(from: number, after: string | undefined) {
   };
 }
 
-/** A payment is listed for what it took since then; for a refund since then it is listed whenever it was made. */
+/** What was captured since then is listed with the payments; with the refunds, what was captured before. */
 function isSince(capture: Capture | null, from: number, kind: string): capture is Capture {
-  return capture !== null && (kind === REFUNDS || capture.capturedAt >= from);
+  return capture !== null && capture.capturedAt >= from === (kind === PAYMENTS);
 }
 
 /** What a payment of ours took; `null` for another's, and for one that took nothing. */

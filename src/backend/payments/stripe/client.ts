@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import Stripe from "stripe";
+import { pace } from "../../pace.ts";
 
 /** A request to Stripe that was answered, or not. */
 export interface StripeCall {
@@ -56,12 +56,9 @@ const BURST_S = 0.25;
 function pacedClient(options: Pacing): HttpClient {
   const client = Stripe.createNodeHttpClient();
   const send = client.makeRequest.bind(client);
-  let next = 0;
+  const turn = pace({ ...options, burst: Math.max(1, options.rate * BURST_S) });
   client.makeRequest = async (...request) => {
-    const now = options.monotonic();
-    const at = Math.max(now - BURST_S * 1_000, next);
-    next = at + 1_000 / options.rate;
-    if (at > now) await delay(at - now);
+    await turn();
     return observed(options, { path: request[2], method: request[3] }, () => send(...request));
   };
   return client;

@@ -1,0 +1,161 @@
+import type { Kysely } from "kysely";
+import type { Database, PurchaseRow } from "../database/schema.ts";
+import type { BackendDeps } from "../deps.ts";
+import { BackendError } from "../errors.ts";
+import { PAYMENT_PAGE } from "../events/events.ts";
+import { GatewayRefusal, GatewayUnavailable, type PaymentChoice, type PaymentGateway } from "../payments/gateway.ts";
+import { movePurchase } from "./leases.ts";
+import { beginLeased, type NextAttempt } from "./pay.ts";
+import { deadlineOf } from "./schedule.ts";
+import type { PurchaseRecord } from "./store.ts";
+import type { Step, WorkerRun } from "./worker.ts";
+
+/** When a page of the provider has surely stopped asking for a card, milliseconds after it was opened. */
+const CARD_ENTRY_MS = 62 * 60_000;
+
+/** What became of the page that asks for a card: it still asks, has one, or is of no use any more. */
+export type CardEntryState =
+  | { readonly status: "open"; readonly url: string }
+  | { readonly status: "complete"; readonly method: PaymentChoice }
+  | { readonly status: "over" };
+
+/**
+ * Reads the page of the provider that asks for a card to pay a purchase. Only the page that the purchase names counts, and only
+ * if it asks the customer of the purchase, in our mode.
+ *
+ * @returns `null` if there is none
+ * @throws GatewayUnavailable
+ */
+export async function readCardEntry(gateway: PaymentGateway, purchase: PurchaseRow): Promise<CardEntryState | null> {
+  const { card_entry: id, customer_id: customer } = purchase;
+  if (gateway.customers === null || id === null) return null;
+  try {
+    const entry = await gateway.customers.readCardEntry(id);
+    const isOurs = entry.id === id && entry.customer === customer && entry.mode === gateway.account.mode;
+    if (isOurs && entry.status === "open" && entry.url !== null) return { status: "open", url: entry.url };
+    if (isOurs && entry.status === "complete" && entry.method) return { status: "complete", method: entry.method };
+    return { status: "over" };
+  } catch (error) {
+    if (error instanceof GatewayRefusal) return { status: "over" };
+    throw error;
+  }
+}
+
+/** The attempt that pays with the card that a person has entered. */
+export function attemptWith(method: PaymentChoice, purchase: PurchaseRow): NextAttempt {
+  return {
+    paymentMethod: method.id,
+    label: method.label,
+    byPerson: true,
+    returnUrl: purchase.return_url,
+    actor: PAYMENT_PAGE,
+    usesCardEntry: true,
+  };
+}
+
+/**
+ * Begins to pay a waiting purchase with the card that its person has entered since. Without a person at the page a webhook or
+ * the schedule leads here.
+ *
+ * @returns `null` if none was entered
+ */
+export async function payWithEnteredCard(run: WorkerRun, purchase: PurchaseRow): Promise<Step | null> {
+  const entry = await readCardEntry(run.gateway, purchase);
+  if (entry === null || entry.status === "open") return null;
+  if (entry.status === "over") {
+    await movePurchase(run.database, purchase, purchase.state, { card_entry: null });
+    return null;
+  }
+  run.reach("B15");
+  try {
+    const times = { now: run.clock.now(), deadline: deadlineOf(purchase) };
+    return await beginLeased(run.database, purchase, attemptWith(entry.method, purchase), times);
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error;
+    const failure = { failure_code: error.code, failure_message: `${error.message}.` };
+    await movePurchase(run.database, purchase, purchase.state, { card_entry: null, ...failure });
+    return "wait";
+  }
+}
+
+/**
+ * Opens a page of the provider that asks for a card to pay a purchase, or finds the one that is open. Whoever opens it again
+ * after a crash uses the same key, and gets the same page.
+ *
+ * @param returnUrl where the person comes back to
+ * @returns the purchase's page as it is now
+ * @throws GatewayUnavailable; BackendError `unavailable` if the page has to be opened again
+ */
+export async function openCardEntry(
+  deps: Pick<BackendDeps, "database" | "gateway" | "clock" | "reach" | "log">,
+  purchase: PurchaseRecord,
+  returnUrl: string,
+): Promise<CardEntryState> {
+  const { customers } = deps.gateway;
+  const { organization_id: organizationId, id: purchaseId, customer_id: customer, card_entries: count } = purchase;
+  if (customers === null || customer === null) throw notOpened();
+  const before = await readCardEntry(deps.gateway, purchase);
+  if (before !== null && before.status !== "over") return before;
+  try {
+    const idempotencyKey = `${purchaseId}:setup:${count + 1}`;
+    const entry = await customers.startCardEntry({ idempotencyKey, organizationId, purchaseId, customer, returnUrl });
+    deps.reach("B14");
+    await saveCardEntry(deps.database, purchase, { id: entry.id, returnUrl, now: deps.clock.now() });
+    if (entry.status === "open" && entry.url !== null) return { status: "open", url: entry.url };
+  } catch (error) {
+    const isSpoiled = error instanceof GatewayRefusal || (error instanceof GatewayUnavailable && error.isReplayed);
+    if (!isSpoiled) throw error;
+    deps.log(`card for purchase ${purchaseId}`, error);
+    await saveCardEntry(deps.database, purchase, { id: null, returnUrl, now: deps.clock.now() });
+  }
+  throw notOpened();
+}
+
+/** Forgets the page that asked for a card, unless there is another one meanwhile. */
+export async function forgetCardEntry(
+  { database }: Pick<BackendDeps, "database">,
+  { organization_id, id, card_entry }: PurchaseRow,
+): Promise<void> {
+  await database
+    .updateTable("purchases")
+    .set({ card_entry: null })
+    .where("organization_id", "=", organization_id)
+    .where("id", "=", id)
+    .where("card_entry", "=", card_entry)
+    .execute();
+}
+
+function notOpened(): BackendError {
+  const message = "The page that asks for a card could not be opened; try again";
+  return new BackendError("unavailable", message, {}, { "Retry-After": "5" });
+}
+
+/** Saves a page unless another request has saved one, which then is the same, or the purchase has changed. */
+async function saveCardEntry(
+  database: Kysely<Database>,
+  { organization_id, id, state, card_entries: count }: PurchaseRecord,
+  entry: { id: string | null; returnUrl: string; now: number },
+): Promise<void> {
+  const checkAt = entry.now + CARD_ENTRY_MS;
+  await database
+    .updateTable("purchases")
+    .set(({ eb, ref, val }) => ({
+      card_entry: entry.id,
+      card_entries: count + 1,
+      return_url: entry.returnUrl,
+      // A declined purchase keeps its schedule.
+      ...(state === "requires_approval" && {
+        next_check_at: eb
+          .case()
+          .when("next_check_at", ">", checkAt)
+          .then(val(checkAt))
+          .else(ref("next_check_at"))
+          .end(),
+      }),
+    }))
+    .where("organization_id", "=", organization_id)
+    .where("id", "=", id)
+    .where("state", "=", state)
+    .where("card_entries", "=", count)
+    .execute();
+}

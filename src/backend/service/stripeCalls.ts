@@ -1,0 +1,42 @@
+import type { StripeCall } from "../payments/stripe/client.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** The call that restricted keys may never make, for which there is `--seller`. */
+const OPTIONAL_CALL = "GET account";
+
+/** How often at most the log says that Stripe refuses the key, milliseconds. */
+const ALARM_EVERY_MS = 60_000;
+
+/**
+ * Returns what counts, measures and logs each request to Stripe. A key that is refused, or may not do what it has to, is
+ * an error in the log: nothing can be sold with it.
+ *
+ * @param monotonic a clock that never goes back, milliseconds
+ */
+export function observeStripe(
+  metrics: Pick<Metrics, "stripeRequests" | "stripeSeconds">,
+  log: Log,
+  monotonic: () => number,
+): (call: StripeCall) => void {
+  let alarmAt = Number.NEGATIVE_INFINITY;
+  return ({ call, status, seconds, requestId }) => {
+    metrics.stripeRequests.inc({ call, result: status === null ? "none" : String(status) });
+    metrics.stripeSeconds.observe(seconds);
+    const ids = {
+      stripeRequestId: requestId ?? undefined,
+      status: status ?? undefined,
+      ms: Math.round(seconds * 1_000),
+    };
+    const isRefused = status === 401 || (status === 403 && call !== OPTIONAL_CALL);
+    log({ level: isRefused || isFailure(status) ? "warn" : "debug", msg: `stripe ${call}`, ...ids });
+    if (!isRefused || monotonic() < alarmAt) return;
+    alarmAt = monotonic() + ALARM_EVERY_MS;
+    const reason = status === 401 ? "Stripe refuses the key" : "the key lacks a permission";
+    log({ level: "error", msg: `${reason}: run serve check`, ...ids });
+  };
+}
+
+function isFailure(status: number | null): boolean {
+  return status === null || status === 429 || status >= 500;
+}
