@@ -172,6 +172,34 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
       await expect(setUp(link, "another password, later")).rejects.toThrow(TypeError);
     });
 
+    test("gives an administrator who lost the app a link that replaces it, if that is asked for", async () => {
+      const options = { env: { ...serviceEnvironment(database), SECUREFLAG_PUBLIC_URL: root() } };
+      const create = (email: string, ...flags: string[]) =>
+        runCli(["serve", "admin", "create-administrator", email, "--org", "7", "--json", ...flags], options);
+      const email = "boss@acme.example";
+      const refused = errorOf(await create(email));
+      expect(refused).toMatchObject({ code: "invalid_request", hint: expect.stringContaining("--replace") });
+      expect(errorOf(await create("nobody@acme.example", "--replace"))).toMatchObject({ code: "invalid_request" });
+      const before = await database.query("select password_hash, totp_secret from users where email = $1", [email]);
+      await database.query(
+        `insert into sessions (id, user_id, access_hash, access_expires_at, refresh_hash, refresh_expires_at)
+         select 'ses_old', id, 'a', 9e12, 'r', 9e12 from users where email = $1`,
+        [email],
+      );
+      const { link } = resultOf<{ link: string }>(await create(email, "--replace"));
+      // Until it is used, nothing has changed.
+      expect(await database.query("select password_hash, totp_secret from users where email = $1", [email])).toEqual(
+        before,
+      );
+      expect(await setUp(link, "one more password of some length")).toBe("mfa_required");
+      const [after] = await database.query("select password_hash, totp_secret from users where email = $1", [email]);
+      expect(after?.password_hash).not.toBe(before[0]?.password_hash);
+      expect(after?.totp_secret).not.toBe(before[0]?.totp_secret);
+      expect(await database.query("select id from sessions where revoked_at is null")).toEqual([]);
+      const type = "user.sign_in_replaced";
+      expect(await database.query("select actor from events where type = $1", [type])).toEqual([{ actor: "operator" }]);
+    });
+
     async function setUp(link: string, password: string): Promise<string> {
       const page = await (await fetch(link)).text();
       const field = (name: string) => {
@@ -294,7 +322,7 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect(settled).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/No differences\.\n$/) });
     service.process.kill("SIGTERM");
     expect((await service.process.ended).exitCode).toBe(0);
-  });
+  }, 90_000);
 
   describe("that ends", () => {
     test("answers who waits, and exits with 0", async () => {

@@ -1,7 +1,10 @@
+import type { Kysely } from "kysely";
 import { Secret } from "otpauth";
+import type { Database } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
+import { invitationsOf, membershipsOf } from "./memberships.ts";
 import { hashToken } from "./secrets.ts";
 import { takeTicket } from "./sessions.ts";
 import { readTicket, type SignedIn } from "./tickets.ts";
@@ -31,17 +34,13 @@ export async function readSetup(deps: SetupDeps, ticket: string): Promise<Signed
 
 /** Lists the names of the organizations of a person, which their password must not be made of. */
 export async function organizationNames({ database }: Pick<SetupDeps, "database">, userId: number): Promise<string[]> {
-  const rows = await database
-    .selectFrom("members")
-    .innerJoin("organizations", "organizations.id", "members.organization_id")
-    .select("organizations.name")
-    .where("members.user_id", "=", userId)
-    .execute();
-  return rows.map(({ name }) => name);
+  const organizations = [await membershipsOf(database, userId), await invitationsOf(database, userId)];
+  return organizations.flat().map(({ name }) => name);
 }
 
 /**
- * Gives a person a password and one-time codes, and uses up the ticket. Their memberships become active.
+ * Gives a person a password and one-time codes, and uses up the ticket. Their memberships become active. Whoever is signed
+ * in as them, or about to be, has to sign in again.
  *
  * @throws BackendError `unauthenticated` if the ticket is unknown, used or expired
  */
@@ -66,7 +65,20 @@ export async function completeSetup(
       .where("status", "=", "INVITED")
       .where("accepted", "=", 1)
       .execute();
+    await endSignIns(tx, id, now);
   });
+}
+
+/** Ends the sessions of a person, and every sign-in that has begun. */
+async function endSignIns(tx: Kysely<Database>, userId: number, now: number): Promise<void> {
+  await tx
+    .updateTable("sessions")
+    .set({ revoked_at: now })
+    .where("user_id", "=", userId)
+    .where("revoked_at", "is", null)
+    .execute();
+  await tx.deleteFrom("sign_in_tickets").where("user_id", "=", userId).execute();
+  await tx.deleteFrom("device_grants").where("user_id", "=", userId).execute();
 }
 
 function setupOver(): BackendError {

@@ -2,7 +2,7 @@ import { type Kysely, type Selectable, sql } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
 import { licensesAtRenewal } from "../../billing/quote.ts";
 import { termAt, termIndexOn } from "../../billing/term.ts";
-import { isPostgres } from "../database/engine.ts";
+import { claimDue } from "../database/claims.ts";
 import type { Database, OrganizationSubscription } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -29,28 +29,11 @@ const DAY_MS = 24 * 3_600_000;
  * @returns whether there were any
  */
 export async function followDue(deps: FollowDeps, limit: number): Promise<boolean> {
-  const claimed = deps.clock.now() + CLAIM_MS;
-  const due = await claimDue(deps.database, { now: deps.clock.now(), claimed, limit });
+  const now = deps.clock.now();
+  const claimed = now + CLAIM_MS;
+  const due = await claimDue(deps.database, "provider_objects", { now, until: claimed, limit });
   await Promise.all(due.map((object) => followOrLog(deps, object, claimed)));
   return due.length > 0;
-}
-
-async function claimDue(
-  database: Kysely<Database>,
-  { now, claimed, limit }: { now: number; claimed: number; limit: number },
-): Promise<ObjectRow[]> {
-  const due = database
-    .selectFrom("provider_objects")
-    .select("id")
-    .where("check_at", "<=", now)
-    .orderBy("check_at")
-    .limit(limit);
-  return database
-    .updateTable("provider_objects")
-    .set({ check_at: claimed })
-    .where("id", "in", isPostgres(database) ? due.forUpdate().skipLocked() : due)
-    .returningAll()
-    .execute();
 }
 
 async function followOrLog(deps: FollowDeps, { id, kind, organization_id }: ObjectRow, claimed: number): Promise<void> {

@@ -3,7 +3,7 @@ import { canBuy, ROLES } from "../../billing/roles.ts";
 import { emailKey, isEmailAddress } from "../../contract/email.ts";
 import type { Database } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
-import { OPERATOR } from "../events/events.ts";
+import { OPERATOR, recordEvent } from "../events/events.ts";
 import { findUser, NO_PASSWORD } from "../identity/memberships.ts";
 import { uuidFrom } from "../identity/secrets.ts";
 import { issueTicket } from "../identity/tickets.ts";
@@ -25,50 +25,76 @@ export interface NewAdministrator {
 export interface CreatedAdministrator {
   readonly organizationId: number;
   readonly email: string;
-  /** Where they choose a password, good once for an hour; `null` for a person who has one. */
+  /** Where they choose a password, good once for an hour; `null` for a person who has one, unless it is replaced. */
   readonly link: string | null;
+}
+
+/** How to create an administrator. */
+export interface AdministratorOptions {
+  readonly publicUrl: URL;
+  /** Whether an administrator who has a password and an authenticator app gets a link that replaces both. */
+  readonly isReplacing: boolean;
+  random(bytes: number): Buffer;
 }
 
 /**
  * Makes a person an administrator of an organization, who takes no license. For an administrator who has no password yet it
- * gives another link.
+ * gives another link, and also for one who has, if that is to be replaced.
  *
  * @throws BackendError `not_found` for an unknown organization, `settings_invalid` for an email that is not one,
- *   `invalid_request` for a user of the organization who has a password, or is no administrator
+ *   `invalid_request` for a user of the organization who has a password that is not to be replaced, or is no administrator
  */
 export async function createAdministrator(
   database: Kysely<Database>,
   administrator: NewAdministrator,
-  { publicUrl, random }: { publicUrl: URL; random(bytes: number): Buffer },
+  { publicUrl, isReplacing, random }: AdministratorOptions,
 ): Promise<CreatedAdministrator> {
   const { organizationId, email } = administrator;
   if (!isEmailAddress(email)) throw invalidSettings([`Not an email address: ${email}`]);
   await readSubscription(database, organizationId);
   const now = Math.round(await databaseNow(database));
-  if (!(await isAdministratorWithoutPassword(database, organizationId, email))) {
+  const known = await findAdministrator(database, organizationId, email);
+  if (known === undefined && isReplacing) throw notAnAdministrator(administrator);
+  if (known !== undefined && known.password_hash !== NO_PASSWORD) {
+    if (!isReplacing) throw hasPassword(email);
+    const data = { idUser: known.id, email };
+    await recordEvent(database, { organizationId, at: now, actor: OPERATOR, type: "user.sign_in_replaced", data });
+  }
+  if (known === undefined) {
     const role = ROLES.organizationAdministrator;
     const member = { ...administrator, uuid: uuidFrom(random(16)), role, adminNoTraining: true };
     await addMember(database, organizationId, member, { actor: OPERATOR, at: now });
   }
   const user = await findUser(database, email);
   if (user === undefined) throw new BackendError("internal", `User ${email} not found`);
-  if (user.password_hash !== NO_PASSWORD) return { organizationId, email, link: null };
+  if (user.password_hash !== NO_PASSWORD && !isReplacing) return { organizationId, email, link: null };
   const ticket = await issueTicket({ database, now: () => now, random }, user.id, "setup", null);
   return { organizationId, email, link: `${publicUrl.origin}${SETUP_PATH}/${ticket}` };
 }
 
-async function isAdministratorWithoutPassword(
-  database: Kysely<Database>,
-  organizationId: number,
-  email: string,
-): Promise<boolean> {
+function hasPassword(email: string): BackendError {
+  const message = `${email} is already an administrator of this organization, and has a password`;
+  const hint = "Pass --replace to print a link that replaces the password and the authenticator app.";
+  return new BackendError("invalid_request", message, { errors: [{ path: "email", message }] }, {}, hint);
+}
+
+function notAnAdministrator({ organizationId, email }: NewAdministrator): BackendError {
+  const message = `${email} is not an administrator of organization ${organizationId}`;
+  const hint = "Omit --replace to add an administrator.";
+  return new BackendError("invalid_request", message, { errors: [{ path: "email", message }] }, {}, hint);
+}
+
+/** Finds an administrator of an organization; `undefined` for anybody else. */
+async function findAdministrator(database: Kysely<Database>, organizationId: number, email: string) {
   const member = await database
     .selectFrom("members")
     .innerJoin("users", "users.id", "members.user_id")
-    .select(["members.role", "users.password_hash"])
+    .select(["members.id", "members.role", "members.accepted", "users.password_hash"])
     .where("members.organization_id", "=", organizationId)
     .where("members.status", "!=", "REMOVED")
     .where("users.email_key", "=", emailKey(email))
     .executeTakeFirst();
-  return member !== undefined && canBuy(member.role) && member.password_hash === NO_PASSWORD;
+  // Whoever has not accepted the invitation has an account that is another organization's.
+  const isOurs = member?.accepted === 1 || member?.password_hash === NO_PASSWORD;
+  return member !== undefined && canBuy(member.role) && isOurs ? member : undefined;
 }

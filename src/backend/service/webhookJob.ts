@@ -1,5 +1,5 @@
-import type { Kysely, Selectable } from "kysely";
-import { isPostgres } from "../database/engine.ts";
+import type { Selectable } from "kysely";
+import { claimDue } from "../database/claims.ts";
 import type { Database, PurchaseKey } from "../database/schema.ts";
 import { GatewayRefusal } from "../payments/gateway.ts";
 import { makeDue } from "../purchases/leases.ts";
@@ -21,24 +21,10 @@ const CLAIM_MS = 60_000;
  * @returns whether there were any
  */
 export async function handleEvents(deps: WorkerDeps, limit: number): Promise<boolean> {
-  const events = await claimEvents(deps.database, deps.now(), limit);
+  const now = deps.now();
+  const events = await claimDue(deps.database, "webhook_events", { now, until: now + CLAIM_MS, limit });
   await Promise.all(events.map((event) => handleOrLog(deps, event)));
   return events.length > 0;
-}
-
-async function claimEvents(database: Kysely<Database>, now: number, limit: number): Promise<EventRow[]> {
-  const due = database
-    .selectFrom("webhook_events")
-    .select("id")
-    .where("check_at", "<=", now)
-    .orderBy("check_at")
-    .limit(limit);
-  return database
-    .updateTable("webhook_events")
-    .set({ check_at: now + CLAIM_MS })
-    .where("id", "in", isPostgres(database) ? due.forUpdate().skipLocked() : due)
-    .returningAll()
-    .execute();
 }
 
 async function handleOrLog(deps: WorkerDeps, event: EventRow): Promise<void> {

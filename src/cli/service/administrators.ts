@@ -13,6 +13,7 @@ export interface AdministratorOptions extends StoreOptions {
   readonly email: string;
   readonly firstName: string;
   readonly lastName: string;
+  readonly isReplacing: boolean;
 }
 
 /** Registers `serve admin create-administrator`. */
@@ -26,17 +27,18 @@ export function registerCreateAdministrator(
     description: "Add an administrator and print a link to set up the account",
     examples: [
       "serve admin create-administrator ada@northwind.example --org 4201",
-      "serve admin create-administrator tim@northwind.example --org 4201 --first-name Tim --last-name Lead",
+      "serve admin create-administrator ada@northwind.example --org 4201 --replace",
     ],
   });
   addPublicUrlFlag(addDatabaseFlags(command))
     .argument("<email>", "email of the administrator", trimmedText)
     .option("--first-name <name>", "first name", someText)
     .option("--last-name <name>", "last name", someText)
-    .action((email: string, flags: { firstName?: string; lastName?: string }, called: Command) => {
-      const { firstName = "", lastName = "" } = flags;
+    .option("--replace", "replace the password and the authenticator app of an administrator who lost them")
+    .action((email: string, flags: { firstName?: string; lastName?: string; replace?: true }, called: Command) => {
+      const { firstName = "", lastName = "", replace: isReplacing = false } = flags;
       const settings = givenSettings(called, context);
-      const options = { ...readGlobals(called), settings, email, firstName, lastName };
+      const options = { ...readGlobals(called), settings, email, firstName, lastName, isReplacing };
       return interruptible(context, () => run(options, context));
     });
 }
@@ -56,7 +58,11 @@ async function runCreateAdministrator(options: AdministratorOptions, context: Co
   ]);
   const { publicUrl } = await readLinkSettings(options.settings);
   const created = await onStore(options, context, (database) =>
-    createAdministrator(database, administrator, { publicUrl, random: context.random.bytes }),
+    createAdministrator(database, administrator, {
+      publicUrl,
+      isReplacing: options.isReplacing,
+      random: context.random.bytes,
+    }),
   );
   const { email, link } = created;
   const printing = printResult<"serve admin create-administrator">(context, options, created, () =>
