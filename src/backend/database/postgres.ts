@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Kysely, PostgresDialect, type PostgresPoolClient } from "kysely";
+import pLimit from "p-limit";
 import pg from "pg";
 import type { Database } from "./schema.ts";
 import { isStalePlan, type StatementNames, statementNames } from "./statementNames.ts";
@@ -44,6 +45,8 @@ export interface PostgresOptions {
 /** A store on PostgreSQL, and what its pool is doing. */
 export interface PostgresStore {
   readonly database: Kysely<Database>;
+  /** The same for work in the background, which has a quarter of the connections at most: requests do not wait for it. */
+  readonly background: Kysely<Database>;
   /** The connections, those that are idle, and how many callers wait for one. */
   pool(): { total: number; idle: number; waiting: number };
 }
@@ -67,11 +70,11 @@ const CONNECTION_LIFE_S = 1_800;
  * @param connectionString `postgresql://user@host:port/database`
  */
 export function openPostgres(connectionString: string, options: PostgresOptions = {}): PostgresStore {
-  const { parameters = {} } = options;
+  const { parameters = {}, connections = 10 } = options;
   const startup = Object.entries(parameters).map(([name, value]) => `-c ${name}=${value}`);
   const pool = new pg.Pool({
     connectionString,
-    max: options.connections ?? 10,
+    max: connections,
     connectionTimeoutMillis: options.acquireMs ?? ACQUIRE_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
     keepAlive: true,
@@ -92,17 +95,45 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
   });
   pool.on("error", (error) => options.onPoolError?.(error));
   const statements = statementNames(options.isPgbouncer ?? false);
-  const dialect = new PostgresDialect({
-    pool: {
-      connect: async () =>
-        new Connection(await connect(pool, options), options, statements) as unknown as PostgresPoolClient,
-      end: () => pool.end(),
-    },
-  });
+  const storeOf = (connectOnce: Connecting) =>
+    new Kysely<Database>({
+      dialect: new PostgresDialect({
+        pool: {
+          connect: async () => (await connectOnce()) as unknown as PostgresPoolClient,
+          end: () => pool.end(),
+        },
+      }),
+    });
+  const connectNow: Connecting = async (onRelease) =>
+    new Connection(await connect(pool, options), options, statements, onRelease);
   return {
-    database: new Kysely<Database>({ dialect }),
+    database: storeOf(connectNow),
+    background: storeOf(inTurn(connectNow, Math.max(1, Math.floor(connections * BACKGROUND_SHARE)))),
     pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
   };
+}
+
+/** The share of the connections that work in the background has. */
+const BACKGROUND_SHARE = 1 / 4;
+
+/** Takes a connection of the pool; `onRelease` is called once it is given back. */
+type Connecting = (onRelease?: () => void) => Promise<Connection>;
+
+/** Returns what takes a number of connections at most, and lets further callers wait until one is given back. */
+function inTurn(connectOnce: Connecting, most: number): Connecting {
+  const turn = pLimit(most);
+  return () =>
+    new Promise((resolve, reject) => {
+      void turn(
+        () =>
+          new Promise<void>((release) => {
+            connectOnce(release).then(resolve, (error) => {
+              release();
+              reject(error);
+            });
+          }),
+      );
+    });
 }
 
 /** Opens the store on PostgreSQL; see `openPostgres`. */
@@ -147,6 +178,7 @@ class Connection {
     private readonly client: pg.PoolClient,
     private readonly options: PostgresOptions,
     private readonly statements: StatementNames,
+    private readonly onRelease: (() => void) | undefined,
   ) {
     client.on("error", this.onLost);
   }
@@ -159,6 +191,7 @@ class Connection {
   release(): void {
     if (!this.isBroken) this.client.off("error", this.onLost);
     this.client.release(this.isBroken);
+    this.onRelease?.();
   }
 
   async query(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {

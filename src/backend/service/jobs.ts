@@ -1,3 +1,4 @@
+import type { PostgresStore } from "../database/postgres.ts";
 import type { BackendDeps } from "../deps.ts";
 import { pace } from "../pace.ts";
 import { followDue } from "../renewals/atProvider.ts";
@@ -7,15 +8,17 @@ import { startReconciling } from "./reconcileJob.ts";
 import type { ServiceSettings } from "./settings.ts";
 import { handleEvents } from "./webhookJob.ts";
 
-/** What jobs take from a machine. */
-interface JobDeps {
-  random(bytes: number): Buffer;
-  /** Milliseconds that never go back. */
-  monotonic(): number;
+/** What jobs take from an instance. */
+interface JobsOf {
+  readonly settings: ServiceSettings;
+  readonly store: Pick<PostgresStore, "background">;
+  /** `monotonic`: milliseconds that never go back. */
+  readonly deps: { random(bytes: number): Buffer; monotonic(): number };
 }
 
 /** Starts what an instance with the role `jobs` does, and returns what ends it. */
-export function startJobs(backend: BackendDeps, settings: ServiceSettings, deps: JobDeps): () => Promise<void> {
+export function startJobs(all: BackendDeps, { settings, deps, store }: JobsOf): () => Promise<void> {
+  const backend = settings.roles.includes("http") ? { ...all, database: store.background } : all;
   const stops = [startSweeping(backend, sweepingOf(backend, settings, deps)), startReconciling(backend)];
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
@@ -31,7 +34,11 @@ const RENEWALS_PER_REQUEST = 1 / 4 / 2;
 /** How long a round is busy with one listing of renewals, so that purchases are looked at every few seconds. */
 const RENEWALS_S = 2;
 
-function sweepingOf(backend: BackendDeps, settings: ServiceSettings, { random, monotonic }: JobDeps): SweepingOptions {
+function sweepingOf(
+  backend: BackendDeps,
+  settings: ServiceSettings,
+  { random, monotonic }: JobsOf["deps"],
+): SweepingOptions {
   const { jobs, payments } = settings;
   const common = { jobs, bucket: random(1).readUInt8(0) % BUCKETS, maxPauseMs: MAX_PAUSE_MS };
   if (payments.provider !== "stripe") return common;

@@ -107,12 +107,11 @@ async function run(instance: Instance): Promise<RunningService> {
   let isDraining = false;
   const publicUrl = new URL(settings.publicUrl);
   const backend = await backendOf(instance, () => publicUrl.origin);
-  const addHooks = await observe(backend, instance);
-  const addWebhooks = await webhooksOf(backend, instance);
-  const app = buildService(backend, instance, { addHooks, addWebhooks, isDraining: () => isDraining });
+  const hooks = { addHooks: await observe(backend, instance), addWebhooks: await webhooksOf(backend, instance) };
+  const app = buildService(backend, instance, { ...hooks, isDraining: () => isDraining });
   const url = await listen(app, settings);
   if (publicUrl.port === "0") publicUrl.port = url.port;
-  const stopJobs = settings.roles.includes("jobs") ? startJobs(backend, settings, deps) : async () => {};
+  const stopJobs = settings.roles.includes("jobs") ? startJobs(backend, instance) : async () => {};
   return {
     ready: { url: `${url.origin}${BASE_PATH}`, instance: name, pid: deps.pid },
     async close() {
@@ -134,13 +133,12 @@ async function backendOf(
   { settings, store, clock, holding, deps, log, metrics }: Instance,
   origin: () => string,
 ): Promise<BackendDeps> {
-  const { database } = store;
   const [pageKey = Buffer.alloc(0), ...olderPageKeys] = settings.masterKeys.map(pageKeyOf);
   return {
-    database,
+    database: store.database,
     gateway: await openGateway(settings.payments, {
       ...deps,
-      database,
+      database: store.database,
       clock,
       now: clock.now,
       observeCall: observeStripe(metrics, log, deps.monotonic),
