@@ -7,8 +7,8 @@ const MAX_TRIES = 60;
 /** The pauses are longer than those of rival transactions: requests that waited behind the lock go first. */
 const PAUSE_FACTOR = 10;
 
-/** A lock was not available in time (`lock_not_available`), or another process created the same table first. */
-const LOCKED = /^(55P03|42P07|23505)$/;
+/** A lock was not available in time (`lock_not_available`), or another process created the same table or its type first. */
+const LOCKED = /^(55P03|42P07|42710|23505)$/;
 
 /**
  * Runs work of a migration, and again while the tables that it changes are in use. The connection's `lock_timeout` ends
