@@ -78,15 +78,18 @@ const END_FAILURES: Readonly<Record<WaitingEnd["state"], Failure>> = {
 };
 
 /**
- * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance, and nothing of it
- * was refunded since. Otherwise nothing is given.
+ * Fulfills a purchase whose payment took money, if that is the payment that was frozen at its acceptance, and it was
+ * not refunded since. Otherwise nothing is given.
  */
 export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
   // The answer to a confirmation of this run is new.
   const refund = run.hasConfirmed ? "none" : await refundOf(run, payment);
   if (refund === "whole" && canEndRefunded(purchase)) return decline(run, purchase, REFUNDED, { isPaymentOver: true });
   if (refund === "whole") return review(run, purchase, "its payment was refunded");
-  if (refund === "part") return review(run, purchase, "a part of its payment was refunded");
+  // Outside of a review it is given, and the refund is a difference that a webhook or a reconciliation finds.
+  if (refund === "part" && purchase.state === "needs_review") {
+    return review(run, purchase, "a part of its payment was refunded");
+  }
   if (isAsFrozen(run, purchase, payment)) return fulfill(run, await withPaidMethod(run, purchase, payment));
   return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
 }
