@@ -102,10 +102,14 @@ describe.runIf(url)("steps on PostgreSQL", () => {
     };
     expect(await isUnique()).toEqual([{ valid: false, unique: true }]);
     const step = createIndexConcurrently("organizations_name", "organizations (name)");
+    const created = () => statements.filter((text) => text.startsWith("create index")).length;
     await apply({ "9001_index": step });
     expect(await isUnique()).toEqual([{ valid: true, unique: false }]);
+    // A busy database may need more than one try.
+    const tries = created();
+    expect(tries).toBeGreaterThan(0);
     await apply({ "9001_index": step, "9002_again": step });
-    expect(statements.filter((text) => text.startsWith("create index"))).toHaveLength(1);
+    expect(created()).toBe(tries);
   });
 
   test("that need a session are refused through PgBouncer", async () => {
