@@ -12,7 +12,7 @@ export interface Page {
 const HIDDEN = /<input type="hidden" name="([^"]*)" value="([^"]*)"/g;
 
 /** Loads a payment page, which changes nothing. */
-async function viewPage(url: string): Promise<Page> {
+export async function viewPage(url: string): Promise<Page> {
   const response = await fetch(url, { redirect: "manual" });
   return { status: response.status, html: await response.text() };
 }
@@ -29,7 +29,7 @@ export function hiddenFields({ status, html }: Page): Record<string, string> {
  *
  * @param card the chosen card; the stored method by default
  */
-export async function actOnPage(url: string, action: "pay" | "cancel", card?: string): Promise<Page> {
+export async function actOnPage(url: string, action: "pay" | "cancel" | "enter_card", card?: string): Promise<Page> {
   const fields = hiddenFields(await viewPage(url));
   const response = await fetch(url, {
     method: "POST",
@@ -37,6 +37,30 @@ export async function actOnPage(url: string, action: "pay" | "cancel", card?: st
     body: new URLSearchParams({ ...fields, ...(card !== undefined && { card }), action }),
   });
   return { status: response.status, html: await response.text() };
+}
+
+const BUTTON_LINK = /<a class="button" href="([^"]*)"/;
+
+/** Presses a button that leads on to a page of the provider or of the bank. Returns the address of that page. */
+export async function goElsewhere(url: string, action: "pay" | "enter_card"): Promise<string> {
+  const answer = await actOnPage(url, action);
+  const page = answer.status === 303 ? await viewPage(url) : answer;
+  const [, link] = BUTTON_LINK.exec(page.html) ?? [];
+  if (link === undefined) throw new PageError(`The payment page leads nowhere (${page.status}): ${page.html}`);
+  return unescaped(link);
+}
+
+/**
+ * Answers a page of the provider or of the bank.
+ *
+ * @param fields its form, such as the name of a card
+ * @returns our page, where the browser is sent back to
+ */
+export async function answerElsewhere(page: string, fields: Record<string, string>): Promise<Page> {
+  const response = await fetch(page, { method: "POST", redirect: "manual", body: new URLSearchParams(fields) });
+  const back = response.headers.get("location");
+  if (back === null) throw new PageError(`No way back (${response.status}): ${await response.text()}`);
+  return viewPage(back);
 }
 
 function unescaped(text: string): string {

@@ -129,6 +129,13 @@ export interface CustomerRecords {
   exists(customer: string): Promise<boolean>;
   /** Reads a payment method of a customer; `null` if it is not, or no longer, theirs. */
   findMethod(customer: string, paymentMethod: string): Promise<PaymentChoice | null>;
+  /**
+   * Attaches a card that belongs to nobody to a customer, and leaves one that is theirs as it is.
+   *
+   * @returns the card, which may have another ID
+   * @throws GatewayRefusal for what does not exist, is no card, is another customer's, or is declined
+   */
+  attachCard(customer: string, paymentMethod: string): Promise<PaymentChoice>;
 }
 
 /** A payment that its payer's bank disputes. */

@@ -1,4 +1,5 @@
-import type { PurchaseRow } from "../database/schema.ts";
+import type { Kysely } from "kysely";
+import type { Database, PurchaseRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { CustomerRecords, GatewayRefusal } from "../payments/gateway.ts";
 import { readSubscription } from "../subscriptions/store.ts";
@@ -21,20 +22,30 @@ export async function saveCustomer(
   const { name, customer_id: known } = await readSubscription(run.database, id);
   const found = known ?? (await customers.create({ id, name }, keyOf(purchase, "customer")));
   return inTransaction(run.database, async (tx) => {
-    const { customer_id } = await tx
-      .updateTable("subscriptions")
-      .set((expression) => ({ customer_id: expression.fn.coalesce("customer_id", expression.val(found)) }))
-      .where("organization_id", "=", id)
-      .returning("customer_id")
-      .executeTakeFirstOrThrow();
-    const customer = customer_id ?? found;
-    await tx
-      .insertInto("provider_objects")
-      .values({ id: customer, kind: "customer", organization_id: id, check_at: null })
-      .onConflict((conflict) => conflict.column("id").doNothing())
-      .execute();
+    const customer = await keepCustomer(tx, id, found);
     return movePurchase(tx, purchase, purchase.state, { customer_id: customer, ...UNSPOILED });
   });
+}
+
+/**
+ * Gives an organization a customer, unless it has one.
+ *
+ * @returns the customer that it has then
+ */
+export async function keepCustomer(tx: Kysely<Database>, organizationId: number, customer: string): Promise<string> {
+  const { customer_id } = await tx
+    .updateTable("subscriptions")
+    .set((expression) => ({ customer_id: expression.fn.coalesce("customer_id", expression.val(customer)) }))
+    .where("organization_id", "=", organizationId)
+    .returning("customer_id")
+    .executeTakeFirstOrThrow();
+  const kept = customer_id ?? customer;
+  await tx
+    .insertInto("provider_objects")
+    .values({ id: kept, kind: "customer", organization_id: organizationId, check_at: null })
+    .onConflict((conflict) => conflict.column("id").doNothing())
+    .execute();
+  return kept;
 }
 
 /** Whether a request was refused because the customer no longer has the payment method, so that nothing moved. */

@@ -2,13 +2,8 @@ import type { Kysely } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
 import { BillingError } from "../../billing/errors.ts";
 import { isCurrency, type Money, parseMoney } from "../../billing/money.ts";
-import type { PaymentMethod } from "../../contract/basics.ts";
 import type { Database } from "../database/schema.ts";
-import { inTransaction } from "../database/transaction.ts";
-import { BackendError } from "../errors.ts";
-import { OPERATOR, recordEvent } from "../events/events.ts";
 import { secretBox } from "../identity/secretBox.ts";
-import { CARD_RULES } from "../payments/cards.ts";
 import { parseOrganization, type SeedOrganization } from "../seeding/seedFile.ts";
 import { seedRows } from "../seeding/seedRows.ts";
 import { databaseNow } from "./clock.ts";
@@ -134,74 +129,4 @@ function parsePrice(text: string, currency: string, problems: string[]): Money {
     problems.push(`--unit-price: ${error.message}`);
     return { amount: 0, currency };
   }
-}
-
-/**
- * Sets the payment method for an organization's later purchases and renewals: a test card, or a payment method of the
- * organization's customer at the provider.
- *
- * @throws BackendError `not_found`; `settings_invalid` for a method unknown to the provider; `unavailable` without an answer
- *   from it
- */
-export async function setPaymentMethod(
-  database: Kysely<Database>,
-  organizationId: number,
-  { paymentMethod, provider }: { paymentMethod: string; provider: OperatorProvider },
-): Promise<PaymentMethod> {
-  const label = await labelOf(database, organizationId, { paymentMethod, provider });
-  const at = Math.round(await databaseNow(database));
-  await inTransaction(database, async (tx) => {
-    const changed = await tx
-      .updateTable("subscriptions")
-      // A buyer who is about to confirm a purchase has seen the previous method, so outdate their quote.
-      .set((expression) => ({
-        payment_method: paymentMethod,
-        payment_method_label: label,
-        version: expression("version", "+", 1),
-      }))
-      .where("organization_id", "=", organizationId)
-      .returning("organization_id")
-      .executeTakeFirst();
-    if (!changed) throw organizationNotFound(organizationId);
-    const data = { paymentMethod };
-    await recordEvent(tx, { organizationId, at, actor: OPERATOR, type: "payment_method.changed", data });
-  });
-  return label === null ? CARD_RULES.describe(paymentMethod, null) : { type: "card", label };
-}
-
-/** The label of a payment method, as the provider has it; `null` for a test card. */
-async function labelOf(
-  database: Kysely<Database>,
-  organizationId: number,
-  { paymentMethod, provider }: { paymentMethod: string; provider: OperatorProvider },
-): Promise<string | null> {
-  if (provider.name === "sandbox") {
-    const known = CARD_RULES.choices().map(({ id }) => id);
-    if (known.includes(paymentMethod)) return null;
-    throw invalidSettings([`The payment method must be one of ${known.join(", ")}`]);
-  }
-  const found = await database
-    .selectFrom("subscriptions")
-    .select("customer_id")
-    .where("organization_id", "=", organizationId)
-    .executeTakeFirst();
-  if (!found) throw organizationNotFound(organizationId);
-  const { customer_id: customer } = found;
-  if (customer === null) {
-    throw invalidSettings([`Organization ${organizationId} has no customer at Stripe`], WITHOUT_CUSTOMER);
-  }
-  const method = await provider.lookUp(
-    async (records) => records?.customers?.findMethod(customer, paymentMethod) ?? null,
-  );
-  if (method === null)
-    throw invalidSettings([`${paymentMethod} is not a payment method of ${customer}`], CORRECT_METHOD);
-  return method.label;
-}
-
-const WITHOUT_CUSTOMER = "Its first purchase creates one and asks for a card on the payment page.";
-
-const CORRECT_METHOD = "Pass the ID of a payment method of that customer: pm_…";
-
-function organizationNotFound(id: number): BackendError {
-  return new BackendError("not_found", `Organization ${id} not found`);
 }

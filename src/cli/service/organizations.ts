@@ -119,7 +119,7 @@ export function registerSetPaymentMethod(
     ],
   });
   addPaymentFlags(addDatabaseFlags(command))
-    .argument("<method>", "payment method of the organization's customer at Stripe, or a test card", someText)
+    .argument("<method>", "card at Stripe, which is attached to the organization's customer, or a test card", someText)
     .action((paymentMethod: string, _flags: unknown, called: Command) => {
       const options = { ...readGlobals(called), settings: givenSettings(called, context), paymentMethod };
       return interruptible(context, () => run(options, context));
@@ -134,7 +134,8 @@ export function registerSetPaymentMethod(
  */
 async function runSetPaymentMethod(options: PaymentMethodOptions, context: Context): Promise<void> {
   const organizationId = namedOrganization(options);
-  const isTestCard = options.paymentMethod.startsWith("card_");
+  // Stripe's older cards have an ID such as card_1Nx8mQ2e.
+  const isTestCard = /^card_[a-z_]+$/.test(options.paymentMethod);
   if (isTestCard && options.settings.flags["test-mode"] !== true) {
     throw usageError("Test cards are allowed in test mode only", "Pass --test-mode to use test cards; no money moves.");
   }
@@ -146,12 +147,13 @@ async function runSetPaymentMethod(options: PaymentMethodOptions, context: Conte
     );
   }
   const [{ setPaymentMethod }, { operatorProvider }] = await Promise.all([
-    import("../../backend/service/organizations.ts"),
+    import("../../backend/service/paymentMethods.ts"),
     import("../../backend/service/operatorProvider.ts"),
   ]);
   const provider = await operatorProvider(settings, context.clock);
+  const { paymentMethod: chosen } = options;
   const paymentMethod = await onStore(options, context, (database) =>
-    setPaymentMethod(database, organizationId, { paymentMethod: options.paymentMethod, provider }),
+    setPaymentMethod(database, organizationId, { paymentMethod: chosen, provider, random: context.random.bytes }),
   );
   await printResult<"serve admin set-payment-method">(
     context,

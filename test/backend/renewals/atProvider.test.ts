@@ -81,6 +81,7 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
         create: async (created) => `cus_${created.id}`,
         exists: async () => true,
         findMethod: async (_customer, method) => (labels[method] ? { id: method, label: labels[method] } : null),
+        attachCard: () => Promise.reject(new Error("unexpected")),
         startCardEntry: () => Promise.reject(new Error("unexpected")),
         readCardEntry: () => Promise.reject(new Error("unexpected")),
       },

@@ -48,6 +48,7 @@ function records(found: Partial<ProviderSubscription> | null, customers = ["cus_
       exists: async (customer) => customers.includes(customer),
       create: unexpected,
       findMethod: unexpected,
+      attachCard: unexpected,
       startCardEntry: unexpected,
       readCardEntry: unexpected,
     },

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { CustomerRecords } from "../../../src/backend/payments/gateway.ts";
+import { type CustomerRecords, GatewayRefusal } from "../../../src/backend/payments/gateway.ts";
 import { stripeLimits } from "../../../src/backend/payments/stripe/units.ts";
 import { type OperatorProvider, operatorProvider } from "../../../src/backend/service/operatorProvider.ts";
-import { createOrganization, setPaymentMethod } from "../../../src/backend/service/organizations.ts";
+import { createOrganization } from "../../../src/backend/service/organizations.ts";
+import { setPaymentMethod } from "../../../src/backend/service/paymentMethods.ts";
 import { POSTGRES } from "../../support/service.ts";
 import { openTestStore, type TestStore } from "../support/stores.ts";
 
@@ -11,9 +12,12 @@ const unexpected = () => Promise.reject(new Error("unexpected"));
 
 const CUSTOMERS: CustomerRecords = {
   exists: async (customer) => customer === "cus_1",
-  findMethod: async (customer, id) =>
-    customer === "cus_1" && id === "pm_1" ? { id, label: "Visa ending in 4242" } : null,
-  create: unexpected,
+  findMethod: unexpected,
+  async attachCard(customer, id) {
+    if (id === "pm_declined") throw new GatewayRefusal("Your card was declined.", { isConflict: false });
+    return { id: id === "pm_card_visa" ? `pm_of_${customer}` : id, label: "Visa ending in 4242" };
+  },
+  create: async ({ id, name }) => `cus_${name}_${id}`,
   startCardEntry: unexpected,
   readCardEntry: unexpected,
 };
@@ -54,15 +58,20 @@ describe.skipIf(!POSTGRES)("an operator's organization", () => {
   const create = (changes: Partial<typeof ORGANIZATION>, provider = STRIPE) =>
     createOrganization(store.database, { ...ORGANIZATION, ...changes }, { provider, random: randomBytes });
 
+  const set = (id: number, paymentMethod: string, provider = STRIPE) =>
+    setPaymentMethod(store.database, id, { paymentMethod, provider, random: randomBytes });
+
   const subscription = (id: number) =>
     store.database.selectFrom("subscriptions").selectAll().where("organization_id", "=", id).executeTakeFirst();
 
   test("keeps its customer, whose payment methods it can have", async () => {
     await create({ id: 1, stripeCustomerId: "cus_1" });
     expect(await subscription(1)).toMatchObject({ customer_id: "cus_1", payment_method: null });
-    const set = (paymentMethod: string) => setPaymentMethod(store.database, 1, { paymentMethod, provider: STRIPE });
-    await expect(set("pm_2")).rejects.toThrow("pm_2 is not a payment method of cus_1");
-    expect(await set("pm_1")).toEqual({ type: "card", label: "Visa ending in 4242" });
+    await expect(set(1, "pm_declined")).rejects.toMatchObject({
+      code: "settings_invalid",
+      message: "Cannot pay with pm_declined: Your card was declined.",
+    });
+    expect(await set(1, "pm_1")).toEqual({ type: "card", label: "Visa ending in 4242" });
     expect(await subscription(1)).toMatchObject({
       payment_method: "pm_1",
       payment_method_label: "Visa ending in 4242",
@@ -75,11 +84,21 @@ describe.skipIf(!POSTGRES)("an operator's organization", () => {
     expect(await subscription(2)).toBeUndefined();
   });
 
-  test("without a customer has no payment method at Stripe, and one that does not exist has none", async () => {
+  test("without a customer gets one with its first card, also if that is declined", async () => {
     await create({ id: 3 });
-    const set = (id: number) => setPaymentMethod(store.database, id, { paymentMethod: "pm_1", provider: STRIPE });
-    await expect(set(3)).rejects.toThrow("Organization 3 has no customer at Stripe");
-    await expect(set(4)).rejects.toMatchObject({ code: "not_found" });
+    await expect(set(3, "pm_declined")).rejects.toThrow("Your card was declined.");
+    expect(await subscription(3)).toMatchObject({ customer_id: "cus_Northwind_3", payment_method: null, version: 1 });
+    expect(await set(3, "pm_card_visa")).toMatchObject({ label: "Visa ending in 4242" });
+    expect(await subscription(3)).toMatchObject({
+      customer_id: "cus_Northwind_3",
+      payment_method: "pm_of_cus_Northwind_3",
+    });
+    const followed = store.database
+      .selectFrom("provider_objects")
+      .select(["id", "kind"])
+      .where("organization_id", "=", 3);
+    expect(await followed.execute()).toEqual([{ id: "cus_Northwind_3", kind: "customer" }]);
+    await expect(set(4, "pm_1")).rejects.toMatchObject({ code: "not_found" });
   });
 
   test("is refused with all that the provider cannot charge", async () => {
@@ -98,10 +117,9 @@ describe.skipIf(!POSTGRES)("an operator's organization", () => {
   test("pays with test cards in any currency where those are allowed", async () => {
     const provider = await sandbox();
     await create({ id: 6, currency: "IRR" }, provider);
-    const set = (paymentMethod: string) => setPaymentMethod(store.database, 6, { paymentMethod, provider });
-    expect(await set("card_ok")).toMatchObject({ type: "card", label: expect.stringContaining("4242") });
+    expect(await set(6, "card_ok", provider)).toMatchObject({ type: "card", label: expect.stringContaining("4242") });
     expect(await subscription(6)).toMatchObject({ payment_method: "card_ok", payment_method_label: null });
-    await expect(set("pm_1")).rejects.toThrow(/must be one of card_ok, /);
+    await expect(set(6, "pm_1", provider)).rejects.toThrow(/must be one of card_ok, /);
   });
 });
 

@@ -6,7 +6,8 @@ import type { GivenSettings } from "../../../src/backend/service/given.ts";
 import { importSeed } from "../../../src/backend/service/import.ts";
 import { migrateService } from "../../../src/backend/service/migrate.ts";
 import { operatorProvider } from "../../../src/backend/service/operatorProvider.ts";
-import { createOrganization, setPaymentMethod } from "../../../src/backend/service/organizations.ts";
+import { createOrganization } from "../../../src/backend/service/organizations.ts";
+import { setPaymentMethod } from "../../../src/backend/service/paymentMethods.ts";
 import { reconcileService } from "../../../src/backend/service/reconcileService.ts";
 import { type RunningService, startService } from "../../../src/backend/service/server.ts";
 import { readPaymentSettings, readServiceSettings } from "../../../src/backend/service/settings.ts";
@@ -153,9 +154,10 @@ describe.skipIf(!POSTGRES)("a service that is paid through Stripe", () => {
       );
     await expect(create("cus_none")).rejects.toThrow("--stripe-customer cus_none was not found at Stripe");
     await create(customer);
-    const set = (paymentMethod: string) => on((store) => setPaymentMethod(store, 3, { paymentMethod, provider }));
+    const set = (paymentMethod: string) =>
+      on((store) => setPaymentMethod(store, 3, { paymentMethod, provider, random: randomBytes }));
     expect(await set(card)).toMatchObject({ type: "card", label: expect.stringContaining("4242") });
-    await expect(set((await customerWithCard()).card)).rejects.toThrow(`is not a payment method of ${customer}`);
+    await expect(set((await customerWithCard()).card)).rejects.toThrow("belongs to another customer");
   });
 
   test("sells, is reconciled, and finds a payment that it does not know", async () => {
@@ -166,7 +168,7 @@ describe.skipIf(!POSTGRES)("a service that is paid through Stripe", () => {
       text: JSON.stringify(seed(organization(1, { paymentMethod: null, stripeCustomerId: customer }))),
     };
     await on((store) => importSeed(store, file, { isTestMode: true, provider, masterKeys: [], random: randomBytes }));
-    await on((store) => setPaymentMethod(store, 1, { paymentMethod: card, provider }));
+    await on((store) => setPaymentMethod(store, 1, { paymentMethod: card, provider, random: randomBytes }));
 
     const service = await start({ "metrics-port": "0", "log-level": "debug" });
     // A busy machine may shed the first request.

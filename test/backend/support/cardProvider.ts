@@ -150,6 +150,9 @@ export function useCardProvider(backend: TestBackend, origin = "https://provider
       async findMethod(customer, method) {
         return methods.get(method)?.customer === customer ? { id: method, label: labelOf(method) } : null;
       },
+      async attachCard() {
+        throw new TypeError("unexpected");
+      },
       async startCardEntry({ idempotencyKey: key, purchaseId, customer, returnUrl }) {
         let page = pages.find((other) => other.key === key);
         if (page === undefined) {

@@ -2,7 +2,7 @@ import type Stripe from "stripe";
 import type { CustomerRecords } from "../gateway.ts";
 import { call } from "./errors.ts";
 import { labelOf } from "./labels.ts";
-import { customerExists, findPaymentMethod, idOf } from "./lookups.ts";
+import { attachCard, customerExists, findPaymentMethod, idOf } from "./lookups.ts";
 
 /**
  * How long a page that asks for a card stays open: half an hour at least, which is Stripe's minimum, until the end of a half
@@ -56,6 +56,7 @@ export function stripeCustomers(stripe: Stripe, now: () => number): CustomerReco
 
     exists: (customer) => customerExists(stripe, customer),
     findMethod: (customer, paymentMethod) => findPaymentMethod(stripe, customer, paymentMethod),
+    attachCard: (customer, paymentMethod) => attachCard(stripe, customer, paymentMethod),
   };
 }
 

@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
-import type { Dispute, PaymentChoice } from "../gateway.ts";
-import { ask } from "./errors.ts";
+import { type Dispute, GatewayRefusal, type PaymentChoice } from "../gateway.ts";
+import { ask, call } from "./errors.ts";
 import { labelOf } from "./labels.ts";
 import { fromStripeAmount } from "./units.ts";
 
@@ -14,6 +14,24 @@ export async function customerExists(stripe: Stripe, id: string): Promise<boolea
 export async function findPaymentMethod(stripe: Stripe, customer: string, id: string): Promise<PaymentChoice | null> {
   const found = await ask(() => stripe.paymentMethods.retrieve(id));
   return found && idOf(found.customer) === customer ? { id: found.id, label: labelOf(found) } : null;
+}
+
+/**
+ * Attaches a card to a customer, unless it is theirs already. Stripe makes a card of its own from a test method (`pm_card_visa`).
+ *
+ * @throws GatewayRefusal for what does not exist, is no card, is another customer's, or is declined; GatewayUnavailable
+ */
+export async function attachCard(stripe: Stripe, customer: string, id: string): Promise<PaymentChoice> {
+  const found = await ask(() => stripe.paymentMethods.retrieve(id));
+  const owner = idOf(found?.customer);
+  if (found && found.type !== "card") throw refusal(`${id} is not a card`);
+  if (owner !== null && owner !== customer) throw refusal(`${id} belongs to another customer`);
+  const card = found && owner ? found : await call(() => stripe.paymentMethods.attach(id, { customer }));
+  return { id: card.id, label: labelOf(card) };
+}
+
+function refusal(message: string): GatewayRefusal {
+  return new GatewayRefusal(message, { isConflict: false });
 }
 
 /** The statuses of a dispute that is over (Stripe's documentation, How disputes work). */

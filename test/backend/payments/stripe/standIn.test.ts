@@ -94,6 +94,24 @@ test("a failure of Stripe's own is repeated under its key, and another key works
   expect(again.status).toBe("requires_confirmation");
 });
 
+test("a card that belongs to nobody is attached, one of theirs stays, and any other is refused", async () => {
+  const { customers } = gateway();
+  const [mine, other] = await Promise.all(["a", "b"].map((key) => customers?.create({ id: 1, name: "A" }, key)));
+  const attach = (customer = "", id = "") => customers?.attachCard(customer, id);
+  const card = await attach(mine, "pm_card_mastercard");
+  expect(card).toEqual({ id: expect.stringMatching(/^pm_(?!card)/), label: "Mastercard ending in 4444" });
+  expect(await customers?.findMethod(mine ?? "", card?.id ?? "")).toEqual(card);
+  expect(await attach(mine, card?.id)).toEqual(card);
+  await expect(attach(other, card?.id)).rejects.toThrow("belongs to another customer");
+  await expect(attach(mine, "pm_card_chargeDeclined")).rejects.toThrow("Your card was declined.");
+  await expect(attach(mine, "pm_none")).rejects.toBeInstanceOf(GatewayRefusal);
+  await standIn.client().paymentMethods.detach(card?.id ?? "");
+  await expect(attach(mine, card?.id)).rejects.toBeInstanceOf(GatewayRefusal);
+  const debit = await standIn.client().paymentMethods.attach("pm_card_visa", { customer: mine ?? "" });
+  await standIn.control.alter(debit.id, { type: "sepa_debit" });
+  await expect(attach(mine, debit.id)).rejects.toThrow("is not a card");
+});
+
 test("a card that was detached is refused, and is not the customer's any more", async () => {
   const request = await requestWith("pm_card_visa");
   const created = await gateway().create(request);
