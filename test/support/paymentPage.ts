@@ -12,7 +12,7 @@ export interface Page {
 const HIDDEN = /<input type="hidden" name="([^"]*)" value="([^"]*)"/g;
 
 /** Loads a payment page, which changes nothing. */
-async function viewPage(url: string): Promise<Page> {
+export async function viewPage(url: string): Promise<Page> {
   const response = await fetch(url, { redirect: "manual" });
   return { status: response.status, html: await response.text() };
 }
@@ -24,12 +24,18 @@ export function hiddenFields({ status, html }: Page): Record<string, string> {
   return Object.fromEntries(fields);
 }
 
+/** Where a person goes on with the payment, on a page of their bank or of the provider; `null` if nowhere. */
+export function elsewhereOf({ html }: Page): string | null {
+  const [, address = null] = /<a class="button" href="([^"]*)"/.exec(html) ?? [];
+  return address && unescaped(address);
+}
+
 /**
  * Acts on a payment page like a person, with a plain POST of its form.
  *
  * @param card the chosen card; the stored method by default
  */
-export async function actOnPage(url: string, action: "pay" | "cancel", card?: string): Promise<Page> {
+export async function actOnPage(url: string, action: "pay" | "enter_card" | "cancel", card?: string): Promise<Page> {
   const fields = hiddenFields(await viewPage(url));
   const response = await fetch(url, {
     method: "POST",
