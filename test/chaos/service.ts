@@ -15,7 +15,7 @@ import { createFleet, type Fleet } from "./serviceFleet.ts";
 import { checkAccounts, checkOrders, settle } from "./serviceLedger.ts";
 import type { Order } from "./serviceOrders.ts";
 import { killAtServicePoints, pointOrganizations } from "./servicePoints.ts";
-import { STORM_CARDS, stormService } from "./serviceStorm.ts";
+import { STORM_CARDS, stormService, WITHOUT_PERSON } from "./serviceStorm.ts";
 
 const SEEDED_LICENSES = 25;
 
@@ -45,7 +45,8 @@ try {
   orders.push(...(await tellWrongTime(fleet, FIRST.clocks, tally)));
   orders.push(...(await drainUnderLoad(fleet, FIRST.drain, tally)));
   console.log(`Wrong clocks and drains: ${tally.violations.length} violations.`);
-  orders.push(...(await stormService(fleet, { seconds, random: new Random(seed), first: FIRST.storm }, tally)));
+  const crowd = { first: FIRST.storm, count: STORM_CARDS.length, withoutPerson: WITHOUT_PERSON };
+  orders.push(...(await stormService(fleet, { seconds, random: new Random(seed), crowd }, tally)));
   await settle(cluster, tally);
   await checkAccounts(cluster, SEEDED_LICENSES, tally);
   await checkOrders(cluster, orders, tally);

@@ -18,6 +18,8 @@ interface StartOptions {
 /** Instances of the service on one database, by number, each with a port that it keeps when it is started again. */
 export interface Fleet {
   readonly cluster: Cluster;
+  /** Runs a command of the operator. Returns what it printed. */
+  operate(args: readonly string[]): Promise<string>;
   /** The address of the API of an instance, whether or not it runs at the moment. */
   url(number: number): string;
   /** The process that was started last. */
@@ -33,10 +35,22 @@ export interface Fleet {
 /** The exit code of a process that was killed. */
 export const KILLED = 137;
 
-/** Arms a crash point (src/backend/README.md, Crash points). */
-export function armed(point: string, action: "kill" | "pause" = "kill"): Record<string, string> {
-  return { SECUREFLAG_CRASH_AT: `${point}:1:${action}` };
+/**
+ * Arms a crash point (src/backend/README.md, Crash points).
+ *
+ * @param time at which time it is reached
+ */
+export function armed(point: string, action: "kill" | "pause" = "kill", time = 1): Record<string, string> {
+  return { SECUREFLAG_CRASH_AT: `${point}:${time}:${action}` };
 }
+
+/** Who is paid: flags and environment of every instance, and of the operator's commands. */
+export interface Provider {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const TEST_CARDS: Provider = { args: ["--payments", "sandbox", "--test-mode"], env: {} };
 
 /** More than a run takes. */
 const FOREVER_MS = 86_400_000;
@@ -47,17 +61,14 @@ const MAX_STARTS = 60;
 const END_MS = 40_000;
 
 /** Migrates the cluster's database, imports organizations, and prepares instances without starting one. */
-export async function createFleet(cluster: Cluster, organizations: readonly SeedOrganization[]): Promise<Fleet> {
-  await operate(cluster, ["serve", "migrate"]);
-  await operate(cluster, [
-    "serve",
-    "admin",
-    "import",
-    await seedFile({ organizations }),
-    "--payments",
-    "sandbox",
-    "--test-mode",
-  ]);
+export async function createFleet(
+  cluster: Cluster,
+  organizations: readonly SeedOrganization[],
+  provider: Provider = TEST_CARDS,
+): Promise<Fleet> {
+  const operate = (args: readonly string[]) => runCommand({ ...serviceEnvironment(cluster), ...provider.env }, args);
+  await operate(["serve", "migrate"]);
+  await operate(["serve", "admin", "import", await seedFile({ organizations }), ...provider.args]);
   const running = new Map<number, RunningService>();
   const ends = new Map<RunningService, number>();
   const ports = new Map<number, number>();
@@ -72,15 +83,15 @@ export async function createFleet(cluster: Cluster, organizations: readonly Seed
   };
   return {
     cluster,
+    operate: (args) => operate([...args, ...provider.args]),
     url: (number) => `http://127.0.0.1:${ports.get(number)}${BASE_PATH}`,
     instance,
     async start(number, { args = [], env = {}, databaseUrl = cluster.url } = {}) {
       const port = ports.get(number) ?? (await freePort());
       ports.set(number, port);
-      const flags = ["--port", String(port), ...args];
-      const service = await startWhenPossible(() =>
-        startService({ url: databaseUrl }, flags, { env, timeout: FOREVER_MS }),
-      );
+      const flags = ["--port", String(port), ...provider.args, ...args];
+      const settings = { env: { ...provider.env, ...env }, timeout: FOREVER_MS };
+      const service = await startWhenPossible(() => startService({ url: databaseUrl }, flags, settings));
       running.set(number, service);
       void service.process.ended.then(({ exitCode }) => ends.set(service, exitCode));
       return service;
@@ -108,8 +119,8 @@ async function startWhenPossible(start: () => Promise<RunningService>): Promise<
   }
 }
 
-/** Runs a command of the operator. */
-async function operate(cluster: Cluster, args: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await runCli([...args, "--json"], { env: serviceEnvironment(cluster) });
-  if (exitCode !== 0) throw new WaitError(`${args.join(" ")} ended ${exitCode}: ${stderr}`);
+async function runCommand(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await runCli([...args, "--json"], { env });
+  if (exitCode !== 0) throw new WaitError(`${args.join(" ")} ended ${exitCode}: ${stdout} ${stderr}`);
+  return stdout;
 }

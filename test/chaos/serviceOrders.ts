@@ -19,6 +19,9 @@ export interface Order {
 /** Where to send the next request. */
 export type Route = () => string;
 
+/** What a person does at the address of a payment page. It may have to be done again. */
+export type Paying = (link: string, route: Route, tally: Tally) => Promise<void>;
+
 /** Creates an order with a key of its own. */
 export function newOrder(organizationId: number, licenses: number): Order {
   return { organizationId, licenses, key: `key-${randomUUID()}`, end: null };
@@ -68,8 +71,10 @@ const TRY_AGAIN = [429, 503];
 /**
  * Buys an order over HTTP, with a request to any instance at a time, until it has ended. What the program may not answer is
  * a violation.
+ *
+ * @param pay what a person does where one has to pay
  */
-export async function buyOverHttp(order: Order, route: Route, tally: Tally): Promise<void> {
+export async function buyOverHttp(order: Order, route: Route, tally: Tally, pay: Paying = payByCard): Promise<void> {
   const until = performance.now() + ORDER_MS;
   let quoteId: string | null = null;
   while (order.end === null && performance.now() < until) {
@@ -78,8 +83,9 @@ export async function buyOverHttp(order: Order, route: Route, tally: Tally): Pro
       quoteId &&
       (await send(route(), order.organizationId, ["POST", "/purchases"], { body: { quoteId }, key: order.key }));
     if (!answer) await sleep(PAUSE_MS);
-    else if ([200, 201, 202, 402].includes(answer.status)) return follow(order, purchaseOf(answer), route, tally);
-    else if (isCode(answer, "subscription_changed")) quoteId = null;
+    else if ([200, 201, 202, 402].includes(answer.status)) {
+      return follow(order, purchaseOf(answer), { route, tally, pay });
+    } else if (isCode(answer, "subscription_changed")) quoteId = null;
     else {
       expectRefusal(answer, ["idempotency_key_in_use"], order, tally);
       await sleep(PAUSE_MS);
@@ -97,7 +103,11 @@ async function quote(order: Order, route: Route, tally: Tally): Promise<string |
 }
 
 /** Follows a purchase to its end. A person pays it where one has to. */
-async function follow(order: Order, purchase: Purchase, route: Route, tally: Tally): Promise<void> {
+async function follow(
+  order: Order,
+  purchase: Purchase,
+  { route, tally, pay }: { route: Route; tally: Tally; pay: Paying },
+): Promise<void> {
   const until = performance.now() + ORDER_MS;
   for (let seen = purchase; performance.now() < until; ) {
     if (seen.status === "succeeded" || seen.status === "failed") {
@@ -113,9 +123,15 @@ async function follow(order: Order, purchase: Purchase, route: Route, tally: Tal
   tally.expect(false, `${order.key}: ${purchase.id} never came to an end`);
 }
 
-/** Pays at any instance: all have the same keys for pages. */
-async function pay(link: string, route: Route, tally: Tally): Promise<void> {
-  const url = new URL(new URL(link).pathname, route());
+/** The address of a page at another instance: all have the same keys for pages. */
+export function pageAt(link: string, route: Route): URL {
+  const { pathname, search } = new URL(link);
+  return new URL(`${pathname}${search}`, route());
+}
+
+/** Pays with the stored test card at any instance. */
+async function payByCard(link: string, route: Route, tally: Tally): Promise<void> {
+  const url = pageAt(link, route);
   try {
     const { status } = await actOnPage(url.href, "pay");
     tally.clicks += 1;

@@ -4,7 +4,7 @@ import { waitFor } from "../support/wait.ts";
 import { type Loss, startCommitProxy } from "./commitProxy.ts";
 import type { Tally } from "./ledger.ts";
 import { armed, type Fleet, KILLED } from "./serviceFleet.ts";
-import { buyOverHttp, newOrder, type Order } from "./serviceOrders.ts";
+import { buyOverHttp, newOrder, type Order, type Paying } from "./serviceOrders.ts";
 
 /** The crash points of a purchase that a request reaches (src/backend/README.md, Crash points). */
 const REQUEST_POINTS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9"];
@@ -48,15 +48,17 @@ export function pointOrganizations(): SeedOrganization[] {
   });
 }
 
-/** The instance that is never killed; the others have numbers above it. */
-const SURVIVOR = 0;
+/** The instance that goes on when another is killed; the others have numbers above it. */
+export const SURVIVOR = 0;
 
-const NO_JOBS = ["--roles", "http"];
+/** The flags of an instance without background work. */
+export const NO_JOBS = ["--roles", "http"];
 
 /** The next organization, so that scenarios do not meet. */
 type Take = () => number;
 
-interface Scene {
+/** Where instances are killed, one at a time per organization. */
+export interface Scene {
   readonly fleet: Fleet;
   readonly take: Take;
   readonly tally: Tally;
@@ -85,8 +87,18 @@ export async function killAtServicePoints(fleet: Fleet, tally: Tally): Promise<O
   return scene.orders;
 }
 
+/** Who buys, and what a person does where one has to pay. */
+interface Buying {
+  readonly organizationId?: number;
+  readonly pay?: Paying;
+}
+
 /** Buys from one instance for as long as it lives, then from the survivor. */
-function buyFrom({ fleet, take, tally, orders }: Scene, number: number, organizationId = take()): Promise<Order> {
+export function buyFrom(
+  { fleet, take, tally, orders }: Scene,
+  number: number,
+  { organizationId = take(), pay }: Buying = {},
+): Promise<Order> {
   const order = newOrder(organizationId, 1 + (orders.length % 3));
   orders.push(order);
   let isGone = false;
@@ -95,30 +107,42 @@ function buyFrom({ fleet, take, tally, orders }: Scene, number: number, organiza
   };
   fleet.ended(number).then(gone, gone);
   const route = () => fleet.url(isGone ? SURVIVOR : number);
-  return buyOverHttp(order, route, tally).then(() => order);
+  return buyOverHttp(order, route, tally, pay).then(() => order);
 }
 
-async function expectKilled({ fleet, tally }: Scene, number: number, where: string): Promise<void> {
+/** Waits for the end of an instance with a crash point. One that was not reached is a violation. */
+export async function expectKilled({ fleet, tally }: Scene, number: number, where: string): Promise<void> {
   const exitCode = await fleet.ended(number);
   tally.kills += 1;
   tally.expect(exitCode === KILLED, `${where}: was not reached (exit ${exitCode})`);
 }
 
 /** B10: the notification was delivered and is not marked. */
-async function killSending(scene: Scene): Promise<void> {
+export async function killSending(scene: Scene): Promise<void> {
   const { fleet } = scene;
-  await fleet.start(SURVIVOR, { env: armed("B10") });
-  const order = newOrder(scene.take(), 1);
-  scene.orders.push(order);
-  const buying = buyOverHttp(order, () => fleet.url(SURVIVOR), scene.tally);
-  await expectKilled(scene, SURVIVOR, "B10");
+  const buying = await killAlone(scene, "B10");
   await fleet.start(SURVIVOR);
-  await buying;
+  await Promise.all(buying);
   await fleet.end(SURVIVOR, "SIGTERM");
 }
 
+/**
+ * Buys from an instance that is alone, so that no other does first what leads to the point, until it is killed there. Returns
+ * the purchase, which goes on once the survivor runs.
+ */
+export async function killAlone(
+  scene: Scene,
+  point: string,
+  { args = [], ...buying }: Buying & { readonly args?: readonly string[] } = {},
+): Promise<Promise<Order>[]> {
+  await scene.fleet.start(SURVIVOR, { env: armed(point), args });
+  const orders = [buyFrom(scene, SURVIVOR, buying)];
+  await expectKilled(scene, SURVIVOR, point);
+  return orders;
+}
+
 /** B0 and B12: a renewal that is made twice would show in the term. */
-async function killRenewing(scene: Scene): Promise<void> {
+export async function killRenewing(scene: Scene): Promise<void> {
   const { fleet } = scene;
   for (const point of ["B0", "B12"]) {
     await fleet.start(SURVIVOR, { env: armed(point) });
@@ -128,7 +152,7 @@ async function killRenewing(scene: Scene): Promise<void> {
 }
 
 /** Kills an instance at each point in turn. Returns the purchases, which go on at the survivor. */
-async function killBuying(scene: Scene, number: number): Promise<Promise<Order>[]> {
+export async function killBuying(scene: Scene, number: number): Promise<Promise<Order>[]> {
   const buying: Promise<Order>[] = [];
   for (const point of REQUEST_POINTS) {
     await scene.fleet.start(number, { env: armed(point), args: NO_JOBS });
@@ -148,7 +172,7 @@ async function loseConnection(scene: Scene, number: number, text: string, loss: 
     await fleet.start(number, { args: NO_JOBS, databaseUrl });
     const lost = proxy.loseNext(text, loss);
     const organizationId = text === COMMIT ? FIRST_LIMITED + (number % 4) : scene.take();
-    const { key, end } = await buyFrom(scene, number, organizationId);
+    const { key, end } = await buyFrom(scene, number, { organizationId });
     await waitFor(() => Promise.race([lost.then(() => true), sleep(0, false)]), 1_000, `${where} to happen`);
     tally.faults += 1;
     tally.expect(end === "succeeded", `${where}: ${key} ended ${end}`);

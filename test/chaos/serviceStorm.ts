@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Tally } from "./ledger.ts";
 import type { Random } from "./random.ts";
 import type { Fleet } from "./serviceFleet.ts";
-import { buyOverHttp, buyWithCli, newOrder, type Order } from "./serviceOrders.ts";
+import { buyOverHttp, buyWithCli, newOrder, type Order, type Paying } from "./serviceOrders.ts";
 
-/** The cards of the storm's organizations. The program buys only with those that need no person. */
+/** The cards of the storm's organizations. */
 export const STORM_CARDS = [
   "card_ok",
   "card_ok",
@@ -14,21 +14,41 @@ export const STORM_CARDS = [
   "card_requires_approval",
 ] as const;
 
-const WITHOUT_PERSON = 5;
+/** How many of them need no person. */
+export const WITHOUT_PERSON = 5;
 const HTTP_CLIENTS = 8;
 const CLI_CLIENTS = 2;
-const SIDES = [0, 1] as const;
+/** The instances. */
+export const SIDES = [0, 1] as const;
 
 /** How long an instance is paused, milliseconds: longer than a lease. */
 const PAUSE_MS = 11_000;
 
-interface Weather {
+/** What goes on in a storm, and for how long. */
+export interface Weather {
   readonly fleet: Fleet;
   readonly random: Random;
   readonly tally: Tally;
+  /** When it ends, as of `performance.now()`. */
   readonly until: number;
-  /** The organization of the first card. */
+}
+
+/** Who buys in a storm. */
+interface Crowd {
+  /** The first organization, and how many there are; the program buys only for those that need no person. */
   readonly first: number;
+  readonly count: number;
+  readonly withoutPerson: number;
+  /** What a person does where one has to pay. */
+  readonly pay?: Paying;
+}
+
+/** How to let it storm. `more` harms others than instances and the database. */
+interface StormOptions {
+  readonly seconds: number;
+  readonly random: Random;
+  readonly crowd: Crowd;
+  more?(weather: Weather): Promise<void>;
 }
 
 /**
@@ -36,32 +56,36 @@ interface Weather {
  * the database itself crashes. Returns the orders, all of which have ended.
  *
  * @param seconds how long to do harm
- * @param first the organization of the first card
  */
 export async function stormService(
   fleet: Fleet,
-  { seconds, random, first }: { seconds: number; random: Random; first: number },
+  { seconds, random, crowd, more = async () => {} }: StormOptions,
   tally: Tally,
 ): Promise<Order[]> {
-  const weather = { fleet, random, tally, first, until: performance.now() + seconds * 1_000 };
   await Promise.all(SIDES.map((side) => fleet.start(side)));
+  const weather: Weather = { fleet, random, tally, until: performance.now() + seconds * 1_000 };
+  const { first, count, withoutPerson, pay } = crowd;
+  const overHttp: Buy = (order, route) => buyOverHttp(order, route, tally, pay);
   const clients = [
-    ...Array.from({ length: HTTP_CLIENTS }, () => client(weather, STORM_CARDS.length, buyOverHttp)),
-    ...Array.from({ length: CLI_CLIENTS }, () => client(weather, WITHOUT_PERSON, buyWithCli)),
+    ...Array.from({ length: HTTP_CLIENTS }, () => client(weather, { first, count }, overHttp)),
+    ...Array.from({ length: CLI_CLIENTS }, () => client(weather, { first, count: withoutPerson }, buyWithCli)),
   ];
-  await Promise.all([...SIDES.map((side) => harmInstance(weather, side)), cutConnections(weather), crash(weather)]);
+  const harms = [...SIDES.map((side) => harmInstance(weather, side)), cutConnections(weather), crash(weather)];
+  await Promise.all([...harms, more(weather)]);
   return (await Promise.all(clients)).flat();
 }
 
+type Buy = typeof buyWithCli;
+
 /** Buys one order after another, each request from an instance at random. */
 async function client(
-  { fleet, random, tally, until, first }: Weather,
-  cards: number,
-  buy: typeof buyOverHttp,
+  { fleet, random, tally, until }: Weather,
+  { first, count }: Pick<Crowd, "first" | "count">,
+  buy: Buy,
 ): Promise<Order[]> {
   const orders: Order[] = [];
   while (performance.now() < until) {
-    const order = newOrder(first + random.between(0, cards - 1), random.between(1, 3));
+    const order = newOrder(first + random.between(0, count - 1), random.between(1, 3));
     orders.push(order);
     await buy(order, () => fleet.url(random.of(SIDES)), tally);
   }

@@ -60,6 +60,7 @@ export class RunningStandIn {
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exit = once(this.#child, "exit");
+    this.#child.ref();
     this.#child.kill("SIGKILL");
     await exit;
   }

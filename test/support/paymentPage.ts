@@ -24,12 +24,18 @@ export function hiddenFields({ status, html }: Page): Record<string, string> {
   return Object.fromEntries(fields);
 }
 
+/** Where a person goes on with the payment, on a page of their bank or of the provider; `null` if nowhere. */
+export function elsewhereOf({ html }: Page): string | null {
+  const [, address = null] = /<a class="button" href="([^"]*)"/.exec(html) ?? [];
+  return address && unescaped(address);
+}
+
 /**
  * Acts on a payment page like a person, with a plain POST of its form.
  *
  * @param card the chosen card; the stored method by default
  */
-export async function actOnPage(url: string, action: "pay" | "cancel" | "enter_card", card?: string): Promise<Page> {
+export async function actOnPage(url: string, action: "pay" | "enter_card" | "cancel", card?: string): Promise<Page> {
   const fields = hiddenFields(await viewPage(url));
   const response = await fetch(url, {
     method: "POST",
@@ -39,15 +45,13 @@ export async function actOnPage(url: string, action: "pay" | "cancel" | "enter_c
   return { status: response.status, html: await response.text() };
 }
 
-const BUTTON_LINK = /<a class="button" href="([^"]*)"/;
-
 /** Presses a button that leads on to a page of the provider or of the bank. Returns the address of that page. */
 export async function goElsewhere(url: string, action: "pay" | "enter_card"): Promise<string> {
   const answer = await actOnPage(url, action);
   const page = answer.status === 303 ? await viewPage(url) : answer;
-  const [, link] = BUTTON_LINK.exec(page.html) ?? [];
-  if (link === undefined) throw new PageError(`The payment page leads nowhere (${page.status}): ${page.html}`);
-  return unescaped(link);
+  const link = elsewhereOf(page);
+  if (link === null) throw new PageError(`The payment page leads nowhere (${page.status}): ${page.html}`);
+  return link;
 }
 
 /**

@@ -60,7 +60,7 @@ function addLaterColumns(database: Libsql.Database): void {
  */
 export function sandboxGateway(
   database: Libsql.Database,
-  deps: { clock: BillingClock; now(): number; random(bytes: number): Buffer; reach(point: string): void },
+  deps: { clock: BillingClock; now(): number; random(bytes: number): Buffer },
 ): PaymentGateway & { captures(after?: number): CapturePage } {
   database.exec(`
     create table if not exists payments (
@@ -90,7 +90,6 @@ export function sandboxGateway(
     account: { mode: MODE, seller: SANDBOX_SELLER },
 
     async create(request: PaymentRequest) {
-      deps.reach("B3");
       const { method, status } = unconfirmedColumns(request.paymentMethod);
       prepare(
         `insert into payments (id, purchase_id, kind, create_key, amount, currency, method, status, created_at)
@@ -110,7 +109,6 @@ export function sandboxGateway(
     },
 
     async confirm(paymentId, attempt) {
-      deps.reach("B6");
       const isNew = database.transaction(() => charge(prepare, paymentId, attempt, deps.clock.now()))();
       if (isNew && losesAnswer(attempt)) {
         throw new GatewayUnavailable("The provider's answer was lost");

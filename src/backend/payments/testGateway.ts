@@ -40,7 +40,7 @@ type PaymentRecord = Selectable<Tables["sandbox_payments"]>;
 
 const MODE = "test";
 
-type TestGatewayDeps = Pick<BackendDeps, "database" | "clock" | "now" | "random" | "reach">;
+type TestGatewayDeps = Pick<BackendDeps, "database" | "clock" | "now" | "random">;
 
 /**
  * The payment provider of a service in test mode: the sandbox's cards, with a record on PostgreSQL that any number of
@@ -88,7 +88,6 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
     account: { mode: MODE, seller: SANDBOX_SELLER },
 
     async create(request) {
-      deps.reach("B3");
       const payment = {
         id: `pay_${deps.random(12).toString("hex")}`,
         purchase_id: request.purchaseId,
@@ -109,7 +108,6 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
     },
 
     async confirm(paymentId, attempt) {
-      deps.reach("B6");
       const charged = await charge(record, paymentId, attempt, deps.clock.now());
       if (charged && losesAnswer(attempt)) throw new GatewayUnavailable("The provider's answer was lost");
       return charged ? settled(charged) : load("id", paymentId);

@@ -64,6 +64,7 @@ async function createdPayment(
   run: WorkerRun,
   purchase: PurchaseRow,
 ): Promise<Payment | { readonly refusal: GatewayRefusal }> {
+  run.reach("B3");
   try {
     return await run.gateway.create({
       idempotencyKey: keyOf(purchase, createOf(purchase)),
@@ -177,6 +178,7 @@ async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pa
   }
   run.hasConfirmed = true;
   const charging = await noteAttempt(run, purchase, payment);
+  run.reach("B6");
   try {
     const confirmed = await run.gateway.confirm(payment.id, {
       idempotencyKey: keyOf(purchase, `confirm:${purchase.confirm_count}`),

@@ -122,6 +122,7 @@ async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
 async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const key = `${purchase.id}:refund`;
   const status = purchase.payment_id ? await run.gateway.refund(purchase.payment_id, key) : "succeeded";
+  run.reach("B16");
   if (status === "pending") return "wait";
   if (status === "failed") return review(run, purchase, "its refund failed");
   await recordRefund(run.database, purchase, run.clock.now());

@@ -27,7 +27,6 @@ describe.skipIf(!POSTGRES)("the provider of test cards on PostgreSQL", () => {
     clock: { now: () => clocks.billing },
     now: () => clocks.machine,
     random: randomBytes,
-    reach: () => {},
   };
   let store: TestStore;
   let gateway: PaymentGateway;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LEASE_MS } from "../../../src/backend/purchases/leases.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import { buy, call, NOON, organization, startBackend, submit, type TestBackend, tokenOf } from "../support/backend.ts";
 import { expectInvariants } from "../support/invariants.ts";
@@ -321,20 +322,33 @@ describe.each(DIALECTS)("purchases on %s", (dialect) => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("a payment that arrives after the end of its term is refunded, with a receipt and a credit note", async () => {
-    const id = await open({ paymentMethod: "card_processing" });
-    const answer = await buy(backend, id, 5, "k");
-    backend.clocks.billing = Date.parse("2027-03-01T00:00:00Z");
-    const ended = await read(id, `/purchases/${answer.body.id}?wait=1`);
-    expect(ended.body).toMatchObject({
-      status: "failed",
-      failure: { code: "term_ended" },
-      receiptNumber: `${id}-000001`,
-    });
-    expect(backend.captures().find((capture) => capture.purchaseId === answer.body.id)?.refunded).toBe(24_410);
-    await expectInvariants(backend, id, 25);
-    backend.clocks.billing = NOON;
-  });
+  test.each([
+    ["once", null],
+    ["once, also after a crash that followed the refund", "B16"],
+  ])(
+    "a payment that arrives after the end of its term is refunded %s, with a receipt and a credit note",
+    async (_how, point) => {
+      const id = await open({ paymentMethod: "card_processing" });
+      const answer = await buy(backend, id, 5, "k");
+      backend.clocks.billing = Date.parse("2027-03-01T00:00:00Z");
+      if (point !== null) {
+        backend.crashAt(point);
+        await read(id, `/purchases/${answer.body.id}?wait=1`);
+        expect(backend.log.at(-1)).toContain(point);
+        backend.crashAt(null);
+        backend.clocks.machine += LEASE_MS;
+      }
+      const ended = await read(id, `/purchases/${answer.body.id}?wait=1`);
+      expect(ended.body).toMatchObject({
+        status: "failed",
+        failure: { code: "term_ended" },
+        receiptNumber: `${id}-000001`,
+      });
+      expect(backend.captures().find((capture) => capture.purchaseId === answer.body.id)?.refunded).toBe(24_410);
+      await expectInvariants(backend, id, 25);
+      backend.clocks.billing = NOON;
+    },
+  );
 
   test("a subscription that does not renew ends on its renewal date and accepts no more purchases", async () => {
     const id = await open({ subscription: { ...organization().subscription, autoRenew: false } });

@@ -229,12 +229,7 @@ test("an oversized response contains the newest renewals, and no more are read",
 test("the provider's captures are listed in pages of a thousand, oldest first, each once", async () => {
   const outside = await openSqlite(":memory:");
   let made = 0;
-  const gateway = sandboxGateway(outside, {
-    clock: { now: () => 0 },
-    now: () => 0,
-    random: randomBytes,
-    reach: () => {},
-  });
+  const gateway = sandboxGateway(outside, { clock: { now: () => 0 }, now: () => 0, random: randomBytes });
   const charge = async (paymentMethod: string) => {
     made += 1;
     const idempotencyKey = `k${made}`;

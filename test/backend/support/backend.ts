@@ -63,7 +63,7 @@ export async function startBackend(
     throw new SimulatedCrash(point);
   };
   const clock = { now: () => clocks.billing };
-  const gateway = sandboxGateway(outside, { clock, now: () => clocks.machine, random: randomBytes, reach });
+  const gateway = sandboxGateway(outside, { clock, now: () => clocks.machine, random: randomBytes });
   const mail = mailbox(outside);
   const deps: BackendDeps = {
     database: store.database,

@@ -5,13 +5,15 @@ import { call, gatewayErrorOf } from "./errors.ts";
 import { refundStatusOf } from "./payments.ts";
 
 /**
- * Refunds what a payment took. A refund is read after it was made, because a repeated key repeats the first answer.
+ * Refunds what a payment took. A refund is read after it was made, because a repeated key repeats the first answer; after one
+ * that failed, another may have been made by hand.
  *
  * @returns what became of it, also if it was made before, or by hand in the Dashboard
  */
 export async function refund(stripe: Stripe, paymentId: string, idempotencyKey: string): Promise<RefundStatus> {
   const made = await makeRefund(stripe, paymentId, idempotencyKey);
-  if (made) return refundStatusOf(await call(() => stripe.refunds.retrieve(made.id)));
+  const status = made && refundStatusOf(await call(() => stripe.refunds.retrieve(made.id)));
+  if (status !== null && status !== "failed") return status;
   const intent = await call(() => stripe.paymentIntents.retrieve(paymentId));
   const refunds = await refundsOf(stripe, paymentId);
   if (refunds.some((found) => refundStatusOf(found) === "pending")) return "pending";

@@ -132,6 +132,16 @@ describe("a refund", () => {
     expect((await gateway().findCapture(created.id))?.refunded).toBe(status === "succeeded" ? 24_410 : 0);
   });
 
+  test("that was made in the Dashboard after one that failed is found, under the same key", async () => {
+    const { request, created } = await pay("pm_card_visa");
+    const key = `${request.purchaseId}:refund`;
+    await standIn.control.setRefund(created.id, "failed");
+    expect(await gateway().refund(created.id, key)).toBe("failed");
+    await standIn.control.setRefund(created.id, "succeeded");
+    await standIn.client().refunds.create({ payment_intent: created.id });
+    expect(await gateway().refund(created.id, key)).toBe("succeeded");
+  });
+
   test("that was made in the Dashboard is found", async () => {
     const { request, created } = await pay("pm_card_visa");
     await standIn.client().refunds.create({ payment_intent: created.id });

@@ -175,6 +175,8 @@ describe("a refund", () => {
   ])("is what it is now, %s, whatever the answer to its key says", async (status, expected) => {
     stripe.answers["POST refunds"] = [{ body: refund("pending") }];
     stripe.answers["GET refunds/re_1"] = [{ body: refund(status) }];
+    stripe.answers["GET payment_intents/pi_1"] = [{ body: paid() }];
+    stripe.answers["GET refunds"] = refunds(refund(status));
     expect(await gateway().refund("pi_1", "pur_7_a:refund")).toBe(expected);
     expect(stripe.requests[0]).toMatchObject({ key: "pur_7_a:refund", params: { payment_intent: "pi_1" } });
   });
