@@ -87,9 +87,16 @@ async function lookElsewhere(
 
 const IS_MOVED: ReadonlySet<string> = new Set(["succeeded", "processing", "canceled"]);
 
-/** Reads the payment of a purchase whose last attempt a person made, which their bank may have approved since. */
-async function readApproved(gateway: PaymentGateway, { payment_id, by_person }: PurchaseRow): Promise<Payment | null> {
-  return gateway.customers === null || payment_id === null || by_person === 0 ? null : gateway.read(payment_id);
+/**
+ * Reads the payment of a purchase that a person tried to pay, which their bank may have approved since. A renewal may have
+ * been tried again without them meanwhile.
+ */
+async function readApproved(
+  gateway: PaymentGateway,
+  { kind, payment_id, by_person }: PurchaseRow,
+): Promise<Payment | null> {
+  const mayBeApproved = kind === "renewal" || by_person === 1;
+  return gateway.customers === null || payment_id === null || !mayBeApproved ? null : gateway.read(payment_id);
 }
 
 /**

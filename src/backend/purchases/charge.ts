@@ -1,7 +1,7 @@
 import { money } from "../../billing/money.ts";
 import type { PurchaseRow } from "../database/schema.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
-import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { type CustomerRecords, GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { isMethodRemoved, saveCustomer } from "./customer.ts";
 import { isKeySpoiled, keyOf, spoiledKey, UNSPOILED, unlessSpoiled } from "./keys.ts";
 import { movePurchase } from "./leases.ts";
@@ -32,10 +32,24 @@ export async function charge(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   if (purchase.payment_id) return followPayment(run, purchase, await run.gateway.read(purchase.payment_id));
   if (run.clock.now() >= deadlineOf(purchase)) return decline(run, purchase, NEVER_PAID);
   if (purchase.state === "accepted") return movePurchase(run.database, purchase, "charging");
-  if (isKeySpoiled(run, purchase)) return "wait";
+  if (isInReview(purchase) || isKeySpoiled(run, purchase)) return "wait";
   const { customers } = run.gateway;
   if (customers === null || purchase.customer_id !== null) return createPayment(run, purchase);
-  return (await unlessSpoiled(run, purchase, () => saveCustomer(run, customers, purchase))) ?? "wait";
+  return createCustomer(run, purchase, customers);
+}
+
+/** Whether an operator decides: nothing new is tried, and only what the provider has done already counts. */
+function isInReview({ state }: PurchaseRow): boolean {
+  return state === "needs_review";
+}
+
+async function createCustomer(run: WorkerRun, purchase: PurchaseRow, customers: CustomerRecords): Promise<Step> {
+  try {
+    return (await unlessSpoiled(run, purchase, () => saveCustomer(run, customers, purchase))) ?? "wait";
+  } catch (error) {
+    if (!(error instanceof GatewayRefusal)) throw error;
+    return refuse(run, purchase, error, { isHarmless: true });
+  }
 }
 
 /** Creates the payment unconfirmed, commits its ID before any money can move, and confirms it. */
@@ -139,11 +153,13 @@ async function handleRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   const isLate = times.now >= times.deadline;
   if (purchase.payment_method === null || needsPerson(payment)) {
     if (isLate) return cancelPayment(run, purchase, payment);
+    if (isInReview(purchase)) return "wait";
     await requireApproval(run.database, purchase, { now: times.now, checkAt: approvalCheckAt(payment, times) });
     return "settled";
   }
   const failure = payment.failure ?? NEVER_PAID;
   if (purchase.on_decline === "declined" || isLate) return decline(run, purchase, failure);
+  if (isInReview(purchase)) return "wait";
   await requireApprovalAgain(run.database, purchase, failure, times);
   return "settled";
 }
@@ -171,6 +187,7 @@ function needsPerson({ status, failure }: Payment): boolean {
 async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<Step> {
   if (run.clock.now() >= deadlineOf(purchase)) return cancelPayment(run, purchase, payment);
   const { payment_method: paymentMethod } = purchase;
+  if (isInReview(purchase)) return "wait";
   if (run.hasConfirmed || paymentMethod === null) return waitOrReview(run, purchase);
   if (isKeySpoiled(run, purchase)) return "wait";
   if (isKeyForgotten(run, purchase, payment)) {

@@ -155,7 +155,7 @@ export function followPath(from: PurchaseState, path: readonly PurchaseState[]):
 
 /**
  * Makes the next check of a purchase due (billing clock), also while a worker has it. A declined one is checked if its person
- * may still be at their bank or on a page of the provider.
+ * may still be at their bank, which only a renewal is declined before, or on a page of the provider.
  *
  * @returns whether anything is left to check
  */
@@ -168,16 +168,11 @@ export async function makeDue(database: Kysely<Database>, purchase: PurchaseKey,
     .where(({ eb, or, and }) =>
       or([
         eb("state", "in", [...ADVANCED_STATES, ...CHECKED_STATES]),
-        and([eb("state", "=", "declined"), or([isApprovedLater(eb), eb("card_entry", "is not", null)])]),
+        and([eb("state", "=", "declined"), or([eb("kind", "=", "renewal"), eb("card_entry", "is not", null)])]),
       ]),
     )
     .executeTakeFirst();
   return due.numUpdatedRows > 0n;
-}
-
-/** Whether a person's bank may still approve the payment of a declined purchase: only a renewal is declined before. */
-function isApprovedLater(expression: ExpressionBuilder<Database, "purchases">) {
-  return expression.and([expression("kind", "=", "renewal"), expression("by_person", "=", 1)]);
 }
 
 /**

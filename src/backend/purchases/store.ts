@@ -221,7 +221,8 @@ export function isSettled({ state }: Pick<PurchaseRow, "state">): boolean {
  * @param now the billing clock, milliseconds
  */
 export function isPayableAgain(purchase: PurchaseRecord, now: number): boolean {
-  if (purchase.state !== "declined" || purchase.failure_code === "payment_canceled") return false;
-  const isLast = purchase.kind === "renewal" || purchase.sequence === purchase.newest_sequence;
-  return isLast && now < deadlineOf(purchase);
+  if (purchase.state !== "declined" || now >= deadlineOf(purchase)) return false;
+  // A renewal is owed: whoever canceled its payment at the provider is asked for another.
+  if (purchase.kind === "renewal") return true;
+  return purchase.failure_code !== "payment_canceled" && purchase.sequence === purchase.newest_sequence;
 }
