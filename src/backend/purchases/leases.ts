@@ -154,8 +154,8 @@ export function followPath(from: PurchaseState, path: readonly PurchaseState[]):
 }
 
 /**
- * Makes the next check of a purchase due (billing clock), also while a worker has it. A declined one is checked if its person
- * may still be at their bank or on a page of the provider.
+ * Makes the next check of a purchase due (billing clock), also while a worker has it. A declined one is checked if its
+ * person may still be at their bank or on the provider's page.
  *
  * @returns whether anything is left to check
  */

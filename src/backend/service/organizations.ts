@@ -36,7 +36,7 @@ export interface NewOrganization {
 
 /** How to create an organization. */
 interface CreateOptions {
-  /** Who is to charge it. */
+  /** The provider that charges it. */
   readonly provider: OperatorProvider;
   random(bytes: number): Buffer;
 }
@@ -95,7 +95,7 @@ async function chargeProblems(
   if (provider.limits(currency) === null) {
     problems.push({
       path: "subscription.unitPrice.currency",
-      message: `cannot be ${currency}: the payment provider lacks it`,
+      message: `cannot be ${currency}: not supported by the payment provider`,
     });
   }
   if (customer) {
@@ -200,7 +200,7 @@ async function labelOf(
 
 const WITHOUT_CUSTOMER = "Its first purchase creates one and asks for a card on the payment page.";
 
-const CORRECT_METHOD = "Pass the ID of a payment method of that customer: pm_…";
+const CORRECT_METHOD = "Pass the ID of one of that customer's payment methods (pm_…).";
 
 function organizationNotFound(id: number): BackendError {
   return new BackendError("not_found", `Organization ${id} not found`);
