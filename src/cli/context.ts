@@ -67,7 +67,7 @@ export interface Context {
   openUrl(url: string): void;
   /** A crash point: kills or pauses the process if SECUREFLAG_CRASH_AT names it. */
   reach(point: string): void;
-  /** Whether the process ends after the command with what it still waits for, such as an answer. */
+  /** Whether to end the process after the command even if work, such as a request, is still pending. */
   leavesWork: boolean;
   /** Runs at the very end of the process, after everything else and without waiting; not where it is killed. */
   atExit(work: () => void): void;

@@ -299,7 +299,7 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     expect(list).toEqual([expect.objectContaining({ id: "pur_1_lost", finding: "unknownPurchase", kind: "purchase" })]);
     const text = await runCli(["serve", "admin", "list-review"], { env: serviceEnvironment(database) });
     expect(text.stdout).toContain("captured, purchase unknown");
-    expect(text.stdout).toContain("Refund what was captured for an unknown purchase");
+    expect(text.stdout).toContain("Refund payments captured for unknown purchases");
     const resolve = ["serve", "admin", "resolve", "pur_1_lost", "paid", "--payments", "sandbox", "--test-mode"];
     expect(errorOf(await operate(resolve))).toMatchObject({
       code: "not_resolvable",

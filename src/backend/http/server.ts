@@ -178,7 +178,7 @@ export function listenFailure(cause: unknown, { host, port, flag = "--port" }: L
     return startError("port_in_use", `Port ${port} is in use`, hint, { cause });
   }
   if (code === "EACCES") {
-    const hint = "Pass a port above 1023, or let the program listen on low ports.";
+    const hint = "Pass a port above 1023, or allow the program to listen on privileged ports.";
     return startError("settings_invalid", `${flag} ${port}: permission denied`, hint, { cause });
   }
   if (!OTHER_HOST.test(code)) return cause;

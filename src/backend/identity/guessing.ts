@@ -26,8 +26,8 @@ const COMMON_WORDS = [
 ];
 
 /**
- * Whether a password can be guessed by who knows what it is for: little is left of it without common words, sequences and
- * words of its context, or it repeats few characters (NIST SP 800-63B, section 3.1.1.2).
+ * Whether a password can be guessed by someone who knows what it is for: little is left of it without common words,
+ * sequences and words of its context, or it repeats few characters (NIST SP 800-63B, section 3.1.1.2).
  *
  * @param context what others know, such as an email and the names of organizations
  */

@@ -68,7 +68,7 @@ export interface Page {
   readonly status: number;
   readonly title: string;
   readonly body: ComponentChildren;
-  /** The path of the page to go on to, with status 303, so that a browser can come back to it without the form. */
+  /** The path to redirect to with status 303, so that a browser can come back to the page without the form. */
   readonly location?: string;
 }
 

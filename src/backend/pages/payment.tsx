@@ -39,9 +39,9 @@ export interface PaymentForm {
   readonly cancelable: boolean;
   /** The path of the page. */
   readonly address: string;
-  /** Whether the provider asks for cards, on a page of its own. */
+  /** Whether the provider asks for cards on a page of its own. */
   readonly asksCards: boolean;
-  /** Where the person can go on with the payment. */
+  /** Where the person can continue the payment. */
   readonly approval: Pick<Approval, "bankUrl" | "cardUrl">;
 }
 
@@ -133,20 +133,20 @@ export function Refresh({ address }: { address: string }): VNode {
   );
 }
 
-/** Links to where the payment goes on: a form that led there would be stopped by `form-action 'self'`. */
+/** Links to where the payment continues: `form-action 'self'` would block a form that leads there. */
 function Elsewhere({ approval: { bankUrl, cardUrl } }: Pick<PaymentForm, "approval">): VNode {
   return (
     <>
       {bankUrl !== null && (
         <ElsewhereLink
-          sentence="Your bank asks you to approve this payment. You come back here afterwards."
+          sentence="Your bank asks you to approve this payment. You return to this page afterwards."
           url={bankUrl}
           text="Approve at your bank"
         />
       )}
       {cardUrl !== null && (
         <ElsewhereLink
-          sentence="Enter the card on the page of our payment provider. This purchase is then paid with it."
+          sentence="Enter your card on our payment provider's page. It is then charged for this purchase."
           url={cardUrl}
           text="Enter the card"
         />
@@ -169,7 +169,7 @@ function ElsewhereLink({ sentence, url, text }: { sentence: string; url: string;
   );
 }
 
-const STORES_CARD = "There is no stored payment method. This one is stored for future payments.";
+const STORES_CARD = "No payment method is stored yet. The card you pay with is stored for future payments.";
 
 /** Pays with the stored card, or with one that the provider asks for. */
 function CardButtons({ order, form }: { order: Order; form: PaymentForm }): VNode {

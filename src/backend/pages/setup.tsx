@@ -43,7 +43,7 @@ export function setupPage(form: SetupForm, wrong?: WrongSetup): Page {
           <Field
             name="password"
             label="New password"
-            hint={`At least ${PASSWORD_LENGTH.min} characters, not made of your email or the organization's name.`}
+            hint={`At least ${PASSWORD_LENGTH.min} characters. Avoid your email and the organization's name.`}
             type="password"
             autocomplete="new-password"
             minlength={PASSWORD_LENGTH.min}

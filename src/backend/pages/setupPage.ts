@@ -76,7 +76,7 @@ function wrongOf({ password, secret, code }: Form, context: readonly string[], n
   }
   if (isGuessable(password, context)) {
     const sentence =
-      "The password is easy to guess. Do not make it of your email, the organization's name, common words or sequences.";
+      "The password is easy to guess. Avoid your email, the organization's name, common words and sequences.";
     return { sentence, field: "password" };
   }
   if (isCodeOf(secret, code, now)) return null;

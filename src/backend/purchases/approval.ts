@@ -13,7 +13,7 @@ import { deadlineOf } from "./schedule.ts";
 import type { PurchaseRecord } from "./store.ts";
 import type { WorkerDeps } from "./worker.ts";
 
-/** Where a person can go on with a payment, on pages that are not ours, and what became of that. */
+/** Where a person can continue a payment on pages that are not ours, and how that went. */
 export interface Approval {
   /** Where they approve the payment at their bank. */
   readonly bankUrl: string | null;
@@ -28,11 +28,11 @@ export interface Approval {
 const NOWHERE: Approval = { bankUrl: null, cardUrl: null, failure: null, isUnknown: false };
 
 /**
- * Looks at what a person did at their bank or on a page of the provider. If that changes the purchase, a worker goes on with it,
- * as it would after a webhook.
+ * Checks what a person did at their bank or on the provider's page. If that changes the purchase, a worker continues
+ * it, as it would after a webhook.
  *
  * @param waitMs the longest wait for the worker, in milliseconds
- * @returns the purchase as it is now, and where the person can go on
+ * @returns the purchase as it is now, and where the person can continue
  */
 export async function followPerson(
   deps: BackendDeps,
@@ -51,7 +51,7 @@ export async function followPerson(
   return { row: after, approval: await lookElsewhere(deps, after) };
 }
 
-/** Goes on with a declined purchase. Without an answer from the provider it stays due. */
+/** Continues a declined purchase. If the provider does not answer, it stays due. */
 async function resumeOrLog(deps: BackendDeps, row: PurchaseRecord): Promise<boolean> {
   try {
     return await resumeDeclined(deps, row);
@@ -61,7 +61,7 @@ async function resumeOrLog(deps: BackendDeps, row: PurchaseRecord): Promise<bool
   }
 }
 
-/** Reads what a person may be doing elsewhere. `hasChanged` if there is anything for a worker to do. */
+/** Reads what a person may be doing elsewhere; `hasChanged` if there is anything for a worker to do. */
 async function lookElsewhere(
   { gateway }: Pick<BackendDeps, "gateway">,
   row: PurchaseRecord,
@@ -100,8 +100,8 @@ async function readApproved(
 }
 
 /**
- * Goes on with a declined purchase, or does nothing: if its payment took money after all, because the bank approved it while
- * nobody waited, or with the card that a person entered since.
+ * Continues a declined purchase if its payment took money after all, because the bank approved it while nobody was
+ * waiting, or if a person has entered a card since. Does nothing otherwise.
  *
  * @returns whether another attempt has begun
  */

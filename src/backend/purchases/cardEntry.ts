@@ -10,18 +10,18 @@ import { deadlineOf } from "./schedule.ts";
 import type { PurchaseRecord } from "./store.ts";
 import type { Step, WorkerRun } from "./worker.ts";
 
-/** When a page of the provider has surely stopped asking for a card, milliseconds after it was opened. */
+/** How long after it was opened the provider's card page has certainly closed, milliseconds. */
 const CARD_ENTRY_MS = 62 * 60_000;
 
-/** What became of the page that asks for a card: it still asks, has one, or is of no use any more. */
+/** The state of the provider's card page: still open, completed with a card, or of no further use. */
 export type CardEntryState =
   | { readonly status: "open"; readonly url: string }
   | { readonly status: "complete"; readonly method: PaymentChoice }
   | { readonly status: "over" };
 
 /**
- * Reads the page of the provider that asks for a card to pay a purchase. Only the page that the purchase names counts, and only
- * if it asks the customer of the purchase, in our mode.
+ * Reads the provider's card page of a purchase. Only the page recorded in the purchase counts, and only if it belongs
+ * to the purchase's customer and to our mode.
  *
  * @returns `null` if there is none
  * @throws GatewayUnavailable
@@ -54,8 +54,8 @@ export function attemptWith(method: PaymentChoice, purchase: PurchaseRow): NextA
 }
 
 /**
- * Begins to pay a waiting purchase with the card that its person has entered since. Without a person at the page a webhook or
- * the schedule leads here.
+ * Begins to pay a waiting purchase with the card that a person has entered since. If nobody is at the page, a webhook
+ * or the schedule triggers this.
  *
  * @returns `null` if none was entered
  */
@@ -79,10 +79,10 @@ export async function payWithEnteredCard(run: WorkerRun, purchase: PurchaseRow):
 }
 
 /**
- * Opens a page of the provider that asks for a card to pay a purchase, or finds the one that is open. Whoever opens it again
- * after a crash uses the same key, and gets the same page.
+ * Opens the provider's card page for a purchase, or finds the one that is open. After a crash, the same key returns the
+ * same page.
  *
- * @param returnUrl where the person comes back to
+ * @param returnUrl where the person returns to
  * @returns the purchase's page as it is now
  * @throws GatewayUnavailable; BackendError `unavailable` if the page has to be opened again
  */
@@ -111,7 +111,7 @@ export async function openCardEntry(
   throw notOpened();
 }
 
-/** Forgets the page that asked for a card, unless there is another one meanwhile. */
+/** Forgets the card page, unless another one was opened meanwhile. */
 export async function forgetCardEntry(
   { database }: Pick<BackendDeps, "database">,
   { organization_id, id, card_entry }: PurchaseRow,
@@ -126,7 +126,7 @@ export async function forgetCardEntry(
 }
 
 function notOpened(): BackendError {
-  const message = "The page that asks for a card could not be opened; try again";
+  const message = "The card page could not be opened; try again";
   return new BackendError("unavailable", message, {}, { "Retry-After": "5" });
 }
 

@@ -21,7 +21,7 @@ export const NEEDS_PERSON: Failure = {
 /** How long a payment may be processing before an operator is asked, milliseconds. */
 const MAX_PROCESSING_MS = 14 * 24 * 3_600_000;
 
-/** When to ask what became of an approval at the bank, milliseconds. */
+/** When to check on an approval at the bank, milliseconds. */
 const APPROVAL_MS = 5 * 60_000;
 
 /** How long the provider remembers a key, milliseconds (Stripe's documentation, Idempotent requests). */
@@ -164,7 +164,7 @@ async function handleRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   return "settled";
 }
 
-/** When to look at a purchase that waits: a person who approves it at their bank may not come back. */
+/** When to check a waiting purchase: a person who approves it at their bank may not come back. */
 function approvalCheckAt({ approvalUrl }: Payment, { now, deadline }: { now: number; deadline: number }): number {
   return approvalUrl === null ? deadline : Math.min(deadline, now + APPROVAL_MS);
 }

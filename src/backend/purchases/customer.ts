@@ -8,8 +8,8 @@ import { movePurchase } from "./leases.ts";
 import type { WorkerRun } from "./worker.ts";
 
 /**
- * Freezes the customer of the organization in a purchase, and creates one for an organization that has none. Of two workers
- * that do so at once, the first decides; the other's customer pays nothing.
+ * Freezes the customer of the organization in a purchase, and creates one for an organization that has none. If two
+ * workers do so at once, the first wins; the other's customer is never charged.
  *
  * @returns the purchase with its customer
  */

@@ -86,7 +86,7 @@ export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment
   const refund = run.hasConfirmed ? "none" : await refundOf(run, payment);
   if (refund === "whole" && canEndRefunded(purchase)) return decline(run, purchase, REFUNDED, { isPaymentOver: true });
   if (refund === "whole") return review(run, purchase, "its payment was refunded");
-  // Outside of a review it is given, and the refund is a difference that a webhook or a reconciliation finds.
+  // Outside of a review it is fulfilled, and a webhook or a reconciliation finds the refund as a difference.
   if (refund === "part" && purchase.state === "needs_review") {
     return review(run, purchase, "a part of its payment was refunded");
   }
@@ -94,7 +94,7 @@ export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment
   return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
 }
 
-/** How much of a payment that took money was given back since, by hand at the provider. */
+/** How much of a payment that took money has since been refunded by hand at the provider. */
 async function refundOf({ gateway }: WorkerRun, { id }: Payment): Promise<"none" | "part" | "whole"> {
   const capture = await gateway.findCapture(id);
   if (capture === null) throw new GatewayUnavailable(`The provider does not know what payment ${id} took`);
@@ -103,8 +103,8 @@ async function refundOf({ gateway }: WorkerRun, { id }: Payment): Promise<"none"
 }
 
 /**
- * Whether a purchase ends once its payment was refunded. A renewal would be charged again on its schedule, which whoever
- * refunded it has to decide.
+ * Whether a purchase ends once its payment was refunded. A renewal would be charged again on its schedule, which an
+ * operator has to decide.
  */
 function canEndRefunded({ kind, state }: PurchaseRow): boolean {
   return kind === "purchase" && state !== "requires_approval";
@@ -122,8 +122,8 @@ function isAsFrozen({ gateway }: WorkerRun, purchase: PurchaseRow, payment: Paym
 }
 
 /**
- * Names the payment method that was charged, for the receipt and as the one to store. It is not that of the last attempt if the
- * bank approved an earlier one while that began.
+ * Names the payment method that was charged, for the receipt and as the one to store. It is not that of the last
+ * attempt if the bank approved an earlier attempt just as the last one began.
  */
 export async function withPaidMethod(run: WorkerRun, purchase: PurchaseRow, payment: Payment): Promise<PurchaseRow> {
   const { paymentMethod } = payment;
@@ -132,7 +132,7 @@ export async function withPaidMethod(run: WorkerRun, purchase: PurchaseRow, paym
   return movePurchase(run.database, purchase, purchase.state, changes);
 }
 
-/** The label of a payment method, unless the provider does not show it: what was paid has to be given all the same. */
+/** The label of a payment method, if the provider shows it: what was paid must be fulfilled either way. */
 async function labelOf({ gateway, log }: WorkerRun, paymentMethod: string): Promise<string | null> {
   try {
     return await gateway.readLabel(paymentMethod);

@@ -179,7 +179,7 @@ async function moveToCharging(
       confirm_count: attempts + 1,
       payment_method: paymentMethod,
       payment_method_label: label,
-      // A page that asks for a card has the person come back there, too.
+      // The card page leads back there, too.
       ...(byPerson && { return_url: returnUrl }),
       ...(usesCardEntry && { card_entry: null }),
       ...UNSPOILED,

@@ -23,7 +23,7 @@ export interface UnpaidEnd {
   readonly failure: Failure;
   readonly actor: string;
   readonly nextCheckAt: number | null;
-  /** Whether its payment can never be paid again, so that another attempt needs another one. */
+  /** Whether its payment can never be paid again, so that another attempt needs a new payment. */
   readonly isPaymentOver?: boolean;
 }
 

@@ -38,8 +38,8 @@ export interface AdministratorOptions {
 }
 
 /**
- * Makes a person an administrator of an organization, who takes no license. For an administrator who has no password yet it
- * gives another link, and also for one who has, if that is to be replaced.
+ * Makes a person an administrator of an organization, without taking a license. An administrator who has no password
+ * yet, or whose password is to be replaced, gets another link.
  *
  * @throws BackendError `not_found` for an unknown organization, `settings_invalid` for an email that is not one,
  *   `invalid_request` for a user of the organization who has a password that is not to be replaced, or is no administrator
@@ -84,7 +84,7 @@ function notAnAdministrator({ organizationId, email }: NewAdministrator): Backen
   return new BackendError("invalid_request", message, { errors: [{ path: "email", message }] }, {}, hint);
 }
 
-/** Finds an administrator of an organization; `undefined` for anybody else. */
+/** Finds an administrator of an organization; `undefined` for anyone else. */
 async function findAdministrator(database: Kysely<Database>, organizationId: number, email: string) {
   const member = await database
     .selectFrom("members")
@@ -94,7 +94,7 @@ async function findAdministrator(database: Kysely<Database>, organizationId: num
     .where("members.status", "!=", "REMOVED")
     .where("users.email_key", "=", emailKey(email))
     .executeTakeFirst();
-  // Whoever has not accepted the invitation has an account that is another organization's.
+  // The account of someone who has not accepted the invitation belongs to another organization.
   const isOurs = member?.accepted === 1 || member?.password_hash === NO_PASSWORD;
   return member !== undefined && canBuy(member.role) && isOurs ? member : undefined;
 }

@@ -47,7 +47,7 @@ async function unsetTimeouts(database: Kysely<Database>): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** A Stripe account that can be paid. */
+/** A Stripe account that can take payments. */
 export interface CheckedAccount {
   readonly provider: "stripe";
   readonly mode: "live" | "test";
@@ -58,7 +58,8 @@ export interface CheckedAccount {
 }
 
 /**
- * Checks the payment provider of a service: that Stripe accepts the key, what the key may do, and that webhooks arrive.
+ * Checks the payment provider of a service: that Stripe accepts the key, that the key has the permissions it needs, and
+ * that a webhook endpoint is set up.
  *
  * @param monotonic a clock that never goes back, milliseconds
  * @returns `null` for test cards, which need no check
@@ -80,4 +81,4 @@ export async function checkProvider(
   }
 }
 
-const CORRECT_KEY = "Correct the key, or what it may do, at https://dashboard.stripe.com/apikeys.";
+const CORRECT_KEY = "Correct the key or its permissions at https://dashboard.stripe.com/apikeys.";

@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import type { BackendDeps } from "../deps.ts";
 import { releaseLease } from "../purchases/leases.ts";
 
-/** How often to look for connections that have become idle, and whether work has ended, milliseconds. */
+/** How often to check for idle connections and for work that has ended, milliseconds. */
 const IDLE_POLL_MS = 50;
 
 /** After how long a listener is closed although connections still come, milliseconds. */
@@ -85,13 +85,13 @@ export async function endWithin(
   }
 }
 
-/** Waits until no purchase is in work, also those whose request has been answered. */
+/** Waits until no purchase is being worked on, including those whose request has been answered. */
 export async function purchasesAtRest({ leases = new Set() }: Pick<BackendDeps, "leases">): Promise<void> {
-  // The process does not wait for this when the work is left to others.
+  // This must not keep the process alive once the work is left to other instances.
   while (leases.size > 0) await delay(IDLE_POLL_MS, undefined, { ref: false });
 }
 
-/** Gives back the leases of work that has not ended, so that another instance goes on with its purchases at once. */
+/** Releases the leases of unfinished work, so that other instances take over its purchases at once. */
 export async function giveBackLeases({
   database,
   clock,

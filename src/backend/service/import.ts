@@ -21,7 +21,7 @@ export type CreatedOrganization = Pick<SeedOrganization, "id" | "name">;
 export interface ImportOptions {
   /** Without it the file must have nothing that is only for tests. */
   readonly isTestMode: boolean;
-  /** Who is to charge the organizations. */
+  /** The provider that charges the organizations. */
   readonly provider: OperatorProvider;
   /** Encrypt the secrets of one-time codes. */
   readonly masterKeys: readonly Buffer[];
@@ -99,7 +99,9 @@ export async function createOrganizations(
     const { table = "" } = error as { table?: string };
     if (/provider/.test(table)) {
       const message = "A customer or subscription at the provider already belongs to another organization";
-      throw startError("seed_invalid", message, "Nothing was created. Choose others.", { cause: error });
+      throw startError("seed_invalid", message, "Nothing was created. Use another customer or subscription.", {
+        cause: error,
+      });
     }
     if (!/token/.test(table)) throw organizationExists(ids);
     throw startError("seed_invalid", "A token already exists in another organization", "Choose other tokens.", {

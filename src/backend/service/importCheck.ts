@@ -17,8 +17,8 @@ interface CheckOptions {
 type Problem = readonly [path: string, message: string];
 
 /**
- * Refuses a seed that the provider cannot charge: its currencies and test cards. Reads back the customers and subscriptions
- * that it names, and refuses those that the provider does not have or that are not what the seed says.
+ * Refuses a seed with currencies or test cards that the provider cannot charge. Looks up the customers and
+ * subscriptions that it names, and refuses those that do not exist or differ from the seed.
  *
  * @param path the seed file, for the message
  * @throws BackendError `seed_invalid` with all problems; `settings_invalid` if the provider's key is needed and missing;
@@ -38,7 +38,7 @@ function unchargeable({ subscription, paymentMethod }: SeedOrganization, { provi
   const isTestCard = paymentMethod !== null && provider.name === "stripe";
   return [
     ...(provider.limits(currency) === null
-      ? [["subscription.unitPrice.currency", `${currency} cannot be charged by the payment provider`] as const]
+      ? [["subscription.unitPrice.currency", `${currency} is not supported by the payment provider`] as const]
       : []),
     ...(isTestCard ? [["paymentMethod", "is a test card, which requires --payments sandbox"] as const] : []),
   ];
@@ -69,7 +69,7 @@ function differences(
   const item = found.items.find(({ id }) => id === itemId);
   if (found.customer !== stripeCustomerId)
     return [["stripeCustomerId", `is not ${found.customer}, who has ${found.id}`]];
-  if (found.mode !== mode) return [["stripeSubscriptionId", `is of the mode ${found.mode}`]];
+  if (found.mode !== mode) return [["stripeSubscriptionId", `is in ${found.mode} mode`]];
   if (found.status === "canceled") return [["stripeSubscriptionId", "is canceled"]];
   if (!item) return [["stripeSubscriptionItemId", `${itemId} is not an item of ${found.id}`]];
   const rule = subscription;

@@ -12,11 +12,11 @@ import { handleEvents } from "./webhookJob.ts";
 interface JobsOf {
   readonly settings: ServiceSettings;
   readonly store: Pick<PostgresStore, "background">;
-  /** `monotonic`: milliseconds that never go back. */
+  /** `monotonic`: a clock that never goes back, milliseconds. */
   readonly deps: { random(bytes: number): Buffer; monotonic(): number };
 }
 
-/** Starts what an instance with the role `jobs` does, and returns what ends it. */
+/** Starts the background work of an instance with the role `jobs`; returns a function that stops it. */
 export function startJobs(all: BackendDeps, { settings, deps, store }: JobsOf): () => Promise<void> {
   const backend = settings.roles.includes("http") ? { ...all, database: store.background } : all;
   const stops = [startSweeping(backend, sweepingOf(backend, settings, deps)), startReconciling(backend)];
@@ -28,10 +28,10 @@ export function startJobs(all: BackendDeps, { settings, deps, store }: JobsOf): 
 /** How long an idle instance waits before it looks for work again, milliseconds. */
 const MAX_PAUSE_MS = 5_000;
 
-/** Renewals take a quarter of the requests to Stripe, two each, and leave the others to people who wait. */
+/** Renewals use a quarter of the requests to Stripe, two each, and leave the rest to people who are waiting. */
 const RENEWALS_PER_REQUEST = 1 / 4 / 2;
 
-/** How long a round is busy with one listing of renewals, so that purchases are looked at every few seconds. */
+/** How many seconds of renewals a round takes on, so that purchases are checked every few seconds. */
 const RENEWALS_S = 2;
 
 function sweepingOf(

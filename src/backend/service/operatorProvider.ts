@@ -12,7 +12,7 @@ type Records = Pick<PaymentGateway, "account" | "customers" | "subscriptions">;
 export interface OperatorProvider extends Pick<PaymentGateway, "limits"> {
   readonly name: PaymentSettings["provider"];
   /**
-   * Looks something up at the provider, for which its key is needed.
+   * Looks something up at the provider, which requires its key.
    *
    * @param look gets `null` for test cards, which have no records
    * @throws BackendError `settings_invalid`; `unavailable` without an answer
@@ -27,7 +27,7 @@ interface Clocks {
 }
 
 /**
- * Reads which provider is meant. Its other settings are read when something is looked up.
+ * Reads which provider to use. Its other settings are read only when something is looked up.
  *
  * @throws BackendError `settings_invalid`
  */

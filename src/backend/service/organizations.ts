@@ -31,7 +31,7 @@ export interface NewOrganization {
 
 /** How to create an organization. */
 interface CreateOptions {
-  /** Who is to charge it. */
+  /** The provider that charges it. */
   readonly provider: OperatorProvider;
   random(bytes: number): Buffer;
 }
@@ -90,7 +90,7 @@ async function chargeProblems(
   if (provider.limits(currency) === null) {
     problems.push({
       path: "subscription.unitPrice.currency",
-      message: `cannot be ${currency}: the payment provider lacks it`,
+      message: `cannot be ${currency}: not supported by the payment provider`,
     });
   }
   if (customer) {

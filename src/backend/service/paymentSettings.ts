@@ -11,17 +11,17 @@ interface StripeSettings {
   readonly mode: "live" | "test";
   /** One, or two while one replaces the other; none for a command that receives no webhooks. */
   readonly webhookSecrets: readonly string[];
-  /** Where Stripe is instead of its own address. */
+  /** The origin of the API; `null` for Stripe's own. */
   readonly apiUrl: URL | null;
-  /** Requests a second. */
+  /** Requests per second. */
   readonly rate: number;
   /** The seller's name on the payment page; `null` for the name of the account. */
   readonly seller: string | null;
-  /** The smallest charges in currencies for which Stripe names none, minor units by currency. */
+  /** Minimum charges in currencies for which Stripe documents none, minor units by currency. */
   readonly minimumCharges: Readonly<Record<string, number>>;
 }
 
-/** Who is paid through. */
+/** The payment provider, with its settings. */
 export type PaymentSettings = { readonly provider: "sandbox" } | StripeSettings;
 
 /**
@@ -46,7 +46,7 @@ export async function paymentSettings(
   };
 }
 
-/** Reads which provider is meant, without its settings. `null` if that is invalid. */
+/** Reads which provider to use, without its settings; `null` if the flag is invalid. */
 export function providerOf(reader: SettingsReader): PaymentSettings["provider"] | null {
   const provider = reader.flag("payments") ?? "stripe";
   if (provider === "stripe") return provider;
@@ -63,7 +63,7 @@ async function keyOf(reader: SettingsReader): Promise<Pick<StripeSettings, "key"
   const [, mode] = /^(?:sk|rk)_(test|live)_[A-Za-z0-9_]+$/.exec(key) ?? [];
   const isTestMode = reader.isSet("test-mode");
   if (mode === undefined) {
-    if (key) reader.refuse("SECUREFLAG_STRIPE_KEY must be a secret or restricted key of Stripe: sk_… or rk_…");
+    if (key) reader.refuse("SECUREFLAG_STRIPE_KEY must be a Stripe secret key (sk_…) or restricted key (rk_…)");
   } else if (mode === "test" && !isTestMode) {
     reader.refuse("SECUREFLAG_STRIPE_KEY is a test key, which requires --test-mode");
   } else if (mode === "live" && isTestMode) {
@@ -94,7 +94,7 @@ async function apiUrl(reader: SettingsReader): Promise<URL | null> {
   }
   const url = new URL(text);
   if (url.protocol !== "https:" && !isLoopbackAuthority(url.hostname))
-    reader.refuse(`${name} must be https or loopback`);
+    reader.refuse(`${name} must be an https or loopback URL`);
   return url;
 }
 
@@ -104,7 +104,7 @@ function minimumCharges(reader: SettingsReader): Record<string, number> {
   for (const each of given.filter((text) => text !== "")) {
     const [currency = "", amount = "", ...more] = each.split("=");
     const minor = more.length === 0 ? minorUnits(amount, currency) : null;
-    if (minor === null) reader.refuse(`--minimum-charge must be amounts such as KES=50,XAF=300, not '${each}'`);
+    if (minor === null) reader.refuse(`--minimum-charge must list amounts, such as KES=50,XAF=300, not '${each}'`);
     else charges[currency] = minor;
   }
   return charges;

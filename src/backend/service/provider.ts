@@ -13,7 +13,7 @@ import { withSchema } from "./store.ts";
 interface ProviderDeps extends TestGatewayDeps {
   /** Milliseconds that never go back. */
   monotonic(): number;
-  /** Is told of each request to Stripe. */
+  /** Called after each request to Stripe. */
   readonly observeCall?: (call: StripeCall) => void;
   /** The seller's name on the payment page while the account's is not known; absent without pages. */
   readonly fallbackSeller?: string;
@@ -74,15 +74,15 @@ export function withProvider<Result>(
 /** A purchase that is advanced renews its lease at the same time. */
 const CONNECTIONS = 4;
 
-/** The error of a provider that did not answer, or that refuses the key. */
+/** Returns the error for a provider that did not answer, or that rejects the key. */
 export function providerSilent(cause: GatewayUnavailable): BackendError {
   const { statusCode } = (cause.cause ?? {}) as { statusCode?: number };
   if (statusCode !== 401 && statusCode !== 403) {
     return new BackendError("unavailable", "The payment provider did not answer", {}, {}, null, { cause });
   }
   const problem =
-    statusCode === 401 ? "Stripe refuses SECUREFLAG_STRIPE_KEY" : "SECUREFLAG_STRIPE_KEY lacks a permission";
-  return startError("settings_invalid", problem, "Run `secureflag-licenses serve check` to see what it lacks.", {
+    statusCode === 401 ? "Stripe rejects SECUREFLAG_STRIPE_KEY" : "SECUREFLAG_STRIPE_KEY lacks a permission";
+  return startError("settings_invalid", problem, "Run `secureflag-licenses serve check` to see what is wrong.", {
     cause,
   });
 }

@@ -16,9 +16,9 @@ export type Outcome = "paid" | "declined";
 const NOT_PAID: Failure = { code: "payment_not_found", message: "The payment was not made." };
 
 /**
- * Ends the review of a purchase with the outcome that an operator found, if the payment provider agrees. What is declined is
- * canceled there first, so that it cannot be paid any more, and another attempt to pay it makes a new payment. The audit log
- * names the operator as the actor.
+ * Ends the review of a purchase with the outcome that an operator found, if the payment provider agrees. To decline a
+ * purchase, its payment is canceled there first, so that it can no longer be paid; another attempt creates a new
+ * payment. The audit log names the operator as the actor.
  *
  * @returns the state: `refund_due` for a purchase that was paid after its term had ended, `refunded` once that was refunded
  * @throws BackendError `not_found`; `not_in_review` if it does not need review, or a worker holds its lease;
@@ -49,14 +49,14 @@ export async function resolvePurchase(
   return state;
 }
 
-/** What a restore lost cannot be made again: the provider has the payment, and not what was sold for it. */
+/** A purchase that a restore lost cannot be recreated: the provider has its payment, but not what was sold. */
 async function unknownPurchase(database: Kysely<Database>, purchaseId: string): Promise<BackendError> {
   const lost = (await openFindings(database)).find((finding) => finding.purchaseId === purchaseId);
   if (lost?.finding !== "unknownPurchase") {
     return new BackendError("not_found", `Purchase ${purchaseId} not found`, {}, {}, REVIEW_HINT);
   }
   return notResolvable(
-    `Purchase ${purchaseId} is not in the database, only its payment ${lost.paymentId} at the provider`,
+    `Purchase ${purchaseId} is not in the database, but the payment provider has its payment ${lost.paymentId}`,
     "Refund the payment in full at the payment provider, let the organization buy again, and run `secureflag-licenses serve reconcile`.",
   );
 }
@@ -87,7 +87,7 @@ function assertWhole(purchase: PurchaseRow, capture: Capture | null, { id, statu
   if (refunded === 0 && amount === price.amount && currency === price.currency) return;
   const back = refunded === 0 ? "" : `, of which ${formatMoney(money(refunded, currency))} was refunded`;
   throw notResolvable(
-    `Payment ${id} took ${formatMoney(money(amount, currency))}${back}: not the ${formatMoney(price)} of the purchase`,
+    `Payment ${id} took ${formatMoney(money(amount, currency))}${back}; the price of the purchase is ${formatMoney(price)}`,
     "Refund it in full at the payment provider, then resolve the purchase as declined.",
   );
 }
@@ -125,7 +125,7 @@ async function resolveRefund(run: WorkerRun, purchase: PurchaseRow, outcome: Out
   const { payment_id: paymentId } = purchase;
   if (outcome === "paid" || paymentId === null) {
     throw notResolvable(
-      `Purchase ${purchase.id} was paid too late and has to be refunded`,
+      `Purchase ${purchase.id} was paid too late and must be refunded`,
       "Refund the payment in full at the payment provider, then resolve the purchase as declined.",
     );
   }
@@ -140,21 +140,21 @@ export function notResolvable(message: string, hint: string): BackendError {
 }
 
 function notPaid({ id }: PurchaseRow, why: string): BackendError {
-  return notResolvable(`Purchase ${id} ${why}`, "Resolve it as declined, which cancels the payment.");
+  return notResolvable(`Purchase ${id} ${why}`, "Resolve it as declined; an open payment is canceled first.");
 }
 
 function stillProcessing(paymentId: string): BackendError {
   return notResolvable(
     `Payment ${paymentId} is still being processed`,
-    "Wait for its outcome, which the service looks up every day.",
+    "Wait for its outcome; the service checks it every day.",
   );
 }
 
 function refusedByProvider({ id }: PurchaseRow, refusal: GatewayRefusal): BackendError {
   return startError(
     "not_resolvable",
-    `The payment provider refuses the payment of purchase ${id}: ${refusal.message}`,
-    "Check that the service has the key of the account that was paid.",
+    `The payment provider refused a request for purchase ${id}: ${refusal.message}`,
+    "Check that the key belongs to the account that was paid.",
     { cause: refusal },
   );
 }

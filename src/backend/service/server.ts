@@ -43,7 +43,7 @@ export interface ServiceDeps {
   readonly version: string;
 }
 
-/** How long a service drains and ends its work at most, then gives back its leases and cleans up, milliseconds. */
+/** Limits for draining and finishing work, then for releasing leases, then for cleaning up, milliseconds. */
 const [MAX_CLOSING_MS, MAX_GIVING_BACK_MS, MAX_CLEANING_MS] = [23_500, 500, 500];
 
 /** A service that is listening. */
@@ -51,10 +51,10 @@ export interface RunningService {
   /** The values of the ready line. */
   readonly ready: { readonly url: string; readonly instance: string; readonly pid: number };
   /**
-   * Ends it within 25 seconds: it is no longer ready, goes on for the time to drain, takes no new connections, and answers
-   * the requests that it has. Work that is not over by then is left to other instances.
+   * Ends it within 25 seconds: it is no longer ready, keeps serving while it drains, accepts no new connections, and
+   * answers the requests that it has. Work that is not finished by then is left to other instances.
    *
-   * @returns whether nothing was left
+   * @returns whether all work was finished
    */
   close(): Promise<boolean>;
 }

@@ -97,7 +97,7 @@ export function readPaymentSettings(given: GivenSettings): Promise<Pick<ServiceS
 }
 
 /**
- * Reads which payment provider is meant.
+ * Reads which payment provider to use.
  *
  * @throws BackendError `settings_invalid`
  */

@@ -2,15 +2,15 @@ import type { StripeCall } from "../payments/stripe/client.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** The call that restricted keys may never make, for which there is `--seller`. */
+/** The call that a restricted key may not be allowed to make; `--seller` stands in for it. */
 const OPTIONAL_CALL = "GET account";
 
-/** How often at most the log says that Stripe refuses the key, milliseconds. */
+/** The shortest time between two errors about the key in the log, milliseconds. */
 const ALARM_EVERY_MS = 60_000;
 
 /**
- * Returns what counts, measures and logs each request to Stripe. A key that is refused, or may not do what it has to, is
- * an error in the log: nothing can be sold with it.
+ * Returns a function that counts, times and logs each request to Stripe. A key that is rejected or lacks a permission
+ * is logged as an error: nothing can be sold with it.
  *
  * @param monotonic a clock that never goes back, milliseconds
  */
@@ -32,7 +32,7 @@ export function observeStripe(
     log({ level: isRefused || isFailure(status) ? "warn" : "debug", msg: `stripe ${call}`, ...ids });
     if (!isRefused || monotonic() < alarmAt) return;
     alarmAt = monotonic() + ALARM_EVERY_MS;
-    const reason = status === 401 ? "Stripe refuses the key" : "the key lacks a permission";
+    const reason = status === 401 ? "Stripe rejects the key" : "the key lacks a permission";
     log({ level: "error", msg: `${reason}: run serve check`, ...ids });
   };
 }

@@ -3,7 +3,7 @@ import { createSecureContext } from "node:tls";
 import type { TlsFiles } from "../http/server.ts";
 import type { SettingsReader } from "./given.ts";
 
-/** Reads the certificate and the key that are served, which must be a pair; `null` without them. */
+/** Reads the certificate and its private key, which must match; `null` without them. */
 export async function tlsFiles(reader: SettingsReader): Promise<TlsFiles | null> {
   const [cert, key] = [await reader.file("tls-cert"), await reader.file("tls-key")];
   if ((reader.flag("tls-cert") === null) !== (reader.flag("tls-key") === null)) {
@@ -11,21 +11,21 @@ export async function tlsFiles(reader: SettingsReader): Promise<TlsFiles | null>
   }
   const certificate = cert === null ? null : parse(() => new X509Certificate(cert));
   const privateKey = key === null ? null : parse(() => createPrivateKey(key));
-  if (certificate === undefined) reader.refuse("--tls-cert must be a certificate in PEM");
+  if (certificate === undefined) reader.refuse("--tls-cert must be a PEM certificate");
   if (privateKey === undefined) {
     reader.refuse(
-      /ENCRYPTED/.test(key ?? "") ? "--tls-key has a passphrase" : "--tls-key must be a private key in PEM",
+      /ENCRYPTED/.test(key ?? "") ? "--tls-key must not have a passphrase" : "--tls-key must be a PEM private key",
     );
   }
   if (certificate && privateKey) refuseOtherPair(reader, certificate, privateKey, { cert: cert ?? "", key: key ?? "" });
   return cert === null || key === null ? null : { cert, key };
 }
 
-/** Reads the certificates of authorities that a flag names; `null` without them. */
+/** Reads the CA certificates that a flag names; `null` without them. */
 export async function authorities(reader: SettingsReader, name: string): Promise<string | null> {
   const ca = await reader.file(name);
   if (ca !== null && parse(() => new X509Certificate(ca)) === undefined) {
-    reader.refuse(`--${name} must be certificates in PEM`);
+    reader.refuse(`--${name} must be PEM certificates`);
   }
   return ca;
 }
@@ -40,7 +40,7 @@ function parse<Result>(read: () => Result): Result | undefined {
 
 function refuseOtherPair(reader: SettingsReader, certificate: X509Certificate, key: KeyObject, files: TlsFiles): void {
   if (!certificate.checkPrivateKey(key)) {
-    reader.refuse("--tls-key is not the key of the first certificate of --tls-cert");
+    reader.refuse("--tls-key does not match the first certificate in --tls-cert");
   } else if (parse(() => createSecureContext(files)) === undefined) {
     reader.refuse("--tls-cert must be a certificate chain that TLS accepts");
   }

@@ -10,14 +10,14 @@ type Provider = PaymentSettings["provider"];
 
 const PROVIDER = "payment_provider";
 
-/** Notes the payment provider of the service in its database, for the operator's commands. */
+/** Records the payment provider of the service in its database, for operator commands. */
 export async function noteProvider(database: Kysely<Database>, provider: Provider): Promise<void> {
   if ((await readSetting(database, PROVIDER)) !== provider) await writeSetting(database, PROVIDER, provider);
 }
 
 /**
- * Completes the settings of an operator's command that names no payment provider: it means the one that the service last
- * started with. Before the first start, `--test-mode` without a Stripe key means test cards.
+ * Fills in the payment provider of an operator command that names none: the one that the service last started with.
+ * Before the first start, `--test-mode` without a Stripe key means test cards.
  *
  * @throws BackendError `settings_invalid`, `database_unreachable`, `schema_mismatch`
  */

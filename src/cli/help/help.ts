@@ -104,7 +104,7 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
     "SECUREFLAG_DATABASE_URL, SECUREFLAG_PUBLIC_URL, SECUREFLAG_SECRETS_KEY",
     "settings of `serve`; with _FILE after the name, the file that holds the value",
   ],
-  ["SECUREFLAG_STRIPE_KEY", "key of `serve` at Stripe, beside SECUREFLAG_STRIPE_WEBHOOK_SECRETS; likewise with _FILE"],
+  ["SECUREFLAG_STRIPE_KEY", "Stripe key for `serve`, used with SECUREFLAG_STRIPE_WEBHOOK_SECRETS; likewise with _FILE"],
   ["HTTPS_PROXY, NO_PROXY", "proxy for https backends, and hosts to reach without it; never used for loopback"],
   ["NODE_EXTRA_CA_CERTS", "file with the certificates of a private authority"],
   ["NO_COLOR, FORCE_COLOR", "disable color, or force it off a terminal"],

@@ -34,7 +34,7 @@ export function registerCreateAdministrator(
     .argument("<email>", "email of the administrator", trimmedText)
     .option("--first-name <name>", "first name", someText)
     .option("--last-name <name>", "last name", someText)
-    .option("--replace", "replace the password and the authenticator app of an administrator who lost them")
+    .option("--replace", "replace a lost password and authenticator app")
     .action((email: string, flags: { firstName?: string; lastName?: string; replace?: true }, called: Command) => {
       const { firstName = "", lastName = "", replace: isReplacing = false } = flags;
       const settings = givenSettings(called, context);

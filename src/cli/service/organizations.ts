@@ -50,7 +50,7 @@ export function registerCreateOrganization(
     .option("--interval-count <n>", "intervals in a term (default: 1)", wholeNumber(1, 120))
     .option("--auto-renew", "renew the subscription at the end of each term (default)")
     .option("--no-auto-renew", "end the subscription after the current term")
-    .option("--stripe-customer <id>", "customer at Stripe (default: one created with the first purchase)", someText)
+    .option("--stripe-customer <id>", "Stripe customer (default: created on first purchase)", someText)
     .action(
       (
         flags: Partial<NewOrganization> &
@@ -142,8 +142,8 @@ async function runSetPaymentMethod(options: PaymentMethodOptions, context: Conte
   const settings = await usualSettings(options, context);
   if (isTestCard && settings.flags.payments !== "sandbox") {
     throw usageError(
-      "Stripe has no test cards of this name",
-      "Pass a payment method of Stripe (pm_…), or --payments sandbox --test-mode.",
+      "Test cards cannot be used with Stripe",
+      "Pass a Stripe payment method (pm_…), or --payments sandbox --test-mode.",
     );
   }
   const [{ setPaymentMethod }, { operatorProvider }] = await Promise.all([

@@ -69,7 +69,7 @@ function renderReview(purchases: Output<"serve admin list-review">, view: View):
       : []),
     ...(found.has("unknownPurchase")
       ? [
-          "Refund what was captured for an unknown purchase at the payment provider, and let the organization buy again.",
+          "Refund payments captured for unknown purchases at the payment provider, then let the organizations buy again.",
         ]
       : []),
     ...([...found].some((finding) => finding !== null && finding !== "disputed")

@@ -84,7 +84,7 @@ export async function runServe(options: ServeOptions, context: Context): Promise
     await printResult<"serve">(context, options, ready, () => `Listening on ${ready.url} as ${ready.instance}`);
     await ended;
   } finally {
-    // A call to the payment provider would keep the process.
+    // A pending call to the payment provider would keep the process alive.
     context.leavesWork = !(await service.close());
   }
 }

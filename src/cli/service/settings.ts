@@ -27,7 +27,7 @@ function addTestModeFlag(command: Command): Command {
   return command.option("--test-mode", "allow test keys, cards and data; no money moves");
 }
 
-/** Adds the flags of the payment provider for a command of the operator. */
+/** Adds the flags of the payment provider for an operator command. */
 export function addPaymentFlags(command: Command): Command {
   return addProviderFlag(command, "stripe or sandbox (default: the service's)");
 }
@@ -44,7 +44,7 @@ export function addStripeRateFlag(command: Command): Command {
 /** Adds the flags of the payment provider for commands that sell through it. */
 function addSellingFlags(command: Command): Command {
   return addStripeRateFlag(addProviderFlag(command, "stripe (default) or sandbox"))
-    .option("--minimum-charge <list>", "minimum where Stripe documents none, such as KES=50", someText)
+    .option("--minimum-charge <list>", "minimum charges Stripe does not list, such as KES=50", someText)
     .option("--seller <name>", "seller on the payment page (default: the account's name)", someText);
 }
 

@@ -88,7 +88,9 @@ describe.each(DIALECTS)("the payment page of a provider with customers, on %s", 
     test("the first one pays the same payment, is on the receipt, and is stored", async () => {
       const { id, purchase, address } = await waiting();
       const asked = await look(backend, address);
-      expect(asked.html).toContain("There is no stored payment method. This one is stored for future payments.");
+      expect(asked.html).toContain(
+        "No payment method is stored yet. The card you pay with is stored for future payments.",
+      );
       expect([...asked.html.matchAll(/<button[^>]*>([^<]*)/g)].map(([, text]) => text)).toEqual([
         "Pay £244.10 by card",
       ]);

@@ -6,6 +6,7 @@ import {
   type PaymentGateway,
   type RefundStatus,
 } from "../../../src/backend/payments/gateway.ts";
+import { makeDue } from "../../../src/backend/purchases/leases.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import { buy, NOON, organization, startBackend, type TestBackend } from "../support/backend.ts";
@@ -93,6 +94,52 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
       expect(purchase.failure).toEqual(failure);
       await expectInvariants(backend, id, 25);
     });
+
+    test.each([
+      { request: "create", isConflict: true },
+      { request: "confirm", isConflict: false },
+    ] as const)("$request: nothing is tried again in review, and it ends at the deadline", async (refused) => {
+      const id = await open();
+      const { request, isConflict } = refused;
+      replace({
+        [request]: async () => {
+          throw new GatewayRefusal("No such thing", { isConflict });
+        },
+      });
+      await bought(id);
+      let requests = 0;
+      replace({
+        [request]: async () => {
+          requests += 1;
+        },
+      });
+      for (const ms of [MINUTE_MS, 10 * MINUTE_MS, 60 * MINUTE_MS]) {
+        await backend.deps.database
+          .updateTable("purchases")
+          .set({ next_check_at: backend.clocks.billing })
+          .where("organization_id", "=", id)
+          .execute();
+        await later(ms);
+        const [purchase] = await purchasesOf(id);
+        expect(purchase).toMatchObject({ state: "needs_review", lease_until: 0 });
+        expect(purchase?.next_check_at).toBeGreaterThan(backend.clocks.billing);
+      }
+      expect(requests).toBe(0);
+      expect(backend.log.filter((line) => line.includes("cannot move"))).toEqual([]);
+      await later(8 * DAY_MS);
+      expect(await stateOf(id)).toEqual(["declined"]);
+    });
+
+    test("a customer: the purchase is declined", async () => {
+      const id = await open();
+      const customers = {
+        create: async () => {
+          throw new GatewayRefusal("No such name", { isConflict: false });
+        },
+      } as unknown as PaymentGateway["customers"];
+      replace({ customers });
+      expect(await bought(id)).toMatchObject({ status: "failed", failure: { code: "payment_refused" } });
+    });
   });
 
   test.each(["create", "confirm"] as const)(
@@ -154,14 +201,93 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
       expect(new Set(keys)).toEqual(new Set([`${purchaseId}:refund`]));
     });
 
-    test("never: an operator is asked, and a refund by hand is recorded", async () => {
-      const { id, say } = await lateOf();
+    test("never: an operator is asked, no other is made, and a refund by hand is recorded", async () => {
+      const { id, purchaseId, keys, say } = await lateOf();
       say("failed");
       await later(2 * MINUTE_MS);
       expect(await stateOf(id)).toContain("needs_review");
-      say("succeeded");
+      const made = keys.length;
+      await later(2 * DAY_MS);
+      expect([await stateOf(id), keys.length]).toEqual([expect.arrayContaining(["needs_review"]), made]);
+      const purchase = (await purchasesOf(id)).find((each) => each.id === purchaseId);
+      await untouched.refund(purchase?.payment_id ?? "", "by hand");
       await later(DAY_MS);
       expect(await stateOf(id)).toContain("refunded");
+    });
+
+    test("not at all: an operator is asked", async () => {
+      const { id } = await lateOf();
+      replace({
+        refund: async () => {
+          throw new GatewayRefusal("The charge is disputed", { isConflict: false });
+        },
+      });
+      await later(2 * MINUTE_MS);
+      expect(await stateOf(id)).toContain("needs_review");
+    });
+
+    test("with a failure that it repeats: a minute later another key", async () => {
+      const { id, purchaseId, keys } = await lateOf();
+      replace({
+        refund: async (_paymentId, key) => {
+          keys.push(key);
+          throw new GatewayUnavailable("500 again", { isReplayed: true });
+        },
+      });
+      await later(2 * MINUTE_MS);
+      await later(MINUTE_MS / 2);
+      await later(2 * MINUTE_MS);
+      replace({ refund: untouched.refund });
+      await later(5 * MINUTE_MS);
+      expect(await stateOf(id)).toContain("refunded");
+      expect(new Set(keys)).toEqual(new Set([`${purchaseId}:refund`, `${purchaseId}:refund:r1`]));
+    });
+  });
+
+  describe("lets a renewal without a card wait", () => {
+    const declinedRenewal = async () => {
+      const id = await openSubscription(backend, {}, { paymentMethod: null });
+      const customers = { create: async () => "cus_1" } as unknown as PaymentGateway["customers"];
+      const withCustomer = (payment: Payment) => ({ ...payment, customer: "cus_1" });
+      replace({
+        customers,
+        create: async (request) => withCustomer(await untouched.create(request)),
+        read: async (paymentId) => withCustomer(await untouched.read(paymentId)),
+      });
+      setClock(backend, "2027-03-01T12:00:00Z");
+      await sweep(backend.deps);
+      const renewal = await onlyRenewal(backend, id);
+      expect(renewal).toMatchObject({ status: "failed", failure: { code: "no_payment_method" } });
+      return { id, renewal };
+    };
+
+    test("and the bank approves an earlier attempt of a person: it is paid", async () => {
+      const { id, renewal } = await declinedRenewal();
+      const [purchase] = await purchasesOf(id);
+      const captured = { amount: purchase?.total ?? 0, currency: "GBP" };
+      replace({
+        read: async (paymentId) => ({
+          ...(await untouched.read(paymentId)),
+          ...{ status: "succeeded", customer: "cus_1", paymentMethod: "card_ok", amount: captured },
+        }),
+        findCapture: async (paymentId) => ({
+          ...{ paymentId, purchaseId: renewal.id, kind: "renewal", ...captured, refunded: 0 },
+          capturedAt: backend.clocks.billing,
+        }),
+      });
+      await makeDue(backend.deps.database, { organization_id: id, id: renewal.id }, backend.clocks.billing);
+      await sweep(backend.deps);
+      expect(await onlyRenewal(backend, id)).toMatchObject({ status: "succeeded" });
+    });
+
+    test("and its payment is canceled: it can be paid with another", async () => {
+      const { id, renewal } = await declinedRenewal();
+      await backend.deps.database
+        .updateTable("purchases")
+        .set({ failure_code: "payment_canceled", payment_id: null })
+        .where("organization_id", "=", id)
+        .execute();
+      expect((await read(backend, id, renewal.id)).nextAction).not.toBeNull();
     });
   });
 

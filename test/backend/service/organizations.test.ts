@@ -105,7 +105,7 @@ describe.skipIf(!POSTGRES)("an operator's organization", () => {
     await expect(create({ id: 5, currency: "IRR", stripeCustomerId: "cus_9" })).rejects.toMatchObject({
       code: "settings_invalid",
       message:
-        "--currency cannot be IRR: the payment provider lacks it; --stripe-customer cus_9 was not found at Stripe",
+        "--currency cannot be IRR: not supported by the payment provider; --stripe-customer cus_9 was not found at Stripe",
     });
     await expect(create({ id: 5, stripeCustomerId: "sub_1" })).rejects.toThrow(/--stripe-customer is not an ID/);
     await expect(create({ id: 5, stripeCustomerId: "cus_1" }, await sandbox())).rejects.toThrow(

@@ -80,14 +80,14 @@ describe("the settings of Stripe", () => {
       SECUREFLAG_STRIPE_API_URL: "ftp://stripe.example.com",
     };
     expect(await problems(flags, env)).toEqual([
-      "SECUREFLAG_STRIPE_KEY must be a secret or restricted key of Stripe: sk_… or rk_…",
+      "SECUREFLAG_STRIPE_KEY must be a Stripe secret key (sk_…) or restricted key (rk_…)",
       "SECUREFLAG_STRIPE_WEBHOOK_SECRETS must be one or two secrets (whsec_…), separated by a comma",
       "SECUREFLAG_STRIPE_API_URL requires --test-mode",
       "SECUREFLAG_STRIPE_API_URL must be an origin such as https://stripe.example.com",
       "--stripe-rate must be a whole number, 1 to 10000",
-      "--minimum-charge must be amounts such as KES=50,XAF=300, not 'EUR'",
-      "--minimum-charge must be amounts such as KES=50,XAF=300, not 'krw=1'",
-      "--minimum-charge must be amounts such as KES=50,XAF=300, not 'KES=0.001'",
+      "--minimum-charge must list amounts, such as KES=50,XAF=300, not 'EUR'",
+      "--minimum-charge must list amounts, such as KES=50,XAF=300, not 'krw=1'",
+      "--minimum-charge must list amounts, such as KES=50,XAF=300, not 'KES=0.001'",
     ]);
   });
 
@@ -109,7 +109,7 @@ describe("the settings of Stripe", () => {
       "plain HTTP elsewhere",
       TEST_MODE,
       { ...STRIPE, SECUREFLAG_STRIPE_API_URL: "http://stripe.example.com" },
-      "SECUREFLAG_STRIPE_API_URL must be https or loopback",
+      "SECUREFLAG_STRIPE_API_URL must be an https or loopback URL",
     ],
     ["another provider", { payments: "paypal" }, {}, "--payments must be stripe or sandbox, not 'paypal'"],
     ["test cards without test mode", { payments: "sandbox" }, {}, "--payments sandbox requires --test-mode"],

@@ -193,7 +193,7 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
     expect(of("EACCES")).toMatchObject({
       code: "settings_invalid",
       message: "--metrics-port 80: permission denied",
-      hint: "Pass a port above 1023, or let the program listen on low ports.",
+      hint: "Pass a port above 1023, or allow the program to listen on privileged ports.",
     });
     expect(of("EMFILE")).toEqual({ code: "EMFILE" });
   });

@@ -136,14 +136,16 @@ describe("the settings of a service", () => {
     };
     await expect(read(await tls(one.cert, one.key))).resolves.toMatchObject({ tls: one });
     expect((await problems(await tls(one.key, one.cert, "no certificate"))).slice(1)).toEqual([
-      "--database-ca must be certificates in PEM",
-      "--tls-cert must be a certificate in PEM",
-      "--tls-key must be a private key in PEM",
+      "--database-ca must be PEM certificates",
+      "--tls-cert must be a PEM certificate",
+      "--tls-key must be a PEM private key",
     ]);
     expect((await problems(await tls(one.cert, other.key))).slice(1)).toEqual([
-      "--tls-key is not the key of the first certificate of --tls-cert",
+      "--tls-key does not match the first certificate in --tls-cert",
     ]);
-    expect((await problems(await tls(one.cert, String(encrypted)))).slice(1)).toEqual(["--tls-key has a passphrase"]);
+    expect((await problems(await tls(one.cert, String(encrypted)))).slice(1)).toEqual([
+      "--tls-key must not have a passphrase",
+    ]);
     const nowhere = { "tls-cert": folder, "tls-key": `${folder}.none`, "database-ca": `${folder}.none` };
     expect((await problems({ ...BEHIND, ...nowhere })).slice(1)).toEqual([
       "--database-ca: cannot read the file (ENOENT)",

@@ -44,7 +44,7 @@ test("a key that is refused is an alarm, once a minute", () => {
     ["POST refunds", 403, 62_000],
   ]);
   expect(entries.filter(({ level }) => level === "error").map(({ msg }) => msg)).toEqual([
-    "Stripe refuses the key: run serve check",
+    "Stripe rejects the key: run serve check",
     "the key lacks a permission: run serve check",
   ]);
   expect(entries[0]?.level).toBe("debug");

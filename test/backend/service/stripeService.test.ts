@@ -194,10 +194,10 @@ describe.skipIf(!POSTGRES)("a service that is paid through Stripe", () => {
     expect((await reconcileNow()).findings).toMatchObject([{ finding: "unknownPurchase", purchaseId: "pur_1_lost" }]);
   });
 
-  test("starts while Stripe refuses the key, and says so", async () => {
+  test("starts while Stripe rejects the key, and says so", async () => {
     await standIn.control.fault({ call: "accounts.retrieveCurrent", effect: "unauthorized" });
     const { ready } = await start();
     expect((await fetch(`${new URL(ready.url).origin}/readyz`)).status).toBe(200);
-    await expect.poll(() => log.join("")).toContain("Stripe refuses the key: run serve check");
+    await expect.poll(() => log.join("")).toContain("Stripe rejects the key: run serve check");
   });
 });

@@ -4,7 +4,7 @@ import type { PaymentGateway } from "../gateway.ts";
 /** How long to wait before the name of the account is read again after a failure, milliseconds. */
 const RETRY_MS = 60_000;
 
-/** The name of an account that customers know; `null` for one without a name. */
+/** Returns the name of an account that its customers know; `null` if it has none. */
 export function sellerOf({ business_profile, settings }: Stripe.Account): string | null {
   return business_profile?.name || settings?.dashboard.display_name || null;
 }
@@ -15,13 +15,13 @@ interface KnownAccount {
   readonly mode: "live" | "test";
   /** The name that was set; `null` to read the account's. */
   readonly seller: string | null;
-  /** What stands for the name until it was read, or if the account has none. */
+  /** Shown until the name has been read, or if the account has none. */
   readonly fallback: string;
 }
 
 /**
- * Returns the account for a gateway. Its name is read at once and nobody waits for it, so that a service starts while Stripe
- * is unreachable. After a failure it is read again when it is asked for.
+ * Returns the account for a gateway. Its name is read in the background, so that a service starts while Stripe is
+ * unreachable. After a failure, a later access reads it again.
  *
  * @param monotonic a clock that never goes back, milliseconds
  */
@@ -37,7 +37,7 @@ export function stripeAccount(
     try {
       name = sellerOf(await stripe.accounts.retrieveCurrent()) ?? fallback;
     } catch (error) {
-      // Restricted keys may never read it. Any other failure is in the log, and the call is made again.
+      // A restricted key may not be allowed to read it. Any other failure is logged, and the call is repeated.
       if (error instanceof Stripe.errors.StripePermissionError) name = fallback;
     }
   };

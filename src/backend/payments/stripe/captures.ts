@@ -5,16 +5,16 @@ import { idOf } from "./lookups.ts";
 import { refundStatusOf } from "./payments.ts";
 import { fromStripeAmount } from "./units.ts";
 
-/** How many objects a list of Stripe's has at most. */
+/** The largest page of a list at Stripe. */
 const PAGE = 100;
 
 /** How long after its creation a payment may take money: bank debits and renewals take days. Milliseconds. */
 const LOOKBACK_MS = 31 * 24 * 3_600_000;
 
-/** Lists are of payments first, then of refunds of payments that are older than those. */
+/** What is listed: payments first, then the refunds of older payments. */
 const [PAYMENTS, REFUNDS] = ["payments", "refunds"] as const;
 
-/** What the payments of a Stripe account took. Payments that are not ours, by their metadata, are left out. */
+/** Reads what the payments of a Stripe account captured. Payments whose metadata is not ours are left out. */
 export function stripeCaptures(stripe: Stripe): Pick<PaymentGateway, "listCaptures" | "findCapture"> {
   const findCapture = async (paymentId: string) => {
     const intent = await ask(() => stripe.paymentIntents.retrieve(paymentId, { expand: ["latest_charge"] }));
@@ -61,12 +61,12 @@ function range(from: number, after: string | undefined) {
   };
 }
 
-/** What was captured since then is listed with the payments; with the refunds, what was captured before. */
+/** Whether a capture belongs in a list: since `from` among the payments, before it among the refunds. */
 function isSince(capture: Capture | null, from: number, kind: string): capture is Capture {
   return capture !== null && capture.capturedAt >= from === (kind === PAYMENTS);
 }
 
-/** What a payment of ours took; `null` for another's, and for one that took nothing. */
+/** What a payment of ours captured; `null` for a payment that is not ours or captured nothing. */
 async function captureOf(stripe: Stripe, intent: Stripe.PaymentIntent): Promise<Capture | null> {
   const { purchaseId, kind } = intent.metadata;
   if (intent.status !== "succeeded" || !purchaseId) return null;
@@ -89,7 +89,7 @@ export async function refundsOf(stripe: Stripe, paymentId: string): Promise<Stri
   return data;
 }
 
-/** What refunds gave back, in Stripe's units. */
+/** The sum of the refunds that succeeded, in Stripe's units. */
 export function refundedOf(refunds: readonly Stripe.Refund[]): number {
   return refunds
     .filter((refund) => refundStatusOf(refund) === "succeeded")

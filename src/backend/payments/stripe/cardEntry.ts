@@ -5,12 +5,12 @@ import { labelOf } from "./labels.ts";
 import { attachCard, customerExists, findPaymentMethod, idOf } from "./lookups.ts";
 
 /**
- * How long a page that asks for a card stays open: half an hour at least, which is Stripe's minimum, until the end of a half
- * hour, so that a repeated request is the same one. Milliseconds.
+ * How long a card page stays open: Stripe's minimum, half an hour, rounded up to the end of a half hour so that a
+ * repeated request has the same parameters. Milliseconds.
  */
 const HALF_HOUR_MS = 30 * 60_000;
 
-/** What a page that is about to close has left beyond the minimum, for the time that a request takes. */
+/** Added to Stripe's minimum for the time that the request itself takes, milliseconds. */
 const MARGIN_MS = 60_000;
 
 type Session = Stripe.Checkout.Session;

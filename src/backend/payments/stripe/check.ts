@@ -2,12 +2,12 @@ import Stripe from "stripe";
 import { sellerOf } from "./account.ts";
 import { gatewayErrorOf } from "./errors.ts";
 
-/** What to check a Stripe account for. */
+/** What a Stripe account is checked against. */
 interface CheckOptions {
   readonly mode: "live" | "test";
-  /** The name on the payment page that was set. */
+  /** The seller's name that was set; `null` to use the account's. */
   readonly seller: string | null;
-  /** Where Stripe has to send its events. */
+  /** Where Stripe must send its events. */
   readonly webhookUrl: string;
 }
 
@@ -23,8 +23,8 @@ export interface StripeReport {
 }
 
 /**
- * Checks that a key works, what it may do, and that webhooks arrive. Nothing is changed: what the key may do is tried on
- * objects that do not exist.
+ * Checks that a key works and has the permissions it needs, and that a webhook endpoint is set up. Nothing is changed:
+ * permissions are tried on objects that do not exist.
  *
  * @throws GatewayUnavailable if Stripe does not answer
  */
@@ -60,12 +60,12 @@ async function check(stripe: Stripe, { mode, seller, webhookUrl }: CheckOptions)
   };
 }
 
-const KEY_REFUSED = "Stripe refuses SECUREFLAG_STRIPE_KEY: it is wrong, expired or revoked";
+const KEY_REFUSED = "Stripe rejects SECUREFLAG_STRIPE_KEY: it is invalid, expired or revoked";
 
 const NAMELESS =
   "The Stripe account has no name, or the key cannot read it, so the payment page shows the host of --public-url as the seller. Pass --seller <name>.";
 
-/** Asks for what the key may not be allowed to; `null` if it is not. */
+/** Makes a call that the key may not be allowed to make; `null` if it is not. */
 async function permitted<Result>(call: () => Promise<Result>): Promise<Result | null> {
   try {
     return await call();
@@ -75,7 +75,7 @@ async function permitted<Result>(call: () => Promise<Result>): Promise<Result | 
   }
 }
 
-/** What the service asks of Stripe, by the names in the Dashboard, each tried on an object that does not exist. */
+/** The permissions that the service needs, as the Dashboard names them, each with a call on a missing object. */
 const PERMISSIONS: readonly (readonly [name: string, attempt: (stripe: Stripe) => Promise<unknown>])[] = [
   ["Customers (write)", (stripe) => stripe.customers.update("cus_serve_check", {})],
   ["PaymentMethods (read)", (stripe) => stripe.paymentMethods.retrieve("pm_serve_check")],
@@ -91,7 +91,7 @@ const PERMISSIONS: readonly (readonly [name: string, attempt: (stripe: Stripe) =
   ["Invoices (read)", (stripe) => stripe.invoices.retrieve("in_serve_check")],
 ];
 
-/** The permissions that the key lacks; `null` if Stripe does not know the key. */
+/** The permissions that the key lacks; `null` if Stripe rejects the key. */
 async function lackingPermissions(stripe: Stripe): Promise<string[] | null> {
   const tried = await Promise.all(
     PERMISSIONS.map(async ([name, attempt]) => {
@@ -104,9 +104,9 @@ async function lackingPermissions(stripe: Stripe): Promise<string[] | null> {
 }
 
 /**
- * The status of a refusal; 200 without one.
+ * Returns the status of a refusal; 200 if the call succeeded.
  *
- * @throws the error of a request without an answer, and of a failure of Stripe's
+ * @throws the error if Stripe did not answer or failed
  */
 async function statusOf(attempt: () => Promise<unknown>): Promise<number> {
   try {
@@ -119,7 +119,7 @@ async function statusOf(attempt: () => Promise<unknown>): Promise<number> {
   }
 }
 
-/** The types of events that make something due at once. What is not sent is found on a schedule. */
+/** The types of events that make something due at once. Without them, changes are found on a schedule. */
 const EVENTS: readonly Stripe.WebhookEndpointCreateParams.EnabledEvent[] = [
   "payment_intent.succeeded",
   "payment_intent.payment_failed",
@@ -146,14 +146,16 @@ const EVENTS: readonly Stripe.WebhookEndpointCreateParams.EnabledEvent[] = [
 
 function webhookWarnings(endpoints: Stripe.ApiList<Stripe.WebhookEndpoint> | null, url: string): string[] {
   if (endpoints === null) {
-    return [`The key cannot list webhook endpoints, so ${url} was not checked. It needs Webhook Endpoints (read).`];
+    return [
+      `The key cannot list webhook endpoints, so ${url} was not checked. Grant the key Webhook Endpoints (read).`,
+    ];
   }
   const [endpoint] = endpoints.data
     .filter((each) => each.url === url)
     .toSorted((one, other) => Number(other.status === "enabled") - Number(one.status === "enabled"));
   if (endpoint === undefined) {
     return [
-      `Stripe has no webhook endpoint ${url}. Add it in the Dashboard: without events, changes are noticed late.`,
+      `Stripe has no webhook endpoint ${url}. Add it in the Dashboard: without webhooks, changes are noticed late.`,
     ];
   }
   const { status, enabled_events: enabled, api_version: version } = endpoint;
@@ -161,7 +163,7 @@ function webhookWarnings(endpoints: Stripe.ApiList<Stripe.WebhookEndpoint> | nul
   const other = version !== null && version !== Stripe.API_VERSION;
   return [
     ...(status === "enabled" ? [] : [`The webhook endpoint ${url} is ${status}. Enable it in the Dashboard.`]),
-    ...(missing.length > 0 ? [`The webhook endpoint ${url} does not get ${missing.join(", ")}.`] : []),
-    ...(other ? [`The webhook endpoint ${url} has API version ${version}, not ${Stripe.API_VERSION}.`] : []),
+    ...(missing.length > 0 ? [`The webhook endpoint ${url} does not receive ${missing.join(", ")}.`] : []),
+    ...(other ? [`The webhook endpoint ${url} uses API version ${version}, not ${Stripe.API_VERSION}.`] : []),
   ];
 }

@@ -1,9 +1,9 @@
 import Stripe from "stripe";
 import { pace } from "../../pace.ts";
 
-/** A request to Stripe that was answered, or not. */
+/** A request to Stripe, answered or not. */
 export interface StripeCall {
-  /** What was asked for, without IDs: `POST payment_intents/confirm`. */
+  /** Method and path, without IDs: `POST payment_intents/confirm`. */
   readonly call: string;
   /** The status of the answer; `null` if none arrived. */
   readonly status: number | null;
@@ -15,21 +15,21 @@ export interface StripeCall {
 /** How to reach a Stripe account. */
 export interface StripeOptions {
   readonly key: string;
-  /** Where its API is, instead of Stripe's own address. */
+  /** The origin of the API; `null` for Stripe's own. */
   readonly apiUrl: URL | null;
   /** Requests per second. */
   readonly rate: number;
-  /** Milliseconds that never go back. */
+  /** A clock that never goes back, milliseconds. */
   monotonic(): number;
   readonly observe?: (call: StripeCall) => void;
 }
 
-/** After how long a request without an answer is given up, milliseconds. Its outcome is then unknown. */
+/** How long to wait for an answer, milliseconds. After that the outcome of the request is unknown. */
 const TIMEOUT_MS = 20_000;
 
 /**
- * Opens a Stripe account. Requests are not repeated here: whoever sends one knows what it did. (The client repeats a reset
- * connection once, under the same idempotency key.)
+ * Creates a client for a Stripe account. Requests are not retried here: only the caller knows whether that is safe.
+ * (The client itself retries a reset connection once, with the same idempotency key.)
  */
 export function openStripe({ key, apiUrl, ...options }: StripeOptions): Stripe {
   return new Stripe(key, {
@@ -49,10 +49,10 @@ type Pacing = Pick<StripeOptions, "rate" | "monotonic" | "observe">;
 
 type HttpClient = ReturnType<typeof Stripe.createNodeHttpClient>;
 
-/** How many requests may leave at once after a pause, in seconds' worth of the rate. */
+/** How many seconds' worth of requests may be sent at once after a pause. */
 const BURST_S = 0.25;
 
-/** Sends `rate` requests a second in the long run, the others later, and reports each one. */
+/** Limits requests to `rate` per second on average, delaying the rest, and reports each one. */
 function pacedClient(options: Pacing): HttpClient {
   const client = Stripe.createNodeHttpClient();
   const send = client.makeRequest.bind(client);
@@ -86,7 +86,7 @@ async function observed(
   }
 }
 
-/** A path without version, query and IDs, so that there are few names. */
+/** A path without version, query and IDs, which keeps the number of metric labels small. */
 function nameOf(path: string): string {
   const [route = ""] = path.split("?");
   return route

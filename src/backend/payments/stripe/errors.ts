@@ -1,7 +1,7 @@
 import Stripe from "stripe";
 import { GatewayRefusal, GatewayUnavailable } from "../gateway.ts";
 
-/** What Stripe refuses as such: it has done nothing (Stripe's documentation, Error handling). */
+/** Statuses with which Stripe refuses a request and does nothing (Stripe's documentation, Error handling). */
 const REFUSED: ReadonlySet<number | undefined> = new Set([400, 402, 404]);
 
 /** Whether Stripe answered that an object does not exist. */
@@ -10,8 +10,8 @@ function isMissing(error: unknown): boolean {
 }
 
 /**
- * The error of a call to Stripe as the gateway reports it. Only the status counts: a lock that was not had in time, for
- * instance, is a 429 of the type of invalid requests.
+ * Translates the error of a call to Stripe. Only the status counts: a lock timeout, for instance, is a 429 with the
+ * type of an invalid request.
  */
 export function gatewayErrorOf(error: unknown): unknown {
   if (!(error instanceof Stripe.errors.StripeError)) return error;
@@ -24,9 +24,9 @@ export function gatewayErrorOf(error: unknown): unknown {
 }
 
 /**
- * Asks Stripe.
+ * Reads something from Stripe.
  *
- * @returns `null` for what it does not have
+ * @returns `null` if it does not exist
  * @throws GatewayUnavailable, GatewayRefusal
  */
 export async function ask<Result>(call: () => Promise<Result>): Promise<Result | null> {
@@ -39,7 +39,7 @@ export async function ask<Result>(call: () => Promise<Result>): Promise<Result |
 }
 
 /**
- * Has Stripe do something.
+ * Calls Stripe.
  *
  * @throws GatewayUnavailable, GatewayRefusal
  */

@@ -7,16 +7,16 @@ import { stripeGateway } from "./stripeGateway.ts";
 /** How to be paid through Stripe. */
 interface OpenOptions extends StripeOptions {
   readonly mode: "live" | "test";
-  /** The name on the payment page; `null` for the account's, before which `fallback` is shown. */
+  /** The name on the payment page; `null` for the account's, with `fallback` until that is known. */
   readonly seller: string | null;
   readonly fallback: string;
-  /** The smallest charges of currencies for which Stripe names none, minor units. */
+  /** Minimum charges of currencies for which Stripe documents none, minor units. */
   readonly minimumCharges: Readonly<Record<string, number>>;
   /** The machine's clock, milliseconds. */
   now(): number;
 }
 
-/** Opens Stripe as the payment provider. Calls nobody. */
+/** Opens Stripe as the payment provider. Requests nothing but the account's name, in the background. */
 export function openStripeGateway(options: OpenOptions): PaymentGateway {
   const stripe = openStripe(options);
   const account = stripeAccount(stripe, options, options.monotonic);

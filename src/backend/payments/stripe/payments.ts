@@ -3,7 +3,7 @@ import type { Payment, PaymentStatus, RefundStatus } from "../gateway.ts";
 import { idOf } from "./lookups.ts";
 import { fromStripeAmount } from "./units.ts";
 
-/** A payment as Stripe reports it. What it took counts, once it has taken something. */
+/** Translates a PaymentIntent. Once it has succeeded, its amount is what Stripe received. */
 export function paymentOf(intent: Stripe.PaymentIntent): Payment {
   const { id, status, amount, amount_received, currency, livemode, metadata, customer, next_action } = intent;
   const error = intent.last_payment_error;
@@ -21,12 +21,12 @@ export function paymentOf(intent: Stripe.PaymentIntent): Payment {
   };
 }
 
-/** A payment that is authorized only is not one of ours any more; it stays open until an operator looks at it. */
+/** We never create a payment that is only authorized, so one stays open until an operator looks at it. */
 function statusOf(status: Stripe.PaymentIntent.Status): PaymentStatus {
   return status === "requires_capture" ? "processing" : (status as PaymentStatus);
 }
 
-/** Why the last attempt failed. A bank that asks for a person is told apart, whatever its own code for that. */
+/** Why the last attempt failed. A bank that requires authentication always gets the same code. */
 function failureOf({ code, decline_code, message }: Stripe.PaymentIntent.LastPaymentError): Payment["failure"] {
   const codes = [decline_code, code];
   const needsPerson = codes.includes("authentication_required");

@@ -5,8 +5,8 @@ import { call, gatewayErrorOf } from "./errors.ts";
 import { refundStatusOf } from "./payments.ts";
 
 /**
- * Refunds what a payment took. A refund is read after it was made, because a repeated key repeats the first answer; after one
- * that failed, another may have been made by hand.
+ * Refunds what a payment took. A refund is read after it is created, because a repeated key returns the first answer; after
+ * one that failed, another may have been made by hand.
  *
  * @returns what became of it, also if it was made before, or by hand in the Dashboard
  */
@@ -20,7 +20,7 @@ export async function refund(stripe: Stripe, paymentId: string, idempotencyKey: 
   return refundedOf(refunds) >= intent.amount_received ? "succeeded" : "failed";
 }
 
-/** Makes a refund; returns nothing if there is nothing left to refund. */
+/** Creates a refund; returns `null` if nothing is left to refund. */
 async function makeRefund(stripe: Stripe, paymentId: string, idempotencyKey: string): Promise<Stripe.Refund | null> {
   try {
     return await stripe.refunds.create({ payment_intent: paymentId }, { idempotencyKey });

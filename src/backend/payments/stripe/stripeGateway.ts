@@ -15,7 +15,7 @@ const STATEMENT_SUFFIX = "LICENSES";
 
 interface StripeGatewayOptions {
   readonly account: PaymentGateway["account"];
-  /** The smallest charges of currencies for which Stripe names none, minor units. */
+  /** Minimum charges of currencies for which Stripe documents none, minor units. */
   readonly minimums?: Readonly<Record<string, number>>;
   /** The machine's clock, milliseconds. */
   readonly now: () => number;
@@ -28,7 +28,7 @@ interface StripeGatewayOptions {
 export function stripeGateway(stripe: Stripe, { account, minimums, now }: StripeGatewayOptions): PaymentGateway {
   const read = async (paymentId: string) => paymentOf(await call(() => stripe.paymentIntents.retrieve(paymentId)));
 
-  /** Changes a payment. One that cannot be changed any more is read: its status says why. */
+  /** Changes a payment. One that can no longer be changed is read instead: its status says why. */
   const change = async (paymentId: string, work: () => Promise<Stripe.PaymentIntent>): Promise<Payment> => {
     try {
       return paymentOf(await work());
@@ -81,7 +81,7 @@ function intentOf(request: PaymentRequest): Stripe.PaymentIntentCreateParams {
   };
 }
 
-/** Without a person the bank must not ask for one; with one, the bank's page leads back to ours. */
+/** With no person present, the bank must not ask for approval; with one, the bank's page leads back to ours. */
 function attemptOf({ paymentMethod, approvedByPerson, returnUrl }: PaymentAttempt): Stripe.PaymentIntentConfirmParams {
   const presence = approvedByPerson && returnUrl !== null ? { return_url: returnUrl } : { off_session: true };
   return { payment_method: paymentMethod, ...presence };

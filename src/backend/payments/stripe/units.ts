@@ -2,7 +2,7 @@ import { type Money, money } from "../../../billing/money.ts";
 import { maxChargeStep } from "../../../billing/proration.ts";
 import type { ChargeLimits } from "../gateway.ts";
 
-/** What Stripe charges in (Stripe's documentation, Supported currencies), as far as ISO 4217 still has it. */
+/** Currencies that Stripe supports (Stripe's documentation, Supported currencies) and ISO 4217 still lists. */
 const CURRENCIES = new Set(
   (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CLP CNY COP " +
@@ -28,15 +28,15 @@ const MINIMUM: Readonly<Record<string, number>> = {
   ...{ NOK: 300, PLN: 200, RON: 200, SEK: 300, THB: 1_000 },
 };
 
-/** The largest charge in Stripe's units: eight digits, nine of some currencies (the same page). */
+/** The largest charge in Stripe's units: eight digits, nine for some currencies (the same page). */
 const [MAXIMUM, LARGER_MAXIMUM] = [99_999_999, 999_999_999];
 const WITH_LARGER_MAXIMUM = new Set(["COP", "IDR", "INR"]);
 
 /**
  * What Stripe can charge in a currency, in minor units.
  *
- * @param minimums smallest charges of currencies for which Stripe names none, minor units
- * @returns `null` for a currency that Stripe lacks
+ * @param minimums minimum charges of currencies for which Stripe documents none, minor units
+ * @returns `null` for a currency that Stripe does not support
  */
 export function stripeLimits(currency: string, minimums: Readonly<Record<string, number>> = {}): ChargeLimits | null {
   if (!CURRENCIES.has(currency)) return null;
@@ -47,7 +47,7 @@ export function stripeLimits(currency: string, minimums: Readonly<Record<string,
 }
 
 /**
- * An amount as Stripe takes it.
+ * Converts an amount to Stripe's units.
  *
  * @throws RangeError for an amount that Stripe cannot represent, which the limits of the currency exclude
  */
@@ -59,7 +59,9 @@ export function toStripeAmount({ amount, currency }: Money): number {
   return amount / 100;
 }
 
-/** An amount as Stripe reports it, with a currency in either case. Parts of a minor unit, which nobody charges, are cut. */
+/**
+ * Converts an amount from Stripe's units; the currency may be in either case. Fractions of a minor unit are dropped.
+ */
 export function fromStripeAmount(amount: number, currency: string): Money {
   const code = currency.toUpperCase();
   return money(Math.trunc(minorUnits(amount, code)), code);

@@ -68,7 +68,7 @@ test("an account with all that is needed has nothing to say", async () => {
 });
 
 test.each<[string, Answers, object, RegExp]>([
-  ["a key that Stripe does not know", { all: [401, { error: { message: "no" } }] }, {}, /^Stripe refuses SECURE/],
+  ["a key that Stripe rejects", { all: [401, { error: { message: "no" } }] }, {}, /^Stripe rejects SECURE/],
   [
     "permissions that the key lacks",
     { "POST /v1/refunds": FORBIDDEN, "GET /v1/disputes/dp_serve_check": FORBIDDEN },
@@ -93,14 +93,14 @@ test.each<[string, Answers, RegExp]>([
   ["no endpoint", endpoints(endpoint({ url: "https://other.example.com/" })), /has no webhook endpoint https:/],
   ["an endpoint that is disabled", endpoints(endpoint({ status: "disabled" })), /is disabled. Enable it/],
   [
-    "events that an endpoint does not get",
+    "events that an endpoint does not receive",
     endpoints(endpoint({ enabled_events: ["payment_intent.succeeded"] })),
-    /does not get payment_intent.payment_failed, .*customer.subscription.deleted\.$/,
+    /does not receive payment_intent.payment_failed, .*customer.subscription.deleted\.$/,
   ],
   [
     "an endpoint of another API version",
     endpoints(endpoint({ api_version: "2024-06-20" })),
-    /has API version 2024-06-20, not 2/,
+    /uses API version 2024-06-20, not 2/,
   ],
 ])("%s is a warning", async (_, changes, warning) => {
   const { problems, warnings } = await check(changes);
