@@ -140,9 +140,19 @@ describe.skipIf(!POSTGRES)("the service that is paid through Stripe", { timeout:
     expect((await answerElsewhere(await goElsewhere(url, "pay"), { action: "approve" })).html).toContain(
       "Payment received",
     );
-    expect(resultOf(await resuming)).toMatchObject({});
+    expect(resultOf(await resuming)).toMatchObject({ resumed: [{ id, status: "succeeded" }] });
     await until(id, "fulfilled");
     expect(await captures(APPROVED)).toHaveLength(1);
+  });
+
+  test("another card pays while the bank's page is open, which then charges nothing", async () => {
+    const { id, url } = await buyWaiting(APPROVED);
+    const bank = await goElsewhere(url, "pay");
+    const page = await goElsewhere(url, "enter_card");
+    expect((await answerElsewhere(page, { action: "save", card: "pm_card_visa" })).html).toContain("Payment received");
+    await expect(answerElsewhere(bank, { action: "approve" })).rejects.toThrow("does not wait for you any more");
+    await until(id, "fulfilled");
+    expect(await captures(APPROVED)).toHaveLength(2);
   });
 
   test("the first card is entered at Stripe, stored, and pays the next purchase by itself", async () => {
