@@ -129,20 +129,26 @@ describe.skipIf(!POSTGRES)("the service that is paid through Stripe", { timeout:
     expect(await captures(DECLINED)).toHaveLength(1);
   });
 
-  test("a bank that asks is answered while the command waits, and from another machine", async () => {
+  test("a bank that asks is answered on the page, which another machine finds", async () => {
     await setCard(APPROVED, "pm_card_authenticationRequired");
     const { id, url } = await buyWaiting(APPROVED);
-    const elsewhere = await temporaryDirectory();
-    const resuming = cli(APPROVED, ["purchases", "resume", "--wait", "60", "--json"], {
-      home: elsewhere,
-      timeout: 90_000,
-    });
-    expect((await answerElsewhere(await goElsewhere(url, "pay"), { action: "approve" })).html).toContain(
-      "Payment received",
-    );
-    expect(resultOf(await resuming)).toMatchObject({});
+    const resumed = await cli(APPROVED, ["purchases", "resume", "--json"]);
+    expect(resumed.exitCode).toBe(8);
+    expect(resultOf(resumed)).toMatchObject({ resumed: [{ id, status: "requires_approval", nextAction: { url } }] });
+    const answered = await answerElsewhere(await goElsewhere(url, "pay"), { action: "approve" });
+    expect(answered.html).toContain("Payment received");
     await until(id, "fulfilled");
     expect(await captures(APPROVED)).toHaveLength(1);
+  });
+
+  test("another card pays while the bank's page is open, which then charges nothing", async () => {
+    const { id, url } = await buyWaiting(APPROVED);
+    const bank = await goElsewhere(url, "pay");
+    const page = await goElsewhere(url, "enter_card");
+    expect((await answerElsewhere(page, { action: "save", card: "pm_card_visa" })).html).toContain("Payment received");
+    await expect(answerElsewhere(bank, { action: "approve" })).rejects.toThrow("does not wait for you any more");
+    await until(id, "fulfilled");
+    expect(await captures(APPROVED)).toHaveLength(2);
   });
 
   test("the first card is entered at Stripe, stored, and pays the next purchase by itself", async () => {

@@ -45,13 +45,19 @@ export async function actOnPage(url: string, action: "pay" | "enter_card" | "can
   return { status: response.status, html: await response.text() };
 }
 
+/** The links that the buttons lead to. */
+const LINKS = {
+  pay: /<a class="button" href="([^"]*)">Approve at your bank</,
+  enter_card: /<a class="button" href="([^"]*)">Enter the card</,
+} as const;
+
 /** Presses a button that leads on to a page of the provider or of the bank. Returns the address of that page. */
 export async function goElsewhere(url: string, action: "pay" | "enter_card"): Promise<string> {
   const answer = await actOnPage(url, action);
   const page = answer.status === 303 ? await viewPage(url) : answer;
-  const link = elsewhereOf(page);
-  if (link === null) throw new PageError(`The payment page leads nowhere (${page.status}): ${page.html}`);
-  return link;
+  const [, link] = LINKS[action].exec(page.html) ?? [];
+  if (link === undefined) throw new PageError(`The payment page leads nowhere (${page.status}): ${page.html}`);
+  return unescaped(link);
 }
 
 /**

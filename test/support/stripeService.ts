@@ -18,7 +18,10 @@ export interface StripeService {
   readonly origin: string;
   /** Runs a command of the operator, with `--json`. */
   operate(...words: string[]): Promise<RunResult>;
-  /** Runs the CLI with an organization's token, against one instance after the other. */
+  /**
+   * Runs the CLI with an organization's token: against one instance after the other without a home, and against the first with
+   * one, whose journal belongs to an address.
+   */
   cli(organizationId: number, words: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Buys a license, and returns the purchase and its page, which a person has to pay on. */
   buyWaiting(organizationId: number, options?: RunOptions): Promise<{ id: string; url: string }>;
@@ -78,7 +81,8 @@ export function useStripeService(): StripeService {
     operate: (...words) => runCli(withMode(words), { env }),
     cli(organizationId, words, options = {}) {
       turn += 1;
-      const url = instances[turn % instances.length]?.ready.url ?? `${origin}${BASE_PATH}`;
+      const url =
+        instances[options.home === undefined ? turn % instances.length : 0]?.ready.url ?? `${origin}${BASE_PATH}`;
       return runCli(words, { ...options, env: { ...environmentFor(url, organizationId), ...options.env } });
     },
     async buyWaiting(organizationId, options) {

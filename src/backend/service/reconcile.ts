@@ -1,7 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PurchaseKey } from "../database/schema.ts";
+import { resumeDeclined } from "../purchases/approval.ts";
 import { makeDue } from "../purchases/leases.ts";
 import { advancePurchase } from "../purchases/processor.ts";
+import { readPurchase } from "../purchases/store.ts";
 import type { WorkerDeps } from "../purchases/worker.ts";
 import { type Booking, bookingsSince, readBooking, readBookings } from "./bookings.ts";
 import {
@@ -166,11 +168,13 @@ async function judge(run: Run, compared: Compared): Promise<void> {
 /** How long to wait for a worker that has the purchase, milliseconds. */
 const [MAX_WAIT_MS, PAUSE_MS] = [15_000, 250];
 
-/** Advances a purchase, also one that is only watched, and waits while another worker does. */
+/** Advances a purchase, also one that is only watched or was declined, and waits while another worker does. */
 async function advance(deps: WorkerDeps, purchase: PurchaseKey): Promise<void> {
   await makeDue(deps.database, purchase, deps.clock.now());
   for (let waited = 0; waited < MAX_WAIT_MS; waited += PAUSE_MS) {
-    await advancePurchase(deps, purchase);
+    const row = await readPurchase(deps.database, purchase.organization_id, purchase.id);
+    if (row.state === "declined") await resumeDeclined(deps, row);
+    else await advancePurchase(deps, row);
     const after = await readBooking(deps.database, purchase);
     if (after === null || after.lease_until <= deps.now()) return;
     await delay(PAUSE_MS);

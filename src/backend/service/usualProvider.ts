@@ -22,9 +22,9 @@ export async function noteProvider(database: Kysely<Database>, provider: Provide
  * @throws BackendError `settings_invalid`, `database_unreachable`, `schema_mismatch`
  */
 export async function withUsualProvider(given: GivenSettings, log: (line: string) => void): Promise<GivenSettings> {
-  if (given.flags.payments !== undefined) return given;
+  if (given.flags.payments !== undefined || hasKey(given)) return given;
   const noted = await withSchema(await readDatabaseSettings(given), log, (database) => readSetting(database, PROVIDER));
-  const provider = noted ?? (given.flags["test-mode"] === true && !hasKey(given) ? "sandbox" : "stripe");
+  const provider = noted ?? (given.flags["test-mode"] === true ? "sandbox" : "stripe");
   return provider === "sandbox"
     ? { ...given, flags: { ...given.flags, payments: provider, "test-mode": true } }
     : given;

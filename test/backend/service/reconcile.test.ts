@@ -1,13 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { GatewayUnavailable, type PaymentGateway } from "../../../src/backend/payments/gateway.ts";
+import { renewDue } from "../../../src/backend/renewals/renew.ts";
 import { keepFinding, openFindings, readReconciled } from "../../../src/backend/service/findings.ts";
 import { type Reconciliation, reconcile } from "../../../src/backend/service/reconcile.ts";
 import { reconcileIfDue } from "../../../src/backend/service/reconcileJob.ts";
 import { listReview } from "../../../src/backend/service/review.ts";
 import { POSTGRES } from "../../support/service.ts";
 import { buy, NOON, organization, startBackend, type TestBackend } from "../support/backend.ts";
+import { useCardProvider } from "../support/cardProvider.ts";
 import { expectInvariants } from "../support/invariants.ts";
-import { buyWaiting } from "../support/paying.ts";
+import { act, addressOf, buyWaiting } from "../support/paying.ts";
+import { onlyRenewal, setClock } from "../support/renewing.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -100,6 +103,30 @@ describe.skipIf(!POSTGRES)("a reconciliation", () => {
     await backend.deps.gateway.confirm(row.payment_id ?? "", attempt);
     expect(await run()).toMatchObject({ advanced: 1, findings: [] });
     await expectInvariants(backend, waiting.id, 25);
+  });
+
+  test("advances a declined renewal that its person's bank has approved since", async () => {
+    const provider = useCardProvider(backend);
+    const made = organization({ paymentMethod: null });
+    await backend.addOrganization(made);
+    const method = provider.save(`cus_${made.id}`, "card_requires_approval");
+    await backend.deps.database
+      .updateTable("subscriptions")
+      .set({ customer_id: `cus_${made.id}`, payment_method: method, payment_method_label: "Visa" })
+      .where("organization_id", "=", made.id)
+      .execute();
+    setClock(backend, "2027-03-01T12:00:00Z");
+    await renewDue(backend.deps, made.id);
+    const address = addressOf(await onlyRenewal(backend, made.id));
+    await act(backend, address, { action: "pay" });
+    const { payment_id } = await backend.deps.database
+      .selectFrom("purchases")
+      .select("payment_id")
+      .where("organization_id", "=", made.id)
+      .executeTakeFirstOrThrow();
+    await provider.decide(payment_id ?? "", true);
+    expect(await run()).toMatchObject({ advanced: 1, findings: [] });
+    await expectInvariants(backend, made.id, 25);
   });
 
   test("keeps a payment of an unknown purchase for review, and gives nothing for it", async () => {

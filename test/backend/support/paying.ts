@@ -11,7 +11,7 @@ export interface PageAnswer {
 
 /** A person's action on a payment page. */
 export interface PageAction {
-  readonly action: "pay" | "cancel";
+  readonly action: "pay" | "cancel" | "enter_card";
   readonly card?: string;
 }
 

@@ -31,8 +31,13 @@ function failureOf({ code, decline_code, message }: Stripe.PaymentIntent.LastPay
   const codes = [decline_code, code];
   const needsPerson = codes.includes("authentication_required");
   const reason = needsPerson ? "authentication_required" : (decline_code ?? code ?? "payment_refused");
-  return { code: reason, message: message ?? "The payment was refused." };
+  return { code: reason, message: WORDS[reason] ?? message ?? "The payment was refused." };
 }
+
+/** What people read instead of the sentences that Stripe writes for engineers. */
+const WORDS: Readonly<Record<string, string>> = {
+  payment_intent_authentication_failure: "The bank did not approve the payment.",
+};
 
 /** The statuses of a refund that may still be made. */
 const OPEN_REFUND: ReadonlySet<string | null> = new Set(["pending", "requires_action"]);

@@ -129,6 +129,13 @@ describe("a payment", () => {
     expect((await gateway().read("pi_1")).failure?.code).toBe(code);
   });
 
+  test("that the bank did not approve says so in words for people", async () => {
+    const error = { code: "payment_intent_authentication_failure", message: "The provided PaymentMethod has failed." };
+    stripe.answers["GET payment_intents/pi_1"] = [{ body: declinedIntent(error) }];
+    const { failure } = await gateway().read("pi_1");
+    expect(failure).toEqual({ code: error.code, message: "The bank did not approve the payment." });
+  });
+
   test.each(["confirm", "cancel"] as const)("that is beyond it is read instead of %s", async (action) => {
     const error = { type: "invalid_request_error", code: "payment_intent_unexpected_state" };
     stripe.answers[`POST payment_intents/pi_1/${action}`] = [{ status: 400, body: { error } }];
