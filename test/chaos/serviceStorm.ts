@@ -92,10 +92,11 @@ async function client(
   return orders;
 }
 
-/** Kills an instance or pauses it, again and again. It runs in the end. */
+/** Kills an instance or pauses it, again and again. It lives longer than it takes to start, and runs in the end. */
 async function harmInstance({ fleet, random, tally, until }: Weather, side: number): Promise<void> {
+  let startTook = 0;
   while (performance.now() < until) {
-    await sleep(random.between(500, 5_000));
+    await sleep(startTook + random.between(500, 5_000));
     tally.kills += 1;
     if (random.next() < 0.15) {
       const { process } = fleet.instance(side);
@@ -108,7 +109,9 @@ async function harmInstance({ fleet, random, tally, until }: Weather, side: numb
     const exitCode = await fleet.end(side, signal);
     tally.expect(signal === "SIGKILL" || exitCode === 0, `instance ${side} ended ${exitCode} after ${signal}`);
     await sleep(random.between(0, 800));
+    const start = performance.now();
     await fleet.start(side);
+    startTook = performance.now() - start;
   }
 }
 

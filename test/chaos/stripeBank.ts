@@ -38,13 +38,17 @@ async function endRefunds(standIn: RunningStandIn): Promise<void> {
   for (const { id, status } of data) if (status === "pending") await standIn.control.settleRefund(id, "succeeded");
 }
 
-/** Lets the bank and the operator do what they have to do, once. */
+/** Lets the bank and the operator do what they have to do, once. What fails is left for the next time. */
 export async function workAtBank(fleet: Fleet, standIn: RunningStandIn, bank: Bank): Promise<void> {
-  await endPayments(fleet, standIn, bank);
-  await endRefunds(standIn);
+  try {
+    await endPayments(fleet, standIn, bank);
+    await endRefunds(standIn);
+  } catch {
+    // The stand-in is away, or busy with the same payment.
+  }
 }
 
-/** Lets the bank and the operator work until all orders have ended. The stand-in may be away meanwhile. */
+/** Lets the bank and the operator work until all orders have ended. */
 export async function runBank(
   fleet: Fleet,
   standIn: RunningStandIn,
@@ -57,7 +61,7 @@ export async function runBank(
   };
   orders.then(end, end);
   while (!isOver) {
-    await workAtBank(fleet, standIn, bank).catch(() => {});
+    await workAtBank(fleet, standIn, bank);
     await sleep(PAUSE_MS);
   }
 }

@@ -20,9 +20,14 @@ interface Customer {
   readonly card: { readonly id: string; readonly label: string } | null;
 }
 
-/** Creates the customers of organizations, with their cards and subscriptions. */
-export function createCustomers(standIn: RunningStandIn, settings: readonly CustomerSettings[]): Promise<Customer[]> {
-  return Promise.all(settings.map((each) => createCustomer(standIn, each)));
+/** Creates the customers of organizations, with their cards and subscriptions; one by one, because they share test cards. */
+export async function createCustomers(
+  standIn: RunningStandIn,
+  settings: readonly CustomerSettings[],
+): Promise<Customer[]> {
+  const customers: Customer[] = [];
+  for (const each of settings) customers.push(await createCustomer(standIn, each));
+  return customers;
 }
 
 async function createCustomer(

@@ -116,10 +116,11 @@ async function processing({ fleet }: StripeScene): Promise<SlowPurchase[]> {
 async function killRefunding(scene: StripeScene): Promise<void> {
   const { fleet, standIn } = scene;
   const purchases = await processing(scene);
+  // While no instance runs that has read one.
+  for (const { id } of purchases) await endTerm(fleet, id);
   for (const [index, refund] of REFUNDS.entries()) {
     await fleet.start(SURVIVOR, { env: armed("B16") });
-    const { id = "", payment = "" } = purchases[index] ?? {};
-    await endTerm(fleet, id);
+    const { payment = "" } = purchases[index] ?? {};
     await standIn.control.setRefund(payment, refund);
     await standIn.control.settlePayment(payment, "succeeded");
     await expectKilled(scene, SURVIVOR, `B16, refund ${refund}`);

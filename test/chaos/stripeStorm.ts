@@ -74,7 +74,10 @@ const FAULTS: readonly Omit<Fault, "call">[] = [
 ];
 
 /** How many faults may wait for a request. */
-const MAX_FAULTS = 4;
+const MAX_FAULTS = 3;
+
+/** For how long such a key is left alone here, milliseconds. */
+const KEY_MS = 2_000;
 
 /** The organizations of the storm. */
 export function stripeStormOrganizations(first: number): CustomerSettings[] {
@@ -101,7 +104,7 @@ export async function stormStripe(
   };
   const more = async (weather: Weather) => {
     const harmed = { ...weather, standIn };
-    await Promise.all([failCalls(harmed), disturbWebhooks(harmed), killStandIn(harmed)]);
+    await Promise.all([failCalls(harmed), passTime(harmed), disturbWebhooks(harmed), killStandIn(harmed)]);
     await standIn.control.clearFaults();
     await sendWebhooks(fleet, standIn, {});
     await standIn.control.release("shuffled");
@@ -117,12 +120,20 @@ interface Harmed extends Weather {
 
 async function failCalls({ standIn, random, tally, until }: Harmed): Promise<void> {
   while (performance.now() < until) {
-    await sleep(random.between(50, 500));
+    await sleep(random.between(300, 1_200));
     await quietly(async () => {
       if ((await standIn.control.faults()).length >= MAX_FAULTS) return standIn.control.clearFaults();
       await standIn.control.fault({ call: random.of(CALLS), ...random.of(FAULTS) });
       tally.faults += 1;
     });
+  }
+}
+
+/** Lets the minute go by for which a key is left alone that the stand-in failed with: what it did is known at once. */
+async function passTime({ fleet, until }: Harmed): Promise<void> {
+  while (performance.now() < until) {
+    await sleep(KEY_MS);
+    await fleet.cluster.query("update purchases set key_retry_at = 1 where key_retry_at > 1");
   }
 }
 

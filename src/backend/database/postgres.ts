@@ -94,6 +94,9 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
     },
   });
   pool.on("error", (error) => options.onPoolError?.(error));
+  const lost = new WeakSet<pg.PoolClient>();
+  // Without a listener, a connection that is lost while the pool hands it over, or between two statements, would end the process.
+  pool.on("connect", (client) => client.on("error", () => lost.add(client)));
   const statements = statementNames(options.isPgbouncer ?? false);
   const storeOf = (connectOnce: Connecting) =>
     new Kysely<Database>({
@@ -105,7 +108,7 @@ export function openPostgres(connectionString: string, options: PostgresOptions 
       }),
     });
   const connectNow: Connecting = async (onRelease) =>
-    new Connection(await connect(pool, options), options, statements, onRelease);
+    new Connection(await connect(pool, options), lost, options, statements, onRelease);
   return {
     database: storeOf(connectNow),
     background: storeOf(inTurn(connectNow, Math.max(1, Math.floor(connections * BACKGROUND_SHARE)))),
@@ -172,24 +175,21 @@ function withCode(error: unknown): unknown {
  */
 class Connection {
   private isInTransaction = false;
-  private isBroken = false;
 
   constructor(
     private readonly client: pg.PoolClient,
+    /** The connections that were lost. */
+    private readonly lost: WeakSet<pg.PoolClient>,
     private readonly options: PostgresOptions,
     private readonly statements: StatementNames,
     private readonly onRelease: (() => void) | undefined,
-  ) {
-    client.on("error", this.onLost);
+  ) {}
+
+  private get isBroken(): boolean {
+    return this.lost.has(this.client);
   }
 
-  /** Without a listener, a connection that is lost between two statements would end the process. */
-  private readonly onLost = () => {
-    this.isBroken = true;
-  };
-
   release(): void {
-    if (!this.isBroken) this.client.off("error", this.onLost);
     this.client.release(this.isBroken);
     this.onRelease?.();
   }
@@ -206,7 +206,7 @@ class Connection {
         return result;
       } catch (error) {
         if (name !== null && isStalePlan(error)) this.statements.forget(name, error);
-        if (isConnectionFailure(withCode(error))) this.isBroken = true;
+        if (isConnectionFailure(withCode(error))) this.lost.add(this.client);
         if (!isSerializationFailure(error) || (tries >= MAX_TRIES && !this.isInTransaction)) throw error;
         this.options.onRetry?.(error.code);
         if (this.isInTransaction) throw error;

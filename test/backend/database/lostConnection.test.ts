@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openPostgres, type PostgresStore } from "../../../src/backend/database/postgres.ts";
@@ -51,4 +53,37 @@ describe.runIf(url)("a connection that the server ends", () => {
     await expect.poll(() => store.pool().total).toBe(0);
     expect(await ownPid()).not.toBe(pid);
   });
+});
+
+/** Messages of the server: the user may connect, it is ready, and it ends the connection. */
+const [ACCEPTED, READY, TERMINATED] = [
+  message("R", Buffer.alloc(4)),
+  message("Z", Buffer.from("I")),
+  message("E", Buffer.from("SFATAL\0C57P01\0Mterminating connection\0\0")),
+];
+
+function message(type: string, body: Buffer): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(length.length + body.length);
+  return Buffer.concat([Buffer.from(type), length, body]);
+}
+
+test("a connection that the server ends as soon as it is made fails its first statement", async () => {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end(Buffer.concat([ACCEPTED, READY, TERMINATED])));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  const { database } = openPostgres(`postgresql://user@127.0.0.1:${port}/none`, {
+    connections: 1,
+    isTlsRequired: false,
+  });
+  try {
+    const failure = await sql`select 1`.execute(database).catch((error: unknown) => error);
+    expect(isConnectionFailure(failure)).toBe(true);
+  } finally {
+    await database.destroy();
+    server.close();
+  }
 });
