@@ -154,6 +154,7 @@ export function captureOf(payment: CapturedCardPayment): Capture {
     amount,
     currency,
     refunded,
+    refundPending: 0,
     capturedAt: captured_at ?? created_at,
   };
 }

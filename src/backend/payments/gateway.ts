@@ -40,6 +40,8 @@ export interface Capture {
   readonly amount: number;
   readonly currency: string;
   readonly refunded: number;
+  /** What is being refunded and may still fail, in minor units. */
+  readonly refundPending: number;
   /** When the money was taken, milliseconds. */
   readonly capturedAt: number;
 }

@@ -28,7 +28,7 @@ const MODE = "sandbox";
 const CHARGEABLE = CHARGEABLE_STATUSES.map((status) => `'${status}'`).join(", ");
 
 /** A captured payment, for `GET /sandbox`. */
-export type Capture = Omit<FullCapture, "kind" | "capturedAt">;
+export type Capture = Omit<FullCapture, "kind" | "capturedAt" | "refundPending">;
 
 /** A page of captures, oldest first. `next` is the cursor of the next page, `null` on the last one. */
 export interface CapturePage {

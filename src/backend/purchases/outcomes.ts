@@ -86,6 +86,8 @@ export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment
   const refund = run.hasConfirmed ? "none" : await refundOf(run, payment);
   if (refund === "whole" && canEndRefunded(purchase)) return decline(run, purchase, REFUNDED, { isPaymentOver: true });
   if (refund === "whole") return review(run, purchase, "its payment was refunded");
+  // A refund that is on its way may still fail.
+  if (refund === "pending") return "wait";
   // Outside of a review it is fulfilled, and a webhook or a reconciliation finds the refund as a difference.
   if (refund === "part" && purchase.state === "needs_review") {
     return review(run, purchase, "a part of its payment was refunded");
@@ -94,12 +96,14 @@ export async function fulfillPaid(run: WorkerRun, purchase: PurchaseRow, payment
   return review(run, purchase, "its payment took another amount, or from another customer, than was accepted");
 }
 
-/** How much of a payment that took money has since been refunded by hand at the provider. */
-async function refundOf({ gateway }: WorkerRun, { id }: Payment): Promise<"none" | "part" | "whole"> {
+/** How much of a payment that took money has since been refunded by hand at the provider; `pending` for all, but not yet. */
+async function refundOf({ gateway }: WorkerRun, { id }: Payment): Promise<"none" | "part" | "pending" | "whole"> {
   const capture = await gateway.findCapture(id);
   if (capture === null) throw new GatewayUnavailable(`The provider does not know what payment ${id} took`);
-  if (capture.refunded === 0) return "none";
-  return capture.refunded < capture.amount ? "part" : "whole";
+  const { amount, refunded, refundPending } = capture;
+  if (refunded + refundPending === 0) return "none";
+  if (refunded + refundPending < amount) return "part";
+  return refunded < amount ? "pending" : "whole";
 }
 
 /**

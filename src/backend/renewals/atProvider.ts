@@ -53,27 +53,53 @@ async function followOrLog(deps: FollowDeps, { id, kind, organization_id }: Obje
   }
 }
 
+/** How often in a row a quantity is set that another worker sets as well, before it is left for later. */
+const MAX_SETS = 3;
+
 /**
  * Follows a subscription that the provider renews: takes over its term and state, and sets its quantity to the licenses that
  * the next renewal is for. Safe to repeat, at any time (src/backend/README.md, Renewals by the provider).
  *
- * @returns whether both agree now
+ * @returns whether both agree now; otherwise it is due again within a minute
  * @throws GatewayUnavailable, GatewayRefusal
  */
 export async function followSubscription(deps: FollowDeps, organizationId: number): Promise<boolean> {
-  const seen = await readAtProvider(deps, await readSubscription(deps.database, organizationId));
-  if (seen === null) return false;
-  const row = await takeOver(deps.database, organizationId, seen, deps.clock.now());
-  const wanted = licensesAtRenewal({ purchased: row.licenses, used: row.used, reduction: row.reduction });
-  // Without a next invoice no quantity matters, and one that has ended cannot be changed.
-  if (seen.quantity === wanted || !seen.autoRenew) return true;
-  const key = `organization_${organizationId}:quantity:${deps.random(12).toString("hex")}`;
-  await deps.gateway.subscriptions?.setQuantity(row.provider_item ?? "", wanted, key);
-  deps.reach("B13");
-  const after = await readAtProvider(deps, row);
-  if (after === null) return false;
-  await takeOver(deps.database, organizationId, after, deps.clock.now());
-  return after.quantity === wanted;
+  let isDone = false;
+  try {
+    isDone = await setUntilEqual(deps, organizationId);
+    return isDone;
+  } finally {
+    if (!isDone) await lookAgainSoon(deps, organizationId);
+  }
+}
+
+/** Sets the quantity until it is read back as our count is then: one that was set slowly arrives after a later one. */
+async function setUntilEqual(deps: FollowDeps, organizationId: number): Promise<boolean> {
+  let row = await readSubscription(deps.database, organizationId);
+  for (let sets = 0; ; sets += 1) {
+    const seen = await readAtProvider(deps, row);
+    if (seen === null) return false;
+    row = await takeOver(deps.database, organizationId, seen, deps.clock.now());
+    const wanted = licensesAtRenewal({ purchased: row.licenses, used: row.used, reduction: row.reduction });
+    // Without a next invoice no quantity matters, and one that has ended cannot be changed.
+    if (seen.quantity === wanted || !seen.autoRenew) return true;
+    if (sets === MAX_SETS) return false;
+    const key = `organization_${organizationId}:quantity:${deps.random(12).toString("hex")}`;
+    await deps.gateway.subscriptions?.setQuantity(row.provider_item ?? "", wanted, key);
+    deps.reach("B13");
+  }
+}
+
+/** Makes a subscription due in a minute: another worker may have found it right, before this one changed it. */
+async function lookAgainSoon({ database, clock }: FollowDeps, organizationId: number): Promise<void> {
+  const soon = clock.now() + CLAIM_MS;
+  await database
+    .updateTable("provider_objects")
+    .set({ check_at: soon })
+    .where("organization_id", "=", organizationId)
+    .where("kind", "=", "subscription")
+    .where("check_at", ">", soon)
+    .execute();
 }
 
 /** A subscription at the provider, with what its item is. */

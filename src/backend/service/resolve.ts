@@ -78,14 +78,16 @@ async function resolve(run: WorkerRun, purchase: PurchaseRow, outcome: Outcome):
   return step === "settled" ? "fulfilled" : "refund_due";
 }
 
-/** Makes sure that a payment took the price of its purchase, and that nothing of it was refunded. */
+/** Makes sure that a payment took the price of its purchase, and that nothing of it was or is being refunded. */
 function assertWhole(purchase: PurchaseRow, capture: Capture | null, { id, status }: Payment): void {
   if (status === "processing") throw stillProcessing(id);
   if (capture === null) throw notPaid(purchase, `took no money with payment ${id}, which is '${status}'`);
-  const { amount, refunded, currency } = capture;
+  const { amount, currency } = capture;
+  const refunded = capture.refunded + capture.refundPending;
   const price = money(purchase.total, purchase.currency);
   if (refunded === 0 && amount === price.amount && currency === price.currency) return;
-  const back = refunded === 0 ? "" : `, of which ${formatMoney(money(refunded, currency))} was refunded`;
+  const verb = capture.refundPending > 0 ? "is being" : "was";
+  const back = refunded === 0 ? "" : `, of which ${formatMoney(money(refunded, currency))} ${verb} refunded`;
   throw notResolvable(
     `Payment ${id} took ${formatMoney(money(amount, currency))}${back}; the price of the purchase is ${formatMoney(price)}`,
     "Refund it in full at the payment provider, then resolve the purchase as declined.",

@@ -271,7 +271,7 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
           ...{ status: "succeeded", customer: "cus_1", paymentMethod: "card_ok", amount: captured },
         }),
         findCapture: async (paymentId) => ({
-          ...{ paymentId, purchaseId: renewal.id, kind: "renewal", ...captured, refunded: 0 },
+          ...{ paymentId, purchaseId: renewal.id, kind: "renewal", ...captured, refunded: 0, refundPending: 0 },
           capturedAt: backend.clocks.billing,
         }),
       });
@@ -327,6 +327,32 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
       await find();
       expect([await stateOf(id), await licensesOf(id)]).toEqual([[ending], licenses]);
       if (refunded === PART) expect(backend.log.at(-1)).toMatch(/needs review: a part of its payment was refunded/);
+    });
+
+    test("all of it, which takes days: a purchase waits until that has succeeded, or failed", async () => {
+      for (const [refunded, ending, licenses] of [
+        [WHOLE, "declined", 25],
+        [NONE, "fulfilled", 30],
+      ] as const) {
+        backend.clocks.billing = NOON;
+        const id = await open();
+        await found(NONE);
+        const { findCapture } = backend.deps.gateway;
+        replace({
+          findCapture: async (paymentId) => {
+            const capture = await findCapture(paymentId);
+            return capture && { ...capture, refundPending: capture.amount };
+          },
+        });
+        await bought(id);
+        replace({ confirm: untouched.confirm, read: untouched.read });
+        await later(2 * DAY_MS);
+        expect([await stateOf(id), await licensesOf(id)]).toEqual([["unknown"], 25]);
+        await found(refunded);
+        replace({ confirm: untouched.confirm, read: untouched.read });
+        await later(DAY_MS);
+        expect([await stateOf(id), await licensesOf(id)]).toEqual([[ending], licenses]);
+      }
     });
 
     test("all of it: it can be paid again with another payment, and not for nothing", async () => {

@@ -30,6 +30,8 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
   let atProvider: ProviderSubscription;
   let quantities: number[];
   let labels: Record<string, string>;
+  /** What happens before a change arrives at the provider. */
+  let delayed: (() => Promise<void>) | null;
   /** What the provider does instead of answering the next change. */
   let interrupt: (() => void) | null;
 
@@ -43,7 +45,7 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
     id = seeded.id;
     quantities = [];
     labels = { card_ok: "Visa ending in 4242" };
-    interrupt = null;
+    [delayed, interrupt] = [null, null];
     atProvider = {
       id: "sub_1",
       customer: "cus_1",
@@ -73,6 +75,7 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
         read: async () => atProvider,
         async setQuantity(itemId, quantity) {
           quantities.push(quantity);
+          await delayed?.();
           change({ items: atProvider.items.map((item) => (item.id === itemId ? { ...item, quantity } : item)) });
           interrupt?.();
         },
@@ -200,6 +203,49 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
     await work();
     expect(quantities.at(-1)).toBe(31);
     expect(await row()).toMatchObject({ licenses: 31, provider_quantity: 31 });
+  });
+
+  /** Another worker sets a later count while the first one is on its way. */
+  const overtake = () => {
+    delayed = async () => {
+      delayed = null;
+      await bought(1, "b");
+      await work();
+      expect(atProvider.items).toMatchObject([{ quantity: 31 }]);
+    };
+  };
+
+  test("keeps a later count that was set before an earlier one arrives", async () => {
+    await bought(5, "a");
+    overtake();
+    await work();
+    expect(quantities).toEqual([30, 31, 31]);
+    expect(atProvider.items).toMatchObject([{ quantity: 31 }]);
+    expect(await row()).toMatchObject({ licenses: 31, provider_quantity: 31 });
+  });
+
+  test("is read again soon if an earlier count arrives after a later one, and nothing is answered", async () => {
+    await bought(5, "a");
+    overtake();
+    interrupt = () => {
+      if (atProvider.items[0]?.quantity === 30) throw new GatewayUnavailable("No answer");
+    };
+    await work();
+    expect(atProvider.items).toMatchObject([{ quantity: 30 }]);
+    backend.clocks.billing += 60_000;
+    await work();
+    expect(atProvider.items).toMatchObject([{ quantity: 31 }]);
+  });
+
+  test("is left for later if somebody else keeps setting it", async () => {
+    await bought(5, "a");
+    interrupt = () => change({ items: atProvider.items.map((item) => ({ ...item, quantity: 7 })) });
+    await work();
+    expect(quantities).toEqual([30, 30, 30]);
+    interrupt = null;
+    backend.clocks.billing += 60_000;
+    await work();
+    expect(await row()).toMatchObject({ provider_quantity: 30 });
   });
 
   test("is renewed by the provider, never here", async () => {

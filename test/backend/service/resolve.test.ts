@@ -97,6 +97,20 @@ describe.skipIf(!POSTGRES)("the resolution of a review", () => {
     await expectNothingGiven(purchaseId);
   });
 
+  test("paid: is refused while it is being refunded", async () => {
+    const purchaseId = await reviewed("paid");
+    const { findCapture } = backend.deps.gateway;
+    replace({
+      async findCapture(paymentId) {
+        const capture = await findCapture(paymentId);
+        return capture && { ...capture, refundPending: capture.amount };
+      },
+    });
+    const refused = { code: "not_resolvable", message: expect.stringMatching(/£\S+ is being refunded: not/) };
+    await expect(resolve(purchaseId, "paid")).rejects.toMatchObject(refused);
+    await expectNothingGiven(purchaseId);
+  });
+
   test("paid: is refused when another amount was taken", async () => {
     const purchaseId = await reviewed("paid");
     const { database } = backend.deps;

@@ -1,5 +1,5 @@
 import type Stripe from "stripe";
-import type { Capture, PaymentGateway } from "../gateway.ts";
+import type { Capture, PaymentGateway, RefundStatus } from "../gateway.ts";
 import { ask, call } from "./errors.ts";
 import { idOf } from "./lookups.ts";
 import { refundStatusOf } from "./payments.ts";
@@ -72,13 +72,14 @@ async function captureOf(stripe: Stripe, intent: Stripe.PaymentIntent): Promise<
   if (intent.status !== "succeeded" || !purchaseId) return null;
   const charge = typeof intent.latest_charge === "string" ? null : intent.latest_charge;
   const isRefunded = charge === null || charge.amount_refunded > 0;
-  const refunded = isRefunded ? refundedOf(await refundsOf(stripe, intent.id)) : 0;
+  const refunds = isRefunded ? await refundsOf(stripe, intent.id) : [];
   return {
     paymentId: intent.id,
     purchaseId,
     kind: kind === "purchase" || kind === "renewal" ? kind : null,
     ...fromStripeAmount(intent.amount_received, intent.currency),
-    refunded: fromStripeAmount(refunded, intent.currency).amount,
+    refunded: fromStripeAmount(refundedOf(refunds), intent.currency).amount,
+    refundPending: fromStripeAmount(refundedOf(refunds, "pending"), intent.currency).amount,
     capturedAt: (charge?.created ?? intent.created) * 1_000,
   };
 }
@@ -89,9 +90,7 @@ export async function refundsOf(stripe: Stripe, paymentId: string): Promise<Stri
   return data;
 }
 
-/** The sum of the refunds that succeeded, in Stripe's units. */
-export function refundedOf(refunds: readonly Stripe.Refund[]): number {
-  return refunds
-    .filter((refund) => refundStatusOf(refund) === "succeeded")
-    .reduce((sum, { amount }) => sum + amount, 0);
+/** The sum of the refunds of a status, by default of those that succeeded, in Stripe's units. */
+export function refundedOf(refunds: readonly Stripe.Refund[], status: RefundStatus = "succeeded"): number {
+  return refunds.filter((refund) => refundStatusOf(refund) === status).reduce((sum, { amount }) => sum + amount, 0);
 }

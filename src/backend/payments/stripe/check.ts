@@ -55,6 +55,7 @@ async function check(stripe: Stripe, { mode, seller, webhookUrl }: CheckOptions)
     ],
     warnings: [
       ...(name === null ? [NAMELESS] : []),
+      ...(balance === null ? [MODE_UNCHECKED] : []),
       ...webhookWarnings(await permitted(() => stripe.webhookEndpoints.list({ limit: 100 })), webhookUrl),
     ],
   };
@@ -65,15 +66,20 @@ const KEY_REFUSED = "Stripe rejects SECUREFLAG_STRIPE_KEY: it is invalid, expire
 const NAMELESS =
   "The Stripe account has no name, or the key cannot read it, so the payment page shows the host of --public-url as the seller. Pass --seller <name>.";
 
-/** Makes a call that the key may not be allowed to make; `null` if it is not. */
+const MODE_UNCHECKED =
+  "The key cannot read the balance, so the mode in which Stripe answers was not checked. It needs Balance (read).";
+
+/** Makes a call that the key may not be allowed to make, or that a stand-in for Stripe may lack; `null` if so. */
 async function permitted<Result>(call: () => Promise<Result>): Promise<Result | null> {
   try {
     return await call();
   } catch (error) {
-    if (error instanceof Stripe.errors.StripePermissionError) return null;
+    if (error instanceof Stripe.errors.StripeError && UNANSWERED.has(error.statusCode)) return null;
     throw error;
   }
 }
+
+const UNANSWERED: ReadonlySet<number | undefined> = new Set([403, 404]);
 
 /** The permissions that the service needs, as the Dashboard names them, each with a call on a missing object. */
 const PERMISSIONS: readonly (readonly [name: string, attempt: (stripe: Stripe) => Promise<unknown>])[] = [

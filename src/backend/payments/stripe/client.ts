@@ -38,7 +38,8 @@ export function openStripe({ key, apiUrl, ...options }: StripeOptions): Stripe {
     telemetry: false,
     httpClient: pacedClient(options),
     ...(apiUrl && {
-      host: apiUrl.hostname,
+      // Node takes an IPv6 address without brackets.
+      host: apiUrl.hostname.replace(/^\[(.*)\]$/, "$1"),
       port: apiUrl.port || (apiUrl.protocol === "https:" ? 443 : 80),
       protocol: apiUrl.protocol === "https:" ? ("https" as const) : ("http" as const),
     }),

@@ -102,6 +102,14 @@ test.each<[string, Answers, RegExp]>([
     endpoints(endpoint({ api_version: "2024-06-20" })),
     /uses API version 2024-06-20, not 2/,
   ],
+  [
+    "a balance that the key cannot read",
+    { "GET /v1/balance": FORBIDDEN },
+    /mode in which Stripe answers was not checked/,
+  ],
+  ["no account", { "GET /v1/account": MISSING }, /Pass --seller <name>/],
+  ["no list of endpoints", { "GET /v1/webhook_endpoints": MISSING }, /^The key cannot list webhook endpoints, so/],
+  ["no balance", { "GET /v1/balance": MISSING }, /mode in which Stripe answers was not checked/],
 ])("%s is a warning", async (_, changes, warning) => {
   const { problems, warnings } = await check(changes);
   expect(problems).toEqual([]);

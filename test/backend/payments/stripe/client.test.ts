@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { GatewayRefusal, GatewayUnavailable } from "../../../../src/backend/payments/gateway.ts";
 import { openStripe, type StripeCall } from "../../../../src/backend/payments/stripe/client.ts";
@@ -21,9 +22,9 @@ beforeEach(async () => {
 });
 afterEach(() => void server.close());
 
-const open = (rate = 1_000) => {
+const open = (rate = 1_000, host = "127.0.0.1") => {
   const { port } = server.address() as AddressInfo;
-  const apiUrl = new URL(`http://127.0.0.1:${port}`);
+  const apiUrl = new URL(`http://${host}:${port}`);
   return openStripe({
     key: "sk_test_1",
     apiUrl,
@@ -42,6 +43,16 @@ test("every request is reported by name, status and Stripe's ID, without the IDs
     { call: "GET checkout/sessions", status: 200, requestId: "req_1" },
   ]);
   expect(calls.every(({ seconds }) => seconds > 0)).toBe(true);
+});
+
+const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === "::1"),
+);
+
+test.runIf(HAS_IPV6)("an API at an IPv6 address is reached", async () => {
+  server.close();
+  await new Promise<void>((resolve) => server.listen(0, "::1", resolve));
+  expect(await open(1_000, "[::1]").paymentIntents.retrieve("pi_1")).toMatchObject({ id: "pi_1" });
 });
 
 test("a request without an answer is reported too, and its outcome is unknown", async () => {

@@ -221,6 +221,7 @@ describe("a refund", () => {
       amount: 24_410,
       currency: "GBP",
       refunded: 410,
+      refundPending: 24_000,
       capturedAt: NOW,
     });
   });
