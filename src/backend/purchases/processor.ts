@@ -4,25 +4,23 @@ import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND } from "../events/events.ts";
 import { CHARGEABLE_STATUSES } from "../payments/cards.ts";
-import { GatewayRefusal, GatewayUnavailable, type Payment, type RefundStatus } from "../payments/gateway.ts";
+import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { payWithEnteredCard } from "./cardEntry.ts";
 import { charge } from "./charge.ts";
-import { isKeySpoiled, keyOf, unlessSpoiled } from "./keys.ts";
 import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
 import {
   endWaiting,
   fulfill,
   fulfillPaid,
   isRefundOwed,
-  observeSettled,
-  review,
   startRefund,
   type WaitingEnd,
   waitOrReview,
   withPaidMethod,
 } from "./outcomes.ts";
+import { refund } from "./refund.ts";
 import { deadlineOf, lastAttemptAt, nextCheck } from "./schedule.ts";
-import { type Failure, recordRefund, requireApprovalAgain } from "./settle.ts";
+import { type Failure, requireApprovalAgain } from "./settle.ts";
 import { isSettled, type PurchaseRecord, readPurchase } from "./store.ts";
 import { clocksOf, holdLease, type Step, type WorkerDeps, type WorkerRun } from "./worker.ts";
 
@@ -117,35 +115,6 @@ async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   if (paymentId && state === "requires_approval") return watchWaiting(run, purchase, paymentId);
   if (paymentId && (state === "canceled" || state === "expired")) return watchEnded(run, purchase, paymentId);
   return charge(run, purchase);
-}
-
-/** Refunds a payment. The refund is recorded once the provider says that it was made; one that fails is an operator's. */
-async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
-  const { payment_id: paymentId } = purchase;
-  const status = paymentId === null ? "succeeded" : await refundStatus(run, purchase, paymentId);
-  run.reach("B16");
-  if (status === "pending") return "wait";
-  if (status === "failed") return review(run, purchase, "its refund failed");
-  await recordRefund(run.database, purchase, run.clock.now());
-  observeSettled(run, purchase, "refunded");
-  return "settled";
-}
-
-/** Makes a refund, or looks for one that an operator was asked to make: another of ours might be the second. */
-async function refundStatus(run: WorkerRun, purchase: PurchaseRow, paymentId: string): Promise<RefundStatus> {
-  if (purchase.state === "needs_review") {
-    const capture = await run.gateway.findCapture(paymentId);
-    return capture !== null && capture.refunded >= capture.amount ? "succeeded" : "pending";
-  }
-  if (isKeySpoiled(run, purchase)) return "pending";
-  try {
-    const key = keyOf(purchase, "refund");
-    return (await unlessSpoiled(run, purchase, () => run.gateway.refund(paymentId, key))) ?? "pending";
-  } catch (error) {
-    if (!(error instanceof GatewayRefusal)) throw error;
-    run.log(`purchase ${purchase.id}: ${error.message}`);
-    return "failed";
-  }
 }
 
 const OVERDUE_RETRY_MS = 60_000;
