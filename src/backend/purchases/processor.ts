@@ -7,6 +7,7 @@ import { CHARGEABLE_STATUSES } from "../payments/cards.ts";
 import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { payWithEnteredCard } from "./cardEntry.ts";
 import { charge } from "./charge.ts";
+import { isKeySpoiled, keyOf, unlessSpoiled } from "./keys.ts";
 import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
 import {
   endWaiting,
@@ -118,10 +119,13 @@ async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   return charge(run, purchase);
 }
 
-/** Refunds a payment. The refund is recorded once the provider says that it was made; one that fails is an operator's. */
+/** Refunds a payment, never more than it took, whatever the key. The refund is recorded once the provider says that it was made; one that fails is an operator's. */
 async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
-  const key = `${purchase.id}:refund`;
-  const status = purchase.payment_id ? await run.gateway.refund(purchase.payment_id, key) : "succeeded";
+  const { payment_id: paymentId } = purchase;
+  if (isKeySpoiled(run, purchase)) return "wait";
+  const make = async () => (paymentId ? run.gateway.refund(paymentId, keyOf(purchase, "refund")) : "succeeded");
+  const status = await unlessSpoiled(run, purchase, make);
+  if (status === null) return "wait";
   run.reach("B16");
   if (status === "pending") return "wait";
   if (status === "failed") return review(run, purchase, "its refund failed");

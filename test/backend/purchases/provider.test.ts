@@ -154,6 +154,24 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
       expect(new Set(keys)).toEqual(new Set([`${purchaseId}:refund`]));
     });
 
+    test("under another key, a minute after the provider has repeated its failure", async () => {
+      const late = await lateOf();
+      const keys: string[] = [];
+      replace({
+        refund: async (_paymentId, key) => {
+          keys.push(key);
+          throw new GatewayUnavailable("500 again", { isReplayed: true });
+        },
+      });
+      await later(MINUTE_MS);
+      await later(MINUTE_MS);
+      expect(keys).toEqual([`${late.purchaseId}:refund`, `${late.purchaseId}:refund:r1`]);
+      replace(untouched);
+      await later(2 * MINUTE_MS);
+      expect(await stateOf(late.id)).toContain("refunded");
+      await expectInvariants(backend, late.id, 25);
+    });
+
     test("never: an operator is asked, and a refund by hand is recorded", async () => {
       const { id, say } = await lateOf();
       say("failed");
