@@ -24,7 +24,10 @@ export function isKeySpoiled(run: WorkerRun, { key_retry_at }: PurchaseRow): boo
   return key_retry_at !== null && run.clock.now() < key_retry_at;
 }
 
-/** Sends a request that moves no money. Returns nothing if its key is spoiled. */
+/**
+ * Sends a request that may be repeated under another key, because it moves no money, or not twice. Returns nothing if its key
+ * is spoiled.
+ */
 export async function unlessSpoiled<Result>(
   run: WorkerRun,
   purchase: PurchaseRow,
