@@ -6,12 +6,9 @@ import { PAYMENT_PAGE } from "../events/events.ts";
 import { GatewayRefusal, GatewayUnavailable, type PaymentChoice, type PaymentGateway } from "../payments/gateway.ts";
 import { movePurchase } from "./leases.ts";
 import { beginLeased, type NextAttempt } from "./pay.ts";
-import { deadlineOf } from "./schedule.ts";
+import { CARD_ENTRY_MS, deadlineOf } from "./schedule.ts";
 import type { PurchaseRecord } from "./store.ts";
 import type { Step, WorkerRun } from "./worker.ts";
-
-/** When a page of the provider has surely stopped asking for a card, milliseconds after it was opened. */
-const CARD_ENTRY_MS = 62 * 60_000;
 
 /** What became of the page that asks for a card: it still asks, has one, or is of no use any more. */
 export type CardEntryState =
