@@ -6,12 +6,9 @@ import { PAYMENT_PAGE } from "../events/events.ts";
 import { GatewayRefusal, GatewayUnavailable, type PaymentChoice, type PaymentGateway } from "../payments/gateway.ts";
 import { movePurchase } from "./leases.ts";
 import { beginLeased, type NextAttempt } from "./pay.ts";
-import { deadlineOf } from "./schedule.ts";
+import { CARD_ENTRY_MS, deadlineOf } from "./schedule.ts";
 import type { PurchaseRecord } from "./store.ts";
 import type { Step, WorkerRun } from "./worker.ts";
-
-/** How long after it was opened the provider's card page has certainly closed, milliseconds. */
-const CARD_ENTRY_MS = 62 * 60_000;
 
 /** The state of the provider's card page: still open, completed with a card, or of no further use. */
 export type CardEntryState =

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
-import type { Database, PurchaseRow } from "../database/schema.ts";
+import type { Database, PurchaseRow, SubscriptionRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
+import type { BackendDeps } from "../deps.ts";
 import type { CustomerRecords, GatewayRefusal } from "../payments/gateway.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { keyOf, UNSPOILED } from "./keys.ts";
@@ -20,11 +21,16 @@ export async function saveCustomer(
 ): Promise<PurchaseRow> {
   const { organization_id: id } = purchase;
   const { name, customer_id: known } = await readSubscription(run.database, id);
-  const found = known ?? (await customers.create({ id, name }, keyOf(purchase, "customer")));
+  const found = known ?? (await customers.create({ id, name }, keyOf(purchase, createOf(purchase))));
   return inTransaction(run.database, async (tx) => {
     const customer = await keepCustomer(tx, id, found);
     return movePurchase(tx, purchase, purchase.state, { customer_id: customer, ...UNSPOILED });
   });
+}
+
+/** The key of an earlier attempt gives the customer that it created, who may have been deleted since. */
+function createOf({ confirm_count }: PurchaseRow): string {
+  return confirm_count === 0 ? "customer" : `customer:${confirm_count}`;
 }
 
 /**
@@ -56,4 +62,37 @@ export async function isMethodRemoved(
 ): Promise<boolean> {
   if (isConflict || gateway.customers === null || customer === null || method === null) return false;
   return (await gateway.customers.findMethod(customer, method)) === null;
+}
+
+/**
+ * Cancels the payment of an unpaid renewal whose customer was deleted, which nobody can pay any more, so that the next attempt
+ * makes another.
+ *
+ * @returns whether there is nothing left to cancel; not while an attempt to pay it is in progress
+ * @throws GatewayUnavailable, GatewayRefusal
+ */
+export async function cancelRenewalPayment(
+  { database, gateway }: Pick<BackendDeps, "database" | "gateway">,
+  { organization_id: organizationId, unpaid_renewal: id, customer_id: customer }: SubscriptionRow,
+): Promise<boolean> {
+  if (id === null) return true;
+  const renewal = database.selectFrom("purchases").selectAll().where("organization_id", "=", organizationId);
+  const { state, payment_id, customer_id, confirm_count } = await renewal
+    .where("id", "=", id)
+    .executeTakeFirstOrThrow();
+  // An operator's decision ends the payment of one in review.
+  if (state !== "declined") return state === "needs_review";
+  if (payment_id === null || customer_id !== customer) return true;
+  const { status } = await gateway.cancel(payment_id);
+  if (status !== "canceled") return status === "succeeded" || status === "processing";
+  await database
+    .updateTable("purchases")
+    .set({ payment_id: null })
+    .where("organization_id", "=", organizationId)
+    .where("id", "=", id)
+    .where("state", "=", state)
+    // An attempt that has begun meanwhile finds it canceled.
+    .where("confirm_count", "=", confirm_count)
+    .execute();
+  return true;
 }

@@ -177,6 +177,13 @@ async function moveToCharging(
       state: "charging",
       epoch: machine === null ? epoch : expression("epoch", "+", 1),
       confirm_count: attempts + 1,
+      // Without a payment, another one is made, for the customer that the organization has then.
+      customer_id: expression
+        .case()
+        .when("payment_id", "is", null)
+        .then(null)
+        .else(expression.ref("customer_id"))
+        .end(),
       payment_method: paymentMethod,
       payment_method_label: label,
       // The card page leads back there, too.

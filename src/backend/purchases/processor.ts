@@ -7,7 +7,6 @@ import { CHARGEABLE_STATUSES } from "../payments/cards.ts";
 import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { payWithEnteredCard } from "./cardEntry.ts";
 import { charge } from "./charge.ts";
-import { isKeySpoiled, keyOf, unlessSpoiled } from "./keys.ts";
 import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
 import {
   endWaiting,

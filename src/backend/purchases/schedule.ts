@@ -20,6 +20,26 @@ export function nextCheck(since: number, now: number): number {
   return since + (AGES_MS.find((due) => due > age) ?? (Math.floor(age / DAY_MS) + 1) * DAY_MS);
 }
 
+/** When a page of the provider has surely stopped asking for a card, milliseconds after it was opened. */
+export const CARD_ENTRY_MS = 62 * 60_000;
+
+/**
+ * When to check a purchase that begins to wait for a person: as planned, or earlier if a page asks for a card, or if the check
+ * was moved meanwhile, because the provider may have told about something that its worker has not seen.
+ *
+ * @param before the purchase as its worker knows it, and `after` as it is stored
+ * @param times `now` and the planned check, billing clock, milliseconds
+ */
+export function waitingCheck(
+  before: Pick<PurchaseRow, "next_check_at">,
+  after: Pick<PurchaseRow, "next_check_at" | "card_entry">,
+  { now, checkAt }: { now: number; checkAt: number },
+): number {
+  const latest = after.card_entry === null ? checkAt : Math.min(checkAt, now + CARD_ENTRY_MS);
+  const { next_check_at: stored } = after;
+  return stored === null || stored === before.next_check_at ? latest : Math.min(latest, stored);
+}
+
 /** When the last attempt to pay a purchase began, billing clock, milliseconds. */
 export function lastAttemptAt({
   attempted_at,

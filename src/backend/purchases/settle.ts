@@ -9,6 +9,7 @@ import { creditNoteNumber } from "../receipts/content.ts";
 import { makeProviderDue } from "../subscriptions/store.ts";
 import { type Fulfillment, fulfillAtOnce } from "./atOnce.ts";
 import { followPath, movePurchase, takenOver } from "./leases.ts";
+import { waitingCheck } from "./schedule.ts";
 import type { PurchaseRecord } from "./store.ts";
 
 /** Why a purchase failed: a stable code and a sentence. */
@@ -120,30 +121,35 @@ export async function requireApprovalAgain(
   failure: Failure,
   { now, deadline }: { now: number; deadline: number },
 ): Promise<void> {
-  await inTransaction(database, async (tx) => {
-    await movePurchase(tx, lease, "requires_approval", {
-      ...failed(failure),
-      lease_until: 0,
-      next_check_at: deadline,
-    });
-    await recordEvent(tx, { ...eventOf(lease, "payment.declined", now), data: { ...failure } });
-  });
+  const event = { ...eventOf(lease, "payment.declined", now), data: { ...failure } };
+  await waitForPerson(database, lease, { now, checkAt: deadline }, { event, changes: failed(failure) });
 }
 
 /**
  * Makes a purchase wait for a person to approve the payment or to choose a payment method.
  *
- * @param checkAt when to look at it again, at its deadline at the latest; `now` and this by the billing clock, milliseconds
+ * @param times when to look at it again, at its deadline at the latest; `now` and this by the billing clock, milliseconds
  * @throws StaleLease
  */
 export async function requireApproval(
   database: Kysely<Database>,
   lease: PurchaseRow,
-  { now, checkAt }: { now: number; checkAt: number },
+  times: { now: number; checkAt: number },
+): Promise<void> {
+  await waitForPerson(database, lease, times, { event: eventOf(lease, "purchase.requires_approval", times.now) });
+}
+
+async function waitForPerson(
+  database: Kysely<Database>,
+  lease: PurchaseRow,
+  times: { now: number; checkAt: number },
+  { event, changes = {} }: { event: Parameters<typeof recordEvent>[1]; changes?: Partial<ReturnType<typeof failed>> },
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
-    await movePurchase(tx, lease, "requires_approval", { lease_until: 0, next_check_at: checkAt });
-    await recordEvent(tx, eventOf(lease, "purchase.requires_approval", now));
+    // Its row, once it is locked, shows whether the check was moved.
+    const moved = await movePurchase(tx, lease, "requires_approval", { ...changes, lease_until: 0 });
+    await movePurchase(tx, moved, moved.state, { next_check_at: waitingCheck(lease, moved, times) });
+    await recordEvent(tx, event);
   });
 }
 
@@ -162,12 +168,8 @@ export async function markRefundDue(
     const hasEnded = lease.state === "canceled" || lease.state === "expired";
     const path = hasEnded ? (["refund_due"] as const) : (["paid", "refund_due"] as const);
     await movePurchase(tx, lease, path, { ...failed(failure), next_check_at: now });
-    const { event_count } = await issueReceipt(tx, lease, {
-      licenses: 0,
-      paymentMethod: null,
-      paymentMethodLabel: null,
-      now,
-    });
+    const nothing = { licenses: 0, paymentMethod: null, paymentMethodLabel: null };
+    const { event_count } = await issueReceipt(tx, lease, { ...nothing, now });
     await insertEvent(tx, { ...eventOf(lease, "purchase.refund_due", now), data: { ...failure } }, event_count);
   });
 }

@@ -7,7 +7,8 @@ import type { Database, OrganizationSubscription } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BACKEND, recordEvents } from "../events/events.ts";
-import type { ProviderSubscription } from "../payments/gateway.ts";
+import type { PaymentChoice, ProviderSubscription } from "../payments/gateway.ts";
+import { cancelRenewalPayment } from "../purchases/customer.ts";
 import { readSubscription, termRuleOf } from "../subscriptions/store.ts";
 import { snapshotAt } from "../subscriptions/view.ts";
 
@@ -188,25 +189,41 @@ export function isBetweenTerms(row: OrganizationSubscription, now: number): bool
 
 /**
  * Reads the stored payment method of a customer again: its label may have changed. One that is not theirs any more cannot be
- * charged, and is forgotten.
+ * charged, and is forgotten, and so is a customer who was deleted, unless their subscription renews there.
+ *
+ * @returns whether nothing is left to do
  */
 async function followCustomer(deps: FollowDeps, organizationId: number): Promise<boolean> {
-  const { database, gateway, clock } = deps;
-  const row = await readSubscription(database, organizationId);
-  if (gateway.customers === null || row.customer_id === null || row.payment_method === null) return true;
-  const method = await gateway.customers.findMethod(row.customer_id, row.payment_method);
-  if (method?.label === row.payment_method_label) return true;
+  const { customers } = deps.gateway;
+  const row = await readSubscription(deps.database, organizationId);
+  const { customer_id: customer, payment_method: known } = row;
+  if (customers === null || customer === null) return true;
+  const method = known === null ? null : await customers.findMethod(customer, known);
+  const isDeleted = method === null && row.provider_subscription === null && !(await customers.exists(customer));
+  if (isDeleted && !(await cancelRenewalPayment(deps, row))) return false;
+  const hasChanged = known !== null && method?.label !== row.payment_method_label;
+  if (isDeleted || hasChanged) await saveCustomerAsSeen(deps, row, { method, isDeleted, hasChanged });
+  return true;
+}
+
+async function saveCustomerAsSeen(
+  { database, clock, log }: FollowDeps,
+  { organization_id: organizationId, customer_id: customer, payment_method: known }: OrganizationSubscription,
+  { method, isDeleted, hasChanged }: { method: PaymentChoice | null; isDeleted: boolean; hasChanged: boolean },
+): Promise<void> {
   await inTransaction(database, async (tx) => {
     const changed = await tx
       .updateTable("subscriptions")
       .set({ payment_method: method?.id ?? null, payment_method_label: method?.label ?? null })
+      .set(isDeleted ? { customer_id: null } : {})
       .set("version", sql`version + 1`)
       .where("organization_id", "=", organizationId)
-      .where("payment_method", "=", row.payment_method)
+      .where("customer_id", "=", customer)
+      .where("payment_method", known === null ? "is" : "=", known)
       .executeTakeFirst();
-    if (changed.numUpdatedRows === 0n) return;
+    if (changed.numUpdatedRows === 0n || !hasChanged) return;
     const event = { type: "payment_method.changed", data: { paymentMethod: method?.id ?? null } };
     await recordEvents(tx, { organizationId, at: clock.now(), actor: BACKEND }, [event]);
   });
-  return true;
+  if (isDeleted) log(`customer ${customer} of organization ${organizationId} was deleted at the provider`);
 }

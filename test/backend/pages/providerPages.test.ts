@@ -171,6 +171,37 @@ describe.each(DIALECTS)("the payment page of a provider with customers, on %s", 
       expect((await look(backend, address)).html).toContain(PAID);
     });
 
+    test("while the stored one is declined: it is paid once that page would have expired", async () => {
+      const { id, purchase, address } = await waiting();
+      const fields = hiddenFields(await look(backend, address));
+      const page = await enterCard(address);
+      await store(id, "card_declined");
+      expect((await post(backend, address, { ...fields, action: "pay" })).html).toContain("Nothing was charged");
+      provider.enter(page, "card_ok");
+      await later(62 * MINUTE_MS);
+      await expectPaidOnce(id, purchase);
+    });
+
+    test("and has one while the stored one is being declined: a webhook that says so is not lost", async () => {
+      const { id, purchase, address } = await waiting();
+      const fields = hiddenFields(await look(backend, address));
+      const page = await enterCard(address);
+      await store(id, "card_declined");
+      const { confirm } = backend.deps.gateway;
+      backend.deps.gateway.confirm = async (...given) => {
+        backend.deps.gateway.confirm = confirm;
+        provider.enter(page, "card_ok");
+        backend.clocks.billing += 1_000;
+        await makeDue(backend.deps.database, await rowOf(purchase), backend.clocks.billing);
+        provider.loseAnswer("readCardEntry");
+        return confirm(...given);
+      };
+      await post(backend, address, { ...fields, action: "pay" });
+      expect(await statusOf(id, purchase)).toBe("requires_approval");
+      await later(1);
+      await expectPaidOnce(id, purchase);
+    });
+
     test("in two tabs: there is one page, and it pays once", async () => {
       const { id, purchase, address } = await waiting();
       const tabs = [await look(backend, address), await look(backend, address)].map(hiddenFields);
