@@ -6,11 +6,17 @@ import type { Order } from "./serviceOrders.ts";
 /** Notifications of a killed instance are claimed for a minute. */
 const SETTLE_MS = 100_000;
 
-/** What is left to do: purchases that are not settled or still leased, and notifications. */
+/** Longer than an instance claims a subscription or customer; those that were followed are looked at a day later. */
+const CLAIM_MS = 120_000;
+
+/** What is left to do: purchases that are not settled or still leased, notifications, and what webhooks are about. */
 const LEFT = `
   select 'purchase ' || id || ' is ' || state || ', leased until ' || lease_until as what from purchases
     where lease_until > 0 or state not in ('fulfilled', 'declined', 'canceled', 'expired', 'refunded')
-  union all select 'notification ' || id || ' was not sent' from outbox where sent_at is null`;
+  union all select 'notification ' || id || ' was not sent' from outbox where sent_at is null
+  union all select 'webhook ' || id || ' was not handled' from webhook_events where check_at is not null
+  union all select kind || ' ' || id || ' was not followed' from provider_objects
+    where check_at < extract(epoch from now()) * 1000 + ${CLAIM_MS}`;
 
 /**
  * Waits until everything is settled and sent. What never is, is a violation.
