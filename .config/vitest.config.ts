@@ -19,10 +19,9 @@ export default defineConfig(({ mode }) => ({
     expect: { requireAssertions: true },
     // What the files of a worker share is loaded once, which is half of the time that the small ones take.
     isolate: false,
-    // The end-to-end files wait for their programs a third of the time, the long ones also for a clock: so many of them
-    // keep two cores busy.
-    maxWorkers: mode === "long" ? 4 : 3,
-    testTimeout: 30_000,
+    // The end-to-end files wait for their programs a third of the time: so many of them keep two cores busy.
+    maxWorkers: 3,
+    testTimeout: mode === "long" ? 90_000 : 30_000,
     hookTimeout: 60_000,
     coverage: { provider: "v8", include: ["src/**"], reporter: ["text-summary"] },
   },
