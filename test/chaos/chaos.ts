@@ -27,9 +27,4 @@ try {
   await removePlaces();
 }
 for (const violation of tally.violations) console.error(`VIOLATION ${violation}`);
-const { purchases, renewals, refunds, clicks, kills, faults, violations } = tally;
-console.log(
-  `${purchases} purchases, ${renewals} renewals, ${refunds} refunds, ${clicks} acts of persons, ${kills} kills, ${faults} faults: ` +
-    `${violations.length} violations (seed ${seed}).`,
-);
-process.exitCode = violations.length === 0 ? 0 : 1;
+tally.report(seed);

@@ -17,6 +17,16 @@ export class Tally {
   expect(holds: boolean, violation: string): void {
     if (!holds) this.violations.push(violation);
   }
+
+  /** Prints the counts of a run, and lets it exit with 1 if an invariant was violated. */
+  report(seed: number): void {
+    const { purchases, renewals, refunds, clicks, kills, faults, violations } = this;
+    console.log(
+      `${purchases} purchases, ${renewals} renewals, ${refunds} refunds, ${clicks} acts of persons, ${kills} kills, ` +
+        `${faults} faults: ${violations.length} violations (seed ${seed}).`,
+    );
+    process.exitCode = violations.length === 0 ? 0 : 1;
+  }
 }
 
 /** Lists every purchase of an organization, page by page. */

@@ -60,9 +60,4 @@ try {
   await cluster.stop();
   await removePlaces();
 }
-const { purchases, renewals, clicks, kills, faults, violations } = tally;
-console.log(
-  `${purchases} purchases, ${renewals} renewals, ${clicks} acts of persons, ${kills} kills, ${faults} faults: ` +
-    `${violations.length} violations (seed ${seed}).`,
-);
-process.exitCode = violations.length === 0 ? 0 : 1;
+tally.report(seed);

@@ -18,8 +18,6 @@ interface StartOptions {
 /** Instances of the service on one database, by number, each with a port that it keeps when it is started again. */
 export interface Fleet {
   readonly cluster: Cluster;
-  /** Runs a command of the operator. Returns what it printed. */
-  operate(args: readonly string[]): Promise<string>;
   /** The address of the API of an instance, whether or not it runs at the moment. */
   url(number: number): string;
   /** The process that was started last. */
@@ -66,9 +64,9 @@ export async function createFleet(
   organizations: readonly SeedOrganization[],
   provider: Provider = TEST_CARDS,
 ): Promise<Fleet> {
-  const operate = (args: readonly string[]) => runCommand({ ...serviceEnvironment(cluster), ...provider.env }, args);
-  await operate(["serve", "migrate"]);
-  await operate(["serve", "admin", "import", await seedFile({ organizations }), ...provider.args]);
+  const operatorEnv = { ...serviceEnvironment(cluster), ...provider.env };
+  await operate(operatorEnv, ["serve", "migrate"]);
+  await operate(operatorEnv, ["serve", "admin", "import", await seedFile({ organizations }), ...provider.args]);
   const running = new Map<number, RunningService>();
   const ends = new Map<RunningService, number>();
   const ports = new Map<number, number>();
@@ -83,7 +81,6 @@ export async function createFleet(
   };
   return {
     cluster,
-    operate: (args) => operate([...args, ...provider.args]),
     url: (number) => `http://127.0.0.1:${ports.get(number)}${BASE_PATH}`,
     instance,
     async start(number, { args = [], env = {}, databaseUrl = cluster.url } = {}) {
@@ -119,8 +116,8 @@ async function startWhenPossible(start: () => Promise<RunningService>): Promise<
   }
 }
 
-async function runCommand(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<string> {
-  const { exitCode, stdout, stderr } = await runCli([...args, "--json"], { env });
-  if (exitCode !== 0) throw new WaitError(`${args.join(" ")} ended ${exitCode}: ${stdout} ${stderr}`);
-  return stdout;
+/** Runs a command of the operator. */
+async function operate(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await runCli([...args, "--json"], { env });
+  if (exitCode !== 0) throw new WaitError(`${args.join(" ")} ended ${exitCode}: ${stderr}`);
 }

@@ -133,10 +133,13 @@ export async function checkAccounts(
     tally.expect(licenses === seeded + bought, `organization ${id}: ${licenses} licenses, bought ${bought}`);
     tally.expect(gaps.length === 0, `organization ${id}: numbers of ${gaps.join("; ")}`);
   }
-  const [counts] = await query(`select count(*) filter (where kind = 'purchase')::int as purchases,
-    count(*) filter (where kind = 'renewal')::int as renewals from purchases where state = 'fulfilled'`);
+  const [counts] = await query(`select
+    count(*) filter (where kind = 'purchase' and state = 'fulfilled')::int as purchases,
+    count(*) filter (where kind = 'renewal' and state = 'fulfilled')::int as renewals,
+    count(*) filter (where state = 'refunded')::int as refunds from purchases`);
   tally.purchases += Number(counts?.purchases);
   tally.renewals += Number(counts?.renewals);
+  tally.refunds += Number(counts?.refunds);
 }
 
 /** Checks that each order became what its client was told, once. */

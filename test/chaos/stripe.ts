@@ -64,9 +64,4 @@ try {
   await Promise.all([cluster.stop(), standIn.kill()]);
   await removePlaces();
 }
-const { purchases, renewals, clicks, kills, faults, violations } = tally;
-console.log(
-  `${purchases} purchases, ${renewals} renewals, ${clicks} acts of persons, ${kills} kills, ${faults} faults: ` +
-    `${violations.length} violations (seed ${seed}).`,
-);
-process.exitCode = violations.length === 0 ? 0 : 1;
+tally.report(seed);

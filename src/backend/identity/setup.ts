@@ -39,8 +39,8 @@ export async function organizationNames({ database }: Pick<SetupDeps, "database"
 }
 
 /**
- * Gives a person a password and one-time codes, and uses up the ticket. Their memberships become active. Whoever is signed
- * in as them, or about to be, has to sign in again.
+ * Sets a person's password and one-time codes, and consumes the ticket. Their memberships become active, and every session
+ * and sign-in of theirs ends.
  *
  * @throws BackendError `unauthenticated` if the ticket is unknown, used or expired
  */

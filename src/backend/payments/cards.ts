@@ -38,13 +38,6 @@ export const SANDBOX_PAYMENT_METHODS = Object.keys(CARDS);
 /** Who is paid with test cards. */
 export const SANDBOX_SELLER = "Example Seller Ltd (made up)";
 
-/** The statuses of a payment that has not taken money and is not taking it. */
-export const CHARGEABLE_STATUSES: readonly PaymentStatus[] = [
-  "requires_confirmation",
-  "requires_payment_method",
-  "requires_action",
-];
-
 /** The stored method of a payment without one. */
 const NO_METHOD = "";
 

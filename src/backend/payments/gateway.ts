@@ -13,6 +13,13 @@ export type PaymentStatus =
   | "succeeded"
   | "canceled";
 
+/** The statuses of a payment that has not taken money and is not taking it. */
+export const CHARGEABLE_STATUSES: readonly PaymentStatus[] = [
+  "requires_confirmation",
+  "requires_payment_method",
+  "requires_action",
+];
+
 /** A payment as the provider reports it. */
 export interface Payment {
   readonly id: string;

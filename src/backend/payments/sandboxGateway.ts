@@ -5,7 +5,6 @@ import {
   CAPTURES_PAGE,
   CARD_RULES,
   type CapturedCardPayment,
-  CHARGEABLE_STATUSES,
   captureOf,
   losesAnswer,
   outcomeOf,
@@ -14,6 +13,7 @@ import {
   unconfirmedColumns,
 } from "./cards.ts";
 import {
+  CHARGEABLE_STATUSES,
   type Capture as FullCapture,
   GatewayUnavailable,
   type Payment,

@@ -4,7 +4,6 @@ import {
   CAPTURES_PAGE,
   CARD_RULES,
   type CardPayment,
-  CHARGEABLE_STATUSES,
   captureOf,
   losesAnswer,
   outcomeOf,
@@ -13,6 +12,7 @@ import {
   unconfirmedColumns,
 } from "./cards.ts";
 import {
+  CHARGEABLE_STATUSES,
   GatewayUnavailable,
   type PaidKind,
   type Payment,

@@ -20,7 +20,7 @@ export type CardEntryState =
  * Reads the provider's card page of a purchase. Only the page recorded in the purchase counts, and only if it belongs
  * to the purchase's customer and to our mode.
  *
- * @returns `null` if there is none
+ * @returns `null` for a purchase without one
  * @throws GatewayUnavailable
  */
 export async function readCardEntry(gateway: PaymentGateway, purchase: PurchaseRow): Promise<CardEntryState | null> {

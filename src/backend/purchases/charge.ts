@@ -3,7 +3,7 @@ import type { PurchaseRow } from "../database/schema.ts";
 import { isSameSpendingMonth } from "../identity/spending.ts";
 import { type CustomerRecords, GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { isMethodRemoved, saveCustomer } from "./customer.ts";
-import { isKeySpoiled, keyOf, spoiledKey, UNSPOILED, unlessSpoiled } from "./keys.ts";
+import { attemptKeyOf, isKeySpoiled, keyOf, spoiledKey, UNSPOILED, unlessSpoiled } from "./keys.ts";
 import { movePurchase } from "./leases.ts";
 import { decline, fulfillPaid, METHOD_REMOVED, NEVER_PAID, REFUSED, refuse, review, waitOrReview } from "./outcomes.ts";
 import { deadlineOf, lastAttemptAt } from "./schedule.ts";
@@ -81,7 +81,7 @@ async function createdPayment(
   run.reach("B3");
   try {
     return await run.gateway.create({
-      idempotencyKey: keyOf(purchase, createOf(purchase)),
+      idempotencyKey: attemptKeyOf(purchase, "create"),
       organizationId: purchase.organization_id,
       purchaseId: purchase.id,
       kind: purchase.kind,
@@ -94,11 +94,6 @@ async function createdPayment(
     if (error instanceof GatewayRefusal) return { refusal: error };
     throw error;
   }
-}
-
-/** A later attempt that has no payment freezes other parameters, and so needs another key. */
-function createOf({ confirm_count }: PurchaseRow): string {
-  return confirm_count === 0 ? "create" : `create:${confirm_count}`;
 }
 
 function descriptionOf({ kind, licenses }: PurchaseRow): string {

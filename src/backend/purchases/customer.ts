@@ -4,7 +4,7 @@ import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import type { CustomerRecords, GatewayRefusal } from "../payments/gateway.ts";
 import { readSubscription } from "../subscriptions/store.ts";
-import { keyOf, UNSPOILED } from "./keys.ts";
+import { attemptKeyOf, UNSPOILED } from "./keys.ts";
 import { movePurchase } from "./leases.ts";
 import type { WorkerRun } from "./worker.ts";
 
@@ -21,16 +21,11 @@ export async function saveCustomer(
 ): Promise<PurchaseRow> {
   const { organization_id: id } = purchase;
   const { name, customer_id: known } = await readSubscription(run.database, id);
-  const found = known ?? (await customers.create({ id, name }, keyOf(purchase, createOf(purchase))));
+  const found = known ?? (await customers.create({ id, name }, attemptKeyOf(purchase, "customer")));
   return inTransaction(run.database, async (tx) => {
     const customer = await keepCustomer(tx, id, found);
     return movePurchase(tx, purchase, purchase.state, { customer_id: customer, ...UNSPOILED });
   });
-}
-
-/** The key of an earlier attempt gives the customer that it created, who may have been deleted since. */
-function createOf({ confirm_count }: PurchaseRow): string {
-  return confirm_count === 0 ? "customer" : `customer:${confirm_count}`;
 }
 
 /**

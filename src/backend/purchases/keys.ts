@@ -14,6 +14,15 @@ export function keyOf({ id, key_retries }: PurchaseRow, request: string): string
   return key_retries === 0 ? `${id}:${request}` : `${id}:${request}:r${key_retries}`;
 }
 
+/**
+ * The idempotency key of a request that an attempt makes before it has a payment. A later attempt freezes other parameters, and
+ * the key of an earlier one gives what that made, which may be gone.
+ */
+export function attemptKeyOf(purchase: PurchaseRow, request: string): string {
+  const { confirm_count: attempt } = purchase;
+  return keyOf(purchase, attempt === 0 ? request : `${request}:${attempt}`);
+}
+
 /** The columns of a purchase whose next request needs another key, after a read has shown that this one did nothing. */
 export function spoiledKey(run: WorkerRun, { key_retries }: PurchaseRow) {
   return { key_retries: key_retries + 1, key_retry_at: run.clock.now() + KEY_RETRY_MS };

@@ -18,6 +18,7 @@ export const NEVER_PAID: Failure = {
 
 /** The customer no longer has the payment method. */
 export const METHOD_REMOVED: Failure = { code: "payment_method_removed", message: "The card is no longer available." };
+
 /** The money was returned by hand at the provider before anything was given for it. */
 export const REFUNDED: Failure = { code: "payment_refunded", message: "The payment was refunded." };
 

@@ -222,7 +222,7 @@ export function isSettled({ state }: Pick<PurchaseRow, "state">): boolean {
  */
 export function isPayableAgain(purchase: PurchaseRecord, now: number): boolean {
   if (purchase.state !== "declined" || now >= deadlineOf(purchase)) return false;
-  // A renewal is owed: whoever canceled its payment at the provider is asked for another.
+  // A renewal is owed: after its payment was canceled at the provider, another one is made.
   if (purchase.kind === "renewal") return true;
   return purchase.failure_code !== "payment_canceled" && purchase.sequence === purchase.newest_sequence;
 }

@@ -40,8 +40,8 @@ export async function operatorProvider(given: GivenSettings, clocks: Clocks): Pr
     limits: (currency) => stripeLimits(currency),
     async lookUp(look) {
       const { payments } = await readPaymentSettings(given);
-      const { openStripeGateway } = await import("../payments/stripe/open.ts");
       if (payments.provider !== "stripe") return look(null);
+      const { openStripeGateway } = await import("../payments/stripe/open.ts");
       try {
         return await look(openStripeGateway({ ...payments, ...clocks, seller: "", fallback: "" }));
       } catch (error) {

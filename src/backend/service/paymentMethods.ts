@@ -21,7 +21,7 @@ interface MethodOptions {
 
 /**
  * Sets the payment method for an organization's later purchases and renewals. A card at the provider that belongs to nobody is
- * attached to the organization's customer, who is created if there is none.
+ * attached to the organization's customer, who is created if necessary.
  *
  * @throws BackendError `not_found`; `settings_invalid` for a method that the provider refuses, or that is no card;
  *   `unavailable` without an answer from it
@@ -77,7 +77,7 @@ function attach(
 const CHOOSE_CARD =
   "Pass the ID of a card of the organization's customer at Stripe, or of one that belongs to nobody: pm_…";
 
-/** Returns the customer of an organization, who is created if there is none. */
+/** Returns the customer of an organization, who is created if necessary. */
 async function customerOf(
   database: Kysely<Database>,
   organization: { readonly id: number; readonly name: string },

@@ -27,10 +27,8 @@ export async function openGateway(payments: ServiceSettings["payments"], deps: P
   const { openStripeGateway } = await import("../payments/stripe/open.ts");
   const { observeCall, fallbackSeller } = deps;
   const seller = payments.seller ?? (fallbackSeller === undefined ? "" : null);
-  return openStripeGateway({
-    ...{ ...payments, ...deps, seller, fallback: fallbackSeller ?? "" },
-    ...(observeCall && { observe: observeCall }),
-  });
+  const observed = observeCall && { observe: observeCall };
+  return openStripeGateway({ ...payments, ...deps, ...observed, seller, fallback: fallbackSeller ?? "" });
 }
 
 /** What a command takes from its machine. */

@@ -16,8 +16,8 @@ export async function noteProvider(database: Kysely<Database>, provider: Provide
 }
 
 /**
- * Fills in the payment provider of an operator command that names none: the one that the service last started with.
- * Before the first start, `--test-mode` without a Stripe key means test cards.
+ * Fills in the payment provider of an operator command that names none and has no Stripe key: the one that the service
+ * last started with. Before the first start, `--test-mode` means test cards.
  *
  * @throws BackendError `settings_invalid`, `database_unreachable`, `schema_mismatch`
  */

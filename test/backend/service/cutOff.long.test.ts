@@ -10,6 +10,7 @@ import { withStore } from "../../../src/backend/service/store.ts";
 import { organization, seed, tokenOf } from "../../support/seed.ts";
 import { createDatabase, POSTGRES, serviceEnvironment, type TestDatabase } from "../../support/service.ts";
 import { waitFor } from "../../support/wait.ts";
+import { serviceMachine } from "../support/serviceMachine.ts";
 
 describe.skipIf(!POSTGRES)("an instance whose payment provider does not answer", () => {
   let database: TestDatabase;
@@ -25,7 +26,7 @@ describe.skipIf(!POSTGRES)("an instance whose payment provider does not answer",
     const { database: settings } = await settingsOf();
     await migrateService(settings, { isPlan: false, serviceRole: null }, () => {});
     const file = { path: "seed.json", text: JSON.stringify(seed(organization(1))) };
-    const provider = await operatorProvider(given(), { now: Date.now, monotonic: () => performance.now() });
+    const provider = await operatorProvider(given(), serviceMachine());
     const options = { isTestMode: true, provider, masterKeys: [], random: randomBytes };
     await withStore(
       settings,
@@ -39,15 +40,7 @@ describe.skipIf(!POSTGRES)("an instance whose payment provider does not answer",
   });
 
   test("ends within 25 seconds, and gives back its lease", async () => {
-    const service = await startService(await settingsOf(), {
-      now: Date.now,
-      monotonic: () => performance.now(),
-      random: randomBytes,
-      pid: process.pid,
-      reach: () => {},
-      log: () => {},
-      version: "0.0.0",
-    });
+    const service = await startService(await settingsOf(), serviceMachine());
     const headers = { authorization: `Bearer ${tokenOf(1)}`, "content-type": "application/json" };
     const post = (path: string, body: unknown, more: Record<string, string> = {}) =>
       fetch(`${service.ready.url}/organizations/1${path}`, {

@@ -14,19 +14,12 @@ import { organization, seed, tokenOf } from "../../support/seed.ts";
 import { createDatabase, POSTGRES, serviceEnvironment, type TestDatabase } from "../../support/service.ts";
 import { waitFor } from "../../support/wait.ts";
 import { SimulatedCrash } from "../support/backend.ts";
+import { serviceMachine } from "../support/serviceMachine.ts";
 
 const HOUR_MS = 3_600_000;
 
 describe.skipIf(!POSTGRES)("a restored database", () => {
-  const machine: ServiceDeps = {
-    now: Date.now,
-    monotonic: () => performance.now(),
-    random: randomBytes,
-    pid: process.pid,
-    reach: () => {},
-    log: () => {},
-    version: "0.0.0",
-  };
+  const machine = serviceMachine();
   let original: TestDatabase;
   let restored: TestDatabase;
   let interrupted: string;

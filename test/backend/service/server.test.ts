@@ -19,6 +19,7 @@ import { isInstalled } from "../../support/installed.ts";
 import { removePlaces, temporaryDirectory } from "../../support/places.ts";
 import { organization, seed, tokenOf } from "../../support/seed.ts";
 import { createDatabase, POSTGRES, serviceEnvironment, type TestDatabase } from "../../support/service.ts";
+import { serviceMachine } from "../support/serviceMachine.ts";
 
 const ROLE = `test_role_${randomBytes(4).toString("hex")}`;
 
@@ -33,15 +34,7 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
       env: { ...serviceEnvironment(database), ...env },
     });
 
-  const machine = () => ({
-    now: Date.now,
-    monotonic: () => performance.now(),
-    random: randomBytes,
-    pid: process.pid,
-    reach: () => {},
-    log: (line: string) => log.push(line),
-    version: "0.0.0",
-  });
+  const machine = () => serviceMachine({ log: (line) => void log.push(line) });
 
   async function start(flags: Record<string, string> = {}, env: Record<string, string> = {}): Promise<RunningService> {
     const service = await startService(await settingsOf(flags, env), machine());

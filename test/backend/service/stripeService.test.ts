@@ -15,6 +15,7 @@ import { withStore } from "../../../src/backend/service/store.ts";
 import { useStandIn } from "../../stripe/useStandIn.ts";
 import { organization, seed, tokenOf } from "../../support/seed.ts";
 import { createDatabase, POSTGRES, serviceEnvironment, type TestDatabase } from "../../support/service.ts";
+import { serviceMachine } from "../support/serviceMachine.ts";
 
 const PUBLIC_URL = "https://billing.example.com";
 const ANCHOR = `${new Date().getUTCFullYear()}-01-01`;
@@ -25,15 +26,7 @@ describe.skipIf(!POSTGRES)("a service that is paid through Stripe", () => {
   let log: string[] = [];
   const running: RunningService[] = [];
 
-  const machine = {
-    now: Date.now,
-    monotonic: () => performance.now(),
-    random: randomBytes,
-    pid: process.pid,
-    reach: () => {},
-    log: (line: string) => void log.push(line),
-    version: "0.0.0",
-  };
+  const machine = serviceMachine({ log: (line) => void log.push(line) });
 
   const given = (flags: Record<string, string> = {}): GivenSettings => ({
     flags: { "test-mode": true, port: "0", "drain-seconds": "0", ...flags },

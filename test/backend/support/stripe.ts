@@ -1,15 +1,22 @@
+import type { PaymentGateway } from "../../../src/backend/payments/gateway.ts";
 import { openStripe } from "../../../src/backend/payments/stripe/client.ts";
 import { stripeGateway } from "../../../src/backend/payments/stripe/stripeGateway.ts";
 import type { RunningStandIn } from "../../stripe/start.ts";
 import { organization, type TestBackend } from "./backend.ts";
 import { expectInvariants } from "./invariants.ts";
 
+/** Opens a stand-in for Stripe as the payment provider. */
+export function gatewayOf({ ready: { key, url } }: RunningStandIn, now: () => number = Date.now): PaymentGateway {
+  const stripe = openStripe({ key, apiUrl: new URL(url), rate: 10_000, monotonic: () => performance.now() });
+  return stripeGateway(stripe, { account: { mode: "test", seller: "SecureFlag" }, now });
+}
+
 /** Lets a backend be paid through a stand-in for Stripe instead of by test cards. */
 export function payThrough(standIn: RunningStandIn, { deps, clocks }: TestBackend): void {
-  const { key, url } = standIn.ready;
-  const stripe = openStripe({ key, apiUrl: new URL(url), rate: 10_000, monotonic: () => performance.now() });
-  const account = { mode: "test", seller: "SecureFlag" } as const;
-  Object.assign(deps.gateway, stripeGateway(stripe, { account, now: () => clocks.machine }));
+  Object.assign(
+    deps.gateway,
+    gatewayOf(standIn, () => clocks.machine),
+  );
 }
 
 /** Adds an organization with a customer who has a test payment method, or none. Returns its ID. */

@@ -24,8 +24,21 @@ const MINIMUM: Readonly<Record<string, number>> = {
   ...Object.fromEntries(
     "ARS AUD BRL CAD CHF COP EUR IDR ILS INR NZD PHP RUB SGD USD ZAR".split(" ").map((code) => [code, 50]),
   ),
-  ...{ AED: 200, CZK: 1_500, DKK: 250, GBP: 30, HKD: 400, HUF: 17_500, JPY: 50, KRW: 50, MXN: 1_000, MYR: 200 },
-  ...{ NOK: 300, PLN: 200, RON: 200, SEK: 300, THB: 1_000 },
+  AED: 200,
+  CZK: 1_500,
+  DKK: 250,
+  GBP: 30,
+  HKD: 400,
+  HUF: 17_500,
+  JPY: 50,
+  KRW: 50,
+  MXN: 1_000,
+  MYR: 200,
+  NOK: 300,
+  PLN: 200,
+  RON: 200,
+  SEK: 300,
+  THB: 1_000,
 };
 
 /** The largest charge in Stripe's units: eight digits, nine for some currencies (the same page). */

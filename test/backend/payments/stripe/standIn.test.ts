@@ -1,17 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { GatewayRefusal, type PaymentAttempt, type PaymentRequest } from "../../../../src/backend/payments/gateway.ts";
-import { openStripe } from "../../../../src/backend/payments/stripe/client.ts";
-import { stripeGateway } from "../../../../src/backend/payments/stripe/stripeGateway.ts";
 import { stripeLimits } from "../../../../src/backend/payments/stripe/units.ts";
 import { useStandIn } from "../../../stripe/useStandIn.ts";
+import { gatewayOf } from "../../support/stripe.ts";
 
 const standIn = useStandIn();
 
-const gateway = () => {
-  const { key, url } = standIn.ready;
-  const stripe = openStripe({ key, apiUrl: new URL(url), rate: 10_000, monotonic: () => performance.now() });
-  return stripeGateway(stripe, { account: { mode: "test", seller: "SecureFlag" }, now: Date.now });
-};
+const gateway = () => gatewayOf(standIn);
 
 let count = 0;
 
