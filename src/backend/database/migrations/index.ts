@@ -92,6 +92,8 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0004_provider": inOneTransaction(providerMigration),
     "0005_webhooks": inOneTransaction(webhooksMigration),
     "0006_statistics": inOneTransaction(statisticsMigration),
+    // Again, since people were assumed to have 10 memberships, which is too few.
+    "0007_statistics": inOneTransaction(statisticsMigration),
     ...steps,
   };
 }

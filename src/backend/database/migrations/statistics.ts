@@ -5,7 +5,7 @@ const ROWS_OF_A_VALUE = [
   ["purchases", "organization_id", 100],
   ["receipts", "organization_id", 100],
   ["members", "organization_id", 100],
-  ["members", "user_id", 10],
+  ["members", "user_id", 100],
 ] as const;
 
 /**
