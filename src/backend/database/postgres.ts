@@ -54,6 +54,9 @@ export interface PostgresStore {
 /** How long the database waits, in milliseconds, by the names of its settings. */
 export const TIMEOUTS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };
 
+/** A prepared statement is planned once for each connection: ours find rows by keys, whatever the values. */
+const PLANNING = { plan_cache_mode: "force_generic_plan" };
+
 /** How long to wait for a connection, milliseconds. */
 const ACQUIRE_MS = 2_000;
 
@@ -64,6 +67,8 @@ const KEEP_ALIVE_MS = 10_000;
 
 const CONNECTION_LIFE_S = 1_800;
 
+const CONNECTION_IDLE_MS = 300_000;
+
 /**
  * Opens the store on PostgreSQL.
  *
@@ -71,12 +76,16 @@ const CONNECTION_LIFE_S = 1_800;
  */
 export function openPostgres(connectionString: string, options: PostgresOptions = {}): PostgresStore {
   const { parameters = {}, connections = 10 } = options;
-  const startup = Object.entries(parameters).map(([name, value]) => `-c ${name}=${value}`);
+  const startup = Object.entries({ ...(!options.isPgbouncer && PLANNING), ...parameters }).map(
+    ([name, value]) => `-c ${name}=${value}`,
+  );
   const pool = new pg.Pool({
     connectionString,
     max: connections,
     connectionTimeoutMillis: options.acquireMs ?? ACQUIRE_MS,
     maxLifetimeSeconds: CONNECTION_LIFE_S,
+    // A new connection plans every statement anew, in the middle of the load that needs it.
+    idleTimeoutMillis: CONNECTION_IDLE_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     // The server's limit does not help if the network swallows what either side sends.
