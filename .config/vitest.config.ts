@@ -15,7 +15,12 @@ export default defineConfig(({ mode }) => ({
     root: fileURLToPath(new URL("..", import.meta.url)),
     include: [mode === "long" ? LONG : "test/**/*.test.ts"],
     exclude: [...(mode === "long" ? [] : [LONG]), ...(existsSync(CHROMIUM) ? [] : ["test/browser/**"])],
-    globalSetup: [".config/built.mjs", "test/support/leftOut.ts", "test/support/pgbouncer.ts"],
+    globalSetup: [
+      ".config/built.mjs",
+      "test/support/leftOut.ts",
+      "test/support/pgbouncer.ts",
+      "test/support/schemas.ts",
+    ],
     expect: { requireAssertions: true },
     // What the files of a worker share is loaded once, which is half of the time that the small ones take.
     isolate: false,

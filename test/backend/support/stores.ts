@@ -36,11 +36,15 @@ function kindsToTest(): [StoreKind, ...StoreKind[]] {
   return process.env.TEST_SHARDED ? ["sharded"] : ["sqlite", "postgres"];
 }
 
+/** What the names of this run's schemas begin with (test/support/schemas.ts). */
+const SCHEMA_PREFIX = process.env.TEST_SCHEMA_PREFIX ?? "test_";
+
 /** The partitions of a sharded store. */
 const PARTITIONS = 4;
 
 /**
- * Opens an empty store: SQLite in memory, or a PostgreSQL schema that is dropped on close.
+ * Opens an empty store: SQLite in memory, or a PostgreSQL schema that a later test of the worker may get, emptied, or that is
+ * dropped at the end of the run.
  *
  * @param onStatement called with each statement that PostgreSQL gets
  */
@@ -60,11 +64,49 @@ export async function openOldStore(last: string): Promise<TestStore> {
 }
 
 async function openMemory(last?: string): Promise<TestStore> {
-  const database = sqliteStore(await openSqlite(":memory:"));
+  const sqlite = await openSqlite(":memory:");
+  const database = sqliteStore(sqlite);
   const toNewest = () => migrate(database, { dialect: "sqlite" });
-  await migrate(database, { dialect: "sqlite", ...(last !== undefined && { last }) });
-  return { dialect: "sqlite", database, migrate: toNewest, close: () => database.destroy() };
+  if (last === undefined) sqlite.exec(await migratedSqlite());
+  else await migrate(database, { dialect: "sqlite", last });
+  return {
+    dialect: "sqlite",
+    database,
+    migrate: toNewest,
+    async close() {
+      await database.destroy();
+      // A store that was never used does not close it.
+      if (sqlite.open) sqlite.close();
+    },
+  };
 }
+
+let migrated: Promise<string> | undefined;
+
+/** The statements that make a migrated SQLite database. Migrating takes ten times as long. */
+function migratedSqlite(): Promise<string> {
+  migrated ??= dumpMigrated();
+  return migrated;
+}
+
+async function dumpMigrated(): Promise<string> {
+  const sqlite = await openSqlite(":memory:");
+  const database = sqliteStore(sqlite);
+  await migrate(database, { dialect: "sqlite" });
+  const list = (query: string) => sqlite.prepare(query).pluck().all();
+  const statements = [
+    ...list("select sql from sqlite_master where sql > '' and name not glob 'sqlite_*' order by rowid"),
+    ...list("select format('insert into kysely_migration values (%Q, %Q)', name, timestamp) from kysely_migration"),
+    ...list(
+      "select format('insert into kysely_migration_lock values (%Q, %d)', id, is_locked) from kysely_migration_lock",
+    ),
+  ];
+  await database.destroy();
+  return `begin;\n${statements.join(";\n")};\ncommit;`;
+}
+
+/** Schemas that tests of this worker have left as they found them. */
+const usedSchemas = new Map<StoreKind, string[]>();
 
 async function openSchema(
   kind: StoreKind,
@@ -72,29 +114,76 @@ async function openSchema(
   onStatement: (text: string) => void = () => {},
   more: { connections?: number } = {},
 ): Promise<TestStore> {
-  const schema = `test_${randomBytes(6).toString("hex")}`;
-  const admin = postgresStore(connectionString, { connections: 1 });
-  await sql`create schema ${sql.id(schema)}`.execute(admin);
+  const used = usedSchemas.get(kind)?.pop();
+  const schema = used ?? `${SCHEMA_PREFIX}${randomBytes(6).toString("hex")}`;
   const isolation = kind === "sharded" ? { default_transaction_isolation: "serializable" } : {};
-  const database = postgresStore(connectionString, {
-    ...more,
-    acquireMs: 30_000,
-    onStatement,
-    parameters: { search_path: schema, ...isolation },
-  });
+  const parameters = { search_path: schema, ...isolation };
+  const database = postgresStore(connectionString, { ...more, acquireMs: 30_000, onStatement, parameters });
   const partitions = kind === "sharded" ? PARTITIONS : 0;
   const toNewest = () => migrate(database, { dialect: "postgres", partitions });
-  await toNewest();
+  if (used === undefined) {
+    await onSchema(connectionString, schema, (admin) => sql`create schema ${sql.id(schema)}`.execute(admin));
+    await toNewest();
+    newest.set(kind, await onSchema(connectionString, schema, shapeOf));
+  }
   return {
     dialect: kind,
     database,
     migrate: toNewest,
     async close() {
       await database.destroy();
-      await sql`drop schema ${sql.id(schema)} cascade`.execute(admin);
-      await admin.destroy();
+      await onSchema(connectionString, schema, async (admin) => {
+        if ((await shapeOf(admin)) === newest.get(kind)) {
+          await empty(admin);
+          usedSchemas.set(kind, [...(usedSchemas.get(kind) ?? []), schema]);
+        } else await sql`drop schema ${sql.id(schema)} cascade`.execute(admin);
+      });
     },
   };
+}
+
+async function onSchema<Result>(
+  connectionString: string,
+  schema: string,
+  work: (admin: Kysely<Database>) => Promise<Result>,
+): Promise<Result> {
+  const admin = postgresStore(connectionString, { connections: 1, parameters: { search_path: schema } });
+  try {
+    return await work(admin);
+  } finally {
+    await admin.destroy();
+  }
+}
+
+/** What `shapeOf` says of a migrated schema. */
+const newest = new Map<StoreKind, string>();
+
+/** Names what is in a schema, and whether there was more in it than a test usually writes. */
+async function shapeOf(admin: Kysely<Database>): Promise<string> {
+  const { rows } = await sql<{ shape: string }>`
+    with ours as (select * from pg_class where relnamespace = current_schema()::regnamespace)
+    select concat(md5(string_agg(name, ' ' order by name)), (select bool_or(pg_relation_size(oid) > 1e6) from ours)) as shape from (
+      select concat(relname, relkind, relnatts) as name from ours
+      union all select concat(proname) from pg_proc where pronamespace = current_schema()::regnamespace
+      union all select concat(tgname, relname) from pg_trigger join ours on tgrelid = ours.oid where not tgisinternal
+      union all select concat(name) from kysely_migration
+      union all select concat(conname) from pg_constraint where connamespace = current_schema()::regnamespace
+    ) as names`.execute(admin);
+  return rows[0]?.shape ?? "";
+}
+
+/** Deletes every row but what migrations leave, and starts numbering anew. */
+async function empty(admin: Kysely<Database>): Promise<void> {
+  // What refers to a table was created after it.
+  await sql`do $$ declare found record; begin
+    for found in select oid, relkind from pg_class
+      where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'S') and not relispartition
+        and relname <> 'kysely_migration' order by oid desc
+    loop
+      if found.relkind = 'S' then perform setval(found.oid, 1, false);
+      else execute format('delete from %s', found.oid::regclass); end if;
+    end loop;
+  end $$`.execute(admin);
 }
 
 /** Opens a database of its own, because PgBouncer passes no search path on; its time-outs are settings of the database. */
