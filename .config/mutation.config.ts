@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     include: (process.env.MUTATION_TESTS ?? "test/billing/*.test.ts").split(","),
     env: { LC_ALL: "C" },
+    setupFiles: ["test/support/shortProperties.ts"],
     expect: { requireAssertions: true },
     testTimeout: 30_000,
     hookTimeout: 60_000,
