@@ -82,6 +82,8 @@ async function tokenExpiry(options: StatusOptions, { client, signIn }: Connectio
 
 const BAR_WIDTH = 30;
 
+const METHOD_COMMAND = "`secureflag-licenses organizations payment-method --open`";
+
 /** Renders the subscription. */
 export function renderStatus(subscription: Subscription, view: View): string {
   const { organization, plan, state, term, pending, reduction, unpaid } = subscription;
@@ -112,7 +114,8 @@ export function renderStatus(subscription: Subscription, view: View): string {
     ],
     view,
   );
-  return unpaid === null ? facts : `${facts}\n\nPay the renewal with\n${payCommand(unpaid.purchaseId)}`;
+  if (unpaid === null) return facts;
+  return `${facts}\n\nPay the renewal with\n${payCommand(unpaid.purchaseId)}\nor store another card first:\n${METHOD_COMMAND}`;
 }
 
 function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: View): string {
