@@ -8,7 +8,7 @@ import { PAYMENT_PAGE } from "../events/events.ts";
 import { validated } from "../http/register.ts";
 import { isMethodPage } from "../paymentMethod/address.ts";
 import { openMethodEntry, storeEnteredMethod } from "../paymentMethod/entry.ts";
-import { saveMethod } from "../paymentMethod/store.ts";
+import { chargedFor, saveMethod } from "../paymentMethod/store.ts";
 import { GatewayUnavailable, type PaymentChoice } from "../payments/gateway.ts";
 import type { CardEntryState } from "../purchases/cardEntry.ts";
 import { formToken, isFormToken, paymentPageUrl } from "../purchases/pageAddress.ts";
@@ -135,7 +135,7 @@ async function pageOf(
     body: (
       <>
         {problem && <Problem>{problem.sentence}</Problem>}
-        {isStored && <p>It is charged for later purchases and renewals. You can close this page.</p>}
+        {isStored && <p>It is charged for later {chargedFor(row)}. You can close this page.</p>}
         {state?.status === "open" && (
           <ElsewhereLink
             sentence="Enter your card on our payment provider's page. You return to this page afterwards."
@@ -144,7 +144,7 @@ async function pageOf(
           />
         )}
         <Facts rows={factsOf(deps, row)} />
-        {!isStored && <MethodForm deps={deps} visit={visit} choices={choices} />}
+        {!isStored && <MethodForm deps={deps} visit={visit} choices={choices} what={chargedFor(row)} />}
         <Unpaid deps={deps} row={row} host={visit.host} />
       </>
     ),
@@ -162,11 +162,16 @@ function factsOf({ gateway }: BackendDeps, row: OrganizationSubscription): Fact[
 }
 
 /** Asks for a card: one of the provider's own, or on a page of the provider. */
-function MethodForm(props: { deps: BackendDeps; visit: Visit; choices: readonly PaymentChoice[] }): VNode {
-  const { deps, visit, choices } = props;
+function MethodForm(props: {
+  deps: BackendDeps;
+  visit: Visit;
+  choices: readonly PaymentChoice[];
+  what: string;
+}): VNode {
+  const { deps, visit, choices, what } = props;
   const asksCards = deps.gateway.customers !== null;
   const [action, text] = asksCards ? ["enter_card", "Enter another card"] : ["save", "Store this card"];
-  const hint = "It is charged for later purchases and renewals. Nothing is charged now.";
+  const hint = `It is charged for later ${what}. Nothing is charged now.`;
   return (
     <form method="post" action={visit.address}>
       <Hidden fields={{ form: formToken(deps, visit.address, deps.now()) }} />

@@ -44,7 +44,11 @@ export async function saveMethod(
     if (!hasChanged) return false;
     const data = { paymentMethod: method };
     await recordEvent(tx, { organizationId, ...change, type: METHOD_CHANGED, data });
-    await queueNotification(tx, methodNotification(organizationId, version, { label, expires }), change.at);
+    await queueNotification(
+      tx,
+      methodNotification({ ...before, organization_id: organizationId, version }, { label, expires }),
+      change.at,
+    );
     return true;
   });
 }
@@ -55,25 +59,34 @@ const METHOD_CHANGED = "payment_method.changed";
 function lock(
   tx: Kysely<Database>,
   organizationId: number,
-): Promise<Pick<SubscriptionRow, "payment_method" | "card_entry" | "version">> {
+): Promise<Pick<SubscriptionRow, "payment_method" | "card_entry" | "version" | "provider_subscription">> {
   return tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression.ref("version") }))
     .where("organization_id", "=", organizationId)
-    .returning(["payment_method", "card_entry", "version"])
+    .returning(["payment_method", "card_entry", "version", "provider_subscription"])
     .executeTakeFirstOrThrow();
+}
+
+/**
+ * What the stored payment method is charged for. Invoices of a subscription that the provider renews are paid as the
+ * provider knows.
+ */
+export function chargedFor({ provider_subscription }: Pick<SubscriptionRow, "provider_subscription">): string {
+  return provider_subscription === null ? "purchases and renewals" : "purchases";
 }
 
 /**
  * The notification of another payment method, or of none.
  *
- * @param version the version of the subscription that the change made, which tells one change from another
+ * @param subscription after the change, whose version tells one change from another
  */
 export function methodNotification(
-  organizationId: number,
-  version: number,
+  subscription: Pick<SubscriptionRow, "organization_id" | "version" | "provider_subscription">,
   method: { readonly label: string; readonly expires: string | null } | null,
 ): Notification {
+  const { organization_id: organizationId, version } = subscription;
+  const what = chargedFor(subscription);
   return {
     id: `organization_${organizationId}:${METHOD_CHANGED}:${version}`,
     type: METHOD_CHANGED,
@@ -81,8 +94,8 @@ export function methodNotification(
     purchaseId: null,
     to: null,
     text: method
-      ? `Purchases and renewals are now charged to ${method.label}.`
-      : "The stored payment method can no longer be charged. Store another one with `secureflag-licenses organizations payment-method`.",
+      ? `The payment method for ${what} is now ${method.label}.`
+      : `The payment method for ${what} can no longer be charged. Store another one with \`secureflag-licenses organizations payment-method\`.`,
     data: { paymentMethod: method && { type: "card", label: method.label }, expires: method?.expires ?? null },
   };
 }

@@ -216,9 +216,10 @@ async function followCustomer(deps: FollowDeps, organizationId: number): Promise
 
 async function saveCustomerAsSeen(
   { database, clock, log }: FollowDeps,
-  { organization_id: organizationId, customer_id: customer, payment_method: known }: OrganizationSubscription,
+  row: OrganizationSubscription,
   { method, isDeleted, hasChanged }: { method: PaymentChoice | null; isDeleted: boolean; hasChanged: boolean },
 ): Promise<void> {
+  const { organization_id: organizationId, customer_id: customer, payment_method: known } = row;
   await inTransaction(database, async (tx) => {
     const changed = await tx
       .updateTable("subscriptions")
@@ -239,7 +240,7 @@ async function saveCustomerAsSeen(
     const event = { type: "payment_method.changed", data: { paymentMethod: method?.id ?? null } };
     await recordEvents(tx, { organizationId, at: clock.now(), actor: BACKEND }, [event]);
     const now = method && { label: method.label, expires: method.expires ?? null };
-    await queueNotification(tx, methodNotification(organizationId, changed.version, now), clock.now());
+    await queueNotification(tx, methodNotification({ ...row, version: changed.version }, now), clock.now());
   });
   if (isDeleted) log(`customer ${customer} of organization ${organizationId} was deleted at the provider`);
 }

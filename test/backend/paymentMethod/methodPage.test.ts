@@ -88,7 +88,7 @@ describe.each(DIALECTS)("the page that changes the payment method on %s", (diale
         organizationId: id,
         purchaseId: null,
         to: null,
-        text: "Purchases and renewals are now charged to Visa ending in 4242 (test card).",
+        text: "The payment method for purchases and renewals is now Visa ending in 4242 (test card).",
         data: { paymentMethod: { type: "card", label: "Visa ending in 4242 (test card)" }, expires: null },
       },
     ]);
