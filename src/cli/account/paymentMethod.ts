@@ -65,7 +65,7 @@ export async function runPaymentMethod(options: PaymentMethodOptions, context: C
 }
 
 /** Renders a stored payment method, and the page that changes it on a line of its own, so that it can be copied. */
-export function renderPaymentMethod(method: StoredPaymentMethod, view: View): string {
+function renderPaymentMethod(method: StoredPaymentMethod, view: View): string {
   const { expires, url, urlExpiresAt } = method;
   const facts = fields(
     [
