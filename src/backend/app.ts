@@ -13,7 +13,9 @@ import { registerIdentity } from "./identity/routes.ts";
 import { OauthError, oauthErrorBody, type SignInDeps } from "./identity/signIn.ts";
 import { registerTokens } from "./identity/tokens.ts";
 import { registerDevicePage } from "./pages/devicePage.ts";
+import { registerMethodPage } from "./pages/methodPage.tsx";
 import { registerPaymentPage } from "./pages/paymentPage.ts";
+import { registerPaymentMethod } from "./paymentMethod/routes.ts";
 import { registerPayments, registerPurchases } from "./purchases/routes.ts";
 import { registerBilling } from "./quotes/routes.ts";
 import { registerUsers } from "./users/routes.ts";
@@ -84,6 +86,8 @@ function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<A
   registerPurchases(app, routes);
   registerPayments(app, routes);
   registerPaymentPage(app, routes);
+  registerPaymentMethod(app, routes);
+  registerMethodPage(app, routes);
   registerUsers(app, routes);
   registerDevicePage(app, { ...routes, ...signIn });
 }

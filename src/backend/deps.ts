@@ -15,8 +15,14 @@ export interface Notification {
   readonly id: string;
   readonly type: string;
   readonly organizationId: number;
-  readonly purchaseId: string;
+  /** The purchase that it is about; `null` for none. */
+  readonly purchaseId: string | null;
+  /** Its buyer; `null` for all administrators. */
   readonly to: string | null;
+  /** Sentences for people, unless the type says it all. */
+  readonly text?: string;
+  /** The facts in `text`, for programs. */
+  readonly data?: Readonly<Record<string, unknown>>;
 }
 
 /** How a purchase ended. `seconds` is how long that took since its last attempt to pay began, by the billing clock. */

@@ -7,10 +7,14 @@ import { isOrphan, leaseDue } from "./purchases/leases.ts";
 import { advanceLeasedOrLog } from "./purchases/processor.ts";
 import { clocksOf } from "./purchases/worker.ts";
 import { type DueRetry, type DueSubscription, dueRetries, dueSubscriptions } from "./renewals/due.ts";
+import { type DueReminder, dueReminders, remindOfRenewal } from "./renewals/reminders.ts";
 import { renewDue, retryRenewal } from "./renewals/renew.ts";
 
 /** How many renewals are listed at once. */
 const BATCH = 100;
+
+/** How many reminders are listed at once. */
+const REMINDERS = 500;
 
 /** How an instance works in the background. */
 export interface SweepOptions {
@@ -51,6 +55,7 @@ export async function sweep(deps: BackendDeps, options: SweepOptions = alone()):
   const done = [
     await advanceDue(deps, options),
     await renewAll(deps, options),
+    await remindAll(deps, options),
     await sendNotifications(deps, { jobs, limit, signal }),
   ];
   return done.includes(true);
@@ -93,6 +98,17 @@ async function renewAll(deps: BackendDeps, among: SweepOptions): Promise<boolean
     renewed ||= isDone;
   }
   return retried || renewed;
+}
+
+/** Sends and plans reminders of renewals, each of which takes as little as a notification. */
+function remindAll(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
+  const limit = Math.min(REMINDERS, options.notifications);
+  return inPages<DueReminder>(
+    { ...options, limit: options.notifications },
+    "reminders",
+    (after) => dueReminders(deps.database, deps.clock.now(), { limit, after }),
+    ({ organization_id: id }) => orLog(deps, `renewal reminder of organization ${id}`, () => remindOfRenewal(deps, id)),
+  );
 }
 
 /**

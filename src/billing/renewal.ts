@@ -61,3 +61,34 @@ export function gracePeriodEnd(renewalDate: CalendarDate, days: number, timeZone
 export function nextRetryAt(madeAt: number, now: number, timeZone: string): number | null {
   return RETRY_DAYS.map((days) => addDaysInZone(madeAt, days, timeZone)).find((retry) => retry > now) ?? null;
 }
+
+/** How many days before a renewal date administrators are reminded of it, in the order of the reminders. */
+const REMINDER_DAYS = [30, 7, 1];
+
+/** Which reminder of a renewal to send now, and when to look again. */
+export interface RenewalReminder {
+  /** How many days before the renewal date the reminder was due; `null` for none. */
+  readonly days: number | null;
+  /** When the next reminder is due, or once there is none the renewal date begins; milliseconds since the epoch. */
+  readonly nextAt: number;
+}
+
+/**
+ * Decides which reminder of a renewal is due (README.md, Reminders): of several, only the one nearest to the renewal date.
+ *
+ * @param since from when on reminders are due, milliseconds since the epoch: those before it were sent or left out
+ * @param now before the renewal date begins, milliseconds since the epoch
+ */
+export function renewalReminder(
+  renewalDate: CalendarDate,
+  timeZone: string,
+  { since, now }: { since: number; now: number },
+): RenewalReminder {
+  const reminders = REMINDER_DAYS.map((days) => ({
+    days,
+    at: startOfDateInZone(addDays(renewalDate, -days), timeZone),
+  }));
+  const due = reminders.findLast(({ at }) => since <= at && at <= now);
+  const next = reminders.find(({ at }) => at > now);
+  return { days: due?.days ?? null, nextAt: next?.at ?? startOfDateInZone(renewalDate, timeZone) };
+}

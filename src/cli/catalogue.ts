@@ -102,7 +102,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "organizations",
     group: "Sign-in",
-    summary: "List your organizations and accept invitations",
+    summary: "List organizations, accept invitations, change the card",
     connects: true,
     load: () => import("./account/organizations.ts"),
   },

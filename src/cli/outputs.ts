@@ -1,6 +1,12 @@
 import * as z from "zod";
 import { dateSchema, licenseCountsSchema, moneySchema, paymentMethodSchema } from "../contract/basics.ts";
-import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
+import {
+  purchaseSchema,
+  quoteSchema,
+  receiptSchema,
+  storedPaymentMethodSchema,
+  subscriptionSchema,
+} from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { MODES } from "../contract/mode.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
@@ -176,6 +182,7 @@ export const outputs = {
     organizationId: z.int(),
     ...assignmentStrategySchema.shape,
   }),
+  "organizations payment-method": z.object({ organizationId: z.int(), ...storedPaymentMethodSchema.shape }),
   "users list": z.array(listedUserSchema),
   "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
   /** Emails as written in the file. */

@@ -6,6 +6,7 @@ import type {
   Quote,
   Receipt,
   ReductionRequest,
+  StoredPaymentMethod,
   Subscription,
 } from "../contract/billing.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
@@ -41,6 +42,7 @@ export interface Client extends IdentityCalls, UserCalls {
   readonly origin: string;
   readonly isLoopback: boolean;
   subscription(organizationId: number): Promise<Subscription>;
+  paymentMethod(organizationId: number): Promise<StoredPaymentMethod>;
   createQuote(organizationId: number, licenses: number): Promise<Quote>;
   /**
    * Buys a quote under a key. A declined payment resolves with its failed purchase. `replayed` is true where the
@@ -113,13 +115,15 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "receiptPdf";
+type ReadingCalls = "subscription" | "paymentMethod" | "purchases" | "purchase" | "receipt" | "receiptPdf";
 
 function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   const repeat = "transient";
   return {
     subscription: async (organizationId) =>
       ofOrganization(organizationId, await caller.call("getSubscription", { params: { organizationId }, repeat })),
+    paymentMethod: async (organizationId) =>
+      (await caller.call("getPaymentMethod", { params: { organizationId }, repeat })).value,
     purchases: async (organizationId, query) =>
       (await caller.call("listPurchases", { params: { organizationId }, query, repeat })).value,
     purchase: async (organizationId, purchaseId, waitSeconds) => {

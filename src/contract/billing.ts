@@ -73,6 +73,25 @@ export const subscriptionSchema = z.object({
 /** A subscription, parsed. */
 export type Subscription = z.infer<typeof subscriptionSchema>;
 
+/** The answer to `GET …/payment-method`. */
+export const storedPaymentMethodSchema = z.object({
+  paymentMethod: paymentMethodSchema.nullable().describe("What purchases and renewals are charged to"),
+  expires: z
+    .string()
+    .regex(/^\d{4}-(0[1-9]|1[0-2])$/)
+    .nullable()
+    .describe("The last month in which it can be charged, `YYYY-MM`; `null` if unknown"),
+  url: z
+    .string()
+    .nullable()
+    .describe("The page that changes it, for anyone who has the address; `null` without the scope `billing:purchase`"),
+  urlExpiresAt: instantSchema.nullable().describe("Until when the address is valid"),
+  ...modeShape,
+});
+
+/** A stored payment method, parsed. */
+export type StoredPaymentMethod = z.infer<typeof storedPaymentMethodSchema>;
+
 /** The body of `PUT …/subscription/reduction`. With `subscriptionVersion`, it fails if the subscription has changed. */
 export const reductionRequestSchema = z.strictObject({
   licenses: z.int().min(0),

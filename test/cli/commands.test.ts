@@ -51,6 +51,25 @@ describe("reading", () => {
     expect(await play("status --fail-if-available-below 3", [reading])).toMatchObject({ code: 0 });
   });
 
+  it.each([
+    ["past_due", "Pay before 2027-03-15, or the subscription is suspended"],
+    ["suspended", "Suspended since 2027-03-15, until the renewal is paid"],
+  ] as const)("status fails if it is to, and the renewal is unpaid: %s", async (state, deadline) => {
+    const unpaid = { purchaseId: "pur_9", total: { amount: 450_000, currency: "GBP" }, deadline: "2027-03-15" };
+    const reading: ExpectedCall = { call: "subscription", gives: subscription({ state, unpaid }) };
+    const { code, stdout, stderr } = await play("status --fail-if-past-due --json", [reading]);
+    expect([code, stdout]).toEqual([7, ""]);
+    expect(JSON.parse(stderr).error).toMatchObject({
+      code: "past_due",
+      message: `The last renewal is unpaid: £4,500.00 with tax, renewal pur_9. ${deadline}.`,
+      hint: "Pay it with `secureflag-licenses purchases pay pur_9`.",
+    });
+    const invoiced: ExpectedCall = { call: "subscription", gives: subscription({ state, unpaid: null }) };
+    expect((await play("status --fail-if-past-due", [invoiced])).stderr).toContain("Pay it from the email");
+    const active: ExpectedCall = { call: "subscription", gives: subscription() };
+    expect((await play("status --fail-if-past-due", [active])).code).toBe(0);
+  });
+
   it("quote prints what it verified", async () => {
     const { code, stdout } = await play("quote 5 --json", PRICED);
     expect(code).toBe(0);

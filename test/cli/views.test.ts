@@ -204,7 +204,9 @@ describe("key information", () => {
     const text = renderStatus(owing, PLAIN);
     expect(text).toMatch(/Unpaid +£4,500.00 with tax, renewal pur_9\n/);
     expect(text).toMatch(deadline);
-    expect(text).toMatch(/\n`secureflag-licenses purchases pay pur_9`$/);
+    expect(text).toMatch(
+      /\n`secureflag-licenses purchases pay pur_9`\nor store another card first:\n`secureflag-licenses organizations payment-method --open`$/,
+    );
     expect(renderStatus(subscription({ state, unpaid: UNPAID, taxRate: "0.0" }), PLAIN)).toMatch(/£4,500.00, renewal/);
     const renewal = payablePurchase({ id: "pur_9", kind: "renewal" });
     const shown = renderPurchase(renewal, PLAIN, owing);

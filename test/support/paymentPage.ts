@@ -35,7 +35,11 @@ export function elsewhereOf({ html }: Page): string | null {
  *
  * @param card the chosen card; the stored method by default
  */
-export async function actOnPage(url: string, action: "pay" | "enter_card" | "cancel", card?: string): Promise<Page> {
+export async function actOnPage(
+  url: string,
+  action: "pay" | "enter_card" | "cancel" | "keep_card" | "save",
+  card?: string,
+): Promise<Page> {
   const fields = hiddenFields(await viewPage(url));
   const response = await fetch(url, {
     method: "POST",

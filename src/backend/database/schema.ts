@@ -81,6 +81,13 @@ interface SubscriptionTable {
   provider_quantity: Generated<number | null>;
   /** The state that the provider was last seen to have it in. */
   provider_status: Generated<ProviderStatus | null>;
+  /** The last month in which the payment method can be charged, `YYYY-MM`; `null` if unknown. */
+  payment_method_expires: Generated<string | null>;
+  /** The page of the provider that asks for the next payment method, and how many there were. */
+  card_entry: Generated<string | null>;
+  card_entries: Generated<number>;
+  /** When the next renewal reminder is due, billing clock; 0 until that is known, `null` for never. */
+  remind_at: Generated<number | null>;
 }
 
 /** The state of a subscription at the provider: unpaid renewals are first `past_due`, then `unpaid`. */

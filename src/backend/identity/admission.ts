@@ -57,6 +57,10 @@ const SUBSCRIPTION = Object.keys({
   provider_item: true,
   provider_quantity: true,
   provider_status: true,
+  payment_method_expires: true,
+  card_entry: true,
+  card_entries: true,
+  remind_at: true,
 } satisfies Record<keyof SubscriptionRow, true>);
 
 /** What one statement finds out about a caller. */

@@ -155,7 +155,8 @@ function Elsewhere({ approval: { bankUrl, cardUrl } }: Pick<PaymentForm, "approv
   );
 }
 
-function ElsewhereLink({ sentence, url, text }: { sentence: string; url: string; text: string }): VNode {
+/** Links to a page that is not ours, and names its host. */
+export function ElsewhereLink({ sentence, url, text }: { sentence: string; url: string; text: string }): VNode {
   return (
     <>
       <p>{sentence}</p>
@@ -194,9 +195,10 @@ function CardButtons({ order, form }: { order: Order; form: PaymentForm }): VNod
 
 /** Pays with one of the provider's own choices. */
 function CardChoice({ order, form }: { order: Order; form: PaymentForm }): VNode {
+  const { stored, choices } = form;
   return (
     <>
-      <CardField form={form} />
+      <CardField label="Pay with" stored={stored} choices={choices} hint={stored === null ? STORES_CARD : null} />
       <div class="actions">
         <button type="submit" name="action" value="pay">
           Pay {formatMoney(order.total)}
@@ -206,16 +208,26 @@ function CardChoice({ order, form }: { order: Order; form: PaymentForm }): VNode
   );
 }
 
-function CardField({ form }: { form: PaymentForm }): VNode {
-  const hint = form.stored === null ? STORES_CARD : null;
+/** What a choice among cards shows. */
+interface CardFieldProps {
+  readonly label: string;
+  readonly choices: readonly PaymentChoice[];
+  /** The one of them that is chosen first; `null` for none. */
+  readonly stored: string | null;
+  /** A sentence below. */
+  readonly hint: string | null;
+}
+
+/** Asks for one of the provider's own cards. */
+export function CardField({ label, choices, stored, hint }: CardFieldProps): VNode {
   return (
     <>
-      <label for="card">Pay with</label>
+      <label for="card">{label}</label>
       <select id="card" name="card" required aria-describedby={hint === null ? undefined : "card-hint"}>
-        {form.stored === null && <option value="">Choose a card</option>}
-        {form.choices.map(({ id, label }) => (
+        {stored === null && <option value="">Choose a card</option>}
+        {choices.map(({ id, label: card }) => (
           <option key={id} value={id}>
-            {id === form.stored ? `Stored: ${label}` : label}
+            {id === stored ? `Stored: ${card}` : card}
           </option>
         ))}
       </select>

@@ -5,6 +5,7 @@ import { BackendError } from "../errors.ts";
 import { PAYMENT_PAGE } from "../events/events.ts";
 import { validated } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
+import { cardToKeep, keepCard } from "../paymentMethod/keep.ts";
 import { GatewayUnavailable } from "../payments/gateway.ts";
 import { type Approval, followPerson } from "../purchases/approval.ts";
 import { openCardEntry } from "../purchases/cardEntry.ts";
@@ -26,7 +27,7 @@ const PAYING_MS = 5_000;
 const formSchema = z.strictObject({
   form: z.string().max(200),
   card: z.string().max(200).optional(),
-  action: z.enum(["pay", "enter_card", "cancel"]),
+  action: z.enum(["pay", "enter_card", "cancel", "keep_card"]),
 });
 
 type Form = z.output<typeof formSchema>;
@@ -102,6 +103,7 @@ async function act(
   form: Form,
   { isClosing, pageUrl, ...visit }: Visit & { isClosing(): boolean; pageUrl: string },
 ): Promise<Page> {
+  if (form.action === "keep_card") return keep(deps, row, visit, isClosing);
   const asked = isAsked(row, deps.clock.now());
   if (form.action === "cancel") await cancelWaiting(deps, row, PAYMENT_PAGE);
   else if (asked) {
@@ -118,6 +120,13 @@ async function act(
     { ...visit, now: deps.clock.now() },
     { isClosing, isAnswer: true, declinedStatus: form.action === "pay" && asked ? 402 : 200 },
   );
+}
+
+/** Stores the card that a renewal was paid with. Doing so again changes nothing. */
+async function keep(deps: BackendDeps, row: PurchaseRecord, visit: Visit, isClosing: () => boolean): Promise<Page> {
+  const card = cardToKeep(deps.gateway, row, await readSubscription(deps.database, row.organization_id), visit.now);
+  const problem = card && (await problemOf(keepCard(deps, row, card), "Nothing was changed."));
+  return pageOf(deps, row, visit, { isClosing, ...(problem && { problem }) });
 }
 
 /** Begins to pay with the chosen card. */
@@ -143,14 +152,14 @@ async function enterCard(deps: BackendDeps, row: PurchaseRecord, pageUrl: string
   }
 }
 
-/** Why a payment was not begun; `null` if it was. */
-async function problemOf(start: Promise<void>): Promise<PaymentProblem | null> {
+/** Why something was not done; `null` if it was. */
+async function problemOf(work: Promise<void>, nothing = "Nothing was charged."): Promise<PaymentProblem | null> {
   try {
-    await start;
+    await work;
     return null;
   } catch (error) {
     if (!(error instanceof BackendError)) throw error;
-    return { status: error.status, sentence: `${error.message}. Nothing was charged.` };
+    return { status: error.status, sentence: `${error.message}. ${nothing}` };
   }
 }
 
@@ -169,7 +178,11 @@ interface Showing {
 async function pageOf(deps: BackendDeps, found: PurchaseRecord, visit: Visit, showing: Showing): Promise<Page> {
   const { row, approval } = await followPerson(deps, found, PAYING_MS, showing.isClosing);
   const subscription = await readSubscription(deps.database, row.organization_id);
-  if (!isAsked(row, visit.now)) return noticeOf(row, subscription, visit);
+  if (!isAsked(row, visit.now)) {
+    const card = cardToKeep(deps.gateway, row, subscription, visit.now);
+    const keeping = card && { card, token: formToken(deps, row.id, deps.now()) };
+    return noticeOf(row, subscription, visit, { keeping, problem: showing.problem });
+  }
   const form = {
     token: formToken(deps, row.id, deps.now()),
     choices: paymentChoicesFor(deps.gateway, subscription),

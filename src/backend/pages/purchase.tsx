@@ -5,18 +5,18 @@ import { PENDING_STATES } from "../../billing/purchase.ts";
 import { licensesAtRenewal } from "../../billing/quote.ts";
 import type { Receipt } from "../../contract/billing.ts";
 import type { OrganizationSubscription } from "../database/schema.ts";
-import { chargeStepOf, type PaymentGateway } from "../payments/gateway.ts";
+import { chargeStepOf, type PaymentChoice, type PaymentGateway } from "../payments/gateway.ts";
 import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../purchases/store.ts";
 import { countOf, creditNoteNumber, LABELS, receiptContent, receiptNumber } from "../receipts/content.ts";
 import { snapshotAt } from "../subscriptions/view.ts";
 import { readerDates } from "./dates.ts";
-import { Facts, type Page } from "./page.tsx";
-import { noticePage, type Order, Refresh } from "./payment.tsx";
+import { Facts, Hidden, type Page, Problem } from "./page.tsx";
+import { noticePage, type Order, type PaymentProblem, Refresh } from "./payment.tsx";
 
 /** A visit to a payment page. */
 export interface Visit {
-  readonly gateway: Pick<PaymentGateway, "account" | "limits">;
+  readonly gateway: Pick<PaymentGateway, "account" | "limits" | "describe">;
   /** The billing clock, milliseconds. */
   readonly now: number;
   /** The path of the page. */
@@ -71,7 +71,12 @@ function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscript
  * Returns the page of a purchase that needs no payment: its outcome, and what to do next. Once the time to pay is over, it
  * shows nothing else.
  */
-export function noticeOf(row: PurchaseRecord, subscription: OrganizationSubscription, visit: Visit): Page {
+export function noticeOf(
+  row: PurchaseRecord,
+  subscription: OrganizationSubscription,
+  visit: Visit,
+  { keeping, problem }: { keeping: Keeping | null; problem?: PaymentProblem | undefined },
+): Page {
   const { address } = visit;
   const order = isShown(row, visit.now) ? orderOf(row, subscription, visit) : null;
   const notice = notices(row, subscription);
@@ -82,7 +87,44 @@ export function noticeOf(row: PurchaseRecord, subscription: OrganizationSubscrip
       <a href={`${address}${RECEIPT_PATH}`}>Show the receipt</a>
     </p>
   ) : undefined;
-  return noticePage(notice, order, more);
+  const page = noticePage(notice, order, more);
+  if (keeping === null) return page;
+  const { payment_method: stored, payment_method_label: label } = subscription;
+  return {
+    ...page,
+    status: problem?.status ?? page.status,
+    body: (
+      <>
+        {problem && <Problem>{problem.sentence}</Problem>}
+        <KeepCard {...keeping} address={address} stored={visit.gateway.describe(stored ?? "", label).label} />
+        {page.body}
+      </>
+    ),
+  };
+}
+
+/** The card that a person may store, and the token of the form. */
+interface Keeping {
+  readonly card: PaymentChoice;
+  readonly token: string;
+}
+
+/** Asks whether to charge renewals to the card that one was paid with. Whoever does nothing keeps the stored one. */
+function KeepCard({ card, token, address, stored }: Keeping & { address: string; stored: string }): VNode {
+  return (
+    <form method="post" action={address}>
+      <Hidden fields={{ form: token }} />
+      <p>
+        This was paid with {card.label}. The stored payment method is still {stored}: later renewals are charged to it,
+        unless you store the new card.
+      </p>
+      <div class="actions">
+        <button class="second" type="submit" name="action" value="keep_card">
+          Charge renewals to {card.label}
+        </button>
+      </div>
+    </form>
+  );
 }
 
 /** The path of a receipt, relative to the purchase's page. */

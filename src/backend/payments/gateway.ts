@@ -104,13 +104,16 @@ export type RefundStatus = "succeeded" | "pending" | "failed";
 export interface PaymentChoice {
   readonly id: string;
   readonly label: string;
+  /** The last month in which it can be charged, `YYYY-MM`; left out or `null` if unknown. */
+  readonly expires?: string | null;
 }
 
 /** What it takes to ask a person for a card on a page of the provider. */
-interface CardEntryRequest {
+export interface CardEntryRequest {
   readonly idempotencyKey: string;
   readonly organizationId: number;
-  readonly purchaseId: string;
+  /** The purchase that the card then pays; `null` if it is to be the stored payment method instead. */
+  readonly purchaseId: string | null;
   readonly customer: string;
   /** Where the person comes back to. */
   readonly returnUrl: string;

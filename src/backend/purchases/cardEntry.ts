@@ -3,7 +3,13 @@ import type { Database, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { PAYMENT_PAGE } from "../events/events.ts";
-import { GatewayRefusal, GatewayUnavailable, type PaymentChoice, type PaymentGateway } from "../payments/gateway.ts";
+import {
+  type CardEntryRequest,
+  GatewayRefusal,
+  GatewayUnavailable,
+  type PaymentChoice,
+  type PaymentGateway,
+} from "../payments/gateway.ts";
 import { movePurchase } from "./leases.ts";
 import { beginLeased, type NextAttempt } from "./pay.ts";
 import { CARD_ENTRY_MS, deadlineOf } from "./schedule.ts";
@@ -16,15 +22,18 @@ export type CardEntryState =
   | { readonly status: "complete"; readonly method: PaymentChoice }
   | { readonly status: "over" };
 
+/** The card page that is recorded in a purchase or a subscription, and whose it is. */
+type RecordedEntry = Pick<PurchaseRow, "card_entry" | "customer_id">;
+
 /**
- * Reads the provider's card page of a purchase. Only the page recorded in the purchase counts, and only if it belongs
- * to the purchase's customer and to our mode.
+ * Reads the provider's card page of a purchase or a subscription. Only the page recorded there counts, and only if it
+ * belongs to the customer there and to our mode.
  *
- * @returns `null` for a purchase without one
+ * @returns `null` without one
  * @throws GatewayUnavailable
  */
-export async function readCardEntry(gateway: PaymentGateway, purchase: PurchaseRow): Promise<CardEntryState | null> {
-  const { card_entry: id, customer_id: customer } = purchase;
+export async function readCardEntry(gateway: PaymentGateway, recorded: RecordedEntry): Promise<CardEntryState | null> {
+  const { card_entry: id, customer_id: customer } = recorded;
   if (gateway.customers === null || id === null) return null;
   try {
     const entry = await gateway.customers.readCardEntry(id);
@@ -88,22 +97,49 @@ export async function openCardEntry(
   purchase: PurchaseRecord,
   returnUrl: string,
 ): Promise<CardEntryState> {
-  const { customers } = deps.gateway;
   const { organization_id: organizationId, id: purchaseId, customer_id: customer, card_entries: count } = purchase;
-  if (customers === null || customer === null) throw notOpened();
-  const before = await readCardEntry(deps.gateway, purchase);
+  if (customer === null) throw notOpened();
+  return openEntryPage(deps, purchase, {
+    request: { idempotencyKey: `${purchaseId}:setup:${count + 1}`, organizationId, purchaseId, returnUrl },
+    customer: async () => customer,
+    save: (id) => saveCardEntry(deps.database, purchase, { id, returnUrl, now: deps.clock.now() }),
+  });
+}
+
+/** How to open a card page. */
+interface EntryOpening {
+  /** The key contains how many pages there were, so that `save` gives the next request another one. */
+  readonly request: Omit<CardEntryRequest, "customer">;
+  /** Returns the customer, who may be created for it. */
+  customer(): Promise<string>;
+  /** Records the page, or `null` if nothing can be opened under the key, and counts it. */
+  save(id: string | null): Promise<void>;
+}
+
+/**
+ * Opens a card page of the provider, or finds the one that is recorded and open.
+ *
+ * @throws GatewayUnavailable; BackendError `unavailable` if the page has to be opened again
+ */
+export async function openEntryPage(
+  deps: Pick<BackendDeps, "gateway" | "reach" | "log">,
+  recorded: RecordedEntry,
+  { request, customer, save }: EntryOpening,
+): Promise<CardEntryState> {
+  const { customers } = deps.gateway;
+  if (customers === null) throw notOpened();
+  const before = await readCardEntry(deps.gateway, recorded);
   if (before !== null && before.status !== "over") return before;
   try {
-    const idempotencyKey = `${purchaseId}:setup:${count + 1}`;
-    const entry = await customers.startCardEntry({ idempotencyKey, organizationId, purchaseId, customer, returnUrl });
+    const entry = await customers.startCardEntry({ ...request, customer: await customer() });
     deps.reach("B14");
-    await saveCardEntry(deps.database, purchase, { id: entry.id, returnUrl, now: deps.clock.now() });
+    await save(entry.id);
     if (entry.status === "open" && entry.url !== null) return { status: "open", url: entry.url };
   } catch (error) {
     const isSpoiled = error instanceof GatewayRefusal || (error instanceof GatewayUnavailable && error.isReplayed);
     if (!isSpoiled) throw error;
-    deps.log(`card for purchase ${purchaseId}`, error);
-    await saveCardEntry(deps.database, purchase, { id: null, returnUrl, now: deps.clock.now() });
+    deps.log(`card for ${request.purchaseId === null ? "an organization" : `purchase ${request.purchaseId}`}`, error);
+    await save(null);
   }
   throw notOpened();
 }
@@ -122,7 +158,8 @@ export async function forgetCardEntry(
     .execute();
 }
 
-function notOpened(): BackendError {
+/** The problem of a card page that has to be opened again. */
+export function notOpened(): BackendError {
   const message = "The card page could not be opened; try again";
   return new BackendError("unavailable", message, {}, { "Retry-After": "5" });
 }

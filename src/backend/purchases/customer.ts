@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import type { Database, PurchaseRow, SubscriptionRow } from "../database/schema.ts";
+import type { Database, OrganizationSubscription, PurchaseRow, SubscriptionRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import type { CustomerRecords, GatewayRefusal } from "../payments/gateway.ts";
@@ -47,6 +47,27 @@ export async function keepCustomer(tx: Kysely<Database>, organizationId: number,
     .onConflict((conflict) => conflict.column("id").doNothing())
     .execute();
   return kept;
+}
+
+/**
+ * Returns the customer of an organization, and creates one for an organization that has none.
+ *
+ * @param idempotencyKey what two requests at once have in common, so that they create one
+ * @throws GatewayUnavailable, GatewayRefusal
+ */
+export async function customerOf(
+  database: Kysely<Database>,
+  {
+    organization_id: id,
+    name,
+    customer_id: known,
+  }: Pick<OrganizationSubscription, "organization_id" | "name" | "customer_id">,
+  customers: CustomerRecords,
+  idempotencyKey: string,
+): Promise<string> {
+  if (known !== null) return known;
+  const created = await customers.create({ id, name }, idempotencyKey);
+  return inTransaction(database, (tx) => keepCustomer(tx, id, created));
 }
 
 /** Whether a request was refused because the customer no longer has the payment method, so that nothing moved. */

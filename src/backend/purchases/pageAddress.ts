@@ -21,18 +21,19 @@ export function isPageSignature(deps: PageDeps, purchaseId: string, signature: s
 }
 
 /**
- * Creates the token of the page's form against cross-site request forgery: valid for one page and an hour. It needs no
+ * Creates the token of a page's form against cross-site request forgery: valid for one page and an hour. It needs no
  * cookie, because the page's URL is secret.
  *
+ * @param about what the page is about: a purchase's ID, or the path of another page
  * @param now the machine's clock, milliseconds
  */
-export function formToken(deps: PageDeps, purchaseId: string, now: number): string {
+export function formToken(deps: PageDeps, about: string, now: number): string {
   const until = String(now + FORM_LIFE_MS);
-  return `${until}.${signed(deps, ["pay form", purchaseId, until])}`;
+  return `${until}.${signed(deps, ["pay form", about, until])}`;
 }
 
-/** Whether `formToken` created this token for the purchase in the last hour. */
-export function isFormToken(deps: PageDeps, purchaseId: string, token: string, now: number): boolean {
+/** Whether `formToken` created this token for the page in the last hour. */
+export function isFormToken(deps: PageDeps, about: string, token: string, now: number): boolean {
   const [until = "", signature = ""] = token.split(".");
-  return isSigned(deps, ["pay form", purchaseId, until], signature) && now < Number(until);
+  return isSigned(deps, ["pay form", about, until], signature) && now < Number(until);
 }

@@ -7,8 +7,12 @@ import type { Database, OrganizationSubscription } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BACKEND, recordEvents } from "../events/events.ts";
+import { queueNotification } from "../events/outbox.ts";
+import { storeEnteredMethod } from "../paymentMethod/entry.ts";
+import { methodNotification } from "../paymentMethod/store.ts";
 import type { PaymentChoice, ProviderSubscription } from "../payments/gateway.ts";
 import { cancelRenewalPayment } from "../purchases/customer.ts";
+import { CARD_ENTRY_MS } from "../purchases/schedule.ts";
 import { readSubscription, termRuleOf } from "../subscriptions/store.ts";
 import { snapshotAt } from "../subscriptions/view.ts";
 
@@ -42,9 +46,11 @@ async function followOrLog(deps: FollowDeps, { id, kind, organization_id }: Obje
     const isSubscription = kind === "subscription";
     const isDone = await (isSubscription ? followSubscription : followCustomer)(deps, organization_id);
     if (!isDone) return;
+    const wait = isSubscription ? DAY_MS : CARD_ENTRY_MS;
+    const isWaiting = isSubscription || (await storeEnteredMethod(deps, organization_id))?.status === "open";
     await deps.database
       .updateTable("provider_objects")
-      .set({ check_at: isSubscription ? deps.clock.now() + DAY_MS : null })
+      .set({ check_at: isWaiting ? deps.clock.now() + wait : null })
       .where("id", "=", id)
       // It may have become due again.
       .where("check_at", "=", claimed)
@@ -202,28 +208,39 @@ async function followCustomer(deps: FollowDeps, organizationId: number): Promise
   const isDeleted = method === null && row.provider_subscription === null && !(await customers.exists(customer));
   if (isDeleted && !(await cancelRenewalPayment(deps, row))) return false;
   const hasChanged = known !== null && method?.label !== row.payment_method_label;
-  if (isDeleted || hasChanged) await saveCustomerAsSeen(deps, row, { method, isDeleted, hasChanged });
+  const expires = method?.expires ?? null;
+  const hasNewExpiry = known !== null && expires !== row.payment_method_expires;
+  if (isDeleted || hasChanged || hasNewExpiry) await saveCustomerAsSeen(deps, row, { method, isDeleted, hasChanged });
   return true;
 }
 
 async function saveCustomerAsSeen(
   { database, clock, log }: FollowDeps,
-  { organization_id: organizationId, customer_id: customer, payment_method: known }: OrganizationSubscription,
+  row: OrganizationSubscription,
   { method, isDeleted, hasChanged }: { method: PaymentChoice | null; isDeleted: boolean; hasChanged: boolean },
 ): Promise<void> {
+  const { organization_id: organizationId, customer_id: customer, payment_method: known } = row;
   await inTransaction(database, async (tx) => {
     const changed = await tx
       .updateTable("subscriptions")
-      .set({ payment_method: method?.id ?? null, payment_method_label: method?.label ?? null })
-      .set(isDeleted ? { customer_id: null } : {})
+      .set({
+        payment_method: method?.id ?? null,
+        payment_method_label: method?.label ?? null,
+        payment_method_expires: method?.expires ?? null,
+      })
+      // Another customer is created under another key.
+      .set(isDeleted ? { customer_id: null, card_entry: null, card_entries: sql`card_entries + 1` } : {})
       .set("version", sql`version + 1`)
       .where("organization_id", "=", organizationId)
       .where("customer_id", "=", customer)
       .where("payment_method", known === null ? "is" : "=", known)
+      .returning("version")
       .executeTakeFirst();
-    if (changed.numUpdatedRows === 0n || !hasChanged) return;
+    if (!changed || !hasChanged) return;
     const event = { type: "payment_method.changed", data: { paymentMethod: method?.id ?? null } };
     await recordEvents(tx, { organizationId, at: clock.now(), actor: BACKEND }, [event]);
+    const now = method && { label: method.label, expires: method.expires ?? null };
+    await queueNotification(tx, methodNotification({ ...row, version: changed.version }, now), clock.now());
   });
   if (isDeleted) log(`customer ${customer} of organization ${organizationId} was deleted at the provider`);
 }

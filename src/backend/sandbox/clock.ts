@@ -107,7 +107,8 @@ async function waitForOthers(deps: BackendDeps, stuck: Set<string>): Promise<boo
 }
 
 /**
- * Finds the next event: the check of a purchase, the retry of a renewal, a due renewal, or the end of a renewal's delay.
+ * Finds the next event: the check of a purchase, the retry of a renewal, a due renewal, the end of a renewal's delay, or a
+ * renewal reminder.
  *
  * @param after the billing clock, milliseconds, exclusive
  * @returns the instant, milliseconds, or `null` without one
@@ -117,6 +118,7 @@ async function nextEvent(database: Kysely<Database>, after: number): Promise<num
     await nextPurchaseCheck(database, after),
     await nextRenewal(database, after, 0),
     await nextRenewal(database, after, MAX_RENEWAL_DELAY_MS),
+    await nextReminder(database, after),
   ].filter((instant) => instant !== null);
   return instants.length === 0 ? null : Math.min(...instants);
 }
@@ -140,4 +142,13 @@ async function nextRenewal(database: Kysely<Database>, after: number, lateMs: nu
     .where("unpaid_renewal", "is", null)
     .executeTakeFirstOrThrow();
   return at === null ? null : at + lateMs;
+}
+
+async function nextReminder(database: Kysely<Database>, after: number): Promise<number | null> {
+  const { at } = await database
+    .selectFrom("subscriptions")
+    .select((expression) => expression.fn.min("remind_at").as("at"))
+    .where("remind_at", ">", after)
+    .executeTakeFirstOrThrow();
+  return at;
 }

@@ -178,8 +178,9 @@ async function webhooksOf(
 /** Writes notifications to the log, without the person's email. */
 function logNotifier(log: Log): Notifier {
   return {
-    async deliver({ type, organizationId, purchaseId }) {
-      log({ level: "info", msg: `notification ${type}`, organizationId, purchaseId });
+    async deliver({ type, organizationId, purchaseId, text }) {
+      const msg = text === undefined ? `notification ${type}` : `notification ${type}: ${text}`;
+      log({ level: "info", msg, organizationId, purchaseId: purchaseId ?? undefined });
     },
   };
 }

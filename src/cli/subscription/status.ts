@@ -27,6 +27,7 @@ import {
 /** The options of `status`. */
 export interface StatusOptions extends GlobalOptions {
   readonly failIfAvailableBelow: number | null;
+  readonly failIfPastDue: boolean;
 }
 
 /** Registers `status`. */
@@ -36,8 +37,10 @@ export function register(program: Command, context: Context, run: Run<StatusOpti
     examples: ["status", "status --json --fail-if-available-below 3"],
   })
     .option("--fail-if-available-below <n>", "exit with code 7 if fewer licenses are available", wholeNumber(0))
-    .action((flags: { failIfAvailableBelow?: number }, command: Command) => {
-      const options = { ...readGlobals(command), failIfAvailableBelow: flags.failIfAvailableBelow ?? null };
+    .option("--fail-if-past-due", "exit with code 7 if the last renewal is unpaid")
+    .action((flags: { failIfAvailableBelow?: number; failIfPastDue?: boolean }, command: Command) => {
+      const { failIfAvailableBelow = null, failIfPastDue = false } = flags;
+      const options = { ...readGlobals(command), failIfAvailableBelow, failIfPastDue };
       return interruptible(context, () => run(options, context));
     });
 }
@@ -45,7 +48,7 @@ export function register(program: Command, context: Context, run: Run<StatusOpti
 /**
  * Prints the subscription, and warnings on stderr about what needs action.
  *
- * @throws CliError `too_few_available` with nothing printed; what connecting and reading throw
+ * @throws CliError `past_due`, `too_few_available` with nothing printed; what connecting and reading throw
  */
 export async function runStatus(options: StatusOptions, context: Context): Promise<void> {
   const connection = await connect(context, options, "billing");
@@ -53,6 +56,7 @@ export async function runStatus(options: StatusOptions, context: Context): Promi
   // Runs meanwhile; a failure is ignored.
   const expiring = tokenExpiry(options, connection);
   const subscription = await withSpinner(context, options, "Reading the subscription", reading);
+  if (options.failIfPastDue) assertPaid(subscription);
   const { available } = subscription.licenses;
   const minimum = options.failIfAvailableBelow;
   if (minimum !== null && available < minimum) {
@@ -71,6 +75,20 @@ export async function runStatus(options: StatusOptions, context: Context): Promi
     warn(context, options, warning);
 }
 
+/** @throws CliError `past_due`, without an amount and a deadline if the provider sends the invoice */
+function assertPaid(subscription: Subscription): void {
+  const { state, unpaid } = subscription;
+  if (state !== "past_due" && state !== "suspended") return;
+  const what = unpaidRenewal(subscription);
+  const [label, value] = unpaidDeadline(subscription);
+  const details = what === null ? "" : `: ${what}. ${label} ${value}`;
+  throw new CliError("past_due", `The last renewal is unpaid${details}`, {
+    hint: unpaid
+      ? `Pay it with ${payCommand(unpaid.purchaseId)}.`
+      : "Pay it from the email that its invoice came with.",
+  });
+}
+
 /** Warns if the API token in use expires soon. A person's sign-in renews itself. */
 async function tokenExpiry(options: StatusOptions, { client, signIn }: Connection): Promise<string | null> {
   if (options.json || options.quiet || signIn.isSession) return null;
@@ -81,6 +99,8 @@ async function tokenExpiry(options: StatusOptions, { client, signIn }: Connectio
 }
 
 const BAR_WIDTH = 30;
+
+const METHOD_COMMAND = "`secureflag-licenses organizations payment-method --open`";
 
 /** Renders the subscription. */
 export function renderStatus(subscription: Subscription, view: View): string {
@@ -112,7 +132,8 @@ export function renderStatus(subscription: Subscription, view: View): string {
     ],
     view,
   );
-  return unpaid === null ? facts : `${facts}\n\nPay the renewal with\n${payCommand(unpaid.purchaseId)}`;
+  if (unpaid === null) return facts;
+  return `${facts}\n\nPay the renewal with\n${payCommand(unpaid.purchaseId)}\nor store another card first:\n${METHOD_COMMAND}`;
 }
 
 function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: View): string {

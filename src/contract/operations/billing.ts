@@ -10,6 +10,7 @@ import {
   quoteSchema,
   receiptSchema,
   reductionRequestSchema,
+  storedPaymentMethodSchema,
   subscriptionSchema,
 } from "../billing.ts";
 import { type Operation, organizationParams } from "./operation.ts";
@@ -34,6 +35,14 @@ export const billingOperations = {
     access: "billing:read",
     params: organizationParams,
     answers: { 200: subscriptionSchema },
+  },
+  getPaymentMethod: {
+    method: "GET",
+    path: "/organizations/{organizationId}/payment-method",
+    summary: "The stored payment method, and the page that changes it",
+    access: "billing:read",
+    params: organizationParams,
+    answers: { 200: storedPaymentMethodSchema },
   },
   reduceLicenses: {
     method: "PUT",

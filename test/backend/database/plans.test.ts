@@ -50,6 +50,12 @@ describe.skipIf(!DIALECTS.includes("postgres"))("plans on PostgreSQL, where most
       () => "select role from members where organization_id = $1 and user_id = $2::bigint and accepted = 1",
     ],
     ["members_key", "a caller's membership is found so, too", () => findCaller],
+    [
+      "subscriptions_remind",
+      "due reminders are listed in pages",
+      () =>
+        "select organization_id, remind_at from subscriptions where remind_at <= $1::bigint and (remind_at, organization_id) > ($2::bigint, $3::bigint) order by remind_at, organization_id limit $4::bigint",
+    ],
   ])("%s: %s", async (index, _, statement) => {
     const values = new Set(statement().match(/\$\d+/g)).size;
     const plan = await backend.deps.database.connection().execute(async (connection) => {

@@ -57,8 +57,14 @@ describe("sandboxes of earlier versions", () => {
     await addOrganization(database, 1);
     await addOrganization(database, 2, { anchor: "2026-01-31", renews: 0 });
     await migrate();
-    const rows = await database.selectFrom("subscriptions").select("renew_at").orderBy("organization_id").execute();
+    const columns = ["renew_at", "remind_at", "card_entries"] as const;
+    const rows = await database.selectFrom("subscriptions").select(columns).orderBy("organization_id").execute();
     expect(rows.map(({ renew_at }) => renew_at)).toEqual([Date.parse("2026-11-30T05:00:00Z"), null]);
+    // The sweep plans their reminders.
+    expect(rows.map(({ remind_at, card_entries }) => [remind_at, card_entries])).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
     await close();
   });
 

@@ -17,6 +17,7 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   acceptInvitation: {},
   stepUp: { body: { code: "123456" } },
   getSubscription: {},
+  getPaymentMethod: {},
   reduceLicenses: { body: { licenses: 23 } },
   cancelReduction: {},
   createQuote: { body: { licenses: 1 } },

@@ -252,6 +252,8 @@ describe.each(DIALECTS)("a subscription that the provider renews, on %s", (diale
     await reduce(23);
     await work();
     backend.clocks.billing = instant("2027-03-01") + 3_600_000;
+    // Plans its reminders.
+    await sweep(deps());
     expect(await sweep(deps())).toBe(false);
     renewAtProvider();
     await hear("sub_1");

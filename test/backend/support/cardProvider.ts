@@ -11,7 +11,7 @@ import type { TestBackend } from "./backend.ts";
 /** A page of the provider that asks for a card. */
 export interface CardPage {
   readonly id: string;
-  readonly purchaseId: string;
+  readonly purchaseId: string | null;
   readonly customer: string;
   readonly returnUrl: string;
   readonly key: string;

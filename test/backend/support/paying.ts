@@ -9,9 +9,9 @@ export interface PageAnswer {
   readonly html: string;
 }
 
-/** A person's action on a payment page. */
+/** A person's action on a page about a payment or a payment method. */
 export interface PageAction {
-  readonly action: "pay" | "cancel" | "enter_card";
+  readonly action: "pay" | "cancel" | "enter_card" | "keep_card" | "save";
   readonly card?: string;
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { StoredCredential } from "../../../src/cli/connection/credentials.ts";
 import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
+import type { StoredPaymentMethod } from "../../../src/contract/billing.ts";
 import { API_URL, me } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
@@ -26,7 +27,7 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
   const code = await runProgram(line.split(" "), context);
   scripted.assertDone();
   const told = context.written.stderr.replaceAll(/\s+/g, " ");
-  return { code, told, ...context.written };
+  return { code, told, opened: context.opened, ...context.written };
 }
 
 const lines = (text: string) => text.trimEnd().split("\n");
@@ -157,5 +158,56 @@ describe("organizations assignment-strategy", () => {
     const missing = refused(new ClientError("unexpected_answer", "Nonsense", { status: 404 }));
     const other = await play(`organizations assignment-strategy none ${ORG}`, missing);
     expect([other.code, other.told]).toEqual([1, expect.stringContaining("does not support")]);
+  });
+});
+
+describe("organizations payment-method", () => {
+  const PAGE = `${new URL(API_URL).origin}/payment-method/4201/1/signature`;
+  const stored = (changes: Partial<StoredPaymentMethod> = {}): ExpectedCall => ({
+    call: "paymentMethod",
+    with: [4201],
+    gives: {
+      paymentMethod: { type: "card", label: "Visa ending in 4242" },
+      expires: "2027-04",
+      url: PAGE,
+      urlExpiresAt: "2026-11-23T12:00:00.000Z",
+      livemode: false,
+      mode: "sandbox",
+      ...changes,
+    },
+  });
+  const world = (): FakeWorld => ({ env: { SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" } });
+
+  it("prints the card and the page that changes it, and opens nothing", async () => {
+    const { code, stdout, opened } = await play("organizations payment-method", [stored()], world());
+    expect([code, opened]).toEqual([0, []]);
+    expect(stdout).toBe(
+      "Payment         Visa ending in 4242\nValid to        2027-04\n\n" +
+        `To change it, open this page (valid until 2026-11-23 12:00 UTC):\n${PAGE}\n`,
+    );
+    const { stdout: none } = await play("organizations payment-method", [stored({ paymentMethod: null })], world());
+    expect(none).toMatch(/^Payment +none\n/);
+    const { stdout: json } = await play("organizations payment-method --json", [stored()], world());
+    expect(JSON.parse(json)).toEqual({ organizationId: 4201, ...(stored().gives as object) });
+  });
+
+  it("opens the page with --open, unless it is not the backend's", async () => {
+    const trusted = await play("organizations payment-method --open", [stored()], world());
+    expect([trusted.code, trusted.opened]).toEqual([0, [PAGE]]);
+    expect(trusted.stderr).toContain("Opened the page in your browser.");
+    const url = "https://evil.example/payment-method/4201";
+    const foreign = await play("organizations payment-method --open", [stored({ url })], world());
+    expect([foreign.code, foreign.opened]).toEqual([0, []]);
+    expect(foreign.told).toContain("Not opened, as it is not a page of");
+  });
+
+  it("prints the card alone for a token that may not change it, and refuses to open a page", async () => {
+    const readOnly = stored({ url: null, urlExpiresAt: null });
+    expect((await play("organizations payment-method", [readOnly], world())).stdout).toBe(
+      "Payment         Visa ending in 4242\nValid to        2027-04\n",
+    );
+    const { code, stdout, told } = await play("organizations payment-method --open", [readOnly], world());
+    expect([code, stdout]).toEqual([5, ""]);
+    expect(told).toContain("scope billing:purchase");
   });
 });

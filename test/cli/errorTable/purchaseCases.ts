@@ -181,6 +181,18 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
   },
   { code: "too_few_available", line: "status --fail-if-available-below 5", answers: [READ] },
   {
+    code: "past_due",
+    line: "status --fail-if-past-due",
+    answers: [
+      ok(
+        subscription({
+          state: "past_due",
+          unpaid: { purchaseId: "pur_9", total: { amount: 450_000, currency: "GBP" }, deadline: "2027-03-15" },
+        }),
+      ),
+    ],
+  },
+  {
     code: "below_minimum_charge",
     line: "quote 1",
     answers: [

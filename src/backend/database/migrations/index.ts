@@ -8,6 +8,7 @@ import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
 import { membershipsMigration } from "./memberships.ts";
 import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
+import { paymentMethodMigration } from "./paymentMethod.ts";
 import { paymentsMigration } from "./payments.ts";
 import { providerMigration } from "./provider.ts";
 import { renewalsMigration } from "./renewals.ts";
@@ -81,6 +82,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0009_organization_keys": organizationKeysMigration,
   "0010_provider": atOnceOnSqlite(providerMigration, ["purchases", "key_retry_at"]),
   "0011_webhooks": atOnceOnSqlite(webhooksMigration, ["subscriptions", "provider_status"]),
+  "0014_payment_method": atOnceOnSqlite(paymentMethodMigration, ["subscriptions", "remind_at"]),
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -94,6 +96,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0006_statistics": inOneTransaction(statisticsMigration),
     // Again, since people were assumed to have 10 memberships, which is too few.
     "0007_statistics": inOneTransaction(statisticsMigration),
+    "0010_payment_method": inOneTransaction(paymentMethodMigration),
     ...steps,
   };
 }

@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import type { CustomerRecords } from "../gateway.ts";
 import { call } from "./errors.ts";
-import { labelOf } from "./labels.ts";
+import { choiceOf } from "./labels.ts";
 import { attachCard, customerExists, findPaymentMethod, idOf } from "./lookups.ts";
 
 /**
@@ -29,7 +29,7 @@ export function stripeCustomers(stripe: Stripe, now: () => number): CustomerReco
     },
 
     async startCardEntry({ idempotencyKey, organizationId, purchaseId, customer, returnUrl }) {
-      const metadata = { organizationId: String(organizationId), purchaseId };
+      const metadata = { organizationId: String(organizationId), ...(purchaseId !== null && { purchaseId }) };
       const session = await call(() =>
         stripe.checkout.sessions.create(
           {
@@ -84,6 +84,5 @@ async function methodOf(stripe: Stripe, { setup_intent }: Session): Promise<Card
     typeof setup_intent === "string" ? await call(() => stripe.setupIntents.retrieve(setup_intent)) : setup_intent;
   const { payment_method: method } = intent;
   if (method === null) return null;
-  const found = typeof method === "string" ? await call(() => stripe.paymentMethods.retrieve(method)) : method;
-  return { id: found.id, label: labelOf(found) };
+  return choiceOf(typeof method === "string" ? await call(() => stripe.paymentMethods.retrieve(method)) : method);
 }

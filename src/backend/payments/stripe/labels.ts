@@ -1,4 +1,5 @@
 import type Stripe from "stripe";
+import type { PaymentChoice } from "../gateway.ts";
 
 /** Names of card brands, as their owners write them. */
 const BRANDS: Readonly<Record<string, string>> = {
@@ -18,6 +19,13 @@ export function labelOf(method: Pick<Stripe.PaymentMethod, "type" | "card">): st
   if (card) return ending(brandOf(card.display_brand ?? card.brand), card.last4);
   const details = (method as unknown as Readonly<Record<string, { readonly last4?: string | null } | undefined>>)[type];
   return ending(wordsOf(type), details?.last4);
+}
+
+/** A payment method as it is stored. */
+export function choiceOf(method: Stripe.PaymentMethod): PaymentChoice {
+  const { id, card } = method;
+  const expires = card ? `${card.exp_year}-${String(card.exp_month).padStart(2, "0")}` : null;
+  return { id, label: labelOf(method), expires };
 }
 
 function brandOf(brand: string): string {

@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import { type Dispute, GatewayRefusal, type PaymentChoice } from "../gateway.ts";
 import { ask, call } from "./errors.ts";
-import { labelOf } from "./labels.ts";
+import { choiceOf } from "./labels.ts";
 import { fromStripeAmount } from "./units.ts";
 
 /** Whether a customer exists and was not deleted. */
@@ -13,7 +13,7 @@ export async function customerExists(stripe: Stripe, id: string): Promise<boolea
 /** Reads a payment method; `null` if it is not, or no longer, the customer's. */
 export async function findPaymentMethod(stripe: Stripe, customer: string, id: string): Promise<PaymentChoice | null> {
   const found = await ask(() => stripe.paymentMethods.retrieve(id));
-  return found && idOf(found.customer) === customer ? { id: found.id, label: labelOf(found) } : null;
+  return found && idOf(found.customer) === customer ? choiceOf(found) : null;
 }
 
 /**
@@ -27,7 +27,7 @@ export async function attachCard(stripe: Stripe, customer: string, id: string): 
   if (found && found.type !== "card") throw refusal(`${id} is not a card`);
   if (owner !== null && owner !== customer) throw refusal(`${id} belongs to another customer`);
   const card = found && owner ? found : await call(() => stripe.paymentMethods.attach(id, { customer }));
-  return { id: card.id, label: labelOf(card) };
+  return choiceOf(card);
 }
 
 function refusal(message: string): GatewayRefusal {

@@ -78,8 +78,9 @@ interface EventObject {
 }
 
 /** The types that are followed. */
-const [PAYMENTS, MONEY_BACK, DISPUTES, METHODS, CUSTOMERS, INVOICES, SUBSCRIPTIONS] = [
-  /^(payment_intent\.\w+|checkout\.session\.(completed|expired))$/,
+const [PAYMENTS, CARD_PAGES, MONEY_BACK, DISPUTES, METHODS, CUSTOMERS, INVOICES, SUBSCRIPTIONS] = [
+  /^payment_intent\.\w+$/,
+  /^checkout\.session\.(completed|expired)$/,
   /^(refund\.\w+|charge\.refunded)$/,
   /^charge\.dispute\.\w+$/,
   /^payment_method\.\w+$/,
@@ -92,6 +93,8 @@ function subjectOf(type: string, { object, previous_attributes }: Stripe.Event.D
   const about = object as unknown as EventObject;
   const subject = { purchaseId: about.metadata?.purchaseId ?? null, followed: null, compared: null };
   if (PAYMENTS.test(type)) return { ...subject, compared: type === "payment_intent.succeeded" ? about.id : null };
+  // A card page without a purchase asks for the customer's payment method.
+  if (CARD_PAGES.test(type)) return subject.purchaseId ? subject : { ...subject, followed: idOf(about.customer) };
   if (MONEY_BACK.test(type)) return { ...subject, compared: idOf(about.payment_intent) };
   if (DISPUTES.test(type)) return { ...subject, compared: about.id };
   if (CUSTOMERS.test(type) || SUBSCRIPTIONS.test(type)) return { ...subject, followed: about.id };

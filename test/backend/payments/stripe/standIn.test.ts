@@ -94,7 +94,11 @@ test("a card that belongs to nobody is attached, one of theirs stays, and any ot
   const [mine, other] = await Promise.all(["a", "b"].map((key) => customers?.create({ id: 1, name: "A" }, key)));
   const attach = (customer = "", id = "") => customers?.attachCard(customer, id);
   const card = await attach(mine, "pm_card_mastercard");
-  expect(card).toEqual({ id: expect.stringMatching(/^pm_(?!card)/), label: "Mastercard ending in 4444" });
+  expect(card).toEqual({
+    id: expect.stringMatching(/^pm_(?!card)/),
+    label: "Mastercard ending in 4444",
+    expires: expect.stringMatching(/^20\d\d-(0[1-9]|1[0-2])$/),
+  });
   expect(await customers?.findMethod(mine ?? "", card?.id ?? "")).toEqual(card);
   expect(await attach(mine, card?.id)).toEqual(card);
   await expect(attach(other, card?.id)).rejects.toThrow("belongs to another customer");
