@@ -11,6 +11,7 @@ import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
 import { paymentsMigration } from "./payments.ts";
 import { providerMigration } from "./provider.ts";
 import { renewalsMigration } from "./renewals.ts";
+import { reportsMigration } from "./reports.ts";
 import { sandboxCapturesMigration, sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
 import { statisticsMigration } from "./statistics.ts";
@@ -81,6 +82,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0009_organization_keys": organizationKeysMigration,
   "0010_provider": atOnceOnSqlite(providerMigration, ["purchases", "key_retry_at"]),
   "0011_webhooks": atOnceOnSqlite(webhooksMigration, ["subscriptions", "provider_status"]),
+  "0015_reports": atOnceOnSqlite(reportsMigration, ["organizations", "created_at"]),
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -94,6 +96,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0006_statistics": inOneTransaction(statisticsMigration),
     // Again, since people were assumed to have 10 memberships, which is too few.
     "0007_statistics": inOneTransaction(statisticsMigration),
+    "0011_reports": inOneTransaction(reportsMigration),
     ...steps,
   };
 }
