@@ -83,9 +83,18 @@ describe("countsAtEnds", () => {
   test.each([
     [[], []],
     [[0], [5]],
-    [[1, 2, -3], [6, 8, 5]],
-    [[1, null, 2, 0], [null, 3, 5, 5]],
-    [[1, 2, null], [null, null, 5]],
+    [
+      [1, 2, -3],
+      [6, 8, 5],
+    ],
+    [
+      [1, null, 2, 0],
+      [null, 3, 5, 5],
+    ],
+    [
+      [1, 2, null],
+      [null, null, 5],
+    ],
   ])("changes of %j end at %j, the last at 5", (changes, ends) => {
     expect(countsAtEnds(5, changes)).toEqual(ends);
   });
