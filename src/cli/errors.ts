@@ -113,6 +113,7 @@ export const ERRORS = {
   if_purchased_not_met: row(7, "never", "unsent", null),
   quote_file_outdated: row(7, "never", "unsent", null),
   too_few_available: row(7, "never", "unsent", null),
+  runway_too_short: row(7, "never", "unsent", null),
   below_minimum_charge: row(
     7,
     "never",
