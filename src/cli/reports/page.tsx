@@ -40,7 +40,7 @@ svg { display: block; width: 100%; height: auto; margin-bottom: .5rem; } svg tex
 .legend span::before { content: ""; display: inline-block; width: .75rem; height: .75rem; margin-right: .375rem; border-radius: .125rem; background: var(--key); vertical-align: -.0625rem; }
 .of-purchased { --key: var(--purchased); } .of-used { --key: var(--used); }
 .saving { margin: 0 0 1rem; }
-.wide { overflow-x: auto; } .wide:focus-visible { outline: 2px solid var(--spent); outline-offset: 2px; }
+.wide { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: .6875rem; }
 th { color: var(--quiet); font-weight: 500; vertical-align: bottom; } th, td { padding: .3125rem 0 .3125rem .25rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { padding-left: 0; text-align: left; } tbody th { color: inherit; font-weight: 400; white-space: nowrap; } .groups tbody th { white-space: normal; overflow-wrap: anywhere; } td { white-space: nowrap; }
@@ -159,7 +159,6 @@ function Months({ report }: ShownReport): VNode {
         <h2>Net spend</h2>
         <SpendChart months={months} currency={report.currency} />
         <Table
-          label="Net spend by month"
           heads={["Month", "Purchases", ...AMOUNTS.filter(isShown).map((name) => AMOUNT_HEADS[name])]}
           rows={months.map((each) => [each.month, String(each.purchases), ...amountsOf(each)])}
           total={["Total", String(total.purchases), ...amountsOf(total)]}
@@ -173,7 +172,6 @@ function Months({ report }: ShownReport): VNode {
           <span class="of-used">Used</span>
         </p>
         <Table
-          label="Licenses by month"
           heads={["Month", "Purchased", "Used", "Users added", "Users removed"]}
           rows={months.map((each) => [each.month, ...countsOf(each)])}
           total={null}
@@ -200,7 +198,6 @@ function Groups({ report, by }: ShownReport): VNode | null {
     <section class="groups">
       <h2>{title}</h2>
       <Table
-        label={title}
         heads={[GROUP_HEADS[by], "Purchases", "Licenses", "Net"]}
         rows={report.by.map(({ key, purchases, licenses, net }) => [
           key === null ? NO_KEY[by] : cleanWhole(key),
@@ -215,16 +212,14 @@ function Groups({ report, by }: ShownReport): VNode | null {
 }
 
 interface TableProps {
-  /** Of the region that scrolls where the table is too wide. */
-  readonly label: string;
   readonly heads: readonly string[];
   readonly rows: readonly (readonly string[])[];
   readonly total: readonly string[] | null;
 }
 
-function Table({ label, heads, rows, total }: TableProps): VNode {
+function Table({ heads, rows, total }: TableProps): VNode {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label={label}>
+    <div class="wide">
       <table>
         <thead>
           <tr>

@@ -52,7 +52,7 @@ export function register(program: Command, context: Context, run: Run<ReportOpti
     name: "report",
     examples: ["report --from 2026-01 --by buyer", "report --html report.html"],
   })
-    .option("--from <month>", "first month (e.g. 2026-01; default: the 12th up to the last one)", calendarMonth)
+    .option("--from <month>", "first month (e.g. 2026-01; default: 12 months in all)", calendarMonth)
     .option("--to <month>", "last month (default: the current one)", calendarMonth)
     .addOption(new Option("--by <key>", "also show net spend by buyer, API token or PO number").choices(REPORT_KEYS))
     .addOption(csvOption("print the months as CSV, with amounts in major units"))
