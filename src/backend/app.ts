@@ -18,6 +18,7 @@ import { registerPaymentPage } from "./pages/paymentPage.ts";
 import { registerPaymentMethod } from "./paymentMethod/routes.ts";
 import { registerPayments, registerPurchases } from "./purchases/routes.ts";
 import { registerBilling } from "./quotes/routes.ts";
+import { registerReports } from "./reports/routes.ts";
 import { registerUsers } from "./users/routes.ts";
 
 /** An idempotency key of 255 characters, each of them percent-encoded. */
@@ -88,6 +89,7 @@ function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<A
   registerPaymentPage(app, routes);
   registerPaymentMethod(app, routes);
   registerMethodPage(app, routes);
+  registerReports(app, routes);
   registerUsers(app, routes);
   registerDevicePage(app, { ...routes, ...signIn });
 }

@@ -60,6 +60,13 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: () => import("./purchases/purchases.ts"),
   },
   {
+    word: "report",
+    group: "Licenses",
+    summary: "Report spending and licenses by month",
+    connects: true,
+    load: () => import("./reports/report.ts"),
+  },
+  {
     word: "users",
     group: "People",
     summary: "List, add, import and remove users",

@@ -114,6 +114,7 @@ export const ERRORS = {
   quote_file_outdated: row(7, "never", "unsent", null),
   too_few_available: row(7, "never", "unsent", null),
   past_due: row(7, "never", "unsent", null),
+  runway_too_short: row(7, "never", "unsent", null),
   below_minimum_charge: row(
     7,
     "never",

@@ -9,6 +9,7 @@ import {
 } from "../contract/billing.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { MODES } from "../contract/mode.ts";
+import { reportSchema } from "../contract/report.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assignmentStrategySchema, listedUserSchema, userSchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./buying/engine/wanted.ts";
@@ -149,6 +150,7 @@ export const outputs = {
   logout: z.object({ profile: z.string(), removed: z.boolean(), revoked: z.boolean() }),
   whoami: identitySchema,
   status: subscriptionSchema,
+  report: reportSchema,
   quote: z.union([verifiedQuoteSchema, z.array(verifiedQuoteSchema), forecastSchema]),
   buy: z.object(purchaseOutput),
   "top-up": z.object({

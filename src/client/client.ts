@@ -9,6 +9,8 @@ import type {
   StoredPaymentMethod,
   Subscription,
 } from "../contract/billing.ts";
+import type { ReportKey } from "../contract/constants.ts";
+import type { Report } from "../contract/report.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assertVerifiedTls, parseAddress } from "./address.ts";
 import { Caller, type CallInput, type ClientOptions, type Reply } from "./call.ts";
@@ -83,6 +85,8 @@ export interface Client extends IdentityCalls, UserCalls {
   receipt(organizationId: number, purchaseId: string): Promise<Receipt>;
   /** The receipt as a PDF file of at most 1 MB. */
   receiptPdf(organizationId: number, purchaseId: string): Promise<PdfFile>;
+  /** Without `from` and `to`: the last 12 months. */
+  report(organizationId: number, query: { from?: string; to?: string; by?: ReportKey }): Promise<Report>;
   sandboxState(): Promise<SandboxState>;
   /** Never repeated, and `outcome_unknown` where the answer is lost. */
   advanceClock(request: ClockRequest): Promise<ClockAnswer>;
@@ -115,7 +119,7 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-type ReadingCalls = "subscription" | "paymentMethod" | "purchases" | "purchase" | "receipt" | "receiptPdf";
+type ReadingCalls = "subscription" | "paymentMethod" | "purchases" | "purchase" | "receipt" | "receiptPdf" | "report";
 
 function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   const repeat = "transient";
@@ -140,6 +144,8 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
     },
     receiptPdf: (organizationId, purchaseId) =>
       caller.download("getReceipt", { params: { organizationId, purchaseId }, repeat }),
+    report: async (organizationId, query) =>
+      ofOrganization(organizationId, await caller.call("getReport", { params: { organizationId }, query, repeat })),
   };
 }
 
@@ -219,11 +225,11 @@ function reducingCalls(caller: Caller): Pick<Client, "reduceLicenses" | "cancelR
 }
 
 /** `changeHint`: where the answer is one to a change, how a person finds out what became of it. */
-function ofOrganization(
+function ofOrganization<Answer extends { readonly organization: { readonly id: number } }>(
   organizationId: number,
-  { value }: Reply<Subscription>,
+  { value }: Reply<Answer>,
   changeHint: string | null = null,
-): Subscription {
+): Answer {
   if (value.organization.id === organizationId) return value;
   throw another(`organization ${organizationId}`, value.organization.id, changeHint);
 }

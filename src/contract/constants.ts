@@ -24,3 +24,12 @@ export const MAX_CLOCK_YEARS = 25;
 
 /** The days of `MAX_CLOCK_YEARS`, counting as many leap days as they can have. */
 export const MAX_CLOCK_DAYS = 9_132;
+
+/** What a report can be grouped by: who bought, the API token they used, or the purchase order. */
+export const REPORT_KEYS = ["buyer", "token", "po"] as const;
+
+/** What a report can be grouped by. */
+export type ReportKey = (typeof REPORT_KEYS)[number];
+
+/** The most months of a report. */
+export const MAX_REPORT_MONTHS = 120;

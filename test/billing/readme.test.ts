@@ -22,6 +22,7 @@ import {
   quoteExpiry,
 } from "../../src/billing/quote.ts";
 import { DEFAULT_GRACE_DAYS, gracePeriodEnd, nextRetryAt, renewalDueAt } from "../../src/billing/renewal.ts";
+import { RUNWAY_BASIS_DAYS, runwayOf, unusedLicenses } from "../../src/billing/report.ts";
 import { canBuy, isAssignableRole, isRole, roleName, takesLicense } from "../../src/billing/roles.ts";
 import { termAt, termIndexOn } from "../../src/billing/term.ts";
 import { type Row, readSections, rowsOf } from "../support/page.ts";
@@ -180,6 +181,34 @@ describe("Reductions", () => {
     expect(licensesAtRenewal(licenses, Number(row("Bought before the renewal")))).toBe(
       Number(row("Licenses of the next term")),
     );
+  });
+});
+
+describe("Report", () => {
+  test("the days that a runway is measured on", () => {
+    expect(textOf("Report")).toContain(`the pace of the last ${RUNWAY_BASIS_DAYS} days`);
+  });
+
+  test.each(tableOf("Report", "Available"))("%s available", (_, row) => {
+    const runway = runwayOf(Number(row("Available")), Number(row("Added in 90 days")));
+    expect(String(runway?.usersPerDay ?? "none")).toBe(row("Users per day"));
+    expect(String(runway?.days ?? "none")).toBe(row("Days"));
+  });
+
+  test.each(tableOf("Report", "Unit price"))("unused at %s", (_, row) => {
+    const unused = unusedLicenses(
+      {
+        unitPrice: amountIn(row("Unit price")),
+        taxRate: row("Tax rate"),
+        purchased: Number(row("Purchased")),
+        used: Number(row("Used")),
+        reduction: row("Reduction") === "none" ? null : Number(row("Reduction")),
+        autoRenew: true,
+      },
+      1,
+    );
+    expect(String(unused?.licenses)).toBe(row("Unused"));
+    expect(unused && formatMoney(unused.renewalTotal)).toBe(row("Added to the renewal"));
   });
 });
 

@@ -16,7 +16,7 @@ import type {
  */
 export interface Database {
   settings: { name: string; value: string };
-  organizations: { id: number; name: string; time_zone: string; assignment_strategy: Generated<AssignmentStrategy> };
+  organizations: OrganizationTable;
   subscriptions: SubscriptionTable;
   users: UserTable;
   members: MemberTable;
@@ -38,6 +38,15 @@ export interface Database {
   outbox: OutboxTable;
   webhook_events: WebhookEventTable;
   provider_objects: ProviderObjectTable;
+}
+
+interface OrganizationTable {
+  id: number;
+  name: string;
+  time_zone: string;
+  assignment_strategy: Generated<AssignmentStrategy>;
+  /** Billing clock; `null` for one from before this was noted. */
+  created_at: Generated<number | null>;
 }
 
 /** One subscription per organization. `version` changes with everything that a quote depends on. */

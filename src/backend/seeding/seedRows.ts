@@ -22,7 +22,7 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
   const { id, name, timeZone } = organization;
   const users = [...organization.users, ...sampleUsers(organization)];
   return {
-    organization: { id, name, time_zone: timeZone },
+    organization: { id, name, time_zone: timeZone, created_at: now },
     subscription: subscriptionRow(organization, now),
     users: users.map((user) => ({
       uuid: uuidFrom(random(16)),

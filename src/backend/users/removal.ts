@@ -35,12 +35,13 @@ export async function removeMember(
       const sentence = `The role ${roleName(remover.role)} cannot remove a ${roleName(role)}`;
       throw new BackendError("forbidden", sentence);
     }
-    const used = takesLicense({ role, adminNoTraining: admin_no_training === 1 }) ? -1 : 0;
+    const adminNoTraining = admin_no_training === 1;
+    const used = takesLicense({ role, adminNoTraining }) ? -1 : 0;
     // Locks the row even if `used` is 0: of two administrators who remove each other, the second sees the first.
     await changeUsed(tx, organizationId, used);
     if (role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId);
     await revokeTokensOf(tx, { id: userId, organizationId }, change, now);
-    const data = { idUser, email, role };
+    const data = { idUser, email, role, adminNoTraining };
     await recordEvent(tx, { ...change, organizationId, type: "user.removed", data });
   });
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import { isCalendarDate } from "../../billing/calendarDate.ts";
+import { isCalendarMonth } from "../../billing/months.ts";
 import { MAX_TOKEN_DAYS, SCOPES, type Scope } from "../../contract/constants.ts";
 import { clean } from "./text.ts";
 
@@ -129,6 +130,12 @@ export function instantOrDate(text: string): number {
 export function calendarDate(text: string): string {
   if (isCalendarDate(text)) return text;
   throw new InvalidArgumentError("It must be a date such as 2026-11-22.");
+}
+
+/** Checks a month, `2026-11`. */
+export function calendarMonth(text: string): string {
+  if (isCalendarMonth(text)) return text;
+  throw new InvalidArgumentError("It must be a month such as 2026-11.");
 }
 
 /** The profile without `--profile`, SECUREFLAG_PROFILE and `profiles use`. */

@@ -1,5 +1,6 @@
 import { billingOperations } from "./billing.ts";
 import { identityOperations } from "./identity.ts";
+import { reportOperations } from "./reports.ts";
 import { serviceOperations } from "./service.ts";
 import { userOperations } from "./users.ts";
 
@@ -7,6 +8,7 @@ import { userOperations } from "./users.ts";
 export const operations = {
   ...identityOperations,
   ...billingOperations,
+  ...reportOperations,
   ...userOperations,
   ...serviceOperations,
 } as const;

@@ -40,6 +40,7 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   createToken: { body: { name: "new", scopes: ["billing:read"] } },
   revokeApiToken: {},
   listEvents: {},
+  getReport: {},
 };
 
 const PUBLIC = "advanceClock deviceAuthorization getSandbox health login mfa openapi ready revokeToken token".split(

@@ -383,7 +383,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
       added(b, 7, false),
       added(c, 7, false),
       { type: "token.revoked", actor, data: { tokenId: `tok_${ids.get(a)}_${users.id}`, name: "ci" } },
-      { type: "user.removed", actor, data: { idUser: ids.get(a), email: a, role: 4 } },
+      { type: "user.removed", actor, data: { idUser: ids.get(a), email: a, role: 4, adminNoTraining: true } },
     ]);
   });
 

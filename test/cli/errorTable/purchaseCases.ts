@@ -10,6 +10,7 @@ import {
   payablePurchase,
   purchase,
   quote,
+  report,
   subscription,
   user,
   verified,
@@ -180,6 +181,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
     ],
   },
   { code: "too_few_available", line: "status --fail-if-available-below 5", answers: [READ] },
+  { code: "runway_too_short", line: "report --fail-if-runway-below 365", answers: [ok(report()), READ] },
   {
     code: "past_due",
     line: "status --fail-if-past-due",

@@ -10,6 +10,7 @@ test.each<[Cell, string]>([
   [0, "0"],
   [-1, "-1"],
   [24_410, "24410"],
+  [{ decimal: "-244.10" }, "-244.10"],
   [true, "true"],
   [false, "false"],
   ["a,b", '"a,b"'],

@@ -4,6 +4,7 @@ import type { VerifiedQuote } from "../../../src/cli/buying/engine/offer.ts";
 import type { BuyRequest } from "../../../src/cli/buying/engine/tools.ts";
 import type { PurchaseAnswer, Quote, Receipt, Subscription } from "../../../src/contract/billing.ts";
 import type { Me } from "../../../src/contract/identity.ts";
+import type { Report, ReportMonth } from "../../../src/contract/report.ts";
 import type { OwnUser } from "../../../src/contract/users.ts";
 
 export const ORIGIN = "http://127.0.0.1:4010";
@@ -215,6 +216,45 @@ export function buyRequest(change: Partial<BuyRequest> = {}): BuyRequest {
     maxLicenses: null,
     ifPurchased: null,
     dryRun: false,
+    ...change,
+  };
+}
+
+const known = (month: string, change: Partial<ReportMonth> = {}): ReportMonth => ({
+  month,
+  purchased: 25,
+  used: 22,
+  usersAdded: 0,
+  usersRemoved: 0,
+  purchases: 0,
+  charged: gbp(0),
+  tax: gbp(0),
+  refunded: gbp(0),
+  net: gbp(0),
+  ...change,
+});
+
+/** A report on five months: nothing is known of the first one, and more was refunded than charged in the last one. */
+export function report(change: Partial<Report> = {}): Report {
+  const unknown = Object.fromEntries(Object.keys(known("")).map((name) => [name, null])) as unknown as ReportMonth;
+  const spent = { purchases: 1, charged: gbp(24410), tax: gbp(4068) };
+  return {
+    organization: { id: ORGANIZATION, name: "Northwind Labs" },
+    currency: "GBP",
+    from: "2026-07",
+    to: "2026-11",
+    months: [
+      { ...unknown, month: "2026-07" },
+      known("2026-08", { used: null }),
+      known("2026-09", { ...spent, purchased: 30, used: 24, usersAdded: 2, net: gbp(24410) }),
+      known("2026-10", { ...spent, purchased: 30, used: 23, usersAdded: 1, usersRemoved: 2, net: gbp(24410) }),
+      known("2026-11", { purchased: 30, used: 23, refunded: gbp(24410), net: gbp(-24410) }),
+    ],
+    total: { purchases: 2, charged: gbp(48820), tax: gbp(8136), refunded: gbp(24410), net: gbp(24410) },
+    by: null,
+    runway: { days: 210, usersPerDay: 0.0333, basisDays: 90 },
+    unused: { licenses: 7, renewalTotal: gbp(126000) },
+    asOf: "2026-11-22T10:00:00.000Z",
     ...change,
   };
 }

@@ -12,6 +12,7 @@ import { paymentMethodMigration } from "./paymentMethod.ts";
 import { paymentsMigration } from "./payments.ts";
 import { providerMigration } from "./provider.ts";
 import { renewalsMigration } from "./renewals.ts";
+import { reportsMigration } from "./reports.ts";
 import { sandboxCapturesMigration, sandboxPaymentsMigration } from "./sandboxPayments.ts";
 import { spendingMigration } from "./spending.ts";
 import { statisticsMigration } from "./statistics.ts";
@@ -83,6 +84,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0010_provider": atOnceOnSqlite(providerMigration, ["purchases", "key_retry_at"]),
   "0011_webhooks": atOnceOnSqlite(webhooksMigration, ["subscriptions", "provider_status"]),
   "0014_payment_method": atOnceOnSqlite(paymentMethodMigration, ["subscriptions", "remind_at"]),
+  "0015_reports": atOnceOnSqlite(reportsMigration, ["organizations", "created_at"]),
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -97,6 +99,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     // Again, since people were assumed to have 10 memberships, which is too few.
     "0007_statistics": inOneTransaction(statisticsMigration),
     "0010_payment_method": inOneTransaction(paymentMethodMigration),
+    "0011_reports": inOneTransaction(reportsMigration),
     ...steps,
   };
 }
