@@ -21,7 +21,13 @@ import {
   priceLicenses,
   quoteExpiry,
 } from "../../src/billing/quote.ts";
-import { DEFAULT_GRACE_DAYS, gracePeriodEnd, nextRetryAt, renewalDueAt } from "../../src/billing/renewal.ts";
+import {
+  DEFAULT_GRACE_DAYS,
+  gracePeriodEnd,
+  nextRetryAt,
+  renewalDueAt,
+  renewalReminder,
+} from "../../src/billing/renewal.ts";
 import { RUNWAY_BASIS_DAYS, runwayOf, unusedLicenses } from "../../src/billing/report.ts";
 import { canBuy, isAssignableRole, isRole, roleName, takesLicense } from "../../src/billing/roles.ts";
 import { termAt, termIndexOn } from "../../src/billing/term.ts";
@@ -171,6 +177,20 @@ describe("Renewal", () => {
     expect(instant(due)).toBe(row("Due at"));
     expect(retries.map(instant).join(", ")).toBe(row("Retried at"));
     expect(instant(gracePeriodEnd(renewalDate, DEFAULT_GRACE_DAYS, timeZone))).toBe(row("Grace period ends"));
+  });
+});
+
+describe("Reminders", () => {
+  test.each(tableOf("Reminders", "Renewal date"))("%s", (_, row) => {
+    const renewalDate = row("Renewal date");
+    const timeZone = row("Time zone");
+    const end = startOfDateInZone(renewalDate, timeZone);
+    const at: number[] = [];
+    for (let now = 0; now < end; ) {
+      now = renewalReminder(renewalDate, timeZone, { since: now, now }).nextAt;
+      if (now < end) at.push(now);
+    }
+    expect(at.map(instant).join(", ")).toBe(row("Reminders"));
   });
 });
 

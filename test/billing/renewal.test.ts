@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dateInZone } from "../../src/billing/calendar.ts";
+import { dateInZone, daysBetween, startOfDateInZone } from "../../src/billing/calendar.ts";
 import { priceLicenses } from "../../src/billing/quote.ts";
-import { gracePeriodEnd, nextRetryAt, priceRenewal, renewalDueAt } from "../../src/billing/renewal.ts";
+import { gracePeriodEnd, nextRetryAt, priceRenewal, renewalDueAt, renewalReminder } from "../../src/billing/renewal.ts";
 import { type TermRule, termAt } from "../../src/billing/term.ts";
 import { anyDate, anyLine, lateDate } from "../support/arbitraries.ts";
 import { oracleBoundary, oracleCharge } from "../support/oracle.ts";
@@ -125,4 +125,47 @@ test.each([
 ])("a renewal made on 2027-03-01 that failed by %s is retried at %s", (now, instant) => {
   const madeAt = Date.parse("2027-03-01T00:00:00Z");
   expect(iso(nextRetryAt(madeAt, Date.parse(now), "Europe/London"))).toBe(instant);
+});
+
+describe("renewalReminder", () => {
+  test.each([
+    ["before all", "2027-01-01T00:00:00Z", "2027-01-29T23:59:59.999Z", null, "2027-01-30T00:00:00.000Z"],
+    ["the first", "2027-01-30T00:00:00Z", "2027-01-30T00:00:00Z", 30, "2027-02-22T00:00:00.000Z"],
+    ["the first, late", "2027-01-30T00:00:00Z", "2027-02-21T23:59:59Z", 30, "2027-02-22T00:00:00.000Z"],
+    ["after the first", "2027-02-22T00:00:00Z", "2027-02-21T23:59:59Z", null, "2027-02-22T00:00:00.000Z"],
+    ["two at once", "2027-01-30T00:00:00Z", "2027-02-22T00:00:00Z", 7, "2027-02-28T00:00:00.000Z"],
+    ["all at once", "2026-03-01T00:00:00Z", "2027-02-28T23:59:59Z", 1, "2027-03-01T00:00:00.000Z"],
+    ["after all", "2027-03-01T00:00:00Z", "2027-02-28T23:59:59Z", null, "2027-03-01T00:00:00.000Z"],
+  ])("%s", (_case, since, now, days, nextAt) => {
+    const reminder = renewalReminder("2027-03-01", "Europe/London", { since: Date.parse(since), now: Date.parse(now) });
+    expect([reminder.days, iso(reminder.nextAt)]).toEqual([days, nextAt]);
+  });
+
+  test("each comes at most once and in order, whenever it is looked for, and the last that was due is never left out", () => {
+    const anyZone = fc.constantFrom("Europe/London", "America/St_Johns", "Pacific/Apia", "Asia/Kathmandu");
+    fc.assert(
+      fc.property(
+        anyDate(2020, 2040),
+        anyZone,
+        fc.array(fc.nat(60 * 24), { maxLength: 20 }),
+        (date, timeZone, hours) => {
+          const end = startOfDateInZone(date, timeZone);
+          let since = end - 61 * 24 * 3_600_000;
+          const sent: number[] = [];
+          for (const hour of hours.sort((one, other) => other - one)) {
+            const now = end - 1 - hour * 3_600_000;
+            if (now < since) continue;
+            const { days, nextAt } = renewalReminder(date, timeZone, { since, now });
+            expect(nextAt).toBeGreaterThan(now);
+            since = nextAt;
+            const left = daysBetween(dateInZone(now, timeZone), date);
+            const due = [1, 7, 30].find((each) => left <= each) ?? null;
+            if (days !== null) sent.push(days);
+            expect(sent.at(-1) ?? null).toBe(due);
+          }
+          expect(sent).toEqual([...new Set(sent)].sort((one, other) => other - one));
+        },
+      ),
+    );
+  });
 });
