@@ -16,6 +16,7 @@ import { registerDevicePage } from "./pages/devicePage.ts";
 import { registerPaymentPage } from "./pages/paymentPage.ts";
 import { registerPayments, registerPurchases } from "./purchases/routes.ts";
 import { registerBilling } from "./quotes/routes.ts";
+import { registerBillingDetails } from "./receipts/billingDetails.ts";
 import { registerUsers } from "./users/routes.ts";
 
 /** An idempotency key of 255 characters, each of them percent-encoded. */
@@ -84,6 +85,7 @@ function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<A
   registerPurchases(app, routes);
   registerPayments(app, routes);
   registerPaymentPage(app, routes);
+  registerBillingDetails(app, routes);
   registerUsers(app, routes);
   registerDevicePage(app, { ...routes, ...signIn });
 }

@@ -1,9 +1,7 @@
-import type { Kysely } from "kysely";
 import type { CalendarDate } from "../../billing/calendar.ts";
 import { formatMoney } from "../../billing/money.ts";
 import type { Receipt } from "../../contract/billing.ts";
 import { type Mode, modeOf } from "../../contract/mode.ts";
-import type { Database, PurchaseKey } from "../database/schema.ts";
 
 /** The labels of a purchase, the same on its pages and its receipt. */
 export const LABELS = {
@@ -166,35 +164,4 @@ export function receiptNumber(organizationId: number, number: number): string {
 /** Formats a credit note number, a series of its own: `CN-4201-000001`. */
 export function creditNoteNumber(organizationId: number, number: number): string {
   return `CN-${receiptNumber(organizationId, number)}`;
-}
-
-/** Reads the receipt of a purchase; `undefined` if it was never paid. */
-export async function readReceipt(database: Kysely<Database>, purchase: PurchaseKey) {
-  return database
-    .selectFrom("receipts")
-    .selectAll()
-    .where("organization_id", "=", purchase.organization_id)
-    .where("purchase_id", "=", purchase.id)
-    .executeTakeFirst();
-}
-
-/**
- * Finds a purchase by its receipt number, `4201-000001`.
- *
- * @returns its id, or `null` if the text is not a receipt number of the organization
- */
-export async function purchaseOfReceipt(
-  database: Kysely<Database>,
-  organizationId: number,
-  text: string,
-): Promise<string | null> {
-  const number = Number(/-(\d{6,15})$/.exec(text)?.[1]);
-  if (text !== receiptNumber(organizationId, number)) return null;
-  const row = await database
-    .selectFrom("receipts")
-    .select("purchase_id")
-    .where("organization_id", "=", organizationId)
-    .where("number", "=", number)
-    .executeTakeFirst();
-  return row?.purchase_id ?? null;
 }
