@@ -33,7 +33,7 @@ export const sellerSettingSchema = sellerSchema.transform(({ vatNumber, ...selle
 
 /** Says what is wrong with a VAT number. */
 export function notVatNumber(country: string | null): string {
-  return `is not a VAT number${country === null ? "" : ` of ${country}`}; one such as GB999999973 is`;
+  return country === null ? "is not a VAT number such as GB999999973" : `is not a VAT number of ${country}`;
 }
 
 /** The seller on a receipt. */

@@ -221,7 +221,8 @@ function failed({ code, message }: Failure) {
 async function issueReceipt(
   tx: Kysely<Database>,
   { organization_id, id, total, currency }: PurchaseRow,
-  change: Pick<Fulfillment, "licenses" | "paymentMethod" | "paymentMethodLabel"> & Pick<Issuer, "seller"> & { now: number },
+  change: Pick<Fulfillment, "licenses" | "paymentMethod" | "paymentMethodLabel"> &
+    Pick<Issuer, "seller"> & { now: number },
 ) {
   const { licenses, paymentMethod, paymentMethodLabel, seller, now } = change;
   const counts = await tx

@@ -40,9 +40,7 @@ export async function documentAnswer(document: Receipt | CreditNote, accept: str
   // Loaded on demand: it is larger than the rest of the backend.
   const [{ renderPdf }, { installedFonts }] = await Promise.all([import("./pdf.ts"), import("./fonts.ts")]);
   const name =
-    "creditNoteNumber" in document
-      ? `credit-note-${document.creditNoteNumber}`
-      : `receipt-${document.receiptNumber}`;
+    "creditNoteNumber" in document ? `credit-note-${document.creditNoteNumber}` : `receipt-${document.receiptNumber}`;
   return {
     status: 200,
     body: await renderPdf(document, installedFonts()),

@@ -52,7 +52,12 @@ export function sellerJson(seller: Seller | null): string | null {
  * @param name the organization's name now, for those
  */
 export function partiesOf(
-  { organization_id, seller_json, buyer_json, organization_name }: Omit<DocumentRow, "number" | "purchase_id" | "issued_at">,
+  {
+    organization_id,
+    seller_json,
+    buyer_json,
+    organization_name,
+  }: Omit<DocumentRow, "number" | "purchase_id" | "issued_at">,
   name: string,
 ) {
   return {

@@ -12,7 +12,8 @@ interface SellerSetting {
   readonly details: Seller | null;
 }
 
-const EXAMPLE = '{"name":"Example Ltd","address":["1 Example Street","London"],"country":"GB","vatNumber":"GB999999973"}';
+const EXAMPLE =
+  '{"name":"Example Ltd","address":["1 Example Street","London"],"country":"GB","vatNumber":"GB999999973"}';
 
 /** Reads the seller: a name alone, or JSON, which receipts print as well. */
 export async function sellerSetting(reader: SettingsReader): Promise<SellerSetting> {
