@@ -1,6 +1,13 @@
 import * as z from "zod";
 import { dateSchema, licenseCountsSchema, moneySchema, paymentMethodSchema } from "../contract/basics.ts";
-import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "../contract/billing.ts";
+import {
+  creditNoteSchema,
+  purchaseSchema,
+  quoteSchema,
+  receiptSchema,
+  subscriptionSchema,
+} from "../contract/billing.ts";
+import { billingDetailsSchema } from "../contract/billingDetails.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { MODES } from "../contract/mode.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
@@ -128,6 +135,27 @@ const reconciliationSchema = z.object({
   heldSince: z.string().nullable(),
 });
 
+const billingOutput = z.object({ organizationId: z.int(), ...billingDetailsSchema.shape });
+
+/** A receipt or a credit note of an export. */
+const exportedSchema = z.object({
+  number: z.string(),
+  /** When it was issued, in the billing time zone. */
+  date: dateSchema,
+  kind: z.enum(["receipt", "credit_note"]),
+  purchaseId: z.string(),
+  licenses: z.int(),
+  net: moneySchema,
+  tax: moneySchema,
+  total: moneySchema,
+  purchaseOrder: z.string().nullable(),
+  /** Its name in the directory. */
+  file: z.string(),
+  sha256: z.string(),
+  /** Whether it was there before. */
+  existed: z.boolean(),
+});
+
 const helpSchema = z.union([
   z.array(z.object({ code: z.int(), meaning: z.string() })),
   z.array(z.object({ name: z.string(), meaning: z.string() })),
@@ -162,7 +190,16 @@ export const outputs = {
   }),
   "purchases list": z.array(purchaseSchema),
   "purchases show": purchaseSchema,
-  "purchases receipt": z.object({ ...receiptSchema.shape, pdf: z.string().optional() }),
+  "purchases receipt": z.union([
+    z.object({ ...receiptSchema.shape, pdf: z.string().optional() }),
+    z.object({ ...creditNoteSchema.shape, pdf: z.string().optional() }),
+  ]),
+  "purchases export": z.object({
+    dir: z.string(),
+    from: dateSchema,
+    to: dateSchema,
+    documents: z.array(exportedSchema),
+  }),
   "purchases resume": z.object({
     resumed: z.array(purchaseSchema),
     notReceived: z.array(z.object({ idempotencyKey: z.string(), licenses: z.int() })),
@@ -176,6 +213,8 @@ export const outputs = {
     organizationId: z.int(),
     ...assignmentStrategySchema.shape,
   }),
+  "organizations billing": billingOutput,
+  "organizations billing set": billingOutput,
   "users list": z.array(listedUserSchema),
   "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
   /** Emails as written in the file. */

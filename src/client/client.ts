@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type {
+  CreditNote,
   Purchase,
   PurchaseAnswer,
   PurchaseRequest,
@@ -8,6 +9,7 @@ import type {
   ReductionRequest,
   Subscription,
 } from "../contract/billing.ts";
+import type { BillingDetails, BillingDetailsRequest } from "../contract/billingDetails.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assertVerifiedTls, parseAddress } from "./address.ts";
 import { Caller, type CallInput, type ClientOptions, type Reply } from "./call.ts";
@@ -81,6 +83,14 @@ export interface Client extends IdentityCalls, UserCalls {
   receipt(organizationId: number, purchaseId: string): Promise<Receipt>;
   /** The receipt as a PDF file of at most 1 MB. */
   receiptPdf(organizationId: number, purchaseId: string): Promise<PdfFile>;
+  /** The credit note of a refunded purchase. */
+  creditNote(organizationId: number, purchaseId: string): Promise<CreditNote>;
+  /** The credit note as a PDF file, as `receiptPdf`. */
+  creditNotePdf(organizationId: number, purchaseId: string): Promise<PdfFile>;
+  /** How receipts name the organization. */
+  billingDetails(organizationId: number): Promise<BillingDetails>;
+  /** Changes only the fields passed. `outcome_unknown` where an answer was lost and no refusal came after it. */
+  setBillingDetails(organizationId: number, request: BillingDetailsRequest): Promise<BillingDetails>;
   sandboxState(): Promise<SandboxState>;
   /** Never repeated, and `outcome_unknown` where the answer is lost. */
   advanceClock(request: ClockRequest): Promise<ClockAnswer>;
@@ -104,6 +114,7 @@ export function createClient(options: ClientOptions): Client {
     isLoopback: address.isLoopback,
     ...identityCalls(caller),
     ...readingCalls(caller),
+    ...documentCalls(caller),
     ...userCalls(caller),
     ...buyingCalls(caller),
     ...payingCalls(caller),
@@ -113,7 +124,7 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-type ReadingCalls = "subscription" | "purchases" | "purchase" | "receipt" | "receiptPdf";
+type ReadingCalls = "subscription" | "purchases" | "purchase";
 
 function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   const repeat = "transient";
@@ -129,6 +140,14 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
       if (isNamed(purchaseId, value.id, value.receiptNumber)) return value;
       throw another(purchaseId, value.id);
     },
+  };
+}
+
+type DocumentCalls = "receipt" | "receiptPdf" | "creditNote" | "creditNotePdf" | "billingDetails" | "setBillingDetails";
+
+function documentCalls(caller: Caller): Pick<Client, DocumentCalls> {
+  const repeat = "transient";
+  return {
     receipt: async (organizationId, purchaseId) => {
       const { value } = await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat });
       if (isNamed(purchaseId, value.purchaseId, value.receiptNumber)) return value;
@@ -136,6 +155,17 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
     },
     receiptPdf: (organizationId, purchaseId) =>
       caller.download("getReceipt", { params: { organizationId, purchaseId }, repeat }),
+    creditNote: async (organizationId, purchaseId) => {
+      const { value } = await caller.call("getCreditNote", { params: { organizationId, purchaseId }, repeat });
+      if (isNamed(purchaseId, value.purchaseId, value.receiptNumber)) return value;
+      throw another(purchaseId, value.purchaseId);
+    },
+    creditNotePdf: (organizationId, purchaseId) =>
+      caller.download("getCreditNote", { params: { organizationId, purchaseId }, repeat }),
+    billingDetails: async (organizationId) =>
+      (await caller.call("getBillingDetails", { params: { organizationId }, repeat })).value,
+    setBillingDetails: async (organizationId, body) =>
+      (await caller.change("setBillingDetails", { params: { organizationId }, body, repeat }, DETAILS_HINT)).value,
   };
 }
 
@@ -198,6 +228,8 @@ function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurcha
       change("cancelPurchase", { organizationId, purchaseId }, "transient", "canceling again is safe"),
   };
 }
+
+const DETAILS_HINT = "See `secureflag-licenses organizations billing`. Running the same command again is safe.";
 
 const CHANGED_HINT = "See `secureflag-licenses status`. Running the same command again is safe.";
 

@@ -10,6 +10,7 @@ import { awaitPrinting, note, printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { wholeNumber } from "../kit/values.ts";
 import { STRATEGY_WORDS, strategyNamed, strategyWord } from "../users/view.ts";
+import { registerBilling, type SetBillingOptions, setBilling, showBilling } from "./billing.ts";
 import { renderAcceptedInvitation, renderOrganizations } from "./whoami.ts";
 
 /** Options of `organizations accept`. */
@@ -29,16 +30,18 @@ export interface OrganizationsRuns {
   readonly list: Run<GlobalOptions>;
   readonly accept: Run<AcceptOptions>;
   readonly assignmentStrategy: Run<StrategyOptions>;
+  readonly billing: Run<GlobalOptions>;
+  readonly setBilling: Run<SetBillingOptions>;
 }
 
 /** The largest ID that a path of the contract takes. */
 const MAX_ID = 9_999_999_999;
 
-/** Registers `organizations list | accept | assignment-strategy`. */
+/** Registers `organizations list | accept | assignment-strategy | billing`. */
 export function register(program: Command, context: Context, runs: OrganizationsRuns = RUNS): void {
   const group = addCommand(program, {
     name: "organizations",
-    description: "List your organizations, accept invitations, and set what new users are assigned",
+    description: "List your organizations, accept invitations, and set billing details and what new users are assigned",
     examples: ["organizations list", "organizations accept 4201"],
   });
   addCommand(group, {
@@ -74,6 +77,7 @@ export function register(program: Command, context: Context, runs: Organizations
         runs.assignmentStrategy({ ...readGlobals(command), strategy: strategy ?? null }, context),
       ),
     );
+  registerBilling(group, context, { show: runs.billing, set: runs.setBilling });
 }
 
 const STRATEGY_HELP = `
@@ -92,7 +96,13 @@ function strategyOf(text: string): AssignmentStrategy {
   throw new InvalidArgumentError(`It must be one of ${STRATEGY_WORDS.join(", ")}.`);
 }
 
-const RUNS: OrganizationsRuns = { list: listOrganizations, accept: acceptInvitation, assignmentStrategy: runStrategy };
+const RUNS: OrganizationsRuns = {
+  list: listOrganizations,
+  accept: acceptInvitation,
+  assignmentStrategy: runStrategy,
+  billing: showBilling,
+  setBilling,
+};
 
 const SIGN_IN_HINT = "Unset SECUREFLAG_API_TOKEN and sign in with `secureflag-licenses login`.";
 

@@ -1,8 +1,8 @@
 import { stringify } from "csv-stringify/sync";
 import { cleanWhole } from "./text.ts";
 
-/** What a cell of a CSV file may hold; `null` is left empty. */
-export type Cell = string | number | boolean | null;
+/** What a cell of a CSV file may hold; `null` is left empty. A decimal, `-203.40`, keeps all its digits and its sign. */
+export type Cell = string | number | boolean | null | { readonly decimal: string };
 
 /**
  * Rows under their heads as CSV (RFC 4180), one row a line, without a line end after the last. Texts are made safe for
@@ -14,7 +14,9 @@ export function toCsv(heads: readonly string[], rows: readonly (readonly Cell[])
 
 /** Numbers, even negative ones, are not formulas. */
 function cellText(cell: Cell): string {
-  if (typeof cell !== "string") return cell === null ? "" : String(cell);
+  if (cell === null) return "";
+  if (typeof cell === "object") return cell.decimal;
+  if (typeof cell !== "string") return String(cell);
   const text = cleanWhole(cell);
   return looksLikeFormula(cell) || looksLikeFormula(text) ? `'${text}` : text;
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import manifest from "../../../package.json";
-import { prefersPdf, receiptAnswer } from "../../../src/backend/receipts/answer.ts";
+import { documentAnswer, prefersPdf } from "../../../src/backend/receipts/answer.ts";
 import { type FontFiles, fontsFor, installedFonts, readFont, unpackFont } from "../../../src/backend/receipts/fonts.ts";
-import { renderReceiptPdf } from "../../../src/backend/receipts/pdf.ts";
+import { renderPdf } from "../../../src/backend/receipts/pdf.ts";
 import { formatMoney } from "../../../src/billing/money.ts";
 import type { Receipt } from "../../../src/contract/billing.ts";
 import { DEJAVU, woffOf } from "../../support/fonts.ts";
@@ -39,6 +39,8 @@ function receipt(change: Partial<Receipt> = {}, currency = "GBP"): Receipt {
     purchasedBy: { email: "admin@northwind.example", token: "ci" },
     status: "succeeded",
     refund: null,
+    seller: null,
+    buyer: null,
     ...change,
   };
 }
@@ -80,12 +82,12 @@ describe("content negotiation", () => {
   });
 
   test("returns the receipt as JSON, or a PDF with a file name", async () => {
-    expect(await receiptAnswer(receipt(), "application/json")).toEqual({
+    expect(await documentAnswer(receipt(), "application/json")).toEqual({
       status: 200,
       body: receipt(),
       headers: { Vary: "Accept" },
     });
-    expect(await receiptAnswer(receipt(), "application/pdf")).toEqual({
+    expect(await documentAnswer(receipt(), "application/pdf")).toEqual({
       status: 200,
       body: expect.any(Buffer),
       headers: {
@@ -148,7 +150,7 @@ describe("fonts", () => {
     ["שלום", "right to left", "do not support"],
     ["شركة", "right to left", "do not support"],
   ])("a missing font for %s is reported, with the package to install", async (name, what, next) => {
-    const rendering = renderReceiptPdf(named(name), PLAIN);
+    const rendering = renderPdf(named(name), PLAIN);
     await expect(rendering).rejects.toMatchObject({ code: "font_missing", status: 406 });
     await expect(rendering).rejects.toThrow(what);
     await expect(rendering).rejects.toThrow(next);
@@ -164,18 +166,18 @@ describe("fonts", () => {
     ["a rare Latin letter in a name", named("Acme \u{1DF00}"), PLAIN],
     ["private and unassigned characters in a name", named("Acme \ue123\u{1fbff}"), PLAIN],
   ])("%s does not prevent a receipt", async (_, change, files) => {
-    expect((await renderReceiptPdf(receipt(change), files)).length).toBeGreaterThan(1_000);
+    expect((await renderPdf(receipt(change), files)).length).toBeGreaterThan(1_000);
   });
 
   test("a character missing from the installed font names the next package", async () => {
     const files = having({ "@fontsource/noto-sans-sc": "株式会社" });
-    await expect(renderReceiptPdf(named("株式会社龜"), files)).rejects.toThrow("@fontsource/noto-sans-tc");
+    await expect(renderPdf(named("株式会社龜"), files)).rejects.toThrow("@fontsource/noto-sans-tc");
   });
 
   test("the built-in font covers the amounts of every currency", async () => {
     const amounts = Intl.supportedValuesOf("currency").map((currency) => formatMoney({ amount: 1, currency }));
     expect(amounts.length).toBeGreaterThan(100);
-    const pdf = await renderReceiptPdf(receipt({ note: amounts.join(" ") }), PLAIN);
+    const pdf = await renderPdf(receipt({ note: amounts.join(" ") }), PLAIN);
     expect(pdf.length).toBeGreaterThan(10_000);
   });
 });
@@ -210,13 +212,13 @@ test("a purchase is found by its receipt number and by the first 8 digits of its
 });
 
 test("the same receipt gives the same bytes", async () => {
-  const [one, other] = [await renderReceiptPdf(receipt(), PLAIN), await renderReceiptPdf(receipt(), PLAIN)];
+  const [one, other] = [await renderPdf(receipt(), PLAIN), await renderPdf(receipt(), PLAIN)];
   expect(one.equals(other)).toBe(true);
   expect(one.length).toBeLessThan(64_000);
 });
 
 describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
-  const read = async (given: Receipt, files = PLAIN) => readPdf(await renderReceiptPdf(given, files));
+  const read = async (given: Receipt, files = PLAIN) => readPdf(await renderPdf(given, files));
 
   test("finds everything on one page, in an embedded font, tagged and described", async () => {
     const { text, pages, info, fonts } = await read(named("Łódź, Αθήνα, Київ"));

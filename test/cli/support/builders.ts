@@ -140,6 +140,13 @@ export function receipt(change: Partial<Receipt> = {}): Receipt {
     purchaseOrder: null,
     note: null,
     purchasedBy: { email: "admin@northwind.example", token: null },
+    seller: {
+      name: "Example Seller Ltd",
+      address: ["1 Example Street", "London"],
+      country: "GB",
+      vatNumber: "GB999999973",
+    },
+    buyer: { name: "Northwind Labs", address: ["2 High Street"], country: "DE", vatNumber: "DE123456789", email: null },
     ...change,
   };
 }
