@@ -71,14 +71,14 @@ function addLine(line: string, before: readonly string[] = []): string[] {
 }
 
 /** An empty value clears a field, and an address has no empty lines. */
-function changeOf({ address, ...texts }: SetFlags): BillingDetailsRequest {
-  const passed = Object.entries(texts).map(([field, text]) => {
-    const value = String(text).trim();
-    return [field, field === "country" ? value.toUpperCase() || null : value || null];
-  });
+function changeOf({ name, address, country, vatNumber, email }: SetFlags): BillingDetailsRequest {
+  const orNull = (text: string) => text.trim() || null;
   return {
-    ...Object.fromEntries(passed),
+    ...(name !== undefined && { name: orNull(name) }),
     ...(address && { address: address.map((line) => line.trim()).filter((line) => line !== "") }),
+    ...(country !== undefined && { country: orNull(country.toUpperCase()) }),
+    ...(vatNumber !== undefined && { vatNumber: orNull(vatNumber) }),
+    ...(email !== undefined && { email: orNull(email) }),
   };
 }
 
