@@ -15,7 +15,7 @@ const addressSchema = z.array(lineSchema).max(8);
 const countrySchema = z.string().refine(isCountry, "is not a country of ISO 3166 such as GB");
 
 /** Who sells: what a service prints on receipts. */
-export const sellerSchema = z.strictObject({
+const sellerSchema = z.strictObject({
   name: lineSchema,
   address: addressSchema.min(1),
   country: countrySchema,

@@ -33,7 +33,7 @@ export const ISO_DATES: DateWords = {
 export type Field = readonly [label: string, value: string];
 
 /** A row of the table: a charge, how it was calculated, and its amount. */
-export interface ChargeLine {
+interface ChargeLine {
   readonly text: string;
   readonly details: readonly string[];
   readonly amount: string;

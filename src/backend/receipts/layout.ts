@@ -13,7 +13,7 @@ const WIDTH = PAGE_WIDTH - 2 * MARGIN;
 
 const RIGHT = MARGIN + WIDTH;
 
-const BOTTOM = PAGE_HEIGHT - MARGIN - 24;
+const BOTTOM = PAGE_HEIGHT - MARGIN - 14;
 
 const COLUMN_GAP = 24;
 
@@ -50,8 +50,8 @@ type Structure = ReturnType<InstanceType<typeof PDFDocument>["struct"]>;
 
 type Line = { readonly text: string; readonly style: TextStyle };
 
-/** The space between sections, how many such spaces there are, and by how much each may grow. */
-const [GAP, GAPS, MAX_STRETCH] = [10, 7, 24];
+/** The space between sections, how many such spaces there are, and by how much each may shrink or grow. */
+const [GAP, GAPS, MIN_STRETCH, MAX_STRETCH] = [10, 7, -5, 24];
 
 /** Lays out a document on as many pages as it needs, which is one unless its texts are very long. */
 export class Layout {
@@ -73,7 +73,8 @@ export class Layout {
   draw(content: DocumentContent): void {
     this.isMeasuring = true;
     this.sections(content);
-    this.stretch = Math.min(MAX_STRETCH, Math.max(0, (BOTTOM - this.y) / GAPS));
+    // A point less, so that rounding does not make a second page.
+    this.stretch = Math.min(MAX_STRETCH, Math.max(MIN_STRETCH, (BOTTOM - 1 - this.y) / GAPS));
     this.y = MARGIN;
     this.isMeasuring = false;
     this.sections(content);

@@ -41,8 +41,8 @@ export function registerBilling(
     name: "set",
     description: "Set the name, address and VAT number on receipts",
     examples: [
-      'organizations billing set --name "Northwind Ltd" --country GB --vat-number GB999999973',
-      'organizations billing set --address "1 High Street" --address "London N1 1AA"',
+      "organizations billing set --country GB --vat-number GB999999973",
+      "organizations billing set --email receipts@northwind.example",
     ],
   })
     .option("--name <name>", "legal name; empty for the organization's name")
@@ -62,6 +62,8 @@ export function registerBilling(
 }
 
 const SET_HELP = `
+An address has several lines:
+  --address "1 High Street" --address "London N1 1AA"
 Fields that are not passed stay, and an empty value clears
 one. Receipts that were issued before stay as they are.
 Only a signed-in administrator can set it.`;

@@ -80,7 +80,7 @@ describe.each(DIALECTS)("billing details on %s", (dialect) => {
     ["a country that is none", { country: "UK" }, "country"],
     ["a VAT number of no form", { country: "GB", vatNumber: "12" }, "vatNumber"],
     ["a country whose VAT numbers have another form", { country: "DE", vatNumber: "T1234567890123" }, "vatNumber"],
-    ["an address that is no text", { address: "1 High Street" }, "address"],
+    ["an address that is no text", { address: "1" }, "address"],
     ["a line with a control character", { address: ["1\u001b[2J"] }, "address[0]"],
     ["a name with a line end inside", { name: "a\nb" }, "name"],
     ["a name of 201 characters", { name: "x".repeat(201) }, "name"],
