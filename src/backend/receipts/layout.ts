@@ -160,7 +160,7 @@ export class Layout {
   /** Draws a field over the whole width. */
   private remark(label: string, value: string): void {
     const element = this.child(this.root, "P");
-    this.makeRoom(heightOf(LABEL) + heightOf(BODY));
+    this.makeRoom(heightOf(LABEL) + heightOf(NOTE));
     this.lines(element, "P", label, LABEL, WIDTH);
     this.lines(element, "P", value, NOTE, WIDTH);
   }
@@ -206,7 +206,7 @@ export class Layout {
 
   /** Draws the tax by rate, and beside it the sums under each other. */
   private sums({ taxes, sums, total }: DocumentContent): void {
-    this.makeRoom(sums.length * (heightOf(BODY) + 4) + heightOf(STRONG) + 20);
+    this.makeRoom(sums.length * (heightOf(BODY) + 4) + heightOf(STRONG) + 12);
     const top = this.y;
     this.table(taxes, COLUMN, COLUMN_GAP / 2);
     const after = this.y;
