@@ -49,7 +49,7 @@ export function registerBilling(
     .option("--address <line>", "line of the address; repeat it for more", addLine)
     .option("--country <code>", "country, ISO 3166 (e.g. GB)")
     .option("--vat-number <number>", "VAT number; only its form is checked")
-    .option("--email <email>", "email address of whoever handles receipts")
+    .option("--email <email>", "email address printed on receipts")
     .addHelpText("after", SET_HELP)
     .action((flags: SetFlags, command: Command) =>
       interruptible(context, () => runs.set({ ...readGlobals(command), change: changeOf(flags) }, context)),

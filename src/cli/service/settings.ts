@@ -45,7 +45,7 @@ export function addStripeRateFlag(command: Command): Command {
 function addSellingFlags(command: Command): Command {
   return addStripeRateFlag(addProviderFlag(command, "stripe (default) or sandbox"))
     .option("--minimum-charge <list>", "minimum charges Stripe does not list, such as KES=50", someText)
-    .option("--seller <seller>", "seller on receipts, as JSON, or a name for the payment page", someText);
+    .option("--seller <seller>", "seller: a name, or JSON for receipts (or set SECUREFLAG_SELLER)", someText);
 }
 
 /** Adds the flags of the service. */
