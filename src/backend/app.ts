@@ -18,6 +18,7 @@ import { registerPaymentPage } from "./pages/paymentPage.ts";
 import { registerPaymentMethod } from "./paymentMethod/routes.ts";
 import { registerPayments, registerPurchases } from "./purchases/routes.ts";
 import { registerBilling } from "./quotes/routes.ts";
+import { registerBillingDetails } from "./receipts/billingDetails.ts";
 import { registerReports } from "./reports/routes.ts";
 import { registerUsers } from "./users/routes.ts";
 
@@ -90,6 +91,7 @@ function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<A
   registerPaymentMethod(app, routes);
   registerMethodPage(app, routes);
   registerReports(app, routes);
+  registerBillingDetails(app, routes);
   registerUsers(app, routes);
   registerDevicePage(app, { ...routes, ...signIn });
 }

@@ -1,5 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { Kysely } from "kysely";
+import type { Seller } from "../contract/billingDetails.ts";
 import type { Database, PurchaseRow } from "./database/schema.ts";
 import type { SecretBox } from "./identity/secretBox.ts";
 import type { PaymentGateway } from "./payments/gateway.ts";
@@ -41,6 +42,8 @@ export interface Notifier {
 export interface BackendDeps {
   readonly database: Kysely<Database>;
   readonly gateway: PaymentGateway;
+  /** What receipts name as the seller from now on; `null` to name none. */
+  readonly seller: Seller | null;
   readonly notifier: Notifier;
   readonly clock: BillingClock;
   /** The machine's clock, in milliseconds: leases, sign-in and rate limits follow it. */

@@ -1,12 +1,14 @@
 import * as z from "zod";
-import { dateSchema, licenseCountsSchema, moneySchema, paymentMethodSchema } from "../contract/basics.ts";
+import { dateSchema, licenseCountsSchema, moneySchema } from "../contract/basics.ts";
 import {
+  creditNoteSchema,
   purchaseSchema,
   quoteSchema,
   receiptSchema,
   storedPaymentMethodSchema,
   subscriptionSchema,
 } from "../contract/billing.ts";
+import { billingDetailsSchema } from "../contract/billingDetails.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { MODES } from "../contract/mode.ts";
 import { reportSchema } from "../contract/report.ts";
@@ -14,6 +16,7 @@ import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assignmentStrategySchema, listedUserSchema, userSchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./buying/engine/wanted.ts";
 import { SHELLS } from "./help/page.ts";
+import { serviceOutputs } from "./service/outputs.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
 
@@ -108,31 +111,25 @@ const addingOutput = {
   quote: verifiedQuoteSchema.optional(),
 };
 
-/** How the provider's record of a payment and the ledger can differ. */
-const findingSchema = z.enum([
-  "unknownPurchase",
-  "notBooked",
-  "amountDiffers",
-  "notCaptured",
-  "refundNotBooked",
-  "refundNotMade",
-]);
+const billingOutput = z.object({ organizationId: z.int(), ...billingDetailsSchema.shape });
 
-const reconciliationSchema = z.object({
-  from: z.string(),
-  until: z.string(),
-  /** How many were compared. */
-  payments: z.int(),
-  /** How many differences were settled by advancing the purchase. */
-  advanced: z.int(),
-  /** How many differences of a kind are left. */
-  findings: z.record(findingSchema, z.int()),
-  /** What they amount to, whatever the direction, by currency. */
-  differences: z.array(moneySchema),
-  /** `none` if buying was not on hold. */
-  hold: z.enum(["none", "released", "kept"]),
-  /** The latest `--from` that releases a hold; `null` if that is not known. */
-  heldSince: z.string().nullable(),
+/** A receipt or a credit note of an export. */
+const exportedSchema = z.object({
+  number: z.string(),
+  /** When it was issued, in the billing time zone. */
+  date: dateSchema,
+  kind: z.enum(["receipt", "credit_note"]),
+  purchaseId: z.string(),
+  licenses: z.int(),
+  net: moneySchema,
+  tax: moneySchema,
+  total: moneySchema,
+  purchaseOrder: z.string().nullable(),
+  /** Its name in the directory. */
+  file: z.string(),
+  sha256: z.string(),
+  /** Whether it was there before. */
+  existed: z.boolean(),
 });
 
 const helpSchema = z.union([
@@ -170,7 +167,16 @@ export const outputs = {
   }),
   "purchases list": z.array(purchaseSchema),
   "purchases show": purchaseSchema,
-  "purchases receipt": z.object({ ...receiptSchema.shape, pdf: z.string().optional() }),
+  "purchases receipt": z.union([
+    z.object({ ...receiptSchema.shape, pdf: z.string().optional() }),
+    z.object({ ...creditNoteSchema.shape, pdf: z.string().optional() }),
+  ]),
+  "purchases export": z.object({
+    dir: z.string(),
+    from: dateSchema,
+    to: dateSchema,
+    documents: z.array(exportedSchema),
+  }),
   "purchases resume": z.object({
     resumed: z.array(purchaseSchema),
     notReceived: z.array(z.object({ idempotencyKey: z.string(), licenses: z.int() })),
@@ -185,6 +191,8 @@ export const outputs = {
     ...assignmentStrategySchema.shape,
   }),
   "organizations payment-method": z.object({ organizationId: z.int(), ...storedPaymentMethodSchema.shape }),
+  "organizations billing": billingOutput,
+  "organizations billing set": billingOutput,
   "users list": z.array(listedUserSchema),
   "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
   /** Emails as written in the file. */
@@ -207,49 +215,7 @@ export const outputs = {
   "sandbox clock show": sandboxStateSchema,
   "sandbox clock advance": clockAnswerSchema,
   "sandbox reset": z.object({ dataDir: z.string(), reset: z.literal(true) }),
-  serve: z.object({ url: z.string(), instance: z.string(), pid: z.int() }),
-  /** The migrations that were applied, or would be. */
-  "serve migrate": z.object({ migrations: z.array(z.string()), plan: z.boolean() }),
-  "serve check": z.object({
-    ok: z.literal(true),
-    warnings: z.array(z.string()),
-    /** The account that is paid; `null` for test cards. */
-    payments: z
-      .object({
-        provider: z.literal("stripe"),
-        mode: z.enum(["live", "test"]),
-        seller: z.string().nullable(),
-        apiVersion: z.string(),
-      })
-      .nullable(),
-  }),
-  "serve reconcile": reconciliationSchema,
-  "serve admin import": z.object({ organizations: z.array(z.object({ id: z.int(), name: z.string() })) }),
-  "serve admin create-organization": z.object({ id: z.int(), name: z.string() }),
-  "serve admin create-administrator": z.object({
-    organizationId: z.int(),
-    email: z.string(),
-    /** `null` for a person who has a password. */
-    link: z.string().nullable(),
-  }),
-  "serve admin set-payment-method": z.object({ organizationId: z.int(), paymentMethod: paymentMethodSchema }),
-  "serve admin list-review": z.array(
-    z.object({
-      id: z.string(),
-      organizationId: z.int().nullable(),
-      kind: z.enum(["purchase", "renewal"]).nullable(),
-      licenses: z.int().nullable(),
-      /** Of a difference: what was captured, otherwise what is booked. */
-      total: moneySchema.nullable(),
-      acceptedAt: z.string().nullable(),
-      paymentId: z.string().nullable(),
-      /** `null` for a purchase whose payment is not known; `disputed` for one that the payer's bank disputes. */
-      finding: z.enum([...findingSchema.options, "disputed"]).nullable(),
-    }),
-  ),
-  "serve admin resolve": z.object({ id: z.string(), state: z.string() }),
-  "serve admin hold": z.object({ held: z.literal(true), since: z.string().nullable() }),
-  "serve admin release": z.object({ held: z.literal(false), wasHeld: z.boolean() }),
+  ...serviceOutputs,
   help: helpSchema,
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;

@@ -4,20 +4,18 @@ import type {
   PurchaseAnswer,
   PurchaseRequest,
   Quote,
-  Receipt,
   ReductionRequest,
   StoredPaymentMethod,
   Subscription,
 } from "../contract/billing.ts";
-import type { ReportKey } from "../contract/constants.ts";
-import type { Report } from "../contract/report.ts";
 import type { clockAnswerSchema, clockRequestSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assertVerifiedTls, parseAddress } from "./address.ts";
-import { Caller, type CallInput, type ClientOptions, type Reply } from "./call.ts";
+import { another, isNamed, ofOrganization } from "./asked.ts";
+import { Caller, type CallInput, type ClientOptions } from "./call.ts";
+import { type DocumentCalls, documentCalls } from "./documents.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
-import { ASK_AGAIN_HINT, outcomeUnknown } from "./outcome.ts";
-import type { PdfFile } from "./pdf.ts";
+import { ASK_AGAIN_HINT } from "./outcome.ts";
 import { createTransport } from "./transport.ts";
 import { type UserCalls, userCalls } from "./users.ts";
 
@@ -39,7 +37,7 @@ export type KeyOutcome =
 /**
  * The contract, seen from a command: one client per command, because they share the time for retries. Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
  */
-export interface Client extends IdentityCalls, UserCalls {
+export interface Client extends IdentityCalls, UserCalls, DocumentCalls {
   readonly apiUrl: string;
   readonly origin: string;
   readonly isLoopback: boolean;
@@ -78,15 +76,10 @@ export interface Client extends IdentityCalls, UserCalls {
   /** Takes a scheduled reduction back; there may be none. `outcome_unknown` as with `reduceLicenses`. */
   cancelReduction(organizationId: number): Promise<Subscription>;
   /**
-   * `purchaseId` may be the first 8 digits of the id, or more, or the receipt number, here and in the receipt's calls.
+   * `purchaseId` may be the first 8 digits of the id, or more, or the receipt number, here and in the calls of receipts.
    * `waitSeconds`: how long the backend may hold the answer until the purchase settles.
    */
   purchase(organizationId: number, purchaseId: string, waitSeconds?: number): Promise<PurchaseAnswer>;
-  receipt(organizationId: number, purchaseId: string): Promise<Receipt>;
-  /** The receipt as a PDF file of at most 1 MB. */
-  receiptPdf(organizationId: number, purchaseId: string): Promise<PdfFile>;
-  /** Without `from` and `to`: the last 12 months. */
-  report(organizationId: number, query: { from?: string; to?: string; by?: ReportKey }): Promise<Report>;
   sandboxState(): Promise<SandboxState>;
   /** Never repeated, and `outcome_unknown` where the answer is lost. */
   advanceClock(request: ClockRequest): Promise<ClockAnswer>;
@@ -110,6 +103,7 @@ export function createClient(options: ClientOptions): Client {
     isLoopback: address.isLoopback,
     ...identityCalls(caller),
     ...readingCalls(caller),
+    ...documentCalls(caller),
     ...userCalls(caller),
     ...buyingCalls(caller),
     ...payingCalls(caller),
@@ -119,7 +113,7 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-type ReadingCalls = "subscription" | "paymentMethod" | "purchases" | "purchase" | "receipt" | "receiptPdf" | "report";
+type ReadingCalls = "subscription" | "paymentMethod" | "purchases" | "purchase";
 
 function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   const repeat = "transient";
@@ -137,15 +131,6 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
       if (isNamed(purchaseId, value.id, value.receiptNumber)) return value;
       throw another(purchaseId, value.id);
     },
-    receipt: async (organizationId, purchaseId) => {
-      const { value } = await caller.call("getReceipt", { params: { organizationId, purchaseId }, repeat });
-      if (isNamed(purchaseId, value.purchaseId, value.receiptNumber)) return value;
-      throw another(purchaseId, value.purchaseId);
-    },
-    receiptPdf: (organizationId, purchaseId) =>
-      caller.download("getReceipt", { params: { organizationId, purchaseId }, repeat }),
-    report: async (organizationId, query) =>
-      ofOrganization(organizationId, await caller.call("getReport", { params: { organizationId }, query, repeat })),
   };
 }
 
@@ -222,36 +207,6 @@ function reducingCalls(caller: Caller): Pick<Client, "reduceLicenses" | "cancelR
     reduceLicenses: (organizationId, body) => change("reduceLicenses", organizationId, body),
     cancelReduction: (organizationId) => change("cancelReduction", organizationId),
   };
-}
-
-/** `changeHint`: where the answer is one to a change, how a person finds out what became of it. */
-function ofOrganization<Answer extends { readonly organization: { readonly id: number } }>(
-  organizationId: number,
-  { value }: Reply<Answer>,
-  changeHint: string | null = null,
-): Answer {
-  if (value.organization.id === organizationId) return value;
-  throw another(`organization ${organizationId}`, value.organization.id, changeHint);
-}
-
-/** Whether a purchase is the one that was asked for: by its id, the first 8 digits of it or more, or its receipt. */
-function isNamed(name: string, id: string, receiptNumber: string | null): boolean {
-  const isBeginning = /^pur_(\d+_)?[0-9a-f]{8,}$/.test(name);
-  return (
-    name === id ||
-    name === receiptNumber ||
-    (isBeginning && (id.startsWith(name) || withoutOrganization(id).startsWith(name)))
-  );
-}
-
-function withoutOrganization(id: string): string {
-  return id.replace(/^pur_\d+_/, "pur_");
-}
-
-function another(asked: string, answered: string | number, changeHint: string | null = null): ClientError {
-  const message = `The backend was asked for ${asked} and answered with ${answered}`;
-  const error = new ClientError("unexpected_answer", message);
-  return changeHint === null ? error : outcomeUnknown(error, changeHint);
 }
 
 /** An answer about another key's purchase says nothing about this one. */

@@ -13,6 +13,7 @@ import {
   taxRateSchema,
   termSchema,
 } from "./basics.ts";
+import { partiesShape } from "./billingDetails.ts";
 
 /** What is charged now: the net amount, its tax, and their sum. */
 const chargeShape = {
@@ -184,37 +185,58 @@ export const purchaseAnswerSchema = z.object({
 /** A single purchase, parsed. */
 export type PurchaseAnswer = z.infer<typeof purchaseAnswerSchema>;
 
+/** What a receipt and a credit note say of the purchase. */
+const documentShape = {
+  issuedAt: instantSchema,
+  purchaseId: z.string(),
+  kind: z.enum(["purchase", "renewal"]),
+  organization: organizationRefSchema,
+  plan: z.string(),
+  licenses: z.int().nonnegative(),
+  unitPrice: unitPriceSchema,
+  purchaseDate: dateSchema,
+  term: termSchema,
+  dueNow: chargeShape.dueNow,
+  taxRate: taxRateSchema,
+  tax: chargeShape.tax,
+  total: chargeShape.total,
+  paymentMethod: paymentMethodSchema.nullable(),
+  purchaseOrder: z.string().nullable(),
+  note: z.string().nullable(),
+  purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
+  ...partiesShape,
+  ...modeShape,
+};
+
+const sumIsWrong = { path: ["total"], message: "is not dueNow plus tax" };
+
 /** The answer to `GET …/purchases/{purchaseId}/receipt`. Its amounts are exactly those of the purchase. */
 export const receiptSchema = z
   .object({
     receiptNumber: z.string(),
-    issuedAt: instantSchema,
-    purchaseId: z.string(),
-    kind: z.enum(["purchase", "renewal"]),
-    organization: organizationRefSchema,
-    plan: z.string(),
-    licenses: z.int().nonnegative(),
+    ...documentShape,
     licensesAfter: z.int().nonnegative(),
-    unitPrice: unitPriceSchema,
-    purchaseDate: dateSchema,
-    term: termSchema,
-    dueNow: chargeShape.dueNow,
-    taxRate: taxRateSchema,
-    tax: chargeShape.tax,
-    total: chargeShape.total,
-    paymentMethod: paymentMethodSchema.nullable(),
-    purchaseOrder: z.string().nullable(),
-    note: z.string().nullable(),
-    purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
     /** The purchase's: a payment may have arrived too late for its licenses. A backend may leave it out. */
     status: purchaseSchema.shape.status.optional(),
     refund: purchaseSchema.shape.refund,
-    ...modeShape,
   })
-  .refine(addsUp, { path: ["total"], message: "is not dueNow plus tax" });
+  .refine(addsUp, sumIsWrong);
 
 /** A receipt, parsed. */
 export type Receipt = z.infer<typeof receiptSchema>;
+
+/** The answer to `GET …/purchases/{purchaseId}/credit-note`: what was refunded, which is the whole receipt. */
+export const creditNoteSchema = z
+  .object({
+    creditNoteNumber: z.string(),
+    receiptNumber: z.string(),
+    receiptIssuedAt: instantSchema,
+    ...documentShape,
+  })
+  .refine(addsUp, sumIsWrong);
+
+/** A credit note, parsed. */
+export type CreditNote = z.infer<typeof creditNoteSchema>;
 
 /** An entry of the audit log. */
 export const eventSchema = z.object({

@@ -11,7 +11,7 @@ function commandsOf(command: Command, above: readonly string[] = []): string[] {
     .visibleCommands(command)
     .flatMap((below) => {
       const words = [...above, below.name()];
-      const doesSomething = below.commands.length === 0 || ["sandbox", "serve"].includes(below.name());
+      const doesSomething = below.commands.length === 0 || ["sandbox", "serve", "billing"].includes(below.name());
       return [...(doesSomething ? [words.join(" ")] : []), ...commandsOf(below, words)];
     });
 }

@@ -62,7 +62,7 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   [
     "receipt",
     receiptSchema,
-    "dueNow issuedAt kind licenses licensesAfter livemode mode note organization paymentMethod plan purchaseDate purchaseId purchaseOrder purchasedBy receiptNumber refund status tax taxRate term total unitPrice",
+    "buyer dueNow issuedAt kind licenses licensesAfter livemode mode note organization paymentMethod plan purchaseDate purchaseId purchaseOrder purchasedBy receiptNumber refund seller status tax taxRate term total unitPrice",
   ],
   ["me", meSchema, "invitations livemode mode organizations token user"],
   ["me.user", meSchema.shape.user, "email role roleName"],

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -113,5 +113,46 @@ describe("a receipt as PDF", () => {
     const { exitCode, stdout } = await runCli(args, { env: environmentFor(url, POUNDS) });
     server.close();
     expect({ exitCode, whole: stdout === pdf }).toEqual({ exitCode: 0, whole: true });
+  });
+});
+
+describe("an export", () => {
+  const args = (dir: string) => ["purchases", "export", "--from", "2026-01-01", "--to", "2099-12-31", "--dir", dir];
+
+  test("that was killed goes on, and its index adds up", async () => {
+    const bought = [await buy(POUNDS, "--po", '=HYPERLINK("x")'), await buy(POUNDS)];
+    const dir = join(await temporaryDirectory(), "receipts");
+    const killed = await sandbox.cli(POUNDS, args(dir), { env: { SECUREFLAG_CRASH_AT: "C6" } });
+    expect({ exitCode: killed.exitCode, stdout: killed.stdout }).not.toMatchObject({ exitCode: 0 });
+    expect(await readdir(dir)).toEqual([expect.stringMatching(/\.pdf\.\d+\.tmp$/)]);
+
+    const { documents } = resultOf<{ documents: { number: string; file: string }[] }>(
+      await sandbox.cli(POUNDS, [...args(dir), "--json"]),
+    );
+    const numbers = documents.map(({ number }) => number);
+    expect(numbers).toEqual(expect.arrayContaining(bought.map(({ receiptNumber }) => receiptNumber)));
+    expect((await readdir(dir)).sort()).toEqual([...documents.map(({ file }) => file), "index.csv"].sort());
+    const index = await readFile(join(dir, "index.csv"), "utf8");
+    expect(index).toContain('"\'=HYPERLINK(""x"")"');
+    const rows = index.trimEnd().split("\n").slice(1);
+    expect(rows.map((row) => row.split(",")[6])).toEqual(numbers.map(() => "244.10"));
+
+    const path = join(dir, documents[0]?.file ?? "");
+    await writeFile(path, "another");
+    const differs = await sandbox.cli(POUNDS, [...args(dir), "--json"]);
+    expect([differs.exitCode, errorOf(differs).code, await readFile(path, "utf8")]).toEqual([
+      2,
+      "file_exists",
+      "another",
+    ]);
+    expect(await readFile(join(dir, "index.csv"), "utf8")).toBe(index);
+  });
+
+  test("shows how far it is in a terminal", async () => {
+    const dir = join(await temporaryDirectory(), "receipts");
+    const terminal = await runInTerminal(args(dir), { env: environmentFor(sandbox.ready.url, POUNDS) });
+    await terminal.waitForText(/Exporting [█░]+ \d+ of \d+|Exported/);
+    expect(await terminal.exitCode()).toBe(0);
+    expect(terminal.screen()).toContain("Exported");
   });
 });

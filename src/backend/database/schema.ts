@@ -31,8 +31,8 @@ export interface Database {
   quotes: QuoteTable;
   purchases: PurchaseTable;
   idempotency_keys: IdempotencyKeyTable;
-  receipts: { organization_id: number; number: number; purchase_id: string; issued_at: number; licenses_after: number };
-  credit_notes: { organization_id: number; number: number; purchase_id: string; issued_at: number };
+  receipts: DocumentTable & { licenses_after: number };
+  credit_notes: DocumentTable;
   ledger: LedgerTable;
   events: EventTable;
   outbox: OutboxTable;
@@ -47,6 +47,22 @@ interface OrganizationTable {
   assignment_strategy: Generated<AssignmentStrategy>;
   /** Billing clock; `null` for one from before this was noted. */
   created_at: Generated<number | null>;
+  /** `StoredDetails`; `null` until they are set. */
+  billing_json: Generated<string | null>;
+}
+
+/** A receipt or a credit note, with seller and buyer as they were when it was issued. */
+interface DocumentTable {
+  organization_id: number;
+  number: number;
+  purchase_id: string;
+  issued_at: number;
+  /** A `Seller`; `null` where none was set. */
+  seller_json: Generated<string | null>;
+  /** The organization's `billing_json`. */
+  buyer_json: Generated<string | null>;
+  /** `null` on those of before it was kept. */
+  organization_name: Generated<string | null>;
 }
 
 /** One subscription per organization. `version` changes with everything that a quote depends on. */
@@ -267,6 +283,9 @@ export type TicketRow = Selectable<TicketTable>;
 
 /** A session as stored. */
 export type SessionRow = Selectable<SessionTable>;
+
+/** A receipt or a credit note as stored. */
+export type DocumentRow = Selectable<DocumentTable>;
 
 /** A user as stored. */
 export type UserRow = Selectable<UserTable>;

@@ -1,4 +1,5 @@
 import { currencyExponent } from "../../billing/money.ts";
+import type { Seller } from "../../contract/billingDetails.ts";
 import type { Mode } from "../../contract/mode.ts";
 import type { Capture, PaidKind, Payment, PaymentAttempt, PaymentGateway, PaymentStatus } from "./gateway.ts";
 
@@ -36,7 +37,12 @@ const CARDS: Readonly<Record<string, TestCard>> = {
 export const SANDBOX_PAYMENT_METHODS = Object.keys(CARDS);
 
 /** Who is paid with test cards. */
-export const SANDBOX_SELLER = "Example Seller Ltd (made up)";
+export const SANDBOX_SELLER: Seller = {
+  name: "Example Seller Ltd (made up)",
+  address: ["1 Example Street", "London EC1A 1AA"],
+  country: "GB",
+  vatNumber: "GB999999973",
+};
 
 /** The stored method of a payment without one. */
 const NO_METHOD = "";

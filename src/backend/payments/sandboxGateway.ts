@@ -87,7 +87,7 @@ export function sandboxGateway(
 
   return {
     ...CARD_RULES,
-    account: { mode: MODE, seller: SANDBOX_SELLER },
+    account: { mode: MODE, seller: SANDBOX_SELLER.name },
 
     async create(request: PaymentRequest) {
       const { method, status } = unconfirmedColumns(request.paymentMethod);

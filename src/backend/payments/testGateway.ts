@@ -85,7 +85,7 @@ export function testGateway(deps: TestGatewayDeps): PaymentGateway {
 
   return {
     ...CARD_RULES,
-    account: { mode: MODE, seller: SANDBOX_SELLER },
+    account: { mode: MODE, seller: SANDBOX_SELLER.name },
 
     async create(request) {
       const payment = {

@@ -6,6 +6,7 @@ import { isUniqueViolation } from "../database/storageFailure.ts";
 import type { Notification } from "../deps.ts";
 import { actorOf, type NewEvent } from "../events/events.ts";
 import { outboxRow } from "../events/outbox.ts";
+import { type Issuer, sellerJson } from "../receipts/store.ts";
 import { type Clocks, LEASE_MS } from "./leases.ts";
 import type { Order } from "./order.ts";
 import { nextCheck } from "./schedule.ts";
@@ -106,22 +107,22 @@ export interface Fulfillment {
  * @returns the purchase as it is now; `null` if another worker has taken over
  */
 export async function fulfillAtOnce(
-  database: Kysely<Database>,
+  { database, seller }: Issuer,
   lease: PurchaseRow,
   fulfillment: Fulfillment,
   now: number,
 ): Promise<PurchaseRecord | null> {
-  const [fulfilled] = await fulfill(database, fulfillmentOf(lease, fulfillment, now));
+  const [fulfilled] = await fulfill(database, fulfillmentOf(lease, fulfillment, sellerJson(seller), now));
   return fulfilled ?? null;
 }
 
 /** The values of `fulfill`. */
-function fulfillmentOf(lease: PurchaseRow, fulfillment: Fulfillment, now: number) {
+function fulfillmentOf(lease: PurchaseRow, fulfillment: Fulfillment, seller: string | null, now: number) {
   const { organization_id: organizationId, id, epoch, state } = lease;
   const { licenses, paymentMethod, paymentMethodLabel, spentAt, event, notification } = fulfillment;
   const { id: queuedId, payload_json: payload } = outboxRow(notification, now);
   return {
-    ...{ organizationId, id, epoch, state, licenses, paymentMethod, paymentMethodLabel, spentAt, now },
+    ...{ organizationId, id, epoch, state, licenses, paymentMethod, paymentMethodLabel, seller, spentAt, now },
     ...{ eventAt: event.at, eventType: event.type, actor: event.actor, queuedId, payload },
   };
 }
@@ -144,8 +145,10 @@ const fulfill = preparedStatement<ReturnType<typeof fulfillmentOf>, PurchaseReco
       where organization_id = ${value("organizationId")} and exists (select 1 from moved)
       returning organization_id, licenses, used, reduction, receipt_count, event_count
     ), issued as (
-      insert into receipts (organization_id, number, purchase_id, issued_at, licenses_after)
-      select organization_id, receipt_count, ${value("id")}::text, ${value("now")}::bigint, licenses from counted
+      insert into receipts (organization_id, number, purchase_id, issued_at, licenses_after, seller_json, buyer_json, organization_name)
+      select organization_id, receipt_count, ${value("id")}::text, ${value("now")}::bigint, licenses, ${value("seller")}::text,
+        organizations.billing_json, organizations.name
+      from counted join organizations on organizations.id = ${value("organizationId")}
     ), charged as (
       insert into ledger (organization_id, purchase_id, kind, amount, currency, at)
       select counted.organization_id, id, 'charge', total, currency, ${value("now")}::bigint from counted, moved

@@ -155,7 +155,7 @@ export async function fulfill(run: WorkerRun, purchase: PurchaseRow, actor = BAC
     const message = "The payment arrived after the term had ended; it is refunded.";
     return startRefund(run, purchase, { code: "term_ended", message });
   }
-  run.fulfilled = await fulfillPurchase(run.database, purchase, now, actor);
+  run.fulfilled = await fulfillPurchase(run, purchase, now, actor);
   observeSettled(run, purchase, "fulfilled");
   run.reach("B8");
   return "settled";
@@ -177,7 +177,7 @@ export function isRefundOwed({ state, failure_code }: PurchaseRow): boolean {
 
 /** Records that a payment has to be refunded. */
 export async function startRefund(run: WorkerRun, purchase: PurchaseRow, failure: Failure): Promise<Step> {
-  await markRefundDue(run.database, purchase, failure, run.clock.now());
+  await markRefundDue(run, purchase, failure, run.clock.now());
   return { ...purchase, state: "refund_due" };
 }
 

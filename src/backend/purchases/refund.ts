@@ -12,7 +12,7 @@ export async function refund(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   run.reach("B16");
   if (status === "pending") return "wait";
   if (status === "failed") return review(run, purchase, "its refund failed");
-  await recordRefund(run.database, purchase, run.clock.now());
+  await recordRefund(run, purchase, run.clock.now());
   observeSettled(run, purchase, "refunded");
   return "settled";
 }

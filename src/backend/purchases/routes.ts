@@ -8,7 +8,7 @@ import { BackendError } from "../errors.ts";
 import { actorOf, type Buyer } from "../events/events.ts";
 import { type Answer, type Identity, pageLimit, type RouteDeps, register } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
-import { receiptAnswer } from "../receipts/answer.ts";
+import { documentAnswer } from "../receipts/answer.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { acceptPurchase } from "./accept.ts";
 import { newPurchaseId } from "./leases.ts";
@@ -22,7 +22,7 @@ import {
   readPurchaseByKey,
   voidKey,
 } from "./store.ts";
-import { paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "./views.ts";
+import { creditNoteView, paymentDeclined, purchaseAnswer, purchaseView, receiptView } from "./views.ts";
 import { clocksOf } from "./worker.ts";
 
 const MAX_WAIT_S = 20;
@@ -68,7 +68,12 @@ export function registerPurchases(app: FastifyInstance, deps: RouteDeps): void {
 
   register(app, deps, "getReceipt", async ({ organization, params, request }) => {
     const row = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
-    return receiptAnswer(await receiptView(deps, row), request.headers.accept);
+    return documentAnswer(await receiptView(deps, row), request.headers.accept);
+  });
+
+  register(app, deps, "getCreditNote", async ({ organization, params, request }) => {
+    const row = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
+    return documentAnswer(await creditNoteView(deps, row), request.headers.accept);
   });
 }
 

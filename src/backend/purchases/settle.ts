@@ -6,6 +6,7 @@ import type { Notification } from "../deps.ts";
 import { BACKEND, insertEvent, recordEvent } from "../events/events.ts";
 import { queueNotification } from "../events/outbox.ts";
 import { creditNoteNumber } from "../receipts/content.ts";
+import { type Issuer, saveCreditNote, saveReceipt } from "../receipts/store.ts";
 import { makeProviderDue } from "../subscriptions/store.ts";
 import { type Fulfillment, fulfillAtOnce } from "./atOnce.ts";
 import { followPath, movePurchase, takenOver } from "./leases.ts";
@@ -39,7 +40,7 @@ const UNPAID_EVENTS = { declined: "purchase.failed", canceled: "purchase.cancele
  * @throws StaleLease
  */
 export async function fulfillPurchase(
-  database: Kysely<Database>,
+  issuer: Issuer,
   lease: PurchaseRow,
   now: number,
   actor = BACKEND,
@@ -55,11 +56,11 @@ export async function fulfillPurchase(
     notification: notificationOf(lease, "purchase.succeeded"),
   };
   followPath(lease.state, FULFILLED);
-  if (!isPostgres(database)) {
-    await fulfillInSteps(database, lease, fulfillment, now);
+  if (!isPostgres(issuer.database)) {
+    await fulfillInSteps(issuer, lease, fulfillment, now);
     return null;
   }
-  const fulfilled = await fulfillAtOnce(database, lease, fulfillment, now);
+  const fulfilled = await fulfillAtOnce(issuer, lease, fulfillment, now);
   if (!fulfilled) throw takenOver(lease);
   return fulfilled;
 }
@@ -68,14 +69,14 @@ const FULFILLED = ["paid", "fulfilled"] as const;
 
 /** Fulfills a purchase with portable statements. `fulfillAtOnce` does the same. */
 export async function fulfillInSteps(
-  database: Kysely<Database>,
+  { database, seller }: Issuer,
   lease: PurchaseRow,
   { licenses, paymentMethod, paymentMethodLabel, spentAt, event, notification }: Fulfillment,
   now: number,
 ): Promise<void> {
   await inTransaction(database, async (tx) => {
     await movePurchase(tx, lease, FULFILLED, { ...settled(now), spent_at: spentAt });
-    const counts = await issueReceipt(tx, lease, { licenses, paymentMethod, paymentMethodLabel, now });
+    const counts = await issueReceipt(tx, lease, { licenses, paymentMethod, paymentMethodLabel, seller, now });
     const { licenses: licensesAfter, receipt_count: receipt, reduction } = counts;
     const data = { licensesAfter, receipt, ...(licenses > 0 && reduction !== null && { reduction }) };
     await insertEvent(tx, { ...event, data }, counts.event_count);
@@ -159,7 +160,7 @@ async function waitForPerson(
  * @throws StaleLease
  */
 export async function markRefundDue(
-  database: Kysely<Database>,
+  { database, seller }: Issuer,
   lease: PurchaseRow,
   failure: Failure,
   now: number,
@@ -169,7 +170,7 @@ export async function markRefundDue(
     const path = hasEnded ? (["refund_due"] as const) : (["paid", "refund_due"] as const);
     await movePurchase(tx, lease, path, { ...failed(failure), next_check_at: now });
     const nothing = { licenses: 0, paymentMethod: null, paymentMethodLabel: null };
-    const { event_count } = await issueReceipt(tx, lease, { ...nothing, now });
+    const { event_count } = await issueReceipt(tx, lease, { ...nothing, seller, now });
     await insertEvent(tx, { ...eventOf(lease, "purchase.refund_due", now), data: { ...failure } }, event_count);
   });
 }
@@ -179,7 +180,7 @@ export async function markRefundDue(
  *
  * @throws StaleLease
  */
-export async function recordRefund(database: Kysely<Database>, lease: PurchaseRow, now: number): Promise<void> {
+export async function recordRefund({ database, seller }: Issuer, lease: PurchaseRow, now: number): Promise<void> {
   await inTransaction(database, async (tx) => {
     await movePurchase(tx, lease, "refunded", settled(now));
     const { credit_note_count } = await tx
@@ -189,10 +190,8 @@ export async function recordRefund(database: Kysely<Database>, lease: PurchaseRo
       .returning("credit_note_count")
       .executeTakeFirstOrThrow();
     const { organization_id, id, total, currency } = lease;
-    await tx
-      .insertInto("credit_notes")
-      .values({ organization_id, number: credit_note_count, purchase_id: id, issued_at: now })
-      .execute();
+    const note = { organization_id, number: credit_note_count, purchase_id: id, issued_at: now };
+    await saveCreditNote(tx, note, seller);
     await tx
       .insertInto("ledger")
       .values({ organization_id, purchase_id: id, kind: "refund", amount: total, currency, at: now })
@@ -222,9 +221,10 @@ function failed({ code, message }: Failure) {
 async function issueReceipt(
   tx: Kysely<Database>,
   { organization_id, id, total, currency }: PurchaseRow,
-  change: Pick<Fulfillment, "licenses" | "paymentMethod" | "paymentMethodLabel"> & { now: number },
+  change: Pick<Fulfillment, "licenses" | "paymentMethod" | "paymentMethodLabel"> &
+    Pick<Issuer, "seller"> & { now: number },
 ) {
-  const { licenses, paymentMethod, paymentMethodLabel, now } = change;
+  const { licenses, paymentMethod, paymentMethodLabel, seller, now } = change;
   const counts = await tx
     .updateTable("subscriptions")
     .set((expression) => ({
@@ -245,16 +245,8 @@ async function issueReceipt(
     .where("organization_id", "=", organization_id)
     .returning(["licenses", "reduction", "receipt_count", "event_count"])
     .executeTakeFirstOrThrow();
-  await tx
-    .insertInto("receipts")
-    .values({
-      organization_id,
-      number: counts.receipt_count,
-      purchase_id: id,
-      issued_at: now,
-      licenses_after: counts.licenses,
-    })
-    .execute();
+  const { receipt_count: number, licenses: licenses_after } = counts;
+  await saveReceipt(tx, { organization_id, number, purchase_id: id, issued_at: now, licenses_after }, seller);
   await tx
     .insertInto("ledger")
     .values({ organization_id, purchase_id: id, kind: "charge", amount: total, currency, at: now })

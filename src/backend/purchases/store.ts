@@ -5,7 +5,7 @@ import type { Database, PurchaseRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { recordEvent } from "../events/events.ts";
-import { purchaseOfReceipt } from "../receipts/content.ts";
+import { purchaseOfReceipt } from "../receipts/store.ts";
 import { withId } from "./leases.ts";
 import { keyIsVoid } from "./order.ts";
 import { deadlineOf } from "./schedule.ts";

@@ -1,10 +1,12 @@
 import { money } from "../../billing/money.ts";
 import { statusOf } from "../../billing/purchase.ts";
-import type { Purchase, PurchaseAnswer, Receipt } from "../../contract/billing.ts";
+import type { CreditNote, Purchase, PurchaseAnswer, Receipt } from "../../contract/billing.ts";
 import { modeFields } from "../../contract/mode.ts";
+import type { DocumentRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
-import { creditNoteNumber, readReceipt, receiptNumber } from "../receipts/content.ts";
+import { creditNoteNumber, receiptNumber } from "../receipts/content.ts";
+import { partiesOf, readCreditNote, readReceipt } from "../receipts/store.ts";
 import { licenseCounts, readSubscription } from "../subscriptions/store.ts";
 import { paymentPageUrl } from "./pageAddress.ts";
 import { payUntil, priceOf } from "./schedule.ts";
@@ -103,32 +105,54 @@ export async function receiptView(
   if (!receipt) {
     throw new BackendError("not_found", `Purchase ${row.id} has no receipt: it is ${statusOf(row.state)}`);
   }
-  const { name, plan } = await readSubscription(deps.database, row.organization_id);
-  const { unitPrice, purchaseDate, term, taxRate } = priceOf(row);
-  const { id, kind, licenses, dueNow, tax, total, purchaseOrder, note, purchasedBy } = orderView(row);
   return {
     receiptNumber: receiptNumber(row.organization_id, receipt.number),
-    issuedAt: new Date(receipt.issued_at).toISOString(),
-    purchaseId: id,
-    kind,
-    organization: { id: row.organization_id, name },
-    plan,
-    licenses,
+    ...(await documentView(deps, row, receipt)),
     licensesAfter: receipt.licenses_after,
+    status: statusOf(row.state),
+    refund: refundView(row),
+  };
+}
+
+/**
+ * The contract's view of the credit note of a refunded purchase.
+ *
+ * @throws BackendError `not_found` if it was not refunded
+ */
+export async function creditNoteView(
+  deps: Pick<BackendDeps, "database" | "gateway">,
+  row: PurchaseRecord,
+): Promise<CreditNote> {
+  const [receipt, note] = [await readReceipt(deps.database, row), await readCreditNote(deps.database, row)];
+  if (!receipt || !note) throw new BackendError("not_found", `Purchase ${row.id} was not refunded: no credit note`);
+  return {
+    creditNoteNumber: creditNoteNumber(row.organization_id, note.number),
+    receiptNumber: receiptNumber(row.organization_id, receipt.number),
+    receiptIssuedAt: instant(receipt.issued_at),
+    ...(await documentView(deps, row, note)),
+  };
+}
+
+/** What a receipt and a credit note say of the purchase. */
+async function documentView(
+  { database, gateway }: Pick<BackendDeps, "database" | "gateway">,
+  row: PurchaseRecord,
+  document: DocumentRow,
+) {
+  const { name, plan } = await readSubscription(database, row.organization_id);
+  const { unitPrice, purchaseDate, term, taxRate } = priceOf(row);
+  const { id, ...order } = orderView(row);
+  return {
+    ...order,
+    issuedAt: instant(document.issued_at),
+    purchaseId: id,
+    ...partiesOf(document, name),
+    plan,
     unitPrice,
     purchaseDate,
     term,
-    dueNow,
     taxRate,
-    tax,
-    total,
-    paymentMethod:
-      row.payment_method === null ? null : deps.gateway.describe(row.payment_method, row.payment_method_label),
-    purchaseOrder,
-    note,
-    purchasedBy,
-    status: statusOf(row.state),
-    refund: refundView(row),
-    ...modeFields(deps.gateway.account.mode),
+    paymentMethod: row.payment_method === null ? null : gateway.describe(row.payment_method, row.payment_method_label),
+    ...modeFields(gateway.account.mode),
   };
 }

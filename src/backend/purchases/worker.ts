@@ -6,7 +6,7 @@ import type { PurchaseRecord } from "./store.ts";
 /** The dependencies of a worker. */
 export type WorkerDeps = Pick<
   BackendDeps,
-  "database" | "gateway" | "clock" | "now" | "reach" | "log" | "changes" | "leases" | "observe"
+  "database" | "gateway" | "seller" | "clock" | "now" | "reach" | "log" | "changes" | "leases" | "observe"
 >;
 
 /** One worker's run on a purchase, under one lease. */

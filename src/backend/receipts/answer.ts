@@ -1,4 +1,4 @@
-import type { Receipt } from "../../contract/billing.ts";
+import type { CreditNote, Receipt } from "../../contract/billing.ts";
 import type { Answer } from "../http/register.ts";
 
 interface MediaRange {
@@ -30,22 +30,24 @@ function readRange(text: string): MediaRange[] {
 }
 
 /**
- * Answers with a receipt: JSON, or a PDF if `Accept` prefers it.
+ * Answers with a receipt or a credit note: JSON, or a PDF if `Accept` prefers it.
  *
  * @throws BackendError `font_missing`
  */
-export async function receiptAnswer(receipt: Receipt, accept: string | undefined): Promise<Answer> {
+export async function documentAnswer(document: Receipt | CreditNote, accept: string | undefined): Promise<Answer> {
   const vary = { Vary: "Accept" };
-  if (!prefersPdf(accept)) return { status: 200, body: receipt, headers: vary };
+  if (!prefersPdf(accept)) return { status: 200, body: document, headers: vary };
   // Loaded on demand: it is larger than the rest of the backend.
-  const [{ renderReceiptPdf }, { installedFonts }] = await Promise.all([import("./pdf.ts"), import("./fonts.ts")]);
+  const [{ renderPdf }, { installedFonts }] = await Promise.all([import("./pdf.ts"), import("./fonts.ts")]);
+  const name =
+    "creditNoteNumber" in document ? `credit-note-${document.creditNoteNumber}` : `receipt-${document.receiptNumber}`;
   return {
     status: 200,
-    body: await renderReceiptPdf(receipt, installedFonts()),
+    body: await renderPdf(document, installedFonts()),
     headers: {
       ...vary,
       "Content-Type": "application/pdf",
-      "Content-Disposition": `attachment; filename="receipt-${receipt.receiptNumber}.pdf"`,
+      "Content-Disposition": `attachment; filename="${name}.pdf"`,
     },
   };
 }

@@ -1,9 +1,7 @@
-import type { Kysely } from "kysely";
 import type { CalendarDate } from "../../billing/calendar.ts";
 import { formatMoney } from "../../billing/money.ts";
 import type { Receipt } from "../../contract/billing.ts";
-import { type Mode, modeOf } from "../../contract/mode.ts";
-import type { Database, PurchaseKey } from "../database/schema.ts";
+import type { Mode } from "../../contract/mode.ts";
 
 /** The labels of a purchase, the same on its pages and its receipt. */
 export const LABELS = {
@@ -26,49 +24,40 @@ export interface DateWords {
 }
 
 /** `2026-11-22` and `2026-11-22 12:00 UTC`, for a reader whose language is unknown. */
-const ISO_DATES: DateWords = {
+export const ISO_DATES: DateWords = {
   date: (date) => date,
   instant: (instant) => `${new Date(instant).toISOString().slice(0, 16).replace("T", " ")} UTC`,
 };
 
-type Field = readonly [label: string, value: string];
+/** A label and its value. */
+export type Field = readonly [label: string, value: string];
 
 /** A row of the table: a charge, how it was calculated, and its amount. */
-export interface ChargeLine {
+interface ChargeLine {
   readonly text: string;
   readonly details: readonly string[];
   readonly amount: string;
 }
 
-/** The text of a receipt, in reading order. */
+/** The text of a receipt on a page for a browser, in reading order. */
 export interface ReceiptContent {
   readonly title: string;
-  /** What stands above everything else; `null` for a live receipt. */
-  readonly banner: string | null;
   readonly fields: readonly Field[];
-  readonly currency: string;
   readonly charges: readonly ChargeLine[];
   readonly total: string;
   /** Fields that may be long, or that were added after the receipt was issued. */
   readonly remarks: readonly Field[];
-  /** The parties and the product: these must be readable, unlike what the buyer wrote. */
-  readonly names: readonly string[];
 }
 
 /** Puts a receipt into words. Amounts are the receipt's own: nothing is calculated here. */
 export function receiptContent(receipt: Receipt, dates: DateWords = ISO_DATES): ReceiptContent {
-  const { total, refund, note, organization, plan, purchasedBy, paymentMethod } = receipt;
+  const { total, refund, note } = receipt;
   return {
     title: `Receipt ${receipt.receiptNumber}`,
-    banner: bannerOf(modeOf(receipt)),
     fields: fieldsOf(receipt, dates),
-    currency: total.currency,
     charges: chargesOf(receipt, dates),
     total: formatMoney(total),
     remarks: present([[LABELS.note, note], ...refundFields(refund, dates)]),
-    names: [organization.name, plan, purchasedBy?.email, purchasedBy?.token, paymentMethod?.label].filter(
-      (name) => typeof name === "string",
-    ),
   };
 }
 
@@ -94,7 +83,7 @@ function fieldsOf(receipt: Receipt, dates: DateWords): Field[] {
     [LABELS.buyer, purchasedBy && buyerText(purchasedBy)],
     [kind === "purchase" ? "Bought on" : "Renewed on", dates.date(receipt.purchaseDate)],
     ["Plan", receipt.plan],
-    [LABELS.licenses, receiptLicenses(receipt)],
+    [LABELS.licenses, licensesOf(receipt)],
     [LABELS.term, termText(term, dates)],
     [LABELS.purchaseOrder, receipt.purchaseOrder],
     ["Paid with", receipt.paymentMethod?.label ?? null],
@@ -102,7 +91,8 @@ function fieldsOf(receipt: Receipt, dates: DateWords): Field[] {
   ]);
 }
 
-function present(fields: readonly (readonly [string, string | null])[]): Field[] {
+/** Returns the fields that have a value. */
+export function present(fields: readonly (readonly [string, string | null])[]): Field[] {
   return fields.flatMap(([label, value]) => (value === null ? [] : [[label, value] as const]));
 }
 
@@ -123,7 +113,7 @@ function chargesOf(receipt: Receipt, dates: DateWords): ChargeLine[] {
 }
 
 /** A payment may have been captured for licenses that could no longer be added. */
-function receiptLicenses({ kind, status, licenses, licensesAfter }: Receipt): string {
+export function licensesOf({ kind, status, licenses, licensesAfter }: Receipt): string {
   if (status !== undefined && status !== "succeeded") return `none added (${licensesAfter})`;
   return licensesText({ kind, licenses, licensesBefore: licensesAfter - licenses });
 }
@@ -166,35 +156,4 @@ export function receiptNumber(organizationId: number, number: number): string {
 /** Formats a credit note number, a series of its own: `CN-4201-000001`. */
 export function creditNoteNumber(organizationId: number, number: number): string {
   return `CN-${receiptNumber(organizationId, number)}`;
-}
-
-/** Reads the receipt of a purchase; `undefined` if it was never paid. */
-export async function readReceipt(database: Kysely<Database>, purchase: PurchaseKey) {
-  return database
-    .selectFrom("receipts")
-    .selectAll()
-    .where("organization_id", "=", purchase.organization_id)
-    .where("purchase_id", "=", purchase.id)
-    .executeTakeFirst();
-}
-
-/**
- * Finds a purchase by its receipt number, `4201-000001`.
- *
- * @returns its id, or `null` if the text is not a receipt number of the organization
- */
-export async function purchaseOfReceipt(
-  database: Kysely<Database>,
-  organizationId: number,
-  text: string,
-): Promise<string | null> {
-  const number = Number(/-(\d{6,15})$/.exec(text)?.[1]);
-  if (text !== receiptNumber(organizationId, number)) return null;
-  const row = await database
-    .selectFrom("receipts")
-    .select("purchase_id")
-    .where("organization_id", "=", organizationId)
-    .where("number", "=", number)
-    .executeTakeFirst();
-  return row?.purchase_id ?? null;
 }

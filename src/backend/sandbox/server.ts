@@ -16,6 +16,7 @@ import { describeError } from "../errors.ts";
 import { createHttpServer, listenFailure } from "../http/server.ts";
 import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
+import { SANDBOX_SELLER } from "../payments/cards.ts";
 import { sandboxGateway } from "../payments/sandboxGateway.ts";
 import { reclaimLeases } from "../purchases/leases.ts";
 import { BUILT_IN_PASSWORD, BUILT_IN_PASSWORD_HASH } from "../seeding/seed.ts";
@@ -70,6 +71,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
     const backend: BackendDeps = {
       database,
       gateway,
+      seller: SANDBOX_SELLER,
       notifier: mailbox(data.outside),
       clock,
       licenseLimit: DEFAULT_LICENSE_LIMIT,

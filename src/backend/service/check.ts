@@ -66,7 +66,7 @@ export interface CheckedAccount {
  * @throws BackendError `settings_invalid` with all that keeps the service from selling; `unavailable` without an answer
  */
 export async function checkProvider(
-  { payments, publicUrl }: Pick<ServiceSettings, "payments" | "publicUrl">,
+  { payments, publicUrl, seller }: Pick<ServiceSettings, "payments" | "publicUrl" | "seller">,
   monotonic: () => number,
 ): Promise<CheckedAccount | null> {
   if (payments.provider === "sandbox") return null;
@@ -75,10 +75,14 @@ export async function checkProvider(
   try {
     const { problems, ...report } = await checkStripeAccount({ ...payments, monotonic, webhookUrl });
     if (problems.length > 0) throw invalidSettings(problems, CORRECT_KEY);
-    return { provider: "stripe", mode: payments.mode, ...report };
+    const warnings = [...report.warnings, ...(payments.mode === "live" && seller === null ? [NO_SELLER] : [])];
+    return { provider: "stripe", mode: payments.mode, ...report, warnings };
   } catch (error) {
     throw error instanceof GatewayUnavailable ? providerSilent(error) : error;
   }
 }
+
+const NO_SELLER =
+  "Receipts name no seller, so accountants may refuse them. Set SECUREFLAG_SELLER to the seller's name, address, country and VAT number as JSON.";
 
 const CORRECT_KEY = "Correct the key or its permissions at https://dashboard.stripe.com/apikeys.";

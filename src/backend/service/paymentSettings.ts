@@ -27,11 +27,11 @@ export type PaymentSettings = { readonly provider: "sandbox" } | StripeSettings;
 /**
  * Reads the settings of the payment provider, which is Stripe unless `--payments` names another.
  *
- * @param takesWebhooks whether the secrets of webhooks are required
+ * @param more whether the secrets of webhooks are required, and the seller's name
  */
 export async function paymentSettings(
   reader: SettingsReader,
-  { takesWebhooks }: { takesWebhooks: boolean },
+  { takesWebhooks, seller }: { takesWebhooks: boolean; seller: string | null },
 ): Promise<PaymentSettings> {
   const provider = providerOf(reader);
   if (provider !== "stripe") return { provider: "sandbox" };
@@ -41,7 +41,7 @@ export async function paymentSettings(
     webhookSecrets: takesWebhooks ? await webhookSecrets(reader) : [],
     apiUrl: await apiUrl(reader),
     rate: reader.number("stripe-rate", { usual: 40, min: 1, max: 10_000 }),
-    seller: reader.flag("seller"),
+    seller,
     minimumCharges: minimumCharges(reader),
   };
 }

@@ -6,6 +6,7 @@ import type { StripeCall } from "../payments/stripe/client.ts";
 import { testGateway } from "../payments/testGateway.ts";
 import type { WorkerDeps } from "../purchases/worker.ts";
 import { startDatabaseClock } from "./clock.ts";
+import { readNotedSeller } from "./sellerSetting.ts";
 import type { ServiceSettings } from "./settings.ts";
 import { withSchema } from "./store.ts";
 
@@ -56,7 +57,8 @@ export function withProvider<Result>(
       const clock = await startDatabaseClock(database, machine);
       const log = (line: string, error?: unknown) =>
         machine.log(error === undefined ? line : `${line}: ${describeError(error)}`);
-      const deps = { ...machine, database, clock, now: clock.now, changes: new EventEmitter(), log };
+      const seller = await readNotedSeller(database);
+      const deps = { ...machine, database, seller, clock, now: clock.now, changes: new EventEmitter(), log };
       try {
         return await work({ ...deps, gateway: await openGateway(settings.payments, deps) });
       } catch (error) {

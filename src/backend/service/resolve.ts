@@ -132,7 +132,7 @@ async function resolveRefund(run: WorkerRun, purchase: PurchaseRow, outcome: Out
     );
   }
   await assertRefunded(run, paymentId);
-  await recordRefund(run.database, purchase, run.clock.now());
+  await recordRefund(run, purchase, run.clock.now());
   return "refunded";
 }
 

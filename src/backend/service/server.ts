@@ -23,6 +23,7 @@ import { createMetrics, type Metrics, observePurchase, poolObservers } from "./m
 import { startMetricsServer } from "./metricsServer.ts";
 import { openGateway } from "./provider.ts";
 import { createReadiness } from "./readiness.ts";
+import { noteSeller } from "./sellerSetting.ts";
 import { pageKeyOf, type ServiceSettings } from "./settings.ts";
 import { assertSchema, databaseFailure, openStore } from "./store.ts";
 import { storeGauges } from "./storeGauges.ts";
@@ -87,6 +88,7 @@ export async function startService(settings: ServiceSettings, deps: ServiceDeps)
   try {
     await assertSchema(store.database);
     await noteProvider(store.database, settings.payments.provider);
+    await noteSeller(store.database, settings.seller);
     const clock = await startDatabaseClock(store.database, { ...deps, log: lineLog(log) });
     cleanUps.push(clock.stop);
     const holding = await startHolding(store.database, { now: clock.now, log: lineLog(log) });
@@ -144,6 +146,7 @@ async function backendOf(
       observeCall: observeStripe(metrics, log, deps.monotonic),
       fallbackSeller: settings.publicUrl.host,
     }),
+    seller: settings.seller,
     notifier: logNotifier(log),
     clock,
     now: clock.now,

@@ -2,11 +2,13 @@ import { hkdfSync } from "node:crypto";
 import { isIP } from "node:net";
 import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
+import type { Seller } from "../../contract/billingDetails.ts";
 import { isLoopbackAuthority, type TlsFiles } from "../http/server.ts";
 import type { RateLimit } from "./buckets.ts";
 import { collectSettings, type GivenSettings, type SettingsReader } from "./given.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 import { type PaymentSettings, paymentSettings, providerOf } from "./paymentSettings.ts";
+import { sellerSetting } from "./sellerSetting.ts";
 import { authorities, tlsFiles } from "./tlsSettings.ts";
 
 /** How to reach the database. */
@@ -26,6 +28,8 @@ type Role = "http" | "jobs";
 export interface ServiceSettings {
   readonly database: DatabaseSettings;
   readonly payments: PaymentSettings;
+  /** What receipts name as the seller; `null` to name none. */
+  readonly seller: Seller | null;
   /** The origin of pages and links. Port 0, on loopback, is replaced by the port picked. */
   readonly publicUrl: URL;
   readonly host: string;
@@ -92,7 +96,7 @@ export function readLinkSettings(given: GivenSettings): Promise<Pick<ServiceSett
 export function readPaymentSettings(given: GivenSettings): Promise<Pick<ServiceSettings, "database" | "payments">> {
   return collectSettings(given, async (reader) => ({
     database: await databaseSettings(reader),
-    payments: await paymentSettings(reader, { takesWebhooks: false }),
+    payments: await paymentSettings(reader, { takesWebhooks: false, seller: null }),
   }));
 }
 
@@ -112,9 +116,11 @@ export function readProvider(given: GivenSettings): Promise<PaymentSettings["pro
  */
 export function readServiceSettings(given: GivenSettings): Promise<ServiceSettings> {
   return collectSettings(given, async (reader) => {
+    const seller = await sellerSetting(reader);
     const settings = {
       database: await databaseSettings(reader),
-      payments: await paymentSettings(reader, { takesWebhooks: true }),
+      payments: await paymentSettings(reader, { takesWebhooks: true, seller: seller.name }),
+      seller: seller.details,
       publicUrl: await publicUrl(reader),
       host: reader.flag("host") ?? "127.0.0.1",
       port: reader.number("port", { usual: 8080, min: 0, max: 65_535 }),

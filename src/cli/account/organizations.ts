@@ -10,6 +10,7 @@ import { awaitPrinting, note, printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { wholeNumber } from "../kit/values.ts";
 import { STRATEGY_WORDS, strategyNamed, strategyWord } from "../users/view.ts";
+import { registerBilling, type SetBillingOptions, setBilling, showBilling } from "./billing.ts";
 import { type PaymentMethodOptions, registerPaymentMethod, runPaymentMethod } from "./paymentMethod.ts";
 import { renderAcceptedInvitation, renderOrganizations } from "./whoami.ts";
 
@@ -31,12 +32,14 @@ export interface OrganizationsRuns {
   readonly accept: Run<AcceptOptions>;
   readonly assignmentStrategy: Run<StrategyOptions>;
   readonly paymentMethod: Run<PaymentMethodOptions>;
+  readonly billing: Run<GlobalOptions>;
+  readonly setBilling: Run<SetBillingOptions>;
 }
 
 /** The largest ID that a path of the contract takes. */
 const MAX_ID = 9_999_999_999;
 
-/** Registers `organizations list | accept | assignment-strategy | payment-method`. */
+/** Registers `organizations list | accept | assignment-strategy | payment-method | billing`. */
 export function register(program: Command, context: Context, runs: OrganizationsRuns = RUNS): void {
   const group = addCommand(program, {
     name: "organizations",
@@ -77,6 +80,7 @@ export function register(program: Command, context: Context, runs: Organizations
       ),
     );
   registerPaymentMethod(group, context, runs.paymentMethod);
+  registerBilling(group, context, { show: runs.billing, set: runs.setBilling });
 }
 
 const STRATEGY_HELP = `
@@ -100,6 +104,8 @@ const RUNS: OrganizationsRuns = {
   accept: acceptInvitation,
   assignmentStrategy: runStrategy,
   paymentMethod: runPaymentMethod,
+  billing: showBilling,
+  setBilling,
 };
 
 const SIGN_IN_HINT = "Unset SECUREFLAG_API_TOKEN and sign in with `secureflag-licenses login`.";

@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import { hasErrno, isMissing, writePrivateFile } from "./privateFile.ts";
+import { hasErrno, isMissing, makePrivateDirectory, writePrivateFile } from "./privateFile.ts";
 
 /** A path to read is not a file. */
 class NoFileError extends Error {
@@ -73,6 +73,19 @@ export function writeOutputFile({ path, force }: OutputFile, bytes: Uint8Array, 
     writePrivateFile(path, bytes, context, { replace: force });
   } catch (error) {
     throw hasErrno(error, "EEXIST") ? fileExists(path) : failureOf(error, path);
+  }
+}
+
+/**
+ * Makes a directory for files, which only its owner can enter, unless it is there.
+ *
+ * @throws CliError `file_not_written`
+ */
+export function makeOutputDirectory(path: string): void {
+  try {
+    makePrivateDirectory(path);
+  } catch (error) {
+    throw hasErrno(error, "EEXIST") ? notWritten(path, "it is not a directory") : failureOf(error, path);
   }
 }
 

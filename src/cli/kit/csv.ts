@@ -1,7 +1,7 @@
 import { stringify } from "csv-stringify/sync";
 import { cleanWhole } from "./text.ts";
 
-/** What a cell of a CSV file may hold: a plain decimal may be negative, and `null` is left empty. */
+/** What a cell of a CSV file may hold; `null` is left empty. A decimal, `-203.40`, keeps all its digits and its sign. */
 export type Cell = string | number | boolean | null | { readonly decimal: string };
 
 /**
@@ -14,8 +14,9 @@ export function toCsv(heads: readonly string[], rows: readonly (readonly Cell[])
 
 /** Numbers, even negative ones, are not formulas. */
 function cellText(cell: Cell): string {
-  if (typeof cell === "object" && cell !== null) return cell.decimal;
-  if (typeof cell !== "string") return cell === null ? "" : String(cell);
+  if (cell === null) return "";
+  if (typeof cell === "object") return cell.decimal;
+  if (typeof cell !== "string") return String(cell);
   const text = cleanWhole(cell);
   return looksLikeFormula(cell) || looksLikeFormula(text) ? `'${text}` : text;
 }

@@ -54,11 +54,11 @@ export async function withSpinner<Result>(
 export async function withProgress<Result>(
   context: Context,
   options: OutputOptions,
-  work: (show: (text: string) => void) => Result,
+  work: (show: (text: string) => void) => Result | Promise<Result>,
 ): Promise<Result> {
   const spinner = mayMove(context, options) ? await createSpinner(context, options, "") : null;
   try {
-    return work((text) => {
+    return await work((text) => {
       if (spinner === null) return;
       spinner.text = context.io.isAscii ? toAscii(text) : text;
       if (spinner.isSpinning) spinner.render();
@@ -67,6 +67,34 @@ export async function withProgress<Result>(
   } finally {
     spinner?.stop();
   }
+}
+
+const BAR_WIDTH = 20;
+
+/**
+ * Shows a bar of how much of a piece of work is done; elsewhere a note says what takes long, as `withSpinner`.
+ *
+ * @param work calls `show` with how many parts are done, and how many there are
+ */
+export async function withProgressBar<Result>(
+  context: Context,
+  options: OutputOptions,
+  text: string,
+  work: (show: (done: number, total: number) => void) => Promise<Result>,
+): Promise<Result> {
+  if (!mayMove(context, options))
+    return withSpinner(
+      context,
+      options,
+      text,
+      work(() => {}),
+    );
+  return withProgress(context, options, (show) =>
+    work((done, total) => {
+      const full = Math.round((BAR_WIDTH * done) / Math.max(1, total));
+      show(`${text} ${"█".repeat(full)}${"░".repeat(BAR_WIDTH - full)} ${done} of ${total}`);
+    }),
+  );
 }
 
 /** Whether work is still going on after so many milliseconds; a failure of it ends it, too. */

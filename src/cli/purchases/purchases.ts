@@ -3,6 +3,7 @@ import type { WaitOptions } from "../buying/options.ts";
 import type { Context } from "../context.ts";
 import { addCommand, type Run } from "../kit/command.ts";
 import { type CancelOptions, registerCancel, runCancel } from "./cancel.ts";
+import { type ExportOptions, registerExport, runExport } from "./export.ts";
 import { type ListOptions, registerList, runList } from "./list.ts";
 import { type PayOptions, registerPay, runPay } from "./pay.ts";
 import { type ReceiptOptions, registerReceipt, runReceipt } from "./receipt.ts";
@@ -14,12 +15,13 @@ export interface PurchasesRuns {
   readonly list: Run<ListOptions>;
   readonly show: Run<PurchaseOptions>;
   readonly receipt: Run<ReceiptOptions>;
+  readonly export: Run<ExportOptions>;
   readonly resume: Run<WaitOptions>;
   readonly pay: Run<PayOptions>;
   readonly cancel: Run<CancelOptions>;
 }
 
-/** Registers `purchases list | show | receipt | resume | pay | cancel`. */
+/** Registers `purchases list | show | receipt | export | resume | pay | cancel`. */
 export function register(program: Command, context: Context, runs: PurchasesRuns = RUNS): void {
   const group = addCommand(program, {
     name: "purchases",
@@ -28,6 +30,7 @@ export function register(program: Command, context: Context, runs: PurchasesRuns
   registerList(group, context, runs.list);
   registerShow(group, context, runs.show);
   registerReceipt(group, context, runs.receipt);
+  registerExport(group, context, runs.export);
   registerResume(group, context, runs.resume);
   registerPay(group, context, runs.pay);
   registerCancel(group, context, runs.cancel);
@@ -37,6 +40,7 @@ const RUNS: PurchasesRuns = {
   list: runList,
   show: runShow,
   receipt: runReceipt,
+  export: runExport,
   resume: runResume,
   pay: runPay,
   cancel: runCancel,

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import type { Receipt } from "../../contract/billing.ts";
+import type { CreditNote, Receipt } from "../../contract/billing.ts";
+import type { BillingDetails, Seller } from "../../contract/billingDetails.ts";
 import { connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
@@ -26,27 +27,38 @@ export interface ReceiptOptions extends PurchaseOptions {
   /** Where to write the PDF: a file, `-` for stdout, `null` for no PDF. */
   readonly pdf: string | null;
   readonly force: boolean;
+  /** Whether the credit note is meant, not the receipt. */
+  readonly creditNote: boolean;
 }
 
 /** Registers `purchases receipt`. */
 export function registerReceipt(group: Command, context: Context, run: Run<ReceiptOptions>): void {
   addCommand(group, {
     name: "receipt",
-    description: "Show a purchase's receipt, or save it as PDF",
-    examples: ["purchases receipt pur_4f8c21d9", "purchases receipt pur_4f8c21d9 --pdf receipt.pdf"],
+    description: "Show a purchase's receipt or credit note, or save it as PDF",
+    examples: ["purchases receipt pur_4f8c21d9 --pdf receipt.pdf", "purchases receipt pur_4f8c21d9 --credit-note"],
   })
     .addArgument(purchaseArgument())
-    .option("--pdf <file>", "save the receipt as PDF; - for stdout", someText)
+    .option("--credit-note", "show or save the credit note of a refund instead")
+    .option("--pdf <file>", "save it as PDF; - for stdout", someText)
     .option("--force", "overwrite the file if it exists")
-    .action((purchaseId: string, flags: { pdf?: string; force?: boolean }, command: Command) => {
-      const { pdf = null, force = false } = flags;
-      return interruptible(context, () => run({ ...readGlobals(command), purchaseId, pdf, force }, context));
+    .action((purchaseId: string, flags: ReceiptFlags, command: Command) => {
+      const { pdf = null, force = false, creditNote = false } = flags;
+      return interruptible(context, () =>
+        run({ ...readGlobals(command), purchaseId, pdf, force, creditNote }, context),
+      );
     });
+}
+
+interface ReceiptFlags {
+  readonly pdf?: string;
+  readonly force?: boolean;
+  readonly creditNote?: boolean;
 }
 
 const STDOUT = "-";
 
-/** Prints the receipt of a purchase, or saves it as PDF. */
+/** Prints the receipt or the credit note of a purchase, or saves it as PDF. */
 export async function runReceipt(options: ReceiptOptions, context: Context): Promise<void> {
   const { pdf, force } = options;
   if (pdf === null && force) throw usageError("--force requires --pdf", "Pass --pdf <file>, or remove --force.");
@@ -57,9 +69,19 @@ export async function runReceipt(options: ReceiptOptions, context: Context): Pro
 
 async function show(options: ReceiptOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options, "billing");
-  const reading = organizationId().then((id) => client.receipt(id, options.purchaseId));
-  const receipt = await withSpinner(context, options, "Reading the receipt", reading);
-  await printResult<"purchases receipt">(context, options, receipt, (view) => renderReceipt(receipt, view));
+  const { purchaseId, creditNote } = options;
+  const reading = organizationId().then(
+    (id): Promise<Receipt | CreditNote> =>
+      creditNote ? client.creditNote(id, purchaseId) : client.receipt(id, purchaseId),
+  );
+  const document = await withSpinner(context, options, `Reading the ${wordOf(options)}`, reading);
+  await printResult<"purchases receipt">(context, options, document, (view) =>
+    "creditNoteNumber" in document ? renderCreditNote(document, view) : renderReceipt(document, view),
+  );
+}
+
+function wordOf({ creditNote }: ReceiptOptions): string {
+  return creditNote ? "credit note" : "receipt";
 }
 
 async function printPdf(options: ReceiptOptions, context: Context): Promise<void> {
@@ -73,54 +95,52 @@ async function printPdf(options: ReceiptOptions, context: Context): Promise<void
 
 async function savePdf(file: OutputFile, options: ReceiptOptions, context: Context): Promise<void> {
   assertWritable(file);
-  const { pdf, receipt } = await read(options, context);
+  const { pdf, document } = await read(options, context);
   writeOutputFile(file, pdf.bytes, context);
-  const saved = `Saved the receipt to ${clean(file.path)}`;
-  if (receipt === null) await context.io.print(`${saved}\n`);
-  else await printResult<"purchases receipt">(context, options, { ...receipt, pdf: file.path }, () => saved);
+  const saved = `Saved the ${wordOf(options)} to ${clean(file.path)}`;
+  if (document === null) await context.io.print(`${saved}\n`);
+  else await printResult<"purchases receipt">(context, options, { ...document, pdf: file.path }, () => saved);
 }
 
-/** Reads the PDF, and with `--json` the receipt, and checks that both are the same. */
+/** Reads the PDF, and with `--json` the document itself, and checks that both are the same. */
 async function read(options: ReceiptOptions, context: Context) {
   const { client, organizationId } = await connect(context, options, "billing");
   const reading = async () => {
     const id = await organizationId();
+    if (options.creditNote) {
+      const note = options.json ? await client.creditNote(id, options.purchaseId) : null;
+      const pdf = await client.creditNotePdf(id, options.purchaseId);
+      if (note) assertSame("credit note", note.creditNoteNumber, pdf.name);
+      return { pdf, document: note };
+    }
     const receipt = options.json ? await client.receipt(id, options.purchaseId) : null;
     const pdf = await client.receiptPdf(id, options.purchaseId);
-    if (receipt) assertSame(receipt, pdf.name);
-    return { pdf, receipt };
+    if (receipt) assertSame("receipt", receipt.receiptNumber, pdf.name);
+    return { pdf, document: receipt };
   };
-  return withSpinner(context, options, "Reading the receipt", reading());
+  return withSpinner(context, options, `Reading the ${wordOf(options)}`, reading());
 }
 
-function assertSame({ receiptNumber }: Receipt, name: string | null): void {
-  if (name === null || name === `receipt-${receiptNumber}.pdf`) return;
+function assertSame(word: string, number: string, name: string | null): void {
+  if (name === null || name === `${word.replace(" ", "-")}-${number}.pdf`) return;
   throw new CliError(
     "unexpected_answer",
-    `Unexpected response from the backend: requested receipt ${receiptNumber}, received ${name}`,
+    `Unexpected response from the backend: requested ${word} ${number}, received ${name}`,
   );
 }
 
+type Row = readonly [label: string, value: string | null];
+
 /** Renders a receipt, with its own amounts. */
 export function renderReceipt(receipt: Receipt, view: View): string {
-  const { term, dueNow, unitPrice, taxRate, purchasedBy, refund } = receipt;
-  const token = purchasedBy?.token;
+  const { refund } = receipt;
   return fields(
     [
       ["Receipt", view.style.bold(clean(receipt.receiptNumber))],
       ["Issued", instant(receipt.issuedAt)],
-      ["Organization", organizationAndMode(receipt, view)],
-      ["Bought by", purchasedBy && clean(token ? `${purchasedBy.email}, token ${token}` : purchasedBy.email)],
-      ["Purchase", clean(receipt.purchaseId)],
-      [receipt.kind === "purchase" ? "Bought on" : "Renewed on", `${receipt.purchaseDate} in the billing time zone`],
-      ["Plan", clean(receipt.plan)],
+      ...partyRows(receipt, view),
       ["Licenses", licensesOf(receipt)],
-      ["Term", `${term.start} to ${term.renewalDate}, ${term.daysRemaining} of ${term.days} days`],
-      [
-        "Subtotal",
-        `${licenses(receipt.licenses)} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days} days = ${moneyText(dueNow)}`,
-      ],
-      ["Tax", `${decimalText(taxRate)}% of ${moneyText(dueNow)} = ${moneyText(receipt.tax)}`],
+      ...chargeRows(receipt),
       ["Total", view.style.bold(moneyText(receipt.total))],
       ["Paid with", paymentMethod(receipt.paymentMethod)],
       [
@@ -129,11 +149,66 @@ export function renderReceipt(receipt: Receipt, view: View): string {
           ? `${moneyText(refund.amount)} on ${instant(refund.refundedAt)}, credit note ${clean(refund.creditNoteNumber)}`
           : null,
       ],
-      ["PO number", receipt.purchaseOrder && clean(receipt.purchaseOrder)],
-      ["Note", receipt.note && clean(receipt.note)],
+      ...orderRows(receipt),
     ],
     view,
   );
+}
+
+/** Renders a credit note, with its own amounts. */
+function renderCreditNote(note: CreditNote, view: View): string {
+  return fields(
+    [
+      ["Credit note", view.style.bold(clean(note.creditNoteNumber))],
+      ["Issued", instant(note.issuedAt)],
+      ["Receipt", `${clean(note.receiptNumber)} of ${instant(note.receiptIssuedAt)}`],
+      ...partyRows(note, view),
+      ...chargeRows(note),
+      ["Total refunded", view.style.bold(moneyText(note.total))],
+      ["Refunded to", paymentMethod(note.paymentMethod)],
+      ...orderRows(note),
+    ],
+    view,
+  );
+}
+
+function partyRows(document: Receipt | CreditNote, view: View): Row[] {
+  const { purchasedBy, seller, buyer } = document;
+  const token = purchasedBy?.token;
+  return [
+    ["Organization", organizationAndMode(document, view)],
+    ["Seller", seller && partyText(seller)],
+    ["Buyer", buyer && partyText(buyer)],
+    ["Bought by", purchasedBy && clean(token ? `${purchasedBy.email}, token ${token}` : purchasedBy.email)],
+    ["Purchase", clean(document.purchaseId)],
+    [document.kind === "purchase" ? "Bought on" : "Renewed on", `${document.purchaseDate} in the billing time zone`],
+    ["Plan", clean(document.plan)],
+  ];
+}
+
+/** `Northwind Ltd, 1 High Street, London, GB, VAT number GB999999973`. */
+function partyText({ name, address, country, vatNumber }: Seller | BillingDetails): string {
+  const parts = [name, ...address, country, vatNumber && `VAT number ${vatNumber}`];
+  return parts.flatMap((part) => (part ? [clean(part)] : [])).join(", ");
+}
+
+function chargeRows({ term, dueNow, unitPrice, taxRate, licenses: count, tax }: Receipt | CreditNote): Row[] {
+  const { start, renewalDate, daysRemaining, days } = term;
+  return [
+    ["Term", `${start} to ${renewalDate}, ${daysRemaining} of ${days} days`],
+    [
+      "Subtotal",
+      `${licenses(count)} × ${moneyText(unitPrice)} × ${daysRemaining} / ${days} days = ${moneyText(dueNow)}`,
+    ],
+    ["Tax", `${decimalText(taxRate)}% of ${moneyText(dueNow)} = ${moneyText(tax)}`],
+  ];
+}
+
+function orderRows({ purchaseOrder, note }: Receipt | CreditNote): Row[] {
+  return [
+    ["PO number", purchaseOrder && clean(purchaseOrder)],
+    ["Note", note && clean(note)],
+  ];
 }
 
 /** A payment may have arrived too late to add licenses. */

@@ -45,7 +45,7 @@ export function addStripeRateFlag(command: Command): Command {
 function addSellingFlags(command: Command): Command {
   return addStripeRateFlag(addProviderFlag(command, "stripe (default) or sandbox"))
     .option("--minimum-charge <list>", "minimum charges Stripe does not list, such as KES=50", someText)
-    .option("--seller <name>", "seller on the payment page (default: the account's name)", someText);
+    .option("--seller <seller>", "seller: a name, or JSON for receipts (or set SECUREFLAG_SELLER)", someText);
 }
 
 /** Adds the flags of the service. */

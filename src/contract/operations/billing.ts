@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { cursorSchema, dateSchema, idSchema, integerTextSchema, pageSchema } from "../basics.ts";
 import {
+  creditNoteSchema,
   eventSchema,
   idempotencyKeySchema,
   purchaseAnswerSchema,
@@ -13,6 +14,7 @@ import {
   storedPaymentMethodSchema,
   subscriptionSchema,
 } from "../billing.ts";
+import { billingDetailsRequestSchema, billingDetailsSchema } from "../billingDetails.ts";
 import { type Operation, organizationParams } from "./operation.ts";
 
 const withQuote = organizationParams.extend({ quoteId: idSchema });
@@ -155,6 +157,32 @@ export const billingOperations = {
     params: withNamedPurchase,
     alsoAs: "application/pdf",
     answers: { 200: receiptSchema },
+  },
+  getCreditNote: {
+    method: "GET",
+    path: "/organizations/{organizationId}/purchases/{purchaseId}/credit-note",
+    summary: "The credit note of a purchase that was refunded, as JSON or, by `Accept`, as PDF",
+    access: "billing:read",
+    params: withNamedPurchase,
+    alsoAs: "application/pdf",
+    answers: { 200: creditNoteSchema },
+  },
+  getBillingDetails: {
+    method: "GET",
+    path: "/organizations/{organizationId}/billing-details",
+    summary: "The organization as receipts name it: name, address, VAT number",
+    access: "billing:read",
+    params: organizationParams,
+    answers: { 200: billingDetailsSchema },
+  },
+  setBillingDetails: {
+    method: "PUT",
+    path: "/organizations/{organizationId}/billing-details",
+    summary: "Change how receipts name the organization from now on; fields left out stay, `null` clears one",
+    access: "administrator",
+    params: organizationParams,
+    body: billingDetailsRequestSchema,
+    answers: { 200: billingDetailsSchema },
   },
   listEvents: {
     method: "GET",

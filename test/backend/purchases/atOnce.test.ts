@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { passwords } from "../../../src/backend/identity/secrets.ts";
+import { SANDBOX_SELLER } from "../../../src/backend/payments/cards.ts";
 import { fulfillAtOnce } from "../../../src/backend/purchases/atOnce.ts";
 import { leasePurchase } from "../../../src/backend/purchases/leases.ts";
 import { fulfillInSteps } from "../../../src/backend/purchases/settle.ts";
@@ -113,6 +114,11 @@ describe.skipIf(!dialect)("purchases at once on PostgreSQL", () => {
       };
       const notification = { id: `n-${id}`, type: "t", organizationId: id, purchaseId: lease.id, to: null };
       await backend.deps.database
+        .updateTable("organizations")
+        .set({ billing_json: '{"name":"Buyer Ltd"}' })
+        .where("id", "=", id)
+        .execute();
+      await backend.deps.database
         .updateTable("subscriptions")
         .set({ payment_method: null, unpaid_renewal: lease.id })
         .where("organization_id", "=", id)
@@ -125,7 +131,7 @@ describe.skipIf(!dialect)("purchases at once on PostgreSQL", () => {
         event: about,
         notification,
       };
-      await fulfill(backend.deps.database, lease, change, NOON + 2);
+      await fulfill({ database: backend.deps.database, seller: SANDBOX_SELLER }, lease, change, NOON + 2);
       const tables = ["subscriptions", "purchases", "receipts", "ledger", "events", "outbox"] as const;
       const rows: Record<string, unknown> = {};
       for (const table of tables) {
@@ -135,13 +141,16 @@ describe.skipIf(!dialect)("purchases at once on PostgreSQL", () => {
       }
       return rows;
     };
-    const atOnce = await rowsAfter(async (database, lease, ...rest) => {
-      const fulfilled = await fulfillAtOnce(database, lease, ...rest);
-      expect(fulfilled).toEqual(await readPurchase(database, lease.organization_id, lease.id));
+    const atOnce = await rowsAfter(async (issuer, lease, ...rest) => {
+      const fulfilled = await fulfillAtOnce(issuer, lease, ...rest);
+      expect(fulfilled).toEqual(await readPurchase(issuer.database, lease.organization_id, lease.id));
     });
     expect(atOnce).toEqual(await rowsAfter(fulfillInSteps));
     expect(atOnce.subscriptions).toMatchObject([
       { licenses: 30, reduction: 27, unpaid_renewal: null, payment_method: "card_ok" },
+    ]);
+    expect(atOnce.receipts).toMatchObject([
+      { seller_json: SANDBOX_SELLER, buyer_json: { name: "Buyer Ltd" }, organization_name: expect.any(String) },
     ]);
   });
 });

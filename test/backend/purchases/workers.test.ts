@@ -106,7 +106,7 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     const second = await leasePurchase(database, purchase, backend.clocks);
     expect(second?.epoch).toBe((first?.epoch ?? 0) + 1);
     if (!first) throw new SimulatedCrash("no lease");
-    await expect(fulfillPurchase(database, first, NOON)).rejects.toThrow(StaleLease);
+    await expect(fulfillPurchase({ database, seller: null }, first, NOON)).rejects.toThrow(StaleLease);
     backend.clocks.machine += LEASE_MS;
     backend.clocks.billing += 2_000;
     await advancePurchase(backend.deps, purchase);
@@ -246,10 +246,12 @@ describe.each(DIALECTS)("workers on %s", (dialect) => {
     backend.clocks.machine += LEASE_MS - 1;
     expect(await leasePurchase(database, purchase, backend.clocks)).toBeNull();
     await reclaimLeases(database, backend.clocks.billing);
-    await expect(fulfillPurchase(database, lease, NOON)).rejects.toThrow(StaleLease);
+    await expect(fulfillPurchase({ database, seller: null }, lease, NOON)).rejects.toThrow(StaleLease);
     const next = await leasePurchase(database, purchase, backend.clocks);
     if (!next) throw new SimulatedCrash("no lease");
-    await expect(fulfillPurchase(database, { ...next, state: "unknown" }, NOON)).rejects.toThrow(StaleLease);
+    await expect(fulfillPurchase({ database, seller: null }, { ...next, state: "unknown" }, NOON)).rejects.toThrow(
+      StaleLease,
+    );
     backend.clocks.machine += LEASE_MS;
     await advancePurchase(backend.deps, purchase);
     await expectInvariants(backend, id, 25);

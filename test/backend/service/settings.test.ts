@@ -49,6 +49,34 @@ describe("the settings of a service", () => {
     ]);
   });
 
+  const SELLER = { name: "Example Ltd", address: ["1 High Street"], country: "GB", vatNumber: "GB 999 9999 73" };
+  const FROZEN = { ...SELLER, vatNumber: "GB999999973" };
+
+  test("name no seller for receipts unless one is set, as a flag, a variable or a file", async () => {
+    expect((await read()).seller).toBeNull();
+    expect((await read({ ...FLAGS, seller: "Only a name" })).seller).toBeNull();
+    expect((await read({ ...FLAGS, seller: JSON.stringify(SELLER) })).seller).toEqual(FROZEN);
+    expect((await read(FLAGS, { ...ENV, SECUREFLAG_SELLER: JSON.stringify(SELLER) })).seller).toEqual(FROZEN);
+    const { vatNumber: _, ...small } = SELLER;
+    const file = join(await temporaryDirectory(), "seller.json");
+    await writeFile(file, `${JSON.stringify(small, null, 2)}\n`);
+    const fromFile = await read(FLAGS, { ...ENV, SECUREFLAG_SELLER_FILE: file });
+    expect(fromFile.seller).toEqual({ ...small, vatNumber: null });
+  });
+
+  test.each([
+    ["{", ["--seller must be JSON such as"]],
+    ['{"name":"A","name":"B"}', ["--seller must be JSON such as"]],
+    [
+      JSON.stringify({ ...SELLER, name: "", country: "UK", more: 1 }),
+      ["--seller: name ", "--seller: country ", "--seller: more unknown field"],
+    ],
+    [JSON.stringify({ ...SELLER, vatNumber: "12" }), ["--seller: vatNumber is not a VAT number of GB"]],
+  ])("name what is wrong with the seller %s", async (seller, expected) => {
+    const found = await problems({ ...FLAGS, seller });
+    expect(found).toEqual(["settings_invalid", ...expected.map((text) => expect.stringContaining(text))]);
+  });
+
   test("that are wrong are all named at once", async () => {
     const flags = {
       database: "mysql://127.0.0.1/x",

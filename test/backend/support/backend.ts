@@ -7,6 +7,7 @@ import type { BackendDeps, Notification } from "../../../src/backend/deps.ts";
 import { describeError } from "../../../src/backend/errors.ts";
 import { secretBox } from "../../../src/backend/identity/secretBox.ts";
 import { type Passwords, passwords } from "../../../src/backend/identity/secrets.ts";
+import { SANDBOX_SELLER } from "../../../src/backend/payments/cards.ts";
 import { type Capture, type CapturePage, sandboxGateway } from "../../../src/backend/payments/sandboxGateway.ts";
 import { mailbox } from "../../../src/backend/sandbox/server.ts";
 import { seedRows } from "../../../src/backend/seeding/seedRows.ts";
@@ -68,6 +69,7 @@ export async function startBackend(
   const deps: BackendDeps = {
     database: store.database,
     gateway,
+    seller: SANDBOX_SELLER,
     notifier: mail,
     clock,
     now: () => clocks.machine,

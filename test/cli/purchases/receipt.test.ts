@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
-import { API_URL, receipt } from "../support/builders.ts";
+import { API_URL, creditNote, receipt } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { temporaryDirectory } from "../support/machine.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
@@ -146,5 +146,40 @@ describe("purchases receipt --pdf", () => {
     ["no name", ["--pdf"]],
   ])("rejects %s", async (_, args) => {
     expect(await play(args, [])).toMatchObject({ code: 2, stdout: "" });
+  });
+});
+
+describe("purchases receipt --credit-note", () => {
+  const note: ExpectedCall = { call: "creditNote", with: [4201, "pur_1"], gives: creditNote() };
+  const notePdf = (name = "credit-note-CN-4201-000001.pdf"): ExpectedCall => ({
+    call: "creditNotePdf",
+    with: [4201, "pur_1"],
+    gives: { bytes: BYTES, name },
+  });
+
+  it("prints what was refunded, to whom and for which receipt", async () => {
+    const { code, stdout } = await play(["--credit-note"], [note]);
+    expect(code).toBe(0);
+    for (const part of [
+      "CN-4201-000001",
+      "4201-000001 of 2026-11-22",
+      "Total refunded",
+      "GB999999973",
+      "2 High Street",
+    ]) {
+      expect(stdout).toContain(part);
+    }
+    expect(JSON.parse((await play(["--credit-note", "--json"], [note])).stdout)).toEqual(creditNote());
+  });
+
+  it("is saved as PDF, unless it is another's", async () => {
+    const path = join(temporaryDirectory(), "note.pdf");
+    const other = await play(["--credit-note", "--pdf", path, "--json"], [note, notePdf("receipt-4201-000001.pdf")]);
+    expect({ code: other.code, there: existsSync(path) }).toEqual({ code: 1, there: false });
+    expect(await play(["--credit-note", "--pdf", path], [notePdf()])).toMatchObject({
+      code: 0,
+      stdout: `Saved the credit note to ${path}\n`,
+    });
+    expect(readFileSync(path).equals(BYTES)).toBe(true);
   });
 });

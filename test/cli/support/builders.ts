@@ -2,7 +2,7 @@ import { priceLicenses } from "../../../src/billing/quote.ts";
 import type { JournalEntry } from "../../../src/cli/buying/engine/journal.ts";
 import type { VerifiedQuote } from "../../../src/cli/buying/engine/offer.ts";
 import type { BuyRequest } from "../../../src/cli/buying/engine/tools.ts";
-import type { PurchaseAnswer, Quote, Receipt, Subscription } from "../../../src/contract/billing.ts";
+import type { CreditNote, PurchaseAnswer, Quote, Receipt, Subscription } from "../../../src/contract/billing.ts";
 import type { Me } from "../../../src/contract/identity.ts";
 import type { Report, ReportMonth } from "../../../src/contract/report.ts";
 import type { OwnUser } from "../../../src/contract/users.ts";
@@ -141,7 +141,25 @@ export function receipt(change: Partial<Receipt> = {}): Receipt {
     purchaseOrder: null,
     note: null,
     purchasedBy: { email: "admin@northwind.example", token: null },
+    seller: {
+      name: "Example Seller Ltd",
+      address: ["1 Example Street", "London"],
+      country: "GB",
+      vatNumber: "GB999999973",
+    },
+    buyer: { name: "Northwind Labs", address: ["2 High Street"], country: "DE", vatNumber: "DE123456789", email: null },
     ...change,
+  };
+}
+
+/** The credit note of `receipt`. */
+export function creditNote(): CreditNote {
+  const { licensesAfter: _, issuedAt, ...document } = receipt();
+  return {
+    ...document,
+    creditNoteNumber: "CN-4201-000001",
+    receiptIssuedAt: issuedAt,
+    issuedAt: "2027-03-01T10:00:00Z",
   };
 }
 

@@ -3,6 +3,7 @@ import type { Database } from "../schema.ts";
 import { type ApplyOptions, appliedSteps, applySteps } from "./apply.ts";
 import { assignmentStrategyMigration } from "./assignmentStrategy.ts";
 import { billingMigration } from "./billing.ts";
+import { billingDetailsMigration } from "./billingDetails.ts";
 import { type Dialect, hasColumn } from "./dialect.ts";
 import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
@@ -83,6 +84,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0009_organization_keys": organizationKeysMigration,
   "0010_provider": atOnceOnSqlite(providerMigration, ["purchases", "key_retry_at"]),
   "0011_webhooks": atOnceOnSqlite(webhooksMigration, ["subscriptions", "provider_status"]),
+  "0012_billing_details": atOnceOnSqlite(billingDetailsMigration, ["organizations", "billing_json"]),
   "0014_payment_method": atOnceOnSqlite(paymentMethodMigration, ["subscriptions", "remind_at"]),
   "0015_reports": atOnceOnSqlite(reportsMigration, ["organizations", "created_at"]),
 };
@@ -98,6 +100,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0006_statistics": inOneTransaction(statisticsMigration),
     // Again, since people were assumed to have 10 memberships, which is too few.
     "0007_statistics": inOneTransaction(statisticsMigration),
+    "0008_billing_details": inOneTransaction(billingDetailsMigration),
     "0010_payment_method": inOneTransaction(paymentMethodMigration),
     "0011_reports": inOneTransaction(reportsMigration),
     ...steps,
