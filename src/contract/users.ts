@@ -29,6 +29,8 @@ export const userSchema = z.object({
   stripeSubscriptionId: z.string().nullable(),
   stripeSubscriptionAutorenewal: z.boolean(),
   uuid: z.string(),
+  lastLogin: instantSchema.nullable().default(null).describe("The last sign-in, `null` for none"),
+  addedDateTime: instantSchema.nullable().default(null).describe("When the user was last added, `null` if unknown"),
 });
 
 /** Parses a missing or unexpected value as `null`. */
@@ -61,11 +63,14 @@ const listedFields = z.object({
   stripeSubscriptionId: orNull(z.string()),
   stripeSubscriptionAutorenewal: orNull(z.boolean()),
   uuid: orNull(z.string()),
+  lastLogin: rawDateSchema,
+  /** Not in SecureFlag's own lists. */
+  addedDateTime: z.union([z.string(), z.number()]).nullish().catch(null),
 });
 
 /**
  * A user of a list, SecureFlag's own included. Only `idUser` is required. Unknown statuses, roles and fields are kept,
- * such as `lastLogin`, `exercisesRun`, `tags`, `externalId`, `emailVerified`, `initTrainingPlan` and `jobType`.
+ * such as `exercisesRun`, `tags`, `externalId`, `emailVerified`, `initTrainingPlan` and `jobType`.
  */
 export const listedUserSchema = listedFields.loose();
 

@@ -111,6 +111,8 @@ const added: AddUserAnswer = {
     stripeSubscriptionId: null,
     stripeSubscriptionAutorenewal: false,
     uuid: "00000000-0000-4000-8000-000000000000",
+    lastLogin: null,
+    addedDateTime: null,
   },
   organizationLicenses,
 };

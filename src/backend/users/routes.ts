@@ -74,7 +74,7 @@ function newMember({ random }: Pick<BackendDeps, "random">, user: AddUserRequest
 
 function userView(row: MemberDetails, organization: { id: number; name: string }): OwnUser {
   const adminNoTraining = row.admin_no_training === 1;
-  const joined = row.joined_at === null ? null : new Date(row.joined_at).toISOString();
+  const joined = instantText(row.joined_at);
   return {
     idUser: row.id,
     email: row.email,
@@ -93,7 +93,13 @@ function userView(row: MemberDetails, organization: { id: number; name: string }
     stripeSubscriptionId: null,
     stripeSubscriptionAutorenewal: false,
     uuid: row.uuid,
+    lastLogin: instantText(row.last_login),
+    addedDateTime: instantText(row.added_at),
   };
+}
+
+function instantText(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
 }
 
 /**

@@ -25,7 +25,8 @@ export interface NewMember {
 function members(database: Kysely<Database>) {
   return database
     .selectFrom("members")
-    .select(["id", "uuid", "email", "first_name", "last_name", "role", "admin_no_training", "status", "joined_at"]);
+    .select(["id", "uuid", "email", "first_name", "last_name", "role", "admin_no_training", "status"])
+    .select(["joined_at", "added_at", "last_login"]);
 }
 
 /** A stored user of an organization. */
@@ -94,7 +95,7 @@ async function enroll(
   const sorted = list.toSorted((one, other) => (emailKey(one.email) < emailKey(other.email) ? -1 : 1));
   const persons = await findOrCreateUsers(tx, sorted.map(personRow));
   const strategy = await readAssignmentStrategy(tx, organizationId);
-  const added = await join(tx, { organizationId, strategy }, sorted, persons);
+  const added = await join(tx, { organizationId, strategy, now: change.at }, sorted, persons);
   const fresh = sorted.filter(({ email }) => added.has(emailKey(email)));
   const licenses = fresh.filter(takesLicense).length;
   if (licenses > 0) await takeLicenses(tx, organizationId, licenses, change.at);
@@ -113,7 +114,7 @@ function personRow({ uuid, email }: NewMember) {
 /** Makes people members, also those who were removed before; returns the `idUser` of the new ones. */
 async function join(
   tx: Kysely<Database>,
-  { organizationId, strategy }: { organizationId: number; strategy: string },
+  { organizationId, strategy, now }: { organizationId: number; strategy: string; now: number },
   list: readonly NewMember[],
   persons: ReadonlyMap<string, number>,
 ): Promise<Map<string, number>> {
@@ -127,6 +128,8 @@ async function join(
         batch.map((member) => ({
           ...memberRow(organizationId, member, personOf(member), elsewhere),
           assignment_strategy: strategy,
+          added_at: now,
+          last_login: null,
         })),
       )
       .onConflict((conflict) =>
@@ -139,6 +142,8 @@ async function join(
             admin_no_training: ref("excluded.admin_no_training"),
             status: ref("excluded.status"),
             joined_at: ref("excluded.joined_at"),
+            added_at: ref("excluded.added_at"),
+            last_login: ref("excluded.last_login"),
             assignment_strategy: ref("excluded.assignment_strategy"),
             accepted: ref("excluded.accepted"),
           }))

@@ -163,6 +163,8 @@ function planned({ email, firstName, lastName, role, adminNoTraining }: ReturnTy
     stripeSubscriptionId: null,
     stripeSubscriptionAutorenewal: false,
     uuid: null,
+    lastLogin: null,
+    addedDateTime: null,
   };
 }
 

@@ -44,7 +44,8 @@ export function strategyNamed(text: string): AssignmentStrategy | null {
 
 const MAX_NAMED = 20;
 
-const COLUMNS = Object.keys(listedUserSchema.shape) as (keyof User)[];
+/** The fields of SecureFlag's own lists. */
+const COLUMNS = (Object.keys(listedUserSchema.shape) as (keyof User)[]).filter((name) => name !== "addedDateTime");
 
 const LIST: readonly Column[] = [
   { head: "Name", cutTo: 20 },
@@ -89,7 +90,7 @@ export function usersCsv(users: readonly User[]): string {
   );
 }
 
-function cellOf(value: User[keyof User]): Cell {
+function cellOf(value: User[keyof User] = null): Cell {
   return typeof value === "object" && value !== null ? value.name : value;
 }
 

@@ -6,6 +6,7 @@ import { billingMigration } from "./billing.ts";
 import { type Dialect, hasColumn } from "./dialect.ts";
 import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
+import { addedMigration, idleIndexMigration, lastLoginMigration } from "./lastLogin.ts";
 import { membershipsMigration } from "./memberships.ts";
 import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
 import { paymentsMigration } from "./payments.ts";
@@ -68,6 +69,12 @@ async function appliedMigrations(database: Kysely<Database>): Promise<string[]> 
   return rows.map(({ name }) => name);
 }
 
+const lastLoginOnSqlite: Migration = {
+  async up(db: Kysely<unknown>) {
+    for (const { up } of [lastLoginMigration, addedMigration("sqlite"), idleIndexMigration]) await up(db);
+  },
+};
+
 /** The steps of sandbox files, the oldest of which were made by the first version. */
 const SQLITE: Readonly<Record<string, Migration>> = {
   "0001_billing": billingMigration,
@@ -81,6 +88,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0009_organization_keys": organizationKeysMigration,
   "0010_provider": atOnceOnSqlite(providerMigration, ["purchases", "key_retry_at"]),
   "0011_webhooks": atOnceOnSqlite(webhooksMigration, ["subscriptions", "provider_status"]),
+  "0013_last_login": atOnceOnSqlite(lastLoginOnSqlite, ["members", "last_login"]),
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -94,6 +102,10 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0006_statistics": inOneTransaction(statisticsMigration),
     // Again, since people were assumed to have 10 memberships, which is too few.
     "0007_statistics": inOneTransaction(statisticsMigration),
+    // Each locks no more than it needs: the first one every row, for a moment.
+    "0009_last_login": inOneTransaction(lastLoginMigration),
+    "0009_last_login_added": inOneTransaction(addedMigration("postgres")),
+    "0009_last_login_idle": inOneTransaction(idleIndexMigration),
     ...steps,
   };
 }
