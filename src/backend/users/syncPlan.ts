@@ -118,8 +118,7 @@ function keptOf(
   // Whoever has not joined may never do so.
   if ([...administrators, ...promoted].some((member) => member.isActive && !leaving.has(member))) return kept;
   const going = administrators.filter((member) => leaving.has(member));
-  const areAllGoing = going.length === administrators.length;
-  const last = going.find(({ isActive }) => isActive) ?? (areAllGoing ? going[0] : undefined);
+  const last = going.find(({ isActive }) => isActive) ?? going.find((member) => member === administrators[0]);
   return last ? [...kept, { member: last, reason: "last_administrator" }] : kept;
 }
 
