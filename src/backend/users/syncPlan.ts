@@ -117,8 +117,7 @@ function keptOf(
   const administrators = members.filter((member) => member.role === ROLES.organizationAdministrator);
   // Whoever has not joined may never do so.
   if ([...administrators, ...promoted].some((member) => member.isActive && !leaving.has(member))) return kept;
-  const going = administrators.filter((member) => leaving.has(member));
-  const last = going.find(({ isActive }) => isActive) ?? going.find((member) => member === administrators[0]);
+  const last = administrators.find((member) => member.isActive);
   return last ? [...kept, { member: last, reason: "last_administrator" }] : kept;
 }
 
