@@ -113,6 +113,9 @@ export const ERRORS = {
   if_purchased_not_met: row(7, "never", "unsent", null),
   quote_file_outdated: row(7, "never", "unsent", null),
   too_few_available: row(7, "never", "unsent", null),
+  idle_users: row(7, "never", "settled", null),
+  too_many_removals: row(7, "never", "unsent", null),
+  empty_file: row(7, "never", "unsent", null),
   below_minimum_charge: row(
     7,
     "never",

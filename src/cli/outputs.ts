@@ -4,9 +4,10 @@ import { purchaseSchema, quoteSchema, receiptSchema, subscriptionSchema } from "
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { MODES } from "../contract/mode.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
-import { assignmentStrategySchema, listedUserSchema, userSchema } from "../contract/users.ts";
+import { assignmentStrategySchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./buying/engine/wanted.ts";
 import { SHELLS } from "./help/page.ts";
+import { usersOutputs } from "./users/outputs.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
 
@@ -84,23 +85,6 @@ const plannedTokenSchema = z.object({
   dryRun: z.literal(true),
 });
 
-/** The user that would be added, without the fields of an existing one. */
-const plannedUserSchema = z.object({ ...userSchema.shape, idUser: z.null(), username: z.null(), uuid: z.null() });
-
-/** The common output of the commands that add users; `purchase` is what was bought for them. */
-const addingOutput = {
-  purchase: purchaseSchema.nullable(),
-  /** Earlier purchases, whose licenses others took. */
-  earlierPurchases: z.array(purchaseSchema).optional(),
-  /** `null` only in a dry run whose token may not read them. */
-  licenses: licenseCountsSchema.nullable(),
-  dryRun: z.boolean(),
-  /** What the added users were assigned, if the backend reports it. */
-  assignmentStrategy: assignmentStrategySchema.shape.assignmentStrategy.optional(),
-  /** Only in a dry run that would buy licenses. */
-  quote: verifiedQuoteSchema.optional(),
-};
-
 /** How the provider's record of a payment and the ledger can differ. */
 const findingSchema = z.enum([
   "unknownPurchase",
@@ -176,18 +160,7 @@ export const outputs = {
     organizationId: z.int(),
     ...assignmentStrategySchema.shape,
   }),
-  "users list": z.array(listedUserSchema),
-  "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
-  /** Emails as written in the file. */
-  "users import": z.object({ added: z.array(z.string()), existing: z.array(z.string()), ...addingOutput }),
-  "users remove": z.object({
-    email: z.string(),
-    idUser: z.int(),
-    removed: z.boolean(),
-    /** `null` if an answer was lost, and in a dry run whose token may not read them. */
-    licenses: licenseCountsSchema.nullable(),
-    dryRun: z.boolean(),
-  }),
+  ...usersOutputs(verifiedQuoteSchema),
   "tokens list": z.array(apiTokenSchema),
   "tokens create": z.union([createdTokenSchema, plannedTokenSchema]),
   "tokens revoke": z.object({ id: z.string(), revoked: z.boolean(), dryRun: z.literal(true).optional() }),
