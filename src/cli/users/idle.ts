@@ -6,7 +6,7 @@ import type { User } from "../../contract/users.ts";
 import { type Connection, connect } from "../connection/connect.ts";
 import { isPublicApi } from "../connection/target.ts";
 import type { Context } from "../context.ts";
-import { CliError } from "../errors.ts";
+import { CliError, codeOf } from "../errors.ts";
 import {
   addCommand,
   csvOption,
@@ -89,7 +89,7 @@ async function billingNow({ client, target }: Connection, organizationId: number
   try {
     return Date.parse((await client.subscription(organizationId)).asOf);
   } catch (error) {
-    if (isMissing(error)) return clock.now();
+    if (isMissing(error) || codeOf(error) === "billing_not_offered") return clock.now();
     throw error;
   }
 }

@@ -41,8 +41,8 @@ interface SyncFlags extends MissingFlags {
 const MAX_REMOVALS = 5;
 
 const SYNC_HELP = `
-The file is that of \`users import\`: users who are not in the
-organization are added, and roles are changed to those of the
+The file is that of \`users import\`. Users who are missing in
+the organization are added, and roles become those of the
 file. An empty column changes nothing, and names are not
 compared. All of it is done or nothing. You and the last
 administrator are neither removed nor demoted.`;

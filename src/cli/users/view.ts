@@ -188,6 +188,7 @@ export function ended(output: AddedOutput, sentence: string, view: View): string
   return [buying, buying && "", sentence, facts].filter((part) => part !== null).join("\n");
 }
 
+/** Renders the purchases of a command that changes users. */
 export function boughtAs(
   { purchase, earlierPurchases, licenses: now, quote, dryRun }: AddedOutput,
   view: View,

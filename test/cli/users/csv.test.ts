@@ -103,7 +103,7 @@ describe("valid files", () => {
       [2, 3],
     ],
   ])("%s", (_, file, users, lines) => {
-    expect(read(file)).toEqual({ users, lines, problems: [] });
+    expect(read(file)).toEqual({ users, lines, problems: [], isEmpty: false });
   });
 
   test.each([
