@@ -127,7 +127,8 @@ async function emailsOf({ emails }: RemoveUserOptions, { io }: Context): Promise
 }
 
 function eachOnce(emails: readonly string[]): string[] {
-  return [...new Map(emails.toReversed().map((email) => [emailKey(email), email])).values()].reverse();
+  const keys = emails.map(emailKey);
+  return emails.filter((_, index) => keys.indexOf(keys[index] ?? "") === index);
 }
 
 /** A user to remove, or why not. */

@@ -11,7 +11,13 @@ import { API_URL, me, ORGANIZATION, quote, subscription, user } from "../support
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
-const ENV = { SECUREFLAG_API_TOKEN: "t", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: String(ORGANIZATION) };
+const ENV = {
+  // Nothing moves on the screen.
+  TERM: "dumb",
+  SECUREFLAG_API_TOKEN: "t",
+  SECUREFLAG_API_URL: API_URL,
+  SECUREFLAG_ORGANIZATION: String(ORGANIZATION),
+};
 
 const directory = mkdtempSync(join(tmpdir(), "users-changing-"));
 

@@ -419,7 +419,7 @@ describe("unusual files", () => {
           heads,
           users.map((one) => Object.values(one)),
         );
-        expect(read(file)).toEqual({ users, lines: users.map((_, index) => index + 2), problems: [] });
+        expect(read(file)).toEqual({ users, lines: users.map((_, index) => index + 2), problems: [], isEmpty: false });
       }),
     );
   });
