@@ -40,7 +40,22 @@ export function canBuy(role: number): boolean {
   return role <= ROLES.organizationAdministrator;
 }
 
+/** What decides whether a user takes a license. */
+export interface Training {
+  readonly role: number;
+  readonly adminNoTraining: boolean;
+}
+
 /** Reports whether a user takes a license. Everyone does, except an administrative user without training. */
-export function takesLicense(user: { role: number; adminNoTraining: boolean }): boolean {
+export function takesLicense(user: Training): boolean {
   return !(user.adminNoTraining && user.role < ROLES.user);
+}
+
+/** Changes a role or the training; what is left out stays. Whoever becomes a mere user trains. */
+export function updatedTraining(
+  before: Training,
+  { role = before.role, adminNoTraining }: { role?: number | undefined; adminNoTraining?: boolean | undefined },
+): Training {
+  const becomesUser = role === ROLES.user && before.role !== ROLES.user;
+  return { role, adminNoTraining: adminNoTraining ?? (before.adminNoTraining && !becomesUser) };
 }

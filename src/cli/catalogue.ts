@@ -69,7 +69,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "users",
     group: "People",
-    summary: "List, add, import and remove users",
+    summary: "List, add, change, sync and remove users",
     connects: true,
     load: () => import("./users/users.ts"),
   },

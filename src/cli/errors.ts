@@ -115,6 +115,9 @@ export const ERRORS = {
   too_few_available: row(7, "never", "unsent", null),
   past_due: row(7, "never", "unsent", null),
   runway_too_short: row(7, "never", "unsent", null),
+  idle_users: row(7, "never", "settled", null),
+  too_many_removals: row(7, "never", "unsent", null),
+  empty_file: row(7, "never", "unsent", null),
   below_minimum_charge: row(
     7,
     "never",
@@ -132,6 +135,7 @@ export const ERRORS = {
 
   quote_expired: row(9, "never", "settled", "Run the command again for a new quote."),
   quote_used: row(9, "never", "open", "See `secureflag-licenses purchases list` before you buy again."),
+  users_changed: row(9, "never", "settled", "Nothing was changed. Run the command again."),
   subscription_changed: row(9, "never", "settled", "See `secureflag-licenses status` before you try again."),
   no_license_available: row(9, "never", "settled", BUY_MISSING),
   not_payable: row(9, "never", "settled", "Nothing was charged. See `secureflag-licenses purchases list`."),

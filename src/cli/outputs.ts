@@ -13,10 +13,11 @@ import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "
 import { MODES } from "../contract/mode.ts";
 import { reportSchema } from "../contract/report.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
-import { assignmentStrategySchema, listedUserSchema, userSchema } from "../contract/users.ts";
+import { assignmentStrategySchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./buying/engine/wanted.ts";
 import { SHELLS } from "./help/page.ts";
 import { serviceOutputs } from "./service/outputs.ts";
+import { usersOutputs } from "./users/outputs.ts";
 
 const verifiedQuoteSchema = z.object({ ...quoteSchema.shape, verified: z.literal(true) });
 
@@ -93,23 +94,6 @@ const plannedTokenSchema = z.object({
   createdBy: z.null(),
   dryRun: z.literal(true),
 });
-
-/** The user that would be added, without the fields of an existing one. */
-const plannedUserSchema = z.object({ ...userSchema.shape, idUser: z.null(), username: z.null(), uuid: z.null() });
-
-/** The common output of the commands that add users; `purchase` is what was bought for them. */
-const addingOutput = {
-  purchase: purchaseSchema.nullable(),
-  /** Earlier purchases, whose licenses others took. */
-  earlierPurchases: z.array(purchaseSchema).optional(),
-  /** `null` only in a dry run whose token may not read them. */
-  licenses: licenseCountsSchema.nullable(),
-  dryRun: z.boolean(),
-  /** What the added users were assigned, if the backend reports it. */
-  assignmentStrategy: assignmentStrategySchema.shape.assignmentStrategy.optional(),
-  /** Only in a dry run that would buy licenses. */
-  quote: verifiedQuoteSchema.optional(),
-};
 
 const billingOutput = z.object({ organizationId: z.int(), ...billingDetailsSchema.shape });
 
@@ -193,18 +177,7 @@ export const outputs = {
   "organizations payment-method": z.object({ organizationId: z.int(), ...storedPaymentMethodSchema.shape }),
   "organizations billing": billingOutput,
   "organizations billing set": billingOutput,
-  "users list": z.array(listedUserSchema),
-  "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
-  /** Emails as written in the file. */
-  "users import": z.object({ added: z.array(z.string()), existing: z.array(z.string()), ...addingOutput }),
-  "users remove": z.object({
-    email: z.string(),
-    idUser: z.int(),
-    removed: z.boolean(),
-    /** `null` if an answer was lost, and in a dry run whose token may not read them. */
-    licenses: licenseCountsSchema.nullable(),
-    dryRun: z.boolean(),
-  }),
+  ...usersOutputs(verifiedQuoteSchema),
   "tokens list": z.array(apiTokenSchema),
   "tokens create": z.union([createdTokenSchema, plannedTokenSchema]),
   "tokens revoke": z.object({ id: z.string(), revoked: z.boolean(), dryRun: z.literal(true).optional() }),

@@ -66,6 +66,8 @@ export const subscriptionSchema = z.object({
   reduction: z.object({ licenses: z.int(), date: dateSchema }).nullable(),
   /** `null` if nothing is past due; a backend may leave it out. */
   unpaid: unpaidSchema.nullable().default(null),
+  /** The licenses of users who have been idle for so many days; `null` if unknown; a backend may leave it out. */
+  idle: z.object({ days: z.int().nonnegative(), licenses: z.int().nonnegative() }).nullable().default(null),
   version: z.int(),
   asOf: instantSchema,
   ...modeShape,

@@ -25,6 +25,7 @@ export const PROBLEMS = {
   not_found: problem(404, "refused"),
   idempotency_key_unknown: problem(404, "refused"),
   font_missing: problem(406, "refused"),
+  users_changed: problem(409, "refused"),
   quote_expired: problem(409, "settles key"),
   quote_used: problem(409, "settles key"),
   subscription_changed: problem(409, "settles key"),

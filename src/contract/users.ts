@@ -29,6 +29,8 @@ export const userSchema = z.object({
   stripeSubscriptionId: z.string().nullable(),
   stripeSubscriptionAutorenewal: z.boolean(),
   uuid: z.string(),
+  lastLogin: instantSchema.nullable().default(null).describe("The last sign-in, `null` for none"),
+  addedDateTime: instantSchema.nullable().default(null).describe("When the user was last added, `null` if unknown"),
 });
 
 /** Parses a missing or unexpected value as `null`. */
@@ -61,11 +63,14 @@ const listedFields = z.object({
   stripeSubscriptionId: orNull(z.string()),
   stripeSubscriptionAutorenewal: orNull(z.boolean()),
   uuid: orNull(z.string()),
+  lastLogin: rawDateSchema,
+  /** Not in SecureFlag's own lists. */
+  addedDateTime: z.union([z.string(), z.number()]).nullish().catch(null),
 });
 
 /**
  * A user of a list, SecureFlag's own included. Only `idUser` is required. Unknown statuses, roles and fields are kept,
- * such as `lastLogin`, `exercisesRun`, `tags`, `externalId`, `emailVerified`, `initTrainingPlan` and `jobType`.
+ * such as `exercisesRun`, `tags`, `externalId`, `emailVerified`, `initTrainingPlan` and `jobType`.
  */
 export const listedUserSchema = listedFields.loose();
 
@@ -131,23 +136,24 @@ export const addUserAnswerSchema = z.object({
 /** The answer to `POST …/users`, parsed. */
 export type AddUserAnswer = z.infer<typeof addUserAnswerSchema>;
 
-/** The body of `POST …/users/import`: each person at most once, whatever the spelling of the email. */
-export const importUsersRequestSchema = z
-  .strictObject({ users: z.array(addUserRequestSchema).min(1).max(MAX_IMPORTED_USERS) })
-  .superRefine(({ users }, context) => {
+/** A list of users: each person at most once, whatever the spelling of the email. */
+const userListSchema = z
+  .array(addUserRequestSchema)
+  .min(1)
+  .max(MAX_IMPORTED_USERS)
+  .superRefine((users, context) => {
     const seen = new Map<string, number>();
     for (const [index, { email }] of users.entries()) {
       const key = emailKey(email);
       const first = seen.get(key);
       if (first === undefined) seen.set(key, index);
       else
-        context.addIssue({
-          code: "custom",
-          path: ["users", index, "email"],
-          message: `is the same as users[${first}].email`,
-        });
+        context.addIssue({ code: "custom", path: [index, "email"], message: `is the same as users[${first}].email` });
     }
   });
+
+/** The body of `POST …/users/import`. */
+export const importUsersRequestSchema = z.strictObject({ users: userListSchema });
 
 /** The answer to `POST …/users/import`: the positions in the request of existing users; otherwise as for one user. */
 export const importUsersAnswerSchema = z.object({
@@ -161,3 +167,49 @@ export type ImportUsersAnswer = z.infer<typeof importUsersAnswerSchema>;
 
 /** The answer to `DELETE …/users/{idUser}`: the license counts after it. */
 export const removeUserAnswerSchema = z.object({ organizationLicenses: licenseCountsSchema });
+
+/** The body of `PATCH …/users/{idUser}`. */
+export const updateUserRequestSchema = z.strictObject({ role: offeredRoleSchema });
+
+/** The answer to `PATCH …/users/{idUser}`: the user and the license counts after it. */
+export const updateUserAnswerSchema = z.object({ user: userSchema, organizationLicenses: licenseCountsSchema });
+
+/** The answer to `PATCH …/users/{idUser}`, parsed. */
+export type UpdateUserAnswer = z.infer<typeof updateUserAnswerSchema>;
+
+/** How many users who are not in a list are named. */
+export const MAX_NAMED_MISSING = 1_000;
+
+/** The body of `POST …/users/sync`. Without the `plan` of an earlier answer, nothing is changed. */
+export const syncUsersRequestSchema = z.strictObject({
+  users: userListSchema,
+  remove: z.boolean().describe("Whether users who are not in the list are removed"),
+  plan: z.string().max(100).optional(),
+});
+
+/** A list to sync. */
+export type SyncUsersRequest = z.infer<typeof syncUsersRequestSchema>;
+
+/** The answer to `POST …/users/sync`. Positions are those of the request. */
+export const syncUsersAnswerSchema = z.object({
+  plan: z.string().describe("Identifies what would be done, or was done"),
+  applied: z.boolean(),
+  added: z.array(z.int().nonnegative()),
+  /** The users whose role or training changes, with both as they were. */
+  changed: z.array(
+    z.object({ position: z.int().nonnegative(), idUser: z.int(), role: z.int(), adminNoTraining: z.boolean() }),
+  ),
+  /** Users who are not in the list: how many, and the first 1,000. They are removed only with `remove`. */
+  missing: z.object({
+    count: z.int().nonnegative(),
+    users: z.array(z.object({ idUser: z.int(), email: z.string() })),
+  }),
+  /** Users who are neither removed nor demoted, although the list says so. */
+  kept: z.array(z.object({ idUser: z.int(), email: z.string(), reason: z.enum(["caller", "last_administrator"]) })),
+  neededLicenses: z.int().describe("Licenses taken less those freed; negative if more are freed"),
+  organizationLicenses: licenseCountsSchema,
+  assignmentStrategy: assignedSchema,
+});
+
+/** The answer to `POST …/users/sync`, parsed. */
+export type SyncUsersAnswer = z.infer<typeof syncUsersAnswerSchema>;

@@ -134,6 +134,7 @@ const term = { start: "2026-03-01", renewalDate: "2027-03-01", days: 365, daysRe
 export const subscription: Subscription = {
   organization: { id: 4201, name: "Northwind Labs", timeZone: "Europe/London" },
   plan: { name: "SMB", interval: "year", intervalCount: 1, unitPrice: gbp(15_000) },
+  idle: { days: 90, licenses: 0 },
   state: "active",
   licenses: { purchased: 25, used: 22, available: 3 },
   term,

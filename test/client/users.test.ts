@@ -27,6 +27,7 @@ const theirs = {
 };
 
 const asRead = {
+  lastLogin: 1_732_291_506_000 as number | null,
   idUser: 52_101,
   email: "ada@northwind.example",
   username: "ada",
@@ -47,8 +48,8 @@ const asRead = {
 };
 
 /** Fields that are kept as they come. */
-const { emailVerified, lastLogin, country } = theirs;
-const kept = { emailVerified, lastLogin, country };
+const { emailVerified, country } = theirs;
+const kept = { emailVerified, country };
 
 const nothingKnown = Object.fromEntries(Object.keys(asRead).map((name) => [name, name === "idUser" ? 9 : null]));
 
@@ -111,6 +112,8 @@ const added: AddUserAnswer = {
     stripeSubscriptionId: null,
     stripeSubscriptionAutorenewal: false,
     uuid: "00000000-0000-4000-8000-000000000000",
+    lastLogin: null,
+    addedDateTime: null,
   },
   organizationLicenses,
 };

@@ -27,7 +27,7 @@ const PURCHASE_FIELDS =
   "completedAt createdAt dueNow failure id idempotencyKey kind licenses livemode mode nextAction note purchaseOrder purchasedBy quoteId receiptNumber refund status tax total";
 
 const USER_FIELDS =
-  "adminNoTraining defaultOrganization email firstName idUser joinedDateTime lastName licenseEnd licenseStart role status stripeCustomerId stripeSubscriptionAutorenewal stripeSubscriptionId team username uuid";
+  "addedDateTime adminNoTraining defaultOrganization email firstName idUser joinedDateTime lastLogin lastName licenseEnd licenseStart role status stripeCustomerId stripeSubscriptionAutorenewal stripeSubscriptionId team username uuid";
 
 /** Field names that scripts rely on: a change here breaks them. */
 const FIELDS: readonly [string, z.ZodObject, string][] = [
@@ -37,7 +37,7 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   [
     "subscription",
     subscriptionSchema,
-    "asOf licenses livemode mode organization paymentMethod pending plan reduction renewal state taxRate term unpaid version",
+    "asOf idle licenses livemode mode organization paymentMethod pending plan reduction renewal state taxRate term unpaid version",
   ],
   ["subscription.organization", subscriptionSchema.shape.organization, "id name timeZone"],
   ["subscription.plan", subscriptionSchema.shape.plan, "interval intervalCount name unitPrice"],

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 
-/** Rows per statement: SQLite and PostgreSQL bind at most 32,766 values at once, and a row has at most 13. */
+/** Rows per statement: SQLite and PostgreSQL bind at most 32,766 values at once, and a row has at most 15. */
 const BATCH = 500;
 
 /** Splits rows into batches for one statement each. Lets requests in between batches, because SQLite blocks the event loop. */

@@ -29,6 +29,10 @@ export interface MemberTable {
   admin_no_training: number;
   status: "ACTIVE" | "INVITED" | "REMOVED";
   joined_at: number | null;
+  /** When they were last added, billing clock; `null` if that is not known. */
+  added_at: Generated<number | null>;
+  /** When the person last signed in since they belong to the organization, billing clock. */
+  last_login: Generated<number | null>;
   /** The organization's strategy when they were last added. */
   assignment_strategy: string;
   /** 0 while a person of another organization is only invited, who takes a license and has no access. */

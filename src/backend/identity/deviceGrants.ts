@@ -23,7 +23,7 @@ const HALF = 4;
 /** The account that wrong user codes are counted under: accounts are lower case, so none is the same. */
 const USER_CODES = "USER CODES";
 
-type GrantDeps = Pick<BackendDeps, "database" | "now" | "random">;
+type GrantDeps = Pick<BackendDeps, "database" | "now" | "clock" | "random">;
 
 /**
  * Starts a device authorization (RFC 8628, section 3.1). Only hashes of its codes are stored.

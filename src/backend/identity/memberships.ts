@@ -72,6 +72,25 @@ export function invitationsOf(database: Kysely<Database>, userId: number) {
   return organizationsOf(database, userId, { accepted: 0 });
 }
 
+/**
+ * Notes in the memberships of a person that they signed in. Organizations that only invite them do not learn of it.
+ *
+ * @param now the billing clock, milliseconds
+ */
+export async function noteSignIn(database: Kysely<Database>, userId: number, now: number): Promise<void> {
+  const organizations = await membershipsOf(database, userId);
+  if (organizations.length === 0) return;
+  const ids = organizations.map(({ id }) => id);
+  await database
+    .updateTable("members")
+    .set({ last_login: now })
+    .where("organization_id", "in", ids)
+    .where("user_id", "=", userId)
+    .where("status", "!=", "REMOVED")
+    .where("accepted", "=", 1)
+    .execute();
+}
+
 async function organizationsOf(database: Kysely<Database>, userId: number, { accepted }: { accepted: 0 | 1 }) {
   return database
     .selectFrom("members")

@@ -5,7 +5,7 @@ import type { SessionTokens } from "../../contract/identity.ts";
 import type { Database, SessionRow, TicketRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
-import { findSession, findSessionById, revokeSession, rotateSession, saveSession } from "./memberships.ts";
+import { findSession, findSessionById, noteSignIn, revokeSession, rotateSession, saveSession } from "./memberships.ts";
 import { hashToken } from "./secrets.ts";
 
 const ACCESS_MS = 15 * 60_000;
@@ -17,12 +17,15 @@ const GRACE_MS = 60_000;
 
 type SessionDeps = Pick<BackendDeps, "database" | "now" | "random">;
 
+/** What starting a session needs: sign-ins are noted by the billing clock. */
+type StartDeps = SessionDeps & Pick<BackendDeps, "clock">;
+
 /**
- * Starts a session for an authenticated user.
+ * Starts a session for an authenticated user, and notes the sign-in in their memberships.
  *
  * @param mfaAt when the user gave a one-time code, machine milliseconds; `null` for a user without
  */
-export async function startSession(deps: SessionDeps, userId: number, mfaAt: number | null): Promise<SessionTokens> {
+export async function startSession(deps: StartDeps, userId: number, mfaAt: number | null): Promise<SessionTokens> {
   const id = deps.random(12).toString("hex");
   const pair = newPair(deps, id);
   await saveSession(deps.database, {
@@ -34,6 +37,7 @@ export async function startSession(deps: SessionDeps, userId: number, mfaAt: num
     revoked_at: null,
     mfa_at: mfaAt,
   });
+  await noteSignIn(deps.database, userId, deps.clock.now());
   return pair.tokens;
 }
 

@@ -13,7 +13,7 @@ import { codeForTicket, issueTicket } from "./tickets.ts";
 const MAX_WAITING = 30;
 
 /** The dependencies of sign-in. `passwordHashOf` waits for a seed's hash that is still being computed. */
-export interface SignInDeps extends Pick<BackendDeps, "database" | "now" | "random" | "secrets"> {
+export interface SignInDeps extends Pick<BackendDeps, "database" | "now" | "clock" | "random" | "secrets"> {
   readonly passwords: Passwords;
   passwordHashOf(user: UserRow): Promise<string | null>;
 }

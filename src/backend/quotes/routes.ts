@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { z } from "zod";
 import { BillingError } from "../../billing/errors.ts";
+import { IDLE_DAYS, idleCutoff } from "../../billing/idle.ts";
 import { formatMoney, money } from "../../billing/money.ts";
 import { minLicensesFor, type Price, priceLicenses, quoteExpiry } from "../../billing/quote.ts";
 import type { eventSchema, Quote } from "../../contract/billing.ts";
@@ -13,7 +14,7 @@ import { type Answer, type Identity, pageLimit, register } from "../http/registe
 import { chargeStepOf, limitsOf } from "../payments/gateway.ts";
 import { readRenewed, renewalInProgress } from "../renewals/renew.ts";
 import { cancelReduction, scheduleReduction } from "../subscriptions/reductions.ts";
-import { readPending, readQuote, readSubscription, saveQuote } from "../subscriptions/store.ts";
+import { readCounts, readQuote, readSubscription, saveQuote } from "../subscriptions/store.ts";
 import { assertPurchasable, type SubscriptionSnapshot, snapshotAt, subscriptionView } from "../subscriptions/view.ts";
 
 /** Registers the calls about the subscription, its reduction, quotes and the audit log. */
@@ -61,8 +62,8 @@ export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
 async function subscriptionAnswer(deps: BackendDeps, subscription: OrganizationSubscription): Promise<Answer> {
   const now = deps.clock.now();
   const snapshot = snapshotAt(subscription, now);
-  const pending = await readPending(deps.database, subscription.organization_id);
-  return { status: 200, body: subscriptionView(snapshot, pending, deps.gateway, now) };
+  const counts = await readCounts(deps.database, subscription.organization_id, idleCutoff(now, IDLE_DAYS));
+  return { status: 200, body: subscriptionView(snapshot, counts, deps.gateway, now) };
 }
 
 function changeBy({ clock }: BackendDeps, { user, token }: Identity) {

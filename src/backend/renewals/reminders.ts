@@ -86,10 +86,13 @@ function isReminded({ row, state, priced }: SubscriptionSnapshot): boolean {
   return state === "active" && !(row.provider_subscription !== null && priced.autoRenew);
 }
 
+/** What a reminder says nothing of. */
+const NO_COUNTS = { pending: { purchases: 0, licenses: 0 }, idleLicenses: 0 };
+
 /** Puts a reminder into words. Its ID is that of the renewal and the days, so that it can be recognized. */
 function reminderOf(snapshot: SubscriptionSnapshot, days: number, deps: ReminderDeps, now: number): Notification {
   const { row, today, term } = snapshot;
-  const { renewal, paymentMethod } = subscriptionView(snapshot, { purchases: 0, licenses: 0 }, deps.gateway, now);
+  const { renewal, paymentMethod } = subscriptionView(snapshot, NO_COUNTS, deps.gateway, now);
   const type = renewal.autoRenew ? "renewal.reminder" : "subscription.ending";
   const about = {
     renewalDate: term.renewalDate,

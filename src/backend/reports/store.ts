@@ -34,6 +34,10 @@ export interface Happened {
   readonly refunded: readonly Payments[];
   readonly added: readonly UserChanges[];
   readonly removed: readonly UserChanges[];
+  /** Those whose role or training changed, as they were after it. */
+  readonly changed: readonly UserChanges[];
+  /** The same, as they were before. */
+  readonly changedFrom: readonly UserChanges[];
   /** Licenses that reductions took away. */
   readonly reduced: number;
 }
@@ -69,6 +73,8 @@ export async function readReportFacts(
       refunded: ofPeriod("refunded", period).map(paymentsOf),
       added: ofPeriod("user.added", period).map(changesOf),
       removed: ofPeriod("user.removed", period).map(changesOf),
+      changed: ofPeriod("user.updated", period).map(changesOf),
+      changedFrom: ofPeriod("user.previous", period).map(changesOf),
       reduced: ofPeriod("reduced", period).reduce((sum, { licenses }) => sum + Number(licenses), 0),
     })),
     licenses: Number(now?.licenses),
@@ -113,6 +119,7 @@ function factsStatement(
   by: ReportKey | null,
 ): RawBuilder<FactRow> {
   const json = (column: string, ...path: string[]) => jsonText(database, column, path);
+  const flag = (...path: string[]) => booleanText(json("data_json", ...path));
   const bounds = periods.map(
     ({ start, until }, number) => sql`(cast(${number} as integer), cast(${start} as bigint), cast(${until} as bigint))`,
   );
@@ -133,8 +140,12 @@ function factsStatement(
   return sql<FactRow>`
     with periods (number, start, until) as (values ${sql.join(bounds)}),
     users as (
-      select type, at, ${json("data_json", "role")} as role, ${booleanText(database, "data_json", "adminNoTraining")} as flag
-      from events where organization_id = ${organizationId} and type in ('user.added', 'user.removed')
+      select type, at, ${json("data_json", "role")} as role, ${flag("adminNoTraining")} as flag
+      from events
+      where organization_id = ${organizationId} and type in ('user.added', 'user.removed', 'user.updated')
+      union all
+      select 'user.previous', at, ${json("data_json", "previous", "role")}, ${flag("previous", "adminNoTraining")}
+      from events where organization_id = ${organizationId} and type = 'user.updated'
     ), reductions as (
       select at, cast(${json("data_json", "from")} as bigint) - cast(${json("data_json", "to")} as bigint) as licenses
       from events where organization_id = ${organizationId} and type = 'reduction.applied'
@@ -164,8 +175,7 @@ function jsonText(database: Kysely<Database>, column: string, path: readonly str
     : sql`cast(json_extract(${sql.ref(column)}, ${sql.lit(`$.${path.join(".")}`)}) as text)`;
 }
 
-/** A boolean member of a JSON column as `true` or `false`, which SQLite calls 1 and 0. */
-function booleanText(database: Kysely<Database>, column: string, member: string): RawBuilder<string | null> {
-  const text = jsonText(database, column, [member]);
+/** A boolean of a JSON column as `true` or `false`, which SQLite calls 1 and 0. */
+function booleanText(text: RawBuilder<string | null>): RawBuilder<string | null> {
   return sql`case ${text} when '1' then 'true' when '0' then 'false' else ${text} end`;
 }

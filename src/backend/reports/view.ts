@@ -92,8 +92,8 @@ function countOf(changes: readonly UserChanges[]): number {
 }
 
 /** How many licenses users took, without those that they gave back; `null` if the audit log does not tell. */
-function usersTaking({ added, removed }: Happened): number | null {
-  const [taken, freed] = [takenBy(added), takenBy(removed)];
+function usersTaking({ added, removed, changed, changedFrom }: Happened): number | null {
+  const [taken, freed] = [takenBy([...added, ...changed]), takenBy([...removed, ...changedFrom])];
   return taken === null || freed === null ? null : taken - freed;
 }
 

@@ -4,7 +4,7 @@ import { BillingError } from "../../billing/errors.ts";
 import { isCurrency } from "../../billing/money.ts";
 import { recurringCharge } from "../../billing/proration.ts";
 import { takesLicense } from "../../billing/roles.ts";
-import { dateSchema, taxRateSchema } from "../../contract/basics.ts";
+import { dateSchema, instantSchema, taxRateSchema } from "../../contract/basics.ts";
 import { SCOPES } from "../../contract/constants.ts";
 import { emailKey } from "../../contract/email.ts";
 import { roleSchema } from "../../contract/users.ts";
@@ -27,6 +27,7 @@ const userSchema = z.strictObject({
     .regex(/^ *([A-Z2-7] *){16,}=*$/i, "is not a base32 secret of at least 16 characters")
     .nullish(),
   adminNoTraining: z.boolean(),
+  lastLogin: instantSchema.nullish(),
 });
 
 const spendLimitSchema = z

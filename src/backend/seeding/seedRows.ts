@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import { dateInZone } from "../../billing/calendar.ts";
+import { dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { renewalDueAt } from "../../billing/renewal.ts";
 import { takesLicense } from "../../billing/roles.ts";
 import { termIndexOn } from "../../billing/term.ts";
@@ -20,7 +20,8 @@ type SeedUser = SeedOrganization["users"][number];
  */
 export function seedRows(organization: SeedOrganization, now: number, random: (bytes: number) => Buffer): SeedRows {
   const { id, name, timeZone } = organization;
-  const users = [...organization.users, ...sampleUsers(organization)];
+  const users = [...organization.users, ...sampleUsers(organization, now)];
+  const joined = startOfDateInZone(organization.subscription.anchorDate, timeZone);
   return {
     organization: { id, name, time_zone: timeZone, created_at: now },
     subscription: subscriptionRow(organization, now),
@@ -42,7 +43,9 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       role: user.role,
       admin_no_training: user.adminNoTraining ? 1 : 0,
       status: "ACTIVE",
-      joined_at: now,
+      joined_at: joined,
+      added_at: joined,
+      last_login: user.lastLogin ? Date.parse(user.lastLogin) : null,
       assignment_strategy: "NONE",
       accepted: 1,
     })),
@@ -64,18 +67,23 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
 }
 
 /**
- * Refuses a seed with a subscription that has not started.
+ * Refuses a seed with a subscription that has not started, or with a sign-in that has not happened.
  *
  * @param path the seed file, for the message
  * @param now the billing clock, milliseconds
  * @throws BackendError `seed_invalid`
  */
 export function assertStarted({ organizations }: Seed, path: string, now: number): void {
-  for (const [index, { subscription, timeZone }] of organizations.entries()) {
+  for (const [index, { subscription, timeZone, users }] of organizations.entries()) {
     const today = dateInZone(now, timeZone);
     if (subscription.anchorDate > today) {
       const where = `organizations[${index}].subscription.anchorDate`;
       throw invalidSeed(path, [{ path: where, message: `${subscription.anchorDate} is after today, ${today}` }]);
+    }
+    const early = users.findIndex(({ lastLogin }) => lastLogin && Date.parse(lastLogin) > now);
+    if (early !== -1) {
+      const where = `organizations[${index}].users[${early}].lastLogin`;
+      throw invalidSeed(path, [{ path: where, message: "is in the future" }]);
     }
   }
 }
@@ -110,7 +118,8 @@ function subscriptionRow(organization: SeedOrganization, now: number): SeedRows[
   };
 }
 
-function sampleUsers(organization: SeedOrganization): SeedUser[] {
+/** They last signed in now, so that none of them is idle. */
+function sampleUsers(organization: SeedOrganization, now: number): SeedUser[] {
   const missing = organization.usedLicenses - organization.users.filter(takesLicense).length;
   const taken = new Set(organization.users.map((user) => emailKey(user.email)));
   const emailOf = (number: number) => `user${number}@organization-${organization.id}.example`;
@@ -123,6 +132,7 @@ function sampleUsers(organization: SeedOrganization): SeedUser[] {
     role: 7,
     totpSecret: null,
     adminNoTraining: false,
+    lastLogin: new Date(now).toISOString(),
   }));
 }
 

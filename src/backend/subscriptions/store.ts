@@ -94,13 +94,19 @@ export async function makeProviderDue(tx: Kysely<Database>, organizationId: numb
     .execute();
 }
 
-/** Counts the purchases that are accepted but not settled, and the licenses that they will add. */
-export async function readPending(database: Kysely<Database>, organizationId: number) {
+/**
+ * Counts the purchases that are accepted but not settled with the licenses that they will add, and the licenses of users
+ * who have been idle since an instant, in one statement.
+ *
+ * @param idleSince billing clock, milliseconds
+ */
+export async function readCounts(database: Kysely<Database>, organizationId: number, idleSince: number) {
   const row = await database
     .selectFrom("purchases")
     .select((expression) => [
       expression.fn.countAll<string | number>().as("purchases"),
       expression.fn.sum<string | number | null>("licenses").as("licenses"),
+      idleLicenses(organizationId, idleSince).as("idle"),
     ])
     .where("organization_id", "=", organizationId)
     .where("kind", "=", "purchase")
@@ -108,7 +114,17 @@ export async function readPending(database: Kysely<Database>, organizationId: nu
     .where("completed_at", "is", null)
     .where("state", "in", PENDING_STATES)
     .executeTakeFirstOrThrow();
-  return { purchases: Number(row.purchases), licenses: Number(row.licenses ?? 0) };
+  const pending = { purchases: Number(row.purchases), licenses: Number(row.licenses ?? 0) };
+  return { pending, idleLicenses: Number(row.idle) };
+}
+
+/** The conditions are those of the index `members_idle`, to the letter, so that it answers. */
+function idleLicenses(organizationId: number, idleSince: number) {
+  return sql<string | number>`(
+    select count(*) from members where organization_id = ${organizationId}
+      and (case when last_login > coalesce(joined_at, added_at) then last_login else coalesce(joined_at, added_at) end)
+        <= ${idleSince}
+      and status <> 'REMOVED' and not (admin_no_training = 1 and role < 7))`;
 }
 
 /**

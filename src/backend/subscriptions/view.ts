@@ -1,4 +1,5 @@
 import { type CalendarDate, dateInZone } from "../../billing/calendar.ts";
+import { IDLE_DAYS } from "../../billing/idle.ts";
 import { formatMoney, type Money, money } from "../../billing/money.ts";
 import { isTaxed, recurringCharge } from "../../billing/proration.ts";
 import { licensesAtRenewal, type PricedSubscription } from "../../billing/quote.ts";
@@ -64,10 +65,15 @@ function renewalState(row: OrganizationSubscription, now: number): "active" | "p
   return now < (row.renewal_grace_until ?? 0) ? "past_due" : "suspended";
 }
 
-/** The contract's view of a subscription. */
+/**
+ * The contract's view of a subscription.
+ *
+ * @param counts its purchases in progress, and the licenses of users who have been idle for `IDLE_DAYS`
+ * @param now the billing clock, milliseconds
+ */
 export function subscriptionView(
   snapshot: SubscriptionSnapshot,
-  pending: Subscription["pending"],
+  { pending, idleLicenses }: Pick<Subscription, "pending"> & { readonly idleLicenses: number },
   gateway: PaymentGateway,
   now: number,
 ): Subscription {
@@ -93,6 +99,7 @@ export function subscriptionView(
     pending,
     reduction: reductionView(row),
     unpaid: unpaidRenewal(snapshot),
+    idle: { days: IDLE_DAYS, licenses: idleLicenses },
     version: row.version,
     asOf: new Date(now).toISOString(),
     ...modeFields(gateway.account.mode),

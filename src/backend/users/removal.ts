@@ -7,11 +7,18 @@ import { type Change, recordEvent } from "../events/events.ts";
 import { revokeTokensOf } from "../identity/tokenStore.ts";
 import { changeUsed } from "../subscriptions/store.ts";
 
-/** A user to remove, and the caller; `remover.id` is a user id, not the `idUser` of a membership. */
+/** Who changes users; `id` is a user ID, not the `idUser` of a membership. */
+export interface Changer {
+  readonly id: number;
+  readonly role: number;
+  readonly isSignedIn: boolean;
+}
+
+/** A user to remove, and the caller. */
 export interface Removal {
   readonly organizationId: number;
   readonly idUser: number;
-  readonly remover: { readonly id: number; readonly role: number; readonly isSignedIn: boolean };
+  readonly remover: Changer;
 }
 
 /**
@@ -61,20 +68,22 @@ async function takeOut(tx: Kysely<Database>, organizationId: number, idUser: num
 }
 
 /**
- * Refuses API tokens that add or remove administrators: they could take over the organization, or revoke the tokens of its
+ * Refuses API tokens that add, change or remove administrators: they could take over the organization, or revoke the tokens of its
  * administrators by removing them.
  *
  * @throws BackendError `forbidden`
  */
-export function assertSignedIn(isSignedIn: boolean): void {
+export function assertSignedIn(isSignedIn: boolean, deed = "add or remove administrators"): void {
   if (isSignedIn) return;
-  throw new BackendError(
-    "forbidden",
-    "An API token cannot add or remove administrators; a signed-in administrator can",
-  );
+  throw new BackendError("forbidden", `An API token cannot ${deed}; a signed-in administrator can`);
 }
 
-async function assertAdministratorLeft(tx: Kysely<Database>, organizationId: number): Promise<void> {
+/** @throws BackendError `invalid_request` if an organization has no administrator left */
+export async function assertAdministratorLeft(
+  tx: Kysely<Database>,
+  organizationId: number,
+  verb = "removed",
+): Promise<void> {
   const left = await tx
     .selectFrom("members")
     .select("id")
@@ -85,6 +94,6 @@ async function assertAdministratorLeft(tx: Kysely<Database>, organizationId: num
     .where("accepted", "=", 1)
     .executeTakeFirst();
   if (left) return;
-  const sentence = "The last organization administrator cannot be removed; add another one first";
+  const sentence = `The last organization administrator cannot be ${verb}; add another one first`;
   throw new BackendError("invalid_request", sentence);
 }

@@ -1,13 +1,12 @@
 import type { FastifyInstance } from "fastify";
-import { canBuy, ROLES, takesLicense } from "../../billing/roles.ts";
-import type { AddUserRequest, OwnUser } from "../../contract/users.ts";
+import { ROLES, takesLicense } from "../../billing/roles.ts";
+import { type AddUserRequest, MAX_NAMED_MISSING, type OwnUser } from "../../contract/users.ts";
 import type { BackendDeps } from "../deps.ts";
-import { BackendError } from "../errors.ts";
 import { actorOf } from "../events/events.ts";
 import { type Identity, type Membership, type RouteDeps, register } from "../http/register.ts";
 import { uuidFrom } from "../identity/secrets.ts";
 import { readLicenseCounts } from "../subscriptions/store.ts";
-import { assertSignedIn, removeMember } from "./removal.ts";
+import { type Changer, removeMember } from "./removal.ts";
 import {
   addMember,
   addMembers,
@@ -17,6 +16,8 @@ import {
   readAssignmentStrategy,
   saveAssignmentStrategy,
 } from "./store.ts";
+import { assertMayGive, changeRole, syncMembers } from "./sync.ts";
+import type { SyncPlan } from "./syncPlan.ts";
 
 /** Registers the calls about users, in the shape of SecureFlag's public API (src/contract/README.md, Users). */
 export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
@@ -35,23 +36,50 @@ export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
   });
 
   register(app, deps, "addUser", async ({ organization, body, identity }) => {
-    assertMayAssign(organization, identity, body.role, "role");
+    assertMayGive(body.role, changerOf(organization, identity), "role");
     const row = await addMember(deps.database, organization.id, newMember(deps, body), changeBy(identity));
     return { status: 201, body: { user: userView(row, organization), ...(await stateAfter(organization)) } };
   });
 
   register(app, deps, "importUsers", async ({ organization, body, identity }) => {
     for (const [index, { role }] of body.users.entries()) {
-      assertMayAssign(organization, identity, role, `users[${index}].role`);
+      assertMayGive(role, changerOf(organization, identity), `users[${index}].role`);
     }
     const list = body.users.map((user) => newMember(deps, user));
     const existing = await addMembers(deps.database, organization.id, list, changeBy(identity));
     return { status: 200, body: { existing, ...(await stateAfter(organization)) } };
   });
 
+  register(app, deps, "updateUser", async ({ organization, params, body, identity }) => {
+    const changer = changerOf(organization, identity);
+    const update = { organizationId: organization.id, idUser: params.number, role: body.role, changer };
+    const row = await changeRole(deps.database, update, changeBy(identity));
+    const organizationLicenses = await readLicenseCounts(deps.database, organization.id);
+    return { status: 200, body: { user: userView(row, organization), organizationLicenses } };
+  });
+
+  register(app, deps, "syncUsers", async ({ organization, body, identity }) => {
+    const sync = {
+      organizationId: organization.id,
+      users: body.users,
+      rows: body.users.map((user) => newMember(deps, user)),
+      removes: body.remove,
+      changer: changerOf(organization, identity),
+      digest: body.plan ?? null,
+    };
+    const plan = await syncMembers(deps.database, sync, changeBy(identity), deps.now());
+    return {
+      status: 200,
+      body: { ...planView(plan), applied: sync.digest !== null, ...(await stateAfter(organization)) },
+    };
+  });
+
   register(app, deps, "removeUser", async ({ organization, params, identity }) => {
-    const remover = { id: identity.user.id, role: organization.role, isSignedIn: identity.token === null };
-    const removal = { organizationId: organization.id, idUser: params.number, remover };
+    const removal = {
+      organizationId: organization.id,
+      idUser: params.number,
+      remover: changerOf(organization, identity),
+    };
     await removeMember(deps.database, removal, changeBy(identity), deps.now());
     return { status: 200, body: { organizationLicenses: await readLicenseCounts(deps.database, organization.id) } };
   });
@@ -74,7 +102,7 @@ function newMember({ random }: Pick<BackendDeps, "random">, user: AddUserRequest
 
 function userView(row: MemberDetails, organization: { id: number; name: string }): OwnUser {
   const adminNoTraining = row.admin_no_training === 1;
-  const joined = row.joined_at === null ? null : new Date(row.joined_at).toISOString();
+  const joined = instantText(row.joined_at);
   return {
     idUser: row.id,
     email: row.email,
@@ -93,19 +121,35 @@ function userView(row: MemberDetails, organization: { id: number; name: string }
     stripeSubscriptionId: null,
     stripeSubscriptionAutorenewal: false,
     uuid: row.uuid,
+    lastLogin: instantText(row.last_login),
+    addedDateTime: instantText(row.added_at),
   };
 }
 
-/**
- * Refuses a role that the caller may not assign: one more powerful than their own, and for an API token any role that sees
- * billing.
- */
-function assertMayAssign(caller: Membership, { token }: Identity, role: number | undefined, path: string): void {
-  if (role === undefined) return;
-  if (canBuy(role)) assertSignedIn(token === null);
-  if (role >= caller.role) return;
-  const message = `you may not assign role ${role}`;
-  throw new BackendError("invalid_request", `The request is not valid: ${path}: ${message}`, {
-    errors: [{ path, message }],
-  });
+function instantText(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}
+
+function changerOf({ role }: Membership, { user, token }: Identity): Changer {
+  return { id: user.id, role, isSignedIn: token === null };
+}
+
+/** The contract's view of a plan; `missing` names the first users only, so that the answer is never too large. */
+function planView({ digest, added, changed, missing, kept, taken, freed }: SyncPlan) {
+  return {
+    plan: digest,
+    added,
+    changed: changed.map(({ position, member: { idUser, role, adminNoTraining } }) => ({
+      position,
+      idUser,
+      role,
+      adminNoTraining,
+    })),
+    missing: {
+      count: missing.length,
+      users: missing.slice(0, MAX_NAMED_MISSING).map(({ idUser, email }) => ({ idUser, email })),
+    },
+    kept: kept.map(({ member: { idUser, email }, reason }) => ({ idUser, email, reason })),
+    neededLicenses: taken - freed,
+  };
 }

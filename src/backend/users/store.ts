@@ -25,7 +25,8 @@ export interface NewMember {
 function members(database: Kysely<Database>) {
   return database
     .selectFrom("members")
-    .select(["id", "uuid", "email", "first_name", "last_name", "role", "admin_no_training", "status", "joined_at"]);
+    .select(["id", "uuid", "email", "first_name", "last_name", "role", "admin_no_training", "status"])
+    .select(["joined_at", "added_at", "last_login"]);
 }
 
 /** A stored user of an organization. */
@@ -61,8 +62,17 @@ export async function addMember(
       const message = `${member.email} is already a user of this organization`;
       throw new BackendError("invalid_request", message, { errors: [{ path: "email", message }] });
     }
-    return members(tx).where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirstOrThrow();
+    return readMember(tx, organizationId, id);
   });
+}
+
+/** Reads a user of an organization by `idUser`. */
+export async function readMember(
+  database: Kysely<Database>,
+  organizationId: number,
+  id: number,
+): Promise<MemberDetails> {
+  return members(database).where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirstOrThrow();
 }
 
 /**
@@ -83,21 +93,32 @@ export async function addMembers(
   });
 }
 
-/** Adds the new users of a list, takes their licenses and records it; returns their `idUser` by the email's key. */
-async function enroll(
+/** How many licenses are taken and freed by one change. */
+interface LicenseChange {
+  readonly taken: number;
+  readonly freed: number;
+}
+
+/**
+ * Adds the new users of a list, takes their licenses and records it; returns their `idUser` by the email's key.
+ *
+ * @param licenses what the whole change takes and frees, if there is more to it than these users
+ */
+export async function enroll(
   tx: Kysely<Database>,
   organizationId: number,
   list: readonly NewMember[],
   change: Change,
+  licenses?: LicenseChange,
 ): Promise<Map<string, number>> {
   // Always in the same order, so that parallel imports of the same people do not deadlock.
   const sorted = list.toSorted((one, other) => (emailKey(one.email) < emailKey(other.email) ? -1 : 1));
   const persons = await findOrCreateUsers(tx, sorted.map(personRow));
   const strategy = await readAssignmentStrategy(tx, organizationId);
-  const added = await join(tx, { organizationId, strategy }, sorted, persons);
+  const added = await join(tx, { organizationId, strategy, now: change.at }, sorted, persons);
   const fresh = sorted.filter(({ email }) => added.has(emailKey(email)));
-  const licenses = fresh.filter(takesLicense).length;
-  if (licenses > 0) await takeLicenses(tx, organizationId, licenses, change.at);
+  const own = { taken: fresh.filter(takesLicense).length, freed: 0 };
+  await changeLicenses(tx, organizationId, licenses ?? own, change.at);
   const events = fresh.map(({ email, role, adminNoTraining }) => ({
     type: "user.added",
     data: { idUser: added.get(emailKey(email)), email, role, adminNoTraining },
@@ -113,7 +134,7 @@ function personRow({ uuid, email }: NewMember) {
 /** Makes people members, also those who were removed before; returns the `idUser` of the new ones. */
 async function join(
   tx: Kysely<Database>,
-  { organizationId, strategy }: { organizationId: number; strategy: string },
+  { organizationId, strategy, now }: { organizationId: number; strategy: string; now: number },
   list: readonly NewMember[],
   persons: ReadonlyMap<string, number>,
 ): Promise<Map<string, number>> {
@@ -127,6 +148,8 @@ async function join(
         batch.map((member) => ({
           ...memberRow(organizationId, member, personOf(member), elsewhere),
           assignment_strategy: strategy,
+          added_at: now,
+          last_login: null,
         })),
       )
       .onConflict((conflict) =>
@@ -139,6 +162,8 @@ async function join(
             admin_no_training: ref("excluded.admin_no_training"),
             status: ref("excluded.status"),
             joined_at: ref("excluded.joined_at"),
+            added_at: ref("excluded.added_at"),
+            last_login: ref("excluded.last_login"),
             assignment_strategy: ref("excluded.assignment_strategy"),
             accepted: ref("excluded.accepted"),
           }))
@@ -187,13 +212,24 @@ async function membersElsewhere(
   return new Set(rows.map(({ user_id }) => user_id));
 }
 
-/** Takes licenses and then checks: the row is locked, so the shortage in the message is exact. */
-async function takeLicenses(tx: Kysely<Database>, organizationId: number, count: number, now: number): Promise<void> {
-  await changeUsed(tx, organizationId, count);
+/**
+ * Takes and frees licenses and then checks: the row is locked, so the shortage in the message is exact.
+ *
+ * @throws BackendError `no_license_available`, `subscription_not_purchasable`
+ */
+export async function changeLicenses(
+  tx: Kysely<Database>,
+  organizationId: number,
+  { taken, freed }: LicenseChange,
+  now: number,
+): Promise<void> {
+  const count = taken - freed;
+  if (count !== 0) await changeUsed(tx, organizationId, count);
+  if (taken === 0) return;
   const subscription = await readSubscription(tx, organizationId);
   assertUsable(snapshotAt(subscription, now));
   const { used, licenses } = subscription;
-  if (used <= licenses) return;
+  if (count <= 0 || used <= licenses) return;
   const missing = used - licenses;
   const needed = count === 1 ? "1 license is needed" : `${count} licenses are needed`;
   throw new BackendError(

@@ -11,6 +11,7 @@ import { clean } from "../kit/text.ts";
 import {
   countChange,
   formula,
+  idleWords,
   keptReduction,
   licenses,
   moneyText,
@@ -92,6 +93,7 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
             `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} on ${renewsAt.date}`,
           ],
       ["Reduction", keptReduction(subscription, quote)],
+      ["Idle", idleWords(subscription)],
       ["Payment", paymentMethod(subscription.paymentMethod)],
     ],
     view,

@@ -9,7 +9,7 @@ import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
 import { countList, someText, wholeNumber } from "../kit/values.ts";
-import { countChange, dateAhead, formula, instant, keptReduction, withTax } from "../kit/words.ts";
+import { countChange, dateAhead, formula, idleWords, instant, keptReduction, withTax } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import { explanation, localized } from "./engine/explanation.ts";
 import { type Offer, priceOffer } from "./engine/offer.ts";
@@ -145,6 +145,7 @@ export function renderQuote({ quote, subscription }: Offer, { explain }: { expla
           `${withTax({ total: renewsAt.total, net: renewsAt.subtotal, tax: renewsAt.tax })} for ${renewsAt.licenses} licenses`,
       ],
       ["Reduction", keptReduction(subscription, quote)],
+      ["Idle", idleWords(subscription)],
       ["Valid until", instant(quote.expiresAt)],
       ["Quote", quote.id],
       ["Verified", "recomputed from the subscription, with the same result"],

@@ -26,6 +26,7 @@ export interface TopUpOptions extends BuyingOptions {
 interface TopUpFlags extends BuyingFlags {
   readonly available?: number;
   readonly purchased?: number;
+  readonly whenBelow?: number;
 }
 
 const SAFE = `
@@ -45,7 +46,8 @@ export function register(program: Command, context: Context, run: Run<TopUpOptio
         .argParser(wholeNumber(0))
         .conflicts("purchased"),
     )
-    .option("--purchased <n>", "target number of purchased licenses", wholeNumber(0));
+    .option("--purchased <n>", "target number of purchased licenses", wholeNumber(0))
+    .option("--when-below <n>", "with --available: buy only when fewer are available", wholeNumber(0));
   addBuyingOptions(command)
     .addHelpText("after", SAFE)
     .action((flags: TopUpFlags, command: Command) => {
@@ -54,8 +56,16 @@ export function register(program: Command, context: Context, run: Run<TopUpOptio
     });
 }
 
-function targetOf({ available, purchased }: TopUpFlags): LicenseTarget {
-  if (available !== undefined) return { available };
+function targetOf({ available, purchased, whenBelow }: TopUpFlags): LicenseTarget {
+  if (whenBelow !== undefined && available === undefined)
+    throw usageError("--when-below requires --available", "Pass --available <n>, or remove --when-below.");
+  if (available !== undefined && whenBelow !== undefined && whenBelow > available) {
+    throw usageError(
+      `--when-below cannot be more than --available (${available})`,
+      "Example: `secureflag-licenses top-up --available 10 --when-below 3`.",
+    );
+  }
+  if (available !== undefined) return { available, ...(whenBelow !== undefined && { whenBelow }) };
   if (purchased !== undefined) return { purchased };
   throw usageError("Missing target", "Pass one of --available <n> and --purchased <n>.");
 }

@@ -95,6 +95,11 @@ const PUBLIC_API_URL = "https://api.secureflag.com/rest/management/v2";
 /** Its spellings, as a parsed URL in lower case. */
 const PUBLIC_API = /^https:\/\/(www\.)?(api\.)?secureflag\.com\/(rest\/management\/v2)?$/;
 
+/** Whether a target is SecureFlag's public API. */
+export function isPublicApi({ apiUrl }: Pick<Target, "apiUrl">): boolean {
+  return apiUrl === PUBLIC_API_URL;
+}
+
 /** What a command needs of a backend. `public`: nothing beyond the public API. */
 export type Need = "billing" | "users" | "public";
 
@@ -110,8 +115,8 @@ const HINT =
  * @throws CliError `not_signed_in` where no backend is set, `billing_not_offered`, `users_not_offered`
  */
 export function assertOffered(target: Target, token: string | undefined, need: Need): void {
-  const { apiUrl, apiUrlSource, profile } = target;
-  if (apiUrl !== PUBLIC_API_URL) return;
+  const { apiUrlSource, profile } = target;
+  if (!isPublicApi(target)) return;
   const isUnset = need === "billing" && apiUrlSource === "default";
   if (isUnset || (!token?.trim() && profile === null)) throw noBackend();
   if (need === "billing") {
@@ -138,8 +143,8 @@ function noBackend(): CliError {
  * @throws CliError `not_signed_in` where no backend is set, `sign_in_not_offered`, `organization_required`
  */
 export function assertSignInOffered(target: Target, withToken: boolean): void {
-  const { apiUrl, apiUrlSource, organizationId } = target;
-  if (apiUrl !== PUBLIC_API_URL || (withToken && organizationId !== null)) return;
+  const { apiUrlSource, organizationId } = target;
+  if (!isPublicApi(target) || (withToken && organizationId !== null)) return;
   if (!withToken) {
     if (apiUrlSource === "default") throw noBackend();
     const message = "SecureFlag's API (https://api.secureflag.com) takes only tokens; its billing calls are not public";

@@ -134,6 +134,13 @@ export function decimalText(decimal: string, locale = localeHere()): string {
   return text.replaceAll(/[\u00a0\u202f]/g, " ");
 }
 
+/** `3 licenses are held by users idle for 90 days`; `null` for none, and if that is not known. */
+export function idleWords({ idle }: Pick<Subscription, "idle">): string | null {
+  if (idle === null || idle.licenses === 0) return null;
+  const held = idle.licenses === 1 ? "1 license is held by a user" : `${idle.licenses} licenses are held by users`;
+  return `${held} idle for ${idle.days} days`;
+}
+
 /** `2 licenses are missing`. */
 export function missingWords(missing: number): string {
   return `${licenses(missing)} ${missing === 1 ? "is" : "are"} missing`;

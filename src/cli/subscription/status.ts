@@ -16,6 +16,7 @@ import {
   counts,
   dateAhead,
   decimalText,
+  idleWords,
   interval,
   licenses,
   moneyText,
@@ -122,6 +123,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
           ? null
           : `${licenses(pending.licenses)} in ${pending.purchases === 1 ? "1 unsettled purchase" : `${pending.purchases} unsettled purchases`}`,
       ],
+      ["Idle", idleWords(subscription)],
       ["Term", `${term.start} to ${term.renewalDate}, ${term.days} days`],
       nextDate(subscription),
       ["Renews at", renewsAt(subscription)],

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { ROLES, takesLicense } from "../../billing/roles.ts";
 import { ClientError } from "../../client/errors.ts";
 import type { AddUserRequest } from "../../contract/users.ts";
@@ -21,7 +21,7 @@ import {
 } from "./adding.ts";
 import { readAllUsers, withEmail } from "./list.ts";
 import { rehearseLicenses, rehearseRoles } from "./shortage.ts";
-import { ROLE_WORDS, renderAddedUser, roleNumber } from "./view.ts";
+import { ROLE_WORDS, renderAddedUser, roleParser } from "./view.ts";
 
 /** Options of `users add`. */
 export interface AddUserOptions extends BuyMissingOptions {
@@ -49,18 +49,12 @@ export function registerAdd(group: Command, context: Context, run: Run<AddUserOp
     .requiredOption("--email <email>", "email address", trimmedText)
     .requiredOption("--first-name <name>", "first name", trimmedText)
     .requiredOption("--last-name <name>", "last name", trimmedText)
-    .addOption(new Option("--role <name>", "role (default: user)").choices(ROLE_WORDS).argParser(role))
+    .addOption(new Option("--role <name>", "role (default: user)").choices(ROLE_WORDS).argParser(roleParser))
     .option("--no-training", "add an administrative user who takes no license");
   addBuyMissingOptions(command).action(async (flags: AddFlags, command: Command) => {
     const options = { ...readGlobals(command), ...readMissing(flags), user: await userOf(flags) };
     await interruptible(context, () => run(options, context));
   });
-}
-
-function role(text: string): number {
-  const number = roleNumber(text);
-  if (number !== null) return number;
-  throw new InvalidArgumentError(`It must be one of ${ROLE_WORDS.join(", ")}.`);
 }
 
 /** The flag of each field. */
@@ -163,6 +157,8 @@ function planned({ email, firstName, lastName, role, adminNoTraining }: ReturnTy
     stripeSubscriptionId: null,
     stripeSubscriptionAutorenewal: false,
     uuid: null,
+    lastLogin: null,
+    addedDateTime: null,
   };
 }
 

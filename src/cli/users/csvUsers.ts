@@ -14,6 +14,8 @@ export interface UsersCsv {
   readonly users: readonly AddUserRequest[];
   readonly lines: readonly number[];
   readonly problems: readonly LineProblem[];
+  /** Whether there is no user in it at all, which is a problem, too. */
+  readonly isEmpty: boolean;
 }
 
 /** Large enough for 10,000 users of 300 bytes, small enough for one request of the contract. */
@@ -35,9 +37,9 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
   const { text, separator } = withoutSeparatorLine(bytes);
   // The header, and one row more than allowed.
   const [header, ...rows] = readRows(text, separator ?? delimiterOf(firstLine(text)), MAX_IMPORTED_USERS + 2);
-  const refuse = (line: number, messages: readonly string[]) =>
-    refusal([...messages.map((message) => ({ line, message })), ...encoding]);
-  if (!header) return refuse(1, ["The file is empty"]);
+  const refuse = (line: number, messages: readonly string[], isEmpty = false) =>
+    refusal([...messages.map((message) => ({ line, message })), ...encoding], isEmpty);
+  if (!header) return refuse(1, ["The file is empty"], true);
   if ("problem" in header) return refuse(header.line, [header.problem]);
   const { columns, nameless, problems } = readHeader(header.values);
   if (problems.length > 0) return refuse(header.line, problems);
@@ -45,15 +47,15 @@ export function parseUsersCsv(file: Uint8Array, rowsChecked: RowsChecked = () =>
   const excess = rows[MAX_IMPORTED_USERS];
   if (excess) read.problems.push({ line: excess.line, message: TOO_MANY });
   if (rows.length === 0) read.problems.push({ line: header.line, message: "No users below the header" });
-  return { ...read, problems: inOrder([...read.problems, ...encoding]) };
+  return { ...read, problems: inOrder([...read.problems, ...encoding]), isEmpty: rows.length === 0 };
 }
 
 const NOT_UTF8 = "Not UTF-8 text; save the file as CSV UTF-8";
 
 const TOO_MANY = `An import has at most ${MAX_IMPORTED_USERS.toLocaleString("en-US")} users; nothing from here on was read`;
 
-function refusal(problems: LineProblem[]): UsersCsv {
-  return { users: [], lines: [], problems: inOrder(problems) };
+function refusal(problems: LineProblem[], isEmpty = false): UsersCsv {
+  return { users: [], lines: [], problems: inOrder(problems), isEmpty };
 }
 
 function inOrder(problems: LineProblem[]): LineProblem[] {

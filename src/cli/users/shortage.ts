@@ -41,6 +41,15 @@ export function shortageOf(error: unknown): Shortage | null {
 
 /** The error if buying is not allowed: how many licenses are missing, and what they cost now. */
 export async function notBought({ missing, refusal }: Shortage, tools: PurchasingTools): Promise<CliError> {
+  const price = await pricedWords(missing, tools);
+  return new CliError("no_license_available", `${price}. No users were added`, {
+    hint: "Pass --buy-missing to buy what is missing, and --max-total to limit the cost.",
+    cause: refusal,
+  });
+}
+
+/** `2 licenses are missing, and cost £97.64 (£81.37 + £16.27 tax) now`. */
+export async function pricedWords(missing: number, tools: PurchasingTools): Promise<string> {
   const { client, organizationId, busy } = tools;
   const price = await busy("Pricing", priceOffer(client, organizationId, missing)).then(
     ({ quote: { total, dueNow: net, tax } }) =>
@@ -50,10 +59,7 @@ export async function notBought({ missing, refusal }: Shortage, tools: Purchasin
       return `the price is not known: ${error.message.replace(/\.$/, "")}`;
     },
   );
-  return new CliError("no_license_available", `${missingWords(missing)}, and ${price}. No users were added`, {
-    hint: "Pass --buy-missing to buy what is missing, and --max-total to limit the cost.",
-    cause: refusal,
-  });
+  return `${missingWords(missing)}, and ${price}`;
 }
 
 /** The error if licenses are still missing after they were bought, or while they are being bought. */
@@ -105,16 +111,24 @@ function assertUsable(subscription: Subscription): void {
  * @param roles the roles of the users to add
  * @throws CliError `forbidden`
  */
-export async function rehearseRoles(client: Pick<Client, "me">, roles: readonly (number | undefined)[]): Promise<void> {
+export async function rehearseRoles(
+  client: Pick<Client, "me">,
+  roles: readonly (number | undefined)[],
+  verb?: string,
+): Promise<void> {
   if (!roles.some(isAdministrator)) return;
   const me = await knownMe(client);
-  if (me) assertMayChange(me, roles);
+  if (me) assertMayChange(me, roles, verb);
 }
 
 /** @throws CliError `forbidden` for an administrator among the roles if an API token is used */
-export function assertMayChange({ token }: Pick<Me, "token">, roles: readonly (number | null | undefined)[]): void {
+export function assertMayChange(
+  { token }: Pick<Me, "token">,
+  roles: readonly (number | null | undefined)[],
+  verb = "add or remove",
+): void {
   if (token.name === null || !roles.some(isAdministrator)) return;
-  const message = "API tokens cannot add or remove administrators";
+  const message = `API tokens cannot ${verb} administrators`;
   throw new CliError("forbidden", message);
 }
 

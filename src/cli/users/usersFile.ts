@@ -8,8 +8,8 @@ import { withProgress } from "../kit/spinner.ts";
 import { bar, clean } from "../kit/text.ts";
 import { MAX_FILE_BYTES, parseUsersCsv, type UsersCsv } from "./csvUsers.ts";
 
-/** The file name that means stdin. */
-const STDIN = "-";
+/** The argument that means stdin. */
+export const STDIN = "-";
 
 /**
  * Reads a file of users, or stdin for `-`. Stops reading past `MAX_FILE_BYTES`.
@@ -47,11 +47,13 @@ const BAR_WIDTH = 20;
 /**
  * Reads a CSV file of users and checks all of it.
  *
+ * @param whenEmpty makes the error of a file without users, where that is more than a problem of the file
  * @throws CliError `users_file_invalid` with every problem of the file
  */
 export async function checkedCsv(
   options: OutputOptions & { readonly file: string },
   context: Context,
+  whenEmpty?: () => CliError,
 ): Promise<UsersCsv> {
   const bytes = await readUsersFile(options.file, context.io);
   const csv = await withProgress(context, options, (show) =>
@@ -59,6 +61,7 @@ export async function checkedCsv(
       if (total >= ROWS_WITH_BAR && (done % ROWS_PER_STEP === 0 || done === total)) show(checkingWords(done, total));
     }),
   );
+  if (csv.isEmpty && whenEmpty) throw whenEmpty();
   if (csv.problems.length > 0)
     throw withProblems(csv.problems, "Correct the file and run the command again. Nothing was sent.");
   return csv;

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from "commander";
 import { ROLES, roleName } from "../../billing/roles.ts";
 import { ASSIGNMENT_STRATEGIES, type AssignmentStrategy } from "../../contract/constants.ts";
 import { listedUserSchema, type User } from "../../contract/users.ts";
@@ -9,6 +10,7 @@ import { clean } from "../kit/text.ts";
 import { counts } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
+import type { RemovedUser, RemovedUsers } from "./outputs.ts";
 
 const ROLE_NUMBERS: ReadonlyMap<string, number> = new Map([
   ["administrator", ROLES.organizationAdministrator],
@@ -36,6 +38,13 @@ export function roleNumber(text: string): number | null {
   return number ?? ROLE_NUMBERS.get(text.toLowerCase()) ?? null;
 }
 
+/** Parses the role of a flag. */
+export function roleParser(text: string): number {
+  const number = roleNumber(text);
+  if (number !== null) return number;
+  throw new InvalidArgumentError(`It must be one of ${ROLE_WORDS.join(", ")}.`);
+}
+
 /** Parses an assignment strategy: `initial-plan`, or `INITIAL_PLAN` as in the contract. `null` for anything else. */
 export function strategyNamed(text: string): AssignmentStrategy | null {
   const name = text.toUpperCase().replaceAll("-", "_");
@@ -44,7 +53,8 @@ export function strategyNamed(text: string): AssignmentStrategy | null {
 
 const MAX_NAMED = 20;
 
-const COLUMNS = Object.keys(listedUserSchema.shape) as (keyof User)[];
+/** The fields of SecureFlag's own lists. */
+const COLUMNS = (Object.keys(listedUserSchema.shape) as (keyof User)[]).filter((name) => name !== "addedDateTime");
 
 const LIST: readonly Column[] = [
   { head: "Name", cutTo: 20 },
@@ -77,6 +87,29 @@ function blocks(users: readonly User[], view: View): string {
   return columns(["User", "Role", "Status"], rows, [33, 14, 9], view);
 }
 
+const IDLE_LIST: readonly Column[] = [
+  { head: "Name", cutTo: 20 },
+  { head: "Email", cutTo: 30 },
+  { head: "Role", cutTo: 13 },
+  { head: "Last sign-in" },
+];
+
+/** Renders idle users with their last sign-in in milliseconds, `null` for none, as a table with a total. */
+export function renderIdleUsers(idle: readonly { user: User; last: number | null }[], view: View): string {
+  if (idle.length === 0) return "No idle users.";
+  const lastOf = (last: number | null) => (last === null ? "never" : new Date(last).toISOString().slice(0, 10));
+  const lines = idle.map(({ user, last }) => [nameOf(user), emailOf(user), roleWords(user), lastOf(last)]);
+  const table = list(IDLE_LIST, lines, view);
+  if (table !== null && !Number.isFinite(view.width)) return table;
+  const rows = idle.map(({ user, last }) => [
+    `${nameOf(user)}\n${emailOf(user)}`.trim(),
+    roleWords(user),
+    lastOf(last),
+  ]);
+  const drawn = table ?? columns(["User", "Role", "Last sign-in"], rows, [30, 14, 12], view);
+  return `${drawn}\n\nTotal: ${people(idle.length)}.`;
+}
+
 function statusOf({ status }: User): string {
   return clean(status ?? "").toLowerCase();
 }
@@ -89,7 +122,7 @@ export function usersCsv(users: readonly User[]): string {
   );
 }
 
-function cellOf(value: User[keyof User]): Cell {
+function cellOf(value: User[keyof User] = null): Cell {
   return typeof value === "object" && value !== null ? value.name : value;
 }
 
@@ -140,22 +173,26 @@ function existingLines(existing: readonly string[], { width }: View): string[] {
 }
 
 /** `1 user`, `10,000 users`. */
-function people(count: number): string {
+export function people(count: number): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? "user" : "users"}`;
 }
 
 /** The output of adding users, without the users. */
 type AddedOutput = Pick<Output<"users add">, "purchase" | "earlierPurchases" | "licenses" | "quote" | "dryRun">;
 
-/** The purchases, then the sentence, then the counts of now. */
-function ended(output: AddedOutput, sentence: string, view: View): string {
+/** Renders the purchases, then the sentence, then the counts of now. */
+export function ended(output: AddedOutput, sentence: string, view: View): string {
   const { licenses: now, purchase, quote } = output;
   const facts = now && fields([["Licenses now", counts(now)]], view);
   const buying = purchase || quote ? boughtAs({ ...output, licenses: null }, view) : null;
   return [buying, buying && "", sentence, facts].filter((part) => part !== null).join("\n");
 }
 
-function boughtAs({ purchase, earlierPurchases, licenses: now, quote, dryRun }: AddedOutput, view: View): string {
+/** Renders the purchases of a command that changes users. */
+export function boughtAs(
+  { purchase, earlierPurchases, licenses: now, quote, dryRun }: AddedOutput,
+  view: View,
+): string {
   const about = { quote: quote ?? null, replayed: false, dryRun };
   const earlier = (earlierPurchases ?? []).map((made) => ({ purchase: made, licenses: null, ...about }));
   const all = [...earlier, { purchase, licenses: now, ...about }];
@@ -163,7 +200,7 @@ function boughtAs({ purchase, earlierPurchases, licenses: now, quote, dryRun }: 
 }
 
 /** Renders the result of `users remove`. */
-export function renderRemovedUser({ email, licenses: now, dryRun }: Output<"users remove">, view: View): string {
+export function renderRemovedUser({ email, licenses: now, dryRun }: RemovedUser, view: View): string {
   const facts = now && fields([["Licenses now", counts(now)]], view);
   const sentence = dryRun ? `Dry run: would remove ${clean(email)}.` : removal(clean(email), now !== null);
   return [wrap(sentence, view.width), facts].filter((part) => part !== null).join("\n");
@@ -173,4 +210,30 @@ export function renderRemovedUser({ email, licenses: now, dryRun }: Output<"user
 function removal(email: string, isKnown: boolean): string {
   if (isKnown) return `Removed ${email}.`;
   return `${email} is no longer a user. An answer was lost, so somebody else may have removed them.`;
+}
+
+/** Renders what became of several users to remove. */
+export function renderRemovedUsers({ results, licenses: now, dryRun }: RemovedUsers, view: View): string {
+  if (results.length === 0) return "No users to remove.";
+  const lines = results.map(({ email, error }) => {
+    if (error) return view.style.red(wrap(`Not removed: ${clean(email)}: ${clean(error.message)}`, view.width));
+    return wrap(`${dryRun ? "Dry run: would remove" : "Removed"} ${clean(email)}.`, view.width);
+  });
+  return [...lines, ...(now ? [fields([["Licenses now", counts(now)]], view)] : [])].join("\n");
+}
+
+/** Lists users by name for a question; of many, the first 20. */
+export function namedUsers(users: readonly User[], { width }: View): string {
+  const more = users.length - MAX_NAMED;
+  const lines = users.slice(0, MAX_NAMED).map((user) => wrap(`  ${userWords(user)}`, width));
+  return [...lines, ...(more > 0 ? [`  and ${more.toLocaleString("en-US")} more`] : [])].join("\n");
+}
+
+/** Renders the result of `users update`. */
+export function renderUpdatedUser(output: Output<"users update">, view: View): string {
+  const { email, from, role, dryRun, licenses: now } = output;
+  const before = from === null ? "" : `${roleName(from)} → `;
+  const change = from === role ? `${roleName(role)} already` : `${before}${roleName(role)}`;
+  const sentence = wrap(`${dryRun ? "Dry run: " : ""}${clean(email)}: ${change}.`, view.width);
+  return [sentence, ...(now ? [fields([["Licenses now", counts(now)]], view)] : [])].join("\n");
 }

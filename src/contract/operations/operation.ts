@@ -10,7 +10,7 @@ type Access = Scope | "administrator" | "signed_in" | "public";
 
 /** One call of the contract. The backend's routes, the client's calls and `openapi.json` are made from it. */
 export interface Operation {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With parameters as `{name}`, relative to `BASE_PATH`, or to the root with `atRoot`. */
   readonly path: string;
   readonly atRoot?: true;

@@ -8,6 +8,10 @@ import {
   importUsersRequestSchema,
   listedUserSchema,
   removeUserAnswerSchema,
+  syncUsersAnswerSchema,
+  syncUsersRequestSchema,
+  updateUserAnswerSchema,
+  updateUserRequestSchema,
 } from "../users.ts";
 import { type Operation, organizationParams } from "./operation.ts";
 
@@ -50,6 +54,25 @@ export const userOperations = {
     body: importUsersRequestSchema,
     maxBodyBytes: IMPORT_BODY_BYTES,
     answers: { 200: importUsersAnswerSchema },
+  },
+  updateUser: {
+    method: "PATCH",
+    path: "/organizations/{organizationId}/users/{number}",
+    summary: "Change a user's role, which takes or frees a license as the role demands",
+    access: "users:write",
+    params: withUser,
+    body: updateUserRequestSchema,
+    answers: { 200: updateUserAnswerSchema },
+  },
+  syncUsers: {
+    method: "POST",
+    path: "/organizations/{organizationId}/users/sync",
+    summary: "Plan how the users become those of a list, or with the plan apply it, all or nothing",
+    access: "users:write",
+    params: organizationParams,
+    body: syncUsersRequestSchema,
+    maxBodyBytes: IMPORT_BODY_BYTES,
+    answers: { 200: syncUsersAnswerSchema },
   },
   removeUser: {
     method: "DELETE",

@@ -36,6 +36,8 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   listUsers: {},
   importUsers: { body: { users: [{ email: "new2@example.test", firstName: "New", lastName: "User" }] } },
   removeUser: {},
+  updateUser: { body: { role: 3 } },
+  syncUsers: { body: { users: [{ email: "new3@example.test", firstName: "New", lastName: "User" }], remove: false } },
   getAssignmentStrategy: {},
   setAssignmentStrategy: { body: { assignmentStrategy: "NONE" } },
   addUser: { body: { email: "new@example.test", firstName: "New", lastName: "User" } },

@@ -143,7 +143,7 @@ export function tokenOf(id: number): string {
 /** Sends a request to a backend without a network, and parses the answer as JSON. */
 export async function call(
   backend: Pick<TestBackend, "app">,
-  method: "GET" | "POST" | "PUT" | "DELETE",
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
   path: string,
   options: {
     token?: string | null;

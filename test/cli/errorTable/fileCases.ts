@@ -53,6 +53,20 @@ const CREDENTIALS = JSON.stringify({
   profiles: { default: credential({ apiUrl: "https://api.secureflag.com/rest/management/v2" }) },
 });
 
+const USERS = "email,firstName,lastName\nada@northwind.example,Ada,Lovelace\n";
+
+/** The plan of a sync, which adds a user and leaves six. */
+const PLAN = ok({
+  plan: "plan",
+  applied: false,
+  added: [0],
+  changed: [],
+  missing: { count: 6, users: [] },
+  kept: [],
+  neededLicenses: 1,
+  organizationLicenses: { purchased: 25, used: 22, available: 3 },
+});
+
 /** A lock of a command that still runs: this one. */
 const heldLock: Prepare = async (stage) => {
   const name = createHash("sha256").update("default").digest("hex").slice(0, 16);
@@ -243,6 +257,26 @@ export const FILE_CASES: readonly ErrorCase[] = [
     prepare: file("quote.json", "{}"),
   },
   { code: "users_file_invalid", line: "users import {dir}/users.csv" },
+  {
+    code: "empty_file",
+    line: "users sync {dir}/users.csv --remove",
+    prepare: file("users.csv", "email,firstName,lastName\n"),
+  },
+  {
+    code: "too_many_removals",
+    line: "users sync {dir}/users.csv --remove",
+    prepare: file("users.csv", USERS),
+    answers: [PLAN],
+  },
+  {
+    code: "users_changed",
+    line: "users sync {dir}/users.csv -q",
+    prepare: file("users.csv", USERS),
+    answers: [1, 2, 3].flatMap(() => [
+      PLAN,
+      says("users_changed", "The users of the organization changed since the plan was made"),
+    ]),
+  },
   {
     code: "users_file_invalid",
     line: "users import {dir}/users.csv",

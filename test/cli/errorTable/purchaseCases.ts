@@ -20,6 +20,8 @@ import { KEY } from "../support/playBuy.ts";
 import { ADD, accepted, ME, NO_TOKEN, noRoom, OFFER, ok, person, piped, READ, says } from "./answers.ts";
 import type { ErrorCase } from "./stage.ts";
 
+const IDLE = user({ status: "ACTIVE", joinedDateTime: "2026-01-01T00:00:00.000Z" });
+
 const SOLD = accepted(purchase());
 
 const NEW_KEY = says("idempotency_key_unknown", "No purchase has arrived under this Idempotency-Key");
@@ -180,6 +182,7 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
       NEW_KEY,
     ],
   },
+  { code: "idle_users", line: "users idle --fail-if-any", answers: [ok([IDLE]), ok([]), READ] },
   { code: "too_few_available", line: "status --fail-if-available-below 5", answers: [READ] },
   { code: "runway_too_short", line: "report --fail-if-runway-below 365", answers: [ok(report()), READ] },
   {

@@ -28,6 +28,7 @@ export function subscription(change: Partial<Subscription> = {}): Subscription {
     taxRate: "20",
     pending: { purchases: 0, licenses: 0 },
     reduction: null,
+    idle: { days: 90, licenses: 0 },
     unpaid: null,
     version: 1,
     asOf: "2026-11-22T10:00:00Z",
@@ -198,6 +199,8 @@ export function user(change: Partial<OwnUser> = {}): OwnUser {
     stripeSubscriptionId: null,
     stripeSubscriptionAutorenewal: false,
     uuid: "00000000-0000-4000-8000-000000000007",
+    lastLogin: null,
+    addedDateTime: null,
     ...change,
   };
 }

@@ -103,7 +103,7 @@ describe("valid files", () => {
       [2, 3],
     ],
   ])("%s", (_, file, users, lines) => {
-    expect(read(file)).toEqual({ users, lines, problems: [] });
+    expect(read(file)).toEqual({ users, lines, problems: [], isEmpty: false });
   });
 
   test.each([
@@ -419,7 +419,7 @@ describe("unusual files", () => {
           heads,
           users.map((one) => Object.values(one)),
         );
-        expect(read(file)).toEqual({ users, lines: users.map((_, index) => index + 2), problems: [] });
+        expect(read(file)).toEqual({ users, lines: users.map((_, index) => index + 2), problems: [], isEmpty: false });
       }),
     );
   });

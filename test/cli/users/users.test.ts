@@ -148,9 +148,9 @@ describe("users list", () => {
     const { stdout } = await play("users list --csv", [page(...seen.slice(0, 1)), page()]);
     expect(stdout).toBe(
       "idUser,email,username,firstName,lastName,role,status,adminNoTraining,joinedDateTime,licenseStart,licenseEnd," +
-        "defaultOrganization,team,stripeCustomerId,stripeSubscriptionId,stripeSubscriptionAutorenewal,uuid\n" +
+        "defaultOrganization,team,stripeCustomerId,stripeSubscriptionId,stripeSubscriptionAutorenewal,uuid,lastLogin\n" +
         "1,ada@northwind.example,ada@northwind.example,山田太郎,,7,ACTIVE,false,,,,Northwind Labs,'=Red,,,false," +
-        "00000000-0000-4000-8000-000000000007\n",
+        "00000000-0000-4000-8000-000000000007,\n",
     );
     expect((await play("users list --csv", [page()])).stdout.split("\n")).toHaveLength(2);
   });

@@ -7,6 +7,7 @@ import { billingDetailsMigration } from "./billingDetails.ts";
 import { type Dialect, hasColumn } from "./dialect.ts";
 import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
+import { addedMigration, idleIndexMigration, lastLoginMigration } from "./lastLogin.ts";
 import { membershipsMigration } from "./memberships.ts";
 import { createTables, organizationKeysMigration } from "./organizationKeys.ts";
 import { paymentMethodMigration } from "./paymentMethod.ts";
@@ -71,6 +72,12 @@ async function appliedMigrations(database: Kysely<Database>): Promise<string[]> 
   return rows.map(({ name }) => name);
 }
 
+const lastLoginOnSqlite: Migration = {
+  async up(db: Kysely<unknown>) {
+    for (const { up } of [lastLoginMigration, addedMigration("sqlite"), idleIndexMigration]) await up(db);
+  },
+};
+
 /** The steps of sandbox files, the oldest of which were made by the first version. */
 const SQLITE: Readonly<Record<string, Migration>> = {
   "0001_billing": billingMigration,
@@ -85,6 +92,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0010_provider": atOnceOnSqlite(providerMigration, ["purchases", "key_retry_at"]),
   "0011_webhooks": atOnceOnSqlite(webhooksMigration, ["subscriptions", "provider_status"]),
   "0012_billing_details": atOnceOnSqlite(billingDetailsMigration, ["organizations", "billing_json"]),
+  "0013_last_login": atOnceOnSqlite(lastLoginOnSqlite, ["members", "last_login"]),
   "0014_payment_method": atOnceOnSqlite(paymentMethodMigration, ["subscriptions", "remind_at"]),
   "0015_reports": atOnceOnSqlite(reportsMigration, ["organizations", "created_at"]),
 };
@@ -101,6 +109,10 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     // Again, since people were assumed to have 10 memberships, which is too few.
     "0007_statistics": inOneTransaction(statisticsMigration),
     "0008_billing_details": inOneTransaction(billingDetailsMigration),
+    // Each locks no more than it needs: the first one every row, for a moment.
+    "0009_last_login": inOneTransaction(lastLoginMigration),
+    "0009_last_login_added": inOneTransaction(addedMigration("postgres")),
+    "0009_last_login_idle": inOneTransaction(idleIndexMigration),
     "0010_payment_method": inOneTransaction(paymentMethodMigration),
     "0011_reports": inOneTransaction(reportsMigration),
     ...steps,

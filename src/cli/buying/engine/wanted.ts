@@ -5,7 +5,11 @@ import { licenses } from "../../kit/words.ts";
 
 /** The target of a top-up: the number of available, or of purchased, licenses. */
 export const licenseTargetSchema = z.union([
-  z.strictObject({ available: z.int().nonnegative() }),
+  z.strictObject({
+    available: z.int().nonnegative(),
+    /** Buys nothing unless fewer than this are available. */
+    whenBelow: z.int().nonnegative().optional(),
+  }),
   z.strictObject({ purchased: z.int().nonnegative() }),
 ]);
 
@@ -23,7 +27,8 @@ export function targetOf(wanted: Wanted): LicenseTarget | null {
 /** Whether two targets, or the lack of them, are the same. */
 export function isSameTarget(one: LicenseTarget | null, other: LicenseTarget | null): boolean {
   if (one === null || other === null) return one === other;
-  if ("available" in one) return "available" in other && one.available === other.available;
+  if ("available" in one)
+    return "available" in other && one.available === other.available && one.whenBelow === other.whenBelow;
   return "purchased" in other && one.purchased === other.purchased;
 }
 
@@ -38,12 +43,16 @@ export function licensesToBuy(
   if ("licenses" in wanted) return wanted.licenses;
   const [aim, now] =
     "available" in wanted ? [wanted.available, licenses.available] : [wanted.purchased, licenses.purchased];
-  return Math.max(0, aim - now - pending.licenses);
+  const awaited = now + pending.licenses;
+  if ("available" in wanted && wanted.whenBelow !== undefined && awaited >= wanted.whenBelow) return 0;
+  return Math.max(0, aim - awaited);
 }
 
-/** `8 licenses available`, `1 license purchased`. */
+/** `8 licenses available`, `1 license purchased`, `8 licenses available when there are fewer than 3`. */
 export function targetWords(target: LicenseTarget): string {
-  return "available" in target ? `${licenses(target.available)} available` : `${licenses(target.purchased)} purchased`;
+  if ("purchased" in target) return `${licenses(target.purchased)} purchased`;
+  const { available, whenBelow } = target;
+  return `${licenses(available)} available${whenBelow === undefined ? "" : ` when there are fewer than ${whenBelow}`}`;
 }
 
 /**
@@ -51,6 +60,7 @@ export function targetWords(target: LicenseTarget): string {
  * there.
  */
 export function inProgress(target: LicenseTarget, now: LicenseCounts): string {
-  const awaited = "available" in target ? target.available - now.available : target.purchased - now.purchased;
+  const awaited =
+    "available" in target ? (target.whenBelow ?? target.available) - now.available : target.purchased - now.purchased;
   return awaited > 0 ? `, including ${licenses(awaited)} of purchases in progress` : "";
 }
