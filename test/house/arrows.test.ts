@@ -21,7 +21,8 @@ const FOR_BACKENDS = ["cookie", "fastify", "kysely", "libsql", "otpauth", "pdfki
 
 /** What has no business in a room. */
 const FOREIGN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  cli: [...FOR_BACKENDS, "undici"],
+  // The page of a report is a web page.
+  cli: [...FOR_BACKENDS.filter((name) => name !== "preact"), "undici"],
   client: [...FOR_BACKENDS, ...FOR_TERMINALS],
   backend: [...FOR_TERMINALS, "undici"],
 };

@@ -169,6 +169,28 @@ describe.each(DIALECTS)("the report on %s", (dialect) => {
     expect(runway).toBeNull();
   });
 
+  test("another role takes or frees a license in the month of the change", async () => {
+    backend.clocks.billing = Date.parse("2026-09-22T12:00:00Z");
+    const made = organization();
+    await backend.addOrganization(made);
+    const token = tokenOf(made.id);
+    const path = `/organizations/${made.id}/users`;
+    const user = { email: "r@example.test", firstName: "R", lastName: "R", role: 3, adminNoTraining: true };
+    const { body } = await call(backend, "POST", path, { token, body: user });
+    for (const [month, role] of [
+      ["10", 7],
+      ["11", 4],
+    ]) {
+      backend.clocks.billing = Date.parse(`2026-${month}-22T12:00:00Z`);
+      const changed = await call(backend, "PATCH", `${path}/${body.user.idUser}`, { token, body: { role } });
+      expect(changed.status).toBe(200);
+    }
+    backend.clocks.billing = Date.parse("2026-12-22T12:00:00Z");
+    await call(backend, "DELETE", `${path}/${body.user.idUser}`, { token });
+    const { months } = await reportOf(made.id, "?from=2026-09");
+    expect(months.map(({ used }) => used)).toEqual([22, 23, 23, 22]);
+  });
+
   test("is read in one statement, whatever the size, and refuses a sum that a number cannot hold", async () => {
     const payment = { kind: "purchase" as const, tax: 0, licenses: 1, buyer: "a@example.test", token: null };
     const events = Array.from({ length: 300 }, (_, index) => ({

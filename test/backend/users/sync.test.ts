@@ -110,8 +110,17 @@ describe.each(DIALECTS)("changing users on %s", (dialect) => {
       [mail("new"), 4],
     ]);
     expect((await users.events()).slice(-3)).toEqual([
-      { type: "user.removed", data: { idUser: leaver?.idUser, email: mail("leaves"), role: 7 } },
-      { type: "user.updated", data: { idUser: riser?.idUser, email: mail("rises"), role: 3, adminNoTraining: true } },
+      {
+        type: "user.removed",
+        data: { idUser: leaver?.idUser, email: mail("leaves"), role: 7, adminNoTraining: false },
+      },
+      {
+        type: "user.updated",
+        data: {
+          ...{ idUser: riser?.idUser, email: mail("rises"), role: 3, adminNoTraining: true },
+          previous: { role: 7, adminNoTraining: false },
+        },
+      },
       {
         type: "user.added",
         data: { idUser: expect.any(Number), email: mail("new"), role: 4, adminNoTraining: false },
@@ -258,7 +267,8 @@ describe.each(DIALECTS)("changing users on %s", (dialect) => {
     }
     const { idUser, email } = added.body.user;
     const updates = (await users.events()).filter(({ type }: { type: string }) => type === "user.updated");
-    expect(updates).toEqual([{ type: "user.updated", data: { idUser, email, role, adminNoTraining } }]);
+    const previous = { role: added.body.user.role, adminNoTraining: added.body.user.adminNoTraining };
+    expect(updates).toEqual([{ type: "user.updated", data: { idUser, email, role, adminNoTraining, previous } }]);
     await expectCountsToHold(users);
   });
 
