@@ -19,7 +19,7 @@ export interface SyncedChange {
 }
 
 /** A user who stays as they are, although the list says otherwise. */
-export interface KeptMember {
+interface KeptMember {
   readonly member: SyncedMember;
   readonly reason: "caller" | "last_administrator";
 }
@@ -97,7 +97,7 @@ export function planSync(members: readonly SyncedMember[], { users, removes }: S
 }
 
 /** The role and the training of a new user. */
-export function trainingOf({ role = ROLES.user, adminNoTraining = false }: AddUserRequest): Training {
+function trainingOf({ role = ROLES.user, adminNoTraining = false }: AddUserRequest): Training {
   return { role, adminNoTraining };
 }
 

@@ -1,22 +1,27 @@
 import { type Kysely, sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../../src/backend/database/schema.ts";
-import { buy, organization, startBackend, type TestBackend } from "../support/backend.ts";
+import { BASE_PATH } from "../../../src/contract/constants.ts";
+import { buy, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
 import { DIALECTS } from "../support/stores.ts";
 
 describe.skipIf(!DIALECTS.includes("postgres"))("plans on PostgreSQL, where most organizations bought once", () => {
   let backend: TestBackend;
   /** The statement that finds the caller of a request by an API token, and whose subscription it is about. */
   let findCaller = "";
+  /** The statement that counts purchases in progress, and the licenses of idle users. */
+  let readCounts = "";
 
   beforeAll(async () => {
     backend = await startBackend("postgres", undefined, (text) => {
       if (text.includes("from token_index")) findCaller = text;
+      if (text.includes("last_login > coalesce")) readCounts = text;
     });
     const first = organization();
     await backend.addOrganization(first);
     expect((await buy(backend, first.id, 1, "k")).status).toBe(201);
     const { database } = backend.deps;
+    expect((await backend.app.inject(subscriptionOf(first.id))).statusCode).toBe(200);
     await copy(database, "purchases", sql`'organization_id', n, 'quote_id', null, 'payment_id', null`);
     await sql`insert into organizations (id, name, time_zone) select n, 'n', 'UTC' from generate_series(100001, 120000) as n`.execute(
       database,
@@ -29,6 +34,12 @@ describe.skipIf(!DIALECTS.includes("postgres"))("plans on PostgreSQL, where most
     await sql`analyze purchases, organizations, members, api_tokens, token_index, subscriptions`.execute(database);
   });
   afterAll(() => backend.close());
+
+  const subscriptionOf = (id: number) => ({
+    method: "GET" as const,
+    url: `${BASE_PATH}/organizations/${id}/subscription`,
+    headers: { authorization: `Bearer ${tokenOf(id)}` },
+  });
 
   /** Copies the first row of a table 20,000 times. */
   async function copy(database: Kysely<Database>, table: string, changes: ReturnType<typeof sql>): Promise<void> {
@@ -56,6 +67,7 @@ describe.skipIf(!DIALECTS.includes("postgres"))("plans on PostgreSQL, where most
       () =>
         "select organization_id, remind_at from subscriptions where remind_at <= $1::bigint and (remind_at, organization_id) > ($2::bigint, $3::bigint) order by remind_at, organization_id limit $4::bigint",
     ],
+    ["members_idle", "idle users are counted from an index", () => readCounts],
   ])("%s: %s", async (index, _, statement) => {
     const values = new Set(statement().match(/\$\d+/g)).size;
     const plan = await backend.deps.database.connection().execute(async (connection) => {

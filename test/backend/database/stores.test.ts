@@ -9,6 +9,7 @@ import { findCaller } from "../../../src/backend/identity/admission.ts";
 import { findOrCreateUsers, findUser } from "../../../src/backend/identity/memberships.ts";
 import { hashToken } from "../../../src/backend/identity/secrets.ts";
 import { findPurchase } from "../../../src/backend/purchases/store.ts";
+import { readCounts } from "../../../src/backend/subscriptions/store.ts";
 import { addMember } from "../../../src/backend/users/store.ts";
 import { NOON } from "../support/backend.ts";
 import { DIALECTS, openOldStore, openTestStore } from "../support/stores.ts";
@@ -224,6 +225,43 @@ describe("sandboxes of earlier versions", () => {
     await expect(
       sql`insert into receipts values (1, 2, 'pur_none', 5, 30, null, null, null)`.execute(database),
     ).rejects.toThrow(/FOREIGN KEY/);
+    await close();
+  });
+
+  test("from before sign-ins were noted know when those were added who have not joined", async () => {
+    const { database, migrate, close } = await openOldStore("0011_webhooks");
+    await sql`insert into organizations (id, name, time_zone) values (1, 'One', 'UTC')`.execute(database);
+    for (const [id, status, joined] of [
+      [7, "INVITED", null],
+      [8, "ACTIVE", 3],
+      [9, "INVITED", null],
+    ] as const) {
+      await sql`insert into users (id, uuid, email, email_key) values (${id}, ${`u${id}`}, ${`${id}@x.test`}, ${`${id}@x.test`})`.execute(
+        database,
+      );
+      await sql`insert into members (id, organization_id, user_id, uuid, email, role, admin_no_training, status, joined_at,
+        assignment_strategy, accepted) values (${id}, 1, ${id}, ${`m${id}`}, ${`${id}@x.test`}, 7, 0, ${status}, ${joined},
+        'NONE', 1)`.execute(database);
+    }
+    for (const [number, at, data] of [
+      [1, 4, { idUser: 7 }],
+      [2, 6, { idUser: 7 }],
+      [3, 5, { idUser: 8 }],
+    ] as const) {
+      await sql`insert into events (organization_id, number, at, type, actor, data_json)
+        values (1, ${number}, ${at}, 'user.added', 'test', ${JSON.stringify(data)})`.execute(database);
+    }
+    await migrate();
+    await migrate();
+    expect(
+      await database.selectFrom("members").select(["id", "added_at", "last_login"]).orderBy("id").execute(),
+    ).toEqual([
+      { id: 7, added_at: 6, last_login: null },
+      { id: 8, added_at: null, last_login: null },
+      { id: 9, added_at: null, last_login: null },
+    ]);
+    expect(await readCounts(database, 1, 6)).toMatchObject({ idleLicenses: 2 });
+    expect(await readCounts(database, 1, 5)).toMatchObject({ idleLicenses: 1 });
     await close();
   });
 });
