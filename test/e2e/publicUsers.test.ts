@@ -74,6 +74,7 @@ describe("users list against SecureFlag's own pages", () => {
       emailVerified: true,
       adminNoTraining: null,
       joinedDateTime: "Nov 22, 2024, 4:05:06 PM",
+      lastLogin: null,
       licenseStart: "2024-11-22T16:05:06.000+0000",
       licenseEnd: 1_763_827_506_000,
       defaultOrganization: { id: ORGANIZATION, name: "Northwind Labs" },
