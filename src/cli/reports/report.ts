@@ -125,7 +125,7 @@ async function save(
   options: ReportOptions,
   context: Context,
 ): Promise<void> {
-  const { reportPage } = await import("./page.tsx");
+  const { reportPage } = await import("./page.ts");
   writeOutputFile(file, Buffer.from(reportPage({ report, subscription, by: options.by })), context);
   note(context, options, `Saved the report to ${clean(file.path)}.`);
 }

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { toAscii } from "../../../src/cli/kit/ascii.ts";
 import { createStyle, type View } from "../../../src/cli/kit/output.ts";
 import { runProgram } from "../../../src/cli/main.ts";
-import { reportPage } from "../../../src/cli/reports/page.tsx";
+import { reportPage } from "../../../src/cli/reports/page.ts";
 import { reportCsv } from "../../../src/cli/reports/report.ts";
 import { renderReport } from "../../../src/cli/reports/terminal.ts";
 import { widthOf } from "../../support/screen.ts";

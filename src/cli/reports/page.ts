@@ -1,11 +1,9 @@
-import type { ComponentChildren, VNode } from "preact";
-import { renderToString } from "preact-render-to-string";
 import { formatMoney } from "../../billing/money.ts";
 import { isTaxed } from "../../billing/proration.ts";
 import { modeOf } from "../../contract/mode.ts";
 import { cleanWhole } from "../kit/text.ts";
 import { instant } from "../kit/words.ts";
-import { LicenseChart, SpendChart } from "./charts.tsx";
+import { licenseChart, spendChart } from "./charts.ts";
 import {
   days,
   GROUP_HEADS,
@@ -16,6 +14,7 @@ import {
   savingCommand,
   unusedWords,
 } from "./figures.ts";
+import { html, Markup } from "./markup.ts";
 
 /** Light and dark, from a phone's width up, and for A4 in light colors, which paper is. */
 const STYLE = `
@@ -61,124 +60,64 @@ code { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: any
 export function reportPage(shown: ShownReport): string {
   const { report, subscription } = shown;
   const title = `${cleanWhole(report.organization.name)}: licenses, ${report.from} to ${report.to}`;
-  const page = (
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'" />
-        <title>{title}</title>
-        <style dangerouslySetInnerHTML={{ __html: STYLE }} />
-      </head>
-      <body>
-        <main>
-          <Head {...shown} />
-          <Figures {...shown} />
-          <Saving {...shown} />
-          <Months {...shown} />
-          <Groups {...shown} />
-          <footer>
-            As of {instant(report.asOf)}; months of {cleanWhole(subscription.organization.timeZone)}. Licenses are those
-            at the end of a month.
-            {isTaxed(subscription.taxRate) ? " Amounts include tax." : ""} Net is what was charged, renewals included,
-            less what was refunded.
-          </footer>
-        </main>
-      </body>
-    </html>
-  );
-  return `<!doctype html>\n${renderToString(page)}\n`;
+  const taxed = isTaxed(subscription.taxRate) ? "Amounts include tax. " : "";
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${title}</title>
+<style>${new Markup(STYLE)}</style>
+</head>
+<body>
+<main>
+${header(shown)}${figures(shown)}${savingHint(shown)}${monthSections(shown)}${groupSection(shown)}
+<footer>As of ${instant(report.asOf)}; months of ${cleanWhole(subscription.organization.timeZone)}. Licenses are those at the
+end of a month. ${taxed}Net is what was charged, renewals included, less what was refunded.</footer>
+</main>
+</body>
+</html>
+`.text;
 }
 
-function Head({ report, subscription }: ShownReport): VNode {
+function header({ report, subscription }: ShownReport): Markup {
   const mode = modeOf(subscription);
-  return (
-    <header>
-      {mode !== "live" && <p class="mode">{`${mode.toUpperCase()}: no money moves`}</p>}
-      <h1>{cleanWhole(report.organization.name)}</h1>
-      <p class="lead">{`Licenses and spending, ${report.from} to ${report.to} · organization ${report.organization.id}`}</p>
-    </header>
-  );
+  const { organization, from, to } = report;
+  return html`<header>
+${mode === "live" ? null : html`<p class="mode">${mode.toUpperCase()}: no money moves</p>`}
+<h1>${cleanWhole(organization.name)}</h1>
+<p class="lead">Licenses and spending, ${from} to ${to} · organization ${organization.id}</p>
+</header>`;
 }
 
-function Figures({ report, subscription }: ShownReport): VNode {
-  const { total, runway } = report;
+function figures({ report, subscription }: ShownReport): Markup {
+  const { total, runway, unused } = report;
   const { purchased, used, available } = subscription.licenses;
-  return (
-    <dl>
-      <Figure name="Net spend" value={formatMoney(total.net)}>
-        {total.purchases === 1 ? "1 purchase" : `${total.purchases} purchases`}
-        {total.refunded.amount > 0 && `, ${formatMoney(total.refunded)} refunded`}
-      </Figure>
-      <Figure name="Licenses used now" value={`${used} of ${purchased}`}>
-        {`${available} available`}
-      </Figure>
-      <Figure name="Unused" value={String(report.unused?.licenses ?? available)}>
-        {report.unused === null ? "no renewal" : `${formatMoney(report.unused.renewalTotal)} at the renewal`}
-      </Figure>
-      <Figure name="Runway" value={runway === null ? "–" : days(runway.days)}>
-        {runway === null
-          ? "the number of users has not grown in the last 90 days"
-          : `at ${runway.usersPerDay} users a day in the last ${days(runway.basisDays)}`}
-      </Figure>
-    </dl>
-  );
+  const purchases = total.purchases === 1 ? "1 purchase" : `${total.purchases} purchases`;
+  const refunded = total.refunded.amount > 0 ? `, ${formatMoney(total.refunded)} refunded` : "";
+  const pace = runway
+    ? `at ${runway.usersPerDay} users a day in the last ${days(runway.basisDays)}`
+    : "the number of users has not grown in the last 90 days";
+  const atRenewal = unused ? `${formatMoney(unused.renewalTotal)} at the renewal` : "no renewal";
+  return html`<dl>
+${figure("Net spend", formatMoney(total.net), purchases + refunded)}
+${figure("Licenses used now", `${used} of ${purchased}`, `${available} available`)}
+${figure("Unused", String(unused?.licenses ?? available), atRenewal)}
+${figure("Runway", runway ? days(runway.days) : "–", pace)}
+</dl>`;
 }
 
-function Figure({ name, value, children }: { name: string; value: string; children: ComponentChildren }): VNode {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd class="figure">{value}</dd>
-      <dd class="more">{children}</dd>
-    </div>
-  );
+function figure(name: string, value: string, more: string): Markup {
+  return html`<div><dt>${name}</dt><dd class="figure">${value}</dd><dd class="more">${more}</dd></div>`;
 }
 
 /** What to do about licenses that nobody uses. */
-function Saving({ report, subscription }: ShownReport): VNode | null {
+function savingHint({ report, subscription }: ShownReport): Markup | null {
   const saving = savingCommand(report, subscription);
   if (saving === null) return null;
-  return (
-    <p class="saving">
-      {`${unusedWords(report, subscription, formatMoney)}. Save that with `}
-      <code>{saving}</code>.
-    </p>
-  );
-}
-
-function Months({ report }: ShownReport): VNode {
-  const months = knownMonths(report);
-  if (months.length === 0) return <section>Nothing is known of these months.</section>;
-  const { total } = report;
-  const amountsOf = (spent: Spent) => AMOUNTS.filter(isShown).map((name) => formatMoney(spent[name]));
-  const isShown = (name: (typeof AMOUNTS)[number]) => name !== "refunded" || total.refunded.amount > 0;
-  return (
-    <div class="pair">
-      <section>
-        <h2>Net spend</h2>
-        <SpendChart months={months} currency={report.currency} />
-        <Table
-          heads={["Month", "Purchases", ...AMOUNTS.filter(isShown).map((name) => AMOUNT_HEADS[name])]}
-          rows={months.map((each) => [each.month, String(each.purchases), ...amountsOf(each)])}
-          total={["Total", String(total.purchases), ...amountsOf(total)]}
-        />
-      </section>
-      <section>
-        <h2>Licenses</h2>
-        <LicenseChart months={months} />
-        <p class="legend">
-          <span class="of-purchased">Purchased</span>
-          <span class="of-used">Used</span>
-        </p>
-        <Table
-          heads={["Month", "Purchased", "Used", "Users added", "Users removed"]}
-          rows={months.map((each) => [each.month, ...countsOf(each)])}
-          total={null}
-        />
-      </section>
-    </div>
-  );
+  const unused = unusedWords(report, subscription, formatMoney);
+  return html`<p class="saving">${unused}. Save that with <code>${saving}</code>.</p>`;
 }
 
 const AMOUNTS = ["charged", "tax", "refunded", "net"] as const;
@@ -187,71 +126,62 @@ const AMOUNT_HEADS = { charged: "Charged", tax: "Tax", refunded: "Refunded", net
 
 type Spent = Pick<KnownMonth, (typeof AMOUNTS)[number]>;
 
+function monthSections({ report }: ShownReport): Markup {
+  const months = knownMonths(report);
+  if (months.length === 0) return html`<section>Nothing is known of these months.</section>`;
+  const { total, currency } = report;
+  const amounts = AMOUNTS.filter((name) => name !== "refunded" || total.refunded.amount > 0);
+  const amountsOf = (spent: Spent) => amounts.map((name) => formatMoney(spent[name]));
+  return html`<div class="pair">
+<section>
+<h2>Net spend</h2>
+${spendChart(months, currency)}
+${table(
+  ["Month", "Purchases", ...amounts.map((name) => AMOUNT_HEADS[name])],
+  months.map((each) => [each.month, String(each.purchases), ...amountsOf(each)]),
+  ["Total", String(total.purchases), ...amountsOf(total)],
+)}
+</section>
+<section>
+<h2>Licenses</h2>
+${licenseChart(months)}
+<p class="legend"><span class="of-purchased">Purchased</span><span class="of-used">Used</span></p>
+${table(
+  ["Month", "Purchased", "Used", "Users added", "Users removed"],
+  months.map((each) => [each.month, ...countsOf(each)]),
+)}
+</section>
+</div>`;
+}
+
 function countsOf({ purchased, used, usersAdded, usersRemoved }: KnownMonth): string[] {
   return [purchased, used, usersAdded, usersRemoved].map((count) => (count === null ? "–" : String(count)));
 }
 
-function Groups({ report, by }: ShownReport): VNode | null {
+function groupSection({ report, by }: ShownReport): Markup | null {
   if (by === null || report.by === null || report.by.length === 0) return null;
-  const title = `By ${{ buyer: "buyer", token: "API token", po: "purchase order" }[by]}`;
-  return (
-    <section class="groups">
-      <h2>{title}</h2>
-      <Table
-        heads={[GROUP_HEADS[by], "Purchases", "Licenses", "Net"]}
-        rows={report.by.map(({ key, purchases, licenses, net }) => [
-          key === null ? NO_KEY[by] : cleanWhole(key),
-          String(purchases),
-          String(licenses),
-          formatMoney(net),
-        ])}
-        total={null}
-      />
-    </section>
-  );
+  const rows = report.by.map(({ key, purchases, licenses, net }) => [
+    key === null ? NO_KEY[by] : cleanWhole(key),
+    String(purchases),
+    String(licenses),
+    formatMoney(net),
+  ]);
+  return html`<section class="groups">
+<h2>By ${{ buyer: "buyer", token: "API token", po: "purchase order" }[by]}</h2>
+${table([GROUP_HEADS[by], "Purchases", "Licenses", "Net"], rows)}
+</section>`;
 }
 
-interface TableProps {
-  readonly heads: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-  readonly total: readonly string[] | null;
+function table(heads: readonly string[], rows: readonly (readonly string[])[], total?: readonly string[]): Markup {
+  return html`<div class="wide"><table>
+<thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+<tbody>
+${rows.map(tableRow)}</tbody>
+${total ? html`<tfoot>${tableRow(total)}</tfoot>` : null}
+</table></div>`;
 }
 
-function Table({ heads, rows, total }: TableProps): VNode {
-  return (
-    <div class="wide">
-      <table>
-        <thead>
-          <tr>
-            {heads.map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((cells) => (
-            <Row key={cells[0]} cells={cells} />
-          ))}
-        </tbody>
-        {total && (
-          <tfoot>
-            <Row cells={total} />
-          </tfoot>
-        )}
-      </table>
-    </div>
-  );
-}
-
-function Row({ cells: [name, ...cells] }: { cells: readonly string[] }): VNode {
-  return (
-    <tr>
-      <th scope="row">{name}</th>
-      {cells.map((cell, index) => (
-        <td key={index}>{cell}</td>
-      ))}
-    </tr>
-  );
+function tableRow([name = "", ...cells]: readonly string[]): Markup {
+  return html`<tr><th scope="row">${name}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
+`;
 }
