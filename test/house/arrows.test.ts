@@ -21,8 +21,7 @@ const FOR_BACKENDS = ["cookie", "fastify", "kysely", "libsql", "otpauth", "pdfki
 
 /** What has no business in a room. */
 const FOREIGN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  // The page of a report is a web page.
-  cli: [...FOR_BACKENDS.filter((name) => name !== "preact"), "undici"],
+  cli: [...FOR_BACKENDS, "undici"],
   client: [...FOR_BACKENDS, ...FOR_TERMINALS],
   backend: [...FOR_TERMINALS, "undici"],
 };
