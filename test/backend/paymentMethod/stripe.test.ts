@@ -89,7 +89,8 @@ describe.each(DIALECTS)("the payment method of a customer at Stripe, on %s", (di
     const keys = (await standIn.control.requests())
       .filter(({ call, idempotencyKey }) => call === "customers.create" && idempotencyKey?.startsWith("method:"))
       .map(({ idempotencyKey }) => idempotencyKey);
-    expect([keys.length, new Set(keys).size]).toEqual([2, 1]);
+    // The second one asks under the key of the first, unless it comes late enough to find the customer.
+    expect(new Set(keys).size).toBe(1);
     await saveAtStripe(elsewhereOf(await look(backend, address)) ?? "");
     await look(backend, address);
     expect([await labelOf(id), (await rowOf(id)).customer_id]).toEqual([
@@ -176,7 +177,8 @@ describe.each(DIALECTS)("the payment method of a customer at Stripe, on %s", (di
     expect((await act(backend, address, { action: "enter_card" })).status).toBe(500);
     await saveAtStripe(await enter(address));
     const keys = (await setupKeys()).slice(before);
-    expect([keys.length, new Set(keys).size]).toEqual([2, 1]);
+    // The second one asks under the key of the first, unless it comes late enough to find the customer.
+    expect(new Set(keys).size).toBe(1);
     await look(backend, address);
     expect(await labelOf(id)).toBe("Mastercard ending in 4444");
   });
