@@ -52,8 +52,12 @@ async function unpaidRenewal(backend: TestBackend, id: number): Promise<Purchase
 const later = (ms: number, workers: number): Happening => ({
   name: `${workers} sweep ${ms} ms later`,
   async act(backend) {
-    setClock(backend, backend.clocks.billing + ms);
-    await Promise.all(Array.from({ length: workers }, () => sweep(backend.deps)));
+    // A service sweeps every second, so what a crash interrupted is found long before its key is a day old.
+    const soon = Math.min(ms, 60_000);
+    for (const step of [soon, ms - soon]) {
+      setClock(backend, backend.clocks.billing + step);
+      await Promise.all(Array.from({ length: workers }, () => sweep(backend.deps)));
+    }
   },
 });
 

@@ -6,7 +6,7 @@ import manifest from "../../package.json";
 import { clearedEnvironment, ROOT, removePlaces, temporaryDirectory } from "../support/places.ts";
 
 const FILES = [".config", "bin", "src", "test", "package.json", "package-lock.json", "tsconfig.json"];
-const LIMIT = 120_000;
+const LIMIT = 300_000;
 
 let checkout: string;
 
