@@ -2,8 +2,7 @@ import { type Kysely, sql } from "kysely";
 import { PENDING_STATES } from "../../billing/purchase.ts";
 import type { TermRule } from "../../billing/term.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
-import { isPostgres } from "../database/engine.ts";
-import { preparedStatement } from "../database/prepared.ts";
+import { preparedInsert } from "../database/prepared.ts";
 import type { Database, OrganizationSubscription, QuoteRow, SubscriptionRow } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
 
@@ -127,15 +126,12 @@ function idleLicenses(organizationId: number, idleSince: number) {
       and status <> 'REMOVED' and not (admin_no_training = 1 and role < 7))`;
 }
 
-/**
- * Stores a quote. PostgreSQL does not wait for the disk: a server that crashes may lose the last quotes, but none that was
- * bought: a later commit that waits is on the disk no earlier.
- */
+/** Stores a quote. */
 export async function saveQuote(database: Kysely<Database>, quote: QuoteRow): Promise<void> {
   await insertQuote(database, quote);
 }
 
-const QUOTE_COLUMNS = [
+const insertQuote = preparedInsert("quotes", [
   "id",
   "organization_id",
   "licenses",
@@ -143,16 +139,7 @@ const QUOTE_COLUMNS = [
   "purchase_date",
   "expires_at",
   "quote_json",
-] as const;
-
-const insertQuote = preparedStatement<Record<(typeof QUOTE_COLUMNS)[number], string | number>, never>(
-  (value, database) => {
-    const [columns, values] = [sql.join(QUOTE_COLUMNS.map((column) => sql.ref(column))), QUOTE_COLUMNS.map(value)];
-    // Until the end of the statement, which is a transaction of its own.
-    const atOnce = isPostgres(database) ? sql`from set_config('synchronous_commit', 'off', true)` : sql``;
-    return sql<never>`insert into quotes (${columns}) select ${sql.join(values)} ${atOnce}`;
-  },
-);
+]);
 
 /**
  * Reads a quote of an organization.

@@ -66,28 +66,6 @@ describe.skipIf(!dialect)("purchases at once on PostgreSQL", () => {
     await expectInvariants(backend, id, 25);
   });
 
-  test("only the commit of a quote does not wait for the disk", async () => {
-    const { database } = backend.deps;
-    const tables = ["quotes", "purchases"] as const;
-    await sql`create table commits (organization_id bigint, name text, waits text)`.execute(database);
-    await sql`create function note_commit() returns trigger language plpgsql as $$ begin
-      insert into commits values (new.organization_id, tg_argv[0], current_setting('synchronous_commit')); return new; end $$`.execute(
-      database,
-    );
-    for (const table of tables) {
-      await sql`create trigger note_commit before insert on ${sql.table(table)}
-        for each row execute function note_commit(${sql.lit(table)})`.execute(database);
-    }
-    const id = await open();
-    expect((await buy(backend, id, 1, "k")).status).toBe(201);
-    const { rows } = await sql`select name, waits from commits where organization_id = ${id}`.execute(database);
-    expect(rows).toEqual([
-      { name: "quotes", waits: "off" },
-      { name: "purchases", waits: "on" },
-    ]);
-    await sql`drop function note_commit() cascade`.execute(database);
-  });
-
   test("fulfilling in one statement and in steps leaves the same rows", async () => {
     const rowsAfter = async (fulfill: typeof fulfillInSteps) => {
       const id = await open({ paymentMethod: "card_processing" });
