@@ -13,6 +13,11 @@ export function monthOf(date: CalendarDate): CalendarMonth {
   return date.slice(0, 7);
 }
 
+/** Returns the first day of a month. */
+export function firstDayOf(month: CalendarMonth): CalendarDate {
+  return `${month}-01`;
+}
+
 /** Returns the month `count` later, or earlier when negative. */
 export function addMonths(month: CalendarMonth, count: number): CalendarMonth {
   const number = monthNumber(month) + count;

@@ -69,7 +69,7 @@ const REMINDER_DAYS = [30, 7, 1];
 export interface RenewalReminder {
   /** How many days before the renewal date the reminder was due; `null` for none. */
   readonly days: number | null;
-  /** When the next reminder is due, or once there is none the renewal date begins; milliseconds since the epoch. */
+  /** When the next reminder is due, or the start of the renewal date if there is none; milliseconds since the epoch. */
   readonly nextAt: number;
 }
 

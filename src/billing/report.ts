@@ -65,7 +65,7 @@ export function subtract(a: Money, b: Money): Money {
  *
  * @param now the count at the end of the last one
  * @param changes what was added to the count in each, without what was taken away; `null` if that is not known
- * @returns `null` for every end from which what follows is not known
+ * @returns the counts in the same order; `null` before a period whose change is not known
  */
 export function countsAtEnds(now: number, changes: readonly (number | null)[]): (number | null)[] {
   let count: number | null = now;

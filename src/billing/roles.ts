@@ -51,7 +51,7 @@ export function takesLicense(user: Training): boolean {
   return !(user.adminNoTraining && user.role < ROLES.user);
 }
 
-/** Changes a role or the training; what is left out stays. Whoever becomes a mere user trains. */
+/** Changes a role or the training; what is left out stays. A user who loses an administrative role trains. */
 export function updatedTraining(
   before: Training,
   { role = before.role, adminNoTraining }: { role?: number | undefined; adminNoTraining?: boolean | undefined },

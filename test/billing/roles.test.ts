@@ -18,7 +18,7 @@ test.each([
 });
 
 test.each([
-  // Whoever becomes a mere user trains, unless told otherwise.
+  // A user who loses an administrative role trains, unless it is said otherwise.
   [{ role: 3, adminNoTraining: true }, { role: 7 }, { role: 7, adminNoTraining: false }],
   [
     { role: 3, adminNoTraining: true },

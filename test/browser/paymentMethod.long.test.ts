@@ -17,8 +17,6 @@ const standIn = useStandIn();
 beforeAll(async () => {
   browser = await startBrowser();
   [sandbox, stripe] = [await startBackend(), await startBackend()];
-  // Stripe compares with its own clock when a page is to close.
-  stripe.clocks.machine = Date.now();
   payThrough(standIn, stripe);
   const listen = ({ app }: TestBackend) => app.listen({ host: "127.0.0.1", port: 0 });
   origins = { sandbox: await listen(sandbox), stripe: await listen(stripe) };

@@ -1,20 +1,16 @@
 import type { Kysely } from "kysely";
-import { addIntervals, dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
+import { dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { formatMoney, type Money, money } from "../../billing/money.ts";
+import { addMonths, firstDayOf, monthOf } from "../../billing/months.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
 
 /** The states in which a purchase does not count against its token's spending limit. */
 const GIVEN_BACK = ["declined", "canceled", "expired", "refund_due", "refunded"] as const;
 
-/** Returns the first day of the calendar month that an instant (milliseconds) is in. */
-function firstDayOfMonth(at: number, timeZone: string): string {
-  return `${dateInZone(at, timeZone).slice(0, 8)}01`;
-}
-
 /** Reports whether two instants (billing clock, milliseconds) are in the same calendar month of the billing time zone. */
 export function isSameSpendingMonth(first: number, second: number, timeZone: string): boolean {
-  return firstDayOfMonth(first, timeZone) === firstDayOfMonth(second, timeZone);
+  return monthOf(dateInZone(first, timeZone)) === monthOf(dateInZone(second, timeZone));
 }
 
 /**
@@ -65,7 +61,7 @@ export interface Spent {
 }
 
 function spentIn(database: Kysely<Database>, organizationId: number, { timeZone, at }: Month) {
-  const firstDay = firstDayOfMonth(at, timeZone);
+  const month = monthOf(dateInZone(at, timeZone));
   return database
     .selectFrom("purchases")
     .select((expression) => [
@@ -73,8 +69,8 @@ function spentIn(database: Kysely<Database>, organizationId: number, { timeZone,
       expression.fn.sum<string | number | null>("licenses").as("licenses"),
     ])
     .where("organization_id", "=", organizationId)
-    .where("spent_at", ">=", startOfDateInZone(firstDay, timeZone))
-    .where("spent_at", "<", startOfDateInZone(addIntervals(firstDay, "month", 1), timeZone))
+    .where("spent_at", ">=", startOfDateInZone(firstDayOf(month), timeZone))
+    .where("spent_at", "<", startOfDateInZone(firstDayOf(addMonths(month, 1)), timeZone))
     .where("state", "not in", GIVEN_BACK);
 }
 

@@ -109,7 +109,7 @@ interface Keeping {
   readonly token: string;
 }
 
-/** Asks whether to charge renewals to the card that one was paid with. Whoever does nothing keeps the stored one. */
+/** Asks whether to charge renewals to the card that one was paid with. The stored one stays by default. */
 function KeepCard({ card, token, address, stored }: Keeping & { address: string; stored: string }): VNode {
   return (
     <form method="post" action={address}>

@@ -1,7 +1,7 @@
 import type { BackendDeps } from "../deps.ts";
 import { isSigned, signed } from "../http/body.ts";
 
-/** How long the address of the page is valid: it is passed on to whoever has the card. Milliseconds, machine clock. */
+/** How long the address of the page is valid, so that it can be passed on to the card's holder. Milliseconds, machine clock. */
 const LIFE_MS = 24 * 3_600_000;
 
 type AddressDeps = Pick<BackendDeps, "pageKey" | "pageOrigin" | "now">;

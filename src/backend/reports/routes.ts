@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { startOfDateInZone } from "../../billing/calendar.ts";
 import { BillingError } from "../../billing/errors.ts";
-import { addMonths, countMonths, monthOf } from "../../billing/months.ts";
+import { addMonths, countMonths, firstDayOf, monthOf } from "../../billing/months.ts";
 import { RUNWAY_BASIS_DAYS } from "../../billing/report.ts";
 import { MAX_REPORT_MONTHS } from "../../contract/constants.ts";
 import type { Report } from "../../contract/report.ts";
@@ -70,7 +70,7 @@ function invalid(path: string, message: string): BackendError {
 /** The months in the time zone, and the time after them. */
 function periodsOf({ from, to }: ReportMonths, timeZone: string): Period[] {
   const starts = Array.from({ length: countMonths(from, to) + 1 }, (_, index) =>
-    startOfDateInZone(`${addMonths(from, index)}-01`, timeZone),
+    startOfDateInZone(firstDayOf(addMonths(from, index)), timeZone),
   );
   return starts.map((start, index) => ({ start, until: starts[index + 1] ?? NEVER }));
 }

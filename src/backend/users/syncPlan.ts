@@ -48,11 +48,11 @@ export interface SyncedList {
 }
 
 /**
- * Plans how the users of an organization become those of a list: who is added, changed and removed. Nobody's name matters.
+ * Plans how the users of an organization become those of a list: who is added, changed and removed. Names are not compared.
  * The caller, and one administrator if none would be left, are neither removed nor demoted.
  *
  * @param members all users who are not removed, by `idUser`
- * @param callerId the user ID of whoever asks
+ * @param callerId the user ID of the caller
  */
 export function planSync(members: readonly SyncedMember[], { users, removes }: SyncedList, callerId: number): SyncPlan {
   const known = new Map<string, SyncedMember[]>();
@@ -115,7 +115,7 @@ function keptOf(
     changes.filter(({ after }) => after.role === ROLES.organizationAdministrator).map(({ member }) => member),
   );
   const administrators = members.filter((member) => member.role === ROLES.organizationAdministrator);
-  // Whoever has not joined may never do so.
+  // An invited administrator may never join.
   if ([...administrators, ...promoted].some((member) => member.isActive && !leaving.has(member))) return kept;
   const last = administrators.find((member) => member.isActive);
   return last ? [...kept, { member: last, reason: "last_administrator" }] : kept;

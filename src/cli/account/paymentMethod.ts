@@ -34,8 +34,8 @@ export function registerPaymentMethod(group: Command, context: Context, run: Run
 const HELP = `
 Purchases and renewals are charged to the stored payment
 method. Anyone who has the address of the page can change it
-for 24 hours, so that you can pass it on to whoever has the
-card. API tokens get the address only with the scope
+for 24 hours, so that you can pass it on to the card's
+holder. API tokens get the address only with the scope
 billing:purchase.`;
 
 /**

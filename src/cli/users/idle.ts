@@ -49,8 +49,8 @@ export function registerIdle(group: Command, context: Context, run: Run<IdleUser
 }
 
 /**
- * Prints the users who hold a license and have not signed in for some days, in the backend's order. Whoever never did
- * counts from when they joined or were added.
+ * Prints the users who hold a license and have not signed in for some days, in the backend's order. Users who never did
+ * count from when they joined or were added.
  *
  * @throws CliError `idle_users` with `--fail-if-any`, after the list was printed
  */

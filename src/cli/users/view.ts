@@ -209,7 +209,7 @@ export function renderRemovedUser({ email, licenses: now, dryRun }: RemovedUser,
 /** After a lost answer it is not known who removed the user. */
 function removal(email: string, isKnown: boolean): string {
   if (isKnown) return `Removed ${email}.`;
-  return `${email} is no longer a user. An answer was lost, so somebody else may have removed them.`;
+  return `${email} is no longer a user. An answer was lost, so someone else may have removed them.`;
 }
 
 /** Renders what became of several users to remove. */

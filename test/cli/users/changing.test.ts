@@ -1,45 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { stripVTControlCharacters } from "node:util";
-import { afterAll, describe, expect, it } from "vitest";
-import { runProgram } from "../../../src/cli/main.ts";
+import { describe, expect, it } from "vitest";
 import { instantOf } from "../../../src/cli/users/idle.ts";
 import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
 import type { SyncUsersAnswer, User } from "../../../src/contract/users.ts";
-import { API_URL, me, ORGANIZATION, quote, subscription, user } from "../support/builders.ts";
-import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
-import { type ExpectedCall, scriptedClient } from "../support/script.ts";
+import { me, ORGANIZATION, quote, subscription, user } from "../support/builders.ts";
+import { play as playUsers, useCsvFiles } from "../support/playUsers.ts";
+import type { ExpectedCall } from "../support/script.ts";
 
-const ENV = {
-  // Nothing moves on the screen.
-  TERM: "dumb",
-  SECUREFLAG_API_TOKEN: "t",
-  SECUREFLAG_API_URL: API_URL,
-  SECUREFLAG_ORGANIZATION: String(ORGANIZATION),
-};
+const csvFile = useCsvFiles();
 
-const directory = mkdtempSync(join(tmpdir(), "users-changing-"));
-
-afterAll(() => rmSync(directory, { recursive: true }));
-
-async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
-  const scripted = scriptedClient(script);
-  const context = fakeContext({ ...world, env: { ...ENV, ...world.env }, client: scripted.client });
-  const code = await runProgram(line.split(" "), context);
-  scripted.assertDone();
-  const told = stripVTControlCharacters(context.written.stderr).replaceAll(/\s+/g, " ");
-  return { code, ...context.written, told, questions: context.questions };
-}
-
-let files = 0;
-
-function csvFile(text: string): string {
-  files += 1;
-  const path = join(directory, `users-${files}.csv`);
-  writeFileSync(path, text);
-  return path;
-}
+// Nothing moves on the screen.
+const play: typeof playUsers = (line, script, world = {}) =>
+  playUsers(line, script, { ...world, env: { TERM: "dumb", ...world.env } });
 
 const page = (...users: User[]): ExpectedCall => ({ call: "usersPage", gives: users });
 

@@ -1,15 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { stripVTControlCharacters } from "node:util";
 import stringWidth from "string-width";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
 import type { Subscription } from "../../../src/contract/billing.ts";
 import type { User } from "../../../src/contract/users.ts";
 import {
-  API_URL,
   entry,
   failedPurchase,
   me,
@@ -23,33 +18,12 @@ import {
 } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { fakeJournal } from "../support/fakeJournal.ts";
+import { ENV, play, useCsvFiles } from "../support/playUsers.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
-
-const ENV = { SECUREFLAG_API_TOKEN: "t", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: String(ORGANIZATION) };
 
 const KEY = `cli_${"07".repeat(16)}`;
 
-const directory = mkdtempSync(join(tmpdir(), "users-command-"));
-
-afterAll(() => rmSync(directory, { recursive: true }));
-
-async function play(line: string | readonly string[], script: readonly ExpectedCall[], world: FakeWorld = {}) {
-  const scripted = scriptedClient(script);
-  const context = fakeContext({ ...world, env: { ...ENV, ...world.env }, client: scripted.client });
-  const code = await runProgram(typeof line === "string" ? line.split(" ") : line, context);
-  scripted.assertDone();
-  const told = stripVTControlCharacters(context.written.stderr).replaceAll(/\s+/g, " ");
-  return { code, ...context.written, told, questions: context.questions, context };
-}
-
-let files = 0;
-
-function csvFile(text: string): string {
-  files += 1;
-  const path = join(directory, `users-${files}.csv`);
-  writeFileSync(path, text);
-  return path;
-}
+const csvFile = useCsvFiles();
 
 const page = (...users: User[]): ExpectedCall => ({ call: "usersPage", gives: users });
 
@@ -771,7 +745,7 @@ describe("users remove", () => {
   it("reports a lost response", async () => {
     const lost: ExpectedCall = { ...removed, gives: null };
     const { stdout } = await play(`${line} --yes`, [...found, lost]);
-    expect(stdout.replaceAll(/\s+/g, " ")).toContain("somebody else may have removed them.");
+    expect(stdout.replaceAll(/\s+/g, " ")).toContain("someone else may have removed them.");
     const json = await play(`${line} --yes --json`, [...found, lost]);
     expect(JSON.parse(json.stdout)).toMatchObject({ removed: true, licenses: null });
   });
