@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { addMonths, countMonths, isCalendarMonth, monthOf } from "../../src/billing/months.ts";
+import { addMonths, countMonths, firstDayOf, isCalendarMonth, monthOf } from "../../src/billing/months.ts";
 import { countsAtEnds, runwayOf, unusedLicenses } from "../../src/billing/report.ts";
 import { anyDate } from "../support/arbitraries.ts";
 import { oracleBoundary } from "../support/oracle.ts";
@@ -24,6 +24,7 @@ describe("months", () => {
       fc.property(anyDate(1500, 2500), fc.integer({ min: -3000, max: 3000 }), (date, count) => {
         const month = monthOf(date);
         expect(addMonths(month, count)).toBe(oracleBoundary(date, count).slice(0, 7));
+        expect(firstDayOf(month)).toBe(`${date.slice(0, 8)}01`);
         expect(countMonths(month, addMonths(month, count))).toBe(count + 1);
       }),
     );
@@ -65,6 +66,7 @@ describe("unusedLicenses", () => {
     ["nothing is available", { used: 25 }, { licenses: 0, amount: 0 }],
     ["a reduction takes all of it away", { reduction: 22 }, { licenses: 3, amount: 0 }],
     ["a reduction takes some of it away", { reduction: 24 }, { licenses: 3, amount: 36_000 }],
+    ["more are used than are purchased", { used: 30 }, { licenses: 0, amount: 0 }],
     ["more are used than a reduction leaves", { reduction: 20 }, { licenses: 3, amount: 0 }],
     ["tax is rounded on each total", { taxRate: "8.875", unitPrice: { amount: 999, currency: "GBP" } }, null],
   ])("%s", (_, changes, expected) => {

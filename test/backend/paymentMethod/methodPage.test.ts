@@ -237,6 +237,21 @@ describe.each(DIALECTS)("the page that changes the payment method on %s", (diale
       expect(answer.html).toContain("Payment received");
       expect(answer.html).not.toContain(KEEP);
     });
+
+    test("do not ask about the card of a retry, which nobody has chosen on the page", async () => {
+      const id = await open("card_declined");
+      await fastForward(backend, "2027-03-01T12:00:00Z");
+      const { nextAction } = await onlyRenewal(backend, id);
+      const store = (card: string) =>
+        saveMethod(backend.deps.database, id, { id: card, label: card }, { actor: "operator", at: NOON });
+      await store("card_ok");
+      await fastForward(backend, "2027-03-02T12:00:00Z");
+      expect((await onlyRenewal(backend, id)).status).toBe("succeeded");
+      await store("card_processing");
+      const { html } = await look(backend, new URL(nextAction?.url ?? "").pathname);
+      expect(html).toContain("Payment received");
+      expect(html).not.toContain(KEEP);
+    });
   });
 });
 

@@ -50,7 +50,20 @@ describe.each(DIALECTS)("billing details on %s", (dialect) => {
     const second = (await buy(backend, backend.organizationId, 1, "second")).body;
     await set({ name: "Someone Else" });
     expect(await get("/billing-details")).toEqual({ ...DETAILS, name: "Someone Else" });
-    expect(await get(`/purchases/${first.id}/receipt`)).toMatchObject({ buyer: before, seller: SANDBOX_SELLER });
+    const renamed = (to: string) =>
+      backend.deps.database
+        .updateTable("organizations")
+        .set({ name: to })
+        .where("id", "=", backend.organizationId)
+        .execute();
+    await renamed("Another name");
+    const organization = { id: backend.organizationId, name };
+    expect(await get(`/purchases/${first.id}/receipt`)).toMatchObject({
+      organization,
+      buyer: before,
+      seller: SANDBOX_SELLER,
+    });
+    await renamed(name);
     expect(await get(`/purchases/${second.id}/receipt`)).toMatchObject({ buyer: DETAILS, seller: SANDBOX_SELLER });
     await set(DETAILS);
   });

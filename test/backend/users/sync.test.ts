@@ -135,6 +135,17 @@ describe.each(DIALECTS)("changing users on %s", (dialect) => {
     expect(await users.events()).toHaveLength(6);
   });
 
+  test("a plan is over once it would remove others, also if nothing else is different", async () => {
+    const users = await start();
+    await users.add(person(users.mail("leaves")));
+    const list = [person(users.admin)];
+    const { plan } = (await users.sync(list)).body;
+    await users.add(person(users.mail("late")));
+    const late = await users.sync(list, { plan });
+    expect(late).toMatchObject({ status: 409, body: { code: "users_changed" } });
+    expect(await users.list()).toHaveLength(3);
+  });
+
   test("freed licenses are used before others are needed, and a shortage changes nothing", async () => {
     const users = await start(2);
     const { mail } = users;
