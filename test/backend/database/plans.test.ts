@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../../src/backend/database/schema.ts";
 import { BASE_PATH } from "../../../src/contract/constants.ts";
 import { buy, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
-import { DIALECTS } from "../support/stores.ts";
+import { DIALECTS, writeMany } from "../support/stores.ts";
 
 describe.skipIf(!DIALECTS.includes("postgres"))("plans on PostgreSQL, where most organizations bought once", () => {
   let backend: TestBackend;
@@ -44,9 +44,12 @@ describe.skipIf(!DIALECTS.includes("postgres"))("plans on PostgreSQL, where most
   /** Copies the first row of a table 20,000 times. */
   async function copy(database: Kysely<Database>, table: string, changes: ReturnType<typeof sql>): Promise<void> {
     const from = sql`(select * from ${sql.table(table)} limit 1)`;
-    await sql`insert into ${sql.table(table)} overriding system value
-      select (jsonb_populate_record(t::${sql.table(table)}, jsonb_build_object(${changes}))).*
-      from ${from} as t, generate_series(100001, 120000) as n`.execute(database);
+    await writeMany(
+      database,
+      sql`insert into ${sql.table(table)} overriding system value
+        select (jsonb_populate_record(t::${sql.table(table)}, jsonb_build_object(${changes}))).*
+        from ${from} as t, generate_series(100001, 120000) as n`,
+    );
   }
 
   test.each([

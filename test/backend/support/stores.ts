@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import { migrate } from "../../../src/backend/database/migrations/index.ts";
 import { postgresStore } from "../../../src/backend/database/postgres.ts";
 import type { Database } from "../../../src/backend/database/schema.ts";
@@ -207,4 +207,12 @@ async function openBehindPgbouncer(
       await behind.drop();
     },
   };
+}
+
+/** Executes a statement that writes very many rows, which may take longer than statements of the service. */
+export async function writeMany(database: Kysely<Database>, statement: RawBuilder<unknown>): Promise<void> {
+  await database.transaction().execute(async (tx) => {
+    await sql`set local statement_timeout = 0`.execute(tx);
+    await statement.execute(tx);
+  });
 }

@@ -15,6 +15,7 @@ import { postgresStore } from "../../../../src/backend/database/postgres.ts";
 import { waitFor } from "../../../support/wait.ts";
 import { buy, organization, startBackend, type TestBackend } from "../../support/backend.ts";
 import { expectInvariants } from "../../support/invariants.ts";
+import { writeMany } from "../../support/stores.ts";
 
 const url = process.env.TEST_DATABASE_URL;
 
@@ -175,10 +176,13 @@ describe.runIf(url)("a migration of 100,000 purchases on PostgreSQL, while other
       select ${FIRST_ARCHIVED}::int + n, 'Archive ' || n, 'UTC' from generate_series(0, ${ARCHIVED_ORGANIZATIONS - 1}::int) n`.execute(
       database(),
     );
-    await sql`insert into purchases (organization_id, id, sequence, kind, state, epoch, lease_until, licenses, total,
+    await writeMany(
+      database(),
+      sql`insert into purchases (organization_id, id, sequence, kind, state, epoch, lease_until, licenses, total,
         currency, price_json, time_zone, confirm_count, accepted_at, spent_at, completed_at)
       select ${FIRST_ARCHIVED}::int + n % ${ARCHIVED_ORGANIZATIONS}::int, 'pur_' || md5(n::text), n, 'purchase', 'declined', 1, 0, 1,
-        100, 'USD', '{}', 'UTC', 1, 0, 0, 0 from generate_series(1, ${PURCHASES}::int) n`.execute(database());
+        100, 'USD', '{}', 'UTC', 1, 0, 0, 0 from generate_series(1, ${PURCHASES}::int) n`,
+    );
   }, 120_000);
 
   afterAll(() => backend.close());
