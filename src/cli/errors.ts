@@ -104,6 +104,8 @@ export const ERRORS = {
   forbidden: row(5, "never", "settled", "Sign in as an organization administrator with `secureflag-licenses login`."),
   insufficient_scope: row(5, "never", "settled", USE_SCOPE),
   spend_limit_exceeded: row(5, "never", "settled", SPEND_LESS),
+  budget_exceeded: row(5, "never", "settled", "See `secureflag-licenses organizations policy`."),
+  mfa_not_enrolled: row(5, "never", "settled", "Set up an authenticator app for this account, then sign in again."),
 
   payment_declined: row(6, "never", "open", SEE_PURCHASES),
 
@@ -131,6 +133,13 @@ export const ERRORS = {
     "See `secureflag-licenses status` and `secureflag-licenses purchases list`.",
   ),
 
+  needs_two_administrators: row(
+    7,
+    "never",
+    "settled",
+    "Make somebody else an organization administrator first: `secureflag-licenses users update <email> --role 0`.",
+  ),
+
   approval_required: row(8, "never", "open", null),
 
   quote_expired: row(9, "never", "settled", "Run the command again for a new quote."),
@@ -140,6 +149,7 @@ export const ERRORS = {
   no_license_available: row(9, "never", "settled", BUY_MISSING),
   not_payable: row(9, "never", "settled", "Nothing was charged. See `secureflag-licenses purchases list`."),
   not_cancelable: row(9, "never", "settled", "Only a purchase that waits for approval can be canceled."),
+  not_approvable: row(9, "never", "settled", "See `secureflag-licenses purchases list`."),
   not_in_review: row(9, "never", "settled", null),
   not_resolvable: row(9, "never", "settled", null),
   idempotency_key_void: row(9, "never", "settled", "Choose another key."),

@@ -37,6 +37,10 @@ export interface MemberTable {
   assignment_strategy: string;
   /** 0 while a person of another organization is only invited, who takes a license and has no access. */
   accepted: number;
+  /** Since when they are an administrator without a break, billing clock; `null` for one from before this was kept. */
+  administrator_since: Generated<number | null>;
+  /** When they were last an administrator, if they no longer are. */
+  administrator_until: Generated<number | null>;
 }
 
 /** An API token, which belongs to one organization. */

@@ -9,6 +9,7 @@ import type {
   TicketTable,
   UserTable,
 } from "./identityTables.ts";
+import type { PurchaseTable } from "./purchaseTable.ts";
 
 /**
  * The tables, the same on SQLite and PostgreSQL. Instants are milliseconds since the epoch, dates `YYYY-MM-DD`,
@@ -28,6 +29,7 @@ export interface Database {
   used_codes: { user_id: number; step: number };
   sign_in_tickets: TicketTable;
   device_grants: DeviceGrantTable;
+  policy_changes: PolicyChangeTable;
   quotes: QuoteTable;
   purchases: PurchaseTable;
   idempotency_keys: IdempotencyKeyTable;
@@ -113,10 +115,32 @@ interface SubscriptionTable {
   card_entries: Generated<number>;
   /** When the next renewal reminder is due, billing clock; 0 until that is known, `null` for never. */
   remind_at: Generated<number | null>;
+  /** The policy: the total above which a purchase needs a second administrator, `null` for never. */
+  approval_above: Generated<number | null>;
+  /** The policy: what may be spent in a calendar month or year of the billing time zone, `null` without a limit. */
+  budget_amount: Generated<number | null>;
+  budget_period: Generated<"month" | "year" | null>;
+  /** The period and the percentage of the budget that were told last, such as `2026-11 80`. */
+  budget_told: Generated<string | null>;
 }
 
 /** The state of a subscription at the provider: unpaid renewals are first `past_due`, then `unpaid`. */
 export type ProviderStatus = "active" | "past_due" | "unpaid" | "canceled";
+
+/** A change that loosens the policy, or changes who is an administrator, and waits for a second one. */
+interface PolicyChangeTable {
+  organization_id: number;
+  id: string;
+  kind: string;
+  change_json: string;
+  /** The user who asked for it. */
+  asked_by: number;
+  asked_by_email: string;
+  /** Billing clock. */
+  asked_at: number;
+  /** When it is made by itself, billing clock; `null` while it needs a second administrator. */
+  due_at: number | null;
+}
 
 interface QuoteTable {
   id: string;
@@ -126,68 +150,6 @@ interface QuoteTable {
   purchase_date: string;
   expires_at: number;
   quote_json: string;
-}
-
-interface PurchaseTable {
-  organization_id: number;
-  /** `pur_<organization>_<random>`; older sandboxes have some without the organization. */
-  id: string;
-  /** Counts the purchases and renewals of the organization. */
-  sequence: number;
-  kind: "purchase" | "renewal";
-  state: PurchaseState;
-  epoch: number;
-  lease_until: number;
-  quote_id: string | null;
-  idempotency_key: string | null;
-  licenses: number;
-  total: number;
-  currency: string;
-  price_json: string;
-  /** The billing time zone, frozen at acceptance like the price. */
-  time_zone: string;
-  purchase_order: string | null;
-  note: string | null;
-  buyer_email: string | null;
-  buyer_token_id: string | null;
-  buyer_token_name: string | null;
-  payment_method: string | null;
-  payment_id: string | null;
-  confirm_count: number;
-  failure_code: string | null;
-  failure_message: string | null;
-  accepted_at: number;
-  /** When it was accepted or, once charged, charged: decides its month in a spending limit. Billing clock. */
-  spent_at: number;
-  completed_at: number | null;
-  next_check_at: number | null;
-  /** 1 if a person made the last attempt to pay on the payment page, which approves the payment. */
-  by_person: number;
-  /** The state after a decline of the last attempt: the end, or another wait for the person. */
-  on_decline: "declined" | "requires_approval";
-  /** When the last attempt after the first began, billing clock. */
-  attempted_at: number | null;
-  /** Of a renewal: the term that it starts. Unique, so that a term is renewed once. */
-  renewal_term: number | null;
-  /** Of a renewal: the end of its grace period, billing clock. */
-  grace_until: number | null;
-  /** Who pays, frozen at acceptance, or when the customer was created. */
-  customer_id: Generated<string | null>;
-  payment_method_label: Generated<string | null>;
-  /**
-   * The provider's last attempt before the attempt `noted_attempt`, of `confirm_count`: once the provider has another, the
-   * attempt was answered.
-   */
-  attempt_before: Generated<string | null>;
-  noted_attempt: Generated<number>;
-  /** How many keys of the current request the provider has spoiled, and from when on the next is used, billing clock. */
-  key_retries: Generated<number>;
-  key_retry_at: Generated<number | null>;
-  /** Where the person who makes the attempt comes back to from their bank. */
-  return_url: Generated<string | null>;
-  /** The page of the provider that asks for a card, and how many there were. */
-  card_entry: Generated<string | null>;
-  card_entries: Generated<number>;
 }
 
 /** A key belongs to one purchase forever, or is void forever if `purchase_id` is null. */
@@ -295,3 +257,6 @@ export type QuoteRow = Selectable<QuoteTable>;
 
 /** An entry of the audit log as stored. */
 export type EventRow = Selectable<EventTable>;
+
+/** A change of the policy that waits, as stored. */
+export type PolicyChangeRow = Selectable<PolicyChangeTable>;

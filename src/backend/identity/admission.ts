@@ -61,6 +61,10 @@ const SUBSCRIPTION = Object.keys({
   card_entry: true,
   card_entries: true,
   remind_at: true,
+  approval_above: true,
+  budget_amount: true,
+  budget_period: true,
+  budget_told: true,
 } satisfies Record<keyof SubscriptionRow, true>);
 
 /** What one statement finds out about a caller. */

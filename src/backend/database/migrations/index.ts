@@ -4,6 +4,7 @@ import { type ApplyOptions, appliedSteps, applySteps } from "./apply.ts";
 import { assignmentStrategyMigration } from "./assignmentStrategy.ts";
 import { billingMigration } from "./billing.ts";
 import { billingDetailsMigration } from "./billingDetails.ts";
+import { controlMigration } from "./control.ts";
 import { type Dialect, hasColumn } from "./dialect.ts";
 import { emailsMigration } from "./emails.ts";
 import { identityMigration } from "./identity.ts";
@@ -95,6 +96,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0013_last_login": atOnceOnSqlite(lastLoginOnSqlite, ["members", "last_login"]),
   "0014_payment_method": atOnceOnSqlite(paymentMethodMigration, ["subscriptions", "remind_at"]),
   "0015_reports": atOnceOnSqlite(reportsMigration, ["organizations", "created_at"]),
+  "0016_control": atOnceOnSqlite(controlMigration({ dialect: "sqlite", partitions: 0 }), ["purchases", "approved_at"]),
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -115,6 +117,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0009_last_login_idle": inOneTransaction(idleIndexMigration),
     "0010_payment_method": inOneTransaction(paymentMethodMigration),
     "0011_reports": inOneTransaction(reportsMigration),
+    "0012_control": inOneTransaction(controlMigration({ dialect: "postgres", partitions })),
     ...steps,
   };
 }
