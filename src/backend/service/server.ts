@@ -7,7 +7,7 @@ import { buildApp } from "../app.ts";
 import { schemaState } from "../database/migrations/index.ts";
 import type { PostgresStore } from "../database/postgres.ts";
 import type { UserRow } from "../database/schema.ts";
-import type { BackendDeps, Notifier } from "../deps.ts";
+import type { BackendDeps } from "../deps.ts";
 import { listenFailure } from "../http/server.ts";
 import { secretBox } from "../identity/secretBox.ts";
 import { passwords } from "../identity/secrets.ts";
@@ -21,6 +21,7 @@ import { measureLoopDelay } from "./load.ts";
 import { createLog, type Log, lineLog } from "./log.ts";
 import { createMetrics, type Metrics, observePurchase, poolObservers } from "./metrics.ts";
 import { startMetricsServer } from "./metricsServer.ts";
+import { logNotifier, postNotifier } from "./notifier.ts";
 import { openGateway } from "./provider.ts";
 import { createReadiness } from "./readiness.ts";
 import { noteSeller } from "./sellerSetting.ts";
@@ -147,7 +148,7 @@ async function backendOf(
       fallbackSeller: settings.publicUrl.host,
     }),
     seller: settings.seller,
-    notifier: logNotifier(log),
+    notifier: settings.notify ? postNotifier(store.database, settings.notify, clock.now) : logNotifier(log),
     clock,
     now: clock.now,
     random: deps.random,
@@ -176,16 +177,6 @@ async function webhooksOf(
   if (payments.provider !== "stripe") return () => {};
   const { registerWebhooks } = await import("./webhooks.ts");
   return (app) => registerWebhooks(app, { ...backend, metrics, secrets: payments.webhookSecrets });
-}
-
-/** Writes notifications to the log, without the person's email. */
-function logNotifier(log: Log): Notifier {
-  return {
-    async deliver({ type, organizationId, purchaseId, text }) {
-      const msg = text === undefined ? `notification ${type}` : `notification ${type}: ${text}`;
-      log({ level: "info", msg, organizationId, purchaseId: purchaseId ?? undefined });
-    },
-  };
 }
 
 /** How long browsers remember to use https, seconds: a year. */

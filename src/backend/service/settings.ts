@@ -7,6 +7,7 @@ import { isLoopbackAuthority, type TlsFiles } from "../http/server.ts";
 import type { RateLimit } from "./buckets.ts";
 import { collectSettings, type GivenSettings, type SettingsReader } from "./given.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import { type NotifySettings, notifySettings } from "./notifier.ts";
 import { type PaymentSettings, paymentSettings, providerOf } from "./paymentSettings.ts";
 import { sellerSetting } from "./sellerSetting.ts";
 import { authorities, tlsFiles } from "./tlsSettings.ts";
@@ -30,6 +31,8 @@ export interface ServiceSettings {
   readonly payments: PaymentSettings;
   /** What receipts name as the seller; `null` to name none. */
   readonly seller: Seller | null;
+  /** Where notifications are posted; `null` to write them to the log. */
+  readonly notify: NotifySettings | null;
   /** The origin of pages and links. Port 0, on loopback, is replaced by the port picked. */
   readonly publicUrl: URL;
   readonly host: string;
@@ -121,6 +124,7 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
       database: await databaseSettings(reader),
       payments: await paymentSettings(reader, { takesWebhooks: true, seller: seller.name }),
       seller: seller.details,
+      notify: await notifySettings(reader),
       publicUrl: await publicUrl(reader),
       host: reader.flag("host") ?? "127.0.0.1",
       port: reader.number("port", { usual: 8080, min: 0, max: 65_535 }),

@@ -57,6 +57,7 @@ export function addServiceFlags(command: Command): Command {
     .option("--tls-key <file>", "TLS private key, PEM", someText)
     .option("--trust-proxy <ranges>", "comma-separated proxies to trust for `X-Forwarded-For`", someText);
   return addSellingFlags(listening)
+    .option("--notify-url <url>", "where to post notifications (or set SECUREFLAG_NOTIFY_URL)", someText)
     .option("--pool <n>", "maximum database connections (default: 10)", someText)
     .option("--jobs <n>", "concurrent background jobs (default: 8)", someText)
     .option("--roles <roles>", "roles of the instance: http, jobs, or both (default)", someText)
