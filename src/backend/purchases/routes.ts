@@ -68,12 +68,12 @@ export function registerPurchases(app: FastifyInstance, deps: RouteDeps): void {
 
   register(app, deps, "getReceipt", async ({ organization, params, request }) => {
     const row = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
-    return documentAnswer(await receiptView(deps, row), request.headers.accept);
+    return documentAnswer(await receiptView(deps, row), row.time_zone, request.headers.accept);
   });
 
   register(app, deps, "getCreditNote", async ({ organization, params, request }) => {
     const row = await findNamedPurchase(deps.database, organization.id, params.purchaseId);
-    return documentAnswer(await creditNoteView(deps, row), request.headers.accept);
+    return documentAnswer(await creditNoteView(deps, row), row.time_zone, request.headers.accept);
   });
 }
 

@@ -32,9 +32,14 @@ function readRange(text: string): MediaRange[] {
 /**
  * Answers with a receipt or a credit note: JSON, or a PDF if `Accept` prefers it.
  *
+ * @param timeZone the billing time zone of the purchase, whose dates the PDF has
  * @throws BackendError `font_missing`
  */
-export async function documentAnswer(document: Receipt | CreditNote, accept: string | undefined): Promise<Answer> {
+export async function documentAnswer(
+  document: Receipt | CreditNote,
+  timeZone: string,
+  accept: string | undefined,
+): Promise<Answer> {
   const vary = { Vary: "Accept" };
   if (!prefersPdf(accept)) return { status: 200, body: document, headers: vary };
   // Loaded on demand: it is larger than the rest of the backend.
@@ -43,7 +48,7 @@ export async function documentAnswer(document: Receipt | CreditNote, accept: str
     "creditNoteNumber" in document ? `credit-note-${document.creditNoteNumber}` : `receipt-${document.receiptNumber}`;
   return {
     status: 200,
-    body: await renderPdf(document, installedFonts()),
+    body: await renderPdf(document, timeZone, installedFonts()),
     headers: {
       ...vary,
       "Content-Type": "application/pdf",

@@ -1,3 +1,4 @@
+import { type CalendarDate, dateInZone } from "../../billing/calendar.ts";
 import { formatMoney, money } from "../../billing/money.ts";
 import type { CreditNote, Receipt } from "../../contract/billing.ts";
 import type { BillingDetails, Seller } from "../../contract/billingDetails.ts";
@@ -43,12 +44,17 @@ export interface DocumentContent {
   readonly names: readonly string[];
 }
 
-/** Puts a receipt or a credit note into words. Amounts are its own: nothing is calculated here. */
-export function documentContent(document: BillingDocument): DocumentContent {
+/**
+ * Puts a receipt or a credit note into words. Amounts are its own: nothing is calculated here.
+ *
+ * @param timeZone the billing time zone of the purchase, whose dates the document has
+ */
+export function documentContent(document: BillingDocument, timeZone: string): DocumentContent {
+  const dateOf = (instant: string) => dateInZone(Date.parse(instant), timeZone);
   const { plan, purchasedBy, paymentMethod, organization, note } = document;
   const parties = partiesOf(document);
   return {
-    ...(isCreditNote(document) ? creditNoteWords(document) : receiptWords(document)),
+    ...(isCreditNote(document) ? creditNoteWords(document, dateOf) : receiptWords(document, dateOf)),
     banner: bannerOf(modeOf(document)),
     parties,
     charges: chargesOf(document),
@@ -63,18 +69,21 @@ export function documentContent(document: BillingDocument): DocumentContent {
   };
 }
 
+/** Returns the date of an instant, in the time zone of the document. */
+type DateOf = (instant: string) => CalendarDate;
+
 function isCreditNote(document: BillingDocument): document is CreditNote {
   return "creditNoteNumber" in document;
 }
 
-function receiptWords(receipt: Receipt) {
+function receiptWords(receipt: Receipt, dateOf: DateOf) {
   const { receiptNumber, issuedAt, total } = receipt;
   const paidAt = dateOf(issuedAt);
   return {
     title: `Receipt ${receiptNumber}`,
     stamp: "PAID",
     fields: present([
-      ["Date of issue", momentOf(issuedAt)],
+      ["Date of issue", paidAt],
       ["Date of payment (tax point)", paidAt],
       ["Paid with", receipt.paymentMethod?.label ?? null],
       ...orderFields(receipt),
@@ -89,13 +98,13 @@ function receiptWords(receipt: Receipt) {
   };
 }
 
-function creditNoteWords(note: CreditNote) {
+function creditNoteWords(note: CreditNote, dateOf: DateOf) {
   const { creditNoteNumber, receiptNumber, receiptIssuedAt, issuedAt, total } = note;
   return {
     title: `Credit note ${creditNoteNumber}`,
     stamp: "REFUNDED",
     fields: present([
-      ["Date of issue", momentOf(issuedAt)],
+      ["Date of issue", dateOf(issuedAt)],
       ["Refund of receipt", `${receiptNumber} of ${dateOf(receiptIssuedAt)}`],
       ["Refunded to", note.paymentMethod?.label ?? null],
       ...orderFields(note),
@@ -164,12 +173,4 @@ function linesOf({ name, address, country, vatNumber, ...more }: Seller | Billin
   return [name, ...address, country && countryName(country), vatNumber && `VAT number ${vatNumber}`, email].filter(
     (line) => typeof line === "string" && line !== "",
   ) as string[];
-}
-
-function momentOf(instant: string): string {
-  return ISO_DATES.instant(Date.parse(instant));
-}
-
-function dateOf(instant: string): string {
-  return momentOf(instant).slice(0, 10);
 }

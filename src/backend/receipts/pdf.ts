@@ -9,10 +9,11 @@ import { Typesetter } from "./typesetter.ts";
  * Renders a receipt or a credit note as a PDF file: A4, with a text layer, tagged for screen readers, fonts embedded. The
  * same document gives the same bytes, whatever happens after it was issued (src/backend/README.md, Receipts).
  *
+ * @param timeZone the billing time zone of the purchase, whose dates the document has
  * @throws BackendError `font_missing` for a name in a script that no installed font covers
  */
-export async function renderPdf(billed: BillingDocument, files: FontFiles): Promise<Buffer> {
-  const content = documentContent(billed);
+export async function renderPdf(billed: BillingDocument, timeZone: string, files: FontFiles): Promise<Buffer> {
+  const content = documentContent(billed, timeZone);
   const document = new PDFDocument({
     size: "A4",
     margin: 0,

@@ -13,6 +13,8 @@ import { buy, call, organization, startBackend, tokenOf } from "../support/backe
 
 afterAll(removePlaces);
 
+const ZONE = "Europe/London";
+
 const PLAIN: FontFiles = { base: DEJAVU, read: () => null };
 
 function receipt(change: Partial<Receipt> = {}, currency = "GBP"): Receipt {
@@ -98,12 +100,12 @@ describe("content negotiation", () => {
   });
 
   test("returns the receipt as JSON, or a PDF with a file name", async () => {
-    expect(await documentAnswer(receipt(), "application/json")).toEqual({
+    expect(await documentAnswer(receipt(), ZONE, "application/json")).toEqual({
       status: 200,
       body: receipt(),
       headers: { Vary: "Accept" },
     });
-    expect(await documentAnswer(receipt(), "application/pdf")).toEqual({
+    expect(await documentAnswer(receipt(), ZONE, "application/pdf")).toEqual({
       status: 200,
       body: expect.any(Buffer),
       headers: {
@@ -166,7 +168,7 @@ describe("fonts", () => {
     ["שלום", "right to left", "do not support"],
     ["شركة", "right to left", "do not support"],
   ])("a missing font for %s is reported, with the package to install", async (name, what, next) => {
-    const rendering = renderPdf(named(name), PLAIN);
+    const rendering = renderPdf(named(name), ZONE, PLAIN);
     await expect(rendering).rejects.toMatchObject({ code: "font_missing", status: 406 });
     await expect(rendering).rejects.toThrow(what);
     await expect(rendering).rejects.toThrow(next);
@@ -182,18 +184,18 @@ describe("fonts", () => {
     ["a rare Latin letter in a name", named("Acme \u{1DF00}"), PLAIN],
     ["private and unassigned characters in a name", named("Acme \ue123\u{1fbff}"), PLAIN],
   ])("%s does not prevent a receipt", async (_, change, files) => {
-    expect((await renderPdf(receipt(change), files)).length).toBeGreaterThan(1_000);
+    expect((await renderPdf(receipt(change), ZONE, files)).length).toBeGreaterThan(1_000);
   });
 
   test("a character missing from the installed font names the next package", async () => {
     const files = having({ "@fontsource/noto-sans-sc": "株式会社" });
-    await expect(renderPdf(named("株式会社龜"), files)).rejects.toThrow("@fontsource/noto-sans-tc");
+    await expect(renderPdf(named("株式会社龜"), ZONE, files)).rejects.toThrow("@fontsource/noto-sans-tc");
   });
 
   test("the built-in font covers the amounts of every currency", async () => {
     const amounts = Intl.supportedValuesOf("currency").map((currency) => formatMoney({ amount: 1, currency }));
     expect(amounts.length).toBeGreaterThan(100);
-    const pdf = await renderPdf(receipt({ note: amounts.join(" ") }), PLAIN);
+    const pdf = await renderPdf(receipt({ note: amounts.join(" ") }), ZONE, PLAIN);
     expect(pdf.length).toBeGreaterThan(10_000);
   });
 });
@@ -231,23 +233,22 @@ test.each<[string, Partial<Receipt>]>([
   ["a seller", { seller: { name: "有限公司", address: ["1"], country: "GB", vatNumber: null } }],
   ["a buyer", { buyer: { name: "B", address: ["有限公司"], country: null, vatNumber: null, email: null } }],
 ])("%s whose script has no font is reported", async (_, change) => {
-  await expect(renderPdf(receipt(change), PLAIN)).rejects.toMatchObject({ code: "font_missing" });
+  await expect(renderPdf(receipt(change), ZONE, PLAIN)).rejects.toMatchObject({ code: "font_missing" });
 });
 
 test("the same receipt gives the same bytes", async () => {
-  const [one, other] = [await renderPdf(receipt(), PLAIN), await renderPdf(receipt(), PLAIN)];
+  const [one, other] = [await renderPdf(receipt(), ZONE, PLAIN), await renderPdf(receipt(), ZONE, PLAIN)];
   expect(one.equals(other)).toBe(true);
   expect(one.length).toBeLessThan(64_000);
 });
 
 describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
-  const read = async (given: Receipt, files = PLAIN) => readPdf(await renderPdf(given, files));
+  const read = async (given: Receipt, files = PLAIN, zone = ZONE) => readPdf(await renderPdf(given, zone, files));
 
   test("finds everything on one page, in an embedded font, tagged and described", async () => {
     const { text, pages, info, fonts } = await read(named("Łódź, Αθήνα, Київ", PARTIES));
     const said = [
       "Receipt 4201-000001",
-      "2026-11-22 12:00 UTC",
       "Łódź, Αθήνα, Київ (4201)",
       "admin@northwind.example, token ci",
       "SMB",
@@ -302,6 +303,19 @@ describe.skipIf(!HAS_POPPLER)("a PDF reader", () => {
       Tagged: "yes",
     });
     expect(fonts).toEqual([expect.stringMatching(/\+DejaVuSans +CID TrueType +Identity-H +yes +yes +yes/)]);
+  });
+
+  test("finds the dates of the billing time zone, whose month may be another one's", async () => {
+    const issued = receipt({ issuedAt: "2026-12-01T03:00:00.000Z" });
+    for (const [zone, date] of [
+      ["America/New_York", "2026-11-30"],
+      ["Europe/London", "2026-12-01"],
+      ["Pacific/Kiritimati", "2026-12-01"],
+    ] as const) {
+      const { text } = await read(issued, PLAIN, zone);
+      expect(text.match(/2026-1[12]-\d\d/g)?.slice(0, 2)).toEqual([date, date]);
+      expect(text).toContain(`Paid ${date}`);
+    }
   });
 
   test.each([
