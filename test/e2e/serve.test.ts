@@ -1,4 +1,9 @@
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { errorOf, type RunOptions, resultOf, runCli } from "../support/cli.ts";
 import { removePlaces } from "../support/places.ts";
@@ -260,6 +265,29 @@ describe.skipIf(!POSTGRES)("the service on PostgreSQL", () => {
     ]);
     service.process.kill("SIGTERM");
     expect((await service.process.ended).exitCode).toBe(0);
+  });
+
+  test("posts notifications to who sends them on, signed", async () => {
+    const posted: { headers: IncomingHttpHeaders; body: string }[] = [];
+    const receiver = createServer(async (incoming, answer) => {
+      posted.push({ headers: incoming.headers, body: await text(incoming) });
+      answer.end();
+    });
+    await once(receiver.listen(0, "127.0.0.1"), "listening");
+    const key = Buffer.alloc(32, 5).toString("base64");
+    const to = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+    const service = await startService(database, ["--notify-url", to], { env: { SECUREFLAG_NOTIFY_SECRET: key } });
+    const { purchase } = resultOf<{ purchase: { id: string } }>(await service.cli(1, ["buy", "1", "--yes", "--json"]));
+    const ofPurchase = () => posted.find(({ headers }) => String(headers["webhook-id"]).startsWith(purchase.id));
+    const { headers, body } = await waitFor(ofPurchase, 20_000, "the notification");
+    expect(new Webhook(key).verify(body, headers as Record<string, string>)).toMatchObject({
+      type: "purchase.succeeded",
+      data: { organization: { id: 1 }, purchaseId: purchase.id, recipients: [expect.stringContaining("@")] },
+    });
+    expect(service.process.noted()).not.toContain(key);
+    service.process.kill("SIGTERM");
+    expect((await service.process.ended).exitCode).toBe(0);
+    receiver.close();
   });
 
   test("is reconciled with the provider, and holds buying until then", async () => {
