@@ -8,6 +8,7 @@ import type { BuyingOptions } from "../buying/options.ts";
 import type { Connection } from "../connection/connect.ts";
 import { CliError, codeOf, type ErrorCode } from "../errors.ts";
 import { sentence } from "../kit/failure.ts";
+import { clean, shorten } from "../kit/text.ts";
 import { licenses, moneyText } from "../kit/words.ts";
 import { outputs } from "../outputs.ts";
 import { answer, BUY_AGAIN } from "./answer.ts";
@@ -107,8 +108,8 @@ export async function assertLimited({ client, signIn }: Connection): Promise<voi
   const isApiToken = !signIn.isSession && me !== null && me.token.name !== null;
   if (!isApiToken || limit === null || (limit.amount === null && limit.licenses === null)) {
     const message = isApiToken
-      ? `An agent cannot buy with the token "${me.token.name}": it has no spending limit`
-      : "An agent cannot buy with a sign-in, only with an API token that has a spending limit";
+      ? `Agents cannot buy with the token "${shorten(clean(me.token.name ?? ""))}": it has no spending limit`
+      : "Agents cannot buy with a sign-in, only with an API token";
     throw new CliError("spending_limit_required", message);
   }
   assertMayPurchase(me);

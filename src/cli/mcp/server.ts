@@ -84,7 +84,7 @@ export async function serveTools(
     const tool = tools.find(({ name }) => name === params.name);
     if (!tool) throw new McpError(ErrorCode.InvalidParams, `Unknown tool: ${shorten(clean(params.name))}`);
     const work = (tool.buys ? buying : reading)(async () => {
-      if (isStopping || signal.aborted) return failureAnswer(new CliError("interrupted", "Not started"), context.env);
+      if (isStopping || signal.aborted) return failureAnswer(notStarted(), context.env);
       const afterAnswer = (after: () => void) => transport.afterAnswer(requestId, after);
       return await callTool(tool, params.arguments ?? {}, options, context, afterAnswer);
     });
@@ -109,6 +109,10 @@ export async function serveTools(
   // What was read last is handled first.
   await new Promise((done) => setImmediate(done));
   await Promise.all(running);
+}
+
+function notStarted(): CliError {
+  return new CliError("interrupted", "Not started: the server is stopping, or the call was canceled.");
 }
 
 function listed({ name, title, description, input, output, buys }: Tool): ListedTool {
