@@ -55,9 +55,12 @@ async function buyQuote(quoteId: string, guards: AgentGuards, call: Call): Promi
   };
   const request = { ...options, wanted: { licenses: quote.licenses }, quoteFile: null };
   const buying = buyAs(request, options, call.context, { connection, tools: quoteTools }, { approve: approveOnce });
-  const ended = await buying.catch((error: unknown) => {
-    throw withNewQuote(error);
-  });
+  const ended = await buying
+    .catch((error: unknown) => {
+      throw withNewQuote(error);
+    })
+    // The server goes on, and no other command has to wait for it to end.
+    .finally(() => tools.journal.release(order.explicitKey));
   const { endedKey } = ended;
   if (endedKey !== null) call.afterAnswer(() => tools.journal.remove(endedKey));
   return {

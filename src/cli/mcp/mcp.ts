@@ -61,7 +61,7 @@ export async function runMcp(options: McpOptions, context: Context): Promise<voi
   const stopped = endSignal(context);
   const { guards } = options;
   const tools = guards === null ? READING_TOOLS : [...READING_TOOLS, buyTool(guards)];
-  await serveTools(tools, await fixedOptions(options, context), context, stopped);
+  await serveTools({ tools, options: await fixedOptions(options, context), context }, stopped);
 }
 
 /** The options of every call, with backend and organization as they are now: what is stored may change meanwhile. */

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
@@ -35,8 +36,8 @@ class AnsweringTransport extends StdioServerTransport {
   readonly #print: Context["io"]["print"];
   readonly #after = new Map<RequestId, () => void>();
 
-  constructor({ openInput, print }: Context["io"]) {
-    super(openInput(), undefined, { maxBufferSize: MAX_MESSAGE_BYTES });
+  constructor(input: Readable, print: Context["io"]["print"]) {
+    super(input, undefined, { maxBufferSize: MAX_MESSAGE_BYTES });
     this.#print = print;
   }
 
@@ -54,30 +55,53 @@ class AnsweringTransport extends StdioServerTransport {
   }
 }
 
+/** What a server works with. */
+export interface Site {
+  readonly tools: readonly Tool[];
+  /** Of every call. */
+  readonly options: GlobalOptions;
+  readonly context: Context;
+}
+
 /**
  * Serves tools over stdin and stdout. Once stdin ends, every call that was read is still answered; after a signal, those
  * that have begun.
  *
- * @param options of every call
  * @param stopped settles at a signal
  * @throws CliError `invalid_usage` after a message of more than 1 MiB
  */
-export async function serveTools(
-  tools: readonly Tool[],
-  options: GlobalOptions,
-  context: Context,
-  stopped: Promise<void>,
-): Promise<void> {
+export async function serveTools(site: Site, stopped: Promise<void>): Promise<void> {
+  const { context, options } = site;
   const input = context.io.openInput();
-  const transport = new AnsweringTransport({ ...context.io, openInput: () => input });
+  const transport = new AnsweringTransport(input, context.io.print);
+  const { server, stop, settled } = createServer(site, transport);
+  server.onerror = (error) => {
+    if (!options.verbose) return;
+    const isMessage = error instanceof SyntaxError || error instanceof z.ZodError;
+    context.io.note(`${isMessage ? "Ignored a message that is not JSON-RPC." : clean(error.message)}\n`);
+  };
+  const tooLong = new Promise<"too long">((done) => {
+    server.onclose = () => done("too long");
+  });
+  await server.connect(transport);
+  const ended = finished(input, { writable: false }).catch(() => {});
+  const reason = await Promise.race([ended, stopped.then(stop), tooLong]);
+  // What was read last is handled first.
+  await new Promise((done) => setImmediate(done));
+  await settled();
+  if (reason !== "too long") return;
+  const hint = `Send messages of up to ${MAX_MESSAGE_BYTES} bytes, each on one line.`;
+  throw new CliError("invalid_usage", "A message on stdin is too long", { hint });
+}
+
+/** Creates the server, how to stop it from beginning calls, and what waits for those that have begun. */
+function createServer({ tools, options, context }: Site, transport: AnsweringTransport) {
   const running = new Set<Promise<unknown>>();
-  // One purchase at a time, so that each finds the journal without the one before it.
   const [reading, buying] = [pLimit(MAX_READS), pLimit(1)];
   let isStopping = false;
-  const capabilities = { tools: {} };
   const server = new Server(
     { name: "secureflag-licenses", version: context.version },
-    { capabilities, instructions: INSTRUCTIONS },
+    { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(listed) }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, { requestId, signal }) => {
@@ -91,24 +115,13 @@ export async function serveTools(
     running.add(work);
     return await work.finally(() => running.delete(work));
   });
-  server.onerror = (error) => {
-    if (!options.verbose) return;
-    const isMessage = error instanceof SyntaxError || error instanceof z.ZodError;
-    context.io.note(`${isMessage ? "Ignored a message that is not JSON-RPC." : clean(error.message)}\n`);
+  return {
+    server,
+    stop: () => {
+      isStopping = true;
+    },
+    settled: () => Promise.all(running),
   };
-  const closed = new Promise<never>((_, fail) => {
-    const hint = `Send messages of up to ${MAX_MESSAGE_BYTES} bytes, each on one line.`;
-    server.onclose = () => fail(new CliError("invalid_usage", "A message on stdin is too long", { hint }));
-  });
-  await server.connect(transport);
-  const ended = finished(input, { writable: false }).catch(() => {});
-  const stopping = stopped.then(() => {
-    isStopping = true;
-  });
-  await Promise.race([ended, stopping, closed]);
-  // What was read last is handled first.
-  await new Promise((done) => setImmediate(done));
-  await Promise.all(running);
 }
 
 function notStarted(): CliError {
