@@ -86,8 +86,11 @@ function withNewQuote(error: unknown): unknown {
 }
 
 function wordsOf({ result: { purchase, replayed }, failure }: Concluded): string[] {
-  if (failure !== null) return [sentence(failure.message), failure.hint ?? "", isOpen(failure) ? BUY_AGAIN : ""];
   if (purchase === null) return [];
+  if (failure !== null) {
+    const waits = failure.code === "approval_required" ? `Purchase ${purchase.id} waits for approval.` : "";
+    return [waits, sentence(failure.message), failure.hint ?? "", isOpen(failure) ? BUY_AGAIN : ""];
+  }
   const what = `${licenses(purchase.licenses)} for ${moneyText(purchase.total)}, as ${purchase.id}`;
   return [replayed ? `This quote was bought before: ${what}. Nothing more was bought.` : `Bought ${what}.`];
 }

@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, type Run, readGlobals } from "../kit/command.ts";
 import { endSignal } from "../kit/foreground.ts";
+import { note } from "../kit/output.ts";
 import { amountText, wholeNumber } from "../kit/values.ts";
 import { type AgentGuards, assertLimited, buyTool } from "./buyTool.ts";
 import { ownContext, serveTools } from "./server.ts";
@@ -61,7 +62,9 @@ export async function runMcp(options: McpOptions, context: Context): Promise<voi
   const stopped = endSignal(context);
   const { guards } = options;
   const tools = guards === null ? READING_TOOLS : [...READING_TOOLS, buyTool(guards)];
-  await serveTools({ tools, options: await fixedOptions(options, context), context }, stopped);
+  const site = { tools, options: await fixedOptions(options, context), context };
+  if (context.io.stdinIsTerminal) note(context, options, "Waiting for an MCP client on stdin. Press Ctrl-C to stop.");
+  await serveTools(site, stopped);
 }
 
 /** The options of every call, with backend and organization as they are now: what is stored may change meanwhile. */

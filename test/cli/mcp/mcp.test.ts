@@ -141,6 +141,15 @@ describe("the tools", () => {
   });
 });
 
+it("says on a terminal what it waits for, and asks nothing", async () => {
+  const { code, stderr, context } = await serve("mcp", "", [], { isTerminal: true });
+  expect([code, stderr, context.questions]).toEqual([
+    0,
+    "Waiting for an MCP client on stdin. Press Ctrl-C to stop.\n",
+    [],
+  ]);
+});
+
 describe("a call that fails", () => {
   it("says why, and the server goes on: the token is revoked meanwhile", async () => {
     const { code, answers, stderr } = await serve(
