@@ -38,6 +38,11 @@ const EMAIL = `
   export const isEmailValid = (text) => (loaded ??= require("@hapi/address/dist/email.js")).isEmailValid(text);
 `;
 
+/** The SDK of the Model Context Protocol checks answers to questions, which our server never asks. */
+const NO_VALIDATOR = "export class AjvJsonSchemaValidator {}";
+
+const MCP_SDK = /[\\/]node_modules[\\/]@modelcontextprotocol[\\/]/;
+
 /** An esbuild plugin. */
 export const lean = {
   name: "lean",
@@ -56,6 +61,9 @@ export const lean = {
     instead(/^semver$/, NOTHING, ({ importer }) => /[\\/]node_modules[\\/]fastify[\\/]/.test(importer));
     instead(/^env-paths$/, NO_PATHS);
     instead(/^when-exit$/, NO_SIGNALS);
+    instead(/[\\/]ajv-provider\.js$/, NO_VALIDATOR, ({ importer }) => MCP_SDK.test(importer));
+    // It takes schemas of two versions of zod; ours are of the newer one.
+    instead(/^zod\/v3$/, NOTHING, ({ importer }) => MCP_SDK.test(importer));
     // Packages bring versions of their own.
     instead(/^string-width$/, STRING_WIDTH, ({ importer }) => !/[\\/]node_modules[\\/]/.test(importer));
   },

@@ -35,6 +35,7 @@ const SIGN_IN_OR_SET_TOKEN =
   "Sign in again with `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN to a valid token.";
 const USE_SCOPE = "Use a token that has the scope, or unset SECUREFLAG_API_TOKEN and run `secureflag-licenses login`.";
 const SPEND_LESS = "Buy fewer licenses, wait for the next month, or use a token with a higher limit.";
+const LIMIT_TOKEN = "Create one with a limit: `secureflag-licenses tokens create --max-spend <amount/month>`.";
 const CHECK_ID = "Check the ID or number, and the organization with `secureflag-licenses organizations list`.";
 const BUY_MISSING = "Buy the missing licenses with `secureflag-licenses buy <n>`, then run the command again.";
 
@@ -104,6 +105,7 @@ export const ERRORS = {
   forbidden: row(5, "never", "settled", "Sign in as an organization administrator with `secureflag-licenses login`."),
   insufficient_scope: row(5, "never", "settled", USE_SCOPE),
   spend_limit_exceeded: row(5, "never", "settled", SPEND_LESS),
+  spending_limit_required: row(5, "never", "unsent", LIMIT_TOKEN),
   budget_exceeded: row(5, "never", "settled", "See `secureflag-licenses organizations policy`."),
   mfa_not_enrolled: row(5, "never", "settled", "Set up an authenticator app for this account, then sign in again."),
 

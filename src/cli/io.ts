@@ -1,4 +1,5 @@
 import { fstatSync, writeSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { CliError } from "./errors.ts";
 import { toAscii } from "./kit/ascii.ts";
@@ -29,6 +30,8 @@ export interface Io {
   note(text: string, isData?: boolean): void;
   /** Writes a command for GitHub Actions on stderr if it reads it; returns whether it does. */
   workflowCommand(command: WorkflowCommand, value: string): boolean;
+  /** Opens stdin, for a protocol that is read and answered message by message. */
+  openInput(): Readable;
   /** The raw streams that a prompt and a spinner draw on. */
   terminal(): { input: NodeJS.ReadStream; output: NodeJS.WriteStream };
 }
@@ -133,6 +136,7 @@ export function processIo(
       stderr.write(workflowCommand(command, value));
       return true;
     },
+    openInput: stdin,
     terminal: () => ({ input: stdin(), output: stderr }),
     close: () => {
       if (!opened) return;

@@ -44,6 +44,7 @@ export interface Client extends IdentityCalls, UserCalls, DocumentCalls {
   subscription(organizationId: number): Promise<Subscription>;
   paymentMethod(organizationId: number): Promise<StoredPaymentMethod>;
   createQuote(organizationId: number, licenses: number): Promise<Quote>;
+  quote(organizationId: number, quoteId: string): Promise<Quote>;
   /**
    * Buys a quote under a key. A declined payment resolves with its failed purchase. `replayed` is true where the
    * purchase was made before this call, false where only an earlier try of this very call may have made it.
@@ -134,12 +135,19 @@ function readingCalls(caller: Caller): Pick<Client, ReadingCalls> {
   };
 }
 
-function buyingCalls(caller: Caller): Pick<Client, "createQuote" | "createPurchase" | "purchaseByKey" | "voidKey"> {
+type BuyingCalls = "createQuote" | "quote" | "createPurchase" | "purchaseByKey" | "voidKey";
+
+function buyingCalls(caller: Caller): Pick<Client, BuyingCalls> {
   const repeat = "transient";
   return {
     // A second quote costs nothing, so a quote may be asked for again.
     createQuote: async (organizationId, licenses) =>
       (await caller.call("createQuote", { params: { organizationId }, body: { licenses }, repeat })).value,
+    quote: async (organizationId, quoteId) => {
+      const { value } = await caller.call("getQuote", { params: { organizationId, quoteId }, repeat });
+      if (value.id === quoteId) return value;
+      throw another(quoteId, value.id);
+    },
     createPurchase: async (organizationId, idempotencyKey, body) => {
       const reply = await caller.call("createPurchase", { params: { organizationId }, body, idempotencyKey, repeat });
       const { value, replayed, requestId } = reply;

@@ -4,14 +4,16 @@ import { createProgram } from "../../src/cli/main.ts";
 import { type OutputName, outputSchemas, outputs } from "../../src/cli/outputs.ts";
 import { fakeContext } from "./support/fakeContext.ts";
 
-/** Every command of the help that does something, by the words that call it. */
+/** Every command of the help that prints a result, by the words that call it. `mcp` speaks a protocol instead. */
 function commandsOf(command: Command, above: readonly string[] = []): string[] {
   return command
     .createHelp()
     .visibleCommands(command)
     .flatMap((below) => {
       const words = [...above, below.name()];
-      const doesSomething = below.commands.length === 0 || ["sandbox", "serve", "billing"].includes(below.name());
+      const doesSomething =
+        (below.commands.length === 0 && below.name() !== "mcp") ||
+        ["sandbox", "serve", "billing"].includes(below.name());
       return [...(doesSomething ? [words.join(" ")] : []), ...commandsOf(below, words)];
     });
 }

@@ -58,9 +58,16 @@ export function termOf(command: Command): string {
   return [command.name(), ...command.registeredArguments.map(argument)].join(" ");
 }
 
-/** Reports whether a command only has subcommands and no flags of its own. */
+/** Reports whether a command only has subcommands, and does nothing itself: each of its examples calls one of them. */
 function isGroup(command: Command): boolean {
-  return command.commands.length > 0 && command.options.every(isGlobalOption);
+  const names = command.commands.map((below) => below.name());
+  const depth = depthOf(command);
+  return names.length > 0 && examplesOf(command).every((example) => names.includes(example.split(" ")[depth] ?? ""));
+}
+
+/** How many words call a command, after the program's name. */
+function depthOf({ parent }: Command): number {
+  return parent === null ? 0 : depthOf(parent) + 1;
 }
 
 /** The lists of a page by heading. */

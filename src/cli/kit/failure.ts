@@ -50,13 +50,14 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
   return exitCode;
 }
 
-function sentence(text: string, longest: number): string {
+/** Cleans a text and ends it like a sentence. */
+export function sentence(text: string, longest = MAX_TEXT): string {
   const cleaned = clean(text, { longest }).trim();
   return cleaned === "" || /[.!?…]$/.test(cleaned) ? cleaned : `${cleaned}.`;
 }
 
 /** The stack, and those of its causes. */
-function traceOf(error: unknown): string {
+export function traceOf(error: unknown): string {
   if (!(error instanceof Error)) return clean(String(error));
   const own = (error.stack ?? error.message)
     .split("\n")

@@ -29,7 +29,8 @@ export interface IdleUsersOptions extends GlobalOptions {
   readonly failIfAny: boolean;
 }
 
-const MAX_DAYS = 36_500;
+/** How far back idle users can be asked for. */
+export const MAX_IDLE_DAYS = 36_500;
 
 /** Registers `users idle`. */
 export function registerIdle(group: Command, context: Context, run: Run<IdleUsersOptions>): void {
@@ -38,7 +39,7 @@ export function registerIdle(group: Command, context: Context, run: Run<IdleUser
     description: "List users who hold a license and have not signed in for a while",
     examples: ["users idle", "users idle --days 180 --fail-if-any"],
   })
-    .option("--days <n>", `days since the last sign-in (default: ${IDLE_DAYS})`, wholeNumber(1, MAX_DAYS))
+    .option("--days <n>", `days since the last sign-in (default: ${IDLE_DAYS})`, wholeNumber(1, MAX_IDLE_DAYS))
     .option("--fail-if-any", "exit with code 7 if there are any")
     .addOption(csvOption("print CSV, with the fields of SecureFlag's API"))
     .action((flags: { days?: number; failIfAny?: boolean; csv?: boolean }, command: Command) => {

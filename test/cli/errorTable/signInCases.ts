@@ -1,6 +1,6 @@
 import { type Answer, html } from "../../client/backend.ts";
 import { me } from "../support/builders.ts";
-import { ADD, credential, NO_TOKEN, OFFER, ok, person, piped, says } from "./answers.ts";
+import { ADD, credential, ME, NO_TOKEN, OFFER, ok, person, piped, says } from "./answers.ts";
 import type { ErrorCase } from "./stage.ts";
 
 const LOGIN = "login --email admin@northwind.example --password-stdin";
@@ -239,6 +239,13 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
     code: "insufficient_scope",
     line: "buy 5 --dry-run",
     answers: [...OFFER, ok(me({ token: { ...me().token, scopes: ["billing:read"] } }))],
+  },
+  { code: "spending_limit_required", line: "mcp --allow-buy", when: "the token has no limit", answers: [ME] },
+  {
+    code: "spending_limit_required",
+    line: "mcp --allow-buy",
+    when: "a person is signed in",
+    answers: [ok(me({ token: { ...me().token, name: null } }))],
   },
   {
     code: "spend_limit_exceeded",

@@ -51,6 +51,7 @@ export const USAGE_CASES: readonly ErrorCase[] = [
     { line: "login --email admin@northwind.example", env: NO_TOKEN },
     { line: LOGIN, when: "empty stdin", env: NO_TOKEN },
     { line: "login --with-token", when: "empty stdin", env: NO_TOKEN },
+    { line: "mcp --max-total 500" },
     { line: "sandbox clock advance" },
     { line: "sandbox reset" },
   ].map((each): ErrorCase => ({ code: "invalid_usage", ...each })),

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import type { CredentialStore, StoredCredential } from "../../../src/cli/connection/credentials.ts";
 import { keyringLocked, keyringMissing } from "../../../src/cli/connection/keyring.ts";
 import type { ProfileSettings, Settings } from "../../../src/cli/connection/settings.ts";
@@ -126,6 +127,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
         written.stderr += text;
       },
       workflowCommand: () => false,
+      openInput: () => Readable.from(world.input === undefined ? [] : [Buffer.from(world.input)]),
       terminal: () => {
         throw new Unexpected("a test has no terminal");
       },

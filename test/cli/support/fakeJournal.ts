@@ -31,6 +31,9 @@ export function fakeJournal(entries: readonly JournalEntry[] = []): FakeJournal 
       drop(entry.idempotencyKey);
       kept.push({ ...entry, settledAt: at });
     },
+    release(key) {
+      journal.log.push(`release ${key}`);
+    },
     entries: async () => [...kept],
     remove(key) {
       journal.log.push(`remove ${key}`);

@@ -113,7 +113,9 @@ const NOTHING = { bought: "", purchased: "", available: "", total: "", "purchase
 describe("the top-up action", () => {
   test("buys what is missing, sets every output and explains it in the summary; run again, it buys nothing", async () => {
     const id = untouched();
-    const first = await topUp(id, { available: "8" });
+    const enough = await topUp(id, { available: "8", "when-below": "3" });
+    expect(enough).toMatchObject({ exitCode: 0, outputs: { bought: "0", purchased: "25", available: "3" } });
+    const first = await topUp(id, { available: "8", "when-below": "4" });
     const [purchase] = await sandbox.purchases(id);
     expect(first).toMatchObject({ exitCode: 0, commands: [{ name: "add-mask", data: tokenOf(id) }] });
     expect(first.outputs).toEqual({
@@ -256,6 +258,7 @@ describe("invalid inputs: exit 2, nothing is sent", () => {
     ["no target", {}],
     ["no limit", { available: "500", "max-licenses": undefined }],
     ["none for one limit, and no other", { available: "5", "max-licenses": "none" }],
+    ["a trigger without available", { purchased: "30", "when-below": "3" }],
     ["two targets", { available: "5", purchased: "30" }],
     ["an invalid amount", { available: "5", "max-total": "£5" }],
     ["a dry run that is neither true nor false", { available: "5", "dry-run": "yes" }],
@@ -274,6 +277,7 @@ describe("invalid inputs: exit 2, nothing is sent", () => {
 describe("an empty input, as from a misspelled variable: exit 2, nothing is sent", () => {
   test.each<[string, Record<string, string>]>([
     ["available", { purchased: "30" }],
+    ["when-below", { available: "8" }],
     ["max-licenses", { available: "8", "max-total": "none" }],
     ["max-total", { available: "8", "max-licenses": "none" }],
     ["max-total", { available: "8", "max-licenses": "10" }],

@@ -69,6 +69,11 @@ export interface Journal {
    * @param at RFC 3339
    */
   settle(entry: JournalEntry, at: string): void;
+  /**
+   * Gives up an entry of this process, which goes on: another command settles it without waiting for this one. If that fails,
+   * the entry stays as it is.
+   */
+  release(idempotencyKey: string): void;
   /** Removes the entry of a purchase whose end was shown. A key without an entry is not an error. */
   remove(idempotencyKey: string): void;
   /** Whether another running process owns the entry. */
@@ -80,6 +85,15 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
   const directory = join(configDirectory, "journal");
   // A key may contain any visible character, so the file is named by its digest.
   const pathOf = (key: string) => join(directory, `${createHash("sha256").update(key).digest("hex")}.json`);
+  const rewrite = (key: string, change: Partial<JournalEntry>) => {
+    const path = pathOf(key);
+    try {
+      const entry = read(path, machine);
+      if (entry !== null) write(path, { ...entry, ...change }, machine);
+    } catch (error) {
+      if (!(error instanceof CliError)) throw error;
+    }
+  };
   return {
     async record(entry) {
       const startedAt = (await machine.processStart(machine.pid)) ?? "unknown";
@@ -95,14 +109,8 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
         .filter((entry) => entry.origin === origin && entry.organizationId === organizationId)
         .sort((one, other) => (one.createdAt < other.createdAt ? -1 : 1));
     },
-    settle(entry, at) {
-      const path = pathOf(entry.idempotencyKey);
-      try {
-        if (readPrivateFile(path, machine) !== null) write(path, { ...entry, settledAt: at }, machine);
-      } catch (error) {
-        if (!(error instanceof CliError)) throw error;
-      }
-    },
+    settle: (entry, at) => rewrite(entry.idempotencyKey, { settledAt: at }),
+    release: (key) => rewrite(key, { owner: { pid: machine.pid, startedAt: "ended" } }),
     remove(idempotencyKey) {
       const path = pathOf(idempotencyKey);
       try {
@@ -170,6 +178,7 @@ export const noJournal: Journal = {
   },
   entries: async () => [],
   settle: () => {},
+  release: () => {},
   remove: () => {},
   ownerRuns: async () => false,
 };

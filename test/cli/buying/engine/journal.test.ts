@@ -135,6 +135,23 @@ test("the end of an entry is recorded once, and the entry is kept if that fails"
   expect(await journal.entries(origin, 4201)).toEqual([]);
 });
 
+test("an entry that is given up has no owner that runs, although its process does", async () => {
+  const directory = temporaryDirectory();
+  const processes = { 7: "monday", 8: "tuesday" };
+  const journal = createJournal(directory, machine(7, processes));
+  await journal.record(key("a"));
+  const another = createJournal(directory, machine(8, processes));
+  const isOwned = async () => {
+    const [entry] = await another.entries(origin, 4201);
+    return entry && (await another.ownerRuns(entry));
+  };
+  expect(await isOwned()).toBe(true);
+  journal.release("a");
+  expect(await isOwned()).toBe(false);
+  journal.release("b");
+  expect(await another.entries(origin, 4201)).toHaveLength(1);
+});
+
 test("an entry that another process removes meanwhile is ignored", async () => {
   const directory = temporaryDirectory();
   const journal = createJournal(directory, machine(7, { 7: "monday" }));
