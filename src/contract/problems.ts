@@ -15,6 +15,8 @@ export const problemSchema = z.looseObject({
   /** With `no_license_available`: how many licenses the request takes, and how many of them are missing. */
   needed: z.int().positive().optional(),
   missing: z.int().positive().optional(),
+  /** With `no_license_available`: the subscription's version when they were missing; a backend may leave it out. */
+  subscriptionVersion: z.int().optional(),
   /** With `payment_declined`: the whole purchase. */
   purchase: z.unknown().optional(),
 });

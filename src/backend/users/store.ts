@@ -228,14 +228,14 @@ export async function changeLicenses(
   if (taken === 0) return;
   const subscription = await readSubscription(tx, organizationId);
   assertUsable(snapshotAt(subscription, now));
-  const { used, licenses } = subscription;
+  const { used, licenses, version } = subscription;
   if (count <= 0 || used <= licenses) return;
   const missing = used - licenses;
   const needed = count === 1 ? "1 license is needed" : `${count} licenses are needed`;
   throw new BackendError(
     "no_license_available",
     `${needed}, but ${count - missing} of the ${licenses} purchased are available; buy ${missing} more`,
-    { needed: count, missing },
+    { needed: count, missing, subscriptionVersion: version },
   );
 }
 

@@ -139,7 +139,7 @@ function isAsked(options: BuyMissingOptions, context: Context): boolean {
 /**
  * Buys the missing licenses.
  *
- * @returns `null` if others kept changing the subscription, and nothing was bought
+ * @returns `null` if others changed the subscription, and nothing was bought
  * @throws CliError `no_license_available` if buying is not allowed; what buying throws
  */
 async function buyFor(
@@ -150,7 +150,7 @@ async function buyFor(
 ): Promise<Concluded | null> {
   const { tools } = buying;
   if (!canBuy(options, context)) throw await notBought(shortage, tools);
-  const request = requestFor(shortage.needed, options);
+  const request = requestFor(shortage.needed, options, shortage.version);
   const buyAgain = buyAgainWhatIsMissing(request.wanted, tools);
   try {
     return await buyAs(request, { ...options, yes: !isAsked(options, context) }, context, buying, { buyAgain });

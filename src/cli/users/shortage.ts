@@ -23,20 +23,22 @@ export interface Shortage {
   readonly needed: number;
   /** The licenses that are missing. */
   readonly missing: number;
+  /** The subscription's version when they were missing: with any other one a twin may have added the same users. */
+  readonly version?: number | undefined;
   /** The backend's refusal; `null` in a dry run. */
   readonly refusal: Error | null;
 }
 
-/** The request to buy until `needed` licenses are available. */
-export function requestFor(needed: number, options: BuyMissingOptions) {
-  return { ...options, wanted: { available: needed }, quoteFile: null };
+/** The request to buy until `needed` licenses are available, while the subscription has a version. */
+export function requestFor(needed: number, options: BuyMissingOptions, version?: number) {
+  return { ...options, wanted: { available: needed }, quoteFile: null, version };
 }
 
 /** Reads a refusal for missing licenses; `null` for every other error, and if it does not say how many. */
 export function shortageOf(error: unknown): Shortage | null {
   if (codeOf(error) !== "no_license_available" || !(error instanceof Error) || !("problem" in error)) return null;
-  const { needed, missing } = (error.problem as Problem | undefined) ?? {};
-  return needed === undefined || missing === undefined ? null : { needed, missing, refusal: error };
+  const { needed, missing, subscriptionVersion: version } = (error.problem as Problem | undefined) ?? {};
+  return needed === undefined || missing === undefined ? null : { needed, missing, version, refusal: error };
 }
 
 /** The error if buying is not allowed: how many licenses are missing, and what they cost now. */

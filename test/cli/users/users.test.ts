@@ -382,6 +382,18 @@ describe("with missing licenses", () => {
     expect(code).toBe(0);
   });
 
+  it("buys only on the version on which licenses were missing, as a twin may have added the same users since", async () => {
+    const version = full().version;
+    const on = (subscriptionVersion: number): ExpectedCall => {
+      const problem = { code: "", detail: "", needed: 1, missing: 1, subscriptionVersion };
+      return { call: "addUser", fails: new ClientError("no_license_available", "Too few.", { problem }) };
+    };
+    const there = fails("addUser", "invalid_request");
+    expect((await play(`${ADD} --buy-missing --json`, [on(version - 1), READ, there])).code).toBe(2);
+    const twice = [on(version - 1), READ, on(version), ...BOUGHT, ADDED];
+    expect((await play(`${ADD} --buy-missing --json`, twice)).code).toBe(0);
+  });
+
   it("adds an administrator without training without a license", async () => {
     const line = `${ADD} --role administrator --no-training --buy-missing --json`;
     const sent = expect.objectContaining({ role: 0, adminNoTraining: true });

@@ -91,6 +91,9 @@ function assertFileIsForHere({ quoteFile }: BuyRequest, { client, organizationId
 async function offerWithin(request: BuyRequest, tools: PurchasingTools): Promise<Offer | NothingToBuy> {
   const { client, organizationId } = tools;
   const pricing = priceWanted(client, organizationId, (subscription) => {
+    if (request.version !== undefined && request.version !== subscription.version) {
+      throw new CliError("subscription_changed", "The subscription changed in the meantime");
+    }
     const count = licensesToBuy(request.wanted, subscription);
     checkCount(request, count);
     return count;

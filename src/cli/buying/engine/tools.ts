@@ -95,6 +95,8 @@ export interface BuyRequest extends Guards {
   /** From `--from`: the reviewed offer to buy from. */
   readonly quoteFile: QuoteFile | null;
   readonly dryRun: boolean;
+  /** Buys only while the subscription has this version, which whoever asks has seen; any if left out. */
+  readonly version?: number | undefined;
 }
 
 /** Whether a command means the purchase that an earlier one started (src/cli/README.md, Exactly once). */
