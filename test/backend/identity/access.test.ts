@@ -44,6 +44,11 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   listTokens: {},
   createToken: { body: { name: "new", scopes: ["billing:read"] } },
   revokeApiToken: {},
+  listTrusts: {},
+  addTrust: {
+    body: { name: "new", issuer: "https://issuer.example", claims: { sub: "new" }, scopes: ["billing:read"] },
+  },
+  removeTrust: {},
   listEvents: {},
   getReport: {},
 };
