@@ -1,12 +1,20 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWTHeaderParameters, SignJWT } from "jose";
+import {
+  type CryptoKey,
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  importJWK,
+  type JWTHeaderParameters,
+  SignJWT,
+} from "jose";
 
 /** How a document of the issuer is answered: as it is, or by this. */
 type Disturbance = ((response: ServerResponse) => void) | null;
 
-/** A token to sign. Times are in seconds since the epoch. */
+/** A token to sign, also by another algorithm than the issuer's own. Times are in seconds since the epoch. */
 export interface TokenToSign {
   readonly claims: Readonly<Record<string, unknown>>;
   readonly header?: Partial<JWTHeaderParameters>;
@@ -21,7 +29,7 @@ export interface Issuer {
   readonly asked: string[];
   sign(token: TokenToSign): Promise<string>;
   /** Publishes a new key under a new ID instead of the one before, and signs with it. */
-  rotate(algorithm?: "RS256" | "ES256" | "EdDSA"): Promise<void>;
+  rotate(algorithm: "RS256" | "ES256" | "EdDSA"): Promise<void>;
   /** The PEM text of the public key. */
   publicKey(): Promise<string>;
   /** Answers the discovery document, or the keys, in another way. */
@@ -33,13 +41,13 @@ export interface Issuer {
 
 const REQUEST_TOKEN = "request-token-of-the-job";
 
-/** Starts an issuer. */
+/** Starts an issuer, which signs with ES256. */
 export async function startIssuer(): Promise<Issuer> {
   const asked: string[] = [];
   const disturbances: Record<"discovery" | "keys", Disturbance> = { discovery: null, keys: null };
   let githubClaims: Readonly<Record<string, unknown>> = {};
   let number = 0;
-  let pair = await newPair("RS256", number);
+  let pair = await newPair("ES256", number);
 
   const server = createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "", url);
@@ -61,18 +69,19 @@ export async function startIssuer(): Promise<Issuer> {
   await once(server.listen(0, "127.0.0.1"), "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-  function sign({ claims, header = {}, key }: TokenToSign): Promise<string> {
+  async function sign({ claims, header = {}, key }: TokenToSign): Promise<string> {
     const now = Math.floor(Date.now() / 1000);
     const payload = { iss: url, iat: now, exp: now + 300, ...claims };
     const signer = new SignJWT(payload).setProtectedHeader({ alg: pair.algorithm, kid: pair.jwk.kid, ...header });
-    return signer.sign(key ?? pair.privateKey);
+    const isOther = header.alg !== undefined && header.alg !== pair.algorithm;
+    return signer.sign(key ?? (isOther ? await importJWK(pair.privateJwk, header.alg) : pair.privateKey));
   }
 
   return {
     url,
     asked,
     sign,
-    async rotate(algorithm = "RS256") {
+    async rotate(algorithm) {
       number += 1;
       pair = await newPair(algorithm, number);
     },
@@ -93,8 +102,8 @@ export async function startIssuer(): Promise<Issuer> {
 
 async function newPair(algorithm: string, number: number) {
   const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
-  const jwk = { ...(await exportJWK(publicKey)), kid: `key-${number}`, use: "sig", alg: algorithm };
-  return { algorithm, publicKey, privateKey, jwk };
+  const jwk = { ...(await exportJWK(publicKey)), kid: `key-${number}`, use: "sig" };
+  return { algorithm, publicKey, privateKey, privateJwk: await exportJWK(privateKey), jwk };
 }
 
 /** Sends JSON. */

@@ -25,6 +25,7 @@ describe.each(DIALECTS)("trusts on %s", (dialect) => {
 
   beforeAll(async () => {
     [people, issuer] = await Promise.all([startWithPeople(dialect), startIssuer()]);
+    await issuer.rotate("RS256");
   });
   afterAll(() => Promise.all([people.close(), issuer.close()]));
   beforeEach(async () => {
@@ -206,7 +207,7 @@ describe.each(DIALECTS)("trusts on %s", (dialect) => {
         "HMAC with the public key",
         async () => sign({ header: { alg: "HS256" }, key: new TextEncoder().encode(await issuer.publicKey()) }),
       ],
-      ["PS256", async () => sign({ header: { alg: "PS256" }, key: (await generateKeyPair("PS256")).privateKey })],
+      ["another algorithm with the right key", () => sign({ header: { alg: "PS256" } })],
       ["an expired token", () => sign({ claims: { exp: now() - 61 * SECOND } })],
       ["a token without an expiry", () => sign({ claims: { exp: undefined } })],
       ["a token without an instant of issue", () => sign({ claims: { iat: undefined } })],
