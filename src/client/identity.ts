@@ -26,7 +26,7 @@ type LoginAnswer = z.infer<typeof loginAnswerSchema>;
 export type TokenAnswer = z.infer<typeof tokenAnswerSchema>;
 
 /** An identity token, and the trust that it is exchanged by. */
-export interface ExchangeRequest {
+interface ExchangeRequest {
   readonly organizationId: number;
   readonly trust: string;
   readonly identityToken: string;

@@ -4,10 +4,10 @@ import { SCOPES } from "./constants.ts";
 import { spendLimitSchema } from "./identity.ts";
 
 /** Where jobs of GitHub Actions get their identity tokens. */
-export const GITHUB_ISSUER = "https://token.actions.githubusercontent.com";
+const GITHUB_ISSUER = "https://token.actions.githubusercontent.com";
 
 /** Where jobs of GitLab.com get them. */
-export const GITLAB_ISSUER = "https://gitlab.com";
+const GITLAB_ISSUER = "https://gitlab.com";
 
 /** Claims that are checked by themselves (RFC 7519, section 4.1), and so cannot be named in a trust. */
 const REGISTERED = ["iss", "aud", "exp", "nbf", "iat", "jti"];
@@ -23,7 +23,7 @@ const trustNameSchema = z
  *
  * @returns what is missing, to stand after "requires the claim"; `null` if nothing is
  */
-export function missingClaims(issuer: string, claims: Readonly<Record<string, string>>): string | null {
+function missingClaims(issuer: string, claims: Readonly<Record<string, string>>): string | null {
   const has = (name: string) => Object.hasOwn(claims, name);
   const isAt = (known: string) => URL.canParse(issuer) && new URL(issuer).host === new URL(known).host;
   if (isAt(GITHUB_ISSUER)) {
