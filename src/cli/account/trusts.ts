@@ -135,7 +135,7 @@ Only a signed-in administrator can add it.`;
 
 function addClaim(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, name = "", value = ""] = /^([^=]+)=(.+)$/s.exec(text.trim()) ?? [];
-  if (value === "") throw new InvalidArgumentError("It must be a name and a value such as ref=refs/heads/main.");
+  if (value === "") throw new InvalidArgumentError("It must be <name>=<value>.");
   if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`The claim ${name} is there twice.`);
   return { ...before, [name]: value };
 }

@@ -45,7 +45,7 @@ export function trustSignIn(context: TrustContext, target: Target, options: Trus
   return exchangingSignIn(context, options, async (client) => {
     const identityToken = await readIdentity();
     return await client.exchange({ organizationId, trust, identityToken }).catch((error: unknown) => {
-      throw error instanceof ClientError && error.code === "unauthenticated" ? refused(trust, error) : error;
+      throw error instanceof ClientError && error.code === "unauthenticated" ? refused(trust, target, error) : error;
     });
   });
 }
@@ -102,11 +102,9 @@ function exchangingSignIn(
   };
 }
 
-function refused(trust: string, cause: ClientError): CliError {
+function refused(trust: string, { apiUrl }: Target, cause: ClientError): CliError {
   return new CliError("unauthenticated", `The identity token of this job was refused for the trust ${shorten(trust)}`, {
-    hint:
-      "Compare issuer, claims and organization with `secureflag-licenses tokens trust list`. " +
-      "The audience is the origin of the API URL.",
+    hint: `Its audience must be ${new URL(apiUrl).origin}. See \`secureflag-licenses tokens trust list\`.`,
     requestId: cause.requestId,
     cause,
   });
