@@ -120,6 +120,7 @@ const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /** Link-local addresses, such as those of the metadata of cloud machines, are never allowed. */
 function isAddressAllowed(text: string, protocol: string, issuersAt: Places): boolean {
+  if (!ipaddr.isValid(text)) return false;
   // An IPv4 address that is written as IPv6 is what it stands for.
   const address = ipaddr.process(text);
   const range = address.range();

@@ -183,7 +183,7 @@ describe("the address of an issuer", () => {
     expect(isIssuerAllowed(url, "public")).toBe(false);
   });
 
-  test.each([...PLACES.loopback, ...PLACES.private, ...PLACES.never])(
+  test.each([...PLACES.loopback, ...PLACES.private, ...PLACES.never, "fe80::1%eth0", "no address"])(
     "%s is refused when a name is connected to, also beside a public one",
     async (address) => {
       for (const answer of [[address], [...PLACES.public, address]]) {
