@@ -299,11 +299,11 @@ describe("key information", () => {
 
   it("in the sign-in: where its token is from", () => {
     const source = (from: Parameters<typeof identityOf>[2]) =>
-      renderIdentity(identityOf(me(), target, from), PLAIN, "work");
-    expect(source("environment")).toContain("from SECUREFLAG_API_TOKEN, instead of the sign-in of profile work\n");
-    expect(source("token_file")).toContain("from SECUREFLAG_API_TOKEN_FILE, instead of the sign-in of profile work\n");
-    expect(source("trust")).toContain("for the identity token of this job\n");
-    expect(source("keyring")).toContain("from the keyring\n");
+      renderIdentity(identityOf(me(), target, from), PLAIN, "work").replaceAll(/\s+/g, " ");
+    expect(source("environment")).toContain("from SECUREFLAG_API_TOKEN, instead of the sign-in of profile work Scopes");
+    expect(source("token_file")).toContain("from SECUREFLAG_API_TOKEN_FILE, instead of the sign-in of profile work");
+    expect(source("trust")).toContain("for the identity token of this job Scopes");
+    expect(source("keyring")).toContain("from the keyring Scopes");
   });
 
   it("in a list of organizations: the role's name", () => {

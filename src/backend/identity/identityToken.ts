@@ -1,4 +1,4 @@
-import type { JWTPayload } from "jose";
+import { decodeJwt, errors, type JWTPayload, jwtVerify } from "jose";
 import { BackendError } from "../errors.ts";
 import type { IssuerKeys } from "./issuerKeys.ts";
 
@@ -31,7 +31,6 @@ export async function verifyIdentityToken(
   { issuer, claims: required }: TrustRule,
   { audience, now }: { audience: string; now: number },
 ): Promise<Verified> {
-  const { decodeJwt, errors, jwtVerify } = await import("jose");
   try {
     // So that no token makes the keys of another issuer be read.
     if (decodeJwt(token).iss !== issuer) return { refusal: "another issuer" };

@@ -4,7 +4,7 @@ import { get as getPlain, type IncomingMessage } from "node:http";
 import { get as getSecure } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
-import type { createLocalJWKSet } from "jose";
+import { createLocalJWKSet, type JSONWebKeySet } from "jose";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 
@@ -142,9 +142,8 @@ async function readKeys(issuer: string, issuersAt: Places, lookup: typeof system
   if (described.issuer !== issuer) throw new IssuerError("it describes another issuer");
   if (typeof described.jwks_uri !== "string") throw new IssuerError("it names no keys");
   const keys = await read(described.jwks_uri);
-  const { createLocalJWKSet } = await import("jose");
   // What is no set of keys is refused here.
-  return createLocalJWKSet(keys as unknown as Parameters<typeof createLocalJWKSet>[0]);
+  return createLocalJWKSet(keys as unknown as JSONWebKeySet);
 }
 
 interface Reading {
