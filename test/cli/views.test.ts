@@ -302,7 +302,7 @@ describe("key information", () => {
       renderIdentity(identityOf(me(), target, from), PLAIN, "work").replaceAll(/\s+/g, " ");
     expect(source("environment")).toContain("from SECUREFLAG_API_TOKEN, instead of the sign-in of profile work Scopes");
     expect(source("token_file")).toContain("from SECUREFLAG_API_TOKEN_FILE, instead of the sign-in of profile work");
-    expect(source("trust")).toContain("for the identity token of this job Scopes");
+    expect(source("trust")).toContain("in exchange for the job's identity token Scopes");
     expect(source("keyring")).toContain("from the keyring Scopes");
   });
 

@@ -107,6 +107,6 @@ function actorOf({ name }: Pick<LiveTrust, "name">): string {
 function refused(): OauthError {
   return new OauthError(
     "invalid_grant",
-    "The identity token fits no trust of this name, or exchanges are locked for 15 minutes after repeated failures",
+    "The identity token does not match the trust, or exchanges are locked for 15 minutes after repeated failures",
   );
 }

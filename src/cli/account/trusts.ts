@@ -126,8 +126,8 @@ Claims that are required:
   GitHub   repository_id, with ref or environment
   GitLab   project_id, ref, and ref_protected=true
   others   sub
-Numbers, because names can be registered again by somebody
-else. To find them:
+They are numbers, because names can be registered again.
+To find them:
   GitHub   gh api repos/<owner>/<name> --jq .id
   GitLab   on the page of the project, below its name
 The trust ends when you are no longer an administrator.

@@ -102,7 +102,7 @@ const TOKEN_SOURCES: Readonly<Record<SignIn["source"], string>> = {
   token_file: "from SECUREFLAG_API_TOKEN_FILE",
   keyring: "from the keyring",
   file: "from the file",
-  trust: "for the identity token of this job",
+  trust: "in exchange for the job's identity token",
 };
 
 /** Whether a token is used before any stored sign-in. */

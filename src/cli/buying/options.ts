@@ -127,7 +127,7 @@ export async function whoBuys(connection: Connection): Promise<string> {
 const TOKENS: Partial<Record<Connection["signIn"]["source"], string>> = {
   environment: "the token in SECUREFLAG_API_TOKEN",
   token_file: "the token in SECUREFLAG_API_TOKEN_FILE",
-  trust: "the identity token of this job",
+  trust: "the job's identity token",
 };
 
 /** Names the buyer, as shown before a decision. */

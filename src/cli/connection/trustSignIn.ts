@@ -24,13 +24,13 @@ const EXPIRY_MARGIN_MS = 5_000;
 export function trustSignIn(context: TrustContext, target: Target, options: TrustOptions): SignIn {
   const { SECUREFLAG_TRUST: trust, SECUREFLAG_ID_TOKEN: given } = context.env;
   if (!trust) {
-    throw new CliError("not_signed_in", "SECUREFLAG_ID_TOKEN is set, but no trust to exchange it by", {
+    throw new CliError("not_signed_in", "SECUREFLAG_ID_TOKEN is set, but SECUREFLAG_TRUST is not", {
       hint: "Set SECUREFLAG_TRUST to the name of a trust.",
     });
   }
   const readIdentity = given ? async () => given : githubIdentity(context, target, options);
   if (readIdentity === null) {
-    throw new CliError("not_signed_in", `There is no identity token to exchange by the trust ${shorten(trust)}`, {
+    throw new CliError("not_signed_in", `No identity token for the trust ${shorten(trust)}`, {
       hint: isOnGithub(context.env)
         ? 'Add "permissions: id-token: write" to the job.'
         : "Set SECUREFLAG_ID_TOKEN to the identity token of the job.",
@@ -38,7 +38,7 @@ export function trustSignIn(context: TrustContext, target: Target, options: Trus
   }
   const { organizationId } = target;
   if (organizationId === null) {
-    throw new CliError("organization_required", "The organization of the trust is required", {
+    throw new CliError("organization_required", "The organization is required to sign in by a trust", {
       hint: "Pass --org <id> or set SECUREFLAG_ORGANIZATION.",
     });
   }
@@ -103,9 +103,13 @@ function exchangingSignIn(
 }
 
 function refused(trust: string, { apiUrl }: Target, cause: ClientError): CliError {
-  return new CliError("unauthenticated", `The identity token of this job was refused for the trust ${shorten(trust)}`, {
-    hint: `Its audience must be ${new URL(apiUrl).origin}. See \`secureflag-licenses tokens trust list\`.`,
-    requestId: cause.requestId,
-    cause,
-  });
+  return new CliError(
+    "unauthenticated",
+    `The backend refused the job's identity token for the trust ${shorten(trust)}`,
+    {
+      hint: `Its audience must be ${new URL(apiUrl).origin}. See \`secureflag-licenses tokens trust list\`.`,
+      requestId: cause.requestId,
+      cause,
+    },
+  );
 }

@@ -13,7 +13,7 @@ const CLAIMS = { sub: "repo:northwind/tools:ref:refs/heads/main", repository_id:
 
 const REFUSED = {
   status: 400,
-  body: { error: "invalid_grant", error_description: expect.stringContaining("fits no trust of this name") },
+  body: { error: "invalid_grant", error_description: expect.stringContaining("does not match the trust") },
 };
 
 describe.each(DIALECTS)("trusts on %s", (dialect) => {

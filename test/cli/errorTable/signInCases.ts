@@ -221,10 +221,10 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
   },
   {
     code: "unauthenticated",
-    when: "an identity token that fits no trust",
+    when: "an identity token that does not match",
     line: "status",
     env: { ...NO_TOKEN, SECUREFLAG_TRUST: "nightly", SECUREFLAG_ID_TOKEN: "ey.x.y" },
-    answers: [oauth("invalid_grant", "The identity token fits no trust of this name")],
+    answers: [oauth("invalid_grant", "The identity token does not match the trust")],
   },
   {
     code: "not_found",
