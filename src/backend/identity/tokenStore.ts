@@ -15,6 +15,9 @@ type TokenKind = "token" | "trust";
 
 const IS_KIND = { token: "is", trust: "is not" } as const;
 
+/** What the audit log calls that one is revoked. */
+const REVOCATIONS = { token: "token.revoked", trust: "trust.removed" } as const;
+
 /** How many live tokens and trusts an organization may have. */
 const MAX_TOKENS = 100;
 
@@ -156,7 +159,7 @@ export async function revokeToken(
     await recordEvent(tx, {
       organizationId: token.organizationId,
       at: change.at,
-      type: token.kind === "token" ? "token.revoked" : "trust.removed",
+      type: REVOCATIONS[token.kind],
       actor: change.actor,
       data: { tokenId: token.id, name: own.name },
     });
@@ -164,7 +167,7 @@ export async function revokeToken(
 }
 
 /**
- * Revokes a person's API tokens of an organization, within the transaction that removes the person, so that they do not
+ * Revokes a person's API tokens and trusts of an organization, within the transaction that removes the person, so that they do not
  * work again if the person is added again.
  *
  * @param now the machine's clock, milliseconds
@@ -181,9 +184,12 @@ export async function revokeTokensOf(
     .where("organization_id", "=", person.organizationId)
     .where("user_id", "=", person.id)
     .where("revoked_at", "is", null)
-    .returning(["id", "name"])
+    .returning(["id", "name", "trust_json"])
     .execute();
-  const events = revoked.map(({ id, name }) => ({ type: "token.revoked", data: { tokenId: id, name } }));
+  const events = revoked.map(({ id, name, trust_json }) => ({
+    type: REVOCATIONS[trust_json === null ? "token" : "trust"],
+    data: { tokenId: id, name },
+  }));
   await recordEvents(tx, { ...change, organizationId: person.organizationId }, events);
 }
 

@@ -1,5 +1,7 @@
 import { generateKeyPair, UnsecuredJWT } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { inTransaction } from "../../../src/backend/database/transaction.ts";
+import { revokeTokensOf } from "../../../src/backend/identity/tokenStore.ts";
 import { ACCESS_TOKEN_TYPE, JWT_TYPE, TOKEN_EXCHANGE } from "../../../src/contract/identity.ts";
 import { type AddTrustRequest, addTrustRequestSchema, trustSchema } from "../../../src/contract/trusts.ts";
 import { type Issuer, startIssuer, type TokenToSign } from "../../support/issuer.ts";
@@ -320,6 +322,21 @@ describe.each(DIALECTS)("trusts on %s", (dialect) => {
     const path = `/organizations/${people.organizationId}/tokens`;
     const body = { name: "trust:ci", scopes: ["billing:read"] };
     expect(await call(people, "POST", path, { token: session, body })).toMatchObject({ status: 400 });
+  });
+
+  test("end with the tokens of their creator, for good", async () => {
+    const added = await add({ name: "ended" });
+    const { access_token: token } = (await exchange("ended", await sign())).body;
+    const { database } = people.deps;
+    const person = { id: await idOf(people, people.plain), organizationId: people.organizationId };
+    const change = { actor: people.codes, at: people.clocks.billing };
+    await inTransaction(database, (tx) => revokeTokensOf(tx, person, change, people.clocks.machine));
+    expect((await me(token)).status).toBe(401);
+    expect(await exchange("ended", await sign())).toMatchObject(REFUSED);
+    expect(await events("trust.removed")).toContainEqual({
+      actor: people.codes,
+      data: { tokenId: added.body.id, name: "trust:ended" },
+    });
   });
 
   test.each([
