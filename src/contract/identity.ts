@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { freeTextSchema, instantSchema, modeShape, moneySchema } from "./basics.ts";
-import { MAX_TOKEN_DAYS, SCOPES } from "./constants.ts";
+import { MAX_TOKEN_DAYS, SCOPES, TRUST_PREFIX } from "./constants.ts";
 
 /** The body of `POST /auth/login`. Secrets have at most 1 KiB. */
 export const loginRequestSchema = z.strictObject({
@@ -145,9 +145,6 @@ export const spendLimitSchema = z.object({
   licenses: z.int().nullable(),
   licensesLeft: z.int().nullable(),
 });
-
-/** What a trust's tokens are called: this and the name of the trust. */
-export const TRUST_PREFIX = "trust:";
 
 /** The body of `POST …/tokens`. `spendLimit` is per calendar month of the billing time zone, tax included. */
 export const createTokenRequestSchema = z.strictObject({

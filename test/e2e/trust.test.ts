@@ -96,7 +96,8 @@ describe("a job of a CI system without a stored token", () => {
     });
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringContaining("25") });
     const { commands, text } = readLog(stderr);
-    const masked = commands.filter(({ name }) => name === "add-mask").map(({ data }) => data);
+    expect(commands.map(({ name }) => name)).toEqual(["add-mask", "add-mask"]);
+    const masked = commands.map(({ data }) => data);
     expect(masked).toEqual([expect.stringMatching(/^ey/), expect.stringMatching(/^sfl_/)]);
     expect(text).toContain("/oauth/token → 200");
     for (const secret of [token, ...masked]) expect(text).not.toContain(secret);

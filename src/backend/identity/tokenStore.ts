@@ -1,5 +1,5 @@
 import type { Insertable, Kysely } from "kysely";
-import { TRUST_PREFIX } from "../../contract/identity.ts";
+import { TRUST_PREFIX } from "../../contract/constants.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";

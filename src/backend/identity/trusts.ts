@@ -1,6 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import { SCOPES } from "../../contract/constants.ts";
-import { TRUST_PREFIX } from "../../contract/identity.ts";
+import { SCOPES, TRUST_PREFIX } from "../../contract/constants.ts";
 import type { AddTrustRequest, Trust } from "../../contract/trusts.ts";
 import type { OrganizationSubscription, UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
