@@ -12,6 +12,7 @@ import { createGuard } from "./identity/access.ts";
 import { registerIdentity } from "./identity/routes.ts";
 import { OauthError, oauthErrorBody, type SignInDeps } from "./identity/signIn.ts";
 import { registerTokens } from "./identity/tokens.ts";
+import { registerTrusts } from "./identity/trusts.ts";
 import { registerDevicePage } from "./pages/devicePage.ts";
 import { registerMethodPage } from "./pages/methodPage.tsx";
 import { registerPaymentPage } from "./pages/paymentPage.ts";
@@ -84,6 +85,7 @@ export function buildApp(deps: BackendDeps, options: AppOptions): FastifyInstanc
 function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<AppOptions, "signIn">): void {
   registerIdentity(app, routes, { ...routes, ...signIn });
   registerTokens(app, routes);
+  registerTrusts(app, routes);
   registerBilling(app, routes);
   registerPurchases(app, routes);
   registerPayments(app, routes);

@@ -77,6 +77,11 @@ export interface BackendDeps {
   readonly olderPageKeys?: readonly Buffer[];
   /** Encrypts the secrets of one-time codes. */
   readonly secrets: SecretBox;
+  /**
+   * Where issuers of identity tokens may be besides the internet: nowhere, on this machine, or also in private networks
+   * (src/backend/README.md, Trusts).
+   */
+  readonly issuersAt: "public" | "loopback" | "private";
   readonly version: string;
   /** The maximum number of licenses per purchase. */
   readonly licenseLimit: number;

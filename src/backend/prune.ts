@@ -132,6 +132,7 @@ function outdatedRows(now: number): readonly Outdated[] {
     },
     { table: "used_codes", key: ["user_id", "step"], where: sql`step < ${oldestUsedStep(now)}` },
     { table: "sign_in_tickets", key: ["ticket_hash"], where: sql`expires_at <= ${now}` },
+    { table: "token_index", key: ["token_hash"], where: sql`expires_at <= ${now}` },
     { table: "device_grants", key: ["device_code_hash"], where: sql`expires_at < ${now - GRANT_MEMORY_MS}` },
     {
       table: "sessions",

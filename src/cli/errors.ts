@@ -241,9 +241,9 @@ export function exitCodeOf(error: unknown): number {
 /**
  * Reports anything thrown. An error without a code of ours is a defect.
  *
- * @param hasTokenSet whether SECUREFLAG_API_TOKEN is set, which is used before any sign-in
+ * @param tokenVariable the variable that has a token, which is used before any sign-in
  */
-export function reportOf(error: unknown, hasTokenSet = false): ErrorReport {
+export function reportOf(error: unknown, tokenVariable: string | null = null): ErrorReport {
   const message = error instanceof Error ? error.message : String(error);
   const known = codeOf(error);
   const code = known ?? "defect";
@@ -252,7 +252,7 @@ export function reportOf(error: unknown, hasTokenSet = false): ErrorReport {
   return {
     code,
     message,
-    hint: textOf(error, "hint") ?? (hasTokenSet && code === "forbidden" ? UNSET_TOKEN : hint),
+    hint: textOf(error, "hint") ?? (tokenVariable && code === "forbidden" ? unset(tokenVariable) : hint),
     exitCode,
     requestId: textOf(error, "requestId"),
     problems: problemsOf(error),
@@ -260,7 +260,9 @@ export function reportOf(error: unknown, hasTokenSet = false): ErrorReport {
 }
 
 /** Signing in alone would change nothing. */
-const UNSET_TOKEN = "Unset SECUREFLAG_API_TOKEN and sign in with `secureflag-licenses login`.";
+function unset(variable: string): string {
+  return `Unset ${variable} and sign in with \`secureflag-licenses login\`.`;
+}
 
 function problemsOf(error: unknown): readonly LineProblem[] {
   const problems = error instanceof Error && "problems" in error ? error.problems : null;

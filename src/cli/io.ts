@@ -182,6 +182,12 @@ export function isOnGithub(env: Environment): boolean {
   return env.GITHUB_ACTIONS === "true";
 }
 
+/** The variable that a token comes from, which is used before any stored sign-in; `null` if none is set. */
+export function tokenVariable(env: Environment): "SECUREFLAG_API_TOKEN" | "SECUREFLAG_API_TOKEN_FILE" | null {
+  if (env.SECUREFLAG_API_TOKEN) return "SECUREFLAG_API_TOKEN";
+  return env.SECUREFLAG_API_TOKEN_FILE ? "SECUREFLAG_API_TOKEN_FILE" : null;
+}
+
 /** A workflow command on a line of its own; its value is escaped as GitHub's toolkit does it. */
 export function workflowCommand(command: WorkflowCommand, value: string): string {
   const escaped = value.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");

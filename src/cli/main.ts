@@ -99,7 +99,7 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
   if (connects(argv)) void import("../client/client.ts").catch(() => {});
   const program = await createProgram(context, (text) => (help += text), argv);
   try {
-    maskToken(argv, context);
+    maskTokens(argv, context);
     assertOptionValues(program, argv);
     await parse(program, argv);
     if (help !== "") await context.io.print(help);
@@ -111,11 +111,13 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
   }
 }
 
-/** Masks the token in everything that a step of GitHub Actions prints from here on. */
-function maskToken(argv: readonly string[], { env, io }: Context): void {
+/** Masks the tokens of the environment in everything that a step of GitHub Actions prints from here on. */
+function maskTokens(argv: readonly string[], { env, io }: Context): void {
   // With --json, stderr holds only the error.
-  const token = env.SECUREFLAG_API_TOKEN?.trim();
-  if (token && !argv.includes("--json")) io.workflowCommand("add-mask", token);
+  if (argv.includes("--json")) return;
+  for (const token of [env.SECUREFLAG_API_TOKEN?.trim(), env.SECUREFLAG_ID_TOKEN?.trim()]) {
+    if (token) io.workflowCommand("add-mask", token);
+  }
 }
 
 /**

@@ -13,6 +13,7 @@ import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "
 import { MODES } from "../contract/mode.ts";
 import { reportSchema } from "../contract/report.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
+import { trustSchema } from "../contract/trusts.ts";
 import { assignmentStrategySchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./buying/engine/wanted.ts";
 import { SHELLS } from "./help/page.ts";
@@ -52,7 +53,7 @@ const identitySchema = z.object({
   apiUrlSource: z.enum(["flag", "environment", "profile", "default"]),
   profile: z.string().nullable(),
   token: z.object({
-    source: z.enum(["environment", "keyring", "file"]),
+    source: z.enum(["environment", "token_file", "keyring", "file", "trust"]),
     ...meSchema.shape.token.omit({ expiresIn: true }).shape,
   }),
 });
@@ -91,6 +92,15 @@ const plannedTokenSchema = z.object({
   ...createdTokenSchema.shape,
   id: z.null(),
   token: z.null(),
+  createdBy: z.null(),
+  dryRun: z.literal(true),
+});
+
+/** The trust that would be added, without the fields of an existing one. */
+const plannedTrustSchema = z.object({
+  ...trustSchema.shape,
+  id: z.null(),
+  createdAt: z.null(),
   createdBy: z.null(),
   dryRun: z.literal(true),
 });
@@ -181,6 +191,14 @@ export const outputs = {
   "tokens list": z.array(apiTokenSchema),
   "tokens create": z.union([createdTokenSchema, plannedTokenSchema]),
   "tokens revoke": z.object({ id: z.string(), revoked: z.boolean(), dryRun: z.literal(true).optional() }),
+  "tokens trust list": z.array(trustSchema),
+  "tokens trust add": z.union([trustSchema, plannedTrustSchema]),
+  "tokens trust remove": z.object({
+    id: z.string(),
+    name: z.string(),
+    removed: z.boolean(),
+    dryRun: z.literal(true).optional(),
+  }),
   "profiles list": z.array(profileSchema),
   "profiles use": z.object({ name: z.string(), active: z.literal(true) }),
   "profiles remove": z.object({ name: z.string(), removed: z.literal(true), revoked: z.boolean() }),

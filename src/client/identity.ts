@@ -6,11 +6,15 @@ import {
   type CreateTokenRequest,
   DEVICE_GRANT,
   type DeviceAuthorization,
+  type ExchangeAnswer,
+  JWT_TYPE,
   type loginAnswerSchema,
   type Me,
   type SessionTokens,
+  TOKEN_EXCHANGE,
   type tokenAnswerSchema,
 } from "../contract/identity.ts";
+import type { AddTrustRequest, Trust } from "../contract/trusts.ts";
 import type { Caller } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import { outcomeUnknown } from "./outcome.ts";
@@ -20,6 +24,13 @@ type LoginAnswer = z.infer<typeof loginAnswerSchema>;
 
 /** A new pair of tokens. */
 export type TokenAnswer = z.infer<typeof tokenAnswerSchema>;
+
+/** An identity token, and the trust that it is exchanged by. */
+interface ExchangeRequest {
+  readonly organizationId: number;
+  readonly trust: string;
+  readonly identityToken: string;
+}
 
 /** The calls about identity and tokens. Every method throws `ClientError`. */
 export interface IdentityCalls {
@@ -36,6 +47,8 @@ export interface IdentityCalls {
   deviceTokens(deviceCode: string): Promise<TokenAnswer>;
   /** Repeated only while it certainly never left: a refresh token is good for one use. */
   refresh(refreshToken: string): Promise<TokenAnswer>;
+  /** Exchanges an identity token for a token of an organization's trust (RFC 8693). */
+  exchange(request: ExchangeRequest): Promise<ExchangeAnswer>;
   /** Never repeated. */
   revoke(token: string): Promise<void>;
   me(): Promise<Me>;
@@ -52,11 +65,17 @@ export interface IdentityCalls {
   createToken(organizationId: number, request: CreateTokenRequest): Promise<CreatedToken>;
   /** `outcome_unknown` where an answer was lost and no refusal came after it. */
   revokeApiToken(organizationId: number, tokenId: string): Promise<void>;
+  /** The trusts that were not removed, newest first. */
+  trusts(organizationId: number): Promise<Trust[]>;
+  /** Never repeated, and `outcome_unknown` where the answer is lost: then the trust may exist. */
+  addTrust(organizationId: number, request: AddTrustRequest): Promise<Trust>;
+  /** `outcome_unknown` where an answer was lost and no refusal came after it. */
+  removeTrust(organizationId: number, trustId: string): Promise<void>;
 }
 
 /** The calls of `IdentityCalls` at one backend. */
 export function identityCalls(caller: Caller): IdentityCalls {
-  return { ...sessionCalls(caller), ...deviceCalls(caller), ...tokenCalls(caller) };
+  return { ...sessionCalls(caller), ...deviceCalls(caller), ...tokenCalls(caller), ...trustCalls(caller) };
 }
 
 const ACCEPTED_HINT = "See `secureflag-licenses organizations list`. Running the same command again is safe.";
@@ -69,7 +88,7 @@ function sessionCalls(caller: Caller): Pick<IdentityCalls, SessionCalls> {
     mfa: async (challenge, code) => (await caller.call("mfa", { body: { challenge, code }, repeat: "never" })).value,
     refresh: async (refreshToken) => {
       const body = { grant_type: "refresh_token", refresh_token: refreshToken, client_id: CLIENT_ID };
-      return (await caller.call("token", { body, repeat: "unsent" })).value;
+      return sessionOf((await caller.call("token", { body, repeat: "unsent" })).value);
     },
     revoke: async (token) => {
       await caller.call("revokeToken", { body: { token }, repeat: "never" });
@@ -93,9 +112,15 @@ function deviceCalls(caller: Caller): Pick<IdentityCalls, "authorizeDevice" | "d
     },
     deviceTokens: async (deviceCode) => {
       const body = { grant_type: DEVICE_GRANT, device_code: deviceCode, client_id: CLIENT_ID };
-      return (await caller.call("token", { body, repeat: "never" })).value;
+      return sessionOf((await caller.call("token", { body, repeat: "never" })).value);
     },
   };
+}
+
+/** A pair of tokens: `POST /oauth/token` answers an exchange with a single one. */
+function sessionOf(answer: TokenAnswer | ExchangeAnswer): TokenAnswer {
+  if ("refresh_token" in answer) return answer;
+  throw new ClientError("unexpected_answer", "The backend answered without a refresh token");
 }
 
 const CREATED_HINT = "If `secureflag-licenses tokens list` shows it, revoke it: its secret is lost.";
@@ -110,6 +135,34 @@ function tokenCalls(caller: Caller): Pick<IdentityCalls, "tokens" | "createToken
     revokeApiToken: async (organizationId, tokenId) => {
       const params = { organizationId, tokenId };
       await caller.change("revokeApiToken", { params, repeat: "transient" }, REVOKED_HINT);
+    },
+  };
+}
+
+const ADDED_HINT = "See `secureflag-licenses tokens trust list` before you add it again.";
+const REMOVED_HINT = "See `secureflag-licenses tokens trust list`. Running the same command again is safe.";
+
+function trustCalls(caller: Caller): Pick<IdentityCalls, "exchange" | "trusts" | "addTrust" | "removeTrust"> {
+  return {
+    exchange: async ({ organizationId, trust, identityToken }) => {
+      const body = {
+        grant_type: TOKEN_EXCHANGE,
+        subject_token: identityToken,
+        subject_token_type: JWT_TYPE,
+        organization: String(organizationId),
+        trust,
+      };
+      const { value } = await caller.call("token", { body, repeat: "transient" });
+      if ("issued_token_type" in value) return value;
+      throw new ClientError("unexpected_answer", "The backend answered an exchange with another kind of token");
+    },
+    trusts: async (organizationId) =>
+      (await caller.call("listTrusts", { params: { organizationId }, repeat: "transient" })).value.items,
+    addTrust: async (organizationId, body) =>
+      (await caller.change("addTrust", { params: { organizationId }, body, repeat: "never" }, ADDED_HINT)).value,
+    removeTrust: async (organizationId, trustId) => {
+      const params = { organizationId, trustId };
+      await caller.change("removeTrust", { params, repeat: "transient" }, REMOVED_HINT);
     },
   };
 }

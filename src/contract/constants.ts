@@ -13,6 +13,9 @@ export const MAX_TOKEN_DAYS = 366;
 /** The lifetime of an API token unless another one is given, in days. */
 export const DEFAULT_TOKEN_DAYS = 90;
 
+/** What a trust's tokens are called: this and the name of the trust. */
+export const TRUST_PREFIX = "trust:";
+
 /** What an organization can assign to the users who are added to it. */
 export const ASSIGNMENT_STRATEGIES = ["NONE", "INITIAL_PLAN", "INITIAL_PATH", "INITIAL_LABS"] as const;
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { freeTextSchema, instantSchema, modeShape, moneySchema } from "./basics.ts";
-import { MAX_TOKEN_DAYS, SCOPES } from "./constants.ts";
+import { MAX_TOKEN_DAYS, SCOPES, TRUST_PREFIX } from "./constants.ts";
 
 /** The body of `POST /auth/login`. Secrets have at most 1 KiB. */
 export const loginRequestSchema = z.strictObject({
@@ -79,10 +79,36 @@ const deviceGrantSchema = z.strictObject({
   client_id: clientIdSchema,
 });
 
-/** The body of `POST /oauth/token`, form-encoded: a refresh (RFC 6749, section 6) or a device grant (RFC 8628). */
-export const tokenRequestSchema = z.discriminatedUnion("grant_type", [refreshGrantSchema, deviceGrantSchema]);
+/** The grant type of RFC 8693, section 2.1. */
+export const TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 
-/** The answer to `POST /oauth/token` (RFC 6749, section 5.1). */
+/** The type of an identity token that is exchanged (RFC 8693, section 3). */
+export const JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt";
+
+/** The type of the token that it is exchanged for (RFC 8693, section 3). */
+export const ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token";
+
+/** An exchange (RFC 8693, section 2.1). `organization`, by number, and `trust` name the trust that allows it. */
+const exchangeGrantSchema = z.strictObject({
+  grant_type: z.literal(TOKEN_EXCHANGE),
+  subject_token: z.string().min(1).max(16_384),
+  subject_token_type: z.literal(JWT_TYPE),
+  requested_token_type: z.literal(ACCESS_TOKEN_TYPE).optional(),
+  organization: z.string().regex(/^(0|[1-9]\d{0,9})$/),
+  trust: freeTextSchema(100),
+});
+
+/**
+ * The body of `POST /oauth/token`, form-encoded: a refresh (RFC 6749, section 6), a device grant (RFC 8628), or the exchange
+ * of an identity token (RFC 8693).
+ */
+export const tokenRequestSchema = z.discriminatedUnion("grant_type", [
+  refreshGrantSchema,
+  deviceGrantSchema,
+  exchangeGrantSchema,
+]);
+
+/** The answer to a refresh or a device grant (RFC 6749, section 5.1). */
 export const tokenAnswerSchema = z.object({
   access_token: z.string().min(1),
   refresh_token: z.string().min(1),
@@ -90,6 +116,18 @@ export const tokenAnswerSchema = z.object({
   expires_in: z.int().positive(),
   scope: z.string(),
 });
+
+/** The answer to an exchange (RFC 8693, section 2.2.1). */
+export const exchangeAnswerSchema = z.object({
+  access_token: z.string().min(1),
+  issued_token_type: z.literal(ACCESS_TOKEN_TYPE),
+  token_type: z.literal("Bearer"),
+  expires_in: z.int().positive(),
+  scope: z.string(),
+});
+
+/** A token that an identity token was exchanged for. `expires_in` is in seconds. */
+export type ExchangeAnswer = z.infer<typeof exchangeAnswerSchema>;
 
 /** The body of `POST /oauth/revoke`, form-encoded (RFC 7009, section 2.1). */
 export const revokeRequestSchema = z.strictObject({
@@ -110,7 +148,7 @@ export const spendLimitSchema = z.object({
 
 /** The body of `POST …/tokens`. `spendLimit` is per calendar month of the billing time zone, tax included. */
 export const createTokenRequestSchema = z.strictObject({
-  name: freeTextSchema(100),
+  name: freeTextSchema(100).refine((name) => !name.startsWith(TRUST_PREFIX), `must not begin with ${TRUST_PREFIX}`),
   scopes: z.array(z.enum(SCOPES)).min(1),
   expiresInDays: z.int().min(1).max(MAX_TOKEN_DAYS).optional(),
   spendLimit: z.strictObject({ amount: moneySchema.nullish(), licenses: z.int().nonnegative().nullish() }).nullish(),

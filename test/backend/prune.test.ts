@@ -120,6 +120,23 @@ describe.each(DIALECTS)("pruning on %s", (dialect) => {
     expect(rows).toEqual(expect.arrayContaining([...kept()]));
   });
 
+  test("deletes the hashes of exchanged tokens that have expired, and of no other", async () => {
+    const [permanent] = await backend.deps.database.selectFrom("token_index").selectAll().execute();
+    const exchanged = (name: string, expires_at: number) => ({
+      token_hash: name,
+      organization_id: id,
+      token_id: permanent?.token_id ?? "",
+      expires_at,
+    });
+    const kept = exchanged("kept", NOON + 1);
+    const rows = [exchanged("outdated", NOON), kept];
+    await backend.deps.database.insertInto("token_index").values(rows).execute();
+    await prune(backend.deps);
+    const left = await rowsOf("token_index");
+    expect(left).toHaveLength(2);
+    expect(left).toEqual(expect.arrayContaining([permanent, kept]));
+  });
+
   test("keeps the quote of a purchase, and everything that a purchase left behind", async () => {
     const sold = await buy(backend, id, 1, "key");
     const unsold = await call(backend, "POST", `/organizations/${id}/quotes`, {

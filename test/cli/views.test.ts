@@ -297,6 +297,15 @@ describe("key information", () => {
     expect(renderIdentity(identityOf(expiring("ci"), target, "file"), PLAIN)).toContain("10:15 UTC");
   });
 
+  it("in the sign-in: where its token is from", () => {
+    const source = (from: Parameters<typeof identityOf>[2]) =>
+      renderIdentity(identityOf(me(), target, from), PLAIN, "work").replaceAll(/\s+/g, " ");
+    expect(source("environment")).toContain("from SECUREFLAG_API_TOKEN, instead of the sign-in of profile work Scopes");
+    expect(source("token_file")).toContain("from SECUREFLAG_API_TOKEN_FILE, instead of the sign-in of profile work");
+    expect(source("trust")).toContain("in exchange for the job's identity token Scopes");
+    expect(source("keyring")).toContain("from the keyring Scopes");
+  });
+
   it("in a list of organizations: the role's name", () => {
     expect(renderOrganizations(me().organizations, PLAIN)).toContain("organization administrator");
   });

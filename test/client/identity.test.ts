@@ -205,3 +205,48 @@ describe("a call that needs a one-time code", () => {
     expect(lines.join("\n")).toContain("/auth/step-up");
   });
 });
+
+describe("an exchange", () => {
+  const EXCHANGED = {
+    access_token: "sfl_1",
+    issued_token_type: "urn:ietf:params:oauth:token-type:access_token",
+    token_type: "Bearer",
+    expires_in: 600,
+    scope: "billing:read",
+  };
+  const request = { organizationId: 7, trust: "nightly", identityToken: "ey.x.y" };
+
+  test("names organization and trust, is sent without a token, and is repeated after a passing failure", async () => {
+    await using backend = await startBackend(html(502), { status: 200, json: EXCHANGED });
+    const { client } = testClient(backend.apiUrl);
+    expect(await client.exchange(request)).toEqual(EXCHANGED);
+    const [, sent] = backend.seen;
+    expect([sent?.method, sent?.url, "authorization" in (sent?.headers ?? {})]).toEqual([
+      "POST",
+      `${base}/oauth/token`,
+      false,
+    ]);
+    expect(Object.fromEntries(new URLSearchParams(sent?.body))).toEqual({
+      grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+      subject_token: "ey.x.y",
+      subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
+      organization: "7",
+      trust: "nightly",
+    });
+  });
+
+  test.each([
+    ["is refused as a sign-in is", oauth(400, "invalid_grant"), "unauthenticated"],
+    ["is not offered by older backends", oauth(400, "unsupported_grant_type"), "sign_in_not_offered"],
+    ["fails while the issuer cannot be read", oauth(503, "server_error"), "unavailable"],
+    ["takes no other kind of token", { status: 200, json: PAIR }, "unexpected_answer"],
+  ])("%s", async (_, answer, code) => {
+    await using backend = await startBackend(answer);
+    await expect(testClient(backend.apiUrl).client.exchange(request)).rejects.toMatchObject({ code });
+  });
+
+  test("is no answer to a refresh", async () => {
+    await using backend = await startBackend({ status: 200, json: EXCHANGED });
+    await expect(testClient(backend.apiUrl).client.refresh("r")).rejects.toMatchObject({ code: "unexpected_answer" });
+  });
+});

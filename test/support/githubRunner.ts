@@ -13,6 +13,8 @@ export interface Repository {
   readonly workspace: string;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly vars?: Readonly<Record<string, string>>;
+  /** What a job that may have an identity token requests it with. */
+  readonly identity?: { readonly url: string; readonly token: string };
   /** Besides `PATH`, `HOME` and what GitHub sets. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -57,15 +59,19 @@ const actionSchema = z.strictObject({
 });
 const workflowSchema = z.strictObject({
   on: z.record(z.string(), z.unknown()),
+  permissions: z.partialRecord(z.enum(["contents", "id-token"]), z.enum(["read", "write"])).optional(),
   jobs: z.record(z.string(), z.strictObject({ "runs-on": z.literal("ubuntu-latest"), steps: stepsSchema })),
 });
 
 /** Runs the one job of a workflow of the repository, as `runSteps` does. */
 export async function runWorkflow(path: string, repository: Repository): Promise<StepEnd[]> {
-  const { jobs } = workflowSchema.parse(parse(await readFile(join(repository.workspace, path), "utf8")));
+  const workflow = workflowSchema.parse(parse(await readFile(join(repository.workspace, path), "utf8")));
+  const { jobs, permissions } = workflow;
   const [job, ...others] = Object.values(jobs);
   if (job === undefined || others.length > 0) throw new RunnerError("not one job");
-  return await run(job.steps, repository);
+  const { identity, ...rest } = repository;
+  const mayHaveToken = permissions?.["id-token"] === "write" && identity !== undefined;
+  return await run(job.steps, mayHaveToken ? { ...rest, identity } : rest);
 }
 
 /**
@@ -90,7 +96,7 @@ async function run(steps: z.output<typeof stepsSchema>, repository: Repository):
 }
 
 /** What GitHub sets for every step of a job. */
-async function machine({ workspace, env }: Repository): Promise<Record<string, string>> {
+async function machine({ workspace, env, identity }: Repository): Promise<Record<string, string>> {
   const [home, temp] = [await temporaryDirectory(), await temporaryDirectory()];
   return {
     PATH: process.env.PATH ?? "",
@@ -99,6 +105,7 @@ async function machine({ workspace, env }: Repository): Promise<Record<string, s
     GITHUB_WORKSPACE: workspace,
     RUNNER_OS: "Linux",
     RUNNER_TEMP: temp,
+    ...(identity && { ACTIONS_ID_TOKEN_REQUEST_URL: identity.url, ACTIONS_ID_TOKEN_REQUEST_TOKEN: identity.token }),
     ...env,
   };
 }

@@ -43,7 +43,7 @@ export interface MemberTable {
   administrator_until: Generated<number | null>;
 }
 
-/** An API token, which belongs to one organization. */
+/** An API token, or a trust that identity tokens are exchanged for such tokens by. It belongs to one organization. */
 export interface ApiTokenTable {
   id: string;
   organization_id: number;
@@ -56,6 +56,17 @@ export interface ApiTokenTable {
   limit_licenses: number | null;
   created_at: number | null;
   last4: string | null;
+  /** Of a trust: what an identity token must say, a `TrustRule`; `null` of a token. */
+  trust_json: Generated<string | null>;
+}
+
+/** Where the token of a hash is. */
+export interface TokenIndexTable {
+  token_hash: string;
+  organization_id: number;
+  token_id: string;
+  /** When a token that was exchanged by a trust expires, machine clock; `null` for the token's own expiry. */
+  expires_at: Generated<number | null>;
 }
 
 /** A session. After a rotation the previous refresh token works once more for a minute (src/backend/README.md, Sign-in). */

@@ -7,6 +7,7 @@ import type {
   MemberTable,
   SessionTable,
   TicketTable,
+  TokenIndexTable,
   UserTable,
 } from "./identityTables.ts";
 import type { PurchaseTable } from "./purchaseTable.ts";
@@ -22,8 +23,7 @@ export interface Database {
   users: UserTable;
   members: MemberTable;
   api_tokens: ApiTokenTable;
-  /** Where the token of a hash is. */
-  token_index: { token_hash: string; organization_id: number; token_id: string };
+  token_index: TokenIndexTable;
   sessions: SessionTable;
   sign_in_attempts: { id: string | null; email_key: string; address: string; at: number };
   used_codes: { user_id: number; step: number };

@@ -23,6 +23,7 @@ const TOKEN = [
   "limit_licenses",
   "created_at",
   "last4",
+  "trust_json",
 ] as const;
 
 const SESSION = ["id", "access_expires_at", "mfa_at"] as const;
@@ -104,6 +105,7 @@ function callerStatement(isToken: boolean, inOrganization: boolean) {
       ? sql`token_index as i
           join api_tokens as t on t.organization_id = i.organization_id and t.id = i.token_id
             and t.revoked_at is null and (t.expires_at is null or t.expires_at > ${parameter("now")})
+            and (i.expires_at is null or i.expires_at > ${parameter("now")})
           join users as u on u.id = t.user_id`
       : sql`sessions as x join users as u on u.id = x.user_id`;
     const isCaller = isToken
@@ -121,12 +123,15 @@ function callerStatement(isToken: boolean, inOrganization: boolean) {
       : caller;
     const columns = [
       ...aliased("u", USER),
-      ...(isToken ? aliased("t", TOKEN) : aliased("x", SESSION)),
+      ...(isToken ? [...aliased("t", TOKEN), EXCHANGE_EXPIRY] : aliased("x", SESSION)),
       ...(inOrganization ? [...aliased("s", SUBSCRIPTION), ORGANIZATION] : []),
     ];
     return sql<Record<string, unknown>>`select ${sql.join(columns)} from ${from} where ${isCaller}`;
   });
 }
+
+/** When a token that was exchanged by a trust expires, which itself does not. */
+const EXCHANGE_EXPIRY = sql`i.expires_at as i_expires_at`;
 
 const ORGANIZATION = sql`m.role as role, o.name as o_name, o.time_zone as o_time_zone, r.state as r_state,
   r.total as r_total, r.confirm_count as r_attempts, r.grace_until as r_grace_until`;
@@ -144,9 +149,10 @@ function admitted(row: Record<string, unknown>, isToken: boolean): Admitted {
   const part = <Part>(table: string, columns: readonly string[]) =>
     Object.fromEntries(columns.map((column) => [column, row[`${table}_${column}`]])) as Part;
   const hasAccess = typeof row.role === "number";
+  const [token, expiresAt] = [part<ApiTokenRow>("t", TOKEN), row.i_expires_at as number | null];
   return {
     user: part<UserRow>("u", USER),
-    token: isToken ? part<ApiTokenRow>("t", TOKEN) : null,
+    token: isToken ? { ...token, expires_at: expiresAt ?? token.expires_at } : null,
     session: isToken ? null : part<NonNullable<Admitted["session"]>>("x", SESSION),
     member: hasAccess ? { role: row.role as number, subscription: subscriptionOf(row, part("s", SUBSCRIPTION)) } : null,
   };

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from "fastify";
 import { ROLES, roleName } from "../../billing/roles.ts";
-import { DEVICE_GRANT, type Me, type SessionTokens } from "../../contract/identity.ts";
+import { DEVICE_GRANT, type Me, type SessionTokens, TOKEN_EXCHANGE } from "../../contract/identity.ts";
 import { modeFields } from "../../contract/mode.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { type Answer, type Identity, type RouteDeps, register } from "../http/register.ts";
 import { invitationsFor, organizationsOf } from "./access.ts";
 import { authorizeDevice, pollDevice } from "./deviceGrants.ts";
+import { createExchange } from "./exchange.ts";
 import { acceptInvitation, saveSessionCode } from "./memberships.ts";
 import { acceptCode } from "./oneTimeCodes.ts";
 import { endSession, refreshSession } from "./sessions.ts";
@@ -51,7 +52,12 @@ function registerOauth(app: FastifyInstance, deps: RouteDeps): void {
     return { status: 200, body: await authorizeDevice(deps, { clientId: body.client_id, ...origin }) };
   });
 
-  register(app, deps, "token", async ({ body }) => {
+  const exchange = createExchange(deps);
+  register(app, deps, "token", async ({ body, request }) => {
+    if (body.grant_type === TOKEN_EXCHANGE) {
+      const asked = { address: request.ip, origin: deps.pageOrigin(request.host) };
+      return { status: 200, body: await exchange(body, asked) };
+    }
     if (body.grant_type === DEVICE_GRANT) {
       return oauthTokens(await pollDevice(deps, { deviceCode: body.device_code, clientId: body.client_id }));
     }

@@ -43,6 +43,7 @@ export async function createApiToken(
     revoked_at: null,
     ...limitsOf(request, subscription.currency),
     last4: secret.slice(-4),
+    trust_json: null,
   };
   await saveApiToken(deps.database, row, hashToken(secret), { actor: user.email, at: deps.clock.now(), now });
   const spendLimit = tokenLimit(row, NOTHING_SPENT, subscription.currency);
@@ -50,12 +51,17 @@ export async function createApiToken(
 }
 
 /** Creates `sfl_`, 256 random bits, and a CRC-32 of both, by which scanners recognize a leaked token. */
-function newSecret(random: (bytes: number) => Buffer): string {
+export function newSecret(random: (bytes: number) => Buffer): string {
   const body = `sfl_${random(32).toString("base64url")}`;
   return body + crc32(body).toString(16).padStart(8, "0");
 }
 
-function limitsOf({ spendLimit }: CreateTokenRequest, currency: string) {
+/**
+ * Returns the columns of a spending limit.
+ *
+ * @throws BackendError `invalid_request`
+ */
+export function limitsOf({ spendLimit }: Pick<CreateTokenRequest, "spendLimit">, currency: string) {
   const { amount = null, licenses = null } = spendLimit ?? {};
   if (amount !== null && amount.currency !== currency) {
     throw invalid("spendLimit.amount.currency", `must be ${currency}, the currency of the subscription`);
@@ -108,7 +114,8 @@ export async function spendLimitOf(
 
 type Limits = Pick<ApiTokenRow, "limit_amount" | "limit_licenses">;
 
-function tokenLimit(
+/** Returns a limit and what is left of it; `null` without one. */
+export function tokenLimit(
   { limit_amount: amount, limit_licenses: licenses }: Limits,
   spent: Spent,
   currency: string,
@@ -122,21 +129,29 @@ function tokenLimit(
   };
 }
 
-const NOTHING_SPENT: Spent = { amount: 0, licenses: 0 };
+/** What a new token has spent. */
+export const NOTHING_SPENT: Spent = { amount: 0, licenses: 0 };
 
-async function tokensOf(deps: RouteDeps, { subscription }: Membership): Promise<ApiToken[]> {
+/** Lists the tokens, or the trusts, of an organization with their limits, newest first. */
+export async function limitedTokens(
+  deps: Pick<BackendDeps, "database" | "clock">,
+  { subscription }: Membership,
+  kind: "token" | "trust",
+): Promise<{ row: ApiTokenWithCreator; spendLimit: ApiToken["spendLimit"] }[]> {
   const { organization_id: id, currency, time_zone: timeZone } = subscription;
-  const rows = await listApiTokens(deps.database, id);
+  const rows = await listApiTokens(deps.database, id, kind);
   const isLimited = rows.some((row) => row.limit_amount !== null || row.limit_licenses !== null);
   const month = { timeZone, at: deps.clock.now() };
   const spent = isLimited ? await readSpentByToken(deps.database, id, month) : new Map<string, Spent>();
-  return rows.map((row) => tokenView(row, tokenLimit(row, spent.get(row.id) ?? NOTHING_SPENT, currency), deps.now()));
+  return rows.map((row) => ({ row, spendLimit: tokenLimit(row, spent.get(row.id) ?? NOTHING_SPENT, currency) }));
 }
 
 /** Registers the calls that list, create and revoke API tokens. */
 export function registerTokens(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "listTokens", async ({ organization }) => {
-    return { status: 200, body: { items: await tokensOf(deps, organization), next: null } };
+    const tokens = await limitedTokens(deps, organization, "token");
+    const items = tokens.map(({ row, spendLimit }) => tokenView(row, spendLimit, deps.now()));
+    return { status: 200, body: { items, next: null } };
   });
 
   register(app, deps, "createToken", async ({ organization, identity, body }) => ({
@@ -145,7 +160,7 @@ export function registerTokens(app: FastifyInstance, deps: RouteDeps): void {
   }));
 
   register(app, deps, "revokeApiToken", async ({ organization, identity, params }) => {
-    const token = { id: params.tokenId, organizationId: organization.id };
+    const token = { id: params.tokenId, organizationId: organization.id, kind: "token" } as const;
     await revokeToken(deps.database, token, { actor: identity.user.email, at: deps.clock.now() }, deps.now());
     return { status: 204, body: null };
   });

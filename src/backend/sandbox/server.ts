@@ -84,6 +84,7 @@ export async function startSandbox(options: SandboxOptions, deps: SandboxDeps): 
       pageOrigin: (host) => `http://${host}`,
       pageKey,
       secrets,
+      issuersAt: "loopback",
       version: deps.version,
     };
     const controls: Omit<SandboxControls, "timeZone"> = {

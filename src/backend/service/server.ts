@@ -163,6 +163,7 @@ async function backendOf(
     pageKey,
     olderPageKeys,
     secrets: secretBox(settings.masterKeys, deps.random),
+    issuersAt: settings.hasPrivateIssuers ? "private" : "public",
     version: deps.version,
     licenseLimit: settings.licenseLimit,
     renewalGraceDays: settings.graceDays,

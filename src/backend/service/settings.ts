@@ -41,6 +41,8 @@ export interface ServiceSettings {
   readonly tls: TlsFiles | null;
   /** The proxies whose `X-Forwarded-For` counts, as addresses or ranges. */
   readonly trustProxy: readonly string[];
+  /** Whether issuers of identity tokens may be on this machine and in private networks. */
+  readonly hasPrivateIssuers: boolean;
   /** The secrets from which all keys are derived, 32 bytes each, newest first. */
   readonly masterKeys: readonly Buffer[];
   readonly roles: readonly Role[];
@@ -130,6 +132,7 @@ export function readServiceSettings(given: GivenSettings): Promise<ServiceSettin
       port: reader.number("port", { usual: 8080, min: 0, max: 65_535 }),
       tls: await tlsFiles(reader),
       trustProxy: trustedProxies(reader),
+      hasPrivateIssuers: reader.isSet("private-issuers"),
       masterKeys: await masterKeys(reader, await reader.required("SECRETS_KEY")),
       roles: roles(reader),
       connections: reader.number("pool", { usual: 10, min: 1, max: 1_000 }),

@@ -10,6 +10,7 @@ import type { ProfileSettings } from "../connection/settings.ts";
 import { assertSignInOffered, resolveTarget, type Target } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { codeOf, usageError } from "../errors.ts";
+import { tokenVariable } from "../io.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { note, printResult, warn } from "../kit/output.ts";
 import { confirmOrCancel, openPrompter, promptsAllowed } from "../kit/prompt.ts";
@@ -168,8 +169,8 @@ function signInMethod(options: LoginOptions, context: Context): "web" | "passwor
 }
 
 function noteEnvironment(options: LoginOptions, context: Context): void {
-  if (!context.env.SECUREFLAG_API_TOKEN) return;
-  warn(context, options, "SECUREFLAG_API_TOKEN is set and takes precedence over this sign-in.");
+  const variable = tokenVariable(context.env);
+  if (variable !== null) warn(context, options, `${variable} is set and takes precedence over this sign-in.`);
 }
 
 /** Refuses to sign in if the email or password is not passed and there is no prompt. */

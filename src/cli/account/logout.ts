@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { resolveTarget } from "../connection/target.ts";
 import type { Context } from "../context.ts";
+import { tokenVariable } from "../io.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult, warn } from "../kit/output.ts";
 import { type EndedSignIn, endSignIn } from "./endSignIn.ts";
@@ -22,7 +23,8 @@ export interface LogoutResult extends EndedSignIn {
 export async function runLogout(options: GlobalOptions, context: Context): Promise<void> {
   const { profileName } = await resolveTarget(context, { ...options, apiUrl: null });
   const result: LogoutResult = { profile: profileName, ...(await endSignIn(options, context, profileName)) };
-  if (context.env.SECUREFLAG_API_TOKEN) warn(context, options, "SECUREFLAG_API_TOKEN is still set and still used.");
+  const variable = tokenVariable(context.env);
+  if (variable !== null) warn(context, options, `${variable} is still set and still used.`);
   await printResult<"logout">(context, options, result, () =>
     result.removed ? "Signed out." : "There was no sign-in to forget.",
   );

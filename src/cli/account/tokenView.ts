@@ -36,7 +36,8 @@ export function renderTokens(tokens: readonly ApiToken[], view: View): string {
   return `${table ?? tokens.map((token) => renderToken(token, view)).join("\n\n")}\n\n${total}`;
 }
 
-function allScopes({ scopes }: Pick<ApiToken, "scopes">): string {
+/** All scopes by their full names. */
+export function allScopes({ scopes }: Pick<ApiToken, "scopes">): string {
   return scopes.map((scope) => clean(scope)).join(", ") || "none";
 }
 
@@ -49,7 +50,7 @@ const SHORT_SCOPES: ReadonlyMap<string, string> = new Map<Scope, string>([
 ]);
 
 /** `buy, billing` for `billing:read, billing:purchase`. */
-function shortScopes(scopes: readonly string[]): string {
+export function shortScopes(scopes: readonly string[]): string {
   const known = [...SHORT_SCOPES].filter(([scope]) => scopes.includes(scope));
   if (known.length === SHORT_SCOPES.size) return "all";
   const others = scopes.filter((scope) => !SHORT_SCOPES.has(scope));
@@ -57,7 +58,7 @@ function shortScopes(scopes: readonly string[]): string {
 }
 
 /** `£500.00, 10 licenses`; there is no room for what is left of it. */
-function shortLimit({ spendLimit }: ApiToken): string | null {
+export function shortLimit({ spendLimit }: Pick<ApiToken, "spendLimit">): string | null {
   if (spendLimit === null) return null;
   const { amount, licenses: count } = spendLimit;
   return [amount && moneyText(amount), count === null ? null : licenses(count)].filter(Boolean).join(", ");

@@ -1,6 +1,4 @@
 import { Argument, type Command, Option } from "commander";
-import { BillingError } from "../../billing/errors.ts";
-import { type Money, parseMoney } from "../../billing/money.ts";
 import type { Client } from "../../client/client.ts";
 import { DEFAULT_TOKEN_DAYS, SCOPES, type Scope } from "../../contract/constants.ts";
 import type { ApiToken, CreateTokenRequest } from "../../contract/identity.ts";
@@ -13,17 +11,23 @@ import { awaitPrinting, printResult } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { shorten } from "../kit/text.ts";
-import { lifetimeDays, monthlyAmount, monthlyLicenses, scopeList, shortText, trimmedText } from "../kit/values.ts";
+import { lifetimeDays, scopeList, shortText, trimmedText } from "../kit/values.ts";
+import {
+  addLimitFlags,
+  type LimitFlags,
+  type LimitOptions,
+  readLimitFlags,
+  spendLimitOf,
+  unspent,
+} from "./spendLimit.ts";
 import { renderCreatedToken, renderTokens } from "./tokenView.ts";
+import { registerTrusts } from "./trusts.ts";
 
 /** Options of `tokens create`. */
-export interface CreateOptions extends GlobalOptions {
+export interface CreateOptions extends GlobalOptions, LimitOptions {
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly expiresInDays: number;
-  /** In major units of the subscription's currency, `500` or `500.00`. */
-  readonly maxSpend: string | null;
-  readonly maxLicenses: number | null;
   readonly totp: string | null;
   readonly dryRun: boolean;
 }
@@ -42,17 +46,15 @@ export interface TokensRuns {
   readonly revoke: Run<RevokeOptions>;
 }
 
-interface CreateFlags {
+interface CreateFlags extends LimitFlags {
   name: string;
   scopes: Scope[];
   expires?: number;
-  maxSpend?: string;
-  maxLicenses?: number;
   totp?: string;
   dryRun?: boolean;
 }
 
-/** Registers `tokens list`, `create` and `revoke`. */
+/** Registers `tokens list`, `create`, `revoke` and `trust`. */
 export function register(program: Command, context: Context, runs: TokensRuns = RUNS): void {
   const group = addCommand(program, {
     name: "tokens",
@@ -77,10 +79,11 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
     .action((tokenId: string, { yes = false, dryRun = false }: { yes?: boolean; dryRun?: boolean }, command: Command) =>
       interruptible(context, () => runs.revoke({ ...readGlobals(command), tokenId, yes, dryRun }, context)),
     );
+  registerTrusts(group, context);
 }
 
 function registerCreate(group: Command, context: Context, run: Run<CreateOptions>): void {
-  addCommand(group, {
+  const create = addCommand(group, {
     name: "create",
     description: "Create an API token; it is shown once",
     examples: [
@@ -95,9 +98,8 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
         .argParser(scopeList)
         .makeOptionMandatory(),
     )
-    .option("--expires <days>", `lifetime, for example 30d (default: ${DEFAULT_TOKEN_DAYS}d)`, lifetimeDays)
-    .option("--max-spend <amount>", "limit per calendar month, with tax, for example 500/month", monthlyAmount)
-    .option("--max-licenses <n>", "limit per calendar month, for example 10/month", monthlyLicenses)
+    .option("--expires <days>", `lifetime, for example 30d (default: ${DEFAULT_TOKEN_DAYS}d)`, lifetimeDays);
+  addLimitFlags(create)
     .option("--dry-run", "show what would be created, create nothing")
     .addOption(totpOption())
     .action((flags: CreateFlags, command: Command) => {
@@ -106,8 +108,7 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
         name: flags.name,
         scopes: flags.scopes,
         expiresInDays: flags.expires ?? DEFAULT_TOKEN_DAYS,
-        maxSpend: flags.maxSpend ?? null,
-        maxLicenses: flags.maxLicenses ?? null,
+        ...readLimitFlags(flags),
         totp: readTotp(flags.totp),
         dryRun: flags.dryRun === true,
       };
@@ -131,9 +132,8 @@ export async function listTokens(options: GlobalOptions, context: Context): Prom
  */
 export async function createToken(options: CreateOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
-  const amount = options.maxSpend === null ? null : await amountOf(options.maxSpend, client, organizationId);
-  const { name, scopes, expiresInDays, maxLicenses: licenses } = options;
-  const spendLimit = amount === null && licenses === null ? null : { amount, licenses };
+  const spendLimit = await spendLimitOf(options, client, organizationId);
+  const { name, scopes, expiresInDays } = options;
   if (options.dryRun) {
     // The right to create tokens is the right to list them.
     await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
@@ -154,10 +154,8 @@ async function printPlan(
   limit: CreateTokenRequest["spendLimit"],
 ): Promise<void> {
   const { name, scopes, expiresInDays } = options;
-  const { amount = null, licenses = null } = limit ?? {};
-  const spendLimit = limit ? { amount, amountLeft: amount, licenses, licensesLeft: licenses } : null;
   const unmade = { id: null, createdAt: null, expiresAt: null, last4: null, createdBy: null, token: null };
-  const plan = { ...unmade, name, scopes: [...scopes], expiresIn: expiresInDays * 86_400, spendLimit };
+  const plan = { ...unmade, name, scopes: [...scopes], expiresIn: expiresInDays * 86_400, spendLimit: unspent(limit) };
   await printResult<"tokens create">(
     context,
     options,
@@ -216,15 +214,4 @@ async function knownToken(id: string, client: Pick<Client, "tokens">, organizati
   throw new CliError("not_found", `API token not found: ${shorten(id)}`, {
     hint: "See `secureflag-licenses tokens list`.",
   });
-}
-
-/** Parses the amount in the subscription's currency, which only the backend knows. */
-async function amountOf(text: string, client: Pick<Client, "subscription">, organizationId: number): Promise<Money> {
-  const { plan } = await client.subscription(organizationId);
-  try {
-    return parseMoney(text, plan.unitPrice.currency);
-  } catch (error) {
-    if (error instanceof BillingError) throw usageError(`--max-spend: ${error.message}`, "No token was created.");
-    throw error;
-  }
 }

@@ -33,7 +33,7 @@ export async function runWhoami(options: GlobalOptions, context: Context): Promi
   });
   const identity = identityOf(me, target, signIn.source);
   await printResult<"whoami">(context, options, identity, async (view) => {
-    const unused = signIn.source === "environment" ? await storedProfile(context, target.profileName) : null;
+    const unused = isOfEnvironment(signIn.source) ? await storedProfile(context, target.profileName) : null;
     return renderIdentity(identity, view, unused);
   });
   const warning = tokenWarning(me.token);
@@ -97,6 +97,19 @@ const API_URL_SOURCES: Readonly<Record<Identity["apiUrlSource"], string>> = {
   default: "the default",
 };
 
+const TOKEN_SOURCES: Readonly<Record<SignIn["source"], string>> = {
+  environment: "from SECUREFLAG_API_TOKEN",
+  token_file: "from SECUREFLAG_API_TOKEN_FILE",
+  keyring: "from the keyring",
+  file: "from the file",
+  trust: "in exchange for the job's identity token",
+};
+
+/** Whether a token is used before any stored sign-in. */
+function isOfEnvironment(source: SignIn["source"]): boolean {
+  return source === "environment" || source === "token_file";
+}
+
 /**
  * Renders who is signed in, where, and with what token.
  *
@@ -104,8 +117,7 @@ const API_URL_SOURCES: Readonly<Record<Identity["apiUrlSource"], string>> = {
  */
 export function renderIdentity(identity: Identity, view: View, unused: string | null = null): string {
   const { user, organization, token } = identity;
-  const source =
-    token.source === "environment" ? `from SECUREFLAG_API_TOKEN${insteadOf(unused)}` : `from the ${token.source}`;
+  const source = TOKEN_SOURCES[token.source] + (isOfEnvironment(token.source) ? insteadOf(unused) : "");
   const name = token.name === null ? "sign-in" : clean(token.name);
   return fields(
     [
@@ -176,7 +188,7 @@ export function renderAcceptedInvitation({ id, name, role }: Me["organizations"]
 /** A stored sign-in has a refresh token, so nobody has to act when it expires. */
 function expiry({ source, name, expiresAt }: Identity["token"]): string {
   if (expiresAt === null) return "never";
-  return source !== "environment" && name === null ? "renewed automatically" : instant(expiresAt);
+  return !isOfEnvironment(source) && name === null ? "renewed automatically" : instant(expiresAt);
 }
 
 /** Renders the monthly limits of a token and what is left, one per line; `null` without a limit. */

@@ -4,7 +4,7 @@ import { type Connection, connectToOrganization } from "../connection/connect.ts
 import { assertOffered, type Need, resolveTarget } from "../connection/target.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, type ErrorCode } from "../errors.ts";
-import { isOnGithub } from "../io.ts";
+import { isOnGithub, tokenVariable } from "../io.ts";
 import { addressText, trustedPage } from "../kit/links.ts";
 import { note, type OutputOptions, printResult, type View, viewOf } from "../kit/output.ts";
 import { assertConsent, promptsAllowed } from "../kit/prompt.ts";
@@ -41,7 +41,7 @@ export interface Buying {
  *   first the refusal of a guard, or `license_limit`
  */
 export async function openBuying(request: BuyRequest, options: BuyingOptions, context: Context): Promise<Buying> {
-  assertOffered(await resolveTarget(context, options), context.env.SECUREFLAG_API_TOKEN, "billing");
+  assertOffered(await resolveTarget(context, options), tokenVariable(context.env) !== null, "billing");
   try {
     assertConsent(context, options, "buy");
   } catch (error) {

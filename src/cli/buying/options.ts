@@ -123,8 +123,15 @@ export async function whoBuys(connection: Connection): Promise<string> {
   return buyerName(await knownMe(connection.client), connection);
 }
 
+/** Tokens of the environment, which name nobody. */
+const TOKENS: Partial<Record<Connection["signIn"]["source"], string>> = {
+  environment: "the token in SECUREFLAG_API_TOKEN",
+  token_file: "the token in SECUREFLAG_API_TOKEN_FILE",
+  trust: "the job's identity token",
+};
+
 /** Names the buyer, as shown before a decision. */
 export function buyerName(me: Me | null, { signIn }: Pick<Connection, "signIn">): string {
   if (me !== null) return me.token.name === null ? me.user.email : `${me.user.email}, token ${me.token.name}`;
-  return signIn.email ?? (signIn.source === "environment" ? "the token in SECUREFLAG_API_TOKEN" : "a token");
+  return signIn.email ?? TOKENS[signIn.source] ?? "a token";
 }

@@ -6,7 +6,7 @@ import { type OneTimeCodeOptions, oneTimeCodes } from "./oneTimeCode.ts";
 
 /** Who a command acts as. */
 export interface SignIn {
-  readonly source: "environment" | "keyring" | "file";
+  readonly source: "environment" | "token_file" | "keyring" | "file" | "trust";
   /** Whether a person signed in, and may be asked for a one-time code, unlike with an API token. */
   readonly isSession: boolean;
   /** Known for a stored sign-in. */
@@ -18,7 +18,7 @@ export interface SignIn {
 }
 
 /** What a sign-in needs of the client. */
-export type RefreshingClient = Pick<Client, "refresh">;
+export type RefreshingClient = Pick<Client, "refresh" | "exchange">;
 
 /**
  * A client for a target. Without a sign-in it can make the calls that need none. Calls that need a one-time code ask

@@ -4,6 +4,7 @@ import { BASE_PATH } from "../../contract/constants.ts";
 import type { Me } from "../../contract/identity.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
+import { tokenVariable } from "../io.ts";
 import type { GlobalOptions } from "../kit/command.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { clean, shorten } from "../kit/text.ts";
@@ -41,8 +42,8 @@ export async function connect(
   need: Need,
 ): Promise<Connection> {
   const target = await resolveTarget(context, options);
-  assertOffered(target, context.env.SECUREFLAG_API_TOKEN, need);
-  const signIn = await findSignIn(context, target);
+  assertOffered(target, tokenVariable(context.env) !== null, need);
+  const signIn = await findSignIn(context, target, options);
   const client = await createTargetClient(context, options, target.apiUrl, signIn);
   let known = target.organizationId;
   const organizationId = async () => {

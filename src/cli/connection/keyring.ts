@@ -70,7 +70,8 @@ export function openKeyring(machine: KeyringMachine, program = PROGRAM): Keyring
 
 async function ask(request: KeyringRequest, machine: KeyringMachine, program: string): Promise<string | null> {
   const { spawn } = await import("node:child_process");
-  const { SECUREFLAG_API_TOKEN: _kept, ...env } = machine.env;
+  const { SECUREFLAG_API_TOKEN: _token, SECUREFLAG_ID_TOKEN: _identity, ...others } = machine.env;
+  const { ACTIONS_ID_TOKEN_REQUEST_TOKEN: _request, ...env } = others;
   const child = spawn(machine.node, [program], { env, stdio: ["pipe", "pipe", "ignore"], windowsHide: true });
   // If it ended before it was asked, its end says so.
   child.stdin.on("error", () => {});

@@ -1,6 +1,9 @@
 import type { TokenAnswer } from "../../client/identity.ts";
+import { MAX_TOKEN_BYTES } from "../../client/token.ts";
 import type { Context } from "../context.ts";
-import { CliError } from "../errors.ts";
+import { CliError, usageError } from "../errors.ts";
+import type { GlobalOptions } from "../kit/command.ts";
+import { decodeText } from "../kit/text.ts";
 import type { RefreshingClient, SignIn } from "./client.ts";
 import { boundTo, type CredentialStore, type StoredCredential } from "./credentials.ts";
 import type { Target } from "./target.ts";
@@ -35,25 +38,33 @@ export function sessionCredential(
 }
 
 /**
- * The sign-in for a target: SECUREFLAG_API_TOKEN, else the stored one. A stored token is bound to the origin that it
- * came from and used nowhere else.
+ * The sign-in for a target: SECUREFLAG_API_TOKEN or SECUREFLAG_API_TOKEN_FILE, else the stored one, else that of a CI job by a
+ * trust. A stored token is bound to the origin that it came from and used nowhere else.
  *
- * @throws CliError `not_signed_in`
+ * @throws CliError `not_signed_in`, `organization_required`; `invalid_usage` for a token's file
  */
 export async function findSignIn(
-  context: Pick<Context, "env" | "credentials" | "clock" | "reach">,
+  context: Pick<Context, "env" | "credentials" | "clock" | "reach" | "io" | "version">,
   target: Target,
+  options: Pick<GlobalOptions, "json" | "timeoutMs">,
 ): Promise<SignIn> {
-  const token = context.env.SECUREFLAG_API_TOKEN;
-  if (token) return environmentSignIn(token);
+  const { env } = context;
+  if (env.SECUREFLAG_API_TOKEN_FILE) return await tokenFileSignIn(context, options, env.SECUREFLAG_API_TOKEN_FILE);
+  if (env.SECUREFLAG_API_TOKEN) return tokenSignIn(env.SECUREFLAG_API_TOKEN, "environment");
   const store = await context.credentials();
   const found = await store.read(target.profileName);
+  const isBound = found !== null && boundTo(found.credential, target.apiUrl);
+  if (!isBound && (env.SECUREFLAG_TRUST || env.SECUREFLAG_ID_TOKEN)) {
+    // Loaded here, because most commands need no trust.
+    const { trustSignIn } = await import("./trustSignIn.ts");
+    return trustSignIn(context, target, options);
+  }
   if (found === null) {
     throw new CliError("not_signed_in", `You are not signed in to ${new URL(target.apiUrl).origin}`, {
       hint: "Run `secureflag-licenses login`, or set SECUREFLAG_API_TOKEN.",
     });
   }
-  if (!boundTo(found.credential, target.apiUrl)) {
+  if (!isBound) {
     const [here, there] = [new URL(target.apiUrl).origin, new URL(found.credential.apiUrl).origin];
     throw new CliError("not_signed_in", `You are signed in to ${there}, not to ${here}`, {
       hint: `Sign in there with \`secureflag-licenses login --api-url ${target.apiUrl}\`.`,
@@ -62,9 +73,32 @@ export async function findSignIn(
   return storedSignIn(context, target.profileName, found);
 }
 
-function environmentSignIn(token: string): SignIn {
+/** Reads a token from the file that SECUREFLAG_API_TOKEN_FILE names, as Docker and Kubernetes mount secrets. */
+async function tokenFileSignIn(
+  { env, io }: Pick<Context, "env" | "io">,
+  { json }: Pick<GlobalOptions, "json">,
+  path: string,
+): Promise<SignIn> {
+  if (env.SECUREFLAG_API_TOKEN) {
+    const message = "SECUREFLAG_API_TOKEN and SECUREFLAG_API_TOKEN_FILE cannot both be set";
+    throw usageError(message, "Unset one of them.");
+  }
+  const { readInputFile, whyUnread } = await import("../files/files.ts");
+  const bytes = await readInputFile(path, 2 * MAX_TOKEN_BYTES, true).catch((cause: unknown) => {
+    throw new CliError("invalid_usage", `SECUREFLAG_API_TOKEN_FILE: cannot read ${path}: ${whyUnread(cause)}`, {
+      hint: "Check the path and the rights of the file.",
+      cause,
+    });
+  });
+  const token = decodeText(bytes).trim();
+  if (token === "") throw usageError(`SECUREFLAG_API_TOKEN_FILE: ${path} is empty`, "Write the token to the file.");
+  if (!json) io.workflowCommand("add-mask", token);
+  return tokenSignIn(token, "token_file");
+}
+
+function tokenSignIn(token: string, source: "environment" | "token_file"): SignIn {
   return {
-    source: "environment",
+    source,
     isSession: false,
     email: null,
     accessToken: async () => token,

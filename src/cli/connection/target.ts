@@ -1,6 +1,7 @@
 import { parseAddress } from "../../client/address.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
+import { tokenVariable } from "../io.ts";
 import type { GlobalOptions } from "../kit/command.ts";
 import { shorten } from "../kit/text.ts";
 import { isProfileName } from "../kit/values.ts";
@@ -40,7 +41,7 @@ export async function resolveTarget(
   const named = options.profile ?? environmentProfile(env.SECUREFLAG_PROFILE);
   const urlOutside = options.apiUrl ?? (env.SECUREFLAG_API_URL || null);
   const organizationOutside = options.organizationId ?? environmentOrganization(env.SECUREFLAG_ORGANIZATION);
-  const complete = urlOutside !== null && organizationOutside !== null && env.SECUREFLAG_API_TOKEN;
+  const complete = urlOutside !== null && organizationOutside !== null && tokenVariable(env) !== null;
   // Reading it refuses a wrong SECUREFLAG_CONFIG_DIR before anything is sent, also where nothing in it is needed.
   const isKept = context.configDirectory !== null;
   const settings: ProfileReader = !isKept || (complete && named === null) ? NO_SETTINGS : await context.settings();
@@ -111,14 +112,14 @@ const HINT =
  * Says what works at SecureFlag's public API, before a sign-in is looked for and anything is sent, where a command needs
  * more than that, or nothing at all is configured.
  *
- * @param token SECUREFLAG_API_TOKEN
+ * @param hasToken whether the environment has a token
  * @throws CliError `not_signed_in` where no backend is set, `billing_not_offered`, `users_not_offered`
  */
-export function assertOffered(target: Target, token: string | undefined, need: Need): void {
+export function assertOffered(target: Target, hasToken: boolean, need: Need): void {
   const { apiUrlSource, profile } = target;
   if (!isPublicApi(target)) return;
   const isUnset = need === "billing" && apiUrlSource === "default";
-  if (isUnset || (!token?.trim() && profile === null)) throw noBackend();
+  if (isUnset || (!hasToken && profile === null)) throw noBackend();
   if (need === "billing") {
     const message = "The billing calls of SecureFlag's API (https://api.secureflag.com) are not public";
     throw new CliError("billing_not_offered", message, { hint: HINT });

@@ -15,13 +15,15 @@ class NoFileError extends Error {
  * pipe could keep the command waiting forever.
  *
  * @param most the largest content that makes sense, in bytes
+ * @param orPipe also reads a pipe, and waits for its end
  * @throws what the file system throws
  */
-export async function readInputFile(path: string, most: number): Promise<Buffer> {
+export async function readInputFile(path: string, most: number, orPipe = false): Promise<Buffer> {
   // Windows has no O_NONBLOCK.
-  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  const file = await open(path, constants.O_RDONLY | (orPipe ? 0 : (constants.O_NONBLOCK ?? 0)));
   try {
-    if (!(await file.stat()).isFile()) throw new NoFileError("it is not a file");
+    const found = await file.stat();
+    if (!found.isFile() && !(orPipe && found.isFIFO())) throw new NoFileError("it is not a file");
     const chunks: Buffer[] = [];
     for await (const chunk of file.createReadStream({ end: most, autoClose: false })) chunks.push(Buffer.from(chunk));
     return Buffer.concat(chunks);

@@ -97,6 +97,9 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
 const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
   ["SECUREFLAG_API_URL", "backend, like --api-url"],
   ["SECUREFLAG_API_TOKEN", "token, used instead of a stored sign-in"],
+  ["SECUREFLAG_API_TOKEN_FILE", "file that holds the token"],
+  ["SECUREFLAG_TRUST", "trust to sign in by in CI, if there is no other sign-in"],
+  ["SECUREFLAG_ID_TOKEN", "identity token of the CI job; on GitHub Actions it is requested"],
   ["SECUREFLAG_ORGANIZATION", "organization ID, like --org; not needed if you belong to one only"],
   ["SECUREFLAG_PROFILE", "profile, like --profile"],
   ["SECUREFLAG_CONFIG_DIR", "directory of settings, journal and sign-ins, instead of the platform's own"],
@@ -121,9 +124,14 @@ There are no prompts if stdin or stderr is not a terminal,
 if CI is set, or with --no-input: a missing answer is an
 error that names the flag. Nothing is bought without --yes.
 
+Jobs need no stored secret where they have an identity
+token, as on GitHub and GitLab: an administrator adds a
+trust (\`tokens trust add --help\`), and jobs name it.
+
 Keep licenses topped up, from any number of jobs at once:
 
-  export SECUREFLAG_API_URL=... SECUREFLAG_API_TOKEN=...
+  export SECUREFLAG_API_URL=... SECUREFLAG_ORGANIZATION=...
+  export SECUREFLAG_TRUST=...  # or SECUREFLAG_API_TOKEN=...
   secureflag-licenses top-up --available 5 --yes \\
     --max-licenses 10 --max-total 500
 
@@ -173,7 +181,7 @@ export const HELP_TOPICS = {
   },
   environment: {
     data: VARIABLES.map(([name, meaning]) => ({ name, meaning })),
-    render: (view) => table("variable", VARIABLES, 24, view),
+    render: (view) => table("variable", VARIABLES, 25, view),
   },
   ci: { data: { topic: "ci", text: CI }, render: () => CI },
 } satisfies Record<(typeof HELP_TOPIC_NAMES)[number], HelpTopic>;

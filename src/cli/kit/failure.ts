@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import type { Context } from "../context.ts";
 import { type CliError, reportOf, usageError } from "../errors.ts";
+import { tokenVariable } from "../io.ts";
 import { label } from "./color.ts";
 import { commandOf, InvalidValueError } from "./command.ts";
 import { toJson } from "./output.ts";
@@ -19,7 +20,7 @@ const MAX_PROBLEMS = 100;
  * @returns the exit code
  */
 export function reportFailure(error: unknown, argv: readonly string[], context: Context): number {
-  const report = reportOf(error, Boolean(context.env.SECUREFLAG_API_TOKEN));
+  const report = reportOf(error, tokenVariable(context.env));
   const { code, exitCode, requestId } = report;
   const isJson = argv.includes("--json");
   const message = sentence(report.message, isJson ? Number.POSITIVE_INFINITY : MAX_TEXT);

@@ -1,5 +1,6 @@
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { reportOf } from "../errors.ts";
+import { tokenVariable } from "../io.ts";
 import { toJson } from "../kit/output.ts";
 import { clean } from "../kit/text.ts";
 
@@ -21,7 +22,7 @@ export function answer(data: object, words: readonly string[] = []): CallToolRes
 
 /** Answers an agent with a failure, as `--json` prints it (src/cli/README.md, Output). */
 export function failureAnswer(error: unknown, env: Readonly<Record<string, string | undefined>>): CallToolResult {
-  const { problems, ...report } = reportOf(error, Boolean(env.SECUREFLAG_API_TOKEN));
+  const { problems, ...report } = reportOf(error, tokenVariable(env));
   return { content: [text(toJson({ error: cleaned(report) }))], isError: true };
 }
 

@@ -55,7 +55,8 @@ export function addServiceFlags(command: Command): Command {
     .option("--port <n>", "port to listen on (default: 8080; 0 picks a free one)", someText)
     .option("--tls-cert <file>", "TLS certificate chain, PEM", someText)
     .option("--tls-key <file>", "TLS private key, PEM", someText)
-    .option("--trust-proxy <ranges>", "comma-separated proxies to trust for `X-Forwarded-For`", someText);
+    .option("--trust-proxy <ranges>", "comma-separated proxies to trust for `X-Forwarded-For`", someText)
+    .option("--private-issuers", "allow trusts whose issuer is in a private network");
   return addSellingFlags(listening)
     .option("--notify-url <url>", "where to post notifications (or set SECUREFLAG_NOTIFY_URL)", someText)
     .option("--pool <n>", "maximum database connections (default: 10)", someText)

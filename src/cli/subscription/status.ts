@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { isTaxed } from "../../billing/proration.ts";
 import type { Subscription } from "../../contract/billing.ts";
+import { TRUST_PREFIX } from "../../contract/constants.ts";
 import type { Me } from "../../contract/identity.ts";
 import { payCommand, unpaidDeadline, unpaidRenewal } from "../buying/purchaseView.ts";
 import { type Connection, connect } from "../connection/connect.ts";
@@ -92,7 +93,7 @@ function assertPaid(subscription: Subscription): void {
 
 /** Warns if the API token in use expires soon. A person's sign-in renews itself. */
 async function tokenExpiry(options: StatusOptions, { client, signIn }: Connection): Promise<string | null> {
-  if (options.json || options.quiet || signIn.isSession) return null;
+  if (options.json || options.quiet || signIn.isSession || signIn.source === "trust") return null;
   return await client.me().then(
     ({ token }) => tokenWarning(token),
     () => null,
@@ -183,6 +184,8 @@ export function subscriptionWarnings(subscription: Subscription): string[] {
  */
 export function tokenWarning({ name, expiresIn }: Me["token"]): string | null {
   if (name === null || expiresIn === null || expiresIn === undefined) return null;
+  // It is exchanged again by itself.
+  if (name.startsWith(TRUST_PREFIX)) return null;
   if (expiresIn > TOKEN_DAYS * DAY_SECONDS) return null;
   const days = Math.floor(expiresIn / DAY_SECONDS);
   const when = days === 0 ? "within a day" : days === 1 ? "in 1 day" : `in ${days} days`;

@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { idSchema, pageSchema } from "../basics.ts";
 import {
   apiTokenSchema,
@@ -5,6 +6,7 @@ import {
   createTokenRequestSchema,
   deviceAuthorizationRequestSchema,
   deviceAuthorizationSchema,
+  exchangeAnswerSchema,
   loginAnswerSchema,
   loginRequestSchema,
   membershipSchema,
@@ -16,6 +18,7 @@ import {
   tokenAnswerSchema,
   tokenRequestSchema,
 } from "../identity.ts";
+import { addTrustRequestSchema, trustSchema } from "../trusts.ts";
 import { type Operation, organizationParams } from "./operation.ts";
 
 /** Signing in, sessions and API tokens. */
@@ -56,11 +59,11 @@ export const identityOperations = {
   token: {
     method: "POST",
     path: "/oauth/token",
-    summary: "Exchange a refresh token, or an approved device code, for a pair of tokens",
+    summary: "Exchange a refresh token or an approved device code for a pair of tokens, or an identity token for one",
     access: "public",
     body: tokenRequestSchema,
     bodyType: "form",
-    answers: { 200: tokenAnswerSchema },
+    answers: { 200: z.union([tokenAnswerSchema, exchangeAnswerSchema]) },
   },
   revokeToken: {
     method: "POST",
@@ -110,6 +113,32 @@ export const identityOperations = {
     summary: "Revoke an API token; one that is revoked already stays so",
     access: "administrator",
     params: organizationParams.extend({ tokenId: idSchema }),
+    answers: { 204: null },
+  },
+  listTrusts: {
+    method: "GET",
+    path: "/organizations/{organizationId}/trusts",
+    summary: "The trusts that were not removed, newest first",
+    access: "administrator",
+    params: organizationParams,
+    answers: { 200: pageSchema(trustSchema) },
+  },
+  addTrust: {
+    method: "POST",
+    path: "/organizations/{organizationId}/trusts",
+    summary: "Trust an issuer's identity tokens with these claims, which can be exchanged for tokens of 10 minutes",
+    access: "administrator",
+    freshCode: true,
+    params: organizationParams,
+    body: addTrustRequestSchema,
+    answers: { 201: trustSchema },
+  },
+  removeTrust: {
+    method: "DELETE",
+    path: "/organizations/{organizationId}/trusts/{trustId}",
+    summary: "Remove a trust, and with it the tokens that were exchanged by it; one that is removed already stays so",
+    access: "administrator",
+    params: organizationParams.extend({ trustId: idSchema }),
     answers: { 204: null },
   },
 } as const satisfies Record<string, Operation>;

@@ -44,6 +44,11 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   listTokens: {},
   createToken: { body: { name: "new", scopes: ["billing:read"] } },
   revokeApiToken: {},
+  listTrusts: {},
+  addTrust: {
+    body: { name: "new", issuer: "https://issuer.example", claims: { sub: "new" }, scopes: ["billing:read"] },
+  },
+  removeTrust: {},
   listEvents: {},
   getReport: {},
 };
@@ -186,7 +191,7 @@ describe.each(calls)("$id", (one) => {
   test("requires a recent one-time code only where money is spent", async () => {
     const stale = await request(one, OWN, tokens["stale session"]);
     const fresh = await request(one, OWN, tokens["fresh session"]);
-    const guarded = ["createPurchase", "payPurchase", "reduceLicenses", "createToken"];
+    const guarded = ["createPurchase", "payPurchase", "reduceLicenses", "createToken", "addTrust"];
     expect(stale.body?.code === "mfa_required").toBe(guarded.includes(one.id));
     expect(fresh.body?.code).not.toBe("mfa_required");
   });

@@ -13,13 +13,16 @@ import { operatorProvider } from "../../../src/backend/service/operatorProvider.
 import { type RunningService, startService } from "../../../src/backend/service/server.ts";
 import { readServiceSettings } from "../../../src/backend/service/settings.ts";
 import { withStore } from "../../../src/backend/service/store.ts";
-import { CLIENT_ID } from "../../../src/contract/identity.ts";
+import { CLIENT_ID, JWT_TYPE, TOKEN_EXCHANGE } from "../../../src/contract/identity.ts";
 import { createAuthority } from "../../support/certificates.ts";
 import { isInstalled } from "../../support/installed.ts";
+import { startIssuer } from "../../support/issuer.ts";
 import { removePlaces, temporaryDirectory } from "../../support/places.ts";
-import { organization, seed, tokenOf } from "../../support/seed.ts";
+import { ADMIN, organization, PASSWORD, seed, tokenOf } from "../../support/seed.ts";
 import { createDatabase, POSTGRES, serviceEnvironment, type TestDatabase } from "../../support/service.ts";
 import { serviceMachine } from "../support/serviceMachine.ts";
+
+const JSON_TYPE = { "content-type": "application/json" };
 
 const ROLE = `test_role_${randomBytes(4).toString("hex")}`;
 
@@ -28,7 +31,7 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
   let log: string[] = [];
   const running: RunningService[] = [];
 
-  const settingsOf = (flags: Record<string, string> = {}, env: Record<string, string> = {}) =>
+  const settingsOf = (flags: Record<string, string | boolean> = {}, env: Record<string, string> = {}) =>
     readServiceSettings({
       flags: { payments: "sandbox", "test-mode": true, port: "0", "drain-seconds": "0", ...flags },
       env: { ...serviceEnvironment(database), ...env },
@@ -36,7 +39,10 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
 
   const machine = () => serviceMachine({ log: (line) => void log.push(line) });
 
-  async function start(flags: Record<string, string> = {}, env: Record<string, string> = {}): Promise<RunningService> {
+  async function start(
+    flags: Record<string, string | boolean> = {},
+    env: Record<string, string> = {},
+  ): Promise<RunningService> {
     const service = await startService(await settingsOf(flags, env), machine());
     running.push(service);
     return service;
@@ -85,6 +91,41 @@ describe.skipIf(!POSTGRES)("an instance of the service", () => {
     const behind = await start({ "trust-proxy": "127.0.0.1,10.0.0.0/8" });
     expect(await addressOf(behind, "6.6.6.6, 198.51.100.7, 10.1.2.3")).toBe("198.51.100.7");
     expect(await addressOf(await start(), "6.6.6.6")).toBe("127.0.0.1");
+  });
+
+  test("trusts issuers in private networks only if the operator allows them", async () => {
+    const issuer = await startIssuer();
+    try {
+      const post = async ({ ready }: RunningService, path: string, body: unknown, token = "") => {
+        const isForm = body instanceof URLSearchParams;
+        const answer = await fetch(ready.url + path, {
+          method: "POST",
+          headers: { ...(token && { authorization: `Bearer ${token}` }), ...(!isForm && JSON_TYPE) },
+          body: isForm ? body : JSON.stringify(body),
+        });
+        return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+      };
+      const [open, closed] = [await start({ "private-issuers": true }), await start()];
+      const session = await post(open, "/auth/login", { email: ADMIN, password: PASSWORD });
+      const trust = { name: "ci", issuer: issuer.url, claims: { sub: "job" }, scopes: ["billing:read"] };
+      const add = (to: RunningService) => post(to, "/organizations/1/trusts", trust, String(session.body.accessToken));
+      expect(await add(closed)).toMatchObject({ status: 400, body: { errors: [{ path: "issuer" }] } });
+      expect((await add(open)).status).toBe(201);
+      const exchange = async (at: RunningService) => {
+        const form = new URLSearchParams({
+          grant_type: TOKEN_EXCHANGE,
+          subject_token: await issuer.sign({ claims: { sub: "job", aud: new URL(at.ready.url).origin } }),
+          subject_token_type: JWT_TYPE,
+          organization: "1",
+          trust: "ci",
+        });
+        return post(at, "/oauth/token", form);
+      };
+      expect(await exchange(open)).toMatchObject({ status: 200, body: { expires_in: 600 } });
+      expect(await exchange(closed)).toMatchObject({ status: 503, body: { error: "server_error" } });
+    } finally {
+      await issuer.close();
+    }
   });
 
   test("serves health alone without the role http", async () => {

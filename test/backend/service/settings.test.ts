@@ -38,6 +38,11 @@ describe("the settings of a service", () => {
     expect(settings.publicUrl.origin).toBe("http://127.0.0.1:8080");
   });
 
+  test("keep issuers of identity tokens to the internet unless they may be private", async () => {
+    expect((await read()).hasPrivateIssuers).toBe(false);
+    expect((await read({ ...FLAGS, "private-issuers": true })).hasPrivateIssuers).toBe(true);
+  });
+
   test("that are missing are all named at once", async () => {
     expect(await problems({}, {})).toEqual([
       "settings_invalid",

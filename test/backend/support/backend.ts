@@ -80,6 +80,7 @@ export async function startBackend(
     pageOrigin: (host) => `http://${host}`,
     pageKey: randomBytes(32),
     secrets: secretBox([randomBytes(32)], randomBytes),
+    issuersAt: "loopback",
     version: "0.0.0",
     licenseLimit: 10_000,
     renewalGraceDays: 14,

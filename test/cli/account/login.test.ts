@@ -50,6 +50,9 @@ async function play(line: string, script: readonly ExpectedCall[], world: FakeWo
   return { code, context, ...context.written };
 }
 
+/** What finding a sign-in takes of the flags. */
+const OPTIONS = { json: false, timeoutMs: 1_000 };
+
 describe("login", () => {
   it("reads the password from stdin and stores the sign-in and the profile", async () => {
     const { code, stdout, context } = await play(`login --email ${EMAIL} --password-stdin --json`, [LOGIN, ME], {
@@ -299,7 +302,7 @@ describe("the stored sign-in", () => {
 
   it("is not used with SECUREFLAG_API_TOKEN", async () => {
     const context = fakeContext({ env: { SECUREFLAG_API_TOKEN: "env" }, credential });
-    const signIn = await findSignIn(context, target);
+    const signIn = await findSignIn(context, target, OPTIONS);
     const { client } = scriptedClient([]);
     expect([signIn.source, await signIn.accessToken(client), await signIn.renewToken(client)]).toEqual([
       "environment",
@@ -311,12 +314,12 @@ describe("the stored sign-in", () => {
   it("is renewed when it has expired, and the new pair is stored", async () => {
     const { client } = scriptedClient([]);
     const fresh = fakeContext({ credential });
-    expect(await (await findSignIn(fresh, target)).accessToken(client)).toBe("access_1");
+    expect(await (await findSignIn(fresh, target, OPTIONS)).accessToken(client)).toBe("access_1");
 
     const expired = { ...credential, accessExpiresAt: Date.parse("2026-11-22T10:00:00Z") };
     const context = fakeContext({ credential: expired });
     const renewing = scriptedClient([{ call: "refresh", with: ["refresh_1"], gives: answer }]);
-    expect(await (await findSignIn(context, target)).accessToken(renewing.client)).toBe("access_2");
+    expect(await (await findSignIn(context, target, OPTIONS)).accessToken(renewing.client)).toBe("access_2");
     expect(context.stored.get("default")?.credential).toMatchObject({
       accessToken: "access_2",
       refreshToken: "refresh_2",
@@ -326,14 +329,14 @@ describe("the stored sign-in", () => {
 
   it("is reused if another command has renewed it", async () => {
     const context = fakeContext({ credential });
-    const signIn = await findSignIn(context, target);
+    const signIn = await findSignIn(context, target, OPTIONS);
     context.stored.set("default", { credential: { ...credential, accessToken: "access_9" }, source: "keyring" });
     expect(await signIn.renewToken(scriptedClient([]).client)).toBe("access_9");
   });
 
   it("is renewed with the newest refresh token", async () => {
     const context = fakeContext({ credential });
-    const signIn = await findSignIn(context, target);
+    const signIn = await findSignIn(context, target, OPTIONS);
     const newer = { ...credential, accessToken: "access_9", refreshToken: "refresh_9", accessExpiresAt: 0 };
     context.stored.set("default", { credential: newer, source: "keyring" });
     const { client } = scriptedClient([{ call: "refresh", with: ["refresh_9"], gives: answer }]);
@@ -346,7 +349,7 @@ describe("the stored sign-in", () => {
     ["given an API token instead", { ...credential, accessToken: "x", refreshToken: null }],
   ])("is not renewed if another command has %s", async (_what, now) => {
     const context = fakeContext({ credential });
-    const signIn = await findSignIn(context, target);
+    const signIn = await findSignIn(context, target, OPTIONS);
     if (now) context.stored.set("default", { credential: now, source: "keyring" });
     else context.stored.delete("default");
     expect(await signIn.renewToken(scriptedClient([]).client)).toBeNull();
@@ -354,13 +357,13 @@ describe("the stored sign-in", () => {
 
   it("is not renewed if the new one could not be stored", async () => {
     const world = { credential, hasKeyring: false };
-    const signIn = await findSignIn(fakeContext(world), target);
+    const signIn = await findSignIn(fakeContext(world), target, OPTIONS);
     await expect(signIn.renewToken(scriptedClient([]).client)).rejects.toMatchObject({ code: "keyring_unavailable" });
   });
 
   it("cannot be renewed without a refresh token", async () => {
     const context = fakeContext({ credential: { ...credential, refreshToken: null } });
-    expect(await (await findSignIn(context, target)).renewToken(scriptedClient([]).client)).toBeNull();
+    expect(await (await findSignIn(context, target, OPTIONS)).renewToken(scriptedClient([]).client)).toBeNull();
   });
 });
 

@@ -19,6 +19,18 @@ export const USAGE_CASES: readonly ErrorCase[] = [
     { line: "status --api-url api.secureflag.com" },
     { line: "status", when: "SECUREFLAG_PROFILE=__proto__", env: { SECUREFLAG_PROFILE: "__proto__" } },
     { line: "status", when: "SECUREFLAG_ORGANIZATION=northwind", env: { SECUREFLAG_ORGANIZATION: "northwind" } },
+    {
+      line: "status",
+      when: "SECUREFLAG_API_TOKEN and SECUREFLAG_API_TOKEN_FILE",
+      env: { SECUREFLAG_API_TOKEN_FILE: "/run/secrets/token" },
+    },
+    {
+      line: "status",
+      when: "SECUREFLAG_API_TOKEN_FILE=/nowhere/token",
+      env: { ...NO_TOKEN, SECUREFLAG_API_TOKEN_FILE: "/nowhere/token" },
+    },
+    { line: "tokens trust add --name ci --issuer https://gitlab.com --scopes billing:read --claim ref" },
+    { line: "tokens trust remove nightly" },
     { line: "buy" },
     { line: "buy five" },
     { line: "buy 5" },

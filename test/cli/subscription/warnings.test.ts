@@ -76,5 +76,6 @@ describe("tokenWarning", () => {
 
   it("is absent for a sign-in, which is renewed automatically", () => {
     expect(tokenWarning({ ...me().token, name: null, expiresIn: 60 })).toBeNull();
+    expect(tokenWarning({ ...me().token, name: "trust:nightly", expiresIn: 600 })).toBeNull();
   });
 });

@@ -6,7 +6,8 @@ import { stringify } from "yaml";
 import manifest from "../../../package.json";
 import { FaultProxy } from "../../support/faultProxy.ts";
 import { readLog } from "../../support/githubLog.ts";
-import { runSteps, type StepEnd } from "../../support/githubRunner.ts";
+import { type Repository, runSteps, type StepEnd } from "../../support/githubRunner.ts";
+import { type Issuer, startIssuer } from "../../support/issuer.ts";
 import { NO_REGISTRY, packPackage } from "../../support/packed.ts";
 import { BIN, ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
 import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
@@ -89,13 +90,18 @@ afterAll(async () => {
 async function topUp(
   id: number,
   inputs: Readonly<Record<string, string | undefined>>,
-  url = sandbox.ready.url,
+  {
+    url = sandbox.ready.url,
+    env = {},
+    identity,
+  }: Pick<Repository, "identity" | "env"> & { readonly url?: string } = {},
 ): Promise<StepEnd> {
   const limit = "max-total" in inputs || "max-licenses" in inputs ? {} : { "max-licenses": "50" };
   const command = `${process.execPath} ${BIN}`;
   const all = { "api-token": tokenOf(id), "api-url": url, command, ...limit, ...inputs };
   const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-  const [end] = await runSteps(stringify([{ uses: `./${ACTION}`, with: given }]), { workspace, env: NO_REGISTRY });
+  const steps = stringify([{ uses: `./${ACTION}`, with: given }]);
+  const [end] = await runSteps(steps, { workspace, env: { ...NO_REGISTRY, ...env }, ...(identity && { identity }) });
   if (end === undefined) throw new RangeError("no step has run");
   return end;
 }
@@ -135,6 +141,38 @@ describe("the top-up action", () => {
       summary: expect.stringContaining("nothing to buy"),
     });
     expect(await chargesOf(id)).toEqual([24410]);
+  });
+
+  describe("by a trust", () => {
+    const claims = { sub: "repo:northwind/infra", repository_id: "74" };
+    let issuer: Issuer;
+
+    beforeAll(async () => {
+      issuer = await startIssuer();
+    });
+    afterAll(() => issuer.close());
+
+    test("buys without a stored token, and does not use one of the job", async () => {
+      const id = untouched();
+      const body = { name: "nightly", issuer: issuer.url, claims, scopes: ["billing:read", "billing:purchase"] };
+      const path = `/organizations/${id}/trusts`;
+      expect(await sandbox.request("POST", path, { token: await sandbox.signIn(), body })).toMatchObject({
+        status: 201,
+      });
+      const inputs = { "api-token": undefined, trust: "nightly", organization: String(id), available: "8" };
+      const identity = issuer.github(claims);
+      const bought = await topUp(id, inputs, { identity, env: { SECUREFLAG_API_TOKEN: "of-another-organization" } });
+      expect(bought).toMatchObject({ exitCode: 0, outputs: { bought: "5", available: "8" } });
+      expect(await chargesOf(id)).toEqual([24410]);
+      const forbidden = await topUp(id, inputs);
+      expect(errorsOf(forbidden)).toEqual([expect.stringContaining("permissions: id-token: write")]);
+      expect(forbidden.exitCode).toBe(4);
+    });
+
+    test("takes no token beside it", async () => {
+      const end = await topUp(1, { trust: "nightly", available: "8" });
+      expect([end.exitCode, errorsOf(end)]).toEqual([2, ["Set trust or api-token, not both."]]);
+    });
   });
 
   test("runs the repository's file on its own after verifying its checksum, without a registry", async () => {
@@ -267,7 +305,7 @@ describe("invalid inputs: exit 2, nothing is sent", () => {
     ["an invalid organization", { available: "5", organization: "x" }],
   ])("%s", async (_, inputs) => {
     const before = proxy.requests.length;
-    const end = await topUp(1, inputs, proxy.url);
+    const end = await topUp(1, inputs, { url: proxy.url });
     expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING });
     expect(errorsOf(end)).toHaveLength(1);
     expect(proxy.requests.length).toBe(before);
@@ -282,6 +320,7 @@ describe("an empty input, as from a misspelled variable: exit 2, nothing is sent
     ["max-total", { available: "8", "max-licenses": "none" }],
     ["max-total", { available: "8", "max-licenses": "10" }],
     ["dry-run", { available: "8" }],
+    ["trust", { available: "8" }],
     ["api-token", { available: "8" }],
     ["api-url", { available: "8" }],
     ["organization", { available: "8" }],
@@ -290,7 +329,7 @@ describe("an empty input, as from a misspelled variable: exit 2, nothing is sent
     ["command", { available: "8" }],
   ])("%s with %j", async (name, others) => {
     const before = proxy.requests.length;
-    const end = await topUp(1, { ...others, [name]: "" }, proxy.url);
+    const end = await topUp(1, { ...others, [name]: "" }, { url: proxy.url });
     expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING, log: "" });
     expect(errorsOf(end)).toEqual([expect.stringMatching(new RegExp(`^${name} is empty\\.`))]);
     expect(proxy.requests.length).toBe(before);
@@ -364,7 +403,7 @@ describe("hostile text", () => {
     const spoilt = `${HOSTILE_TEXT}\nghadelimiter_00\nEOF\navailable<<E\n99\nE\n`;
     const edit = (body: string) => JSON.stringify({ ...JSON.parse(body), id: spoilt });
     proxy.inject({ method: "POST", path: /\/purchases$/, fault: { kind: "rewrite", edit } });
-    const end = await topUp(id, { available: "8" }, proxy.url);
+    const end = await topUp(id, { available: "8" }, { url: proxy.url });
     expect(end.outputs).toEqual({
       bought: "5",
       purchased: "30",

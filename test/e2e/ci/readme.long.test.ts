@@ -6,7 +6,8 @@ import { parse } from "yaml";
 import manifest from "../../../package.json";
 import { HELP_TOPICS } from "../../../src/cli/help/help.ts";
 import { CI_SYSTEMS } from "../../support/ciSystems.ts";
-import { runSteps, runWorkflow } from "../../support/githubRunner.ts";
+import { type Repository, runSteps, runWorkflow } from "../../support/githubRunner.ts";
+import { type Issuer, startIssuer } from "../../support/issuer.ts";
 import { NO_REGISTRY, packPackage } from "../../support/packed.ts";
 import { ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
 import { type Example, exampleWith, readExamples } from "../../support/readme.ts";
@@ -25,6 +26,9 @@ let tarball: string;
 
 let sandbox: RunningSandbox;
 
+/** Where jobs get their identity tokens. */
+let issuer: Issuer;
+
 /** Where the program is installed, as the README says to. */
 let prefix: string;
 
@@ -32,6 +36,7 @@ beforeAll(async () => {
   examples = await readExamples();
   const organizations = Array.from({ length: 7 }, (_, index) => organization(index + 1));
   sandbox = await startSandbox({ seed: seed(...organizations) });
+  issuer = await startIssuer();
   tarball = await packPackage();
   prefix = await temporaryDirectory();
   await execa("npm", ["install", "--global", "--omit=optional", tarball], {
@@ -41,6 +46,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await issuer?.close();
   await sandbox?.stop();
   await removePlaces();
 });
@@ -59,8 +65,24 @@ async function shellOfAdministrator(): Promise<Record<string, string>> {
 function settingsFor(id: number) {
   return {
     secrets: { SECUREFLAG_API_TOKEN: tokenOf(id) },
-    vars: { SECUREFLAG_API_URL: sandbox.ready.url },
+    vars: { SECUREFLAG_API_URL: sandbox.ready.url, SECUREFLAG_ORGANIZATION: String(id) },
   };
+}
+
+const CLAIMS = { sub: "northwind/infra" };
+
+/** Adds the trust of the examples to an organization. */
+async function addTrust(id: number): Promise<void> {
+  const body = { name: "nightly", issuer: issuer.url, claims: CLAIMS, scopes: ["billing:read", "billing:purchase"] };
+  const token = await sandbox.signIn();
+  expect(await sandbox.request("POST", `/organizations/${id}/trusts`, { token, body })).toMatchObject({ status: 201 });
+}
+
+/** The settings of a repository whose jobs sign in by the trust. */
+async function repositoryFor(id: number, workspace: string): Promise<Repository> {
+  await addTrust(id);
+  const { vars } = settingsFor(id);
+  return { workspace, env: NO_REGISTRY, vars, identity: issuer.github(CLAIMS) };
 }
 
 function variablesFor(id: number): Record<string, string> {
@@ -98,7 +120,7 @@ describe("the README's CI examples, verbatim", () => {
   test("the workflow for GitHub Actions, in a fresh project, run twice", async () => {
     const workspace = await freshProject();
     const path = await place(workspace, exampleWith(examples, "yaml", ".github/workflows/licenses.yml"));
-    const repository = { workspace, env: NO_REGISTRY, ...settingsFor(WORKFLOW) };
+    const repository = await repositoryFor(WORKFLOW, workspace);
     const [first] = await runWorkflow(path, repository);
     expect(first).toMatchObject({ exitCode: 0, outputs: { bought: "2", available: "5" } });
     expect(first?.summary).toContain("bought 2 licenses: 25 → 27");
@@ -131,13 +153,17 @@ describe("the README's CI examples, verbatim", () => {
 
   test("the job for GitLab CI, run twice", async () => {
     const { licenses: job } = parse(exampleWith(examples, "yaml", "# .gitlab-ci.yml"));
-    expect(Object.keys(job)).toEqual(["image", "rules", "script"]);
+    expect(Object.keys(job)).toEqual(["image", "id_tokens", "variables", "rules", "script"]);
+    expect(Object.keys(job.id_tokens)).toEqual(["SECUREFLAG_ID_TOKEN"]);
+    await addTrust(GITLAB);
     const env = {
       PATH: process.env.PATH ?? "",
       ...CI_SYSTEMS.gitlab.env,
       CI_PIPELINE_SOURCE: "schedule",
       ...NO_REGISTRY,
-      ...variablesFor(GITLAB),
+      ...settingsFor(GITLAB).vars,
+      ...job.variables,
+      SECUREFLAG_ID_TOKEN: await issuer.sign({ claims: { ...CLAIMS, aud: sandbox.origin } }),
     };
     for (const words of [/^✓ Bought 2 licenses \(25 → 27\) for £/m, /^Nothing to buy: /m]) {
       const machine = { HOME: await temporaryDirectory(), CI_PROJECT_DIR: await freshProject() };

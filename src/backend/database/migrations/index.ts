@@ -20,6 +20,7 @@ import { sandboxCapturesMigration, sandboxPaymentsMigration } from "./sandboxPay
 import { spendingMigration } from "./spending.ts";
 import { statisticsMigration } from "./statistics.ts";
 import type { Step, Steps } from "./step.ts";
+import { trustsMigration } from "./trusts.ts";
 import { webhooksMigration } from "./webhooks.ts";
 
 /** What a migrator needs to know of a database. */
@@ -97,6 +98,7 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0014_payment_method": atOnceOnSqlite(paymentMethodMigration, ["subscriptions", "remind_at"]),
   "0015_reports": atOnceOnSqlite(reportsMigration, ["organizations", "created_at"]),
   "0016_control": atOnceOnSqlite(controlMigration({ dialect: "sqlite", partitions: 0 }), ["purchases", "approved_at"]),
+  "0019_trusts": atOnceOnSqlite(trustsMigration, ["token_index", "expires_at"]),
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -118,6 +120,7 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0010_payment_method": inOneTransaction(paymentMethodMigration),
     "0011_reports": inOneTransaction(reportsMigration),
     "0012_control": inOneTransaction(controlMigration({ dialect: "postgres", partitions })),
+    "0015_trusts": inOneTransaction(trustsMigration),
     ...steps,
   };
 }
