@@ -18,7 +18,7 @@ export interface LimitDeps {
   readonly metrics: Pick<Metrics, "shed">;
 }
 
-const LISTS = new Set(["listPurchases", "listEvents", "listUsers", "listTokens"]);
+const LISTS = new Set(["listPurchases", "listEvents", "exportEvents", "listCheckpoints", "listUsers", "listTokens"]);
 
 /**
  * Refuses requests before anything of theirs is accepted: with 503 while the instance is overloaded, with 429 those of a

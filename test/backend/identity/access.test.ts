@@ -45,12 +45,15 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   createToken: { body: { name: "new", scopes: ["billing:read"] } },
   revokeApiToken: {},
   listEvents: {},
+  exportEvents: {},
+  listCheckpoints: {},
   getReport: {},
 };
 
-const PUBLIC = "advanceClock deviceAuthorization getSandbox health login mfa openapi ready revokeToken token".split(
-  " ",
-);
+const PUBLIC =
+  "advanceClock deviceAuthorization getEventKeys getSandbox health login mfa openapi ready revokeToken token".split(
+    " ",
+  );
 
 const ALL: readonly [string, Operation][] = Object.entries(operations);
 
