@@ -15,6 +15,7 @@ import { reportSchema } from "../contract/report.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { assignmentStrategySchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./buying/engine/wanted.ts";
+import { eventsOutputs } from "./events/outputs.ts";
 import { SHELLS } from "./help/page.ts";
 import { serviceOutputs } from "./service/outputs.ts";
 import { usersOutputs } from "./users/outputs.ts";
@@ -168,6 +169,7 @@ export const outputs = {
   }),
   "purchases pay": z.object(purchaseOutput),
   "purchases cancel": z.object(purchaseOutput),
+  ...eventsOutputs,
   "organizations list": meSchema.shape.organizations,
   "organizations accept": z.object({ ...membershipSchema.shape, accepted: z.literal(true) }),
   "organizations assignment-strategy": z.object({

@@ -15,7 +15,7 @@ const BATCH = 500;
  *
  * @param most how many entries to hash; the rest stays for later
  * @returns the newest hashed entry
- * @throws Error, which the caller of the API does not see, if an entry is missing
+ * @throws RangeError, which the caller of the API does not see, if an entry is missing
  */
 export async function chainEvents(
   database: Kysely<Database>,
@@ -35,7 +35,7 @@ export async function chainEvents(
     if (rows.length === 0) break;
     const hashes = rows.map((row) => {
       const number = head.number + 1;
-      if (row.number !== number) throw new Error(`Event ${number} of organization ${organizationId} is missing`);
+      if (row.number !== number) throw new RangeError(`Event ${number} of organization ${organizationId} is missing`);
       head = { number, hash: eventHash(head.hash, eventOf(row)) };
       return { organization_id: organizationId, ...head };
     });
