@@ -52,10 +52,9 @@ export function registerVerify(group: Command, context: Context, run: Run<Verify
 
 const HELP = `
 Names the first event that was changed, removed, added or
-moved (exit 7). Without --key and --checkpoint it can only tell
-that the file is consistent, not who wrote it: save the
-backend's /.well-known/secureflag-licenses-keys.json, or keep
-an earlier export where nobody can change it.`;
+moved (exit 7). Without --key and --checkpoint it tells only
+that the file is consistent, not who wrote it. A backend's
+keys are at /.well-known/secureflag-licenses-keys.json.`;
 
 type Verified = Output<"events verify">;
 
