@@ -34,7 +34,7 @@ async function verify(content: string | Uint8Array, ...more: string[]) {
   const { stdout, stderr } = context.written;
   const error = stderr === "" ? null : JSON.parse(stderr).error;
   // Without the name of the file.
-  const found = error?.message.replace(/ of \/.*\)$/, ")");
+  const found = error?.message.replace(/ of \/.*$/, ")");
   return { code, error: error?.code ?? null, found, result: stdout === "" ? null : JSON.parse(stdout) };
 }
 
