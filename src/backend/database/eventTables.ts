@@ -32,11 +32,11 @@ export interface CheckpointTable {
 
 /** A key that signs checkpoints. It belongs to no organization. */
 export interface EventKeyTable {
+  /** Counts the keys. */
+  number: number;
   id: string;
   /** A JWK, as JSON text. */
   public_key: string;
   /** An encrypted JWK. */
   private_key: string;
-  /** Machine clock. */
-  created_at: number;
 }

@@ -17,7 +17,7 @@ export interface Head {
   readonly hash: string;
 }
 
-type SigningDeps = Pick<BackendDeps, "database" | "secrets" | "random" | "now" | "clock">;
+type SigningDeps = Pick<BackendDeps, "database" | "secrets" | "random" | "clock">;
 
 /** Signs the newest hashed entry of an audit log, and stores the checkpoint. */
 export async function signHead(deps: SigningDeps, organizationId: number, head: Head): Promise<SignedCheckpoint> {
@@ -73,11 +73,15 @@ interface SigningKey {
  * nothing any more, and its public half stays.
  */
 async function signingKey(deps: SigningDeps): Promise<SigningKey> {
-  for (const { id, private_key: stored } of await readKeys(deps.database)) {
-    const seed = decrypted(deps, stored);
-    if (seed !== null) return { id, privateKey: keyFrom(seed) };
+  for (;;) {
+    const keys = await readKeys(deps.database);
+    for (const { id, private_key: stored } of keys) {
+      const seed = decrypted(deps, stored);
+      if (seed !== null) return { id, privateKey: keyFrom(seed) };
+    }
+    // Of several that are created at once, the first one is used.
+    await createKey(deps, (keys[0]?.number ?? 0) + 1);
   }
-  return createKey(deps);
 }
 
 function decrypted({ secrets }: SigningDeps, stored: string): Buffer | null {
@@ -89,17 +93,15 @@ function decrypted({ secrets }: SigningDeps, stored: string): Buffer | null {
   }
 }
 
-async function createKey({ database, secrets, random, now }: SigningDeps): Promise<SigningKey> {
+async function createKey({ database, secrets, random }: SigningDeps, number: number): Promise<void> {
   const seed = random(SEED_BYTES);
-  const privateKey = keyFrom(seed);
-  const publicKey = publicKeySchema.parse(createPublicKey(privateKey).export({ format: "jwk" }));
-  const id = keyIdOf(publicKey);
+  const publicKey = publicKeySchema.parse(createPublicKey(keyFrom(seed)).export({ format: "jwk" }));
   const sealed = secrets.encrypt("event key", seed.toString("base64url"));
   await database
     .insertInto("event_keys")
-    .values({ id, public_key: JSON.stringify(publicKey), private_key: sealed, created_at: now() })
+    .values({ number, id: keyIdOf(publicKey), public_key: JSON.stringify(publicKey), private_key: sealed })
+    .onConflict((conflict) => conflict.doNothing())
     .execute();
-  return { id, privateKey };
 }
 
 const SEED_BYTES = 32;
@@ -112,5 +114,5 @@ function keyFrom(seed: Buffer): KeyObject {
 }
 
 async function readKeys(database: Kysely<Database>) {
-  return database.selectFrom("event_keys").selectAll().orderBy("created_at", "desc").orderBy("id").execute();
+  return database.selectFrom("event_keys").selectAll().orderBy("number", "desc").execute();
 }

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { endOfDateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { type Event, EXPORT_MEDIA_TYPE, type SignedCheckpoint } from "../../contract/events.ts";
+import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { pageLimit, type RouteDeps, register } from "../http/register.ts";
 import { chainEvents } from "./chain.ts";
@@ -35,7 +36,9 @@ export function registerEvents(app: FastifyInstance, deps: RouteDeps): void {
     const checkpoint = await signHead(deps, organizationId, head);
     const actor = actorOf({ email: identity.user.email, token: identity.token });
     const data = { events: head.number };
-    await recordEvent(database, { organizationId, at: clock.now(), type: "events.exported", actor, data });
+    await inTransaction(database, (tx) =>
+      recordEvent(tx, { organizationId, at: clock.now(), type: "events.exported", actor, data }),
+    );
     const body = Readable.from(exportLines(deps, organizationId, checkpoint));
     return { status: 200, body, headers: { "Content-Type": EXPORT_MEDIA_TYPE } };
   });

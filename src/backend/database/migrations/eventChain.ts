@@ -30,10 +30,10 @@ export function eventChainMigration(options: TableOptions): Migration {
       );
       await db.schema
         .createTable("event_keys")
-        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("number", "bigint", (column) => column.primaryKey())
+        .addColumn("id", "text", required)
         .addColumn("public_key", "text", required)
         .addColumn("private_key", "text", required)
-        .addColumn("created_at", "bigint", required)
         .execute();
       if (isSqlite) for (const table of ["event_hashes", "checkpoints"]) await makeAppendOnly(db, table);
     },
