@@ -13,16 +13,21 @@ type FailureDeps = Pick<BackendDeps, "database" | "now" | "clock" | "log">;
  * last 15 minutes. Returns at once: an answer that waited for it would tell that the account exists.
  */
 export function recordFailure(deps: FailureDeps, user: UserRow): void {
+  const at = { billing: deps.clock.now(), machine: deps.now() };
   setImmediate(() => {
-    record(deps, user).catch((error: unknown) => deps.log(`failed sign-in of user ${user.id}`, error));
+    record(deps, user, at).catch((error: unknown) => deps.log(`failed sign-in of user ${user.id}`, error));
   });
 }
 
-async function record({ database, now, clock }: FailureDeps, user: UserRow): Promise<void> {
+async function record(
+  { database }: FailureDeps,
+  user: UserRow,
+  at: { billing: number; machine: number },
+): Promise<void> {
   await inTransaction(database, async (tx) => {
-    if (!(await isFirst(tx, user, now()))) return;
+    if (!(await isFirst(tx, user, at.machine))) return;
     for (const organizationId of await administeredBy(tx, user.id)) {
-      await recordEvent(tx, { organizationId, at: clock.now(), type: "sign_in.failed", actor: user.email });
+      await recordEvent(tx, { organizationId, at: at.billing, type: "sign_in.failed", actor: user.email });
     }
   });
 }
