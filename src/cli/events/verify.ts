@@ -153,12 +153,12 @@ async function reading<Result>(path: string, work: Promise<Result>): Promise<Res
   } catch (cause) {
     if (cause instanceof LongLineError)
       throw tampered(path, { line: 0, message: `An event was changed: ${cause.message}` });
-    throw unreadable(path, whyUnread(cause), cause);
+    throw unreadable(path, whyUnread(cause), { cause });
   }
 }
 
-function unreadable(path: string, reason: string, cause?: unknown): CliError {
-  return new CliError("file_not_read", `Cannot read ${clean(path)}: ${reason}`, { cause });
+function unreadable(path: string, reason: string, more: { hint?: string; cause?: unknown } = {}): CliError {
+  return new CliError("file_not_read", `Cannot read ${clean(path)}: ${reason}`, more);
 }
 
 /** Reads the last checkpoint of an export, or of a file that has nothing else. */
@@ -170,12 +170,14 @@ async function readCheckpoint(path: string): Promise<SignedCheckpoint> {
   };
   const { data } = await reading(path, last());
   if (data) return data;
-  throw unreadable(path, "it does not end with a checkpoint");
+  throw unreadable(path, "it does not end with a checkpoint", { hint: "Pass an earlier export, or its last line." });
 }
 
 const MAX_KEY_BYTES = 1_000_000;
 
 const NO_KEY = "it has no Ed25519 public key (PEM, JWK or JWK set)";
+
+const KEY_HINT = "Pass the backend's /.well-known/secureflag-licenses-keys.json.";
 
 async function readKeys(path: string): Promise<readonly KeyObject[]> {
   const text = (await reading(path, readInputFile(path, MAX_KEY_BYTES))).toString("utf8").trim();
@@ -183,9 +185,9 @@ async function readKeys(path: string): Promise<readonly KeyObject[]> {
     const keys = text.startsWith("-----BEGIN") ? [createPublicKey(text)] : keysOf(JSON.parse(text)).map(publicKeyOf);
     if (keys.length > 0 && keys.every(({ asymmetricKeyType }) => asymmetricKeyType === "ed25519")) return keys;
   } catch (cause) {
-    throw unreadable(path, NO_KEY, cause);
+    throw unreadable(path, NO_KEY, { hint: KEY_HINT, cause });
   }
-  throw unreadable(path, NO_KEY);
+  throw unreadable(path, NO_KEY, { hint: KEY_HINT });
 }
 
 function keysOf(document: unknown): readonly PublicKey[] {
