@@ -4,7 +4,7 @@ import type { Page } from "./pages.ts";
 import type { Sink } from "./transport.ts";
 
 /** Which entries of the audit log to list; `from` and `to` are dates in the billing time zone, both included. */
-export interface EventsQuery {
+interface EventsQuery {
   readonly limit?: number;
   readonly after?: string;
   readonly from?: string;

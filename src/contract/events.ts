@@ -24,7 +24,7 @@ export const eventSchema = z.looseObject({
 export type Event = z.infer<typeof eventSchema>;
 
 /** What is signed: the hash of the newest entry of a log, which depends on every entry before it. */
-export const checkpointSchema = z.looseObject({
+const checkpointSchema = z.looseObject({
   organization: z.int(),
   number: z.int().nonnegative(),
   hash: hashSchema,

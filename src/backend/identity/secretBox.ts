@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 
 /** Whose a secret is: the number of a user, or the key that signs audit logs. */
-export type SecretOwner = number | "event key";
+type SecretOwner = number | "event key";
 
 /** Encrypts secrets at rest. */
 export interface SecretBox {

@@ -53,7 +53,7 @@ describe("events list", () => {
   it("prints a record a line off a terminal, and a table on one", async () => {
     const script = [page({ limit: 100 }, [1], null)];
     expect((await list("", script)).stdout).toBe("1\t2026-11-22 10:00 UTC\tuser.added\tada@x.test\t\n");
-    const { stdout } = await list("", script, { isTerminal: true });
+    const { stdout } = await list("--no-color", script, { isTerminal: true, isStdoutTerminal: true });
     expect(stdout).toMatch(/^No\. +Date +Type +By/);
     expect((await list("", [page({ limit: 100 }, [], null)])).stdout).toBe("No events.\n");
   });
