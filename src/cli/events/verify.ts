@@ -75,7 +75,7 @@ async function verify({ file, checkpoint, key }: VerifyOptions): Promise<Verifie
   const log = await reading(file, checkLog(readInputLines(file, MAX_LINE_BYTES), older?.checkpoint.number));
   if ("message" in log) throw tampered(file, log);
   const { events, organization, hash } = log;
-  if (older !== null) assertContinues(file, older, log);
+  if (older !== null && checkpoint !== null) await assertContinues(file, { ...older, path: checkpoint }, log);
   const isVerified = checkSigner(file, log, { trusted, older });
   const { at } = log.checkpoint.checkpoint;
   return {
@@ -93,8 +93,17 @@ async function verify({ file, checkpoint, key }: VerifyOptions): Promise<Verifie
 /** The longest line that makes sense: an event has some hundred bytes. */
 const MAX_LINE_BYTES = 10_000_000;
 
-/** @throws CliError `events_tampered` for a log that does not begin with what an older checkpoint has signed */
-function assertContinues(file: string, { checkpoint: older }: SignedCheckpoint, log: ConsistentLog): void {
+/**
+ * Makes sure that a log begins with what an older checkpoint has signed.
+ *
+ * @param older with the file that it is from
+ * @throws CliError `events_tampered`
+ */
+async function assertContinues(
+  file: string,
+  { checkpoint: older, path }: SignedCheckpoint & { readonly path: string },
+  log: ConsistentLog,
+): Promise<void> {
   const { organization, events, hashOfKnown } = log;
   const line = events + 1;
   if (older.organization !== organization) {
@@ -108,8 +117,29 @@ function assertContinues(file: string, { checkpoint: older }: SignedCheckpoint, 
     throw tampered(file, { line, message });
   }
   if (hashOfKnown === older.hash) return;
+  const changed = await reading(path, firstDifference(file, path));
+  if (changed !== null)
+    throw tampered(file, { line: changed, message: `Event ${changed} was changed since the older export` });
   const message = `Event ${older.number}, or one before it, was changed: the older checkpoint differs`;
   throw tampered(file, { line: older.number, message });
+}
+
+/** Finds the first event whose hash differs in two exports, which is on the line of its number; `null` for none. */
+async function firstDifference(file: string, older: string): Promise<number | null> {
+  const lines = readInputLines(file, MAX_LINE_BYTES);
+  let line = 0;
+  try {
+    for await (const bytes of readInputLines(older, MAX_LINE_BYTES)) {
+      line += 1;
+      const before = parseLine(bytes);
+      if (before?.number !== line) return null;
+      const { value: next } = await lines.next();
+      if (next === undefined || parseLine(next)?.hash !== before.hash) return line;
+    }
+    return null;
+  } finally {
+    await lines.return(undefined);
+  }
 }
 
 /** What the signer is known by. */

@@ -236,8 +236,12 @@ describe("events verify", () => {
 
     it("does not pass with an older checkpoint of what was changed", async () => {
       const found = "Event 5, or one before it, was changed: the older checkpoint differs (line 5)";
-      const older = fileOf(lines(exportOf(LOG.slice(0, 5), KEY)), "older.jsonl");
+      const older = fileOf(lines([checkpointOf(LOG.slice(0, 5), KEY)]), "older.jsonl");
       expect(await verify(content, "--checkpoint", older)).toMatchObject({ code: 7, found });
+      // A whole export also tells which one it was.
+      const export5 = fileOf(lines(exportOf(LOG.slice(0, 5), KEY)), "export.jsonl");
+      const named = "Event 3 was changed since the older export (line 3)";
+      expect(await verify(content, "--checkpoint", export5)).toMatchObject({ code: 7, found: named });
       // What came before the change is the same.
       const oldest = fileOf(lines(exportOf(LOG.slice(0, 2), KEY)), "oldest.jsonl");
       expect((await verify(content, "--checkpoint", oldest)).result).toMatchObject({ signer: "unverified" });
