@@ -6,7 +6,9 @@ import type { BackendDeps } from "../../../src/backend/deps.ts";
 import { chainEvents, createChaining } from "../../../src/backend/events/chain.ts";
 import { recordEvents } from "../../../src/backend/events/events.ts";
 import { secretBox } from "../../../src/backend/identity/secretBox.ts";
+import { startSweeping } from "../../../src/backend/sweep.ts";
 import { chained, type LoggedEvent } from "../../support/eventLog.ts";
+import { waitFor } from "../../support/wait.ts";
 import { buy, call, NOON, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
 import { DIALECTS, openOldStore } from "../support/stores.ts";
 
@@ -117,6 +119,14 @@ describe.each(DIALECTS)("the event log on %s", (kind) => {
     await round();
     expect(await numbers()).toEqual([3, 2]);
     expect(await createChaining(backend.deps)()).toBe(false);
+  });
+
+  test("is chained by a backend that sweeps, without being read", async () => {
+    const log = await start();
+    await log.record("one");
+    const stop = startSweeping(backend.deps);
+    await waitFor(async () => (await log.hashes()).length === 1);
+    await stop();
   });
 
   test("stops at an entry that is missing, and chains the others", async () => {
