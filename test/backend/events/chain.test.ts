@@ -127,6 +127,7 @@ describe.each(DIALECTS)("the event log on %s", (kind) => {
     const stop = startSweeping(backend.deps);
     await waitFor(async () => (await log.hashes()).length === 1);
     await stop();
+    expect(await log.hashes()).toHaveLength(1);
   });
 
   test("stops at an entry that is missing, and chains the others", async () => {
