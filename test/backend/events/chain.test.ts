@@ -217,7 +217,7 @@ describe.each(DIALECTS)("the event log on %s", (kind) => {
     const log = await start();
     await log.record("one");
     await log.get("/export");
-    for (const table of ["events", "event_hashes", "checkpoints"] as const) {
+    for (const table of ["events", "event_hashes", "checkpoints", "event_keys"] as const) {
       await expect(backend.deps.database.deleteFrom(table).execute()).rejects.toThrow("append-only");
       await expect(sql`update ${sql.table(table)} set number = 7`.execute(backend.deps.database)).rejects.toThrow(
         "append-only",

@@ -35,7 +35,7 @@ export function eventChainMigration(options: TableOptions): Migration {
         .addColumn("public_key", "text", required)
         .addColumn("private_key", "text", required)
         .execute();
-      if (isSqlite) for (const table of ["event_hashes", "checkpoints"]) await makeAppendOnly(db, table);
+      if (isSqlite) for (const table of ["event_hashes", "checkpoints", "event_keys"]) await makeAppendOnly(db, table);
     },
   };
 }
