@@ -4,6 +4,7 @@ import { openapiDocument } from "../contract/openapi.ts";
 import { MAX_BODY_BYTES } from "../contract/operations/operation.ts";
 import type { BackendDeps } from "./deps.ts";
 import { BackendError } from "./errors.ts";
+import { registerEvents } from "./events/routes.ts";
 import { parseStrictJson } from "./http/body.ts";
 import { commonHeaders, newRequestId, problemHeaders, problemOf, problemText } from "./http/failure.ts";
 import { type RouteDeps, register } from "./http/register.ts";
@@ -92,6 +93,7 @@ function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<A
   registerPaymentPage(app, routes);
   registerPaymentMethod(app, routes);
   registerMethodPage(app, routes);
+  registerEvents(app, routes);
   registerReports(app, routes);
   registerBillingDetails(app, routes);
   registerUsers(app, routes);

@@ -1,6 +1,7 @@
 import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import pLimit from "p-limit";
 import type { BackendDeps } from "./deps.ts";
+import { createChaining } from "./events/chain.ts";
 import { sendNotifications } from "./events/outbox.ts";
 import { prune } from "./prune.ts";
 import { isOrphan, leaseDue } from "./purchases/leases.ts";
@@ -197,7 +198,8 @@ export interface SweepingOptions extends Pick<SweepOptions, "jobs" | "bucket" | 
 }
 
 /**
- * Sweeps until stopped, one round at a time with a pause after each, and once a minute prunes and cancels orphaned payments. A round that fails is logged.
+ * Sweeps until stopped, one round at a time with a pause after each, hashes new events, and once a minute prunes and
+ * cancels orphaned payments. A round that fails is logged.
  *
  * @param among how it shares the work with other instances; `null` for a backend alone
  * @returns a function that stops it, and resolves when the current round is over
@@ -225,9 +227,18 @@ export function startSweeping(deps: BackendDeps, among: SweepingOptions | null =
   });
   // On its own, because deleting a backlog may take longer than a payment should wait.
   const keeping = repeat(stop.signal, () => PAUSE_MS, keepUp);
+  // On its own as well: no purchase waits for a hash.
+  const chain = createChaining(deps, stop.signal);
+  const chaining = repeat(stop.signal, pauseOf, async () => {
+    let hasWorked = false;
+    await orLog(deps, "event log", async () => {
+      hasWorked = await chain();
+    });
+    return hasWorked;
+  });
   return async () => {
     stop.abort();
-    await Promise.all([sweeping, keeping]);
+    await Promise.all([sweeping, keeping, chaining]);
   };
 }
 

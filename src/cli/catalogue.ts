@@ -67,6 +67,13 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: () => import("./reports/report.ts"),
   },
   {
+    word: "events",
+    group: "Licenses",
+    summary: "List, export and verify what happened",
+    connects: true,
+    load: () => import("./events/events.ts"),
+  },
+  {
     word: "users",
     group: "People",
     summary: "List, add, change, sync and remove users",

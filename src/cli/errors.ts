@@ -37,6 +37,7 @@ const USE_SCOPE = "Use a token that has the scope, or unset SECUREFLAG_API_TOKEN
 const SPEND_LESS = "Buy fewer licenses, wait for the next month, or use a token with a higher limit.";
 const LIMIT_TOKEN = "Create one with a limit: `secureflag-licenses tokens create --max-spend <amount/month>`.";
 const CHECK_ID = "Check the ID or number, and the organization with `secureflag-licenses organizations list`.";
+const TAMPERED = "Keep the file as it is, and compare it with a fresh `secureflag-licenses events export <file>`.";
 const BUY_MISSING = "Buy the missing licenses with `secureflag-licenses buy <n>`, then run the command again.";
 
 /**
@@ -84,6 +85,7 @@ export const ERRORS = {
   organization_exists: row(2, "never", "settled", null),
   file_exists: row(2, "never", "unsent", null),
   file_not_written: row(2, "never", "unsent", null),
+  file_not_read: row(2, "never", "unsent", "Check the path."),
   font_missing: row(2, "never", "settled", "Omit --pdf to read the receipt here; --json has everything."),
 
   declined_by_person: row(3, "never", "settled", null),
@@ -122,6 +124,7 @@ export const ERRORS = {
   idle_users: row(7, "never", "settled", null),
   too_many_removals: row(7, "never", "unsent", null),
   empty_file: row(7, "never", "unsent", null),
+  events_tampered: row(7, "never", "unsent", TAMPERED),
   below_minimum_charge: row(
     7,
     "never",

@@ -16,6 +16,7 @@ import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { trustSchema } from "../contract/trusts.ts";
 import { assignmentStrategySchema } from "../contract/users.ts";
 import { licenseTargetSchema } from "./buying/engine/wanted.ts";
+import { eventsOutputs } from "./events/outputs.ts";
 import { SHELLS } from "./help/page.ts";
 import { serviceOutputs } from "./service/outputs.ts";
 import { usersOutputs } from "./users/outputs.ts";
@@ -178,6 +179,7 @@ export const outputs = {
   }),
   "purchases pay": z.object(purchaseOutput),
   "purchases cancel": z.object(purchaseOutput),
+  ...eventsOutputs,
   "organizations list": meSchema.shape.organizations,
   "organizations accept": z.object({ ...membershipSchema.shape, accepted: z.literal(true) }),
   "organizations assignment-strategy": z.object({

@@ -6,12 +6,12 @@ import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
 import { isAnyLost, isOutcomeOpen, outcomeOf, outcomeUnknown } from "./outcome.ts";
 import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
-import { readAnswer } from "./reading.ts";
+import { type Reading, readAnswer } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
 import { type Parameters, targetOf } from "./target.ts";
 import { checkedToken } from "./token.ts";
 import { traceLine } from "./trace.ts";
-import type { Transport, WireAnswer, WireRequest } from "./transport.ts";
+import { isStream, type Sink, type Transport, type WireAnswer, type WireRequest } from "./transport.ts";
 
 /** What one call is made with. */
 export interface CallInput {
@@ -25,6 +25,8 @@ export interface CallInput {
   readonly heldMs?: number;
   /** Whether the answer is asked for as PDF. */
   readonly asPdf?: true;
+  /** Takes the answer of an operation that streams. */
+  readonly sink?: Sink;
 }
 
 type AnswerSchemas<Id extends OperationId> = (typeof operations)[Id]["answers"];
@@ -219,7 +221,7 @@ export class Caller {
     this.options.trace?.(traceLine(request, result, { tries, ms: this.options.now() - began }));
     const origin = this.address.origin;
     if (result.kind === "failure") return { failure: failureOfWire(result, operation, origin, this.options.env) };
-    const reading = input.asPdf ? readPdfAnswer(operation, result) : readAnswer(operation, result);
+    const reading = readingOf(operation, input, result);
     if (reading.kind === "success") {
       const requestId = reading.requestId ?? result.headers["x-request-id"] ?? null;
       return { reply: { value: reading.value, replayed: isReplay(result), requestId } };
@@ -228,13 +230,13 @@ export class Caller {
   }
 
   private request(operation: Operation, input: CallInput, tries: number, token: string | null): WireRequest {
-    const { params = {}, query = {}, body, idempotencyKey, heldMs = 0 } = input;
+    const { params = {}, query = {}, body, idempotencyKey, heldMs = 0, sink } = input;
     const timeoutMs = this.options.timeoutMs + heldMs;
     return {
       method: operation.method,
       path: targetOf(operation, this.address, params, query),
       headers: {
-        accept: `${input.asPdf ? PDF_MEDIA_TYPE : "application/json"}, application/problem+json`,
+        accept: `${input.asPdf ? PDF_MEDIA_TYPE : (operation.streamsAs ?? "application/json")}, application/problem+json`,
         "accept-encoding": "identity",
         "user-agent": this.options.userAgent,
         ...(body !== undefined && { "content-type": mediaTypeOf(operation) }),
@@ -243,9 +245,15 @@ export class Caller {
       },
       body: body === undefined ? null : encode(operation, body),
       timeoutMs: tries === 1 ? timeoutMs : Math.min(timeoutMs, this.leftMs),
+      sink,
       onSent: () => operation.idempotent && this.options.reach("C2"),
     };
   }
+}
+
+function readingOf(operation: Operation, { asPdf, sink }: CallInput, answer: WireAnswer): Reading {
+  if (sink && isStream(answer, sink.mediaType)) return { kind: "success", value: null };
+  return asPdf ? readPdfAnswer(operation, answer) : readAnswer(operation, answer);
 }
 
 function mediaTypeOf(operation: Operation): string {

@@ -14,6 +14,7 @@ import { another, isNamed, ofOrganization } from "./asked.ts";
 import { Caller, type CallInput, type ClientOptions } from "./call.ts";
 import { type DocumentCalls, documentCalls } from "./documents.ts";
 import { ClientError } from "./errors.ts";
+import { type EventCalls, eventCalls } from "./events.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import { ASK_AGAIN_HINT } from "./outcome.ts";
 import { createTransport } from "./transport.ts";
@@ -37,7 +38,7 @@ export type KeyOutcome =
 /**
  * The contract, seen from a command: one client per command, because they share the time for retries. Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
  */
-export interface Client extends IdentityCalls, UserCalls, DocumentCalls {
+export interface Client extends IdentityCalls, UserCalls, DocumentCalls, EventCalls {
   readonly apiUrl: string;
   readonly origin: string;
   readonly isLoopback: boolean;
@@ -105,6 +106,7 @@ export function createClient(options: ClientOptions): Client {
     ...identityCalls(caller),
     ...readingCalls(caller),
     ...documentCalls(caller),
+    ...eventCalls(caller),
     ...userCalls(caller),
     ...buyingCalls(caller),
     ...payingCalls(caller),

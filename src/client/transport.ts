@@ -16,13 +16,23 @@ export interface WireRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
-  /** For everything: connecting, sending and reading the answer to its end. */
+  /** For everything: connecting, sending and reading the answer to its end; with a `sink`, between two pieces of it. */
   readonly timeoutMs: number;
+  /** Takes the body of a success of its media type, which may be of any size. */
+  readonly sink?: Sink | undefined;
   /** Called once the request has left this process, before its answer is read. */
   onSent(): void;
 }
 
-/** An answer that arrived whole. Header names are lowercase. */
+/** Takes a body piece by piece. */
+export interface Sink {
+  readonly mediaType: string;
+  /** A body begins, also another time where the one before it did not end. */
+  start(): void;
+  write(chunk: Buffer): void;
+}
+
+/** An answer that arrived whole; the body is empty where the sink took it. Header names are lowercase. */
 export interface WireAnswer {
   readonly kind: "answer";
   readonly status: number;
@@ -99,10 +109,10 @@ function exchange(dispatcher: Dispatcher, origin: string, request: WireRequest):
 class AnswerReader implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | null = null;
   private failure: WireFailure | null = null;
-  private status = 0;
-  private headers: WireAnswer["headers"] = {};
+  private answer: Pick<WireAnswer, "status" | "headers"> = { status: 0, headers: {} };
   private readonly chunks: Buffer[] = [];
   private size = 0;
+  private sink: Sink | null = null;
   private readonly timer: NodeJS.Timeout;
 
   constructor(
@@ -124,11 +134,19 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHeaders): void {
-    this.status = status;
-    this.headers = singleValues(headers);
+    this.answer = { status, headers: singleValues(headers) };
+    const { sink } = this.request;
+    if (!sink || !isStream(this.answer, sink.mediaType)) return;
+    this.sink = sink;
+    sink.start();
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.sink) {
+      this.timer.refresh();
+      if (!this.failure) this.sink.write(chunk);
+      return;
+    }
     this.size += chunk.length;
     if (this.size > MAX_ANSWER_BYTES) this.fail("too_large", null);
     else this.chunks.push(chunk);
@@ -137,7 +155,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.failure) return;
     clearTimeout(this.timer);
-    this.settle({ kind: "answer", status: this.status, headers: this.headers, body: Buffer.concat(this.chunks) });
+    this.settle({ kind: "answer", ...this.answer, body: Buffer.concat(this.chunks) });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -151,6 +169,13 @@ class AnswerReader implements Dispatcher.DispatchHandler {
     this.settle(this.failure);
     this.controller?.abort(new ClientError("unreachable", "The answer was given up"));
   }
+}
+
+/** Whether an answer is a success of a media type that is not JSON. */
+export function isStream({ status, headers }: Pick<WireAnswer, "status" | "headers">, mediaType: string): boolean {
+  const [type = ""] = (headers["content-type"] ?? "").split(";");
+  const isPlain = (headers["content-encoding"] ?? "identity") === "identity";
+  return status === 200 && isPlain && type.trim().toLowerCase() === mediaType;
 }
 
 type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>;

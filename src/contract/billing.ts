@@ -239,13 +239,3 @@ export const creditNoteSchema = z
 
 /** A credit note, parsed. */
 export type CreditNote = z.infer<typeof creditNoteSchema>;
-
-/** An entry of the audit log. */
-export const eventSchema = z.object({
-  id: z.string(),
-  at: instantSchema,
-  type: z.string(),
-  actor: z.string(),
-  purchaseId: z.string().nullable(),
-  data: z.record(z.string(), z.unknown()),
-});

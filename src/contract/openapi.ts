@@ -89,6 +89,7 @@ function responsesOf(operation: Operation): Record<string, unknown> {
 }
 
 function contentOf(operation: Operation, schema: z.ZodType): Record<string, unknown> {
+  if (operation.streamsAs) return { [operation.streamsAs]: { schema: jsonSchema(schema) } };
   const json = { "application/json": { schema: jsonSchema(schema) } };
   return operation.alsoAs ? { ...json, [operation.alsoAs]: { schema: { type: "string", format: "binary" } } } : json;
 }

@@ -12,7 +12,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** The only packages of the pure rooms: no framework. */
 const OWN_PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  contract: ["zod", "@hapi/address"],
+  contract: ["zod", "@hapi/address", "canonicalize"],
   billing: ["dayjs"],
 };
 

@@ -1,6 +1,7 @@
 import type { Generated, Selectable } from "kysely";
 import type { PurchaseState } from "../../billing/purchase.ts";
 import type { AssignmentStrategy } from "../../contract/constants.ts";
+import type { CheckpointTable, EventHashTable, EventKeyTable, EventTable } from "./eventTables.ts";
 import type {
   ApiTokenTable,
   DeviceGrantTable,
@@ -37,6 +38,9 @@ export interface Database {
   credit_notes: DocumentTable;
   ledger: LedgerTable;
   events: EventTable;
+  event_hashes: EventHashTable;
+  checkpoints: CheckpointTable;
+  event_keys: EventKeyTable;
   outbox: OutboxTable;
   webhook_events: WebhookEventTable;
   provider_objects: ProviderObjectTable;
@@ -171,17 +175,6 @@ interface LedgerTable {
   at: number;
 }
 
-interface EventTable {
-  organization_id: number;
-  /** Counts the entries of the organization, in the order of their commits. */
-  number: number;
-  at: number;
-  type: string;
-  actor: string;
-  purchase_id: string | null;
-  data_json: string;
-}
-
 /** A notification to send at least once. */
 interface OutboxTable {
   organization_id: number;
@@ -257,6 +250,9 @@ export type QuoteRow = Selectable<QuoteTable>;
 
 /** An entry of the audit log as stored. */
 export type EventRow = Selectable<EventTable>;
+
+/** A checkpoint as stored. */
+export type CheckpointRow = Selectable<CheckpointTable>;
 
 /** A change of the policy that waits, as stored. */
 export type PolicyChangeRow = Selectable<PolicyChangeTable>;

@@ -1,7 +1,8 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
+import type { Event } from "../../contract/events.ts";
 import { batches } from "../database/batches.ts";
 import { preparedInsert } from "../database/prepared.ts";
-import type { ApiTokenRow, Database } from "../database/schema.ts";
+import type { ApiTokenRow, Database, EventRow } from "../database/schema.ts";
 
 /** The actor on a payment page, who is anyone with its URL. */
 export const PAYMENT_PAGE = "payment page";
@@ -72,20 +73,68 @@ function eventRow({ organizationId, at, type, actor, purchaseId, data = {} }: Ne
   };
 }
 
-/** Lists a page of the audit log, oldest first, after an entry. */
+/** Which entries of the audit log to list. */
+export interface EventFilter {
+  /** Lists entries after the one with this number, or before it from the newest on; `null` for the first page. */
+  readonly after: number | null;
+  readonly limit: number;
+  readonly isNewestFirst?: boolean;
+  /** Instants by the billing clock, the second one excluded. */
+  readonly from?: number | null;
+  readonly until?: number | null;
+  /** A type such as `purchase.accepted`, or the group before its dot. */
+  readonly type?: string | null;
+}
+
+/** Lists entries of the audit log with their hashes, which the newest ones may not have yet. */
 export async function listEvents(
   database: Kysely<Database>,
   organizationId: number,
-  page: { after: number; limit: number },
-) {
-  return database
+  { after, limit, isNewestFirst = false, from = null, until = null, type = null }: EventFilter,
+): Promise<HashedEventRow[]> {
+  let query = database
     .selectFrom("events")
-    .selectAll()
-    .where("organization_id", "=", organizationId)
-    .where("number", ">", page.after)
-    .orderBy("number")
-    .limit(page.limit)
-    .execute();
+    .leftJoin("event_hashes", (join) =>
+      join.onRef("event_hashes.number", "=", "events.number").on("event_hashes.organization_id", "=", organizationId),
+    )
+    .selectAll("events")
+    .select("event_hashes.hash")
+    .where("events.organization_id", "=", organizationId)
+    .orderBy("events.number", isNewestFirst ? "desc" : "asc")
+    .limit(limit);
+  if (after !== null) query = query.where("events.number", isNewestFirst ? "<" : ">", after);
+  if (from !== null) query = query.where("events.at", ">=", from);
+  if (until !== null) query = query.where("events.at", "<", until);
+  if (type !== null) {
+    const group = `${type}.`;
+    query = query.where((where) =>
+      where.or([where("type", "=", type), sql<boolean>`substr(type, 1, cast(${group.length} as integer)) = ${group}`]),
+    );
+  }
+  return query.execute();
+}
+
+/** An entry of the audit log as stored, with its hash. */
+export interface HashedEventRow extends EventRow {
+  readonly hash: string | null;
+}
+
+/** Returns an entry of the audit log as everyone sees it, and as it is hashed. */
+export function eventOf(row: EventRow) {
+  return {
+    organizationId: row.organization_id,
+    number: row.number,
+    at: new Date(row.at).toISOString(),
+    type: row.type,
+    actor: row.actor,
+    purchaseId: row.purchase_id,
+    data: JSON.parse(row.data_json, wellFormed) as Event["data"],
+  };
+}
+
+/** Replaces halves of characters, which RFC 8785 (section 3.1) does not allow in a string. */
+function wellFormed(_name: string, value: unknown): unknown {
+  return typeof value === "string" ? Buffer.from(value).toString() : value;
 }
 
 /** The actor that the audit log names for a buyer. */

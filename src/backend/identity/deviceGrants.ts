@@ -5,7 +5,7 @@ import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { hashToken } from "./secrets.ts";
-import { attempt, startSession } from "./sessions.ts";
+import { attempt, startSessionIn } from "./sessions.ts";
 import { assertKnownClient, OauthError } from "./signIn.ts";
 
 const LIFE_SECONDS = 600;
@@ -91,7 +91,7 @@ export async function pollDevice(
   return inTransaction(deps.database, async (tx) => {
     const taken = await takeGrant(tx, grant);
     if (!taken || taken.user_id === null) throw notGranted();
-    return startSession({ ...deps, database: tx }, taken.user_id, taken.mfa_at);
+    return startSessionIn({ ...deps, database: tx }, taken.user_id, taken.mfa_at);
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Insertable, Kysely } from "kysely";
+import { canBuy } from "../../billing/roles.ts";
 import { emailKey } from "../../contract/email.ts";
 import { batches } from "../database/batches.ts";
 import type { Database, SessionRow, UserRow } from "../database/schema.ts";
@@ -73,15 +74,16 @@ export function invitationsOf(database: Kysely<Database>, userId: number) {
 }
 
 /**
- * Notes in the memberships of a person that they signed in. Organizations that only invite them do not learn of it.
+ * Notes in the memberships of a person that they signed in, and records it in the audit logs of the organizations that they
+ * administer. Organizations that only invite them do not learn of it.
  *
  * @param now the billing clock, milliseconds
  */
-export async function noteSignIn(database: Kysely<Database>, userId: number, now: number): Promise<void> {
-  const organizations = await membershipsOf(database, userId);
+export async function noteSignIn(tx: Kysely<Database>, userId: number, now: number): Promise<void> {
+  const organizations = await membershipsOf(tx, userId);
   if (organizations.length === 0) return;
   const ids = organizations.map(({ id }) => id);
-  await database
+  await tx
     .updateTable("members")
     .set({ last_login: now })
     .where("organization_id", "in", ids)
@@ -89,6 +91,19 @@ export async function noteSignIn(database: Kysely<Database>, userId: number, now
     .where("status", "!=", "REMOVED")
     .where("accepted", "=", 1)
     .execute();
+  const { email: actor } = await readUser(tx, userId);
+  for (const organizationId of administered(organizations)) {
+    await recordEvent(tx, { organizationId, at: now, type: "sign_in.succeeded", actor });
+  }
+}
+
+/** Lists the organizations that a user administers, by id. */
+export async function administeredBy(database: Kysely<Database>, userId: number): Promise<number[]> {
+  return administered(await membershipsOf(database, userId));
+}
+
+function administered(organizations: Awaited<ReturnType<typeof membershipsOf>>): number[] {
+  return organizations.filter(({ role }) => canBuy(role)).map(({ id }) => id);
 }
 
 async function organizationsOf(database: Kysely<Database>, userId: number, { accepted }: { accepted: 0 | 1 }) {

@@ -2,6 +2,7 @@ import { Secret, TOTP } from "otpauth";
 import type { UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
+import { recordFailure } from "./failures.ts";
 import { attempt, forgetAttempts, spendCode } from "./sessions.ts";
 
 /** The usual parameters of RFC 6238. */
@@ -22,7 +23,7 @@ const REMEMBERED_STEPS = 120;
  * @throws BackendError `mfa_invalid`, with one message for a wrong code, a used one, and any code while sign-in is locked
  */
 export async function acceptCode(
-  deps: Pick<BackendDeps, "database" | "now" | "random" | "secrets">,
+  deps: Pick<BackendDeps, "database" | "now" | "clock" | "random" | "secrets" | "log">,
   user: UserRow,
   code: string,
   address: string,
@@ -37,6 +38,7 @@ export async function acceptCode(
     return (await spendCode(deps.database, { userId: id, step })) || null;
   });
   if (accepted === null) {
+    recordFailure(deps, user);
     throw new BackendError(
       "mfa_invalid",
       "The one-time code is wrong or was already used, or sign-in is locked for 15 minutes after repeated failures",

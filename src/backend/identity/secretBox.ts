@@ -1,16 +1,20 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 
-/** Encrypts secrets of users at rest. */
+/** Whose a secret is: the number of a user, or the key that signs audit logs. */
+type SecretOwner = number | "event key";
+
+/** Encrypts secrets at rest. */
 export interface SecretBox {
-  /** Encrypts a user's secret under the newest key. */
-  encrypt(userId: number, secret: string): string;
+  /** Encrypts a secret under the newest key. */
+  encrypt(owner: SecretOwner, secret: string): string;
   /**
-   * Decrypts a user's secret, under whichever key it was encrypted. A text from before secrets were encrypted is returned
-   * as it is.
+   * Decrypts a secret, under whichever key it was encrypted. A text from before secrets were encrypted is returned as it
+   * is.
    *
-   * @throws RangeError, which the caller of the API does not see, if its key is missing, or if it was changed or belongs to another user
+   * @throws RangeError, which the caller of the API does not see, if its key is missing, or if it was changed or belongs to
+   *   another owner
    */
-  decrypt(userId: number, stored: string): string;
+  decrypt(owner: SecretOwner, stored: string): string;
 }
 
 /** The prefix of encrypted secrets: `v1.<key ID>.<nonce, ciphertext and tag in base64url>`. */
@@ -39,18 +43,18 @@ export function secretBox(masterKeys: readonly Buffer[], random: (bytes: number)
   const [newest] = keys;
   if (newest === undefined) throw new RangeError("A key for secrets is required");
   return {
-    encrypt(userId, secret) {
+    encrypt(owner, secret) {
       const nonce = random(NONCE_BYTES);
-      const cipher = createCipheriv(CIPHER, newest.key, nonce).setAAD(boundTo(userId));
+      const cipher = createCipheriv(CIPHER, newest.key, nonce).setAAD(boundTo(owner));
       const sealed = Buffer.concat([nonce, cipher.update(secret, "utf8"), cipher.final(), cipher.getAuthTag()]);
       return `${VERSION}.${newest.id}.${sealed.toString("base64url")}`;
     },
-    decrypt(userId, stored) {
+    decrypt(owner, stored) {
       if (!stored.startsWith(`${VERSION}.`)) return stored;
       const [, id, text = ""] = stored.split(".");
       const known = keys.find((key) => key.id === id);
-      if (!known) throw new RangeError(`Secret of user ${userId}: key ${id} not found`);
-      return open(known.key, userId, Buffer.from(text, "base64url"));
+      if (!known) throw new RangeError(`Secret of ${nameOf(owner)}: key ${id} not found`);
+      return open(known.key, owner, Buffer.from(text, "base64url"));
     },
   };
 }
@@ -65,19 +69,23 @@ function deriveKey(masterKey: Buffer): { readonly id: string; readonly key: Buff
   return { id: derive("key ID", KEY_ID_BYTES).toString("base64url"), key: derive("encryption", KEY_BYTES) };
 }
 
-/** The additional data, so that one user's secret cannot be given to another. */
-function boundTo(userId: number): Buffer {
-  return Buffer.from(`user ${userId}`);
+/** The additional data, so that one owner's secret cannot be given to another. */
+function boundTo(owner: SecretOwner): Buffer {
+  return Buffer.from(nameOf(owner));
 }
 
-function open(key: Buffer, userId: number, sealed: Buffer): string {
+function nameOf(owner: SecretOwner): string {
+  return typeof owner === "number" ? `user ${owner}` : owner;
+}
+
+function open(key: Buffer, owner: SecretOwner, sealed: Buffer): string {
   const tagAt = sealed.length - TAG_BYTES;
   try {
     const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
-      .setAAD(boundTo(userId))
+      .setAAD(boundTo(owner))
       .setAuthTag(sealed.subarray(tagAt));
     return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, tagAt)), decipher.final()]).toString("utf8");
   } catch (cause) {
-    throw new RangeError(`Secret of user ${userId}: cannot be decrypted`, { cause });
+    throw new RangeError(`Secret of ${nameOf(owner)}: cannot be decrypted`, { cause });
   }
 }

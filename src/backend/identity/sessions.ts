@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import { SCOPES } from "../../contract/constants.ts";
 import type { SessionTokens } from "../../contract/identity.ts";
 import type { Database, SessionRow, TicketRow } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { findSession, findSessionById, noteSignIn, revokeSession, rotateSession, saveSession } from "./memberships.ts";
@@ -21,11 +22,17 @@ type SessionDeps = Pick<BackendDeps, "database" | "now" | "random">;
 type StartDeps = SessionDeps & Pick<BackendDeps, "clock">;
 
 /**
- * Starts a session for an authenticated user, and notes the sign-in in their memberships.
+ * Starts a session for an authenticated user, and notes the sign-in in their memberships and in audit logs, in one
+ * transaction.
  *
  * @param mfaAt when the user gave a one-time code, machine milliseconds; `null` for a user without
  */
-export async function startSession(deps: StartDeps, userId: number, mfaAt: number | null): Promise<SessionTokens> {
+export function startSession(deps: StartDeps, userId: number, mfaAt: number | null): Promise<SessionTokens> {
+  return inTransaction(deps.database, (tx) => startSessionIn({ ...deps, database: tx }, userId, mfaAt));
+}
+
+/** Starts a session as `startSession` does, in a transaction of the caller. */
+export async function startSessionIn(deps: StartDeps, userId: number, mfaAt: number | null): Promise<SessionTokens> {
   const id = deps.random(12).toString("hex");
   const pair = newPair(deps, id);
   await saveSession(deps.database, {

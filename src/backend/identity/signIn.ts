@@ -4,6 +4,7 @@ import { CLIENT_ID, type loginAnswerSchema, type SessionTokens, tokenRequestSche
 import type { UserRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
+import { recordFailure } from "./failures.ts";
 import { findUser } from "./memberships.ts";
 import type { Passwords } from "./secrets.ts";
 import { attempt, forgetAttempts, startSession } from "./sessions.ts";
@@ -13,7 +14,7 @@ import { codeForTicket, issueTicket } from "./tickets.ts";
 const MAX_WAITING = 30;
 
 /** The dependencies of sign-in. `passwordHashOf` waits for a seed's hash that is still being computed. */
-export interface SignInDeps extends Pick<BackendDeps, "database" | "now" | "clock" | "random" | "secrets"> {
+export interface SignInDeps extends Pick<BackendDeps, "database" | "now" | "clock" | "random" | "secrets" | "log"> {
   readonly passwords: Passwords;
   passwordHashOf(user: UserRow): Promise<string | null>;
 }
@@ -48,6 +49,7 @@ export async function checkPassword(
     attempt(deps, place, async () => ((await deps.passwords.verify(password, hash)) && found) || null),
   );
   if (user === null) {
+    if (found) recordFailure(deps, found);
     throw new BackendError(
       "unauthenticated",
       "The email or password is wrong, or sign-in is locked for 15 minutes after repeated failures",

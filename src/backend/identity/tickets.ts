@@ -61,7 +61,7 @@ export async function readTicket(deps: TicketDeps, ticket: string, kind: TicketR
  * @throws BackendError `mfa_invalid`, or `unauthenticated` if the ticket is unknown, used or expired
  */
 export async function codeForTicket(
-  deps: TicketDeps & Pick<BackendDeps, "secrets">,
+  deps: TicketDeps & Pick<BackendDeps, "clock" | "log" | "secrets">,
   { challenge, code }: { challenge: string; code: string },
   address: string,
 ): Promise<{ user: UserRow; mfaAt: number }> {

@@ -5,6 +5,7 @@ import { type CustomerRecords, GatewayRefusal, GatewayUnavailable, type Payment 
 import { isMethodRemoved, saveCustomer } from "./customer.ts";
 import { attemptKeyOf, isKeySpoiled, keyOf, spoiledKey, UNSPOILED, unlessSpoiled } from "./keys.ts";
 import { movePurchase } from "./leases.ts";
+import { moveOn } from "./moves.ts";
 import { decline, fulfillPaid, METHOD_REMOVED, NEVER_PAID, REFUSED, refuse, review, waitOrReview } from "./outcomes.ts";
 import { deadlineOf, lastAttemptAt } from "./schedule.ts";
 import { type Failure, requireApproval, requireApprovalAgain } from "./settle.ts";
@@ -120,7 +121,7 @@ async function followPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pay
 /** Follows a payment that takes days, as a bank debit does. It is looked at on its schedule only. */
 async function followProcessing(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   if (purchase.state === "charging" || purchase.state === "unknown") {
-    await movePurchase(run.database, purchase, "processing");
+    await moveOn(run, purchase, "processing");
   } else if (purchase.state === "processing" && run.clock.now() - lastAttemptAt(purchase) >= MAX_PROCESSING_MS) {
     return review(run, purchase, "its payment has been processing for 14 days");
   }
@@ -204,7 +205,7 @@ async function confirmPayment(run: WorkerRun, purchase: PurchaseRow, payment: Pa
     if (error instanceof GatewayRefusal) return followRefusedConfirmation(run, charging, payment, error);
     if (!(error instanceof GatewayUnavailable)) throw error;
     run.log(`purchase ${purchase.id}: ${error.message}`);
-    return movePurchase(run.database, charging, "unknown", error.isReplayed ? spoiledKey(run, purchase) : {});
+    return moveOn(run, charging, "unknown", error.isReplayed ? spoiledKey(run, purchase) : {});
   }
 }
 

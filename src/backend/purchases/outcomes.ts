@@ -6,6 +6,7 @@ import type { SettledPurchase } from "../deps.ts";
 import { BACKEND } from "../events/events.ts";
 import { GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { movePurchase } from "./leases.ts";
+import { moveOn } from "./moves.ts";
 import { lastAttemptAt, nextCheck, priceOf, REVIEW_AFTER_MS } from "./schedule.ts";
 import { endUnpaid, type Failure, fulfillPurchase, markRefundDue, type UnpaidEnd } from "./settle.ts";
 import type { Step, WorkerRun } from "./worker.ts";
@@ -43,7 +44,7 @@ export async function refuse(
 /** Leaves a purchase to the operator. It is still checked every day. */
 export async function review(run: WorkerRun, purchase: PurchaseRow, reason: string): Promise<Step> {
   const before = BEFORE_REVIEW[purchase.state];
-  await movePurchase(run.database, purchase, before ? [before, "needs_review"] : "needs_review");
+  await moveOn(run, purchase, before ? [before, "needs_review"] : "needs_review");
   run.log(`purchase ${purchase.id} needs review: ${reason}`);
   return "wait";
 }

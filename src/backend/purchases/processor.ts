@@ -6,7 +6,8 @@ import { BACKEND } from "../events/events.ts";
 import { CHARGEABLE_STATUSES, GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
 import { payWithEnteredCard } from "./cardEntry.ts";
 import { charge } from "./charge.ts";
-import { leasePurchase, leaseWaiting, movePurchase, releaseLease } from "./leases.ts";
+import { leasePurchase, leaseWaiting, releaseLease } from "./leases.ts";
+import { moveOn } from "./moves.ts";
 import {
   endWaiting,
   fulfill,
@@ -98,7 +99,7 @@ async function stepOrUnknown(run: WorkerRun, purchase: PurchaseRow): Promise<Ste
   } catch (error) {
     if (!isGatewayError(error)) throw error;
     run.log(`purchase ${purchase.id}: ${error.message}`);
-    if (purchase.state === "charging" && purchase.payment_id) return movePurchase(run.database, purchase, "unknown");
+    if (purchase.state === "charging" && purchase.payment_id) return moveOn(run, purchase, "unknown");
     return waitOrReview(run, purchase);
   }
 }
@@ -200,7 +201,7 @@ async function followWaiting(run: WorkerRun, purchase: PurchaseRow, payment: Pay
     case "canceled":
       return endWaiting(run, purchase, end);
     case "processing":
-      return movePurchase(run.database, purchase, "processing", { spent_at: run.clock.now() });
+      return moveOn(run, purchase, "processing", { spent_at: run.clock.now() });
     default:
       return followRefusal(run, purchase, payment);
   }

@@ -1,23 +1,22 @@
 import type { FastifyInstance } from "fastify";
-import type { z } from "zod";
 import { BillingError } from "../../billing/errors.ts";
 import { IDLE_DAYS, idleCutoff } from "../../billing/idle.ts";
 import { formatMoney, money } from "../../billing/money.ts";
 import { minLicensesFor, type Price, priceLicenses, quoteExpiry } from "../../billing/quote.ts";
-import type { eventSchema, Quote } from "../../contract/billing.ts";
-import type { EventRow, OrganizationSubscription } from "../database/schema.ts";
+import type { Quote } from "../../contract/billing.ts";
+import type { OrganizationSubscription } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
-import { actorOf, BACKEND, listEvents, OPERATOR, PAYMENT_PAGE } from "../events/events.ts";
+import { actorOf } from "../events/events.ts";
 import type { RouteDeps } from "../http/register.ts";
-import { type Answer, type Identity, pageLimit, register } from "../http/register.ts";
+import { type Answer, type Identity, register } from "../http/register.ts";
 import { chargeStepOf, limitsOf } from "../payments/gateway.ts";
 import { readRenewed, renewalInProgress } from "../renewals/renew.ts";
 import { cancelReduction, scheduleReduction } from "../subscriptions/reductions.ts";
 import { readCounts, readQuote, readSubscription, saveQuote } from "../subscriptions/store.ts";
 import { assertPurchasable, type SubscriptionSnapshot, snapshotAt, subscriptionView } from "../subscriptions/view.ts";
 
-/** Registers the calls about the subscription, its reduction, quotes and the audit log. */
+/** Registers the calls about the subscription, its reduction and quotes. */
 export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "getSubscription", async ({ organization }) =>
     subscriptionAnswer(deps, organization.subscription),
@@ -46,16 +45,6 @@ export function registerBilling(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "getQuote", async ({ organization, params }) => {
     const row = await readQuote(deps.database, organization.id, params.quoteId);
     return { status: 200, body: JSON.parse(row.quote_json) as Quote };
-  });
-
-  register(app, deps, "listEvents", async ({ organization, query, identity }) => {
-    const limit = pageLimit(query.limit);
-    const rows = await listEvents(deps.database, organization.id, {
-      after: Number(query.after ?? 0),
-      limit: limit + 1,
-    });
-    const items = rows.slice(0, limit).map((row) => eventView(row, identity));
-    return { status: 200, body: { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null } };
   });
 }
 
@@ -142,37 +131,4 @@ function assertChargeable(deps: BackendDeps, snapshot: SubscriptionSnapshot, pri
     `${formatMoney(price.total)} is below the minimum charge of ${formatMoney(money(minimum, currency))}, ${advice}`,
     { fewestLicenses: fewest },
   );
-}
-
-const NOT_PEOPLE: readonly string[] = [BACKEND, OPERATOR, PAYMENT_PAGE];
-
-/** The data of events about users and API tokens that every reader sees: no person, no scope, no limit. */
-const PUBLIC_FIELDS = { user: ["role", "adminNoTraining"], token: ["tokenId", "name"] } as const;
-
-/**
- * Returns an entry of the audit log, without what its reader cannot see elsewhere: people and emails need the scope
- * `users:read`, scopes and limits of API tokens a session.
- */
-function eventView(row: EventRow, reader: Pick<Identity, "scopes" | "token">): z.infer<typeof eventSchema> {
-  const seesPeople = reader.scopes.includes("users:read");
-  const data = JSON.parse(row.data_json) as Record<string, unknown>;
-  const [about] = row.type.split(".");
-  const isReduced = (about === "user" && !seesPeople) || (about === "token" && reader.token !== null);
-  return {
-    id: String(row.number),
-    at: new Date(row.at).toISOString(),
-    type: row.type,
-    actor: seesPeople ? row.actor : impersonal(row.actor),
-    purchaseId: row.purchase_id,
-    data: isReduced ? picked(data, PUBLIC_FIELDS[about]) : data,
-  };
-}
-
-function picked(data: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(data).filter(([name]) => names.includes(name)));
-}
-
-/** Hides an actor that is a person's email: any but the backend, the payment page and API tokens. */
-function impersonal(actor: string): string {
-  return NOT_PEOPLE.includes(actor) || actor.startsWith("token ") ? actor : "user";
 }

@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { canBuy, ROLES } from "../../billing/roles.ts";
 import { emailKey, isEmailAddress } from "../../contract/email.ts";
 import type { Database } from "../database/schema.ts";
+import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { OPERATOR, recordEvent } from "../events/events.ts";
 import { findUser, NO_PASSWORD } from "../identity/memberships.ts";
@@ -58,7 +59,9 @@ export async function createAdministrator(
   if (known !== undefined && known.password_hash !== NO_PASSWORD) {
     if (!isReplacing) throw hasPassword(email);
     const data = { idUser: known.id, email };
-    await recordEvent(database, { organizationId, at: now, actor: OPERATOR, type: "user.sign_in_replaced", data });
+    await inTransaction(database, (tx) =>
+      recordEvent(tx, { organizationId, at: now, actor: OPERATOR, type: "user.sign_in_replaced", data }),
+    );
   }
   if (known === undefined) {
     const role = ROLES.organizationAdministrator;

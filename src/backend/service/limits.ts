@@ -18,7 +18,15 @@ export interface LimitDeps {
   readonly metrics: Pick<Metrics, "shed">;
 }
 
-const LISTS = new Set(["listPurchases", "listEvents", "listUsers", "listTokens", "listTrusts"]);
+const LISTS = new Set([
+  "listPurchases",
+  "listEvents",
+  "exportEvents",
+  "listCheckpoints",
+  "listUsers",
+  "listTokens",
+  "listTrusts",
+]);
 
 /**
  * Refuses requests before anything of theirs is accepted: with 503 while the instance is overloaded, with 429 those of a

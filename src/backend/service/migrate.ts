@@ -64,7 +64,7 @@ export function databaseBusy(cause: unknown): BackendError {
 }
 
 /** Append-only tables. */
-const APPEND_ONLY = ["receipts", "credit_notes", "ledger", "events"];
+const APPEND_ONLY = ["receipts", "credit_notes", "ledger", "events", "event_hashes", "checkpoints", "event_keys"];
 
 async function grant(database: Kysely<Database>, role: string): Promise<void> {
   const { rows } = await sql<{

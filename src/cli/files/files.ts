@@ -3,7 +3,14 @@ import { open } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import { hasErrno, isMissing, makePrivateDirectory, writePrivateFile } from "./privateFile.ts";
+import {
+  type GrowingFile,
+  growPrivateFile,
+  hasErrno,
+  isMissing,
+  makePrivateDirectory,
+  writePrivateFile,
+} from "./privateFile.ts";
 
 /** A path to read is not a file. */
 class NoFileError extends Error {
@@ -31,6 +38,42 @@ export async function readInputFile(path: string, most: number, orPipe = false):
     await file.close();
   }
 }
+
+/** A line of a file is longer than any that makes sense. */
+export class LongLineError extends Error {
+  override readonly name = "LongLineError";
+}
+
+/**
+ * Reads the lines of a file that a person named, one after the other, without their ends.
+ *
+ * @param most the longest line that makes sense, in bytes
+ * @throws LongLineError, and what the file system throws
+ */
+export async function* readInputLines(path: string, most: number): AsyncGenerator<Buffer> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    if (!(await file.stat()).isFile()) throw new NoFileError("it is not a file");
+    let begun: Buffer = Buffer.alloc(0);
+    for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: CHUNK_BYTES })) {
+      const bytes = begun.length === 0 ? (chunk as Buffer) : Buffer.concat([begun, chunk as Buffer]);
+      let start = 0;
+      for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
+        yield bytes.subarray(start, end);
+        start = end + 1;
+      }
+      begun = bytes.subarray(start);
+      if (begun.length > most) throw new LongLineError("a line is too long");
+    }
+    if (begun.length > 0) yield begun;
+  } finally {
+    await file.close();
+  }
+}
+
+const LINE_FEED = 0x0a;
+
+const CHUNK_BYTES = 1_048_576;
 
 /** Why a file cannot be read, in the system's words without its code and the path. */
 export function whyUnread(cause: unknown): string {
@@ -71,8 +114,36 @@ export function assertWritable({ path, force }: OutputFile): void {
  * @throws CliError `file_exists` where one has appeared meanwhile, `file_not_written`
  */
 export function writeOutputFile({ path, force }: OutputFile, bytes: Uint8Array, context: Context): void {
+  orFailure(path, () => writePrivateFile(path, bytes, context, { replace: force }));
+}
+
+/**
+ * Writes a file that only its owner can read piece by piece, whole or not at all.
+ *
+ * @param work writes it; the file is dropped if this fails
+ * @throws CliError as `writeOutputFile`; what `work` throws
+ */
+export async function growOutputFile(
+  { path, force }: OutputFile,
+  context: Context,
+  work: (file: Pick<GrowingFile, "restart" | "write">) => Promise<void>,
+): Promise<void> {
+  const file = orFailure(path, () => growPrivateFile(path, context));
+  context.onEnd(async () => file.discard());
   try {
-    writePrivateFile(path, bytes, context, { replace: force });
+    await work({
+      restart: () => orFailure(path, () => file.restart()),
+      write: (bytes) => orFailure(path, () => file.write(bytes)),
+    });
+    orFailure(path, () => file.finish(force));
+  } finally {
+    file.discard();
+  }
+}
+
+function orFailure<Result>(path: string, work: () => Result): Result {
+  try {
+    return work();
   } catch (error) {
     throw hasErrno(error, "EEXIST") ? fileExists(path) : failureOf(error, path);
   }

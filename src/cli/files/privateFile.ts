@@ -5,6 +5,7 @@ import {
   existsSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -14,6 +15,7 @@ import {
   type Stats,
   statSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { CliError } from "../errors.ts";
@@ -58,9 +60,61 @@ export function writePrivateFile(
     throw error;
   }
   machine.reach("C6");
+  giveName(temporary, path, replace);
+}
+
+/** A private file that is written piece by piece under another name, until it is whole. */
+export interface GrowingFile {
+  /** Drops what was written. */
+  restart(): void;
+  write(bytes: Uint8Array): void;
+  /** Gives it its name, as `writePrivateFile` does. */
+  finish(replace: boolean): void;
+  /** Removes it unless it is finished. */
+  discard(): void;
+}
+
+/**
+ * Creates a private file to write piece by piece.
+ *
+ * @throws what the file system throws, as all of its functions but `discard` do
+ */
+export function growPrivateFile(path: string, { pid }: Pick<FileMachine, "pid">): GrowingFile {
+  const temporary = `${path}.${pid}.tmp`;
+  rmSync(temporary, { force: true });
+  const file = openSync(temporary, "wx", 0o600);
+  let isOpen = true;
+  return {
+    restart: () => ftruncateSync(file),
+    write: (bytes) => writeAppended(file, bytes),
+    finish(replace) {
+      fsyncSync(file);
+      closeSync(file);
+      isOpen = false;
+      giveName(temporary, path, replace);
+    },
+    discard() {
+      if (isOpen) closeSync(file);
+      isOpen = false;
+      rmSync(temporary, { force: true });
+    },
+  };
+}
+
+/** Writes behind what there is, all of it: one call of the system may write less. */
+function writeAppended(file: number, bytes: Uint8Array): void {
+  let { size } = fstatSync(file);
+  for (let done = 0; done < bytes.length; ) {
+    const written = writeSync(file, bytes, done, bytes.length - done, size);
+    done += written;
+    size += written;
+  }
+}
+
+function giveName(temporary: string, path: string, replace: boolean): void {
   if (replace) renameSync(temporary, path);
   else nameNew(temporary, path);
-  flushDirectory(directory);
+  flushDirectory(dirname(path));
 }
 
 /**

@@ -138,5 +138,11 @@ export function calendarMonth(text: string): string {
   throw new InvalidArgumentError("It must be a month such as 2026-11.");
 }
 
+/** Checks a type of events, `purchase.accepted`, or what several begin with, `purchase`. */
+export function eventType(text: string): string {
+  if (/^[a-z_]+(\.[a-z_]+)?$/.test(text)) return text;
+  throw new InvalidArgumentError("It must be a type such as purchase.accepted, or purchase for all of them.");
+}
+
 /** The profile without `--profile`, SECUREFLAG_PROFILE and `profiles use`. */
 export const DEFAULT_PROFILE = "default";

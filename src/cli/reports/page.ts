@@ -74,7 +74,8 @@ export function reportPage(shown: ShownReport): string {
 <main>
 ${header(shown)}${figures(shown)}${savingHint(shown)}${monthSections(shown)}${groupSection(shown)}
 <footer>As of ${instant(report.asOf)}; months of ${cleanWhole(subscription.organization.timeZone)}. Licenses are those at the
-end of a month. ${taxed}Net is what was charged, renewals included, less what was refunded.</footer>
+end of a month. ${taxed}Net is what was charged, renewals included, less what was refunded. What
+happened, and proof of it: <code>secureflag-licenses events export</code>.</footer>
 </main>
 </body>
 </html>

@@ -47,6 +47,7 @@ export function renderReport(shown: ShownReport, view: View): string {
       : []),
     ...(months.length === 0 ? [] : [monthTable(shown, months, view), ...charts(months, view)]),
     ...(by === null || report.by === null || report.by.length === 0 ? [] : [groupTable(shown, view)]),
+    wrap("See `secureflag-licenses events list` for what happened.", view.width),
   ];
   return sections.join("\n\n");
 }

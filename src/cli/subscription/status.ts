@@ -132,6 +132,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
       ["Time zone", clean(organization.timeZone)],
       ["Tax rate", `${decimalText(subscription.taxRate)}%`],
       ["Payment", paymentMethod(subscription.paymentMethod)],
+      ["Event log", "`secureflag-licenses events list`"],
     ],
     view,
   );

@@ -2,7 +2,6 @@ import * as z from "zod";
 import { cursorSchema, dateSchema, idSchema, integerTextSchema, pageSchema } from "../basics.ts";
 import {
   creditNoteSchema,
-  eventSchema,
   idempotencyKeySchema,
   purchaseAnswerSchema,
   purchaseRequestSchema,
@@ -28,7 +27,7 @@ const withNamedPurchase = organizationParams.extend({
 const withKey = organizationParams.extend({ idempotencyKey: idempotencyKeySchema });
 const page = { limit: integerTextSchema.optional(), after: cursorSchema.optional() };
 
-/** Subscription, quotes, purchases and the audit log of an organization. */
+/** Subscription, quotes and purchases of an organization. */
 export const billingOperations = {
   getSubscription: {
     method: "GET",
@@ -183,14 +182,5 @@ export const billingOperations = {
     params: organizationParams,
     body: billingDetailsRequestSchema,
     answers: { 200: billingDetailsSchema },
-  },
-  listEvents: {
-    method: "GET",
-    path: "/organizations/{organizationId}/events",
-    summary: "The audit log, oldest first; people only with users:read, API tokens only for a signed-in person",
-    access: "billing:read",
-    params: organizationParams,
-    query: z.object(page),
-    answers: { 200: pageSchema(eventSchema) },
   },
 } as const satisfies Record<string, Operation>;

@@ -1,4 +1,5 @@
 import { billingOperations } from "./billing.ts";
+import { eventOperations } from "./events.ts";
 import { identityOperations } from "./identity.ts";
 import { reportOperations } from "./reports.ts";
 import { serviceOperations } from "./service.ts";
@@ -8,6 +9,7 @@ import { userOperations } from "./users.ts";
 export const operations = {
   ...identityOperations,
   ...billingOperations,
+  ...eventOperations,
   ...reportOperations,
   ...userOperations,
   ...serviceOperations,

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { integerTextSchema } from "../basics.ts";
 import type { Scope } from "../constants.ts";
+import type { EXPORT_MEDIA_TYPE } from "../events.ts";
 
 /** The largest request body of an operation without a limit of its own. */
 export const MAX_BODY_BYTES = 64 * 1024;
@@ -33,6 +34,8 @@ export interface Operation {
   readonly maxBodyBytes?: number;
   /** The other media type of the answer, by `Accept`. */
   readonly alsoAs?: "application/pdf";
+  /** The media type of a success that may be of any size, and so is no JSON document. */
+  readonly streamsAs?: typeof EXPORT_MEDIA_TYPE;
   /** Whether the call requires an `Idempotency-Key`. */
   readonly idempotent?: true;
   /** The bodies of success by HTTP status; `null` is no body. */

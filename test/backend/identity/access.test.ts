@@ -50,12 +50,15 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   },
   removeTrust: {},
   listEvents: {},
+  exportEvents: {},
+  listCheckpoints: {},
   getReport: {},
 };
 
-const PUBLIC = "advanceClock deviceAuthorization getSandbox health login mfa openapi ready revokeToken token".split(
-  " ",
-);
+const PUBLIC =
+  "advanceClock deviceAuthorization getEventKeys getSandbox health login mfa openapi ready revokeToken token".split(
+    " ",
+  );
 
 const ALL: readonly [string, Operation][] = Object.entries(operations);
 

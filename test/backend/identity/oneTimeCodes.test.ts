@@ -31,6 +31,10 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
   const stepUp = (token: string, given: string, address = "192.0.2.1") =>
     call(people, "POST", "/auth/step-up", { token, body: { code: given }, address });
 
+  /** The attempts that count, and not that a failure was recorded. */
+  const attempts = () =>
+    people.deps.database.selectFrom("sign_in_attempts").selectAll().where("address", "!=", "event log").execute();
+
   beforeAll(async () => {
     people = await startWithPeople(dialect);
   });
@@ -191,7 +195,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
         for (let tried = 0; tried < 3; tried += 1) await answer(people, challenge, wrongCode(people));
         expect((await answer(people, challenge, code(people))).status).toBe(200);
       }
-      expect(await people.deps.database.selectFrom("sign_in_attempts").selectAll().execute()).toEqual([]);
+      expect(await attempts()).toEqual([]);
     });
 
     test("counts parallel guesses", async () => {
@@ -199,7 +203,7 @@ describe.each(DIALECTS)("one-time codes on %s", (dialect) => {
       const guesses = challenges.map((challenge) => answer(people, challenge, wrongCode(people)));
       expect((await Promise.all(guesses)).map(({ status }) => status)).toEqual(Array(8).fill(401));
       // Those left were judged wrong; the others met the lock, which reveals nothing about the code.
-      const judged = await people.deps.database.selectFrom("sign_in_attempts").selectAll().execute();
+      const judged = await attempts();
       expect(judged.length).toBeLessThanOrEqual(5);
     });
   });

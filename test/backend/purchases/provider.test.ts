@@ -38,6 +38,15 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
   const purchasesOf = (id: number) =>
     backend.deps.database.selectFrom("purchases").selectAll().where("organization_id", "=", id).execute();
   const stateOf = async (id: number) => (await purchasesOf(id)).map(({ state }) => state);
+  const eventsOf = async (id: number) => {
+    const rows = await backend.deps.database
+      .selectFrom("events")
+      .select("type")
+      .where("organization_id", "=", id)
+      .orderBy("number")
+      .execute();
+    return rows.map(({ type }) => type);
+  };
   const licensesOf = async (id: number) => (await subscriptionOf(backend, id)).licenses.purchased;
 
   beforeAll(async () => {
@@ -71,6 +80,8 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
         expect(await bought(id)).toMatchObject({ status: "needs_review", receiptNumber: null });
         await later(DAY_MS);
         expect([await stateOf(id), await licensesOf(id)]).toEqual([["needs_review"], 25]);
+        // Only the move is an event, and not that it is looked at every day.
+        expect(await eventsOf(id)).toEqual(["purchase.accepted", "purchase.needs_review"]);
       },
     );
   });
@@ -348,6 +359,7 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
         replace({ confirm: untouched.confirm, read: untouched.read });
         await later(2 * DAY_MS);
         expect([await stateOf(id), await licensesOf(id)]).toEqual([["unknown"], 25]);
+        expect(await eventsOf(id)).toEqual(["purchase.accepted", "purchase.unknown"]);
         await found(refunded);
         replace({ confirm: untouched.confirm, read: untouched.read });
         await later(DAY_MS);
@@ -493,6 +505,7 @@ describe.each(DIALECTS)("a provider on %s", (dialect) => {
     expect(await stateOf(id)).toEqual(["processing"]);
     await later(2 * DAY_MS);
     expect(await stateOf(id)).toEqual(["needs_review"]);
+    expect(await eventsOf(id)).toEqual(["purchase.accepted", "purchase.processing", "purchase.needs_review"]);
   });
 
   test("has a maximum: more than that is not quoted", async () => {

@@ -13,6 +13,7 @@ import { mailbox } from "../../../src/backend/sandbox/server.ts";
 import { seedRows } from "../../../src/backend/seeding/seedRows.ts";
 import { seedStore } from "../../../src/backend/seeding/store.ts";
 import { BASE_PATH, SCOPES } from "../../../src/contract/constants.ts";
+import { EXPORT_MEDIA_TYPE } from "../../../src/contract/events.ts";
 import {
   NOW,
   type SeedChanges,
@@ -168,8 +169,16 @@ export async function call(
       payload: typeof options.body === "string" ? options.body : JSON.stringify(options.body),
     }),
   });
-  const body = response.body === "" ? null : JSON.parse(response.body);
+  const isLines = response.headers["content-type"] === EXPORT_MEDIA_TYPE;
+  const body = response.body === "" ? null : isLines ? linesOf(response.body) : JSON.parse(response.body);
   return { status: response.statusCode, headers: response.headers, body };
+}
+
+function linesOf(text: string): unknown[] {
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }
 
 /** Quotes and buys over HTTP. Returns the answer to the purchase. */

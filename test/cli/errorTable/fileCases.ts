@@ -262,6 +262,20 @@ export const FILE_CASES: readonly ErrorCase[] = [
     line: "users sync {dir}/users.csv --remove",
     prepare: file("users.csv", "email,firstName,lastName\n"),
   },
+  { code: "file_not_read", line: "events verify {dir}/log.jsonl" },
+  {
+    code: "file_not_read",
+    line: "events verify {dir}/log.jsonl --key {dir}/log.jsonl",
+    when: "no key",
+    prepare: file("log.jsonl", "{}\n"),
+  },
+  {
+    code: "file_not_read",
+    line: "events verify {dir}/log.jsonl --checkpoint {dir}/log.jsonl",
+    when: "no checkpoint",
+    prepare: file("log.jsonl", "{}\n"),
+  },
+  { code: "events_tampered", line: "events verify {dir}/log.jsonl", prepare: file("log.jsonl", "{}\n") },
   {
     code: "too_many_removals",
     line: "users sync {dir}/users.csv --remove",

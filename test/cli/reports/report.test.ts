@@ -76,6 +76,8 @@ describe("report in a terminal", () => {
         `2026-09  24 of 30  ${"█".repeat(33)}${"░".repeat(8)}`,
         `2026-10  23 of 30  ${"█".repeat(31)}${"░".repeat(10)}`,
         `2026-11  23 of 30  ${"█".repeat(31)}${"░".repeat(10)}`,
+        "",
+        "See `secureflag-licenses events list` for what happened.",
       ].join("\n"),
     );
   });

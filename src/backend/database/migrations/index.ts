@@ -7,6 +7,7 @@ import { billingDetailsMigration } from "./billingDetails.ts";
 import { controlMigration } from "./control.ts";
 import { type Dialect, hasColumn } from "./dialect.ts";
 import { emailsMigration } from "./emails.ts";
+import { eventChainMigration } from "./eventChain.ts";
 import { identityMigration } from "./identity.ts";
 import { addedMigration, idleIndexMigration, lastLoginMigration } from "./lastLogin.ts";
 import { membershipsMigration } from "./memberships.ts";
@@ -98,7 +99,8 @@ const SQLITE: Readonly<Record<string, Migration>> = {
   "0014_payment_method": atOnceOnSqlite(paymentMethodMigration, ["subscriptions", "remind_at"]),
   "0015_reports": atOnceOnSqlite(reportsMigration, ["organizations", "created_at"]),
   "0016_control": atOnceOnSqlite(controlMigration({ dialect: "sqlite", partitions: 0 }), ["purchases", "approved_at"]),
-  "0019_trusts": atOnceOnSqlite(trustsMigration, ["token_index", "expires_at"]),
+  "0017_trusts": atOnceOnSqlite(trustsMigration, ["token_index", "expires_at"]),
+  "0018_event_chain": atOnceOnSqlite(eventChainMigration({ dialect: "sqlite", partitions: 0 }), ["event_keys", "id"]),
 };
 
 /** The steps of the service, whose first schema is made from empty. */
@@ -120,7 +122,8 @@ function stepsOf({ partitions = 0, steps = {} }: MigrationOptions): Steps {
     "0010_payment_method": inOneTransaction(paymentMethodMigration),
     "0011_reports": inOneTransaction(reportsMigration),
     "0012_control": inOneTransaction(controlMigration({ dialect: "postgres", partitions })),
-    "0015_trusts": inOneTransaction(trustsMigration),
+    "0013_trusts": inOneTransaction(trustsMigration),
+    "0014_event_chain": inOneTransaction(eventChainMigration({ dialect: "postgres", partitions })),
     ...steps,
   };
 }

@@ -138,7 +138,7 @@ async function createRecords(db: Kysely<unknown>, options: TableOptions): Promis
 }
 
 /** Makes SQLite refuse to update or delete rows of a table. On PostgreSQL the service's role may not. */
-async function makeAppendOnly(db: Kysely<unknown>, table: string): Promise<void> {
+export async function makeAppendOnly(db: Kysely<unknown>, table: string): Promise<void> {
   for (const change of ["update", "delete"]) {
     await sql`create trigger ${sql.ref(`${table}_no_${change}`)} before ${sql.raw(change)} on ${sql.table(table)}
       begin select raise(abort, 'append-only'); end`.execute(db);
