@@ -142,6 +142,9 @@ export type PurchaseRequest = z.infer<typeof purchaseRequestSchema>;
 /** An `Idempotency-Key`: 1 to 255 visible ASCII characters (src/contract/README.md, Idempotency). */
 export const idempotencyKeySchema = z.string().regex(/^[\x21-\x7e]{1,255}$/);
 
+/** The `nextAction.type` of a purchase that another administrator has to approve. */
+export const ADMINISTRATOR_APPROVAL = "administrator_approval";
+
 /** A purchase or a renewal. */
 export const purchaseSchema = z.object({
   id: z.string(),
@@ -160,9 +163,9 @@ export const purchaseSchema = z.object({
   nextAction: z
     .object({
       type: z.string(),
-      url: z.string(),
+      url: z.string().nullable().describe("The page on which to do it; `null` if there is none"),
       expiresAt: instantSchema.describe(
-        "Until when a purchase may be paid. Of an unpaid renewal the end of its grace period: it stays payable after that, and the subscription is suspended meanwhile. Never moves.",
+        "Until when a purchase may be paid, or approved by another administrator. Of an unpaid renewal the end of its grace period: it stays payable after that, and the subscription is suspended meanwhile. Never moves.",
       ),
     })
     .nullable(),

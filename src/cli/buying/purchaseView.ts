@@ -7,7 +7,7 @@ import { clean } from "../kit/text.ts";
 import { countChange, counts, instant, licenses, moneyText, withTax } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
-import { failureReason, pageInvitation } from "./engine/failureWords.ts";
+import { administratorInvitation, awaitsAdministrator, failureReason, pageInvitation } from "./engine/failureWords.ts";
 
 /** The commands that print one purchase. */
 export type PurchaseCommand = "buy" | "purchases pay" | "purchases cancel";
@@ -164,15 +164,16 @@ function purchaseFields(purchase: Purchase, view: View): string {
   );
 }
 
-/** The payment page, on a line of its own that is never broken, so that it can be copied. */
+/** The payment page, on a line of its own that is never broken, so that it can be copied; or who approves the purchase. */
 function pageLines(purchase: Purchase, { width }: View): string[] {
   const { nextAction } = purchase;
-  return nextAction === null ? [] : [wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url)];
+  if (awaitsAdministrator(purchase)) return [wrap(administratorInvitation(purchase), width)];
+  return !nextAction?.url ? [] : [wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url)];
 }
 
 /** What to do after or instead of opening the payment page, as the end of its sentence; `null` if nothing can be paid. */
 function nextStep({ id, status, nextAction }: Purchase, { width }: View): string | null {
-  if (nextAction === null) return null;
+  if (!nextAction?.url) return null;
   return status === "failed"
     ? wrap(`or run ${payCommand(id)}.`, width)
     : wrap("then run `secureflag-licenses purchases resume`.", width);
@@ -190,7 +191,12 @@ export function bought(purchase: Purchase): string {
 }
 
 /** The status of purchases that failed without a decline. */
-const ENDINGS: Readonly<Record<string, string>> = { payment_expired: "expired", payment_canceled: "canceled" };
+const ENDINGS: Readonly<Record<string, string>> = {
+  payment_expired: "expired",
+  approval_expired: "expired",
+  payment_canceled: "canceled",
+  rejected: "rejected",
+};
 
 /** Names the status of a purchase. */
 export function statusWords({ status, failure, refund }: Purchase, { style }: View): string {

@@ -1,6 +1,6 @@
 import type { PurchaseAnswer } from "../../../contract/billing.ts";
 import { CliError, codeOf } from "../../errors.ts";
-import { errorOfPurchase } from "./failureWords.ts";
+import { administratorInvitation, awaitsAdministrator, errorOfPurchase } from "./failureWords.ts";
 import { canBePaid, type FollowTools, follow, licensesAfter, splitAnswer } from "./follow.ts";
 import { approvedAsShown, differenceFrom } from "./send.ts";
 import type { Concluded } from "./tools.ts";
@@ -13,6 +13,11 @@ import type { Concluded } from "./tools.ts";
 export async function readPayable(purchaseId: string, tools: FollowTools): Promise<PurchaseAnswer> {
   const purchase = await read(purchaseId, tools);
   const { id, status, nextAction } = purchase;
+  if (awaitsAdministrator(purchase)) {
+    throw new CliError("not_payable", `Nothing to pay yet: another administrator has to approve the purchase ${id}`, {
+      hint: administratorInvitation(purchase),
+    });
+  }
   if (nextAction !== null || status === "succeeded") return purchase;
   throw new CliError("not_payable", `Nothing to pay: the purchase ${id} ${STATES[status]}`);
 }
