@@ -7,6 +7,7 @@ import {
   ADVANCED_STATES,
   assertTransition,
   CHECKED_STATES,
+  needsApproval,
   PENDING_STATES,
   type PurchaseState,
   type PurchaseStatus,
@@ -269,6 +270,14 @@ describe("Purchase states", () => {
   test.each(tableOf("Purchase states", "Accepted at"))("%s", (_, row) => {
     const until = paymentDeadline(instantIn(row("Accepted at")), row("Renewal date"), row("Time zone"));
     expect(instant(until)).toBe(row("Payable until"));
+  });
+});
+
+describe("Approval", () => {
+  test.each(tableOf("Approval", "Threshold"))("%s", (_, row) => {
+    const threshold = row("Threshold") === "none" ? null : Number(row("Threshold"));
+    const needs = needsApproval(threshold, Number(row("Total")), Number(row("Others")));
+    expect(yesOrNo(needs)).toBe(row("Needs approval"));
   });
 });
 
