@@ -170,6 +170,15 @@ export const purchaseSchema = z.object({
     })
     .nullable(),
   purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
+  /** The approval of another administrator that it needs or has; a backend may leave it out. */
+  approval: z
+    .object({
+      digest: z.string().describe("SHA-256 of what is approved, in hexadecimal; an approval names it"),
+      approvedBy: z.string().nullable(),
+      approvedAt: instantSchema.nullable(),
+    })
+    .nullable()
+    .optional(),
   /** The refund and its credit note; a backend may leave it out. */
   refund: z
     .object({ amount: moneySchema, creditNoteNumber: z.string(), refundedAt: instantSchema })
@@ -189,6 +198,12 @@ export const purchaseAnswerSchema = z.object({
 
 /** A single purchase, parsed. */
 export type PurchaseAnswer = z.infer<typeof purchaseAnswerSchema>;
+
+/** The body of `POST …/purchases/{purchaseId}/approve`: the digest of the purchase as it was shown. */
+export const approvalRequestSchema = z.strictObject({ digest: z.string().regex(/^[0-9a-f]{64}$/) });
+
+/** The body of `POST …/purchases/{purchaseId}/reject`. */
+export const rejectionRequestSchema = z.strictObject({ reason: freeTextSchema(500) });
 
 /** What a receipt and a credit note say of the purchase. */
 const documentShape = {

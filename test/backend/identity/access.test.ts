@@ -29,6 +29,8 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   voidKey: {},
   payPurchase: {},
   cancelPurchase: {},
+  approvePurchase: { body: { digest: "0".repeat(64) } },
+  rejectPurchase: { body: { reason: "too many" } },
   getReceipt: {},
   getCreditNote: {},
   getBillingDetails: {},
