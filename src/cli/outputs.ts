@@ -168,6 +168,8 @@ export const outputs = {
   }),
   "purchases pay": z.object(purchaseOutput),
   "purchases cancel": z.object(purchaseOutput),
+  "purchases approve": z.object(purchaseOutput),
+  "purchases reject": z.object(purchaseOutput),
   "organizations list": meSchema.shape.organizations,
   "organizations accept": z.object({ ...membershipSchema.shape, accepted: z.literal(true) }),
   "organizations assignment-strategy": z.object({

@@ -26,9 +26,9 @@ type Awaited = "settling" | "person";
 /** When following ends: at the first end, or only when the purchase can no longer be paid. */
 export type FollowUntil = "ended" | "unpayable";
 
-/** A purchase as it is printed: with `refund` only if money was refunded. */
-export function asPrinted({ refund, ...purchase }: Purchase): Purchase {
-  return refund ? { ...purchase, refund } : purchase;
+/** A purchase as it is printed: with `refund` only if money was refunded, and with `approval` only if it needs or has one. */
+export function asPrinted({ refund, approval, ...purchase }: Purchase): Purchase {
+  return { ...purchase, ...(approval && { approval }), ...(refund && { refund }) };
 }
 
 /** Separates a purchase, as it is printed, from the organization's license counts. */
