@@ -38,8 +38,8 @@ export function registerReject(group: Command, context: Context, run: Run<Reject
     name: "reject",
     description: "Reject a purchase of another administrator; nothing is charged",
     examples: [
-      'purchases reject pur_4f8c21d9 --reason "5 are enough"',
-      'purchases reject pur_4f8c21d9 --reason "too many" --yes',
+      "purchases reject pur_4f8c21d9 --reason duplicate",
+      "purchases reject pur_4f8c21d9 --reason duplicate --yes",
     ],
   })
     .addArgument(purchaseArgument())
