@@ -14,7 +14,7 @@ export async function readPayable(purchaseId: string, tools: FollowTools): Promi
   const purchase = await read(purchaseId, tools);
   const { id, status, nextAction } = purchase;
   if (awaitsAdministrator(purchase)) {
-    throw new CliError("not_payable", `Nothing to pay yet: another administrator has to approve the purchase ${id}`, {
+    throw new CliError("not_payable", `The purchase ${id} requires the approval of another administrator`, {
       hint: administratorInvitation(purchase),
     });
   }
