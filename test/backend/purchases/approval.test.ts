@@ -407,6 +407,13 @@ describe.each(DIALECTS)("approvals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
+    test("counts it once, so that it is paid at once below the threshold", async () => {
+      const { id, ada } = await openFourEyes(backend, { paymentMethod: "card_declined" });
+      const { body } = await buy(backend, id, 4, "k");
+      await storeCard(backend, id, "card_ok");
+      expect((await send(backend, id, body.purchase.id, "payment", ada.session)).body.status).toBe("succeeded");
+    });
+
     test("waits on the payment page, too, which then offers nothing to pay", async () => {
       const { id, bob, purchase } = await declinedThenTightened();
       const address = addressOf(purchase);
