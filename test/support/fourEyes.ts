@@ -9,7 +9,8 @@ import { freshCode } from "./totp.ts";
 /** The second administrator; the first is `ADMIN`, whose token `tokenOf` is. */
 export const SECOND = "second@northwind.example";
 
-const SECRETS: Readonly<Record<string, string>> = {
+/** The secrets of their one-time codes. */
+export const SECRETS: Readonly<Record<string, string>> = {
   [ADMIN]: "JBSWY3DPEHPK3PXP",
   [SECOND]: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
 };
@@ -17,15 +18,21 @@ const SECRETS: Readonly<Record<string, string>> = {
 /** Below what one license costs, in minor units. */
 const THRESHOLD = 4_000;
 
+/** Sets the threshold of organizations in the data of a sandbox that does not run. */
+export function setThreshold(data: string, organizationIds: readonly number[], amount: number): void {
+  const database = new Libsql(join(data, "backend.db"));
+  const ids = organizationIds.map(Number).join(", ");
+  database.exec(`update subscriptions set approval_above = ${Number(amount)} where organization_id in (${ids})`);
+  database.close();
+}
+
 /** Creates the data of a sandbox whose organization 1, without available licenses, needs a second administrator to buy. */
 export async function prepareFourEyes(data: string): Promise<void> {
   const users = Object.entries(SECRETS).map(([email, totpSecret]) => user({ email, totpSecret }));
   const tokens = [token(1, { scopes: [...SCOPES] })];
   const sandbox = await startSandbox({ data, seed: seed(organization(1, { users, tokens, usedLicenses: 25 })) });
   await sandbox.stop();
-  const database = new Libsql(join(data, "backend.db"));
-  database.exec(`update subscriptions set approval_above = ${THRESHOLD}`);
-  database.close();
+  setThreshold(data, [1], THRESHOLD);
 }
 
 /** Starts a sandbox on data that exists. */
