@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GatewayUnavailable, type PaymentGateway } from "../../../src/backend/payments/gateway.ts";
 import { acceptPurchase } from "../../../src/backend/purchases/accept.ts";
-import { LEASE_MS, leasePurchase } from "../../../src/backend/purchases/leases.ts";
+import { LEASE_MS, leasePurchase, makeDue } from "../../../src/backend/purchases/leases.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import {
@@ -461,29 +461,33 @@ describe.each(DIALECTS)("approvals on %s", (dialect) => {
       expect((await reject(backend, id, purchase.id, bob.session)).body.failure.code).toBe("rejected");
     });
 
-    test("refunds what the bank took although nobody approved it", async () => {
-      const { id, ada, bob, purchase } = await declinedThenTightened();
-      await send(backend, id, purchase.id, "payment", ada.session);
-      const row = await backend.deps.database
-        .selectFrom("purchases")
-        .select("payment_id")
-        .where("organization_id", "=", id)
-        .executeTakeFirstOrThrow();
-      await backend.deps.gateway.confirm(row.payment_id ?? "", {
-        idempotencyKey: "bank",
-        paymentMethod: "card_ok",
-        approvedByPerson: true,
-        returnUrl: null,
-      });
-      await reject(backend, id, purchase.id, bob.session).catch(() => null);
-      await later(60_000);
-      expect(await read(backend, id, purchase.id)).toMatchObject({
-        status: "failed",
-        failure: { code: "payment_late" },
-        refund: { amount: { amount: 24_410 } },
-      });
-      await expectInvariants(backend, id, 25);
-    });
+    test.each(["it is rejected", "a webhook tells"])(
+      "refunds what the bank took although nobody approved it, once %s",
+      async (when) => {
+        const { id, ada, bob, purchase } = await declinedThenTightened();
+        await send(backend, id, purchase.id, "payment", ada.session);
+        const row = await backend.deps.database
+          .selectFrom("purchases")
+          .select("payment_id")
+          .where("organization_id", "=", id)
+          .executeTakeFirstOrThrow();
+        await backend.deps.gateway.confirm(row.payment_id ?? "", {
+          idempotencyKey: `bank ${purchase.id}`,
+          paymentMethod: "card_ok",
+          approvedByPerson: true,
+          returnUrl: null,
+        });
+        if (when === "it is rejected") await reject(backend, id, purchase.id, bob.session);
+        else await makeDue(backend.deps.database, { organization_id: id, id: purchase.id }, backend.clocks.billing);
+        await later(60_000);
+        expect(await read(backend, id, purchase.id)).toMatchObject({
+          status: "failed",
+          failure: { code: "payment_late" },
+          refund: { amount: { amount: 24_410 } },
+        });
+        await expectInvariants(backend, id, 25);
+      },
+    );
   });
 
   describe("nobody approves their own purchase", () => {
