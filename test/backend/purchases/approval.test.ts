@@ -153,7 +153,8 @@ describe.each(DIALECTS)("approvals on %s", (dialect) => {
         for (;;) {
           const { status, body } = await buy(backend, id, 1, key);
           if (status < 300) return body.status;
-          expect(body.code).toBe("subscription_changed");
+          // A busy database gives up on a transaction that others were in the way of too often.
+          expect(["subscription_changed", "unavailable"]).toContain(body.code);
         }
       };
       const statuses = await Promise.all(Array.from({ length: 20 }, (_, index) => once(`k${index}`)));
