@@ -65,8 +65,8 @@ async function acceptOnce(
 ): Promise<Accepted> {
   const { token } = order.buyer;
   const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
-  const isPlain = !isLimited && order.approvalAbove === null;
-  const accepted = isPostgres(database) && isPlain ? await acceptAtOnce(database, order, clocks, reach) : null;
+  const isAtOnce = isPostgres(database) && !isLimited && !order.hasThreshold;
+  const accepted = isAtOnce ? await acceptAtOnce(database, order, clocks, reach) : null;
   if (accepted) return { purchase: accepted, replayed: false, isLeased: true };
   const outcome = await inTransaction(database, async (tx) => {
     const known = await claimKey(tx, order, clocks.billing);

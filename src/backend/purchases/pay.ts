@@ -221,18 +221,18 @@ async function moveToCharging(
  * Changes the version, which locks the subscription, so that no other purchase is accepted meanwhile. An unpaid renewal has
  * to be paid first; renewals count against no spending limit.
  *
- * @returns the organization's threshold for approvals
+ * @returns the organization's threshold for approvals; `null` without one, and for a renewal
  */
 async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<number | null> {
   const { organization_id: organizationId } = purchase;
-  const { unpaid_renewal: unpaidRenewal, approval_above: threshold } = await tx
+  const subscription = await tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression("version", "+", 1) }))
     .where("organization_id", "=", organizationId)
-    .returning(["unpaid_renewal", "approval_above"])
+    .returningAll()
     .executeTakeFirstOrThrow();
-  if (purchase.kind === "renewal") return threshold;
-  if (unpaidRenewal !== null) throw notPayable(purchase.id);
+  if (purchase.kind === "renewal") return null;
+  if (subscription.unpaid_renewal !== null) throw notPayable(purchase.id);
   const later = await tx
     .selectFrom("purchases")
     .select("id")
@@ -242,7 +242,7 @@ async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: nu
     .executeTakeFirst();
   if (later) throw notPayable(purchase.id);
   await assertAffordable(tx, purchase, now);
-  return threshold;
+  return subscription.approval_above;
 }
 
 /**

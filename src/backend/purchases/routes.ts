@@ -98,7 +98,7 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
         purchaseOrder: body.purchaseOrder ?? null,
         note: body.note ?? null,
         buyer: buyerOf(identity),
-        approvalAbove: organization.subscription.approval_above,
+        hasThreshold: organization.subscription.approval_above !== null,
       },
       clocksOf(deps),
       deps.reach,

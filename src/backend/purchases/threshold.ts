@@ -43,11 +43,11 @@ export async function mustBeApproved(
 /** Reports whether a declined purchase that is paid again needs an approval that it does not have, like `mustBeApproved`. */
 export async function mustBeApprovedNow(
   tx: Kysely<Database>,
-  { kind, organization_id: organizationId, id: purchaseId, total, approved_at }: PurchaseRow,
+  { organization_id: organizationId, id: purchaseId, total, approved_at }: PurchaseRow,
   threshold: number | null,
   now: number,
 ): Promise<boolean> {
-  if (kind === "renewal" || approved_at !== null) return false;
+  if (approved_at !== null) return false;
   return mustBeApproved(tx, { organizationId, purchaseId, total: { amount: total } }, threshold, now);
 }
 
