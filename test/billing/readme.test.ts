@@ -5,6 +5,7 @@ import { formatMoney, type Money, parseMoney, toDecimalString } from "../../src/
 import { type Charge, maxChargeStep, prorate, recurringCharge } from "../../src/billing/proration.ts";
 import {
   ADVANCED_STATES,
+  APPROVAL_WINDOW_MS,
   assertTransition,
   CHECKED_STATES,
   needsApproval,
@@ -278,6 +279,10 @@ describe("Approval", () => {
     const threshold = row("Threshold") === "none" ? null : Number(row("Threshold"));
     const needs = needsApproval(threshold, Number(row("Total")), Number(row("Others")));
     expect(yesOrNo(needs)).toBe(row("Needs approval"));
+  });
+
+  test("counts the purchases of the hours that the text says", () => {
+    expect(textOf("Approval")).toContain(`of the last ${APPROVAL_WINDOW_MS / 3_600_000} hours`);
   });
 });
 
