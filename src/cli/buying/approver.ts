@@ -134,7 +134,8 @@ export function renderPayment(
         : []),
       ["Due now", view.style.bold(withTax({ total, net, tax }))],
       ["Declined", purchase.failure && failureReason(purchase.failure)],
-      ["Payment", paymentMethod(subscription.paymentMethod)],
+      // What waits is charged to the payment method of when it was bought.
+      ["Payment", awaitsAdministrator(purchase) ? null : paymentMethod(subscription.paymentMethod)],
     ],
     view,
   );

@@ -46,7 +46,7 @@ const rejecting = (gives: PurchaseAnswer): ExpectedCall => ({
 
 const REJECT = "purchases reject pur_1 --reason duplicate";
 
-const INVITATION = "It waits for another administrator: `secureflag-licenses purchases approve pur_1`";
+const INVITATION = "It waits for another administrator to run `secureflag-licenses purchases approve pur_1`";
 
 async function play(line: string, script: readonly ExpectedCall[], world: FakeWorld = {}) {
   const scripted = scriptedClient(script);

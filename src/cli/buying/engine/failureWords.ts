@@ -65,7 +65,7 @@ export function administratorInvitation({
   nextAction,
 }: Pick<Purchase, "id" | "kind" | "nextAction">): string {
   const command = `\`secureflag-licenses purchases approve ${clean(id)}\``;
-  return `It waits for another administrator: ${command}${payableBy({ kind, nextAction })}.`;
+  return `It waits for another administrator to run ${command}${payableBy({ kind, nextAction })}.`;
 }
 
 /** What to do on the payment page and by when; the URL follows. */
