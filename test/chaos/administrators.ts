@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Purchase } from "../../src/contract/billing.ts";
-import { SECOND, SECRETS } from "../support/fourEyes.ts";
+import { codeOf, SECOND } from "../support/fourEyes.ts";
 import type { RunningSandbox } from "../support/sandbox.ts";
 import { PASSWORD, tokenOf } from "../support/seed.ts";
-import { freshCode } from "../support/totp.ts";
 import type { Tally } from "./ledger.ts";
 import type { Random } from "./random.ts";
 
@@ -86,7 +85,7 @@ async function waitingOf(sandbox: RunningSandbox, organizationId: number): Promi
 async function signIn(sandbox: RunningSandbox): Promise<string> {
   const first = await sandbox.request("POST", "/auth/login", { body: { email: SECOND, password: PASSWORD } });
   const { challenge } = first.body as { challenge: string };
-  const code = await freshCode(SECRETS[SECOND] ?? "");
+  const code = await codeOf(SECOND);
   const { body } = await sandbox.request("POST", "/auth/mfa", { body: { challenge, code } });
   const { accessToken } = body as { accessToken?: string };
   if (accessToken === undefined) throw new TypeError("The sign-in was refused");

@@ -1,17 +1,18 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
-import { prepareFourEyes, SECOND, signInTo, startAgain } from "../support/fourEyes.ts";
+import { ageCodes, codeOf, prepareFourEyes, SECOND, signInTo, startAgain } from "../support/fourEyes.ts";
 import { removePlaces, temporaryDirectory } from "../support/places.ts";
 import type { RunningSandbox } from "../support/sandbox.ts";
 import { ADMIN } from "../support/seed.ts";
 
 let sandbox: RunningSandbox;
+let data: string;
 let buyer: string;
 let other: string;
 
 beforeAll(async () => {
-  const data = join(await temporaryDirectory(), "data");
+  data = join(await temporaryDirectory(), "data");
   await prepareFourEyes(data);
   sandbox = await startAgain(data);
   buyer = await signInTo(sandbox, ADMIN);
@@ -83,6 +84,18 @@ test("a rejected purchase says why, and is not charged", async () => {
   const late = errorOf(await as(other, "purchases", "approve", id, "--yes"));
   expect(late).toMatchObject({ code: "not_approvable", exitCode: 9 });
   expect(resultOf(await byToken("purchases", "show", id))).toMatchObject({ failure });
+});
+
+test("an approval needs a fresh one-time code, which --totp gives", async () => {
+  const { id } = await waitingPurchase();
+  const port = Number(new URL(sandbox.ready.url).port);
+  await sandbox.stop();
+  ageCodes(data);
+  sandbox = await startAgain(data, { port });
+  const approving = ["purchases", "approve", id, "--yes"];
+  expect(errorOf(await as(other, ...approving))).toMatchObject({ code: "mfa_required", exitCode: 4 });
+  const approved = await as(other, ...approving, "--totp", await codeOf(SECOND));
+  expect(resultOf(approved)).toMatchObject({ purchase: { status: "succeeded" } });
 });
 
 test("a purchase that nobody approves expires", async () => {

@@ -20,9 +20,17 @@ const THRESHOLD = 4_000;
 
 /** Sets the threshold of organizations in the data of a sandbox that does not run. */
 export function setThreshold(data: string, organizationIds: readonly number[], amount: number): void {
+  change(data, `update subscriptions set approval_above = ${amount} where organization_id in (${organizationIds})`);
+}
+
+/** Lets every one-time code have been given 16 minutes ago, in the data of a sandbox that does not run. */
+export function ageCodes(data: string): void {
+  change(data, "update sessions set mfa_at = mfa_at - 960000 where mfa_at is not null");
+}
+
+function change(data: string, statement: string): void {
   const database = new Libsql(join(data, "backend.db"));
-  const ids = organizationIds.map(Number).join(", ");
-  database.exec(`update subscriptions set approval_above = ${Number(amount)} where organization_id in (${ids})`);
+  database.exec(statement);
   database.close();
 }
 
@@ -40,10 +48,15 @@ export function startAgain(data: string, more: SandboxSettings = {}): Promise<Ru
   return startSandbox({ ...more, data, now: null });
 }
 
+/** A one-time code of an administrator that was not used yet. */
+export function codeOf(email: string): Promise<string> {
+  return freshCode(SECRETS[email] ?? "");
+}
+
 /** Signs an administrator in with a one-time code, and returns the home of the sign-in. */
 export async function signInTo(sandbox: RunningSandbox, email: string): Promise<string> {
   const args = ["login", "--email", email, "--password-stdin", "--insecure-storage"];
-  const totp = await freshCode(SECRETS[email] ?? "");
+  const totp = await codeOf(email);
   const env = { SECUREFLAG_API_URL: sandbox.ready.url };
   const { home, exitCode, stderr } = await runCli([...args, "--totp", totp], { env, input: PASSWORD });
   if (exitCode !== 0) throw new TypeError(`sign-in ended ${exitCode}: ${stderr}`);
