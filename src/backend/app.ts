@@ -18,6 +18,7 @@ import { registerDevicePage } from "./pages/devicePage.ts";
 import { registerMethodPage } from "./pages/methodPage.tsx";
 import { registerPaymentPage } from "./pages/paymentPage.ts";
 import { registerPaymentMethod } from "./paymentMethod/routes.ts";
+import { registerDecisions } from "./purchases/decision.ts";
 import { registerPayments, registerPurchases } from "./purchases/routes.ts";
 import { registerBilling } from "./quotes/routes.ts";
 import { registerBillingDetails } from "./receipts/billingDetails.ts";
@@ -90,6 +91,7 @@ function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<A
   registerBilling(app, routes);
   registerPurchases(app, routes);
   registerPayments(app, routes);
+  registerDecisions(app, routes);
   registerPaymentPage(app, routes);
   registerPaymentMethod(app, routes);
   registerMethodPage(app, routes);

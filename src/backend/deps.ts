@@ -18,7 +18,7 @@ export interface Notification {
   readonly organizationId: number;
   /** The purchase that it is about; `null` for none. */
   readonly purchaseId: string | null;
-  /** Its buyer; `null` for all administrators. */
+  /** Its buyer, or an administrator who may approve it; `null` for all administrators. */
   readonly to: string | null;
   /** Sentences for people, unless the type says it all. */
   readonly text?: string;

@@ -7,6 +7,7 @@ import { BillingError } from "./errors.ts";
  */
 export type PurchaseState =
   | "accepted"
+  | "awaiting_approval"
   | "charging"
   | "requires_approval"
   | "processing"
@@ -24,14 +25,15 @@ export type PurchaseState =
 export type PurchaseStatus = "processing" | "requires_approval" | "succeeded" | "failed" | "needs_review";
 
 const NEXT_STATES: Readonly<Record<PurchaseState, readonly PurchaseState[]>> = {
-  accepted: ["charging", "paid", "declined", "expired"],
+  accepted: ["awaiting_approval", "charging", "paid", "declined", "expired"],
+  awaiting_approval: ["charging", "paid", "canceled", "expired"],
   charging: ["paid", "declined", "requires_approval", "processing", "unknown", "expired"],
   requires_approval: ["charging", "processing", "canceled", "expired", "paid"],
   processing: ["paid", "declined", "requires_approval", "unknown", "needs_review"],
   unknown: ["charging", "paid", "declined", "requires_approval", "processing", "needs_review"],
   paid: ["fulfilled", "refund_due"],
   fulfilled: [],
-  declined: ["charging"],
+  declined: ["awaiting_approval", "charging"],
   canceled: ["refund_due"],
   expired: ["refund_due"],
   refund_due: ["refunded", "needs_review"],
@@ -41,6 +43,7 @@ const NEXT_STATES: Readonly<Record<PurchaseState, readonly PurchaseState[]>> = {
 
 const STATUS: Readonly<Record<PurchaseState, PurchaseStatus>> = {
   accepted: "processing",
+  awaiting_approval: "requires_approval",
   charging: "processing",
   requires_approval: "requires_approval",
   processing: "processing",
@@ -58,6 +61,7 @@ const STATUS: Readonly<Record<PurchaseState, PurchaseStatus>> = {
 /** The states of an accepted purchase that is not settled yet. */
 export const PENDING_STATES: readonly PurchaseState[] = [
   "accepted",
+  "awaiting_approval",
   "charging",
   "requires_approval",
   "processing",
@@ -76,22 +80,54 @@ export const ADVANCED_STATES: readonly PurchaseState[] = [
 ];
 
 /**
- * The states that a worker only checks, when a check is due: a person has to approve the payment, or the purchase has
- * ended but its payment may still arrive.
+ * The states that a worker only checks, when a check is due: a person has to approve the purchase or its payment, or the
+ * purchase has ended but its payment may still arrive.
  */
-export const CHECKED_STATES: readonly PurchaseState[] = ["requires_approval", "canceled", "expired"];
+export const CHECKED_STATES: readonly PurchaseState[] = [
+  "awaiting_approval",
+  "requires_approval",
+  "canceled",
+  "expired",
+];
 
 const PAYABLE_MS = 24 * 3_600_000;
 
+const APPROVABLE_MS = 72 * 3_600_000;
+
 /**
  * Returns the first instant at which a purchase can no longer be paid, in milliseconds since the epoch: 24 hours after
- * its acceptance, or the start of its renewal date if that is earlier (README.md, Purchase states).
+ * its acceptance or its approval, or the start of its renewal date if that is earlier (README.md, Purchase states).
  *
- * @param acceptedAt milliseconds since the epoch
+ * @param acceptedAt when it was accepted or, if another administrator had to approve it, approved; milliseconds since the
+ *   epoch
  * @param timeZone the billing time zone, in which the renewal date begins
  */
 export function paymentDeadline(acceptedAt: number, renewalDate: CalendarDate, timeZone: string): number {
   return Math.min(acceptedAt + PAYABLE_MS, startOfDateInZone(renewalDate, timeZone));
+}
+
+/**
+ * Returns the first instant at which another administrator can no longer approve a purchase, in milliseconds since the
+ * epoch: 72 hours after it began to wait, or the start of its renewal date (README.md, Approval).
+ *
+ * @param since when it began to wait, milliseconds since the epoch
+ * @param timeZone the billing time zone, in which the renewal date begins
+ */
+export function approvalDeadline(since: number, renewalDate: CalendarDate, timeZone: string): number {
+  return Math.min(since + APPROVABLE_MS, startOfDateInZone(renewalDate, timeZone));
+}
+
+/** How far back the purchases reach that a threshold for approvals counts together, milliseconds. */
+export const APPROVAL_WINDOW_MS = 24 * 3_600_000;
+
+/**
+ * Reports whether a purchase needs the approval of another administrator: with the organization's other purchases of the
+ * last 24 hours that nobody approved, it is above the threshold. What costs nothing needs none (README.md, Approval).
+ *
+ * @param threshold, total and others: minor units of one currency, tax included; `threshold` is `null` without a policy
+ */
+export function needsApproval(threshold: number | null, total: number, others: number): boolean {
+  return threshold !== null && total > 0 && total + others > threshold;
 }
 
 /** Returns the status that a state has on the wire. */

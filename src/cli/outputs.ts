@@ -179,6 +179,8 @@ export const outputs = {
   }),
   "purchases pay": z.object(purchaseOutput),
   "purchases cancel": z.object(purchaseOutput),
+  "purchases approve": z.object(purchaseOutput),
+  "purchases reject": z.object(purchaseOutput),
   ...eventsOutputs,
   "organizations list": meSchema.shape.organizations,
   "organizations accept": z.object({ ...membershipSchema.shape, accepted: z.literal(true) }),

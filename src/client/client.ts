@@ -64,6 +64,13 @@ export interface Client extends IdentityCalls, UserCalls, DocumentCalls, EventCa
   payPurchase(organizationId: number, purchaseId: string): Promise<PurchaseAnswer>;
   /** Ends a purchase that waits for approval. `outcome_unknown` where an answer was lost and no refusal came after it. */
   cancelPurchase(organizationId: number, purchaseId: string): Promise<PurchaseAnswer>;
+  /**
+   * Approves a purchase that waits for another administrator, by the digest of what was shown. Approving again changes
+   * nothing. One that is declined then resolves as the failed purchase. `outcome_unknown` as with `cancelPurchase`.
+   */
+  approvePurchase(organizationId: number, purchaseId: string, digest: string): Promise<PurchaseAnswer>;
+  /** Ends a purchase that waits for another administrator. `outcome_unknown` as with `cancelPurchase`. */
+  rejectPurchase(organizationId: number, purchaseId: string, reason: string): Promise<PurchaseAnswer>;
   /** Spends a key forever. Returns the purchase of a key that the backend knew, `null` where the key is void now. */
   voidKey(organizationId: number, idempotencyKey: string): Promise<PurchaseAnswer | null>;
   purchases(
@@ -177,16 +184,19 @@ function buyingCalls(caller: Caller): Pick<Client, BuyingCalls> {
   };
 }
 
-function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurchase"> {
+type PayingCalls = "payPurchase" | "cancelPurchase" | "approvePurchase" | "rejectPurchase";
+
+function payingCalls(caller: Caller): Pick<Client, PayingCalls> {
   const change = async (
-    id: "payPurchase" | "cancelPurchase",
+    id: PayingCalls,
     params: { organizationId: number; purchaseId: string },
     repeat: "unsent" | "transient",
     safety: string,
+    body?: unknown,
   ) => {
     const { purchaseId } = params;
     const hint = `See \`secureflag-licenses purchases show ${purchaseId}\`; ${safety}.`;
-    const { value } = await caller.change(id, { params, repeat }, hint);
+    const { value } = await caller.change(id, { params, body, repeat }, hint);
     if (value.id === purchaseId) return value;
     throw another(purchaseId, value.id, hint);
   };
@@ -201,6 +211,10 @@ function payingCalls(caller: Caller): Pick<Client, "payPurchase" | "cancelPurcha
     // A purchase that is canceled already is answered like one that is canceled now.
     cancelPurchase: (organizationId, purchaseId) =>
       change("cancelPurchase", { organizationId, purchaseId }, "transient", "canceling again is safe"),
+    approvePurchase: (organizationId, purchaseId, digest) =>
+      change("approvePurchase", { organizationId, purchaseId }, "transient", "approving again is safe", { digest }),
+    rejectPurchase: (organizationId, purchaseId, reason) =>
+      change("rejectPurchase", { organizationId, purchaseId }, "transient", "rejecting again is safe", { reason }),
   };
 }
 

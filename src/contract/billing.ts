@@ -142,6 +142,9 @@ export type PurchaseRequest = z.infer<typeof purchaseRequestSchema>;
 /** An `Idempotency-Key`: 1 to 255 visible ASCII characters (src/contract/README.md, Idempotency). */
 export const idempotencyKeySchema = z.string().regex(/^[\x21-\x7e]{1,255}$/);
 
+/** The `nextAction.type` of a purchase that another administrator has to approve. */
+export const ADMINISTRATOR_APPROVAL = "administrator_approval";
+
 /** A purchase or a renewal. */
 export const purchaseSchema = z.object({
   id: z.string(),
@@ -160,13 +163,22 @@ export const purchaseSchema = z.object({
   nextAction: z
     .object({
       type: z.string(),
-      url: z.string(),
+      url: z.string().nullable().describe("The page on which to do it; `null` if there is none"),
       expiresAt: instantSchema.describe(
-        "Until when a purchase may be paid. Of an unpaid renewal the end of its grace period: it stays payable after that, and the subscription is suspended meanwhile. Never moves.",
+        "Until when a purchase may be paid, or approved by another administrator. Of an unpaid renewal the end of its grace period: it stays payable after that, and the subscription is suspended meanwhile. Never moves.",
       ),
     })
     .nullable(),
   purchasedBy: z.object({ email: z.string(), token: z.string().nullable() }).nullable(),
+  /** The approval of another administrator that it needs or has; a backend may leave it out. */
+  approval: z
+    .object({
+      digest: z.string().describe("SHA-256 of what is approved, in hexadecimal; an approval names it"),
+      approvedBy: z.string().nullable(),
+      approvedAt: instantSchema.nullable(),
+    })
+    .nullable()
+    .optional(),
   /** The refund and its credit note; a backend may leave it out. */
   refund: z
     .object({ amount: moneySchema, creditNoteNumber: z.string(), refundedAt: instantSchema })
@@ -186,6 +198,12 @@ export const purchaseAnswerSchema = z.object({
 
 /** A single purchase, parsed. */
 export type PurchaseAnswer = z.infer<typeof purchaseAnswerSchema>;
+
+/** The body of `POST …/purchases/{purchaseId}/approve`: the digest of the purchase as it was shown. */
+export const approvalRequestSchema = z.strictObject({ digest: z.string().regex(/^[0-9a-f]{64}$/) });
+
+/** The body of `POST …/purchases/{purchaseId}/reject`. */
+export const rejectionRequestSchema = z.strictObject({ reason: freeTextSchema(500) });
 
 /** What a receipt and a credit note say of the purchase. */
 const documentShape = {

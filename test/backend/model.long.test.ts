@@ -171,7 +171,7 @@ class ActOnPage implements Step {
     crashAt(this.crash);
     try {
       const purchase = await findPurchase(deps.database, purchaseId);
-      if (purchase && this.card === null) await cancelWaiting(deps, purchase, "page");
+      if (purchase && this.card === null) await cancelWaiting(deps, purchase, { actor: "page" });
       else if (purchase && this.card !== null) await this.pay(deps, purchase, this.card);
     } catch (error) {
       if (!(error instanceof SimulatedCrash)) throw error;

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import {
   ADVANCED_STATES,
+  approvalDeadline,
   assertTransition,
   CHECKED_STATES,
+  needsApproval,
   PENDING_STATES,
   type PurchaseState,
   paymentDeadline,
@@ -11,6 +13,7 @@ import {
 
 const STATES: readonly PurchaseState[] = [
   "accepted",
+  "awaiting_approval",
   "charging",
   "requires_approval",
   "processing",
@@ -43,7 +46,7 @@ describe("impossible transitions", () => {
   });
 
   test("a declined purchase can only be paid again; one that ended unpaid can only refund a late payment", () => {
-    expect(nextOf("declined")).toEqual(["charging"]);
+    expect(nextOf("declined")).toEqual(["awaiting_approval", "charging"]);
     expect(nextOf("canceled")).toEqual(["refund_due"]);
     expect(nextOf("expired")).toEqual(["refund_due"]);
   });
@@ -52,6 +55,11 @@ describe("impossible transitions", () => {
     expect(STATES.filter((from) => allowed(from, "fulfilled"))).toEqual(["paid"]);
     expect(nextOf("paid")).toEqual(["fulfilled", "refund_due"]);
     expect(nextOf("refund_due")).not.toContain("fulfilled");
+  });
+
+  test("only a purchase before its payment waits for an administrator, and then it is charged or ends", () => {
+    expect(STATES.filter((from) => allowed(from, "awaiting_approval"))).toEqual(["accepted", "declined"]);
+    expect(nextOf("awaiting_approval")).toEqual(["charging", "paid", "canceled", "expired"]);
   });
 
   test("an unknown purchase never fails without evidence: it neither expires nor is canceled", () => {
@@ -83,10 +91,11 @@ test("pending and active states are open", () => {
     expect(["processing", "requires_approval", "needs_review"]).toContain(statusOf(state));
   expect(ADVANCED_STATES.filter((state) => nextOf(state).length === 0)).toEqual([]);
   expect(ADVANCED_STATES).not.toContain("requires_approval");
+  expect(ADVANCED_STATES).not.toContain("awaiting_approval");
 });
 
 test("watched states wait for a user or a late payment, and no worker advances them", () => {
-  expect(CHECKED_STATES).toEqual(["requires_approval", "canceled", "expired"]);
+  expect(CHECKED_STATES).toEqual(["awaiting_approval", "requires_approval", "canceled", "expired"]);
   expect(CHECKED_STATES.filter((state) => ADVANCED_STATES.includes(state))).toEqual([]);
 });
 
@@ -100,5 +109,29 @@ describe("a purchase can be paid for 24 hours, but not into the next term", () =
     ["2026-10-24T12:00:00Z", "2026-10-25", "Europe/London", "2026-10-24T23:00:00.000Z"],
   ])("accepted %s with the renewal on %s in %s: until %s", (accepted, renewalDate, timeZone, until) => {
     expect(new Date(paymentDeadline(Date.parse(accepted), renewalDate, timeZone)).toISOString()).toBe(until);
+  });
+});
+
+describe("a purchase can be approved for 72 hours, but not into the next term", () => {
+  test.each([
+    ["2026-11-22T12:00:00Z", "2027-03-01", "Europe/London", "2026-11-25T12:00:00.000Z"],
+    ["2027-02-26T12:00:00Z", "2027-03-01", "Europe/London", "2027-03-01T00:00:00.000Z"],
+    ["2027-02-26T12:00:00Z", "2027-03-01", "Asia/Tokyo", "2027-02-28T15:00:00.000Z"],
+  ])("waiting since %s with the renewal on %s in %s: until %s", (since, renewalDate, timeZone, until) => {
+    expect(new Date(approvalDeadline(Date.parse(since), renewalDate, timeZone)).toISOString()).toBe(until);
+  });
+});
+
+describe("a purchase needs approval above the threshold, together with those that nobody approved", () => {
+  test.each([
+    [null, 100_000, 100_000, false],
+    [50_000, 50_000, 0, false],
+    [50_000, 50_001, 0, true],
+    [50_000, 24_410, 25_590, false],
+    [50_000, 24_410, 25_591, true],
+    [0, 1, 0, true],
+    [0, 0, 24_410, false],
+  ])("threshold %s, total %s, others %s: %s", (threshold, total, others, expected) => {
+    expect(needsApproval(threshold, total, others)).toBe(expected);
   });
 });

@@ -5,8 +5,10 @@ import { formatMoney, type Money, parseMoney, toDecimalString } from "../../src/
 import { type Charge, maxChargeStep, prorate, recurringCharge } from "../../src/billing/proration.ts";
 import {
   ADVANCED_STATES,
+  APPROVAL_WINDOW_MS,
   assertTransition,
   CHECKED_STATES,
+  needsApproval,
   PENDING_STATES,
   type PurchaseState,
   type PurchaseStatus,
@@ -269,6 +271,18 @@ describe("Purchase states", () => {
   test.each(tableOf("Purchase states", "Accepted at"))("%s", (_, row) => {
     const until = paymentDeadline(instantIn(row("Accepted at")), row("Renewal date"), row("Time zone"));
     expect(instant(until)).toBe(row("Payable until"));
+  });
+});
+
+describe("Approval", () => {
+  test.each(tableOf("Approval", "Threshold"))("%s", (_, row) => {
+    const threshold = row("Threshold") === "none" ? null : Number(row("Threshold"));
+    const needs = needsApproval(threshold, Number(row("Total")), Number(row("Others")));
+    expect(yesOrNo(needs)).toBe(row("Needs approval"));
+  });
+
+  test("counts the purchases of the hours that the text says", () => {
+    expect(textOf("Approval")).toContain(`of the last ${APPROVAL_WINDOW_MS / 3_600_000} hours`);
   });
 });
 

@@ -3,6 +3,7 @@
  * (src/backend/README.md, Invariants). `npm run chaos -- [--for 30m] [--seed 7]` exits 1 if an invariant is violated.
  */
 import { removePlaces } from "../support/places.ts";
+import { killWhileAdministratorsDecide } from "./approvalPoints.ts";
 import { Tally } from "./ledger.ts";
 import { readOptions } from "./options.ts";
 import { killWhilePersonsPay } from "./pagePoints.ts";
@@ -19,6 +20,7 @@ console.log(
 try {
   await killAtEveryPoint(tally);
   await killWhilePersonsPay(tally);
+  await killWhileAdministratorsDecide(tally);
   await killWhileRenewing(tally);
   console.log(`Crash points: ${tally.kills} kills, ${tally.violations.length} violations.`);
   await storm(seconds, seed, tally);

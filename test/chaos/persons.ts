@@ -65,7 +65,7 @@ export async function openPages(sandbox: RunningSandbox, organizationId: number)
   const { body } = await sandbox.request("GET", path, { token: tokenOf(organizationId) });
   const { items } = body as { items: Purchase[] };
   return items.flatMap((purchase) =>
-    purchase.nextAction ? [{ ...purchase, organizationId, url: purchase.nextAction.url }] : [],
+    purchase.nextAction?.url ? [{ ...purchase, organizationId, url: purchase.nextAction.url }] : [],
   );
 }
 

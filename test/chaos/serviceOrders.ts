@@ -114,7 +114,7 @@ async function follow(
       order.end = seen.status;
       return;
     }
-    if (seen.nextAction) await pay(seen.nextAction.url, route, tally);
+    if (seen.nextAction?.url) await pay(seen.nextAction.url, route, tally);
     const answer = await send(route(), order.organizationId, ["GET", `/purchases/${purchase.id}?wait=1`]);
     if (answer?.status === 200) seen = answer.body as Purchase;
     else if (answer) expectRefusal(answer, [], order, tally);

@@ -3,9 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Purchase } from "../../src/contract/billing.ts";
 import { runCli, startCli } from "../support/cli.ts";
 import { type Fault, FaultProxy } from "../support/faultProxy.ts";
+import { SECOND, SECRETS, setThreshold } from "../support/fourEyes.ts";
 import { temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
-import { organization, seed } from "../support/seed.ts";
+import { organization, seed, user } from "../support/seed.ts";
+import { administrator, decideOnAll, expectApproved, type Office, THRESHOLD } from "./administrators.ts";
 import { checkInvariants, type Tally } from "./ledger.ts";
 import { person, type Street, tidyUp } from "./persons.ts";
 import { Random } from "./random.ts";
@@ -20,6 +22,8 @@ const CARDS = [
   "card_requires_approval",
   null,
 ];
+/** The organizations with a threshold, by number: two that pay at once, and one that asks the payer. */
+const CONTROLLED = [1, 4, 7];
 const CLIENTS = 4;
 const PERSONS = 3;
 const FAULTS: readonly Fault[] = [
@@ -71,8 +75,11 @@ interface Weather {
  */
 export async function storm(seconds: number, number: number, tally: Tally): Promise<void> {
   const data = join(await temporaryDirectory(), "data");
-  const organizations = CARDS.map((paymentMethod, index) => organization(index + 1, { paymentMethod }));
-  const sandbox = await startSandbox({ data, seed: seed(...organizations) });
+  const users = [user({}), user({ email: SECOND, totpSecret: SECRETS[SECOND] ?? null })];
+  const organizations = CARDS.map((paymentMethod, index) => organization(index + 1, { paymentMethod, users }));
+  await (await startSandbox({ data, seed: seed(...organizations) })).stop();
+  setThreshold(data, CONTROLLED, THRESHOLD);
+  const sandbox = await startSandbox({ data, now: null });
   const proxy = await FaultProxy.start(sandbox.ready.url);
   const until = performance.now() + seconds * 1000;
   const sharedHome = await temporaryDirectory();
@@ -81,20 +88,28 @@ export async function storm(seconds: number, number: number, tally: Tally): Prom
     weather,
     organizations.map(({ id }) => id),
   );
+  const office: Office = { random: weather.random, tally, controlled: CONTROLLED, sandbox: () => weather.sandbox };
   try {
     const clients = Array.from({ length: CLIENTS }, () => client(weather));
     const persons = Array.from({ length: PERSONS }, () => person(street, until));
-    await Promise.all([killBackends(weather, data), breakNetwork(weather), ...clients, ...persons]);
+    const administrators = [administrator(office, until)];
+    await Promise.all([killBackends(weather, data), breakNetwork(weather), ...clients, ...persons, ...administrators]);
     proxy.heal();
     const jobs = (await Promise.all(clients)).flat();
     for (const job of jobs) await finish(weather, job);
+    await decideOnAll(office);
     await tidyUp(street);
+    // Paying a declined purchase again may have to be approved as well.
+    await decideOnAll(office);
     await settleAll(weather.sandbox);
     await finishWaiting(
       weather,
       jobs.filter(({ exitCode }) => exitCode === null),
     );
-    for (const { id } of organizations) await check(weather.sandbox, id, jobs, street);
+    for (const { id } of organizations) {
+      const purchases = await check(weather.sandbox, id, jobs, street);
+      expectApproved(office, id, purchases);
+    }
   } finally {
     await proxy.close();
     await weather.sandbox.stop();
@@ -228,7 +243,7 @@ async function check(
   organizationId: number,
   jobs: readonly Job[],
   { tally, revived }: Street,
-): Promise<void> {
+): Promise<Purchase[]> {
   const purchases = await checkInvariants(sandbox, organizationId, 25, tally);
   for (const job of jobs.filter((candidate) => candidate.organizationId === organizationId)) {
     const bought = purchases.filter(({ note, status }) => note === job.note && status === "succeeded");
@@ -241,4 +256,5 @@ async function check(
       `${job.note} bought another number of licenses`,
     );
   }
+  return purchases;
 }

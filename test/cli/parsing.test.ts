@@ -312,7 +312,7 @@ describe("usage errors exit with 2, before any request", () => {
     ["help byu", "Did you mean buy?"],
     ["help exit-code", "Did you mean exit-codes?"],
     ["help purchases lst", "Did you mean list?"],
-    ["help purchases nothing", "Topics: list, show, receipt, export, resume, pay, cancel."],
+    ["help purchases nothing", "Topics: list, show, receipt, export, resume, pay, cancel, approve, reject."],
     ["help buy more", 'Unknown help topic "buy more".'],
     ["status --org", "Missing value: --org <id>."],
     ["statsu", "Did you mean status?"],

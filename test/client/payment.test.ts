@@ -51,6 +51,42 @@ describe("payPurchase", () => {
   });
 });
 
+describe("approvePurchase", () => {
+  const digest = "d1".repeat(32);
+
+  test.each([
+    ["paid", paid, "succeeded"],
+    ["in progress", open, "requires_approval"],
+    ["declined", problem(402, "payment_declined", { purchase: declined }), "failed"],
+  ])("names the digest, is repeated after failures, and returns the purchase: %s", async (_what, answer, status) => {
+    await using backend = await startBackend(hangUp, problem(503, "unavailable"), answer);
+    const { client } = testClient(backend.apiUrl);
+    expect(await client.approvePurchase(4201, "pur_1", digest)).toMatchObject({ id: "pur_1", status });
+    expect(backend.seen.map(({ url, body }) => [url, body])).toEqual(
+      Array(3).fill([expect.stringMatching(/\/4201\/purchases\/pur_1\/approve$/), JSON.stringify({ digest })]),
+    );
+  });
+
+  test("leaves open what another purchase in the answer means", async () => {
+    await using backend = await startBackend({ status: 200, json: { ...purchaseAnswer, id: "pur_2" } });
+    const { client } = testClient(backend.apiUrl);
+    await expect(client.approvePurchase(4201, "pur_1", digest)).rejects.toMatchObject({
+      code: "outcome_unknown",
+      hint: "See `secureflag-licenses purchases show pur_1`; approving again is safe.",
+    });
+  });
+});
+
+describe("rejectPurchase", () => {
+  test("sends the reason, and is repeated after failures", async () => {
+    const rejected = { ...declined, failure: { code: "rejected", message: "Too many" } };
+    await using backend = await startBackend(hangUp, { status: 200, json: rejected });
+    const { client } = testClient(backend.apiUrl);
+    expect(await client.rejectPurchase(4201, "pur_1", "Too many")).toMatchObject({ failure: { code: "rejected" } });
+    expect(backend.seen.map(({ body }) => body)).toEqual(Array(2).fill('{"reason":"Too many"}'));
+  });
+});
+
 describe("cancelPurchase", () => {
   const canceled: Answer = {
     status: 200,

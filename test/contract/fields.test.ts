@@ -24,7 +24,7 @@ import {
 } from "../../src/contract/users.ts";
 
 const PURCHASE_FIELDS =
-  "completedAt createdAt dueNow failure id idempotencyKey kind licenses livemode mode nextAction note purchaseOrder purchasedBy quoteId receiptNumber refund status tax total";
+  "approval completedAt createdAt dueNow failure id idempotencyKey kind licenses livemode mode nextAction note purchaseOrder purchasedBy quoteId receiptNumber refund status tax total";
 
 const USER_FIELDS =
   "addedDateTime adminNoTraining defaultOrganization email firstName idUser joinedDateTime lastLogin lastName licenseEnd licenseStart role status stripeCustomerId stripeSubscriptionAutorenewal stripeSubscriptionId team username uuid";
@@ -53,6 +53,7 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   ["purchase", purchaseSchema, PURCHASE_FIELDS],
   ["purchase.failure", purchaseSchema.shape.failure.unwrap(), "code message"],
   ["purchase.nextAction", purchaseSchema.shape.nextAction.unwrap(), "expiresAt type url"],
+  ["purchase.approval", purchaseSchema.shape.approval.unwrap().unwrap(), "approvedAt approvedBy digest"],
   ["purchase.purchasedBy", purchaseSchema.shape.purchasedBy.unwrap(), "email token"],
   [
     "purchase on its own",

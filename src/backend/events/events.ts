@@ -138,12 +138,13 @@ function wellFormed(_name: string, value: unknown): unknown {
 }
 
 /** The actor that the audit log names for a buyer. */
-export function actorOf(buyer: Buyer): string {
+export function actorOf(buyer: Pick<Buyer, "email" | "token">): string {
   return buyer.token ? `token ${buyer.token.name}` : buyer.email;
 }
 
-/** Who buys: a person, and the API token if one was used. */
+/** Who buys: a person, and the API token if one was used, which the person made. */
 export interface Buyer {
+  readonly userId: number;
   readonly email: string;
   readonly token: ApiTokenRow | null;
 }

@@ -105,7 +105,7 @@ async function act(
 ): Promise<Page> {
   if (form.action === "keep_card") return keep(deps, row, visit, isClosing);
   const asked = isAsked(row, deps.clock.now());
-  if (form.action === "cancel") await cancelWaiting(deps, row, PAYMENT_PAGE);
+  if (form.action === "cancel") await cancelWaiting(deps, row, { actor: PAYMENT_PAGE }, ["requires_approval"]);
   else if (asked) {
     assertNotHeld(deps);
     const start = form.action === "pay" ? pay(deps, row, form.card, pageUrl) : enterCard(deps, row, pageUrl);

@@ -172,6 +172,15 @@ function notices(row: PurchaseRecord, subscription: OrganizationSubscription): N
       return { status: 200, title: "The payment is being refunded", sentences: [why, BUY_AGAIN], isOpen: true };
     case "refunded":
       return { status: 200, title: "The payment was refunded", sentences: [refundSentence(row, total), BUY_AGAIN] };
+    case "awaiting_approval":
+      return {
+        status: 200,
+        title: "Waiting for an administrator",
+        sentences: [
+          "Another administrator of the organization has to approve this purchase in their terminal. Nothing was charged.",
+        ],
+        isOpen: true,
+      };
     case "requires_approval":
       // It expires once the provider has canceled the payment: only then is it certain that nothing was charged.
       return { status: 410, title: "The time to pay is over", sentences: [BUY_AGAIN] };

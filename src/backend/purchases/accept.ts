@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
-import type { Money } from "../../billing/money.ts";
+import { approvalDeadline } from "../../billing/purchase.ts";
 import type { Quote } from "../../contract/billing.ts";
 import { isPostgres } from "../database/engine.ts";
 import type { Database, PurchaseRow, QuoteRow, SubscriptionRow } from "../database/schema.ts";
@@ -14,6 +14,7 @@ import { acceptAtOnce } from "./atOnce.ts";
 import { type Clocks, LEASE_MS } from "./leases.ts";
 import { keyIsVoid, type Order } from "./order.ts";
 import { nextCheck } from "./schedule.ts";
+import { askForApproval, mustBeApproved } from "./threshold.ts";
 
 /** The initial columns of every purchase and renewal. */
 export const UNCHARGED = {
@@ -36,7 +37,7 @@ export interface Accepted {
 /**
  * Accepts an order, or returns the purchase that its key already belongs to. One transaction claims the key, the quote and
  * the subscription's version together, so a refusal claims none of them (src/contract/README.md, Idempotency). The purchase
- * is already leased to the caller, to charge it. If the connection is lost at COMMIT, the key says whether it was accepted;
+ * is already leased to the caller, to charge it, unless another administrator has to approve it. If the connection is lost at COMMIT, the key says whether it was accepted;
  * another worker may have it by then.
  *
  * @throws BackendError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
@@ -64,7 +65,8 @@ async function acceptOnce(
 ): Promise<Accepted> {
   const { token } = order.buyer;
   const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
-  const accepted = isPostgres(database) && !isLimited ? await acceptAtOnce(database, order, clocks, reach) : null;
+  const isAtOnce = isPostgres(database) && !isLimited && !order.hasThreshold;
+  const accepted = isAtOnce ? await acceptAtOnce(database, order, clocks, reach) : null;
   if (accepted) return { purchase: accepted, replayed: false, isLeased: true };
   const outcome = await inTransaction(database, async (tx) => {
     const known = await claimKey(tx, order, clocks.billing);
@@ -74,10 +76,19 @@ async function acceptOnce(
     if (isOutdated(quote, order, clocks.billing)) return giveUp(tx, order, quoteExpired(quote));
     const subscription = await claimVersion(tx, quote, clocks.billing);
     if (subscription === null) return giveUp(tx, order, renewalDue());
-    const { total } = JSON.parse(quote.quote_json) as Quote;
+    const { total, term } = JSON.parse(quote.quote_json) as Quote;
     const wanted = { purchaseId: order.purchaseId, licenses: quote.licenses, total };
     await assertWithinSpendLimit(tx, token, wanted, { timeZone: order.timeZone, at: clocks.billing });
-    const purchase = await insertPurchase(tx, order, { quote, total, subscription }, clocks);
+    const waits = await mustBeApproved(
+      tx,
+      { organizationId: order.organizationId, ...wanted },
+      subscription.approval_above,
+      clocks.billing,
+    );
+    const begin = waits
+      ? waitingFor(approvalDeadline(clocks.billing, term.renewalDate, order.timeZone))
+      : leasedUntil(clocks.machine + LEASE_MS, nextCheck(clocks.billing, clocks.billing));
+    const purchase = await insertPurchase(tx, order, { quote, total, subscription, begin }, clocks.billing);
     await insertEvent(
       tx,
       {
@@ -90,8 +101,9 @@ async function acceptOnce(
       },
       subscription.event_count,
     );
+    if (waits) await askForApproval(tx, purchase, actorOf(order.buyer), clocks.billing);
     reach("B0");
-    return { purchase, replayed: false, isLeased: true };
+    return { purchase, replayed: false, isLeased: !waits };
   });
   if (outcome instanceof BackendError) throw outcome;
   return outcome;
@@ -216,23 +228,38 @@ async function claimVersion(tx: Kysely<Database>, quote: QuoteRow, now: number):
   throw new BackendError("subscription_changed", "The subscription changed after the quote was made");
 }
 
+/** How a purchase begins that is charged at once, leased to the caller. */
+function leasedUntil(leaseUntil: number, nextCheckAt: number) {
+  return { state: "charging", epoch: 1, lease_until: leaseUntil, next_check_at: nextCheckAt } as const;
+}
+
+/** How a purchase begins that another administrator has to approve until `deadline`, billing clock, milliseconds. */
+function waitingFor(deadline: number) {
+  return { state: "awaiting_approval", epoch: 0, lease_until: 0, next_check_at: deadline } as const;
+}
+
+/** What an order buys, of which subscription, and how the purchase begins. */
+interface Sale extends Pick<Quote, "total"> {
+  readonly quote: QuoteRow;
+  readonly subscription: SubscriptionRow;
+  readonly begin: ReturnType<typeof leasedUntil> | ReturnType<typeof waitingFor>;
+}
+
 async function insertPurchase(
   tx: Kysely<Database>,
   order: Order,
-  { quote, total, subscription }: { quote: QuoteRow; total: Money; subscription: SubscriptionRow },
-  { billing, machine }: Clocks,
+  { quote, total, subscription, begin }: Sale,
+  now: number,
 ): Promise<PurchaseRow> {
   return tx
     .insertInto("purchases")
     .values({
       ...UNCHARGED,
+      ...begin,
       organization_id: order.organizationId,
       id: order.purchaseId,
       sequence: subscription.purchase_count,
       kind: "purchase",
-      state: "charging",
-      epoch: 1,
-      lease_until: machine + LEASE_MS,
       quote_id: quote.id,
       idempotency_key: order.idempotencyKey,
       licenses: quote.licenses,
@@ -242,15 +269,15 @@ async function insertPurchase(
       time_zone: order.timeZone,
       purchase_order: order.purchaseOrder,
       note: order.note,
+      buyer_user_id: order.buyer.userId,
       buyer_email: order.buyer.email,
       buyer_token_id: order.buyer.token?.id ?? null,
       buyer_token_name: order.buyer.token?.name ?? null,
       payment_method: subscription.payment_method,
       payment_method_label: subscription.payment_method_label,
       customer_id: subscription.customer_id,
-      accepted_at: billing,
-      spent_at: billing,
-      next_check_at: nextCheck(billing, billing),
+      accepted_at: now,
+      spent_at: now,
     })
     .returningAll()
     .executeTakeFirstOrThrow();

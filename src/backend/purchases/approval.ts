@@ -125,7 +125,7 @@ async function resumption(deps: WorkerDeps, purchase: PurchaseRow): Promise<Next
   const { payment_method: paymentMethod, payment_method_label: label, return_url: returnUrl } = purchase;
   const payment = await readApproved(deps.gateway, purchase);
   if (payment && IS_PAID.has(payment.status))
-    return { paymentMethod, label, byPerson: true, returnUrl, actor: BACKEND };
+    return { paymentMethod, label, byPerson: true, returnUrl, actor: BACKEND, isPaid: true };
   const entry = await readCardEntry(deps.gateway, purchase);
   if (entry?.status === "over") await forgetCardEntry(deps, purchase);
   if (entry?.status !== "complete") return null;

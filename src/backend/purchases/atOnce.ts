@@ -14,7 +14,7 @@ import type { PurchaseRecord } from "./store.ts";
 
 /**
  * Accepts an order in one statement, on PostgreSQL: what the steps of `acceptPurchase` do if nothing stands in the way. The
- * buyer must not have a spending limit.
+ * buyer must not have a spending limit, and the organization no threshold for approvals.
  *
  * @returns the purchase, leased; `null` if anything stands in the way, which the steps then find out
  */
@@ -41,7 +41,12 @@ function acceptanceOf(order: Order, { billing, machine }: Clocks) {
   return {
     ...{ organizationId, purchaseId, idempotencyKey, requestHash, quoteId, timeZone },
     ...{ purchaseOrder: order.purchaseOrder, note: order.note },
-    ...{ email: buyer.email, tokenId: buyer.token?.id ?? null, tokenName: buyer.token?.name ?? null },
+    ...{
+      userId: buyer.userId,
+      email: buyer.email,
+      tokenId: buyer.token?.id ?? null,
+      tokenName: buyer.token?.name ?? null,
+    },
     ...{ now: billing, today: dateInZone(billing, timeZone), nextCheckAt: nextCheck(billing, billing) },
     ...{ leaseUntil: machine + LEASE_MS, actor: actorOf(buyer) },
   };
@@ -60,6 +65,7 @@ const accept = preparedStatement<ReturnType<typeof acceptanceOf>, PurchaseRow>(
       update subscriptions set version = version + 1, purchase_count = purchase_count + 1, event_count = event_count + 1
       where organization_id = ${value("organizationId")} and version = (select subscription_version from quote)
         and (renew_at is null or renew_at > ${value("now")} or unpaid_renewal is not null)
+        and approval_above is null
       returning organization_id, purchase_count, event_count, payment_method, payment_method_label, customer_id
     ), claimed as (
       insert into idempotency_keys (organization_id, key, request_hash, purchase_id, created_at)
@@ -69,12 +75,12 @@ const accept = preparedStatement<ReturnType<typeof acceptanceOf>, PurchaseRow>(
     ), accepted as (
       insert into purchases (
         organization_id, id, sequence, kind, state, epoch, lease_until, quote_id, idempotency_key, licenses, total, currency,
-        price_json, time_zone, purchase_order, note, buyer_email, buyer_token_id, buyer_token_name, payment_method,
+        price_json, time_zone, purchase_order, note, buyer_user_id, buyer_email, buyer_token_id, buyer_token_name, payment_method,
         payment_method_label, customer_id, confirm_count, accepted_at, spent_at, next_check_at)
       select counted.organization_id, ${value("purchaseId")}::text, counted.purchase_count, 'purchase', 'charging', 1,
         ${value("leaseUntil")}::bigint, quote.id, ${value("idempotencyKey")}::text, quote.licenses, quote.total, quote.currency,
         quote.quote_json, ${value("timeZone")}::text, ${value("purchaseOrder")}::text, ${value("note")}::text,
-        ${value("email")}::text, ${value("tokenId")}::text, ${value("tokenName")}::text, counted.payment_method,
+        ${value("userId")}::bigint, ${value("email")}::text, ${value("tokenId")}::text, ${value("tokenName")}::text, counted.payment_method,
         counted.payment_method_label, counted.customer_id, 0, ${value("now")}::bigint, ${value("now")}::bigint, ${value("nextCheckAt")}::bigint
       from quote, counted
       returning *

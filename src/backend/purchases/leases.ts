@@ -37,8 +37,11 @@ export async function leasePurchase(
   return row ?? null;
 }
 
+/** The states in which a purchase waits for a person. */
+export const WAITING_STATES = ["awaiting_approval", "requires_approval"] as const satisfies readonly PurchaseState[];
+
 /**
- * Leases a purchase that waits for a person, to cancel it. Its next check becomes due, so that the sweep finds out what
+ * Leases a purchase that waits for a person, to end it. Its next check becomes due, so that the sweep finds out what
  * became of the payment if this worker crashes.
  *
  * @returns the purchase, or `null` if it does not wait or another worker has it
@@ -47,10 +50,11 @@ export async function leaseWaiting(
   database: Kysely<Database>,
   purchase: PurchaseKey,
   clocks: Clocks,
+  states: readonly PurchaseState[] = WAITING_STATES,
 ): Promise<PurchaseRow | null> {
   const row = await nextEpoch(database, purchase, clocks)
     .set({ next_check_at: clocks.billing })
-    .where("state", "=", "requires_approval")
+    .where("state", "in", states)
     .returningAll()
     .executeTakeFirst();
   return row ?? null;

@@ -69,6 +69,8 @@ export async function waitOrReview(run: WorkerRun, purchase: PurchaseRow): Promi
 export interface WaitingEnd {
   readonly state: "canceled" | "expired";
   readonly actor: string;
+  /** The reason of the administrator who rejected it. */
+  readonly rejection?: string | undefined;
 }
 
 const END_FAILURES: Readonly<Record<WaitingEnd["state"], Failure>> = {
@@ -196,14 +198,36 @@ export async function decline(
   return "settled";
 }
 
-/** Ends a waiting purchase whose payment the provider canceled. It stays watched for a payment that arrives anyway. */
-export async function endWaiting(run: WorkerRun, purchase: PurchaseRow, { state, actor }: WaitingEnd): Promise<Step> {
+/** No administrator approved the purchase in time. */
+const NEVER_APPROVED: Failure = {
+  code: "approval_expired",
+  message: "No administrator approved the purchase in time, and it expired; nothing was charged.",
+};
+
+/**
+ * Ends a waiting purchase that has no payment, or whose payment the provider canceled. It stays watched for a payment that
+ * arrives anyway.
+ */
+export async function endWaiting(run: WorkerRun, purchase: PurchaseRow, end: WaitingEnd): Promise<Step> {
+  const { state, actor } = end;
   const now = run.clock.now();
-  const end = { state, failure: END_FAILURES[state], actor, nextCheckAt: nextCheck(now, now) };
-  await endUnpaid(run.database, purchase, end, now);
+  const nextCheckAt = purchase.payment_id === null ? null : nextCheck(now, now);
+  await endUnpaid(run.database, purchase, { state, ...reasonOf(purchase, end), actor, nextCheckAt }, now);
   observeSettled(run, purchase, state);
   return "settled";
 }
+
+function reasonOf({ state }: PurchaseRow, end: WaitingEnd): Pick<UnpaidEnd, "failure" | "event"> {
+  const { rejection } = end;
+  if (rejection !== undefined) {
+    return { failure: { code: REJECTED, message: rejection }, event: "purchase.rejected" };
+  }
+  const isUnapproved = state === "awaiting_approval" && end.state === "expired";
+  return { failure: isUnapproved ? NEVER_APPROVED : END_FAILURES[end.state] };
+}
+
+/** The code of a purchase that an administrator rejected. */
+export const REJECTED = "rejected";
 
 /** Reports a purchase that has settled. */
 export function observeSettled(run: WorkerRun, purchase: PurchaseRow, outcome: SettledPurchase["outcome"]): void {

@@ -12,6 +12,7 @@ import { UNSPOILED } from "./keys.ts";
 import { takenOver } from "./leases.ts";
 import { deadlineOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord, readPurchase } from "./store.ts";
+import { mustBeApprovedNow, waitForApproval } from "./threshold.ts";
 
 /** How often to retry while another worker has the lease: a check or a cancellation takes a moment. */
 const MAX_TRIES = 20;
@@ -86,6 +87,8 @@ export interface NextAttempt {
   readonly actor: string;
   /** Whether it uses up the card that the person entered on a page of the provider. */
   readonly usesCardEntry?: boolean;
+  /** Whether the payment has taken the money already, so that nobody can prevent it any more. */
+  readonly isPaid?: boolean;
 }
 
 /** The time of an attempt and its deadline (billing clock), and the machine's clock; milliseconds. */
@@ -106,7 +109,7 @@ export function notPayable(purchaseId: string): BackendError {
 /**
  * Begins the next attempt to pay a waiting or declined purchase, in one transaction that freezes what will be sent. Of any
  * number of concurrent attempts exactly one begins. A declined purchase has released its reservation, so its spending limit
- * is checked again and the version changes. A waiting purchase keeps its reservation in the month it was accepted in; in
+ * is checked again and the version changes; if another administrator has to approve it now, it waits for that instead. A waiting purchase keeps its reservation in the month it was accepted in; in
  * another month the limit is checked again and the purchase counts there.
  *
  * @returns whether the attempt began; `false` if the purchase has changed or is leased
@@ -147,8 +150,12 @@ async function begin(
   return inTransaction(database, async (tx) => {
     const begun = await moveToCharging(tx, purchase, attempt, times);
     if (!begun) return null;
-    if (purchase.state === "declined") await reserveAgain(tx, purchase, times.now);
-    else await reserveInNewMonth(tx, purchase, times.now);
+    if (purchase.state === "declined") {
+      const threshold = await reserveAgain(tx, purchase, times.now);
+      if (!attempt.isPaid && (await mustBeApprovedNow(tx, purchase, threshold, times.now))) {
+        return waitForApproval(tx, begun, attempt.actor, times.now);
+      }
+    } else await reserveInNewMonth(tx, purchase, times.now);
     await recordEvent(tx, {
       organizationId: purchase.organization_id,
       at: times.now,
@@ -213,17 +220,19 @@ async function moveToCharging(
 /**
  * Changes the version, which locks the subscription, so that no other purchase is accepted meanwhile. An unpaid renewal has
  * to be paid first; renewals count against no spending limit.
+ *
+ * @returns the organization's threshold for approvals; `null` without one, and for a renewal
  */
-async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
+async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<number | null> {
   const { organization_id: organizationId } = purchase;
-  const { unpaid_renewal: unpaidRenewal } = await tx
+  const subscription = await tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression("version", "+", 1) }))
     .where("organization_id", "=", organizationId)
-    .returning("unpaid_renewal")
+    .returningAll()
     .executeTakeFirstOrThrow();
-  if (purchase.kind === "renewal") return;
-  if (unpaidRenewal !== null) throw notPayable(purchase.id);
+  if (purchase.kind === "renewal") return null;
+  if (subscription.unpaid_renewal !== null) throw notPayable(purchase.id);
   const later = await tx
     .selectFrom("purchases")
     .select("id")
@@ -233,10 +242,15 @@ async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: nu
     .executeTakeFirst();
   if (later) throw notPayable(purchase.id);
   await assertAffordable(tx, purchase, now);
+  return subscription.approval_above;
 }
 
-/** Checks the limit of a month in which a waiting purchase has no reservation. Locks the subscription, as orders do. */
-async function reserveInNewMonth(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
+/**
+ * Checks the limit of a month in which a waiting purchase has no reservation. Locks the subscription, as orders do.
+ *
+ * @throws BackendError `spend_limit_exceeded`
+ */
+export async function reserveInNewMonth(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
   if (isSameSpendingMonth(purchase.spent_at, now, purchase.time_zone)) return;
   await tx
     .updateTable("subscriptions")

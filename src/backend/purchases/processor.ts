@@ -1,12 +1,14 @@
 import { once } from "node:events";
+import type { PurchaseState } from "../../billing/purchase.ts";
 import type { PurchaseKey, PurchaseRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { BACKEND } from "../events/events.ts";
 import { CHARGEABLE_STATUSES, GatewayRefusal, GatewayUnavailable, type Payment } from "../payments/gateway.ts";
+import { endAwaiting, watchAwaiting } from "./awaiting.ts";
 import { payWithEnteredCard } from "./cardEntry.ts";
 import { charge } from "./charge.ts";
-import { leasePurchase, leaseWaiting, releaseLease } from "./leases.ts";
+import { leasePurchase, leaseWaiting, releaseLease, WAITING_STATES } from "./leases.ts";
 import { moveOn } from "./moves.ts";
 import {
   endWaiting,
@@ -82,6 +84,7 @@ function nextCheckOf(run: WorkerRun, purchase: PurchaseRow): number {
   switch (purchase.state) {
     case "refund_due":
       return now + REFUND_RETRY_MS;
+    case "awaiting_approval":
     case "requires_approval":
       return nextWaitingCheck(run, purchase);
     case "canceled":
@@ -112,8 +115,9 @@ async function step(run: WorkerRun, purchase: PurchaseRow): Promise<Step> {
   const { state, payment_id: paymentId } = purchase;
   if (isRefundOwed(purchase)) return refund(run, purchase);
   if (purchase.total === 0) return fulfill(run, purchase);
+  if (state === "awaiting_approval") return watchAwaiting(run, purchase);
   if (paymentId && state === "requires_approval") return watchWaiting(run, purchase, paymentId);
-  if (paymentId && (state === "canceled" || state === "expired")) return watchEnded(run, purchase, paymentId);
+  if (state === "canceled" || state === "expired") return watchEnded(run, purchase, paymentId);
   return charge(run, purchase);
 }
 
@@ -144,12 +148,12 @@ async function watchWaiting(run: WorkerRun, purchase: PurchaseRow, paymentId: st
  * Checks whether a payment arrived although its purchase was canceled or expired; it is refunded. The checks end with the
  * first answer a day after that.
  */
-async function watchEnded(run: WorkerRun, purchase: PurchaseRow, paymentId: string): Promise<Step> {
-  const payment = await run.gateway.read(paymentId);
-  if (payment.status === "succeeded") {
+async function watchEnded(run: WorkerRun, purchase: PurchaseRow, paymentId: string | null): Promise<Step> {
+  const payment = paymentId === null ? null : await run.gateway.read(paymentId);
+  if (payment?.status === "succeeded") {
     return startRefund(run, await withPaidMethod(run, purchase, payment), lateFailure(purchase));
   }
-  if (run.clock.now() - (purchase.completed_at ?? 0) < WATCH_MS) return "wait";
+  if (payment !== null && run.clock.now() - (purchase.completed_at ?? 0) < WATCH_MS) return "wait";
   await releaseLease(run.database, purchase, null);
   return "settled";
 }
@@ -160,27 +164,34 @@ function lateFailure({ state }: PurchaseRow): Failure {
 
 /**
  * Cancels a purchase that waits for a person: the payment at the provider first, then the purchase. Does nothing to other
- * or leased purchases. If someone pays at the same time, exactly one of the two takes effect.
+ * or leased purchases. If someone pays or approves it at the same time, exactly one of the two takes effect.
  *
- * @param actor who cancels, for the audit log
+ * @param end who cancels or rejects it, for the audit log
+ * @param states those in which it may be
  * @throws BackendError `unavailable` if the provider does not answer; the sweep finds out the outcome
  */
-export async function cancelWaiting(deps: WorkerDeps, purchase: PurchaseKey, actor: string): Promise<void> {
-  const lease = await leaseWaiting(deps.database, purchase, clocksOf(deps));
+export async function cancelWaiting(
+  deps: WorkerDeps,
+  purchase: PurchaseKey,
+  end: Omit<WaitingEnd, "state">,
+  states: readonly PurchaseState[] = WAITING_STATES,
+): Promise<void> {
+  const lease = await leaseWaiting(deps.database, purchase, clocksOf(deps), states);
   if (!lease) return;
   deps.reach("B2");
   await holdLease(deps, lease, async () => {
     const run: WorkerRun = { ...deps, hasConfirmed: false };
-    const step = await cancelAtProvider(run, lease, actor);
+    const step = await cancelAtProvider(run, lease, { ...end, state: "canceled" });
     if (step === "wait") await releaseLease(deps.database, lease, nextWaitingCheck(run, lease));
   });
 }
 
-async function cancelAtProvider(run: WorkerRun, lease: PurchaseRow, actor: string): Promise<Step> {
+async function cancelAtProvider(run: WorkerRun, lease: PurchaseRow, end: WaitingEnd): Promise<Step> {
   try {
+    if (lease.state === "awaiting_approval") return await endAwaiting(run, lease, end);
     const payment = await run.gateway.cancel(lease.payment_id ?? "");
     run.reach("B7");
-    return await followWaiting(run, lease, payment, { state: "canceled", actor });
+    return await followWaiting(run, lease, payment, end);
   } catch (error) {
     if (!isGatewayError(error)) throw error;
     run.log(`purchase ${lease.id}: ${error.message}`);
@@ -216,10 +227,14 @@ async function followRefusal(run: WorkerRun, purchase: PurchaseRow, payment: Pay
   return "settled";
 }
 
-/** When to check a waiting purchase again: at its deadline at the latest, and every minute after it (billing clock). */
+/**
+ * When to check a waiting purchase again: at its deadline at the latest, and every minute after it (billing clock). The
+ * approval of an administrator needs no check.
+ */
 function nextWaitingCheck(run: WorkerRun, purchase: PurchaseRow): number {
   const now = run.clock.now();
   const deadline = deadlineOf(purchase);
+  if (purchase.state === "awaiting_approval" && now < deadline) return deadline;
   return now < deadline ? Math.min(deadline, nextCheck(purchase.accepted_at, now)) : now + OVERDUE_RETRY_MS;
 }
 
@@ -230,8 +245,8 @@ const MAX_ADVANCE_MS = 5_000;
 const READ_AFTER_MS = [250, 500, 1_000, 2_000] as const;
 
 /**
- * Advances a purchase and returns it once it is settled or has started to wait for a person, or after `waitMs`. If it was
- * already waiting for a person, only a change ends the wait early. Errors of the work are left to the sweep. Whoever waits
+ * Advances a purchase and returns it once it is settled, waits for an administrator or has started to wait for a person, or
+ * after `waitMs`. If it was already waiting for a person to pay, only a change ends the wait early. Errors of the work are left to the sweep. Whoever waits
  * reads the purchase when this process has advanced it, and now and then because another one may have; it never asks the
  * provider.
  *
@@ -248,7 +263,8 @@ export async function settleWithin(
   for (let reads = 0; ; reads += 1) {
     const row = await readPurchase(deps.database, purchase.organization_id, purchase.id);
     const waitsNow = row.state === "requires_approval" && purchase.state !== "requires_approval";
-    if (isSettled(row) || waitsNow || isClosing() || deps.now() >= deadline) return row;
+    const isAwaiting = row.state === "awaiting_approval";
+    if (isSettled(row) || isAwaiting || waitsNow || isClosing() || deps.now() >= deadline) return row;
     const pause = READ_AFTER_MS[Math.min(reads, READ_AFTER_MS.length - 1)] ?? 0;
     await changeOf(deps, purchase.id, Math.min(pause, Math.max(0, deadline - deps.now())));
   }

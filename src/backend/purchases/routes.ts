@@ -11,7 +11,7 @@ import { closingOf } from "../http/server.ts";
 import { documentAnswer } from "../receipts/answer.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { acceptPurchase } from "./accept.ts";
-import { newPurchaseId } from "./leases.ts";
+import { newPurchaseId, WAITING_STATES } from "./leases.ts";
 import { assertNotHeld, notPayable, payNow } from "./pay.ts";
 import { cancelWaiting, settleAccepted, settleWithin } from "./processor.ts";
 import {
@@ -98,6 +98,7 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
         purchaseOrder: body.purchaseOrder ?? null,
         note: body.note ?? null,
         buyer: buyerOf(identity),
+        hasThreshold: organization.subscription.approval_above !== null,
       },
       clocksOf(deps),
       deps.reach,
@@ -152,7 +153,7 @@ function hashOf({ quoteId, purchaseOrder, note }: PurchaseRequest): string {
 }
 
 function buyerOf({ user, token }: Identity): Buyer {
-  return { email: user.email, token };
+  return { userId: user.id, email: user.email, token };
 }
 
 /** How long a cancellation waits for a purchase that another worker has. */
@@ -172,20 +173,22 @@ export function registerPayments(app: FastifyInstance, deps: RouteDeps): void {
 
   register(app, deps, "cancelPurchase", async ({ organization, params, identity, request }) => {
     const found = await readPurchase(deps.database, organization.id, params.purchaseId);
-    await cancelWaiting(deps, found, actorOf({ email: identity.user.email, token: identity.token }));
+    await cancelWaiting(deps, found, { actor: actorOf(buyerOf(identity)) });
     const row = await readPurchase(deps.database, organization.id, found.id);
-    const isBusy = row.state === "requires_approval";
-    const end = isBusy ? await settleWithin(deps, row, CANCEL_WAIT_MS, isClosing) : row;
+    const end = isWaiting(row) ? await settleWithin(deps, row, CANCEL_WAIT_MS, isClosing) : row;
     if (end.state === "canceled") return { status: 200, body: purchaseAnswer(deps, end, request.host) };
-    if (end.state === "requires_approval") {
-      return { status: 202, body: purchaseAnswer(deps, end, request.host) };
-    }
+    if (isWaiting(end)) return { status: 202, body: purchaseAnswer(deps, end, request.host) };
     throw notCancelable(end);
   });
 }
 
+function isWaiting({ state }: PurchaseRecord): boolean {
+  return WAITING_STATES.some((waiting) => waiting === state);
+}
+
 /** Tries the organization's payment method again. */
-async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, { user, token }: Identity): Promise<void> {
+async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, identity: Identity): Promise<void> {
+  const { token } = identity;
   const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
   if (isLimited && token.id !== purchase.buyer_token_id) {
     const sentence = `The token "${token.name}" has a spending limit and pays only for what it bought itself`;
@@ -193,7 +196,7 @@ async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, { user, tok
   }
   const subscription = await readSubscription(deps.database, purchase.organization_id);
   const { payment_method: paymentMethod, payment_method_label: label } = subscription;
-  const actor = actorOf({ email: user.email, token });
+  const actor = actorOf(buyerOf(identity));
   await payNow(deps, purchase, { paymentMethod, label, byPerson: false, returnUrl: null, actor });
 }
 

@@ -1,4 +1,4 @@
-import { paymentDeadline } from "../../billing/purchase.ts";
+import { approvalDeadline, paymentDeadline } from "../../billing/purchase.ts";
 import type { Price } from "../../billing/quote.ts";
 import type { PurchaseRow } from "../database/schema.ts";
 
@@ -53,20 +53,29 @@ export function priceOf({ price_json }: Pick<PurchaseRow, "price_json">): Price 
   return JSON.parse(price_json) as Price;
 }
 
+/** What the deadline of a purchase depends on. */
+type Dated = Pick<
+  PurchaseRow,
+  "kind" | "state" | "accepted_at" | "attempted_at" | "approved_at" | "price_json" | "time_zone"
+>;
+
 /**
- * Until when a purchase can be paid, billing clock, milliseconds (see `paymentDeadline`). A renewal stays payable.
+ * Until when a purchase can be paid, or approved while it waits for another administrator; billing clock, milliseconds (see
+ * `paymentDeadline` and `approvalDeadline`). A renewal stays payable.
  */
-export function deadlineOf(purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "time_zone">): number {
+export function deadlineOf(purchase: Dated): number {
   if (purchase.kind === "renewal") return Number.POSITIVE_INFINITY;
-  return paymentDeadline(purchase.accepted_at, priceOf(purchase).term.renewalDate, purchase.time_zone);
+  const { renewalDate } = priceOf(purchase).term;
+  if (purchase.state === "awaiting_approval") {
+    return approvalDeadline(lastAttemptAt(purchase), renewalDate, purchase.time_zone);
+  }
+  return paymentDeadline(purchase.approved_at ?? purchase.accepted_at, renewalDate, purchase.time_zone);
 }
 
 /**
- * The deadline to show for a purchase, billing clock, milliseconds; it never moves. For a renewal it is the end of the grace
+ * The deadline to show for a purchase, billing clock, milliseconds; it moves with an approval only. For a renewal it is the end of the grace
  * period, although the renewal stays payable after it: the subscription is suspended from then on.
  */
-export function payUntil(
-  purchase: Pick<PurchaseRow, "kind" | "accepted_at" | "price_json" | "time_zone" | "grace_until">,
-): number {
+export function payUntil(purchase: Dated & Pick<PurchaseRow, "grace_until">): number {
   return purchase.grace_until ?? deadlineOf(purchase);
 }

@@ -25,6 +25,8 @@ export interface UnpaidEnd {
   readonly failure: Failure;
   readonly actor: string;
   readonly nextCheckAt: number | null;
+  /** The type of its event, unless its state says it. */
+  readonly event?: string;
   /** Whether its payment can never be paid again, so that another attempt needs a new payment. */
   readonly isPaymentOver?: boolean;
 }
@@ -106,7 +108,7 @@ export async function endUnpaid(
       ...(end.isPaymentOver && { payment_id: null }),
     });
     await bumpVersion(tx, lease.organization_id);
-    await recordAndNotify(tx, lease, UNPAID_EVENTS[end.state], now, { ...end.failure }, end.actor);
+    await recordAndNotify(tx, lease, end.event ?? UNPAID_EVENTS[end.state], now, { ...end.failure }, end.actor);
   });
 }
 

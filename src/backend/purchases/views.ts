@@ -1,6 +1,12 @@
 import { money } from "../../billing/money.ts";
 import { statusOf } from "../../billing/purchase.ts";
-import type { CreditNote, Purchase, PurchaseAnswer, Receipt } from "../../contract/billing.ts";
+import {
+  ADMINISTRATOR_APPROVAL,
+  type CreditNote,
+  type Purchase,
+  type PurchaseAnswer,
+  type Receipt,
+} from "../../contract/billing.ts";
 import { modeFields } from "../../contract/mode.ts";
 import type { DocumentRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -9,8 +15,9 @@ import { creditNoteNumber, receiptNumber } from "../receipts/content.ts";
 import { partiesOf, readCreditNote, readReceipt } from "../receipts/store.ts";
 import { licenseCounts, readSubscription } from "../subscriptions/store.ts";
 import { paymentPageUrl } from "./pageAddress.ts";
-import { payUntil, priceOf } from "./schedule.ts";
+import { deadlineOf, payUntil, priceOf } from "./schedule.ts";
 import { isPayableAgain, type PurchaseRecord } from "./store.ts";
+import { approvalDigest } from "./threshold.ts";
 
 /** The dependencies of views. */
 type ViewDeps = Pick<BackendDeps, "clock" | "gateway" | "pageKey" | "pageOrigin">;
@@ -33,6 +40,7 @@ export function purchaseView(deps: ViewDeps, row: PurchaseRecord, host: string):
     receiptNumber: row.receipt_number === null ? null : receiptNumber(row.organization_id, row.receipt_number),
     failure: isFailure ? { code: row.failure_code ?? "", message: row.failure_message ?? "" } : null,
     nextAction: nextAction(deps, row, host),
+    approval: approvalView(row),
     refund: refundView(row),
     ...modeFields(deps.gateway.account.mode),
   };
@@ -55,8 +63,22 @@ function orderView(row: PurchaseRecord) {
   };
 }
 
-/** The payment page, while a person can pay on it. */
+/** The approval by another administrator; `null` if it never waited for one. */
+function approvalView(row: PurchaseRecord): Purchase["approval"] {
+  const { state, approved_by: approvedBy, approved_at: approvedAt } = row;
+  if (state !== "awaiting_approval" && approvedAt === null) return null;
+  return {
+    digest: approvalDigest(row),
+    approvedBy,
+    approvedAt: approvedAt === null ? null : instant(approvedAt),
+  };
+}
+
+/** The approval that it waits for, or the payment page, while a person can pay on it. */
 function nextAction(deps: ViewDeps, row: PurchaseRecord, host: string): Purchase["nextAction"] {
+  if (row.state === "awaiting_approval") {
+    return { type: ADMINISTRATOR_APPROVAL, url: null, expiresAt: instant(deadlineOf(row)) };
+  }
   const asks = row.state === "requires_approval";
   if (!asks && !isPayableAgain(row, deps.clock.now())) return null;
   return {

@@ -10,7 +10,7 @@ import { within } from "./within.ts";
 const READ_MS = 1_000;
 
 /** The states of a purchase that is not settled, or that has to be refunded. */
-const OPEN_STATES: readonly PurchaseState[] = [...ADVANCED_STATES, "requires_approval"];
+const OPEN_STATES: readonly PurchaseState[] = [...ADVANCED_STATES, "awaiting_approval", "requires_approval"];
 
 /** Work that instances share, by what is overdue. */
 type DueKind = "purchase" | "retry" | "renewal" | "notification" | "webhook";

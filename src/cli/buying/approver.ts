@@ -20,13 +20,13 @@ import {
   withTax,
 } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
-import { failureCost, failureReason } from "./engine/failureWords.ts";
+import { awaitsAdministrator, failureCost, failureReason } from "./engine/failureWords.ts";
 import { assertTokenAllows } from "./engine/guards.ts";
 import type { Offer } from "./engine/offer.ts";
 import type { Approver } from "./engine/tools.ts";
 import { type LicenseTarget, targetWords } from "./engine/wanted.ts";
 import { type BuyingOptions, buyerName } from "./options.ts";
-import { bought } from "./purchaseView.ts";
+import { bought, buyer } from "./purchaseView.ts";
 
 /**
  * Creates an approver that asks the person at the terminal, on stderr; the default answer is No (src/cli/README.md, Prompts).
@@ -110,7 +110,7 @@ export function buyQuestion({ quote }: Offer): string {
   return `Buy ${licenses(quote.licenses)} for ${moneyText(quote.total)} now?`;
 }
 
-/** Renders everything that a person has to see before paying a declined purchase or a failed renewal. */
+/** Renders everything that a person has to see before paying a declined purchase or a failed renewal, or approving one. */
 export function renderPayment(
   purchase: Purchase,
   subscription: Subscription,
@@ -125,9 +125,17 @@ export function renderPayment(
       ["Signed in as", setting.signedInAs && clean(setting.signedInAs)],
       ["Purchase", clean(purchase.id)],
       ["What", bought(purchase)],
+      ...(awaitsAdministrator(purchase)
+        ? ([
+            ["Bought by", buyer(purchase)],
+            ["PO number", purchase.purchaseOrder && clean(purchase.purchaseOrder)],
+            ["Note", purchase.note && clean(purchase.note)],
+          ] as const)
+        : []),
       ["Due now", view.style.bold(withTax({ total, net, tax }))],
       ["Declined", purchase.failure && failureReason(purchase.failure)],
-      ["Payment", paymentMethod(subscription.paymentMethod)],
+      // What waits is charged to the payment method of when it was bought.
+      ["Payment", awaitsAdministrator(purchase) ? null : paymentMethod(subscription.paymentMethod)],
     ],
     view,
   );
@@ -136,6 +144,11 @@ export function renderPayment(
 /** The question before paying it. */
 export function payQuestion(purchase: Purchase): string {
   return `Pay ${moneyText(purchase.total)} for ${bought(purchase)} now?`;
+}
+
+/** The question before approving it. */
+export function approveQuestion(purchase: Purchase): string {
+  return `Approve ${bought(purchase)} for ${moneyText(purchase.total)}? The payment begins at once.`;
 }
 
 /** Renders what changed between a stale offer that was approved and the one that replaces it. */

@@ -11,7 +11,7 @@ import { assertConsent, promptsAllowed } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { personApprover, renderConfirmation } from "./approver.ts";
 import { buy } from "./engine/buy.ts";
-import { errorOfPurchase, failureReason, pageInvitation } from "./engine/failureWords.ts";
+import { administratorInvitation, errorOfPurchase, failureReason, pageInvitation } from "./engine/failureWords.ts";
 import { checkCount, checkLimit } from "./engine/guards.ts";
 import { forgetAtExit } from "./engine/journal.ts";
 import { detectCiRun, keySeries } from "./engine/keys.ts";
@@ -165,21 +165,19 @@ export async function purchasingTools(
     showPage: (purchase) => {
       const { id, status, failure, nextAction } = purchase;
       if (nextAction === null) return;
-      shownPages.add(nextAction.url);
-      const page = trustedPage(nextAction.url, client.origin);
-      const reason = status === "failed" ? `${failureReason(failure)} ` : "";
-      const warning = page ? "" : `Not opened, as it is not a page of ${client.origin}. `;
+      const { url } = nextAction;
       // Required to continue, so shown with --quiet, too.
       const shown = { ...options, quiet: false };
-      note(
-        context,
-        shown,
-        `Purchase ${id}: ${reason}${warning}${pageInvitation(purchase)} ${addressText(nextAction.url)}`,
-      );
+      if (url === null) return note(context, shown, `Purchase ${id}: ${administratorInvitation(purchase)}`);
+      shownPages.add(url);
+      const page = trustedPage(url, client.origin);
+      const reason = status === "failed" ? `${failureReason(failure)} ` : "";
+      const warning = page ? "" : `Not opened, as it is not a page of ${client.origin}. `;
+      note(context, shown, `Purchase ${id}: ${reason}${warning}${pageInvitation(purchase)} ${addressText(url)}`);
       if (isPersonThere && options.open && page) context.openUrl(page);
     },
     isPageOnScreen: ({ nextAction }) =>
-      stdoutIsTerminal && stderrIsTerminal && nextAction !== null && shownPages.has(nextAction.url),
+      stdoutIsTerminal && stderrIsTerminal && !!nextAction?.url && shownPages.has(nextAction.url),
     reach: context.reach,
   };
 }

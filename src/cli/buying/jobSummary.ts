@@ -8,7 +8,7 @@ import { type OutputOptions, warn } from "../kit/output.ts";
 import { clean } from "../kit/text.ts";
 import { countChange, counts, instant, licenses, moneyText, withTax } from "../kit/words.ts";
 import type { Output } from "../outputs.ts";
-import { failureCost, failureReason } from "./engine/failureWords.ts";
+import { administratorInvitation, awaitsAdministrator, failureCost, failureReason } from "./engine/failureWords.ts";
 import { inProgress, type LicenseTarget, targetWords } from "./engine/wanted.ts";
 
 /** The files of a GitHub Actions step, by the variables that name them. */
@@ -26,7 +26,7 @@ export async function summarize(
   origin: string,
   purchases: readonly Purchase[],
 ): Promise<void> {
-  const isTrusted = ({ nextAction }: Purchase) => nextAction !== null && trustedPage(nextAction.url, origin) !== null;
+  const isTrusted = ({ nextAction }: Purchase) => !!nextAction?.url && trustedPage(nextAction.url, origin) !== null;
   const sections = purchases.map((purchase) => renderJobSummary(purchase, isTrusted(purchase)));
   const text = sections.filter((section) => section !== null).join("\n");
   if (text !== "") await addToJobSummary(context, options, text);
@@ -88,21 +88,25 @@ export function renderJobSummary(purchase: Purchase, isTrusted: boolean): string
     ...(isWaiting ? [] : [`- Reason: ${codeSpan(failureReason(purchase.failure))}`]),
     ...(nextAction === null || purchase.kind === "renewal"
       ? []
-      : [`- Can be paid until: ${instant(nextAction.expiresAt)}`]),
+      : [`- Can be ${awaitsAdministrator(purchase) ? "approved" : "paid"} until: ${instant(nextAction.expiresAt)}`]),
   ];
   return [`### ${title}`, cost, facts.join("\n"), ...nextSteps(purchase, isTrusted), ""].join("\n\n");
 }
 
-function nextSteps({ id, status, nextAction }: Purchase, isTrusted: boolean): string[] {
-  if (nextAction === null) return [];
+function nextSteps(purchase: Purchase, isTrusted: boolean): string[] {
+  const { id, status, nextAction } = purchase;
+  if (awaitsAdministrator(purchase)) return [administratorInvitation(purchase), RESUME];
+  if (!nextAction?.url) return [];
   const isWaiting = status === "requires_approval";
   const label = isWaiting ? "Approve the payment" : "Pay with another card";
   const page = isTrusted ? link(label, nextAction.url) : `${label} at ${codeSpan(nextAction.url)}`;
   const goOn = isWaiting
-    ? "Then run `secureflag-licenses purchases resume`, or this job again."
+    ? RESUME
     : `Or run ${codeSpan(`secureflag-licenses purchases pay ${id}`)}. Running this job again makes a new purchase.`;
   return [page, goOn];
 }
+
+const RESUME = "Then run `secureflag-licenses purchases resume`, or this job again.";
 
 /** Renders what a top-up did as a section of a job summary in Markdown. */
 export function renderTopUpSummary(topUp: Output<"top-up">): string {

@@ -7,10 +7,10 @@ import { clean } from "../kit/text.ts";
 import { countChange, counts, instant, licenses, moneyText, withTax } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
-import { failureReason, pageInvitation } from "./engine/failureWords.ts";
+import { administratorInvitation, awaitsAdministrator, failureReason, pageInvitation } from "./engine/failureWords.ts";
 
 /** The commands that print one purchase. */
-export type PurchaseCommand = "buy" | "purchases pay" | "purchases cancel";
+export type PurchaseCommand = "buy" | `purchases ${"pay" | "cancel" | "approve" | "reject"}`;
 
 /** What the result of a purchase depends on beside the purchase. */
 export interface ResultContext {
@@ -51,6 +51,8 @@ function outcome(result: Output<"buy">, purchase: Purchase, view: View, about: R
   if (purchase.status === "succeeded") return `${view.style.green("✓")} ${succeeded(result, purchase, about)}`;
   if (about.command === "purchases cancel" && purchase.failure?.code === "payment_canceled")
     return wrap(`Canceled the purchase of ${licensesFor(purchase)}. Nothing was charged.`, view.width);
+  if (about.command === "purchases reject" && purchase.failure?.code === "rejected")
+    return wrap(`Rejected the purchase of ${licensesFor(purchase)}. Nothing was charged.`, view.width);
   return unfinished(purchase, view, about.hasError ?? true);
 }
 
@@ -60,7 +62,8 @@ function succeeded({ replayed, quote }: Output<"buy">, purchase: Purchase, about
   if (purchase.kind === "renewal") return `Paid the renewal of ${licensesFor(purchase)}`;
   const after = quote?.licensesAfter ?? about.licensesAfter ?? null;
   const change = after === null ? "" : ` (${countChange(after, purchase.licenses)})`;
-  return `${replayed ? "Already bought" : "Bought"} ${licenses(purchase.licenses)}${change} for ${moneyText(purchase.total)}`;
+  const verb = replayed ? "Already bought" : about.command === "purchases approve" ? "Approved and bought" : "Bought";
+  return `${verb} ${licenses(purchase.licenses)}${change} for ${moneyText(purchase.total)}`;
 }
 
 /** `Purchase failed: 5 licenses for £244.10`, then what was given back. */
@@ -79,7 +82,10 @@ function licensesFor(purchase: Purchase): string {
   return `${licenses(purchase.licenses)} for ${moneyText(purchase.total)}`;
 }
 
-function rehearsed({ status, failure }: Purchase, command: string): string {
+function rehearsed({ status, failure, approval }: Purchase, command: string): string {
+  if (command === "purchases approve")
+    return approval?.approvedAt ? "already approved" : "would approve and charge this";
+  if (command === "purchases reject") return failure?.code === "rejected" ? "already rejected" : "would reject this";
   if (command === "purchases pay") return status === "succeeded" ? "already paid" : "would try to pay this";
   if (command === "purchases cancel")
     return failure?.code === "payment_canceled" ? "already canceled" : "would cancel this";
@@ -159,20 +165,28 @@ function purchaseFields(purchase: Purchase, view: View): string {
       ["Started", instant(purchase.createdAt)],
       ["Completed", purchase.completedAt && instant(purchase.completedAt)],
       ["By", buyer(purchase)],
+      ["Approved", approval(purchase)],
     ],
     view,
   );
 }
 
-/** The payment page, on a line of its own that is never broken, so that it can be copied. */
+/** `2026-11-22 13:00 UTC by bob@northwind.example`; `null` if no administrator has approved it. */
+function approval({ approval }: Purchase): string | null {
+  if (!approval?.approvedAt) return null;
+  return `${instant(approval.approvedAt)} by ${clean(approval.approvedBy ?? "an administrator")}`;
+}
+
+/** The payment page, on a line of its own that is never broken, so that it can be copied; or who approves the purchase. */
 function pageLines(purchase: Purchase, { width }: View): string[] {
   const { nextAction } = purchase;
-  return nextAction === null ? [] : [wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url)];
+  if (awaitsAdministrator(purchase)) return [wrap(administratorInvitation(purchase), width)];
+  return !nextAction?.url ? [] : [wrap(`${pageInvitation(purchase)}:`, width), addressText(nextAction.url)];
 }
 
 /** What to do after or instead of opening the payment page, as the end of its sentence; `null` if nothing can be paid. */
 function nextStep({ id, status, nextAction }: Purchase, { width }: View): string | null {
-  if (nextAction === null) return null;
+  if (!nextAction?.url) return null;
   return status === "failed"
     ? wrap(`or run ${payCommand(id)}.`, width)
     : wrap("then run `secureflag-licenses purchases resume`.", width);
@@ -190,7 +204,12 @@ export function bought(purchase: Purchase): string {
 }
 
 /** The status of purchases that failed without a decline. */
-const ENDINGS: Readonly<Record<string, string>> = { payment_expired: "expired", payment_canceled: "canceled" };
+const ENDINGS: Readonly<Record<string, string>> = {
+  payment_expired: "expired",
+  approval_expired: "expired",
+  payment_canceled: "canceled",
+  rejected: "rejected",
+};
 
 /** Names the status of a purchase. */
 export function statusWords({ status, failure, refund }: Purchase, { style }: View): string {

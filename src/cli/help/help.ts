@@ -87,7 +87,10 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
   [5, "not allowed: role, scope, or the spending limit of a token"],
   [6, "the payment was declined or failed"],
   [7, "stopped by a guard: --max-total, --max-licenses, --if-purchased, the price check, or an outdated quote file"],
-  [8, "the payment waits for approval; the URL is in the output; follow it with `purchases resume`"],
+  [
+    8,
+    "the purchase or its payment waits for approval; the command or URL is in the output; follow it with `purchases resume`",
+  ],
   [9, "something changed in the meantime (a stale quote, another purchase), and it was not safe to go on alone"],
   [10, "backend unreachable or overloaded, or outcome unknown; run the same command again"],
   [130, "interrupted"],
@@ -156,7 +159,7 @@ Elsewhere, and for two equal purchases in one job, pass
 --idempotency-key.
 
 Exit codes to act on: 7, a guard stopped it; 8, a person
-must approve the payment (the address is in the output);
+must approve the purchase (the output says where and how);
 10, run the same command again. --dry-run shows what would
 happen, with the same JSON. See \`help exit-codes\` and
 \`help environment\`.`;

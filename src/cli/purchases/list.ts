@@ -3,7 +3,7 @@ import { dateInZone } from "../../billing/calendar.ts";
 import { toDecimalString } from "../../billing/money.ts";
 import type { Client } from "../../client/client.ts";
 import { readPages } from "../../client/pages.ts";
-import type { Purchase } from "../../contract/billing.ts";
+import { ADMINISTRATOR_APPROVAL, type Purchase } from "../../contract/billing.ts";
 import { asPrinted } from "../buying/engine/follow.ts";
 import { bought, buyer, type Owing, statusWords } from "../buying/purchaseView.ts";
 import { connect } from "../connection/connect.ts";
@@ -167,7 +167,7 @@ export function renderPurchases(
     const until = deadline(purchase, owing);
     return until === null ? [] : [wrap(`${shortId(clean(purchase.id))}: ${until}.`, view.width)];
   });
-  const hint = wrap("See `secureflag-licenses purchases show <id>` for where to pay.", view.width);
+  const hint = wrap("See `secureflag-licenses purchases show <id>` for what to do.", view.width);
   return [
     oneLine ?? blocks(purchases, dateOf, view, owing),
     "",
@@ -225,7 +225,10 @@ function moreOf(purchase: Purchase, owing: Owing | null): string[] {
 
 function deadline({ id, kind, nextAction }: Purchase, owing: Owing | null): string | null {
   if (nextAction === null) return null;
-  if (kind === "purchase") return `pay by ${instant(nextAction.expiresAt)}`;
+  if (kind === "purchase") {
+    const verb = nextAction.type === ADMINISTRATOR_APPROVAL ? "approve" : "pay";
+    return `${verb} by ${instant(nextAction.expiresAt)}`;
+  }
   if (owing?.unpaid?.purchaseId !== id) return null;
   return `${owing.state === "suspended" ? "suspended since" : "pay before"} ${owing.unpaid.deadline}`;
 }

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { cursorSchema, dateSchema, idSchema, integerTextSchema, pageSchema } from "../basics.ts";
 import {
+  approvalRequestSchema,
   creditNoteSchema,
   idempotencyKeySchema,
   purchaseAnswerSchema,
@@ -10,6 +11,7 @@ import {
   quoteSchema,
   receiptSchema,
   reductionRequestSchema,
+  rejectionRequestSchema,
   storedPaymentMethodSchema,
   subscriptionSchema,
 } from "../billing.ts";
@@ -143,10 +145,30 @@ export const billingOperations = {
   cancelPurchase: {
     method: "POST",
     path: "/organizations/{organizationId}/purchases/{purchaseId}/cancel",
-    summary: "End a purchase that waits for approval",
+    summary: "End a purchase that waits for a person or for another administrator",
     access: "billing:purchase",
     params: withPurchase,
     answers: { 200: purchaseAnswerSchema, 202: purchaseAnswerSchema },
+  },
+  approvePurchase: {
+    method: "POST",
+    path: "/organizations/{organizationId}/purchases/{purchaseId}/approve",
+    summary: "Approve a purchase of another administrator, which charges it; approving it again changes nothing",
+    access: "administrator",
+    freshCode: "enrolled",
+    params: withPurchase,
+    body: approvalRequestSchema,
+    answers: { 200: purchaseAnswerSchema, 202: purchaseAnswerSchema },
+  },
+  rejectPurchase: {
+    method: "POST",
+    path: "/organizations/{organizationId}/purchases/{purchaseId}/reject",
+    summary: "End a purchase that waits for the approval of another administrator",
+    access: "administrator",
+    freshCode: "enrolled",
+    params: withPurchase,
+    body: rejectionRequestSchema,
+    answers: { 200: purchaseAnswerSchema },
   },
   getReceipt: {
     method: "GET",

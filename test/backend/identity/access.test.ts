@@ -29,6 +29,8 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   voidKey: {},
   payPurchase: {},
   cancelPurchase: {},
+  approvePurchase: { body: { digest: "0".repeat(64) } },
+  rejectPurchase: { body: { reason: "too many" } },
   getReceipt: {},
   getCreditNote: {},
   getBillingDetails: {},
@@ -184,7 +186,8 @@ describe.each(calls)("$id", (one) => {
 
   test("is allowed for role 0 and above with a session, or with a token where tokens are allowed", async () => {
     const isForPeople = one.operation.access === "administrator" || ["stepUp", "acceptInvitation"].includes(one.id);
-    const bearers = [tokens.session, tokens["session -1"], ...(isForPeople ? [] : [tokenOf(OWN), "sfl_role_-1"])];
+    const people = one.operation.freshCode === "enrolled" ? ["fresh session"] : ["session", "session -1"];
+    const bearers = [...people.map((name) => tokens[name]), ...(isForPeople ? [] : [tokenOf(OWN), "sfl_role_-1"])];
     for (const bearer of bearers) {
       const { status } = await request(one, OWN, bearer);
       expect([200, 201, 202, 204, 400, 404]).toContain(status);
@@ -194,9 +197,17 @@ describe.each(calls)("$id", (one) => {
   test("requires a recent one-time code only where money is spent", async () => {
     const stale = await request(one, OWN, tokens["stale session"]);
     const fresh = await request(one, OWN, tokens["fresh session"]);
-    const guarded = ["createPurchase", "payPurchase", "reduceLicenses", "createToken", "addTrust"];
+    const guarded =
+      "createPurchase payPurchase approvePurchase rejectPurchase reduceLicenses createToken addTrust".split(" ");
     expect(stale.body?.code === "mfa_required").toBe(guarded.includes(one.id));
     expect(fresh.body?.code).not.toBe("mfa_required");
+  });
+});
+
+describe.each(calls.filter(({ operation }) => operation.freshCode === "enrolled"))("$id", (one) => {
+  test("is refused without an authenticator app", async () => {
+    const answer = await request(one, OWN, tokens.session);
+    expect(answer).toMatchObject({ status: 403, body: { code: "mfa_not_enrolled" } });
   });
 });
 

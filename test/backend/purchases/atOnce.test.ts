@@ -141,6 +141,7 @@ function neutral(row: Record<string, unknown>, organizationId: number, purchaseI
     "payment_id",
     "lease_until",
     "price_json",
+    "buyer_user_id",
     "buyer_email",
     "buyer_token_id",
     "buyer_token_name",

@@ -24,7 +24,8 @@ async function quoted(backend: TestBackend) {
     quoteId: quote.id,
     purchaseOrder: null,
     note: null,
-    buyer: { email: "ada@example.test", token: null },
+    buyer: { userId: 1, email: "ada@example.test", token: null },
+    hasThreshold: false,
   });
   return { id: made.id, quote, order };
 }

@@ -4,6 +4,7 @@ import { quoteFileOf, writeQuoteFile } from "../../../src/cli/buying/engine/quot
 import type { PurchaseAnswer } from "../../../src/contract/billing.ts";
 import { type Answer, hangUp, html, refusedUrl } from "../../client/backend.ts";
 import {
+  awaitingPurchase,
   entry,
   failedPurchase,
   openPurchase,
@@ -318,6 +319,37 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
     when: "paid at the same time",
     line: "purchases cancel pur_1 --yes",
     answers: [ok(purchase())],
+  },
+  {
+    code: "not_approvable",
+    line: "purchases approve pur_1 --yes",
+    answers: [
+      ok(awaitingPurchase()),
+      says("not_approvable", "Purchase pur_1 does not wait for the approval of an administrator"),
+    ],
+  },
+  {
+    code: "not_approvable",
+    when: "it needs none",
+    line: "purchases approve pur_1 --yes",
+    answers: [ok(openPurchase("requires_approval"))],
+  },
+  {
+    code: "not_approvable",
+    when: "it has been bought",
+    line: "purchases reject pur_1 --reason duplicate --yes",
+    answers: [ok(purchase())],
+  },
+  {
+    code: "not_payable",
+    when: "an administrator has to approve it",
+    line: "purchases pay pur_1 --yes",
+    answers: [ok(awaitingPurchase())],
+  },
+  {
+    code: "mfa_not_enrolled",
+    line: "purchases approve pur_1 --yes",
+    answers: [ok(awaitingPurchase()), says("mfa_not_enrolled", "bob@northwind.example has no authenticator app")],
   },
   { code: "idempotency_key_void", line: "buy 5 --yes --idempotency-key k", answers: [VOID] },
 

@@ -120,6 +120,19 @@ export function openPurchase(
   });
 }
 
+/** The digest of what an administrator approves. */
+export const DIGEST = "d1".repeat(32);
+
+/** One that waits for another administrator. */
+export function awaitingPurchase(change: Partial<PurchaseAnswer> = {}): PurchaseAnswer {
+  return openPurchase("requires_approval", {
+    nextAction: { type: "administrator_approval", url: null, expiresAt: "2026-11-25T10:00:01Z" },
+    approval: { digest: DIGEST, approvedBy: null, approvedAt: null },
+    organizationLicenses: { purchased: 25, used: 22, available: 3 },
+    ...change,
+  });
+}
+
 export function receipt(change: Partial<Receipt> = {}): Receipt {
   const { unitPrice, term, dueNow, taxRate, tax, total } = quote(5);
   return {

@@ -1,4 +1,4 @@
-import type { Purchase } from "../../../contract/billing.ts";
+import { ADMINISTRATOR_APPROVAL, type Purchase } from "../../../contract/billing.ts";
 import { CliError } from "../../errors.ts";
 import { addressText } from "../../kit/links.ts";
 import { clean } from "../../kit/text.ts";
@@ -14,11 +14,15 @@ const REASONS: Readonly<Record<string, string>> = {
   no_payment_method: "The organization has no payment method.",
   payment_canceled: "The purchase was canceled before it was paid.",
   payment_expired: "The purchase was not paid in time and expired.",
+  approval_expired: "No administrator approved the purchase in time, and it expired.",
 };
 
 /** Says why a purchase failed: in our words if the code is known, else in the backend's, cleaned. */
 export function failureReason(failure: Purchase["failure"]): string {
   if (failure === null) return "The purchase failed.";
+  if (failure.code === "rejected") {
+    return `An administrator rejected the purchase: ${clean(failure.message).trim().replace(/\.$/, "")}.`;
+  }
   const known = Object.hasOwn(REASONS, failure.code) ? REASONS[failure.code] : undefined;
   return known ?? (clean(failure.message).trim() || "The purchase failed.");
 }
@@ -47,6 +51,21 @@ function whatWasCharged({ refund, receiptNumber }: Pick<Purchase, "refund" | "re
  */
 function payableBy({ kind, nextAction }: Pick<Purchase, "kind" | "nextAction">): string {
   return nextAction === null || kind === "renewal" ? "" : ` by ${instant(nextAction.expiresAt)}`;
+}
+
+/** Whether a purchase waits for another administrator, who approves it with a command and not on a page. */
+export function awaitsAdministrator({ nextAction }: Pick<Purchase, "nextAction">): boolean {
+  return nextAction?.type === ADMINISTRATOR_APPROVAL;
+}
+
+/** Who has to approve a purchase that waits for another administrator, how, and by when. */
+export function administratorInvitation({
+  id,
+  kind,
+  nextAction,
+}: Pick<Purchase, "id" | "kind" | "nextAction">): string {
+  const command = `\`secureflag-licenses purchases approve ${clean(id)}\``;
+  return `It waits for another administrator to run ${command}${payableBy({ kind, nextAction })}.`;
 }
 
 /** What to do on the payment page and by when; the URL follows. */
@@ -93,24 +112,31 @@ function nextStep(purchase: Purchase, isPageShown: boolean): string | null {
   if (nextAction !== null) {
     const command = `\`secureflag-licenses purchases pay ${id}\``;
     if (isPageShown) return `Pay it on the payment page or with ${command}.`;
-    const page = addressText(nextAction.url);
-    const pay = `To pay it with another card${payableBy(purchase)}, open ${page} or run ${command}`;
+    const page = nextAction.url === null ? "" : `open ${addressText(nextAction.url)} or `;
+    const pay = `To pay it with another card${payableBy(purchase)}, ${page}run ${command}`;
     return kind === "renewal" ? `${pay}.` : `${pay}; buying again makes a new purchase.`;
   }
-  const isOver = failure?.code === "payment_canceled" || failure?.code === "payment_expired";
-  return isOver ? "Buy again to make a new purchase." : null;
+  return OVER.includes(failure?.code ?? "") ? "Buy again to make a new purchase." : null;
 }
+
+/** Why a purchase ended without anyone's objection. */
+const OVER = ["payment_canceled", "payment_expired", "approval_expired"];
 
 function approvalRequired(purchase: Purchase, isPageShown: boolean): CliError {
   const { nextAction } = purchase;
+  if (awaitsAdministrator(purchase)) {
+    const message = `The purchase requires the approval of another administrator. ${noLicense(purchase, "nothing was charged yet")}`;
+    const goOn = "Once it is approved, run `secureflag-licenses purchases resume`.";
+    return new CliError("approval_required", message, {
+      hint: isPageShown ? goOn : `${administratorInvitation(purchase)} ${goOn}`,
+    });
+  }
   const needsMethod = nextAction?.type === "add_payment_method";
   const what = needsMethod
     ? "The organization has no payment method; add a card on the payment page"
     : "The payment requires approval";
-  const isHere = isPageShown || nextAction === null;
-  const where = isHere
-    ? "Pay it on the payment page"
-    : `Open ${addressText(nextAction.url)} to pay${payableBy(purchase)}`;
+  const page = isPageShown ? null : (nextAction?.url ?? null);
+  const where = page === null ? "Pay it on the payment page" : `Open ${addressText(page)} to pay${payableBy(purchase)}`;
   return new CliError("approval_required", `${what}. ${noLicense(purchase, "nothing was charged yet")}`, {
     hint: `${where}, then run \`secureflag-licenses purchases resume\`.`,
   });

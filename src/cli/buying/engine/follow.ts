@@ -3,7 +3,7 @@ import type { Purchase, PurchaseAnswer } from "../../../contract/billing.ts";
 import type { InterruptionNote } from "../../context.ts";
 import { codeOf, ERRORS } from "../../errors.ts";
 import { addressText } from "../../kit/links.ts";
-import { failureReason } from "./failureWords.ts";
+import { administratorInvitation, awaitsAdministrator, failureReason } from "./failureWords.ts";
 import type { PurchasingTools } from "./tools.ts";
 
 const SETTLING_MS = 60_000;
@@ -20,15 +20,15 @@ export type FollowTools = Pick<
   "client" | "organizationId" | "clock" | "waitSeconds" | "say" | "busy" | "setInterruption" | "showPage" | "reach"
 >;
 
-/** What an open purchase waits for: its payment to settle, or a person to act on the payment page. */
+/** What an open purchase waits for: its payment to settle, or a person, on the payment page or to approve it. */
 type Awaited = "settling" | "person";
 
 /** When following ends: at the first end, or only when the purchase can no longer be paid. */
 export type FollowUntil = "ended" | "unpayable";
 
-/** A purchase as it is printed: with `refund` only if money was refunded. */
-export function asPrinted({ refund, ...purchase }: Purchase): Purchase {
-  return refund ? { ...purchase, refund } : purchase;
+/** A purchase as it is printed: with `refund` only if money was refunded, and with `approval` only if it needs or has one. */
+export function asPrinted({ refund, approval, ...purchase }: Purchase): Purchase {
+  return { ...purchase, ...(approval && { approval }), ...(refund && { refund }) };
 }
 
 /** Separates a purchase, as it is printed, from the organization's license counts. */
@@ -137,7 +137,8 @@ function notShown({ id }: PurchaseAnswer): InterruptionNote {
   };
 }
 
-function interruptionOf({ id, status, nextAction }: PurchaseAnswer, awaited: Awaited): InterruptionNote {
+function interruptionOf(purchase: PurchaseAnswer, awaited: Awaited): InterruptionNote {
+  const { id, status, nextAction } = purchase;
   if (awaited === "settling") {
     return {
       message: `The purchase ${id} continues without this command.`,
@@ -148,9 +149,12 @@ function interruptionOf({ id, status, nextAction }: PurchaseAnswer, awaited: Awa
     status === "failed"
       ? ["can still be paid with another card", `purchases pay ${id}`]
       : ["is waiting for approval", "purchases resume"];
+  const page = nextAction?.url ? addressText(nextAction.url) : "the payment page";
   return {
     message: `The purchase ${id} ${waits}. No license was added and nothing was charged yet.`,
-    hint: `Open ${nextAction ? addressText(nextAction.url) : "the payment page"} to pay it, then run \`secureflag-licenses ${goOn}\`.`,
+    hint: awaitsAdministrator(purchase)
+      ? administratorInvitation(purchase)
+      : `Open ${page} to pay it, then run \`secureflag-licenses ${goOn}\`.`,
   };
 }
 
@@ -166,8 +170,9 @@ async function lookAgain(
   tools: FollowTools,
 ): Promise<PurchaseAnswer | null> {
   const held = Math.min(MAX_HOLD_SECONDS, Math.ceil(leftMs / 1000));
+  const person = awaitsAdministrator(current) ? "another administrator" : "the payment page";
   const text =
-    awaited === "settling" ? "Waiting for the payment to settle" : "Waiting for the payment page; Ctrl-C stops waiting";
+    awaited === "settling" ? "Waiting for the payment to settle" : `Waiting for ${person}; Ctrl-C stops waiting`;
   try {
     return await tools.busy(text, tools.client.purchase(tools.organizationId, current.id, held));
   } catch (error) {

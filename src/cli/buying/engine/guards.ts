@@ -132,6 +132,16 @@ export function assertMayPurchase(me: Pick<Me, "token"> | null): void {
   throw new CliError("insufficient_scope", `This needs a token with the scope ${NEEDED}`);
 }
 
+/**
+ * Checks that a person is signed in: a token approves and rejects nothing.
+ *
+ * @throws CliError `forbidden`
+ */
+export function assertMayDecide(me: Pick<Me, "token"> | null): void {
+  if (me === null || me.token.name === null) return;
+  throw new CliError("forbidden", "API tokens cannot approve or reject purchases");
+}
+
 function exceededLimit({ name, spendLimit }: Me["token"], { total, licenses: count }: Offer["quote"]): string | null {
   if (spendLimit === null) return null;
   const { amount, amountLeft, licenses: most, licensesLeft } = spendLimit;

@@ -1,6 +1,6 @@
 import type { PurchaseAnswer } from "../../../contract/billing.ts";
 import { CliError, codeOf } from "../../errors.ts";
-import { errorOfPurchase } from "./failureWords.ts";
+import { administratorInvitation, awaitsAdministrator, errorOfPurchase } from "./failureWords.ts";
 import { canBePaid, type FollowTools, follow, licensesAfter, splitAnswer } from "./follow.ts";
 import { approvedAsShown, differenceFrom } from "./send.ts";
 import type { Concluded } from "./tools.ts";
@@ -13,6 +13,11 @@ import type { Concluded } from "./tools.ts";
 export async function readPayable(purchaseId: string, tools: FollowTools): Promise<PurchaseAnswer> {
   const purchase = await read(purchaseId, tools);
   const { id, status, nextAction } = purchase;
+  if (awaitsAdministrator(purchase)) {
+    throw new CliError("not_payable", `The purchase ${id} requires the approval of another administrator`, {
+      hint: administratorInvitation(purchase),
+    });
+  }
   if (nextAction !== null || status === "succeeded") return purchase;
   throw new CliError("not_payable", `Nothing to pay: the purchase ${id} ${STATES[status]}`);
 }
@@ -52,7 +57,8 @@ export async function readCancelable(purchaseId: string, tools: FollowTools): Pr
   throw new CliError("not_cancelable", `The purchase ${id} ${STATES[status]} and cannot be canceled`);
 }
 
-const STATES: Readonly<Record<PurchaseAnswer["status"], string>> = {
+/** The end of a sentence about a purchase with a status. */
+export const STATES: Readonly<Record<PurchaseAnswer["status"], string>> = {
   processing: "is still being processed",
   requires_approval: "is waiting for approval",
   succeeded: "has succeeded",
@@ -76,7 +82,7 @@ function isCanceled({ failure }: PurchaseAnswer): boolean {
   return failure?.code === "payment_canceled";
 }
 
-/** The result of a dry run of `pay` or `cancel`. */
+/** The result of a dry run of `pay`, `cancel`, `approve` or `reject`. */
 export function rehearsed(purchase: PurchaseAnswer): Concluded {
   const { result, ...rest } = concluded(purchase, null);
   return { ...rest, result: { ...result, dryRun: true } };
@@ -92,7 +98,8 @@ function notCanceled(purchase: PurchaseAnswer): CliError | null {
   });
 }
 
-function read(purchaseId: string, { client, organizationId, busy }: FollowTools): Promise<PurchaseAnswer> {
+/** Reads a purchase. */
+export function read(purchaseId: string, { client, organizationId, busy }: FollowTools): Promise<PurchaseAnswer> {
   return busy("Reading the purchase", client.purchase(organizationId, purchaseId));
 }
 
@@ -121,7 +128,8 @@ function unknownOutcome({ id }: PurchaseAnswer, cause: Error): CliError {
   });
 }
 
-function concluded(answer: PurchaseAnswer, failure: CliError | null): Concluded {
+/** Ends with a purchase. Keeps the journal entry of the command that started it. */
+export function concluded(answer: PurchaseAnswer, failure: CliError | null): Concluded {
   const { purchase, licenses } = splitAnswer(answer);
   return {
     result: { purchase, licenses, quote: null, replayed: false, dryRun: false },

@@ -22,6 +22,8 @@ export type PurchasingClient = Pick<
   | "purchase"
   | "payPurchase"
   | "cancelPurchase"
+  | "approvePurchase"
+  | "rejectPurchase"
   | "me"
 >;
 
