@@ -44,7 +44,9 @@ function needsOf({ access, freshCode, maxBodyBytes }: Operation): string {
     access === "administrator" && "The session of a signed-in organization administrator.",
     access.includes(":") && `Scope: ${access}.`,
     maxBodyBytes && `The body may have up to ${maxBodyBytes} bytes.`,
-    freshCode && "The session of a user with one-time codes needs one of the last 15 minutes (mfa_required).",
+    freshCode === true && "The session of a user with one-time codes needs one of the last 15 minutes (mfa_required).",
+    freshCode === "enrolled" &&
+      "The user needs one-time codes (mfa_not_enrolled), and the session one of the last 15 minutes (mfa_required).",
   ]
     .filter(Boolean)
     .join(" ");

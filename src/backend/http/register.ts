@@ -43,8 +43,11 @@ export interface Guard {
   authenticate(authorization: string | undefined, organizationId: number | null): Promise<Caller>;
   /** @throws BackendError `not_found`, `forbidden`, `insufficient_scope` */
   authorize(caller: Caller, organizationId: number, scope: Scope | "administrator"): Membership;
-  /** @throws BackendError `mfa_required` */
-  assertFreshCode(identity: Identity): void;
+  /**
+   * @param isEnrolled whether the user must have one-time codes
+   * @throws BackendError `mfa_required`, `mfa_not_enrolled`
+   */
+  assertFreshCode(identity: Identity, isEnrolled: boolean): void;
 }
 
 /** The dependencies of routes. */
@@ -81,7 +84,9 @@ export function register<Id extends OperationId>(
       const query = querySchema && validated(querySchema, request.query);
       const body = operation.body && validated(operation.body, request.body ?? null);
       // Last, so that nobody is asked for a code over a request that would be refused anyway.
-      if (operation.freshCode && admission.identity) guard.assertFreshCode(admission.identity);
+      if (operation.freshCode && admission.identity) {
+        guard.assertFreshCode(admission.identity, operation.freshCode === "enrolled");
+      }
       const call = { ...admission, query, body, request } as Call<Id>;
       const answer = await handler(call);
       reply.code(answer.status).headers(answer.headers ?? {});

@@ -94,10 +94,15 @@ function authorize(
  * Requires a recent one-time code in the session of a user who has them; never of an API token (src/backend/README.md,
  * Sign-in).
  *
- * @throws BackendError `mfa_required`
+ * @param isEnrolled whether the user must have them
+ * @throws BackendError `mfa_required`, `mfa_not_enrolled`
  */
-function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, session }: Identity): void {
-  if (session === null || user.totp_secret === null) return;
+function assertFreshCode({ now }: Pick<BackendDeps, "now">, { user, session }: Identity, isEnrolled: boolean): void {
+  if (session === null) return;
+  if (user.totp_secret === null) {
+    if (isEnrolled) throw new BackendError("mfa_not_enrolled", `${user.email} has no authenticator app`);
+    return;
+  }
   if (session.mfaAt !== null && now() - session.mfaAt <= FRESH_CODE_MS) return;
   throw new BackendError(
     "mfa_required",
@@ -117,6 +122,6 @@ export function createGuard(deps: BackendDeps): Guard {
   return {
     authenticate: (authorization, organizationId) => authenticate(deps, authorization, organizationId),
     authorize,
-    assertFreshCode: (identity) => assertFreshCode(deps, identity),
+    assertFreshCode: (identity, isEnrolled) => assertFreshCode(deps, identity, isEnrolled),
   };
 }

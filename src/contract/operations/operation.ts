@@ -22,8 +22,11 @@ export interface Operation {
    * for any valid token, `public` for no token.
    */
   readonly access: Access;
-  /** Whether the session of a user with one-time codes needs one from the last 15 minutes. */
-  readonly freshCode?: true;
+  /**
+   * Whether the session of a user with one-time codes needs one from the last 15 minutes; `enrolled` also refuses the session
+   * of a user without them.
+   */
+  readonly freshCode?: true | "enrolled";
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
