@@ -25,14 +25,12 @@ export function timesAfterChange(role: number | null, at: number): Administrator
   if (role !== null && canBuy(role)) {
     const since = sql<
       number | null
-    >`case when role <= 0 then administrator_since when status = 'ACTIVE' then ${sql.lit(at)} end`;
+    >`case when role <= 0 then administrator_since when status = 'ACTIVE' then ${at} end`;
     return { administrator_since: since, administrator_until: sql<number | null>`administrator_until` };
   }
   return {
     administrator_since: sql<number | null>`null`,
-    administrator_until: sql<
-      number | null
-    >`case when ${IS_ADMINISTRATOR} then ${sql.lit(at)} else administrator_until end`,
+    administrator_until: sql<number | null>`case when ${IS_ADMINISTRATOR} then ${at} else administrator_until end`,
   };
 }
 
@@ -42,9 +40,7 @@ export function timesAfterChange(role: number | null, at: number): Administrator
  * @param at the billing clock, milliseconds
  */
 export function sinceJoining(at: number): RawBuilder<number | null> {
-  return sql<
-    number | null
-  >`case when role <= 0 and status = 'INVITED' then coalesce(administrator_since, ${sql.lit(at)})
+  return sql<number | null>`case when role <= 0 and status = 'INVITED' then coalesce(administrator_since, ${at})
     else administrator_since end`;
 }
 

@@ -5,8 +5,8 @@ import { addMonths, firstDayOf, monthOf } from "../../billing/months.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
 
-/** The states in which a purchase does not count against its token's spending limit. */
-const GIVEN_BACK = ["declined", "canceled", "expired", "refund_due", "refunded"] as const;
+/** The states in which a purchase counts against no spending limit and no budget. */
+export const GIVEN_BACK = ["declined", "canceled", "expired", "refund_due", "refunded"] as const;
 
 /** Reports whether two instants (billing clock, milliseconds) are in the same calendar month of the billing time zone. */
 export function isSameSpendingMonth(first: number, second: number, timeZone: string): boolean {

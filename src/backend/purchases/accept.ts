@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
 import type { Money } from "../../billing/money.ts";
 import type { Quote } from "../../contract/billing.ts";
+import { assertWithinBudget, tellBudget } from "../control/budget.ts";
 import { isPostgres } from "../database/engine.ts";
 import type { Database, PurchaseRow, QuoteRow, SubscriptionRow } from "../database/schema.ts";
 import { isConnectionFailure } from "../database/storageFailure.ts";
@@ -40,7 +41,7 @@ export interface Accepted {
  * another worker may have it by then.
  *
  * @throws BackendError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
- *   `subscription_changed`, `spend_limit_exceeded`
+ *   `subscription_changed`, `spend_limit_exceeded`, `budget_exceeded`
  */
 export async function acceptPurchase(
   database: Kysely<Database>,
@@ -64,7 +65,8 @@ async function acceptOnce(
 ): Promise<Accepted> {
   const { token } = order.buyer;
   const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
-  const accepted = isPostgres(database) && !isLimited ? await acceptAtOnce(database, order, clocks, reach) : null;
+  const isAtOnce = isPostgres(database) && !isLimited && !order.hasBudget;
+  const accepted = isAtOnce ? await acceptAtOnce(database, order, clocks, reach) : null;
   if (accepted) return { purchase: accepted, replayed: false, isLeased: true };
   const outcome = await inTransaction(database, async (tx) => {
     const known = await claimKey(tx, order, clocks.billing);
@@ -77,6 +79,8 @@ async function acceptOnce(
     const { total } = JSON.parse(quote.quote_json) as Quote;
     const wanted = { purchaseId: order.purchaseId, licenses: quote.licenses, total };
     await assertWithinSpendLimit(tx, token, wanted, { timeZone: order.timeZone, at: clocks.billing });
+    const spending = { id: order.purchaseId, total, timeZone: order.timeZone, acceptedAt: clocks.billing };
+    const spent = await assertWithinBudget(tx, subscription, spending);
     const purchase = await insertPurchase(tx, order, { quote, total, subscription }, clocks);
     await insertEvent(
       tx,
@@ -90,6 +94,7 @@ async function acceptOnce(
       },
       subscription.event_count,
     );
+    if (spent) await tellBudget(tx, subscription, spent, clocks.billing);
     reach("B0");
     return { purchase, replayed: false, isLeased: true };
   });

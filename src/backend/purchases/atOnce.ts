@@ -14,7 +14,7 @@ import type { PurchaseRecord } from "./store.ts";
 
 /**
  * Accepts an order in one statement, on PostgreSQL: what the steps of `acceptPurchase` do if nothing stands in the way. The
- * buyer must not have a spending limit.
+ * buyer must not have a spending limit, and an organization with a budget stands in the way.
  *
  * @returns the purchase, leased; `null` if anything stands in the way, which the steps then find out
  */
@@ -60,6 +60,7 @@ const accept = preparedStatement<ReturnType<typeof acceptanceOf>, PurchaseRow>(
       update subscriptions set version = version + 1, purchase_count = purchase_count + 1, event_count = event_count + 1
       where organization_id = ${value("organizationId")} and version = (select subscription_version from quote)
         and (renew_at is null or renew_at > ${value("now")} or unpaid_renewal is not null)
+        and budget_amount is null
       returning organization_id, purchase_count, event_count, payment_method, payment_method_label, customer_id
     ), claimed as (
       insert into idempotency_keys (organization_id, key, request_hash, purchase_id, created_at)

@@ -13,6 +13,8 @@ export interface Order {
   readonly purchaseOrder: string | null;
   readonly note: string | null;
   readonly buyer: Buyer;
+  /** Whether the organization had a budget when the request arrived; it may have one since. */
+  readonly hasBudget: boolean;
 }
 
 /** The problem of a voided key. */

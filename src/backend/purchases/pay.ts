@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
+import { assertWithinBudget, tellBudget } from "../control/budget.ts";
 import type { ApiTokenRow, Database, PurchaseRow, SubscriptionRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -58,7 +59,7 @@ type StoredMethod = Pick<SubscriptionRow, "payment_method" | "payment_method_lab
  * Begins another attempt to pay a purchase, unless it has changed since it was read. Advancing the purchase is left to the
  * caller.
  *
- * @throws BackendError `not_payable`, `spend_limit_exceeded`
+ * @throws BackendError `not_payable`, `spend_limit_exceeded`, `budget_exceeded`
  */
 export async function payNow(deps: BackendDeps, purchase: PurchaseRecord, attempt: NextAttempt): Promise<void> {
   if (purchase.state === "declined" && !isPayableAgain(purchase, deps.clock.now())) throw notPayable(purchase.id);
@@ -106,11 +107,11 @@ export function notPayable(purchaseId: string): BackendError {
 /**
  * Begins the next attempt to pay a waiting or declined purchase, in one transaction that freezes what will be sent. Of any
  * number of concurrent attempts exactly one begins. A declined purchase has released its reservation, so its spending limit
- * is checked again and the version changes. A waiting purchase keeps its reservation in the month it was accepted in; in
+ * and the budget are checked again and the version changes. A waiting purchase keeps its reservation in the month it was accepted in; in
  * another month the limit is checked again and the purchase counts there.
  *
  * @returns whether the attempt began; `false` if the purchase has changed or is leased
- * @throws BackendError `not_payable`, `spend_limit_exceeded`
+ * @throws BackendError `not_payable`, `spend_limit_exceeded`, `budget_exceeded`
  */
 export async function beginAttempt(
   database: Kysely<Database>,
@@ -212,18 +213,18 @@ async function moveToCharging(
 
 /**
  * Changes the version, which locks the subscription, so that no other purchase is accepted meanwhile. An unpaid renewal has
- * to be paid first; renewals count against no spending limit.
+ * to be paid first; renewals count against no spending limit and no budget.
  */
 async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: number): Promise<void> {
   const { organization_id: organizationId } = purchase;
-  const { unpaid_renewal: unpaidRenewal } = await tx
+  const subscription = await tx
     .updateTable("subscriptions")
     .set((expression) => ({ version: expression("version", "+", 1) }))
     .where("organization_id", "=", organizationId)
-    .returning("unpaid_renewal")
+    .returningAll()
     .executeTakeFirstOrThrow();
   if (purchase.kind === "renewal") return;
-  if (unpaidRenewal !== null) throw notPayable(purchase.id);
+  if (subscription.unpaid_renewal !== null) throw notPayable(purchase.id);
   const later = await tx
     .selectFrom("purchases")
     .select("id")
@@ -233,6 +234,10 @@ async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: nu
     .executeTakeFirst();
   if (later) throw notPayable(purchase.id);
   await assertAffordable(tx, purchase, now);
+  const { id, total, currency, time_zone: timeZone, accepted_at: acceptedAt } = purchase;
+  const spending = { id, total: money(total, currency), timeZone, acceptedAt };
+  const spent = await assertWithinBudget(tx, subscription, spending);
+  if (spent) await tellBudget(tx, subscription, spent, now);
 }
 
 /** Checks the limit of a month in which a waiting purchase has no reservation. Locks the subscription, as orders do. */

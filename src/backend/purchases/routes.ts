@@ -98,6 +98,7 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
         purchaseOrder: body.purchaseOrder ?? null,
         note: body.note ?? null,
         buyer: buyerOf(identity),
+        hasBudget: organization.subscription.budget_amount !== null,
       },
       clocksOf(deps),
       deps.reach,

@@ -1,5 +1,6 @@
 import { billingOperations } from "./billing.ts";
 import { identityOperations } from "./identity.ts";
+import { policyOperations } from "./policy.ts";
 import { reportOperations } from "./reports.ts";
 import { serviceOperations } from "./service.ts";
 import { userOperations } from "./users.ts";
@@ -8,6 +9,7 @@ import { userOperations } from "./users.ts";
 export const operations = {
   ...identityOperations,
   ...billingOperations,
+  ...policyOperations,
   ...reportOperations,
   ...userOperations,
   ...serviceOperations,
