@@ -116,6 +116,7 @@ const added: AddUserAnswer = {
     addedDateTime: null,
   },
   organizationLicenses,
+  pending: null,
 };
 
 type Calls = ReturnType<typeof testClient>["client"];

@@ -5,6 +5,7 @@ import { IDLE_DAYS, idleCutoff } from "../../billing/idle.ts";
 import { formatMoney, money } from "../../billing/money.ts";
 import { minLicensesFor, type Price, priceLicenses, quoteExpiry } from "../../billing/quote.ts";
 import type { eventSchema, Quote } from "../../contract/billing.ts";
+import { budgetStateOf } from "../control/budget.ts";
 import type { EventRow, OrganizationSubscription } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
@@ -63,7 +64,8 @@ async function subscriptionAnswer(deps: BackendDeps, subscription: OrganizationS
   const now = deps.clock.now();
   const snapshot = snapshotAt(subscription, now);
   const counts = await readCounts(deps.database, subscription.organization_id, idleCutoff(now, IDLE_DAYS));
-  return { status: 200, body: subscriptionView(snapshot, counts, deps.gateway, now) };
+  const budget = await budgetStateOf(deps.database, subscription, now);
+  return { status: 200, body: subscriptionView(snapshot, { ...counts, budget }, deps.gateway, now) };
 }
 
 function changeBy({ clock }: BackendDeps, { user, token }: Identity) {
@@ -146,8 +148,12 @@ function assertChargeable(deps: BackendDeps, snapshot: SubscriptionSnapshot, pri
 
 const NOT_PEOPLE: readonly string[] = [BACKEND, OPERATOR, PAYMENT_PAGE];
 
-/** The data of events about users and API tokens that every reader sees: no person, no scope, no limit. */
-const PUBLIC_FIELDS = { user: ["role", "adminNoTraining"], token: ["tokenId", "name"] } as const;
+/** The data of events about users, API tokens and policies that every reader sees: no person, no scope, no limit of a token. */
+const PUBLIC_FIELDS = {
+  user: ["role", "adminNoTraining"],
+  token: ["tokenId", "name"],
+  policy: ["changeId", "kind", "before", "after", "approvalAbove", "budget", "from", "role", "takesEffectAt"],
+} as const;
 
 /**
  * Returns an entry of the audit log, without what its reader cannot see elsewhere: people and emails need the scope
@@ -157,7 +163,8 @@ function eventView(row: EventRow, reader: Pick<Identity, "scopes" | "token">): z
   const seesPeople = reader.scopes.includes("users:read");
   const data = JSON.parse(row.data_json) as Record<string, unknown>;
   const [about] = row.type.split(".");
-  const isReduced = (about === "user" && !seesPeople) || (about === "token" && reader.token !== null);
+  const isAboutPeople = about === "user" || about === "policy";
+  const isReduced = (isAboutPeople && !seesPeople) || (about === "token" && reader.token !== null);
   return {
     id: String(row.number),
     at: new Date(row.at).toISOString(),

@@ -46,7 +46,12 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   revokeApiToken: {},
   listEvents: {},
   getReport: {},
+  getPolicy: {},
+  setPolicy: { body: { budget: null } },
+  approvePolicyChange: { body: { id: "unknown" } },
 };
+
+const FOR_ENROLLED: readonly string[] = ["setPolicy", "approvePolicyChange"];
 
 const PUBLIC = "advanceClock deviceAuthorization getSandbox health login mfa openapi ready revokeToken token".split(
   " ",
@@ -177,16 +182,21 @@ describe.each(calls)("$id", (one) => {
   test("is allowed for role 0 and above with a session, or with a token where tokens are allowed", async () => {
     const isForPeople = one.operation.access === "administrator" || ["stepUp", "acceptInvitation"].includes(one.id);
     const bearers = [tokens.session, tokens["session -1"], ...(isForPeople ? [] : [tokenOf(OWN), "sfl_role_-1"])];
-    for (const bearer of bearers) {
+    for (const bearer of one.operation.freshCode === "enrolled" ? [tokens["fresh session"]] : bearers) {
       const { status } = await request(one, OWN, bearer);
       expect([200, 201, 202, 204, 400, 404]).toContain(status);
     }
   });
 
+  test("requires that the person has one-time codes only where somebody controls another", async () => {
+    const { body } = await request(one, OWN, tokens.session);
+    expect(body?.code === "mfa_not_enrolled").toBe(FOR_ENROLLED.includes(one.id));
+  });
+
   test("requires a recent one-time code only where money is spent", async () => {
     const stale = await request(one, OWN, tokens["stale session"]);
     const fresh = await request(one, OWN, tokens["fresh session"]);
-    const guarded = ["createPurchase", "payPurchase", "reduceLicenses", "createToken"];
+    const guarded = ["createPurchase", "payPurchase", "reduceLicenses", "createToken", ...FOR_ENROLLED];
     expect(stale.body?.code === "mfa_required").toBe(guarded.includes(one.id));
     expect(fresh.body?.code).not.toBe("mfa_required");
   });

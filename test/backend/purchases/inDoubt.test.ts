@@ -25,6 +25,7 @@ async function quoted(backend: TestBackend) {
     purchaseOrder: null,
     note: null,
     buyer: { email: "ada@example.test", token: null },
+    hasBudget: false,
   });
   return { id: made.id, quote, order };
 }
