@@ -145,9 +145,10 @@ describe.each(DIALECTS)("the budget on %s", (dialect) => {
     const told = backend
       .delivered()
       .filter(({ organizationId, type }) => organizationId === id && type === "budget.reached");
-    expect(told.map(({ to, text }) => [to, text])).toEqual([
-      [null, "80% of the budget of £300.00/month is spent: £244.11 in 2026-11."],
-      [null, "100% of the budget of £292.92/month is spent: £292.93 in 2026-11."],
+    expect(told.map(({ to }) => to)).toEqual([null, null]);
+    expect(told.map(({ text }) => text).sort()).toEqual([
+      "100% of the budget of £292.92/month is spent: £292.93 in 2026-11.",
+      "80% of the budget of £300.00/month is spent: £244.11 in 2026-11.",
     ]);
   });
 
