@@ -16,6 +16,7 @@ import { type DocumentCalls, documentCalls } from "./documents.ts";
 import { ClientError } from "./errors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import { ASK_AGAIN_HINT } from "./outcome.ts";
+import { type PolicyCalls, policyCalls } from "./policy.ts";
 import { createTransport } from "./transport.ts";
 import { type UserCalls, userCalls } from "./users.ts";
 
@@ -37,7 +38,7 @@ export type KeyOutcome =
 /**
  * The contract, seen from a command: one client per command, because they share the time for retries. Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
  */
-export interface Client extends IdentityCalls, UserCalls, DocumentCalls {
+export interface Client extends IdentityCalls, UserCalls, DocumentCalls, PolicyCalls {
   readonly apiUrl: string;
   readonly origin: string;
   readonly isLoopback: boolean;
@@ -105,6 +106,7 @@ export function createClient(options: ClientOptions): Client {
     ...readingCalls(caller),
     ...documentCalls(caller),
     ...userCalls(caller),
+    ...policyCalls(caller),
     ...buyingCalls(caller),
     ...payingCalls(caller),
     ...reducingCalls(caller),
