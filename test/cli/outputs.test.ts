@@ -11,7 +11,8 @@ function commandsOf(command: Command, above: readonly string[] = []): string[] {
     .visibleCommands(command)
     .flatMap((below) => {
       const words = [...above, below.name()];
-      const doesSomething = below.commands.length === 0 || ["sandbox", "serve", "billing"].includes(below.name());
+      const doesSomething =
+        below.commands.length === 0 || ["sandbox", "serve", "billing", "policy"].includes(below.name());
       return [...(doesSomething ? [words.join(" ")] : []), ...commandsOf(below, words)];
     });
 }

@@ -16,6 +16,7 @@ import { withSpinner } from "../kit/spinner.ts";
 import { clean } from "../kit/text.ts";
 import { amountText, trimmedText } from "../kit/values.ts";
 import { waitsFor } from "../kit/words.ts";
+import { wrap } from "../kit/wrap.ts";
 import { plannedPolicy } from "./policyPlan.ts";
 import { changeLine, renderPolicy } from "./policyView.ts";
 
@@ -50,8 +51,8 @@ export interface PolicyRuns {
 }
 
 interface SetFlags {
-  readonly approvalAbove?: string | null;
-  readonly budget?: TypedBudget | null;
+  readonly approvalAbove?: string;
+  readonly budget?: TypedBudget | typeof NONE;
   readonly totp?: string;
   readonly dryRun?: boolean;
 }
@@ -68,13 +69,19 @@ export function registerPolicy(group: Command, context: Context, runs: PolicyRun
     description: "Set the approval threshold and the budget",
     examples: ["organizations policy set --approval-above 500", "organizations policy set --budget 20000/year"],
   })
-    .option("--approval-above <amount>", "total with tax that needs approval, or none", orNone(amountText))
+    .option("--approval-above <amount>", "total above which purchases need approval, or none", orNone(amountText))
     .option("--budget <amount>", "with tax, for example 500/month, 6000/year, or none", orNone(budgetText))
     .option("--dry-run", "show what would be set, set nothing")
     .addOption(totpOption())
     .addHelpText("after", SET_HELP)
     .action(({ approvalAbove, budget, totp, dryRun = false }: SetFlags, command: Command) => {
-      const options = { ...readGlobals(command), approvalAbove, budget, totp: readTotp(totp), dryRun };
+      const options = {
+        ...readGlobals(command),
+        approvalAbove: approvalAbove === NONE ? null : approvalAbove,
+        budget: budget === NONE ? null : budget,
+        totp: readTotp(totp),
+        dryRun,
+      };
       return interruptible(context, () => runs.set(options, context));
     });
   addCommand(policy, {
@@ -99,12 +106,16 @@ export function registerPolicy(group: Command, context: Context, runs: PolicyRun
 const SET_HELP = `
 What tightens the policy applies at once. What loosens it
 waits for another administrator, or for 24 hours if there is
-only one; setting the policy again replaces what waits. While
-a policy is set, so do changes of administrators. Only a
-signed-in administrator with an authenticator app can set it.`;
+only one; setting the policy again replaces what waits.
+While a policy is set, changes of administrators wait, too.
+Only a signed-in administrator with an authenticator app can
+set it.`;
 
-function orNone<Value>(parse: (text: string) => Value): (text: string) => Value | null {
-  return (text) => (text === "none" ? null : parse(text));
+/** Commander takes `null` for a flag without a value. */
+const NONE = "none";
+
+function orNone<Value>(parse: (text: string) => Value): (text: string) => Value | typeof NONE {
+  return (text) => (text === NONE ? NONE : parse(text));
 }
 
 function budgetText(text: string): TypedBudget {
@@ -145,7 +156,7 @@ export async function setPolicy(options: SetPolicyOptions, context: Context): Pr
   const answer = await withSpinner(context, options, "Setting the policy", asking.catch(explain));
   const result = { ...(dryRun ? plannedPolicy(answer, request, currency) : answer), dryRun };
   const printing = printResult<"organizations policy set">(context, options, result, (view) =>
-    [...(dryRun ? ["Dry run: nothing was set.", ""] : []), renderPolicy(result, view)].join("\n"),
+    dryRun ? `Dry run: nothing was set.\n\n${renderPolicy(result, view)}` : renderPolicy(result, view),
   );
   await (dryRun
     ? printing
@@ -185,20 +196,15 @@ export async function approveChange(options: ApproveOptions, context: Context): 
   const before = await withSpinner(context, options, "Reading the policy", reading);
   const approved = chosen(before.pending, options.changeId);
   const { dryRun } = options;
-  const approving = client.approvePolicyChange;
-  const after = dryRun
-    ? before
-    : await withSpinner(
-        context,
-        options,
-        "Approving the change",
-        approving(organizationId, approved.id).catch(explainRefusal),
-      );
+  const approving = () => client.approvePolicyChange(organizationId, approved.id).catch(explainRefusal);
+  const after = dryRun ? before : await withSpinner(context, options, "Approving the change", approving());
+  const words = `${dryRun ? "Dry run: would approve" : "Approved"} ${changeLine(approved)}.`;
   const result = { approved, ...after, dryRun };
-  const printing = printResult<"organizations policy approve">(context, options, result, (view) =>
-    [`${dryRun ? "Dry run: would approve" : "Approved"} ${changeLine(approved)}.`, "", renderPolicy(after, view)].join(
-      "\n",
-    ),
+  const printing = printResult<"organizations policy approve">(
+    context,
+    options,
+    result,
+    (view) => `${wrap(words, view.width)}\n\n${renderPolicy(after, view)}`,
   );
   const hint = "See `secureflag-licenses organizations policy`.";
   await (dryRun ? printing : awaitPrinting(printing, `The change ${clean(approved.id)} was approved`, hint));

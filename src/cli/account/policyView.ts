@@ -2,7 +2,7 @@ import { roleName } from "../../billing/roles.ts";
 import type { View } from "../kit/output.ts";
 import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
-import { instant, moneyText } from "../kit/words.ts";
+import { budgetWords, instant, moneyText } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import type { PlannedPolicy } from "./policyPlan.ts";
 
@@ -13,20 +13,13 @@ export function renderPolicy({ approvalAbove, budget, pending }: PlannedPolicy, 
   const facts = fields(
     [
       ["Approval", approvalAbove === null ? "not needed" : `needed above ${moneyText(approvalAbove)}`],
-      ["Budget", budgetLine(budget)],
+      ["Budget", budget === null ? "none" : budgetWords(budget)],
     ],
     view,
   );
   if (pending.length === 0) return facts;
   const lines = pending.map((change) => wrap(`${changeLine(change)} (${waitingWords(change)})`, view.width));
   return [facts, "", "Waiting:", ...lines].join("\n");
-}
-
-/** `£2,000.00 a month, £1,755.90 left`. */
-export function budgetLine(budget: PlannedPolicy["budget"]): string {
-  if (budget === null) return "none";
-  const left = budget.left === null ? "" : `, ${moneyText(budget.left)} left`;
-  return `${moneyText(budget.amount)} a ${budget.period}${left}`;
 }
 
 /** `chg_17: set the budget to none`. */
