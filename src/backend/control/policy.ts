@@ -36,7 +36,7 @@ export async function setPolicy(
     if (change.approvalAbove != null && !(await hasAnotherAdministrator(tx, organizationId, asker.userId, null))) {
       throw new BackendError(
         "needs_two_administrators",
-        "The organization has one administrator, and nobody can approve their own purchases",
+        "The organization has only one administrator, and approvals need two",
       );
     }
     await withdrawChanges(tx, organizationId, asker, ({ kind }) => kind === "policy");

@@ -279,10 +279,7 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
     line: "organizations policy set --approval-above 500",
     answers: [
       ok(subscription()),
-      says(
-        "needs_two_administrators",
-        "The organization has one administrator, and nobody can approve their own purchases",
-      ),
+      says("needs_two_administrators", "The organization has only one administrator, and approvals need two"),
     ],
   },
   { code: "unexpected_answer", when: "a backend that does not report it", line: "whoami", answers: [NO_ME] },
