@@ -12,7 +12,7 @@ import { wholeNumber } from "../kit/values.ts";
 import { STRATEGY_WORDS, strategyNamed, strategyWord } from "../users/view.ts";
 import { registerBilling, type SetBillingOptions, setBilling, showBilling } from "./billing.ts";
 import { type PaymentMethodOptions, registerPaymentMethod, runPaymentMethod } from "./paymentMethod.ts";
-import { type PolicyRuns, registerPolicy } from "./policy.ts";
+import { registerPolicy } from "./policy.ts";
 import { renderAcceptedInvitation, renderOrganizations } from "./whoami.ts";
 
 /** Options of `organizations accept`. */
@@ -35,7 +35,6 @@ export interface OrganizationsRuns {
   readonly paymentMethod: Run<PaymentMethodOptions>;
   readonly billing: Run<GlobalOptions>;
   readonly setBilling: Run<SetBillingOptions>;
-  readonly policy?: PolicyRuns;
 }
 
 /** The largest ID that a path of the contract takes. */
@@ -82,7 +81,7 @@ export function register(program: Command, context: Context, runs: Organizations
       ),
     );
   registerPaymentMethod(group, context, runs.paymentMethod);
-  registerPolicy(group, context, runs.policy);
+  registerPolicy(group, context);
   registerBilling(group, context, { show: runs.billing, set: runs.setBilling });
 }
 

@@ -9,7 +9,7 @@ import { connectToOrganization } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { addCommand, type GlobalOptions, interruptible, readGlobals } from "../kit/command.ts";
 import { refuseUnknown } from "../kit/foreground.ts";
 import { awaitPrinting, note, printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
@@ -27,7 +27,7 @@ interface TypedBudget {
 }
 
 /** Options of `organizations policy set`. What is `undefined` stays; `null` removes it. */
-export interface SetPolicyOptions extends GlobalOptions {
+interface SetPolicyOptions extends GlobalOptions {
   /** In major units of the subscription's currency, `500` or `500.00`. */
   readonly approvalAbove: string | null | undefined;
   readonly budget: TypedBudget | null | undefined;
@@ -36,18 +36,11 @@ export interface SetPolicyOptions extends GlobalOptions {
 }
 
 /** Options of `organizations policy approve`. */
-export interface ApproveOptions extends GlobalOptions {
+interface ApproveOptions extends GlobalOptions {
   /** `null` for the only change that waits. */
   readonly changeId: string | null;
   readonly totp: string | null;
   readonly dryRun: boolean;
-}
-
-/** The functions that run the commands of the group. */
-export interface PolicyRuns {
-  readonly show: Run<GlobalOptions>;
-  readonly set: Run<SetPolicyOptions>;
-  readonly approve: Run<ApproveOptions>;
 }
 
 interface SetFlags {
@@ -58,7 +51,7 @@ interface SetFlags {
 }
 
 /** Registers `organizations policy`, `policy set` and `policy approve`. */
-export function registerPolicy(group: Command, context: Context, runs: PolicyRuns = RUNS): void {
+export function registerPolicy(group: Command, context: Context): void {
   const policy = addCommand(group, {
     name: "policy",
     description: "Show or set who may spend what, and approve changes",
@@ -82,7 +75,7 @@ export function registerPolicy(group: Command, context: Context, runs: PolicyRun
         totp: readTotp(totp),
         dryRun,
       };
-      return interruptible(context, () => runs.set(options, context));
+      return interruptible(context, () => setPolicy(options, context));
     });
   addCommand(policy, {
     name: "approve",
@@ -94,12 +87,12 @@ export function registerPolicy(group: Command, context: Context, runs: PolicyRun
     .addOption(totpOption())
     .action((id: string | undefined, { totp, dryRun = false }: SetFlags, command: Command) => {
       const options = { ...readGlobals(command), changeId: id ?? null, totp: readTotp(totp), dryRun };
-      return interruptible(context, () => runs.approve(options, context));
+      return interruptible(context, () => approveChange(options, context));
     });
   // Last, because subcommands would inherit that excess arguments are allowed.
   policy.allowExcessArguments().action((_flags: unknown, command: Command) => {
     if (command.args.length > 0) refuseUnknown(command);
-    return interruptible(context, () => runs.show(readGlobals(command), context));
+    return interruptible(context, () => showPolicy(readGlobals(command), context));
   });
 }
 
@@ -124,10 +117,8 @@ function budgetText(text: string): TypedBudget {
   throw new InvalidArgumentError("It must be an amount such as 500/month or 6000/year, or none.");
 }
 
-const RUNS: PolicyRuns = { show: showPolicy, set: setPolicy, approve: approveChange };
-
 /** Prints the policy and the changes that wait. */
-export async function showPolicy(options: GlobalOptions, context: Context): Promise<void> {
+async function showPolicy(options: GlobalOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const reading = client.policy(organizationId).catch(explain);
   const policy = await withSpinner(context, options, "Reading the policy", reading);
@@ -140,7 +131,7 @@ export async function showPolicy(options: GlobalOptions, context: Context): Prom
  * @throws CliError `invalid_usage` without a setting; `forbidden` with an API token, `mfa_not_enrolled`,
  *   `needs_two_administrators`
  */
-export async function setPolicy(options: SetPolicyOptions, context: Context): Promise<void> {
+async function setPolicy(options: SetPolicyOptions, context: Context): Promise<void> {
   if (options.approvalAbove === undefined && options.budget === undefined) {
     throw usageError("Nothing to set", "Pass --approval-above or --budget.");
   }
@@ -190,7 +181,7 @@ function requestOf({ approvalAbove, budget }: SetPolicyOptions, currency: string
  *
  * @throws CliError `invalid_usage` if several wait and none is named; `not_found`; `forbidden` for one's own
  */
-export async function approveChange(options: ApproveOptions, context: Context): Promise<void> {
+async function approveChange(options: ApproveOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const reading = client.policy(organizationId).catch(explain);
   const before = await withSpinner(context, options, "Reading the policy", reading);
