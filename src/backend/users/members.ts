@@ -73,14 +73,22 @@ export async function endRights(
 }
 
 /**
- * Refuses lists that change who is an administrator while a policy is set.
+ * Refuses a list that changes who is an administrator while a policy is set.
  *
- * @throws BackendError `forbidden`
+ * @param paths the fields of the request that do so, if any
+ * @throws BackendError `invalid_request`
  */
-export async function assertNoPolicy(tx: Kysely<Database>, organizationId: number): Promise<void> {
-  if (!isPolicySet((await lockPolicy(tx, organizationId)).policy)) return;
-  throw new BackendError(
-    "forbidden",
-    "While a policy is set, a list cannot add, change or remove administrators, which a second one approves one by one",
-  );
+export async function assertNoPolicy(
+  tx: Kysely<Database>,
+  organizationId: number,
+  paths: readonly string[],
+): Promise<void> {
+  if (paths.length === 0 || !isPolicySet((await lockPolicy(tx, organizationId)).policy)) return;
+  const message = "while a policy is set, administrators are added, changed and removed one by one";
+  throw new BackendError("invalid_request", `The request is not valid: ${paths[0]}: ${message}`, {
+    errors: paths.slice(0, MAX_ERRORS).map((path) => ({ path, message })),
+  });
 }
+
+/** How many fields an answer lists. */
+const MAX_ERRORS = 50;

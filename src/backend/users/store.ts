@@ -91,8 +91,8 @@ export async function readMember(
  * Adds users and takes their licenses, all or nothing; existing users stay unchanged.
  *
  * @returns the positions of the existing users in the list
- * @throws BackendError `no_license_available`, `subscription_not_purchasable`, `forbidden` for an administrator while a
- *   policy is set
+ * @throws BackendError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for an administrator
+ *   while a policy is set
  */
 export async function addMembers(
   database: Kysely<Database>,
@@ -102,8 +102,10 @@ export async function addMembers(
 ): Promise<number[]> {
   return inTransaction(database, async (tx) => {
     const added = await enroll(tx, organizationId, list, change);
-    const hasAdministrator = list.some(({ email, role }) => canBuy(role) && added.has(emailKey(email)));
-    if (hasAdministrator) await assertNoPolicy(tx, organizationId);
+    const administrators = list.flatMap(({ email, role }, index) =>
+      canBuy(role) && added.has(emailKey(email)) ? [`users[${index}].role`] : [],
+    );
+    await assertNoPolicy(tx, organizationId, administrators);
     return list.flatMap(({ email }, index) => (added.has(emailKey(email)) ? [] : [index]));
   });
 }

@@ -45,7 +45,7 @@ export async function syncMembers(
     if (digest !== null) await changeUsed(tx, organizationId, 0);
     const plan = planSync(await readMembers(tx, organizationId), sync, changer.id);
     assertMayApply(plan, sync);
-    if (changesAnyAdministrator(plan, sync)) await assertNoPolicy(tx, organizationId);
+    await assertNoPolicy(tx, organizationId, administratorPaths(plan, sync));
     if (digest === null) return plan;
     if (digest !== plan.digest) throw usersChanged();
     await apply(tx, plan, sync, change, now);
@@ -53,12 +53,14 @@ export async function syncMembers(
   });
 }
 
-function changesAnyAdministrator({ added, changed, missing, removes }: SyncPlan, { users }: SyncedList): boolean {
-  return (
-    added.some((position) => canBuy(users[position]?.role ?? ROLES.user)) ||
-    changed.some(({ member, after }) => changesAdministrators(member.role, after.role)) ||
-    (removes && missing.some(({ role }) => canBuy(role)))
-  );
+/** The fields of a list that change who is an administrator. */
+function administratorPaths({ added, changed, missing, removes }: SyncPlan, { users }: SyncedList): string[] {
+  const promoted = added.filter((position) => canBuy(users[position]?.role ?? ROLES.user));
+  const changing = changed.filter(({ member, after }) => changesAdministrators(member.role, after.role));
+  return [
+    ...[...promoted, ...changing.map(({ position }) => position)].map((position) => `users[${position}].role`),
+    ...(removes && missing.some(({ role }) => canBuy(role)) ? ["remove"] : []),
+  ];
 }
 
 function assertMayApply({ added, changed, missing, removes }: SyncPlan, { users, changer }: Sync): void {

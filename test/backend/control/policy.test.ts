@@ -390,15 +390,16 @@ describe.each(DIALECTS)("the policy on %s", (dialect) => {
 
     test("lists of users change no administrators", async () => {
       const eve = { email: `eve@organization-${id}.test`, firstName: "Eve", lastName: "New", role: 0 };
-      const refused = { status: 403, body: { code: "forbidden" } };
-      expect(await as(ada, "POST", "/users/import", { users: [eve] })).toMatchObject(refused);
-      for (const [users, remove] of [
+      const refused = (path: string) => ({ status: 400, body: { code: "invalid_request", errors: [{ path }] } });
+      const imported = await as(ada, "POST", "/users/import", { users: [{ ...eve, email: carl }, eve] });
+      expect(imported).toMatchObject(refused("users[1].role"));
+      for (const [users, remove, path = "users[0].role"] of [
         [[eve], false],
         [[{ ...eve, email: bob, role: 7 }], false],
         [[{ ...eve, email: carl }], false],
-        [[{ ...eve, email: carl, role: 7 }], true],
+        [[{ ...eve, email: carl, role: 7 }], true, "remove"],
       ] as const) {
-        expect(await as(ada, "POST", "/users/sync", { users, remove })).toMatchObject(refused);
+        expect(await as(ada, "POST", "/users/sync", { users, remove })).toMatchObject(refused(path));
       }
       const existing = [
         { ...eve, email: bob },
