@@ -193,14 +193,17 @@ async function apply(
   await deleteChange(tx, row);
   const change: WaitingChange = contentOf(row);
   const { policy: before, currency } = await lockPolicy(tx, organizationId);
-  const how = type === "policy.change_due" ? "A day has passed since" : `${actor} approved that`;
+  const words = changeText(change, currency);
   await tellAdministrators(
     tx,
     organizationId,
     { actor, at },
     {
       type,
-      text: `${how} ${askedBy} asked to ${changeText(change, currency)}. It takes effect now.`,
+      text:
+        type === "policy.change_due"
+          ? `24 hours have passed since ${askedBy} requested a change, which takes effect now: ${words}.`
+          : `${actor} approved the change that ${askedBy} requested: ${words}.`,
       data: { changeId: id, requestedBy: askedBy, ...change },
     },
   );

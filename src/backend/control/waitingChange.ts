@@ -24,7 +24,7 @@ export type UserChange =
 /** What waits: a change of the policy, whose amounts are in minor units, or of who is an administrator. */
 export type WaitingChange = ({ readonly kind: "policy" } & PolicyChange) | UserChange;
 
-/** Says what a change does, to go on after "asked to". */
+/** Says what a change does, in the imperative. */
 export function changeText(change: WaitingChange, currency: string): string {
   switch (change.kind) {
     case "user_add":

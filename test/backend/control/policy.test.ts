@@ -143,9 +143,7 @@ describe.each(DIALECTS)("the policy on %s", (dialect) => {
     expect(texts).toContain(
       `${ada} asked to set the approval threshold to none. Another administrator can approve it with \`secureflag-licenses organizations policy approve ${pending.id}\`.`,
     );
-    expect(texts).toContain(
-      `${bob} approved that ${ada} asked to set the approval threshold to none. It takes effect now.`,
-    );
+    expect(texts).toContain(`${bob} approved the change that ${ada} requested: set the approval threshold to none.`);
   });
 
   test.each([
