@@ -182,12 +182,14 @@ function requestOf({ approvalAbove, budget }: SetPolicyOptions, currency: string
  * @throws CliError `invalid_usage` if several wait and none is named; `not_found`; `forbidden` for one's own
  */
 async function approveChange(options: ApproveOptions, context: Context): Promise<void> {
-  const { client, organizationId } = await connectToOrganization(context, options, "billing");
+  const { client, organizationId, connection } = await connectToOrganization(context, options, "billing");
   const reading = client.policy(organizationId).catch(explain);
   const before = await withSpinner(context, options, "Reading the policy", reading);
   const approved = chosen(before.pending, options.changeId);
   const { dryRun } = options;
-  const approving = () => client.approvePolicyChange(organizationId, approved.id).catch(explainRefusal);
+  const { isSession } = connection.signIn;
+  const approving = () =>
+    client.approvePolicyChange(organizationId, approved.id).catch(isSession ? explainRefusal : explain);
   const after = dryRun ? before : await withSpinner(context, options, "Approving the change", approving());
   const words = `${dryRun ? "Dry run: would approve" : "Approved"} ${changeLine(approved)}.`;
   const result = { approved, ...after, dryRun };
@@ -224,7 +226,7 @@ function explain(error: unknown): never {
   });
 }
 
-/** Says who can approve it instead. */
+/** Says who can approve it instead of the person who is signed in. */
 function explainRefusal(error: unknown): never {
   if (!(error instanceof ClientError) || error.code !== "forbidden") return explain(error);
   const { code, message, requestId } = error;

@@ -3,7 +3,7 @@ import { runProgram } from "../../../src/cli/main.ts";
 import { ClientError } from "../../../src/client/errors.ts";
 import type { PendingChange, PolicyState } from "../../../src/contract/policy.ts";
 import { API_URL, subscription } from "../support/builders.ts";
-import { fakeContext } from "../support/fakeContext.ts";
+import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
 
 const TOKEN = { SECUREFLAG_API_TOKEN: "sfl_secret_x", SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" };
@@ -41,9 +41,22 @@ const reads = (gives: PolicyState): ExpectedCall => ({ call: "policy", with: [42
 
 const readsSubscription: ExpectedCall = { call: "subscription", with: [4201], gives: subscription() };
 
-async function play(args: readonly string[], script: readonly ExpectedCall[], env: Record<string, string> = TOKEN) {
+/** A person's sign-in, instead of the token. */
+const SIGNED_IN: FakeWorld = {
+  env: { SECUREFLAG_API_URL: API_URL, SECUREFLAG_ORGANIZATION: "4201" },
+  credential: {
+    apiUrl: API_URL,
+    email: "ada@northwind.example",
+    accessToken: "access_1",
+    accessExpiresAt: Date.parse("2100-01-01T00:00:00Z"),
+    refreshToken: "refresh_1",
+    scopes: [],
+  },
+};
+
+async function play(args: readonly string[], script: readonly ExpectedCall[], world: FakeWorld = { env: TOKEN }) {
   const scripted = scriptedClient(script);
-  const context = fakeContext({ env, client: scripted.client });
+  const context = fakeContext({ ...world, client: scripted.client });
   const code = await runProgram(["organizations", "policy", ...args], context);
   scripted.assertDone();
   const { stdout, stderr } = context.written;
@@ -99,6 +112,19 @@ describe("set", () => {
     const due = { ...POLICY, pending: [{ ...LOOSER, takesEffectAt: "2026-11-23T10:00:00Z" }] };
     const later = await play(["set", "--budget", "none"], [readsSubscription, { call: "setPolicy", gives: due }]);
     expect(later.stderr).toContain("The change takes effect at 2026-11-23 10:00 UTC.");
+  });
+
+  it("shows in a dry run what would wait", async () => {
+    const line = ["set", "--budget", "none", "--dry-run"];
+    const script = [readsSubscription, reads({ ...POLICY, pending: [] })];
+    const { code, stdout } = await play(line, script, SIGNED_IN);
+    expect(code).toBe(0);
+    expect(stdout).toContain("Dry run: nothing was set.");
+    expect(stdout).toContain(
+      "set the budget to none (would wait for another administrator, or 24 hours if there is only one)",
+    );
+    const json = await play([...line, "--json"], script, SIGNED_IN);
+    expect(JSON.parse(json.stdout)).toMatchObject({ dryRun: true, budget: POLICY.budget, pending: [{ id: null }] });
   });
 
   it("refuses a dry run with an API token, which cannot set it either", async () => {
@@ -175,7 +201,10 @@ describe("approve", () => {
 
   it("says who can approve it instead", async () => {
     const fails = new ClientError("forbidden", "You cannot approve a change that you requested", { status: 403 });
-    const ended = await play(["approve"], [reads(POLICY), { call: "approvePolicyChange", fails }]);
-    expect(ended).toMatchObject({ code: 5, stderr: expect.stringContaining("who was one before") });
+    const script: ExpectedCall[] = [reads(POLICY), { call: "approvePolicyChange", fails }];
+    const person = await play(["approve"], script, SIGNED_IN);
+    expect(person).toMatchObject({ code: 5, stderr: expect.stringContaining("who was one before") });
+    const token = await play(["approve"], script);
+    expect(token).toMatchObject({ code: 5, stderr: expect.stringContaining("Unset SECUREFLAG_API_TOKEN") });
   });
 });
