@@ -100,6 +100,20 @@ function isAboutSame(one: WaitingChange, other: WaitingChange): boolean {
   return emailKey(one.email) === emailKey(other.email);
 }
 
+/** Withdraws what waits for a user of an organization. */
+export async function withdrawChangesOf(
+  tx: Kysely<Database>,
+  organizationId: number,
+  email: string,
+  by: Change,
+): Promise<void> {
+  await lockPolicy(tx, organizationId);
+  await withdrawChanges(tx, organizationId, by, (row) => {
+    const change = contentOf(row);
+    return change.kind !== "policy" && emailKey(change.email) === emailKey(email);
+  });
+}
+
 /**
  * Withdraws those changes of an organization that match.
  *

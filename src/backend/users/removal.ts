@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import { isPolicySet } from "../../billing/policy.ts";
 import { canBuy, ROLES, roleName, takesLicense } from "../../billing/roles.ts";
-import { askForChange, lockPolicy } from "../control/changes.ts";
+import { askForChange, lockPolicy, withdrawChangesOf } from "../control/changes.ts";
 import type { Database, PolicyChangeRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
@@ -67,6 +67,7 @@ export async function removeIn(
   if (takesLicense(member)) await changeUsed(tx, organizationId, -1);
   if (role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId);
   await endRights(tx, organizationId, [member], change, now);
+  await withdrawChangesOf(tx, organizationId, email, change);
   const data = { idUser, email, role, adminNoTraining };
   await recordEvent(tx, { ...change, organizationId, type: "user.removed", data });
   return null;

@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 import { changesAdministrators, isPolicySet } from "../../billing/policy.ts";
 import { canBuy, ROLES, roleName, takesLicense, updatedTraining } from "../../billing/roles.ts";
 import { emailKey } from "../../contract/email.ts";
-import { askForChange, lockPolicy } from "../control/changes.ts";
+import { askForChange, lockPolicy, withdrawChangesOf } from "../control/changes.ts";
 import { batches } from "../database/batches.ts";
 import type { Database, PolicyChangeRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
@@ -184,8 +184,8 @@ export interface RoleChange {
 
 /**
  * Gives a user another role, which takes or frees a license as the role demands, and records it in the audit log. The role
- * that they have already is no change. While a policy is set, a change of who is an administrator waits
- * (src/billing/README.md, Policy).
+ * that they have already is no change, and withdraws what waits for them. While a policy is set, a change of who is an
+ * administrator waits (src/billing/README.md, Policy).
  *
  * @param now the machine's clock, milliseconds
  * @returns the user after it, and the change that waits
@@ -207,7 +207,11 @@ export async function changeRoleIn(
   now: number,
 ): Promise<PolicyChangeRow | null> {
   if (changer) assertMayGive(role, changer, "role");
-  if ((await memberWith(tx, organizationId, idUser)).role === role) return null;
+  const { role: current, email } = await memberWith(tx, organizationId, idUser);
+  if (current === role) {
+    if (changer?.isSignedIn) await withdrawChangesOf(tx, organizationId, email, by);
+    return null;
+  }
   // Of two changes at once, the second one sees what the first one made.
   const { policy } = await lockPolicy(tx, organizationId);
   const member = await memberWith(tx, organizationId, idUser);

@@ -386,6 +386,26 @@ describe.each(DIALECTS)("the policy on %s", (dialect) => {
       expect((await approve(bob, policy.id)).status).toBe(200);
     });
 
+    test("what waits for a user is withdrawn by giving them the role that they have", async () => {
+      const [bobsId, carlsId] = [await idUserOf(bob), await idUserOf(carl)];
+      await as(ada, "DELETE", `/users/${bobsId}`);
+      await as(ada, "PATCH", `/users/${carlsId}`, { role: 0 });
+      await set(ada, { approvalAbove: null });
+      const kinds = async () => (await shown()).pending.map(({ kind }: { kind: string }) => kind);
+      expect((await kinds()).sort()).toEqual(["policy", "user_remove", "user_update"]);
+      const byToken = { token: tokenOf(id), body: { role: 7 } };
+      expect((await call(backend, "PATCH", `/organizations/${id}/users/${carlsId}`, byToken)).status).toBe(200);
+      expect(await kinds()).toHaveLength(3);
+      expect((await as(bob, "PATCH", `/users/${carlsId}`, { role: 7 })).body.pending).toBeNull();
+      await as(ada, "PATCH", `/users/${bobsId}`, { role: 0 });
+      expect(await kinds()).toEqual(["policy"]);
+      // Nor does anything wait for somebody who is gone.
+      await as(ada, "PATCH", `/users/${carlsId}`, { role: 0 });
+      await as(ada, "DELETE", `/users/${carlsId}`);
+      expect(await kinds()).toEqual(["policy"]);
+      expect((await typesOf()).slice(-2)).toEqual(["policy.change_withdrawn", "user.removed"]);
+    });
+
     test("lists of users change no administrators", async () => {
       const eve = { email: `eve@organization-${id}.test`, firstName: "Eve", lastName: "New", role: 0 };
       const refused = (path: string) => ({ status: 400, body: { code: "invalid_request", errors: [{ path }] } });
