@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { BASE_PATH } from "../contract/constants.ts";
 import { openapiDocument } from "../contract/openapi.ts";
 import { MAX_BODY_BYTES } from "../contract/operations/operation.ts";
+import { registerPolicy } from "./control/routes.ts";
 import type { BackendDeps } from "./deps.ts";
 import { BackendError } from "./errors.ts";
 import { registerEvents } from "./events/routes.ts";
@@ -23,6 +24,7 @@ import { registerPayments, registerPurchases } from "./purchases/routes.ts";
 import { registerBilling } from "./quotes/routes.ts";
 import { registerBillingDetails } from "./receipts/billingDetails.ts";
 import { registerReports } from "./reports/routes.ts";
+import { makeUserChange } from "./users/administrators.ts";
 import { registerUsers } from "./users/routes.ts";
 
 /** An idempotency key of 255 characters, each of them percent-encoded. */
@@ -99,6 +101,7 @@ function registerApi(app: FastifyInstance, routes: RouteDeps, { signIn }: Pick<A
   registerReports(app, routes);
   registerBillingDetails(app, routes);
   registerUsers(app, routes);
+  registerPolicy(app, routes, makeUserChange);
   registerDevicePage(app, { ...routes, ...signIn });
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import pLimit from "p-limit";
+import { type DueChange, dueChanges, makeDueChange } from "./control/policy.ts";
 import type { BackendDeps } from "./deps.ts";
 import { createChaining } from "./events/chain.ts";
 import { sendNotifications } from "./events/outbox.ts";
@@ -10,6 +11,7 @@ import { clocksOf } from "./purchases/worker.ts";
 import { type DueRetry, type DueSubscription, dueRetries, dueSubscriptions } from "./renewals/due.ts";
 import { type DueReminder, dueReminders, remindOfRenewal } from "./renewals/reminders.ts";
 import { renewDue, retryRenewal } from "./renewals/renew.ts";
+import { makeUserChange } from "./users/administrators.ts";
 
 /** How many renewals are listed at once. */
 const BATCH = 100;
@@ -45,7 +47,7 @@ const alone = (): SweepOptions => ({
 });
 
 /**
- * Runs one round of background work: advances due purchases, makes renewals and sends the outbox. Any number of backends
+ * Runs one round of background work: advances due purchases, makes renewals and due changes, and sends the outbox. Any number of backends
  * may run it on one database. A failure is logged, left for a later round, and stops nothing else (src/backend/README.md,
  * Leases and the sweep).
  *
@@ -57,6 +59,7 @@ export async function sweep(deps: BackendDeps, options: SweepOptions = alone()):
     await advanceDue(deps, options),
     await renewAll(deps, options),
     await remindAll(deps, options),
+    await makeAll(deps, options),
     await sendNotifications(deps, { jobs, limit, signal }),
   ];
   return done.includes(true);
@@ -109,6 +112,18 @@ function remindAll(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
     "reminders",
     (after) => dueReminders(deps.database, deps.clock.now(), { limit, after }),
     ({ organization_id: id }) => orLog(deps, `renewal reminder of organization ${id}`, () => remindOfRenewal(deps, id)),
+  );
+}
+
+/** Makes the changes that waited a day, because their organization had one administrator. */
+function makeAll(deps: BackendDeps, options: SweepOptions): Promise<boolean> {
+  const limit = Math.min(BATCH, options.limit);
+  return inPages<DueChange>(
+    options,
+    "changes",
+    (after) => dueChanges(deps.database, deps.clock.now(), { limit, after }),
+    (due) =>
+      orLog(deps, `change of organization ${due.organization_id}`, () => makeDueChange(deps, due, makeUserChange)),
   );
 }
 

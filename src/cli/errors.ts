@@ -142,7 +142,7 @@ export const ERRORS = {
     7,
     "never",
     "settled",
-    "Make somebody else an organization administrator first: `secureflag-licenses users update <email> --role 0`.",
+    "Add another one first: `secureflag-licenses users update <email> --role administrator`.",
   ),
 
   approval_required: row(8, "never", "open", null),

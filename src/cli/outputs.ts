@@ -11,6 +11,7 @@ import {
 import { billingDetailsSchema } from "../contract/billingDetails.ts";
 import { apiTokenSchema, createdTokenSchema, membershipSchema, meSchema } from "../contract/identity.ts";
 import { MODES } from "../contract/mode.ts";
+import { budgetStateSchema, pendingChangeSchema, policySchema } from "../contract/policy.ts";
 import { reportSchema } from "../contract/report.ts";
 import { clockAnswerSchema, sandboxStateSchema } from "../contract/sandbox.ts";
 import { trustSchema } from "../contract/trusts.ts";
@@ -108,6 +109,23 @@ const plannedTrustSchema = z.object({
 
 const billingOutput = z.object({ organizationId: z.int(), ...billingDetailsSchema.shape });
 
+/** The policy; in a dry run as it would be, with the change that would wait, without the fields of an existing one. */
+const setPolicyOutput = z.object({
+  ...policySchema.shape,
+  budget: z
+    .object({
+      ...budgetStateSchema.shape,
+      /** `null` in a dry run of a first budget. */
+      spent: moneySchema.nullable(),
+      left: moneySchema.nullable(),
+    })
+    .nullable(),
+  pending: z.array(
+    z.union([pendingChangeSchema, z.object({ ...pendingChangeSchema.shape, id: z.null(), requestedAt: z.null() })]),
+  ),
+  dryRun: z.boolean(),
+});
+
 /** A receipt or a credit note of an export. */
 const exportedSchema = z.object({
   number: z.string(),
@@ -189,6 +207,13 @@ export const outputs = {
     ...assignmentStrategySchema.shape,
   }),
   "organizations payment-method": z.object({ organizationId: z.int(), ...storedPaymentMethodSchema.shape }),
+  "organizations policy": policySchema,
+  "organizations policy set": setPolicyOutput,
+  "organizations policy approve": z.object({
+    approved: pendingChangeSchema,
+    ...policySchema.shape,
+    dryRun: z.boolean(),
+  }),
   "organizations billing": billingOutput,
   "organizations billing set": billingOutput,
   ...usersOutputs(verifiedQuoteSchema),

@@ -17,6 +17,7 @@ import { ClientError } from "./errors.ts";
 import { type EventCalls, eventCalls } from "./events.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import { ASK_AGAIN_HINT } from "./outcome.ts";
+import { type PolicyCalls, policyCalls } from "./policy.ts";
 import { createTransport } from "./transport.ts";
 import { type UserCalls, userCalls } from "./users.ts";
 
@@ -38,7 +39,7 @@ export type KeyOutcome =
 /**
  * The contract, seen from a command: one client per command, because they share the time for retries. Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
  */
-export interface Client extends IdentityCalls, UserCalls, DocumentCalls, EventCalls {
+export interface Client extends IdentityCalls, UserCalls, DocumentCalls, EventCalls, PolicyCalls {
   readonly apiUrl: string;
   readonly origin: string;
   readonly isLoopback: boolean;
@@ -115,6 +116,7 @@ export function createClient(options: ClientOptions): Client {
     ...documentCalls(caller),
     ...eventCalls(caller),
     ...userCalls(caller),
+    ...policyCalls(caller),
     ...buyingCalls(caller),
     ...payingCalls(caller),
     ...reducingCalls(caller),

@@ -1,9 +1,9 @@
-import type { LicenseCounts } from "../contract/basics.ts";
 import type { AssignmentStrategy } from "../contract/constants.ts";
 import type {
   AddUserAnswer,
   AddUserRequest,
   ImportUsersAnswer,
+  RemoveUserAnswer,
   SyncUsersAnswer,
   SyncUsersRequest,
   UpdateUserAnswer,
@@ -27,11 +27,11 @@ export interface UserCalls {
   /** Plans; with the `plan` of an earlier answer, applies, as `importUsers`. */
   syncUsers(organizationId: number, list: SyncUsersRequest): Promise<SyncUsersAnswer>;
   /**
-   * Removes a user by number; gives the license counts after it. `null` where an answer was lost on the way and the user
+   * Removes a user by number; gives the license counts after it, and the change that waits instead. `null` where an answer was lost on the way and the user
    * is not there any more: the try that was lost removed them, or another command did. `outcome_unknown` where one was lost
    * and neither that nor a refusal came after it.
    */
-  removeUser(organizationId: number, idUser: number): Promise<LicenseCounts | null>;
+  removeUser(organizationId: number, idUser: number): Promise<RemoveUserAnswer | null>;
   /** What the organization assigns to everybody who is added. */
   assignmentStrategy(organizationId: number): Promise<AssignmentStrategy>;
   /** Setting it again changes nothing. `outcome_unknown` where an answer was lost and no refusal came after it. */
@@ -66,7 +66,7 @@ export function userCalls(caller: Caller): UserCalls {
     removeUser: async (organizationId, number) => {
       const params = { organizationId, number };
       const reply = await caller.remove("removeUser", { params, repeat: "transient" }, LIST_HINT);
-      return reply?.value.organizationLicenses ?? null;
+      return reply?.value ?? null;
     },
     assignmentStrategy: async (organizationId) =>
       (await caller.call("getAssignmentStrategy", { params: { organizationId }, repeat: "transient" })).value

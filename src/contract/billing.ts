@@ -14,6 +14,7 @@ import {
   termSchema,
 } from "./basics.ts";
 import { partiesShape } from "./billingDetails.ts";
+import { budgetStateSchema } from "./policy.ts";
 
 /** What is charged now: the net amount, its tax, and their sum. */
 const chargeShape = {
@@ -68,6 +69,8 @@ export const subscriptionSchema = z.object({
   unpaid: unpaidSchema.nullable().default(null),
   /** The licenses of users who have been idle for so many days; `null` if unknown; a backend may leave it out. */
   idle: z.object({ days: z.int().nonnegative(), licenses: z.int().nonnegative() }).nullable().default(null),
+  /** `null` without a budget; a backend may leave it out. */
+  budget: budgetStateSchema.nullable().default(null),
   version: z.int(),
   asOf: instantSchema,
   ...modeShape,

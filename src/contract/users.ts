@@ -3,6 +3,7 @@ import { isAssignableRole, isRole, ROLES } from "../billing/roles.ts";
 import { instantSchema, licenseCountsSchema, organizationRefSchema } from "./basics.ts";
 import { ASSIGNMENT_STRATEGIES } from "./constants.ts";
 import { emailKey, isEmailAddress } from "./email.ts";
+import { pendingChangeSchema } from "./policy.ts";
 
 /** How many users a page has at most. */
 export const USERS_PAGE_SIZE = 20;
@@ -126,9 +127,16 @@ export const assignmentStrategySchema = z.strictObject({ assignmentStrategy: z.e
 /** What was assigned to the added users. They were added even if the strategy is unknown here. */
 const assignedSchema = z.enum(ASSIGNMENT_STRATEGIES).optional().catch(undefined);
 
-/** The answer to `POST …/users`: the user, the license counts after it, and the assignment strategy that applied. */
+/** Set while a policy is set and the change needs a second administrator: then nothing is changed yet. */
+const waitingSchema = pendingChangeSchema.nullable().default(null);
+
+/**
+ * The answer to `POST …/users`: the user, the license counts after it, and the assignment strategy that applied. The user is
+ * `null` while `pending` is not.
+ */
 export const addUserAnswerSchema = z.object({
-  user: userSchema,
+  user: userSchema.nullable(),
+  pending: waitingSchema,
   organizationLicenses: licenseCountsSchema,
   assignmentStrategy: assignedSchema,
 });
@@ -166,13 +174,20 @@ export const importUsersAnswerSchema = z.object({
 export type ImportUsersAnswer = z.infer<typeof importUsersAnswerSchema>;
 
 /** The answer to `DELETE …/users/{idUser}`: the license counts after it. */
-export const removeUserAnswerSchema = z.object({ organizationLicenses: licenseCountsSchema });
+export const removeUserAnswerSchema = z.object({ organizationLicenses: licenseCountsSchema, pending: waitingSchema });
+
+/** The answer to `DELETE …/users/{idUser}`, parsed. */
+export type RemoveUserAnswer = z.infer<typeof removeUserAnswerSchema>;
 
 /** The body of `PATCH …/users/{idUser}`. */
 export const updateUserRequestSchema = z.strictObject({ role: offeredRoleSchema });
 
 /** The answer to `PATCH …/users/{idUser}`: the user and the license counts after it. */
-export const updateUserAnswerSchema = z.object({ user: userSchema, organizationLicenses: licenseCountsSchema });
+export const updateUserAnswerSchema = z.object({
+  user: userSchema,
+  organizationLicenses: licenseCountsSchema,
+  pending: waitingSchema,
+});
 
 /** The answer to `PATCH …/users/{idUser}`, parsed. */
 export type UpdateUserAnswer = z.infer<typeof updateUserAnswerSchema>;

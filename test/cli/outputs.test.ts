@@ -13,7 +13,7 @@ function commandsOf(command: Command, above: readonly string[] = []): string[] {
       const words = [...above, below.name()];
       const doesSomething =
         (below.commands.length === 0 && below.name() !== "mcp") ||
-        ["sandbox", "serve", "billing"].includes(below.name());
+        ["sandbox", "serve", "billing", "policy"].includes(below.name());
       return [...(doesSomething ? [words.join(" ")] : []), ...commandsOf(below, words)];
     });
 }

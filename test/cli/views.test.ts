@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
+import { renderPolicy } from "../../src/cli/account/policyView.ts";
 import { identityOf, renderIdentity, renderOrganizations } from "../../src/cli/account/whoami.ts";
 import { buyQuestion, renderChange, renderConfirmation, renderPayment } from "../../src/cli/buying/approver.ts";
 import { renderBuyResult, renderPurchase, renderResumeResult } from "../../src/cli/buying/purchaseView.ts";
@@ -17,6 +18,7 @@ import { renderReady } from "../../src/cli/sandbox/sandbox.ts";
 import { renderStatus } from "../../src/cli/subscription/status.ts";
 import { renderAddedUser, renderImportedUsers, renderRemovedUser, renderUsers } from "../../src/cli/users/view.ts";
 import type { ModeFields } from "../../src/contract/mode.ts";
+import type { PendingChange } from "../../src/contract/policy.ts";
 import {
   API_URL,
   failedPurchase,
@@ -74,7 +76,22 @@ const evilUser = { email: HOSTILE, firstName: HOSTILE, lastName: HOSTILE };
 
 const added = { licenses: { purchased: 30, used: 23, available: 7 }, dryRun: false };
 
+const gbp = (amount: number) => ({ amount, currency: "GBP" });
+
+const BUDGET = { amount: gbp(50_000), period: "month" as const, spent: gbp(40_000), left: gbp(10_000) };
+
+const evilChange: PendingChange = {
+  id: HOSTILE,
+  kind: "user_add",
+  policy: null,
+  user: { email: HOSTILE, idUser: null, role: 0 },
+  requestedBy: HOSTILE,
+  requestedAt: "2026-11-22T10:00:00Z",
+  takesEffectAt: null,
+};
+
 const TEXTS: Record<string, (seen: View) => string> = {
+  policy: (seen) => renderPolicy({ approvalAbove: gbp(50_000), budget: BUDGET, pending: [evilChange] }, seen),
   status: (seen) => renderStatus(evilOffer.subscription, seen),
   quote: (seen) => renderQuote(offer, { explain: true }, seen),
   confirmation: (seen) => renderConfirmation(evilOffer, setting, seen),
@@ -194,6 +211,16 @@ describe("key information", () => {
     }
     expect(text).toMatch(/█{26}░{4}/);
     expect(text).toContain("Europe/London");
+  });
+
+  it("in status, quote and confirmation of an organization with a budget", () => {
+    const within = { ...offer, subscription: subscription({ budget: { ...BUDGET, left: offer.quote.total } }) };
+    expect(renderStatus(subscription({ budget: BUDGET }), PLAIN)).toMatch(/Budget +£500.00 a month, £100.00 left$/m);
+    expect(renderConfirmation(within, setting, PLAIN)).toMatch(/Budget +£500.00 a month, £244.10 left$/m);
+    expect(renderQuote(within, { explain: false }, PLAIN)).toMatch(/Budget +£500.00 a month, £244.10 left$/m);
+    const beyond = { ...offer, subscription: subscription({ budget: BUDGET }) };
+    expect(renderQuote(beyond, { explain: false }, PLAIN)).toMatch(/£100.00 left, less\s+than\s+the\s+total$/m);
+    expect(renderStatus(subscription(), PLAIN)).not.toContain("Budget");
   });
 
   it.each([

@@ -144,6 +144,7 @@ export const subscription: Subscription = {
   pending: { purchases: 0, licenses: 0 },
   reduction: null,
   unpaid: null,
+  budget: null,
   version: 7,
   asOf: "2026-11-22T10:00:00Z",
 };

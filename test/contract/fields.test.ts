@@ -37,7 +37,7 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   [
     "subscription",
     subscriptionSchema,
-    "asOf idle licenses livemode mode organization paymentMethod pending plan reduction renewal state taxRate term unpaid version",
+    "asOf budget idle licenses livemode mode organization paymentMethod pending plan reduction renewal state taxRate term unpaid version",
   ],
   ["subscription.organization", subscriptionSchema.shape.organization, "id name timeZone"],
   ["subscription.plan", subscriptionSchema.shape.plan, "interval intervalCount name unitPrice"],
@@ -72,7 +72,7 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   ["session", sessionSchema, "accessToken expiresIn refreshToken scopes status tokenType"],
   ["user", userSchema, USER_FIELDS],
   ["user in a list", listedUserSchema, USER_FIELDS],
-  ["user added", addUserAnswerSchema, "assignmentStrategy organizationLicenses user"],
+  ["user added", addUserAnswerSchema, "assignmentStrategy organizationLicenses pending user"],
   ["users imported", importUsersAnswerSchema, "assignmentStrategy existing organizationLicenses"],
   ["sandbox", sandboxStateSchema, "captures next now"],
   ["clock", clockAnswerSchema, "now renewalCount renewals"],

@@ -6,6 +6,7 @@ import type { Database, SessionRow, UserRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { type Change, recordEvent } from "../events/events.ts";
+import { sinceJoining } from "./administrators.ts";
 
 /** Stored instead of a hash if there is no password. `null` is a password whose hash is still being computed. */
 export const NO_PASSWORD = "";
@@ -85,7 +86,7 @@ export async function noteSignIn(tx: Kysely<Database>, userId: number, now: numb
   const ids = organizations.map(({ id }) => id);
   await tx
     .updateTable("members")
-    .set({ last_login: now })
+    .set({ last_login: now, administrator_since: sinceJoining(now) })
     .where("organization_id", "in", ids)
     .where("user_id", "=", userId)
     .where("status", "!=", "REMOVED")
@@ -203,7 +204,7 @@ async function becomeMember(
 ): Promise<void> {
   const accepted = await tx
     .updateTable("members")
-    .set({ accepted: 1, status: "ACTIVE", joined_at: change.at })
+    .set({ accepted: 1, status: "ACTIVE", joined_at: change.at, administrator_since: sinceJoining(change.at) })
     .where("organization_id", "=", organizationId)
     .where("user_id", "=", userId)
     .where("status", "!=", "REMOVED")

@@ -4,6 +4,7 @@ import type { Database } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
+import { sinceJoining } from "./administrators.ts";
 import { invitationsOf, membershipsOf } from "./memberships.ts";
 import { hashToken } from "./secrets.ts";
 import { takeTicket } from "./sessions.ts";
@@ -45,7 +46,7 @@ export async function organizationNames({ database }: Pick<SetupDeps, "database"
  * @throws BackendError `unauthenticated` if the ticket is unknown, used or expired
  */
 export async function completeSetup(
-  deps: SetupDeps & Pick<BackendDeps, "secrets">,
+  deps: SetupDeps & Pick<BackendDeps, "secrets" | "clock">,
   ticket: string,
   account: { passwordHash: string; codeSecret: string },
 ): Promise<void> {
@@ -60,7 +61,7 @@ export async function completeSetup(
       .execute();
     await tx
       .updateTable("members")
-      .set({ status: "ACTIVE", joined_at: now })
+      .set({ status: "ACTIVE", joined_at: now, administrator_since: sinceJoining(deps.clock.now()) })
       .where("user_id", "=", id)
       .where("status", "=", "INVITED")
       .where("accepted", "=", 1)

@@ -5,7 +5,7 @@ import { addMonths, firstDayOf, monthOf } from "../../billing/months.ts";
 import type { ApiTokenRow, Database } from "../database/schema.ts";
 import { BackendError } from "../errors.ts";
 
-/** The states in which a purchase counts neither against its token's spending limit nor against a threshold. */
+/** The states in which a purchase counts against no spending limit, no budget and no threshold for approvals. */
 export const GIVEN_BACK = ["declined", "canceled", "expired", "refund_due", "refunded"] as const;
 
 /** Reports whether two instants (billing clock, milliseconds) are in the same calendar month of the billing time zone. */

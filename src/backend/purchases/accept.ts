@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { dateInZone } from "../../billing/calendar.ts";
 import { approvalDeadline } from "../../billing/purchase.ts";
 import type { Quote } from "../../contract/billing.ts";
+import { assertWithinBudget, tellBudget } from "../control/budget.ts";
 import { isPostgres } from "../database/engine.ts";
 import type { Database, PurchaseRow, QuoteRow, SubscriptionRow } from "../database/schema.ts";
 import { isConnectionFailure } from "../database/storageFailure.ts";
@@ -41,7 +42,7 @@ export interface Accepted {
  * another worker may have it by then.
  *
  * @throws BackendError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
- *   `subscription_changed`, `spend_limit_exceeded`
+ *   `subscription_changed`, `spend_limit_exceeded`, `budget_exceeded`
  */
 export async function acceptPurchase(
   database: Kysely<Database>,
@@ -65,7 +66,7 @@ async function acceptOnce(
 ): Promise<Accepted> {
   const { token } = order.buyer;
   const isLimited = token !== null && (token.limit_amount !== null || token.limit_licenses !== null);
-  const isAtOnce = isPostgres(database) && !isLimited && !order.hasThreshold;
+  const isAtOnce = isPostgres(database) && !isLimited && !order.hasPolicy;
   const accepted = isAtOnce ? await acceptAtOnce(database, order, clocks, reach) : null;
   if (accepted) return { purchase: accepted, replayed: false, isLeased: true };
   const outcome = await inTransaction(database, async (tx) => {
@@ -79,6 +80,8 @@ async function acceptOnce(
     const { total, term } = JSON.parse(quote.quote_json) as Quote;
     const wanted = { purchaseId: order.purchaseId, licenses: quote.licenses, total };
     await assertWithinSpendLimit(tx, token, wanted, { timeZone: order.timeZone, at: clocks.billing });
+    const spending = { id: order.purchaseId, total, timeZone: order.timeZone, acceptedAt: clocks.billing };
+    const spent = await assertWithinBudget(tx, subscription, spending);
     const waits = await mustBeApproved(
       tx,
       { organizationId: order.organizationId, ...wanted },
@@ -101,6 +104,7 @@ async function acceptOnce(
       },
       subscription.event_count,
     );
+    if (spent) await tellBudget(tx, subscription, spent, clocks.billing);
     if (waits) await askForApproval(tx, purchase, actorOf(order.buyer), clocks.billing);
     reach("B0");
     return { purchase, replayed: false, isLeased: !waits };

@@ -14,7 +14,7 @@ import type { PurchaseRecord } from "./store.ts";
 
 /**
  * Accepts an order in one statement, on PostgreSQL: what the steps of `acceptPurchase` do if nothing stands in the way. The
- * buyer must not have a spending limit, and the organization no threshold for approvals.
+ * buyer must not have a spending limit, and the organization no policy.
  *
  * @returns the purchase, leased; `null` if anything stands in the way, which the steps then find out
  */
@@ -66,6 +66,7 @@ const accept = preparedStatement<ReturnType<typeof acceptanceOf>, PurchaseRow>(
       where organization_id = ${value("organizationId")} and version = (select subscription_version from quote)
         and (renew_at is null or renew_at > ${value("now")} or unpaid_renewal is not null)
         and approval_above is null
+        and budget_amount is null
       returning organization_id, purchase_count, event_count, payment_method, payment_method_label, customer_id
     ), claimed as (
       insert into idempotency_keys (organization_id, key, request_hash, purchase_id, created_at)

@@ -13,8 +13,8 @@ export interface Order {
   readonly purchaseOrder: string | null;
   readonly note: string | null;
   readonly buyer: Buyer;
-  /** Whether the organization had a threshold for approvals when the request arrived; it may have one since. */
-  readonly hasThreshold: boolean;
+  /** Whether the organization had a policy when the request arrived; it may have one since. */
+  readonly hasPolicy: boolean;
 }
 
 /** The problem of a voided key. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { money } from "../../billing/money.ts";
+import { assertWithinBudget, tellBudget } from "../control/budget.ts";
 import type { ApiTokenRow, Database, PurchaseRow, SubscriptionRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -59,7 +60,7 @@ type StoredMethod = Pick<SubscriptionRow, "payment_method" | "payment_method_lab
  * Begins another attempt to pay a purchase, unless it has changed since it was read. Advancing the purchase is left to the
  * caller.
  *
- * @throws BackendError `not_payable`, `spend_limit_exceeded`
+ * @throws BackendError `not_payable`, `spend_limit_exceeded`, `budget_exceeded`
  */
 export async function payNow(deps: BackendDeps, purchase: PurchaseRecord, attempt: NextAttempt): Promise<void> {
   if (purchase.state === "declined" && !isPayableAgain(purchase, deps.clock.now())) throw notPayable(purchase.id);
@@ -109,11 +110,12 @@ export function notPayable(purchaseId: string): BackendError {
 /**
  * Begins the next attempt to pay a waiting or declined purchase, in one transaction that freezes what will be sent. Of any
  * number of concurrent attempts exactly one begins. A declined purchase has released its reservation, so its spending limit
- * is checked again and the version changes; if another administrator has to approve it now, it waits for that instead. A waiting purchase keeps its reservation in the month it was accepted in; in
+ * and the budget are checked again and the version changes; if another administrator has to approve it now, it waits for
+ * that instead. A waiting purchase keeps its reservation in the month it was accepted in; in
  * another month the limit is checked again and the purchase counts there.
  *
  * @returns whether the attempt began; `false` if the purchase has changed or is leased
- * @throws BackendError `not_payable`, `spend_limit_exceeded`
+ * @throws BackendError `not_payable`, `spend_limit_exceeded`, `budget_exceeded`
  */
 export async function beginAttempt(
   database: Kysely<Database>,
@@ -219,7 +221,7 @@ async function moveToCharging(
 
 /**
  * Changes the version, which locks the subscription, so that no other purchase is accepted meanwhile. An unpaid renewal has
- * to be paid first; renewals count against no spending limit.
+ * to be paid first; renewals count against no spending limit and no budget.
  *
  * @returns the organization's threshold for approvals; `null` without one, and for a renewal
  */
@@ -242,6 +244,10 @@ async function reserveAgain(tx: Kysely<Database>, purchase: PurchaseRow, now: nu
     .executeTakeFirst();
   if (later) throw notPayable(purchase.id);
   await assertAffordable(tx, purchase, now);
+  const { id, total, currency, time_zone: timeZone, accepted_at: acceptedAt } = purchase;
+  const spending = { id, total: money(total, currency), timeZone, acceptedAt };
+  const spent = await assertWithinBudget(tx, subscription, spending);
+  if (spent) await tellBudget(tx, subscription, spent, now);
   return subscription.approval_above;
 }
 

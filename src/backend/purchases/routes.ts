@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { endOfDateInZone, startOfDateInZone } from "../../billing/calendar.ts";
+import { isPolicySet } from "../../billing/policy.ts";
 import { statesOf } from "../../billing/purchase.ts";
 import { idempotencyKeySchema, type PurchaseRequest } from "../../contract/billing.ts";
+import { policyOf } from "../control/changes.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { actorOf, type Buyer } from "../events/events.ts";
@@ -98,7 +100,7 @@ function registerBuying(app: FastifyInstance, deps: RouteDeps, isClosing: () => 
         purchaseOrder: body.purchaseOrder ?? null,
         note: body.note ?? null,
         buyer: buyerOf(identity),
-        hasThreshold: organization.subscription.approval_above !== null,
+        hasPolicy: isPolicySet(policyOf(organization.subscription)),
       },
       clocksOf(deps),
       deps.reach,

@@ -4,6 +4,7 @@ import { IDLE_DAYS, idleCutoff } from "../../billing/idle.ts";
 import { formatMoney, money } from "../../billing/money.ts";
 import { minLicensesFor, type Price, priceLicenses, quoteExpiry } from "../../billing/quote.ts";
 import type { Quote } from "../../contract/billing.ts";
+import { budgetStateOf } from "../control/budget.ts";
 import type { OrganizationSubscription } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { BackendError } from "../errors.ts";
@@ -52,7 +53,8 @@ async function subscriptionAnswer(deps: BackendDeps, subscription: OrganizationS
   const now = deps.clock.now();
   const snapshot = snapshotAt(subscription, now);
   const counts = await readCounts(deps.database, subscription.organization_id, idleCutoff(now, IDLE_DAYS));
-  return { status: 200, body: subscriptionView(snapshot, counts, deps.gateway, now) };
+  const budget = await budgetStateOf(deps.database, subscription, now);
+  return { status: 200, body: subscriptionView(snapshot, { ...counts, budget }, deps.gateway, now) };
 }
 
 function changeBy({ clock }: BackendDeps, { user, token }: Identity) {

@@ -87,7 +87,7 @@ function isReminded({ row, state, priced }: SubscriptionSnapshot): boolean {
 }
 
 /** What a reminder says nothing of. */
-const NO_COUNTS = { pending: { purchases: 0, licenses: 0 }, idleLicenses: 0 };
+const NO_COUNTS = { pending: { purchases: 0, licenses: 0 }, idleLicenses: 0, budget: null };
 
 /** Puts a reminder into words. Its ID is that of the renewal and the days, so that it can be recognized. */
 function reminderOf(snapshot: SubscriptionSnapshot, days: number, deps: ReminderDeps, now: number): Notification {

@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import { dateInZone, startOfDateInZone } from "../../billing/calendar.ts";
 import { renewalDueAt } from "../../billing/renewal.ts";
-import { takesLicense } from "../../billing/roles.ts";
+import { canBuy, takesLicense } from "../../billing/roles.ts";
 import { termIndexOn } from "../../billing/term.ts";
 import { emailKey } from "../../contract/email.ts";
 import type { Database, UserRow } from "../database/schema.ts";
@@ -48,6 +48,7 @@ export function seedRows(organization: SeedOrganization, now: number, random: (b
       last_login: user.lastLogin ? Date.parse(user.lastLogin) : null,
       assignment_strategy: "NONE",
       accepted: 1,
+      administrator_since: canBuy(user.role) ? joined : null,
     })),
     tokens: (organization.tokens ?? []).map((token) => ({
       id: `tok_${random(12).toString("hex")}`,

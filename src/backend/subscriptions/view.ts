@@ -68,12 +68,12 @@ function renewalState(row: OrganizationSubscription, now: number): "active" | "p
 /**
  * The contract's view of a subscription.
  *
- * @param counts its purchases in progress, and the licenses of users who have been idle for `IDLE_DAYS`
+ * @param counts its purchases in progress, the licenses of users who have been idle for `IDLE_DAYS`, and its budget
  * @param now the billing clock, milliseconds
  */
 export function subscriptionView(
   snapshot: SubscriptionSnapshot,
-  { pending, idleLicenses }: Pick<Subscription, "pending"> & { readonly idleLicenses: number },
+  { pending, idleLicenses, budget }: Pick<Subscription, "pending" | "budget"> & { readonly idleLicenses: number },
   gateway: PaymentGateway,
   now: number,
 ): Subscription {
@@ -100,6 +100,7 @@ export function subscriptionView(
     reduction: reductionView(row),
     unpaid: unpaidRenewal(snapshot),
     idle: { days: IDLE_DAYS, licenses: idleLicenses },
+    budget,
     version: row.version,
     asOf: new Date(now).toISOString(),
     ...modeFields(gateway.account.mode),

@@ -1,11 +1,14 @@
 import type { Kysely } from "kysely";
+import { isPolicySet } from "../../billing/policy.ts";
 import { canBuy, ROLES, roleName, takesLicense } from "../../billing/roles.ts";
-import type { Database } from "../database/schema.ts";
+import { askForChange, lockPolicy, withdrawChangesOf } from "../control/changes.ts";
+import type { Database, PolicyChangeRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { type Change, recordEvent } from "../events/events.ts";
-import { revokeTokensOf } from "../identity/tokenStore.ts";
+import { timesAfterChange } from "../identity/administrators.ts";
 import { changeUsed } from "../subscriptions/store.ts";
+import { endRights, memberWith } from "./members.ts";
 
 /** Who changes users; `id` is a user ID, not the `idUser` of a membership. */
 export interface Changer {
@@ -14,57 +17,67 @@ export interface Changer {
   readonly isSignedIn: boolean;
 }
 
-/** A user to remove, and the caller. */
+/** A user to remove, and the caller; `null` once the removal was approved. */
 export interface Removal {
   readonly organizationId: number;
   readonly idUser: number;
-  readonly remover: Changer;
+  readonly remover: Changer | null;
 }
 
 /**
  * Removes a user, frees the license, revokes the user's API tokens of the organization, and records it in the audit log.
+ * While a policy is set, removing an administrator waits (src/billing/README.md, Policy).
  *
  * @param now the machine's clock, milliseconds
+ * @returns the change that waits, `null` if the user was removed
  * @throws BackendError `not_found` if there is no such user; `invalid_request` for oneself and for the organization's last
  *   administrator; `forbidden` for a role above the caller's, and for an administrator if the caller is an API token
  */
 export async function removeMember(
   database: Kysely<Database>,
+  removal: Removal,
+  change: Change,
+  now: number,
+): Promise<PolicyChangeRow | null> {
+  return inTransaction(database, (tx) => removeIn(tx, removal, change, now));
+}
+
+/** `removeMember` inside a transaction. */
+export async function removeIn(
+  tx: Kysely<Database>,
   { organizationId, idUser, remover }: Removal,
   change: Change,
   now: number,
-): Promise<void> {
-  await inTransaction(database, async (tx) => {
-    const { user_id: userId, email, role, admin_no_training } = await takeOut(tx, organizationId, idUser);
-    if (canBuy(role)) assertSignedIn(remover.isSignedIn);
-    if (userId === remover.id) throw new BackendError("invalid_request", "You cannot remove yourself");
-    if (role < remover.role) {
-      const sentence = `The role ${roleName(remover.role)} cannot remove a ${roleName(role)}`;
-      throw new BackendError("forbidden", sentence);
-    }
-    const adminNoTraining = admin_no_training === 1;
-    const used = takesLicense({ role, adminNoTraining }) ? -1 : 0;
-    // Locks the row even if `used` is 0: of two administrators who remove each other, the second sees the first.
-    await changeUsed(tx, organizationId, used);
-    if (role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId);
-    await revokeTokensOf(tx, { id: userId, organizationId }, change, now);
-    const data = { idUser, email, role, adminNoTraining };
-    await recordEvent(tx, { ...change, organizationId, type: "user.removed", data });
-  });
-}
-
-/** Ends a membership; of parallel calls, the second finds none. */
-async function takeOut(tx: Kysely<Database>, organizationId: number, idUser: number) {
-  const removed = await tx
+): Promise<PolicyChangeRow | null> {
+  // Of two administrators who remove each other, the second sees the first.
+  const { policy } = await lockPolicy(tx, organizationId);
+  const member = await memberWith(tx, organizationId, idUser);
+  const { role, email, adminNoTraining } = member;
+  if (remover) assertMayRemove(remover, member);
+  if (remover && canBuy(role) && isPolicySet(policy)) {
+    const asker = { ...change, userId: remover.id };
+    return askForChange(tx, organizationId, { kind: "user_remove", idUser, email, role }, asker);
+  }
+  await tx
     .updateTable("members")
-    .set({ status: "REMOVED" })
+    .set({ status: "REMOVED", ...timesAfterChange(null, change.at) })
     .where("organization_id", "=", organizationId)
     .where("id", "=", idUser)
-    .where("status", "!=", "REMOVED")
-    .returning(["user_id", "email", "role", "admin_no_training"])
-    .executeTakeFirst();
-  if (!removed) throw new BackendError("not_found", `User ${idUser} not found in this organization`);
-  return removed;
+    .execute();
+  if (takesLicense(member)) await changeUsed(tx, organizationId, -1);
+  if (role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId);
+  await endRights(tx, organizationId, [member], change, now);
+  await withdrawChangesOf(tx, organizationId, email, change);
+  const data = { idUser, email, role, adminNoTraining };
+  await recordEvent(tx, { ...change, organizationId, type: "user.removed", data });
+  return null;
+}
+
+function assertMayRemove(remover: Changer, { userId, role }: { userId: number; role: number }): void {
+  if (canBuy(role)) assertSignedIn(remover.isSignedIn);
+  if (userId === remover.id) throw new BackendError("invalid_request", "You cannot remove yourself");
+  if (role >= remover.role) return;
+  throw new BackendError("forbidden", `The role ${roleName(remover.role)} cannot remove a ${roleName(role)}`);
 }
 
 /**

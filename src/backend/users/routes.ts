@@ -1,14 +1,16 @@
 import type { FastifyInstance } from "fastify";
 import { ROLES, takesLicense } from "../../billing/roles.ts";
 import { type AddUserRequest, MAX_NAMED_MISSING, type OwnUser } from "../../contract/users.ts";
+import { pendingChange } from "../control/routes.ts";
+import type { PolicyChangeRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
 import { actorOf } from "../events/events.ts";
 import { type Identity, type Membership, type RouteDeps, register } from "../http/register.ts";
 import { uuidFrom } from "../identity/secrets.ts";
 import { readLicenseCounts } from "../subscriptions/store.ts";
+import { addOrAsk } from "./administrators.ts";
 import { type Changer, removeMember } from "./removal.ts";
 import {
-  addMember,
   addMembers,
   listMembers,
   type MemberDetails,
@@ -37,8 +39,16 @@ export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
 
   register(app, deps, "addUser", async ({ organization, body, identity }) => {
     assertMayGive(body.role, changerOf(organization, identity), "role");
-    const row = await addMember(deps.database, organization.id, newMember(deps, body), changeBy(identity));
-    return { status: 201, body: { user: userView(row, organization), ...(await stateAfter(organization)) } };
+    const member = newMember(deps, body);
+    const added = await addOrAsk(deps.database, organization.id, member, identity.user.id, changeBy(identity));
+    return {
+      status: added.pending ? 202 : 201,
+      body: {
+        user: added.row && userView(added.row, organization),
+        ...(await stateAfter(organization)),
+        pending: pendingView(added.pending, organization, identity),
+      },
+    };
   });
 
   register(app, deps, "importUsers", async ({ organization, body, identity }) => {
@@ -53,9 +63,16 @@ export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
   register(app, deps, "updateUser", async ({ organization, params, body, identity }) => {
     const changer = changerOf(organization, identity);
     const update = { organizationId: organization.id, idUser: params.number, role: body.role, changer };
-    const row = await changeRole(deps.database, update, changeBy(identity));
+    const { row, pending } = await changeRole(deps.database, update, changeBy(identity), deps.now());
     const organizationLicenses = await readLicenseCounts(deps.database, organization.id);
-    return { status: 200, body: { user: userView(row, organization), organizationLicenses } };
+    return {
+      status: pending ? 202 : 200,
+      body: {
+        user: userView(row, organization),
+        organizationLicenses,
+        pending: pendingView(pending, organization, identity),
+      },
+    };
   });
 
   register(app, deps, "syncUsers", async ({ organization, body, identity }) => {
@@ -80,8 +97,14 @@ export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
       idUser: params.number,
       remover: changerOf(organization, identity),
     };
-    await removeMember(deps.database, removal, changeBy(identity), deps.now());
-    return { status: 200, body: { organizationLicenses: await readLicenseCounts(deps.database, organization.id) } };
+    const pending = await removeMember(deps.database, removal, changeBy(identity), deps.now());
+    return {
+      status: pending ? 202 : 200,
+      body: {
+        organizationLicenses: await readLicenseCounts(deps.database, organization.id),
+        pending: pendingView(pending, organization, identity),
+      },
+    };
   });
 
   register(app, deps, "getAssignmentStrategy", async ({ organization }) => ({
@@ -128,6 +151,10 @@ function userView(row: MemberDetails, organization: { id: number; name: string }
 
 function instantText(at: number | null): string | null {
   return at === null ? null : new Date(at).toISOString();
+}
+
+function pendingView(pending: PolicyChangeRow | null, { subscription }: Membership, reader: Identity) {
+  return pending && pendingChange(pending, subscription.currency, reader);
 }
 
 function changerOf({ role }: Membership, { user, token }: Identity): Changer {

@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import { takesLicense } from "../../billing/roles.ts";
+import { canBuy, takesLicense } from "../../billing/roles.ts";
 import type { AssignmentStrategy } from "../../contract/constants.ts";
 import { emailKey } from "../../contract/email.ts";
 import { USERS_PAGE_SIZE } from "../../contract/users.ts";
@@ -11,6 +11,7 @@ import { type Change, recordEvent, recordEvents } from "../events/events.ts";
 import { findOrCreateUsers, NO_PASSWORD } from "../identity/memberships.ts";
 import { changeUsed, readSubscription } from "../subscriptions/store.ts";
 import { assertUsable, snapshotAt } from "../subscriptions/view.ts";
+import { assertNoPolicy } from "./members.ts";
 
 /** A user to add to an organization. */
 export interface NewMember {
@@ -56,14 +57,25 @@ export async function addMember(
   member: NewMember,
   change: Change,
 ): Promise<MemberDetails> {
-  return inTransaction(database, async (tx) => {
-    const [id] = (await enroll(tx, organizationId, [member], change)).values();
-    if (id === undefined) {
-      const message = `${member.email} is already a user of this organization`;
-      throw new BackendError("invalid_request", message, { errors: [{ path: "email", message }] });
-    }
-    return readMember(tx, organizationId, id);
-  });
+  return inTransaction(database, (tx) => addIn(tx, organizationId, member, change));
+}
+
+/** `addMember` inside a transaction. */
+export async function addIn(
+  tx: Kysely<Database>,
+  organizationId: number,
+  member: NewMember,
+  change: Change,
+): Promise<MemberDetails> {
+  const [id] = (await enroll(tx, organizationId, [member], change)).values();
+  if (id === undefined) throw alreadyUser(member);
+  return readMember(tx, organizationId, id);
+}
+
+/** The problem of an email that is a user already. */
+export function alreadyUser({ email }: Pick<NewMember, "email">): BackendError {
+  const message = `${email} is already a user of this organization`;
+  return new BackendError("invalid_request", message, { errors: [{ path: "email", message }] });
 }
 
 /** Reads a user of an organization by `idUser`. */
@@ -79,7 +91,8 @@ export async function readMember(
  * Adds users and takes their licenses, all or nothing; existing users stay unchanged.
  *
  * @returns the positions of the existing users in the list
- * @throws BackendError `no_license_available`, `subscription_not_purchasable`
+ * @throws BackendError `no_license_available`, `subscription_not_purchasable`, `invalid_request` for an administrator
+ *   while a policy is set
  */
 export async function addMembers(
   database: Kysely<Database>,
@@ -89,6 +102,10 @@ export async function addMembers(
 ): Promise<number[]> {
   return inTransaction(database, async (tx) => {
     const added = await enroll(tx, organizationId, list, change);
+    const administrators = list.flatMap(({ email, role }, index) =>
+      canBuy(role) && added.has(emailKey(email)) ? [`users[${index}].role`] : [],
+    );
+    await assertNoPolicy(tx, organizationId, administrators);
     return list.flatMap(({ email }, index) => (added.has(emailKey(email)) ? [] : [index]));
   });
 }

@@ -1,13 +1,16 @@
 import type { Kysely } from "kysely";
+import { changesAdministrators, isPolicySet } from "../../billing/policy.ts";
 import { canBuy, ROLES, roleName, takesLicense, updatedTraining } from "../../billing/roles.ts";
 import { emailKey } from "../../contract/email.ts";
+import { askForChange, lockPolicy, withdrawChangesOf } from "../control/changes.ts";
 import { batches } from "../database/batches.ts";
-import type { Database } from "../database/schema.ts";
+import type { Database, PolicyChangeRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { BackendError } from "../errors.ts";
 import { type Change, recordEvents } from "../events/events.ts";
-import { revokeTokensOf } from "../identity/tokenStore.ts";
+import { timesAfterChange } from "../identity/administrators.ts";
 import { changeUsed } from "../subscriptions/store.ts";
+import { assertNoPolicy, endRights, memberWith, readMembers } from "./members.ts";
 import { assertAdministratorLeft, assertSignedIn, type Changer } from "./removal.ts";
 import { changeLicenses, enroll, type NewMember, readMember } from "./store.ts";
 import { planSync, type SyncedChange, type SyncedList, type SyncedMember, type SyncPlan } from "./syncPlan.ts";
@@ -42,6 +45,7 @@ export async function syncMembers(
     if (digest !== null) await changeUsed(tx, organizationId, 0);
     const plan = planSync(await readMembers(tx, organizationId), sync, changer.id);
     assertMayApply(plan, sync);
+    await assertNoPolicy(tx, organizationId, administratorPaths(plan, sync));
     if (digest === null) return plan;
     if (digest !== plan.digest) throw usersChanged();
     await apply(tx, plan, sync, change, now);
@@ -49,23 +53,14 @@ export async function syncMembers(
   });
 }
 
-/** Reads the users of an organization, or one of them. */
-async function readMembers(tx: Kysely<Database>, organizationId: number, idUser?: number): Promise<SyncedMember[]> {
-  const all = tx
-    .selectFrom("members")
-    .select(["id", "user_id", "email", "role", "admin_no_training", "accepted", "status"])
-    .where("organization_id", "=", organizationId)
-    .where("status", "!=", "REMOVED")
-    .orderBy("id");
-  const rows = await (idUser === undefined ? all : all.where("id", "=", idUser)).execute();
-  return rows.map(({ id, user_id, email, role, admin_no_training, accepted, status }) => ({
-    idUser: id,
-    userId: user_id,
-    email,
-    role,
-    adminNoTraining: admin_no_training === 1,
-    isActive: accepted === 1 && status === "ACTIVE",
-  }));
+/** The fields of a list that change who is an administrator. */
+function administratorPaths({ added, changed, missing, removes }: SyncPlan, { users }: SyncedList): string[] {
+  const promoted = added.filter((position) => canBuy(users[position]?.role ?? ROLES.user));
+  const changing = changed.filter(({ member, after }) => changesAdministrators(member.role, after.role));
+  return [
+    ...[...promoted, ...changing.map(({ position }) => position)].map((position) => `users[${position}].role`),
+    ...(removes && missing.some(({ role }) => canBuy(role)) ? ["remove"] : []),
+  ];
 }
 
 function assertMayApply({ added, changed, missing, removes }: SyncPlan, { users, changer }: Sync): void {
@@ -116,7 +111,7 @@ function usersChanged(): BackendError {
 async function apply(tx: Kysely<Database>, plan: SyncPlan, sync: Sync, change: Change, now: number): Promise<void> {
   const { organizationId, rows } = sync;
   if (plan.removes) await takeOutAll(tx, organizationId, plan.missing, change, now);
-  await changeAll(tx, organizationId, plan.changed, change);
+  await changeAll(tx, organizationId, plan.changed, change, now);
   const fresh = plan.added.flatMap((position) => rows[position] ?? []);
   const added = await enroll(tx, organizationId, fresh, change, plan);
   // Someone whose spelling the plan did not recognize.
@@ -134,22 +129,12 @@ async function takeOutAll(
     const ids = batch.map(({ idUser }) => idUser);
     await tx
       .updateTable("members")
-      .set({ status: "REMOVED" })
+      .set({ status: "REMOVED", ...timesAfterChange(null, change.at) })
       .where("organization_id", "=", organizationId)
       .where("id", "in", ids)
       .execute();
   }
-  const owners = await tx
-    .selectFrom("api_tokens")
-    .select("user_id")
-    .distinct()
-    .where("organization_id", "=", organizationId)
-    .where("revoked_at", "is", null)
-    .execute();
-  const leaving = new Set(members.map(({ userId }) => userId));
-  for (const { user_id: id } of owners) {
-    if (leaving.has(id)) await revokeTokensOf(tx, { id, organizationId }, change, now);
-  }
+  await endRights(tx, organizationId, members, change, now);
   const events = members.map(({ idUser, email, role, adminNoTraining }) => ({
     type: "user.removed",
     data: { idUser, email, role, adminNoTraining },
@@ -162,6 +147,7 @@ async function changeAll(
   organizationId: number,
   changed: readonly SyncedChange[],
   change: Change,
+  now: number,
 ): Promise<void> {
   const kinds = new Map(changed.map(({ after }) => [JSON.stringify(after), after]));
   for (const [kind, { role, adminNoTraining }] of kinds) {
@@ -169,12 +155,17 @@ async function changeAll(
       const ids = batch.map(({ member }) => member.idUser);
       await tx
         .updateTable("members")
-        .set({ role, admin_no_training: adminNoTraining ? 1 : 0 })
+        .set({ role, admin_no_training: adminNoTraining ? 1 : 0, ...timesAfterChange(role, change.at) })
         .where("organization_id", "=", organizationId)
         .where("id", "in", ids)
         .where("status", "!=", "REMOVED")
         .execute();
     }
+  }
+  const demoted = changed.filter(({ member, after }) => canBuy(member.role) && !canBuy(after.role));
+  if (demoted.length > 0) {
+    const members = demoted.map(({ member }) => member);
+    await endRights(tx, organizationId, members, change, now);
   }
   const events = changed.map(({ member: { idUser, email, role, adminNoTraining }, after }) => ({
     type: "user.updated",
@@ -183,47 +174,64 @@ async function changeAll(
   await recordEvents(tx, { ...change, organizationId }, events);
 }
 
-/** A user to give another role. */
+/** A user to give another role, and the caller; `null` once the change was approved. */
 export interface RoleChange {
   readonly organizationId: number;
   readonly idUser: number;
   readonly role: number;
-  readonly changer: Changer;
+  readonly changer: Changer | null;
 }
 
 /**
  * Gives a user another role, which takes or frees a license as the role demands, and records it in the audit log. The role
- * that they have already is no change.
+ * that they have already is no change, and withdraws what waits for them. While a policy is set, a change of who is an
+ * administrator waits (src/billing/README.md, Policy).
  *
- * @returns the user after it
+ * @param now the machine's clock, milliseconds
+ * @returns the user after it, and the change that waits
  * @throws BackendError `not_found`; `forbidden`, `invalid_request` for what the caller may not do, and for the last
  *   administrator; `no_license_available`, `subscription_not_purchasable`
  */
-export async function changeRole(
-  database: Kysely<Database>,
-  { organizationId, idUser, role, changer }: RoleChange,
-  change: Change,
-) {
+export async function changeRole(database: Kysely<Database>, change: RoleChange, by: Change, now: number) {
   return inTransaction(database, async (tx) => {
-    assertMayGive(role, changer, "role");
-    if ((await memberWith(tx, organizationId, idUser)).role !== role) {
-      // Locks the subscription: of two changes at once, the second one sees what the first one made.
-      await changeUsed(tx, organizationId, 0);
-      const member = await memberWith(tx, organizationId, idUser);
-      assertMayChange(member, changer);
-      if (member.userId === changer.id) throw new BackendError("invalid_request", "You cannot change your own role");
-      const after = updatedTraining(member, { role });
-      if (after.role !== member.role) await changeAll(tx, organizationId, [{ position: 0, member, after }], change);
-      const licenses = { taken: takesLicense(after) ? 1 : 0, freed: takesLicense(member) ? 1 : 0 };
-      if (licenses.taken !== licenses.freed) await changeLicenses(tx, organizationId, licenses, change.at);
-      if (member.role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId, "demoted");
-    }
-    return readMember(tx, organizationId, idUser);
+    const pending = await changeRoleIn(tx, change, by, now);
+    return { row: await readMember(tx, change.organizationId, change.idUser), pending };
   });
 }
 
-async function memberWith(tx: Kysely<Database>, organizationId: number, idUser: number): Promise<SyncedMember> {
-  const [member] = await readMembers(tx, organizationId, idUser);
-  if (!member) throw new BackendError("not_found", `User ${idUser} not found in this organization`);
-  return member;
+/** `changeRole` inside a transaction. */
+export async function changeRoleIn(
+  tx: Kysely<Database>,
+  { organizationId, idUser, role, changer }: RoleChange,
+  by: Change,
+  now: number,
+): Promise<PolicyChangeRow | null> {
+  if (changer) assertMayGive(role, changer, "role");
+  const { role: current, email } = await memberWith(tx, organizationId, idUser);
+  if (current === role) {
+    if (changer?.isSignedIn) await withdrawChangesOf(tx, organizationId, email, by);
+    return null;
+  }
+  // Of two changes at once, the second one sees what the first one made.
+  const { policy } = await lockPolicy(tx, organizationId);
+  const member = await memberWith(tx, organizationId, idUser);
+  if (changer) {
+    assertMayChange(member, changer);
+    if (member.userId === changer.id) throw new BackendError("invalid_request", "You cannot change your own role");
+  }
+  if (changer && isPolicySet(policy) && changesAdministrators(member.role, role)) {
+    const asker = { ...by, userId: changer.id };
+    return askForChange(
+      tx,
+      organizationId,
+      { kind: "user_update", idUser, email: member.email, from: member.role, role },
+      asker,
+    );
+  }
+  const after = updatedTraining(member, { role });
+  if (after.role !== member.role) await changeAll(tx, organizationId, [{ position: 0, member, after }], by, now);
+  const licenses = { taken: takesLicense(after) ? 1 : 0, freed: takesLicense(member) ? 1 : 0 };
+  if (licenses.taken !== licenses.freed) await changeLicenses(tx, organizationId, licenses, by.at);
+  if (member.role === ROLES.organizationAdministrator) await assertAdministratorLeft(tx, organizationId, "demoted");
+  return null;
 }

@@ -12,6 +12,7 @@ import { wholeNumber } from "../kit/values.ts";
 import { STRATEGY_WORDS, strategyNamed, strategyWord } from "../users/view.ts";
 import { registerBilling, type SetBillingOptions, setBilling, showBilling } from "./billing.ts";
 import { type PaymentMethodOptions, registerPaymentMethod, runPaymentMethod } from "./paymentMethod.ts";
+import { registerPolicy } from "./policy.ts";
 import { renderAcceptedInvitation, renderOrganizations } from "./whoami.ts";
 
 /** Options of `organizations accept`. */
@@ -39,7 +40,7 @@ export interface OrganizationsRuns {
 /** The largest ID that a path of the contract takes. */
 const MAX_ID = 9_999_999_999;
 
-/** Registers `organizations list | accept | assignment-strategy | payment-method | billing`. */
+/** Registers `organizations list | accept | assignment-strategy | payment-method | policy | billing`. */
 export function register(program: Command, context: Context, runs: OrganizationsRuns = RUNS): void {
   const group = addCommand(program, {
     name: "organizations",
@@ -80,6 +81,7 @@ export function register(program: Command, context: Context, runs: Organizations
       ),
     );
   registerPaymentMethod(group, context, runs.paymentMethod);
+  registerPolicy(group, context);
   registerBilling(group, context, { show: runs.billing, set: runs.setBilling });
 }
 

@@ -9,6 +9,7 @@ import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
 import {
+  budgetWords,
   countChange,
   formula,
   idleWords,
@@ -95,6 +96,7 @@ export function renderConfirmation({ quote, subscription }: Offer, setting: Purc
       ["Reduction", keptReduction(subscription, quote)],
       ["Idle", idleWords(subscription)],
       ["Payment", paymentMethod(subscription.paymentMethod)],
+      ["Budget", subscription.budget && budgetWords(subscription.budget)],
     ],
     view,
   );

@@ -9,7 +9,16 @@ import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
 import { countList, someText, wholeNumber } from "../kit/values.ts";
-import { countChange, dateAhead, formula, idleWords, instant, keptReduction, withTax } from "../kit/words.ts";
+import {
+  budgetWords,
+  countChange,
+  dateAhead,
+  formula,
+  idleWords,
+  instant,
+  keptReduction,
+  withTax,
+} from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import { explanation, localized } from "./engine/explanation.ts";
 import { type Offer, priceOffer } from "./engine/offer.ts";
@@ -146,6 +155,7 @@ export function renderQuote({ quote, subscription }: Offer, { explain }: { expla
       ],
       ["Reduction", keptReduction(subscription, quote)],
       ["Idle", idleWords(subscription)],
+      ["Budget", subscription.budget && budgetWords(subscription.budget, total)],
       ["Valid until", instant(quote.expiresAt)],
       ["Quote", quote.id],
       ["Verified", "recomputed from the subscription, with the same result"],

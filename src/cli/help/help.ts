@@ -84,7 +84,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
   [2, "wrong usage: arguments, flags, configuration, input file"],
   [3, "the person said no"],
   [4, "not signed in, the sign-in was refused or has expired, or no backend is set"],
-  [5, "not allowed: role, scope, or the spending limit of a token"],
+  [5, "not allowed: role, scope, a spending limit, or the budget"],
   [6, "the payment was declined or failed"],
   [7, "stopped by a guard: --max-total, --max-licenses, --if-purchased, the price check, or an outdated quote file"],
   [

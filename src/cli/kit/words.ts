@@ -4,6 +4,7 @@ import { formatMoney, type Money, toDecimalString } from "../../billing/money.ts
 import type { LicenseCounts } from "../../contract/basics.ts";
 import type { Quote, Subscription } from "../../contract/billing.ts";
 import { type ModeFields, modeOf } from "../../contract/mode.ts";
+import type { BudgetState, PendingChange } from "../../contract/policy.ts";
 import { clean } from "./text.ts";
 
 dayjs.extend(utc);
@@ -144,4 +145,20 @@ export function idleWords({ idle }: Pick<Subscription, "idle">): string | null {
 /** `2 licenses are missing`. */
 export function missingWords(missing: number): string {
   return `${licenses(missing)} ${missing === 1 ? "is" : "are"} missing`;
+}
+
+/** Says what a change waits for, and how it is approved. */
+export function waitsFor({ id, takesEffectAt }: PendingChange): string {
+  if (takesEffectAt !== null) return `The change takes effect at ${instant(takesEffectAt)}.`;
+  return `Another administrator must approve the change: \`secureflag-licenses organizations policy approve ${clean(id)}\`.`;
+}
+
+/** `£2,000.00 a month, £1,755.90 left`, and if a purchase of a total exceeds it, that it does. */
+export function budgetWords(
+  { amount, period, left }: Omit<BudgetState, "spent" | "left"> & { readonly left: Money | null },
+  total: Money | null = null,
+): string {
+  const rest = left === null ? "" : `, ${moneyText(left)} left`;
+  const exceeds = left !== null && total !== null && total.amount > left.amount ? ", less than the total" : "";
+  return `${moneyText(amount)} a ${period}${rest}${exceeds}`;
 }

@@ -14,6 +14,7 @@ import { fields } from "../kit/table.ts";
 import { bar, clean } from "../kit/text.ts";
 import { wholeNumber } from "../kit/values.ts";
 import {
+  budgetWords,
   counts,
   dateAhead,
   decimalText,
@@ -132,6 +133,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
       ["Time zone", clean(organization.timeZone)],
       ["Tax rate", `${decimalText(subscription.taxRate)}%`],
       ["Payment", paymentMethod(subscription.paymentMethod)],
+      ["Budget", subscription.budget && budgetWords(subscription.budget)],
       ["Event log", "`secureflag-licenses events list`"],
     ],
     view,

@@ -104,9 +104,10 @@ export async function runAdd(options: AddUserOptions, context: Context): Promise
   };
   const taken = takesLicense(withDefaults(options.user)) ? 1 : 0;
   const ended = await addWithLicenses(adding, () => taken, options, context, buying);
-  const output = { user: ended.answer?.user ?? null, ...addingOutput(ended) };
+  const { user = null, pending = null } = ended.answer ?? {};
+  const output = { user, ...addingOutput(ended), ...(pending && { pending }) };
   await concludeAdding(ended, buying, options, context, () => print(output, options, context));
-  noteStrategy(context, options, output);
+  if (user) noteStrategy(context, options, output);
 }
 
 /** Points to the list of users: an invalid request is nearly always a user who already exists. */

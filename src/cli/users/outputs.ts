@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { licenseCountsSchema } from "../../contract/basics.ts";
 import { purchaseSchema } from "../../contract/billing.ts";
+import { pendingChangeSchema } from "../../contract/policy.ts";
 import { assignmentStrategySchema, listedUserSchema, syncUsersAnswerSchema, userSchema } from "../../contract/users.ts";
 
 /** The user that would be added, without the fields of an existing one. */
@@ -8,7 +9,11 @@ const plannedUserSchema = z.object({ ...userSchema.shape, idUser: z.null(), user
 
 const trainingSchema = z.object({ role: z.int(), adminNoTraining: z.boolean() });
 
+/** Only while the change waits for another administrator: then nothing is changed yet. */
+const waiting = { pending: pendingChangeSchema.optional() };
+
 const removedUserSchema = z.object({
+  ...waiting,
   email: z.string(),
   idUser: z.int(),
   removed: z.boolean(),
@@ -27,6 +32,7 @@ const removedUsersSchema = z.object({
       idUser: z.int().nullable(),
       removed: z.boolean(),
       error: z.object({ code: z.string(), message: z.string() }).nullable(),
+      ...waiting,
     }),
   ),
   licenses: licenseCountsSchema.nullable(),
@@ -54,7 +60,7 @@ export function usersOutputs<Quote extends z.ZodType>(verifiedQuoteSchema: Quote
   return {
     "users list": z.array(listedUserSchema),
     "users idle": z.array(listedUserSchema),
-    "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput }),
+    "users add": z.object({ user: z.union([userSchema, plannedUserSchema]).nullable(), ...addingOutput, ...waiting }),
     /** Emails as written in the file. */
     "users import": z.object({ added: z.array(z.string()), existing: z.array(z.string()), ...addingOutput }),
     /** Emails as written in the file; of those who are removed, the first 1,000. */
@@ -74,6 +80,7 @@ export function usersOutputs<Quote extends z.ZodType>(verifiedQuoteSchema: Quote
       from: z.int().nullable(),
       role: z.int(),
       changed: z.boolean(),
+      ...waiting,
       /** `null` only in a dry run whose token may not read them. */
       licenses: licenseCountsSchema.nullable(),
       dryRun: z.boolean(),

@@ -4,6 +4,7 @@ import { knownMe } from "../../client/missing.ts";
 import type { LicenseCounts } from "../../contract/basics.ts";
 import { emailKey } from "../../contract/email.ts";
 import type { Me } from "../../contract/identity.ts";
+import type { PendingChange } from "../../contract/policy.ts";
 import type { User } from "../../contract/users.ts";
 import { readableSubscription } from "../buying/buying.ts";
 import { connectToOrganization } from "../connection/connect.ts";
@@ -78,11 +79,12 @@ async function removeOne(given: string, options: RemoveUserOptions, context: Con
     assertRemovable(user, email, await whoRemoves(client, options, context));
     await confirmOrCancel(context, options, `Remove ${userWords(user)}?`);
   }
-  const licenses = await withSpinner(context, options, "Removing the user", client.removeUser(organizationId, idUser));
-  const printing = print({ email, idUser, removed: true, licenses, dryRun }, options, context);
+  const answer = await withSpinner(context, options, "Removing the user", client.removeUser(organizationId, idUser));
+  const { organizationLicenses: licenses = null, pending = null } = answer ?? {};
+  const output = { email, idUser, removed: pending === null, licenses, dryRun, ...(pending && { pending }) };
   await awaitPrinting(
-    printing,
-    `The user ${shorten(email)} was removed`,
+    print(output, options, context),
+    `The user ${shorten(email)} ${pending ? "waits to be removed" : "was removed"}`,
     "See `secureflag-licenses users list --all`.",
   );
 }
@@ -136,6 +138,8 @@ interface Removal {
   readonly email: string;
   readonly user: User | null;
   readonly failure: Error | null;
+  /** The change that waits instead. */
+  readonly pending: PendingChange | null;
 }
 
 async function removeSeveral(emails: readonly string[], options: RemoveUserOptions, context: Context): Promise<void> {
@@ -159,8 +163,9 @@ async function removeSeveral(emails: readonly string[], options: RemoveUserOptio
     const removing = client.removeUser(organizationId, removal.user.idUser);
     const words = `Removing users: ${ended.length + 1} of ${removals.length}`;
     try {
-      licenses = (await withSpinner(context, options, words, removing)) ?? licenses;
-      ended.push(removal);
+      const answer = await withSpinner(context, options, words, removing);
+      licenses = answer?.organizationLicenses ?? licenses;
+      ended.push({ ...removal, pending: answer?.pending ?? null });
     } catch (error) {
       if (codeOf(error) === null || codeOf(error) === "interrupted") throw error;
       ended.push({ ...removal, failure: error as Error });
@@ -175,10 +180,10 @@ function removalOf(given: string, users: readonly User[], me: Me | null): Remova
     const user = findUser(users, given);
     const email = user.email ?? given;
     assertRemovable(user, email, me);
-    return { email, user, failure: null };
+    return { email, user, failure: null, pending: null };
   } catch (error) {
     if (codeOf(error) === null) throw error;
-    return { email: given, user: null, failure: error as Error };
+    return { email: given, user: null, failure: error as Error, pending: null };
   }
 }
 
@@ -190,11 +195,12 @@ async function conclude(
   context: Context,
 ): Promise<void> {
   const { dryRun } = options;
-  const results = ended.map(({ email, user, failure }) => ({
+  const results = ended.map(({ email, user, failure, pending }) => ({
     email,
     idUser: user?.idUser ?? null,
-    removed: !dryRun && failure === null,
+    removed: !dryRun && failure === null && pending === null,
     error: failure && { code: codeOf(failure) ?? "", message: failure.message },
+    ...(pending && { pending }),
   }));
   const output: RemovedUsers = { results, licenses, dryRun };
   const printing = printResult<"users remove">(context, options, output, (view) => renderRemovedUsers(output, view));

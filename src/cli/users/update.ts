@@ -56,11 +56,12 @@ export async function runUpdate(options: UpdateUserOptions, context: Context): P
     return await print({ ...known, changed: false, licenses, dryRun }, options, context);
   }
   const updating = client.updateUser(organizationId, user.idUser, role);
-  const { organizationLicenses: licenses } = await withSpinner(context, options, "Changing the role", updating);
-  const changed = user.role !== role;
+  const answer = await withSpinner(context, options, "Changing the role", updating);
+  const { organizationLicenses: licenses, pending } = answer;
+  const changed = user.role !== role && pending === null;
   await awaitPrinting(
-    print({ ...known, changed, licenses, dryRun }, options, context),
-    `The role of ${shorten(known.email)} was changed`,
+    print({ ...known, changed, licenses, dryRun, ...(pending && { pending }) }, options, context),
+    `The role of ${shorten(known.email)} ${pending ? "waits to be changed" : "was changed"}`,
     "See `secureflag-licenses users list --all`.",
   );
 }

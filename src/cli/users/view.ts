@@ -1,13 +1,14 @@
 import { InvalidArgumentError } from "commander";
 import { ROLES, roleName } from "../../billing/roles.ts";
 import { ASSIGNMENT_STRATEGIES, type AssignmentStrategy } from "../../contract/constants.ts";
+import type { PendingChange } from "../../contract/policy.ts";
 import { listedUserSchema, type User } from "../../contract/users.ts";
 import { renderBuyResult } from "../buying/purchaseView.ts";
 import { type Cell, toCsv } from "../kit/csv.ts";
 import type { View } from "../kit/output.ts";
 import { type Column, columns, fields, list } from "../kit/table.ts";
 import { clean } from "../kit/text.ts";
-import { counts } from "../kit/words.ts";
+import { counts, waitsFor } from "../kit/words.ts";
 import { wrap } from "../kit/wrap.ts";
 import type { Output } from "../outputs.ts";
 import type { RemovedUser, RemovedUsers } from "./outputs.ts";
@@ -146,10 +147,16 @@ function roleWords({ role, adminNoTraining }: Pick<User, "role" | "adminNoTraini
 
 /** Renders the result of `users add`. */
 export function renderAddedUser(output: Output<"users add">, view: View): string {
-  const { user, dryRun } = output;
+  const { user, dryRun, pending } = output;
+  if (pending) return ended(output, waitingText(pending, view), view);
   if (user === null) return boughtAs(output, view);
   const sentence = `${dryRun ? "Dry run: would add" : "Added"} ${userWords(user)}.`;
   return ended(output, dryRun ? wrap(sentence, view.width) : view.style.green(wrap(sentence, view.width)), view);
+}
+
+/** Says that nothing is changed yet, and what the change waits for. */
+function waitingText(pending: PendingChange, { width }: View): string {
+  return wrap(`Nothing was changed yet, because the organization has a policy. ${waitsFor(pending)}`, width);
 }
 
 /** Renders the result of `users import`. */
@@ -200,8 +207,9 @@ export function boughtAs(
 }
 
 /** Renders the result of `users remove`. */
-export function renderRemovedUser({ email, licenses: now, dryRun }: RemovedUser, view: View): string {
+export function renderRemovedUser({ email, licenses: now, dryRun, pending }: RemovedUser, view: View): string {
   const facts = now && fields([["Licenses now", counts(now)]], view);
+  if (pending) return [waitingText(pending, view), facts].filter((part) => part !== null).join("\n");
   const sentence = dryRun ? `Dry run: would remove ${clean(email)}.` : removal(clean(email), now !== null);
   return [wrap(sentence, view.width), facts].filter((part) => part !== null).join("\n");
 }
@@ -215,7 +223,8 @@ function removal(email: string, isKnown: boolean): string {
 /** Renders what became of several users to remove. */
 export function renderRemovedUsers({ results, licenses: now, dryRun }: RemovedUsers, view: View): string {
   if (results.length === 0) return "No users to remove.";
-  const lines = results.map(({ email, error }) => {
+  const lines = results.map(({ email, error, pending }) => {
+    if (pending) return wrap(`Not removed yet: ${clean(email)}. ${waitsFor(pending)}`, view.width);
     if (error) return view.style.red(wrap(`Not removed: ${clean(email)}: ${clean(error.message)}`, view.width));
     return wrap(`${dryRun ? "Dry run: would remove" : "Removed"} ${clean(email)}.`, view.width);
   });
@@ -231,9 +240,11 @@ export function namedUsers(users: readonly User[], { width }: View): string {
 
 /** Renders the result of `users update`. */
 export function renderUpdatedUser(output: Output<"users update">, view: View): string {
-  const { email, from, role, dryRun, licenses: now } = output;
+  const { email, from, role, dryRun, licenses: now, pending } = output;
   const before = from === null ? "" : `${roleName(from)} → `;
   const change = from === role ? `${roleName(role)} already` : `${before}${roleName(role)}`;
-  const sentence = wrap(`${dryRun ? "Dry run: " : ""}${clean(email)}: ${change}.`, view.width);
+  const sentence = pending
+    ? waitingText(pending, view)
+    : wrap(`${dryRun ? "Dry run: " : ""}${clean(email)}: ${change}.`, view.width);
   return [sentence, ...(now ? [fields([["Licenses now", counts(now)]], view)] : [])].join("\n");
 }

@@ -1,6 +1,7 @@
 import { billingOperations } from "./billing.ts";
 import { eventOperations } from "./events.ts";
 import { identityOperations } from "./identity.ts";
+import { policyOperations } from "./policy.ts";
 import { reportOperations } from "./reports.ts";
 import { serviceOperations } from "./service.ts";
 import { userOperations } from "./users.ts";
@@ -10,6 +11,7 @@ export const operations = {
   ...identityOperations,
   ...billingOperations,
   ...eventOperations,
+  ...policyOperations,
   ...reportOperations,
   ...userOperations,
   ...serviceOperations,

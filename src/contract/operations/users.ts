@@ -43,7 +43,7 @@ export const userOperations = {
     access: "users:write",
     params: organizationParams,
     body: addUserRequestSchema,
-    answers: { 201: addUserAnswerSchema },
+    answers: { 201: addUserAnswerSchema, 202: addUserAnswerSchema },
   },
   importUsers: {
     method: "POST",
@@ -62,7 +62,7 @@ export const userOperations = {
     access: "users:write",
     params: withUser,
     body: updateUserRequestSchema,
-    answers: { 200: updateUserAnswerSchema },
+    answers: { 200: updateUserAnswerSchema, 202: updateUserAnswerSchema },
   },
   syncUsers: {
     method: "POST",
@@ -80,7 +80,7 @@ export const userOperations = {
     summary: "Remove a user, whose license is free at once",
     access: "users:write",
     params: withUser,
-    answers: { 200: removeUserAnswerSchema },
+    answers: { 200: removeUserAnswerSchema, 202: removeUserAnswerSchema },
   },
   getAssignmentStrategy: {
     method: "GET",

@@ -55,7 +55,12 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   exportEvents: {},
   listCheckpoints: {},
   getReport: {},
+  getPolicy: {},
+  setPolicy: { body: { budget: null } },
+  approvePolicyChange: { body: { id: "unknown" } },
 };
+
+const FOR_ENROLLED: readonly string[] = ["setPolicy", "approvePolicyChange", "approvePurchase", "rejectPurchase"];
 
 const PUBLIC =
   "advanceClock deviceAuthorization getEventKeys getSandbox health login mfa openapi ready revokeToken token".split(
@@ -186,7 +191,7 @@ describe.each(calls)("$id", (one) => {
 
   test("is allowed for role 0 and above with a session, or with a token where tokens are allowed", async () => {
     const isForPeople = one.operation.access === "administrator" || ["stepUp", "acceptInvitation"].includes(one.id);
-    const people = one.operation.freshCode === "enrolled" ? ["fresh session"] : ["session", "session -1"];
+    const people = FOR_ENROLLED.includes(one.id) ? ["fresh session"] : ["session", "session -1"];
     const bearers = [...people.map((name) => tokens[name]), ...(isForPeople ? [] : [tokenOf(OWN), "sfl_role_-1"])];
     for (const bearer of bearers) {
       const { status } = await request(one, OWN, bearer);
@@ -194,11 +199,15 @@ describe.each(calls)("$id", (one) => {
     }
   });
 
+  test("requires that the person has one-time codes only where somebody controls another", async () => {
+    const { body } = await request(one, OWN, tokens.session);
+    expect(body?.code === "mfa_not_enrolled").toBe(FOR_ENROLLED.includes(one.id));
+  });
+
   test("requires a recent one-time code only where money is spent", async () => {
     const stale = await request(one, OWN, tokens["stale session"]);
     const fresh = await request(one, OWN, tokens["fresh session"]);
-    const guarded =
-      "createPurchase payPurchase approvePurchase rejectPurchase reduceLicenses createToken addTrust".split(" ");
+    const guarded = [..."createPurchase payPurchase reduceLicenses createToken addTrust".split(" "), ...FOR_ENROLLED];
     expect(stale.body?.code === "mfa_required").toBe(guarded.includes(one.id));
     expect(fresh.body?.code).not.toBe("mfa_required");
   });

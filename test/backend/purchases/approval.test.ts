@@ -180,7 +180,7 @@ describe.each(DIALECTS)("approvals on %s", (dialect) => {
         purchaseOrder: null,
         note: null,
         buyer: { ...ada, token: null },
-        hasThreshold: false,
+        hasPolicy: false,
       };
       const { purchase, isLeased } = await acceptPurchase(
         backend.deps.database,

@@ -25,7 +25,7 @@ async function quoted(backend: TestBackend) {
     purchaseOrder: null,
     note: null,
     buyer: { userId: 1, email: "ada@example.test", token: null },
-    hasThreshold: false,
+    hasPolicy: false,
   });
   return { id: made.id, quote, order };
 }

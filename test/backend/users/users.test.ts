@@ -323,6 +323,7 @@ describe.each(DIALECTS)("users on %s", (dialect) => {
     // One who takes no license, so that none is free after it.
     expect((await users.remove(users.admin, platformSession)).body).toEqual({
       organizationLicenses: second.body.organizationLicenses,
+      pending: null,
     });
   });
 

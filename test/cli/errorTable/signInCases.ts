@@ -1,5 +1,5 @@
 import { type Answer, html } from "../../client/backend.ts";
-import { me } from "../support/builders.ts";
+import { me, subscription } from "../support/builders.ts";
 import { ADD, credential, ME, NO_TOKEN, OFFER, ok, person, piped, says } from "./answers.ts";
 import type { ErrorCase } from "./stage.ts";
 
@@ -26,6 +26,8 @@ const TOKEN = {
   spendLimit: null,
   createdBy: { email: "admin@northwind.example" },
 };
+const gbp = (amount: number) => ({ amount, currency: "GBP" });
+const BUDGET = { amount: gbp(50_000), period: "month" as const, spent: gbp(40_000), left: gbp(10_000) };
 const northwind = { id: 4201, name: "Northwind Labs", role: 0 };
 
 /** What a backend says under `/oauth` (RFC 6749, section 5.2). */
@@ -308,6 +310,20 @@ export const SIGN_IN_CASES: readonly ErrorCase[] = [
           },
         }),
       ),
+    ],
+  },
+  { code: "budget_exceeded", line: "buy 5 --yes", answers: [ok(subscription({ budget: BUDGET })), ...OFFER.slice(1)] },
+  {
+    code: "mfa_not_enrolled",
+    line: "organizations policy set --budget none",
+    answers: [ok(subscription()), says("mfa_not_enrolled", "ada@northwind.example has no authenticator app")],
+  },
+  {
+    code: "needs_two_administrators",
+    line: "organizations policy set --approval-above 500",
+    answers: [
+      ok(subscription()),
+      says("needs_two_administrators", "The organization has only one administrator, and approvals need two"),
     ],
   },
   { code: "unexpected_answer", when: "a backend that does not report it", line: "whoami", answers: [NO_ME] },

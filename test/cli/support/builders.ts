@@ -30,6 +30,7 @@ export function subscription(change: Partial<Subscription> = {}): Subscription {
     reduction: null,
     idle: { days: 90, licenses: 0 },
     unpaid: null,
+    budget: null,
     version: 1,
     asOf: "2026-11-22T10:00:00Z",
     ...change,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { instantOf } from "../../../src/cli/users/idle.ts";
 import { ClientError, type ClientErrorCode } from "../../../src/client/errors.ts";
+import type { PendingChange } from "../../../src/contract/policy.ts";
 import type { SyncUsersAnswer, User } from "../../../src/contract/users.ts";
 import { me, ORGANIZATION, quote, subscription, user } from "../support/builders.ts";
 import { play as playUsers, useCsvFiles } from "../support/playUsers.ts";
@@ -24,6 +25,81 @@ const READ: ExpectedCall = { call: "subscription", gives: subscription() };
 const SESSION: ExpectedCall = { call: "me", gives: me({ token: { ...me().token, name: null } }) };
 
 const COUNTS = { purchased: 25, used: 22, available: 3 };
+
+const PENDING: PendingChange = {
+  id: "chg_9",
+  kind: "user_update",
+  policy: null,
+  user: { email: "ada@northwind.example", idUser: 7, role: 7 },
+  requestedBy: "bob@northwind.example",
+  requestedAt: "2026-11-22T12:00:00Z",
+  takesEffectAt: null,
+};
+
+const APPROVE =
+  "Another administrator must approve the change: `secureflag-licenses organizations policy approve chg_9`.";
+
+describe("what waits for another administrator", () => {
+  const ADA = user({ role: 0 });
+  const oneLine = (text: string) => text.replaceAll(/\s+/g, " ");
+  const answer = { organizationLicenses: COUNTS, pending: PENDING };
+
+  it("is a role, which is not changed yet", async () => {
+    const script = [page(ADA), page(), { call: "updateUser", gives: { user: ADA, ...answer } } as ExpectedCall];
+    const line = "users update ada@northwind.example --role user";
+    const { code, stdout } = await play(`${line} --json`, script);
+    expect([code, JSON.parse(stdout)]).toEqual([
+      0,
+      {
+        email: ADA.email,
+        idUser: 7,
+        from: 0,
+        role: 7,
+        changed: false,
+        licenses: COUNTS,
+        dryRun: false,
+        pending: PENDING,
+      },
+    ]);
+    const text = oneLine((await play(line, script)).stdout);
+    expect(text).toContain(`Nothing was changed yet, because the organization has a policy. ${APPROVE}`);
+    expect(text).not.toContain("→");
+  });
+
+  it("is a removal, alone and among others", async () => {
+    const waits: ExpectedCall = { call: "removeUser", gives: answer };
+    const alone = await play("users remove ada@northwind.example --yes --json", [page(ADA), page(), waits]);
+    expect(JSON.parse(alone.stdout)).toMatchObject({ removed: false, licenses: COUNTS, pending: PENDING });
+    const text = await play("users remove ada@northwind.example --yes", [page(ADA), page(), waits]);
+    expect([text.code, oneLine(text.stdout)]).toEqual([0, expect.stringContaining(APPROVE)]);
+
+    const bob = user({ idUser: 8, email: "bob@x.test" });
+    const removed: ExpectedCall = { call: "removeUser", gives: { organizationLicenses: COUNTS, pending: null } };
+    const line = "users remove ada@northwind.example bob@x.test --yes";
+    const both = await play(`${line} --json`, [page(ADA, bob), page(), waits, removed]);
+    expect([both.code, JSON.parse(both.stdout).results]).toEqual([
+      0,
+      [
+        { email: ADA.email, idUser: 7, removed: false, error: null, pending: PENDING },
+        { email: "bob@x.test", idUser: 8, removed: true, error: null },
+      ],
+    ]);
+    const words = oneLine((await play(line, [page(ADA, bob), page(), waits, removed])).stdout);
+    expect(words).toContain(`Not removed yet: ada@northwind.example. ${APPROVE} Removed bob@x.test.`);
+  });
+
+  it("is a user to add", async () => {
+    const due = { ...PENDING, takesEffectAt: "2026-11-23T12:00:00Z" };
+    const gives = { user: null, ...answer, pending: due, assignmentStrategy: "INITIAL_PLAN" };
+    const line =
+      "users add --email ada@northwind.example --first-name Ada --last-name Admin --role administrator --no-training";
+    const { code, stdout, told } = await play(line, [{ call: "addUser", gives }]);
+    expect([code, oneLine(stdout)]).toEqual([0, expect.stringContaining("takes effect at 2026-11-23 12:00 UTC")]);
+    expect(told).not.toContain("Assignment strategy");
+    const json = await play(`${line} --json`, [{ call: "addUser", gives }]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ user: null, pending: due });
+  });
+});
 
 describe("users idle", () => {
   // The billing clock is 2026-11-22T12:00:00Z.
@@ -113,7 +189,7 @@ describe("users update", () => {
   const LINE = "users update ada@northwind.example --role user";
 
   it("changes the role by number, and prints both and the counts", async () => {
-    const updated = { user: user(), organizationLicenses: COUNTS };
+    const updated = { user: user(), organizationLicenses: COUNTS, pending: null };
     const call: ExpectedCall = { call: "updateUser", with: [ORGANIZATION, 7, 7], gives: updated };
     const { code, stdout } = await play(`${LINE} --json`, [page(ADA), page(), call]);
     expect([code, JSON.parse(stdout)]).toEqual([
@@ -144,7 +220,7 @@ describe("users remove of several", () => {
   const gone = (idUser: number, used: number): ExpectedCall => ({
     call: "removeUser",
     with: [ORGANIZATION, idUser],
-    gives: { ...COUNTS, used },
+    gives: { organizationLicenses: { ...COUNTS, used }, pending: null },
   });
 
   it("goes on after a failure, and ends with the first one's code", async () => {

@@ -695,7 +695,8 @@ describe("users add --dry-run", () => {
 describe("users remove", () => {
   const ada = user({ idUser: 52, email: "Ada@Northwind.example", firstName: "Ada\u001b[2J", role: 3 });
   const found = [page(user({ idUser: 1, email: "other@x.example" })), page(ada), page()];
-  const removed: ExpectedCall = { call: "removeUser", with: [ORGANIZATION, 52], gives: AFTER };
+  const answer = { organizationLicenses: AFTER, pending: null };
+  const removed: ExpectedCall = { call: "removeUser", with: [ORGANIZATION, 52], gives: answer };
   const line = "users remove ada@northwind.example";
 
   it("finds the user by email in any spelling, and removes it by ID", async () => {

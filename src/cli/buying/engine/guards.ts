@@ -34,10 +34,11 @@ export function checkLimit(count: number): void {
 }
 
 /**
- * Checks an offer against `--if-purchased` and `--max-total`.
+ * Checks an offer against `--if-purchased` and `--max-total`, and against the organization's budget, as the backend does for
+ * the purchase.
  *
- * @throws CliError `if_purchased_not_met`, `max_total_exceeded`; `invalid_usage` for an amount that the currency
- *   does not have
+ * @throws CliError `if_purchased_not_met`, `max_total_exceeded`, `budget_exceeded`; `invalid_usage` for an amount that the
+ *   currency does not have
  */
 export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { subscription, quote }: Offer): void {
   checkPurchased(guards, subscription, "This command bought nothing");
@@ -49,6 +50,13 @@ export function checkGuards(guards: Pick<Guards, "maxTotal" | "ifPurchased">, { 
       { hint: "This command bought nothing. Buy fewer licenses, or raise --max-total." },
     );
   }
+  const { budget } = subscription;
+  if (budget === null || quote.total.amount <= budget.left.amount) return;
+  const left = `${moneyText(budget.left)} left of its budget of ${moneyText(budget.amount)} a ${budget.period}`;
+  throw new CliError(
+    "budget_exceeded",
+    `The purchase costs ${moneyText(quote.total)}, but the organization has ${left}`,
+  );
 }
 
 /**

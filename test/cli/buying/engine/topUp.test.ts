@@ -166,6 +166,18 @@ describe("a dry run of a top-up", () => {
     expect(reached.outcome).toMatchObject({ result: { purchase: null, quote: null, dryRun: true } });
   });
 
+  it.each([
+    [24_410, { failure: null }],
+    [
+      24_409,
+      { code: "budget_exceeded", message: expect.stringMatching(/costs £244.10.*has £244.09 left of.*£500.00/) },
+    ],
+  ])("is refused if it exceeds the organization's budget, of which %i is left", async (left, expected) => {
+    const budget = { amount: gbp(50_000), period: "month" as const, spent: gbp(50_000 - left), left: gbp(left) };
+    const script = [reads({ budget }), quotes(5), ...(left === 24_410 ? [ME] : [])];
+    expect((await play({ request, script })).outcome).toMatchObject(expected);
+  });
+
   const gbp = (amount: number) => ({ amount, currency: "GBP" });
   const limit = { amount: gbp(50_000), amountLeft: gbp(24_410), licenses: 10, licensesLeft: 5 };
   it.each([
