@@ -165,7 +165,7 @@ describe.each(DIALECTS)("the budget on %s", (dialect) => {
       quoteId: quote.id,
       purchaseOrder: null,
       note: null,
-      buyer: { email: "ada@example.test", token: null },
+      buyer: { userId: 1, email: "ada@example.test", token: null },
       hasPolicy: false,
     };
     const clocks = { billing: backend.clocks.billing, machine: backend.clocks.machine };
