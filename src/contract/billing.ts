@@ -39,6 +39,11 @@ const unpaidSchema = z.object({
   deadline: dateSchema.describe(
     "End of the grace period, a date in the billing time zone that never moves: the subscription is suspended from this day on until the renewal is paid",
   ),
+  missed: z
+    .object({ renewals: z.int().positive(), total: moneySchema })
+    .nullable()
+    .default(null)
+    .describe("The renewals of terms that have begun since, which are charged one after the other once it is paid"),
 });
 
 /** The answer to `GET …/subscription`. */

@@ -55,7 +55,12 @@ describe("reading", () => {
     ["past_due", "Pay before 2027-03-15, or the subscription is suspended"],
     ["suspended", "Suspended since 2027-03-15, until the renewal is paid"],
   ] as const)("status fails if it is to, and the renewal is unpaid: %s", async (state, deadline) => {
-    const unpaid = { purchaseId: "pur_9", total: { amount: 450_000, currency: "GBP" }, deadline: "2027-03-15" };
+    const unpaid = {
+      purchaseId: "pur_9",
+      total: { amount: 450_000, currency: "GBP" },
+      deadline: "2027-03-15",
+      missed: null,
+    };
     const reading: ExpectedCall = { call: "subscription", gives: subscription({ state, unpaid }) };
     const { code, stdout, stderr } = await play("status --fail-if-past-due --json", [reading]);
     expect([code, stdout]).toEqual([7, ""]);

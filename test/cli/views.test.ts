@@ -235,7 +235,14 @@ describe("key information", () => {
       /\n`secureflag-licenses purchases pay pur_9`\nor store another card first:\n`secureflag-licenses organizations payment-method --open`$/,
     );
     expect(renderStatus(subscription({ state, unpaid: UNPAID, taxRate: "0.0" }), PLAIN)).toMatch(/£4,500.00, renewal/);
+    expect(text).not.toContain("Then due");
+    const missed = { renewals: 3, total: gbp(1_350_000) };
+    const owingMore = subscription({ state, unpaid: { ...UNPAID, missed } });
+    expect(renderStatus(owingMore, PLAIN)).toMatch(/Then due +3 more renewals, £13,500.00 with tax, once/);
     const renewal = payablePurchase({ id: "pur_9", kind: "renewal" });
+    expect(renderPurchase(renewal, PLAIN, owingMore)).toMatch(/Then due +3 more renewals, £13,500.00/);
+    const setting = { apiUrl: "http://127.0.0.1/", signedInAs: null, target: null };
+    expect(renderPayment(renewal, owingMore, setting, PLAIN)).toMatch(/Then due +3 more renewals, £13,500.00/);
     const shown = renderPurchase(renewal, PLAIN, owing);
     expect(shown).toMatch(deadline);
     expect(shown).not.toContain("by 2026");

@@ -20,6 +20,8 @@ export interface Order {
   readonly total: Money;
   /** What the subscription renews at once this is paid; `null` when it does not renew. */
   readonly renewsAt: (Pick<Price, "total" | "tax"> & { readonly subtotal: Money }) | null;
+  /** The renewals that are charged once this one is paid; `null` without any. */
+  readonly missed: { readonly renewals: number; readonly total: Money } | null;
   readonly purchaseOrder: string | null;
   readonly note: string | null;
   /** When the time to pay ends, milliseconds. */
@@ -268,7 +270,11 @@ function deadlineRow({ kind, deadline, isSuspended, dates }: Order): Fact {
     : { label: "Pay until", value: `${when}, or the subscription is suspended` };
 }
 
-function renewalRow({ renewsAt, price, dates }: Order): Fact {
+function renewalRow({ renewsAt, price, dates, missed }: Order): Fact {
+  if (missed !== null) {
+    const count = missed.renewals === 1 ? "1 more renewal" : `${missed.renewals} more renewals`;
+    return { label: "Then due", value: `${formatMoney(missed.total)} for ${count}, once this is paid` };
+  }
   const date = dates.date(price.term.renewalDate);
   if (renewsAt === null) return { label: "Ends", value: `${date}, without a renewal` };
   const { total, subtotal, tax } = renewsAt;

@@ -9,7 +9,7 @@ import { chargeStepOf, type PaymentChoice, type PaymentGateway } from "../paymen
 import { deadlineOf, payUntil, priceOf } from "../purchases/schedule.ts";
 import type { PurchaseRecord } from "../purchases/store.ts";
 import { countOf, creditNoteNumber, LABELS, receiptContent, receiptNumber } from "../receipts/content.ts";
-import { snapshotAt } from "../subscriptions/view.ts";
+import { missedRenewals, snapshotAt } from "../subscriptions/view.ts";
 import { readerDates } from "./dates.ts";
 import { Facts, Hidden, type Page, Problem } from "./page.tsx";
 import { noticePage, type Order, type PaymentProblem, Refresh } from "./payment.tsx";
@@ -39,6 +39,7 @@ export function orderOf(row: PurchaseRecord, subscription: OrganizationSubscript
     price: priceOf(row),
     total: money(row.total, row.currency),
     renewsAt: renewsAt(row, subscription, visit),
+    missed: missedAfter(row, subscription, visit),
     purchaseOrder: row.purchase_order,
     note: row.note,
     deadline,
@@ -58,6 +59,12 @@ function renewsAt(row: PurchaseRecord, subscription: OrganizationSubscription, {
     taxRate: priced.taxRate,
     chargeStep: chargeStepOf(gateway, row.currency),
   });
+}
+
+/** The renewals that follow an unpaid one at once. */
+function missedAfter(row: PurchaseRecord, subscription: OrganizationSubscription, { gateway, now }: Visit) {
+  if (subscription.unpaid_renewal !== row.id) return null;
+  return missedRenewals(snapshotAt(subscription, now), chargeStepOf(gateway, row.currency));
 }
 
 function licensesBefore(row: PurchaseRecord, subscription: OrganizationSubscription): number | null {

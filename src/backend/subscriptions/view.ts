@@ -98,7 +98,7 @@ export function subscriptionView(
     taxRate: row.tax_rate,
     pending,
     reduction: reductionView(row),
-    unpaid: unpaidRenewal(snapshot),
+    unpaid: unpaidView(snapshot, line.chargeStep),
     idle: { days: IDLE_DAYS, licenses: idleLicenses },
     budget,
     version: row.version,
@@ -107,11 +107,37 @@ export function subscriptionView(
   };
 }
 
+function unpaidView(snapshot: SubscriptionSnapshot, chargeStep: number): Subscription["unpaid"] {
+  const unpaid = unpaidRenewal(snapshot);
+  return unpaid && { ...unpaid, missed: missedRenewals(snapshot, chargeStep) };
+}
+
+/**
+ * The renewals of terms that have begun since the unpaid one, and their sum: they are charged in order once it is paid.
+ *
+ * @param chargeStep the provider's smallest step in minor units
+ */
+export function missedRenewals(
+  { row, termIndex, unitPrice, priced }: SubscriptionSnapshot,
+  chargeStep: number,
+): NonNullable<Subscription["unpaid"]>["missed"] {
+  const renewals = termIndex - row.term_index;
+  if (renewals <= 0) return null;
+  const chargeFor = (licenses: number) =>
+    recurringCharge({ unitPrice, licenses, taxRate: priced.taxRate, chargeStep }).total.amount;
+  // A term that began before the reduction was scheduled has all licenses.
+  const reduced =
+    row.reduction === null ? 0 : Math.min(renewals, Math.max(0, termIndex - (row.reduction_term ?? 0) + 1));
+  const sum =
+    chargeFor(row.licenses) * (renewals - reduced) + (reduced && chargeFor(licensesAtRenewal(priced)) * reduced);
+  return { renewals, total: money(sum, row.currency) };
+}
+
 /**
  * The unpaid renewal of a past-due or suspended subscription: the oldest one, because no further renewal is made before it
  * is paid. The deadline is the first day on which the subscription is suspended; retries do not move it.
  */
-function unpaidRenewal({ row, state }: SubscriptionSnapshot): Subscription["unpaid"] {
+function unpaidRenewal({ row, state }: SubscriptionSnapshot) {
   const { unpaid_renewal: purchaseId, renewal_total: total, renewal_grace_until: graceUntil } = row;
   if (state !== "past_due" && state !== "suspended") return null;
   if (purchaseId === null || total === null || graceUntil === null) return null;

@@ -27,7 +27,7 @@ import type { Offer } from "./engine/offer.ts";
 import type { Approver } from "./engine/tools.ts";
 import { type LicenseTarget, targetWords } from "./engine/wanted.ts";
 import { type BuyingOptions, buyerName } from "./options.ts";
-import { bought, buyer } from "./purchaseView.ts";
+import { bought, buyer, missedRenewals } from "./purchaseView.ts";
 
 /**
  * Creates an approver that asks the person at the terminal, on stderr; the default answer is No (src/cli/README.md, Prompts).
@@ -135,6 +135,7 @@ export function renderPayment(
           ] as const)
         : []),
       ["Due now", view.style.bold(withTax({ total, net, tax }))],
+      ...(subscription.unpaid?.purchaseId === purchase.id ? [missedRenewals(subscription)] : []),
       ["Declined", purchase.failure && failureReason(purchase.failure)],
       // What waits is charged to the payment method of when it was bought.
       ["Payment", awaitsAdministrator(purchase) ? null : paymentMethod(subscription.paymentMethod)],

@@ -108,7 +108,7 @@ function dryRun(quote: Output<"buy">["quote"], view: View): string {
  */
 export function renderPurchase(purchase: Purchase, view: View, subscription: Subscription | null = null): string {
   const isUnpaid = subscription?.unpaid?.purchaseId === purchase.id;
-  const deadline = isUnpaid ? `\n${fields([unpaidDeadline(subscription)], view)}` : "";
+  const deadline = isUnpaid ? `\n${fields([unpaidDeadline(subscription), missedRenewals(subscription)], view)}` : "";
   const lines = [
     `${purchaseFields(purchase, view)}${deadline}`,
     ...pageLines(purchase, view),
@@ -225,6 +225,18 @@ export type Owing = Pick<Subscription, "state" | "unpaid" | "taxRate">;
 /** `£4,500.00 with tax, renewal pur_1`; `null` if nothing is past due. */
 export function unpaidRenewal({ unpaid, taxRate }: Owing): string | null {
   return unpaid && `${unpaidAmount(unpaid, taxRate)}, renewal ${clean(unpaid.purchaseId)}`;
+}
+
+/** The renewals that are charged once the unpaid one is paid, as a labeled row. */
+export function missedRenewals({ unpaid, taxRate }: Owing): [label: string, value: string | null] {
+  const missed = unpaid?.missed ?? null;
+  return ["Then due", missed && `${missedWords(missed, taxRate)}, once it is paid`];
+}
+
+/** `3 more renewals, US$2,700.00 with tax`. */
+export function missedWords({ renewals, total }: NonNullable<NonNullable<Owing["unpaid"]>["missed"]>, taxRate: string) {
+  const count = renewals === 1 ? "1 more renewal" : `${renewals} more renewals`;
+  return `${count}, ${moneyText(total)}${isTaxed(taxRate) ? " with tax" : ""}`;
 }
 
 function unpaidAmount({ total }: NonNullable<Subscription["unpaid"]>, taxRate: string): string {

@@ -1,15 +1,18 @@
 import type { Command } from "commander";
 import { knownMe } from "../../client/missing.ts";
+import type { Purchase } from "../../contract/billing.ts";
 import { payQuestion, renderPayment } from "../buying/approver.ts";
 import { concludePurchase, purchasingTools } from "../buying/buying.ts";
 import { assertMayPurchase } from "../buying/engine/guards.ts";
 import { pay, readPayable, rehearsed } from "../buying/engine/pay.ts";
+import type { PurchasingTools } from "../buying/engine/tools.ts";
 import { addWaitOptions, buyerName, readWait, type WaitFlags, type WaitOptions } from "../buying/options.ts";
+import { missedWords } from "../buying/purchaseView.ts";
 import { connectToOrganization } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { viewOf } from "../kit/output.ts";
+import { note, viewOf } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { type PurchaseOptions, purchaseArgument } from "./show.ts";
 
@@ -67,9 +70,22 @@ export async function runPay(options: PayOptions, context: Context): Promise<voi
     context.io.note(`${renderPayment(purchase, subscription, setting, view)}\n`);
     await confirmOrCancel(context, options, payQuestion(purchase));
   }
+  if (purchase.kind === "renewal" && options.yes && !isPaid) await noteMissed(purchase, options, context, tools);
   const ended = options.dryRun ? rehearsed(purchase) : await pay(purchase, tools);
   await concludePurchase("purchases pay", ended, tools, options, context, {
     wasPaid: isPaid,
     licensesAfter: ended.licensesAfter ?? null,
   });
+}
+
+/** Says on stderr which renewals are charged as well, where no prompt shows it. */
+async function noteMissed(
+  { id }: Pick<Purchase, "id">,
+  options: PayOptions,
+  context: Context,
+  { client, organizationId, busy }: PurchasingTools,
+): Promise<void> {
+  const { unpaid, taxRate } = await busy("Reading the subscription", client.subscription(organizationId));
+  if (unpaid?.purchaseId !== id || unpaid.missed === null) return;
+  note(context, options, `Once it is paid, ${missedWords(unpaid.missed, taxRate)}, will be charged.`);
 }

@@ -3,7 +3,7 @@ import { isTaxed } from "../../billing/proration.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import { TRUST_PREFIX } from "../../contract/constants.ts";
 import type { Me } from "../../contract/identity.ts";
-import { payCommand, unpaidDeadline, unpaidRenewal } from "../buying/purchaseView.ts";
+import { missedRenewals, payCommand, unpaidDeadline, unpaidRenewal } from "../buying/purchaseView.ts";
 import { type Connection, connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
@@ -118,6 +118,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
       ["State", showState],
       ["Unpaid", unpaidRenewal(subscription)],
       unpaidDeadline(subscription),
+      missedRenewals(subscription),
       ["Licenses", `${licenseBar(subscription, view)}\n${counts(subscription.licenses)}`],
       [
         "Pending",
@@ -215,8 +216,9 @@ function fewLeft({ state, licenses: { purchased, available } }: Subscription): s
   return `${left} available, of ${purchased}. Buy more with \`secureflag-licenses buy <n>\`.`;
 }
 
-function soon({ state, term, renewal, taxRate }: Subscription): string | null {
-  if (state === "ended" || term.daysRemaining > SOON_DAYS) return null;
+function soon({ state, term, renewal, taxRate, unpaid }: Subscription): string | null {
+  // While a renewal is unpaid, no further one is made.
+  if (state === "ended" || unpaid !== null || term.daysRemaining > SOON_DAYS) return null;
   const when = term.daysRemaining === 1 ? "in 1 day" : `in ${term.daysRemaining} days`;
   if (!renewal.autoRenew) return `The subscription ends ${when}, on ${term.renewalDate}, without renewal.`;
   if (renewal.licenses === null || renewal.total === null) return null;

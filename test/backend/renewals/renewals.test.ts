@@ -11,6 +11,7 @@ import {
   openSubscription,
   quote,
   receiptOf,
+  reduce,
   renewalsOf,
   setClock,
   storeCard,
@@ -266,6 +267,31 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
   });
 
   describe("unpaid", () => {
+    test("says what is charged once it is paid: the terms that have begun since, each with its licenses", async () => {
+      const id = await openSubscription(backend, { interval: "month" }, { paymentMethod: "card_declined" });
+      await sweepAt("2026-12-01T09:00:00Z");
+      const renewal = await onlyRenewal(backend, id);
+      expect((await subscriptionOf(backend, id)).unpaid).toMatchObject({ purchaseId: renewal.id, missed: null });
+      await sweepAt("2027-01-15T09:00:00Z");
+      expect((await subscriptionOf(backend, id)).unpaid?.missed).toEqual({ renewals: 1, total: renewal.total });
+      expect((await reduce(backend, id, 22)).status).toBe(200);
+      await sweepAt("2027-03-20T09:00:00Z");
+      const { missed } = (await subscriptionOf(backend, id)).unpaid ?? {};
+      expect(missed?.renewals).toBe(3);
+      const page = await act(backend, addressOf(renewal), { action: "pay", card: "card_ok" });
+      expect(page.html).toContain("Payment received");
+      await storeCard(backend, id, "card_ok");
+      await sweepAt("2027-03-20T10:00:00Z");
+      const later = (await renewalsOf(backend, id)).filter((made) => made.id !== renewal.id);
+      expect(later.map(({ licenses, status }) => [licenses, status])).toEqual([
+        [25, "succeeded"],
+        [22, "succeeded"],
+        [22, "succeeded"],
+      ]);
+      expect(later.reduce((sum, { total }) => sum + total.amount, 0)).toBe(missed?.total.amount);
+      expect((await subscriptionOf(backend, id)).unpaid).toBeNull();
+    });
+
     test("makes the subscription past due, is retried after 1, 3 and 7 days, suspends it after 14, and reactivates it once paid", async () => {
       const { id, renewal } = await pastDue();
       expect(renewal).toMatchObject({
@@ -308,6 +334,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
       const id = await openSubscription(backend, {}, { timeZone, paymentMethod: "card_declined" });
       expect((await subscriptionOf(backend, id)).unpaid).toBeNull();
       const unpaid = { total: { amount: 450_000, currency: "GBP" }, deadline: "2027-03-15" };
+      const nextTerm = { renewals: 1, total: unpaid.total };
       for (const days of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 29, 100, 400]) {
         await sweepAt(DUE + days * DAY_MS + 6 * HOUR_MS);
         const renewal = await onlyRenewal(backend, id);
@@ -316,7 +343,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         expect([days, state, shown]).toEqual([
           days,
           isLate ? "suspended" : "past_due",
-          { purchaseId: renewal.id, ...unpaid },
+          { purchaseId: renewal.id, ...unpaid, missed: days < 366 ? null : nextTerm },
         ]);
         expect(renewal.nextAction?.expiresAt).toBe(expiresAt);
         const { html } = await look(backend, addressOf(renewal));
@@ -337,6 +364,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         purchaseId: oldest.id,
         total,
         deadline: "2026-12-14",
+        missed: { renewals: 2, total: { amount: 1_080_000, currency: "GBP" } },
       });
       await act(backend, addressOf(oldest), { action: "pay", card: "card_ok" });
       await sweepAt("2027-02-15T12:01:00Z");
@@ -345,6 +373,7 @@ describe.each(DIALECTS)("renewals on %s", (dialect) => {
         purchaseId: next?.id,
         total,
         deadline: "2027-01-14",
+        missed: { renewals: 1, total },
       });
       expect(next?.nextAction?.expiresAt).toBe("2027-01-14T00:00:00.000Z");
     });

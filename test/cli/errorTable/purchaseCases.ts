@@ -193,7 +193,12 @@ export const PURCHASE_CASES: readonly ErrorCase[] = [
       ok(
         subscription({
           state: "past_due",
-          unpaid: { purchaseId: "pur_9", total: { amount: 450_000, currency: "GBP" }, deadline: "2027-03-15" },
+          unpaid: {
+            purchaseId: "pur_9",
+            total: { amount: 450_000, currency: "GBP" },
+            deadline: "2027-03-15",
+            missed: null,
+          },
         }),
       ),
     ],

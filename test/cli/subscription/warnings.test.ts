@@ -44,6 +44,11 @@ describe("subscriptionWarnings", () => {
       { ...plenty, state: "suspended", unpaid: UNPAID },
       [/^The last renewal is unpaid, and the subscription is suspended\.$/],
     ],
+    [
+      "it is suspended, and nothing of a renewal that is not made meanwhile",
+      { ...plenty, ...inDays(16), state: "suspended", unpaid: UNPAID },
+      [/^The last renewal is unpaid, and the subscription is suspended\.$/],
+    ],
     ["it is suspended", { ...plenty, state: "suspended" }, [/is unpaid, and the subscription is suspended/]],
     ["it has ended", { state: "ended", licenses: counts(25, 25), ...inDays(0), renewal: ending }, []],
     [

@@ -38,7 +38,7 @@ export function subscription(change: Partial<Subscription> = {}): Subscription {
 }
 
 /** What the subscription owes when its renewal of 2027-03-01 was declined. */
-export const UNPAID = { purchaseId: "pur_9", total: gbp(450000), deadline: "2027-03-15" };
+export const UNPAID = { purchaseId: "pur_9", total: gbp(450000), deadline: "2027-03-15", missed: null };
 
 /** The backend's quote for a subscription. */
 export function quote(licenses: number, change: Partial<Quote> = {}, base: Subscription = subscription()): Quote {
