@@ -138,9 +138,9 @@ const exportedSchema = z.object({
   tax: moneySchema,
   total: moneySchema,
   purchaseOrder: z.string().nullable(),
-  /** Its name in the directory. */
-  file: z.string(),
-  sha256: z.string(),
+  /** Its name in the directory; `null` if the backend has no font for it. */
+  file: z.string().nullable(),
+  sha256: z.string().nullable(),
   /** Whether it was there before. */
   existed: z.boolean(),
 });

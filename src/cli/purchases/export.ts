@@ -9,7 +9,7 @@ import { readPages } from "../../client/pages.ts";
 import type { Purchase } from "../../contract/billing.ts";
 import { connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
-import { CliError, usageError } from "../errors.ts";
+import { CliError, codeOf, usageError } from "../errors.ts";
 import { makeOutputDirectory, readInputFile, writeOutputFile } from "../files/files.ts";
 import { isMissing } from "../files/privateFile.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
@@ -63,7 +63,8 @@ type Exported = Output<"purchases export">["documents"][number];
 /**
  * Saves the receipts and credit notes of a period, and an index of them.
  *
- * @throws CliError `file_exists` for a PDF that differs from the one there, `file_not_written`, `font_missing`
+ * @throws CliError `file_exists` for a PDF that differs from the one there, `file_not_written`; `font_missing`, after
+ *   everything else was saved, if the backend cannot draw one
  */
 export async function runExport(options: ExportOptions, context: Context): Promise<void> {
   const { from, to, dir } = options;
@@ -74,11 +75,17 @@ export async function runExport(options: ExportOptions, context: Context): Promi
   removeLeftovers(dir);
   context.interruption = INTERRUPTED;
   const known = await readHashes(dir);
+  const failures: unknown[] = [];
   const documents = await withProgressBar(context, options, "Exporting", async (show) => {
     const exported: Exported[] = [];
     for (const document of listed) {
       show(exported.length, listed.length);
-      exported.push(await exportOne({ client, organizationId: id, dir, known }, document, context));
+      const one = exportOne({ client, organizationId: id, dir, known }, document, context).catch((error: unknown) => {
+        if (codeOf(error) !== "font_missing") throw error;
+        failures.push(error);
+        return { ...document, file: null, sha256: null, existed: false };
+      });
+      exported.push(await one);
     }
     return exported;
   });
@@ -86,6 +93,15 @@ export async function runExport(options: ExportOptions, context: Context): Promi
   writeOutputFile({ path: join(dir, INDEX), force: true }, index, context);
   context.interruption = null;
   await printResult<"purchases export">(context, options, { dir, from, to, documents }, () => summary(documents, dir));
+  if (failures.length > 0) throw undrawn(documents, failures[0]);
+}
+
+/** The error for documents that the backend cannot draw: their names need a font that it does not have. */
+function undrawn(documents: readonly Exported[], cause: unknown): CliError {
+  const numbers = documents.filter(({ file }) => file === null).map(({ number }) => number);
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const hint = "index.csv has their amounts. Run the command again once the backend has the font.";
+  return new CliError("font_missing", `Not saved: ${numbers.join(", ")}. ${why}`, { hint, cause });
 }
 
 const INTERRUPTED = {
@@ -236,7 +252,7 @@ function signed(amount: Money, sign: 1 | -1): Cell {
 
 function summary(documents: readonly Exported[], dir: string): string {
   const count = (kind: Exported["kind"], word: string) => {
-    const all = documents.filter((document) => document.kind === kind).length;
+    const all = documents.filter((document) => document.kind === kind && document.file !== null).length;
     return `${all} ${word}${all === 1 ? "" : "s"}`;
   };
   const before = documents.filter(({ existed }) => existed).length;

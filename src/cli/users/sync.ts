@@ -124,12 +124,13 @@ async function send({ options, buying: { connection, tools }, csv }: Syncing, pl
   return await tools.busy(plan === undefined ? "Comparing users" : "Changing users, all or none", answer);
 }
 
-/** @throws CliError `too_many_removals` */
+/** @throws CliError `too_many_removals`, after the plan was shown */
 async function makePlan(syncing: Syncing): Promise<SyncUsersAnswer> {
   const { remove, maxRemovals } = syncing.options;
   const plan = await send(syncing);
   const { count } = plan.missing;
   if (!remove || count <= maxRemovals) return plan;
+  await show(plan, syncing);
   throw new CliError(
     "too_many_removals",
     `${people(count)} would be removed, more than --max-removals ${maxRemovals}`,

@@ -52,6 +52,12 @@ const receiptPdf = (count: number, number = `4201-${String(count).padStart(6, "0
   gives: { bytes: pdf(number), name: `receipt-${number}.pdf` },
 });
 
+const undrawn = (count: number): ExpectedCall => ({
+  call: "receiptPdf",
+  with: [4201, `pur_${count}`],
+  fails: new ClientError("font_missing", "The receipt has Hebrew letters, which no font covers."),
+});
+
 const creditPdf: ExpectedCall = {
   call: "creditNotePdf",
   with: [4201, "pur_2"],
@@ -116,6 +122,20 @@ describe("purchases export", () => {
       stdout: `Exported 2 receipts and 0 credit notes to ${dir}. 2 of them were there already.\n`,
     });
     expect(readFileSync(join(dir, "index.csv")).equals(index)).toBe(true);
+  });
+
+  it("saves all others if the backend cannot draw one, and names it", async () => {
+    const dir = temporaryDirectory();
+    const script = [...listing(bought(1), bought(2), bought(3)), receiptPdf(1), undrawn(2), receiptPdf(3)];
+    const { code, stdout, stderr } = await play(dir, script);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: `Exported 2 receipts and 0 credit notes to ${dir}.\n` });
+    expect(stderr.replaceAll(/\s+/g, " ")).toContain("Not saved: 4201-000002. The receipt has Hebrew letters");
+    expect(readFileSync(join(dir, "index.csv"), "utf8").split("\n")[2]).toBe(
+      "4201-000002,2026-11-02,receipt,5,203.42,40.68,244.10,GBP,,",
+    );
+    const again = await play(dir, [...listing(bought(1), bought(2), bought(3)), receiptPdf(2)], "--json");
+    expect(again.code).toBe(0);
+    expect(JSON.parse(again.stdout).documents[1]).toMatchObject({ existed: false, sha256: sha("4201-000002") });
   });
 
   it("never overwrites a PDF that differs, or something else of its name", async () => {
