@@ -104,22 +104,45 @@ const personNameSchema = z
     "contains a line break or a control character",
   );
 
+const addedFields = {
+  email: emailSchema,
+  firstName: personNameSchema,
+  lastName: personNameSchema,
+  role: offeredRoleSchema.optional(),
+  adminNoTraining: z.boolean().optional(),
+};
+
+const training = {
+  path: ["adminNoTraining"],
+  message: "is for administrative roles; the role user always trains",
+};
+
 /** The body of `POST …/users`. The default role is 7, user. */
-export const addUserRequestSchema = z
-  .strictObject({
-    email: emailSchema,
-    firstName: personNameSchema,
-    lastName: personNameSchema,
-    role: offeredRoleSchema.optional(),
-    adminNoTraining: z.boolean().optional(),
-  })
-  .refine(({ role = ROLES.user, adminNoTraining }) => !adminNoTraining || role < ROLES.user, {
-    path: ["adminNoTraining"],
-    message: "is for administrative roles; the role user always trains",
-  });
+export const addUserRequestSchema = z.strictObject(addedFields).refine(hasTraining, training);
 
 /** A user to add. */
 export type AddUserRequest = z.infer<typeof addUserRequestSchema>;
+
+/** A user of a list to sync. The names are needed of those who are added, and ignored of those who exist. */
+export const syncedUserSchema = z
+  .strictObject({
+    ...addedFields,
+    firstName: personNameSchema.optional(),
+    lastName: personNameSchema.optional(),
+  })
+  .refine(hasTraining, training);
+
+/** A user of a list to sync. */
+export type SyncedUser = z.infer<typeof syncedUserSchema>;
+
+interface TrainingRequest {
+  readonly role?: number | undefined;
+  readonly adminNoTraining?: boolean | undefined;
+}
+
+function hasTraining({ role = ROLES.user, adminNoTraining }: TrainingRequest): boolean {
+  return !adminNoTraining || role < ROLES.user;
+}
 
 /** The assignment strategy of an organization, as body and as answer. */
 export const assignmentStrategySchema = z.strictObject({ assignmentStrategy: z.enum(ASSIGNMENT_STRATEGIES) });
@@ -145,23 +168,25 @@ export const addUserAnswerSchema = z.object({
 export type AddUserAnswer = z.infer<typeof addUserAnswerSchema>;
 
 /** A list of users: each person at most once, whatever the spelling of the email. */
-const userListSchema = z
-  .array(addUserRequestSchema)
-  .min(1)
-  .max(MAX_IMPORTED_USERS)
-  .superRefine((users, context) => {
-    const seen = new Map<string, number>();
-    for (const [index, { email }] of users.entries()) {
-      const key = emailKey(email);
-      const first = seen.get(key);
-      if (first === undefined) seen.set(key, index);
-      else
-        context.addIssue({ code: "custom", path: [index, "email"], message: `is the same as users[${first}].email` });
-    }
-  });
+function userListOf<User extends { readonly email: string }>(user: z.ZodType<User>) {
+  return z
+    .array(user)
+    .min(1)
+    .max(MAX_IMPORTED_USERS)
+    .superRefine((users, context) => {
+      const seen = new Map<string, number>();
+      for (const [index, { email }] of users.entries()) {
+        const key = emailKey(email);
+        const first = seen.get(key);
+        if (first === undefined) seen.set(key, index);
+        else
+          context.addIssue({ code: "custom", path: [index, "email"], message: `is the same as users[${first}].email` });
+      }
+    });
+}
 
 /** The body of `POST …/users/import`. */
-export const importUsersRequestSchema = z.strictObject({ users: userListSchema });
+export const importUsersRequestSchema = z.strictObject({ users: userListOf(addUserRequestSchema) });
 
 /** The answer to `POST …/users/import`: the positions in the request of existing users; otherwise as for one user. */
 export const importUsersAnswerSchema = z.object({
@@ -197,7 +222,7 @@ export const MAX_NAMED_MISSING = 1_000;
 
 /** The body of `POST …/users/sync`. Without the `plan` of an earlier answer, nothing is changed. */
 export const syncUsersRequestSchema = z.strictObject({
-  users: userListSchema,
+  users: userListOf(syncedUserSchema),
   remove: z.boolean().describe("Whether users who are not in the list are removed"),
   plan: z.string().max(100).optional(),
 });

@@ -42,7 +42,7 @@ const FIELDS: readonly [string, z.ZodObject, string][] = [
   ["subscription.organization", subscriptionSchema.shape.organization, "id name timeZone"],
   ["subscription.plan", subscriptionSchema.shape.plan, "interval intervalCount name unitPrice"],
   ["subscription.renewal", subscriptionSchema.shape.renewal, "autoRenew licenses subtotal tax total"],
-  ["subscription.unpaid", subscriptionSchema.shape.unpaid.unwrap().unwrap(), "deadline purchaseId total"],
+  ["subscription.unpaid", subscriptionSchema.shape.unpaid.unwrap().unwrap(), "deadline missed purchaseId total"],
   ["subscription.pending", subscriptionSchema.shape.pending, "licenses purchases"],
   [
     "quote",

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { ROLES, takesLicense } from "../../billing/roles.ts";
-import { type AddUserRequest, MAX_NAMED_MISSING, type OwnUser } from "../../contract/users.ts";
+import { MAX_NAMED_MISSING, type OwnUser, type SyncedUser } from "../../contract/users.ts";
 import { pendingChange } from "../control/routes.ts";
 import type { PolicyChangeRow } from "../database/schema.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -118,9 +118,10 @@ export function registerUsers(app: FastifyInstance, deps: RouteDeps): void {
   });
 }
 
-function newMember({ random }: Pick<BackendDeps, "random">, user: AddUserRequest): NewMember {
-  const { role = ROLES.user, adminNoTraining = false } = user;
-  return { ...user, uuid: uuidFrom(random(16)), role, adminNoTraining };
+/** The row of a user to add. A sync does not add one without a name. */
+function newMember({ random }: Pick<BackendDeps, "random">, user: SyncedUser): NewMember {
+  const { email, firstName = "", lastName = "", role = ROLES.user, adminNoTraining = false } = user;
+  return { uuid: uuidFrom(random(16)), email, firstName, lastName, role, adminNoTraining };
 }
 
 function userView(row: MemberDetails, organization: { id: number; name: string }): OwnUser {

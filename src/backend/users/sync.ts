@@ -44,6 +44,7 @@ export async function syncMembers(
     // Locks the subscription, so that of two changes at once the second one plans with what the first one made.
     if (digest !== null) await changeUsed(tx, organizationId, 0);
     const plan = planSync(await readMembers(tx, organizationId), sync, changer.id);
+    assertNamed(plan, sync);
     assertMayApply(plan, sync);
     await assertNoPolicy(tx, organizationId, administratorPaths(plan, sync));
     if (digest === null) return plan;
@@ -61,6 +62,17 @@ function administratorPaths({ added, changed, missing, removes }: SyncPlan, { us
     ...[...promoted, ...changing.map(({ position }) => position)].map((position) => `users[${position}].role`),
     ...(removes && missing.some(({ role }) => canBuy(role)) ? ["remove"] : []),
   ];
+}
+
+/** @throws BackendError `invalid_request` for a user to add without a name */
+function assertNamed({ added }: SyncPlan, { users }: SyncedList): void {
+  const names = ["firstName", "lastName"] as const;
+  const nameless = added.flatMap((position) =>
+    names.filter((name) => users[position]?.[name] === undefined).map((name) => `users[${position}].${name}`),
+  );
+  if (nameless.length === 0) return;
+  const errors = nameless.map((path) => ({ path, message: "is empty" }));
+  throw new BackendError("invalid_request", `The request is not valid: ${nameless[0]}: is empty`, { errors });
 }
 
 function assertMayApply({ added, changed, missing, removes }: SyncPlan, { users, changer }: Sync): void {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ROLES, type Training, takesLicense, updatedTraining } from "../../billing/roles.ts";
 import { emailKey } from "../../contract/email.ts";
-import type { AddUserRequest } from "../../contract/users.ts";
+import type { SyncedUser } from "../../contract/users.ts";
 
 /** A user of an organization, as a plan needs them. `isActive` is false until they have joined. */
 export interface SyncedMember extends Training {
@@ -43,7 +43,7 @@ export interface SyncPlan {
 
 /** A list of users, each person once, and whether others are removed. */
 export interface SyncedList {
-  readonly users: readonly AddUserRequest[];
+  readonly users: readonly SyncedUser[];
   readonly removes: boolean;
 }
 
@@ -97,7 +97,7 @@ export function planSync(members: readonly SyncedMember[], { users, removes }: S
 }
 
 /** The role and the training of a new user. */
-function trainingOf({ role = ROLES.user, adminNoTraining = false }: AddUserRequest): Training {
+function trainingOf({ role = ROLES.user, adminNoTraining = false }: SyncedUser): Training {
   return { role, adminNoTraining };
 }
 
@@ -121,7 +121,7 @@ function keptOf(
   return last ? [...kept, { member: last, reason: "last_administrator" }] : kept;
 }
 
-function digestOf({ changed, missing, removes }: Omit<SyncPlan, "digest">, fresh: readonly AddUserRequest[]): string {
+function digestOf({ changed, missing, removes }: Omit<SyncPlan, "digest">, fresh: readonly SyncedUser[]): string {
   const content = [
     fresh.map((user) => [emailKey(user.email), user.firstName, user.lastName, trainingOf(user)]),
     changed.map(({ member, after }) => [member.idUser, member.role, member.adminNoTraining, after]),

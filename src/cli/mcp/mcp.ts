@@ -28,7 +28,8 @@ const LIMITS = `
 An MCP client starts it. Backend, organization and sign-in
 are fixed when it starts; no tool changes them. With
 --allow-buy it needs an API token with a spending limit
-(\`tokens create --max-spend\`), and exits with 5 otherwise.`;
+(\`tokens create --max-spend\` or \`--max-licenses\`), and
+exits with 5 otherwise.`;
 
 /** Registers `mcp`. */
 export function register(program: Command, context: Context, run: Run<McpOptions> = runMcp): void {

@@ -112,23 +112,19 @@ function endOfLine(bytes: Buffer, place: number): number {
   return end + (bytes[end] === CR && bytes[end + 1] === LF ? 2 : 1);
 }
 
-const NEEDED = ["email", "firstName", "lastName"] as const;
-
-const OPTIONAL = ["role", "adminNoTraining"] as const;
+const COLUMNS = ["email", "firstName", "lastName", "role", "adminNoTraining"] as const;
 
 /** A column of a file of users. */
-export type Column = (typeof NEEDED)[number] | (typeof OPTIONAL)[number];
+export type Column = (typeof COLUMNS)[number];
 
-/** Reports whether a row may leave the column empty. */
-export function isOptional(column: Column): boolean {
-  return OPTIONAL.some((optional) => optional === column);
-}
-
-const COLUMNS: readonly Column[] = [...NEEDED, ...OPTIONAL];
+/** The columns that no row leaves empty where every user of the file is added. */
+export const FOR_NEW_USERS: readonly Column[] = ["email", "firstName", "lastName"];
 
 const KNOWN: ReadonlyMap<string, Column> = new Map(COLUMNS.map((column) => [column.toLowerCase(), column]));
 
-const EXPECTED = `${NEEDED.join(", ")}, and optionally ${OPTIONAL.join(", ")}`;
+function expected(needed: readonly Column[]): string {
+  return `${needed.join(", ")}, and optionally ${COLUMNS.filter((column) => !needed.includes(column)).join(", ")}`;
+}
 
 /** Finds the separator of a file by its header: comma, or the semicolon or tab that spreadsheets write in many countries. */
 export function delimiterOf(header: string): string {
@@ -139,18 +135,23 @@ export function delimiterOf(header: string): string {
 /**
  * Reads the columns that a header names, in any order and case, and counts the unnamed ones that a spreadsheet added
  * after them. `problems` is not empty if the header is invalid.
+ *
+ * @param needed the columns that the file must have
  */
-export function readHeader(header: readonly string[]): { columns: Column[]; nameless: number; problems: string[] } {
+export function readHeader(
+  header: readonly string[],
+  needed: readonly Column[],
+): { columns: Column[]; nameless: number; problems: string[] } {
   const names = header.slice(0, header.findLastIndex((name) => name !== "") + 1);
   const nameless = header.length - names.length;
   const columns = names.flatMap((name) => KNOWN.get(name.toLowerCase()) ?? []);
   if (columns.length === 0)
-    return { columns, nameless, problems: [`The first row must name the columns: ${EXPECTED}`] };
+    return { columns, nameless, problems: [`The first row must name the columns: ${expected(needed)}`] };
   const unknown = new Set(names.filter((name) => !KNOWN.has(name.toLowerCase())));
   const twice = COLUMNS.filter((column) => columns.filter((other) => other === column).length > 1);
-  const missing = NEEDED.filter((column) => !columns.includes(column));
+  const missing = needed.filter((column) => !columns.includes(column));
   const problems = [
-    ...[...unknown].map(unknownColumn),
+    ...[...unknown].map((name) => unknownColumn(name, needed)),
     ...twice.map((column) => `Duplicate column ${column}`),
     ...missing.map((column) => `Missing column ${column}`),
   ];
@@ -161,11 +162,11 @@ const STRATEGY_COLUMN =
   "The column assignmentStrategy is not supported: it is a setting of the organization; remove the column and use " +
   "`secureflag-licenses organizations assignment-strategy`";
 
-function unknownColumn(name: string): string {
+function unknownColumn(name: string, needed: readonly Column[]): string {
   if (name === "") return "A column has no name";
   if (letters(name) === "assignmentstrategy") return STRATEGY_COLUMN;
   const near = KNOWN.get(letters(name));
-  const advice = near ? `did you mean ${near}?` : `the columns are ${EXPECTED}`;
+  const advice = near ? `did you mean ${near}?` : `the columns are ${expected(needed)}`;
   return `Unknown column "${shorten(clean(name))}"; ${advice}`;
 }
 

@@ -17,6 +17,7 @@ import {
   noteStrategy,
   readMissing,
 } from "./adding.ts";
+import { ADDED } from "./csvUsers.ts";
 import { isMember, readAllUsers } from "./list.ts";
 import { rehearseLicenses, rehearseRoles } from "./shortage.ts";
 import { addingWords, checkedCsv, withLines } from "./usersFile.ts";
@@ -61,7 +62,7 @@ interface Divided {
  * @throws CliError `users_file_invalid` with every problem of the file, before any request; otherwise as `users add`
  */
 export async function runImport(options: ImportUsersOptions, context: Context): Promise<void> {
-  const csv = await checkedCsv(options, context);
+  const csv = await checkedCsv(options, context, ADDED);
   const { users } = csv;
   const buying = await connectBuying(options, context, "users");
   if (options.dryRun) {

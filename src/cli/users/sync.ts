@@ -1,6 +1,6 @@
 import { Argument, type Command } from "commander";
 import { updatedTraining } from "../../billing/roles.ts";
-import type { AddUserRequest, SyncUsersAnswer } from "../../contract/users.ts";
+import type { SyncedUser, SyncUsersAnswer } from "../../contract/users.ts";
 import { type Buying, connectBuying } from "../buying/buying.ts";
 import { addBuyMissingOptions, type BuyMissingOptions } from "../buying/options.ts";
 import type { Context } from "../context.ts";
@@ -18,7 +18,7 @@ import {
   noteStrategy,
   readMissing,
 } from "./adding.ts";
-import type { UsersCsv } from "./csvUsers.ts";
+import { SYNCED, type UsersCsv } from "./csvUsers.ts";
 import { pricedWords, rehearseLicenses } from "./shortage.ts";
 import { renderPlan, renderSyncedUsers } from "./syncView.ts";
 import { checkedCsv, withLines } from "./usersFile.ts";
@@ -43,8 +43,8 @@ const MAX_REMOVALS = 5;
 const SYNC_HELP = `
 The file is that of \`users import\`. Users who are missing in
 the organization are added, and roles become those of the
-file. An empty column changes nothing, and names are not
-compared. All of it is done or nothing. You and the last
+file. An empty column changes nothing. Names are not compared,
+and only new users need them. All of it is done or nothing. You and the last
 administrator are neither removed nor demoted.`;
 
 /** Registers `users sync`. */
@@ -71,7 +71,7 @@ interface Syncing {
   readonly options: SyncUsersOptions;
   readonly context: Context;
   readonly buying: Buying;
-  readonly csv: UsersCsv;
+  readonly csv: UsersCsv<SyncedUser>;
 }
 
 /**
@@ -82,7 +82,7 @@ interface Syncing {
  *   `declined_by_person` with nothing changed; otherwise as `users add`
  */
 export async function runSync(options: SyncUsersOptions, context: Context): Promise<void> {
-  const csv = await checkedCsv(options, context, emptyFile);
+  const csv = await checkedCsv(options, context, SYNCED, emptyFile);
   const buying = await connectBuying(options, context, "users");
   const syncing = { options, context, buying, csv };
   let plan = await makePlan(syncing);
@@ -181,7 +181,7 @@ async function rehearse(plan: SyncUsersAnswer, syncing: Syncing): Promise<void> 
 
 /** What a plan changes, by email; nothing without a plan. */
 function outputOf(plan: SyncUsersAnswer | null, { options, csv }: Syncing) {
-  const userAt = (position: number) => csv.users[position] as AddUserRequest;
+  const userAt = (position: number) => csv.users[position] as SyncedUser;
   const changed = (plan?.changed ?? []).map(({ position, idUser, ...from }) => {
     const user = userAt(position);
     return { email: user.email, idUser, from, to: updatedTraining(from, user) };

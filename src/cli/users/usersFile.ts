@@ -1,4 +1,5 @@
 import type { Problem } from "../../contract/problems.ts";
+import type { SyncedUser } from "../../contract/users.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, type LineProblem } from "../errors.ts";
 import { readInputFile, whyUnread } from "../files/files.ts";
@@ -6,7 +7,7 @@ import type { Io } from "../io.ts";
 import type { OutputOptions } from "../kit/output.ts";
 import { withProgress } from "../kit/spinner.ts";
 import { bar, clean } from "../kit/text.ts";
-import { MAX_FILE_BYTES, parseUsersCsv, type UsersCsv } from "./csvUsers.ts";
+import { MAX_FILE_BYTES, parseUsersCsv, type UsersCsv, type UsersFileKind } from "./csvUsers.ts";
 
 /** The argument that means stdin. */
 export const STDIN = "-";
@@ -29,7 +30,7 @@ export async function readUsersFile(
   if (path === STDIN) return await readInput(MAX_FILE_BYTES);
   return await readInputFile(path, MAX_FILE_BYTES).catch((cause: unknown) => {
     const message = `Cannot read ${clean(path)}: ${whyUnread(cause)}`;
-    throw unreadable(message, "Check the path. No users were added.", cause);
+    throw unreadable(message, "Check the path. Nothing was changed.", cause);
   });
 }
 
@@ -47,17 +48,19 @@ const BAR_WIDTH = 20;
 /**
  * Reads a CSV file of users and checks all of it.
  *
+ * @param kind what the users of the file are for
  * @param whenEmpty makes the error of a file without users, where that is more than a problem of the file
  * @throws CliError `users_file_invalid` with every problem of the file
  */
-export async function checkedCsv(
+export async function checkedCsv<User extends SyncedUser>(
   options: OutputOptions & { readonly file: string },
   context: Context,
+  kind: UsersFileKind<User>,
   whenEmpty?: () => CliError,
-): Promise<UsersCsv> {
+): Promise<UsersCsv<User>> {
   const bytes = await readUsersFile(options.file, context.io);
   const csv = await withProgress(context, options, (show) =>
-    parseUsersCsv(bytes, (done, total) => {
+    parseUsersCsv(bytes, kind, (done, total) => {
       if (total >= ROWS_WITH_BAR && (done % ROWS_PER_STEP === 0 || done === total)) show(checkingWords(done, total));
     }),
   );
@@ -69,11 +72,11 @@ export async function checkedCsv(
 
 function withProblems(problems: readonly LineProblem[], hint?: string, cause?: unknown): CliError {
   const count = problems.length === 1 ? "1 problem" : `${problems.length.toLocaleString("en-US")} problems`;
-  return new CliError("users_file_invalid", `The file has ${count}. No users were added`, { problems, hint, cause });
+  return new CliError("users_file_invalid", `The file has ${count}. Nothing was changed`, { problems, hint, cause });
 }
 
 /** Converts the field errors of a backend to problems with lines; returns every other error unchanged. */
-export function withLines(error: unknown, { lines }: UsersCsv): unknown {
+export function withLines(error: unknown, { lines }: Pick<UsersCsv, "lines">): unknown {
   if (codeOf(error) !== "invalid_request" || !(error instanceof Error) || !("problem" in error)) return error;
   const problems = ((error.problem as Problem | undefined)?.errors ?? []).map(({ path, message }) => {
     const [, index = "", column = ""] = /^users\[(\d+)\]\.?(\w*)$/.exec(path) ?? [];

@@ -163,6 +163,18 @@ describe.each(DIALECTS)("changing users on %s", (dialect) => {
     await expectCountsToHold(users);
   });
 
+  test("needs the names of those who are added, and ignores the others'", async () => {
+    const { apply, sync, admin, mail, find, add } = await start();
+    await add(person(mail("there")));
+    const listed = [{ email: admin }, { email: mail("there"), role: 4 }];
+    expect((await sync([...listed, { email: mail("new"), lastName: "New" }])).body).toMatchObject({
+      code: "invalid_request",
+      errors: [{ path: "users[2].firstName", message: "is empty" }],
+    });
+    expect((await apply(listed)).status).toBe(200);
+    expect(await find(mail("there"))).toMatchObject({ role: 4, firstName: "New", lastName: "User" });
+  });
+
   test("without remove nobody is removed, and it is said how many would be", async () => {
     const users = await start();
     for (const name of ["one", "two"]) await users.add(person(users.mail(name)));

@@ -297,6 +297,22 @@ describe("a purchase", () => {
     expect(wordsOf(answers[0] as Answered)).toHaveLength(1);
   });
 
+  it("that another server has made since is shown, though the quote is stale now", async () => {
+    const changed: ExpectedCall = {
+      call: "subscription",
+      gives: { ...subscription(), version: subscription().version + 1 },
+    };
+    const { answers } = await serve("mcp --allow-buy", BUY, [
+      LIMITED,
+      ...OFFERED.slice(0, 3),
+      changed,
+      changed,
+      changed,
+      { call: "purchaseByKey", gives: { state: "known", purchase: made() } },
+    ]);
+    expect(wordsOf(answers[0] as Answered)[0]).toContain("This quote was bought before");
+  });
+
   it("names what an earlier command left open, in cleaned words", async () => {
     const earlier = failedPurchase({
       idempotencyKey: entry().idempotencyKey,

@@ -1,4 +1,6 @@
 import { Readable } from "node:stream";
+// The program begins to load it before it is needed: a test file that ends meanwhile would break it for the next one.
+import "../../../src/client/client.ts";
 import type { CredentialStore, StoredCredential } from "../../../src/cli/connection/credentials.ts";
 import { keyringLocked, keyringMissing } from "../../../src/cli/connection/keyring.ts";
 import type { ProfileSettings, Settings } from "../../../src/cli/connection/settings.ts";

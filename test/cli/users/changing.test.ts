@@ -342,6 +342,29 @@ describe("users sync", () => {
     expect([yes.code, yes.questions]).toEqual([0, []]);
   });
 
+  it("needs no names of users who exist, and names the lines of new ones without", async () => {
+    const users = [{ email: "bob@x.test", role: 3 }, { email: "me@x.test" }];
+    const call = (change: Partial<SyncUsersAnswer>, more = {}): ExpectedCall => ({
+      call: "syncUsers",
+      with: [ORGANIZATION, { users, remove: false, ...more }],
+      gives: plan({ added: [], ...change }),
+    });
+    for (const text of [
+      "email,role\nbob@x.test,3\nme@x.test,\n",
+      "email,firstName,lastName,role\nbob@x.test,,,3\nme@x.test\n",
+    ]) {
+      const script = [call({}), call({ applied: true }, { plan: "digest" })];
+      expect((await play(`users sync ${csvFile(text)}`, script)).code).toBe(0);
+    }
+    const errors = [{ path: "users[1].firstName", message: "is empty" }];
+    const refused = new ClientError("invalid_request", "refused", { problem: { code: "", detail: "", errors } });
+    const { code, told } = await play(`users sync ${csvFile("email,role\nbob@x.test,3\nme@x.test,\n")}`, [
+      { call: "syncUsers", fails: refused },
+    ]);
+    expect([code, told]).toEqual([2, expect.stringContaining("The file has 1 problem. Nothing was changed.")]);
+    expect(told).toContain("line 3: firstName is empty");
+  });
+
   it("removes nobody without --remove, and says how many would be", async () => {
     const script = [planning({}, false), applying({}, false)];
     const { code, stdout } = await play(`users sync ${csvFile(ROWS)}`, script);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { toCsv } from "../../../src/cli/kit/csv.ts";
-import { parseUsersCsv, type UsersCsv } from "../../../src/cli/users/csvUsers.ts";
+import { ADDED, parseUsersCsv, type UsersCsv } from "../../../src/cli/users/csvUsers.ts";
 import { type AddUserRequest, addUserRequestSchema, importUsersRequestSchema } from "../../../src/contract/users.ts";
 
 const HEADER = "email,firstName,lastName";
@@ -11,7 +11,7 @@ const ada = { email: "ada@x.test", firstName: "Ada", lastName: "Lovelace" };
 const bob = { email: "bob@x.test", firstName: "Bob", lastName: "Ross" };
 
 function read(file: string | Uint8Array): UsersCsv {
-  return parseUsersCsv(typeof file === "string" ? Buffer.from(file) : file);
+  return parseUsersCsv(typeof file === "string" ? Buffer.from(file) : file, ADDED);
 }
 
 /** The problems as `line: message`. */

@@ -525,7 +525,7 @@ describe("users import", () => {
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toBe(
       'line 2: email "x" is not an email address\nline 4: firstName is empty\n' +
-        "Error: The file has 2 problems. No users were added.\nCorrect the file and run the command again. Nothing was sent.\n",
+        "Error: The file has 2 problems. Nothing was changed.\nCorrect the file and run the command again. Nothing was sent.\n",
     );
     const json = await play(`users import ${path} --json`, []);
     expect(JSON.parse(json.stderr).error).toMatchObject({

@@ -1,6 +1,6 @@
 import { knownMe } from "../../../client/missing.ts";
 import type { PurchaseAnswer } from "../../../contract/billing.ts";
-import { CliError, codeOf } from "../../errors.ts";
+import { CliError, codeOf, type ErrorCode } from "../../errors.ts";
 import { licenses as licensesText } from "../../kit/words.ts";
 import { approvedBy, settleEarlier } from "./earlier.ts";
 import { errorOfPurchase, failureReason } from "./failureWords.ts";
@@ -37,8 +37,8 @@ export async function buy(
   let before: Parameters<Approver["approve"]>[1] = null;
   for (;;) {
     const offer = await offerWithin(request, tools).catch(async (error: unknown) => {
-      // The file may be outdated because a twin has bought it meanwhile.
-      const twin = codeOf(error) === "quote_file_outdated" ? await purchaseOfKey(request, keys, tools) : null;
+      // It may be outdated because a twin has bought it meanwhile.
+      const twin = OUTDATED.includes(codeOf(error)) ? await purchaseOfKey(request, keys, tools) : null;
       if (twin === null) throw error;
       return twin;
     });
@@ -55,6 +55,9 @@ export async function buy(
     before = { offer, refusal: sent.refusal };
   }
 }
+
+/** The errors of an offer that no longer holds. */
+const OUTDATED: readonly (ErrorCode | null)[] = ["quote_file_outdated", "subscription_changed"];
 
 /**
  * Looks up a key that is not random, quotes and checks, and nothing else: a dry run neither follows nor voids.
