@@ -43,9 +43,10 @@ const MAX_REMOVALS = 5;
 const SYNC_HELP = `
 The file is that of \`users import\`. Users who are missing in
 the organization are added, and roles become those of the
-file. An empty column changes nothing. Names are not compared,
-and only new users need them. All of it is done or nothing. You and the last
-administrator are neither removed nor demoted.`;
+file. An empty column changes nothing. Names are not
+compared, and only new users need them. All of it is done or
+nothing. You and the last administrator are neither removed
+nor demoted.`;
 
 /** Registers `users sync`. */
 export function registerSync(group: Command, context: Context, run: Run<SyncUsersOptions>): void {
