@@ -63,6 +63,25 @@ export async function readAdministratorSince(
   return row ? (row.administrator_since ?? 0) : null;
 }
 
+/** An administrator of an organization, and since when; 0 for one from before that was kept. Billing clock, milliseconds. */
+export interface Administrator {
+  readonly userId: number;
+  readonly email: string;
+  readonly since: number;
+}
+
+/** Lists the administrators of an organization, in the order of their user IDs. */
+export async function administratorsOf(database: Kysely<Database>, organizationId: number): Promise<Administrator[]> {
+  const rows = await database
+    .selectFrom("members")
+    .select(["user_id", "email", "administrator_since"])
+    .where("organization_id", "=", organizationId)
+    .where(IS_ADMINISTRATOR)
+    .orderBy("user_id")
+    .execute();
+  return rows.map(({ user_id: userId, email, administrator_since: since }) => ({ userId, email, since: since ?? 0 }));
+}
+
 /**
  * Reports whether an organization has, or had since an instant, an administrator beside a person.
  *

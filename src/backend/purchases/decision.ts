@@ -133,7 +133,7 @@ function isRejected({ state, failure_code }: PurchaseRow): boolean {
 /** @throws BackendError `forbidden` for the buyer, and for an administrator who became one after the purchase was accepted */
 async function assertMayDecide(database: Kysely<Database>, purchase: PurchaseRow, user: UserRow): Promise<void> {
   const approvers = await approversOf(database, purchase);
-  if (approvers.some(({ user_id }) => user_id === user.id)) return;
+  if (approvers.some(({ userId }) => userId === user.id)) return;
   const which = purchase.buyer_token_id === null ? "You bought it" : "A token of yours bought it";
   const why = isBuyer(purchase, user) ? which : `${user.email} was not an administrator before it was bought`;
   throw new BackendError("forbidden", `Another administrator has to decide on purchase ${purchase.id}. ${why}`);

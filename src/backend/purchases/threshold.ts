@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
-import type { Kysely, Selectable } from "kysely";
+import type { Kysely } from "kysely";
 import { formatMoney, money } from "../../billing/money.ts";
 import { APPROVAL_WINDOW_MS, needsApproval } from "../../billing/purchase.ts";
-import { ROLES } from "../../billing/roles.ts";
 import { emailKey } from "../../contract/email.ts";
-import type { MemberTable } from "../database/identityTables.ts";
 import type { Database, PurchaseRow } from "../database/schema.ts";
 import { recordEvent } from "../events/events.ts";
 import { queueNotification } from "../events/outbox.ts";
+import { type Administrator, administratorsOf } from "../identity/administrators.ts";
 import { GIVEN_BACK } from "../identity/spending.ts";
 import { followPath } from "./leases.ts";
 import { deadlineOf, priceOf } from "./schedule.ts";
@@ -109,32 +108,21 @@ export async function askForApproval(
   await recordEvent(tx, { organizationId, at: now, type, actor, purchaseId, data });
   const amount = formatMoney(money(total, currency));
   const text = `${actor} wants to buy ${licenses === 1 ? "1 license" : `${licenses} licenses`} for ${amount}. Approve it with \`secureflag-licenses purchases approve ${purchaseId}\`, or reject it.`;
-  for (const { user_id, email } of await approversOf(tx, purchase)) {
-    const id = `${purchaseId}:${type}:${user_id}`;
+  for (const { userId, email } of await approversOf(tx, purchase)) {
+    const id = `${purchaseId}:${type}:${userId}`;
     await queueNotification(tx, { id, type, organizationId, purchaseId, to: email, text, data }, now);
   }
 }
 
 /**
- * Selects the administrators who may approve or reject a purchase: who are now, and were before it was accepted, and did not
+ * Lists the administrators who may approve or reject a purchase: who are now, and were before it was accepted, and did not
  * buy it, nor make the token that did.
  */
-export async function approversOf(
-  tx: Kysely<Database>,
-  purchase: PurchaseRow,
-): Promise<Pick<Selectable<MemberTable>, "user_id" | "email">[]> {
-  const { organization_id, accepted_at } = purchase;
-  const administrators = await tx
-    .selectFrom("members")
-    .select(["user_id", "email"])
-    .where("organization_id", "=", organization_id)
-    .where("role", "<=", ROLES.organizationAdministrator)
-    .where("status", "=", "ACTIVE")
-    .where("accepted", "=", 1)
-    .where(({ or, eb }) => or([eb("administrator_since", "is", null), eb("administrator_since", "<", accepted_at)]))
-    .orderBy("user_id")
-    .execute();
-  return administrators.filter(({ user_id, email }) => !isBuyer(purchase, { id: user_id, email }));
+export async function approversOf(tx: Kysely<Database>, purchase: PurchaseRow): Promise<Administrator[]> {
+  const administrators = await administratorsOf(tx, purchase.organization_id);
+  return administrators.filter(
+    ({ userId, email, since }) => since < purchase.accepted_at && !isBuyer(purchase, { id: userId, email }),
+  );
 }
 
 /** Whether a user bought a purchase, or made the token that did. Purchases from before that was kept name an email only. */

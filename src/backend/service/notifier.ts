@@ -1,10 +1,10 @@
 import { createHmac } from "node:crypto";
 import type { Kysely } from "kysely";
-import { ROLES } from "../../billing/roles.ts";
 import type { Database } from "../database/schema.ts";
 import type { Notification, Notifier } from "../deps.ts";
 import { BackendError } from "../errors.ts";
 import { isLoopbackAuthority } from "../http/server.ts";
+import { administratorsOf } from "../identity/administrators.ts";
 import type { SettingsReader } from "./given.ts";
 import type { Log } from "./log.ts";
 
@@ -94,20 +94,8 @@ async function bodyOf(database: Kysely<Database>, notification: Notification, at
     .where("id", "=", organizationId)
     .executeTakeFirstOrThrow();
   const organization = { id: organizationId, name };
-  const recipients = to === null ? await administratorsOf(database, organizationId) : [to];
+  const administrators = to === null ? await administratorsOf(database, organizationId) : [];
+  const recipients = to === null ? administrators.map(({ email }) => email) : [to];
   const timestamp = new Date(at).toISOString();
   return { type, timestamp, data: { organization, purchaseId, recipients, text: text ?? null, facts: data ?? {} } };
-}
-
-async function administratorsOf(database: Kysely<Database>, organizationId: number): Promise<string[]> {
-  const rows = await database
-    .selectFrom("members")
-    .select("email")
-    .where("organization_id", "=", organizationId)
-    .where("role", "<=", ROLES.organizationAdministrator)
-    .where("status", "=", "ACTIVE")
-    .where("accepted", "=", 1)
-    .orderBy("email")
-    .execute();
-  return rows.map(({ email }) => email);
 }
