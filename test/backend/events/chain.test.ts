@@ -213,7 +213,9 @@ describe.each(DIALECTS)("the event log on %s", (kind) => {
     backend.clocks.billing = NOON;
   });
 
-  test.runIf(kind === "sqlite")("cannot be changed", async () => {
+  // On PostgreSQL the service's role may not.
+  const onSqlite = kind === "sqlite" ? test : () => {};
+  onSqlite("cannot be changed", async () => {
     const log = await start();
     await log.record("one");
     await log.get("/export");
