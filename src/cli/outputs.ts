@@ -214,6 +214,11 @@ export const outputs = {
     ...policySchema.shape,
     dryRun: z.boolean(),
   }),
+  "organizations policy reject": z.object({
+    rejected: pendingChangeSchema,
+    ...policySchema.shape,
+    dryRun: z.boolean(),
+  }),
   "organizations billing": billingOutput,
   "organizations billing set": billingOutput,
   ...usersOutputs(verifiedQuoteSchema),

@@ -8,19 +8,22 @@ export interface PolicyCalls {
   setPolicy(organizationId: number, request: PolicyRequest): Promise<PolicyState>;
   /** Repeated only while it certainly never left, and `outcome_unknown` where the answer is lost. */
   approvePolicyChange(organizationId: number, changeId: string): Promise<PolicyState>;
+  /** As `approvePolicyChange`. */
+  rejectPolicyChange(organizationId: number, changeId: string): Promise<PolicyState>;
 }
 
 const HINT = "See `secureflag-licenses organizations policy`.";
 
 /** The calls of `PolicyCalls` at one backend. */
 export function policyCalls(caller: Caller): PolicyCalls {
+  const decide = async (call: "approvePolicyChange" | "rejectPolicyChange", organizationId: number, id: string) =>
+    (await caller.change(call, { params: { organizationId }, body: { id }, repeat: "unsent" }, HINT)).value;
   return {
     policy: async (organizationId) =>
       (await caller.call("getPolicy", { params: { organizationId }, repeat: "transient" })).value,
     setPolicy: async (organizationId, body) =>
       (await caller.change("setPolicy", { params: { organizationId }, body, repeat: "transient" }, HINT)).value,
-    approvePolicyChange: async (organizationId, id) =>
-      (await caller.change("approvePolicyChange", { params: { organizationId }, body: { id }, repeat: "unsent" }, HINT))
-        .value,
+    approvePolicyChange: (organizationId, id) => decide("approvePolicyChange", organizationId, id),
+    rejectPolicyChange: (organizationId, id) => decide("rejectPolicyChange", organizationId, id),
   };
 }

@@ -59,5 +59,5 @@ export const policyRequestSchema = z.strictObject({
 /** A change of the policy to send. */
 export type PolicyRequest = z.infer<typeof policyRequestSchema>;
 
-/** The body of `POST …/policy/approve`. */
-export const policyApprovalSchema = z.strictObject({ id: idSchema });
+/** The body of `POST …/policy/approve` and `…/reject`. */
+export const policyDecisionSchema = z.strictObject({ id: idSchema });

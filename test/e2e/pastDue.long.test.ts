@@ -56,7 +56,8 @@ describe.sequential("a renewal that is declined", () => {
         const { state, unpaid, asOf } = await json<Subscription>(id, "status");
         const isLate = asOf.slice(0, 10) >= DEADLINE;
         expect(state).toBe(isLate ? "suspended" : "past_due");
-        expect(unpaid).toEqual({ purchaseId: expect.stringMatching(/^pur_/), total: TOTAL, deadline: DEADLINE });
+        const purchaseId = expect.stringMatching(/^pur_/);
+        expect(unpaid).toEqual({ purchaseId, total: TOTAL, deadline: DEADLINE, missed: null });
         const renewal = await json<Purchase>(id, "purchases", "show", unpaid?.purchaseId ?? "");
         expect(renewal.nextAction?.expiresAt).toBe(SAME_DEADLINE[id]);
         const page = (await (await fetch(renewal.nextAction?.url ?? "")).text()).replaceAll("\u00a0", " ");

@@ -41,7 +41,7 @@ const TERM = "term{start,renewalDate,days,daysRemaining}";
 const STATUS = fields(`organization{id,name,timeZone},
   plan{name,interval,intervalCount,unitPrice${MONEY}},state,licenses{purchased,used,available},${TERM},
   renewal{autoRenew,licenses,subtotal${MONEY},tax${MONEY},total${MONEY}},paymentMethod{type,label},taxRate,version,asOf,livemode,mode,
-  pending{purchases,licenses},reduction,unpaid,idle{days,licenses}`);
+  pending{purchases,licenses},reduction,unpaid,idle{days,licenses},budget`);
 
 const QUOTE = fields(`id,licenses,unitPrice${MONEY},purchaseDate,${TERM},dueNow${MONEY},taxRate,tax${MONEY},
   total${MONEY},licensesAfter,renewsAt{date,licenses,subtotal${MONEY},tax${MONEY},total${MONEY}},subscriptionVersion,

@@ -54,7 +54,7 @@ export async function assertWithinBudget(
   );
 }
 
-/** Tells the administrators that 80 or 100 percent of a budget are reached, each once a period. */
+/** Tells the administrators that 80 or 100 percent of a budget are reached, each once a period until the budget is raised. */
 export async function tellBudget(
   tx: Kysely<Database>,
   { organization_id: organizationId, currency, budget_told: told }: Budgeted,
@@ -62,11 +62,12 @@ export async function tellBudget(
   now: number,
 ): Promise<void> {
   const percent = spentPart(spent, budget);
-  const [toldPeriod, toldPercent] = told?.split(" ") ?? [];
-  if (percent === 0 || (toldPeriod === period.name && Number(toldPercent) >= percent)) return;
+  const [toldPeriod, toldPercent, toldAmount] = told?.split(" ") ?? [];
+  const isNoMore = toldPeriod === period.name && budget.amount <= Number(toldAmount);
+  if (percent === 0 || (isNoMore && Number(toldPercent) >= percent)) return;
   await tx
     .updateTable("subscriptions")
-    .set({ budget_told: `${period.name} ${percent}` })
+    .set({ budget_told: `${period.name} ${percent} ${budget.amount}` })
     .where("organization_id", "=", organizationId)
     .execute();
   const amounts = { spent: money(spent, currency), budget: money(budget.amount, currency) };

@@ -13,7 +13,7 @@ export interface Asker extends Change {
   readonly userId: number;
 }
 
-/** How many changes of an organization can wait. */
+/** How many changes that a person asked for can wait, so that nobody keeps others from asking. */
 const MAX_WAITING = 50;
 
 /** The policy of a subscription's row. */
@@ -67,8 +67,11 @@ export async function askForChange(
 ): Promise<PolicyChangeRow> {
   const { actor, at, userId } = asker;
   const others = await withdrawChanges(tx, organizationId, asker, (row) => isAboutSame(contentOf(row), change));
-  if (others >= MAX_WAITING) {
-    throw new BackendError("invalid_request", `${MAX_WAITING} changes wait already; approve some of them first`);
+  if (others.filter(({ asked_by }) => asked_by === userId).length >= MAX_WAITING) {
+    throw new BackendError(
+      "invalid_request",
+      `${MAX_WAITING} changes of yours wait already; withdraw some of them first`,
+    );
   }
   const hasSecond = await hasAnotherAdministrator(tx, organizationId, userId, at - LOOSENING_WAIT_MS);
   const { currency, eventCount } = await lockPolicy(tx, organizationId);
@@ -117,14 +120,14 @@ export async function withdrawChangesOf(
 /**
  * Withdraws those changes of an organization that match.
  *
- * @returns how many others wait
+ * @returns the others, which go on waiting
  */
 export async function withdrawChanges(
   tx: Kysely<Database>,
   organizationId: number,
   by: Change,
   matches: (row: PolicyChangeRow) => boolean,
-): Promise<number> {
+): Promise<PolicyChangeRow[]> {
   const rows = await listChanges(tx, organizationId);
   const withdrawn = rows.filter(matches);
   for (const row of withdrawn) {
@@ -133,7 +136,7 @@ export async function withdrawChanges(
     const { actor, at } = by;
     await recordEvent(tx, { actor, at, organizationId, type: "policy.change_withdrawn", data });
   }
-  return rows.length - withdrawn.length;
+  return rows.filter((row) => !withdrawn.includes(row));
 }
 
 /** Deletes a change that waits. */

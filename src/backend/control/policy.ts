@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { budgetPeriodOf, mayApprove, type Policy, type PolicyChange, splitChange } from "../../billing/policy.ts";
+import { emailKey } from "../../contract/email.ts";
 import type { Database, PolicyChangeRow } from "../database/schema.ts";
 import { inTransaction } from "../database/transaction.ts";
 import type { BackendDeps } from "../deps.ts";
@@ -119,6 +120,29 @@ export async function approveChange(
       throw new BackendError("forbidden", message);
     }
     await apply(tx, deps, row, { type: "policy.change_approved", ...approver }, make);
+  });
+}
+
+/**
+ * Rejects a change that waits: what the caller asked for themselves, or somebody else, but not what is about the caller.
+ *
+ * @throws BackendError `not_found` if it does not wait; `forbidden` for a change of the caller's own role or membership
+ */
+export async function rejectChange(
+  database: Kysely<Database>,
+  { organizationId, id }: { organizationId: number; id: string },
+  by: Asker,
+): Promise<void> {
+  await inTransaction(database, async (tx) => {
+    await lockPolicy(tx, organizationId);
+    const row = await findChange(tx, organizationId, id);
+    if (!row) throw new BackendError("not_found", `Change ${id} is not waiting`);
+    const change = contentOf(row);
+    const isAboutCaller = change.kind !== "policy" && emailKey(change.email) === emailKey(by.actor);
+    if (isAboutCaller && row.asked_by !== by.userId) {
+      throw new BackendError("forbidden", "You cannot reject a change of your own role or membership");
+    }
+    await withdrawChanges(tx, organizationId, by, (waiting) => waiting.id === id);
   });
 }
 

@@ -9,7 +9,7 @@ import { type Identity, type RouteDeps, register } from "../http/register.ts";
 import { readSubscription } from "../subscriptions/store.ts";
 import { budgetStateOf } from "./budget.ts";
 import { type Asker, contentOf, listChanges, policyOf } from "./changes.ts";
-import { approveChange, type MakeUserChange, setPolicy } from "./policy.ts";
+import { approveChange, type MakeUserChange, rejectChange, setPolicy } from "./policy.ts";
 import { instantText } from "./waitingChange.ts";
 
 /** Registers the calls about the policy of an organization (src/billing/README.md, Policy). */
@@ -29,6 +29,11 @@ export function registerPolicy(app: FastifyInstance, deps: RouteDeps, make: Make
 
   register(app, deps, "approvePolicyChange", async ({ organization, body, identity }) => {
     await approveChange(deps, { organizationId: organization.id, id: body.id }, askerOf(identity), make);
+    return { status: 200, body: await policyState(deps, organization.id, identity) };
+  });
+
+  register(app, deps, "rejectPolicyChange", async ({ organization, body, identity }) => {
+    await rejectChange(deps.database, { organizationId: organization.id, id: body.id }, askerOf(identity));
     return { status: 200, body: await policyState(deps, organization.id, identity) };
   });
 }

@@ -124,7 +124,7 @@ interface SubscriptionTable {
   /** The policy: what may be spent in a calendar month or year of the billing time zone, `null` without a limit. */
   budget_amount: Generated<number | null>;
   budget_period: Generated<"month" | "year" | null>;
-  /** The period and the percentage of the budget that were told last, such as `2026-11 80`. */
+  /** Of what was told of the budget last: its period, percentage and amount, such as `2026-11 80 200000`. */
   budget_told: Generated<string | null>;
 }
 

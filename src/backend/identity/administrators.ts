@@ -25,7 +25,7 @@ export function timesAfterChange(role: number | null, at: number): Administrator
   if (role !== null && canBuy(role)) {
     const since = sql<
       number | null
-    >`case when role <= 0 then administrator_since when status = 'ACTIVE' then ${at} end`;
+    >`case when role <= 0 then administrator_since when status = 'ACTIVE' or last_login is not null then ${at} end`;
     return { administrator_since: since, administrator_until: sql<number | null>`administrator_until` };
   }
   return {

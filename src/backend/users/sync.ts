@@ -219,9 +219,10 @@ export async function changeRoleIn(
   now: number,
 ): Promise<PolicyChangeRow | null> {
   if (changer) assertMayGive(role, changer, "role");
-  const { role: current, email } = await memberWith(tx, organizationId, idUser);
+  const { role: current, email, userId } = await memberWith(tx, organizationId, idUser);
   if (current === role) {
-    if (changer?.isSignedIn) await withdrawChangesOf(tx, organizationId, email, by);
+    // Nobody withdraws what others ask for about them.
+    if (changer?.isSignedIn && userId !== changer.id) await withdrawChangesOf(tx, organizationId, email, by);
     return null;
   }
   // Of two changes at once, the second one sees what the first one made.

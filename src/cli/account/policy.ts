@@ -4,14 +4,15 @@ import { type Money, parseMoney } from "../../billing/money.ts";
 import type { Budget } from "../../billing/policy.ts";
 import { ClientError } from "../../client/errors.ts";
 import { isMissing } from "../../client/missing.ts";
-import type { PendingChange, PolicyRequest } from "../../contract/policy.ts";
+import type { PendingChange, PolicyRequest, PolicyState } from "../../contract/policy.ts";
 import { connectToOrganization } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, readGlobals } from "../kit/command.ts";
 import { refuseUnknown } from "../kit/foreground.ts";
-import { awaitPrinting, note, printResult } from "../kit/output.ts";
+import { awaitPrinting, note, printResult, type View, viewOf } from "../kit/output.ts";
+import { confirmOrCancel, promptsAllowed } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { clean } from "../kit/text.ts";
 import { amountText, trimmedText } from "../kit/values.ts";
@@ -35,22 +36,24 @@ interface SetPolicyOptions extends GlobalOptions {
   readonly dryRun: boolean;
 }
 
-/** Options of `organizations policy approve`. */
-interface ApproveOptions extends GlobalOptions {
+/** Options of `organizations policy approve` and `organizations policy reject`. */
+interface DecisionOptions extends GlobalOptions {
   /** `null` for the only change that waits. */
   readonly changeId: string | null;
+  readonly yes: boolean;
   readonly totp: string | null;
   readonly dryRun: boolean;
 }
 
 interface SetFlags {
+  readonly yes?: boolean;
   readonly approvalAbove?: string;
   readonly budget?: TypedBudget | typeof NONE;
   readonly totp?: string;
   readonly dryRun?: boolean;
 }
 
-/** Registers `organizations policy`, `policy set` and `policy approve`. */
+/** Registers `organizations policy`, and `policy set | approve | reject`. */
 export function registerPolicy(group: Command, context: Context): void {
   const policy = addCommand(group, {
     name: "policy",
@@ -77,23 +80,39 @@ export function registerPolicy(group: Command, context: Context): void {
       };
       return interruptible(context, () => setPolicy(options, context));
     });
-  addCommand(policy, {
+  const approve = addCommand(policy, {
     name: "approve",
     description: "Approve a change that another administrator requested",
     examples: ["organizations policy approve", "organizations policy approve chg_17"],
-  })
-    .addArgument(new Argument("[id]", "ID of the change; omit it if only one is waiting").argParser(trimmedText))
-    .option("--dry-run", "show what would be approved, approve nothing")
-    .addOption(totpOption())
-    .action((id: string | undefined, { totp, dryRun = false }: SetFlags, command: Command) => {
-      const options = { ...readGlobals(command), changeId: id ?? null, totp: readTotp(totp), dryRun };
-      return interruptible(context, () => approveChange(options, context));
-    });
+  });
+  addDecision(approve, context, approveChange);
+  const reject = addCommand(policy, {
+    name: "reject",
+    description: "Reject a change that is waiting, or withdraw your own",
+    examples: ["organizations policy reject", "organizations policy reject chg_17"],
+  });
+  addDecision(reject, context, rejectChange);
   // Last, because subcommands would inherit that excess arguments are allowed.
   policy.allowExcessArguments().action((_flags: unknown, command: Command) => {
     if (command.args.length > 0) refuseUnknown(command);
     return interruptible(context, () => showPolicy(readGlobals(command), context));
   });
+}
+
+function addDecision(
+  command: Command,
+  context: Context,
+  run: (options: DecisionOptions, context: Context) => Promise<void>,
+): void {
+  command
+    .addArgument(new Argument("[id]", "ID of the change; omit it if only one is waiting").argParser(trimmedText))
+    .option("--yes", `${command.name()} without a prompt`)
+    .option("--dry-run", "show the change, decide nothing")
+    .addOption(totpOption())
+    .action((id: string | undefined, { yes = false, totp, dryRun = false }: SetFlags, command: Command) => {
+      const options = { ...readGlobals(command), changeId: id ?? null, yes, totp: readTotp(totp), dryRun };
+      return interruptible(context, () => run(options, context));
+    });
 }
 
 const SET_HELP = `
@@ -149,9 +168,7 @@ async function setPolicy(options: SetPolicyOptions, context: Context): Promise<v
   const printing = printResult<"organizations policy set">(context, options, result, (view) =>
     dryRun ? `Dry run: nothing was set.\n\n${renderPolicy(result, view)}` : renderPolicy(result, view),
   );
-  await (dryRun
-    ? printing
-    : awaitPrinting(printing, "The policy was set", "See `secureflag-licenses organizations policy`."));
+  await (dryRun ? printing : awaitPrinting(printing, "The policy was set", POLICY_HINT));
   const waiting = dryRun ? undefined : answer.pending.find(({ kind }) => kind === "policy");
   if (waiting) note(context, options, waitsFor(waiting));
 }
@@ -181,27 +198,57 @@ function requestOf({ approvalAbove, budget }: SetPolicyOptions, currency: string
  *
  * @throws CliError `invalid_usage` if several wait and none is named; `not_found`; `forbidden` for one's own
  */
-async function approveChange(options: ApproveOptions, context: Context): Promise<void> {
+async function approveChange(options: DecisionOptions, context: Context): Promise<void> {
+  const { change, after } = await decide(options, context, "approve");
+  const { dryRun } = options;
+  const words = `${dryRun ? "Dry run: would approve" : "Approved"} ${changeLine(change)}.`;
+  const result = { approved: change, ...after, dryRun };
+  const printing = printResult<"organizations policy approve">(context, options, result, decided(words, after));
+  await (dryRun ? printing : awaitPrinting(printing, `The change ${clean(change.id)} was approved`, POLICY_HINT));
+}
+
+/**
+ * Rejects a change that waits, and prints it with the policy.
+ *
+ * @throws as `approveChange`, but one's own changes may be rejected
+ */
+async function rejectChange(options: DecisionOptions, context: Context): Promise<void> {
+  const { change, after } = await decide(options, context, "reject");
+  const { dryRun } = options;
+  const words = `${dryRun ? "Dry run: would reject" : "Rejected"} ${changeLine(change)}.`;
+  const result = { rejected: change, ...after, dryRun };
+  const printing = printResult<"organizations policy reject">(context, options, result, decided(words, after));
+  await (dryRun ? printing : awaitPrinting(printing, `The change ${clean(change.id)} was rejected`, POLICY_HINT));
+}
+
+function decided(words: string, after: PolicyState) {
+  return (view: View) => `${wrap(words, view.width)}\n\n${renderPolicy(after, view)}`;
+}
+
+/** Decides on a change. In a terminal it is shown first, because another one may wait than was seen before. */
+async function decide(
+  options: DecisionOptions,
+  context: Context,
+  verb: "approve" | "reject",
+): Promise<{ change: PendingChange; after: PolicyState }> {
   const { client, organizationId, connection } = await connectToOrganization(context, options, "billing");
   const reading = client.policy(organizationId).catch(explain);
   const before = await withSpinner(context, options, "Reading the policy", reading);
-  const approved = chosen(before.pending, options.changeId);
-  const { dryRun } = options;
-  const { isSession } = connection.signIn;
-  const approving = () =>
-    client.approvePolicyChange(organizationId, approved.id).catch(isSession ? explainRefusal : explain);
-  const after = dryRun ? before : await withSpinner(context, options, "Approving the change", approving());
-  const words = `${dryRun ? "Dry run: would approve" : "Approved"} ${changeLine(approved)}.`;
-  const result = { approved, ...after, dryRun };
-  const printing = printResult<"organizations policy approve">(
-    context,
-    options,
-    result,
-    (view) => `${wrap(words, view.width)}\n\n${renderPolicy(after, view)}`,
-  );
-  const hint = "See `secureflag-licenses organizations policy`.";
-  await (dryRun ? printing : awaitPrinting(printing, `The change ${clean(approved.id)} was approved`, hint));
+  const change = chosen(before.pending, options.changeId);
+  if (options.dryRun) return { change, after: before };
+  if (!options.yes && promptsAllowed(context, options)) {
+    const { width } = await viewOf(context, options, "stderr");
+    context.io.note(`${wrap(`${changeLine(change)}.`, width)}\n`);
+    await confirmOrCancel(context, options, `${verb === "approve" ? "Approve" : "Reject"} this change?`);
+  }
+  const sending = verb === "approve" ? client.approvePolicyChange : client.rejectPolicyChange;
+  const refusal = verb === "approve" && connection.signIn.isSession ? explainRefusal : explain;
+  const deciding = sending(organizationId, change.id).catch(refusal);
+  const text = verb === "approve" ? "Approving the change" : "Rejecting the change";
+  return { change, after: await withSpinner(context, options, text, deciding) };
 }
+
+const POLICY_HINT = "See `secureflag-licenses organizations policy`.";
 
 /** @throws CliError `invalid_usage`, `not_found` */
 function chosen(pending: readonly PendingChange[], id: string | null): PendingChange {
@@ -209,10 +256,10 @@ function chosen(pending: readonly PendingChange[], id: string | null): PendingCh
   if (first && !second) return first;
   if (first) {
     const list = pending.map((change) => changeLine(change)).join("; ");
-    throw usageError(`Several changes are waiting: ${list}`, "Pass the ID of the one to approve.");
+    throw usageError(`Several changes are waiting: ${list}`, "Pass the ID of one of them.");
   }
   const message = id === null ? "No change is waiting for approval" : `Change not found: ${clean(id)}`;
-  throw new CliError("not_found", message, { hint: "See `secureflag-licenses organizations policy`." });
+  throw new CliError("not_found", message, { hint: POLICY_HINT });
 }
 
 const SIGN_IN_HINT = "Unset SECUREFLAG_API_TOKEN and sign in as an administrator with `secureflag-licenses login`.";

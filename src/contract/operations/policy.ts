@@ -1,4 +1,4 @@
-import { policyApprovalSchema, policyRequestSchema, policySchema } from "../policy.ts";
+import { policyDecisionSchema, policyRequestSchema, policySchema } from "../policy.ts";
 import { type Operation, organizationParams } from "./operation.ts";
 
 /** The policy of an organization, and the changes that wait for a second administrator. */
@@ -29,7 +29,17 @@ export const policyOperations = {
     access: "administrator",
     freshCode: "enrolled",
     params: organizationParams,
-    body: policyApprovalSchema,
+    body: policyDecisionSchema,
+    answers: { 200: policySchema },
+  },
+  rejectPolicyChange: {
+    method: "POST",
+    path: "/organizations/{organizationId}/policy/reject",
+    summary: "Reject a change that waits, or withdraw one's own",
+    access: "administrator",
+    freshCode: "enrolled",
+    params: organizationParams,
+    body: policyDecisionSchema,
     answers: { 200: policySchema },
   },
 } as const satisfies Record<string, Operation>;

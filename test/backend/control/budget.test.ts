@@ -152,6 +152,20 @@ describe.each(DIALECTS)("the budget on %s", (dialect) => {
     ]);
   });
 
+  test("tells administrators again once the budget is raised", async () => {
+    const id = await open(24_410);
+    await buy(backend, id, 5, "all");
+    expect(await reached(id)).toEqual(["2026-11 100"]);
+    const { database } = backend.deps;
+    await database
+      .updateTable("subscriptions")
+      .set({ budget_amount: 24_410 + ONE })
+      .where("organization_id", "=", id)
+      .execute();
+    await buy(backend, id, 1, "more");
+    expect(await reached(id)).toEqual(["2026-11 100", "2026-11 100"]);
+  });
+
   test("that was set after the request arrived is not passed by", async () => {
     const id = await open(FIVE - 1);
     const body = { licenses: 5 };

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { noteSignIn } from "../../../src/backend/identity/memberships.ts";
 import { startSession } from "../../../src/backend/identity/sessions.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import { addMember } from "../../../src/backend/users/store.ts";
@@ -60,6 +61,7 @@ describe.each(DIALECTS)("the policy on %s", (dialect) => {
   };
   const set = (email: string | undefined, body: unknown) => as(email, "PUT", "/policy", body);
   const approve = (email: string | undefined, change: string) => as(email, "POST", "/policy/approve", { id: change });
+  const reject = (email: string | undefined, change: string) => as(email, "POST", "/policy/reject", { id: change });
   const shown = async () => (await call(backend, "GET", `/organizations/${id}/policy`, { token: tokenOf(id) })).body;
   const events = async () => {
     const all = await call(backend, "GET", `/organizations/${id}/events?limit=100`, { token: tokenOf(id) });
@@ -438,13 +440,37 @@ describe.each(DIALECTS)("the policy on %s", (dialect) => {
       expect(change).toMatchObject({ requestedBy: null, user: { email: null, role: 0 } });
     });
 
-    test("at most 50 changes wait", async () => {
+    test("a change is rejected by others or by who asked for it, but nobody keeps themselves", async () => {
+      const email = `eve@organization-${id}.test`;
+      const eve = { email, firstName: "Eve", lastName: "New", role: 0, adminNoTraining: true };
+      const asked = (await as(ada, "POST", "/users", eve)).body.pending.id;
+      expect(await reject(bob, asked)).toMatchObject({ status: 200, body: { pending: [] } });
+      expect((await approve(bob, asked)).status).toBe(404);
+      expect(await events()).toContainEqual(
+        expect.objectContaining({
+          type: "policy.change_withdrawn",
+          actor: bob,
+          data: expect.objectContaining({ email }),
+        }),
+      );
+      const own = (await as(ada, "POST", "/users", eve)).body.pending.id;
+      expect((await reject(ada, own)).status).toBe(200);
+
+      const removal = (await as(bob, "DELETE", `/users/${await idUserOf(ada)}`)).body.pending.id;
+      expect(await reject(ada, removal)).toMatchObject({ status: 403, body: { code: "forbidden" } });
+      await as(ada, "PATCH", `/users/${await idUserOf(ada)}`, { role: 0 });
+      expect((await shown()).pending).toMatchObject([{ id: removal }]);
+      expect((await reject(bob, removal)).body.pending).toEqual([]);
+    });
+
+    test("at most 50 changes of one person wait", async () => {
+      const adasId = await idOf(backend, ada ?? "");
       const rows = Array.from({ length: 50 }, (_, number) => ({
         organization_id: id,
         id: `chg_${1000 + number}`,
         kind: "user_remove",
         change_json: JSON.stringify({ kind: "user_remove", idUser: number, email: `${number}@x.test`, role: 0 }),
-        asked_by: 1,
+        asked_by: adasId,
         asked_by_email: "x",
         asked_at: NOON,
         due_at: null,
@@ -452,7 +478,21 @@ describe.each(DIALECTS)("the policy on %s", (dialect) => {
       await backend.deps.database.insertInto("policy_changes").values(rows).execute();
       const answer = await as(ada, "PATCH", `/users/${await idUserOf(carl)}`, { role: 0 });
       expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+      expect((await as(bob, "PATCH", `/users/${await idUserOf(carl)}`, { role: 0 })).status).toBe(202);
     });
+  });
+
+  test("counts an administrator who was added again and has signed in", async () => {
+    const { database } = backend.deps;
+    await as(ada, "DELETE", `/users/${await idUserOf(bob)}`);
+    await as(ada, "POST", "/users", { email: bob, firstName: "Bob", lastName: "B", role: 7 });
+    await noteSignIn(database, await idOf(backend, bob ?? ""), backend.clocks.billing);
+    await as(ada, "PATCH", `/users/${await idUserOf(bob)}`, { role: 0 });
+    expect((await set(ada, { approvalAbove: gbp(100) })).status).toBe(200);
+    await later(HOUR);
+    const { pending } = (await set(ada, { approvalAbove: null })).body;
+    expect(pending).toMatchObject([{ takesEffectAt: null }]);
+    expect((await approve(bob, pending[0].id)).body.approvalAbove).toBeNull();
   });
 
   test("is not needed to change administrators, whose tokens and requests end with their role", async () => {

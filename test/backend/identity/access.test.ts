@@ -58,9 +58,11 @@ const CASES: Record<ProtectedId, { body?: unknown }> = {
   getPolicy: {},
   setPolicy: { body: { budget: null } },
   approvePolicyChange: { body: { id: "unknown" } },
+  rejectPolicyChange: { body: { id: "unknown" } },
 };
 
-const FOR_ENROLLED: readonly string[] = ["setPolicy", "approvePolicyChange", "approvePurchase", "rejectPurchase"];
+const FOR_ENROLLED: readonly string[] =
+  "setPolicy approvePolicyChange rejectPolicyChange approvePurchase rejectPurchase".split(" ");
 
 const PUBLIC =
   "advanceClock deviceAuthorization getEventKeys getSandbox health login mfa openapi ready revokeToken token".split(

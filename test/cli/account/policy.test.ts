@@ -199,6 +199,23 @@ describe("approve", () => {
     expect(JSON.parse(stdout)).toEqual({ approved: LOOSER, ...POLICY, dryRun: true });
   });
 
+  it("shows the change and asks in a terminal, where another one may have been seen", async () => {
+    const person = { ...SIGNED_IN, isTerminal: true };
+    const no = await play(["approve"], [reads(POLICY)], { ...person, answers: [false] });
+    expect([no.code, no.stdout]).toEqual([3, ""]);
+    expect(no.stderr).toContain("chg_17: set the approval threshold to none");
+    expect((await play(["approve"], [reads(POLICY), approves("chg_17")], { ...person, answers: [true] })).code).toBe(0);
+    expect((await play(["approve", "--yes"], [reads(POLICY), approves("chg_17")], person)).code).toBe(0);
+  });
+
+  it("rejects a change", async () => {
+    const rejects: ExpectedCall = { call: "rejectPolicyChange", with: [4201, "chg_17"], gives: EMPTY };
+    const { code, stdout } = await play(["reject"], [reads(POLICY), rejects]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("Rejected chg_17: set the approval threshold to none")]);
+    const dry = await play(["reject", "chg_17", "--dry-run", "--json"], [reads(POLICY)]);
+    expect(JSON.parse(dry.stdout)).toEqual({ rejected: LOOSER, ...POLICY, dryRun: true });
+  });
+
   it("says who can approve it instead", async () => {
     const fails = new ClientError("forbidden", "You cannot approve a change that you requested", { status: 403 });
     const script: ExpectedCall[] = [reads(POLICY), { call: "approvePolicyChange", fails }];
