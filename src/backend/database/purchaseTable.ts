@@ -64,6 +64,8 @@ export interface PurchaseTable {
   card_entries: Generated<number>;
   /** Who bought it, or made the token that did; `null` for a renewal, and on purchases of before it was kept. */
   buyer_user_id: Generated<number | null>;
+  /** Who paid it again when it began to wait for another administrator; `null` for none, and for a payment page. */
+  payer_user_id: Generated<number | null>;
   /** The administrator who approved it where the policy asks for one, and when, billing clock. */
   approved_by: Generated<string | null>;
   approved_at: Generated<number | null>;

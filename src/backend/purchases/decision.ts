@@ -134,7 +134,8 @@ function isRejected({ state, failure_code }: PurchaseRow): boolean {
 async function assertMayDecide(database: Kysely<Database>, purchase: PurchaseRow, user: UserRow): Promise<void> {
   const approvers = await approversOf(database, purchase);
   if (approvers.some(({ userId }) => userId === user.id)) return;
-  const which = purchase.buyer_token_id === null ? "You bought it" : "A token of yours bought it";
+  const bought = purchase.buyer_token_id === null ? "You bought it" : "A token of yours bought it";
+  const which = user.id === purchase.payer_user_id ? "You paid it again" : bought;
   const why = isBuyer(purchase, user) ? which : `${user.email} was not an administrator before it was bought`;
   throw new BackendError("forbidden", `Another administrator has to decide on purchase ${purchase.id}. ${why}`);
 }

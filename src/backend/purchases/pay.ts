@@ -86,6 +86,8 @@ export interface NextAttempt {
   readonly returnUrl: string | null;
   /** Who makes it, for the audit log. */
   readonly actor: string;
+  /** The user who makes it, or made the token that does; left out on a payment page and in the background. */
+  readonly payerId?: number;
   /** Whether it uses up the card that the person entered on a page of the provider. */
   readonly usesCardEntry?: boolean;
   /** Whether the payment has taken the money already, so that nobody can prevent it any more. */
@@ -155,7 +157,7 @@ async function begin(
     if (purchase.state === "declined") {
       const threshold = await reserveAgain(tx, purchase, times.now);
       if (!attempt.isPaid && (await mustBeApprovedNow(tx, purchase, threshold, times.now))) {
-        return waitForApproval(tx, begun, attempt.actor, times.now);
+        return waitForApproval(tx, begun, attempt, times.now);
       }
     } else await reserveInNewMonth(tx, purchase, times.now);
     await recordEvent(tx, {

@@ -199,7 +199,14 @@ async function payAgain(deps: BackendDeps, purchase: PurchaseRecord, identity: I
   const subscription = await readSubscription(deps.database, purchase.organization_id);
   const { payment_method: paymentMethod, payment_method_label: label } = subscription;
   const actor = actorOf(buyerOf(identity));
-  await payNow(deps, purchase, { paymentMethod, label, byPerson: false, returnUrl: null, actor });
+  await payNow(deps, purchase, {
+    paymentMethod,
+    label,
+    byPerson: false,
+    returnUrl: null,
+    actor,
+    payerId: identity.user.id,
+  });
 }
 
 /** Answers 200 if paid, 202 if not settled yet, 402 if declined, 409 if it ended otherwise. */

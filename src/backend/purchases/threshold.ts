@@ -55,23 +55,23 @@ export async function mustBeApprovedNow(
  * on.
  *
  * @param begun the attempt, as it was about to be charged
- * @param actor who began it
+ * @param payer who began it
  */
 export async function waitForApproval(
   tx: Kysely<Database>,
   begun: PurchaseRow,
-  actor: string,
+  payer: { readonly actor: string; readonly payerId?: number },
   now: number,
 ): Promise<PurchaseRow> {
   const state = followPath("declined", ["awaiting_approval"]);
   const waiting = await tx
     .updateTable("purchases")
-    .set({ state, by_person: 0, next_check_at: deadlineOf({ ...begun, state }) })
+    .set({ state, by_person: 0, payer_user_id: payer.payerId ?? null, next_check_at: deadlineOf({ ...begun, state }) })
     .where("organization_id", "=", begun.organization_id)
     .where("id", "=", begun.id)
     .returningAll()
     .executeTakeFirstOrThrow();
-  await askForApproval(tx, waiting, actor, now);
+  await askForApproval(tx, waiting, payer.actor, now);
   return waiting;
 }
 
@@ -125,10 +125,14 @@ export async function approversOf(tx: Kysely<Database>, purchase: PurchaseRow): 
   );
 }
 
-/** Whether a user bought a purchase, or made the token that did. Purchases from before that was kept name an email only. */
+/**
+ * Whether a user bought a purchase or paid it again, or made the token that did. Purchases from before that was kept name an
+ * email only.
+ */
 export function isBuyer(
-  { buyer_user_id, buyer_email }: PurchaseRow,
+  { buyer_user_id, payer_user_id, buyer_email }: PurchaseRow,
   { id, email }: { readonly id: number; readonly email: string },
 ): boolean {
+  if (id === payer_user_id) return true;
   return buyer_user_id === null ? emailKey(email) === emailKey(buyer_email ?? "") : id === buyer_user_id;
 }

@@ -409,6 +409,19 @@ describe.each(DIALECTS)("approvals on %s", (dialect) => {
       await expectInvariants(backend, id, 25);
     });
 
+    test("is not approved by who pays it again, nor by who bought it", async () => {
+      const { id, ada, bob, purchase } = await declinedThenTightened();
+      const paid = await send(backend, id, purchase.id, "payment", bob.session);
+      expect(paid.body.nextAction.type).toBe("administrator_approval");
+      for (const { session } of [bob, ada]) {
+        expect(await approve(backend, id, paid.body, session)).toMatchObject({
+          status: 403,
+          body: { code: "forbidden" },
+        });
+      }
+      expect(capturesOf(purchase)).toBe(0);
+    });
+
     test("counts it once, so that it is paid at once below the threshold", async () => {
       const { id, ada } = await openFourEyes(backend, { paymentMethod: "card_declined" });
       const { body } = await buy(backend, id, 4, "k");

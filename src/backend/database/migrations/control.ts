@@ -14,6 +14,7 @@ export function controlMigration(options: TableOptions): Migration {
     ["members", "administrator_since", "bigint"],
     ["members", "administrator_until", "bigint"],
     ["purchases", "buyer_user_id", "bigint"],
+    ["purchases", "payer_user_id", "bigint"],
     ["purchases", "approved_by", "text"],
     ["purchases", "approved_at", "bigint"],
   ] as const;
