@@ -91,7 +91,8 @@ export function publicKeyOf({ crv, kty, x }: PublicKey): KeyObject {
   return createPublicKey({ key: { crv, kty, x }, format: "jwk" });
 }
 
-/** Whether a checkpoint was signed by a key. */
-export function isSignedBy({ checkpoint, signature }: SignedCheckpoint, key: KeyObject): boolean {
+/** Whether a checkpoint was signed by a key, whose ID it names. */
+export function isSignedBy({ checkpoint, kid, signature }: SignedCheckpoint, key: KeyObject): boolean {
+  if (keyIdOf(publicKeySchema.parse(key.export({ format: "jwk" }))) !== kid) return false;
   return verify(null, canonicalBytes(checkpoint), key, Buffer.from(signature, "base64url"));
 }

@@ -20,7 +20,7 @@ import { newSecret } from "./tokens.ts";
 
 const LIFE_SECONDS = 600;
 
-/** How many exchanges are counted at once, so that parallel ones do not count as each other's guesses. */
+/** How many refusals are counted at once. A token cannot be guessed: they are counted only to record the first one. */
 const MAX_CONCURRENT = 2;
 
 /** The longest part of a token's subject that the audit log keeps. */
@@ -56,16 +56,20 @@ export function createExchange(deps: BackendDeps): (form: ExchangeForm, asked: A
   return async (form, { address, origin }) => {
     const trust = await findTrust(deps.database, Number(form.organization), form.trust);
     const verified = await verify(trust, form.subject_token, origin);
-    // Accounts are lower case, so that no email is the same.
-    const place = { account: `TRUST ${form.organization} ${form.trust}`, address };
-    const claims = await inTurn(() =>
-      attempt(deps, place, async (isLocked) => {
-        if ("claims" in verified) return verified.claims;
-        if (!isLocked && trust) await recordFirstRefusal(deps, trust, place.account, verified.refusal);
-        return null;
-      }),
-    );
-    if (!trust || claims === null) throw refused();
+    if (!trust || "refusal" in verified) {
+      // Accounts and addresses are lower case, so that neither is that of a person who signs in.
+      const place = { account: `TRUST ${form.organization} ${form.trust}`, address: `TRUST ${address}` };
+      await inTurn(() =>
+        attempt(deps, place, async (isLocked) => {
+          if (!isLocked && trust && "refusal" in verified) {
+            await recordFirstRefusal(deps, trust, place.account, verified.refusal);
+          }
+          return null;
+        }),
+      );
+      throw refused();
+    }
+    const { claims } = verified;
     const secret = newSecret(deps.random);
     const subject = typeof claims.sub === "string" ? claims.sub.slice(0, MAX_SUBJECT) : null;
     await saveExchange(
@@ -105,8 +109,5 @@ function actorOf({ name }: Pick<LiveTrust, "name">): string {
 }
 
 function refused(): OauthError {
-  return new OauthError(
-    "invalid_grant",
-    "The identity token does not match the trust, or exchanges are locked for 15 minutes after repeated failures",
-  );
+  return new OauthError("invalid_grant", "The identity token does not match the trust");
 }

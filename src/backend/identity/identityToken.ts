@@ -16,7 +16,7 @@ const SKEW_SECONDS = 60;
 /** How long after it was issued a token can be exchanged, within its own life. */
 const MAX_AGE = "1h";
 
-/** What came of verifying a token: its claims, or why it is refused, in words of our own or of the library. */
+/** What came of verifying a token: its claims, or why it is refused, in words of our own. */
 export type Verified = { readonly claims: JWTPayload } | { readonly refusal: string };
 
 /**
@@ -55,9 +55,28 @@ export async function verifyIdentityToken(
     return unlike ? { refusal: `the claim ${unlike[0]} is not ${unlike[1]}` } : { claims: payload };
   } catch (error) {
     if (error instanceof BackendError) throw error;
-    // Whatever the library throws is about the token or a key, and no token is accepted by it.
-    return { refusal: error instanceof Error ? error.message : String(error) };
+    return { refusal: wordsOf(error) };
   }
+}
+
+/** The claims of a token that the library checks. */
+const CHECKED = ["aud", "exp", "iat", "iss", "nbf"];
+
+/**
+ * Says what the library found, in words of our own: its messages repeat parts of a token that anybody could have made, and
+ * the audit log keeps them.
+ */
+function wordsOf(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return "it has expired";
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return CHECKED.includes(error.claim)
+      ? `the claim ${error.claim} is missing or wrong`
+      : "a claim is missing or wrong";
+  }
+  if (error instanceof errors.JWSSignatureVerificationFailed) return "its signature is not valid";
+  if (error instanceof errors.JWKSNoMatchingKey) return "the issuer has no such key";
+  if (error instanceof errors.JOSEAlgNotAllowed) return "its algorithm is not allowed";
+  return "it is not a valid identity token";
 }
 
 /** A claim as text; `null` if there is none, or a number that is not exact in JSON. */

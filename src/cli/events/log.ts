@@ -8,6 +8,10 @@ import {
 } from "../../contract/events.ts";
 import { type Line, parseLine } from "./line.ts";
 
+/** Nothing else may stand beside what is signed, and beside the keys: it would be read by others, and signed by nobody. */
+const lastLineSchema = signedCheckpointSchema.strict();
+const keysLineSchema = publicKeysSchema.strict();
+
 /** A log whose entries are numbered without gaps, chained by their hashes, and end with a checkpoint of the last one. */
 export interface ConsistentLog {
   readonly organization: number;
@@ -59,12 +63,12 @@ export async function checkLog(lines: AsyncIterable<Uint8Array>, known = 0): Pro
     last = line;
     if (checkpoint !== null) return { line, message: `Line ${line} was added behind the checkpoint` };
     if (parsed !== null && Object.hasOwn(parsed, "checkpoint")) {
-      checkpoint = signedCheckpointSchema.safeParse(parsed).data ?? null;
+      checkpoint = lastLineSchema.safeParse(parsed).data ?? null;
       if (checkpoint === null) return { line, message: "The checkpoint was changed: it is not well-formed" };
       const mismatch = mismatchOf(checkpoint, { organization, events, hash });
       if (mismatch !== null) return { line, message: mismatch };
     } else if (parsed !== null && Object.hasOwn(parsed, "keys") && keys === null) {
-      keys = publicKeysSchema.safeParse(parsed).data?.keys ?? null;
+      keys = keysLineSchema.safeParse(parsed).data?.keys ?? null;
       if (keys === null) return { line, message: "The public keys were changed: they are not well-formed" };
     } else {
       const number = events + 1;

@@ -1,12 +1,12 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { Argument, type Command } from "commander";
+import * as z from "zod";
 import {
   isSignedBy,
   keyIdOf,
   type PublicKey,
   publicKeyOf,
   publicKeySchema,
-  publicKeysSchema,
   type SignedCheckpoint,
   signedCheckpointSchema,
 } from "../../contract/events.ts";
@@ -69,11 +69,12 @@ export async function runVerify(options: VerifyOptions, context: Context): Promi
   await printResult<"events verify">(context, options, verified, (view) => words(verified, view));
 }
 
-async function verify({ file, checkpoint, key }: VerifyOptions): Promise<Verified> {
+async function verify({ file, checkpoint, key, organizationId }: VerifyOptions): Promise<Verified> {
   const trusted = key === null ? null : await readKeys(key);
   const older = checkpoint === null ? null : await readCheckpoint(checkpoint);
   const log = await reading(file, checkLog(readInputLines(file, MAX_LINE_BYTES), older?.checkpoint.number));
   if ("message" in log) throw tampered(file, log);
+  if (organizationId !== null) assertOf(file, log, organizationId);
   const { events, organization, hash } = log;
   if (older !== null && checkpoint !== null) await assertContinues(file, { ...older, path: checkpoint }, log);
   const isVerified = checkSigner(file, log, { trusted, older });
@@ -104,14 +105,9 @@ async function assertContinues(
   { checkpoint: older, path }: SignedCheckpoint & { readonly path: string },
   log: ConsistentLog,
 ): Promise<void> {
-  const { organization, events, hashOfKnown } = log;
+  const { events, hashOfKnown } = log;
   const line = events + 1;
-  if (older.organization !== organization) {
-    throw tampered(file, {
-      line: 1,
-      message: `The events are of organization ${organization}, not ${older.organization}`,
-    });
-  }
+  assertOf(file, log, older.organization);
   if (older.number > events) {
     const message = `Event ${events + 1} was removed: the older checkpoint has ${older.number} events`;
     throw tampered(file, { line, message });
@@ -122,6 +118,12 @@ async function assertContinues(
     throw tampered(file, { line: changed, message: `Event ${changed} was changed since the older export` });
   const message = `Event ${older.number}, or one before it, was changed: the older checkpoint differs`;
   throw tampered(file, { line: older.number, message });
+}
+
+/** @throws CliError `events_tampered` for the log of another organization */
+function assertOf(file: string, { organization }: ConsistentLog, expected: number): void {
+  if (organization === expected) return;
+  throw tampered(file, { line: 1, message: `The events are of organization ${organization}, not ${expected}` });
 }
 
 /** Finds the first event whose hash differs in two exports, which is on the line of its number; `null` for none. */
@@ -212,7 +214,8 @@ const KEY_HINT = "Pass the backend's /.well-known/secureflag-licenses-keys.json.
 async function readKeys(path: string): Promise<readonly KeyObject[]> {
   const text = (await reading(path, readInputFile(path, MAX_KEY_BYTES))).toString("utf8").trim();
   try {
-    const keys = text.startsWith("-----BEGIN") ? [createPublicKey(text)] : keysOf(JSON.parse(text)).map(publicKeyOf);
+    const blocks = text.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g);
+    const keys = blocks ? blocks.map((block) => createPublicKey(block)) : keysOf(JSON.parse(text)).map(publicKeyOf);
     if (keys.length > 0 && keys.every(({ asymmetricKeyType }) => asymmetricKeyType === "ed25519")) return keys;
   } catch (cause) {
     throw unreadable(path, NO_KEY, { hint: KEY_HINT, cause });
@@ -220,10 +223,15 @@ async function readKeys(path: string): Promise<readonly KeyObject[]> {
   throw unreadable(path, NO_KEY, { hint: KEY_HINT });
 }
 
+/** Returns the keys of a JWK, or those of a set that the backend could have signed with. */
 function keysOf(document: unknown): readonly PublicKey[] {
-  const set = publicKeysSchema.safeParse(document);
-  return set.success ? set.data.keys : [publicKeySchema.parse(document)];
+  const set = z.object({ keys: z.array(z.unknown()) }).safeParse(document);
+  if (!set.success) return [publicKeySchema.parse(document)];
+  return set.data.keys.flatMap((key) => publicKeySchema.safeParse(key).data ?? []);
 }
+
+const PASS_KEY =
+  "Pass --key <file> with the backend's public keys, or --checkpoint <file> with an earlier export of the same signer.";
 
 function words({ organization, events, signer, checkpoint, olderCheckpoint }: Verified, view: View): string {
   const count = `${events.toLocaleString("en-US")} event${events === 1 ? "" : "s"}`;
@@ -233,9 +241,10 @@ function words({ organization, events, signer, checkpoint, olderCheckpoint }: Ve
   const signature =
     signer === "verified"
       ? `Signed on ${instant(checkpoint.at)} with key ${clean(checkpoint.kid)}, which is verified.`
-      : "The signer is unverified. Pass --key <file> with the backend's public keys, or --checkpoint <file> with an earlier export.";
+      : `The signer is unverified${olderCheckpoint ? ": it is another one than of that checkpoint" : ""}. ${PASS_KEY}`;
+  const found = signer === "verified" ? ", none changed, removed, added or moved" : "";
   return wrap(
-    `The file is consistent: ${count} of organization ${organization}, none changed, removed, added or moved.${continues} ${signature}`,
+    `The file is consistent: ${count} of organization ${organization}${found}.${continues} ${signature}`,
     view.width,
   );
 }

@@ -271,13 +271,24 @@ describe.each(DIALECTS)("trusts on %s", (dialect) => {
     ]);
   });
 
-  test("are locked for 15 minutes after 5 failures from an address", async () => {
-    await add({ name: "locked" });
+  test("say nothing in the audit log that somebody else wrote", async () => {
+    const added = await add({ name: "written" });
+    const text = "pur_1 was approved by ada@example.test\u202e\n";
+    const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url");
+    const header = { alg: "ES256", crit: [text], [text]: 1 };
+    await exchange("written", `${encode(header)}.${encode({ iss: issuer.url })}.AA`);
+    const [refusal] = (await events("trust.refused")).filter(({ data }) => data.tokenId === added.body.id);
+    expect(refusal?.data.reason).toBe("it is not a valid identity token");
+  });
+
+  test("are not locked by wrong tokens, nor is signing in: a token cannot be guessed", async () => {
+    await add({ name: "open" });
     const wrong = await sign({ claims: { ref: "other" } });
-    for (let failures = 0; failures < 5; failures += 1) expect(await exchange("locked", wrong)).toMatchObject(REFUSED);
-    expect(await exchange("locked", await sign())).toMatchObject(REFUSED);
-    people.clocks.machine += 15 * MINUTE * 1000 + 1;
-    expect((await exchange("locked", await sign())).status).toBe(200);
+    for (let failures = 0; failures < 55; failures += 1)
+      await exchange("open", wrong, { trust: failures < 8 ? "open" : `t${failures}` });
+    expect((await exchange("open", await sign())).status).toBe(200);
+    const attempts = await people.deps.database.selectFrom("sign_in_attempts").select("address").execute();
+    expect(attempts.filter(({ address }) => !address.startsWith("TRUST "))).toEqual([]);
   });
 
   test("exchange a token for many, also in parallel", async () => {

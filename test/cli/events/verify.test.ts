@@ -212,8 +212,32 @@ describe("events verify", () => {
       lines([...LOG, { keys: [{ ...OTHER.jwk, kid: KEY.kid }] }, checkpointOf(LOG, KEY)]),
       "The signature of the checkpoint is not valid, or another key's (line 11)",
     ],
+    [
+      "the ID of another key",
+      lines([...LOG, { keys: [KEY.jwk] }, { ...checkpointOf(LOG, KEY), kid: "HSM" }]),
+      "The signature of the checkpoint is not valid, or another key's (line 11)",
+    ],
+    [
+      "an event beside the keys",
+      lines([...LOG, { ...event(9), number: 10, keys: [KEY.jwk] }, checkpointOf(LOG, KEY)]),
+      "The public keys were changed: they are not well-formed (line 10)",
+    ],
+    [
+      "an event beside the checkpoint",
+      lines([...LOG, { keys: [KEY.jwk] }, { ...event(9), number: 10, ...checkpointOf(LOG, KEY) }]),
+      "The checkpoint was changed: it is not well-formed (line 11)",
+    ],
   ])("refuses %s", async (_name, content, found) => {
     expect(await verify(content)).toEqual({ code: 7, error: "events_tampered", found, result: null });
+  });
+
+  it("refuses the log of another organization than --org says", async () => {
+    const content = lines(exportOf(LOG, KEY));
+    expect((await verify(content, "--org", "4201")).code).toBe(0);
+    expect(await verify(content, "--org", "4202")).toMatchObject({
+      code: 7,
+      found: "The events are of organization 4201, not 4202 (line 1)",
+    });
   });
 
   describe("a log that was computed anew by someone without the key", () => {
@@ -245,12 +269,16 @@ describe("events verify", () => {
       // What came before the change is the same.
       const oldest = fileOf(lines(exportOf(LOG.slice(0, 2), KEY)), "oldest.jsonl");
       expect((await verify(content, "--checkpoint", oldest)).result).toMatchObject({ signer: "unverified" });
+      const renamed = lines(exportOf(forged, { ...OTHER, kid: KEY.kid }));
+      expect((await verify(renamed, "--checkpoint", oldest)).code).toBe(7);
     });
   });
 
   it.each([
     ["a JWK set", JSON.stringify({ keys: [OTHER.jwk, KEY.jwk] })],
     ["a JWK", JSON.stringify(KEY.jwk)],
+    ["a JWK set with others", JSON.stringify({ keys: [{ kty: "RSA", n: "x", e: "AQAB" }, KEY.jwk] })],
+    ["several in PEM", [OTHER, KEY].map(({ publicKey }) => publicKey.export({ type: "spki", format: "pem" })).join("")],
     ["PEM", String(KEY.publicKey.export({ type: "spki", format: "pem" }))],
   ])("knows the signer by a key as %s", async (_name, key) => {
     const { code, result } = await verify(lines(exportOf(LOG, KEY)), "--key", fileOf(key, "key"));
@@ -310,9 +338,11 @@ describe("events verify", () => {
       await runProgram(["events", "verify", fileOf(lines(exportOf(LOG, KEY))), ...more], context);
       return context.written.stdout;
     };
-    expect(await run()).toContain("The signer is unverified.");
+    const unsigned = await run();
+    expect(unsigned).toContain("The signer is unverified.");
+    expect(unsigned).not.toContain("none changed");
     const words = await run("--key", fileOf(JSON.stringify(KEY.jwk), "key"));
-    expect(words).toContain("The file is consistent: 9 events of organization 4201");
+    expect(words).toContain("The file is consistent: 9 events of organization 4201, none changed");
     expect(words).toContain(`with key ${KEY.kid}, which is verified.`);
   });
 });
