@@ -7,7 +7,7 @@ import { BackendError } from "../errors.ts";
 import { type Answer, type Identity, type RouteDeps, register } from "../http/register.ts";
 import { invitationsFor, organizationsOf } from "./access.ts";
 import { authorizeDevice, pollDevice } from "./deviceGrants.ts";
-import { createExchange } from "./exchange.ts";
+import type { createExchange } from "./exchange.ts";
 import { acceptInvitation, saveSessionCode } from "./memberships.ts";
 import { acceptCode } from "./oneTimeCodes.ts";
 import { endSession, refreshSession } from "./sessions.ts";
@@ -52,11 +52,16 @@ function registerOauth(app: FastifyInstance, deps: RouteDeps): void {
     return { status: 200, body: await authorizeDevice(deps, { clientId: body.client_id, ...origin }) };
   });
 
-  const exchange = createExchange(deps);
+  // Loaded on demand: what verifies identity tokens would take a part of every sandbox's start.
+  let loading: Promise<ReturnType<typeof createExchange>> | undefined;
+  const exchange = () => {
+    loading ??= import("./exchange.ts").then((module) => module.createExchange(deps));
+    return loading;
+  };
   register(app, deps, "token", async ({ body, request }) => {
     if (body.grant_type === TOKEN_EXCHANGE) {
       const asked = { address: request.ip, origin: deps.pageOrigin(request.host) };
-      return { status: 200, body: await exchange(body, asked) };
+      return { status: 200, body: await (await exchange())(body, asked) };
     }
     if (body.grant_type === DEVICE_GRANT) {
       return oauthTokens(await pollDevice(deps, { deviceCode: body.device_code, clientId: body.client_id }));
