@@ -35,7 +35,9 @@ afterAll(() => {
   server?.close();
 });
 
-beforeEach(() => {
+beforeEach(async () => {
+  // What an earlier test caused may still be on its way.
+  await waitFor(async () => (await standIn.control.deliveries()).every(({ due }) => due === null));
   received.length = 0;
 });
 
