@@ -23,16 +23,17 @@ describe.skipIf(!DIALECTS.includes("postgres"))("plans on PostgreSQL, where most
     const { database } = backend.deps;
     expect((await backend.app.inject(subscriptionOf(first.id))).statusCode).toBe(200);
     await copy(database, "purchases", sql`'organization_id', n, 'quote_id', null, 'payment_id', null`);
-    await sql`insert into organizations (id, name, time_zone) select n, 'n', 'UTC' from generate_series(100001, 120000) as n`.execute(
+    await writeMany(
       database,
+      sql`insert into organizations (id, name, time_zone) select n, 'n', 'UTC' from generate_series(100001, 120000) as n`,
     );
     await copy(database, "members", sql`'organization_id', n, 'id', n`);
     await copy(database, "api_tokens", sql`'organization_id', n`);
     await copy(database, "token_index", sql`'organization_id', n, 'token_hash', n`);
     await copy(database, "subscriptions", sql`'organization_id', n`);
     // Only its own tables: other tests drop theirs meanwhile.
-    await sql`analyze purchases, organizations, members, api_tokens, token_index, subscriptions`.execute(database);
-  });
+    await writeMany(database, sql`analyze purchases, organizations, members, api_tokens, token_index, subscriptions`);
+  }, 120_000);
   afterAll(() => backend.close());
 
   const subscriptionOf = (id: number) => ({

@@ -209,10 +209,14 @@ async function openBehindPgbouncer(
   };
 }
 
-/** Executes a statement that writes very many rows, which may take longer than statements of the service. */
+/**
+ * Executes a statement about very many rows, which may take longer than statements of the service, and wait longer for a
+ * lock: an autovacuum begins once there are so many.
+ */
 export async function writeMany(database: Kysely<Database>, statement: RawBuilder<unknown>): Promise<void> {
   await database.transaction().execute(async (tx) => {
     await sql`set local statement_timeout = 0`.execute(tx);
+    await sql`set local lock_timeout = 0`.execute(tx);
     await statement.execute(tx);
   });
 }
