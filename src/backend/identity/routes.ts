@@ -55,7 +55,7 @@ function registerOauth(app: FastifyInstance, deps: RouteDeps): void {
   // Loaded on demand: what verifies identity tokens would take a part of every sandbox's start.
   let loading: Promise<ReturnType<typeof createExchange>> | undefined;
   const exchange = () => {
-    loading ??= import("./exchange.ts").then((module) => module.createExchange(deps));
+    loading ??= import("./exchange.ts").then(({ createExchange: create }) => create(deps));
     return loading;
   };
   register(app, deps, "token", async ({ body, request }) => {
