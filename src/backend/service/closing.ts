@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { Server } from "node:net";
 import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { BackendDeps } from "../deps.ts";
@@ -36,14 +37,24 @@ async function stopListening({ server }: Pick<FastifyInstance, "server">, monoto
     waited += turn;
     if (hasAccepted || turn >= SHORT_TURN_MS + GROWTH * waited) quietSince = waited;
   }
-  server.close();
+  // The application's own method would also close idle connections, on which a request may be on its way.
+  Server.prototype.close.call(server);
 }
+
+/**
+ * How long connections stay open after that, milliseconds: those in use are closed by their next answer, which tells the
+ * client, so that hardly any is left that a client may be asking on when it is closed.
+ */
+const REQUEST_MS = 250;
 
 /** Stops listening, closes the application and waits for its work and its connections. */
 async function closeAll(app: FastifyInstance, work: Promise<unknown>, monotonic: () => number): Promise<void> {
   const closed = once(app.server, "close");
   await stopListening(app, monotonic);
-  await Promise.all([app.close(), closed, work]);
+  await delay(REQUEST_MS);
+  // A connection whose last request was answered would stay open until its keep-alive time is over.
+  const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_POLL_MS).unref();
+  await Promise.all([app.close(), closed, work]).finally(() => clearInterval(idle));
 }
 
 /** How an application ends. */
@@ -69,8 +80,6 @@ export async function endWithin(
   const closing = closeAll(app, work, monotonic)
     .then(() => true)
     .finally(() => stop.abort());
-  // A connection whose last request was answered would stay open until its keep-alive time is over.
-  const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_POLL_MS);
   const cut = delay(milliseconds, undefined, { signal: stop.signal }).then(
     () => {
       app.server.closeAllConnections();
@@ -78,11 +87,7 @@ export async function endWithin(
     },
     () => closing,
   );
-  try {
-    return await Promise.race([closing, cut]);
-  } finally {
-    clearInterval(idle);
-  }
+  return await Promise.race([closing, cut]);
 }
 
 /** Waits until no purchase is being worked on, including those whose request has been answered. */

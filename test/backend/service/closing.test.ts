@@ -44,6 +44,19 @@ test("connections that wait to be accepted are answered", { retry: 5 }, async ()
   expect(await statusOf(port)).toBe("ECONNREFUSED");
 });
 
+test("a request on a connection that was idle is answered, though the application is ending", async () => {
+  const { app, port } = await startApp(1);
+  const socket = connect(port, "127.0.0.1");
+  socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await once(socket, "data");
+  const ended = endWithin(app, Promise.resolve(), { milliseconds: 10_000, monotonic });
+  await delay(120);
+  socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  const [answer] = await once(socket, "data");
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
+  expect(await ended).toBe(true);
+});
+
 test("what lasts longer is cut", async () => {
   const { app, port } = await startApp(5_000);
   const answer = statusOf(port);
