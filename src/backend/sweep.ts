@@ -47,9 +47,9 @@ const alone = (): SweepOptions => ({
 });
 
 /**
- * Runs one round of background work: advances due purchases, makes renewals and due changes, and sends the outbox. Any number of backends
- * may run it on one database. A failure is logged, left for a later round, and stops nothing else (src/backend/README.md,
- * Leases and the sweep).
+ * Runs one round of background work: advances due purchases, makes renewals and due changes, and sends the outbox. Any
+ * number of backends may run it on one database. A failure is logged, left for a later round, and stops nothing else
+ * (src/backend/README.md, Leases and the sweep).
  *
  * @returns whether there was anything to do
  */

@@ -27,9 +27,9 @@ export interface UserCalls {
   /** Plans; with the `plan` of an earlier answer, applies, as `importUsers`. */
   syncUsers(organizationId: number, list: SyncUsersRequest): Promise<SyncUsersAnswer>;
   /**
-   * Removes a user by number; gives the license counts after it, and the change that waits instead. `null` where an answer was lost on the way and the user
-   * is not there any more: the try that was lost removed them, or another command did. `outcome_unknown` where one was lost
-   * and neither that nor a refusal came after it.
+   * Removes a user by number; gives the license counts after it, and the change that waits instead. `null` where an answer
+   * was lost on the way and the user is not there any more: the try that was lost removed them, or another command did.
+   * `outcome_unknown` where one was lost and neither that nor a refusal came after it.
    */
   removeUser(organizationId: number, idUser: number): Promise<RemoveUserAnswer | null>;
   /** What the organization assigns to everybody who is added. */

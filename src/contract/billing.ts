@@ -171,7 +171,7 @@ export const purchaseSchema = z.object({
   nextAction: z
     .object({
       type: z.string(),
-      url: z.string().nullable().describe("The page on which to do it; `null` if there is none"),
+      url: z.string().nullable().describe("The page on which to do it; `null` without one"),
       expiresAt: instantSchema.describe(
         "Until when a purchase may be paid, or approved by another administrator. Of an unpaid renewal the end of its grace period: it stays payable after that, and the subscription is suspended meanwhile. Never moves.",
       ),

@@ -60,8 +60,7 @@ afterEach(async () => {
 
 afterAll(() => proxy.close());
 
-// biome-ignore lint/suspicious/noExplicitAny: what is read of an answer is asserted
-type Json = Record<string, any>;
+type Json = Record<string, unknown>;
 
 /** An agent's client, connected to a server of its own. */
 interface Agent {
@@ -198,7 +197,7 @@ describe("buying", () => {
       [one, one, other, other].map(({ data }) => data("buy_licenses", { quoteId: quote.id })),
     );
     const [first] = results;
-    expect(new Set(results.map(({ purchase }) => purchase.id)).size).toBe(1);
+    expect(new Set(results.map(({ purchase }) => (purchase as { id: string }).id)).size).toBe(1);
     expect(first).toMatchObject({
       purchase: { status: "succeeded", licenses: 2, total: quote.total, idempotencyKey: `mcp-${quote.id}` },
       licenses: { purchased: 27 },
@@ -299,7 +298,7 @@ describe("texts of a backend", () => {
       },
     });
     const { data, call } = await agent(id, ["--allow-buy"], { url: proxy.url });
-    const [purchase] = (await data("list_purchases")).purchases;
+    const [purchase] = (await data("list_purchases")).purchases as { note: string }[];
     expect(purchase?.note).toMatch(/^\[2J x{9}/);
     expect(purchase?.note).toHaveLength(2048);
     expect(Object.keys(purchase ?? {})).not.toContain("__proto__");

@@ -54,7 +54,7 @@ function checkpointOf(row: CheckpointRow): SignedCheckpoint {
   return { checkpoint: { organization, number, hash, at: new Date(at).toISOString() }, kid, signature };
 }
 
-/** Returns the public keys of all checkpoints, newest first. Creates a key if there is none. */
+/** Returns the public keys of all checkpoints, newest first. Creates the first key if necessary. */
 export async function publicKeys(deps: SigningDeps): Promise<PublicKey[]> {
   await signingKey(deps);
   return (await readKeys(deps.database)).map((row) => {

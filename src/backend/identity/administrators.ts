@@ -4,7 +4,7 @@ import type { Database } from "../database/schema.ts";
 
 /**
  * Whether a membership is that of an administrator. Somebody who was only invited, or has not set up their account or
- * signed in since they were added, is none yet.
+ * signed in since they were added, is not one yet.
  */
 const IS_ADMINISTRATOR = sql<SqlBool>`role <= 0 and accepted = 1
   and (status = 'ACTIVE' or (status = 'INVITED' and administrator_since is not null))`;

@@ -8,7 +8,7 @@ export interface TrustRule {
   readonly claims: Readonly<Record<string, string>>;
 }
 
-/** Only signatures that whoever verifies them could not have made. */
+/** Signatures that the verifier itself could not have made. */
 const ALGORITHMS = ["RS256", "ES256", "EdDSA"];
 
 const SKEW_SECONDS = 60;
@@ -79,7 +79,7 @@ function wordsOf(error: unknown): string {
   return "it is not a valid identity token";
 }
 
-/** A claim as text; `null` if there is none, or a number that is not exact in JSON. */
+/** A claim as text; `null` if it is missing, or a number that is not exact in JSON. */
 function textOf(payload: JWTPayload, name: string): string | null {
   const value = Object.hasOwn(payload, name) ? payload[name] : null;
   if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;

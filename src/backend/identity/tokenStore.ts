@@ -167,8 +167,8 @@ export async function revokeToken(
 }
 
 /**
- * Revokes a person's API tokens and trusts of an organization, within the transaction that removes the person, so that they do not
- * work again if the person is added again.
+ * Revokes a person's API tokens and trusts of an organization, within the transaction that removes the person, so that they
+ * do not work again if the person is added again.
  *
  * @param now the machine's clock, milliseconds
  */

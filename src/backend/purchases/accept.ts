@@ -38,8 +38,8 @@ export interface Accepted {
 /**
  * Accepts an order, or returns the purchase that its key already belongs to. One transaction claims the key, the quote and
  * the subscription's version together, so a refusal claims none of them (src/contract/README.md, Idempotency). The purchase
- * is already leased to the caller, to charge it, unless another administrator has to approve it. If the connection is lost at COMMIT, the key says whether it was accepted;
- * another worker may have it by then.
+ * is already leased to the caller, to charge it, unless another administrator has to approve it. If the connection is lost
+ * at COMMIT, the key says whether it was accepted; another worker may have it by then.
  *
  * @throws BackendError `idempotency_key_reused`, `idempotency_key_void`, `not_found`, `quote_used`, `quote_expired`,
  *   `subscription_changed`, `spend_limit_exceeded`, `budget_exceeded`

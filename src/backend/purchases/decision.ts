@@ -10,17 +10,12 @@ import { queueNotification } from "../events/outbox.ts";
 import { type RouteDeps, register } from "../http/register.ts";
 import { closingOf } from "../http/server.ts";
 import { REJECTED } from "./outcomes.ts";
-import { assertNotHeld, reserveInNewMonth } from "./pay.ts";
+import { assertNotHeld, MAX_TRIES, RETRY_PAUSE_MS, reserveInNewMonth } from "./pay.ts";
 import { cancelWaiting, settleWithin } from "./processor.ts";
 import { deadlineOf } from "./schedule.ts";
 import { type PurchaseRecord, readPurchase } from "./store.ts";
 import { approvalDigest, approversOf, isBuyer } from "./threshold.ts";
 import { paymentDeclined, purchaseAnswer } from "./views.ts";
-
-/** How often to retry while a worker has the purchase: a check takes a moment. */
-const MAX_TRIES = 20;
-
-const RETRY_PAUSE_MS = 100;
 
 /** Registers the decisions of another administrator on a purchase that waits for one (src/backend/README.md, Approval). */
 export function registerDecisions(app: FastifyInstance, deps: RouteDeps): void {

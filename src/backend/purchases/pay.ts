@@ -16,9 +16,10 @@ import { isPayableAgain, type PurchaseRecord, readPurchase } from "./store.ts";
 import { mustBeApprovedNow, waitForApproval } from "./threshold.ts";
 
 /** How often to retry while another worker has the lease: a check or a cancellation takes a moment. */
-const MAX_TRIES = 20;
+export const MAX_TRIES = 20;
 
-const RETRY_PAUSE_MS = 100;
+/** The pause between two tries, milliseconds. */
+export const RETRY_PAUSE_MS = 100;
 
 /**
  * Makes sure that something can be bought or paid now.
@@ -113,8 +114,8 @@ export function notPayable(purchaseId: string): BackendError {
  * Begins the next attempt to pay a waiting or declined purchase, in one transaction that freezes what will be sent. Of any
  * number of concurrent attempts exactly one begins. A declined purchase has released its reservation, so its spending limit
  * and the budget are checked again and the version changes; if another administrator has to approve it now, it waits for
- * that instead. A waiting purchase keeps its reservation in the month it was accepted in; in
- * another month the limit is checked again and the purchase counts there.
+ * that instead. A waiting purchase keeps its reservation in the month it was accepted in; in another month the limit is
+ * checked again and the purchase counts there.
  *
  * @returns whether the attempt began; `false` if the purchase has changed or is leased
  * @throws BackendError `not_payable`, `spend_limit_exceeded`, `budget_exceeded`

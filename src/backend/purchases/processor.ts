@@ -246,9 +246,9 @@ const READ_AFTER_MS = [250, 500, 1_000, 2_000] as const;
 
 /**
  * Advances a purchase and returns it once it is settled, waits for an administrator or has started to wait for a person, or
- * after `waitMs`. If it was already waiting for a person to pay, only a change ends the wait early. Errors of the work are left to the sweep. Whoever waits
- * reads the purchase when this process has advanced it, and now and then because another one may have; it never asks the
- * provider.
+ * after `waitMs`. If it was already waiting for a person to pay, only a change ends the wait early. Errors of the work are
+ * left to the sweep. Whoever waits reads the purchase when this process has advanced it, and now and then because another
+ * one may have; it never asks the provider.
  *
  * @param waitMs the longest wait, in milliseconds
  */

@@ -73,8 +73,8 @@ export function deadlineOf(purchase: Dated): number {
 }
 
 /**
- * The deadline to show for a purchase, billing clock, milliseconds; it moves with an approval only. For a renewal it is the end of the grace
- * period, although the renewal stays payable after it: the subscription is suspended from then on.
+ * The deadline to show for a purchase, billing clock, milliseconds; it moves with an approval only. For a renewal it is the
+ * end of the grace period, although the renewal stays payable after it: the subscription is suspended from then on.
  */
 export function payUntil(purchase: Dated & Pick<PurchaseRow, "grace_until">): number {
   return purchase.grace_until ?? deadlineOf(purchase);

@@ -6,7 +6,7 @@ import { SCOPES } from "../../../src/contract/constants.ts";
 import { type SeedChanges, token, user } from "../../support/seed.ts";
 import { buy, call, NOON, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
 import { expectInvariants } from "../support/invariants.ts";
-import { buyWaiting, send } from "../support/paying.ts";
+import { buyWaiting, orderOfQuote, send } from "../support/paying.ts";
 import { idOf, quickPasswords, SECRET } from "../support/people.ts";
 import { fastForward, setClock, storeCard } from "../support/renewing.ts";
 import { DIALECTS } from "../support/stores.ts";
@@ -168,20 +168,7 @@ describe.each(DIALECTS)("the budget on %s", (dialect) => {
 
   test("that was set after the request arrived is not passed by", async () => {
     const id = await open(FIVE - 1);
-    const body = { licenses: 5 };
-    const { body: quote } = await call(backend, "POST", `/organizations/${id}/quotes`, { token: tokenOf(id), body });
-    const order = {
-      purchaseId: `pur_${id}_late`,
-      organizationId: id,
-      timeZone: "Europe/London",
-      idempotencyKey: "late",
-      requestHash: "h",
-      quoteId: quote.id,
-      purchaseOrder: null,
-      note: null,
-      buyer: { userId: 1, email: "ada@example.test", token: null },
-      hasPolicy: false,
-    };
+    const { order } = await orderOfQuote(backend, id);
     const clocks = { billing: backend.clocks.billing, machine: backend.clocks.machine };
     await expect(acceptPurchase(backend.deps.database, order, clocks, () => {})).rejects.toMatchObject({
       code: "budget_exceeded",

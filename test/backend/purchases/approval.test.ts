@@ -17,7 +17,7 @@ import {
 } from "../support/administrators.ts";
 import { buy, call, NOON, organization, startBackend, submit, type TestBackend, tokenOf } from "../support/backend.ts";
 import { expectInvariants } from "../support/invariants.ts";
-import { act, addressOf, look, post, read, send } from "../support/paying.ts";
+import { act, addressOf, look, orderOfQuote, post, read, send } from "../support/paying.ts";
 import { storeCard } from "../support/renewing.ts";
 import { DIALECTS } from "../support/stores.ts";
 
@@ -167,22 +167,8 @@ describe.each(DIALECTS)("approvals on %s", (dialect) => {
 
     test("waits, too, if the threshold was set after the request had arrived", async () => {
       const { id, ada } = await openFourEyes(backend);
-      const { body: quote } = await call(backend, "POST", `/organizations/${id}/quotes`, {
-        token: tokenOf(id),
-        body: { licenses: 5 },
-      });
-      const order = {
-        purchaseId: `pur_${id}_late`,
-        organizationId: id,
-        timeZone: "Europe/London",
-        idempotencyKey: "k",
-        requestHash: "h",
-        quoteId: quote.id,
-        purchaseOrder: null,
-        note: null,
-        buyer: { ...ada, token: null },
-        hasPolicy: false,
-      };
+      const { order: anybodys } = await orderOfQuote(backend, id);
+      const order = { ...anybodys, buyer: { ...ada, token: null } };
       const { purchase, isLeased } = await acceptPurchase(
         backend.deps.database,
         order,

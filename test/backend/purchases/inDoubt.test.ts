@@ -3,30 +3,17 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { acceptPurchase } from "../../../src/backend/purchases/accept.ts";
 import { leaseDue } from "../../../src/backend/purchases/leases.ts";
 import type { Order } from "../../../src/backend/purchases/order.ts";
-import { buy, call, organization, startBackend, type TestBackend, tokenOf } from "../support/backend.ts";
+import { buy, organization, startBackend, type TestBackend } from "../support/backend.ts";
 import { expectInvariants } from "../support/invariants.ts";
+import { orderOfQuote } from "../support/paying.ts";
 import { DIALECTS } from "../support/stores.ts";
 
 /** A quote of a new organization, and the order that buys it with a key of its own. */
 async function quoted(backend: TestBackend) {
   const made = organization();
   await backend.addOrganization(made);
-  const { body: quote } = await call(backend, "POST", `/organizations/${made.id}/quotes`, {
-    token: tokenOf(made.id),
-    body: { licenses: 5 },
-  });
-  const order = (purchase: string): Order => ({
-    purchaseId: `pur_${made.id}_${purchase}`,
-    organizationId: made.id,
-    timeZone: "Europe/London",
-    idempotencyKey: "k",
-    requestHash: "h",
-    quoteId: quote.id,
-    purchaseOrder: null,
-    note: null,
-    buyer: { userId: 1, email: "ada@example.test", token: null },
-    hasPolicy: false,
-  });
+  const { quote, order: first } = await orderOfQuote(backend, made.id);
+  const order = (purchase: string): Order => ({ ...first, purchaseId: `pur_${made.id}_${purchase}` });
   return { id: made.id, quote, order };
 }
 

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { Order } from "../../../src/backend/purchases/order.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import { hiddenFields } from "../../support/paymentPage.ts";
 import { buy, call, type TestBackend, tokenOf } from "./backend.ts";
@@ -69,4 +70,25 @@ export function send(backend: TestBackend, id: number, purchaseId: string, what:
 /** Reads a purchase. */
 export async function read(backend: TestBackend, id: number, purchaseId: string) {
   return (await call(backend, "GET", `/organizations/${id}/purchases/${purchaseId}`, { token: tokenOf(id) })).body;
+}
+
+/** Quotes 5 licenses, and returns the quote and the order of a request that read no policy. */
+export async function orderOfQuote(backend: TestBackend, organizationId: number) {
+  const { body: quote } = await call(backend, "POST", `/organizations/${organizationId}/quotes`, {
+    token: tokenOf(organizationId),
+    body: { licenses: 5 },
+  });
+  const order: Order = {
+    purchaseId: `pur_${organizationId}_late`,
+    organizationId,
+    timeZone: "Europe/London",
+    idempotencyKey: "k",
+    requestHash: "h",
+    quoteId: quote.id,
+    purchaseOrder: null,
+    note: null,
+    buyer: { userId: 1, email: "ada@example.test", token: null },
+    hasPolicy: false,
+  };
+  return { quote, order };
 }
