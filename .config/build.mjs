@@ -5,12 +5,13 @@
  * the licenses of all that is not ours.
  */
 import { rmSync } from "node:fs";
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { BUILD_FILE, describeBuild, digestOfSources, isBuiltFrom, root } from "./built.mjs";
 import { lean } from "./lean.mjs";
+import { licenses } from "./packages.mjs";
 
 const dist = join(root, "dist");
 const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
@@ -130,20 +131,4 @@ async function writeJson(file, value) {
 async function write(file, content) {
   await mkdir(dirname(join(made, file)), { recursive: true });
   await writeFile(join(made, file), content);
-}
-
-/** Name, version and license text of every package that a bundled file comes from. */
-async function licenses(files) {
-  const folders = new Set(files.flatMap((file) => file.match(/^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//)?.[1] ?? []));
-  const texts = [...folders].sort().map(async (folder) => {
-    const {
-      name,
-      version: installed,
-      license,
-    } = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8"));
-    const file = (await readdir(join(root, folder))).find((entry) => /^licen[sc]e/i.test(entry));
-    const text = file ? await readFile(join(root, folder, file), "utf8") : `License: ${license}\n`;
-    return `${name} ${installed}\n\n${text.trim()}\n`;
-  });
-  return (await Promise.all(texts)).join(`\n${"-".repeat(80)}\n\n`);
 }

@@ -15,14 +15,25 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 /** The file of `dist/` that says which sources it was built from and which files, with their sizes, it holds. */
 export const BUILD_FILE = "build.json";
 
-const SOURCES = ["package.json", "package-lock.json", ".config/build.mjs", ".config/built.mjs", ".config/lean.mjs"];
+const SOURCES = [
+  "package.json",
+  "package-lock.json",
+  ".config/build.mjs",
+  ".config/built.mjs",
+  ".config/lean.mjs",
+  ".config/packages.mjs",
+];
 
-/** Names the sources of the build by their content: the SHA-256 sum of them all, in hexadecimal digits. */
-export async function digestOfSources() {
+/**
+ * Names the sources of the build by their content: the SHA-256 sum of them all, in hexadecimal digits.
+ *
+ * @param more sources of what is made from the build
+ */
+export async function digestOfSources(more = []) {
   const names = await readdir(join(root, "src"), { recursive: true, withFileTypes: true });
   const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const hash = createHash("sha256");
-  for (const file of [...SOURCES.map((name) => join(root, name)), ...files.sort()]) {
+  for (const file of [...[...SOURCES, ...more].map((name) => join(root, name)), ...files.sort()]) {
     const content = await readFile(file);
     hash.update(`${file.slice(root.length)}\0${content.length}\0`).update(content);
   }
@@ -41,9 +52,9 @@ export async function describeBuild(digest, folder) {
 }
 
 /** Whether a folder was built from sources with this digest, and every file is still there. */
-export async function isBuiltFrom(digest, folder = join(root, "dist")) {
+export async function isBuiltFrom(digest, folder = join(root, "dist"), record = BUILD_FILE) {
   try {
-    const build = JSON.parse(await readFile(join(folder, BUILD_FILE), "utf8"));
+    const build = JSON.parse(await readFile(join(folder, record), "utf8"));
     const isThere = async ([name, size]) => (await sizeOf(join(folder, name))) === size;
     return build.digest === digest && (await Promise.all(Object.entries(build.sizes).map(isThere))).every(Boolean);
   } catch {

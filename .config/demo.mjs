@@ -1,16 +1,21 @@
 /**
  * The whole job against a sandbox, with the built program that people install: sign in, look, quote, confirm, buy.
- * Everything it needs is in a temporary directory that it removes; nothing is left behind.
+ * `--program <file>` does it with an executable instead. Everything it needs is in a temporary directory that it removes;
+ * nothing is left behind.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
 import ensureBuilt, { root } from "./built.mjs";
 
-await ensureBuilt();
-const program = join(root, "bin/secureflag-licenses.js");
+const { values } = parseArgs({ options: { program: { type: "string" } } });
+if (values.program === undefined) await ensureBuilt();
+const [file, ...first] = values.program
+  ? [resolve(values.program)]
+  : [process.execPath, join(root, "bin/secureflag-licenses.js")];
 const home = await mkdtemp(join(tmpdir(), "secureflag-licenses-demo-"));
 const mayAsk = Boolean(process.stdin.isTTY && process.stderr.isTTY && !process.env.CI);
 const env = { ...process.env, SECUREFLAG_CONFIG_DIR: home, NODE_DISABLE_COMPILE_CACHE: "1" };
@@ -19,7 +24,7 @@ for (const name of ["API_TOKEN", "API_URL", "ORGANIZATION", "PROFILE"]) delete e
 // Ctrl-C reaches every program of the terminal: each ends by itself, and what follows cleans up after them.
 process.on("SIGINT", () => {});
 
-const sandbox = spawn(process.execPath, [program, "sandbox", "--ephemeral", "--port", "0", "--json"], {
+const sandbox = spawn(file, [...first, "sandbox", "--ephemeral", "--port", "0", "--json"], {
   stdio: ["ignore", "pipe", "inherit"],
   detached: true,
   env,
@@ -59,7 +64,7 @@ function purchase() {
 async function run(args, input) {
   say(`$ secureflag-licenses ${args.join(" ")}`);
   const stdin = input === undefined ? "inherit" : "pipe";
-  const child = spawn(process.execPath, [program, ...args], { stdio: [stdin, "inherit", "inherit"], env });
+  const child = spawn(file, [...first, ...args], { stdio: [stdin, "inherit", "inherit"], env });
   child.stdin?.end(input);
   const [code] = await firstOf(child, "exit");
   return code ?? 1;

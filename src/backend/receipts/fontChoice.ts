@@ -21,6 +21,9 @@ const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 /** Joined emoji, which no font for receipts has (UTS #51). */
 const EMOJI_SEQUENCE = /\p{Extended_Pictographic}\ufe0f?\u200d/u;
 
+/** The name of the built-in font in the document. */
+const BASE = "DejaVu Sans";
+
 /** Drawn for a character that no font has; the built-in font has it. */
 const STAND_IN = "\u25a1";
 
@@ -36,7 +39,8 @@ export class FontChoice {
     private readonly files: FontFiles,
     private readonly whole: string,
   ) {
-    this.opened.set(files.base, this.open(files.base));
+    document.registerFont(BASE, files.base);
+    this.opened.set(BASE, this.open(BASE));
   }
 
   /**
@@ -84,7 +88,7 @@ export class FontChoice {
     };
     for (const { segment } of this.graphemes.segment(readable(text))) {
       if (this.needsStandIn(segment)) {
-        add(this.files.base, STAND_IN);
+        add(BASE, STAND_IN);
         continue;
       }
       for (const character of segment) {
@@ -109,8 +113,8 @@ export class FontChoice {
   private fontOf(character: string): string | null {
     const known = this.chosen.get(character);
     if (known !== undefined) return known;
-    const isBase = this.has(this.files.base, character) && !isRightToLeft(character);
-    const font = isBase ? this.files.base : this.scriptFontOf(character);
+    const isBase = this.has(BASE, character) && !isRightToLeft(character);
+    const font = isBase ? BASE : this.scriptFontOf(character);
     this.chosen.set(character, font);
     return font;
   }

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import { inflateSync } from "node:zlib";
+import { readShipped } from "../shipped.ts";
 
 /** The source of fonts for receipts. */
 export interface FontFiles {
-  /** The path of the built-in font. */
-  readonly base: string;
+  /** The built-in font. */
+  readonly base: Buffer;
   /** Reads the font of a script; `null` if its package is not installed. */
   read(font: ScriptFont): Buffer | null;
 }
@@ -17,9 +17,9 @@ export interface FontFiles {
  */
 export function installedFonts(): FontFiles {
   const require = createRequire(import.meta.url);
-  const beside = fileURLToPath(new URL("fonts/DejaVuSans.ttf", import.meta.url));
   return {
-    base: existsSync(beside) ? beside : require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf"),
+    base:
+      readShipped("fonts/DejaVuSans.ttf") ?? readFileSync(require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf")),
     read: (font) => readFont(font, (file) => require.resolve(file)),
   };
 }

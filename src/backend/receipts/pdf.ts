@@ -17,8 +17,8 @@ export async function renderPdf(billed: BillingDocument, timeZone: string, files
   const document = new PDFDocument({
     size: "A4",
     margin: 0,
-    // The bundled library has no fonts of its own.
-    font: files.base,
+    // The bundled library has no fonts of its own, and loads one of them unless the name is empty.
+    font: "",
     pdfVersion: "1.7",
     tagged: true,
     lang: "en",

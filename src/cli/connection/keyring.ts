@@ -1,3 +1,4 @@
+import { isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
 import { CliError } from "../errors.ts";
 
@@ -28,7 +29,7 @@ export type KeyringAnswer =
 
 /** What the keyring takes from the machine. */
 export interface KeyringMachine {
-  /** The program that runs JavaScript. */
+  /** The file that this process runs: Node.js, or the executable that has everything inside. */
   readonly node: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Runs when the command has ended, however it ended. */
@@ -40,6 +41,9 @@ const LIMIT_MS = 5_000;
 
 /** What the build made of keyringProcess.ts: every chunk lies beside it. */
 const PROGRAM = fileURLToPath(new URL("keyring.js", import.meta.url));
+
+/** The executable that is started under this name is the keyring's process (bin/executable.js): no argument can be taken for it. */
+const NAME = "secureflag-licenses-keyring";
 
 /**
  * Opens the system's keyring. Its native calls block, and some keyrings never answer, so that each is made by a process of
@@ -72,7 +76,12 @@ async function ask(request: KeyringRequest, machine: KeyringMachine, program: st
   const { spawn } = await import("node:child_process");
   const { SECUREFLAG_API_TOKEN: _token, SECUREFLAG_ID_TOKEN: _identity, ...others } = machine.env;
   const { ACTIONS_ID_TOKEN_REQUEST_TOKEN: _request, ...env } = others;
-  const child = spawn(machine.node, [program], { env, stdio: ["pipe", "pipe", "ignore"], windowsHide: true });
+  const child = spawn(machine.node, isSea() ? [] : [program], {
+    env,
+    stdio: ["pipe", "pipe", "ignore"],
+    windowsHide: true,
+    ...(isSea() && { argv0: NAME }),
+  });
   // If it ended before it was asked, its end says so.
   child.stdin.on("error", () => {});
   child.stdin.write(`${JSON.stringify(request)}\n`);

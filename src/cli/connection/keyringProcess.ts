@@ -1,10 +1,14 @@
 import { writeSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { getAsset, getRawAsset, isSea } from "node:sea";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type { KeyringAnswer, KeyringRequest } from "./keyring.ts";
+import { loadLibrary } from "./nativeLibrary.ts";
 
 /**
- * A program of its own, `dist/keyring.js`: does one thing in the system's keyring, and answers on stdout. The calls are
+ * A program of its own, `dist/keyring.js`, which is also inside the executable: does one thing in the system's keyring, and answers on stdout. The calls are
  * native and block for as long as the keyring likes, so that they are made in a thread; meanwhile the main thread watches
  * stdin, whose end means that the process waiting for the answer has gone.
  */
@@ -25,17 +29,41 @@ function watch(): void {
   process.on("SIGINT", () => {});
   const lines = createInterface({ input: process.stdin });
   lines.once("line", (line) => {
-    const thread = new Worker(new URL(import.meta.url), { workerData: JSON.parse(line) });
+    const thread = startThread(JSON.parse(line));
     thread.on("message", (answer: KeyringAnswer) => writeSync(1, `${JSON.stringify(answer)}\n`));
   });
   // A thread in a native call cannot be ended in any other way.
   lines.once("close", () => process.kill(process.pid, "SIGKILL"));
 }
 
+function startThread(request: KeyringRequest): Worker {
+  if (!isSea()) return new Worker(new URL(import.meta.url), { workerData: request });
+  return new Worker(`${getAsset("keyring.js", "utf8")}(require)`, { eval: true, workerData: request });
+}
+
+async function loadKeyring(): Promise<typeof import("@napi-rs/keyring")> {
+  if (!isSea()) return await import("@napi-rs/keyring");
+  const library = { exports: {} };
+  loadLibrary(Buffer.from(getRawAsset("keyring.node") as ArrayBuffer), {
+    platform: process.platform,
+    places: writablePlaces(),
+    load: (file) => process.dlopen(library, file),
+  });
+  return library.exports as typeof import("@napi-rs/keyring");
+}
+
+/** On Windows only the directory of this user, since a service shares its temporary one with every user. */
+function writablePlaces(): string[] {
+  const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
+  if (process.platform === "win32") return LOCALAPPDATA ? [LOCALAPPDATA] : [];
+  // Where programs in the temporary directory may not run, the cache's is tried.
+  return [tmpdir(), XDG_CACHE_HOME || join(homedir(), ".cache")];
+}
+
 async function work(request: KeyringRequest): Promise<void> {
   const answer = (message: KeyringAnswer) => parentPort?.postMessage(message);
   try {
-    const { Entry } = await import("@napi-rs/keyring");
+    const { Entry } = await loadKeyring();
     const entryOf = (account: string) => new Entry(SERVICE, account, OPTIONS);
     const entry = entryOf("account" in request ? request.account : PROBE);
     // From here on it runs, and what is still waited for is a person who unlocks it.

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SANDBOX_SELLER } from "../../../src/backend/payments/cards.ts";
 import { renderPdf } from "../../../src/backend/receipts/pdf.ts";
@@ -139,7 +140,7 @@ describe.each(DIALECTS)("billing details on %s", (dialect) => {
       buyer: { name: made.name },
       purchaseOrder: "PO-1",
     });
-    const fonts = { base: DEJAVU, read: () => null };
+    const fonts = { base: readFileSync(DEJAVU), read: () => null };
     const one = await renderPdf(receipt, "Europe/London", fonts);
     const unrefunded = await renderPdf({ ...receipt, refund: null, status: "processing" }, "Europe/London", fonts);
     expect(one.equals(unrefunded)).toBe(true);

@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import type { Kysely } from "kysely";
 import type Libsql from "libsql";
+import { readShipped } from "../../shipped.ts";
 import type { Database } from "../schema.ts";
 import { openSqlite, sqliteStore } from "../sqlite.ts";
 import { migrate } from "./index.ts";
@@ -13,8 +12,8 @@ import { migrate } from "./index.ts";
  * @param store the store on the same database
  */
 export async function createSchema(database: Libsql.Database, store: Kysely<Database>): Promise<void> {
-  const prebuilt = new URL("schema.sql", import.meta.url);
-  if (existsSync(prebuilt)) database.exec(await readFile(prebuilt, "utf8"));
+  const prebuilt = readShipped("schema.sql");
+  if (prebuilt !== null) database.exec(prebuilt.toString());
   else await migrate(store, { dialect: "sqlite" });
 }
 
