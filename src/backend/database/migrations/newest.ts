@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Kysely } from "kysely";
-import type Libsql from "libsql";
 import type { Database } from "../schema.ts";
-import { openSqlite, sqliteStore } from "../sqlite.ts";
+import { openSqlite, type SqliteConnection, sqliteStore } from "../sqlite.ts";
 import { migrate } from "./index.ts";
 
 /**
@@ -12,7 +11,7 @@ import { migrate } from "./index.ts";
  *
  * @param store the store on the same database
  */
-export async function createSchema(database: Libsql.Database, store: Kysely<Database>): Promise<void> {
+export async function createSchema(database: SqliteConnection, store: Kysely<Database>): Promise<void> {
   const prebuilt = new URL("schema.sql", import.meta.url);
   if (existsSync(prebuilt)) database.exec(await readFile(prebuilt, "utf8"));
   else await migrate(store, { dialect: "sqlite" });
@@ -28,8 +27,8 @@ export async function newestSchema(): Promise<string> {
       .prepare(
         "select sql from sqlite_master where sql > '' and name not glob 'sqlite_*' and name not glob 'kysely_*' order by rowid",
       )
-      .pluck()
-      .all();
+      .all()
+      .map((row) => (row as { sql: string }).sql);
     return `begin;\n${statements.join(";\n")};\ncommit;\n`;
   } finally {
     await store.destroy();
