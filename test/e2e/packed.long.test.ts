@@ -2,14 +2,20 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { errorOf, type RunOptions, resultOf, runCli } from "../support/cli.ts";
+import { hasCompleteSqlite } from "../../src/backend/database/nodeSqlite.ts";
+import { errorOf, type RunOptions, resultOf, runCli, startCli } from "../support/cli.ts";
+import { newerNode } from "../support/newerNode.ts";
 import { type Installed, installPacked } from "../support/packed.ts";
 import { clearedEnvironment, ROOT, removePlaces, temporaryDirectory } from "../support/places.ts";
 import { type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { ADMIN, organization, PASSWORD, seed, tokenOf } from "../support/seed.ts";
+import { waitFor } from "../support/wait.ts";
 
 /** An organization that nobody's token may see. */
 const FOREIGN = 9;
+
+/** Its own SQLite warns that it is experimental. */
+const NODE_22 = newerNode(22);
 
 let sandbox: RunningSandbox;
 let installed: Installed;
@@ -89,8 +95,25 @@ describe("the packed program, installed on its own", () => {
     expect((await Promise.all(ended)).map(errorOf)).toMatchObject(failures.map(([, , expected]) => expected));
   });
 
-  test("reports what is missing for a sandbox", async () => {
-    const ended = errorOf(await run(["sandbox", "--ephemeral", "--port", "0", "--json"]));
+  test.skipIf(NODE_22 === null)("runs a sandbox without libsql on Node.js 22, silently", async () => {
+    const data = join(await temporaryDirectory(), "data");
+    const program = { bin: installed.bin, node: NODE_22 ?? "" };
+    const running = await startCli(["sandbox", "--port", "0", "--data", data], program);
+    const url = await waitFor(() => /API_URL=(\S+)/.exec(running.printed())?.[1], 20_000, "the sandbox to be ready");
+    const env = { SECUREFLAG_API_URL: url, SECUREFLAG_API_TOKEN: "sfl_sandbox_ci" };
+    const bought = await runCli(["buy", "5", "--yes", "--json"], { ...program, env });
+    expect(bought).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(resultOf(bought)).toMatchObject({ purchase: { status: "succeeded" }, licenses: { purchased: 30 } });
+    running.kill("SIGTERM");
+    expect(await running.ended).toMatchObject({ exitCode: 0, stderr: "" });
+    const reset = await runCli(["sandbox", "reset", "--data", data, "--yes"], program);
+    expect(reset).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(await readdir(data)).toEqual([]);
+  });
+
+  test("reports what is missing for a sandbox without either SQLite", async () => {
+    const env = hasCompleteSqlite(process.versions.node) ? { NODE_OPTIONS: "--no-experimental-sqlite" } : {};
+    const ended = errorOf(await run(["sandbox", "--ephemeral", "--port", "0", "--json"], { env }));
     expect(ended).toMatchObject({ exitCode: 2, code: "sqlite_missing" });
   });
 

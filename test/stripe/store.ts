@@ -1,6 +1,5 @@
-import type Libsql from "libsql";
 import type Stripe from "stripe";
-import { openSqlite } from "../../src/backend/database/sqlite.ts";
+import { openSqlite, type SqliteConnection, type SqliteStatement } from "../../src/backend/database/sqlite.ts";
 
 /** What is stored, by the value of its field `object`. */
 export interface Kinds {
@@ -71,11 +70,11 @@ interface Job {
 
 /** What the stand-in remembers. Every transaction is on the disk when it returns. */
 export class Store {
-  readonly #database: Libsql.Database;
-  readonly #statements = new Map<string, Libsql.Statement>();
+  readonly #database: SqliteConnection;
+  readonly #statements = new Map<string, SqliteStatement>();
   #jobs: Job[] = [];
 
-  private constructor(database: Libsql.Database) {
+  private constructor(database: SqliteConnection) {
     this.#database = database;
   }
 
@@ -237,14 +236,14 @@ export class Store {
   }
 
   #all(query: string, values: readonly (string | number)[]): unknown[] {
-    return this.#prepare(query).all(values);
+    return this.#prepare(query).all(...values);
   }
 
   #run(query: string, values: readonly (string | number | null)[]): void {
-    this.#prepare(query).run(values);
+    this.#prepare(query).run(...values);
   }
 
-  #prepare(query: string): Libsql.Statement {
+  #prepare(query: string): SqliteStatement {
     const known = this.#statements.get(query) ?? this.#database.prepare(query);
     this.#statements.set(query, known);
     return known;

@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly input?: string;
   /** The file to run; the built program of this checkout by default. */
   readonly bin?: string;
+  /** The Node.js to run it with; the one that runs the tests by default. */
+  readonly node?: string;
   /** The home with the configuration directory; a new one by default. */
   readonly home?: string;
   /** Redirects stdout instead of collecting it. */
@@ -48,7 +50,7 @@ class RunError extends Error {
 export async function startCli(args: readonly string[], options: RunOptions = {}): Promise<RunningCli> {
   const home = options.home ?? (await temporaryDirectory());
   const timeout = options.timeout ?? 30_000;
-  const program = [process.execPath, options.bin ?? BIN, ...args];
+  const program = [options.node ?? process.execPath, options.bin ?? BIN, ...args];
   const redirected = options.stdoutFile && ["sh", "-c", `exec "$0" "$@" > ${options.stdoutFile}`, ...program];
   const [file = "", ...rest] = redirected || program;
   const child = execa(file, rest, {

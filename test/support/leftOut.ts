@@ -3,6 +3,7 @@ import type { TestProject } from "vitest/node";
 import { CHROMIUM } from "./chromium.ts";
 import { isInstalled } from "./installed.ts";
 import { HAS_KEYRING } from "./keyrings.ts";
+import { newerNode } from "./newerNode.ts";
 import { HAS_PGBOUNCER } from "./pgbouncer.ts";
 import { HAS_POPPLER } from "./poppler.ts";
 
@@ -20,6 +21,10 @@ export default function setup({ vite }: TestProject): void {
     console.log("gnome-keyring or dbus is not there: the tests with a real keyring are left out.");
   }
   if (!HAS_PGBOUNCER) console.log("pgbouncer is not there: the tests of the service behind it are left out.");
+  for (const line of isLong ? ([22, 24] as const) : []) {
+    if (newerNode(line) !== null) continue;
+    console.log(`npx has not fetched node@${line}: the tests of the SQLite of Node.js ${line} are left out.`);
+  }
   if (isLong && !isInstalled("openssl")) {
     console.log("openssl is not there: the tests of proxies and certificates are left out.");
   }

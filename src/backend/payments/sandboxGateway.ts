@@ -1,5 +1,4 @@
-import type Libsql from "libsql";
-import { preparer } from "../database/sqlite.ts";
+import { atomically, preparer, type SqliteConnection } from "../database/sqlite.ts";
 import type { BillingClock } from "../deps.ts";
 import {
   CAPTURES_PAGE,
@@ -44,8 +43,9 @@ interface PaymentRecord extends CapturedCardPayment {
 /** Columns that the first version did not have. */
 const LATER_COLUMNS = { kind: "text", captured_at: "integer", refunded_at: "integer" };
 
-function addLaterColumns(database: Libsql.Database): void {
-  const known = database.prepare("select name from pragma_table_info('payments')").pluck().all();
+function addLaterColumns(database: SqliteConnection): void {
+  const columns = database.prepare("select name from pragma_table_info('payments')").all() as { name: string }[];
+  const known = columns.map(({ name }) => name);
   for (const [name, type] of Object.entries(LATER_COLUMNS)) {
     if (!known.includes(name)) database.exec(`alter table payments add column ${name} ${type}`);
   }
@@ -59,7 +59,7 @@ function addLaterColumns(database: Libsql.Database): void {
  * @param deps payments settle by the billing clock and are created by the machine's
  */
 export function sandboxGateway(
-  database: Libsql.Database,
+  database: SqliteConnection,
   deps: { clock: BillingClock; now(): number; random(bytes: number): Buffer },
 ): PaymentGateway & { captures(after?: number): CapturePage } {
   database.exec(`
@@ -109,7 +109,7 @@ export function sandboxGateway(
     },
 
     async confirm(paymentId, attempt) {
-      const isNew = database.transaction(() => charge(prepare, paymentId, attempt, deps.clock.now()))();
+      const isNew = atomically(database, () => charge(prepare, paymentId, attempt, deps.clock.now()));
       if (isNew && losesAnswer(attempt)) {
         throw new GatewayUnavailable("The provider's answer was lost");
       }

@@ -1,7 +1,6 @@
 import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type Libsql from "libsql";
-import { openSqlite } from "../database/sqlite.ts";
+import { openSqlite, type SqliteConnection } from "../database/sqlite.ts";
 import { isStorageFailure } from "../database/storageFailure.ts";
 import { BackendError, startError } from "../errors.ts";
 
@@ -10,8 +9,8 @@ const FILES = { backend: "backend.db", outside: "outside.db" } as const;
 
 /** The two open databases of a sandbox. */
 export interface SandboxData {
-  readonly backend: Libsql.Database;
-  readonly outside: Libsql.Database;
+  readonly backend: SqliteConnection;
+  readonly outside: SqliteConnection;
 }
 
 /**
@@ -82,7 +81,7 @@ async function filesIn(folder: string): Promise<string[]> {
   return names.filter((name) => Object.values(FILES).some((file) => name === file || name.startsWith(`${file}-`)));
 }
 
-async function open(folder: string, file: string): Promise<Libsql.Database> {
+async function open(folder: string, file: string): Promise<SqliteConnection> {
   try {
     return await openInstalled(join(folder, file));
   } catch (error) {
@@ -98,7 +97,7 @@ async function open(folder: string, file: string): Promise<Libsql.Database> {
 }
 
 /** Opens a database. SQLite is an optional dependency, because only a sandbox needs it. */
-async function openInstalled(file: string): Promise<Libsql.Database> {
+async function openInstalled(file: string): Promise<SqliteConnection> {
   try {
     return await openSqlite(file);
   } catch (error) {

@@ -2,7 +2,6 @@ import { EventEmitter, once } from "node:events";
 import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Kysely } from "kysely";
-import type Libsql from "libsql";
 import { DEFAULT_LICENSE_LIMIT } from "../../billing/quote.ts";
 import { DEFAULT_GRACE_DAYS } from "../../billing/renewal.ts";
 import { canBuy } from "../../billing/roles.ts";
@@ -10,7 +9,7 @@ import { BASE_PATH } from "../../contract/constants.ts";
 import { migrate } from "../database/migrations/index.ts";
 import { createSchema } from "../database/migrations/newest.ts";
 import type { Database, UserRow } from "../database/schema.ts";
-import { preparer, sqliteStore } from "../database/sqlite.ts";
+import { preparer, type SqliteConnection, sqliteStore } from "../database/sqlite.ts";
 import type { BackendDeps, Notification, Notifier } from "../deps.ts";
 import { describeError } from "../errors.ts";
 import { createHttpServer, listenFailure } from "../http/server.ts";
@@ -204,7 +203,7 @@ export function createQueueingServer(deps: Parameters<typeof createHttpServer>[0
 }
 
 /** Creates the sandbox's notifier: a table outside the backend's store that keeps each ID once. */
-export function mailbox(database: Libsql.Database): Notifier & { delivered(): Notification[] } {
+export function mailbox(database: SqliteConnection): Notifier & { delivered(): Notification[] } {
   database.exec("create table if not exists mailbox (id text primary key, notification text not null)");
   const prepare = preparer(database);
   return {

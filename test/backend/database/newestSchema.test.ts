@@ -5,7 +5,11 @@ import { openSqlite, sqliteStore } from "../../../src/backend/database/sqlite.ts
 
 async function opened() {
   const database = await openSqlite(":memory:");
-  const list = (query: string) => database.prepare(query).pluck().all() as string[];
+  const list = (query: string) =>
+    database
+      .prepare(query)
+      .all()
+      .flatMap((row) => Object.values(row as object)) as string[];
   const ours = "name not glob 'kysely_*' and name not glob 'sqlite_*'";
   return {
     database,

@@ -76,7 +76,7 @@ async function openMemory(last?: string): Promise<TestStore> {
     async close() {
       await database.destroy();
       // A store that was never used does not close it.
-      if (sqlite.open) sqlite.close();
+      sqlite.close();
     },
   };
 }
@@ -93,7 +93,11 @@ async function dumpMigrated(): Promise<string> {
   const sqlite = await openSqlite(":memory:");
   const database = sqliteStore(sqlite);
   await migrate(database, { dialect: "sqlite" });
-  const list = (query: string) => sqlite.prepare(query).pluck().all();
+  const list = (query: string) =>
+    sqlite
+      .prepare(query)
+      .all()
+      .flatMap((row) => Object.values(row as object));
   const statements = [
     ...list("select sql from sqlite_master where sql > '' and name not glob 'sqlite_*' order by rowid"),
     ...list("select format('insert into kysely_migration values (%Q, %Q)', name, timestamp) from kysely_migration"),

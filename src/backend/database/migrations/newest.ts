@@ -1,8 +1,7 @@
 import type { Kysely } from "kysely";
-import type Libsql from "libsql";
 import { readShipped } from "../../shipped.ts";
 import type { Database } from "../schema.ts";
-import { openSqlite, sqliteStore } from "../sqlite.ts";
+import { openSqlite, type SqliteConnection, sqliteStore } from "../sqlite.ts";
 import { migrate } from "./index.ts";
 
 /**
@@ -11,7 +10,7 @@ import { migrate } from "./index.ts";
  *
  * @param store the store on the same database
  */
-export async function createSchema(database: Libsql.Database, store: Kysely<Database>): Promise<void> {
+export async function createSchema(database: SqliteConnection, store: Kysely<Database>): Promise<void> {
   const prebuilt = readShipped("schema.sql");
   if (prebuilt !== null) database.exec(prebuilt.toString());
   else await migrate(store, { dialect: "sqlite" });
@@ -27,8 +26,8 @@ export async function newestSchema(): Promise<string> {
       .prepare(
         "select sql from sqlite_master where sql > '' and name not glob 'sqlite_*' and name not glob 'kysely_*' order by rowid",
       )
-      .pluck()
-      .all();
+      .all()
+      .map((row) => (row as { sql: string }).sql);
     return `begin;\n${statements.join(";\n")};\ncommit;\n`;
   } finally {
     await store.destroy();
