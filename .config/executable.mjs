@@ -21,6 +21,9 @@ const SHIPPED = ["schema.sql", "fonts/DejaVuSans.ttf"];
 /** Where the build took the font from. */
 const FONT = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
 
+/** What V8 compiles depends on a random number, and so would the bytes of the executable. */
+const SAME_CODE = "--random-seed=1";
+
 /** A function, so that each has names of its own and is given what a file would be. */
 const wrapped = {
   banner: { js: "(function (require, module) {" },
@@ -116,7 +119,7 @@ async function compiled(node, file, work) {
     if (basename(file) === "program.js") run(require, module);
     writeFileSync(target, script.createCachedData());
   `;
-  await run(node.file, ["-e", script, file, target], { cwd: work, env: {} });
+  await run(node.file, [SAME_CODE, "-e", script, file, target], { cwd: work, env: {} });
   return target;
 }
 
@@ -147,7 +150,7 @@ async function assemble(node, target, work, { main, assets }) {
     execArgvExtension: "none",
   };
   await writeFile(join(work, "sea.json"), JSON.stringify(options));
-  await run(node.file, ["--experimental-sea-config", "sea.json"], { cwd: work });
+  await run(node.file, [SAME_CODE, "--experimental-sea-config", "sea.json"], { cwd: work });
   const isMac = process.platform === "darwin";
   await copyFile(node.file, target);
   await chmod(target, 0o755);

@@ -35,7 +35,7 @@ export function loadLibrary(content: Buffer, { platform, places, load }: Library
 
 function loadOnce(content: Buffer, place: string, load: (file: string) => void): void {
   // Only this user can enter it.
-  const directory = mkdtempSync(join(place, "secureflag-licenses-"));
+  const directory = mkdtempSync(join(place, "secureflag-licenses-keyring-"));
   try {
     const file = join(directory, "library.node");
     writeFileSync(file, content, { mode: 0o600, flag: "wx" });
