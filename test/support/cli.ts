@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly bin?: string;
   /** The Node.js to run it with; the one that runs the tests by default. */
   readonly node?: string;
+  /** An executable that needs no Node.js, to run instead. */
+  readonly executable?: string;
   /** The home with the configuration directory; a new one by default. */
   readonly home?: string;
   /** Redirects stdout instead of collecting it. */
@@ -50,7 +52,8 @@ class RunError extends Error {
 export async function startCli(args: readonly string[], options: RunOptions = {}): Promise<RunningCli> {
   const home = options.home ?? (await temporaryDirectory());
   const timeout = options.timeout ?? 30_000;
-  const program = [options.node ?? process.execPath, options.bin ?? BIN, ...args];
+  const { executable, node = process.execPath, bin = BIN } = options;
+  const program = [...(executable ? [executable] : [node, bin]), ...args];
   const redirected = options.stdoutFile && ["sh", "-c", `exec "$0" "$@" > ${options.stdoutFile}`, ...program];
   const [file = "", ...rest] = redirected || program;
   const child = execa(file, rest, {

@@ -36,6 +36,8 @@ export interface SandboxSettings {
   /** A data directory to keep; ephemeral by default. */
   readonly data?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** An executable that needs no Node.js, to run instead of the built program. */
+  readonly executable?: string;
 }
 
 /** The answer to a test's own request. */
@@ -155,7 +157,7 @@ export async function startSandbox(settings: SandboxSettings = {}): Promise<Runn
   args.push(...(settings.data === undefined ? ["--ephemeral"] : ["--data", settings.data]));
   if (now !== null) args.push("--now", now);
   if (settings.seed !== undefined) args.push("--seed", await seedFile(settings.seed));
-  const child = spawnSandbox(args, clearedEnvironment(home, settings.env));
+  const child = spawnSandbox(args, clearedEnvironment(home, settings.env), settings.executable);
   const line = await waitFor(
     () => {
       const ended = child.ended();
@@ -175,8 +177,8 @@ export async function seedFile(content: unknown): Promise<string> {
   return path;
 }
 
-function spawnSandbox(args: readonly string[], env: Record<string, string>) {
-  const child = execa(process.execPath, [BIN, ...args], {
+function spawnSandbox(args: readonly string[], env: Record<string, string>, executable?: string) {
+  const child = execa(executable ?? process.execPath, executable ? args : [BIN, ...args], {
     env,
     extendEnv: false,
     reject: false,

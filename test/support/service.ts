@@ -96,11 +96,11 @@ export function serviceEnvironment(database: Pick<TestDatabase, "url">): Record<
 export async function startService(
   database: Pick<TestDatabase, "url">,
   args: readonly string[] = [],
-  { env, timeout = 120_000 }: Pick<RunOptions, "env" | "timeout"> = {},
+  { env, timeout = 120_000, executable }: Pick<RunOptions, "env" | "timeout" | "executable"> = {},
 ): Promise<RunningService> {
   const process = await startCli(
     ["serve", "--payments", "sandbox", "--test-mode", "--port", "0", "--json", "--drain-seconds", "0", ...args],
-    { env: { ...serviceEnvironment(database), ...env }, timeout },
+    { env: { ...serviceEnvironment(database), ...env }, timeout, ...(executable && { executable }) },
   );
   let end: RunResult | undefined;
   void process.ended.then((result) => {

@@ -1,0 +1,14 @@
+import { join } from "node:path";
+import { execa } from "execa";
+import { DIST, ROOT } from "./places.ts";
+
+/** The executable that needs no Node.js, once `ensurePackaged` has returned. */
+export const EXECUTABLE = join(DIST, process.platform === "win32" ? "secureflag-licenses.exe" : "secureflag-licenses");
+
+/** Everything to release. */
+export const RELEASED = join(DIST, "package");
+
+/** Runs `npm run package`, unless what is there was made from these sources. Takes up to two minutes. */
+export async function ensurePackaged(): Promise<void> {
+  await execa(process.execPath, [join(ROOT, ".config/package.mjs"), "--if-needed"], { cwd: ROOT });
+}
