@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Version } from "@cyclonedx/cyclonedx-library/Spec";
+import { JsonStrictValidator } from "@cyclonedx/cyclonedx-library/Validation";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { Ajv } from "ajv";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../package.json";
@@ -171,10 +173,9 @@ describe("what is released", () => {
   const version = `${manifest.name}-${manifest.version}`;
 
   test("has sums that match, and an archive with the executable and the licenses", async () => {
-    await execa("sha256sum", ["--check", "--strict", "SHA256SUMS"], { cwd: RELEASED });
-    const sums = (await readFile(join(RELEASED, "SHA256SUMS"), "utf8")).trim().split("\n");
     const names = (await readdir(RELEASED)).filter((name) => name !== "SHA256SUMS").sort();
-    expect(sums.map((line) => line.split("  ")[1]).sort()).toEqual(names);
+    const lines = names.map(async (name) => `${sha256(await readFile(join(RELEASED, name)))}  ${name}\n`);
+    expect(await readFile(join(RELEASED, "SHA256SUMS"), "utf8")).toBe((await Promise.all(lines)).join(""));
     const archive = `${version}-${process.platform}-${process.arch}`;
     expect(names).toEqual(expect.arrayContaining([`${archive}.tar.gz`, `${version}.tgz`, "sbom.cdx.json"]));
     const place = await temporaryDirectory();
@@ -190,10 +191,11 @@ describe("what is released", () => {
   });
 
   test("lists in a valid SBOM every package that is inside, and Node.js", async () => {
-    const bom = JSON.parse(await readFile(join(RELEASED, "sbom.cdx.json"), "utf8"));
-    const validate = await bomValidator();
-    expect(validate(bom), JSON.stringify(validate.errors)).toBe(true);
-    expect(validate({ ...bom, bomFormat: "other" })).toBe(false);
+    const text = await readFile(join(RELEASED, "sbom.cdx.json"), "utf8");
+    const validator = new JsonStrictValidator(Version.v1dot5);
+    expect(await validator.validate(text)).toBeNull();
+    expect(await validator.validate(text.replace("CycloneDX", "other"))).not.toBeNull();
+    const bom = JSON.parse(text);
     const { inputs } = JSON.parse(await readFile(join(DIST, "metafile.json"), "utf8")) as { inputs: object };
     const bundled = new Set(
       Object.keys(inputs).flatMap((file) => file.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\//g) ?? []),
@@ -212,15 +214,6 @@ describe("what is released", () => {
   });
 });
 
-/** Where the schemas look for each other. */
-const SCHEMAS = "http://cyclonedx.org/schema";
-
-/** Reads the schema of CycloneDX 1.5, with what it refers to. */
-async function bomValidator() {
-  const folder = join(ROOT, "node_modules/@cyclonedx/cyclonedx-library/res/schema");
-  const read = async (name: string) => JSON.parse(await readFile(join(folder, `${name}.SNAPSHOT.schema.json`), "utf8"));
-  const ajv = new Ajv({ strict: false, validateFormats: false });
-  for (const name of ["spdx", "jsf-0.82"])
-    ajv.addSchema({ ...(await read(name)), $id: `${SCHEMAS}/${name}.SNAPSHOT.schema.json` });
-  return ajv.compile(await read("bom-1.5"));
+function sha256(content: Buffer): string {
+  return createHash("sha256").update(content).digest("hex");
 }

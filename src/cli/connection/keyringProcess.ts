@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { getAsset, getRawAsset, isSea } from "node:sea";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import type * as Keyring from "@napi-rs/keyring";
 import type { KeyringAnswer, KeyringRequest } from "./keyring.ts";
 import { loadLibrary } from "./nativeLibrary.ts";
 
@@ -41,15 +42,15 @@ function startThread(request: KeyringRequest): Worker {
   return new Worker(`${getAsset("keyring.js", "utf8")}(require)`, { eval: true, workerData: request });
 }
 
-async function loadKeyring(): Promise<typeof import("@napi-rs/keyring")> {
-  if (!isSea()) return await import("@napi-rs/keyring");
+async function loadEntry(): Promise<typeof Keyring.Entry> {
+  if (!isSea()) return (await import("@napi-rs/keyring")).Entry;
   const library = { exports: {} };
   loadLibrary(Buffer.from(getRawAsset("keyring.node") as ArrayBuffer), {
     platform: process.platform,
     places: writablePlaces(),
     load: (file) => process.dlopen(library, file),
   });
-  return library.exports as typeof import("@napi-rs/keyring");
+  return (library.exports as typeof Keyring).Entry;
 }
 
 /** On Windows only the directory of this user, since a service shares its temporary one with every user. */
@@ -63,7 +64,7 @@ function writablePlaces(): string[] {
 async function work(request: KeyringRequest): Promise<void> {
   const answer = (message: KeyringAnswer) => parentPort?.postMessage(message);
   try {
-    const { Entry } = await loadKeyring();
+    const Entry = await loadEntry();
     const entryOf = (account: string) => new Entry(SERVICE, account, OPTIONS);
     const entry = entryOf("account" in request ? request.account : PROBE);
     // From here on it runs, and what is still waited for is a person who unlocks it.
