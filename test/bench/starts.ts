@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { EXECUTABLE, ensurePackaged, nodeInside } from "../support/executable.ts";
 import { BIN, clearedEnvironment, ROOT, temporaryDirectory } from "../support/places.ts";
 import { environmentFor, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
@@ -13,6 +14,7 @@ export const startBudgets: readonly Budget[] = [
   againstNode("start-version", 1.15, [BIN, "--version"], "end"),
   againstNode("start-help", 1.12, [BIN, "--help"], "end"),
   againstNode("sandbox-ready", 6, [BIN, "sandbox", "--ephemeral", "--port", "0", "--json"], "line"),
+  executableBudget(),
   againstUndici("status-overhead", 1.1, ["status", "--json"], "bareStatus.mjs", "a bare GET with undici"),
   againstUndici("buy-overhead", 1.15, ["buy", "1", "--yes", "--json"], "bareBuy.mjs", "its three requests with undici"),
 ];
@@ -28,6 +30,24 @@ function againstNode(name: string, goal: number, args: readonly string[], until:
         node: { file: process.execPath, args: NOTHING, env, until: "end" },
       });
       return [{ name, value: ratio(samples.program, samples.node), unit: "× node -e 0", goal, samples }];
+    },
+  };
+}
+
+/** `--version` of the executable that needs no Node.js beside the Node.js that is inside. */
+function executableBudget(): Budget {
+  const name = "executable-version";
+  return {
+    name,
+    isSlow: false,
+    measure: async () => {
+      await ensurePackaged();
+      const env = clearedEnvironment(await temporaryDirectory());
+      const samples = await race({
+        program: { file: EXECUTABLE, args: ["--version"], env, until: "end" },
+        node: { file: await nodeInside(), args: NOTHING, env, until: "end" },
+      });
+      return [{ name, value: ratio(samples.program, samples.node), unit: "× node -e 0 of it", goal: 1.3, samples }];
     },
   };
 }

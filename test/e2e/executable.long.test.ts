@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { chmod, copyFile, mkdir, readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Version } from "@cyclonedx/cyclonedx-library/Spec";
 import { JsonStrictValidator } from "@cyclonedx/cyclonedx-library/Validation";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -10,8 +10,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../package.json";
 import { errorOf, type RunOptions, type RunResult, resultOf, runCli } from "../support/cli.ts";
 import { EXECUTABLE, ensurePackaged, RELEASED } from "../support/executable.ts";
+import { woffOf } from "../support/fonts.ts";
 import { HAS_KEYRING, startKeyring, startSilentBus } from "../support/keyrings.ts";
 import { clearedEnvironment, DIST, ROOT, removePlaces, temporaryDirectory } from "../support/places.ts";
+import { exampleWith, readExamples } from "../support/readme.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { ADMIN, organization, PASSWORD, seed, tokenOf } from "../support/seed.ts";
 import { createDatabase, POSTGRES, startService } from "../support/service.ts";
@@ -101,6 +103,25 @@ describe("the executable", () => {
     expect(JSON.parse(bought.stderr)).toMatchObject({ error: { exitCode: 2 } });
   });
 
+  test("draws receipts with the fonts that are installed next to it", async () => {
+    const executable = await elsewhere();
+    const name = "かな";
+    const japanese = await startSandbox({ seed: seed(organization(3, { name })), executable });
+    try {
+      const run = (...args: string[]) => japanese.cli(3, args, { executable });
+      expect((await run("buy", "1", "--yes")).exitCode).toBe(0);
+      const pdf = join(dirname(executable), "receipt.pdf");
+      const receipt = ["purchases", "receipt", "3-000001", "--pdf", pdf, "--json"];
+      expect(errorOf(await run(...receipt)).message).toContain("@fontsource/noto-sans-jp");
+      const fonts = join(dirname(executable), "node_modules/@fontsource/noto-sans-jp/files");
+      await mkdir(fonts, { recursive: true });
+      await writeFile(join(fonts, "noto-sans-jp-japanese-400-normal.woff"), woffOf(name));
+      expect(await run(...receipt)).toMatchObject({ exitCode: 0, stderr: "" });
+    } finally {
+      await japanese.stop();
+    }
+  });
+
   test("shows in a stack trace where a failure comes from, and no path of the machine that built it", async () => {
     const { stderr } = await run(["status", "--verbose"]);
     expect(stderr).toMatch(/^ {4}at async main \(program\.js:\d+:\d+\)$/m);
@@ -170,6 +191,21 @@ describe.skipIf(!HAS_KEYRING)("the executable and a real keyring", () => {
 });
 
 describe("what is released", () => {
+  test("is installed as the README says", async () => {
+    const text = exampleWith(await readExamples(), "sh", "--ignore-missing SHA256SUMS");
+    const place = await temporaryDirectory();
+    for (const name of await readdir(RELEASED)) {
+      if (!name.endsWith(".tgz")) await copyFile(join(RELEASED, name), join(place, name));
+    }
+    const own = text.replaceAll("linux-x64", `${process.platform}-${process.arch}`).replace("sudo install", "install");
+    await mkdir(join(place, "bin"));
+    await execa("sh", ["-ec", own.replace("/usr/local/bin/", "bin/")], { cwd: place });
+    const installed = await run(["--version"], { executable: join(place, "bin/secureflag-licenses") });
+    expect(installed.stdout).toBe(`${manifest.version}\n`);
+    await writeFile(join(place, "sbom.cdx.json"), "{}");
+    await expect(execa("sh", ["-ec", own], { cwd: place })).rejects.toThrow("sbom.cdx.json: FAILED");
+  });
+
   const version = `${manifest.name}-${manifest.version}`;
 
   test("has sums that match, and an archive with the executable and the licenses", async () => {
@@ -181,6 +217,9 @@ describe("what is released", () => {
     const place = await temporaryDirectory();
     await execa("tar", ["-xzf", join(RELEASED, `${archive}.tar.gz`)], { cwd: place });
     const unpacked = join(place, archive);
+    const { stdout } = await execa("tar", ["-tzf", join(RELEASED, `${version}.tgz`)]);
+    expect(stdout).toContain("package/bin/secureflag-licenses.js\n");
+    expect(stdout).not.toMatch(/bin\/(executable|inside)|dist\/(package|executable|secureflag-licenses)/);
     expect((await readdir(unpacked)).sort()).toEqual(["LICENSE", "THIRD-PARTY-LICENSES.txt", "secureflag-licenses"]);
     expect((await run(["--version"], { executable: join(unpacked, "secureflag-licenses") })).stdout).toBe(
       `${manifest.version}\n`,

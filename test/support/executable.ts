@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { execa } from "execa";
 import { DIST, ROOT } from "./places.ts";
 
@@ -11,4 +12,12 @@ export const RELEASED = join(DIST, "package");
 /** Runs `npm run package`, unless what is there was made from these sources. Takes up to two minutes. */
 export async function ensurePackaged(): Promise<void> {
   await execa(process.execPath, [join(ROOT, ".config/package.mjs"), "--if-needed"], { cwd: ROOT });
+}
+
+/** Finds the Node.js that is inside. */
+export async function nodeInside(): Promise<string> {
+  const { findNode24 }: { findNode24(): Promise<{ file: string }> } = await import(
+    pathToFileURL(join(ROOT, ".config/node24.mjs")).href
+  );
+  return (await findNode24()).file;
 }
