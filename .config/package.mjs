@@ -33,6 +33,9 @@ const SOURCES = [
   ".config/sbom.mjs",
 ];
 
+/** What people call systems, where Node.js calls them otherwise. */
+const SYSTEMS = { darwin: "macos", win32: "windows" };
+
 const isWindows = process.platform === "win32";
 const run = promisify(execFile);
 const dist = join(root, "dist");
@@ -55,7 +58,7 @@ async function make() {
 
   const node = await findNode24();
   const inputs = await makeExecutable(node, join(made, program), join(work, "parts"));
-  await archive(work, `${name}-${version}-${isWindows ? "windows" : process.platform}-${process.arch}`, date, {
+  await archive(work, `${name}-${version}-${SYSTEMS[process.platform] ?? process.platform}-${process.arch}`, date, {
     released,
     fill: async (folder) => {
       await copyFile(join(made, program), join(folder, program));
@@ -119,7 +122,7 @@ async function archive(work, file, date, { released, top = file, fill }) {
   const args = [...owner, "-cf", "-", isGnu ? "--no-recursion" : "-n", ...paths];
   const tar = spawn("tar", args, { cwd: place, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve, reject) => tar.once("error", reject).once("close", resolve));
-  await pipeline(tar.stdout, createGzip({ level: 9 }), createWriteStream(join(released, `${file}.tar.gz`)));
+  await pipeline(tar.stdout, createGzip(), createWriteStream(join(released, `${file}.tar.gz`)));
   const code = await ended;
   if (code !== 0) throw new Error(`tar ended with exit code ${code}.`);
 }

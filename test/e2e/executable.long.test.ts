@@ -9,7 +9,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../package.json";
 import { errorOf, type RunOptions, type RunResult, resultOf, runCli } from "../support/cli.ts";
-import { EXECUTABLE, ensurePackaged, RELEASED } from "../support/executable.ts";
+import { EXECUTABLE, ensurePackaged, RELEASED, SYSTEM } from "../support/executable.ts";
 import { woffOf } from "../support/fonts.ts";
 import { HAS_KEYRING, startKeyring, startSilentBus } from "../support/keyrings.ts";
 import { clearedEnvironment, DIST, ROOT, removePlaces, temporaryDirectory } from "../support/places.ts";
@@ -197,7 +197,7 @@ describe("what is released", () => {
     for (const name of await readdir(RELEASED)) {
       if (!name.endsWith(".tgz")) await copyFile(join(RELEASED, name), join(place, name));
     }
-    const own = text.replaceAll("linux-x64", `${process.platform}-${process.arch}`).replace("sudo install", "install");
+    const own = text.replaceAll("linux-x64", SYSTEM).replace("sudo install", "install");
     await mkdir(join(place, "bin"));
     await execa("sh", ["-ec", own.replace("/usr/local/bin/", "bin/")], { cwd: place });
     const installed = await run(["--version"], { executable: join(place, "bin/secureflag-licenses") });
@@ -212,7 +212,7 @@ describe("what is released", () => {
     const names = (await readdir(RELEASED)).filter((name) => name !== "SHA256SUMS").sort();
     const lines = names.map(async (name) => `${sha256(await readFile(join(RELEASED, name)))}  ${name}\n`);
     expect(await readFile(join(RELEASED, "SHA256SUMS"), "utf8")).toBe((await Promise.all(lines)).join(""));
-    const archive = `${version}-${process.platform}-${process.arch}`;
+    const archive = `${version}-${SYSTEM}`;
     expect(names).toEqual(expect.arrayContaining([`${archive}.tar.gz`, `${version}.tgz`, "sbom.cdx.json"]));
     const place = await temporaryDirectory();
     await execa("tar", ["-xzf", join(RELEASED, `${archive}.tar.gz`)], { cwd: place });

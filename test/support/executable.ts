@@ -6,6 +6,9 @@ import { DIST, ROOT } from "./places.ts";
 /** The executable that needs no Node.js, once `ensurePackaged` has returned. */
 export const EXECUTABLE = join(DIST, process.platform === "win32" ? "secureflag-licenses.exe" : "secureflag-licenses");
 
+/** The system that it is for, as in the names of archives. */
+export const SYSTEM = `${{ darwin: "macos", win32: "windows" }[process.platform as string] ?? process.platform}-${process.arch}`;
+
 /** Everything to release. */
 export const RELEASED = join(DIST, "package");
 

@@ -42,7 +42,7 @@ const LIMIT_MS = 5_000;
 /** What the build made of keyringProcess.ts: every chunk lies beside it. */
 const PROGRAM = fileURLToPath(new URL("keyring.js", import.meta.url));
 
-/** The executable that is started under this name is the keyring's process (bin/executable.js): no argument can be taken for it. */
+/** Started under this name, the executable is the keyring's process (bin/executable.js): no argument is taken for it. */
 const NAME = "secureflag-licenses-keyring";
 
 /**

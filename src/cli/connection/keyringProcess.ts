@@ -9,9 +9,9 @@ import type { KeyringAnswer, KeyringRequest } from "./keyring.ts";
 import { loadLibrary } from "./nativeLibrary.ts";
 
 /**
- * A program of its own, `dist/keyring.js`, which is also inside the executable: does one thing in the system's keyring, and answers on stdout. The calls are
- * native and block for as long as the keyring likes, so that they are made in a thread; meanwhile the main thread watches
- * stdin, whose end means that the process waiting for the answer has gone.
+ * A program of its own, `dist/keyring.js`, which is also inside the executable: does one thing in the system's keyring, and
+ * answers on stdout. The calls are native and block for as long as the keyring likes, so that they are made in a thread;
+ * meanwhile the main thread watches stdin, whose end means that the process waiting for the answer has gone.
  */
 
 const SERVICE = "secureflag-licenses";
@@ -57,8 +57,17 @@ async function loadEntry(): Promise<typeof Keyring.Entry> {
 function writablePlaces(): string[] {
   const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
   if (process.platform === "win32") return LOCALAPPDATA ? [LOCALAPPDATA] : [];
-  // Where programs in the temporary directory may not run, the cache's is tried.
-  return [tmpdir(), XDG_CACHE_HOME || join(homedir(), ".cache")];
+  // A library in a temporary directory that is mounted without execution cannot be loaded.
+  return [tmpdir(), XDG_CACHE_HOME || join(home(), ".cache")];
+}
+
+/** Without an account there may be no home; nothing can be made in the root directory then. */
+function home(): string {
+  try {
+    return homedir();
+  } catch {
+    return "/";
+  }
 }
 
 async function work(request: KeyringRequest): Promise<void> {
