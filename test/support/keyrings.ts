@@ -33,11 +33,16 @@ export async function startKeyring(): Promise<RunningKeyring> {
   const secrets = "--dest=org.freedesktop.secrets";
   const collection = "/org/freedesktop/secrets/collection/login";
   const get = ["org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Collection", "string:Locked"];
-  const isUnlocked = () =>
-    send(secrets, collection, ...get).then(
-      ({ stdout }) => stdout.includes("boolean false"),
+  const isAnswered = (answer: string, ...args: string[]) =>
+    send(...args).then(
+      ({ stdout }) => stdout.includes(answer),
       () => false,
     );
+  const owner = ["--dest=org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.NameHasOwner"];
+  // Asked before it is there, the bus would start another one, which stays locked.
+  const isUnlocked = async () =>
+    (await isAnswered("boolean true", ...owner, "string:org.freedesktop.secrets")) &&
+    (await isAnswered("boolean false", secrets, collection, ...get));
   await waitFor(isUnlocked, 10_000, "the keyring");
   return {
     env: { DBUS_SESSION_BUS_ADDRESS: address, XDG_RUNTIME_DIR: home },
