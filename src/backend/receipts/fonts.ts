@@ -18,8 +18,7 @@ export interface FontFiles {
 export function installedFonts(): FontFiles {
   const require = createRequire(import.meta.url);
   return {
-    base:
-      readShipped("fonts/DejaVuSans.ttf") ?? readFileSync(require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf")),
+    base: readShipped("fonts/DejaVuSans.ttf") ?? readFileSync(require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf")),
     read: (font) => readFont(font, (file) => require.resolve(file)),
   };
 }
