@@ -15,7 +15,15 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 /** The file of `dist/` that says which sources it was built from and which files, with their sizes, it holds. */
 export const BUILD_FILE = "build.json";
 
-const SOURCES = ["package.json", "package-lock.json", ".config/build.mjs", ".config/built.mjs", ".config/lean.mjs"];
+const SOURCES = [
+  "package.json",
+  "package-lock.json",
+  ".config/build.mjs",
+  ".config/built.mjs",
+  ".config/lean.mjs",
+  ".github/actions/top-up/action.yml",
+  ".github/actions/top-up/index.js",
+];
 
 /** Names the sources of the build by their content: the SHA-256 sum of them all, in hexadecimal digits. */
 export async function digestOfSources() {
