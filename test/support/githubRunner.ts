@@ -91,7 +91,7 @@ export async function runSteps(yaml: string, repository: Repository): Promise<St
 }
 
 async function run(steps: z.output<typeof stepsSchema>, repository: Repository): Promise<StepEnd[]> {
-  const github = { token: repository.github?.token ?? "" };
+  const github = { token: repository.github?.token ?? "ghs_unused" };
   const contexts = { secrets: repository.secrets ?? {}, vars: repository.vars ?? {}, github };
   const env = await machine(repository);
   const ended: StepEnd[] = [];
@@ -144,7 +144,7 @@ async function runAction(
     ([name, value]) => [`INPUT_${name.replaceAll(" ", "_").toUpperCase()}`, value] as const,
   );
   const main = join(directory, action.runs.main);
-  const end = await runStep([process.execPath, main], { ...env, ...Object.fromEntries(inputs) });
+  const end = await runProcess([process.execPath, main], { ...env, ...Object.fromEntries(inputs) });
   const undeclared = Object.keys(end.outputs).find((name) => !Object.hasOwn(action.outputs, name));
   if (undeclared !== undefined) throw new RunnerError(`the action has no output ${undeclared}`);
   return end;
@@ -159,10 +159,10 @@ async function runScript(
   const path = join(machineEnv.RUNNER_TEMP ?? "", `${crypto.randomUUID()}.sh`);
   await writeFile(path, script);
   const flags = shell === "bash" ? ["--noprofile", "--norc", "-eo", "pipefail"] : ["-e"];
-  return await runStep(["bash", ...flags, path], { ...machineEnv, ...evaluated(env, contexts) });
+  return await runProcess(["bash", ...flags, path], { ...machineEnv, ...evaluated(env, contexts) });
 }
 
-async function runStep([command = "", ...args]: readonly string[], env: Environment): Promise<StepEnd> {
+async function runProcess([command = "", ...args]: readonly string[], env: Environment): Promise<StepEnd> {
   const directory = join(env.RUNNER_TEMP ?? "", crypto.randomUUID());
   await mkdir(directory);
   const names = ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"];

@@ -190,7 +190,11 @@ describe("the top-up action", () => {
 
   test("waits for a person as long as it is told to", async () => {
     const running = topUp(WAITING, { available: "8", wait: "60" });
-    const url = await waitFor(async () => (await sandbox.purchases(WAITING))[0]?.nextAction?.url ?? undefined);
+    const path = `/organizations/${WAITING}/purchases?limit=1`;
+    const url = await waitFor(async () => {
+      const { body } = await sandbox.request("GET", path, { token: tokenOf(WAITING) });
+      return (body as { items: { nextAction: { url: string } | null }[] }).items[0]?.nextAction?.url;
+    });
     await actOnPage(url, "pay");
     expect(await running).toMatchObject({
       exitCode: 0,
