@@ -67,14 +67,10 @@ export function readInputs(env: Context["env"]): StepInputs {
     throw usageError("trust cannot be used with api-token", "Set trust or api-token, not both.");
   }
   const isPlan = readBoolean(given, "plan");
-  const isDryRun = readBoolean(given, "dry-run") || isPlan;
+  const isDryRun = readBoolean(given, "dry-run");
+  const rehearsal = isPlan ? ["--plan"] : isDryRun ? ["--dry-run"] : [];
   return {
-    argv: [
-      "top-up",
-      "--yes",
-      ...flagged().flatMap((name) => flag(name, given[name])),
-      ...(isDryRun ? ["--dry-run"] : []),
-    ],
+    argv: ["top-up", "--yes", ...flagged().flatMap((name) => flag(name, given[name])), ...rehearsal],
     env: signIn(given),
     command: given.command?.split(/\s+/) ?? [],
     plan: isPlan ? planOf(given, env) : null,
@@ -132,7 +128,7 @@ function flag(name: keyof typeof FLAGS, value: string | null): string[] {
 }
 
 function signIn({ trust, "api-token": token }: Given): Context["env"] {
-  if (token !== null) return { SECUREFLAG_API_TOKEN: token };
+  if (token !== null) return { SECUREFLAG_API_TOKEN: token, SECUREFLAG_API_TOKEN_FILE: undefined };
   if (trust === null) return {};
   return { SECUREFLAG_TRUST: trust, SECUREFLAG_API_TOKEN: undefined, SECUREFLAG_API_TOKEN_FILE: undefined };
 }

@@ -27,6 +27,7 @@ interface TopUpFlags extends BuyingFlags {
   readonly available?: number;
   readonly purchased?: number;
   readonly whenBelow?: number;
+  readonly plan?: boolean;
 }
 
 const SAFE = `
@@ -47,11 +48,13 @@ export function register(program: Command, context: Context, run: Run<TopUpOptio
         .conflicts("purchased"),
     )
     .option("--purchased <n>", "target number of purchased licenses", wholeNumber(0))
-    .option("--when-below <n>", "with --available: buy only when fewer are available", wholeNumber(0));
+    .option("--when-below <n>", "with --available: buy only when fewer are available", wholeNumber(0))
+    .option("--plan", "like --dry-run, with a token that can only read");
   addBuyingOptions(command)
     .addHelpText("after", SAFE)
     .action((flags: TopUpFlags, command: Command) => {
-      const options = { ...readGlobals(command), ...readBuying(flags), target: targetOf(flags) };
+      const plan = flags.plan === true && { dryRun: true, isPlan: true };
+      const options = { ...readGlobals(command), ...readBuying(flags), ...plan, target: targetOf(flags) };
       return interruptible(context, () => run(options, context));
     });
 }

@@ -182,6 +182,15 @@ describe("top-up", () => {
   });
 });
 
+describe("top-up --plan", () => {
+  it("is a dry run that does not ask what the token may do, and keeps the guards", async () => {
+    const { code, stdout } = await play("top-up --available 8 --plan --json", PRICED);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ shortfall: 5, bought: 0, purchase: null, dryRun: true, quote: {} });
+    expect((await play("top-up --available 8 --plan --max-total 1 --json", PRICED)).code).toBe(7);
+  });
+});
+
 describe("a step of GitHub Actions", () => {
   it("gets outputs and a summary of what was bought", async () => {
     const { env, outputs, summary } = job();
