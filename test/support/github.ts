@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 
 /** A comment as the API gives it. */
-export interface GithubComment {
+interface GithubComment {
   readonly id: number;
   readonly body: string;
   readonly user: { readonly login: string; readonly type: "Bot" | "User" } | null;

@@ -64,6 +64,8 @@ const workflowSchema = z.strictObject({
   jobs: z.record(
     z.string(),
     z.strictObject({
+      // Nothing here runs for a fork.
+      if: z.literal("github.event.pull_request.head.repo.full_name == github.repository").optional(),
       "runs-on": z.literal("ubuntu-latest"),
       "timeout-minutes": z.int().positive(),
       steps: stepsSchema,
