@@ -13,8 +13,6 @@ import { BUILD_FILE, describeBuild, digestOfSources, isBuiltFrom, root } from ".
 import { lean } from "./lean.mjs";
 
 const dist = join(root, "dist");
-/** The entry that only the action has. */
-const STEP = "step";
 const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
 const digest = await digestOfSources();
 
@@ -35,7 +33,7 @@ async function make() {
     entryPoints: {
       main: "src/cli/main.ts",
       keyring: "src/cli/connection/keyringProcess.ts",
-      [STEP]: "src/cli/action/step.ts",
+      step: "src/cli/action/step.ts",
     },
     outdir: "dist",
     write: false,
@@ -57,7 +55,7 @@ async function make() {
     },
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [relative(dist, path), contents]));
-  for (const [name, contents] of files) if (name !== `${STEP}.js`) await write(name, contents);
+  for (const [name, contents] of files) await write(name, contents);
   await writeJson("answers.json", await answers(["--version", "-V", "--help", "-h", "help"]));
   const { openapiDocument } = await load("src/contract/openapi.ts");
   await writeJson("openapi.json", openapiDocument(version));
@@ -87,7 +85,7 @@ async function makeAction(outputs, files) {
   await writeJson("action/package.json", { private: true, type: "module" });
   await write("action/LICENSE", await readFile(join(root, "LICENSE")));
   await copyFile(join(made, "THIRD-PARTY-LICENSES.txt"), join(made, "action/THIRD-PARTY-LICENSES.txt"));
-  const loaded = new Set(["main", "keyring", STEP].map((entry) => `dist/${entry}.js`));
+  const loaded = new Set(["main", "keyring", "step"].map((entry) => `dist/${entry}.js`));
   for (const file of loaded) {
     for (const { path } of outputs[file].imports) {
       if (outputs[path] && !outputs[path].entryPoint?.startsWith("src/backend/")) loaded.add(path);

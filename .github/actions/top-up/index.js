@@ -1,8 +1,13 @@
-// Runs the program that the build puts beside this file, as a step of GitHub Actions.
+// Runs the program that the build puts beside this file, as a step of GitHub Actions. In the package and in a checkout of
+// the program itself, that is in dist/.
+import { existsSync } from "node:fs";
+
 process.exitCode = 1;
-Promise.all([import("./program/main.js"), import("./program/step.js")])
-  .then(async ([program, { runStep }]) => {
-    const { exitCode, leavesWork } = await runStep(program);
+const inside = new URL("program/", import.meta.url);
+const program = existsSync(inside) ? inside : new URL("../../../dist/", import.meta.url);
+Promise.all(["main.js", "step.js"].map((name) => import(new URL(name, program).href)))
+  .then(async ([main, { runStep }]) => {
+    const { exitCode, leavesWork } = await runStep(main);
     process.exitCode = exitCode;
     if (leavesWork) process.exit();
   })

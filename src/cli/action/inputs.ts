@@ -56,7 +56,8 @@ function flagged(): readonly (keyof typeof FLAGS)[] {
 /**
  * Reads the inputs of the step that runs the action (src/cli/README.md, GitHub Actions).
  *
- * @param env has each input as GitHub's runner passes it: `INPUT_` and the name in capitals, hyphens kept
+ * @param env has each input as GitHub's runner passes it: `INPUT_` and the name in capitals, hyphens kept; also with
+ *   underscores, for a step that runs the action without that
  * @throws CliError `invalid_usage`
  */
 export function readInputs(env: Context["env"]): StepInputs {
@@ -79,7 +80,9 @@ export function readInputs(env: Context["env"]): StepInputs {
 
 function readGiven(env: Context["env"]): Given {
   const read = (name: Input) => {
-    const value = env[`INPUT_${name.toUpperCase()}`]?.trim();
+    const variable = `INPUT_${name.toUpperCase()}`;
+    // A shell and a workflow's `env` know no names with hyphens.
+    const value = (env[variable] ?? env[variable.replaceAll("-", "_")])?.trim();
     return value === undefined || value === LEFT_OUT ? null : value;
   };
   return Object.fromEntries(INPUTS.map((name) => [name, read(name)])) as Given;

@@ -1,5 +1,6 @@
 import { cp, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { FaultProxy } from "../../support/faultProxy.ts";
@@ -213,6 +214,38 @@ describe("the top-up action", () => {
     const none = await topUp(id, { available: "4", command: "/nowhere/program" });
     expect(none).toMatchObject({ exitCode: 2, outputs: stopped(2) });
     expect(errorsOf(none)).toEqual([expect.stringMatching(/^command cannot be run: .*ENOENT/)]);
+  });
+
+  test("runs in a step where the runner has no node24, as its last comment says", async () => {
+    const id = untouched();
+    const text = await readFile(join(workspace, ACTION, "action.yml"), "utf8");
+    const [step = ""] = /(?:^# {4}[^\n]*\n)+$/m.exec(text) ?? [];
+    const repository = {
+      workspace,
+      vars: { SECUREFLAG_API_URL: sandbox.ready.url },
+      secrets: { SECUREFLAG_API_TOKEN: tokenOf(id) },
+    };
+    const yaml = step.replaceAll(/^#/gm, "");
+    const [end] = await runSteps(yaml, repository);
+    expect(end).toMatchObject({ exitCode: 0, outputs: { status: "succeeded", bought: "2", "exit-code": "0" } });
+    const [refused] = await runSteps(yaml, { ...repository, vars: {} });
+    expect(refused).toMatchObject({ exitCode: 2, outputs: stopped(2) });
+    expect(refused && errorsOf(refused)).toEqual([expect.stringMatching(/^api-url is empty\./)]);
+  });
+
+  test("names every empty input at once", async () => {
+    const end = await topUp(1, { available: "8", "max-total": "", "max-licenses": "", organization: "" });
+    expect(errorsOf(end)).toEqual([expect.stringMatching(/^max-licenses, max-total and organization are empty\. /)]);
+  });
+
+  test("runs what was built in a checkout of the program", async () => {
+    const env = { PATH: process.env.PATH ?? "", INPUT_AVAILABLE: "8", INPUT_MAX_LICENSES: "", INPUT_MAX_TOTAL: "" };
+    const index = join(ROOT, ACTION, "index.js");
+    const ended = await execa(process.execPath, [index], { env, extendEnv: false, reject: false });
+    expect(ended).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("max-licenses and max-total are empty."),
+    });
   });
 
   test("asks no registry and starts no program", async () => {

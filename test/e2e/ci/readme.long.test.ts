@@ -300,10 +300,17 @@ describe("the README's text about CI", () => {
     expect(named(outputs)).toEqual(Object.keys(action.outputs));
   });
 
-  test("describes the installed package, which has the JSON Schemas", async () => {
+  test("describes the installed package, which has the JSON Schemas and the action", async () => {
     const installed = join(prefix, "lib", "node_modules", "secureflag-licenses");
     expect(await readdir(join(installed, "dist", "schemas"))).toEqual(
       expect.arrayContaining(["top-up.json", "buy.json", "quote.json", "error.json"]),
     );
+    const action = join(installed, ".github", "actions", "top-up");
+    expect((await readdir(action)).sort()).toEqual(["action.yml", "index.js"]);
+    const env = { PATH: process.env.PATH ?? "", INPUT_AVAILABLE: "5", INPUT_MAX_TOTAL: "" };
+    const ended = await execa(process.execPath, [join(action, "index.js")], { env, extendEnv: false, reject: false });
+    expect(ended).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("max-total is empty.") });
+    // The program is in the package once.
+    expect(await readdir(join(installed, "dist"))).not.toContain("action");
   });
 });
