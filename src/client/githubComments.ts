@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Environment, parseAddress } from "./address.ts";
+import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts";
 import { ClientError } from "./errors.ts";
 import { isTransientStatus, parseRetryAfter } from "./retry.ts";
 import { createTransport, type Sink, type Transport } from "./transport.ts";
@@ -71,12 +71,13 @@ class TryAgain extends Error {
  *
  * @returns whether there was one before
  * @throws ClientError `forbidden` where the token may not comment, `not_found`, `unreachable`, `unexpected_answer`,
- *   `invalid_usage`, `insecure_url`
+ *   `invalid_usage`, `insecure_url`, `insecure_tls`
  */
 export async function putComment(
   comment: PullRequestComment,
   { timeoutMs, env, userAgent, sleep }: CommentOptions,
 ): Promise<"created" | "updated"> {
+  assertVerifiedTls(env);
   const address = parseAddress(comment.apiUrl);
   const transport = createTransport(address, env);
   const headers = {

@@ -14,13 +14,13 @@ beforeEach(async () => {
 });
 afterEach(() => github.close());
 
-function put(body: string, changes: Partial<PullRequestComment> = {}) {
+function put(body: string, changes: Partial<PullRequestComment> = {}, env: Record<string, string> = {}) {
   const comment = { apiUrl: github.url, token: JOB_TOKEN, repository: "northwind/infra", number: 7, marker: MARKER };
   return putComment(
     { ...comment, body: `${changes.marker ?? MARKER}\n\n${body}`, ...changes },
     {
       timeoutMs: 2_000,
-      env: {},
+      env,
       userAgent: "test",
       sleep: async (milliseconds) => void pauses.push(milliseconds),
     },
@@ -112,5 +112,7 @@ describe("a comment on a pull request", () => {
     await expect(put("one", { apiUrl: "http://github.example/api/v3" })).rejects.toMatchObject({
       code: "insecure_url",
     });
+    await expect(put("one", {}, { NODE_TLS_REJECT_UNAUTHORIZED: "0" })).rejects.toMatchObject({ code: "insecure_tls" });
+    expect(github.requests).toEqual([]);
   });
 });

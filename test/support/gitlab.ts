@@ -13,8 +13,9 @@ export class PipelineError extends Error {
 
 const inputSchema = z.strictObject({
   description: z.string(),
-  type: z.enum(["string", "boolean"]).default("string"),
-  default: z.union([z.string(), z.boolean()]).optional(),
+  options: z.array(z.string()).optional(),
+  // A boolean or a number stays one where it is put in, and a variable of a job is neither.
+  default: z.string().optional(),
 });
 const specSchema = z.strictObject({ spec: z.strictObject({ inputs: z.record(z.string(), inputSchema) }) });
 const pipelineSchema = z.strictObject({
@@ -61,8 +62,9 @@ export async function readIncludedJob(yaml: string, project: string): Promise<Gi
   const values = Object.entries(spec.inputs).map(([name, input]) => {
     const value = given[name] ?? input.default;
     if (value === undefined) throw new PipelineError(`${name} is required`);
-    if (typeof value !== input.type) throw new PipelineError(`${name} is not a ${input.type}`);
-    return [name, String(value)] as const;
+    if (typeof value !== "string") throw new PipelineError(`${name} is not a string`);
+    if (input.options?.includes(value) === false) throw new PipelineError(`${name} cannot be ${value}`);
+    return [name, value] as const;
   });
   const [, body = ""] = text.split(/^---\n/m);
   const jobs = parse(interpolated(body, new Map(values))) as Record<string, unknown>;

@@ -1,4 +1,4 @@
-import { chmod, copyFile, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, copyFile, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -73,7 +73,7 @@ describe("the component for GitLab", () => {
 
   test("runs an executable, and with no limit only if both are none", async () => {
     const inputs = { available: "5", archive: EXECUTABLE, "max-licenses": "none", "max-total": "none" };
-    const plan = await run(GITLAB_EXECUTABLE, { ...inputs, "dry-run": true });
+    const plan = await run(GITLAB_EXECUTABLE, { ...inputs, "dry-run": "true" });
     expect(plan).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("Dry run") });
     expect(await run(GITLAB_EXECUTABLE, inputs, "bash")).toMatchObject({
       exitCode: 0,
@@ -97,6 +97,7 @@ describe("the component for GitLab", () => {
   test.each<[string, Record<string, unknown>]>([
     ["no limit", { "max-total": undefined }],
     ["a number", { available: 5 }],
+    ["a dry run that is neither true nor false", { "dry-run": "yes" }],
     ["an unknown input", { avialable: "5" }],
   ])("is refused by GitLab itself with %s", async (_, inputs) => {
     const project = await freshProject();
@@ -230,7 +231,7 @@ test("the CronJob for Kubernetes buys as a user without rights, on a read-only f
   await writeFile(program, `#!/bin/sh\nexec ${image}/node ${image}/bin/secureflag-licenses.js "$@"\n`, { mode: 0o755 });
   const [secret = "", config = ""] = volumeMounts.map(({ name }) => join(volume, name));
   await mkdir(join(secret, "..data"), { recursive: true });
-  await writeFile(join(secret, "..data/token"), `${tokenOf(KUBERNETES)}\n`, { mode: 0o444 });
+  await writeFile(join(secret, "..data/token"), `${tokenOf(KUBERNETES)}\n`, { mode: 0o440 });
   await symlink("..data/token", join(secret, "token"));
   await mkdir(config);
   await chmod(config, 0o2777);
@@ -259,6 +260,7 @@ test("the CronJob for Kubernetes buys as a user without rights, on a read-only f
     });
   };
   if (inside.length > 0) {
+    await chown(join(secret, "..data/token"), 0, group);
     expect((await run(["id", "-u"])).stdout).toBe(String(user));
     expect((await run(["touch", join(image, "written")])).stderr).toContain("Read-only file system");
   }
