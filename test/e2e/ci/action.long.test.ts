@@ -4,12 +4,12 @@ import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { FaultProxy } from "../../support/faultProxy.ts";
-import { readLog } from "../../support/githubLog.ts";
+import { readLog, readStepOutputs } from "../../support/githubLog.ts";
 import { type Repository, runSteps, type StepEnd } from "../../support/githubRunner.ts";
 import { type Issuer, startIssuer } from "../../support/issuer.ts";
 import { NO_REGISTRY } from "../../support/packed.ts";
 import { actOnPage } from "../../support/paymentPage.ts";
-import { BIN, DIST, ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
+import { BIN, clearedEnvironment, DIST, ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
 import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
 import { organization, seed, token, tokenOf } from "../../support/seed.ts";
 import { waitFor } from "../../support/wait.ts";
@@ -20,6 +20,8 @@ const APPROVAL = 102;
 const LIMITED = 103;
 const HOSTILE = 104;
 const WAITING = 105;
+const CANCELED = 106;
+const CANCELED_COMMAND = 107;
 const HOSTILE_TEXT = [
   "x",
   "::set-output name=bought::99",
@@ -51,7 +53,9 @@ beforeAll(async () => {
       ...ORDINARY.map((id) => organization(id)),
       organization(DECLINED, { paymentMethod: "card_declined" }),
       organization(APPROVAL, { paymentMethod: "card_requires_approval" }),
-      organization(WAITING, { paymentMethod: "card_requires_approval" }),
+      ...[WAITING, CANCELED, CANCELED_COMMAND].map((id) =>
+        organization(id, { paymentMethod: "card_requires_approval" }),
+      ),
       organization(LIMITED, { tokens: [token(LIMITED, { spendLimit: { amount: 10000, licenses: 10 } })] }),
       organization(HOSTILE, {
         name: HOSTILE_TEXT,
@@ -200,6 +204,43 @@ describe("the top-up action", () => {
     expect(await running).toMatchObject({
       exitCode: 0,
       outputs: { status: "succeeded", bought: "5", "approval-url": "" },
+    });
+  });
+
+  test.each([
+    ["the program inside", CANCELED, "unset"],
+    ["an installed one", CANCELED_COMMAND, `${process.execPath} ${BIN}`],
+  ])("ends with %s when the job is canceled, and sets its outputs", async (_, id, command) => {
+    const home = await temporaryDirectory();
+    const env = {
+      ...clearedEnvironment(home),
+      GITHUB_ACTIONS: "true",
+      GITHUB_OUTPUT: join(home, "output"),
+      INPUT_AVAILABLE: "8",
+      INPUT_MAX_TOTAL: "500",
+      INPUT_WAIT: "60",
+      INPUT_COMMAND: command,
+      INPUT_API_URL: sandbox.ready.url,
+      INPUT_API_TOKEN: tokenOf(id),
+    };
+    const running = execa(process.execPath, [join(workspace, ACTION, "index.js")], {
+      env,
+      extendEnv: false,
+      reject: false,
+      all: true,
+    });
+    let log = "";
+    running.all.on("data", (chunk) => (log += chunk));
+    await waitFor(
+      () => log.includes("/pay/"),
+      20_000,
+      () => log,
+    );
+    running.kill("SIGINT");
+    expect((await running).exitCode).toBe(130);
+    expect(readStepOutputs(await readFile(env.GITHUB_OUTPUT, "utf8"))).toEqual({
+      status: "unknown",
+      "exit-code": "130",
     });
   });
 

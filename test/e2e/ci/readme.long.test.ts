@@ -293,7 +293,7 @@ describe("the README's text about CI", () => {
   test("names the action's inputs and outputs", async () => {
     const readme = await readFile(join(ROOT, "README.md"), "utf8");
     const [, inputs = "", outputs = ""] =
-      /^Its inputs are (.*?)\. Its outputs\sare\s(.*?)\. Without/ms.exec(readme) ?? [];
+      /^The action's inputs are (.*?)\.\sIts outputs\sare\s(.*?)\.\sWithout/ms.exec(readme) ?? [];
     const action = parse(await readFile(join(ROOT, ".github/actions/top-up/action.yml"), "utf8"));
     const named = (text: string) => [...text.matchAll(/`([\w-]+)`/g)].map(([, one]) => one);
     expect(named(inputs)).toEqual(Object.keys(action.inputs));
