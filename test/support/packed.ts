@@ -1,4 +1,4 @@
-import { chmod, cp, writeFile } from "node:fs/promises";
+import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import manifest from "../../package.json";
@@ -53,17 +53,14 @@ export async function packAction(): Promise<string> {
   return directory;
 }
 
-/**
- * Packs a script that runs the built program under the name of the executable, in an archive like that of a release.
- *
- * @param program the words that run the program
- */
-export async function packStandIn(program: readonly string[] = [process.execPath, BIN]): Promise<string> {
+/** Packs a script that runs the built program under the name of the executable, in an archive like that of a release. */
+export async function packStandIn(): Promise<string> {
   const directory = await temporaryDirectory();
-  const script = join(directory, manifest.name);
-  await writeFile(script, `#!/bin/sh\nexec ${program.join(" ")} "$@"\n`);
-  await chmod(script, 0o755);
-  const archive = join(directory, `${manifest.name}-${manifest.version}-linux-x64.tar.gz`);
-  await execa("tar", ["-czf", archive, manifest.name], { cwd: directory });
+  const top = `${manifest.name}-${manifest.version}-linux-x64`;
+  await mkdir(join(directory, top));
+  const script = join(directory, top, manifest.name);
+  await writeFile(script, `#!/bin/sh\nexec ${process.execPath} ${BIN} "$@"\n`, { mode: 0o755 });
+  const archive = join(directory, `${top}.tar.gz`);
+  await execa("tar", ["-czf", archive, top], { cwd: directory });
   return archive;
 }
