@@ -226,7 +226,8 @@ test("the CronJob for Kubernetes buys as a user without rights, on a read-only f
   await chmod(volume, 0o755);
   await copyFile(process.execPath, join(image, "node"));
   await cp(join(ROOT, "bin"), join(image, "bin"), { recursive: true });
-  await cp(DIST, join(image, "dist"), { recursive: true });
+  const filter = (source: string) => source === DIST || /\.js(on)?$/.test(source);
+  await cp(DIST, join(image, "dist"), { recursive: true, filter });
   const program = join(image, "secureflag-licenses");
   await writeFile(program, `#!/bin/sh\nexec ${image}/node ${image}/bin/secureflag-licenses.js "$@"\n`, { mode: 0o755 });
   const [secret = "", config = ""] = volumeMounts.map(({ name }) => join(volume, name));
