@@ -1,8 +1,8 @@
 /**
  * Bundles `src/cli/main.ts` into `dist/`: one entry, with commands in chunks of their own that load when called. Beside
  * it go what the program answers without loading any of them, `openapi.json`, generated from the contract, the JSON
- * Schemas of what the commands print, the newest schema of the database, the manual page, the font of PDF receipts, and
- * the licenses of all that is not ours.
+ * Schemas of what the commands print, the newest schema of the database, the manual page, the font of PDF receipts, the
+ * licenses of all that is not ours, and in `action/` the action for GitHub with the program inside.
  */
 import { rmSync } from "node:fs";
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -31,7 +31,11 @@ if (!process.argv.includes("--if-needed") || !(await isBuiltFrom(digest))) await
 async function make() {
   const { metafile, outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: { main: "src/cli/main.ts", keyring: "src/cli/connection/keyringProcess.ts" },
+    entryPoints: {
+      main: "src/cli/main.ts",
+      keyring: "src/cli/connection/keyringProcess.ts",
+      step: "src/cli/action/step.ts",
+    },
     outdir: "dist",
     write: false,
     bundle: true,
@@ -51,7 +55,8 @@ async function make() {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },
   });
-  for (const { path, contents } of outputFiles) await write(relative(dist, path), contents);
+  const files = new Map(outputFiles.map(({ path, contents }) => [relative(dist, path), contents]));
+  for (const [name, contents] of files) await write(name, contents);
   await writeJson("answers.json", await answers(["--version", "-V", "--help", "-h", "help"]));
   const { openapiDocument } = await load("src/contract/openapi.ts");
   await writeJson("openapi.json", openapiDocument(version));
@@ -65,9 +70,32 @@ async function make() {
   await mkdir(join(made, "fonts"));
   await copyFile(join(root, font), join(made, "fonts/DejaVuSans.ttf"));
   await write("THIRD-PARTY-LICENSES.txt", await licenses([...Object.keys(metafile.inputs), font]));
+  await makeAction(metafile.outputs, files);
   // For `npm run bench`, and not packed: what loads what.
   await writeJson("metafile.json", metafile);
   await writeJson(BUILD_FILE, await describeBuild(digest, made));
+}
+
+/**
+ * Makes the folder that people copy into their repository: the action, and everything of the program that the CLI may load.
+ * Nothing in it asks a registry.
+ */
+async function makeAction(outputs, files) {
+  const source = join(root, ".github/actions/top-up");
+  for (const name of ["action.yml", "index.js"]) await write(`action/${name}`, await readFile(join(source, name)));
+  await writeJson("action/package.json", { private: true, type: "module" });
+  await write("action/LICENSE", await readFile(join(root, "LICENSE")));
+  await copyFile(join(made, "THIRD-PARTY-LICENSES.txt"), join(made, "action/THIRD-PARTY-LICENSES.txt"));
+  const loaded = new Set(["main", "keyring", "step"].map((entry) => `dist/${entry}.js`));
+  for (const file of loaded) {
+    for (const { path } of outputs[file].imports) {
+      if (outputs[path] && !outputs[path].entryPoint?.startsWith("src/backend/")) loaded.add(path);
+    }
+  }
+  for (const file of loaded) {
+    const name = relative("dist", file);
+    await write(`action/program/${name}`, files.get(name));
+  }
 }
 
 /** Puts what was made in the place of what is there, which another build may do at the same time. */

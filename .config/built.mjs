@@ -22,6 +22,8 @@ const SOURCES = [
   ".config/built.mjs",
   ".config/lean.mjs",
   ".config/packages.mjs",
+  ".github/actions/top-up/action.yml",
+  ".github/actions/top-up/index.js",
 ];
 
 /**

@@ -82,9 +82,13 @@ export interface Context {
   end(): Promise<void>;
 }
 
-/** The context of the running process. */
-export function createContext(): Context {
-  const env = readEnvironment();
+/**
+ * The context of the running process.
+ *
+ * @param changes variables that the command finds other than the process has them; `undefined` for one that is not set
+ */
+export function createContext(changes: Context["env"] = {}): Context {
+  const env = readEnvironment(changes);
   const lifetime = createLifetime();
   const cleanUps: (() => Promise<void>)[] = [];
   let isStopped = false;
@@ -185,8 +189,9 @@ export function createContext(): Context {
 const TRIMMED = /^(SECUREFLAG_|(https|no)_proxy$)/i;
 
 /** The environment of the process, with our settings trimmed: `trim` takes U+FEFF as a space, too. */
-function readEnvironment(): Context["env"] {
-  return new Proxy(process.env, {
+function readEnvironment(changes: Context["env"]): Context["env"] {
+  const isChanged = Object.keys(changes).length > 0;
+  return new Proxy(isChanged ? { ...process.env, ...changes } : process.env, {
     get: (env, name) => {
       const value = typeof name === "string" ? env[name] : undefined;
       return typeof name === "string" && TRIMMED.test(name) ? value?.trim() : value;

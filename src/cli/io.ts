@@ -175,7 +175,7 @@ function outputError(cause: Error): CliError {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The workflow commands that are used here. */
-export type WorkflowCommand = "error" | "warning" | "add-mask";
+export type WorkflowCommand = "error" | "warning" | "notice" | "add-mask";
 
 /** Whether this runs as a step of GitHub Actions, which reads what is written as a log for commands. */
 export function isOnGithub(env: Environment): boolean {

@@ -1,7 +1,8 @@
+import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import manifest from "../../package.json";
-import { clearedEnvironment, ROOT, temporaryDirectory } from "./places.ts";
+import { BIN, clearedEnvironment, DIST, ROOT, temporaryDirectory } from "./places.ts";
 
 /** A registry URL where nothing listens, so that any request fails. */
 export const NO_REGISTRY = { npm_config_registry: "http://127.0.0.1:9", npm_config_fetch_retries: "0" };
@@ -39,4 +40,27 @@ export async function installPacked(): Promise<Installed> {
   await execa("npm", args, { cwd: directory, env, extendEnv: false });
   const root = join(directory, "node_modules", manifest.name);
   return { directory, root, bin: join(root, manifest.bin[manifest.name as keyof typeof manifest.bin]) };
+}
+
+/** Packs the action as a release has it: its archive, and SHA256SUMS. Returns their directory. */
+export async function packAction(): Promise<string> {
+  const [directory, folder] = [await temporaryDirectory(), await temporaryDirectory()];
+  await cp(join(DIST, "action"), join(folder, "top-up"), { recursive: true });
+  await execa("tar", ["-czf", join(directory, `${manifest.name}-action-${manifest.version}.tar.gz`), "top-up"], {
+    cwd: folder,
+  });
+  await execa("sh", ["-c", "sha256sum * > SHA256SUMS"], { cwd: directory });
+  return directory;
+}
+
+/** Packs a script that runs the built program under the name of the executable, in an archive like that of a release. */
+export async function packStandIn(): Promise<string> {
+  const directory = await temporaryDirectory();
+  const top = `${manifest.name}-${manifest.version}-linux-x64`;
+  await mkdir(join(directory, top));
+  const script = join(directory, top, manifest.name);
+  await writeFile(script, `#!/bin/sh\nexec ${process.execPath} ${BIN} "$@"\n`, { mode: 0o755 });
+  const archive = join(directory, `${top}.tar.gz`);
+  await execa("tar", ["-czf", archive, top], { cwd: directory });
+  return archive;
 }

@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import type { Purchase } from "../../contract/billing.ts";
 import type { Context } from "../context.ts";
 import type { ErrorReport } from "../errors.ts";
+import { stepOutputs } from "../io.ts";
 import { trustedPage } from "../kit/links.ts";
 import { type OutputOptions, warn } from "../kit/output.ts";
 import { clean } from "../kit/text.ts";
@@ -35,6 +36,16 @@ export async function summarize(
 /** Adds a section to the job summary of GitHub Actions, if there is one. */
 export function addToJobSummary(context: Context, options: OutputOptions, section: string): Promise<void> {
   return appendForJob(context, options, "GITHUB_STEP_SUMMARY", `${section}\n`);
+}
+
+/** Sets outputs of a step of GitHub Actions, if this is one. Of two values of an output, the later counts. */
+export function writeOutputs(
+  context: Context,
+  options: OutputOptions,
+  values: Readonly<Record<string, string>>,
+): Promise<void> {
+  const delimiter = `ghadelimiter_${context.random.bytes(16).toString("hex")}`;
+  return appendForJob(context, options, "GITHUB_OUTPUT", stepOutputs(values, delimiter));
 }
 
 /** Appends to one of the files of a GitHub Actions step, if it exists. A failure is a warning. */
@@ -123,6 +134,7 @@ export function renderTopUpSummary(topUp: Output<"top-up">): string {
         ]),
     ...(purchase === null ? [] : [`- Purchase: ${codeSpan(purchase.id)}`, `- Key: ${codeSpan(keyOf(purchase))}`]),
     `- Licenses now: ${counts(now)}`,
+    ...(purchase === null && quote?.renewsAt ? [`- Renews at: ${renewalOf(quote.renewsAt)}`] : []),
   ];
   return [`### ${titleOf(topUp)}`, facts.join("\n"), ""].join("\n\n");
 }
@@ -144,6 +156,10 @@ function titleOf({ shortfall, purchase, quote, dryRun }: Output<"top-up">): stri
 
 function priceOf({ licenses: count, unitPrice, term }: NonNullable<Output<"top-up">["quote"]>): string {
   return `${licenses(count)} × ${moneyText(unitPrice)} × ${term.daysRemaining} / ${term.days} days`;
+}
+
+function renewalOf({ total, subtotal, tax, date }: NonNullable<NonNullable<Output<"top-up">["quote"]>["renewsAt"]>) {
+  return `${withTax({ total, net: subtotal, tax })} on ${date}`;
 }
 
 function keyOf({ idempotencyKey }: Purchase): string {

@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { toDecimalString } from "../../billing/money.ts";
 import type { Context } from "../context.ts";
-import { CliError, reportOf, usageError } from "../errors.ts";
-import { stepOutputs } from "../io.ts";
+import { CliError, ERRORS, reportOf, usageError } from "../errors.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { trustedPage } from "../kit/links.ts";
 import { note, printResult, type View, warn } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { fields } from "../kit/table.ts";
@@ -14,7 +14,7 @@ import type { Output } from "../outputs.ts";
 import { type Buying, buyAgainWhatIsMissing, buyAs, conclude, openBuying, type ResultTools } from "./buying.ts";
 import type { BuyRequest, BuyResult, Concluded, PurchasingTools } from "./engine/tools.ts";
 import { inProgress, type LicenseTarget, licensesToBuy, targetWords } from "./engine/wanted.ts";
-import { addToJobSummary, appendForJob, renderStoppedTopUp, renderTopUpSummary, summarize } from "./jobSummary.ts";
+import { addToJobSummary, renderStoppedTopUp, renderTopUpSummary, summarize, writeOutputs } from "./jobSummary.ts";
 import { addBuyingOptions, type BuyingFlags, type BuyingOptions, readBuying, whoBuys } from "./options.ts";
 import { type ResultContext, renderBuyResult } from "./purchaseView.ts";
 
@@ -27,6 +27,7 @@ interface TopUpFlags extends BuyingFlags {
   readonly available?: number;
   readonly purchased?: number;
   readonly whenBelow?: number;
+  readonly plan?: boolean;
 }
 
 const SAFE = `
@@ -47,11 +48,13 @@ export function register(program: Command, context: Context, run: Run<TopUpOptio
         .conflicts("purchased"),
     )
     .option("--purchased <n>", "target number of purchased licenses", wholeNumber(0))
-    .option("--when-below <n>", "with --available: buy only when fewer are available", wholeNumber(0));
+    .option("--when-below <n>", "with --available: buy only when fewer are available", wholeNumber(0))
+    .option("--plan", "like --dry-run, with a token that can only read");
   addBuyingOptions(command)
     .addHelpText("after", SAFE)
     .action((flags: TopUpFlags, command: Command) => {
-      const options = { ...readGlobals(command), ...readBuying(flags), target: targetOf(flags) };
+      const plan = flags.plan === true && { dryRun: true, isPlan: true };
+      const options = { ...readGlobals(command), ...readBuying(flags), ...plan, target: targetOf(flags) };
       return interruptible(context, () => run(options, context));
     });
 }
@@ -153,27 +156,31 @@ export async function reportTopUp(
   try {
     const ended = await work();
     const { topUp, tools } = ended;
-    const delimiter = `ghadelimiter_${context.random.bytes(16).toString("hex")}`;
-    await appendForJob(context, options, "GITHUB_OUTPUT", stepOutputs(outputsOf(topUp), delimiter));
+    await writeOutputs(context, options, outputsOf(topUp, tools.client.origin));
     await addToJobSummary(context, options, renderTopUpSummary(topUp));
     if (topUp.purchase !== null && ended.failure !== null)
       await summarize(context, options, tools.client.origin, [topUp.purchase]);
     return ended;
   } catch (error) {
-    await addToJobSummary(context, options, renderStoppedTopUp(options.target, reportOf(error)));
+    const report = reportOf(error);
+    await writeOutputs(context, options, { status: ERRORS[report.code].outcome === "open" ? "unknown" : "stopped" });
+    await addToJobSummary(context, options, renderStoppedTopUp(options.target, report));
     throw error;
   }
 }
 
-/** The outputs of the action; empty if nothing was bought. */
-function outputsOf({ bought, purchase, licenses, dryRun }: Output<"top-up">): Record<string, string> {
+/** The outputs of a step; those of the purchase are empty if nothing was bought (src/cli/README.md, GitHub Actions). */
+function outputsOf({ shortfall, bought, purchase, licenses, dryRun }: Output<"top-up">, origin: string) {
   const made = dryRun ? null : purchase;
+  const page = made?.status === "requires_approval" ? (made.nextAction?.url ?? null) : null;
   return {
+    status: purchase?.status ?? (shortfall === 0 ? "nothing_missing" : "planned"),
     bought: String(bought),
     purchased: String(licenses.purchased),
     available: String(licenses.available),
     total: made === null ? "" : `${toDecimalString(made.total)} ${made.total.currency}`,
     "purchase-id": made?.id ?? "",
+    "approval-url": page === null ? "" : (trustedPage(page, origin) ?? ""),
   };
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { runProgram } from "../../../src/cli/main.ts";
+import { ClientError } from "../../../src/client/errors.ts";
 import { API_URL, failedPurchase, me, openPurchase, purchase, quote, subscription } from "../support/builders.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 import { type ExpectedCall, scriptedClient } from "../support/script.ts";
@@ -181,16 +182,27 @@ describe("top-up", () => {
   });
 });
 
+describe("top-up --plan", () => {
+  it("is a dry run that does not ask what the token may do, and keeps the guards", async () => {
+    const { code, stdout } = await play("top-up --available 8 --plan --json", PRICED);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ shortfall: 5, bought: 0, purchase: null, dryRun: true, quote: {} });
+    expect((await play("top-up --available 8 --plan --max-total 1 --json", PRICED)).code).toBe(7);
+  });
+});
+
 describe("a step of GitHub Actions", () => {
   it("gets outputs and a summary of what was bought", async () => {
     const { env, outputs, summary } = job();
     await play("top-up --available 8 --yes", [ME, ...PRICED, ends()], { env });
     expect(outputs()).toEqual({
+      status: "succeeded",
       bought: "5",
       purchased: "30",
       available: "8",
       total: "244.10 GBP",
       "purchase-id": "pur_1",
+      "approval-url": "",
     });
     expect(summary()).toContain("### License top-up: bought 5 licenses: 25 → 30");
     for (const part of ["- Target: 8 licenses available", "- Missing: 5 licenses", "`pur_1`", "£244.10"])
@@ -200,15 +212,52 @@ describe("a step of GitHub Actions", () => {
   it("gets them with --json as well, and if nothing was bought", async () => {
     const { env, outputs, summary } = job();
     await play("top-up --available 8 --yes --json", [REACHED], { env });
-    expect(outputs()).toEqual({ bought: "0", purchased: "30", available: "8", total: "", "purchase-id": "" });
+    expect(outputs()).toEqual({
+      status: "nothing_missing",
+      bought: "0",
+      purchased: "30",
+      available: "8",
+      total: "",
+      "purchase-id": "",
+      "approval-url": "",
+    });
     expect(summary()).toContain("### License top-up: nothing to buy");
   });
 
   it("gets the failed purchase, and where to pay one that requires approval", async () => {
     const { env, outputs, summary } = job();
     await play("top-up --available 8 --yes", [ME, ...PRICED, ends(openPurchase("requires_approval"))], { env });
-    expect(outputs()).toMatchObject({ bought: "0", "purchase-id": "pur_1" });
+    expect(outputs()).toMatchObject({
+      status: "requires_approval",
+      bought: "0",
+      "purchase-id": "pur_1",
+      "approval-url": "http://127.0.0.1:4010/pay/pur_1",
+    });
     expect(summary()).toContain("[Approve the payment](<http://127.0.0.1:4010/pay/pur_1>)");
+  });
+
+  it("gets no address to approve at that is not the backend's", async () => {
+    const { env, outputs } = job();
+    const open = openPurchase("requires_approval");
+    const answer = { ...open, nextAction: { ...open.nextAction, url: "https://evil.example/pay" } } as typeof open;
+    await play("top-up --available 8 --yes", [ME, ...PRICED, ends(answer)], { env });
+    expect(outputs()).toMatchObject({ status: "requires_approval", "approval-url": "" });
+  });
+
+  it("gets the renewal with a plan", async () => {
+    const { env, outputs, summary } = job();
+    await play("top-up --available 8 --yes --dry-run", [ME, ...PRICED, ME], { env });
+    expect(outputs()).toMatchObject({ status: "planned", bought: "0", "purchase-id": "" });
+    expect(summary()).toMatch(/^- Renews at: £5,400\.00 .* on /m);
+  });
+
+  it.each<[string, ExpectedCall, string]>([
+    ["a refused request", { call: "subscription", fails: new ClientError("forbidden", "No") }, "stopped"],
+    ["no answer to a request", { call: "subscription", fails: new ClientError("outcome_unknown", "No") }, "unknown"],
+  ])("gets whether something may have been bought after %s", async (_, call, status) => {
+    const { env, outputs } = job();
+    await play("top-up --available 8 --yes", [ME, call], { env });
+    expect(outputs()).toEqual({ status });
   });
 
   it("shows which guard stopped it", async () => {

@@ -1,24 +1,27 @@
-import { createHash } from "node:crypto";
-import { copyFile, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import manifest from "../../../package.json";
 import { FaultProxy } from "../../support/faultProxy.ts";
-import { readLog } from "../../support/githubLog.ts";
+import { readLog, readStepOutputs } from "../../support/githubLog.ts";
 import { type Repository, runSteps, type StepEnd } from "../../support/githubRunner.ts";
 import { type Issuer, startIssuer } from "../../support/issuer.ts";
-import { NO_REGISTRY, packPackage } from "../../support/packed.ts";
-import { BIN, ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
+import { NO_REGISTRY } from "../../support/packed.ts";
+import { actOnPage } from "../../support/paymentPage.ts";
+import { BIN, clearedEnvironment, DIST, ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
 import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
 import { organization, seed, token, tokenOf } from "../../support/seed.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const ACTION = ".github/actions/top-up";
-const FILE = `vendor/${manifest.name}-${manifest.version}.tgz`;
 const DECLINED = 101;
 const APPROVAL = 102;
 const LIMITED = 103;
 const HOSTILE = 104;
+const WAITING = 105;
+const CANCELED = 106;
+const CANCELED_COMMAND = 107;
 const HOSTILE_TEXT = [
   "x",
   "::set-output name=bought::99",
@@ -28,12 +31,10 @@ const HOSTILE_TEXT = [
   "bought=99",
   "### Fake <img src=x onerror=alert(1)> [a](http://evil.example) | `b` $(touch injected) `touch injected`",
 ].join("\n");
-const ORDINARY = Array.from({ length: 15 }, (_, index) => index + 1);
+const ORDINARY = Array.from({ length: 20 }, (_, index) => index + 1);
 
 let sandbox: RunningSandbox;
 let proxy: FaultProxy;
-/** Of the packed file. */
-let sum: string;
 let workspace: string;
 let free = [...ORDINARY];
 
@@ -52,6 +53,9 @@ beforeAll(async () => {
       ...ORDINARY.map((id) => organization(id)),
       organization(DECLINED, { paymentMethod: "card_declined" }),
       organization(APPROVAL, { paymentMethod: "card_requires_approval" }),
+      ...[WAITING, CANCELED, CANCELED_COMMAND].map((id) =>
+        organization(id, { paymentMethod: "card_requires_approval" }),
+      ),
       organization(LIMITED, { tokens: [token(LIMITED, { spendLimit: { amount: 10000, licenses: 10 } })] }),
       organization(HOSTILE, {
         name: HOSTILE_TEXT,
@@ -62,16 +66,7 @@ beforeAll(async () => {
   });
   proxy = await FaultProxy.start(sandbox.ready.url);
   workspace = await temporaryDirectory();
-  await cp(join(ROOT, ".github"), join(workspace, ".github"), { recursive: true });
-  await mkdir(join(workspace, "vendor"));
-  await copyFile(await packPackage(), join(workspace, FILE));
-  sum = createHash("sha256")
-    .update(await readFile(join(workspace, FILE)))
-    .digest("hex");
-  await writeFile(join(workspace, `${FILE}.sha256`), `${sum}  ${FILE}\n`);
-  const other = join(workspace, ".github/other file;touch injected.tgz");
-  await writeFile(other, "other");
-  await writeFile(`${other}.sha256`, `${sum}  other\n`);
+  await cp(join(DIST, "action"), join(workspace, ACTION), { recursive: true });
 });
 
 afterEach(() => proxy.heal());
@@ -83,7 +78,7 @@ afterAll(async () => {
 });
 
 /**
- * Runs the action with the built program, as a step of a job on a machine of its own.
+ * Runs the action as a step of a job on a machine of its own.
  *
  * @param inputs those that are `undefined` are left out
  */
@@ -97,8 +92,7 @@ async function topUp(
   }: Pick<Repository, "identity" | "env"> & { readonly url?: string } = {},
 ): Promise<StepEnd> {
   const limit = "max-total" in inputs || "max-licenses" in inputs ? {} : { "max-licenses": "50" };
-  const command = `${process.execPath} ${BIN}`;
-  const all = { "api-token": tokenOf(id), "api-url": url, command, ...limit, ...inputs };
+  const all = { "api-token": tokenOf(id), "api-url": url, ...limit, ...inputs };
   const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
   const steps = stringify([{ uses: `./${ACTION}`, with: given }]);
   const [end] = await runSteps(steps, { workspace, env: { ...NO_REGISTRY, ...env }, ...(identity && { identity }) });
@@ -114,7 +108,8 @@ async function chargesOf(id: number): Promise<number[]> {
 /** The sentences that the run's page shows as errors. */
 const errorsOf = ({ commands }: StepEnd) => commands.filter(({ name }) => name === "error").map(({ data }) => data);
 
-const NOTHING = { bought: "", purchased: "", available: "", total: "", "purchase-id": "" };
+/** The outputs of a step that stopped before it bought anything. */
+const stopped = (exitCode: number) => ({ status: "stopped", "exit-code": String(exitCode) });
 
 describe("the top-up action", () => {
   test("buys what is missing, sets every output and explains it in the summary; run again, it buys nothing", async () => {
@@ -125,11 +120,14 @@ describe("the top-up action", () => {
     const [purchase] = await sandbox.purchases(id);
     expect(first).toMatchObject({ exitCode: 0, commands: [{ name: "add-mask", data: tokenOf(id) }] });
     expect(first.outputs).toEqual({
+      status: "succeeded",
       bought: "5",
       purchased: "30",
       available: "8",
       total: "244.10 GBP",
       "purchase-id": purchase?.id,
+      "approval-url": "",
+      "exit-code": "0",
     });
     for (const part of ["bought 5 licenses: 25 → 30", "8 licenses available", "£244.10", purchase?.id]) {
       expect(first.summary).toContain(part);
@@ -137,7 +135,14 @@ describe("the top-up action", () => {
     const second = await topUp(id, { available: "8" });
     expect(second).toMatchObject({
       exitCode: 0,
-      outputs: { bought: "0", purchased: "30", available: "8", total: "", "purchase-id": "" },
+      outputs: {
+        status: "nothing_missing",
+        bought: "0",
+        purchased: "30",
+        available: "8",
+        total: "",
+        "purchase-id": "",
+      },
       summary: expect.stringContaining("nothing to buy"),
     });
     expect(await chargesOf(id)).toEqual([24410]);
@@ -171,31 +176,128 @@ describe("the top-up action", () => {
 
     test("takes no token beside it", async () => {
       const end = await topUp(1, { trust: "nightly", available: "8" });
-      expect([end.exitCode, errorsOf(end)]).toEqual([2, ["Set trust or api-token, not both."]]);
+      expect([end.exitCode, errorsOf(end)]).toEqual([
+        2,
+        [expect.stringContaining("Set trust or api-token, not both.")],
+      ]);
     });
   });
 
-  test("runs the repository's file on its own after verifying its checksum, without a registry", async () => {
+  test("passes on purchase order, note and the number it was planned for", async () => {
     const id = untouched();
-    const others = { organization: String(id), "max-licenses": "5", "max-total": "244.10", "dry-run": "false" };
-    const end = await topUp(id, { purchased: "30", command: undefined, ...others });
+    const inputs = { purchased: "30", organization: String(id), po: "PO-7", note: "buy --quiet", "if-purchased": "25" };
+    const end = await topUp(id, { ...inputs, wait: "1" });
     expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "5", purchased: "30" } });
-    const again = await topUp(id, { purchased: "30", command: undefined, sha256: sum, file: FILE });
-    expect(again).toMatchObject({ exitCode: 0, outputs: { bought: "0", purchased: "30" } });
+    expect(await sandbox.purchases(id)).toMatchObject([{ purchaseOrder: "PO-7", note: "buy --quiet" }]);
+    const again = await topUp(id, { ...inputs, purchased: "31" });
+    expect(again).toMatchObject({ exitCode: 7, outputs: stopped(7) });
+  });
+
+  test("waits for a person as long as it is told to", async () => {
+    const running = topUp(WAITING, { available: "8", wait: "60" });
+    const path = `/organizations/${WAITING}/purchases?limit=1`;
+    const url = await waitFor(async () => {
+      const { body } = await sandbox.request("GET", path, { token: tokenOf(WAITING) });
+      return (body as { items: { nextAction: { url: string } | null }[] }).items[0]?.nextAction?.url;
+    });
+    await actOnPage(url, "pay");
+    expect(await running).toMatchObject({
+      exitCode: 0,
+      outputs: { status: "succeeded", bought: "5", "approval-url": "" },
+    });
   });
 
   test.each([
-    ["another checksum", { sha256: "0".repeat(64) }, "sha256"],
-    ["part of the checksum", { sha256: "PART" }, "sha256"],
-    ["another file", { file: ".github/other file;touch injected.tgz" }, "sha256"],
-    ["no file", { file: "vendor/none.tgz" }, "file"],
-    ["no checksum", { file: ".github/actions/top-up/action.yml" }, "sha256"],
-  ])("runs nothing with %s", async (_, inputs, word) => {
-    const sha256 = "sha256" in inputs && inputs.sha256 === "PART" ? { sha256: sum.slice(0, 60) } : {};
-    const end = await topUp(1, { available: "8", command: undefined, ...inputs, ...sha256 });
-    expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING, summary: "" });
-    expect(errorsOf(end)).toEqual([expect.stringContaining(word)]);
-    expect((await readdir(workspace)).sort()).toEqual([".github", "vendor"]);
+    ["the program inside", CANCELED, "unset"],
+    ["an installed one", CANCELED_COMMAND, `${process.execPath} ${BIN}`],
+  ])("ends with %s when the job is canceled, and sets its outputs", async (_, id, command) => {
+    const home = await temporaryDirectory();
+    const env = {
+      ...clearedEnvironment(home),
+      GITHUB_ACTIONS: "true",
+      GITHUB_OUTPUT: join(home, "output"),
+      INPUT_AVAILABLE: "8",
+      INPUT_MAX_TOTAL: "500",
+      INPUT_WAIT: "60",
+      INPUT_COMMAND: command,
+      INPUT_API_URL: sandbox.ready.url,
+      INPUT_API_TOKEN: tokenOf(id),
+    };
+    const running = execa(process.execPath, [join(workspace, ACTION, "index.js")], {
+      env,
+      extendEnv: false,
+      reject: false,
+      all: true,
+    });
+    let log = "";
+    running.all.on("data", (chunk) => (log += chunk));
+    await waitFor(
+      () => log.includes("/pay/"),
+      20_000,
+      () => log,
+    );
+    running.kill("SIGINT");
+    expect((await running).exitCode).toBe(130);
+    expect(readStepOutputs(await readFile(env.GITHUB_OUTPUT, "utf8"))).toEqual({
+      status: "unknown",
+      "exit-code": "130",
+    });
+  });
+
+  test("runs an installed program instead, which finds no inputs", async () => {
+    const id = untouched();
+    const end = await topUp(id, { available: "4", command: `${process.execPath} ${BIN}` });
+    expect(end).toMatchObject({ exitCode: 0, outputs: { status: "succeeded", bought: "1", "exit-code": "0" } });
+    const print = await topUp(id, { available: "4", command: "env" });
+    expect(print.log).not.toMatch(/^INPUT_/m);
+    const refused = await topUp(id, { available: "9", "max-total": "1", command: `${process.execPath} ${BIN}` });
+    expect(refused).toMatchObject({ exitCode: 7, outputs: stopped(7) });
+    const none = await topUp(id, { available: "4", command: "/nowhere/program" });
+    expect(none).toMatchObject({ exitCode: 2, outputs: stopped(2) });
+    expect(errorsOf(none)).toEqual([expect.stringMatching(/^command cannot be run: .*ENOENT/)]);
+  });
+
+  test("runs in a step where the runner has no node24, as its last comment says", async () => {
+    const id = untouched();
+    const text = await readFile(join(workspace, ACTION, "action.yml"), "utf8");
+    const [step = ""] = /(?:^# {4}[^\n]*\n)+$/m.exec(text) ?? [];
+    const repository = {
+      workspace,
+      vars: { SECUREFLAG_API_URL: sandbox.ready.url },
+      secrets: { SECUREFLAG_API_TOKEN: tokenOf(id) },
+    };
+    const yaml = step.replaceAll(/^#/gm, "");
+    const [end] = await runSteps(yaml, repository);
+    expect(end).toMatchObject({ exitCode: 0, outputs: { status: "succeeded", bought: "2", "exit-code": "0" } });
+    const [refused] = await runSteps(yaml, { ...repository, vars: {} });
+    expect(refused).toMatchObject({ exitCode: 2, outputs: stopped(2) });
+    expect(refused && errorsOf(refused)).toEqual([expect.stringMatching(/^api-url is empty\./)]);
+  });
+
+  test("names every empty input at once", async () => {
+    const end = await topUp(1, { available: "8", "max-total": "", "max-licenses": "", organization: "" });
+    expect(errorsOf(end)).toEqual([expect.stringMatching(/^max-licenses, max-total and organization are empty\. /)]);
+  });
+
+  test("runs what was built in a checkout of the program", async () => {
+    const env = { PATH: process.env.PATH ?? "", INPUT_AVAILABLE: "8", INPUT_MAX_LICENSES: "", INPUT_MAX_TOTAL: "" };
+    const index = join(ROOT, ACTION, "index.js");
+    const ended = await execa(process.execPath, [index], { env, extendEnv: false, reject: false });
+    expect(ended).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("max-licenses and max-total are empty."),
+    });
+  });
+
+  test("asks no registry and starts no program", async () => {
+    const record = join(await temporaryDirectory(), "record");
+    const watched = {
+      NODE_OPTIONS: `--require ${join(ROOT, "test/support/recordNetwork.cjs")}`,
+      RECORD_NETWORK: record,
+    };
+    expect(await topUp(untouched(), { available: "4" }, { env: watched })).toMatchObject({ exitCode: 0 });
+    const seen = new Set((await readFile(record, "utf8")).trim().split("\n"));
+    expect(seen).toEqual(new Set([`connect ${new URL(sandbox.ready.url).host}`]));
   });
 
   test("with none for both limits, has no limit and warns in an annotation", async () => {
@@ -208,14 +310,14 @@ describe("the top-up action", () => {
 
   test("with none for one limit, keeps the other", async () => {
     const end = await topUp(untouched(), { available: "8", "max-total": "none", "max-licenses": "4" });
-    expect(end).toMatchObject({ exitCode: 7, outputs: NOTHING });
+    expect(end).toMatchObject({ exitCode: 7, outputs: stopped(7) });
   });
 
   test("uses token and backend from the job if their inputs are omitted", async () => {
     const id = untouched();
     const env = { SECUREFLAG_API_TOKEN: tokenOf(id), SECUREFLAG_API_URL: sandbox.ready.url };
     const given = { available: "4", "max-total": "500" };
-    const uses = [{ uses: `./${ACTION}`, with: { ...given, command: `${process.execPath} ${BIN}` } }];
+    const uses = [{ uses: `./${ACTION}`, with: given }];
     const [end] = await runSteps(stringify(uses), { workspace, env });
     expect(end).toMatchObject({ exitCode: 0, outputs: { bought: "1" } });
   });
@@ -225,7 +327,7 @@ describe("the top-up action", () => {
     const end = await topUp(id, { available: "8", "dry-run": "true" });
     expect(end).toMatchObject({
       exitCode: 0,
-      outputs: { bought: "0", purchased: "25", available: "3", total: "", "purchase-id": "" },
+      outputs: { status: "planned", bought: "0", purchased: "25", available: "3", total: "", "purchase-id": "" },
       summary: expect.stringContaining("dry run: would buy 5 licenses"),
     });
     expect(await sandbox.purchases(id)).toEqual([]);
@@ -237,7 +339,7 @@ describe("the top-up action", () => {
   ])("is stopped by %s", async (_, guard, exitCode, words) => {
     const id = untouched();
     const end = await topUp(id, { available: "8", ...guard });
-    expect(end).toMatchObject({ exitCode, outputs: NOTHING });
+    expect(end).toMatchObject({ exitCode, outputs: stopped(exitCode) });
     expect(errorsOf(end)).toEqual([expect.stringContaining(words)]);
     for (const part of ["### License top-up stopped", words, `Exit code: ${exitCode}`]) {
       expect(end.summary).toContain(part);
@@ -247,7 +349,7 @@ describe("the top-up action", () => {
 
   test("is stopped by the token's own limit", async () => {
     const end = await topUp(LIMITED, { available: "8" });
-    expect(end).toMatchObject({ exitCode: 5, outputs: NOTHING });
+    expect(end).toMatchObject({ exitCode: 5, outputs: stopped(5) });
     expect(end.summary).toContain("Exit code: 5");
     expect(errorsOf(end)).toEqual([expect.stringContaining("£100.00")]);
     expect(await sandbox.purchases(LIMITED)).toEqual([]);
@@ -258,7 +360,7 @@ describe("the top-up action", () => {
     const [purchase] = await sandbox.purchases(DECLINED);
     expect(end).toMatchObject({
       exitCode: 6,
-      outputs: { bought: "0", purchased: "25", "purchase-id": purchase?.id },
+      outputs: { status: "failed", bought: "0", purchased: "25", "purchase-id": purchase?.id, "exit-code": "6" },
     });
     expect(errorsOf(end)).toEqual([expect.stringContaining("The bank declined the card.")]);
     expect(end.summary).toContain("A license purchase failed");
@@ -268,9 +370,11 @@ describe("the top-up action", () => {
   test("exits with 8 if approval is required, with the page in the summary; nothing more is bought until then", async () => {
     const end = await topUp(APPROVAL, { available: "8" });
     const [purchase] = await sandbox.purchases(APPROVAL);
-    expect(end).toMatchObject({ exitCode: 8, outputs: { bought: "0", "purchase-id": purchase?.id } });
+    expect(end).toMatchObject({ exitCode: 8, outputs: { status: "requires_approval", bought: "0", "exit-code": "8" } });
+    expect(end.outputs["purchase-id"]).toBe(purchase?.id);
     const [, url = ""] = /\[Approve the payment\]\(<(.*)>\)/.exec(end.summary) ?? [];
     expect(url).toMatch(new RegExp(`^${sandbox.origin}/pay/${purchase?.id}/`));
+    expect(end.outputs["approval-url"]).toBe(url);
     expect(errorsOf(end)).toEqual([expect.stringContaining(url)]);
     expect(await topUp(APPROVAL, { available: "8" })).toMatchObject({
       exitCode: 0,
@@ -306,7 +410,7 @@ describe("invalid inputs: exit 2, nothing is sent", () => {
   ])("%s", async (_, inputs) => {
     const before = proxy.requests.length;
     const end = await topUp(1, inputs, { url: proxy.url });
-    expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING });
+    expect(end).toMatchObject({ exitCode: 2, outputs: stopped(2) });
     expect(errorsOf(end)).toHaveLength(1);
     expect(proxy.requests.length).toBe(before);
   });
@@ -324,13 +428,17 @@ describe("an empty input, as from a misspelled variable: exit 2, nothing is sent
     ["api-token", { available: "8" }],
     ["api-url", { available: "8" }],
     ["organization", { available: "8" }],
-    ["file", { available: "8" }],
-    ["sha256", { available: "8" }],
+    ["if-purchased", { available: "8" }],
+    ["po", { available: "8" }],
+    ["note", { available: "8" }],
+    ["wait", { available: "8" }],
+    ["plan", { available: "8" }],
+    ["github-token", { available: "8" }],
     ["command", { available: "8" }],
   ])("%s with %j", async (name, others) => {
     const before = proxy.requests.length;
     const end = await topUp(1, { ...others, [name]: "" }, { url: proxy.url });
-    expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING, log: "" });
+    expect(end).toMatchObject({ exitCode: 2, outputs: stopped(2), log: "" });
     expect(errorsOf(end)).toEqual([expect.stringMatching(new RegExp(`^${name} is empty\\.`))]);
     expect(proxy.requests.length).toBe(before);
   });
@@ -343,7 +451,7 @@ describe("an early failure also appears in the summary", () => {
     ["no https", { "api-url": "http://billing.example" }, 2, "https"],
   ])("%s", async (_, inputs, exitCode, words) => {
     const end = await topUp(1, { available: "5", ...inputs });
-    expect(end).toMatchObject({ exitCode, outputs: NOTHING });
+    expect(end).toMatchObject({ exitCode, outputs: stopped(exitCode) });
     expect(errorsOf(end)).toEqual([expect.stringContaining(words)]);
     for (const part of ["### License top-up stopped", words, `Exit code: ${exitCode}`]) {
       expect(end.summary).toContain(part);
@@ -365,17 +473,17 @@ describe("hostile text", () => {
   ];
 
   const expectNothing = async (end: StepEnd) => {
-    expect(end).toMatchObject({ exitCode: 2, outputs: NOTHING });
+    expect(end).toMatchObject({ exitCode: 2, outputs: stopped(2) });
     expect(end.commands.map(({ name }) => name)).toEqual(["add-mask", "error"]);
-    expect((await readdir(workspace)).sort()).toEqual([".github", "vendor"]);
+    expect(await readdir(workspace)).toEqual([".github"]);
   };
 
   test.each(PAYLOADS)("in the inputs of the action: %j", async (payload) => {
     await expectNothing(await topUp(1, { available: payload, "max-total": payload, organization: payload }));
   });
 
-  test("in the inputs, with a file", async () => {
-    await expectNothing(await topUp(1, { available: PAYLOADS.join("\n"), command: undefined }));
+  test("in the inputs, all at once", async () => {
+    await expectNothing(await topUp(1, { available: PAYLOADS.join("\n") }));
   });
 
   test("in the names of the organization, the plan and the token", async () => {
@@ -405,11 +513,14 @@ describe("hostile text", () => {
     proxy.inject({ method: "POST", path: /\/purchases$/, fault: { kind: "rewrite", edit } });
     const end = await topUp(id, { available: "8" }, { url: proxy.url });
     expect(end.outputs).toEqual({
+      status: "succeeded",
       bought: "5",
       purchased: "30",
       available: "8",
       total: "244.10 GBP",
       "purchase-id": spoilt,
+      "approval-url": "",
+      "exit-code": "0",
     });
     expect(end.commands.map(({ name }) => name)).toEqual(["add-mask"]);
     expect(end.summary).toMatch(/^- Purchase: (`+).*Fake.*\1$/m);

@@ -1,23 +1,24 @@
-import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import manifest from "../../../package.json";
 import { HELP_TOPICS } from "../../../src/cli/help/help.ts";
-import { CI_SYSTEMS } from "../../support/ciSystems.ts";
+import { type Github, JOB_TOKEN, startGithub } from "../../support/github.ts";
 import { type Repository, runSteps, runWorkflow } from "../../support/githubRunner.ts";
+import { readIncludedJob, runJob } from "../../support/gitlab.ts";
 import { type Issuer, startIssuer } from "../../support/issuer.ts";
-import { NO_REGISTRY, packPackage } from "../../support/packed.ts";
+import { NO_REGISTRY, packAction, packPackage } from "../../support/packed.ts";
 import { ROOT, removePlaces, temporaryDirectory } from "../../support/places.ts";
 import { type Example, exampleWith, readExamples } from "../../support/readme.ts";
 import { type RunningSandbox, startSandbox } from "../../support/sandbox.ts";
-import { organization, seed, tokenOf } from "../../support/seed.ts";
+import { organization, seed, token, tokenOf } from "../../support/seed.ts";
 
 /** What cron gives a job, and nothing else (crontab(5)). */
 const CRON_PATH = "/usr/bin:/bin";
 
-const [WORKFLOW, STEP, CHANGED, GITLAB, CRON, QUIET, REVIEW] = [1, 2, 3, 4, 5, 6, 7];
+const [WORKFLOW, STEP, CHANGED, GITLAB, CRON, QUIET, REVIEW, PLAN] = [1, 2, 3, 4, 5, 6, 7, 8];
 
 let examples: Example[];
 
@@ -25,6 +26,9 @@ let examples: Example[];
 let tarball: string;
 
 let sandbox: RunningSandbox;
+
+/** Where the archive of the action is, with its checksum. */
+let release: string;
 
 /** Where jobs get their identity tokens. */
 let issuer: Issuer;
@@ -35,9 +39,10 @@ let prefix: string;
 beforeAll(async () => {
   examples = await readExamples();
   const organizations = Array.from({ length: 7 }, (_, index) => organization(index + 1));
-  sandbox = await startSandbox({ seed: seed(...organizations) });
+  const reader = organization(PLAN, { tokens: [token(PLAN, { scopes: ["billing:read"] })] });
+  sandbox = await startSandbox({ seed: seed(...organizations, reader) });
   issuer = await startIssuer();
-  tarball = await packPackage();
+  [tarball, release] = [await packPackage(), await packAction()];
   prefix = await temporaryDirectory();
   await execa("npm", ["install", "--global", "--omit=optional", tarball], {
     env: await shellOfAdministrator(),
@@ -90,15 +95,18 @@ function variablesFor(id: number): Record<string, string> {
   return { ...secrets, ...vars };
 }
 
-/** A repository that has what the README says to copy into it: the program, and the action. */
+/** A repository that has what the README says to copy into it: the program, the action, and the component. */
 async function freshProject(): Promise<string> {
   const workspace = await temporaryDirectory();
   const env = await shellOfAdministrator();
+  await cp(release, workspace, { recursive: true });
   const copies = [
     exampleWith(examples, "sh", "mkdir -p vendor").replace("/path/to/secureflag-licenses-0.1.0.tgz", tarball),
-    exampleWith(examples, "sh", "cp -R"),
+    exampleWith(examples, "sh", "secureflag-licenses-action-0.1.0.tar.gz"),
   ];
   for (const copy of copies) await execa("sh", ["-e", "-c", copy], { cwd: workspace, env, extendEnv: false });
+  await mkdir(join(workspace, "templates"));
+  await copyFile(join(ROOT, ".github/examples/gitlab/templates/top-up.yml"), join(workspace, "templates/top-up.yml"));
   return workspace;
 }
 
@@ -138,41 +146,60 @@ describe("the README's CI examples, verbatim", () => {
     await expectToppedUp(STEP);
   });
 
-  test.each(["- run:", ".github/workflows/licenses.yml"])("%s runs nothing from a modified file", async (words) => {
+  test("the workflow that shows a plan on a pull request, with a token that cannot buy", async () => {
+    const workspace = await freshProject();
+    const path = await place(workspace, exampleWith(examples, "yaml", ".github/workflows/licenses-plan.yml"));
+    const github: Github = await startGithub();
+    try {
+      const { vars } = settingsFor(PLAN);
+      const [end] = await runWorkflow(path, {
+        workspace,
+        env: NO_REGISTRY,
+        vars,
+        secrets: { SECUREFLAG_READ_TOKEN: tokenOf(PLAN) },
+        github: { apiUrl: github.url, token: JOB_TOKEN, event: { pull_request: { number: 7 } } },
+      });
+      expect(end?.commands.filter(({ name }) => name === "error")).toEqual([]);
+      expect(end).toMatchObject({ exitCode: 0, outputs: { status: "planned" } });
+      expect(github.comments).toMatchObject([{ body: expect.stringContaining("would buy 2 licenses: 25 → 27") }]);
+      expect(await sandbox.purchases(PLAN)).toEqual([]);
+    } finally {
+      await github.close();
+    }
+  });
+
+  test("the step without the action runs nothing from a modified file", async () => {
     const workspace = await freshProject();
     await appendFile(join(workspace, "vendor/secureflag-licenses-0.1.0.tgz"), "x");
     const repository = { workspace, env: NO_REGISTRY, ...settingsFor(CHANGED) };
-    const example = exampleWith(examples, "yaml", words);
-    const [end] = await (words === "- run:"
-      ? runSteps(example, repository)
-      : runWorkflow(await place(workspace, example), repository));
+    const [end] = await runSteps(exampleWith(examples, "yaml", "- run:"), repository);
     expect(end).toMatchObject({ summary: "" });
     expect(end?.exitCode).toBeGreaterThan(0);
     expect(await sandbox.purchases(CHANGED)).toEqual([]);
   });
 
-  test("the job for GitLab CI, run twice", async () => {
-    const { licenses: job } = parse(exampleWith(examples, "yaml", "# .gitlab-ci.yml"));
-    expect(Object.keys(job)).toEqual(["image", "id_tokens", "variables", "rules", "script"]);
-    expect(Object.keys(job.id_tokens)).toEqual(["SECUREFLAG_ID_TOKEN"]);
+  test("a modified archive of the action is not unpacked", async () => {
+    const workspace = await temporaryDirectory();
+    await cp(release, workspace, { recursive: true });
+    await appendFile(join(workspace, "secureflag-licenses-action-0.1.0.tar.gz"), "x");
+    const unpack = exampleWith(examples, "sh", "secureflag-licenses-action-0.1.0.tar.gz");
+    const { failed } = await execa("sh", ["-e", "-c", unpack], { cwd: workspace, reject: false });
+    expect(failed).toBe(true);
+    expect((await readdir(workspace)).sort()).toEqual(["SHA256SUMS", "secureflag-licenses-action-0.1.0.tar.gz"]);
+  });
+
+  test("the component for GitLab CI, run twice", async () => {
     await addTrust(GITLAB);
-    const env = {
-      PATH: process.env.PATH ?? "",
-      ...CI_SYSTEMS.gitlab.env,
-      CI_PIPELINE_SOURCE: "schedule",
-      ...NO_REGISTRY,
-      ...settingsFor(GITLAB).vars,
-      ...job.variables,
-      SECUREFLAG_ID_TOKEN: await issuer.sign({ claims: { ...CLAIMS, aud: sandbox.origin } }),
-    };
     for (const words of [/^✓ Bought 2 licenses \(25 → 27\) for £/m, /^Nothing to buy: /m]) {
-      const machine = { HOME: await temporaryDirectory(), CI_PROJECT_DIR: await freshProject() };
-      const { exitCode, stdout } = await execa("sh", ["-e", "-c", job.script.join("\n")], {
-        cwd: machine.CI_PROJECT_DIR,
-        env: { ...env, ...machine },
-        extendEnv: false,
-        reject: false,
-      });
+      const project = await freshProject();
+      const job = await readIncludedJob(exampleWith(examples, "yaml", "# .gitlab-ci.yml"), project);
+      expect(job.id_tokens).toEqual({ SECUREFLAG_ID_TOKEN: { aud: "https://billing.example" } });
+      const env = {
+        ...NO_REGISTRY,
+        ...settingsFor(GITLAB).vars,
+        SECUREFLAG_ID_TOKEN: await issuer.sign({ claims: { ...CLAIMS, aud: sandbox.origin } }),
+      };
+      const { exitCode, stdout } = await runJob(job, { project, env, shell: "bash" });
       expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(words) });
     }
     await expectToppedUp(GITLAB);
@@ -266,7 +293,7 @@ describe("the README's text about CI", () => {
   test("names the action's inputs and outputs", async () => {
     const readme = await readFile(join(ROOT, "README.md"), "utf8");
     const [, inputs = "", outputs = ""] =
-      /^Its inputs are (.*?)\. Its outputs are\s(.*?)\. Without/ms.exec(readme) ?? [];
+      /^The action's inputs are (.*?)\.\sIts outputs\sare\s(.*?)\.\sWithout/ms.exec(readme) ?? [];
     const action = parse(await readFile(join(ROOT, ".github/actions/top-up/action.yml"), "utf8"));
     const named = (text: string) => [...text.matchAll(/`([\w-]+)`/g)].map(([, one]) => one);
     expect(named(inputs)).toEqual(Object.keys(action.inputs));
@@ -278,6 +305,12 @@ describe("the README's text about CI", () => {
     expect(await readdir(join(installed, "dist", "schemas"))).toEqual(
       expect.arrayContaining(["top-up.json", "buy.json", "quote.json", "error.json"]),
     );
-    expect(await readdir(join(installed, ".github", "actions", "top-up"))).toEqual(["action.yml"]);
+    const action = join(installed, ".github", "actions", "top-up");
+    expect((await readdir(action)).sort()).toEqual(["action.yml", "index.js"]);
+    const env = { PATH: process.env.PATH ?? "", INPUT_AVAILABLE: "5", INPUT_MAX_TOTAL: "" };
+    const ended = await execa(process.execPath, [join(action, "index.js")], { env, extendEnv: false, reject: false });
+    expect(ended).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("max-total is empty.") });
+    // The program is in the package once.
+    expect(await readdir(join(installed, "dist"))).not.toContain("action");
   });
 });

@@ -77,7 +77,9 @@ async function rehearse(
   const offer = await offerWithin(request, tools);
   if (offer.quote !== null) {
     await approver.approve(offer, null);
-    assertTokenAllows(await tools.busy("Asking what the token may do", knownMe(tools.client)), offer);
+    if (!request.isPlan) {
+      assertTokenAllows(await tools.busy("Asking what the token may do", knownMe(tools.client)), offer);
+    }
   }
   return nothingBought(request, offer);
 }

@@ -97,6 +97,8 @@ export interface BuyRequest extends Guards {
   /** From `--from`: the reviewed offer to buy from. */
   readonly quoteFile: QuoteFile | null;
   readonly dryRun: boolean;
+  /** In a dry run, whether another token is to buy, so that this one only needs to read. */
+  readonly isPlan?: boolean | undefined;
   /** Buys only while the subscription has this version, which whoever asks has seen; any if left out. */
   readonly version?: number | undefined;
 }
