@@ -2,7 +2,7 @@ import type { Argument, Command, Help, Option } from "commander";
 import { examplesOf, isGlobalOption, readGlobals } from "../kit/command.ts";
 
 /** The topics of `help` that are not commands. */
-export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci"] as const;
+export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci", "schema"] as const;
 
 /** The width of help that is not written to a terminal. */
 const DEFAULT_WIDTH = 80;
