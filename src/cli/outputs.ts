@@ -243,6 +243,8 @@ export const outputs = {
   "sandbox clock advance": clockAnswerSchema,
   "sandbox reset": z.object({ dataDir: z.string(), reset: z.literal(true) }),
   ...serviceOutputs,
+  /** The body of the response, `null` for none. */
+  api: z.unknown(),
   help: helpSchema,
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;

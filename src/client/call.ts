@@ -6,7 +6,7 @@ import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
 import { isAnyLost, isOutcomeOpen, outcomeOf, outcomeUnknown } from "./outcome.ts";
 import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
-import { type Reading, readAnswer } from "./reading.ts";
+import { type Reading, readAnswer, readAsItCame } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
 import { type Parameters, targetOf } from "./target.ts";
 import { checkedToken } from "./token.ts";
@@ -25,6 +25,8 @@ export interface CallInput {
   readonly heldMs?: number;
   /** Whether the answer is asked for as PDF. */
   readonly asPdf?: true;
+  /** Whether the value is to be the body as it came, checked but with all its fields, and a declined payment an error. */
+  readonly asIs?: true;
   /** Takes the answer of an operation that streams. */
   readonly sink?: Sink;
 }
@@ -251,9 +253,10 @@ export class Caller {
   }
 }
 
-function readingOf(operation: Operation, { asPdf, sink }: CallInput, answer: WireAnswer): Reading {
+function readingOf(operation: Operation, { asPdf, asIs, sink }: CallInput, answer: WireAnswer): Reading {
   if (sink && isStream(answer, sink.mediaType)) return { kind: "success", value: null };
-  return asPdf ? readPdfAnswer(operation, answer) : readAnswer(operation, answer);
+  if (asPdf) return readPdfAnswer(operation, answer);
+  return asIs ? readAsItCame(operation, answer) : readAnswer(operation, answer);
 }
 
 function mediaTypeOf(operation: Operation): string {
