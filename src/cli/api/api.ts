@@ -45,13 +45,13 @@ interface ApiFlags {
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 const HELP = `
-The path is one of \`api GET /openapi.json\`, and {org} in it
-stands for the organization. The response is printed as it
-came; an error exits as with every other command.
+The paths are those of \`api GET /openapi.json\`; {org} is the
+organization. The response is printed as it came, and an
+error exits as with every other command.
 
-Whatever is not a GET may change something or charge, and is
-not kept in the journal: if the response is lost (exit 10),
-look before you send it again. A purchase needs a key, under
+All but GET may change something or charge, and are not kept
+in the journal: if the response is lost (exit 10), look
+before you send it again. A purchase needs a key, under
 which it is made once: --idempotency-key.`;
 
 /** Registers `api`. */
@@ -59,7 +59,7 @@ export function register(program: Command, context: Context, run: Run<ApiOptions
   addCommand(program, {
     name: "api",
     description: "Send one call of the API, signed in",
-    examples: ["api GET /me", "api POST /organizations/{org}/quotes --body quote.json --yes"],
+    examples: ["api GET /me", "api POST /organizations/{org}/quotes --body - --yes < 5.json"],
   })
     .addArgument(new Argument("<method>", "HTTP method").choices(METHODS).argParser(methodOf))
     .addArgument(new Argument("<path>", "path below the API URL, with its query").argParser(someText))

@@ -135,7 +135,7 @@ describe("users list", () => {
     );
     const { stdout, stderr } = await play("users list --csv", pages);
     expect(stdout.trimEnd().split("\n")).toHaveLength(101);
-    expect(stderr).toContain("There are more than 100 users. Pass --all to list every one.");
+    expect(stderr).toContain("There are more than 100 users. Pass --limit <n> or --all to see more.");
   });
 });
 
