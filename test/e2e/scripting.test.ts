@@ -4,6 +4,7 @@ import { execa } from "execa";
 import { describe, expect, test } from "vitest";
 import { errorOf, resultOf, runCli } from "../support/cli.ts";
 import { BIN, temporaryDirectory } from "../support/places.ts";
+import { environmentFor } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
 import { useSandbox } from "../support/useSandbox.ts";
 
@@ -80,10 +81,12 @@ describe("scripting", () => {
   });
 
   test("more than a pipe holds arrives whole at a slow reader", async () => {
-    const schema = await runCli(["api", "GET", "/openapi.json"], { env: sandbox.env(1) });
+    const schema = await sandbox.cli(1, ["api", "GET", "/openapi.json"]);
     expect(schema.stdout.length).toBeGreaterThan(65_536);
     const shell = `"$0" "$1" api GET /openapi.json | { read -r -n 1 first; sleep 1; wc -c; }`;
-    const { stdout } = await execa("bash", ["-c", shell, process.execPath, BIN], { env: sandbox.env(1) });
+    const { stdout } = await execa("bash", ["-c", shell, process.execPath, BIN], {
+      env: environmentFor(sandbox.ready.url, 1),
+    });
     expect(Number(stdout)).toBe(Buffer.byteLength(schema.stdout) - 1);
   });
 

@@ -45,9 +45,9 @@ interface ApiFlags {
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 const HELP = `
-The paths are those of \`api GET /openapi.json\`; {org} is the
-organization. The response is printed as it came, and an
-error exits as with every other command.
+The paths are those of \`api GET /openapi.json\`; {org} is
+the organization. The response is printed as it came, and
+an error exits as with every other command.
 
 All but GET may change something or charge, and are not kept
 in the journal: if the response is lost (exit 10), look
@@ -59,7 +59,7 @@ export function register(program: Command, context: Context, run: Run<ApiOptions
   addCommand(program, {
     name: "api",
     description: "Send one call of the API, signed in",
-    examples: ["api GET /me", "api POST /organizations/{org}/quotes --body - --yes < 5.json"],
+    examples: ["api GET /me", "api GET /organizations/{org}/report --output report.json"],
   })
     .addArgument(new Argument("<method>", "HTTP method").choices(METHODS).argParser(methodOf))
     .addArgument(new Argument("<path>", "path below the API URL, with its query").argParser(someText))
