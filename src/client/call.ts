@@ -226,7 +226,9 @@ export class Caller {
     const reading = readingOf(operation, input, result);
     if (reading.kind === "success") {
       const requestId = reading.requestId ?? result.headers["x-request-id"] ?? null;
-      return { reply: { value: reading.value, replayed: isReplay(result), requestId } };
+      return {
+        reply: { value: reading.value, replayed: result.headers["idempotency-replayed"] === "true", requestId },
+      };
     }
     return { failure: failureOfReading(reading, result, operation, origin) };
   }
@@ -266,10 +268,6 @@ function mediaTypeOf(operation: Operation): string {
 function encode(operation: Operation, body: unknown): string {
   if (operation.bodyType !== "form") return JSON.stringify(body);
   return new URLSearchParams(body as Record<string, string>).toString();
-}
-
-function isReplay(answer: WireAnswer): boolean {
-  return answer.headers["idempotency-replayed"] === "true";
 }
 
 /** What a client works with. */

@@ -59,7 +59,7 @@ export function register(program: Command, context: Context, run: Run<ApiOptions
   addCommand(program, {
     name: "api",
     description: "Send one call of the API, signed in",
-    examples: ["api GET /me", "api GET /organizations/{org}/report --output report.json"],
+    examples: ["api GET /me", "api GET /organizations/{org}/tokens"],
   })
     .addArgument(new Argument("<method>", "HTTP method").choices(METHODS).argParser(methodOf))
     .addArgument(new Argument("<path>", "path below the API URL, with its query").argParser(someText))

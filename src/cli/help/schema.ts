@@ -3,7 +3,7 @@ import { type CliError, usageError } from "../errors.ts";
 import { suggestion } from "../kit/failure.ts";
 import { type OutputOptions, printJson, printResult } from "../kit/output.ts";
 import { shorten } from "../kit/text.ts";
-import { outputSchema, SCHEMA_NAMES, schemaId } from "../outputs.ts";
+import { outputSchema, SCHEMA_NAMES, schemaId } from "../outputSchemas.ts";
 
 /**
  * Prints the JSON Schema of what a command prints with `--json`, the same document with and without the flag; without a

@@ -4,7 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import { complete } from "../../../src/cli/help/candidates.ts";
 import { createProgram, runProgram } from "../../../src/cli/main.ts";
-import { SCHEMA_NAMES } from "../../../src/cli/outputs.ts";
+import { SCHEMA_NAMES } from "../../../src/cli/outputSchemas.ts";
 import { DIST } from "../../support/places.ts";
 import { type FakeWorld, fakeContext } from "../support/fakeContext.ts";
 
