@@ -257,8 +257,7 @@ export class Caller {
 
 function readingOf(operation: Operation, { asPdf, asIs, sink }: CallInput, answer: WireAnswer): Reading {
   if (sink && isStream(answer, sink.mediaType)) return { kind: "success", value: null };
-  if (asPdf) return readPdfAnswer(operation, answer);
-  return asIs ? readAsItCame(operation, answer) : readAnswer(operation, answer);
+  return (asPdf ? readPdfAnswer : asIs ? readAsItCame : readAnswer)(operation, answer);
 }
 
 function mediaTypeOf(operation: Operation): string {
