@@ -56,6 +56,13 @@ export async function findCall(
   return { id, operation, params, query };
 }
 
+/** Lists the paths of a method that are offered, with what they do. */
+export function callsOf(method: string): (readonly [path: string, summary: string])[] {
+  return ENTRIES.filter(([, operation]) => operation.method === method && !SIGN_IN.test(operation.path)).map(
+    ([, { path, summary }]) => [path.replace("{organizationId}", "{org}"), summary],
+  );
+}
+
 /** @throws CliError `invalid_usage` for what is not a plain path: an address, a fragment, `..`, broken encoding */
 function segmentsOf(path: string): string[] {
   if (/^[a-z][a-z\d+.-]*:/i.test(path) || path.startsWith("//") || /[#\\]/.test(path)) {

@@ -42,6 +42,7 @@ export async function complete(
   }
   if (command.name() === "help") return topicsOf(program, place.values);
   if (command.commands.length > 0) return place.values.length === 0 ? commandsOf(command) : [];
+  if (command.name() === "api" && place.values.length === 1) return await pathsOf(place.values);
   const { registeredArguments } = command;
   const last = registeredArguments.at(-1);
   const argument = registeredArguments[place.values.length] ?? (last?.variadic ? last : undefined);
@@ -85,6 +86,12 @@ function topicsOf(program: Command, words: readonly string[]): Candidate[] {
   if (!command) return [];
   const topics = words.length === 0 ? HELP_TOPIC_NAMES : [];
   return [...commandsOf(command), ...topics.map((value) => ({ value, meaning: "" }))];
+}
+
+/** Completes the path of `api`; the calls are loaded only here. */
+async function pathsOf([method = ""]: readonly string[]): Promise<Candidate[]> {
+  const { callsOf } = await import("../api/operation.ts");
+  return callsOf(method.toUpperCase()).map(([value, meaning]) => ({ value, meaning }));
 }
 
 /** Completes `help schema`: commands that print JSON, and `error`. */

@@ -42,7 +42,7 @@ describe("tokens list --csv", () => {
     const limited = token({
       id: "tok_2",
       name: "=cmd",
-      spendLimit: { amount: gbp(50_000), licenses: 10, spent: gbp(0), spentLicenses: 0 } as ApiToken["spendLimit"],
+      spendLimit: { amount: gbp(50_000), amountLeft: gbp(50_000), licenses: 10, licensesLeft: 10 },
     });
     const listed: ExpectedCall = { call: "tokens", gives: [token(), limited] };
     const { code, stdout } = await play(["tokens", "list", "--csv"], [listed]);
