@@ -62,7 +62,7 @@ async function make() {
   await writeJson("openapi.json", openapiDocument(version));
   const { newestSchema } = await load("src/backend/database/migrations/newest.ts");
   await write("schema.sql", await newestSchema());
-  const { outputSchemas } = await load("src/cli/outputs.ts");
+  const { outputSchemas } = await load("src/cli/outputSchemas.ts");
   for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);
   const { manPage } = await load("src/cli/help/man.ts");
   await write("man/secureflag-licenses.1", await manPage());

@@ -6,7 +6,7 @@ export interface CatalogueEntry {
   /** The word that calls it. */
   readonly word: string;
   /** The heading in the program's help; `null` for a hidden command. */
-  readonly group: "Licenses" | "People" | "Sign-in" | "Agents" | "Try it" | "Operate" | "Help" | null;
+  readonly group: "Licenses" | "People" | "Sign-in" | "Scripting" | "Agents" | "Try it" | "Operate" | "Help" | null;
   /** Its line in the program's help, and its description unless it has a longer one. */
   readonly summary: string;
   /** Its first request needs the client, so that it loads beside the command. */
@@ -119,6 +119,13 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     summary: "List organizations, accept invitations, change the card",
     connects: true,
     load: () => import("./account/organizations.ts"),
+  },
+  {
+    word: "api",
+    group: "Scripting",
+    summary: "Send one call of the API, signed in",
+    connects: true,
+    load: () => import("./api/api.ts"),
   },
   {
     word: "mcp",

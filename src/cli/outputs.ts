@@ -146,9 +146,11 @@ const exportedSchema = z.object({
 });
 
 const helpSchema = z.union([
+  z.array(z.object({ command: z.string(), id: z.string() })),
   z.array(z.object({ code: z.int(), meaning: z.string() })),
   z.array(z.object({ name: z.string(), meaning: z.string() })),
   z.object({ topic: z.string().nullable(), text: z.string() }),
+  z.looseObject({ $schema: z.string(), $id: z.string(), title: z.string() }),
 ]);
 
 /**
@@ -241,6 +243,8 @@ export const outputs = {
   "sandbox clock advance": clockAnswerSchema,
   "sandbox reset": z.object({ dataDir: z.string(), reset: z.literal(true) }),
   ...serviceOutputs,
+  /** The body of the response, `null` for none. */
+  api: z.unknown(),
   help: helpSchema,
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;
@@ -263,17 +267,3 @@ export type OutputName = keyof typeof outputs;
 
 /** The output of a command. */
 export type Output<Name extends OutputName> = z.output<(typeof outputs)[Name]>;
-
-/**
- * Generates the JSON Schemas (draft 2020-12) of the outputs by file name: the words of the command joined by `-`, and
- * `error` for stderr. Objects are open: later versions may add fields.
- */
-export function outputSchemas(): Record<string, unknown> {
-  const all = { ...outputs, error: errorOutput };
-  return Object.fromEntries(
-    Object.entries(all).map(([command, schema]) => [
-      `${command.replaceAll(" ", "-")}.json`,
-      { title: `secureflag-licenses ${command} --json`, ...z.toJSONSchema(schema, { io: "input" }) },
-    ]),
-  );
-}

@@ -6,7 +6,7 @@ import { ClientError } from "./errors.ts";
 import { type Failure, failureOfReading, failureOfWire } from "./failure.ts";
 import { isAnyLost, isOutcomeOpen, outcomeOf, outcomeUnknown } from "./outcome.ts";
 import { PDF_MEDIA_TYPE, type PdfFile, readPdfAnswer } from "./pdf.ts";
-import { type Reading, readAnswer } from "./reading.ts";
+import { type Reading, readAnswer, readAsItCame } from "./reading.ts";
 import { COMMAND_BUDGET_MS, nextWaitMs } from "./retry.ts";
 import { type Parameters, targetOf } from "./target.ts";
 import { checkedToken } from "./token.ts";
@@ -25,6 +25,8 @@ export interface CallInput {
   readonly heldMs?: number;
   /** Whether the answer is asked for as PDF. */
   readonly asPdf?: true;
+  /** Whether the value is to be the body as it came, checked but with all its fields, and a declined payment an error. */
+  readonly asIs?: true;
   /** Takes the answer of an operation that streams. */
   readonly sink?: Sink;
 }
@@ -224,7 +226,9 @@ export class Caller {
     const reading = readingOf(operation, input, result);
     if (reading.kind === "success") {
       const requestId = reading.requestId ?? result.headers["x-request-id"] ?? null;
-      return { reply: { value: reading.value, replayed: isReplay(result), requestId } };
+      return {
+        reply: { value: reading.value, replayed: result.headers["idempotency-replayed"] === "true", requestId },
+      };
     }
     return { failure: failureOfReading(reading, result, operation, origin) };
   }
@@ -251,9 +255,9 @@ export class Caller {
   }
 }
 
-function readingOf(operation: Operation, { asPdf, sink }: CallInput, answer: WireAnswer): Reading {
+function readingOf(operation: Operation, { asPdf, asIs, sink }: CallInput, answer: WireAnswer): Reading {
   if (sink && isStream(answer, sink.mediaType)) return { kind: "success", value: null };
-  return asPdf ? readPdfAnswer(operation, answer) : readAnswer(operation, answer);
+  return (asPdf ? readPdfAnswer : asIs ? readAsItCame : readAnswer)(operation, answer);
 }
 
 function mediaTypeOf(operation: Operation): string {
@@ -263,10 +267,6 @@ function mediaTypeOf(operation: Operation): string {
 function encode(operation: Operation, body: unknown): string {
   if (operation.bodyType !== "form") return JSON.stringify(body);
   return new URLSearchParams(body as Record<string, string>).toString();
-}
-
-function isReplay(answer: WireAnswer): boolean {
-  return answer.headers["idempotency-replayed"] === "true";
 }
 
 /** What a client works with. */

@@ -18,6 +18,7 @@ import { type EventCalls, eventCalls } from "./events.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import { ASK_AGAIN_HINT } from "./outcome.ts";
 import { type PolicyCalls, policyCalls } from "./policy.ts";
+import { type RawCalls, rawCalls } from "./raw.ts";
 import { createTransport } from "./transport.ts";
 import { type UserCalls, userCalls } from "./users.ts";
 
@@ -39,7 +40,7 @@ export type KeyOutcome =
 /**
  * The contract, seen from a command: one client per command, because they share the time for retries. Every method throws `ClientError`. Strings in answers are the backend's, not cleaned.
  */
-export interface Client extends IdentityCalls, UserCalls, DocumentCalls, EventCalls, PolicyCalls {
+export interface Client extends IdentityCalls, UserCalls, DocumentCalls, EventCalls, PolicyCalls, RawCalls {
   readonly apiUrl: string;
   readonly origin: string;
   readonly isLoopback: boolean;
@@ -117,6 +118,7 @@ export function createClient(options: ClientOptions): Client {
     ...eventCalls(caller),
     ...userCalls(caller),
     ...policyCalls(caller),
+    ...rawCalls(caller),
     ...buyingCalls(caller),
     ...payingCalls(caller),
     ...reducingCalls(caller),

@@ -46,7 +46,7 @@ beforeAll(async () => {
 async function play(each: ErrorCase): Promise<void> {
   const [person, program] = [await playError(each, []), await playError(each, ["--json"])];
   // A person who was asked has seen questions before it.
-  const last = program.stderr.trimEnd().split("\n").at(-1) ?? "";
+  const last = program.stderr.slice(program.stderr.lastIndexOf("\n{") + 1);
   played.set(each, { person, program, told: errorOutput.strict().parse(JSON.parse(last)).error });
 }
 

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { createProgram } from "../../src/cli/main.ts";
-import { type OutputName, outputSchemas, outputs } from "../../src/cli/outputs.ts";
+import { outputSchemas } from "../../src/cli/outputSchemas.ts";
+import { type OutputName, outputs } from "../../src/cli/outputs.ts";
 import { fakeContext } from "./support/fakeContext.ts";
 
 /** Every command of the help that prints a result, by the words that call it. `mcp` speaks a protocol instead. */

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { outputSchemas } from "../../src/cli/outputs.ts";
+import { outputSchemas } from "../../src/cli/outputSchemas.ts";
 import { BASE_PATH } from "../../src/contract/constants.ts";
 import { openapiDocument } from "../../src/contract/openapi.ts";
 import { operations } from "../../src/contract/operations/index.ts";

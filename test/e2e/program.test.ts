@@ -22,6 +22,7 @@ const COMMANDS = [
   "organizations",
   "tokens",
   "profiles",
+  "api",
   "sandbox",
   "completion",
 ];

@@ -1,5 +1,7 @@
+import { toDecimalString } from "../../billing/money.ts";
 import type { Scope } from "../../contract/constants.ts";
 import type { ApiToken, CreatedToken } from "../../contract/identity.ts";
+import { type Cell, toCsv } from "../kit/csv.ts";
 import type { View } from "../kit/output.ts";
 import { type Column, fields, list } from "../kit/table.ts";
 import { clean, cleanWhole, shortId } from "../kit/text.ts";
@@ -34,6 +36,27 @@ export function renderTokens(tokens: readonly ApiToken[], view: View): string {
   if (!isTerminal && table !== null) return table;
   const total = `Total: ${tokens.length} API ${tokens.length === 1 ? "token" : "tokens"}.`;
   return `${table ?? tokens.map((token) => renderToken(token, view)).join("\n\n")}\n\n${total}`;
+}
+
+const COLUMNS: readonly (readonly [head: string, cell: (token: ApiToken) => Cell])[] = [
+  ["id", ({ id }) => id],
+  ["name", ({ name }) => name],
+  ["scopes", ({ scopes }) => scopes.join(" ")],
+  ["createdAt", ({ createdAt }) => createdAt],
+  ["expiresAt", ({ expiresAt }) => expiresAt],
+  ["last4", ({ last4 }) => last4],
+  ["createdBy", ({ createdBy }) => createdBy.email],
+  ["currency", ({ spendLimit: limit }) => limit?.amount?.currency ?? null],
+  ["monthlyAmount", ({ spendLimit: limit }) => (limit?.amount ? toDecimalString(limit.amount) : null)],
+  ["monthlyLicenses", ({ spendLimit: limit }) => limit?.licenses ?? null],
+];
+
+/** Renders API tokens as CSV: a row each, with amounts in major units; never a secret. */
+export function tokensCsv(tokens: readonly ApiToken[]): string {
+  return toCsv(
+    COLUMNS.map(([head]) => head),
+    tokens.map((token) => COLUMNS.map(([, cell]) => cell(token))),
+  );
 }
 
 /** All scopes by their full names. */

@@ -6,7 +6,15 @@ import { connectToOrganization } from "../connection/connect.ts";
 import { readTotp, totpOption } from "../connection/oneTimeCode.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import {
+  addCommand,
+  csvOption,
+  type GlobalOptions,
+  interruptible,
+  type Run,
+  readCsv,
+  readGlobals,
+} from "../kit/command.ts";
 import { awaitPrinting, printResult } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import { withSpinner } from "../kit/spinner.ts";
@@ -20,8 +28,13 @@ import {
   spendLimitOf,
   unspent,
 } from "./spendLimit.ts";
-import { renderCreatedToken, renderTokens } from "./tokenView.ts";
+import { renderCreatedToken, renderTokens, tokensCsv } from "./tokenView.ts";
 import { registerTrusts } from "./trusts.ts";
+
+/** Options of `tokens list`. */
+export interface ListOptions extends GlobalOptions {
+  readonly csv: boolean;
+}
 
 /** Options of `tokens create`. */
 export interface CreateOptions extends GlobalOptions, LimitOptions {
@@ -41,7 +54,7 @@ export interface RevokeOptions extends GlobalOptions {
 
 /** The functions that run the commands of the group. */
 export interface TokensRuns {
-  readonly list: Run<GlobalOptions>;
+  readonly list: Run<ListOptions>;
   readonly create: Run<CreateOptions>;
   readonly revoke: Run<RevokeOptions>;
 }
@@ -63,10 +76,13 @@ export function register(program: Command, context: Context, runs: TokensRuns = 
   addCommand(group, {
     name: "list",
     description: "List the API tokens of the organization",
-    examples: ["tokens list", "tokens list --json"],
-  }).action((_flags: unknown, command: Command) =>
-    interruptible(context, () => runs.list(readGlobals(command), context)),
-  );
+    examples: ["tokens list", "tokens list --csv > tokens.csv"],
+  })
+    .addOption(csvOption("print CSV, with amounts in major units"))
+    .action((flags: { csv?: boolean }, command: Command) => {
+      const globals = readGlobals(command);
+      return interruptible(context, () => runs.list({ ...globals, csv: readCsv(flags, globals) }, context));
+    });
   registerCreate(group, context, runs.create);
   addCommand(group, {
     name: "revoke",
@@ -119,10 +135,12 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
 const RUNS: TokensRuns = { list: listTokens, create: createToken, revoke: revokeToken };
 
 /** Prints the API tokens that are not revoked, newest first. */
-export async function listTokens(options: GlobalOptions, context: Context): Promise<void> {
+export async function listTokens(options: ListOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const tokens = await withSpinner(context, options, "Reading tokens", client.tokens(organizationId));
-  await printResult<"tokens list">(context, options, tokens, (view) => renderTokens(tokens, view));
+  await printResult<"tokens list">(context, options, tokens, (view) =>
+    options.csv ? tokensCsv(tokens) : renderTokens(tokens, view),
+  );
 }
 
 /**

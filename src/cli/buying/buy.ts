@@ -1,7 +1,7 @@
 import { Argument, type Command } from "commander";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
-import { readInputFile, whyUnread } from "../files/files.ts";
+import { readInput } from "../files/standard.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { clean } from "../kit/text.ts";
 import { someText, wholeNumber } from "../kit/values.ts";
@@ -33,7 +33,7 @@ export function register(program: Command, context: Context, run: Run<BuyOptions
     examples: ["buy 5", "buy 5 --yes --max-total 300 --json"],
   })
     .addArgument(new Argument("[licenses]", "number of licenses to buy").argParser(wholeNumber(1)))
-    .option("--from <file>", "buy from a quote saved with `quote --save`", someText);
+    .option("--from <file>", "buy from a quote saved with `quote --save`; - for stdin", someText);
   addBuyingOptions(command)
     .addHelpText("after", KEYS)
     .action((licenses: number | undefined, flags: BuyFlags, command: Command) => {
@@ -64,24 +64,26 @@ function sourceOf(licenses: number | undefined, { from: file, idempotencyKey }: 
  *   failure of the purchase, after it was printed
  */
 export async function runBuy(options: BuyOptions, context: Context): Promise<void> {
-  const request = { ...options, ...(await orderOf(options.source)) };
+  const request = { ...options, ...(await orderOf(options.source, context)) };
   const buying = await openBuying(request, options, context);
   const ended = await buyAs(request, options, context, buying);
   await concludePurchase("buy", ended, buying.tools, options, context);
 }
 
-async function orderOf(source: BuyOptions["source"]): Promise<Pick<BuyRequest, "wanted" | "quoteFile">> {
+async function orderOf(
+  source: BuyOptions["source"],
+  context: Context,
+): Promise<Pick<BuyRequest, "wanted" | "quoteFile">> {
   if ("licenses" in source) return { wanted: source, quoteFile: null };
-  const quoteFile = await openQuoteFile(source.file);
+  const quoteFile = await openQuoteFile(source.file, context);
   return { wanted: { licenses: quoteFile.licenses }, quoteFile };
 }
 
-async function openQuoteFile(path: string): Promise<QuoteFile> {
-  const bytes = await readInputFile(path, MAX_QUOTE_FILE_BYTES).catch((cause: unknown) => {
-    throw new CliError("quote_file_invalid", `Cannot read the quote file ${clean(path)}: ${whyUnread(cause)}`, {
-      hint: "Check the path given with --from. Nothing was bought.",
-      cause,
-    });
+async function openQuoteFile(path: string, { io }: Context): Promise<QuoteFile> {
+  const hint = "Check the path given with --from. Nothing was bought.";
+  const bytes = await readInput(path, MAX_QUOTE_FILE_BYTES, io, (reason, cause) => {
+    const message = `Cannot read the quote file ${clean(path)}: ${reason}`;
+    return new CliError("quote_file_invalid", message, { hint, cause });
   });
   return readQuoteFile(path, bytes);
 }

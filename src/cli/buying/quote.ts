@@ -3,6 +3,7 @@ import { type Connection, connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { assertWritable, type OutputFile, writeOutputFile } from "../files/files.ts";
+import { assertStdoutFree, STANDARD, writeStdout } from "../files/standard.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { note, printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
@@ -57,10 +58,13 @@ export function register(program: Command, context: Context, run: Run<QuoteOptio
         .conflicts(["explain", "when", "save"]),
     )
     .addOption(new Option("--when", "show prices in the coming months").conflicts(["explain", "save"]))
-    .option("--save <file>", "save the quote, to review it and buy from it later", someText)
+    .option("--save <file>", "save the quote, to review it and buy from it later; - for stdout", someText)
     .option("--force", "overwrite the file if it exists")
     .action((licenses: number | undefined, flags: QuoteFlags, command: Command) => {
-      const options = { ...readGlobals(command), priced: pricedBy(licenses, flags) };
+      const globals = readGlobals(command);
+      const options = { ...globals, priced: pricedBy(licenses, flags) };
+      if (flags.save === STANDARD)
+        assertStdoutFree("--save -", { "--json": globals.json, "--explain": flags.explain === true });
       return interruptible(context, () => run(options, context));
     });
 }
@@ -94,11 +98,13 @@ export async function runQuote(options: QuoteOptions, context: Context): Promise
   const { priced } = options;
   if ("compare" in priced) return await compare(priced.compare, options, context);
   const { save, when } = priced;
-  if (save) assertWritable(save);
+  if (save && save.path !== STANDARD) assertWritable(save);
   const connection = await connect(context, options, "billing");
   const offer = await withSpinner(context, options, "Pricing", offerOf(connection, priced.licenses));
   if (save) {
-    writeOutputFile(save, Buffer.from(writeQuoteFile(quoteFileOf(offer, connection.client.apiUrl))), context);
+    const file = writeQuoteFile(quoteFileOf(offer, connection.client.apiUrl));
+    if (save.path === STANDARD) return await writeStdout(context, [file]);
+    writeOutputFile(save, Buffer.from(file), context);
     note(
       context,
       options,

@@ -4,8 +4,9 @@ import { connectToOrganization } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { assertWritable, growOutputFile } from "../files/files.ts";
+import { assertStdoutFree, STANDARD, writeStdout } from "../files/standard.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
-import { printResult } from "../kit/output.ts";
+import { note, printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { clean } from "../kit/text.ts";
 import { someText } from "../kit/values.ts";
@@ -24,7 +25,7 @@ export function registerExport(group: Command, context: Context, run: Run<Export
     description: "Save the whole event log, signed, as JSON lines",
     examples: ["events export log.jsonl", "events export log.jsonl --force --json"],
   })
-    .addArgument(new Argument("<file>", "file to write").argParser(someText))
+    .addArgument(new Argument("<file>", "file to write; - for stdout").argParser(someText))
     .option("--force", "replace the file if it exists")
     .action((file: string, { force = false }: { force?: boolean }, command: Command) =>
       interruptible(context, () => run({ ...readGlobals(command), file, force }, context)),
@@ -38,11 +39,12 @@ export function registerExport(group: Command, context: Context, run: Run<Export
  */
 export async function runExport(options: ExportOptions, context: Context): Promise<void> {
   const { file, force } = options;
-  const output = { path: file, force };
-  assertWritable(output);
+  const isStdout = file === STANDARD;
+  if (isStdout) assertStdoutFree("-", { "--json": options.json });
+  else assertWritable({ path: file, force });
   const { client, organizationId } = await connectToOrganization(context, options, "billing");
   const lastLine = new LastLine();
-  const exporting = growOutputFile(output, context, async (growing) => {
+  const write = async (growing: Growing) => {
     await client.exportEvents(organizationId, {
       start() {
         lastLine.restart();
@@ -54,16 +56,41 @@ export async function runExport(options: ExportOptions, context: Context): Promi
       },
     });
     lastLine.assertCheckpoint(organizationId);
-  });
+  };
+  const pieces = new Pieces();
+  const exporting = isStdout ? write(pieces) : growOutputFile({ path: file, force }, context, write);
   await withSpinner(context, options, "Exporting events", exporting);
   const { checkpoint, kid } = lastLine.assertCheckpoint(organizationId);
   const { number: events, hash, at } = checkpoint;
+  const count = `${events.toLocaleString("en-US")} event${events === 1 ? "" : "s"}`;
+  if (isStdout) {
+    await writeStdout(context, pieces.all);
+    return note(context, options, `Exported ${count}.`);
+  }
   const result = { file, organization: organizationId, events, hash, checkpoint: { number: events, at, kid } };
   await printResult<"events export">(context, options, result, () => {
-    const count = `${events.toLocaleString("en-US")} event${events === 1 ? "" : "s"}`;
     const verify = `Verify it with \`secureflag-licenses events verify ${clean(file)}\`.`;
     return `Exported ${count} to ${clean(file)}.\n${verify}`;
   });
+}
+
+/** What an export is written to as it comes; it may begin anew. */
+interface Growing {
+  restart(): void;
+  write(bytes: Buffer): void;
+}
+
+/** Keeps an export until all of it is there: what stdout has taken cannot be taken back. */
+class Pieces implements Growing {
+  readonly all: Buffer[] = [];
+
+  restart(): void {
+    this.all.length = 0;
+  }
+
+  write(bytes: Buffer): void {
+    this.all.push(bytes);
+  }
 }
 
 /** A checkpoint has some hundred bytes. */

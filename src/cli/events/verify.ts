@@ -12,7 +12,9 @@ import {
 } from "../../contract/events.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import { LongLineError, readInputFile, readInputLines, whyUnread } from "../files/files.ts";
+import { LongLineError, linesOf, readInputLines, whyUnread } from "../files/files.ts";
+import { assertOneStdin, assertPiped, readInput, STANDARD } from "../files/standard.ts";
+import type { Io } from "../io.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
@@ -40,12 +42,13 @@ export function registerVerify(group: Command, context: Context, run: Run<Verify
     description: "Verify an exported event log, offline",
     examples: ["events verify november.jsonl --checkpoint october.jsonl", "events verify log.jsonl --key keys.json"],
   })
-    .addArgument(new Argument("<file>", "export to verify").argParser(someText))
+    .addArgument(new Argument("<file>", "export to verify; - for stdin").argParser(someText))
     .option("--checkpoint <file>", "earlier export, or the last line of one, that you trust", someText)
     .option("--key <file>", "public keys of the backend: PEM, JWK or JWK set", someText)
     .addHelpText("after", HELP)
     .action((file: string, flags: { checkpoint?: string; key?: string }, command: Command) => {
       const { checkpoint = null, key = null } = flags;
+      assertOneStdin({ "<file>": file, "--checkpoint": checkpoint, "--key": key });
       return interruptible(context, () => run({ ...readGlobals(command), file, checkpoint, key }, context));
     });
 }
@@ -64,15 +67,16 @@ type Verified = Output<"events verify">;
  * @throws CliError `events_tampered`, `file_not_read`
  */
 export async function runVerify(options: VerifyOptions, context: Context): Promise<void> {
-  const verifying = verify(options);
+  if ([options.file, options.checkpoint, options.key].includes(STANDARD)) assertPiped(context.io);
+  const verifying = verify(options, context.io);
   const verified = await withSpinner(context, options, "Verifying events", verifying);
   await printResult<"events verify">(context, options, verified, (view) => words(verified, view));
 }
 
-async function verify({ file, checkpoint, key, organizationId }: VerifyOptions): Promise<Verified> {
-  const trusted = key === null ? null : await readKeys(key);
-  const older = checkpoint === null ? null : await readCheckpoint(checkpoint);
-  const log = await reading(file, checkLog(readInputLines(file, MAX_LINE_BYTES), older?.checkpoint.number));
+async function verify({ file, checkpoint, key, organizationId }: VerifyOptions, io: Io): Promise<Verified> {
+  const trusted = key === null ? null : await readKeys(key, io);
+  const older = checkpoint === null ? null : await readCheckpoint(checkpoint, io);
+  const log = await reading(file, checkLog(linesFrom(file, io), older?.checkpoint.number));
   if ("message" in log) throw tampered(file, log);
   if (organizationId !== null) assertOf(file, log, organizationId);
   const { events, organization, hash } = log;
@@ -113,7 +117,9 @@ async function assertContinues(
     throw tampered(file, { line, message });
   }
   if (hashOfKnown === older.hash) return;
-  const changed = await reading(path, firstDifference(file, path));
+  // Stdin was read already.
+  const canRead = file !== STANDARD && path !== STANDARD;
+  const changed = canRead ? await reading(path, firstDifference(file, path)) : null;
   if (changed !== null)
     throw tampered(file, { line: changed, message: `Event ${changed} was changed since the older export` });
   const message = `Event ${older.number}, or one before it, was changed: the older checkpoint differs`;
@@ -174,9 +180,14 @@ function checkSigner(file: string, log: ConsistentLog, { trusted, older }: Trust
 }
 
 function tampered(file: string, { line, message }: Finding): CliError {
-  return new CliError("events_tampered", `${message} (line ${line} of ${clean(file)})`, {
+  return new CliError("events_tampered", `${message} (line ${line} of ${nameOf(file)})`, {
     problems: [{ line, message }],
   });
+}
+
+/** The lines of a file, or of stdin for `-`, which is read once. */
+function linesFrom(path: string, io: Io): AsyncIterable<Buffer> {
+  return path === STANDARD ? linesOf(io.openInput(), MAX_LINE_BYTES) : readInputLines(path, MAX_LINE_BYTES);
 }
 
 async function reading<Result>(path: string, work: Promise<Result>): Promise<Result> {
@@ -189,15 +200,19 @@ async function reading<Result>(path: string, work: Promise<Result>): Promise<Res
   }
 }
 
+function nameOf(path: string): string {
+  return path === STANDARD ? "stdin" : clean(path);
+}
+
 function unreadable(path: string, reason: string, more: { hint?: string; cause?: unknown } = {}): CliError {
-  return new CliError("file_not_read", `Cannot read ${clean(path)}: ${reason}`, more);
+  return new CliError("file_not_read", `Cannot read ${nameOf(path)}: ${reason}`, more);
 }
 
 /** Reads the last checkpoint of an export, or of a file that has nothing else. */
-async function readCheckpoint(path: string): Promise<SignedCheckpoint> {
+async function readCheckpoint(path: string, io: Io): Promise<SignedCheckpoint> {
   const last = async () => {
     let line: Uint8Array = Buffer.alloc(0);
-    for await (const bytes of readInputLines(path, MAX_LINE_BYTES)) line = bytes;
+    for await (const bytes of linesFrom(path, io)) line = bytes;
     return signedCheckpointSchema.safeParse(parseLine(line));
   };
   const { data } = await reading(path, last());
@@ -211,8 +226,9 @@ const NO_KEY = "it has no Ed25519 public key (PEM, JWK or JWK set)";
 
 const KEY_HINT = "Pass the backend's /.well-known/secureflag-licenses-keys.json.";
 
-async function readKeys(path: string): Promise<readonly KeyObject[]> {
-  const text = (await reading(path, readInputFile(path, MAX_KEY_BYTES))).toString("utf8").trim();
+async function readKeys(path: string, io: Io): Promise<readonly KeyObject[]> {
+  const bytes = await readInput(path, MAX_KEY_BYTES, io, (reason, cause) => unreadable(path, reason, { cause }));
+  const text = bytes.toString("utf8").trim();
   try {
     const blocks = text.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g);
     const keys = blocks ? blocks.map((block) => createPublicKey(block)) : keysOf(JSON.parse(text)).map(publicKeyOf);

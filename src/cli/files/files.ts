@@ -54,21 +54,31 @@ export async function* readInputLines(path: string, most: number): AsyncGenerato
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     if (!(await file.stat()).isFile()) throw new NoFileError("it is not a file");
-    let begun: Buffer = Buffer.alloc(0);
-    for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: CHUNK_BYTES })) {
-      const bytes = begun.length === 0 ? (chunk as Buffer) : Buffer.concat([begun, chunk as Buffer]);
-      let start = 0;
-      for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
-        yield bytes.subarray(start, end);
-        start = end + 1;
-      }
-      begun = bytes.subarray(start);
-      if (begun.length > most) throw new LongLineError("a line is too long");
-    }
-    if (begun.length > 0) yield begun;
+    yield* linesOf(file.createReadStream({ autoClose: false, highWaterMark: CHUNK_BYTES }), most);
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Splits what is read into lines, one after the other, without their ends.
+ *
+ * @param most the longest line that makes sense, in bytes
+ * @throws LongLineError, and what reading throws
+ */
+export async function* linesOf(chunks: AsyncIterable<Buffer>, most: number): AsyncGenerator<Buffer> {
+  let begun: Buffer = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    const bytes = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
+    let start = 0;
+    for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
+      yield bytes.subarray(start, end);
+      start = end + 1;
+    }
+    begun = bytes.subarray(start);
+    if (begun.length > most) throw new LongLineError("a line is too long");
+  }
+  if (begun.length > 0) yield begun;
 }
 
 const LINE_FEED = 0x0a;

@@ -42,6 +42,7 @@ export async function complete(
   }
   if (command.name() === "help") return topicsOf(program, place.values);
   if (command.commands.length > 0) return place.values.length === 0 ? commandsOf(command) : [];
+  if (command.name() === "api" && place.values.length === 1) return await pathsOf(place.values);
   const { registeredArguments } = command;
   const last = registeredArguments.at(-1);
   const argument = registeredArguments[place.values.length] ?? (last?.variadic ? last : undefined);
@@ -79,11 +80,36 @@ function commandsOf(command: Command): Candidate[] {
 
 /** Completes `help`: the subcommands of the named command; for the first word, also the topics. */
 function topicsOf(program: Command, words: readonly string[]): Candidate[] {
-  let command: Command | undefined = program;
-  for (const word of words) command = command?.commands.find((below) => below.name() === word);
+  const [first, ...rest] = words;
+  if (first === "schema") return schemasOf(program, rest);
+  const command = namedBy(program, words);
   if (!command) return [];
   const topics = words.length === 0 ? HELP_TOPIC_NAMES : [];
   return [...commandsOf(command), ...topics.map((value) => ({ value, meaning: "" }))];
+}
+
+/** Completes the path of `api`; the calls are loaded only here. */
+async function pathsOf([method = ""]: readonly string[]): Promise<Candidate[]> {
+  const { callsOf } = await import("../api/operation.ts");
+  return callsOf(method.toUpperCase()).map(([value, meaning]) => ({ value, meaning }));
+}
+
+/** Completes `help schema`: commands that print JSON, and `error`. */
+function schemasOf(program: Command, words: readonly string[]): Candidate[] {
+  const command = namedBy(program, words);
+  if (!command) return [];
+  const commands = commandsOf(command).filter(({ value }) => !WITHOUT_JSON.includes(value));
+  return words.length === 0 ? [...commands, { value: "error", meaning: "What every command reports" }] : commands;
+}
+
+/** Commands that speak a protocol instead. */
+const WITHOUT_JSON = ["mcp"];
+
+/** Finds a command by the words that call it. */
+function namedBy(program: Command, words: readonly string[]): Command | undefined {
+  let command: Command | undefined = program;
+  for (const word of words) command = command?.commands.find((below) => below.name() === word);
+  return command;
 }
 
 /** The flags that may follow: not given yet, and not in conflict with a given one. */

@@ -22,13 +22,18 @@ export function register(program: Command, context: Context): void {
   addCommand(program, {
     name: "help",
     description: `Show help for a command, or on ${topics}`,
-    examples: ["help buy", "help exit-codes"],
+    examples: ["help buy", "help schema purchases list"],
   })
     .argument("[topic...]", `a command, or ${topics}`)
+    .addHelpText("after", SCHEMA_HELP)
     .action(async (topic: string[], _flags: unknown, command: Command) => {
       await runHelp({ ...readGlobals(command), topic }, context, program);
     });
 }
+
+const SCHEMA_HELP = `
+\`help schema <command>\` prints the JSON Schema of what the
+command prints with --json; \`help schema error\`, of errors.`;
 
 /**
  * Prints a topic, or the help of a command.
@@ -37,7 +42,8 @@ export function register(program: Command, context: Context): void {
  */
 export async function runHelp(options: HelpOptions, context: Context, program: Command): Promise<void> {
   const { topic } = options;
-  const [name = ""] = topic;
+  const [name = "", ...rest] = topic;
+  if (name === "schema") return await (await import("./schema.ts")).runSchema(rest, options, context);
   if (topic.length === 1 && isHelpTopic(name)) {
     const { data, render } = HELP_TOPICS[name];
     const width = helpWidth(context);
@@ -170,7 +176,7 @@ interface HelpTopic {
   render(view: View): string | Promise<string>;
 }
 
-/** The topics of `help` that are not commands. */
+/** The topics of `help` that are tables and texts. */
 export const HELP_TOPICS = {
   "exit-codes": {
     data: EXIT_CODE_MEANINGS.map(([code, meaning]) => ({ code, meaning })),
@@ -187,7 +193,7 @@ export const HELP_TOPICS = {
     render: (view) => table("variable", VARIABLES, 25, view),
   },
   ci: { data: { topic: "ci", text: CI }, render: () => CI },
-} satisfies Record<(typeof HELP_TOPIC_NAMES)[number], HelpTopic>;
+} satisfies Record<Exclude<(typeof HELP_TOPIC_NAMES)[number], "schema">, HelpTopic>;
 
 /** Reports whether a word is one of these topics. */
 export function isHelpTopic(name: string): name is keyof typeof HELP_TOPICS {

@@ -2,7 +2,7 @@ import type { Argument, Command, Help, Option } from "commander";
 import { examplesOf, isGlobalOption, readGlobals } from "../kit/command.ts";
 
 /** The topics of `help` that are not commands. */
-export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci"] as const;
+export const HELP_TOPIC_NAMES = ["exit-codes", "environment", "ci", "schema"] as const;
 
 /** The width of help that is not written to a terminal. */
 const DEFAULT_WIDTH = 80;
@@ -38,10 +38,16 @@ function usageOf(command: Command): string {
   return `${above}${termOf(command)}${below} [flags]`;
 }
 
-/** Renders the end of a page, with further topics. */
+/** Renders the end of a page, with further topics; a line never breaks within one. */
 export function seeAlso(command: Command, width: number): string {
   const topics = [...(command.parent ? [] : ["<command>"]), ...HELP_TOPIC_NAMES].map((topic) => `help ${topic}`);
-  return `\n${command.createHelp().boxWrap(`See also: ${topics.join(", ")}`, width)}`;
+  const lines = topics.reduce<string[]>((before, topic) => {
+    const line = before.at(-1);
+    if (line === undefined) return [`See also: ${topic}`];
+    const longer = `${line}, ${topic}`;
+    return longer.length < width ? [...before.slice(0, -1), longer] : [...before.slice(0, -1), `${line},`, topic];
+  }, []);
+  return `\n${lines.join("\n")}`;
 }
 
 /** The description of an argument or a flag, with its choices. */

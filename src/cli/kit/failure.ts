@@ -4,7 +4,7 @@ import { type CliError, reportOf, usageError } from "../errors.ts";
 import { tokenVariable } from "../io.ts";
 import { label } from "./color.ts";
 import { commandOf, InvalidValueError } from "./command.ts";
-import { toJson } from "./output.ts";
+import { indentOf, toJson } from "./output.ts";
 import { clean, MAX_TEXT, shorten } from "./text.ts";
 import { textWidth } from "./width.ts";
 import { wrap } from "./wrap.ts";
@@ -29,7 +29,8 @@ export function reportFailure(error: unknown, argv: readonly string[], context: 
   const problems = report.problems.slice(0, MAX_PROBLEMS);
   if (isJson) {
     const document = { code, message: message || "Interrupted.", hint, exitCode, requestId };
-    context.io.note(`${toJson({ error: { ...document, ...(problems.length > 0 && { problems }) } })}\n`, true);
+    const error = { ...document, ...(problems.length > 0 && { problems }) };
+    context.io.note(`${toJson({ error }, indentOf(context.io.stderrIsTerminal))}\n`, true);
   } else if (message !== "") {
     const isAnnotated = context.io.workflowCommand("error", [message, hint].filter(Boolean).join(" "));
     const isCanceled = code === "declined_by_person" || code === "interrupted";

@@ -32,9 +32,23 @@ export async function printResult<Name extends OutputName>(
   data: Output<Name>,
   render: (view: View) => string | Promise<string>,
 ): Promise<boolean> {
-  if (options.json) return await context.io.print(`${toJson(data)}\n`);
+  if (options.json) return await printJson(context, data);
   const text = await rendered(context, options, data, render);
   return await context.io.print(`${isOnGithub(context.env) ? withoutCommands(text) : text}\n`);
+}
+
+/**
+ * Prints one JSON document on stdout, laid out as `indentOf` says.
+ *
+ * @returns whether it was taken, as `printResult`
+ */
+export async function printJson({ io }: Pick<Context, "io">, data: unknown): Promise<boolean> {
+  return await io.print(`${toJson(data, indentOf(io.stdoutIsTerminal))}\n`);
+}
+
+/** How far a JSON document is indented: by two spaces on a terminal, where a person reads it; elsewhere it is one line. */
+export function indentOf(isTerminal: boolean): number {
+  return isTerminal ? 2 : 0;
 }
 
 async function rendered(
@@ -51,7 +65,7 @@ async function rendered(
     if (options.csv) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     warn(context, options, `Failed to format the result as text (${reason}). It is printed as JSON.`);
-    return toJson(data);
+    return toJson(data, indentOf(context.io.stdoutIsTerminal));
   }
 }
 

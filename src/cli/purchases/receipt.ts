@@ -5,6 +5,7 @@ import { connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { assertWritable, type OutputFile, writeOutputFile } from "../files/files.ts";
+import { assertStdoutFree, STANDARD, writeStdout } from "../files/standard.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult, type View } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
@@ -56,14 +57,12 @@ interface ReceiptFlags {
   readonly creditNote?: boolean;
 }
 
-const STDOUT = "-";
-
 /** Prints the receipt or the credit note of a purchase, or saves it as PDF. */
 export async function runReceipt(options: ReceiptOptions, context: Context): Promise<void> {
   const { pdf, force } = options;
   if (pdf === null && force) throw usageError("--force requires --pdf", "Pass --pdf <file>, or remove --force.");
   if (pdf === null) return show(options, context);
-  if (pdf === STDOUT) return printPdf(options, context);
+  if (pdf === STANDARD) return printPdf(options, context);
   return savePdf({ path: pdf, force }, options, context);
 }
 
@@ -85,12 +84,12 @@ function wordOf({ creditNote }: ReceiptOptions): string {
 }
 
 async function printPdf(options: ReceiptOptions, context: Context): Promise<void> {
-  if (options.json) throw usageError("--pdf - cannot be used with --json: both write to stdout", "Pass --pdf <file>.");
+  assertStdoutFree("--pdf -", { "--json": options.json });
   if (context.io.stdoutIsTerminal) {
     throw usageError("Cannot write a PDF to a terminal", "Redirect stdout, or pass --pdf <file>.");
   }
   const { pdf } = await read(options, context);
-  await context.io.print(pdf.bytes);
+  await writeStdout(context, [pdf.bytes]);
 }
 
 async function savePdf(file: OutputFile, options: ReceiptOptions, context: Context): Promise<void> {

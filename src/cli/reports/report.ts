@@ -8,6 +8,7 @@ import { connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { assertWritable, type OutputFile, writeOutputFile } from "../files/files.ts";
+import { assertStdoutFree, STANDARD, writeStdout } from "../files/standard.ts";
 import {
   addCommand,
   csvOption,
@@ -56,7 +57,7 @@ export function register(program: Command, context: Context, run: Run<ReportOpti
     .option("--to <month>", "last month (default: the current one)", calendarMonth)
     .addOption(new Option("--by <key>", "also show net spend by buyer, API token or PO number").choices(REPORT_KEYS))
     .addOption(csvOption("print the months as CSV, with amounts in major units"))
-    .option("--html <file>", "also save the report as a web page with charts, to read or print", someText)
+    .option("--html <file>", "also save the report as a web page with charts; - for stdout", someText)
     .option("--force", "overwrite the file if it exists")
     .option("--fail-if-runway-below <days>", "exit with code 7 if licenses last fewer days", wholeNumber(0))
     .action((flags: ReportFlags, command: Command) => {
@@ -71,6 +72,7 @@ function readOptions(flags: ReportFlags, globals: GlobalOptions): ReportOptions 
   if (html === undefined && force)
     throw usageError("--force requires --html", "Pass --html <file>, or remove --force.");
   const csv = readCsv(flags, globals);
+  if (html === STANDARD) assertStdoutFree("--html -", { "--json": globals.json, "--csv": csv });
   return { ...globals, from, to, by, csv, html: html === undefined ? null : { path: html, force }, failIfRunwayBelow };
 }
 
@@ -89,7 +91,7 @@ function assertMonths(from: string, to: string): void {
  */
 export async function runReport(options: ReportOptions, context: Context): Promise<void> {
   const { html, csv, json, by } = options;
-  if (html) assertWritable(html);
+  if (html && html.path !== STANDARD) assertWritable(html);
   const { client, organizationId } = await connect(context, options, "billing");
   const query = Object.fromEntries(
     Object.entries({ from: options.from, to: options.to, by }).filter(([, value]) => value !== null),
@@ -101,6 +103,7 @@ export async function runReport(options: ReportOptions, context: Context): Promi
   const [report, subscription] = await withSpinner(context, options, "Reading the report", reading);
   assertRunway(report, options.failIfRunwayBelow);
   if (html && subscription) await save(html, report, subscription, options, context);
+  if (html?.path === STANDARD) return;
   if (csv && by !== null) note(context, options, "CSV has the months alone. Pass --json for the groups of --by.");
   await printResult<"report">(context, options, report, (view) =>
     csv || subscription === null ? reportCsv(report) : renderReport({ report, subscription, by }, view),
@@ -126,7 +129,9 @@ async function save(
   context: Context,
 ): Promise<void> {
   const { reportPage } = await import("./page.ts");
-  writeOutputFile(file, Buffer.from(reportPage({ report, subscription, by: options.by })), context);
+  const page = reportPage({ report, subscription, by: options.by });
+  if (file.path === STANDARD) return await writeStdout(context, [page]);
+  writeOutputFile(file, Buffer.from(page), context);
   note(context, options, `Saved the report to ${clean(file.path)}.`);
 }
 

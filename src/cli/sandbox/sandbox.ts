@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { whyUnread } from "../files/files.ts";
+import { assertPiped, STANDARD } from "../files/standard.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { endSignal, refuseUnknown } from "../kit/foreground.ts";
 import { note, printResult, type View } from "../kit/output.ts";
@@ -63,7 +64,7 @@ function registerStart(sandbox: Command, context: Context, run: Run<SandboxRunOp
     .option("--port <n>", `port to listen on (default: ${DEFAULT_PORT}; 0 picks a free one)`, wholeNumber(0, 65_535))
     .option("--data <dir>", "directory of the data", someText)
     .addOption(new Option("--ephemeral", "do not keep data").conflicts("data"))
-    .option("--seed <file>", "fill an empty sandbox from a file", someText)
+    .option("--seed <file>", "fill an empty sandbox from a file; - for stdin", someText)
     .option("--now <instant>", "initial time of the clock", instantOrDate)
     .allowExcessArguments()
     .action((flags: Record<string, never>, command: Command) => {
@@ -83,7 +84,7 @@ const RUNS: SandboxRuns = { start: runSandbox, reset: runReset, clockShow: runSh
  */
 export async function runSandbox(options: SandboxRunOptions, context: Context): Promise<void> {
   const ended = endSignal(context);
-  const seed = options.seed === null ? null : { path: options.seed, text: await seedText(options.seed) };
+  const seed = options.seed === null ? null : { path: options.seed, text: await seedText(options.seed, context) };
   // Short-lived objects need no more room under load: memory stays about the same from a minute to a day.
   setFlagsFromString("--semi-space-growth-factor=1");
   const { startSandbox } = await import("../../backend/sandbox/server.ts");
@@ -109,9 +110,10 @@ export async function runSandbox(options: SandboxRunOptions, context: Context): 
   }
 }
 
-async function seedText(path: string): Promise<string> {
+async function seedText(path: string, { io }: Context): Promise<string> {
+  if (path === STANDARD) assertPiped(io);
   try {
-    return decodeText(await readFile(path));
+    return decodeText(path === STANDARD ? await io.readInput() : await readFile(path));
   } catch (cause) {
     const hint = "Check the path given with --seed.";
     throw new CliError("seed_invalid", `Cannot read the seed file ${path}: ${whyUnread(cause)}`, { hint, cause });

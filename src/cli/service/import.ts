@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import { readInputFile, whyUnread } from "../files/files.ts";
+import { readInput } from "../files/standard.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { awaitPrinting, printResult } from "../kit/output.ts";
 import { clean, decodeText } from "../kit/text.ts";
@@ -22,7 +22,7 @@ export function registerImport(admin: Command, context: Context, run: Run<Import
     examples: ["serve admin import organizations.json", "serve admin import seed.json --test-mode"],
   });
   addPaymentFlags(addDatabaseFlags(command))
-    .argument("<file>", "seed file, in the format of `sandbox --seed`")
+    .argument("<file>", "seed file, in the format of `sandbox --seed`; - for stdin")
     .action((path: string, _flags: unknown, called: Command) => {
       const settings = givenSettings(called, context);
       const options = { ...readGlobals(called), settings, path, isTestMode: settings.flags["test-mode"] === true };
@@ -37,7 +37,7 @@ export function registerImport(admin: Command, context: Context, run: Run<Import
  *   `unavailable`; CliError `seed_invalid` if the file cannot be read
  */
 async function runImport(options: ImportOptions, context: Context): Promise<void> {
-  const file = { path: options.path, text: await seedText(options.path) };
+  const file = { path: options.path, text: await seedText(options.path, context) };
   const { isTestMode } = options;
   const [{ readMasterKeys }, { importSeed }, { operatorProvider }] = await Promise.all([
     import("../../backend/service/settings.ts"),
@@ -61,11 +61,13 @@ async function runImport(options: ImportOptions, context: Context): Promise<void
 
 const MAX_BYTES = 256 * 1024 * 1024;
 
-async function seedText(path: string): Promise<string> {
-  try {
-    return decodeText(await readInputFile(path, MAX_BYTES));
-  } catch (cause) {
-    const hint = "Check the path.";
-    throw new CliError("seed_invalid", `Cannot read the seed file ${path}: ${whyUnread(cause)}`, { hint, cause });
-  }
+async function seedText(path: string, { io }: Context): Promise<string> {
+  const hint = "Check the path.";
+  const bytes = await readInput(
+    path,
+    MAX_BYTES,
+    io,
+    (reason, cause) => new CliError("seed_invalid", `Cannot read the seed file ${path}: ${reason}`, { hint, cause }),
+  );
+  return decodeText(bytes);
 }

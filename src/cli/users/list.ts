@@ -1,4 +1,4 @@
-import { Argument, type Command } from "commander";
+import { Argument, type Command, Option } from "commander";
 import type { Client } from "../../client/client.ts";
 import { readPages } from "../../client/pages.ts";
 import { emailKey } from "../../contract/email.ts";
@@ -18,11 +18,13 @@ import {
 import { printResult } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { shorten } from "../kit/text.ts";
-import { trimmedText } from "../kit/values.ts";
+import { trimmedText, wholeNumber } from "../kit/values.ts";
 import { renderUsers, usersCsv } from "./view.ts";
 
 /** Options of `users list`. */
 export interface ListUsersOptions extends GlobalOptions {
+  /** The maximum number of users; `null` for the default. */
+  readonly limit: number | null;
   readonly all: boolean;
   readonly csv: boolean;
   /** Part of a name or an email; `null` for everyone. */
@@ -37,11 +39,15 @@ export function registerList(group: Command, context: Context, run: Run<ListUser
     examples: ["users list lovelace", "users list --all --csv > users.csv"],
   })
     .addArgument(new Argument("[text]", "part of a name or email address").argParser(trimmedText))
+    .addOption(
+      new Option("--limit <n>", "maximum number of users (default: 100)").argParser(wholeNumber(1)).conflicts("all"),
+    )
     .option("--all", "list every user")
     .addOption(csvOption("print CSV, with the fields of SecureFlag's API"))
-    .action((text: string | undefined, flags: { all?: boolean; csv?: boolean }, command: Command) => {
+    .action((text: string | undefined, flags: { limit?: number; all?: boolean; csv?: boolean }, command: Command) => {
       const globals = readGlobals(command);
-      const options = { ...globals, text: text ?? null, all: flags.all === true, csv: readCsv(flags, globals) };
+      const { limit = null, all = false } = flags;
+      const options = { ...globals, text: text ?? null, limit, all, csv: readCsv(flags, globals) };
       return interruptible(context, () => run(options, context));
     });
 }
@@ -51,7 +57,7 @@ const DEFAULT_LIMIT = 100;
 /** Prints the organization's users in the backend's order, and notes on stderr if there are more. */
 export async function runList(options: ListUsersOptions, context: Context): Promise<void> {
   const { client, organizationId } = await connect(context, options, "public");
-  const limit = options.all ? Number.POSITIVE_INFINITY : DEFAULT_LIMIT;
+  const limit = options.all ? Number.POSITIVE_INFINITY : (options.limit ?? DEFAULT_LIMIT);
   const isWanted = options.text === null ? () => true : matcher(options.text);
   const reading = organizationId().then((id) => readUsers(client, id, limit, isWanted));
   const { users, hasMore } = await withSpinner(context, options, "Reading users", reading);
@@ -60,7 +66,7 @@ export async function runList(options: ListUsersOptions, context: Context): Prom
   );
   if (hasMore && !options.quiet)
     context.io.note(
-      `There are more than ${users.length} ${options.text === null ? "" : "such "}users. Pass --all to list every one.\n`,
+      `There are more than ${users.length} ${options.text === null ? "" : "such "}users. Pass --limit <n> or --all to see more.\n`,
     );
 }
 

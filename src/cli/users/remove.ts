@@ -10,6 +10,7 @@ import { readableSubscription } from "../buying/buying.ts";
 import { connectToOrganization } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, usageError } from "../errors.ts";
+import { assertPiped, STANDARD } from "../files/standard.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { awaitPrinting, printResult, viewOf } from "../kit/output.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
@@ -19,7 +20,6 @@ import { trimmedText } from "../kit/values.ts";
 import { findUser, readAllUsers } from "./list.ts";
 import type { RemovedUser, RemovedUsers } from "./outputs.ts";
 import { assertMayChange } from "./shortage.ts";
-import { STDIN } from "./usersFile.ts";
 import { namedUsers, people, renderRemovedUser, renderRemovedUsers, userWords } from "./view.ts";
 
 /** Options of `users remove`. */
@@ -56,8 +56,9 @@ export function registerRemove(group: Command, context: Context, run: Run<Remove
  */
 export async function runRemove(options: RemoveUserOptions, context: Context): Promise<void> {
   const [email = "", ...more] = options.emails;
-  assertConsent(context, options, more.length === 0 && email !== STDIN ? "remove the user" : "remove the users");
-  if (more.length === 0 && email !== STDIN) return await removeOne(email, options, context);
+  if (options.emails.includes(STANDARD)) assertPiped(context.io);
+  assertConsent(context, options, more.length === 0 && email !== STANDARD ? "remove the user" : "remove the users");
+  if (more.length === 0 && email !== STANDARD) return await removeOne(email, options, context);
   await removeSeveral(await emailsOf(options, context), options, context);
 }
 
@@ -117,7 +118,7 @@ const MAX_LIST_BYTES = 4_000_000;
 
 /** The emails to remove, each person once. */
 async function emailsOf({ emails }: RemoveUserOptions, { io }: Context): Promise<string[]> {
-  if (!emails.includes(STDIN)) return eachOnce(emails);
+  if (!emails.includes(STANDARD)) return eachOnce(emails);
   if (emails.length > 1) throw usageError("- cannot be combined with email addresses", "Pass either of them.");
   const bytes = await io.readInput(MAX_LIST_BYTES);
   if (bytes.length > MAX_LIST_BYTES) throw usageError("The list on stdin is too long", "Nothing was changed.");

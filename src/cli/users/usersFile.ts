@@ -3,14 +3,12 @@ import type { SyncedUser } from "../../contract/users.ts";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, type LineProblem } from "../errors.ts";
 import { readInputFile, whyUnread } from "../files/files.ts";
+import { STANDARD } from "../files/standard.ts";
 import type { Io } from "../io.ts";
 import type { OutputOptions } from "../kit/output.ts";
 import { withProgress } from "../kit/spinner.ts";
 import { bar, clean } from "../kit/text.ts";
 import { MAX_FILE_BYTES, parseUsersCsv, type UsersCsv, type UsersFileKind } from "./csvUsers.ts";
-
-/** The argument that means stdin. */
-export const STDIN = "-";
 
 /**
  * Reads a file of users, or stdin for `-`. Stops reading past `MAX_FILE_BYTES`.
@@ -21,13 +19,13 @@ export async function readUsersFile(
   path: string,
   { readInput, stdinIsTerminal }: Pick<Io, "readInput" | "stdinIsTerminal">,
 ): Promise<Buffer> {
-  if (path === STDIN && stdinIsTerminal) {
+  if (path === STANDARD && stdinIsTerminal) {
     throw unreadable(
       "No input on stdin",
-      `Name a file, or pipe one in: \`secureflag-licenses users import ${STDIN} < users.csv\`.`,
+      `Name a file, or pipe one in: \`secureflag-licenses users import ${STANDARD} < users.csv\`.`,
     );
   }
-  if (path === STDIN) return await readInput(MAX_FILE_BYTES);
+  if (path === STANDARD) return await readInput(MAX_FILE_BYTES);
   return await readInputFile(path, MAX_FILE_BYTES).catch((cause: unknown) => {
     const message = `Cannot read ${clean(path)}: ${whyUnread(cause)}`;
     throw unreadable(message, "Check the path. Nothing was changed.", cause);

@@ -37,6 +37,25 @@ async function play(args: readonly string[], script: readonly ExpectedCall[], wo
 
 const lines = (text: string) => text.trimEnd().split("\n");
 
+describe("tokens list --csv", () => {
+  it("has a row a token, safe for spreadsheets, and excludes --json", async () => {
+    const limited = token({
+      id: "tok_2",
+      name: "=cmd",
+      spendLimit: { amount: gbp(50_000), amountLeft: gbp(50_000), licenses: 10, licensesLeft: 10 },
+    });
+    const listed: ExpectedCall = { call: "tokens", gives: [token(), limited] };
+    const { code, stdout } = await play(["tokens", "list", "--csv"], [listed]);
+    expect(code).toBe(0);
+    expect(lines(stdout)).toEqual([
+      "id,name,scopes,createdAt,expiresAt,last4,createdBy,currency,monthlyAmount,monthlyLicenses",
+      "tok_1,ci,billing:read billing:purchase,2026-11-22T10:00:00Z,2027-02-20T10:00:00Z,aaaa,admin@northwind.example,,,",
+      "tok_2,'=cmd,billing:read billing:purchase,2026-11-22T10:00:00Z,2027-02-20T10:00:00Z,aaaa,admin@northwind.example,GBP,500.00,10",
+    ]);
+    expect((await play(["tokens", "list", "--csv", "--json"], [])).code).toBe(2);
+  });
+});
+
 describe("tokens create", () => {
   const args = ["tokens", "create", "--name", "ci", "--scopes", "billing:read,billing:purchase"];
   const created = { ...token(), token: SECRET };

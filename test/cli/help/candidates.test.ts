@@ -133,6 +133,14 @@ describe("completion of a word", () => {
     expect(await completionOf(line)).toEqual(values);
   });
 
+  it("after `api` offers methods, then the paths of the method", async () => {
+    expect(await completionOf("api ")).toEqual(["GET", "POST", "PUT", "PATCH", "DELETE"]);
+    const paths = await completionOf("api get ");
+    expect(paths).toEqual(expect.arrayContaining(["/me", "/organizations/{org}/purchases"]));
+    expect(await completionOf("api POST ")).not.toContain("/auth/login");
+    expect(await completionOf("api FETCH ")).toEqual([]);
+  });
+
   it("after `help` offers commands and topics", async () => {
     expect(await completionOf("help ")).toEqual([...((await completionOf("")) as string[]), ...HELP_TOPIC_NAMES]);
   });

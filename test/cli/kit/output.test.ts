@@ -28,6 +28,35 @@ it("prints no JSON if CSV was requested", async () => {
   await expect(print(fakeContext(), { ...OPTIONS, csv: true })).rejects.toThrow("Invalid language tag");
 });
 
+describe("a JSON document", () => {
+  const JSON_OPTIONS = { ...OPTIONS, json: true };
+
+  it.each([
+    ["on one line off a terminal", {}, JSON.stringify(DATA)],
+    ["indented by two on a terminal", { isStdoutTerminal: true }, JSON.stringify(DATA, null, 2)],
+  ])("is %s", async (_, world, expected) => {
+    const context = fakeContext(world);
+    await print(context, JSON_OPTIONS);
+    expect(context.written.stdout).toBe(`${expected}\n`);
+    const fallback = fakeContext(world);
+    await print(fallback, { ...OPTIONS, quiet: true });
+    expect(fallback.written.stdout).toBe(`${expected}\n`);
+  });
+
+  it.each([
+    ["on one line off a terminal", { isStdoutTerminal: true }, 1],
+    ["indented by two on a terminal", { isTerminal: true }, 9],
+  ])("of an error is %s", (_, world, lines) => {
+    const context = fakeContext(world);
+    reportFailure(new CliError("payment_declined", "Payment failed"), ["buy", "--json"], context);
+    const { stderr } = context.written;
+    const document = JSON.parse(stderr);
+    expect(document.error).toMatchObject({ code: "payment_declined", exitCode: 6 });
+    expect(stderr).toBe(`${JSON.stringify(document, null, lines === 1 ? 0 : 2)}\n`);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(lines);
+  });
+});
+
 describe("text on stderr", () => {
   const LONG = "word ".repeat(60).trim();
 

@@ -135,7 +135,21 @@ describe("users list", () => {
     );
     const { stdout, stderr } = await play("users list --csv", pages);
     expect(stdout.trimEnd().split("\n")).toHaveLength(101);
-    expect(stderr).toContain("There are more than 100 users. Pass --all to list every one.");
+    expect(stderr).toContain("There are more than 100 users. Pass --limit <n> or --all to see more.");
+  });
+
+  it("prints as many as --limit says, and reads no further", async () => {
+    const pages = [0, 20].map((from) =>
+      page(...Array.from({ length: 20 }, (_, index) => user({ idUser: from + index }))),
+    );
+    const some = await play("users list --csv --limit 3", pages.slice(0, 1));
+    expect([some.code, some.stdout.trimEnd().split("\n").length]).toEqual([0, 4]);
+    expect(some.stderr).toContain("There are more than 3 users. Pass --limit <n> or --all to see more.");
+    const all = await play("users list --csv --limit 40", [...pages, page()]);
+    expect([all.stdout.trimEnd().split("\n").length, all.stderr]).toEqual([41, ""]);
+    for (const flags of ["--limit 0", "--limit x", "--limit 5 --all"]) {
+      expect((await play(`users list ${flags}`, [])).code).toBe(2);
+    }
   });
 });
 
