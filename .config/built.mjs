@@ -15,7 +15,11 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 /** The file of `dist/` that says which sources it was built from and which files, with their sizes, it holds. */
 export const BUILD_FILE = "build.json";
 
-const SOURCES = ["package.json", "package-lock.json", ".config/build.mjs", ".config/built.mjs", ".config/lean.mjs"];
+const SOURCES = [
+  "package.json",
+  "package-lock.json",
+  ...["build.mjs", "built.mjs", "lean.mjs", "types.mjs"].map((name) => `.config/${name}`),
+];
 
 /** Names the sources of the build by their content: the SHA-256 sum of them all, in hexadecimal digits. */
 export async function digestOfSources() {
