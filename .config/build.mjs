@@ -1,8 +1,8 @@
 /**
  * Bundles `src/cli/main.ts` into `dist/`: one entry, with commands in chunks of their own that load when called. Beside
  * it go what the program answers without loading any of them, `openapi.json`, generated from the contract, the JSON
- * Schemas of what the commands print, the newest schema of the database, the manual page, the font of PDF receipts, the
- * licenses of all that is not ours, and in `action/` the action for GitHub with the program inside.
+ * Schemas and the types of what the commands print, the newest schema of the database, the manual page, the font of PDF
+ * receipts, the licenses of all that is not ours, and in `action/` the action for GitHub with the program inside.
  */
 import { rmSync } from "node:fs";
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -12,6 +12,7 @@ import { build } from "esbuild";
 import { BUILD_FILE, describeBuild, digestOfSources, isBuiltFrom, root } from "./built.mjs";
 import { lean } from "./lean.mjs";
 import { licenses } from "./packages.mjs";
+import { typesOf } from "./types.mjs";
 
 const dist = join(root, "dist");
 const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
@@ -64,8 +65,11 @@ async function make() {
   await write("schema.sql", await newestSchema());
   const { outputSchemas } = await load("src/cli/outputSchemas.ts");
   for (const [file, schema] of Object.entries(outputSchemas())) await writeJson(`schemas/${file}`, schema);
+  const { outputTypes } = await load("src/cli/outputTypes.ts");
+  await write("outputs.d.ts", await typesOf(outputTypes()));
   const { manPage } = await load("src/cli/help/man.ts");
   await write("man/secureflag-licenses.1", await manPage());
+  await write("man/sfl.1", ".so man1/secureflag-licenses.1\n");
   const font = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
   await mkdir(join(made, "fonts"));
   await copyFile(join(root, font), join(made, "fonts/DejaVuSans.ttf"));

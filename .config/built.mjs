@@ -18,12 +18,8 @@ export const BUILD_FILE = "build.json";
 const SOURCES = [
   "package.json",
   "package-lock.json",
-  ".config/build.mjs",
-  ".config/built.mjs",
-  ".config/lean.mjs",
-  ".config/packages.mjs",
-  ".github/actions/top-up/action.yml",
-  ".github/actions/top-up/index.js",
+  ...["build.mjs", "built.mjs", "lean.mjs", "packages.mjs", "types.mjs"].map((name) => `.config/${name}`),
+  ...["action.yml", "index.js"].map((name) => `.github/actions/top-up/${name}`),
 ];
 
 /**

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // CommonJS: versions of Node.js that are too old can read it (down to 10), and loading modules takes a fifth of a start.
+const ISSUES = "https://github.com/secureflag/secureflag-licenses/issues";
 const [major, minor, patch] = process.versions.node.split(".").map(Number);
 
 if (major < 20 || (major === 20 && (minor < 18 || (minor === 18 && patch < 1)))) {
@@ -62,7 +63,7 @@ function silenceNode() {
 /** Reports why the program itself cannot run, such as an installation that is not whole. */
 function tellFailure(args, error) {
   const message = `secureflag-licenses cannot run: ${error instanceof Error ? error.message : error}`;
-  const hint = "Install it again, or report this with what `node --version` prints.";
+  const hint = `Install it again, or report this, with what \`node --version\` prints, at ${ISSUES}.`;
   const told = { error: { code: "defect", message, hint, exitCode: 1, requestId: null } };
   const text = args.includes("--json") ? JSON.stringify(told, null, 2) : `Error: ${message}\n${hint}`;
   try {

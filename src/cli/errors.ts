@@ -1,3 +1,4 @@
+import { bugs } from "../../package.json";
 import type { ClientErrorCode } from "../client/errors.ts";
 import type { ProblemCode } from "../contract/problemCodes.ts";
 
@@ -25,8 +26,7 @@ type Again = "later" | "never";
  */
 type Outcome = "settled" | "unsent" | "open";
 
-const VERBOSE =
-  "This looks like a defect of secureflag-licenses. Run it again with --verbose to see where it happened.";
+const REPORT = `This looks like a bug. Run the command again with --verbose, and report the output at ${bugs.url}.`;
 const LATER_OR_RESET = "Choose a later instant, or start over with `secureflag-licenses sandbox reset`.";
 const RUN_AGAIN = "Running the same command again is safe.";
 const SEE_PURCHASES = "See `secureflag-licenses purchases list`.";
@@ -51,7 +51,7 @@ export const ERRORS = {
   sign_in_not_offered: row(1, "never", "open", null),
   output_not_written: row(1, "never", "open", "Check that stdout can be written and that the disk is not full."),
   reconciliation_differs: row(1, "never", "settled", null),
-  defect: row(1, "never", "open", VERBOSE),
+  defect: row(1, "never", "open", REPORT),
 
   invalid_usage: row(2, "never", "unsent", null),
   invalid_request: row(2, "never", "settled", "Correct the value and run the command again."),

@@ -4,6 +4,7 @@ import { chmod, chown, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
+import manifest from "../../package.json";
 import { BIN, temporaryDirectory } from "../support/places.ts";
 import { environmentFor } from "../support/sandbox.ts";
 import { useSandbox } from "../support/useSandbox.ts";
@@ -182,7 +183,7 @@ describe("the directory of compiled code", () => {
   });
 });
 
-test("a program that cannot be loaded reports it in one sentence", async () => {
+test("a program that cannot be loaded reports it in one sentence, and where to report it", async () => {
   const folder = await temporaryDirectory();
   await mkdir(join(folder, "bin"));
   await mkdir(join(folder, "dist"));
@@ -197,6 +198,7 @@ test("a program that cannot be loaded reports it in one sentence", async () => {
       const ended = await execa(process.execPath, args, { reject: false, env: { HOME: folder } });
       expect(ended).toMatchObject({ exitCode: 1, stdout: "" });
       expect(ended.stderr).toContain("cannot run");
+      expect(ended.stderr).toContain(manifest.bugs.url);
       expect(ended.stderr).not.toMatch(/^\s+at /m);
       if (more.length > 0) expect(JSON.parse(ended.stderr).error).toMatchObject({ exitCode: 1 });
     }

@@ -31,15 +31,25 @@ export async function packPackage(): Promise<string> {
   return join(directory, `${manifest.name}-${manifest.version}.tgz`);
 }
 
+/**
+ * Installs a tarball where no registry can be reached.
+ *
+ * @returns what npm printed on both streams
+ */
+export async function npmInstall(tarball: string, directory: string, ...flags: string[]): Promise<string> {
+  const args = ["install", ...flags, "--no-audit", "--no-fund", tarball];
+  const env = clearedEnvironment(directory, NO_REGISTRY);
+  const { all } = await execa("npm", args, { cwd: directory, env, extendEnv: false, all: true });
+  return all;
+}
+
 /** Installs the packed package without optional dependencies and without a registry. */
 export async function installPacked(): Promise<Installed> {
   const tarball = await packPackage();
   const directory = await temporaryDirectory();
-  const args = ["install", "--omit=optional", "--no-audit", "--no-fund", "--no-save", tarball];
-  const env = clearedEnvironment(directory, NO_REGISTRY);
-  await execa("npm", args, { cwd: directory, env, extendEnv: false });
+  await npmInstall(tarball, directory, "--omit=optional", "--no-save");
   const root = join(directory, "node_modules", manifest.name);
-  return { directory, root, bin: join(root, manifest.bin[manifest.name as keyof typeof manifest.bin]) };
+  return { directory, root, bin: join(root, manifest.bin["secureflag-licenses"]) };
 }
 
 /** Packs the action as a release has it: its archive, and SHA256SUMS. Returns their directory. */

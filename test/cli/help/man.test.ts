@@ -32,11 +32,11 @@ const page = await manPage();
 
 const program = await createProgram(fakeContext(), () => {});
 
-it("the manual page is in the package", () => {
+it("the manual page is in the package, under both names", () => {
   expect(readFileSync(`${DIST}/man/secureflag-licenses.1`, "utf8")).toBe(page);
   // A list: newer versions of npm install no manual page that is named alone.
   const { man } = JSON.parse(readFileSync(`${DIST}/../package.json`, "utf8"));
-  expect(man).toEqual(["./dist/man/secureflag-licenses.1"]);
+  expect(man).toEqual(["./dist/man/secureflag-licenses.1", "./dist/man/sfl.1"]);
 });
 
 describe.skipIf(!isInstalled("groff"))("the manual page", () => {
