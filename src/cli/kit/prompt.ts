@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { CliError, codeOf, usageError } from "../errors.ts";
 import { toAscii } from "./ascii.ts";
 import { colorLevel } from "./color.ts";
+import { isPlain } from "./plain.ts";
 import type { Prompter } from "./prompter.ts";
 
 /**
@@ -41,7 +42,7 @@ export async function openPrompter(context: Context, { color }: AskingOptions): 
   const { io, env } = context;
   const prompter = await context.prompter({
     color: colorLevel({ env, isTerminal: io.stderrIsTerminal, color }) > 0,
-    isDumb: env.TERM === "dumb",
+    isPlain: isPlain(env),
   });
   const shown = io.isAscii ? toAscii : (question: string) => question;
   const alone = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
