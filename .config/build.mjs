@@ -51,7 +51,7 @@ async function make() {
     },
   });
   for (const { path, contents } of outputFiles) await write(relative(dist, path), contents);
-  await writeJson("answers.json", await answers(["--version", "-V", "--help", "-h", "help"]));
+  await writeJson("answers.json", await answers(["--version", "-V", "version", "--help", "-h", "help"]));
   const { openapiDocument } = await load("src/contract/openapi.ts");
   await writeJson("openapi.json", openapiDocument(version));
   const { newestSchema } = await load("src/backend/database/migrations/newest.ts");

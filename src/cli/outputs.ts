@@ -242,6 +242,12 @@ export const outputs = {
   "sandbox reset": z.object({ dataDir: z.string(), reset: z.literal(true) }),
   ...serviceOutputs,
   help: helpSchema,
+  version: z.object({
+    version: z.string(),
+    node: z.string().describe("The version of Node.js"),
+    platform: z.string(),
+    arch: z.string(),
+  }),
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;
 

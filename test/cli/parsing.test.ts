@@ -288,16 +288,21 @@ describe("usage errors exit with 2, before any request", () => {
     expect(await runProgram(["buy", "5", "--max-licenses", "4"], guarded)).toBe(7);
   });
 
-  it.each(["purchases", "users", "tokens", "licenses", "profiles", "organizations", "sandbox clock", "purchases -q"])(
-    "%s alone shows its help",
-    async (line) => {
-      const [context, asked] = [ready(), ready()];
-      expect(await runProgram(line.split(" "), context)).toBe(0);
-      await runProgram([...line.split(" "), "--help"], asked);
-      expect(context.written).toEqual(asked.written);
-      expect(context.written.stdout).toContain("Usage:");
-    },
-  );
+  const groups = "purchases users tokens licenses profiles organizations events".split(" ");
+  const deeper = ["sandbox clock", "tokens trust", "serve admin", "purchases -q"];
+  it.each([...groups, ...deeper])("%s alone shows its help", async (line) => {
+    const [context, asked] = [ready(), ready()];
+    expect(await runProgram(line.split(" "), context)).toBe(0);
+    await runProgram([...line.split(" "), "--help"], asked);
+    expect(context.written).toEqual(asked.written);
+    expect(context.written.stdout).toContain("Usage:");
+  });
+
+  it("a group alone shows its help where the value of a flag is the name of another", async () => {
+    const context = ready();
+    expect(await runProgram(["--profile", "users", "purchases"], context)).toBe(0);
+    expect(context.written.stdout).toContain("Usage: secureflag-licenses purchases <command>");
+  });
 
   it.each([
     ["sandbox rest", "Did you mean reset?"],

@@ -27,7 +27,10 @@ describe("plain output", () => {
   });
 
   it("says in words how many licenses are used", async () => {
-    const { client } = scriptedClient([{ call: "subscription", gives: subscription() }, { call: "me", gives: me() }]);
+    const { client } = scriptedClient([
+      { call: "subscription", gives: subscription() },
+      { call: "me", gives: me() },
+    ]);
     const env = { SECUREFLAG_API_URL: API_URL, SECUREFLAG_API_TOKEN: "t", SECUREFLAG_ORGANIZATION: "4201" };
     const context = fakeContext({ env: { ...env, ACCESSIBLE: "1" }, client, isTerminal: true, isStdoutTerminal: true });
     expect(await runProgram(["status"], context)).toBe(0);
