@@ -251,6 +251,8 @@ describe("usage errors exit with 2, before any request", () => {
     ["tokens create --name ci --scopes billing:read --max-licenses ten/month", "such as 10/month"],
     ["tokens revoke tok_1", "Cannot prompt for confirmation: not a terminal."],
     ["users add --first-name A --last-name B", "Missing flag: --email <email>."],
+    ["users add --email a@b.example", "Missing flags: --first-name <name>, --last-name <name>."],
+    ["users add", "Missing flags: --email <email>, --first-name <name>, --last-name <name>."],
     ["users add --email a --first-name A --last-name B", '--email "a" is not an email address'],
     [
       "users add --email a@b.example --first-name A\u0000 --last-name B",
