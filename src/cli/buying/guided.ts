@@ -82,7 +82,7 @@ async function signIn(options: BuyingOptions, context: Context): Promise<void> {
 }
 
 /** Renders the subscription in short, and what one license costs until the renewal. */
-export function renderPrice({ subscription, quote }: Offer, view: View): string {
+function renderPrice({ subscription, quote }: Offer, view: View): string {
   const { licenses, term, renewal } = subscription;
   const { total, dueNow: net, tax } = quote;
   return fields(
