@@ -58,7 +58,7 @@ async function make() {
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [relative(dist, path), contents]));
   for (const [name, contents] of files) await write(name, contents);
-  await writeJson("answers.json", await answers(["--version", "-V", "--help", "-h", "help"]));
+  await writeJson("answers.json", await answers(["--version", "-V", "version", "--help", "-h", "help"]));
   const { openapiDocument } = await load("src/contract/openapi.ts");
   await writeJson("openapi.json", openapiDocument(version));
   const { newestSchema } = await load("src/backend/database/migrations/newest.ts");

@@ -13,7 +13,7 @@ if (major < 20 || (major === 20 && (minor < 18 || (minor === 18 && patch < 1))))
 
 /** What the build has written down: the version, and the help as it is where no terminal decides on width and color. */
 function known(argument) {
-  const isVersion = argument === "--version" || argument === "-V";
+  const isVersion = ["--version", "-V", "version"].includes(argument);
   return isVersion || isPlain() ? require("../dist/answers.json")[argument] : undefined;
 }
 

@@ -159,6 +159,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: () => import("./help/completion.ts"),
   },
   {
+    word: "version",
+    group: "Help",
+    summary: "Show the version",
+    load: () => import("./help/version.ts"),
+  },
+  {
     word: "complete",
     group: null,
     summary: "Complete a command line for a shell script",

@@ -42,6 +42,8 @@ export interface Context {
   readonly clock: Clock;
   readonly random: { bytes(count: number): Buffer /** [0, 1) */; fraction(): number };
   readonly pid: number;
+  /** What the program runs on: the version of Node.js without `v`, and the names that it has for system and processor. */
+  readonly runtime: { readonly node: string; readonly platform: NodeJS.Platform; readonly arch: string };
   /**
    * Where settings, sign-ins and the journal are; `null` where there is no place for them.
    *
@@ -122,6 +124,7 @@ export function createContext(changes: Context["env"] = {}): Context {
       fraction: () => randomBytes(4).readUInt32BE() / 2 ** 32,
     },
     pid: process.pid,
+    runtime: { node: process.versions.node, platform, arch: process.arch },
     get configDirectory() {
       return findConfigDirectory(places);
     },

@@ -246,6 +246,12 @@ export const outputs = {
   /** The body of the response, `null` for none. */
   api: z.unknown(),
   help: helpSchema,
+  version: z.object({
+    version: z.string(),
+    node: z.string().describe("The version of Node.js"),
+    platform: z.string(),
+    arch: z.string(),
+  }),
   completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
 } as const satisfies Record<string, z.ZodType>;
 

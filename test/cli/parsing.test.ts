@@ -251,6 +251,8 @@ describe("usage errors exit with 2, before any request", () => {
     ["tokens create --name ci --scopes billing:read --max-licenses ten/month", "such as 10/month"],
     ["tokens revoke tok_1", "Cannot prompt for confirmation: not a terminal."],
     ["users add --first-name A --last-name B", "Missing flag: --email <email>."],
+    ["users add --email a@b.example", "Missing flags: --first-name <name>, --last-name <name>."],
+    ["users add", "Missing flags: --email <email>, --first-name <name>, --last-name <name>."],
     ["users add --email a --first-name A --last-name B", '--email "a" is not an email address'],
     [
       "users add --email a@b.example --first-name A\u0000 --last-name B",
@@ -288,16 +290,21 @@ describe("usage errors exit with 2, before any request", () => {
     expect(await runProgram(["buy", "5", "--max-licenses", "4"], guarded)).toBe(7);
   });
 
-  it.each(["purchases", "users", "tokens", "licenses", "profiles", "organizations", "sandbox clock", "purchases -q"])(
-    "%s alone shows its help",
-    async (line) => {
-      const [context, asked] = [ready(), ready()];
-      expect(await runProgram(line.split(" "), context)).toBe(0);
-      await runProgram([...line.split(" "), "--help"], asked);
-      expect(context.written).toEqual(asked.written);
-      expect(context.written.stdout).toContain("Usage:");
-    },
-  );
+  const groups = "purchases users tokens licenses profiles organizations events".split(" ");
+  const deeper = ["sandbox clock", "tokens trust", "serve admin", "purchases -q"];
+  it.each([...groups, ...deeper])("%s alone shows its help", async (line) => {
+    const [context, asked] = [ready(), ready()];
+    expect(await runProgram(line.split(" "), context)).toBe(0);
+    await runProgram([...line.split(" "), "--help"], asked);
+    expect(context.written).toEqual(asked.written);
+    expect(context.written.stdout).toContain("Usage:");
+  });
+
+  it("a group alone shows its help where the value of a flag is the name of another", async () => {
+    const context = ready();
+    expect(await runProgram(["--profile", "users", "purchases"], context)).toBe(0);
+    expect(context.written.stdout).toContain("Usage: secureflag-licenses purchases <command>");
+  });
 
   it.each([
     ["sandbox rest", "Did you mean reset?"],

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, describe, expect, test } from "vitest";
-import { errorOf, runCli } from "../support/cli.ts";
+import { errorOf, resultOf, runCli } from "../support/cli.ts";
 import { BIN, clearedEnvironment, removePlaces, temporaryDirectory } from "../support/places.ts";
 import { widthOf } from "../support/screen.ts";
 
@@ -25,12 +25,20 @@ const COMMANDS = [
   "api",
   "sandbox",
   "completion",
+  "version",
 ];
 
 describe("the program on its own", () => {
-  test.each([["--version"], ["-V"]])("%s", async (flag) => {
+  test.each([["--version"], ["-V"], ["version"]])("%s", async (flag) => {
     const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
     expect(await runCli([flag])).toMatchObject({ exitCode: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  test("version --json says what a bug report needs", async () => {
+    const printed = resultOf(await runCli(["version", "--json"]));
+    const { stdout: version } = await runCli(["--version"]);
+    const { platform, arch } = process;
+    expect(printed).toEqual({ version: version.trim(), node: process.versions.node, platform, arch });
   });
 
   test.each([[["--help"]], [["-h"]], [["help"]]])("%j names every command", async (args) => {

@@ -10,7 +10,14 @@ const QUESTION = "(y/N)";
 const PASTED = (text: string) => `\u001b[200~${text}\u001b[201~`;
 
 let terminals: TerminalRun[] = [];
-let term = "xterm-256color";
+/** A terminal that does everything, one that acts on no escape sequence, and one that a screen reader reads. */
+const TERMINALS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  usual: { TERM: "xterm-256color" },
+  dumb: { TERM: "dumb" },
+  accessible: { TERM: "xterm-256color", ACCESSIBLE: "1" },
+};
+
+let kind = "usual";
 
 const sandbox = useSandbox({
   seed: seed(organization(1), organization(2, { paymentMethod: "card_declined" })),
@@ -19,13 +26,15 @@ const sandbox = useSandbox({
 afterEach(() => {
   for (const terminal of terminals) {
     terminal.close();
-    if (term === "dumb") expect(terminal.raw()).not.toContain("\u001b");
+    if (kind !== "usual") expect(terminal.raw()).not.toContain("\u001b");
   }
   terminals = [];
 });
 
 async function open(args: readonly string[], id = 1, env: Record<string, string> = {}): Promise<TerminalRun> {
-  const terminal = await runInTerminal(args, { env: { ...environmentFor(sandbox.ready.url, id), TERM: term, ...env } });
+  const terminal = await runInTerminal(args, {
+    env: { ...environmentFor(sandbox.ready.url, id), ...TERMINALS[kind], ...env },
+  });
   terminals.push(terminal);
   return terminal;
 }
@@ -36,13 +45,13 @@ async function bought(work: () => Promise<unknown>): Promise<number> {
   return (await sandbox.purchased(1)) - before;
 }
 
-describe.each(["xterm-256color", "dumb"])("on a terminal of type %s", (type) => {
+describe.each(Object.keys(TERMINALS))("on a terminal of the kind: %s", (type) => {
   beforeAll(() => {
-    term = type;
+    kind = type;
   });
 
   afterAll(() => {
-    term = "xterm-256color";
+    kind = "usual";
   });
 
   describe("a reply to the prompt", () => {
@@ -160,21 +169,24 @@ test("bracketed paste is enabled only during a prompt, and not on a dumb termina
   expect(marks).toEqual(["\u001b[?2004h", "\u001b[?2004l"]);
 });
 
-test("a dumb terminal edits and echoes a line without escape sequences, and does not echo a secret", async () => {
-  const env = { TERM: "dumb", SECUREFLAG_API_URL: sandbox.ready.url };
-  const terminal = await open(["login", "--email", "admin1@northwind.example", "--insecure-storage"], 1, env);
-  await terminal.waitForText("? Password");
-  terminal.type("wrong-secret\u007f\u001b[A\u0015other\r");
-  await terminal.exitCode();
-  expect(terminal.raw()).not.toMatch(/secret|other|\u001b/);
-  const asked = await open(["buy", "1"], 1, { TERM: "dumb" });
-  await asked.waitForText(QUESTION);
-  asked.type("né日x\u007f\u007f");
-  await expect.poll(() => asked.screen()).toMatch(/\(y\/N\) né$/);
-  asked.type("\u007f\u0015yes\r");
-  expect(await asked.exitCode()).toBe(0);
-  expect(asked.raw()).not.toContain("\u001b");
-});
+test.each(["dumb", "accessible"])(
+  "a terminal of the kind %s edits and echoes a line without escape sequences, and does not echo a secret",
+  async (type) => {
+    const env = { ...TERMINALS[type], SECUREFLAG_API_URL: sandbox.ready.url };
+    const terminal = await open(["login", "--email", "admin1@northwind.example", "--insecure-storage"], 1, env);
+    await terminal.waitForText("? Password");
+    terminal.type("wrong-secret\u007f\u001b[A\u0015other\r");
+    await terminal.exitCode();
+    expect(terminal.raw()).not.toMatch(/secret|other|\u001b/);
+    const asked = await open(["buy", "1"], 1, TERMINALS[type]);
+    await asked.waitForText(QUESTION);
+    asked.type("né日x\u007f\u007f");
+    await expect.poll(() => asked.screen()).toMatch(/\(y\/N\) né$/);
+    asked.type("\u007f\u0015yes\r");
+    expect(await asked.exitCode()).toBe(0);
+    expect(asked.raw()).not.toContain("\u001b");
+  },
+);
 
 describe("every other confirmation prompt", () => {
   async function declined(): Promise<string> {

@@ -3,23 +3,27 @@ import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { readInput } from "../files/standard.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
+import { promptsAllowed } from "../kit/prompt.ts";
 import { clean } from "../kit/text.ts";
 import { someText, wholeNumber } from "../kit/values.ts";
-import { buyAs, concludePurchase, openBuying } from "./buying.ts";
+import { type Buying, buyAs, concludePurchase, openBuying } from "./buying.ts";
 import { MAX_QUOTE_FILE_BYTES, type QuoteFile, readQuoteFile } from "./engine/quoteFile.ts";
 import type { BuyRequest } from "./engine/tools.ts";
 import { addBuyingOptions, type BuyingFlags, type BuyingOptions, readBuying } from "./options.ts";
 
-/** The options of `buy`: a number of licenses, or a quote file that has it. */
+/** The options of `buy`: a number of licenses, a quote file that has it, or `null` to ask the person at the terminal. */
 export interface BuyOptions extends BuyingOptions {
-  readonly source: { readonly licenses: number } | { readonly file: string };
+  readonly source: { readonly licenses: number } | { readonly file: string } | null;
 }
 
 interface BuyFlags extends BuyingFlags {
   readonly from?: string;
 }
 
-const KEYS = `
+const NOTES = `
+In a terminal, \`buy\` alone offers to sign in, shows the
+price and asks how many licenses to buy.
+
 In CI (GitHub, GitLab, CircleCI, Jenkins, Buildkite, Azure)
 the same command in the same pipeline run is one purchase,
 however often the run is retried. For two equal purchases in
@@ -35,14 +39,20 @@ export function register(program: Command, context: Context, run: Run<BuyOptions
     .addArgument(new Argument("[licenses]", "number of licenses to buy").argParser(wholeNumber(1)))
     .option("--from <file>", "buy from a quote saved with `quote --save`; - for stdin", someText);
   addBuyingOptions(command)
-    .addHelpText("after", KEYS)
+    .addHelpText("after", NOTES)
     .action((licenses: number | undefined, flags: BuyFlags, command: Command) => {
-      const options = { ...readGlobals(command), ...readBuying(flags), source: sourceOf(licenses, flags) };
+      const given = { ...readGlobals(command), ...readBuying(flags) };
+      const mayAsk = !given.yes && promptsAllowed(context, given);
+      const options = { ...given, source: sourceOf(licenses, flags, mayAsk) };
       return interruptible(context, () => run(options, context));
     });
 }
 
-function sourceOf(licenses: number | undefined, { from: file, idempotencyKey }: BuyFlags): BuyOptions["source"] {
+function sourceOf(
+  licenses: number | undefined,
+  { from: file, idempotencyKey }: BuyFlags,
+  mayAsk: boolean,
+): BuyOptions["source"] {
   if (file !== undefined && idempotencyKey !== undefined) {
     throw usageError(
       "--idempotency-key cannot be used with --from: a quote file has its own key",
@@ -51,6 +61,7 @@ function sourceOf(licenses: number | undefined, { from: file, idempotencyKey }: 
   }
   if (licenses !== undefined && file === undefined) return { licenses };
   if (licenses === undefined && file !== undefined) return { file };
+  if (licenses === undefined && mayAsk) return null;
   throw usageError(
     licenses === undefined ? "Missing argument: <licenses>" : "<licenses> cannot be used with --from",
     "Example: `secureflag-licenses buy 5`, or `secureflag-licenses buy --from quote.json`.",
@@ -64,14 +75,24 @@ function sourceOf(licenses: number | undefined, { from: file, idempotencyKey }: 
  *   failure of the purchase, after it was printed
  */
 export async function runBuy(options: BuyOptions, context: Context): Promise<void> {
-  const request = { ...options, ...(await orderOf(options.source, context)) };
-  const buying = await openBuying(request, options, context);
+  const { request, buying } = await begin(options, context);
   const ended = await buyAs(request, options, context, buying);
   await concludePurchase("buy", ended, buying.tools, options, context);
 }
 
+async function begin(options: BuyOptions, context: Context): Promise<{ request: BuyRequest; buying: Buying }> {
+  if (options.source === null) {
+    // Imported here, because most commands say how many.
+    const { askWhatToBuy } = await import("./guided.ts");
+    const { licenses, buying } = await askWhatToBuy(options, context);
+    return { request: { ...options, wanted: { licenses }, quoteFile: null }, buying };
+  }
+  const request = { ...options, ...(await orderOf(options.source, context)) };
+  return { request, buying: await openBuying(request, options, context) };
+}
+
 async function orderOf(
-  source: BuyOptions["source"],
+  source: NonNullable<BuyOptions["source"]>,
   context: Context,
 ): Promise<Pick<BuyRequest, "wanted" | "quoteFile">> {
   if ("licenses" in source) return { wanted: source, quoteFile: null };

@@ -117,7 +117,7 @@ function chart(
   );
   const room = Math.min(view.width, MAX_CHART_WIDTH) - widths.reduce((sum, width) => sum + width, 0) - GAPS - 2;
   const [headCells = [], ...cells] = [heads, ...rows].map((row) => row.map((cell, at) => aligned(cell, at, widths)));
-  if (room < 4) return columns(headCells, cells, widths, view);
+  if (room < 4 || view.isPlain) return columns(headCells, cells, widths, view);
   const drawn = cells.map((row, index) => [...row, bar((amounts[index]?.amount ?? 0) / largest, room).filled]);
   return columns([...headCells, ""], drawn, [...widths, room], view);
 }

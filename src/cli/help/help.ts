@@ -120,6 +120,7 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
   ["HTTPS_PROXY, NO_PROXY", "proxy for https backends, and hosts to reach without it; never used for loopback"],
   ["NODE_EXTRA_CA_CERTS", "file with the certificates of a private authority"],
   ["NO_COLOR, FORCE_COLOR", "disable color, or force it off a terminal"],
+  ["ACCESSIBLE", "plain lines for screen readers: no color, bars or redrawing; also with TERM=dumb"],
   ["CI", "disables prompts"],
   [
     "GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY",

@@ -1,3 +1,5 @@
+import { isPlain } from "./plain.ts";
+
 /** What decides whether there is color. */
 export interface ColorChoice {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -13,7 +15,7 @@ export function colorLevel({ env, isTerminal, color }: ColorChoice): 0 | 1 | 2 |
   const forced = env.FORCE_COLOR;
   if (forced !== undefined)
     return forced === "0" || forced === "false" ? 0 : forced === "2" ? 2 : forced === "3" ? 3 : 1;
-  return isTerminal && env.TERM !== "dumb" ? 1 : 0;
+  return isTerminal && !isPlain(env) ? 1 : 0;
 }
 
 const LABEL_COLORS = { Error: 31, Warning: 33 } as const;

@@ -216,9 +216,10 @@ function isFlag(value: string, command: Command): boolean {
   return value.startsWith("--") || flagNamed(value, command) !== undefined;
 }
 
-/** The command that the arguments name, without any flags. */
+/** The command that the arguments name, without any flags. The value of a flag names none. */
 export function commandOf(command: Command, argv: readonly string[]): Command {
   for (const [index, name] of argv.entries()) {
+    if (index > 0 && flagNamed(argv[index - 1] ?? "", command)?.required) continue;
     const below = command.commands.find((candidate) => candidate.name() === name);
     if (below) return commandOf(below, argv.slice(index + 1));
   }

@@ -6,6 +6,7 @@ import type { Output, OutputName } from "../outputs.ts";
 import { toAscii } from "./ascii.ts";
 import { type ColorChoice, colorLevel, label } from "./color.ts";
 import type { GlobalOptions } from "./command.ts";
+import { isPlain } from "./plain.ts";
 import { clean, MAX_TEXT } from "./text.ts";
 import { terminalColumns, textWidth } from "./width.ts";
 import { wrap } from "./wrap.ts";
@@ -94,6 +95,7 @@ export async function viewOf(context: Context, options: OutputOptions, stream: "
     ...(isTerminal && { columns: terminalColumns(context) }),
     style: createStyle({ env, isTerminal, color: options.color }),
     ...(isTerminal && io.isAscii && { inCharset: toAscii }),
+    ...(isPlain(env) && { isPlain: true as const }),
   };
 }
 
@@ -122,6 +124,8 @@ export interface View {
   readonly style: Style;
   /** Writes a text in the characters that a terminal shows; left out where it shows all. */
   readonly inCharset?: (text: string) => string;
+  /** Whether words are shown instead of bars; left out where bars are. */
+  readonly isPlain?: true;
 }
 
 /**

@@ -1,8 +1,11 @@
+import { InvalidArgumentError } from "commander";
 import type { Context } from "../context.ts";
 import { CliError, codeOf, usageError } from "../errors.ts";
 import { toAscii } from "./ascii.ts";
 import { colorLevel } from "./color.ts";
+import { isPlain } from "./plain.ts";
 import type { Prompter } from "./prompter.ts";
+import { wholeNumber } from "./values.ts";
 
 /**
  * Whether a question may be asked: stdin and stderr are terminals, and neither `--no-input` nor `CI` forbids it
@@ -41,7 +44,7 @@ export async function openPrompter(context: Context, { color }: AskingOptions): 
   const { io, env } = context;
   const prompter = await context.prompter({
     color: colorLevel({ env, isTerminal: io.stderrIsTerminal, color }) > 0,
-    isDumb: env.TERM === "dumb",
+    isPlain: isPlain(env),
   });
   const shown = io.isAscii ? toAscii : (question: string) => question;
   const alone = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
@@ -62,6 +65,43 @@ export async function openPrompter(context: Context, { color }: AskingOptions): 
     secret: (question) => alone(() => prompter.secret(shown(question))),
     interrupt: prompter.interrupt,
   };
+}
+
+/**
+ * Asks for a value until what is typed is one.
+ *
+ * @param parse throws commander's InvalidArgumentError with a sentence about what it must be, or gives `null`, which only
+ *   asks again
+ * @throws CliError `declined_by_person` after Ctrl-D, `interrupted` after Ctrl-C
+ */
+export async function askFor<Value>(
+  context: Context,
+  options: AskingOptions,
+  question: string,
+  parse: (text: string) => Value | null,
+): Promise<Value> {
+  const prompter = await openPrompter(context, options);
+  for (;;) {
+    try {
+      const value = parse(await prompter.text(question));
+      if (value !== null) return value;
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError)) throw error;
+      context.io.note(`${error.message}\n`);
+    }
+  }
+}
+
+/**
+ * Lets a person choose by number, the same on every terminal. Enter alone is the first choice.
+ *
+ * @returns the index of the choice
+ * @throws CliError as `askFor`
+ */
+export async function choose(context: Context, options: AskingOptions, choices: readonly string[]): Promise<number> {
+  context.io.note(`${choices.map((choice, index) => `  ${index + 1}. ${choice}\n`).join("")}`);
+  const number = wholeNumber(1, choices.length);
+  return (await askFor(context, options, `Choose 1 to ${choices.length} (1)`, (text) => number(text || "1"))) - 1;
 }
 
 /**

@@ -22,8 +22,8 @@ export interface Prompter {
 /** How questions are drawn on a terminal. */
 export interface PrompterStyle {
   readonly color: boolean;
-  /** Whether the terminal acts on no escape sequence (`TERM=dumb`): then none is written. */
-  readonly isDumb: boolean;
+  /** Whether no escape sequence is written and nothing is drawn again. */
+  readonly isPlain: boolean;
 }
 
 type Terminal = { readonly input: NodeJS.ReadStream; readonly output: NodeJS.WriteStream };
@@ -71,7 +71,7 @@ function isYes(text: string): boolean {
 async function askOn(
   terminal: Terminal,
   question: Question,
-  { color, isDumb }: PrompterStyle,
+  { color, isPlain }: PrompterStyle,
   deliberate: boolean,
   begun: (onInterrupt: () => void) => void,
 ): Promise<string | null> {
@@ -84,13 +84,13 @@ async function askOn(
     ended.abort();
   };
   begun(onInterrupt);
-  const typed = readTyped(terminal, { deliberate, marksPastes: !isDumb, onInterrupt });
+  const typed = readTyped(terminal, { deliberate, marksPastes: !isPlain, onInterrupt });
   const { stream: input } = typed;
   // Whatever closes the line editor pauses its input; after an answer that comes too late to matter.
   input.once("pause", () => ended.abort());
   try {
     await Promise.race([typed.ready, new Promise((done) => ended.signal.addEventListener("abort", done))]);
-    if (isDumb) {
+    if (isPlain) {
       output.write(`? ${question.message} `);
       const answer = await readPlainLine(input, output, {
         isSecret: question.type === "password",

@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { toAscii } from "./ascii.ts";
 import { colorLevel } from "./color.ts";
 import { note, type OutputOptions } from "./output.ts";
+import { isPlain } from "./plain.ts";
 
 const PATIENCE_MS = 300;
 
@@ -107,7 +108,7 @@ function lasts(work: Promise<unknown>, milliseconds: number, { clock }: Context)
 }
 
 function mayMove({ io, env }: Context, { json, quiet, verbose }: OutputOptions): boolean {
-  return io.stderrIsTerminal && env.TERM !== "dumb" && !json && !quiet && !verbose;
+  return io.stderrIsTerminal && !isPlain(env) && !json && !quiet && !verbose;
 }
 
 /** `null` where it cannot be drawn: without a width it cannot know how many lines it takes, and would clear others. */

@@ -45,7 +45,7 @@ export function renderReport(shown: ShownReport, view: View): string {
     ...(isCut
       ? [wrap(first ? `Nothing is known from before ${first}.` : "Nothing is known of these months.", view.width)]
       : []),
-    ...(months.length === 0 ? [] : [monthTable(shown, months, view), ...charts(months, view)]),
+    ...(months.length === 0 ? [] : [monthTable(shown, months, view), ...(view.isPlain ? [] : charts(months, view))]),
     ...(by === null || report.by === null || report.by.length === 0 ? [] : [groupTable(shown, view)]),
     wrap("See `secureflag-licenses events list` for what happened.", view.width),
   ];

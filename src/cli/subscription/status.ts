@@ -119,7 +119,7 @@ export function renderStatus(subscription: Subscription, view: View): string {
       ["Unpaid", unpaidRenewal(subscription)],
       unpaidDeadline(subscription),
       missedRenewals(subscription),
-      ["Licenses", `${licenseBar(subscription, view)}\n${counts(subscription.licenses)}`],
+      ["Licenses", licenseText(subscription, view)],
       [
         "Pending",
         pending.purchases === 0
@@ -143,11 +143,14 @@ export function renderStatus(subscription: Subscription, view: View): string {
   return `${facts}\n\nPay the renewal with\n${payCommand(unpaid.purchaseId)}\nor store another card first:\n${METHOD_COMMAND}`;
 }
 
-function licenseBar({ licenses: { purchased, used } }: Subscription, { style }: View): string {
+/** The counts below a bar, or after a percentage where bars are not shown. */
+function licenseText({ licenses }: Subscription, { style, isPlain }: View): string {
+  const { purchased, used } = licenses;
   const share = purchased > 0 ? used / purchased : 0;
+  if (isPlain) return `${counts(licenses)}, ${Math.round(share * 100)}% used`;
   const { filled, empty } = bar(share, BAR_WIDTH);
   const paint = used >= purchased ? style.yellow : style.green;
-  return `${paint(filled)}${style.dim(empty)}`;
+  return `${paint(filled)}${style.dim(empty)}\n${counts(licenses)}`;
 }
 
 /** The renewal date, or without automatic renewal the end. */

@@ -1,13 +1,15 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { ROLES, takesLicense } from "../../billing/roles.ts";
 import { ClientError } from "../../client/errors.ts";
 import type { AddUserRequest } from "../../contract/users.ts";
 import { type Buying, connectBuying } from "../buying/buying.ts";
 import { addBuyMissingOptions, type BuyMissingOptions } from "../buying/options.ts";
+import { connect } from "../connection/connect.ts";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { addCommand, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult } from "../kit/output.ts";
+import { askFor, promptsAllowed } from "../kit/prompt.ts";
 import { clean, shorten } from "../kit/text.ts";
 import { trimmedText } from "../kit/values.ts";
 import type { Output } from "../outputs.ts";
@@ -29,12 +31,15 @@ export interface AddUserOptions extends BuyMissingOptions {
 }
 
 interface AddFlags extends MissingFlags {
-  readonly email: string;
-  readonly firstName: string;
-  readonly lastName: string;
+  readonly email?: string;
+  readonly firstName?: string;
+  readonly lastName?: string;
   readonly role?: number;
   readonly training: boolean;
 }
+
+/** Who is to be added, once everything that was missing is known. */
+type Person = Readonly<Record<keyof typeof QUESTIONS, string>>;
 
 /** Registers `users add`. */
 export function registerAdd(group: Command, context: Context, run: Run<AddUserOptions>): void {
@@ -46,14 +51,54 @@ export function registerAdd(group: Command, context: Context, run: Run<AddUserOp
       "users add --email tim@northwind.example --first-name Tim --last-name Lead --role manager",
     ],
   })
-    .requiredOption("--email <email>", "email address", trimmedText)
-    .requiredOption("--first-name <name>", "first name", trimmedText)
-    .requiredOption("--last-name <name>", "last name", trimmedText)
+    .option("--email <email>", "email address; asked for in a terminal", trimmedText)
+    .option("--first-name <name>", "first name, likewise", trimmedText)
+    .option("--last-name <name>", "last name, likewise", trimmedText)
     .addOption(new Option("--role <name>", "role (default: user)").choices(ROLE_WORDS).argParser(roleParser))
     .option("--no-training", "add an administrative user who takes no license");
-  addBuyMissingOptions(command).action(async (flags: AddFlags, command: Command) => {
-    const options = { ...readGlobals(command), ...readMissing(flags), user: await userOf(flags) };
-    await interruptible(context, () => run(options, context));
+  addBuyMissingOptions(command).action((flags: AddFlags, command: Command) =>
+    interruptible(context, async () => {
+      const options = { ...readGlobals(command), ...readMissing(flags) };
+      const person = await personOf(flags, options, context);
+      await run({ ...options, user: await userOf({ ...flags, ...person }) }, context);
+    }),
+  );
+}
+
+/** What is asked for where its flag is missing. */
+const QUESTIONS = { email: "Email", firstName: "First name", lastName: "Last name" } as const;
+
+/** Asks a person for what is missing, once it is known that somebody is signed in. */
+async function personOf(flags: AddFlags, options: BuyMissingOptions, context: Context): Promise<Person> {
+  const { email, firstName, lastName } = flags;
+  if (email !== undefined && firstName !== undefined && lastName !== undefined) return { email, firstName, lastName };
+  assertPromptable(flags, options, context);
+  await connect(context, options, "users");
+  return {
+    email: email ?? (await ask("email", options, context)),
+    firstName: firstName ?? (await ask("firstName", options, context)),
+    lastName: lastName ?? (await ask("lastName", options, context)),
+  };
+}
+
+/** @throws CliError `invalid_usage`, which names every flag that is missing, where there is no prompt or `--yes` is passed */
+function assertPromptable(flags: AddFlags, options: BuyMissingOptions, context: Context): void {
+  if (!options.yes && promptsAllowed(context, options)) return;
+  const missing = (["email", "firstName", "lastName"] as const).filter((field) => flags[field] === undefined);
+  const names = missing.map((field) => `${FLAGS[field]} ${field === "email" ? "<email>" : "<name>"}`).join(", ");
+  throw usageError(
+    `Missing ${missing.length === 1 ? "flag" : "flags"}: ${names}`,
+    "Run `secureflag-licenses users add --help` to see its arguments and flags.",
+  );
+}
+
+async function ask(field: keyof Person, options: BuyMissingOptions, context: Context): Promise<string> {
+  const { addUserRequestSchema } = await import("../../contract/users.ts");
+  const schema = addUserRequestSchema.shape[field];
+  return await askFor(context, options, QUESTIONS[field], (text) => {
+    const issue = schema.safeParse(text).error?.issues[0];
+    if (issue) throw new InvalidArgumentError(`It ${issue.message}.`);
+    return text;
   });
 }
 
@@ -65,7 +110,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   adminNoTraining: "--no-training",
 };
 
-async function userOf(flags: AddFlags): Promise<AddUserRequest> {
+async function userOf(flags: AddFlags & Person): Promise<AddUserRequest> {
   // Imported here, so that other commands do not wait for the schemas.
   const { addUserRequestSchema } = await import("../../contract/users.ts");
   const { email, firstName, lastName, training } = flags;

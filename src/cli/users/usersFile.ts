@@ -94,8 +94,7 @@ function checkingWords(done: number, total: number): string {
 
 /** The progress of adding users, which is a single step for all of them. */
 export function addingWords(count: number): string {
-  if (count < ROWS_WITH_BAR) return "Adding users";
-  return `Adding users   ${barOf(count, count)} ${written(count)}, all or none`;
+  return count < ROWS_WITH_BAR ? "Adding users" : `Adding ${written(count)} users, all or none`;
 }
 
 function barOf(done: number, total: number): string {

@@ -146,6 +146,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     },
     random: { bytes: (count) => Buffer.alloc(count, 7), fraction: () => 0.5 },
     pid: 1,
+    runtime: { node: "24.0.0", platform: "linux", arch: "x64" },
     configDirectory: "/config",
     sandboxDirectory: "/data/sandbox",
     settings: async () => settings,

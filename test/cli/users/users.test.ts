@@ -154,6 +154,22 @@ describe("users list", () => {
 });
 
 describe("users add", () => {
+  it("asks in a terminal for what is missing, again after what is not valid", async () => {
+    const world = { isTerminal: true, answers: ["ada", "ada@northwind.example", "", "Ada"] };
+    const { code, questions, stderr } = await play("users add --last-name Lovelace", [ADDED], world);
+    expect({ code, questions }).toEqual({ code: 0, questions: ["Email", "Email", "First name", "First name"] });
+    expect(stderr).toContain("It is not an email address.\n");
+    expect(stderr).toContain("It is empty.\n");
+  });
+
+  it.each([
+    ["--yes", { isTerminal: true }],
+    ["--no-input", { isTerminal: true }],
+    ["--json", {}],
+  ])("asks nothing with %s and %j", async (flag, world) => {
+    expect(await play(`users add ${flag}`, [], world)).toMatchObject({ code: 2, questions: [] });
+  });
+
   it("prints the user and the license counts, and buys nothing", async () => {
     const { code, stdout, stderr } = await play(`${ADD} --json`, [ADDED]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
