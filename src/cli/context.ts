@@ -6,6 +6,7 @@ import type { Journal } from "./buying/engine/journal.ts";
 import type { CredentialStore } from "./connection/credentials.ts";
 import { findConfigDirectory, findSandboxDirectory } from "./connection/directories.ts";
 import type { Settings } from "./connection/settings.ts";
+import { busyRetry, type RetryBusy } from "./files/errno.ts";
 import { createLifetime, type Io, isOnGithub, processIo } from "./io.ts";
 import { isAsciiTerminal } from "./kit/ascii.ts";
 import type { Prompter, PrompterStyle } from "./kit/prompter.ts";
@@ -67,6 +68,8 @@ export interface Context {
   openUrl(url: string): void;
   /** A crash point: kills or pauses the process if SECUREFLAG_CRASH_AT names it. */
   reach(point: string): void;
+  /** Runs work on files, on Windows again while another program holds one of them. */
+  readonly retryBusy: RetryBusy;
   /** Whether to end the process after the command even if work, such as a request, is still pending. */
   leavesWork: boolean;
   /** Runs at the very end of the process, after everything else and without waiting; not where it is killed. */
@@ -99,11 +102,13 @@ export function createContext(): Context {
   const io = processIo(process, lifetime, { onGithub: isOnGithub(env), isAscii: isAsciiTerminal({ env, platform }) });
   const places = { platform, env, accountHome: () => userInfo().homedir };
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
+  const retryBusy = busyRetry(platform);
   const clock: Clock = { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep };
   const machine = {
     pid: process.pid,
     uid: process.getuid?.() ?? null,
     reach,
+    retryBusy,
     monotonic: clock.monotonic,
     sleep: clock.sleep,
     processStart: async (pid: number) => (await import("./files/fileLock.ts")).processProbe(process.platform)(pid),
@@ -162,6 +167,7 @@ export function createContext(): Context {
     animation: null,
     openUrl: (url) => void (isStopped || openUrl(url).catch(() => {})),
     reach,
+    retryBusy,
     leavesWork: false,
     atExit: (work) => void process.once("exit", work),
     onEnd: (cleanUp) => {

@@ -5,11 +5,11 @@ import { dirname } from "node:path";
 import { promisify } from "node:util";
 import * as z from "zod";
 import { CliError } from "../errors.ts";
+import { hasErrno } from "./errno.ts";
 import { deniedError } from "./ownership.ts";
 import {
   assertPrivateDirectory,
   type FileMachine,
-  hasErrno,
   makePrivateDirectory,
   readPrivateFile,
   removePrivateFile,
@@ -62,7 +62,7 @@ export async function withFileLock<Result>(
   try {
     return await work();
   } finally {
-    guarded(path, machine, () => removePrivateFile(path));
+    guarded(path, machine, () => removePrivateFile(path, machine));
   }
 }
 
@@ -79,11 +79,11 @@ function tryLock(path: string, me: Owner, machine: LockMachine): boolean {
   assertPrivateDirectory(dirname(path), machine);
   const text = JSON.stringify(me);
   try {
-    writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+    machine.retryBusy(() => writeFileSync(path, text, { flag: "wx", mode: 0o600 }));
   } catch (error) {
     if (hasErrno(error, "EEXIST")) return false;
     // A disk that is full takes the file without its text, which would keep the next command waiting.
-    if (isNameless(path)) removePrivateFile(path);
+    if (isNameless(path)) removePrivateFile(path, machine);
     throw error;
   }
   // A process that slept between creating and writing may have been taken for dead.
@@ -123,7 +123,7 @@ async function isLeft({ text, owner, since }: Sight, tellsStarts: boolean, machi
  */
 async function takeOver(path: string, seen: Sight, machine: LockMachine): Promise<void> {
   await withFileLock(`${path}.takeover`, machine, async () => {
-    guarded(path, machine, () => readPrivateFile(path, machine) === seen.text && removePrivateFile(path));
+    guarded(path, machine, () => readPrivateFile(path, machine) === seen.text && removePrivateFile(path, machine));
   });
 }
 

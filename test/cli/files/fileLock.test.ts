@@ -149,7 +149,7 @@ test("processes never work at the same time, even if some are killed while holdi
      import { setTimeout as sleep } from "node:timers/promises";
      import { withFileLock } from "${root}src/cli/files/fileLock.ts";
      import { processProbe } from "${root}src/cli/files/fileLock.ts";
-     const machine = { pid: process.pid, uid: process.getuid?.() ?? null, reach: () => {}, sleep,
+     const machine = { pid: process.pid, uid: process.getuid?.() ?? null, reach: () => {}, sleep, retryBusy: (work) => work(),
        processStart: processProbe(process.platform), monotonic: () => performance.now() };
      for (let time = 0; time < 20; time += 1) await withFileLock(${JSON.stringify(lock)}, machine, async () => {
        const count = Number(readFileSync(${JSON.stringify(counter)}, "utf8"));

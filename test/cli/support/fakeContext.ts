@@ -165,6 +165,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     animation: null,
     openUrl: (url) => opened.push(url),
     reach: (point) => reached.push(point),
+    retryBusy: (work) => work(),
     leavesWork: false,
     atExit: (work) => work(),
     onEnd: () => {},

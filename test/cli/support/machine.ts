@@ -23,6 +23,7 @@ export function testMachine(more: Partial<LockMachine> = {}): LockMachine & { re
     uid,
     reach: (point) => reached.push(point),
     reached,
+    retryBusy: (work) => work(),
     processStart: processProbe(process.platform),
     monotonic: () => performance.now(),
     sleep,
