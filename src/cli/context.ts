@@ -9,6 +9,7 @@ import type { Settings } from "./connection/settings.ts";
 import { busyRetry, type RetryBusy } from "./files/errno.ts";
 import { createLifetime, type Io, isOnGithub, processIo } from "./io.ts";
 import { isAsciiTerminal } from "./kit/ascii.ts";
+import type { BrowserMachine } from "./kit/browser.ts";
 import type { Prompter, PrompterStyle } from "./kit/prompter.ts";
 
 /** The machine's clock. */
@@ -38,6 +39,8 @@ interface Animation {
 /** Everything that a command takes from the machine. Built here and nowhere else; its fallible members are lazy. */
 export interface Context {
   readonly version: string;
+  /** As Node.js names it, such as `linux` or `darwin`. */
+  readonly platform: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly io: Io;
   readonly clock: Clock;
@@ -104,6 +107,9 @@ export function createContext(): Context {
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
   const retryBusy = busyRetry(platform);
   const clock: Clock = { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep };
+  const probe = once(async () =>
+    (await import("./files/processProbe.ts")).processProbe({ ...clock, platform, env, pid: process.pid }),
+  );
   const machine = {
     pid: process.pid,
     uid: process.getuid?.() ?? null,
@@ -111,10 +117,11 @@ export function createContext(): Context {
     retryBusy,
     monotonic: clock.monotonic,
     sleep: clock.sleep,
-    processStart: async (pid: number) => (await import("./files/fileLock.ts")).processProbe(process.platform)(pid),
+    processStart: async (pid: number) => (await probe())(pid),
   };
   const context: Context = {
     version,
+    platform,
     env,
     io,
     clock,
@@ -165,7 +172,7 @@ export function createContext(): Context {
     },
     interruption: null,
     animation: null,
-    openUrl: (url) => void (isStopped || openUrl(url).catch(() => {})),
+    openUrl: (url) => void (isStopped || openUrl(url, { platform, env }).catch(() => {})),
     reach,
     retryBusy,
     leavesWork: false,
@@ -225,15 +232,6 @@ function randomBytes(count: number): Buffer {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(count)));
 }
 
-async function openUrl(url: string): Promise<void> {
-  const { spawn } = await import("node:child_process");
-  const [command, ...args] =
-    process.platform === "darwin"
-      ? ["open", url]
-      : process.platform === "win32"
-        ? ["rundll32", "url.dll,FileProtocolHandler", url]
-        : ["xdg-open", url];
-  const child = spawn(command as string, args, { stdio: "ignore", detached: true });
-  child.on("error", () => {});
-  child.unref();
+async function openUrl(url: string, machine: BrowserMachine): Promise<void> {
+  await (await import("./kit/browser.ts")).openBrowser(url, machine);
 }

@@ -112,6 +112,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
 
   return {
     version: "1.2.3",
+    platform: "linux",
     env,
     io: {
       stdinIsTerminal: isTerminal,

@@ -5,7 +5,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import type { Keyring } from "../../../src/cli/connection/keyring.ts";
 import { CliError } from "../../../src/cli/errors.ts";
-import { type LockMachine, processProbe } from "../../../src/cli/files/fileLock.ts";
+import type { LockMachine } from "../../../src/cli/files/fileLock.ts";
+import { type ProcessProbe, processProbe } from "../../../src/cli/files/processProbe.ts";
+
+/** The probe of a platform, as on this machine. */
+export function probeHere(platform: string = process.platform): ProcessProbe {
+  return processProbe({ platform, pid: process.pid, env: process.env, monotonic: () => performance.now() });
+}
 
 /** A directory that goes away with the test. */
 export function temporaryDirectory(): string {
@@ -24,7 +30,7 @@ export function testMachine(more: Partial<LockMachine> = {}): LockMachine & { re
     reach: (point) => reached.push(point),
     reached,
     retryBusy: (work) => work(),
-    processStart: processProbe(process.platform),
+    processStart: probeHere(),
     monotonic: () => performance.now(),
     sleep,
     ...more,

@@ -7,9 +7,9 @@ import { idempotencyKeySchema } from "../../../contract/billing.ts";
 import { HINT, WHY } from "../../connection/directories.ts";
 import { CliError } from "../../errors.ts";
 import { isMissing } from "../../files/errno.ts";
-import type { ProcessProbe } from "../../files/fileLock.ts";
 import { deniedError } from "../../files/ownership.ts";
 import { type FileMachine, readPrivateFile, removePrivateFile, writePrivateFile } from "../../files/privateFile.ts";
+import type { ProcessProbe } from "../../files/processProbe.ts";
 import { licenseTargetSchema } from "./wanted.ts";
 
 const entrySchema = z.object({
