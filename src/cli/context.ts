@@ -6,8 +6,10 @@ import type { Journal } from "./buying/engine/journal.ts";
 import type { CredentialStore } from "./connection/credentials.ts";
 import { findConfigDirectory, findSandboxDirectory } from "./connection/directories.ts";
 import type { Settings } from "./connection/settings.ts";
+import { busyRetry, type RetryBusy } from "./files/errno.ts";
 import { createLifetime, type Io, isOnGithub, processIo } from "./io.ts";
 import { isAsciiTerminal } from "./kit/ascii.ts";
+import type { BrowserMachine } from "./kit/browser.ts";
 import type { Prompter, PrompterStyle } from "./kit/prompter.ts";
 
 /** The machine's clock. */
@@ -37,6 +39,8 @@ interface Animation {
 /** Everything that a command takes from the machine. Built here and nowhere else; its fallible members are lazy. */
 export interface Context {
   readonly version: string;
+  /** As Node.js names it, such as `linux` or `darwin`. */
+  readonly platform: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly io: Io;
   readonly clock: Clock;
@@ -69,6 +73,8 @@ export interface Context {
   openUrl(url: string): void;
   /** A crash point: kills or pauses the process if SECUREFLAG_CRASH_AT names it. */
   reach(point: string): void;
+  /** Runs work on files, on Windows again while another program holds one of them. */
+  readonly retryBusy: RetryBusy;
   /** Whether to end the process after the command even if work, such as a request, is still pending. */
   leavesWork: boolean;
   /** Runs at the very end of the process, after everything else and without waiting; not where it is killed. */
@@ -105,17 +111,23 @@ export function createContext(changes: Context["env"] = {}): Context {
   const io = processIo(process, lifetime, { onGithub: isOnGithub(env), isAscii: isAsciiTerminal({ env, platform }) });
   const places = { platform, env, accountHome: () => userInfo().homedir };
   const reach = crashPoints(env.SECUREFLAG_CRASH_AT);
+  const retryBusy = busyRetry(platform);
   const clock: Clock = { now: Date.now, monotonic: () => performance.now(), sleep: lifetime.sleep };
+  const probe = once(async () =>
+    (await import("./files/processProbe.ts")).processProbe({ ...clock, platform, env, pid: process.pid }),
+  );
   const machine = {
     pid: process.pid,
     uid: process.getuid?.() ?? null,
     reach,
+    retryBusy,
     monotonic: clock.monotonic,
     sleep: clock.sleep,
-    processStart: async (pid: number) => (await import("./files/fileLock.ts")).processProbe(process.platform)(pid),
+    processStart: async (pid: number) => (await probe())(pid),
   };
   const context: Context = {
     version,
+    platform,
     env,
     io,
     clock,
@@ -167,8 +179,9 @@ export function createContext(changes: Context["env"] = {}): Context {
     },
     interruption: null,
     animation: null,
-    openUrl: (url) => void (isStopped || openUrl(url).catch(() => {})),
+    openUrl: (url) => void (isStopped || openUrl(url, { platform, env }).catch(() => {})),
     reach,
+    retryBusy,
     leavesWork: false,
     atExit: (work) => void process.once("exit", work),
     onEnd: (cleanUp) => {
@@ -227,15 +240,6 @@ function randomBytes(count: number): Buffer {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(count)));
 }
 
-async function openUrl(url: string): Promise<void> {
-  const { spawn } = await import("node:child_process");
-  const [command, ...args] =
-    process.platform === "darwin"
-      ? ["open", url]
-      : process.platform === "win32"
-        ? ["rundll32", "url.dll,FileProtocolHandler", url]
-        : ["xdg-open", url];
-  const child = spawn(command as string, args, { stdio: "ignore", detached: true });
-  child.on("error", () => {});
-  child.unref();
+async function openUrl(url: string, machine: BrowserMachine): Promise<void> {
+  await (await import("./kit/browser.ts")).openBrowser(url, machine);
 }

@@ -158,10 +158,10 @@ class CredentialFile {
     if (this.readable()?.has(profile) === false) return false;
     return await this.locked(async () => {
       const profiles = this.readable();
-      if (profiles === null) return this.guarded("removed", () => removePrivateFile(this.path));
+      if (profiles === null) return this.guarded("removed", () => removePrivateFile(this.path, this.machine));
       if (!profiles.delete(profile)) return false;
       if (profiles.size > 0) this.save(profiles);
-      else this.guarded("removed", () => removePrivateFile(this.path));
+      else this.guarded("removed", () => removePrivateFile(this.path, this.machine));
       return true;
     });
   }

@@ -1,4 +1,4 @@
-import { isAbsolute, join, normalize } from "node:path";
+import nodePath, { type PlatformPath } from "node:path";
 import { CliError, type ErrorCode } from "../errors.ts";
 import { DEFAULT_PROFILE } from "../kit/values.ts";
 import type { CredentialStore } from "./credentials.ts";
@@ -44,13 +44,13 @@ export function findSandboxDirectory(machine: DirectoryMachine): string | null {
     darwin: ["Library", "Application Support"],
     win32: { variable: "LOCALAPPDATA", below: ["AppData", "Local"], name: "Data" },
   });
-  return data && join(data, "sandbox");
+  return data && pathOf(machine).join(data, "sandbox");
 }
 
 function chosenDirectory(chosen: string, machine: DirectoryMachine): string {
   const home = /^~(?=[/\\]|$)/.test(chosen) ? homeOf(machine) : null;
-  const path = home === null ? chosen : join(home, chosen.slice(1));
-  if (isAbsolute(path)) return normalize(path);
+  const path = home === null ? chosen : pathOf(machine).join(home, chosen.slice(1));
+  if (absolute(path, machine) !== null) return pathOf(machine).normalize(path);
   throw new CliError("settings_unreadable", "SECUREFLAG_CONFIG_DIR is not an absolute path, so nothing was sent", {
     hint: "Set it to an absolute path, or unset it to use the default directory.",
   });
@@ -74,20 +74,31 @@ interface PlatformPlaces {
 /** XDG Base Directory Specification: an empty variable counts as unset, and a relative path is ignored. */
 function platformDirectory(machine: DirectoryMachine, places: PlatformPlaces): string | null {
   const home = homeOf(machine);
+  const { join } = pathOf(machine);
   if (machine.platform === "darwin") return home && join(home, ...places.darwin, NAME);
   const { variable, below, name = "" } = machine.platform === "win32" ? places.win32 : places.linux;
-  const named = absolute(machine.env[variable]);
+  const named = absolute(machine.env[variable], machine);
   const parent = named ?? (home && join(home, ...below));
   return parent && join(parent, NAME, name);
 }
 
 /** HOME where it is an absolute path, else what the account says; `null` where neither does. */
-function homeOf({ platform, env, accountHome }: DirectoryMachine): string | null {
-  return absolute(platform === "win32" ? env.USERPROFILE : env.HOME) ?? absolute(attempt(accountHome));
+function homeOf(machine: DirectoryMachine): string | null {
+  const { platform, env, accountHome } = machine;
+  const home = absolute(platform === "win32" ? env.USERPROFILE : env.HOME, machine);
+  return home ?? absolute(attempt(accountHome), machine);
 }
 
-function absolute(path: string | undefined): string | null {
-  return path !== undefined && isAbsolute(path) ? path : null;
+/** On Windows, a path without a drive or a server depends on the current directory. */
+function absolute(path: string | undefined, machine: DirectoryMachine): string | null {
+  const { isAbsolute, parse } = pathOf(machine);
+  if (path === undefined || !isAbsolute(path)) return null;
+  return machine.platform === "win32" && parse(path).root.length < 2 ? null : path;
+}
+
+/** How the machine writes paths, which may not be the one that this runs on. */
+function pathOf({ platform }: DirectoryMachine): PlatformPath {
+  return platform === "win32" ? nodePath.win32 : nodePath.posix;
 }
 
 function attempt(accountHome: () => string): string | undefined {

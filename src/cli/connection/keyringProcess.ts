@@ -6,6 +6,7 @@ import { getAsset, getRawAsset, isSea } from "node:sea";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type * as Keyring from "@napi-rs/keyring";
 import type { KeyringAnswer, KeyringRequest } from "./keyring.ts";
+import { readSecret, removeSecret, WINDOWS_LIMIT, writeSecret } from "./keyringParts.ts";
 import { loadLibrary } from "./nativeLibrary.ts";
 
 /**
@@ -21,6 +22,9 @@ const OPTIONS = { linux: { store: "secret-service" } } as const;
 
 /** Under a name that no profile has, so that no sign-in is ever touched. */
 const PROBE = "(keyring check)";
+
+/** How long one secret may be. */
+const LIMIT = process.platform === "win32" ? WINDOWS_LIMIT : Number.POSITIVE_INFINITY;
 
 if (isMainThread) watch();
 else void work(workerData as KeyringRequest);
@@ -75,20 +79,20 @@ async function work(request: KeyringRequest): Promise<void> {
   try {
     const Entry = await loadEntry();
     const entryOf = (account: string) => new Entry(SERVICE, account, OPTIONS);
-    const entry = entryOf("account" in request ? request.account : PROBE);
+    const probe = entryOf(PROBE);
     // From here on it runs, and what is still waited for is a person who unlocks it.
     answer({ state: "open" });
     switch (request.do) {
       case "read":
-        return answer({ state: "done", value: entry.getPassword() });
+        return answer({ state: "done", value: readSecret(entryOf, request.account) });
       case "write":
-        entry.setPassword(request.secret);
+        writeSecret(entryOf, request.account, request.secret, LIMIT);
         return answer({ state: "done", value: null });
       case "remove":
-        return answer({ state: "done", value: entry.deletePassword() ? "removed" : null });
+        return answer({ state: "done", value: removeSecret(entryOf, request.account, LIMIT) ? "removed" : null });
       case "probe":
-        entry.setPassword("none");
-        entry.deletePassword();
+        probe.setPassword("none");
+        probe.deletePassword();
         return answer({ state: "done", value: null });
     }
   } catch (error) {

@@ -1,19 +1,17 @@
-import { execFile } from "node:child_process";
 import { statSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
 import * as z from "zod";
 import { CliError } from "../errors.ts";
+import { hasErrno } from "./errno.ts";
 import { deniedError } from "./ownership.ts";
 import {
   assertPrivateDirectory,
   type FileMachine,
-  hasErrno,
   makePrivateDirectory,
   readPrivateFile,
   removePrivateFile,
 } from "./privateFile.ts";
+import type { ProcessProbe } from "./processProbe.ts";
 
 /** What a lock needs of the machine. */
 export interface LockMachine extends FileMachine {
@@ -62,7 +60,7 @@ export async function withFileLock<Result>(
   try {
     return await work();
   } finally {
-    guarded(path, machine, () => removePrivateFile(path));
+    guarded(path, machine, () => removePrivateFile(path, machine));
   }
 }
 
@@ -79,11 +77,11 @@ function tryLock(path: string, me: Owner, machine: LockMachine): boolean {
   assertPrivateDirectory(dirname(path), machine);
   const text = JSON.stringify(me);
   try {
-    writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+    machine.retryBusy(() => writeFileSync(path, text, { flag: "wx", mode: 0o600 }));
   } catch (error) {
     if (hasErrno(error, "EEXIST")) return false;
     // A disk that is full takes the file without its text, which would keep the next command waiting.
-    if (isNameless(path)) removePrivateFile(path);
+    if (isNameless(path)) removePrivateFile(path, machine);
     throw error;
   }
   // A process that slept between creating and writing may have been taken for dead.
@@ -123,7 +121,7 @@ async function isLeft({ text, owner, since }: Sight, tellsStarts: boolean, machi
  */
 async function takeOver(path: string, seen: Sight, machine: LockMachine): Promise<void> {
   await withFileLock(`${path}.takeover`, machine, async () => {
-    guarded(path, machine, () => readPrivateFile(path, machine) === seen.text && removePrivateFile(path));
+    guarded(path, machine, () => readPrivateFile(path, machine) === seen.text && removePrivateFile(path, machine));
   });
 }
 
@@ -144,35 +142,4 @@ function busy(path: string, { owner }: Sight): CliError {
   return new CliError("sign_in_busy", `${who} has been holding the lock ${path} for more than 30 seconds`, {
     hint: "Run the command again when that one has ended.",
   });
-}
-
-/** Finds when a process started, as text that stays the same while it runs; `null` if it does not run. */
-export type ProcessProbe = (pid: number) => Promise<string | null>;
-
-/**
- * The probe of a platform: /proc on Linux, `ps` elsewhere. Where neither exists (Windows) no process is ever found,
- * and what another command has begun is settled at once instead of waited for; the backend keeps that safe.
- *
- * @param platform as Node names it, such as `linux` or `darwin`
- */
-export function processProbe(platform: string): ProcessProbe {
-  return platform === "linux" ? probeProc : probePs;
-}
-
-/** The state (field 3) and the start time (field 22) in a line of /proc/<pid>/stat; the name before them may hold anything. */
-export function parseProcStat(stat: string): string | null {
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state] = fields;
-  // A zombie has ended; only its parent has not noticed.
-  return state === "Z" || state === "X" ? null : (fields[19] ?? null);
-}
-
-async function probeProc(pid: number): Promise<string | null> {
-  return readFile(`/proc/${pid}/stat`, "utf8").then(parseProcStat, () => null);
-}
-
-async function probePs(pid: number): Promise<string | null> {
-  const env = { LC_ALL: "C", TZ: "UTC" };
-  const found = await promisify(execFile)("/bin/ps", ["-o", "lstart=", "-p", String(pid)], { env }).catch(() => null);
-  return found?.stdout.trim() || null;
 }

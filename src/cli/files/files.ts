@@ -1,16 +1,10 @@
 import { accessSync, constants, lstatSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { basename, dirname, sep } from "node:path";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
-import {
-  type GrowingFile,
-  growPrivateFile,
-  hasErrno,
-  isMissing,
-  makePrivateDirectory,
-  writePrivateFile,
-} from "./privateFile.ts";
+import { hasErrno, isMissing } from "./errno.ts";
+import { type GrowingFile, growPrivateFile, makePrivateDirectory, writePrivateFile } from "./privateFile.ts";
 
 /** A path to read is not a file. */
 class NoFileError extends Error {
@@ -112,7 +106,8 @@ export function assertWritable({ path, force }: OutputFile): void {
     if (there && !force) throw fileExists(path);
     if (!lstatSync(`${dirname(path)}/`).isDirectory()) throw notWritten(path, NO_DIRECTORY);
     accessSync(dirname(path), constants.W_OK | constants.X_OK);
-    if (basename(path) === "" || path.endsWith("/")) throw notWritten(path, "it names a directory");
+    if (basename(path) === "" || path.endsWith("/") || path.endsWith(sep))
+      throw notWritten(path, "it names a directory");
   } catch (error) {
     throw error instanceof CliError ? error : failureOf(error, path);
   }

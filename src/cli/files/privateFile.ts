@@ -20,6 +20,7 @@ import {
 import { dirname } from "node:path";
 import { CliError } from "../errors.ts";
 import { decodeText } from "../kit/text.ts";
+import { hasErrno, isMissing, type RetryBusy } from "./errno.ts";
 import { deniedError, foreignError, ROOT } from "./ownership.ts";
 
 /** What the files need to know of the machine. */
@@ -29,6 +30,8 @@ export interface FileMachine {
   readonly uid: number | null;
   /** A crash point: a place where a test kills the process. */
   reach(point: string): void;
+  /** Runs work on files, on Windows again while another program holds one of them. */
+  readonly retryBusy: RetryBusy;
 }
 
 /** The maximum size of a file that is read, in bytes: this tool never writes a larger one. */
@@ -45,22 +48,23 @@ export const MAX_BYTES = 1_000_000;
 export function writePrivateFile(
   path: string,
   content: string | Uint8Array,
-  machine: Pick<FileMachine, "pid" | "reach">,
+  machine: Pick<FileMachine, "pid" | "reach" | "retryBusy">,
   { replace = true }: { replace?: boolean } = {},
 ): void {
   const directory = dirname(path);
   makePrivateDirectory(directory);
   // Only this process writes under its number, so a file of that name is left over from an earlier one.
   const temporary = `${path}.${machine.pid}.tmp`;
-  rmSync(temporary, { force: true });
+  const discard = () => machine.retryBusy(() => rmSync(temporary, { force: true }));
+  discard();
   try {
-    writeFlushed(temporary, content);
+    writeFlushed(temporary, content, machine);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard();
     throw error;
   }
   machine.reach("C6");
-  giveName(temporary, path, replace);
+  giveName(temporary, path, replace, machine);
 }
 
 /** A private file that is written piece by piece under another name, until it is whole. */
@@ -79,10 +83,11 @@ export interface GrowingFile {
  *
  * @throws what the file system throws, as all of its functions but `discard` do
  */
-export function growPrivateFile(path: string, { pid }: Pick<FileMachine, "pid">): GrowingFile {
-  const temporary = `${path}.${pid}.tmp`;
-  rmSync(temporary, { force: true });
-  const file = openSync(temporary, "wx", 0o600);
+export function growPrivateFile(path: string, machine: Pick<FileMachine, "pid" | "retryBusy">): GrowingFile {
+  const temporary = `${path}.${machine.pid}.tmp`;
+  const remove = () => machine.retryBusy(() => rmSync(temporary, { force: true }));
+  remove();
+  const file = machine.retryBusy(() => openSync(temporary, "wx", 0o600));
   let isOpen = true;
   return {
     restart: () => ftruncateSync(file),
@@ -91,12 +96,12 @@ export function growPrivateFile(path: string, { pid }: Pick<FileMachine, "pid">)
       fsyncSync(file);
       closeSync(file);
       isOpen = false;
-      giveName(temporary, path, replace);
+      giveName(temporary, path, replace, machine);
     },
     discard() {
       if (isOpen) closeSync(file);
       isOpen = false;
-      rmSync(temporary, { force: true });
+      remove();
     },
   };
 }
@@ -111,9 +116,11 @@ function writeAppended(file: number, bytes: Uint8Array): void {
   }
 }
 
-function giveName(temporary: string, path: string, replace: boolean): void {
-  if (replace) renameSync(temporary, path);
-  else nameNew(temporary, path);
+type Retrying = Pick<FileMachine, "retryBusy">;
+
+function giveName(temporary: string, path: string, replace: boolean, { retryBusy }: Retrying): void {
+  if (replace) retryBusy(() => renameSync(temporary, path));
+  else nameNew(temporary, path, retryBusy);
   flushDirectory(dirname(path));
 }
 
@@ -135,7 +142,7 @@ export function makePrivateDirectory(path: string): void {
 }
 
 /** Gives a file a name that nothing has: other than renaming, linking never replaces what is there. */
-function nameNew(temporary: string, path: string): void {
+function nameNew(temporary: string, path: string, retryBusy: RetryBusy): void {
   try {
     linkSync(temporary, path);
   } catch (error) {
@@ -143,12 +150,12 @@ function nameNew(temporary: string, path: string): void {
     if (!["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"].some((errno) => hasErrno(error, errno))) throw error;
     copyFileSync(temporary, path, constants.COPYFILE_EXCL);
   } finally {
-    rmSync(temporary, { force: true });
+    retryBusy(() => rmSync(temporary, { force: true }));
   }
 }
 
-function writeFlushed(path: string, content: string | Uint8Array): void {
-  const file = openSync(path, "wx", 0o600);
+function writeFlushed(path: string, content: string | Uint8Array, { retryBusy }: Retrying): void {
+  const file = retryBusy(() => openSync(path, "wx", 0o600));
   try {
     writeFileSync(file, content);
     fsyncSync(file);
@@ -179,8 +186,8 @@ export function readPublicFile(path: string, machine: FileMachine): string | nul
   return readChecked(path, 0, machine, (stats) => assertOwn(path, stats, machine));
 }
 
-function readChecked(path: string, flags: number, { uid }: FileMachine, check: (stats: Stats) => void): string | null {
-  const file = openExisting(path, flags, uid);
+function readChecked(path: string, flags: number, machine: FileMachine, check: (stats: Stats) => void): string | null {
+  const file = openExisting(path, flags, machine);
   if (file === null) return null;
   try {
     check(fstatSync(file));
@@ -191,9 +198,9 @@ function readChecked(path: string, flags: number, { uid }: FileMachine, check: (
 }
 
 /** Removes a file. Gives whether it was there. */
-export function removePrivateFile(path: string): boolean {
+export function removePrivateFile(path: string, { retryBusy }: Retrying): boolean {
   try {
-    rmSync(path);
+    retryBusy(() => rmSync(path));
     return true;
   } catch (error) {
     if (isMissing(error)) return false;
@@ -216,15 +223,10 @@ export function assertPrivateDirectory(path: string, { uid }: Pick<FileMachine, 
   if ((stats.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `Run \`chmod 700 "${path}"\`.`);
 }
 
-/** Whether a file system's error says that there is no such file or directory, or that no directory is above it. */
-export function isMissing(error: unknown): boolean {
-  return hasErrno(error, "ENOENT") || hasErrno(error, "ENOTDIR");
-}
-
-function openExisting(path: string, flags: number, uid: number | null): number | null {
+function openExisting(path: string, flags: number, { uid, retryBusy }: FileMachine): number | null {
   try {
     // Windows has no such flags. Without O_NONBLOCK a named pipe in the file's place would block forever.
-    return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | flags);
+    return retryBusy(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | flags));
   } catch (error) {
     if (isMissing(error)) return null;
     if (flags !== 0 && hasErrno(error, "ELOOP"))
@@ -269,9 +271,4 @@ function flushDirectory(directory: string): void {
   } catch (error) {
     if (!["EISDIR", "EPERM", "EACCES", "EINVAL"].some((errno) => hasErrno(error, errno))) throw error;
   }
-}
-
-/** Whether a file system's error has this code, such as `EEXIST`. */
-export function hasErrno(error: unknown, errno: string): boolean {
-  return error instanceof Error && "code" in error && error.code === errno;
 }

@@ -8,8 +8,9 @@ import { assertPiped, STANDARD } from "../files/standard.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { endSignal, refuseUnknown } from "../kit/foreground.ts";
 import { note, printResult, type View } from "../kit/output.ts";
+import { detectShell, type Shell, setVariables } from "../kit/shell.ts";
 import { fields } from "../kit/table.ts";
-import { clean, cleanWhole, decodeText } from "../kit/text.ts";
+import { clean, decodeText } from "../kit/text.ts";
 import { instantOrDate, someText, wholeNumber } from "../kit/values.ts";
 import { type AdvanceOptions, registerAdvance, runAdvance, runShow } from "./clock.ts";
 import { dataDirectory, type ResetOptions, registerReset, runReset } from "./reset.ts";
@@ -103,7 +104,8 @@ export async function runSandbox(options: SandboxRunOptions, context: Context): 
   try {
     // Noted with --json too: nothing failed, so stderr does not have to be a single error.
     for (const line of sandbox.notes) note(context, { ...options, json: false }, line);
-    await printResult<"sandbox">(context, options, sandbox.ready, (view) => renderReady(sandbox.ready, view));
+    const shell = detectShell(context);
+    await printResult<"sandbox">(context, options, sandbox.ready, (view) => renderReady(sandbox.ready, view, shell));
     await ended;
   } finally {
     await sandbox.close();
@@ -130,26 +132,22 @@ export interface SandboxReady {
   readonly pid: number;
 }
 
-/** Renders the address of the sandbox and how to use it. The line to copy is never wrapped. */
-export function renderReady(ready: SandboxReady, view: View): string {
+/** Renders the address of the sandbox and how to use it, for a shell. The line to copy is never wrapped. */
+export function renderReady(ready: SandboxReady, view: View, shell: Shell = "sh"): string {
   const { admin, token } = ready;
+  const address = ["SECUREFLAG_API_URL", ready.url] as const;
+  const whole = setVariables(shell, [address, ...(token ? [["SECUREFLAG_API_TOKEN", token] as const] : [])]);
   const facts = fields(
     [
       ["Sandbox", ready.url],
       ["Organization", String(ready.organizationId)],
       ["Administrator", admin && clean(admin.email)],
       ["Password", admin && clean(admin.password)],
+      ["Token", whole === null ? clean(token ?? "") : null],
       ["Data", ready.dataDir === null ? "not kept" : clean(ready.dataDir)],
     ],
     view,
   );
-  const variables = [`SECUREFLAG_API_URL=${quoted(ready.url)}`, token && `SECUREFLAG_API_TOKEN=${quoted(token)}`];
-  const copy = `export ${variables.filter(Boolean).join(" ")}`;
+  const copy = whole ?? setVariables(shell, [address]);
   return `${facts}\n\nIn another terminal:\n${copy}\n\nPress Ctrl-C to stop.`;
-}
-
-/** Quotes a value for a POSIX shell, if necessary. */
-function quoted(text: string): string {
-  const value = cleanWhole(text);
-  return /^[\w./:@%+=,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
 }

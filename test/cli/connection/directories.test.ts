@@ -14,6 +14,8 @@ const machine = (env: Env, platform = "linux", account: string | null = "/home/a
 
 const HOME = { HOME: "/home/ada" };
 
+const ADA = "C:\\Users\\Ada Admin";
+
 describe("the directory of settings, sign-ins and journal", () => {
   it.each<[string, Env, string]>([
     ["an absolute path", { ...HOME, SECUREFLAG_CONFIG_DIR: "/srv/sfl" }, "/srv/sfl"],
@@ -68,9 +70,33 @@ describe("the directory of settings, sign-ins and journal", () => {
     const mac = machine({ ...HOME, XDG_CONFIG_HOME: "/cfg" }, "darwin");
     expect(findConfigDirectory(mac)).toBe("/home/ada/Library/Preferences/secureflag-licenses");
     expect(findSandboxDirectory(mac)).toBe("/home/ada/Library/Application Support/secureflag-licenses/sandbox");
-    const windows = machine({ USERPROFILE: "/users/ada", APPDATA: "/users/ada/Roaming" }, "win32");
-    expect(findConfigDirectory(windows)).toBe("/users/ada/Roaming/secureflag-licenses/Config");
-    expect(findSandboxDirectory(windows)).toBe("/users/ada/AppData/Local/secureflag-licenses/Data/sandbox");
+    const windows = machine({ USERPROFILE: ADA, APPDATA: `${ADA}\\Roaming` }, "win32");
+    expect(findConfigDirectory(windows)).toBe(`${ADA}\\Roaming\\secureflag-licenses\\Config`);
+    expect(findSandboxDirectory(windows)).toBe(`${ADA}\\AppData\\Local\\secureflag-licenses\\Data\\sandbox`);
+  });
+
+  it.each<[string, string]>([
+    ["D:\\sfl", "D:\\sfl"],
+    ["d:/sfl/../other", "d:\\other"],
+    ["\\\\server\\share\\sfl", "\\\\server\\share\\sfl"],
+    ["~\\.sfl", `${ADA}\\.sfl`],
+    ["~/.sfl", `${ADA}\\.sfl`],
+  ])("on Windows takes %s", (chosen, expected) => {
+    expect(findConfigDirectory(machine({ USERPROFILE: ADA, SECUREFLAG_CONFIG_DIR: chosen }, "win32"))).toBe(expected);
+  });
+
+  it.each(["sfl", "\\sfl", "/sfl", "D:sfl", "D:"])(
+    "on Windows rejects %s, which depends on where it is run",
+    (chosen) => {
+      const windows = machine({ USERPROFILE: ADA, SECUREFLAG_CONFIG_DIR: chosen }, "win32");
+      expect(() => findConfigDirectory(windows)).toThrow("SECUREFLAG_CONFIG_DIR");
+    },
+  );
+
+  it("on Windows ignores a place without a drive", () => {
+    const windows = machine({ USERPROFILE: ADA, APPDATA: "\\Roaming", LOCALAPPDATA: "Local" }, "win32");
+    expect(findConfigDirectory(windows)).toBe(`${ADA}\\AppData\\Roaming\\secureflag-licenses\\Config`);
+    expect(findSandboxDirectory(windows)).toBe(`${ADA}\\AppData\\Local\\secureflag-licenses\\Data\\sandbox`);
   });
 });
 

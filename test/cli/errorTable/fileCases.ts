@@ -9,10 +9,10 @@ import { seedOrReopen } from "../../../src/backend/sandbox/seeding.ts";
 import { createJournal } from "../../../src/cli/buying/engine/journal.ts";
 import { createCredentialStore } from "../../../src/cli/connection/credentials.ts";
 import { createSettings } from "../../../src/cli/connection/settings.ts";
-import { type LockMachine, processProbe } from "../../../src/cli/files/fileLock.ts";
+import type { LockMachine } from "../../../src/cli/files/fileLock.ts";
 import { organization, seed } from "../../support/seed.ts";
 import { me, receipt, subscription, user } from "../support/builders.ts";
-import { failingKeyring, testMachine } from "../support/machine.ts";
+import { failingKeyring, probeHere, testMachine } from "../support/machine.ts";
 import { ADD, credential, NO_TOKEN, noRoom, ok, piped, QUOTED, READ, says } from "./answers.ts";
 import type { ErrorCase, Stage } from "./stage.ts";
 
@@ -70,7 +70,7 @@ const PLAN = ok({
 /** A lock of a command that still runs: this one. */
 const heldLock: Prepare = async (stage) => {
   const name = createHash("sha256").update("default").digest("hex").slice(0, 16);
-  const startedAt = (await processProbe(process.platform)(process.pid)) ?? "";
+  const startedAt = (await probeHere()(process.pid)) ?? "";
   file(`config/sign-in-${name}.lock`, JSON.stringify({ pid: process.pid, startedAt }))(stage);
 };
 

@@ -148,9 +148,10 @@ test("processes never work at the same time, even if some are killed while holdi
     `import { readFileSync, writeFileSync } from "node:fs";
      import { setTimeout as sleep } from "node:timers/promises";
      import { withFileLock } from "${root}src/cli/files/fileLock.ts";
-     import { processProbe } from "${root}src/cli/files/fileLock.ts";
-     const machine = { pid: process.pid, uid: process.getuid?.() ?? null, reach: () => {}, sleep,
-       processStart: processProbe(process.platform), monotonic: () => performance.now() };
+     import { processProbe } from "${root}src/cli/files/processProbe.ts";
+     const machine = { pid: process.pid, uid: process.getuid?.() ?? null, reach: () => {}, sleep, retryBusy: (work) => work(),
+       monotonic: () => performance.now(),
+       processStart: processProbe({ ...process, monotonic: () => performance.now() }) };
      for (let time = 0; time < 20; time += 1) await withFileLock(${JSON.stringify(lock)}, machine, async () => {
        const count = Number(readFileSync(${JSON.stringify(counter)}, "utf8"));
        await sleep(1);

@@ -97,5 +97,5 @@ test("a link, another user's file and a non-file are rejected", () => {
 test("removing reports whether there was a file", () => {
   const path = join(temporaryDirectory(), "file");
   writePrivateFile(path, "x", testMachine());
-  expect([removePrivateFile(path), removePrivateFile(path)]).toEqual([true, false]);
+  expect([removePrivateFile(path, testMachine()), removePrivateFile(path, testMachine())]).toEqual([true, false]);
 });

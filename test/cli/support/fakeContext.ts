@@ -112,6 +112,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
 
   return {
     version: "1.2.3",
+    platform: "linux",
     env,
     io: {
       stdinIsTerminal: isTerminal,
@@ -166,6 +167,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     animation: null,
     openUrl: (url) => opened.push(url),
     reach: (point) => reached.push(point),
+    retryBusy: (work) => work(),
     leavesWork: false,
     atExit: (work) => work(),
     onEnd: () => {},

@@ -5,7 +5,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import type { Keyring } from "../../../src/cli/connection/keyring.ts";
 import { CliError } from "../../../src/cli/errors.ts";
-import { type LockMachine, processProbe } from "../../../src/cli/files/fileLock.ts";
+import type { LockMachine } from "../../../src/cli/files/fileLock.ts";
+import { type ProcessProbe, processProbe } from "../../../src/cli/files/processProbe.ts";
+
+/** The probe of a platform, as on this machine. */
+export function probeHere(platform: string = process.platform): ProcessProbe {
+  return processProbe({ platform, pid: process.pid, env: process.env, monotonic: () => performance.now() });
+}
 
 /** A directory that goes away with the test. */
 export function temporaryDirectory(): string {
@@ -23,7 +29,8 @@ export function testMachine(more: Partial<LockMachine> = {}): LockMachine & { re
     uid,
     reach: (point) => reached.push(point),
     reached,
-    processStart: processProbe(process.platform),
+    retryBusy: (work) => work(),
+    processStart: probeHere(),
     monotonic: () => performance.now(),
     sleep,
     ...more,

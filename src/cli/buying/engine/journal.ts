@@ -6,15 +6,10 @@ import { instantSchema, moneySchema } from "../../../contract/basics.ts";
 import { idempotencyKeySchema } from "../../../contract/billing.ts";
 import { HINT, WHY } from "../../connection/directories.ts";
 import { CliError } from "../../errors.ts";
-import type { ProcessProbe } from "../../files/fileLock.ts";
+import { isMissing } from "../../files/errno.ts";
 import { deniedError } from "../../files/ownership.ts";
-import {
-  type FileMachine,
-  isMissing,
-  readPrivateFile,
-  removePrivateFile,
-  writePrivateFile,
-} from "../../files/privateFile.ts";
+import { type FileMachine, readPrivateFile, removePrivateFile, writePrivateFile } from "../../files/privateFile.ts";
+import type { ProcessProbe } from "../../files/processProbe.ts";
 import { licenseTargetSchema } from "./wanted.ts";
 
 const entrySchema = z.object({
@@ -114,7 +109,7 @@ export function createJournal(configDirectory: string, machine: JournalMachine):
     remove(idempotencyKey) {
       const path = pathOf(idempotencyKey);
       try {
-        removePrivateFile(path);
+        removePrivateFile(path, machine);
       } catch (cause) {
         throw unreadable(path, cause, machine);
       }
