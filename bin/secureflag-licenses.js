@@ -87,17 +87,33 @@ function keepCompiledCode() {
 
 /** A folder of this user alone, so that no other user can put code there that would then run; else `null`. */
 function cacheFolder() {
-  const { isAbsolute, join } = require("node:path");
   const { lstatSync } = require("node:fs");
-  // XDG Base Directory Specification: a relative path is ignored.
-  const { XDG_CACHE_HOME = "" } = process.env;
-  const caches = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(home(), ".cache");
-  const folder = join(caches, "secureflag-licenses");
+  const places = cachePlaces();
+  const folder = places[places.length - 1];
   // One by one: where no folder can be made, such as in /proc, a recursive mkdir goes round forever.
-  for (const each of [caches, folder]) makeFolder(each);
+  for (const each of places) makeFolder(each);
   const stats = lstatSync(folder);
   if (!process.getuid) return folder;
   return stats.isDirectory() && stats.uid === process.getuid() && (stats.mode & 0o022) === 0 ? folder : null;
+}
+
+/** The platform's folder of caches and ours in it: each that may have to be made, one below the other. */
+function cachePlaces() {
+  const { isAbsolute, join } = require("node:path");
+  const name = "secureflag-licenses";
+  if (process.platform === "darwin") {
+    const caches = join(home(), "Library", "Caches");
+    return [caches, join(caches, name)];
+  }
+  if (process.platform === "win32") {
+    const { LOCALAPPDATA = "" } = process.env;
+    const own = join(isAbsolute(LOCALAPPDATA) ? LOCALAPPDATA : join(home(), "AppData", "Local"), name);
+    return [own, join(own, "Cache")];
+  }
+  // XDG Base Directory Specification: a relative path is ignored.
+  const { XDG_CACHE_HOME = "" } = process.env;
+  const caches = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(home(), ".cache");
+  return [caches, join(caches, name)];
 }
 
 function home() {

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { buildConnector as Connectors } from "undici";
 import buildConnector from "undici/lib/core/connect.js";
 import { ClientError, ProxyError } from "./errors.ts";
+import { trustSystem } from "./systemCertificates.ts";
 
 /** An HTTP proxy that tunnels (RFC 9110, section 9.3.6). */
 interface Proxy {
@@ -40,13 +41,11 @@ export function proxyConnector(
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
 ): ProxyConnector {
   const proxy = parseProxy(text);
-  const secure = buildConnector({ timeout: timeoutMs });
   const open = proxy.authorization === null ? openTunnel : untilRejected(openTunnel);
   const timedOut = (cause?: unknown) =>
     new ProxyError(`Connection through the proxy ${proxy.name} timed out`, CHECK_PROXY_HINT, false, { cause });
-  return {
-    timedOut,
-    connect: (options, callback) => {
+  const through = (secure: Connectors.connector): Connectors.connector => {
+    return (options, callback) => {
       const { hostname, port } = options;
       const target = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port || 443}`;
       open(proxy, target, timeoutMs, signal).then(
@@ -57,8 +56,9 @@ export function proxyConnector(
           }),
         (error: Error) => callback(error, null),
       );
-    },
+    };
   };
+  return { timedOut, connect: trustSystem((tls) => through(buildConnector({ timeout: timeoutMs, ...tls }))) };
 }
 
 /** Opens one tunnel at a time, and none after the proxy has refused one for good. */

@@ -1,8 +1,10 @@
 import type { Dispatcher } from "undici";
+import buildConnector from "undici/lib/core/connect.js";
 import Agent from "undici/lib/dispatcher/agent.js";
 import { type BackendAddress, type Environment, proxyFor } from "./address.ts";
 import { ClientError, ProxyError } from "./errors.ts";
 import type { ProxyConnector } from "./proxy.ts";
+import { trustSystem } from "./systemCertificates.ts";
 
 /** Answers above this many bytes are refused. */
 const MAX_ANSWER_BYTES = 1_000_000;
@@ -88,7 +90,8 @@ interface Route {
 async function openRoute(address: BackendAddress, env: Environment, signal: AbortSignal): Promise<Route> {
   // The request's own timer bounds everything, so that a long `--timeout` is not cut by undici's limits.
   const options = { headersTimeout: 0, bodyTimeout: 0 };
-  const direct = { ...options, connect: { timeout: CONNECT_TIMEOUT_MS } };
+  const connect = trustSystem((tls) => buildConnector({ timeout: CONNECT_TIMEOUT_MS, ...tls }));
+  const direct = { ...options, connect };
   const viaProxy = proxyFor(address, env);
   if (viaProxy === null) return { dispatcher: new Agent(direct), proxy: null };
   const [{ isExempt }, { proxyConnector }] = await Promise.all([import("./noProxy.ts"), import("./proxy.ts")]);

@@ -21,7 +21,7 @@ const FETCHES = [
   /\b(?:(?:uses|image|component):|FROM) ([^`\n]*)/g,
 ];
 
-/** A name of ours that somebody else may own, where it is no file. */
+/** A name of ours that somebody else may own, where it is no file, and not in a domain of examples (RFC 2606). */
 const OURS = /^@?(?:[\w.-]+\/)*@?(?:secureflag|sfl\b)/;
 
 /** What a line fetches by a name of ours from somewhere that may not be ours. */
@@ -29,7 +29,7 @@ function fetchedByName(line: string): string[] {
   return FETCHES.flatMap((pattern) => [...line.matchAll(pattern)]).flatMap(([, rest = ""]) =>
     rest
       .split(/[\s'"]+/)
-      .filter((word) => OURS.test(word) && !/^\.{0,2}\/|\.(?:tgz|gz|js|mjs)\b/.test(word))
+      .filter((word) => OURS.test(word) && !/^\.{0,2}\/|\.(?:tgz|gz|js|mjs)\b|^[\w.-]+\.example\//.test(word))
       .map((word) => word.replace(/[,.:;)]$/, "")),
   );
 }

@@ -1,3 +1,4 @@
+import { trustSystemEverywhere } from "../../client/systemCertificates.ts";
 import type { Context } from "../context.ts";
 import type { GlobalOptions } from "../kit/command.ts";
 import { note, printResult } from "../kit/output.ts";
@@ -20,6 +21,7 @@ export async function runCheck(
     import("../../backend/service/settings.ts"),
     import("../../backend/service/check.ts"),
   ]);
+  await trustSystemEverywhere();
   const settings = await readServiceSettings(options.settings);
   const ofDatabase = await checkService(settings.database, (line) => note(context, options, line));
   const account = await checkProvider(settings, context.clock.monotonic);

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { trustSystemEverywhere } from "../../client/systemCertificates.ts";
 import type { Context } from "../context.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { endSignal, refuseUnknown } from "../kit/foreground.ts";
@@ -69,6 +70,7 @@ export async function runServe(options: ServeOptions, context: Context): Promise
     import("../../backend/service/settings.ts"),
     import("../../backend/service/server.ts"),
   ]);
+  await trustSystemEverywhere();
   const settings = await readServiceSettings(options.settings);
   const service = await startService(settings, {
     now: context.clock.now,

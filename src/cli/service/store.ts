@@ -1,5 +1,6 @@
 import type { CommandDeps, withProvider } from "../../backend/service/provider.ts";
 import type * as Backend from "../../backend/service/store.ts";
+import { trustSystemEverywhere } from "../../client/systemCertificates.ts";
 import type { Context } from "../context.ts";
 import type { GlobalOptions } from "../kit/command.ts";
 import { note } from "../kit/output.ts";
@@ -28,6 +29,7 @@ export async function onStore<Result>(
     import("../../backend/service/settings.ts"),
     import("../../backend/service/store.ts"),
   ]);
+  await trustSystemEverywhere();
   const settings = await readDatabaseSettings(options.settings);
   return withSchema(settings, (line) => note(context, options, line), work);
 }
@@ -46,6 +48,7 @@ export async function onProvider<Result>(
     import("../../backend/service/settings.ts"),
     import("../../backend/service/provider.ts"),
   ]);
+  await trustSystemEverywhere();
   const settings = await usualSettings(options, context);
   return withProvider(await readPaymentSettings(settings), commandDeps(options, context), work);
 }
