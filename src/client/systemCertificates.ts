@@ -50,8 +50,8 @@ function untrusted(error: Error): Error {
 
 /** Node's own certificates, those of NODE_EXTRA_CA_CERTS, and the system's; `null` where Node.js does not know these. */
 async function systemContext(): Promise<SecureContext | null> {
-  const tls = await import("node:tls");
-  const ca = allCertificates(tls as Certificates);
+  const { default: tls } = await import("node:tls");
+  const ca = allCertificates(tls);
   return ca && tls.createSecureContext({ ca });
 }
 
@@ -64,7 +64,7 @@ function allCertificates(tls: Certificates): string[] | null {
  * a service, which starts once and connects to others by several libraries.
  */
 export async function trustSystemEverywhere(): Promise<void> {
-  const tls = (await import("node:tls")) as Certificates;
+  const tls: Certificates = (await import("node:tls")).default;
   const certificates = allCertificates(tls);
   if (certificates !== null) tls.setDefaultCACertificates?.(certificates);
 }
