@@ -7,7 +7,7 @@ type MakeConnector = (tls: { secureContext?: SecureContext }) => buildConnector.
 type SecureContext = import("node:tls").SecureContext;
 
 /** Node.js 22.15 and newer know the certificates of the system; the types are those of an older one. */
-interface Certificates {
+interface Certificates extends Pick<typeof import("node:tls"), "createSecureContext"> {
   getCACertificates?(type: "default" | "system"): string[];
   setDefaultCACertificates?(certificates: readonly string[]): void;
 }
