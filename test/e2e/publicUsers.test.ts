@@ -93,7 +93,7 @@ describe("users list against SecureFlag's own pages", () => {
 
   test("shows people the first 100, one tab-separated line each, without other control characters", async () => {
     const { exitCode, stdout, stderr } = await run(["users", "list"]);
-    expect([exitCode, stderr]).toEqual([0, "There are more than 100 users. Pass --all to list every one.\n"]);
+    expect([exitCode, stderr]).toEqual([0, "There are more than 100 users. Pass --limit <n> or --all to see more.\n"]);
     expect(
       stdout
         .trimEnd()
