@@ -1,4 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { resultOf, runCli } from "../support/cli.ts";
 import { removePlaces } from "../support/places.ts";
 import { environmentFor } from "../support/sandbox.ts";
 import { ADMIN, organization, PASSWORD, seed } from "../support/seed.ts";
@@ -22,6 +23,10 @@ async function open(args: readonly string[], env: Record<string, string>, home?:
   const terminal = await runInTerminal(args, { env: { TERM: "xterm-256color", ...env }, ...(home && { home }) });
   terminals.push(terminal);
   return terminal;
+}
+
+async function resultOfBuying(env: Record<string, string>): Promise<void> {
+  resultOf(await runCli(["buy", "1", "--yes", "--json"], { env }));
 }
 
 const PLAIN = [{}, { ACCESSIBLE: "1" }, { TERM: "dumb" }];
@@ -68,4 +73,18 @@ test("buy alone: Ctrl-C at the number ends with 130, and what was typed before t
   terminal.type(KEYS.controlC);
   expect(await terminal.exitCode()).toBe(130);
   expect(terminal.screen()).toMatch(/Canceled\. Nothing was bought\.$/);
+});
+
+describe("status --watch", () => {
+  test("shows a purchase that is made elsewhere, in place, until Ctrl-C", async () => {
+    const env = environmentFor(sandbox.ready.url, 1);
+    const terminal = await open(["status", "--watch", "5"], env);
+    const before = await sandbox.purchased(1);
+    await terminal.waitForText(`${before} purchased`);
+    await resultOfBuying(env);
+    await terminal.waitForText(`${before + 1} purchased`, 20_000);
+    expect(terminal.raw().split("\u001b[2J\u001b[H")).toHaveLength(3);
+    terminal.type(KEYS.controlC);
+    expect(await terminal.exitCode()).toBe(130);
+  });
 });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /** An entry of the system's keyring. */
-export interface KeyringEntry {
+interface KeyringEntry {
   getPassword(): string | null;
   setPassword(secret: string): void;
   /** Gives whether there was a secret. */

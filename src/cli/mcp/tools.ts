@@ -75,7 +75,7 @@ export const READING_TOOLS: readonly Tool[] = [
     output: outputs.status,
     buys: false,
     run: async (_input, call) => {
-      const guards = { failIfAvailableBelow: null, failIfPastDue: false };
+      const guards = { failIfAvailableBelow: null, failIfPastDue: false, watch: null };
       return answer(await printed<"status">(call, (own, context) => runStatus({ ...own, ...guards }, context)));
     },
   }),

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { isTaxed } from "../../billing/proration.ts";
 import type { Subscription } from "../../contract/billing.ts";
 import { TRUST_PREFIX } from "../../contract/constants.ts";
@@ -31,7 +31,19 @@ import {
 export interface StatusOptions extends GlobalOptions {
   readonly failIfAvailableBelow: number | null;
   readonly failIfPastDue: boolean;
+  /** Seconds between two readings; `null` for one. */
+  readonly watch: number | null;
 }
+
+interface StatusFlags {
+  readonly failIfAvailableBelow?: number;
+  readonly failIfPastDue?: boolean;
+  readonly watch?: number;
+}
+
+const WATCHING = `
+--watch shows it again whenever something changed, until
+Ctrl-C; with --json each time as one line.`;
 
 /** Registers `status`. */
 export function register(program: Command, context: Context, run: Run<StatusOptions> = runStatus): void {
@@ -41,9 +53,16 @@ export function register(program: Command, context: Context, run: Run<StatusOpti
   })
     .option("--fail-if-available-below <n>", "exit with code 7 if fewer licenses are available", wholeNumber(0))
     .option("--fail-if-past-due", "exit with code 7 if the last renewal is unpaid")
-    .action((flags: { failIfAvailableBelow?: number; failIfPastDue?: boolean }, command: Command) => {
-      const { failIfAvailableBelow = null, failIfPastDue = false } = flags;
-      const options = { ...readGlobals(command), failIfAvailableBelow, failIfPastDue };
+    .addOption(
+      new Option("--watch [seconds]", "keep showing it, read anew so often (default: 30, at least 5)")
+        .preset("30")
+        .argParser(wholeNumber(5))
+        .conflicts(["failIfAvailableBelow", "failIfPastDue"]),
+    )
+    .addHelpText("after", WATCHING)
+    .action((flags: StatusFlags, command: Command) => {
+      const { failIfAvailableBelow = null, failIfPastDue = false, watch = null } = flags;
+      const options = { ...readGlobals(command), failIfAvailableBelow, failIfPastDue, watch };
       return interruptible(context, () => run(options, context));
     });
 }
@@ -54,6 +73,10 @@ export function register(program: Command, context: Context, run: Run<StatusOpti
  * @throws CliError `past_due`, `too_few_available` with nothing printed; what connecting and reading throw
  */
 export async function runStatus(options: StatusOptions, context: Context): Promise<void> {
+  if (options.watch !== null) {
+    const { watchSubscription } = await import("./watch.ts");
+    return await watchSubscription(options.watch, options, context, (each) => show(each, options, context));
+  }
   const connection = await connect(context, options, "billing");
   const reading = connection.client.subscription(await connection.organizationId());
   // Runs meanwhile; a failure is ignored.
@@ -71,11 +94,19 @@ export async function runStatus(options: StatusOptions, context: Context): Promi
       },
     );
   }
-  await printResult<"status">(context, options, subscription, (view) => renderStatus(subscription, view));
+  await show(subscription, options, context);
   if (options.json || options.quiet) return;
   const expiry = await expiring;
-  for (const warning of [...subscriptionWarnings(subscription), ...(expiry === null ? [] : [expiry])])
-    warn(context, options, warning);
+  if (expiry !== null) warn(context, options, expiry);
+}
+
+/** Prints the subscription with its warnings. Gives whether stdout took it. */
+async function show(subscription: Subscription, options: StatusOptions, context: Context): Promise<boolean> {
+  const isTaken = await printResult<"status">(context, options, subscription, (view) =>
+    renderStatus(subscription, view),
+  );
+  for (const warning of subscriptionWarnings(subscription)) warn(context, options, warning);
+  return isTaken;
 }
 
 /** @throws CliError `past_due`, without an amount and a deadline if the provider sends the invoice */
