@@ -46,6 +46,10 @@ export interface Context {
   readonly clock: Clock;
   readonly random: { bytes(count: number): Buffer /** [0, 1) */; fraction(): number };
   readonly pid: number;
+  /** The user's number; `null` where the system has none. */
+  readonly uid: number | null;
+  /** When a process started, as text that stays the same; `null` if it does not run. */
+  processStart(pid: number): Promise<string | null>;
   /** What the program runs on: the version of Node.js without `v`, and the names that it has for system and processor. */
   readonly runtime: { readonly node: string; readonly platform: NodeJS.Platform; readonly arch: string };
   /**
@@ -136,6 +140,8 @@ export function createContext(changes: Context["env"] = {}): Context {
       fraction: () => randomBytes(4).readUInt32BE() / 2 ** 32,
     },
     pid: process.pid,
+    uid: machine.uid,
+    processStart: machine.processStart,
     runtime: { node: process.versions.node, platform, arch: process.arch },
     get configDirectory() {
       return findConfigDirectory(places);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../package.json";
 import { clearedEnvironment, ROOT, removePlaces, temporaryDirectory } from "../support/places.ts";
 
-const FILES = [".config", "bin", "src", "test", "package.json", "package-lock.json", "tsconfig.json"];
+const FILES = [".config", ".github", "bin", "src", "test", "package.json", "package-lock.json", "tsconfig.json"];
 const LIMIT = 300_000;
 
 let checkout: string;

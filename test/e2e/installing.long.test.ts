@@ -47,7 +47,7 @@ const PACKED = [
 test("the tarball holds what it should, and nothing else", async () => {
   const { stdout } = await execa("tar", ["-tzf", tarball]);
   const files = stdout.split("\n").map((file) => file.replace(/^package\//, ""));
-  const isChunk = (file: string) => /^dist\/(main|keyring|[\w-]+-[A-Z0-9]{8})\.js$/.test(file);
+  const isChunk = (file: string) => /^dist\/(main|keyring|step|[\w-]+-[A-Z0-9]{8})\.js$/.test(file);
   const isListed = (file: string) =>
     PACKED.some((name) => file === name || (name.endsWith("/") && file.startsWith(name)));
   expect(files.filter((file) => !isChunk(file) && !isListed(file))).toEqual([]);

@@ -17,6 +17,7 @@ interface LoginFlags {
   web?: boolean;
   open: boolean;
   withToken?: boolean;
+  sandbox?: boolean;
 }
 
 /** Registers `login`. */
@@ -39,6 +40,14 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
     .option("--password-stdin", "read the password from stdin")
     .addOption(totpOption())
     .addOption(new Option("--with-token", "read an API token from stdin").conflicts(["email", "passwordStdin", "totp"]))
+    .addOption(
+      new Option("--sandbox", "sign in to the running sandbox").conflicts([
+        "web",
+        "email",
+        "passwordStdin",
+        "withToken",
+      ]),
+    )
     .option("--insecure-storage", "store the sign-in in a file that only you can read, instead of the system keyring")
     .action((flags: LoginFlags, command: Command) => {
       const options = {
@@ -50,6 +59,7 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
         web: flags.web === true,
         open: flags.open,
         withToken: flags.withToken === true,
+        sandbox: flags.sandbox === true,
       };
       return interruptible(context, () => run(options, context));
     });
@@ -61,7 +71,9 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
  * @throws CliError as `signInAndStore`
  */
 export async function runLogin(options: LoginOptions, context: Context): Promise<void> {
-  const stored = await signInAndStore(options, context);
+  const stored = options.sandbox
+    ? await (await import("./sandboxSignIn.ts")).signInToSandbox(options, context)
+    : await signInAndStore(options, context);
   await printStored(options, context, stored);
   if (stored.me) noteInvitations(context, options, stored.me);
   noteEnvironment(options, context);

@@ -26,6 +26,8 @@ export interface LoginOptions extends GlobalOptions {
   readonly open: boolean;
   /** Read a token from stdin. */
   readonly withToken: boolean;
+  /** Sign in to the running sandbox as its administrator. */
+  readonly sandbox: boolean;
 }
 
 /**

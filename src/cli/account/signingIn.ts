@@ -35,19 +35,24 @@ export interface Stored {
  * Signs in and stores the sign-in and its profile. Checks everything that could fail locally before the first prompt, and
  * prompts before the first request.
  *
+ * @param password of `options.email`, where it is known
  * @throws CliError `invalid_usage`, `keyring_unavailable`, `mfa_required`, `mfa_invalid`, `unauthenticated`,
  *   `access_denied`, `expired_token`; the codes of storing a sign-in
  */
-export async function signInAndStore(options: LoginOptions, context: Context): Promise<Stored> {
+export async function signInAndStore(
+  options: LoginOptions,
+  context: Context,
+  password: string | null = null,
+): Promise<Stored> {
   const target = await resolveTarget(context, options, true);
   assertSignInOffered(target, options.withToken);
   const method = signInMethod(options, context);
-  if (method === "password") assertCredentialsAvailable(options, context);
+  if (method === "password" && password === null) assertCredentialsAvailable(options, context);
   const store = await context.credentials();
   const place = await choosePlace(options, context, store);
   await assertStorable(target, store, place);
   const email = method === "password" ? await emailFor(options, context) : null;
-  const secret = method === "web" ? "" : await secretFor(options, context);
+  const secret = method === "web" ? "" : (password ?? (await secretFor(options, context)));
   const credential =
     method === "web"
       ? await webCredential(options, context, target.apiUrl)

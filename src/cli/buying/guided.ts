@@ -77,7 +77,7 @@ async function signIn(options: BuyingOptions, context: Context): Promise<void> {
   const email = isWeb ? null : await askFor(context, options, "Email", (text) => text || null);
   // Imported here, because most purchases are made by who is signed in.
   const { signInAndStore } = await import("../account/signingIn.ts");
-  const plain = { passwordStdin: false, insecureStorage: false, withToken: false };
+  const plain = { passwordStdin: false, insecureStorage: false, withToken: false, sandbox: false };
   await signInAndStore({ ...options, ...plain, email, web: isWeb, totp: null }, context);
 }
 

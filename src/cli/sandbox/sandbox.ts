@@ -101,13 +101,18 @@ export async function runSandbox(options: SandboxRunOptions, context: Context): 
       version: context.version,
     },
   );
+  let removeRecord = () => {};
   try {
     // Noted with --json too: nothing failed, so stderr does not have to be a single error.
     for (const line of sandbox.notes) note(context, { ...options, json: false }, line);
     const shell = detectShell(context);
     await printResult<"sandbox">(context, options, sandbox.ready, (view) => renderReady(sandbox.ready, view, shell));
+    // Imported here, because being ready comes first.
+    const { recordRunning } = await import("./running.ts");
+    removeRecord = await recordRunning(sandbox.ready, context);
     await ended;
   } finally {
+    removeRecord();
     await sandbox.close();
   }
 }

@@ -147,6 +147,8 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     },
     random: { bytes: (count) => Buffer.alloc(count, 7), fraction: () => 0.5 },
     pid: 1,
+    uid: null,
+    processStart: async () => "start",
     runtime: { node: "24.0.0", platform: "linux", arch: "x64" },
     configDirectory: "/config",
     sandboxDirectory: "/data/sandbox",

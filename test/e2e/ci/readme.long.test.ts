@@ -256,7 +256,7 @@ describe("the README's CI examples, verbatim", () => {
 
   test("a quote file that is reviewed and bought later, on another machine", async () => {
     const workspace = await temporaryDirectory();
-    const [save = "", buy = "", ...others] = exampleWith(examples, "sh", "--save").trim().split("\n");
+    const [save = "", buy = "", ...others] = exampleWith(examples, "sh", "--save quote.json").trim().split("\n");
     const run = async (line: string) =>
       execa("sh", ["-e", "-c", line], {
         cwd: workspace,

@@ -1,0 +1,87 @@
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import * as z from "zod";
+import type { Context } from "../context.ts";
+import { usageError } from "../errors.ts";
+import { readPrivateFile, removePrivateFile, writePrivateFile } from "../files/privateFile.ts";
+
+const runningSchema = z.object({
+  url: z.string(),
+  pid: z.int(),
+  startedAt: z.string(),
+  admin: z.object({ email: z.string(), password: z.string() }),
+});
+
+/** A sandbox of this user that runs, and its administrator. */
+export type RunningSandbox = z.infer<typeof runningSchema>;
+
+/**
+ * Writes down, for this user alone, that a sandbox runs, so that `login --sandbox` finds it. Nothing is written for one
+ * without an administrator, or where nothing can be: the sandbox runs all the same.
+ *
+ * @returns removes what was written
+ */
+export async function recordRunning(
+  { url, pid, admin }: Pick<RunningSandbox, "url" | "pid"> & { readonly admin: RunningSandbox["admin"] | null },
+  context: Context,
+): Promise<() => void> {
+  const directory = directoryOf(context);
+  const startedAt = await context.processStart(pid);
+  if (directory === null || admin === null || startedAt === null) return () => {};
+  const path = join(directory, `${new URL(url).port}.json`);
+  try {
+    const running: RunningSandbox = { url, pid, startedAt, admin };
+    writePrivateFile(path, JSON.stringify(running), context);
+    return () => void attempt(() => removePrivateFile(path, context));
+  } catch {
+    return () => {};
+  }
+}
+
+/**
+ * Finds the sandbox of this user that runs on this machine.
+ *
+ * @param apiUrl chooses one of several; `null` for the only one
+ * @throws CliError `invalid_usage` if there is none, or if several run and none is chosen
+ */
+export async function findRunning(apiUrl: string | null, context: Context): Promise<RunningSandbox> {
+  const found = await allRunning(context);
+  const matching = apiUrl === null ? found : found.filter(({ url }) => url === apiUrl.replace(/\/+$/, ""));
+  const [only, another] = matching;
+  if (only && !another) return only;
+  const urls = found.map(({ url }) => url).join(", ");
+  if (found.length === 0)
+    throw usageError("No sandbox is running", "Run `secureflag-licenses sandbox` in another terminal.");
+  throw usageError(
+    only ? `Several sandboxes are running: ${urls}` : `No sandbox of yours is running at ${apiUrl}`,
+    only ? "Pass --api-url to choose one." : `Running: ${urls}.`,
+  );
+}
+
+/** Removes what a sandbox that was killed has left. */
+async function allRunning(context: Context): Promise<RunningSandbox[]> {
+  const directory = directoryOf(context);
+  const names = directory === null ? [] : (attempt(() => readdirSync(directory)) ?? []);
+  const all = names
+    .filter((name) => name.endsWith(".json"))
+    .map(async (name) => {
+      const path = join(directory ?? "", name);
+      const running = attempt(() => runningSchema.parse(JSON.parse(readPrivateFile(path, context) ?? "")));
+      if (running && (await context.processStart(running.pid)) === running.startedAt) return [running];
+      attempt(() => removePrivateFile(path, context));
+      return [];
+    });
+  return (await Promise.all(all)).flat();
+}
+
+function directoryOf({ sandboxDirectory }: Context): string | null {
+  return sandboxDirectory && join(dirname(sandboxDirectory), "running");
+}
+
+function attempt<Result>(work: () => Result): Result | null {
+  try {
+    return work();
+  } catch {
+    return null;
+  }
+}

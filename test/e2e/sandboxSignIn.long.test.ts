@@ -1,0 +1,94 @@
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { errorOf, type RunningCli, resultOf, runCli, startCli } from "../support/cli.ts";
+import { removePlaces, temporaryDirectory } from "../support/places.ts";
+import { waitFor } from "../support/wait.ts";
+
+const LOGIN = ["login", "--sandbox", "--insecure-storage", "--json"];
+
+let home: string;
+let running: RunningCli[];
+
+beforeEach(async () => {
+  home = await temporaryDirectory();
+  running = [];
+});
+
+afterEach(async () => {
+  for (const each of running) each.kill("SIGKILL");
+  await Promise.all(running.map(({ ended }) => ended));
+});
+
+afterAll(removePlaces);
+
+const records = async () => readdir(join(home, ".local/share/secureflag-licenses/running")).catch(() => []);
+
+/** Starts a sandbox of this home, and waits until it is written down. */
+async function start(): Promise<{ url: string; sandbox: RunningCli }> {
+  const before = (await records()).length;
+  const sandbox = await startCli(["sandbox", "--ephemeral", "--port", "0", "--json"], { home, timeout: 60_000 });
+  running.push(sandbox);
+  await waitFor(async () => (await records()).length > before, 20_000, "the sandbox to be written down");
+  return { url: JSON.parse(sandbox.printed()).url, sandbox };
+}
+
+const run = (...args: string[]) => runCli(args, { home });
+
+describe("login --sandbox", () => {
+  test("signs in as the administrator, whose purchases are the sandbox's, and says how to go back", async () => {
+    const { url, sandbox } = await start();
+    const folder = join(home, ".local/share/secureflag-licenses/running");
+    const [name = ""] = await records();
+    expect([(await stat(folder)).mode & 0o777, (await stat(join(folder, name))).mode & 0o777]).toEqual([0o700, 0o600]);
+    expect(resultOf(await run(...LOGIN))).toMatchObject({ apiUrl: url, profile: "sandbox", user: { role: 0 } });
+    expect(resultOf(await run("buy", "1", "--yes", "--json"))).toMatchObject({ purchase: { status: "succeeded" } });
+    sandbox.kill("SIGTERM");
+    expect((await sandbox.ended).exitCode).toBe(0);
+    expect(await records()).toEqual([]);
+  });
+
+  test("names the sandboxes if several run, and takes the one of --api-url", async () => {
+    const [one, two] = [await start(), await start()];
+    const several = errorOf(await run(...LOGIN));
+    expect(several).toMatchObject({ exitCode: 2, hint: expect.stringContaining("--api-url") });
+    expect([several.message.includes(one.url), several.message.includes(two.url)]).toEqual([true, true]);
+    expect(resultOf(await run(...LOGIN, "--api-url", two.url))).toMatchObject({ apiUrl: two.url });
+    const other = errorOf(await run(...LOGIN, "--api-url", "https://billing.example"));
+    expect(other).toMatchObject({ exitCode: 2, message: expect.stringContaining("No sandbox of yours is running at") });
+  });
+
+  test("says that none runs, also after one was killed", async () => {
+    const none = { exitCode: 2, message: "No sandbox is running.", hint: expect.stringContaining("another terminal") };
+    expect(errorOf(await run(...LOGIN))).toMatchObject(none);
+    const { sandbox } = await start();
+    sandbox.kill("SIGKILL");
+    await sandbox.ended;
+    expect(await records()).toHaveLength(1);
+    expect(errorOf(await run(...LOGIN))).toMatchObject(none);
+    expect(await records()).toEqual([]);
+  });
+
+  test.each([["--email", "a@b.example"], ["--web"], ["--with-token"], ["--password-stdin"]])(
+    "refuses %s",
+    async (...flags) => {
+      expect(errorOf(await run(...LOGIN, ...flags))).toMatchObject({ exitCode: 2 });
+    },
+  );
+
+  test("goes on from another profile, and never replaces that of another backend", async () => {
+    await start();
+    const { url } = await start();
+    const own = [...LOGIN.slice(0, -1), "--api-url", url];
+    expect((await run(...own, "--profile", "first")).exitCode).toBe(0);
+    const switched = await run(...own);
+    expect(switched.stderr).toContain("profiles use first");
+    expect(resultOf(await run("whoami", "--json"))).toMatchObject({ profile: "sandbox" });
+    const settings = join(home, "config/settings.json");
+    await writeFile(settings, (await readFile(settings, "utf8")).replaceAll(url, "https://billing.example/api"));
+    expect(errorOf(await run(...LOGIN, "--api-url", url))).toMatchObject({
+      exitCode: 2,
+      message: "The profile sandbox is for https://billing.example/api.",
+    });
+  });
+});
