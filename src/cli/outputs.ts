@@ -252,7 +252,10 @@ export const outputs = {
     platform: z.string(),
     arch: z.string(),
   }),
-  completion: z.object({ shell: z.enum(SHELLS), script: z.string() }),
+  completion: z.union([
+    z.object({ shell: z.enum(SHELLS), script: z.string() }),
+    z.object({ shell: z.enum(SHELLS), files: z.array(z.string()), installed: z.boolean() }),
+  ]),
 } as const satisfies Record<string, z.ZodType>;
 
 /** A failure on stderr with `--json` (src/cli/README.md, Output). */

@@ -1,15 +1,26 @@
-import { Argument, type Command } from "commander";
+import { Argument, type Command, Option } from "commander";
 import type { Context } from "../context.ts";
+import { usageError } from "../errors.ts";
 import { addCommand, type GlobalOptions, interruptible, type Run, readGlobals } from "../kit/command.ts";
 import { printResult } from "../kit/output.ts";
+import { clean } from "../kit/text.ts";
+import type { CompletionFiles } from "./installCompletion.ts";
 import { SHELLS, type Shell } from "./page.ts";
 
 /** Options of `completion`. */
 export interface CompletionOptions extends GlobalOptions {
-  readonly shell: Shell;
+  /** `null` for the shell in use. */
+  readonly shell: Shell | null;
+  readonly install: boolean;
+  readonly uninstall: boolean;
+  readonly yes: boolean;
 }
 
-const INSTALL = `
+const BY_HAND = `
+--install writes files for bash and fish, and asks before it
+adds three lines to ~/.zshrc. bash needs the package
+bash-completion. Or by hand:
+
 bash, in ~/.bashrc:
   eval "$(secureflag-licenses completion bash)"
 zsh, in ~/.zshrc:
@@ -21,25 +32,58 @@ PowerShell, in $PROFILE:
   secureflag-licenses completion powershell |
     Out-String | Invoke-Expression`;
 
-/** Registers `completion <shell>`. */
+interface CompletionFlags {
+  readonly install?: boolean;
+  readonly uninstall?: boolean;
+  readonly yes?: boolean;
+}
+
+/** Registers `completion [shell]`. */
 export function register(program: Command, context: Context, run: Run<CompletionOptions> = runCompletion): void {
   addCommand(program, {
     name: "completion",
-    description: "Print a shell script that completes commands, flags and profiles",
-    examples: ["completion bash", "completion zsh"],
+    description: "Print or install a shell script that completes commands, flags and profiles",
+    examples: ["completion --install", "completion zsh"],
   })
-    .addArgument(new Argument("<shell>", "shell to complete in").choices(SHELLS))
-    .addHelpText("after", INSTALL)
-    .action((shell: Shell, _flags: unknown, command: Command) =>
-      interruptible(context, () => run({ ...readGlobals(command), shell }, context)),
-    );
+    .addArgument(new Argument("[shell]", "shell to complete in; needed without --install").choices(SHELLS))
+    .addOption(new Option("--install", "install it for your shell").conflicts("uninstall"))
+    .option("--uninstall", "remove what --install installed")
+    .option("--yes", "change .zshrc without a prompt")
+    .addHelpText("after", BY_HAND)
+    .action((shell: Shell | undefined, flags: CompletionFlags, command: Command) => {
+      const { install = false, uninstall = false, yes = false } = flags;
+      if (shell === undefined && !install && !uninstall) {
+        throw usageError("Missing argument: <shell>", "Example: `secureflag-licenses completion bash`");
+      }
+      const options = { ...readGlobals(command), shell: shell ?? null, install, uninstall, yes };
+      return interruptible(context, () => run(options, context));
+    });
 }
 
-/** Prints the completion script of a shell. */
+/**
+ * Prints the completion script of a shell, installs it, or removes it.
+ *
+ * @throws CliError as `installCompletion`
+ */
 export async function runCompletion(options: CompletionOptions, context: Context): Promise<void> {
-  const { shell } = options;
-  const script = SCRIPTS[shell];
-  await printResult<"completion">(context, options, { shell, script }, () => script.trimEnd());
+  if (options.shell !== null && !options.install && !options.uninstall) {
+    const { shell } = options;
+    const script = SCRIPTS[shell];
+    await printResult<"completion">(context, options, { shell, script }, () => script.trimEnd());
+    return;
+  }
+  const { installCompletion, shellOf, uninstallCompletion } = await import("./installCompletion.ts");
+  const shell = options.shell ?? shellOf(context.env);
+  const changed = options.install
+    ? await installCompletion(shell, SCRIPTS[shell], options, context)
+    : uninstallCompletion(shell, context);
+  await printResult<"completion">(context, options, changed, () => renderFiles(changed));
+}
+
+function renderFiles({ files, installed }: CompletionFiles): string {
+  if (files.length === 0) return "No completion is installed.";
+  const list = files.map((file) => `  ${clean(file)}`).join("\n");
+  return installed ? `Installed, for the next terminal that you open:\n${list}` : `Removed from:\n${list}`;
 }
 
 /*
@@ -61,10 +105,10 @@ _secureflag_licenses() {
     directories) compopt +o default -o dirnames 2>/dev/null ;;
   esac
 }
-complete -o default -F _secureflag_licenses secureflag-licenses
+complete -o default -F _secureflag_licenses secureflag-licenses sfl
 `;
 
-const ZSH = `#compdef secureflag-licenses
+const ZSH = `#compdef secureflag-licenses sfl
 # zsh completion for secureflag-licenses
 # In ~/.zshrc: eval "$(secureflag-licenses completion zsh)"
 _secureflag-licenses() {
@@ -89,7 +133,7 @@ if [[ $funcstack[1] == _secureflag-licenses ]]; then
   _secureflag-licenses "$@"
 else
   (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i; }
-  compdef _secureflag-licenses secureflag-licenses
+  compdef _secureflag-licenses secureflag-licenses sfl
 fi
 `;
 
@@ -116,11 +160,12 @@ function __secureflag_licenses
     end
 end
 complete -c secureflag-licenses -f -a '(__secureflag_licenses)'
+complete -c sfl -f -a '(__secureflag_licenses)'
 `;
 
 const POWERSHELL = `# PowerShell completion for secureflag-licenses
 # In $PROFILE: secureflag-licenses completion powershell | Out-String | Invoke-Expression
-Register-ArgumentCompleter -Native -CommandName secureflag-licenses -ScriptBlock {
+Register-ArgumentCompleter -Native -CommandName secureflag-licenses, sfl -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $words = @($commandAst.CommandElements |
         Select-Object -Skip 1 |
