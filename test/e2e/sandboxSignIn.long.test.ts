@@ -22,7 +22,7 @@ afterEach(async () => {
 
 afterAll(removePlaces);
 
-const records = async () => readdir(join(home, ".local/share/secureflag-licenses/running")).catch(() => []);
+const records = async () => readdir(join(home, "config/running")).catch(() => []);
 
 /** Starts a sandbox of this home, and waits until it is written down. */
 async function start(): Promise<{ url: string; sandbox: RunningCli }> {
@@ -38,7 +38,7 @@ const run = (...args: string[]) => runCli(args, { home });
 describe("login --sandbox", () => {
   test("signs in as the administrator, whose purchases are the sandbox's, and says how to go back", async () => {
     const { url, sandbox } = await start();
-    const folder = join(home, ".local/share/secureflag-licenses/running");
+    const folder = join(home, "config/running");
     const [name = ""] = await records();
     expect([(await stat(folder)).mode & 0o777, (await stat(join(folder, name))).mode & 0o777]).toEqual([0o700, 0o600]);
     expect(resultOf(await run(...LOGIN))).toMatchObject({ apiUrl: url, profile: "sandbox", user: { role: 0 } });

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as z from "zod";
 import type { Context } from "../context.ts";
@@ -25,14 +25,20 @@ export async function recordRunning(
   { url, pid, admin }: Pick<RunningSandbox, "url" | "pid"> & { readonly admin: RunningSandbox["admin"] | null },
   context: Context,
 ): Promise<() => void> {
-  const directory = directoryOf(context);
+  // Settings that cannot be found are no reason not to run.
+  const directory = attempt(() => directoryOf(context));
   const startedAt = await context.processStart(pid);
   if (directory === null || admin === null || startedAt === null) return () => {};
   const path = join(directory, `${new URL(url).port}.json`);
+  const made = [directory, dirname(directory)].filter((each) => !existsSync(each));
   try {
     const running: RunningSandbox = { url, pid, startedAt, admin };
     writePrivateFile(path, JSON.stringify(running), context);
-    return () => void attempt(() => removePrivateFile(path, context));
+    return () => {
+      attempt(() => removePrivateFile(path, context));
+      // Unless others have put something there meanwhile.
+      for (const each of made) attempt(() => rmdirSync(each));
+    };
   } catch {
     return () => {};
   }
@@ -74,8 +80,9 @@ async function allRunning(context: Context): Promise<RunningSandbox[]> {
   return (await Promise.all(all)).flat();
 }
 
-function directoryOf({ sandboxDirectory }: Context): string | null {
-  return sandboxDirectory && join(dirname(sandboxDirectory), "running");
+/** Beside the settings: who uses others has other sandboxes. */
+function directoryOf({ configDirectory }: Context): string | null {
+  return configDirectory && join(configDirectory, "running");
 }
 
 function attempt<Result>(work: () => Result): Result | null {
