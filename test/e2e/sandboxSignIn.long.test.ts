@@ -22,7 +22,8 @@ afterEach(async () => {
 
 afterAll(removePlaces);
 
-const records = async () => readdir(join(home, "config/running")).catch(() => []);
+const records = async () =>
+  (await readdir(join(home, "config/running")).catch(() => [])).filter((name) => name.endsWith(".json"));
 
 /** Starts a sandbox of this home, and waits until it is written down. */
 async function start(): Promise<{ url: string; sandbox: RunningCli }> {
