@@ -11,7 +11,7 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { BUILD_FILE, describeBuild, digestOfSources, isBuiltFrom, root } from "./built.mjs";
 import { lean } from "./lean.mjs";
-import { licenses } from "./packages.mjs";
+import { FONT, licenses } from "./packages.mjs";
 import { typesOf } from "./types.mjs";
 
 const dist = join(root, "dist");
@@ -70,10 +70,9 @@ async function make() {
   const { manPage } = await load("src/cli/help/man.ts");
   await write("man/secureflag-licenses.1", await manPage());
   await write("man/sfl.1", ".so man1/secureflag-licenses.1\n");
-  const font = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
   await mkdir(join(made, "fonts"));
-  await copyFile(join(root, font), join(made, "fonts/DejaVuSans.ttf"));
-  await write("THIRD-PARTY-LICENSES.txt", await licenses([...Object.keys(metafile.inputs), font]));
+  await copyFile(join(root, FONT), join(made, "fonts/DejaVuSans.ttf"));
+  await write("THIRD-PARTY-LICENSES.txt", await licenses([...Object.keys(metafile.inputs), FONT]));
   await makeAction(metafile.outputs, files);
   // For `npm run bench`, and not packed: what loads what.
   await writeJson("metafile.json", metafile);

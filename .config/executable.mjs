@@ -12,14 +12,12 @@ import { build } from "esbuild";
 import { root } from "./built.mjs";
 import { lean } from "./lean.mjs";
 import { FUSE } from "./node24.mjs";
+import { FONT } from "./packages.mjs";
 
 const run = promisify(execFile);
 
 /** The files of `dist/` that the program reads (src/backend/shipped.ts). */
 const SHIPPED = ["schema.sql", "fonts/DejaVuSans.ttf"];
-
-/** Where the build took the font from. */
-const FONT = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
 
 /** What V8 compiles depends on a random number, and so would the bytes of the executable. */
 const SAME_CODE = "--random-seed=1";

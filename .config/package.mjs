@@ -5,7 +5,7 @@
  */
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createWriteStream, existsSync, rmSync } from "node:fs";
+import { createWriteStream, rmSync } from "node:fs";
 import { copyFile, cp, mkdir, readdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -69,13 +69,11 @@ async function make() {
   // Without scripts, because a build would replace all of this.
   const pack = ["pack", "--ignore-scripts", "--silent", "--pack-destination", released];
   await run("npm", pack, { cwd: root, shell: isWindows });
-  if (existsSync(join(dist, "action"))) {
-    await archive(work, `${name}-action-${version}`, date, {
-      released,
-      top: "top-up",
-      fill: (folder) => cp(join(dist, "action"), folder, { recursive: true }),
-    });
-  }
+  await archive(work, `${name}-action-${version}`, date, {
+    released,
+    top: "top-up",
+    fill: (folder) => cp(join(dist, "action"), folder, { recursive: true }),
+  });
   const bom = await softwareBillOfMaterials(inputs, node, date);
   await writeFile(join(released, "sbom.cdx.json"), `${JSON.stringify(bom, null, 2)}\n`);
   await writeFile(join(released, "SHA256SUMS"), await sumsOf(released));

@@ -3,16 +3,27 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { root } from "./built.mjs";
 
-/** Finds the folder of each package that these files come from, as esbuild names files: from the top of the checkout. */
+/** The font of PDF receipts, from the top of the checkout. */
+export const FONT = "node_modules/dejavu-fonts-ttf/ttf/DejaVuSans.ttf";
+
+/**
+ * Finds each package that these files come from.
+ *
+ * @param files as esbuild names them: from the top of the checkout
+ * @returns its folder and what its manifest says, in the order of the folders
+ */
 export function packagesOf(files) {
   const folders = files.flatMap((file) => file.match(/^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//)?.[1] ?? []);
-  return [...new Set(folders)].sort();
+  const found = [...new Set(folders)].sort().map(async (folder) => {
+    const { name, version, license } = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8"));
+    return { folder, name, version, license };
+  });
+  return Promise.all(found);
 }
 
 /** Name, version and license text of every package that a bundled file comes from. */
 export async function licenses(files) {
-  const texts = packagesOf(files).map(async (folder) => {
-    const { name, version, license } = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8"));
+  const texts = (await packagesOf(files)).map(async ({ folder, name, version, license }) => {
     const file = (await readdir(join(root, folder))).find((entry) => /^licen[sc]e/i.test(entry));
     const text = file ? await readFile(join(root, folder, file), "utf8") : `License: ${license}\n`;
     return `${name} ${version}\n\n${text.trim()}\n`;

@@ -19,15 +19,8 @@ export async function softwareBillOfMaterials(inputs, node, date) {
   const options = { cwd: root, shell: process.platform === "win32", maxBuffer: 1e8 };
   const listed = JSON.parse((await promisify(execFile)("npm", args, options)).stdout);
   const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
-  const folders = packagesOf(inputs);
-  const inside = new Map(
-    await Promise.all(
-      folders.map(async (folder) => {
-        const { name, version, license } = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8"));
-        return [`${name}@${version}`, license];
-      }),
-    ),
-  );
+  const packages = await packagesOf(inputs);
+  const inside = new Map(packages.map(({ name, version, license }) => [`${name}@${version}`, license]));
   const byRef = new Map(listed.components.map((component) => [component["bom-ref"], component]));
   const components = [...inside].sort().map(([ref, license]) => {
     const { properties, externalReferences, ...component } = byRef.get(ref) ?? missing(ref);

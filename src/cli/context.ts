@@ -50,8 +50,8 @@ export interface Context {
   readonly uid: number | null;
   /** When a process started, as text that stays the same; `null` if it does not run. */
   processStart(pid: number): Promise<string | null>;
-  /** What the program runs on: the version of Node.js without `v`, and the names that it has for system and processor. */
-  readonly runtime: { readonly node: string; readonly platform: NodeJS.Platform; readonly arch: string };
+  /** What the program runs on: the version of Node.js without `v`, and its name for the processor. */
+  readonly runtime: { readonly node: string; readonly arch: string };
   /**
    * Where settings, sign-ins and the journal are; `null` where there is no place for them.
    *
@@ -142,7 +142,7 @@ export function createContext(changes: Context["env"] = {}): Context {
     pid: process.pid,
     uid: machine.uid,
     processStart: machine.processStart,
-    runtime: { node: process.versions.node, platform, arch: process.arch },
+    runtime: { node: process.versions.node, arch: process.arch },
     get configDirectory() {
       return findConfigDirectory(places);
     },

@@ -1,6 +1,7 @@
 import * as z from "zod";
-import { assertVerifiedTls, type Environment, parseAddress } from "./address.ts";
+import { assertVerifiedTls, parseAddress } from "./address.ts";
 import { ClientError } from "./errors.ts";
+import type { GithubOptions } from "./githubToken.ts";
 import { isTransientStatus, parseRetryAfter } from "./retry.ts";
 import { createTransport, type Sink, type Transport } from "./transport.ts";
 
@@ -16,15 +17,6 @@ export interface PullRequestComment {
   /** What the body starts with, by which the comment is found again. */
   readonly marker: string;
   readonly body: string;
-}
-
-/** What is needed to send it. */
-interface CommentOptions {
-  /** For one request, milliseconds. */
-  readonly timeoutMs: number;
-  readonly env: Environment;
-  readonly userAgent: string;
-  sleep(milliseconds: number): Promise<void>;
 }
 
 const MAX_TRIES = 4;
@@ -75,7 +67,7 @@ class TryAgain extends Error {
  */
 export async function putComment(
   comment: PullRequestComment,
-  { timeoutMs, env, userAgent, sleep }: CommentOptions,
+  { timeoutMs, env, userAgent, sleep }: GithubOptions,
 ): Promise<"created" | "updated"> {
   assertVerifiedTls(env);
   const address = parseAddress(comment.apiUrl);

@@ -13,8 +13,8 @@ export interface GithubTokenRequest {
   readonly audience: string;
 }
 
-/** What is needed to send it. */
-interface GithubTokenOptions {
+/** What is needed to send a request to GitHub. */
+export interface GithubOptions {
   /** For one request, milliseconds. */
   readonly timeoutMs: number;
   readonly env: Environment;
@@ -36,7 +36,7 @@ const answerSchema = z.object({ value: z.string().min(1) });
  */
 export async function requestGithubToken(
   { url, token, audience }: GithubTokenRequest,
-  { timeoutMs, env, userAgent, sleep }: GithubTokenOptions,
+  { timeoutMs, env, userAgent, sleep }: GithubOptions,
 ): Promise<string> {
   if (!URL.canParse(url)) {
     throw new ClientError("invalid_usage", "ACTIONS_ID_TOKEN_REQUEST_URL is not a valid URL", {

@@ -6,8 +6,14 @@ import { addCommand, interruptible, type Run, readGlobals } from "../kit/command
 import { printResult, warn } from "../kit/output.ts";
 import { trimmedText } from "../kit/values.ts";
 import type { LoginOptions } from "./signIn.ts";
-import { type Stored, signInAndStore } from "./signingIn.ts";
+import { type Stored, signInAndStore } from "./signInAndStore.ts";
 import { identityOf, noteInvitations, renderIdentity } from "./whoami.ts";
+
+/** The options of the command. */
+export interface LoginCommandOptions extends LoginOptions {
+  /** Sign in to the running sandbox as its administrator. */
+  readonly sandbox: boolean;
+}
 
 interface LoginFlags {
   email?: string;
@@ -21,7 +27,7 @@ interface LoginFlags {
 }
 
 /** Registers `login`. */
-export function register(program: Command, context: Context, run: Run<LoginOptions> = runLogin): void {
+export function register(program: Command, context: Context, run: Run<LoginCommandOptions> = runLogin): void {
   addCommand(program, {
     name: "login",
     description: "Sign in with your browser, with email and password, or with a token",
@@ -70,7 +76,7 @@ export function register(program: Command, context: Context, run: Run<LoginOptio
  *
  * @throws CliError as `signInAndStore`
  */
-export async function runLogin(options: LoginOptions, context: Context): Promise<void> {
+export async function runLogin(options: LoginCommandOptions, context: Context): Promise<void> {
   const stored = options.sandbox
     ? await (await import("./sandboxSignIn.ts")).signInToSandbox(options, context)
     : await signInAndStore(options, context);

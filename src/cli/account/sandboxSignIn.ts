@@ -1,3 +1,4 @@
+import { isLoopbackHost } from "../../client/address.ts";
 import { createTargetClient } from "../connection/client.ts";
 import { resolveTarget } from "../connection/target.ts";
 import type { Context } from "../context.ts";
@@ -6,7 +7,7 @@ import { note } from "../kit/output.ts";
 import { withSpinner } from "../kit/spinner.ts";
 import { findRunning } from "../sandbox/running.ts";
 import type { LoginOptions } from "./signIn.ts";
-import { type Stored, signInAndStore } from "./signingIn.ts";
+import { type Stored, signInAndStore } from "./signInAndStore.ts";
 
 const PROFILE = "sandbox";
 
@@ -19,7 +20,7 @@ const PROFILE = "sandbox";
  */
 export async function signInToSandbox(options: LoginOptions, context: Context): Promise<Stored> {
   const { url, admin } = await findRunning(options.apiUrl, context);
-  const profile = options.profile ?? context.env.SECUREFLAG_PROFILE ?? PROFILE;
+  const profile = options.profile ?? (context.env.SECUREFLAG_PROFILE || PROFILE);
   const own: LoginOptions = { ...options, apiUrl: url, profile, email: admin.email };
   await assertOwnProfile(profile, context);
   await assertSandbox(own, context);
@@ -46,7 +47,7 @@ async function assertOwnProfile(name: string, context: Context): Promise<void> {
 }
 
 function isLoopback(url: string): boolean {
-  return URL.canParse(url) && ["127.0.0.1", "[::1]", "localhost"].includes(new URL(url).hostname);
+  return URL.canParse(url) && isLoopbackHost(new URL(url).hostname);
 }
 
 /** Asks before the password is sent. */

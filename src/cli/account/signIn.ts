@@ -26,8 +26,6 @@ export interface LoginOptions extends GlobalOptions {
   readonly open: boolean;
   /** Read a token from stdin. */
   readonly withToken: boolean;
-  /** Sign in to the running sandbox as its administrator. */
-  readonly sandbox: boolean;
 }
 
 /**

@@ -15,7 +15,7 @@ export interface StepInputs {
 
 /** What a plan needs beside the arguments. */
 export interface PlanInputs {
-  /** The token of the GitHub API; empty where there is none. */
+  /** The token of the GitHub API; empty without one. */
   readonly githubToken: string;
   /** What tells this step's comment from those of others: the inputs that stay the same while numbers change. */
   readonly identity: readonly string[];
@@ -24,7 +24,7 @@ export interface PlanInputs {
 /** The default of every input in action.yml, so that an input that was left out differs from an empty one. */
 const LEFT_OUT = "unset";
 
-/** The value of a limit that means that there is none. */
+/** The value that lifts a limit. */
 const NO_LIMIT = "none";
 
 /** The inputs that are passed on as flags. */

@@ -48,7 +48,7 @@ async function priceOne(options: BuyingOptions, context: Context): Promise<{ buy
   return { buying: { connection, tools }, offer };
 }
 
-/** Does what needs a sign-in; where there is none, or the stored one is refused, after the person has signed in. */
+/** Does what needs a sign-in. If nobody is signed in, or the stored sign-in is refused, lets the person sign in first. */
 async function signedIn<Result>(
   options: BuyingOptions,
   context: Context,
@@ -76,8 +76,8 @@ async function signIn(options: BuyingOptions, context: Context): Promise<void> {
   const isWeb = (await choose(context, options, WAYS)) === 0;
   const email = isWeb ? null : await askFor(context, options, "Email", (text) => text || null);
   // Imported here, because most purchases are made by who is signed in.
-  const { signInAndStore } = await import("../account/signingIn.ts");
-  const plain = { passwordStdin: false, insecureStorage: false, withToken: false, sandbox: false };
+  const { signInAndStore } = await import("../account/signInAndStore.ts");
+  const plain = { passwordStdin: false, insecureStorage: false, withToken: false };
   await signInAndStore({ ...options, ...plain, email, web: isWeb, totp: null }, context);
 }
 

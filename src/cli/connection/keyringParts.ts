@@ -34,7 +34,7 @@ const MAX_READS = 3;
 /**
  * Reads a secret.
  *
- * @returns `null` where there is none; what names the parts, which is no sign-in, where they are not all there
+ * @returns `null` if it is not stored; if parts are missing, the entry that names them, which is no sign-in
  * @throws what the keyring throws, as all of these functions do
  */
 export function readSecret(entryOf: EntryOf, account: string): string | null {

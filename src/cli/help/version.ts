@@ -14,6 +14,7 @@ export function register(program: Command, context: Context, run: Run<GlobalOpti
 
 /** Prints the version, as `--version` does; as JSON with what it runs on. */
 export async function runVersion(options: GlobalOptions, context: Context): Promise<void> {
-  const { version, runtime } = context;
-  await printResult<"version">(context, options, { version, ...runtime }, () => version);
+  const { version, platform, runtime } = context;
+  const result = { version, node: runtime.node, platform, arch: runtime.arch };
+  await printResult<"version">(context, options, result, () => version);
 }

@@ -11,8 +11,8 @@ export interface ShellMachine {
 }
 
 /**
- * Guesses the shell of the person. Windows sets PSModulePath for every program, and PowerShell adds the folder of the user's
- * own modules; elsewhere only PowerShell sets it. Git Bash and the like set SHELL on Windows too.
+ * Guesses the shell in use. Windows sets PSModulePath for all programs, and PowerShell adds the folder of the user's own
+ * modules; elsewhere only PowerShell sets it. Git Bash and the like set SHELL on Windows too.
  */
 export function detectShell({ platform, env }: ShellMachine): Shell {
   const modules = env.PSModulePath ?? "";

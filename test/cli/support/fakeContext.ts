@@ -149,7 +149,7 @@ export function fakeContext(world: FakeWorld = {}): FakeContext {
     pid: 1,
     uid: null,
     processStart: async () => "start",
-    runtime: { node: "24.0.0", platform: "linux", arch: "x64" },
+    runtime: { node: "24.0.0", arch: "x64" },
     configDirectory: "/config",
     sandboxDirectory: "/data/sandbox",
     settings: async () => settings,
