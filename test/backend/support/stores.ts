@@ -112,6 +112,9 @@ async function dumpMigrated(): Promise<string> {
 /** Schemas that tests of this worker have left as they found them. */
 const usedSchemas = new Map<StoreKind, string[]>();
 
+/** Tests wait longer than the service would, for a connection and for an answer: nothing swallows it here. */
+const PATIENT = { acquireMs: 30_000, answerMs: null } as const;
+
 async function openSchema(
   kind: StoreKind,
   connectionString: string,
@@ -122,7 +125,7 @@ async function openSchema(
   const schema = used ?? `${SCHEMA_PREFIX}${randomBytes(6).toString("hex")}`;
   const isolation = kind === "sharded" ? { default_transaction_isolation: "serializable" } : {};
   const parameters = { search_path: schema, ...isolation };
-  const database = postgresStore(connectionString, { ...more, acquireMs: 30_000, onStatement, parameters });
+  const database = postgresStore(connectionString, { ...more, ...PATIENT, onStatement, parameters });
   const partitions = kind === "sharded" ? PARTITIONS : 0;
   const toNewest = () => migrate(database, { dialect: "postgres", partitions });
   if (used === undefined) {
@@ -151,7 +154,7 @@ async function onSchema<Result>(
   schema: string,
   work: (admin: Kysely<Database>) => Promise<Result>,
 ): Promise<Result> {
-  const admin = postgresStore(connectionString, { connections: 1, parameters: { search_path: schema } });
+  const admin = postgresStore(connectionString, { ...PATIENT, connections: 1, parameters: { search_path: schema } });
   try {
     return await work(admin);
   } finally {
@@ -199,7 +202,7 @@ async function openBehindPgbouncer(
   await setTimeouts(behind);
   const through = new URL(process.env.TEST_PGBOUNCER_URL ?? "");
   through.pathname = new URL(behind.url).pathname;
-  const database = postgresStore(through.href, { acquireMs: 30_000, isPgbouncer: true, onStatement, ...more });
+  const database = postgresStore(through.href, { ...PATIENT, isPgbouncer: true, onStatement, ...more });
   const toNewest = () => migrate(database, { dialect: "postgres", isPgbouncer: true });
   await toNewest();
   return {
