@@ -1,12 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import tls from "node:tls";
+import { build } from "esbuild";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Authority, type Certificate, createAuthority } from "../support/certificates.ts";
 import { errorOf, type RunResult, resultOf, runCli } from "../support/cli.ts";
 import { isInstalled } from "../support/installed.ts";
 import { newerNode } from "../support/newerNode.ts";
-import { removePlaces, temporaryDirectory } from "../support/places.ts";
+import { ROOT, removePlaces, temporaryDirectory } from "../support/places.ts";
 import { environmentFor, type RunningSandbox, startSandbox } from "../support/sandbox.ts";
 import { organization, seed } from "../support/seed.ts";
 import { startConnectProxy, startSilentProxy, startTlsFront } from "../support/tunnels.ts";
@@ -225,6 +227,35 @@ describe.skipIf(!isInstalled("openssl"))("the built program connecting to an htt
       expect(run.stderr).toBe("");
       expect(resultOf(run)).toMatchObject({ purchase: { status: "succeeded" }, replayed: false });
       expect(new Set(proxy.seen.map(({ target: name }) => name))).toEqual(new Set([target]));
+    });
+
+    test("a service trusts them beside those of Node.js and of NODE_EXTRA_CA_CERTS", async () => {
+      const other = await createAuthority();
+      const outfile = join(await temporaryDirectory(), "trust.mjs");
+      const contents = `
+        import { X509Certificate } from "node:crypto";
+        import tls from "node:tls";
+        import { trustSystemEverywhere } from "./src/client/systemCertificates.ts";
+        // The same certificate may be written in lines of another length.
+        const all = (type) => tls.getCACertificates(type).map((each) => new X509Certificate(each).fingerprint256);
+        const before = all("default");
+        await trustSystemEverywhere();
+        const after = new Set(all("default"));
+        const system = all("system");
+        console.log(JSON.stringify([before, system].map((list) => [list.length, list.filter((each) => after.has(each)).length])));
+      `;
+      const stdin = { contents, resolveDir: ROOT };
+      await build({ stdin, outfile, bundle: true, platform: "node", format: "esm", absWorkingDir: ROOT });
+      const env = {
+        SSL_CERT_FILE: authority.file,
+        SSL_CERT_DIR: await temporaryDirectory(),
+        NODE_EXTRA_CA_CERTS: other.file,
+      };
+      const { stdout } = await execa(newerNode(24) ?? "", [outfile], { env, extendEnv: false });
+      const [[own, kept], [ofSystem, added]] = JSON.parse(stdout);
+      expect({ kept, added }).toEqual({ kept: own, added: ofSystem });
+      expect(own).toBeGreaterThan(100);
+      expect(ofSystem).toBe(1);
     });
 
     test("NODE_EXTRA_CA_CERTS still adds its own", async () => {

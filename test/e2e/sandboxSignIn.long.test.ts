@@ -1,6 +1,10 @@
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { probeHere } from "../cli/support/machine.ts";
 import { errorOf, type RunningCli, resultOf, runCli, startCli } from "../support/cli.ts";
 import { removePlaces, temporaryDirectory } from "../support/places.ts";
 import { waitFor } from "../support/wait.ts";
@@ -68,6 +72,24 @@ describe("login --sandbox", () => {
     expect(await records()).toHaveLength(1);
     expect(errorOf(await run(...LOGIN))).toMatchObject(none);
     expect(await records()).toEqual([]);
+  });
+
+  test("sends no password to what is no sandbox, though a record names it", async () => {
+    const seen: string[] = [];
+    const server = createServer((request, response) => {
+      seen.push(`${request.method} ${request.url}`);
+      response.writeHead(404, { "content-type": "application/json" }).end("{}");
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/rest/management/v2`;
+    const startedAt = await probeHere()(process.pid);
+    const record = { url, pid: process.pid, startedAt, admin: { email: "a@b.example", password: "secret" } };
+    await mkdir(join(home, "config/running"), { recursive: true, mode: 0o700 });
+    await writeFile(join(home, "config/running/1.json"), JSON.stringify(record), { mode: 0o600 });
+    const login = await run(...LOGIN);
+    server.close();
+    expect(errorOf(login)).toMatchObject({ exitCode: 2, code: "not_a_sandbox" });
+    expect(seen).toEqual(["GET /sandbox"]);
   });
 
   test.each([["--email", "a@b.example"], ["--web"], ["--with-token"], ["--password-stdin"]])(
