@@ -170,7 +170,8 @@ describe.skipIf(!isInstalled("openssl"))("the built program connecting to an htt
       await using proxy = await startSilentProxy(answer);
       const value = `127.0.0.1:${proxy.port}`;
       const env = { ...environmentFor(`https://${NAME}${PATH}`, 1), HTTPS_PROXY: value };
-      const run = await runCli(["quote", "1", "--json", "--timeout", "2"], { env });
+      // Six tries of two seconds, and pauses of up to eight between them.
+      const run = await runCli(["quote", "1", "--json", "--timeout", "2"], { env, timeout: 60_000 });
       expect(errorOf(run)).toMatchObject({
         exitCode: 10,
         message: `Connection through the proxy ${value} timed out.`,
