@@ -5,7 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../package.json";
 import { clearedEnvironment, ROOT, removePlaces, temporaryDirectory } from "../support/places.ts";
 
-const FILES = [".config", ".github", "bin", "src", "test", "package.json", "package-lock.json", "tsconfig.json"];
+/** What a checkout does not have. */
+const MADE = [".git", "coverage", "dist", "node_modules", "reports"];
+
+const FILES = (await readdir(ROOT)).filter((name) => !MADE.includes(name) && !/^\.(dist|stryker|bench)/.test(name));
 const LIMIT = 300_000;
 
 let checkout: string;
@@ -16,7 +19,7 @@ beforeAll(async () => {
 
 afterAll(removePlaces);
 
-/** A checkout in a folder of this name: what the build needs, and no `dist`. */
+/** A checkout in a folder of this name, with our modules and without `dist`. */
 async function checkOut(name: string): Promise<string> {
   const folder = join(await temporaryDirectory(), name);
   await mkdir(folder);

@@ -1,3 +1,5 @@
+import { waitFor } from "./wait.ts";
+
 /** The page breaks what scripts rely on (src/backend/README.md, Pages). */
 class PageError extends Error {
   override readonly name = "PageError";
@@ -68,13 +70,23 @@ export async function goElsewhere(url: string, action: "pay" | "enter_card"): Pr
  * Answers a page of the provider or of the bank.
  *
  * @param fields its form, such as the name of a card
- * @returns our page, where the browser is sent back to
+ * @returns our page, where the browser is sent back to, refreshed while the payment is being processed
  */
 export async function answerElsewhere(page: string, fields: Record<string, string>): Promise<Page> {
   const response = await fetch(page, { method: "POST", redirect: "manual", body: new URLSearchParams(fields) });
   const back = response.headers.get("location");
   if (back === null) throw new PageError(`No way back (${response.status}): ${await response.text()}`);
-  return viewPage(back);
+  let shown = await viewPage(back);
+  await waitFor(
+    async () => {
+      if (!shown.html.includes("The payment is being processed")) return true;
+      shown = await viewPage(back);
+      return false;
+    },
+    60_000,
+    () => "the payment to be processed",
+  );
+  return shown;
 }
 
 function unescaped(text: string): string {

@@ -32,7 +32,8 @@ const NOWHERE: Approval = { bankUrl: null, cardUrl: null, failure: null, isUnkno
  * it, as it would after a webhook.
  *
  * @param waitMs the longest wait for the worker, in milliseconds
- * @returns the purchase as it is now, and where the person can continue
+ * @returns the purchase as it is now, and where the person can continue. What is paid already but not recorded yet, because
+ *   another worker is at it, is `processing`: nobody may be asked to pay it again
  */
 export async function followPerson(
   deps: BackendDeps,
@@ -46,9 +47,12 @@ export async function followPerson(
   await makeDue(deps.database, row, deps.clock.now());
   if (row.state === "declined" && !(await resumeOrLog(deps, row))) return { row, approval: first };
   const begun = await settleWithin(deps, row, 0, isClosing);
-  const after = begun.state === "requires_approval" ? begun : await settleWithin(deps, begun, waitMs, isClosing);
+  const second = isAsked(begun, deps.clock.now()) ? await lookElsewhere(deps, begun) : null;
+  if (second !== null && !second.isUnderway) return { row: begun, approval: second };
+  const after = await settleWithin(deps, begun, waitMs, isClosing);
   if (!isAsked(after, deps.clock.now())) return { row: after, approval: NOWHERE };
-  return { row: after, approval: await lookElsewhere(deps, after) };
+  const last = await lookElsewhere(deps, after);
+  return { row: last.isUnderway ? { ...after, state: "processing" } : after, approval: last };
 }
 
 /** Continues a declined purchase. If the provider does not answer, it stays due. */
@@ -61,11 +65,15 @@ async function resumeOrLog(deps: BackendDeps, row: PurchaseRecord): Promise<bool
   }
 }
 
-/** Reads what a person may be doing elsewhere; `hasChanged` if there is anything for a worker to do. */
-async function lookElsewhere(
-  { gateway }: Pick<BackendDeps, "gateway">,
-  row: PurchaseRecord,
-): Promise<Approval & { hasChanged: boolean }> {
+/** What a person may be doing elsewhere. */
+interface Look extends Approval {
+  /** Whether there is anything for a worker to do. */
+  readonly hasChanged: boolean;
+  /** Whether the payment is paid, or will be with a card that was entered. */
+  readonly isUnderway: boolean;
+}
+
+async function lookElsewhere({ gateway }: Pick<BackendDeps, "gateway">, row: PurchaseRecord): Promise<Look> {
   try {
     const [payment, entry] = await Promise.all([readApproved(gateway, row), readCardEntry(gateway, row)]);
     const bankUrl = payment?.status === "requires_action" ? payment.approvalUrl : null;
@@ -78,10 +86,11 @@ async function lookElsewhere(
       failure: row.state === "declined" && row.failure_code === NEEDS_PERSON.code ? failure : null,
       isUnknown: false,
       hasChanged: isMoved || isRefused || (entry !== null && entry.status !== "open"),
+      isUnderway: (payment !== null && IS_PAID.has(payment.status)) || entry?.status === "complete",
     };
   } catch (error) {
     if (!(error instanceof GatewayUnavailable || error instanceof GatewayRefusal)) throw error;
-    return { ...NOWHERE, isUnknown: true, hasChanged: false };
+    return { ...NOWHERE, isUnknown: true, hasChanged: false, isUnderway: false };
   }
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { makeDue } from "../../../src/backend/purchases/leases.ts";
+import { LEASE_MS, leasePurchase, makeDue } from "../../../src/backend/purchases/leases.ts";
 import { sweep } from "../../../src/backend/sweep.ts";
 import type { Purchase } from "../../../src/contract/billing.ts";
 import { hiddenFields } from "../../support/paymentPage.ts";
@@ -216,6 +216,34 @@ describe.each(DIALECTS)("the payment page of a provider with customers, on %s", 
       clearInterval(time);
       expect((await look(backend, address)).html).toContain(PAID);
       expect(provider.attempts).toHaveLength(1);
+      await expectPaidOnce(id, purchase);
+    });
+
+    test.each([
+      ["is entered", async (_purchase: Purchase, page: CardPage) => provider.enter(page, "card_ok")],
+      [
+        "is approved at the bank",
+        async (purchase: Purchase, page: CardPage) => {
+          provider.enter(page, "card_requires_approval");
+          await look(backend, addressOf(purchase));
+          await provider.decide(await paymentOf(purchase), true);
+        },
+      ],
+    ])("and another instance is at it when the card %s: nobody is asked to pay again", async (_name, happen) => {
+      const { id, purchase, address } = await waiting();
+      await happen(purchase, await enterCard(address));
+      const due = { billing: backend.clocks.billing, machine: backend.clocks.machine };
+      await makeDue(backend.deps.database, await rowOf(purchase), due.billing);
+      expect(await leasePurchase(backend.deps.database, await rowOf(purchase), due)).not.toBeNull();
+      const time = setInterval(() => {
+        backend.clocks.machine += 250;
+      }, 10);
+      const { html } = await look(backend, address);
+      clearInterval(time);
+      expect(html).toContain("The payment is being processed");
+      expect(html).not.toContain("<button");
+      backend.clocks.machine += LEASE_MS;
+      expect((await look(backend, address)).html).toContain(PAID);
       await expectPaidOnce(id, purchase);
     });
 
