@@ -116,14 +116,14 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "organizations",
     group: "Sign-in",
-    summary: "List organizations, accept invitations, change the card",
+    summary: "Manage invitations, card, billing details and policy",
     connects: true,
     load: () => import("./account/organizations.ts"),
   },
   {
     word: "api",
     group: "Scripting",
-    summary: "Send one call of the API, signed in",
+    summary: "Make an authenticated API request",
     connects: true,
     load: () => import("./api/api.ts"),
   },
@@ -137,7 +137,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "sandbox",
     group: "Try it",
-    summary: "Run a billing backend on this machine",
+    summary: "Run a test backend on this machine; no money moves",
     load: () => import("./sandbox/sandbox.ts"),
   },
   {
@@ -155,7 +155,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     word: "completion",
     group: "Help",
-    summary: "Print a shell completion script",
+    summary: "Install or print shell completion",
     load: () => import("./help/completion.ts"),
   },
   {

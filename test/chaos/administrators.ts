@@ -88,6 +88,8 @@ async function signIn(sandbox: RunningSandbox): Promise<string> {
   const code = await codeOf(SECOND);
   const { body } = await sandbox.request("POST", "/auth/mfa", { body: { challenge, code } });
   const { accessToken } = body as { accessToken?: string };
-  if (accessToken === undefined) throw new TypeError("The sign-in was refused");
+  if (accessToken === undefined) {
+    throw new TypeError(`The sign-in was refused: ${JSON.stringify(first.body)}, ${JSON.stringify(body)}`);
+  }
   return accessToken;
 }

@@ -81,17 +81,12 @@ async function lookAtFiles(directory: string, but: RegExp): Promise<number> {
   return files.length;
 }
 
-/** Runs a command quietly and with `--verbose`, and looks at all that it said. */
-async function run(args: readonly string[], options: Parameters<typeof runCli>[1], shown: string[] = []) {
-  const results: RunResult[] = [];
-  for (const flags of [["--json"], ["--verbose"]]) {
-    const result = await runCli([...args, ...flags], options);
-    const hidden = secrets().filter((secret) => !shown.includes(secret));
-    look(`stdout of ${args.join(" ")}`, result.stdout, hidden);
-    look(`stderr of ${args.join(" ")}`, result.stderr, hidden);
-    results.push(result);
-  }
-  return results as [RunResult, RunResult];
+/** Runs a command with `--verbose`, and looks at all that it said. */
+async function run(args: readonly string[], options: Parameters<typeof runCli>[1]): Promise<RunResult> {
+  const result = await runCli([...args, "--verbose"], options);
+  look(`stdout of ${args.join(" ")}`, result.stdout);
+  look(`stderr of ${args.join(" ")}`, result.stderr);
+  return result;
 }
 
 const COMMANDS = [
@@ -133,7 +128,7 @@ describe("marked secrets pass through every command and stay hidden", () => {
     const stored = JSON.parse(await readFile(join(home, "config", "credentials.json"), "utf8"));
     issued.push(stored.profiles.default.accessToken, stored.profiles.default.refreshToken);
     for (const command of COMMANDS) await run(command, { home });
-    const [created] = await run(["tokens", "create", "--name", "ci", "--scopes", "billing:read"], { home });
+    const created = await run(["tokens", "create", "--name", "ci", "--scopes", "billing:read", "--json"], { home });
     const secret = resultOf<{ token: string }>(created).token;
     expect(secret).toMatch(/^sfl_/);
     issued.push(secret);
@@ -147,7 +142,7 @@ describe("marked secrets pass through every command and stay hidden", () => {
   test("with a token from the environment, a revoked one, and a token on stdin", { timeout: 180_000 }, async () => {
     const env = { SECUREFLAG_API_URL: sandbox.ready.url };
     for (const command of COMMANDS) {
-      await run(command, { env: { ...env, SECUREFLAG_API_TOKEN: CANARY_TOKEN } });
+      await run([...command, "--json"], { env: { ...env, SECUREFLAG_API_TOKEN: CANARY_TOKEN } });
       await run(command, { env: { ...env, SECUREFLAG_API_TOKEN: DEAD_TOKEN } });
     }
     const home = await temporaryDirectory();
@@ -160,10 +155,10 @@ describe("marked secrets pass through every command and stay hidden", () => {
   test("with a password on stdin that is wrong, right without a code, and never sent", async () => {
     const login = ["login", "--email", ADMIN, "--password-stdin", "--insecure-storage"];
     const env = { SECUREFLAG_API_URL: sandbox.ready.url };
-    const [wrong] = await run(login, { env, input: `${WRONG_PASSWORD}\n` });
-    const [withoutCode] = await run(login, { env, input: `${CANARY_PASSWORD}\n` });
+    const wrong = await run(login, { env, input: `${WRONG_PASSWORD}\n` });
+    const withoutCode = await run(login, { env, input: `${CANARY_PASSWORD}\n` });
     const nowhere = { SECUREFLAG_API_URL: "http://127.0.0.1:9/rest/management/v2" };
-    const [unsent] = await run([...login, "--timeout", "1"], { env: nowhere, input: `${CANARY_PASSWORD}\n` });
+    const unsent = await run([...login, "--timeout", "1"], { env: nowhere, input: `${CANARY_PASSWORD}\n` });
     expect([wrong.exitCode, withoutCode.exitCode, unsent.exitCode]).toEqual([4, 4, 10]);
     expect(found).toEqual([]);
   });

@@ -1,5 +1,6 @@
 import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { expect } from "vitest";
 import { CHROMIUM } from "./chromium.ts";
 
 /** Starts the browser without a window. The caller closes it. */
@@ -12,7 +13,6 @@ export async function startBrowser(): Promise<Browser> {
 
 /** How to view a page. */
 export interface Looking {
-  readonly dark?: boolean;
   /** In CSS pixels: a phone's or a screen's. */
   readonly width?: number;
   /** Off by default, because pages must work without it; tests that inspect a page by script turn it on. */
@@ -23,7 +23,6 @@ export interface Looking {
 export async function openTab(browser: Browser, looking: Looking = {}): Promise<Page> {
   const options: BrowserContextOptions = {
     javaScriptEnabled: looking.javaScript ?? false,
-    colorScheme: looking.dark ? "dark" : "light",
     viewport: { width: looking.width ?? 1024, height: 768 },
   };
   const page = await (await browser.newContext(options)).newPage();
@@ -31,15 +30,27 @@ export async function openTab(browser: Browser, looking: Looking = {}): Promise<
   return page;
 }
 
+/** Fails unless axe finds nothing on the page, in light and in dark, and it fits windows of these widths. Requires JavaScript. */
+export async function expectAccessible(page: Page, widths: readonly number[] = [320]): Promise<void> {
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: 768 });
+    expect(await overflow(page), `${width} pixels`).toBe(0);
+  }
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    expect(await violations(page), colorScheme).toEqual([]);
+  }
+}
+
 /** Lists the problems that axe finds on the page, one line each. Requires JavaScript. */
-export async function violations(page: Page): Promise<string[]> {
+async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const { violations: found } = await page.evaluate<axe.AxeResults>("axe.run()");
   return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(", ")}`);
 }
 
 /** By how many CSS pixels the page is wider than the window. Requires JavaScript. */
-export async function overflow(page: Page): Promise<number> {
+async function overflow(page: Page): Promise<number> {
   return page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
 }
 

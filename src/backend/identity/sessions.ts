@@ -131,6 +131,7 @@ export interface Place {
  * Records an attempt before it is judged, so that parallel attempts count each other.
  *
  * @param attempt `at` in machine milliseconds
+ * @param since machine milliseconds
  * @returns how many others there were since then, on the account from the address and on any account from it
  */
 async function noteAttempt(
@@ -147,6 +148,11 @@ async function noteAttempt(
     .where("at", ">=", since)
     .execute();
   return { account: rows.filter((row) => row.email_key === account).length - 1, address: rows.length - 1 };
+}
+
+/** Lets an attempt that was judged wrong count for the whole window. */
+async function keepFailure(database: Kysely<Database>, id: string, at: number): Promise<void> {
+  await database.updateTable("sign_in_attempts").set({ at }).where("id", "=", id).execute();
 }
 
 /** Deletes an attempt that was not a failure. */
@@ -227,8 +233,11 @@ export async function takeTicket(database: Kysely<Database>, hash: string): Prom
   return Number(result.numDeletedRows) === 1;
 }
 
-/** How long an attempt counts. */
+/** How long a failure counts. */
 export const ATTEMPT_WINDOW_MS = 15 * 60_000;
+
+/** How long an attempt counts that was never judged, because the process ended: longer than judging takes. */
+const JUDGING_MS = 60_000;
 
 const MAX_PER_ACCOUNT = 5;
 
@@ -237,7 +246,8 @@ const MAX_PER_ADDRESS = 50;
 /**
  * Judges an attempt to prove a secret, and locks guessing: after 5 failures of an account from one address, or 50 from the
  * address, within 15 minutes, every attempt is refused. An attempt is counted before it is judged, so that parallel guesses
- * count each other, and deleted unless it was judged wrong.
+ * count each other, and deleted unless it was judged wrong. If the process ends meanwhile it counts for a minute only: a
+ * backend that crashes again and again locks nobody out.
  *
  * @param judge returns the proof, or `null`; also called while locked, so that the time does not reveal the lock
  * @returns the proof; `null` for a wrong attempt, and for any while locked
@@ -249,11 +259,12 @@ export async function attempt<Proof>(
 ): Promise<Proof | null> {
   const id = deps.random(12).toString("hex");
   const now = deps.now();
-  const others = await noteAttempt(deps.database, { ...place, id, at: now }, now - ATTEMPT_WINDOW_MS);
+  const start = now - ATTEMPT_WINDOW_MS;
+  const others = await noteAttempt(deps.database, { ...place, id, at: start + JUDGING_MS }, start);
   const isLocked = others.account >= MAX_PER_ACCOUNT || others.address >= MAX_PER_ADDRESS;
   if (isLocked) await takeBackAttempt(deps.database, id);
   const proof = await judge(isLocked);
-  if (isLocked || proof === null) return null;
-  await takeBackAttempt(deps.database, id);
+  if (isLocked) return null;
+  await (proof === null ? keepFailure(deps.database, id, now) : takeBackAttempt(deps.database, id));
   return proof;
 }

@@ -42,8 +42,8 @@ export function register(program: Command, context: Context, run: Run<LoginComma
       ]),
     )
     .option("--no-open", "print the address instead of opening a browser")
-    .option("--email <email>", "sign in with this email, a password and a one-time code", trimmedText)
-    .option("--password-stdin", "read the password from stdin")
+    .option("--email <email>", "sign in with this email and a password", trimmedText)
+    .option("--password-stdin", "read the password from stdin; requires --email")
     .addOption(totpOption())
     .addOption(new Option("--with-token", "read an API token from stdin").conflicts(["email", "passwordStdin", "totp"]))
     .addOption(

@@ -71,7 +71,7 @@ interface CreateFlags extends LimitFlags {
 export function register(program: Command, context: Context, runs: TokensRuns = RUNS): void {
   const group = addCommand(program, {
     name: "tokens",
-    examples: ["tokens list", "tokens create --name ci --scopes billing:purchase"],
+    examples: ["tokens list", "tokens create --name ci --scopes billing:read,billing:purchase"],
   });
   addCommand(group, {
     name: "list",
@@ -103,7 +103,7 @@ function registerCreate(group: Command, context: Context, run: Run<CreateOptions
     name: "create",
     description: "Create an API token; it is shown once",
     examples: [
-      "tokens create --name ci --scopes billing:purchase",
+      "tokens create --name ci --scopes billing:read,billing:purchase",
       "tokens create --name a --scopes users:read --expires 7d",
     ],
   })

@@ -120,13 +120,13 @@ function registerAdd(group: Command, context: Context): void {
 }
 
 const ADD_HELP = `
-A job exchanges its identity token for one of 10 minutes.
-The limits count everything that jobs buy by the trust.
-Claims that are required:
+A job exchanges its identity token for an API token that is
+valid for 10 minutes. The limits count everything that jobs
+buy with the trust. Claims that are required:
   GitHub   repository_id, with ref or environment
   GitLab   project_id, ref, and ref_protected=true
   others   sub
-They are numbers, because names can be registered again.
+IDs are required because names can be registered again.
 To find them:
   GitHub   gh api repos/<owner>/<name> --jq .id
   GitLab   on the page of the project, below its name

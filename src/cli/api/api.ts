@@ -46,20 +46,19 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 const HELP = `
 The paths are those of \`api GET /openapi.json\`; {org} is
-the organization. The response is printed as it came, and
-an error exits as with every other command.
+replaced with the organization ID.
 
-All but GET may change something or charge, and are not kept
-in the journal: if the response is lost (exit 10), look
-before you send it again. A purchase needs a key, under
-which it is made once: --idempotency-key.`;
+Requests other than GET may change something or charge, and
+are not kept in the journal: if the response is lost (exit
+10), check the result before you send one again. A purchase
+requires --idempotency-key, so that it is made once.`;
 
 /** Registers `api`. */
 export function register(program: Command, context: Context, run: Run<ApiOptions> = runApi): void {
   addCommand(program, {
     name: "api",
-    description: "Send one call of the API, signed in",
-    examples: ["api GET /me", "api GET /organizations/{org}/tokens"],
+    description: "Make an authenticated API request",
+    examples: ["api GET /me", "api GET '/organizations/{org}/purchases?limit=5'"],
   })
     .addArgument(new Argument("<method>", "HTTP method").choices(METHODS).argParser(methodOf))
     .addArgument(new Argument("<path>", "path below the API URL, with its query").argParser(someText))
@@ -69,7 +68,7 @@ export function register(program: Command, context: Context, run: Run<ApiOptions
     .option("--pdf", "request a receipt or credit note as PDF")
     .option("--idempotency-key <key>", "key of a purchase: the same key never buys twice", idempotencyKey)
     .addOption(totpOption())
-    .option("--yes", "send what may change something without a prompt")
+    .option("--yes", "send requests other than GET without a prompt")
     .addHelpText("after", HELP)
     .action((method: string, path: string, flags: ApiFlags, command: Command) => {
       const options = { ...readGlobals(command), method, path, ...readFlags(flags) };

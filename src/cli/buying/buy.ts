@@ -25,10 +25,11 @@ In a terminal, \`buy\` alone offers to sign in, shows the
 price and asks how many licenses to buy.
 
 In CI (GitHub, GitLab, CircleCI, Jenkins, Buildkite, Azure)
-the same command in the same pipeline run is one purchase,
-however often the run is retried. For two equal purchases in
-one job or matrix, give each its own --note or
---idempotency-key. A quote file buys once, on any machine.`;
+the same command in the same job of a pipeline run is one
+purchase, no matter how often the job is retried; another
+job buys again. To buy twice in one job or matrix, pass a
+different --note or --idempotency-key. A quote file buys
+once, on any machine.`;
 
 /** Registers `buy`. */
 export function register(program: Command, context: Context, run: Run<BuyOptions> = runBuy): void {

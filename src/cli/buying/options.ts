@@ -52,13 +52,13 @@ function readGuards({ maxTotal, maxLicenses, ifPurchased }: GuardFlags): Guards 
 export function addBuyingOptions(command: Command): Command {
   addOrderOptions(command)
     .option("--dry-run", "quote and check limits without buying")
-    .option("--idempotency-key <key>", "your own key: each key buys once", idempotencyKey);
+    .option("--idempotency-key <key>", "idempotency key of your own: the same key never buys twice", idempotencyKey);
   return addWaitOptions(command).addOption(totpOption());
 }
 
 /** Adds the flags of a command that needs licenses and may buy those that are missing. */
 export function addBuyMissingOptions(command: Command): Command {
-  addOrderOptions(command.option("--buy-missing", "buy missing licenses")).option(
+  addOrderOptions(command.option("--buy-missing", "buy missing licenses; off a terminal, without a prompt")).option(
     "--dry-run",
     "show what would be done without doing it",
   );
@@ -107,7 +107,7 @@ export function addWaitOptions(command: Command): Command {
   return command
     .option(
       "--wait <seconds>",
-      "how long to wait for payment on the payment page (default: 300 in a terminal, else 0)",
+      "how long to wait for payment or approval (default: 300 in a terminal, else 0)",
       wholeNumber(0, MAX_WAIT_SECONDS),
     )
     .option("--no-open", "do not open the payment page in a browser");

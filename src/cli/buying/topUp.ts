@@ -48,8 +48,8 @@ export function register(program: Command, context: Context, run: Run<TopUpOptio
         .conflicts("purchased"),
     )
     .option("--purchased <n>", "target number of purchased licenses", wholeNumber(0))
-    .option("--when-below <n>", "with --available: buy only when fewer are available", wholeNumber(0))
-    .option("--plan", "like --dry-run, with a token that can only read");
+    .option("--when-below <n>", "with --available: buy only if fewer than <n> are available", wholeNumber(0))
+    .option("--plan", "like --dry-run, but works with a read-only token");
   addBuyingOptions(command)
     .addHelpText("after", SAFE)
     .action((flags: TopUpFlags, command: Command) => {

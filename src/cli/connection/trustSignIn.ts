@@ -38,7 +38,7 @@ export function trustSignIn(context: TrustContext, target: Target, options: Trus
   }
   const { organizationId } = target;
   if (organizationId === null) {
-    throw new CliError("organization_required", "The organization is required to sign in by a trust", {
+    throw new CliError("organization_required", "The organization is required to sign in with a trust", {
       hint: "Pass --org <id> or set SECUREFLAG_ORGANIZATION.",
     });
   }

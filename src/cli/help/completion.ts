@@ -18,8 +18,8 @@ export interface CompletionOptions extends GlobalOptions {
 
 const BY_HAND = `
 --install writes files for bash and fish, and asks before it
-adds three lines to ~/.zshrc. bash needs the package
-bash-completion. Or by hand:
+adds three lines to ~/.zshrc. For bash, it requires the
+bash-completion package. To set it up by hand:
 
 bash, in ~/.bashrc:
   eval "$(secureflag-licenses completion bash)"
@@ -45,8 +45,8 @@ export function register(program: Command, context: Context, run: Run<Completion
     description: "Print or install a shell script that completes commands, flags and profiles",
     examples: ["completion --install", "completion zsh"],
   })
-    .addArgument(new Argument("[shell]", "shell to complete in; needed without --install").choices(SHELLS))
-    .addOption(new Option("--install", "install it for your shell").conflicts("uninstall"))
+    .addArgument(new Argument("[shell]", "shell; required without --install or --uninstall").choices(SHELLS))
+    .addOption(new Option("--install", "install completion for your shell").conflicts("uninstall"))
     .option("--uninstall", "remove what --install installed")
     .option("--yes", "change .zshrc without a prompt")
     .addHelpText("after", BY_HAND)

@@ -33,7 +33,8 @@ export function register(program: Command, context: Context): void {
 
 const SCHEMA_HELP = `
 \`help schema <command>\` prints the JSON Schema of what the
-command prints with --json; \`help schema error\`, of errors.`;
+command prints with --json; \`help schema error\` prints that
+of errors, and \`help schema\` lists all.`;
 
 /**
  * Prints a topic, or the help of a command.
@@ -86,19 +87,19 @@ function otherHelp(topics: readonly string[]): string {
 /** The table of `help exit-codes` (src/cli/README.md, Exit codes). */
 export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
   [0, "done, or nothing needed doing"],
-  [1, "a defect, an unexpected answer, or differences in a reconciliation"],
+  [1, "internal error, unexpected response, or differences found by `serve reconcile`"],
   [2, "wrong usage: arguments, flags, configuration, input file"],
-  [3, "the person said no"],
+  [3, "canceled at a prompt"],
   [4, "not signed in, the sign-in was refused or has expired, or no backend is set"],
   [5, "not allowed: role, scope, a spending limit, or the budget"],
   [6, "the payment was declined or failed"],
-  [7, "stopped by a guard: --max-total, --max-licenses, --if-purchased, the price check, or an outdated quote file"],
+  [7, "stopped by a guard or a check: --max-total, --max-licenses, --if-purchased, --max-removals, the --fail-if flags, the price check, an outdated quote file, a changed event log"],
   [
     8,
     "the purchase or its payment waits for approval; the command or URL is in the output; follow it with `purchases resume`",
   ],
   [9, "something changed in the meantime (a stale quote, another purchase), and it was not safe to go on alone"],
-  [10, "backend unreachable or overloaded, or outcome unknown; run the same command again"],
+  [10, "backend unreachable or overloaded, or outcome unknown; run the same command again (with `api` and `tokens create`, check the result first)"],
   [130, "interrupted"],
 ];
 
@@ -107,7 +108,7 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
   ["SECUREFLAG_API_URL", "backend, like --api-url"],
   ["SECUREFLAG_API_TOKEN", "token, used instead of a stored sign-in"],
   ["SECUREFLAG_API_TOKEN_FILE", "file that holds the token"],
-  ["SECUREFLAG_TRUST", "trust to sign in by in CI, if there is no other sign-in"],
+  ["SECUREFLAG_TRUST", "trust that CI jobs sign in with, if there is no token and no stored sign-in"],
   ["SECUREFLAG_ID_TOKEN", "identity token of the CI job; on GitHub Actions it is requested"],
   ["SECUREFLAG_ORGANIZATION", "organization ID, like --org; not needed if you belong to one only"],
   ["SECUREFLAG_PROFILE", "profile, like --profile"],
@@ -131,8 +132,9 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
 const CI = `In CI
 
 There are no prompts if stdin or stderr is not a terminal,
-if CI is set, or with --no-input: a missing answer is an
-error that names the flag. Nothing is bought without --yes.
+if CI is set, or with --no-input: missing input is an error
+that names the flag. Nothing is bought without --yes (for
+\`users\`, --buy-missing).
 
 Jobs need no stored secret where they have an identity
 token, as on GitHub and GitLab: an administrator adds a
@@ -145,9 +147,9 @@ Keep licenses topped up, from any number of jobs at once:
   secureflag-licenses top-up --available 5 --yes \\
     --max-licenses 10 --max-total 500
 
-It buys what is missing to have 5 available licenses, or
-says that nothing is. Run a job that was killed again:
-licenses of purchases in progress count as there.
+It buys enough to reach 5 available licenses, or reports
+that nothing is missing. If a job was killed, run it again:
+licenses of purchases in progress count toward the target.
 
 Review first, buy later:
 
@@ -155,9 +157,9 @@ Review first, buy later:
   secureflag-licenses buy --from quote.json --yes
 
 Review the file in a pull request. It is bought once, from
-any machine, and only while organization, backend, licenses,
-unit price and term are those of the file and the price is
-no higher.
+any machine, and only if the backend, the organization, its
+licenses, unit price and term still match the file and the
+total is no higher.
 
 Buy a fixed number: on GitHub, GitLab, CircleCI, Jenkins,
 Buildkite and Azure, the same \`buy\` in the same pipeline
@@ -168,8 +170,7 @@ Elsewhere, and for two equal purchases in one job, pass
 Exit codes to act on: 7, a guard stopped it; 8, a person
 must approve the purchase (the output says where and how);
 10, run the same command again. --dry-run shows what would
-happen, with the same JSON. See \`help exit-codes\` and
-\`help environment\`.`;
+happen, with the same JSON.`;
 
 /** A topic, as data and for people. */
 interface HelpTopic {

@@ -4,7 +4,6 @@ import type { Context } from "../context.ts";
 import { CliError, usageError } from "../errors.ts";
 import { isMissing } from "../files/errno.ts";
 import { assertWritable, makeOutputDirectory, whyUnread, writeOutputFile } from "../files/files.ts";
-
 import type { GlobalOptions } from "../kit/command.ts";
 import { assertConsent, confirmOrCancel } from "../kit/prompt.ts";
 import type { Shell } from "./page.ts";
@@ -26,10 +25,14 @@ const NAMES = ["secureflag-licenses", "sfl"];
 /** What every script has in its first lines, so that a file of somebody else is known. */
 const OURS = /completion for secureflag-licenses$/m;
 
+/** Says nothing in new terminals once the program is gone. */
 const BLOCK = `# >>> secureflag-licenses completion >>>
-eval "$(secureflag-licenses completion zsh)"
+command -v secureflag-licenses >/dev/null && eval "$(secureflag-licenses completion zsh)"
 # <<< secureflag-licenses completion <<<
 `;
+
+/** A block of any version, also one that was edited. */
+const ANY_BLOCK = /^# >>> secureflag-licenses completion >>>\n[^]*?^# <<< secureflag-licenses completion <<<\n?/m;
 
 /**
  * Finds the shell by SHELL.
@@ -66,9 +69,9 @@ export async function installCompletion(
  *
  * @throws CliError as `installCompletion`
  */
-export function uninstallCompletion(shell: Shell, { env }: Context): CompletionFiles {
-  const files = filesOf(shell, env).filter((path) => (shell === "zsh" ? read(path)?.includes(BLOCK) : isOurs(path)));
-  for (const path of files) writing(path, () => (shell === "zsh" ? removeBlock(path) : rmSync(path)));
+export function uninstallCompletion(shell: Shell, { env, pid }: Context): CompletionFiles {
+  const files = filesOf(shell, env).filter((path) => (shell === "zsh" ? ANY_BLOCK.test(read(path) ?? "") : isOurs(path)));
+  for (const path of files) writing(path, () => (shell === "zsh" ? removeBlock(path, pid) : rmSync(path)));
   return { shell, files, installed: false };
 }
 
@@ -111,19 +114,23 @@ function isOurs(path: string): boolean {
 
 async function addBlock(path: string, options: InstallOptions, context: Context): Promise<void> {
   const there = read(path) ?? "";
-  if (there.includes(BLOCK)) return;
+  if (ANY_BLOCK.test(there)) return;
   assertConsent(context, options, "change it");
   if (!options.yes) await confirmOrCancel(context, options, `Add three lines to ${path}?`);
   // Appended, so that it stays the file that it is, with its mode, or what a link points to.
   writing(path, () => appendFileSync(path, `${there === "" || there.endsWith("\n") ? "" : "\n"}${BLOCK}`));
 }
 
-function removeBlock(path: string): void {
+function removeBlock(path: string, pid: number): void {
   const file = realpathSync(path);
-  const temporary = `${file}.secureflag-licenses.tmp`;
+  const temporary = `${file}.${pid}.tmp`;
   const { mode } = statSync(file);
-  writeFileSync(temporary, readFileSync(file, "utf8").replace(BLOCK, ""), { mode: mode & 0o777, flag: "wx" });
-  renameSync(temporary, file);
+  try {
+    writeFileSync(temporary, readFileSync(file, "utf8").replace(ANY_BLOCK, ""), { mode: mode & 0o777, flag: "wx" });
+    renameSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
 }
 
 function read(path: string): string | null {

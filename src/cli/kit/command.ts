@@ -94,7 +94,7 @@ export function addGlobalOptions(command: Command, version: string): void {
   command.optionsGroup(GROUP);
   const flags = [
     new Option("--profile <name>", "settings and sign-in to use").argParser(profileName),
-    new Option("--org <id>", "number of the organization").argParser((text) => wholeNumber(0)(text.trim())),
+    new Option("--org <id>", "organization ID").argParser((text) => wholeNumber(0)(text.trim())),
     new Option("--api-url <url>", "URL of the backend").argParser(trimmedText),
     new Option("--json", "print one JSON document"),
     new Option("--no-input", "never prompt"),

@@ -36,7 +36,7 @@ export function registerCreateOrganization(
   });
   const required = (flags: string, description: string, parser: (text: string) => unknown = someText) =>
     command.addOption(new Option(flags, description).argParser(parser).makeOptionMandatory());
-  required("--id <n>", "number of the organization", wholeNumber(1, 2 ** 31 - 1));
+  required("--id <n>", "ID of the organization", wholeNumber(1, 2 ** 31 - 1));
   required("--name <name>", "name of the organization");
   required("--time-zone <zone>", "billing time zone, such as Europe/London");
   required("--plan <name>", "name of the plan");
@@ -170,5 +170,5 @@ async function runSetPaymentMethod(options: PaymentMethodOptions, context: Conte
  */
 export function namedOrganization({ organizationId }: Pick<StoreOptions, "organizationId">): number {
   if (organizationId !== null) return organizationId;
-  throw usageError("Missing flag: --org", "Pass --org <id> with the number of the organization.");
+  throw usageError("Missing flag: --org", "Pass --org <id> with the ID of the organization.");
 }

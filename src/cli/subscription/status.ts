@@ -42,8 +42,8 @@ interface StatusFlags {
 }
 
 const WATCHING = `
---watch shows it again whenever something changed, until
-Ctrl-C; with --json each time as one line.`;
+--watch prints the status again when it changes, until
+Ctrl-C. With --json, each update is one line.`;
 
 /** Registers `status`. */
 export function register(program: Command, context: Context, run: Run<StatusOptions> = runStatus): void {
@@ -54,7 +54,7 @@ export function register(program: Command, context: Context, run: Run<StatusOpti
     .option("--fail-if-available-below <n>", "exit with code 7 if fewer licenses are available", wholeNumber(0))
     .option("--fail-if-past-due", "exit with code 7 if the last renewal is unpaid")
     .addOption(
-      new Option("--watch [seconds]", "keep showing it, read anew so often (default: 30, at least 5)")
+      new Option("--watch [seconds]", "check for changes at this interval (default: 30, at least 5)")
         .preset("30")
         .argParser(wholeNumber(5))
         .conflicts(["failIfAvailableBelow", "failIfPastDue"]),

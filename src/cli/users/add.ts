@@ -45,17 +45,17 @@ type Person = Readonly<Record<keyof typeof QUESTIONS, string>>;
 export function registerAdd(group: Command, context: Context, run: Run<AddUserOptions>): void {
   const command = addCommand(group, {
     name: "add",
-    description: "Add a user, who takes an available license",
+    description: "Add a user, using an available license",
     examples: [
       "users add --email ada@northwind.example --first-name Ada --last-name Lovelace --buy-missing",
       "users add --email tim@northwind.example --first-name Tim --last-name Lead --role manager",
     ],
   })
-    .option("--email <email>", "email address; asked for in a terminal", trimmedText)
-    .option("--first-name <name>", "first name, likewise", trimmedText)
-    .option("--last-name <name>", "last name, likewise", trimmedText)
+    .option("--email <email>", "email address (a terminal asks for it)", trimmedText)
+    .option("--first-name <name>", "first name (a terminal asks for it)", trimmedText)
+    .option("--last-name <name>", "last name (a terminal asks for it)", trimmedText)
     .addOption(new Option("--role <name>", "role (default: user)").choices(ROLE_WORDS).argParser(roleParser))
-    .option("--no-training", "add an administrative user who takes no license");
+    .option("--no-training", "no training and no license; for every role except user");
   addBuyMissingOptions(command).action((flags: AddFlags, command: Command) =>
     interruptible(context, async () => {
       const options = { ...readGlobals(command), ...readMissing(flags) };

@@ -35,7 +35,7 @@ export interface ListUsersOptions extends GlobalOptions {
 export function registerList(group: Command, context: Context, run: Run<ListUsersOptions>): void {
   addCommand(group, {
     name: "list",
-    description: "List users, or find some (by default the first 100)",
+    description: "List users, or find them by name or email",
     examples: ["users list lovelace", "users list --all --csv > users.csv"],
   })
     .addArgument(new Argument("[text]", "part of a name or email address").argParser(trimmedText))

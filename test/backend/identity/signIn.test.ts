@@ -136,6 +136,19 @@ test("parallel correct sign-ins do not count as guesses", async () => {
   expect(answers.map(({ status }) => status)).toEqual(Array(12).fill(200));
 }, 60_000);
 
+test("sign-ins that the backend did not live to judge count for a minute", async () => {
+  backend.clocks.machine += 16 * 60_000;
+  const { verify } = quick;
+  quick.verify = () => Promise.reject(new TypeError("the process ends here"));
+  for (let times = 0; times < 5; times += 1) {
+    expect((await login({ email, password: PASSWORD })).status).toBe(500);
+  }
+  quick.verify = verify;
+  expect((await login({ email, password: PASSWORD })).status).toBe(401);
+  backend.clocks.machine += 60_001;
+  expect((await login({ email, password: PASSWORD })).status).toBe(200);
+}, 60_000);
+
 test("50 failures lock an address, and no other", async () => {
   backend.clocks.machine += 16 * 60_000;
   const rows = Array.from({ length: 50 }, (_, index) => ({

@@ -11,13 +11,17 @@ const POINTS = ["C1", "C2", "C3"];
 const COMMANDS = ["buy 5", "top-up --available 8"];
 
 /**
- * Every way in which a job dies, each for an organization of its own. It is tried again on another machine and on its
- * own, where its journal is; in half of the cases in the other order.
+ * Where a job dies on each system, in turn with each command, for an organization of its own. It is tried again on another
+ * machine and on its own, where its journal is; in half of the cases in the other order.
  */
 const CASES = Object.entries(CI_SYSTEMS)
   .flatMap(([system, variables]) => POINTS.map((point) => ({ system, ...variables, point })))
-  .flatMap((how) => COMMANDS.map((command) => ({ ...how, command })))
-  .map((how, index) => ({ id: index + 1, ...how, isOwnFirst: (index + Math.floor(index / 6)) % 2 === 0 }));
+  .map((how, index) => ({
+    id: index + 1,
+    ...how,
+    command: COMMANDS[index % 2] ?? "",
+    isOwnFirst: Math.floor(index / 2) % 2 === 0,
+  }));
 
 const sandbox = useSandbox({ seed: seed(...CASES.map(({ id }) => organization(id))) });
 
