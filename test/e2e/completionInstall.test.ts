@@ -81,6 +81,9 @@ describe("completion --install", () => {
     const text = await readFile(pathOf("dotfiles/zshrc"), "utf8");
     expect(text.match(/completion zsh/g)).toHaveLength(1);
     expect(text).toMatch(/^autoload -Uz compinit\n# >>> secureflag-licenses completion >>>\n/);
+    // Once the program is gone, new terminals say nothing about it.
+    expect(await inShell("sh", text.replace("autoload -Uz compinit", "PATH=/nowhere"))).toBe("");
+    await writeFile(pathOf("dotfiles/zshrc"), text.replace("command -v", "# edited\ncommand -v"));
     expect((await run("zsh --uninstall")).exitCode).toBe(0);
     expect(await readFile(pathOf("dotfiles/zshrc"), "utf8")).toBe("autoload -Uz compinit\n");
     expect((await stat(pathOf("dotfiles/zshrc"))).mode & 0o777).toBe(0o644);

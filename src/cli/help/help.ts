@@ -93,13 +93,19 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
   [4, "not signed in, the sign-in was refused or has expired, or no backend is set"],
   [5, "not allowed: role, scope, a spending limit, or the budget"],
   [6, "the payment was declined or failed"],
-  [7, "stopped by a guard or a check: --max-total, --max-licenses, --if-purchased, --max-removals, the --fail-if flags, the price check, an outdated quote file, a changed event log"],
+  [
+    7,
+    "stopped by a guard or a check: --max-total, --max-licenses, --if-purchased, --max-removals, the --fail-if flags, the price check, an outdated quote file, a changed event log",
+  ],
   [
     8,
     "the purchase or its payment waits for approval; the command or URL is in the output; follow it with `purchases resume`",
   ],
   [9, "something changed in the meantime (a stale quote, another purchase), and it was not safe to go on alone"],
-  [10, "backend unreachable or overloaded, or outcome unknown; run the same command again (with `api` and `tokens create`, check the result first)"],
+  [
+    10,
+    "backend unreachable or overloaded, or outcome unknown; run the same command again (with `api` and `tokens create`, check the result first)",
+  ],
   [130, "interrupted"],
 ];
 

@@ -27,12 +27,12 @@ const OURS = /completion for secureflag-licenses$/m;
 
 /** Says nothing in new terminals once the program is gone. */
 const BLOCK = `# >>> secureflag-licenses completion >>>
-command -v secureflag-licenses >/dev/null && eval "$(secureflag-licenses completion zsh)"
+if command -v secureflag-licenses >/dev/null; then eval "$(secureflag-licenses completion zsh)"; fi
 # <<< secureflag-licenses completion <<<
 `;
 
 /** A block of any version, also one that was edited. */
-const ANY_BLOCK = /^# >>> secureflag-licenses completion >>>\n[^]*?^# <<< secureflag-licenses completion <<<\n?/m;
+const ANY_BLOCK = /^# >>> secureflag-licenses completion >>>\n.*?^# <<< secureflag-licenses completion <<<\n?/ms;
 
 /**
  * Finds the shell by SHELL.
@@ -70,7 +70,9 @@ export async function installCompletion(
  * @throws CliError as `installCompletion`
  */
 export function uninstallCompletion(shell: Shell, { env, pid }: Context): CompletionFiles {
-  const files = filesOf(shell, env).filter((path) => (shell === "zsh" ? ANY_BLOCK.test(read(path) ?? "") : isOurs(path)));
+  const files = filesOf(shell, env).filter((path) =>
+    shell === "zsh" ? ANY_BLOCK.test(read(path) ?? "") : isOurs(path),
+  );
   for (const path of files) writing(path, () => (shell === "zsh" ? removeBlock(path, pid) : rmSync(path)));
   return { shell, files, installed: false };
 }
